@@ -1,0 +1,1 @@
+"""subproxy: a reverse proxy for applications that subscribe over vsock."""

@@ -1,0 +1,1 @@
+"""AF_VSOCK and emulated-vsock endpoints, and their string parsers."""

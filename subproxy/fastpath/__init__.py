@@ -1,0 +1,1 @@
+"""The common case of a request, compiled."""

@@ -1,0 +1,1 @@
+"""Client-facing protocols: bytes to exchange events and back."""

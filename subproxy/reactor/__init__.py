@@ -1,0 +1,1 @@
+"""A Twisted reactor on io_uring."""

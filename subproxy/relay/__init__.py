@@ -1,0 +1,1 @@
+"""Bodies: the portable copy and the zero-copy splice, behind one interface."""

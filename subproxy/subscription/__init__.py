@@ -1,0 +1,1 @@
+"""The Twisted shell of the wire: listeners, channels and liveness of subscriptions."""
