@@ -19,13 +19,39 @@ paths = st.lists(st.sampled_from([b"a", b"b", b"api", b"v1", b"x.y", b""]), max_
     lambda segments: b"/" + b"/".join(segments)
 )
 host_sources = st.sampled_from(
-    [rb"a\.example", rb"A\.Example", rb"b\.example", rb".*", rb"[a-z]\.example", rb"(.*\.)?a\.example",
-     rb".*\.example", rb"x.*", rb"10\.0\.0\.1", rb"\[::1\]"]
-)  # fmt: skip
+    [
+        rb"a\.example",
+        rb"A\.Example",
+        rb"b\.example",
+        rb".*",
+        rb"[a-z]\.example",
+        rb"(.*\.)?a\.example",
+        rb".*\.example",
+        rb"x.*",
+        rb"10\.0\.0\.1",
+        rb"\[::1\]",
+    ]
+)
 path_sources = st.sampled_from(
-    [rb"/.*", rb"/", rb"/a", rb"/a/.*", rb"/a/b", rb"/api/.*", rb"/api/v1/.*", rb"/api(/.*)?",
-     rb"/[ab]", rb"/[ab]/.*", rb"/(a|b)/(a|b)", rb".*", rb"/.+", rb"/a.*", rb"/x\.y", rb"/a?.*b"]
-)  # fmt: skip
+    [
+        rb"/.*",
+        rb"/",
+        rb"/a",
+        rb"/a/.*",
+        rb"/a/b",
+        rb"/api/.*",
+        rb"/api/v1/.*",
+        rb"/api(/.*)?",
+        rb"/[ab]",
+        rb"/[ab]/.*",
+        rb"/(a|b)/(a|b)",
+        rb".*",
+        rb"/.+",
+        rb"/a.*",
+        rb"/x\.y",
+        rb"/a?.*b",
+    ]
+)
 routes = st.builds(Route, host_sources, path_sources)
 
 

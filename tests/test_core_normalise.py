@@ -11,10 +11,30 @@ from tests.core_strategies import relaxed
 
 #: Bytes that reach every branch far more often than random bytes do.
 pathish = st.lists(
-    st.sampled_from([b"/", b"//", b".", b"..", b"%2e", b"%2F", b"%", b"%4", b"%41", b"%00", b"a", b"?",
-                     b"#", b"\xff", b" ", b"\x00", b"%c3%A9", b"~"]),
+    st.sampled_from(
+        [
+            b"/",
+            b"//",
+            b".",
+            b"..",
+            b"%2e",
+            b"%2F",
+            b"%",
+            b"%4",
+            b"%41",
+            b"%00",
+            b"a",
+            b"?",
+            b"#",
+            b"\xff",
+            b" ",
+            b"\x00",
+            b"%c3%A9",
+            b"~",
+        ]
+    ),
     max_size=12,
-).map(b"".join)  # fmt: skip
+).map(b"".join)
 
 
 class HostTests(SynchronousTestCase):

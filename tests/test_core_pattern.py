@@ -24,16 +24,54 @@ from subproxy.core.pattern import (
 from tests.core_strategies import relaxed
 
 tokens = st.lists(
-    st.sampled_from([b"a", b"B", b"/", b".", b"*", b"+", b"?", b"|", b"(", b")", b"[", b"]", b"^", b"$",
-                     b"\\.", b"\\|", b"\\Q", b"\\E", b"\\d", b"{2}", b"{0}", b"-", b"(?i)", b"(?s)", b"\xe9",
-                     b"\\\\", b"\\(", b"\\[", b"\\b", b"(?:", b"\\x41", b"(?m)", b"{", b"}", b"\n"]),
+    st.sampled_from(
+        [
+            b"a",
+            b"B",
+            b"/",
+            b".",
+            b"*",
+            b"+",
+            b"?",
+            b"|",
+            b"(",
+            b")",
+            b"[",
+            b"]",
+            b"^",
+            b"$",
+            b"\\.",
+            b"\\|",
+            b"\\Q",
+            b"\\E",
+            b"\\d",
+            b"{2}",
+            b"{0}",
+            b"-",
+            b"(?i)",
+            b"(?s)",
+            b"\xe9",
+            b"\\\\",
+            b"\\(",
+            b"\\[",
+            b"\\b",
+            b"(?:",
+            b"\\x41",
+            b"(?m)",
+            b"{",
+            b"}",
+            b"\n",
+        ]
+    ),
     min_size=1,
     max_size=10,
-).map(b"".join)  # fmt: skip
+).map(b"".join)
 texts = st.lists(
-    st.sampled_from([b"a", b"b", b"A", b"/", b".", b"|", b"0", b"-", b"\xe9", b"\\", b"(", b"[", b"\n", b"{2}"]),
+    st.sampled_from(
+        [b"a", b"b", b"A", b"/", b".", b"|", b"0", b"-", b"\xe9", b"\\", b"(", b"[", b"\n", b"{2}"]
+    ),
     max_size=8,
-).map(b"".join)  # fmt: skip
+).map(b"".join)
 
 
 def refused(source: bytes) -> RouteRefused:
@@ -77,6 +115,7 @@ class KindTests(SynchronousTestCase):
             (b"/\xe9", Kind.LITERAL, b"/\xe9"),
             (b"/\xff.", Kind.REGEX, b""),
             (rb"blog.example", Kind.REGEX, b"blog"),
+            (rb"/(\pL{3}){20}", Kind.REGEX, b"/"),
             (rb"a$b", Kind.REGEX, b"a"),
             (rb"^", Kind.LITERAL, b""),
         ]:
@@ -156,6 +195,7 @@ class RefusalTests(SynchronousTestCase):
             (b".{1001}", "pattern-too-complex", "1000"),
             (b"((a{100}){100}){100}", "pattern-too-complex", "1000"),
             (b".{1000}", "pattern-too-complex", "1004 instructions"),
+            (rb"\pL{900}", "pattern-too-complex", "too large"),
             (b"a?b" * 300, "pattern-too-complex", "instructions"),
         ]:
             refusal = refused(source)

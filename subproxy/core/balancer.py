@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from subproxy.core.member import Member, usable
+from subproxy.core.member import READY, Member, usable
 from subproxy.core.pool import Pool
 
 SLOW_START: Final = 10.0
@@ -69,25 +69,44 @@ class PowerOfTwo:
             return member if usable(member) and member not in excluded else None
         if count == 0:
             return None
+        # Uniform over all pairs; the second is drawn from what the first has left.
         first = int(rng.random() * count)
         second = int(rng.random() * (count - 1))
         if second >= first:
             second += 1
         one = members[first]
         other = members[second]
-        if not (usable(one) and usable(other)) or (
-            excluded and (one in excluded or other in excluded)
+        # `usable` and `score` are written out here: this runs once a request.
+        if (
+            excluded
+            or one.state != READY
+            or other.state != READY
+            or one.in_flight >= one.concurrency > 0
+            or other.in_flight >= other.concurrency > 0
         ):
-            # Rare: some are out. The pick is then among those that are left, just as uniform.
-            left = [m for m in members if usable(m) and m not in excluded]
-            if len(left) < 2:
-                return left[0] if left else None
-            first = int(rng.random() * len(left))
-            second = int(rng.random() * (len(left) - 1))
-            if second >= first:
-                second += 1
-            one = left[first]
-            other = left[second]
+            return self._choose_among_left(members, now, rng, excluded)
+        if now - one.since < self.slow_start or now - other.since < self.slow_start:
+            return other if self.score(other, now) < self.score(one, now) else one
+        if (
+            other.latency * (other.in_flight + 1) * one.weight
+            < one.latency * (one.in_flight + 1) * other.weight
+        ):
+            return other
+        return one
+
+    def _choose_among_left(
+        self, members: list[Member], now: float, rng: Random, excluded: Sequence[Member]
+    ) -> Member | None:
+        """Return the better of two random ones of those that are not out: just as uniform."""
+        left = [member for member in members if usable(member) and member not in excluded]
+        if len(left) < 2:
+            return left[0] if left else None
+        first = int(rng.random() * len(left))
+        second = int(rng.random() * (len(left) - 1))
+        if second >= first:
+            second += 1
+        one = left[first]
+        other = left[second]
         return other if self.score(other, now) < self.score(one, now) else one
 
     def score(self, member: Member, now: float) -> float:
