@@ -9,7 +9,7 @@ The order, and why it is free of races:
    its owner, then its mode, and listens. Nobody else can reach it meanwhile,
    and no process-wide umask has to change, which would hit other threads.
 4. The stale one is moved into the private folder, and looked at once more there:
-   if it is not the one that was tested, it is put back.
+   if it is not stale, hence not the one that was tested, it is put back.
 5. ``link(2)`` gives the new one its name. It never replaces anything: who was
    quicker keeps the name. From this instant the socket can be reached, complete.
 
@@ -81,7 +81,11 @@ class FolderLock:
 
 @dataclass(frozen=True)
 class SocketFile:
-    """A listening socket and the name that it has in the file system."""
+    """A listening socket and the name that it has in the file system.
+
+    While the socket is open the kernel keeps its inode, so no other file can
+    have the same number.
+    """
 
     path: str
     socket: socket.socket
@@ -155,19 +159,27 @@ def _judge(path: str) -> os.stat_result | None:
         raise CannotListenAt(path, "a symbolic link is in its place, which is not followed")
     if not stat.S_ISSOCK(found.st_mode):
         raise CannotListenAt(path, "something that is no socket is in its place")
+    try:
+        if _isAlive(path):
+            raise CannotListenAt(path, "another process listens there")
+    except FileNotFoundError:
+        return None
+    except OSError as e:
+        why = (e.strerror or str(e)).lower()
+        raise CannotListenAt(path, f"a socket is in its place that can't be tested ({why})") from e
+    return found
+
+
+def _isAlive(path: str) -> bool:
+    """Whether somebody listens on the socket at ``path``. ``OSError`` if it can't be told."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
         try:
             probe.connect(path)
         except ConnectionRefusedError:
-            return found
-        except FileNotFoundError:
-            return None
+            return False
         except BlockingIOError:
-            pass  # its backlog is full: alive
-        except OSError as e:
-            why = (e.strerror or str(e)).lower()
-            raise CannotListenAt(path, f"a socket is in its place that can't be tested ({why})")
-    raise CannotListenAt(path, "another process listens there")
+            pass  # its backlog is full
+        return True
 
 
 def _removeStale(path: str, stale: os.stat_result, aside: str) -> None:
@@ -179,6 +191,7 @@ def _removeStale(path: str, stale: os.stat_result, aside: str) -> None:
         raise CannotListenAt(
             path, f"a stale socket of user {stale.st_uid} is in its place, which we may not remove"
         ) from e
-    if not os.path.samestat(os.lstat(aside), stale):
+    # Not by its inode: the number of an unlinked stale socket is given to the next file made.
+    if not stat.S_ISSOCK(os.lstat(aside).st_mode) or _isAlive(aside):
         os.link(aside, path, follow_symlinks=False)
         raise CannotListenAt(path, "another process was quicker to take it")
