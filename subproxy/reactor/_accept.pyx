@@ -9,7 +9,7 @@ no socket object, no strings for log and repr, which are made when asked for.
 from libc.stdint cimport uint16_t
 from posix.unistd cimport close
 
-from subproxy.reactor._ring cimport TAG_ACCEPT, Handle, Ring, enqueue
+from subproxy.reactor._ring cimport TAG_ACCEPT, Handle, Ring, calls, enqueue
 from subproxy.reactor._stream cimport Stream
 from subproxy.reactor._uapi cimport *
 
@@ -184,7 +184,11 @@ cdef class Acceptor(Handle):
             enqueue(self)
         return 0
 
+    def logPrefix(self):
+        return self.port.logPrefix()
+
     cdef int accepted(self, int fd) except -1:
+        calls(self)
         try:
             if self.transport is not None:
                 self.connect(fd)

@@ -2,6 +2,7 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
+from subproxy.reactor._context cimport LogContext
 from subproxy.reactor._uapi cimport ur_buf, ur_cqe, ur_sqe
 
 
@@ -70,6 +71,9 @@ cdef class Ring:
     cdef int silent_done
     cdef PyObject *first
     cdef int depth
+    cdef bint called
+    cdef LogContext context
+    cdef dict context_entry
     cdef public bint looping
     cdef int epoll_fd
     cdef bint polled
@@ -108,3 +112,13 @@ cdef inline int enqueue(Handle handle) except -1:
         handle.queued = True
         handle.ring.todo.append(handle)
     return 0
+
+
+cdef inline void calls(Handle handle) noexcept:
+    """Python is about to be called on behalf of the handle.
+
+    What is called may stop the reactor or make a timer, so a turn in which it
+    was called before the wait does not wait.
+    """
+    handle.ring.called = True
+    handle.ring.context.owner = handle

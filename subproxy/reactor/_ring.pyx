@@ -39,9 +39,12 @@ from posix.mman cimport (
 )
 from posix.unistd cimport close
 
+from subproxy.reactor._context cimport LogContext
 from subproxy.reactor._uapi cimport *
 
 import os
+
+from subproxy.reactor import _context
 
 cdef extern from "poll.h" nogil:
     int POLLIN
@@ -104,6 +107,8 @@ cdef class Ring:
         self.stride = size + SHIFT
         self.todo = []
         self.parked = []
+        self.context = LogContext()
+        self.context_entry = {_context.KEY: self.context}
 
     def __dealloc__(self):
         self.unmap()
@@ -502,13 +507,17 @@ cdef class Ring:
         """
         cdef ur_sqe *entry
         cdef double seconds
+        cdef list contexts = _context.contexts()
         self.depth += 1
+        contexts.append(self.context_entry)
         try:
             if self.silent_done and self.live():
                 self.drain()  # called by who was called in a turn
+            self.called = False
             self.settle()
             if not self.live():
                 self.open()
+                self.called = True
             if not self.polled:
                 # One shot: with the descriptor left ready a multishot poll
                 # would say nothing more.
@@ -518,7 +527,7 @@ cdef class Ring:
                 entry.op_flags = POLLIN
                 entry.user_data = TAG_EPOLL
                 self.polled = True
-            if self.todo:
+            if self.called or self.todo:
                 self.enter(0, 0.0)
             elif timeout is None:
                 self.enter(1, -1.0)
@@ -530,6 +539,8 @@ cdef class Ring:
                     self.enter(0, 0.0)
             self.drain()
         finally:
+            contexts.pop()
+            self.context.owner = None
             self.depth -= 1
             if not self.looping and self.depth == 0 and self.live():
                 self.flush()

@@ -23,7 +23,7 @@ from libc.stdint cimport uintptr_t
 from posix.unistd cimport close
 
 from subproxy.reactor._ring cimport (
-    TAG_FINISHED, TAG_RECEIVE, TAG_SEND, TAG_SILENT, Handle, Ring, enqueue,
+    TAG_FINISHED, TAG_RECEIVE, TAG_SEND, TAG_SILENT, Handle, Ring, calls, enqueue,
 )
 from subproxy.reactor._uapi cimport *
 
@@ -163,6 +163,7 @@ cdef class Stream(Handle):
 
     cdef int lose(self, object reason) except -1:
         """`connectionLost`, as the reactor calls it: what it raises is logged."""
+        calls(self)
         try:
             self.connectionLost(reason)
         except BaseException:
@@ -255,6 +256,7 @@ cdef class Stream(Handle):
         if flags & UR_CQE_F_BUFFER:
             data = ring.take(flags)
             if res > 0 and ready and self.receiver is not None:
+                calls(self)
                 try:
                     self.receiver.received(data, res)
                 except BaseException:
@@ -293,6 +295,7 @@ cdef class Stream(Handle):
 
     cdef int deliver(self, object item) except -1:
         """Bytes, or how the stream ended: zero, or an error number below it."""
+        calls(self)
         if type(item) is bytes:
             try:
                 PyObject_CallMethodOneArg(self._protocol, DATA_RECEIVED, item)
@@ -566,6 +569,9 @@ cdef class Stream(Handle):
 
     cdef int drained(self) except -1:
         """All is sent: what FileDescriptor.doWrite does then."""
+        if self.producer is None and not self.disconnecting and not self._writeDisconnecting:
+            return 0
+        calls(self)
         try:
             if self.producer is not None and (
                     not self.streamingProducer or self.producerPaused):
