@@ -30,7 +30,7 @@ from subproxy.reactor._uapi cimport *
 import os
 import socket
 
-from twisted.internet import abstract, error, main
+from twisted.internet import abstract, error, main, tcp
 from twisted.internet._newtls import startTLS as _startTLS
 from twisted.python import failure, log
 
@@ -57,6 +57,7 @@ LOST = failure.Failure(main.CONNECTION_LOST)
 cdef object DATA_RECEIVED = "dataReceived"
 cdef object GONE = object()
 cdef object FileDescriptor = abstract.FileDescriptor
+cdef object Connection = tcp.Connection
 
 
 class BypassTLS:
@@ -144,7 +145,7 @@ cdef class Stream(Handle):
     def connectionLost(self, reason):
         """See twisted.internet.tcp.Connection.connectionLost."""
         if self.fd < 0:
-            super().connectionLost(reason)
+            Connection.connectionLost(self, reason)
             return
         protocol = self._protocol
         self.disconnected = 1

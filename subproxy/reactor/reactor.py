@@ -171,3 +171,12 @@ class IOUringReactor(EPollReactor):
         if addressFamily == socket.AF_UNIX:
             return unix.fromConnectedSocket(fileDescriptor, factory, self)
         return tcp.Server._fromConnectedSocket(fileDescriptor, addressFamily, factory, self)
+
+
+def install() -> IOUringReactor:
+    """Make this the process's reactor."""
+    from twisted.internet.main import installReactor
+
+    reactor = IOUringReactor()
+    installReactor(reactor)
+    return reactor

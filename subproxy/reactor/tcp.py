@@ -58,20 +58,28 @@ class Connection(TCPOptions, tcp.Connection):
     """A connection that `goNative` moves to the ring once it is connected."""
 
 
-class Client(Connection, tcp.Client):
+class BaseClient(Connection, tcp.BaseClient):
     """A connection that we make. Until it is connected it is on epoll."""
 
     _commonConnection = Connection
 
-    connectionLost = tcp.Client.connectionLost
+    connectionLost = tcp.BaseClient.connectionLost
 
-    def _connectDone(self) -> None:
-        self.goNative()
-        super()._connectDone()
+    def _stopReadingAndWriting(self) -> None:
+        if self.reactor is not None:  # there was no error before it was set
+            super()._stopReadingAndWriting()
 
     def _collectSocketDetails(self) -> None:
         del self.socket
         self.__dict__.pop("fileno", None)
+
+
+class Client(BaseClient, tcp.Client):
+    """A TCP connection that we make."""
+
+    def _connectDone(self) -> None:
+        self.goNative()
+        super()._connectDone()
 
 
 class ServerTransport(_accept.Server):

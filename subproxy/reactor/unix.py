@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet import address, interfaces, unix
 
-from subproxy.reactor.tcp import Connection, RingPort, ServerTransport, TCPOptions
+from subproxy.reactor.tcp import BaseClient, RingPort, ServerTransport, TCPOptions
 
 if TYPE_CHECKING:
     from subproxy.reactor.reactor import IOUringReactor
@@ -29,11 +29,6 @@ class SendsDescriptors(TCPOptions):
         if not hasattr(self, "_sendmsgQueue"):
             self._sendmsgQueue = []
         unix._SendmsgMixin.sendFileDescriptor(self, fileno)  # type: ignore[arg-type]
-
-    def _isSendBufferFull(self) -> bool:
-        if self.native_write:
-            return bool(super()._isSendBufferFull())
-        return bool(unix._SendmsgMixin._isSendBufferFull(self))  # type: ignore[arg-type]
 
     def getTcpNoDelay(self) -> bool:
         """There is no such option here; see twisted.internet.unix."""
@@ -69,12 +64,8 @@ def serverFor(protocol: object) -> type[unix.Server]:
     return Server
 
 
-class Client(Connection, SendsDescriptors, unix.Client):
+class Client(SendsDescriptors, BaseClient, unix.Client):
     """A UNIX connection that we make."""
-
-    _commonConnection = Connection
-
-    connectionLost = unix.Client.connectionLost
 
     def _connectDone(self) -> None:
         # The protocol is built by what is overridden here: look at it first.
@@ -92,9 +83,6 @@ class Client(Connection, SendsDescriptors, unix.Client):
         finally:
             del self.connector.buildProtocol
 
-    def _collectSocketDetails(self) -> None:
-        del self.socket
-        self.__dict__.pop("fileno", None)
 
 
 class Connector(unix.Connector):
