@@ -35,6 +35,9 @@ cdef class Stream(Handle):
     cdef list backlog
     cdef object _protocol
     cdef Receiver receiver
+    cdef Handle relay_in
+    cdef Handle relay_out
+    cdef bint lent
     cdef object _socket
     cdef readonly object former
     cdef public object reactor
@@ -59,6 +62,7 @@ cdef class Stream(Handle):
     cdef int take(self) except -1
     cdef int transmit(self, bint silent) except -1
     cdef int transmitted(self, int res, bint silent) except -1
+    cdef int failed(self, int res) except -1
     cdef int drained(self) except -1
     cdef int lose(self, object reason) except -1
     cdef int detach(self) except -1

@@ -112,8 +112,12 @@ cdef class Stream(Handle):
     cdef int detach(self) except -1:
         """Give up the descriptor: what is in flight ends, then it is closed."""
         cdef int fd = self.fd
+        cdef Handle relay
         self.fd = -1
         self.reading = self.writing = False
+        for relay in (self.relay_in, self.relay_out):
+            if relay is not None:
+                relay.parted(self)
         self.out = self.backlog = None
         self.outlen = 0
         if self.ring.live():
@@ -251,10 +255,12 @@ cdef class Stream(Handle):
     cdef int receive(self, int res, uint32_t flags) except -1:
         cdef char *data
         cdef Ring ring = self.ring
-        cdef bint ready = self.reading and self.backlog is None
+        cdef bint ready = self.reading and self.backlog is None and self.relay_in is None
         item = None
         if not flags & UR_CQE_F_MORE:
             self.armed = self.cancelling = False
+            if self.relay_in is not None:
+                enqueue(self.relay_in)
         if flags & UR_CQE_F_BUFFER:
             data = ring.take(flags)
             if res > 0 and ready and self.receiver is not None:
@@ -453,6 +459,26 @@ cdef class Stream(Handle):
         """What IReactorFDSet.getWriters lists for this handle, or None."""
         return self if self.fd >= 0 and (self.writing or self.sending) else None
 
+    def relayTo(self, target, length=None):
+        """Move what arrives here to another stream of this reactor, unseen.
+
+        It goes through a buffer of 256 KiB, held only while there are bytes in
+        it, and never becomes Python objects; this stream is read no faster
+        than the other takes. Until it is over nothing is to be written to
+        ``target``, and nothing is delivered here.
+
+        Returns a Deferred of the number of bytes moved: ``length``, after
+        which this stream is paused, or fewer when it ended before; the end is
+        then told to the protocol as ever. It fails when either connection is
+        lost, and can be cancelled, after which this stream is paused.
+
+        :raises ValueError: one of the two is not a plain stream of the ring:
+            TLS, descriptor passing, another reactor's, or not connected.
+        """
+        from subproxy.reactor._relay import relay
+
+        return relay(self, target, -1 if length is None else length)
+
     def sendClassically(self):
         """From now on write by readiness, as Twisted does.
 
@@ -473,7 +499,7 @@ cdef class Stream(Handle):
 
     cdef int flush(self) except -1:
         """Start the next send, if none is in flight."""
-        if self.sending or self.silent:
+        if self.sending or self.silent or self.lent:  # (lent: a relay's send is in flight)
             return 0
         self.writing = False
         if not self.out:
@@ -563,18 +589,7 @@ cdef class Stream(Handle):
             self.current = None
             return 0
         if res < 0 and not (res == -EAGAIN or res == -EINTR or res == -ENOBUFS):
-            self.current = None
-            self.out = None
-            self.outlen = 0
-            if res == -ECANCELED:
-                return 0
-            if not self.reading:
-                return self.lose(LOST)
-            # The peer is gone, but what it said before may not have been
-            # heard yet: a turn passes before the connection is lost.
-            self.dying = 3
-            enqueue(self)
-            return 0
+            return self.failed(res)
         left = PyBytes_GET_SIZE(self.current) - self.sent
         if silent:
             self.outlen += left
@@ -591,8 +606,24 @@ cdef class Stream(Handle):
             self.flush()
         return 0
 
+    cdef int failed(self, int res) except -1:
+        """A send has failed for good."""
+        self.current = None
+        self.out = None
+        self.outlen = 0
+        if res == -ECANCELED:
+            return 0
+        if not self.reading:
+            return self.lose(LOST)
+        # The peer is gone, but what it said before may not have been heard
+        # yet: a turn passes before the connection is lost.
+        self.dying = 3
+        return enqueue(self)
+
     cdef int drained(self) except -1:
         """All is sent: what FileDescriptor.doWrite does then."""
+        if self.relay_out is not None:
+            enqueue(self.relay_out)
         if self.producer is None and not self.disconnecting and not self._writeDisconnecting:
             return 0
         calls(self)
@@ -626,7 +657,8 @@ cdef class Stream(Handle):
             if self.fd >= 0:
                 if self.to_classic:
                     self.sendClassically()
-                elif self.writing:
+                elif self.writing or self.relay_out is not None:
+                    self.writing = True
                     enqueue(self)
         return 0
 
@@ -639,14 +671,16 @@ cdef class Stream(Handle):
             if self.dying == 0:
                 return self.lose(LOST)
             enqueue(self)
-        if self.reading and self.backlog is not None:
+        if self.relay_in is not None:
+            pass  # what arrives, and what has arrived, is the relay's
+        elif self.reading and self.backlog is not None:
             while self.reading and self.backlog:
                 self.deliver(self.backlog.pop(0))
             if not self.backlog:
                 self.backlog = None
             if self.fd < 0:
                 return 0
-        if self.reading:
+        if self.reading and self.relay_in is None:
             if not self.armed and self.backlog is None:
                 self.arm()
         elif self.armed and not self.cancelling:
