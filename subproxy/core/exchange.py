@@ -12,7 +12,12 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from subproxy.core.response import ResponseHead, check_response, check_trailers
+from subproxy.core.response import (
+    ResponseHead,
+    check_interim,
+    check_response,
+    check_trailers,
+)
 from subproxy.errors import GuestMisbehaved, ProxyError
 
 if TYPE_CHECKING:
@@ -174,7 +179,7 @@ class Exchange:
 
         @raise GuestMisbehaved: it is not one that HTTP allows here.
         """
-        head = check_response(self.request.method, status, b"", headers)
+        head = check_interim(status, headers)
         if self.request.version != b"1.0":
             self.sink.interimReceived(head.status, head.headers)
 
