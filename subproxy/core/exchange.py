@@ -98,6 +98,7 @@ class Exchange:
     @ivar dispatcher: who chose, and decides what happens if the choice fails.
     @ivar carrier: the channel's side, while a guest has it.
     @ivar member: the subscriber that has it, or had it last.
+    @ivar holder: the subscriber that counts it as in flight now.
     @ivar pool: the pool that it was routed to.
     @ivar attempts: how many guests have been given it.
     @ivar streamed: bytes of streamed request body that have gone to a guest.
@@ -113,6 +114,7 @@ class Exchange:
     state: State = State.NEW
     carrier: IRequestCarrier | None = None
     member: Member | None = None
+    holder: Member | None = None
     pool: Pool | None = None
     attempts: int = 0
     streamed: int = 0
