@@ -3,8 +3,8 @@ llhttp, fed one whole request head at a time.
 
 What llhttp's strict mode refuses is refused here: bare LF, lone CR, folded lines, white
 space before a colon, bad names, control characters, Content-Length beside
-Transfer-Encoding, a second Content-Length, and whatever is no chunked body. What it lets pass is the
-gate's part. A parser lives from the last byte of a head to the last byte of a
+Transfer-Encoding, a second Content-Length, and whatever is no chunked body. What it lets
+pass is the gate's part. A parser lives from the last byte of a head to the last byte of a
 chunked body, so that an idle connection has none, and is never fed beyond the end of
 its message: no request can be read with the framing of another.
 
@@ -54,11 +54,6 @@ _BLANK = (b" ", b"\t")
 class MessageParser:
     """
     Parses one request: its head, and its body if that is chunked.
-
-    @ivar fields: the fields of the head, or after L{take_fields} the trailers.
-    @ivar pieces: chunked body so far, without its framing; whoever takes it clears it.
-    @ivar chunks: how many chunk headers there have been.
-    @ivar complete: the message is over.
     """
 
     __slots__ = ("_collector", "_llhttp")
@@ -80,23 +75,22 @@ class MessageParser:
             pass
 
     @property
-    def fields(self) -> Headers:
-        return self._collector.fields
-
-    @property
     def pieces(self) -> list[bytes]:
+        """Chunked body so far, without its framing; whoever takes it clears it."""
         return self._collector.pieces
 
     @property
     def chunks(self) -> int:
+        """How many chunk headers there have been."""
         return self._collector.chunks
 
     @property
     def complete(self) -> bool:
+        """Whether the message is over."""
         return self._collector.complete
 
     def take_fields(self) -> Headers:
-        """The fields so far, which are then forgotten."""
+        """The fields so far, which are then forgotten: first the head's, later the trailers."""
         collector = self._collector
         fields, collector.fields = collector.fields, []
         return fields

@@ -23,7 +23,6 @@ class LengthBody:
     """
     A body of known length.
 
-    @ivar complete: all of it was read.
     @ivar trailers: always empty.
     """
 
@@ -36,6 +35,7 @@ class LengthBody:
 
     @property
     def complete(self) -> bool:
+        """Whether all of it was read."""
         return self._left == 0
 
     def feed(self, data: bytes) -> tuple[bytes, bytes]:

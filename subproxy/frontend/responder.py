@@ -104,7 +104,7 @@ class Responder:
         if self.answer is not Answer.WAITING:
             return
         if status == 100:
-            self._askForBody()
+            self.requestResumed()
         elif self.request.version != b"1.0":
             self._connection.write(write_interim(status, headers))
 

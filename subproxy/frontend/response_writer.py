@@ -33,8 +33,7 @@ class Framing(Enum):
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 _STATUS_LINES = {
-    status: b"HTTP/1.1 %d %b\r\n" % (status, PHRASES.get(status, b""))
-    for status in range(100, 600)
+    status: b"HTTP/1.1 %d %b\r\n" % (status, PHRASES.get(status, b"")) for status in range(100, 600)
 }
 
 
