@@ -19,6 +19,7 @@ from subproxy.wire.errors import (
     MessageError,
     RemoteProtocolError,
     StateError,
+    TooLarge,
 )
 from subproxy.wire.exchange import WireExchange
 from subproxy.wire.fields import Headers, Info, credit, integer
@@ -229,6 +230,7 @@ class Connection:
         Bodies go through L{write_body} and L{end_body}, which know about credit.
 
         @raise LocalProtocolError: it is not allowed now.
+        @raise TooLarge: its frame is longer than the peer takes.
         """
         try:
             after = self._our_table[self.ours][message.verb]
@@ -236,6 +238,11 @@ class Connection:
             raise LocalProtocolError(
                 f"no {message.verb.decode()} when our side is {self.ours.name}"
             ) from None
+        data = message.encode()
+        if len(data) > self.peer_limits.frame:
+            raise TooLarge(
+                f"a frame of {len(data)} bytes, where {self.peer_limits.frame} are taken"
+            )
         match message:
             case m.Request():
                 self._request_sent(message)
@@ -249,7 +256,7 @@ class Connection:
             case m.Abort():
                 self.exchanges.pop(message.exchange, None)
         self.ours = after
-        self._out.append(message.encode())
+        self._out.append(data)
 
     def _request_sent(self, message: m.Request) -> None:
         if message.exchange <= self.last:
