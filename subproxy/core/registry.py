@@ -85,8 +85,7 @@ class Registry:
     def register(self, member: Member, route: Route, now: float) -> Pool:
         """Make `member` serve `route`; return its pool. Again is no error and changes nothing.
 
-        Raises :class:`RouteRefused` with the codes ``too-many-routes`` and
-        ``pattern-too-complex``.
+        Raises :class:`RouteRefused` with the code ``quota``.
         """
         pool = self._pools.get(route)
         if pool is not None and member in pool.members:
@@ -175,9 +174,7 @@ class Registry:
     def _check(self, member: Member, route: Route, pool: Pool | None) -> None:
         limits = self._limits
         if len(member.pools) >= limits.member:
-            raise RouteRefused(
-                "too-many-routes", f"a subscription may register {limits.member} routes"
-            )
+            raise RouteRefused("quota", f"a subscription may register {limits.member} routes")
         holding = self._holdings.get(member.identity)
         if holding is None:
             holding = _Holding()
@@ -186,18 +183,18 @@ class Registry:
                 self._make_room(member.identity)
             if len(holding.pools) >= limits.identity:
                 raise RouteRefused(
-                    "too-many-routes", f"a virtual machine may register {limits.identity} routes"
+                    "quota", f"a virtual machine may register {limits.identity} routes"
                 )
             if holding.program + route.program > limits.program:
                 self._make_room(member.identity)
             if holding.program + route.program > limits.program:
                 raise RouteRefused(
-                    "pattern-too-complex",
+                    "quota",
                     f"the patterns of a virtual machine may have {limits.program} RE2 "
                     "instructions altogether; literal paths and prefixes have none",
                 )
         if pool is None and len(self._pools) >= limits.total:
-            raise RouteRefused("too-many-routes", f"the proxy holds {limits.total} routes")
+            raise RouteRefused("quota", f"the proxy holds {limits.total} routes")
 
     def _make_room(self, identity: str) -> None:
         """Forget what `identity` left vacant: a restarted guest must not be locked out."""
