@@ -90,7 +90,7 @@ class Epochs:
         latest = known.latest.pop(line, None)
         known.latest[line] = member.instance
         if latest is not None and latest != member.instance:
-            known.retired[(*line, latest)] = None
+            known.retired[(member.application, member.worker, latest)] = None
             if len(known.retired) > self._retired:
                 known.retired.popitem(last=False)
         replaced = known.current.get(line)
