@@ -14,7 +14,7 @@ A POST that a guest may have executed is never sent again.
 from __future__ import annotations
 
 from enum import IntEnum
-from math import exp
+from math import expm1
 from typing import Final
 
 IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
@@ -111,16 +111,16 @@ class RetryBudget:
 
     def _settle(self, now: float) -> None:
         """Decay what was there, and deposit what came in since, as if it had come evenly."""
-        elapsed = now - self._last
         deposit = self.requests * self.ratio
         self.requests = 0
+        elapsed = (now - self._last) / self.window
         if elapsed <= 0.0:
             self._balance += deposit
             return
         self._last = now
-        kept = exp(-elapsed / self.window)
-        rate = deposit / elapsed + self.min_rate
-        self._balance = self._balance * kept + rate * self.window * (1.0 - kept)
+        lost = -expm1(-elapsed)
+        self._balance += (self.min_rate * self.window - self._balance) * lost
+        self._balance += deposit * (lost / elapsed)
 
 
 def decide(
