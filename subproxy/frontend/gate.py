@@ -307,14 +307,13 @@ class Gate:
     def _kind(self, name: bytes) -> int:
         lower = name.lower()
         kind = _SPECIAL.get(lower, _KEEP)
-        if kind == _KEEP:
+        if kind == _KEEP and lower.startswith(FORWARDING_PREFIX):
+            kind = _FORWARDING
+        elif kind == _KEEP and b"_" in lower:
+            # What CGI or WSGI could not tell from a field that is ruled here.
             plain = lower.replace(b"_", b"-")
-            if (
-                plain in FORWARDING
-                or plain in FORWARDING_DROPPED
-                or plain.startswith(FORWARDING_PREFIX)
-            ):
-                kind = _FORWARDING
+            if plain in _SPECIAL or plain.startswith(FORWARDING_PREFIX):
+                kind = _DROP
         if len(self._kinds) >= _MAX_REMEMBERED:
             self._kinds.clear()
         self._kinds[name] = kind
