@@ -38,9 +38,7 @@ class Echo:
             self.whole(bytes(self.body))
 
     def whole(self, body: bytes) -> None:
-        self.exchange.response_start(
-            200, b"", [(b"Content-Type", b"text/plain")], body or b"OK"
-        )
+        self.exchange.response_start(200, b"", [(b"Content-Type", b"text/plain")], body or b"OK")
 
     def cancel(self, error: ProxyError) -> None:
         pass
