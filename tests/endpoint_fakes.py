@@ -53,6 +53,9 @@ class FakeListener:
 
     def close(self) -> None:
         self.closed = True
+        for found in self.waiting:
+            if not isinstance(found, OSError):
+                found[0].close()
         for end in self._pair:
             end.close()
 

@@ -29,6 +29,7 @@ class PortTestCase(SynchronousTestCase):
         self.reactor = MemoryReactorClock()
         self.reactor.advance(1000)
         self.listener = FakeListener()
+        self.addCleanup(self.listener.close)
         self.served: list[Served] = []
         self.factory = Factory()
         self.factory.noisy = False
@@ -68,7 +69,6 @@ class PortTestCase(SynchronousTestCase):
 
     def start(self) -> None:
         self.port.startListening()
-        self.addCleanup(self.listener.close)
         self.addCleanup(self.closeAll)
 
     def closeAll(self) -> None:

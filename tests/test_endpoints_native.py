@@ -75,6 +75,7 @@ class VsockServerEndpointTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor = MemoryReactorClock()
         self.listener = FakeListener(CID_ANY, 12345)
+        self.addCleanup(self.listener.close)
         self.asked: list[Any] = []
         self.factory = KeptFactory()
         self.patch(vsocket, "listening", self.listening)
