@@ -275,6 +275,15 @@ class VsockClientEndpointTests(SynchronousTestCase):
         error = self.failureResultOf(self.dial(), ConnectionRefusedError)
         self.assertIn("nobody listens, or its backlog is full", str(error.value))
 
+    def test_hangUp(self) -> None:
+        """A reactor that takes a refusal for a hang-up does not hide the reason."""
+        connecting = self.dial()
+        self.patch(FakeDialling, "getsockopt", lambda *_: ECONNRESET)
+        for transport in list(self.reactor.getWriters()):
+            transport.connectionLost(_failure())
+        self.failureResultOf(connecting, ConnectionRefusedError)
+        self.assertEqual(self.theirs.recv(1), b"")
+
     def test_failures(self) -> None:
         """Other errors keep their numbers."""
         for code, kind in ((ENODEV, ConnectError), (ETIMEDOUT, TimeoutError)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, ECONNRESET, ENODEV, ETIMEDOUT
 from typing import Any
@@ -15,6 +16,7 @@ from twisted.internet.error import (
     ConnectionRefusedError,
     NoProtocol,
     TimeoutError,
+    getConnectError,
 )
 from twisted.internet.interfaces import (
     IAddress,
@@ -268,6 +270,19 @@ class VsockClient(BaseClient):
         elif isinstance(err, ConnectError) and err.osError == ETIMEDOUT:
             err = TimeoutError(ETIMEDOUT, "no answer")
         super().failIfNotConnected(err)  # type: ignore[no-untyped-call]
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The end; of an attempt, with the error that the socket holds.
+
+        A refused attempt raises no readiness for reading on AF_VSOCK, just a
+        hang-up, which Twisted takes for the end of a connection.
+        """
+        if not self.connected and not self.disconnected and hasattr(self, "socket"):
+            code = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if code:
+                self.failIfNotConnected(getConnectError((code, os.strerror(code))))
+                return
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
 
     def getPeer(self) -> IAddress:
         """The address that was dialled."""
