@@ -352,23 +352,56 @@ class VsocketTests(SynchronousTestCase):
         self.assertEqual((again.fileno(), one.fileno()), (number, -1))
         again.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
 
-    def test_bufferMaximumFirst(self) -> None:
-        """The maximum is raised before the size, which it would cap."""
+    def recorded(self, failing: str = "") -> list[Any]:
+        """What is asked of the sockets that are made from now on; one call can fail."""
         asked: list[Any] = []
 
         class Recorder:
-            def __init__(self, *arguments: Any) -> None:
-                asked.append(arguments)
+            def __init__(self, *arguments: Any, **options: Any) -> None:
+                asked.append(("socket", *arguments, *options.values()))
 
-            def setsockopt(self, *arguments: int) -> None:
-                asked.append(arguments)
+            def __getattr__(self, name: str) -> Any:
+                def call(*arguments: Any) -> Any:
+                    asked.append((name, *arguments))
+                    if name == failing:
+                        raise OSError(EADDRINUSE, "Address already in use")
+                    return 77 if name == "detach" else None
+
+                return call
 
         self.patch(vsocket.socket, "socket", Recorder)
+        return asked
+
+    def test_bufferMaximumFirst(self) -> None:
+        """The maximum is raised before the size, which it would cap."""
+        asked = self.recorded()
         vsocket.opened(1 << 20)
-        family, kind = asked[0]
+        _, family, kind = asked[0]
         self.assertEqual(family, vsocket.AF_VSOCK)
         self.assertTrue(kind & socket.SOCK_NONBLOCK)
-        self.assertEqual(asked[1:], [(40, 2, 1 << 20), (40, 0, 1 << 20)])
+        size = 1 << 20
+        self.assertEqual(asked[1:], [("setsockopt", 40, 2, size), ("setsockopt", 40, 0, size)])
+
+    def test_listening(self) -> None:
+        """Bound as AF_VSOCK, reclaimed once it listens."""
+        asked = self.recorded()
+        vsocket.listening(CID_ANY, 12345, 1024)
+        self.assertEqual(
+            asked[1:],
+            [
+                ("bind", (CID_ANY, 12345)),
+                ("listen", 1024),
+                ("detach",),
+                ("socket", socket.AF_UNIX, socket.SOCK_STREAM, 0, 77),
+            ],
+        )
+
+    def test_failures(self) -> None:
+        """A socket that can't be set up is closed."""
+        for failing in ("setsockopt", "bind", "listen"):
+            asked = self.recorded(failing)
+            self.assertRaises(OSError, vsocket.listening, CID_ANY, 12345, 1024, 4096)
+            self.assertEqual(asked[-1], ("close",))
 
 
 def _failure() -> Any:

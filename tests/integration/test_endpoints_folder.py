@@ -256,6 +256,26 @@ class FolderServiceTests(TestCase):
         await self.until(lambda: self.told[1:] == [("stopped", "a.sock")], "stopped")
         self.assertEqual(len([line for line in self.lines if "can't be watched" in line]), 1)
 
+    async def test_folderForbidden(self) -> None:
+        """A folder that can't be read is told once, and looked at again."""
+        forbidden = [True]
+        look = folder.vmSockets
+
+        def vmSockets(*arguments: str) -> set[str]:
+            if forbidden:
+                raise PermissionError(13, "Permission denied", self.folder)
+            return look(*arguments)
+
+        self.patch(folder, "vmSockets", vmSockets)
+        self.patch(folder, "RESYNC", 0.02)
+        self.started()
+        self.vmm("a.sock")
+        await deferLater(reactor, 0.1)
+        self.assertEqual(len(self.lines), 1)
+        self.assertIn(f"{self.folder} could not be looked at: [Errno 13]", self.lines[0])
+        forbidden.clear()
+        await self.until(lambda: self.told == [("listening", "a.sock")], "listening")
+
     async def test_stop(self) -> None:
         """When it has stopped nothing of it is left, and it can start again."""
         self.vmm("a.sock")
