@@ -27,7 +27,7 @@ from twisted.internet.interfaces import (
     IStreamClientEndpoint,
     IStreamServerEndpoint,
 )
-from twisted.internet.protocol import ClientFactory, Protocol
+from twisted.internet.protocol import ClientFactory
 from twisted.internet.tcp import BaseClient
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -173,7 +173,7 @@ class VsockClientEndpoint:
         return factory.connecting
 
 
-class _DialFactory(ClientFactory[Protocol]):
+class _DialFactory(ClientFactory):
     """Joins a connector's callbacks to the one Deferred of one connection attempt."""
 
     noisy = False
