@@ -19,6 +19,7 @@ from subproxy.wire.errors import (
     LocalProtocolError,
     RemoteProtocolError,
     StateError,
+    TooLarge,
 )
 from subproxy.wire.exchange import WireExchange
 from subproxy.wire.fields import Headers, Info
@@ -258,6 +259,7 @@ class Connection:
         Bodies go through L{write_body} and L{end_body}, which know about credit.
 
         @raise LocalProtocolError: it is not allowed now.
+        @raise TooLarge: its frame is longer than the peer takes.
         """
         try:
             after = self._our_table[self.ours][message.verb]
@@ -301,8 +303,9 @@ class Connection:
         self._out += pieces
 
     def _check_size(self, pieces: list[Piece]) -> None:
-        if sum(map(len, pieces)) > self._most:
-            raise LocalProtocolError(f"a frame that is longer than {self.peer_limits.frame} bytes")
+        size = sum(map(len, pieces))
+        if size > self._most:
+            raise TooLarge(f"{size} bytes, where frames of {self.peer_limits.frame} are taken")
 
     def _request_sent(self, message: m.Request) -> None:
         if message.exchange <= self.last:

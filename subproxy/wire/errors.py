@@ -3,6 +3,7 @@ What can go wrong on the wire, by whose fault and how far it reaches.
 
     WireError
     ├── LocalProtocolError      we tried to send what the protocol does not allow: a bug of ours
+    │   └── TooLarge            a frame that is longer than the peer takes
     └── RemoteProtocolError     the peer sent what the protocol does not allow
         ├── FrameError          the bytes are no frame: nothing after them can be trusted
         ├── MessageError        a frame, but no valid message
@@ -22,6 +23,10 @@ class WireError(Exception):
 
 class LocalProtocolError(WireError):
     """We tried to send something that the protocol does not allow now."""
+
+
+class TooLarge(LocalProtocolError):
+    """The frame is longer than the peer takes; nothing was sent and nothing has changed."""
 
 
 class RemoteProtocolError(WireError):

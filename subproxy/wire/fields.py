@@ -158,6 +158,7 @@ _hello = keys(
         b"instance": name,
         b"worker": reference,
         b"concurrency": reference,
+        b"weight": integer(1, MAX_WEIGHT),
         b"agent": text,
     },
     (b"version", b"application", b"instance"),
@@ -197,7 +198,6 @@ def welcome(value: Any) -> Info:
     return found
 
 
-registration = keys({b"weight": integer(1, MAX_WEIGHT)})
 pong = keys({b"concurrency": reference})
 request = keys(
     {b"client": text, b"scheme": text, b"version": text, b"id": text, b"expect": boolean}

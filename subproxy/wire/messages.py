@@ -243,7 +243,7 @@ class Bye(Message):
 ELEMENTS: dict[type[Message], tuple[int, tuple[check.Check, ...]]] = {
     Hello: (1, (check.hello,)),
     Connect: (2, (check.reference, check.token)),
-    Register: (3, (check.number, check.pattern, check.pattern, check.registration)),
+    Register: (3, (check.number, check.pattern, check.pattern, check.info)),
     Unregister: (1, (check.number,)),
     Pong: (1, (check.nonce, check.pong)),
     Response: (5, (check.number, check.status, check.headers, check.response, check.body)),
