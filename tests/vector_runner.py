@@ -111,9 +111,7 @@ class Run:
             frame = self.take(
                 lambda frame: (
                     frame[0] == pattern[0]
-                    or (
-                        frame[0] not in (*OF_EXCHANGE, "credit", *self.session.get("may", ()))
-                    )
+                    or (frame[0] not in (*OF_EXCHANGE, "credit", *self.session.get("may", ())))
                 )
             )
         assert like(frame, pattern), f"it said {frame}"
@@ -122,7 +120,8 @@ class Run:
         got = ""
         while len(got) < len(data):
             frame = self.take_of(exchange)
-            assert frame[0] == "body" and frame[2], f"it said {frame}"
+            assert frame[0] == "body", f"it said {frame}"
+            assert frame[2], "an empty body frame"
             got += frame[2]
         assert got == data, f"it said {got!r}"
 
@@ -136,12 +135,13 @@ class Run:
         sent = [[name.lower(), value] for name, value in head[3]]
         assert all([name.lower(), value] in sent for name, value in headers), f"{head}"
         if head[5] is not None:
-            assert head[5] == body and not trailers, f"it said {head}"
+            assert head[5] == body, f"it said {head}"
+            assert not trailers, "it left out the trailers"
             assert len(body) <= self.session.get("inline", 65_536), "that is too long inline"
             return
         self.do_body(exchange, body)
         end = self.take_of(exchange)
-        assert end[:2] == ["end", exchange] and (end + [[]])[2] == trailers, f"it said {end}"
+        assert [*end, []][:3] == ["end", exchange, trailers], f"it said {end}"
 
     def do_credit(self, exchange: int, low: int, high: int) -> None:
         total = 0
