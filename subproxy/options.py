@@ -135,7 +135,7 @@ class Options(usage.Options):
     def parseOptions(self, options: Any = None) -> None:
         """Parse, check, and complain in one line."""
         try:
-            super().parseOptions(options)
+            super().parseOptions(options)  # type: ignore[no-untyped-call]
         except usage.UsageError as error:
             self._complain(str(error))
 

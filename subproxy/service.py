@@ -76,14 +76,13 @@ class ProxyService(MultiService):
         await DeferredList(
             [Deferred.fromCoroutine(each.stopListening()) for each in self.http_listeners]
         )
-        self.subscriptions.announce_shutdown()
         await self._within(self.shutdown_timeout, self.http.drain())
         await self._within(CLOSING_LIMIT, self.subscriptions.close(b"shutdown", "the proxy stops"))
         await super().stopService()  # type: ignore[no-untyped-call]
         self.http.close()
 
     async def _within(self, seconds: float, done: Deferred[None]) -> None:
-        limit = deferLater(self.clock, seconds)
+        limit: Deferred[None] = deferLater(self.clock, seconds)
         await DeferredList([done, limit], fireOnOneCallback=True, fireOnOneErrback=True)
         limit.addErrback(lambda _: None)
         limit.cancel()

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.interfaces import IDelayedCall, IPushProducer, ITCPTransport
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.interfaces import IDelayedCall, IPushProducer
 from twisted.internet.protocol import Protocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -68,7 +69,7 @@ class SubscriptionProtocol(Protocol):
 
     _log = Logger()
     factory: SubscriptionFactory
-    transport: ITCPTransport
+    transport: FileDescriptor
 
     def __init__(self, factory: SubscriptionFactory, registrar: Registrar) -> None:
         self.factory = factory
