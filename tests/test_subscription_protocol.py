@@ -267,3 +267,11 @@ class SubscribedTests(SynchronousTestCase):
         for _ in range(12):
             world.ask(b"PUT", body=b"b" * 10_000)
         self.assertTrue(guest.transport.disconnected)
+
+    def test_a_guest_that_reads_may_get_any_amount(self) -> None:
+        """What a transport that never paused us has taken is not a backlog."""
+        world = World(Settings(backlog_bytes=100_000))
+        guest = world.serving("10")
+        for _ in range(12):
+            world.ask(b"PUT", body=b"b" * 10_000)
+        self.assertFalse(guest.transport.disconnected)

@@ -85,7 +85,7 @@ class SubscriptionProtocol(Protocol):
         self._deadline: IDelayedCall | None = None
         self._again: IDelayedCall | None = None
         self._turns = 0
-        self._unread = 0
+        self._unread = -1
         self._offences: list[float] = []
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
             m.Hello: self._hello,
