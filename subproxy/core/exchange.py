@@ -1,0 +1,256 @@
+"""
+One request and its response, whatever carries them: the meeting point of frontend and channel.
+
+The life of an exchange is the table C{TRANSITIONS}; what is not in it does not happen.
+The rest of this module is bookkeeping: the body counted against its length,
+and who is told what.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from subproxy.core.response import ResponseHead, check_response, check_trailers
+from subproxy.errors import GuestMisbehaved, ProxyError
+
+if TYPE_CHECKING:
+    from subproxy.core.member import Member
+    from subproxy.core.pool import Pool
+    from subproxy.interfaces import IDispatcher, IRequestCarrier, IResponseSink
+
+__all__ = ["Exchange", "Headers", "RequestHead", "ResponseHead", "State"]
+
+Header = tuple[bytes, bytes]
+Headers = list[Header]
+
+
+@dataclass(slots=True)
+class RequestHead:
+    """
+    A request, version-neutral, rewritten from parsed parts: what a guest may see.
+
+    @ivar method: as sent, a token.
+    @ivar target: as sent, but origin-form (an absolute-form target lost its authority).
+    @ivar host: for routing: lower case, no port, no trailing dot.
+    @ivar path: for routing: normalised, without query.
+    @ivar headers: end-to-end fields only, in order, with X-Forwarded-* and the like set.
+    @ivar client: the client's address, as text.
+    @ivar scheme: C{b"http"} or C{b"https"}.
+    @ivar version: HTTP version of the client, C{b"1.1"}.
+    @ivar request_id: the id that the log, the client and the guest share.
+    @ivar length: body length in bytes where it is known; 0 for no body; None for unknown.
+    @ivar expect: the client waits for 100 (Continue) before it sends its body.
+    """
+
+    method: bytes
+    target: bytes
+    host: bytes
+    path: bytes
+    headers: Headers
+    client: bytes = b""
+    scheme: bytes = b"http"
+    version: bytes = b"1.1"
+    request_id: bytes = b""
+    length: int | None = 0
+    expect: bool = False
+
+
+class State(Enum):
+    """Where an exchange is in its life."""
+
+    NEW = auto()
+    """Not yet given to any guest: made, waiting in a queue, or taken back for a retry."""
+    SENT = auto()
+    """A guest has the request, and may be executing it."""
+    RESPONDING = auto()
+    """The final response head has gone to the frontend: no retry from here."""
+    DONE = auto()
+    """Answered, failed or cancelled; nothing more happens."""
+
+
+TRANSITIONS: dict[State, frozenset[State]] = {
+    State.NEW: frozenset({State.SENT, State.DONE}),
+    State.SENT: frozenset({State.NEW, State.RESPONDING, State.DONE}),
+    State.RESPONDING: frozenset({State.DONE}),
+    State.DONE: frozenset(),
+}
+
+
+@dataclass(slots=True, eq=False)
+class Exchange:
+    """
+    One request and its response.
+
+    The frontend calls the C{request_*}, C{response_consumed} and C{cancel} methods, the
+    channel the C{response_*}, C{pause_request}, C{resume_request} and C{lost} methods.
+
+    @ivar request: the head.
+    @ivar body: the whole request body, held (so that it can be replayed), or None
+        if it is streamed.
+    @ivar sink: the frontend.
+    @ivar dispatcher: who chose, and decides what happens if the choice fails.
+    @ivar carrier: the channel's side, while a guest has it.
+    @ivar member: the subscriber that has it, or had it last.
+    @ivar pool: the pool that it was routed to.
+    @ivar attempts: how many guests have been given it.
+    @ivar streamed: bytes of streamed request body that have gone to a guest.
+    @ivar response: the response head, once there is one.
+    @ivar received: bytes of response body so far.
+    @ivar deadline: until when it may wait in a queue (monotonic seconds).
+    """
+
+    request: RequestHead
+    body: bytes | None
+    sink: IResponseSink
+    dispatcher: IDispatcher | None = None
+    state: State = State.NEW
+    carrier: IRequestCarrier | None = None
+    member: Member | None = None
+    pool: Pool | None = None
+    attempts: int = 0
+    streamed: int = 0
+    response: ResponseHead | None = None
+    received: int = 0
+    deadline: float = 0.0
+    error: ProxyError | None = None
+    notes: dict[str, object] = field(default_factory=dict)
+
+    def move(self, state: State) -> None:
+        """
+        Go to C{state}.
+
+        @raise AssertionError: the table does not allow it: a bug of ours.
+        """
+        if state not in TRANSITIONS[self.state]:
+            raise AssertionError(f"an exchange cannot go from {self.state} to {state}")
+        self.state = state
+
+    # What the frontend calls.
+
+    def request_data(self, data: bytes) -> None:
+        """More request body came from the client."""
+        if self.carrier is not None:
+            self.streamed += len(data)
+            self.carrier.sendBody(data)
+
+    def request_end(self, trailers: Headers) -> None:
+        """The request body is complete."""
+        if self.carrier is not None:
+            self.carrier.endBody(trailers)
+
+    def response_consumed(self, amount: int) -> None:
+        """C{amount} bytes of response body have left for the client."""
+        if self.carrier is not None:
+            self.carrier.consumed(amount)
+
+    def cancel(self, error: ProxyError) -> None:
+        """Nobody waits for the answer any more (the client left, or a deadline passed)."""
+        if self.state is not State.DONE:
+            self.error = error
+            self._finish(error)
+
+    # What the channel calls.
+
+    def taken(self, member: Member, carrier: IRequestCarrier) -> None:
+        """A guest is being given the request."""
+        self.move(State.SENT)
+        self.attempts += 1
+        self.member = member
+        self.carrier = carrier
+
+    def pause_request(self) -> None:
+        """The guest wants no more body for now."""
+        self.sink.requestPaused()
+
+    def resume_request(self) -> None:
+        """The guest has room for more body."""
+        self.sink.requestResumed()
+
+    def response_interim(self, status: int, headers: Headers) -> None:
+        """
+        An interim response came.
+
+        @raise GuestMisbehaved: it is not one that HTTP allows here.
+        """
+        head = check_response(self.request.method, status, b"", headers)
+        if self.request.version != b"1.0":
+            self.sink.interimReceived(head.status, head.headers)
+
+    def response_start(
+        self, status: int, reason: bytes, headers: Headers, body: bytes | None
+    ) -> None:
+        """
+        The final response began.
+
+        @param body: the whole body, or None if it is streamed.
+        @raise GuestMisbehaved: the response is not valid HTTP, or the body not of its length.
+        """
+        head = check_response(self.request.method, status, reason, headers)
+        if body is not None:
+            body = b"" if head.bodiless else body
+            if head.length is not None and not head.bodiless and head.length != len(body):
+                raise GuestMisbehaved(
+                    f"a body of {len(body)} bytes, where content-length says {head.length}"
+                )
+            self.received = len(body)
+        elif head.bodiless:
+            body = b""
+        self.move(State.RESPONDING)
+        self.response = head
+        self.sink.responseStarted(head, body)
+        if body is not None and self.state is State.RESPONDING:
+            self._finish(None)
+
+    def response_data(self, data: bytes) -> None:
+        """
+        More of a streamed response body came.
+
+        @raise GuestMisbehaved: more than its length.
+        """
+        head = self.response
+        assert head is not None
+        self.received += len(data)
+        if head.length is not None and self.received > head.length:
+            raise GuestMisbehaved(f"more body than content-length said ({head.length})")
+        self.sink.bodyReceived(data)
+
+    def response_end(self, trailers: Headers) -> None:
+        """
+        The streamed response body is complete.
+
+        @raise GuestMisbehaved: less than its length, or trailers that HTTP does not allow.
+        """
+        head = self.response
+        assert head is not None
+        trailers = check_trailers(trailers)
+        if head.length is not None and self.received != head.length:
+            raise GuestMisbehaved(
+                f"a body of {self.received} bytes, where content-length says {head.length}"
+            )
+        self.sink.responseEnded(trailers)
+        if self.state is State.RESPONDING:
+            self._finish(None)
+
+    def fail(self, error: ProxyError) -> None:
+        """There is no (further) answer: tell the frontend."""
+        if self.state is State.DONE:
+            return
+        self.error = error
+        sink = self.sink
+        self._finish(error)
+        sink.responseFailed(error)
+
+    def released(self) -> None:
+        """The guest no longer has it and never executed it: it may be given to another."""
+        self.move(State.NEW)
+        self.carrier = None
+
+    def _finish(self, error: ProxyError | None) -> None:
+        self.move(State.DONE)
+        carrier, self.carrier = self.carrier, None
+        if carrier is not None and error is not None:
+            carrier.cancel(error)
+        if self.dispatcher is not None:
+            self.dispatcher.finished(self)

@@ -1,0 +1,73 @@
+"""Why a URL goes where it goes: the answer of ``subproxy explain`` and ``/api/explain``.
+
+It is computed by trying every route, without the router's table, so that it is also what the
+table is tested against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from subproxy.core.normalise import normalise_host, normalise_path, path_fault
+from subproxy.core.pool import Pool
+from subproxy.core.route import decisive
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A pool whose route matches, and why it stands where it stands.
+
+    `rule` tells why the pool before it (for the first: this one) takes precedence.
+    """
+
+    pool: Pool
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The candidates for a URL in the order of precedence; the first one wins.
+
+    host and path are normalised, as they were matched. reason says in a sentence what decided,
+    also where nothing matches. same_host are the pools of which only the host matches.
+    """
+
+    host: bytes
+    path: bytes
+    winner: Pool | None
+    candidates: tuple[Candidate, ...]
+    same_host: tuple[Pool, ...]
+    reason: str
+
+
+def explain(pools: Iterable[Pool], host: bytes, path: bytes) -> Explanation:
+    """Return the `Explanation` of a host and a path, both as received."""
+    host = normalise_host(host)
+    fault = path_fault(path)
+    path = normalise_path(path)
+    if fault is not None:
+        return Explanation(host, path, None, (), (), f"no route: {fault}")
+    matching: list[Pool] = []
+    same_host: list[Pool] = []
+    for pool in pools:
+        if pool.route.host.matches(host):
+            (matching if pool.route.path.matches(path) else same_host).append(pool)
+    matching.sort(key=lambda pool: pool.precedence)
+    same_host.sort(key=lambda pool: pool.precedence)
+    if not matching:
+        reason = (
+            "no route: the host has routes, but none of their paths matches"
+            if same_host
+            else "no route: no route's host matches"
+        )
+        return Explanation(host, path, None, (), tuple(same_host), reason)
+    candidates = tuple(Candidate(pool, _rule(matching, at)) for at, pool in enumerate(matching))
+    return Explanation(host, path, matching[0], candidates, tuple(same_host), candidates[0].rule)
+
+
+def _rule(matching: list[Pool], at: int) -> str:
+    if len(matching) == 1:
+        return "the only route that matches"
+    before, after = matching[max(at - 1, 0)], matching[max(at, 1)]
+    return decisive(before.precedence, after.precedence).sentence

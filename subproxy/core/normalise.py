@@ -1,0 +1,138 @@
+"""The one spelling of a host and of a path that routes are matched against.
+
+Only the matching uses it: what is forwarded to a guest stays as the client sent it. Both
+functions are idempotent and total: they accept any bytes. What a person should not be sent
+on with (a NUL, a broken escape) is told by :func:`path_fault`.
+
+Rules for paths (RFC 3986 section 6.2.2, and what nginx does where the RFC is silent):
+
+- a query or fragment is dropped;
+- ``%41`` is ``A``: escapes of unreserved characters are decoded, and only those, so that
+  ``%2F`` never becomes a separator and ``%2e%2e`` never hides a dot segment;
+- hexadecimal digits of the other escapes are upper case; a ``%`` that begins no escape, and
+  any byte that may not stand in a path, is escaped;
+- runs of slashes are one slash, as with nginx's ``merge_slashes``: otherwise ``//admin`` would
+  escape from the route of ``/admin`` to a less specific one;
+- then dot segments are removed (section 5.2.4); what climbs above the root stays at the root.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_UNRESERVED: Final = frozenset(
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+)
+_PLAIN: Final = bytes(sorted(_UNRESERVED | frozenset(b"!$&'()*+,;=:@/")))
+_ESCAPED: Final = tuple(b"%%%02X" % byte for byte in range(256))
+_HEX: Final = frozenset(b"0123456789abcdefABCDEF")
+_PERCENT: Final = 0x25
+
+
+def normalise_host(host: bytes) -> bytes:
+    """Return `host` (a Host header, an authority) in lower case, without port and final dot.
+
+    An IPv6 literal keeps its brackets: ``[::1]:80`` is ``[::1]``.
+    """
+    if host.startswith(b"["):
+        end = host.find(b"]")
+        if end >= 0:
+            return host[: end + 1].lower()
+        return host.lower()
+    port = host.find(b":")
+    if port >= 0:
+        host = host[:port]
+    return host.rstrip(b".").lower()
+
+
+def normalise_path(path: bytes) -> bytes:
+    """Return the spelling of `path` that path patterns are matched against."""
+    if not path.translate(None, _PLAIN) and b"/." not in path and b"//" not in path:
+        return path
+    return _remove_dots(_merge_slashes(_escape(_without_query(path))))
+
+
+def path_fault(path: bytes) -> str | None:
+    """Return why `path` has no unambiguous meaning, or None if it has one.
+
+    A faulty path matches no route: it deserves a 400, not a 404.
+    """
+    path = _without_query(path)
+    if not path.startswith(b"/"):
+        return "the path does not begin with a slash"
+    if not path.translate(None, _PLAIN):
+        return None
+    for at, byte in enumerate(path):
+        if byte < 0x20 or byte == 0x7F:
+            return "the path holds a control character"
+        if byte == _PERCENT:
+            digits = path[at + 1 : at + 3]
+            if not _is_escape(digits):
+                return "the path holds a % that is not followed by two hexadecimal digits"
+            if digits == b"00":
+                return "the path holds an encoded NUL"
+    return None
+
+
+def _without_query(path: bytes) -> bytes:
+    for mark in (b"?", b"#"):
+        end = path.find(mark)
+        if end >= 0:
+            path = path[:end]
+    return path
+
+
+def _is_escape(digits: bytes) -> bool:
+    return len(digits) == 2 and digits[0] in _HEX and digits[1] in _HEX
+
+
+def _escape(path: bytes) -> bytes:
+    """Decode what is unreserved, spell the other escapes in upper case, escape the rest."""
+    if not path.translate(None, _PLAIN):
+        return path
+    out = bytearray()
+    at = 0
+    while at < len(path):
+        byte = path[at]
+        if byte == _PERCENT and _is_escape(digits := path[at + 1 : at + 3]):
+            value = int(digits, 16)
+            if value in _UNRESERVED:
+                out.append(value)
+            else:
+                out += _ESCAPED[value]
+            at += 3
+            continue
+        if byte in _PLAIN:
+            out.append(byte)
+        else:
+            out += _ESCAPED[byte]
+        at += 1
+    return bytes(out)
+
+
+def _merge_slashes(path: bytes) -> bytes:
+    if b"//" not in path:
+        return path
+    merged = b"/".join(filter(None, path.split(b"/")))
+    if path.startswith(b"/"):
+        merged = b"/" + merged
+    if path.endswith(b"/") and not merged.endswith(b"/"):
+        merged += b"/"
+    return merged
+
+
+def _remove_dots(path: bytes) -> bytes:
+    """Remove dot segments of an absolute path; any other is left alone."""
+    if b"/." not in path or not path.startswith(b"/"):
+        return path
+    kept: list[bytes] = []
+    segments = path[1:].split(b"/")
+    for segment in segments:
+        if segment == b"..":
+            if kept:
+                kept.pop()
+        elif segment != b".":
+            kept.append(segment)
+    if segments[-1] in (b".", b".."):
+        kept.append(b"")
+    return b"/" + b"/".join(kept)

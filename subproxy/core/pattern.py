@@ -1,0 +1,299 @@
+"""A guest's host or path pattern: anchored RE2, bounded in every direction.
+
+A pattern is hostile input. RE2 matches in time linear in the text, but the factor is the size
+of the compiled program, so that is bounded too, and a literal never becomes a program at all.
+
+Text is bytes and every byte is one character (latin-1), as HTTP has it. A pattern must match
+the whole host or path; a leading ``^`` and a trailing ``$`` are allowed and change nothing.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any, Final
+
+import re2
+
+from subproxy.core.normalise import normalise_host, normalise_path
+
+MAX_PATTERN: Final = 1024
+"""Bytes of a pattern."""
+
+MAX_PROGRAM: Final = 500
+"""Instructions of the compiled program; ``/users/[0-9]+/posts/[a-z-]+`` has about 60."""
+
+MAX_MATCHED: Final = 2048
+"""Bytes of a text that a pattern is matched against; a longer one is matched by literals and
+literal prefixes only. With MAX_PROGRAM it bounds the time that one match can take."""
+
+_MAX_MEM: Final = 64 * 1024
+"""Bytes RE2 may spend on one pattern; when its DFA needs more it goes on with an NFA."""
+
+_META: Final = frozenset(rb"\.^$|?*+()[]{}")
+_REPEATS: Final = frozenset(b"?*+{")
+_WORD: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
+
+_UNSUPPORTED: Final = (
+    (b"(?=", "RE2 has no look-ahead; write what should match instead"),
+    (b"(?!", "RE2 has no look-ahead; write what should match instead"),
+    (b"(?<=", "RE2 has no look-behind; write what should match instead"),
+    (b"(?<!", "RE2 has no look-behind; write what should match instead"),
+    (b"(?>", "RE2 has no atomic groups; it never backtracks, so a plain group does the same"),
+    (b"(?(", "RE2 has no conditional groups; register two routes instead"),
+    (b"(?#", "RE2 has no comments in patterns"),
+    (b"\\Z", "RE2 has no \\Z; the pattern is anchored at both ends anyway"),
+)
+
+
+class Kind(IntEnum):
+    """How a pattern is matched; what is cheap to match also takes precedence."""
+
+    LITERAL = 0
+    """One text and no other, such as ``blog\\.example``."""
+    PREFIX = 1
+    """A literal beginning and then anything, such as ``/api/.*``."""
+    REGEX = 2
+    """Anything else; RE2 decides."""
+
+
+class RouteRefused(Exception):
+    """A route that cannot be registered.
+
+    `code` is for machines (it goes into the ``refused`` frame), `reason` is for the person
+    who wrote the pattern.
+    """
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.reason} [{self.code}]"
+
+
+class Pattern:
+    """One anchored pattern, compiled. Equal patterns match the same texts.
+
+    Attributes: `source`, the bytes as registered; `kind`; `literal`, what every matching text
+    begins with (the whole of it for a LITERAL); `program`, the number of RE2 instructions
+    (0 unless it is a REGEX); `ignore_case`.
+
+    Raises :class:`RouteRefused` with the codes ``pattern-empty``, ``pattern-too-long``,
+    ``pattern-unsupported``, ``pattern-syntax`` and ``pattern-too-complex``.
+    """
+
+    __slots__ = ("_fullmatch", "ignore_case", "kind", "literal", "program", "source")
+
+    def __init__(self, source: bytes, *, ignore_case: bool = False) -> None:
+        self.source = source
+        self.ignore_case = ignore_case
+        self.program = 0
+        self._fullmatch: Any = None
+        if not source:
+            raise RouteRefused("pattern-empty", "the pattern is empty; '.*' matches anything")
+        if len(source) > MAX_PATTERN:
+            raise RouteRefused(
+                "pattern-too-long",
+                f"the pattern has {len(source)} bytes; at most {MAX_PATTERN} are allowed",
+            )
+        literal, rest = _leading_literal(source, ascii_only=ignore_case)
+        if rest in (b"", b"$"):
+            self.kind = Kind.LITERAL
+        elif rest in (b".*", b".*$"):
+            self.kind = Kind.PREFIX
+        else:
+            self.kind = Kind.REGEX
+            compiled = _compile(source, ignore_case)
+            self.program = int(compiled.programsize)
+            self._fullmatch = compiled.fullmatch
+            if literal and not _is_sound(compiled, literal, ignore_case):
+                literal = b""
+        self.literal = literal.lower() if ignore_case else literal
+
+    def matches(self, text: bytes) -> bool:
+        """Tell whether `text` (lower case, if case is ignored) matches from end to end."""
+        if self.kind is Kind.LITERAL:
+            return text == self.literal
+        if not text.startswith(self.literal):
+            return False
+        if self.kind is Kind.PREFIX:
+            return True
+        return len(text) <= MAX_MATCHED and self._fullmatch(text) is not None
+
+    def _key(self) -> tuple[int, bytes, bool]:
+        text = self.source if self.kind is Kind.REGEX else self.literal
+        return self.kind, text, self.ignore_case
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Pattern) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __repr__(self) -> str:
+        return f"<Pattern {self.source.decode('latin-1')} {self.kind.name.lower()}>"
+
+
+def host_pattern(source: bytes) -> Pattern:
+    """Return the pattern of a host: case is ignored, port and final dot are not seen.
+
+    A literal with a port would never match, so it is refused (``host-has-port``).
+    """
+    pattern = Pattern(source, ignore_case=True)
+    if pattern.kind is Kind.LITERAL:
+        plain = normalise_host(pattern.literal)
+        if plain != pattern.literal.rstrip(b"."):
+            raise RouteRefused(
+                "host-has-port", "a host is matched without its port; leave the port out"
+            )
+        if not plain:
+            raise RouteRefused("pattern-empty", "the host is empty; '.*' matches any host")
+        pattern.literal = plain
+    return pattern
+
+
+def path_pattern(source: bytes) -> Pattern:
+    """Return the pattern of a path.
+
+    What could never match a normalised path is refused: ``path-not-absolute`` if it cannot
+    begin with a slash, ``path-not-normal`` if it is a literal in another spelling.
+    """
+    pattern = Pattern(source)
+    if pattern.literal and not pattern.literal.startswith(b"/"):
+        raise RouteRefused("path-not-absolute", "a path begins with '/', so the pattern must too")
+    if pattern.kind is Kind.LITERAL:
+        normal = normalise_path(pattern.literal)
+        if normal != pattern.literal:
+            raise RouteRefused(
+                "path-not-normal",
+                "a path is matched in its normal form, which is here "
+                + escape(normal).decode("latin-1"),
+            )
+    return pattern
+
+
+def escape(text: bytes) -> bytes:
+    """Return the pattern that matches `text` and nothing else."""
+    return b"".join(b"\\%c" % byte if byte in _META else b"%c" % byte for byte in text)
+
+
+def options(*, ignore_case: bool, max_mem: int = _MAX_MEM) -> Any:
+    """Return the RE2 options that every pattern, alone or in a set, is compiled with."""
+    made = re2.Options()
+    made.encoding = re2.Options.Encoding.LATIN1
+    made.log_errors = False
+    made.never_capture = True
+    made.dot_nl = True
+    made.case_sensitive = not ignore_case
+    made.max_mem = max_mem
+    return made
+
+
+def _compile(source: bytes, ignore_case: bool) -> Any:
+    try:
+        compiled = re2.compile(source, options(ignore_case=ignore_case))
+    except re2.error as error:
+        raise _refusal(error.args[0]) from None
+    if compiled.programsize > MAX_PROGRAM:
+        raise RouteRefused(
+            "pattern-too-complex",
+            f"the pattern compiles to {compiled.programsize} instructions; "
+            f"at most {MAX_PROGRAM} are allowed",
+        )
+    return compiled
+
+
+def _refusal(message: bytes | str) -> RouteRefused:
+    """Translate RE2's message, which ends with the offending piece, for a person."""
+    text = message.decode("latin-1") if isinstance(message, bytes) else message
+    piece = text.rpartition(": ")[2].encode("latin-1")
+    for beginning, reason in _UNSUPPORTED:
+        if piece.startswith(beginning):
+            return RouteRefused("pattern-unsupported", reason)
+    if text.startswith("invalid escape sequence") and piece[1:2].isdigit():
+        return RouteRefused("pattern-unsupported", "RE2 has no back-references")
+    if text.startswith("bad repetition operator") and piece.endswith(b"+"):
+        return RouteRefused(
+            "pattern-unsupported",
+            "RE2 has no possessive repetition; it never backtracks, so leave the '+' out",
+        )
+    if text.startswith("invalid repetition size"):
+        return RouteRefused("pattern-too-complex", "a repetition may count to 1000, nested or not")
+    if "too large" in text or "too deep" in text or "nesting" in text:
+        return RouteRefused("pattern-too-complex", "the pattern is too large to compile")
+    return RouteRefused("pattern-syntax", f"RE2 says: {text}")
+
+
+def _leading_literal(source: bytes, *, ascii_only: bool) -> tuple[bytes, bytes]:
+    """Split `source` into the literal that every match begins with, and the pattern after it.
+
+    Conservative: where RE2's syntax offers subtleties, the literal ends. With `ascii_only` it
+    ends before any other byte too, because RE2 folds the case of those and we do not.
+    """
+    at = 1 if source.startswith(b"^") else 0
+    literal = bytearray()
+    starts: list[int] = []
+    while at < len(source):
+        byte = source[at]
+        if byte == 0x5C:
+            if at + 1 >= len(source) or source[at + 1] in _WORD or source[at + 1] >= 0x80:
+                break
+            starts.append(at)
+            literal.append(source[at + 1])
+            at += 2
+        elif byte in _META or (ascii_only and byte >= 0x80):
+            break
+        else:
+            starts.append(at)
+            literal.append(byte)
+            at += 1
+    if at < len(source) and source[at] in _REPEATS and literal:
+        literal.pop()
+        at = starts[-1]
+    rest = source[at:]
+    if _has_alternative(rest):
+        return b"", source
+    return bytes(literal), rest
+
+
+def _has_alternative(rest: bytes) -> bool:
+    """Tell whether a ``|`` outside parentheses may make the beginning optional.
+
+    Classes and ``\\Q..\\E`` are not understood; where one of them makes the count of parentheses
+    doubtful, the answer is yes.
+    """
+    if b"|" not in rest:
+        return False
+    if b"[" in rest or b"\\Q" in rest:
+        return True
+    depth = 0
+    escaped = False
+    for byte in rest:
+        if escaped:
+            escaped = False
+        elif byte == 0x5C:
+            escaped = True
+        elif byte == 0x28:
+            depth += 1
+        elif byte == 0x29:
+            depth -= 1
+        elif byte == 0x7C and depth <= 0:
+            return True
+    return False
+
+
+def _is_sound(compiled: Any, literal: bytes, ignore_case: bool) -> bool:
+    """Ask RE2 whether all matches lie between `literal` and the next text that doesn't begin so.
+
+    It takes precedence from a pattern whose literal beginning we misread. RE2 gives no range
+    for some patterns, and folds case its own way: then our own reading stands.
+    """
+    if ignore_case:
+        return True
+    try:
+        low, high = compiled.possiblematchrange(len(literal) + 1)
+    except re2.error:
+        return True
+    after = literal[:-1] + bytes((min(literal[-1] + 1, 255),))
+    return bool(literal <= low and high <= after)

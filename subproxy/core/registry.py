@@ -1,0 +1,236 @@
+"""Who registered what.
+
+A pool that lost its last member is kept, vacant and at its place in the order of precedence,
+for `linger` seconds: a guest that restarts must find its route, its clients must be held or told
+503, and no less specific route may answer for it meanwhile. Then `expire` forgets it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from subproxy.core.member import Member
+from subproxy.core.pool import POPULATED, Pool
+from subproxy.core.route import Route, RouteRefused
+from subproxy.core.table import RouteTable
+
+LINGER: Final = 10.0
+"""Seconds a vacant pool is remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryLimits:
+    """How much guests may register.
+
+    member and identity count routes; program counts RE2 instructions of the routes of an
+    identity, which bounds the time that its patterns can cost a lookup; total counts the routes
+    of everybody. Routes that an identity left vacant count until they are forgotten, but make
+    room for new ones.
+    """
+
+    member: int = 256
+    identity: int = 1024
+    program: int = 2500
+    total: int = 65536
+
+
+class _Holding:
+    """The routes of one identity: how many of its members are in each pool, and their cost."""
+
+    __slots__ = ("pools", "program")
+
+    def __init__(self) -> None:
+        self.pools: dict[Pool, int] = {}
+        self.program = 0
+
+
+class Registry:
+    """Members, routes and pools, and the table that finds a pool.
+
+    `generation` grows whenever the table changes: when a pool appears or is forgotten, not when
+    a member joins or leaves one.
+    """
+
+    __slots__ = (
+        "_heirs",
+        "_holdings",
+        "_limits",
+        "_members",
+        "_order",
+        "_pools",
+        "_vacant",
+        "generation",
+        "linger",
+        "table",
+    )
+
+    def __init__(
+        self, *, linger: float = LINGER, limits: RegistryLimits = RegistryLimits()
+    ) -> None:
+        self.generation = 0
+        self.linger = linger
+        self.table = RouteTable()
+        self._limits = limits
+        self._pools: dict[Route, Pool] = {}
+        self._members: dict[Member, None] = {}
+        self._vacant: dict[Pool, None] = {}
+        """Vacant pools, the longest vacant first."""
+        self._heirs: dict[Pool, str] = {}
+        """The identity that each vacant pool counts for: the last to leave it."""
+        self._holdings: dict[str, _Holding] = {}
+        self._order = 0
+
+    def register(self, member: Member, route: Route, now: float) -> Pool:
+        """Make `member` serve `route`; return its pool. Again is no error and changes nothing.
+
+        Raises :class:`RouteRefused` with the codes ``too-many-routes`` and
+        ``pattern-too-complex``.
+        """
+        pool = self._pools.get(route)
+        if pool is not None and member in pool.members:
+            return pool
+        self._check(member, route, pool)
+        if pool is None:
+            pool = Pool(route, self._order, now=now)
+            self._order += 1
+            self._pools[route] = pool
+            self.table.add(pool)
+            self.generation += 1
+        elif pool.vacant_since != POPULATED:
+            self._disinherit(pool)
+        pool.members.append(member)
+        pool.vacant_since = POPULATED
+        member.pools.append(pool)
+        self._members[member] = None
+        holding = self._holdings.setdefault(member.identity, _Holding())
+        if pool not in holding.pools:
+            holding.program += route.program
+        holding.pools[pool] = holding.pools.get(pool, 0) + 1
+        return pool
+
+    def unregister(self, member: Member, route: Route, now: float) -> Pool | None:
+        """Take `member` out of the pool of `route`; return the pool, None if it wasn't there."""
+        pool = self._pools.get(route)
+        if pool is None or member not in pool.members:
+            return None
+        self._leave(member, pool, now)
+        member.pools.remove(pool)
+        if not member.pools:
+            del self._members[member]
+        return pool
+
+    def remove(self, member: Member, now: float) -> list[Pool]:
+        """Take `member` out of all its pools at once; return them."""
+        pools = member.pools[:]
+        for pool in pools:
+            self._leave(member, pool, now)
+        member.pools.clear()
+        self._members.pop(member, None)
+        return pools
+
+    def expire(self, now: float) -> list[Pool]:
+        """Forget the pools that are vacant for longer than `linger`; return them.
+
+        A pool for which exchanges wait is kept until they are gone.
+        """
+        forgotten = []
+        for pool in self._vacant:
+            if now - pool.vacant_since < self.linger:
+                break
+            if not pool.waiting:
+                forgotten.append(pool)
+        for pool in forgotten:
+            self._forget(pool)
+        return forgotten
+
+    def next_expiry(self) -> float | None:
+        """Return when `expire` has something to do, None if no pool is vacant."""
+        for pool in self._vacant:
+            if not pool.waiting:
+                return pool.vacant_since + self.linger
+        return None
+
+    def pool(self, route: Route) -> Pool | None:
+        """Return the pool of exactly this route."""
+        return self._pools.get(route)
+
+    def pools(self) -> Iterator[Pool]:
+        """Iterate over all pools, vacant ones too, in the order of their registration."""
+        return iter(self._pools.values())
+
+    def routes(self) -> Iterator[Route]:
+        """Iterate over all routes in the order of their registration."""
+        return iter(self._pools)
+
+    def members(self) -> Iterator[Member]:
+        """Iterate over all members that have a route."""
+        return iter(self._members)
+
+    def __len__(self) -> int:
+        """Return the number of routes, vacant ones too."""
+        return len(self._pools)
+
+    def _check(self, member: Member, route: Route, pool: Pool | None) -> None:
+        limits = self._limits
+        if len(member.pools) >= limits.member:
+            raise RouteRefused(
+                "too-many-routes", f"a subscription may register {limits.member} routes"
+            )
+        holding = self._holdings.get(member.identity)
+        if holding is None:
+            holding = _Holding()
+        if pool is None or pool not in holding.pools:
+            if len(holding.pools) >= limits.identity:
+                self._make_room(member.identity)
+            if len(holding.pools) >= limits.identity:
+                raise RouteRefused(
+                    "too-many-routes", f"a virtual machine may register {limits.identity} routes"
+                )
+            if holding.program + route.program > limits.program:
+                self._make_room(member.identity)
+            if holding.program + route.program > limits.program:
+                raise RouteRefused(
+                    "pattern-too-complex",
+                    f"the patterns of a virtual machine may have {limits.program} RE2 "
+                    "instructions altogether; literal paths and prefixes have none",
+                )
+        if pool is None and len(self._pools) >= limits.total:
+            raise RouteRefused("too-many-routes", f"the proxy holds {limits.total} routes")
+
+    def _make_room(self, identity: str) -> None:
+        """Forget what `identity` left vacant: a restarted guest must not be locked out."""
+        for pool in [p for p, heir in self._heirs.items() if heir == identity]:
+            if not pool.waiting:
+                self._forget(pool)
+
+    def _leave(self, member: Member, pool: Pool, now: float) -> None:
+        pool.members.remove(member)
+        holding = self._holdings[member.identity]
+        holding.pools[pool] -= 1
+        if not pool.members:
+            pool.vacant_since = now
+            self._vacant[pool] = None
+            self._heirs[pool] = member.identity
+        elif not holding.pools[pool]:
+            self._release(member.identity, pool)
+
+    def _disinherit(self, pool: Pool) -> None:
+        """End the vacancy of `pool`."""
+        del self._vacant[pool]
+        self._release(self._heirs.pop(pool), pool)
+
+    def _release(self, identity: str, pool: Pool) -> None:
+        """No longer count `pool` for `identity`."""
+        holding = self._holdings[identity]
+        del holding.pools[pool]
+        holding.program -= pool.route.program
+        if not holding.pools:
+            del self._holdings[identity]
+
+    def _forget(self, pool: Pool) -> None:
+        self._disinherit(pool)
+        del self._pools[pool.route]
+        self.table.discard(pool)
+        self.generation += 1

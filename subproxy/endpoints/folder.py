@@ -1,0 +1,330 @@
+"""Listens for every VM socket of a folder, also those that appear or vanish later.
+
+Inotify tells that something happened, never what: on any event the folder is
+looked at again and the listeners are brought in line with it, so that nothing
+depends on the order, the coalescing or the overflow of events. While the folder
+does not exist, its nearest ancestor that does is watched instead. And because a
+file system mounted over the folder causes no event at all, everything is looked
+at again every ``RESYNC`` seconds anyway, more often where inotify can't be had.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet import inotify
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IProtocolFactory
+from twisted.internet.main import CONNECTION_DONE
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.python.filepath import FilePath
+
+from .addresses import HybridVsockAddress
+from .errors import CannotListenAt
+from .hybrid import HybridVsockPort, HybridVsockServerEndpoint
+
+__all__ = ["FolderService", "vmSockets"]
+
+RESYNC = 10.0
+RESYNC_WITHOUT_INOTIFY = 1.0
+SETTLE = 0.02
+"""Seconds from an event to the look at the folder; ten times what the last look took, if more."""
+BATCH = 16
+"""Listeners started in one reactor turn."""
+
+_LISTENER = re.compile(r"_[0-9]+$")
+_MAGIC = re.compile(r"[*?[]")
+
+
+def vmSockets(folder: str, pattern: str) -> set[str]:
+    """The paths of the VM sockets in ``folder`` whose name matches ``pattern``.
+
+    Sockets alone, and no symlinks. A name that ends in ``_`` and digits is a
+    listener of ours or of somebody like us; a hidden one matches only a pattern
+    that begins with a dot. No folder, no sockets.
+    """
+    found = set()
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                name = entry.name
+                if _LISTENER.search(name) or not fnmatchcase(name, pattern):
+                    continue
+                if name.startswith(".") and not pattern.startswith("."):
+                    continue
+                try:
+                    if stat.S_ISSOCK(entry.stat(follow_symlinks=False).st_mode):
+                        found.add(entry.path)
+                except FileNotFoundError:
+                    continue
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    return found
+
+
+class FolderService(Service):
+    """A listener on vsock port ``port`` for each VM socket that matches ``pattern``.
+
+    ``pattern`` is a path whose last part may hold ``*``, ``?`` and ``[...]``, such
+    as ``/run/vms/*.sock``; its folder need not exist yet. ``listenOptions`` are
+    those of ``HybridVsockServerEndpoint``. ``onListening`` and ``onStopped`` are
+    called with the address of each listener that starts or stops.
+
+    Connections outlive the listener they came through. What can't be listened on
+    is logged once and tried again at the next look.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        pattern: str,
+        port: int,
+        factory: IProtocolFactory,
+        onListening: Callable[[HybridVsockAddress], object] | None = None,
+        onStopped: Callable[[HybridVsockAddress], object] | None = None,
+        **listenOptions: Any,
+    ) -> None:
+        self._folder, self._pattern = os.path.split(os.path.abspath(pattern))
+        if pattern.endswith("/"):
+            self._folder, self._pattern = os.path.abspath(pattern), "*"
+        if _MAGIC.search(self._folder):
+            raise ValueError(f"{pattern}: only the last part of a path may be a pattern")
+        self._reactor = reactor
+        self._vsockPort = port
+        self._factory = factory
+        self._onListening = onListening
+        self._onStopped = onStopped
+        self._options = listenOptions
+        self._ports: dict[str, HybridVsockPort] = {}
+        self._complaints: dict[str, str] = {}
+        self._watch: _Watch | None = None
+        self._withoutInotify = False
+        self._next: IDelayedCall | None = None
+        self._looking = False
+        self._again = False
+        self._afterLook: list[Deferred[None]] = []
+        self._pause = SETTLE
+        self._open = False
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} {self._folder}/{self._pattern}: {len(self._ports)} listening>"
+        )
+
+    @property
+    def addresses(self) -> list[HybridVsockAddress]:
+        """Where it listens now, by path."""
+        return [HybridVsockAddress(path, self._vsockPort) for path in sorted(self._ports)]
+
+    def privilegedStartService(self) -> None:
+        """Listen for what is there already, before privileges are shed."""
+        super().privilegedStartService()  # type: ignore[no-untyped-call]
+        self._begin()
+
+    def startService(self) -> None:
+        """Listen for what is there, and watch."""
+        super().startService()  # type: ignore[no-untyped-call]
+        self._begin()
+
+    def stopService(self) -> Deferred[None]:
+        """Stop watching and listening; fires when every listener is closed and unlinked."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        self._open = False
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
+        self._unwatch()
+        return Deferred.fromCoroutine(self._finish())
+
+    async def _finish(self) -> None:
+        if self._looking:
+            looked: Deferred[None] = Deferred()
+            self._afterLook.append(looked)
+            await looked
+        for path in sorted(self._ports):
+            await self._stop(path)
+
+    def _begin(self) -> None:
+        if not self._open:
+            self._open = True
+            self._lookNow()
+
+    def _changed(self) -> None:
+        """Something happened in the folder: look soon, once for all that happens until then."""
+        if not self._open:
+            return
+        if self._looking:
+            self._again = True
+        elif self._next is None:
+            self._next = self._reactor.callLater(self._pause, self._lookNow)
+        elif self._next.getTime() - self._reactor.seconds() > self._pause:
+            self._next.reset(self._pause)
+
+    def _lookNow(self) -> None:
+        self._next = None
+        self._again = False
+        self._looking = True
+        look = Deferred.fromCoroutine(self._reconcile())
+        look.addErrback(self._failed)
+        look.addCallback(self._looked)
+
+    def _failed(self, why: Failure) -> None:
+        if why.check(OSError):
+            self._complain(self._folder, f"{self._folder} could not be looked at: {why.value}")
+        else:
+            self._log.failure("{folder} could not be looked at", failure=why, folder=self._folder)
+
+    def _complain(self, path: str, why: str) -> None:
+        if self._complaints.get(path) != why:
+            self._complaints[path] = why
+            self._log.error("{why}", why=why)
+
+    def _looked(self, _: object) -> None:
+        self._looking = False
+        if self._open:
+            usual = RESYNC_WITHOUT_INOTIFY if self._withoutInotify else RESYNC
+            self._next = self._reactor.callLater(
+                self._pause if self._again else usual, self._lookNow
+            )
+        waiting, self._afterLook = self._afterLook, []
+        for looked in waiting:
+            looked.callback(None)
+
+    async def _reconcile(self) -> None:
+        began = self._reactor.seconds()
+        self._rewatch()
+        wanted = vmSockets(self._folder, self._pattern)
+        stolen = [path for path, port in self._ports.items() if not port.isOurs()]
+        self._pause = max(SETTLE, 10 * (self._reactor.seconds() - began))
+        for path in stolen:
+            if path in wanted:
+                self._log.warn("{path}: its listener's socket was removed", path=path)
+                await self._stop(path)
+        for path in sorted(self._ports.keys() - wanted):
+            await self._stop(path)
+        for path in self._complaints.keys() - wanted:
+            del self._complaints[path]
+        for count, path in enumerate(sorted(wanted - self._ports.keys()), 1):
+            if not self._open:
+                return
+            await self._start(path)
+            if count % BATCH == 0:
+                await deferLater(self._reactor, 0)
+
+    async def _start(self, path: str) -> None:
+        endpoint = HybridVsockServerEndpoint(self._reactor, path, self._vsockPort, **self._options)
+        try:
+            port: Any = await endpoint.listen(self._factory)
+        except CannotListenAt as e:
+            self._complain(path, str(e))
+            return
+        self._complaints.pop(path, None)
+        self._ports[path] = port
+        if self._onListening is not None:
+            self._onListening(endpoint.address)
+
+    async def _stop(self, path: str) -> None:
+        port = self._ports.pop(path)
+        stopped: Any = port.stopListening()  # type: ignore[no-untyped-call]
+        if stopped is not None:
+            await stopped
+        if self._onStopped is not None:
+            self._onStopped(HybridVsockAddress(path, self._vsockPort))
+
+    def _rewatch(self) -> None:
+        """Watch the folder, or what is nearest to it, before it is looked at."""
+        target, found = _nearest(self._folder)
+        while self._watch is None or not self._watch.isOn(target, found):
+            self._unwatch()
+            try:
+                self._watch = _Watch(self._reactor, target, found, self._changed)
+            except (inotify.INotifyError, OSError) as e:
+                if not self._withoutInotify and os.path.lexists(target):
+                    self._withoutInotify = True
+                    self._log.warn(
+                        "{folder} can't be watched ({why}): it is looked at every"
+                        " {seconds} s instead",
+                        folder=self._folder,
+                        why=e,
+                        seconds=RESYNC_WITHOUT_INOTIFY,
+                    )
+                return
+            self._withoutInotify = False
+            target, found = _nearest(self._folder)
+
+    def _unwatch(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+
+
+def _nearest(folder: str) -> tuple[str, os.stat_result]:
+    """The folder, or its nearest ancestor that exists."""
+    while True:
+        try:
+            found = os.stat(folder)
+            if stat.S_ISDIR(found.st_mode) or folder == "/":
+                return folder, found
+        except OSError:
+            if folder == "/":
+                raise
+        folder = os.path.dirname(folder)
+
+
+class _Watch(inotify.INotify):
+    """An inotify descriptor on one folder. One each: Twisted closes it when its folder goes."""
+
+    _MASK = (
+        inotify.IN_CREATE
+        | inotify.IN_DELETE
+        | inotify.IN_MOVED_FROM
+        | inotify.IN_MOVED_TO
+        | inotify.IN_MOVE_SELF
+        | inotify.IN_ONLYDIR
+    )
+
+    def __init__(
+        self, reactor: Any, path: str, found: os.stat_result, onChange: Callable[[], None]
+    ) -> None:
+        super().__init__(reactor)  # type: ignore[no-untyped-call]
+        self._path = path
+        self._found = found
+        self._onChange = onChange
+        self._closed = False
+        try:
+            self.watch(FilePath(path), mask=self._MASK)  # type: ignore[no-untyped-call]
+        except BaseException:
+            self.close()
+            raise
+        self.startReading()  # type: ignore[no-untyped-call]
+
+    def isOn(self, path: str, found: os.stat_result) -> bool:
+        """Whether it watches that folder, and not one that had its name before."""
+        return not self._closed and path == self._path and os.path.samestat(found, self._found)
+
+    def doRead(self) -> None:
+        """Take the events off, whatever they say (an overflow belongs to no watch)."""
+        super().doRead()  # type: ignore[no-untyped-call]
+        self._onChange()
+
+    def close(self) -> None:
+        """Close at once."""
+        if not self._closed:
+            self._closed = True
+            super().connectionLost(Failure(CONNECTION_DONE))  # type: ignore[no-untyped-call]
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The folder is gone, says Twisted."""
+        if not self._closed:
+            self.close()
+            self._onChange()

@@ -1,0 +1,224 @@
+"""A port and its connections, for a stream socket that already listens.
+
+Twisted's own ``tcp.Port`` and ``unix.Port`` make their sockets themselves and
+know no other addresses than their own; here the socket comes from outside, and
+what an accepted connection is called is the business of an ``Admission``.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from errno import EAGAIN, ECONNABORTED, EINTR, EMFILE, ENFILE, errorcode
+from typing import Any, TypeAlias
+
+from twisted.internet import tcp
+from twisted.internet.base import BasePort
+from twisted.internet.interfaces import IAddress, IProtocol, IProtocolFactory
+from twisted.logger import Logger
+from twisted.python import reflect
+from twisted.python.failure import Failure
+
+from .identity import identityOf
+from .loggate import LogGate
+
+__all__ = ["Admission", "ListeningSocketPort", "StreamServer"]
+
+SHED_BOUND = 1024
+"""Connections shed in one reactor turn."""
+
+Admission: TypeAlias = Callable[[socket.socket, Any], IAddress | None]
+"""Given an accepted socket and its raw peer name: the peer's address, or None to refuse it."""
+
+
+class StreamServer(tcp.Server):
+    """An accepted connection whose addresses are known from outside.
+
+    Plain ``recv`` and ``send``: unlike Twisted's unix transport it takes no
+    file descriptors, which a VMM never sends and an intruder should not.
+    """
+
+    def __init__(
+        self,
+        skt: socket.socket,
+        protocol: IProtocol,
+        peer: IAddress,
+        port: ListeningSocketPort,
+        sessionno: int,
+        reactor: Any,
+    ) -> None:
+        self._peer = peer
+        self._host = port.getHost()
+        super().__init__(skt, protocol, (identityOf(peer), None), port, sessionno, reactor)
+
+    def getPeer(self) -> IAddress:
+        """The address that the admission gave this connection."""
+        return self._peer
+
+    def getHost(self) -> IAddress:
+        """The address that the port listens on."""
+        return self._host
+
+    def getTcpNoDelay(self) -> bool:
+        """False: neither vsock nor a unix socket has Nagle's algorithm to turn off."""
+        return False
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """Nothing: the option does not exist here (errno 92 on AF_VSOCK)."""
+
+
+class _Reserve:
+    """A descriptor kept in reserve, so that connections can be shed when there is none left."""
+
+    def __init__(self) -> None:
+        self._fd = -1
+
+    def take(self) -> None:
+        if self._fd < 0:
+            try:
+                self._fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:
+                self._fd = -1
+
+    def release(self) -> bool:
+        """Whether there was one to give back."""
+        if self._fd < 0:
+            return False
+        os.close(self._fd)
+        self._fd = -1
+        return True
+
+
+class ListeningSocketPort(tcp.Port):
+    """Accepts connections from a socket that listens already, for as long as it lives.
+
+    Accepting is never paused: on several VMMs a full backlog freezes every vsock
+    port of the VM, so load is shed by accepting and closing.
+    """
+
+    transport = StreamServer  # type: ignore[assignment]
+    _log = Logger()
+
+    def __init__(
+        self,
+        skt: socket.socket,
+        factory: IProtocolFactory,
+        host: IAddress,
+        admission: Admission,
+        reactor: Any,
+        onClosing: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__(0, factory, reactor=reactor)
+        self._listening = skt
+        self._host = host
+        self._admission = admission
+        self._onClosing = onClosing
+        self._reserve = _Reserve()
+        self._gate = LogGate(reactor)
+        self._accepts = 100
+
+    def __repr__(self) -> str:
+        state = "" if self.connected else " (not listening)"
+        return (
+            f"<{type(self).__name__} of {reflect.qual(type(self.factory))} on {self._host}{state}>"
+        )
+
+    def startListening(self) -> None:
+        """Start the factory and the reading of the socket."""
+        self._reserve.take()
+        self._log.info(
+            "{factory} starting on {host}",
+            factory=self._getLogPrefix(self.factory),
+            host=self._host,
+        )
+        self._realPortNumber = getattr(self._host, "port", None)
+        self.factory.doStart()  # type: ignore[union-attr]
+        self.connected = True
+        self.socket = self._listening
+        self.socket.setblocking(False)
+        self.fileno = self.socket.fileno  # type: ignore[method-assign]
+        self.startReading()  # type: ignore[no-untyped-call]
+
+    def doRead(self) -> None:
+        """Accept what waits, up to a bound that follows the traffic."""
+        bound = self._accepts
+        accepted = 0
+        while accepted < bound:
+            try:
+                skt, raw = self.socket.accept()
+            except OSError as e:
+                if e.errno in (EINTR, ECONNABORTED):
+                    continue
+                if e.errno in (EMFILE, ENFILE):
+                    self._shed(e)
+                elif e.errno != EAGAIN:
+                    self._complain("accept failed: {error}", error=errorcode.get(e.errno or 0, e))
+                break
+            accepted += 1
+            try:
+                self._accepted(skt, raw)
+            except BaseException:
+                skt.close()
+                self._log.failure("{host}: a connection could not be set up", host=self._host)
+            if not self.connected:
+                return
+        self._accepts = bound + 20 if accepted == bound else max(1, accepted)
+
+    def _accepted(self, skt: socket.socket, raw: Any) -> None:
+        peer = self._admission(skt, raw)
+        protocol = None
+        if peer is not None:
+            protocol = self.factory.buildProtocol(peer)  # type: ignore[union-attr]
+        if peer is None or protocol is None:
+            skt.close()
+            return
+        self.sessionno += 1
+        transport = self.transport(skt, protocol, peer, self, self.sessionno, self.reactor)
+        protocol.makeConnection(transport)
+
+    def _shed(self, why: OSError) -> None:
+        """Accept and close with the reserved descriptor until nobody waits."""
+        shed = 0
+        while shed < SHED_BOUND and self._reserve.release():
+            try:
+                self.socket.accept()[0].close()
+                shed += 1
+            except OSError:
+                break
+            finally:
+                self._reserve.take()
+        self._complain(
+            "no descriptor left ({error}): {shed} connections closed",
+            error=errorcode.get(why.errno or 0, why),
+            shed=shed,
+        )
+
+    def _complain(self, text: str, **fields: object) -> None:
+        held = self._gate.admit()
+        if held is not None:
+            self._log.warn("{host}: " + text, host=self._host, unlogged=held, **fields)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Withdraw the name first, while whoever tests it still finds it alive, then close."""
+        try:
+            if self._onClosing is not None:
+                self._onClosing()
+        except OSError:
+            self._log.failure("{host}: its name could not be withdrawn", host=self._host)
+        self._reserve.release()
+        self._realPortNumber = None
+        BasePort.connectionLost(self, reason)
+        self.connected = False
+        self._closeSocket(True)  # type: ignore[no-untyped-call]
+        del self.socket
+        del self.fileno
+        self._log.info("{host} closed", host=self._host)
+        try:
+            self.factory.doStop()  # type: ignore[union-attr]
+        finally:
+            self.disconnecting = False
+
+    def getHost(self) -> IAddress:
+        """The address that was given for this port."""
+        return self._host

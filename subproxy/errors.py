@@ -1,0 +1,149 @@
+"""
+Everything that can go wrong with a request, as one tree.
+
+Each error knows the HTTP status that a client gets for it, whether it is safe to
+try the exchange on another subscriber (``retry_safe``: no guest can have executed
+it), and after how many seconds a client may ask again. So no caller needs a ladder
+of ifs::
+
+    ProxyError
+    ├── ClientError            the client's fault, or its absence
+    │   ├── BadRequest         400
+    │   ├── RequestTimeout     408
+    │   ├── ...                whatever status the gate decides on
+    │   └── ClientGone         499, never sent: only logged
+    ├── NoRoute                404
+    ├── Unavailable            503, Retry-After
+    │   ├── NoSubscriber
+    │   ├── QueueFull
+    │   └── QueueTimeout
+    └── GuestError             the guest's fault
+        ├── GuestRefused       502, the guest said that it did not execute it
+        ├── GuestGone          502
+        ├── GuestMisbehaved    502
+        └── GuestSlow          504
+"""
+
+from __future__ import annotations
+
+
+class ProxyError(Exception):
+    """
+    The root: why an exchange has no good answer.
+
+    @cvar status: the HTTP status that a client gets.
+    @cvar code: one word for logs and metrics.
+    @cvar retry_safe: no guest can have executed the request.
+    @cvar retry_after: seconds for C{Retry-After}, or None.
+    """
+
+    status: int = 500
+    code: str = "error"
+    retry_safe: bool = False
+    retry_after: int | None = None
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason or (type(self).__doc__ or "").strip().partition("\n")[0]
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class ClientError(ProxyError):
+    """The request cannot be served as it was sent."""
+
+    status = 400
+    code = "client"
+
+    def __init__(self, reason: str = "", status: int | None = None) -> None:
+        super().__init__(reason)
+        if status is not None:
+            self.status = status
+
+
+class BadRequest(ClientError):
+    """The request is malformed or ambiguous."""
+
+    code = "bad-request"
+
+
+class RequestTimeout(ClientError):
+    """The request did not arrive in time."""
+
+    status = 408
+    code = "request-timeout"
+
+
+class ClientGone(ClientError):
+    """The client left before its answer was complete."""
+
+    status = 499
+    code = "client-gone"
+
+
+class NoRoute(ProxyError):
+    """No application serves this host and path."""
+
+    status = 404
+    code = "no-route"
+
+
+class Unavailable(ProxyError):
+    """The application has no subscriber that can take the request now."""
+
+    status = 503
+    code = "unavailable"
+    retry_safe = True
+    retry_after = 1
+
+
+class NoSubscriber(Unavailable):
+    """The application has no live subscriber."""
+
+    code = "no-subscriber"
+
+
+class QueueFull(Unavailable):
+    """Too many requests already wait for this application."""
+
+    code = "queue-full"
+
+
+class QueueTimeout(Unavailable):
+    """No subscriber of this application became free in time."""
+
+    code = "queue-timeout"
+
+
+class GuestError(ProxyError):
+    """The application did not answer properly."""
+
+    status = 502
+    code = "guest"
+
+
+class GuestRefused(GuestError):
+    """The application refused the request without executing it."""
+
+    code = "guest-refused"
+    retry_safe = True
+
+
+class GuestGone(GuestError):
+    """The application went away before its answer was complete."""
+
+    code = "guest-gone"
+
+
+class GuestMisbehaved(GuestError):
+    """The application sent an invalid response."""
+
+    code = "guest-misbehaved"
+
+
+class GuestSlow(GuestError):
+    """The application did not answer in time."""
+
+    status = 504
+    code = "guest-slow"

@@ -1,0 +1,110 @@
+"""
+All subscriptions of a proxy: who may connect, who replaces whom.
+
+Every listener for guests, native or emulated, shares one L{SubscriptionFactory}.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from random import Random
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+
+from subproxy.core.dispatcher import Dispatcher
+from subproxy.core.member import Member
+from subproxy.subscription.protocol import State, SubscriptionProtocol
+from subproxy.subscription.registrar import Registrar
+from subproxy.subscription.settings import Settings
+
+
+class SubscriptionFactory(Factory):
+    """
+    Makes a L{SubscriptionProtocol} for each connection of a guest.
+
+    A connection over its identity's quota is accepted and closed: never accepting would
+    freeze every port of that VM on some VMMs.
+
+    @ivar subscriptions: the connections that are open.
+    """
+
+    noisy = False
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        dispatcher: Dispatcher,
+        registrar: Registrar,
+        identify: Callable[[IAddress], str],
+        settings: Settings | None = None,
+        random: Random | None = None,
+    ) -> None:
+        self.clock = clock
+        self.dispatcher = dispatcher
+        self.registrar = registrar
+        self.settings = settings or Settings()
+        self.random = random or Random()
+        self.subscriptions: set[SubscriptionProtocol] = set()
+        self._identify = identify
+        self._counts: Counter[str] = Counter()
+        self._by_member: dict[Member, SubscriptionProtocol] = {}
+        self._empty: Deferred[None] | None = None
+
+    def buildProtocol(self, addr: IAddress | None) -> SubscriptionProtocol | None:
+        """A guest dialled from C{addr}."""
+        assert addr is not None
+        identity = self._identify(addr)
+        quota = self.registrar.connections(identity, self.settings.connections)
+        if self._counts[identity] >= quota:
+            self._log.warn(
+                "{identity} has {quota} connections already: refused",
+                identity=identity,
+                quota=quota,
+            )
+            return None
+        self._counts[identity] += 1
+        protocol = SubscriptionProtocol(self, identity, self.registrar)
+        self.subscriptions.add(protocol)
+        return protocol
+
+    def greeted(self, protocol: SubscriptionProtocol, replaced: Member | None) -> None:
+        """C{protocol} has subscribed, in the place of C{replaced}."""
+        assert protocol.member is not None
+        self._by_member[protocol.member] = protocol
+        if replaced is not None:
+            older = self._by_member.pop(replaced, None)
+            if older is not None:
+                older.close(b"replaced", "a newer instance has taken this one's place")
+
+    def gone(self, protocol: SubscriptionProtocol) -> None:
+        """The connection of C{protocol} is closed."""
+        self.subscriptions.discard(protocol)
+        self._by_member = {m: p for m, p in self._by_member.items() if p is not protocol}
+        self._counts[protocol.identity] -= 1
+        if not self._counts[protocol.identity]:
+            del self._counts[protocol.identity]
+        if self._empty is not None and not self.subscriptions:
+            waiting, self._empty = self._empty, None
+            waiting.callback(None)
+
+    def drain(self) -> None:
+        """Tell every guest that nothing new will come."""
+        for protocol in list(self.subscriptions):
+            protocol.drain()
+
+    def close(self, code: bytes, reason: str) -> Deferred[None]:
+        """End all subscriptions; fires when their connections are closed."""
+        done: Deferred[None] = Deferred()
+        for protocol in list(self.subscriptions):
+            if protocol.state is not State.CLOSED:
+                protocol.close(code, reason)
+        if not self.subscriptions:
+            done.callback(None)
+        else:
+            self._empty = done
+        return done

@@ -1,0 +1,367 @@
+"""
+The proxy's end of one subscription: a Twisted protocol round L{subproxy.wire.connection}.
+
+It reads, lets the wire say what happened, hands each message to whom it concerns, and writes
+everything of one turn at once. A turn handles a bounded number of messages, so that one guest
+cannot hold the reactor.
+
+The connection lives in the states of L{State}, by the table C{TRANSITIONS}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, ITCPTransport
+from twisted.internet.protocol import Protocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from subproxy.core.member import Member
+from subproxy.errors import GuestGone
+from subproxy.subscription.channel import Channel
+from subproxy.subscription.liveness import Liveness
+from subproxy.subscription.registrar import HelloRefused, Registrar
+from subproxy.wire import messages as m
+from subproxy.wire.connection import Broken, Connection, Violation, limits_info
+from subproxy.wire.fields import Info
+from subproxy.wire.states import Role, Side
+
+if TYPE_CHECKING:
+    from subproxy.subscription.factory import SubscriptionFactory
+
+
+class State(Enum):
+    """Where a connection is in its life."""
+
+    GREETING = auto()
+    """It has not said what it is."""
+    SUBSCRIBED = auto()
+    """C{hello} was accepted."""
+    CLOSING = auto()
+    """We have said C{bye}: what still comes is thrown away until the peer ends it too."""
+    CLOSED = auto()
+
+
+TRANSITIONS: dict[State, frozenset[State]] = {
+    State.GREETING: frozenset({State.SUBSCRIBED, State.CLOSING, State.CLOSED}),
+    State.SUBSCRIBED: frozenset({State.CLOSING, State.CLOSED}),
+    State.CLOSING: frozenset({State.CLOSED}),
+    State.CLOSED: frozenset(),
+}
+
+
+@implementer(IPushProducer)
+class SubscriptionProtocol(Protocol):
+    """
+    One connection of a guest.
+
+    @ivar identity: which VM speaks, from the transport.
+    @ivar state: see L{State}.
+    @ivar wire: the protocol state.
+    @ivar member: as the balancer sees it, once it has greeted.
+    @ivar channel: its exchanges, once it has greeted.
+    """
+
+    _log = Logger()
+    factory: SubscriptionFactory
+    transport: ITCPTransport
+
+    def __init__(self, factory: SubscriptionFactory, identity: str, registrar: Registrar) -> None:
+        self.factory = factory
+        self.identity = identity
+        self.state = State.GREETING
+        self.member: Member | None = None
+        self.channel: Channel | None = None
+        self._settings = factory.settings
+        self._clock = factory.clock
+        self._registrar = registrar
+        self.wire = Connection(Role.PROXY, self._settings.limits)
+        self._liveness: Liveness | None = None
+        self._deadline: IDelayedCall | None = None
+        self._again: IDelayedCall | None = None
+        self._turns = 0
+        self._unread = 0
+        self._offences: list[float] = []
+        self._handlers: dict[type[Any], Callable[[Any], None]] = {
+            m.Hello: self._hello,
+            m.Register: self._register,
+            m.Unregister: self._unregister,
+            m.Pong: self._pong,
+            m.Drain: self._drain,
+            m.Bye: self._bye,
+            m.Connect: self._connect,
+            Broken: self._broken,
+        }
+
+    def __repr__(self) -> str:
+        return f"<SubscriptionProtocol {self.identity} {self.state.name.lower()} {self.channel}>"
+
+    # Twisted's side.
+
+    def connectionMade(self) -> None:
+        """A guest dialled."""
+        self.transport.registerProducer(self, True)
+        self._deadline = self._clock.callLater(
+            self._settings.greeting_timeout, self.close, b"timeout", "no hello came in time"
+        )
+
+    def dataReceived(self, data: bytes) -> None:
+        """The guest said something."""
+        if self.state is State.CLOSING:
+            return
+        self.wire.feed(data)
+        if self._again is None:
+            self._turn()
+
+    def connectionLost(self, reason: Failure | None = None) -> None:  # type: ignore[override]
+        """The connection is gone, and with it, in this same turn, all that it registered."""
+        for call in (self._deadline, self._again):
+            if call is not None and call.active():
+                call.cancel()
+        was, self.state = self.state, State.CLOSED
+        self._leave(GuestGone())
+        if was is State.SUBSCRIBED:
+            self._log.info(
+                "subscription of {identity} lost: {reason}",
+                identity=self.identity,
+                reason=reason.getErrorMessage() if reason is not None else "",
+            )
+        self.factory.gone(self)
+
+    def pauseProducing(self) -> None:
+        """The guest does not read as fast as we write."""
+        self._unread = 0
+        if self.channel is not None:
+            self.channel.pause()
+
+    def resumeProducing(self) -> None:
+        """The guest has read what we wrote."""
+        self._unread = -1
+        if self.channel is not None:
+            self.channel.resume()
+
+    def stopProducing(self) -> None:
+        """The transport is going: L{connectionLost} says the rest."""
+
+    # Turns.
+
+    def _turn(self) -> None:
+        self._again = None
+        self._turns += 1
+        try:
+            wire, handlers = self.wire, self._handlers
+            for _ in range(self._settings.events_a_turn):
+                event = wire.next_event()
+                if event is None:
+                    break
+                handlers[type(event)](event)
+                if self.state in (State.CLOSING, State.CLOSED):
+                    break
+            else:
+                # More may be there: let others have their turn first.
+                self.transport.pauseProducing()
+                self._again = self._clock.callLater(0, self._next_turn)
+        finally:
+            self._turns -= 1
+        self.flush()
+
+    def _next_turn(self) -> None:
+        self._turn()
+        if self._again is None and self.state is not State.CLOSED:
+            self.transport.resumeProducing()
+
+    def flush(self) -> None:
+        """Write what has been said, unless a turn is under way, which does so at its end."""
+        if self._turns or self.state is State.CLOSED:
+            return
+        data = self.wire.data_to_send()
+        if data:
+            self.transport.write(data)
+            if self._unread >= 0:
+                self._unread += len(data)
+                if self._unread > self._settings.backlog_bytes:
+                    self._log.warn(
+                        "{identity} leaves {unread} bytes unread: cut off",
+                        identity=self.identity,
+                        unread=self._unread,
+                    )
+                    self.transport.abortConnection()
+
+    def close(self, code: bytes, reason: str) -> None:
+        """
+        Say C{bye} and end the connection, in the order that VMMs need (facts: closing with
+        unread data leaves a guest hanging): say it, read to the end, close.
+        """
+        if self.state in (State.CLOSING, State.CLOSED):
+            return
+        was, self.state = self.state, State.CLOSING
+        if self.wire.ours is not Side.DONE:
+            self.wire.send(m.Bye(code, reason.encode("utf-8", "replace")[:1024]))
+        self._log.info(
+            "closing the connection of {identity} ({state}): {reason}",
+            identity=self.identity,
+            state=was.name.lower(),
+            reason=reason,
+        )
+        self._leave(GuestGone())
+        self._turns = 0
+        self.flush()
+        self.transport.resumeProducing()
+        if self._deadline is not None and self._deadline.active():
+            self._deadline.cancel()
+        self._deadline = self._clock.callLater(
+            self._settings.closing_timeout, self.transport.abortConnection
+        )
+
+    def _leave(self, error: GuestGone) -> None:
+        """Nothing goes to this guest any more; what it had is lost."""
+        if self._liveness is not None:
+            self._liveness.stop()
+        member, channel = self.member, self.channel
+        self.member = self.channel = None
+        if member is not None:
+            self._registrar.leave(member)
+        if channel is not None:
+            channel.lost(error)
+
+    # What the guest says.
+
+    def _hello(self, message: m.Hello) -> None:
+        try:
+            member, replaced = self._registrar.hello(self.identity, message.info)
+        except HelloRefused as refusal:
+            self.wire.send(m.Refused(0, refusal.code, str(refusal).encode()[:1024]))
+            self.close(refusal.code if refusal.code == b"replaced" else b"refused", str(refusal))
+            return
+        if self._deadline is not None and self._deadline.active():
+            self._deadline.cancel()
+        self.state = State.SUBSCRIBED
+        self.member = member
+        channel = Channel(
+            self.wire, member, self.factory.dispatcher, self.flush, self._offended
+        )
+        self.channel = member.channel = channel
+        self._handlers.update(
+            {
+                m.Response: channel.response,
+                m.Body: channel.body,
+                m.End: channel.end,
+                m.Credit: channel.credit,
+                m.Abort: channel.abort,
+                Violation: channel.violation,
+            }
+        )
+        self.wire.send(m.Welcome(self._welcome()))
+        self._log.info(
+            "{identity} subscribed: {application}, worker {worker}, instance {instance}",
+            identity=self.identity,
+            application=member.application.decode("ascii", "backslashreplace"),
+            worker=member.worker,
+            instance=member.instance.decode("ascii", "backslashreplace"),
+        )
+        self.factory.greeted(self, replaced)
+        settings = self._settings
+        self._liveness = Liveness(
+            self._clock,
+            settings.ping_interval,
+            settings.ping_timeout,
+            settings.timeout,
+            self.factory.random,
+            send=self._ping,
+            measured=self._measured,
+            missed=self._missed,
+            returned=self._returned,
+            dead=self._dead,
+        )
+        self._liveness.start()
+
+    def _welcome(self) -> Info:
+        settings = self._settings
+        return {
+            **limits_info(settings.limits),
+            b"identity": self.identity.encode("utf-8", "surrogateescape"),
+            b"ping": int(settings.ping_interval * 1000),
+            b"timeout": int(settings.timeout * 1000),
+        }
+
+    def _register(self, message: m.Register) -> None:
+        assert self.member is not None
+        answer = self._registrar.register(self.member, message)
+        self.wire.send(answer)
+
+    def _unregister(self, message: m.Unregister) -> None:
+        assert self.member is not None
+        answer = self._registrar.unregister(self.member, message)
+        if answer is not None:
+            self.wire.send(answer)
+
+    def _pong(self, message: m.Pong) -> None:
+        assert self.member is not None and self._liveness is not None
+        if self._liveness.pong(message.nonce):
+            self._registrar.pong(self.member, message.info)
+
+    def _drain(self, message: m.Drain) -> None:
+        assert self.member is not None
+        self._log.info("{identity} drains", identity=self.identity)
+        self._registrar.drain(self.member)
+
+    def drain(self) -> None:
+        """Let this subscription finish what it has, and give it nothing new."""
+        if self.member is not None and self.wire.ours is Side.OPEN:
+            self._registrar.drain(self.member)
+            self.wire.send(m.Drain())
+            self.flush()
+
+    def _bye(self, message: m.Bye) -> None:
+        self.close(b"done", "the guest said bye")
+        self.transport.loseConnection()
+
+    def _connect(self, message: m.Connect) -> None:
+        self._log.warn("{identity} dialled an unwanted data connection", identity=self.identity)
+        self.close(b"refused", "no data connection is expected")
+
+    def _broken(self, event: Broken) -> None:
+        self._log.warn(
+            "{identity} broke the protocol: {error}", identity=self.identity, error=event.error
+        )
+        self.close(event.error.code, str(event.error))
+
+    def _offended(self, reason: str) -> None:
+        settings = self._settings
+        now = self._clock.seconds()
+        self._log.warn(
+            "{identity} sent an invalid response: {reason}", identity=self.identity, reason=reason
+        )
+        self._offences = [at for at in self._offences if now - at < settings.offences_window]
+        self._offences.append(now)
+        if len(self._offences) >= settings.offences:
+            self.close(b"offences", f"{len(self._offences)} invalid responses")
+
+    # Liveness.
+
+    def _ping(self, nonce: bytes) -> None:
+        self.wire.send(m.Ping(nonce))
+        self.flush()
+
+    def _measured(self, seconds: float) -> None:
+        if self.member is not None:
+            self._registrar.measured(self.member, seconds)
+
+    def _missed(self) -> None:
+        if self.member is not None and self.channel is not None:
+            self._log.warn("{identity} does not answer pings: ejected", identity=self.identity)
+            self._registrar.eject(self.member)
+            self.channel.move_safe(GuestGone("the application stopped answering"))
+
+    def _returned(self) -> None:
+        if self.member is not None:
+            self._log.info("{identity} answers pings again", identity=self.identity)
+            self._registrar.revive(self.member)
+
+    def _dead(self) -> None:
+        self._log.warn("{identity} is silent: given up", identity=self.identity)
+        self.close(b"timeout", "no pong")

@@ -1,0 +1,38 @@
+"""What of the subscription side can be set, with defaults that serve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from subproxy.wire.limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """
+    Times are in seconds.
+
+    @ivar limits: what the proxy takes on the wire, per frame and exchange.
+    @ivar ping_interval: from one ping of a subscription to the next.
+    @ivar ping_timeout: a subscription whose pong is later than this is ejected.
+    @ivar timeout: one that stays silent for so long is closed.
+    @ivar greeting_timeout: a connection must say what it is within this.
+    @ivar closing_timeout: how long to wait for the peer's own end after C{bye}.
+    @ivar connections: most connections of one identity at a time.
+    @ivar events_a_turn: most messages of one connection before others get their turn.
+    @ivar backlog_bytes: a guest that leaves so much unread is cut off.
+    @ivar offences: how many broken responses end a subscription...
+    @ivar offences_window: ... within so many seconds.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    ping_interval: float = 3.0
+    ping_timeout: float = 5.0
+    timeout: float = 15.0
+    greeting_timeout: float = 5.0
+    closing_timeout: float = 2.0
+    connections: int = 256
+    events_a_turn: int = 128
+    backlog_bytes: int = 8 * 1024 * 1024
+    offences: int = 10
+    offences_window: float = 60.0

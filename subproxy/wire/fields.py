@@ -1,0 +1,112 @@
+"""
+The types of message elements: what each may be (docs/protocol.md, "Elements").
+
+Each check takes a decoded value and returns it in the form that messages use, or raises
+L{MessageError}. They are data for the table in L{subproxy.wire.messages}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from subproxy.wire.errors import MessageError
+from subproxy.wire.limits import (
+    MAX_CREDIT,
+    MAX_HEADER_BYTES,
+    MAX_HEADERS,
+    MAX_NAME,
+    MAX_NUMBER,
+    MAX_PATTERN,
+    MAX_REASON,
+)
+
+Headers = list[tuple[bytes, bytes]]
+Info = dict[bytes, Any]
+Check = Callable[[Any], Any]
+
+
+def integer(low: int, high: int) -> Check:
+    """A check for an integer from C{low} to C{high}."""
+
+    def check(value: Any) -> int:
+        if type(value) is not int:
+            raise MessageError("an integer is missing")
+        if not low <= value <= high:
+            raise MessageError(f"{value} is not between {low} and {high}")
+        return value
+
+    return check
+
+
+def octets(low: int, high: int | None = None) -> Check:
+    """A check for a byte string of C{low} to C{high} bytes."""
+
+    def check(value: Any) -> bytes:
+        if type(value) is not bytes:
+            raise MessageError("a byte string is missing")
+        if len(value) < low or (high is not None and len(value) > high):
+            raise MessageError(f"a byte string of {len(value)} bytes is out of bounds")
+        return value
+
+    return check
+
+
+def info(value: Any) -> Info:
+    """A dictionary with byte-string keys; what it holds is looked at key by key."""
+    if type(value) is not dict:
+        raise MessageError("a dictionary is missing")
+    for key in value:
+        if type(key) is not bytes:
+            raise MessageError("the keys of a dictionary are byte strings")
+    return value
+
+
+def headers(value: Any) -> Headers:
+    """
+    A header or trailer section: a list of lists of name and value.
+
+    Only its shape is checked here: what HTTP allows in it is for the HTTP rules.
+    """
+    if type(value) is not list:
+        raise MessageError("a list of header fields is missing")
+    if len(value) > MAX_HEADERS:
+        raise MessageError(f"more than {MAX_HEADERS} header fields")
+    size = 0
+    result: Headers = []
+    for pair in value:
+        if type(pair) is not list or len(pair) != 2:
+            raise MessageError("a header field is a list of name and value")
+        name, content = pair
+        if type(name) is not bytes or type(content) is not bytes:
+            raise MessageError("the name and value of a header field are byte strings")
+        size += len(name) + len(content)
+        result.append((name, content))
+    if size > MAX_HEADER_BYTES:
+        raise MessageError(f"more than {MAX_HEADER_BYTES} bytes of header fields")
+    return result
+
+
+def body(value: Any) -> bytes | Info | None:
+    """
+    How a body comes.
+
+    A byte string: all of it, here. Null: in C{body} frames. A dictionary: over a data connection.
+    """
+    if value is None or type(value) is bytes:
+        return value
+    return info(value)
+
+
+number = integer(1, MAX_NUMBER)
+reference = integer(0, MAX_NUMBER)
+credit = integer(1, MAX_CREDIT)
+status = integer(100, 999)
+data = octets(1)
+name = octets(1, MAX_NAME)
+nonce = octets(1, MAX_NAME)
+pattern = octets(1, MAX_PATTERN)
+reason = octets(0, MAX_REASON)
+token = octets(1, MAX_NAME)
+method = octets(1, 64)
+target = octets(1, 65_536)

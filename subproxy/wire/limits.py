@@ -1,0 +1,45 @@
+"""The numbers of protocol version 1 (docs/protocol.md, "Limits")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+VERSION = 1
+PORT = 12345
+"""The well-known vsock port, unless configured otherwise."""
+
+MAX_LENGTH_DIGITS = 7
+MAX_DEPTH = 8
+MAX_HEADERS = 128
+"""Most fields in one header or trailer section."""
+MAX_HEADER_BYTES = 65_536
+"""Most bytes in one header or trailer section, names and values together."""
+MAX_PATTERN = 1024
+"""Most bytes in one host or path pattern."""
+MAX_NAME = 128
+"""Most bytes in an application name, an instance id, a code, a nonce or a token."""
+MAX_REASON = 1024
+"""Most bytes in a reason for a person."""
+MAX_NUMBER = 2**53 - 1
+"""Largest integer: what every language has exactly."""
+MAX_CREDIT = 2**31 - 1
+"""Largest window; and the most that one C{credit} grants."""
+MAX_WEIGHT = 1000
+DEFAULT_WEIGHT = 100
+BODY_CHUNK = 16_384
+"""What a sender puts into one C{body} frame at most, so that exchanges take turns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """
+    What one side takes from the other; said in C{hello} and C{welcome}.
+
+    @ivar frame: bytes of the longest frame that it accepts, without the length prefix.
+    @ivar window: bytes of body that it takes, per exchange, before it grants more.
+    @ivar inline: bytes of the longest body that may ride in a C{request} or C{response}.
+    """
+
+    frame: int = 262_144
+    window: int = 65_536
+    inline: int = 65_536

@@ -1,0 +1,126 @@
+"""
+The state machines of version 1, as tables (docs/protocol.md, "States").
+
+Everything that decides whether a message is allowed now is here. A connection has two
+sides, each with a state of its own that only its own messages change; an exchange has two
+halves, the request's and the response's, likewise. What is not in a table is an error: of
+ours if we were about to send it, of the peer's if it came.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+
+class Role(Enum):
+    """Who we are on a connection."""
+
+    GUEST = auto()
+    PROXY = auto()
+
+    @property
+    def peer(self) -> Role:
+        """The other one."""
+        return Role.PROXY if self is Role.GUEST else Role.GUEST
+
+
+class Side(Enum):
+    """The state of one side of a connection."""
+
+    IDLE = auto()
+    """It has sent nothing, or (the proxy) only refusals."""
+    OPEN = auto()
+    """It has greeted."""
+    DRAINING = auto()
+    """It has said that it wants nothing new (guest), or sends nothing new (proxy)."""
+    DATA = auto()
+    """The connection is a data connection: no more frames of this machine."""
+    DONE = auto()
+    """It has said its last."""
+
+
+class Half(Enum):
+    """The state of one half of an exchange: of the message that one side sends."""
+
+    WAITING = auto()
+    """Its head has not come."""
+    STREAMING = auto()
+    """Its body comes in C{body} frames."""
+    BULK = auto()
+    """Its body comes over a data connection."""
+    DONE = auto()
+    """It is complete."""
+
+
+_BOTH_TALK = (b"body", b"end", b"credit", b"abort")
+_GUEST_TALK = (b"register", b"unregister", b"pong", b"response", *_BOTH_TALK)
+_PROXY_TALK = (b"registered", b"unregistered", b"refused", b"ping", b"connect", *_BOTH_TALK)
+
+
+def _still(state: Side, verbs: tuple[bytes, ...]) -> dict[bytes, Side]:
+    """These verbs are allowed and change nothing."""
+    return dict.fromkeys(verbs, state)
+
+
+SIDES: dict[Role, dict[Side, dict[bytes, Side]]] = {
+    Role.GUEST: {
+        Side.IDLE: {b"hello": Side.OPEN, b"connect": Side.DATA, b"bye": Side.DONE},
+        Side.OPEN: {**_still(Side.OPEN, _GUEST_TALK), b"drain": Side.DRAINING, b"bye": Side.DONE},
+        Side.DRAINING: {
+            **_still(Side.DRAINING, _GUEST_TALK),
+            b"drain": Side.DRAINING,
+            b"bye": Side.DONE,
+        },
+        Side.DATA: {},
+        Side.DONE: {},
+    },
+    Role.PROXY: {
+        Side.IDLE: {b"welcome": Side.OPEN, b"refused": Side.IDLE, b"bye": Side.DONE},
+        Side.OPEN: {
+            **_still(Side.OPEN, _PROXY_TALK),
+            b"request": Side.OPEN,
+            b"drain": Side.DRAINING,
+            b"bye": Side.DONE,
+        },
+        Side.DRAINING: {
+            **_still(Side.DRAINING, _PROXY_TALK),
+            b"drain": Side.DRAINING,
+            b"bye": Side.DONE,
+        },
+        Side.DATA: {},
+        Side.DONE: {},
+    },
+}
+"""For each role and state of its side: the verbs that it may send, and the state after each."""
+
+
+class Event(Enum):
+    """What happens to a half of an exchange."""
+
+    INTERIM = auto()
+    """A 1xx head."""
+    WHOLE = auto()
+    """A head with its whole body."""
+    STREAM = auto()
+    """A head whose body will be streamed."""
+    BULK = auto()
+    """A head whose body goes over a data connection."""
+    BODY = auto()
+    END = auto()
+
+
+_HEAD = {Event.WHOLE: Half.DONE, Event.STREAM: Half.STREAMING, Event.BULK: Half.BULK}
+_REST: dict[Half, dict[Event, Half]] = {
+    Half.STREAMING: {Event.BODY: Half.STREAMING, Event.END: Half.DONE},
+    Half.BULK: {Event.END: Half.DONE},
+    Half.DONE: {},
+}
+
+REQUEST: dict[Half, dict[Event, Half]] = {Half.WAITING: _HEAD, **_REST}
+"""The request half: the proxy's messages."""
+
+RESPONSE: dict[Half, dict[Event, Half]] = {
+    Half.WAITING: {**_HEAD, Event.INTERIM: Half.WAITING},
+    **_REST,
+}
+"""The response half: the guest's messages."""

@@ -1,0 +1,279 @@
+"""Tests of subproxy.core.pattern."""
+
+from __future__ import annotations
+
+import time
+
+import re2
+from hypothesis import example, given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.core.pattern import (
+    MAX_MATCHED,
+    MAX_PATTERN,
+    MAX_PROGRAM,
+    Kind,
+    Pattern,
+    RouteRefused,
+    escape,
+    host_pattern,
+    options,
+    path_pattern,
+)
+from tests.core_strategies import relaxed
+
+tokens = st.lists(
+    st.sampled_from(
+        [
+            b"a",
+            b"B",
+            b"/",
+            b".",
+            b"*",
+            b"+",
+            b"?",
+            b"|",
+            b"(",
+            b")",
+            b"[",
+            b"]",
+            b"^",
+            b"$",
+            b"\\.",
+            b"\\|",
+            b"\\Q",
+            b"\\E",
+            b"\\d",
+            b"{2}",
+            b"{0}",
+            b"-",
+            b"(?i)",
+            b"(?s)",
+            b"\xe9",
+            b"\\\\",
+            b"\\(",
+            b"\\[",
+            b"\\b",
+            b"(?:",
+            b"\\x41",
+            b"(?m)",
+            b"{",
+            b"}",
+            b"\n",
+        ]
+    ),
+    min_size=1,
+    max_size=10,
+).map(b"".join)
+texts = st.lists(
+    st.sampled_from(
+        [b"a", b"b", b"A", b"/", b".", b"|", b"0", b"-", b"\xe9", b"\\", b"(", b"[", b"\n", b"{2}"]
+    ),
+    max_size=8,
+).map(b"".join)
+
+
+def refused(source: bytes) -> RouteRefused:
+    try:
+        Pattern(source)
+    except RouteRefused as refusal:
+        return refusal
+    raise AssertionError(f"{source!r} was accepted")
+
+
+class KindTests(SynchronousTestCase):
+    """What is literal, what is a literal prefix, and what RE2 decides."""
+
+    def test_examples(self) -> None:
+        for source, kind, literal in [
+            (rb"blog\.example", Kind.LITERAL, b"blog.example"),
+            (rb"^blog\.example$", Kind.LITERAL, b"blog.example"),
+            (rb"a\-b", Kind.LITERAL, b"a-b"),
+            (rb"/a\\b", Kind.LITERAL, b"/a\\b"),
+            (rb".*", Kind.PREFIX, b""),
+            (rb"^.*$", Kind.PREFIX, b""),
+            (rb"/api/.*", Kind.PREFIX, b"/api/"),
+            (rb"/api/.*?", Kind.REGEX, b"/api/"),
+            (rb"/api/.+", Kind.REGEX, b"/api/"),
+            (rb"/api(/.*)?", Kind.REGEX, b"/api"),
+            (rb"/apis?", Kind.REGEX, b"/api"),
+            (rb"/ab*", Kind.REGEX, b"/a"),
+            (rb"/ab+", Kind.REGEX, b"/a"),
+            (rb"/ab{2}", Kind.REGEX, b"/a"),
+            (rb"/a\.?b", Kind.REGEX, b"/a"),
+            (rb"a*", Kind.REGEX, b""),
+            (rb"/a|/b", Kind.REGEX, b""),
+            (rb"/a(x|y)", Kind.REGEX, b"/a"),
+            (rb"/a(x|y)|z", Kind.REGEX, b""),
+            (rb"/a\(x|y", Kind.REGEX, b""),
+            (rb"/a.\|b", Kind.REGEX, b"/a"),
+            (rb"/a[(]|b", Kind.REGEX, b""),
+            (rb"/a\Q(\E|b", Kind.REGEX, b""),
+            (rb"/v\d", Kind.REGEX, b"/v"),
+            (rb"/\xe9", Kind.REGEX, b"/"),
+            (b"/\xe9", Kind.LITERAL, b"/\xe9"),
+            (b"/\xff.", Kind.REGEX, b""),
+            (rb"blog.example", Kind.REGEX, b"blog"),
+            (rb"/(\pL{3}){20}", Kind.REGEX, b"/"),
+            (rb"a$b", Kind.REGEX, b"a"),
+            (rb"^", Kind.LITERAL, b""),
+        ]:
+            pattern = Pattern(source)
+            self.assertEqual((pattern.kind, pattern.literal), (kind, literal), source)
+            self.assertEqual(pattern.program > 0, kind is Kind.REGEX, source)
+
+    @given(tokens, texts)
+    @example(b"a|b", b"b")
+    @example(b"/[^]|]*x", b"/ax")
+    @relaxed
+    def test_it_matches_what_re2_matches(self, source: bytes, text: bytes) -> None:
+        try:
+            pattern = Pattern(source)
+        except RouteRefused:
+            return
+        expected = re2.compile(source, options(ignore_case=False)).fullmatch(text) is not None
+        if b"(?m)" not in source:
+            self.assertEqual(pattern.matches(text), expected)
+        if expected:
+            self.assertTrue(text.startswith(pattern.literal))
+
+    @given(tokens, texts)
+    @relaxed
+    def test_without_case_it_matches_what_re2_matches(self, source: bytes, text: bytes) -> None:
+        try:
+            pattern = Pattern(source, ignore_case=True)
+        except RouteRefused:
+            return
+        text = text.lower()
+        expected = re2.compile(source, options(ignore_case=True)).fullmatch(text) is not None
+        if b"(?m)" not in source:
+            self.assertEqual(pattern.matches(text), expected)
+
+    @given(tokens | st.binary(min_size=1, max_size=20))
+    @relaxed
+    def test_what_is_accepted_re2_can_compile(self, source: bytes) -> None:
+        try:
+            Pattern(source)
+        except RouteRefused as refusal:
+            self.assertTrue(refusal.reason)
+            return
+        re2.compile(source, options(ignore_case=False))
+
+    @given(st.binary(min_size=1, max_size=20), st.binary(max_size=20))
+    @relaxed
+    def test_an_escaped_text_matches_itself_alone(self, text: bytes, other: bytes) -> None:
+        self.assertTrue(Pattern(re2.escape(text)).matches(text))
+        pattern = Pattern(escape(text))
+        self.assertIs(pattern.kind, Kind.LITERAL)
+        self.assertTrue(pattern.matches(text))
+        self.assertEqual(pattern.matches(other), other == text)
+
+
+class RefusalTests(SynchronousTestCase):
+    """A person understands why a pattern is refused."""
+
+    def test_examples(self) -> None:
+        for source, code, words in [
+            (b"", "pattern-empty", "empty"),
+            (b"a(?=b)", "pattern-unsupported", "look-ahead"),
+            (b"a(?!b)", "pattern-unsupported", "look-ahead"),
+            (b"(?<=a)b", "pattern-unsupported", "look-behind"),
+            (b"(?<!a)b", "pattern-unsupported", "look-behind"),
+            (b"(?>a)", "pattern-unsupported", "atomic"),
+            (b"(a)?(?(1)b)", "pattern-unsupported", "conditional"),
+            (b"(?#a)", "pattern-unsupported", "comments"),
+            (rb"a\Z", "pattern-unsupported", "anchored"),
+            (rb"(a)\1", "pattern-unsupported", "back-references"),
+            (b"a++", "pattern-unsupported", "possessive"),
+            (b"a*+", "pattern-unsupported", "possessive"),
+            (b"a**", "pattern-syntax", "**"),
+            (b"(", "pattern-syntax", "missing )"),
+            (rb"\h", "pattern-syntax", "escape"),
+            (b"(?P<a", "pattern-syntax", "(?P<a"),
+            (b"a\\", "pattern-syntax", "trailing"),
+            (b".{1001}", "pattern-too-complex", "1000"),
+            (b"((a{100}){100}){100}", "pattern-too-complex", "1000"),
+            (b".{1000}", "pattern-too-complex", "1004 instructions"),
+            (rb"\pL{900}", "pattern-too-complex", "too large"),
+            (b"a?b" * 300, "pattern-too-complex", "instructions"),
+        ]:
+            refusal = refused(source)
+            self.assertEqual(refusal.code, code, source)
+            self.assertIn(words, refusal.reason, source)
+            self.assertEqual(str(refusal), f"{refusal.reason} [{code}]")
+
+    def test_bytes_of_a_pattern(self) -> None:
+        self.assertEqual(Pattern(b"a" * MAX_PATTERN).kind, Kind.LITERAL)
+        refusal = refused(b"a" * (MAX_PATTERN + 1))
+        self.assertEqual(refusal.code, "pattern-too-long")
+        self.assertIn("1025", refusal.reason)
+
+    def test_instructions_of_a_pattern(self) -> None:
+        spare = MAX_PROGRAM - Pattern(b".{1}").program
+        self.assertEqual(Pattern(b".{%d}" % (1 + spare)).program, MAX_PROGRAM)
+        self.assertEqual(refused(b".{%d}" % (2 + spare)).code, "pattern-too-complex")
+
+    def test_a_long_text_is_matched_by_literals_only(self) -> None:
+        text = b"/" + b"a" * (MAX_MATCHED - 1)
+        self.assertTrue(Pattern(b"/a+").matches(text))
+        self.assertFalse(Pattern(b"/a+").matches(text + b"a"))
+        self.assertTrue(Pattern(b"/a.*").matches(text + b"a"))
+
+    def test_catastrophes_of_backtracking_are_harmless(self) -> None:
+        pattern = Pattern(b"(a+)+b")
+        begun = time.process_time()
+        self.assertFalse(pattern.matches(b"a" * MAX_MATCHED))
+        self.assertLess(time.process_time() - begun, 1.0)
+
+
+class HostPatternTests(SynchronousTestCase):
+    """`host_pattern`."""
+
+    def test_case_and_final_dot_are_ignored(self) -> None:
+        self.assertEqual(host_pattern(rb"Blog\.Example\."), host_pattern(rb"blog\.example"))
+        self.assertTrue(host_pattern(rb"BLOG\.example").matches(b"blog.example"))
+        self.assertTrue(host_pattern(rb"[A-Z]+\.example").matches(b"blog.example"))
+        self.assertEqual(host_pattern(rb"\[::1\]").literal, b"[::1]")
+
+    def test_what_never_matches_is_refused(self) -> None:
+        for source, code in [
+            (rb"blog\.example:80", "host-has-port"),
+            (rb"\[::1\]:80", "host-has-port"),
+            (rb"\.", "pattern-empty"),
+        ]:
+            with self.assertRaises(RouteRefused) as caught:
+                host_pattern(source)
+            self.assertEqual(caught.exception.code, code)
+
+    def test_patterns_of_both_cases_are_not_equal(self) -> None:
+        self.assertNotEqual(Pattern(b"a"), Pattern(b"a", ignore_case=True))
+        self.assertNotEqual(Pattern(b"a"), b"a")
+        self.assertNotEqual(Pattern(b"a.*"), Pattern(b"a"))
+        self.assertNotEqual(Pattern(b"a."), Pattern(b"a.."))
+        self.assertEqual(hash(Pattern(b"^a$")), hash(Pattern(b"a")))
+
+    def test_repr(self) -> None:
+        self.assertEqual(repr(Pattern(b"/a.*")), "<Pattern /a.* prefix>")
+
+
+class PathPatternTests(SynchronousTestCase):
+    """`path_pattern`."""
+
+    def test_what_never_matches_is_refused(self) -> None:
+        for source, code, words in [
+            (b"api", "path-not-absolute", "'/'"),
+            (b"api/.*", "path-not-absolute", "'/'"),
+            (b"/a//b", "path-not-normal", "/a/b"),
+            (rb"/a\.b/\.\./\.b", "path-not-normal", r" /\.b"),
+            (b"/%7Ea", "path-not-normal", "/~a"),
+            (b"/caf\xc3\xa9", "path-not-normal", "/caf%C3%A9"),
+        ]:
+            with self.assertRaises(RouteRefused) as caught:
+                path_pattern(source)
+            self.assertEqual(caught.exception.code, code)
+            self.assertIn(words, caught.exception.reason)
+
+    def test_case_matters(self) -> None:
+        self.assertFalse(path_pattern(b"/API").matches(b"/api"))
+        self.assertTrue(path_pattern(b".*").matches(b"/api"))

@@ -1,0 +1,58 @@
+"""Tests of subproxy.core.table: adding and removing; finding is in test_core_router."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.core.pool import Pool
+from subproxy.core.route import Route
+from subproxy.core.table import MANY, RouteTable
+from tests.core_strategies import hosts, paths, relaxed, routes
+
+#: Enough distinct patterns below one host to cross MANY both ways.
+crowds = st.integers(0, MANY * 2).map(lambda number: Route(rb"a\.example", b"/[ab]*%d?" % number))
+
+
+class TableTests(SynchronousTestCase):
+    """`RouteTable`."""
+
+    def test_what_was_removed_leaves_nothing(self) -> None:
+        table = RouteTable()
+        pools = [
+            Pool(Route(host, path), order, now=0.0)
+            for order, (host, path) in enumerate(
+                [(b"a", b"/x"), (b"a", b"/x.*"), (b"a", b"/y.*"), (b"a", b"/[x]"), (b".*", b"/x")]
+            )
+        ]
+        for pool in pools:
+            table.add(pool)
+        for pool in pools:
+            self.assertIsNotNone(table.find(b"a", b"/x"))
+            table.discard(pool)
+        self.assertIsNone(table.find(b"a", b"/x"))
+        self.assertEqual((table._hosts, table._literal, len(table._patterns)), ({}, {}, 0))
+
+    @given(
+        st.lists(routes | crowds, max_size=60, unique=True),
+        st.data(),
+        hosts,
+        paths | st.sampled_from([b"/ab7", b"/12", b"/a"]),
+    )
+    @settings(relaxed, max_examples=150)
+    def test_any_history_finds_the_smallest_precedence(
+        self, registered: list[Route], data: st.DataObject, host: bytes, path: bytes
+    ) -> None:
+        table = RouteTable()
+        pools = [Pool(route, order, now=0.0) for order, route in enumerate(registered)]
+        for pool in pools:
+            table.add(pool)
+        removed = data.draw(st.sets(st.sampled_from(pools))) if pools else set()
+        if data.draw(st.booleans()):
+            table.find(host, path)
+        for pool in removed:
+            table.discard(pool)
+        matching = [p for p in pools if p not in removed and p.route.matches(host, path)]
+        expected = min(matching, key=lambda pool: pool.precedence, default=None)
+        self.assertIs(table.find(host, path), expected)
