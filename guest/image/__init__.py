@@ -1,1 +1,1 @@
-"""Images of virtual machines: Python, an application and the kernel modules it needs, as an initramfs."""
+"""Images of virtual machines: Python, an application and vsock's modules, as an initramfs."""

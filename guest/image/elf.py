@@ -36,7 +36,7 @@ def is_elf(data: bytes) -> bool:
 
 
 def needed(data: bytes) -> list[str]:
-    """The names of the shared libraries a program or a library asks for, its interpreter among them.
+    """The names of the shared libraries that a program or library asks for, its loader among them.
 
     Raises ``ElfError`` for what is no 64-bit little-endian ELF file.
     """

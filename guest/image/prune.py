@@ -15,7 +15,11 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "ssl": ("lib-dynload/_ssl.*", "lib-dynload/_hashlib.*"),
     "sqlite3": ("sqlite3/*", "lib-dynload/_sqlite3.*"),
     "encodings": (
-        "encodings/cp[0-35-9]*",
+        "encodings/cp0*",
+        "encodings/cp1[!2]*",
+        "encodings/cp12[!5]*",
+        "encodings/cp125[!2]*",
+        "encodings/cp[235-9]*",
         "encodings/cp4[!3]*",
         "encodings/iso8859_[2-9]*",
         "encodings/iso8859_1[0-46-9]*",

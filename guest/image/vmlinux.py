@@ -72,7 +72,7 @@ def _lz4_legacy(data: bytes) -> bytes:
 
 
 def lz4_block(block: bytes) -> bytes:
-    """One LZ4 block unpacked. Raises ``BzImageError`` if it is cut short or points before itself."""
+    """One LZ4 block unpacked; ``BzImageError`` if it is cut short or points before itself."""
     out = bytearray()
     at = 0
     try:
