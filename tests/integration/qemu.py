@@ -25,7 +25,7 @@ from unittest import SkipTest
 
 ROOT = Path(__file__).parents[2]
 LOGS = ROOT / "build" / "vm-logs"
-"""Where consoles of failed tests are kept."""
+"""Where consoles and logs of the last run are kept."""
 
 TOOLS = ("qemu-system-x86_64", "vhost-device-vsock", "zstd", "apt-get", "setpriv")
 BASE = "console=ttyS0 panic=-1 quiet mitigations=off"
@@ -149,6 +149,11 @@ class Process:
             self._process.kill()
         self._process.wait(10)
 
+    def keep(self) -> None:
+        """Copy its log to ``LOGS``."""
+        LOGS.mkdir(parents=True, exist_ok=True)
+        shutil.copy(self.log, LOGS / self.log.name)
+
     def tail(self) -> str:
         """The end of its output."""
         return f"--- {self.log} ---\n{self.text()[-4000:]}"
@@ -255,12 +260,10 @@ class Machine:
                     if "error" in answer:
                         raise MachineError(f"QEMU: {answer['error']}")
 
-    def keep_logs(self, label: str) -> str:
-        """Copy the logs to ``LOGS``; the text says where, with the console's end."""
-        LOGS.mkdir(parents=True, exist_ok=True)
+    def keep_logs(self) -> None:
+        """Copy what it said to ``LOGS``."""
         for process in self._processes:
-            shutil.copy(process.log, LOGS / f"{label}.{process.log.name}")
-        return f"logs of {self.name} kept in {LOGS}\n{self.console.tail()}"
+            process.keep()
 
 
 def until(condition: Callable[[], object], seconds: float, text: str) -> None:

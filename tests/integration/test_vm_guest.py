@@ -60,6 +60,7 @@ class Site:
         self.alpha = Machine(self.folder, "alpha", self.images["twisted"], 3, routes("alpha"))
         self.beta = Machine(self.folder, "beta", self.images["minimal"], 4, routes("beta"), 192)
         for machine in (self.alpha, self.beta):
+            stack.callback(machine.keep_logs)
             stack.callback(machine.kill)
             machine.start()
         self.seconds = {
@@ -82,6 +83,7 @@ class Site:
         process = Process(
             command, self.folder / "proxy.log", os.environ | {"PYTHONPATH": str(ROOT)}
         )
+        self._stack.callback(process.keep)
         self._stack.callback(process.stop)
         for name in ("alpha", "beta"):
             until((self.folder / f"{name}.sock_12345").exists, 20, f"no listener for {name}")
@@ -133,14 +135,6 @@ def site() -> Site:
 class GuestTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.site = site()
-        self.addCleanup(self.keep_logs)
-
-    def keep_logs(self) -> None:
-        """Keep what the machines and the proxy said, if something went wrong."""
-        if self._outcome is not None and not self._outcome.success:
-            for machine in (self.site.alpha, self.site.beta):
-                print(machine.keep_logs(self.id()))
-            print(self.site.proxy.tail())
 
     def test_the_images_are_small(self) -> None:
         sizes = {name: image.size for name, image in self.site.images.items()}

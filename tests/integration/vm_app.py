@@ -32,13 +32,16 @@ def digest(pieces: Iterator[bytes]) -> str:
     return total.hexdigest()
 
 
+BOOT = Path("/proc/sys/kernel/random/boot_id").read_bytes()
+
+
 class App(SubscriberProtocol):
     """Says who it is, sends much, takes much, and never ends."""
 
     async def requestReceived(self, request: Request) -> Response:
         path = request.path
         if path == b"/boot":
-            return Response(200, [], Path("/proc/sys/kernel/random/boot_id").read_bytes())
+            return Response(200, [], BOOT)
         if path == b"/echo":
             return Response(200, [], await request.read())
         if path.startswith(b"/send/"):
