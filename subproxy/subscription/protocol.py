@@ -70,9 +70,9 @@ class SubscriptionProtocol(Protocol):
     factory: SubscriptionFactory
     transport: ITCPTransport
 
-    def __init__(self, factory: SubscriptionFactory, identity: str, registrar: Registrar) -> None:
+    def __init__(self, factory: SubscriptionFactory, registrar: Registrar) -> None:
         self.factory = factory
-        self.identity = identity
+        self.identity = ""
         self.state = State.GREETING
         self.member: Member | None = None
         self.channel: Channel | None = None
@@ -104,6 +104,13 @@ class SubscriptionProtocol(Protocol):
 
     def connectionMade(self) -> None:
         """A guest dialled."""
+        identity = self.factory.admit(self)
+        if identity is None:
+            # Closed, but accepted: a listener that does not accept freezes a whole VM.
+            self.state = State.CLOSED
+            self.transport.loseConnection()
+            return
+        self.identity = identity
         self.transport.registerProducer(self, True)
         self._deadline = self._clock.callLater(
             self._settings.greeting_timeout, self.close, b"timeout", "no hello came in time"
@@ -111,7 +118,7 @@ class SubscriptionProtocol(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """The guest said something."""
-        if self.state is State.CLOSING:
+        if self.state in (State.CLOSING, State.CLOSED):
             return
         self.wire.feed(data)
         if self._again is None:
@@ -208,7 +215,6 @@ class SubscriptionProtocol(Protocol):
             reason=reason,
         )
         self._leave(GuestGone())
-        self._turns = 0
         self.flush()
         self.transport.resumeProducing()
         if self._deadline is not None and self._deadline.active():
@@ -225,6 +231,7 @@ class SubscriptionProtocol(Protocol):
         self.member = self.channel = None
         if member is not None:
             self._registrar.leave(member)
+            self.factory.left(member)
         if channel is not None:
             channel.lost(error)
 
@@ -241,9 +248,7 @@ class SubscriptionProtocol(Protocol):
             self._deadline.cancel()
         self.state = State.SUBSCRIBED
         self.member = member
-        channel = Channel(
-            self.wire, member, self.factory.dispatcher, self.flush, self._offended
-        )
+        channel = Channel(self.wire, member, self.factory.dispatcher, self.flush, self._offended)
         self.channel = member.channel = channel
         self._handlers.update(
             {
@@ -300,7 +305,8 @@ class SubscriptionProtocol(Protocol):
             self.wire.send(answer)
 
     def _pong(self, message: m.Pong) -> None:
-        assert self.member is not None and self._liveness is not None
+        assert self.member is not None
+        assert self._liveness is not None
         if self._liveness.pong(message.nonce):
             self._registrar.pong(self.member, message.info)
 

@@ -240,7 +240,9 @@ class Connection:
             ) from None
         data = message.encode()
         if len(data) > self.peer_limits.frame:
-            raise TooLarge(f"a frame of {len(data)} bytes, where {self.peer_limits.frame} are taken")
+            raise TooLarge(
+                f"a frame of {len(data)} bytes, where {self.peer_limits.frame} are taken"
+            )
         match message:
             case m.Request():
                 self._request_sent(message)
