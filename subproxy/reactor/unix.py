@@ -84,7 +84,6 @@ class Client(SendsDescriptors, BaseClient, unix.Client):
             del self.connector.buildProtocol
 
 
-
 class Connector(unix.Connector):
     """See IConnector."""
 
