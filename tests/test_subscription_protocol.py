@@ -46,8 +46,10 @@ class GreetingTests(SynchronousTestCase):
     def test_wrong_version(self) -> None:
         """A version that we don't speak ends the connection with a reason."""
         self.guest.say(m.Hello({b"version": 2, b"application": b"a", b"instance": b"i"}))
+        (refused,) = self.guest.take(m.Refused)
+        self.assertEqual((refused.reference, refused.code), (0, b"version"))
         (bye,) = self.guest.take(m.Bye)
-        self.assertEqual(bye.code, b"message")
+        self.assertEqual(bye.code, b"refused")
         self.assertIn(b"version 2", bye.reason)
 
     def test_garbage(self) -> None:
@@ -265,3 +267,11 @@ class SubscribedTests(SynchronousTestCase):
         for _ in range(12):
             world.ask(b"PUT", body=b"b" * 10_000)
         self.assertTrue(guest.transport.disconnected)
+
+    def test_a_guest_that_reads_may_get_any_amount(self) -> None:
+        """What a transport that never paused us has taken is not a backlog."""
+        world = World(Settings(backlog_bytes=100_000))
+        guest = world.serving("10")
+        for _ in range(12):
+            world.ask(b"PUT", body=b"b" * 10_000)
+        self.assertFalse(guest.transport.disconnected)
