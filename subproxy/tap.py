@@ -10,11 +10,14 @@ from twisted.internet.endpoints import serverFromString
 
 from subproxy.core.balancer import BALANCERS
 from subproxy.core.dispatcher import Dispatcher
+from subproxy.core.forwarded import Forwarding, Trust
 from subproxy.core.registry import Registry
 from subproxy.core.router import Router
 from subproxy.endpoints.folder import FolderService
 from subproxy.endpoints.hybrid import HybridVsockServerEndpoint
 from subproxy.endpoints.identity import identityOfTransport
+from subproxy.frontend.access_log import AccessLog
+from subproxy.frontend.access_log_service import AccessLogService
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.limits import TABLE
 from subproxy.frontend.limits import Limits as HttpLimits
@@ -54,12 +57,15 @@ def build(options: Options, reactor: Any) -> ProxyService:
         ),
         random,
     )
+    log = _access_log(reactor, options)
     http = Http1Factory(
         dispatcher,
         HttpLimits(**{row.name: options[row.option] for row in TABLE}),
         reactor,
+        log,
+        Forwarding(Trust(options["trust"])),
     )
-    return ProxyService(
+    service = ProxyService(
         reactor,
         registry,
         dispatcher,
@@ -69,6 +75,20 @@ def build(options: Options, reactor: Any) -> ProxyService:
         [_vsock_listener(reactor, each, subscriptions, options) for each in options["vsock"]],
         options["shutdown-timeout"],
     )
+    if log is not None:
+        AccessLogService(log, reactor).setServiceParent(service)  # type: ignore[no-untyped-call]
+    return service
+
+
+def _access_log(reactor: Any, options: Options) -> AccessLog | None:
+    where = options["access-log"]
+    if where == "none":
+        return None
+    try:
+        return AccessLog(where, options["access-log-format"], reactor)
+    except OSError as error:
+        fail(f"--access-log={where}: {error.strerror}")
+        return None
 
 
 def _http_listener(reactor: Any, where: str, factory: Http1Factory) -> ListenerService:
