@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from twisted.python import usage
 
 from subproxy.core.balancer import BALANCERS
+from subproxy.core.forwarded import Trust
 from subproxy.frontend import limits as http_limits
 from subproxy.wire.limits import PORT
 
@@ -133,7 +134,10 @@ class Options(usage.Options):
         self["vsock"].append(parse_vsock(value))
 
     def opt_trust(self, value: str) -> None:
-        """Believe X-Forwarded-* and the like of clients in this network. May repeat."""
+        """
+        Believe X-Forwarded-* and the like of clients in this network, such as 10.0.0.0/8, or
+        unix for clients on UNIX sockets. May repeat.
+        """
         self["trust"].append(value)
 
     def parseOptions(self, options: Any = None) -> None:
@@ -170,6 +174,10 @@ class Options(usage.Options):
                 raise usage.UsageError(
                     f"--{row.option}={self[row.option]}: a number of {row.unit} is needed"
                 ) from None
+        try:
+            Trust(self["trust"])
+        except ValueError as error:
+            raise usage.UsageError(f"--trust: {error}") from None
         if not self["http"]:
             self["http"].append("tcp:8080")
         if not self["vsock"]:
