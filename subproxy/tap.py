@@ -19,10 +19,6 @@ from subproxy.endpoints.folder import FolderService
 from subproxy.endpoints.hybrid import HybridVsockServerEndpoint
 from subproxy.endpoints.identity import identityOfTransport
 from subproxy.frontend.access_log import AccessLog
-<<<<<<< HEAD
-=======
-from subproxy.frontend.access_log_service import AccessLogService
->>>>>>> http
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.limits import TABLE
 from subproxy.frontend.limits import Limits as HttpLimits
@@ -79,11 +75,7 @@ def build(options: Options, reactor: Any) -> ProxyService:
         HttpLimits(**{row.name: options[row.option] for row in TABLE}),
         reactor,
         log,
-<<<<<<< HEAD
-        Forwarding(_trust(options["trust"])),
-=======
         Forwarding(Trust(options["trust"])),
->>>>>>> http
     )
     service = ProxyService(
         reactor,
@@ -97,39 +89,17 @@ def build(options: Options, reactor: Any) -> ProxyService:
         log,
     )
     if log is not None:
-<<<<<<< HEAD
         service.addService(SignalService(reactor, {signal.SIGUSR1: log.reopen}))  # type: ignore[no-untyped-call]
-=======
-        AccessLogService(log, reactor).setServiceParent(service)  # type: ignore[no-untyped-call]
->>>>>>> http
     return service
 
 
 def _access_log(reactor: Any, options: Options) -> AccessLog | None:
-<<<<<<< HEAD
     if options["access-log"] == "none":
         return None
     try:
         return AccessLog(options["access-log"], options["access-log-format"], reactor)
     except OSError as error:
         fail(f"--access-log={options['access-log']}: {error.strerror}")
-
-
-def _trust(networks: list[str]) -> Trust:
-    try:
-        return Trust(networks)
-    except ValueError as error:
-        fail(f"--trust: {error}")
-=======
-    where = options["access-log"]
-    if where == "none":
-        return None
-    try:
-        return AccessLog(where, options["access-log-format"], reactor)
-    except OSError as error:
-        fail(f"--access-log={where}: {error.strerror}")
-        return None
->>>>>>> http
 
 
 def _http_listener(reactor: Any, where: str, factory: Http1Factory) -> ListenerService:
