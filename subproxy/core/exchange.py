@@ -12,7 +12,12 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from subproxy.core.response import ResponseHead, check_response, check_trailers
+from subproxy.core.response import (
+    ResponseHead,
+    check_interim,
+    check_response,
+    check_trailers,
+)
 from subproxy.errors import GuestMisbehaved, ProxyError
 
 if TYPE_CHECKING:
@@ -93,6 +98,7 @@ class Exchange:
     @ivar dispatcher: who chose, and decides what happens if the choice fails.
     @ivar carrier: the channel's side, while a guest has it.
     @ivar member: the subscriber that has it, or had it last.
+    @ivar holder: the subscriber that counts it as in flight now.
     @ivar pool: the pool that it was routed to.
     @ivar attempts: how many guests have been given it.
     @ivar streamed: bytes of streamed request body that have gone to a guest.
@@ -108,6 +114,7 @@ class Exchange:
     state: State = State.NEW
     carrier: IRequestCarrier | None = None
     member: Member | None = None
+    holder: Member | None = None
     pool: Pool | None = None
     attempts: int = 0
     streamed: int = 0
@@ -174,7 +181,7 @@ class Exchange:
 
         @raise GuestMisbehaved: it is not one that HTTP allows here.
         """
-        head = check_response(self.request.method, status, b"", headers)
+        head = check_interim(status, headers)
         if self.request.version != b"1.0":
             self.sink.interimReceived(head.status, head.headers)
 

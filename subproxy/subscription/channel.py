@@ -182,7 +182,7 @@ class Channel:
             if type(reason) is not bytes:
                 raise GuestMisbehaved("the reason phrase is not a byte string")
             body = message.body
-            if type(body) is dict:
+            if isinstance(body, dict):
                 raise GuestMisbehaved("a body over a data connection was not offered")
             if type(body) is bytes:
                 # Gone before the frontend hears of it: it may begin its next exchange at once.

@@ -1,8 +1,168 @@
 """
 What a guest may register, and what becomes of it: C{hello}, C{register}, C{unregister}, C{drain}.
 
-The shell round the core's L{Registry}, L{Epochs} and L{Policy}: it reads the clock for them, and
+The shell round the core's L{Registry}, epochs and policy: it reads the clock for them, and
 turns their decisions into messages.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.logger import Logger
+
+from subproxy.core.member import Event, Member
+from subproxy.core.registry import Registry
+from subproxy.core.route import Route, RouteRefused
+from subproxy.wire import messages as m
+from subproxy.wire.errors import MessageError
+from subproxy.wire.fields import Info, integer, name
+from subproxy.wire.limits import DEFAULT_WEIGHT, MAX_NUMBER, MAX_WEIGHT
+
+_weight = integer(1, MAX_WEIGHT)
+_count = integer(0, MAX_NUMBER)
+_absent = object()
+
+
+class HelloRefused(Exception):
+    """
+    No to a C{hello}.
+
+    @ivar code: what C{refused} says to a program.
+    """
+
+    def __init__(self, code: bytes, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class Registrar:
+    """
+    Keeps the table of who serves what, on behalf of all subscriptions.
+
+    @ivar registry: the table.
+    @ivar now: monotonic seconds.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        registry: Registry,
+        now: Callable[[], float],
+        changed: Callable[[Member], None],
+    ) -> None:
+        self.registry = registry
+        self.now = now
+        self._changed = changed
+        self._current: dict[tuple[str, bytes, int], Member] = {}
+        self._routes: dict[Member, dict[int, Route]] = {}
+
+    def connections(self, identity: str, default: int) -> int:
+        """How many connections C{identity} may have."""
+        return default
+
+    def hello(self, identity: str, info: Info) -> tuple[Member, Member | None]:
+        """
+        A guest greets: make it a member.
+
+        @return: it, and whom it replaces.
+        @raise HelloRefused: what it says is incomplete or wrong, or a newer instance is there.
+        """
+        try:
+            application = name(info.get(b"application"))
+            instance = name(info.get(b"instance"))
+            worker = m.lookup(info, b"worker", _count, 0)
+            concurrency = m.lookup(info, b"concurrency", _count, 0)
+            weight = m.lookup(info, b"weight", _weight, DEFAULT_WEIGHT)
+        except MessageError as error:
+            raise HelloRefused(b"hello", f"hello: {error}") from None
+        member = Member(
+            identity,
+            application,
+            instance,
+            now=self.now(),
+            worker=worker,
+            weight=weight / DEFAULT_WEIGHT,
+            concurrency=concurrency,
+        )
+        key = (identity, application, worker)
+        replaced = self._current.get(key)
+        self._current[key] = member
+        self._routes[member] = {}
+        return member, replaced
+
+    def register(self, member: Member, message: m.Register) -> m.Registered | m.Refused:
+        """A guest claims a route: the answer to it."""
+        routes = self._routes[member]
+        reference = message.reference
+        if reference in routes:
+            return m.Refused(reference, b"reference", b"that reference is in use")
+        try:
+            route = Route(message.host, message.path)
+            self.registry.register(member, route, self.now())
+        except RouteRefused as refusal:
+            self._log.info(
+                "{identity} may not serve {host} {path}: {reason}",
+                identity=member.identity,
+                host=message.host.decode("ascii", "backslashreplace"),
+                path=message.path.decode("ascii", "backslashreplace"),
+                reason=refusal.reason,
+            )
+            reason = refusal.reason.encode("utf-8", "replace")[:1024]
+            return m.Refused(reference, refusal.code.encode(), reason)
+        routes[reference] = route
+        self._log.info(
+            "{identity} serves {route}",
+            identity=member.identity,
+            route=str(route).encode("unicode_escape").decode(),
+        )
+        self._changed(member)
+        return m.Registered(reference)
+
+    def unregister(self, member: Member, message: m.Unregister) -> m.Unregistered | None:
+        """A guest gives a route back: the answer to it, None if it had none of that reference."""
+        routes = self._routes[member]
+        route = routes.pop(message.reference, None)
+        if route is None:
+            return None
+        if route not in routes.values():
+            self.registry.unregister(member, route, self.now())
+        return m.Unregistered(message.reference)
+
+    def leave(self, member: Member) -> None:
+        """C{member} is gone: so are all its routes."""
+        now = self.now()
+        member.feed(Event.LEAVE, now)
+        self.registry.remove(member, now)
+        self._routes.pop(member, None)
+        key = (member.identity, member.application, member.worker)
+        if self._current.get(key) is member:
+            del self._current[key]
+
+    def pong(self, member: Member, info: Info) -> None:
+        """C{member} answered a ping."""
+        try:
+            concurrency = m.lookup(info, b"concurrency", _count, member.concurrency)
+        except MessageError:
+            return
+        if concurrency != member.concurrency:
+            member.concurrency = concurrency
+            self._changed(member)
+
+    def measured(self, member: Member, seconds: float) -> None:
+        """A ping of C{member} took C{seconds} there and back."""
+        member.observe(seconds, self.now())
+
+    def drain(self, member: Member) -> None:
+        """C{member} gets nothing new."""
+        member.feed(Event.DRAIN, self.now())
+
+    def eject(self, member: Member) -> None:
+        """C{member} does not answer: nothing new for it until it does."""
+        member.feed(Event.EJECT, self.now())
+
+    def revive(self, member: Member) -> None:
+        """C{member} answers again."""
+        if member.feed(Event.REVIVE, self.now()):
+            self._changed(member)

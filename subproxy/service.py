@@ -1,0 +1,88 @@
+"""The proxy as one service: what it starts, and in which order it stops."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.application.internet import TimerService
+from twisted.application.service import IService, MultiService
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from subproxy.core.dispatcher import Dispatcher
+from subproxy.core.registry import Registry
+from subproxy.frontend.factory import Http1Factory
+from subproxy.listener import ListenerService
+from subproxy.subscription.factory import SubscriptionFactory
+
+HOUSEKEEPING_INTERVAL = 0.25
+"""Seconds between looks at what has expired: vacant routes, waiting exchanges."""
+
+CLOSING_LIMIT = 3.0
+"""Seconds that subscriptions have to end, at a stop, after everything is answered."""
+
+
+class ProxyService(MultiService):
+    """
+    Listeners for clients and guests, and what connects them.
+
+    At a stop nothing new is accepted, what is in flight is finished (for at most
+    C{shutdown_timeout} seconds), then guests are told C{bye}.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        registry: Registry,
+        dispatcher: Dispatcher,
+        http: Http1Factory,
+        subscriptions: SubscriptionFactory,
+        http_listeners: Sequence[ListenerService],
+        vsock_listeners: Sequence[IService],
+        shutdown_timeout: float,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.clock = clock
+        self.registry = registry
+        self.dispatcher = dispatcher
+        self.http = http
+        self.subscriptions = subscriptions
+        self.http_listeners = http_listeners
+        self.shutdown_timeout = shutdown_timeout
+        housekeeping = TimerService(HOUSEKEEPING_INTERVAL, self._housekeep)
+        housekeeping.clock = clock
+        for child in (housekeeping, *http_listeners, *vsock_listeners):
+            child.setServiceParent(self)
+
+    def _housekeep(self) -> None:
+        try:
+            now = self.clock.seconds()
+            self.registry.expire(now)
+            self.dispatcher.expire(now)
+        except Exception:
+            self._log.failure("housekeeping failed")
+
+    def stopService(self) -> Deferred[Any]:
+        """Drain, then stop everything."""
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        self._log.info("stopping: {count} requests in flight", count=self.http.active)
+        await DeferredList(
+            [Deferred.fromCoroutine(each.stopListening()) for each in self.http_listeners]
+        )
+        await self._within(self.shutdown_timeout, self.http.drain())
+        await self._within(CLOSING_LIMIT, self.subscriptions.close(b"shutdown", "the proxy stops"))
+        await super().stopService()  # type: ignore[no-untyped-call]
+        self.http.close()
+
+    async def _within(self, seconds: float, done: Deferred[None]) -> None:
+        limit: Deferred[None] = deferLater(self.clock, seconds)
+        await DeferredList([done, limit], fireOnOneCallback=True, fireOnOneErrback=True)
+        limit.addErrback(lambda _: None)
+        limit.cancel()

@@ -1,0 +1,100 @@
+"""Assembles the proxy from its options; decides nothing (see L{subproxy.options})."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+from twisted.application.service import IService
+from twisted.internet.endpoints import serverFromString
+
+from subproxy.core.balancer import BALANCERS
+from subproxy.core.dispatcher import Dispatcher
+from subproxy.core.registry import Registry
+from subproxy.core.router import Router
+from subproxy.endpoints.folder import FolderService
+from subproxy.endpoints.hybrid import HybridVsockServerEndpoint
+from subproxy.endpoints.identity import identityOfTransport
+from subproxy.frontend.factory import Http1Factory
+from subproxy.frontend.limits import TABLE
+from subproxy.frontend.limits import Limits as HttpLimits
+from subproxy.listener import ListenerService, fail
+from subproxy.options import Options, VsockListen
+from subproxy.service import ProxyService
+from subproxy.subscription.factory import SubscriptionFactory
+from subproxy.subscription.registrar import Registrar
+from subproxy.subscription.settings import Settings
+
+__all__ = ["Options", "makeService"]
+
+
+def makeService(options: Options) -> ProxyService:
+    """The service that C{twistd subproxy} runs."""
+    from twisted.internet import reactor
+
+    return build(options, reactor)
+
+
+def build(options: Options, reactor: Any) -> ProxyService:
+    """The proxy of C{options} on C{reactor}."""
+    random = Random()
+    registry = Registry()
+    router = Router(registry)
+    dispatcher = Dispatcher(router, reactor.seconds, random, BALANCERS[options["balance"]]())
+    registrar = Registrar(registry, reactor.seconds, dispatcher.capacity)
+    subscriptions = SubscriptionFactory(
+        reactor,
+        dispatcher,
+        registrar,
+        identityOfTransport,
+        Settings(
+            ping_interval=options["ping-interval"],
+            ping_timeout=options["ping-timeout"],
+            timeout=options["guest-timeout"],
+        ),
+        random,
+    )
+    http = Http1Factory(
+        dispatcher,
+        HttpLimits(**{row.name: options[row.option] for row in TABLE}),
+        reactor,
+    )
+    return ProxyService(
+        reactor,
+        registry,
+        dispatcher,
+        http,
+        subscriptions,
+        [_http_listener(reactor, where, http) for where in options["http"]],
+        [_vsock_listener(reactor, each, subscriptions, options) for each in options["vsock"]],
+        options["shutdown-timeout"],
+    )
+
+
+def _http_listener(reactor: Any, where: str, factory: Http1Factory) -> ListenerService:
+    try:
+        endpoint = serverFromString(reactor, where)
+    except Exception as error:
+        fail(f"--http={where}: {error}")
+    return ListenerService(endpoint, factory, "HTTP", where)
+
+
+def _vsock_listener(
+    reactor: Any, listen: VsockListen, factory: SubscriptionFactory, options: Options
+) -> IService:
+    port = options["vsock-port"]
+    owned = {
+        "mode": options["vsock-mode"],
+        "owner": options["vsock-owner"],
+        "group": options["vsock-group"],
+    }
+    try:
+        if listen.kind == "glob":
+            return FolderService(reactor, listen.value, port, factory, **owned)
+        if listen.kind == "path":
+            endpoint = HybridVsockServerEndpoint(reactor, listen.value, port, **owned)
+        else:
+            endpoint = serverFromString(reactor, listen.value)
+    except Exception as error:
+        fail(f"--vsock={listen.value}: {error}")
+    return ListenerService(endpoint, factory, "guests", listen.value, optional=listen.optional)
