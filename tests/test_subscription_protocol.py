@@ -46,8 +46,10 @@ class GreetingTests(SynchronousTestCase):
     def test_wrong_version(self) -> None:
         """A version that we don't speak ends the connection with a reason."""
         self.guest.say(m.Hello({b"version": 2, b"application": b"a", b"instance": b"i"}))
+        (refused,) = self.guest.take(m.Refused)
+        self.assertEqual((refused.reference, refused.code), (0, b"version"))
         (bye,) = self.guest.take(m.Bye)
-        self.assertEqual(bye.code, b"message")
+        self.assertEqual(bye.code, b"refused")
         self.assertIn(b"version 2", bye.reason)
 
     def test_garbage(self) -> None:

@@ -1,0 +1,5 @@
+import guest
+class Hello(guest.SubscriberProtocol):
+    pass
+class Other:
+    pass
