@@ -8,6 +8,7 @@ from typing import Any
 
 from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
+from twisted.logger import Logger
 
 from subproxy.core.admission import Admission, AdmissionLimits
 from subproxy.core.balancer import BALANCERS
@@ -24,6 +25,7 @@ from subproxy.frontend.limits import TABLE
 from subproxy.frontend.limits import Limits as HttpLimits
 from subproxy.listener import ListenerService, fail
 from subproxy.options import Options, VsockListen
+from subproxy.reactor_choice import choose
 from subproxy.service import ProxyService
 from subproxy.signals import SignalService
 from subproxy.subscription.factory import SubscriptionFactory
@@ -35,8 +37,10 @@ __all__ = ["Options", "makeService"]
 
 def makeService(options: Options) -> ProxyService:
     """The service that C{twistd subproxy} runs."""
+    chosen = choose()
     from twisted.internet import reactor
 
+    Logger("subproxy").info("reactor: {chosen}", chosen=chosen)
     return build(options, reactor)
 
 
