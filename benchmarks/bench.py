@@ -150,10 +150,13 @@ class Bench:
 
     def measure_scale(self, subscriptions: int, routes: int) -> None:
         """What many subscriptions and routes add to the cost of a request, pair by pair."""
-        few = Subproxy("io_uring")
-        many = Subproxy("io_uring", subscriptions=subscriptions, routes=routes)
-        if few.name not in self.contenders:
+        for reactor in ("io_uring", "epoll"):
+            few = Subproxy(reactor)
+            if few.name in self.contenders:
+                break
+        else:
             return
+        many = Subproxy(reactor, subscriptions=subscriptions, routes=routes)
         try:
             with self.rig("few") as small, self.rig("many") as large:
                 servers = (few.start(small), many.start(large))

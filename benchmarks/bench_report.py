@@ -159,7 +159,8 @@ class Report:
         parts = [
             f"Measured {facts['date']}, revision {facts['revision'] or 'unknown'}: "
             f"{facts['processor']}, {facts['cores']:.0f} cores, Linux {facts['kernel']}, "
-            f"CPython {facts['python']}; {versions}. {settings['rounds']} interleaved rounds of "
+            f"CPython {facts['python']}, load before {facts['load_before']:.1f}; {versions}. "
+            f"{settings['rounds']} interleaved rounds of "
             f"{settings['seconds']:g} s, medians; in parentheses the ratio to {REFERENCE}, "
             "pair by pair.",
             self.cpu(),

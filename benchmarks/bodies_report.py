@@ -75,7 +75,8 @@ class Report:
         facts, settings = self._results["machine"], self._results["settings"]
         parts = [
             f"Measured {facts['date']}, revision {facts['revision'] or 'unknown'}: "
-            f"{facts['processor']}, Linux {facts['kernel']}. Body size, clients; medians of "
+            f"{facts['processor']}, Linux {facts['kernel']}, "
+            f"load before {facts['load_before']:.1f}. Body size, clients; medians of "
             f"{settings['rounds']} interleaved rounds; in parentheses the ratio to HAProxy, pair "
             "by pair. GB is 10^9 bytes."
         ]

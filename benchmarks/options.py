@@ -12,6 +12,7 @@ from .build import ROOT
 from .contenders import Contender
 
 PAGE = ROOT / "docs" / "performance.md"
+QUIET_LOAD = 0.5
 RESULTS = ROOT / "benchmarks" / "results"
 
 
@@ -72,6 +73,8 @@ def choose(everybody: Sequence[Contender], options: argparse.Namespace) -> list[
         for contender in everybody:
             print(f"{contender.name:24} {contender.title:40} {contender.missing() or 'ready'}")
         raise SystemExit(0)
+    if os.getloadavg()[0] > QUIET_LOAD:
+        print(f"this machine is busy (load {os.getloadavg()[0]:.1f}): trust ratios alone, if those")
     if not chosen:
         raise SystemExit("nobody to measure")
     return chosen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import socket
 import sys
 
 from ..build import ROOT, program
@@ -52,7 +53,7 @@ class Subproxy(Contender):
 
     def start(self, rig: Rig) -> Server:
         port = free_port()
-        path = rig.path("vm.sock")
+        path = rig.path("vm.sock") if self._subscriptions == 1 else self._machines(rig)
         options = [] if self._fastpath else ["--no-fastpath"]
         environment = {"PYTHONPATH": str(ROOT)}
         process = rig.spawn(
@@ -60,22 +61,39 @@ class Subproxy(Contender):
                 *(sys.executable, "-c", "from twisted.scripts.twistd import run; run()"),
                 *("-n", f"--pidfile={rig.path('twistd.pid')}", f"--reactor={self._reactor}"),
                 *("subproxy", f"--http=tcp:{port}:interface=127.0.0.1:backlog=4096"),
-                *(f"--vsock={path}", f"--access-log={rig.path('access.log')}", *options),
+                *(
+                    f"--vsock={path.replace('#', '*')}",
+                    f"--access-log={rig.path('access.log')}",
+                    *options,
+                ),
             ],
             counted=True,
             env=environment,
         )
-        rig.wait_for_socket(f"vm.sock_{PORT}")
+        if self._subscriptions == 1:
+            rig.wait_for_socket(f"vm.sock_{PORT}")
         rig.spawn(self._guest(f"{path}_{PORT}"), env=environment)
-        host = HOST if self._subscriptions == 1 else f"app0.{HOST}"
-        rig.wait_for_answer(port, host)
+        if self._subscriptions == 1:
+            rig.wait_for_answer(port)
+        else:
+            for index in range(self._subscriptions):
+                rig.wait_for_answer(port, f"app{index}.{HOST}")
         return Server(port, process, rig)
 
-    def _guest(self, socket: str) -> list[str]:
+    def _machines(self, rig: Rig) -> str:
+        """Makes the vsock sockets of as many machines as subscriptions; a # is their number."""
+        folder = rig.directory / "vms"
+        folder.mkdir()
+        for number in range(self._subscriptions):
+            with socket.socket(socket.AF_UNIX) as machine:
+                machine.bind(str(folder / f"{number}.sock"))
+        return str(folder / "#.sock")
+
+    def _guest(self, where: str) -> list[str]:
         if self._bodies:
-            command = [sys.executable, "-m", "guest", f"--proxy=unix:{socket}"]
+            command = [sys.executable, "-m", "guest", f"--proxy=unix:{where}"]
             return [*command, f"--host={HOST}", "benchmarks.bodies_application:BodiesApplication"]
-        command = [program("guest"), socket, HOST]
+        command = [program("guest"), where, HOST]
         return [*command, str(self._subscriptions), str(self._routes)]
 
     def version(self) -> str:

@@ -2,7 +2,8 @@
  *
  *   guest SOCKET HOST SUBSCRIPTIONS ROUTES
  *
- * With one subscription it registers HOST; with more, subscription n registers appN.HOST. Of the
+ * With one subscription it registers HOST; with more, subscription n registers appN.HOST, and a #
+ * in SOCKET is n: as many virtual machines as subscriptions. Of the
  * routes of a subscription the first has all paths, each other one a prefix of its own. It speaks
  * docs/protocol.md as far as this takes: hello, register, request, response, ping, pong.
  */
@@ -133,12 +134,19 @@ int main(int argc, char **argv) {
     for (int i = 0; i < count; i++) {
         struct sockaddr_un a = {.sun_family = AF_UNIX};
         char host[200];
-        snprintf(a.sun_path, sizeof a.sun_path, "%s", argv[1]);
+        const char *hole = strchr(argv[1], '#');
+        if (hole)
+            snprintf(a.sun_path, sizeof a.sun_path, "%.*s%d%s", (int)(hole - argv[1]), argv[1], i,
+                     hole + 1);
+        else snprintf(a.sun_path, sizeof a.sun_path, "%s", argv[1]);
         if (count > 1) snprintf(host, sizeof host, "app%d.%s", i, argv[2]);
         else snprintf(host, sizeof host, "%s", argv[2]);
         conns[i].fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         conns[i].buffer = malloc(READ_SIZE);
-        if (connect(conns[i].fd, (struct sockaddr *)&a, sizeof a)) die(argv[1]);
+        for (int tries = 0; connect(conns[i].fd, (struct sockaddr *)&a, sizeof a); tries++) {
+            if (tries == 1000) die(a.sun_path);
+            usleep(10000); /* the proxy makes the sockets of many machines one after another */
+        }
         hello(i);
         for (int route = 1; route <= routes; route++) enroll(route, host);
         flush_to(conns[i].fd);
