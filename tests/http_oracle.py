@@ -128,9 +128,10 @@ def check_client(client: Client, recorder: Recorder) -> list[Parsed]:
     methods = [exchange.request.method for exchange, _, _ in ended]
     if transport.aborted:
         return []
-    if client.protocol.busy:
+    pending = client.protocol._responder
+    if pending is not None:
         # An answer that has not ended: interim responses at most, or a part of it.
-        methods.append(client.guest.exchange.request.method)
+        methods.append(pending.request.method)
         responses = parse_responses(data, methods, closed)
         if len(responses) == len(methods):
             assert not responses.pop().complete
