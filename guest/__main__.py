@@ -135,7 +135,7 @@ def _endpoint(reactor: Any, description: str) -> Any:
     if address is not None:
         return VsockClientEndpoint(reactor, address.cid, address.port)
     try:
-        return clientFromString(reactor, description)  # type: ignore[no-untyped-call]
+        return clientFromString(reactor, description)
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"not a client endpoint: {error}") from error
 

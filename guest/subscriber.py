@@ -635,8 +635,8 @@ class SubscriberFactory(ClientFactory[SubscriberProtocol]):
         @param clock: an L{IReactorTime}; the global reactor if None.
         @param worker: which of several equal processes in this VM this is (L{guest.worker}).
         @param concurrency: most requests at a time; 0 for no limit.
-        @param weight: how much of the requests we want, 1 to 1,000, relative to others with the same
-            routes.
+        @param weight: how much of the requests we want, 1 to 1,000, relative to others of the
+            same routes.
         @param limits: what we take from the proxy.
         @param drainTimeout: how long requests may take after L{SubscriberProtocol.drain}, seconds.
         """
@@ -676,7 +676,7 @@ def _bytes(pattern: bytes | str) -> bytes:
 
 
 def _failure(error: Exception) -> Failure:
-    return Failure(error)  # type: ignore[no-untyped-call]
+    return Failure(error)
 
 
 def _words(text: bytes) -> str:

@@ -486,4 +486,4 @@ class MemoryProxy:
 
 
 def _failure(error: Exception) -> Failure:
-    return Failure(error)  # type: ignore[no-untyped-call]
+    return Failure(error)
