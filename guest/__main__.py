@@ -83,9 +83,9 @@ def main(arguments: Sequence[str]) -> int:
     asked = options.parse(arguments)
     _log(asked.log_level)
 
+    from guest.factory import SubscriberFactory
     from guest.loading import BadImport, load
     from guest.service import SubscriberService
-    from guest.subscriber import SubscriberFactory
     from guest.worker import NoFreeWorker, WorkerSlot, take
 
     try:

@@ -8,10 +8,11 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from guest.factory import SubscriberFactory
 from guest.request import Request
 from guest.response import Response
 from guest.route import Route
-from guest.subscriber import SubscriberFactory, SubscriberProtocol
+from guest.subscriber import SubscriberProtocol
 from guest.testing import MemoryTransport
 from subproxy.wire.frames import FrameDecoder, encode
 from subproxy.wire.limits import Limits
