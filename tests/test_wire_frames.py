@@ -244,6 +244,16 @@ class FrameDecoderTests(SynchronousTestCase):
         self.assertIsNone(decoder.next())
         self.assertEqual("<FrameDecoder 0 bytes held>", repr(decoder))
 
+    def test_reads_behind_frames_that_wait(self) -> None:
+        """What is read while whole frames wait for their reader comes after them."""
+        decoder = FrameDecoder(LIMIT)
+        decoder.feed(b"4:1:a,]4:1:b,]")
+        self.assertEqual([b"a"], decoder.next())
+        decoder.feed(b"4:1:c,]")
+        decoder.feed(b"4:1:d,]")
+        self.assertEqual([[b"b"], [b"c"], [b"d"]], [decoder.next() for _ in range(3)])
+        self.assertEqual((None, 0), (decoder.next(), decoder.pending))
+
     def test_nothing(self) -> None:
         """Empty reads change nothing."""
         decoder = FrameDecoder(LIMIT)
