@@ -25,7 +25,9 @@ class FakeListener:
 
     def arrive(self, cid: int, port: int = 1024) -> socket.socket:
         """The guest's end of a new connection."""
-        ours, theirs = socket.socketpair()
+        one, theirs = socket.socketpair()
+        ours = FakeStream(fileno=one.detach())
+        ours.name = (2, self.name[1])
         self.waiting.append((ours, (cid, port)))
         theirs.settimeout(5)
         return theirs

@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IAddress, IListeningPort
 from twisted.internet.protocol import Factory, Protocol
-from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
+from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock, StringTransport
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -100,6 +100,26 @@ class AcceptTests(PortTestCase):
         self.assertEqual([t.getPeer().cid for t in transports], [10, 11, 12])
         self.assertEqual(transports[0].getHost(), VsockAddress(2, 12345))
         self.assertEqual(repr(transports[1]), "<Served #2 on 12345>")
+
+    def test_reactorsOwnTransport(self) -> None:
+        """A reactor that has transports of its own makes the transport."""
+        adopted: list[Any] = []
+
+        def adopt(skt: socket.socket, *rest: Any) -> StringTransport:
+            skt.close()
+            adopted.append(rest)
+            return StringTransport()
+
+        self.port._adopt = adopt
+        self.start()
+        self.arrive(10)
+        self.port.doRead()
+        served = self.served[0]
+        self.assertEqual(
+            adopted, [(served, VsockAddress(10, 1024), VsockAddress(2, 12345), self.port, 1)]
+        )
+        self.assertIsInstance(served.transport, StringTransport)
+        self.served.clear()
 
     def test_bounded(self) -> None:
         """A flood does not hold the reactor: the bound of a turn grows with the traffic."""

@@ -127,15 +127,13 @@ class VsockServerEndpointTests(SynchronousTestCase):
         self.assertEqual(self.factory.made[0].received, b"hello")
 
     def test_hostAddress(self) -> None:
-        """Our own end is told by the socket while there is one, then by the port."""
+        """Our own end has the CID that was dialled, also when the connection is over."""
         port = self.listen()
         self.arrive(port, 10)
         transport = self.factory.made[0].transport
-        transport.socket = FakeStream(fileno=transport.socket.detach())
-        transport.fileno = transport.socket.fileno
-        self.assertEqual(transport.getHost(), VsockAddress(3, 5000))
+        self.assertEqual(transport.getHost(), VsockAddress(2, 12345))
         transport.connectionLost(_failure())
-        self.assertEqual(transport.getHost(), VsockAddress(CID_ANY, 12345))
+        self.assertEqual(transport.getHost(), VsockAddress(2, 12345))
 
     def test_localCidsAreRefused(self) -> None:
         """The hypervisor, the loopback and the host are no guests: closed, logged with a limit."""

@@ -12,12 +12,12 @@ path it is enough that all that the pattern matches begins with what the claim c
 :attr:`Pattern.literal <subproxy.core.pattern.Pattern.literal>` knows that.
 
 **Who owns a URL.** Where claims of several guests cover it, the most specific one does: a
-literal host before a wildcard, then the longer path. A
-route is allowed if the most specific claim that covers all of it is the guest's own. Then a
-guest's route never takes a URL from the owner's route: whatever it matches of the owner's URLs
-without being covered by the owner's claim, it matches with a host pattern or with a shorter
-literal path, and those lose (see :mod:`subproxy.core.route`). Where that would not hold,
-because two guests claim overlapping wildcards, the policy is refused: see `conflict`.
+literal host before a wildcard, then the longer path. A route is allowed if the most specific
+claim that covers all of it is the guest's own. Then no guest's route takes a URL from a route
+that lies within the claim of its owner: what it matches of the owner's URLs without lying
+within that claim itself, it matches with a host pattern or with a shorter literal path, and
+those lose (see :mod:`subproxy.core.route`). Where that would not hold, because two guests
+claim overlapping wildcards, the policy is refused: see `conflict`.
 """
 
 from __future__ import annotations

@@ -124,11 +124,11 @@ class Policy:
                 return f"{claim} belongs to another virtual machine"
         return _advice(guest, route)
 
-    def owner(self, host: bytes, path: bytes) -> Guest | None:
-        """Return whose the normalised `host` and `path` are, if anybody's."""
+    def owner(self, host: bytes, path: bytes) -> tuple[Claim, Guest] | None:
+        """Return whose the normalised `host` and `path` are, and by which claim, if anybody's."""
         for claim, guest in self._owners:
             if claim.covers(host, path):
-                return guest
+                return claim, guest
         return None
 
 

@@ -35,7 +35,7 @@ from zope.interface import implementer
 from . import vsocket
 from .addresses import CID_ANY, LOCAL_CIDS, PORT_ANY, VsockAddress
 from .errors import CannotListenAt
-from .listening import ListeningSocketPort, StreamServer
+from .listening import ListeningSocketPort
 from .loggate import LogGate
 
 __all__ = ["VsockClientEndpoint", "VsockPort", "VsockServerEndpoint"]
@@ -96,20 +96,11 @@ class VsockServerEndpoint:
         return port
 
 
-class VsockServer(StreamServer):
-    """An accepted native connection. An abort closes it: vsock knows no reset from here."""
-
-    def getHost(self) -> IAddress:
-        """Our end with the CID that the guest dialled, while the connection lasts."""
-        if not self.connected:
-            return self._host
-        return VsockAddress(*self.socket.getsockname())
-
-
 class VsockPort(ListeningSocketPort):
-    """Takes connections of guests, and refuses those of this machine."""
+    """Takes connections of guests, and refuses those of this machine.
 
-    transport = VsockServer
+    An abort of one of them closes it: vsock knows no reset from here.
+    """
 
     def __init__(
         self, skt: socket.socket, factory: IProtocolFactory, allowLocal: bool, reactor: Any
@@ -118,6 +109,10 @@ class VsockPort(ListeningSocketPort):
         super().__init__(skt, factory, address, self._admit, reactor)
         self._refused = frozenset() if allowLocal else LOCAL_CIDS
         self._refusals = LogGate(reactor)
+
+    def hostOf(self, skt: socket.socket) -> IAddress:
+        """Our end, with the CID that the guest dialled."""
+        return VsockAddress(*skt.getsockname())
 
     def _admit(self, skt: socket.socket, raw: tuple[int, int]) -> IAddress | None:
         peer = VsockAddress(*raw)

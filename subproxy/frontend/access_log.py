@@ -87,7 +87,9 @@ class AccessLog:
         self._open()
 
     def exchangeEnded(self, exchange: Exchange) -> None:
-        """See L{IExchangeLog}."""
+        """See L{IExchangeLog}. What ends after L{close} is not written."""
+        if self._descriptor < 0:
+            return
         now = int(self._wall())
         if now != self._second:
             self._second = now
@@ -112,7 +114,7 @@ class AccessLog:
 
     def reopen(self) -> None:
         """Open the file anew, after a rotation. If that fails, the old one is kept."""
-        if self._path == "-":
+        if self._path == "-" or self._descriptor < 0:
             return
         self.flush()
         old = self._descriptor
@@ -128,9 +130,10 @@ class AccessLog:
         if self._call is not None:
             self._call.cancel()
             self._call = None
-        self.flush()
-        if self._path != "-" and self._descriptor >= 0:
-            os.close(self._descriptor)
+        if self._descriptor >= 0:
+            self.flush()
+            if self._path != "-":
+                os.close(self._descriptor)
             self._descriptor = -1
 
     def _open(self) -> None:

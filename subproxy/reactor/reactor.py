@@ -5,20 +5,27 @@ other people's descriptors) stays where it was, on an epoll descriptor that
 the ring polls.
 """
 
+# Twisted's transports are untyped, or typed too narrowly to be subclassed.
+# mypy: disable-error-code="no-untyped-call,no-any-return"
+
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet import error, interfaces
 from twisted.internet.base import _topHandler
 from twisted.internet.epollreactor import EPollReactor
 from twisted.logger import Logger
+from zope.interface import implementer
 
-from subproxy.reactor import tcp, unix
+from subproxy.reactor import generic, tcp, unix
 from subproxy.reactor._ring import Ring
+from subproxy.reactor.interfaces import IReactorStreamSocket
 
 
+@implementer(IReactorStreamSocket)
 class IOUringReactor(EPollReactor):
     """A reactor on io_uring; see docs/reactor.md.
 
@@ -171,6 +178,31 @@ class IOUringReactor(EPollReactor):
         if addressFamily == socket.AF_UNIX:
             return unix.fromConnectedSocket(fileDescriptor, factory, self)
         return tcp.Server._fromConnectedSocket(fileDescriptor, addressFamily, factory, self)
+
+    # -- IReactorStreamSocket
+
+    def listenStreamSocket(
+        self,
+        skt: socket.socket,
+        factory: Any,
+        buildAddress: Callable[[Any], interfaces.IAddress | None],
+    ) -> generic.StreamPort:
+        """See IReactorStreamSocket."""
+        port = generic.StreamPort(skt, factory, buildAddress, self)
+        port.startListening()
+        return port
+
+    def adoptStreamSocket(
+        self,
+        skt: socket.socket,
+        protocol: interfaces.IProtocol,
+        peer: interfaces.IAddress,
+        host: interfaces.IAddress,
+        server: Any = None,
+        sessionno: int = 0,
+    ) -> generic.StreamServer:
+        """See IReactorStreamSocket."""
+        return generic.StreamServer(skt, protocol, peer, host, server, sessionno, self)
 
 
 def install() -> IOUringReactor:

@@ -5,6 +5,9 @@ What other stream sockets are built from is here too: `ServerTransport` and
 and :mod:`subproxy.reactor.generic`.
 """
 
+# Twisted's transports are untyped, or typed too narrowly to be subclassed.
+# mypy: disable-error-code="no-untyped-call,override,assignment,union-attr,attr-defined"
+
 from __future__ import annotations
 
 import os
@@ -52,6 +55,17 @@ class TCPOptions(Stream):
     def setTcpKeepAlive(self, enabled: bool) -> None:
         """See ITCPTransport."""
         self._setOption(socket.SOL_SOCKET, socket.SO_KEEPALIVE, bool(enabled))
+
+
+class NoTCPOptions(TCPOptions):
+    """For families that have no Nagle's algorithm: as twisted.internet.unix does."""
+
+    def getTcpNoDelay(self) -> bool:
+        """Return False: there is no such option here."""
+        return False
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """Do nothing: there is no such option here."""
 
 
 class Connection(TCPOptions, tcp.Connection):
@@ -205,7 +219,8 @@ class RingPort(tcp.Port):
             name = skt.getpeername()
             if len(name) == 4 and self.addressFamily == socket.AF_INET6:
                 name = tcp._getrealname(name)
-            protocol = self.factory.buildProtocol(self._buildAddr(name))
+            peer = self._buildAddr(name)
+            protocol = None if peer is None else self.factory.buildProtocol(peer)
         except OSError:
             skt.close()  # reset in the meantime
             return
@@ -217,10 +232,12 @@ class RingPort(tcp.Port):
             return
         number = self.sessionno
         self.sessionno = number + 1
-        transport = self._makeTransport(skt, protocol, name, number)
+        transport = self._makeTransport(skt, protocol, name, peer, number)
         protocol.makeConnection(transport)
 
-    def _makeTransport(self, skt: socket.socket, protocol: Any, name: Any, number: int) -> Any:
+    def _makeTransport(
+        self, skt: socket.socket, protocol: Any, name: Any, peer: Any, number: int
+    ) -> Any:
         return self.transport(skt, protocol, name, self, number, self.reactor)
 
     def acceptFailed(self, code: int) -> None:

@@ -262,7 +262,7 @@ class Channel:
     def move_safe(self, error: GuestError) -> None:
         """The guest is silent: take back what may be given to another, and only that."""
         for number, carrier in list(self._carriers.items()):
-            if self._dispatcher.movable(carrier.exchange, error):
+            if self._dispatcher.may_move(carrier.exchange, error):
                 del self._carriers[number]
                 self._abort(number, b"timeout", b"no pong")
                 self._lost(carrier, error)

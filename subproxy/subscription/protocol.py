@@ -298,6 +298,9 @@ class SubscriptionProtocol(Protocol):
         assert self.member is not None
         answer = self._registrar.register(self.member, message)
         self.wire.send(answer)
+        if isinstance(answer, m.Registered):
+            # After the answer, so that a guest knows its route before it is asked.
+            self._registrar.changed(self.member)
 
     def _unregister(self, message: m.Unregister) -> None:
         assert self.member is not None

@@ -33,6 +33,7 @@ class FolderServiceTests(TestCase):
         self.folder = os.path.join(self.base, "vms")
         os.mkdir(self.folder)
         self.told: list[tuple[str, str]] = []
+        self.patch(folder, "SLICE", 60.0)  # a busy machine makes no difference
         self.peers: list[Any] = []
         self.lines: list[str] = []
         globalLogPublisher.addObserver(self._observe)
@@ -291,8 +292,9 @@ class FolderServiceTests(TestCase):
         """A stop in the middle of a start waits for it, then undoes it."""
         for n in range(40):
             self.vmm(f"vm{n}.sock")
+        self.patch(folder, "SLICE", 0.0)
         service = self.started()
-        self.assertLess(len(self.told), 40)
+        self.assertEqual(len(self.told), 1)
         await service.stopService()
         self.assertEqual([name for name in self.names() if "_" in name], [])
 

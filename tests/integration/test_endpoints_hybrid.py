@@ -96,6 +96,13 @@ class SocketFolderTestCase(TestCase):
         self.vm = os.path.join(self.folder, "cid10.sock")
         self.path = self.vm + "_12345"
         self.accepted: list[Any] = []
+        self.addCleanup(self.ended)
+
+    def ended(self) -> Deferred[None]:
+        """Every connection is over, whatever turns that takes the reactor."""
+        return Deferred.fromCoroutine(
+            self.until(lambda: all(served.lost for _, served in self.accepted), "all ended")
+        )
 
     def factory(self) -> Factory:
         factory = Factory()
