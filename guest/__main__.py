@@ -113,6 +113,7 @@ def main(arguments: Sequence[str]) -> int:
         factory = SubscriberFactory(application, asked.name, asked.routes)
     factory.worker = slot.number
     factory.concurrency = asked.concurrency or factory.concurrency
+    factory.weight = asked.weight or factory.weight
     factory.drainTimeout = asked.drain_timeout
     service = SubscriberService(endpoint, factory, retryRefused=asked.keep_going)
     runner = Runner(reactor, service, asked.keep_going)

@@ -36,6 +36,7 @@ class Options:
     proxy: str
     routes: tuple[Route, ...]
     concurrency: int
+    weight: int | None
     name: str
     worker: int | None
     log_level: str
@@ -57,9 +58,9 @@ def parse(arguments: Sequence[str]) -> Options:
         if not 1 <= size <= MAX_PATTERN:
             parser.error(f"--{kind}: a pattern has 1 to {MAX_PATTERN} bytes")
         if kind == "host":
-            routes.append(Route(pattern.encode(), b"", found.weight))
+            routes.append(Route(pattern.encode(), b""))
         elif routes and not routes[-1].path:
-            routes[-1] = Route(routes[-1].host, pattern.encode(), found.weight)
+            routes[-1] = Route(routes[-1].host, pattern.encode())
         else:
             parser.error(f"--path={pattern}: which --host is it for? Give that one before it")
     name = found.name or found.target
@@ -68,10 +69,9 @@ def parse(arguments: Sequence[str]) -> Options:
     return Options(
         target=found.target,
         proxy=found.proxy,
-        routes=tuple(
-            route if route.path else Route(route.host, weight=found.weight) for route in routes
-        ),
+        routes=tuple(route if route.path else Route(route.host) for route in routes),
         concurrency=found.concurrency,
+        weight=found.weight,
         name=name,
         worker=found.worker,
         log_level=found.log_level,

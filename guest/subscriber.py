@@ -36,7 +36,7 @@ from subproxy.wire import messages as m
 from subproxy.wire.connection import Broken, Connection, Violation, limits_info
 from subproxy.wire.errors import MessageError
 from subproxy.wire.fields import Info, integer
-from subproxy.wire.limits import MAX_NUMBER, Limits
+from subproxy.wire.limits import DEFAULT_WEIGHT, MAX_NUMBER, Limits
 from subproxy.wire.states import Role, Side
 
 EVENTS_A_TURN = 64
@@ -139,23 +139,20 @@ class SubscriberProtocol(Protocol):
 
     # What an application calls.
 
-    def register(
-        self, host: bytes | str, path: bytes | str = b"/.*", weight: int | None = None
-    ) -> Deferred[Route]:
+    def register(self, host: bytes | str, path: bytes | str = b"/.*") -> Deferred[Route]:
         """
         Ask for a route: RE2 patterns of the whole host and of the whole path.
 
-        @param weight: 1 to 1,000; see L{Route}.
         @return: fires with the L{Route} when requests may come; fails with
             L{RegistrationRefused}, or with L{SubscriptionEnded} if the connection is over.
         """
-        route = Route(_bytes(host), _bytes(path), weight)
+        route = Route(_bytes(host), _bytes(path))
         if self.connection.ours is not Side.OPEN:
             return fail(self._ended())
         registration = self._registrations.add(route)
         deferred: Deferred[Route] = Deferred()
         registration.waiter = deferred
-        self._say(m.Register(registration.reference, route.host, route.path, route.info))
+        self._say(m.Register(registration.reference, route.host, route.path))
         return deferred
 
     def unregister(self, host: bytes | str, path: bytes | str = b"/.*") -> Deferred[None]:
@@ -239,7 +236,7 @@ class SubscriberProtocol(Protocol):
 
     def _registerOwn(self, route: Route) -> None:
         # What can go wrong here, the hooks and the announcer have been told.
-        self.register(route.host, route.path, route.weight).addErrback(lambda _: None)
+        self.register(route.host, route.path).addErrback(lambda _: None)
 
     def dataReceived(self, data: bytes) -> None:
         """Handle what came, but not so much that others starve."""
@@ -624,6 +621,7 @@ class SubscriberFactory(ClientFactory[SubscriberProtocol]):
         clock: Any = None,
         worker: int = 0,
         concurrency: int = 0,
+        weight: int = DEFAULT_WEIGHT,
         limits: Limits | None = None,
         instance: str | None = None,
         drainTimeout: float = 30.0,
@@ -637,6 +635,8 @@ class SubscriberFactory(ClientFactory[SubscriberProtocol]):
         @param clock: an L{IReactorTime}; the global reactor if None.
         @param worker: which of several equal processes in this VM this is (L{guest.worker}).
         @param concurrency: most requests at a time; 0 for no limit.
+        @param weight: how much of the requests we want, 1 to 1,000, relative to others with the same
+            routes.
         @param limits: what we take from the proxy.
         @param drainTimeout: how long requests may take after L{SubscriberProtocol.drain}, seconds.
         """
@@ -648,6 +648,7 @@ class SubscriberFactory(ClientFactory[SubscriberProtocol]):
         self.clock: Any = clock
         self.worker = worker
         self.concurrency = concurrency
+        self.weight = weight
         self.limits = limits or Limits()
         self.instance = instance or os.urandom(8).hex()
         self.drainTimeout = drainTimeout
@@ -661,6 +662,7 @@ class SubscriberFactory(ClientFactory[SubscriberProtocol]):
             b"instance": self.instance.encode(),
             b"worker": self.worker,
             b"concurrency": self.concurrency,
+            b"weight": self.weight,
             b"agent": self.agent.encode(),
         }
 

@@ -250,7 +250,7 @@ class ProxyProtocol(Protocol):
                 self.transport.loseConnection()  # type: ignore[union-attr]
 
     def _register(self, message: m.Register) -> None:
-        route = Route(message.host, message.path, message.info.get(b"weight"))
+        route = Route(message.host, message.path)
         refusal = self._admit(route)
         if refusal is None:
             self.routes[message.reference] = route

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from twisted.python import usage
 
 from subproxy.core.balancer import BALANCERS
+from subproxy.core.forwarded import Trust
 from subproxy.frontend import limits as http_limits
 from subproxy.wire.limits import PORT
 
@@ -99,6 +100,10 @@ class Options(usage.Options):
         ["ping-interval", None, "3", "Seconds between the pings of a subscriber."],
         ["ping-timeout", None, "5", "Seconds after which a subscriber without pong is ejected."],
         ["guest-timeout", None, "15", "Seconds of silence after which a subscriber is given up."],
+        ["queue", None, "100", "Requests of one route that may wait for a subscriber."],
+        ["queue-total", None, "1000", "Requests that may wait in all."],
+        ["queue-timeout", None, "10", "Seconds that they wait while all subscribers are busy."],
+        ["hold", None, "3", "Seconds that they wait for a route whose subscribers have gone."],
         ["shutdown-timeout", None, "30", "Seconds that SIGTERM leaves for what is in flight."],
         ["access-log", None, "-", "The access log: a file, - for standard output, or none."],
         ["access-log-format", None, "combined", "combined or json."],
@@ -129,13 +134,16 @@ class Options(usage.Options):
         self["vsock"].append(parse_vsock(value))
 
     def opt_trust(self, value: str) -> None:
-        """Believe X-Forwarded-* and the like of clients in this network. May repeat."""
+        """
+        Believe X-Forwarded-* and the like of clients in this network, such as 10.0.0.0/8, or
+        unix for clients on UNIX sockets. May repeat.
+        """
         self["trust"].append(value)
 
     def parseOptions(self, options: Any = None) -> None:
         """Parse, check, and complain in one line."""
         try:
-            super().parseOptions(options)
+            super().parseOptions(options)  # type: ignore[no-untyped-call]
         except usage.UsageError as error:
             self._complain(str(error))
 
@@ -149,9 +157,12 @@ class Options(usage.Options):
             raise usage.UsageError(f"--vsock-mode={self['vsock-mode']}: not octal") from None
         if self["balance"] not in BALANCERS:
             raise usage.UsageError(f"--balance={self['balance']}: one of {', '.join(BALANCERS)}")
-        for option in ("ping-interval", "ping-timeout", "guest-timeout", "shutdown-timeout"):
-            low = 0.0 if option == "shutdown-timeout" else 0.05
-            self[option] = _number(option, self[option], low, 86400.0)
+        for option in ("queue", "queue-total"):
+            self[option] = int(_number(option, self[option], 0, 1e6))
+        for option in ("queue-timeout", "hold", "shutdown-timeout"):
+            self[option] = _number(option, self[option], 0.0, 86400.0)
+        for option in ("ping-interval", "ping-timeout", "guest-timeout"):
+            self[option] = _number(option, self[option], 0.05, 86400.0)
         if self["access-log-format"] not in ("combined", "json"):
             raise usage.UsageError(
                 f"--access-log-format={self['access-log-format']}: combined or json"
@@ -163,6 +174,10 @@ class Options(usage.Options):
                 raise usage.UsageError(
                     f"--{row.option}={self[row.option]}: a number of {row.unit} is needed"
                 ) from None
+        try:
+            Trust(self["trust"])
+        except ValueError as error:
+            raise usage.UsageError(f"--trust: {error}") from None
         if not self["http"]:
             self["http"].append("tcp:8080")
         if not self["vsock"]:

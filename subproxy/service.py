@@ -14,6 +14,7 @@ from twisted.logger import Logger
 
 from subproxy.core.dispatcher import Dispatcher
 from subproxy.core.registry import Registry
+from subproxy.frontend.access_log import AccessLog
 from subproxy.frontend.factory import Http1Factory
 from subproxy.listener import ListenerService
 from subproxy.subscription.factory import SubscriptionFactory
@@ -45,6 +46,7 @@ class ProxyService(MultiService):
         http_listeners: Sequence[ListenerService],
         vsock_listeners: Sequence[IService],
         shutdown_timeout: float,
+        log: AccessLog | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.clock = clock
@@ -53,6 +55,7 @@ class ProxyService(MultiService):
         self.http = http
         self.subscriptions = subscriptions
         self.http_listeners = http_listeners
+        self.log = log
         self.shutdown_timeout = shutdown_timeout
         housekeeping = TimerService(HOUSEKEEPING_INTERVAL, self._housekeep)
         housekeeping.clock = clock
@@ -76,14 +79,15 @@ class ProxyService(MultiService):
         await DeferredList(
             [Deferred.fromCoroutine(each.stopListening()) for each in self.http_listeners]
         )
-        self.subscriptions.announce_shutdown()
         await self._within(self.shutdown_timeout, self.http.drain())
         await self._within(CLOSING_LIMIT, self.subscriptions.close(b"shutdown", "the proxy stops"))
         await super().stopService()  # type: ignore[no-untyped-call]
         self.http.close()
+        if self.log is not None:
+            self.log.close()
 
     async def _within(self, seconds: float, done: Deferred[None]) -> None:
-        limit = deferLater(self.clock, seconds)
+        limit: Deferred[None] = deferLater(self.clock, seconds)
         await DeferredList([done, limit], fireOnOneCallback=True, fireOnOneErrback=True)
         limit.addErrback(lambda _: None)
         limit.cancel()

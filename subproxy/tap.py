@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import signal
 from random import Random
 from typing import Any
 
 from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
 
+from subproxy.core.admission import Admission, AdmissionLimits
 from subproxy.core.balancer import BALANCERS
 from subproxy.core.dispatcher import Dispatcher
+from subproxy.core.forwarded import Forwarding, Trust
 from subproxy.core.registry import Registry
 from subproxy.core.router import Router
 from subproxy.endpoints.folder import FolderService
 from subproxy.endpoints.hybrid import HybridVsockServerEndpoint
 from subproxy.endpoints.identity import identityOfTransport
+from subproxy.frontend.access_log import AccessLog
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.limits import TABLE
 from subproxy.frontend.limits import Limits as HttpLimits
 from subproxy.listener import ListenerService, fail
 from subproxy.options import Options, VsockListen
 from subproxy.service import ProxyService
+from subproxy.signals import SignalService
 from subproxy.subscription.factory import SubscriptionFactory
 from subproxy.subscription.registrar import Registrar
 from subproxy.subscription.settings import Settings
@@ -40,7 +45,17 @@ def build(options: Options, reactor: Any) -> ProxyService:
     random = Random()
     registry = Registry()
     router = Router(registry)
-    dispatcher = Dispatcher(router, reactor.seconds, random, BALANCERS[options["balance"]]())
+    admission = Admission(
+        BALANCERS[options["balance"]](),
+        random,
+        AdmissionLimits(
+            pool=options["queue"],
+            total=options["queue-total"],
+            busy=options["queue-timeout"],
+            vacant=options["hold"],
+        ),
+    )
+    dispatcher = Dispatcher(router, admission, reactor.seconds)
     registrar = Registrar(registry, reactor.seconds, dispatcher.capacity)
     subscriptions = SubscriptionFactory(
         reactor,
@@ -54,12 +69,15 @@ def build(options: Options, reactor: Any) -> ProxyService:
         ),
         random,
     )
+    log = _access_log(reactor, options)
     http = Http1Factory(
         dispatcher,
         HttpLimits(**{row.name: options[row.option] for row in TABLE}),
         reactor,
+        log,
+        Forwarding(Trust(options["trust"])),
     )
-    return ProxyService(
+    service = ProxyService(
         reactor,
         registry,
         dispatcher,
@@ -68,7 +86,20 @@ def build(options: Options, reactor: Any) -> ProxyService:
         [_http_listener(reactor, where, http) for where in options["http"]],
         [_vsock_listener(reactor, each, subscriptions, options) for each in options["vsock"]],
         options["shutdown-timeout"],
+        log,
     )
+    if log is not None:
+        service.addService(SignalService(reactor, {signal.SIGUSR1: log.reopen}))  # type: ignore[no-untyped-call]
+    return service
+
+
+def _access_log(reactor: Any, options: Options) -> AccessLog | None:
+    if options["access-log"] == "none":
+        return None
+    try:
+        return AccessLog(options["access-log"], options["access-log-format"], reactor)
+    except OSError as error:
+        fail(f"--access-log={options['access-log']}: {error.strerror}")
 
 
 def _http_listener(reactor: Any, where: str, factory: Http1Factory) -> ListenerService:

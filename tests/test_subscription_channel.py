@@ -140,6 +140,7 @@ class ChannelTests(SynchronousTestCase):
         self.guest.lose()
         self.assertIsInstance(sink.error, GuestGone)
         _, later = self.world.ask()
+        self.world.advance(10)
         assert later.error is not None
         self.assertEqual(later.error.status, 503)
 

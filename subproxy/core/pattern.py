@@ -59,8 +59,8 @@ class Kind(IntEnum):
 class RouteRefused(Exception):
     """A route that cannot be registered.
 
-    `code` is for machines (it goes into the ``refused`` frame), `reason` is for the person
-    who wrote the pattern.
+    `code` goes into the ``refused`` frame (docs/protocol.md lists them: ``pattern``, ``quota``,
+    ``policy``), `reason` is for the person who wrote the pattern.
     """
 
     def __init__(self, code: str, reason: str) -> None:
@@ -79,8 +79,7 @@ class Pattern:
     begins with (the whole of it for a LITERAL); `program`, the number of RE2 instructions
     (0 unless it is a REGEX); `ignore_case`.
 
-    Raises :class:`RouteRefused` with the codes ``pattern-empty``, ``pattern-too-long``,
-    ``pattern-unsupported``, ``pattern-syntax`` and ``pattern-too-complex``.
+    Raises :class:`RouteRefused` with the code ``pattern``.
     """
 
     __slots__ = ("_fullmatch", "ignore_case", "kind", "literal", "program", "source")
@@ -91,10 +90,10 @@ class Pattern:
         self.program = 0
         self._fullmatch: Any = None
         if not source:
-            raise RouteRefused("pattern-empty", "the pattern is empty; '.*' matches anything")
+            raise RouteRefused("pattern", "the pattern is empty; '.*' matches anything")
         if len(source) > MAX_PATTERN:
             raise RouteRefused(
-                "pattern-too-long",
+                "pattern",
                 f"the pattern has {len(source)} bytes; at most {MAX_PATTERN} are allowed",
             )
         literal, rest = _leading_literal(source, ascii_only=ignore_case)
@@ -138,17 +137,15 @@ class Pattern:
 def host_pattern(source: bytes) -> Pattern:
     """Return the pattern of a host: case is ignored, port and final dot are not seen.
 
-    A literal with a port would never match, so it is refused (``host-has-port``).
+    A literal with a port would never match, so it is refused.
     """
     pattern = Pattern(source, ignore_case=True)
     if pattern.kind is Kind.LITERAL:
         plain = normalise_host(pattern.literal)
         if plain != pattern.literal.rstrip(b"."):
-            raise RouteRefused(
-                "host-has-port", "a host is matched without its port; leave the port out"
-            )
+            raise RouteRefused("pattern", "a host is matched without its port; leave the port out")
         if not plain:
-            raise RouteRefused("pattern-empty", "the host is empty; '.*' matches any host")
+            raise RouteRefused("pattern", "the host is empty; '.*' matches any host")
         pattern.literal = plain
     return pattern
 
@@ -156,17 +153,17 @@ def host_pattern(source: bytes) -> Pattern:
 def path_pattern(source: bytes) -> Pattern:
     """Return the pattern of a path.
 
-    What could never match a normalised path is refused: ``path-not-absolute`` if it cannot
-    begin with a slash, ``path-not-normal`` if it is a literal in another spelling.
+    What could never match a normalised path is refused: what cannot begin with a slash, and a
+    literal in another spelling than the normal one.
     """
     pattern = Pattern(source)
     if pattern.literal and not pattern.literal.startswith(b"/"):
-        raise RouteRefused("path-not-absolute", "a path begins with '/', so the pattern must too")
+        raise RouteRefused("pattern", "a path begins with '/', so the pattern must too")
     if pattern.kind is Kind.LITERAL:
         normal = normalise_path(pattern.literal)
         if normal != pattern.literal:
             raise RouteRefused(
-                "path-not-normal",
+                "pattern",
                 "a path is matched in its normal form, which is here "
                 + escape(normal).decode("latin-1"),
             )
@@ -197,7 +194,7 @@ def _compile(source: bytes, ignore_case: bool) -> Any:
         raise _refusal(error.args[0]) from None
     if compiled.programsize > MAX_PROGRAM:
         raise RouteRefused(
-            "pattern-too-complex",
+            "pattern",
             f"the pattern compiles to {compiled.programsize} instructions; "
             f"at most {MAX_PROGRAM} are allowed",
         )
@@ -210,19 +207,19 @@ def _refusal(message: bytes | str) -> RouteRefused:
     piece = text.rpartition(": ")[2].encode("latin-1")
     for beginning, reason in _UNSUPPORTED:
         if piece.startswith(beginning):
-            return RouteRefused("pattern-unsupported", reason)
+            return RouteRefused("pattern", reason)
     if text.startswith("invalid escape sequence") and piece[1:2].isdigit():
-        return RouteRefused("pattern-unsupported", "RE2 has no back-references")
+        return RouteRefused("pattern", "RE2 has no back-references")
     if text.startswith("bad repetition operator") and piece.endswith(b"+"):
         return RouteRefused(
-            "pattern-unsupported",
+            "pattern",
             "RE2 has no possessive repetition; it never backtracks, so leave the '+' out",
         )
     if text.startswith("invalid repetition size"):
-        return RouteRefused("pattern-too-complex", "a repetition may count to 1000, nested or not")
+        return RouteRefused("pattern", "a repetition may count to 1000, nested or not")
     if "too large" in text or "too deep" in text or "nesting" in text:
-        return RouteRefused("pattern-too-complex", "the pattern is too large to compile")
-    return RouteRefused("pattern-syntax", f"RE2 says: {text}")
+        return RouteRefused("pattern", "the pattern is too large to compile")
+    return RouteRefused("pattern", f"RE2 says: {text}")
 
 
 def _leading_literal(source: bytes, *, ascii_only: bool) -> tuple[bytes, bytes]:

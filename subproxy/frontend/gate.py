@@ -43,11 +43,13 @@ Headers = list[tuple[bytes, bytes]]
 _MAX_REMEMBERED = 2048
 
 # What becomes of a field.
-_KEEP, _HOST, _LENGTH, _CODING, _CONNECTION, _UPGRADE, _EXPECT, _FORWARDING, _ID, _DROP = range(10)
+_KEEP, _HOST, _LENGTH, _CODING, _CONNECTION, _UPGRADE, _EXPECT, _ID, _DROP = range(9)
+_SET, _CLAIMED = 9, 10  # forwarding fields that the proxy sets, and that it only may pass on
 
 _SPECIAL = {
     **dict.fromkeys(HOP_BY_HOP, _DROP),
-    **dict.fromkeys(FORWARDING | FORWARDING_DROPPED, _FORWARDING),
+    **dict.fromkeys(FORWARDING, _SET),
+    **dict.fromkeys(FORWARDING_DROPPED, _CLAIMED),
     b"host": _HOST,
     b"content-length": _LENGTH,
     b"transfer-encoding": _CODING,
@@ -200,8 +202,11 @@ class Gate:
                 expect = pair[1] if expect is None else expect + b"," + pair[1]
             elif kind == _ID:
                 request_id = pair[1]
-            elif kind == _FORWARDING and peer.trusted:
-                sent.append(pair)
+            elif peer.trusted:
+                if kind == _SET:
+                    sent.append(pair)
+                elif kind == _CLAIMED:
+                    kept.append(pair)
 
         # Framing (RFC 9112 section 6).
         size: int | None = 0
@@ -307,14 +312,13 @@ class Gate:
     def _kind(self, name: bytes) -> int:
         lower = name.lower()
         kind = _SPECIAL.get(lower, _KEEP)
-        if kind == _KEEP:
+        if kind == _KEEP and lower.startswith(FORWARDING_PREFIX):
+            kind = _CLAIMED
+        elif kind == _KEEP and b"_" in lower:
+            # What CGI or WSGI could not tell from a field that is ruled here.
             plain = lower.replace(b"_", b"-")
-            if (
-                plain in FORWARDING
-                or plain in FORWARDING_DROPPED
-                or plain.startswith(FORWARDING_PREFIX)
-            ):
-                kind = _FORWARDING
+            if plain in _SPECIAL or plain.startswith(FORWARDING_PREFIX):
+                kind = _DROP
         if len(self._kinds) >= _MAX_REMEMBERED:
             self._kinds.clear()
         self._kinds[name] = kind

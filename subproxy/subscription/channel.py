@@ -182,7 +182,7 @@ class Channel:
             if type(reason) is not bytes:
                 raise GuestMisbehaved("the reason phrase is not a byte string")
             body = message.body
-            if type(body) is dict:
+            if isinstance(body, dict):
                 raise GuestMisbehaved("a body over a data connection was not offered")
             if type(body) is bytes:
                 # Gone before the frontend hears of it: it may begin its next exchange at once.
@@ -262,7 +262,7 @@ class Channel:
     def move_safe(self, error: GuestError) -> None:
         """The guest is silent: take back what may be given to another, and only that."""
         for number, carrier in list(self._carriers.items()):
-            if self._dispatcher.movable(carrier.exchange, error):
+            if self._dispatcher.may_move(carrier.exchange, error):
                 del self._carriers[number]
                 self._abort(number, b"timeout", b"no pong")
                 self._lost(carrier, error)

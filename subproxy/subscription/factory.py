@@ -55,7 +55,9 @@ class SubscriptionFactory(Factory):
         self._by_member: dict[Member, SubscriptionProtocol] = {}
         self._empty: Deferred[None] | None = None
 
-    def buildProtocol(self, addr: IAddress | None) -> SubscriptionProtocol:
+    def buildProtocol(  # type: ignore[override]
+        self, addr: IAddress | None
+    ) -> SubscriptionProtocol:
         """A guest dialled; who it is, its transport will tell."""
         return SubscriptionProtocol(self, self.registrar)
 

@@ -14,8 +14,9 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.interfaces import IDelayedCall, IPushProducer, ITCPTransport
+from twisted.internet.interfaces import IDelayedCall, IPushProducer
 from twisted.internet.protocol import Protocol
+from twisted.internet.tcp import Connection as StreamTransport
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -68,7 +69,7 @@ class SubscriptionProtocol(Protocol):
 
     _log = Logger()
     factory: SubscriptionFactory
-    transport: ITCPTransport
+    transport: StreamTransport
 
     def __init__(self, factory: SubscriptionFactory, registrar: Registrar) -> None:
         self.factory = factory
@@ -84,7 +85,7 @@ class SubscriptionProtocol(Protocol):
         self._deadline: IDelayedCall | None = None
         self._again: IDelayedCall | None = None
         self._turns = 0
-        self._unread = 0
+        self._unread = -1
         self._offences: list[float] = []
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
             m.Hello: self._hello,
@@ -124,7 +125,7 @@ class SubscriptionProtocol(Protocol):
         if self._again is None:
             self._turn()
 
-    def connectionLost(self, reason: Failure | None = None) -> None:  # type: ignore[override]
+    def connectionLost(self, reason: Failure | None = None) -> None:
         """The connection is gone, and with it, in this same turn, all that it registered."""
         for call in (self._deadline, self._again):
             if call is not None and call.active():
@@ -297,6 +298,9 @@ class SubscriptionProtocol(Protocol):
         assert self.member is not None
         answer = self._registrar.register(self.member, message)
         self.wire.send(answer)
+        if isinstance(answer, m.Registered):
+            # After the answer, so that a guest knows its route before it is asked.
+            self._registrar.changed(self.member)
 
     def _unregister(self, message: m.Unregister) -> None:
         assert self.member is not None

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from twisted.logger import Logger
 
+from subproxy.core.epochs import Epochs, Refuse
 from subproxy.core.member import Event, Member
 from subproxy.core.registry import Registry
 from subproxy.core.route import Route, RouteRefused
@@ -41,7 +42,9 @@ class Registrar:
     Keeps the table of who serves what, on behalf of all subscriptions.
 
     @ivar registry: the table.
+    @ivar epochs: which instance of an application counts.
     @ivar now: monotonic seconds.
+    @ivar changed: told of a member that takes more than before.
     """
 
     _log = Logger()
@@ -53,9 +56,9 @@ class Registrar:
         changed: Callable[[Member], None],
     ) -> None:
         self.registry = registry
+        self.epochs = Epochs()
         self.now = now
-        self._changed = changed
-        self._current: dict[tuple[str, bytes, int], Member] = {}
+        self.changed = changed
         self._routes: dict[Member, dict[int, Route]] = {}
 
     def connections(self, identity: str, default: int) -> int:
@@ -86,11 +89,11 @@ class Registrar:
             weight=weight / DEFAULT_WEIGHT,
             concurrency=concurrency,
         )
-        key = (identity, application, worker)
-        replaced = self._current.get(key)
-        self._current[key] = member
+        decision = self.epochs.hello(member)
+        if isinstance(decision, Refuse):
+            raise HelloRefused(decision.code.encode(), decision.reason)
         self._routes[member] = {}
-        return member, replaced
+        return member, decision.replaced
 
     def register(self, member: Member, message: m.Register) -> m.Registered | m.Refused:
         """A guest claims a route: the answer to it."""
@@ -117,7 +120,6 @@ class Registrar:
             identity=member.identity,
             route=str(route).encode("unicode_escape").decode(),
         )
-        self._changed(member)
         return m.Registered(reference)
 
     def unregister(self, member: Member, message: m.Unregister) -> m.Unregistered | None:
@@ -136,9 +138,7 @@ class Registrar:
         member.feed(Event.LEAVE, now)
         self.registry.remove(member, now)
         self._routes.pop(member, None)
-        key = (member.identity, member.application, member.worker)
-        if self._current.get(key) is member:
-            del self._current[key]
+        self.epochs.gone(member, now)
 
     def pong(self, member: Member, info: Info) -> None:
         """C{member} answered a ping."""
@@ -148,7 +148,7 @@ class Registrar:
             return
         if concurrency != member.concurrency:
             member.concurrency = concurrency
-            self._changed(member)
+            self.changed(member)
 
     def measured(self, member: Member, seconds: float) -> None:
         """A ping of C{member} took C{seconds} there and back."""
@@ -165,4 +165,4 @@ class Registrar:
     def revive(self, member: Member) -> None:
         """C{member} answers again."""
         if member.feed(Event.REVIVE, self.now()):
-            self._changed(member)
+            self.changed(member)

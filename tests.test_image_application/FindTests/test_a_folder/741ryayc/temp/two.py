@@ -1,5 +1,0 @@
-import guest
-class Hello(guest.SubscriberProtocol):
-    pass
-class More(SubscriberProtocol):
-    pass
