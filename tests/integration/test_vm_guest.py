@@ -90,7 +90,7 @@ class Site:
         """The real thing."""
         command = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()"]
         command += ["-n", f"--pidfile={self.folder}/proxy.pid", "subproxy"]
-        command += ["--ping-interval=1", "--ping-timeout=2"]
+        command += ["--ping-interval=1", "--ping-timeout=2", "--guest-timeout=6"]
         command += [f"--http=tcp:{self.port}:interface=127.0.0.1"]
         command += [f"--vsock={self.folder}/{name}.sock" for name in ("alpha", "beta")]
         process = Process(
@@ -208,15 +208,13 @@ class GuestTests(SynchronousTestCase):
     def test_guest_frozen(self) -> None:
         alpha = self.site.alpha
         beta = self.site.request("beta.test", "/boot")
+        mark = self.site.proxy.mark()
         alpha.freeze()
         try:
-            until(
-                lambda: self.site.request("alpha.test", "/boot")[0] in (502, 503, 504),
-                EJECTED,
-                "the frozen guest is not ejected",
-            )
+            self.site.proxy.wait_for("alpha.sock does not answer pings: ejected", EJECTED, mark)
             for _ in range(20):
                 self.assertEqual(self.site.request("pool.test", "/boot"), beta)
+            self.assertIn(self.site.request("alpha.test", "/boot")[0], (502, 503, 504))
         finally:
             alpha.thaw()
         until(lambda: self.site.answers("alpha.test"), 30, "the thawed guest is not back")
