@@ -340,5 +340,3 @@ class PluginTests(ProcessTestCase):
             timeout=DEADLINE,
         )
         self.assertIn("io_uring", listed.stdout)
-
-
