@@ -285,13 +285,13 @@ class Http1Protocol(Protocol):
         now = self.factory.monotonic()
         self._count += 1
         responder = Responder(self, head, passed.keep_alive, now)
+        if head.target == b"*":
+            self._answerForAll(responder)
+            return
         if head.length == 0:
             self._responder = responder
             self._go(Reading.ANSWERING)
-            if head.target == b"*":
-                self._answerForAll(responder)
-            else:
-                self._dispatch(responder, b"")
+            self._dispatch(responder, b"")
             return
         body: LengthBody | ChunkedBody
         if head.length is None:
@@ -330,7 +330,14 @@ class Http1Protocol(Protocol):
         factory.dispatcher.dispatch(exchange)
 
     def _answerForAll(self, responder: Responder) -> None:
-        """C{OPTIONS *} asks about the server as a whole: the proxy speaks for itself."""
+        """
+        C{OPTIONS *} asks about the server as a whole: the proxy speaks for itself.
+
+        A body that comes with it means nothing, and is not waited for.
+        """
+        self._responder = responder
+        if responder.request.length == 0:
+            self._go(Reading.ANSWERING)
         exchange = responder.exchange = Exchange(responder.request, b"", responder)
         exchange.move(State.SENT)
         exchange.response_start(200, b"", [(b"Allow", b", ".join(sorted(METHODS)))], b"")
