@@ -9,6 +9,7 @@ from typing import Any
 
 from guest import options
 from guest.errors import GuestError, RegistrationRefused, SubscriptionReplaced
+from guest.moment import Moment
 from guest.route import Route
 
 FAILED = 1
@@ -31,6 +32,8 @@ class Runner:
         self._service = service
         self._keepGoing = keepGoing
         self._stopping = False
+        self._end: Moment[object] = Moment()
+        self._end.wait().addCallback(lambda _: reactor.stop())
         self.status = 0
 
     def run(self) -> int:
@@ -49,11 +52,11 @@ class Runner:
         """Drain, then stop; at once if asked again."""
         if self._stopping:
             self._service.abort()
-            self._reactor.stop()
+            self._end.fire(None)
             return
         self._stopping = True
         self.status = status
-        self._service.stopService().addBoth(lambda _: self._reactor.stop())
+        self._service.stopService().addBoth(self._end.fire)
 
     def _over(self, reason: GuestError) -> None:
         if not self._stopping:
