@@ -46,6 +46,14 @@ FILES: Mapping[str, str] = {
     "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
 }
 
+LDCONFIG = """\
+#!/usr/bin/python3 -ISB
+import os
+for name in sorted(os.listdir("/{libraries}")):
+    print(f"\\t{{name}} (libc6,x86-64) => /{libraries}/{{name}}")
+"""
+"""What ``ctypes.util.find_library`` asks for a library's name (Twisted's inotify among others)."""
+
 
 class LayoutError(Exception):
     """An image that can't be put together."""
@@ -85,6 +93,7 @@ def assemble(plan: Plan, compiler: Compiler) -> Tree:
     start = f"#!/{python.interpreter} -ISB\nimport sys\nsys.path.insert(0, '/{INIT}')\n"
     start += "from guest.image.init import main\nmain()\n"
     tree.file("init", start.encode(), 0o755)
+    tree.file("sbin/ldconfig", LDCONFIG.format(libraries=LIBRARIES).encode(), 0o755)
     tree.file(python.interpreter, python.program().read_bytes(), 0o755)
     tree.link("usr/bin/python3", f"python{python.version}")
 
