@@ -83,9 +83,9 @@ def main(arguments: Sequence[str]) -> int:
     asked = options.parse(arguments)
     _log(asked.log_level)
 
+    from guest.factory import SubscriberFactory
     from guest.loading import BadImport, load
     from guest.service import SubscriberService
-    from guest.subscriber import SubscriberFactory
     from guest.worker import NoFreeWorker, WorkerSlot, take
 
     try:
@@ -135,7 +135,7 @@ def _endpoint(reactor: Any, description: str) -> Any:
     if address is not None:
         return VsockClientEndpoint(reactor, address.cid, address.port)
     try:
-        return clientFromString(reactor, description)  # type: ignore[no-untyped-call]
+        return clientFromString(reactor, description)
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"not a client endpoint: {error}") from error
 

@@ -96,6 +96,7 @@ class Options(usage.Options):
         ["vsock-mode", None, "660", "Mode of emulated vsock sockets, octal."],
         ["vsock-owner", None, None, "Owner of emulated vsock sockets: the VMM's user."],
         ["vsock-group", None, None, "Group of emulated vsock sockets."],
+        ["policy", None, None, "Which guest may claim what: a TOML file, read again on SIGHUP."],
         ["balance", None, "p2c-ewma", f"Who gets a request: {', '.join(BALANCERS)}."],
         ["ping-interval", None, "3", "Seconds between the pings of a subscriber."],
         ["ping-timeout", None, "5", "Seconds after which a subscriber without pong is ejected."],

@@ -13,11 +13,11 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from subproxy.core.dispatcher import Dispatcher
-from subproxy.core.registry import Registry
 from subproxy.frontend.access_log import AccessLog
 from subproxy.frontend.factory import Http1Factory
 from subproxy.listener import ListenerService
 from subproxy.subscription.factory import SubscriptionFactory
+from subproxy.subscription.registrar import Registrar
 
 HOUSEKEEPING_INTERVAL = 0.25
 """Seconds between looks at what has expired: vacant routes, waiting exchanges."""
@@ -39,7 +39,7 @@ class ProxyService(MultiService):
     def __init__(
         self,
         clock: IReactorTime,
-        registry: Registry,
+        registrar: Registrar,
         dispatcher: Dispatcher,
         http: Http1Factory,
         subscriptions: SubscriptionFactory,
@@ -50,7 +50,7 @@ class ProxyService(MultiService):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.clock = clock
-        self.registry = registry
+        self.registrar = registrar
         self.dispatcher = dispatcher
         self.http = http
         self.subscriptions = subscriptions
@@ -65,7 +65,7 @@ class ProxyService(MultiService):
     def _housekeep(self) -> None:
         try:
             now = self.clock.seconds()
-            self.registry.expire(now)
+            self.registrar.expire(now)
             self.dispatcher.expire(now)
         except Exception:
             self._log.failure("housekeeping failed")

@@ -8,11 +8,13 @@ from typing import Any
 
 from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
+from twisted.logger import Logger
 
 from subproxy.core.admission import Admission, AdmissionLimits
 from subproxy.core.balancer import BALANCERS
 from subproxy.core.dispatcher import Dispatcher
 from subproxy.core.forwarded import Forwarding, Trust
+from subproxy.core.policy import Policy, PolicyError
 from subproxy.core.registry import Registry
 from subproxy.core.router import Router
 from subproxy.endpoints.folder import FolderService
@@ -24,6 +26,8 @@ from subproxy.frontend.limits import TABLE
 from subproxy.frontend.limits import Limits as HttpLimits
 from subproxy.listener import ListenerService, fail
 from subproxy.options import Options, VsockListen
+from subproxy.policy_file import PolicyFile
+from subproxy.reactor_choice import choose
 from subproxy.service import ProxyService
 from subproxy.signals import SignalService
 from subproxy.subscription.factory import SubscriptionFactory
@@ -35,8 +39,10 @@ __all__ = ["Options", "makeService"]
 
 def makeService(options: Options) -> ProxyService:
     """The service that C{twistd subproxy} runs."""
+    chosen = choose()
     from twisted.internet import reactor
 
+    Logger("subproxy").info("reactor: {chosen}", chosen=chosen)
     return build(options, reactor)
 
 
@@ -57,6 +63,7 @@ def build(options: Options, reactor: Any) -> ProxyService:
     )
     dispatcher = Dispatcher(router, admission, reactor.seconds)
     registrar = Registrar(registry, reactor.seconds, dispatcher.capacity)
+    policy_file = _policy_file(options, registrar)
     subscriptions = SubscriptionFactory(
         reactor,
         dispatcher,
@@ -79,7 +86,7 @@ def build(options: Options, reactor: Any) -> ProxyService:
     )
     service = ProxyService(
         reactor,
-        registry,
+        registrar,
         dispatcher,
         http,
         subscriptions,
@@ -88,9 +95,38 @@ def build(options: Options, reactor: Any) -> ProxyService:
         options["shutdown-timeout"],
         log,
     )
+    handlers = {}
     if log is not None:
-        service.addService(SignalService(reactor, {signal.SIGUSR1: log.reopen}))  # type: ignore[no-untyped-call]
+        handlers[signal.SIGUSR1] = log.reopen
+    if policy_file is not None:
+
+        def changed(policy: Policy) -> None:
+            registrar.policy = policy
+            subscriptions.policyChanged()
+
+        policy_file.changed = changed
+        handlers[signal.SIGHUP] = policy_file.reload
+    service.addService(SignalService(reactor, handlers))  # type: ignore[no-untyped-call]
     return service
+
+
+def _policy_file(options: Options, registrar: Registrar) -> PolicyFile | None:
+    """Put the policy in force, or say that there is none."""
+    path = options["policy"]
+    if path is None:
+        Logger("subproxy").info(
+            "no policy is in force: any guest may claim any host and path (see --policy)"
+        )
+        return None
+
+    file = PolicyFile(path, lambda policy: None)
+    try:
+        registrar.policy = file.read()
+    except OSError as error:
+        fail(f"--policy={path}: {error.strerror}")
+    except PolicyError as error:
+        fail("\nsubproxy: ".join(f"{path}:{line}: {text}" for line, text in error.problems))
+    return file
 
 
 def _access_log(reactor: Any, options: Options) -> AccessLog | None:

@@ -105,6 +105,8 @@ class Gate:
         @param scanned: how much of it an earlier call has seen.
         @raise ClientError: it can never become a good request.
         """
+        if data == b"\r":
+            return
         line_end = data.find(b"\r\n")
         line = data if line_end < 0 else data[:line_end]
         self._check_size(line, line_end < 0)
@@ -407,8 +409,8 @@ def _length(value: bytes) -> int:
 
 def _bad_coding(value: bytes) -> ClientError:
     codings = [part.strip(b" \t") for part in value.lower().split(b",")]
-    if b"chunked" in codings[:-1]:
-        return BadRequest("chunked is not the last transfer coding, or not the only chunked")
+    if codings[-1] != b"chunked" or b"chunked" in codings[:-1]:
+        return BadRequest("the last transfer coding, and no other, has to be chunked")
     if all(part and not part.translate(None, TOKEN) for part in codings):
         return ClientError("the only transfer coding is chunked", 501)
     return BadRequest("Transfer-Encoding is malformed")

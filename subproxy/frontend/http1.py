@@ -164,7 +164,7 @@ class Http1Protocol(Protocol):
             responder = self._responder
             if responder is not None and responder.request.version != b"1.0":
                 Departure(self, responder).watch(self.factory.clock)
-        else:
+        elif state is Reading.LINGERING:
             self._lose()
 
     def writeConnectionLost(self) -> None:
@@ -587,11 +587,12 @@ class Http1Protocol(Protocol):
         self._wait(self.factory.limits.linger)
 
     def _lose(self) -> None:
+        if self.state is not Reading.LINGERING:
+            self.transport.unregisterProducer()
         self._go(Reading.OVER)
         self._due = NEVER
         self.deadline = 0.0
         self._expectTaking()
-        self.transport.unregisterProducer()
         self.transport.loseConnection()
 
     def _pauseReading(self) -> None:
