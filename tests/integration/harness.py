@@ -46,6 +46,10 @@ class Process:
     def __init__(self, name: str, folder: Path, command: list[str], **environment: str) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
+        number = 1
+        while self.log.exists():
+            number += 1
+            self.log = folder / f"{name}-{number}.log"
         self.command = command
         variables = dict(os.environ, PYTHONUNBUFFERED="1", **environment)
         path = [str(ROOT), str(ROOT / "examples"), str(folder), variables.get("PYTHONPATH", "")]
