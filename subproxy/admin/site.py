@@ -61,6 +61,11 @@ class DrainPage(Resource):
         super().__init__()  # type: ignore[no-untyped-call]
         self._admin = admin
 
+    def render_GET(self, request: Request) -> bytes:
+        """Looking at it must not drain anybody."""
+        request.setHeader(b"allow", b"POST, DELETE")
+        return answer(request, {"error": "POST drains, DELETE takes it back"}, 405)
+
     def render_POST(self, request: Request) -> bytes:
         """Give them nothing new."""
         return self._feed(request, Event.DRAIN)
