@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from twisted.logger import Logger
+
 from guest import options
 from guest.errors import GuestError, RegistrationRefused, SubscriptionReplaced
 from guest.moment import Moment
@@ -26,6 +28,8 @@ class Runner:
 
     @ivar status: what the process will exit with.
     """
+
+    _log = Logger()
 
     def __init__(self, reactor: Any, service: Any, keepGoing: bool) -> None:
         self._reactor = reactor
@@ -56,6 +60,7 @@ class Runner:
             return
         self._stopping = True
         self.status = status
+        self._log.info("draining")
         self._service.stopService().addBoth(self._end.fire)
 
     def _over(self, reason: GuestError) -> None:

@@ -575,7 +575,11 @@ class Session:
         try:
             try:
                 status, headers, body = self.app(method, target, headers, Body(self, exchange))
-                head: Any = (b"response", number, status, [[n, v] for n, v in headers], {})
+                pairs = [[name, value] for name, value in headers]
+                names = {name.lower() for name, _ in pairs}
+                if method == b"HEAD" and type(body) is bytes and b"content-length" not in names:
+                    pairs.append([b"content-length", b"%d" % len(body)])
+                head: Any = (b"response", number, status, pairs, {})
                 whole = self.whole(method, status, head, body)
             except Gone:
                 return

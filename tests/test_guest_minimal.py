@@ -266,7 +266,7 @@ class SessionTests(SynchronousTestCase):
     def test_head_has_the_length_but_no_body(self) -> None:
         self.request(1, b"HEAD", b"/")
         frame = self.wait_for(b"response")
-        self.assertEqual(frame[5], b"")
+        self.assertEqual((frame[3][-1], frame[5]), ([b"content-length", b"6"], b""))
 
     def test_a_result_that_is_none_is_answered_with_500(self) -> None:
         for number, target in enumerate((b"/nonsense", b"/str"), 1):
