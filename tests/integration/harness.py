@@ -128,6 +128,8 @@ class World:
         ]
         self.proxy = self.start("proxy", command)
         self.proxy.wait_for("HTTP on")
+        if any(option.startswith("--admin=") for option in options):
+            self.proxy.wait_for("admin on")
         return self.proxy
 
     def start(self, name: str, command: list[str], **environment: str) -> Process:
