@@ -6,9 +6,12 @@ Contenders run at once and are measured in turn, round after round. Tables go in
 
 from __future__ import annotations
 
+import argparse
 import contextlib
+import functools
 import json
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,12 +20,21 @@ from .contenders import REFERENCE, Contender, Server, for_requests
 from .contenders.subproxy import Subproxy
 from .figures import middle, rotated, select
 from .measure import InvalidRun, Sample, idle_connections
-from .rig import NotStarted, Rig, raise_descriptor_limit
+from .rig import NotStarted, Rig, cpu_seconds, raise_descriptor_limit
 from .scenarios import Runner
 
 LATENCY_CONNECTIONS = 64
 SATURATED = 0.9
 """A contender whose maximum is not above the common rate by this much has no latency there."""
+
+
+def resting(server: Server, seconds: float = 4.0) -> float:
+    """The share of a core that a server takes when nobody asks: pings, timers."""
+    time.sleep(1.0)
+    pids = server.pids()
+    before, start = cpu_seconds(pids), time.monotonic()
+    time.sleep(seconds)
+    return (cpu_seconds(pids) - before) / (time.monotonic() - start)
 
 
 class Bench:
@@ -40,6 +52,7 @@ class Bench:
         self.samples: list[Sample] = []
         self.memory: dict[str, dict[str, int]] = {}
         self.scale: list[Sample] = []
+        self.resting: dict[str, float] = {}
         self.rates: dict[str, float] = {}
         self.problems: list[str] = []
 
@@ -160,6 +173,10 @@ class Bench:
         try:
             with self.rig("few") as small, self.rig("many") as large:
                 servers = (few.start(small), many.start(large))
+                self.resting = {
+                    contender.name: resting(server)
+                    for contender, server in zip((few, many), servers, strict=True)
+                }
                 for turn in range(self.rounds):
                     self.add(self.runner.keepalive(few.name, servers[0], 64, turn), self.scale)
                     for hosts in (1, subscriptions):
@@ -181,6 +198,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--subscriptions", type=int, default=1000, help="of the scale scenario; 0: none"
     )
     settings = parser.parse_args(arguments)
+    if settings.again:
+        return show(json.loads(settings.again.read_text()), settings)
     contenders = options.choose(for_requests(), settings)
     descriptors = raise_descriptor_limit()
     if settings.idle > descriptors - 500:
@@ -216,18 +235,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "samples": [sample.to_json() for sample in bench.samples],
         "memory": bench.memory,
         "scale": [sample.to_json() for sample in bench.scale],
+        "resting": bench.resting,
         "problems": bench.problems,
     }
+    return show(results, settings)
+
+
+def show(results: dict[str, Any], settings: argparse.Namespace) -> int:
+    """Prints and publishes raw figures; the exit status."""
     report = bench_report.Report(results)
     print("\n" + report.markdown())
-    if not settings.print and not bench.problems:
-        settings.results.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
-        (settings.results / "bench.json").write_text(text)
-        bench_report.write(report, settings.page)
-    for problem in bench.problems:
-        print(f"PROBLEM {problem}", file=sys.stderr)
-    return 1 if bench.problems else 0
+    write = functools.partial(bench_report.write, report)
+    return options.publish("bench", results, settings, write)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from .measure import Sample
 from .plot import Bar, Panel, draw
 from .tables import number, table, update_page, with_ratio
 
+FULL = 0.9
+LIMITED = "\\*"
 PLOT = "performance-requests.svg"
 
 
@@ -71,11 +73,18 @@ class Report:
         return table(head, rows)
 
     def rate(self) -> str:
-        """Requests a second."""
+        """Requests a second, marked where the load was the limit and not the contender."""
         head = ["requests a second, connections:", *map(str, self._counts), "new connection"]
-        rows = self._rows("keepalive", self._counts, _rate)
-        for row, name in zip(rows, self._titles, strict=True):
-            row.append(self.cell(name, "connect", 64, _rate))
+        rows = []
+        for name, title in self._titles.items():
+            row = [title]
+            for scenario, count in [*(("keepalive", c) for c in self._counts), ("connect", 64)]:
+                busy = middle(select(self._samples, name, scenario, count), lambda s: s.busy)
+                # With a few connections the core rests while the answer is under way.
+                limited = busy is not None and busy < FULL and count >= 64
+                cell = self.cell(name, scenario, count, _rate)
+                row.append(f"{cell} {LIMITED}" if limited else cell)
+            rows.append(row)
         return table(head, rows)
 
     def latency(self) -> str:
@@ -136,17 +145,42 @@ class Report:
             return ""
         first = self._scale[0].contender
         reference = select(self._scale, first, "keepalive")
-        rows = [["one subscription, one route", with_ratio(middle(reference, _cpu), None)]]
+        resting = self._results["resting"]
+        rows = [
+            [
+                "one guest, one route",
+                with_ratio(middle(reference, _cpu), None),
+                f"{resting[first]:.2%}",
+            ]
+        ]
         for scenario in dict.fromkeys(s.scenario for s in self._scale if s.contender != first):
             hosts = int(scenario.rpartition("-")[2])
             many = next(s.contender for s in self._scale if s.contender != first)
             samples = select(self._scale, many, scenario)
             what = "requests for one of them" if hosts == 1 else f"requests for all {hosts:,} hosts"
             count = self._results["settings"]["subscriptions"]
-            title = f"{count:,} subscriptions, {count * 10:,} routes, {what}"
+            title = f"{count:,} guests, {count * 10:,} routes, {what}"
             ratio = paired_ratio(samples, reference, _cpu)
-            rows.append([title, with_ratio(middle(samples, _cpu), ratio)])
-        return table(["64 connections", "CPU µs a request"], rows)
+            cost = with_ratio(middle(samples, _cpu), ratio)
+            rows.append([title, cost, f"{resting[many]:.2%}"])
+        head = ["64 connections", "CPU µs a request", "of a core when nobody asks"]
+        return table(head, rows)
+
+    def reactors(self) -> str:
+        """The plain Twisted echo on io_uring, as a ratio to the same on epoll."""
+        ring, epoll = "echo-io-uring", "echo-epoll"
+        if ring not in self._titles or epoll not in self._titles:
+            return ""
+        row = ["CPU time a request, io_uring to epoll"]
+        for scenario, count in [*(("keepalive", c) for c in self._counts), ("connect", 64)]:
+            ratio = paired_ratio(
+                select(self._samples, ring, scenario, count),
+                select(self._samples, epoll, scenario, count),
+                _cpu,
+            )
+            row.append("-" if ratio is None else f"{ratio:.2f}")
+        head = ["plain Twisted echo, connections:", *map(str, self._counts), "new connection"]
+        return table(head, [row])
 
     def markdown(self) -> str:
         """The generated block."""
@@ -165,7 +199,10 @@ class Report:
             "pair by pair.",
             self.cpu(),
             self.user_and_system(),
+            self.reactors(),
             self.rate(),
+            f"{LIMITED} the load or the backend was the limit: the contender ran for less than "
+            f"{FULL:.0%} of the time.",
             self.latency(),
             self.memory() if self._results["memory"] else "",
             self.scale(),

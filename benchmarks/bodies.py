@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import json
 import shutil
 import subprocess
@@ -185,6 +186,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=3.0, help="of small requests; 0: none")
     parser.add_argument("--least", default="1G", help="bytes that a measurement moves at least")
     settings = parser.parse_args(arguments)
+    if settings.again:
+        return show(json.loads(settings.again.read_text()), settings)
     contenders = options.choose(for_bodies(), settings)
     raise_descriptor_limit()
     facts = machine.describe()
@@ -206,16 +209,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "samples": [sample.to_json() for sample in bodies.samples],
         "problems": bodies.problems,
     }
+    return show(results, settings)
+
+
+def show(results: dict[str, Any], settings: argparse.Namespace) -> int:
+    """Prints and publishes raw figures; the exit status."""
     report = bodies_report.Report(results)
     print("\n" + report.markdown())
-    if not settings.print and not bodies.problems:
-        settings.results.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
-        (settings.results / "bodies.json").write_text(text)
-        bodies_report.write(report, settings.page)
-    for problem in bodies.problems:
-        print(f"PROBLEM {problem}", file=sys.stderr)
-    return 1 if bodies.problems else 0
+    write = functools.partial(bodies_report.write, report)
+    return options.publish("bodies", results, settings, write)
 
 
 if __name__ == "__main__":

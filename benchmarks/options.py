@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from . import peers
-from .build import ROOT
+from .build import OUTPUT, ROOT
 from .contenders import Contender
 
 PAGE = ROOT / "docs" / "performance.md"
@@ -26,11 +29,40 @@ def parser(description: str) -> argparse.ArgumentParser:
     it.add_argument("--server-core", type=int, default=0, help="the core of what is measured")
     it.add_argument("--load-core", type=int, default=1, help="the core of all else")
     it.add_argument("--print", action="store_true", help="print; touch neither page nor results")
+    it.add_argument("--again", type=Path, help="measure nothing: show these raw figures again")
     it.add_argument("--page", type=Path, default=PAGE, help="where the tables go")
     it.add_argument("--results", type=Path, default=RESULTS, help="where the raw figures go")
     it.add_argument("--no-install", action="store_true", help="do not install peers")
     it.add_argument("--list", action="store_true", help="list the contenders, and what they lack")
     return it
+
+
+def publish(
+    name: str,
+    results: dict[str, Any],
+    settings: argparse.Namespace,
+    write: Callable[[Path], None],
+) -> int:
+    """Keeps raw figures, and has the tables written, unless some measurement was invalid.
+
+    The figures of an invalid run go under ``build/``, for whoever looks for the reason.
+    Returns the exit status.
+    """
+    text = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
+    problems: list[str] = results["problems"]
+    if problems:
+        failed = OUTPUT / f"{name}.failed.json"
+        failed.write_text(text)
+        for problem in problems:
+            print(f"PROBLEM {problem}", file=sys.stderr)
+        print(f"nothing written; the figures are in {failed}", file=sys.stderr)
+        return 1
+    if not settings.print:
+        if settings.again is None:
+            settings.results.mkdir(parents=True, exist_ok=True)
+            (settings.results / f"{name}.json").write_text(text)
+        write(settings.page)
+    return 0
 
 
 def integers(text: str) -> list[int]:

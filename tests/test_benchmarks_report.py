@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 from twisted.trial.unittest import SynchronousTestCase
 
 from benchmarks import bench_report, bodies_report
-from benchmarks.plot import Bar, Panel, draw
+from benchmarks.plot import Bar, Panel, columns, draw
 
 MACHINE = {
     "date": "2026-01-01 00:00 UTC",
@@ -74,6 +74,7 @@ def requests() -> dict[str, Any]:
             one("many", "keepalive-hosts-1", 64, raw(10.5)),
             one("many", "keepalive-hosts-1000", 64, raw(12)),
         ],
+        "resting": {"mine": 0.0012, "many": 0.034},
         "problems": [],
     }
 
@@ -104,8 +105,26 @@ class RequestsReportTests(SynchronousTestCase):
     def test_scale(self) -> None:
         """What a thousand subscriptions add, as a ratio to one."""
         text = self.report.scale()
-        self.assertIn("requests for one of them | 10.5 (1.05) |", text)
-        self.assertIn("requests for all 1,000 hosts | 12.0 (1.20) |", text)
+        self.assertIn("| one guest, one route | 10.0 | 0.12% |", text)
+        self.assertIn("requests for one of them | 10.5 (1.05) | 3.40% |", text)
+        self.assertIn("requests for all 1,000 hosts | 12.0 (1.20) | 3.40% |", text)
+
+    def test_limitedByTheLoad(self) -> None:
+        """A rate at which the server's core rested is marked."""
+        results = requests()
+        results["samples"].append(one("nginx", "connect", 64, raw(950)))
+        text = bench_report.Report(results).rate()
+        self.assertIn("| nginx | - | 1,000 \\* | 1,000 |", text)
+
+    def test_reactors(self) -> None:
+        """The echo on both reactors is compared pair by pair."""
+        self.assertEqual(self.report.reactors(), "")
+        results = requests()
+        for name, cost in (("echo-io-uring", 9), ("echo-epoll", 20)):
+            results["contenders"][name] = {"title": name, "version": "", "proxies": False}
+            results["samples"].append(one(name, "keepalive", 64, raw(cost)))
+        text = bench_report.Report(results).reactors()
+        self.assertIn("io_uring to epoll | - | 0.45 | - |", text)
 
     def test_plot(self) -> None:
         """The plot is XML, whatever names are in it."""
@@ -162,6 +181,10 @@ class BodiesReportTests(SynchronousTestCase):
 
 
 class PlotTests(SynchronousTestCase):
+    def test_rowsOfPanels(self) -> None:
+        """Panels wrap into rows that are as even as can be."""
+        self.assertEqual([columns(n) for n in (1, 3, 4, 5, 8, 9)], [1, 3, 4, 3, 4, 3])
+
     def test_barsStack(self) -> None:
         """The parts of a bar follow each other, in proportion."""
         panel = Panel("p & q", (Bar("a<b", (3.0, 1.0)), Bar("none", ())))

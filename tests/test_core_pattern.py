@@ -121,7 +121,7 @@ class KindTests(SynchronousTestCase):
         ]:
             pattern = Pattern(source)
             self.assertEqual((pattern.kind, pattern.literal), (kind, literal), source)
-            self.assertEqual(pattern.program > 0, kind is Kind.REGEX, source)
+            self.assertEqual(pattern.program > 0, not pattern.tame, source)
 
     @given(tokens, texts)
     @example(b"a|b", b"b")
@@ -210,9 +210,17 @@ class RefusalTests(SynchronousTestCase):
         self.assertIn("1025", refusal.reason)
 
     def test_instructions_of_a_pattern(self) -> None:
-        spare = MAX_PROGRAM - Pattern(b".{1}").program
-        self.assertEqual(Pattern(b".{%d}" % (1 + spare)).program, MAX_PROGRAM)
-        self.assertEqual(refused(b".{%d}" % (2 + spare)).code, "pattern")
+        spare = MAX_PROGRAM - Pattern(b".{2}").program
+        self.assertEqual(Pattern(b".{%d}" % (2 + spare)).program, MAX_PROGRAM)
+        self.assertEqual(refused(b".{%d}" % (3 + spare)).code, "pattern")
+
+    def test_tame_patterns_cost_nothing(self) -> None:
+        pattern = Pattern(b"/users/[0-9]+/[a-z]*")
+        self.assertEqual((pattern.kind, pattern.tame, pattern.program), (Kind.REGEX, True, 0))
+        pattern = Pattern(b"/(a|b)")
+        self.assertEqual((pattern.tame, pattern.program > 0), (False, True))
+        self.assertTrue(Pattern(b"[a-z]*X[0-9]").tame)
+        self.assertFalse(Pattern(b"[a-z]*X[0-9]", ignore_case=True).tame)
 
     def test_a_long_text_is_matched_by_literals_only(self) -> None:
         text = b"/" + b"a" * (MAX_MATCHED - 1)

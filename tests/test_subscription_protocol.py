@@ -5,6 +5,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.member import State as MemberState
+from subproxy.core.policy import Policy, Quotas
 from subproxy.errors import GuestGone
 from subproxy.subscription.protocol import TRANSITIONS, State
 from subproxy.subscription.settings import Settings
@@ -65,7 +66,8 @@ class GreetingTests(SynchronousTestCase):
 
     def test_quota_of_connections(self) -> None:
         """One identity's connections are counted; another's are not affected."""
-        world = World(Settings(connections=2))
+        world = World()
+        world.registrar.policy = Policy(None, Quotas(connections=2))
         first, second = world.guest("1"), world.guest("1")
         third = world.guest("1")
         self.assertTrue(third.transport.disconnecting)
@@ -265,7 +267,8 @@ class SubscribedTests(SynchronousTestCase):
 
     def test_a_guest_that_reads_nothing_is_cut_off(self) -> None:
         """Beyond the backlog that it may leave unread."""
-        world = World(Settings(backlog_bytes=100_000))
+        world = World()
+        world.registrar.policy = Policy(None, Quotas(buffer=100_000))
         guest = world.serving("10")
         guest.protocol.pauseProducing()
         for _ in range(12):
@@ -274,7 +277,8 @@ class SubscribedTests(SynchronousTestCase):
 
     def test_a_guest_that_reads_may_get_any_amount(self) -> None:
         """What a transport that never paused us has taken is not a backlog."""
-        world = World(Settings(backlog_bytes=100_000))
+        world = World()
+        world.registrar.policy = Policy(None, Quotas(buffer=100_000))
         guest = world.serving("10")
         for _ in range(12):
             world.ask(b"PUT", body=b"b" * 10_000)

@@ -15,9 +15,11 @@ def missing_reactor(name: str) -> str | None:
     """What is missing to run this Twisted reactor, or None."""
     if importlib.util.find_spec("twisted") is None:
         return "Twisted (pip install -e .)"
-    if name == "io_uring" and not hasattr(importlib.import_module("subproxy.reactor"), "install"):
-        return "subproxy.reactor"
-    return None
+    if name != "io_uring":
+        return None
+    reactor = importlib.import_module("subproxy.reactor")
+    reason: str | None = reactor.unavailable()
+    return reason
 
 
 class TwistedEcho(Contender):

@@ -34,6 +34,9 @@ INIT = "opt/init"
 APP = "app"
 LIBRARIES = "lib/x86_64-linux-gnu"
 
+LOADED_LATE = ("libgcc_s.so.1",)
+"""Libraries that the C library itself loads when they are wanted: this one to end a thread."""
+
 GUEST_REQUIREMENTS = ("Twisted", "tnetstring3")
 """What the guest library itself needs, beside the standard library."""
 
@@ -45,6 +48,14 @@ FILES: Mapping[str, str] = {
     "etc/hosts": "127.0.0.1 localhost\n::1 localhost\n",
     "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
 }
+
+LDCONFIG = """\
+#!/usr/bin/python3 -ISB
+import os
+for name in sorted(os.listdir("/{libraries}")):
+    print(f"\\t{{name}} (libc6,x86-64) => /{libraries}/{{name}}")
+"""
+"""What ``ctypes.util.find_library`` asks for a library's name (Twisted's inotify among others)."""
 
 
 class LayoutError(Exception):
@@ -85,6 +96,7 @@ def assemble(plan: Plan, compiler: Compiler) -> Tree:
     start = f"#!/{python.interpreter} -ISB\nimport sys\nsys.path.insert(0, '/{INIT}')\n"
     start += "from guest.image.init import main\nmain()\n"
     tree.file("init", start.encode(), 0o755)
+    tree.file("sbin/ldconfig", LDCONFIG.format(libraries=LIBRARIES).encode(), 0o755)
     tree.file(python.interpreter, python.program().read_bytes(), 0o755)
     tree.link("usr/bin/python3", f"python{python.version}")
 
@@ -183,8 +195,10 @@ def _libraries(tree: Tree, python: Python) -> None:
         entry.data for entry in tree if is_elf(entry.data) and not entry.path.endswith(".ko")
     ]
     there = {entry.path.rpartition("/")[2] for entry in tree}
-    while waiting:
-        for name in needed(waiting.pop()):
+    wanted = list(LOADED_LATE)
+    while waiting or wanted:
+        wanted += needed(waiting.pop()) if waiting else []
+        for name in wanted:
             if name in there:
                 continue
             if name not in python.shared_libraries:
@@ -194,6 +208,7 @@ def _libraries(tree: Tree, python: Python) -> None:
             tree.file(path, data, 0o755)
             there.add(name)
             waiting.append(data)
+        wanted.clear()
 
 
 def _package(name: str) -> Path:

@@ -15,6 +15,8 @@ from typing import Any, Final
 import re2
 
 from subproxy.core.normalise import normalise_host, normalise_path
+from subproxy.core.syntax import META, REPEATS, WORD
+from subproxy.core.tame import is_tame
 
 MAX_PATTERN: Final = 1024
 """Bytes of a pattern."""
@@ -22,16 +24,12 @@ MAX_PATTERN: Final = 1024
 MAX_PROGRAM: Final = 500
 """Instructions of the compiled program; ``/users/[0-9]+/posts/[a-z-]+`` has about 60."""
 
-MAX_MATCHED: Final = 2048
+MAX_MATCHED: Final = 1024
 """Bytes of a text that a pattern is matched against; a longer one is matched by literals and
 literal prefixes only. With MAX_PROGRAM it bounds the time that one match can take."""
 
 _MAX_MEM: Final = 64 * 1024
 """Bytes RE2 may spend on one pattern; when its DFA needs more it goes on with an NFA."""
-
-_META: Final = frozenset(rb"\.^$|?*+()[]{}")
-_REPEATS: Final = frozenset(b"?*+{")
-_WORD: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 
 _UNSUPPORTED: Final = (
     (b"(?=", "RE2 has no look-ahead; write what should match instead"),
@@ -76,18 +74,20 @@ class Pattern:
     """One anchored pattern, compiled. Equal patterns match the same texts.
 
     Attributes: `source`, the bytes as registered; `kind`; `literal`, what every matching text
-    begins with (the whole of it for a LITERAL); `program`, the number of RE2 instructions
-    (0 unless it is a REGEX); `ignore_case`.
+    begins with (the whole of it for a LITERAL); `tame`, whether it costs little to match
+    whatever the text (see :mod:`subproxy.core.tame`); `program`, the number of RE2 instructions
+    that a match may have to go through for each byte (0 if it is tame); `ignore_case`.
 
     Raises :class:`RouteRefused` with the code ``pattern``.
     """
 
-    __slots__ = ("_fullmatch", "ignore_case", "kind", "literal", "program", "source")
+    __slots__ = ("_fullmatch", "ignore_case", "kind", "literal", "program", "source", "tame")
 
     def __init__(self, source: bytes, *, ignore_case: bool = False) -> None:
         self.source = source
         self.ignore_case = ignore_case
         self.program = 0
+        self.tame = True
         self._fullmatch: Any = None
         if not source:
             raise RouteRefused("pattern", "the pattern is empty; '.*' matches anything")
@@ -104,7 +104,9 @@ class Pattern:
         else:
             self.kind = Kind.REGEX
             compiled = _compile(source, ignore_case)
-            self.program = int(compiled.programsize)
+            if not is_tame(source, ignore_case=ignore_case):
+                self.tame = False
+                self.program = int(compiled.programsize)
             self._fullmatch = compiled.fullmatch
             if literal and not _is_sound(compiled, literal, ignore_case):
                 literal = b""
@@ -172,7 +174,7 @@ def path_pattern(source: bytes) -> Pattern:
 
 def escape(text: bytes) -> bytes:
     """Return the pattern that matches `text` and nothing else."""
-    return b"".join(b"\\%c" % byte if byte in _META else b"%c" % byte for byte in text)
+    return b"".join(b"\\%c" % byte if byte in META else b"%c" % byte for byte in text)
 
 
 def options(*, ignore_case: bool, max_mem: int = _MAX_MEM) -> Any:
@@ -234,18 +236,18 @@ def _leading_literal(source: bytes, *, ascii_only: bool) -> tuple[bytes, bytes]:
     while at < len(source):
         byte = source[at]
         if byte == 0x5C:
-            if at + 1 >= len(source) or source[at + 1] in _WORD or source[at + 1] >= 0x80:
+            if at + 1 >= len(source) or source[at + 1] in WORD or source[at + 1] >= 0x80:
                 break
             starts.append(at)
             literal.append(source[at + 1])
             at += 2
-        elif byte in _META or (ascii_only and byte >= 0x80):
+        elif byte in META or (ascii_only and byte >= 0x80):
             break
         else:
             starts.append(at)
             literal.append(byte)
             at += 1
-    if at < len(source) and source[at] in _REPEATS and literal:
+    if at < len(source) and source[at] in REPEATS and literal:
         literal.pop()
         at = starts[-1]
     rest = source[at:]

@@ -24,15 +24,15 @@ LINGER: Final = 10.0
 class RegistryLimits:
     """How much guests may register.
 
-    member and identity count routes; program counts RE2 instructions of the routes of an
-    identity, which bounds the time that its patterns can cost a lookup; total counts the routes
-    of everybody. Routes that an identity left vacant count until they are forgotten, but make
-    room for new ones.
+    member and identity count routes; program counts RE2 instructions of those patterns of an
+    identity that are not tame, which bounds the time that they can cost a lookup (some 20 ms at
+    the worst path); total counts the routes of everybody. Routes that an identity left vacant
+    count until they are forgotten, but make room for new ones.
     """
 
     member: int = 256
     identity: int = 1024
-    program: int = 2500
+    program: int = 2000
     total: int = 65536
 
 
@@ -193,7 +193,8 @@ class Registry:
                 raise RouteRefused(
                     "quota",
                     f"the patterns of a virtual machine may have {limits.program} RE2 "
-                    "instructions altogether; literal paths and prefixes have none",
+                    "instructions altogether; literals, prefixes and patterns "
+                    "without groups and counts seldom have any",
                 )
         if pool is None and len(self._pools) >= limits.total:
             raise RouteRefused("quota", f"the proxy holds {limits.total} routes")

@@ -74,7 +74,7 @@ cdef class Ring:
     cdef bint called
     cdef LogContext context
     cdef dict context_entry
-    cdef public bint looping
+    cdef readonly bint looping
     cdef int epoll_fd
     cdef bint polled
     cdef object on_epoll
@@ -87,6 +87,8 @@ cdef class Ring:
     cdef void unmap(self) noexcept
     cdef void *map(self, size_t size, long offset) except NULL
     cdef int open(self) except -1
+    cdef void register(self) noexcept
+    cdef void unregister(self) noexcept
     cdef int abandon(self) except -1
     cdef ur_sqe *sqe(self) except NULL
     cdef ur_sqe *prepare(self, Handle handle, int tag, int opcode, int fd) except NULL

@@ -124,6 +124,7 @@ cdef class Ring:
     cdef void unmap(self) noexcept:
         if self.fd < 0:
             return
+        self.unregister()
         # In a forked child the two mappings of the ring are not there
         # (MADV_DONTFORK): something else may live at their addresses.
         if self.generation == ur_generation:
@@ -153,7 +154,6 @@ cdef class Ring:
     cdef int open(self) except -1:
         cdef ur_params p
         cdef ur_buf_reg reg
-        cdef ur_rsrc_update update
         cdef int r, i
         cdef char *base
         self.abandon()
@@ -207,20 +207,52 @@ cdef class Ring:
         self.held = self.buffers
         for i in range(self.buffers):
             self.recycle(self.pool + <long>i * self.stride)
-        # The kernel finds the ring by an index of this thread, without the
-        # descriptor table's lock; a refusal costs only that.
-        memset(&update, 0, sizeof(update))
-        update.offset = <uint32_t>-1
-        update.data = self.fd
         self.enter_flags = UR_ENTER_GETEVENTS
         self.enter_fd = self.fd
-        if ur_register(self.fd, UR_REGISTER_RING_FDS, &update, 1) == 1:
-            self.enter_fd = update.offset
-            self.enter_flags |= UR_ENTER_REGISTERED_RING
+        if self.looping:
+            self.register()
         # Newer kernels can be asked not to count an idle reactor as waiting
         # for a disk.
         self.wait_flags = UR_ENTER_NO_IOWAIT if p.features & UR_FEAT_NO_IOWAIT else 0
         return 0
+
+    cdef void register(self) noexcept:
+        """Let the kernel find the ring by an index of this thread.
+
+        That saves it a look into the descriptor table at every call; where it
+        refuses, nothing else is lost. But what is registered outlives its
+        descriptor until this thread unregisters it: so it is done only while a
+        main loop runs, and a reactor may change threads in between.
+        """
+        cdef ur_rsrc_update update
+        memset(&update, 0, sizeof(update))
+        update.offset = <uint32_t>-1
+        update.data = self.fd
+        if ur_register(self.fd, UR_REGISTER_RING_FDS, &update, 1) == 1:
+            self.enter_fd = update.offset
+            self.enter_flags |= UR_ENTER_REGISTERED_RING
+
+    cdef void unregister(self) noexcept:
+        cdef ur_rsrc_update update
+        if self.enter_flags & UR_ENTER_REGISTERED_RING and self.live():
+            memset(&update, 0, sizeof(update))
+            update.offset = self.enter_fd
+            ur_register(self.fd, UR_UNREGISTER_RING_FDS, &update, 1)
+            self.enter_fd = self.fd
+            self.enter_flags = UR_ENTER_GETEVENTS
+
+    def begin(self):
+        """A main loop begins: until `end` every turn is followed by another."""
+        self.looping = True
+        if self.live():
+            self.register()
+
+    def end(self):
+        """The main loop is over: what is queued is submitted, for it may not run again."""
+        self.looping = False
+        if self.live():
+            self.flush()
+            self.unregister()
 
     cdef void *map(self, size_t size, long offset) except NULL:
         """Memory of the ring at ``offset``; ordinary memory where that is -1."""
@@ -547,11 +579,6 @@ cdef class Ring:
             self.depth -= 1
             if not self.looping and self.depth == 0 and self.live():
                 self.flush()
-
-    def submit(self):
-        """Submit what is queued now, for when no turn is sure to follow."""
-        if self.live():
-            self.flush()
 
     def handles(self):
         """The handles that have operations in the kernel, or are about to."""

@@ -81,7 +81,7 @@ cdef extern from "uapi.h" nogil:
     uint32_t UR_ENTER_NO_IOWAIT
     uint32_t UR_FEAT_SINGLE_MMAP, UR_FEAT_NODROP, UR_FEAT_EXT_ARG, UR_FEAT_CQE_SKIP
     uint32_t UR_FEAT_NO_IOWAIT
-    uint32_t UR_REGISTER_RING_FDS, UR_REGISTER_PBUF_RING
+    uint32_t UR_REGISTER_RING_FDS, UR_UNREGISTER_RING_FDS, UR_REGISTER_PBUF_RING
     long UR_OFF_SQ_RING, UR_OFF_SQES
 
     int ur_setup(unsigned entries, ur_params *p)

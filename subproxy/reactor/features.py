@@ -20,16 +20,20 @@ def unavailable() -> str | None:
     forbids.
     """
     try:
-        from subproxy.reactor._trial import trial
+        _try()
     except ImportError as e:
         return f"the compiled extension is not there ({e})"
-    try:
-        trial()
     except OSError as e:
         return _explain(e)
     except MemoryError:
         return "there is not enough memory for a ring"
     return None
+
+
+def _try() -> None:
+    from subproxy.reactor._trial import trial
+
+    trial()
 
 
 def _explain(e: OSError) -> str:

@@ -57,7 +57,7 @@ class IOUringReactor(EPollReactor):
         ring = self.ring
         wait = ring.wait
         seconds = self.seconds
-        ring.looping = True
+        ring.begin()
         try:
             while self._started:
                 with _topHandler:
@@ -80,8 +80,7 @@ class IOUringReactor(EPollReactor):
                         else:
                             wait(None)
         finally:
-            ring.looping = False
-            ring.submit()
+            ring.end()
         self._log.info("Main loop terminated.")
 
     # -- IReactorFDSet

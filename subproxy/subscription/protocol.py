@@ -191,7 +191,7 @@ class SubscriptionProtocol(Protocol):
             self.transport.write(data)
             if self._unread >= 0:
                 self._unread += len(data)
-                if self._unread > self._settings.backlog_bytes:
+                if self._unread > self._registrar.quotas(self.identity).buffer:
                     self._log.warn(
                         "{identity} leaves {unread} bytes unread: cut off",
                         identity=self.identity,
@@ -318,6 +318,18 @@ class SubscriptionProtocol(Protocol):
         assert self.member is not None
         self._log.info("{identity} drains", identity=self.identity)
         self._registrar.drain(self.member)
+
+    def recheck(self) -> None:
+        """The policy has changed."""
+        if self.member is not None:
+            for refused in self._registrar.recheck(self.member):
+                self._log.info(
+                    "{identity} may no longer serve a route: {reason}",
+                    identity=self.identity,
+                    reason=refused.reason.decode("utf-8", "replace"),
+                )
+                self.wire.send(refused)
+            self.flush()
 
     def drain(self) -> None:
         """Let this subscription finish what it has, and give it nothing new."""

@@ -151,8 +151,9 @@ class Process:
 
     def keep(self) -> None:
         """Copy its log to ``LOGS``."""
-        LOGS.mkdir(parents=True, exist_ok=True)
-        shutil.copy(self.log, LOGS / self.log.name)
+        if self.log.exists():
+            LOGS.mkdir(parents=True, exist_ok=True)
+            shutil.copy(self.log, LOGS / self.log.name)
 
     def tail(self) -> str:
         """The end of its output."""
@@ -236,14 +237,6 @@ class Machine:
         """Ask the guest to power off, as an operator or a VMM's shutdown does."""
         self._tell({"execute": "system_powerdown"})
 
-    def reset(self) -> None:
-        """Pull the reset line: the guest boots anew, QEMU and vhost-device-vsock live on."""
-        self._tell(
-            {"execute": "set-action", "arguments": {"reboot": "reset"}},
-            {"execute": "system_reset"},
-            {"execute": "set-action", "arguments": {"reboot": "shutdown"}},
-        )
-
     def _tell(self, *commands: dict[str, object]) -> None:
         """Give commands to QEMU's monitor, each after the one before is done."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as control:
@@ -278,5 +271,9 @@ def until(condition: Callable[[], object], seconds: float, text: str) -> None:
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
     """A folder with a path short enough for unix sockets, gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="spvm-", dir="/tmp") as name:
-        yield Path(name)
+    # Not a TemporaryDirectory: that removes itself at exit, before the machines are stopped.
+    folder = Path(tempfile.mkdtemp(prefix="spvm-", dir="/tmp"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)

@@ -37,6 +37,11 @@ def neutral(name: str, reactor: str) -> str:
     return name.replace("_" + reactor.rpartition(".")[2] + "Tests", "_ReactorTests")
 
 
+def specific(name: str, reactor: str) -> str:
+    """The name that a test has on a reactor; the inverse of `neutral`."""
+    return name.replace("_ReactorTests", "_" + reactor.rpartition(".")[2] + "Tests")
+
+
 def main(reactor: str, out: str, *modules: str) -> None:
     """Do what the module says."""
     from twisted.internet.main import installReactor
