@@ -41,7 +41,7 @@ from subproxy.frontend.gate import Passed
 from subproxy.frontend.head_parser import MessageParser, ParserError
 from subproxy.frontend.request_body import ChunkedBody, LengthBody
 from subproxy.frontend.responder import Answer, Responder
-from subproxy.frontend.tcp_info import bytes_taken
+from subproxy.frontend.tcp_info import bytes_taken, waits_for_peer
 
 if TYPE_CHECKING:
     from subproxy.frontend.factory import Http1Factory
@@ -510,7 +510,10 @@ class Http1Protocol(Protocol):
             self._close()
             return
         self._go(Reading.IDLE)
-        self._wait(self.factory.limits.keepalive_timeout)
+        limits = self.factory.limits
+        self._wait(limits.keepalive_timeout)
+        if limits.body_rate:
+            self.deadline -= max(0.0, limits.keepalive_timeout - limits.body_grace)
         if self._held or self._paused:
             self._advance()
 
@@ -547,6 +550,12 @@ class Http1Protocol(Protocol):
         elif now >= self._due:
             self._due = NEVER
             self._dueNow()
+        elif state is Reading.IDLE:
+            # A while behind its answer: was that taken, or does it fill the kernel's buffers?
+            if waits_for_peer(self.transport):
+                self.abort()
+            else:
+                self.deadline = self._due
 
     def _dueNow(self) -> None:
         state = self.state
