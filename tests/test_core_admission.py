@@ -307,4 +307,4 @@ class AdmissionMachine(RuleBasedStateMachine):
 
 
 AdmissionMachineTests = AdmissionMachine.TestCase
-AdmissionMachineTests.settings = settings(relaxed, max_examples=100, stateful_step_count=60)
+AdmissionMachineTests.settings = settings(relaxed, max_examples=60, stateful_step_count=50)

@@ -334,4 +334,4 @@ class RegistryMachine(RuleBasedStateMachine):
 
 
 RegistryMachineTests = RegistryMachine.TestCase
-RegistryMachineTests.settings = settings(relaxed, max_examples=150, stateful_step_count=60)
+RegistryMachineTests.settings = settings(relaxed, max_examples=80, stateful_step_count=50)

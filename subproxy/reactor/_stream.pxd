@@ -55,6 +55,7 @@ cdef class Stream(Handle):
     cdef int deliver(self, object item) except -1
     cdef int arm(self) except -1
     cdef int flush(self) except -1
+    cdef bint finish(self) noexcept
     cdef int take(self) except -1
     cdef int transmit(self, bint silent) except -1
     cdef int transmitted(self, int res, bint silent) except -1

@@ -40,8 +40,9 @@ cdef extern from "sys/socket.h" nogil:
     struct linger:
         int l_onoff
         int l_linger
-    int MSG_DONTWAIT, MSG_NOSIGNAL, MSG_WAITALL, SHUT_RDWR, SHUT_WR, SO_LINGER, SOL_SOCKET
+    int MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL, MSG_WAITALL, SHUT_RDWR, SHUT_WR, SO_LINGER, SOL_SOCKET
     int shutdown(int, int)
+    Py_ssize_t send(int, const void *, size_t, int)
     int c_getsockopt "getsockopt"(int, int, int, void *, unsigned *)
     int c_setsockopt "setsockopt"(int, int, int, const void *, unsigned)
 
@@ -480,6 +481,8 @@ cdef class Stream(Handle):
         if not self.out:
             return self.drained()
         self.take()
+        if self.disconnecting and not self.out and self.producer is None and self.finish():
+            return self.lose(DONE)
         # Silent where nobody waits to hear that all has been sent.
         return self.transmit(
             PyBytes_GET_SIZE(self.current) <= SILENT_LIMIT
@@ -488,6 +491,26 @@ cdef class Stream(Handle):
             and not self._writeDisconnecting
             and (self.producer is None or (self.streamingProducer and not self.producerPaused))
         )
+
+    cdef bint finish(self) noexcept:
+        """Send the last words of a connection; whether the socket took them all.
+
+        By a system call of its own, because the connection then ends in this
+        turn; and as if more were to come, because what comes is the end, which
+        so travels in the same packet.
+        """
+        cdef Py_ssize_t n = PyBytes_GET_SIZE(self.current)
+        if n > SILENT_LIMIT:
+            return False
+        n = send(self.fd, PyBytes_AS_STRING(self.current), n,
+                 MSG_DONTWAIT | MSG_MORE | MSG_NOSIGNAL)
+        if n > 0:
+            self.sent = n
+            self.outlen -= n
+        if self.sent < PyBytes_GET_SIZE(self.current):
+            return False  # an error is for `transmit` to find
+        self.current = None
+        return True
 
     cdef int take(self) except -1:
         """Make ``current`` of what is gathered: all of it, if it isn't large."""
