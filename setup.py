@@ -35,6 +35,9 @@ setup(
     packages=find_namespace_packages(
         include=["subproxy", "subproxy.*", "guest", "guest.*", "twisted.plugins"]
     ),
-    package_data={"subproxy": ["**/*.pyx", "**/*.pxd", "**/*.h", "py.typed"], "guest": ["py.typed"]},
+    package_data={
+        "subproxy": ["**/*.pyx", "**/*.pxd", "**/*.h", "py.typed"],
+        "guest": ["py.typed"],
+    },
     ext_modules=extensions(),
 )

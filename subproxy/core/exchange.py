@@ -12,10 +12,16 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from subproxy.core.response import ResponseHead, check_response, check_trailers
+from subproxy.core.response import (
+    ResponseHead,
+    check_interim,
+    check_response,
+    check_trailers,
+)
 from subproxy.errors import GuestMisbehaved, ProxyError
 
 if TYPE_CHECKING:
+    from subproxy.core.admission import Ticket
     from subproxy.core.member import Member
     from subproxy.core.pool import Pool
     from subproxy.interfaces import IDispatcher, IRequestCarrier, IResponseSink
@@ -93,12 +99,15 @@ class Exchange:
     @ivar dispatcher: who chose, and decides what happens if the choice fails.
     @ivar carrier: the channel's side, while a guest has it.
     @ivar member: the subscriber that has it, or had it last.
+    @ivar holder: the subscriber that counts it as in flight now.
     @ivar pool: the pool that it was routed to.
     @ivar attempts: how many guests have been given it.
     @ivar streamed: bytes of streamed request body that have gone to a guest.
     @ivar response: the response head, once there is one.
     @ivar received: bytes of response body so far.
-    @ivar deadline: until when it may wait in a queue (monotonic seconds).
+    @ivar tried: the subscribers that have failed it.
+    @ivar ticket: its place in a queue, while it waits for a subscriber.
+    @ivar ended: the streamed request body is complete.
     """
 
     request: RequestHead
@@ -108,12 +117,15 @@ class Exchange:
     state: State = State.NEW
     carrier: IRequestCarrier | None = None
     member: Member | None = None
+    holder: Member | None = None
     pool: Pool | None = None
     attempts: int = 0
     streamed: int = 0
     response: ResponseHead | None = None
     received: int = 0
-    deadline: float = 0.0
+    tried: list[Member] = field(default_factory=list)
+    ticket: Ticket | None = None
+    ended: bool = False
     error: ProxyError | None = None
     notes: dict[str, object] = field(default_factory=dict)
 
@@ -127,6 +139,11 @@ class Exchange:
             raise AssertionError(f"an exchange cannot go from {self.state} to {state}")
         self.state = state
 
+    @property
+    def held(self) -> bool:
+        """Whether all of the request body can still be given to another guest."""
+        return self.body is not None or not (self.streamed or self.ended)
+
     # What the frontend calls.
 
     def request_data(self, data: bytes) -> None:
@@ -137,6 +154,7 @@ class Exchange:
 
     def request_end(self, trailers: Headers) -> None:
         """The request body is complete."""
+        self.ended = True
         if self.carrier is not None:
             self.carrier.endBody(trailers)
 
@@ -174,7 +192,7 @@ class Exchange:
 
         @raise GuestMisbehaved: it is not one that HTTP allows here.
         """
-        head = check_response(self.request.method, status, b"", headers)
+        head = check_interim(status, headers)
         if self.request.version != b"1.0":
             self.sink.interimReceived(head.status, head.headers)
 
@@ -243,9 +261,11 @@ class Exchange:
         sink.responseFailed(error)
 
     def released(self) -> None:
-        """The guest no longer has it and never executed it: it may be given to another."""
+        """The guest no longer has it: it may be given to another."""
         self.move(State.NEW)
         self.carrier = None
+        if self.body is None:
+            self.sink.requestPaused()
 
     def _finish(self, error: ProxyError | None) -> None:
         self.move(State.DONE)

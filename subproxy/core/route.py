@@ -10,6 +10,7 @@ The order is total, so that ``explain`` can name the rule that decided between a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Final
 
@@ -53,6 +54,14 @@ def decisive(winner: Precedence, loser: Precedence) -> Rule:
     raise ValueError("two routes have the same precedence")
 
 
+def _named(what: str, parse: Callable[[bytes], Pattern], source: bytes) -> Pattern:
+    """Parse a pattern; a refusal says which of the two it was."""
+    try:
+        return parse(source)
+    except RouteRefused as refused:
+        raise RouteRefused(refused.code, f"{what}: {refused.reason}") from None
+
+
 class Route:
     """An anchored host pattern and path pattern; immutable, hashable.
 
@@ -63,8 +72,8 @@ class Route:
     __slots__ = ("_hash", "host", "path")
 
     def __init__(self, host: bytes, path: bytes = ANY_PATH) -> None:
-        self.host: Final = host_pattern(host)
-        self.path: Final = path_pattern(path)
+        self.host: Final = _named("host", host_pattern, host)
+        self.path: Final = _named("path", path_pattern, path)
         self._hash = hash((self.host, self.path))
 
     def matches(self, host: bytes, path: bytes) -> bool:
@@ -82,7 +91,7 @@ class Route:
 
     @property
     def program(self) -> int:
-        """RE2 instructions of both patterns: what matching this route can cost."""
+        """RE2 instructions of both patterns, if not tame: what matching this route can cost."""
         return self.host.program + self.path.program
 
     def __eq__(self, other: object) -> bool:

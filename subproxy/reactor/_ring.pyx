@@ -262,7 +262,10 @@ cdef class Ring:
         """Memory of the ring at ``offset``; ordinary memory where that is -1."""
         cdef void *at
         if offset < 0:
-            at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE, -1, 0)
+            # Populated now: the kernel hands the buffers out in turn, so that all of them
+            # are touched sooner or later, and memory that grows then looks like a leak.
+            at = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                      MAP_ANONYMOUS | MAP_PRIVATE | MAP_POPULATE, -1, 0)
         else:
             at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
                       self.fd, offset)

@@ -32,7 +32,6 @@ import os
 import socket
 
 from twisted.internet import abstract, error, main, tcp
-from twisted.internet._newtls import startTLS as _startTLS
 from twisted.python import failure, log
 
 cdef extern from "Python.h":
@@ -486,7 +485,10 @@ cdef class Stream(Handle):
             FileDescriptor.unregisterProducer(self)
 
     def startTLS(self, ctx, normal=True):
-        _startTLS(self, ctx, normal, BypassTLS)
+        # Asked for only here: without pyOpenSSL there is no TLS, but everything else.
+        from twisted.internet._newtls import startTLS
+
+        startTLS(self, ctx, normal, BypassTLS)
 
     def reader(self):
         """What IReactorFDSet.getReaders lists for this handle, or None."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from random import Random
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.interfaces import IAddress, IReactorTime, ITransport
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
@@ -40,7 +40,7 @@ class SubscriptionFactory(Factory):
         clock: IReactorTime,
         dispatcher: Dispatcher,
         registrar: Registrar,
-        identify: Callable[[IAddress], str],
+        identify: Callable[[ITransport], str],
         settings: Settings | None = None,
         random: Random | None = None,
     ) -> None:
@@ -55,11 +55,16 @@ class SubscriptionFactory(Factory):
         self._by_member: dict[Member, SubscriptionProtocol] = {}
         self._empty: Deferred[None] | None = None
 
-    def buildProtocol(self, addr: IAddress | None) -> SubscriptionProtocol | None:
-        """A guest dialled from C{addr}."""
-        assert addr is not None
-        identity = self._identify(addr)
-        quota = self.registrar.connections(identity, self.settings.connections)
+    def buildProtocol(  # type: ignore[override]
+        self, addr: IAddress | None
+    ) -> SubscriptionProtocol:
+        """A guest dialled; who it is, its transport will tell."""
+        return SubscriptionProtocol(self, self.registrar)
+
+    def admit(self, protocol: SubscriptionProtocol) -> str | None:
+        """Who is at the other end of C{protocol}; None if it has too many connections already."""
+        identity = self._identify(protocol.transport)
+        quota = self.registrar.quotas(identity).connections
         if self._counts[identity] >= quota:
             self._log.warn(
                 "{identity} has {quota} connections already: refused",
@@ -68,29 +73,37 @@ class SubscriptionFactory(Factory):
             )
             return None
         self._counts[identity] += 1
-        protocol = SubscriptionProtocol(self, identity, self.registrar)
         self.subscriptions.add(protocol)
-        return protocol
+        return identity
 
     def greeted(self, protocol: SubscriptionProtocol, replaced: Member | None) -> None:
         """C{protocol} has subscribed, in the place of C{replaced}."""
         assert protocol.member is not None
         self._by_member[protocol.member] = protocol
-        if replaced is not None:
-            older = self._by_member.pop(replaced, None)
-            if older is not None:
-                older.close(b"replaced", "a newer instance has taken this one's place")
+        older = None if replaced is None else self._by_member.get(replaced)
+        if older is not None:
+            older.close(b"replaced", "a newer instance has taken this one's place")
+
+    def left(self, member: Member) -> None:
+        """C{member} takes no more part."""
+        self._by_member.pop(member, None)
 
     def gone(self, protocol: SubscriptionProtocol) -> None:
         """The connection of C{protocol} is closed."""
+        if protocol not in self.subscriptions:
+            return
         self.subscriptions.discard(protocol)
-        self._by_member = {m: p for m, p in self._by_member.items() if p is not protocol}
         self._counts[protocol.identity] -= 1
         if not self._counts[protocol.identity]:
             del self._counts[protocol.identity]
         if self._empty is not None and not self.subscriptions:
             waiting, self._empty = self._empty, None
             waiting.callback(None)
+
+    def policyChanged(self) -> None:
+        """Take from every guest what it may no longer serve, and tell it."""
+        for protocol in list(self.subscriptions):
+            protocol.recheck()
 
     def drain(self) -> None:
         """Tell every guest that nothing new will come."""

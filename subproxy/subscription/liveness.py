@@ -13,6 +13,7 @@ from typing import Protocol
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 
 class Random(Protocol):
@@ -95,7 +96,7 @@ class Liveness:
         step = min(self._interval, self._ping_timeout / 2)
         self._loop.start(step, now=True).addErrback(self._failed)
 
-    def _failed(self, failure: object) -> None:
+    def _failed(self, failure: Failure) -> None:
         self._log.failure("liveness stopped", failure=failure)
         self._dead()
 

@@ -14,8 +14,9 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.interfaces import IDelayedCall, IPushProducer, ITCPTransport
+from twisted.internet.interfaces import IDelayedCall, IPushProducer
 from twisted.internet.protocol import Protocol
+from twisted.internet.tcp import Connection as StreamTransport
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -68,11 +69,11 @@ class SubscriptionProtocol(Protocol):
 
     _log = Logger()
     factory: SubscriptionFactory
-    transport: ITCPTransport
+    transport: StreamTransport
 
-    def __init__(self, factory: SubscriptionFactory, identity: str, registrar: Registrar) -> None:
+    def __init__(self, factory: SubscriptionFactory, registrar: Registrar) -> None:
         self.factory = factory
-        self.identity = identity
+        self.identity = ""
         self.state = State.GREETING
         self.member: Member | None = None
         self.channel: Channel | None = None
@@ -84,7 +85,7 @@ class SubscriptionProtocol(Protocol):
         self._deadline: IDelayedCall | None = None
         self._again: IDelayedCall | None = None
         self._turns = 0
-        self._unread = 0
+        self._unread = -1
         self._offences: list[float] = []
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
             m.Hello: self._hello,
@@ -104,6 +105,13 @@ class SubscriptionProtocol(Protocol):
 
     def connectionMade(self) -> None:
         """A guest dialled."""
+        identity = self.factory.admit(self)
+        if identity is None:
+            # Closed, but accepted: a listener that does not accept freezes a whole VM.
+            self.state = State.CLOSED
+            self.transport.loseConnection()
+            return
+        self.identity = identity
         self.transport.registerProducer(self, True)
         self._deadline = self._clock.callLater(
             self._settings.greeting_timeout, self.close, b"timeout", "no hello came in time"
@@ -111,13 +119,13 @@ class SubscriptionProtocol(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """The guest said something."""
-        if self.state is State.CLOSING:
+        if self.state in (State.CLOSING, State.CLOSED):
             return
         self.wire.feed(data)
         if self._again is None:
             self._turn()
 
-    def connectionLost(self, reason: Failure | None = None) -> None:  # type: ignore[override]
+    def connectionLost(self, reason: Failure | None = None) -> None:
         """The connection is gone, and with it, in this same turn, all that it registered."""
         for call in (self._deadline, self._again):
             if call is not None and call.active():
@@ -183,7 +191,7 @@ class SubscriptionProtocol(Protocol):
             self.transport.write(data)
             if self._unread >= 0:
                 self._unread += len(data)
-                if self._unread > self._settings.backlog_bytes:
+                if self._unread > self._registrar.quotas(self.identity).buffer:
                     self._log.warn(
                         "{identity} leaves {unread} bytes unread: cut off",
                         identity=self.identity,
@@ -208,7 +216,6 @@ class SubscriptionProtocol(Protocol):
             reason=reason,
         )
         self._leave(GuestGone())
-        self._turns = 0
         self.flush()
         self.transport.resumeProducing()
         if self._deadline is not None and self._deadline.active():
@@ -225,6 +232,7 @@ class SubscriptionProtocol(Protocol):
         self.member = self.channel = None
         if member is not None:
             self._registrar.leave(member)
+            self.factory.left(member)
         if channel is not None:
             channel.lost(error)
 
@@ -241,9 +249,7 @@ class SubscriptionProtocol(Protocol):
             self._deadline.cancel()
         self.state = State.SUBSCRIBED
         self.member = member
-        channel = Channel(
-            self.wire, member, self.factory.dispatcher, self.flush, self._offended
-        )
+        channel = Channel(self.wire, member, self.factory.dispatcher, self.flush, self._offended)
         self.channel = member.channel = channel
         self._handlers.update(
             {
@@ -292,6 +298,9 @@ class SubscriptionProtocol(Protocol):
         assert self.member is not None
         answer = self._registrar.register(self.member, message)
         self.wire.send(answer)
+        if isinstance(answer, m.Registered):
+            # After the answer, so that a guest knows its route before it is asked.
+            self._registrar.changed(self.member)
 
     def _unregister(self, message: m.Unregister) -> None:
         assert self.member is not None
@@ -300,7 +309,8 @@ class SubscriptionProtocol(Protocol):
             self.wire.send(answer)
 
     def _pong(self, message: m.Pong) -> None:
-        assert self.member is not None and self._liveness is not None
+        assert self.member is not None
+        assert self._liveness is not None
         if self._liveness.pong(message.nonce):
             self._registrar.pong(self.member, message.info)
 
@@ -308,6 +318,18 @@ class SubscriptionProtocol(Protocol):
         assert self.member is not None
         self._log.info("{identity} drains", identity=self.identity)
         self._registrar.drain(self.member)
+
+    def recheck(self) -> None:
+        """The policy has changed."""
+        if self.member is not None:
+            for refused in self._registrar.recheck(self.member):
+                self._log.info(
+                    "{identity} may no longer serve a route: {reason}",
+                    identity=self.identity,
+                    reason=refused.reason.decode("utf-8", "replace"),
+                )
+                self.wire.send(refused)
+            self.flush()
 
     def drain(self) -> None:
         """Let this subscription finish what it has, and give it nothing new."""

@@ -1,8 +1,236 @@
 """
 What a guest may register, and what becomes of it: C{hello}, C{register}, C{unregister}, C{drain}.
 
-The shell round the core's L{Registry}, L{Epochs} and L{Policy}: it reads the clock for them, and
+The shell round the core's L{Registry}, epochs and policy: it reads the clock for them, and
 turns their decisions into messages.
 """
 
 from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from twisted.logger import Logger
+
+from subproxy.core.epochs import Epochs, Refuse
+from subproxy.core.member import Event, Member
+from subproxy.core.policy import Policy, Quotas
+from subproxy.core.ratelimit import TokenBucket
+from subproxy.core.registry import Registry
+from subproxy.core.route import Route, RouteRefused
+from subproxy.wire import messages as m
+from subproxy.wire.errors import MessageError
+from subproxy.wire.fields import Info, integer, name
+from subproxy.wire.limits import DEFAULT_WEIGHT, MAX_NUMBER, MAX_WEIGHT
+
+BURST = 1000
+"""Registrations that a guest may make at once, at its start."""
+
+_weight = integer(1, MAX_WEIGHT)
+_count = integer(0, MAX_NUMBER)
+
+
+class HelloRefused(Exception):
+    """
+    No to a C{hello}.
+
+    @ivar code: what C{refused} says to a program.
+    """
+
+    def __init__(self, code: bytes, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class Registrar:
+    """
+    Keeps the table of who serves what, on behalf of all subscriptions.
+
+    @ivar registry: the table.
+    @ivar epochs: which instance of an application counts.
+    @ivar policy: who may claim what.
+    @ivar now: monotonic seconds.
+    @ivar changed: told of a member that takes more than before.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        registry: Registry,
+        now: Callable[[], float],
+        changed: Callable[[Member], None],
+        policy: Policy | None = None,
+    ) -> None:
+        self.registry = registry
+        self.epochs = Epochs()
+        self.policy = policy or Policy()
+        self.now = now
+        self.changed = changed
+        self._routes: dict[Member, dict[int, Route]] = {}
+        self._granted: dict[Member, int] = {}
+        self._counts: Counter[str] = Counter()
+        self._buckets: dict[str, TokenBucket] = {}
+
+    def quotas(self, identity: str) -> Quotas:
+        """How much C{identity} may use."""
+        return self.policy.quotas(identity)
+
+    def hello(self, identity: str, info: Info) -> tuple[Member, Member | None]:
+        """
+        A guest greets: make it a member.
+
+        @return: it, and whom it replaces.
+        @raise HelloRefused: what it says is incomplete or wrong, or a newer instance is there.
+        """
+        try:
+            application = name(info.get(b"application"))
+            instance = name(info.get(b"instance"))
+            worker = m.lookup(info, b"worker", _count, 0)
+            concurrency = m.lookup(info, b"concurrency", _count, 0)
+            weight = m.lookup(info, b"weight", _weight, DEFAULT_WEIGHT)
+        except MessageError as error:
+            raise HelloRefused(b"hello", f"hello: {error}") from None
+        member = Member(
+            identity,
+            application,
+            instance,
+            now=self.now(),
+            worker=worker,
+            weight=weight / DEFAULT_WEIGHT,
+            concurrency=concurrency,
+        )
+        decision = self.epochs.hello(member)
+        if isinstance(decision, Refuse):
+            raise HelloRefused(decision.code.encode(), decision.reason)
+        self._routes[member] = {}
+        self._grant(member, concurrency)
+        return member, decision.replaced
+
+    def register(self, member: Member, message: m.Register) -> m.Registered | m.Refused:
+        """A guest claims a route: the answer to it."""
+        routes = self._routes[member]
+        reference = message.reference
+        if reference in routes:
+            return m.Refused(reference, b"reference", b"that reference is in use")
+        now = self.now()
+        try:
+            self._check_rate(member, now)
+            route = Route(message.host, message.path)
+            self._check_policy(member, route)
+            self.registry.register(member, route, now)
+        except RouteRefused as refusal:
+            self._log.info(
+                "{identity} may not serve {host} {path}: {reason}",
+                identity=member.identity,
+                host=message.host.decode("ascii", "backslashreplace"),
+                path=message.path.decode("ascii", "backslashreplace"),
+                reason=refusal.reason,
+            )
+            reason = refusal.reason.encode("utf-8", "replace")[:1024]
+            return m.Refused(reference, refusal.code.encode(), reason)
+        routes[reference] = route
+        self._counts[member.identity] += 1
+        self._log.info(
+            "{identity} serves {route}",
+            identity=member.identity,
+            route=str(route).encode("unicode_escape").decode(),
+        )
+        return m.Registered(reference)
+
+    def unregister(self, member: Member, message: m.Unregister) -> m.Unregistered | None:
+        """A guest gives a route back: the answer to it, None if it had none of that reference."""
+        routes = self._routes[member]
+        route = routes.pop(message.reference, None)
+        if route is None:
+            return None
+        self._drop(member, route)
+        return m.Unregistered(message.reference)
+
+    def recheck(self, member: Member) -> list[m.Refused]:
+        """The policy has changed: what C{member} may no longer serve, taken from it."""
+        refused = []
+        self._grant(member, self._granted[member])
+        for reference, route in list(self._routes[member].items()):
+            reason = self.policy.allows(member.identity, route)
+            if reason is not None:
+                del self._routes[member][reference]
+                self._drop(member, route)
+                refused.append(m.Refused(reference, b"policy", reason.encode()[:1024]))
+        return refused
+
+    def leave(self, member: Member) -> None:
+        """C{member} is gone: so are all its routes."""
+        now = self.now()
+        member.feed(Event.LEAVE, now)
+        self.registry.remove(member, now)
+        self._granted.pop(member, None)
+        count = len(self._routes.pop(member, ()))
+        self._counts[member.identity] -= count
+        if self._counts[member.identity] <= 0:
+            del self._counts[member.identity]
+        self.epochs.gone(member, now)
+
+    def pong(self, member: Member, info: Info) -> None:
+        """C{member} answered a ping."""
+        before = self._granted[member]
+        try:
+            concurrency = m.lookup(info, b"concurrency", _count, before)
+        except MessageError:
+            return
+        if concurrency != before:
+            self._grant(member, concurrency)
+            self.changed(member)
+
+    def measured(self, member: Member, seconds: float) -> None:
+        """A ping of C{member} took C{seconds} there and back."""
+        member.observe(seconds, self.now())
+
+    def drain(self, member: Member) -> None:
+        """C{member} gets nothing new."""
+        member.feed(Event.DRAIN, self.now())
+
+    def eject(self, member: Member) -> None:
+        """C{member} does not answer: nothing new for it until it does."""
+        member.feed(Event.EJECT, self.now())
+
+    def revive(self, member: Member) -> None:
+        """C{member} answers again."""
+        if member.feed(Event.REVIVE, self.now()):
+            self.changed(member)
+
+    def expire(self, now: float) -> None:
+        """Forget what is of no more use."""
+        self.registry.expire(now)
+        self.epochs.expire(now)
+        for identity, bucket in list(self._buckets.items()):
+            if not bucket.wait(now, bucket.burst):
+                del self._buckets[identity]
+
+    def _grant(self, member: Member, concurrency: int) -> None:
+        """The lesser of what the guest takes and what the policy grants it; 0 is no limit."""
+        self._granted[member] = concurrency
+        quota = self.quotas(member.identity).exchanges
+        member.concurrency = min(concurrency, quota) if concurrency else quota
+
+    def _check_rate(self, member: Member, now: float) -> None:
+        rate = self.quotas(member.identity).registrations
+        bucket = self._buckets.get(member.identity)
+        if bucket is None or bucket.rate != rate:
+            bucket = TokenBucket(rate, max(BURST, rate), now)
+            self._buckets[member.identity] = bucket
+        if not bucket.take(now):
+            raise RouteRefused("too-fast", f"at most {rate} registrations a second are taken")
+
+    def _check_policy(self, member: Member, route: Route) -> None:
+        reason = self.policy.allows(member.identity, route)
+        if reason is not None:
+            raise RouteRefused("policy", reason)
+        quota = self.quotas(member.identity).routes
+        if self._counts[member.identity] >= quota:
+            raise RouteRefused("too-many-routes", f"a virtual machine may register {quota} routes")
+
+    def _drop(self, member: Member, route: Route) -> None:
+        self._counts[member.identity] -= 1
+        if route not in self._routes[member].values():
+            self.registry.unregister(member, route, self.now())

@@ -12,20 +12,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from subproxy.wire import messages as m
-from subproxy.wire.credit import ReceiveWindow
+from subproxy.wire.credit import ReceiveWindow, SendWindow
 from subproxy.wire.errors import (
     ExchangeError,
+    HelloError,
     LocalProtocolError,
-    MessageError,
     RemoteProtocolError,
     StateError,
     TooLarge,
 )
 from subproxy.wire.exchange import WireExchange
-from subproxy.wire.fields import Headers, Info, credit, integer
-from subproxy.wire.frames import FrameDecoder
-from subproxy.wire.limits import MAX_CREDIT, MAX_NUMBER, VERSION, Limits
-from subproxy.wire.messages import Message, lookup, parse
+from subproxy.wire.fields import Headers, Info
+from subproxy.wire.frames import FrameDecoder, Piece, encoded_pieces
+from subproxy.wire.limits import BODY_CHUNK, BODY_OVERHEAD, MAX_REASON, VERSION, Limits
+from subproxy.wire.messages import Message, parse
 from subproxy.wire.states import SIDES, Event, Half, Role, Side
 
 
@@ -54,9 +54,6 @@ class Broken:
 
 WireEvent = Message | Violation | Broken
 
-_size = integer(0, MAX_CREDIT)
-_frame_size = integer(1024, 9_999_999)
-
 
 def limits_info(limits: Limits) -> dict[bytes, object]:
     """The part of C{hello} and C{welcome} that says what we take."""
@@ -69,19 +66,12 @@ def limits_info(limits: Limits) -> dict[bytes, object]:
 
 
 def parse_limits(info: Info) -> Limits:
-    """
-    What the peer takes, from its C{hello} or C{welcome}.
-
-    @raise MessageError: a value is wrong, or the version is not ours.
-    """
-    version = lookup(info, b"version", integer(1, MAX_NUMBER), 0)
-    if version != VERSION:
-        raise MessageError(f"version {version or 'missing'}: this side speaks version {VERSION}")
+    """What the peer takes, from its C{hello} or C{welcome} (whose values L{parse} has checked)."""
     default = Limits()
     return Limits(
-        frame=lookup(info, b"frame", _frame_size, default.frame),
-        window=lookup(info, b"window", credit, default.window),
-        inline=lookup(info, b"inline", _size, default.inline),
+        frame=info.get(b"frame", default.frame),
+        window=info.get(b"window", default.window),
+        inline=info.get(b"inline", default.inline),
     )
 
 
@@ -96,6 +86,7 @@ class Connection:
     @ivar theirs: the state of the peer's side.
     @ivar exchanges: those that are under way, by number.
     @ivar last: the highest exchange number so far.
+    @ivar bulk: C{welcome} has offered data connections.
     """
 
     def __init__(self, role: Role, limits: Limits | None = None) -> None:
@@ -106,11 +97,14 @@ class Connection:
         self.theirs = Side.IDLE
         self.exchanges: dict[int, WireExchange] = {}
         self.last = 0
+        self.bulk = False
         self._decoder = FrameDecoder(self.limits.frame)
         self._our_table = SIDES[role]
         self._their_table = SIDES[role.peer]
-        self._out: list[bytes] = []
+        self._out: list[Piece] = []
         self._broken = False
+        self._most = _encoded(self.peer_limits.frame)
+        self._chunk = BODY_CHUNK
 
     def __repr__(self) -> str:
         return (
@@ -127,7 +121,7 @@ class Connection:
 
     def next_event(self) -> WireEvent | None:
         """The next thing that happened, or None if more bytes are needed. Never raises."""
-        while not self._broken and self.theirs is not Side.DATA:
+        while not self._broken and self.theirs is not Side.DATA and self.ours is not Side.DATA:
             try:
                 frame = self._decoder.next()
                 if frame is None:
@@ -142,10 +136,7 @@ class Connection:
             except ExchangeError as error:
                 return self._violated(error.exchange, str(error))
             except RemoteProtocolError as error:
-                self._broken = True
-                if self.ours is not Side.DONE:
-                    self.send(m.Bye(error.code, str(error).encode()[:1024]))
-                return Broken(error)
+                return self._broke(error)
         return None
 
     def rest(self) -> bytes:
@@ -161,14 +152,18 @@ class Connection:
                 f"no {message.verb.decode()} is allowed when {self.theirs.name.lower()}"
             ) from None
         kind = type(message)
+        if self.ours is Side.DONE:
+            return kind is m.Bye
+        if kind is m.Welcome and self.ours is Side.IDLE:
+            raise StateError("no welcome is allowed before hello")
         if kind is m.Hello or kind is m.Welcome:
-            self.peer_limits = parse_limits(message.info)  # type: ignore[attr-defined]
+            self._greeted(message.info)  # type: ignore[attr-defined]
             return True
         if kind is m.Request:
             assert isinstance(message, m.Request)
             self._request_came(message)
             return True
-        if kind not in _OF_EXCHANGE:
+        if kind not in _OF_EXCHANGE or self.theirs is Side.DATA:
             return True
         number: int = message.exchange  # type: ignore[attr-defined]
         exchange = self.exchanges.get(number)
@@ -178,20 +173,26 @@ class Connection:
             return False
         return self._exchange_came(exchange, message)
 
+    def _greeted(self, info: Info) -> None:
+        self.peer_limits = limits = parse_limits(info)
+        self._most = _encoded(limits.frame)
+        self._chunk = min(BODY_CHUNK, limits.frame - BODY_OVERHEAD)
+        if self.role is Role.GUEST:
+            self.bulk = b"bulk" in info
+
     def _request_came(self, message: m.Request) -> None:
         if message.exchange <= self.last:
             raise StateError(f"exchange {message.exchange} does not follow {self.last}")
         self.last = message.exchange
-        expect = bool(message.info.get(b"expect"))
         window = self.limits.window
         exchange = WireExchange(
             self.role,
             message.exchange,
-            self.peer_limits.window,
-            ReceiveWindow(window, 0 if expect else window),
+            SendWindow(self.peer_limits.window, self._chunk),
+            ReceiveWindow(window, 0 if message.info.get(b"expect") is True else window),
         )
-        exchange.came(_head_event(message.body))
         self.exchanges[message.exchange] = exchange
+        exchange.came(self._head_came(exchange, message.body))
 
     def _exchange_came(self, exchange: WireExchange, message: Message) -> bool:
         match message:
@@ -203,23 +204,51 @@ class Connection:
                 exchange.came(Event.END)
                 self._settle(exchange)
             case m.Credit():
-                self._write_pieces(exchange, exchange.sending.granted(message.amount))
+                pieces = exchange.sending.granted(message.amount)
+                if pieces is None:
+                    raise ExchangeError(exchange.number, "more credit than a window can hold")
+                self._write_pieces(exchange, pieces)
             case m.Abort():
                 del self.exchanges[exchange.number]
+            case m.Connect():
+                if not self.bulk:
+                    raise ExchangeError(exchange.number, "data connections were not offered")
             case m.Response():
                 if message.status < 200:
                     exchange.came(Event.INTERIM)
                     if message.body != b"":
                         raise ExchangeError(exchange.number, "an interim response with a body")
                 else:
-                    exchange.came(_head_event(message.body))
+                    exchange.came(self._head_came(exchange, message.body))
                     self._settle(exchange)
         return True
 
+    def _head_came(self, exchange: WireExchange, body: bytes | Info | None) -> Event:
+        event = _head_event(body)
+        if event is Event.WHOLE and len(body) > self.limits.inline:  # type: ignore[arg-type]
+            raise ExchangeError(exchange.number, "a longer body than may be inline")
+        if event is Event.BULK and not self.bulk:
+            raise ExchangeError(exchange.number, "data connections were not offered")
+        return event
+
     def _violated(self, number: int, reason: str) -> Violation:
-        if self.exchanges.pop(number, None) is not None and self.ours in _TALKING:
-            self._out.append(m.Abort(number, b"protocol", reason.encode()[:1024]).encode())
+        del self.exchanges[number]
+        self._out += m.Abort(number, b"protocol", reason.encode()).pieces()
         return Violation(number, reason)
+
+    def _broke(self, error: RemoteProtocolError) -> Broken:
+        self._broken = True
+        if self.ours is not Side.DONE:
+            reason = str(error).encode()[:MAX_REASON]
+            if (
+                type(error) is HelloError
+                and self.role is Role.PROXY
+                and self.theirs is Side.IDLE
+                and self.ours is Side.IDLE
+            ):
+                self.send(m.Refused(0, error.refusal, reason))
+            self.send(m.Bye(error.code, reason))
+        return Broken(error)
 
     # Sending.
 
@@ -238,37 +267,68 @@ class Connection:
             raise LocalProtocolError(
                 f"no {message.verb.decode()} when our side is {self.ours.name}"
             ) from None
-        data = message.encode()
-        if len(data) > self.peer_limits.frame:
-            raise TooLarge(f"a frame of {len(data)} bytes, where {self.peer_limits.frame} are taken")
+        pieces = message.pieces()
+        self._check_size(pieces)
         match message:
             case m.Request():
                 self._request_sent(message)
             case m.Response():
                 exchange = self._exchange(message.exchange)
-                interim = message.status < 200
-                exchange.sent(Event.INTERIM if interim else _head_event(message.body))
-                self._settle(exchange)
+                if message.status >= 200:
+                    exchange.sent(self._head_sent(message.body))
+                    self._settle(exchange)
+                else:
+                    if message.body != b"":
+                        raise LocalProtocolError("an interim response has no body")
+                    exchange.sent(Event.INTERIM)
             case m.Body() | m.End() | m.Credit():
                 raise LocalProtocolError("use write_body, end_body and consumed")
             case m.Abort():
-                self.exchanges.pop(message.exchange, None)
+                if message.exchange > self.last:
+                    raise LocalProtocolError(f"exchange {message.exchange} was never begun")
+                if self.exchanges.pop(message.exchange, None) is None:
+                    return
+            case m.Connect():
+                if self.role is Role.PROXY:
+                    self._exchange(message.exchange)
+                    if not self.bulk:
+                        raise LocalProtocolError("data connections were not offered")
+            case m.Welcome():
+                if self.theirs is Side.IDLE:
+                    raise LocalProtocolError("no welcome before hello")
+                self.bulk = b"bulk" in message.info
+            case m.Bye():
+                self.exchanges.clear()
         self.ours = after
-        self._out.append(data)
+        self._out += pieces
+
+    def _check_size(self, pieces: list[Piece]) -> None:
+        size = sum(map(len, pieces))
+        if size > self._most:
+            raise TooLarge(f"{size} bytes, where frames of {self.peer_limits.frame} are taken")
 
     def _request_sent(self, message: m.Request) -> None:
         if message.exchange <= self.last:
             raise LocalProtocolError("exchange numbers grow")
+        event = self._head_sent(message.body)
         self.last = message.exchange
-        expect = bool(message.info.get(b"expect"))
+        expect = message.info.get(b"expect") is True
         exchange = WireExchange(
             self.role,
             message.exchange,
-            0 if expect else self.peer_limits.window,
+            SendWindow(0 if expect else self.peer_limits.window, self._chunk),
             ReceiveWindow(self.limits.window),
         )
-        exchange.sent(_head_event(message.body))
+        exchange.sent(event)
         self.exchanges[message.exchange] = exchange
+
+    def _head_sent(self, body: bytes | Info | None) -> Event:
+        event = _head_event(body)
+        if event is Event.WHOLE and len(body) > self.peer_limits.inline:  # type: ignore[arg-type]
+            raise LocalProtocolError("a longer body than the peer takes inline")
+        if event is Event.BULK and not self.bulk:
+            raise LocalProtocolError("data connections were not offered")
+        return event
 
     def write_body(self, number: int, data: bytes) -> int:
         """
@@ -278,7 +338,7 @@ class Connection:
         @raise LocalProtocolError: the exchange has no streamed body of ours under way.
         """
         exchange = self._exchange(number)
-        if exchange.ours is not Half.STREAMING or exchange.trailers is not None:
+        if exchange.ours is not Half.STREAMING or exchange.ending is not None:
             raise LocalProtocolError(f"exchange {number}: no body when {exchange.ours.name}")
         self._write_pieces(exchange, exchange.sending.write(data))
         return exchange.sending.pending
@@ -290,17 +350,19 @@ class Connection:
         @raise LocalProtocolError: the exchange has no streamed body of ours under way.
         """
         exchange = self._exchange(number)
-        if exchange.ours is not Half.STREAMING or exchange.trailers is not None:
+        if exchange.ours is not Half.STREAMING or exchange.ending is not None:
             raise LocalProtocolError(f"exchange {number}: no end when {exchange.ours.name}")
-        exchange.trailers = trailers or []
+        pieces = m.End(number, trailers or []).pieces()
+        self._check_size(pieces)
+        exchange.ending = b"".join(pieces)
         self._write_pieces(exchange, [])
 
-    def _write_pieces(self, exchange: WireExchange, pieces: list[bytes]) -> None:
+    def _write_pieces(self, exchange: WireExchange, pieces: list[Piece]) -> None:
         for piece in pieces:
-            self._out.append(m.Body(exchange.number, piece).encode())
-        if exchange.trailers is not None and not exchange.sending.pending:
-            self._out.append(m.End(exchange.number, exchange.trailers).encode())
-            exchange.trailers = None
+            self._out += encoded_pieces([b"body", exchange.number, piece])
+        if exchange.ending is not None and not exchange.sending.pending:
+            self._out.append(exchange.ending)
+            exchange.ending = None
             exchange.sent(Event.END)
             self._settle(exchange)
 
@@ -310,8 +372,8 @@ class Connection:
         if exchange is None or exchange.theirs is not Half.STREAMING:
             return
         grant = exchange.receiving.consumed(amount)
-        if grant and self.ours in _TALKING:
-            self._out.append(m.Credit(number, grant).encode())
+        if grant:
+            self._out += m.Credit(number, grant).pieces()
 
     def pending(self, number: int) -> int:
         """How many bytes of our body wait for credit."""
@@ -344,7 +406,6 @@ class Connection:
             self.exchanges.pop(exchange.number, None)
 
 
-_TALKING = frozenset({Side.OPEN, Side.DRAINING})
 _OF_EXCHANGE = frozenset({m.Response, m.Body, m.End, m.Credit, m.Abort, m.Connect})
 
 
@@ -352,3 +413,8 @@ def _head_event(body: bytes | Info | None) -> Event:
     if type(body) is bytes:
         return Event.WHOLE
     return Event.STREAM if body is None else Event.BULK
+
+
+def _encoded(payload: int) -> int:
+    """How long a frame with a payload of so many bytes is."""
+    return payload + len(str(payload)) + 2

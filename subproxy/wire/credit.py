@@ -7,7 +7,9 @@ stalls another's on the same connection. Only the data of C{body} frames counts.
 
 from __future__ import annotations
 
-from subproxy.wire.errors import MessageError
+from collections import deque
+
+from subproxy.wire.frames import Piece
 from subproxy.wire.limits import BODY_CHUNK, MAX_CREDIT
 
 
@@ -15,47 +17,59 @@ class SendWindow:
     """
     What we may send, and what waits for credit.
 
+    What waits is not copied: pieces of it are views.
+
     @ivar available: bytes that may be sent now.
     @ivar pending: bytes that wait.
+    @ivar chunk: the most bytes of one piece.
     """
 
-    __slots__ = ("_waiting", "available", "pending")
+    __slots__ = ("_offset", "_waiting", "available", "chunk", "pending")
 
-    def __init__(self, available: int) -> None:
+    def __init__(self, available: int, chunk: int = BODY_CHUNK) -> None:
         self.available = available
+        self.chunk = chunk
         self.pending = 0
-        self._waiting: list[bytes] = []
+        self._waiting: deque[bytes] = deque()
+        self._offset = 0
 
-    def write(self, data: bytes) -> list[bytes]:
+    def write(self, data: bytes) -> list[Piece]:
         """Take C{data} to be sent; return the pieces that may go now, in order."""
-        if data:
+        size = len(data)
+        if not self.pending and size <= self.available and size <= self.chunk:
+            self.available -= size
+            return [data] if size else []
+        if size:
             self._waiting.append(data)
-            self.pending += len(data)
+            self.pending += size
         return self._pieces()
 
-    def granted(self, amount: int) -> list[bytes]:
+    def granted(self, amount: int) -> list[Piece] | None:
         """
-        C{amount} bytes more are allowed; return the pieces that may go now.
+        C{amount} bytes more are allowed.
 
-        @raise MessageError: more than a window can hold.
+        @return: the pieces that may go now; None if that is more than a window can hold.
         """
+        if self.available + amount > MAX_CREDIT:
+            return None
         self.available += amount
-        if self.available > MAX_CREDIT:
-            raise MessageError("more credit than a window can hold")
         return self._pieces()
 
-    def _pieces(self) -> list[bytes]:
-        pieces: list[bytes] = []
+    def _pieces(self) -> list[Piece]:
+        pieces: list[Piece] = []
         waiting = self._waiting
         while waiting and self.available:
-            first = waiting.pop(0)
-            size = min(self.available, BODY_CHUNK)
-            if len(first) > size:
-                waiting.insert(0, first[size:])
-                first = first[:size]
-            self.available -= len(first)
-            self.pending -= len(first)
-            pieces.append(first)
+            first = waiting[0]
+            start = self._offset
+            end = min(len(first), start + min(self.available, self.chunk))
+            pieces.append(memoryview(first)[start:end])
+            self.available -= end - start
+            self.pending -= end - start
+            if end < len(first):
+                self._offset = end
+            else:
+                self._offset = 0
+                waiting.popleft()
         return pieces
 
 

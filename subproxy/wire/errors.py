@@ -7,6 +7,7 @@ What can go wrong on the wire, by whose fault and how far it reaches.
     └── RemoteProtocolError     the peer sent what the protocol does not allow
         ├── FrameError          the bytes are no frame: nothing after them can be trusted
         ├── MessageError        a frame, but no valid message
+        │   └── HelloError      the message is C{hello}: it is answered with C{refused}, too
         ├── StateError          a valid message at the wrong time
         └── ExchangeError       only one exchange is concerned: abort it, keep the connection
 
@@ -32,10 +33,10 @@ class RemoteProtocolError(WireError):
     """
     The peer sent something that the protocol does not allow.
 
-    @cvar code: what C{bye} tells the peer.
+    @cvar code: what C{bye} (of an L{ExchangeError}: C{abort}) tells the peer.
     """
 
-    code = b"protocol"
+    code: bytes
 
 
 class FrameError(RemoteProtocolError):
@@ -48,6 +49,20 @@ class MessageError(RemoteProtocolError):
     """The frame is not a message: unknown shape, type or value."""
 
     code = b"message"
+
+
+class HelloError(MessageError):
+    """
+    C{hello} lacks something, has a wrong value, or is of another version.
+
+    @ivar refusal: the code of the C{refused} that the guest is sent.
+    """
+
+    code = b"refused"
+
+    def __init__(self, refusal: bytes, reason: str) -> None:
+        super().__init__(reason)
+        self.refusal = refusal
 
 
 class StateError(RemoteProtocolError):
@@ -63,7 +78,7 @@ class ExchangeError(RemoteProtocolError):
     @ivar exchange: the number of the exchange, which is over.
     """
 
-    code = b"exchange"
+    code = b"protocol"
 
     def __init__(self, exchange: int, reason: str) -> None:
         super().__init__(reason)

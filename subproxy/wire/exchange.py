@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from subproxy.wire.credit import ReceiveWindow, SendWindow
 from subproxy.wire.errors import ExchangeError, LocalProtocolError
-from subproxy.wire.fields import Headers
 from subproxy.wire.states import REQUEST, RESPONSE, Event, Half, Role
 
 
@@ -17,30 +16,32 @@ class WireExchange:
     @ivar theirs: the half that the peer sends.
     @ivar sending: credit for our body.
     @ivar receiving: credit for theirs.
-    @ivar trailers: ours, once we have ended a body of which a part still waits for credit.
+    @ivar ending: the frame that ends our body, while a part of that waits for credit.
     """
 
     __slots__ = (
         "_our_table",
         "_their_table",
+        "ending",
         "number",
         "ours",
         "receiving",
         "sending",
         "theirs",
-        "trailers",
     )
 
-    def __init__(self, role: Role, number: int, send_window: int, receive: ReceiveWindow) -> None:
+    def __init__(
+        self, role: Role, number: int, sending: SendWindow, receiving: ReceiveWindow
+    ) -> None:
         self.number = number
         self.ours = Half.WAITING
         self.theirs = Half.WAITING
         proxy = role is Role.PROXY
         self._our_table = REQUEST if proxy else RESPONSE
         self._their_table = RESPONSE if proxy else REQUEST
-        self.sending = SendWindow(send_window)
-        self.receiving = receive
-        self.trailers: Headers | None = None
+        self.sending = sending
+        self.receiving = receiving
+        self.ending: bytes | None = None
 
     def __repr__(self) -> str:
         return f"<WireExchange {self.number} ours={self.ours.name} theirs={self.theirs.name}>"

@@ -1,5 +1,5 @@
 """
-The types of message elements: what each may be (docs/protocol.md, "Elements").
+The types of message elements: what each may be (docs/protocol.md, "Messages").
 
 Each check takes a decoded value and returns it in the form that messages use, or raises
 L{MessageError}. They are data for the table in L{subproxy.wire.messages}.
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from subproxy.wire.errors import MessageError
+from subproxy.wire.errors import HelloError, MessageError
 from subproxy.wire.limits import (
     MAX_CREDIT,
     MAX_HEADER_BYTES,
@@ -19,6 +19,8 @@ from subproxy.wire.limits import (
     MAX_NUMBER,
     MAX_PATTERN,
     MAX_REASON,
+    MAX_WEIGHT,
+    VERSION,
 )
 
 Headers = list[tuple[bytes, bytes]]
@@ -60,6 +62,37 @@ def info(value: Any) -> Info:
         if type(key) is not bytes:
             raise MessageError("the keys of a dictionary are byte strings")
     return value
+
+
+def boolean(value: Any) -> bool:
+    """A boolean."""
+    if type(value) is not bool:
+        raise MessageError("a boolean is missing")
+    return value
+
+
+def keys(checks: dict[bytes, Check], needed: tuple[bytes, ...] = ()) -> Check:
+    """
+    A check for a dictionary in which these keys, where they are there, pass these checks.
+
+    Other keys are ignored (docs/protocol.md, "Growth").
+    """
+
+    def check(value: Any) -> Info:
+        found = info(value)
+        for key in needed:
+            if key not in found:
+                raise MessageError(f"{key.decode()} is missing")
+        for key in found:
+            each = checks.get(key)
+            if each is not None:
+                try:
+                    each(found[key])
+                except MessageError as error:
+                    raise MessageError(f"{key.decode()}: {error}") from None
+        return found
+
+    return check
 
 
 def headers(value: Any) -> Headers:
@@ -107,6 +140,67 @@ name = octets(1, MAX_NAME)
 nonce = octets(1, MAX_NAME)
 pattern = octets(1, MAX_PATTERN)
 reason = octets(0, MAX_REASON)
+text = octets(0, MAX_REASON)
 token = octets(1, MAX_NAME)
 method = octets(1, 64)
 target = octets(1, 65_536)
+
+_greeting: dict[bytes, Check] = {
+    b"version": number,
+    b"frame": integer(1024, 9_999_999),
+    b"window": credit,
+    b"inline": integer(0, MAX_CREDIT),
+}
+_hello = keys(
+    {
+        **_greeting,
+        b"application": name,
+        b"instance": name,
+        b"worker": reference,
+        b"concurrency": reference,
+        b"weight": integer(1, MAX_WEIGHT),
+        b"agent": text,
+    },
+    (b"version", b"application", b"instance"),
+)
+_welcome = keys(
+    {
+        **_greeting,
+        b"identity": text,
+        b"ping": number,
+        b"timeout": number,
+        b"bulk": reference,
+    },
+    (b"version",),
+)
+
+
+def hello(value: Any) -> Info:
+    """
+    The info of C{hello}.
+
+    @raise HelloError: what is wrong with it, and the code to refuse it with.
+    """
+    version = value.get(b"version", VERSION) if type(value) is dict else VERSION
+    if type(version) is int and version != VERSION:
+        raise HelloError(b"version", f"version {version}: this side speaks version {VERSION}")
+    try:
+        return _hello(value)  # type: ignore[no-any-return]
+    except MessageError as error:
+        raise HelloError(b"hello", f"hello: {error}") from None
+
+
+def welcome(value: Any) -> Info:
+    """The info of C{welcome}."""
+    found: Info = _welcome(value)
+    if found[b"version"] != VERSION:
+        raise MessageError(f"version {found[b'version']}: this side speaks version {VERSION}")
+    return found
+
+
+pong = keys({b"concurrency": reference})
+request = keys(
+    {b"client": text, b"scheme": text, b"version": text, b"id": text, b"expect": boolean}
+)
+response = keys({b"reason": reason})
+drain = keys({b"deadline": reference})

@@ -3,63 +3,109 @@ Frames: one tnetstring list each (docs/protocol.md, "Frames").
 
 Bytes in, lists out; and back. Nothing is allocated from a claimed length: a frame is
 collected as its bytes come, and refused as soon as its length is known to be too large.
+
+A value has exactly one encoding. C{tnetstring} reads more than that (C{+1}, C{01}, a key
+twice, floats), so what it read is looked at again, and compared by its canonical length.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import tnetstring
 
 from subproxy.wire.errors import FrameError
-from subproxy.wire.limits import MAX_DEPTH, MAX_LENGTH_DIGITS
+from subproxy.wire.limits import MAX_DEPTH, MAX_LENGTH_DIGITS, MAX_NUMBER
 
 Value = Any
 Frame = list[Any]
+Piece = bytes | memoryview
 
 encode: Callable[[Frame], bytes] = tnetstring.dumps
 """A list as one frame."""
 
 _LIST_END = 0x5D
 _ZERO = 0x30
+_LONG = 512
+"""Byte strings from this length on are not handed to the encoder, which copies them often."""
+_SMALL_READ = 1024
+"""Reads shorter than this are collected in one buffer: an object for each would cost more."""
 
 
-def depth_of(value: Value, allowed: int = MAX_DEPTH) -> int:
+def check_values(values: Iterable[Value], levels: int = MAX_DEPTH - 1) -> None:
     """
-    How deep C{value} nests; at most C{allowed} + 1, since it looks no further.
+    See that C{values} are only what frames may hold, with at most C{levels} levels inside.
 
-    @return: 0 for a scalar, 1 for a flat list or dictionary.
+    @raise FrameError: a float, an integer out of range, a key that is no byte string, or
+        too deep.
     """
-    if type(value) is list:
-        parts: list[Value] = value
-    elif type(value) is dict:
-        parts = list(value.values())
-    else:
-        return 0
-    if allowed <= 0:
-        return 1
-    deepest = 0
-    for part in parts:
-        if type(part) is list or type(part) is dict:
-            deepest = max(deepest, depth_of(part, allowed - 1))
-    return deepest + 1
+    for value in values:
+        kind = type(value)
+        if kind is bytes:
+            continue
+        if kind is list:
+            if levels <= 0:
+                raise FrameError(f"nested deeper than {MAX_DEPTH}")
+            # A header field, and so most of what a frame has: not worth a call.
+            if len(value) != 2 or type(value[0]) is not bytes or type(value[1]) is not bytes:
+                check_values(value, levels - 1)
+        elif kind is dict:
+            if levels <= 0:
+                raise FrameError(f"nested deeper than {MAX_DEPTH}")
+            for key in value:
+                if type(key) is not bytes:
+                    raise FrameError("the keys of a dictionary are byte strings")
+            check_values(value.values(), levels - 1)
+        elif kind is int:
+            if not -MAX_NUMBER <= value <= MAX_NUMBER:
+                raise FrameError("an integer is out of range")
+        elif kind is float:
+            raise FrameError("floats are not used")
+
+
+def encoded_pieces(frame: list[Any]) -> list[Piece]:
+    """
+    The bytes of C{frame}, in pieces; a long last element (a body) is one, and not copied.
+
+    That element may be a L{memoryview}.
+    """
+    last = frame[-1]
+    kind = type(last)
+    if kind is not memoryview and (kind is not bytes or len(last) < _LONG):
+        return [encode(frame)]
+    head = encode(frame[:-1])
+    payload = head[head.index(b":") + 1 : -1]
+    size = len(last)
+    begin = b"%d:" % size
+    total = len(payload) + len(begin) + size + 1
+    return [b"%d:%b%b" % (total, payload, begin), last, b",]"]
+
+
+def encoded_size(frame: Frame) -> int:
+    """How many bytes the encoding of C{frame} has."""
+    if not frame:
+        return 3
+    return sum(map(len, encoded_pieces(frame)))
 
 
 def decode(data: bytes) -> Frame:
     """
     One whole frame, with its length prefix, as a list.
 
-    @raise FrameError: it is not a tnetstring list within the depth limit.
+    @raise FrameError: it is not the one encoding of a list within the limits.
     """
     try:
         value = tnetstring.loads(data)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        # TypeError: a list as a key. OverflowError: tnetstring 0.4 fails to quote a byte
+        # above 127 in its own message about an integer.
         raise FrameError(str(error)) from None
     if type(value) is not list:
         raise FrameError("a frame is a list")
-    if depth_of(value) > MAX_DEPTH:
-        raise FrameError(f"nested deeper than {MAX_DEPTH}")
+    check_values(value)
+    if encoded_size(value) != len(data):
+        raise FrameError("an integer is not in its shortest form, or a key comes twice")
     return value
 
 
@@ -76,7 +122,7 @@ class FrameDecoder:
         self.limit = limit
         self._data = b""
         self._start = 0
-        self._more: list[bytes] = []
+        self._more: list[bytes | bytearray] = []
         self._size = 0
         self._wanted = 1
 
@@ -90,12 +136,17 @@ class FrameDecoder:
 
     def feed(self, data: bytes) -> None:
         """Take C{data}; L{next} returns what it completes."""
-        if self._start < len(self._data):
-            self._more.append(data)
-        else:
+        size = len(data)
+        self._size += size
+        if self._start == len(self._data):
             self._data = data
             self._start = 0
-        self._size += len(data)
+        elif size >= _SMALL_READ:
+            self._more.append(data)
+        elif self._more and type(self._more[-1]) is bytearray:
+            self._more[-1] += data
+        else:
+            self._more.append(bytearray(data))
 
     def next(self) -> Frame | None:
         """

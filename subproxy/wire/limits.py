@@ -28,6 +28,8 @@ MAX_WEIGHT = 1000
 DEFAULT_WEIGHT = 100
 BODY_CHUNK = 16_384
 """What a sender puts into one C{body} frame at most, so that exchanges take turns."""
+BODY_OVERHEAD = 64
+"""More than what a C{body} frame has beside its data."""
 
 
 @dataclass(frozen=True, slots=True)

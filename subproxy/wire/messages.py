@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, TypeVar
 
 from subproxy.wire import fields as check
-from subproxy.wire.errors import MessageError
+from subproxy.wire.errors import HelloError, MessageError
 from subproxy.wire.fields import Headers, Info
-from subproxy.wire.frames import Frame, encode
+from subproxy.wire.frames import Frame, Piece, encoded_pieces
 
 
 @dataclass(slots=True)
@@ -34,7 +34,11 @@ class Message:
 
     def encode(self) -> bytes:
         """The bytes of its frame."""
-        return encode(self.frame())
+        return b"".join(self.pieces())
+
+    def pieces(self) -> list[Piece]:
+        """The bytes of its frame, in pieces, so that a body need not be copied."""
+        return encoded_pieces(self.frame())
 
 
 def _pairs(headers: Headers) -> list[list[bytes]]:
@@ -237,26 +241,26 @@ class Bye(Message):
 
 
 ELEMENTS: dict[type[Message], tuple[int, tuple[check.Check, ...]]] = {
-    Hello: (1, (check.info,)),
+    Hello: (1, (check.hello,)),
     Connect: (2, (check.reference, check.token)),
     Register: (3, (check.number, check.pattern, check.pattern, check.info)),
     Unregister: (1, (check.number,)),
-    Pong: (1, (check.nonce, check.info)),
-    Response: (5, (check.number, check.status, check.headers, check.info, check.body)),
-    Welcome: (1, (check.info,)),
+    Pong: (1, (check.nonce, check.pong)),
+    Response: (5, (check.number, check.status, check.headers, check.response, check.body)),
+    Welcome: (1, (check.welcome,)),
     Registered: (1, (check.number, check.info)),
     Unregistered: (1, (check.number,)),
     Refused: (3, (check.reference, check.name, check.reason)),
     Ping: (1, (check.nonce,)),
     Request: (
         6,
-        (check.number, check.method, check.target, check.headers, check.info, check.body),
+        (check.number, check.method, check.target, check.headers, check.request, check.body),
     ),
     Body: (2, (check.number, check.data)),
     End: (1, (check.number, check.headers, check.info)),
     Credit: (2, (check.number, check.credit)),
     Abort: (2, (check.number, check.name, check.reason)),
-    Drain: (0, (check.info,)),
+    Drain: (0, (check.drain,)),
     Bye: (0, (check.name, check.reason)),
 }
 """For each message: how many elements must follow the verb, and the check of each."""
@@ -280,6 +284,8 @@ def parse(frame: Frame) -> Message | None:
         raise MessageError(f"{kind.verb.decode()}: {needed} elements must follow the verb")
     try:
         values = [each(value) for each, value in zip(checks, frame[1:], strict=False)]
+    except HelloError:
+        raise
     except MessageError as error:
         raise MessageError(f"{kind.verb.decode()}: {error}") from None
     return kind(*values)

@@ -342,5 +342,3 @@ class PluginTests(ProcessTestCase):
             timeout=DEADLINE,
         )
         self.assertIn("io_uring", listed.stdout)
-
-

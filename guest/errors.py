@@ -1,0 +1,101 @@
+"""
+What can go wrong for a guest.
+
+    GuestError
+    ├── BodyTooLong             a request's body is longer than the application takes
+    ├── RequestAborted          nobody waits for this answer any more
+    ├── RegistrationRefused     the proxy does not give us that route
+    └── SubscriptionEnded       why a connection is over
+        ├── SubscriptionRefused     the proxy said no to C{hello}
+        ├── SubscriptionReplaced    another instance has our place: never retry
+        ├── ProxySilent             nothing came for too long
+        ├── ProxyLeft               the proxy said C{bye}
+        └── ProtocolBroken          the proxy broke a rule of the wire
+"""
+
+from __future__ import annotations
+
+
+class GuestError(Exception):
+    """The root of all that this package raises of its own."""
+
+
+class BodyTooLong(GuestError):
+    """
+    A request's body is longer than C{Request.read} was told to take.
+
+    An application that lets it pass answers 413 (Content Too Large).
+    """
+
+
+class RequestAborted(GuestError):
+    """
+    The exchange was over before its response was complete.
+
+    @ivar code: C{client}, C{timeout}, C{protocol} or C{error} from the proxy
+        (docs/protocol.md, "abort"); C{lost} when the connection is gone; C{answered} when
+        a body is read of a request that has been answered.
+    @ivar reason: text for a person.
+    """
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(f"{reason} ({code})" if reason else code)
+        self.code = code
+        self.reason = reason
+
+
+class RegistrationRefused(GuestError):
+    """
+    The proxy refused a route.
+
+    @ivar host: the host pattern.
+    @ivar path: the path pattern.
+    @ivar code: docs/protocol.md, "register".
+    @ivar reason: text for a person.
+    """
+
+    def __init__(self, host: bytes, path: bytes, code: str, reason: str) -> None:
+        shown = f"host={host.decode('utf-8', 'replace')} path={path.decode('utf-8', 'replace')}"
+        super().__init__(f"{shown}: {reason} ({code})")
+        self.host = host
+        self.path = path
+        self.code = code
+        self.reason = reason
+
+
+class SubscriptionEnded(GuestError):
+    """Why a subscription is over; the root of the reasons."""
+
+
+class _WithCode(SubscriptionEnded):
+    """
+    The proxy gave a reason.
+
+    @ivar code: docs/protocol.md, "register" and "bye".
+    @ivar reason: text for a person.
+    """
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(f"{reason} ({code})" if reason else code)
+        self.code = code
+        self.reason = reason
+
+
+class SubscriptionRefused(_WithCode):
+    """The proxy refused C{hello}."""
+
+
+class SubscriptionReplaced(_WithCode):
+    """Another instance of this application, in this VM, has taken our place: never retry."""
+
+
+class ProxyLeft(_WithCode):
+    """The proxy said C{bye}."""
+
+
+class ProtocolBroken(_WithCode):
+    """The proxy broke a rule of the wire."""
+
+
+class ProxySilent(SubscriptionEnded):
+    """Nothing came from the proxy for longer than its C{timeout}."""

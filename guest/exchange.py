@@ -1,0 +1,246 @@
+"""
+One request being answered on one connection. Imports no framework.
+
+It holds no state of its own about how far the answer is: that is
+C{connection.exchanges[number]}, which the wire keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from guest.errors import RequestAborted
+from guest.framework import Framework
+from guest.incoming import IncomingBody
+from guest.outgoing import OutgoingBody, UnreadBody
+from guest.request import Request
+from guest.response import Response, checked_fields
+from subproxy.wire import messages as m
+from subproxy.wire.connection import Connection
+from subproxy.wire.fields import Headers, Info
+from subproxy.wire.states import Half
+
+TURN = 262_144
+"""How many bytes one response may send before everybody else has had a turn."""
+
+_HEAD_ROOM = 4096
+"""What the frame of a response takes beside its fields and its body, generously."""
+
+
+class GuestExchange:
+    """
+    One exchange, seen from the guest.
+
+    @ivar number: its number on its connection.
+    @ivar request: what the application gets.
+    @ivar task: what runs for it, and can be cancelled; None if nothing does.
+    """
+
+    __slots__ = ("_connection", "_flush", "_framework", "_incoming", "_ready", "_waiter",
+                 "number", "request", "task")  # fmt: skip
+    _waiter: Awaitable[Any] | None
+
+    def __init__(
+        self,
+        connection: Connection,
+        message: m.Request,
+        framework: Framework,
+        flush: Callable[[], None],
+        ready: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """
+        Begin.
+
+        @param flush: writes what the connection has to send.
+        @param ready: whether the transport takes more.
+        """
+        self._connection = connection
+        self._framework = framework
+        self._flush = flush
+        self._ready = ready
+        self._waiter = None
+        self.number = message.exchange
+        self.task: Any = None
+        whole = message.body if type(message.body) is bytes else None
+        self._incoming = IncomingBody(framework, self._consumed, whole)
+        self.request = Request(
+            message.method,
+            message.target,
+            message.headers,
+            message.info,
+            self._incoming,
+            self.interim,
+        )
+
+    def __repr__(self) -> str:
+        return f"<GuestExchange {self.number} {self.request!r}>"
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more can be said in it."""
+        return self.number not in self._connection.exchanges
+
+    @property
+    def begun(self) -> bool:
+        """Whether the final response has begun, or nobody waits for it."""
+        return self.over or self._connection.exchanges[self.number].ours is not Half.WAITING
+
+    # What comes.
+
+    def body_received(self, data: bytes) -> None:
+        """A piece of the request's body came."""
+        self._incoming.received(data)
+
+    def body_ended(self, trailers: Headers) -> None:
+        """The request's body is complete."""
+        self._incoming.ended(trailers)
+
+    def ended(self, reason: RequestAborted) -> None:
+        """It is over: whoever still reads or writes for it gets to know."""
+        self._incoming.failed(reason)
+        self.wake()
+
+    def wake(self) -> None:
+        """There may be room for more of the response now."""
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None:
+            self._framework.resolve(waiter, None)
+
+    def _consumed(self, amount: int) -> None:
+        self._connection.consumed(self.number, amount)
+        self._flush()
+
+    # What goes.
+
+    def interim(self, status: int, headers: Headers) -> None:
+        """
+        Send an interim response.
+
+        @raise ValueError: it is none, or the final response has begun.
+        """
+        if not 100 <= status <= 199 or status == 101:
+            raise ValueError(f"{status} is not an interim status")
+        headers = list(headers)
+        checked_fields(headers)
+        if self.over:
+            return
+        if self.begun:
+            raise ValueError("the response has begun")
+        self._connection.send(m.Response(self.number, status, headers))
+        self._flush()
+
+    def begin(self, response: Response) -> OutgoingBody | None:
+        """
+        Send the head, and the body as far as it is there.
+
+        @return: the body that L{stream} must send; None if there is nothing to do for it.
+        @raise TypeError, ValueError: the response is not one that can be sent; nothing was.
+        """
+        body = response.body
+        if self.over:
+            return None if isinstance(body, bytes | list | tuple) else UnreadBody(body)
+        length = response.checked()
+        if isinstance(body, list | tuple):
+            body = b"".join(body)
+        if isinstance(body, bytes | bytearray | memoryview):
+            self._begin_bytes(response, bytes(body), length)
+            return None
+        if response.bodiless(self.request.method):
+            self._head(response, response.headers, b"")
+            return UnreadBody(body)
+        outgoing = OutgoingBody(body, length)
+        if not self.over:
+            self._head(response, response.headers, None)
+        return outgoing
+
+    def _begin_bytes(self, response: Response, body: bytes, length: int | None) -> None:
+        headers = response.headers
+        method = self.request.method
+        if response.bodiless(method):
+            if method == b"HEAD" and length is None and response.status not in (204, 304):
+                headers = [*headers, (b"content-length", b"%d" % len(body))]
+            self._head(response, headers, b"")
+            return
+        if length is not None and length != len(body):
+            raise ValueError(f"content-length is {length}, and the body has {len(body)} bytes")
+        limits = self._connection.peer_limits
+        fields = sum(len(name) + len(value) + 16 for name, value in headers)
+        room = limits.frame - fields - _HEAD_ROOM
+        if not response.trailers and len(body) <= min(limits.inline, room):
+            self._head(response, headers, body)
+            return
+        trailers = response.final_trailers()
+        if length is None and not trailers:
+            headers = [*headers, (b"content-length", b"%d" % len(body))]
+        self._head(response, headers, None)
+        self._connection.write_body(self.number, body)
+        self._connection.end_body(self.number, trailers)
+        self._flush()
+
+    def _head(self, response: Response, headers: Headers, body: bytes | None) -> None:
+        info: Info = {} if response.reason is None else {b"reason": response.reason}
+        self._connection.send(m.Response(self.number, response.status, headers, info, body))
+        self._flush()
+
+    async def stream(self, outgoing: OutgoingBody, response: Response) -> None:
+        """
+        Send the body that L{begin} left, a piece at a time, as there is credit.
+
+        @raise Exception: whatever the source raises; see L{fail}.
+        """
+        try:
+            sent = 0
+            while await self._room():
+                piece = await outgoing.next()
+                if self.over:
+                    return
+                if piece is None:
+                    self._connection.end_body(self.number, response.final_trailers())
+                    self._flush()
+                    return
+                self._connection.write_body(self.number, piece)
+                self._flush()
+                sent += len(piece)
+                if sent >= TURN:
+                    sent = 0
+                    await self._turn()
+        finally:
+            await outgoing.close()
+
+    async def _room(self) -> bool:
+        """
+        Wait until all that was pulled has gone, and the transport is ready; False if it is over.
+
+        Not until there is credit: the end needs none, so we look one piece ahead.
+        """
+        while not self.over:
+            if not self._connection.pending(self.number) and self._ready():
+                return True
+            await self._wait()
+        return False
+
+    async def _wait(self) -> None:
+        self._waiter = waiter = self._framework.future()
+        try:
+            await waiter
+        finally:
+            if self._waiter is waiter:
+                self._waiter = None
+
+    async def _turn(self) -> None:
+        self._framework.soon(self.wake)
+        await self._wait()
+
+    def fail(self, status: int, reason: str) -> None:
+        """The application failed: answer with C{status}, or break off what has begun."""
+        if self.over:
+            return
+        if self.begun:
+            self._connection.send(m.Abort(self.number, b"error", b"the application failed"))
+            self._flush()
+            return
+        text = b"" if self.request.method == b"HEAD" else f"{status} {reason}\n".encode()
+        headers = [(b"content-type", b"text/plain; charset=utf-8")]
+        self._connection.send(m.Response(self.number, status, headers, {}, text))
+        self._flush()

@@ -1,0 +1,112 @@
+"""What an application answers. Imports no framework."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Callable, Iterable
+
+from subproxy.wire.fields import Headers
+from subproxy.wire.limits import MAX_HEADER_BYTES, MAX_HEADERS
+
+Fields = Iterable[tuple[bytes, bytes]]
+Body = bytes | Iterable[bytes] | AsyncIterable[bytes]
+
+_TOKEN = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_BODILESS = frozenset({204, 205, 304})
+
+
+class Response:
+    """
+    One response.
+
+    C{Content-Length} need not be given: the length of bytes is known, and a stream is sent
+    without. If it is given it must be right. Hop-by-hop fields are the proxy's, not yours.
+
+    @ivar status: 200 to 999. (For interim ones there is C{Request.interim}.)
+    @ivar headers: pairs of name and value, bytes.
+    @ivar body: bytes; or an iterable of bytes, pulled only as the client takes them; or
+        an asynchronous iterable of bytes. If it has C{close} or C{aclose}, that is
+        called at the end, also when the client has left.
+    @ivar trailers: pairs that follow the body; or a function that returns them, called when
+        the body has been sent (for a digest, say).
+    @ivar reason: the reason phrase; None for that of the status.
+    """
+
+    __slots__ = ("body", "headers", "reason", "status", "trailers")
+
+    def __init__(
+        self,
+        status: int = 200,
+        headers: Fields = (),
+        body: Body = b"",
+        trailers: Fields | Callable[[], Fields] = (),
+        reason: bytes | None = None,
+    ) -> None:
+        self.status = status
+        self.headers: Headers = list(headers)
+        self.body = body
+        self.trailers = trailers
+        self.reason = reason
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status}>"
+
+    def checked(self) -> int | None:
+        """
+        Check the head.
+
+        @return: the value of C{Content-Length}, or None.
+        @raise TypeError: something is not bytes.
+        @raise ValueError: HTTP or the wire do not allow it (RFC 9110, sections 5 and 15).
+        """
+        if type(self.status) is not int or not 200 <= self.status <= 999:
+            raise ValueError(f"a status is an integer from 200 to 999, not {self.status!r}")
+        if self.reason is not None and not _is_value(self.reason):
+            raise ValueError(f"a reason phrase is one line, not {self.reason!r}")
+        return checked_fields(self.headers)
+
+    def final_trailers(self) -> Headers:
+        """
+        The trailer section, now that the body is complete.
+
+        @raise TypeError, ValueError: as L{checked}.
+        """
+        trailers = list(self.trailers() if callable(self.trailers) else self.trailers)
+        checked_fields(trailers)
+        return trailers
+
+    def bodiless(self, method: bytes) -> bool:
+        """Whether HTTP allows no body in an answer to C{method} (RFC 9110, section 6.4.1)."""
+        return method == b"HEAD" or self.status in _BODILESS
+
+
+def checked_fields(fields: Headers) -> int | None:
+    """
+    Check a header or trailer section.
+
+    @return: the value of C{Content-Length}, or None.
+    @raise TypeError: a name or value is not bytes.
+    @raise ValueError: a name is no token, a value has CR, LF or NUL; too many or too long.
+    """
+    length: int | None = None
+    size = 0
+    for name, value in fields:
+        if type(name) is not bytes or type(value) is not bytes:
+            raise TypeError(f"names and values of fields are bytes: {name!r}, {value!r}")
+        if not name or name.translate(None, _TOKEN):
+            raise ValueError(f"no name of a field: {name!r}")
+        if not _is_value(value):
+            raise ValueError(f"a value holds CR, LF or NUL: {name!r}: {value!r}")
+        size += len(name) + len(value)
+        if len(name) == 14 and name.lower() == b"content-length":
+            if not value.isdigit() or len(value) > 18:
+                raise ValueError(f"content-length is a number of bytes, not {value!r}")
+            if length is not None:
+                raise ValueError("content-length is given twice")
+            length = int(value)
+    if len(fields) > MAX_HEADERS or size > MAX_HEADER_BYTES:
+        raise ValueError(f"at most {MAX_HEADERS} fields of {MAX_HEADER_BYTES} bytes in all")
+    return length
+
+
+def _is_value(value: bytes) -> bool:
+    return b"\n" not in value and b"\r" not in value and b"\0" not in value

@@ -1,0 +1,137 @@
+"""Stays subscribed: dials, dials again, moves on when a proxy drains, leaves in good order."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, succeed
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from guest.backoff import LONGEST, backoff
+from guest.errors import GuestError, SubscriptionRefused, SubscriptionReplaced
+from guest.factory import SubscriberFactory
+from guest.moment import Moment
+from guest.subscriber import SubscriberProtocol
+
+
+class SubscriberService(Service):
+    """
+    Keeps one application subscribed to one proxy.
+
+    C{twisted.application.internet.ClientService} does not serve here: when a proxy drains, the
+    new connection is made while the old one still finishes its requests, and a proxy that takes
+    connections only to close them must not reset the back-off.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        endpoint: IStreamClientEndpoint,
+        factory: SubscriberFactory,
+        *,
+        clock: Any = None,
+        chance: Callable[[], float] = random.random,
+        retryRefused: bool = True,
+    ) -> None:
+        """
+        Take what is to be kept up.
+
+        @param clock: an L{IReactorTime}; the factory's if None.
+        @param chance: gives random numbers from 0 to 1.
+        @param retryRefused: whether to dial again when the proxy refuses C{hello}.
+        """
+        self._endpoint = endpoint
+        self._factory = factory
+        self._clock: Any = clock or factory.clock
+        self._chance = chance
+        self._retryRefused = retryRefused
+        self._subscriptions: list[SubscriberProtocol] = []
+        self._staying: Deferred[None] = succeed(None)
+        self._over: Moment[GuestError] = Moment()
+
+    def whenOver(self) -> Deferred[GuestError]:
+        """
+        Fires when there is no use in dialling again, with the reason.
+
+        That is L{SubscriptionReplaced}, or L{SubscriptionRefused} if those are not retried.
+        """
+        return self._over.wait()
+
+    def startService(self) -> None:
+        """Begin to dial."""
+        super().startService()  # type: ignore[no-untyped-call]
+        self._staying = Deferred.fromCoroutine(self._stay())
+        self._staying.addErrback(self._stopped)
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Drain.
+
+        @return: fires when all that was under way is finished and the connections are gone.
+        """
+        super().stopService()  # type: ignore[no-untyped-call]
+        self._staying.cancel()
+        draining = [each.drain() for each in self._subscriptions]
+        return DeferredList(draining).addCallback(lambda _: None)
+
+    def abort(self) -> None:
+        """Drop all connections at once."""
+        for each in self._subscriptions:
+            each.transport.abortConnection()  # type: ignore[union-attr]
+
+    def _stopped(self, failure: Failure) -> None:
+        if not isinstance(failure.value, CancelledError):
+            self._log.failure("no more dialling, because of a bug", failure)
+
+    async def _stay(self) -> None:
+        attempt = 0
+        while self.running:
+            began = self._clock.seconds()
+            reason = await self._subscription()
+            if not self.running:
+                return
+            if isinstance(reason, SubscriptionReplaced) or (
+                isinstance(reason, SubscriptionRefused) and not self._retryRefused
+            ):
+                self._log.error("not dialling again: {reason}", reason=reason)
+                self._over.fire(reason)
+                return
+            lasted = self._clock.seconds() - began
+            if reason is None and lasted > LONGEST:
+                self._log.info("the proxy drains: dialling a new connection")
+                attempt = 0
+                continue
+            if lasted > LONGEST:
+                attempt = 0
+            delay = backoff(attempt, self._chance())
+            attempt += 1
+            self._log.info(
+                "not subscribed: {reason}; dialling again in {delay:.2f} s",
+                reason=reason or "the proxy drains",
+                delay=delay,
+            )
+            await deferLater(self._clock, delay)
+
+    async def _subscription(self) -> Exception | None:
+        """
+        Dial, and stay until nothing new will come over that connection.
+
+        @return: why; None if the proxy drains.
+        """
+        try:
+            protocol: Any = await self._endpoint.connect(self._factory)
+        except CancelledError:
+            raise
+        except Exception as error:
+            return error
+        self._subscriptions.append(protocol)
+        protocol.whenLost().addCallback(lambda _: self._subscriptions.remove(protocol))
+        leaving: Exception | None = await protocol.whenLeaving()
+        return leaving

@@ -1,0 +1,557 @@
+"""The Twisted shell of a guest: one connection to the proxy, one application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from guest.errors import (
+    BodyTooLong,
+    ProtocolBroken,
+    ProxyLeft,
+    ProxySilent,
+    RegistrationRefused,
+    RequestAborted,
+    SubscriptionEnded,
+    SubscriptionRefused,
+    SubscriptionReplaced,
+)
+from guest.exchange import GuestExchange
+from guest.framework import Framework
+from guest.moment import Moment
+from guest.request import Request
+from guest.response import Response
+from guest.route import Registration, Registrations, Route, Standing
+from guest.welcome import Welcome
+from subproxy.wire import messages as m
+from subproxy.wire.connection import Broken, Connection, Violation, limits_info
+from subproxy.wire.states import Role, Side
+
+if TYPE_CHECKING:
+    from guest.factory import SubscriberFactory
+
+EVENTS_A_TURN = 64
+"""How many messages one connection handles before everybody else has had a turn."""
+
+GREETING = 10.0
+"""How long the proxy may take to say C{welcome}, in seconds."""
+
+GRACE = 1.0
+"""
+After a time-out, how long to read on before the proxy is given up, in seconds: if this
+process was stopped for long, what the proxy has sent meanwhile has not been read yet.
+"""
+
+LINGER = 2.0
+"""How long to wait for the proxy's C{bye} after ours, and for C{unregistered}, in seconds."""
+
+
+def twistedFramework(clock: Any) -> Framework:
+    """Twisted's way to wait."""
+    return Framework(
+        Deferred, lambda deferred, value: deferred.callback(value), lambda f: clock.callLater(0, f)
+    )
+
+
+@implementer(IPushProducer)
+class SubscriberProtocol(Protocol):
+    """
+    One subscription: an application answers requests over one connection to the proxy.
+
+    Subclass it and write L{requestReceived}; override the other hooks as you like. There is one
+    instance a connection: what must outlive it belongs on C{self.factory}.
+
+    @ivar factory: the L{SubscriberFactory} that made it.
+    @ivar connection: the state of the wire.
+    """
+
+    _log = Logger()
+    factory: SubscriberFactory
+    connection: Connection
+
+    # What an application writes.
+
+    def requestReceived(self, request: Request) -> Any:
+        """
+        Answer a request.
+
+        @return: a L{Response}, or a coroutine or a Deferred with one. If the client leaves
+            before, that coroutine or Deferred is cancelled.
+        @raise Exception: the client gets 500, the log gets the traceback.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.requestReceived")
+
+    def subscribed(self, welcome: Welcome) -> None:
+        """The proxy has taken us; the place to L{register} routes of one's own."""
+
+    def registered(self, host: bytes, path: bytes) -> None:
+        """Requests for that route may come from now on."""
+
+    def refused(self, refusal: RegistrationRefused) -> None:
+        """The proxy does not give us that route."""
+
+    def requestAborted(self, request: Request, reason: RequestAborted) -> None:
+        """Nobody waits any more for the answer to C{request}."""
+
+    def subscriptionLost(self, reason: Failure) -> None:
+        """The connection is gone; its C{value} says why, often a L{SubscriptionEnded}."""
+
+    # What an application calls.
+
+    def register(self, host: bytes | str, path: bytes | str = b"/.*") -> Deferred[Route]:
+        """
+        Ask for a route: RE2 patterns of the whole host and of the whole path.
+
+        @return: fires with the L{Route} when requests may come; fails with
+            L{RegistrationRefused}, or with L{SubscriptionEnded} if the connection is over.
+        """
+        route = Route(_bytes(host), _bytes(path))
+        if self.connection.ours is not Side.OPEN:
+            return fail(self._ended())
+        registration = self._registrations.add(route)
+        deferred: Deferred[Route] = Deferred()
+        registration.waiter = deferred
+        self._say(m.Register(registration.reference, route.host, route.path))
+        return deferred
+
+    def unregister(self, host: bytes | str, path: bytes | str = b"/.*") -> Deferred[None]:
+        """
+        Give a route back. Requests that were sent before may still come.
+
+        @return: fires when no more come; fails with C{KeyError} if there is no such
+            registration, or with L{SubscriptionEnded}.
+        """
+        if self.connection.ours not in (Side.OPEN, Side.DRAINING):
+            return fail(self._ended())
+        registration = self._registrations.find(_bytes(host), _bytes(path))
+        if registration is None or registration.standing is not Standing.STANDS:
+            return fail(KeyError(f"no registration of host={host!r} path={path!r}"))
+        deferred: Deferred[None] = Deferred()
+        registration.waiter = deferred
+        self._takeBack(registration)
+        return deferred
+
+    def drain(self) -> Deferred[None]:
+        """
+        Leave in good order: take nothing new, finish what is under way, say bye.
+
+        @return: fires when the connection is gone.
+        """
+        if self.connection.ours is Side.OPEN and self.connection.theirs is not Side.IDLE:
+            deadline = self.factory.drainTimeout
+            self._say(m.Drain({b"deadline": int(deadline * 1000)}))
+            # The proxy answers in order: once it has answered these, all that it sent
+            # before it knew of the drain is here.
+            for registration in self._registrations:
+                if registration.standing is not Standing.LEAVING:
+                    self._takeBack(registration)
+            self._after(deadline, self._bye, b"timeout")
+            self._after(LINGER, self._unregisteredAll)
+            self._byeIfIdle()
+        elif self.connection.ours is Side.OPEN:
+            self._bye(b"done")
+        return self.whenLost()
+
+    # What its service wants to know.
+
+    def whenSubscribed(self) -> Deferred[Welcome | None]:
+        """Fires when the proxy has taken us, with None if it never did."""
+        return self._welcomed.wait()
+
+    def whenLeaving(self) -> Deferred[Exception | None]:
+        """
+        Fires when no new requests will come over this connection.
+
+        The value is None if the proxy drains, and otherwise says why the connection is over.
+        """
+        return self._leaving.wait()
+
+    def whenLost(self) -> Deferred[None]:
+        """Fires when the connection is gone."""
+        return self._gone.wait()
+
+    # The connection.
+
+    def connectionMade(self) -> None:
+        """Say hello, and register what the factory has without waiting for an answer."""
+        factory = self.factory
+        self._clock = factory.clock
+        self._framework = twistedFramework(self._clock)
+        self._registrations = Registrations()
+        self._exchanges: dict[int, GuestExchange] = {}
+        self._timers: list[Any] = []
+        self._reason: Exception | None = None
+        self._writable = True
+        self._welcomed: Moment[Welcome | None] = Moment()
+        self._leaving: Moment[Exception | None] = Moment()
+        self._gone: Moment[None] = Moment()
+        self._timeout = GREETING
+        self._heard = self._clock.seconds()
+        self.connection = Connection(Role.GUEST, factory.limits)
+        self._transport().registerProducer(self, True)
+        self._say(m.Hello({**limits_info(factory.limits), **factory.hello()}))
+        for route in factory.routes:
+            self._registerOwn(route)
+        self._after(self._timeout, self._watch)
+
+    def _registerOwn(self, route: Route) -> None:
+        # What can go wrong here, the hooks and the announcer have been told.
+        self.register(route.host, route.path).addErrback(lambda _: None)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Handle what came, but not so much that others starve."""
+        self._heard = self._clock.seconds()
+        self.connection.feed(data)
+        self._work()
+
+    def _work(self) -> None:
+        for _ in range(EVENTS_A_TURN):
+            event = self.connection.next_event()
+            if event is None:
+                break
+            if self.connection.ours is not Side.DONE or type(event) in _TO_THE_END:
+                _HANDLERS[type(event)](self, event)
+        else:
+            self._transport().pauseProducing()
+            self._after(0, self._goOn)
+        self._flush()
+
+    def _goOn(self) -> None:
+        self._transport().resumeProducing()
+        self._work()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """All that is under way is over."""
+        why = reason if self._reason is None else _failure(self._reason)
+        for timer in self._timers:
+            if timer.active():
+                timer.cancel()
+        for registration in self._registrations:
+            waiter, registration.waiter = registration.waiter, None
+            if waiter is not None:
+                waiter.errback(self._ended())
+        self.connection.ours = Side.DONE
+        self._abandonAll()
+        self._hook(self.subscriptionLost, why)
+        self._welcomed.fire(None)
+        self._leaving.fire(why.value)  # type: ignore[arg-type]
+        self._gone.fire(None)
+
+    def pauseProducing(self) -> None:
+        """The transport holds enough: streams wait."""
+        self._writable = False
+
+    def resumeProducing(self) -> None:
+        """The transport takes more."""
+        self._writable = True
+        for exchange in list(self._exchanges.values()):
+            exchange.wake()
+
+    def stopProducing(self) -> None:
+        """The transport is gone; L{connectionLost} follows."""
+        self._writable = False
+
+    def _transport(self) -> Any:
+        return self.transport
+
+    def _say(self, message: m.Message) -> None:
+        self.connection.send(message)
+        self._flush()
+
+    def _flush(self) -> None:
+        data = self.connection.data_to_send()
+        if data:
+            self._transport().write(data)
+
+    def _after(self, delay: float, function: Callable[..., object], *args: object) -> None:
+        self._timers = [each for each in self._timers if each.active()]
+        self._timers.append(self._clock.callLater(delay, function, *args))
+
+    def _ended(self) -> Exception:
+        return self._reason or SubscriptionEnded("there is no subscription")
+
+    def _hook(self, hook: Callable[..., object], *args: object) -> None:
+        try:
+            hook(*args)
+        except Exception:
+            self._log.failure("{hook} of the application failed", hook=hook.__name__)
+
+    # Is the proxy there?
+
+    def _watch(self) -> None:
+        silent = self._clock.seconds() - self._heard
+        if silent < self._timeout:
+            self._after(self._timeout - silent, self._watch)
+        else:
+            self._after(GRACE, self._giveUp, self._heard)
+
+    def _giveUp(self, heard: float) -> None:
+        if self._heard != heard:
+            self._watch()
+            return
+        self._reason = ProxySilent(f"nothing came from the proxy for {self._timeout:g} seconds")
+        self._transport().abortConnection()
+
+    def _pinged(self, ping: m.Ping) -> None:
+        self._say(m.Pong(ping.nonce, self.factory.pong()))
+
+    # The subscription.
+
+    def _welcome(self, message: m.Welcome) -> None:
+        welcome = Welcome.of(message.info)
+        self._timeout = welcome.timeout
+        self._hook(self.subscribed, welcome)
+        self._welcomed.fire(welcome)
+
+    def _registered(self, message: m.Registered) -> None:
+        registration = self._registrations.get(message.reference)
+        if registration is None or registration.standing is not Standing.ASKED:
+            return
+        registration.standing = Standing.STANDS
+        waiter, registration.waiter = registration.waiter, None
+        route = registration.route
+        self._hook(self.registered, route.host, route.path)
+        self._hook(self.factory.announcer.registered, self, route)
+        waiter.callback(route)
+
+    def _refused(self, message: m.Refused) -> None:
+        code, reason = _words(message.code), _words(message.reason)
+        if not message.reference:
+            kind = SubscriptionReplaced if code == "replaced" else SubscriptionRefused
+            self._reason = kind(code, reason)
+            self._leaving.fire(self._reason)
+            return
+        registration = self._registrations.remove(message.reference)
+        if registration is None:
+            return
+        route = registration.route
+        refusal = RegistrationRefused(route.host, route.path, code, reason)
+        waiter, registration.waiter = registration.waiter, None
+        self._hook(self.refused, refusal)
+        self._hook(self.factory.announcer.refused, self, refusal)
+        if waiter is not None:
+            waiter.errback(refusal)
+        self._byeIfIdle()
+
+    def _takeBack(self, registration: Registration) -> None:
+        registration.standing = Standing.LEAVING
+        self._say(m.Unregister(registration.reference))
+
+    def _unregistered(self, message: m.Unregistered) -> None:
+        registration = self._registrations.remove(message.reference)
+        if registration is not None and registration.waiter is not None:
+            waiter, registration.waiter = registration.waiter, None
+            waiter.callback(None)
+        self._byeIfIdle()
+
+    def _unregisteredAll(self) -> None:
+        """The proxy has had its time to answer."""
+        for registration in self._registrations:
+            self._unregistered(m.Unregistered(registration.reference))
+
+    # The end.
+
+    def _drained(self, message: m.Drain) -> None:
+        self._leaving.fire(None)
+        self._byeIfIdle()
+
+    def _byeIfIdle(self) -> None:
+        connection = self.connection
+        if connection.exchanges or self._exchanges:
+            return
+        if connection.theirs is Side.DRAINING or (
+            connection.ours is Side.DRAINING and not self._registrations
+        ):
+            self._bye(b"done")
+
+    def _bye(self, code: bytes) -> None:
+        if self.connection.ours is not Side.DONE:
+            self._say(m.Bye(code))
+            self._after(LINGER, self._close)
+            self._abandonAll()
+
+    def _byeCame(self, message: m.Bye) -> None:
+        if self.connection.ours is not Side.DONE:
+            code, reason = _words(message.code), _words(message.reason)
+            kind = SubscriptionReplaced if code == "replaced" else ProxyLeft
+            self._reason = self._reason or kind(code, reason)
+            self._leaving.fire(self._reason)
+            self._say(m.Bye())
+            self._abandonAll()
+        self._close()
+
+    def _broke(self, event: Broken) -> None:
+        self._log.error("The proxy broke the protocol: {error}", error=event.error)
+        self._reason = ProtocolBroken(event.error.code.decode(), str(event.error))
+        self._leaving.fire(self._reason)
+        self._bye(event.error.code)
+        self._after(LINGER, self._close)
+        self._abandonAll()
+
+    def _close(self) -> None:
+        self._flush()
+        transport = self._transport()
+        transport.unregisterProducer()
+        transport.loseConnection()
+
+    # Requests.
+
+    def _request(self, message: m.Request) -> None:
+        number = message.exchange
+        if type(message.body) is dict:
+            self._say(m.Abort(number, b"protocol", b"there are no data connections here"))
+            return
+        exchange = GuestExchange(
+            self.connection, message, self._framework, self._flush, self._isWritable
+        )
+        self._exchanges[number] = exchange
+        try:
+            result = self.requestReceived(exchange.request)
+            if type(result) is Response:
+                outgoing = exchange.begin(result)
+                if outgoing is None:
+                    self._reap(exchange)
+                    return
+                task = Deferred.fromCoroutine(exchange.stream(outgoing, result))
+            else:
+                task = Deferred.fromCoroutine(self._answer(exchange, result))
+        except Exception:
+            task = fail()
+        exchange.task = task
+        task.addErrback(self._failed, exchange)
+        task.addCallback(self._finished, exchange)
+
+    def _isWritable(self) -> bool:
+        return self._writable
+
+    async def _answer(self, exchange: GuestExchange, result: Any) -> None:
+        if hasattr(result, "__await__"):
+            result = await result
+        if not isinstance(result, Response):
+            raise TypeError(f"requestReceived returns a Response, not {type(result).__name__}")
+        outgoing = exchange.begin(result)
+        if outgoing is not None:
+            await exchange.stream(outgoing, result)
+
+    def _failed(self, failure: Failure, exchange: GuestExchange) -> None:
+        if exchange.over:
+            if not isinstance(failure.value, CancelledError | RequestAborted):
+                self._logFailure(failure, exchange)
+        elif isinstance(failure.value, BodyTooLong):
+            exchange.fail(413, "Content Too Large")
+        else:
+            self._logFailure(failure, exchange)
+            exchange.fail(500, "Internal Server Error")
+
+    def _logFailure(self, failure: Failure, exchange: GuestExchange) -> None:
+        request = exchange.request
+        self._log.failure(
+            "The application failed at {method} {target} (request id {id})",
+            failure,
+            method=_words(request.method),
+            target=_words(request.target),
+            id=_words(request.id),
+        )
+
+    def _finished(self, ignored: None, exchange: GuestExchange) -> None:
+        exchange.task = None
+        self._reap(exchange)
+
+    def _reap(self, exchange: GuestExchange) -> None:
+        """Forget an exchange when it is over on the wire and nothing runs for it."""
+        if exchange.over and exchange.task is None:
+            if self._exchanges.pop(exchange.number, None) is not None:
+                exchange.ended(RequestAborted("answered", "the request has been answered"))
+            self._byeIfIdle()
+
+    def _bodyCame(self, message: m.Body) -> None:
+        exchange = self._exchanges.get(message.exchange)
+        if exchange is not None:
+            exchange.body_received(message.data)
+
+    def _endCame(self, message: m.End) -> None:
+        exchange = self._exchanges.get(message.exchange)
+        if exchange is not None:
+            exchange.body_ended(message.trailers)
+
+    def _creditCame(self, message: m.Credit) -> None:
+        exchange = self._exchanges.get(message.exchange)
+        if exchange is not None:
+            exchange.wake()
+            self._reap(exchange)
+
+    def _abortCame(self, message: m.Abort) -> None:
+        self._abandon(
+            message.exchange, RequestAborted(_words(message.code), _words(message.reason))
+        )
+
+    def _violation(self, event: Violation) -> None:
+        self._log.warn(
+            "Exchange {exchange}: the proxy broke the protocol: {reason}",
+            exchange=event.exchange,
+            reason=event.reason,
+        )
+        self._abandon(event.exchange, RequestAborted("protocol", event.reason))
+
+    def _abandon(self, number: int, reason: RequestAborted) -> None:
+        exchange = self._exchanges.get(number)
+        if exchange is None:
+            return
+        self._hook(self.requestAborted, exchange.request, reason)
+        task = exchange.task
+        exchange.ended(reason)
+        if task is not None and exchange.task is task:
+            task.cancel()
+        self._reap(exchange)
+
+    def _abandonAll(self) -> None:
+        self.connection.exchanges.clear()
+        for number in list(self._exchanges):
+            self._abandon(number, RequestAborted("lost", "the connection to the proxy is gone"))
+
+    def _ignored(self, message: object) -> None:
+        """Not for us: C{connect} without data connections."""
+
+
+_HANDLERS = cast(
+    "dict[type, Callable[[SubscriberProtocol, Any], None]]",
+    {
+        m.Welcome: SubscriberProtocol._welcome,
+        m.Registered: SubscriberProtocol._registered,
+        m.Unregistered: SubscriberProtocol._unregistered,
+        m.Refused: SubscriberProtocol._refused,
+        m.Ping: SubscriberProtocol._pinged,
+        m.Request: SubscriberProtocol._request,
+        m.Body: SubscriberProtocol._bodyCame,
+        m.End: SubscriberProtocol._endCame,
+        m.Credit: SubscriberProtocol._creditCame,
+        m.Abort: SubscriberProtocol._abortCame,
+        m.Connect: SubscriberProtocol._ignored,
+        m.Drain: SubscriberProtocol._drained,
+        m.Bye: SubscriberProtocol._byeCame,
+        Violation: SubscriberProtocol._violation,
+        Broken: SubscriberProtocol._broke,
+    },
+)
+
+_TO_THE_END = frozenset({m.Bye, Broken})
+"""What still matters when we have said our last."""
+
+
+def _bytes(pattern: bytes | str) -> bytes:
+    return pattern.encode() if isinstance(pattern, str) else pattern
+
+
+def _failure(error: Exception) -> Failure:
+    return Failure(error)
+
+
+def _words(text: bytes) -> str:
+    return text.decode("utf-8", "replace")

@@ -1,0 +1,189 @@
+"""
+Who asked, and by which way: X-Forwarded-For, -Host, -Proto, Forwarded and Via.
+
+A client can write anything into these fields, so what it sent of them is dropped and the
+proxy sets them from what it knows. Only from peers in trusted networks (other proxies)
+are they kept, and added to.
+
+See RFC 7239 (C{Forwarded}) and RFC 9110 section 7.6.3 (C{Via}).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from typing import Final
+
+Headers = list[tuple[bytes, bytes]]
+
+UNIX: Final = b"unix"
+"""The address of a peer that came over a UNIX socket."""
+
+_MAX_REMEMBERED = 1024
+_QUOTED_UNSAFE = b'"\\'
+
+
+@dataclass(slots=True, frozen=True)
+class Peer:
+    """
+    The other end of a connection.
+
+    @ivar address: its IP address as text, or L{UNIX}.
+    @ivar trusted: it is a proxy whose word about the client is taken.
+    @ivar scheme: C{b"http"} or C{b"https"}.
+    """
+
+    address: bytes
+    trusted: bool = False
+    scheme: bytes = b"http"
+
+
+class Trust:
+    """
+    The networks whose peers are believed.
+
+    @param networks: addresses or networks in CIDR form; C{"unix"} for peers on UNIX sockets.
+    @raise ValueError: one of them is neither.
+    """
+
+    def __init__(self, networks: Iterable[str] = ()) -> None:
+        names = list(networks)
+        self._unix = "unix" in names
+        self._networks = [ip_network(name, strict=False) for name in names if name != "unix"]
+        self._known: dict[bytes, bool] = {}
+
+    def trusts(self, address: bytes) -> bool:
+        """Whether C{address} (text) is in one of the networks; what is no address is not."""
+        if address == UNIX:
+            return self._unix
+        if not self._networks:
+            return False
+        known = self._known.get(address)
+        if known is None:
+            known = self._look_up(address)
+            if len(self._known) >= _MAX_REMEMBERED:
+                self._known.clear()
+            self._known[address] = known
+        return known
+
+    def _look_up(self, address: bytes) -> bool:
+        try:
+            parsed = ip_address(plain_address(address).decode("ascii"))
+        except ValueError:
+            return False
+        return any(
+            parsed.version == network.version and parsed in network for network in self._networks
+        )
+
+
+class Forwarding:
+    """
+    Writes the forwarding fields of a request.
+
+    @param trust: who is believed.
+    @param pseudonym: the name of this proxy in C{Via}, a token.
+    """
+
+    def __init__(self, trust: Trust | None = None, pseudonym: bytes = b"subproxy") -> None:
+        self.trust = trust or Trust()
+        self.pseudonym = pseudonym
+        self._via = {version: version + b" " + pseudonym for version in (b"1.0", b"1.1", b"2")}
+
+    def peer(self, address: bytes, scheme: bytes = b"http") -> Peer:
+        """The peer at C{address}, with what is thought of it."""
+        address = plain_address(address)
+        return Peer(address, self.trust.trusts(address), scheme)
+
+    def stamp(self, headers: Headers, peer: Peer, host: bytes, version: bytes) -> bytes:
+        """
+        Add the fields to C{headers}, which holds none that the client sent.
+
+        @param host: the Host that the client asked for, with its port; may be empty.
+        @return: the address of the client.
+        """
+        address = peer.address
+        headers.append((b"X-Forwarded-For", address))
+        headers.append((b"X-Forwarded-Proto", peer.scheme))
+        if host:
+            headers.append((b"X-Forwarded-Host", host))
+        headers.append((b"Forwarded", _element(address, host, peer.scheme)))
+        headers.append((b"Via", self._via[version]))
+        return address
+
+    def stamp_trusted(
+        self, headers: Headers, peer: Peer, host: bytes, version: bytes, sent: Headers
+    ) -> bytes:
+        """
+        Add the fields to C{headers}, continuing what a trusted peer C{sent} of them.
+
+        X-Forwarded-For, Forwarded and Via are lists, to which this hop is added.
+        X-Forwarded-Proto and -Host are kept as they came, or set where they did not come.
+
+        @return: the address of the client: the last in X-Forwarded-For that is not trusted.
+        """
+        lists: dict[bytes, list[bytes]] = {}
+        for name, value in sent:
+            if value:
+                lists.setdefault(name.lower(), []).append(value)
+        way = [
+            part.strip(b" \t")
+            for value in lists.pop(b"x-forwarded-for", [])
+            for part in value.split(b",")
+        ]
+        headers.append((b"X-Forwarded-For", b", ".join([*way, peer.address])))
+        proto = lists.pop(b"x-forwarded-proto", None)
+        headers.append((b"X-Forwarded-Proto", proto[0] if proto else peer.scheme))
+        named = lists.pop(b"x-forwarded-host", None)
+        if named or host:
+            headers.append((b"X-Forwarded-Host", named[0] if named else host))
+        elements = lists.pop(b"forwarded", [])
+        elements.append(_element(peer.address, host, peer.scheme))
+        headers.append((b"Forwarded", b", ".join(elements)))
+        via = lists.pop(b"via", [])
+        via.append(self._via[version])
+        headers.append((b"Via", b", ".join(via)))
+        return self.client(way, peer)
+
+    def client(self, way: list[bytes], peer: Peer) -> bytes:
+        """The nearest address on C{way}, from this end, that is no trusted proxy."""
+        address = peer.address
+        for hop in reversed(way):
+            if not self.trust.trusts(address):
+                break
+            hop = plain_address(_without_port(hop))
+            try:
+                ip_address(hop.decode("ascii"))
+            except ValueError:
+                break
+            address = hop
+        return address
+
+
+def plain_address(address: bytes) -> bytes:
+    """C{address} without the IPv6 spelling of an IPv4 address, and without a zone."""
+    if b":" in address:
+        address = address.partition(b"%")[0]
+        if address[:7].lower() == b"::ffff:" and b"." in address:
+            address = address[7:]
+    return address
+
+
+def _without_port(hop: bytes) -> bytes:
+    if hop.startswith(b"["):
+        return hop[1:].partition(b"]")[0]
+    if hop.count(b":") == 1:
+        return hop.partition(b":")[0]
+    return hop
+
+
+def _element(address: bytes, host: bytes, scheme: bytes) -> bytes:
+    if b":" in address:
+        node = b'"[' + address + b']"'
+    elif address == UNIX or not address:
+        node = b"unknown"
+    else:
+        node = address
+    if not host:
+        return b"for=" + node + b";proto=" + scheme
+    return b"for=" + node + b';host="' + host + b'";proto=' + scheme

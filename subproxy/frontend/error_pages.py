@@ -1,0 +1,44 @@
+"""What a client is told when there is no answer: a short plain text with the request id."""
+
+from __future__ import annotations
+
+from subproxy.core.fields import METHODS, PHRASES
+from subproxy.core.response import ResponseHead
+from subproxy.errors import ClientError, ProxyError
+
+_ALLOW = b", ".join(sorted(METHODS))
+
+
+def error_page(error: ProxyError, method: bytes, request_id: bytes) -> tuple[ResponseHead, bytes]:
+    """
+    The response for C{error}.
+
+    The client's own faults are explained to it. Of a guest's faults it learns the kind
+    alone: the details are for the log.
+
+    @param method: that of the request: HEAD gets no body.
+    @return: its head, and its body.
+    """
+    status = error.status if 400 <= error.status <= 599 and error.status != 499 else 500
+    phrase = PHRASES.get(status, b"Error")
+    reason = error.reason if isinstance(error, ClientError) else _kind(error)
+    body = b"%d %b\n%b\nrequest id: %b\n" % (
+        status,
+        phrase,
+        reason.encode("ascii", "backslashreplace"),
+        request_id or b"-",
+    )
+    headers = [
+        (b"Content-Type", b"text/plain; charset=utf-8"),
+        (b"Cache-Control", b"no-store"),
+        (b"X-Content-Type-Options", b"nosniff"),
+    ]
+    if error.retry_after is not None:
+        headers.append((b"Retry-After", b"%d" % error.retry_after))
+    if status == 405:
+        headers.append((b"Allow", _ALLOW))
+    return ResponseHead(status, phrase, headers, len(body), method == b"HEAD"), body
+
+
+def _kind(error: ProxyError) -> str:
+    return (type(error).__doc__ or "").strip().partition("\n")[0]

@@ -1,0 +1,132 @@
+"""The HTTP/1.1 frontend as a whole: what its connections share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.protocol import Factory
+from zope.interface import implementer
+
+from subproxy.core.exchange import Exchange
+from subproxy.core.forwarded import Forwarding
+from subproxy.frontend.dates import http_date
+from subproxy.frontend.deadlines import Sweeper
+from subproxy.frontend.gate import Gate
+from subproxy.frontend.http1 import Http1Protocol
+from subproxy.frontend.limits import Limits
+from subproxy.interfaces import IDispatcher, IExchangeLog
+
+
+@implementer(IExchangeLog)
+class NoLog:
+    """Writes nothing down."""
+
+    def exchangeEnded(self, exchange: Exchange) -> None:
+        """Forget it."""
+
+
+class Http1Factory(Factory):
+    """
+    Makes L{Http1Protocol}s.
+
+    @param dispatcher: who answers.
+    @param limits: sizes and deadlines.
+    @param clock: what calls the sweeper; the reactor if None.
+    @param log: where finished exchanges are written down; None for nowhere.
+    @param forwarding: what is told of a client, and who is trusted to tell it.
+    @param monotonic: the time of deadlines and measurements, in seconds.
+    @param wall: the time of day, in seconds since the epoch.
+    @ivar draining: no connection stays open behind its answer.
+    @ivar date: the time of day for C{Date}, at most half a second old.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        dispatcher: IDispatcher,
+        limits: Limits | None = None,
+        clock: IReactorTime | None = None,
+        log: IExchangeLog | None = None,
+        forwarding: Forwarding | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        if clock is None:
+            from twisted.internet import reactor
+
+            clock = IReactorTime(reactor)
+        self.dispatcher = dispatcher
+        self.log = NoLog() if log is None else log
+        self.limits = limits or Limits()
+        self.forwarding = forwarding or Forwarding()
+        self.gate = Gate(self.limits, self.forwarding)
+        self.clock = clock
+        self.monotonic = monotonic
+        self.draining = False
+        self._wall = wall
+        self._drained: list[Deferred[None]] = []
+        self._sweeper = Sweeper(clock, monotonic, self._tick)
+        self.connections: set[Http1Protocol] = self._sweeper.watched  # type: ignore[assignment]
+        self._tick()
+
+    def startFactory(self) -> None:
+        """The first port listens."""
+        self._sweeper.start()
+
+    def stopFactory(self) -> None:
+        """No port listens any more; connections that are open keep their deadlines."""
+        if not self.connections:
+            self._sweeper.stop()
+
+    @property
+    def active(self) -> int:
+        """How many requests are under way."""
+        return sum(connection.busy for connection in self.connections)
+
+    def buildProtocol(self, addr: IAddress | None) -> Http1Protocol:  # type: ignore[override]
+        """The protocol for a new connection."""
+        return Http1Protocol(self)
+
+    def drain(self) -> Deferred[None]:
+        """
+        Close idle connections now and the others behind their answers.
+
+        @return: fires when there are none.
+        """
+        self.draining = True
+        for connection in list(self.connections):
+            connection.closeIfIdle()
+        if not self.connections:
+            return succeed(None)
+        done: Deferred[None] = Deferred()
+        self._drained.append(done)
+        return done
+
+    def close(self) -> None:
+        """Close every connection at once."""
+        for connection in list(self.connections):
+            connection.abort()
+
+    def opened(self, connection: Http1Protocol) -> bool:
+        """A client connected; False if it is one too many."""
+        if self.limits.connections and len(self.connections) >= self.limits.connections:
+            return False
+        self.connections.add(connection)
+        return True
+
+    def closed(self, connection: Http1Protocol) -> None:
+        """A connection is gone."""
+        self.connections.discard(connection)
+        if not self.connections:
+            if self.numPorts == 0:
+                self._sweeper.stop()
+            drained, self._drained = self._drained, []
+            for done in drained:
+                done.callback(None)
+
+    def _tick(self) -> None:
+        self.date = http_date(self._wall())

@@ -1,0 +1,635 @@
+"""
+An HTTP/1.1 connection: bytes to exchanges, one after the other.
+
+Requests are answered in order and served one at a time: what a client pipelines is held as it
+came, a read or two of it, and no more is read until its turn comes. A whole head is
+parsed at once; until it is whole, its bytes are all that there is of it.
+
+What a connection does with bytes is its state, L{Reading}; what may follow what
+is in L{TRANSITIONS}. RFC 9112, above all sections 6 (bodies) and 9 (connections).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.interfaces import (
+    IHalfCloseableProtocol,
+    IPushProducer,
+    ISSLTransport,
+    ITCPTransport,
+)
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from subproxy.core.exchange import Exchange, RequestHead, State
+from subproxy.core.fields import METHODS
+from subproxy.core.forwarded import UNIX, Peer
+from subproxy.errors import (
+    BadRequest,
+    ClientError,
+    ClientGone,
+    GuestSlow,
+    RequestTimeout,
+)
+from subproxy.frontend.deadlines import NEVER, Pace
+from subproxy.frontend.departure import Departure
+from subproxy.frontend.gate import Passed
+from subproxy.frontend.head_parser import MessageParser, ParserError
+from subproxy.frontend.request_body import ChunkedBody, LengthBody
+from subproxy.frontend.responder import Answer, Responder
+from subproxy.frontend.tcp_info import bytes_taken, waits_for_peer
+
+if TYPE_CHECKING:
+    from subproxy.frontend.factory import Http1Factory
+
+_EMPTY_LINE = b"\r\n\r\n"
+_CR = 13
+_SHOWN = 256
+
+
+class Reading(Enum):
+    """What becomes of the bytes that come in."""
+
+    IDLE = auto()
+    """They begin a request."""
+    HEAD = auto()
+    """They go on with a head of which some is held."""
+    COLLECTING = auto()
+    """They belong to a body that is collected before its request is dispatched."""
+    STREAMING = auto()
+    """They belong to a body that goes on as it comes."""
+    ANSWERING = auto()
+    """They belong to later requests, and are held: a whole request is being answered."""
+    LINGERING = auto()
+    """They are thrown away: the last answer has been written, and should arrive."""
+    OVER = auto()
+    """They mean nothing any more."""
+
+
+TRANSITIONS: dict[Reading, frozenset[Reading]] = {
+    Reading.IDLE: frozenset(Reading) - {Reading.IDLE},
+    Reading.HEAD: frozenset(Reading) - {Reading.IDLE, Reading.HEAD},
+    Reading.COLLECTING: frozenset({Reading.ANSWERING, Reading.LINGERING, Reading.OVER}),
+    Reading.STREAMING: frozenset({Reading.ANSWERING, Reading.LINGERING, Reading.OVER}),
+    Reading.ANSWERING: frozenset({Reading.IDLE, Reading.LINGERING, Reading.OVER}),
+    Reading.LINGERING: frozenset({Reading.OVER}),
+    Reading.OVER: frozenset({Reading.OVER}),
+}
+
+
+@implementer(IHalfCloseableProtocol, IPushProducer)
+class Http1Protocol(Protocol):
+    """
+    The server's side of one client connection.
+
+    It is the push producer of its own transport, which so tells it when the client does not
+    take what was written.
+
+    @ivar state: what becomes of incoming bytes.
+    @ivar deadline: when the sweeper should look at it (monotonic seconds).
+    @ivar writable: the transport takes more: less than its buffer's size waits in it.
+    """
+
+    factory: Http1Factory
+    transport: Any
+
+    def __init__(self, factory: Http1Factory) -> None:
+        self.factory = factory
+        self.state = Reading.IDLE
+        self.deadline = NEVER
+        self.writable = True
+        self._due = NEVER  # the deadline of the state; `deadline` is sooner for a look at the pace
+        self._held = b""  # bytes not yet parsed
+        self._seen = 0  # how many of them were searched for the end of a head
+        self._count = 0  # requests so far
+        self._peer: Peer | None = None
+        self._responder: Responder | None = None
+        self._body: LengthBody | ChunkedBody | None = None
+        self._upload: bytearray | None = None  # body that is collected, or held for the guest
+        self._moved = 0  # bytes of body that came
+        self._flows = False  # the guest takes body
+        self._pace: Pace | None = None  # of the request body
+        self._takes: Pace | None = None  # of the responses
+        self._stays: bool | None = None  # an answer is written and waits for its bytes to leave
+        self._advancing = False
+        self._paused = False  # reading is
+        self._half_closed = False
+
+    @property
+    def busy(self) -> bool:
+        """A request is under way."""
+        return self._responder is not None
+
+    # IProtocol and IHalfCloseableProtocol.
+
+    def connectionMade(self) -> None:
+        """A client connected."""
+        transport = self.transport
+        if not self.factory.opened(self):
+            self._go(Reading.OVER)
+            transport.abortConnection()
+            return
+        if ITCPTransport.providedBy(transport):
+            transport.setTcpNoDelay(True)
+        transport.registerProducer(self, True)
+        self._wait(self.factory.limits.keepalive_timeout)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes came from the client."""
+        state = self.state
+        if state is Reading.IDLE or state is Reading.HEAD:
+            self._held = self._held + data if self._held else data
+            self._advance()
+        elif state is Reading.STREAMING or state is Reading.COLLECTING:
+            self._bodyCame(data)
+        elif state is Reading.ANSWERING:
+            self._held += data
+            self._pauseReading()
+
+    def readConnectionLost(self) -> None:
+        """The client will send no more; it still gets the answers to what it sent."""
+        self._half_closed = True
+        state = self.state
+        if state is Reading.IDLE:
+            self._lose()
+        elif state is Reading.HEAD:
+            self._refuse(self._held, BadRequest("the request head is incomplete"))
+        elif state is Reading.COLLECTING or state is Reading.STREAMING:
+            self._fail(BadRequest("the request body is incomplete"))
+        elif state is Reading.ANSWERING:
+            responder = self._responder
+            if responder is not None and responder.request.version != b"1.0":
+                Departure(self, responder).watch(self.factory.clock)
+        elif state is Reading.LINGERING:
+            self._lose()
+
+    def writeConnectionLost(self) -> None:
+        """Our own half of the connection is closed."""
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The client is gone, or was sent away."""
+        self._go(Reading.OVER)
+        self.factory.closed(self)
+        self.deadline = NEVER
+        self._held = b""
+        self._body = self._upload = None
+        responder, self._responder = self._responder, None
+        if responder is not None:
+            if responder.status == 0:
+                responder.status = ClientGone.status
+            if responder.answer is not Answer.DONE:
+                responder.answer = Answer.DONE
+                if responder.exchange is not None:
+                    responder.exchange.cancel(ClientGone())
+            self._log(responder)
+
+    # IPushProducer: the transport speaks.
+
+    def pauseProducing(self) -> None:
+        """The client does not take what is written."""
+        self.writable = False
+        if self.state is not Reading.OVER:
+            self._expectTaking()
+            self.deadline = 0.0
+
+    def resumeProducing(self) -> None:
+        """All that was written has left."""
+        self.writable = True
+        if self.state is Reading.OVER:
+            return
+        if self._takes is not None:
+            self._takes.stop(self.factory.monotonic())
+        self.deadline = 0.0 if self._pace is not None else self._due
+        responder = self._responder
+        if responder is not None:
+            responder.drained()
+            if self._stays is not None:
+                stays, self._stays = self._stays, None
+                self._settle(responder, stays)
+        self._advance()
+
+    def stopProducing(self) -> None:
+        """The transport is gone; C{connectionLost} follows."""
+        self.writable = False
+
+    # Requests come.
+
+    def _advance(self) -> None:
+        """Begin with the next request if it is here whole and nothing is in its way."""
+        if self._advancing:
+            return
+        self._advancing = True
+        try:
+            while (
+                (self.state is Reading.IDLE or self.state is Reading.HEAD)
+                and self._held
+                and self.writable
+                and self._readHead()
+            ):
+                pass
+        finally:
+            self._advancing = False
+        if self._paused and (self.state is Reading.IDLE or self.state is Reading.HEAD):
+            if self.writable:
+                self._resumeReading()
+        elif not self.writable and self._held:
+            self._pauseReading()
+
+    def _readHead(self) -> bool:
+        """Take the next head from what is held; False if it is not whole."""
+        gate = self.factory.gate
+        data = self._held
+        try:
+            if data[0] == _CR:
+                data = self._held = _without_empty_lines(data)
+                self._seen = 0
+            seen = self._seen
+            end = data.find(_EMPTY_LINE, max(0, seen - 3))
+            if end < 0:
+                if self.state is Reading.IDLE:
+                    self._go(Reading.HEAD)
+                    self._wait(self.factory.limits.header_timeout)
+                self._seen = len(data)
+                gate.check_partial(data, seen)
+                return False
+            end += 4
+            self._seen = 0
+            if end == len(data):
+                self._held = b""
+            else:
+                data, self._held = data[:end], data[end:]
+            method, target, version = gate.check_line(data[: data.find(b"\r\n")])
+            gate.check_head(end, 0)
+            parser = MessageParser()
+            parser.feed(data)
+            fields = parser.take_fields()
+            gate.check_head(end, len(fields))
+            peer = self._peer
+            if peer is None:
+                peer = self._peer = self._meet()
+            self._begin(gate.check_request(method, target, version, fields, peer), parser)
+        except ParserError:
+            self._refuse(data, BadRequest("the request head is malformed"))
+        except ClientError as error:
+            self._refuse(data, error)
+        return True
+
+    def _begin(self, passed: Passed, parser: MessageParser) -> None:
+        """Make an exchange of a request, or collect its body first."""
+        head = passed.head
+        limits = self.factory.limits
+        now = self.factory.monotonic()
+        self._count += 1
+        responder = Responder(self, head, passed.keep_alive, now)
+        if head.target == b"*":
+            self._answerForAll(responder)
+            return
+        if head.length == 0:
+            self._responder = responder
+            self._go(Reading.ANSWERING)
+            self._dispatch(responder, b"")
+            return
+        body: LengthBody | ChunkedBody
+        if head.length is None:
+            body = ChunkedBody(parser, limits.body, limits.chunk_overhead)
+        else:
+            body = LengthBody(head.length)
+        held, self._held = self._held, b""
+        data, self._held = body.feed(held) if held else (b"", b"")
+        self._responder = responder
+        if data:
+            head.expect = False
+            responder.bodyCame()
+        self._moved = len(data)
+        if body.complete and len(data) <= limits.inline and not body.trailers:
+            head.length = len(data)
+            self._go(Reading.ANSWERING)
+            self._dispatch(responder, data)
+            return
+        self._body = body
+        self._upload = bytearray(data)
+        if body.complete:
+            self._go(Reading.ANSWERING)
+        else:
+            self._pace = Pace()
+            self.deadline = 0.0
+            if head.length is not None and head.length <= limits.inline and not head.expect:
+                self._go(Reading.COLLECTING)
+                self._pace.start(now)
+                return
+            self._go(Reading.STREAMING)
+            self._pauseReading()
+        self._dispatch(responder, None)
+
+    def _dispatch(self, responder: Responder, body: bytes | None) -> None:
+        factory = self.factory
+        exchange = Exchange(responder.request, body, responder, factory.dispatcher)
+        responder.exchange = exchange
+        self._wait(factory.limits.response_timeout)
+        factory.dispatcher.dispatch(exchange)
+
+    def _answerForAll(self, responder: Responder) -> None:
+        """
+        C{OPTIONS *} asks about the server as a whole: the proxy speaks for itself.
+
+        A body that comes with it means nothing, and is not waited for.
+        """
+        self._responder = responder
+        if responder.request.length == 0:
+            self._go(Reading.ANSWERING)
+        exchange = responder.exchange = Exchange(responder.request, b"", responder)
+        exchange.move(State.SENT)
+        exchange.response_start(200, b"", [(b"Allow", b", ".join(sorted(METHODS)))], b"")
+
+    def _refuse(self, data: bytes, error: ClientError) -> None:
+        """Answer a head that can't be made a request of, and close."""
+        line = data[:_SHOWN].partition(b"\r\n")[0].partition(b"\n")[0]
+        method = b"HEAD" if line.startswith(b"HEAD ") else b""
+        request = RequestHead(
+            method,
+            line,
+            b"",
+            b"",
+            [],
+            client=(self._peer or self._meet()).address,
+            request_id=self.factory.gate.ids.make(),
+        )
+        self._count += 1
+        responder = self._responder = Responder(self, request, False, self.factory.monotonic())
+        responder.exchange = Exchange(request, b"", responder)
+        responder.exchange.fail(error)
+
+    def _fail(self, error: ClientError) -> None:
+        """The body of a request can't be had: answer that, and close."""
+        responder = self._responder
+        assert responder is not None
+        if responder.exchange is None:
+            responder.exchange = Exchange(responder.request, b"", responder)
+        responder.exchange.fail(error)
+
+    def _meet(self) -> Peer:
+        transport = self.transport
+        address = getattr(transport.getPeer(), "host", None)
+        return self.factory.forwarding.peer(
+            UNIX if address is None else address.encode("ascii", "replace"),
+            b"https" if ISSLTransport.providedBy(transport) else b"http",
+        )
+
+    # Bodies come.
+
+    def _bodyCame(self, data: bytes) -> None:
+        body, upload, responder = self._body, self._upload, self._responder
+        assert body is not None
+        assert upload is not None
+        assert responder is not None
+        try:
+            data, self._held = body.feed(data)
+        except ClientError as error:
+            self._fail(error)
+            return
+        responder.bodyCame()
+        self._moved += len(data)
+        if self.state is Reading.COLLECTING:
+            upload += data
+            if body.complete:
+                self._bodyEnded()
+                self._body = self._upload = None
+                self._dispatch(responder, bytes(upload))
+            return
+        if body.complete:
+            self._bodyEnded()
+            self._wait(self.factory.limits.response_timeout)
+        if self._flows and not upload and data:
+            assert responder.exchange is not None
+            responder.exchange.request_data(data)
+        else:
+            upload += data
+        self._passOn(responder)
+
+    def _bodyEnded(self) -> None:
+        self._go(Reading.ANSWERING)
+        self._pace = None
+
+    def _passOn(self, responder: Responder) -> None:
+        """Give the guest what is held of the body, as far as it takes it, and the end."""
+        exchange, body, upload = responder.exchange, self._body, self._upload
+        if not self._flows or body is None or exchange is None:
+            return
+        if upload:
+            data = bytes(upload)
+            upload.clear()
+            exchange.request_data(data)
+        if self._flows and body.complete and self._body is body:
+            self._body = self._upload = None
+            exchange.request_end(self.factory.gate.check_trailers(body.trailers))
+
+    def uploadPaused(self, responder: Responder) -> None:
+        """The guest takes no more body for now."""
+        if responder is self._responder and self._body is not None and self._flows:
+            self._flows = False
+            if self.state is Reading.STREAMING:
+                self._pauseReading()
+                if self._pace is not None:
+                    self._pace.stop(self.factory.monotonic())
+                self._wait(self.factory.limits.response_timeout)
+
+    def uploadResumed(self, responder: Responder) -> None:
+        """The guest takes body."""
+        if responder is not self._responder or self._body is None or self._flows:
+            return
+        self._flows = True
+        self._passOn(responder)
+        if self._flows and self.state is Reading.STREAMING:
+            self._resumeReading()
+            if self._pace is not None:
+                self._pace.start(self.factory.monotonic())
+            self._due = NEVER
+            self.deadline = 0.0
+
+    # Answers go.
+
+    def write(self, data: bytes) -> None:
+        """Write to the client."""
+        self.transport.write(data)
+
+    def writeSequence(self, pieces: Sequence[bytes]) -> None:
+        """Write to the client."""
+        self.transport.writeSequence(pieces)
+
+    def mayStay(self, responder: Responder) -> bool:
+        """Whether the connection may serve another request after this one."""
+        return (
+            responder.keep_alive
+            and self.state is Reading.ANSWERING
+            and not self._half_closed
+            and self._count < self.factory.limits.requests
+            and not self.factory.draining
+        )
+
+    def waitsFor(self, responder: Responder) -> bool:
+        """Whether nothing of C{responder}'s answer has been written yet."""
+        return responder is self._responder and responder.answer is Answer.WAITING
+
+    def responseBegins(self) -> float:
+        """A response head is about to be written; returns the time."""
+        self._due = NEVER
+        self.deadline = NEVER if self.writable and self._pace is None else 0.0
+        return self.factory.monotonic()
+
+    def answered(self, responder: Responder, stays: bool) -> None:
+        """
+        An answer was written whole.
+
+        @param stays: whether the client was told that the connection stays.
+        """
+        if responder is not self._responder:
+            return
+        if self.writable:
+            self._settle(responder, stays)
+        else:
+            self._stays = stays
+
+    def breakOff(self) -> None:
+        """The answer can't be completed: let the client see that."""
+        self.abort()
+
+    def abort(self) -> None:
+        """Close at once, with a reset."""
+        self._go(Reading.OVER)
+        self.transport.abortConnection()
+
+    def _settle(self, responder: Responder, stays: bool) -> None:
+        """The last byte of an answer has left, or waits in a transport that takes more."""
+        self._log(responder)
+        self._responder = None
+        self._body = self._upload = None
+        self._pace = self._takes = None
+        self._flows = False
+        if not stays:
+            self._close()
+            return
+        self._go(Reading.IDLE)
+        limits = self.factory.limits
+        self._wait(limits.keepalive_timeout)
+        if limits.body_rate:
+            self.deadline -= max(0.0, limits.keepalive_timeout - limits.body_grace)
+        if self._held or self._paused:
+            self._advance()
+
+    def _log(self, responder: Responder) -> None:
+        exchange, responder.exchange = responder.exchange, None
+        if exchange is not None:
+            responder.ended = self.factory.monotonic()
+            self.factory.log.exchangeEnded(exchange)
+
+    # The connection.
+
+    def closeIfIdle(self) -> None:
+        """Close the connection if no request is under way; else it closes behind its answer."""
+        if self.state is Reading.IDLE:
+            self._lose()
+
+    def deadlinePassed(self, now: float) -> None:
+        """The sweeper looks: who took too long?"""
+        limits = self.factory.limits
+        state = self.state
+        takes = self._takes
+        if (
+            takes is not None
+            and (state is Reading.OVER or not self.writable)
+            and takes.exceeded(
+                now, bytes_taken(self.transport) or 0, limits.body_grace, limits.body_rate
+            )
+        ):
+            self.abort()
+        elif self._pace is not None and self._pace.exceeded(
+            now, self._moved, limits.body_grace, limits.body_rate
+        ):
+            self._fail(RequestTimeout("the request body came too slowly"))
+        elif now >= self._due:
+            self._due = NEVER
+            self._dueNow()
+        elif state is Reading.IDLE:
+            # A while behind its answer: was that taken, or does it fill the kernel's buffers?
+            if waits_for_peer(self.transport):
+                self.abort()
+            else:
+                self.deadline = self._due
+
+    def _dueNow(self) -> None:
+        state = self.state
+        if state is Reading.IDLE:
+            self._lose()
+        elif state is Reading.HEAD:
+            self._refuse(self._held, RequestTimeout("the request head came too slowly"))
+        elif state is Reading.LINGERING:
+            self.abort()
+        else:
+            responder = self._responder
+            if responder is not None and responder.exchange is not None:
+                responder.exchange.fail(GuestSlow())
+
+    def _wait(self, seconds: float) -> None:
+        """Set the deadline of the state."""
+        self._due = self.factory.monotonic() + seconds
+        if self.writable and self._pace is None:
+            self.deadline = self._due
+
+    def _expectTaking(self) -> None:
+        if self._takes is None:
+            self._takes = Pace(bytes_taken(self.transport) or 0)
+        self._takes.start(self.factory.monotonic())
+
+    def _go(self, state: Reading) -> None:
+        assert state in TRANSITIONS[self.state], f"{self.state} to {state}"
+        self.state = state
+
+    def _close(self) -> None:
+        """
+        Close behind what was written.
+
+        If the client may still be sending, it is read for a while: data that arrives at a closed
+        socket would make the kernel reset the connection, and the client lose its answer.
+        """
+        if self._half_closed or (self.state is Reading.ANSWERING and not self._held):
+            self._lose()
+            return
+        self._held = b""
+        self._go(Reading.LINGERING)
+        self.transport.unregisterProducer()
+        self.transport.loseWriteConnection()
+        self._resumeReading()
+        self._wait(self.factory.limits.linger)
+
+    def _lose(self) -> None:
+        if self.state is not Reading.LINGERING:
+            self.transport.unregisterProducer()
+        self._go(Reading.OVER)
+        self._due = NEVER
+        self.deadline = 0.0
+        self._expectTaking()
+        self.transport.loseConnection()
+
+    def _pauseReading(self) -> None:
+        if not self._paused and not self._half_closed:
+            self._paused = True
+            self.transport.pauseProducing()
+
+    def _resumeReading(self) -> None:
+        if self._paused and not self._half_closed:
+            self._paused = False
+            self.transport.resumeProducing()
+
+
+def _without_empty_lines(data: bytes) -> bytes:
+    """C{data} without the empty lines that some clients send before a request line."""
+    rest = data.lstrip(b"\r\n")
+    empty = data[: len(data) - len(rest)]
+    whole, odd = divmod(len(empty), 2)
+    if empty[: 2 * whole] != b"\r\n" * whole or (odd and (rest or empty[-1] != _CR)):
+        raise BadRequest("a line does not end in CR LF")
+    return empty[-1:] if odd else rest

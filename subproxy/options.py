@@ -1,0 +1,198 @@
+"""The command line of C{twistd subproxy}: what was asked for, checked as far as words can be."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import Any, NoReturn
+
+from twisted.python import usage
+
+from subproxy.core.balancer import BALANCERS
+from subproxy.core.forwarded import Trust
+from subproxy.frontend import limits as http_limits
+from subproxy.wire.limits import PORT
+
+_MAGIC = re.compile(r"[*?[]")
+_ENDPOINT = re.compile(r"[A-Za-z][A-Za-z0-9_-]*:")
+DEFAULT_FOLDER = "/run/subproxy/*.sock"
+
+
+class VsockListen:
+    """
+    One C{--vsock}.
+
+    @ivar kind: C{"endpoint"}, C{"path"} or C{"glob"}.
+    @ivar value: the endpoint string, path or pattern.
+    @ivar optional: it is a default, not a demand.
+    """
+
+    def __init__(self, kind: str, value: str, optional: bool = False) -> None:
+        self.kind = kind
+        self.value = value
+        self.optional = optional
+
+    def __repr__(self) -> str:
+        return f"<VsockListen {self.kind} {self.value}>"
+
+
+def is_path(value: str) -> bool:
+    """Whether a listener was given as a path, and not as an endpoint."""
+    return value.startswith("/") or not _ENDPOINT.match(value)
+
+
+def parse_http(value: str) -> str:
+    """An endpoint string for C{--http}: a bare port is TCP on all interfaces."""
+    if value.isdigit():
+        if not 0 <= int(value) <= 65535:
+            raise usage.UsageError(f"--http={value}: a port is at most 65535")
+        return f"tcp:{value}"
+    if not _ENDPOINT.match(value):
+        raise usage.UsageError(f"--http={value}: neither a port nor an endpoint such as tcp:8888")
+    return value
+
+
+def parse_vsock(value: str) -> VsockListen:
+    """What a C{--vsock} asks for: a port, an endpoint, a path or a pattern."""
+    if value.isdigit():
+        if int(value) > 0xFFFFFFFE:
+            raise usage.UsageError(f"--vsock={value}: a vsock port has 32 bits")
+        return VsockListen("endpoint", f"vsock:{value}")
+    if not is_path(value):
+        return VsockListen("endpoint", value)
+    folder, name = os.path.split(value)
+    if _MAGIC.search(folder):
+        raise usage.UsageError(f"--vsock={value}: only the last part of a path may be a pattern")
+    if _MAGIC.search(name):
+        return VsockListen("glob", value)
+    if not name:
+        raise usage.UsageError(
+            f"--vsock={value}: the path of a VM's socket, or a pattern, is needed"
+        )
+    return VsockListen("path", value)
+
+
+def _number(option: str, text: str, low: float, high: float) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not low <= value <= high:
+        raise usage.UsageError(f"--{option}={text}: a number from {low:g} to {high:g} is needed")
+    return value
+
+
+class Options(usage.Options):
+    """
+    The options.
+
+    Bad ones end the program with one clear line on standard error and status 1.
+    """
+
+    synopsis = "[--http=PORT|ENDPOINT]... [--vsock=PATH|GLOB|PORT|ENDPOINT]... [options]"
+    longdesc = (
+        "Applications in virtual machines dial the vsock listeners and register the hosts and "
+        "paths that they serve; HTTP requests go to them."
+    )
+
+    optParameters = [
+        ["vsock-port", None, str(PORT), "The vsock port that guests dial."],
+        ["vsock-mode", None, "660", "Mode of emulated vsock sockets, octal."],
+        ["vsock-owner", None, None, "Owner of emulated vsock sockets: the VMM's user."],
+        ["vsock-group", None, None, "Group of emulated vsock sockets."],
+        ["policy", None, None, "Which guest may claim what: a TOML file, read again on SIGHUP."],
+        ["admin", None, None, "Metrics, health and API there: a path (mode 600) or an endpoint."],
+        ["balance", None, "p2c-ewma", f"Who gets a request: {', '.join(BALANCERS)}."],
+        ["ping-interval", None, "3", "Seconds between the pings of a subscriber."],
+        ["ping-timeout", None, "5", "Seconds after which a subscriber without pong is ejected."],
+        ["guest-timeout", None, "15", "Seconds of silence after which a subscriber is given up."],
+        ["queue", None, "100", "Requests of one route that may wait for a subscriber."],
+        ["queue-total", None, "1000", "Requests that may wait in all."],
+        ["queue-timeout", None, "10", "Seconds that they wait while all subscribers are busy."],
+        ["hold", None, "3", "Seconds that they wait for a route whose subscribers have gone."],
+        ["shutdown-timeout", None, "30", "Seconds that SIGTERM leaves for what is in flight."],
+        ["access-log", None, "-", "The access log: a file, - for standard output, or none."],
+        ["access-log-format", None, "combined", "combined or json."],
+        *(
+            [row.option, None, str(row.default), f"{row.help.capitalize()} ({row.unit})."]
+            for row in http_limits.TABLE
+        ),
+    ]
+    optFlags = [
+        ["no-fastpath", None, "Serve every request by the Python path."],
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self["http"] = []
+        self["vsock"] = []
+        self["trust"] = []
+
+    def opt_http(self, value: str) -> None:
+        """Serve HTTP there: a port or a Twisted server endpoint. May repeat. Default: 8080."""
+        self["http"].append(parse_http(value))
+
+    def opt_vsock(self, value: str) -> None:
+        """
+        Guests dial in there: the path of a VM's vsock socket, a pattern such as
+        /run/vms/*.sock, a native vsock port, or an endpoint. May repeat.
+        """
+        self["vsock"].append(parse_vsock(value))
+
+    def opt_trust(self, value: str) -> None:
+        """
+        Believe X-Forwarded-* and the like of clients in this network, such as 10.0.0.0/8, or
+        unix for clients on UNIX sockets. May repeat.
+        """
+        self["trust"].append(value)
+
+    def parseOptions(self, options: Any = None) -> None:
+        """Parse, check, and complain in one line."""
+        try:
+            super().parseOptions(options)  # type: ignore[no-untyped-call]
+        except usage.UsageError as error:
+            self._complain(str(error))
+
+    def postOptions(self) -> None:
+        """Checks that need more than one option."""
+        port = int(_number("vsock-port", self["vsock-port"], 0, 0xFFFFFFFE))
+        self["vsock-port"] = port
+        try:
+            self["vsock-mode"] = int(self["vsock-mode"], 8)
+        except ValueError:
+            raise usage.UsageError(f"--vsock-mode={self['vsock-mode']}: not octal") from None
+        if self["balance"] not in BALANCERS:
+            raise usage.UsageError(f"--balance={self['balance']}: one of {', '.join(BALANCERS)}")
+        for option in ("queue", "queue-total"):
+            self[option] = int(_number(option, self[option], 0, 1e6))
+        for option in ("queue-timeout", "hold", "shutdown-timeout"):
+            self[option] = _number(option, self[option], 0.0, 86400.0)
+        for option in ("ping-interval", "ping-timeout", "guest-timeout"):
+            self[option] = _number(option, self[option], 0.05, 86400.0)
+        if self["access-log-format"] not in ("combined", "json"):
+            raise usage.UsageError(
+                f"--access-log-format={self['access-log-format']}: combined or json"
+            )
+        for row in http_limits.TABLE:
+            try:
+                self[row.option] = http_limits.parse(row, str(self[row.option]))
+            except ValueError:
+                raise usage.UsageError(
+                    f"--{row.option}={self[row.option]}: a number of {row.unit} is needed"
+                ) from None
+        try:
+            Trust(self["trust"])
+        except ValueError as error:
+            raise usage.UsageError(f"--trust: {error}") from None
+        if not self["http"]:
+            self["http"].append("tcp:8080")
+        if not self["vsock"]:
+            if os.path.exists("/dev/vsock"):
+                self["vsock"].append(VsockListen("endpoint", f"vsock:{port}", optional=True))
+            self["vsock"].append(VsockListen("glob", DEFAULT_FOLDER, optional=True))
+
+    @staticmethod
+    def _complain(reason: str) -> NoReturn:
+        print(f"subproxy: {reason}", file=sys.stderr)
+        raise SystemExit(1)

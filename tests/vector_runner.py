@@ -1,0 +1,180 @@
+"""Runs one session of tests/vectors/sessions.json on a guest (tests/vectors/README.md)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from subproxy.wire.frames import FrameDecoder, encode
+
+VECTORS = Path(__file__).parent / "vectors"
+OF_EXCHANGE = ("response", "body", "end", "abort")
+
+
+class Guest(Protocol):
+    """A guest under test: a thin cover around an implementation."""
+
+    def send(self, data: bytes) -> None:
+        """These bytes come from the proxy."""
+
+    def receive(self) -> bytes:
+        """What the guest has written since the last call (a real connection: wait a little)."""
+
+    def closed(self) -> bool:
+        """Whether it has closed the connection."""
+
+    def stop(self) -> None:
+        """It is told to stop in an orderly manner."""
+
+
+def load(name: str) -> Any:
+    """One of the files of vectors."""
+    return json.loads((VECTORS / name).read_text())
+
+
+def as_json(value: Any) -> Any:
+    """A decoded value as the vectors write it."""
+    match value:
+        case bytes():
+            return value.decode("latin-1")
+        case list():
+            return [as_json(each) for each in value]
+        case dict():
+            return {as_json(key): as_json(each) for key, each in value.items()}
+    return value
+
+
+def like(value: Any, pattern: Any) -> bool:
+    """Whether C{value} matches C{pattern}."""
+    if pattern == "*":
+        return True
+    if isinstance(pattern, list):
+        return (
+            isinstance(value, list)
+            and len(value) >= len(pattern)
+            and all(map(like, value, pattern))
+        )
+    if isinstance(pattern, dict):
+        return isinstance(value, dict) and all(
+            key in value and like(value[key], pattern[key]) for key in pattern
+        )
+    return type(value) is type(pattern) and bool(value == pattern)
+
+
+class Run:
+    """One session, played to its end by L{run}; a failure is an L{AssertionError}."""
+
+    def __init__(self, session: dict[str, Any], guest: Guest, split: bool) -> None:
+        self.session, self.guest, self.split = session, guest, split
+        self.decoder = FrameDecoder(session.get("frame", 262_144))
+        self.frames: list[list[Any]] = []
+
+    def run(self) -> None:
+        """Play it."""
+        for number, (kind, *arguments) in enumerate(self.session["steps"]):
+            step = f"step {number}, {kind} {arguments}"
+            try:
+                getattr(self, "do_" + kind)(*arguments)
+            except AssertionError as error:
+                raise AssertionError(f"{step}: {error}; waiting: {self.frames}") from error
+
+    def listen(self) -> None:
+        self.decoder.feed(self.guest.receive())
+        while (frame := self.decoder.next()) is not None:
+            self.frames.append(as_json(frame))
+
+    def take(self, belongs: Callable[[list[Any]], bool]) -> list[Any]:
+        """The first frame of those."""
+        self.listen()
+        for index, frame in enumerate(self.frames):
+            if belongs(frame):
+                return self.frames.pop(index)
+        raise AssertionError("the guest did not say it")
+
+    def take_of(self, exchange: int) -> list[Any]:
+        return self.take(lambda frame: frame[0] in OF_EXCHANGE and frame[1] == exchange)
+
+    def do_send(self, data: str) -> None:
+        raw = data.encode("latin-1")
+        for part in [raw[i : i + 1] for i in range(len(raw))] if self.split else [raw]:
+            self.guest.send(part)
+
+    def do_stop(self) -> None:
+        self.guest.stop()
+
+    def do_expect(self, pattern: list[Any]) -> None:
+        if pattern[0] in OF_EXCHANGE:
+            frame = self.take_of(pattern[1])
+        else:
+            frame = self.take(
+                lambda frame: (
+                    frame[0] == pattern[0]
+                    or (frame[0] not in (*OF_EXCHANGE, "credit", *self.session.get("may", ())))
+                )
+            )
+        assert like(frame, pattern), f"it said {frame}"
+
+    def do_body(self, exchange: int, data: str) -> None:
+        got = ""
+        while len(got) < len(data):
+            frame = self.take_of(exchange)
+            assert frame[0] == "body", f"it said {frame}"
+            assert frame[2], "an empty body frame"
+            got += frame[2]
+        assert got == data, f"it said {got!r}"
+
+    def do_response(
+        self, exchange: int, status: int, headers: list[Any], body: str, trailers: list[Any]
+    ) -> None:
+        head = self.take_of(exchange)
+        while head[0] == "response" and head[2] < 200:
+            head = self.take_of(exchange)
+        assert head[:3] == ["response", exchange, status], f"it said {head}"
+        sent = [[name.lower(), value] for name, value in head[3]]
+        assert all([name.lower(), value] in sent for name, value in headers), f"{head}"
+        if head[5] is not None:
+            assert head[5] == body, f"it said {head}"
+            assert not trailers, "it left out the trailers"
+            assert len(body) <= self.session.get("inline", 65_536), "that is too long inline"
+            return
+        self.do_body(exchange, body)
+        end = self.take_of(exchange)
+        assert [*end, []][:3] == ["end", exchange, trailers], f"it said {end}"
+
+    def do_credit(self, exchange: int, low: int, high: int) -> None:
+        total = 0
+        while total < low:
+            total += self.take(lambda frame: frame[:2] == ["credit", exchange])[2]
+        assert total <= high, f"it granted {total}"
+
+    def do_quiet(self) -> None:
+        self.listen()
+        allowed = ("credit", *self.session.get("may", ()))
+        assert all(frame[0] in allowed for frame in self.frames), "it said more"
+
+    def do_over(self) -> None:
+        self.listen()
+        said = [frame[0] for frame in self.frames]
+        assert said[-1:] == ["bye"] or self.guest.closed(), "it has not closed"
+        if said[-1:] == ["bye"]:
+            said.pop()
+        assert all(verb in ("credit", *self.session.get("may", ())) for verb in said), said
+
+
+def frame_bytes(value: Any) -> bytes:
+    """The encoding of a value as the vectors write it."""
+    return encode(from_json(value))
+
+
+def from_json(value: Any) -> Any:
+    """A value of the vectors, as the code has it."""
+    match value:
+        case str():
+            return value.encode("latin-1")
+        case list():
+            return [from_json(each) for each in value]
+        case dict():
+            return {from_json(key): from_json(each) for key, each in value.items()}
+    return value
