@@ -12,17 +12,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from guest.factory import SubscriberFactory
     from guest.request import Request
     from guest.response import Response
     from guest.route import Route
     from guest.service import SubscriberService
-    from guest.subscriber import SubscriberFactory, SubscriberProtocol
+    from guest.subscriber import SubscriberProtocol
 
 _HOME = {
     "Request": "guest.request",
     "Response": "guest.response",
     "Route": "guest.route",
-    "SubscriberFactory": "guest.subscriber",
+    "SubscriberFactory": "guest.factory",
     "SubscriberProtocol": "guest.subscriber",
     "SubscriberService": "guest.service",
 }

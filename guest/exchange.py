@@ -209,10 +209,13 @@ class GuestExchange:
             await outgoing.close()
 
     async def _room(self) -> bool:
-        """Wait until there is credit, and the transport is ready; False if it is over."""
+        """
+        Wait until all that was pulled has gone, and the transport is ready; False if it is over.
+
+        Not until there is credit: the end needs none, so we look one piece ahead.
+        """
         while not self.over:
-            window = self._connection.exchanges[self.number].sending
-            if window.available and not window.pending and self._ready():
+            if not self._connection.pending(self.number) and self._ready():
                 return True
             await self._wait()
         return False

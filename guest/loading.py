@@ -8,7 +8,8 @@ import traceback
 from collections.abc import Callable
 from importlib import import_module
 
-from guest.subscriber import SubscriberFactory, SubscriberProtocol
+from guest.factory import SubscriberFactory
+from guest.subscriber import SubscriberProtocol
 
 
 class BadImport(Exception):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from guest.route import Route
@@ -36,6 +36,7 @@ class Options:
     proxy: str
     routes: tuple[Route, ...]
     concurrency: int
+    weight: int | None
     name: str
     worker: int | None
     log_level: str
@@ -57,9 +58,9 @@ def parse(arguments: Sequence[str]) -> Options:
         if not 1 <= size <= MAX_PATTERN:
             parser.error(f"--{kind}: a pattern has 1 to {MAX_PATTERN} bytes")
         if kind == "host":
-            routes.append(Route(pattern.encode(), b"", found.weight))
+            routes.append(Route(pattern.encode(), b""))
         elif routes and not routes[-1].path:
-            routes[-1] = Route(routes[-1].host, pattern.encode(), found.weight)
+            routes[-1] = Route(routes[-1].host, pattern.encode())
         else:
             parser.error(f"--path={pattern}: which --host is it for? Give that one before it")
     name = found.name or found.target
@@ -68,10 +69,9 @@ def parse(arguments: Sequence[str]) -> Options:
     return Options(
         target=found.target,
         proxy=found.proxy,
-        routes=tuple(
-            route if route.path else Route(route.host, weight=found.weight) for route in routes
-        ),
+        routes=tuple(route if route.path else Route(route.host) for route in routes),
         concurrency=found.concurrency,
+        weight=found.weight,
         name=name,
         worker=found.worker,
         log_level=found.log_level,
@@ -153,7 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--drain-timeout",
-        type=float,
+        type=_seconds,
         default=30.0,
         metavar="SECONDS",
         help="how long requests under way may take at the end (default: %(default)g)",
@@ -161,7 +161,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _number(low: int, high: int):  # type: ignore[no-untyped-def]
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 86400")
+    return value
+
+
+def _number(low: int, high: int) -> Callable[[str], int]:
     def number(text: str) -> int:
         value = int(text)
         if not low <= value <= high:

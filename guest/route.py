@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-from subproxy.wire.fields import Info
-
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -17,22 +15,14 @@ class Route:
 
     @ivar host: RE2 pattern of the whole host, C{rb"blog\\.example"}.
     @ivar path: RE2 pattern of the whole path.
-    @ivar weight: 1 to 1,000: how much of the requests we want, relative to others with the same
-        route. None: the proxy's default, 100.
     """
 
     host: bytes
     path: bytes = b"/.*"
-    weight: int | None = None
 
     def __str__(self) -> str:
         host, path = self.host.decode("utf-8", "replace"), self.path.decode("utf-8", "replace")
         return f"host={host} path={path}"
-
-    @property
-    def info(self) -> Info:
-        """What C{register} says beside the patterns."""
-        return {} if self.weight is None else {b"weight": self.weight}
 
 
 class Standing(Enum):

@@ -15,8 +15,9 @@ from twisted.python.failure import Failure
 
 from guest.backoff import LONGEST, backoff
 from guest.errors import GuestError, SubscriptionRefused, SubscriptionReplaced
+from guest.factory import SubscriberFactory
 from guest.moment import Moment
-from guest.subscriber import SubscriberFactory, SubscriberProtocol
+from guest.subscriber import SubscriberProtocol
 
 
 class SubscriberService(Service):

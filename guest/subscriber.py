@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any, cast
-from typing import Protocol as Structure
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.interfaces import IPushProducer
-from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -32,12 +29,13 @@ from guest.moment import Moment
 from guest.request import Request
 from guest.response import Response
 from guest.route import Registration, Registrations, Route, Standing
+from guest.welcome import Welcome
 from subproxy.wire import messages as m
 from subproxy.wire.connection import Broken, Connection, Violation, limits_info
-from subproxy.wire.errors import MessageError
-from subproxy.wire.fields import Info, integer
-from subproxy.wire.limits import MAX_NUMBER, Limits
 from subproxy.wire.states import Role, Side
+
+if TYPE_CHECKING:
+    from guest.factory import SubscriberFactory
 
 EVENTS_A_TURN = 64
 """How many messages one connection handles before everybody else has had a turn."""
@@ -53,38 +51,6 @@ process was stopped for long, what the proxy has sent meanwhile has not been rea
 
 LINGER = 2.0
 """How long to wait for the proxy's C{bye} after ours, in seconds (docs/protocol.md, "bye")."""
-
-
-@dataclass(frozen=True)
-class Welcome:
-    """
-    What the proxy said of itself and of us.
-
-    @ivar identity: who it takes us for.
-    @ivar ping: it pings about so often, in seconds.
-    @ivar timeout: when nothing has come for so long, in seconds, it is gone.
-    @ivar info: all that it said.
-    """
-
-    identity: str
-    ping: float
-    timeout: float
-    info: Info = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, info: Info) -> Welcome:
-        """
-        From the dictionary of C{welcome}.
-
-        @raise MessageError: a value is wrong.
-        """
-        milliseconds = integer(1, MAX_NUMBER)
-        return cls(
-            _words(m.lookup(info, b"identity", bytes, b"")),
-            m.lookup(info, b"ping", milliseconds, 3000) / 1000,
-            m.lookup(info, b"timeout", milliseconds, 10_000) / 1000,
-            info,
-        )
 
 
 def twistedFramework(clock: Any) -> Framework:
@@ -139,23 +105,20 @@ class SubscriberProtocol(Protocol):
 
     # What an application calls.
 
-    def register(
-        self, host: bytes | str, path: bytes | str = b"/.*", weight: int | None = None
-    ) -> Deferred[Route]:
+    def register(self, host: bytes | str, path: bytes | str = b"/.*") -> Deferred[Route]:
         """
         Ask for a route: RE2 patterns of the whole host and of the whole path.
 
-        @param weight: 1 to 1,000; see L{Route}.
         @return: fires with the L{Route} when requests may come; fails with
             L{RegistrationRefused}, or with L{SubscriptionEnded} if the connection is over.
         """
-        route = Route(_bytes(host), _bytes(path), weight)
+        route = Route(_bytes(host), _bytes(path))
         if self.connection.ours is not Side.OPEN:
             return fail(self._ended())
         registration = self._registrations.add(route)
         deferred: Deferred[Route] = Deferred()
         registration.waiter = deferred
-        self._say(m.Register(registration.reference, route.host, route.path, route.info))
+        self._say(m.Register(registration.reference, route.host, route.path))
         return deferred
 
     def unregister(self, host: bytes | str, path: bytes | str = b"/.*") -> Deferred[None]:
@@ -239,7 +202,7 @@ class SubscriberProtocol(Protocol):
 
     def _registerOwn(self, route: Route) -> None:
         # What can go wrong here, the hooks and the announcer have been told.
-        self.register(route.host, route.path, route.weight).addErrback(lambda _: None)
+        self.register(route.host, route.path).addErrback(lambda _: None)
 
     def dataReceived(self, data: bytes) -> None:
         """Handle what came, but not so much that others starve."""
@@ -341,11 +304,7 @@ class SubscriberProtocol(Protocol):
     # The subscription.
 
     def _welcome(self, message: m.Welcome) -> None:
-        try:
-            welcome = Welcome.of(message.info)
-        except MessageError as error:
-            self._broke(Broken(error))
-            return
+        welcome = Welcome.of(message.info)
         self._timeout = welcome.timeout
         self._hook(self.subscribed, welcome)
         self._welcomed.fire(welcome)
@@ -580,114 +539,13 @@ _TO_THE_END = frozenset({m.Bye, Broken})
 """What still matters when we have said our last."""
 
 
-class Announcer(Structure):
-    """Hears of every registration of a factory's subscriptions."""
-
-    def registered(self, protocol: SubscriberProtocol, route: Route) -> None:
-        """A route is ours."""
-
-    def refused(self, protocol: SubscriberProtocol, refusal: RegistrationRefused) -> None:
-        """A route is not ours."""
-
-
-class LogAnnouncer:
-    """Tells the log."""
-
-    _log = Logger()
-
-    def registered(self, protocol: SubscriberProtocol, route: Route) -> None:
-        """A route is ours."""
-        self._log.info("registered {route}", route=route)
-
-    def refused(self, protocol: SubscriberProtocol, refusal: RegistrationRefused) -> None:
-        """A route is not ours."""
-        self._log.error("refused {refusal}", refusal=refusal)
-
-
-class SubscriberFactory(ClientFactory[SubscriberProtocol]):
-    """
-    Makes the subscriptions of one application instance.
-
-    @ivar routes: registered on each connection at once.
-    @ivar instance: the random id of this instance (docs/protocol.md, "Epochs").
-    @ivar announcer: hears of every registration.
-    """
-
-    noisy = False
-
-    def __init__(
-        self,
-        protocol: Callable[[], SubscriberProtocol],
-        application: str,
-        routes: Iterable[Route] = (),
-        *,
-        clock: Any = None,
-        worker: int = 0,
-        concurrency: int = 0,
-        limits: Limits | None = None,
-        instance: str | None = None,
-        drainTimeout: float = 30.0,
-        agent: str = "subproxy guest",
-    ) -> None:
-        """
-        Describe an application.
-
-        @param protocol: makes a L{SubscriberProtocol}: its class.
-        @param application: its name, 1 to 128 bytes.
-        @param clock: an L{IReactorTime}; the global reactor if None.
-        @param worker: which of several equal processes in this VM this is (L{guest.worker}).
-        @param concurrency: most requests at a time; 0 for no limit.
-        @param limits: what we take from the proxy.
-        @param drainTimeout: how long requests may take after L{SubscriberProtocol.drain}, seconds.
-        """
-        if clock is None:
-            from twisted.internet import reactor as clock
-        self.protocol = protocol
-        self.application = application
-        self.routes = list(routes)
-        self.clock: Any = clock
-        self.worker = worker
-        self.concurrency = concurrency
-        self.limits = limits or Limits()
-        self.instance = instance or os.urandom(8).hex()
-        self.drainTimeout = drainTimeout
-        self.agent = agent
-        self.announcer: Announcer = LogAnnouncer()
-
-    def hello(self) -> Info:
-        """What C{hello} says of us, beside the limits."""
-        return {
-            b"application": self.application.encode(),
-            b"instance": self.instance.encode(),
-            b"worker": self.worker,
-            b"concurrency": self.concurrency,
-            b"agent": self.agent.encode(),
-        }
-
-    def pong(self) -> Info:
-        """What C{pong} says of us: override it to tell how many requests you take now."""
-        return {}
-
-
 def _bytes(pattern: bytes | str) -> bytes:
     return pattern.encode() if isinstance(pattern, str) else pattern
 
 
 def _failure(error: Exception) -> Failure:
-    return Failure(error)  # type: ignore[no-untyped-call]
+    return Failure(error)
 
 
 def _words(text: bytes) -> str:
     return text.decode("utf-8", "replace")
-
-
-__all__ = [
-    "Announcer",
-    "LogAnnouncer",
-    "Request",
-    "Response",
-    "Route",
-    "SubscriberFactory",
-    "SubscriberProtocol",
-    "Welcome",
-]

@@ -33,8 +33,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from guest.errors import GuestError
+from guest.factory import SubscriberFactory
 from guest.route import Route
-from guest.subscriber import SubscriberFactory, SubscriberProtocol
+from guest.subscriber import SubscriberProtocol
 from subproxy.wire import messages as m
 from subproxy.wire.connection import Broken, Connection, Violation, limits_info
 from subproxy.wire.fields import Headers, Info
@@ -250,7 +251,7 @@ class ProxyProtocol(Protocol):
                 self.transport.loseConnection()  # type: ignore[union-attr]
 
     def _register(self, message: m.Register) -> None:
-        route = Route(message.host, message.path, message.info.get(b"weight"))
+        route = Route(message.host, message.path)
         refusal = self._admit(route)
         if refusal is None:
             self.routes[message.reference] = route
@@ -486,4 +487,4 @@ class MemoryProxy:
 
 
 def _failure(error: Exception) -> Failure:
-    return Failure(error)  # type: ignore[no-untyped-call]
+    return Failure(error)

@@ -143,7 +143,7 @@ class _Client(BaseClient):
         try:
             dialling = connector.opener()
         except OSError as error:
-            reason = ConnectError(error.errno, error.strerror or "")  # type: ignore[no-untyped-call]
+            reason = ConnectError(error.errno, error.strerror or "")
             self._finishInit(None, None, reason, reactor)  # type: ignore[no-untyped-call]
             return
         dialling.setblocking(False)

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from twisted.python import usage
 
 from subproxy.core.balancer import BALANCERS
+from subproxy.core.forwarded import Trust
 from subproxy.frontend import limits as http_limits
 from subproxy.wire.limits import PORT
 
@@ -36,6 +37,11 @@ class VsockListen:
         return f"<VsockListen {self.kind} {self.value}>"
 
 
+def is_path(value: str) -> bool:
+    """Whether a listener was given as a path, and not as an endpoint."""
+    return value.startswith("/") or not _ENDPOINT.match(value)
+
+
 def parse_http(value: str) -> str:
     """An endpoint string for C{--http}: a bare port is TCP on all interfaces."""
     if value.isdigit():
@@ -53,7 +59,7 @@ def parse_vsock(value: str) -> VsockListen:
         if int(value) > 0xFFFFFFFE:
             raise usage.UsageError(f"--vsock={value}: a vsock port has 32 bits")
         return VsockListen("endpoint", f"vsock:{value}")
-    if _ENDPOINT.match(value) and not value.startswith("/"):
+    if not is_path(value):
         return VsockListen("endpoint", value)
     folder, name = os.path.split(value)
     if _MAGIC.search(folder):
@@ -95,10 +101,16 @@ class Options(usage.Options):
         ["vsock-mode", None, "660", "Mode of emulated vsock sockets, octal."],
         ["vsock-owner", None, None, "Owner of emulated vsock sockets: the VMM's user."],
         ["vsock-group", None, None, "Group of emulated vsock sockets."],
+        ["policy", None, None, "Which guest may claim what: a TOML file, read again on SIGHUP."],
+        ["admin", None, None, "Metrics, health and API there: a path (mode 600) or an endpoint."],
         ["balance", None, "p2c-ewma", f"Who gets a request: {', '.join(BALANCERS)}."],
         ["ping-interval", None, "3", "Seconds between the pings of a subscriber."],
         ["ping-timeout", None, "5", "Seconds after which a subscriber without pong is ejected."],
         ["guest-timeout", None, "15", "Seconds of silence after which a subscriber is given up."],
+        ["queue", None, "100", "Requests of one route that may wait for a subscriber."],
+        ["queue-total", None, "1000", "Requests that may wait in all."],
+        ["queue-timeout", None, "10", "Seconds that they wait while all subscribers are busy."],
+        ["hold", None, "3", "Seconds that they wait for a route whose subscribers have gone."],
         ["shutdown-timeout", None, "30", "Seconds that SIGTERM leaves for what is in flight."],
         ["access-log", None, "-", "The access log: a file, - for standard output, or none."],
         ["access-log-format", None, "combined", "combined or json."],
@@ -129,7 +141,10 @@ class Options(usage.Options):
         self["vsock"].append(parse_vsock(value))
 
     def opt_trust(self, value: str) -> None:
-        """Believe X-Forwarded-* and the like of clients in this network. May repeat."""
+        """
+        Believe X-Forwarded-* and the like of clients in this network, such as 10.0.0.0/8, or
+        unix for clients on UNIX sockets. May repeat.
+        """
         self["trust"].append(value)
 
     def parseOptions(self, options: Any = None) -> None:
@@ -149,9 +164,12 @@ class Options(usage.Options):
             raise usage.UsageError(f"--vsock-mode={self['vsock-mode']}: not octal") from None
         if self["balance"] not in BALANCERS:
             raise usage.UsageError(f"--balance={self['balance']}: one of {', '.join(BALANCERS)}")
-        for option in ("ping-interval", "ping-timeout", "guest-timeout", "shutdown-timeout"):
-            low = 0.0 if option == "shutdown-timeout" else 0.05
-            self[option] = _number(option, self[option], low, 86400.0)
+        for option in ("queue", "queue-total"):
+            self[option] = int(_number(option, self[option], 0, 1e6))
+        for option in ("queue-timeout", "hold", "shutdown-timeout"):
+            self[option] = _number(option, self[option], 0.0, 86400.0)
+        for option in ("ping-interval", "ping-timeout", "guest-timeout"):
+            self[option] = _number(option, self[option], 0.05, 86400.0)
         if self["access-log-format"] not in ("combined", "json"):
             raise usage.UsageError(
                 f"--access-log-format={self['access-log-format']}: combined or json"
@@ -163,6 +181,10 @@ class Options(usage.Options):
                 raise usage.UsageError(
                     f"--{row.option}={self[row.option]}: a number of {row.unit} is needed"
                 ) from None
+        try:
+            Trust(self["trust"])
+        except ValueError as error:
+            raise usage.UsageError(f"--trust: {error}") from None
         if not self["http"]:
             self["http"].append("tcp:8080")
         if not self["vsock"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,10 +14,11 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from subproxy.core.dispatcher import Dispatcher
-from subproxy.core.registry import Registry
+from subproxy.frontend.access_log import AccessLog
 from subproxy.frontend.factory import Http1Factory
 from subproxy.listener import ListenerService
 from subproxy.subscription.factory import SubscriptionFactory
+from subproxy.subscription.registrar import Registrar
 
 HOUSEKEEPING_INTERVAL = 0.25
 """Seconds between looks at what has expired: vacant routes, waiting exchanges."""
@@ -38,31 +40,41 @@ class ProxyService(MultiService):
     def __init__(
         self,
         clock: IReactorTime,
-        registry: Registry,
+        registrar: Registrar,
         dispatcher: Dispatcher,
         http: Http1Factory,
         subscriptions: SubscriptionFactory,
         http_listeners: Sequence[ListenerService],
         vsock_listeners: Sequence[IService],
         shutdown_timeout: float,
+        log: AccessLog | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.clock = clock
-        self.registry = registry
+        self.registrar = registrar
         self.dispatcher = dispatcher
         self.http = http
         self.subscriptions = subscriptions
         self.http_listeners = http_listeners
+        self.log = log
         self.shutdown_timeout = shutdown_timeout
+        self._lags: deque[float] = deque([0.0], maxlen=120)
+        self._expected = clock.seconds()
         housekeeping = TimerService(HOUSEKEEPING_INTERVAL, self._housekeep)
         housekeeping.clock = clock
         for child in (housekeeping, *http_listeners, *vsock_listeners):
             child.setServiceParent(self)
 
+    def lag(self) -> float:
+        """The longest delay of housekeeping within the last half minute or so, in seconds."""
+        return max(self._lags)
+
     def _housekeep(self) -> None:
         try:
             now = self.clock.seconds()
-            self.registry.expire(now)
+            self._lags.append(max(0.0, now - self._expected))
+            self._expected = now + HOUSEKEEPING_INTERVAL
+            self.registrar.expire(now)
             self.dispatcher.expire(now)
         except Exception:
             self._log.failure("housekeeping failed")
@@ -80,6 +92,8 @@ class ProxyService(MultiService):
         await self._within(CLOSING_LIMIT, self.subscriptions.close(b"shutdown", "the proxy stops"))
         await super().stopService()  # type: ignore[no-untyped-call]
         self.http.close()
+        if self.log is not None:
+            self.log.close()
 
     async def _within(self, seconds: float, done: Deferred[None]) -> None:
         limit: Deferred[None] = deferLater(self.clock, seconds)

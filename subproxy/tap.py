@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import signal
 from random import Random
 from typing import Any
 
 from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
+from twisted.logger import Logger
 
+from subproxy.admin.counters import Counters, Logs
+from subproxy.core.admission import Admission, AdmissionLimits
 from subproxy.core.balancer import BALANCERS
 from subproxy.core.dispatcher import Dispatcher
+from subproxy.core.forwarded import Forwarding, Trust
+from subproxy.core.policy import Policy, PolicyError
 from subproxy.core.registry import Registry
 from subproxy.core.router import Router
 from subproxy.endpoints.folder import FolderService
 from subproxy.endpoints.hybrid import HybridVsockServerEndpoint
 from subproxy.endpoints.identity import identityOfTransport
+from subproxy.endpoints.private import PrivateUnixEndpoint
+from subproxy.frontend.access_log import AccessLog
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.limits import TABLE
 from subproxy.frontend.limits import Limits as HttpLimits
 from subproxy.listener import ListenerService, fail
-from subproxy.options import Options, VsockListen
+from subproxy.options import Options, VsockListen, is_path
+from subproxy.policy_file import PolicyFile
+from subproxy.reactor_choice import choose
 from subproxy.service import ProxyService
+from subproxy.signals import SignalService
 from subproxy.subscription.factory import SubscriptionFactory
 from subproxy.subscription.registrar import Registrar
 from subproxy.subscription.settings import Settings
@@ -30,8 +41,10 @@ __all__ = ["Options", "makeService"]
 
 def makeService(options: Options) -> ProxyService:
     """The service that C{twistd subproxy} runs."""
+    chosen = choose()
     from twisted.internet import reactor
 
+    Logger("subproxy").info("reactor: {chosen}", chosen=chosen)
     return build(options, reactor)
 
 
@@ -40,8 +53,19 @@ def build(options: Options, reactor: Any) -> ProxyService:
     random = Random()
     registry = Registry()
     router = Router(registry)
-    dispatcher = Dispatcher(router, reactor.seconds, random, BALANCERS[options["balance"]]())
+    admission = Admission(
+        BALANCERS[options["balance"]](),
+        random,
+        AdmissionLimits(
+            pool=options["queue"],
+            total=options["queue-total"],
+            busy=options["queue-timeout"],
+            vacant=options["hold"],
+        ),
+    )
+    dispatcher = Dispatcher(router, admission, reactor.seconds)
     registrar = Registrar(registry, reactor.seconds, dispatcher.capacity)
+    policy_file = _policy_file(options, registrar)
     subscriptions = SubscriptionFactory(
         reactor,
         dispatcher,
@@ -54,21 +78,115 @@ def build(options: Options, reactor: Any) -> ProxyService:
         ),
         random,
     )
+    log = _access_log(reactor, options)
+    counters = Counters()
     http = Http1Factory(
         dispatcher,
         HttpLimits(**{row.name: options[row.option] for row in TABLE}),
         reactor,
+        Logs(counters, log) if log is not None else counters,
+        Forwarding(Trust(options["trust"])),
     )
-    return ProxyService(
+    service = ProxyService(
         reactor,
-        registry,
+        registrar,
         dispatcher,
         http,
         subscriptions,
         [_http_listener(reactor, where, http) for where in options["http"]],
         [_vsock_listener(reactor, each, subscriptions, options) for each in options["vsock"]],
         options["shutdown-timeout"],
+        log,
     )
+    handlers = {}
+    if log is not None:
+        handlers[signal.SIGUSR1] = log.reopen
+    if policy_file is not None:
+
+        def changed(policy: Policy) -> None:
+            registrar.policy = policy
+            subscriptions.policyChanged()
+
+        policy_file.changed = changed
+        handlers[signal.SIGHUP] = policy_file.reload
+    if options["admin"] is not None:
+        service.addService(  # type: ignore[no-untyped-call]
+            _admin_listener(reactor, options["admin"], service, router, counters)
+        )
+    service.addService(SignalService(reactor, handlers))  # type: ignore[no-untyped-call]
+    return service
+
+
+def _policy_file(options: Options, registrar: Registrar) -> PolicyFile | None:
+    """Put the policy in force, or say that there is none."""
+    path = options["policy"]
+    if path is None:
+        Logger("subproxy").info(
+            "no policy is in force: any guest may claim any host and path (see --policy)"
+        )
+        return None
+
+    file = PolicyFile(path, lambda policy: None)
+    try:
+        registrar.policy = file.read()
+    except OSError as error:
+        fail(f"--policy={path}: {error.strerror}")
+    except PolicyError as error:
+        fail("\nsubproxy: ".join(f"{path}:{line}: {text}" for line, text in error.problems))
+    return file
+
+
+def _access_log(reactor: Any, options: Options) -> AccessLog | None:
+    if options["access-log"] == "none":
+        return None
+    try:
+        return AccessLog(options["access-log"], options["access-log-format"], reactor)
+    except OSError as error:
+        fail(f"--access-log={options['access-log']}: {error.strerror}")
+
+
+def _admin_listener(
+    reactor: Any, where: str, service: ProxyService, router: Router, counters: Counters
+) -> ListenerService:
+    # Imported here: twisted.web is half a second that a proxy without admin need not spend.
+    from prometheus_client import CollectorRegistry
+
+    from subproxy.admin.metrics import ProxyCollector
+    from subproxy.admin.site import Admin, admin_site
+
+    registry = service.registrar.registry
+    collector = ProxyCollector(counters, registry, service.dispatcher)
+    collector.gauges["reactor_lag_seconds"] = ("Longest delay of a turn lately.", service.lag)
+    collector.gauges["subscriptions"] = (
+        "Connections of guests.",
+        lambda: len(service.subscriptions.subscriptions),
+    )
+    collector.gauges["client_connections"] = (
+        "Connections of clients.",
+        lambda: len(service.http.connections),
+    )
+    collector.gauges["in_flight"] = ("Requests under way.", lambda: service.http.active)
+    log = service.log
+    if log is not None:
+        collector.gauges["access_log_dropped_lines"] = ("Lines lost.", lambda: log.dropped)
+    collectors = CollectorRegistry()
+    collectors.register(collector)
+    admin = Admin(
+        registry,
+        router,
+        reactor.seconds,
+        service.dispatcher.capacity,
+        lambda: bool(service.running),
+    )
+    endpoint: Any
+    try:
+        if is_path(where):
+            endpoint = PrivateUnixEndpoint(reactor, where)
+        else:
+            endpoint = serverFromString(reactor, where)
+    except Exception as error:
+        fail(f"--admin={where}: {error}")
+    return ListenerService(endpoint, admin_site(admin, collectors), "admin", where)
 
 
 def _http_listener(reactor: Any, where: str, factory: Http1Factory) -> ListenerService:

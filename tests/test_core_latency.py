@@ -38,6 +38,12 @@ class EwmaTests(SynchronousTestCase):
         ]:
             self.assertEqual(clamp(sample), clamped, sample)
 
+    def test_constants(self) -> None:
+        # Seconds; they are part of what docs and simulation say.
+        self.assertEqual((FLOOR, CEILING), (0.001, 30.0))
+        self.assertEqual((TIME_CONSTANT, RISE_TIME_CONSTANT), (10.0, 2.5))
+        self.assertLess(UNKNOWN, 0.0)
+
     def test_the_first_sample_is_the_average(self) -> None:
         self.assertEqual(ewma(5.0, UNKNOWN, 0.25, 100.0), 0.25)
         self.assertEqual(ewma(5.0, UNKNOWN, 0.0, 100.0), FLOOR)
@@ -56,6 +62,7 @@ class EwmaTests(SynchronousTestCase):
     def test_time_that_stands_still_changes_nothing(self) -> None:
         self.assertEqual(ewma(1.0, 5.0, 0.5, 5.0), 1.0)
         self.assertEqual(ewma(1.0, 5.0, 0.5, 4.0), 1.0)
+        self.assertLess(ewma(1.0, 5.0, 0.5, 5.5), 1.0)
 
     @given(seconds, st.floats(allow_nan=True), st.floats(0.0, 1e6))
     @relaxed

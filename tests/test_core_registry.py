@@ -163,7 +163,7 @@ class LimitTests(SynchronousTestCase):
         registry.register(member, route(0), 0.0)
         registry.register(member, route(1), 0.0)
         code, reason = self.refused(registry, member, route(2))
-        self.assertEqual(code, "too-many-routes")
+        self.assertEqual(code, "quota")
         self.assertIn("a subscription may register 2", reason)
         registry.register(member, route(0), 0.0)
         registry.register(make_member(), route(2), 0.0)
@@ -177,7 +177,7 @@ class LimitTests(SynchronousTestCase):
         registry.register(other, route(1), 0.0)
         registry.register(one, route(1), 0.0)
         code, reason = self.refused(registry, one, route(2))
-        self.assertEqual(code, "too-many-routes")
+        self.assertEqual(code, "quota")
         self.assertIn("a virtual machine may register 2", reason)
         registry.register(make_member("vm2"), route(2), 0.0)
         self.refused(registry, one, route(2))
@@ -188,22 +188,22 @@ class LimitTests(SynchronousTestCase):
         registry = Registry(limits=RegistryLimits(total=1))
         registry.register(make_member("vm1"), route(0), 0.0)
         code, reason = self.refused(registry, make_member("vm2"), route(1))
-        self.assertEqual(code, "too-many-routes")
+        self.assertEqual(code, "quota")
         self.assertIn("the proxy holds 1", reason)
         registry.register(make_member("vm2"), route(0), 0.0)
 
     def test_instructions_of_an_identity(self) -> None:
-        wanted = Route(b"[a]", b"/[a]")
+        wanted = Route(b"(a)", b"/(a)")
         registry = Registry(limits=RegistryLimits(program=2 * wanted.program))
         member = make_member()
         registry.register(member, wanted, 0.0)
         registry.register(make_member(), wanted, 0.0)
-        registry.register(member, Route(b"[a]", b"/[b]"), 0.0)
-        code, reason = self.refused(registry, member, Route(b"[a]", b"/[c]"))
-        self.assertEqual(code, "pattern-too-complex")
+        registry.register(member, Route(b"(a)", b"/(b)"), 0.0)
+        code, reason = self.refused(registry, member, Route(b"(a)", b"/(c)"))
+        self.assertEqual(code, "quota")
         self.assertIn(f"{2 * wanted.program} RE2", reason)
         registry.register(member, route(0), 0.0)
-        registry.register(make_member("vm2"), Route(b"[a]", b"/[c]"), 0.0)
+        registry.register(make_member("vm2"), Route(b"(a)", b"/(c)"), 0.0)
 
     def test_what_is_vacant_counts_but_makes_room(self) -> None:
         registry = Registry(limits=RegistryLimits(identity=1))
@@ -217,7 +217,7 @@ class LimitTests(SynchronousTestCase):
         self.assertEqual(list(registry.routes()), [route(1)])
 
     def test_vacant_patterns_make_room_too(self) -> None:
-        first, second = Route(b"[a]"), Route(b"[b]")
+        first, second = Route(b"(a)"), Route(b"(b)")
         registry = Registry(limits=RegistryLimits(program=first.program))
         member = make_member("vm")
         registry.register(member, first, 0.0)
@@ -334,4 +334,4 @@ class RegistryMachine(RuleBasedStateMachine):
 
 
 RegistryMachineTests = RegistryMachine.TestCase
-RegistryMachineTests.settings = settings(relaxed, max_examples=150, stateful_step_count=60)
+RegistryMachineTests.settings = settings(relaxed, max_examples=80, stateful_step_count=50)

@@ -36,9 +36,11 @@ class RouteTests(SynchronousTestCase):
 
     def test_program_is_the_cost_of_both(self) -> None:
         self.assertEqual(Route(b"a", b"/b").program, 0)
-        route = Route(b"[ab]", b"/[ab]")
+        self.assertEqual(Route(b"[ab]", b"/[ab]").program, 0)
+        route = Route(b"(a|b)", b"/(a|b)")
         self.assertEqual(route.program, route.host.program + route.path.program)
         self.assertGreater(route.path.program, 0)
+        self.assertGreater(route.host.program, 0)
 
     def test_text(self) -> None:
         self.assertEqual(str(Route(b"a", b"/b")), "a /b")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.pool import Pool
 from subproxy.core.route import Route
-from subproxy.core.table import MANY, RouteTable
+from subproxy.core.table import MANY, REMEMBERED, RouteTable
 from tests.core_strategies import hosts, paths, relaxed, routes
 
 #: Enough distinct patterns below one host to cross MANY both ways.
@@ -33,6 +35,24 @@ class TableTests(SynchronousTestCase):
             table.discard(pool)
         self.assertIsNone(table.find(b"a", b"/x"))
         self.assertEqual((table._hosts, table._literal, len(table._patterns)), ({}, {}, 0))
+
+    def test_matching_hosts_are_remembered_while_the_table_is_the_same(self) -> None:
+        table = RouteTable()
+        first = Pool(Route(b"a.*", b"/x"), 0, now=0.0)
+        second = Pool(Route(b"[a]b", b"/y"), 1, now=0.0)
+        table.add(first)
+        for _ in range(2):
+            self.assertIs(table.find(b"ab", b"/x"), first)
+            self.assertIsNone(table.find(b"ab", b"/y"))
+        table.add(second)
+        self.assertIs(table.find(b"ab", b"/y"), second)
+        with patch("subproxy.core.patternset.PatternSet.match", side_effect=AssertionError):
+            self.assertIs(table.find(b"ab", b"/x"), first)
+        table.discard(first)
+        self.assertIsNone(table.find(b"ab", b"/x"))
+        for number in range(3 * REMEMBERED):
+            table.find(b"%d" % number, b"/")
+            self.assertLessEqual(len(table._matched), REMEMBERED)
 
     @given(
         st.lists(routes | crowds, max_size=60, unique=True),

@@ -170,10 +170,15 @@ class PublishTests(SocketFolderTestCase):
         self.assertRefused("the path is longer than 107 bytes")
 
     def test_longestPath(self) -> None:
-        """A path that does fit is fine: the private name is no longer than it."""
+        """A path that does fit is fine, though the private one does not."""
         self.path = os.path.join(self.folder, "x" * (106 - len(self.folder)))
         self.publish()
         self.connected()
+
+    def test_shownName(self) -> None:
+        """The name that ss shows tells which socket it is."""
+        made = self.publish()
+        self.assertIn("/.vm.sock_12345.", made.socket.getsockname())
 
     def test_squatterWhileStarting(self) -> None:
         """Who takes the name between our look and our link keeps it."""

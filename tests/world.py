@@ -14,6 +14,8 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from subproxy.core.admission import Admission
+from subproxy.core.balancer import PowerOfTwo
 from subproxy.core.dispatcher import Dispatcher
 from subproxy.core.exchange import Exchange, Headers, RequestHead, ResponseHead
 from subproxy.core.registry import Registry
@@ -144,7 +146,8 @@ class World:
         self.random = Random(1)
         self.registry = Registry()
         self.router = Router(self.registry)
-        self.dispatcher = Dispatcher(self.router, self.clock.seconds, self.random)
+        self.admission = Admission(PowerOfTwo(), self.random)
+        self.dispatcher = Dispatcher(self.router, self.admission, self.clock.seconds)
         self.registrar = Registrar(self.registry, self.clock.seconds, self.dispatcher.capacity)
         self.factory = SubscriptionFactory(
             self.clock,
@@ -172,6 +175,12 @@ class World:
         guest.register(host)
         guest.events.clear()
         return guest
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, with the housekeeping that the service does."""
+        self.clock.advance(seconds)
+        self.registry.expire(self.clock.seconds())
+        self.dispatcher.expire(self.clock.seconds())
 
     def ask(
         self,

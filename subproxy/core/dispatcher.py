@@ -1,22 +1,49 @@
 """
-Who answers an exchange: router, balancer, admission and retry, put together.
+Who answers an exchange: router, admission and retry, put together.
 
-The only place where an exchange is given to a subscriber or taken back from one, and so the
-only one that counts what a member has in flight. Time comes from a function that is given.
+The only place where an exchange is given to a subscriber or taken back from one. Decisions are
+made by L{subproxy.core.admission} and L{subproxy.core.retry}; this acts on them. Time comes from
+a function that is given.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 from zope.interface import implementer
 
-from subproxy.core.balancer import Balancer, PowerOfTwo, Random
+from subproxy.core import retry
+from subproxy.core.admission import (
+    NO_SUBSCRIBER,
+    QUEUE_FULL,
+    QUEUE_TIMEOUT,
+    Admission,
+    Admitted,
+    Refuse,
+    Send,
+)
 from subproxy.core.exchange import Exchange, State
-from subproxy.core.member import Member
+from subproxy.core.member import READY, Member
+from subproxy.core.pool import Pool
+from subproxy.core.retry import Progress, RetryBudget, Verdict
 from subproxy.core.router import Router
-from subproxy.errors import NoRoute, NoSubscriber, ProxyError
+from subproxy.errors import (
+    NoRoute,
+    NoSubscriber,
+    ProxyError,
+    QueueFull,
+    QueueTimeout,
+    Unavailable,
+)
 from subproxy.interfaces import IDispatcher
+
+REFUSALS: dict[str, type[Unavailable]] = {
+    NO_SUBSCRIBER: NoSubscriber,
+    QUEUE_FULL: QueueFull,
+    QUEUE_TIMEOUT: QueueTimeout,
+}
+"""The error of each code that admission refuses with."""
 
 
 @implementer(IDispatcher)
@@ -25,19 +52,22 @@ class Dispatcher:
     Gives exchanges to subscribers.
 
     @ivar now: monotonic seconds.
+    @ivar retries: exchanges that were moved to another subscriber so far.
+    @ivar verdicts: how often each decision about a retry was made.
     """
 
-    def __init__(
-        self,
-        router: Router,
-        now: Callable[[], float],
-        random: Random,
-        balancer: Balancer | None = None,
-    ) -> None:
+    def __init__(self, router: Router, admission: Admission, now: Callable[[], float]) -> None:
         self.router = router
+        self.admission = admission
         self.now = now
-        self._random = random
-        self._balancer = balancer or PowerOfTwo()
+        self.verdicts = dict.fromkeys(Verdict, 0)
+        self._admitted: deque[Admitted] = deque()
+        self._delivering = False
+
+    @property
+    def retries(self) -> int:
+        """See above."""
+        return self.verdicts[Verdict.RETRY]
 
     # What the frontend calls.
 
@@ -50,52 +80,126 @@ class Dispatcher:
             exchange.fail(NoRoute())
             return
         exchange.pool = pool
-        self._place(exchange)
+        self._budget(pool).requests += 1
+        self._submit(exchange, pool)
 
     def finished(self, exchange: Exchange) -> None:
         """See L{IDispatcher}."""
+        ticket, exchange.ticket = exchange.ticket, None
+        if ticket is not None:
+            self.admission.leave(ticket)
         self._release(exchange)
 
-    # What a channel calls.
+    # What subscriptions call.
 
     def lost(self, exchange: Exchange, error: ProxyError) -> None:
-        """
-        The guest that had C{exchange} failed with C{error}: give it to another, or fail it.
-        """
+        """The guest that had C{exchange} failed with C{error}: give it to another, or fail it."""
         if exchange.state is State.DONE:
             return
-        if self.movable(exchange, error):
-            self._release(exchange)
-            exchange.released()
-            self._place(exchange)
-        else:
+        pool = exchange.pool
+        assert pool is not None
+        assert exchange.member is not None
+        exchange.tried.append(exchange.member)
+        if not self._worth_another(exchange, pool):
             exchange.fail(error)
+            return
+        verdict = retry.decide(
+            exchange.request.method,
+            progress_of(exchange, error),
+            body_held=exchange.held,
+            attempts=exchange.attempts,
+            budget=self._budget(pool),
+            now=self.now(),
+        )
+        self.verdicts[verdict] += 1
+        if verdict is not Verdict.RETRY:
+            exchange.fail(error)
+            return
+        exchange.released()
+        self._release(exchange)
+        self._submit(exchange, pool)
 
-    def movable(self, exchange: Exchange, error: ProxyError) -> bool:
-        """Whether C{exchange} may be given to another guest after C{error}."""
-        return False
+    @staticmethod
+    def _worth_another(exchange: Exchange, pool: Pool) -> bool:
+        """Whether somebody is left to try, or the pool is empty only for a moment."""
+        ready = [member for member in pool.members if member.state == READY]
+        return not ready or any(member not in exchange.tried for member in ready)
+
+    def may_move(self, exchange: Exchange, error: ProxyError) -> bool:
+        """Whether C{exchange} may be executed by another guest after C{error}."""
+        safe = retry.SAFE[progress_of(exchange, error)]
+        idempotent = exchange.request.method in retry.IDEMPOTENT
+        return exchange.held and safe[idempotent] is Verdict.RETRY
 
     def capacity(self, member: Member) -> None:
-        """C{member} can take more than it could before."""
+        """C{member} has joined a pool, has returned, or takes more than before."""
+        self._deliver(self.admission.relieve(member, self.now()))
+
+    # What a timer calls.
 
     def expire(self, now: float) -> None:
-        """Look after what waits."""
+        """Fail those that have waited for too long."""
+        for expired in self.admission.expired(now):
+            exchange: Exchange = expired.ticket.exchange
+            exchange.ticket = None
+            exchange.fail(refusal(expired.refusal))
 
-    def _place(self, exchange: Exchange) -> None:
-        assert exchange.pool is not None
-        member = self._balancer.choose(exchange.pool, self.now(), self._random)
-        if member is None:
-            exchange.fail(NoSubscriber())
-            return
-        self._give(exchange, member)
+    # Acting on decisions.
+
+    def _submit(self, exchange: Exchange, pool: Pool) -> None:
+        decision = self.admission.submit(exchange, pool, self.now(), exchange.tried)
+        if isinstance(decision, Send):
+            self._give(exchange, decision.member)
+        elif isinstance(decision, Refuse):
+            exchange.fail(refusal(decision))
+        else:
+            exchange.ticket = decision.ticket
 
     def _give(self, exchange: Exchange, member: Member) -> None:
-        member.in_flight += 1
         exchange.holder = exchange.member = member
         member.channel.send(exchange)
 
     def _release(self, exchange: Exchange) -> None:
-        holder = exchange.holder
+        holder, exchange.holder = exchange.holder, None
         if holder is not None:
-            exchange.holder = None
-            holder.in_flight -= 1
+            self.admission.release(holder)
+            if self.admission.waiting:
+                self._deliver(self.admission.relieve(holder, self.now()))
+
+    def _deliver(self, admitted: list[Admitted]) -> None:
+        """Give what was admitted to its members; flat, though a delivery may admit more."""
+        self._admitted.extend(admitted)
+        if self._delivering:
+            return
+        self._delivering = True
+        try:
+            while self._admitted:
+                each = self._admitted.popleft()
+                exchange: Exchange = each.ticket.exchange
+                exchange.ticket = None
+                if exchange.state is State.NEW:
+                    self._give(exchange, each.member)
+                else:
+                    self.admission.release(each.member)
+        finally:
+            self._delivering = False
+
+    def _budget(self, pool: Pool) -> RetryBudget:
+        budget: RetryBudget | None = pool.retries
+        if budget is None:
+            budget = pool.retries = RetryBudget(self.now())
+        return budget
+
+
+def progress_of(exchange: Exchange, error: ProxyError) -> Progress:
+    """How far C{exchange} has come with the guest that failed with C{error}."""
+    if exchange.state is State.RESPONDING:
+        return Progress.RESPONDING
+    return Progress.NOT_SENT if error.retry_safe else Progress.SENT
+
+
+def refusal(decision: Refuse) -> Unavailable:
+    """The error of a refusal by admission."""
+    error = REFUSALS[decision.code]()
+    error.retry_after = decision.retry_after
+    return error

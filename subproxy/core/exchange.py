@@ -21,6 +21,7 @@ from subproxy.core.response import (
 from subproxy.errors import GuestMisbehaved, ProxyError
 
 if TYPE_CHECKING:
+    from subproxy.core.admission import Ticket
     from subproxy.core.member import Member
     from subproxy.core.pool import Pool
     from subproxy.interfaces import IDispatcher, IRequestCarrier, IResponseSink
@@ -104,7 +105,9 @@ class Exchange:
     @ivar streamed: bytes of streamed request body that have gone to a guest.
     @ivar response: the response head, once there is one.
     @ivar received: bytes of response body so far.
-    @ivar deadline: until when it may wait in a queue (monotonic seconds).
+    @ivar tried: the subscribers that have failed it.
+    @ivar ticket: its place in a queue, while it waits for a subscriber.
+    @ivar ended: the streamed request body is complete.
     """
 
     request: RequestHead
@@ -120,7 +123,9 @@ class Exchange:
     streamed: int = 0
     response: ResponseHead | None = None
     received: int = 0
-    deadline: float = 0.0
+    tried: list[Member] = field(default_factory=list)
+    ticket: Ticket | None = None
+    ended: bool = False
     error: ProxyError | None = None
     notes: dict[str, object] = field(default_factory=dict)
 
@@ -134,6 +139,11 @@ class Exchange:
             raise AssertionError(f"an exchange cannot go from {self.state} to {state}")
         self.state = state
 
+    @property
+    def held(self) -> bool:
+        """Whether all of the request body can still be given to another guest."""
+        return self.body is not None or not (self.streamed or self.ended)
+
     # What the frontend calls.
 
     def request_data(self, data: bytes) -> None:
@@ -144,6 +154,7 @@ class Exchange:
 
     def request_end(self, trailers: Headers) -> None:
         """The request body is complete."""
+        self.ended = True
         if self.carrier is not None:
             self.carrier.endBody(trailers)
 
@@ -250,9 +261,11 @@ class Exchange:
         sink.responseFailed(error)
 
     def released(self) -> None:
-        """The guest no longer has it and never executed it: it may be given to another."""
+        """The guest no longer has it: it may be given to another."""
         self.move(State.NEW)
         self.carrier = None
+        if self.body is None:
+            self.sink.requestPaused()
 
     def _finish(self, error: ProxyError | None) -> None:
         self.move(State.DONE)

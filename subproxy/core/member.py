@@ -68,7 +68,7 @@ TRANSITIONS: Final[dict[State, dict[Event, State]]] = {
 READY: Final = int(State.READY)
 
 MIN_WEIGHT: Final = 0.01
-MAX_WEIGHT: Final = 100.0
+MAX_WEIGHT: Final = 10.0
 
 
 class Member:

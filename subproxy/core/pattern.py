@@ -15,6 +15,8 @@ from typing import Any, Final
 import re2
 
 from subproxy.core.normalise import normalise_host, normalise_path
+from subproxy.core.syntax import META, REPEATS, WORD
+from subproxy.core.tame import is_tame
 
 MAX_PATTERN: Final = 1024
 """Bytes of a pattern."""
@@ -22,16 +24,12 @@ MAX_PATTERN: Final = 1024
 MAX_PROGRAM: Final = 500
 """Instructions of the compiled program; ``/users/[0-9]+/posts/[a-z-]+`` has about 60."""
 
-MAX_MATCHED: Final = 2048
+MAX_MATCHED: Final = 1024
 """Bytes of a text that a pattern is matched against; a longer one is matched by literals and
 literal prefixes only. With MAX_PROGRAM it bounds the time that one match can take."""
 
 _MAX_MEM: Final = 64 * 1024
 """Bytes RE2 may spend on one pattern; when its DFA needs more it goes on with an NFA."""
-
-_META: Final = frozenset(rb"\.^$|?*+()[]{}")
-_REPEATS: Final = frozenset(b"?*+{")
-_WORD: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 
 _UNSUPPORTED: Final = (
     (b"(?=", "RE2 has no look-ahead; write what should match instead"),
@@ -59,8 +57,8 @@ class Kind(IntEnum):
 class RouteRefused(Exception):
     """A route that cannot be registered.
 
-    `code` is for machines (it goes into the ``refused`` frame), `reason` is for the person
-    who wrote the pattern.
+    `code` goes into the ``refused`` frame (docs/protocol.md lists them: ``pattern``, ``quota``,
+    ``policy``), `reason` is for the person who wrote the pattern.
     """
 
     def __init__(self, code: str, reason: str) -> None:
@@ -76,25 +74,26 @@ class Pattern:
     """One anchored pattern, compiled. Equal patterns match the same texts.
 
     Attributes: `source`, the bytes as registered; `kind`; `literal`, what every matching text
-    begins with (the whole of it for a LITERAL); `program`, the number of RE2 instructions
-    (0 unless it is a REGEX); `ignore_case`.
+    begins with (the whole of it for a LITERAL); `tame`, whether it costs little to match
+    whatever the text (see :mod:`subproxy.core.tame`); `program`, the number of RE2 instructions
+    that a match may have to go through for each byte (0 if it is tame); `ignore_case`.
 
-    Raises :class:`RouteRefused` with the codes ``pattern-empty``, ``pattern-too-long``,
-    ``pattern-unsupported``, ``pattern-syntax`` and ``pattern-too-complex``.
+    Raises :class:`RouteRefused` with the code ``pattern``.
     """
 
-    __slots__ = ("_fullmatch", "ignore_case", "kind", "literal", "program", "source")
+    __slots__ = ("_fullmatch", "ignore_case", "kind", "literal", "program", "source", "tame")
 
     def __init__(self, source: bytes, *, ignore_case: bool = False) -> None:
         self.source = source
         self.ignore_case = ignore_case
         self.program = 0
+        self.tame = True
         self._fullmatch: Any = None
         if not source:
-            raise RouteRefused("pattern-empty", "the pattern is empty; '.*' matches anything")
+            raise RouteRefused("pattern", "the pattern is empty; '.*' matches anything")
         if len(source) > MAX_PATTERN:
             raise RouteRefused(
-                "pattern-too-long",
+                "pattern",
                 f"the pattern has {len(source)} bytes; at most {MAX_PATTERN} are allowed",
             )
         literal, rest = _leading_literal(source, ascii_only=ignore_case)
@@ -105,7 +104,9 @@ class Pattern:
         else:
             self.kind = Kind.REGEX
             compiled = _compile(source, ignore_case)
-            self.program = int(compiled.programsize)
+            if not is_tame(source, ignore_case=ignore_case):
+                self.tame = False
+                self.program = int(compiled.programsize)
             self._fullmatch = compiled.fullmatch
             if literal and not _is_sound(compiled, literal, ignore_case):
                 literal = b""
@@ -138,17 +139,15 @@ class Pattern:
 def host_pattern(source: bytes) -> Pattern:
     """Return the pattern of a host: case is ignored, port and final dot are not seen.
 
-    A literal with a port would never match, so it is refused (``host-has-port``).
+    A literal with a port would never match, so it is refused.
     """
     pattern = Pattern(source, ignore_case=True)
     if pattern.kind is Kind.LITERAL:
         plain = normalise_host(pattern.literal)
         if plain != pattern.literal.rstrip(b"."):
-            raise RouteRefused(
-                "host-has-port", "a host is matched without its port; leave the port out"
-            )
+            raise RouteRefused("pattern", "a host is matched without its port; leave the port out")
         if not plain:
-            raise RouteRefused("pattern-empty", "the host is empty; '.*' matches any host")
+            raise RouteRefused("pattern", "the host is empty; '.*' matches any host")
         pattern.literal = plain
     return pattern
 
@@ -156,17 +155,17 @@ def host_pattern(source: bytes) -> Pattern:
 def path_pattern(source: bytes) -> Pattern:
     """Return the pattern of a path.
 
-    What could never match a normalised path is refused: ``path-not-absolute`` if it cannot
-    begin with a slash, ``path-not-normal`` if it is a literal in another spelling.
+    What could never match a normalised path is refused: what cannot begin with a slash, and a
+    literal in another spelling than the normal one.
     """
     pattern = Pattern(source)
     if pattern.literal and not pattern.literal.startswith(b"/"):
-        raise RouteRefused("path-not-absolute", "a path begins with '/', so the pattern must too")
+        raise RouteRefused("pattern", "a path begins with '/', so the pattern must too")
     if pattern.kind is Kind.LITERAL:
         normal = normalise_path(pattern.literal)
         if normal != pattern.literal:
             raise RouteRefused(
-                "path-not-normal",
+                "pattern",
                 "a path is matched in its normal form, which is here "
                 + escape(normal).decode("latin-1"),
             )
@@ -175,7 +174,7 @@ def path_pattern(source: bytes) -> Pattern:
 
 def escape(text: bytes) -> bytes:
     """Return the pattern that matches `text` and nothing else."""
-    return b"".join(b"\\%c" % byte if byte in _META else b"%c" % byte for byte in text)
+    return b"".join(b"\\%c" % byte if byte in META else b"%c" % byte for byte in text)
 
 
 def options(*, ignore_case: bool, max_mem: int = _MAX_MEM) -> Any:
@@ -197,7 +196,7 @@ def _compile(source: bytes, ignore_case: bool) -> Any:
         raise _refusal(error.args[0]) from None
     if compiled.programsize > MAX_PROGRAM:
         raise RouteRefused(
-            "pattern-too-complex",
+            "pattern",
             f"the pattern compiles to {compiled.programsize} instructions; "
             f"at most {MAX_PROGRAM} are allowed",
         )
@@ -210,19 +209,19 @@ def _refusal(message: bytes | str) -> RouteRefused:
     piece = text.rpartition(": ")[2].encode("latin-1")
     for beginning, reason in _UNSUPPORTED:
         if piece.startswith(beginning):
-            return RouteRefused("pattern-unsupported", reason)
+            return RouteRefused("pattern", reason)
     if text.startswith("invalid escape sequence") and piece[1:2].isdigit():
-        return RouteRefused("pattern-unsupported", "RE2 has no back-references")
+        return RouteRefused("pattern", "RE2 has no back-references")
     if text.startswith("bad repetition operator") and piece.endswith(b"+"):
         return RouteRefused(
-            "pattern-unsupported",
+            "pattern",
             "RE2 has no possessive repetition; it never backtracks, so leave the '+' out",
         )
     if text.startswith("invalid repetition size"):
-        return RouteRefused("pattern-too-complex", "a repetition may count to 1000, nested or not")
+        return RouteRefused("pattern", "a repetition may count to 1000, nested or not")
     if "too large" in text or "too deep" in text or "nesting" in text:
-        return RouteRefused("pattern-too-complex", "the pattern is too large to compile")
-    return RouteRefused("pattern-syntax", f"RE2 says: {text}")
+        return RouteRefused("pattern", "the pattern is too large to compile")
+    return RouteRefused("pattern", f"RE2 says: {text}")
 
 
 def _leading_literal(source: bytes, *, ascii_only: bool) -> tuple[bytes, bytes]:
@@ -237,18 +236,18 @@ def _leading_literal(source: bytes, *, ascii_only: bool) -> tuple[bytes, bytes]:
     while at < len(source):
         byte = source[at]
         if byte == 0x5C:
-            if at + 1 >= len(source) or source[at + 1] in _WORD or source[at + 1] >= 0x80:
+            if at + 1 >= len(source) or source[at + 1] in WORD or source[at + 1] >= 0x80:
                 break
             starts.append(at)
             literal.append(source[at + 1])
             at += 2
-        elif byte in _META or (ascii_only and byte >= 0x80):
+        elif byte in META or (ascii_only and byte >= 0x80):
             break
         else:
             starts.append(at)
             literal.append(byte)
             at += 1
-    if at < len(source) and source[at] in _REPEATS and literal:
+    if at < len(source) and source[at] in REPEATS and literal:
         literal.pop()
         at = starts[-1]
     rest = source[at:]

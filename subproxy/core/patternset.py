@@ -6,8 +6,10 @@ matched one by one, the list becomes a set when it is longer than `FRESH`, and s
 size are merged. A storm of n registrations costs n log n altogether, and nothing at all before
 the next match. What was removed is skipped, until half of a set is dead.
 
-A set has a bounded program and bounded memory, so there may be several; a pattern that no set
-takes is matched alone, always.
+Only tame patterns (see :mod:`subproxy.core.tame`) share a set: one that makes
+RE2's DFA grow without end would make the match slow for everybody, ten times as slow as it is
+alone. The others are matched one by one. A set has a bounded program and bounded memory, so
+there may be several; a pattern that no set takes is matched alone too.
 """
 
 from __future__ import annotations
@@ -33,12 +35,15 @@ T = TypeVar("T")
 class PatternSet(Generic[T]):
     """Patterns and a value for each, all of them with the same case rule."""
 
-    __slots__ = ("_fresh", "_ignore_case", "_segments", "_values")
+    __slots__ = ("_fresh", "_ignore_case", "_segments", "_values", "_wild")
 
     def __init__(self, *, ignore_case: bool = False) -> None:
         self._ignore_case = ignore_case
         self._values: dict[Pattern, T] = {}
         self._fresh: dict[Pattern, None] = {}
+        """Tame patterns that are in no segment yet."""
+        self._wild: dict[Pattern, None] = {}
+        """Patterns that never will be."""
         self._segments: list[_Segment] = []
 
     def __len__(self) -> int:
@@ -47,14 +52,15 @@ class PatternSet(Generic[T]):
     def add(self, pattern: Pattern, value: T) -> None:
         """Add `pattern`, which is not in the set."""
         self._values[pattern] = value
-        self._fresh[pattern] = None
+        (self._fresh if pattern.tame else self._wild)[pattern] = None
 
     def discard(self, pattern: Pattern) -> None:
         """Remove `pattern`, which is in the set."""
         del self._values[pattern]
-        if pattern in self._fresh:
-            del self._fresh[pattern]
-            return
+        for apart in (self._fresh, self._wild):
+            if pattern in apart:
+                del apart[pattern]
+                return
         for at, segment in enumerate(self._segments):
             if pattern in segment.live:
                 segment.live.discard(pattern)
@@ -68,7 +74,12 @@ class PatternSet(Generic[T]):
         if len(self._fresh) > FRESH:
             self._compile()
         values = self._values
-        found = [values[pattern] for pattern in self._fresh if pattern.matches(text)]
+        found = [
+            values[pattern]
+            for apart in (self._fresh, self._wild)
+            for pattern in apart
+            if pattern.matches(text)
+        ]
         for segment in self._segments:
             found += [values[pattern] for pattern in segment.match(text)]
         return found
@@ -129,7 +140,8 @@ class _Segment:
 
 
 def _cost(pattern: Pattern) -> int:
-    return pattern.program or len(pattern.literal) + 4
+    """About as many instructions as a tame pattern has."""
+    return len(pattern.source) + 4
 
 
 def _size(patterns: list[Pattern] | set[Pattern]) -> int:

@@ -24,15 +24,15 @@ LINGER: Final = 10.0
 class RegistryLimits:
     """How much guests may register.
 
-    member and identity count routes; program counts RE2 instructions of the routes of an
-    identity, which bounds the time that its patterns can cost a lookup; total counts the routes
-    of everybody. Routes that an identity left vacant count until they are forgotten, but make
-    room for new ones.
+    member and identity count routes; program counts RE2 instructions of those patterns of an
+    identity that are not tame, which bounds the time that they can cost a lookup (some 20 ms at
+    the worst path); total counts the routes of everybody. Routes that an identity left vacant
+    count until they are forgotten, but make room for new ones.
     """
 
     member: int = 256
     identity: int = 1024
-    program: int = 2500
+    program: int = 2000
     total: int = 65536
 
 
@@ -82,16 +82,17 @@ class Registry:
         self._holdings: dict[str, _Holding] = {}
         self._order = 0
 
-    def register(self, member: Member, route: Route, now: float) -> Pool:
+    def register(self, member: Member, route: Route, now: float, quota: int | None = None) -> Pool:
         """Make `member` serve `route`; return its pool. Again is no error and changes nothing.
 
-        Raises :class:`RouteRefused` with the codes ``too-many-routes`` and
-        ``pattern-too-complex``.
+        `quota` is how many routes its identity may have, where a policy says so.
+
+        Raises :class:`RouteRefused` with the code ``quota``.
         """
         pool = self._pools.get(route)
         if pool is not None and member in pool.members:
             return pool
-        self._check(member, route, pool)
+        self._check(member, route, pool, quota)
         if pool is None:
             pool = Pool(route, self._order, now=now)
             self._order += 1
@@ -172,32 +173,31 @@ class Registry:
         """Return the number of routes, vacant ones too."""
         return len(self._pools)
 
-    def _check(self, member: Member, route: Route, pool: Pool | None) -> None:
+    def _check(self, member: Member, route: Route, pool: Pool | None, quota: int | None) -> None:
         limits = self._limits
+        if quota is None:
+            quota = limits.identity
         if len(member.pools) >= limits.member:
-            raise RouteRefused(
-                "too-many-routes", f"a subscription may register {limits.member} routes"
-            )
+            raise RouteRefused("quota", f"a subscription may register {limits.member} routes")
         holding = self._holdings.get(member.identity)
         if holding is None:
             holding = _Holding()
         if pool is None or pool not in holding.pools:
-            if len(holding.pools) >= limits.identity:
+            if len(holding.pools) >= quota:
                 self._make_room(member.identity)
-            if len(holding.pools) >= limits.identity:
-                raise RouteRefused(
-                    "too-many-routes", f"a virtual machine may register {limits.identity} routes"
-                )
+            if len(holding.pools) >= quota:
+                raise RouteRefused("quota", f"a virtual machine may register {quota} routes")
             if holding.program + route.program > limits.program:
                 self._make_room(member.identity)
             if holding.program + route.program > limits.program:
                 raise RouteRefused(
-                    "pattern-too-complex",
+                    "quota",
                     f"the patterns of a virtual machine may have {limits.program} RE2 "
-                    "instructions altogether; literal paths and prefixes have none",
+                    "instructions altogether; literals, prefixes and patterns "
+                    "without groups and counts seldom have any",
                 )
         if pool is None and len(self._pools) >= limits.total:
-            raise RouteRefused("too-many-routes", f"the proxy holds {limits.total} routes")
+            raise RouteRefused("quota", f"the proxy holds {limits.total} routes")
 
     def _make_room(self, identity: str) -> None:
         """Forget what `identity` left vacant: a restarted guest must not be locked out."""

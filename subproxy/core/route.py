@@ -91,7 +91,7 @@ class Route:
 
     @property
     def program(self) -> int:
-        """RE2 instructions of both patterns: what matching this route can cost."""
+        """RE2 instructions of both patterns, if not tame: what matching this route can cost."""
         return self.host.program + self.path.program
 
     def __eq__(self, other: object) -> bool:

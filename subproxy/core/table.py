@@ -3,7 +3,8 @@
 Literal hosts are a dictionary, host patterns a `PatternSet`. Below each host, literal paths are
 a dictionary, ``/prefix/.*`` paths a dictionary that is asked once for each length of prefix in
 use, and the other patterns are tried in the order of precedence, or by a `PatternSet` where
-they are many. Adding and removing a route costs no more than a sorted insertion.
+they are many. Which host patterns match a host is remembered for a while. Adding and removing
+a route costs no more than a sorted insertion.
 """
 
 from __future__ import annotations
@@ -20,15 +21,20 @@ MANY: Final = 16
 """Path patterns below one host from which a set is faster than trying them in order."""
 
 
+REMEMBERED: Final = 1024
+"""Hosts of which the matching host patterns are remembered; then all are forgotten."""
+
+
 class RouteTable:
     """Finds the pool whose route takes precedence; see `Route.precedence`."""
 
-    __slots__ = ("_hosts", "_literal", "_patterns")
+    __slots__ = ("_hosts", "_literal", "_matched", "_patterns")
 
     def __init__(self) -> None:
         self._hosts: dict[Pattern, _Paths] = {}
         self._literal: dict[bytes, _Paths] = {}
         self._patterns: PatternSet[_Paths] = PatternSet(ignore_case=True)
+        self._matched: dict[bytes, list[_Paths]] = {}
 
     def add(self, pool: Pool) -> None:
         """Add `pool`, whose route is not in the table."""
@@ -40,6 +46,7 @@ class RouteTable:
                 self._literal[host.literal] = paths
             else:
                 self._patterns.add(host, paths)
+                self._matched = {}
         paths.add(pool)
 
     def discard(self, pool: Pool) -> None:
@@ -53,6 +60,7 @@ class RouteTable:
                 del self._literal[host.literal]
             else:
                 self._patterns.discard(host)
+                self._matched = {}
 
     def find(self, host: bytes, path: bytes) -> Pool | None:
         """Return the pool of the normalised `host` and `path`, or None."""
@@ -63,8 +71,13 @@ class RouteTable:
                 return pool
         if not self._patterns:
             return None
+        matched = self._matched.get(host)
+        if matched is None:
+            if len(self._matched) >= REMEMBERED:
+                self._matched = {}
+            matched = self._matched[host] = self._patterns.match(host)
         best: Pool | None = None
-        for paths in self._patterns.match(host):
+        for paths in matched:
             pool = paths.find(path)
             if pool is not None and (best is None or pool.precedence < best.precedence):
                 best = pool

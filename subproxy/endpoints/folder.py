@@ -37,8 +37,8 @@ RESYNC = 10.0
 RESYNC_WITHOUT_INOTIFY = 1.0
 SETTLE = 0.02
 """Seconds from an event to the look at the folder; ten times what the last look took, if more."""
-BATCH = 16
-"""Listeners started in one reactor turn."""
+SLICE = 0.005
+"""Seconds of one reactor turn that starting listeners may take."""
 
 _LISTENER = re.compile(r"_[0-9]+$")
 _MAGIC = re.compile(r"[*?[]")
@@ -214,12 +214,14 @@ class FolderService(Service):
             await self._stop(path)
         for path in self._complaints.keys() - wanted:
             del self._complaints[path]
-        for count, path in enumerate(sorted(wanted - self._ports.keys()), 1):
+        began = self._reactor.seconds()
+        for path in sorted(wanted - self._ports.keys()):
             if not self._open:
                 return
             await self._start(path)
-            if count % BATCH == 0:
+            if self._reactor.seconds() - began > SLICE:
                 await deferLater(self._reactor, 0)
+                began = self._reactor.seconds()
 
     async def _start(self, path: str) -> None:
         endpoint = HybridVsockServerEndpoint(self._reactor, path, self._vsockPort, **self._options)

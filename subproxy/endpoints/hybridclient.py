@@ -82,7 +82,7 @@ class _GuestStream(ProtocolWrapper):
     factory: _GuestStreamFactory
 
     def __init__(self, factory: _GuestStreamFactory) -> None:
-        super().__init__(factory, Protocol())
+        super().__init__(factory, Protocol())  # type: ignore[arg-type]
         self.established: Deferred[IProtocol] = Deferred(lambda _: self._abort())
         self._answer = b""
         self._asking = True
@@ -149,7 +149,7 @@ class _GuestStream(ProtocolWrapper):
         return HybridVsockAddress(self.factory.guest.path)
 
 
-class _GuestStreamFactory(WrappingFactory[_GuestStream]):
+class _GuestStreamFactory(WrappingFactory):
     noisy = False
 
     def __init__(self, wrappedFactory: Any, guest: HybridVsockAddress) -> None:

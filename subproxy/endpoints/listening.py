@@ -49,7 +49,7 @@ class StreamServer(tcp.Server):
         reactor: Any,
     ) -> None:
         self._peer = peer
-        self._host = port.getHost()
+        self._host = port.hostOf(skt)
         super().__init__(skt, protocol, (identityOf(peer), None), port, sessionno, reactor)
 
     def getPeer(self) -> IAddress:
@@ -95,6 +95,10 @@ class ListeningSocketPort(tcp.Port):
 
     Accepting is never paused: on several VMMs a full backlog freezes every vsock
     port of the VM, so load is shed by accepting and closing.
+
+    It accepts by readiness on every reactor. A connection is given to the reactor
+    if that has transports of its own for it (``adoptStreamSocket`` of
+    ``subproxy.reactor.interfaces.IReactorStreamSocket``), else to ``transport``.
     """
 
     transport = StreamServer  # type: ignore[assignment]
@@ -117,6 +121,7 @@ class ListeningSocketPort(tcp.Port):
         self._reserve = _Reserve()
         self._gate = LogGate(reactor)
         self._accepts = 100
+        self._adopt = getattr(reactor, "adoptStreamSocket", None)
 
     def __repr__(self) -> str:
         state = "" if self.connected else " (not listening)"
@@ -174,8 +179,16 @@ class ListeningSocketPort(tcp.Port):
             skt.close()
             return
         self.sessionno += 1
-        transport = self.transport(skt, protocol, peer, self, self.sessionno, self.reactor)
+        number = self.sessionno
+        if self._adopt is None:
+            transport = self.transport(skt, protocol, peer, self, number, self.reactor)
+        else:
+            transport = self._adopt(skt, protocol, peer, self.hostOf(skt), self, number)
         protocol.makeConnection(transport)
+
+    def hostOf(self, skt: socket.socket) -> IAddress:
+        """Our own end of an accepted connection."""
+        return self._host
 
     def _shed(self, why: OSError) -> None:
         """Accept and close with the reserved descriptor until nobody waits."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
-from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, ECONNRESET, ENODEV
+from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, ECONNRESET, ENODEV, ETIMEDOUT
 from typing import Any
 
 from twisted.internet.base import BaseConnector
@@ -14,6 +15,8 @@ from twisted.internet.error import (
     ConnectingCancelledError,
     ConnectionRefusedError,
     NoProtocol,
+    TimeoutError,
+    getConnectError,
 )
 from twisted.internet.interfaces import (
     IAddress,
@@ -24,7 +27,7 @@ from twisted.internet.interfaces import (
     IStreamClientEndpoint,
     IStreamServerEndpoint,
 )
-from twisted.internet.protocol import ClientFactory, Protocol
+from twisted.internet.protocol import ClientFactory
 from twisted.internet.tcp import BaseClient
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -32,7 +35,7 @@ from zope.interface import implementer
 from . import vsocket
 from .addresses import CID_ANY, LOCAL_CIDS, PORT_ANY, VsockAddress
 from .errors import CannotListenAt
-from .listening import ListeningSocketPort, StreamServer
+from .listening import ListeningSocketPort
 from .loggate import LogGate
 
 __all__ = ["VsockClientEndpoint", "VsockPort", "VsockServerEndpoint"]
@@ -93,20 +96,11 @@ class VsockServerEndpoint:
         return port
 
 
-class VsockServer(StreamServer):
-    """An accepted native connection. An abort closes it: vsock knows no reset from here."""
-
-    def getHost(self) -> IAddress:
-        """Our end with the CID that the guest dialled, while the connection lasts."""
-        if not self.connected:
-            return self._host
-        return VsockAddress(*self.socket.getsockname())
-
-
 class VsockPort(ListeningSocketPort):
-    """Takes connections of guests, and refuses those of this machine."""
+    """Takes connections of guests, and refuses those of this machine.
 
-    transport = VsockServer
+    An abort of one of them closes it: vsock knows no reset from here.
+    """
 
     def __init__(
         self, skt: socket.socket, factory: IProtocolFactory, allowLocal: bool, reactor: Any
@@ -115,6 +109,10 @@ class VsockPort(ListeningSocketPort):
         super().__init__(skt, factory, address, self._admit, reactor)
         self._refused = frozenset() if allowLocal else LOCAL_CIDS
         self._refusals = LogGate(reactor)
+
+    def hostOf(self, skt: socket.socket) -> IAddress:
+        """Our end, with the CID that the guest dialled."""
+        return VsockAddress(*skt.getsockname())
 
     def _admit(self, skt: socket.socket, raw: tuple[int, int]) -> IAddress | None:
         peer = VsockAddress(*raw)
@@ -170,7 +168,7 @@ class VsockClientEndpoint:
         return factory.connecting
 
 
-class _DialFactory(ClientFactory[Protocol]):
+class _DialFactory(ClientFactory):
     """Joins a connector's callbacks to the one Deferred of one connection attempt."""
 
     noisy = False
@@ -178,6 +176,7 @@ class _DialFactory(ClientFactory[Protocol]):
 
     def __init__(self, wrapped: IProtocolFactory) -> None:
         self._wrapped = wrapped
+        self._built: IProtocol | None = None
 
     def doStart(self) -> None:
         self._wrapped.doStart()
@@ -187,16 +186,17 @@ class _DialFactory(ClientFactory[Protocol]):
 
     def buildProtocol(self, addr: Any) -> Any:
         """The caller's protocol itself, unwrapped."""
-        return self._wrapped.buildProtocol(addr)
+        self._built = self._wrapped.buildProtocol(addr)
+        return self._built
 
-    def connected(self, protocol: IProtocol | None) -> None:
+    def connected(self) -> None:
         """Called by the transport when the protocol, if there is one, has its transport."""
         if self.connecting.called:
             return
-        if protocol is None:
+        if self._built is None:
             self.connecting.errback(NoProtocol())
         else:
-            self.connecting.callback(protocol)
+            self.connecting.callback(self._built)
 
     def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
         if not self.connecting.called:
@@ -256,14 +256,28 @@ class VsockClient(BaseClient):
         self._host = VsockAddress(*self.socket.getsockname())
         factory = self.connector.factory
         super()._connectDone()  # type: ignore[no-untyped-call]
-        built = getattr(self, "protocol", None)
-        factory.connected(built)
+        factory.connected()
 
     def failIfNotConnected(self, err: Any) -> None:
-        """As the base does, but "nobody listens" gets Twisted's name for it: vsock says reset."""
+        """As the base does, with Twisted's own errors for what vsock calls otherwise."""
         if isinstance(err, ConnectError) and err.osError == ECONNRESET:
             err = ConnectionRefusedError(ECONNRESET, "nobody listens, or its backlog is full")
+        elif isinstance(err, ConnectError) and err.osError == ETIMEDOUT:
+            err = TimeoutError(ETIMEDOUT, "no answer")
         super().failIfNotConnected(err)  # type: ignore[no-untyped-call]
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The end; of an attempt, with the error that the socket holds.
+
+        A refused attempt raises no readiness for reading on AF_VSOCK, just a
+        hang-up, which Twisted takes for the end of a connection.
+        """
+        if not self.connected and not self.disconnected and hasattr(self, "socket"):
+            code = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if code:
+                self.failIfNotConnected(getConnectError((code, os.strerror(code))))
+                return
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
 
     def getPeer(self) -> IAddress:
         """The address that was dialled."""

@@ -5,9 +5,10 @@ The order, and why it is free of races:
 1. A folder lock (see ``FolderLock``) keeps proxies that start together apart.
 2. What lies at the path already is judged without following symlinks. Only a
    socket that refuses a connection is stale; anything else is an error.
-3. The new socket is bound in a private folder (mode 0700) beside its path, gets
-   its owner, then its mode, and listens. Nobody else can reach it meanwhile,
-   and no process-wide umask has to change, which would hit other threads.
+3. The new socket is bound in a private folder (mode 0700) beside its path (it is
+   this name that ``ss -xl`` shows), gets its owner, then its mode, and listens.
+   Nobody else can reach it meanwhile, and no process-wide umask has to change,
+   which would hit other threads.
 4. The stale one is moved into the private folder, and looked at once more there:
    if it is not stale, hence not the one that was tested, it is put back.
 5. ``link(2)`` gives the new one its name. It never replaces anything: who was
@@ -116,14 +117,14 @@ def publish(path: str, *, backlog: int, mode: int, uid: int = -1, gid: int = -1)
     """
     if len(os.fsencode(path)) > MAX_SOCKET_PATH:
         raise CannotListenAt(path, f"the path is longer than {MAX_SOCKET_PATH} bytes")
-    folder = os.path.dirname(path)
+    folder, name = os.path.split(path)
     skt = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     private = ""
     try:
         stale = _judge(path)
-        private = tempfile.mkdtemp(prefix=".sp", dir=folder)
+        private = tempfile.mkdtemp(prefix=f".{name}.", dir=folder)
         hidden = os.path.join(private, "s")
-        skt.bind(hidden)
+        _bind(skt, private, hidden)
         try:
             os.chown(hidden, uid, gid)
         except PermissionError:
@@ -147,6 +148,22 @@ def publish(path: str, *, backlog: int, mode: int, uid: int = -1, gid: int = -1)
     finally:
         if private:
             shutil.rmtree(private, ignore_errors=True)
+
+
+def _bind(skt: socket.socket, folder: str, path: str) -> None:
+    """Bind to a path in ``folder`` that may be longer than ``sun_path``.
+
+    The socket keeps this name for ``ss`` and the like, so it is the path itself
+    if that fits.
+    """
+    if len(os.fsencode(path)) <= MAX_SOCKET_PATH:
+        skt.bind(path)
+        return
+    fd = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        skt.bind(f"/proc/self/fd/{fd}/{os.path.basename(path)}")
+    finally:
+        os.close(fd)
 
 
 def _judge(path: str) -> os.stat_result | None:

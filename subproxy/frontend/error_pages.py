@@ -9,14 +9,15 @@ from subproxy.errors import ClientError, ProxyError
 _ALLOW = b", ".join(sorted(METHODS))
 
 
-def error_page(error: ProxyError, request_id: bytes) -> tuple[ResponseHead, bytes]:
+def error_page(error: ProxyError, method: bytes, request_id: bytes) -> tuple[ResponseHead, bytes]:
     """
     The response for C{error}.
 
     The client's own faults are explained to it. Of a guest's faults it learns the kind
     alone: the details are for the log.
 
-    @return: its head, and its body (which HEAD will not get).
+    @param method: that of the request: HEAD gets no body.
+    @return: its head, and its body.
     """
     status = error.status if 400 <= error.status <= 599 and error.status != 499 else 500
     phrase = PHRASES.get(status, b"Error")
@@ -36,7 +37,7 @@ def error_page(error: ProxyError, request_id: bytes) -> tuple[ResponseHead, byte
         headers.append((b"Retry-After", b"%d" % error.retry_after))
     if status == 405:
         headers.append((b"Allow", _ALLOW))
-    return ResponseHead(status, phrase, headers, len(body)), body
+    return ResponseHead(status, phrase, headers, len(body), method == b"HEAD"), body
 
 
 def _kind(error: ProxyError) -> str:

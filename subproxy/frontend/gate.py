@@ -43,11 +43,13 @@ Headers = list[tuple[bytes, bytes]]
 _MAX_REMEMBERED = 2048
 
 # What becomes of a field.
-_KEEP, _HOST, _LENGTH, _CODING, _CONNECTION, _UPGRADE, _EXPECT, _FORWARDING, _ID, _DROP = range(10)
+_KEEP, _HOST, _LENGTH, _CODING, _CONNECTION, _UPGRADE, _EXPECT, _ID, _DROP = range(9)
+_SET, _CLAIMED = 9, 10  # forwarding fields that the proxy sets, and that it only may pass on
 
 _SPECIAL = {
     **dict.fromkeys(HOP_BY_HOP, _DROP),
-    **dict.fromkeys(FORWARDING | FORWARDING_DROPPED, _FORWARDING),
+    **dict.fromkeys(FORWARDING, _SET),
+    **dict.fromkeys(FORWARDING_DROPPED, _CLAIMED),
     b"host": _HOST,
     b"content-length": _LENGTH,
     b"transfer-encoding": _CODING,
@@ -59,6 +61,9 @@ _SPECIAL = {
 }
 
 _FORM_ORIGIN = b"/"
+
+_AROUND = 32
+"""Bytes that a method may have, and what is behind a target."""
 
 
 @dataclass(slots=True)
@@ -103,9 +108,11 @@ class Gate:
         @param scanned: how much of it an earlier call has seen.
         @raise ClientError: it can never become a good request.
         """
+        if data == b"\r":
+            return
         line_end = data.find(b"\r\n")
         line = data if line_end < 0 else data[:line_end]
-        self._check_size(line, line_end < 0)
+        self._check_size(line)
         if len(data) > self.limits.head:
             raise ClientError("the request head is too large", 431)
         if line_end >= 0:
@@ -123,7 +130,7 @@ class Gate:
         @return: method, target, version.
         @raise ClientError: it is not a request line, or not one that is served.
         """
-        self._check_size(line, False)
+        self._check_size(line)
         parts = line.split(b" ")
         if len(parts) != 3:
             raise BadRequest("the request line is not a method, a target and a version")
@@ -200,8 +207,11 @@ class Gate:
                 expect = pair[1] if expect is None else expect + b"," + pair[1]
             elif kind == _ID:
                 request_id = pair[1]
-            elif kind == _FORWARDING and peer.trusted:
-                sent.append(pair)
+            elif peer.trusted:
+                if kind == _SET:
+                    sent.append(pair)
+                elif kind == _CLAIMED:
+                    kept.append(pair)
 
         # Framing (RFC 9112 section 6).
         size: int | None = 0
@@ -294,27 +304,29 @@ class Gate:
         plain = name.replace(b"_", b"-")
         return plain not in NOT_IN_TRAILERS and not plain.startswith(FORWARDING_PREFIX)
 
-    def _check_size(self, line: bytes, partial: bool) -> None:
-        # 11 is what stands around the target: a space, and " HTTP/1.1".
-        if len(line) <= self.limits.target:
+    def _check_size(self, line: bytes) -> None:
+        """C{line} may be the beginning of one."""
+        limit = self.limits.target
+        if len(line) <= limit:
             return
-        method, space, rest = line.partition(b" ")
-        if not space or len(method) > 32 or method.translate(None, TOKEN):
+        method, _, rest = line.partition(b" ")
+        if len(method) > _AROUND or method.translate(None, TOKEN):
             raise BadRequest("the method is too long")
-        if len(rest) - (0 if partial else 9) > self.limits.target:
+        if len(rest.partition(b" ")[0]) > limit:
             raise ClientError("the request target is too long", 414)
+        if len(line) > limit + 2 * _AROUND:
+            raise BadRequest("the request line is too long")
 
     def _kind(self, name: bytes) -> int:
         lower = name.lower()
         kind = _SPECIAL.get(lower, _KEEP)
-        if kind == _KEEP:
+        if kind == _KEEP and lower.startswith(FORWARDING_PREFIX):
+            kind = _CLAIMED
+        elif kind == _KEEP and b"_" in lower:
+            # What CGI or WSGI could not tell from a field that is ruled here.
             plain = lower.replace(b"_", b"-")
-            if (
-                plain in FORWARDING
-                or plain in FORWARDING_DROPPED
-                or plain.startswith(FORWARDING_PREFIX)
-            ):
-                kind = _FORWARDING
+            if plain in _SPECIAL or plain.startswith(FORWARDING_PREFIX):
+                kind = _DROP
         if len(self._kinds) >= _MAX_REMEMBERED:
             self._kinds.clear()
         self._kinds[name] = kind
@@ -403,8 +415,8 @@ def _length(value: bytes) -> int:
 
 def _bad_coding(value: bytes) -> ClientError:
     codings = [part.strip(b" \t") for part in value.lower().split(b",")]
-    if b"chunked" in codings[:-1]:
-        return BadRequest("chunked is not the last transfer coding, or not the only chunked")
+    if codings[-1] != b"chunked" or b"chunked" in codings[:-1]:
+        return BadRequest("the last transfer coding, and no other, has to be chunked")
     if all(part and not part.translate(None, TOKEN) for part in codings):
         return ClientError("the only transfer coding is chunked", 501)
     return BadRequest("Transfer-Encoding is malformed")

@@ -41,7 +41,7 @@ from subproxy.frontend.gate import Passed
 from subproxy.frontend.head_parser import MessageParser, ParserError
 from subproxy.frontend.request_body import ChunkedBody, LengthBody
 from subproxy.frontend.responder import Answer, Responder
-from subproxy.frontend.tcp_info import bytes_taken
+from subproxy.frontend.tcp_info import bytes_taken, waits_for_peer
 
 if TYPE_CHECKING:
     from subproxy.frontend.factory import Http1Factory
@@ -164,7 +164,7 @@ class Http1Protocol(Protocol):
             responder = self._responder
             if responder is not None and responder.request.version != b"1.0":
                 Departure(self, responder).watch(self.factory.clock)
-        else:
+        elif state is Reading.LINGERING:
             self._lose()
 
     def writeConnectionLost(self) -> None:
@@ -285,13 +285,13 @@ class Http1Protocol(Protocol):
         now = self.factory.monotonic()
         self._count += 1
         responder = Responder(self, head, passed.keep_alive, now)
+        if head.target == b"*":
+            self._answerForAll(responder)
+            return
         if head.length == 0:
             self._responder = responder
             self._go(Reading.ANSWERING)
-            if head.target == b"*":
-                self._answerForAll(responder)
-            else:
-                self._dispatch(responder, b"")
+            self._dispatch(responder, b"")
             return
         body: LengthBody | ChunkedBody
         if head.length is None:
@@ -330,7 +330,14 @@ class Http1Protocol(Protocol):
         factory.dispatcher.dispatch(exchange)
 
     def _answerForAll(self, responder: Responder) -> None:
-        """C{OPTIONS *} asks about the server as a whole: the proxy speaks for itself."""
+        """
+        C{OPTIONS *} asks about the server as a whole: the proxy speaks for itself.
+
+        A body that comes with it means nothing, and is not waited for.
+        """
+        self._responder = responder
+        if responder.request.length == 0:
+            self._go(Reading.ANSWERING)
         exchange = responder.exchange = Exchange(responder.request, b"", responder)
         exchange.move(State.SENT)
         exchange.response_start(200, b"", [(b"Allow", b", ".join(sorted(METHODS)))], b"")
@@ -503,7 +510,10 @@ class Http1Protocol(Protocol):
             self._close()
             return
         self._go(Reading.IDLE)
-        self._wait(self.factory.limits.keepalive_timeout)
+        limits = self.factory.limits
+        self._wait(limits.keepalive_timeout)
+        if limits.body_rate:
+            self.deadline -= max(0.0, limits.keepalive_timeout - limits.body_grace)
         if self._held or self._paused:
             self._advance()
 
@@ -540,6 +550,12 @@ class Http1Protocol(Protocol):
         elif now >= self._due:
             self._due = NEVER
             self._dueNow()
+        elif state is Reading.IDLE:
+            # A while behind its answer: was that taken, or does it fill the kernel's buffers?
+            if waits_for_peer(self.transport):
+                self.abort()
+            else:
+                self.deadline = self._due
 
     def _dueNow(self) -> None:
         state = self.state
@@ -587,11 +603,12 @@ class Http1Protocol(Protocol):
         self._wait(self.factory.limits.linger)
 
     def _lose(self) -> None:
+        if self.state is not Reading.LINGERING:
+            self.transport.unregisterProducer()
         self._go(Reading.OVER)
         self._due = NEVER
         self.deadline = 0.0
         self._expectTaking()
-        self.transport.unregisterProducer()
         self.transport.loseConnection()
 
     def _pauseReading(self) -> None:

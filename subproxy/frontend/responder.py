@@ -170,7 +170,7 @@ class Responder:
         if self.answer is Answer.WAITING:
             if isinstance(error, ClientError):
                 self.keep_alive = False
-            self.responseStarted(*error_page(error, self.request.request_id))
+            self.responseStarted(*error_page(error, self.request.method, self.request.request_id))
         elif self.answer is Answer.STREAMING:
             self.answer = Answer.DONE
             self._connection.breakOff()

@@ -64,7 +64,7 @@ class SubscriptionFactory(Factory):
     def admit(self, protocol: SubscriptionProtocol) -> str | None:
         """Who is at the other end of C{protocol}; None if it has too many connections already."""
         identity = self._identify(protocol.transport)
-        quota = self.registrar.connections(identity, self.settings.connections)
+        quota = self.registrar.quotas(identity).connections
         if self._counts[identity] >= quota:
             self._log.warn(
                 "{identity} has {quota} connections already: refused",
@@ -99,6 +99,11 @@ class SubscriptionFactory(Factory):
         if self._empty is not None and not self.subscriptions:
             waiting, self._empty = self._empty, None
             waiting.callback(None)
+
+    def policyChanged(self) -> None:
+        """Take from every guest what it may no longer serve, and tell it."""
+        for protocol in list(self.subscriptions):
+            protocol.recheck()
 
     def drain(self) -> None:
         """Tell every guest that nothing new will come."""

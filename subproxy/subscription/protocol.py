@@ -14,9 +14,9 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import IDelayedCall, IPushProducer
 from twisted.internet.protocol import Protocol
+from twisted.internet.tcp import Connection as StreamTransport
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -69,7 +69,7 @@ class SubscriptionProtocol(Protocol):
 
     _log = Logger()
     factory: SubscriptionFactory
-    transport: FileDescriptor
+    transport: StreamTransport
 
     def __init__(self, factory: SubscriptionFactory, registrar: Registrar) -> None:
         self.factory = factory
@@ -85,7 +85,7 @@ class SubscriptionProtocol(Protocol):
         self._deadline: IDelayedCall | None = None
         self._again: IDelayedCall | None = None
         self._turns = 0
-        self._unread = 0
+        self._unread = -1
         self._offences: list[float] = []
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
             m.Hello: self._hello,
@@ -125,7 +125,7 @@ class SubscriptionProtocol(Protocol):
         if self._again is None:
             self._turn()
 
-    def connectionLost(self, reason: Failure | None = None) -> None:  # type: ignore[override]
+    def connectionLost(self, reason: Failure | None = None) -> None:
         """The connection is gone, and with it, in this same turn, all that it registered."""
         for call in (self._deadline, self._again):
             if call is not None and call.active():
@@ -191,7 +191,7 @@ class SubscriptionProtocol(Protocol):
             self.transport.write(data)
             if self._unread >= 0:
                 self._unread += len(data)
-                if self._unread > self._settings.backlog_bytes:
+                if self._unread > self._registrar.quotas(self.identity).buffer:
                     self._log.warn(
                         "{identity} leaves {unread} bytes unread: cut off",
                         identity=self.identity,
@@ -298,6 +298,9 @@ class SubscriptionProtocol(Protocol):
         assert self.member is not None
         answer = self._registrar.register(self.member, message)
         self.wire.send(answer)
+        if isinstance(answer, m.Registered):
+            # After the answer, so that a guest knows its route before it is asked.
+            self._registrar.changed(self.member)
 
     def _unregister(self, message: m.Unregister) -> None:
         assert self.member is not None
@@ -315,6 +318,18 @@ class SubscriptionProtocol(Protocol):
         assert self.member is not None
         self._log.info("{identity} drains", identity=self.identity)
         self._registrar.drain(self.member)
+
+    def recheck(self) -> None:
+        """The policy has changed."""
+        if self.member is not None:
+            for refused in self._registrar.recheck(self.member):
+                self._log.info(
+                    "{identity} may no longer serve a route: {reason}",
+                    identity=self.identity,
+                    reason=refused.reason.decode("utf-8", "replace"),
+                )
+                self.wire.send(refused)
+            self.flush()
 
     def drain(self) -> None:
         """Let this subscription finish what it has, and give it nothing new."""

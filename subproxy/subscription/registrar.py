@@ -7,11 +7,15 @@ turns their decisions into messages.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from twisted.logger import Logger
 
+from subproxy.core.epochs import Epochs, Refuse
 from subproxy.core.member import Event, Member
+from subproxy.core.policy import Policy, Quotas
+from subproxy.core.ratelimit import TokenBucket
 from subproxy.core.registry import Registry
 from subproxy.core.route import Route, RouteRefused
 from subproxy.wire import messages as m
@@ -19,9 +23,11 @@ from subproxy.wire.errors import MessageError
 from subproxy.wire.fields import Info, integer, name
 from subproxy.wire.limits import DEFAULT_WEIGHT, MAX_NUMBER, MAX_WEIGHT
 
+BURST = 1000
+"""Registrations that a guest may make at once, at its start."""
+
 _weight = integer(1, MAX_WEIGHT)
 _count = integer(0, MAX_NUMBER)
-_absent = object()
 
 
 class HelloRefused(Exception):
@@ -41,7 +47,10 @@ class Registrar:
     Keeps the table of who serves what, on behalf of all subscriptions.
 
     @ivar registry: the table.
+    @ivar epochs: which instance of an application counts.
+    @ivar policy: who may claim what.
     @ivar now: monotonic seconds.
+    @ivar changed: told of a member that takes more than before.
     """
 
     _log = Logger()
@@ -51,16 +60,21 @@ class Registrar:
         registry: Registry,
         now: Callable[[], float],
         changed: Callable[[Member], None],
+        policy: Policy | None = None,
     ) -> None:
         self.registry = registry
+        self.epochs = Epochs()
+        self.policy = policy or Policy()
         self.now = now
-        self._changed = changed
-        self._current: dict[tuple[str, bytes, int], Member] = {}
+        self.changed = changed
         self._routes: dict[Member, dict[int, Route]] = {}
+        self._granted: dict[Member, int] = {}
+        self._counts: Counter[str] = Counter()
+        self._buckets: dict[str, TokenBucket] = {}
 
-    def connections(self, identity: str, default: int) -> int:
-        """How many connections C{identity} may have."""
-        return default
+    def quotas(self, identity: str) -> Quotas:
+        """How much C{identity} may use."""
+        return self.policy.quotas(identity)
 
     def hello(self, identity: str, info: Info) -> tuple[Member, Member | None]:
         """
@@ -86,11 +100,12 @@ class Registrar:
             weight=weight / DEFAULT_WEIGHT,
             concurrency=concurrency,
         )
-        key = (identity, application, worker)
-        replaced = self._current.get(key)
-        self._current[key] = member
+        decision = self.epochs.hello(member)
+        if isinstance(decision, Refuse):
+            raise HelloRefused(decision.code.encode(), decision.reason)
         self._routes[member] = {}
-        return member, replaced
+        self._grant(member, concurrency)
+        return member, decision.replaced
 
     def register(self, member: Member, message: m.Register) -> m.Registered | m.Refused:
         """A guest claims a route: the answer to it."""
@@ -98,9 +113,12 @@ class Registrar:
         reference = message.reference
         if reference in routes:
             return m.Refused(reference, b"reference", b"that reference is in use")
+        now = self.now()
         try:
+            self._check_rate(member, now)
             route = Route(message.host, message.path)
-            self.registry.register(member, route, self.now())
+            self._check_policy(member, route)
+            self.registry.register(member, route, now)
         except RouteRefused as refusal:
             self._log.info(
                 "{identity} may not serve {host} {path}: {reason}",
@@ -112,12 +130,12 @@ class Registrar:
             reason = refusal.reason.encode("utf-8", "replace")[:1024]
             return m.Refused(reference, refusal.code.encode(), reason)
         routes[reference] = route
+        self._counts[member.identity] += 1
         self._log.info(
             "{identity} serves {route}",
             identity=member.identity,
             route=str(route).encode("unicode_escape").decode(),
         )
-        self._changed(member)
         return m.Registered(reference)
 
     def unregister(self, member: Member, message: m.Unregister) -> m.Unregistered | None:
@@ -126,29 +144,43 @@ class Registrar:
         route = routes.pop(message.reference, None)
         if route is None:
             return None
-        if route not in routes.values():
-            self.registry.unregister(member, route, self.now())
+        self._drop(member, route)
         return m.Unregistered(message.reference)
+
+    def recheck(self, member: Member) -> list[m.Refused]:
+        """The policy has changed: what C{member} may no longer serve, taken from it."""
+        refused = []
+        self._grant(member, self._granted[member])
+        for reference, route in list(self._routes[member].items()):
+            reason = self.policy.allows(member.identity, route)
+            if reason is not None:
+                del self._routes[member][reference]
+                self._drop(member, route)
+                refused.append(m.Refused(reference, b"policy", reason.encode()[:1024]))
+        return refused
 
     def leave(self, member: Member) -> None:
         """C{member} is gone: so are all its routes."""
         now = self.now()
         member.feed(Event.LEAVE, now)
         self.registry.remove(member, now)
-        self._routes.pop(member, None)
-        key = (member.identity, member.application, member.worker)
-        if self._current.get(key) is member:
-            del self._current[key]
+        self._granted.pop(member, None)
+        count = len(self._routes.pop(member, ()))
+        self._counts[member.identity] -= count
+        if self._counts[member.identity] <= 0:
+            del self._counts[member.identity]
+        self.epochs.gone(member, now)
 
     def pong(self, member: Member, info: Info) -> None:
         """C{member} answered a ping."""
+        before = self._granted[member]
         try:
-            concurrency = m.lookup(info, b"concurrency", _count, member.concurrency)
+            concurrency = m.lookup(info, b"concurrency", _count, before)
         except MessageError:
             return
-        if concurrency != member.concurrency:
-            member.concurrency = concurrency
-            self._changed(member)
+        if concurrency != before:
+            self._grant(member, concurrency)
+            self.changed(member)
 
     def measured(self, member: Member, seconds: float) -> None:
         """A ping of C{member} took C{seconds} there and back."""
@@ -165,4 +197,40 @@ class Registrar:
     def revive(self, member: Member) -> None:
         """C{member} answers again."""
         if member.feed(Event.REVIVE, self.now()):
-            self._changed(member)
+            self.changed(member)
+
+    def expire(self, now: float) -> None:
+        """Forget what is of no more use."""
+        self.registry.expire(now)
+        self.epochs.expire(now)
+        for identity, bucket in list(self._buckets.items()):
+            if not bucket.wait(now, bucket.burst):
+                del self._buckets[identity]
+
+    def _grant(self, member: Member, concurrency: int) -> None:
+        """The lesser of what the guest takes and what the policy grants it; 0 is no limit."""
+        self._granted[member] = concurrency
+        quota = self.quotas(member.identity).exchanges
+        member.concurrency = min(concurrency, quota) if concurrency else quota
+
+    def _check_rate(self, member: Member, now: float) -> None:
+        rate = self.quotas(member.identity).registrations
+        bucket = self._buckets.get(member.identity)
+        if bucket is None or bucket.rate != rate:
+            bucket = TokenBucket(rate, max(BURST, rate), now)
+            self._buckets[member.identity] = bucket
+        if not bucket.take(now):
+            raise RouteRefused("too-fast", f"at most {rate} registrations a second are taken")
+
+    def _check_policy(self, member: Member, route: Route) -> None:
+        reason = self.policy.allows(member.identity, route)
+        if reason is not None:
+            raise RouteRefused("policy", reason)
+        quota = self.quotas(member.identity).routes
+        if self._counts[member.identity] >= quota:
+            raise RouteRefused("too-many-routes", f"a virtual machine may register {quota} routes")
+
+    def _drop(self, member: Member, route: Route) -> None:
+        self._counts[member.identity] -= 1
+        if route not in self._routes[member].values():
+            self.registry.unregister(member, route, self.now())

@@ -18,9 +18,7 @@ class Settings:
     @ivar timeout: one that stays silent for so long is closed.
     @ivar greeting_timeout: a connection must say what it is within this.
     @ivar closing_timeout: how long to wait for the peer's own end after C{bye}.
-    @ivar connections: most connections of one identity at a time.
     @ivar events_a_turn: most messages of one connection before others get their turn.
-    @ivar backlog_bytes: a guest that leaves so much unread is cut off.
     @ivar offences: how many broken responses end a subscription...
     @ivar offences_window: ... within so many seconds.
     """
@@ -31,8 +29,6 @@ class Settings:
     timeout: float = 15.0
     greeting_timeout: float = 5.0
     closing_timeout: float = 2.0
-    connections: int = 256
     events_a_turn: int = 128
-    backlog_bytes: int = 8 * 1024 * 1024
     offences: int = 10
     offences_window: float = 60.0

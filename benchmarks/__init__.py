@@ -1,0 +1,1 @@
+"""Measures subproxy and its peers side by side: ``python -m benchmarks.bench``."""

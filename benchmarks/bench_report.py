@@ -1,0 +1,234 @@
+"""The tables and the plot of ``make bench``, made from its raw figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .contenders import REFERENCE
+from .figures import Measure, idle_bytes, middle, paired_ratio, select
+from .measure import Sample
+from .plot import Bar, Panel, draw
+from .tables import number, table, update_page, with_ratio
+
+FULL = 0.9
+LIMITED = "\\*"
+PLOT = "performance-requests.svg"
+
+
+def _cpu(sample: Sample) -> float:
+    return sample.cpu_us
+
+
+def _rate(sample: Sample) -> float:
+    return sample.rate
+
+
+class Report:
+    """Everything that is shown of one run; reads nothing but its results."""
+
+    def __init__(self, results: dict[str, Any]) -> None:
+        self._results = results
+        self._samples = [Sample(**sample) for sample in results["samples"]]
+        self._scale = [Sample(**sample) for sample in results["scale"]]
+        self._titles = {name: c["title"] for name, c in results["contenders"].items()}
+        self._counts: list[int] = results["settings"]["connections"]
+
+    def cell(
+        self, name: str, scenario: str, count: int, measure: Measure, *, ratio: bool = True
+    ) -> str:
+        """A median with its ratio to the reference."""
+        samples = select(self._samples, name, scenario, count)
+        reference = select(self._samples, REFERENCE, scenario, count)
+        shown = paired_ratio(samples, reference, measure) if ratio else None
+        return with_ratio(middle(samples, measure), None if name == REFERENCE else shown)
+
+    def _rows(self, scenario: str, counts: Sequence[int], measure: Measure) -> list[list[str]]:
+        return [
+            [title, *(self.cell(name, scenario, count, measure) for count in counts)]
+            for name, title in self._titles.items()
+        ]
+
+    def cpu(self) -> str:
+        """CPU time a request, with the ratio to the reference."""
+        head = ["CPU µs a request, connections:", *map(str, self._counts), "new connection"]
+        rows = self._rows("keepalive", self._counts, _cpu)
+        for row, name in zip(rows, self._titles, strict=True):
+            row.append(self.cell(name, "connect", 64, _cpu))
+        return table(head, rows)
+
+    def user_and_system(self) -> str:
+        """User and system CPU time apart."""
+        head = ["user + system µs, connections:", *map(str, self._counts), "new connection"]
+        rows = []
+        for name, title in self._titles.items():
+            row = [title]
+            for scenario, count in [*(("keepalive", c) for c in self._counts), ("connect", 64)]:
+                samples = select(self._samples, name, scenario, count)
+                user = middle(samples, lambda sample: sample.user_us)
+                system = middle(samples, lambda sample: sample.system_us)
+                row.append(f"{number(user)} + {number(system)}")
+            rows.append(row)
+        return table(head, rows)
+
+    def rate(self) -> str:
+        """Requests a second, marked where the load was the limit and not the contender."""
+        head = ["requests a second, connections:", *map(str, self._counts), "new connection"]
+        rows = []
+        for name, title in self._titles.items():
+            row = [title]
+            for scenario, count in [*(("keepalive", c) for c in self._counts), ("connect", 64)]:
+                busy = middle(select(self._samples, name, scenario, count), lambda s: s.busy)
+                # With a few connections the core rests while the answer is under way.
+                limited = busy is not None and busy < FULL and count >= 64
+                cell = self.cell(name, scenario, count, _rate)
+                row.append(f"{cell} {LIMITED}" if limited else cell)
+            rows.append(row)
+        return table(head, rows)
+
+    def latency(self) -> str:
+        """Latency quantiles at constant rates."""
+        rates = self._results["rates"]
+        common = rates.get(REFERENCE)
+        head = [
+            "latency, µs",
+            *(f"{q} at {number(common)}/s" for q in ("p50", "p99", "p99.9")),
+            "half its own maximum",
+            *("p50", "p99", "p99.9"),
+        ]
+        rows = []
+        for name, title in self._titles.items():
+            if name not in rates:
+                continue
+            row = [title, *self._quantiles(name, "common"), number(rates.get(name))]
+            row += self._quantiles(name, "common" if name == REFERENCE else "own")
+            rows.append(row)
+        return table(head, rows)
+
+    def _quantiles(self, name: str, scenario: str) -> list[str]:
+        samples = select(self._samples, name, scenario)
+        reference = select(self._samples, REFERENCE, scenario)
+        cells = []
+        for key in ("p50_us", "p99_us", "p999_us"):
+
+            def measure(sample: Sample, key: str = key) -> float:
+                return float(sample.raw[key])
+
+            ratio = None if name == REFERENCE else paired_ratio(samples, reference, measure)
+            cells.append(with_ratio(middle(samples, measure), ratio))
+        return cells
+
+    def memory(self) -> str:
+        """Resident memory and what an idle connection adds."""
+        rows = []
+        for name, title in self._titles.items():
+            memory = self._results["memory"].get(name)
+            if memory is None:
+                continue
+            idle = idle_bytes(memory["rss_before"], memory["rss_after"], memory["connections"])
+            rows.append(
+                [
+                    title,
+                    f"{memory['rss_before'] / 1e6:.1f} MB",
+                    f"{memory['rss_after'] / 1e6:.1f} MB",
+                    f"{idle:,.0f} bytes",
+                ]
+            )
+        count = self._results["settings"]["idle"]
+        head = ["memory", "RSS, warm", f"RSS, {count:,} idle connections", "an idle connection"]
+        return table(head, rows)
+
+    def scale(self) -> str:
+        """What many subscriptions add."""
+        if not self._scale:
+            return ""
+        first = self._scale[0].contender
+        reference = select(self._scale, first, "keepalive")
+        resting = self._results["resting"]
+        rows = [
+            [
+                "one guest, one route",
+                with_ratio(middle(reference, _cpu), None),
+                f"{resting[first]:.2%}",
+            ]
+        ]
+        for scenario in dict.fromkeys(s.scenario for s in self._scale if s.contender != first):
+            hosts = int(scenario.rpartition("-")[2])
+            many = next(s.contender for s in self._scale if s.contender != first)
+            samples = select(self._scale, many, scenario)
+            what = "requests for one of them" if hosts == 1 else f"requests for all {hosts:,} hosts"
+            count = self._results["settings"]["subscriptions"]
+            title = f"{count:,} guests, {count * 10:,} routes, {what}"
+            ratio = paired_ratio(samples, reference, _cpu)
+            cost = with_ratio(middle(samples, _cpu), ratio)
+            rows.append([title, cost, f"{resting[many]:.2%}"])
+        head = ["64 connections", "CPU µs a request", "of a core when nobody asks"]
+        return table(head, rows)
+
+    def reactors(self) -> str:
+        """The plain Twisted echo on io_uring, as a ratio to the same on epoll."""
+        ring, epoll = "echo-io-uring", "echo-epoll"
+        if ring not in self._titles or epoll not in self._titles:
+            return ""
+        row = ["CPU time a request, io_uring to epoll"]
+        for scenario, count in [*(("keepalive", c) for c in self._counts), ("connect", 64)]:
+            ratio = paired_ratio(
+                select(self._samples, ring, scenario, count),
+                select(self._samples, epoll, scenario, count),
+                _cpu,
+            )
+            row.append("-" if ratio is None else f"{ratio:.2f}")
+        head = ["plain Twisted echo, connections:", *map(str, self._counts), "new connection"]
+        return table(head, [row])
+
+    def markdown(self) -> str:
+        """The generated block."""
+        facts, settings = self._results["machine"], self._results["settings"]
+        versions = ", ".join(
+            f"{c['title']} {c['version']}"
+            for c in self._results["contenders"].values()
+            if c["version"] and c["proxies"]
+        )
+        parts = [
+            f"Measured {facts['date']}, revision {facts['revision'] or 'unknown'}: "
+            f"{facts['processor']}, {facts['cores']:.0f} cores, Linux {facts['kernel']}, "
+            f"CPython {facts['python']}, load before {facts['load_before']:.1f}; {versions}. "
+            f"{settings['rounds']} interleaved rounds of "
+            f"{settings['seconds']:g} s, medians; in parentheses the ratio to {REFERENCE}, "
+            "pair by pair.",
+            self.cpu(),
+            self.user_and_system(),
+            self.reactors(),
+            self.rate(),
+            f"{LIMITED} the load or the backend was the limit: the contender ran for less than "
+            f"{FULL:.0%} of the time.",
+            self.latency(),
+            self.memory() if self._results["memory"] else "",
+            self.scale(),
+            f"![CPU time a request]({PLOT})",
+        ]
+        return "\n\n".join(part for part in parts if part)
+
+    def plot(self) -> str:
+        """User and system time a request, a panel a number of connections."""
+        panels = []
+        cells = [(f"{c} connection" + "s" * (c > 1), "keepalive", c) for c in self._counts]
+        for title, scenario, count in [*cells, ("new connection", "connect", 64)]:
+            bars = []
+            for name, label in self._titles.items():
+                samples = select(self._samples, name, scenario, count)
+                user = middle(samples, lambda sample: sample.user_us)
+                system = middle(samples, lambda sample: sample.system_us)
+                parts = () if user is None or system is None else (user, system)
+                bars.append(Bar(label.replace(" (no upstream)", "*"), parts))
+            panels.append(Panel(title, tuple(bars)))
+        title = "CPU µs a request, each panel on its own scale (* no upstream)"
+        return draw(title, panels, ("user", "system"))
+
+
+def write(report: Report, page: Path) -> None:
+    """Puts the tables into the page, and the plot beside it."""
+    page.parent.mkdir(parents=True, exist_ok=True)
+    update_page(page, "bench", report.markdown())
+    (page.parent / PLOT).write_text(report.plot())

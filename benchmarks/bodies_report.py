@@ -1,0 +1,115 @@
+"""The tables and the plot of ``make bench-bodies``, made from its raw figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .figures import Measure, middle, paired_ratio, select
+from .measure import Sample
+from .plot import Bar, Panel, draw
+from .tables import number, size_text, table, update_page, with_ratio
+
+REFERENCE = "haproxy"
+PLOT = "performance-bodies.svg"
+
+
+def _cost(sample: Sample) -> float:
+    return sample.cpu_seconds_per_gb
+
+
+def _throughput(sample: Sample) -> float:
+    return sample.gb_per_second
+
+
+def _p99(sample: Sample) -> float:
+    return float(sample.raw["p99_us"])
+
+
+class Report:
+    """Everything that is shown of one run; reads nothing but its results."""
+
+    def __init__(self, results: dict[str, Any]) -> None:
+        self._results = results
+        self._samples = [Sample(**sample) for sample in results["samples"]]
+        self._titles = {name: c["title"] for name, c in results["contenders"].items()}
+        settings = results["settings"]
+        self._cells = [(size, n) for size in settings["sizes"] for n in settings["clients"]]
+
+    def _table(self, direction: str, what: str, measure: Measure) -> str:
+        head = [f"{direction}s, {what}"]
+        head += [f"{size_text(size)}, {clients}" for size, clients in self._cells]
+        rows = []
+        for name, title in self._titles.items():
+            row = [title]
+            for size, clients in self._cells:
+                samples = select(self._samples, name, f"{direction}-{size}", clients)
+                reference = select(self._samples, REFERENCE, f"{direction}-{size}", clients)
+                ratio = None if name == REFERENCE else paired_ratio(samples, reference, measure)
+                row.append(with_ratio(middle(samples, measure), ratio))
+            rows.append(row)
+        return table(head, rows)
+
+    def fairness(self) -> str:
+        """The p99 of small requests, quiet and beside transfers."""
+        head = ["small requests, p99 µs"]
+        for direction in ("download", "upload"):
+            head += ["quiet", f"beside 16 {direction}s", "GB/s of these"]
+        rows = []
+        for name, title in self._titles.items():
+            row = [title]
+            for direction in ("download", "upload"):
+                quiet = select(self._samples, name, f"quiet-{direction}")
+                busy = select(self._samples, name, f"busy-{direction}")
+                moved = middle(busy, lambda sample: sample.raw["beside_gb_per_second"])
+                row += [
+                    number(middle(quiet, _p99)),
+                    with_ratio(middle(busy, _p99), paired_ratio(busy, quiet, _p99)),
+                    number(moved),
+                ]
+            rows.append(row)
+        return table(head, rows)
+
+    def markdown(self) -> str:
+        """The generated block."""
+        facts, settings = self._results["machine"], self._results["settings"]
+        parts = [
+            f"Measured {facts['date']}, revision {facts['revision'] or 'unknown'}: "
+            f"{facts['processor']}, Linux {facts['kernel']}, "
+            f"load before {facts['load_before']:.1f}. Body size, clients; medians of "
+            f"{settings['rounds']} interleaved rounds; in parentheses the ratio to HAProxy, pair "
+            "by pair. GB is 10^9 bytes."
+        ]
+        for direction in ("download", "upload"):
+            parts.append(self._table(direction, "CPU s per GB", _cost))
+            parts.append(self._table(direction, "GB/s", _throughput))
+        if settings["seconds"]:
+            parts.append(
+                f"{settings['rate']:,} small requests a second on 8 connections; in parentheses "
+                "the ratio to the quiet value of the same contender."
+            )
+            parts.append(self.fairness())
+        parts.append(f"![CPU time of large bodies]({PLOT})")
+        return "\n\n".join(parts)
+
+    def plot(self) -> str:
+        """CPU seconds per GB, a panel a direction and size, at the most clients."""
+        clients = max(self._results["settings"]["clients"])
+        panels = []
+        for direction in ("download", "upload"):
+            for size in self._results["settings"]["sizes"]:
+                bars = []
+                for name, label in self._titles.items():
+                    samples = select(self._samples, name, f"{direction}-{size}", clients)
+                    cost = middle(samples, _cost)
+                    bars.append(Bar(label, () if cost is None else (cost,)))
+                panels.append(Panel(f"{direction}, {size_text(size)}", tuple(bars)))
+        title = f"CPU s per GB, {clients} clients, each panel on its own scale"
+        return draw(title, panels, ("CPU s per GB",))
+
+
+def write(report: Report, page: Path) -> None:
+    """Puts the tables into the page, and the plot beside it."""
+    page.parent.mkdir(parents=True, exist_ok=True)
+    update_page(page, "bench-bodies", report.markdown())
+    (page.parent / PLOT).write_text(report.plot())

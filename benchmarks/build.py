@@ -1,0 +1,31 @@
+"""Compiles the measuring programs of ``native/`` with the machine's C compiler."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+SOURCES = Path(__file__).parent / "native"
+ROOT = Path(__file__).parent.parent
+OUTPUT = ROOT / "build" / "benchmarks"
+
+
+class NoCompiler(Exception):
+    """There is no C compiler: nothing can be measured without the load generator."""
+
+
+def program(name: str) -> str:
+    """The path of a compiled program of ``native/``, compiled again if its source is newer."""
+    source = SOURCES / f"{name}.c"
+    target = OUTPUT / name
+    newest = max(path.stat().st_mtime for path in (source, SOURCES / "common.h"))
+    if target.exists() and target.stat().st_mtime >= newest:
+        return str(target)
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if compiler is None:
+        raise NoCompiler("no C compiler: install gcc and libc6-dev")
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    command = [compiler, "-O2", "-Wall", "-Wextra", "-o", str(target), str(source)]
+    subprocess.run(command, check=True)
+    return str(target)

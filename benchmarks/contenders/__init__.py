@@ -1,0 +1,46 @@
+"""Who is measured: one file a contender, all behind one small interface."""
+
+from __future__ import annotations
+
+from .base import Contender, Server
+from .floor import Floor
+from .haproxy import HAProxy
+from .nginx import UNBUFFERED, Nginx
+from .subproxy import Subproxy
+from .twisted_echo import TwistedEcho
+from .uwsgi import UWSGI
+
+REFERENCE = "nginx"
+"""Whom the ratios are to."""
+
+
+def for_requests() -> list[Contender]:
+    """The contenders of ``benchmarks.bench``, in the order of the tables."""
+    return [
+        Subproxy("io_uring"),
+        Subproxy("epoll"),
+        Subproxy("io_uring", fastpath=False),
+        Nginx(),
+        HAProxy(),
+        UWSGI(keepalive=False),
+        UWSGI(keepalive=True),
+        TwistedEcho("io_uring"),
+        TwistedEcho("epoll"),
+        Floor(),
+    ]
+
+
+def for_bodies() -> list[Contender]:
+    """The contenders of ``benchmarks.bodies``."""
+    splice = "option splice-request\n  option splice-response"
+    pipes = "tune.pipesize 1048576"
+    return [
+        Subproxy("io_uring", bodies=True),
+        Subproxy("epoll", bodies=True),
+        HAProxy(name="haproxy", title="HAProxy, splice", tuning=pipes, extra=splice),
+        Nginx(name="nginx-unbuffered", title="nginx, buffering off", extra=UNBUFFERED),
+        Nginx(name="nginx", title="nginx, buffering on"),
+    ]
+
+
+__all__ = ["REFERENCE", "Contender", "Server", "for_bodies", "for_requests"]

@@ -1,0 +1,103 @@
+"""subproxy, everything on: routing, choice, header filter, X-Forwarded-For, log and metrics."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import socket
+import sys
+
+from ..build import ROOT, program
+from ..rig import HOST, Rig, free_port
+from .base import Contender, Server
+from .twisted_echo import missing_reactor
+
+PORT = 12345
+"""The well-known port of the control connection; its emulated socket is PATH_12345."""
+
+
+class Subproxy(Contender):
+    """``twistd -n subproxy`` on a reactor, with a guest on its emulated vsock.
+
+    The guest is ``native/guest.c``, as the peers' backend is in C; for bodies it is the real
+    ``python -m guest``, which dials data connections. It runs on the core of the load.
+    """
+
+    def __init__(
+        self,
+        reactor: str,
+        *,
+        fastpath: bool = True,
+        bodies: bool = False,
+        subscriptions: int = 1,
+        routes: int = 1,
+    ) -> None:
+        self.name = f"subproxy-{reactor.replace('_', '-')}"
+        self.title = f"subproxy, {reactor}"
+        if not fastpath:
+            self.name += "-python"
+            self.title += ", no fast path"
+        if subscriptions > 1:
+            self.name += f"-{subscriptions}"
+            self.title += f", {subscriptions:,} subscriptions, {subscriptions * routes:,} routes"
+        self._reactor = reactor
+        self._fastpath = fastpath
+        self._bodies = bodies
+        self._subscriptions = subscriptions
+        self._routes = routes
+
+    def missing(self) -> str | None:
+        if importlib.util.find_spec("subproxy.tap") is None:
+            return "subproxy.tap"
+        return missing_reactor(self._reactor)
+
+    def start(self, rig: Rig) -> Server:
+        port = free_port()
+        path = rig.path("vm.sock") if self._subscriptions == 1 else self._machines(rig)
+        options = [] if self._fastpath else ["--no-fastpath"]
+        environment = {"PYTHONPATH": str(ROOT)}
+        process = rig.spawn(
+            [
+                *(sys.executable, "-c", "from twisted.scripts.twistd import run; run()"),
+                *("-n", f"--pidfile={rig.path('twistd.pid')}", f"--reactor={self._reactor}"),
+                *("subproxy", f"--http=tcp:{port}:interface=127.0.0.1:backlog=4096"),
+                *(
+                    f"--vsock={path.replace('#', '*')}",
+                    f"--access-log={rig.path('access.log')}",
+                    *options,
+                ),
+            ],
+            counted=True,
+            env=environment,
+        )
+        if self._subscriptions == 1:
+            rig.wait_for_socket(f"vm.sock_{PORT}")
+        rig.spawn(self._guest(f"{path}_{PORT}"), env=environment)
+        if self._subscriptions == 1:
+            rig.wait_for_answer(port)
+        else:
+            for index in range(self._subscriptions):
+                rig.wait_for_answer(port, f"app{index}.{HOST}")
+        return Server(port, process, rig)
+
+    def _machines(self, rig: Rig) -> str:
+        """Makes the vsock sockets of as many machines as subscriptions; a # is their number."""
+        folder = rig.directory / "vms"
+        folder.mkdir()
+        for number in range(self._subscriptions):
+            with socket.socket(socket.AF_UNIX) as machine:
+                machine.bind(str(folder / f"{number}.sock"))
+        return str(folder / "#.sock")
+
+    def _guest(self, where: str) -> list[str]:
+        if self._bodies:
+            command = [sys.executable, "-m", "guest", f"--proxy=unix:{where}"]
+            return [*command, f"--host={HOST}", "benchmarks.bodies_application:BodiesApplication"]
+        command = [program("guest"), where, HOST]
+        return [*command, str(self._subscriptions), str(self._routes)]
+
+    def version(self) -> str:
+        try:
+            return importlib.metadata.version("subscription-proxy-vsock")
+        except importlib.metadata.PackageNotFoundError:
+            return "from the checkout"

@@ -1,0 +1,1 @@
+"""Images of virtual machines: Python, an application and vsock's modules, as an initramfs."""

@@ -1,0 +1,138 @@
+r"""How a guest is configured: words on the command line of its kernel.
+
+A guest has no network and no other channel, so each setting is one word
+``subproxy.NAME=VALUE`` among the kernel's own:
+
+    subproxy.app=hello:Hello subproxy.host=api\.example\.com subproxy.path=/v[12]/.*
+
+Words are parted by blanks. A value is taken as it stands, backslashes included, but
+for ``%``: two hexadecimal digits after it name one byte, as in a URL. A blank is
+thus ``%20``, a quotation mark ``%22`` (the kernel gives meaning to a bare one) and
+``%`` itself ``%25``. Every other ``%`` is refused rather than guessed at.
+
+A name may repeat (``host``, ``path``, ``env``, ``arg``). What the kernel is given
+takes the place of what the image was built with, name by name.
+
+Standard library only, and sans-I/O: this module runs in the guest as well.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+PREFIX = "subproxy."
+COMMAND_LINE_LIMIT = 2047
+"""Bytes of a command line that Linux keeps on x86-64; what is beyond is cut off silently."""
+
+NAMES: Mapping[str, str] = {
+    "app": "the application: module:Class, or a path to a .py file",
+    "proxy": "where the proxy listens: vsock:CID:PORT",
+    "host": "a pattern of hosts to register (may repeat)",
+    "path": "a pattern of paths to register (may repeat)",
+    "arg": "one more argument for the guest service (may repeat)",
+    "env": "NAME=VALUE in the application's environment (may repeat)",
+    "grace": "seconds from SIGTERM to SIGKILL when the machine is told to power off",
+    "end": "what follows when the application ends: poweroff, reboot (Firecracker) or halt",
+    "service": "what serves: guest (Twisted) or minimal (the standard library alone)",
+    "run": "exec a command (may repeat, one word each) in place of the guest service",
+}
+REPEATABLE = frozenset({"host", "path", "arg", "env", "run"})
+
+_BLANKS = re.compile(r"[ \t\n\v\f\r]+")
+_ESCAPED = re.compile(r"%([0-9A-Fa-f]{2})|%")
+_UNSAFE = re.compile(rb"[^\x21\x23\x24\x26-\x7e]")
+
+
+class ArgumentError(ValueError):
+    """A kernel argument that this guest can't follow."""
+
+
+Settings = dict[str, list[str]]
+"""The values of each name, in the order given."""
+
+
+def parse(command_line: str) -> Settings:
+    """The ``subproxy.`` words of a kernel command line; every other word is passed over.
+
+    Raises ``ArgumentError`` for an unknown name, one given twice that may not repeat,
+    and a broken escape.
+    """
+    settings: Settings = {}
+    for word in _BLANKS.split(command_line):
+        if not word.startswith(PREFIX):
+            continue
+        name, equals, value = word[len(PREFIX) :].partition("=")
+        if not equals or name not in NAMES:
+            raise ArgumentError(f"unknown kernel argument {word!r}; known: {', '.join(NAMES)}")
+        if name in settings and name not in REPEATABLE:
+            raise ArgumentError(f"kernel argument {PREFIX}{name} is given twice")
+        settings.setdefault(name, []).append(_decode(value))
+    return settings
+
+
+def render(settings: Mapping[str, Iterable[str]]) -> str:
+    """The words that ``parse`` reads as ``settings``.
+
+    Raises ``ArgumentError`` for an unknown name.
+    """
+    for name in settings:
+        if name not in NAMES:
+            raise ArgumentError(f"unknown setting {name!r}; known: {', '.join(NAMES)}")
+    return " ".join(
+        f"{PREFIX}{name}={_encode(value)}" for name in NAMES for value in settings.get(name, ())
+    )
+
+
+def merge(built_in: Mapping[str, list[str]], given: Mapping[str, list[str]]) -> Settings:
+    """``built_in`` with what was ``given`` in its place, name by name."""
+    return {name: list(values) for name, values in {**built_in, **given}.items()}
+
+
+def routes(settings: Mapping[str, list[str]]) -> list[tuple[str, str]]:
+    """The host and path patterns to register, pair by pair.
+
+    The first host belongs to the first path, and so on; a single one belongs to each
+    of the others, and without any it is everything. Raises ``ArgumentError`` for
+    numbers that don't go together.
+    """
+    hosts = settings.get("host") or [".*"]
+    paths = settings.get("path") or ["/.*"]
+    if len(hosts) == 1:
+        hosts = hosts * len(paths)
+    if len(paths) == 1:
+        paths = paths * len(hosts)
+    if len(hosts) != len(paths):
+        raise ArgumentError(f"{len(hosts)} hosts for {len(paths)} paths: give one, or as many")
+    return list(zip(hosts, paths, strict=True))
+
+
+def check_length(command_line: str) -> str:
+    """The command line itself, if the kernel keeps it whole; else ``ArgumentError``."""
+    size = len(command_line.encode())
+    if size > COMMAND_LINE_LIMIT:
+        raise ArgumentError(
+            f"a kernel command line of {size} bytes: Linux keeps {COMMAND_LINE_LIMIT}; "
+            "build the routes into the image with --host and --path instead"
+        )
+    return command_line
+
+
+def _encode(value: str) -> str:
+    return _UNSAFE.sub(lambda found: b"%%%02X" % found[0][0], value.encode()).decode()
+
+
+def _decode(value: str) -> str:
+    raw = bytearray()
+    at = 0
+    for found in _ESCAPED.finditer(value):
+        if found[1] is None:
+            raise ArgumentError(f"a % in {value!r} without two hexadecimal digits: write %25")
+        raw += value[at : found.start()].encode(errors="surrogateescape")
+        raw.append(int(found[1], 16))
+        at = found.end()
+    raw += value[at:].encode(errors="surrogateescape")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise ArgumentError(f"not UTF-8: {value!r}") from error

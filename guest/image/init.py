@@ -1,0 +1,320 @@
+"""The first process of a guest: starts its service, reaps what dies, powers off at the end.
+
+It mounts what programs expect, loads the kernel modules of the image in order, reads
+the settings of ``arguments``, runs the guest service as its child, and forwards what
+the machine is told: SIGTERM, the ACPI power button and Ctrl-Alt-Del (which is how
+Firecracker asks) all become a SIGTERM to the service, which drains; after a grace it
+is killed. When the service ends its status is printed and the machine goes off.
+
+Standard library only, and nothing of the image but ``arguments``: it is up before
+Twisted could be imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import termios
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from fcntl import ioctl
+from typing import NoReturn
+
+from guest.image.arguments import ArgumentError, Settings, merge, parse, routes
+
+PYTHON_PATH = "/app:/opt/python"
+SETTINGS = "/etc/subproxy.args"
+MODULES = "/etc/modules"
+DEFAULT_PROXY = "vsock:2:12345"
+DEFAULT_GRACE = 30.0
+
+BROKEN = 70
+"""The status that is printed when the machine itself, not the application, has failed."""
+
+MOUNTS = (
+    ("proc", "/proc", "proc"),
+    ("sysfs", "/sys", "sysfs"),
+    ("devtmpfs", "/dev", "devtmpfs"),
+    ("tmpfs", "/tmp", "tmpfs"),
+    ("tmpfs", "/run", "tmpfs"),
+)
+
+SYS_FINIT_MODULE = 313
+RB_DISABLE_CAD = 0
+ENDS: Mapping[str, int] = {
+    "poweroff": 0x4321FEDC,
+    "reboot": 0x01234567,
+    "halt": 0xCDEF0123 - (1 << 32),
+}
+
+_INPUT_EVENT = struct.Struct("qqHHi")
+EV_KEY = 1
+KEY_POWER = 116
+
+SIOCGIFFLAGS = 0x8913
+SIOCSIFFLAGS = 0x8914
+IFF_UP = 1
+
+
+def say(text: str) -> None:
+    """One line on the console, with the seconds since the kernel started."""
+    print(f"subproxy-init: [{time.monotonic():.2f}] {text}", flush=True)
+
+
+def command(settings: Mapping[str, list[str]], python: str) -> list[str]:
+    """The command line of the service that ``settings`` ask for.
+
+    Raises ``ArgumentError`` for settings that don't go together.
+    """
+    if settings.get("run"):
+        return list(settings["run"])
+    proxy = _only(settings, "proxy", DEFAULT_PROXY)
+    service = _only(settings, "service", "guest")
+    app = _only(settings, "app", "")
+    words = [python, "-S", "-B"]
+    if service == "minimal":
+        words += ["/opt/python/guest/minimal.py"]
+    elif service == "guest":
+        words += ["-m", "guest"]
+        if not app:
+            raise ArgumentError("no application: the kernel argument subproxy.app is missing")
+    else:
+        raise ArgumentError(f"subproxy.service is guest or minimal, not {service!r}")
+    words += [f"--proxy={proxy}"]
+    for host, path in routes(settings):
+        words += [f"--host={host}", f"--path={path}"]
+    words += settings.get("arg", [])
+    return [*words, app] if app else words
+
+
+def environment(settings: Mapping[str, list[str]]) -> dict[str, str]:
+    """The environment of the service. Raises ``ArgumentError`` for what is no NAME=VALUE."""
+    result = {
+        "HOME": "/root",
+        "PATH": "/usr/bin:/bin",
+        "PYTHONPATH": PYTHON_PATH,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONUTF8": "1",
+        "TERM": "dumb",
+    }
+    for word in settings.get("env", []):
+        name, equals, value = word.partition("=")
+        if not name or not equals:
+            raise ArgumentError(f"subproxy.env is NAME=VALUE, not {word!r}")
+        result[name] = value
+    return result
+
+
+def number(settings: Mapping[str, list[str]], name: str, default: float) -> float:
+    """A setting in seconds. Raises ``ArgumentError`` for what is no number from 0 on."""
+    text = _only(settings, name, str(default))
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 86400:
+        raise ArgumentError(f"subproxy.{name} is a number of seconds, not {text!r}")
+    return value
+
+
+class Supervisor:
+    """Runs one child to its end, reaps every other process that is left to init."""
+
+    def __init__(self, grace: float) -> None:
+        self._grace = grace
+        self._status: int | None = None
+        self._kill_at: float | None = None
+        self._child = 0
+        self._wake, wakeup = os.pipe()
+        os.set_blocking(self._wake, False)
+        os.set_blocking(wakeup, False)
+        signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGPWR):
+            signal.signal(number, lambda *_: None)
+        self._poll = select.poll()
+        self._poll.register(self._wake, select.POLLIN)
+        self._buttons = power_buttons()
+        for button in self._buttons:
+            self._poll.register(button, select.POLLIN)
+
+    def run(self, words: Sequence[str], env: Mapping[str, str]) -> int:
+        """The status with which the child ended, as a shell gives it (128 + a signal's number)."""
+        self._child = os.fork()
+        if not self._child:
+            become(words, env)
+        while self._status is None:
+            for descriptor, _ in self._poll.poll(self._patience()):
+                self._attend(descriptor)
+            self._reap()
+            if self._kill_at is not None and time.monotonic() >= self._kill_at:
+                say(f"not ended within {self._grace:g} s: killed")
+                os.kill(self._child, signal.SIGKILL)
+                self._kill_at = None
+        return self._status
+
+    def _patience(self) -> float | None:
+        if self._kill_at is None:
+            return None
+        return max(0.0, self._kill_at - time.monotonic()) * 1000 + 1
+
+    def _attend(self, descriptor: int) -> None:
+        try:
+            data = os.read(descriptor, 4096)
+        except BlockingIOError:
+            return
+        if descriptor == self._wake:
+            told = {signal.Signals(n).name for n in data if n != signal.SIGCHLD}
+        else:
+            told = {"the power button"} if pressed(data) else set()
+        if told and self._kill_at is None:
+            say(f"{', '.join(sorted(told))}: asking the application to end")
+            os.kill(self._child, signal.SIGTERM)
+            self._kill_at = time.monotonic() + self._grace
+
+    def _reap(self) -> None:
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if not pid:
+                    return
+                if pid == self._child:
+                    code = os.waitstatus_to_exitcode(status)
+                    self._status = code if code >= 0 else 128 - code
+
+
+def become(words: Sequence[str], env: Mapping[str, str]) -> NoReturn:
+    """In the child: turn into ``words``, in a session of its own, with signals as they were."""
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGPWR):
+            signal.signal(number, signal.SIG_DFL)
+        os.setsid()
+        os.chdir("/app" if os.path.isdir("/app") else "/")
+        os.execvpe(words[0], list(words), dict(env))
+    except OSError as error:
+        say(f"can't run {words[0]}: {error}")
+    finally:
+        os._exit(127)
+
+
+def pressed(data: bytes) -> bool:
+    """Whether these input events say that the power button went down."""
+    whole = len(data) // _INPUT_EVENT.size * _INPUT_EVENT.size
+    return any(
+        kind == EV_KEY and code == KEY_POWER and value == 1
+        for _, _, kind, code, value in _INPUT_EVENT.iter_unpack(data[:whole])
+    )
+
+
+def power_buttons() -> list[int]:
+    """The input devices that are there; a guest's are buttons, or a keyboard that has one."""
+    try:
+        names = sorted(os.listdir("/dev/input"))
+    except FileNotFoundError:
+        return []
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+    return [os.open(f"/dev/input/{name}", flags) for name in names if name.startswith("event")]
+
+
+def mount_all(libc: ctypes.CDLL) -> None:
+    """Mount what programs expect. Raises ``OSError``."""
+    for source, target, kind in MOUNTS:
+        os.makedirs(target, exist_ok=True)
+        if libc.mount(source.encode(), target.encode(), kind.encode(), 0, None):
+            raise OSError(ctypes.get_errno(), f"can't mount {target}")
+    for name, target in (("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1")):
+        with contextlib.suppress(FileExistsError):
+            os.symlink(target, f"/dev/{name}")
+
+
+def load_modules(libc: ctypes.CDLL) -> None:
+    """Load the image's modules in their order; one that has no hardware here is passed over."""
+    for name in _lines(MODULES):
+        descriptor = os.open(f"/lib/modules/{name}.ko", os.O_RDONLY | os.O_CLOEXEC)
+        if libc.syscall(SYS_FINIT_MODULE, descriptor, b"", 0):
+            say(f"module {name} not loaded: {os.strerror(ctypes.get_errno())}")
+        os.close(descriptor)
+
+
+def loopback_up() -> None:
+    """Switch lo on: 127.0.0.1 then works, and no other network is there."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        request = struct.pack("16sH14x", b"lo", 0)
+        (flags,) = struct.unpack_from("H", ioctl(sock, SIOCGIFFLAGS, request), 16)
+        ioctl(sock, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | IFF_UP))
+
+
+def end_others() -> None:
+    """Ask every process that is left to end, then make it."""
+    for number, patience in ((signal.SIGTERM, 1.0), (signal.SIGKILL, 1.0)):
+        deadline = time.monotonic() + patience
+        try:
+            os.kill(-1, number)
+            while time.monotonic() < deadline:
+                if os.waitpid(-1, os.WNOHANG) == (0, 0):
+                    time.sleep(0.02)
+        except (ProcessLookupError, ChildProcessError):
+            return
+
+
+def settings_of_machine() -> Settings:
+    """What the image was built with, and the kernel's command line over it."""
+    with open("/proc/cmdline", encoding="utf-8", errors="surrogateescape") as file:
+        return merge(parse(" ".join(_lines(SETTINGS))), parse(file.read()))
+
+
+def main() -> NoReturn:
+    """Be the init of this machine."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    status, end = BROKEN, "poweroff"
+    try:
+        mount_all(libc)
+        settings = settings_of_machine()
+        end = _only(settings, "end", end)
+        if end not in ENDS:
+            wrong, end = end, "poweroff"
+            raise ArgumentError(f"subproxy.end is one of {', '.join(ENDS)}, not {wrong!r}")
+        libc.reboot(RB_DISABLE_CAD)
+        load_modules(libc)
+        loopback_up()
+        words, env = command(settings, sys.executable), environment(settings)
+        supervisor = Supervisor(number(settings, "grace", DEFAULT_GRACE))
+        say(f"starting {' '.join(words)}")
+        status = supervisor.run(words, env)
+        say(f"the application ended with status {status}: {end}")
+    except ArgumentError as error:
+        say(f"{error}: {end}")
+    except BaseException:
+        traceback.print_exc()
+        say(f"init failed: {end}")
+    finally:
+        with contextlib.suppress(BaseException):
+            end_others()
+            sys.stdout.flush()
+            sys.stderr.flush()
+            with contextlib.suppress(termios.error):
+                termios.tcdrain(1)
+            os.sync()
+        libc.reboot(ENDS[end])
+        # Without a power switch (Firecracker has none) the kernel returns: halting is what is left.
+        os._exit(status)
+
+
+def _only(settings: Mapping[str, list[str]], name: str, default: str) -> str:
+    return settings[name][-1] if settings.get(name) else default
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return [line.strip() for line in file if line.strip()]
+    except FileNotFoundError:
+        return []

@@ -1,0 +1,110 @@
+"""The command lines that boot an image and reach the proxy, one for each VMM."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from guest.image.arguments import check_length
+
+CONSOLE = "console=ttyS0 panic=-1 quiet"
+GUEST_CID = 3
+MEBIBYTE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What is booted, with file names as the shell gets them."""
+
+    image: str
+    kernel: str
+    vmlinux: str
+    memory: int
+    """MiB."""
+    socket: str = "/tmp/vm3.sock"
+    """Where the VMM has the socket that stands for the guest's vsock."""
+
+
+def memory_for(unpacked: int, packed: int) -> int:
+    """MiB that a guest needs: the image packed and unpacked at once, and as much again to run.
+
+    Rounded up to 64, at least 192.
+    """
+    needed = (2 * unpacked + packed) // MEBIBYTE + 96
+    return max(192, -(-needed // 64) * 64)
+
+
+def command_line(more: str = "", *, base: str = CONSOLE) -> str:
+    """A kernel command line. Raises ``ArgumentError`` if Linux would cut it off."""
+    return check_length(f"{base} {more}".strip())
+
+
+def cloud_hypervisor(machine: Machine, more: str = "") -> str:
+    """For cloud-hypervisor, which emulates vsock itself."""
+    return _continued(
+        "cloud-hypervisor",
+        f"--kernel {shlex.quote(machine.vmlinux)}",
+        f"--initramfs {shlex.quote(machine.image)}",
+        f"--cmdline {shlex.quote(command_line(more))}",
+        f"--cpus boot=1 --memory size={machine.memory}M",
+        f"--vsock cid={GUEST_CID},socket={machine.socket}",
+        "--serial tty --console off",
+    )
+
+
+def firecracker(machine: Machine, more: str = "") -> str:
+    """For Firecracker 1.8 or newer (ACPI), which ends when its guest reboots."""
+    arguments = command_line(
+        f"{more} subproxy.end=reboot".strip(), base="console=ttyS0 reboot=k panic=1 quiet"
+    )
+    config: Mapping[str, object] = {
+        "boot-source": {
+            "kernel_image_path": machine.vmlinux,
+            "initrd_path": machine.image,
+            "boot_args": arguments,
+        },
+        "drives": [],
+        "machine-config": {"vcpu_count": 1, "mem_size_mib": machine.memory},
+        "vsock": {"guest_cid": GUEST_CID, "uds_path": machine.socket},
+    }
+    text = json.dumps(config, indent=2)
+    return (
+        f"cat > firecracker.json <<'END'\n{text}\nEND\n"
+        "firecracker --no-api --config-file firecracker.json"
+    )
+
+
+def qemu(machine: Machine, more: str = "") -> str:
+    """For QEMU, with vhost-device-vsock for the socket; without KVM it emulates the processor."""
+    vhost = f"{machine.socket}.vhost"
+    device = f"guest-cid={GUEST_CID},uds-path={machine.socket},socket={vhost}"
+    size = f"{machine.memory}M"
+    start = f"vhost-device-vsock --vm {device} &"
+    return f"{start}\n" + _continued(
+        "qemu-system-x86_64 -accel kvm -accel tcg,thread=multi -cpu max -smp 2",
+        f"-machine q35,memory-backend=mem0 -m {size}",
+        f"-object memory-backend-memfd,id=mem0,size={size},share=on",
+        f"-kernel {shlex.quote(machine.kernel)} -initrd {shlex.quote(machine.image)}",
+        f"-append {shlex.quote(command_line(more))}",
+        f"-chardev socket,id=vsock0,path={vhost},reconnect=0",
+        "-device vhost-user-vsock-pci,chardev=vsock0",
+        "-nodefaults -no-user-config -display none -no-reboot -serial stdio",
+    )
+
+
+def qemu_native(machine: Machine, more: str = "") -> str:
+    """For QEMU on a host with vhost_vsock: no socket, the guest's CID is its identity."""
+    return _continued(
+        "qemu-system-x86_64 -machine q35 -accel kvm -cpu host",
+        f"-m {machine.memory}M",
+        f"-kernel {shlex.quote(machine.kernel)} -initrd {shlex.quote(machine.image)}",
+        f"-append {shlex.quote(command_line(more))}",
+        f"-device vhost-vsock-pci,guest-cid={GUEST_CID}",
+        "-nodefaults -no-user-config -display none -no-reboot -serial stdio",
+    )
+
+
+def _continued(*lines: str) -> str:
+    return " \\\n  ".join(lines)

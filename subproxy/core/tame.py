@@ -1,0 +1,151 @@
+"""Is a pattern cheap to match whatever the text, also in a set with many others?
+
+RE2 matches with a DFA that it builds as it goes. For some patterns (``.*a.{20}``) almost every
+byte of a hostile text needs a new state, which costs as much as the program is long; in a set
+it costs everybody. So sets hold only patterns of which this cannot happen, the *tame* ones.
+
+A pattern is tame if it is a sequence of single characters, classes and dots, each perhaps with
+``*``, ``+`` or ``?``, without groups, alternatives and counts, and
+
+- one can always tell from the next byte whether a repetition goes on or what follows it has
+  begun (``/users/[0-9]+/posts/[a-z-]+``): then the automaton is at one place at a time; or
+- after the only repetition of which one cannot tell, there are single characters alone
+  (``.*\\.blog\\.example``): then it is a search for a word.
+
+Whatever this does not understand is not tame.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from subproxy.core.syntax import META, WORD
+
+_ALL: Final = (1 << 256) - 1
+_REPEATS: Final = b"*+?"
+
+
+def _mask(characters: bytes) -> int:
+    """Return the set of `characters` as bits."""
+    made = 0
+    for byte in characters:
+        made |= 1 << byte
+    return made
+
+
+_NAMED: Final[dict[int, int]] = {}
+for _name, _characters in (
+    (b"d", b"0123456789"),
+    (b"w", b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"),
+    (b"s", b"\t\n\f\r "),
+):
+    _NAMED[_name[0]] = _mask(_characters)
+    _NAMED[_name.upper()[0]] = _ALL & ~_mask(_characters)
+
+Item = tuple[int, int]
+"""What a place in a pattern matches, as 256 bits, and its repetition: 0, or one of ``*+?``."""
+
+
+def is_tame(source: bytes, *, ignore_case: bool = False) -> bool:
+    """Tell whether the valid pattern `source` is tame."""
+    items = parse(source)
+    if items is None:
+        return False
+    folded = [(_fold(mask), repeat) for mask, repeat in items] if ignore_case else items
+    for at, (mask, repeat) in enumerate(folded):
+        if repeat and mask & _following(folded, at + 1):
+            return repeat != 0x3F and all(
+                not again and other.bit_count() == 1 for other, again in items[at + 1 :]
+            )
+    return True
+
+
+def parse(source: bytes) -> list[Item] | None:
+    """Return the places of a pattern, or None if it is more than a sequence of them."""
+    items: list[Item] = []
+    at = 1 if source.startswith(b"^") else 0
+    while at < len(source):
+        byte = source[at]
+        if byte == 0x24 and at + 1 == len(source):
+            break
+        if byte == 0x5B:
+            found = _class(source, at)
+        elif byte == 0x2E:
+            found = _ALL, at + 1
+        else:
+            found = _single(source, at)
+        if found is None:
+            return None
+        mask, at = found
+        repeat = 0
+        if at < len(source) and source[at] in _REPEATS:
+            repeat = source[at]
+            at += 1
+        items.append((mask, repeat))
+    return items
+
+
+def _following(items: list[Item], at: int) -> int:
+    """Return what may come at `at`: also what is behind it, as far as it may be left out."""
+    mask = 0
+    for other, repeat in items[at:]:
+        mask |= other
+        if repeat in (0, 0x2B):
+            break
+    return mask
+
+
+def _single(source: bytes, at: int) -> tuple[int, int] | None:
+    """Read one character, escaped or not, or a named class."""
+    byte = source[at]
+    if byte != 0x5C:
+        return None if byte in META else (1 << byte, at + 1)
+    if at + 1 >= len(source):
+        return None
+    byte = source[at + 1]
+    if byte in _NAMED:
+        return _NAMED[byte], at + 2
+    return None if byte in WORD or byte >= 0x80 else (1 << byte, at + 2)
+
+
+def _class(source: bytes, at: int) -> tuple[int, int] | None:
+    """Read a class in brackets."""
+    at += 1
+    negated = source.startswith(b"^", at)
+    if negated:
+        at += 1
+    mask = 0
+    first = True
+    while at < len(source):
+        byte = source[at]
+        if byte == 0x5D and not first:
+            return (_ALL & ~mask if negated else mask), at + 1
+        first = False
+        if byte == 0x5C:
+            found = _single(source, at)
+            if found is None:
+                return None
+            low, at = found
+        elif byte in b"[]^-" and not source.startswith(b"-]", at):
+            # A nested name, or one of the subtleties of where these may stand.
+            return None
+        else:
+            low, at = 1 << byte, at + 1
+        if source.startswith(b"-", at) and not source.startswith(b"-]", at):
+            if low.bit_count() != 1 or at + 1 >= len(source) or source[at + 1] in b"\\[]^-":
+                return None
+            high = 1 << source[at + 1]
+            if high < low:
+                return None
+            mask |= (high << 1) - low
+            at += 2
+        else:
+            mask |= low
+    return None
+
+
+def _fold(mask: int) -> int:
+    """Return `mask` with both cases of every ASCII letter in it."""
+    upper = mask & _mask(bytes(range(0x41, 0x5B)))
+    lower = mask & _mask(bytes(range(0x61, 0x7B)))
+    return mask | upper << 32 | lower >> 32

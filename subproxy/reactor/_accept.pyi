@@ -1,0 +1,31 @@
+"""See _accept.pyx."""
+
+from typing import Any
+
+from twisted.internet.address import IPv4Address
+
+from subproxy.reactor._ring import Handle, Ring
+from subproxy.reactor._stream import Stream
+
+class Server(Stream):
+    """What the compiled way fills in of a server's transport."""
+
+    server: Any
+    peer: Any
+    host: Any
+    sessionno: int
+    def adopt(
+        self, reactor: Any, socket: Any, protocol: Any, peer: Any, server: Any, sessionno: int
+    ) -> None: ...
+
+class Acceptor(Handle):
+    """The accepting of one port."""
+
+    wanted: bool
+    def __init__(self, ring: Ring, port: Any, fd: int, transport: type[Server] | None) -> None: ...
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def close(self) -> None: ...
+
+def peerAddress(fd: int) -> IPv4Address | None: ...
+def hostAddress(fd: int) -> IPv4Address | None: ...

@@ -1,0 +1,228 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, binding=False
+"""Accepting connections: one multishot accept a listening socket.
+
+The kernel hands over descriptors, without a system call each. For an ordinary
+IPv4 port the way from there to the protocol's ``makeConnection`` is compiled:
+no socket object, no strings for log and repr, which are made when asked for.
+"""
+
+from libc.stdint cimport uint16_t
+from posix.unistd cimport close
+
+from subproxy.reactor._ring cimport TAG_ACCEPT, Handle, Ring, calls, enqueue
+from subproxy.reactor._stream cimport Stream
+from subproxy.reactor._uapi cimport *
+
+from twisted.internet.address import IPv4Address
+from twisted.python import log
+
+cdef extern from "arpa/inet.h" nogil:
+    const char *inet_ntop(int, const void *, char *, unsigned)
+    uint16_t ntohs(uint16_t)
+
+cdef extern from "netinet/in.h" nogil:
+    struct in_addr:
+        pass
+    struct sockaddr_in:
+        unsigned short sin_family
+        uint16_t sin_port
+        in_addr sin_addr
+
+cdef extern from "sys/socket.h" nogil:
+    struct sockaddr:
+        pass
+    int AF_INET, SOCK_CLOEXEC, SOCK_NONBLOCK
+    int getpeername(int, sockaddr *, unsigned *)
+    int getsockname(int, sockaddr *, unsigned *)
+
+# An instance is filled in directly: the class's own constructor validates what
+# cannot be wrong here, and costs as much as the rest of an accept.
+cdef bint PLAIN = hasattr(IPv4Address("TCP", "127.0.0.1", 0), "__dict__")
+
+
+cdef class Server(Stream):
+    cdef int begin(self, Ring ring, int fd) except -1:
+        self.attach(ring, fd)
+        self.connected = 1
+        self.reading = True
+        return enqueue(self)
+
+    def adopt(self, reactor, socket, protocol, peer, server, sessionno):
+        """Become the native transport of a connected socket object."""
+        self.reactor = reactor
+        self.socket = socket
+        self.protocol = protocol
+        self.peer = peer
+        self.server = server
+        self.sessionno = sessionno
+        self.begin(reactor.ring, socket.fileno())
+
+
+cdef object address(sockaddr_in *at):
+    cdef char text[16]
+    inet_ntop(AF_INET, &at.sin_addr, text, 16)
+    host = text.decode("ascii")
+    if not PLAIN:
+        return IPv4Address("TCP", host, ntohs(at.sin_port))
+    made = IPv4Address.__new__(IPv4Address)
+    fields = made.__dict__
+    fields["type"] = "TCP"
+    fields["host"] = host
+    fields["port"] = ntohs(at.sin_port)
+    return made
+
+
+def peerAddress(int fd):
+    """The IPv4 address at the other end of ``fd``; None where it is another kind."""
+    cdef sockaddr_in name
+    cdef unsigned size = sizeof(name)
+    if getpeername(fd, <sockaddr *>&name, &size) < 0 or name.sin_family != AF_INET:
+        return None
+    return address(&name)
+
+
+def hostAddress(int fd):
+    """The IPv4 address at our end of ``fd``; None where it is another kind."""
+    cdef sockaddr_in name
+    cdef unsigned size = sizeof(name)
+    if getsockname(fd, <sockaddr *>&name, &size) < 0 or name.sin_family != AF_INET:
+        return None
+    return address(&name)
+
+
+cdef class Acceptor(Handle):
+    """The accepting of one port.
+
+    ``transport`` is a subclass of `Server` for the compiled way, or None; then
+    ``port.descriptorAccepted(fd)`` is called, which owns the descriptor.
+    ``port.acceptFailed(errno)`` is told of errors.
+    """
+
+    def __init__(self, Ring ring, port, int fd, transport):
+        self.ring = ring
+        self.port = port
+        self.fd = fd
+        self.transport = transport
+        self.pending = []
+
+    def reader(self):
+        """What IReactorFDSet.getReaders lists for this handle, or None."""
+        return self.port if self.wanted else None
+
+    def writer(self):
+        return None
+
+    def start(self):
+        """Accept, until `stop`. What came in between is delivered first."""
+        if not self.wanted and self.fd >= 0:
+            self.wanted = True
+            enqueue(self)
+
+    def stop(self):
+        """Accept no more. What the kernel had accepted already is kept."""
+        if self.wanted:
+            self.wanted = False
+            if self.armed:
+                enqueue(self)
+
+    def close(self):
+        """Stop for good, and close the listening socket as well."""
+        cdef int fd = self.fd
+        if fd < 0:
+            return
+        self.stop()
+        self.fd = -1
+        while self.pending:
+            close(self.pending.pop())
+        if self.ring.live():
+            if self.armed and not self.cancelling:
+                self.ring.cancel(self, TAG_ACCEPT)
+            self.ring.close_fd(fd)
+            # At once, not at the end of the turn: who hears that the port is
+            # closed may bind it again.
+            self.ring.flush()
+        else:
+            close(fd)
+
+    cdef int orphan(self) except -1:
+        self.armed = self.cancelling = False
+        return enqueue(self)
+
+    cdef int settle(self) except -1:
+        cdef ur_sqe *entry
+        self.queued = False
+        while self.wanted and self.pending:
+            self.accepted(self.pending.pop(0))
+        if self.wanted:
+            if not self.armed:
+                entry = self.ring.prepare(self, TAG_ACCEPT, UR_OP_ACCEPT, self.fd)
+                entry.ioprio = UR_ACCEPT_MULTISHOT
+                entry.op_flags = SOCK_NONBLOCK | SOCK_CLOEXEC
+                self.armed = True
+        elif self.armed and not self.cancelling and self.fd >= 0:
+            self.cancelling = True
+            self.ring.cancel(self, TAG_ACCEPT)
+        return 0
+
+    cdef int complete(self, int tag, int res, uint32_t flags) except -1:
+        if not flags & UR_CQE_F_MORE:
+            self.armed = self.cancelling = False
+        if res >= 0:
+            if self.fd < 0:
+                close(res)
+            elif self.wanted and not self.pending:
+                self.accepted(res)
+            else:
+                self.pending.append(res)
+        elif res != -ECANCELED and res != -EINTR and res != -EPERM and self.fd >= 0:
+            # (EPERM: a packet filter refused this one connection.)
+            try:
+                self.port.acceptFailed(-res)
+            except BaseException:
+                log.err()
+        if self.wanted and not self.armed:
+            enqueue(self)
+        return 0
+
+    def logPrefix(self):
+        return self.port.logPrefix()
+
+    cdef int accepted(self, int fd) except -1:
+        calls(self)
+        try:
+            if self.transport is not None:
+                self.connect(fd)
+            else:
+                self.port.descriptorAccepted(fd)
+        except BaseException:
+            log.err()
+        return 0
+
+    cdef int connect(self, int fd) except -1:
+        """What twisted.internet.tcp.Port.doRead does with one connection."""
+        cdef sockaddr_in name
+        cdef unsigned size = sizeof(name)
+        cdef Server transport
+        port = self.port
+        if getpeername(fd, <sockaddr *>&name, &size) < 0:
+            close(fd)  # reset in the meantime
+            return 0
+        try:
+            peer = address(&name)
+            protocol = port.factory.buildProtocol(peer)
+            transport = None if protocol is None else self.transport.__new__(self.transport)
+        except BaseException:
+            close(fd)
+            raise
+        if protocol is None:
+            close(fd)
+            return 0
+        transport.reactor = port.reactor
+        transport.protocol = protocol
+        transport.server = port
+        transport.peer = peer
+        transport.sessionno = number = port.sessionno
+        port.sessionno = number + 1
+        transport.begin(self.ring, fd)
+        protocol.makeConnection(transport)
+        return 0

@@ -1,0 +1,592 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, binding=False
+"""One io_uring: set-up, submission, completion, provided buffers.
+
+A turn of the reactor is one call of :meth:`Ring.wait`: what the handles have
+to do is turned into submission entries (*settled*), one system call submits
+them all and waits, and the completions are told to their handles.
+
+Lifetimes, where each is handled:
+
+* **Handles.** The user data of an operation is the address of its `Handle`
+  and a tag, never a descriptor. A handle with operations in the kernel is in
+  a list of the ring, and the list counts as one reference; it leaves the list
+  when the completion that ends its last operation has been seen. So a
+  completion always finds its handle alive (`prepare`, `dispatch`).
+* **Silent operations** (`prepare_silent`) post a completion only when they
+  did not do all they were asked to. They run while they are submitted, so
+  when the submitting call has returned and the completion queue has been
+  drained, what was not heard of has succeeded; until then the ring holds a
+  reference (`finish_silent`).
+* **Descriptors.** Closing does not cancel. `close_fd` is an entry behind the
+  cancels and behind whatever is queued for that descriptor, so no entry can
+  reach the next owner of the number.
+* **Buffers** are copied or consumed before the ring gets them back
+  (`recycle`); who finds none is parked until one returns (`park`), so a storm
+  does not spin.
+* **Forks and threads.** The ring is made by the first turn, in the thread
+  that runs it. A child, or another thread, finds a ring that is not its own,
+  forgets it untouched and makes another (`live`, `abandon`).
+"""
+
+from cpython.mem cimport PyMem_Free, PyMem_Realloc
+from cpython.pythread cimport PyThread_get_thread_ident
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.stdint cimport uintptr_t
+from libc.string cimport memset
+from posix.mman cimport (
+    MAP_ANONYMOUS, MAP_FAILED, MAP_POPULATE, MAP_PRIVATE, MAP_SHARED,
+    PROT_READ, PROT_WRITE, mmap, munmap,
+)
+from posix.unistd cimport close
+
+from subproxy.reactor._context cimport LogContext
+from subproxy.reactor._uapi cimport *
+
+import os
+
+from subproxy.reactor import _context
+
+cdef extern from "poll.h" nogil:
+    int POLLIN
+
+cdef extern from "sys/mman.h" nogil:
+    int madvise(void *, size_t, int)
+    int MADV_DONTFORK
+
+cdef enum:
+    SHIFT = 64  # bytes between the end of one buffer and the start of the next
+
+if ur_watch_forks() != 0:
+    raise ImportError("pthread_atfork failed")
+
+
+cdef int fail(int result, str what) except -1:
+    raise OSError(-result, f"{what}: {os.strerror(-result)}")
+
+
+cdef class Handle:
+    """What has operations in a ring: the base of streams and acceptors."""
+
+    cdef int complete(self, int tag, int res, uint32_t flags) except -1:
+        """One completion: ``res`` and ``flags`` are the kernel's."""
+        return 0
+
+    cdef int settle(self) except -1:
+        """Submit what is to be done before the reactor sleeps."""
+        self.queued = False
+        return 0
+
+    cdef int orphan(self) except -1:
+        """The ring is gone and every operation with it: queue them anew."""
+        return 0
+
+
+cdef class Ring:
+    """An io_uring with one ring of provided buffers.
+
+    ``epoll_fd`` is polled by the ring, and ``on_epoll`` called with no
+    arguments when it is readable. ``entries`` and ``completions`` are the
+    sizes of the two queues, ``buffers`` (a power of two) and ``size`` those of
+    the receive buffers. Nothing is allocated before the first `wait`.
+    """
+
+    def __cinit__(self, int epoll_fd, on_epoll, *, unsigned entries=1024,
+                  unsigned completions=8192, int buffers=512, int size=16384):
+        if buffers <= 0 or buffers & (buffers - 1):
+            raise ValueError("buffers must be a power of two")
+        self.fd = -1
+        self.epoll_fd = epoll_fd
+        self.on_epoll = on_epoll
+        self.sq_wanted = entries
+        self.cq_wanted = completions
+        self.buffers = buffers
+        self.size = size
+        # Buffers one behind the other at a multiple of 4096 would have their
+        # first lines, the only ones a small message touches, share a few sets
+        # of the cache. And there is room for a terminating zero.
+        self.stride = size + SHIFT
+        self.todo = []
+        self.parked = []
+        self.context = LogContext()
+        self.context_entry = {_context.KEY: self.context}
+
+    def __dealloc__(self):
+        self.unmap()
+        PyMem_Free(self.silent)
+
+    # -- set-up -------------------------------------------------------------
+
+    cdef bint live(self) noexcept:
+        """Is there a ring, made by this thread of this process?"""
+        return (self.fd >= 0 and self.generation == ur_generation
+                and self.thread == <unsigned long>PyThread_get_thread_ident())
+
+    cdef void unmap(self) noexcept:
+        if self.fd < 0:
+            return
+        self.unregister()
+        # In a forked child the two mappings of the ring are not there
+        # (MADV_DONTFORK): something else may live at their addresses.
+        if self.generation == ur_generation:
+            munmap(self.rings, self.rings_size)
+            munmap(self.sqes, self.sqes_size)
+        close(self.fd)
+        munmap(self.bufs, self.buffers * sizeof(ur_buf))
+        munmap(self.pool, <size_t>self.buffers * self.stride)
+        self.fd = -1
+
+    cdef int abandon(self) except -1:
+        """Let go of the ring; what was in flight is queued anew by its handle."""
+        cdef Handle handle
+        if self.fd < 0:
+            return 0
+        self.unmap()
+        self.polled = False
+        self.silent_done = self.nsilent
+        self.finish_silent()
+        while self.first != NULL:
+            handle = <Handle>self.first
+            handle.ops = 0
+            self.unlink(handle)
+            handle.orphan()
+        return 0
+
+    cdef int open(self) except -1:
+        cdef ur_params p
+        cdef ur_buf_reg reg
+        cdef int r, i
+        cdef char *base
+        self.abandon()
+        memset(&p, 0, sizeof(p))
+        p.flags = (UR_SETUP_SINGLE_ISSUER | UR_SETUP_DEFER_TASKRUN
+                   | UR_SETUP_SUBMIT_ALL | UR_SETUP_CQSIZE)
+        p.cq_entries = self.cq_wanted
+        r = ur_setup(self.sq_wanted, &p)
+        if r < 0:
+            fail(r, "io_uring_setup")
+        if not (p.features & UR_FEAT_SINGLE_MMAP and p.features & UR_FEAT_NODROP
+                and p.features & UR_FEAT_EXT_ARG and p.features & UR_FEAT_CQE_SKIP):
+            close(r)
+            raise OSError(95, "io_uring lacks a feature that is needed")
+        self.fd = r
+        self.generation = ur_generation
+        self.thread = PyThread_get_thread_ident()
+        self.rings = self.sqes = self.bufs = NULL
+        self.pool = NULL
+        try:
+            self.rings_size = max(p.sq_off.array + p.sq_entries * sizeof(uint32_t),
+                                  p.cq_off.cqes + p.cq_entries * sizeof(ur_cqe))
+            self.rings = self.map(self.rings_size, UR_OFF_SQ_RING)
+            self.sqes_size = p.sq_entries * sizeof(ur_sqe)
+            self.sqes = <ur_sqe *>self.map(self.sqes_size, UR_OFF_SQES)
+            base = <char *>self.rings
+            self.sq_head = <uint32_t *>(base + p.sq_off.head)
+            self.sq_tail = <uint32_t *>(base + p.sq_off.tail)
+            self.sq_flags = <uint32_t *>(base + p.sq_off.flags)
+            self.sq_mask = (<uint32_t *>(base + p.sq_off.ring_mask))[0]
+            self.sq_entries = p.sq_entries
+            self.cq_head = <uint32_t *>(base + p.cq_off.head)
+            self.cq_tail = <uint32_t *>(base + p.cq_off.tail)
+            self.cq_mask = (<uint32_t *>(base + p.cq_off.ring_mask))[0]
+            self.cqes = <ur_cqe *>(base + p.cq_off.cqes)
+            for i in range(<int>p.sq_entries):  # entry i of the queue is sqe i, for good
+                (<uint32_t *>(base + p.sq_off.array))[i] = i
+            self.tail = self.sq_tail[0]
+            self.bufs = <ur_buf *>self.map(self.buffers * sizeof(ur_buf), -1)
+            self.pool = <char *>self.map(<size_t>self.buffers * self.stride, -1)
+            memset(&reg, 0, sizeof(reg))
+            reg.ring_addr = <uintptr_t>self.bufs
+            reg.ring_entries = self.buffers
+            r = ur_register(self.fd, UR_REGISTER_PBUF_RING, &reg, 1)
+            if r < 0:
+                fail(r, "io_uring_register(PBUF_RING)")
+        except BaseException:
+            self.unmap()
+            raise
+        self.buf_tail = 0
+        self.held = self.buffers
+        for i in range(self.buffers):
+            self.recycle(self.pool + <long>i * self.stride)
+        self.enter_flags = UR_ENTER_GETEVENTS
+        self.enter_fd = self.fd
+        if self.looping:
+            self.register()
+        # Newer kernels can be asked not to count an idle reactor as waiting
+        # for a disk.
+        self.wait_flags = UR_ENTER_NO_IOWAIT if p.features & UR_FEAT_NO_IOWAIT else 0
+        return 0
+
+    cdef void register(self) noexcept:
+        """Let the kernel find the ring by an index of this thread.
+
+        That saves it a look into the descriptor table at every call; where it
+        refuses, nothing else is lost. But what is registered outlives its
+        descriptor until this thread unregisters it: so it is done only while a
+        main loop runs, and a reactor may change threads in between.
+        """
+        cdef ur_rsrc_update update
+        memset(&update, 0, sizeof(update))
+        update.offset = <uint32_t>-1
+        update.data = self.fd
+        if ur_register(self.fd, UR_REGISTER_RING_FDS, &update, 1) == 1:
+            self.enter_fd = update.offset
+            self.enter_flags |= UR_ENTER_REGISTERED_RING
+
+    cdef void unregister(self) noexcept:
+        cdef ur_rsrc_update update
+        if self.enter_flags & UR_ENTER_REGISTERED_RING and self.live():
+            memset(&update, 0, sizeof(update))
+            update.offset = self.enter_fd
+            ur_register(self.fd, UR_UNREGISTER_RING_FDS, &update, 1)
+            self.enter_fd = self.fd
+            self.enter_flags = UR_ENTER_GETEVENTS
+
+    def begin(self):
+        """A main loop begins: until `end` every turn is followed by another."""
+        self.looping = True
+        if self.live():
+            self.register()
+
+    def end(self):
+        """The main loop is over: what is queued is submitted, for it may not run again."""
+        self.looping = False
+        if self.live():
+            self.flush()
+            self.unregister()
+
+    cdef void *map(self, size_t size, long offset) except NULL:
+        """Memory of the ring at ``offset``; ordinary memory where that is -1."""
+        cdef void *at
+        if offset < 0:
+            # Populated now: the kernel hands the buffers out in turn, so that all of them
+            # are touched sooner or later, and memory that grows then looks like a leak.
+            at = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                      MAP_ANONYMOUS | MAP_PRIVATE | MAP_POPULATE, -1, 0)
+        else:
+            at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
+                      self.fd, offset)
+        if at == MAP_FAILED:
+            raise MemoryError("mmap")
+        if offset >= 0:
+            madvise(at, size, MADV_DONTFORK)
+        return at
+
+    def close(self):
+        """Give everything back to the kernel; the next `wait` makes a new ring."""
+        self.abandon()
+
+    @property
+    def descriptor(self):
+        """The ring's descriptor, or -1 while there is none."""
+        return self.fd
+
+    @property
+    def spare(self):
+        """How many receive buffers the kernel has or may have filled."""
+        return self.buffers - self.held
+
+    # -- submission ---------------------------------------------------------
+
+    cdef ur_sqe *sqe(self) except NULL:
+        """An empty submission entry. It is submitted by the next `enter`."""
+        cdef ur_sqe *entry
+        cdef int attempts = 0
+        if not self.live():  # not yet, or forked while a turn was on
+            self.open()
+        while self.tail - ur_load_acquire(self.sq_head) == self.sq_entries:
+            self.flush()
+            attempts += 1
+            if attempts > 1000:
+                raise MemoryError("the kernel takes no io_uring submissions")
+        entry = &self.sqes[self.tail & self.sq_mask]
+        self.tail += 1
+        memset(entry, 0, sizeof(ur_sqe))
+        return entry
+
+    cdef ur_sqe *prepare(self, Handle handle, int tag, int opcode, int fd) except NULL:
+        """An entry of an operation whose every completion goes to ``handle``."""
+        cdef ur_sqe *entry = self.sqe()
+        entry.opcode = opcode
+        entry.fd = fd
+        entry.user_data = <uintptr_t><PyObject *>handle | tag
+        handle.ops += 1
+        if handle.ops == 1:
+            self.link(handle)
+        return entry
+
+    cdef ur_sqe *prepare_silent(self, Handle handle, int tag, int opcode, int fd) except NULL:
+        """An entry of an operation that is to be heard of only when it falls short.
+
+        It must be one that never waits (MSG_DONTWAIT). `Handle.settle` is not
+        called for its success: `finish_silent` says what is.
+        """
+        cdef ur_sqe *entry
+        cdef PyObject **room
+        if self.nsilent == self.silent_room:
+            room = <PyObject **>PyMem_Realloc(
+                self.silent, (self.silent_room + 256) * sizeof(PyObject *))
+            if room == NULL:
+                raise MemoryError
+            self.silent = room
+            self.silent_room += 256
+        entry = self.sqe()
+        entry.opcode = opcode
+        entry.fd = fd
+        entry.flags = UR_SQE_CQE_SKIP_SUCCESS
+        entry.user_data = <uintptr_t><PyObject *>handle | tag
+        Py_INCREF(handle)
+        self.silent[self.nsilent] = <PyObject *>handle
+        self.nsilent += 1
+        return entry
+
+    cdef int finish_silent(self) except -1:
+        """Tell the handles of silent operations that nothing more will come.
+
+        They are told by a completion of their own, with tag 0.
+        """
+        cdef Handle handle
+        while self.silent_done:
+            self.silent_done -= 1
+            handle = <Handle>self.silent[self.silent_done]
+            self.nsilent -= 1
+            self.silent[self.silent_done] = self.silent[self.nsilent]
+            Py_DECREF(handle)
+            handle.complete(TAG_FINISHED, 0, 0)
+        return 0
+
+    cdef int cancel(self, Handle handle, int tag) except -1:
+        """Queue the cancelling of ``handle``'s operation of that tag.
+
+        Its own completion tells nothing that the cancelled operation's does
+        not, and the two come in either order: it is dropped.
+        """
+        cdef ur_sqe *entry = self.sqe()
+        entry.opcode = UR_OP_ASYNC_CANCEL
+        entry.fd = -1
+        entry.addr = <uintptr_t><PyObject *>handle | tag
+        entry.flags = UR_SQE_CQE_SKIP_SUCCESS
+        return 0
+
+    cdef int close_fd(self, int fd) except -1:
+        """Queue the closing of a descriptor, behind all that is queued for it."""
+        cdef ur_sqe *entry = self.sqe()
+        entry.opcode = UR_OP_CLOSE
+        entry.fd = fd
+        entry.flags = UR_SQE_CQE_SKIP_SUCCESS
+        if not self.looping and self.depth == 0:
+            self.flush()  # no turn is sure to follow
+        return 0
+
+    cdef void link(self, Handle handle) noexcept:
+        """The ring's list of handles with operations: one reference each."""
+        Py_INCREF(handle)
+        handle.prev = NULL
+        handle.next = self.first
+        if self.first != NULL:
+            (<Handle>self.first).prev = <PyObject *>handle
+        self.first = <PyObject *>handle
+
+    cdef void unlink(self, Handle handle) noexcept:
+        """The caller holds a reference of its own."""
+        if handle.prev != NULL:
+            (<Handle>handle.prev).next = handle.next
+        else:
+            self.first = handle.next
+        if handle.next != NULL:
+            (<Handle>handle.next).prev = handle.prev
+        handle.prev = handle.next = NULL
+        Py_DECREF(handle)
+
+    cdef int flush(self) except -1:
+        """Submit what is queued, without waiting."""
+        self.enter(0, 0.0)
+        return 0
+
+    cdef int enter(self, unsigned wait_nr, double timeout) except? -1:
+        """The one system call: submit everything, wait for ``wait_nr`` completions.
+
+        A negative timeout, in seconds, waits for ever. Running out of time,
+        a signal, and a kernel that is short of memory just end the wait.
+        """
+        cdef ur_timespec ts
+        cdef ur_wait arg
+        cdef void *argument = NULL
+        cdef size_t size = 0
+        cdef unsigned flags = self.enter_flags
+        cdef unsigned submit = self.tail - ur_load_acquire(self.sq_head)
+        cdef int r
+        ur_store_release(self.sq_tail, self.tail)
+        if wait_nr:
+            flags |= self.wait_flags
+            if timeout >= 0:
+                ts.tv_sec = <long>timeout
+                ts.tv_nsec = <long>((timeout - <double>ts.tv_sec) * 1e9)
+                memset(&arg, 0, sizeof(arg))
+                arg.ts = <uintptr_t>&ts
+                argument = &arg
+                size = sizeof(arg)
+                flags |= UR_ENTER_EXT_ARG
+            with nogil:
+                r = ur_enter(self.enter_fd, submit, wait_nr, flags, argument, size)
+        else:
+            r = ur_enter(self.enter_fd, submit, 0, flags, NULL, 0)
+        self.enters += 1
+        if ur_load_acquire(self.sq_head) == self.tail:
+            self.silent_done = self.nsilent
+        if r < 0 and r != -EINTR and r != -ETIME and r != -EAGAIN and r != -EBUSY:
+            fail(r, "io_uring_enter")
+        return r
+
+    # -- completion ---------------------------------------------------------
+
+    cdef int drain(self) except -1:
+        """Tell every completion there is to its handle."""
+        cdef uint32_t head
+        cdef ur_cqe *entry
+        cdef uint64_t user_data
+        cdef int res
+        cdef uint32_t flags
+        while True:
+            head = self.cq_head[0]
+            if head == ur_load_acquire(self.cq_tail):
+                if ur_load_acquire(self.sq_flags) & UR_SQ_CQ_OVERFLOW:
+                    # The queue was full; the kernel kept the rest aside.
+                    self.overflows += 1
+                    self.flush()
+                    if head != ur_load_acquire(self.cq_tail):
+                        continue
+                break
+            entry = &self.cqes[head & self.cq_mask]
+            user_data = entry.user_data
+            res = entry.res
+            flags = entry.flags
+            # Copied and given back before anybody is called: who is called may
+            # come here again.
+            ur_store_release(self.cq_head, head + 1)
+            self.completions += 1
+            self.dispatch(user_data, res, flags)
+            if not self.live():
+                return 0  # closed by who was called
+        self.finish_silent()
+        return 0
+
+    cdef int dispatch(self, uint64_t user_data, int res, uint32_t flags) except -1:
+        cdef Handle handle
+        cdef int tag = user_data & TAG_MASK
+        if user_data <= TAG_MASK:
+            if tag == TAG_EPOLL:
+                self.polled = False
+                self.on_epoll()
+            return 0
+        handle = <Handle><PyObject *><uintptr_t>(user_data & ~<uint64_t>TAG_MASK)
+        if not flags & UR_CQE_F_MORE and tag != TAG_SILENT:
+            handle.ops -= 1
+            if handle.ops == 0:
+                self.unlink(handle)
+        handle.complete(tag, res, flags)
+        return 0
+
+    # -- buffers ------------------------------------------------------------
+
+    cdef char *take(self, uint32_t flags) noexcept:
+        """The buffer that a completion with these flags has filled."""
+        self.held += 1
+        return self.pool + <long>(flags >> UR_CQE_BUFFER_SHIFT) * self.stride
+
+    cdef void recycle(self, char *buffer) noexcept:
+        """Give a buffer back to the kernel."""
+        # Not through a struct assignment: entry 0 holds the ring's tail too.
+        cdef ur_buf *entry = &self.bufs[self.buf_tail & (self.buffers - 1)]
+        entry.addr = <uintptr_t>buffer
+        entry.len = self.size
+        entry.bid = <uint16_t>((buffer - self.pool) // self.stride)
+        self.buf_tail += 1
+        self.held -= 1
+        ur_store_release16(&self.bufs[0].tail, self.buf_tail)
+
+    cdef int park(self, Handle handle) except -1:
+        """Settle the handle when there is a buffer again: it found none."""
+        self.starvations += 1
+        self.parked.append(handle)
+        return 0
+
+    # -- the turn -----------------------------------------------------------
+
+    cdef int settle(self) except -1:
+        """Have every queued handle submit what it wants."""
+        cdef list todo
+        cdef Handle handle
+        cdef int rounds
+        if self.parked and self.held < self.buffers:
+            todo = self.parked
+            self.parked = []
+            for handle in todo:
+                enqueue(handle)
+        # Settling may call Python, which may queue more: that goes out with
+        # this turn too, but a handle that queues itself for ever may not keep
+        # the reactor here.
+        for rounds in range(2):
+            if not self.todo:
+                break
+            todo = self.todo
+            self.todo = []
+            for handle in todo:
+                handle.settle()
+        return 0
+
+    def wait(self, timeout):
+        """One turn: submit, wait at most ``timeout`` seconds, tell completions.
+
+        None waits until something happens. Exceptions of the handles' owners
+        do not come out of here; what does is a failure of the ring itself.
+        """
+        cdef ur_sqe *entry
+        cdef double seconds
+        cdef list contexts = _context.contexts()
+        self.depth += 1
+        contexts.append(self.context_entry)
+        try:
+            if self.silent_done and self.live():
+                self.drain()  # called by who was called in a turn
+            self.called = False
+            self.settle()
+            if not self.live():
+                self.open()
+                self.called = True
+            if not self.polled:
+                # One shot: with the descriptor left ready a multishot poll
+                # would say nothing more.
+                entry = self.sqe()
+                entry.opcode = UR_OP_POLL_ADD
+                entry.fd = self.epoll_fd
+                entry.op_flags = POLLIN
+                entry.user_data = TAG_EPOLL
+                self.polled = True
+            if self.called or self.todo:
+                self.enter(0, 0.0)
+            elif timeout is None:
+                self.enter(1, -1.0)
+            else:
+                seconds = timeout
+                if seconds > 0:
+                    self.enter(1, seconds)
+                else:
+                    self.enter(0, 0.0)
+            self.drain()
+        finally:
+            contexts.pop()
+            self.context.owner = None
+            self.depth -= 1
+            if not self.looping and self.depth == 0 and self.live():
+                self.flush()
+
+    def handles(self):
+        """The handles that have operations in the kernel, or are about to."""
+        cdef PyObject *at = self.first
+        found = []
+        while at != NULL:
+            found.append(<object>at)
+            at = (<Handle>at).next
+        found.extend(self.todo)
+        found.extend(self.parked)
+        return list(dict.fromkeys(found))

@@ -1,0 +1,668 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, binding=False
+"""The stream half of a transport: bytes in and out of one socket, by completion.
+
+A `Stream` is mixed in before one of Twisted's own transport classes. While it
+is *native* (``fd`` is not -1) it reads by one multishot receive and writes by
+one send at a time, everything written in between gathered into the next.
+While it is not (a connecting socket) every method is what Twisted's would be.
+
+What is queued for the kernel is decided once a turn, in `settle`: who pauses
+and resumes within a turn, or writes ten times, costs one operation or none.
+
+Lifetimes: a send's bytes are held (``current``) until it is known to be over,
+also past the end of the connection. A receive that was cancelled by a pause
+may still deliver what the kernel had taken: that waits in ``backlog`` for the
+resumption, in order, the end of the stream too.
+"""
+
+from cpython.bytes cimport (
+    PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE,
+)
+from cpython.object cimport PyObject
+from libc.stdint cimport uintptr_t
+from posix.unistd cimport close
+
+from subproxy.reactor._ring cimport (
+    TAG_FINISHED, TAG_RECEIVE, TAG_SEND, TAG_SILENT, Handle, Ring, calls, enqueue,
+)
+from subproxy.reactor._uapi cimport *
+
+import os
+import socket
+
+from twisted.internet import abstract, error, main, tcp
+from twisted.python import failure, log
+
+cdef extern from "Python.h":
+    object PyObject_CallMethodOneArg(object, object, object)
+
+cdef extern from "sys/socket.h" nogil:
+    struct linger:
+        int l_onoff
+        int l_linger
+    int MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL, MSG_WAITALL, SHUT_RDWR, SHUT_WR, SO_LINGER, SOL_SOCKET
+    int shutdown(int, int)
+    Py_ssize_t send(int, const void *, size_t, int)
+    int c_getsockopt "getsockopt"(int, int, int, void *, unsigned *)
+    int c_setsockopt "setsockopt"(int, int, int, const void *, unsigned)
+
+cdef enum:
+    GATHER = 128 * 1024  # bytes that are joined into one send at most
+    SILENT_LIMIT = 64 * 1024  # bytes that a socket mostly takes at once
+
+# One for all, as Twisted's own reactors do: building a Failure costs microseconds.
+DONE = failure.Failure(main.CONNECTION_DONE)
+LOST = failure.Failure(main.CONNECTION_LOST)
+
+cdef object DATA_RECEIVED = "dataReceived"
+cdef object GONE = object()
+cdef object FileDescriptor = abstract.FileDescriptor
+cdef object Connection = tcp.Connection
+
+
+class BypassTLS:
+    """What TLS calls to move its own bytes: the stream without TLS."""
+
+    write = staticmethod(lambda stream, data: stream.rawWrite(data))
+    writeSequence = staticmethod(lambda stream, iovec: stream.rawWrite(b"".join(iovec)))
+    loseConnection = staticmethod(lambda stream, *args, **kw: stream.rawLoseConnection())
+    registerProducer = staticmethod(FileDescriptor.registerProducer)
+    unregisterProducer = staticmethod(FileDescriptor.unregisterProducer)
+
+
+cdef class Receiver:
+    cdef int received(self, char *data, Py_ssize_t size) except -1:
+        raise NotImplementedError
+
+
+cdef class Stream(Handle):
+    def __cinit__(self, *args, **kw):
+        self.fd = -1
+
+    # -- life ---------------------------------------------------------------
+
+    cdef int attach(self, Ring ring, int fd) except -1:
+        """Become native. The stream owns ``fd`` unless a socket object does."""
+        self.ring = ring
+        self.fd = fd
+        self.native_write = True
+        return 0
+
+    def goNative(self):
+        """Move from the epoll descriptor to the ring: the socket is connected."""
+        self.attach(self.reactor.ring, self.socket.fileno())
+
+    cdef int orphan(self) except -1:
+        self.armed = self.cancelling = False
+        if self.sending:
+            # Whether the old ring sent some of it is not known; it was
+            # another process's, or another thread's, business.
+            self.sending = False
+            if self.fd >= 0:
+                if self.out is None:
+                    self.out = []
+                self.out.insert(0, self.current[self.sent:])
+                self.writing = True
+            self.current = None
+        if self.fd >= 0:
+            enqueue(self)
+        return 0
+
+    cdef int detach(self) except -1:
+        """Give up the descriptor: what is in flight ends, then it is closed."""
+        cdef int fd = self.fd
+        self.fd = -1
+        self.reading = self.writing = False
+        self.out = self.backlog = None
+        self.outlen = 0
+        if self.ring.live():
+            if self.armed and not self.cancelling:
+                self.ring.cancel(self, TAG_RECEIVE)
+            if self.sending:
+                self.ring.cancel(self, TAG_SEND)
+            self.ring.close_fd(fd)
+        else:
+            close(fd)
+        return 0
+
+    def _closeSocket(self, orderly):
+        """See twisted.internet.tcp._SocketCloser."""
+        cdef linger option
+        if self.fd < 0:
+            super()._closeSocket(orderly)
+            return
+        if not orderly:
+            option.l_onoff = 1
+            option.l_linger = 0
+            c_setsockopt(self.fd, SOL_SOCKET, SO_LINGER, &option, sizeof(option))
+        elif self._shouldShutdown:
+            shutdown(self.fd, SHUT_RDWR)
+        if self._socket is not None:
+            self._socket.detach()
+            self._socket = None
+        self.detach()
+
+    def connectionLost(self, reason):
+        """See twisted.internet.tcp.Connection.connectionLost."""
+        if self.fd < 0:
+            Connection.connectionLost(self, reason)
+            return
+        protocol = self._protocol
+        self.disconnected = 1
+        self.connected = 0
+        if self.producer is not None:
+            self.producer.stopProducing()
+            self.producer = None
+        if not self.native_write:
+            self.reactor.removeWriter(self)
+        self._closeSocket(reason is DONE or reason is LOST
+                          or not reason.check(error.ConnectionAborted))
+        self._protocol = GONE
+        self.receiver = None
+        self.former = type(protocol)
+        protocol.connectionLost(reason)
+
+    cdef int lose(self, object reason) except -1:
+        """`connectionLost`, as the reactor calls it: what it raises is logged."""
+        calls(self)
+        try:
+            self.connectionLost(reason)
+        except BaseException:
+            log.callWithLogger(self, log.err)
+        return 0
+
+    @property
+    def protocol(self):
+        if self._protocol is GONE:
+            raise AttributeError("protocol")
+        return self._protocol
+
+    @protocol.setter
+    def protocol(self, value):
+        self._protocol = value
+        self.receiver = value if isinstance(value, Receiver) else None
+
+    @protocol.deleter
+    def protocol(self):
+        self._protocol = GONE
+        self.receiver = None
+
+    @property
+    def socket(self):
+        """The socket object, made when somebody asks for it."""
+        if self._socket is None:
+            if self.fd < 0:
+                raise AttributeError("socket")
+            self._socket = socket.socket(fileno=self.fd)
+            self._socket.setblocking(False)
+        return self._socket
+
+    @socket.setter
+    def socket(self, value):
+        self._socket = value
+
+    @socket.deleter
+    def socket(self):
+        self._socket = None
+
+    def fileno(self):
+        return self.fd if self.fd >= 0 or self._socket is None else self._socket.fileno()
+
+    def _getOption(self, int level, int name):
+        cdef int value = 0
+        cdef unsigned size = sizeof(value)
+        if self.fd < 0:
+            return self.socket.getsockopt(level, name)
+        if c_getsockopt(self.fd, level, name, &value, &size) < 0:
+            raise OSError(errno, os.strerror(errno))
+        return value
+
+    def _setOption(self, int level, int name, int value):
+        if self.fd < 0:
+            self.socket.setsockopt(level, name, value)
+        elif c_setsockopt(self.fd, level, name, &value, sizeof(value)) < 0:
+            raise OSError(errno, os.strerror(errno))
+
+    # -- reading ------------------------------------------------------------
+
+    def startReading(self):
+        if self.fd < 0:
+            self.reactor.addReader(self)
+        elif not self.reading:
+            self.reading = True
+            enqueue(self)
+
+    def stopReading(self):
+        if self.fd < 0:
+            self.reactor.removeReader(self)
+        elif self.reading:
+            self.reading = False
+            if self.armed:
+                enqueue(self)
+
+    cdef int arm(self) except -1:
+        cdef ur_sqe *entry = self.ring.prepare(self, TAG_RECEIVE, UR_OP_RECV, self.fd)
+        entry.flags = UR_SQE_BUFFER_SELECT
+        entry.ioprio = UR_RECV_MULTISHOT
+        self.armed = True
+        return 0
+
+    cdef int receive(self, int res, uint32_t flags) except -1:
+        cdef char *data
+        cdef Ring ring = self.ring
+        cdef bint ready = self.reading and self.backlog is None
+        item = None
+        if not flags & UR_CQE_F_MORE:
+            self.armed = self.cancelling = False
+        if flags & UR_CQE_F_BUFFER:
+            data = ring.take(flags)
+            if res > 0 and ready and self.receiver is not None:
+                calls(self)
+                try:
+                    self.receiver.received(data, res)
+                except BaseException:
+                    self._callbackFailed()
+                finally:
+                    ring.recycle(data)
+                if not self.armed and self.reading:
+                    enqueue(self)
+                return 0
+            if res > 0 and self.fd >= 0:
+                item = PyBytes_FromStringAndSize(data, res)
+            ring.recycle(data)
+        if self.fd < 0:
+            return 0
+        if res > 0:
+            pass
+        elif res == -ENOBUFS:
+            if self.reading:
+                ring.park(self)
+            return 0
+        elif res == -ECANCELED or res == -EINTR or res == -EAGAIN:
+            if self.reading:
+                enqueue(self)
+            return 0
+        else:
+            item = res
+        if ready:
+            self.deliver(item)
+            if not self.armed and self.reading:
+                enqueue(self)
+        elif self.backlog is None:
+            self.backlog = [item]
+        else:
+            self.backlog.append(item)
+        return 0
+
+    cdef int deliver(self, object item) except -1:
+        """Bytes, or how the stream ended: zero, or an error number below it."""
+        calls(self)
+        if type(item) is bytes:
+            try:
+                PyObject_CallMethodOneArg(self._protocol, DATA_RECEIVED, item)
+            except BaseException:
+                self._callbackFailed()
+            return 0
+        self.reading = False
+        if item == 0 and not self.dying:
+            try:
+                self.readConnectionLost(DONE)
+            except BaseException:
+                log.callWithLogger(self, log.err)
+        else:
+            self.lose(LOST)
+        return 0
+
+    def _callbackFailed(self):
+        """An exception of the protocol's: log it, and lose the connection."""
+        reason = failure.Failure()
+        log.callWithLogger(self, log.err, reason)
+        if self.fd >= 0:
+            self.lose(reason)
+
+    # -- writing ------------------------------------------------------------
+
+    def write(self, data):
+        if self.TLS:
+            if self.connected:
+                self._protocol.write(data)
+        else:
+            self.rawWrite(data)
+
+    def writeSequence(self, iovec):
+        if self.TLS:
+            if self.connected:
+                self._protocol.writeSequence(iovec)
+        elif self.native_write:
+            self.rawWrite(b"".join(checked(iovec)))
+        else:
+            FileDescriptor.writeSequence(self, iovec)
+
+    def rawWrite(self, data):
+        """`write` without TLS."""
+        if type(data) is not bytes:
+            if not isinstance(data, bytes):
+                raise TypeError("Data must be bytes")
+            data = bytes(data)
+        if self.native_write:
+            self.push(data)
+        else:
+            FileDescriptor.write(self, data)
+
+    cdef int cwrite(self, bytes data) except -1:
+        """`write`, for compiled callers."""
+        if self.TLS or not self.native_write:
+            self.write(data)
+            return 0
+        return self.push(data)
+
+    cdef int push(self, bytes data) except -1:
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
+        if not self.connected or self._writeDisconnected or self.aborting or size == 0:
+            return 0
+        if self.fd < 0 or self.dying:
+            return 0
+        if self.out is None:
+            self.out = []
+        self.out.append(data)
+        self.outlen += size
+        if self.producer is not None:
+            self._maybePauseProducer()
+        self.writing = True
+        if not self.queued:
+            self.queued = True
+            self.ring.todo.append(self)
+        return 0
+
+    def startWriting(self):
+        if self.native_write:
+            if self.fd >= 0:
+                self.writing = True
+                enqueue(self)
+        else:
+            self.reactor.addWriter(self)
+
+    def stopWriting(self):
+        if self.native_write:
+            self.writing = False
+        else:
+            self.reactor.removeWriter(self)
+
+    def _isSendBufferFull(self):
+        if self.native_write:
+            return self.outlen > self.bufferSize
+        return super()._isSendBufferFull()
+
+    def loseConnection(self):
+        if self.TLS:
+            if self.connected and not self.disconnecting:
+                self._protocol.loseConnection()
+        else:
+            self.rawLoseConnection()
+
+    def rawLoseConnection(self):
+        """`loseConnection` without TLS."""
+        if not self.connected or self.disconnecting:
+            return
+        self.stopReading()
+        if self._writeDisconnected:
+            # Nothing is left to be written, so nothing would close it.
+            self.stopWriting()
+            self.connectionLost(DONE)
+        else:
+            self.startWriting()
+            self.disconnecting = 1
+
+    def abortConnection(self):
+        """See twisted.internet.tcp._AbortingMixin."""
+        if self.disconnected or self.aborting:
+            return
+        if self.fd < 0:
+            super().abortConnection()
+            return
+        self.aborting = True
+        self.stopReading()
+        self.stopWriting()
+        self.out = None
+        self.outlen = 0
+        self.doRead = self.doWrite = lambda *args, **kw: None
+        self.reactor.callLater(0, self.connectionLost,
+                               failure.Failure(error.ConnectionAborted()))
+
+    def registerProducer(self, producer, streaming):
+        if self.TLS:
+            self._protocol.registerProducer(producer, streaming)
+        else:
+            FileDescriptor.registerProducer(self, producer, streaming)
+
+    def unregisterProducer(self):
+        if self.TLS:
+            self._protocol.unregisterProducer()
+        else:
+            FileDescriptor.unregisterProducer(self)
+
+    def startTLS(self, ctx, normal=True):
+        # Asked for only here: without pyOpenSSL there is no TLS, but everything else.
+        from twisted.internet._newtls import startTLS
+
+        startTLS(self, ctx, normal, BypassTLS)
+
+    def reader(self):
+        """What IReactorFDSet.getReaders lists for this handle, or None."""
+        return self if self.fd >= 0 and self.reading else None
+
+    def writer(self):
+        """What IReactorFDSet.getWriters lists for this handle, or None."""
+        return self if self.fd >= 0 and (self.writing or self.sending) else None
+
+    def sendClassically(self):
+        """From now on write by readiness, as Twisted does.
+
+        For what only ``sendmsg`` can do. Bytes that a send of the ring has
+        taken go first.
+        """
+        if self.native_write and self.fd >= 0:
+            if self.sending or self.silent:
+                self.to_classic = True
+                return
+            self.native_write = self.to_classic = False
+            self._tempDataBuffer = self.out or []
+            self._tempDataLen = self.outlen
+            self.out = None
+            self.outlen = 0
+            self.writing = False
+            self.reactor.addWriter(self)
+
+    cdef int flush(self) except -1:
+        """Start the next send, if none is in flight."""
+        if self.sending or self.silent:
+            return 0
+        self.writing = False
+        if not self.out:
+            return self.drained()
+        self.take()
+        if self.disconnecting and not self.out and self.producer is None and self.finish():
+            return self.lose(DONE)
+        # Silent where nobody waits to hear that all has been sent.
+        return self.transmit(
+            PyBytes_GET_SIZE(self.current) <= SILENT_LIMIT
+            and not self.out
+            and not self.disconnecting
+            and not self._writeDisconnecting
+            and (self.producer is None or (self.streamingProducer and not self.producerPaused))
+        )
+
+    cdef bint finish(self) noexcept:
+        """Send the last words of a connection; whether the socket took them all.
+
+        By a system call of its own, because the connection then ends in this
+        turn; and as if more were to come, because what comes is the end, which
+        so travels in the same packet.
+        """
+        cdef Py_ssize_t n = PyBytes_GET_SIZE(self.current)
+        if n > SILENT_LIMIT:
+            return False
+        n = send(self.fd, PyBytes_AS_STRING(self.current), n,
+                 MSG_DONTWAIT | MSG_MORE | MSG_NOSIGNAL)
+        if n > 0:
+            self.sent = n
+            self.outlen -= n
+        if self.sent < PyBytes_GET_SIZE(self.current):
+            return False  # an error is for `transmit` to find
+        self.current = None
+        return True
+
+    cdef int take(self) except -1:
+        """Make ``current`` of what is gathered: all of it, if it isn't large."""
+        cdef Py_ssize_t size = 0
+        cdef int n = 0
+        if len(self.out) == 1:
+            self.current = self.out.pop()
+        elif self.outlen <= GATHER:
+            self.current = b"".join(self.out)
+            self.out.clear()
+        else:
+            for item in self.out:
+                size += PyBytes_GET_SIZE(item)
+                if n and size > GATHER:
+                    break
+                n += 1
+            self.current = self.out[0] if n == 1 else b"".join(self.out[:n])
+            del self.out[:n]
+        self.sent = 0
+        return 0
+
+    cdef int transmit(self, bint silent) except -1:
+        """Send ``current`` from ``sent`` on.
+
+        A silent send is tried once, while it is submitted, and is heard of
+        only if the socket did not take it all. The other kind waits for room
+        until all is sent.
+        """
+        cdef ur_sqe *entry
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(self.current) - self.sent
+        if silent:
+            entry = self.ring.prepare_silent(self, TAG_SILENT, UR_OP_SEND, self.fd)
+            entry.op_flags = MSG_WAITALL | MSG_NOSIGNAL | MSG_DONTWAIT
+            self.silent = True
+            self.outlen -= size
+        else:
+            entry = self.ring.prepare(self, TAG_SEND, UR_OP_SEND, self.fd)
+            entry.op_flags = MSG_WAITALL | MSG_NOSIGNAL
+            self.sending = True
+        entry.addr = <uintptr_t>(PyBytes_AS_STRING(self.current) + self.sent)
+        entry.len = <uint32_t>min(size, 0x40000000)
+        return 0
+
+    cdef int transmitted(self, int res, bint silent) except -1:
+        """A send is over, or a silent one fell short."""
+        cdef Py_ssize_t left
+        if silent:
+            self.silent = False
+        else:
+            self.sending = False
+        if self.fd < 0:
+            self.current = None
+            return 0
+        if res < 0 and not (res == -EAGAIN or res == -EINTR or res == -ENOBUFS):
+            self.current = None
+            self.out = None
+            self.outlen = 0
+            if res == -ECANCELED:
+                return 0
+            if not self.reading:
+                return self.lose(LOST)
+            # The peer is gone, but what it said before may not have been
+            # heard yet: a turn passes before the connection is lost.
+            self.dying = 3
+            enqueue(self)
+            return 0
+        left = PyBytes_GET_SIZE(self.current) - self.sent
+        if silent:
+            self.outlen += left
+        if res > 0:
+            self.sent += res
+            self.outlen -= res
+            left -= res
+        if left and not self.aborting:
+            return self.transmit(False)
+        self.current = None
+        if self.to_classic:
+            self.sendClassically()
+        elif not self.aborting:
+            self.flush()
+        return 0
+
+    cdef int drained(self) except -1:
+        """All is sent: what FileDescriptor.doWrite does then."""
+        if self.producer is None and not self.disconnecting and not self._writeDisconnecting:
+            return 0
+        calls(self)
+        try:
+            if self.producer is not None and (
+                    not self.streamingProducer or self.producerPaused):
+                self.producerPaused = False
+                self.producer.resumeProducing()
+            elif self.disconnecting:
+                self.lose(DONE)
+            elif self._writeDisconnecting and not self._writeDisconnected:
+                self._writeDisconnected = True
+                self._closeWriteConnection()
+        except BaseException:
+            self._callbackFailed()
+        return 0
+
+    # -- the turn -----------------------------------------------------------
+
+    cdef int complete(self, int tag, int res, uint32_t flags) except -1:
+        if tag == TAG_RECEIVE:
+            return self.receive(res, flags)
+        if tag == TAG_SEND:
+            return self.transmitted(res, False)
+        if tag == TAG_SILENT:
+            return self.transmitted(res, True)
+        # TAG_FINISHED: a silent send went well, or was heard of before.
+        if self.silent:
+            self.silent = False
+            self.current = None
+            if self.fd >= 0:
+                if self.to_classic:
+                    self.sendClassically()
+                elif self.writing:
+                    enqueue(self)
+        return 0
+
+    cdef int settle(self) except -1:
+        self.queued = False
+        if self.fd < 0:
+            return 0
+        if self.dying:
+            self.dying -= 1
+            if self.dying == 0:
+                return self.lose(LOST)
+            enqueue(self)
+        if self.reading and self.backlog is not None:
+            while self.reading and self.backlog:
+                self.deliver(self.backlog.pop(0))
+            if not self.backlog:
+                self.backlog = None
+            if self.fd < 0:
+                return 0
+        if self.reading:
+            if not self.armed and self.backlog is None:
+                self.arm()
+        elif self.armed and not self.cancelling:
+            self.cancelling = True
+            self.ring.cancel(self, TAG_RECEIVE)
+        if self.writing:
+            self.flush()
+        return 0
+
+
+def checked(iovec):
+    """``iovec`` as a list, all bytes."""
+    iovec = list(iovec)
+    for item in iovec:
+        if not isinstance(item, bytes):
+            raise TypeError("Data must be bytes")
+    return iovec

@@ -1,0 +1,3 @@
+"""See _trial.pyx."""
+
+def trial() -> None: ...

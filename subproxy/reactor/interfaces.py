@@ -1,0 +1,33 @@
+"""What the reactor can do beyond Twisted's own interfaces."""
+
+from __future__ import annotations
+
+from zope.interface import Interface
+
+# zope's interfaces are written without ``self``.
+# mypy: disable-error-code="no-untyped-def,misc"
+
+
+class IReactorStreamSocket(Interface):
+    """Stream sockets of families that Twisted has no names for, such as AF_VSOCK.
+
+    A socket given to either method belongs to the reactor from then on: it is
+    closed with the port or the connection.
+    """
+
+    def listenStreamSocket(skt, factory, buildAddress):
+        """Accept connections from a socket that is listening already.
+
+        ``buildAddress`` is called with a raw name, as ``accept`` gives it, for
+        every peer, and with what ``getsockname`` gives, for hosts; it returns
+        an IAddress, or None to refuse a connection. Returns an IListeningPort.
+        """
+
+    def adoptStreamSocket(skt, protocol, peer, host, server, sessionno):
+        """Make the transport of a socket that is connected already.
+
+        ``peer`` and ``host`` are what its getPeer and getHost return; ``server``
+        is the port that accepted it or None, ``sessionno`` a number for logs.
+        The transport reads from then on, and nothing is delivered before the
+        reactor's next turn: call ``protocol.makeConnection(transport)`` now.
+        """

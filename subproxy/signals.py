@@ -1,0 +1,44 @@
+"""Signals as calls in the reactor, for as long as a service runs."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Mapping
+from types import FrameType
+from typing import Any
+
+from twisted.application.service import Service
+
+
+class SignalService(Service):
+    """
+    Calls a function, in a reactor turn of its own, for each signal.
+
+    A handler that was there before is called too (C{twistd} rotates its own log on SIGUSR1),
+    and is put back when the service stops.
+    """
+
+    def __init__(
+        self, reactor: Any, handlers: Mapping[signal.Signals, Callable[[], object]]
+    ) -> None:
+        self._reactor = reactor
+        self._handlers = handlers
+        self._before: dict[int, Any] = {}
+
+    def startService(self) -> None:
+        """Handle the signals from now on."""
+        super().startService()  # type: ignore[no-untyped-call]
+        for number in self._handlers:
+            self._before[number] = signal.signal(number, self._caught)
+
+    def stopService(self) -> None:
+        """Handle them as before."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        while self._before:
+            signal.signal(*self._before.popitem())
+
+    def _caught(self, number: int, frame: FrameType | None) -> None:
+        self._reactor.callFromThread(self._handlers[signal.Signals(number)])
+        before = self._before.get(number)
+        if callable(before):
+            before(number, frame)

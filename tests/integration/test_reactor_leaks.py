@@ -1,0 +1,132 @@
+"""Nothing is left of connections that are over.
+
+SUBPROXY_LEAK_CONNECTIONS says how many there are; a million takes some minutes.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import socket
+import struct
+from typing import Any
+
+from tests.integration.reactor_harness import ReactorTestCase, drained
+from tests.integration.test_reactor_processes import SERVER, ProcessTestCase
+
+CONNECTIONS = int(os.environ.get("SUBPROXY_LEAK_CONNECTIONS", "8000"))
+RESET = struct.pack("ii", 1, 0)
+
+
+class ChurnTests(ProcessTestCase):
+    """A server that is connected to and left, in every way there is."""
+
+    def test_memoryAndDescriptorsAreFlat(self) -> None:
+        process = self.start(
+            SERVER
+            + """
+    import gc, json
+    from pathlib import Path
+
+    class Ending(Protocol):
+        def dataReceived(self, data):
+            if data == b"stats":
+                gc.collect()
+                pages = int(Path("/proc/self/statm").read_text().split()[1])
+                self.transport.write(json.dumps({
+                    "rss": pages * os.sysconf("SC_PAGESIZE"),
+                    "descriptors": len(os.listdir("/proc/self/fd")),
+                    "handles": len(reactor.ring.handles()),
+                    "blocks": sys.getallocatedblocks(),
+                }).encode() + b"\\n")
+                return
+            self.transport.write(data * 100)
+            if data == b"lose":
+                self.transport.loseConnection()
+            elif data == b"abort":
+                self.transport.abortConnection()
+            elif data == b"pause":
+                self.transport.pauseProducing()
+                self.transport.resumeProducing()
+
+    port.factory.protocol = Ending
+    port.factory.noisy = False
+    print(number, flush=True)
+    reactor.run()
+"""
+        )
+        number = int(process.stdout.readline())  # type: ignore[union-attr]
+
+        def stats() -> dict[str, Any]:
+            with socket.create_connection(("127.0.0.1", number), 20) as peer:
+                peer.sendall(b"stats")
+                found: dict[str, Any] = json.loads(peer.makefile().readline())
+                return found
+
+        def churn(n: int) -> None:
+            words = [b"lose", b"abort", b"reset", b"pause", b"close", b"blind"]
+            for i in range(n):
+                word = words[i % len(words)]
+                with socket.create_connection(("127.0.0.1", number), 20) as peer:
+                    if word in (b"reset", b"blind"):
+                        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                    if word == b"blind":
+                        continue
+                    peer.sendall(word)
+                    if word == b"lose":
+                        self.assertEqual(drained(peer, 1000), b"lose" * 100)
+                    elif word != b"abort":
+                        peer.recv(10)
+
+        def settled() -> dict[str, Any] | None:
+            # The last connections may be closing yet: the listening socket and
+            # the one that asks are all there should be.
+            found = stats()
+            return found if found["handles"] == 2 else None
+
+        churn(CONNECTIONS // 4)
+        before = self.eventually(settled)
+        churn(CONNECTIONS)
+        after = self.eventually(settled)
+        self.assertEqual(after["descriptors"], before["descriptors"])
+        self.assertLess(after["blocks"] - before["blocks"], 200)
+        self.assertLess(after["rss"] - before["rss"], 1 << 20)
+
+
+class RingTests(ReactorTestCase):
+    """Nothing is left of a ring that is closed."""
+
+    def test_descriptorsOfRings(self) -> None:
+        """Neither under its own number nor registered with the thread."""
+        self.turns(1)
+        before = len(os.listdir("/proc/self/fd"))
+        maps = len(open("/proc/self/maps").readlines())
+        for _ in range(50):  # (a thread may have 16 registered)
+            self.reactor.ring.begin()
+            self.turns(1)
+            self.reactor.ring.close()
+            self.turns(1)
+            self.reactor.ring.end()
+        self.assertEqual(len(os.listdir("/proc/self/fd")), before)
+        self.assertLess(len(open("/proc/self/maps").readlines()), maps + 5)
+
+    def test_reactorsAreCollected(self) -> None:
+        """With connections that were open to the end."""
+        from subproxy.reactor import IOUringReactor
+
+        def alive() -> int:
+            gc.collect()
+            return sum(isinstance(o, IOUringReactor) for o in gc.get_objects())
+
+        before = alive()
+        for _ in range(5):
+            reactor = self.makeReactor()
+            self.reactor, mine = reactor, self.reactor
+            self.pair()[0].transport.write(b"x" * 10000000)
+            self.turns(2)
+            self._cleanups.remove((self.unmakeReactor, (reactor,), {}))
+            self.unmakeReactor(reactor)
+            self.reactor = mine
+            del reactor
+        self.assertEqual(alive(), before)

@@ -1,0 +1,470 @@
+"""The rules of using io_uring, one test each. See docs/reactor.md for their reasons."""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import sys
+import weakref
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.protocol import Protocol
+
+from tests.integration.reactor_harness import (
+    Keeper,
+    ReactorTestCase,
+    Recorder,
+    drained,
+    reset,
+)
+
+
+class SubmissionTests(ReactorTestCase):
+    """Set-up and submission."""
+
+    def test_oneSystemCallATurn(self) -> None:
+        """Whatever is written in a turn goes out with the wait, in one call."""
+        port = self.listen()
+        pairs = [self.pair(port=port) for _ in range(20)]
+        self.turns(3)
+        self.reactor.ring.begin()  # as under run(): the next turn is certain
+        before = self.reactor.ring.enters
+        for protocol, _ in pairs:
+            for _ in range(10):
+                protocol.transport.write(b"x" * 7)
+        self.reactor.iterate(0)
+        self.assertEqual(self.reactor.ring.enters - before, 1)
+        self.reactor.ring.end()
+        for _, peer in pairs:
+            self.assertEqual(drained(peer, 70), b"x" * 70)
+
+    def test_theRingIsMadeByTheFirstTurn(self) -> None:
+        """Not with the reactor: what forks, or changes threads, before it runs, may."""
+        self.listen()
+        self.assertEqual(self.reactor.ring.descriptor, -1)
+        self.turns(1)
+        self.assertGreater(self.reactor.ring.descriptor, -1)
+
+    def test_theRingIsNotInherited(self) -> None:
+        """Its descriptor is closed on exec."""
+        self.turns(1)
+        self.assertFalse(os.get_inheritable(self.reactor.ring.descriptor))
+
+    def test_nothingIsLinkedButTheCLibrary(self) -> None:
+        """No liburing, neither to build nor to run."""
+        from subproxy.reactor import _ring
+
+        self.assertNotIn(b"liburing", Path(_ring.__file__).read_bytes())
+
+    def test_aFullSubmissionQueueIsSubmitted(self) -> None:
+        """More entries in a turn than the queue has room for."""
+        self.reactor = self.makeReactor(entries=4)
+        port = self.listen()
+        pairs = [self.pair(port=port) for _ in range(30)]
+        for protocol, _ in pairs:
+            protocol.transport.write(b"all of it")
+        self.turns(1)
+        for _, peer in pairs:
+            self.assertEqual(drained(peer, 9), b"all of it")
+
+    def test_epollIsPolledOnceATurn(self) -> None:
+        """A descriptor of somebody else's that stays readable is told so every turn."""
+        seen: list[int] = []
+
+        class Stubborn(FileDescriptor):
+            def fileno(self) -> int:
+                return reader
+
+            def doRead(self) -> None:
+                seen.append(1)
+
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        self.addCleanup(os.close, writer)
+        stubborn = Stubborn(self.reactor)
+        self.reactor.addReader(stubborn)
+        os.write(writer, b"!")
+        self.turns(1)
+        self.spin(lambda: seen)
+        before = len(seen)
+        self.turns(5)
+        self.reactor.removeReader(stubborn)
+        self.assertGreaterEqual(len(seen) - before, 4)
+
+
+class SendingTests(ReactorTestCase):
+    """One send in flight, its bytes held."""
+
+    def test_oneSendInFlightAndTheRestGathered(self) -> None:
+        """What is written while a send waits for room goes, in order, with the next."""
+        protocol, peer = self.pair()
+        first = os.urandom(16 * 1024 * 1024)
+        protocol.transport.write(first)
+        self.turns(3)
+        before = self.reactor.ring.completions
+        rest = [os.urandom(100) for _ in range(500)]
+        for part in rest:
+            protocol.transport.write(part)
+            self.turns(1)
+        self.assertLess(self.reactor.ring.completions - before, 20)
+        peer.setblocking(False)
+        got = bytearray()
+
+        def all() -> bool:
+            try:
+                got.extend(peer.recv(1 << 20))
+            except BlockingIOError:
+                pass
+            return len(got) == len(first) + 50000
+
+        self.spin(all, 0)
+        self.assertEqual(bytes(got), first + b"".join(rest))
+
+    def test_bytesAreHeldUntilTheCompletion(self) -> None:
+        """Nobody but the transport has them, and the connection may end meanwhile."""
+        protocol, peer = self.pair()
+        data = os.urandom(8 * 1024 * 1024)
+        before = sys.getrefcount(data)
+        protocol.transport.write(data)
+        self.turns(2)
+        self.assertGreater(sys.getrefcount(data), before)
+        protocol.transport.abortConnection()
+        self.spin(lambda: protocol.lost)
+        self.spin(lambda: sys.getrefcount(data) == before)
+        peer.close()
+
+    def test_bytesOfASilentSendAreLetGo(self) -> None:
+        """A send that succeeds at once posts no completion; its bytes go all the same."""
+        protocol, peer = self.pair()
+        data = os.urandom(1000)
+        before = sys.getrefcount(data)
+        protocol.transport.write(data)
+        completions = self.reactor.ring.completions
+        self.turns(1)
+        self.assertEqual(sys.getrefcount(data), before)
+        self.assertEqual(self.reactor.ring.completions, completions)
+        self.assertEqual(drained(peer, 1000), data)
+
+    def test_aSilentSendThatFallsShortIsFinished(self) -> None:
+        """The rest goes when there is room, and nothing twice."""
+        protocol, peer = self.pair()
+        protocol.transport.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        peer.setblocking(False)
+        want = bytearray()
+        got = bytearray()
+        for i in range(200):
+            part = bytes([i]) * 50000
+            want += part
+            protocol.transport.write(part)
+            self.turns(1)
+
+        def all() -> bool:
+            try:
+                got.extend(peer.recv(30000))
+            except BlockingIOError:
+                pass
+            return len(got) >= len(want)
+
+        self.spin(all, 0)
+        self.assertEqual(got, want)
+
+    def test_whatThePeerSaidBeforeItWentIsHeard(self) -> None:
+        """A send that fails does not drop what was received before."""
+        protocol, peer = self.pair()
+        self.turns(2)
+        peer.sendall(b"413 and good bye")
+        reset(peer)
+        protocol.transport.write(b"x" * 100000)
+        protocol.transport.write(b"y" * 100000)
+        self.spin(lambda: protocol.lost)
+        self.assertEqual(protocol.data, b"413 and good bye")
+        protocol.lost.trap(ConnectionLost)
+
+
+class LifetimeTests(ReactorTestCase):
+    """User data is a counted object; a descriptor is closed in order."""
+
+    def test_userDataIsACountedObject(self) -> None:
+        """A connection lives while the kernel has an operation of it, and no longer."""
+        protocol, peer = self.pair()
+        self.turns(1)
+        alive = weakref.ref(protocol.transport)
+        protocol.factory.built.clear()
+        heard = protocol.chunks
+        del protocol
+        gc.collect()
+        self.assertIsNotNone(alive())
+        peer.sendall(b"still there?")
+        self.spin(lambda: heard)
+        peer.close()
+        self.spin(lambda: (gc.collect(), alive() is None)[1])
+
+    def test_aClosedDescriptorsNumberIsNotHitByWhatWasQueued(self) -> None:
+        """Closing cancels nothing by itself: the next owner of the number is left alone."""
+        port = self.listen()
+        numbers = set()
+        for i in range(500):
+            protocol, peer = self.pair(port=port)
+            old = protocol.transport.fileno()
+            # In one turn: a send, a pause, a resumption, and the end.
+            protocol.transport.write(b"old %d" % i * 2000)
+            protocol.transport.pauseProducing()
+            protocol.transport.resumeProducing()
+            protocol.transport.abortConnection()
+            self.spin(lambda p=protocol: p.lost, 0)
+            successor, other = self.pair(port=port)
+            # Either end of the new connection may have it: both are of this process.
+            numbers.add(old in (successor.transport.fileno(), other.fileno()))
+            other.sendall(b"new")
+            self.spin(lambda p=successor: p.data == b"new", 0)
+            successor.transport.write(b"answer")
+            self.turns(1)
+            self.assertEqual(drained(other, 6), b"answer")
+            self.assertIsNone(successor.lost)
+            other.close()
+            peer.close()
+            self.spin(lambda p=successor: p.lost, 0)
+            port.factory.built.clear()
+        self.assertIn(True, numbers, "no number was ever used again: this tested nothing")
+
+    def test_theSocketIsClosedWhenTheConnectionIs(self) -> None:
+        """The peer hears of it, and the number is free."""
+        protocol, peer = self.pair()
+        handle = protocol.transport.getHandle()
+        protocol.transport.loseConnection()
+        self.spin(lambda: protocol.lost)
+        self.assertEqual(peer.recv(10), b"")
+        self.assertEqual(handle.fileno(), -1)
+        protocol.lost.trap(ConnectionDone)
+
+    def test_nothingIsMadeThatIsNotAskedFor(self) -> None:
+        """No socket object, no strings: an idle connection costs its protocol and a struct."""
+        protocol, peer = self.pair()
+        self.assertEqual(vars(protocol.transport), {})
+        self.assertIn("Recorder #0 on", repr(protocol.transport))
+        self.assertEqual(protocol.transport.getPeer().port, peer.getsockname()[1])
+        self.assertEqual(protocol.transport.getHost().port, peer.getpeername()[1])
+
+
+class ReceivingTests(ReactorTestCase):
+    """Pausing, exhausted buffers, re-entrancy."""
+
+    def test_pauseKeepsWhatIsInTheQueueAlready(self) -> None:
+        """It is delivered on resumption, in order, and nothing before."""
+
+        class Pausing(Recorder):
+            def dataReceived(self, data: bytes) -> None:
+                super().dataReceived(data)
+                self.transport.pauseProducing()
+
+        self.reactor = self.makeReactor(buffers=64, size=16)
+        protocol, peer = self.pair(Pausing)
+        peer.sendall(bytes(range(160)))
+        peer.shutdown(socket.SHUT_WR)
+        self.spin(lambda: protocol.chunks)
+        for n in range(1, 11):
+            self.turns(5)
+            self.assertEqual(len(protocol.chunks), n)
+            protocol.transport.resumeProducing()
+        self.spin(lambda: protocol.lost)
+        self.assertEqual(protocol.data, bytes(range(160)))
+
+    def test_cancelAndCancelledCompleteInEitherOrder(self) -> None:
+        """Pausing and resuming at any moment loses, doubles and reorders nothing."""
+        protocol, peer = self.pair()
+        want = bytearray()
+        for i in range(2000):
+            part = b"%d," % i
+            want += part
+            peer.sendall(part)
+            if i % 3 == 0:
+                protocol.transport.pauseProducing()
+            if i % 5 == 0:
+                self.turns(1)
+            if i % 3 == 1 or i % 7 == 0:
+                protocol.transport.resumeProducing()
+            if i % 2:
+                self.turns(1)
+        protocol.transport.resumeProducing()
+        self.spin(lambda: len(protocol.data) == len(want))
+        self.assertEqual(protocol.data, want)
+
+    def test_pausingAndResumingWithinATurnIsFree(self) -> None:
+        """As twisted.web does for every request."""
+        protocol, _ = self.pair()
+        self.turns(3)
+        before = self.reactor.ring.completions
+        for _ in range(100):
+            protocol.transport.pauseProducing()
+            protocol.transport.resumeProducing()
+            self.turns(1)
+        self.assertEqual(self.reactor.ring.completions, before)
+
+    def test_whoFindsNoBufferIsParkedAndDoesNotSpin(self) -> None:
+        """A storm on two buffers: all is delivered, in a bounded number of turns."""
+        self.reactor = self.makeReactor(buffers=2, size=64)
+        port = self.listen()
+        pairs = [self.pair(port=port) for _ in range(100)]
+        for n, (_, peer) in enumerate(pairs):
+            peer.sendall(b"%3d" % n * 100)
+        before = self.reactor.ring.enters
+        self.spin(lambda: all(len(p.data) == 300 for p, _ in pairs), 1)
+        self.assertGreater(self.reactor.ring.starvations, 0)
+        # 500 buffers full, two at a time; each turn is two calls outside run().
+        self.assertLess(self.reactor.ring.enters - before, 2000)
+        for n, (protocol, _) in enumerate(pairs):
+            self.assertEqual(protocol.data, b"%3d" % n * 100)
+        # And when all is quiet, it is quiet here.
+        before = self.reactor.ring.enters
+        self.reactor.iterate(0.2)
+        self.assertLessEqual(self.reactor.ring.enters - before, 2)
+
+    def test_theHeadIsAdvancedBeforePythonIsCalled(self) -> None:
+        """Who runs the reactor from inside a callback sees each completion once."""
+        depth = [0]
+        deepest = [0]
+
+        class Nesting(Recorder):
+            def dataReceived(nested, data: bytes) -> None:
+                super().dataReceived(data)
+                depth[0] += 1
+                deepest[0] = max(depth)
+                if depth[0] < 50:
+                    self.reactor.iterate(0)
+                nested.transport.write(data)
+                depth[0] -= 1
+
+        port = self.listen(Nesting)
+        pairs = [self.pair(port=port) for _ in range(40)]
+        for _ in range(5):
+            for n, (_, peer) in enumerate(pairs):
+                peer.sendall(b"%4d" % n)
+            self.turns(3)
+        self.spin(lambda: all(len(p.data) == 20 for p, _ in pairs))
+        self.turns(2)
+        for n, (protocol, peer) in enumerate(pairs):
+            self.assertEqual(protocol.data, b"%4d" % n * 5)
+            self.assertEqual(drained(peer, 20), b"%4d" % n * 5)
+        self.assertGreater(deepest[0], 1)
+
+    def test_anOverflowingCompletionQueueLosesNothing(self) -> None:
+        """The kernel keeps the rest aside, and a multishot that it ended is armed again."""
+        self.reactor = self.makeReactor(entries=8, completions=16, buffers=256, size=64)
+        port = self.listen()
+        pairs = [self.pair(port=port) for _ in range(100)]
+        for round in range(10):
+            for _, peer in pairs:
+                peer.sendall(b"%9d" % round * 20)
+            self.turns(1)
+        self.spin(lambda: all(len(p.data) == 1800 for p, _ in pairs))
+        self.assertGreater(self.reactor.ring.overflows, 0)
+        for protocol, _ in pairs:
+            self.assertEqual(protocol.data, b"".join(b"%9d" % r * 20 for r in range(10)))
+
+    def test_aSilentSendFallingShortOverflowsToo(self) -> None:
+        """It is not taken for finished while its completion is kept aside."""
+        self.reactor = self.makeReactor(entries=8, completions=16, buffers=256, size=64)
+
+        class Echo(Recorder):
+            def dataReceived(self, data: bytes) -> None:
+                super().dataReceived(data)
+                self.transport.write(data * 200)
+
+        port = self.listen(Echo)
+        pairs = [self.pair(port=port) for _ in range(60)]
+        for protocol, peer in pairs:
+            protocol.transport.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+            peer.setblocking(False)
+        got = [bytearray() for _ in pairs]
+        for round in range(10):
+            for _, peer in pairs:
+                peer.sendall(b"%63d" % round)
+            self.turns(1)
+
+        def all() -> bool:
+            for (_, peer), buffer in zip(pairs, got, strict=True):
+                try:
+                    buffer.extend(peer.recv(5000))
+                except BlockingIOError:
+                    pass
+            return sum(map(len, got)) == 60 * 10 * 63 * 200
+
+        self.spin(all, 0)
+        for buffer, (protocol, _) in zip(got, pairs, strict=True):
+            self.assertEqual(len(buffer), 126000)
+            self.assertEqual(buffer[-63:], b"%63d" % 9)
+            self.assertEqual(len(protocol.data), 630)
+
+    def test_anExceptionLosesItsConnectionAlone(self) -> None:
+        """It is logged, and the others go on."""
+
+        class Raising(Recorder):
+            def dataReceived(self, data: bytes) -> None:
+                raise ZeroDivisionError(data)
+
+        port = self.listen(Raising)
+        raising, peer = self.pair(port=port)
+        port.factory.build = Recorder
+        calm, other = self.pair(port=port)
+        peer.sendall(b"!")
+        other.sendall(b"!")
+        self.spin(lambda: raising.lost and calm.data)
+        raising.lost.trap(ZeroDivisionError)
+        self.assertIsNone(calm.lost)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+
+class AcceptingTests(ReactorTestCase):
+    """One multishot accept a port."""
+
+    def test_stoppedPortsConnectionsAreKeptForItsResumption(self) -> None:
+        """What the kernel had accepted is delivered when the port accepts again."""
+        port = self.listen()
+        self.turns(2)
+        peers = [self.dial(port) for _ in range(5)]
+        port.pauseProducing()
+        self.turns(5)
+        seen = len(port.factory.built)
+        port.resumeProducing()
+        self.spin(lambda: len(port.factory.built) == 5)
+        self.assertEqual(seen, 0)
+        for peer in peers:
+            peer.sendall(b"hello")
+        self.spin(lambda: all(p.data == b"hello" for p in port.factory.built))
+
+    def test_aPortsAddressIsFreeWhenItHasStopped(self) -> None:
+        """Who waits for stopListening may bind it again at once, ten times over."""
+        for _ in range(10):
+            port = self.listen()
+            number = port.getHost().port
+            self.turns(1)
+            done: list[Any] = []
+            port.stopListening().addCallback(done.append)
+            self.spin(lambda done=done: done)
+            again = self.reactor.listenTCP(number, Keeper(), interface="127.0.0.1")
+            self.turns(1)
+            again.stopListening()
+            self.turns(3)
+
+    def test_refusedConnectionsAreClosed(self) -> None:
+        """Where the factory returns None, or raises."""
+        answers: list[Any] = [None, ZeroDivisionError()]
+
+        class Refusing(Keeper):
+            def buildProtocol(self, addr: Any) -> Protocol:
+                answer = answers.pop(0)
+                if answer is None:
+                    return None  # type: ignore[return-value]
+                raise answer
+
+        port = self.reactor.listenTCP(0, Refusing(), interface="127.0.0.1")
+        for _ in range(2):
+            peer = self.dial(port)
+            count = len(answers)
+            self.spin(lambda count=count: len(answers) < count)
+            self.assertEqual(peer.recv(1), b"")
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)

@@ -1,0 +1,160 @@
+"""What becomes of an exchange, from dispatch to its end."""
+
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from subproxy.core.admission import NO_SUBSCRIBER, QUEUE_FULL, QUEUE_TIMEOUT, Refuse
+from subproxy.core.dispatcher import REFUSALS, refusal
+from subproxy.core.exchange import State
+from subproxy.core.retry import Verdict
+from subproxy.errors import ClientGone, GuestGone, NoRoute, QueueTimeout, Unavailable
+from subproxy.interfaces import IDispatcher
+from subproxy.wire import messages as m
+
+from .world import Guest, World
+
+
+class DispatcherTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.world = World()
+        self.dispatcher = self.world.dispatcher
+
+    def requests(self, guest: Guest) -> list[m.Request]:
+        guest.pump()
+        return guest.take(m.Request)
+
+    def test_interface(self) -> None:
+        verifyObject(IDispatcher, self.dispatcher)
+
+    def test_no_route(self) -> None:
+        """What nobody serves is not found."""
+        _, sink = self.world.ask(host=b"nobody")
+        self.assertIsInstance(sink.error, NoRoute)
+
+    def test_get_moves_when_its_guest_dies(self) -> None:
+        """An idempotent request goes to another, and the client notices nothing."""
+        first = self.world.serving("1")
+        exchange, sink = self.world.ask()
+        self.assertEqual(len(self.requests(first)), 1)
+        second = self.world.serving("2")
+        first.lose()
+        (request,) = self.requests(second)
+        second.say(m.Response(request.exchange, 200, [], {}, b"ok"))
+        self.assertEqual((sink.body, exchange.attempts), (b"ok", 2))
+        self.assertEqual(self.dispatcher.retries, 1)
+
+    def test_post_is_never_executed_twice(self) -> None:
+        """A POST that a dying guest may have executed fails."""
+        first = self.world.serving("1")
+        _, sink = self.world.ask(b"POST", body=b"x")
+        self.requests(first)
+        second = self.world.serving("2")
+        first.lose()
+        self.assertIsInstance(sink.error, GuestGone)
+        self.assertEqual(self.requests(second), [])
+        self.assertEqual(self.dispatcher.verdicts[Verdict.UNSAFE], 1)
+
+    def test_a_refused_post_moves(self) -> None:
+        """A guest that refuses says that it executed nothing."""
+        first = self.world.serving("1")
+        _, sink = self.world.ask(b"POST", body=b"x")
+        (request,) = self.requests(first)
+        second = self.world.serving("2")
+        first.say(m.Abort(request.exchange, b"refused"))
+        (request,) = self.requests(second)
+        self.assertEqual(request.body, b"x")
+        second.say(m.Response(request.exchange, 201, []))
+        self.assertTrue(sink.complete)
+
+    def test_a_streamed_body_is_not_replayed(self) -> None:
+        """What was streamed to a guest is gone with it."""
+        first = self.world.serving("1")
+        exchange, sink = self.world.ask(b"PUT", body=None)
+        exchange.request_data(b"part")
+        self.world.serving("2")
+        first.lose()
+        self.assertIsInstance(sink.error, GuestGone)
+
+    def test_an_unbegun_stream_moves(self) -> None:
+        """A stream of which nothing was sent is paused, and begins with the next guest."""
+        first = self.world.serving("1")
+        exchange, sink = self.world.ask(b"PUT", body=None)
+        first.lose()
+        self.assertTrue(sink.paused)
+        second = self.world.serving("2")
+        self.assertFalse(sink.paused)
+        exchange.request_data(b"all")
+        exchange.request_end([])
+        self.requests(second)
+        self.assertEqual([body.data for body in second.take(m.Body)], [b"all"])
+
+    def test_not_after_the_response_began(self) -> None:
+        """Once the client has seen a head there is no other answer."""
+        first = self.world.serving("1")
+        _, sink = self.world.ask()
+        (request,) = self.requests(first)
+        first.say(m.Response(request.exchange, 200, [], {}, None))
+        self.world.serving("2")
+        first.lose()
+        self.assertIsInstance(sink.error, GuestGone)
+
+    def test_a_short_gap_is_bridged(self) -> None:
+        """Requests wait for a guest that restarts."""
+        self.world.serving("1").lose()
+        _, sink = self.world.ask()
+        self.world.advance(5)
+        self.assertIsNone(sink.error)
+        returned = self.world.guest("1")
+        returned.hello(instance=b"i2")
+        returned.register(b"a\\.example")
+        (request,) = self.requests(returned)
+        returned.say(m.Response(request.exchange, 200, []))
+        self.assertTrue(sink.complete)
+
+    def test_granted_concurrency(self) -> None:
+        """A guest is given no more than it granted; the rest waits its turn, in order."""
+        guest = self.world.serving("1", concurrency=1)
+        asked = [self.world.ask(target=b"/%d" % number) for number in range(3)]
+        for number, (exchange, sink) in enumerate(asked):
+            (request,) = self.requests(guest)
+            self.assertEqual(request.target, b"/%d" % number)
+            guest.say(m.Response(request.exchange, 200, []))
+            self.assertTrue(sink.complete)
+            self.assertEqual(exchange.state, State.DONE)
+        member = guest.protocol.member
+        assert member is not None
+        self.assertEqual(member.in_flight, 0)
+
+    def test_waiting_ends(self) -> None:
+        """Who waits for a busy guest for too long is told so."""
+        guest = self.world.serving("1", concurrency=1)
+        self.world.ask()
+        _, sink = self.world.ask()
+        for _ in range(10):
+            guest.pump()
+            self.world.advance(1)
+        self.assertIsInstance(sink.error, QueueTimeout)
+
+    def test_a_client_that_leaves_does_not_wait(self) -> None:
+        """Its place in the queue is given up."""
+        guest = self.world.serving("1", concurrency=1)
+        _, _ = self.world.ask()
+        exchange, _ = self.world.ask(target=b"/left")
+        exchange.cancel(ClientGone())
+        _, sink = self.world.ask(target=b"/stays")
+        (request,) = self.requests(guest)
+        guest.say(m.Response(request.exchange, 200, []))
+        (request,) = self.requests(guest)
+        self.assertEqual(request.target, b"/stays")
+        guest.say(m.Response(request.exchange, 200, []))
+        self.assertTrue(sink.complete)
+        self.assertEqual(self.world.admission.waiting, 0)
+
+    def test_refusals(self) -> None:
+        """Each refusal of admission has its error, with Retry-After."""
+        self.assertEqual(set(REFUSALS), {NO_SUBSCRIBER, QUEUE_FULL, QUEUE_TIMEOUT})
+        for code, kind in REFUSALS.items():
+            error = refusal(Refuse(code, 7))
+            self.assertIsInstance(error, kind)
+            self.assertIsInstance(error, Unavailable)
+            self.assertEqual((error.retry_after, error.status), (7, 503))

@@ -1,0 +1,113 @@
+"""Tests of subproxy.core.tomllines."""
+
+from __future__ import annotations
+
+import sys
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.core.tomllines import TomlLines, error_line
+from tests.core_strategies import relaxed
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+DOCUMENT = '''\
+# [not] a table
+top = 1
+
+[default] # quotas
+routes = 1
+"quoted" = 2
+[[guest]]
+identity = "a"
+hosts = [
+  "x",
+]
+[[ guest ]]
+  identity = """
+[default]
+hosts = 'in a string'
+"""
+text = "it's # no \\" comment \\"\\"\\""  # 'one
+hosts = ["y"]
+more = \'\'\'a\'\'\'
+last = 1
+'''
+
+
+class TomlLinesTests(SynchronousTestCase):
+    """`TomlLines`."""
+
+    def test_positions(self) -> None:
+        tomllib.loads(DOCUMENT)
+        lines = TomlLines(DOCUMENT)
+        text = DOCUMENT.split("\n")
+        for line, begins in [
+            (lines.key("top", ""), "top"),
+            (lines.table("default"), "[default]"),
+            (lines.key("routes", "default"), "routes"),
+            (lines.key("quoted", "default"), '"quoted"'),
+            (lines.table("guest"), "[[guest]]"),
+            (lines.key("identity", "guest", 0), 'identity = "a"'),
+            (lines.key("hosts", "guest", 0), "hosts = ["),
+            (lines.table("guest", 1), "[[ guest ]]"),
+            (lines.key("identity", "guest", 1), '  identity = """'),
+            (lines.key("hosts", "guest", 1), 'hosts = ["y"]'),
+            (lines.key("last", "guest", 1), "last"),
+        ]:
+            self.assertTrue(text[line - 1].startswith(begins), (line, begins))
+
+    def test_what_is_not_there_is_where_its_table_is(self) -> None:
+        lines = TomlLines(DOCUMENT)
+        self.assertEqual(lines.key("paths", "guest", 1), lines.table("guest", 1))
+        self.assertEqual(lines.key("nothing", ""), 1)
+        self.assertEqual(lines.table("nothing"), 1)
+        inline = TomlLines('\nguest = [{ identity = "a" }]')
+        self.assertEqual(inline.table("guest"), 2)
+        self.assertEqual(inline.key("identity", "guest"), 2)
+
+    def test_error_lines(self) -> None:
+        for text, line in [("a = 1\nb = \n", 2), ('\n\na = "x', 3), ("[a]\n[a]\n", 2)]:
+            with self.assertRaises(tomllib.TOMLDecodeError) as caught:
+                tomllib.loads(text)
+            self.assertEqual(error_line(str(caught.exception), text), line, text)
+        self.assertEqual(error_line("no position", "a\nb\n\n"), 2)
+
+    @given(
+        st.lists(
+            st.sampled_from(
+                [
+                    "'#'",
+                    '"#"',
+                    "'''\n[guest]\n'''",
+                    '"""\nkey1 = 2\n"""',
+                    '\'"""\'',
+                    "\"'''\"",
+                    "1 # '''",
+                    '[\'a\', "b"] # """',
+                    '"\\\\"',
+                    '"\\""',
+                    "''",
+                    '""',
+                    "''''''",
+                    '"""a""" # \'\'\'',
+                ]
+            ),
+            max_size=6,
+        )
+    )
+    @relaxed
+    def test_values_never_hide_what_follows(self, values: list[str]) -> None:
+        text = "".join(f"key{at} = {value}\n" for at, value in enumerate(values)) + "[end]\nx = 1\n"
+        tomllib.loads(text)
+        lines = TomlLines(text)
+        split = text.split("\n")
+        for at in range(len(values)):
+            self.assertTrue(split[lines.key(f"key{at}", "") - 1].startswith(f"key{at} = "))
+        self.assertEqual(split[lines.table("end") - 1], "[end]")
+        self.assertEqual(lines.key("x", "end"), lines.table("end") + 1)

@@ -1,0 +1,354 @@
+"""Tests for L{guest.minimal}: the vectors, and what they don't reach."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+from unittest import mock
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from guest import minimal
+from subproxy.wire.frames import FrameDecoder, encode
+from tests import vector_runner as vectors
+from tests.strategies_guest import frames
+
+DEADLINE = 10.0
+SILENCE = 0.005
+
+
+def application(method: bytes, target: bytes, headers: Any, body: Any) -> Any:
+    """What the vectors ask for."""
+    match target:
+        case b"/echo":
+            return 200, [], body.read()
+        case b"/stream":
+            return 200, [], body
+        case b"/wait":
+            threading.Event().wait(DEADLINE)
+            return 200, [], b""
+        case b"/break":
+            return 200, [], breaking()
+        case b"/nonsense":
+            return None
+        case b"/str":
+            return 200, [("a", "b")], b""
+        case b"/big":
+            return 200, [], bytes(100_000)
+    return minimal.hello_app(method, target, headers, body)
+
+
+def breaking() -> Any:
+    yield b"half"
+    raise RuntimeError("on purpose")
+
+
+class SessionGuest:
+    """A L{minimal.Session} at the other end of a socket pair (tests.vector_runner.Guest)."""
+
+    def __init__(self) -> None:
+        self.ours, theirs = socket.socketpair()
+        hello = {b"application": b"vectors", b"instance": b"1", b"worker": 0}
+        routes = [(rb"blog\.example", rb"/.*")]
+        self.session = minimal.Session(theirs, hello, routes, application)
+        self.ended = False
+        self.stopping = False
+        self.outcome: Any = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        self.outcome = self.session.run()
+
+    def send(self, data: bytes) -> None:
+        try:
+            self.ours.sendall(data)
+        except OSError:
+            self.ended = True
+
+    def receive(self) -> bytes:
+        data = self._read()
+        if not self.stopping:
+            return data
+        decoder = FrameDecoder(9_999_999)
+        decoder.feed(data)
+        shown = b""
+        while (frame := decoder.next()) is not None:
+            if frame[0] == b"unregister":
+                self.send(encode([b"unregistered", frame[1]]))
+            else:
+                shown += encode(frame)
+        return shown
+
+    def _read(self) -> bytes:
+        data = b""
+        wait = SILENCE
+        while not self.ended and select.select([self.ours], [], [], wait)[0]:
+            try:
+                more = self.ours.recv(1 << 20)
+            except ConnectionResetError:
+                more = b""
+            self.ended = not more
+            data += more
+            wait = 0.001
+        return data
+
+    def frames(self) -> list[Any]:
+        """What it says in the next moment, decoded."""
+        decoder = FrameDecoder(9_999_999)
+        decoder.feed(self.receive())
+        found = []
+        while (frame := decoder.next()) is not None:
+            found.append(frame)
+        return found
+
+    def closed(self) -> bool:
+        return self.ended or self.session.ours == "done"
+
+    def stop(self) -> None:
+        self.stopping = True
+        self.session.drain()
+
+    def join(self) -> None:
+        self._thread.join(DEADLINE)
+
+    def close(self) -> None:
+        self.ours.close()
+        self.join()
+
+
+class PatientRun(vectors.Run):
+    """Waits for what threads have to say."""
+
+    def _patiently(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        end = time.monotonic() + DEADLINE
+        while True:
+            try:
+                return function(*arguments)
+            except AssertionError:
+                if time.monotonic() > end:
+                    raise
+
+    def take(self, belongs: Any) -> list[Any]:
+        found: list[Any] = self._patiently(super().take, belongs)
+        return found
+
+    def do_over(self) -> None:
+        self._patiently(super().do_over)
+
+
+class VectorTests(SynchronousTestCase):
+    """It passes the vectors."""
+
+    def setUp(self) -> None:
+        self.patch(minimal, "say", lambda line: None)
+        self.patch(minimal.traceback, "print_exc", lambda: None)
+        self.patch(minimal, "LINGER", 0.3)
+
+    def test_valid_frames(self) -> None:
+        for each in vectors.load("frames.json")["valid"]:
+            for size in (1, 1 << 20):
+                decoder = fed(each, size)
+                self.assertEqual(vectors.as_json(decoder.next()), each["value"], each["name"])
+
+    def test_invalid_frames(self) -> None:
+        for each in vectors.load("frames.json")["invalid"]:
+            decoder = fed(each, 1 << 20)
+            for _ in range(each.get("valid_before", 0)):
+                self.assertIsNotNone(decoder.next(), each["name"])
+            error = self.assertRaises(minimal.Broken, decoder.next)
+            self.assertEqual(error.code, b"frame", each["name"])
+
+    def test_incomplete_frames(self) -> None:
+        for each in vectors.load("frames.json")["incomplete"]:
+            self.assertIsNone(fed(each, 1 << 20).next(), each["name"])
+
+    def test_messages(self) -> None:
+        found = vectors.load("messages.json")
+        for kind in ("valid", "ignored", "invalid"):
+            for each in found[kind]:
+                if each["sender"] != "proxy":
+                    continue
+                frame = fed(each, 1 << 20).next()
+                if kind == "invalid":
+                    error = self.assertRaises(minimal.Broken, minimal.parse, frame)
+                    self.assertEqual(error.code.decode(), each["error"], each["name"])
+                else:
+                    known = minimal.parse(frame) is not None
+                    self.assertEqual(known, kind == "valid", each["name"])
+
+    def test_sessions(self) -> None:
+        failed = []
+        for each in vectors.load("sessions.json")["sessions"]:
+            limits = {key.encode(): value for key, value in each.get("guest", {}).items()}
+            with mock.patch.dict(minimal.LIMITS, limits):
+                for split in (False, True):
+                    guest = SessionGuest()
+                    try:
+                        PatientRun(each, guest, split).run()
+                    except AssertionError as error:
+                        failed.append((each["name"], split, str(error)[:300]))
+                    finally:
+                        guest.close()
+        self.assertEqual(failed, [])
+
+
+def fed(case: Any, size: int) -> minimal.Frames:
+    decoder = minimal.Frames(case.get("limit", 262_144))
+    data = case["bytes"].encode("latin-1")
+    for start in range(0, len(data), size):
+        decoder.feed(data[start : start + size])
+        if size == 1 and start < len(data) - 1:
+            assert decoder.next() is None
+    return decoder
+
+
+class FrameTests(SynchronousTestCase):
+    """Its frames are those of the wire."""
+
+    @given(frames)
+    def test_both_encode_alike(self, frame: Any) -> None:
+        decoder = minimal.Frames(262_144)
+        decoder.feed(minimal.encode(frame))
+        ours = FrameDecoder(262_144)
+        ours.feed(minimal.encode(frame))
+        self.assertEqual(decoder.next(), frame)
+        self.assertEqual(ours.next(), frame)
+
+    @given(st.binary(max_size=60))
+    def test_bytes_that_are_anything(self, data: bytes) -> None:
+        decoder = minimal.Frames(1000)
+        decoder.feed(data)
+        try:
+            while decoder.next() is not None:
+                pass
+        except minimal.Broken:
+            pass
+
+    def test_a_str_is_no_value(self) -> None:
+        self.assertRaises(TypeError, minimal.encode, "text")
+
+
+class SessionTests(SynchronousTestCase):
+    """What the vectors don't ask for."""
+
+    def setUp(self) -> None:
+        self.said: list[str] = []
+        self.patch(minimal, "say", self.said.append)
+        self.traces: list[int] = []
+        self.patch(minimal.traceback, "print_exc", lambda: self.traces.append(1))
+        self.guest = SessionGuest()
+        self.addCleanup(self.guest.close)
+        self.welcome()
+
+    def welcome(self, **info: int) -> None:
+        more = {key.encode(): value for key, value in info.items()}
+        self.guest.send(encode([b"welcome", {b"version": 1, **more}]))
+
+    def request(self, number: int, method: bytes, target: bytes) -> None:
+        self.guest.send(encode([b"request", number, method, target, [], {}, b""]))
+
+    def wait_for(self, verb: bytes) -> Any:
+        end = time.monotonic() + DEADLINE
+        while time.monotonic() < end:
+            for frame in self.guest.frames():
+                if frame[0] == verb:
+                    return frame
+        self.fail(f"no {verb!r}")
+
+    def test_head_has_the_length_but_no_body(self) -> None:
+        self.request(1, b"HEAD", b"/")
+        frame = self.wait_for(b"response")
+        self.assertEqual((frame[3][-1], frame[5]), ([b"content-length", b"6"], b""))
+
+    def test_a_result_that_is_none_is_answered_with_500(self) -> None:
+        for number, target in enumerate((b"/nonsense", b"/str"), 1):
+            self.request(number, b"GET", target)
+            frame = self.wait_for(b"response")
+            self.assertEqual((frame[2], frame[5]), (500, b"500 Internal Server Error\n"))
+            self.assertEqual(len(self.traces), number)
+
+    def test_a_long_body_is_streamed_under_credit(self) -> None:
+        self.request(1, b"GET", b"/big")
+        size = 0
+        end = time.monotonic() + DEADLINE
+        while size < 100_000 and time.monotonic() < end:
+            for frame in self.guest.frames():
+                if frame[0] == b"body":
+                    size += len(frame[2])
+                    self.assertLessEqual(len(frame[2]), minimal.BODY_CHUNK)
+                    self.guest.send(encode([b"credit", 1, len(frame[2])]))
+        self.assertEqual(size, 100_000)
+
+    def test_a_silent_proxy_is_given_up(self) -> None:
+        self.guest.close()
+        self.guest = SessionGuest()
+        self.addCleanup(self.guest.close)
+        self.welcome(timeout=50)
+        self.guest.join()
+        self.assertEqual(self.guest.outcome, "lost")
+        self.assertIn("the connection broke: timed out", self.said)
+
+    def test_replaced(self) -> None:
+        self.guest.send(encode([b"bye", b"replaced", b"a newer instance is here"]))
+        self.guest.join()
+        self.assertEqual(self.guest.outcome, "replaced")
+
+    def test_refused(self) -> None:
+        self.guest.send(encode([b"refused", 0, b"policy", b"not you"]))
+        self.guest.send(encode([b"bye", b"refused", b""]))
+        self.guest.join()
+        self.assertEqual(self.guest.outcome, "refused")
+        self.assertIn("refused: not you (policy)", self.said)
+
+    def test_drained_by_the_proxy(self) -> None:
+        self.guest.send(encode([b"drain"]))
+        self.wait_for(b"bye")
+        self.guest.send(encode([b"bye"]))
+        self.guest.join()
+        self.assertEqual(self.guest.outcome, "drained")
+
+    def test_registrations_are_printed(self) -> None:
+        self.guest.send(encode([b"registered", 1]))
+        self.guest.send(encode([b"ping", b"x"]))
+        self.wait_for(b"pong")
+        self.assertEqual(self.said, [r"registered host=blog\.example path=/.*"])
+
+
+class ProcessTests(SynchronousTestCase):
+    """What is round a session."""
+
+    def test_each_path_is_of_the_host_before_it(self) -> None:
+        _, routes = minimal.parse_options(["--host=a", "--host=b", "--path=/c", "--path=/d"])
+        self.assertEqual(routes, [(b"a", b"/.*"), (b"b", b"/d")])
+
+    def test_without_routes_everything_is_served(self) -> None:
+        self.assertEqual(minimal.parse_options([])[1], [(b".*", b"/.*")])
+
+    def test_worker_numbers_of_one_application_differ(self) -> None:
+        name = os.urandom(8).hex()
+        first, held = minimal.free_worker(name)
+        second, also_held = minimal.free_worker(name)
+        self.assertEqual((first, second), (0, 1))
+        held.close()
+        third, again_held = minimal.free_worker(name)
+        self.assertEqual(third, 0)
+        also_held.close()
+        again_held.close()
+
+    def test_addresses_that_are_none(self) -> None:
+        for where in ("tcp:localhost:1", "vsock:2", "vsock:a:b", ""):
+            self.assertRaises(ValueError, minimal.dial, where)
+
+    def test_a_missing_application(self) -> None:
+        said: list[str] = []
+        self.patch(minimal, "say", said.append)
+        self.assertEqual(minimal.main(["--proxy=unix:/nowhere", "/no/such/app.py"]), 3)
+        self.assertIn("cannot load /no/such/app.py", said[0])

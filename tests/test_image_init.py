@@ -1,0 +1,74 @@
+"""What a guest's init decides before it does anything: the command, the environment, the button."""
+
+from __future__ import annotations
+
+import struct
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from guest.image.arguments import ArgumentError
+from guest.image.init import KEY_POWER, command, environment, number, pressed
+
+PYTHON = "/usr/bin/python3.11"
+
+
+class CommandTests(SynchronousTestCase):
+    def test_the_guest_service(self) -> None:
+        words = command(
+            {"app": ["hello:Hello"], "host": [r"a\.b"], "path": ["/1", "/2"], "arg": ["-v"]}, PYTHON
+        )
+        self.assertEqual(
+            words,
+            [PYTHON, "-S", "-B", "-m", "guest", "--proxy=vsock:2:12345"]
+            + [r"--host=a\.b", "--path=/1", r"--host=a\.b", "--path=/2", "-v", "hello:Hello"],
+        )
+
+    def test_the_minimal_service_needs_no_application(self) -> None:
+        words = command({"service": ["minimal"], "proxy": ["vsock:2:7"]}, PYTHON)
+        self.assertEqual(
+            words[3:],
+            ["/opt/python/guest/minimal.py", "--proxy=vsock:2:7", "--host=.*", "--path=/.*"],
+        )
+
+    def test_another_program(self) -> None:
+        self.assertEqual(command({"run": ["/bin/x", "a b"]}, PYTHON), ["/bin/x", "a b"])
+
+    def test_refusals(self) -> None:
+        for settings in ({}, {"app": ["a:B"], "service": ["uwsgi"]}):
+            with self.assertRaises(ArgumentError):
+                command(settings, PYTHON)
+
+
+class EnvironmentTests(SynchronousTestCase):
+    def test_adds_and_replaces(self) -> None:
+        env = environment({"env": ["A=b=c", "HOME=/x"]})
+        self.assertEqual((env["A"], env["HOME"]), ("b=c", "/x"))
+
+    def test_refuses_what_has_no_name(self) -> None:
+        for word in ("A", "=b", ""):
+            with self.assertRaises(ArgumentError):
+                environment({"env": [word]})
+
+
+class NumberTests(SynchronousTestCase):
+    def test_seconds(self) -> None:
+        self.assertEqual(number({"grace": ["2.5"]}, "grace", 30), 2.5)
+        self.assertEqual(number({}, "grace", 30), 30)
+        for text in ("-1", "x", "nan", "inf", ""):
+            with self.assertRaises(ArgumentError, msg=text):
+                number({"grace": [text]}, "grace", 30)
+
+
+class PressedTests(SynchronousTestCase):
+    def test_the_power_button_went_down(self) -> None:
+        down = struct.pack("qqHHi", 1, 2, 1, KEY_POWER, 1)
+        up = struct.pack("qqHHi", 1, 2, 1, KEY_POWER, 0)
+        other = struct.pack("qqHHi", 1, 2, 1, 30, 1)
+        self.assertTrue(pressed(up + other + down))
+        self.assertFalse(pressed(up + other + down[:-1]))
+
+    @given(st.binary(max_size=100))
+    def test_any_bytes_are_read(self, data: bytes) -> None:
+        self.assertIn(pressed(data), (True, False))
