@@ -312,14 +312,17 @@ class Http1Protocol(Protocol):
             return
         self._body = body
         self._upload = bytearray(data)
-        self._pace = Pace()
-        if head.length is not None and head.length <= limits.inline and not head.expect:
-            self._go(Reading.COLLECTING)
-            self._pace.start(now)
+        if body.complete:
+            self._go(Reading.ANSWERING)
+        else:
+            self._pace = Pace()
             self.deadline = 0.0
-            return
-        self._go(Reading.ANSWERING if body.complete else Reading.STREAMING)
-        self._pauseReading()
+            if head.length is not None and head.length <= limits.inline and not head.expect:
+                self._go(Reading.COLLECTING)
+                self._pace.start(now)
+                return
+            self._go(Reading.STREAMING)
+            self._pauseReading()
         self._dispatch(responder, None)
 
     def _dispatch(self, responder: Responder, body: bytes | None) -> None:
