@@ -82,7 +82,7 @@ def check(raw: dict[str, Any], what: str) -> dict[str, Any]:
             f"{what}: {raw['bad_status']} answers not 2xx, {raw['broken']} broken: no figures"
         )
     if not raw.get("requests", raw.get("transfers")):
-        raise NoAnswer(f"{what}: no answer at all")
+        raise NoAnswer(f"{what}: no answer at all: {raw}")
     return raw
 
 

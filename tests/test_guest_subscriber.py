@@ -547,6 +547,16 @@ class EndTests(SubscriberTestCase):
         self.assertEqual(self.proxy.farewell, m.Bye(b"timeout"))
         self.assertIsNone(self.successResultOf(drained))
 
+    def test_drain_does_not_wait_for_unregistered_for_ever(self) -> None:
+        guest = MemoryGuest(Application)
+        guest.send(encode([b"welcome", {b"version": 1}]))
+        guest.send(encode([b"registered", 1]))
+        guest.frames()
+        guest.protocol.drain()
+        self.assertEqual([frame[0] for frame in guest.frames()], [b"drain", b"unregister"])
+        guest.clock.advance(LINGER)
+        self.assertEqual(guest.frames(), [[b"bye", b"done", b""]])
+
     def test_drain_twice(self) -> None:
         self.guest.answer = lambda request: Deferred()
         asked = self.get()
