@@ -15,6 +15,7 @@ verb and elements taken from the input. L{run} raises L{AssertionError}, or what
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 from subproxy.wire import messages as m
@@ -131,7 +132,7 @@ def copy_of(connection: Connection) -> Connection:
             setattr(each, slot, getattr(old, slot))
         each.sending = SendWindow(old.sending.available, old.sending.chunk)
         each.sending.pending = old.sending.pending
-        each.sending._waiting.extend(old.sending._waiting)
+        each.sending._waiting = deque(old.sending._waiting)
         each.sending._offset = old.sending._offset
         each.receiving = ReceiveWindow(old.receiving.size, old.receiving.left)
         new.exchanges[number] = each
