@@ -41,7 +41,7 @@ from subproxy.frontend.gate import Passed
 from subproxy.frontend.head_parser import MessageParser, ParserError
 from subproxy.frontend.request_body import ChunkedBody, LengthBody
 from subproxy.frontend.responder import Answer, Responder
-from subproxy.frontend.tcp_info import bytes_taken, waits_for_peer
+from subproxy.frontend.tcp_info import bytes_taken, is_reset, waits_for_peer
 
 if TYPE_CHECKING:
     from subproxy.frontend.factory import Http1Factory
@@ -550,6 +550,9 @@ class Http1Protocol(Protocol):
             now, self._moved, limits.body_grace, limits.body_rate
         ):
             self._fail(RequestTimeout("the request body came too slowly"))
+        elif state is Reading.STREAMING and self._paused and is_reset(self.transport):
+            # Who is not read from is not heard leaving either.
+            self.abort()
         elif now >= self._due:
             self._due = NEVER
             self._dueNow()
@@ -593,9 +596,14 @@ class Http1Protocol(Protocol):
         Close behind what was written.
 
         If the client may still be sending, it is read for a while: data that arrives at a closed
-        socket would make the kernel reset the connection, and the client lose its answer.
+        socket would make the kernel reset the connection, and the client lose its answer. TLS
+        has no half-close, and is closed.
         """
-        if self._half_closed or (self.state is Reading.ANSWERING and not self._held):
+        if (
+            self._half_closed
+            or (self.state is Reading.ANSWERING and not self._held)
+            or ISSLTransport.providedBy(self.transport)
+        ):
             self._lose()
             return
         self._held = b""
