@@ -132,6 +132,9 @@ class AccessLog:
             self._call = None
         if self._descriptor >= 0:
             self.flush()
+            if self._rest:
+                self._drop(self._rest.count(b"\n"), "nobody reads it")
+                self._rest = b""
             if self._descriptor != 1:
                 os.close(self._descriptor)
             self._descriptor = -1
