@@ -129,7 +129,6 @@ class Exchange:
     ticket: Ticket | None = None
     ended: bool = False
     error: ProxyError | None = None
-    notes: dict[str, object] = field(default_factory=dict)
 
     def move(self, state: State) -> None:
         """
