@@ -278,6 +278,7 @@ class SubscriptionProtocol(Protocol):
             settings.ping_timeout,
             settings.timeout,
             self.factory.random,
+            now=self._registrar.now,
             send=self._ping,
             measured=self._measured,
             missed=self._missed,
@@ -355,7 +356,7 @@ class SubscriptionProtocol(Protocol):
 
     def _offended(self, reason: str) -> None:
         settings = self._settings
-        now = self._clock.seconds()
+        now = self._registrar.now()
         self._log.warn(
             "{identity} sent an invalid response: {reason}", identity=self.identity, reason=reason
         )
