@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from random import Random
+from time import monotonic
 from typing import Any
 
 from twisted.application.service import IService
@@ -63,8 +64,8 @@ def build(options: Options, reactor: Any) -> ProxyService:
             vacant=options["hold"],
         ),
     )
-    dispatcher = Dispatcher(router, admission, reactor.seconds)
-    registrar = Registrar(registry, reactor.seconds, dispatcher.capacity)
+    dispatcher = Dispatcher(router, admission, monotonic)
+    registrar = Registrar(registry, monotonic, dispatcher.capacity)
     policy_file = _policy_file(options, registrar)
     subscriptions = SubscriptionFactory(
         reactor,
@@ -174,7 +175,7 @@ def _admin_listener(
     admin = Admin(
         registry,
         router,
-        reactor.seconds,
+        monotonic,
         service.dispatcher.capacity,
         lambda: bool(service.running),
     )

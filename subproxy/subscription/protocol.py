@@ -27,7 +27,7 @@ from subproxy.subscription.channel import Channel
 from subproxy.subscription.liveness import Liveness
 from subproxy.subscription.registrar import HelloRefused, Registrar
 from subproxy.wire import messages as m
-from subproxy.wire.connection import Broken, Connection, Violation, limits_info
+from subproxy.wire.connection import Broken, Connection, Ignored, Violation, limits_info
 from subproxy.wire.fields import Info
 from subproxy.wire.states import Role, Side
 
@@ -96,6 +96,7 @@ class SubscriptionProtocol(Protocol):
             m.Bye: self._bye,
             m.Connect: self._connect,
             Broken: self._broken,
+            Ignored: lambda event: None,
         }
 
     def __repr__(self) -> str:
@@ -277,6 +278,7 @@ class SubscriptionProtocol(Protocol):
             settings.ping_timeout,
             settings.timeout,
             self.factory.random,
+            now=self._registrar.now,
             send=self._ping,
             measured=self._measured,
             missed=self._missed,
@@ -354,7 +356,7 @@ class SubscriptionProtocol(Protocol):
 
     def _offended(self, reason: str) -> None:
         settings = self._settings
-        now = self._clock.seconds()
+        now = self._registrar.now()
         self._log.warn(
             "{identity} sent an invalid response: {reason}", identity=self.identity, reason=reason
         )
