@@ -20,6 +20,7 @@ from subproxy.core.router import Router
 from subproxy.endpoints.folder import FolderService
 from subproxy.endpoints.hybrid import HybridVsockServerEndpoint
 from subproxy.endpoints.identity import identityOfTransport
+from subproxy.fastpath.available import engage
 from subproxy.frontend.access_log import AccessLog
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.limits import TABLE
@@ -84,6 +85,7 @@ def build(options: Options, reactor: Any) -> ProxyService:
         log,
         Forwarding(Trust(options["trust"])),
     )
+    _fastpath(options, http, subscriptions)
     service = ProxyService(
         reactor,
         registrar,
@@ -108,6 +110,13 @@ def build(options: Options, reactor: Any) -> ProxyService:
         handlers[signal.SIGHUP] = policy_file.reload
     service.addService(SignalService(reactor, handlers))  # type: ignore[no-untyped-call]
     return service
+
+
+def _fastpath(options: Options, http: Http1Factory, subscriptions: SubscriptionFactory) -> None:
+    """Put the compiled path in the way, and say if there is none."""
+    reason = "--no-fastpath" if options["no-fastpath"] else engage(http, subscriptions)
+    if reason is not None:
+        Logger("subproxy").info("every request takes the Python path: {reason}", reason=reason)
 
 
 def _policy_file(options: Options, registrar: Registrar) -> PolicyFile | None:
