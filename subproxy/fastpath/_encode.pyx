@@ -35,13 +35,14 @@ cdef u8 *encode(
     o -= 1
     o[0] = c"}"
     last = o
-    o = back_string(o, id, id_size)
-    o = back_bytes(o, b"2:id,", 5)
-    o = back_bytes(o, b"7:version,3:1.1,", 16)
-    o = back_string(o, sender.scheme, sender.scheme_size)
-    o = back_bytes(o, b"6:scheme,", 9)
+    # The keys in the order of the encoder, which writes backwards too.
     o = back_string(o, sender.address, sender.address_size)
     o = back_bytes(o, b"6:client,", 9)
+    o = back_string(o, sender.scheme, sender.scheme_size)
+    o = back_bytes(o, b"6:scheme,", 9)
+    o = back_bytes(o, b"7:version,3:1.1,", 16)
+    o = back_string(o, id, id_size)
+    o = back_bytes(o, b"2:id,", 5)
     o = back_length(o, last)
     o -= 1
     o[0] = c"]"
