@@ -6,6 +6,8 @@ response, in its one encoding, with nothing in it that would be refused or need 
 thought. The rest is for the Python path, which sees the same bytes.
 """
 
+from cpython.bytearray cimport PyByteArray_AS_STRING
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcmp
 
@@ -253,3 +255,35 @@ cdef u8 *write_head(
     if close:
         o = put_bytes(o, b"\r\nConnection: close", 19)
     return put_bytes(o, b"\r\n\r\n", 4)
+
+
+def response_bytes(bytes frame, bytes method, bytes date, bytes id, Py_ssize_t inline=65536):
+    """The decoder and the writer alone, for tests: number and bytes; None if it is not plain."""
+    cdef Answer answer
+    cdef const u8 *begin = <const u8 *>PyBytes_AS_STRING(frame)
+    cdef const u8 *payload = NULL
+    cdef Py_ssize_t length = frame_length(begin, begin + len(frame), 262144, &payload)
+    cdef bint bodiless
+    cdef int64_t told
+    cdef u8 *first
+    cdef u8 *last
+    if length < 0 or payload + length + 1 != begin + len(frame) or payload[length] != c"]":
+        return None
+    if not decode(payload, payload + length, inline, &answer):
+        return None
+    bodiless = method == b"HEAD" or answer.status == 204 or answer.status == 304
+    if bodiless:
+        told = -1 if answer.status == 204 or answer.status == 304 else answer.length
+    else:
+        told = answer.body_size
+        if answer.length >= 0 and answer.length != told:
+            return None
+    scratch = bytearray(answer.fields_size + 4 * answer.kept + answer.reason_size + len(id) + 1024)
+    first = <u8 *>PyByteArray_AS_STRING(scratch)
+    last = write_head(
+        first, &answer, told, <const u8 *>PyBytes_AS_STRING(date), len(date),
+        <const u8 *>PyBytes_AS_STRING(id), <int>len(id), False,
+    )
+    head = PyBytes_FromStringAndSize(<char *>first, last - first)
+    body = b"" if bodiless else PyBytes_FromStringAndSize(<const char *>answer.body, answer.body_size)
+    return answer.number, head + body

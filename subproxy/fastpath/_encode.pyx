@@ -4,12 +4,14 @@
 Written from the end to the beginning, because a tnetstring begins with its length.
 """
 
+from cpython.bytearray cimport PyByteArray_AS_STRING
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint64_t
 
 from subproxy.fastpath._bytes cimport (
     u8, back_bytes, back_length, back_number, back_pair, back_string,
 )
-from subproxy.fastpath._scan cimport Field, Head
+from subproxy.fastpath._scan cimport GOOD, PARTIAL_HEAD, Bounds, Field, Head, scan
 
 
 cdef Py_ssize_t room(const Head *head, const Sender *sender, int id_size, Py_ssize_t body_size) noexcept nogil:
@@ -82,3 +84,51 @@ cdef u8 *encode(
     o = back_length(o, last)
     o = back_bytes(o, b"7:request,", 10)
     return back_length(o, end - 1)
+
+
+def request_frame(
+    bytes data, Py_ssize_t number, bytes id, bytes address, bytes node, bytes via,
+    int target=16384, int most_head=16384, int fields=100,
+):
+    """The scanner and the encoder alone, for tests.
+
+    Returns the frame, the bytes of head and body, the path and the Host as received, and whether
+    the connection closes; True if more may make a plain request of `data`; None if it is not plain.
+    """
+    cdef Head head
+    cdef Bounds bounds
+    cdef Sender sender
+    cdef int found
+    cdef Py_ssize_t body
+    cdef const u8 *begin = <const u8 *>PyBytes_AS_STRING(data)
+    cdef u8 *end
+    bounds.target = target
+    bounds.head = most_head
+    bounds.fields = fields
+    found = scan(begin, len(data), &bounds, &head)
+    if found != GOOD:
+        return True if found == PARTIAL_HEAD else None
+    body = head.length if head.length > 0 else 0
+    if head.size + body > len(data):
+        return None
+    sender.address = <const u8 *>PyBytes_AS_STRING(address)
+    sender.address_size = <int>len(address)
+    sender.scheme = <const u8 *>b"http"
+    sender.scheme_size = 4
+    sender.node = <const u8 *>PyBytes_AS_STRING(node)
+    sender.node_size = <int>len(node)
+    sender.via = <const u8 *>PyBytes_AS_STRING(via)
+    sender.via_size = <int>len(via)
+    scratch = bytearray(room(&head, &sender, <int>len(id), body))
+    end = <u8 *>PyByteArray_AS_STRING(scratch) + len(scratch)
+    frame = encode(
+        end, begin, &head, &sender, number, <const u8 *>PyBytes_AS_STRING(id), <int>len(id),
+        begin + head.size, body,
+    )
+    return (
+        PyBytes_FromStringAndSize(<char *>frame, end - frame),
+        head.size + body,
+        data[head.target - begin:head.target - begin + head.path_size],
+        data[head.host - begin:head.host - begin + head.host_size],
+        bool(head.close),
+    )

@@ -556,6 +556,7 @@ cdef class FastFront(Client):
                 self.take(<const u8 *>PyBytes_AS_STRING(rest), PyBytes_GET_SIZE(rest))
         elif rest is None and not self.paused:
             self.stage = CLOSING
+            self.started = now
             self.deadline = 0.0
             self.transport.unregisterProducer()
             self.transport.loseConnection()

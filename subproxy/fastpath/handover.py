@@ -11,10 +11,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from subproxy.core.exchange import Exchange, State
-from subproxy.frontend.deadlines import NEVER
+from subproxy.frontend.deadlines import NEVER, Pace
 from subproxy.frontend.head_parser import MessageParser
 from subproxy.frontend.http1 import Http1Protocol, Reading
 from subproxy.frontend.responder import Answer, Responder
+from subproxy.frontend.tcp_info import bytes_taken
 
 if TYPE_CHECKING:
     from subproxy.fastpath._front import FastFront
@@ -127,10 +128,11 @@ def close(protocol: Http1Protocol, held: bytes | None, paused: bool) -> None:
 
 
 def closing(front: FastFront) -> Http1Protocol:
-    """A protocol in the place of C{front}, which is being closed and takes long about it."""
+    """A protocol in the place of C{front}, which has been closing since C{front.started}."""
     protocol = idle(front)
     protocol._go(Reading.OVER)
     protocol._due = NEVER
     protocol.deadline = 0.0
-    protocol._expectTaking()
+    protocol._takes = Pace(bytes_taken(front.transport) or 0)
+    protocol._takes.start(front.started)
     return protocol
