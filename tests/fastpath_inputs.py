@@ -25,7 +25,7 @@ from subproxy.wire.errors import WireError
 from subproxy.wire.frames import FrameDecoder
 from subproxy.wire.limits import Limits as WireLimits
 
-from .fastpath_rig import Differ, Pair, response
+from .fastpath_rig import Pair, response
 
 METHODS = [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"M-SEARCH", b"get", b"TRACE"]
 TARGETS = [
@@ -198,8 +198,11 @@ def step(take: Bytes, pair: Pair) -> None:
     """One thing that happens."""
     what = take.below(24)
     number = max(1, pair.sides[1].guest.wire.last - take.below(3))
-    if what < 6:
+    if what < 4:
         pair.client(*take.pieces(good_request(take)))
+    elif what < 7:
+        pair.client(*take.pieces(good_request(take)))
+        pair.guest(response(pair.sides[1].guest.wire.last, body=b"yes"))
     elif what < 9:
         pair.client(*take.pieces(request(take)))
     elif what < 10:
@@ -217,10 +220,11 @@ def step(take: Bytes, pair: Pair) -> None:
     elif what < 20:
         pair.wait(take.one([0.5, 1.0, 11.0, 61.0, 80.0]))
     elif what < 21:
-        take.one([pair.half_close, pair.lose, pair.connect])()
+        take.one([pair.half_close, pair.lose])()
     elif what < 22:
         take.one([pair.stall, pair.drain])()
     elif what < 23:
+        pair.lose()
         pair.connect()
     elif take.below(8) == 1:
         pair.lose_guest()
@@ -249,7 +253,9 @@ def compare_request(data: bytes) -> str:
     """
     from subproxy.fastpath._encode import request_frame
 
-    made = request_frame(data, 7, ID, b"192.0.2.7", forwarded_node(b"192.0.2.7"), b"1.1 subproxy")
+    node = forwarded_node(b"192.0.2.7")
+    target = _gate.limits.target
+    made = request_frame(data, 7, ID, b"192.0.2.7", node, b"1.1 subproxy", target)
     if made is None:
         return "declined"
     if made is True:

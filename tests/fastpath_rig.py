@@ -231,7 +231,8 @@ class Pair:
         self.last = slow
         if fast != slow:
             different = {key: (fast[key], slow[key]) for key in fast if fast[key] != slow[key]}
-            raise Differ(f"fast, slow: {different}\nafter {self.history}")
+            history = "\n".join(f"  {what} {str(value)[:300]}" for what, value in self.history[-20:])
+            raise Differ(f"fast, slow: {str(different)[:3000]}\nafter\n{history}")
 
 
 def response(

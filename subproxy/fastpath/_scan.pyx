@@ -51,6 +51,8 @@ cdef int scan(const u8 *data, Py_ssize_t size, const Bounds *bounds, Head *head)
     cdef bint connection = False
     cdef int64_t length
     cdef Field *field
+    # A request line that is not whole, and so long already, is measured by the gate.
+    cdef bint brief = size < bounds.head and size + 16 < bounds.target
 
     if size > bounds.head:
         # Also where only what follows the head makes it so long: a rest is not worth a thought.
@@ -59,7 +61,7 @@ cdef int scan(const u8 *data, Py_ssize_t size, const Bounds *bounds, Head *head)
         p += 1
     head.method_size = <int>(p - data)
     if p >= end:
-        return PARTIAL_HEAD if size < bounds.head and head.method_size <= 32 else NOT_PLAIN
+        return PARTIAL_HEAD if brief and head.method_size <= 32 else NOT_PLAIN
     if p[0] != 32 or head.method_size == 0:
         return NOT_PLAIN
     if not (head.method_size == 3 and memcmp(data, b"GET", 3) == 0):
@@ -68,7 +70,7 @@ cdef int scan(const u8 *data, Py_ssize_t size, const Bounds *bounds, Head *head)
     p += 1
     head.target = p
     if p[0] != 47:
-        return PARTIAL_HEAD if p == end and size < bounds.head else NOT_PLAIN
+        return PARTIAL_HEAD if p == end and brief else NOT_PLAIN
     while classes[p[0]] & IS_TARGET and p[0] != 63:
         p += 1
     head.path_size = <int>(p - head.target)
@@ -78,7 +80,7 @@ cdef int scan(const u8 *data, Py_ssize_t size, const Bounds *bounds, Head *head)
     if p - data > bounds.target:
         return NOT_PLAIN
     if end - p < 11:
-        if end - p >= 0 and memcmp(p, b" HTTP/1.1\r\n", end - p) == 0 and size < bounds.head:
+        if end - p >= 0 and memcmp(p, b" HTTP/1.1\r\n", end - p) == 0 and brief:
             return PARTIAL_HEAD
         return NOT_PLAIN
     if memcmp(p, b" HTTP/1.1\r\n", 11) != 0:
