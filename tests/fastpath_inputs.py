@@ -7,6 +7,7 @@ made of one message, and nothing else, which is faster by far.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from subproxy.core.exchange import Exchange
@@ -33,11 +34,36 @@ TARGETS = [
     *(b"http://a.example/u", b"/\x80", b'/"', b"/a#b", b"/" + b"q" * 600, b"", b"a", b"/ x"),
 ]
 VERSIONS = [b"HTTP/1.1"] * 6 + [b"HTTP/1.0", b"HTTP/1.2", b"http/1.1", b"HTTP/1.1 "]
-HOSTS = [b"a.example", b"A.Example:80", b"b.example.", b"a_b", b"[::1]:8", b"", b"a b", b"c", b'a"b']
+HOSTS = [
+    b"a.example",
+    b"A.Example:80",
+    b"b.example.",
+    b"a_b",
+    b"[::1]:8",
+    b"",
+    b"a b",
+    b"c",
+    b'a"b',
+]
 NAMES = [
     *(b"User-Agent", b"user-agent", b"Referer", b"Accept", b"Cookie", b"X-A", b"x_b", b"Via"),
-    *(b"Host", b"Connection", b"Keep-Alive", b"TE", b"Trailer", b"Upgrade", b"Expect", b"Forwarded"),
-    *(b"Content-Length", b"Transfer-Encoding", b"X-Forwarded-For", b"X-Forwarded-Foo", b"X-Real-IP"),
+    *(
+        b"Host",
+        b"Connection",
+        b"Keep-Alive",
+        b"TE",
+        b"Trailer",
+        b"Upgrade",
+        b"Expect",
+        b"Forwarded",
+    ),
+    *(
+        b"Content-Length",
+        b"Transfer-Encoding",
+        b"X-Forwarded-For",
+        b"X-Forwarded-Foo",
+        b"X-Real-IP",
+    ),
     *(b"X-Request-Id", b"Proxy-Connection", b"X-Forwarded", b"Date", b"x-forwarded_for", b"A"),
 ]
 VALUES = [
@@ -50,7 +76,17 @@ ENDS = [b"\r\n"] * 8 + [b"\n", b"\r", b"\r\n "]
 STATUSES = [200] * 6 + [204, 304, 404, 500, 599, 100, 103, 101, 600, 999, 299]
 RESPONSE_NAMES = [
     *(b"Content-Type", b"X", b"Set-Cookie", b"Date", b"date", b"Keep-Alive", b"Content-Length"),
-    *(b"Connection", b"content-length", b"Transfer-Encoding", b"Keep-Alive", b"X-Request-Id", b"Set-Cookie", b"", b"a b", b"TE"),
+    *(
+        b"Connection",
+        b"content-length",
+        b"Transfer-Encoding",
+        b"Keep-Alive",
+        b"X-Request-Id",
+        b"Set-Cookie",
+        b"",
+        b"a b",
+        b"TE",
+    ),
 ]
 
 
@@ -89,7 +125,9 @@ class Bytes:
         if how > 2 or not data:
             return data
         at = (self.below(256) << 8 | self.below(256)) % len(data)
-        return data[:at] + (b"", bytes([self.below(256)]), self.some())[how] + data[at + (how < 2) :]
+        return (
+            data[:at] + (b"", bytes([self.below(256)]), self.some())[how] + data[at + (how < 2) :]
+        )
 
     def pieces(self, data: bytes) -> list[bytes]:
         """C{data}, sometimes in pieces."""
@@ -102,7 +140,7 @@ class Bytes:
             (self.below(256) << 8 | self.below(256)) % (len(data) + 1) for _ in range(how)
         )
         ends = [0, *cuts, len(data)]
-        return [data[a:b] for a, b in zip(ends, ends[1:], strict=False) if a < b]
+        return [data[a:b] for a, b in pairwise(ends) if a < b]
 
 
 def request(take: Bytes) -> bytes:

@@ -1,6 +1,6 @@
 """
-One proxy twice, in memory: with the compiled path and without. The same happens to both, and whoever
-looks sees the same: the bytes to the client, the frames to the guest, the log, the numbers.
+One proxy twice, in memory: with the compiled path and without. The same happens to both, and
+whoever looks sees the same: the bytes to the client, the frames to the guest, the log, the numbers.
 
     pair = Pair()
     pair.client(b"GET / HTTP/1.1\\r\\nHost: a.example\\r\\n\\r\\n")
@@ -231,7 +231,9 @@ class Pair:
         self.last = slow
         if fast != slow:
             different = {key: (fast[key], slow[key]) for key in fast if fast[key] != slow[key]}
-            history = "\n".join(f"  {what} {str(value)[:300]}" for what, value in self.history[-20:])
+            history = "\n".join(
+                f"  {what} {str(value)[:300]}" for what, value in self.history[-20:]
+            )
             raise Differ(f"fast, slow: {str(different)[:3000]}\nafter\n{history}")
 
 

@@ -128,7 +128,7 @@ class SubscriptionProtocol(Protocol):
             self.framesReceived(data)
 
     def framesReceived(self, data: bytes) -> None:
-        """C{data} is for the wire. With a compiled path, it is whole frames, or ends the connection."""
+        """The wire is to have C{data}: with a compiled path whole frames, or what ends it all."""
         if self.state in (State.CLOSING, State.CLOSED):
             return
         self.wire.feed(data)

@@ -5,7 +5,8 @@ Fuzzes the compiled path against the Python path, with atheris or with random by
     python -m tests.fuzz.fuzz_fastpath --random SEED N [messages]   # N inputs without atheris
 
 The first byte of an input chooses what it is: one request, one response, or a conversation
-(see L{tests.fastpath_inputs}). C{messages} leaves conversations out: a hundred times as many inputs a second.
+(see L{tests.fastpath_inputs}). C{messages} leaves conversations out: a hundred times as many
+inputs a second.
 """
 
 from __future__ import annotations
