@@ -17,6 +17,10 @@ class InvalidRun(Exception):
     """An answer was not 2xx or not complete, or a connection broke: no figure comes of it."""
 
 
+class NoAnswer(InvalidRun):
+    """Not one answer came: the load's core was taken by others, or the contender hangs."""
+
+
 @dataclass(frozen=True)
 class Sample:
     """One measurement of one contender in one round; times in microseconds."""
@@ -78,7 +82,7 @@ def check(raw: dict[str, Any], what: str) -> dict[str, Any]:
             f"{what}: {raw['bad_status']} answers not 2xx, {raw['broken']} broken: no figures"
         )
     if not raw.get("requests", raw.get("transfers")):
-        raise InvalidRun(f"{what}: no answer at all")
+        raise NoAnswer(f"{what}: no answer at all: {raw}")
     return raw
 
 

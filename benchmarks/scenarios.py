@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from .contenders import Server
-from .measure import Sample, command_line, run
+from .measure import NoAnswer, Sample, command_line, run
 
 WARM = 0.3
 SLACK = 60.0
+TRIES = 3
 
 
 class Runner:
@@ -30,7 +31,14 @@ class Runner:
             warm=WARM,
             **more,
         )
-        raw = run(command, self._core, seconds=self._seconds + SLACK)
+        for _ in range(TRIES - 1):
+            try:
+                raw = run(command, self._core, seconds=self._seconds + SLACK)
+                break
+            except NoAnswer:
+                continue
+        else:
+            raw = run(command, self._core, seconds=self._seconds + SLACK)
         return Sample(name, scenario, connections, turn, raw)
 
     def keepalive(

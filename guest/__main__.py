@@ -7,8 +7,11 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from twisted.logger import Logger
+
 from guest import options
 from guest.errors import GuestError, RegistrationRefused, SubscriptionReplaced
+from guest.moment import Moment
 from guest.route import Route
 
 FAILED = 1
@@ -26,11 +29,15 @@ class Runner:
     @ivar status: what the process will exit with.
     """
 
+    _log = Logger()
+
     def __init__(self, reactor: Any, service: Any, keepGoing: bool) -> None:
         self._reactor = reactor
         self._service = service
         self._keepGoing = keepGoing
         self._stopping = False
+        self._end: Moment[object] = Moment()
+        self._end.wait().addCallback(lambda _: reactor.stop())
         self.status = 0
 
     def run(self) -> int:
@@ -49,11 +56,12 @@ class Runner:
         """Drain, then stop; at once if asked again."""
         if self._stopping:
             self._service.abort()
-            self._reactor.stop()
+            self._end.fire(None)
             return
         self._stopping = True
         self.status = status
-        self._service.stopService().addBoth(lambda _: self._reactor.stop())
+        self._log.info("draining")
+        self._service.stopService().addBoth(self._end.fire)
 
     def _over(self, reason: GuestError) -> None:
         if not self._stopping:

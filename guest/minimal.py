@@ -49,6 +49,7 @@ Application = Callable[[bytes, bytes, Pairs, Any], Any]
 VERSION = 1
 LIMITS = {b"frame": 262_144, b"window": 65_536, b"inline": 65_536}
 BODY_CHUNK = 16_384
+THREADS = 256  # requests at a time
 MAX_CREDIT = 2**31 - 1
 MAX_NUMBER = 2**53 - 1
 GREETING = 10.0  # seconds that the proxy may take to say welcome
@@ -366,6 +367,12 @@ class Session:
         if self.ours != "done":
             self.out.put(encode(frame))
 
+    def later(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Call that when the proxy has had its time to answer."""
+        timer = threading.Timer(LINGER, function, arguments)
+        timer.daemon = True
+        timer.start()
+
     def received(self, data: bytes) -> None:
         """Handle what was read."""
         if self.theirs in ALLOWED:
@@ -458,7 +465,7 @@ class Session:
                 # The proxy answers in order: after its answers to these no request can come.
                 for reference in self.registered:
                     self.send(b"unregister", reference)
-                threading.Timer(LINGER, self.unregistered).start()
+                self.later(self.unregistered)
                 self.bye_if_idle()
             else:
                 self.bye(b"done", b"")
@@ -480,7 +487,7 @@ class Session:
         if self.ours != "done":
             self.send(b"bye", code, reason[:1024])
             self.ours = "done"
-            self.sock.settimeout(LINGER)
+            self.later(self.out.put, None)
             for number in list(self.exchanges):
                 self.over(number)
 
@@ -575,7 +582,11 @@ class Session:
         try:
             try:
                 status, headers, body = self.app(method, target, headers, Body(self, exchange))
-                head: Any = (b"response", number, status, [[n, v] for n, v in headers], {})
+                pairs = [[name, value] for name, value in headers]
+                names = {name.lower() for name, _ in pairs}
+                if method == b"HEAD" and type(body) is bytes and b"content-length" not in names:
+                    pairs.append([b"content-length", b"%d" % len(body)])
+                head: Any = (b"response", number, status, pairs, {})
                 whole = self.whole(method, status, head, body)
             except Gone:
                 return
@@ -723,6 +734,7 @@ class Stay:
             b"application": name.encode(),
             b"instance": os.urandom(8).hex().encode(),
             b"worker": number,
+            b"concurrency": THREADS,
             b"agent": b"subproxy minimal guest",
         }
 

@@ -50,7 +50,7 @@ process was stopped for long, what the proxy has sent meanwhile has not been rea
 """
 
 LINGER = 2.0
-"""How long to wait for the proxy's C{bye} after ours, in seconds (docs/protocol.md, "bye")."""
+"""How long to wait for the proxy's C{bye} after ours, and for C{unregistered}, in seconds."""
 
 
 def twistedFramework(clock: Any) -> Framework:
@@ -153,6 +153,7 @@ class SubscriberProtocol(Protocol):
                 if registration.standing is not Standing.LEAVING:
                     self._takeBack(registration)
             self._after(deadline, self._bye, b"timeout")
+            self._after(LINGER, self._unregisteredAll)
             self._byeIfIdle()
         elif self.connection.ours is Side.OPEN:
             self._bye(b"done")
@@ -349,6 +350,11 @@ class SubscriberProtocol(Protocol):
             waiter, registration.waiter = registration.waiter, None
             waiter.callback(None)
         self._byeIfIdle()
+
+    def _unregisteredAll(self) -> None:
+        """The proxy has had its time to answer."""
+        for registration in self._registrations:
+            self._unregistered(m.Unregistered(registration.reference))
 
     # The end.
 

@@ -378,13 +378,14 @@ class MemoryProxy:
         """
         Connect, greet and register.
 
-        @param application: its class; or a factory, whose C{clock} must be C{clock}.
+        @param application: its class; or a factory, which gets C{clock} for its own.
         @param routes: what to register, if C{application} is a class.
         @param proxy: one with other limits, or that refuses something.
         """
         self.clock = clock or Clock()
         if isinstance(application, SubscriberFactory):
             self.factory = application
+            self.factory.clock = self.clock
         else:
             self.factory = SubscriberFactory(application, "test", routes, clock=self.clock)
         self.proxy = proxy or ProxyProtocol()

@@ -37,6 +37,11 @@ class VsockListen:
         return f"<VsockListen {self.kind} {self.value}>"
 
 
+def is_path(value: str) -> bool:
+    """Whether a listener was given as a path, and not as an endpoint."""
+    return value.startswith("/") or not _ENDPOINT.match(value)
+
+
 def parse_http(value: str) -> str:
     """An endpoint string for C{--http}: a bare port is TCP on all interfaces."""
     if value.isdigit():
@@ -54,7 +59,7 @@ def parse_vsock(value: str) -> VsockListen:
         if int(value) > 0xFFFFFFFE:
             raise usage.UsageError(f"--vsock={value}: a vsock port has 32 bits")
         return VsockListen("endpoint", f"vsock:{value}")
-    if _ENDPOINT.match(value) and not value.startswith("/"):
+    if not is_path(value):
         return VsockListen("endpoint", value)
     folder, name = os.path.split(value)
     if _MAGIC.search(folder):
@@ -97,6 +102,7 @@ class Options(usage.Options):
         ["vsock-owner", None, None, "Owner of emulated vsock sockets: the VMM's user."],
         ["vsock-group", None, None, "Group of emulated vsock sockets."],
         ["policy", None, None, "Which guest may claim what: a TOML file, read again on SIGHUP."],
+        ["admin", None, None, "Metrics, health and API there: a path (mode 600) or an endpoint."],
         ["balance", None, "p2c-ewma", f"Who gets a request: {', '.join(BALANCERS)}."],
         ["ping-interval", None, "3", "Seconds between the pings of a subscriber."],
         ["ping-timeout", None, "5", "Seconds after which a subscriber without pong is ejected."],

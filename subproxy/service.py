@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -57,14 +58,22 @@ class ProxyService(MultiService):
         self.http_listeners = http_listeners
         self.log = log
         self.shutdown_timeout = shutdown_timeout
+        self._lags: deque[float] = deque([0.0], maxlen=120)
+        self._expected = clock.seconds()
         housekeeping = TimerService(HOUSEKEEPING_INTERVAL, self._housekeep)
         housekeeping.clock = clock
         for child in (housekeeping, *http_listeners, *vsock_listeners):
             child.setServiceParent(self)
 
+    def lag(self) -> float:
+        """The longest delay of housekeeping within the last half minute or so, in seconds."""
+        return max(self._lags)
+
     def _housekeep(self) -> None:
         try:
             now = self.clock.seconds()
+            self._lags.append(max(0.0, now - self._expected))
+            self._expected = now + HOUSEKEEPING_INTERVAL
             self.registrar.expire(now)
             self.dispatcher.expire(now)
         except Exception:

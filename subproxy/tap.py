@@ -10,6 +10,7 @@ from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
 from twisted.logger import Logger
 
+from subproxy.admin.counters import Counters, Logs
 from subproxy.core.admission import Admission, AdmissionLimits
 from subproxy.core.balancer import BALANCERS
 from subproxy.core.dispatcher import Dispatcher
@@ -20,13 +21,14 @@ from subproxy.core.router import Router
 from subproxy.endpoints.folder import FolderService
 from subproxy.endpoints.hybrid import HybridVsockServerEndpoint
 from subproxy.endpoints.identity import identityOfTransport
+from subproxy.endpoints.private import PrivateUnixEndpoint
 from subproxy.fastpath.available import engage
 from subproxy.frontend.access_log import AccessLog
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.limits import TABLE
 from subproxy.frontend.limits import Limits as HttpLimits
 from subproxy.listener import ListenerService, fail
-from subproxy.options import Options, VsockListen
+from subproxy.options import Options, VsockListen, is_path
 from subproxy.policy_file import PolicyFile
 from subproxy.reactor_choice import choose
 from subproxy.service import ProxyService
@@ -78,14 +80,15 @@ def build(options: Options, reactor: Any) -> ProxyService:
         random,
     )
     log = _access_log(reactor, options)
+    counters = Counters()
     http = Http1Factory(
         dispatcher,
         HttpLimits(**{row.name: options[row.option] for row in TABLE}),
         reactor,
-        log,
+        Logs(counters, log) if log is not None else counters,
         Forwarding(Trust(options["trust"])),
     )
-    _fastpath(options, http, subscriptions)
+    _fastpath(options, http, subscriptions, log, counters)
     service = ProxyService(
         reactor,
         registrar,
@@ -108,13 +111,26 @@ def build(options: Options, reactor: Any) -> ProxyService:
 
         policy_file.changed = changed
         handlers[signal.SIGHUP] = policy_file.reload
+    if options["admin"] is not None:
+        service.addService(  # type: ignore[no-untyped-call]
+            _admin_listener(reactor, options["admin"], service, router, counters)
+        )
     service.addService(SignalService(reactor, handlers))  # type: ignore[no-untyped-call]
     return service
 
 
-def _fastpath(options: Options, http: Http1Factory, subscriptions: SubscriptionFactory) -> None:
+def _fastpath(
+    options: Options,
+    http: Http1Factory,
+    subscriptions: SubscriptionFactory,
+    log: AccessLog | None,
+    counters: Counters,
+) -> None:
     """Put the compiled path in the way, and say if there is none."""
-    reason = "--no-fastpath" if options["no-fastpath"] else engage(http, subscriptions)
+    if options["no-fastpath"]:
+        reason: str | None = "--no-fastpath"
+    else:
+        reason = engage(http, subscriptions, log, counters)
     if reason is not None:
         Logger("subproxy").info("every request takes the Python path: {reason}", reason=reason)
 
@@ -145,6 +161,50 @@ def _access_log(reactor: Any, options: Options) -> AccessLog | None:
         return AccessLog(options["access-log"], options["access-log-format"], reactor)
     except OSError as error:
         fail(f"--access-log={options['access-log']}: {error.strerror}")
+
+
+def _admin_listener(
+    reactor: Any, where: str, service: ProxyService, router: Router, counters: Counters
+) -> ListenerService:
+    # Imported here: twisted.web is half a second that a proxy without admin need not spend.
+    from prometheus_client import CollectorRegistry
+
+    from subproxy.admin.metrics import ProxyCollector
+    from subproxy.admin.site import Admin, admin_site
+
+    registry = service.registrar.registry
+    collector = ProxyCollector(counters, registry, service.dispatcher)
+    collector.gauges["reactor_lag_seconds"] = ("Longest delay of a turn lately.", service.lag)
+    collector.gauges["subscriptions"] = (
+        "Connections of guests.",
+        lambda: len(service.subscriptions.subscriptions),
+    )
+    collector.gauges["client_connections"] = (
+        "Connections of clients.",
+        lambda: len(service.http.connections),
+    )
+    collector.gauges["in_flight"] = ("Requests under way.", lambda: service.http.active)
+    log = service.log
+    if log is not None:
+        collector.gauges["access_log_dropped_lines"] = ("Lines lost.", lambda: log.dropped)
+    collectors = CollectorRegistry()
+    collectors.register(collector)
+    admin = Admin(
+        registry,
+        router,
+        reactor.seconds,
+        service.dispatcher.capacity,
+        lambda: bool(service.running),
+    )
+    endpoint: Any
+    try:
+        if is_path(where):
+            endpoint = PrivateUnixEndpoint(reactor, where)
+        else:
+            endpoint = serverFromString(reactor, where)
+    except Exception as error:
+        fail(f"--admin={where}: {error}")
+    return ListenerService(endpoint, admin_site(admin, collectors), "admin", where)
 
 
 def _http_listener(reactor: Any, where: str, factory: Http1Factory) -> ListenerService:

@@ -20,7 +20,7 @@ from subproxy.frontend.gate import Gate
 from subproxy.frontend.head_parser import MessageParser, ParserError
 from subproxy.frontend.limits import Limits
 from subproxy.frontend.response_writer import choose_framing, content_length, write_head
-from subproxy.subscription.channel import request_info
+from subproxy.subscription.channel import request_headers, request_info
 from subproxy.wire import messages as m
 from subproxy.wire.errors import WireError
 from subproxy.wire.frames import FrameDecoder
@@ -321,7 +321,7 @@ def compare_request(data: bytes) -> str:
     body = data[end : end + head.length]
     exchange = Exchange(head, body, None)  # type: ignore[arg-type]
     expected = m.Request(
-        7, head.method, head.target, head.headers, request_info(exchange), body
+        7, head.method, head.target, request_headers(exchange), request_info(exchange), body
     ).encode()
     got = (frame, used, close, path)
     want = (expected, end + head.length, not passed.keep_alive, target.partition(b"?")[0])

@@ -17,6 +17,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
+from subproxy.admin.counters import Counters, Logs
 from subproxy.core.forwarded import Forwarding, Trust
 from subproxy.frontend.access_log import AccessLog
 from subproxy.frontend.factory import Http1Factory
@@ -54,11 +55,12 @@ class Side:
         clock = self.world.clock
         clock.advance(1000)
         self.log = AccessLog("/dev/null", "combined", clock, clock.seconds)
+        self.counters = Counters()
         self.factory = Http1Factory(
             self.world.dispatcher,
             limits,
             clock,
-            self.log,
+            Logs(self.counters, self.log),
             Forwarding(Trust(trust or [])),
             clock.seconds,
             clock.seconds,
@@ -68,7 +70,7 @@ class Side:
         if fast:
             from subproxy.fastpath._front import FastPath
 
-            self.fastpath = FastPath(self.factory)
+            self.fastpath = FastPath(self.factory, self.log, self.counters)
             self.factory.fastpath = self.world.factory.fastpath = self.fastpath
         self.factory.doStart()
         self.address = address
@@ -105,6 +107,17 @@ class Side:
         """The guest, as the balancer sees it."""
         return self.guest.member
 
+    def _counts(self) -> object:
+        return {
+            name: (
+                dict(counters.statuses),
+                (counters.sent, counters.received),
+                (counters.first_byte.counts, counters.first_byte.total),
+                (counters.last_byte.counts, counters.last_byte.total),
+            )
+            for name, counters in self.counters.routes.items()
+        }
+
     def seen(self) -> dict[str, object]:
         """All that can be seen from outside since the last call."""
         client, guest = self.transport, self.guest_transport
@@ -114,6 +127,7 @@ class Side:
             "guest": guest.value(),
             "guest closed": (guest.disconnecting, guest.aborted),
             "log": self.log.waiting.take(),
+            "counts": self._counts(),
             "in flight": self.member and self.member.in_flight,
             "exchanges": None if self.guest.channel is None else len(self.guest.channel),
             "active": self.factory.active,

@@ -65,6 +65,7 @@ class AdmissionTests(SynchronousTestCase):
     def test_defaults(self) -> None:
         limits = AdmissionLimits()
         self.assertEqual((limits.pool, limits.total), (100, 1000))
+        self.assertEqual((limits.busy, limits.vacant, limits.retry_after), (10.0, 10.0, 1))
 
     def test_send_charges_the_member_and_release_gives_back(self) -> None:
         self.assertIs(self.send("a"), self.member)
@@ -307,4 +308,4 @@ class AdmissionMachine(RuleBasedStateMachine):
 
 
 AdmissionMachineTests = AdmissionMachine.TestCase
-AdmissionMachineTests.settings = settings(relaxed, max_examples=100, stateful_step_count=60)
+AdmissionMachineTests.settings = settings(relaxed, max_examples=60, stateful_step_count=50)

@@ -157,6 +157,20 @@ class PowerOfTwoTests(SynchronousTestCase):
         for share in shares.values():
             self.assertTrue(850 < share < 1150, shares)
 
+    def test_all_pairs_are_equally_likely(self) -> None:
+        # The worse of each pair loses: so the shares tell how often each pair was drawn.
+        group = [make_member(latency=latency) for latency in (0.1, 0.2, 0.3, 0.4)]
+        for excluded in ((), (make_member(),)):
+            shares = counts(PowerOfTwo(), make_pool(*group), 6000, excluded)
+            for member, pairs in zip(group, (3, 2, 1), strict=False):
+                self.assertTrue(abs(shares[member] - 1000 * pairs) < 150, shares)
+
+    def test_slow_start_of_either_counts(self) -> None:
+        old, new = make_member(), make_member(now=LATE - SLOW_START + 0.5)
+        for pool in (make_pool(old, new), make_pool(new, old)):
+            shares = Counter(PowerOfTwo().choose(pool, LATE, Random(n)) for n in range(50))
+            self.assertEqual(shares, {old: 50})
+
     def test_one_is_left(self) -> None:
         group = [make_member(), make_member(), make_member(state=int(State.GONE))]
         self.assertEqual(

@@ -169,14 +169,14 @@ class PatternSetMachine(RuleBasedStateMachine):
 
 
 PatternSetMachineTests = PatternSetMachine.TestCase
-PatternSetMachineTests.settings = settings(relaxed, max_examples=60)
+PatternSetMachineTests.settings = settings(relaxed, max_examples=40)
 
 
 class AgreementTests(SynchronousTestCase):
     """A set agrees with its patterns on any bytes."""
 
     @given(st.lists(sources, min_size=17, max_size=30, unique=True), st.binary(max_size=5))
-    @settings(relaxed, max_examples=60)
+    @settings(relaxed, max_examples=40)
     def test_any_text(self, texts: list[bytes], text: bytes) -> None:
         patterns = list({Pattern(source) for source in texts})
         self.assertEqual(

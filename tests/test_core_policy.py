@@ -254,7 +254,7 @@ class OwnershipTests(SynchronousTestCase):
         st.lists(st.lists(own_claims, min_size=1, max_size=2), min_size=2, max_size=3),
         st.lists(st.tuples(st.integers(0, 2), own_routes), min_size=2, max_size=25),
     )
-    @settings(relaxed, max_examples=400)
+    @settings(relaxed, max_examples=250)
     def test_where_the_owner_has_a_route_the_owner_answers(
         self, wished: list[list[Claim]], wanted: list[tuple[int, Route]]
     ) -> None:

@@ -157,6 +157,20 @@ class LimitTests(SynchronousTestCase):
         self.assertNotIn(wanted, [pool.route for pool in member.pools])
         return caught.exception.code, caught.exception.reason
 
+    def test_defaults(self) -> None:
+        limits = RegistryLimits()
+        self.assertEqual((limits.member, limits.identity, limits.total), (256, 1024, 65536))
+        self.assertEqual((limits.program, LINGER), (2000, 10.0))
+
+    def test_a_policy_may_allow_less_or_more(self) -> None:
+        registry = Registry(limits=RegistryLimits(identity=2))
+        member = make_member()
+        registry.register(member, route(0), 0.0, 1)
+        self.assertRaises(RouteRefused, registry.register, member, route(1), 0.0, 1)
+        for number in (1, 2):
+            registry.register(member, route(number), 0.0, 3)
+        self.refused(registry, member, route(3))
+
     def test_routes_of_a_member(self) -> None:
         registry = Registry(limits=RegistryLimits(member=2))
         member = make_member()
@@ -334,4 +348,4 @@ class RegistryMachine(RuleBasedStateMachine):
 
 
 RegistryMachineTests = RegistryMachine.TestCase
-RegistryMachineTests.settings = settings(relaxed, max_examples=150, stateful_step_count=60)
+RegistryMachineTests.settings = settings(relaxed, max_examples=80, stateful_step_count=50)

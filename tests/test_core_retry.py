@@ -37,6 +37,9 @@ class DecideTests(SynchronousTestCase):
         for row in SAFE.values():
             self.assertEqual(set(row), {True, False})
 
+    def test_defaults(self) -> None:
+        self.assertEqual((MAX_ATTEMPTS, RATIO, MIN_RATE, WINDOW), (3, 0.2, 10.0, 10.0))
+
     def test_what_was_not_sent_moves_whatever_the_method(self) -> None:
         for method in (b"GET", b"POST", b"PATCH", b"BREW"):
             self.assertIs(verdict(method, Progress.NOT_SENT), Verdict.RETRY)

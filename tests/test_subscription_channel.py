@@ -71,6 +71,16 @@ class ChannelTests(SynchronousTestCase):
         self.assertEqual(b"".join(body.data for body in self.guest.take(m.Body)), b"y" * 10)
         self.assertEqual(self.guest.take(m.End)[0].trailers, [(b"t", b"1")])
 
+    def test_the_guest_is_told_the_length(self) -> None:
+        for body, more, told in (
+            (b"abc", {"length": 3}, [(b"Content-Length", b"3")]),
+            (None, {"length": 70_000}, [(b"Content-Length", b"70000")]),
+            (None, {}, []),
+            (b"", {}, []),
+        ):
+            self.world.ask(b"POST", body=body, **more)
+            self.assertEqual(self.request().headers, told)
+
     def test_streamed_response_under_credit(self) -> None:
         """Credit for a response goes back only as the client takes it."""
         exchange, sink = self.world.ask()

@@ -352,7 +352,7 @@ class BrokenTests(WireTestCase):
         """Bytes that are no frame end the connection."""
         pair = ConnectionPair()
         pair.feed(PROXY, b"GET / HTTP/1.1\r\n\r\n")
-        reason = "a frame begins with its length in decimal digits"
+        reason = "a frame begins with its length: digits, 7 at most, no leading zero"
         self.assert_broken(pair.proxy, pair.take(PROXY), FrameError, reason)
 
     def test_too_long(self) -> None:

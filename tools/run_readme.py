@@ -1,12 +1,12 @@
 """
 Run the shell blocks of README.md, as written, and compare what they print.
 
-A block of ``console`` holds commands behind ``$ `` and what they print. A command that ends
-in `` &`` runs in the background, and what it prints must appear within the deadline, as whole
-lines, after a time stamp perhaps; other commands must print exactly their lines. ``...`` in an
-expected line stands for any text. Commands run one after the other in a copy of the checkout,
-with the virtual environment first in the path. A block behind ``<!-- run by TEST -->`` is run
-by that test.
+A block of ``console`` holds commands behind ``$ `` (a line that ends in a backslash goes on in
+the next) and what they print. A command that ends in `` &`` runs in the background, and what it
+prints must appear within the deadline, as whole lines, after a time stamp perhaps; other commands
+must print exactly their lines. ``...`` in an expected line stands for any text. Commands run one
+after the other in a copy of the checkout, with the virtual environment first in the path. A block
+behind ``<!-- run by TEST -->`` is run by that test.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ def steps(text: str) -> list[tuple[str, list[str]]]:
     for line in text.splitlines():
         if line.startswith("$ "):
             found.append((line[2:], []))
+        elif found and found[-1][0].endswith("\\") and not found[-1][1]:
+            found[-1] = (f"{found[-1][0]}\n{line}", [])
         elif found:
             found[-1][1].append(line)
         else:

@@ -152,7 +152,7 @@ cloud-hypervisor:
 Firecracker:
 {machines.firecracker(machine, more)}
 
-QEMU:
+QEMU, emulated (with KVM say -accel kvm -cpu host instead):
 {machines.qemu(machine, more)}
 
 QEMU with KVM and vhost_vsock in the host's kernel (and twistd -n subproxy --vsock=12345):

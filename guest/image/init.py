@@ -33,7 +33,9 @@ PYTHON_PATH = "/app:/opt/python"
 SETTINGS = "/etc/subproxy.args"
 MODULES = "/etc/modules"
 DEFAULT_PROXY = "vsock:2:12345"
-DEFAULT_GRACE = 30.0
+DEFAULT_GRACE = 35.0
+"""Seconds: the guest service has 30 for what is under way."""
+
 
 BROKEN = 70
 """The status that is printed when the machine itself, not the application, has failed."""

@@ -34,6 +34,9 @@ INIT = "opt/init"
 APP = "app"
 LIBRARIES = "lib/x86_64-linux-gnu"
 
+LOADED_LATE = ("libgcc_s.so.1",)
+"""Libraries that the C library itself loads when they are wanted: this one to end a thread."""
+
 GUEST_REQUIREMENTS = ("Twisted", "tnetstring3")
 """What the guest library itself needs, beside the standard library."""
 
@@ -192,8 +195,10 @@ def _libraries(tree: Tree, python: Python) -> None:
         entry.data for entry in tree if is_elf(entry.data) and not entry.path.endswith(".ko")
     ]
     there = {entry.path.rpartition("/")[2] for entry in tree}
-    while waiting:
-        for name in needed(waiting.pop()):
+    wanted = list(LOADED_LATE)
+    while waiting or wanted:
+        wanted += needed(waiting.pop()) if waiting else []
+        for name in wanted:
             if name in there:
                 continue
             if name not in python.shared_libraries:
@@ -203,6 +208,7 @@ def _libraries(tree: Tree, python: Python) -> None:
             tree.file(path, data, 0o755)
             there.add(name)
             waiting.append(data)
+        wanted.clear()
 
 
 def _package(name: str) -> Path:

@@ -77,13 +77,14 @@ def firecracker(machine: Machine, more: str = "") -> str:
 
 
 def qemu(machine: Machine, more: str = "") -> str:
-    """For QEMU, with vhost-device-vsock for the socket; without KVM it emulates the processor."""
+    """For QEMU anywhere: without KVM, and with vhost-device-vsock for the socket."""
     vhost = f"{machine.socket}.vhost"
     device = f"guest-cid={GUEST_CID},uds-path={machine.socket},socket={vhost}"
     size = f"{machine.memory}M"
     start = f"vhost-device-vsock --vm {device} &"
-    return f"{start}\n" + _continued(
-        "qemu-system-x86_64 -accel kvm -accel tcg,thread=multi -cpu max -smp 2",
+    ready = f"until test -S {vhost}; do sleep 0.1; done"
+    return f"{start}\n{ready}\n" + _continued(
+        "qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2",
         f"-machine q35,memory-backend=mem0 -m {size}",
         f"-object memory-backend-memfd,id=mem0,size={size},share=on",
         f"-kernel {shlex.quote(machine.kernel)} -initrd {shlex.quote(machine.image)}",

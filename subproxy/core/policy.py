@@ -20,15 +20,14 @@ quotas are for each of them. What a claim covers is told in :mod:`subproxy.core.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from typing import Any, Final
 
-if sys.version_info >= (3, 11):
+try:
     import tomllib
-else:
+except ModuleNotFoundError:  # Python 3.10
     import tomli as tomllib
 
 from subproxy.core.claims import Claim, ClaimError, conflict, wildcard

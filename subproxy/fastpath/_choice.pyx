@@ -23,6 +23,7 @@ from subproxy.core.registry import Registry
 from subproxy.core.retry import RetryBudget
 from subproxy.errors import ClientError
 from subproxy.fastpath._bytes cimport slot_offset, u8
+from subproxy.fastpath._log cimport Tally
 from subproxy.frontend.log_format import route_name
 
 cdef extern from "fast.h":
@@ -95,7 +96,7 @@ cdef class Way:
 cdef class Chooser:
     """Finds pools, and subscribers in them."""
 
-    def __init__(self, dispatcher, gate):
+    def __init__(self, dispatcher, gate, counters):
         admission = dispatcher.admission
         self.dispatcher = dispatcher
         self.gate = gate
@@ -115,6 +116,26 @@ cdef class Chooser:
         self.young = {}
         self.old = {}
         self.generation = -1
+        self.counters = counters
+        self.tallies = {}
+        self.dirty = []
+
+    cpdef settle(self):
+        """Add what was counted here to the counters that others read."""
+        cdef Tally tally
+        for tally in self.dirty:
+            tally.settle()
+        self.dirty.clear()
+
+    cdef Tally tally(self, object pool):
+        tally = self.tallies.get(pool)
+        if tally is None:
+            if len(self.tallies) >= HALF or len(self.dirty) >= HALF:
+                self.settle()
+                self.tallies.clear()
+            tally = Tally(pool, self.counters, self.dirty)
+            self.tallies[pool] = tally
+        return tally
 
     cdef Way route(self, const u8 *host, int host_size, const u8 *path, int path_size):
         """Where a request goes by its host and path as received; None if it is not plain."""
@@ -125,6 +146,7 @@ cdef class Chooser:
             self.generation = generation
             self.young = {}
             self.old = {}
+            self.tallies.clear()
         if host_size + path_size > MOST_KEY:
             return self.find(None, host, host_size, path, path_size)
         # A path holds no space.
@@ -155,6 +177,8 @@ cdef class Chooser:
             way = Way.__new__(Way)
             way.pool = pool
             way.name = route_name(pool)
+            if self.counters is not None:
+                way.tally = self.tally(pool)
             if key is None:
                 return way
         if PyDict_Size(self.young) >= HALF:

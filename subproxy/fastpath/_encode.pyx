@@ -30,6 +30,7 @@ cdef u8 *encode(
     cdef u8 *o = end - 1
     cdef u8 *last
     cdef u8 *inner
+    cdef u8 *digits
     cdef int i = head.kept
     cdef const Field *field
     o[0] = c"]"
@@ -49,6 +50,18 @@ cdef u8 *encode(
     o -= 1
     o[0] = c"]"
     last = o
+    if body_size:
+        # The channel adds it, behind all that the gate has made.
+        o -= 1
+        o[0] = c"]"
+        inner = o
+        o -= 1
+        o[0] = c","
+        digits = o
+        o = back_number(o, <uint64_t>body_size)
+        o = back_length(o, digits)
+        o = back_bytes(o, b"14:Content-Length,", 18)
+        o = back_length(o, inner)
     o = back_pair(o, b"X-Request-Id", 12, id, id_size)
     o = back_pair(o, b"Via", 3, sender.via, sender.via_size)
     # Forwarded: for=NODE;host="HOST";proto=SCHEME

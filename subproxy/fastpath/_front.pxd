@@ -6,7 +6,7 @@ from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._channel cimport Client, FastChannel
 from subproxy.fastpath._choice cimport Chooser, Way
 from subproxy.fastpath._encode cimport Sender
-from subproxy.fastpath._log cimport Counters, Lines
+from subproxy.fastpath._log cimport Lines
 from subproxy.fastpath._scan cimport Bounds, Head
 from subproxy.reactor._stream cimport Stream
 
@@ -40,7 +40,9 @@ cdef class FastPath:
     cdef bytes prefix
     cdef public bytes date
     cdef dict told
-    cdef Counters counters
+    cdef readonly long answered
+    cdef readonly long declined_requests
+    cdef readonly long declined_answers
     cdef u8 *scratch
     cdef Py_ssize_t scratch_size
 

@@ -1,18 +1,28 @@
 from typing import Any
 
+from subproxy.admin.counters import Counters
 from subproxy.core.forwarded import Peer
 from subproxy.core.member import Member
 from subproxy.core.pool import Pool
 from subproxy.fastpath._channel import FastChannel
+from subproxy.frontend.access_log import AccessLog
 from subproxy.frontend.factory import Http1Factory
 from subproxy.subscription.protocol import SubscriptionProtocol
 
 class FastPath:
     factory: Http1Factory
-    def __init__(self, factory: Http1Factory) -> None: ...
+    answered: int
+    declined_requests: int
+    declined_answers: int
+    def __init__(
+        self,
+        factory: Http1Factory,
+        log: AccessLog | None = ...,
+        counters: Counters | None = ...,
+    ) -> None: ...
     def front(self) -> FastFront: ...
     def channel(self, protocol: SubscriptionProtocol) -> FastChannel: ...
-    def stats(self) -> dict[str, Any]: ...
+    def stats(self) -> dict[str, int]: ...
 
 class FastFront:
     factory: Http1Factory

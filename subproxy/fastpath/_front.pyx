@@ -12,7 +12,7 @@ from cpython.long cimport PyLong_AsLong
 from cpython.set cimport PySet_Size
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 import time
 
@@ -28,17 +28,14 @@ from subproxy.fastpath._bytes cimport (
 from subproxy.fastpath._channel cimport Client, FastChannel
 from subproxy.fastpath._choice cimport Chooser, Way
 from subproxy.fastpath._encode cimport encode, room
-from subproxy.fastpath._log cimport Lines, count, put_escaped
+from subproxy.fastpath._log cimport Lines, put_escaped
 from subproxy.fastpath._scan cimport (
     GOOD, MOST_FIELDS, NOT_PLAIN, PARTIAL_HEAD, Bounds, Head, scan,
 )
 from subproxy.reactor._stream cimport Stream
 
-from subproxy.core.balancer import PowerOfTwo
 from subproxy.core.forwarded import UNIX, forwarded_node
 from subproxy.fastpath import handover
-from subproxy.frontend.access_log import AccessLog
-from subproxy.frontend.factory import NoLog
 
 cdef extern from "time.h":
     int CLOCK_MONOTONIC
@@ -62,19 +59,20 @@ cdef class FastPath:
     def __dealloc__(self):
         free(self.scratch)
 
-    def __init__(self, factory):
+    def __init__(self, factory, log=None, counters=None):
         limits = factory.limits
-        log = factory.log
-        if type(log) is AccessLog and log.style == "combined":
+        if log is not None:
+            if log.style != "combined":
+                raise ValueError("this access log is written by Python alone")
             self.lines = Lines(log)
             log.waiting = self.lines
-        elif type(log) is not NoLog:
-            raise ValueError("this access log is written by Python alone")
         self.factory = factory
         self.connections = factory.connections
         self.monotonic = factory.monotonic
         self.real_time = factory.monotonic is time.monotonic
-        self.chooser = Chooser(factory.dispatcher, factory.gate)
+        self.chooser = Chooser(factory.dispatcher, factory.gate, counters)
+        if counters is not None:
+            counters.before.append((<object>self.chooser).settle)
         self.bounds.target = min(limits.target, MOST_HEAD)
         self.bounds.head = min(limits.head, MOST_HEAD)
         self.bounds.fields = min(limits.fields, MOST_FIELDS)
@@ -89,7 +87,6 @@ cdef class FastPath:
         self.prefix = factory.gate.ids.prefix + b"-"
         self.date = factory.date
         self.told = {}
-        memset(&self.counters, 0, sizeof(self.counters))
 
     def front(self):
         """The protocol for a new connection of a client."""
@@ -104,21 +101,11 @@ cdef class FastPath:
         return FastChannel(protocol)
 
     def stats(self):
-        """What was counted: of the requests that were answered here, and those that were not.
-
-        ``histogram[i]`` counts answers that took less than 2**i microseconds, and not less than
-        half of that.
-        """
-        cdef int i
-        counters = &self.counters
+        """How many requests were answered here, and how many were left to Python, and when."""
         return {
-            "requests": counters.requests,
-            "bytes_sent": counters.bytes_sent,
-            "seconds": counters.seconds,
-            "declined_requests": counters.declined_requests,
-            "declined_answers": counters.declined_answers,
-            "statuses": {i: counters.statuses[i] for i in range(600) if counters.statuses[i]},
-            "histogram": [counters.histogram[i] for i in range(64)],
+            "requests": self.answered,
+            "declined_requests": self.declined_requests,
+            "declined_answers": self.declined_answers,
         }
 
     cdef double now(self) except? -1.0:
@@ -438,7 +425,7 @@ cdef class FastFront(Client):
 
     cdef int decline(self, const u8 *data, Py_ssize_t size) except -1:
         """These bytes, which begin a request, are for the Python path."""
-        self.path.counters.declined_requests += 1
+        self.path.declined_requests += 1
         self.to_slow()
         self.slow.dataReceived(PyBytes_FromStringAndSize(<const char *>data, size))
         return 0
@@ -474,7 +461,7 @@ cdef class FastFront(Client):
         """See `Client`: the exchange goes on there, with its connection."""
         if self.stage != WAITING:
             return 0
-        self.path.counters.declined_answers += 1
+        self.path.declined_answers += 1
         self.channel.drop(self.number)
         slow = handover.waiting(self)
         self.become(slow)
@@ -538,7 +525,12 @@ cdef class FastFront(Client):
             return self.forget() + 1
         if path.lines is not None:
             self.log(answer.status, size, now)
-        count(&path.counters, answer.status, size, now - self.started)
+        path.answered += 1
+        if self.way.tally is not None:
+            self.way.tally.count(
+                answer.status, size, PyBytes_GET_SIZE(self.data) - self.head_size,
+                now - self.started,
+            )
         rest = self.rest
         member = channel.member
         self.channel = None

@@ -20,13 +20,23 @@ cdef class Lines:
 
 cdef u8 *put_escaped(u8 *o, const u8 *text, Py_ssize_t size) noexcept nogil
 
-cdef struct Counters:
-    uint64_t requests
-    uint64_t bytes_sent
-    uint64_t declined_requests
-    uint64_t declined_answers
-    uint64_t statuses[600]
-    uint64_t histogram[64]
-    double seconds
+cdef enum:
+    MOST_BUCKETS = 31
+    MOST_STATUSES = 6
 
-cdef int count(Counters *counters, int status, Py_ssize_t sent, double seconds) noexcept nogil
+
+cdef class Tally:
+    # What was counted of one route and is not in its RouteCounters yet.
+    cdef object pool
+    cdef object counters
+    cdef list dirty
+    cdef uint64_t requests
+    cdef uint64_t sent
+    cdef uint64_t received
+    cdef double seconds
+    cdef uint64_t buckets[MOST_BUCKETS + 1]
+    cdef int status[MOST_STATUSES]
+    cdef uint64_t status_count[MOST_STATUSES]
+
+    cdef int count(self, int status, Py_ssize_t sent, Py_ssize_t received, double seconds) except -1
+    cpdef settle(self)

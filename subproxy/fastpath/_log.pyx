@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, binding=False
-"""Access-log lines in one buffer, and counters in C.
+"""Access-log lines in one buffer, and the counts of each route in C.
 
 `Lines` takes the place of `subproxy.frontend.log_lines.Lines`: the lines of the Python path
 go into the same buffer, so that all are in order.
@@ -8,10 +8,11 @@ go into the same buffer, so that all are in order.
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 import time
 
+from subproxy.admin.counters import BUCKETS as _buckets
 from subproxy.frontend.access_log import FLUSH_SIZE as _flush_size
 
 from subproxy.fastpath._bytes cimport u8, clock_now
@@ -112,16 +113,67 @@ cdef class Lines:
         return self.date
 
 
-cdef int count(Counters *counters, int status, Py_ssize_t sent, double seconds) noexcept nogil:
-    """One answer by the compiled path."""
-    cdef uint64_t micros = <uint64_t>(seconds * 1e6) if seconds > 0.0 else 0
-    cdef int bucket = 0
-    while micros and bucket < 63:
-        micros >>= 1
-        bucket += 1
-    counters.requests += 1
-    counters.bytes_sent += sent
-    counters.seconds += seconds
-    counters.statuses[status] += 1
-    counters.histogram[bucket] += 1
-    return 0
+cdef int BUCKET_COUNT = len(_buckets)
+cdef double END[MOST_BUCKETS]
+cdef int _i
+if BUCKET_COUNT > MOST_BUCKETS:
+    raise ImportError("more buckets than there is room for")
+for _i in range(BUCKET_COUNT):
+    END[_i] = _buckets[_i]
+
+
+cdef class Tally:
+    """Counts of one route, which `settle` adds to the `RouteCounters` that others read.
+
+    ``dirty`` is a list of those that have something to settle.
+    """
+
+    def __init__(self, pool, counters, list dirty):
+        self.pool = pool
+        self.counters = counters
+        self.dirty = dirty
+
+    cdef int count(
+        self, int status, Py_ssize_t sent, Py_ssize_t received, double seconds
+    ) except -1:
+        """One answer: bytes of body each way, and the time that it took."""
+        cdef int i = 0
+        if self.requests == 0:
+            self.dirty.append(self)
+        self.requests += 1
+        self.sent += sent
+        self.received += received
+        self.seconds += seconds
+        while i < BUCKET_COUNT and END[i] < seconds:
+            i += 1
+        self.buckets[i] += 1
+        for i in range(MOST_STATUSES):
+            if self.status[i] == status:
+                self.status_count[i] += 1
+                return 0
+            if self.status[i] == 0:
+                self.status[i] = status
+                self.status_count[i] = 1
+                return 0
+        self.counters.of(self.pool).statuses[status] += 1
+        return 0
+
+    cpdef settle(self):
+        """Add all to the counters, and begin anew."""
+        cdef int i
+        counters = self.counters.of(self.pool)
+        counters.sent += self.sent
+        counters.received += self.received
+        for i in range(MOST_STATUSES):
+            if self.status_count[i]:
+                counters.statuses[self.status[i]] += self.status_count[i]
+                self.status_count[i] = 0
+        # The whole answer is written at once: its first byte is its last.
+        for histogram in (counters.first_byte, counters.last_byte):
+            histogram.total += self.seconds
+            for i in range(BUCKET_COUNT + 1):
+                histogram.counts[i] += self.buckets[i]
+        for i in range(BUCKET_COUNT + 1):
+            self.buckets[i] = 0
+        self.requests = self.sent = self.received = 0
+        self.seconds = 0.0

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from subproxy.admin.counters import Counters
+    from subproxy.frontend.access_log import AccessLog
     from subproxy.frontend.factory import Http1Factory
     from subproxy.subscription.factory import SubscriptionFactory
 
@@ -18,10 +20,17 @@ def unavailable() -> str | None:
     return None
 
 
-def engage(http: Http1Factory, subscriptions: SubscriptionFactory) -> str | None:
+def engage(
+    http: Http1Factory,
+    subscriptions: SubscriptionFactory,
+    log: AccessLog | None,
+    counters: Counters | None,
+) -> str | None:
     """
     Let the compiled path have what it can of C{http} and C{subscriptions}, which are new.
 
+    @param log: the access log that C{http} writes.
+    @param counters: what C{http} counts in.
     @return: why it has nothing; None if all is well.
     """
     reason = unavailable()
@@ -29,9 +38,7 @@ def engage(http: Http1Factory, subscriptions: SubscriptionFactory) -> str | None
         return reason
     from subproxy.fastpath._front import FastPath
 
-    try:
-        fastpath = FastPath(http)
-    except (TypeError, ValueError) as error:
-        return str(error)
-    http.fastpath = subscriptions.fastpath = fastpath
+    if log is not None and log.style != "combined":
+        return f"the access log is in the format {log.style}"
+    http.fastpath = subscriptions.fastpath = FastPath(http, log, counters)
     return None

@@ -1,8 +1,8 @@
 """
 Deadlines: who is waited for, for how long in all, and the one timer that looks.
 
-A deadline is total. What a client sends in between does not extend it, but for bodies:
-they may take as long as their bytes need at the slowest rate allowed, plus a grace.
+A deadline is total: what a client sends in between does not extend it. A body has a slowest
+rate instead, and a grace by which it may be behind that.
 
 There is no delayed call a request: connections carry their next deadline as a number, and
 the L{Sweeper} of their factory compares it to the time every half second. A
@@ -27,18 +27,20 @@ INTERVAL = 0.5
 
 class Pace:
     """
-    How long one side has been waited for during a body, against how much it moved.
+    How far one side is behind the slowest rate allowed, in seconds.
 
-    Time in which the other side, or the proxy, is what stops the body does not count.
+    Each second that it is waited for adds one, each byte that it moves takes off what a byte
+    may take. It is never ahead: what went fast earlier does not pay for a stall now. Time in
+    which the other side, or the proxy, is what stops the body does not count.
 
-    @ivar base: what was moved before this body began, in the counter that is compared.
+    @param moved: what was moved before this body began, in the counter that is looked at.
     """
 
-    __slots__ = ("_since", "_spent", "base")
+    __slots__ = ("_behind", "_moved", "_since")
 
-    def __init__(self, base: int = 0) -> None:
-        self.base = base
-        self._spent = 0.0
+    def __init__(self, moved: int = 0) -> None:
+        self._behind = 0.0
+        self._moved = moved
         self._since = NEVER
 
     def start(self, now: float) -> None:
@@ -49,19 +51,23 @@ class Pace:
     def stop(self, now: float) -> None:
         """From now on it is not."""
         if self._since != NEVER:
-            self._spent += now - self._since
+            self._behind += now - self._since
             self._since = NEVER
 
     def exceeded(self, now: float, moved: int, grace: float, rate: int) -> bool:
         """
-        Whether it took longer than C{moved} bytes may take.
+        Whether it is more than C{grace} seconds behind.
 
-        @param grace: seconds that any body may take.
+        @param moved: bytes that it moved, as a counter that only grows.
         @param rate: bytes a second; 0 allows any time.
         """
         if not rate or self._since == NEVER:
             return False
-        return self._spent + now - self._since > grace + (moved - self.base) / rate
+        behind = self._behind + now - self._since - (moved - self._moved) / rate
+        self._behind = max(0.0, behind)
+        self._moved = moved
+        self._since = now
+        return behind > grace
 
 
 class HasDeadline(Protocol):

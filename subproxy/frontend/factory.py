@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.interfaces import IAddress, IProtocolNegotiationFactory, IReactorTime
 from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
@@ -32,6 +32,7 @@ class NoLog:
         """Forget it."""
 
 
+@implementer(IProtocolNegotiationFactory)
 class Http1Factory(Factory):
     """
     Makes L{Http1Protocol}s.
@@ -79,6 +80,10 @@ class Http1Factory(Factory):
         self._sweeper = Sweeper(clock, monotonic, self._tick)
         self.connections: set[Http1Protocol | FastFront] = self._sweeper.watched  # type: ignore[assignment]
         self._tick()
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """What is spoken over TLS (ALPN)."""
+        return [b"http/1.1"]
 
     def startFactory(self) -> None:
         """The first port listens."""

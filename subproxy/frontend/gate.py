@@ -62,6 +62,9 @@ _SPECIAL = {
 
 _FORM_ORIGIN = b"/"
 
+_AROUND = 32
+"""Bytes that a method may have, and what is behind a target."""
+
 
 @dataclass(slots=True)
 class Passed:
@@ -109,7 +112,7 @@ class Gate:
             return
         line_end = data.find(b"\r\n")
         line = data if line_end < 0 else data[:line_end]
-        self._check_size(line, line_end < 0)
+        self._check_size(line)
         if len(data) > self.limits.head:
             raise ClientError("the request head is too large", 431)
         if line_end >= 0:
@@ -127,7 +130,7 @@ class Gate:
         @return: method, target, version.
         @raise ClientError: it is not a request line, or not one that is served.
         """
-        self._check_size(line, False)
+        self._check_size(line)
         parts = line.split(b" ")
         if len(parts) != 3:
             raise BadRequest("the request line is not a method, a target and a version")
@@ -301,15 +304,18 @@ class Gate:
         plain = name.replace(b"_", b"-")
         return plain not in NOT_IN_TRAILERS and not plain.startswith(FORWARDING_PREFIX)
 
-    def _check_size(self, line: bytes, partial: bool) -> None:
-        # 11 is what stands around the target: a space, and " HTTP/1.1".
-        if len(line) <= self.limits.target:
+    def _check_size(self, line: bytes) -> None:
+        """C{line} may be the beginning of one."""
+        limit = self.limits.target
+        if len(line) <= limit:
             return
-        method, space, rest = line.partition(b" ")
-        if not space or len(method) > 32 or method.translate(None, TOKEN):
+        method, _, rest = line.partition(b" ")
+        if len(method) > _AROUND or method.translate(None, TOKEN):
             raise BadRequest("the method is too long")
-        if len(rest) - (0 if partial else 9) > self.limits.target:
+        if len(rest.partition(b" ")[0]) > limit:
             raise ClientError("the request target is too long", 414)
+        if len(line) > limit + 2 * _AROUND:
+            raise BadRequest("the request line is too long")
 
     def _kind(self, name: bytes) -> int:
         lower = name.lower()

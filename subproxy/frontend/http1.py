@@ -41,7 +41,7 @@ from subproxy.frontend.gate import Passed
 from subproxy.frontend.head_parser import MessageParser, ParserError
 from subproxy.frontend.request_body import ChunkedBody, LengthBody
 from subproxy.frontend.responder import Answer, Responder
-from subproxy.frontend.tcp_info import bytes_taken
+from subproxy.frontend.tcp_info import bytes_taken, is_reset, waits_for_peer
 
 if TYPE_CHECKING:
     from subproxy.fastpath._front import FastFront
@@ -303,13 +303,13 @@ class Http1Protocol(Protocol):
         now = self.factory.monotonic()
         self._count += 1
         responder = Responder(self, head, passed.keep_alive, now)
+        if head.target == b"*":
+            self._answerForAll(responder)
+            return
         if head.length == 0:
             self._responder = responder
             self._go(Reading.ANSWERING)
-            if head.target == b"*":
-                self._answerForAll(responder)
-            else:
-                self._dispatch(responder, b"")
+            self._dispatch(responder, b"")
             return
         body: LengthBody | ChunkedBody
         if head.length is None:
@@ -330,14 +330,17 @@ class Http1Protocol(Protocol):
             return
         self._body = body
         self._upload = bytearray(data)
-        self._pace = Pace()
-        if head.length is not None and head.length <= limits.inline and not head.expect:
-            self._go(Reading.COLLECTING)
-            self._pace.start(now)
+        if body.complete:
+            self._go(Reading.ANSWERING)
+        else:
+            self._pace = Pace()
             self.deadline = 0.0
-            return
-        self._go(Reading.ANSWERING if body.complete else Reading.STREAMING)
-        self._pauseReading()
+            if head.length is not None and head.length <= limits.inline and not head.expect:
+                self._go(Reading.COLLECTING)
+                self._pace.start(now)
+                return
+            self._go(Reading.STREAMING)
+            self._pauseReading()
         self._dispatch(responder, None)
 
     def _dispatch(self, responder: Responder, body: bytes | None) -> None:
@@ -348,7 +351,14 @@ class Http1Protocol(Protocol):
         factory.dispatcher.dispatch(exchange)
 
     def _answerForAll(self, responder: Responder) -> None:
-        """C{OPTIONS *} asks about the server as a whole: the proxy speaks for itself."""
+        """
+        C{OPTIONS *} asks about the server as a whole: the proxy speaks for itself.
+
+        A body that comes with it means nothing, and is not waited for.
+        """
+        self._responder = responder
+        if responder.request.length == 0:
+            self._go(Reading.ANSWERING)
         exchange = responder.exchange = Exchange(responder.request, b"", responder)
         exchange.move(State.SENT)
         exchange.response_start(200, b"", [(b"Allow", b", ".join(sorted(METHODS)))], b"")
@@ -521,7 +531,10 @@ class Http1Protocol(Protocol):
             self._close()
             return
         self._go(Reading.IDLE)
-        self._wait(self.factory.limits.keepalive_timeout)
+        limits = self.factory.limits
+        self._wait(limits.keepalive_timeout)
+        if limits.body_rate:
+            self.deadline -= max(0.0, limits.keepalive_timeout - limits.body_grace)
         if self._held or self._paused:
             self._advance()
         else:
@@ -557,9 +570,18 @@ class Http1Protocol(Protocol):
             now, self._moved, limits.body_grace, limits.body_rate
         ):
             self._fail(RequestTimeout("the request body came too slowly"))
+        elif state is Reading.STREAMING and self._paused and is_reset(self.transport):
+            # Who is not read from is not heard leaving either.
+            self.abort()
         elif now >= self._due:
             self._due = NEVER
             self._dueNow()
+        elif state is Reading.IDLE:
+            # A while behind its answer: was that taken, or does it fill the kernel's buffers?
+            if waits_for_peer(self.transport):
+                self.abort()
+            else:
+                self.deadline = self._due
 
     def _dueNow(self) -> None:
         state = self.state
@@ -594,9 +616,14 @@ class Http1Protocol(Protocol):
         Close behind what was written.
 
         If the client may still be sending, it is read for a while: data that arrives at a closed
-        socket would make the kernel reset the connection, and the client lose its answer.
+        socket would make the kernel reset the connection, and the client lose its answer. TLS
+        has no half-close, and is closed.
         """
-        if self._half_closed or (self.state is Reading.ANSWERING and not self._held):
+        if (
+            self._half_closed
+            or (self.state is Reading.ANSWERING and not self._held)
+            or ISSLTransport.providedBy(self.transport)
+        ):
             self._lose()
             return
         self._held = b""

@@ -24,7 +24,8 @@ class Limits:
     """
     The limits of one HTTP frontend.
 
-    All deadlines are total: what a client sends in between does not extend them.
+    Deadlines are total: what a client sends in between does not extend them. A body has a
+    slowest rate, and a grace by which it may be behind.
     Zero means no limit only where the help says so.
     """
 
@@ -63,7 +64,7 @@ class Limits:
         10.0,
         "seconds",
         "body-grace",
-        "how long a body may be waited for in all, either way, beyond what its rate allows",
+        "how far a body may be behind its slowest rate, either way, before it is given up",
     )
     body_rate: int = _count(
         500,

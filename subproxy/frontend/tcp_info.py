@@ -12,9 +12,11 @@ import socket
 import struct
 
 _TCP_CLOSE = 7
-_BYTES_ACKED = 120  # offset of tcpi_bytes_acked in struct tcp_info
-_INFO_SIZE = 128
-_NUMBER = struct.Struct("=Q")
+_INFO_SIZE = 152
+# Offsets in struct tcp_info, and what is there.
+_UNACKED, _BYTES_ACKED, _NOT_SENT = 24, 120, 144
+_LONG = struct.Struct("=Q")
+_INT = struct.Struct("=I")
 
 
 def is_reset(transport: object) -> bool:
@@ -26,10 +28,18 @@ def is_reset(transport: object) -> bool:
 def bytes_taken(transport: object) -> int | None:
     """How many bytes the peer has acknowledged since the connection began, if that is known."""
     info = _info(transport)
-    if len(info) < _BYTES_ACKED + _NUMBER.size:
+    if len(info) < _BYTES_ACKED + _LONG.size:
         return None
-    number: int = _NUMBER.unpack_from(info, _BYTES_ACKED)[0]
+    number: int = _LONG.unpack_from(info, _BYTES_ACKED)[0]
     return number
+
+
+def waits_for_peer(transport: object) -> bool:
+    """Whether the kernel holds bytes that the peer has not taken. False where that is unknown."""
+    info = _info(transport)
+    if len(info) < _NOT_SENT + _INT.size:
+        return False
+    return bool(_INT.unpack_from(info, _UNACKED)[0] or _INT.unpack_from(info, _NOT_SENT)[0])
 
 
 def _info(transport: object) -> bytes:

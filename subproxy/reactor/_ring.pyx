@@ -80,6 +80,10 @@ cdef class Handle:
         """The ring is gone and every operation with it: queue them anew."""
         return 0
 
+    cdef int parted(self, Handle other) except -1:
+        """Another handle, whose descriptor this one uses, gives it up."""
+        return 0
+
 
 cdef class Ring:
     """An io_uring with one ring of provided buffers.

@@ -43,6 +43,14 @@ ABORT_CODES: tuple[tuple[type[ProxyError], bytes], ...] = (
 """What C{abort} tells a guest, by the error that ended its exchange; otherwise C{error}."""
 
 
+def request_headers(exchange: Exchange) -> Headers:
+    """The header section of a request frame: the length of the body is in it, if it is known."""
+    request = exchange.request
+    if not request.length:
+        return request.headers
+    return [*request.headers, (b"Content-Length", b"%d" % request.length)]
+
+
 def request_info(exchange: Exchange) -> Info:
     """The C{info} of a request frame."""
     request = exchange.request
@@ -136,7 +144,7 @@ class Channel:
             number,
             request.method,
             request.target,
-            request.headers,
+            request_headers(exchange),
             request_info(exchange),
             body if inline else None,
         )

@@ -46,6 +46,10 @@ class Process:
     def __init__(self, name: str, folder: Path, command: list[str], **environment: str) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
+        number = 1
+        while self.log.exists():
+            number += 1
+            self.log = folder / f"{name}-{number}.log"
         self.command = command
         variables = dict(os.environ, PYTHONUNBUFFERED="1", **environment)
         path = [str(ROOT), str(ROOT / "examples"), str(folder), variables.get("PYTHONPATH", "")]
@@ -124,6 +128,8 @@ class World:
         ]
         self.proxy = self.start("proxy", command)
         self.proxy.wait_for("HTTP on")
+        if any(option.startswith("--admin=") for option in options):
+            self.proxy.wait_for("admin on")
         return self.proxy
 
     def start(self, name: str, command: list[str], **environment: str) -> Process:

@@ -1,15 +1,18 @@
 """
 The HTTP frontend alone, in a process: what suites and slow clients are run against.
 
-    python -m tests.integration.probe_server [PORT]
+    python -m tests.integration.probe_server [PORT] [LIMIT=VALUE]...
 
 Answers GET with C{OK} and any request with a body with that body, both as the contract
-of Http1Probe has it. Prints the port it listens on.
+of Http1Probe has it. C{/slow} is answered after half a second, C{/large} with 64 MiB under credit,
+C{/cancelled} with how many milliseconds after their dispatch exchanges were given up. Prints the
+port it listens on.
 """
 
 from __future__ import annotations
 
 import sys
+import time
 
 from twisted.internet import reactor
 from twisted.internet.endpoints import TCP4ServerEndpoint
@@ -19,6 +22,7 @@ from zope.interface import implementer
 from subproxy.core.exchange import Exchange, Headers, State
 from subproxy.errors import ProxyError
 from subproxy.frontend.factory import Http1Factory
+from subproxy.frontend.limits import TABLE, Limits, parse
 from subproxy.interfaces import IDispatcher, IRequestCarrier
 
 
@@ -29,6 +33,9 @@ class Echo:
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
         self.body = bytearray()
+        self.began = time.monotonic()
+        self.left = self.credit = 0
+        self.pumping = False
 
     def sendBody(self, data: bytes) -> None:
         self.body += data
@@ -38,13 +45,51 @@ class Echo:
             self.whole(bytes(self.body))
 
     def whole(self, body: bytes) -> None:
-        self.exchange.response_start(200, b"", [(b"Content-Type", b"text/plain")], body or b"OK")
+        exchange = self.exchange
+        path = exchange.request.path
+        if path == b"/slow":
+            reactor.callLater(0.5, self.answer, b"slow")
+        elif path == b"/large":
+            exchange.response_start(200, b"", [(b"Content-Length", b"%d" % LARGE)], None)
+            self.left = LARGE
+            self.credit = 65536
+            self.pump()
+        elif path == b"/cancelled":
+            self.answer(b" ".join(b"%d" % each for each in cancelled))
+        else:
+            self.answer(body or b"OK")
+
+    def answer(self, body: bytes) -> None:
+        if self.exchange.state is State.SENT:
+            self.exchange.response_start(200, b"", [(b"Content-Type", b"text/plain")], body)
+
+    def pump(self) -> None:
+        exchange = self.exchange
+        while self.credit and self.left and exchange.state is State.RESPONDING:
+            size = min(self.credit, self.left, 16384)
+            self.credit -= size
+            self.left -= size
+            exchange.response_data(PIECE[:size])
+        if not self.left and exchange.state is State.RESPONDING:
+            exchange.response_end([])
 
     def cancel(self, error: ProxyError) -> None:
-        pass
+        cancelled.append(int((time.monotonic() - self.began) * 1000))
 
     def consumed(self, amount: int) -> None:
-        pass
+        self.credit += amount
+        if not self.pumping:
+            self.pumping = True
+            reactor.callLater(0, self.pump_later)
+
+    def pump_later(self) -> None:
+        self.pumping = False
+        self.pump()
+
+
+LARGE = 64 << 20
+PIECE = bytes(16384)
+cancelled: list[int] = []
 
 
 @implementer(IDispatcher)
@@ -65,9 +110,11 @@ class EchoDispatcher:
 
 def main() -> None:
     globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stderr)], redirectStandardIO=False)
-    port = int(sys.argv[1]) if len(sys.argv) > 1 else 0
+    options = dict(each.split("=") for each in sys.argv[1:] if "=" in each)
+    limits = {row.name: parse(row, options[row.name]) for row in TABLE if row.name in options}
+    port = int(sys.argv[1]) if len(sys.argv) > 1 and "=" not in sys.argv[1] else 0
     endpoint = TCP4ServerEndpoint(reactor, port, backlog=4096, interface="127.0.0.1")
-    factory = Http1Factory(EchoDispatcher())
+    factory = Http1Factory(EchoDispatcher(), Limits(**limits))  # type: ignore[arg-type]
     listening = endpoint.listen(factory)
     listening.addCallback(lambda it: print(it.getHost().port, flush=True))
     listening.addErrback(lambda failure: (failure.printTraceback(), reactor.stop()))

@@ -1,0 +1,107 @@
+"""The metrics page: what L{Counters} counted and what the core knows, for Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from subproxy.admin.counters import Counters
+from subproxy.admin.view import text
+from subproxy.core.dispatcher import Dispatcher
+from subproxy.core.member import State
+from subproxy.core.registry import Registry
+
+
+class ProxyCollector(Collector):
+    """
+    Collects everything at the moment that it is asked for.
+
+    @ivar gauges: further numbers, by name: what they are, and a function for their value.
+    """
+
+    def __init__(self, counters: Counters, registry: Registry, dispatcher: Dispatcher) -> None:
+        self._counters = counters
+        self._registry = registry
+        self._dispatcher = dispatcher
+        self.gauges: dict[str, tuple[str, Callable[[], float]]] = {}
+
+    def collect(self) -> Iterator[Metric]:
+        """See L{Collector}."""
+        yield from self._requests()
+        yield from self._subscribers()
+        yield from self._queue()
+        for name, (what, value) in self.gauges.items():
+            yield GaugeMetricFamily(f"subproxy_{name}", what, value=value())
+
+    def _requests(self) -> Iterator[Metric]:
+        requests = CounterMetricFamily(
+            "subproxy_requests", "Finished requests.", labels=["route", "code"]
+        )
+        sent = CounterMetricFamily(
+            "subproxy_response_bytes", "Body bytes to clients.", labels=["route"]
+        )
+        received = CounterMetricFamily(
+            "subproxy_request_bytes", "Body bytes from clients.", labels=["route"]
+        )
+        first = HistogramMetricFamily(
+            "subproxy_first_byte_seconds",
+            "From a request to the first byte of its response.",
+            labels=["route"],
+        )
+        last = HistogramMetricFamily(
+            "subproxy_request_seconds",
+            "From a request to the last byte of its response.",
+            labels=["route"],
+        )
+        for name, counters in self._counters.routes.items():
+            for status, count in counters.statuses.items():
+                requests.add_metric([name, str(status)], count)
+            sent.add_metric([name], counters.sent)
+            received.add_metric([name], counters.received)
+            for family, histogram in ((first, counters.first_byte), (last, counters.last_byte)):
+                family.add_metric([name], histogram.cumulative(), histogram.total)
+        errors = CounterMetricFamily(
+            "subproxy_errors", "Requests without a good answer.", labels=["error"]
+        )
+        for code, count in self._counters.errors.items():
+            errors.add_metric([code], count)
+        yield from (requests, sent, received, first, last, errors)
+
+    def _subscribers(self) -> Iterator[Metric]:
+        labels = ["identity", "application", "worker"]
+        latency = GaugeMetricFamily(
+            "subproxy_subscriber_ping_seconds", "Average round trip of pings.", labels=labels
+        )
+        weight = GaugeMetricFamily("subproxy_subscriber_weight", "Declared weight.", labels=labels)
+        flying = GaugeMetricFamily("subproxy_subscriber_in_flight", "Exchanges now.", labels=labels)
+        ready = GaugeMetricFamily(
+            "subproxy_subscriber_ready", "1 if it is given new requests.", labels=labels
+        )
+        for member in self._registry.members():
+            values = [member.identity, text(member.application), str(member.worker)]
+            latency.add_metric(values, member.latency)
+            weight.add_metric(values, member.weight)
+            flying.add_metric(values, member.in_flight)
+            ready.add_metric(values, float(member.state == State.READY))
+        yield from (latency, weight, flying, ready)
+
+    def _queue(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "subproxy_waiting", "Requests that wait.", value=self._dispatcher.admission.waiting
+        )
+        yield GaugeMetricFamily("subproxy_routes", "Routes.", value=len(self._registry))
+        verdicts = CounterMetricFamily(
+            "subproxy_retry_decisions",
+            "Exchanges whose guest failed, by what was decided.",
+            labels=["decision"],
+        )
+        for verdict, count in self._dispatcher.verdicts.items():
+            verdicts.add_metric([verdict.name.lower()], count)
+        yield verdicts

@@ -1,0 +1,190 @@
+"""
+The admin listener: metrics, health, and what is routed where.
+
+Local by default, a UNIX socket of mode 0600: who may open it may drain guests.
+
+    GET /metrics                     Prometheus
+    GET /healthz                     200 while the process serves
+    GET /readyz                      200 if it takes requests, 503 while it stops
+    GET /api/routes
+    GET /api/subscribers
+    GET /api/explain?url=http://host/path
+    POST /api/drain/IDENTITY[/APPLICATION[/WORKER]]
+    DELETE /api/drain/...            takes it back
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from prometheus_client import CollectorRegistry, generate_latest
+from twisted.web.resource import Resource
+from twisted.web.server import Request, Site
+
+from subproxy.admin.view import Data, explain_view, member_id, routes_view, subscribers_view
+from subproxy.core.member import Event, Member
+from subproxy.core.registry import Registry
+from subproxy.core.router import Router
+
+
+class Page(Resource):
+    """A leaf that is a function of the request."""
+
+    isLeaf = True
+
+    def __init__(self, render: Callable[[Request], bytes]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._render = render
+
+    def render_GET(self, request: Request) -> bytes:
+        """Answer GET (and HEAD)."""
+        return self._render(request)
+
+
+class Folder(Resource):
+    """Pages by name; another name is not found."""
+
+    def getChild(self, path: bytes, request: Request) -> Resource:
+        """There is none of that name."""
+        return Page(lambda request: answer(request, {"error": "no such page"}, 404))
+
+
+class DrainPage(Resource):
+    """Drains the subscriptions that its path names."""
+
+    isLeaf = True
+
+    def __init__(self, admin: Admin) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._admin = admin
+
+    def render_GET(self, request: Request) -> bytes:
+        """Looking at it must not drain anybody."""
+        request.setHeader(b"allow", b"POST, DELETE")
+        return answer(request, {"error": "POST drains, DELETE takes it back"}, 405)
+
+    def render_POST(self, request: Request) -> bytes:
+        """Give them nothing new."""
+        return self._feed(request, Event.DRAIN)
+
+    def render_DELETE(self, request: Request) -> bytes:
+        """Use them again."""
+        return self._feed(request, Event.UNDRAIN)
+
+    def _feed(self, request: Request, event: Event) -> bytes:
+        path = request.path or b""
+        name = unquote(path.decode("ascii", "replace").removeprefix("/api/drain/"))
+        members = self._admin.drain(name, event)
+        if not members:
+            return answer(request, {"error": f"no subscriber is called {name!r}"}, 404)
+        return answer(request, {"subscribers": [member_id(member) for member in members]})
+
+
+class Admin:
+    """
+    What the pages do.
+
+    @ivar ready: whether new requests are taken.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        router: Router,
+        now: Callable[[], float],
+        capacity: Callable[[Member], None],
+        ready: Callable[[], bool],
+    ) -> None:
+        self.registry = registry
+        self.router = router
+        self.now = now
+        self.ready = ready
+        self._capacity = capacity
+
+    def drain(self, name: str, event: Event) -> list[Member]:
+        """
+        Feed C{event} to each member of that identity, identity and application, or id.
+
+        @return: those that there were.
+        """
+        members = [
+            member
+            for member in self.registry.members()
+            if name == member.identity or f"{member_id(member)}/".startswith(f"{name}/")
+        ]
+        for member in members:
+            if member.feed(event, self.now()) and event is Event.UNDRAIN:
+                self._capacity(member)
+        return members
+
+    def explain(self, request: Request) -> bytes:
+        """The page that tells which route wins."""
+        arguments = request.args or {}
+        url = arguments.get(b"url", [b""])[0].decode("latin-1")
+        try:
+            parts = urlsplit(url if "//" in url else f"//{url}")
+            host = parts.netloc.encode("latin-1")
+        except ValueError as error:
+            return answer(request, {"error": str(error)}, 400)
+        if not host:
+            return answer(request, {"error": "url=http://host/path is needed"}, 400)
+        path = (parts.path or "/").encode("latin-1")
+        return answer(request, explain_view(self.router, host, path, self.now()))
+
+    def health(self, request: Request) -> bytes:
+        """The process serves."""
+        return plain(request, b"ok\n")
+
+    def readiness(self, request: Request) -> bytes:
+        """New requests are taken."""
+        if self.ready():
+            return plain(request, b"ready\n")
+        request.setResponseCode(503)
+        return plain(request, b"stopping\n")
+
+    def routes(self, request: Request) -> bytes:
+        """All routes."""
+        return answer(request, routes_view(self.registry, self.now()))
+
+    def subscribers(self, request: Request) -> bytes:
+        """All subscribers."""
+        return answer(request, subscribers_view(self.registry, self.now()))
+
+
+def answer(request: Request, data: Data, status: int = 200) -> bytes:
+    """JSON."""
+    request.setResponseCode(status)
+    request.setHeader(b"content-type", b"application/json")
+    return json.dumps(data, indent=1).encode() + b"\n"
+
+
+def plain(request: Request, said: bytes) -> bytes:
+    """Text."""
+    request.setHeader(b"content-type", b"text/plain; charset=utf-8")
+    return said
+
+
+def admin_site(admin: Admin, collectors: CollectorRegistry) -> Site:
+    """The site of C{admin} and of what C{collectors} collect."""
+
+    def metrics(request: Request) -> bytes:
+        request.setHeader(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
+        return generate_latest(collectors)
+
+    root: Any = Folder()  # type: ignore[no-untyped-call]
+    api: Any = Folder()  # type: ignore[no-untyped-call]
+    root.putChild(b"metrics", Page(metrics))
+    root.putChild(b"healthz", Page(admin.health))
+    root.putChild(b"readyz", Page(admin.readiness))
+    root.putChild(b"api", api)
+    api.putChild(b"routes", Page(admin.routes))
+    api.putChild(b"subscribers", Page(admin.subscribers))
+    api.putChild(b"explain", Page(admin.explain))
+    api.putChild(b"drain", DrainPage(admin))
+    site = Site(root)
+    site.noisy = False
+    site.displayTracebacks = False
+    return site

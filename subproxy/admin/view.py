@@ -1,0 +1,89 @@
+"""
+The state of a proxy as plain data, for the API and the command line.
+
+It looks at the core's objects and changes nothing; what it returns can be written as JSON.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from subproxy.core.balancer import PowerOfTwo
+from subproxy.core.member import Member, State
+from subproxy.core.pool import POPULATED, Pool
+from subproxy.core.registry import Registry
+from subproxy.core.router import Router
+
+Data = dict[str, Any]
+
+_SCORES = PowerOfTwo()
+
+
+def text(value: bytes) -> str:
+    """Bytes that a guest chose, as text that a terminal survives."""
+    return value.decode("utf-8", "replace").encode("unicode_escape").decode()
+
+
+def member_view(member: Member, now: float) -> Data:
+    """One subscription."""
+    return {
+        "id": member_id(member),
+        "identity": member.identity,
+        "application": text(member.application),
+        "worker": member.worker,
+        "instance": text(member.instance),
+        "state": State(member.state).name.lower(),
+        "latency": round(member.latency, 6),
+        "in_flight": member.in_flight,
+        "weight": member.weight,
+        "concurrency": member.concurrency,
+        "score": round(_SCORES.score(member, now), 9),
+        "ready_for": round(now - member.since, 3),
+        "routes": [str(pool.route) for pool in member.pools],
+    }
+
+
+def member_id(member: Member) -> str:
+    """What an operator calls a subscription: identity, application and worker."""
+    return f"{member.identity}/{text(member.application)}/{member.worker}"
+
+
+def pool_view(pool: Pool, now: float) -> Data:
+    """One route and who serves it."""
+    return {
+        "host": text(pool.route.host.source),
+        "path": text(pool.route.path.source),
+        "vacant": pool.vacant_since != POPULATED,
+        "waiting": pool.waiting,
+        "subscribers": [member_id(member) for member in pool.members],
+    }
+
+
+def routes_view(registry: Registry, now: float) -> Data:
+    """All routes, in the order of their precedence."""
+    pools = sorted(registry.pools(), key=lambda pool: pool.precedence)
+    return {"routes": [pool_view(pool, now) for pool in pools]}
+
+
+def subscribers_view(registry: Registry, now: float) -> Data:
+    """All subscriptions that serve something."""
+    members = sorted(registry.members(), key=member_id)
+    return {"subscribers": [member_view(member, now) for member in members]}
+
+
+def explain_view(router: Router, host: bytes, path: bytes, now: float) -> Data:
+    """Which route wins for a URL, why, and who would be asked."""
+    found = router.explain(host, path)
+    return {
+        "host": text(found.host),
+        "path": text(found.path),
+        "reason": found.reason,
+        "route": pool_view(found.winner, now) if found.winner is not None else None,
+        "candidates": [
+            {"route": str(each.pool.route), "rule": each.rule} for each in found.candidates
+        ],
+        "same_host": [str(pool.route) for pool in found.same_host],
+        "subscribers": [member_view(member, now) for member in found.winner.members]
+        if found.winner is not None
+        else [],
+    }

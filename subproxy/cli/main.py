@@ -1,0 +1,119 @@
+"""
+The C{subproxy} command.
+
+Exit statuses: 0 it worked, 1 it did not (with one line why), 2 the command line is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from subproxy.cli import tables
+from subproxy.cli.client import AdminClient, AdminError
+from subproxy.core.policy import PolicyError, parse_policy
+
+DEFAULT_ADMIN = "/run/subproxy/admin.sock"
+CLEAR = "\x1b[H\x1b[2J"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    found = argparse.ArgumentParser(
+        prog="subproxy", description="Ask a running proxy, or check its policy."
+    )
+    found.add_argument(
+        "--admin", default=DEFAULT_ADMIN, help="the admin socket, or HOST:PORT (%(default)s)"
+    )
+    found.add_argument("--json", action="store_true", help="print what the proxy says, as JSON")
+    commands = found.add_subparsers(dest="command", required=True)
+    commands.add_parser("routes", help="what is served, in the order of precedence")
+    commands.add_parser("subscribers", help="who serves it")
+    explain = commands.add_parser("explain", help="which route wins for a URL, and why")
+    explain.add_argument("url")
+    for name, what in (("drain", "give a subscriber nothing new"), ("undrain", "use it again")):
+        command = commands.add_parser(name, help=what)
+        command.add_argument("subscriber", help="IDENTITY[/APPLICATION[/WORKER]]")
+    top = commands.add_parser("top", help="subscribers, again and again")
+    top.add_argument("--interval", type=float, default=2.0, help="seconds (%(default)s)")
+    top.add_argument("--count", type=int, default=0, help="how often; 0: until Ctrl-C")
+    check = commands.add_parser("check", help="check a policy file")
+    check.add_argument("file")
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run it; the exit status."""
+    options = parser().parse_args(arguments)
+    if options.command == "check":
+        return check(options.file)
+    try:
+        run(options, AdminClient(options.admin))
+    except AdminError as error:
+        print(f"subproxy: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+def check(path: str) -> int:
+    """Check a policy; its problems, with their lines, on standard error."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            policy = parse_policy(file.read())
+    except (OSError, UnicodeDecodeError) as error:
+        print(f"subproxy: {path}: {error}", file=sys.stderr)
+        return 1
+    except PolicyError as error:
+        for line, text in error.problems:
+            print(f"{path}:{line}: {text}", file=sys.stderr)
+        return 1
+    print(f"{path}: good, {len(policy.guests or ())} guests")
+    return 0
+
+
+def run(options: argparse.Namespace, client: AdminClient) -> None:
+    """Ask, and print."""
+
+    def show(data: Any, render: Callable[[Any], str]) -> None:
+        print(json.dumps(data, indent=1) if options.json else render(data), flush=True)
+
+    match options.command:
+        case "routes":
+            show(client.ask("/api/routes"), tables.routes)
+        case "subscribers":
+            show(client.ask("/api/subscribers"), tables.subscribers)
+        case "explain":
+            show(client.ask("/api/explain", url=options.url), tables.explanation)
+        case "drain" | "undrain":
+            name = quote(options.subscriber, safe="/:")
+            method = "POST" if options.command == "drain" else "DELETE"
+            verb = f"{options.command}ed"
+            data = client.ask(f"/api/drain/{name}", method)
+            show(data, lambda data: tables.drained(data, verb))
+        case "top":
+            top(options, client, show)
+
+
+def top(
+    options: argparse.Namespace,
+    client: AdminClient,
+    show: Callable[[Any, Callable[[Any], str]], None],
+) -> None:
+    """Print the subscribers until it has been done often enough."""
+    done = 0
+    while True:
+        data = client.ask("/api/subscribers")
+        if sys.stdout.isatty() and not options.json:
+            sys.stdout.write(CLEAR)
+        show(data, tables.subscribers)
+        done += 1
+        if done == options.count:
+            return
+        time.sleep(options.interval)

@@ -1,0 +1,94 @@
+"""Data of the admin API as text for people: pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+Data = dict[str, Any]
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Columns as wide as they must be; numbers to the right."""
+    cells = [list(heads), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[at]) for row in cells) for at in range(len(heads))]
+    numeric = [
+        bool(rows) and all(isinstance(row[at], int | float) for row in rows)
+        for at in range(len(heads))
+    ]
+    lines = []
+    for row in cells:
+        parts = [
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(row, widths, numeric, strict=True)
+        ]
+        lines.append("  ".join(parts).rstrip())
+    return "\n".join(lines)
+
+
+def milliseconds(seconds: float) -> float:
+    """Seconds as milliseconds, as exact as a person wants."""
+    return round(seconds * 1000, 2)
+
+
+def routes(data: Data) -> str:
+    """The table of C{subproxy routes}."""
+    if not data["routes"]:
+        return "no routes: no guest has registered"
+    rows = [
+        (
+            route["host"],
+            route["path"],
+            "vacant" if route["vacant"] else len(route["subscribers"]),
+            route["waiting"],
+        )
+        for route in data["routes"]
+    ]
+    return table(("HOST", "PATH", "SUBSCRIBERS", "WAITING"), rows)
+
+
+def subscribers(data: Data) -> str:
+    """The table of C{subproxy subscribers}."""
+    if not data["subscribers"]:
+        return "no subscribers"
+    rows = [
+        (
+            each["id"],
+            each["state"],
+            milliseconds(each["latency"]),
+            each["in_flight"],
+            each["concurrency"] or "-",
+            each["weight"],
+            len(each["routes"]),
+        )
+        for each in data["subscribers"]
+    ]
+    heads = ("SUBSCRIBER", "STATE", "PING MS", "IN FLIGHT", "MOST", "WEIGHT", "ROUTES")
+    return table(heads, rows)
+
+
+def explanation(data: Data) -> str:
+    """The text of C{subproxy explain}."""
+    lines = [f"{data['host']} {data['path']}"]
+    if data["route"] is None:
+        lines.append(data["reason"])
+        lines += [f"  same host: {route}" for route in data["same_host"]]
+        return "\n".join(lines)
+    route = data["route"]
+    lines.append(f"goes to {route['host']} {route['path']}: {data['reason']}")
+    for number, each in enumerate(data["candidates"][1:], 2):
+        lines.append(f"  {number}. {each['route']}: loses, since {each['rule']}")
+    if not data["subscribers"]:
+        lines.append("it has no subscriber now")
+        return "\n".join(lines)
+    rows = [
+        (each["id"], each["state"], each["score"], each["in_flight"])
+        for each in sorted(data["subscribers"], key=lambda each: float(each["score"]))
+    ]
+    lines.append(table(("CANDIDATE", "STATE", "SCORE (LESS IS BETTER)", "IN FLIGHT"), rows))
+    return "\n".join(lines)
+
+
+def drained(data: Data, verb: str) -> str:
+    """The text of C{subproxy drain} and C{undrain}."""
+    return "\n".join(f"{verb} {name}" for name in data["subscribers"])

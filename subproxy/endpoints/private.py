@@ -1,0 +1,34 @@
+"""A UNIX socket for its owner alone: where operators reach the proxy."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import UNIXServerEndpoint
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
+from zope.interface import implementer
+
+__all__ = ["PrivateUnixEndpoint"]
+
+
+@implementer(IStreamServerEndpoint)
+class PrivateUnixEndpoint:
+    """Listens on a UNIX socket of mode 0600.
+
+    Twisted sets the mode after the socket is there; the umask sees to it that it was never
+    wider. Its lock file tells a live owner, which is an error, from one that was killed.
+    """
+
+    def __init__(self, reactor: Any, path: str) -> None:
+        self._endpoint = UNIXServerEndpoint(reactor, path, mode=0o600, wantPID=True)
+
+    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+        """Listen; the Deferred has fired on return."""
+        before = os.umask(0o177)
+        try:
+            listening: Deferred[IListeningPort] = self._endpoint.listen(protocolFactory)
+            return listening
+        finally:
+            os.umask(before)

@@ -1,0 +1,182 @@
+"""The command line of operators."""
+
+import io
+import json
+import socket
+import threading
+from contextlib import redirect_stderr, redirect_stdout
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from socketserver import UnixStreamServer
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.cli import tables
+from subproxy.cli.client import AdminClient, AdminError
+from subproxy.cli.main import main
+
+MEMBER = {
+    "id": "cid:10/app/0",
+    "state": "ready",
+    "latency": 0.0012,
+    "in_flight": 2,
+    "concurrency": 0,
+    "weight": 1.0,
+    "score": 0.0036,
+    "routes": ["a /.*"],
+}
+ROUTE = {"host": "a", "path": "/.*", "vacant": False, "waiting": 0, "subscribers": ["cid:10/app/0"]}
+EXPLAINED = {
+    "host": "a",
+    "path": "/x",
+    "reason": "a literal host beats a host pattern",
+    "route": ROUTE,
+    "candidates": [{"route": "a /.*", "rule": "r"}, {"route": ".* /.*", "rule": "r2"}],
+    "same_host": [],
+    "subscribers": [MEMBER],
+}
+PAGES: dict[str, Any] = {
+    "GET /api/routes": {"routes": [ROUTE]},
+    "GET /api/subscribers": {"subscribers": [MEMBER]},
+    "GET /api/explain?url=http%3A%2F%2Fa%2Fx": EXPLAINED,
+    "POST /api/drain/cid:10": {"subscribers": ["cid:10/app/0"]},
+    "DELETE /api/drain/cid:10": {"subscribers": ["cid:10/app/0"]},
+}
+
+
+class Handler(BaseHTTPRequestHandler):
+    """An admin listener that knows a few pages."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        page = PAGES.get(f"{self.command} {self.path}")
+        self.asked.append(self.path)
+        body = json.dumps(page or {"error": "no such subscriber"}).encode()
+        if self.path == "/api/drain/web":
+            body = b"<html>"
+        self.send_response(200 if page or body == b"<html>" else 404)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_DELETE = do_GET
+
+    def address_string(self) -> str:
+        return "local"
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+class CommandTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        folder = TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path = str(Path(folder.name) / "admin.sock")
+        server = UnixStreamServer(self.path, Handler)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(thread.join)
+        self.addCleanup(server.shutdown)
+
+    def run_command(self, *words: str) -> tuple[int, str, str]:
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err):
+            status = main([f"--admin={self.path}", *words])
+        return status, out.getvalue(), err.getvalue()
+
+    def test_routes(self) -> None:
+        """A table for people."""
+        status, out, _ = self.run_command("routes")
+        self.assertEqual(status, 0)
+        self.assertEqual(out.splitlines()[1].split(), ["a", "/.*", "1", "0"])
+
+    def test_json(self) -> None:
+        """What the proxy said, for programs."""
+        out = self.run_command("--json", "subscribers")[1]
+        self.assertEqual(json.loads(out), {"subscribers": [MEMBER]})
+
+    def test_explain(self) -> None:
+        """The winner, the reason, the losers and the candidates."""
+        out = self.run_command("explain", "http://a/x")[1]
+        for words in ("goes to a /.*", "a literal host beats", "2. .* /.*: loses", "cid:10/app/0"):
+            self.assertIn(words, out)
+
+    def test_drain_and_undrain(self) -> None:
+        """Who was drained, by name."""
+        self.assertEqual(self.run_command("drain", "cid:10")[1], "drained cid:10/app/0\n")
+        self.assertEqual(self.run_command("undrain", "cid:10")[1], "undrained cid:10/app/0\n")
+
+    def test_no(self) -> None:
+        """A no of the proxy is one line, and status 1."""
+        status, out, err = self.run_command("drain", "cid:99")
+        self.assertEqual((status, out, err), (1, "", "subproxy: no such subscriber\n"))
+        self.assertIn("no admin listener", self.run_command("drain", "web")[2])
+
+    def test_nobody_there(self) -> None:
+        """A proxy that does not run is told."""
+        err = io.StringIO()
+        with redirect_stderr(err):
+            status = main(["--admin=/nonexistent/admin.sock", "routes"])
+        self.assertEqual(status, 1)
+        self.assertIn("no answer from the proxy at /nonexistent/admin.sock", err.getvalue())
+
+    def test_top(self) -> None:
+        """The same table again and again."""
+        out = self.run_command("top", "--interval=0.01", "--count=2")[1]
+        self.assertEqual(out.count("SUBSCRIBER"), 2)
+
+    def test_check(self) -> None:
+        """A policy is good, or each problem has its line."""
+        good = self.mktemp()
+        Path(good).write_text('[[guest]]\nidentity = "cid:1"\nhosts = ["a"]\n')
+        self.assertEqual(self.run_command("check", good)[:2], (0, f"{good}: good, 1 guests\n"))
+        Path(good).write_text("[[guest]]\n\nroutes = 0\n")
+        status, _, err = self.run_command("check", good)
+        self.assertEqual(status, 1)
+        self.assertIn(f"{good}:3: routes", err)
+        self.assertEqual(self.run_command("check", "/nonexistent")[0], 1)
+
+    def test_wrong_command_line(self) -> None:
+        """It is argparse's to complain, with status 2."""
+        with redirect_stderr(io.StringIO()):
+            error = self.assertRaises(SystemExit, main, ["--nonsense"])
+        self.assertEqual(error.code, 2)
+
+
+class ClientTests(SynchronousTestCase):
+    def test_tcp(self) -> None:
+        """HOST:PORT is TCP."""
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            port = listener.getsockname()[1]
+        error = self.assertRaises(AdminError, AdminClient(f"127.0.0.1:{port}").ask, "/api/routes")
+        self.assertIn("refused", str(error))
+
+
+class TableTests(SynchronousTestCase):
+    def test_empty(self) -> None:
+        """An empty table says so in words."""
+        self.assertIn("no guest has registered", tables.routes({"routes": []}))
+        self.assertEqual(tables.subscribers({"subscribers": []}), "no subscribers")
+
+    def test_vacant(self) -> None:
+        """A route whose subscribers are gone."""
+        out = tables.routes({"routes": [{**ROUTE, "vacant": True}]})
+        self.assertIn("vacant", out)
+
+    def test_explain_nothing(self) -> None:
+        """No route: why, and what is near."""
+        said = tables.explanation(
+            {**EXPLAINED, "route": None, "reason": "no route: x", "same_host": ["a /y"]}
+        )
+        self.assertEqual(said.splitlines()[1:], ["no route: x", "  same host: a /y"])
+
+    def test_explain_vacant(self) -> None:
+        """A route without subscriber."""
+        said = tables.explanation({**EXPLAINED, "subscribers": []})
+        self.assertTrue(said.endswith("it has no subscriber now"))

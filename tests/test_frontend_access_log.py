@@ -1,0 +1,183 @@
+"""The access log: when it writes, and what it does when it can't."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from twisted.internet.task import Clock
+from twisted.logger import globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from subproxy.frontend import access_log
+from subproxy.frontend.access_log import AccessLog
+from subproxy.interfaces import IExchangeLog
+from tests.test_frontend_log_format import Sink, exchange
+
+
+class AccessLogTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.path = Path(self.mktemp())
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.events: list[str] = []
+        globalLogPublisher.addObserver(self.observe)
+        self.addCleanup(globalLogPublisher.removeObserver, self.observe)
+
+    def observe(self, event: dict[str, object]) -> None:
+        if event.get("log_namespace", "").startswith("subproxy.frontend"):  # type: ignore[attr-defined]
+            self.events.append(str(event["log_format"]).format(**event))
+
+    def make(self, path: str | None = None, style: str = "combined") -> AccessLog:
+        log = AccessLog(path or str(self.path), style, self.clock, self.clock.seconds)
+        self.addCleanup(log.close)
+        return log
+
+    def write(self, log: AccessLog, count: int = 1, target: bytes = b"/") -> None:
+        for _ in range(count):
+            it = exchange(target=target)
+            it.sink = Sink()  # type: ignore[assignment]
+            log.exchangeEnded(it)
+
+    def lines(self) -> list[str]:
+        return self.path.read_text().splitlines()
+
+    def test_interface(self) -> None:
+        verifyObject(IExchangeLog, self.make())
+
+    def test_lines_are_written_within_a_second(self) -> None:
+        log = self.make()
+        self.write(log, 3)
+        self.assertEqual(self.lines(), [])
+        self.clock.advance(1)
+        self.assertEqual(len(self.lines()), 3)
+        self.assertEqual(log.lines, 3)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.write(log)
+        self.clock.advance(1)
+        self.assertEqual(len(self.lines()), 4)
+
+    def test_much_is_written_at_once(self) -> None:
+        log = self.make()
+        self.write(log, 8, b"/" + b"x" * 4100)
+        self.assertEqual(len(self.lines()), 8)
+
+    def test_lines_have_the_time(self) -> None:
+        log = self.make()
+        self.write(log)
+        self.clock.advance(60)
+        self.write(log)
+        log.close()
+        first, second = self.lines()
+        self.assertIn("[01/Jan/1970:00:00:00 +0000]", first)
+        self.assertIn("[01/Jan/1970:00:01:00 +0000]", second)
+
+    def test_json(self) -> None:
+        log = self.make(style="json")
+        self.write(log)
+        log.close()
+        self.assertTrue(self.lines()[0].startswith('{"time":"1970-01-01T00:00:00Z",'))
+
+    def test_reopen_goes_on_in_a_new_file(self) -> None:
+        log = self.make()
+        self.write(log, 2)
+        old = self.path.with_suffix(".1")
+        self.path.rename(old)
+        self.write(log)
+        log.reopen()
+        self.write(log)
+        log.close()
+        self.assertEqual(len(old.read_text().splitlines()), 3)
+        self.assertEqual(len(self.lines()), 1)
+
+    def test_reopen_that_fails_keeps_the_old_file(self) -> None:
+        log = self.make()
+        old = self.path.with_suffix(".1")
+        self.path.rename(old)
+        self.path.mkdir()
+        log.reopen()
+        self.write(log)
+        log.close()
+        self.assertEqual(len(old.read_text().splitlines()), 1)
+        self.assertIn("cannot reopen", self.events[0])
+
+    def test_a_file_that_cannot_be_opened(self) -> None:
+        self.assertRaises(OSError, AccessLog, str(self.path / "no" / "x"), "combined", self.clock)
+
+    def test_a_closed_log_forgets(self) -> None:
+        log = self.make()
+        log.close()
+        self.write(log)
+        log.reopen()
+        log.close()
+        self.assertEqual(self.lines(), [])
+
+    def test_a_full_disk_costs_lines_and_is_told_once(self) -> None:
+        if not os.path.exists("/dev/full"):
+            self.skipTest("no /dev/full")
+        log = self.make("/dev/full")
+        for _ in range(3):
+            self.write(log, 5)
+            self.clock.advance(1)
+        self.assertEqual((log.lines, log.dropped), (0, 15))
+        self.assertEqual(len(self.events), 1)
+        self.assertIn("loses lines: No space left", self.events[0])
+
+    def test_a_disk_that_fills_up_in_the_middle_of_a_line(self) -> None:
+        log = self.make()
+        real = os.write
+        room = [250]
+
+        def write(descriptor: int, data: bytes) -> int:
+            if not room[0]:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            written = real(descriptor, data[: room[0]])
+            room[0] -= written
+            return written
+
+        self.patch(access_log.os, "write", write)
+        self.write(log, 4)
+        self.clock.advance(1)
+        self.write(log, 2)
+        self.clock.advance(1)
+        room[0] = 10_000
+        self.write(log, 3)
+        self.clock.advance(1)
+        self.patch(access_log.os, "write", real)
+        whole = [line for line in self.lines() if line.endswith(" -")]
+        self.assertEqual(len(whole), log.lines)
+        self.assertEqual(log.lines + log.dropped, 9)
+        self.assertIn("lost", self.events[-1])
+
+    def test_a_pipe_that_nobody_reads_does_not_stall(self) -> None:
+        path = self.path.with_suffix(".pipe")
+        os.mkfifo(path)
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        log = self.make(str(path))
+        self.write(log, 1000, b"/" + b"x" * 1000)
+        self.assertGreater(log.dropped, 100)
+        self.assertIn("nobody reads it", self.events[0])
+        found = b""
+        for _ in range(100):
+            try:
+                found += os.read(reader, 1 << 20)
+            except BlockingIOError:
+                pass
+            self.clock.advance(1)
+        self.assertEqual(found.count(b"\n"), log.lines)
+        self.assertTrue(all(line.endswith(b" -") for line in found.splitlines()))
+        self.assertEqual(log.lines + log.dropped, 1000)
+        self.assertIn("lost", self.events[-1])
+
+    def test_a_pipe_whose_reader_has_gone(self) -> None:
+        path = self.path.with_suffix(".pipe")
+        os.mkfifo(path)
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        log = self.make(str(path))
+        os.close(reader)
+        self.write(log, 3)
+        self.clock.advance(1)
+        self.assertEqual(log.dropped, 3)

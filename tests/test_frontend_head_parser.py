@@ -1,0 +1,59 @@
+"""llhttp through httptools, as it is used here."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.frontend.head_parser import MessageParser, ParserError
+
+
+class MessageParserTests(SynchronousTestCase):
+    def test_white_space_behind_values_is_removed(self) -> None:
+        parser = MessageParser()
+        parser.feed(b"GET / HTTP/1.1\r\nA: b \t \r\nC:\t d\r\nE:\r\nF: \t\r\n\r\n")
+        self.assertEqual(
+            parser.take_fields(), [(b"A", b"b"), (b"C", b"d"), (b"E", b""), (b"F", b"")]
+        )
+        self.assertTrue(parser.complete)
+
+    def test_an_upgrade_is_no_error(self) -> None:
+        parser = MessageParser()
+        parser.feed(b"GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: x\r\nLast: y\r\n\r\n")
+        self.assertEqual(parser.take_fields()[-1], (b"Last", b"y"))
+
+    def test_trailers_come_behind_the_fields(self) -> None:
+        parser = MessageParser()
+        parser.feed(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+        self.assertEqual(len(parser.take_fields()), 1)
+        self.assertFalse(parser.complete)
+        parser.feed(b"2\r\nab\r\n0\r\nX: y\r\n\r\n")
+        self.assertEqual(parser.pieces, [b"ab"])
+        self.assertEqual(parser.chunks, 2)
+        self.assertEqual(parser.take_fields(), [(b"X", b"y")])
+        self.assertTrue(parser.complete)
+
+    def test_it_is_strict(self) -> None:
+        for head in (
+            b"GET / HTTP/1.1\nA: b\n\n",
+            b"GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n",
+            b"GET / HTTP/1.1\r\nA : b\r\n\r\n",
+            b"GET / HTTP/1.1\r\nA: b\rc\r\n\r\n",
+            b"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
+            b"GET / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        ):
+            self.assertRaises(ParserError, MessageParser().feed, head)
+
+    def test_a_parser_is_freed_by_its_last_reference(self) -> None:
+        import gc
+        import weakref
+
+        class Watched(MessageParser):
+            __slots__ = ("__weakref__",)
+
+        gc.disable()
+        self.addCleanup(gc.enable)
+        parser = Watched()
+        parser.feed(b"GET / HTTP/1.1\r\nA: b\r\n\r\n")
+        gone = weakref.ref(parser)
+        del parser
+        self.assertIsNone(gone())

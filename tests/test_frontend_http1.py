@@ -1,0 +1,383 @@
+"""A connection: what the table of behaviours does not reach."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import tracemalloc
+
+from twisted.internet.address import UNIXAddress
+from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer, ISSLTransport
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import directlyProvides
+from zope.interface.verify import verifyObject
+
+from subproxy.core.exchange import State
+from subproxy.errors import ClientGone, GuestGone
+from subproxy.frontend import http1
+from subproxy.frontend.http1 import TRANSITIONS, Reading
+from subproxy.frontend.limits import Limits
+from tests.fake_dispatcher import Client, FakeGuest, Transport
+from tests.http_oracle import Recorder
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def post(length: int | None, version: bytes = b"1.1", more: bytes = b"") -> bytes:
+    framing = b"Transfer-Encoding: chunked" if length is None else b"Content-Length: %d" % length
+    return b"POST / HTTP/" + version + b"\r\nHost: a\r\n" + more + framing + b"\r\n\r\n"
+
+
+def ok(guest: FakeGuest) -> None:
+    guest.respond(200, [], b"hello")
+
+
+class ConnectionTests(SynchronousTestCase):
+    def test_interfaces(self) -> None:
+        client = Client()
+        verifyObject(IHalfCloseableProtocol, client.protocol)
+        verifyObject(IPushProducer, client.protocol)
+
+    def test_every_state_has_its_transitions(self) -> None:
+        self.assertEqual(set(TRANSITIONS), set(Reading))
+
+    def test_keep_alive(self) -> None:
+        client = Client(ok)
+        for number in range(5):
+            client.send(GET)
+            self.assertIn(b"200 OK", client.received())
+            self.assertEqual(client.dispatcher.finishedCount, number + 1)
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        self.assertIn(b"Connection: close", client.received())
+        self.assertTrue(client.transport.disconnecting)
+        self.assertFalse(client.transport.halfClosed)
+
+    def test_http_1_0(self) -> None:
+        client = Client(ok)
+        client.send(b"GET / HTTP/1.0\r\nHost: a\r\nConnection: Keep-Alive\r\n\r\n")
+        self.assertIn(b"Connection: keep-alive", client.received())
+        client.send(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n")
+        self.assertIn(b"Connection: close", client.received())
+        self.assertTrue(client.closed)
+
+    def test_a_head_byte_by_byte(self) -> None:
+        client = Client(ok)
+        client.send(*(bytes((byte,)) for byte in GET + GET))
+        self.assertEqual(client.received().count(b"200 OK"), 2)
+
+    def test_many_pipelined_requests_answered_at_once_do_not_recurse(self) -> None:
+        client = Client(ok)
+        count = 2 * sys.getrecursionlimit()
+        client.send(GET * count)
+        self.assertEqual(client.received().count(b"200 OK"), count)
+
+    def test_a_pipelined_client_that_does_not_read_is_not_read_from(self) -> None:
+        client = Client(lambda guest: guest.respond(200, [], bytes(50_000)))
+        client.transport.stalled = True
+        client.send(GET * 100)
+        self.assertLess(len(client.dispatcher.guests), 4)
+        self.assertLess(len(client.received()), 200_000)
+        client.send(GET)
+        self.assertFalse(client.reading)
+        client.transport.drain()
+        self.assertEqual(len(client.dispatcher.guests), 101)
+        self.assertTrue(client.reading)
+
+    def test_an_idle_connection_costs_little(self) -> None:
+        client = Client(ok)
+        client.send(GET)
+        client.received()
+        client.dispatcher.guests.clear()
+        gc.collect()
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        count = 200
+        transports = [Transport("192.0.2.7") for _ in range(count)]
+        before = tracemalloc.get_traced_memory()[0]
+        connections = []
+        for transport in transports:
+            connection = client.factory.buildProtocol(None)
+            connection.makeConnection(transport)
+            connection.dataReceived(GET)
+            transport.clear()
+            client.dispatcher.guests.clear()
+            connections.append(connection)
+        gc.collect()
+        self.assertLess((tracemalloc.get_traced_memory()[0] - before) / count, 2000)
+        names = {type(each).__name__ for each in gc.get_referents(client.protocol.__dict__)}
+        self.assertNotIn("Responder", names)
+        self.assertNotIn("MessageParser", names)
+
+    def test_too_many_connections(self) -> None:
+        client = Client(ok, Limits(connections=1))
+        transport = Transport("192.0.2.9")
+        extra = client.factory.buildProtocol(None)
+        extra.makeConnection(transport)
+        self.assertTrue(transport.aborted)
+        client.send(GET)
+        self.assertIn(b"200 OK", client.received())
+
+    def test_tls(self) -> None:
+        client = Client(ok)
+        directlyProvides(client.transport, ISSLTransport)
+        client.send(GET)
+        self.assertEqual(client.guest.exchange.request.scheme, b"https")
+        self.assertIn((b"X-Forwarded-Proto", b"https"), client.guest.exchange.request.headers)
+        # It cannot be half-closed.
+        client.send(b"nonsense\r\n\r\n")
+        self.assertFalse(client.transport.halfClosed)
+        self.assertTrue(client.transport.disconnecting)
+
+    def test_a_peer_without_an_address(self) -> None:
+        client = Client(ok)
+        client.transport.peerAddr = UNIXAddress(None)
+        client.send(GET)
+        self.assertEqual(client.guest.exchange.request.client, b"unix")
+
+    def test_nothing_raises_behind_the_end(self) -> None:
+        client = Client()
+        client.send(GET)
+        guest = client.guest
+        client.lose()
+        client.send(GET)
+        guest.exchange.sink.responseFailed(GuestGone())
+        guest.exchange.sink.bodyReceived(b"x")
+        guest.exchange.sink.requestResumed()
+        client.wait(100)
+
+
+class UploadTests(SynchronousTestCase):
+    def test_a_small_body_is_collected(self) -> None:
+        client = Client(ok)
+        client.send(post(10), b"hello", b"wor")
+        self.assertEqual(client.dispatcher.guests, [])
+        client.send(b"ld" + GET)
+        self.assertEqual(client.dispatcher.guests[0].exchange.body, b"helloworld")
+        self.assertEqual(client.received().count(b"200 OK"), 2)
+
+    def test_a_small_chunked_body_in_one_read_is_whole(self) -> None:
+        client = Client(ok)
+        client.send(post(None) + b"5\r\nhello\r\n5\r\nworld\r\n0\r\n\r\n")
+        exchange = client.guest.exchange
+        self.assertEqual((exchange.body, exchange.request.length), (b"helloworld", 10))
+
+    def test_a_large_body_is_streamed_and_starts_paused(self) -> None:
+        client = Client()
+        client.send(post(100_000) + b"x" * 100)
+        guest = client.guest
+        self.assertIsNone(guest.exchange.body)
+        self.assertFalse(client.reading)
+        guest.exchange.resume_request()
+        self.assertTrue(client.reading)
+        self.assertEqual(guest.body, b"x" * 100)
+        client.send(b"y" * 50_000)
+        guest.exchange.pause_request()
+        self.assertFalse(client.reading)
+        # What was under way already is held.
+        client.send(b"z" * 40_000)
+        self.assertEqual(len(guest.body), 50_100)
+        guest.exchange.resume_request()
+        self.assertEqual(len(guest.body), 90_100)
+        self.assertIsNone(guest.ended)
+        client.send(b"w" * 9_900 + GET)
+        self.assertEqual(guest.ended, [])
+        guest.respond(200, [], b"done")
+        self.assertEqual(len(client.dispatcher.guests), 2)
+
+    def test_a_guest_that_pauses_at_every_piece(self) -> None:
+        client = Client()
+        client.send(post(None))
+        guest = client.guest
+        guest.on_body = guest.exchange.pause_request
+        guest.exchange.resume_request()
+        for _ in range(10):
+            client.send(b"5\r\nhello\r\n")
+            self.assertFalse(client.reading)
+            guest.exchange.resume_request()
+        client.send(b"5\r\nhello\r\n0\r\n\r\n")
+        self.assertIsNone(guest.ended)
+        guest.exchange.resume_request()
+        self.assertEqual((guest.body, guest.ended), (b"hello" * 11, []))
+
+    def test_an_early_answer_closes_the_connection_and_drops_the_rest(self) -> None:
+        client = Client()
+        client.send(post(100_000))
+        guest = client.guest
+        guest.exchange.resume_request()
+        client.send(b"x" * 1000)
+        guest.respond(413, [], b"no")
+        received = client.received()
+        self.assertTrue(received.startswith(b"HTTP/1.1 413 "))
+        self.assertIn(b"\r\nConnection: close\r\n", received)
+        self.assertTrue(client.transport.halfClosed)
+        self.assertTrue(client.reading)
+        client.send(b"x" * 1000)
+        self.assertEqual(len(guest.body), 1000)
+        client.wait(2.5)
+        self.assertTrue(client.transport.aborted)
+
+    def test_an_answer_may_begin_before_the_body_ends(self) -> None:
+        client = Client()
+        client.send(post(None))
+        guest = client.guest
+        guest.exchange.resume_request()
+        guest.respond(200, [], None)
+        for _ in range(3):
+            client.send(b"5\r\nhello\r\n")
+            guest.data(guest.body)
+            guest.body = b""
+        client.send(b"0\r\n\r\n")
+        self.assertEqual(guest.ended, [])
+        guest.end()
+        self.assertEqual(client.received().count(b"hello"), 3)
+        # The head was written when the rest of the body might still have gone missing.
+        self.assertTrue(client.closed)
+
+    def test_a_body_that_turns_out_bad_costs_its_exchange(self) -> None:
+        client = Client()
+        client.send(post(None))
+        guest = client.guest
+        guest.exchange.resume_request()
+        client.send(b"5\r\nhello\r\nx")
+        self.assertTrue(client.received().startswith(b"HTTP/1.1 400 "))
+        self.assertTrue(client.closed)
+        self.assertIs(guest.exchange.state, State.DONE)
+        assert guest.cancelled is not None
+
+    def test_a_body_that_is_cut_off(self) -> None:
+        for length in (10, 100_000, None):
+            client = Client()
+            client.send(post(length), b"5\r\nhe")
+            client.halfClose()
+            self.assertTrue(client.received().startswith(b"HTTP/1.1 400 "))
+            self.assertTrue(client.closed)
+            for guest in client.dispatcher.guests:
+                self.assertIsNone(guest.ended)
+                assert guest.cancelled is not None
+
+    def test_a_slow_body_that_is_streamed(self) -> None:
+        client = Client(None, Limits(body_grace=5, body_rate=100))
+        client.send(post(100_000))
+        guest = client.guest
+        guest.exchange.resume_request()
+        client.wait(3)
+        guest.exchange.pause_request()
+        client.wait(20)
+        self.assertFalse(client.closed)
+        guest.exchange.resume_request()
+        client.wait(3)
+        self.assertTrue(client.received().startswith(b"HTTP/1.1 408 "))
+        assert guest.cancelled is not None
+
+    def test_a_client_that_resets_while_it_is_not_read_from(self) -> None:
+        client = Client()
+        client.send(post(100_000) + b"x")
+        self.assertFalse(client.reading)
+        client.wait(1)
+        self.assertFalse(client.closed)
+        self.patch(http1, "is_reset", lambda transport: transport is client.transport)
+        client.wait(0.5)
+        self.assertTrue(client.transport.aborted)
+
+    def test_a_guest_that_never_takes_a_body_is_slow(self) -> None:
+        client = Client(None, Limits(response_timeout=5))
+        client.send(post(100_000))
+        client.wait(5.5)
+        self.assertTrue(client.received().startswith(b"HTTP/1.1 504 "))
+
+
+class DownloadTests(SynchronousTestCase):
+    def test_credit_returns_when_bytes_have_left(self) -> None:
+        client = Client()
+        client.send(GET)
+        guest = client.guest
+        guest.respond(200, [], None)
+        guest.data(b"x" * 1000)
+        self.assertEqual(guest.credit, 1000)
+        client.transport.stalled = True
+        guest.data(b"x" * 70_000)
+        guest.data(b"x" * 10_000)
+        self.assertEqual(guest.credit, 1000)
+        client.transport.drain()
+        self.assertEqual(guest.credit, 81_000)
+
+    def test_an_answer_ends_when_its_last_byte_has_left(self) -> None:
+        recorder = Recorder()
+        client = Client(log=recorder)
+        client.send(GET)
+        client.transport.stalled = True
+        client.guest.respond(200, [], b"x" * 100_000)
+        self.assertEqual(recorder.exchanges, [])
+        client.send(GET)
+        self.assertEqual(len(client.dispatcher.guests), 1)
+        client.wait(1)
+        client.transport.drain()
+        self.assertEqual(len(recorder.exchanges), 1)
+        responder = client.dispatcher.guests[0].exchange.sink
+        self.assertEqual((responder.first_byte, responder.ended), (1000, 1001))
+        self.assertEqual(len(client.dispatcher.guests), 2)
+
+    def test_a_client_that_leaves_with_bytes_unread(self) -> None:
+        recorder = Recorder()
+        client = Client(log=recorder)
+        client.send(GET)
+        client.transport.stalled = True
+        client.guest.respond(200, [], b"x" * 100_000)
+        client.lose()
+        self.assertEqual([status for _, status, _ in recorder.exchanges], [200])
+
+    def test_a_client_that_leaves_before_its_answer_is_logged_as_that(self) -> None:
+        recorder = Recorder()
+        client = Client(log=recorder)
+        client.send(GET)
+        client.lose()
+        self.assertEqual([status for _, status, _ in recorder.exchanges], [499])
+        self.assertIsInstance(client.guest.cancelled, ClientGone)
+
+    def test_an_empty_piece_does_not_end_a_chunked_body(self) -> None:
+        client = Client()
+        client.send(GET)
+        client.guest.respond(200, [], None)
+        client.guest.data(b"")
+        client.guest.data(b"x")
+        client.guest.end()
+        self.assertTrue(client.received().endswith(b"\r\n\r\n1\r\nx\r\n0\r\n\r\n"))
+
+    def test_a_closing_connection_that_nobody_reads_is_cut(self) -> None:
+        client = Client(ok, Limits(body_grace=5, body_rate=100))
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        self.assertTrue(client.transport.disconnecting)
+        client.wait(4.5)
+        self.assertFalse(client.transport.aborted)
+        client.wait(1)
+        self.assertTrue(client.transport.aborted)
+
+
+class ClosingTests(SynchronousTestCase):
+    def test_a_half_closed_idle_connection_is_closed(self) -> None:
+        client = Client(ok)
+        client.send(GET)
+        client.halfClose()
+        self.assertTrue(client.transport.disconnecting)
+
+    def test_a_head_that_is_cut_off_is_answered(self) -> None:
+        client = Client(ok)
+        client.send(b"GET / HTTP/1.1\r\nHo")
+        client.halfClose()
+        self.assertTrue(client.received().startswith(b"HTTP/1.1 400 "))
+        self.assertTrue(client.transport.disconnecting)
+
+    def test_lingering_ends_with_the_client(self) -> None:
+        client = Client(ok)
+        client.send(b"nonsense\r\n\r\n")
+        self.assertTrue(client.transport.halfClosed)
+        client.send(b"more")
+        client.halfClose()
+        self.assertTrue(client.transport.disconnecting)
+
+    def test_empty_lines_alone_are_a_slow_head(self) -> None:
+        client = Client(ok, Limits(header_timeout=5))
+        for _ in range(11):
+            client.send(b"\r\n")
+            client.wait(0.5)
+        self.assertTrue(client.received().startswith(b"HTTP/1.1 408 "))
