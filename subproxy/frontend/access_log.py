@@ -140,13 +140,16 @@ class AccessLog:
             self._call = None
         if self._descriptor >= 0:
             self.flush()
-            if self._path != "-":
+            if self._rest:
+                self._drop(self._rest.count(b"\n"), "nobody reads it")
+                self._rest = b""
+            if self._descriptor != 1:
                 os.close(self._descriptor)
             self._descriptor = -1
 
     def _open(self) -> None:
         if self._path == "-":
-            self._descriptor = 1
+            self._descriptor = _standard_output()
         else:
             self._descriptor = os.open(
                 self._path,
@@ -218,3 +221,20 @@ class AccessLog:
         if self._losing:
             self._log.warn("the access log lost {lines} lines", lines=self._losing)
             self._losing = 0
+
+
+def _standard_output() -> int:
+    """
+    Standard output, so that writing to it does not block.
+
+    A pipe or a terminal is opened anew, because the flag for that would hold for everyone who
+    shares it: the shell, for one. A file is written through the descriptor that is there,
+    whose offset the program's own log shares.
+    """
+    mode = os.fstat(1).st_mode
+    if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
+        try:
+            return os.open("/proc/self/fd/1", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            pass
+    return 1

@@ -373,15 +373,6 @@ def check_host(host: bytes) -> None:
         raise BadRequest("Host has a port that does not exist")
 
 
-def classify(line: bytes, gate: Gate) -> ClientError:
-    """The error for a head that llhttp refused: what its request line deserves, else 400."""
-    try:
-        gate.check_line(line)
-    except ClientError as error:
-        return error
-    return BadRequest("the request head is malformed")
-
-
 def _is_version(text: bytes) -> bool:
     return len(text) == 3 and text[1:2] == b"." and text[:1].isdigit() and text[2:].isdigit()
 

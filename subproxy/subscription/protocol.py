@@ -27,7 +27,7 @@ from subproxy.subscription.channel import Channel
 from subproxy.subscription.liveness import Liveness
 from subproxy.subscription.registrar import HelloRefused, Registrar
 from subproxy.wire import messages as m
-from subproxy.wire.connection import Broken, Connection, Violation, limits_info
+from subproxy.wire.connection import Broken, Connection, Ignored, Violation, limits_info
 from subproxy.wire.fields import Info
 from subproxy.wire.states import Role, Side
 
@@ -99,6 +99,7 @@ class SubscriptionProtocol(Protocol):
             m.Bye: self._bye,
             m.Connect: self._connect,
             Broken: self._broken,
+            Ignored: lambda event: None,
         }
 
     def __repr__(self) -> str:

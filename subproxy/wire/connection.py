@@ -52,7 +52,21 @@ class Broken:
     error: RemoteProtocolError
 
 
-WireEvent = Message | Violation | Broken
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """
+    An event: so many frames in a row were of no interest.
+
+    There is nothing to do about it. It is there so that whoever takes a number of events a turn
+    also reads a bounded number of frames a turn, whatever a peer sends.
+    """
+
+    frames: int
+
+
+WireEvent = Message | Violation | Broken | Ignored
+
+_IGNORED_AT_ONCE = 16
 
 
 def limits_info(limits: Limits) -> dict[bytes, object]:
@@ -149,6 +163,7 @@ class Connection:
 
     def next_event(self) -> WireEvent | None:
         """The next thing that happened, or None if more bytes are needed. Never raises."""
+        ignored = 0
         while not self._broken and self.theirs is not Side.DATA and self.ours is not Side.DATA:
             try:
                 frame = self._decoder.next()
@@ -158,9 +173,11 @@ class Connection:
                 if message is None:
                     if self.theirs is Side.IDLE:
                         raise StateError("the first frame is not one that opens a connection")
-                    continue
-                if self._came(message):
+                elif self._came(message):
                     return message
+                ignored += 1
+                if ignored == _IGNORED_AT_ONCE:
+                    return Ignored(ignored)
             except ExchangeError as error:
                 return self._violated(error.exchange, str(error))
             except RemoteProtocolError as error:
