@@ -27,6 +27,7 @@ from subproxy.frontend.access_log import AccessLog
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.limits import TABLE
 from subproxy.frontend.limits import Limits as HttpLimits
+from subproxy.garbage import calm
 from subproxy.listener import ListenerService, fail
 from subproxy.options import Options, VsockListen, is_path
 from subproxy.policy_file import PolicyFile
@@ -46,7 +47,9 @@ def makeService(options: Options) -> ProxyService:
     from twisted.internet import reactor
 
     Logger("subproxy").info("reactor: {chosen}", chosen=chosen)
-    return build(options, reactor)
+    service = build(options, reactor)
+    calm()
+    return service
 
 
 def build(options: Options, reactor: Any) -> ProxyService:

@@ -32,6 +32,7 @@ cdef class FastPath:
     cdef long most_requests
     cdef long most_connections
     cdef double keepalive_timeout
+    cdef double look_early  # how long before an idle connection's end its last answer is looked after
     cdef double header_timeout
     cdef double response_timeout
     cdef long most_inline
@@ -63,6 +64,7 @@ cdef class FastFront(Client):
     cdef int stage
     cdef readonly long requests
     cdef public double deadline
+    cdef readonly double due
     cdef readonly bint writable
     cdef readonly bint paused
     cdef bint undelayed

@@ -36,6 +36,7 @@ from subproxy.reactor._stream cimport Stream
 
 from subproxy.core.forwarded import UNIX, forwarded_node
 from subproxy.fastpath import handover
+from subproxy.frontend.tcp_info import waits_for_peer
 
 cdef extern from "time.h":
     int CLOCK_MONOTONIC
@@ -79,6 +80,9 @@ cdef class FastPath:
         self.most_requests = limits.requests
         self.most_connections = limits.connections
         self.keepalive_timeout = limits.keepalive_timeout
+        self.look_early = 0.0
+        if limits.body_rate:
+            self.look_early = max(0.0, limits.keepalive_timeout - limits.body_grace)
         self.header_timeout = limits.header_timeout
         self.response_timeout = limits.response_timeout
         self.most_inline = min(limits.inline, 65536)
@@ -93,7 +97,7 @@ cdef class FastPath:
         cdef FastFront front = FastFront.__new__(FastFront)
         front.path = self
         front.writable = True
-        front.deadline = NEVER
+        front.deadline = front.due = NEVER
         return front
 
     def channel(self, protocol):
@@ -215,14 +219,19 @@ cdef class FastFront(Client):
 
     def deadlinePassed(self, now):
         """The sweeper looks: who took too long?"""
+        if self.stage == IDLE and now < self.due and not waits_for_peer(self.transport):
+            # Its last answer was taken.
+            self.deadline = self.due
+            return
         self.to_slow()
         if self.slow is not None:
             self.slow.deadlinePassed(now)
 
-    def takeBack(self, requests, deadline):
+    def takeBack(self, requests, due, deadline):
         """The connection is at rest: the next request may be one for here."""
         self.slow = None
         self.requests = requests
+        self.due = due
         self.deadline = deadline
         self.stage = IDLE
         self.path.connections.add(self)
@@ -241,7 +250,7 @@ cdef class FastFront(Client):
             self.stream = <Stream>transport
         path.connections.add(self)
         transport.registerProducer(self, True)
-        self.deadline = path.now() + path.keepalive_timeout
+        self.deadline = self.due = path.now() + path.keepalive_timeout
 
     def dataReceived(self, bytes data):
         """Bytes came from the client."""
@@ -310,7 +319,7 @@ cdef class FastFront(Client):
             if found == PARTIAL_HEAD and size < MOST_PARTIAL:
                 self.rest = PyBytes_FromStringAndSize(<const char *>data, size)
                 self.stage = PARTIAL
-                self.deadline = self.path.now() + self.path.header_timeout
+                self.deadline = self.due = self.path.now() + self.path.header_timeout
                 return 0
             return self.decline(data, size)
         if self.stage == WAITING:
@@ -412,7 +421,7 @@ cdef class FastFront(Client):
             <const char *>data + whole, size - whole
         )
         self.stage = WAITING
-        self.deadline = self.started + path.response_timeout
+        self.deadline = self.due = self.started + path.response_timeout
         chooser.charge(member, way.pool)
         channel.begin(self, number, frame)
         return True
@@ -539,7 +548,8 @@ cdef class FastFront(Client):
         self.rest = None
         if stays:
             self.stage = IDLE
-            self.deadline = now + path.keepalive_timeout
+            self.due = now + path.keepalive_timeout
+            self.deadline = self.due - path.look_early
             path.chooser.release(member)
             if self.paused:
                 self.paused = False

@@ -39,7 +39,8 @@ def idle(front: FastFront) -> Http1Protocol:
     protocol.transport = front.transport
     protocol.front = front
     protocol.writable = front.writable
-    protocol.deadline = protocol._due = front.deadline
+    protocol._due = front.due
+    protocol.deadline = front.deadline
     protocol._count = front.requests
     protocol._peer = front.peer
     factory.connections.discard(front)

@@ -254,7 +254,7 @@ class Http1Protocol(Protocol):
             self.front = None
             self.factory.connections.discard(self)
             self._go(Reading.OVER)
-            front.takeBack(self._count, self._due)
+            front.takeBack(self._count, self._due, self.deadline)
 
     def _readHead(self) -> bool:
         """Take the next head from what is held; False if it is not whole."""
