@@ -239,6 +239,10 @@ cdef class Chooser:
             return other
         return one
 
+    def pick(self, pool):
+        """`choose`, for tests."""
+        return self.choose(pool)
+
     cdef double weight(self, object member, double age) except? -1.0:
         cdef double weight = real(member, MEMBER_WEIGHT)
         if age < self.slow_start:
