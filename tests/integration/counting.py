@@ -11,7 +11,7 @@ _file = -1
 
 def executed(target: bytes) -> None:
     """Append one line to the file of this run: whole, and there though the process is killed."""
-    global _file
+    global _file  # noqa: PLW0603
     if _file < 0:
         _file = os.open(os.environ["EXECUTED"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.write(_file, target[1:] + b"\n")

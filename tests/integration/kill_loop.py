@@ -183,9 +183,7 @@ def proxy_killed(seconds: float) -> Result:
             proxy.signal(signal.SIGKILL)
             proxy.wait()
             began = time.monotonic()
-            there.world.proxy = there.world.start(
-                "proxy", [word for word in proxy.command]
-            )
+            there.world.proxy = there.world.start("proxy", list(proxy.command))
             wait_until(lambda: _accepts(there.port), "the proxy to accept")
             accepting.append(time.monotonic() - began)
             wait_until(lambda: _answers(there.port), "a guest to answer")
