@@ -23,10 +23,12 @@ from subproxy.endpoints.folder import FolderService
 from subproxy.endpoints.hybrid import HybridVsockServerEndpoint
 from subproxy.endpoints.identity import identityOfTransport
 from subproxy.endpoints.private import PrivateUnixEndpoint
+from subproxy.fastpath.available import engage
 from subproxy.frontend.access_log import AccessLog
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.limits import TABLE
 from subproxy.frontend.limits import Limits as HttpLimits
+from subproxy.garbage import calm
 from subproxy.listener import ListenerService, fail
 from subproxy.options import Options, VsockListen, is_path
 from subproxy.policy_file import PolicyFile
@@ -46,7 +48,9 @@ def makeService(options: Options) -> ProxyService:
     from twisted.internet import reactor
 
     Logger("subproxy").info("reactor: {chosen}", chosen=chosen)
-    return build(options, reactor)
+    service = build(options, reactor)
+    calm()
+    return service
 
 
 def build(options: Options, reactor: Any) -> ProxyService:
@@ -88,6 +92,7 @@ def build(options: Options, reactor: Any) -> ProxyService:
         Logs(counters, log) if log is not None else counters,
         Forwarding(Trust(options["trust"])),
     )
+    _fastpath(options, http, subscriptions, log, counters)
     service = ProxyService(
         reactor,
         registrar,
@@ -116,6 +121,22 @@ def build(options: Options, reactor: Any) -> ProxyService:
         )
     service.addService(SignalService(reactor, handlers))  # type: ignore[no-untyped-call]
     return service
+
+
+def _fastpath(
+    options: Options,
+    http: Http1Factory,
+    subscriptions: SubscriptionFactory,
+    log: AccessLog | None,
+    counters: Counters,
+) -> None:
+    """Put the compiled path in the way, and say if there is none."""
+    if options["no-fastpath"]:
+        reason: str | None = "--no-fastpath"
+    else:
+        reason = engage(http, subscriptions, log, counters)
+    if reason is not None:
+        Logger("subproxy").info("every request takes the Python path: {reason}", reason=reason)
 
 
 def _policy_file(options: Options, registrar: Registrar) -> PolicyFile | None:

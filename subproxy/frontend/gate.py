@@ -254,7 +254,7 @@ class Gate:
             name = host = b""
         else:
             known = self._hosts.get(host)
-            name = self._host(host) if known is None else known
+            name = self.host(host) if known is None else known
             kept.insert(0, (b"Host", host))
         path = target.partition(b"?")[0]
         if target == b"*":
@@ -332,7 +332,12 @@ class Gate:
         self._kinds[name] = kind
         return kind
 
-    def _host(self, host: bytes) -> bytes:
+    def host(self, host: bytes) -> bytes:
+        """
+        The one spelling of C{host}, a Host or an authority.
+
+        @raise BadRequest: it is something else.
+        """
         check_host(host)
         name = normalise_host(host)
         if not name:

@@ -45,6 +45,7 @@ from subproxy.frontend.tcp_info import bytes_taken, is_reset, waits_for_peer
 from subproxy.frontend.upload import Upload
 
 if TYPE_CHECKING:
+    from subproxy.fastpath._front import FastFront
     from subproxy.frontend.factory import Http1Factory
 
 _EMPTY_LINE = b"\r\n\r\n"
@@ -95,6 +96,7 @@ class Http1Protocol(Protocol):
     @ivar state: what becomes of incoming bytes.
     @ivar deadline: when the sweeper should look at it (monotonic seconds).
     @ivar writable: the transport takes more: less than its buffer's size waits in it.
+    @ivar front: the compiled path's side of the connection, if this serves it only for a while.
     """
 
     factory: Http1Factory
@@ -105,6 +107,7 @@ class Http1Protocol(Protocol):
         self.state = Reading.IDLE
         self.deadline = NEVER
         self.writable = True
+        self.front: FastFront | None = None
         self._due = NEVER  # the deadline of the state; `deadline` is sooner for a look at the pace
         self._held = b""  # bytes not yet parsed
         self._seen = 0  # how many of them were searched for the end of a head
@@ -237,6 +240,21 @@ class Http1Protocol(Protocol):
                 self._resumeReading()
         elif not self.writable and self._held:
             self._pauseReading()
+        self._handBack()
+
+    def _handBack(self) -> None:
+        """Nothing is under way, and nothing held: the compiled path may have the next request."""
+        front = self.front
+        if (
+            front is not None
+            and self.state is Reading.IDLE
+            and self.writable
+            and not (self._advancing or self._held or self._paused or self._half_closed)
+        ):
+            self.front = None
+            self.factory.connections.discard(self)
+            self._go(Reading.OVER)
+            front.takeBack(self._count, self._due, self.deadline)
 
     def _readHead(self) -> bool:
         """Take the next head from what is held; False if it is not whole."""
@@ -497,6 +515,8 @@ class Http1Protocol(Protocol):
             self.deadline -= max(0.0, limits.keepalive_timeout - limits.body_grace)
         if self._held or self._paused:
             self._advance()
+        else:
+            self._handBack()
 
     def _log(self, responder: Responder) -> None:
         exchange, responder.exchange = responder.exchange, None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from random import Random
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime, ITransport
@@ -21,6 +22,9 @@ from subproxy.subscription.protocol import State, SubscriptionProtocol
 from subproxy.subscription.registrar import Registrar
 from subproxy.subscription.settings import Settings
 
+if TYPE_CHECKING:
+    from subproxy.fastpath._front import FastPath
+
 
 class SubscriptionFactory(Factory):
     """
@@ -30,6 +34,7 @@ class SubscriptionFactory(Factory):
     freeze every port of that VM on some VMMs.
 
     @ivar subscriptions: the connections that are open.
+    @ivar fastpath: the compiled path, if it is used.
     """
 
     noisy = False
@@ -50,6 +55,7 @@ class SubscriptionFactory(Factory):
         self.settings = settings or Settings()
         self.random = random or Random()
         self.subscriptions: set[SubscriptionProtocol] = set()
+        self.fastpath: FastPath | None = None
         self._identify = identify
         self._counts: Counter[str] = Counter()
         self._by_member: dict[Member, SubscriptionProtocol] = {}

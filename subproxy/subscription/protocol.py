@@ -32,6 +32,7 @@ from subproxy.wire.fields import Info
 from subproxy.wire.states import Role, Side
 
 if TYPE_CHECKING:
+    from subproxy.fastpath._channel import FastChannel
     from subproxy.subscription.factory import SubscriptionFactory
 
 
@@ -65,6 +66,7 @@ class SubscriptionProtocol(Protocol):
     @ivar wire: the protocol state.
     @ivar member: as the balancer sees it, once it has greeted.
     @ivar channel: its exchanges, once it has greeted.
+    @ivar fast: what deals with plain responses before anything else does, if it is there.
     """
 
     _log = Logger()
@@ -77,6 +79,7 @@ class SubscriptionProtocol(Protocol):
         self.state = State.GREETING
         self.member: Member | None = None
         self.channel: Channel | None = None
+        self.fast: FastChannel | None = None
         self._settings = factory.settings
         self._clock = factory.clock
         self._registrar = registrar
@@ -120,11 +123,36 @@ class SubscriptionProtocol(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """The guest said something."""
+        if self.fast is not None:
+            self.fast.received(data)
+        else:
+            self.framesReceived(data)
+
+    def framesReceived(self, data: bytes) -> None:
+        """The wire is to have C{data}: with a compiled path whole frames, or what ends it all."""
         if self.state in (State.CLOSING, State.CLOSED):
             return
         self.wire.feed(data)
         if self._again is None:
             self._turn()
+        if self.fast is None:
+            self._quicken()
+
+    @property
+    def behind(self) -> bool:
+        """Some of what came waits for its turn: what comes now has to wait, too."""
+        return self._again is not None
+
+    def _quicken(self) -> None:
+        """Let the compiled path stand before us, as soon as nothing is held here."""
+        fastpath = self.factory.fastpath
+        if (
+            fastpath is not None
+            and self.channel is not None
+            and not self.behind
+            and not self.wire.unparsed
+        ):
+            self.fast = self.channel.fast = fastpath.channel(self)
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         """The connection is gone, and with it, in this same turn, all that it registered."""
@@ -182,6 +210,8 @@ class SubscriptionProtocol(Protocol):
         self._turn()
         if self._again is None and self.state is not State.CLOSED:
             self.transport.resumeProducing()
+            if self.fast is not None:
+                self.fast.go_on()
 
     def flush(self) -> None:
         """Write what has been said, unless a turn is under way, which does so at its end."""
@@ -229,11 +259,13 @@ class SubscriptionProtocol(Protocol):
         """Nothing goes to this guest any more; what it had is lost."""
         if self._liveness is not None:
             self._liveness.stop()
-        member, channel = self.member, self.channel
-        self.member = self.channel = None
+        member, channel, fast = self.member, self.channel, self.fast
+        self.member = self.channel = self.fast = None
         if member is not None:
             self._registrar.leave(member)
             self.factory.left(member)
+        if fast is not None:
+            fast.close()
         if channel is not None:
             channel.lost(error)
 

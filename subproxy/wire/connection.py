@@ -126,6 +126,34 @@ class Connection:
             f" exchanges={len(self.exchanges)}>"
         )
 
+    # What the compiled path needs to know (subproxy.fastpath).
+
+    @property
+    def out(self) -> list[Piece]:
+        """What was said since L{data_to_send}: always the same list."""
+        return self._out
+
+    @property
+    def most(self) -> int:
+        """Bytes of the longest frame that the peer takes, with its length."""
+        return self._most
+
+    @property
+    def unparsed(self) -> int:
+        """How many bytes are held that are no whole message yet, or not taken."""
+        return self._decoder.pending
+
+    def adopt(self, number: int) -> None:
+        """A request with its whole body was sent under C{number}, which is C{last} or less."""
+        exchange = WireExchange(
+            self.role,
+            number,
+            SendWindow(self.peer_limits.window, self._chunk),
+            ReceiveWindow(self.limits.window),
+        )
+        exchange.sent(Event.WHOLE)
+        self.exchanges[number] = exchange
+
     # Receiving.
 
     def feed(self, data: bytes) -> None:
