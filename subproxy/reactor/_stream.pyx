@@ -414,7 +414,7 @@ cdef class Stream(Handle):
             self.out = []
         self.out.append(data)
         self.outlen += size
-        if self.producer is not None:
+        if self.producer is not None and self.outlen > self.patience:
             self._maybePauseProducer()
         self.writing = True
         if not self.queued:
@@ -482,6 +482,7 @@ cdef class Stream(Handle):
             self._protocol.registerProducer(producer, streaming)
         else:
             FileDescriptor.registerProducer(self, producer, streaming)
+            self.patience = self.bufferSize
 
     def unregisterProducer(self):
         if self.TLS:

@@ -109,6 +109,18 @@ class Channel:
     @ivar fast: the exchanges that the compiled path has, if there is one.
     """
 
+    __slots__ = (
+        "_carriers",
+        "_dispatcher",
+        "_offended",
+        "congested",
+        "fast",
+        "flush",
+        "identity",
+        "member",
+        "wire",
+    )
+
     def __init__(
         self,
         wire: Connection,
@@ -137,6 +149,9 @@ class Channel:
 
     def send(self, exchange: Exchange) -> None:
         """See L{IChannel}."""
+        fast = self.fast
+        if fast is not None:
+            fast.tell()
         number = self.wire.last + 1
         request, body = exchange.request, exchange.body
         inline = body is not None and len(body) <= self.wire.peer_limits.inline
@@ -156,6 +171,8 @@ class Channel:
                 return
             inline, frame.body = False, None
             self.wire.send(frame)
+        if fast is not None:
+            fast.learn()
         carrier = Carrier(self, number, exchange)
         self._carriers[number] = carrier
         exchange.taken(self.member, carrier)

@@ -124,7 +124,7 @@ class SubscriptionProtocol(Protocol):
     def dataReceived(self, data: bytes) -> None:
         """The guest said something."""
         if self.fast is not None:
-            self.fast.received(data)
+            self.fast.dataReceived(data)
         else:
             self.framesReceived(data)
 
