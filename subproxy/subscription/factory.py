@@ -20,6 +20,7 @@ from subproxy.core.member import Member
 from subproxy.subscription.protocol import State, SubscriptionProtocol
 from subproxy.subscription.registrar import Registrar
 from subproxy.subscription.settings import Settings
+from subproxy.subscription.turns import Turns
 
 
 class SubscriptionFactory(Factory):
@@ -30,6 +31,7 @@ class SubscriptionFactory(Factory):
     freeze every port of that VM on some VMMs.
 
     @ivar subscriptions: the connections that are open.
+    @ivar turns: how much of a reactor turn newcomers may take.
     """
 
     noisy = False
@@ -50,6 +52,7 @@ class SubscriptionFactory(Factory):
         self.settings = settings or Settings()
         self.random = random or Random()
         self.subscriptions: set[SubscriptionProtocol] = set()
+        self.turns = Turns(clock)
         self._identify = identify
         self._counts: Counter[str] = Counter()
         self._by_member: dict[Member, SubscriptionProtocol] = {}

@@ -85,6 +85,7 @@ class SubscriptionProtocol(Protocol):
         self._deadline: IDelayedCall | None = None
         self._again: IDelayedCall | None = None
         self._turns = 0
+        self._postponed = False
         self._unread = -1
         self._offences: list[float] = []
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
@@ -122,8 +123,11 @@ class SubscriptionProtocol(Protocol):
         if self.state in (State.CLOSING, State.CLOSED):
             return
         self.wire.feed(data)
-        if self._again is None:
-            self._turn()
+        if self._again is None and not self._postponed:
+            if self.state is State.GREETING and self.factory.turns.spent():
+                self._postpone()
+            else:
+                self._turn()
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         """The connection is gone, and with it, in this same turn, all that it registered."""
@@ -169,6 +173,9 @@ class SubscriptionProtocol(Protocol):
                 handlers[type(event)](event)
                 if self.state in (State.CLOSING, State.CLOSED):
                     break
+                if type(event) is m.Register and self.factory.turns.spent():
+                    self._postpone()
+                    break
             else:
                 # More may be there: let others have their turn first.
                 self.transport.pauseProducing()
@@ -177,9 +184,20 @@ class SubscriptionProtocol(Protocol):
             self._turns -= 1
         self.flush()
 
+    def _postpone(self) -> None:
+        """Newcomers have had their share of this turn of the reactor: go on in a later one."""
+        self._postponed = True
+        self.transport.pauseProducing()
+        self.factory.turns.later(self._my_turn)
+
+    def _my_turn(self) -> None:
+        self._postponed = False
+        if self.state is not State.CLOSED:
+            self._next_turn()
+
     def _next_turn(self) -> None:
         self._turn()
-        if self._again is None and self.state is not State.CLOSED:
+        if self._again is None and not self._postponed and self.state is not State.CLOSED:
             self.transport.resumeProducing()
 
     def flush(self) -> None:
