@@ -32,7 +32,7 @@ from subproxy.garbage import calm
 from subproxy.listener import ListenerService, fail
 from subproxy.options import Options, VsockListen, is_path
 from subproxy.policy_file import PolicyFile
-from subproxy.reactor_choice import choose
+from subproxy.reactor_choice import choose, make_monotonic
 from subproxy.service import ProxyService
 from subproxy.signals import SignalService
 from subproxy.subscription.factory import SubscriptionFactory
@@ -47,6 +47,7 @@ def makeService(options: Options) -> ProxyService:
     chosen = choose()
     from twisted.internet import reactor
 
+    make_monotonic(reactor)
     Logger("subproxy").info("reactor: {chosen}", chosen=chosen)
     service = build(options, reactor)
     calm()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import socket
 import threading
 import time
 from collections import Counter
@@ -21,10 +22,16 @@ from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
+from benchmarks.rig import raise_descriptor_limit
+
 from .harness import World, wait_until
 from .load import Load, Outcome
 from .nursery import Nursery
 from .peers_kill import available, ports, start_peer
+from .swarm import Swarm
+
+LAG_WINDOW = 31.0
+"""Seconds for which the proxy remembers its longest lag."""
 
 HOST = "blog\\.example"
 CONNECTIONS = 32
@@ -183,7 +190,7 @@ def proxy_killed(seconds: float) -> Result:
             proxy.signal(signal.SIGKILL)
             proxy.wait()
             began = time.monotonic()
-            there.world.proxy = there.world.start("proxy", list(proxy.command))
+            there.world.proxy = there.world.start("proxy", proxy.command)
             wait_until(lambda: _accepts(there.port), "the proxy to accept")
             accepting.append(time.monotonic() - began)
             wait_until(lambda: _answers(there.port), "a guest to answer")
@@ -195,6 +202,64 @@ def proxy_killed(seconds: float) -> Result:
         )
         outcome = Load(there.port, connections=4).run_for(0.5)
         return Result("proxy SIGKILLed", outcome, kills, notes=notes)
+
+
+def storm(seconds: float, count: int = 1000) -> Result:
+    """
+    So many guests register at once, beside a client; then the proxy is SIGKILLed, and they
+    come back by themselves.
+    """
+    raise_descriptor_limit()
+    world = World()
+    try:
+        folder, admin = world.folder / "vms", world.folder / "admin"
+        swarm = Swarm(folder, count)
+        options = ("--access-log=none", f"--admin={admin}")
+        world.start_proxy(*options, vsock=f"{folder}/*.sock")
+        wait_until(swarm.listening, "listeners for all", 60)
+        time.sleep(min(seconds, LAG_WINDOW))  # so that the lag of the start is forgotten
+        before = metric(admin, "reactor_lag_seconds")
+        began = time.monotonic()
+        swarm.start()
+        wait_until(lambda: swarm.registered == count, f"{count} guests", 60)
+        registered = time.monotonic() - began
+        outcome = Load(world.port, "g7.example", connections=4).run_for(1.0)
+        lag = metric(admin, "reactor_lag_seconds")
+        proxy = world.proxy
+        assert proxy is not None
+        proxy.signal(signal.SIGKILL)
+        proxy.wait()
+        wait_until(lambda: swarm.registered == 0, "guests to hear of it", 60)
+        began = time.monotonic()
+        world.proxy = world.start("proxy", proxy.command)
+        wait_until(lambda: _accepts(world.port), "the proxy to accept")
+        accepting = time.monotonic() - began
+        wait_until(lambda: swarm.registered == count, "guests to return", 60)
+        back = time.monotonic() - began
+        swarm.stop()
+        return Result(
+            f"{count} guests register at once",
+            outcome,
+            1,
+            notes=f"; all registered after {registered:.2f} s, reactor lag {lag * 1e3:.0f} ms"
+            f" (before: {before * 1e3:.0f} ms); proxy SIGKILLed: accepts after"
+            f" {accepting:.2f} s, all back after {back:.2f} s",
+        )
+    finally:
+        world.close()
+
+
+def metric(admin: Path, name: str) -> float:
+    """One number of the admin page /metrics."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(20)
+        client.connect(str(admin))
+        client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        page = b"".join(iter(lambda: client.recv(65536), b"")).decode()
+    for line in page.splitlines():
+        if line.startswith(f"subproxy_{name} "):
+            return float(line.split()[1])
+    raise AssertionError(f"no metric {name}:\n{page}")
 
 
 def _accepts(port: int) -> bool:
@@ -262,6 +327,7 @@ SCENARIOS: dict[str, Callable[[float], Result]] = {
     "replaced": lambda s: disturbed("GET, guest replaced", s, replace),
     "replaced-post": lambda s: disturbed("POST, guest replaced", s, replace, method="POST"),
     "proxy-killed": proxy_killed,
+    "storm": storm,
 }
 
 
