@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from random import Random
+from time import monotonic
 from typing import Any
 
 from twisted.application.service import IService
@@ -31,7 +32,7 @@ from subproxy.garbage import calm
 from subproxy.listener import ListenerService, fail
 from subproxy.options import Options, VsockListen, is_path
 from subproxy.policy_file import PolicyFile
-from subproxy.reactor_choice import choose
+from subproxy.reactor_choice import choose, make_monotonic
 from subproxy.service import ProxyService
 from subproxy.signals import SignalService
 from subproxy.subscription.factory import SubscriptionFactory
@@ -46,6 +47,7 @@ def makeService(options: Options) -> ProxyService:
     chosen = choose()
     from twisted.internet import reactor
 
+    make_monotonic(reactor)
     Logger("subproxy").info("reactor: {chosen}", chosen=chosen)
     service = build(options, reactor)
     calm()
@@ -67,8 +69,8 @@ def build(options: Options, reactor: Any) -> ProxyService:
             vacant=options["hold"],
         ),
     )
-    dispatcher = Dispatcher(router, admission, reactor.seconds)
-    registrar = Registrar(registry, reactor.seconds, dispatcher.capacity)
+    dispatcher = Dispatcher(router, admission, monotonic)
+    registrar = Registrar(registry, monotonic, dispatcher.capacity)
     policy_file = _policy_file(options, registrar)
     subscriptions = SubscriptionFactory(
         reactor,
@@ -195,7 +197,7 @@ def _admin_listener(
     admin = Admin(
         registry,
         router,
-        reactor.seconds,
+        monotonic,
         service.dispatcher.capacity,
         lambda: bool(service.running),
     )

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import ast
-import copy
 import importlib
 import importlib.abc
 import importlib.util
@@ -112,26 +111,26 @@ def places(tree: ast.AST) -> Iterator[tuple[ast.AST, str, int | None]]:
 
 
 def mutants(source: str) -> Iterator[tuple[str, ast.Module]]:
-    """Each mutant, and a line that tells what it is."""
+    """Each mutant, which is gone when the next one is asked for, and a line that tells of it."""
     tree = ast.parse(source)
     lines = source.splitlines()
-    for number, (parent, name, index) in enumerate(list(places(tree))):
-        node = getattr(parent, name)
-        node = node if index is None else node[index]
-        for new in changes(node):
-            mutant = copy.deepcopy(tree)
-            where = list(places(mutant))[number]
-            held = getattr(where[0], name)
-            new = ast.copy_location(copy.deepcopy(new), node)
+    for parent, name, index in list(places(tree)):
+        held = getattr(parent, name)
+        node = held if index is None else held[index]
+        for change in changes(node):
+            new = ast.fix_missing_locations(ast.copy_location(change, node))
             if index is None:
-                setattr(where[0], name, new)
+                setattr(parent, name, new)
             else:
                 held[index] = new
-            ast.fix_missing_locations(mutant)
             row = getattr(node, "lineno", 0)
             before = ast.unparse(node).splitlines()[0]
             after = ast.unparse(new).splitlines()[0]
-            yield f"{row}: {before} -> {after}   | {lines[row - 1].strip()}", mutant
+            yield f"{row}: {before} -> {after}   | {lines[row - 1].strip()}", tree
+            if index is None:
+                setattr(parent, name, node)
+            else:
+                held[index] = node
 
 
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):

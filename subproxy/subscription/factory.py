@@ -21,6 +21,7 @@ from subproxy.core.member import Member
 from subproxy.subscription.protocol import State, SubscriptionProtocol
 from subproxy.subscription.registrar import Registrar
 from subproxy.subscription.settings import Settings
+from subproxy.subscription.turns import Turns
 
 if TYPE_CHECKING:
     from subproxy.fastpath._front import FastPath
@@ -35,6 +36,7 @@ class SubscriptionFactory(Factory):
 
     @ivar subscriptions: the connections that are open.
     @ivar fastpath: the compiled path, if it is used.
+    @ivar turns: how much of a reactor turn newcomers may take.
     """
 
     noisy = False
@@ -56,6 +58,7 @@ class SubscriptionFactory(Factory):
         self.random = random or Random()
         self.subscriptions: set[SubscriptionProtocol] = set()
         self.fastpath: FastPath | None = None
+        self.turns = Turns(clock)
         self._identify = identify
         self._counts: Counter[str] = Counter()
         self._by_member: dict[Member, SubscriptionProtocol] = {}

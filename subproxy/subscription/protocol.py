@@ -88,6 +88,7 @@ class SubscriptionProtocol(Protocol):
         self._deadline: IDelayedCall | None = None
         self._again: IDelayedCall | None = None
         self._turns = 0
+        self._postponed = False
         self._unread = -1
         self._offences: list[float] = []
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
@@ -133,15 +134,18 @@ class SubscriptionProtocol(Protocol):
         if self.state in (State.CLOSING, State.CLOSED):
             return
         self.wire.feed(data)
-        if self._again is None:
-            self._turn()
+        if self._again is None and not self._postponed:
+            if self.state is State.GREETING and self.factory.turns.spent():
+                self._postpone()
+            else:
+                self._turn()
         if self.fast is None:
             self._quicken()
 
     @property
     def behind(self) -> bool:
         """Some of what came waits for its turn: what comes now has to wait, too."""
-        return self._again is not None
+        return self._again is not None or self._postponed
 
     def _quicken(self) -> None:
         """Let the compiled path stand before us, as soon as nothing is held here."""
@@ -198,6 +202,9 @@ class SubscriptionProtocol(Protocol):
                 handlers[type(event)](event)
                 if self.state in (State.CLOSING, State.CLOSED):
                     break
+                if type(event) is m.Register and self.factory.turns.spent():
+                    self._postpone()
+                    break
             else:
                 # More may be there: let others have their turn first.
                 self.transport.pauseProducing()
@@ -206,9 +213,20 @@ class SubscriptionProtocol(Protocol):
             self._turns -= 1
         self.flush()
 
+    def _postpone(self) -> None:
+        """Newcomers have had their share of this turn of the reactor: go on in a later one."""
+        self._postponed = True
+        self.transport.pauseProducing()
+        self.factory.turns.later(self._my_turn)
+
+    def _my_turn(self) -> None:
+        self._postponed = False
+        if self.state is not State.CLOSED:
+            self._next_turn()
+
     def _next_turn(self) -> None:
         self._turn()
-        if self._again is None and self.state is not State.CLOSED:
+        if self._again is None and not self._postponed and self.state is not State.CLOSED:
             self.transport.resumeProducing()
             if self.fast is not None:
                 self.fast.go_on()
@@ -310,6 +328,7 @@ class SubscriptionProtocol(Protocol):
             settings.ping_timeout,
             settings.timeout,
             self.factory.random,
+            now=self._registrar.now,
             send=self._ping,
             measured=self._measured,
             missed=self._missed,
@@ -387,7 +406,7 @@ class SubscriptionProtocol(Protocol):
 
     def _offended(self, reason: str) -> None:
         settings = self._settings
-        now = self._clock.seconds()
+        now = self._registrar.now()
         self._log.warn(
             "{identity} sent an invalid response: {reason}", identity=self.identity, reason=reason
         )

@@ -314,25 +314,24 @@ class Connection:
             ) from None
         pieces = message.pieces()
         self._check_size(pieces)
+        if isinstance(message, m.Request):
+            self._request_sent(message)
+        elif isinstance(message, m.Response):
+            self._response_sent(message)
+        elif not self._may_send(message):
+            return
+        self.ours = after
+        self._out += pieces
+
+    def _may_send(self, message: Message) -> bool:
+        """Apply a message that has no head; False if it is of no use any more."""
         match message:
-            case m.Request():
-                self._request_sent(message)
-            case m.Response():
-                exchange = self._exchange(message.exchange)
-                if message.status >= 200:
-                    exchange.sent(self._head_sent(message.body))
-                    self._settle(exchange)
-                else:
-                    if message.body != b"":
-                        raise LocalProtocolError("an interim response has no body")
-                    exchange.sent(Event.INTERIM)
             case m.Body() | m.End() | m.Credit():
                 raise LocalProtocolError("use write_body, end_body and consumed")
             case m.Abort():
                 if message.exchange > self.last:
                     raise LocalProtocolError(f"exchange {message.exchange} was never begun")
-                if self.exchanges.pop(message.exchange, None) is None:
-                    return
+                return self.exchanges.pop(message.exchange, None) is not None
             case m.Connect():
                 if self.role is Role.PROXY:
                     self._exchange(message.exchange)
@@ -344,11 +343,10 @@ class Connection:
                 self.bulk = b"bulk" in message.info
             case m.Bye():
                 self.exchanges.clear()
-        self.ours = after
-        self._out += pieces
+        return True
 
     def _check_size(self, pieces: list[Piece]) -> None:
-        size = sum(map(len, pieces))
+        size = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
         if size > self._most:
             raise TooLarge(f"{size} bytes, where frames of {self.peer_limits.frame} are taken")
 
@@ -366,6 +364,16 @@ class Connection:
         )
         exchange.sent(event)
         self.exchanges[message.exchange] = exchange
+
+    def _response_sent(self, message: m.Response) -> None:
+        exchange = self._exchange(message.exchange)
+        if message.status >= 200:
+            exchange.sent(self._head_sent(message.body))
+            self._settle(exchange)
+            return
+        if message.body != b"":
+            raise LocalProtocolError("an interim response has no body")
+        exchange.sent(Event.INTERIM)
 
     def _head_sent(self, body: bytes | Info | None) -> Event:
         event = _head_event(body)
