@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from functools import partial
 from random import Random
 from time import monotonic
 from typing import Any
@@ -41,6 +42,13 @@ from subproxy.subscription.settings import Settings
 
 __all__ = ["Options", "makeService"]
 
+FASTPATH_COUNTS = {
+    "answered": "Requests that the compiled path has answered.",
+    "declined_requests": "Requests that it has left to the Python path as they came.",
+    "declined_answers": "Requests that it has left to the Python path later.",
+}
+"""What the metrics page tells of the compiled path."""
+
 
 def makeService(options: Options) -> ProxyService:
     """The service that C{twistd subproxy} runs."""
@@ -49,6 +57,9 @@ def makeService(options: Options) -> ProxyService:
 
     make_monotonic(reactor)
     Logger("subproxy").info("reactor: {chosen}", chosen=chosen)
+    ring = getattr(reactor, "ring", None)
+    if ring is not None:
+        ring.spin = options["spin"] / 1e6
     service = build(options, reactor)
     calm()
     return service
@@ -189,6 +200,10 @@ def _admin_listener(
         lambda: len(service.http.connections),
     )
     collector.gauges["in_flight"] = ("Requests under way.", lambda: service.http.active)
+    fastpath = service.http.fastpath
+    if fastpath is not None:
+        for name, what in FASTPATH_COUNTS.items():
+            collector.gauges[f"fastpath_{name}"] = (what, partial(getattr, fastpath, name))
     log = service.log
     if log is not None:
         collector.gauges["access_log_dropped_lines"] = ("Lines lost.", lambda: log.dropped)
