@@ -31,7 +31,7 @@ from guest.response import Response
 from guest.route import Registration, Registrations, Route, Standing
 from guest.welcome import Welcome
 from subproxy.wire import messages as m
-from subproxy.wire.connection import Broken, Connection, Violation, limits_info
+from subproxy.wire.connection import Broken, Connection, Ignored, Violation, limits_info
 from subproxy.wire.states import Role, Side
 
 if TYPE_CHECKING:
@@ -538,6 +538,7 @@ _HANDLERS = cast(
         m.Bye: SubscriberProtocol._byeCame,
         Violation: SubscriberProtocol._violation,
         Broken: SubscriberProtocol._broke,
+        Ignored: SubscriberProtocol._ignored,
     },
 )
 

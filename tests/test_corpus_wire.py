@@ -20,7 +20,7 @@ class CorpusTests(SynchronousTestCase):
         self.assertGreater(len(inputs), 50)
         for path in inputs:
             data = path.read_bytes()
-            for mode in {data[0], data[0] ^ 1, data[0] | 8, data[0] | 0xF8, data[0] ^ 2}:
+            for mode in {data[0], data[0] ^ 1, data[0] | 0x18, data[0] | 0xF8, data[0] ^ 2}:
                 run(bytes([mode]) + data[1:])
 
     @settings(max_examples=300)

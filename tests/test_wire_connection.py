@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.wire import messages as m
-from subproxy.wire.connection import Broken, Connection, Violation, limits_info, parse_limits
+from subproxy.wire.connection import (
+    Broken,
+    Connection,
+    Ignored,
+    Violation,
+    limits_info,
+    parse_limits,
+)
 from subproxy.wire.errors import (
     FrameError,
     HelloError,
@@ -259,6 +266,19 @@ class ControlTests(WireTestCase):
         self.assertEqual([*theirs, m.Drain(), m.Ping(b"2")], pair.take(GUEST))
         self.assertIs(Side.DRAINING, pair.proxy.theirs)
         self.assertIs(Side.DRAINING, pair.guest.theirs)
+
+    def test_ignored_frames_take_turns(self) -> None:
+        """Who takes so many events a turn reads a bounded number of frames, also of such."""
+        pair = ConnectionPair()
+        pair.proxy.send(request(1))
+        pair.settle()
+        pair.to_proxy(response(1).frame())
+        late: list[list[object]] = [[b"body", 1, b"late"], [b"frobnicate"]]
+        events = pair.to_proxy(*late * 20, [b"pong", b"1"], *late * 7, [b"pong", b"2"])
+        self.assertEqual(
+            [Ignored(16), Ignored(16), m.Pong(b"1"), m.Pong(b"2")],
+            events,
+        )
 
     def test_wrong_sender(self) -> None:
         """What only the other role may say is an error of the connection."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress, IProtocolNegotiationFactory, IReactorTime
@@ -18,6 +19,9 @@ from subproxy.frontend.gate import Gate
 from subproxy.frontend.http1 import Http1Protocol
 from subproxy.frontend.limits import Limits
 from subproxy.interfaces import IDispatcher, IExchangeLog
+
+if TYPE_CHECKING:
+    from subproxy.fastpath._front import FastFront, FastPath
 
 
 @implementer(IExchangeLog)
@@ -42,6 +46,8 @@ class Http1Factory(Factory):
     @param wall: the time of day, in seconds since the epoch.
     @ivar draining: no connection stays open behind its answer.
     @ivar date: the time of day for C{Date}, at most half a second old.
+    @ivar fastpath: the compiled path, if it is used.
+    @ivar connections: what is open: each with the protocol that serves it now.
     """
 
     noisy = False
@@ -68,10 +74,11 @@ class Http1Factory(Factory):
         self.clock = clock
         self.monotonic = monotonic
         self.draining = False
+        self.fastpath: FastPath | None = None
         self._wall = wall
         self._drained: list[Deferred[None]] = []
         self._sweeper = Sweeper(clock, monotonic, self._tick)
-        self.connections: set[Http1Protocol] = self._sweeper.watched  # type: ignore[assignment]
+        self.connections: set[Http1Protocol | FastFront] = self._sweeper.watched  # type: ignore[assignment]
         self._tick()
 
     def acceptableProtocols(self) -> list[bytes]:
@@ -92,8 +99,12 @@ class Http1Factory(Factory):
         """How many requests are under way."""
         return sum(connection.busy for connection in self.connections)
 
-    def buildProtocol(self, addr: IAddress | None) -> Http1Protocol:  # type: ignore[override]
+    def buildProtocol(  # type: ignore[override]
+        self, addr: IAddress | None
+    ) -> Http1Protocol | FastFront:
         """The protocol for a new connection."""
+        if self.fastpath is not None:
+            return self.fastpath.front()
         return Http1Protocol(self)
 
     def drain(self) -> Deferred[None]:
@@ -116,14 +127,14 @@ class Http1Factory(Factory):
         for connection in list(self.connections):
             connection.abort()
 
-    def opened(self, connection: Http1Protocol) -> bool:
+    def opened(self, connection: Http1Protocol | FastFront) -> bool:
         """A client connected; False if it is one too many."""
         if self.limits.connections and len(self.connections) >= self.limits.connections:
             return False
         self.connections.add(connection)
         return True
 
-    def closed(self, connection: Http1Protocol) -> None:
+    def closed(self, connection: Http1Protocol | FastFront) -> None:
         """A connection is gone."""
         self.connections.discard(connection)
         if not self.connections:

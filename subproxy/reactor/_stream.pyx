@@ -377,7 +377,12 @@ cdef class Stream(Handle):
             if self.connected:
                 self._protocol.writeSequence(iovec)
         elif self.native_write:
-            self.rawWrite(b"".join(checked(iovec)))
+            iovec = checked(iovec)
+            if sum(map(len, iovec)) <= JOIN:
+                self.push(b"".join(iovec))
+            else:
+                for item in iovec:
+                    self.rawWrite(item)
         else:
             FileDescriptor.writeSequence(self, iovec)
 

@@ -33,6 +33,7 @@ from subproxy.wire.states import Side
 if TYPE_CHECKING:
     from subproxy.core.dispatcher import Dispatcher
     from subproxy.core.member import Member
+    from subproxy.fastpath._channel import FastChannel
 
 ABORT_CODES: tuple[tuple[type[ProxyError], bytes], ...] = (
     (ClientGone, b"client"),
@@ -105,6 +106,7 @@ class Channel:
 
     @ivar wire: the protocol state of its connection.
     @ivar congested: the guest does not read what we send: no streamed request bodies now.
+    @ivar fast: the exchanges that the compiled path has, if there is one.
     """
 
     def __init__(
@@ -119,6 +121,7 @@ class Channel:
         self.member = member
         self.identity = member.identity
         self.congested = False
+        self.fast: FastChannel | None = None
         self.flush = flush
         self._dispatcher = dispatcher
         self._offended = offended
@@ -128,7 +131,7 @@ class Channel:
         return f"<Channel {self.identity} exchanges={len(self._carriers)}>"
 
     def __len__(self) -> int:
-        return len(self._carriers)
+        return len(self._carriers) + (0 if self.fast is None else self.fast.count)
 
     # What the dispatcher and the exchanges call.
 
@@ -162,6 +165,17 @@ class Channel:
             self.wire.write_body(number, body)
             self.wire.end_body(number)
         self.flush()
+
+    def adopt(self, exchange: Exchange, number: int) -> None:
+        """C{exchange} was sent under C{number} by the compiled path, and is ours from now on."""
+        self.wire.adopt(number)
+        carrier = self._carriers[number] = Carrier(self, number, exchange)
+        exchange.taken(self.member, carrier)
+
+    def disown(self, number: int) -> None:
+        """The answer to C{number} has come, by the compiled path."""
+        del self._carriers[number]
+        del self.wire.exchanges[number]
 
     def forget(self, carrier: Carrier, code: bytes, reason: bytes) -> None:
         """Tell the guest that C{carrier}'s exchange is over, if it does not know."""
@@ -269,6 +283,8 @@ class Channel:
 
     def move_safe(self, error: GuestError) -> None:
         """The guest is silent: take back what may be given to another, and only that."""
+        if self.fast is not None:
+            self.fast.surrender()
         for number, carrier in list(self._carriers.items()):
             if self._dispatcher.may_move(carrier.exchange, error):
                 del self._carriers[number]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from random import Random
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime, ITransport
@@ -22,6 +23,9 @@ from subproxy.subscription.registrar import Registrar
 from subproxy.subscription.settings import Settings
 from subproxy.subscription.turns import Turns
 
+if TYPE_CHECKING:
+    from subproxy.fastpath._front import FastPath
+
 
 class SubscriptionFactory(Factory):
     """
@@ -32,6 +36,7 @@ class SubscriptionFactory(Factory):
 
     @ivar subscriptions: the connections that are open.
     @ivar turns: how much of a reactor turn newcomers may take.
+    @ivar fastpath: the compiled path, if it is used.
     """
 
     noisy = False
@@ -53,6 +58,7 @@ class SubscriptionFactory(Factory):
         self.random = random or Random()
         self.subscriptions: set[SubscriptionProtocol] = set()
         self.turns = Turns(clock)
+        self.fastpath: FastPath | None = None
         self._identify = identify
         self._counts: Counter[str] = Counter()
         self._by_member: dict[Member, SubscriptionProtocol] = {}

@@ -84,8 +84,8 @@ def encoded_pieces(frame: list[Any]) -> list[Piece]:
 
 def encoded_size(frame: Frame) -> int:
     """How many bytes the encoding of C{frame} has."""
-    if not frame:
-        return 3
+    if not frame or type(frame[-1]) is not bytes or len(frame[-1]) < _LONG:
+        return len(encode(frame))
     return sum(map(len, encoded_pieces(frame)))
 
 
