@@ -114,19 +114,28 @@ class SubscriptionFactory(Factory):
         for protocol in list(self.subscriptions):
             protocol.recheck()
 
-    def drain(self) -> None:
-        """Tell every guest that nothing new will come."""
-        for protocol in list(self.subscriptions):
-            protocol.drain()
+    def drain(self, spare: bool = False) -> None:
+        """
+        Tell every guest that nothing new will come.
 
-    def close(self, code: bytes, reason: str) -> Deferred[None]:
-        """End all subscriptions; fires when their connections are closed."""
-        done: Deferred[None] = Deferred()
+        @param spare: only those without whom each of their routes is still served.
+        """
         for protocol in list(self.subscriptions):
-            if protocol.state is not State.CLOSED:
-                protocol.close(code, reason)
+            if not spare or protocol.spare:
+                protocol.drain()
+
+    def whenEmpty(self) -> Deferred[None]:
+        """Fires when there are no connections."""
+        done: Deferred[None] = Deferred()
         if not self.subscriptions:
             done.callback(None)
         else:
             self._empty = done
         return done
+
+    def close(self, code: bytes, reason: str) -> Deferred[None]:
+        """End all subscriptions; fires when their connections are closed."""
+        for protocol in list(self.subscriptions):
+            if protocol.state is not State.CLOSED:
+                protocol.close(code, reason)
+        return self.whenEmpty()

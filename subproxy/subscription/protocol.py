@@ -21,7 +21,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from subproxy.core.member import Member
+from subproxy.core.member import READY, Member
 from subproxy.errors import GuestGone
 from subproxy.subscription.channel import Channel
 from subproxy.subscription.liveness import Liveness
@@ -384,6 +384,15 @@ class SubscriptionProtocol(Protocol):
                 )
                 self.wire.send(refused)
             self.flush()
+
+    @property
+    def spare(self) -> bool:
+        """Whether each of its routes is served by another one, too."""
+        member = self.member
+        return member is not None and all(
+            any(other.state == READY and other is not member for other in pool.members)
+            for pool in member.pools
+        )
 
     def drain(self) -> None:
         """Let this subscription finish what it has, and give it nothing new."""
