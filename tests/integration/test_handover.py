@@ -110,7 +110,8 @@ class HandoverTests(SynchronousTestCase):
             "fds = [http.detach(), vm.detach()]\n"
             "high = [os.dup2(fd, 20 + i) for i, fd in enumerate(fds)]\n"
             "for i, fd in enumerate(high): os.dup2(fd, 3 + i)\n"
-            "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='2')\n"
+            "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='2',\n"
+            " LISTEN_FDNAMES='clients:guests')\n"
             "os.execv(sys.argv[3], sys.argv[3:])\n"
         )
         listen = [sys.executable, "-c", program, str(self.world.port), f"{self.world.vsock}_12345"]
@@ -120,7 +121,7 @@ class HandoverTests(SynchronousTestCase):
                 *listen,
                 *(sys.executable, *TWISTD, "-n", "--pidfile=", "subproxy"),
                 "--http=systemd:domain=INET:index=0",
-                "--vsock=systemd:domain=UNIX:index=1",
+                "--vsock=systemd:domain=UNIX:name=guests",
             ],
         )
         proxy.wait_for("guests on")
