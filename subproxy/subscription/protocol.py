@@ -21,7 +21,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from subproxy.core.member import Member
+from subproxy.core.member import READY, Member
 from subproxy.errors import GuestGone
 from subproxy.subscription.channel import Channel
 from subproxy.subscription.liveness import Liveness
@@ -134,7 +134,7 @@ class SubscriptionProtocol(Protocol):
         if self.state in (State.CLOSING, State.CLOSED):
             return
         self.wire.feed(data)
-        if self._again is None and not self._postponed:
+        if not self.behind:
             if self.state is State.GREETING and self.factory.turns.spent():
                 self._postpone()
             else:
@@ -192,6 +192,8 @@ class SubscriptionProtocol(Protocol):
 
     def _turn(self) -> None:
         self._again = None
+        if self.state in (State.CLOSING, State.CLOSED):
+            return
         self._turns += 1
         try:
             wire, handlers = self.wire, self._handlers
@@ -226,7 +228,7 @@ class SubscriptionProtocol(Protocol):
 
     def _next_turn(self) -> None:
         self._turn()
-        if self._again is None and not self._postponed and self.state is not State.CLOSED:
+        if not self.behind and self.state is not State.CLOSED:
             self.transport.resumeProducing()
             if self.fast is not None:
                 self.fast.go_on()
@@ -382,6 +384,15 @@ class SubscriptionProtocol(Protocol):
                 )
                 self.wire.send(refused)
             self.flush()
+
+    @property
+    def spare(self) -> bool:
+        """Whether each of its routes is served by another one, too."""
+        member = self.member
+        return member is not None and all(
+            any(other.state == READY and other is not member for other in pool.members)
+            for pool in member.pools
+        )
 
     def drain(self) -> None:
         """Let this subscription finish what it has, and give it nothing new."""
