@@ -14,7 +14,7 @@ class OutgoingBody:
     error there can still be answered with 500.
     """
 
-    __slots__ = ("_expected", "_first", "_iterator", "_source")
+    __slots__ = ("_expected", "_first", "_iterator", "_source", "expected")
     _iterator: Iterator[bytes] | AsyncIterator[bytes]
 
     def __init__(
@@ -27,6 +27,7 @@ class OutgoingBody:
         @raise TypeError: it is not iterable.
         """
         self._source = source
+        self.expected = expected
         self._expected = expected
         self._first: bytes | None = None
         if isinstance(source, str):

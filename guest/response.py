@@ -29,9 +29,11 @@ class Response:
     @ivar trailers: pairs that follow the body; or a function that returns them, called when
         the body has been sent (for a digest, say).
     @ivar reason: the reason phrase; None for that of the status.
+    @ivar bulk: the body is a long stream, though its length is not told: let it have a
+        connection of its own. (Where the length is known, that is decided by it.)
     """
 
-    __slots__ = ("body", "headers", "reason", "status", "trailers")
+    __slots__ = ("body", "bulk", "headers", "reason", "status", "trailers")
 
     def __init__(
         self,
@@ -40,12 +42,14 @@ class Response:
         body: Body = b"",
         trailers: Fields | Callable[[], Fields] = (),
         reason: bytes | None = None,
+        bulk: bool = False,
     ) -> None:
         self.status = status
         self.headers: Headers = list(headers)
         self.body = body
         self.trailers = trailers
         self.reason = reason
+        self.bulk = bulk
 
     def __repr__(self) -> str:
         return f"<Response {self.status}>"

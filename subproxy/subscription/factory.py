@@ -20,6 +20,7 @@ from subproxy.core.member import Member
 from subproxy.subscription.protocol import State, SubscriptionProtocol
 from subproxy.subscription.registrar import Registrar
 from subproxy.subscription.settings import Settings
+from subproxy.subscription.tokens import Tokens
 
 
 class SubscriptionFactory(Factory):
@@ -30,6 +31,7 @@ class SubscriptionFactory(Factory):
     freeze every port of that VM on some VMMs.
 
     @ivar subscriptions: the connections that are open.
+    @ivar tokens: what data connections may carry.
     """
 
     noisy = False
@@ -50,6 +52,7 @@ class SubscriptionFactory(Factory):
         self.settings = settings or Settings()
         self.random = random or Random()
         self.subscriptions: set[SubscriptionProtocol] = set()
+        self.tokens = Tokens(clock, self.settings.claim_timeout)
         self._identify = identify
         self._counts: Counter[str] = Counter()
         self._by_member: dict[Member, SubscriptionProtocol] = {}
