@@ -246,6 +246,14 @@ class Exchange:
             raise GuestMisbehaved(f"more body than content-length said ({head.length})")
         self.sink.bodyReceived(data)
 
+    def response_moved(self, amount: int) -> None:
+        """C{amount} bytes of the response body went to the client, not through our hands."""
+        self.received += amount
+
+    def request_moved(self, amount: int) -> None:
+        """C{amount} bytes of the request body went to the guest, not through our hands."""
+        self.streamed += amount
+
     def response_end(self, trailers: Headers) -> None:
         """
         The streamed response body is complete.

@@ -11,7 +11,7 @@ is in L{TRANSITIONS}. RFC 9112, above all sections 6 (bodies) and 9 (connections
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,7 @@ from subproxy.frontend.head_parser import MessageParser, ParserError
 from subproxy.frontend.request_body import ChunkedBody, LengthBody
 from subproxy.frontend.responder import Answer, Responder
 from subproxy.frontend.tcp_info import bytes_taken, waits_for_peer
+from subproxy.relay.lending import ask_when_written, can_lend, lend_reading, written
 
 if TYPE_CHECKING:
     from subproxy.frontend.factory import Http1Factory
@@ -118,6 +119,8 @@ class Http1Protocol(Protocol):
         self._advancing = False
         self._paused = False  # reading is
         self._half_closed = False
+        self._borrower: Callable[[int], None] | None = None  # waits for what was written to leave
+        self._lent = False  # the receiving side is
 
     @property
     def busy(self) -> bool:
@@ -176,7 +179,7 @@ class Http1Protocol(Protocol):
         self.factory.closed(self)
         self.deadline = NEVER
         self._held = b""
-        self._body = self._upload = None
+        self._body = self._upload = self._borrower = None
         responder, self._responder = self._responder, None
         if responder is not None:
             if responder.status == 0:
@@ -211,6 +214,10 @@ class Http1Protocol(Protocol):
                 stays, self._stays = self._stays, None
                 self._settle(responder, stays)
         self._advance()
+        borrower = self._borrower
+        if borrower is not None and written(self.transport):
+            self._borrower = None
+            borrower(self.transport.fileno())
 
     def stopProducing(self) -> None:
         """The transport is gone; C{connectionLost} follows."""
@@ -449,6 +456,82 @@ class Http1Protocol(Protocol):
                 self._pace.start(self.factory.monotonic())
             self._due = NEVER
             self.deadline = 0.0
+
+    # The socket is lent (L{subproxy.frontend.client_socket}).
+
+    @property
+    def lendable(self) -> bool:
+        """Whether the transport is a plain socket."""
+        return can_lend(self.transport)
+
+    def lendSending(self, then: Callable[[int], None]) -> bool:
+        """Lend the sending side when all that was written has left."""
+        transport = self.transport
+        if self.state is Reading.OVER:
+            return False
+        if written(transport):
+            then(transport.fileno())
+        else:
+            self._borrower = then
+            ask_when_written(transport)
+        return True
+
+    def lendReceiving(
+        self, responder: Responder, least: int, then: Callable[[int, int], None]
+    ) -> bool:
+        """Lend the receiving side, if the client still has enough to send of a body."""
+        body = self._body
+        if (
+            responder is not self._responder
+            or self.state is not Reading.STREAMING
+            or not self._flows
+            or self._half_closed
+            or self._lent
+            or type(body) is not LengthBody
+            or body.left < least
+        ):
+            return False
+        self._lent = self._paused = True
+
+        def quiet(data: bytes) -> None:
+            if not self._lent or self._body is not body:
+                return
+            if data:
+                self._bodyCame(data)
+            if self._lent and self._flows and self._body is body and body.left >= least:
+                then(self.transport.fileno(), body.left)
+            else:
+                self.uploadReturned(responder)
+
+        lend_reading(self.transport, quiet)
+        return True
+
+    def uploadMoved(self, amount: int) -> None:
+        """Some of the body went its way."""
+        assert type(self._body) is LengthBody
+        self._body.skip(amount)
+        self._moved += amount
+
+    def uploadStalled(self, stalled: bool) -> None:
+        """It is the guest that stops the body; or not."""
+        if self._pace is not None:
+            (self._pace.stop if stalled else self._pace.start)(self.factory.monotonic())
+
+    def uploadReturned(self, responder: Responder) -> None:
+        """The receiving side is ours again."""
+        if not self._lent:
+            return
+        self._lent = False
+        if responder is not self._responder or self.state is not Reading.STREAMING:
+            return
+        body = self._body
+        assert body is not None
+        if body.complete:
+            self._bodyEnded()
+            self._wait(self.factory.limits.response_timeout)
+            self._passOn(responder)
+        if self._flows or self.state is not Reading.STREAMING:
+            self._resumeReading()
 
     # Answers go.
 

@@ -33,6 +33,7 @@ cdef class Stream(Handle):
     cdef bytes current
     cdef Py_ssize_t sent
     cdef list backlog
+    cdef object quiet
     cdef object _protocol
     cdef Receiver receiver
     cdef object _socket
@@ -53,6 +54,7 @@ cdef class Stream(Handle):
     cdef int push(self, bytes data) except -1
     cdef int receive(self, int res, uint32_t flags) except -1
     cdef int deliver(self, object item) except -1
+    cdef int quieten(self) except -1
     cdef int arm(self) except -1
     cdef int flush(self) except -1
     cdef bint finish(self) noexcept

@@ -113,7 +113,7 @@ cdef class Stream(Handle):
         cdef int fd = self.fd
         self.fd = -1
         self.reading = self.writing = False
-        self.out = self.backlog = None
+        self.out = self.backlog = self.quiet = None
         self.outlen = 0
         if self.ring.live():
             if self.armed and not self.cancelling:
@@ -230,6 +230,7 @@ cdef class Stream(Handle):
             self.reactor.addReader(self)
         elif not self.reading:
             self.reading = True
+            self.quiet = None
             enqueue(self)
 
     def stopReading(self):
@@ -239,6 +240,35 @@ cdef class Stream(Handle):
             self.reading = False
             if self.armed:
                 enqueue(self)
+
+    def whenQuiet(self, function):
+        """Reading was stopped: call C{function} when nothing is being received any more.
+
+        It gets the bytes that had been taken from the kernel and not delivered. Until
+        reading is started again, the descriptor may be read by somebody else.
+        """
+        self.quiet = function
+        if not self.armed:
+            self.quieten()
+
+    cdef int quieten(self) except -1:
+        function, self.quiet = self.quiet, None
+        data = b""
+        if self.backlog is not None:
+            data = b"".join([item for item in self.backlog if type(item) is bytes])
+            # How the stream ended is for the reader that comes back.
+            self.backlog = [item for item in self.backlog if type(item) is not bytes] or None
+        calls(self)
+        try:
+            function(data)
+        except BaseException:
+            self._callbackFailed()
+        return 0
+
+    @property
+    def flushed(self):
+        """Whether all that was written has been given to the kernel."""
+        return not (self.out or self.sending or self.silent)
 
     cdef int arm(self) except -1:
         cdef ur_sqe *entry = self.ring.prepare(self, TAG_RECEIVE, UR_OP_RECV, self.fd)
@@ -616,7 +646,10 @@ cdef class Stream(Handle):
 
     cdef int complete(self, int tag, int res, uint32_t flags) except -1:
         if tag == TAG_RECEIVE:
-            return self.receive(res, flags)
+            self.receive(res, flags)
+            if self.quiet is not None and not self.armed:
+                self.quieten()
+            return 0
         if tag == TAG_SEND:
             return self.transmitted(res, False)
         if tag == TAG_SILENT:

@@ -8,12 +8,13 @@ then the body has L{Way.FRAMES} and this module nothing more to do with it.
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IDelayedCall
 from zope.interface import implementer
 
 from subproxy.errors import GuestError, GuestGone, GuestMisbehaved, GuestSlow
+from subproxy.relay.splice import LEAST, SpliceRelay
 from subproxy.subscription.data import DataConnection, IBodyUser
 from subproxy.wire import messages as m
 from subproxy.wire.fields import Headers
@@ -57,6 +58,8 @@ class _Body:
         self._channel = channel
         self._connection: DataConnection | None = None
         self._timer: IDelayedCall | None = None
+        self._socket: Any = None  # the client's, while it is lent to us
+        self._relay: SpliceRelay | None = None
         assert channel.tokens is not None
         self._tokens = channel.tokens
         self._promise = self._tokens.issue(
@@ -71,6 +74,7 @@ class _Body:
         self._go(Way.OVER)
         self._tokens.void(self._promise)
         self._wait(None)
+        self._stop()
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.abort()
@@ -88,6 +92,46 @@ class _Body:
         self._connection = connection
 
     def _expired(self) -> None:
+        raise NotImplementedError
+
+    def _splice(self, source: int, sink: int, length: int) -> bool:
+        """Move the rest past us, if there are descriptors for it."""
+        channel = self._channel
+        try:
+            relay = SpliceRelay(channel.clock, channel.pipes, source, sink, length, self)
+        except OSError:
+            return False
+        self._relay = relay
+        relay.start()
+        return True
+
+    def _stop(self) -> None:
+        relay, self._relay = self._relay, None
+        if relay is not None:
+            relay.stopProducing()
+
+    def relayTook(self, amount: int) -> None:
+        """See L{RelayUser<subproxy.relay.splice.RelayUser>}."""
+        raise NotImplementedError
+
+    def relayGave(self, amount: int) -> None:
+        """See L{RelayUser<subproxy.relay.splice.RelayUser>}."""
+        raise NotImplementedError
+
+    def relayBlocked(self, blocked: bool) -> None:
+        """See L{RelayUser<subproxy.relay.splice.RelayUser>}."""
+        raise NotImplementedError
+
+    def relayDone(self) -> None:
+        """See L{RelayUser<subproxy.relay.splice.RelayUser>}."""
+        raise NotImplementedError
+
+    def sourceEnded(self) -> None:
+        """See L{RelayUser<subproxy.relay.splice.RelayUser>}."""
+        raise NotImplementedError
+
+    def sinkBroke(self) -> None:
+        """See L{RelayUser<subproxy.relay.splice.RelayUser>}."""
         raise NotImplementedError
 
     def _wait(self, error: GuestError | None) -> None:
@@ -123,6 +167,49 @@ class Download(_Body):
     def _claimed(self, connection: DataConnection) -> None:
         super()._claimed(connection)
         connection.receive(self, self._length)
+        if self._connection is connection and connection.lendable:
+            if (self._length or 0) - self._moved >= LEAST:
+                self._socket = self._carrier.exchange.sink.clientSocket()
+                if self._socket is not None:
+                    connection.lendReceiving(self._sourceLent)
+
+    def _sourceLent(self, source: int, left: int) -> None:
+        def lent(sink: int) -> None:
+            connection = self._connection
+            if connection is not None and not self._splice(source, sink, left):
+                connection.returned(0)
+
+        assert self._connection is not None
+        if left < LEAST or not self._socket.lendSending(lent):
+            self._connection.returned(0)
+
+    def relayTook(self, amount: int) -> None:
+        """See L{RelayUser<subproxy.relay.splice.RelayUser>}."""
+
+    def relayGave(self, amount: int) -> None:
+        """See L{RelayUser<subproxy.relay.splice.RelayUser>}."""
+        self._moved += amount
+        self._carrier.exchange.response_moved(amount)
+        self._socket.sent(amount)
+
+    def relayBlocked(self, blocked: bool) -> None:
+        """See L{RelayUser<subproxy.relay.splice.RelayUser>}."""
+        self._socket.blocked(blocked)
+
+    def relayDone(self) -> None:
+        """See L{RelayUser<subproxy.relay.splice.RelayUser>}."""
+        self.sourceEnded()
+
+    def sourceEnded(self) -> None:
+        """See L{RelayUser<subproxy.relay.splice.RelayUser>}: the transport finds out more."""
+        relay, self._relay = self._relay, None
+        if relay is not None and self._connection is not None:
+            self._connection.returned(relay.taken)
+
+    def sinkBroke(self) -> None:
+        """See L{RelayUser<subproxy.relay.splice.RelayUser>}."""
+        self._relay = None
+        self._socket.broke()
 
     def _expired(self) -> None:
         # It may still send frames; but not never.
@@ -150,6 +237,7 @@ class Download(_Body):
     def connectionGone(self) -> None:
         """See L{IBodyUser}: what the end of a connection means, only C{end} can tell."""
         self._connection = None
+        self._stop()
         self._go(Way.BROKEN)
         if self._length is None:
             self._wait(self._short())
@@ -207,6 +295,65 @@ class Upload(_Body):
         super()._claimed(connection)
         connection.send(self)
         self._carrier.exchange.resume_request()
+        self._borrow()
+
+    def _borrow(self) -> None:
+        """Have the rest moved past us, if there is enough of it."""
+        connection = self._connection
+        if connection is None or not connection.lendable or self._socket is not None:
+            return
+        self._socket = self._carrier.exchange.sink.clientSocket()
+        if self._socket is not None and not self._socket.lendReceiving(LEAST, self._sourceLent):
+            self._socket = None
+
+    def _sourceLent(self, source: int, left: int) -> None:
+        def lent(sink: int) -> None:
+            if self._connection is None or not self._splice(source, sink, left):
+                self._giveBack()
+
+        if self._connection is None:
+            self._giveBack()
+        else:
+            self._connection.lendSending(lent)
+
+    def _giveBack(self) -> None:
+        socket = self._socket
+        if socket is not None:
+            socket.returned()
+
+    def _stop(self) -> None:
+        super()._stop()
+        self._giveBack()
+
+    def relayTook(self, amount: int) -> None:
+        """See L{RelayUser<subproxy.relay.splice.RelayUser>}."""
+        self._carrier.exchange.request_moved(amount)
+        self._socket.received(amount)
+
+    def relayGave(self, amount: int) -> None:
+        """See L{RelayUser<subproxy.relay.splice.RelayUser>}."""
+        self._sent += amount
+
+    def relayBlocked(self, blocked: bool) -> None:
+        """See L{RelayUser<subproxy.relay.splice.RelayUser>}."""
+        self._socket.stalled(blocked)
+
+    def relayDone(self) -> None:
+        """See L{RelayUser<subproxy.relay.splice.RelayUser>}: the frontend goes on, and ends it."""
+        self._relay = None
+        self._giveBack()
+
+    def sourceEnded(self) -> None:
+        """See L{RelayUser<subproxy.relay.splice.RelayUser>}: the transport finds out more."""
+        self._relay = None
+        self._giveBack()
+
+    def sinkBroke(self) -> None:
+        """See L{RelayUser<subproxy.relay.splice.RelayUser>}."""
+        self._relay = None
+        connection = self._connection
+        if connection is not None:
+            connection.broke()
 
     def _expired(self) -> None:
         """The guest may not have come to read it yet: when it does, it asks for frames."""
@@ -239,10 +386,12 @@ class Upload(_Body):
     def writable(self) -> None:
         """See L{IBodyUser}."""
         self._carrier.exchange.resume_request()
+        self._borrow()
 
     def connectionGone(self) -> None:
         """See L{IBodyUser}: a guest that answers needs not read to the end, but must answer."""
         self._connection = None
         self._go(Way.BROKEN)
         self._carrier.exchange.pause_request()
+        self._stop()
         self._wait(GuestGone("the application closed the connection of the request's body"))

@@ -25,6 +25,7 @@ from subproxy.errors import (
     ProxyError,
 )
 from subproxy.interfaces import IChannel, IRequestCarrier
+from subproxy.relay.pipes import PipePool
 from subproxy.subscription.bodies import Download, Upload
 from subproxy.subscription.settings import Settings
 from subproxy.subscription.tokens import Tokens
@@ -144,6 +145,7 @@ class Channel:
     @ivar wire: the protocol state of its connection.
     @ivar congested: the guest does not read what we send: no streamed request bodies now.
     @ivar tokens: where data connections are claimed; None if there are none.
+    @ivar pipes: what bodies are spliced through.
     @ivar bulk: request bodies of so many bytes or more go over them.
     @ivar clock: what calls later.
     @ivar patience: how long the guest may take over what it must do next, in seconds.
@@ -159,6 +161,7 @@ class Channel:
         clock: IReactorTime,
         settings: Settings,
         tokens: Tokens | None,
+        pipes: PipePool,
     ) -> None:
         self.wire = wire
         self.member = member
@@ -166,6 +169,7 @@ class Channel:
         self.congested = False
         self.flush = flush
         self.tokens = tokens
+        self.pipes = pipes
         self.bulk = settings.bulk or 0
         self.clock = clock
         self.patience = settings.claim_timeout

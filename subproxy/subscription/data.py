@@ -8,6 +8,7 @@ its body is complete. L{DataConnection} knows nothing of HTTP.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from zope.interface import Interface
 
+from subproxy.relay.lending import ask_when_written, can_lend, lend_reading, written
 from subproxy.subscription.tokens import Tokens
 from subproxy.wire import messages as m
 from subproxy.wire.errors import RemoteProtocolError
@@ -99,6 +101,8 @@ class DataConnection:
         self._left: int | None = None  # of the body that comes; None: until its end is told
         self._owed = 0  # bytes that the user has not got rid of
         self._paused = False
+        self._lent = False
+        self._borrower: Callable[[int], None] | None = None
         self._parsing = False
 
     def __repr__(self) -> str:
@@ -216,9 +220,57 @@ class DataConnection:
     def consumed(self, amount: int) -> None:
         """C{amount} bytes that C{user} was given have left for the client."""
         self._owed -= amount
-        if self._paused and self._owed < MOST_HELD // 2:
+        if self._paused and not self._lent and self._owed < MOST_HELD // 2:
             self._paused = False
             self.transport.resumeProducing()
+
+    # The descriptor is lent to a relay.
+
+    @property
+    def lendable(self) -> bool:
+        """Whether the transport is a plain socket."""
+        return can_lend(self.transport)
+
+    def lendReceiving(self, then: Callable[[int, int], None]) -> None:
+        """
+        Stop reading, and give the user what was read.
+
+        @param then: is given the descriptor and how many bytes are to come, now or later, unless
+            the body is complete or the connection is closed before that.
+        """
+        user = self._user
+        self._lent = True
+
+        def quiet(data: bytes) -> None:
+            if data and self._user is user and self._lent:
+                self._bodyCame(data)
+            if self._user is user and self._lent:
+                assert self._left is not None
+                then(self.transport.fileno(), self._left)
+
+        lend_reading(self.transport, quiet)
+
+    def returned(self, taken: int) -> None:
+        """The receiving side is ours again; C{taken} bytes of the body were taken from it."""
+        if self._left is None or self.state is not State.RECEIVING:
+            return
+        self._left -= taken
+        if self._left:
+            self._lent = self._paused = False
+            self.transport.resumeProducing()
+            return
+        user = self._user
+        self._carried()
+        user.bodyComplete()
+        self._next()
+
+    def lendSending(self, then: Callable[[int], None]) -> None:
+        """Give C{then} the descriptor when all that was written has left."""
+        if written(self.transport):
+            then(self.transport.fileno())
+        else:
+            self._borrower = then
+            ask_when_written(self.transport)
 
     def send(self, user: Any) -> None:
         """C{user} writes a body."""
@@ -238,8 +290,8 @@ class DataConnection:
         """A body is over: the next one may come."""
         self._user = None
         self._owed = 0
-        if self._paused:
-            self._paused = False
+        if self._paused or self._lent:
+            self._paused = self._lent = False
             self.transport.resumeProducing()
         self._go(State.IDLE)
         self._idle = self._clock.callLater(self._idle_timeout, self.abort)
@@ -258,7 +310,11 @@ class DataConnection:
     def resumeProducing(self) -> None:
         """It has read."""
         self.ready = True
-        if self._user is not None:
+        borrower = self._borrower
+        if borrower is not None:
+            self._borrower = None
+            borrower(self.transport.fileno())
+        elif self._user is not None:
             self._user.writable()
 
     def abort(self) -> None:
@@ -275,9 +331,15 @@ class DataConnection:
             if user is not None:
                 user.connectionGone()
 
+    def broke(self) -> None:
+        """Somebody else has found that it is broken."""
+        if self.state is not State.CLOSED:
+            self.connectionLost()
+            self.transport.abortConnection()
+
     def _end(self) -> None:
         self._go(State.CLOSED)
-        self._user = None
+        self._user = self._borrower = None
         self._waitNoMore()
 
     def _go(self, state: State) -> None:

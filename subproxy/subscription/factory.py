@@ -17,6 +17,7 @@ from twisted.logger import Logger
 
 from subproxy.core.dispatcher import Dispatcher
 from subproxy.core.member import Member
+from subproxy.relay.pipes import PipePool
 from subproxy.subscription.protocol import State, SubscriptionProtocol
 from subproxy.subscription.registrar import Registrar
 from subproxy.subscription.settings import Settings
@@ -31,6 +32,7 @@ class SubscriptionFactory(Factory):
     freeze every port of that VM on some VMMs.
 
     @ivar subscriptions: the connections that are open.
+    @ivar pipes: what bodies are spliced through.
     @ivar tokens: what data connections may carry.
     """
 
@@ -52,6 +54,7 @@ class SubscriptionFactory(Factory):
         self.settings = settings or Settings()
         self.random = random or Random()
         self.subscriptions: set[SubscriptionProtocol] = set()
+        self.pipes = PipePool()
         self.tokens = Tokens(clock, self.settings.claim_timeout)
         self._identify = identify
         self._counts: Counter[str] = Counter()
@@ -116,6 +119,7 @@ class SubscriptionFactory(Factory):
     def close(self, code: bytes, reason: str) -> Deferred[None]:
         """End all subscriptions; fires when their connections are closed."""
         done: Deferred[None] = Deferred()
+        self.pipes.close()
         for protocol in list(self.subscriptions):
             if protocol.state is not State.CLOSED:
                 protocol.close(code, reason)

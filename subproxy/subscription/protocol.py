@@ -277,6 +277,7 @@ class SubscriptionProtocol(Protocol):
             self._clock,
             self._settings,
             self.factory.tokens if offer else None,
+            self.factory.pipes,
         )
         self.channel = member.channel = channel
         self._handlers.update(
