@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from enum import Enum, auto
 from typing import Any
-from typing import Protocol as Structure
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IPushProducer, IStreamClientEndpoint
@@ -17,6 +16,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from guest.bulk import Receiver
+from guest.files import FileBody
+from guest.outlet import Outlet
 from subproxy.wire import messages as m
 from subproxy.wire.errors import RemoteProtocolError
 from subproxy.wire.frames import FrameDecoder
@@ -32,19 +34,6 @@ ANSWER_TIME = 2.0
 
 PIECE = 262_144
 """Bytes that are given to the transport at once."""
-
-
-class Receiver(Structure):
-    """Whose body comes over a connection."""
-
-    def data_received(self, data: bytes) -> None:
-        """A piece of it."""
-
-    def data_complete(self) -> None:
-        """All of it has come."""
-
-    def data_lost(self) -> None:
-        """The connection is gone before that."""
 
 
 class State(Enum):
@@ -75,11 +64,13 @@ class DataConnection(Protocol):
         self._paused = False
         self._full = False
         self._room: Deferred[None] | None = None
+        self._outlet: Outlet | None = None
         self._timer: Any = None
 
     def connectionMade(self) -> None:
         """See C{IProtocol}."""
         self._transport().registerProducer(self, True)
+        Outlet.widen(self._transport())
 
     def _transport(self) -> Any:
         return self.transport
@@ -179,18 +170,50 @@ class DataConnection(Protocol):
 
     async def send(self, piece: bytes) -> bool:
         """Send some body; returns when there is room for more, with whether there ever will be."""
-        view = memoryview(piece)
+        outlet = await self._direct()
+        if outlet is not None:
+            return await outlet.send(piece)
         for start in range(0, len(piece), PIECE):
             if self.state is State.CLOSED:
                 return False
-            if len(piece) <= PIECE:
-                self._transport().write(piece)
-            else:
-                self._transport().write(bytes(view[start : start + PIECE]))
+            self._transport().write(bytes(memoryview(piece)[start : start + PIECE]))
             if self._full:
                 self._room = Deferred()
                 await self._room
         return self.state is not State.CLOSED
+
+    async def send_file(self, body: FileBody) -> bool:
+        """
+        Send all of C{body}; likewise.
+
+        @raise OSError: the file can't be read, or has become shorter.
+        """
+        outlet = await self._direct()
+        if outlet is not None:
+            return await outlet.send_file(body.file.fileno(), body.start, body.stop)
+        for piece in body:
+            if not await self.send(piece):
+                return False
+        return True
+
+    def _isClosed(self) -> bool:
+        return self.state is State.CLOSED
+
+    async def _direct(self) -> Outlet | None:
+        """The socket itself, when all that was given to the transport has left; None if closed."""
+        transport = self._transport()
+        if self.state is State.CLOSED or not Outlet.possible(transport):
+            return None
+        while not Outlet.written(transport):
+            transport.producerPaused = True
+            transport.startWriting()
+            self._room = Deferred()
+            await self._room
+            if self._isClosed():
+                return None
+        if self._outlet is None:
+            self._outlet = Outlet(transport)
+        return self._outlet
 
     def pauseProducing(self) -> None:
         """See C{IPushProducer}."""
@@ -213,6 +236,7 @@ class DataConnection(Protocol):
         if self.state is State.CLOSED:
             return
         self.state = State.IDLE
+        self._closeOutlet()
         self.resume()
         if self._pool.keep(self):
             self._timer = self._pool.clock.callLater(IDLE_TIME, self.close)
@@ -245,9 +269,15 @@ class DataConnection(Protocol):
         self.state = State.CLOSED
         self._receiver = None
         self._stopTimer()
+        self._closeOutlet()
         self._pool.drop(self)
         self._answered(False)
         self.resumeProducing()
+
+    def _closeOutlet(self) -> None:
+        outlet, self._outlet = self._outlet, None
+        if outlet is not None:
+            outlet.close()
 
     def _stopTimer(self) -> None:
         timer, self._timer = self._timer, None

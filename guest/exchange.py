@@ -7,12 +7,12 @@ C{connection.exchanges[number]}, which the wire keeps.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from typing import Any
-from typing import Protocol as Structure
 
+from guest.bulk import Bulk, Line, Lines
 from guest.errors import RequestAborted
+from guest.files import FileBody, settle
 from guest.framework import Framework
 from guest.incoming import IncomingBody
 from guest.outgoing import OutgoingBody, UnreadBody
@@ -32,39 +32,6 @@ _HEAD_ROOM = 4096
 
 HELD = 65_536
 """How many bytes of a request's body that nobody reads may come over a data connection."""
-
-
-class DataLine(Structure):
-    """A data connection: see L{guest.data.DataConnection}."""
-
-    def receive(self, length: int, receiver: GuestExchange) -> None: ...
-    def pause(self) -> None: ...
-    def resume(self) -> None: ...
-    async def send(self, piece: bytes) -> bool: ...
-    def release(self) -> None: ...
-    def close(self) -> None: ...
-    def abort(self) -> None: ...
-
-
-class DataLines(Structure):
-    """What dials them: see L{guest.data.DataPool}."""
-
-    async def connect(self, exchange: int, token: bytes) -> DataLine | None: ...
-
-
-@dataclass(frozen=True)
-class Bulk:
-    """
-    What large bodies go over, instead of frames.
-
-    @ivar lines: dials data connections.
-    @ivar threshold: bodies of so many bytes or more go over them.
-    @ivar start: runs a coroutine.
-    """
-
-    lines: DataLines
-    threshold: int
-    start: Callable[[Coroutine[Any, Any, None]], object]
 
 
 class GuestExchange:
@@ -106,7 +73,7 @@ class GuestExchange:
         self._token: bytes | None = None  # for the response's body
         self._announced: Info | None = None  # the request's body, while a line is to bring it
         self._fetching = False
-        self._line: DataLine | None = None  # which does
+        self._line: Line | None = None  # which does
         self._arrived = self._held = 0  # bytes over it, and of these, what nobody has read
         self._ending: Headers | None = None  # the trailers, if they came first
         if type(message.body) is dict:
@@ -171,7 +138,7 @@ class GuestExchange:
             self._fetching = True
             self._bulk.start(self._fetch(self._bulk.lines, self._announced))
 
-    async def _fetch(self, lines: DataLines, announced: Info) -> None:
+    async def _fetch(self, lines: Lines, announced: Info) -> None:
         line = await lines.connect(self.number, announced[b"token"])
         if self.over:
             if line is not None:
@@ -256,6 +223,8 @@ class GuestExchange:
         @raise TypeError, ValueError: the response is not one that can be sent; nothing was.
         """
         body = response.body
+        if isinstance(body, FileBody):
+            settle(self.request, response, body)
         if self.over:
             return None if isinstance(body, bytes | list | tuple) else UnreadBody(body)
         length = response.checked()
@@ -266,7 +235,7 @@ class GuestExchange:
         if response.bodiless(self.request.method):
             self._head(response, response.headers, b"")
             return UnreadBody(body)
-        outgoing = OutgoingBody(body, length)
+        outgoing = OutgoingBody(body, length, eager=not isinstance(body, FileBody))
         if not self.over:
             self._head(response, response.headers, self._way(response, length))
         return outgoing
@@ -357,6 +326,12 @@ class GuestExchange:
         sent = 0
         complete = False
         try:
+            if isinstance(outgoing.source, FileBody):
+                sent = len(outgoing.source)
+                if not await line.send_file(outgoing.source):
+                    self._break_off(b"the data connection is gone")
+                    return True
+                outgoing.skip()
             while (piece := await outgoing.next()) is not None:
                 if self.over:
                     return True

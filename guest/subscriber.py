@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from guest.bulk import Bulk
 from guest.errors import (
     BodyTooLong,
     ProtocolBroken,
@@ -23,7 +24,7 @@ from guest.errors import (
     SubscriptionRefused,
     SubscriptionReplaced,
 )
-from guest.exchange import Bulk, GuestExchange
+from guest.exchange import GuestExchange
 from guest.framework import Framework
 from guest.moment import Moment
 from guest.request import Request

@@ -1,10 +1,10 @@
 """
 Has a transport nothing under way? Then its descriptor may be used beside it for a while.
 
-A transport that lends its reading side has stopped reading, and has delivered what it had read. One that
-lends its writing side has written all that it was given. Twisted's own stream transports
-do their system calls when told that they can; those of the ring have them under way, and say when
-they have ended.
+A transport that lends its reading side has stopped reading, and has delivered what it had read.
+One that lends its writing side has written all that it was given. Twisted's own stream transports
+do their system calls when told that they can; those of the ring have them under way, and
+say when they have ended.
 """
 
 from __future__ import annotations
