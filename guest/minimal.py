@@ -25,9 +25,8 @@ session, then the loop that dials. The lock of a session is held whenever its st
 
 from __future__ import annotations
 
-import argparse
 import collections
-import functools
+import getopt
 import os
 import queue
 import random
@@ -705,30 +704,38 @@ def free_worker(application: str) -> tuple[int, socket.socket]:
 
     Held by an abstract unix socket, which the kernel frees when the process dies.
     """
-    number = 0
-    while True:
+    for number in range(1024):
         held = socket.socket(socket.AF_UNIX)
         try:
-            held.bind(f"\0subproxy-minimal/{application[:64]}/{number}".encode())
+            held.bind(f"\0subproxy-minimal/{application[:32]}/{number}".encode())
         except OSError:
             held.close()
-            number += 1
         else:
             return number, held
+    raise ValueError(f"no worker number is free for {application}")
+
+
+class Options:
+    """What a command line asks for; the worker is -1 for the first that is free."""
+
+    def __init__(self) -> None:
+        self.proxy, self.name, self.app, self.worker = "vsock:2:12345", "", "", -1
+        self.routes: Pairs = []
+        self.modules: list[str] = []
 
 
 class Stay:
     """Stays subscribed until SIGTERM, or until there is no use in it."""
 
-    def __init__(self, options: argparse.Namespace, routes: Pairs, app: Application) -> None:
+    def __init__(self, options: Options, app: Application) -> None:
         self.proxy = options.proxy
-        self.routes = routes
+        self.routes = options.routes or [(b".*", b"/.*")]
         self.app = app
         self.session: Session | None = None
         self.stopping = threading.Event()
         name = options.name or (Path(options.app).stem if options.app else "hello")
-        number, self.slot = options.worker, None
-        if number is None:
+        number = options.worker
+        if number < 0:
             number, self.slot = free_worker(name)
         self.hello = {
             b"application": name.encode(),
@@ -786,8 +793,8 @@ def become_init() -> tuple[list[str], Any]:
         os.makedirs(where, exist_ok=True)
         libc.mount(kind, where, kind, 0, None)
     words = Path("/proc/cmdline").read_text().split()
-    ours = [word[len("subproxy.") :] for word in words if word.startswith("subproxy.")]
-    return ["--" + word for word in ours], libc
+    ours = ("subproxy.proxy=", "subproxy.host=", "subproxy.path=", "subproxy.module=")
+    return [word.replace("subproxy.", "--", 1) for word in words if word.startswith(ours)], libc
 
 
 def reap(*ignored: Any) -> None:
@@ -809,52 +816,48 @@ def insert_module(libc: Any, path: str) -> None:
         os.close(descriptor)
 
 
-def pattern_of(kind: str, pattern: str) -> tuple[str, bytes]:
-    """An option with a pattern: what kind it is must not be lost."""
-    return kind, os.fsencode(pattern)
-
-
-def parse_options(arguments: list[str]) -> tuple[argparse.Namespace, Pairs]:
-    """The options; and the routes, pairs of host and path: each --path is of the --host before."""
-    parser = argparse.ArgumentParser(description="A guest of subproxy in one file.")
-    parser.add_argument("--proxy", default="vsock:2:12345", help="vsock:CID:PORT or unix:PATH")
-    for kind in ("host", "path"):
-        parser.add_argument(
-            f"--{kind}",
-            action="append",
-            dest="patterns",
-            metavar="RE",
-            default=[],
-            type=functools.partial(pattern_of, kind),
-        )
-    parser.add_argument("--name", help="name of the application")
-    parser.add_argument("--worker", type=int, help="which of several equal processes this is")
-    parser.add_argument("--module", action="append", default=[], help="kernel module, as process 1")
-    parser.add_argument("app", nargs="?", help="file with a function app")
-    options = parser.parse_args(arguments)
-    routes = []
-    for kind, pattern in options.patterns:
-        if kind == "host":
-            routes.append((pattern, b"/.*"))
-        elif not routes:
-            parser.error("which --host is that --path for? Give it before")
+def parse_options(arguments: list[str]) -> Options:
+    """A command line. Raises ValueError for what is none."""
+    found = Options()
+    words = [f"{name}=" for name in ("proxy", "host", "path", "name", "worker", "module")]
+    try:
+        pairs, rest = getopt.gnu_getopt(arguments, "", [*words, "help"])
+    except getopt.GetoptError as error:
+        raise ValueError(str(error)) from None
+    for option, value in pairs:
+        if option == "--help":
+            print(__doc__)
+            sys.exit(0)
+        elif option == "--host":
+            found.routes.append((os.fsencode(value), b"/.*"))
+        elif option == "--path":
+            if not found.routes:
+                raise ValueError(f"which --host is --path={value} for? Give that one before it")
+            found.routes[-1] = (found.routes[-1][0], os.fsencode(value))
+        elif option == "--module":
+            found.modules.append(value)
+        elif option == "--worker":
+            found.worker = int(value)
         else:
-            routes[-1] = (routes[-1][0], pattern)
-    return options, routes or [(b".*", b"/.*")]
+            setattr(found, option[2:], value)
+    if len(rest) > 1:
+        raise ValueError("more than one application")
+    found.app = rest[0] if rest else ""
+    return found
 
 
 def main(arguments: list[str]) -> int:
     """Run a command line; return the exit status."""
-    options, routes = parse_options(arguments)
     try:
-        app = load(options.app) if options.app else hello_app
-    except Exception as error:
-        say(f"cannot load {options.app}: {error}")
-        return 3
-    stay = Stay(options, routes, app)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stay.stop)
-    try:
+        options = parse_options(arguments)
+        try:
+            app = load(options.app) if options.app else hello_app
+        except Exception as error:
+            say(f"cannot load {options.app}: {error}")
+            return 3
+        stay = Stay(options, app)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, stay.stop)
         return stay.run()
     except ValueError as error:
         say(str(error))
@@ -866,9 +869,9 @@ def init(arguments: list[str]) -> None:
     more, libc = become_init()
     signal.signal(signal.SIGCHLD, reap)
     try:
-        for path in parse_options(arguments + more)[0].module:
+        for path in parse_options(more + arguments).modules:
             insert_module(libc, path)
-        say(f"ended with status {main(arguments + more)}")
+        say(f"ended with status {main(more + arguments)}")
     except (Exception, SystemExit):
         traceback.print_exc()
     os.sync()

@@ -32,7 +32,7 @@ from guest.response import Response
 from guest.route import Registration, Registrations, Route, Standing
 from guest.welcome import Welcome
 from subproxy.wire import messages as m
-from subproxy.wire.connection import Broken, Connection, Violation, limits_info
+from subproxy.wire.connection import Broken, Connection, Ignored, Violation, limits_info
 from subproxy.wire.fields import Info
 from subproxy.wire.states import Role, Side
 
@@ -527,6 +527,9 @@ class SubscriberProtocol(Protocol):
         for number in list(self._exchanges):
             self._abandon(number, RequestAborted("lost", "the connection to the proxy is gone"))
 
+    def _ignored(self, message: object) -> None:
+        """Nothing for us."""
+
     def _connectCame(self, message: m.Connect) -> None:
         exchange = self._exchanges.get(message.exchange)
         if exchange is not None:
@@ -551,6 +554,7 @@ _HANDLERS = cast(
         m.Bye: SubscriberProtocol._byeCame,
         Violation: SubscriberProtocol._violation,
         Broken: SubscriberProtocol._broke,
+        Ignored: SubscriberProtocol._ignored,
     },
 )
 

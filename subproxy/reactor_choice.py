@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import time
+from typing import Any
 
 from subproxy import reactor as io_uring
 
@@ -25,3 +27,18 @@ def choose() -> str:
     from twisted.internet import reactor
 
     return f"{type(reactor).__name__}, since io_uring cannot be used: {reason}"
+
+
+def make_monotonic(reactor: Any) -> None:
+    """
+    Let C{reactor} count by the monotonic clock.
+
+    Twisted's reactors go by the time of day, so that a clock that is set forward fires every
+    timer at once (all pings would be late, all subscribers ejected), and one that is set back
+    stops them all.
+    """
+    shift = time.monotonic() - reactor.seconds()
+    for call in reactor.getDelayedCalls():
+        call.time += shift
+        call.seconds = time.monotonic
+    reactor.seconds = time.monotonic

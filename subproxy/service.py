@@ -59,7 +59,7 @@ class ProxyService(MultiService):
         self.log = log
         self.shutdown_timeout = shutdown_timeout
         self._lags: deque[float] = deque([0.0], maxlen=120)
-        self._expected = clock.seconds()
+        self._expected = registrar.now()
         housekeeping = TimerService(HOUSEKEEPING_INTERVAL, self._housekeep)
         housekeeping.clock = clock
         for child in (housekeeping, *http_listeners, *vsock_listeners):
@@ -71,7 +71,7 @@ class ProxyService(MultiService):
 
     def _housekeep(self) -> None:
         try:
-            now = self.clock.seconds()
+            now = self.registrar.now()
             self._lags.append(max(0.0, now - self._expected))
             self._expected = now + HOUSEKEEPING_INTERVAL
             self.registrar.expire(now)

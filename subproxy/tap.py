@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from random import Random
+from time import monotonic
 from typing import Any
 
 from twisted.application.service import IService
@@ -22,14 +23,16 @@ from subproxy.endpoints.folder import FolderService
 from subproxy.endpoints.hybrid import HybridVsockServerEndpoint
 from subproxy.endpoints.identity import identityOfTransport
 from subproxy.endpoints.private import PrivateUnixEndpoint
+from subproxy.fastpath.available import engage
 from subproxy.frontend.access_log import AccessLog
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.limits import TABLE
 from subproxy.frontend.limits import Limits as HttpLimits
+from subproxy.garbage import calm
 from subproxy.listener import ListenerService, fail
 from subproxy.options import Options, VsockListen, is_path
 from subproxy.policy_file import PolicyFile
-from subproxy.reactor_choice import choose
+from subproxy.reactor_choice import choose, make_monotonic
 from subproxy.service import ProxyService
 from subproxy.signals import SignalService
 from subproxy.subscription.factory import SubscriptionFactory
@@ -44,8 +47,11 @@ def makeService(options: Options) -> ProxyService:
     chosen = choose()
     from twisted.internet import reactor
 
+    make_monotonic(reactor)
     Logger("subproxy").info("reactor: {chosen}", chosen=chosen)
-    return build(options, reactor)
+    service = build(options, reactor)
+    calm()
+    return service
 
 
 def build(options: Options, reactor: Any) -> ProxyService:
@@ -63,8 +69,8 @@ def build(options: Options, reactor: Any) -> ProxyService:
             vacant=options["hold"],
         ),
     )
-    dispatcher = Dispatcher(router, admission, reactor.seconds)
-    registrar = Registrar(registry, reactor.seconds, dispatcher.capacity)
+    dispatcher = Dispatcher(router, admission, monotonic)
+    registrar = Registrar(registry, monotonic, dispatcher.capacity)
     policy_file = _policy_file(options, registrar)
     subscriptions = SubscriptionFactory(
         reactor,
@@ -87,6 +93,7 @@ def build(options: Options, reactor: Any) -> ProxyService:
         Logs(counters, log) if log is not None else counters,
         Forwarding(Trust(options["trust"])),
     )
+    _fastpath(options, http, subscriptions, log, counters)
     service = ProxyService(
         reactor,
         registrar,
@@ -115,6 +122,22 @@ def build(options: Options, reactor: Any) -> ProxyService:
         )
     service.addService(SignalService(reactor, handlers))  # type: ignore[no-untyped-call]
     return service
+
+
+def _fastpath(
+    options: Options,
+    http: Http1Factory,
+    subscriptions: SubscriptionFactory,
+    log: AccessLog | None,
+    counters: Counters,
+) -> None:
+    """Put the compiled path in the way, and say if there is none."""
+    if options["no-fastpath"]:
+        reason: str | None = "--no-fastpath"
+    else:
+        reason = engage(http, subscriptions, log, counters)
+    if reason is not None:
+        Logger("subproxy").info("every request takes the Python path: {reason}", reason=reason)
 
 
 def _policy_file(options: Options, registrar: Registrar) -> PolicyFile | None:
@@ -174,7 +197,7 @@ def _admin_listener(
     admin = Admin(
         registry,
         router,
-        reactor.seconds,
+        monotonic,
         service.dispatcher.capacity,
         lambda: bool(service.running),
     )

@@ -121,6 +121,7 @@ class TameTests(SynchronousTestCase):
             rb"\bx",
             b"\\",
             b"\\\xe9",
+            b"\\\x80",
             rb"a$b",
         ]:
             self.assertFalse(is_tame(source), source)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
+from typing import Any
 
 from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
@@ -61,8 +65,8 @@ class AccessLogTests(SynchronousTestCase):
 
     def test_much_is_written_at_once(self) -> None:
         log = self.make()
-        self.write(log, 9, b"/" + b"x" * 4000)
-        self.assertEqual(len(self.lines()), 9)
+        self.write(log, 8, b"/" + b"x" * 4100)
+        self.assertEqual(len(self.lines()), 8)
 
     def test_lines_have_the_time(self) -> None:
         log = self.make()
@@ -181,3 +185,62 @@ class AccessLogTests(SynchronousTestCase):
         self.write(log, 3)
         self.clock.advance(1)
         self.assertEqual(log.dropped, 3)
+
+
+class StandardOutputTests(SynchronousTestCase):
+    """In a process of its own, whose standard output is what is tested."""
+
+    program = (
+        "from twisted.internet.task import Clock\n"
+        "from subproxy.frontend.access_log import AccessLog\n"
+        "from tests.test_frontend_log_format import Sink, exchange\n"
+        "log = AccessLog('-', 'combined', Clock())\n"
+        "print('before', flush=True)\n"
+        "for _ in range({count}):\n"
+        "    it = exchange()\n"
+        "    it.sink = Sink()\n"
+        "    log.exchangeEnded(it)\n"
+        "log.close()\n"
+        "open({done!r}, 'w').close()\n"
+        "print('after', log.lines, log.dropped, flush=True)\n"
+    )
+
+    def setUp(self) -> None:
+        self.done = Path(self.mktemp()).absolute()
+        self.done.parent.mkdir(parents=True, exist_ok=True)
+
+    def run_program(self, count: int, **output: Any) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-c", self.program.format(count=count, done=str(self.done))],
+            cwd=Path(__file__).parent.parent,
+            **output,
+        )
+
+    def test_a_pipe(self) -> None:
+        child = self.run_program(3, stdout=subprocess.PIPE)
+        found, _ = child.communicate(timeout=60)
+        lines = found.decode().splitlines()
+        self.assertEqual((lines[0], len(lines), lines[-1]), ("before", 5, "after 3 0"))
+
+    def test_a_pipe_that_nobody_reads_does_not_stall(self) -> None:
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        child = self.run_program(20_000, stdout=writer)
+        os.close(writer)
+        end = time.monotonic() + 60
+        while not self.done.exists():
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.02)
+        found = b""
+        while data := os.read(reader, 65536):
+            found += data
+        self.assertEqual(child.wait(60), 0)
+        counts = found.split()[-2:]
+        self.assertEqual(sum(map(int, counts)), 20_000)
+
+    def test_a_file_is_shared(self) -> None:
+        path = Path(self.mktemp())
+        with path.open("wb") as out:
+            self.assertEqual(self.run_program(3, stdout=out).wait(60), 0)
+        lines = path.read_text().splitlines()
+        self.assertEqual((lines[0], len(lines), lines[-1]), ("before", 5, "after 3 0"))

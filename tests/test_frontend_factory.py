@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twisted.internet.interfaces import IProtocolNegotiationFactory
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -19,6 +20,11 @@ class FactoryTests(SynchronousTestCase):
     def test_it_has_defaults_for_all_but_the_dispatcher(self) -> None:
         factory = Http1Factory(FakeDispatcher())
         self.assertEqual(factory.active, 0)
+
+    def test_it_can_be_negotiated(self) -> None:
+        factory = Http1Factory(FakeDispatcher())
+        verifyObject(IProtocolNegotiationFactory, factory)
+        self.assertEqual(factory.acceptableProtocols(), [b"http/1.1"])
 
     def test_active_counts_requests_and_not_connections(self) -> None:
         client = Client()

@@ -6,12 +6,15 @@ import gc
 import sys
 import tracemalloc
 
-from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
+from twisted.internet.address import UNIXAddress
+from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer, ISSLTransport
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import directlyProvides
 from zope.interface.verify import verifyObject
 
 from subproxy.core.exchange import State
 from subproxy.errors import ClientGone, GuestGone
+from subproxy.frontend import http1
 from subproxy.frontend.http1 import TRANSITIONS, Reading
 from subproxy.frontend.limits import Limits
 from tests.fake_dispatcher import Client, FakeGuest, Transport
@@ -113,6 +116,23 @@ class ConnectionTests(SynchronousTestCase):
         self.assertTrue(transport.aborted)
         client.send(GET)
         self.assertIn(b"200 OK", client.received())
+
+    def test_tls(self) -> None:
+        client = Client(ok)
+        directlyProvides(client.transport, ISSLTransport)
+        client.send(GET)
+        self.assertEqual(client.guest.exchange.request.scheme, b"https")
+        self.assertIn((b"X-Forwarded-Proto", b"https"), client.guest.exchange.request.headers)
+        # It cannot be half-closed.
+        client.send(b"nonsense\r\n\r\n")
+        self.assertFalse(client.transport.halfClosed)
+        self.assertTrue(client.transport.disconnecting)
+
+    def test_a_peer_without_an_address(self) -> None:
+        client = Client(ok)
+        client.transport.peerAddr = UNIXAddress(None)
+        client.send(GET)
+        self.assertEqual(client.guest.exchange.request.client, b"unix")
 
     def test_nothing_raises_behind_the_end(self) -> None:
         client = Client()
@@ -248,6 +268,16 @@ class UploadTests(SynchronousTestCase):
         client.wait(3)
         self.assertTrue(client.received().startswith(b"HTTP/1.1 408 "))
         assert guest.cancelled is not None
+
+    def test_a_client_that_resets_while_it_is_not_read_from(self) -> None:
+        client = Client()
+        client.send(post(100_000) + b"x")
+        self.assertFalse(client.reading)
+        client.wait(1)
+        self.assertFalse(client.closed)
+        self.patch(http1, "is_reset", lambda transport: transport is client.transport)
+        client.wait(0.5)
+        self.assertTrue(client.transport.aborted)
 
     def test_a_guest_that_never_takes_a_body_is_slow(self) -> None:
         client = Client(None, Limits(response_timeout=5))

@@ -326,11 +326,27 @@ class ProcessTests(SynchronousTestCase):
     """What is round a session."""
 
     def test_each_path_is_of_the_host_before_it(self) -> None:
-        _, routes = minimal.parse_options(["--host=a", "--host=b", "--path=/c", "--path=/d"])
-        self.assertEqual(routes, [(b"a", b"/.*"), (b"b", b"/d")])
+        options = minimal.parse_options(["--host=a", "--host", "b", "--path=/c", "--path=/d"])
+        self.assertEqual(options.routes, [(b"a", b"/.*"), (b"b", b"/d")])
+
+    def test_options(self) -> None:
+        options = minimal.parse_options(
+            ["x.py", "--name=n", "--worker=3", "--module=/a", "--module=/b"]
+        )
+        self.assertEqual((options.app, options.name, options.worker), ("x.py", "n", 3))
+        self.assertEqual((options.proxy, options.modules), ("vsock:2:12345", ["/a", "/b"]))
+
+    def test_bad_usage(self) -> None:
+        said: list[str] = []
+        self.patch(minimal, "say", said.append)
+        for arguments in (["--path=/x"], ["--nonsense"], ["--worker=x"], ["a.py", "b.py"]):
+            self.assertEqual(minimal.main(arguments), 2)
+        self.assertEqual(len(said), 4)
+        self.assertIn("which --host is --path=/x for?", said[0])
 
     def test_without_routes_everything_is_served(self) -> None:
-        self.assertEqual(minimal.parse_options([])[1], [(b".*", b"/.*")])
+        stay = minimal.Stay(minimal.parse_options(["--worker=0"]), application)
+        self.assertEqual(stay.routes, [(b".*", b"/.*")])
 
     def test_worker_numbers_of_one_application_differ(self) -> None:
         name = os.urandom(8).hex()

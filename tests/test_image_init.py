@@ -1,15 +1,11 @@
-"""What a guest's init decides before it does anything: the command, the environment, the button."""
+"""What a guest's init decides before it does anything: the command and the environment."""
 
 from __future__ import annotations
 
-import struct
-
-from hypothesis import given
-from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from guest.image.arguments import ArgumentError
-from guest.image.init import KEY_POWER, command, environment, number, pressed
+from guest.image.init import command, environment, number
 
 PYTHON = "/usr/bin/python3.11"
 
@@ -59,16 +55,3 @@ class NumberTests(SynchronousTestCase):
         for text in ("-1", "x", "nan", "inf", ""):
             with self.assertRaises(ArgumentError, msg=text):
                 number({"grace": [text]}, "grace", 30)
-
-
-class PressedTests(SynchronousTestCase):
-    def test_the_power_button_went_down(self) -> None:
-        down = struct.pack("qqHHi", 1, 2, 1, KEY_POWER, 1)
-        up = struct.pack("qqHHi", 1, 2, 1, KEY_POWER, 0)
-        other = struct.pack("qqHHi", 1, 2, 1, 30, 1)
-        self.assertTrue(pressed(up + other + down))
-        self.assertFalse(pressed(up + other + down[:-1]))
-
-    @given(st.binary(max_size=100))
-    def test_any_bytes_are_read(self, data: bytes) -> None:
-        self.assertIn(pressed(data), (True, False))

@@ -1,5 +1,7 @@
 """The proxy as a service: housekeeping, and the order of a stop."""
 
+from collections.abc import Callable
+
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -13,12 +15,17 @@ from .test_listener import FakeEndpoint, FakePort
 class Recorder:
     """Stands at each place that a stop passes, and notes it."""
 
+    seconds: Callable[[], float]
+
     def __init__(self) -> None:
         self.steps: list[str] = []
         self.drained: Deferred[None] = Deferred()
         self.ended: Deferred[None] = Deferred()
         self.active = 2
         self.fail = False
+
+    def now(self) -> float:
+        return self.seconds()
 
     def expire(self, now: float) -> None:
         self.steps.append("expire")
@@ -38,6 +45,7 @@ class ProxyServiceTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.recorder = Recorder()
+        self.recorder.seconds = self.clock.seconds
         self.port = FakePort()
         listener = ListenerService(
             FakeEndpoint(succeed(self.port)),

@@ -28,6 +28,7 @@ class LivenessTests(SynchronousTestCase):
             5.0,
             15.0,
             Fixed(random),
+            now=self.clock.seconds,
             send=lambda nonce: self.said.append((self.clock.seconds(), nonce)),
             measured=self.said.append,
             missed=lambda: self.said.append("missed"),

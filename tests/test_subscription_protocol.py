@@ -59,6 +59,16 @@ class GreetingTests(SynchronousTestCase):
         self.guest.pump()
         self.assertEqual(self.guest.take(m.Bye)[0].code, b"frame")
 
+    def test_a_flood_of_what_is_ignored(self) -> None:
+        """Frames of no interest take turns like all others, and do no harm."""
+        self.guest.hello()
+        self.guest.protocol.dataReceived(b"8:5:later,]" * 10_000)
+        self.assertEqual(self.guest.transport.producerState, "paused")
+        for _ in range(10):
+            self.world.clock.advance(0)
+        self.assertEqual(self.guest.transport.producerState, "producing")
+        self.assertIs(self.guest.protocol.state, State.SUBSCRIBED)
+
     def test_data_connection(self) -> None:
         """A connect that nobody asked for is closed."""
         self.guest.say(m.Connect(1, b"token"))

@@ -91,7 +91,7 @@ class RegistrarTests(SynchronousTestCase):
         second.register(b"b", reference=1)
         second.register(b"c", reference=2)
         (refused,) = second.take(m.Refused)
-        self.assertEqual(refused.code, b"too-many-routes")
+        self.assertEqual(refused.code, b"quota")
         first.lose()
         second.register(b"c", reference=3)
         self.assertEqual(second.take(m.Registered)[-1], m.Registered(3))

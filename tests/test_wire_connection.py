@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.wire import messages as m
-from subproxy.wire.connection import Broken, Connection, Violation, limits_info, parse_limits
+from subproxy.wire.connection import (
+    Broken,
+    Connection,
+    Ignored,
+    Violation,
+    limits_info,
+    parse_limits,
+)
 from subproxy.wire.errors import (
     FrameError,
     HelloError,
@@ -307,6 +314,19 @@ class ControlTests(WireTestCase):
         self.assertIs(Side.DRAINING, pair.proxy.theirs)
         self.assertIs(Side.DRAINING, pair.guest.theirs)
 
+    def test_ignored_frames_take_turns(self) -> None:
+        """Who takes so many events a turn reads a bounded number of frames, also of such."""
+        pair = ConnectionPair()
+        pair.proxy.send(request(1))
+        pair.settle()
+        pair.to_proxy(response(1).frame())
+        late: list[list[object]] = [[b"body", 1, b"late"], [b"frobnicate"]]
+        events = pair.to_proxy(*late * 20, [b"pong", b"1"], *late * 7, [b"pong", b"2"])
+        self.assertEqual(
+            [Ignored(16), Ignored(16), m.Pong(b"1"), m.Pong(b"2")],
+            events,
+        )
+
     def test_wrong_sender(self) -> None:
         """What only the other role may say is an error of the connection."""
         for frame in ([b"ping", b"1"], [b"registered", 1], [b"refused", 1, b"a", b"b"]):
@@ -399,7 +419,7 @@ class BrokenTests(WireTestCase):
         """Bytes that are no frame end the connection."""
         pair = ConnectionPair()
         pair.feed(PROXY, b"GET / HTTP/1.1\r\n\r\n")
-        reason = "a frame begins with its length in decimal digits"
+        reason = "a frame begins with its length: digits, 7 at most, no leading zero"
         self.assert_broken(pair.proxy, pair.take(PROXY), FrameError, reason)
 
     def test_too_long(self) -> None:

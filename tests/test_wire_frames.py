@@ -278,14 +278,15 @@ class FrameDecoderTests(SynchronousTestCase):
 
     def test_reasons(self) -> None:
         """Each refusal says what was wrong, as soon as it can be known."""
+        length = "a frame begins with its length: digits, 7 at most, no leading zero"
         for data, reason in (
-            (b":", "a frame begins with its length in decimal digits"),
-            (b"x", "a frame begins with its length in decimal digits"),
-            (b"1x", "a frame begins with its length in decimal digits"),
-            (b"12345678", "a length has at most 7 digits"),
-            (b"12345678:", "a length has at most 7 digits"),
-            (b"01", "a length has no leading zeros"),
-            (b"00:", "a length has no leading zeros"),
+            (b":", length),
+            (b"x", length),
+            (b"1x", length),
+            (b"12345678", length),
+            (b"12345678:", length),
+            (b"01", length),
+            (b"00:", length),
             (b"1:a,", "a frame ends with ']'"),
             (b"3:0:]}", "a frame ends with ']'"),
         ):

@@ -126,7 +126,7 @@ def verdict(end: Connection, message: m.Message) -> str:
 
 
 class IllegalTests(SynchronousTestCase):
-    @settings(max_examples=400)
+    @settings(max_examples=300)
     @given(st.sampled_from(Role), st.lists(messages, max_size=8))
     def test_messages(self, role: Role, sent: list[m.Message]) -> None:
         """Each message has the end that the tables say, and harms nobody else."""
@@ -172,7 +172,7 @@ class IllegalTests(SynchronousTestCase):
     def test_malformed(self, role: Role, verb: bytes, data: st.DataObject) -> None:
         """A message with a wrong element ends the connection, whatever the state."""
         pair = world()
-        elements = data.draw(st.lists(st.sampled_from([None, True, [], 2**40]), max_size=3))
+        elements = data.draw(st.lists(st.sampled_from([None, True, [], -1]), max_size=3))
         events = pair.feed(role, encode([verb, *elements]))
         # A verb alone may be a message; wrong elements never are.
         if elements or not isinstance(events[-1], m.Drain | m.Bye):

@@ -1,12 +1,12 @@
 """
 Run the shell blocks of README.md, as written, and compare what they print.
 
-A block of ``console`` holds commands behind ``$ `` (a line that ends in a backslash goes on in the
-next) and what they print. A command that ends in `` &`` runs in the background, and what it prints
-must appear within the deadline, as whole lines, after a time stamp perhaps; other commands must print exactly their lines. ``...`` in an
-expected line stands for any text. Commands run one after the other in a copy of the checkout,
-with the virtual environment first in the path. A block behind ``<!-- run by TEST -->`` is run
-by that test.
+A block of ``console`` holds commands behind ``$ `` (a line that ends in a backslash goes on in
+the next) and what they print. A command that ends in `` &`` runs in the background, and what it
+prints must appear within the deadline, as whole lines, after a time stamp perhaps; other commands
+must print exactly their lines. ``...`` in an expected line stands for any text. Commands run one
+after the other in a copy of the checkout, with the virtual environment first in the path. A block
+behind ``<!-- run by TEST -->`` is run by that test.
 """
 
 from __future__ import annotations

@@ -10,26 +10,34 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from guest.image.python import Python
 
 _SCRIPT = """
-import base64, importlib.util, json, marshal, sys
+import base64, importlib.util, json, os, sys
 from importlib._bootstrap_external import _code_to_hash_pyc
-for line in sys.stdin:
+
+def compiled(line):
     name, source = json.loads(line)
     source = base64.b64decode(source)
     try:
         code = compile(source, name, "exec", dont_inherit=True)
-        pyc = _code_to_hash_pyc(code, importlib.util.source_hash(source), False)
-    except (SyntaxError, ValueError) as error:
-        print(json.dumps([str(error), None]))
-    else:
-        # Through marshal twice: the first writing depends on who else holds an object.
-        pyc = bytes(pyc[:16]) + marshal.dumps(marshal.loads(pyc[16:]))
-        print(json.dumps([None, base64.b64encode(pyc).decode()]))
+    except (SyntaxError, ValueError):
+        return b""
+    return base64.b64encode(_code_to_hash_pyc(code, importlib.util.source_hash(source), False))
+
+# What marshal writes depends on who else holds an object, a name for example. So each module
+# is compiled in a child that has seen no other one.
+for line in sys.stdin.buffer:
+    pid = os.fork()
+    if not pid:
+        os.writev(1, [compiled(line), b"\\n"])
+        os._exit(0)
+    if os.waitpid(pid, 0)[1]:
+        sys.exit("a compiler ended badly")
 """
 
 
@@ -59,9 +67,8 @@ class Compiler:
             lines = [json.dumps([f"/{p}", base64.b64encode(s).decode()]) for p, s in missing]
             output = self._python.run(_SCRIPT, "\n".join(lines).encode())
             for (path, _), line in zip(missing, output.splitlines(), strict=True):
-                _, encoded = json.loads(line)
-                partial = self._cache / f"{keys[path]}.partial"
-                partial.write_bytes(base64.b64decode(encoded) if encoded else b"")
+                partial = self._cache / f"{keys[path]}.{os.getpid()}.partial"
+                partial.write_bytes(base64.b64decode(line))
                 partial.rename(self._cache / keys[path])
         return {path: (self._cache / key).read_bytes() or None for path, key in keys.items()}
 

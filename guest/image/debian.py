@@ -71,10 +71,10 @@ class Packages:
             raise PackageError(f"apt knows no package {', '.join(missing)}; see apt-cache policy")
         return found
 
-    def depends(self, name: str) -> list[str]:
-        """The packages that ``name`` depends on directly, virtual ones left out."""
-        self.candidates([name])
-        return _DEPENDS.findall(self._run("apt-cache", "depends", "--important", name))
+    def depends(self, names: Iterable[str]) -> list[str]:
+        """The packages that ``names`` depend on directly, virtual ones left out."""
+        wanted = list(self.candidates(names))
+        return _DEPENDS.findall(self._run("apt-cache", "depends", "--important", *wanted))
 
     def fetch(self, names: Iterable[str]) -> list[Package]:
         """The unpacked packages, in order. Raises ``PackageError`` if one can't be fetched."""

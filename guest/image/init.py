@@ -6,8 +6,8 @@ the machine is told: SIGTERM, the ACPI power button and Ctrl-Alt-Del (which is h
 Firecracker asks) all become a SIGTERM to the service, which drains; after a grace it
 is killed. When the service ends its status is printed and the machine goes off.
 
-Standard library only, and nothing of the image but ``arguments``: it is up before
-Twisted could be imported.
+Standard library only, and nothing of the image but ``arguments`` and ``supervisor``: it is up
+before Twisted could be imported.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import select
 import signal
 import socket
 import struct
@@ -23,11 +22,12 @@ import sys
 import termios
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from fcntl import ioctl
 from typing import NoReturn
 
 from guest.image.arguments import ArgumentError, Settings, merge, parse, routes
+from guest.image.supervisor import Supervisor
 
 PYTHON_PATH = "/app:/opt/python"
 SETTINGS = "/etc/subproxy.args"
@@ -55,10 +55,6 @@ ENDS: Mapping[str, int] = {
     "reboot": 0x01234567,
     "halt": 0xCDEF0123 - (1 << 32),
 }
-
-_INPUT_EVENT = struct.Struct("qqHHi")
-EV_KEY = 1
-KEY_POWER = 116
 
 SIOCGIFFLAGS = 0x8913
 SIOCSIFFLAGS = 0x8914
@@ -127,105 +123,6 @@ def number(settings: Mapping[str, list[str]], name: str, default: float) -> floa
     return value
 
 
-class Supervisor:
-    """Runs one child to its end, reaps every other process that is left to init."""
-
-    def __init__(self, grace: float) -> None:
-        self._grace = grace
-        self._status: int | None = None
-        self._kill_at: float | None = None
-        self._child = 0
-        self._wake, wakeup = os.pipe()
-        os.set_blocking(self._wake, False)
-        os.set_blocking(wakeup, False)
-        signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
-        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGPWR):
-            signal.signal(number, lambda *_: None)
-        self._poll = select.poll()
-        self._poll.register(self._wake, select.POLLIN)
-        self._buttons = power_buttons()
-        for button in self._buttons:
-            self._poll.register(button, select.POLLIN)
-
-    def run(self, words: Sequence[str], env: Mapping[str, str]) -> int:
-        """The status with which the child ended, as a shell gives it (128 + a signal's number)."""
-        self._child = os.fork()
-        if not self._child:
-            become(words, env)
-        while self._status is None:
-            for descriptor, _ in self._poll.poll(self._patience()):
-                self._attend(descriptor)
-            self._reap()
-            if self._kill_at is not None and time.monotonic() >= self._kill_at:
-                say(f"not ended within {self._grace:g} s: killed")
-                os.kill(self._child, signal.SIGKILL)
-                self._kill_at = None
-        return self._status
-
-    def _patience(self) -> float | None:
-        if self._kill_at is None:
-            return None
-        return max(0.0, self._kill_at - time.monotonic()) * 1000 + 1
-
-    def _attend(self, descriptor: int) -> None:
-        try:
-            data = os.read(descriptor, 4096)
-        except BlockingIOError:
-            return
-        if descriptor == self._wake:
-            told = {signal.Signals(n).name for n in data if n != signal.SIGCHLD}
-        else:
-            told = {"the power button"} if pressed(data) else set()
-        if told and self._kill_at is None:
-            say(f"{', '.join(sorted(told))}: asking the application to end")
-            os.kill(self._child, signal.SIGTERM)
-            self._kill_at = time.monotonic() + self._grace
-
-    def _reap(self) -> None:
-        with contextlib.suppress(ChildProcessError):
-            while True:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-                if not pid:
-                    return
-                if pid == self._child:
-                    code = os.waitstatus_to_exitcode(status)
-                    self._status = code if code >= 0 else 128 - code
-
-
-def become(words: Sequence[str], env: Mapping[str, str]) -> NoReturn:
-    """In the child: turn into ``words``, in a session of its own, with signals as they were."""
-    try:
-        signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGPWR):
-            signal.signal(number, signal.SIG_DFL)
-        os.setsid()
-        os.chdir("/app" if os.path.isdir("/app") else "/")
-        os.execvpe(words[0], list(words), dict(env))
-    except OSError as error:
-        say(f"can't run {words[0]}: {error}")
-    finally:
-        os._exit(127)
-
-
-def pressed(data: bytes) -> bool:
-    """Whether these input events say that the power button went down."""
-    whole = len(data) // _INPUT_EVENT.size * _INPUT_EVENT.size
-    return any(
-        kind == EV_KEY and code == KEY_POWER and value == 1
-        for _, _, kind, code, value in _INPUT_EVENT.iter_unpack(data[:whole])
-    )
-
-
-def power_buttons() -> list[int]:
-    """The input devices that are there; a guest's are buttons, or a keyboard that has one."""
-    try:
-        names = sorted(os.listdir("/dev/input"))
-    except FileNotFoundError:
-        return []
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-    return [os.open(f"/dev/input/{name}", flags) for name in names if name.startswith("event")]
-
-
 def mount_all(libc: ctypes.CDLL) -> None:
     """Mount what programs expect. Raises ``OSError``."""
     for source, target, kind in MOUNTS:
@@ -288,7 +185,7 @@ def main() -> NoReturn:
         load_modules(libc)
         loopback_up()
         words, env = command(settings, sys.executable), environment(settings)
-        supervisor = Supervisor(number(settings, "grace", DEFAULT_GRACE))
+        supervisor = Supervisor(number(settings, "grace", DEFAULT_GRACE), say)
         say(f"starting {' '.join(words)}")
         status = supervisor.run(words, env)
         say(f"the application ended with status {status}: {end}")

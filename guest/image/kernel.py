@@ -138,7 +138,7 @@ def find(kernel: str | None, packages: Packages, root: Path = Path("/")) -> Kern
 
 def debian(packages: Packages) -> Kernel:
     """Debian's kernel for clouds: small, with virtio and vsock as modules."""
-    names = [name for name in packages.depends(CLOUD_KERNEL) if name.startswith("linux-image-")]
+    names = [name for name in packages.depends([CLOUD_KERNEL]) if name.startswith("linux-image-")]
     if not names:
         raise PackageError(f"{CLOUD_KERNEL} depends on no kernel image")
     (found,) = packages.fetch(names[:1])

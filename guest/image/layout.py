@@ -2,7 +2,7 @@
 
 ================================  =============================================
 ``/init``                         starts ``init`` with the image's Python
-``/opt/init``                     ``init`` and ``arguments``, apart from all else
+``/opt/init``                     ``init`` and what it imports, apart from all else
 ``/opt/python``                   ``guest``, what it and the application require
 ``/app``                          the application
 ``/etc/subproxy.args``            the settings it was built with
@@ -40,7 +40,12 @@ LOADED_LATE = ("libgcc_s.so.1",)
 GUEST_REQUIREMENTS = ("Twisted", "tnetstring3")
 """What the guest library itself needs, beside the standard library."""
 
-INIT_MODULES = ("guest/image/__init__.py", "guest/image/arguments.py", "guest/image/init.py")
+INIT_MODULES = (
+    "guest/image/__init__.py",
+    "guest/image/arguments.py",
+    "guest/image/init.py",
+    "guest/image/supervisor.py",
+)
 
 FILES: Mapping[str, str] = {
     "etc/passwd": "root:x:0:0:root:/root:/bin/false\nnobody:x:65534:65534:nobody:/:/bin/false\n",

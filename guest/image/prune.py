@@ -75,7 +75,6 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
     "relics": (
         "lib-dynload/audioop.*",
-        "lib-dynload/nis.*",
         "lib-dynload/ossaudiodev.*",
         "lib-dynload/_crypt.*",
         "lib-dynload/_uuid.*",
@@ -132,6 +131,7 @@ WASTE = (
     "*/__pycache__/*",
     "__pycache__/*",
     "bin/*",
+    "lib-dynload/nis.*",
     "*.dist-info/RECORD",
     "*.dist-info/licenses/*",
     "*.dist-info/INSTALLER",

@@ -19,6 +19,9 @@ LOADER = "ld-linux-x86-64.so.2"
 LIBRARIES = ("libc6", "libgcc-s1", "libstdc++6", "zlib1g", "libexpat1")
 """Packages of libraries beside those that Python's own depend on: C++ extensions need them."""
 
+UNWANTED = ("libnsl", "libtirpc")
+"""What only the module ``nis`` needs, with all of Kerberos behind it."""
+
 _VERSION = re.compile(r"python(\d+\.\d+)-minimal")
 
 
@@ -99,13 +102,18 @@ class Python:
 def fetch(packages: Packages, version: str | None = None) -> Python:
     """Debian's Python: ``version`` (``3.13``), or else the release's own ``python3``."""
     if version is None:
-        found = [_VERSION.fullmatch(name) for name in packages.depends("python3-minimal")]
+        found = [_VERSION.fullmatch(name) for name in packages.depends(["python3-minimal"])]
         version = next((match[1] for match in found if match), None)
         if version is None:
             raise PackageError("python3-minimal depends on no pythonX.Y-minimal")
     own = [f"python{version}-minimal", f"libpython{version}-minimal", f"libpython{version}-stdlib"]
     names = dict.fromkeys(own)
-    for name in own:
-        names |= dict.fromkeys(n for n in packages.depends(name) if n.startswith("lib"))
-    names |= dict.fromkeys(LIBRARIES)
+    fresh = [*own, *LIBRARIES]
+    while fresh:
+        names |= dict.fromkeys(fresh)
+        fresh = [
+            name
+            for name in packages.depends(fresh)
+            if name.startswith("lib") and name not in names and not name.startswith(UNWANTED)
+        ]
     return Python(version, tuple(packages.fetch(names)))

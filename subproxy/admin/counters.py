@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from zope.interface import implementer
@@ -75,19 +76,20 @@ class Counters:
     """
     Counts finished exchanges.
 
-    @ivar routes: by the text of the route.
+    @ivar before: called before anybody looks at the counts: who has counted elsewhere adds it here.
     @ivar errors: by the code of L{subproxy.errors}.
     """
 
     def __init__(self) -> None:
-        self.routes: dict[str, RouteCounters] = {}
+        self.before: list[Callable[[], None]] = []
+        self._routes: dict[str, RouteCounters] = {}
         self.errors: Counter[str] = Counter()
         self._of_pool: dict[Pool, RouteCounters] = {}
 
     def exchangeEnded(self, exchange: Exchange) -> None:
         """See L{IExchangeLog}."""
         answered: Any = exchange.sink
-        counters = self._counters(exchange.pool)
+        counters = self.of(exchange.pool)
         counters.statuses[answered.status] += 1
         counters.sent += answered.sent
         body = exchange.body
@@ -98,7 +100,15 @@ class Counters:
         if exchange.error is not None:
             self.errors[exchange.error.code] += 1
 
-    def _counters(self, pool: Pool | None) -> RouteCounters:
+    @property
+    def routes(self) -> dict[str, RouteCounters]:
+        """The counts by the text of the route."""
+        for settle in self.before:
+            settle()
+        return self._routes
+
+    def of(self, pool: Pool | None) -> RouteCounters:
+        """The counts of the route of C{pool}."""
         if pool is None:
             return self._named(NO_ROUTE)
         found = self._of_pool.get(pool)
@@ -109,11 +119,11 @@ class Counters:
         return found
 
     def _named(self, name: str) -> RouteCounters:
-        found = self.routes.get(name)
+        found = self._routes.get(name)
         if found is None:
-            if len(self.routes) >= MAX_ROUTES and name != OTHER:
+            if len(self._routes) >= MAX_ROUTES and name != OTHER:
                 return self._named(OTHER)
-            found = self.routes[name] = RouteCounters()
+            found = self._routes[name] = RouteCounters()
         return found
 
 

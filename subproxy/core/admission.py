@@ -111,15 +111,18 @@ class _Queue:
 
 
 class Admission:
-    """The queues of all pools. `waiting` is how many exchanges are in them."""
+    """The queues of all pools. `waiting` is how many exchanges are in them.
 
-    __slots__ = ("_balancer", "_deadlines", "_limits", "_queues", "_rng", "_serial", "waiting")
+    balancer and rng are who chooses, and by which chance.
+    """
+
+    __slots__ = ("_deadlines", "_limits", "_queues", "_serial", "balancer", "rng", "waiting")
 
     def __init__(
         self, balancer: Balancer, rng: Random, limits: AdmissionLimits = AdmissionLimits()
     ) -> None:
-        self._balancer = balancer
-        self._rng = rng
+        self.balancer = balancer
+        self.rng = rng
         self._limits = limits
         self._queues: dict[Pool, _Queue] = {}
         self._deadlines: list[tuple[float, int, Ticket]] = []
@@ -132,7 +135,7 @@ class Admission:
     ) -> Send | Wait | Refuse:
         """Decide on a new exchange, or on one that is tried again without `excluded`."""
         if not pool.waiting or not self._queues[pool].plain:
-            member = self._balancer.choose(pool, now, self._rng, excluded)
+            member = self.balancer.choose(pool, now, self.rng, excluded)
             if member is not None:
                 member.in_flight += 1
                 return Send(member)
@@ -218,7 +221,7 @@ class Admission:
 
     def _admit_one(self, pool: Pool, now: float) -> Admitted | None:
         for ticket in self._queues[pool].tickets:
-            member = self._balancer.choose(pool, now, self._rng, ticket.excluded)
+            member = self.balancer.choose(pool, now, self.rng, ticket.excluded)
             if member is not None:
                 member.in_flight += 1
                 self._remove(ticket)

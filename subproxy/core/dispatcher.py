@@ -80,7 +80,7 @@ class Dispatcher:
             exchange.fail(NoRoute())
             return
         exchange.pool = pool
-        self._budget(pool).requests += 1
+        self.budget(pool).requests += 1
         self._submit(exchange, pool)
 
     def finished(self, exchange: Exchange) -> None:
@@ -108,7 +108,7 @@ class Dispatcher:
             progress_of(exchange, error),
             body_held=exchange.held,
             attempts=exchange.attempts,
-            budget=self._budget(pool),
+            budget=self.budget(pool),
             now=self.now(),
         )
         self.verdicts[verdict] += 1
@@ -133,6 +133,10 @@ class Dispatcher:
 
     def capacity(self, member: Member) -> None:
         """C{member} has joined a pool, has returned, or takes more than before."""
+        self._deliver(self.admission.relieve(member, self.now()))
+
+    def relieved(self, member: Member) -> None:
+        """C{member} has finished an exchange, and others wait."""
         self._deliver(self.admission.relieve(member, self.now()))
 
     # What a timer calls.
@@ -164,7 +168,7 @@ class Dispatcher:
         if holder is not None:
             self.admission.release(holder)
             if self.admission.waiting:
-                self._deliver(self.admission.relieve(holder, self.now()))
+                self.relieved(holder)
 
     def _deliver(self, admitted: list[Admitted]) -> None:
         """Give what was admitted to its members; flat, though a delivery may admit more."""
@@ -184,7 +188,8 @@ class Dispatcher:
         finally:
             self._delivering = False
 
-    def _budget(self, pool: Pool) -> RetryBudget:
+    def budget(self, pool: Pool) -> RetryBudget:
+        """What C{pool} may spend on retries."""
         budget: RetryBudget | None = pool.retries
         if budget is None:
             budget = pool.retries = RetryBudget(self.now())

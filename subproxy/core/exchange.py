@@ -66,6 +66,8 @@ class RequestHead:
 class State(Enum):
     """Where an exchange is in its life."""
 
+    __hash__ = object.__hash__  # that of Enum is Python code, and costs a microsecond a request
+
     NEW = auto()
     """Not yet given to any guest: made, waiting in a queue, or taken back for a retry."""
     SENT = auto()
@@ -127,7 +129,6 @@ class Exchange:
     ticket: Ticket | None = None
     ended: bool = False
     error: ProxyError | None = None
-    notes: dict[str, object] = field(default_factory=dict)
 
     def move(self, state: State) -> None:
         """

@@ -177,13 +177,15 @@ def _without_port(hop: bytes) -> bytes:
     return hop
 
 
-def _element(address: bytes, host: bytes, scheme: bytes) -> bytes:
+def forwarded_node(address: bytes) -> bytes:
+    """C{address} as C{for=} in C{Forwarded} spells it (RFC 7239 section 6)."""
     if b":" in address:
-        node = b'"[' + address + b']"'
-    elif address == UNIX or not address:
-        node = b"unknown"
-    else:
-        node = address
+        return b'"[' + address + b']"'
+    return b"unknown" if address == UNIX or not address else address
+
+
+def _element(address: bytes, host: bytes, scheme: bytes) -> bytes:
+    node = forwarded_node(address)
     if not host:
         return b"for=" + node + b";proto=" + scheme
     return b"for=" + node + b';host="' + host + b'";proto=' + scheme

@@ -27,12 +27,12 @@ CACHED_BYTES: Final = 512
 class Router:
     """Finds pools in a registry, and remembers."""
 
-    __slots__ = ("_generation", "_old", "_registry", "_size", "_young")
+    __slots__ = ("_generation", "_old", "_size", "_young", "registry")
 
     def __init__(self, registry: Registry, *, cache_size: int = CACHE_SIZE) -> None:
         if cache_size < 1:
             raise ValueError("the cache needs room for one entry")
-        self._registry = registry
+        self.registry = registry
         self._size = cache_size
         self._generation = registry.generation
         self._young: dict[tuple[bytes, bytes], Pool | None] = {}
@@ -45,8 +45,8 @@ class Router:
         of the target as received, without query. A path with a fault (see
         :func:`~subproxy.core.normalise.path_fault`) has no route.
         """
-        if self._generation != self._registry.generation:
-            self._generation = self._registry.generation
+        if self._generation != self.registry.generation:
+            self._generation = self.registry.generation
             self._young = {}
             self._old = {}
         key = (host, path)
@@ -71,9 +71,9 @@ class Router:
 
         It looks at every route: for people, not for requests.
         """
-        return explain(self._registry.pools(), host, path)
+        return explain(self.registry.pools(), host, path)
 
     def _find(self, host: bytes, path: bytes) -> Pool | None:
         if path_fault(path) is not None:
             return None
-        return self._registry.table.find(normalise_host(host), normalise_path(path))
+        return self.registry.table.find(normalise_host(host), normalise_path(path))

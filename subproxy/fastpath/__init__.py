@@ -1,1 +1,1 @@
-"""The common case of a request, compiled."""
+"""The common case of a request, compiled: head to frame, frame to head, log and counters."""

@@ -25,6 +25,7 @@ from zope.interface import implementer
 from subproxy.core.exchange import Exchange
 from subproxy.frontend.dates import iso_date, log_date
 from subproxy.frontend.log_format import Answered, Format, combined, json_line
+from subproxy.frontend.log_lines import Lines, WaitingLines
 from subproxy.interfaces import IExchangeLog
 
 FORMATS: dict[str, tuple[Format, Callable[[float], bytes]]] = {
@@ -55,6 +56,10 @@ class AccessLog:
     @param style: a key of L{FORMATS}.
     @param clock: what flushes.
     @param wall: the time of day, in seconds since the epoch.
+    @ivar style: see above.
+    @ivar wall: see above.
+    @ivar spell: the time of day as the lines have it.
+    @ivar waiting: what waits to be written; another holder may take its place at the start.
     @ivar lines: lines written so far.
     @ivar dropped: lines lost so far.
     @raise OSError: the file can't be opened.
@@ -71,13 +76,13 @@ class AccessLog:
     ) -> None:
         self._path = path
         self._descriptor = -1
-        self._format, self._spell = FORMATS[style]
+        self.style = style
+        self._format, self.spell = FORMATS[style]
         self._clock = clock
-        self._wall = wall
+        self.wall = wall
+        self.waiting: WaitingLines = Lines()
         self._second = -1
         self._date = b""
-        self._waiting: list[bytes] = []
-        self._size = 0
         self._rest = b""  # what a pipe did not take yet
         self._call: IDelayedCall | None = None
         self._losing = 0  # lines lost since the last one that was written
@@ -90,27 +95,30 @@ class AccessLog:
         """See L{IExchangeLog}. What ends after L{close} is not written."""
         if self._descriptor < 0:
             return
-        now = int(self._wall())
+        now = int(self.wall())
         if now != self._second:
             self._second = now
-            self._date = self._spell(now)
+            self._date = self.spell(now)
         # Exchanges that a frontend logs have its responder for a sink.
         line = self._format(exchange, cast(Answered, exchange.sink), self._date)
-        self._waiting.append(line)
-        self._size += len(line)
-        if self._size >= FLUSH_SIZE:
+        self.waits(self.waiting.append(line))
+
+    def waits(self, size: int) -> None:
+        """So many bytes wait now: write them, or see that they will be written."""
+        if self._descriptor < 0:
+            self.waiting.take()
+        elif size >= FLUSH_SIZE:
             self.flush()
         elif self._call is None:
             self._call = self._clock.callLater(FLUSH_AFTER, self._late)
 
     def flush(self) -> None:
         """Write what waits, as far as that does not block."""
-        lines, self._waiting = self._waiting, []
-        self._size = 0
+        data, lines = self.waiting.take()
         if self._pipe:
-            self._to_pipe(lines)
+            self._to_pipe(data)
         elif lines:
-            self._to_file(b"".join(lines), len(lines))
+            self._to_file(data, lines)
 
     def reopen(self) -> None:
         """Open the file anew, after a rotation. If that fails, the old one is kept."""
@@ -132,13 +140,16 @@ class AccessLog:
             self._call = None
         if self._descriptor >= 0:
             self.flush()
-            if self._path != "-":
+            if self._rest:
+                self._drop(self._rest.count(b"\n"), "nobody reads it")
+                self._rest = b""
+            if self._descriptor != 1:
                 os.close(self._descriptor)
             self._descriptor = -1
 
     def _open(self) -> None:
         if self._path == "-":
-            self._descriptor = 1
+            self._descriptor = _standard_output()
         else:
             self._descriptor = os.open(
                 self._path,
@@ -175,8 +186,8 @@ class AccessLog:
             self._told()
         self.lines += lines
 
-    def _to_pipe(self, lines: list[bytes]) -> None:
-        data = self._rest + b"".join(lines)
+    def _to_pipe(self, data: bytes) -> None:
+        data = self._rest + data
         at = 0
         pipe = self._pipe
         assert pipe is not None
@@ -210,3 +221,20 @@ class AccessLog:
         if self._losing:
             self._log.warn("the access log lost {lines} lines", lines=self._losing)
             self._losing = 0
+
+
+def _standard_output() -> int:
+    """
+    Standard output, so that writing to it does not block.
+
+    A pipe or a terminal is opened anew, because the flag for that would hold for everyone who
+    shares it: the shell, for one. A file is written through the descriptor that is there,
+    whose offset the program's own log shares.
+    """
+    mode = os.fstat(1).st_mode
+    if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
+        try:
+            return os.open("/proc/self/fd/1", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            pass
+    return 1

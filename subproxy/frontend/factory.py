@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.interfaces import IAddress, IProtocolNegotiationFactory, IReactorTime
 from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
@@ -19,6 +20,9 @@ from subproxy.frontend.http1 import Http1Protocol
 from subproxy.frontend.limits import Limits
 from subproxy.interfaces import IDispatcher, IExchangeLog
 
+if TYPE_CHECKING:
+    from subproxy.fastpath._front import FastFront, FastPath
+
 
 @implementer(IExchangeLog)
 class NoLog:
@@ -28,6 +32,7 @@ class NoLog:
         """Forget it."""
 
 
+@implementer(IProtocolNegotiationFactory)
 class Http1Factory(Factory):
     """
     Makes L{Http1Protocol}s.
@@ -41,6 +46,8 @@ class Http1Factory(Factory):
     @param wall: the time of day, in seconds since the epoch.
     @ivar draining: no connection stays open behind its answer.
     @ivar date: the time of day for C{Date}, at most half a second old.
+    @ivar fastpath: the compiled path, if it is used.
+    @ivar connections: what is open: each with the protocol that serves it now.
     """
 
     noisy = False
@@ -67,11 +74,16 @@ class Http1Factory(Factory):
         self.clock = clock
         self.monotonic = monotonic
         self.draining = False
+        self.fastpath: FastPath | None = None
         self._wall = wall
         self._drained: list[Deferred[None]] = []
         self._sweeper = Sweeper(clock, monotonic, self._tick)
-        self.connections: set[Http1Protocol] = self._sweeper.watched  # type: ignore[assignment]
+        self.connections: set[Http1Protocol | FastFront] = self._sweeper.watched  # type: ignore[assignment]
         self._tick()
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """What is spoken over TLS (ALPN)."""
+        return [b"http/1.1"]
 
     def startFactory(self) -> None:
         """The first port listens."""
@@ -87,8 +99,12 @@ class Http1Factory(Factory):
         """How many requests are under way."""
         return sum(connection.busy for connection in self.connections)
 
-    def buildProtocol(self, addr: IAddress | None) -> Http1Protocol:  # type: ignore[override]
+    def buildProtocol(  # type: ignore[override]
+        self, addr: IAddress | None
+    ) -> Http1Protocol | FastFront:
         """The protocol for a new connection."""
+        if self.fastpath is not None:
+            return self.fastpath.front()
         return Http1Protocol(self)
 
     def drain(self) -> Deferred[None]:
@@ -98,6 +114,8 @@ class Http1Factory(Factory):
         @return: fires when there are none.
         """
         self.draining = True
+        if self.fastpath is not None:
+            self.fastpath.draining = True
         for connection in list(self.connections):
             connection.closeIfIdle()
         if not self.connections:
@@ -111,14 +129,14 @@ class Http1Factory(Factory):
         for connection in list(self.connections):
             connection.abort()
 
-    def opened(self, connection: Http1Protocol) -> bool:
+    def opened(self, connection: Http1Protocol | FastFront) -> bool:
         """A client connected; False if it is one too many."""
         if self.limits.connections and len(self.connections) >= self.limits.connections:
             return False
         self.connections.add(connection)
         return True
 
-    def closed(self, connection: Http1Protocol) -> None:
+    def closed(self, connection: Http1Protocol | FastFront) -> None:
         """A connection is gone."""
         self.connections.discard(connection)
         if not self.connections:
@@ -130,3 +148,5 @@ class Http1Factory(Factory):
 
     def _tick(self) -> None:
         self.date = http_date(self._wall())
+        if self.fastpath is not None:
+            self.fastpath.date = self.date

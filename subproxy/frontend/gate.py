@@ -254,7 +254,7 @@ class Gate:
             name = host = b""
         else:
             known = self._hosts.get(host)
-            name = self._host(host) if known is None else known
+            name = self.host(host) if known is None else known
             kept.insert(0, (b"Host", host))
         path = target.partition(b"?")[0]
         if target == b"*":
@@ -332,7 +332,12 @@ class Gate:
         self._kinds[name] = kind
         return kind
 
-    def _host(self, host: bytes) -> bytes:
+    def host(self, host: bytes) -> bytes:
+        """
+        The one spelling of C{host}, a Host or an authority.
+
+        @raise BadRequest: it is something else.
+        """
         check_host(host)
         name = normalise_host(host)
         if not name:
@@ -366,15 +371,6 @@ def check_host(host: bytes) -> None:
         raise BadRequest("Host is not a host and perhaps a port")
     if port and int(port[:6]) > 65535:
         raise BadRequest("Host has a port that does not exist")
-
-
-def classify(line: bytes, gate: Gate) -> ClientError:
-    """The error for a head that llhttp refused: what its request line deserves, else 400."""
-    try:
-        gate.check_line(line)
-    except ClientError as error:
-        return error
-    return BadRequest("the request head is malformed")
 
 
 def _is_version(text: bytes) -> bool:

@@ -41,10 +41,12 @@ from subproxy.frontend.gate import Passed
 from subproxy.frontend.head_parser import MessageParser, ParserError
 from subproxy.frontend.request_body import ChunkedBody, LengthBody
 from subproxy.frontend.responder import Answer, Responder
-from subproxy.frontend.tcp_info import bytes_taken, waits_for_peer
+from subproxy.frontend.tcp_info import bytes_taken, is_reset, waits_for_peer
+from subproxy.frontend.upload import Upload
 from subproxy.relay.lending import ask_when_written, can_lend, lend_reading, written
 
 if TYPE_CHECKING:
+    from subproxy.fastpath._front import FastFront
     from subproxy.frontend.factory import Http1Factory
 
 _EMPTY_LINE = b"\r\n\r\n"
@@ -54,6 +56,8 @@ _SHOWN = 256
 
 class Reading(Enum):
     """What becomes of the bytes that come in."""
+
+    __hash__ = object.__hash__  # that of Enum is Python code, and costs a microsecond a request
 
     IDLE = auto()
     """They begin a request."""
@@ -93,6 +97,7 @@ class Http1Protocol(Protocol):
     @ivar state: what becomes of incoming bytes.
     @ivar deadline: when the sweeper should look at it (monotonic seconds).
     @ivar writable: the transport takes more: less than its buffer's size waits in it.
+    @ivar front: the compiled path's side of the connection, if this serves it only for a while.
     """
 
     factory: Http1Factory
@@ -103,17 +108,14 @@ class Http1Protocol(Protocol):
         self.state = Reading.IDLE
         self.deadline = NEVER
         self.writable = True
+        self.front: FastFront | None = None
         self._due = NEVER  # the deadline of the state; `deadline` is sooner for a look at the pace
         self._held = b""  # bytes not yet parsed
         self._seen = 0  # how many of them were searched for the end of a head
         self._count = 0  # requests so far
         self._peer: Peer | None = None
         self._responder: Responder | None = None
-        self._body: LengthBody | ChunkedBody | None = None
-        self._upload: bytearray | None = None  # body that is collected, or held for the guest
-        self._moved = 0  # bytes of body that came
-        self._flows = False  # the guest takes body
-        self._pace: Pace | None = None  # of the request body
+        self._upload: Upload | None = None  # the request body, if it was not here with its head
         self._takes: Pace | None = None  # of the responses
         self._stays: bool | None = None  # an answer is written and waits for its bytes to leave
         self._advancing = False
@@ -179,7 +181,7 @@ class Http1Protocol(Protocol):
         self.factory.closed(self)
         self.deadline = NEVER
         self._held = b""
-        self._body = self._upload = self._borrower = None
+        self._upload = self._borrower = None
         responder, self._responder = self._responder, None
         if responder is not None:
             if responder.status == 0:
@@ -206,7 +208,7 @@ class Http1Protocol(Protocol):
             return
         if self._takes is not None:
             self._takes.stop(self.factory.monotonic())
-        self.deadline = 0.0 if self._pace is not None else self._due
+        self._lookAhead()
         responder = self._responder
         if responder is not None:
             responder.drained()
@@ -245,6 +247,21 @@ class Http1Protocol(Protocol):
                 self._resumeReading()
         elif not self.writable and self._held:
             self._pauseReading()
+        self._handBack()
+
+    def _handBack(self) -> None:
+        """Nothing is under way, and nothing held: the compiled path may have the next request."""
+        front = self.front
+        if (
+            front is not None
+            and self.state is Reading.IDLE
+            and self.writable
+            and not (self._advancing or self._held or self._paused or self._half_closed)
+        ):
+            self.front = None
+            self.factory.connections.discard(self)
+            self._go(Reading.OVER)
+            front.takeBack(self._count, self._due, self.deadline)
 
     def _readHead(self) -> bool:
         """Take the next head from what is held; False if it is not whole."""
@@ -311,23 +328,21 @@ class Http1Protocol(Protocol):
         if data:
             head.expect = False
             responder.bodyCame()
-        self._moved = len(data)
         if body.complete and len(data) <= limits.inline and not body.trailers:
             head.length = len(data)
             self._go(Reading.ANSWERING)
             self._dispatch(responder, data)
             return
-        self._body = body
-        self._upload = bytearray(data)
+        upload = self._upload = Upload(body, data)
         if body.complete:
             self._go(Reading.ANSWERING)
+        elif head.length is not None and head.length <= limits.inline and not head.expect:
+            self._go(Reading.COLLECTING)
+            upload.pace.start(now)
+            self._due = NEVER
+            self._lookAhead()
+            return
         else:
-            self._pace = Pace()
-            self.deadline = 0.0
-            if head.length is not None and head.length <= limits.inline and not head.expect:
-                self._go(Reading.COLLECTING)
-                self._pace.start(now)
-                return
             self._go(Reading.STREAMING)
             self._pauseReading()
         self._dispatch(responder, None)
@@ -389,73 +404,56 @@ class Http1Protocol(Protocol):
     # Bodies come.
 
     def _bodyCame(self, data: bytes) -> None:
-        body, upload, responder = self._body, self._upload, self._responder
-        assert body is not None
+        upload, responder = self._upload, self._responder
         assert upload is not None
         assert responder is not None
         try:
-            data, self._held = body.feed(data)
+            self._held = upload.take(data)
         except ClientError as error:
             self._fail(error)
             return
         responder.bodyCame()
-        self._moved += len(data)
-        if self.state is Reading.COLLECTING:
-            upload += data
-            if body.complete:
-                self._bodyEnded()
-                self._body = self._upload = None
-                self._dispatch(responder, bytes(upload))
-            return
-        if body.complete:
-            self._bodyEnded()
+        collected = self.state is Reading.COLLECTING
+        if upload.complete:
+            self._go(Reading.ANSWERING)
+            if collected:
+                self._upload = None
+                self._dispatch(responder, upload.held())
+                return
             self._wait(self.factory.limits.response_timeout)
-        if self._flows and not upload and data:
-            assert responder.exchange is not None
-            responder.exchange.request_data(data)
-        else:
-            upload += data
-        self._passOn(responder)
-
-    def _bodyEnded(self) -> None:
-        self._go(Reading.ANSWERING)
-        self._pace = None
+        if not collected:
+            self._passOn(responder)
 
     def _passOn(self, responder: Responder) -> None:
         """Give the guest what is held of the body, as far as it takes it, and the end."""
-        exchange, body, upload = responder.exchange, self._body, self._upload
-        if not self._flows or body is None or exchange is None:
+        upload, exchange = self._upload, responder.exchange
+        if upload is None or exchange is None:
             return
-        if upload:
-            data = bytes(upload)
-            upload.clear()
-            exchange.request_data(data)
-        if self._flows and body.complete and self._body is body:
-            self._body = self._upload = None
-            exchange.request_end(self.factory.gate.check_trailers(body.trailers))
+        if upload.pass_on(exchange) and self._upload is upload:
+            self._upload = None
+            exchange.request_end(self.factory.gate.check_trailers(upload.trailers))
 
     def uploadPaused(self, responder: Responder) -> None:
         """The guest takes no more body for now."""
-        if responder is self._responder and self._body is not None and self._flows:
-            self._flows = False
+        upload = self._upload
+        if responder is self._responder and upload is not None and upload.flows:
+            upload.flows = False
             if self.state is Reading.STREAMING:
                 self._pauseReading()
-                if self._pace is not None:
-                    self._pace.stop(self.factory.monotonic())
+                upload.pace.stop(self.factory.monotonic())
                 self._wait(self.factory.limits.response_timeout)
 
     def uploadResumed(self, responder: Responder) -> None:
         """The guest takes body."""
-        if responder is not self._responder or self._body is None or self._flows:
+        upload = self._upload
+        if responder is not self._responder or upload is None or upload.flows:
             return
-        self._flows = True
+        upload.flows = True
         self._passOn(responder)
-        if self._flows and self.state is Reading.STREAMING:
+        if upload.flows and self.state is Reading.STREAMING:
             self._resumeReading()
-            if self._pace is not None:
-                self._pace.start(self.factory.monotonic())
+            upload.pace.start(self.factory.monotonic())
             self._due = NEVER
-            self.deadline = 0.0
 
     # The socket is lent (L{subproxy.frontend.client_socket}).
 
@@ -480,26 +478,26 @@ class Http1Protocol(Protocol):
         self, responder: Responder, least: int, then: Callable[[int, int], None]
     ) -> bool:
         """Lend the receiving side, if the client still has enough to send of a body."""
-        body = self._body
+        upload = self._upload
         if (
             responder is not self._responder
             or self.state is not Reading.STREAMING
-            or not self._flows
+            or upload is None
+            or not upload.flows
             or self._half_closed
             or self._lent
-            or type(body) is not LengthBody
-            or body.left < least
+            or upload.left < least
         ):
             return False
         self._lent = self._paused = True
 
         def quiet(data: bytes) -> None:
-            if not self._lent or self._body is not body:
+            if not self._lent or self._upload is not upload:
                 return
             if data:
                 self._bodyCame(data)
-            if self._lent and self._flows and self._body is body and body.left >= least:
-                then(self.transport.fileno(), body.left)
+            if self._lent and self._upload is upload and upload.flows and upload.left >= least:
+                then(self.transport.fileno(), upload.left)
             else:
                 self.uploadReturned(responder)
 
@@ -508,29 +506,29 @@ class Http1Protocol(Protocol):
 
     def uploadMoved(self, amount: int) -> None:
         """Some of the body went its way."""
-        assert type(self._body) is LengthBody
-        self._body.skip(amount)
-        self._moved += amount
+        if self._upload is not None:
+            self._upload.moved(amount)
 
     def uploadStalled(self, stalled: bool) -> None:
         """It is the guest that stops the body; or not."""
-        if self._pace is not None:
-            (self._pace.stop if stalled else self._pace.start)(self.factory.monotonic())
+        if self._upload is not None:
+            pace = self._upload.pace
+            (pace.stop if stalled else pace.start)(self.factory.monotonic())
 
     def uploadReturned(self, responder: Responder) -> None:
         """The receiving side is ours again."""
         if not self._lent:
             return
         self._lent = False
+        upload = self._upload
         if responder is not self._responder or self.state is not Reading.STREAMING:
             return
-        body = self._body
-        assert body is not None
-        if body.complete:
-            self._bodyEnded()
+        if upload is not None and upload.complete:
+            self._go(Reading.ANSWERING)
             self._wait(self.factory.limits.response_timeout)
             self._passOn(responder)
-        if self._flows or self.state is not Reading.STREAMING:
+            self._resumeReading()
+        elif upload is not None and upload.flows:
             self._resumeReading()
 
     # Answers go.
@@ -560,7 +558,7 @@ class Http1Protocol(Protocol):
     def responseBegins(self) -> float:
         """A response head is about to be written; returns the time."""
         self._due = NEVER
-        self.deadline = NEVER if self.writable and self._pace is None else 0.0
+        self._lookAhead()
         return self.factory.monotonic()
 
     def answered(self, responder: Responder, stays: bool) -> None:
@@ -589,9 +587,7 @@ class Http1Protocol(Protocol):
         """The last byte of an answer has left, or waits in a transport that takes more."""
         self._log(responder)
         self._responder = None
-        self._body = self._upload = None
-        self._pace = self._takes = None
-        self._flows = False
+        self._upload = self._takes = None
         if not stays:
             self._close()
             return
@@ -602,6 +598,8 @@ class Http1Protocol(Protocol):
             self.deadline -= max(0.0, limits.keepalive_timeout - limits.body_grace)
         if self._held or self._paused:
             self._advance()
+        else:
+            self._handBack()
 
     def _log(self, responder: Responder) -> None:
         exchange, responder.exchange = responder.exchange, None
@@ -629,10 +627,15 @@ class Http1Protocol(Protocol):
             )
         ):
             self.abort()
-        elif self._pace is not None and self._pace.exceeded(
-            now, self._moved, limits.body_grace, limits.body_rate
+        elif (
+            (state is Reading.COLLECTING or state is Reading.STREAMING)
+            and self._upload is not None
+            and self._upload.too_slow(now, limits.body_grace, limits.body_rate)
         ):
             self._fail(RequestTimeout("the request body came too slowly"))
+        elif state is Reading.STREAMING and self._paused and is_reset(self.transport):
+            # Who is not read from is not heard leaving either.
+            self.abort()
         elif now >= self._due:
             self._due = NEVER
             self._dueNow()
@@ -659,8 +662,15 @@ class Http1Protocol(Protocol):
     def _wait(self, seconds: float) -> None:
         """Set the deadline of the state."""
         self._due = self.factory.monotonic() + seconds
-        if self.writable and self._pace is None:
+        self._lookAhead()
+
+    def _lookAhead(self) -> None:
+        """Have the sweeper look when the deadline passes; at every sweep while a pace is kept."""
+        upload = self._upload
+        if self.writable and (upload is None or upload.complete):
             self.deadline = self._due
+        else:
+            self.deadline = 0.0
 
     def _expectTaking(self) -> None:
         if self._takes is None:
@@ -676,9 +686,14 @@ class Http1Protocol(Protocol):
         Close behind what was written.
 
         If the client may still be sending, it is read for a while: data that arrives at a closed
-        socket would make the kernel reset the connection, and the client lose its answer.
+        socket would make the kernel reset the connection, and the client lose its answer. TLS
+        has no half-close, and is closed.
         """
-        if self._half_closed or (self.state is Reading.ANSWERING and not self._held):
+        if (
+            self._half_closed
+            or (self.state is Reading.ANSWERING and not self._held)
+            or ISSLTransport.providedBy(self.transport)
+        ):
             self._lose()
             return
         self._held = b""

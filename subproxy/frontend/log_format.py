@@ -80,7 +80,7 @@ def combined(exchange: Exchange, answered: Answered, date: bytes) -> bytes:
         escaped(referer),
         escaped(agent),
         request.request_id or b"-",
-        _route(exchange.pool),
+        b"-" if exchange.pool is None else route_name(exchange.pool),
         b"-" if member is None else escaped(member.identity.encode("utf-8", "replace")),
         b"%.3f" % (first - started) if first else b"-",
         answered.ended - started,
@@ -139,9 +139,8 @@ def _client_says(exchange: Exchange) -> tuple[bytes, bytes]:
 _routes: dict[Pool, bytes] = {}
 
 
-def _route(pool: Pool | None) -> bytes:
-    if pool is None:
-        return b"-"
+def route_name(pool: Pool) -> bytes:
+    """The route of C{pool}, escaped."""
     route = _routes.get(pool)
     if route is None:
         route = escaped(_pattern(pool))

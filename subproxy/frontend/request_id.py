@@ -19,16 +19,19 @@ class RequestIds:
 
     The prefix has 64 bits of the system's randomness, so that nobody outside can guess an
     id of this process; ids of one process can be told from each other, and sorted.
+
+    @ivar prefix: what stands before the dash.
+    @ivar next: returns the next number.
     """
 
     def __init__(self, prefix: bytes | None = None) -> None:
-        prefix = secrets.token_hex(8).encode() if prefix is None else prefix
-        self._format = prefix.replace(b"%", b"%%") + b"-%08x"
-        self._next = count(1).__next__
+        self.prefix = secrets.token_hex(8).encode() if prefix is None else prefix
+        self._format = self.prefix.replace(b"%", b"%%") + b"-%08x"
+        self.next = count(1).__next__
 
     def make(self) -> bytes:
         """A new id."""
-        return self._format % self._next()
+        return self._format % self.next()
 
 
 def acceptable(value: bytes) -> bool:

@@ -190,7 +190,7 @@ cdef class Acceptor(Handle):
     cdef int accepted(self, int fd) except -1:
         calls(self)
         try:
-            if self.transport is not None:
+            if self.transport is not None and self.port.transport is self.transport:
                 self.connect(fd)
             else:
                 self.port.descriptorAccepted(fd)

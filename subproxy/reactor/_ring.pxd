@@ -14,6 +14,7 @@ cdef enum Tag:
     TAG_ACCEPT = 3
     TAG_EPOLL = 4
     TAG_SILENT = 5
+    TAG_READY = 6
     TAG_MASK = 7
 
 
@@ -28,6 +29,7 @@ cdef class Handle:
     cdef int complete(self, int tag, int res, uint32_t flags) except -1
     cdef int settle(self) except -1
     cdef int orphan(self) except -1
+    cdef int parted(self, Handle other) except -1
 
 
 cdef class Ring:

@@ -80,6 +80,10 @@ cdef class Handle:
         """The ring is gone and every operation with it: queue them anew."""
         return 0
 
+    cdef int parted(self, Handle other) except -1:
+        """Another handle, whose descriptor this one uses, gives it up."""
+        return 0
+
 
 cdef class Ring:
     """An io_uring with one ring of provided buffers.
@@ -242,10 +246,14 @@ cdef class Ring:
             self.enter_flags = UR_ENTER_GETEVENTS
 
     def begin(self):
-        """A main loop begins: until `end` every turn is followed by another."""
+        """A main loop begins: until `end` every turn is followed by another.
+
+        :raises OSError: the kernel refuses a ring.
+        """
+        if not self.live():
+            self.open()
         self.looping = True
-        if self.live():
-            self.register()
+        self.register()
 
     def end(self):
         """The main loop is over: what is queued is submitted, for it may not run again."""
@@ -419,6 +427,7 @@ cdef class Ring:
         if wait_nr:
             flags |= self.wait_flags
             if timeout >= 0:
+                timeout = min(timeout, 1e6)  # (infinity is a time, too)
                 ts.tv_sec = <long>timeout
                 ts.tv_nsec = <long>((timeout - <double>ts.tv_sec) * 1e9)
                 memset(&arg, 0, sizeof(arg))
@@ -516,6 +525,7 @@ cdef class Ring:
         """Have every queued handle submit what it wants."""
         cdef list todo
         cdef Handle handle
+        cdef Py_ssize_t i
         cdef int rounds
         if self.parked and self.held < self.buffers:
             todo = self.parked
@@ -530,8 +540,15 @@ cdef class Ring:
                 break
             todo = self.todo
             self.todo = []
-            for handle in todo:
-                handle.settle()
+            i = 0
+            try:
+                for handle in todo:
+                    i += 1
+                    handle.settle()
+            except BaseException:
+                # The ring has failed, not a handle; the others are not forgotten.
+                self.todo = todo[i:] + self.todo
+                raise
         return 0
 
     def wait(self, timeout):

@@ -21,6 +21,9 @@ cdef class Stream(Handle):
     cdef readonly bint reading
     cdef bint armed
     cdef bint cancelling
+    cdef bint bulk
+    cdef int full
+    cdef bytes incoming
     cdef bint writing
     cdef bint sending
     cdef bint silent
@@ -30,16 +33,21 @@ cdef class Stream(Handle):
     cdef int dying
     cdef list out
     cdef Py_ssize_t outlen
-    cdef bytes current
+    cdef object current
+    cdef Py_ssize_t size
     cdef Py_ssize_t sent
     cdef list backlog
     cdef object quiet
     cdef object _protocol
     cdef Receiver receiver
+    cdef Handle relay_in
+    cdef Handle relay_out
+    cdef bint lent
     cdef object _socket
     cdef readonly object former
     cdef public object reactor
     cdef public object producer
+    cdef Py_ssize_t patience  # bytes that may wait before it is asked whether the producer must
     cdef public int connected
     cdef public int disconnected
     cdef public int disconnecting
@@ -53,6 +61,8 @@ cdef class Stream(Handle):
     cdef int cwrite(self, bytes data) except -1
     cdef int push(self, bytes data) except -1
     cdef int receive(self, int res, uint32_t flags) except -1
+    cdef bytes collect(self, int res)
+    cdef bytes rest(self)
     cdef int deliver(self, object item) except -1
     cdef int quieten(self) except -1
     cdef int arm(self) except -1
@@ -61,6 +71,7 @@ cdef class Stream(Handle):
     cdef int take(self) except -1
     cdef int transmit(self, bint silent) except -1
     cdef int transmitted(self, int res, bint silent) except -1
+    cdef int failed(self, int res) except -1
     cdef int drained(self) except -1
     cdef int lose(self, object reason) except -1
     cdef int detach(self) except -1

@@ -22,6 +22,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport uintptr_t
 from posix.unistd cimport close
 
+from subproxy.reactor._gather cimport Gathered
 from subproxy.reactor._ring cimport (
     TAG_FINISHED, TAG_RECEIVE, TAG_SEND, TAG_SILENT, Handle, Ring, calls, enqueue,
 )
@@ -47,7 +48,9 @@ cdef extern from "sys/socket.h" nogil:
     int c_setsockopt "setsockopt"(int, int, int, const void *, unsigned)
 
 cdef enum:
-    GATHER = 128 * 1024  # bytes that are joined into one send at most
+    JOIN = 16 * 1024  # bytes that are copied together into one send at most
+    BULK = 64 * 1024  # bytes of a receive into a buffer of its own
+    FULL = 4  # full buffers in a row after which that is done
     SILENT_LIMIT = 64 * 1024  # bytes that a socket mostly takes at once
 
 # One for all, as Twisted's own reactors do: building a Failure costs microseconds.
@@ -94,6 +97,7 @@ cdef class Stream(Handle):
 
     cdef int orphan(self) except -1:
         self.armed = self.cancelling = False
+        self.incoming = None
         if self.sending:
             # Whether the old ring sent some of it is not known; it was
             # another process's, or another thread's, business.
@@ -101,7 +105,7 @@ cdef class Stream(Handle):
             if self.fd >= 0:
                 if self.out is None:
                     self.out = []
-                self.out.insert(0, self.current[self.sent:])
+                self.out.insert(0, self.rest())
                 self.writing = True
             self.current = None
         if self.fd >= 0:
@@ -111,8 +115,12 @@ cdef class Stream(Handle):
     cdef int detach(self) except -1:
         """Give up the descriptor: what is in flight ends, then it is closed."""
         cdef int fd = self.fd
+        cdef Handle relay
         self.fd = -1
         self.reading = self.writing = False
+        for relay in (self.relay_in, self.relay_out):
+            if relay is not None:
+                relay.parted(self)
         self.out = self.backlog = self.quiet = None
         self.outlen = 0
         if self.ring.live():
@@ -271,21 +279,56 @@ cdef class Stream(Handle):
         return not (self.out or self.sending or self.silent)
 
     cdef int arm(self) except -1:
+        """Ask for bytes: as they come, or once for many.
+
+        A multishot receive takes little pieces into the ring's own buffers,
+        and nothing while nothing comes. A stream that fills them one after the
+        other is better served by one large receive at a time, straight into
+        the bytes object: as long as there is something to be received at once.
+        """
         cdef ur_sqe *entry = self.ring.prepare(self, TAG_RECEIVE, UR_OP_RECV, self.fd)
-        entry.flags = UR_SQE_BUFFER_SELECT
-        entry.ioprio = UR_RECV_MULTISHOT
         self.armed = True
+        if self.bulk:
+            self.incoming = PyBytes_FromStringAndSize(NULL, BULK)
+            entry.addr = <uintptr_t>PyBytes_AS_STRING(self.incoming)
+            entry.len = BULK
+            entry.op_flags = MSG_DONTWAIT
+        else:
+            entry.flags = UR_SQE_BUFFER_SELECT
+            entry.ioprio = UR_RECV_MULTISHOT
         return 0
+
+    cdef bytes collect(self, int res):
+        """The result of one large receive; None if there was nothing."""
+        cdef bytes found = self.incoming
+        self.incoming = None
+        if res < self.ring.size:
+            self.bulk = False
+            self.full = 0
+        if res <= 0:
+            return None
+        return found if res == BULK else found[:res]
 
     cdef int receive(self, int res, uint32_t flags) except -1:
         cdef char *data
         cdef Ring ring = self.ring
-        cdef bint ready = self.reading and self.backlog is None
+        cdef bint ready = self.reading and self.backlog is None and self.relay_in is None
         item = None
         if not flags & UR_CQE_F_MORE:
             self.armed = self.cancelling = False
-        if flags & UR_CQE_F_BUFFER:
+            if self.relay_in is not None:
+                enqueue(self.relay_in)
+        if self.incoming is not None:
+            item = self.collect(res)
+        elif flags & UR_CQE_F_BUFFER:
             data = ring.take(flags)
+            if res < ring.size:
+                self.full = 0
+            elif self.armed and not self.cancelling and self.fd >= 0 and self.receiver is None:
+                self.full += 1
+                if self.full == FULL:
+                    self.bulk = self.cancelling = True
+                    ring.cancel(self, TAG_RECEIVE)
             if res > 0 and ready and self.receiver is not None:
                 calls(self)
                 try:
@@ -364,7 +407,12 @@ cdef class Stream(Handle):
             if self.connected:
                 self._protocol.writeSequence(iovec)
         elif self.native_write:
-            self.rawWrite(b"".join(checked(iovec)))
+            iovec = checked(iovec)
+            if sum(map(len, iovec)) <= JOIN:
+                self.push(b"".join(iovec))
+            else:
+                for item in iovec:
+                    self.rawWrite(item)
         else:
             FileDescriptor.writeSequence(self, iovec)
 
@@ -396,7 +444,7 @@ cdef class Stream(Handle):
             self.out = []
         self.out.append(data)
         self.outlen += size
-        if self.producer is not None:
+        if self.producer is not None and self.outlen > self.patience:
             self._maybePauseProducer()
         self.writing = True
         if not self.queued:
@@ -464,6 +512,7 @@ cdef class Stream(Handle):
             self._protocol.registerProducer(producer, streaming)
         else:
             FileDescriptor.registerProducer(self, producer, streaming)
+            self.patience = self.bufferSize
 
     def unregisterProducer(self):
         if self.TLS:
@@ -485,6 +534,26 @@ cdef class Stream(Handle):
         """What IReactorFDSet.getWriters lists for this handle, or None."""
         return self if self.fd >= 0 and (self.writing or self.sending) else None
 
+    def relayTo(self, target, length=None):
+        """Move what arrives here to another stream of this reactor, unseen.
+
+        It goes through a buffer of 256 KiB, held only while there are bytes in
+        it, and never becomes Python objects; this stream is read no faster
+        than the other takes. Until it is over nothing is to be written to
+        ``target``, and nothing is delivered here.
+
+        Returns a Deferred of the number of bytes moved: ``length``, after
+        which this stream is paused, or fewer when it ended before; the end is
+        then told to the protocol as ever. It fails when either connection is
+        lost, and can be cancelled, after which this stream is paused.
+
+        :raises ValueError: one of the two is not a plain stream of the ring:
+            TLS, descriptor passing, another reactor's, or not connected.
+        """
+        from subproxy.reactor._relay import relay
+
+        return relay(self, target, -1 if length is None else length)
+
     def sendClassically(self):
         """From now on write by readiness, as Twisted does.
 
@@ -505,7 +574,7 @@ cdef class Stream(Handle):
 
     cdef int flush(self) except -1:
         """Start the next send, if none is in flight."""
-        if self.sending or self.silent:
+        if self.sending or self.silent or self.lent:  # (lent: a relay's send is in flight)
             return 0
         self.writing = False
         if not self.out:
@@ -515,7 +584,7 @@ cdef class Stream(Handle):
             return self.lose(DONE)
         # Silent where nobody waits to hear that all has been sent.
         return self.transmit(
-            PyBytes_GET_SIZE(self.current) <= SILENT_LIMIT
+            self.size <= SILENT_LIMIT
             and not self.out
             and not self.disconnecting
             and not self._writeDisconnecting
@@ -529,38 +598,40 @@ cdef class Stream(Handle):
         turn; and as if more were to come, because what comes is the end, which
         so travels in the same packet.
         """
-        cdef Py_ssize_t n = PyBytes_GET_SIZE(self.current)
-        if n > SILENT_LIMIT:
+        cdef Py_ssize_t n
+        if self.size > SILENT_LIMIT or type(self.current) is not bytes:
             return False
-        n = send(self.fd, PyBytes_AS_STRING(self.current), n,
+        n = send(self.fd, PyBytes_AS_STRING(self.current), self.size,
                  MSG_DONTWAIT | MSG_MORE | MSG_NOSIGNAL)
         if n > 0:
             self.sent = n
             self.outlen -= n
-        if self.sent < PyBytes_GET_SIZE(self.current):
+        if self.sent < self.size:
             return False  # an error is for `transmit` to find
         self.current = None
         return True
 
     cdef int take(self) except -1:
-        """Make ``current`` of what is gathered: all of it, if it isn't large."""
-        cdef Py_ssize_t size = 0
-        cdef int n = 0
+        """Make ``current`` of what is gathered: joined if it is little."""
         if len(self.out) == 1:
             self.current = self.out.pop()
-        elif self.outlen <= GATHER:
+        elif self.outlen <= JOIN:
             self.current = b"".join(self.out)
             self.out.clear()
         else:
-            for item in self.out:
-                size += PyBytes_GET_SIZE(item)
-                if n and size > GATHER:
-                    break
-                n += 1
-            self.current = self.out[0] if n == 1 else b"".join(self.out[:n])
-            del self.out[:n]
+            self.current = Gathered.first(self.out)
+            self.size = (<Gathered>self.current).size
+            self.sent = 0
+            return 0
+        self.size = PyBytes_GET_SIZE(self.current)
         self.sent = 0
         return 0
+
+    cdef bytes rest(self):
+        """What of ``current`` has not been sent."""
+        if type(self.current) is Gathered:
+            self.current = self.current.joined()
+        return self.current[self.sent:]
 
     cdef int transmit(self, bint silent) except -1:
         """Send ``current`` from ``sent`` on.
@@ -570,18 +641,28 @@ cdef class Stream(Handle):
         until all is sent.
         """
         cdef ur_sqe *entry
-        cdef Py_ssize_t size = PyBytes_GET_SIZE(self.current) - self.sent
+        cdef bint gathered = type(self.current) is Gathered
+        if gathered and self.sent:
+            self.current = self.rest()
+            self.size = PyBytes_GET_SIZE(self.current)
+            self.sent = 0
+            gathered = False
+        cdef int opcode = UR_OP_SENDMSG if gathered else UR_OP_SEND
         if silent:
-            entry = self.ring.prepare_silent(self, TAG_SILENT, UR_OP_SEND, self.fd)
+            entry = self.ring.prepare_silent(self, TAG_SILENT, opcode, self.fd)
             entry.op_flags = MSG_WAITALL | MSG_NOSIGNAL | MSG_DONTWAIT
             self.silent = True
-            self.outlen -= size
+            self.outlen -= self.size - self.sent
         else:
-            entry = self.ring.prepare(self, TAG_SEND, UR_OP_SEND, self.fd)
+            entry = self.ring.prepare(self, TAG_SEND, opcode, self.fd)
             entry.op_flags = MSG_WAITALL | MSG_NOSIGNAL
             self.sending = True
-        entry.addr = <uintptr_t>(PyBytes_AS_STRING(self.current) + self.sent)
-        entry.len = <uint32_t>min(size, 0x40000000)
+        if gathered:
+            entry.addr = <uintptr_t>&(<Gathered>self.current).header
+            entry.len = 1
+        else:
+            entry.addr = <uintptr_t>(PyBytes_AS_STRING(self.current) + self.sent)
+            entry.len = <uint32_t>min(self.size - self.sent, 0x40000000)
         return 0
 
     cdef int transmitted(self, int res, bint silent) except -1:
@@ -595,19 +676,8 @@ cdef class Stream(Handle):
             self.current = None
             return 0
         if res < 0 and not (res == -EAGAIN or res == -EINTR or res == -ENOBUFS):
-            self.current = None
-            self.out = None
-            self.outlen = 0
-            if res == -ECANCELED:
-                return 0
-            if not self.reading:
-                return self.lose(LOST)
-            # The peer is gone, but what it said before may not have been
-            # heard yet: a turn passes before the connection is lost.
-            self.dying = 3
-            enqueue(self)
-            return 0
-        left = PyBytes_GET_SIZE(self.current) - self.sent
+            return self.failed(res)
+        left = self.size - self.sent
         if silent:
             self.outlen += left
         if res > 0:
@@ -623,8 +693,24 @@ cdef class Stream(Handle):
             self.flush()
         return 0
 
+    cdef int failed(self, int res) except -1:
+        """A send has failed for good."""
+        self.current = None
+        self.out = None
+        self.outlen = 0
+        if res == -ECANCELED:
+            return 0
+        if not self.reading:
+            return self.lose(LOST)
+        # The peer is gone, but what it said before may not have been heard
+        # yet: a turn passes before the connection is lost.
+        self.dying = 3
+        return enqueue(self)
+
     cdef int drained(self) except -1:
         """All is sent: what FileDescriptor.doWrite does then."""
+        if self.relay_out is not None:
+            enqueue(self.relay_out)
         if self.producer is None and not self.disconnecting and not self._writeDisconnecting:
             return 0
         calls(self)
@@ -661,7 +747,8 @@ cdef class Stream(Handle):
             if self.fd >= 0:
                 if self.to_classic:
                     self.sendClassically()
-                elif self.writing:
+                elif self.writing or self.relay_out is not None:
+                    self.writing = True
                     enqueue(self)
         return 0
 
@@ -674,14 +761,16 @@ cdef class Stream(Handle):
             if self.dying == 0:
                 return self.lose(LOST)
             enqueue(self)
-        if self.reading and self.backlog is not None:
+        if self.relay_in is not None:
+            pass  # what arrives, and what has arrived, is the relay's
+        elif self.reading and self.backlog is not None:
             while self.reading and self.backlog:
                 self.deliver(self.backlog.pop(0))
             if not self.backlog:
                 self.backlog = None
             if self.fd < 0:
                 return 0
-        if self.reading:
+        if self.reading and self.relay_in is None:
             if not self.armed and self.backlog is None:
                 self.arm()
         elif self.armed and not self.cancelling:

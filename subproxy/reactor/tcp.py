@@ -217,13 +217,14 @@ class RingPort(tcp.Port):
         skt = socket.socket(self.addressFamily, self.socketType, 0, fd)
         try:
             name = skt.getpeername()
+        except OSError:
+            skt.close()  # reset in the meantime
+            return
+        try:
             if len(name) == 4 and self.addressFamily == socket.AF_INET6:
                 name = tcp._getrealname(name)
             peer = self._buildAddr(name)
             protocol = None if peer is None else self.factory.buildProtocol(peer)
-        except OSError:
-            skt.close()  # reset in the meantime
-            return
         except BaseException:
             skt.close()
             raise

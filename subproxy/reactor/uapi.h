@@ -104,6 +104,7 @@ _Static_assert(sizeof(struct ur_buf_reg) == 40, "io_uring_buf_reg");
 enum {
     UR_OP_NOP = 0,
     UR_OP_POLL_ADD = 6,
+    UR_OP_SENDMSG = 9,
     UR_OP_ACCEPT = 13,
     UR_OP_ASYNC_CANCEL = 14,
     UR_OP_CLOSE = 19,

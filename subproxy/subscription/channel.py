@@ -38,6 +38,7 @@ from subproxy.wire.states import Side
 if TYPE_CHECKING:
     from subproxy.core.dispatcher import Dispatcher
     from subproxy.core.member import Member
+    from subproxy.fastpath._channel import FastChannel
 
 ABORT_CODES: tuple[tuple[type[ProxyError], bytes], ...] = (
     (ClientGone, b"client"),
@@ -149,7 +150,25 @@ class Channel:
     @ivar bulk: request bodies of so many bytes or more go over them.
     @ivar clock: what calls later.
     @ivar patience: how long the guest may take over what it must do next, in seconds.
+    @ivar fast: the exchanges that the compiled path has, if there is one.
     """
+
+    __slots__ = (
+        "_carriers",
+        "_dispatcher",
+        "_offended",
+        "bulk",
+        "clock",
+        "congested",
+        "fast",
+        "flush",
+        "identity",
+        "member",
+        "patience",
+        "pipes",
+        "tokens",
+        "wire",
+    )
 
     def __init__(
         self,
@@ -167,6 +186,7 @@ class Channel:
         self.member = member
         self.identity = member.identity
         self.congested = False
+        self.fast: FastChannel | None = None
         self.flush = flush
         self.tokens = tokens
         self.pipes = pipes
@@ -181,12 +201,15 @@ class Channel:
         return f"<Channel {self.identity} exchanges={len(self._carriers)}>"
 
     def __len__(self) -> int:
-        return len(self._carriers)
+        return len(self._carriers) + (0 if self.fast is None else self.fast.count)
 
     # What the dispatcher and the exchanges call.
 
     def send(self, exchange: Exchange) -> None:
         """See L{IChannel}."""
+        fast = self.fast
+        if fast is not None:
+            fast.tell()
         number = self.wire.last + 1
         request, body = exchange.request, exchange.body
         inline = body is not None and len(body) <= self.wire.peer_limits.inline
@@ -210,6 +233,8 @@ class Channel:
                 return
             inline, frame.body = False, None
             self.wire.send(frame)
+        if fast is not None:
+            fast.learn()
         self._carriers[number] = carrier
         exchange.taken(self.member, carrier)
         if body is None:
@@ -225,6 +250,17 @@ class Channel:
         if carrier.upload is None:
             return None
         return {b"token": carrier.upload.token, b"length": carrier.exchange.request.length}
+
+    def adopt(self, exchange: Exchange, number: int) -> None:
+        """C{exchange} was sent under C{number} by the compiled path, and is ours from now on."""
+        self.wire.adopt(number)
+        carrier = self._carriers[number] = Carrier(self, number, exchange)
+        exchange.taken(self.member, carrier)
+
+    def disown(self, number: int) -> None:
+        """The answer to C{number} has come, by the compiled path."""
+        del self._carriers[number]
+        del self.wire.exchanges[number]
 
     def forget(self, carrier: Carrier, code: bytes, reason: bytes) -> None:
         """Tell the guest that C{carrier}'s exchange is over, if it does not know."""
@@ -375,6 +411,8 @@ class Channel:
 
     def move_safe(self, error: GuestError) -> None:
         """The guest is silent: take back what may be given to another, and only that."""
+        if self.fast is not None:
+            self.fast.surrender()
         for number, carrier in list(self._carriers.items()):
             if self._dispatcher.may_move(carrier.exchange, error):
                 self._take(number)

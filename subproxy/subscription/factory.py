@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from random import Random
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime, ITransport
@@ -22,6 +23,10 @@ from subproxy.subscription.protocol import State, SubscriptionProtocol
 from subproxy.subscription.registrar import Registrar
 from subproxy.subscription.settings import Settings
 from subproxy.subscription.tokens import Tokens
+from subproxy.subscription.turns import Turns
+
+if TYPE_CHECKING:
+    from subproxy.fastpath._front import FastPath
 
 
 class SubscriptionFactory(Factory):
@@ -34,6 +39,8 @@ class SubscriptionFactory(Factory):
     @ivar subscriptions: the connections that are open.
     @ivar pipes: what bodies are spliced through.
     @ivar tokens: what data connections may carry.
+    @ivar fastpath: the compiled path, if it is used.
+    @ivar turns: how much of a reactor turn newcomers may take.
     """
 
     noisy = False
@@ -56,6 +63,8 @@ class SubscriptionFactory(Factory):
         self.subscriptions: set[SubscriptionProtocol] = set()
         self.pipes = PipePool()
         self.tokens = Tokens(clock, self.settings.claim_timeout)
+        self.fastpath: FastPath | None = None
+        self.turns = Turns(clock)
         self._identify = identify
         self._counts: Counter[str] = Counter()
         self._by_member: dict[Member, SubscriptionProtocol] = {}

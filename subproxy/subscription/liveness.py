@@ -27,6 +27,8 @@ class Liveness:
     """
     The pings of one subscription.
 
+    Time is measured by C{now}, which is monotonic: the clock of a reactor may jump.
+
     @ivar send: says C{ping} with that nonce.
     @ivar measured: told of each round trip, in seconds.
     @ivar missed: told, once, when a pong is later than C{ping_timeout}.
@@ -44,6 +46,7 @@ class Liveness:
         timeout: float,
         random: Random,
         *,
+        now: Callable[[], float],
         send: Callable[[bytes], None],
         measured: Callable[[float], None],
         missed: Callable[[], None],
@@ -51,6 +54,7 @@ class Liveness:
         dead: Callable[[], None],
     ) -> None:
         self._clock = clock
+        self._now = now
         self._interval = interval
         self._ping_timeout = ping_timeout
         self._timeout = timeout
@@ -85,7 +89,7 @@ class Liveness:
         if self._nonce is None or nonce != self._nonce:
             return False
         self._nonce = None
-        self._measured(self._clock.seconds() - self._asked)
+        self._measured(self._now() - self._asked)
         if self._overdue:
             self._overdue = False
             self._returned()
@@ -101,7 +105,7 @@ class Liveness:
         self._dead()
 
     def _tick(self) -> None:
-        now = self._clock.seconds()
+        now = self._now()
         if self._nonce is None:
             if not self._count or now - self._asked >= self._interval * 0.75:
                 self._count += 1

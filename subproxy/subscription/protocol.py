@@ -28,11 +28,12 @@ from subproxy.subscription.data import DataConnection
 from subproxy.subscription.liveness import Liveness
 from subproxy.subscription.registrar import HelloRefused, Registrar
 from subproxy.wire import messages as m
-from subproxy.wire.connection import Broken, Connection, Violation, limits_info
+from subproxy.wire.connection import Broken, Connection, Ignored, Violation, limits_info
 from subproxy.wire.fields import Info
 from subproxy.wire.states import Role, Side
 
 if TYPE_CHECKING:
+    from subproxy.fastpath._channel import FastChannel
     from subproxy.subscription.factory import SubscriptionFactory
 
 
@@ -70,6 +71,7 @@ class SubscriptionProtocol(Protocol):
     @ivar member: as the balancer sees it, once it has greeted.
     @ivar channel: its exchanges, once it has greeted.
     @ivar data: what it does, once it is a data connection.
+    @ivar fast: what deals with plain responses before anything else does, if it is there.
     """
 
     _log = Logger()
@@ -83,6 +85,7 @@ class SubscriptionProtocol(Protocol):
         self.member: Member | None = None
         self.channel: Channel | None = None
         self.data: DataConnection | None = None
+        self.fast: FastChannel | None = None
         self._settings = factory.settings
         self._clock = factory.clock
         self._registrar = registrar
@@ -91,6 +94,7 @@ class SubscriptionProtocol(Protocol):
         self._deadline: IDelayedCall | None = None
         self._again: IDelayedCall | None = None
         self._turns = 0
+        self._postponed = False
         self._unread = -1
         self._offences: list[float] = []
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
@@ -102,6 +106,7 @@ class SubscriptionProtocol(Protocol):
             m.Bye: self._bye,
             m.Connect: self._connect,
             Broken: self._broken,
+            Ignored: lambda event: None,
         }
 
     def __repr__(self) -> str:
@@ -127,12 +132,39 @@ class SubscriptionProtocol(Protocol):
         """The guest said something."""
         if self.data is not None:
             self.data.dataReceived(data)
-            return
+        elif self.fast is not None:
+            self.fast.dataReceived(data)
+        else:
+            self.framesReceived(data)
+
+    def framesReceived(self, data: bytes) -> None:
+        """The wire is to have C{data}: with a compiled path whole frames, or what ends it all."""
         if self.state in (State.CLOSING, State.CLOSED):
             return
         self.wire.feed(data)
-        if self._again is None:
-            self._turn()
+        if self._again is None and not self._postponed:
+            if self.state is State.GREETING and self.factory.turns.spent():
+                self._postpone()
+            else:
+                self._turn()
+        if self.fast is None:
+            self._quicken()
+
+    @property
+    def behind(self) -> bool:
+        """Some of what came waits for its turn: what comes now has to wait, too."""
+        return self._again is not None or self._postponed
+
+    def _quicken(self) -> None:
+        """Let the compiled path stand before us, as soon as nothing is held here."""
+        fastpath = self.factory.fastpath
+        if (
+            fastpath is not None
+            and self.channel is not None
+            and not self.behind
+            and not self.wire.unparsed
+        ):
+            self.fast = self.channel.fast = fastpath.channel(self)
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         """The connection is gone, and with it, in this same turn, all that it registered."""
@@ -184,6 +216,9 @@ class SubscriptionProtocol(Protocol):
                 handlers[type(event)](event)
                 if self.state in (State.CLOSING, State.CLOSED):
                     break
+                if type(event) is m.Register and self.factory.turns.spent():
+                    self._postpone()
+                    break
             else:
                 # More may be there: let others have their turn first.
                 self.transport.pauseProducing()
@@ -192,10 +227,23 @@ class SubscriptionProtocol(Protocol):
             self._turns -= 1
         self.flush()
 
+    def _postpone(self) -> None:
+        """Newcomers have had their share of this turn of the reactor: go on in a later one."""
+        self._postponed = True
+        self.transport.pauseProducing()
+        self.factory.turns.later(self._my_turn)
+
+    def _my_turn(self) -> None:
+        self._postponed = False
+        if self.state is not State.CLOSED:
+            self._next_turn()
+
     def _next_turn(self) -> None:
         self._turn()
-        if self._again is None and self.state is not State.CLOSED:
+        if self._again is None and not self._postponed and self.state is not State.CLOSED:
             self.transport.resumeProducing()
+            if self.fast is not None:
+                self.fast.go_on()
 
     def flush(self) -> None:
         """Write what has been said, unless a turn is under way, which does so at its end."""
@@ -246,11 +294,13 @@ class SubscriptionProtocol(Protocol):
         """Nothing goes to this guest any more; what it had is lost."""
         if self._liveness is not None:
             self._liveness.stop()
-        member, channel = self.member, self.channel
-        self.member = self.channel = None
+        member, channel, fast = self.member, self.channel, self.fast
+        self.member = self.channel = self.fast = None
         if member is not None:
             self._registrar.leave(member)
             self.factory.left(member)
+        if fast is not None:
+            fast.close()
         if channel is not None:
             channel.lost(error)
 
@@ -306,6 +356,7 @@ class SubscriptionProtocol(Protocol):
             settings.ping_timeout,
             settings.timeout,
             self.factory.random,
+            now=self._registrar.now,
             send=self._ping,
             measured=self._measured,
             missed=self._missed,
@@ -398,7 +449,7 @@ class SubscriptionProtocol(Protocol):
 
     def _offended(self, reason: str) -> None:
         settings = self._settings
-        now = self._clock.seconds()
+        now = self._registrar.now()
         self._log.warn(
             "{identity} sent an invalid response: {reason}", identity=self.identity, reason=reason
         )

@@ -7,7 +7,6 @@ turns their decisions into messages.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 
 from twisted.logger import Logger
@@ -69,7 +68,6 @@ class Registrar:
         self.changed = changed
         self._routes: dict[Member, dict[int, Route]] = {}
         self._granted: dict[Member, int] = {}
-        self._counts: Counter[str] = Counter()
         self._buckets: dict[str, TokenBucket] = {}
 
     def quotas(self, identity: str) -> Quotas:
@@ -118,7 +116,8 @@ class Registrar:
             self._check_rate(member, now)
             route = Route(message.host, message.path)
             self._check_policy(member, route)
-            self.registry.register(member, route, now)
+            quota = self.quotas(member.identity).routes
+            self.registry.register(member, route, now, quota)
         except RouteRefused as refusal:
             self._log.info(
                 "{identity} may not serve {host} {path}: {reason}",
@@ -130,7 +129,6 @@ class Registrar:
             reason = refusal.reason.encode("utf-8", "replace")[:1024]
             return m.Refused(reference, refusal.code.encode(), reason)
         routes[reference] = route
-        self._counts[member.identity] += 1
         self._log.info(
             "{identity} serves {route}",
             identity=member.identity,
@@ -165,10 +163,7 @@ class Registrar:
         member.feed(Event.LEAVE, now)
         self.registry.remove(member, now)
         self._granted.pop(member, None)
-        count = len(self._routes.pop(member, ()))
-        self._counts[member.identity] -= count
-        if self._counts[member.identity] <= 0:
-            del self._counts[member.identity]
+        self._routes.pop(member, None)
         self.epochs.gone(member, now)
 
     def pong(self, member: Member, info: Info) -> None:
@@ -226,11 +221,7 @@ class Registrar:
         reason = self.policy.allows(member.identity, route)
         if reason is not None:
             raise RouteRefused("policy", reason)
-        quota = self.quotas(member.identity).routes
-        if self._counts[member.identity] >= quota:
-            raise RouteRefused("too-many-routes", f"a virtual machine may register {quota} routes")
 
     def _drop(self, member: Member, route: Route) -> None:
-        self._counts[member.identity] -= 1
         if route not in self._routes[member].values():
             self.registry.unregister(member, route, self.now())

@@ -52,7 +52,21 @@ class Broken:
     error: RemoteProtocolError
 
 
-WireEvent = Message | Violation | Broken
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """
+    An event: so many frames in a row were of no interest.
+
+    There is nothing to do about it. It is there so that whoever takes a number of events a turn
+    also reads a bounded number of frames a turn, whatever a peer sends.
+    """
+
+    frames: int
+
+
+WireEvent = Message | Violation | Broken | Ignored
+
+_IGNORED_AT_ONCE = 16
 
 
 def limits_info(limits: Limits) -> dict[bytes, object]:
@@ -112,6 +126,34 @@ class Connection:
             f" exchanges={len(self.exchanges)}>"
         )
 
+    # What the compiled path needs to know (subproxy.fastpath).
+
+    @property
+    def out(self) -> list[Piece]:
+        """What was said since L{data_to_send}: always the same list."""
+        return self._out
+
+    @property
+    def most(self) -> int:
+        """Bytes of the longest frame that the peer takes, with its length."""
+        return self._most
+
+    @property
+    def unparsed(self) -> int:
+        """How many bytes are held that are no whole message yet, or not taken."""
+        return self._decoder.pending
+
+    def adopt(self, number: int) -> None:
+        """A request with its whole body was sent under C{number}, which is C{last} or less."""
+        exchange = WireExchange(
+            self.role,
+            number,
+            SendWindow(self.peer_limits.window, self._chunk),
+            ReceiveWindow(self.limits.window),
+        )
+        exchange.sent(Event.WHOLE)
+        self.exchanges[number] = exchange
+
     # Receiving.
 
     def feed(self, data: bytes) -> None:
@@ -121,6 +163,7 @@ class Connection:
 
     def next_event(self) -> WireEvent | None:
         """The next thing that happened, or None if more bytes are needed. Never raises."""
+        ignored = 0
         while not self._broken and self.theirs is not Side.DATA:
             try:
                 frame = self._decoder.next()
@@ -130,9 +173,11 @@ class Connection:
                 if message is None:
                     if self.theirs is Side.IDLE:
                         raise StateError("the first frame is not one that opens a connection")
-                    continue
-                if self._came(message):
+                elif self._came(message):
                     return message
+                ignored += 1
+                if ignored == _IGNORED_AT_ONCE:
+                    return Ignored(ignored)
             except ExchangeError as error:
                 return self._violated(error.exchange, str(error))
             except RemoteProtocolError as error:
@@ -271,27 +316,26 @@ class Connection:
             ) from None
         pieces = message.pieces()
         self._check_size(pieces)
+        if isinstance(message, m.Request):
+            self._request_sent(message)
+        elif isinstance(message, m.Response):
+            self._response_sent(message)
+        elif not self._may_send(message):
+            return
+        self.ours = after
+        self._out += pieces
+
+    def _may_send(self, message: Message) -> bool:
+        """Apply a message that has no head; False if it is of no use any more."""
         match message:
-            case m.Request():
-                self._request_sent(message)
-            case m.Response():
-                exchange = self._exchange(message.exchange)
-                if message.status >= 200:
-                    exchange.sent(self._head_sent(message.body))
-                    self._settle(exchange)
-                else:
-                    if message.body != b"":
-                        raise LocalProtocolError("an interim response has no body")
-                    exchange.sent(Event.INTERIM)
             case m.Body() | m.End() | m.Credit():
                 raise LocalProtocolError("use write_body, end_body and consumed")
             case m.Abort():
                 if message.exchange > self.last:
                     raise LocalProtocolError(f"exchange {message.exchange} was never begun")
-                if self.exchanges.pop(message.exchange, None) is None:
-                    return
+                return self.exchanges.pop(message.exchange, None) is not None
             case m.Connect():
-                if self.role is Role.PROXY and after is not Side.DATA:
+                if self.role is Role.PROXY and self.ours is not Side.IDLE:
                     self._exchange(message.exchange)
                     if not self.bulk:
                         raise LocalProtocolError("data connections were not offered")
@@ -301,11 +345,10 @@ class Connection:
                 self.bulk = b"bulk" in message.info
             case m.Bye():
                 self.exchanges.clear()
-        self.ours = after
-        self._out += pieces
+        return True
 
     def _check_size(self, pieces: list[Piece]) -> None:
-        size = sum(map(len, pieces))
+        size = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
         if size > self._most:
             raise TooLarge(f"{size} bytes, where frames of {self.peer_limits.frame} are taken")
 
@@ -322,6 +365,16 @@ class Connection:
         )
         exchange.sent(event)
         self.exchanges[message.exchange] = exchange
+
+    def _response_sent(self, message: m.Response) -> None:
+        exchange = self._exchange(message.exchange)
+        if message.status >= 200:
+            exchange.sent(self._head_sent(message.body))
+            self._settle(exchange)
+            return
+        if message.body != b"":
+            raise LocalProtocolError("an interim response has no body")
+        exchange.sent(Event.INTERIM)
 
     def _head_sent(self, body: bytes | Info | None) -> Event:
         event = _head_event(body)

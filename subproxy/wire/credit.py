@@ -12,6 +12,9 @@ from collections import deque
 from subproxy.wire.frames import Piece
 from subproxy.wire.limits import BODY_CHUNK, MAX_CREDIT
 
+_NOTHING: deque[bytes] = deque(maxlen=0)
+"""For windows in which nothing waits, and nothing ever will in most: a deque costs 600 bytes."""
+
 
 class SendWindow:
     """
@@ -30,7 +33,7 @@ class SendWindow:
         self.available = available
         self.chunk = chunk
         self.pending = 0
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[bytes] = _NOTHING
         self._offset = 0
 
     def write(self, data: bytes) -> list[Piece]:
@@ -40,6 +43,8 @@ class SendWindow:
             self.available -= size
             return [data] if size else []
         if size:
+            if not self.pending:
+                self._waiting = deque()
             self._waiting.append(data)
             self.pending += size
         return self._pieces()
@@ -58,7 +63,7 @@ class SendWindow:
     def _pieces(self) -> list[Piece]:
         pieces: list[Piece] = []
         waiting = self._waiting
-        while waiting and self.available:
+        while self.pending and self.available:
             first = waiting[0]
             start = self._offset
             end = min(len(first), start + min(self.available, self.chunk))

@@ -84,8 +84,8 @@ def encoded_pieces(frame: list[Any]) -> list[Piece]:
 
 def encoded_size(frame: Frame) -> int:
     """How many bytes the encoding of C{frame} has."""
-    if not frame:
-        return 3
+    if not frame or type(frame[-1]) is not bytes or len(frame[-1]) < _LONG:
+        return len(encode(frame))
     return sum(map(len, encoded_pieces(frame)))
 
 
@@ -206,10 +206,8 @@ class FrameDecoder:
         data = self._data
         colon = data.find(b":", start, start + MAX_LENGTH_DIGITS + 1)
         prefix = data[start : colon if colon >= 0 else start + MAX_LENGTH_DIGITS + 1]
-        if colon == start or (prefix and not prefix.isdigit()):
-            raise FrameError("a frame begins with its length in decimal digits")
-        if len(prefix) > MAX_LENGTH_DIGITS:
-            raise FrameError(f"a length has at most {MAX_LENGTH_DIGITS} digits")
-        if len(prefix) > 1 and prefix[0] == _ZERO:
-            raise FrameError("a length has no leading zeros")
+        digits = len(prefix)
+        wrong = digits > MAX_LENGTH_DIGITS or (digits > 1 and prefix[0] == _ZERO)
+        if wrong or not prefix.isdigit():
+            raise FrameError("a frame begins with its length: digits, 7 at most, no leading zero")
         return colon

@@ -22,7 +22,7 @@ try:
 except ImportError:
     atheris = None
 
-if atheris is not None and "--seeds" not in sys.argv:
+if __name__ == "__main__" and atheris is not None and "--seeds" not in sys.argv:
     with atheris.instrument_imports(include=["subproxy"]):
         importlib.import_module("subproxy.frontend.factory")
 

@@ -59,7 +59,11 @@ class AdminTests(SynchronousTestCase):
         connection.request("GET", "/metrics")
         page = connection.getresponse().read().decode()
         self.assertRegex(page, r'subproxy_requests_total\{code="200",route="blog.*"\} 2\.0')
-        for name in ("subproxy_reactor_lag_seconds", "subproxy_in_flight", "subproxy_subscriptions"):
+        for name in (
+            "subproxy_reactor_lag_seconds",
+            "subproxy_in_flight",
+            "subproxy_subscriptions",
+        ):
             self.assertIn(f"\n{name} ", page)
 
     def test_a_killed_proxy_does_not_keep_its_socket(self) -> None:

@@ -68,7 +68,8 @@ class StreamSocketTests(ReactorTestCase):
         port.stopListening().addCallback(done.append)
         self.spin(lambda: done)
         self.assertEqual(skt.fileno(), -1)
-        self.assertRaises(ConnectionRefusedError, socket.socket(socket.AF_UNIX).connect, name)
+        with socket.socket(socket.AF_UNIX) as late:
+            self.assertRaises(ConnectionRefusedError, late.connect, name)
 
     def test_refuse(self) -> None:
         """A builder that returns None refuses the connection."""

@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import struct
+from pathlib import Path
 from typing import Any
 
 from tests.integration.reactor_harness import ReactorTestCase, drained
@@ -101,7 +102,7 @@ class RingTests(ReactorTestCase):
         """Neither under its own number nor registered with the thread."""
         self.turns(1)
         before = len(os.listdir("/proc/self/fd"))
-        maps = len(open("/proc/self/maps").readlines())
+        maps = len(Path("/proc/self/maps").read_text().splitlines())
         for _ in range(50):  # (a thread may have 16 registered)
             self.reactor.ring.begin()
             self.turns(1)
@@ -109,7 +110,7 @@ class RingTests(ReactorTestCase):
             self.turns(1)
             self.reactor.ring.end()
         self.assertEqual(len(os.listdir("/proc/self/fd")), before)
-        self.assertLess(len(open("/proc/self/maps").readlines()), maps + 5)
+        self.assertLess(len(Path("/proc/self/maps").read_text().splitlines()), maps + 5)
 
     def test_reactorsAreCollected(self) -> None:
         """With connections that were open to the end."""

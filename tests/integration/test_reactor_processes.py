@@ -184,6 +184,8 @@ class ForkTests(ProcessTestCase):
             before = int(other.recv(100).split()[0])
             child = self.ask(number, b"fork")
             self.assertNotEqual(child, before)
+            # Until it is gone the parent's ring accepts from the same socket.
+            process.wait(DEADLINE)
             other.sendall(b"after")
             self.assertEqual(int(other.recv(100).split()[0]), child)
         self.assertEqual(self.ask(number), child)
@@ -197,7 +199,8 @@ class ForkTests(ProcessTestCase):
     from twisted.internet.utils import getProcessOutputAndValue
 
     def spawn():
-        d = getProcessOutputAndValue(sys.executable, ["-c", "import os; print(os.listdir('/proc/self/fd'))"])
+        program = "import os; print(os.listdir('/proc/self/fd'))"
+        d = getProcessOutputAndValue(sys.executable, ["-c", program])
         d.addCallback(lambda result: print(result, flush=True))
         d.addErrback(lambda failure: print(failure, flush=True))
         d.addBoth(lambda _: reactor.stop())
@@ -338,5 +341,6 @@ class PluginTests(ProcessTestCase):
             capture_output=True,
             text=True,
             timeout=DEADLINE,
+            check=True,
         )
         self.assertIn("io_uring", listed.stdout)

@@ -172,6 +172,52 @@ class SendingTests(ReactorTestCase):
         self.spin(all, 0)
         self.assertEqual(got, want)
 
+    def test_gatheredChunksThatFallShortAreFinished(self) -> None:
+        """Chunks that are sent without being joined, to a socket that takes only some."""
+        protocol, peer = self.pair()
+        protocol.transport.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        peer.setblocking(False)
+        want = bytearray()
+        got = bytearray()
+        for i in range(100):
+            for j in range(i % 90):
+                part = bytes([i, j]) * (200 + 7 * j)
+                want += part
+                protocol.transport.write(part)
+            self.turns(1)
+
+        def all() -> bool:
+            try:
+                got.extend(peer.recv(30000))
+            except BlockingIOError:
+                pass
+            return len(got) >= len(want)
+
+        self.spin(all, 0)
+        self.assertEqual(got, want)
+
+    def test_lastWordsAreSentInFull(self) -> None:
+        """Whatever their size, and whatever the socket takes at once."""
+        for size in (1, 1000, 60_000, 70_000, 5_000_000):
+            protocol, peer = self.pair()
+            words = os.urandom(size)
+            got = bytearray()
+            peer.setblocking(False)
+            protocol.transport.write(words)
+            protocol.transport.loseConnection()
+
+            def ended(peer: socket.socket = peer, got: bytearray = got) -> bool:
+                try:
+                    data = peer.recv(1 << 20)
+                except BlockingIOError:
+                    return False
+                got += data
+                return not data
+
+            self.spin(ended, 0)
+            self.assertEqual(got, words)
+            protocol.lost.trap(ConnectionDone)
+
     def test_whatThePeerSaidBeforeItWentIsHeard(self) -> None:
         """A send that fails does not drop what was received before."""
         protocol, peer = self.pair()
@@ -303,6 +349,34 @@ class ReceivingTests(ReactorTestCase):
             protocol.transport.resumeProducing()
             self.turns(1)
         self.assertEqual(self.reactor.ring.completions, before)
+
+    def test_aFullStreamIsReceivedFromInLargePieces(self) -> None:
+        """And in little ones again when it has run dry; pauses and the order are kept."""
+        protocol, peer = self.pair()
+        data = os.urandom(20_000_000)
+        peer.setblocking(False)
+        sent = 0
+        while sent < len(data) or sum(map(len, protocol.chunks)) < len(data):
+            try:
+                sent += peer.send(data[sent : sent + 1_000_000])
+            except BlockingIOError:
+                pass
+            if sent % 3 == 0:
+                protocol.transport.pauseProducing()
+                self.turns(2)
+                protocol.transport.resumeProducing()
+            self.turns(1)
+        self.assertEqual(protocol.data, data)
+        self.assertIn(65536, {len(chunk) for chunk in protocol.chunks})
+        protocol.chunks.clear()
+        self.turns(5)
+        spare = self.reactor.ring.completions
+        peer.sendall(b"little")
+        self.spin(lambda: protocol.chunks)
+        self.assertEqual(protocol.data, b"little")
+        self.assertEqual(self.reactor.ring.completions - spare, 1)
+        peer.close()
+        self.spin(lambda: protocol.lost)
 
     def test_whoFindsNoBufferIsParkedAndDoesNotSpin(self) -> None:
         """A storm on two buffers: all is delivered, in a bounded number of turns."""

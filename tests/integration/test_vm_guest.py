@@ -12,6 +12,7 @@ import os
 import socket
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import cache
 
@@ -215,6 +216,10 @@ class GuestTests(SynchronousTestCase):
         mark = self.site.proxy.mark()
         alpha.freeze()
         try:
+            # Some of these go to the frozen guest, and from there to the other.
+            with ThreadPoolExecutor(10) as clients:
+                asked = [clients.submit(self.site.request, "pool.test", "/boot") for _ in range(10)]
+                self.assertEqual({each.result(30) for each in asked}, {beta})
             self.site.proxy.wait_for("alpha.sock does not answer pings: ejected", EJECTED, mark)
             for _ in range(20):
                 self.assertEqual(self.site.request("pool.test", "/boot"), beta)

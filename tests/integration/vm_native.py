@@ -234,6 +234,15 @@ def run_checks(proxy: Proxy) -> int:
     return failures
 
 
+def orphans_are_reaped() -> None:
+    """What nobody waits for is init's, which leaves no zombies."""
+    script = "import os, time; os.fork() or (os.setsid(), time.sleep(0.2)); print(os.getpid())"
+    done = subprocess.run([*PYTHON, "-c", script], capture_output=True, check=True, timeout=20)
+    pids = [int(word) for word in done.stdout.split()]
+    assert len(pids) == 2, pids
+    until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), "orphans are gone", 5)
+
+
 def native(reactor: str) -> None:
     """The endpoints alone (guest_native_checks)."""
     command = [*PYTHON, "/app/guest_native_checks.py", "--reactor", reactor]
@@ -249,6 +258,7 @@ def main(reactors: list[str]) -> int:
     for proxy in proxies:
         for child in (proxy.child, *proxy.guests.values()):
             child.end()
+    failures += checked("init orphans_are_reaped", orphans_are_reaped)
     for reactor in reactors:
         failures += checked(f"{reactor} endpoints", lambda r=reactor: native(r))
     print(f"vm_native: {failures} failed after {time.monotonic():.0f} s", flush=True)

@@ -1,0 +1,54 @@
+# The guest's side of the compiled path. See _channel.pyx.
+from cpython.object cimport PyObject
+from libc.stdint cimport uint64_t
+
+from subproxy.fastpath._answer cimport Answer
+from subproxy.fastpath._bytes cimport u8
+from subproxy.reactor._stream cimport Receiver, Stream
+
+
+cdef class Client(Receiver):
+    # Who waits for an answer.
+    cdef int answered(self, Answer *answer) except -1
+    cdef int give_up(self) except -1
+
+
+cdef struct Slot:
+    uint64_t number
+    PyObject *client
+
+
+cdef class FastChannel(Receiver):
+    cdef object protocol
+    cdef object wire
+    cdef object out
+    cdef readonly object channel
+    cdef readonly object member
+    cdef readonly bytes name  # the member's identity, as the log has it
+    cdef object transport
+    cdef Stream stream
+    cdef readonly bint open
+    cdef bint walking
+    cdef bint behind  # Python has frames that wait for their turn
+    cdef uint64_t last
+    cdef Slot *slots
+    cdef Py_ssize_t slot_count
+    cdef readonly Py_ssize_t count
+    cdef u8 *held
+    cdef Py_ssize_t held_size
+    cdef Py_ssize_t held_room
+    cdef Py_ssize_t wanted
+    cdef Py_ssize_t frame_limit
+    cdef Py_ssize_t inline_limit
+    cdef readonly Py_ssize_t most
+    cdef readonly Py_ssize_t inline
+
+    cdef int begin(self, Client client, uint64_t number, bytes frame) except -1
+    cdef Client find(self, uint64_t number)
+    cdef int put(self, Client client, uint64_t number) except -1
+    cdef int drop(self, uint64_t number) except -1
+    cdef int grow(self) except -1
+    cdef int feed(self, const u8 *data, Py_ssize_t size) except -1
+    cdef int hold(self, const u8 *data, Py_ssize_t size) except -1
+    cdef Py_ssize_t walk(self, const u8 *data, Py_ssize_t size) except -1
+    cdef bint to_python(self, const u8 *data, Py_ssize_t size) except -1

@@ -1,0 +1,329 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, binding=False
+"""The guest's side of the compiled path: exchanges begun there, and the answers to them.
+
+A `FastChannel` stands before a `SubscriptionProtocol` once that has greeted. It cuts what comes
+into frames. A plain response to an exchange that it began goes straight to the client; every
+other frame goes to the Python path, in order and untouched, after the exchange
+that it is about, if that was begun here, has been moved there. The Python side is given
+whole frames only, so that it holds nothing when a plain response comes.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.stdint cimport uint64_t
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memcpy, memmove
+
+from subproxy.fastpath._answer cimport (
+    INCOMPLETE, NO_FRAME, Answer, concerned, decode, frame_length,
+)
+from subproxy.fastpath._bytes cimport u8
+from subproxy.reactor._stream cimport Receiver, Stream
+
+from subproxy.frontend.log_format import escaped
+
+cdef enum:
+    FEWEST_SLOTS = 32
+    MOST_SLOTS = 16384
+
+
+cdef class Client(Receiver):
+    """Who waits for an answer: the client's side."""
+
+    cdef int answered(self, Answer *answer) except -1:
+        """The answer came; return 0 if it is not one for the compiled path, and nothing was done."""
+        raise NotImplementedError
+
+    cdef int give_up(self) except -1:
+        """Move the exchange to the Python path."""
+        raise NotImplementedError
+
+
+cdef class FastChannel(Receiver):
+    """The exchanges of one subscription that were begun on the compiled path.
+
+    On a native stream it is the transport's protocol, in the place of the `SubscriptionProtocol`.
+    """
+
+    def __cinit__(self):
+        self.slot_count = FEWEST_SLOTS
+        self.slots = <Slot *>calloc(self.slot_count, sizeof(Slot))
+        if self.slots == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        cdef Py_ssize_t i
+        for i in range(self.slot_count):
+            if self.slots[i].client != NULL:
+                Py_DECREF(<object>self.slots[i].client)
+        free(self.slots)
+        free(self.held)
+
+    def __init__(self, protocol):
+        wire = protocol.wire
+        self.protocol = protocol
+        self.wire = wire
+        self.out = wire.out
+        self.channel = protocol.channel
+        self.member = protocol.member
+        self.name = escaped(protocol.member.identity.encode("utf-8", "replace"))
+        self.transport = protocol.transport
+        self.stream = self.transport if isinstance(self.transport, Stream) else None
+        self.frame_limit = wire.limits.frame
+        self.inline_limit = wire.limits.inline
+        self.most = wire.most
+        self.inline = wire.peer_limits.inline
+        self.last = wire.last
+        self.open = True
+        if self.stream is not None and self.stream.protocol is protocol and not self.stream.TLS:
+            self.stream.protocol = self
+
+    def __len__(self):
+        return self.count
+
+    def __bool__(self):
+        return True
+
+    # -- exchanges ----------------------------------------------------------
+
+    def tell(self):
+        """Let the wire know how far numbers are: before Python has anything to do with them."""
+        self.wire.last = self.last
+
+    def learn(self):
+        """Python has taken a number."""
+        self.last = self.wire.last
+
+    cdef int begin(self, Client client, uint64_t number, bytes frame) except -1:
+        """Send the request `frame`, to which `client` gets the answer."""
+        self.put(client, number)
+        self.last = number
+        if self.out:
+            # Something of this turn waits to be written before it.
+            self.out.append(frame)
+        elif self.stream is not None:
+            self.stream.cwrite(frame)
+        else:
+            self.transport.write(frame)
+        return 0
+
+    cdef Client find(self, uint64_t number):
+        cdef Slot *slot = &self.slots[number & (self.slot_count - 1)]
+        if slot.number == number and slot.client != NULL:
+            return <Client>slot.client
+        return None
+
+    cdef int put(self, Client client, uint64_t number) except -1:
+        cdef Slot *slot = &self.slots[number & (self.slot_count - 1)]
+        while slot.client != NULL and self.slot_count < MOST_SLOTS:
+            self.grow()
+            slot = &self.slots[number & (self.slot_count - 1)]
+        if slot.client != NULL:
+            # One that has waited while thousands came and went.
+            self.tell()
+            (<Client>slot.client).give_up()
+        Py_INCREF(client)
+        slot.client = <PyObject *>client
+        slot.number = number
+        self.count += 1
+        return 0
+
+    cdef int drop(self, uint64_t number) except -1:
+        """It is over, or has moved to the Python path."""
+        cdef Slot *slot = &self.slots[number & (self.slot_count - 1)]
+        cdef PyObject *client = slot.client
+        if slot.number == number and client != NULL:
+            slot.client = NULL
+            self.count -= 1
+            Py_DECREF(<object>client)
+        return 0
+
+    cdef int grow(self) except -1:
+        cdef Py_ssize_t i, count = 2 * self.slot_count
+        cdef Slot *larger = <Slot *>calloc(count, sizeof(Slot))
+        if larger == NULL:
+            raise MemoryError
+        for i in range(self.slot_count):
+            if self.slots[i].client != NULL:
+                larger[self.slots[i].number & (count - 1)] = self.slots[i]
+        free(self.slots)
+        self.slots = larger
+        self.slot_count = count
+        return 0
+
+    def surrender(self):
+        """Move all exchanges to the Python path, in the order in which they began."""
+        cdef Client client
+        cdef Py_ssize_t i
+        self.tell()
+        numbers = sorted(
+            [self.slots[i].number for i in range(self.slot_count) if self.slots[i].client != NULL]
+        )
+        for number in numbers:
+            client = self.find(number)
+            if client is not None:
+                client.give_up()
+
+    def close(self):
+        """The subscription ends: begin nothing more."""
+        self.open = False
+        self.surrender()
+        if self.stream is not None and self.stream.connected and self.stream.protocol is self:
+            self.stream.protocol = self.protocol
+
+    # -- bytes --------------------------------------------------------------
+
+    def dataReceived(self, bytes data):
+        """The guest said something."""
+        self.feed(<const u8 *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+
+    cdef int received(self, char *data, Py_ssize_t size) except -1:
+        return self.feed(<const u8 *>data, size)
+
+    def connectionLost(self, reason):
+        """The connection is gone."""
+        self.protocol.connectionLost(reason)
+
+    def logPrefix(self):
+        """As the protocol's."""
+        return self.protocol.logPrefix()
+
+    def go_on(self):
+        """The Python path has caught up: on with what was held back meanwhile."""
+        self.behind = False
+        if not self.walking and self.held_size:
+            self.feed(NULL, 0)
+
+    cdef int hold(self, const u8 *data, Py_ssize_t size) except -1:
+        cdef u8 *larger
+        if self.held_size + size > self.held_room:
+            larger = <u8 *>realloc(self.held, 2 * (self.held_size + size))
+            if larger == NULL:
+                raise MemoryError
+            self.held = larger
+            self.held_room = 2 * (self.held_size + size)
+        memcpy(self.held + self.held_size, data, size)
+        self.held_size += size
+        return 0
+
+    cdef int feed(self, const u8 *data, Py_ssize_t size) except -1:
+        cdef Py_ssize_t done
+        cdef u8 *held
+        if not self.open:
+            if size:
+                self.protocol.framesReceived(PyBytes_FromStringAndSize(<const char *>data, size))
+            return 0
+        if self.walking or self.behind:
+            return self.hold(data, size)
+        if self.held_size == 0:
+            self.walking = True
+            try:
+                done = self.walk(data, size)
+            finally:
+                self.walking = False
+            if done < size:
+                # What came while we walked is behind this.
+                if self.held_size:
+                    rest = PyBytes_FromStringAndSize(<char *>self.held, self.held_size)
+                    self.held_size = 0
+                    self.hold(data + done, size - done)
+                    self.hold(<const u8 *>PyBytes_AS_STRING(rest), PyBytes_GET_SIZE(rest))
+                else:
+                    self.hold(data + done, size - done)
+            return 0
+        if size:
+            self.hold(data, size)
+        if self.held_size < self.wanted:
+            return 0
+        # The buffer must not move under the walk: what comes meanwhile gets another.
+        held = self.held
+        size = self.held_size
+        self.held = NULL
+        self.held_size = self.held_room = 0
+        self.walking = True
+        try:
+            done = self.walk(held, size)
+            if done < size:
+                data = self.held
+                done = size - done
+                if self.held_size == 0:
+                    memmove(held, held + (size - done), done)
+                    free(self.held)
+                    self.held = held
+                    self.held_size = done
+                    self.held_room = size
+                    held = NULL
+                else:
+                    rest = PyBytes_FromStringAndSize(<char *>self.held, self.held_size)
+                    self.held_size = 0
+                    self.hold(held + (size - done), done)
+                    self.hold(<const u8 *>PyBytes_AS_STRING(rest), PyBytes_GET_SIZE(rest))
+        finally:
+            self.walking = False
+            free(held)
+        return 0
+
+    cdef Py_ssize_t walk(self, const u8 *data, Py_ssize_t size) except -1:
+        """Deal with the whole frames of `data`; return how many bytes that was."""
+        cdef const u8 *p = data
+        cdef const u8 *end = data + size
+        cdef const u8 *run = data  # where that begins which Python has not been given yet
+        cdef const u8 *payload = NULL
+        cdef Py_ssize_t length
+        cdef uint64_t number
+        cdef Answer answer
+        cdef Client client
+        self.wanted = 0
+        while p < end:
+            length = frame_length(p, end, self.frame_limit, &payload)
+            if length == INCOMPLETE:
+                break
+            if length == NO_FRAME:
+                # Nothing after it can be trusted, and Python says so.
+                self.open = False
+                self.surrender()
+                self.to_python(run, end - run)
+                return size
+            if end - payload <= length:
+                self.wanted = payload - p + length + 1
+                break
+            if payload[length] != c"]":
+                self.open = False
+                self.surrender()
+                self.to_python(run, end - run)
+                return size
+            if self.count:
+                number = 0
+                if decode(payload, payload + length, self.inline_limit, &answer):
+                    number = answer.number
+                    if self.find(number) is not None:
+                        if run < p:
+                            if not self.to_python(run, p - run):
+                                return p - data
+                            run = p
+                        client = self.find(number)
+                        if client is not None and client.answered(&answer):
+                            p = run = payload + length + 1
+                            if not self.open:
+                                self.to_python(run, end - run)
+                                return size
+                            continue
+                else:
+                    number = concerned(payload, payload + length)
+                client = self.find(number)
+                if client is not None:
+                    self.tell()
+                    client.give_up()
+            p = payload + length + 1
+        if run < p and not self.to_python(run, p - run):
+            return p - data
+        return p - data
+
+    cdef bint to_python(self, const u8 *data, Py_ssize_t size) except -1:
+        """Give Python these frames; false if what follows must wait, or nothing follows."""
+        if size:
+            self.tell()
+            self.protocol.framesReceived(PyBytes_FromStringAndSize(<const char *>data, size))
+            self.behind = self.protocol.behind
+        return self.open and not self.behind

@@ -1,0 +1,640 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, binding=False
+"""The client's side of the compiled path.
+
+A `FastFront` is the protocol of one connection of a client. A plain request goes from it to
+the guest, and a plain answer back, without an object for either. As soon as anything is
+not plain, an `Http1Protocol` is put in its place (see `subproxy.fastpath.handover`) with the same bytes,
+or with the request that a guest already has. That gives the connection back when it is at rest.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.long cimport PyLong_AsLong
+from cpython.set cimport PySet_Size
+from libc.stdint cimport int64_t, uint64_t
+from libc.stdlib cimport free, realloc
+from libc.string cimport memcpy
+
+import time
+
+from twisted.internet.interfaces import (
+    IHalfCloseableProtocol, IProtocol, IPushProducer, ISSLTransport, ITCPTransport,
+)
+from zope.interface import classImplements
+
+from subproxy.fastpath._answer cimport Answer, write_head
+from subproxy.fastpath._bytes cimport (
+    clock_now, put_bytes, put_hex8, put_milliseconds, put_number, u8,
+)
+from subproxy.fastpath._channel cimport Client, FastChannel
+from subproxy.fastpath._choice cimport Chooser, Way
+from subproxy.fastpath._slots cimport get, slot
+from subproxy.fastpath._encode cimport encode, room
+from subproxy.fastpath._log cimport Lines, put_escaped
+from subproxy.fastpath._scan cimport (
+    GOOD, MOST_FIELDS, NOT_PLAIN, PARTIAL_HEAD, Bounds, Head, scan,
+)
+from subproxy.reactor._stream cimport Stream
+
+from subproxy.core.forwarded import UNIX, forwarded_node
+from subproxy.core.member import Member
+from subproxy.fastpath import handover
+from subproxy.frontend.tcp_info import waits_for_peer
+from subproxy.subscription import channel as _channel
+
+cdef extern from "time.h":
+    int CLOCK_MONOTONIC
+
+cdef enum:
+    MOST_HEAD = 16384  # bytes of a head, above which Python has it
+    MOST_PARTIAL = 8192  # likewise, in more than one read
+    MOST_ANSWER = 49152  # bytes of an answer's body, likewise: less than a transport's buffer
+    MOST_TOLD = 4096  # addresses that are remembered
+
+cdef double NEVER = float("inf")
+cdef type PythonChannel = _channel.Channel
+cdef Py_ssize_t MEMBER_CHANNEL = slot(Member, "channel")
+cdef Py_ssize_t CHANNEL_FAST = slot(PythonChannel, "fast")
+cdef Py_ssize_t CHANNEL_CONGESTED = slot(PythonChannel, "congested")
+
+
+cdef class Told:
+    """What guests and the log are told of a client at one address."""
+
+
+cdef class FastPath:
+    """What all connections of one frontend share."""
+
+    def __dealloc__(self):
+        free(self.scratch)
+
+    def __init__(self, factory, log=None, counters=None):
+        limits = factory.limits
+        if log is not None:
+            if log.style != "combined":
+                raise ValueError("this access log is written by Python alone")
+            self.lines = Lines(log)
+            log.waiting = self.lines
+        self.factory = factory
+        self.connections = factory.connections
+        self.monotonic = factory.monotonic
+        self.real_time = factory.monotonic is time.monotonic
+        self.chooser = Chooser(factory.dispatcher, factory.gate, counters)
+        if counters is not None:
+            counters.before.append((<object>self.chooser).settle)
+        self.bounds.target = min(limits.target, MOST_HEAD)
+        self.bounds.head = min(limits.head, MOST_HEAD)
+        self.bounds.fields = min(limits.fields, MOST_FIELDS)
+        self.most_requests = limits.requests
+        self.most_connections = limits.connections
+        self.keepalive_timeout = limits.keepalive_timeout
+        self.look_early = 0.0
+        if limits.body_rate:
+            self.look_early = max(0.0, limits.keepalive_timeout - limits.body_grace)
+        self.header_timeout = limits.header_timeout
+        self.response_timeout = limits.response_timeout
+        self.most_inline = min(limits.inline, 65536)
+        self.most_body = limits.body
+        self.next_id = factory.gate.ids.next
+        self.prefix = factory.gate.ids.prefix + b"-"
+        self.date = factory.date
+        self.draining = factory.draining
+        self.told = {}
+
+    def front(self):
+        """The protocol for a new connection of a client."""
+        cdef FastFront front = FastFront.__new__(FastFront)
+        front.path = self
+        front.writable = True
+        front.deadline = front.due = NEVER
+        return front
+
+    def channel(self, protocol):
+        """What stands before a `SubscriptionProtocol`."""
+        return FastChannel(protocol)
+
+    def stats(self):
+        """How many requests were answered here, and how many were left to Python, and when."""
+        return {
+            "requests": self.answered,
+            "declined_requests": self.declined_requests,
+            "declined_answers": self.declined_answers,
+        }
+
+    cdef double now(self) except? -1.0:
+        if self.real_time:
+            return clock_now(CLOCK_MONOTONIC)
+        return self.monotonic()
+
+    cdef u8 *room(self, Py_ssize_t size) except NULL:
+        """So many bytes for the moment."""
+        cdef u8 *larger
+        if size > self.scratch_size:
+            larger = <u8 *>realloc(self.scratch, size + 65536)
+            if larger == NULL:
+                raise MemoryError
+            self.scratch = larger
+            self.scratch_size = size + 65536
+        return self.scratch
+
+    cdef Told tell(self, object transport):
+        cdef Told told
+        host = getattr(transport.getPeer(), "host", None)
+        secure = not isinstance(transport, Stream) or transport.TLS
+        secure = secure and ISSLTransport.providedBy(transport)
+        told = self.told.get((host, secure))
+        if told is None:
+            forwarding = self.factory.forwarding
+            told = Told.__new__(Told)
+            told.peer = forwarding.peer(
+                UNIX if host is None else host.encode("ascii", "replace"),
+                b"https" if secure else b"http",
+            )
+            told.address = told.peer.address
+            told.scheme = told.peer.scheme
+            told.node = forwarded_node(told.address)
+            told.via = b"1.1 " + forwarding.pseudonym
+            told.sender.address = <const u8 *>PyBytes_AS_STRING(told.address)
+            told.sender.address_size = <int>PyBytes_GET_SIZE(told.address)
+            told.sender.scheme = <const u8 *>PyBytes_AS_STRING(told.scheme)
+            told.sender.scheme_size = <int>PyBytes_GET_SIZE(told.scheme)
+            told.sender.node = <const u8 *>PyBytes_AS_STRING(told.node)
+            told.sender.node_size = <int>PyBytes_GET_SIZE(told.node)
+            told.sender.via = <const u8 *>PyBytes_AS_STRING(told.via)
+            told.sender.via_size = <int>PyBytes_GET_SIZE(told.via)
+            if len(self.told) >= MOST_TOLD:
+                self.told.clear()
+            self.told[(host, secure)] = told
+        return told
+
+
+cdef class FastFront(Client):
+    """One connection of a client. Made by `FastPath.front`."""
+
+    # What the rest of the frontend sees.
+
+    @property
+    def factory(self):
+        """The factory of the connection, as with every protocol."""
+        return self.path.factory
+
+    @property
+    def peer(self):
+        """What is known of the client, if anybody asked."""
+        return None if self.told is None else self.told.peer
+
+    @property
+    def busy(self):
+        """A request is under way."""
+        return self.stage == WAITING
+
+    @property
+    def pool(self):
+        return self.way.pool
+
+    @property
+    def member(self):
+        return self.channel.member
+
+    @property
+    def head(self):
+        """The head of the request that is being answered, as it came."""
+        return self.data[:self.head_size]
+
+    @property
+    def body(self):
+        return self.data[self.head_size:]
+
+    @property
+    def requestId(self):
+        cdef u8 text[256]
+        cdef u8 *end = self.put_id(text)
+        return PyBytes_FromStringAndSize(<char *>text, end - text)
+
+    def closeIfIdle(self):
+        """Close the connection if no request is under way; else it closes behind its answer."""
+        if self.stage == IDLE:
+            self.to_slow()
+            self.slow.closeIfIdle()
+
+    def abort(self):
+        """Close at once, with a reset."""
+        if self.stage == CLOSING:
+            self.stage = OVER
+            self.transport.abortConnection()
+        elif self.stage != OVER:
+            self.to_slow()
+            self.slow.abort()
+
+    def deadlinePassed(self, now):
+        """The sweeper looks: who took too long?"""
+        if self.stage == IDLE and now < self.due and not waits_for_peer(self.transport):
+            # Its last answer was taken.
+            self.deadline = self.due
+            return
+        self.to_slow()
+        if self.slow is not None:
+            self.slow.deadlinePassed(now)
+
+    def takeBack(self, requests, due, deadline):
+        """The connection is at rest: the next request may be one for here."""
+        self.slow = None
+        self.requests = requests
+        self.due = due
+        self.deadline = deadline
+        self.stage = IDLE
+        self.path.connections.add(self)
+
+    # IProtocol and IHalfCloseableProtocol.
+
+    def makeConnection(self, transport):
+        """A client connected."""
+        cdef FastPath path = self.path
+        self.transport = transport
+        if path.most_connections and PySet_Size(path.connections) >= path.most_connections:
+            self.stage = OVER
+            transport.abortConnection()
+            return
+        if isinstance(transport, Stream) and not (<Stream>transport).TLS:
+            self.stream = <Stream>transport
+        path.connections.add(self)
+        transport.registerProducer(self, True)
+        self.deadline = self.due = path.now() + path.keepalive_timeout
+
+    def dataReceived(self, bytes data):
+        """Bytes came from the client."""
+        self.take(<const u8 *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+
+    cdef int received(self, char *data, Py_ssize_t size) except -1:
+        data[size] = 0
+        return self.take(<const u8 *>data, size)
+
+    def readConnectionLost(self):
+        """The client will send no more."""
+        if self.stage == CLOSING or self.stage == OVER:
+            return
+        self.to_slow()
+        self.slow.readConnectionLost()
+
+    def writeConnectionLost(self):
+        """Our own half of the connection is closed."""
+
+    def connectionLost(self, reason):
+        """The client is gone, or was sent away."""
+        cdef int stage
+        self.undelayed = True
+        if self.stage == WAITING or self.stage == PARTIAL:
+            self.to_slow()
+        stage = self.stage
+        self.stage = OVER
+        if stage == SLOW:
+            slow, self.slow = self.slow, None
+            slow.connectionLost(reason)
+        else:
+            self.path.factory.closed(self)
+        self.deadline = NEVER
+        self.transport = None
+        self.stream = None
+
+    # IPushProducer: the transport speaks.
+
+    def pauseProducing(self):
+        """The client does not take what is written."""
+        self.writable = False
+        if self.stage == SLOW:
+            self.slow.pauseProducing()
+
+    def resumeProducing(self):
+        """All that was written has left."""
+        self.writable = True
+        if self.stage == SLOW:
+            self.slow.resumeProducing()
+
+    def stopProducing(self):
+        """The transport is gone; connectionLost follows."""
+        self.writable = False
+        if self.stage == SLOW:
+            self.slow.stopProducing()
+
+    # Requests come.
+
+    cdef int take(self, const u8 *data, Py_ssize_t size) except -1:
+        cdef Head head
+        cdef int found
+        if self.stage == IDLE:
+            found = scan(data, size, &self.path.bounds, &head)
+            if found == GOOD and self.begin(data, size, &head):
+                return 0
+            if found == PARTIAL_HEAD and size < MOST_PARTIAL:
+                self.rest = PyBytes_FromStringAndSize(<const char *>data, size)
+                self.stage = PARTIAL
+                self.deadline = self.due = self.path.now() + self.path.header_timeout
+                return 0
+            return self.decline(data, size)
+        if self.stage == WAITING:
+            more = PyBytes_FromStringAndSize(<const char *>data, size)
+            self.rest = more if self.rest is None else self.rest + more
+            if not self.paused:
+                self.paused = True
+                self.transport.pauseProducing()
+        elif self.stage == SLOW:
+            self.slow.dataReceived(PyBytes_FromStringAndSize(<const char *>data, size))
+        elif self.stage == PARTIAL:
+            more = PyBytes_FromStringAndSize(<const char *>data, size)
+            joined = self.rest + more
+            data = <const u8 *>PyBytes_AS_STRING(joined)
+            size = PyBytes_GET_SIZE(joined)
+            found = scan(data, size, &self.path.bounds, &head)
+            if found == GOOD:
+                rest, self.rest = self.rest, None
+                if self.begin(data, size, &head):
+                    return 0
+                self.rest = rest
+            elif found == PARTIAL_HEAD and size < MOST_PARTIAL:
+                self.rest = joined
+                return 0
+            self.to_slow()
+            self.slow.dataReceived(more)
+        return 0
+
+    cdef bint begin(self, const u8 *data, Py_ssize_t size, Head *head) except -1:
+        """Send a request on. False, and nothing has happened, if that is not for here."""
+        cdef FastPath path = self.path
+        cdef Chooser chooser = path.chooser
+        cdef FastChannel channel
+        cdef Way way
+        cdef Told told = self.told
+        cdef Py_ssize_t body = head.length if head.length > 0 else 0
+        cdef Py_ssize_t whole = head.size + body
+        cdef Py_ssize_t frame_size
+        cdef u8 id[256]
+        cdef int id_size
+        cdef u8 *end
+        cdef u8 *at
+        cdef uint64_t number
+        if body:
+            if whole > size or body > path.most_inline or (path.most_body and body > path.most_body):
+                return False
+        if not self.writable:
+            return False
+        if told is None:
+            told = path.tell(self.transport)
+            self.told = told
+        if told.peer.trusted:
+            return False
+        way = chooser.route(head.host, head.host_size, head.target, head.path_size)
+        if way is None:
+            return False
+        member = chooser.choose(way.pool)
+        if member is None:
+            return False
+        python_channel = get(member, MEMBER_CHANNEL)
+        if type(python_channel) is not PythonChannel:
+            return False
+        channel = get(python_channel, CHANNEL_FAST)
+        if channel is None or not channel.open or body > channel.inline:
+            return False
+        if get(python_channel, CHANNEL_CONGESTED) is not False:
+            return False
+        number = channel.last + 1
+        id_size = <int>PyBytes_GET_SIZE(path.prefix) + 20
+        if id_size > 200:
+            return False
+        frame_size = room(head, &told.sender, id_size, body)
+        if frame_size > channel.most:
+            return False
+        end = path.room(frame_size) + path.scratch_size
+        # The last thing that could fail is behind us: no id is wasted.
+        self.id = path.next_id()
+        id_size = <int>(self.put_id(id) - id)
+        at = encode(
+            end, data, head, &told.sender, number, id, id_size, data + head.size, body
+        )
+        frame = PyBytes_FromStringAndSize(<const char *>at, end - at)
+        if self.requests == 1 and not self.undelayed:
+            # One answer alone is never delayed: who makes one request needs no system call for it.
+            self.undelayed = True
+            if self.stream is not None or ITCPTransport.providedBy(self.transport):
+                self.transport.setTcpNoDelay(True)
+        self.started = path.now()
+        self.requests += 1
+        self.channel = channel
+        self.way = way
+        self.number = number
+        self.data = PyBytes_FromStringAndSize(<const char *>data, whole)
+        self.head_size = head.size
+        self.line_size = head.line_size
+        self.agent_at = <int>(head.agent - data) if head.agent != NULL else -1
+        self.agent_size = head.agent_size
+        self.referer_at = <int>(head.referer - data) if head.referer != NULL else -1
+        self.referer_size = head.referer_size
+        self.is_head = head.method_size == 4 and data[0] == c"H"
+        self.close = head.close
+        self.rest = None if whole == size else PyBytes_FromStringAndSize(
+            <const char *>data + whole, size - whole
+        )
+        self.stage = WAITING
+        self.deadline = self.due = self.started + path.response_timeout
+        chooser.charge(member, way.pool)
+        channel.begin(self, number, frame)
+        return True
+
+    cdef u8 *put_id(self, u8 *o):
+        o = put_bytes(o, PyBytes_AS_STRING(self.path.prefix), PyBytes_GET_SIZE(self.path.prefix))
+        return put_hex8(o, self.id)
+
+    # The Python path takes over.
+
+    cdef int decline(self, const u8 *data, Py_ssize_t size) except -1:
+        """These bytes, which begin a request, are for the Python path."""
+        self.path.declined_requests += 1
+        self.to_slow()
+        self.slow.dataReceived(PyBytes_FromStringAndSize(<const char *>data, size))
+        return 0
+
+    cdef int become(self, object slow) except -1:
+        self.slow = slow
+        self.stage = SLOW
+        if self.told is not None and self.told.peer.trusted:
+            slow.front = None
+        if not self.undelayed:
+            self.undelayed = True
+            if ITCPTransport.providedBy(self.transport):
+                self.transport.setTcpNoDelay(True)
+        return 0
+
+    cdef int to_slow(self) except -1:
+        """Put an `Http1Protocol` in the place of this, in whatever it is."""
+        cdef double deadline
+        if self.stage == IDLE:
+            self.become(handover.idle(self))
+        elif self.stage == PARTIAL:
+            deadline = self.deadline
+            rest, self.rest = self.rest, None
+            self.become(handover.idle(self))
+            handover.partial(self.slow, rest, deadline)
+        elif self.stage == WAITING:
+            self.give_up()
+        elif self.stage == CLOSING:
+            self.become(handover.closing(self))
+        return 0
+
+    cdef int give_up(self) except -1:
+        """See `Client`: the exchange goes on there, with its connection."""
+        if self.stage != WAITING:
+            return 0
+        self.path.declined_answers += 1
+        self.channel.drop(self.number)
+        self.channel.tell()
+        slow = handover.waiting(self)
+        self.become(slow)
+        return self.forget()
+
+    cdef int forget(self) except -1:
+        """Nothing is kept of a request that is no longer here."""
+        self.channel = None
+        self.way = None
+        self.data = None
+        self.rest = None
+        self.paused = False
+        return 0
+
+    # Answers come.
+
+    cdef int answered(self, Answer *answer) except -1:
+        cdef FastPath path = self.path
+        cdef FastChannel channel = self.channel
+        cdef bint bodiless = self.is_head or answer.status == 204 or answer.status == 304
+        cdef bint stays
+        cdef Py_ssize_t size = 0 if bodiless else answer.body_size
+        cdef Py_ssize_t head_size
+        cdef int64_t length
+        cdef u8 id[256]
+        cdef int id_size
+        cdef u8 *begin
+        cdef u8 *end
+        cdef double now
+        if size > MOST_ANSWER or self.stage != WAITING:
+            return 0
+        if bodiless:
+            length = -1 if answer.status == 204 or answer.status == 304 else answer.length
+        else:
+            length = size
+            if answer.length >= 0 and answer.length != size:
+                return 0
+        stays = not self.close and self.requests < path.most_requests and not path.draining
+        date = path.date
+        id_size = <int>(self.put_id(id) - id)
+        begin = path.room(answer.fields_size + 4 * answer.kept + answer.reason_size + 1024)
+        end = write_head(
+            begin, answer, length, <const u8 *>PyBytes_AS_STRING(date), PyBytes_GET_SIZE(date),
+            id, id_size, not stays,
+        )
+        head_size = end - begin
+        data = PyBytes_FromStringAndSize(NULL, head_size + size)
+        memcpy(PyBytes_AS_STRING(data), begin, head_size)
+        memcpy(PyBytes_AS_STRING(data) + head_size, answer.body, size)
+        now = path.now()
+        channel.drop(self.number)
+        if self.stream is not None:
+            self.stream.cwrite(data)
+        else:
+            self.transport.write(data)
+        if not self.writable:
+            # It is logged when it has left, and until then the client is waited for.
+            channel.tell()
+            slow = handover.answered(self, answer.status, size, now, stays)
+            self.become(slow)
+            return self.forget() + 1
+        if path.lines is not None:
+            self.log(answer.status, size, now)
+        path.answered += 1
+        if self.way.tally is not None:
+            self.way.tally.count(
+                answer.status, size, PyBytes_GET_SIZE(self.data) - self.head_size,
+                now - self.started,
+            )
+        rest = self.rest
+        member = channel.member
+        self.channel = None
+        self.way = None
+        self.data = None
+        self.rest = None
+        if stays:
+            self.stage = IDLE
+            self.due = now + path.keepalive_timeout
+            self.deadline = self.due - path.look_early
+            path.chooser.release(member)
+            if self.paused:
+                self.paused = False
+                self.transport.resumeProducing()
+            if rest is not None and self.stage == IDLE:
+                self.take(<const u8 *>PyBytes_AS_STRING(rest), PyBytes_GET_SIZE(rest))
+        elif rest is None and not self.paused:
+            self.stage = CLOSING
+            self.started = now
+            self.deadline = 0.0
+            self.transport.unregisterProducer()
+            self.transport.loseConnection()
+            path.chooser.release(member)
+        else:
+            self.stage = IDLE
+            slow = handover.idle(self)
+            handover.close(slow, rest, self.paused)
+            self.paused = False
+            self.become(slow)
+            path.chooser.release(member)
+        return 1
+
+    cdef int log(self, int status, Py_ssize_t sent, double ended) except -1:
+        """The line of `subproxy.frontend.log_format.combined`."""
+        cdef Lines lines = self.path.lines
+        cdef const u8 *data = <const u8 *>PyBytes_AS_STRING(self.data)
+        cdef bytes date = lines.today()
+        cdef bytes address = self.told.address
+        cdef bytes route = self.way.name
+        cdef bytes member = self.channel.name
+        cdef u8 *o = lines.reserve(
+            4 * (self.line_size + self.referer_size + self.agent_size)
+            + PyBytes_GET_SIZE(address) + PyBytes_GET_SIZE(date) + PyBytes_GET_SIZE(route)
+            + PyBytes_GET_SIZE(member) + PyBytes_GET_SIZE(self.path.prefix) + 1024
+        )
+        cdef u8 *first
+        if PyBytes_GET_SIZE(address):
+            o = put_bytes(o, PyBytes_AS_STRING(address), PyBytes_GET_SIZE(address))
+        else:
+            o = put_bytes(o, b"-", 1)
+        o = put_bytes(o, b" - - [", 6)
+        o = put_bytes(o, PyBytes_AS_STRING(date), PyBytes_GET_SIZE(date))
+        o = put_bytes(o, b'] "', 3)
+        o = put_escaped(o, data, self.line_size)
+        o = put_bytes(o, b'" ', 2)
+        o = put_number(o, status)
+        o = put_bytes(o, b" ", 1)
+        o = put_number(o, sent)
+        o = put_bytes(o, b' "', 2)
+        if self.referer_at >= 0:
+            o = put_escaped(o, data + self.referer_at, self.referer_size)
+        else:
+            o = put_bytes(o, b"-", 1)
+        o = put_bytes(o, b'" "', 3)
+        if self.agent_at >= 0:
+            o = put_escaped(o, data + self.agent_at, self.agent_size)
+        else:
+            o = put_bytes(o, b"-", 1)
+        o = put_bytes(o, b'" ', 2)
+        o = self.put_id(o)
+        o = put_bytes(o, b' "', 2)
+        o = put_bytes(o, PyBytes_AS_STRING(route), PyBytes_GET_SIZE(route))
+        o = put_bytes(o, b'" "', 3)
+        o = put_bytes(o, PyBytes_AS_STRING(member), PyBytes_GET_SIZE(member))
+        o = put_bytes(o, b'" ', 2)
+        first = o
+        o = put_milliseconds(o, ended - self.started)
+        o = put_bytes(o, b" ", 1)
+        o = put_bytes(o, first, o - 1 - first)
+        o = put_bytes(o, b" -\n", 3)
+        lines.wrote(o)
+        return 0
+
+
+classImplements(FastFront, IProtocol, IHalfCloseableProtocol, IPushProducer)

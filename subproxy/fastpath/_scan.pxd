@@ -1,0 +1,43 @@
+# A request head, taken apart where it lies. See _scan.pyx.
+from libc.stdint cimport int64_t
+
+from subproxy.fastpath._bytes cimport u8
+
+cdef enum:
+    MOST_FIELDS = 128
+
+cdef enum Scanned:
+    GOOD, PARTIAL_HEAD, NOT_PLAIN
+
+cdef struct Field:
+    const u8 *name
+    const u8 *value
+    int name_size
+    int value_size
+
+cdef struct Bounds:
+    # What the operator allows, as far as the compiled path goes along.
+    int target
+    int head
+    int fields
+
+cdef struct Head:
+    const u8 *target
+    const u8 *host
+    const u8 *agent
+    const u8 *referer
+    int method_size
+    int target_size
+    int path_size
+    int line_size
+    int size
+    int host_size
+    int agent_size
+    int referer_size
+    int fields
+    int kept
+    bint close
+    int64_t length
+    Field field[MOST_FIELDS]
+
+cdef int scan(const u8 *data, Py_ssize_t size, const Bounds *bounds, Head *head) noexcept nogil

@@ -1,0 +1,139 @@
+"""
+From the compiled path to the Python path, in the middle of whatever it is.
+
+A connection, or a request that a guest already has, is set up here as the Python path
+would have it now, had it been its own from the start. From then on it goes its way there:
+retries, errors, deadlines and the log are the same.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from subproxy.core.exchange import Exchange, State
+from subproxy.frontend.deadlines import NEVER, Pace
+from subproxy.frontend.head_parser import MessageParser
+from subproxy.frontend.http1 import Http1Protocol, Reading
+from subproxy.frontend.responder import Answer, Responder
+from subproxy.frontend.tcp_info import bytes_taken
+
+if TYPE_CHECKING:
+    from subproxy.fastpath._front import FastFront
+
+
+class _KnownId:
+    """Request ids: the one that a request already has."""
+
+    def __init__(self, known: bytes) -> None:
+        self._known = known
+
+    def make(self) -> bytes:
+        """It."""
+        return self._known
+
+
+def idle(front: FastFront) -> Http1Protocol:
+    """A protocol in the place of C{front}, between two requests."""
+    factory = front.factory
+    protocol = Http1Protocol(factory)
+    protocol.transport = front.transport
+    protocol.front = front
+    protocol.writable = front.writable
+    protocol._due = front.due
+    protocol.deadline = front.deadline
+    protocol._count = front.requests
+    protocol._peer = front.peer
+    factory.connections.discard(front)
+    factory.connections.add(protocol)
+    return protocol
+
+
+def waiting(front: FastFront) -> Http1Protocol:
+    """A protocol in the place of C{front}, whose request a guest has."""
+    protocol = idle(front)
+    protocol._held = front.rest or b""
+    protocol._paused = front.paused
+    protocol._responder = _responder(protocol, front)
+    protocol.state = Reading.ANSWERING
+    return protocol
+
+
+def answered(
+    front: FastFront, status: int, sent: int, written: float, stays: bool
+) -> Http1Protocol:
+    """
+    A protocol in the place of C{front}, which has written an answer that its client does not take.
+
+    @param status: that of the answer.
+    @param sent: bytes of its body.
+    @param written: when it was written, in monotonic seconds.
+    @param stays: the client was told that the connection stays.
+    """
+    protocol = waiting(front)
+    responder = protocol._responder
+    assert responder is not None
+    responder.answer = Answer.DONE
+    responder.status = status
+    responder.sent = sent
+    responder.first_byte = written
+    exchange = responder.exchange
+    assert exchange is not None
+    exchange.carrier = None
+    front.channel.channel.disown(front.number)
+    exchange.received = sent
+    exchange.move(State.RESPONDING)
+    protocol.responseBegins()
+    protocol.pauseProducing()
+    protocol.answered(responder, stays)
+    exchange._finish(None)
+    return protocol
+
+
+def _responder(protocol: Http1Protocol, front: FastFront) -> Responder:
+    """The answer to the request that C{front} has sent, with its exchange."""
+    gate = protocol.factory.gate
+    head, body = front.head, front.body
+    method, target, version = gate.check_line(head[: head.find(b"\r\n")])
+    parser = MessageParser()
+    parser.feed(head)
+    ids = gate.ids
+    gate.ids = _KnownId(front.requestId)  # type: ignore[assignment]
+    try:
+        assert protocol._peer is not None
+        passed = gate.check_request(method, target, version, parser.take_fields(), protocol._peer)
+    finally:
+        gate.ids = ids
+    passed.head.length = len(body)
+    responder = Responder(protocol, passed.head, passed.keep_alive, front.started)
+    exchange = Exchange(passed.head, body, responder, protocol.factory.dispatcher)
+    exchange.pool = front.pool
+    exchange.holder = front.member
+    front.channel.channel.adopt(exchange, front.number)
+    responder.exchange = exchange
+    return responder
+
+
+def partial(protocol: Http1Protocol, data: bytes, deadline: float) -> None:
+    """C{protocol}, at rest, holds the beginning of a head, and waits for the rest of it."""
+    protocol.dataReceived(data)
+    if protocol.state is Reading.HEAD:
+        protocol.deadline = protocol._due = deadline
+
+
+def close(protocol: Http1Protocol, held: bytes | None, paused: bool) -> None:
+    """Close C{protocol} behind an answer, where more had come from the client."""
+    protocol._held = held or b""
+    protocol._paused = paused
+    protocol._go(Reading.ANSWERING)
+    protocol._close()
+
+
+def closing(front: FastFront) -> Http1Protocol:
+    """A protocol in the place of C{front}, which has been closing since C{front.started}."""
+    protocol = idle(front)
+    protocol._go(Reading.OVER)
+    protocol._due = NEVER
+    protocol.deadline = 0.0
+    protocol._takes = Pace(bytes_taken(front.transport) or 0)
+    protocol._takes.start(front.started)
+    return protocol

@@ -1,0 +1,92 @@
+"""``subproxy-mkinitramfs`` run as a user runs it; what it writes is looked at, not booted."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from guest.image.cli import _default_cache
+from guest.image.cpio import Entry, unpack
+from tests.integration.qemu import ROOT, need_tools, scratch
+
+HELLO = str(ROOT / "examples" / "hello.py")
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run it from another folder than the checkout."""
+    return subprocess.run(
+        [sys.executable, "-m", "guest.image.cli", "--level=1", *arguments],
+        cwd="/",
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+
+
+def entries(image: Path) -> dict[str, Entry]:
+    """The files of an image."""
+    done = subprocess.run(["zstd", "-dcq", str(image)], capture_output=True, check=True)
+    return {entry.path: entry for entry in unpack(done.stdout)}
+
+
+class ImageTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        need_tools()
+
+    def test_the_same_input_gives_the_same_bytes(self) -> None:
+        with scratch() as folder:
+            # A cache of its own: packages as they are, but everything compiled anew.
+            cache = folder / "cache"
+            cache.mkdir()
+            first = run(HELLO, "-o", f"{folder}/a.img")
+            self.assertEqual(first.returncode, 0, first.stderr)
+            for name in ("archives", "unpacked"):
+                (cache / name).symlink_to(_default_cache() / name)
+            second = run(HELLO, "-o", f"{folder}/b.img", f"--cache={cache}", "--epoch=0")
+            self.assertEqual(second.returncode, 0, second.stderr)
+            self.assertEqual((folder / "a.img").read_bytes(), (folder / "b.img").read_bytes())
+
+    def test_what_is_in_an_image(self) -> None:
+        with scratch() as folder:
+            done = run(HELLO, "-o", f"{folder}/a.img", "--host=a\\.b", "--list")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            found = entries(folder / "a.img")
+            for path in found:
+                self.assertIn(f" /{path}", done.stdout)
+            self.assertEqual(found["app/hello.py"].data, Path(HELLO).read_bytes())
+            self.assertEqual(
+                found["etc/subproxy.args"].data,
+                b"subproxy.app=hello:Hello subproxy.host=a\\.b\n",
+            )
+            modules = found["etc/modules"].data.decode().split()
+            self.assertLess(modules.index("vsock"), modules.index("vmw_vsock_virtio_transport"))
+            self.assertTrue(stat.S_ISCHR(found["dev/console"].mode))
+            self.assertIn("opt/python/subproxy/wire/frames.pyc", found)
+            self.assertNotIn("opt/python/subproxy/tap.pyc", found)
+            self.assertFalse(
+                [path for path in found if path.startswith("opt/python/twisted/conch/")]
+            )
+            self.assertTrue((folder / "a.vmlinux").read_bytes().startswith(b"\x7fELF"))
+            self.assertIn("twistd -n subproxy --http=8888 --vsock=/tmp/vm3.sock", done.stdout)
+
+    def test_what_is_wrong_is_one_line(self) -> None:
+        with scratch() as folder:
+            for arguments in (
+                ["no_such_module:App"],
+                [f"{folder}/none.py"],
+                [HELLO, "--kernel=0.0.1-none"],
+                [HELLO, "--set=hosts=a"],
+                [HELLO, "--host=a", "--host=b", "--path=/1", "--path=/2", "--path=/3"],
+                [HELLO, "--python=2.7"],
+            ):
+                done = run(*arguments, "-o", f"{folder}/a.img")
+                self.assertEqual(done.returncode, 1, arguments)
+                self.assertRegex(done.stderr, r"\Asubproxy-mkinitramfs: [^\n]+\n\Z")
+                self.assertFalse((folder / "a.img").exists())

@@ -1,0 +1,174 @@
+"""The compiled path does what the Python path does, or leaves it to that."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from unittest import SkipTest
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.fastpath.available import unavailable
+from subproxy.frontend.limits import Limits
+from subproxy.wire import messages as m
+
+from . import fastpath_inputs as inputs
+from .fastpath_rig import Pair, response
+
+CORPUS = Path(__file__).parent / "corpus"
+GET = b"GET /x?y=1 HTTP/1.1\r\nHost: a.example\r\nUser-Agent: curl\r\nAccept: */*\r\n\r\n"
+
+
+def setUpModule() -> None:
+    reason = unavailable()
+    if reason is not None:
+        raise SkipTest(f"no compiled path: {reason}")
+
+
+class ConversationTests(SynchronousTestCase):
+    def pair(self, **options: object) -> Pair:
+        pair = Pair(**options)
+        for side in pair.sides:
+            self.addCleanup(side.log.close)
+        return pair
+
+    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.binary(min_size=10, max_size=250))
+    def test_any_conversation(self, data: bytes) -> None:
+        for side in inputs.play(data).sides:
+            side.log.close()
+
+    @settings(max_examples=500, deadline=None)
+    @given(st.binary(max_size=120))
+    def test_any_request(self, data: bytes) -> None:
+        inputs.compare_request(inputs.request(inputs.Bytes(data)))
+
+    @settings(max_examples=500, deadline=None)
+    @given(st.binary(max_size=120), st.integers(1, 2**53 - 1), st.sampled_from([b"GET", b"HEAD"]))
+    def test_any_response(self, data: bytes, number: int, method: bytes) -> None:
+        inputs.compare_response(inputs.answer(inputs.Bytes(data), number), method)
+
+    def test_what_was_found(self) -> None:
+        for path in sorted((CORPUS / "fastpath").iterdir()):
+            for side in inputs.play(path.read_bytes()).sides:
+                side.log.close()
+
+    def test_corpus_of_requests(self) -> None:
+        """Each request of the HTTP corpus, whole and in pieces, and an answer behind it."""
+        for case in json.loads((CORPUS / "http" / "cases.json").read_text()):
+            data = case["request"].encode("latin-1")
+            inputs.compare_request(data)
+            for size in (len(data), 1 if len(data) < 500 else 100, 7):
+                pair = self.pair()
+                pair.client(*(data[at : at + size] for at in range(0, len(data), size)))
+                for number in range(1, 4):
+                    pair.guest(response(number))
+                pair.wait(1)
+
+    def test_plain_requests_are_fast(self) -> None:
+        pair = self.pair()
+        for number in range(1, 11):
+            pair.client(GET)
+            pair.guest(response(number, headers=[(b"content-type", b"text/plain")]))
+        self.assertEqual(pair.stats["requests"], 10)
+        self.assertEqual(pair.stats["declined_requests"], 0)
+        [counters] = pair.fast.counters.routes.values()
+        self.assertEqual(counters.statuses, {200: 10})
+
+    def test_what_else_is_fast(self) -> None:
+        """HEAD, 204, 304, a body with its head, a head in two reads, two requests in one."""
+        pair = self.pair()
+        pair.client(GET.replace(b"GET", b"HEAD"))
+        pair.guest(response(1, headers=[(b"Content-Length", b"7")], body=b""))
+        pair.client(GET)
+        pair.guest(response(2, 204, body=b""))
+        pair.client(GET)
+        pair.guest(response(3, 304, headers=[(b"ETag", b"x")], body=b""))
+        pair.client(b"POST / HTTP/1.1\r\nHost: b.example\r\nContent-Length: 3\r\n\r\nabc")
+        pair.guest(response(4, info={b"reason": b"Fine"}))
+        pair.client(GET[:20], GET[20:])
+        pair.guest(response(5)[:9], response(5)[9:])
+        pair.client(GET + GET)
+        pair.guest(response(6), response(7))
+        pair.client(GET.replace(b"Accept: */*", b"Connection: close"))
+        pair.guest(response(8))
+        self.assertEqual(pair.stats["requests"], 8)
+        self.assertEqual(pair.stats["declined_requests"], 0)
+        self.assertEqual(pair.stats["declined_answers"], 0)
+
+    def test_back_to_fast(self) -> None:
+        """An answer in pieces takes the Python path, the next request does not."""
+        pair = self.pair()
+        pair.client(GET)
+        pair.guest(response(1, body=None), m.Body(1, b"ab").encode(), m.End(1).encode())
+        pair.client(GET)
+        pair.guest(response(2))
+        self.assertEqual(pair.stats["requests"], 1)
+        self.assertEqual(pair.stats["declined_answers"], 1)
+
+    def test_a_guest_dies(self) -> None:
+        pair = self.pair()
+        pair.client(GET)
+        pair.lose_guest()
+        pair.wait(15)
+
+    def test_no_answer_in_time(self) -> None:
+        pair = self.pair()
+        pair.client(GET)
+        pair.wait(61)
+        pair.guest(response(1))
+
+    def test_a_client_leaves(self) -> None:
+        pair = self.pair()
+        pair.client(GET)
+        pair.lose()
+        pair.guest(response(1))
+
+    def test_a_client_that_does_not_take_its_answer(self) -> None:
+        pair = self.pair()
+        pair.stall()
+        for number in range(1, 5):
+            pair.client(GET)
+            pair.guest(response(number, body=b"z" * 40_000))
+        pair.drain()
+        pair.stall()
+        pair.client(GET)
+        pair.guest(response(pair.sides[1].guest.wire.last, body=b"z" * 49_000))
+        pair.wait(200)
+
+    def test_limits(self) -> None:
+        """The last request that a connection may make, and queues of a guest that is full."""
+        pair = self.pair(limits=Limits(requests=2), concurrency=1)
+        pair.client(GET)
+        pair.connect()
+        pair.client(GET)
+        pair.guest(response(1))
+        pair.guest(response(2))
+        pair.client(GET)
+        pair.guest(response(3))
+        pair.wait(3)
+
+    def test_drain_and_close(self) -> None:
+        pair = self.pair()
+        pair.client(GET)
+        for side in pair.sides:
+            side.factory.drain()
+        pair.guest(response(1))
+        pair.connect()
+        pair.client(GET)
+        for side in pair.sides:
+            side.factory.close()
+        pair.wait(1)
+
+    def test_many_frames(self) -> None:
+        """More frames of Python's than one turn takes, between plain answers."""
+        pair = self.pair()
+        pair.client(GET)
+        pongs = m.Pong(b"x").encode() * 300
+        pair.guest(pongs + response(1) + pongs)
+        pair.wait(1)
+        pair.client(GET)
+        pair.guest(response(2))
+        self.assertEqual(pair.stats["requests"], 2)

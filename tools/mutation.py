@@ -1,0 +1,235 @@
+"""
+A mutation score: C{python tools/mutation.py subproxy/wire tests.test_wire_frames tests...}.
+
+Each mutant changes one operator, constant, condition or statement of one module, and is run in a
+forked process against those tests (quickest first is best: the first failure ends it). Mutants of
+strings for people and of annotations are not made. Prints those that survive, then the score.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import importlib
+import importlib.abc
+import importlib.util
+import os
+import random
+import signal
+import sys
+import time
+import unittest
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+COMPARE: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+}
+ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.FloorDiv,
+    ast.FloorDiv: ast.Mult,
+    ast.Div: ast.Mult,
+    ast.Mod: ast.Mult,
+    ast.Pow: ast.Mult,
+    ast.BitOr: ast.BitAnd,
+    ast.BitAnd: ast.BitOr,
+}
+
+
+def changes(node: ast.AST) -> Iterator[ast.AST]:
+    """What could stand in place of C{node}."""
+    match node:
+        case ast.Compare(ops=[op]) if type(op) in COMPARE:
+            yield ast.Compare(node.left, [COMPARE[type(op)]()], node.comparators)
+        case ast.Compare():
+            for index, op in enumerate(node.ops):
+                ops = list(node.ops)
+                ops[index] = COMPARE[type(op)]()
+                yield ast.Compare(node.left, ops, node.comparators)
+        case ast.BoolOp():
+            yield ast.BoolOp(ast.Or() if isinstance(node.op, ast.And) else ast.And(), node.values)
+            for index in range(len(node.values)):
+                rest = [*node.values[:index], *node.values[index + 1 :]]
+                yield rest[0] if len(rest) == 1 else ast.BoolOp(node.op, rest)
+        case ast.UnaryOp(op=ast.Not() | ast.USub()):
+            yield node.operand
+        case ast.BinOp() if type(node.op) in ARITHMETIC:
+            yield ast.BinOp(node.left, ARITHMETIC[type(node.op)](), node.right)
+        case ast.AugAssign() if type(node.op) in ARITHMETIC:
+            yield ast.AugAssign(node.target, ARITHMETIC[type(node.op)](), node.value)
+            yield ast.Assign([node.target], node.value)
+        case ast.Constant(value=bool()):
+            yield ast.Constant(not node.value)
+        case ast.Constant(value=int()):
+            yield ast.Constant(node.value + 1)
+            if node.value > 1:
+                yield ast.Constant(node.value - 1)
+        case ast.Constant(value=bytes()):
+            yield ast.Constant(b"XX" + node.value)
+        case ast.IfExp():
+            yield ast.IfExp(node.test, node.orelse, node.body)
+        case ast.If(test=ast.Name() | ast.Attribute() | ast.Call()):
+            yield ast.If(ast.UnaryOp(ast.Not(), node.test), node.body, node.orelse)
+        case ast.Return(value=ast.expr()) if not _is_none(node.value):
+            yield ast.Return(ast.Constant(None))
+        case ast.Expr(value=ast.Call()) | ast.Raise() | ast.Delete():
+            yield ast.Pass()
+        case ast.Assign(targets=[ast.Attribute()]):
+            yield ast.Pass()
+        case ast.Break():
+            yield ast.Continue()
+        case ast.Continue():
+            yield ast.Break()
+
+
+def _is_none(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
+
+
+def places(tree: ast.AST) -> Iterator[tuple[ast.AST, str, int | None]]:
+    """Every place in which a node hangs, but for annotations and text."""
+    for name, value in ast.iter_fields(tree):
+        if name in ("annotation", "returns", "decorator_list", "op", "ops", "ctx", "type_params"):
+            continue
+        for index, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
+            if isinstance(child, ast.AST) and not isinstance(child, ast.JoinedStr):
+                yield tree, name, index
+                yield from places(child)
+
+
+def mutants(source: str) -> Iterator[tuple[str, ast.Module]]:
+    """Each mutant, which is gone when the next one is asked for, and a line that tells of it."""
+    tree = ast.parse(source)
+    lines = source.splitlines()
+    for parent, name, index in list(places(tree)):
+        held = getattr(parent, name)
+        node = held if index is None else held[index]
+        for change in changes(node):
+            new = ast.fix_missing_locations(ast.copy_location(change, node))
+            if index is None:
+                setattr(parent, name, new)
+            else:
+                held[index] = new
+            row = getattr(node, "lineno", 0)
+            before = ast.unparse(node).splitlines()[0]
+            after = ast.unparse(new).splitlines()[0]
+            yield f"{row}: {before} -> {after}   | {lines[row - 1].strip()}", tree
+            if index is None:
+                setattr(parent, name, node)
+            else:
+                held[index] = node
+
+
+class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Gives the mutant in place of its module."""
+
+    def __init__(self, name: str, path: Path, tree: ast.Module) -> None:
+        self.name, self.path, self.tree = name, path, tree
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
+        """The mutant, for its name alone."""
+        if name == self.name:
+            return importlib.util.spec_from_file_location(name, self.path, loader=self)
+        return None
+
+    def create_module(self, spec: Any) -> None:
+        """An ordinary module will do."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the mutant."""
+        exec(compile(self.tree, str(self.path), "exec"), module.__dict__)
+
+
+def passes(finder: Finder | None, tests: list[str]) -> bool:
+    """Run the tests, in this process."""
+    if finder is not None:
+        sys.meta_path.insert(0, finder)
+    from hypothesis import Phase, settings
+
+    try:
+        importlib.import_module("tests")
+        phases = [Phase.explicit, Phase.generate]
+        settings.register_profile(
+            "mutation",
+            settings.get_profile("subproxy"),
+            max_examples=60,
+            phases=phases,
+            database=None,
+            derandomize=True,
+        )
+        settings.load_profile("mutation")
+        for name in tests:
+            suite = unittest.defaultTestLoader.loadTestsFromName(name)
+            result = unittest.TestResult()
+            result.failfast = True
+            suite.run(result)
+            if not result.wasSuccessful():
+                return False
+    except Exception:
+        return False
+    return True
+
+
+def survives(finder: Finder | None, tests: list[str], seconds: int) -> bool:
+    """Run the tests in a process of their own; a mutant that hangs is dead."""
+    child = os.fork()
+    if not child:
+        signal.alarm(seconds)
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.dup2(null, 2)
+        os._exit(0 if passes(finder, tests) else 1)
+    _, status = os.waitpid(child, 0)
+    return status == 0
+
+
+def main() -> None:
+    """Run it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("package", type=Path, help="a module, or a folder of them")
+    parser.add_argument("tests", nargs="+", help="test modules, quickest first")
+    parser.add_argument("--sample", type=float, default=1.0, help="this part of the mutants")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--timeout", type=int, default=60, help="seconds a mutant")
+    options = parser.parse_args()
+    sys.path.insert(0, os.getcwd())
+    import hypothesis.stateful  # noqa: F401  # once, not for each
+    from twisted.trial import unittest as _  # noqa: F401
+
+    if not survives(None, options.tests, options.timeout * 5):
+        sys.exit("the tests fail as it is")
+    paths = sorted(options.package.rglob("*.py")) if options.package.is_dir() else [options.package]
+    rng = random.Random(options.seed)
+    began, total, alive = time.monotonic(), 0, 0
+    for path in paths:
+        name = ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+        count, left = 0, 0
+        for what, tree in mutants(path.read_text()):
+            if rng.random() > options.sample:
+                continue
+            count += 1
+            if survives(Finder(name, path, tree), options.tests, options.timeout):
+                left += 1
+                print(f"{path}:{what}", flush=True)
+        if count:
+            print(f"{path}: {count - left} of {count} killed", flush=True)
+        total, alive = total + count, alive + left
+    score = 100 * (total - alive) / max(total, 1)
+    print(f"{score:.1f} % of {total} mutants killed, {time.monotonic() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
