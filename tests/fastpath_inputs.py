@@ -261,7 +261,7 @@ def step(take: Bytes, pair: Pair) -> None:
     elif what < 21:
         take.one([pair.half_close, pair.lose])()
     elif what < 22:
-        take.one([pair.stall, pair.drain])()
+        take.one([pair.stall, pair.drain, pair.stall_guest, pair.drain_guest])()
     elif what < 23:
         pair.lose()
         pair.connect()

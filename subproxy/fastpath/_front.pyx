@@ -421,8 +421,7 @@ cdef class FastFront(Client):
         channel = get(python_channel, CHANNEL_FAST)
         if channel is None or not channel.open or body > channel.inline:
             return False
-        if get(python_channel, CHANNEL_CONGESTED) is not False:
-            return False
+        congested = get(python_channel, CHANNEL_CONGESTED)
         number = channel.last + 1
         client = told.address
         self.id_at = -1
@@ -482,7 +481,7 @@ cdef class FastFront(Client):
         self.stage = WAITING
         self.deadline = self.due = self.started + path.response_timeout
         chooser.charge(member, way.pool)
-        channel.begin(self, number, frame)
+        channel.begin(self, number, frame, congested is not False)
         return True
 
     cdef u8 *put_id(self, u8 *o):
