@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from functools import partial
 from random import Random
 from time import monotonic
@@ -20,6 +21,7 @@ from subproxy.core.forwarded import Forwarding, Trust
 from subproxy.core.policy import Policy, PolicyError
 from subproxy.core.registry import Registry
 from subproxy.core.router import Router
+from subproxy.endpoints.adopted import AdoptedVsockEndpoint, socket_of_systemd
 from subproxy.endpoints.folder import FolderService
 from subproxy.endpoints.hybrid import HybridVsockServerEndpoint
 from subproxy.endpoints.identity import identityOfTransport
@@ -30,6 +32,7 @@ from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.limits import TABLE
 from subproxy.frontend.limits import Limits as HttpLimits
 from subproxy.garbage import calm
+from subproxy.handover import Inheritance, http_endpoint
 from subproxy.listener import ListenerService, fail
 from subproxy.options import Options, VsockListen, is_path
 from subproxy.policy_file import PolicyFile
@@ -60,13 +63,17 @@ def makeService(options: Options) -> ProxyService:
     ring = getattr(reactor, "ring", None)
     if ring is not None:
         ring.spin = options["spin"] / 1e6
-    service = build(options, reactor)
+    inheritance = Inheritance.of_environment()
+    service = build(options, reactor, inheritance)
+    if inheritance:
+        reactor.callWhenRunning(inheritance.done)
     calm()
     return service
 
 
-def build(options: Options, reactor: Any) -> ProxyService:
-    """The proxy of C{options} on C{reactor}."""
+def build(options: Options, reactor: Any, inheritance: Inheritance | None = None) -> ProxyService:
+    """The proxy of C{options} on C{reactor}; it listens on what it has inherited."""
+    inheritance = inheritance or Inheritance()
     random = Random()
     registry = Registry()
     router = Router(registry)
@@ -111,12 +118,18 @@ def build(options: Options, reactor: Any) -> ProxyService:
         dispatcher,
         http,
         subscriptions,
-        [_http_listener(reactor, where, http) for where in options["http"]],
-        [_vsock_listener(reactor, each, subscriptions, options) for each in options["vsock"]],
+        [_http_listener(reactor, where, http, inheritance) for where in options["http"]],
+        [
+            _vsock_listener(reactor, each, subscriptions, options, inheritance)
+            for each in options["vsock"]
+        ],
         options["shutdown-timeout"],
         log,
     )
-    handlers = {}
+    inheritance.routes(registry, monotonic())
+    handlers: dict[signal.Signals, Callable[[], object]] = {
+        signal.SIGUSR2: lambda: service.handOver(reactor)
+    }
     if log is not None:
         handlers[signal.SIGUSR1] = log.reopen
     if policy_file is not None:
@@ -128,9 +141,9 @@ def build(options: Options, reactor: Any) -> ProxyService:
         policy_file.changed = changed
         handlers[signal.SIGHUP] = policy_file.reload
     if options["admin"] is not None:
-        service.addService(  # type: ignore[no-untyped-call]
-            _admin_listener(reactor, options["admin"], service, router, counters)
-        )
+        admin = _admin_listener(reactor, options["admin"], service, router, counters)
+        service.addService(admin)  # type: ignore[no-untyped-call]
+        service.admin_listeners.append(admin)
     service.addService(SignalService(reactor, handlers))  # type: ignore[no-untyped-call]
     return service
 
@@ -227,18 +240,25 @@ def _admin_listener(
     return ListenerService(endpoint, admin_site(admin, collectors), "admin", where)
 
 
-def _http_listener(reactor: Any, where: str, factory: Http1Factory) -> ListenerService:
+def _http_listener(
+    reactor: Any, where: str, factory: Http1Factory, inheritance: Inheritance
+) -> ListenerService:
     try:
-        endpoint = serverFromString(reactor, where)
+        endpoint = http_endpoint(reactor, where, inheritance, serverFromString)
     except Exception as error:
         fail(f"--http={where}: {error}")
     return ListenerService(endpoint, factory, "HTTP", where)
 
 
 def _vsock_listener(
-    reactor: Any, listen: VsockListen, factory: SubscriptionFactory, options: Options
+    reactor: Any,
+    listen: VsockListen,
+    factory: SubscriptionFactory,
+    options: Options,
+    inheritance: Inheritance,
 ) -> IService:
     port = options["vsock-port"]
+    endpoint: Any
     owned = {
         "mode": options["vsock-mode"],
         "owner": options["vsock-owner"],
@@ -246,11 +266,21 @@ def _vsock_listener(
     }
     try:
         if listen.kind == "glob":
-            return FolderService(reactor, listen.value, port, factory, **owned)
-        if listen.kind == "path":
+            folder = FolderService(reactor, listen.value, port, factory, **owned)
+            inheritance.endow(listen.value, folder)
+            return folder
+        if inheritance.has(listen.value) and listen.value.startswith("systemd:"):
+            left = inheritance.socket(listen.value)
+            assert left is not None
+            endpoint = AdoptedVsockEndpoint(reactor, left, listen.value)
+        elif listen.value.startswith("systemd:"):
+            left = socket_of_systemd(listen.value)
+            endpoint = AdoptedVsockEndpoint(reactor, left, listen.value)
+        elif listen.kind == "path":
             endpoint = HybridVsockServerEndpoint(reactor, listen.value, port, **owned)
         else:
             endpoint = serverFromString(reactor, listen.value)
+        inheritance.endow(listen.value, endpoint)
     except Exception as error:
         fail(f"--vsock={listen.value}: {error}")
     return ListenerService(endpoint, factory, "guests", listen.value, optional=listen.optional)

@@ -18,9 +18,11 @@ from twisted.logger import Logger
 
 from subproxy.core.dispatcher import Dispatcher
 from subproxy.core.member import Member
+from subproxy.relay.pipes import PipePool
 from subproxy.subscription.protocol import State, SubscriptionProtocol
 from subproxy.subscription.registrar import Registrar
 from subproxy.subscription.settings import Settings
+from subproxy.subscription.tokens import Tokens
 from subproxy.subscription.turns import Turns
 
 if TYPE_CHECKING:
@@ -35,8 +37,10 @@ class SubscriptionFactory(Factory):
     freeze every port of that VM on some VMMs.
 
     @ivar subscriptions: the connections that are open.
-    @ivar fastpath: the compiled path, if it is used.
+    @ivar pipes: what bodies are spliced through.
+    @ivar tokens: what data connections may carry.
     @ivar turns: how much of a reactor turn newcomers may take.
+    @ivar fastpath: the compiled path, if it is used.
     """
 
     noisy = False
@@ -57,8 +61,10 @@ class SubscriptionFactory(Factory):
         self.settings = settings or Settings()
         self.random = random or Random()
         self.subscriptions: set[SubscriptionProtocol] = set()
-        self.fastpath: FastPath | None = None
+        self.pipes = PipePool()
+        self.tokens = Tokens(clock, self.settings.claim_timeout)
         self.turns = Turns(clock)
+        self.fastpath: FastPath | None = None
         self._identify = identify
         self._counts: Counter[str] = Counter()
         self._by_member: dict[Member, SubscriptionProtocol] = {}
@@ -114,19 +120,29 @@ class SubscriptionFactory(Factory):
         for protocol in list(self.subscriptions):
             protocol.recheck()
 
-    def drain(self) -> None:
-        """Tell every guest that nothing new will come."""
-        for protocol in list(self.subscriptions):
-            protocol.drain()
+    def drain(self, spare: bool = False) -> None:
+        """
+        Tell every guest that nothing new will come.
 
-    def close(self, code: bytes, reason: str) -> Deferred[None]:
-        """End all subscriptions; fires when their connections are closed."""
-        done: Deferred[None] = Deferred()
+        @param spare: only those without whom each of their routes is still served.
+        """
         for protocol in list(self.subscriptions):
-            if protocol.state is not State.CLOSED:
-                protocol.close(code, reason)
+            if not spare or protocol.spare:
+                protocol.drain()
+
+    def whenEmpty(self) -> Deferred[None]:
+        """Fires when there are no connections."""
+        done: Deferred[None] = Deferred()
         if not self.subscriptions:
             done.callback(None)
         else:
             self._empty = done
         return done
+
+    def close(self, code: bytes, reason: str) -> Deferred[None]:
+        """End all subscriptions; fires when their connections are closed."""
+        self.pipes.close()
+        for protocol in list(self.subscriptions):
+            if protocol.state is not State.CLOSED:
+                protocol.close(code, reason)
+        return self.whenEmpty()

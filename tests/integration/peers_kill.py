@@ -61,8 +61,8 @@ frontend f
   default_backend b
 backend b
   balance leastconn
-  default-server check inter 200ms fastinter 100ms rise 1 fall 1 observe layer4 error-limit 1 \
-    on-error mark-down
+  default-server check inter 200ms fastinter 100ms rise 1 fall 1
+  default-server observe layer4 error-limit 1 on-error mark-down
   server one 127.0.0.1:{one}
   server two 127.0.0.1:{two}
 """
