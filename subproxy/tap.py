@@ -60,9 +60,7 @@ def makeService(options: Options) -> ProxyService:
     return service
 
 
-def build(
-    options: Options, reactor: Any, inheritance: Inheritance | None = None
-) -> ProxyService:
+def build(options: Options, reactor: Any, inheritance: Inheritance | None = None) -> ProxyService:
     """The proxy of C{options} on C{reactor}; it listens on what it has inherited."""
     inheritance = inheritance or Inheritance()
     random = Random()

@@ -8,7 +8,6 @@ import os
 from guest import Request, Response, SubscriberProtocol
 
 
-
 @functools.cache
 def _file() -> int:
     return os.open(os.environ["EXECUTED"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)

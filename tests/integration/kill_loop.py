@@ -28,6 +28,7 @@ from .harness import World, wait_until
 from .load import Load, Outcome
 from .nursery import Nursery
 from .peers_kill import available, ports, start_peer
+from .successors import Line
 from .swarm import Swarm
 
 LAG_WINDOW = 31.0
@@ -190,9 +191,7 @@ def proxy_killed(seconds: float) -> Result:
             proxy.signal(signal.SIGKILL)
             proxy.wait()
             began = time.monotonic()
-            there.world.proxy = there.world.start(
-                "proxy", proxy.command
-            )
+            there.world.proxy = there.world.start("proxy", proxy.command)
             wait_until(lambda: _accepts(there.port), "the proxy to accept")
             accepting.append(time.monotonic() - began)
             wait_until(lambda: _answers(there.port), "a guest to answer")
@@ -204,6 +203,28 @@ def proxy_killed(seconds: float) -> Result:
         )
         outcome = Load(there.port, connections=4).run_for(0.5)
         return Result("proxy SIGKILLed", outcome, kills, notes=notes)
+
+
+def handed_over(seconds: float) -> Result:
+    """The proxy hands over to a new process, as soon as the one before has come up."""
+    with scene() as there:
+        line = Line(there.world)
+        get = Load(there.port, connections=CONNECTIONS // 2)
+        post = Load(there.port, method="POST", connections=CONNECTIONS // 2, keep=True)
+        get.start()
+        post.start()
+        kills, end = 0, time.monotonic() + seconds
+        while time.monotonic() < end:
+            line.hand_over()
+            time.sleep(1.0)
+            kills += 1
+        outcome, posted = get.stop(), post.stop()
+        line.end()
+        executed = executed_in(there.executed)
+        notes = f"; POST: {posted}"
+        result = Result("proxy hands over", posted, kills, executed, notes)
+        result.outcome = outcome
+        return result
 
 
 def storm(seconds: float, count: int = 1000) -> Result:
@@ -329,6 +350,7 @@ SCENARIOS: dict[str, Callable[[float], Result]] = {
     "replaced": lambda s: disturbed("GET, guest replaced", s, replace),
     "replaced-post": lambda s: disturbed("POST, guest replaced", s, replace, method="POST"),
     "proxy-killed": proxy_killed,
+    "handed-over": handed_over,
     "storm": storm,
 }
 
