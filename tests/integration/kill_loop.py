@@ -323,6 +323,8 @@ def peer(name: str, seconds: float, method: str) -> Result:
         while time.monotonic() < end - 0.5:
             time.sleep(1.0)
             worker = kills % 2
+            # Unlike subproxy they can't hold a request until one is back: never kill both.
+            wait_until(lambda: all(map(_accepts, backends)), "both back ends")
             nursery.kill(pids[worker])
             pids[worker] = nursery.backend(backends[worker])
             kills += 1
