@@ -36,7 +36,7 @@ setup(
         include=["subproxy", "subproxy.*", "guest", "guest.*", "twisted.plugins"]
     ),
     package_data={
-        "subproxy": ["**/*.pyx", "**/*.pxd", "**/*.h", "py.typed"],
+        "subproxy": ["**/*.pyx", "**/*.pxd", "**/*.pyi", "**/*.h", "py.typed"],
         "guest": ["py.typed"],
     },
     ext_modules=extensions(),

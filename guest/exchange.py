@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from guest.bulk import Bulk, Line, Lines
 from guest.errors import RequestAborted
+from guest.files import FileBody, settle
 from guest.framework import Framework
 from guest.incoming import IncomingBody
 from guest.outgoing import OutgoingBody, UnreadBody
@@ -28,6 +30,10 @@ _HEAD_ROOM = 4096
 """What the frame of a response takes beside its fields and its body, generously."""
 
 
+HELD = 65_536
+"""How many bytes of a request's body that nobody reads may come over a data connection."""
+
+
 class GuestExchange:
     """
     One exchange, seen from the guest.
@@ -37,8 +43,9 @@ class GuestExchange:
     @ivar task: what runs for it, and can be cancelled; None if nothing does.
     """
 
-    __slots__ = ("_connection", "_flush", "_framework", "_incoming", "_ready", "_waiter",
-                 "number", "request", "task")  # fmt: skip
+    __slots__ = ("_announced", "_arrived", "_bulk", "_connection", "_ending", "_fetching",
+                 "_flush", "_framework", "_held", "_incoming", "_line", "_ready", "_token",
+                 "_waiter", "number", "request", "task")  # fmt: skip
     _waiter: Awaitable[Any] | None
 
     def __init__(
@@ -48,18 +55,29 @@ class GuestExchange:
         framework: Framework,
         flush: Callable[[], None],
         ready: Callable[[], bool] = lambda: True,
+        bulk: Bulk | None = None,
     ) -> None:
         """
         Begin.
 
         @param flush: writes what the connection has to send.
         @param ready: whether the transport takes more.
+        @param bulk: what large bodies go over; None: frames.
         """
         self._connection = connection
         self._framework = framework
         self._flush = flush
         self._ready = ready
         self._waiter = None
+        self._bulk = bulk
+        self._token: bytes | None = None  # for the response's body
+        self._announced: Info | None = None  # the request's body, while a line is to bring it
+        self._fetching = False
+        self._line: Line | None = None  # which does
+        self._arrived = self._held = 0  # bytes over it, and of these, what nobody has read
+        self._ending: Headers | None = None  # the trailers, if they came first
+        if type(message.body) is dict:
+            self._announced = message.body
         self.number = message.exchange
         self.task: Any = None
         whole = message.body if type(message.body) is bytes else None
@@ -93,13 +111,73 @@ class GuestExchange:
         self._incoming.received(data)
 
     def body_ended(self, trailers: Headers) -> None:
-        """The request's body is complete."""
-        self._incoming.ended(trailers)
+        """The request's body is complete, as soon as all that a line brings is here."""
+        if self._announced is not None and self._arrived < self._announced[b"length"]:
+            self._ending = trailers
+        else:
+            self._incoming.ended(trailers)
+
+    def connect_came(self, token: bytes) -> None:
+        """The proxy wants a data connection for the response's body."""
+        self._token = token
+        self.wake()
 
     def ended(self, reason: RequestAborted) -> None:
         """It is over: whoever still reads or writes for it gets to know."""
         self._incoming.failed(reason)
+        line, self._line = self._line, None
+        if line is not None:
+            line.abort()
         self.wake()
+
+    # The request's body over a data connection.
+
+    def fetch(self) -> None:
+        """Have it brought, unless it is on its way."""
+        if not self._fetching and self._announced is not None and self._bulk is not None:
+            self._fetching = True
+            self._bulk.start(self._fetch(self._bulk.lines, self._announced))
+
+    async def _fetch(self, lines: Lines, announced: Info) -> None:
+        line = await lines.connect(self.number, announced[b"token"])
+        if self.over:
+            if line is not None:
+                line.abort()
+        elif line is None:
+            self._in_frames()
+        else:
+            self._line = line
+            line.receive(announced[b"length"], self)
+
+    def _in_frames(self) -> None:
+        """Ask for the body the other way."""
+        self._announced = None
+        self._consumed(0)
+
+    def data_received(self, data: bytes) -> None:
+        """A piece of the request's body came over the line."""
+        size = len(data)
+        self._arrived += size
+        self._held += size
+        if self._held >= HELD and self._line is not None:
+            self._line.pause()
+        self._incoming.received(data)
+
+    def data_complete(self) -> None:
+        """All of it has come, and the line may carry another."""
+        self._line = None
+        if self._ending is not None:
+            self._incoming.ended(self._ending)
+
+    def data_lost(self) -> None:
+        """The line is gone, and not all has come."""
+        self._line = None
+        if self.over:
+            return
+        if self._arrived:
+            self._incoming.failed(RequestAborted("lost", "the data connection is gone"))
+        else:
+            self._in_frames()
 
     def wake(self) -> None:
         """There may be room for more of the response now."""
@@ -108,6 +186,13 @@ class GuestExchange:
             self._framework.resolve(waiter, None)
 
     def _consumed(self, amount: int) -> None:
+        if self._announced is not None:
+            self._held -= amount
+            if not amount:
+                self.fetch()
+            elif self._line is not None and self._held < HELD // 2:
+                self._line.resume()
+            return
         self._connection.consumed(self.number, amount)
         self._flush()
 
@@ -138,38 +223,52 @@ class GuestExchange:
         @raise TypeError, ValueError: the response is not one that can be sent; nothing was.
         """
         body = response.body
+        if isinstance(body, FileBody):
+            settle(self.request, response, body)
         if self.over:
             return None if isinstance(body, bytes | list | tuple) else UnreadBody(body)
         length = response.checked()
         if isinstance(body, list | tuple):
             body = b"".join(body)
         if isinstance(body, bytes | bytearray | memoryview):
-            self._begin_bytes(response, bytes(body), length)
-            return None
+            return self._begin_bytes(response, bytes(body), length)
         if response.bodiless(self.request.method):
             self._head(response, response.headers, b"")
             return UnreadBody(body)
-        outgoing = OutgoingBody(body, length)
+        outgoing = OutgoingBody(body, length, eager=not isinstance(body, FileBody))
         if not self.over:
-            self._head(response, response.headers, None)
+            self._head(response, response.headers, self._way(response, length))
         return outgoing
 
-    def _begin_bytes(self, response: Response, body: bytes, length: int | None) -> None:
+    def _way(self, response: Response, length: int | None) -> Info | None:
+        """How a body goes: over a data connection if it is large, or said to be."""
+        bulk = self._bulk
+        if bulk is None or not (response.bulk or (length or 0) >= bulk.threshold > 0):
+            return None
+        return {} if length is None else {b"length": length}
+
+    def _begin_bytes(
+        self, response: Response, body: bytes, length: int | None
+    ) -> OutgoingBody | None:
         headers = response.headers
         method = self.request.method
         if response.bodiless(method):
             if method == b"HEAD" and length is None and response.status not in (204, 304):
                 headers = [*headers, (b"content-length", b"%d" % len(body))]
             self._head(response, headers, b"")
-            return
+            return None
         if length is not None and length != len(body):
             raise ValueError(f"content-length is {length}, and the body has {len(body)} bytes")
+        way = self._way(response, len(body))
+        if way is not None:
+            self._head(response, headers, way)
+            return OutgoingBody((body,), len(body))
         limits = self._connection.peer_limits
         fields = sum(len(name) + len(value) + 16 for name, value in headers)
         room = limits.frame - fields - _HEAD_ROOM
         if not response.trailers and len(body) <= min(limits.inline, room):
             self._head(response, headers, body)
-            return
+            return None
         trailers = response.final_trailers()
         if length is None and not trailers:
             headers = [*headers, (b"content-length", b"%d" % len(body))]
@@ -177,8 +276,9 @@ class GuestExchange:
         self._connection.write_body(self.number, body)
         self._connection.end_body(self.number, trailers)
         self._flush()
+        return None
 
-    def _head(self, response: Response, headers: Headers, body: bytes | None) -> None:
+    def _head(self, response: Response, headers: Headers, body: bytes | Info | None) -> None:
         info: Info = {} if response.reason is None else {b"reason": response.reason}
         self._connection.send(m.Response(self.number, response.status, headers, info, body))
         self._flush()
@@ -190,6 +290,8 @@ class GuestExchange:
         @raise Exception: whatever the source raises; see L{fail}.
         """
         try:
+            if await self._carried(outgoing, response):
+                return
             sent = 0
             while await self._room():
                 piece = await outgoing.next()
@@ -207,6 +309,54 @@ class GuestExchange:
                     await self._turn()
         finally:
             await outgoing.close()
+
+    async def _carried(self, outgoing: OutgoingBody, response: Response) -> bool:
+        """Send the body over a data connection, if it is to go over one that can be had."""
+        if self._bulk is None or self.over:
+            return False
+        if self._connection.exchanges[self.number].ours is not Half.BULK:
+            return False
+        while self._token is None:
+            await self._wait()
+            if self.over:
+                return True
+        line = await self._bulk.lines.connect(self.number, self._token)
+        if line is None:
+            return False
+        sent = 0
+        complete = False
+        try:
+            if isinstance(outgoing.source, FileBody):
+                sent = len(outgoing.source)
+                if not await line.send_file(outgoing.source):
+                    self._break_off(b"the data connection is gone")
+                    return True
+                outgoing.skip()
+            while (piece := await outgoing.next()) is not None:
+                if self.over:
+                    return True
+                sent += len(piece)
+                if not await line.send(piece):
+                    self._break_off(b"the data connection is gone")
+                    return True
+            if not self.over:
+                length = {b"length": sent}
+                self._connection.end_body(self.number, response.final_trailers(), length)
+                self._flush()
+                complete = True
+        finally:
+            if complete and outgoing.expected is not None:
+                line.release()
+            elif complete:
+                line.close()
+            else:
+                line.abort()
+        return True
+
+    def _break_off(self, reason: bytes) -> None:
+        if not self.over:
+            self._connection.send(m.Abort(self.number, b"error", reason))
+            self._flush()
 
     async def _room(self) -> bool:
         """
@@ -237,8 +387,7 @@ class GuestExchange:
         if self.over:
             return
         if self.begun:
-            self._connection.send(m.Abort(self.number, b"error", b"the application failed"))
-            self._flush()
+            self._break_off(b"the application failed")
             return
         text = b"" if self.request.method == b"HEAD" else f"{status} {reason}\n".encode()
         headers = [(b"content-type", b"text/plain; charset=utf-8")]

@@ -10,6 +10,7 @@ from typing import Protocol as Structure
 from twisted.internet.protocol import ClientFactory
 from twisted.logger import Logger
 
+from guest.data import DataPool
 from guest.errors import RegistrationRefused
 from guest.route import Route
 from guest.subscriber import SubscriberProtocol
@@ -48,6 +49,8 @@ class SubscriberFactory(ClientFactory[SubscriberProtocol]):
     @ivar routes: registered on each connection at once.
     @ivar instance: the random id of this instance (docs/protocol.md, "Epochs").
     @ivar announcer: hears of every registration.
+    @ivar data: dials data connections for large bodies; None: those go the common way, too.
+        L{SubscriberService<guest.service.SubscriberService>} sets it.
     """
 
     noisy = False
@@ -94,10 +97,11 @@ class SubscriberFactory(ClientFactory[SubscriberProtocol]):
         self.drainTimeout = drainTimeout
         self.agent = agent
         self.announcer: Announcer = LogAnnouncer()
+        self.data: DataPool | None = None
 
     def hello(self) -> Info:
         """What C{hello} says of us, beside the limits."""
-        return {
+        info: Info = {
             b"application": self.application.encode(),
             b"instance": self.instance.encode(),
             b"worker": self.worker,
@@ -105,6 +109,9 @@ class SubscriberFactory(ClientFactory[SubscriberProtocol]):
             b"weight": self.weight,
             b"agent": self.agent.encode(),
         }
+        if self.data is not None:
+            info[b"bulk"] = True
+        return info
 
     def pong(self) -> Info:
         """What C{pong} says of us: override it to tell how many requests you take now."""

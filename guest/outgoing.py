@@ -14,19 +14,24 @@ class OutgoingBody:
     error there can still be answered with 500.
     """
 
-    __slots__ = ("_expected", "_first", "_iterator", "_source")
+    __slots__ = ("_expected", "_first", "_iterator", "_source", "expected", "source")
     _iterator: Iterator[bytes] | AsyncIterator[bytes]
 
     def __init__(
-        self, source: Iterable[bytes] | AsyncIterable[bytes], expected: int | None
+        self,
+        source: Iterable[bytes] | AsyncIterable[bytes],
+        expected: int | None,
+        eager: bool = True,
     ) -> None:
         """
         Take a source.
 
         @param expected: how many bytes there must be; None if that is not known.
+        @param eager: pull the first piece now.
         @raise TypeError: it is not iterable.
         """
-        self._source = source
+        self._source = self.source = source
+        self.expected = expected
         self._expected = expected
         self._first: bytes | None = None
         if isinstance(source, str):
@@ -35,7 +40,8 @@ class OutgoingBody:
             self._iterator = source.__aiter__()
         else:
             self._iterator = iter(source)
-            self._first = next(self._iterator, None)
+            if eager:
+                self._first = next(self._iterator, None)
 
     async def next(self) -> bytes | None:
         """
@@ -58,6 +64,12 @@ class OutgoingBody:
         if self._expected:
             raise ValueError(f"the body is {self._expected} bytes shorter than its content-length")
         return None
+
+    def skip(self) -> None:
+        """All of it has been sent by somebody else."""
+        self._first = None
+        self._iterator = iter(())
+        self._expected = 0
 
     async def _pull(self) -> Any:
         if self._first is not None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterable, Callable, Iterable
 
+from guest.files import open_file
 from subproxy.wire.fields import Headers
 from subproxy.wire.limits import MAX_HEADER_BYTES, MAX_HEADERS
 
@@ -29,9 +31,11 @@ class Response:
     @ivar trailers: pairs that follow the body; or a function that returns them, called when
         the body has been sent (for a digest, say).
     @ivar reason: the reason phrase; None for that of the status.
+    @ivar bulk: the body is a long stream, though its length is not told: let it have a
+        connection of its own. (Where the length is known, that is decided by it.)
     """
 
-    __slots__ = ("body", "headers", "reason", "status", "trailers")
+    __slots__ = ("body", "bulk", "headers", "reason", "status", "trailers")
 
     def __init__(
         self,
@@ -40,15 +44,33 @@ class Response:
         body: Body = b"",
         trailers: Fields | Callable[[], Fields] = (),
         reason: bytes | None = None,
+        bulk: bool = False,
     ) -> None:
         self.status = status
         self.headers: Headers = list(headers)
         self.body = body
         self.trailers = trailers
         self.reason = reason
+        self.bulk = bulk
 
     def __repr__(self) -> str:
         return f"<Response {self.status}>"
+
+    @classmethod
+    def file(cls, path: str | os.PathLike[str], headers: Fields = ()) -> Response:
+        """
+        A file: 200, with C{ETag}, C{Last-Modified} and a type by its name.
+
+        When it is sent, it becomes 304, 412, 206 or 416 if the request has conditions or
+        a range that want it so (RFC 9110, sections 13 and 14).
+
+        @param headers: further fields; one of a name that is set here takes its place.
+        @raise OSError: it can't be opened, or is not a regular file.
+        """
+        body, fields = open_file(path)
+        more = list(headers)
+        given = {name.lower() for name, _ in more}
+        return cls(200, [*(each for each in fields if each[0] not in given), *more], body)
 
     def checked(self) -> int | None:
         """

@@ -14,11 +14,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from guest.backoff import LONGEST, backoff
+from guest.data import DataPool
 from guest.errors import GuestError, SubscriptionRefused, SubscriptionReplaced
 from guest.factory import SubscriberFactory
 from guest.moment import Moment
 from guest.subscriber import SubscriberProtocol
-
 
 SETTLED = 0.5
 """Seconds after which a connection whose proxy drains is followed by another one at once."""
@@ -43,6 +43,7 @@ class SubscriberService(Service):
         clock: Any = None,
         chance: Callable[[], float] = random.random,
         retryRefused: bool = True,
+        dataConnections: bool = True,
     ) -> None:
         """
         Take what is to be kept up.
@@ -50,12 +51,15 @@ class SubscriberService(Service):
         @param clock: an L{IReactorTime}; the factory's if None.
         @param chance: gives random numbers from 0 to 1.
         @param retryRefused: whether to dial again when the proxy refuses C{hello}.
+        @param dataConnections: whether large bodies may have connections of their own.
         """
         self._endpoint = endpoint
         self._factory = factory
         self._clock: Any = clock or factory.clock
         self._chance = chance
         self._retryRefused = retryRefused
+        if dataConnections:
+            factory.data = DataPool(endpoint, self._clock)
         self._subscriptions: list[SubscriberProtocol] = []
         self._staying: Deferred[None] = succeed(None)
         self._over: Moment[GuestError] = Moment()
@@ -83,7 +87,11 @@ class SubscriberService(Service):
         super().stopService()  # type: ignore[no-untyped-call]
         self._staying.cancel()
         draining = [each.drain() for each in self._subscriptions]
-        return DeferredList(draining).addCallback(lambda _: None)
+        return DeferredList(draining).addCallback(self._drained)
+
+    def _drained(self, ignored: object) -> None:
+        if self._factory.data is not None:
+            self._factory.data.close()
 
     def abort(self) -> None:
         """Drop all connections at once."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.defer import CancelledError, Deferred, fail
@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from guest.bulk import Bulk
 from guest.errors import (
     BodyTooLong,
     ProtocolBroken,
@@ -32,6 +33,7 @@ from guest.route import Registration, Registrations, Route, Standing
 from guest.welcome import Welcome
 from subproxy.wire import messages as m
 from subproxy.wire.connection import Broken, Connection, Ignored, Violation, limits_info
+from subproxy.wire.fields import Info
 from subproxy.wire.states import Role, Side
 
 if TYPE_CHECKING:
@@ -189,6 +191,7 @@ class SubscriberProtocol(Protocol):
         self._timers: list[Any] = []
         self._reason: Exception | None = None
         self._writable = True
+        self._bulk: Bulk | None = None
         self._welcomed: Moment[Welcome | None] = Moment()
         self._leaving: Moment[Exception | None] = Moment()
         self._gone: Moment[None] = Moment()
@@ -307,8 +310,14 @@ class SubscriberProtocol(Protocol):
     def _welcome(self, message: m.Welcome) -> None:
         welcome = Welcome.of(message.info)
         self._timeout = welcome.timeout
+        if self.factory.data is not None and self.connection.bulk:
+            self._bulk = Bulk(self.factory.data, message.info[b"bulk"], self._run)
         self._hook(self.subscribed, welcome)
         self._welcomed.fire(welcome)
+
+    def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        done = Deferred.fromCoroutine(coroutine)
+        done.addErrback(lambda failure: self._log.failure("a bug", failure))
 
     def _registered(self, message: m.Registered) -> None:
         registration = self._registrations.get(message.reference)
@@ -405,13 +414,15 @@ class SubscriberProtocol(Protocol):
 
     def _request(self, message: m.Request) -> None:
         number = message.exchange
-        if type(message.body) is dict:
-            self._say(m.Abort(number, b"protocol", b"there are no data connections here"))
+        if type(message.body) is dict and not _announces(message.body):
+            self._say(m.Abort(number, b"protocol", b"a body without token or length"))
             return
         exchange = GuestExchange(
-            self.connection, message, self._framework, self._flush, self._isWritable
+            self.connection, message, self._framework, self._flush, self._isWritable, self._bulk
         )
         self._exchanges[number] = exchange
+        if message.info.get(b"expect") is not True:
+            exchange.fetch()
         try:
             result = self.requestReceived(exchange.request)
             if type(result) is Response:
@@ -517,7 +528,12 @@ class SubscriberProtocol(Protocol):
             self._abandon(number, RequestAborted("lost", "the connection to the proxy is gone"))
 
     def _ignored(self, message: object) -> None:
-        """Not for us: C{connect} without data connections."""
+        """Nothing for us."""
+
+    def _connectCame(self, message: m.Connect) -> None:
+        exchange = self._exchanges.get(message.exchange)
+        if exchange is not None:
+            exchange.connect_came(message.token)
 
 
 _HANDLERS = cast(
@@ -533,7 +549,7 @@ _HANDLERS = cast(
         m.End: SubscriberProtocol._endCame,
         m.Credit: SubscriberProtocol._creditCame,
         m.Abort: SubscriberProtocol._abortCame,
-        m.Connect: SubscriberProtocol._ignored,
+        m.Connect: SubscriberProtocol._connectCame,
         m.Drain: SubscriberProtocol._drained,
         m.Bye: SubscriberProtocol._byeCame,
         Violation: SubscriberProtocol._violation,
@@ -548,6 +564,12 @@ _TO_THE_END = frozenset({m.Bye, Broken})
 
 def _bytes(pattern: bytes | str) -> bytes:
     return pattern.encode() if isinstance(pattern, str) else pattern
+
+
+def _announces(body: Info) -> bool:
+    """Whether a request says enough of a body that goes over a data connection."""
+    length, token = body.get(b"length"), body.get(b"token")
+    return type(length) is int and length > 0 and type(token) is bytes and len(token) > 0
 
 
 def _failure(error: Exception) -> Failure:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from subproxy.core.exchange import Exchange, Headers, ResponseHead
     from subproxy.errors import ProxyError
 
@@ -75,6 +77,53 @@ class IResponseSink(Interface):
 
     def requestResumed() -> None:
         """Send request body again. A streamed request body starts paused."""
+
+    def clientSocket() -> IClientSocket | None:
+        """The socket of the client, if bodies may be moved from and to it directly."""
+
+
+class IClientSocket(Interface):
+    """
+    A client's socket, lent to the channel's side for a while.
+
+    Both sides of it are lent apart. The connection counts and times what moves, so it must
+    be told.
+    """
+
+    def lendSending(then: Callable[[int], None]) -> bool:
+        """
+        Lend its sending side, for all of a response body that has not come yet.
+
+        @param then: is given the descriptor, now or later: when all that was written has left.
+        @return: whether that will be.
+        """
+
+    def sent(amount: int) -> None:
+        """So many bytes of response body were given to it."""
+
+    def blocked(blocked: bool) -> None:
+        """It takes no more for now; or again."""
+
+    def broke() -> None:
+        """It takes no more, ever."""
+
+    def lendReceiving(least: int, then: Callable[[int, int], None]) -> bool:
+        """
+        Lend its receiving side, for all of a request body that has not come yet.
+
+        @param least: bytes; with fewer to come, it is not worth while.
+        @param then: is given the descriptor and how many bytes are to come, now or later.
+        @return: whether that may be; even then C{then} may not be called.
+        """
+
+    def received(amount: int) -> None:
+        """So many bytes of request body were taken from it."""
+
+    def stalled(stalled: bool) -> None:
+        """It is not the client who is waited for now; or it is again."""
+
+    def returned() -> None:
+        """Its receiving side is the connection's again. To call it once more does nothing."""
 
 
 class IRequestCarrier(Interface):

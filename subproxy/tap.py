@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from time import monotonic
 from typing import Any
@@ -20,6 +21,7 @@ from subproxy.core.forwarded import Forwarding, Trust
 from subproxy.core.policy import Policy, PolicyError
 from subproxy.core.registry import Registry
 from subproxy.core.router import Router
+from subproxy.descriptors import for_clients, raise_limit
 from subproxy.endpoints.adopted import AdoptedVsockEndpoint, socket_of_systemd
 from subproxy.endpoints.folder import FolderService
 from subproxy.endpoints.hybrid import HybridVsockServerEndpoint
@@ -44,6 +46,13 @@ from subproxy.subscription.settings import Settings
 
 __all__ = ["Options", "makeService"]
 
+FASTPATH_COUNTS = {
+    "answered": "Requests that the compiled path has answered.",
+    "declined_requests": "Requests that it has left to the Python path as they came.",
+    "declined_answers": "Requests that it has left to the Python path later.",
+}
+"""What the metrics page tells of the compiled path."""
+
 
 def makeService(options: Options) -> ProxyService:
     """The service that C{twistd subproxy} runs."""
@@ -52,6 +61,9 @@ def makeService(options: Options) -> ProxyService:
 
     make_monotonic(reactor)
     Logger("subproxy").info("reactor: {chosen}", chosen=chosen)
+    ring = getattr(reactor, "ring", None)
+    if ring is not None:
+        ring.spin = options["spin"] / 1e6
     inheritance = Inheritance.of_environment()
     service = build(options, reactor, inheritance)
     if inheritance:
@@ -95,7 +107,7 @@ def build(options: Options, reactor: Any, inheritance: Inheritance | None = None
     counters = Counters()
     http = Http1Factory(
         dispatcher,
-        HttpLimits(**{row.name: options[row.option] for row in TABLE}),
+        _http_limits(options),
         reactor,
         Logs(counters, log) if log is not None else counters,
         Forwarding(Trust(options["trust"])),
@@ -135,6 +147,12 @@ def build(options: Options, reactor: Any, inheritance: Inheritance | None = None
         service.admin_listeners.append(admin)
     service.addService(SignalService(reactor, handlers))  # type: ignore[no-untyped-call]
     return service
+
+
+def _http_limits(options: Options) -> HttpLimits:
+    limits = {row.name: options[row.option] for row in TABLE}
+    limits["connections"] = for_clients(raise_limit(), limits["connections"])
+    return HttpLimits(**limits)
 
 
 def _fastpath(
@@ -202,6 +220,10 @@ def _admin_listener(
         lambda: len(service.http.connections),
     )
     collector.gauges["in_flight"] = ("Requests under way.", lambda: service.http.active)
+    fastpath = service.http.fastpath
+    if fastpath is not None:
+        for name, what in FASTPATH_COUNTS.items():
+            collector.gauges[f"fastpath_{name}"] = (what, partial(getattr, fastpath, name))
     log = service.log
     if log is not None:
         collector.gauges["access_log_dropped_lines"] = ("Lines lost.", lambda: log.dropped)

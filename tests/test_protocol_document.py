@@ -83,7 +83,7 @@ class ExampleTests(SynchronousTestCase):
             roles = [ROLES[sender]] if sender else list(Role)
             for role in roles:
                 self.assertTrue(any(verb in row for row in SIDES[role].values()), value)
-        self.assertEqual(set(m.BY_VERB) - seen, {b"connect", b"unregister", b"unregistered"})
+        self.assertEqual(set(m.BY_VERB) - seen, {b"unregister", b"unregistered"})
 
     def test_each_frame_block_is_an_example(self) -> None:
         """No example has lost its mark."""
@@ -104,8 +104,8 @@ class MessageTests(SynchronousTestCase):
         return found
 
     def test_verbs(self) -> None:
-        """Each verb but connect, which is reserved, has its line, and no other has."""
-        self.assertEqual(set(m.BY_VERB) - {b"connect"}, set(self.signatures()))
+        """Each verb has its line, and no other has."""
+        self.assertEqual(set(m.BY_VERB), set(self.signatures()))
 
     def test_direction(self) -> None:
         """The line of a verb says who may send it."""

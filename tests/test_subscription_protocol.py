@@ -72,7 +72,9 @@ class GreetingTests(SynchronousTestCase):
     def test_data_connection(self) -> None:
         """A connect that nobody asked for is closed."""
         self.guest.say(m.Connect(1, b"token"))
-        self.assertIs(self.guest.protocol.state, State.CLOSING)
+        self.assertIs(self.guest.protocol.state, State.DATA)
+        self.assertTrue(self.guest.transport.disconnected)
+        self.assertEqual(self.world.factory.tokens.counts["unknown"], 1)
 
     def test_quota_of_connections(self) -> None:
         """One identity's connections are counted; another's are not affected."""

@@ -194,14 +194,61 @@ class DataConnectionTests(WireTestCase):
         self.assertEqual(b"", pair.proxy.rest())
 
     def test_the_guest_reads_raw_bytes_too(self) -> None:
-        """On its data connection a guest takes no frames."""
+        """The first connect is answered with the same; then a guest takes no frames."""
         pair = ConnectionPair(greet=False)
         pair.guest.send(m.Connect(5, b"token"))
-        pair.guest.feed(b"xyz")
+        self.local_error("no connect when our side is DATA", pair.guest.send, m.Connect(5, b"t"))
+        pair.deliver(PROXY)
+        pair.proxy.send(m.Connect(5, b"token"))
+        pair.feed(GUEST, pair.proxy.data_to_send() + b"xyz")
+        self.assertEqual([m.Connect(5, b"token")], pair.take(GUEST))
         self.assertIsNone(pair.guest.next_event())
         self.assertEqual(b"xyz", pair.guest.rest())
         self.local_error("no hello when our side is DATA", pair.guest.send, m.Hello(HELLO))
         self.local_error("no bye when our side is DATA", pair.guest.send, m.Bye())
+
+    def test_no_answer_unasked(self) -> None:
+        """A connect of the proxy's that begins a connection is none that a guest has asked for."""
+        for before in ([], [m.Hello({**HELLO})]):
+            pair = ConnectionPair(greet=False)
+            for message in before:
+                pair.guest.send(message)
+            events = pair.to_guest([b"connect", 1, b"token"])
+            self.assert_broken(pair.guest, events, StateError, "no connect is allowed before ours")
+        pair = ConnectionPair(greet=False)
+        pair.to_proxy([b"connect", 1, b"token"])
+        self.local_error("no welcome before hello", pair.proxy.send, m.Welcome(WELCOME))
+
+    def test_frames_after_all(self) -> None:
+        """A body that was to go over a data connection may come in frames: both directions."""
+        pair = ConnectionPair(bulk=True)
+        pair.proxy.send(request(1, {b"token": b"t", b"length": 5}))
+        pair.settle()
+        self.assertEqual(0, pair.proxy.exchanges[1].sending.available)
+        pair.guest.consumed(1, 0)
+        pair.settle()
+        self.assertEqual([m.Credit(1, 65_536)], pair.take(PROXY)[-1:])
+        self.assertEqual(0, pair.proxy.write_body(1, b"hello"))
+        pair.proxy.end_body(1)
+        pair.settle()
+        self.assertEqual([m.Body(1, b"hello"), m.End(1)], pair.take(GUEST)[-2:])
+        pair.guest.send(response(1, {b"length": 3}))
+        pair.guest.write_body(1, b"abc")
+        self.assertIs(Half.STREAMING, pair.guest.exchanges[1].ours)
+        pair.guest.end_body(1)
+        pair.settle()
+        self.assertEqual([m.Body(1, b"abc"), m.End(1)], pair.take(PROXY)[-2:])
+
+    def test_end_with_the_length(self) -> None:
+        """The end of a body over a data connection says how long it was."""
+        pair = ConnectionPair(bulk=True)
+        pair.proxy.send(request(1))
+        pair.settle()
+        pair.guest.send(response(1, {}))
+        pair.guest.end_body(1, [(b"a", b"b")], {b"length": 9})
+        pair.settle()
+        self.assertEqual([m.End(1, [(b"a", b"b")], {b"length": 9})], pair.take(PROXY)[-1:])
+        self.local_error("exchange 1 is not under way", pair.guest.end_body, 1)
 
     def test_not_later(self) -> None:
         """A subscription does not become a data connection."""

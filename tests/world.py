@@ -69,6 +69,9 @@ class RecordingSink:
         assert self.error is None
         self.error = error
 
+    def clientSocket(self) -> None:
+        return None
+
     def requestPaused(self) -> None:
         self.paused = True
 

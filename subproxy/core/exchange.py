@@ -198,12 +198,18 @@ class Exchange:
             self.sink.interimReceived(head.status, head.headers)
 
     def response_start(
-        self, status: int, reason: bytes, headers: Headers, body: bytes | None
+        self,
+        status: int,
+        reason: bytes,
+        headers: Headers,
+        body: bytes | None,
+        length: int | None = None,
     ) -> None:
         """
         The final response began.
 
         @param body: the whole body, or None if it is streamed.
+        @param length: the length of a streamed body, where the guest told it beside the head.
         @raise GuestMisbehaved: the response is not valid HTTP, or the body not of its length.
         """
         head = check_response(self.request.method, status, reason, headers)
@@ -216,6 +222,12 @@ class Exchange:
             self.received = len(body)
         elif head.bodiless:
             body = b""
+        elif length is not None:
+            if head.length is not None and head.length != length:
+                raise GuestMisbehaved(
+                    f"a body of {length} bytes, where content-length says {head.length}"
+                )
+            head.length = length
         self.move(State.RESPONDING)
         self.response = head
         self.sink.responseStarted(head, body)
@@ -234,6 +246,14 @@ class Exchange:
         if head.length is not None and self.received > head.length:
             raise GuestMisbehaved(f"more body than content-length said ({head.length})")
         self.sink.bodyReceived(data)
+
+    def response_moved(self, amount: int) -> None:
+        """C{amount} bytes of the response body went to the client, not through our hands."""
+        self.received += amount
+
+    def request_moved(self, amount: int) -> None:
+        """C{amount} bytes of the request body went to the guest, not through our hands."""
+        self.streamed += amount
 
     def response_end(self, trailers: Headers) -> None:
         """

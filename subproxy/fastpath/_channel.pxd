@@ -18,7 +18,7 @@ cdef struct Slot:
     PyObject *client
 
 
-cdef class FastChannel:
+cdef class FastChannel(Receiver):
     cdef object protocol
     cdef object wire
     cdef object out
@@ -29,6 +29,8 @@ cdef class FastChannel:
     cdef Stream stream
     cdef readonly bint open
     cdef bint walking
+    cdef bint behind  # Python has frames that wait for their turn
+    cdef uint64_t last
     cdef Slot *slots
     cdef Py_ssize_t slot_count
     cdef readonly Py_ssize_t count
@@ -41,7 +43,6 @@ cdef class FastChannel:
     cdef readonly Py_ssize_t most
     cdef readonly Py_ssize_t inline
 
-    cdef uint64_t next_number(self) except 0
     cdef int begin(self, Client client, uint64_t number, bytes frame) except -1
     cdef Client find(self, uint64_t number)
     cdef int put(self, Client client, uint64_t number) except -1

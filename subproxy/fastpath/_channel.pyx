@@ -40,8 +40,11 @@ cdef class Client(Receiver):
         raise NotImplementedError
 
 
-cdef class FastChannel:
-    """The exchanges of one subscription that were begun on the compiled path."""
+cdef class FastChannel(Receiver):
+    """The exchanges of one subscription that were begun on the compiled path.
+
+    On a native stream it is the transport's protocol, in the place of the `SubscriptionProtocol`.
+    """
 
     def __cinit__(self):
         self.slot_count = FEWEST_SLOTS
@@ -71,7 +74,10 @@ cdef class FastChannel:
         self.inline_limit = wire.limits.inline
         self.most = wire.most
         self.inline = wire.peer_limits.inline
+        self.last = wire.last
         self.open = True
+        if self.stream is not None and self.stream.protocol is protocol and not self.stream.TLS:
+            self.stream.protocol = self
 
     def __len__(self):
         return self.count
@@ -81,14 +87,18 @@ cdef class FastChannel:
 
     # -- exchanges ----------------------------------------------------------
 
-    cdef uint64_t next_number(self) except 0:
-        """The number of the next exchange: the Python path counts on from it."""
-        return <uint64_t>self.wire.last + 1
+    def tell(self):
+        """Let the wire know how far numbers are: before Python has anything to do with them."""
+        self.wire.last = self.last
+
+    def learn(self):
+        """Python has taken a number."""
+        self.last = self.wire.last
 
     cdef int begin(self, Client client, uint64_t number, bytes frame) except -1:
         """Send the request `frame`, to which `client` gets the answer."""
         self.put(client, number)
-        self.wire.last = number
+        self.last = number
         if self.out:
             # Something of this turn waits to be written before it.
             self.out.append(frame)
@@ -111,6 +121,7 @@ cdef class FastChannel:
             slot = &self.slots[number & (self.slot_count - 1)]
         if slot.client != NULL:
             # One that has waited while thousands came and went.
+            self.tell()
             (<Client>slot.client).give_up()
         Py_INCREF(client)
         slot.client = <PyObject *>client
@@ -145,6 +156,7 @@ cdef class FastChannel:
         """Move all exchanges to the Python path, in the order in which they began."""
         cdef Client client
         cdef Py_ssize_t i
+        self.tell()
         numbers = sorted(
             [self.slots[i].number for i in range(self.slot_count) if self.slots[i].client != NULL]
         )
@@ -157,15 +169,29 @@ cdef class FastChannel:
         """The subscription ends: begin nothing more."""
         self.open = False
         self.surrender()
+        if self.stream is not None and self.stream.connected and self.stream.protocol is self:
+            self.stream.protocol = self.protocol
 
     # -- bytes --------------------------------------------------------------
 
-    def received(self, bytes data):
+    def dataReceived(self, bytes data):
         """The guest said something."""
         self.feed(<const u8 *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
 
+    cdef int received(self, char *data, Py_ssize_t size) except -1:
+        return self.feed(<const u8 *>data, size)
+
+    def connectionLost(self, reason):
+        """The connection is gone."""
+        self.protocol.connectionLost(reason)
+
+    def logPrefix(self):
+        """As the protocol's."""
+        return self.protocol.logPrefix()
+
     def go_on(self):
         """The Python path has caught up: on with what was held back meanwhile."""
+        self.behind = False
         if not self.walking and self.held_size:
             self.feed(NULL, 0)
 
@@ -188,7 +214,7 @@ cdef class FastChannel:
             if size:
                 self.protocol.framesReceived(PyBytes_FromStringAndSize(<const char *>data, size))
             return 0
-        if self.walking or self.protocol.behind:
+        if self.walking or self.behind:
             return self.hold(data, size)
         if self.held_size == 0:
             self.walking = True
@@ -287,6 +313,7 @@ cdef class FastChannel:
                     number = concerned(payload, payload + length)
                 client = self.find(number)
                 if client is not None:
+                    self.tell()
                     client.give_up()
             p = payload + length + 1
         if run < p and not self.to_python(run, p - run):
@@ -296,5 +323,7 @@ cdef class FastChannel:
     cdef bint to_python(self, const u8 *data, Py_ssize_t size) except -1:
         """Give Python these frames; false if what follows must wait, or nothing follows."""
         if size:
+            self.tell()
             self.protocol.framesReceived(PyBytes_FromStringAndSize(<const char *>data, size))
-        return self.open and not self.protocol.behind
+            self.behind = self.protocol.behind
+        return self.open and not self.behind

@@ -7,10 +7,7 @@ from where Python keeps them, so that there is one set of numbers, and the class
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.dict cimport PyDict_Size
-from cpython.float cimport PyFloat_AsDouble
-from cpython.long cimport PyLong_AsLong, PyLong_FromLong
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_INCREF
 from libc.string cimport memcpy
 
 from subproxy.core.admission import Admission
@@ -22,13 +19,10 @@ from subproxy.core.pool import Pool
 from subproxy.core.registry import Registry
 from subproxy.core.retry import RetryBudget
 from subproxy.errors import ClientError
-from subproxy.fastpath._bytes cimport slot_offset, u8
+from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._log cimport Tally
+from subproxy.fastpath._slots cimport get, number, real, set_number, slot
 from subproxy.frontend.log_format import route_name
-
-cdef extern from "fast.h":
-    PyObject *slot_get(PyObject *, Py_ssize_t)
-    void slot_set(PyObject *, Py_ssize_t, PyObject *)
 
 cdef extern from "Python.h":
     PyObject *PyDict_GetItemWithError(object, object) except? NULL
@@ -36,13 +30,6 @@ cdef extern from "Python.h":
 cdef enum:
     HALF = 16384  # entries of each half of the cache
     MOST_KEY = 512  # bytes of host and path, above which an answer is not kept
-
-
-cdef Py_ssize_t slot(type kind, str name) except -1:
-    cdef Py_ssize_t offset = slot_offset(kind.__dict__[name])
-    if offset < 0:
-        raise ImportError(f"{kind.__name__}.{name} is not a slot")
-    return offset
 
 
 cdef Py_ssize_t MEMBER_STATE = slot(Member, "state")
@@ -57,36 +44,10 @@ cdef Py_ssize_t POOL_RETRIES = slot(Pool, "retries")
 cdef Py_ssize_t BUDGET_REQUESTS = slot(RetryBudget, "requests")
 cdef Py_ssize_t REGISTRY_GENERATION = slot(Registry, "generation")
 cdef Py_ssize_t ADMISSION_WAITING = slot(Admission, "waiting")
+cdef type MEMBER = Member
+cdef type BUDGET = RetryBudget
 cdef long IS_READY = READY
 cdef double SHARE = SLOW_START_SHARE
-
-
-cdef inline object get(object holder, Py_ssize_t offset):
-    cdef PyObject *value = slot_get(<PyObject *>holder, offset)
-    if value == NULL:
-        raise AttributeError("a slot is empty")
-    return <object>value
-
-
-cdef inline long number(object holder, Py_ssize_t offset) except? -1:
-    cdef PyObject *value = slot_get(<PyObject *>holder, offset)
-    if value == NULL:
-        raise AttributeError("a slot is empty")
-    return PyLong_AsLong(<object>value)
-
-
-cdef inline double real(object holder, Py_ssize_t offset) except? -1.0:
-    cdef PyObject *value = slot_get(<PyObject *>holder, offset)
-    if value == NULL:
-        raise AttributeError("a slot is empty")
-    return PyFloat_AsDouble(<object>value)
-
-
-cdef inline int set_number(object holder, Py_ssize_t offset, long value) except -1:
-    boxed = PyLong_FromLong(value)
-    Py_INCREF(boxed)
-    slot_set(<PyObject *>holder, offset, <PyObject *>boxed)
-    return 0
 
 
 cdef class Way:
@@ -203,6 +164,8 @@ cdef class Chooser:
             return None
         if size == 1:
             one = members[0]
+            if type(one) is not MEMBER:
+                return None
             most = number(one, MEMBER_CONCURRENCY)
             if number(one, MEMBER_STATE) != IS_READY:
                 return None
@@ -215,6 +178,8 @@ cdef class Chooser:
             second += 1
         one = members[first]
         other = members[second]
+        if type(one) is not MEMBER or type(other) is not MEMBER:
+            return None
         load = number(one, MEMBER_IN_FLIGHT)
         other_load = number(other, MEMBER_IN_FLIGHT)
         most = number(one, MEMBER_CONCURRENCY)
@@ -252,7 +217,7 @@ cdef class Chooser:
     cdef int charge(self, object member, object pool) except -1:
         """A request of `pool` goes to `member`."""
         budget = get(pool, POOL_RETRIES)
-        if budget is None:
+        if type(budget) is not BUDGET:
             budget = self.dispatcher.budget(pool)
         set_number(budget, BUDGET_REQUESTS, number(budget, BUDGET_REQUESTS) + 1)
         return set_number(member, MEMBER_IN_FLIGHT, number(member, MEMBER_IN_FLIGHT) + 1)

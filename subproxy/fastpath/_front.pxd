@@ -40,6 +40,7 @@ cdef class FastPath:
     cdef object next_id
     cdef bytes prefix
     cdef public bytes date
+    cdef public bint draining
     cdef dict told
     cdef readonly long answered
     cdef readonly long declined_requests

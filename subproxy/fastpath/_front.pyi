@@ -11,6 +11,8 @@ from subproxy.subscription.protocol import SubscriptionProtocol
 
 class FastPath:
     factory: Http1Factory
+    date: bytes
+    draining: bool
     answered: int
     declined_requests: int
     declined_answers: int

@@ -27,6 +27,7 @@ from subproxy.fastpath._bytes cimport (
 )
 from subproxy.fastpath._channel cimport Client, FastChannel
 from subproxy.fastpath._choice cimport Chooser, Way
+from subproxy.fastpath._slots cimport get, slot
 from subproxy.fastpath._encode cimport encode, room
 from subproxy.fastpath._log cimport Lines, put_escaped
 from subproxy.fastpath._scan cimport (
@@ -35,8 +36,10 @@ from subproxy.fastpath._scan cimport (
 from subproxy.reactor._stream cimport Stream
 
 from subproxy.core.forwarded import UNIX, forwarded_node
+from subproxy.core.member import Member
 from subproxy.fastpath import handover
 from subproxy.frontend.tcp_info import waits_for_peer
+from subproxy.subscription import channel as _channel
 
 cdef extern from "time.h":
     int CLOCK_MONOTONIC
@@ -48,6 +51,10 @@ cdef enum:
     MOST_TOLD = 4096  # addresses that are remembered
 
 cdef double NEVER = float("inf")
+cdef type PythonChannel = _channel.Channel
+cdef Py_ssize_t MEMBER_CHANNEL = slot(Member, "channel")
+cdef Py_ssize_t CHANNEL_FAST = slot(PythonChannel, "fast")
+cdef Py_ssize_t CHANNEL_CONGESTED = slot(PythonChannel, "congested")
 
 
 cdef class Told:
@@ -90,6 +97,7 @@ cdef class FastPath:
         self.next_id = factory.gate.ids.next
         self.prefix = factory.gate.ids.prefix + b"-"
         self.date = factory.date
+        self.draining = factory.draining
         self.told = {}
 
     def front(self):
@@ -379,11 +387,15 @@ cdef class FastFront(Client):
         member = chooser.choose(way.pool)
         if member is None:
             return False
-        python_channel = member.channel
-        channel = python_channel.fast
-        if channel is None or not channel.open or python_channel.congested or body > channel.inline:
+        python_channel = get(member, MEMBER_CHANNEL)
+        if type(python_channel) is not PythonChannel:
             return False
-        number = channel.next_number()
+        channel = get(python_channel, CHANNEL_FAST)
+        if channel is None or not channel.open or body > channel.inline:
+            return False
+        if get(python_channel, CHANNEL_CONGESTED) is not False:
+            return False
+        number = channel.last + 1
         id_size = <int>PyBytes_GET_SIZE(path.prefix) + 20
         if id_size > 200:
             return False
@@ -472,6 +484,7 @@ cdef class FastFront(Client):
             return 0
         self.path.declined_answers += 1
         self.channel.drop(self.number)
+        self.channel.tell()
         slow = handover.waiting(self)
         self.become(slow)
         return self.forget()
@@ -508,9 +521,8 @@ cdef class FastFront(Client):
             length = size
             if answer.length >= 0 and answer.length != size:
                 return 0
-        factory = path.factory
-        stays = not self.close and self.requests < path.most_requests and not factory.draining
-        date = <bytes>factory.date
+        stays = not self.close and self.requests < path.most_requests and not path.draining
+        date = path.date
         id_size = <int>(self.put_id(id) - id)
         begin = path.room(answer.fields_size + 4 * answer.kept + answer.reason_size + 1024)
         end = write_head(
@@ -529,6 +541,7 @@ cdef class FastFront(Client):
             self.transport.write(data)
         if not self.writable:
             # It is logged when it has left, and until then the client is waited for.
+            channel.tell()
             slow = handover.answered(self, answer.status, size, now, stays)
             self.become(slow)
             return self.forget() + 1

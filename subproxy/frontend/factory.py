@@ -114,6 +114,8 @@ class Http1Factory(Factory):
         @return: fires when there are none.
         """
         self.draining = True
+        if self.fastpath is not None:
+            self.fastpath.draining = True
         for connection in list(self.connections):
             connection.closeIfIdle()
         if not self.connections:
@@ -146,3 +148,5 @@ class Http1Factory(Factory):
 
     def _tick(self) -> None:
         self.date = http_date(self._wall())
+        if self.fastpath is not None:
+            self.fastpath.date = self.date

@@ -11,7 +11,7 @@ is in L{TRANSITIONS}. RFC 9112, above all sections 6 (bodies) and 9 (connections
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,7 @@ from subproxy.frontend.request_body import ChunkedBody, LengthBody
 from subproxy.frontend.responder import Answer, Responder
 from subproxy.frontend.tcp_info import bytes_taken, is_reset, waits_for_peer
 from subproxy.frontend.upload import Upload
+from subproxy.relay.lending import ask_when_written, can_lend, lend_reading, written
 
 if TYPE_CHECKING:
     from subproxy.fastpath._front import FastFront
@@ -120,6 +121,8 @@ class Http1Protocol(Protocol):
         self._advancing = False
         self._paused = False  # reading is
         self._half_closed = False
+        self._borrower: Callable[[int], None] | None = None  # waits for what was written to leave
+        self._lent = False  # the receiving side is
 
     @property
     def busy(self) -> bool:
@@ -178,7 +181,7 @@ class Http1Protocol(Protocol):
         self.factory.closed(self)
         self.deadline = NEVER
         self._held = b""
-        self._upload = None
+        self._upload = self._borrower = None
         responder, self._responder = self._responder, None
         if responder is not None:
             if responder.status == 0:
@@ -213,6 +216,10 @@ class Http1Protocol(Protocol):
                 stays, self._stays = self._stays, None
                 self._settle(responder, stays)
         self._advance()
+        borrower = self._borrower
+        if borrower is not None and written(self.transport):
+            self._borrower = None
+            borrower(self.transport.fileno())
 
     def stopProducing(self) -> None:
         """The transport is gone; C{connectionLost} follows."""
@@ -447,6 +454,82 @@ class Http1Protocol(Protocol):
             self._resumeReading()
             upload.pace.start(self.factory.monotonic())
             self._due = NEVER
+
+    # The socket is lent (L{subproxy.frontend.client_socket}).
+
+    @property
+    def lendable(self) -> bool:
+        """Whether the transport is a plain socket."""
+        return can_lend(self.transport)
+
+    def lendSending(self, then: Callable[[int], None]) -> bool:
+        """Lend the sending side when all that was written has left."""
+        transport = self.transport
+        if self.state is Reading.OVER:
+            return False
+        if written(transport):
+            then(transport.fileno())
+        else:
+            self._borrower = then
+            ask_when_written(transport)
+        return True
+
+    def lendReceiving(
+        self, responder: Responder, least: int, then: Callable[[int, int], None]
+    ) -> bool:
+        """Lend the receiving side, if the client still has enough to send of a body."""
+        upload = self._upload
+        if (
+            responder is not self._responder
+            or self.state is not Reading.STREAMING
+            or upload is None
+            or not upload.flows
+            or self._half_closed
+            or self._lent
+            or upload.left < least
+        ):
+            return False
+        self._lent = self._paused = True
+
+        def quiet(data: bytes) -> None:
+            if not self._lent or self._upload is not upload:
+                return
+            if data:
+                self._bodyCame(data)
+            if self._lent and self._upload is upload and upload.flows and upload.left >= least:
+                then(self.transport.fileno(), upload.left)
+            else:
+                self.uploadReturned(responder)
+
+        lend_reading(self.transport, quiet)
+        return True
+
+    def uploadMoved(self, amount: int) -> None:
+        """Some of the body went its way."""
+        if self._upload is not None:
+            self._upload.moved(amount)
+
+    def uploadStalled(self, stalled: bool) -> None:
+        """It is the guest that stops the body; or not."""
+        if self._upload is not None:
+            pace = self._upload.pace
+            (pace.stop if stalled else pace.start)(self.factory.monotonic())
+
+    def uploadReturned(self, responder: Responder) -> None:
+        """The receiving side is ours again."""
+        if not self._lent:
+            return
+        self._lent = False
+        upload = self._upload
+        if responder is not self._responder or self.state is not Reading.STREAMING:
+            return
+        if upload is not None and upload.complete:
+            self._go(Reading.ANSWERING)
+            self._wait(self.factory.limits.response_timeout)
+            self._passOn(responder)
+            self._resumeReading()
+        elif upload is not None and upload.flows:
+            self._resumeReading()
 
     # Answers go.
 

@@ -38,6 +38,15 @@ class LengthBody:
         """Whether all of it was read."""
         return self._left == 0
 
+    @property
+    def left(self) -> int:
+        """Bytes that are still to come."""
+        return self._left
+
+    def skip(self, amount: int) -> None:
+        """So many bytes were read by somebody else."""
+        self._left -= amount
+
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
         """
         Read C{data}.

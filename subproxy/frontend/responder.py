@@ -14,6 +14,7 @@ from zope.interface import implementer
 
 from subproxy.core.exchange import Exchange, Headers, RequestHead, ResponseHead
 from subproxy.errors import ClientError, ProxyError
+from subproxy.frontend.client_socket import ClientSocket
 from subproxy.frontend.error_pages import error_page
 from subproxy.frontend.response_writer import (
     CONTINUE,
@@ -183,6 +184,17 @@ class Responder:
         """Read the request body."""
         self._askForBody()
         self._connection.uploadResumed(self)
+
+    def clientSocket(self) -> ClientSocket | None:
+        """The socket, if it is a plain one."""
+        if not self._connection.lendable:
+            return None
+        return ClientSocket(self._connection, self)
+
+    @property
+    def plain(self) -> bool:
+        """The body is written as it comes: by its length, without chunks."""
+        return self.answer is Answer.STREAMING and self._framing is Framing.LENGTH
 
     # What the connection calls.
 

@@ -42,6 +42,17 @@ class Upload:
         """Its trailers, when it is complete."""
         return self._body.trailers
 
+    @property
+    def left(self) -> int:
+        """Bytes that are still to come; 0 where that is not known."""
+        return self._body.left if isinstance(self._body, LengthBody) else 0
+
+    def moved(self, amount: int) -> None:
+        """So many bytes went from the client to the guest, not through our hands."""
+        assert isinstance(self._body, LengthBody)
+        self._body.skip(amount)
+        self._moved += amount
+
     def take(self, data: bytes) -> bytes:
         """
         Read C{data} from the client, and hold what of it is body.

@@ -37,6 +37,7 @@ cdef class Stream(Handle):
     cdef Py_ssize_t size
     cdef Py_ssize_t sent
     cdef list backlog
+    cdef object quiet
     cdef object _protocol
     cdef Receiver receiver
     cdef Handle relay_in
@@ -46,6 +47,7 @@ cdef class Stream(Handle):
     cdef readonly object former
     cdef public object reactor
     cdef public object producer
+    cdef Py_ssize_t patience  # bytes that may wait before it is asked whether the producer must
     cdef public int connected
     cdef public int disconnected
     cdef public int disconnecting
@@ -62,6 +64,7 @@ cdef class Stream(Handle):
     cdef bytes collect(self, int res)
     cdef bytes rest(self)
     cdef int deliver(self, object item) except -1
+    cdef int quieten(self) except -1
     cdef int arm(self) except -1
     cdef int flush(self) except -1
     cdef bint finish(self) noexcept

@@ -121,7 +121,7 @@ cdef class Stream(Handle):
         for relay in (self.relay_in, self.relay_out):
             if relay is not None:
                 relay.parted(self)
-        self.out = self.backlog = None
+        self.out = self.backlog = self.quiet = None
         self.outlen = 0
         if self.ring.live():
             if self.armed and not self.cancelling:
@@ -238,6 +238,7 @@ cdef class Stream(Handle):
             self.reactor.addReader(self)
         elif not self.reading:
             self.reading = True
+            self.quiet = None
             enqueue(self)
 
     def stopReading(self):
@@ -247,6 +248,35 @@ cdef class Stream(Handle):
             self.reading = False
             if self.armed:
                 enqueue(self)
+
+    def whenQuiet(self, function):
+        """Reading was stopped: call C{function} when nothing is being received any more.
+
+        It gets the bytes that had been taken from the kernel and not delivered. Until
+        reading is started again, the descriptor may be read by somebody else.
+        """
+        self.quiet = function
+        if not self.armed:
+            self.quieten()
+
+    cdef int quieten(self) except -1:
+        function, self.quiet = self.quiet, None
+        data = b""
+        if self.backlog is not None:
+            data = b"".join([item for item in self.backlog if type(item) is bytes])
+            # How the stream ended is for the reader that comes back.
+            self.backlog = [item for item in self.backlog if type(item) is not bytes] or None
+        calls(self)
+        try:
+            function(data)
+        except BaseException:
+            self._callbackFailed()
+        return 0
+
+    @property
+    def flushed(self):
+        """Whether all that was written has been given to the kernel."""
+        return not (self.out or self.sending or self.silent)
 
     cdef int arm(self) except -1:
         """Ask for bytes: as they come, or once for many.
@@ -414,7 +444,7 @@ cdef class Stream(Handle):
             self.out = []
         self.out.append(data)
         self.outlen += size
-        if self.producer is not None:
+        if self.producer is not None and self.outlen > self.patience:
             self._maybePauseProducer()
         self.writing = True
         if not self.queued:
@@ -482,6 +512,7 @@ cdef class Stream(Handle):
             self._protocol.registerProducer(producer, streaming)
         else:
             FileDescriptor.registerProducer(self, producer, streaming)
+            self.patience = self.bufferSize
 
     def unregisterProducer(self):
         if self.TLS:
@@ -701,7 +732,10 @@ cdef class Stream(Handle):
 
     cdef int complete(self, int tag, int res, uint32_t flags) except -1:
         if tag == TAG_RECEIVE:
-            return self.receive(res, flags)
+            self.receive(res, flags)
+            if self.quiet is not None and not self.armed:
+                self.quieten()
+            return 0
         if tag == TAG_SEND:
             return self.transmitted(res, False)
         if tag == TAG_SILENT:

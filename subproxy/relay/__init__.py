@@ -1,1 +1,1 @@
-"""Bodies: the portable copy and the zero-copy splice, behind one interface."""
+"""Bodies from one socket to the other: copied, or spliced by the kernel."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from subproxy.core.exchange import Exchange, State
@@ -24,6 +25,10 @@ from subproxy.errors import (
     ProxyError,
 )
 from subproxy.interfaces import IChannel, IRequestCarrier
+from subproxy.relay.pipes import PipePool
+from subproxy.subscription.bodies import Download, Upload
+from subproxy.subscription.settings import Settings
+from subproxy.subscription.tokens import Tokens
 from subproxy.wire import messages as m
 from subproxy.wire.connection import Connection, Violation
 from subproxy.wire.errors import TooLarge
@@ -65,27 +70,58 @@ def request_info(exchange: Exchange) -> Info:
     return info
 
 
+def announced(body: Info) -> int | None:
+    """
+    What a response says of the length of a body over a data connection.
+
+    @raise GuestMisbehaved: it is no length.
+    """
+    length = body.get(b"length")
+    if length is not None and (type(length) is not int or length < 0):
+        raise GuestMisbehaved("the length of the body is not a number of bytes")
+    return length
+
+
 @implementer(IRequestCarrier)
 class Carrier:
-    """One exchange on one channel."""
+    """
+    One exchange on one channel.
 
-    __slots__ = ("channel", "exchange", "number")
+    @ivar upload: its request body, if that goes over a data connection.
+    @ivar download: its response body, likewise.
+    """
+
+    __slots__ = ("channel", "download", "exchange", "number", "upload")
 
     def __init__(self, channel: Channel, number: int, exchange: Exchange) -> None:
         self.channel = channel
         self.number = number
         self.exchange = exchange
+        self.upload: Upload | None = None
+        self.download: Download | None = None
+
+    def release(self) -> None:
+        """The exchange is over here: so are its data connections, but for those it is done with."""
+        for body in (self.upload, self.download):
+            if body is not None:
+                body.release()
 
     def sendBody(self, data: bytes) -> None:
         """See L{IRequestCarrier}."""
         channel = self.channel
+        if self.upload is not None:
+            self.upload.write(data)
+            return
         if channel.wire.write_body(self.number, data) or channel.congested:
             self.exchange.pause_request()
         channel.flush()
 
     def endBody(self, trailers: Headers) -> None:
         """See L{IRequestCarrier}."""
-        self.channel.wire.end_body(self.number, trailers)
+        if self.upload is not None:
+            self.upload.end(trailers)
+        else:
+            self.channel.wire.end_body(self.number, trailers)
         self.channel.flush()
 
     def cancel(self, error: ProxyError) -> None:
@@ -95,6 +131,9 @@ class Carrier:
 
     def consumed(self, amount: int) -> None:
         """See L{IRequestCarrier}."""
+        if self.download is not None:
+            self.download.consumed(amount)
+            return
         self.channel.wire.consumed(self.number, amount)
         self.channel.flush()
 
@@ -106,8 +145,30 @@ class Channel:
 
     @ivar wire: the protocol state of its connection.
     @ivar congested: the guest does not read what we send: no streamed request bodies now.
+    @ivar tokens: where data connections are claimed; None if there are none.
+    @ivar pipes: what bodies are spliced through.
+    @ivar bulk: request bodies of so many bytes or more go over them.
+    @ivar clock: what calls later.
+    @ivar patience: how long the guest may take over what it must do next, in seconds.
     @ivar fast: the exchanges that the compiled path has, if there is one.
     """
+
+    __slots__ = (
+        "_carriers",
+        "_dispatcher",
+        "_offended",
+        "bulk",
+        "clock",
+        "congested",
+        "fast",
+        "flush",
+        "identity",
+        "member",
+        "patience",
+        "pipes",
+        "tokens",
+        "wire",
+    )
 
     def __init__(
         self,
@@ -116,6 +177,10 @@ class Channel:
         dispatcher: Dispatcher,
         flush: Callable[[], None],
         offended: Callable[[str], None],
+        clock: IReactorTime,
+        settings: Settings,
+        tokens: Tokens | None,
+        pipes: PipePool,
     ) -> None:
         self.wire = wire
         self.member = member
@@ -123,6 +188,11 @@ class Channel:
         self.congested = False
         self.fast: FastChannel | None = None
         self.flush = flush
+        self.tokens = tokens
+        self.pipes = pipes
+        self.bulk = settings.bulk or 0
+        self.clock = clock
+        self.patience = settings.claim_timeout
         self._dispatcher = dispatcher
         self._offended = offended
         self._carriers: dict[int, Carrier] = {}
@@ -137,26 +207,34 @@ class Channel:
 
     def send(self, exchange: Exchange) -> None:
         """See L{IChannel}."""
+        fast = self.fast
+        if fast is not None:
+            fast.tell()
         number = self.wire.last + 1
         request, body = exchange.request, exchange.body
         inline = body is not None and len(body) <= self.wire.peer_limits.inline
+        carrier = Carrier(self, number, exchange)
+        if body is None and self.wire.bulk and (request.length or 0) >= self.bulk > 0:
+            carrier.upload = Upload(carrier)
         frame = m.Request(
             number,
             request.method,
             request.target,
             request_headers(exchange),
             request_info(exchange),
-            body if inline else None,
+            body if inline else self._promised(carrier),
         )
         try:
             self.wire.send(frame)
         except TooLarge as error:
             if not inline or not body:
+                carrier.release()
                 exchange.fail(ClientError(f"the application cannot take it: {error}", 431))
                 return
             inline, frame.body = False, None
             self.wire.send(frame)
-        carrier = Carrier(self, number, exchange)
+        if fast is not None:
+            fast.learn()
         self._carriers[number] = carrier
         exchange.taken(self.member, carrier)
         if body is None:
@@ -165,6 +243,13 @@ class Channel:
             self.wire.write_body(number, body)
             self.wire.end_body(number)
         self.flush()
+
+    @staticmethod
+    def _promised(carrier: Carrier) -> Info | None:
+        """What a request says of a body that is not in it."""
+        if carrier.upload is None:
+            return None
+        return {b"token": carrier.upload.token, b"length": carrier.exchange.request.length}
 
     def adopt(self, exchange: Exchange, number: int) -> None:
         """C{exchange} was sent under C{number} by the compiled path, and is ours from now on."""
@@ -179,8 +264,15 @@ class Channel:
 
     def forget(self, carrier: Carrier, code: bytes, reason: bytes) -> None:
         """Tell the guest that C{carrier}'s exchange is over, if it does not know."""
-        if self._carriers.pop(carrier.number, None) is not None:
+        if self._take(carrier.number) is not None:
             self._abort(carrier.number, code, reason)
+
+    def _take(self, number: int) -> Carrier | None:
+        """Take an exchange out, with its data connections."""
+        carrier = self._carriers.pop(number, None)
+        if carrier is not None:
+            carrier.release()
+        return carrier
 
     def _abort(self, number: int, code: bytes, reason: bytes) -> None:
         wire = self.wire
@@ -205,44 +297,73 @@ class Channel:
                 raise GuestMisbehaved("the reason phrase is not a byte string")
             body = message.body
             if isinstance(body, dict):
-                raise GuestMisbehaved("a body over a data connection was not offered")
-            if type(body) is bytes:
-                # Gone before the frontend hears of it: it may begin its next exchange at once.
-                del self._carriers[number]
-            exchange.response_start(message.status, reason, message.headers, body)
+                length = announced(body)
+                exchange.response_start(message.status, reason, message.headers, None, length)
+            else:
+                if body is not None:
+                    # Gone before the frontend hears of it: it may begin its next exchange at once.
+                    self._take(number)
+                exchange.response_start(message.status, reason, message.headers, body)
         except GuestMisbehaved as error:
-            self._misbehaved(carrier, error)
+            self.misbehaved(carrier, error)
             return
-        if exchange.state is State.DONE and self._carriers.pop(number, None) is not None:
-            self._abort(number, b"complete", b"a body is not wanted here")
+        if exchange.state is State.DONE:
+            if self._take(number) is not None:
+                self._abort(number, b"complete", b"a body is not wanted here")
+        elif isinstance(body, dict) and self._carriers.get(number) is carrier:
+            carrier.download = Download(carrier, length)
+            self.wire.send(m.Connect(number, carrier.download.token))
 
     def body(self, message: m.Body) -> None:
         """A piece of a streamed response body."""
         carrier = self._carriers.get(message.exchange)
         if carrier is not None:
+            download = carrier.download
+            if download is not None:
+                if not download.frames():
+                    error = GuestMisbehaved("a body in frames, and over a data connection")
+                    self.misbehaved(carrier, error)
+                    return
+                carrier.download = None
             try:
                 carrier.exchange.response_data(message.data)
             except GuestMisbehaved as error:
-                self._misbehaved(carrier, error)
+                self.misbehaved(carrier, error)
 
     def end(self, message: m.End) -> None:
         """The end of a streamed response body."""
-        carrier = self._carriers.pop(message.exchange, None)
-        if carrier is not None:
-            try:
-                carrier.exchange.response_end(message.trailers)
-            except GuestMisbehaved as error:
-                self._misbehaved(carrier, error)
+        carrier = self._carriers.get(message.exchange)
+        if carrier is None:
+            return
+        if carrier.download is not None:
+            carrier.download.ended(message)
+        else:
+            self.complete(carrier, message.trailers)
+
+    def complete(self, carrier: Carrier, trailers: Headers) -> None:
+        """All of a response body has come, and its end."""
+        self._take(carrier.number)
+        try:
+            carrier.exchange.response_end(trailers)
+        except GuestMisbehaved as error:
+            self.misbehaved(carrier, error)
 
     def credit(self, message: m.Credit) -> None:
         """The guest takes more of a request body."""
         carrier = self._carriers.get(message.exchange)
-        if carrier is not None:
-            self._resume(carrier)
+        if carrier is None:
+            return
+        if carrier.upload is not None:
+            if not carrier.upload.frames():
+                error = GuestMisbehaved("credit for a body that goes over a data connection")
+                self.misbehaved(carrier, error)
+                return
+            carrier.upload = None
+        self._resume(carrier)
 
     def abort(self, message: m.Abort) -> None:
         """The guest gives an exchange up."""
-        carrier = self._carriers.pop(message.exchange, None)
+        carrier = self._take(message.exchange)
         if carrier is not None:
             said = message.reason.decode("utf-8", "replace")
             error: GuestError
@@ -256,7 +377,7 @@ class Channel:
         """The guest broke a rule of the wire in one exchange, which the wire has forgotten."""
         carrier = self._carriers.get(event.exchange)
         if carrier is not None:
-            self._misbehaved(carrier, GuestMisbehaved(event.reason))
+            self.misbehaved(carrier, GuestMisbehaved(event.reason))
         else:
             self._offended(event.reason)
 
@@ -266,7 +387,7 @@ class Channel:
         """The guest does not read: hold streamed request bodies."""
         self.congested = True
         for carrier in list(self._carriers.values()):
-            if carrier.exchange.body is None:
+            if carrier.exchange.body is None and carrier.upload is None:
                 carrier.exchange.pause_request()
 
     def resume(self) -> None:
@@ -279,6 +400,13 @@ class Channel:
         """The subscription is gone: so is every exchange that it had."""
         carriers, self._carriers = self._carriers, {}
         for carrier in carriers.values():
+            carrier.release()
+            self._lost(carrier, error)
+
+    def broke(self, carrier: Carrier, error: GuestError) -> None:
+        """The data connection of an exchange failed, and so does that."""
+        if self._take(carrier.number) is not None:
+            self._abort(carrier.number, b"error", str(error).encode("utf-8", "replace"))
             self._lost(carrier, error)
 
     def move_safe(self, error: GuestError) -> None:
@@ -287,14 +415,14 @@ class Channel:
             self.fast.surrender()
         for number, carrier in list(self._carriers.items()):
             if self._dispatcher.may_move(carrier.exchange, error):
-                del self._carriers[number]
+                self._take(number)
                 self._abort(number, b"timeout", b"no pong")
                 self._lost(carrier, error)
 
     def _resume(self, carrier: Carrier) -> None:
         exchange = carrier.exchange
         wire = self.wire.exchanges.get(carrier.number)
-        if exchange.body is not None or wire is None or self.congested:
+        if exchange.body is not None or wire is None or self.congested or carrier.upload:
             return
         if wire.sending.available and not wire.sending.pending:
             exchange.resume_request()
@@ -303,8 +431,9 @@ class Channel:
         carrier.exchange.carrier = None
         self._dispatcher.lost(carrier.exchange, error)
 
-    def _misbehaved(self, carrier: Carrier, error: GuestMisbehaved) -> None:
-        self._carriers.pop(carrier.number, None)
+    def misbehaved(self, carrier: Carrier, error: GuestMisbehaved) -> None:
+        """The guest broke a rule in an exchange."""
+        self._take(carrier.number)
         self._abort(carrier.number, b"protocol", str(error).encode("utf-8", "replace"))
         carrier.exchange.carrier = None
         carrier.exchange.fail(error)

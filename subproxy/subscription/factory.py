@@ -18,9 +18,11 @@ from twisted.logger import Logger
 
 from subproxy.core.dispatcher import Dispatcher
 from subproxy.core.member import Member
+from subproxy.relay.pipes import PipePool
 from subproxy.subscription.protocol import State, SubscriptionProtocol
 from subproxy.subscription.registrar import Registrar
 from subproxy.subscription.settings import Settings
+from subproxy.subscription.tokens import Tokens
 from subproxy.subscription.turns import Turns
 from subproxy.subscription.voices import WARN
 
@@ -36,6 +38,8 @@ class SubscriptionFactory(Factory):
     freeze every port of that VM on some VMMs.
 
     @ivar subscriptions: the connections that are open.
+    @ivar pipes: what bodies are spliced through.
+    @ivar tokens: what data connections may carry.
     @ivar turns: how much of a reactor turn newcomers may take.
     @ivar fastpath: the compiled path, if it is used.
     """
@@ -58,6 +62,8 @@ class SubscriptionFactory(Factory):
         self.settings = settings or Settings()
         self.random = random or Random()
         self.subscriptions: set[SubscriptionProtocol] = set()
+        self.pipes = PipePool()
+        self.tokens = Tokens(clock, self.settings.claim_timeout)
         self.turns = Turns(clock)
         self.fastpath: FastPath | None = None
         self._identify = identify
@@ -138,6 +144,7 @@ class SubscriptionFactory(Factory):
 
     def close(self, code: bytes, reason: str) -> Deferred[None]:
         """End all subscriptions; fires when their connections are closed."""
+        self.pipes.close()
         for protocol in list(self.subscriptions):
             if protocol.state is not State.CLOSED:
                 protocol.close(code, reason)

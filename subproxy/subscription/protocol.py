@@ -24,6 +24,7 @@ from zope.interface import implementer
 from subproxy.core.member import READY, Member
 from subproxy.errors import GuestGone
 from subproxy.subscription.channel import Channel
+from subproxy.subscription.data import DataConnection
 from subproxy.subscription.liveness import Liveness
 from subproxy.subscription.registrar import HelloRefused, Registrar
 from subproxy.subscription.voices import INFO, WARN
@@ -44,14 +45,17 @@ class State(Enum):
     """It has not said what it is."""
     SUBSCRIBED = auto()
     """C{hello} was accepted."""
+    DATA = auto()
+    """It is a data connection: L{SubscriptionProtocol.data} has it."""
     CLOSING = auto()
     """We have said C{bye}: what still comes is thrown away until the peer ends it too."""
     CLOSED = auto()
 
 
 TRANSITIONS: dict[State, frozenset[State]] = {
-    State.GREETING: frozenset({State.SUBSCRIBED, State.CLOSING, State.CLOSED}),
+    State.GREETING: frozenset({State.SUBSCRIBED, State.DATA, State.CLOSING, State.CLOSED}),
     State.SUBSCRIBED: frozenset({State.CLOSING, State.CLOSED}),
+    State.DATA: frozenset({State.CLOSED}),
     State.CLOSING: frozenset({State.CLOSED}),
     State.CLOSED: frozenset(),
 }
@@ -67,6 +71,7 @@ class SubscriptionProtocol(Protocol):
     @ivar wire: the protocol state.
     @ivar member: as the balancer sees it, once it has greeted.
     @ivar channel: its exchanges, once it has greeted.
+    @ivar data: what it does, once it is a data connection.
     @ivar fast: what deals with plain responses before anything else does, if it is there.
     """
 
@@ -80,6 +85,7 @@ class SubscriptionProtocol(Protocol):
         self.state = State.GREETING
         self.member: Member | None = None
         self.channel: Channel | None = None
+        self.data: DataConnection | None = None
         self.fast: FastChannel | None = None
         self._settings = factory.settings
         self._clock = factory.clock
@@ -128,8 +134,10 @@ class SubscriptionProtocol(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """The guest said something."""
-        if self.fast is not None:
-            self.fast.received(data)
+        if self.data is not None:
+            self.data.dataReceived(data)
+        elif self.fast is not None:
+            self.fast.dataReceived(data)
         else:
             self.framesReceived(data)
 
@@ -168,6 +176,8 @@ class SubscriptionProtocol(Protocol):
             if call is not None and call.active():
                 call.cancel()
         was, self.state = self.state, State.CLOSED
+        if self.data is not None:
+            self.data.connectionLost()
         self._leave(GuestGone())
         if was is State.SUBSCRIBED:
             self._say(
@@ -182,12 +192,16 @@ class SubscriptionProtocol(Protocol):
         self._unread = 0
         if self.channel is not None:
             self.channel.pause()
+        if self.data is not None:
+            self.data.pauseProducing()
 
     def resumeProducing(self) -> None:
         """The guest has read what we wrote."""
         self._unread = -1
         if self.channel is not None:
             self.channel.resume()
+        if self.data is not None:
+            self.data.resumeProducing()
 
     def stopProducing(self) -> None:
         """The transport is going: L{connectionLost} says the rest."""
@@ -261,6 +275,9 @@ class SubscriptionProtocol(Protocol):
         """
         if self.state in (State.CLOSING, State.CLOSED):
             return
+        if self.data is not None:
+            self.data.abort()
+            return
         was, self.state = self.state, State.CLOSING
         if self.wire.ours is not Side.DONE:
             self.wire.send(m.Bye(code, reason.encode("utf-8", "replace")[:1024]))
@@ -306,7 +323,18 @@ class SubscriptionProtocol(Protocol):
             self._deadline.cancel()
         self.state = State.SUBSCRIBED
         self.member = member
-        channel = Channel(self.wire, member, self.factory.dispatcher, self.flush, self._offended)
+        offer = self._settings.bulk is not None and message.info.get(b"bulk") is True
+        channel = Channel(
+            self.wire,
+            member,
+            self.factory.dispatcher,
+            self.flush,
+            self._offended,
+            self._clock,
+            self._settings,
+            self.factory.tokens if offer else None,
+            self.factory.pipes,
+        )
         self.channel = member.channel = channel
         self._handlers.update(
             {
@@ -318,7 +346,7 @@ class SubscriptionProtocol(Protocol):
                 Violation: channel.violation,
             }
         )
-        self.wire.send(m.Welcome(self._welcome()))
+        self.wire.send(m.Welcome(self._welcome(offer)))
         self._say(
             INFO,
             "{identity} subscribed: {application}, worker {worker}, instance {instance}",
@@ -343,14 +371,22 @@ class SubscriptionProtocol(Protocol):
         )
         self._liveness.start()
 
-    def _welcome(self) -> Info:
+    def _welcome(self, offer: bool) -> Info:
+        """
+        What C{welcome} says.
+
+        @param offer: data connections, too.
+        """
         settings = self._settings
-        return {
+        info: Info = {
             **limits_info(settings.limits),
             b"identity": self.identity.encode("utf-8", "surrogateescape"),
             b"ping": int(settings.ping_interval * 1000),
             b"timeout": int(settings.timeout * 1000),
         }
+        if offer:
+            info[b"bulk"] = settings.bulk
+        return info
 
     def _register(self, message: m.Register) -> None:
         assert self.member is not None
@@ -410,8 +446,15 @@ class SubscriptionProtocol(Protocol):
         self.transport.loseConnection()
 
     def _connect(self, message: m.Connect) -> None:
-        self._say(WARN, "{identity} dialled an unwanted data connection")
-        self.close(b"refused", "no data connection is expected")
+        """This is a data connection: its first C{connect} is answered with the same."""
+        if self._deadline is not None and self._deadline.active():
+            self._deadline.cancel()
+        self.state = State.DATA
+        data = self.data = DataConnection(
+            self, self.factory.tokens, self._clock, self._settings.data_idle
+        )
+        self.wire.send(message)
+        data.connect(message, self.wire.data_to_send(), self.wire.rest())
 
     def _broken(self, event: Broken) -> None:
         self._say(WARN, "{identity} broke the protocol: {error}", error=event.error)

@@ -21,6 +21,9 @@ class Settings:
     @ivar events_a_turn: most messages of one connection before others get their turn.
     @ivar offences: how many broken responses end a subscription...
     @ivar offences_window: ... within so many seconds.
+    @ivar bulk: bodies from so many bytes on go over data connections; None: there are none.
+    @ivar claim_timeout: a token for a data connection must be claimed within this.
+    @ivar data_idle: an idle data connection is closed after this.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -32,3 +35,6 @@ class Settings:
     events_a_turn: int = 128
     offences: int = 10
     offences_window: float = 60.0
+    bulk: int | None = 65_536
+    claim_timeout: float = 2.0
+    data_idle: float = 60.0

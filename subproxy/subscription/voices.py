@@ -35,9 +35,7 @@ class Voices:
         self._counts: dict[str, int] = {}
         self.held = 0
 
-    def say(
-        self, log: Logger, level: Any, identity: str, text: str, **fields: object
-    ) -> None:
+    def say(self, log: Logger, level: Any, identity: str, text: str, **fields: object) -> None:
         """Log C{text}, in which C{identity} is a field, unless that one has said too much."""
         second = int(self._now())
         if second != self._second or len(self._counts) > IDENTITIES:

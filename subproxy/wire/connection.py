@@ -164,7 +164,7 @@ class Connection:
     def next_event(self) -> WireEvent | None:
         """The next thing that happened, or None if more bytes are needed. Never raises."""
         ignored = 0
-        while not self._broken and self.theirs is not Side.DATA and self.ours is not Side.DATA:
+        while not self._broken and self.theirs is not Side.DATA:
             try:
                 frame = self._decoder.next()
                 if frame is None:
@@ -201,6 +201,8 @@ class Connection:
             return kind is m.Bye
         if kind is m.Welcome and self.ours is Side.IDLE:
             raise StateError("no welcome is allowed before hello")
+        if self.theirs is Side.DATA and self.role is Role.GUEST and self.ours is not Side.DATA:
+            raise StateError("no connect is allowed before ours")
         if kind is m.Hello or kind is m.Welcome:
             self._greeted(message.info)  # type: ignore[attr-defined]
             return True
@@ -234,7 +236,7 @@ class Connection:
             self.role,
             message.exchange,
             SendWindow(self.peer_limits.window, self._chunk),
-            ReceiveWindow(window, 0 if message.info.get(b"expect") is True else window),
+            ReceiveWindow(window, 0 if _waits(message) else window),
         )
         self.exchanges[message.exchange] = exchange
         exchange.came(self._head_came(exchange, message.body))
@@ -333,12 +335,12 @@ class Connection:
                     raise LocalProtocolError(f"exchange {message.exchange} was never begun")
                 return self.exchanges.pop(message.exchange, None) is not None
             case m.Connect():
-                if self.role is Role.PROXY:
+                if self.role is Role.PROXY and self.ours is not Side.IDLE:
                     self._exchange(message.exchange)
                     if not self.bulk:
                         raise LocalProtocolError("data connections were not offered")
             case m.Welcome():
-                if self.theirs is Side.IDLE:
+                if self.theirs in (Side.IDLE, Side.DATA):
                     raise LocalProtocolError("no welcome before hello")
                 self.bulk = b"bulk" in message.info
             case m.Bye():
@@ -355,11 +357,10 @@ class Connection:
             raise LocalProtocolError("exchange numbers grow")
         event = self._head_sent(message.body)
         self.last = message.exchange
-        expect = message.info.get(b"expect") is True
         exchange = WireExchange(
             self.role,
             message.exchange,
-            SendWindow(0 if expect else self.peer_limits.window, self._chunk),
+            SendWindow(0 if _waits(message) else self.peer_limits.window, self._chunk),
             ReceiveWindow(self.limits.window),
         )
         exchange.sent(event)
@@ -391,21 +392,25 @@ class Connection:
         @raise LocalProtocolError: the exchange has no streamed body of ours under way.
         """
         exchange = self._exchange(number)
+        if exchange.ours is Half.BULK:
+            exchange.sent(Event.BODY)
         if exchange.ours is not Half.STREAMING or exchange.ending is not None:
             raise LocalProtocolError(f"exchange {number}: no body when {exchange.ours.name}")
         self._write_pieces(exchange, exchange.sending.write(data))
         return exchange.sending.pending
 
-    def end_body(self, number: int, trailers: Headers | None = None) -> None:
+    def end_body(
+        self, number: int, trailers: Headers | None = None, info: Info | None = None
+    ) -> None:
         """
-        End our streamed body, when all that waits has gone.
+        End our body: a streamed one when all that waits has gone, one over a data connection now.
 
-        @raise LocalProtocolError: the exchange has no streamed body of ours under way.
+        @raise LocalProtocolError: the exchange has no such body of ours under way.
         """
         exchange = self._exchange(number)
-        if exchange.ours is not Half.STREAMING or exchange.ending is not None:
+        if exchange.ours not in (Half.STREAMING, Half.BULK) or exchange.ending is not None:
             raise LocalProtocolError(f"exchange {number}: no end when {exchange.ours.name}")
-        pieces = m.End(number, trailers or []).pieces()
+        pieces = m.End(number, trailers or [], info or {}).pieces()
         self._check_size(pieces)
         exchange.ending = b"".join(pieces)
         self._write_pieces(exchange, [])
@@ -422,7 +427,7 @@ class Connection:
     def consumed(self, number: int, amount: int) -> None:
         """C{amount} bytes of the peer's body are out of our hands: grant credit when it is time."""
         exchange = self.exchanges.get(number)
-        if exchange is None or exchange.theirs is not Half.STREAMING:
+        if exchange is None or exchange.theirs not in (Half.STREAMING, Half.BULK):
             return
         grant = exchange.receiving.consumed(amount)
         if grant:
@@ -460,6 +465,11 @@ class Connection:
 
 
 _OF_EXCHANGE = frozenset({m.Response, m.Body, m.End, m.Credit, m.Abort, m.Connect})
+
+
+def _waits(message: m.Request) -> bool:
+    """Whether the body of a request has no window before the guest grants one."""
+    return message.info.get(b"expect") is True or type(message.body) is dict
 
 
 def _head_event(body: bytes | Info | None) -> Event:

@@ -160,6 +160,7 @@ _hello = keys(
         b"concurrency": reference,
         b"weight": integer(1, MAX_WEIGHT),
         b"agent": text,
+        b"bulk": boolean,
     },
     (b"version", b"application", b"instance"),
 )

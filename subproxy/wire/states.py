@@ -47,7 +47,7 @@ class Half(Enum):
     STREAMING = auto()
     """Its body comes in C{body} frames."""
     BULK = auto()
-    """Its body comes over a data connection."""
+    """Its body comes over a data connection, or else in C{body} frames."""
     DONE = auto()
     """It is complete."""
 
@@ -75,7 +75,12 @@ SIDES: dict[Role, dict[Side, dict[bytes, Side]]] = {
         Side.DONE: {},
     },
     Role.PROXY: {
-        Side.IDLE: {b"welcome": Side.OPEN, b"refused": Side.IDLE, b"bye": Side.DONE},
+        Side.IDLE: {
+            b"welcome": Side.OPEN,
+            b"connect": Side.DATA,
+            b"refused": Side.IDLE,
+            b"bye": Side.DONE,
+        },
         Side.OPEN: {
             **_still(Side.OPEN, _PROXY_TALK),
             b"request": Side.OPEN,
@@ -112,7 +117,7 @@ class Event(Enum):
 _HEAD = {Event.WHOLE: Half.DONE, Event.STREAM: Half.STREAMING, Event.BULK: Half.BULK}
 _REST: dict[Half, dict[Event, Half]] = {
     Half.STREAMING: {Event.BODY: Half.STREAMING, Event.END: Half.DONE},
-    Half.BULK: {Event.END: Half.DONE},
+    Half.BULK: {Event.BODY: Half.STREAMING, Event.END: Half.DONE},
     Half.DONE: {},
 }
 

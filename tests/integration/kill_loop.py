@@ -28,7 +28,7 @@ from .harness import World, wait_until
 from .load import Load, Outcome
 from .nursery import Nursery
 from .peers_kill import available, ports, start_peer
-from .successors import Line
+from .successors import Line, alive
 from .swarm import Swarm
 
 LAG_WINDOW = 31.0
@@ -326,6 +326,7 @@ def peer(name: str, seconds: float, method: str) -> Result:
             # Unlike subproxy they can't hold a request until one is back: never kill both.
             wait_until(lambda: all(map(_accepts, backends)), "both back ends")
             nursery.kill(pids[worker])
+            wait_until(lambda worker=worker: not alive(pids[worker]), "it to be gone")
             pids[worker] = nursery.backend(backends[worker])
             kills += 1
         time.sleep(1.0)

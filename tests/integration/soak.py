@@ -61,7 +61,7 @@ def soak(minutes: float) -> int:
         folder = there.world.folder
         proxy = there.world.proxy
         assert proxy is not None
-        attackers = [kind for kind in ATTACKS]
+        attackers = list(ATTACKS)
         leavers = Leavers(there.port)
         askers = Askers(there.port, 2)
         get = Load(there.port, connections=CONNECTIONS // 2, rate=RATE)

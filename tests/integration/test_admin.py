@@ -64,7 +64,7 @@ class AdminTests(SynchronousTestCase):
             "subproxy_in_flight",
             "subproxy_subscriptions",
         ):
-            self.assertIn(f"\nsubproxy_{name} ", page)
+            self.assertIn(f"\n{name} ", page)
 
     def test_a_killed_proxy_does_not_keep_its_socket(self) -> None:
         """A new proxy takes the admin socket of a killed one, but not of a live one."""

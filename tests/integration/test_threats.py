@@ -128,6 +128,25 @@ class FailureTests(SynchronousTestCase):
         self.assertEqual(outcome.failed, 0, f"{outcome}\n{proxy.output[-3000:]}")
         wait_until(lambda: self.world.ask()[0] == 200, "new clients are served again")
 
+    def test_descriptors_are_reserved_for_guests(self) -> None:
+        """Clients take all connections that they can get: guests still subscribe."""
+        self.world.start_proxy("--access-log=none", prefix=("prlimit", "--nofile=200:200"))
+        proxy = self.world.proxy
+        assert proxy is not None
+        clients = [socket.socket() for _ in range(400)]
+        for client in clients:
+            self.addCleanup(client.close)
+            client.setblocking(False)
+            client.connect_ex(("127.0.0.1", self.world.port))
+        time.sleep(0.5)
+        for worker in range(5):
+            self.nursery.guest(self.world.vsock, "blog\\.example", worker)
+        proxy.wait_for(" serves ", 5)
+        self.assertNotIn("EMFILE", proxy.output)
+        for client in clients:
+            client.close()
+        wait_until(lambda: self.world.ask()[0] == 200, "clients are served")
+
     def test_disk_full(self) -> None:
         """The access log cannot be written: lines are dropped, and requests are served."""
         admin = self.world.folder / "admin"

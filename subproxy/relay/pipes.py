@@ -1,0 +1,88 @@
+"""
+Pipes for splicing: made large, and used again.
+
+Bytes in a pipe are the kernel's memory, not ours. Where the kernel grants no larger pipe
+(C{/proc/sys/fs/pipe-user-pages-soft} is used up), one of the usual size has to do.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from dataclasses import dataclass
+
+SIZE = 1 << 20
+"""Bytes that a pipe should hold."""
+
+KEPT = 32
+"""So many pipes are kept that are not in use."""
+
+
+@dataclass(slots=True, eq=False)
+class Pipe:
+    """
+    One pipe, non-blocking.
+
+    @ivar reading: the descriptor to read from.
+    @ivar writing: the descriptor to write to.
+    @ivar size: bytes that it may hold.
+    @ivar held: bytes that are in it.
+    """
+
+    reading: int
+    writing: int
+    size: int
+    held: int = 0
+
+    def close(self) -> None:
+        """Close both ends."""
+        os.close(self.reading)
+        os.close(self.writing)
+
+
+class PipePool:
+    """
+    Gives pipes out and takes them back.
+
+    @ivar out: how many are out.
+    """
+
+    def __init__(self, size: int = SIZE, kept: int = KEPT) -> None:
+        self.out = 0
+        self._size = size
+        self._kept = kept
+        self._idle: list[Pipe] = []
+
+    def __len__(self) -> int:
+        return len(self._idle)
+
+    def take(self) -> Pipe:
+        """
+        An empty pipe.
+
+        @raise OSError: there are no more descriptors.
+        """
+        if self._idle:
+            pipe = self._idle.pop()
+        else:
+            reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                size = fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, self._size)
+            except OSError:
+                size = fcntl.fcntl(writing, fcntl.F_GETPIPE_SZ)
+            pipe = Pipe(reading, writing, size)
+        self.out += 1
+        return pipe
+
+    def give(self, pipe: Pipe) -> None:
+        """Take C{pipe} back; with something in it, it is of no more use."""
+        self.out -= 1
+        if pipe.held or len(self._idle) >= self._kept:
+            pipe.close()
+        else:
+            self._idle.append(pipe)
+
+    def close(self) -> None:
+        """Close those that are not out."""
+        while self._idle:
+            self._idle.pop().close()

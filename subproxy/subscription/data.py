@@ -1,0 +1,347 @@
+"""
+A data connection: raw bytes of one body after the other (docs/protocol.md, "Data connections").
+
+It belongs to an identity, not to a subscription. Each body begins with a C{connect} that claims
+a token; what the token was issued for, a L{IBodyUser}, then has the connection until
+its body is complete. L{DataConnection} knows nothing of HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from zope.interface import Interface
+
+from subproxy.relay.lending import ask_when_written, can_lend, lend_reading, written
+from subproxy.subscription.tokens import Tokens
+from subproxy.wire import messages as m
+from subproxy.wire.errors import RemoteProtocolError
+from subproxy.wire.frames import FrameDecoder
+
+if TYPE_CHECKING:
+    from subproxy.subscription.protocol import SubscriptionProtocol
+
+MOST_HELD = 65_536
+"""Bytes of a body that came and have not left for the client before the guest must wait."""
+
+_LONGEST_CONNECT = 1024
+
+
+class IBodyUser(Interface):
+    """Whose body a data connection carries."""
+
+    def bodyReceived(data: bytes) -> None:
+        """More of the body."""
+
+    def bodyComplete() -> None:
+        """All of its length has come."""
+
+    def writable() -> None:
+        """All that was written has left."""
+
+    def connectionGone() -> None:
+        """The connection is closed; never called after the body is complete."""
+
+
+class State(Enum):
+    """What a data connection does."""
+
+    IDLE = auto()
+    """It waits for a C{connect}."""
+    RECEIVING = auto()
+    """The guest sends a body."""
+    SENDING = auto()
+    """A body is sent to the guest."""
+    CLOSED = auto()
+
+
+TRANSITIONS: dict[State, frozenset[State]] = {
+    State.IDLE: frozenset({State.RECEIVING, State.SENDING, State.CLOSED}),
+    State.RECEIVING: frozenset({State.IDLE, State.CLOSED}),
+    State.SENDING: frozenset({State.IDLE, State.CLOSED}),
+    State.CLOSED: frozenset(),
+}
+
+
+class DataConnection:
+    """
+    The proxy's end.
+
+    @ivar identity: which VM is at the other end.
+    @ivar transport: its transport.
+    @ivar state: see L{State}.
+    @ivar ready: less waits to be written than the transport's buffer takes.
+    @ivar count: bodies that it has carried, or carries.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        protocol: SubscriptionProtocol,
+        tokens: Tokens,
+        clock: IReactorTime,
+        idle_timeout: float,
+    ) -> None:
+        self.transport: Any = protocol.transport
+        self.identity = protocol.identity
+        self.state = State.IDLE
+        self.ready = True
+        self.count = 0
+        self._tokens = tokens
+        self._clock = clock
+        self._idle_timeout = idle_timeout
+        self._idle: IDelayedCall | None = None
+        self._decoder = FrameDecoder(_LONGEST_CONNECT)
+        self._user: Any = None
+        self._left: int | None = None  # of the body that comes; None: until its end is told
+        self._owed = 0  # bytes that the user has not got rid of
+        self._paused = False
+        self._lent = False
+        self._borrower: Callable[[int], None] | None = None
+        self._parsing = False
+
+    def __repr__(self) -> str:
+        return f"<DataConnection {self.identity} {self.state.name.lower()} #{self.count}>"
+
+    # The guest speaks.
+
+    def connect(self, message: m.Connect, answer: bytes = b"", rest: bytes = b"") -> None:
+        """
+        The guest says whose body comes next.
+
+        @param answer: what to say if it may.
+        @param rest: what it has sent after that.
+        """
+        if rest:
+            self._decoder.feed(rest)
+        claim = self._tokens.claim(self.identity, message.exchange, message.token)
+        if isinstance(claim, str):
+            self._log.warn(
+                "{identity} claims a data connection for exchange {exchange} with a token that is "
+                "not good ({reason}): closed",
+                identity=self.identity,
+                exchange=message.exchange,
+                reason=claim,
+            )
+            self.abort()
+            return
+        self._waitNoMore()
+        self.count += 1
+        if answer:
+            self.transport.write(answer)
+        claim.claimed(self)
+        if self.state is State.IDLE:
+            # Whoever it was for has no use for it any more.
+            self.abort()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes came."""
+        state = self.state
+        if state is State.RECEIVING:
+            self._bodyCame(data)
+        elif state is not State.CLOSED:
+            self._decoder.feed(data)
+            if state is State.IDLE:
+                self._next()
+            elif self._decoder.pending > _LONGEST_CONNECT:
+                self.abort()
+
+    def _next(self) -> None:
+        """Look for a C{connect} in what is held."""
+        if self._parsing:
+            return
+        self._parsing = True
+        try:
+            while self.state is State.IDLE:
+                frame = self._decoder.next()
+                if frame is None:
+                    break
+                message = m.parse(frame)
+                if not isinstance(message, m.Connect):
+                    self.abort()
+                    break
+                self.connect(message)
+        except RemoteProtocolError as error:
+            self._log.warn(
+                "{identity} broke the protocol on a data connection: {error}",
+                identity=self.identity,
+                error=error,
+            )
+            self.abort()
+        finally:
+            self._parsing = False
+
+    def _bodyCame(self, data: bytes) -> None:
+        left = self._left
+        if left is not None:
+            if len(data) > left:
+                self._decoder.feed(data[left:])
+                data = data[:left]
+            self._left = left = left - len(data)
+        self._owed += len(data)
+        user = self._user
+        user.bodyReceived(data)
+        if self._user is not user:
+            return
+        if left == 0:
+            self._carried()
+            user.bodyComplete()
+            self._next()
+        elif self._owed >= MOST_HELD and not self._paused:
+            self._paused = True
+            self.transport.pauseProducing()
+
+    # The user of the moment.
+
+    def receive(self, user: Any, length: int | None) -> None:
+        """
+        Give C{user} the bytes that come.
+
+        @param length: how many; None if the guest will tell: then nothing follows on
+            this connection, and C{bodyComplete} is not called.
+        """
+        self._go(State.RECEIVING)
+        self._user = user
+        self._left = length
+        self._owed = 0
+        rest = self._decoder.take_rest()
+        if length == 0:
+            self._decoder.feed(rest)
+            self._carried()
+            user.bodyComplete()
+        elif rest:
+            self._bodyCame(rest)
+
+    def consumed(self, amount: int) -> None:
+        """C{amount} bytes that C{user} was given have left for the client."""
+        self._owed -= amount
+        if self._paused and not self._lent and self._owed < MOST_HELD // 2:
+            self._paused = False
+            self.transport.resumeProducing()
+
+    # The descriptor is lent to a relay.
+
+    @property
+    def lendable(self) -> bool:
+        """Whether the transport is a plain socket."""
+        return can_lend(self.transport)
+
+    def lendReceiving(self, then: Callable[[int, int], None]) -> None:
+        """
+        Stop reading, and give the user what was read.
+
+        @param then: is given the descriptor and how many bytes are to come, now or later, unless
+            the body is complete or the connection is closed before that.
+        """
+        user = self._user
+        self._lent = True
+
+        def quiet(data: bytes) -> None:
+            if data and self._user is user and self._lent:
+                self._bodyCame(data)
+            if self._user is user and self._lent:
+                assert self._left is not None
+                then(self.transport.fileno(), self._left)
+
+        lend_reading(self.transport, quiet)
+
+    def returned(self, taken: int) -> None:
+        """The receiving side is ours again; C{taken} bytes of the body were taken from it."""
+        if self._left is None or self.state is not State.RECEIVING:
+            return
+        self._left -= taken
+        if self._left:
+            self._lent = self._paused = False
+            self.transport.resumeProducing()
+            return
+        user = self._user
+        self._carried()
+        user.bodyComplete()
+        self._next()
+
+    def lendSending(self, then: Callable[[int], None]) -> None:
+        """Give C{then} the descriptor when all that was written has left."""
+        if written(self.transport):
+            then(self.transport.fileno())
+        else:
+            self._borrower = then
+            ask_when_written(self.transport)
+
+    def send(self, user: Any) -> None:
+        """C{user} writes a body."""
+        self._go(State.SENDING)
+        self._user = user
+
+    def write(self, data: bytes) -> None:
+        """Send more of the body."""
+        self.transport.write(data)
+
+    def sent(self) -> None:
+        """All of the body has been written."""
+        self._carried()
+        self._next()
+
+    def _carried(self) -> None:
+        """A body is over: the next one may come."""
+        self._user = None
+        self._owed = 0
+        if self._paused or self._lent:
+            self._paused = self._lent = False
+            self.transport.resumeProducing()
+        self._go(State.IDLE)
+        self._idle = self._clock.callLater(self._idle_timeout, self.abort)
+
+    def _waitNoMore(self) -> None:
+        idle, self._idle = self._idle, None
+        if idle is not None and idle.active():
+            idle.cancel()
+
+    # The connection.
+
+    def pauseProducing(self) -> None:
+        """The guest does not read as fast as is written."""
+        self.ready = False
+
+    def resumeProducing(self) -> None:
+        """It has read."""
+        self.ready = True
+        borrower = self._borrower
+        if borrower is not None:
+            self._borrower = None
+            borrower(self.transport.fileno())
+        elif self._user is not None:
+            self._user.writable()
+
+    def abort(self) -> None:
+        """Close: what is under way is over."""
+        if self.state is not State.CLOSED:
+            self._end()
+            self.transport.abortConnection()
+
+    def connectionLost(self) -> None:
+        """It is closed."""
+        if self.state is not State.CLOSED:
+            user = self._user
+            self._end()
+            if user is not None:
+                user.connectionGone()
+
+    def broke(self) -> None:
+        """Somebody else has found that it is broken."""
+        if self.state is not State.CLOSED:
+            self.connectionLost()
+            self.transport.abortConnection()
+
+    def _end(self) -> None:
+        self._go(State.CLOSED)
+        self._user = self._borrower = None
+        self._waitNoMore()
+
+    def _go(self, state: State) -> None:
+        assert state in TRANSITIONS[self.state], f"{self.state} to {state}"
+        self.state = state

@@ -1,0 +1,112 @@
+"""
+Tokens of data connections: each is good once, for one body, for the identity it was issued to.
+
+A token is 128 bits of the system's randomness. What became of the last thousand that
+are no longer good is remembered, so that the log can say why one was refused.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+if TYPE_CHECKING:
+    from subproxy.subscription.data import DataConnection
+
+SIZE = 16
+"""Bytes of a token."""
+
+_REMEMBERED = 1000
+
+
+@dataclass(slots=True, eq=False)
+class Promise:
+    """
+    What a token stands for.
+
+    @ivar identity: the only one that may claim it.
+    @ivar exchange: the number that must be named with it.
+    @ivar claimed: is given the data connection that carries the body.
+    @ivar expired: is called when nobody has claimed it in time.
+    """
+
+    token: bytes
+    identity: str
+    exchange: int
+    claimed: Callable[[DataConnection], None]
+    expired: Callable[[], None]
+    timer: IDelayedCall | None = None
+
+
+class Tokens:
+    """
+    The tokens that are out.
+
+    @param timeout: seconds within which a token must be claimed.
+    @ivar counts: how many were C{issued} and C{claimed}, and how many claims failed, by reason:
+        C{unknown}, C{used}, C{late}, C{void}, C{foreign} (another identity), C{exchange} (the
+        number is wrong).
+    """
+
+    def __init__(self, clock: IReactorTime, timeout: float) -> None:
+        self.counts: Counter[str] = Counter()
+        self._clock = clock
+        self._timeout = timeout
+        self._promises: dict[bytes, Promise] = {}
+        self._spent: OrderedDict[bytes, str] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._promises)
+
+    def issue(
+        self,
+        identity: str,
+        exchange: int,
+        claimed: Callable[[DataConnection], None],
+        expired: Callable[[], None],
+    ) -> Promise:
+        """A new token."""
+        promise = Promise(secrets.token_bytes(SIZE), identity, exchange, claimed, expired)
+        promise.timer = self._clock.callLater(self._timeout, self._late, promise)
+        self._promises[promise.token] = promise
+        self.counts["issued"] += 1
+        return promise
+
+    def claim(self, identity: str, exchange: int, token: bytes) -> Promise | str:
+        """Somebody names a token: what it stands for; or why it is not good."""
+        promise = self._promises.get(token)
+        if promise is None:
+            reason = self._spent.get(token, "unknown")
+        elif promise.identity != identity:
+            reason = "foreign"
+        elif promise.exchange != exchange:
+            reason = "exchange"
+        else:
+            self._spend(promise, "used")
+            self.counts["claimed"] += 1
+            return promise
+        self.counts[reason] += 1
+        return reason
+
+    def void(self, promise: Promise) -> None:
+        """The body of C{promise} goes another way, or nowhere; does nothing if it was spent."""
+        self._spend(promise, "void")
+
+    def _late(self, promise: Promise) -> None:
+        self._spend(promise, "late")
+        promise.expired()
+
+    def _spend(self, promise: Promise, how: str) -> None:
+        if self._promises.pop(promise.token, None) is None:
+            return
+        timer, promise.timer = promise.timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+        self._spent[promise.token] = how
+        if len(self._spent) > _REMEMBERED:
+            self._spent.popitem(last=False)
