@@ -104,6 +104,11 @@ class ProxyService(MultiService):
         if self.log is not None:
             self.log.close()
 
+    def startService(self) -> None:
+        """Start all; what came before is no lag of the reactor."""
+        self._expected = self.registrar.now()
+        super().startService()  # type: ignore[no-untyped-call]
+
     def handOver(self, reactor: Any) -> None:
         """Let a new process take over, then end; see L{subproxy.handover}."""
         if self._handing or not self.running:

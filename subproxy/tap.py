@@ -21,6 +21,7 @@ from subproxy.core.forwarded import Forwarding, Trust
 from subproxy.core.policy import Policy, PolicyError
 from subproxy.core.registry import Registry
 from subproxy.core.router import Router
+from subproxy.descriptors import for_clients, raise_limit
 from subproxy.endpoints.adopted import AdoptedVsockEndpoint, socket_of_systemd
 from subproxy.endpoints.folder import FolderService
 from subproxy.endpoints.hybrid import HybridVsockServerEndpoint
@@ -106,7 +107,7 @@ def build(options: Options, reactor: Any, inheritance: Inheritance | None = None
     counters = Counters()
     http = Http1Factory(
         dispatcher,
-        HttpLimits(**{row.name: options[row.option] for row in TABLE}),
+        _http_limits(options),
         reactor,
         Logs(counters, log) if log is not None else counters,
         Forwarding(Trust(options["trust"])),
@@ -146,6 +147,12 @@ def build(options: Options, reactor: Any, inheritance: Inheritance | None = None
         service.admin_listeners.append(admin)
     service.addService(SignalService(reactor, handlers))  # type: ignore[no-untyped-call]
     return service
+
+
+def _http_limits(options: Options) -> HttpLimits:
+    limits = {row.name: options[row.option] for row in TABLE}
+    limits["connections"] = for_clients(raise_limit(), limits["connections"])
+    return HttpLimits(**limits)
 
 
 def _fastpath(

@@ -24,6 +24,7 @@ from subproxy.subscription.registrar import Registrar
 from subproxy.subscription.settings import Settings
 from subproxy.subscription.tokens import Tokens
 from subproxy.subscription.turns import Turns
+from subproxy.subscription.voices import WARN
 
 if TYPE_CHECKING:
     from subproxy.fastpath._front import FastPath
@@ -81,9 +82,11 @@ class SubscriptionFactory(Factory):
         identity = self._identify(protocol.transport)
         quota = self.registrar.quotas(identity).connections
         if self._counts[identity] >= quota:
-            self._log.warn(
+            self.registrar.voices.say(
+                self._log,
+                WARN,
+                identity,
                 "{identity} has {quota} connections already: refused",
-                identity=identity,
                 quota=quota,
             )
             return None
