@@ -42,7 +42,7 @@ class Line(Protocol):
         """Send all of a file, or of a part of one; likewise."""
 
     def release(self) -> None:
-        """A body has been carried whole: keep the connection for another."""
+        """A body has been sent whole: keep the connection for another, when it has come."""
 
     def close(self) -> None:
         """Close behind what was written."""

@@ -43,6 +43,8 @@ class State(Enum):
     """It has claimed its first token, and waits for the answer."""
     BUSY = auto()
     """It carries a body, or has claimed a token for one."""
+    SENT = auto()
+    """It has sent a body; the proxy will say when that has come."""
     IDLE = auto()
     CLOSED = auto()
 
@@ -118,7 +120,22 @@ class DataConnection(Protocol):
                 return
         if self.state is State.BUSY:
             self._bodyCame(data)
+        elif self.state is State.SENT:
+            self._sentCame(data)
         elif self.state is State.IDLE:
+            self.abort()
+
+    def _sentCame(self, data: bytes) -> None:
+        """The proxy says that it has all of what we sent."""
+        self._decoder.feed(data)
+        try:
+            frame = self._decoder.next()
+            if frame is not None:
+                if not isinstance(m.parse(frame), m.End):
+                    raise RemoteProtocolError("the proxy says something else")
+                self._rest()
+        except RemoteProtocolError as error:
+            self._log.error("data connection: {error}", error=error)
             self.abort()
 
     # A request's body.
@@ -150,7 +167,7 @@ class DataConnection(Protocol):
         receiver.data_received(data)
         if not self._left and self._receiver is receiver:
             self._receiver = None
-            self.release()
+            self._rest()
             receiver.data_complete()
 
     def pause(self) -> None:
@@ -232,11 +249,19 @@ class DataConnection(Protocol):
     # The end.
 
     def release(self) -> None:
-        """A body has been carried whole: keep the connection for another."""
+        """A body has been sent whole: keep the connection for another, when it has come."""
         if self.state is State.CLOSED:
             return
-        self.state = State.IDLE
+        self.state = State.SENT
         self._closeOutlet()
+        self.resume()
+        early, self._early = self._early, []
+        if early:
+            self._sentCame(b"".join(early))
+
+    def _rest(self) -> None:
+        """Nothing is under way."""
+        self.state = State.IDLE
         self.resume()
         if self._pool.keep(self):
             self._timer = self._pool.clock.callLater(IDLE_TIME, self.close)

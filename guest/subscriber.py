@@ -455,6 +455,8 @@ class SubscriberProtocol(Protocol):
         if exchange.over:
             if not isinstance(failure.value, CancelledError | RequestAborted):
                 self._logFailure(failure, exchange)
+        elif isinstance(failure.value, RequestAborted):
+            exchange.fail(400, "Bad Request")
         elif isinstance(failure.value, BodyTooLong):
             exchange.fail(413, "Content Too Large")
         else:

@@ -301,11 +301,12 @@ class Upload(_Body):
     def _borrow(self) -> None:
         """Have the rest moved past us, if there is enough of it."""
         connection = self._connection
-        if connection is None or not connection.lendable or self._socket is not None:
+        if connection is None or not connection.lendable or self._relay is not None:
             return
-        self._socket = self._carrier.exchange.sink.clientSocket()
-        if self._socket is not None and not self._socket.lendReceiving(LEAST, self._sourceLent):
-            self._socket = None
+        if self._socket is None:
+            self._socket = self._carrier.exchange.sink.clientSocket()
+        if self._socket is not None:
+            self._socket.lendReceiving(LEAST, self._sourceLent)
 
     def _sourceLent(self, source: int, left: int) -> None:
         def lent(sink: int) -> None:

@@ -92,6 +92,7 @@ class DataConnection:
         self.state = State.IDLE
         self.ready = True
         self.count = 0
+        self._exchange = 0
         self._tokens = tokens
         self._clock = clock
         self._idle_timeout = idle_timeout
@@ -132,6 +133,7 @@ class DataConnection:
             return
         self._waitNoMore()
         self.count += 1
+        self._exchange = message.exchange
         if answer:
             self.transport.write(answer)
         claim.claimed(self)
@@ -288,6 +290,10 @@ class DataConnection:
 
     def _carried(self) -> None:
         """A body is over: the next one may come."""
+        if self.state is State.RECEIVING:
+            # That all was sent is not that all has come: without this a guest could claim the next
+            # token on a connection that we close amid the body, because the client has left.
+            self.transport.write(m.End(self._exchange).encode())
         self._user = None
         self._owed = 0
         if self._paused or self._lent:
