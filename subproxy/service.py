@@ -135,7 +135,7 @@ class ProxyService(MultiService):
         await legacy.abandon(self.clock)
         # Who is connected is answered here, for the last time. Guests that nobody here depends
         # on move at once, the others as soon as it is quiet: until they have, requests wait there.
-        self.http.draining = True
+        self.http.lastAnswers()
         self.subscriptions.drain(spare=True)
         await self._quiet()
         self.subscriptions.drain()

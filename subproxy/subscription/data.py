@@ -13,11 +13,11 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger
 from zope.interface import Interface
 
 from subproxy.relay.lending import ask_when_written, can_lend, lend_reading, written
 from subproxy.subscription.tokens import Tokens
+from subproxy.subscription.voices import WARN
 from subproxy.wire import messages as m
 from subproxy.wire.errors import RemoteProtocolError
 from subproxy.wire.frames import FrameDecoder
@@ -78,8 +78,6 @@ class DataConnection:
     @ivar count: bodies that it has carried, or carries.
     """
 
-    _log = Logger()
-
     def __init__(
         self,
         protocol: SubscriptionProtocol,
@@ -89,6 +87,7 @@ class DataConnection:
     ) -> None:
         self.transport: Any = protocol.transport
         self.identity = protocol.identity
+        self._say = protocol.say
         self.state = State.IDLE
         self.ready = True
         self.count = 0
@@ -122,10 +121,10 @@ class DataConnection:
             self._decoder.feed(rest)
         claim = self._tokens.claim(self.identity, message.exchange, message.token)
         if isinstance(claim, str):
-            self._log.warn(
+            self._say(
+                WARN,
                 "{identity} claims a data connection for exchange {exchange} with a token that is "
                 "not good ({reason}): closed",
-                identity=self.identity,
                 exchange=message.exchange,
                 reason=claim,
             )
@@ -169,9 +168,9 @@ class DataConnection:
                     break
                 self.connect(message)
         except RemoteProtocolError as error:
-            self._log.warn(
+            self._say(
+                WARN,
                 "{identity} broke the protocol on a data connection: {error}",
-                identity=self.identity,
                 error=error,
             )
             self.abort()

@@ -113,7 +113,8 @@ class SubscriptionProtocol(Protocol):
     def __repr__(self) -> str:
         return f"<SubscriptionProtocol {self.identity} {self.state.name.lower()} {self.channel}>"
 
-    def _say(self, level: Any, text: str, **fields: object) -> None:
+    def say(self, level: Any, text: str, **fields: object) -> None:
+        """Log C{text} on behalf of this guest, which may not cause too many lines."""
         self._registrar.voices.say(self._log, level, self.identity, text, **fields)
 
     # Twisted's side.
@@ -180,7 +181,7 @@ class SubscriptionProtocol(Protocol):
             self.data.connectionLost()
         self._leave(GuestGone())
         if was is State.SUBSCRIBED:
-            self._say(
+            self.say(
                 INFO,
                 "subscription of {identity} lost: {reason}",
                 reason=reason.getErrorMessage() if reason is not None else "",
@@ -261,7 +262,7 @@ class SubscriptionProtocol(Protocol):
             if self._unread >= 0:
                 self._unread += len(data)
                 if self._unread > self._registrar.quotas(self.identity).buffer:
-                    self._say(
+                    self.say(
                         WARN,
                         "{identity} leaves {unread} bytes unread: cut off",
                         unread=self._unread,
@@ -281,7 +282,7 @@ class SubscriptionProtocol(Protocol):
         was, self.state = self.state, State.CLOSING
         if self.wire.ours is not Side.DONE:
             self.wire.send(m.Bye(code, reason.encode("utf-8", "replace")[:1024]))
-        self._say(
+        self.say(
             INFO,
             "closing the connection of {identity} ({state}): {reason}",
             state=was.name.lower(),
@@ -347,7 +348,7 @@ class SubscriptionProtocol(Protocol):
             }
         )
         self.wire.send(m.Welcome(self._welcome(offer)))
-        self._say(
+        self.say(
             INFO,
             "{identity} subscribed: {application}, worker {worker}, instance {instance}",
             application=member.application.decode("ascii", "backslashreplace"),
@@ -410,14 +411,14 @@ class SubscriptionProtocol(Protocol):
 
     def _drain(self, message: m.Drain) -> None:
         assert self.member is not None
-        self._say(INFO, "{identity} drains")
+        self.say(INFO, "{identity} drains")
         self._registrar.drain(self.member)
 
     def recheck(self) -> None:
         """The policy has changed."""
         if self.member is not None:
             for refused in self._registrar.recheck(self.member):
-                self._say(
+                self.say(
                     INFO,
                     "{identity} may no longer serve a route: {reason}",
                     reason=refused.reason.decode("utf-8", "replace"),
@@ -457,13 +458,13 @@ class SubscriptionProtocol(Protocol):
         data.connect(message, self.wire.data_to_send(), self.wire.rest())
 
     def _broken(self, event: Broken) -> None:
-        self._say(WARN, "{identity} broke the protocol: {error}", error=event.error)
+        self.say(WARN, "{identity} broke the protocol: {error}", error=event.error)
         self.close(event.error.code, str(event.error))
 
     def _offended(self, reason: str) -> None:
         settings = self._settings
         now = self._registrar.now()
-        self._say(WARN, "{identity} sent an invalid response: {reason}", reason=reason)
+        self.say(WARN, "{identity} sent an invalid response: {reason}", reason=reason)
         self._offences = [at for at in self._offences if now - at < settings.offences_window]
         self._offences.append(now)
         if len(self._offences) >= settings.offences:
@@ -481,15 +482,15 @@ class SubscriptionProtocol(Protocol):
 
     def _missed(self) -> None:
         if self.member is not None and self.channel is not None:
-            self._say(WARN, "{identity} does not answer pings: ejected")
+            self.say(WARN, "{identity} does not answer pings: ejected")
             self._registrar.eject(self.member)
             self.channel.move_safe(GuestGone("the application stopped answering"))
 
     def _returned(self) -> None:
         if self.member is not None:
-            self._say(INFO, "{identity} answers pings again")
+            self.say(INFO, "{identity} answers pings again")
             self._registrar.revive(self.member)
 
     def _dead(self) -> None:
-        self._say(WARN, "{identity} is silent: given up")
+        self.say(WARN, "{identity} is silent: given up")
         self.close(b"timeout", "no pong")
