@@ -81,13 +81,13 @@ class MainJobTests(SynchronousTestCase):
     def test_a_slow_guest_gets_less(self) -> None:
         """Three guests of one pool, one far slower: it gets visibly fewer of the requests."""
         self.world.start_proxy("--access-log=none")
-        for name, delay in (("fast1", "0.002"), ("fast2", "0.002"), ("slow", "0.2")):
+        for name, delay in (("fast1", "0.002"), ("fast2", "0.002"), ("slow", "0.5")):
             self.guest("Named", "--host=pool", name=name, APP_NAME=name, APP_DELAY=delay)
         counts: Counter[bytes] = Counter()
 
         def client() -> None:
             connection = HTTPConnection("127.0.0.1", self.world.port)
-            end = time.monotonic() + 2
+            end = time.monotonic() + 3
             while time.monotonic() < end:
                 connection.request("GET", "/", headers={"Host": "pool"})
                 counts[connection.getresponse().read().strip()] += 1
