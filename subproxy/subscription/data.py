@@ -109,6 +109,11 @@ class DataConnection:
     def __repr__(self) -> str:
         return f"<DataConnection {self.identity} {self.state.name.lower()} #{self.count}>"
 
+    @property
+    def reads(self) -> bool:
+        """Whether the transport is to read: neither the client nor a relay forbids it."""
+        return not (self._paused or self._lent)
+
     # The guest speaks.
 
     def connect(self, message: m.Connect, answer: bytes = b"", rest: bytes = b"") -> None:
