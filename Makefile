@@ -15,9 +15,11 @@ $(VENV)/.base: $(SOURCES)
 	$(BIN)/pip install -q --disable-pip-version-check --config-settings editable_mode=compat -e .
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.base
+# Holds all that .base has: whoever makes it first builds the extensions once, not twice.
+$(VENV)/.test: $(SOURCES)
+	@tools/make-venv $(PYTHON) $(VENV)
 	$(BIN)/pip install -q --disable-pip-version-check --config-settings editable_mode=compat -e '.[test,lint,tls]'
-	@touch $@
+	@touch $(VENV)/.base $@
 
 demo: $(VENV)/.base
 	@$(BIN)/python examples/demo.py
@@ -27,8 +29,12 @@ test: trial pytest
 trial: $(VENV)/.test
 	$(BIN)/python -m twisted.trial --random=0 tests
 
+# What boots machines or runs Twisted's own suites for minutes has run under trial.
 pytest: $(VENV)/.test
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q --ignore-glob='tests/integration/test_vm_*.py' \
+		--ignore=tests/integration/test_reactor_oldest.py \
+		--ignore=tests/integration/test_reactor_conformance.py \
+		--ignore=tests/integration/test_guest_init.py
 
 coverage: $(VENV)/.test
 	$(BIN)/coverage erase

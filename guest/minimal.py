@@ -753,9 +753,10 @@ class Stay:
             outcome = self.once()
             if outcome in ("refused", "replaced"):
                 return 4 if outcome == "refused" else 5
-            if time.monotonic() - began > 5:
+            lasted = time.monotonic() - began
+            if lasted > 5:
                 attempt = 0
-            if outcome != "drained" or attempt:
+            if outcome != "drained" or lasted < 0.5:
                 self.stopping.wait(random.uniform(0, min(5.0, 0.05 * 2 ** min(attempt, 7))))
             attempt += 1
         return 0

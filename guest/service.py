@@ -20,6 +20,9 @@ from guest.factory import SubscriberFactory
 from guest.moment import Moment
 from guest.subscriber import SubscriberProtocol
 
+SETTLED = 0.5
+"""Seconds after which a connection whose proxy drains is followed by another one at once."""
+
 
 class SubscriberService(Service):
     """
@@ -113,12 +116,11 @@ class SubscriberService(Service):
                 self._over.fire(reason)
                 return
             lasted = self._clock.seconds() - began
-            if reason is None and lasted > LONGEST:
-                self._log.info("the proxy drains: dialling a new connection")
-                attempt = 0
-                continue
             if lasted > LONGEST:
                 attempt = 0
+            if reason is None and lasted > SETTLED:
+                self._log.info("the proxy drains: dialling a new connection")
+                continue
             delay = backoff(attempt, self._chance())
             attempt += 1
             self._log.info(

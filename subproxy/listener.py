@@ -77,19 +77,27 @@ class ListenerService(Service):
             if stopped is not None:
                 await stopped
 
+    def listenAgain(self) -> None:
+        """After L{stopListening}: do it again, if it can be had."""
+        self._listening = None
+        self._begin(self._log_only)
+
+    def _log_only(self, reason: str) -> None:
+        self._log.error("{reason}", reason=reason)
+
     def stopService(self) -> Deferred[None]:
         """Stop listening."""
         super().stopService()  # type: ignore[no-untyped-call]
         return Deferred.fromCoroutine(self.stopListening())
 
-    def _begin(self) -> None:
+    def _begin(self, give_up: Callable[[str], None] | None = None) -> None:
         if self._listening is not None:
             return
         failures: list[str] = []
         self._listening = Deferred.fromCoroutine(self._listen())
         self._listening.addErrback(self._failed, failures)
         if failures:
-            self._give_up(failures[0])
+            (give_up or self._give_up)(failures[0])
 
     async def _listen(self) -> None:
         self.port = await self.endpoint.listen(self.factory)

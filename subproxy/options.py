@@ -111,6 +111,7 @@ class Options(usage.Options):
         ["queue-total", None, "1000", "Requests that may wait in all."],
         ["queue-timeout", None, "10", "Seconds that they wait while all subscribers are busy."],
         ["hold", None, "3", "Seconds that they wait for a route whose subscribers have gone."],
+        ["spin", None, "0", "Microseconds to look for events before sleeping (io_uring only)."],
         ["shutdown-timeout", None, "30", "Seconds that SIGTERM leaves for what is in flight."],
         ["access-log", None, "-", "The access log: a file, - for standard output, or none."],
         ["access-log-format", None, "combined", "combined or json."],
@@ -168,6 +169,7 @@ class Options(usage.Options):
             self[option] = int(_number(option, self[option], 0, 1e6))
         for option in ("queue-timeout", "hold", "shutdown-timeout"):
             self[option] = _number(option, self[option], 0.0, 86400.0)
+        self["spin"] = _number("spin", self["spin"], 0.0, 1000.0)
         for option in ("ping-interval", "ping-timeout", "guest-timeout"):
             self[option] = _number(option, self[option], 0.05, 86400.0)
         if self["access-log-format"] not in ("combined", "json"):

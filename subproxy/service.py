@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from subproxy.core.dispatcher import Dispatcher
 from subproxy.frontend.access_log import AccessLog
 from subproxy.frontend.factory import Http1Factory
+from subproxy.handover import Legacy, succeed
 from subproxy.listener import ListenerService
 from subproxy.subscription.factory import SubscriptionFactory
 from subproxy.subscription.registrar import Registrar
@@ -25,6 +26,11 @@ HOUSEKEEPING_INTERVAL = 0.25
 
 CLOSING_LIMIT = 3.0
 """Seconds that subscriptions have to end, at a stop, after everything is answered."""
+
+QUIET_LIMIT = 1.0
+"""Seconds that a hand-over waits for clients to be done with this process, before guests leave."""
+
+QUIET_STEP = 0.05
 
 
 class ProxyService(MultiService):
@@ -56,6 +62,9 @@ class ProxyService(MultiService):
         self.http = http
         self.subscriptions = subscriptions
         self.http_listeners = http_listeners
+        self.vsock_listeners = vsock_listeners
+        self.admin_listeners: list[ListenerService] = []
+        self._handing = False
         self.log = log
         self.shutdown_timeout = shutdown_timeout
         self._lags: deque[float] = deque([0.0], maxlen=120)
@@ -94,6 +103,54 @@ class ProxyService(MultiService):
         self.http.close()
         if self.log is not None:
             self.log.close()
+
+    def startService(self) -> None:
+        """Start all; what came before is no lag of the reactor."""
+        self._expected = self.registrar.now()
+        super().startService()  # type: ignore[no-untyped-call]
+
+    def handOver(self, reactor: Any) -> None:
+        """Let a new process take over, then end; see L{subproxy.handover}."""
+        if self._handing or not self.running:
+            self._log.info("a hand-over is under way already")
+            return
+        self._handing = True
+        done = Deferred.fromCoroutine(self._hand_over(reactor))
+        done.addErrback(lambda failure: self._log.failure("the hand-over failed", failure=failure))
+
+    async def _hand_over(self, reactor: Any) -> None:
+        legacy = Legacy([*self.http_listeners, *self.vsock_listeners])
+        self._log.info("handing over to a new process")
+        for listener in self.admin_listeners:
+            await listener.stopListening()
+        try:
+            pid = await succeed(reactor, legacy, self.registrar.registry)
+        except Exception as error:
+            self._log.error("no new process came up, so this one goes on: {error}", error=error)
+            for listener in self.admin_listeners:
+                listener.listenAgain()
+            self._handing = False
+            return
+        self._log.info("process {pid} has taken over", pid=pid)
+        await legacy.abandon(self.clock)
+        # Who is connected is answered here, for the last time. Guests that nobody here depends
+        # on move at once, the others as soon as it is quiet: until they have, requests wait there.
+        self.http.lastAnswers()
+        self.subscriptions.drain(spare=True)
+        await self._quiet()
+        self.subscriptions.drain()
+        await self._within(self.shutdown_timeout, self.http.drain())
+        await self._within(self.shutdown_timeout, self.subscriptions.whenEmpty())
+        reactor.stop()
+
+    async def _quiet(self) -> None:
+        """Wait until nobody has asked anything for a moment, for at most L{QUIET_LIMIT}."""
+        quiet = 0
+        for _ in range(int(QUIET_LIMIT / QUIET_STEP)):
+            await deferLater(self.clock, QUIET_STEP)
+            quiet = 0 if self.http.active else quiet + 1
+            if quiet == 3 or not self.http.connections:
+                break
 
     async def _within(self, seconds: float, done: Deferred[None]) -> None:
         limit: Deferred[None] = deferLater(self.clock, seconds)

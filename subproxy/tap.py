@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
+from functools import partial
 from random import Random
 from time import monotonic
 from typing import Any
@@ -19,6 +21,8 @@ from subproxy.core.forwarded import Forwarding, Trust
 from subproxy.core.policy import Policy, PolicyError
 from subproxy.core.registry import Registry
 from subproxy.core.router import Router
+from subproxy.descriptors import for_clients, raise_limit
+from subproxy.endpoints.adopted import AdoptedVsockEndpoint, socket_of_systemd
 from subproxy.endpoints.folder import FolderService
 from subproxy.endpoints.hybrid import HybridVsockServerEndpoint
 from subproxy.endpoints.identity import identityOfTransport
@@ -29,6 +33,7 @@ from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.limits import TABLE
 from subproxy.frontend.limits import Limits as HttpLimits
 from subproxy.garbage import calm
+from subproxy.handover import Inheritance, http_endpoint
 from subproxy.listener import ListenerService, fail
 from subproxy.options import Options, VsockListen, is_path
 from subproxy.policy_file import PolicyFile
@@ -41,6 +46,13 @@ from subproxy.subscription.settings import Settings
 
 __all__ = ["Options", "makeService"]
 
+FASTPATH_COUNTS = {
+    "answered": "Requests that the compiled path has answered.",
+    "declined_requests": "Requests that it has left to the Python path as they came.",
+    "declined_answers": "Requests that it has left to the Python path later.",
+}
+"""What the metrics page tells of the compiled path."""
+
 
 def makeService(options: Options) -> ProxyService:
     """The service that C{twistd subproxy} runs."""
@@ -49,13 +61,20 @@ def makeService(options: Options) -> ProxyService:
 
     make_monotonic(reactor)
     Logger("subproxy").info("reactor: {chosen}", chosen=chosen)
-    service = build(options, reactor)
+    ring = getattr(reactor, "ring", None)
+    if ring is not None:
+        ring.spin = options["spin"] / 1e6
+    inheritance = Inheritance.of_environment()
+    service = build(options, reactor, inheritance)
+    if inheritance:
+        reactor.callWhenRunning(inheritance.done)
     calm()
     return service
 
 
-def build(options: Options, reactor: Any) -> ProxyService:
-    """The proxy of C{options} on C{reactor}."""
+def build(options: Options, reactor: Any, inheritance: Inheritance | None = None) -> ProxyService:
+    """The proxy of C{options} on C{reactor}; it listens on what it has inherited."""
+    inheritance = inheritance or Inheritance()
     random = Random()
     registry = Registry()
     router = Router(registry)
@@ -88,7 +107,7 @@ def build(options: Options, reactor: Any) -> ProxyService:
     counters = Counters()
     http = Http1Factory(
         dispatcher,
-        HttpLimits(**{row.name: options[row.option] for row in TABLE}),
+        _http_limits(options),
         reactor,
         Logs(counters, log) if log is not None else counters,
         Forwarding(Trust(options["trust"])),
@@ -100,12 +119,18 @@ def build(options: Options, reactor: Any) -> ProxyService:
         dispatcher,
         http,
         subscriptions,
-        [_http_listener(reactor, where, http) for where in options["http"]],
-        [_vsock_listener(reactor, each, subscriptions, options) for each in options["vsock"]],
+        [_http_listener(reactor, where, http, inheritance) for where in options["http"]],
+        [
+            _vsock_listener(reactor, each, subscriptions, options, inheritance)
+            for each in options["vsock"]
+        ],
         options["shutdown-timeout"],
         log,
     )
-    handlers = {}
+    inheritance.routes(registry, monotonic())
+    handlers: dict[signal.Signals, Callable[[], object]] = {
+        signal.SIGUSR2: lambda: service.handOver(reactor)
+    }
     if log is not None:
         handlers[signal.SIGUSR1] = log.reopen
     if policy_file is not None:
@@ -117,11 +142,17 @@ def build(options: Options, reactor: Any) -> ProxyService:
         policy_file.changed = changed
         handlers[signal.SIGHUP] = policy_file.reload
     if options["admin"] is not None:
-        service.addService(  # type: ignore[no-untyped-call]
-            _admin_listener(reactor, options["admin"], service, router, counters)
-        )
+        admin = _admin_listener(reactor, options["admin"], service, router, counters)
+        service.addService(admin)  # type: ignore[no-untyped-call]
+        service.admin_listeners.append(admin)
     service.addService(SignalService(reactor, handlers))  # type: ignore[no-untyped-call]
     return service
+
+
+def _http_limits(options: Options) -> HttpLimits:
+    limits = {row.name: options[row.option] for row in TABLE}
+    limits["connections"] = for_clients(raise_limit(), limits["connections"])
+    return HttpLimits(**limits)
 
 
 def _fastpath(
@@ -189,6 +220,10 @@ def _admin_listener(
         lambda: len(service.http.connections),
     )
     collector.gauges["in_flight"] = ("Requests under way.", lambda: service.http.active)
+    fastpath = service.http.fastpath
+    if fastpath is not None:
+        for name, what in FASTPATH_COUNTS.items():
+            collector.gauges[f"fastpath_{name}"] = (what, partial(getattr, fastpath, name))
     log = service.log
     if log is not None:
         collector.gauges["access_log_dropped_lines"] = ("Lines lost.", lambda: log.dropped)
@@ -212,18 +247,25 @@ def _admin_listener(
     return ListenerService(endpoint, admin_site(admin, collectors), "admin", where)
 
 
-def _http_listener(reactor: Any, where: str, factory: Http1Factory) -> ListenerService:
+def _http_listener(
+    reactor: Any, where: str, factory: Http1Factory, inheritance: Inheritance
+) -> ListenerService:
     try:
-        endpoint = serverFromString(reactor, where)
+        endpoint = http_endpoint(reactor, where, inheritance, serverFromString)
     except Exception as error:
         fail(f"--http={where}: {error}")
     return ListenerService(endpoint, factory, "HTTP", where)
 
 
 def _vsock_listener(
-    reactor: Any, listen: VsockListen, factory: SubscriptionFactory, options: Options
+    reactor: Any,
+    listen: VsockListen,
+    factory: SubscriptionFactory,
+    options: Options,
+    inheritance: Inheritance,
 ) -> IService:
     port = options["vsock-port"]
+    endpoint: Any
     owned = {
         "mode": options["vsock-mode"],
         "owner": options["vsock-owner"],
@@ -231,11 +273,21 @@ def _vsock_listener(
     }
     try:
         if listen.kind == "glob":
-            return FolderService(reactor, listen.value, port, factory, **owned)
-        if listen.kind == "path":
+            folder = FolderService(reactor, listen.value, port, factory, **owned)
+            inheritance.endow(listen.value, folder)
+            return folder
+        if inheritance.has(listen.value) and listen.value.startswith("systemd:"):
+            left = inheritance.socket(listen.value)
+            assert left is not None
+            endpoint = AdoptedVsockEndpoint(reactor, left, listen.value)
+        elif listen.value.startswith("systemd:"):
+            left = socket_of_systemd(listen.value)
+            endpoint = AdoptedVsockEndpoint(reactor, left, listen.value)
+        elif listen.kind == "path":
             endpoint = HybridVsockServerEndpoint(reactor, listen.value, port, **owned)
         else:
             endpoint = serverFromString(reactor, listen.value)
+        inheritance.endow(listen.value, endpoint)
     except Exception as error:
         fail(f"--vsock={listen.value}: {error}")
     return ListenerService(endpoint, factory, "guests", listen.value, optional=listen.optional)

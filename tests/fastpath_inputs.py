@@ -69,6 +69,7 @@ NAMES = [
 VALUES = [
     *(b"x", b"", b"keep-alive", b"close", b"Close", b"3", b"0", b"03", b"100-continue", b"chunked"),
     *(b"a b\tc ", b" \t", b"\xff\x80", b'"\\', b"\x7f", b"\x01", b"keep-alive, x-a", b"5", b"64"),
+    *(b"203.0.113.9", b"10.0.0.9, 192.0.2.1", b"a,b", b"[2001:db8::2]:80, 10.1.1.1", b"id-1"),
     *(b"v" * 100, b"websocket", b"a.example", b"70", b"close, x", b"-1", b"+3", b"9" * 20),
 ]
 BLANKS = [b" ", b"", b"  ", b"\t"]
@@ -212,7 +213,7 @@ def options(take: Bytes) -> dict[str, Any]:
         "wire": take.usual(None, [WireLimits(inline=1, frame=1024), WireLimits(frame=3000)]),
         "concurrency": take.usual(0, [1]),
         "address": take.usual("192.0.2.7", ["2001:db8::1", "::ffff:10.0.0.1"]),
-        "trust": take.usual(None, [["192.0.2.0/24"]], 12),
+        "trust": take.usual(None, [["192.0.2.0/24", "10.0.0.0/8"]], 3),
     }
 
 
@@ -260,7 +261,7 @@ def step(take: Bytes, pair: Pair) -> None:
     elif what < 21:
         take.one([pair.half_close, pair.lose])()
     elif what < 22:
-        take.one([pair.stall, pair.drain])()
+        take.one([pair.stall, pair.drain, pair.stall_guest, pair.drain_guest])()
     elif what < 23:
         pair.lose()
         pair.connect()

@@ -233,6 +233,18 @@ class Pair:
             side.transport.drain()
         self._same("drain", None)
 
+    def stall_guest(self) -> None:
+        """The guest takes nothing more."""
+        for side in self.sides:
+            side.guest.pauseProducing()
+        self._same("stall guest", None)
+
+    def drain_guest(self) -> None:
+        """It takes all."""
+        for side in self.sides:
+            side.guest.resumeProducing()
+        self._same("drain guest", None)
+
     def lose_guest(self) -> None:
         """The guest is gone."""
         for side in self.sides:

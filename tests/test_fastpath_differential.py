@@ -138,6 +138,19 @@ class ConversationTests(SynchronousTestCase):
         pair.guest(response(pair.sides[1].guest.wire.last, body=b"z" * 49_000))
         pair.wait(200)
 
+    def test_a_guest_that_does_not_read(self) -> None:
+        """Requests go on to it, until it has left too much unread."""
+        pair = self.pair()
+        pair.stall_guest()
+        for number in range(1, 4):
+            pair.client(GET)
+            pair.guest(response(number))
+        self.assertEqual(pair.stats["requests"], 3)
+        for side in pair.sides:
+            side.guest._unread = 1 << 30
+        pair.client(GET)
+        self.assertTrue(pair.fast.guest_transport.aborted)
+
     def test_limits(self) -> None:
         """The last request that a connection may make, and queues of a guest that is full."""
         pair = self.pair(limits=Limits(requests=2), concurrency=1)

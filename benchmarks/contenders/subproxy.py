@@ -64,6 +64,7 @@ class Subproxy(Contender):
                 *(
                     f"--vsock={path.replace('#', '*')}",
                     f"--access-log={rig.path('access.log')}",
+                    "--keepalive-requests=1000000000",
                     *options,
                 ),
             ],

@@ -111,6 +111,29 @@ class Registry:
         holding.pools[pool] = holding.pools.get(pool, 0) + 1
         return pool
 
+    def expect(self, identity: str, route: Route, now: float) -> None:
+        """Make a vacant pool of `route`, as if its last member, of `identity`, had left just now.
+
+        A proxy that takes over from another knows by this what to hold requests for.
+        """
+        if route in self._pools:
+            return
+        pool = Pool(route, self._order, now=now)
+        self._order += 1
+        self._pools[route] = pool
+        self.table.add(pool)
+        self.generation += 1
+        self._vacant[pool] = None
+        self._heirs[pool] = identity
+        holding = self._holdings.setdefault(identity, _Holding())
+        holding.program += route.program
+        holding.pools[pool] = 0
+
+    def owners(self) -> Iterator[tuple[str, Route]]:
+        """Iterate over all routes, each with an identity that has it, or had it last."""
+        for route, pool in self._pools.items():
+            yield self._heirs.get(pool) or pool.members[0].identity, route
+
     def unregister(self, member: Member, route: Route, now: float) -> Pool | None:
         """Take `member` out of the pool of `route`; return the pool, None if it wasn't there."""
         pool = self._pools.get(route)

@@ -30,6 +30,7 @@ from twisted.python.filepath import FilePath
 from .addresses import HybridVsockAddress
 from .errors import CannotListenAt
 from .hybrid import HybridVsockPort, HybridVsockServerEndpoint
+from .socketfile import SocketFile
 
 __all__ = ["FolderService", "vmSockets"]
 
@@ -78,6 +79,7 @@ class FolderService(Service):
     those of ``HybridVsockServerEndpoint``. ``onListening`` and ``onStopped`` are
     called with the address of each listener that starts or stops.
 
+    ``inherited`` gives the socket that another process hands over for a path.
     Connections outlive the listener they came through. What can't be listened on
     is logged once and tried again at the next look.
     """
@@ -105,6 +107,7 @@ class FolderService(Service):
         self._onListening = onListening
         self._onStopped = onStopped
         self._options = listenOptions
+        self.inherited: Callable[[str], SocketFile | None] = lambda path: None
         self._ports: dict[str, HybridVsockPort] = {}
         self._complaints: dict[str, str] = {}
         self._watch: _Watch | None = None
@@ -125,6 +128,11 @@ class FolderService(Service):
     def addresses(self) -> list[HybridVsockAddress]:
         """Where it listens now, by path."""
         return [HybridVsockAddress(path, self._vsockPort) for path in sorted(self._ports)]
+
+    @property
+    def ports(self) -> list[HybridVsockPort]:
+        """What listens now."""
+        return list(self._ports.values())
 
     def privilegedStartService(self) -> None:
         """Listen for what is there already, before privileges are shed."""
@@ -225,6 +233,7 @@ class FolderService(Service):
 
     async def _start(self, path: str) -> None:
         endpoint = HybridVsockServerEndpoint(self._reactor, path, self._vsockPort, **self._options)
+        endpoint.inherited = self.inherited
         try:
             port: Any = await endpoint.listen(self._factory)
         except CannotListenAt as e:

@@ -14,7 +14,7 @@ import pwd
 import socket
 import stat
 import struct
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -76,6 +76,7 @@ class HybridVsockServerEndpoint:
         self._owner = owner
         self._group = group
         self._peerUids = None if peerUids is None else frozenset(peerUids)
+        self.inherited: Callable[[str], SocketFile | None] = lambda path: None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.address.socketPath}>"
@@ -101,6 +102,9 @@ class HybridVsockServerEndpoint:
 
     async def _publish(self) -> SocketFile:
         path = self.address.socketPath
+        inherited = self.inherited(path)
+        if inherited is not None:
+            return inherited
         uid, gid = _userId(path, self._owner), _groupId(path, self._group)
         folder = os.path.dirname(path)
         lock = FolderLock(folder)
@@ -141,11 +145,16 @@ class HybridVsockPort(ListeningSocketPort):
         reactor: Any,
     ) -> None:
         super().__init__(made.socket, factory, address, self._admit, reactor, made.withdraw)
+        self.made = made
         self.isOurs = made.isOurs
         self._guest = HybridVsockAddress(address.path)
         _ = self._guest.identity  # told once, while the folder is known to be there
         self._peerUids = peerUids
         self._refusals = LogGate(reactor)
+
+    def abandon(self) -> None:
+        """Another process listens on the same socket from now on: leave it its name."""
+        self._onClosing = None
 
     def _admit(self, skt: socket.socket, raw: object) -> IAddress | None:
         if self._peerUids is not None:

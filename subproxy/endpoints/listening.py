@@ -103,6 +103,8 @@ class ListeningSocketPort(tcp.Port):
 
     transport = StreamServer  # type: ignore[assignment]
     _log = Logger()
+    # close(2) is enough, and leaves a process alone that inherited the socket.
+    _shouldShutdown = False
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable
 from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, ECONNRESET, ENODEV, ETIMEDOUT
 from typing import Any
 
@@ -55,7 +56,8 @@ class VsockServerEndpoint:
 
     ``cid`` is the local end, any unless told. ``bufferSize`` in bytes is that of
     each connection (the kernel's default: 256 KiB). The CIDs 0, 1 and 2 are no
-    guests but this machine: they are refused unless ``allowLocal``.
+    guests but this machine: they are refused unless ``allowLocal``. ``inherited``
+    gives the socket that another process listens on there and hands over.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class VsockServerEndpoint:
         self._backlog = backlog
         self._bufferSize = bufferSize
         self._allowLocal = allowLocal
+        self.inherited: Callable[[], socket.socket | None] = lambda: None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.address}>"
@@ -83,7 +86,9 @@ class VsockServerEndpoint:
     def _listen(self, factory: IProtocolFactory) -> IListeningPort:
         cid, number = self.address.cid, self.address.port
         try:
-            skt = vsocket.listening(cid, number, self._backlog, self._bufferSize)
+            skt = self.inherited() or vsocket.listening(
+                cid, number, self._backlog, self._bufferSize
+            )
         except OSError as e:
             why = _WHY.get(e.errno or 0, (e.strerror or str(e)).lower())
             raise CannotListenAt(f"vsock port {number}", why) from e

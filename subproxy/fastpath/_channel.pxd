@@ -43,7 +43,7 @@ cdef class FastChannel(Receiver):
     cdef readonly Py_ssize_t most
     cdef readonly Py_ssize_t inline
 
-    cdef int begin(self, Client client, uint64_t number, bytes frame) except -1
+    cdef int begin(self, Client client, uint64_t number, bytes frame, bint congested) except -1
     cdef Client find(self, uint64_t number)
     cdef int put(self, Client client, uint64_t number) except -1
     cdef int drop(self, uint64_t number) except -1

@@ -95,13 +95,15 @@ cdef class FastChannel(Receiver):
         """Python has taken a number."""
         self.last = self.wire.last
 
-    cdef int begin(self, Client client, uint64_t number, bytes frame) except -1:
+    cdef int begin(self, Client client, uint64_t number, bytes frame, bint congested) except -1:
         """Send the request `frame`, to which `client` gets the answer."""
         self.put(client, number)
         self.last = number
-        if self.out:
-            # Something of this turn waits to be written before it.
+        if congested or self.out:
+            # The guest does not read, and it is counted what it leaves unread; or something of
+            # this turn waits to be written before.
             self.out.append(frame)
+            self.protocol.flush()
         elif self.stream is not None:
             self.stream.cwrite(frame)
         else:

@@ -12,6 +12,9 @@ from subproxy.fastpath._bytes cimport (
     u8, back_bytes, back_length, back_number, back_pair, back_string,
 )
 from subproxy.fastpath._scan cimport GOOD, PARTIAL_HEAD, Bounds, Field, Head, scan
+from subproxy.fastpath._tables cimport (
+    SENT_FOR, SENT_FORWARDED, SENT_HOST, SENT_PROTO, SENT_VIA,
+)
 
 
 cdef Py_ssize_t room(const Head *head, const Sender *sender, int id_size, Py_ssize_t body_size) noexcept nogil:
@@ -22,15 +25,42 @@ cdef Py_ssize_t room(const Head *head, const Sender *sender, int id_size, Py_ssi
     )
 
 
+cdef inline u8 *back_list(
+    u8 *o, const char *name, int name_size, const Field *sent, const u8 *value, int value_size,
+) noexcept nogil:
+    """A field that is a list: what was sent of it, if anything, and one element more."""
+    cdef u8 *end
+    cdef u8 *last
+    if sent.name == NULL:
+        return back_pair(o, name, name_size, value, value_size)
+    o -= 1
+    o[0] = c"]"
+    end = o
+    o -= 1
+    o[0] = c","
+    last = o
+    o = back_bytes(o, value, value_size)
+    o = back_bytes(o, b", ", 2)
+    o = back_bytes(o, sent.value, sent.value_size)
+    o = back_length(o, last)
+    o = back_string(o, name, name_size)
+    return back_length(o, end)
+
+
 cdef u8 *encode(
     u8 *end, const u8 *data, const Head *head, const Sender *sender, uint64_t number,
-    const u8 *id, int id_size, const u8 *body, Py_ssize_t body_size,
+    const u8 *id, int id_size, const u8 *client, Py_ssize_t client_size,
+    const u8 *body, Py_ssize_t body_size,
 ) noexcept nogil:
-    """Write the frame so that it ends at `end`; return where it begins."""
+    """Write the frame so that it ends at `end`; return where it begins.
+
+    `sender` is the peer, `client` the address of who asked it, if it is a trusted proxy.
+    """
     cdef u8 *o = end - 1
     cdef u8 *last
     cdef u8 *inner
     cdef u8 *digits
+    cdef const Field *sent
     cdef int i = head.kept
     cdef const Field *field
     o[0] = c"]"
@@ -39,7 +69,7 @@ cdef u8 *encode(
     o[0] = c"}"
     last = o
     # The keys in the order of the encoder, which writes backwards too.
-    o = back_string(o, sender.address, sender.address_size)
+    o = back_string(o, client, client_size)
     o = back_bytes(o, b"6:client,", 9)
     o = back_string(o, sender.scheme, sender.scheme_size)
     o = back_bytes(o, b"6:scheme,", 9)
@@ -63,7 +93,7 @@ cdef u8 *encode(
         o = back_bytes(o, b"14:Content-Length,", 18)
         o = back_length(o, inner)
     o = back_pair(o, b"X-Request-Id", 12, id, id_size)
-    o = back_pair(o, b"Via", 3, sender.via, sender.via_size)
+    o = back_list(o, b"Via", 3, &head.sent[SENT_VIA - SENT_FOR], sender.via, sender.via_size)
     # Forwarded: for=NODE;host="HOST";proto=SCHEME
     o -= 1
     o[0] = c"]"
@@ -76,12 +106,25 @@ cdef u8 *encode(
     o = back_bytes(o, b';host="', 7)
     o = back_bytes(o, sender.node, sender.node_size)
     o = back_bytes(o, b"for=", 4)
+    sent = &head.sent[SENT_FORWARDED - SENT_FOR]
+    if sent.name != NULL:
+        o = back_bytes(o, b", ", 2)
+        o = back_bytes(o, sent.value, sent.value_size)
     o = back_length(o, inner - 1)
     o = back_bytes(o, b"9:Forwarded,", 12)
     o = back_length(o, inner)
-    o = back_pair(o, b"X-Forwarded-Host", 16, head.host, head.host_size)
-    o = back_pair(o, b"X-Forwarded-Proto", 17, sender.scheme, sender.scheme_size)
-    o = back_pair(o, b"X-Forwarded-For", 15, sender.address, sender.address_size)
+    sent = &head.sent[SENT_HOST - SENT_FOR]
+    if sent.name != NULL:
+        o = back_pair(o, b"X-Forwarded-Host", 16, sent.value, sent.value_size)
+    else:
+        o = back_pair(o, b"X-Forwarded-Host", 16, head.host, head.host_size)
+    sent = &head.sent[SENT_PROTO - SENT_FOR]
+    if sent.name != NULL:
+        o = back_pair(o, b"X-Forwarded-Proto", 17, sent.value, sent.value_size)
+    else:
+        o = back_pair(o, b"X-Forwarded-Proto", 17, sender.scheme, sender.scheme_size)
+    sent = &head.sent[SENT_FOR - SENT_FOR]
+    o = back_list(o, b"X-Forwarded-For", 15, sent, sender.address, sender.address_size)
     while i > 0:
         i -= 1
         field = &head.field[i]
@@ -118,7 +161,7 @@ def request_frame(
     bounds.target = target
     bounds.head = most_head
     bounds.fields = fields
-    found = scan(begin, len(data), &bounds, &head)
+    found = scan(begin, len(data), &bounds, False, &head)
     if found != GOOD:
         return True if found == PARTIAL_HEAD else None
     body = head.length if head.length > 0 else 0
@@ -136,7 +179,7 @@ def request_frame(
     end = <u8 *>PyByteArray_AS_STRING(scratch) + len(scratch)
     frame = encode(
         end, begin, &head, &sender, number, <const u8 *>PyBytes_AS_STRING(id), <int>len(id),
-        begin + head.size, body,
+        sender.address, sender.address_size, begin + head.size, body,
     )
     return (
         PyBytes_FromStringAndSize(<char *>frame, end - frame),

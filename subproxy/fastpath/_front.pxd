@@ -7,8 +7,11 @@ from subproxy.fastpath._channel cimport Client, FastChannel
 from subproxy.fastpath._choice cimport Chooser, Way
 from subproxy.fastpath._encode cimport Sender
 from subproxy.fastpath._log cimport Lines
-from subproxy.fastpath._scan cimport Bounds, Head
+from subproxy.fastpath._scan cimport Bounds, Field, Head
 from subproxy.reactor._stream cimport Stream
+
+
+cdef class FastPath
 
 
 cdef class Told:
@@ -19,6 +22,10 @@ cdef class Told:
     cdef bytes node
     cdef bytes via
     cdef Sender sender
+    cdef bint trusted
+    cdef dict clients  # of a trusted peer, by what it says in X-Forwarded-For
+
+    cdef bytes client(self, FastPath path, const Field *sent)
 
 
 cdef class FastPath:
@@ -76,7 +83,10 @@ cdef class FastFront(Client):
     cdef Way way
     cdef readonly uint64_t number
     cdef bytes data
-    cdef uint64_t id
+    cdef bytes client
+    cdef uint64_t id  # if the request brought none that is taken over
+    cdef int id_at
+    cdef int id_size
     cdef readonly double started
     cdef int head_size
     cdef int line_size

@@ -31,14 +31,16 @@ from subproxy.fastpath._slots cimport get, slot
 from subproxy.fastpath._encode cimport encode, room
 from subproxy.fastpath._log cimport Lines, put_escaped
 from subproxy.fastpath._scan cimport (
-    GOOD, MOST_FIELDS, NOT_PLAIN, PARTIAL_HEAD, Bounds, Head, scan,
+    GOOD, MOST_FIELDS, NOT_PLAIN, PARTIAL_HEAD, Bounds, Field, Head, scan,
 )
+from subproxy.fastpath._tables cimport IS_ID, SENT_FOR, SENT_ID, Tables, tables
 from subproxy.reactor._stream cimport Stream
 
 from subproxy.core.forwarded import UNIX, forwarded_node
 from subproxy.core.member import Member
 from subproxy.fastpath import handover
 from subproxy.frontend.tcp_info import waits_for_peer
+from subproxy.frontend.request_id import MAX_LENGTH as _id_limit
 from subproxy.subscription import channel as _channel
 
 cdef extern from "time.h":
@@ -51,6 +53,8 @@ cdef enum:
     MOST_TOLD = 4096  # addresses that are remembered
 
 cdef double NEVER = float("inf")
+cdef const Tables *T = tables()
+cdef int ID_LIMIT = min(_id_limit, 200)
 cdef type PythonChannel = _channel.Channel
 cdef Py_ssize_t MEMBER_CHANNEL = slot(Member, "channel")
 cdef Py_ssize_t CHANNEL_FAST = slot(PythonChannel, "fast")
@@ -59,6 +63,17 @@ cdef Py_ssize_t CHANNEL_CONGESTED = slot(PythonChannel, "congested")
 
 cdef class Told:
     """What guests and the log are told of a client at one address."""
+
+    cdef bytes client(self, FastPath path, const Field *sent):
+        """The address of the client, where the peer is a trusted proxy."""
+        key = PyBytes_FromStringAndSize(<const char *>sent.value, sent.value_size)
+        client = self.clients.get(key)
+        if client is None:
+            client = path.factory.forwarding.client(key.split(b", "), self.peer)
+            if len(self.clients) >= MOST_TOLD:
+                self.clients.clear()
+            self.clients[key] = client
+        return client
 
 
 cdef class FastPath:
@@ -149,6 +164,8 @@ cdef class FastPath:
                 UNIX if host is None else host.encode("ascii", "replace"),
                 b"https" if secure else b"http",
             )
+            told.trusted = told.peer.trusted
+            told.clients = {}
             told.address = told.peer.address
             told.scheme = told.peer.scheme
             told.node = forwarded_node(told.address)
@@ -165,6 +182,17 @@ cdef class FastPath:
                 self.told.clear()
             self.told[(host, secure)] = told
         return told
+
+
+cdef inline bint acceptable(const Field *sent) noexcept nogil:
+    """`subproxy.frontend.request_id.acceptable`."""
+    cdef int i
+    if not 0 < sent.value_size <= ID_LIMIT:
+        return False
+    for i in range(sent.value_size):
+        if not T.classes[sent.value[i]] & IS_ID:
+            return False
+    return True
 
 
 cdef class FastFront(Client):
@@ -320,8 +348,10 @@ cdef class FastFront(Client):
     cdef int take(self, const u8 *data, Py_ssize_t size) except -1:
         cdef Head head
         cdef int found
+        if self.told is None:
+            self.told = self.path.tell(self.transport)
         if self.stage == IDLE:
-            found = scan(data, size, &self.path.bounds, &head)
+            found = scan(data, size, &self.path.bounds, self.told.trusted, &head)
             if found == GOOD and self.begin(data, size, &head):
                 return 0
             if found == PARTIAL_HEAD and size < MOST_PARTIAL:
@@ -343,7 +373,7 @@ cdef class FastFront(Client):
             joined = self.rest + more
             data = <const u8 *>PyBytes_AS_STRING(joined)
             size = PyBytes_GET_SIZE(joined)
-            found = scan(data, size, &self.path.bounds, &head)
+            found = scan(data, size, &self.path.bounds, self.told.trusted, &head)
             if found == GOOD:
                 rest, self.rest = self.rest, None
                 if self.begin(data, size, &head):
@@ -366,6 +396,9 @@ cdef class FastFront(Client):
         cdef Py_ssize_t body = head.length if head.length > 0 else 0
         cdef Py_ssize_t whole = head.size + body
         cdef Py_ssize_t frame_size
+        cdef const Field *field
+        cdef const u8 *given
+        cdef bytes client
         cdef u8 id[256]
         cdef int id_size
         cdef u8 *end
@@ -375,11 +408,6 @@ cdef class FastFront(Client):
             if whole > size or body > path.most_inline or (path.most_body and body > path.most_body):
                 return False
         if not self.writable:
-            return False
-        if told is None:
-            told = path.tell(self.transport)
-            self.told = told
-        if told.peer.trusted:
             return False
         way = chooser.route(head.host, head.host_size, head.target, head.path_size)
         if way is None:
@@ -393,21 +421,38 @@ cdef class FastFront(Client):
         channel = get(python_channel, CHANNEL_FAST)
         if channel is None or not channel.open or body > channel.inline:
             return False
-        if get(python_channel, CHANNEL_CONGESTED) is not False:
-            return False
+        congested = get(python_channel, CHANNEL_CONGESTED)
         number = channel.last + 1
+        client = told.address
+        self.id_at = -1
         id_size = <int>PyBytes_GET_SIZE(path.prefix) + 20
         if id_size > 200:
             return False
-        frame_size = room(head, &told.sender, id_size, body)
+        if told.trusted:
+            field = &head.sent[SENT_FOR - SENT_FOR]
+            if field.name != NULL:
+                client = told.client(path, field)
+            field = &head.sent[SENT_ID - SENT_FOR]
+            if field.name != NULL and acceptable(field):
+                self.id_at = <int>(field.value - data)
+                self.id_size = field.value_size
+                id_size = max(id_size, field.value_size)
+        frame_size = room(head, &told.sender, id_size, body) + PyBytes_GET_SIZE(client)
         if frame_size > channel.most:
             return False
         end = path.room(frame_size) + path.scratch_size
         # The last thing that could fail is behind us: no id is wasted.
-        self.id = path.next_id()
-        id_size = <int>(self.put_id(id) - id)
+        if self.id_at < 0:
+            self.id = path.next_id()
+            id_size = <int>(self.put_id(id) - id)
+            given = <const u8 *>id
+        else:
+            id_size = self.id_size
+            given = data + self.id_at
         at = encode(
-            end, data, head, &told.sender, number, id, id_size, data + head.size, body
+            end, data, head, &told.sender, number, given, id_size,
+            <const u8 *>PyBytes_AS_STRING(client), PyBytes_GET_SIZE(client),
+            data + head.size, body,
         )
         frame = PyBytes_FromStringAndSize(<const char *>at, end - at)
         if self.requests == 1 and not self.undelayed:
@@ -417,6 +462,7 @@ cdef class FastFront(Client):
                 self.transport.setTcpNoDelay(True)
         self.started = path.now()
         self.requests += 1
+        self.client = client
         self.channel = channel
         self.way = way
         self.number = number
@@ -435,10 +481,12 @@ cdef class FastFront(Client):
         self.stage = WAITING
         self.deadline = self.due = self.started + path.response_timeout
         chooser.charge(member, way.pool)
-        channel.begin(self, number, frame)
+        channel.begin(self, number, frame, congested is not False)
         return True
 
     cdef u8 *put_id(self, u8 *o):
+        if self.id_at >= 0:
+            return put_bytes(o, PyBytes_AS_STRING(self.data) + self.id_at, self.id_size)
         o = put_bytes(o, PyBytes_AS_STRING(self.path.prefix), PyBytes_GET_SIZE(self.path.prefix))
         return put_hex8(o, self.id)
 
@@ -454,8 +502,6 @@ cdef class FastFront(Client):
     cdef int become(self, object slow) except -1:
         self.slow = slow
         self.stage = SLOW
-        if self.told is not None and self.told.peer.trusted:
-            slow.front = None
         if not self.undelayed:
             self.undelayed = True
             if ITCPTransport.providedBy(self.transport):
@@ -590,7 +636,7 @@ cdef class FastFront(Client):
         cdef Lines lines = self.path.lines
         cdef const u8 *data = <const u8 *>PyBytes_AS_STRING(self.data)
         cdef bytes date = lines.today()
-        cdef bytes address = self.told.address
+        cdef bytes address = self.client
         cdef bytes route = self.way.name
         cdef bytes member = self.channel.name
         cdef u8 *o = lines.reserve(

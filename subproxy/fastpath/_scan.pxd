@@ -15,6 +15,9 @@ cdef struct Field:
     int name_size
     int value_size
 
+cdef enum:
+    SENT_KINDS = 6  # SENT_FOR to SENT_ID
+
 cdef struct Bounds:
     # What the operator allows, as far as the compiled path goes along.
     int target
@@ -38,6 +41,10 @@ cdef struct Head:
     int kept
     bint close
     int64_t length
+    # What a trusted peer said of the client, by kind less SENT_FOR; no name where it said nothing.
+    Field sent[SENT_KINDS]
     Field field[MOST_FIELDS]
 
-cdef int scan(const u8 *data, Py_ssize_t size, const Bounds *bounds, Head *head) noexcept nogil
+cdef int scan(
+    const u8 *data, Py_ssize_t size, const Bounds *bounds, bint trusted, Head *head,
+) noexcept nogil

@@ -1,8 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, binding=False
 """A request head, taken apart where it lies: one pass, and no object for what is in it.
 
-It accepts only what the gate (`subproxy.frontend.gate`) surely accepts from a
-peer that is not trusted. Whatever is not plain is not for here, and is not judged either:
+It accepts only what the gate (`subproxy.frontend.gate`) surely accepts. Whatever is not plain is not for here, and is not judged either:
 the Python path sees the same bytes. Host and path are the exception: what they may hold
 is checked when their route is looked for.
 """
@@ -13,8 +12,8 @@ from libc.string cimport memcmp
 from subproxy.core.fields import FORWARDING_PREFIX
 from subproxy.fastpath._bytes cimport u8, value_end
 from subproxy.fastpath._tables cimport (
-    AGENT, CONNECTION, DROP, HOST, IS_TARGET, IS_TOKEN, IS_UNDERSCORE, KEEP, LENGTH, ODD,
-    REFERER, Names, Tables, lookup, tables,
+    AGENT, CLAIMED, CONNECTION, DROP, HOST, IS_TARGET, IS_TOKEN, IS_UNDERSCORE, KEEP, LENGTH,
+    ODD, REFERER, SENT_FOR, SENT_ID, Names, Tables, lookup, tables,
 )
 
 cdef const Tables *T = tables()
@@ -35,9 +34,25 @@ cdef inline bint folded(const u8 *text, const u8 *lower, int size) noexcept nogi
     return True
 
 
-cdef int scan(const u8 *data, Py_ssize_t size, const Bounds *bounds, Head *head) noexcept nogil:
+cdef inline bint is_list(const u8 *p, const u8 *end) noexcept nogil:
+    """Whether a list is spelled as the gate spells it: a comma, a space, and no empty element."""
+    cdef const u8 *begin = p
+    while p < end:
+        if p[0] == 44:
+            if p == begin or p[-1] == 32 or p[-1] == 9:
+                return False
+            if end - p < 3 or p[1] != 32 or p[2] == 32 or p[2] == 9 or p[2] == 44:
+                return False
+        p += 1
+    return True
+
+
+cdef int scan(
+    const u8 *data, Py_ssize_t size, const Bounds *bounds, bint trusted, Head *head,
+) noexcept nogil:
     """Take `data` apart, of which ``data[size]`` is zero. GOOD, PARTIAL_HEAD or NOT_PLAIN.
 
+    `trusted`: the peer is a proxy whose word about the client is taken.
     PARTIAL_HEAD: it ends before the head does, and so far it is plain.
     """
     cdef const u8 *p = data
@@ -95,6 +110,8 @@ cdef int scan(const u8 *data, Py_ssize_t size, const Bounds *bounds, Head *head)
     head.fields = head.kept = 0
     head.close = False
     head.length = -1
+    for kind in range(SENT_KINDS):
+        head.sent[kind].name = NULL
     while True:
         if p[0] == 13:
             if p[1] == 10 and end - p >= 2:
@@ -168,13 +185,26 @@ cdef int scan(const u8 *data, Py_ssize_t size, const Bounds *bounds, Head *head)
                 elif not (last - value == 10 and folded(value, b"keep-alive", 10)):
                     return NOT_PLAIN
                 continue
-            if kind == AGENT:
+            if kind >= CLAIMED:
+                if not trusted:
+                    continue
+                if kind != CLAIMED:
+                    if value == last and kind != SENT_ID:
+                        continue
+                    field = &head.sent[kind - SENT_FOR]
+                    if field.name != NULL or (kind == SENT_FOR and not is_list(value, last)):
+                        return NOT_PLAIN
+                    field.name = name
+                    field.value = value
+                    field.value_size = <int>(last - value)
+                    continue
+            elif kind == AGENT:
                 head.agent = value
                 head.agent_size = <int>(last - value)
             elif kind == REFERER:
                 head.referer = value
                 head.referer_size = <int>(last - value)
-        elif name_size >= PREFIX_SIZE and folded(name, PREFIX, PREFIX_SIZE):
+        elif not trusted and name_size >= PREFIX_SIZE and folded(name, PREFIX, PREFIX_SIZE):
             continue
         field = &head.field[head.kept]
         field.name = name

@@ -7,6 +7,7 @@ cdef enum:
 
 cdef enum Kind:
     KEEP, DROP, ODD, HOST, LENGTH, CONNECTION, AGENT, REFERER, DATE
+    CLAIMED, SENT_FOR, SENT_PROTO, SENT_HOST, SENT_FORWARDED, SENT_VIA, SENT_ID
 
 cdef enum Class:
     IS_TOKEN = 1
@@ -14,6 +15,7 @@ cdef enum Class:
     IS_PLAIN = 4
     IS_UNDERSCORE = 8
     IS_VALUE = 16
+    IS_ID = 32
 
 cdef struct Name:
     int size

@@ -48,6 +48,9 @@ fill(&_tables.methods, described.METHOD_KINDS, _same)
 for _name, _value in (
     ("KEEP", KEEP), ("DROP", DROP), ("ODD", ODD), ("HOST", HOST), ("LENGTH", LENGTH),
     ("CONNECTION", CONNECTION), ("AGENT", AGENT), ("REFERER", REFERER), ("DATE", DATE),
+    ("CLAIMED", CLAIMED), ("SENT_FOR", SENT_FOR), ("SENT_PROTO", SENT_PROTO),
+    ("SENT_HOST", SENT_HOST), ("SENT_FORWARDED", SENT_FORWARDED), ("SENT_VIA", SENT_VIA),
+    ("SENT_ID", SENT_ID), ("IS_ID", IS_ID),
     ("IS_TOKEN", IS_TOKEN), ("IS_TARGET", IS_TARGET), ("IS_PLAIN", IS_PLAIN),
     ("IS_UNDERSCORE", IS_UNDERSCORE), ("IS_VALUE", IS_VALUE),
 ):

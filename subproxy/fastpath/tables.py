@@ -20,6 +20,7 @@ from subproxy.core.fields import (
     TARGET,
     TOKEN,
 )
+from subproxy.frontend.request_id import ALLOWED as ID_ALLOWED
 
 KEEP: Final = 0
 """It goes on as it came."""
@@ -36,9 +37,25 @@ REFERER: Final = 7
 """Likewise."""
 DATE: Final = 8
 """Kept, and then none is added."""
+CLAIMED: Final = 9
+"""Kept from a trusted peer, dropped from any other; as are those that follow."""
+SENT_FOR: Final = 10
+SENT_PROTO: Final = 11
+SENT_HOST: Final = 12
+SENT_FORWARDED: Final = 13
+SENT_VIA: Final = 14
+SENT_ID: Final = 15
 
 REQUEST_KINDS: Final[dict[bytes, int]] = {
-    **dict.fromkeys(HOP_BY_HOP | FORWARDING | FORWARDING_DROPPED | {REQUEST_ID}, DROP),
+    **dict.fromkeys(HOP_BY_HOP, DROP),
+    **dict.fromkeys(FORWARDING, ODD),
+    **dict.fromkeys(FORWARDING_DROPPED, CLAIMED),
+    b"x-forwarded-for": SENT_FOR,
+    b"x-forwarded-proto": SENT_PROTO,
+    b"x-forwarded-host": SENT_HOST,
+    b"forwarded": SENT_FORWARDED,
+    b"via": SENT_VIA,
+    REQUEST_ID: SENT_ID,
     b"host": HOST,
     b"content-length": LENGTH,
     b"connection": CONNECTION,
@@ -48,7 +65,7 @@ REQUEST_KINDS: Final[dict[bytes, int]] = {
     b"user-agent": AGENT,
     b"referer": REFERER,
 }
-"""Of a request by a peer that is not trusted."""
+"""Of a request."""
 
 RESPONSE_KINDS: Final[dict[bytes, int]] = {
     **dict.fromkeys(HOP_BY_HOP | {REQUEST_ID}, DROP),
@@ -63,6 +80,8 @@ IS_PLAIN: Final = 4
 """Goes into the access log as it is."""
 IS_UNDERSCORE: Final = 8
 IS_VALUE: Final = 16
+IS_ID: Final = 32
+"""May stand in a request id that a trusted peer sent."""
 
 PLAIN: Final = bytes(byte for byte in range(0x20, 0x7F) if byte not in b'"\\')
 
@@ -72,6 +91,7 @@ CLASSES: Final = bytes(
     | IS_PLAIN * (byte in PLAIN)
     | IS_UNDERSCORE * (byte == ord("_"))
     | IS_VALUE * (byte in FIELD_VALUE)
+    | IS_ID * (byte in ID_ALLOWED)
     for byte in range(256)
 )
 

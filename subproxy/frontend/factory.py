@@ -107,15 +107,19 @@ class Http1Factory(Factory):
             return self.fastpath.front()
         return Http1Protocol(self)
 
+    def lastAnswers(self) -> None:
+        """Let every answer from now on be its connection's last; idle ones may still ask."""
+        self.draining = True
+        if self.fastpath is not None:
+            self.fastpath.draining = True
+
     def drain(self) -> Deferred[None]:
         """
         Close idle connections now and the others behind their answers.
 
         @return: fires when there are none.
         """
-        self.draining = True
-        if self.fastpath is not None:
-            self.fastpath.draining = True
+        self.lastAnswers()
         for connection in list(self.connections):
             connection.closeIfIdle()
         if not self.connections:

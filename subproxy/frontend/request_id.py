@@ -10,7 +10,8 @@ from subproxy.core.fields import ALPHANUMERIC
 MAX_LENGTH = 128
 """Bytes of an id that is taken over from a trusted peer."""
 
-_ALLOWED = ALPHANUMERIC + b"-_.:/+=@"
+ALLOWED = ALPHANUMERIC + b"-_.:/+=@"
+"""What may stand in it."""
 
 
 class RequestIds:
@@ -36,4 +37,4 @@ class RequestIds:
 
 def acceptable(value: bytes) -> bool:
     """Whether an id that a trusted peer sent can be used as it is."""
-    return 0 < len(value) <= MAX_LENGTH and not value.translate(None, _ALLOWED)
+    return 0 < len(value) <= MAX_LENGTH and not value.translate(None, ALLOWED)

@@ -21,6 +21,7 @@ cdef class Acceptor(Handle):
     cdef readonly bint wanted
     cdef bint armed
     cdef bint cancelling
+    cdef bint retired
     cdef bint compiled
     cdef object port
     cdef object transport

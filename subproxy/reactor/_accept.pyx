@@ -125,6 +125,13 @@ cdef class Acceptor(Handle):
             if self.armed:
                 enqueue(self)
 
+    def retire(self):
+        """Ask the kernel for no more, but deliver what it has accepted already; then `close`."""
+        self.retired = True
+        if self.armed and not self.cancelling and self.fd >= 0:
+            self.cancelling = True
+            self.ring.cancel(self, TAG_ACCEPT)
+
     def close(self):
         """Stop for good, and close the listening socket as well."""
         cdef int fd = self.fd
@@ -154,7 +161,7 @@ cdef class Acceptor(Handle):
         while self.wanted and self.pending:
             self.accepted(self.pending.pop(0))
         if self.wanted:
-            if not self.armed:
+            if not self.armed and not self.retired:
                 entry = self.ring.prepare(self, TAG_ACCEPT, UR_OP_ACCEPT, self.fd)
                 entry.ioprio = UR_ACCEPT_MULTISHOT
                 entry.op_flags = SOCK_NONBLOCK | SOCK_CLOEXEC
@@ -180,7 +187,7 @@ cdef class Acceptor(Handle):
                 self.port.acceptFailed(-res)
             except BaseException:
                 log.err()
-        if self.wanted and not self.armed:
+        if self.wanted and not self.armed and not self.retired:
             enqueue(self)
         return 0
 

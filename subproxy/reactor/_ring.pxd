@@ -62,6 +62,10 @@ cdef class Ring:
     cdef int held
     cdef readonly int size
     cdef int stride
+    # Looking for a moment before sleeping.
+    cdef public double spin
+    cdef int spin_pause
+    cdef int spin_backoff
     # Our side.
     cdef unsigned sq_wanted
     cdef unsigned cq_wanted
@@ -99,6 +103,7 @@ cdef class Ring:
     cdef int close_fd(self, int fd) except -1
     cdef int flush(self) except -1
     cdef int enter(self, unsigned wait_nr, double timeout) except? -1
+    cdef int sleep(self, double timeout) except? -1
     cdef int drain(self) except -1
     cdef int dispatch(self, uint64_t user_data, int res, uint32_t flags) except -1
     cdef void link(self, Handle handle) noexcept

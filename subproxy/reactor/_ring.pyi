@@ -18,6 +18,7 @@ class Ring:
     completions: int
     starvations: int
     overflows: int
+    spin: float
     def __init__(
         self,
         epoll_fd: int,

@@ -163,7 +163,7 @@ cdef class Ring:
         self.abandon()
         memset(&p, 0, sizeof(p))
         p.flags = (UR_SETUP_SINGLE_ISSUER | UR_SETUP_DEFER_TASKRUN
-                   | UR_SETUP_SUBMIT_ALL | UR_SETUP_CQSIZE)
+                   | UR_SETUP_SUBMIT_ALL | UR_SETUP_CQSIZE | UR_SETUP_TASKRUN_FLAG)
         p.cq_entries = self.cq_wanted
         r = ur_setup(self.sq_wanted, &p)
         if r < 0:
@@ -448,6 +448,43 @@ cdef class Ring:
 
     # -- completion ---------------------------------------------------------
 
+    cdef int sleep(self, double timeout) except? -1:
+        """Submit, and wait for something; with ``spin``, look for so many seconds first.
+
+        Being woken costs tens of microseconds where the core is a virtual one. Looking in vain
+        costs as much: so after each time in vain it is left out more often, until a sleep turns
+        out to have been a short one.
+        """
+        cdef double begin, end
+        cdef int i
+        if self.spin <= 0.0:
+            return self.enter(1, timeout)
+        begin = ur_now()
+        if self.spin_pause > 0:
+            self.spin_pause -= 1
+            self.enter(1, timeout)
+            if ur_now() - begin < self.spin:
+                self.spin_pause = self.spin_backoff = 0
+            return 0
+        self.enter(0, 0.0)
+        end = begin + self.spin
+        while True:
+            if self.cq_head[0] != ur_load_acquire(self.cq_tail):
+                self.spin_backoff = 0
+                return 0
+            if ur_load_acquire(self.sq_flags) & (UR_SQ_TASKRUN | UR_SQ_CQ_OVERFLOW):
+                self.spin_backoff = 0
+                return self.enter(0, 0.0)
+            for i in range(20):
+                ur_relax()
+            if ur_now() >= end:
+                break
+        self.spin_backoff = min(2 * self.spin_backoff + 1, 127)
+        self.spin_pause = self.spin_backoff
+        if timeout >= 0.0:
+            timeout = max(0.0, timeout - self.spin)
+        return self.enter(1, timeout)
+
     cdef int drain(self) except -1:
         """Tell every completion there is to its handle."""
         cdef uint32_t head
@@ -582,11 +619,11 @@ cdef class Ring:
             if self.called or self.todo:
                 self.enter(0, 0.0)
             elif timeout is None:
-                self.enter(1, -1.0)
+                self.sleep(-1.0)
             else:
                 seconds = timeout
                 if seconds > 0:
-                    self.enter(1, seconds)
+                    self.sleep(seconds)
                 else:
                     self.enter(0, 0.0)
             self.drain()

@@ -74,8 +74,8 @@ cdef extern from "uapi.h" nogil:
     int UR_SQE_BUFFER_SELECT, UR_SQE_CQE_SKIP_SUCCESS
     int UR_RECVSEND_POLL_FIRST, UR_RECV_MULTISHOT, UR_ACCEPT_MULTISHOT
     uint32_t UR_CQE_F_BUFFER, UR_CQE_F_MORE, UR_CQE_BUFFER_SHIFT
-    uint32_t UR_SQ_CQ_OVERFLOW
-    uint32_t UR_SETUP_CQSIZE, UR_SETUP_SUBMIT_ALL
+    uint32_t UR_SQ_CQ_OVERFLOW, UR_SQ_TASKRUN
+    uint32_t UR_SETUP_CQSIZE, UR_SETUP_SUBMIT_ALL, UR_SETUP_TASKRUN_FLAG
     uint32_t UR_SETUP_SINGLE_ISSUER, UR_SETUP_DEFER_TASKRUN
     uint32_t UR_ENTER_GETEVENTS, UR_ENTER_EXT_ARG, UR_ENTER_REGISTERED_RING
     uint32_t UR_ENTER_NO_IOWAIT
@@ -88,6 +88,8 @@ cdef extern from "uapi.h" nogil:
     int ur_enter(int fd, unsigned submit, unsigned wait_nr, unsigned flags, void *arg, size_t n)
     int ur_register(int fd, unsigned opcode, void *arg, unsigned n)
     uint32_t ur_load_acquire(const uint32_t *p)
+    double ur_now()
+    void ur_relax()
     void ur_store_release(uint32_t *p, uint32_t v)
     void ur_store_release16(uint16_t *p, uint16_t v)
     unsigned ur_generation

@@ -199,6 +199,14 @@ class RingPort(tcp.Port):
             self._exhausted.cancel()
             self._recovered()
 
+    def retire(self) -> None:
+        """Accept no more, without losing what the kernel has accepted for us already."""
+        if self._acceptor is not None:
+            self._acceptor.retire()
+        if self._exhausted is not None:
+            self._exhausted.cancel()
+            self._recovered()
+
     def _closeSocket(self, orderly: bool) -> None:
         if self._acceptor is None:
             super()._closeSocket(orderly)

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <time.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -123,9 +124,11 @@ enum {
     UR_CQE_BUFFER_SHIFT = 16,
 
     UR_SQ_CQ_OVERFLOW = 1 << 1,
+    UR_SQ_TASKRUN = 1 << 2,
 
     UR_SETUP_CQSIZE = 1 << 3,
     UR_SETUP_SUBMIT_ALL = 1 << 7,
+    UR_SETUP_TASKRUN_FLAG = 1 << 9,
     UR_SETUP_SINGLE_ISSUER = 1 << 12,
     UR_SETUP_DEFER_TASKRUN = 1 << 13,
 
@@ -162,6 +165,22 @@ static inline int ur_enter(int fd, unsigned submit, unsigned wait_nr, unsigned f
 static inline int ur_register(int fd, unsigned opcode, void *arg, unsigned n) {
     int r = (int)syscall(UR_NR_REGISTER, fd, opcode, arg, n);
     return r < 0 ? -errno : r;
+}
+
+/* Monotonic seconds. */
+static inline double ur_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* Let the other thread of the core have it for a moment. */
+static inline void ur_relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
 }
 
 static inline uint32_t ur_load_acquire(const uint32_t *p) {

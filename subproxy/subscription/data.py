@@ -13,11 +13,11 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger
 from zope.interface import Interface
 
 from subproxy.relay.lending import ask_when_written, can_lend, lend_reading, written
 from subproxy.subscription.tokens import Tokens
+from subproxy.subscription.voices import WARN
 from subproxy.subscription.watch import Watch
 from subproxy.wire import messages as m
 from subproxy.wire.errors import RemoteProtocolError, StateError
@@ -79,8 +79,6 @@ class DataConnection:
     @ivar count: bodies that it has carried, or carries.
     """
 
-    _log = Logger()
-
     def __init__(
         self,
         protocol: SubscriptionProtocol,
@@ -90,6 +88,7 @@ class DataConnection:
     ) -> None:
         self.transport: Any = protocol.transport
         self.identity = protocol.identity
+        self._say = protocol.say
         self.state = State.IDLE
         self.ready = True
         self.count = 0
@@ -130,10 +129,10 @@ class DataConnection:
             self._decoder.feed(rest)
         claim = self._tokens.claim(self.identity, message.exchange, message.token)
         if isinstance(claim, str):
-            self._log.warn(
+            self._say(
+                WARN,
                 "{identity} claims a data connection for exchange {exchange} with a token that is "
                 "not good ({reason}): closed",
-                identity=self.identity,
                 exchange=message.exchange,
                 reason=claim,
             )
@@ -189,10 +188,8 @@ class DataConnection:
             self.connect(message)
 
     def _broken(self, error: RemoteProtocolError) -> None:
-        self._log.warn(
-            "{identity} broke the protocol on a data connection: {error}",
-            identity=self.identity,
-            error=error,
+        self._say(
+            WARN, "{identity} broke the protocol on a data connection: {error}", error=error
         )
         self.abort()
 

@@ -24,6 +24,7 @@ from subproxy.subscription.registrar import Registrar
 from subproxy.subscription.settings import Settings
 from subproxy.subscription.tokens import Tokens
 from subproxy.subscription.turns import Turns
+from subproxy.subscription.voices import WARN
 
 if TYPE_CHECKING:
     from subproxy.fastpath._front import FastPath
@@ -39,8 +40,8 @@ class SubscriptionFactory(Factory):
     @ivar subscriptions: the connections that are open.
     @ivar pipes: what bodies are spliced through.
     @ivar tokens: what data connections may carry.
-    @ivar fastpath: the compiled path, if it is used.
     @ivar turns: how much of a reactor turn newcomers may take.
+    @ivar fastpath: the compiled path, if it is used.
     """
 
     noisy = False
@@ -63,8 +64,8 @@ class SubscriptionFactory(Factory):
         self.subscriptions: set[SubscriptionProtocol] = set()
         self.pipes = PipePool()
         self.tokens = Tokens(clock, self.settings.claim_timeout)
-        self.fastpath: FastPath | None = None
         self.turns = Turns(clock)
+        self.fastpath: FastPath | None = None
         self._identify = identify
         self._counts: Counter[str] = Counter()
         self._by_member: dict[Member, SubscriptionProtocol] = {}
@@ -81,9 +82,11 @@ class SubscriptionFactory(Factory):
         identity = self._identify(protocol.transport)
         quota = self.registrar.quotas(identity).connections
         if self._counts[identity] >= quota:
-            self._log.warn(
+            self.registrar.voices.say(
+                self._log,
+                WARN,
+                identity,
                 "{identity} has {quota} connections already: refused",
-                identity=identity,
                 quota=quota,
             )
             return None
@@ -120,20 +123,29 @@ class SubscriptionFactory(Factory):
         for protocol in list(self.subscriptions):
             protocol.recheck()
 
-    def drain(self) -> None:
-        """Tell every guest that nothing new will come."""
-        for protocol in list(self.subscriptions):
-            protocol.drain()
+    def drain(self, spare: bool = False) -> None:
+        """
+        Tell every guest that nothing new will come.
 
-    def close(self, code: bytes, reason: str) -> Deferred[None]:
-        """End all subscriptions; fires when their connections are closed."""
-        done: Deferred[None] = Deferred()
-        self.pipes.close()
+        @param spare: only those without whom each of their routes is still served.
+        """
         for protocol in list(self.subscriptions):
-            if protocol.state is not State.CLOSED:
-                protocol.close(code, reason)
+            if not spare or protocol.spare:
+                protocol.drain()
+
+    def whenEmpty(self) -> Deferred[None]:
+        """Fires when there are no connections."""
+        done: Deferred[None] = Deferred()
         if not self.subscriptions:
             done.callback(None)
         else:
             self._empty = done
         return done
+
+    def close(self, code: bytes, reason: str) -> Deferred[None]:
+        """End all subscriptions; fires when their connections are closed."""
+        self.pipes.close()
+        for protocol in list(self.subscriptions):
+            if protocol.state is not State.CLOSED:
+                protocol.close(code, reason)
+        return self.whenEmpty()

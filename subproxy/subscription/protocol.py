@@ -21,12 +21,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from subproxy.core.member import Member
+from subproxy.core.member import READY, Member
 from subproxy.errors import GuestGone
 from subproxy.subscription.channel import Channel
 from subproxy.subscription.data import DataConnection
 from subproxy.subscription.liveness import Liveness
 from subproxy.subscription.registrar import HelloRefused, Registrar
+from subproxy.subscription.voices import INFO, WARN
 from subproxy.wire import messages as m
 from subproxy.wire.connection import Broken, Connection, Ignored, Violation, limits_info
 from subproxy.wire.fields import Info
@@ -112,6 +113,10 @@ class SubscriptionProtocol(Protocol):
     def __repr__(self) -> str:
         return f"<SubscriptionProtocol {self.identity} {self.state.name.lower()} {self.channel}>"
 
+    def say(self, level: Any, text: str, **fields: object) -> None:
+        """Log C{text} on behalf of this guest, which may not cause too many lines."""
+        self._registrar.voices.say(self._log, level, self.identity, text, **fields)
+
     # Twisted's side.
 
     def connectionMade(self) -> None:
@@ -142,7 +147,7 @@ class SubscriptionProtocol(Protocol):
         if self.state in (State.CLOSING, State.CLOSED):
             return
         self.wire.feed(data)
-        if self._again is None and not self._postponed:
+        if not self.behind:
             if self.state is State.GREETING and self.factory.turns.spent():
                 self._postpone()
             else:
@@ -176,9 +181,9 @@ class SubscriptionProtocol(Protocol):
             self.data.connectionLost()
         self._leave(GuestGone())
         if was is State.SUBSCRIBED:
-            self._log.info(
+            self.say(
+                INFO,
                 "subscription of {identity} lost: {reason}",
-                identity=self.identity,
                 reason=reason.getErrorMessage() if reason is not None else "",
             )
         self.factory.gone(self)
@@ -206,6 +211,8 @@ class SubscriptionProtocol(Protocol):
 
     def _turn(self) -> None:
         self._again = None
+        if self.state in (State.CLOSING, State.CLOSED):
+            return
         self._turns += 1
         try:
             wire, handlers = self.wire, self._handlers
@@ -240,7 +247,7 @@ class SubscriptionProtocol(Protocol):
 
     def _next_turn(self) -> None:
         self._turn()
-        if self._again is None and not self._postponed and self.state is not State.CLOSED:
+        if not self.behind and self.state is not State.CLOSED:
             if self.data is None or self.data.reads:
                 self.transport.resumeProducing()
             if self.fast is not None:
@@ -256,9 +263,9 @@ class SubscriptionProtocol(Protocol):
             if self._unread >= 0:
                 self._unread += len(data)
                 if self._unread > self._registrar.quotas(self.identity).buffer:
-                    self._log.warn(
+                    self.say(
+                        WARN,
                         "{identity} leaves {unread} bytes unread: cut off",
-                        identity=self.identity,
                         unread=self._unread,
                     )
                     self.transport.abortConnection()
@@ -276,9 +283,9 @@ class SubscriptionProtocol(Protocol):
         was, self.state = self.state, State.CLOSING
         if self.wire.ours is not Side.DONE:
             self.wire.send(m.Bye(code, reason.encode("utf-8", "replace")[:1024]))
-        self._log.info(
+        self.say(
+            INFO,
             "closing the connection of {identity} ({state}): {reason}",
-            identity=self.identity,
             state=was.name.lower(),
             reason=reason,
         )
@@ -342,9 +349,9 @@ class SubscriptionProtocol(Protocol):
             }
         )
         self.wire.send(m.Welcome(self._welcome(offer)))
-        self._log.info(
+        self.say(
+            INFO,
             "{identity} subscribed: {application}, worker {worker}, instance {instance}",
-            identity=self.identity,
             application=member.application.decode("ascii", "backslashreplace"),
             worker=member.worker,
             instance=member.instance.decode("ascii", "backslashreplace"),
@@ -405,20 +412,29 @@ class SubscriptionProtocol(Protocol):
 
     def _drain(self, message: m.Drain) -> None:
         assert self.member is not None
-        self._log.info("{identity} drains", identity=self.identity)
+        self.say(INFO, "{identity} drains")
         self._registrar.drain(self.member)
 
     def recheck(self) -> None:
         """The policy has changed."""
         if self.member is not None:
             for refused in self._registrar.recheck(self.member):
-                self._log.info(
+                self.say(
+                    INFO,
                     "{identity} may no longer serve a route: {reason}",
-                    identity=self.identity,
                     reason=refused.reason.decode("utf-8", "replace"),
                 )
                 self.wire.send(refused)
             self.flush()
+
+    @property
+    def spare(self) -> bool:
+        """Whether each of its routes is served by another one, too."""
+        member = self.member
+        return member is not None and all(
+            any(other.state == READY and other is not member for other in pool.members)
+            for pool in member.pools
+        )
 
     def drain(self) -> None:
         """Let this subscription finish what it has, and give it nothing new."""
@@ -443,17 +459,13 @@ class SubscriptionProtocol(Protocol):
         data.connect(message, self.wire.data_to_send(), self.wire.rest())
 
     def _broken(self, event: Broken) -> None:
-        self._log.warn(
-            "{identity} broke the protocol: {error}", identity=self.identity, error=event.error
-        )
+        self.say(WARN, "{identity} broke the protocol: {error}", error=event.error)
         self.close(event.error.code, str(event.error))
 
     def _offended(self, reason: str) -> None:
         settings = self._settings
         now = self._registrar.now()
-        self._log.warn(
-            "{identity} sent an invalid response: {reason}", identity=self.identity, reason=reason
-        )
+        self.say(WARN, "{identity} sent an invalid response: {reason}", reason=reason)
         self._offences = [at for at in self._offences if now - at < settings.offences_window]
         self._offences.append(now)
         if len(self._offences) >= settings.offences:
@@ -471,15 +483,15 @@ class SubscriptionProtocol(Protocol):
 
     def _missed(self) -> None:
         if self.member is not None and self.channel is not None:
-            self._log.warn("{identity} does not answer pings: ejected", identity=self.identity)
+            self.say(WARN, "{identity} does not answer pings: ejected")
             self._registrar.eject(self.member)
             self.channel.move_safe(GuestGone("the application stopped answering"))
 
     def _returned(self) -> None:
         if self.member is not None:
-            self._log.info("{identity} answers pings again", identity=self.identity)
+            self.say(INFO, "{identity} answers pings again")
             self._registrar.revive(self.member)
 
     def _dead(self) -> None:
-        self._log.warn("{identity} is silent: given up", identity=self.identity)
+        self.say(WARN, "{identity} is silent: given up")
         self.close(b"timeout", "no pong")

@@ -17,6 +17,7 @@ from subproxy.core.policy import Policy, Quotas
 from subproxy.core.ratelimit import TokenBucket
 from subproxy.core.registry import Registry
 from subproxy.core.route import Route, RouteRefused
+from subproxy.subscription.voices import INFO, Voices
 from subproxy.wire import messages as m
 from subproxy.wire.errors import MessageError
 from subproxy.wire.fields import Info, integer, name
@@ -49,6 +50,7 @@ class Registrar:
     @ivar epochs: which instance of an application counts.
     @ivar policy: who may claim what.
     @ivar now: monotonic seconds.
+    @ivar voices: what is logged for whom.
     @ivar changed: told of a member that takes more than before.
     """
 
@@ -65,6 +67,7 @@ class Registrar:
         self.epochs = Epochs()
         self.policy = policy or Policy()
         self.now = now
+        self.voices = Voices(now)
         self.changed = changed
         self._routes: dict[Member, dict[int, Route]] = {}
         self._granted: dict[Member, int] = {}
@@ -119,9 +122,11 @@ class Registrar:
             quota = self.quotas(member.identity).routes
             self.registry.register(member, route, now, quota)
         except RouteRefused as refusal:
-            self._log.info(
+            self.voices.say(
+                self._log,
+                INFO,
+                member.identity,
                 "{identity} may not serve {host} {path}: {reason}",
-                identity=member.identity,
                 host=message.host.decode("ascii", "backslashreplace"),
                 path=message.path.decode("ascii", "backslashreplace"),
                 reason=refusal.reason,
@@ -129,9 +134,11 @@ class Registrar:
             reason = refusal.reason.encode("utf-8", "replace")[:1024]
             return m.Refused(reference, refusal.code.encode(), reason)
         routes[reference] = route
-        self._log.info(
+        self.voices.say(
+            self._log,
+            INFO,
+            member.identity,
             "{identity} serves {route}",
-            identity=member.identity,
             route=str(route).encode("unicode_escape").decode(),
         )
         return m.Registered(reference)

@@ -61,7 +61,7 @@ def at_random(seed: int, count: int, messages: bool) -> None:
         except Exception:
             print(f"input {data.hex()}", flush=True)
             raise
-        if number % 1_000_000 == 0 or number == count:
+        if (number % 10_000 == 0 and not messages) or number % 1_000_000 == 0 or number == count:
             print(number, dict(became), flush=True)
 
 

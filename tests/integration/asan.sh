@@ -1,5 +1,5 @@
 #!/bin/sh
-# Build the extensions under AddressSanitizer, and run the reactor's tests on them:
+# Build the extensions under AddressSanitizer, and run their tests:
 #
 #     tests/integration/asan.sh [PYTHON [TEST...]]
 #
@@ -11,7 +11,8 @@ python=${1:-python3}
 [ $# -gt 0 ] && shift
 [ $# -gt 0 ] || set -- tests.integration.test_reactor_rules tests.integration.test_reactor_generic \
     tests.integration.test_reactor_relay tests.integration.test_reactor_leaks.RingTests \
-    tests.integration.test_reactor_processes
+    tests.integration.test_reactor_processes tests.test_fastpath_differential \
+    tests.test_fastpath_choice
 root=$(cd "$(dirname "$0")/../.." && pwd)
 build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import os
 
 from guest import Request, Response, SubscriberProtocol
 
-_file = -1
+
+@functools.cache
+def _file() -> int:
+    return os.open(os.environ["EXECUTED"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
 
 def executed(target: bytes) -> None:
     """Append one line to the file of this run: whole, and there though the process is killed."""
-    global _file  # noqa: PLW0603
-    if _file < 0:
-        _file = os.open(os.environ["EXECUTED"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    os.write(_file, target[1:] + b"\n")
+    os.write(_file(), target[1:] + b"\n")
 
 
 class Counting(SubscriberProtocol):

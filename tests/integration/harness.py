@@ -113,10 +113,15 @@ class World:
         self.proxy: Process | None = None
 
     def start_proxy(
-        self, *options: str, vsock: str | None = None, twistd: tuple[str, ...] = ()
+        self,
+        *options: str,
+        vsock: str | None = None,
+        twistd: tuple[str, ...] = (),
+        prefix: tuple[str, ...] = (),
     ) -> Process:
         """Start the real proxy, and wait until it listens."""
         command = [
+            *prefix,
             *TWISTD,
             "-n",
             "--pidfile=",

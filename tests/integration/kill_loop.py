@@ -28,6 +28,7 @@ from .harness import World, wait_until
 from .load import Load, Outcome
 from .nursery import Nursery
 from .peers_kill import available, ports, start_peer
+from .successors import Line, alive
 from .swarm import Swarm
 
 LAG_WINDOW = 31.0
@@ -204,6 +205,28 @@ def proxy_killed(seconds: float) -> Result:
         return Result("proxy SIGKILLed", outcome, kills, notes=notes)
 
 
+def handed_over(seconds: float) -> Result:
+    """The proxy hands over to a new process, as soon as the one before has come up."""
+    with scene() as there:
+        line = Line(there.world)
+        get = Load(there.port, connections=CONNECTIONS // 2)
+        post = Load(there.port, method="POST", connections=CONNECTIONS // 2, keep=True)
+        get.start()
+        post.start()
+        kills, end = 0, time.monotonic() + seconds
+        while time.monotonic() < end:
+            line.hand_over()
+            time.sleep(1.0)
+            kills += 1
+        outcome, posted = get.stop(), post.stop()
+        line.end()
+        executed = executed_in(there.executed)
+        notes = f"; POST: {posted}"
+        result = Result("proxy hands over", posted, kills, executed, notes)
+        result.outcome = outcome
+        return result
+
+
 def storm(seconds: float, count: int = 1000) -> Result:
     """
     So many guests register at once, beside a client; then the proxy is SIGKILLed, and they
@@ -300,7 +323,10 @@ def peer(name: str, seconds: float, method: str) -> Result:
         while time.monotonic() < end - 0.5:
             time.sleep(1.0)
             worker = kills % 2
+            # Unlike subproxy they can't hold a request until one is back: never kill both.
+            wait_until(lambda: all(map(_accepts, backends)), "both back ends")
             nursery.kill(pids[worker])
+            wait_until(lambda worker=worker: not alive(pids[worker]), "it to be gone")
             pids[worker] = nursery.backend(backends[worker])
             kills += 1
         time.sleep(1.0)
@@ -327,6 +353,7 @@ SCENARIOS: dict[str, Callable[[float], Result]] = {
     "replaced": lambda s: disturbed("GET, guest replaced", s, replace),
     "replaced-post": lambda s: disturbed("POST, guest replaced", s, replace, method="POST"),
     "proxy-killed": proxy_killed,
+    "handed-over": handed_over,
     "storm": storm,
 }
 

@@ -23,8 +23,8 @@ http {{
   scgi_temp_path {folder}/ng-scgi;
   keepalive_requests 1000000000;
   upstream app {{
-    server 127.0.0.1:{one} max_fails=1 fail_timeout=1s;
-    server 127.0.0.1:{two} max_fails=1 fail_timeout=1s;
+    server 127.0.0.1:{one} max_fails=0;
+    server 127.0.0.1:{two} max_fails=0;
     keepalive 64;
   }}
   server {{
@@ -51,7 +51,7 @@ defaults
   timeout client 30s
   timeout server 30s
   timeout queue 5s
-  retries 3
+  retries 10
   option redispatch 1
   retry-on conn-failure empty-response response-timeout 502 503
   http-reuse always
@@ -61,8 +61,6 @@ frontend f
   default_backend b
 backend b
   balance leastconn
-  default-server check inter 200ms fastinter 100ms rise 1 fall 1 observe layer4 error-limit 1 \
-    on-error mark-down
   server one 127.0.0.1:{one}
   server two 127.0.0.1:{two}
 """

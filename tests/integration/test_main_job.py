@@ -81,13 +81,13 @@ class MainJobTests(SynchronousTestCase):
     def test_a_slow_guest_gets_less(self) -> None:
         """Three guests of one pool, one far slower: it gets visibly fewer of the requests."""
         self.world.start_proxy("--access-log=none")
-        for name, delay in (("fast1", "0.002"), ("fast2", "0.002"), ("slow", "0.2")):
+        for name, delay in (("fast1", "0.002"), ("fast2", "0.002"), ("slow", "0.5")):
             self.guest("Named", "--host=pool", name=name, APP_NAME=name, APP_DELAY=delay)
         counts: Counter[bytes] = Counter()
 
         def client() -> None:
             connection = HTTPConnection("127.0.0.1", self.world.port)
-            end = time.monotonic() + 2
+            end = time.monotonic() + 3
             while time.monotonic() < end:
                 connection.request("GET", "/", headers={"Host": "pool"})
                 counts[connection.getresponse().read().strip()] += 1
@@ -146,6 +146,28 @@ class MainJobTests(SynchronousTestCase):
                 time.sleep(0.05)
             self.assertLess(highest - before, 1 << 20)
             self.assertEqual(self.world.ask("/10")[2], b"0123456789")
+
+    def test_a_folder_of_machines(self) -> None:
+        """A VM socket that appears later is listened for, one that vanishes no longer."""
+        folder = self.world.folder / "vms"
+        folder.mkdir(mode=0o700)
+        proxy = self.world.start_proxy(vsock=f"{folder}/*.sock")
+        machine = folder / "cid20.sock"
+        with socket.socket(socket.AF_UNIX) as vmm:
+            vmm.bind(str(machine))
+            vmm.listen()
+            listener = Path(f"{machine}_12345")
+            wait_until(listener.exists, "the listener of the machine")
+            self.assertIn(str(machine), proxy.output)
+            guest = self.world.start_guest(
+                "tests.integration.apps:Named", r"--host=blog\.example", vsock=machine
+            )
+            self.assertEqual(self.world.ask()[0], 200)
+            machine.unlink()
+            wait_until(lambda: not listener.exists(), "the end of its listener")
+            self.assertEqual(self.world.ask()[0], 200)
+            guest.signal(signal.SIGTERM)
+            self.assertEqual(guest.wait(), 0)
 
     def test_sigterm(self) -> None:
         """The proxy stops cleanly, unlinks its socket, and the guest returns to the next one."""

@@ -1,0 +1,79 @@
+"""Listening sockets of guests that a service manager made: systemd's socket activation."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any
+
+from twisted.internet.defer import Deferred, execute
+from twisted.internet.endpoints import _SystemdParser
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
+from twisted.python.systemd import ListenFDs
+from zope.interface import implementer
+
+from .addresses import HybridVsockAddress
+from .errors import CannotListenAt
+from .hybrid import HybridVsockPort
+from .native import VsockPort
+from .socketfile import SocketFile
+from .vsocket import AF_VSOCK, reclaim
+
+__all__ = ["AdoptedVsockEndpoint", "socket_of_systemd"]
+
+
+def socket_of_systemd(where: str) -> socket.socket:
+    """The socket that ``systemd:index=N`` or ``systemd:name=NAME`` means.
+
+    ``domain=`` may be there, as Twisted wants it for HTTP, and is not looked at.
+    Raises ``ValueError`` with one line.
+    """
+    words = dict(word.partition("=")[::2] for word in where.split(":")[1:])
+    # Twisted's own parser took them out of the environment when it was imported.
+    fds: ListenFDs = _SystemdParser._sddaemon
+    try:
+        if "name" in words:
+            number = fds.inheritedNamedDescriptors()[words["name"]]
+        else:
+            number = fds.inheritedDescriptors()[int(words["index"])]
+    except (KeyError, IndexError, ValueError):
+        raise ValueError(f"{where}: systemd has passed no such socket") from None
+    return socket.socket(fileno=os.dup(number))
+
+
+@implementer(IStreamServerEndpoint)
+class AdoptedVsockEndpoint:
+    """Listens on a socket that listens already: ``AF_VSOCK``, or the unix one of a VM.
+
+    A unix socket's name is that of a VM's socket, ``_`` and the port, and it stays when
+    the proxy ends: who made it unlinks it.
+    """
+
+    def __init__(self, reactor: Any, skt: socket.socket, where: str) -> None:
+        self._reactor = reactor
+        self._socket = skt
+        self._where = where
+
+    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+        """Listen; fails with ``CannotListenAt``."""
+        return execute(self._listen, protocolFactory)
+
+    def _listen(self, factory: IProtocolFactory) -> IListeningPort:
+        skt = self._socket
+        port: VsockPort | HybridVsockPort
+        if skt.family == AF_VSOCK:
+            port = VsockPort(reclaim(skt), factory, False, self._reactor)
+        elif skt.family == socket.AF_UNIX:
+            name = os.fsdecode(skt.getsockname())
+            path, separator, number = name.rpartition("_")
+            if not separator or not number.isdecimal():
+                raise CannotListenAt(name, "the name of a VM's socket, _ and a port is needed")
+            found = os.lstat(name)
+            made = SocketFile(name, skt, found.st_dev, found.st_ino)
+            address = HybridVsockAddress(path, int(number))
+            port = HybridVsockPort(made, address, factory, None, self._reactor)
+            port.abandon()
+        else:
+            raise CannotListenAt(self._where, "neither a vsock nor a unix socket")
+        port.startListening()
+        return port

@@ -1,0 +1,331 @@
+"""
+Guests that attack, over the wire and the real sockets; each is a class with one method.
+
+An attack goes on until it is told to stop, dialling again whenever it is thrown out: what the
+proxy owes is that the others do not notice.
+"""
+
+from __future__ import annotations
+
+import random
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from subproxy.wire import messages as m
+from subproxy.wire.connection import Connection, limits_info
+from subproxy.wire.frames import encoded_pieces
+from subproxy.wire.limits import Limits
+from subproxy.wire.states import Role
+
+
+def encode(frame: list[Any]) -> bytes:
+    """A frame, whatever is in it."""
+    return b"".join(encoded_pieces(frame))
+
+
+HOST = b"hostile\\.example"
+
+
+class Attack(threading.Thread):
+    """
+    One attacker.
+
+    @ivar dialled: how often it has connected.
+    @ivar sent: bytes that it could send.
+    """
+
+    asked = False
+    """Whether it needs clients that ask for its host."""
+    limits = Limits()
+
+    def __init__(self, vsock: Path) -> None:
+        super().__init__(daemon=True)
+        self._path = f"{vsock}_12345"
+        self._ending = threading.Event()
+        self.dialled = 0
+        self.sent = 0
+        self.wire = Connection(Role.GUEST)
+        self.socket = socket.socket()
+
+    @property
+    def ending(self) -> bool:
+        """Whether it has been told to stop."""
+        return self._ending.is_set()
+
+    def stop(self) -> None:
+        """End it."""
+        self._ending.set()
+        self.join(20)
+        assert not self.is_alive()
+
+    def run(self) -> None:
+        """Attack, again and again."""
+        while not self.ending:
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.settimeout(0.2)
+            try:
+                self.socket.connect(self._path)
+                self.dialled += 1
+                self.wire = Connection(Role.GUEST, self.limits)
+                self.attack()
+            except OSError:
+                time.sleep(0.01)
+            finally:
+                self.socket.close()
+
+    def attack(self) -> None:
+        """One connection's worth of it."""
+        raise NotImplementedError
+
+    # What attacks are made of.
+
+    def push(self, data: bytes) -> None:
+        """Send all, however long the proxy takes."""
+        view = memoryview(data)
+        while view and not self.ending:
+            try:
+                count = self.socket.send(view)
+            except TimeoutError:
+                continue
+            self.sent += count
+            view = view[count:]
+
+    def say(self, *messages: m.Message) -> None:
+        """Send messages as a guest that keeps to the rules."""
+        for message in messages:
+            self.wire.send(message)
+        self.push(self.wire.data_to_send())
+
+    def greet(self, *, register: bool = True) -> None:
+        """Subscribe, and take the hostile host."""
+        hello = {b"application": b"evil", b"instance": b"%x" % random.getrandbits(64)}
+        self.say(m.Hello({**limits_info(self.limits), **hello}))
+        if register:
+            self.say(m.Register(1, HOST, b"/.*"))
+
+    def hear(self) -> Iterator[object]:
+        """What the proxy says, with pings answered, until the connection ends."""
+        while not self.ending:
+            try:
+                came = self.socket.recv(65536)
+            except TimeoutError:
+                continue
+            if not came:
+                return
+            self.wire.feed(came)
+            while (event := self.wire.next_event()) is not None:
+                if isinstance(event, m.Ping):
+                    self.say(m.Pong(event.nonce))
+                elif isinstance(event, m.Bye):
+                    return
+                else:
+                    yield event
+
+    def discard(self) -> None:
+        """Throw away what has come."""
+        self.socket.setblocking(False)
+        try:
+            while self.socket.recv(1 << 20):
+                pass
+        except BlockingIOError:
+            pass
+        finally:
+            self.socket.settimeout(0.2)
+
+
+class RegistrationFlood(Attack):
+    """Registers as fast as it can, new patterns each time."""
+
+    def attack(self) -> None:
+        """See there."""
+        self.greet(register=False)
+        number = 0
+        while not self.ending:
+            for _ in range(100):
+                number += 1
+                self.wire.send(m.Register(number, b"[a-z]{1,9}x%d\\.example" % number, b"/.*"))
+            self.push(self.wire.data_to_send())
+            self.discard()
+
+
+class TinyFrames(Attack):
+    """A million of the smallest messages there are."""
+
+    def attack(self) -> None:
+        """See there."""
+        self.greet()
+        frames = encode([b"pong", b"x"]) * 5000
+        while not self.ending:
+            self.push(frames)
+            self.discard()
+
+
+class HugeFrames(Attack):
+    """Claims lengths that are not to be had, negative, endless and nested ones."""
+
+    def attack(self) -> None:
+        """See there."""
+        self.greet()
+        claim = random.choice([b"9999999:", b"99999999999999999999:", b"-1:", b"7" * 100_000])
+        nested = b"0:]"
+        for _ in range(200):
+            nested = b"%d:%b]" % (len(nested), nested)
+        self.push(random.choice([claim + b"x" * 1_000_000, nested]))
+        for _ in self.hear():
+            pass
+
+
+class NeverPongs(Attack):
+    """Takes requests, and is silent."""
+
+    asked = True
+
+    def attack(self) -> None:
+        """See there."""
+        self.greet()
+        end = time.monotonic() + 3
+        while not self.ending and time.monotonic() < end:
+            time.sleep(0.05)
+            self.discard()
+
+
+class NoCredit(Attack):
+    """Takes uploads, grants no credit and reads nothing."""
+
+    asked = True
+    limits = Limits(window=1)
+
+    def attack(self) -> None:
+        """See there."""
+        self.greet()
+        while not self.ending:
+            time.sleep(0.05)
+
+
+class SplitsResponses(Attack):
+    """Answers with line feeds, lengths and codings that are not its own to say."""
+
+    asked = True
+    _evil = (
+        [(b"x", b"1\r\nSet-Cookie: a=b")],
+        [(b"x\r\ny", b"1")],
+        [(b"x", b"\0")],
+        [(b"content-length", b"5")],
+        [(b"content-length", b"1"), (b"content-length", b"2")],
+        [(b"transfer-encoding", b"chunked")],
+        [(b"connection", b"close, x-request-id")],
+    )
+
+    def attack(self) -> None:
+        """See there."""
+        self.greet()
+        for event in self.hear():
+            if isinstance(event, m.Request):
+                body = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+                fields = random.choice(self._evil)
+                head = [list(field) for field in fields]
+                self.push(encode([b"response", event.exchange, 200, head, {}, body]))
+
+
+class BeyondCredit(Attack):
+    """Streams bodies without regard to credit, for exchanges that are not there too."""
+
+    asked = True
+
+    def attack(self) -> None:
+        """See there."""
+        self.greet()
+        for event in self.hear():
+            if isinstance(event, m.Request):
+                self.push(encode([b"response", event.exchange, 200, [], {}, None]))
+                piece = encode([b"body", event.exchange, b"x" * 16000])
+                stray = encode([b"body", event.exchange + 1000, b"x" * 16000])
+                self.push((piece + stray) * 50)
+
+
+class ConnectionFlood(Attack):
+    """Dials as fast as it can, and says nothing."""
+
+    def attack(self) -> None:
+        """See there."""
+        held = []
+        try:
+            while not self.ending and len(held) < 1000:
+                dialled = socket.socket(socket.AF_UNIX)
+                dialled.settimeout(0.2)
+                try:
+                    dialled.connect(self._path)
+                except OSError:
+                    dialled.close()
+                    break
+                held.append(dialled)
+            time.sleep(0.2)
+        finally:
+            for each in held:
+                each.close()
+
+
+class ForgedTokens(Attack):
+    """Opens data connections that nobody asked for."""
+
+    def attack(self) -> None:
+        """See there."""
+        self.push(encode([b"connect", b"%x" % random.getrandbits(64), {}]))
+        for _ in self.hear():
+            pass
+
+
+class Replays(Attack):
+    """Says the same C{hello} over and over: a session that was recorded."""
+
+    def attack(self) -> None:
+        """See there."""
+        hello = {b"application": b"evil", b"instance": b"recorded"}
+        self.say(m.Hello({**limits_info(self.limits), **hello}), m.Register(1, HOST, b"/.*"))
+        self.discard()
+        time.sleep(0.01)
+
+
+class Garbage(Attack):
+    """Anything."""
+
+    def attack(self) -> None:
+        """See there."""
+        self.push(random.randbytes(100_000))
+        for _ in self.hear():
+            pass
+
+
+ATTACKS: tuple[type[Attack], ...] = (
+    RegistrationFlood,
+    TinyFrames,
+    HugeFrames,
+    NeverPongs,
+    NoCredit,
+    SplitsResponses,
+    BeyondCredit,
+    ConnectionFlood,
+    ForgedTokens,
+    Replays,
+    Garbage,
+)
+
+
+def main() -> None:
+    """C{python -m tests.integration.hostile NAME VSOCK}: attack until standard input ends."""
+    name, vsock = sys.argv[1:]
+    kind = next(kind for kind in ATTACKS if kind.__name__ == name)
+    attack = kind(Path(vsock))
+    attack.start()
+    sys.stdin.read()
+    attack.stop()
+    print(attack.dialled, attack.sent)
+
+
+if __name__ == "__main__":
+    main()

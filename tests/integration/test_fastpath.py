@@ -1,0 +1,77 @@
+"""The compiled path in real processes, on both reactors."""
+
+from __future__ import annotations
+
+import socket
+from http.client import HTTPConnection
+from unittest import SkipTest
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.fastpath.available import unavailable
+
+from .harness import World, free_port, wait_until
+
+REQUEST = b"GET /%d HTTP/1.1\r\nHost: blog.example\r\nUser-Agent: test\r\n\r\n"
+
+
+class FastPathTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.world = World()
+        self.addCleanup(self.world.close)
+
+    def _answers(self, count: int, pieces: int = 1) -> bytes:
+        """What one connection gets for so many requests, sent at once or in pieces."""
+        with socket.create_connection(("127.0.0.1", self.world.port), timeout=20) as client:
+            data = b"".join(REQUEST % number for number in range(count))
+            step = len(data) // pieces + 1
+            for at in range(0, len(data), step):
+                client.sendall(data[at : at + step])
+            got = b""
+            while got.count(b"HTTP/1.1 200 OK\r\n") < count or not got.endswith(b"app\n"):
+                more = client.recv(65536)
+                self.assertTrue(more, got)
+                got += more
+            return got
+
+    def _serve(self, *options: str, twistd: tuple[str, ...] = ()) -> str:
+        self.admin = free_port()
+        admin = f"--admin=tcp:{self.admin}:interface=127.0.0.1"
+        proxy = self.world.start_proxy(admin, *options, twistd=twistd)
+        self.world.start_guest("tests.integration.apps:Named", "--host=blog\\.example")
+        self._answers(30)
+        self._answers(20, 17)
+        self.world.ask(method="POST", body=b"x" * 5000)
+        wait_until(lambda: proxy.output.count('HTTP/1.1" 200 ') == 51, "51 lines in the log")
+        return proxy.output
+
+    def _metrics(self) -> dict[str, float]:
+        """The metrics page."""
+        client = HTTPConnection("127.0.0.1", self.admin, timeout=20)
+        self.addCleanup(client.close)
+        client.request("GET", "/metrics")
+        lines = client.getresponse().read().decode().splitlines()
+        pairs = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+        return {name: float(value) for name, _, value in pairs}
+
+    def test_pipelined_requests(self) -> None:
+        if unavailable() is not None:
+            raise SkipTest("no compiled path")
+        for reactor in ("io_uring", "epoll"):
+            with self.subTest(reactor=reactor):
+                output = self._serve(twistd=(f"--reactor={reactor}",))
+                self.assertNotIn("every request takes the Python path", output)
+                metrics = self._metrics()
+                self.assertGreater(metrics["subproxy_fastpath_answered"], 40)
+                route = 'subproxy_requests_total{code="200",route="blog\\\\.example /.*"}'
+                self.assertEqual(metrics[route], 51)
+                self.assertNotIn("Traceback", output)
+                self.setUp()
+
+    def test_spin(self) -> None:
+        output = self._serve("--spin=50")
+        self.assertNotIn("Traceback", output)
+
+    def test_without(self) -> None:
+        output = self._serve("--no-fastpath")
+        self.assertIn("every request takes the Python path: --no-fastpath", output)

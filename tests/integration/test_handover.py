@@ -1,0 +1,138 @@
+"""One proxy after the other, under load: nobody notices."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from .harness import TWISTD, World
+from .load import Load
+from .nursery import Nursery
+from .successors import Line, alive
+
+
+class HandoverTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.world = World()
+        self.addCleanup(self.world.close)
+        self.executed = self.world.folder / "executed"
+        self.nursery = Nursery(self.executed, self.world.folder / "nursery.log")
+        self.addCleanup(self.nursery.close)
+
+    def line(self) -> Line:
+        line = Line(self.world)
+        self.addCleanup(line.end)
+        return line
+
+    def test_nothing_fails(self) -> None:
+        """
+        Three hand-overs under load, with GET and POST: no request fails, none is executed
+        twice, and the old processes end.
+        """
+        proxy = self.world.start_proxy("--access-log=none")
+        for worker in range(2):
+            self.nursery.guest(self.world.vsock, "blog\\.example", worker)
+        proxy.wait_for(" serves ", 2)
+        line = self.line()
+        get = Load(self.world.port, connections=8)
+        post = Load(self.world.port, connections=8, method="POST", keep=True)
+        get.start()
+        post.start()
+        for _ in range(3):
+            time.sleep(0.3)
+            line.hand_over()
+        time.sleep(1.0)
+        outcomes = get.stop(), post.stop()
+        line.wait_for_the_old()
+        for outcome in outcomes:
+            self.assertEqual(outcome.failed, 0, f"{outcome}\n{line.log}")
+            self.assertEqual(outcome.unconnected, 0, str(outcome))
+            self.assertGreater(outcome.total, 50)
+        executed = list(map(int, self.executed.read_text().split()))
+        self.assertEqual(len(executed), len(set(executed)))
+        self.assertEqual(set(executed), outcomes[1].answered)
+        self.assertEqual(self.world.ask()[0], 200)
+        self.assertNotIn("Traceback", line.log)
+
+    def test_one_guest_in_a_folder(self) -> None:
+        """A listener that a folder made, and the admin page, move too; the names stay."""
+        admin = self.world.folder / "admin"
+        vm = self.world.folder / "vms" / "cid10.sock"
+        vm.parent.mkdir()
+        import socket
+
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(str(vm))
+        proxy = self.world.start_proxy(f"--admin={admin}", vsock=f"{vm.parent}/*.sock")
+        proxy.wait_for("starting on HybridVsockAddress")
+        self.nursery.guest(vm, "blog\\.example")
+        proxy.wait_for(" serves ")
+        line = self.line()
+        inode = os.stat(f"{vm}_12345").st_ino
+        load = Load(self.world.port, connections=4)
+        load.start()
+        line.hand_over()
+        line.wait_for_the_old()
+        outcome = load.stop()
+        self.assertEqual(outcome.failed, 0, f"{outcome}\n{line.log}")
+        self.assertEqual(os.stat(f"{vm}_12345").st_ino, inode)
+        from .kill_loop import metric
+
+        self.assertEqual(metric(admin, "subscriptions"), 1)
+        os.kill(line.pids[-1], signal.SIGTERM)
+        line.end()
+        self.assertFalse(Path(f"{vm}_12345").exists())
+
+    def test_a_new_process_that_fails(self) -> None:
+        """Then the old one goes on, as if nothing had been."""
+        policy = self.world.folder / "policy.toml"
+        policy.write_text("")
+        proxy = self.world.start_proxy(f"--policy={policy}")
+        self.nursery.guest(self.world.vsock, "blog\\.example")
+        proxy.wait_for(" subscribed")
+        policy.write_text("nonsense")
+        proxy.signal(signal.SIGUSR2)
+        proxy.wait_for("so this one goes on")
+        self.assertTrue(alive(proxy.child.pid))
+        self.assertIn(self.world.ask()[0], (200, 404))
+
+    def test_systemd(self) -> None:
+        """Sockets that systemd made, for clients and for guests; and handed over again."""
+        program = (
+            "import os, socket, sys\n"
+            "http = socket.socket(); http.bind(('127.0.0.1', int(sys.argv[1]))); http.listen()\n"
+            "vm = socket.socket(socket.AF_UNIX); vm.bind(sys.argv[2]); vm.listen()\n"
+            "fds = [http.detach(), vm.detach()]\n"
+            "high = [os.dup2(fd, 20 + i) for i, fd in enumerate(fds)]\n"
+            "for i, fd in enumerate(high): os.dup2(fd, 3 + i)\n"
+            "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='2',\n"
+            " LISTEN_FDNAMES='clients:guests')\n"
+            "os.execv(sys.argv[3], sys.argv[3:])\n"
+        )
+        listen = [sys.executable, "-c", program, str(self.world.port), f"{self.world.vsock}_12345"]
+        proxy = self.world.proxy = self.world.start(
+            "proxy",
+            [
+                *listen,
+                *(sys.executable, *TWISTD, "-n", "--pidfile=", "subproxy"),
+                "--http=systemd:domain=INET:index=0",
+                "--vsock=systemd:domain=UNIX:name=guests",
+            ],
+        )
+        proxy.wait_for("guests on")
+        self.nursery.guest(self.world.vsock, "blog\\.example")
+        proxy.wait_for(" serves ")
+        self.assertEqual(self.world.ask()[0], 200)
+        self.assertIn("path:", proxy.output)
+        line = self.line()
+        line.hand_over()
+        line.wait_for_the_old()
+        self.assertEqual(self.world.ask()[0], 200)
+        os.kill(line.pids[-1], signal.SIGTERM)
+        line.end()
+        self.assertTrue(Path(f"{self.world.vsock}_12345").exists())
