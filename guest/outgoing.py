@@ -84,13 +84,14 @@ class OutgoingBody:
 
     async def close(self) -> None:
         """Release the source: whoever made it may hold a file, or a lock."""
+        closed: object = None
         for each in (self._iterator, self._source):
             close = getattr(each, "aclose", None) or getattr(each, "close", None)
-            if close is not None:
+            if close is not None and each is not closed:
+                closed = each
                 result = close()
                 if hasattr(result, "__await__"):
                     await result
-                return
 
 
 class UnreadBody(OutgoingBody):

@@ -21,7 +21,7 @@ from subproxy.relay.pipes import Pipe, PipePool
 TURN = 512 * 1024
 """Bytes that one relay moves before the reactor looks at everybody else."""
 
-LEAST = 128 * 1024
+LEAST = 48 * 1024
 """Fewer bytes than this are not worth the trouble."""
 
 POSSIBLE = hasattr(os, "splice")

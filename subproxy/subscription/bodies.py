@@ -167,12 +167,14 @@ class Download(_Body):
     def _claimed(self, connection: DataConnection) -> None:
         super()._claimed(connection)
         connection.receive(self, self._length)
-        if self._connection is not connection or not connection.lendable:
+        if self._connection is not connection:
             return
-        if (self._length or 0) - self._moved >= LEAST:
+        if connection.lendable and (self._length or 0) - self._moved >= LEAST:
             self._socket = self._carrier.exchange.sink.clientSocket()
-            if self._socket is not None:
-                connection.lendReceiving(self._sourceLent)
+        if self._socket is not None:
+            connection.lendReceiving(self._sourceLent)
+        else:
+            connection.takeBack()
 
     def _sourceLent(self, source: int, left: int) -> None:
         def lent(sink: int) -> None:

@@ -18,9 +18,10 @@ from zope.interface import Interface
 from subproxy.relay.lending import ask_when_written, can_lend, lend_reading, written
 from subproxy.subscription.tokens import Tokens
 from subproxy.subscription.voices import WARN
+from subproxy.subscription.watch import Watch
 from subproxy.wire import messages as m
-from subproxy.wire.errors import RemoteProtocolError
-from subproxy.wire.frames import FrameDecoder
+from subproxy.wire.errors import RemoteProtocolError, StateError
+from subproxy.wire.frames import Frame, FrameDecoder
 
 if TYPE_CHECKING:
     from subproxy.subscription.protocol import SubscriptionProtocol
@@ -104,9 +105,16 @@ class DataConnection:
         self._lent = False
         self._borrower: Callable[[int], None] | None = None
         self._parsing = False
+        self._used = False
+        self._watch: Watch | None = None
 
     def __repr__(self) -> str:
         return f"<DataConnection {self.identity} {self.state.name.lower()} #{self.count}>"
+
+    @property
+    def reads(self) -> bool:
+        """Whether the transport is to read: neither the client nor a relay forbids it."""
+        return not (self._paused or self._lent)
 
     # The guest speaks.
 
@@ -135,8 +143,9 @@ class DataConnection:
         self._exchange = message.exchange
         if answer:
             self.transport.write(answer)
+        self._used = False
         claim.claimed(self)
-        if self.state is State.IDLE:
+        if not self._used:
             # Whoever it was for has no use for it any more.
             self.abort()
 
@@ -162,20 +171,27 @@ class DataConnection:
                 frame = self._decoder.next()
                 if frame is None:
                     break
-                message = m.parse(frame)
-                if not isinstance(message, m.Connect):
-                    self.abort()
-                    break
-                self.connect(message)
+                self._frameCame(frame)
         except RemoteProtocolError as error:
-            self._say(
-                WARN,
-                "{identity} broke the protocol on a data connection: {error}",
-                error=error,
-            )
-            self.abort()
+            self._broken(error)
         finally:
             self._parsing = False
+
+    def _frameCame(self, frame: Frame) -> None:
+        try:
+            message = m.parse(frame)
+            if not isinstance(message, m.Connect):
+                raise StateError("a data connection carries nothing but bodies")
+        except RemoteProtocolError as error:
+            self._broken(error)
+        else:
+            self.connect(message)
+
+    def _broken(self, error: RemoteProtocolError) -> None:
+        self._say(
+            WARN, "{identity} broke the protocol on a data connection: {error}", error=error
+        )
+        self.abort()
 
     def _bodyCame(self, data: bytes) -> None:
         left = self._left
@@ -207,6 +223,7 @@ class DataConnection:
             this connection, and C{bodyComplete} is not called.
         """
         self._go(State.RECEIVING)
+        self._used = True
         self._user = user
         self._left = length
         self._owed = 0
@@ -240,7 +257,6 @@ class DataConnection:
             the body is complete or the connection is closed before that.
         """
         user = self._user
-        self._lent = True
 
         def quiet(data: bytes) -> None:
             if data and self._user is user and self._lent:
@@ -249,16 +265,26 @@ class DataConnection:
                 assert self._left is not None
                 then(self.transport.fileno(), self._left)
 
-        lend_reading(self.transport, quiet)
+        if self._lent:
+            quiet(b"")
+        else:
+            self._lent = True
+            lend_reading(self.transport, quiet)
+
+    def takeBack(self) -> None:
+        """The transport reads again."""
+        if self._lent:
+            self._lent = self._paused = False
+            self.transport.resumeProducing()
 
     def returned(self, taken: int) -> None:
         """The receiving side is ours again; C{taken} bytes of the body were taken from it."""
-        if self._left is None or self.state is not State.RECEIVING:
+        if self.state is not State.RECEIVING:
             return
-        self._left -= taken
-        if self._left:
-            self._lent = self._paused = False
-            self.transport.resumeProducing()
+        if self._left is not None:
+            self._left -= taken
+        if self._left != 0:
+            self.takeBack()
             return
         user = self._user
         self._carried()
@@ -276,7 +302,9 @@ class DataConnection:
     def send(self, user: Any) -> None:
         """C{user} writes a body."""
         self._go(State.SENDING)
+        self._used = True
         self._user = user
+        self.takeBack()
 
     def write(self, data: bytes) -> None:
         """Send more of the body."""
@@ -292,14 +320,30 @@ class DataConnection:
         if self.state is State.RECEIVING:
             # That all was sent is not that all has come: without this a guest could claim the next
             # token on a connection that we close amid the body, because the client has left.
-            self.transport.write(m.End(self._exchange).encode())
+            taken = m.End(self._exchange).encode()
+            if self._watch is None or not written(self.transport) or not self._watch.send(taken):
+                self.transport.write(taken)
         self._user = None
         self._owed = 0
-        if self._paused or self._lent:
+        if self._lent and not self._decoder.pending and self._watches():
+            self._paused = False
+        elif self._paused or self._lent:
             self._paused = self._lent = False
             self.transport.resumeProducing()
         self._go(State.IDLE)
         self._idle = self._clock.callLater(self._idle_timeout, self.abort)
+
+    def _watches(self) -> bool:
+        """Look for the next C{connect} beside the transport, if there is a descriptor for that."""
+        if self._watch is None:
+            try:
+                self._watch = Watch(
+                    self._clock, self.transport.fileno(), self._frameCame, self.takeBack
+                )
+            except OSError:
+                return False
+        self._watch.start()
+        return True
 
     def _waitNoMore(self) -> None:
         idle, self._idle = self._idle, None
@@ -346,6 +390,9 @@ class DataConnection:
         self._go(State.CLOSED)
         self._user = self._borrower = None
         self._waitNoMore()
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.close()
 
     def _go(self, state: State) -> None:
         assert state in TRANSITIONS[self.state], f"{self.state} to {state}"

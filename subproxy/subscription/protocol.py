@@ -248,7 +248,8 @@ class SubscriptionProtocol(Protocol):
     def _next_turn(self) -> None:
         self._turn()
         if not self.behind and self.state is not State.CLOSED:
-            self.transport.resumeProducing()
+            if self.data is None or self.data.reads:
+                self.transport.resumeProducing()
             if self.fast is not None:
                 self.fast.go_on()
 

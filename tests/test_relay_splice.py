@@ -1,0 +1,241 @@
+"""The relay on real sockets, with a reactor that does one thing at a time."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import time
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.error import ConnectionLost
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.relay.pipes import PipePool
+from subproxy.relay.splice import TURN, SpliceRelay
+
+
+class Readiness:
+    """The two methods of a reactor that are needed, level-triggered."""
+
+    def __init__(self) -> None:
+        self.readers: list = []
+        self.writers: list = []
+        self.addReader, self.removeReader = self.readers.append, self.readers.remove
+        self.addWriter, self.removeWriter = self.writers.append, self.writers.remove
+
+    def turn(self) -> bool:
+        """Call whoever is ready; False if nobody is."""
+        readable, writable, _ = select.select(self.readers, self.writers, [], 0)
+        for each in readable:
+            if each in self.readers:
+                each.doRead()
+        for each in writable:
+            if each in self.writers:
+                each.doWrite()
+        return bool(readable or writable)
+
+
+class Told:
+    """What a relay says."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.took = self.gave = 0
+        self.blocked = False
+
+    def relayTook(self, amount: int) -> None:
+        self.took += amount
+
+    def relayGave(self, amount: int) -> None:
+        self.gave += amount
+
+    def relayBlocked(self, blocked: bool) -> None:
+        assert blocked is not self.blocked
+        self.blocked = blocked
+
+    def relayDone(self) -> None:
+        self.said.append("done")
+
+    def sourceEnded(self) -> None:
+        self.said.append("ended")
+
+    def sinkBroke(self) -> None:
+        self.said.append("broke")
+
+
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+class SpliceRelayTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.reactor = Readiness()
+        self.pipes = PipePool(1 << 18)
+        self.addCleanup(self.pipes.close)
+        self.pipes.give(self.pipes.take())
+        self.guest, self.source = socket.socketpair()
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            self.client = socket.create_connection(server.getsockname())
+            self.sink, _ = server.accept()
+        for each in (self.guest, self.source, self.client, self.sink):
+            each.setblocking(False)
+            self.addCleanup(each.close)
+        self.told = Told()
+        self.before = open_descriptors()
+
+    def relay(self, length: int) -> SpliceRelay:
+        relay = SpliceRelay(
+            self.reactor, self.pipes, self.source.fileno(), self.sink.fileno(), length, self.told
+        )
+        relay.start()
+        return relay
+
+    def calm(self) -> None:
+        """Nothing is left of a relay."""
+        self.assertEqual((self.reactor.readers, self.reactor.writers), ([], []))
+        self.assertEqual((self.pipes.out, open_descriptors()), (0, self.before))
+
+    def pump(self, data: bytes, size: int, step: int = 1 << 20) -> bytes:
+        """Send C{data} as far as it goes, until C{size} bytes have come: what came."""
+        got = bytearray()
+        at = 0
+        end = time.monotonic() + 20
+        while (at < len(data) or len(got) < size) and time.monotonic() < end:
+            try:
+                at += self.guest.send(data[at : at + step])
+            except BlockingIOError:
+                pass
+            self.reactor.turn()
+            try:
+                got += self.client.recv(1 << 20)
+            except BlockingIOError:
+                pass
+        return bytes(got)
+
+    @settings(deadline=None, max_examples=30)
+    @given(st.integers(1, 3 << 20), st.integers(1000, 1 << 20), st.integers(0, 100))
+    def test_whole(self, size: int, step: int, more: int) -> None:
+        """Exactly the length is moved, in whatever pieces; what follows stays where it is."""
+        self.setUp()
+        data = os.urandom(1 << 16) * (size // (1 << 16) + 1)
+        self.relay(size)
+        got = self.pump(data[: size + more], size, step)
+        self.assertTrue(got == data[:size])
+        self.assertEqual((self.told.said, self.told.took, self.told.gave), (["done"], size, size))
+        if more:
+            self.assertEqual(self.source.recv(1000), data[size : size + more])
+        self.calm()
+        self.doCleanups()
+
+    def test_slow_client(self) -> None:
+        """It waits for room, and nothing else; then goes on."""
+        self.relay(64 << 20)
+        chunk = bytes(1 << 20)
+        for _ in range(200):
+            try:
+                self.guest.send(chunk)
+            except BlockingIOError:
+                pass
+            if not self.reactor.turn() and self.told.blocked:
+                break
+        self.assertTrue(self.told.blocked)
+        self.assertEqual((self.reactor.readers, len(self.reactor.writers)), ([], 1))
+        while True:
+            try:
+                self.client.recv(1 << 20)
+            except BlockingIOError:
+                if not self.reactor.turn():
+                    break
+        self.assertFalse(self.told.blocked)
+        self.assertEqual((len(self.reactor.readers), self.reactor.writers), (1, []))
+
+    def test_a_turn_is_bounded(self) -> None:
+        """One call moves a bounded number of bytes, however many there are."""
+        self.guest.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUFFORCE, 8 << 20) if hasattr(
+            socket, "SO_SNDBUFFORCE"
+        ) else None
+        relay = self.relay(1 << 30)
+        given_before = relay.given
+        try:
+            self.guest.send(bytes(4 << 20))
+        except BlockingIOError:
+            pass
+        self.reactor.turn()
+        self.assertLessEqual(relay.given - given_before, TURN + (1 << 18))
+
+    def test_source_ends(self) -> None:
+        """What came is given on, and then it is told."""
+        self.guest.send(b"half")
+        relay = self.relay(100)
+        self.guest.close()
+        self.before -= 1
+        while self.reactor.turn():
+            pass
+        self.assertEqual((self.told.said, relay.given), (["ended"], 4))
+        self.assertEqual(self.client.recv(10), b"half")
+        self.calm()
+
+    def test_sink_breaks(self) -> None:
+        """A client that resets the connection ends it; the pipe's bytes are nobody's."""
+        self.relay(64 << 20)
+        self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        self.client.close()
+        for _ in range(20):
+            try:
+                self.guest.send(b"x" * 1000)
+            except BlockingIOError:
+                pass
+            self.reactor.turn()
+        self.assertEqual(self.told.said, ["broke"])
+        self.assertEqual((self.reactor.readers, self.reactor.writers), ([], []))
+
+    def test_hang_up(self) -> None:
+        """A reactor that reports an error instead of readiness."""
+        for side, wanted in (("_sink", "broke"), ("_source", "ended")):
+            self.setUp()
+            relay = self.relay(10)
+            if side == "_source":
+                self.guest.close()
+                self.before -= 1
+            getattr(relay, side).connectionLost(Failure(ConnectionLost()))
+            self.assertEqual(self.told.said, [wanted])
+            self.calm()
+
+    def test_stop(self) -> None:
+        """Everything is given back, once; nobody is told."""
+        self.guest.send(b"x")
+        relay = self.relay(10)
+        relay.stopProducing()
+        relay.stopProducing()
+        relay.resumeProducing()
+        self.assertEqual(self.told.said, [])
+        self.calm()
+
+    def test_pause(self) -> None:
+        """While it is paused nothing moves."""
+        relay = self.relay(10)
+        relay.pauseProducing()
+        self.guest.send(b"x" * 10)
+        self.assertFalse(self.reactor.turn())
+        self.assertEqual(relay.given, 0)
+        relay.resumeProducing()
+        self.assertEqual(self.told.said, ["done"])
+        self.assertEqual(self.client.recv(100), b"x" * 10)
+
+    def test_no_descriptors(self) -> None:
+        """Without descriptors there is no relay, and nothing leaks."""
+        dup, calls = os.dup, []
+
+        def failing(fd: int) -> int:
+            calls.append(fd)
+            if len(calls) == 2:
+                raise OSError(24, "Too many open files")
+            return dup(fd)
+
+        self.patch(os, "dup", failing)
+        self.assertRaises(OSError, self.relay, 10)
+        self.calm()
