@@ -281,7 +281,7 @@ class SpliceTests(BodiesTestCase):
                 elif found:
                     copied += int(found[2])
             # Each byte goes into a pipe and out of it; a part may come with the head.
-            self.assertGreater(spliced, 2 * 15 * MB, reactor)
+            self.assertGreater(spliced, 2 * 14 * MB, reactor)
             self.assertLess(copied, MB, reactor)
 
 
