@@ -163,6 +163,16 @@ class ConversationTests(SynchronousTestCase):
         pair.guest(response(3))
         pair.wait(3)
 
+    def test_draining_by_itself(self) -> None:
+        """As in a hand-over: nothing is closed, but each answer says that it is the last."""
+        pair = self.pair()
+        pair.client(GET)
+        for side in pair.sides:
+            side.factory.draining = True
+        pair.guest(response(1))
+        self.assertIn(b"Connection: close", pair.last["client"])  # type: ignore[arg-type]
+        self.assertEqual(pair.stats["requests"], 1)
+
     def test_drain_and_close(self) -> None:
         pair = self.pair()
         pair.client(GET)

@@ -73,7 +73,7 @@ class Http1Factory(Factory):
         self.gate = Gate(self.limits, self.forwarding)
         self.clock = clock
         self.monotonic = monotonic
-        self.draining = False
+        self._draining = False
         self.fastpath: FastPath | None = None
         self._wall = wall
         self._drained: list[Deferred[None]] = []
@@ -93,6 +93,17 @@ class Http1Factory(Factory):
         """No port listens any more; connections that are open keep their deadlines."""
         if not self.connections:
             self._sweeper.stop()
+
+    @property
+    def draining(self) -> bool:
+        """See above."""
+        return self._draining
+
+    @draining.setter
+    def draining(self, draining: bool) -> None:
+        self._draining = draining
+        if self.fastpath is not None:
+            self.fastpath.draining = draining
 
     @property
     def active(self) -> int:

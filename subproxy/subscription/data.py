@@ -188,9 +188,7 @@ class DataConnection:
             self.connect(message)
 
     def _broken(self, error: RemoteProtocolError) -> None:
-        self._say(
-            WARN, "{identity} broke the protocol on a data connection: {error}", error=error
-        )
+        self._say(WARN, "{identity} broke the protocol on a data connection: {error}", error=error)
         self.abort()
 
     def _bodyCame(self, data: bytes) -> None:

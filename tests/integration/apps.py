@@ -51,3 +51,11 @@ class Endless(SubscriberProtocol):
                 left -= len(piece)
 
         return Response(200, [(b"content-length", b"%d" % size)], pieces())
+
+
+class AtOnce(SubscriberProtocol):
+    """Sends each piece of a body back as soon as it comes."""
+
+    def requestReceived(self, request: Request) -> Response:
+        length = request.header(b"content-length", b"0")
+        return Response(200, [(b"content-length", length)], request)

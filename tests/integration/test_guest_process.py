@@ -146,7 +146,7 @@ class StayingTests(GuestTestCase):
         self.assertEqual(failed, [])
 
     def test_what_is_under_way_is_finished(self) -> None:
-        guest = self.world.start_guest("echo:Echo", BLOG)
+        guest = self.world.start_guest("tests.integration.apps:AtOnce", BLOG)
         first, rest = b"first", bytes(99_995)
         with socket.create_connection(("127.0.0.1", self.world.port), 20) as client:
             client.sendall(
@@ -155,7 +155,9 @@ class StayingTests(GuestTestCase):
             client.sendall(first)
             reply = b""
             while not reply.endswith(first):
-                reply += client.recv(4096)
+                more = client.recv(4096)
+                self.assertTrue(more, reply)
+                reply += more
             guest.signal(signal.SIGTERM)
             guest.wait_for("drain")
             self.assertIsNone(guest.child.poll())
