@@ -496,7 +496,8 @@ class Http1Protocol(Protocol):
                 return
             if data:
                 self._bodyCame(data)
-            if self._lent and self._upload is upload and upload.flows and upload.left >= least:
+            # That the guest pauses for what was held does not matter: who moves the rest waits.
+            if self._lent and self._upload is upload and upload.left >= least:
                 then(self.transport.fileno(), upload.left)
             else:
                 self.uploadReturned(responder)
@@ -718,7 +719,7 @@ class Http1Protocol(Protocol):
             self.transport.pauseProducing()
 
     def _resumeReading(self) -> None:
-        if self._paused and not self._half_closed:
+        if self._paused and not self._half_closed and not self._lent:
             self._paused = False
             self.transport.resumeProducing()
 

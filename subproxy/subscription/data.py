@@ -357,12 +357,12 @@ class DataConnection:
     def resumeProducing(self) -> None:
         """It has read."""
         self.ready = True
+        if self._user is not None:
+            self._user.writable()
         borrower = self._borrower
-        if borrower is not None:
+        if borrower is not None and written(self.transport):
             self._borrower = None
             borrower(self.transport.fileno())
-        elif self._user is not None:
-            self._user.writable()
 
     def abort(self) -> None:
         """Close: what is under way is over."""
