@@ -40,6 +40,14 @@ class TokensTests(SynchronousTestCase):
         self.assertEqual(self.expired, 1)
         self.assertEqual(self.tokens.claim("vm", 1, promise.token), "late")
 
+    def test_not_late_if_we_are(self) -> None:
+        """What came while the process stood still is read before a token is given up."""
+        promise = self.issue()
+        claimed: list[object] = []
+        self.clock.callLater(2.0, lambda: claimed.append(self.tokens.claim("vm", 1, promise.token)))
+        self.clock.advance(7)
+        self.assertEqual((claimed, self.expired), ([promise], 0))
+
     def test_foreign(self) -> None:
         """Another identity, or another exchange, can't claim it, nor spoil it."""
         promise = self.issue()

@@ -72,7 +72,7 @@ class Tokens:
     ) -> Promise:
         """A new token."""
         promise = Promise(secrets.token_bytes(SIZE), identity, exchange, claimed, expired)
-        promise.timer = self._clock.callLater(self._timeout, self._late, promise)
+        promise.timer = self._clock.callLater(self._timeout, self._overdue, promise)
         self._promises[promise.token] = promise
         self.counts["issued"] += 1
         return promise
@@ -96,6 +96,10 @@ class Tokens:
     def void(self, promise: Promise) -> None:
         """The body of C{promise} goes another way, or nowhere; does nothing if it was spent."""
         self._spend(promise, "void")
+
+    def _overdue(self, promise: Promise) -> None:
+        """If it was this process that stood still, a claim may have come already: look once more."""
+        promise.timer = self._clock.callLater(0, self._late, promise)
 
     def _late(self, promise: Promise) -> None:
         self._spend(promise, "late")
