@@ -47,7 +47,7 @@ cdef class Stream(Handle):
     cdef readonly object former
     cdef public object reactor
     cdef public object producer
-    cdef Py_ssize_t patience  # bytes that may wait before it is asked whether the producer must
+    cdef Py_ssize_t patience  # bufferSize: bytes that may wait before a producer is paused
     cdef public int connected
     cdef public int disconnected
     cdef public int disconnecting

@@ -81,6 +81,16 @@ cdef class Receiver:
 cdef class Stream(Handle):
     def __cinit__(self, *args, **kw):
         self.fd = -1
+        self.patience = FileDescriptor.bufferSize
+
+    @property
+    def bufferSize(self):
+        """How much may wait before a producer is paused, in bytes: may be set at any time."""
+        return self.patience
+
+    @bufferSize.setter
+    def bufferSize(self, value):
+        self.patience = value
 
     # -- life ---------------------------------------------------------------
 
@@ -512,7 +522,6 @@ cdef class Stream(Handle):
             self._protocol.registerProducer(producer, streaming)
         else:
             FileDescriptor.registerProducer(self, producer, streaming)
-            self.patience = self.bufferSize
 
     def unregisterProducer(self):
         if self.TLS:
