@@ -121,7 +121,7 @@ def main() -> None:
             continue
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name) / "subproxy"
-            ignore = shutil.ignore_patterns(".git", ".venv*", "_trial_temp*", ".hypothesis")
+            ignore = shutil.ignore_patterns(".*", "_trial_temp*", "tests.*", "build")
             shutil.copytree(ROOT, folder, ignore=ignore)
             runner = Runner(folder)
             try:

@@ -36,7 +36,9 @@ class WheelTests(SynchronousTestCase):
         self.addCleanup(world.close)
         folder = world.folder
         # From a copy: what an earlier build left in build/ must not get into the wheel.
-        ignore = shutil.ignore_patterns(".*", "build", "*.egg-info", "*.so", "_trial_temp*")
+        ignore = shutil.ignore_patterns(
+            ".*", "build", "*.egg-info", "*.so", "_trial_temp*", "tests.*"
+        )
         source = shutil.copytree(ROOT, folder / "source", ignore=ignore)
         wheel_command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps"]
         run([*wheel_command, "-w", str(folder), str(source)], folder)
