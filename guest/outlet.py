@@ -129,10 +129,12 @@ class Outlet:
             waiting.callback(True)
 
     def connectionLost(self, reason: Failure) -> None:
-        """See C{IFileDescriptor}."""
-        waiting = self._stop()
-        if waiting is not None:
-            waiting.callback(False)
+        """
+        See C{IFileDescriptor}.
+
+        An event may be meant for the former owner of our number: the next write tells.
+        """
+        self.doWrite()
 
     def close(self) -> None:
         """Give the descriptor back; whoever waits is told that the connection is gone."""

@@ -106,9 +106,9 @@ class SpliceRelay:
         self._reads = self._writes = self._blocked = self._paused = False
         self._pipe: Pipe = pipes.take()
         try:
-            self._source = _End(os.dup(source), self._pump, self._pump)
+            self._source = _End(os.dup(source), self._pump, self._hungUp)
             try:
-                self._sink = _End(os.dup(sink), self._pump, self._sinkGone)
+                self._sink = _End(os.dup(sink), self._pump, self._hungUp)
             except OSError:
                 os.close(self._source.fd)
                 raise
@@ -204,6 +204,16 @@ class SpliceRelay:
             elif budget <= 0:
                 self._wait(False, True)
                 return
+
+    def _hungUp(self) -> None:
+        """
+        The reactor reports an error, and has forgotten the descriptor.
+
+        In the turn in which a number gets a new owner an event may still be meant for the former
+        one. So that is no more than an occasion to look: the next splice tells.
+        """
+        self._wait(False, False)
+        self._pump()
 
     def _sinkGone(self) -> None:
         if self.running:

@@ -98,7 +98,7 @@ class Tokens:
         self._spend(promise, "void")
 
     def _overdue(self, promise: Promise) -> None:
-        """If it was this process that stood still, a claim may be here already: look once more."""
+        """If it was this process that stood still, a claim may be here: look once more."""
         promise.timer = self._clock.callLater(0, self._late, promise)
 
     def _late(self, promise: Promise) -> None:
