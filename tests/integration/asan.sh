@@ -7,7 +7,8 @@
 # object is the sanitizer's; leaks are counted by test_reactor_leaks instead,
 # for CPython itself never frees all it has.
 set -eu
-python=${1:-python3}
+python=$(command -v "${1:-python3}")
+case $python in /*) ;; *) python=$PWD/$python ;; esac
 [ $# -gt 0 ] && shift
 [ $# -gt 0 ] || set -- tests.integration.test_reactor_rules tests.integration.test_reactor_generic \
     tests.integration.test_reactor_relay tests.integration.test_reactor_leaks.RingTests \
