@@ -41,8 +41,8 @@ pytest: $(VENV)/.test
 # The unit tests, and those integration tests without which whole modules would not have run:
 # what twistd, guests and init do as processes, and what needs real sockets.
 MEASURED := $(wildcard tests/test_*.py) $(patsubst %,tests/integration/test_%.py,admin bodies \
-	endpoints_folder endpoints_hybrid fastpath guest_process handover main_job reactor_generic \
-	reactor_processes reactor_relay reactor_rules reactor_transports vm_image)
+	endpoints_folder endpoints_hybrid fastpath guest_process handover init_namespace main_job \
+	reactor_generic reactor_processes reactor_relay reactor_rules reactor_transports vm_image)
 UNMEASURED := $(filter-out $(MEASURED),$(wildcard tests/integration/test_*.py))
 
 coverage: $(VENV)/.test
