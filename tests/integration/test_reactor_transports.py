@@ -214,15 +214,18 @@ class TCPTests(ReactorTestCase):
 
     def test_what_is_watched(self) -> None:
         """The reactor tells of what is on the ring too, and lets go of it."""
-        protocol, _ = self.pair()
+        port = self.listen()
+        protocol, _ = self.pair(port=port)
         transport = protocol.transport
-        port = protocol.factory
         self.assertIn(transport, self.reactor.getReaders())
         self.assertNotIn(transport, self.reactor.getWriters())
         removed = self.reactor.removeAll()
         self.assertIn(transport, removed)
         self.assertNotIn(transport, self.reactor.getReaders())
-        self.assertEqual(port.built, [protocol])
+        transport.abortConnection()
+        stopped: list[Any] = []
+        port.stopListening().addCallback(stopped.append)
+        self.spin(lambda: stopped and protocol.lost)
 
 
 class UNIXTests(ReactorTestCase):
