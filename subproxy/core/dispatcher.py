@@ -99,7 +99,9 @@ class Dispatcher:
         pool = exchange.pool
         assert pool is not None
         assert exchange.member is not None
-        exchange.tried.append(exchange.member)
+        if exchange.member.state == READY:
+            # One that is ejected or gone is not asked anyway, and as good as any if it returns.
+            exchange.tried.append(exchange.member)
         if not self._worth_another(exchange, pool):
             exchange.fail(error)
             return

@@ -107,7 +107,7 @@ class Exchange:
     @ivar streamed: bytes of streamed request body that have gone to a guest.
     @ivar response: the response head, once there is one.
     @ivar received: bytes of response body so far.
-    @ivar tried: the subscribers that have failed it.
+    @ivar tried: the subscribers that have failed it, though they are there.
     @ivar ticket: its place in a queue, while it waits for a subscriber.
     @ivar ended: the streamed request body is complete.
     """

@@ -58,8 +58,9 @@ class Seen:
 class Askers:
     """Clients who ask for the hostile host, and don't mind what they get."""
 
-    def __init__(self, port: int, count: int = 8) -> None:
+    def __init__(self, port: int, count: int = 8, pause: float = 0.0) -> None:
         self._port = port
+        self._pause = pause
         self._ending = threading.Event()
         self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(count)]
         for thread in self._threads:
@@ -67,7 +68,7 @@ class Askers:
 
     def _ask(self) -> None:
         body = b"u" * 1_000_000
-        while not self._ending.is_set():
+        while not self._ending.wait(self._pause):
             client = HTTPConnection("127.0.0.1", self._port, timeout=2)
             try:
                 client.request("POST", "/", body, {"Host": "hostile.example"})
