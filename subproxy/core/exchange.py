@@ -290,6 +290,9 @@ class Exchange:
 
     def _finish(self, error: ProxyError | None) -> None:
         self.move(State.DONE)
+        if error is not None:
+            # It is kept for the log, and would keep the frames that it came through: a cycle.
+            error.__traceback__ = error.__context__ = None
         carrier, self.carrier = self.carrier, None
         if carrier is not None and error is not None:
             carrier.cancel(error)

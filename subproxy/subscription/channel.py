@@ -402,6 +402,7 @@ class Channel:
         for carrier in carriers.values():
             carrier.release()
             self._lost(carrier, error)
+        self.fast = None
 
     def broke(self, carrier: Carrier, error: GuestError) -> None:
         """The data connection of an exchange failed, and so does that."""

@@ -74,8 +74,7 @@ class Liveness:
         # Checked more often than asked, so that a time-out is seen soon after it passed.
         self._step = min(interval, ping_timeout / 2)
         self._overdue = False
-        self._loop = LoopingCall(self._tick)
-        self._loop.clock = clock
+        self._loop: LoopingCall | None = None
         self._first: IDelayedCall | None = None
 
     def start(self) -> None:
@@ -86,10 +85,12 @@ class Liveness:
 
     def stop(self) -> None:
         """No more pings."""
-        if self._first is not None and self._first.active():
-            self._first.cancel()
-        if self._loop.running:
-            self._loop.stop()
+        first, self._first = self._first, None
+        if first is not None:
+            first.cancel()
+        loop, self._loop = self._loop, None
+        if loop is not None and loop.running:
+            loop.stop()
 
     def pong(self, nonce: bytes) -> bool:
         """The guest answered; False if it was no answer to our question."""
@@ -103,7 +104,10 @@ class Liveness:
         return True
 
     def _begin(self) -> None:
-        self._loop.start(self._step, now=True).addErrback(self._failed)
+        self._first = None
+        loop = self._loop = LoopingCall(self._tick)
+        loop.clock = self._clock
+        loop.start(self._step, now=True).addErrback(self._failed)
 
     def _failed(self, failure: Failure) -> None:
         self._log.failure("liveness stopped", failure=failure)

@@ -186,6 +186,9 @@ class SubscriptionProtocol(Protocol):
                 "subscription of {identity} lost: {reason}",
                 reason=reason.getErrorMessage() if reason is not None else "",
             )
+        # So that we, and what we hold, go with the last who knows us: no cycle for the collector.
+        self._handlers = {}
+        self._deadline = self._again = None
         self.factory.gone(self)
 
     def pauseProducing(self) -> None:
@@ -300,8 +303,10 @@ class SubscriptionProtocol(Protocol):
 
     def _leave(self, error: GuestGone) -> None:
         """Nothing goes to this guest any more; what it had is lost."""
-        if self._liveness is not None:
-            self._liveness.stop()
+        liveness, self._liveness = self._liveness, None
+        if liveness is not None:
+            liveness.stop()
+        self.wire.discard()
         member, channel, fast = self.member, self.channel, self.fast
         self.member = self.channel = self.fast = None
         if member is not None:
@@ -311,6 +316,8 @@ class SubscriptionProtocol(Protocol):
             fast.close()
         if channel is not None:
             channel.lost(error)
+        if member is not None:
+            member.channel = None
 
     # What the guest says.
 
