@@ -206,22 +206,24 @@ def proxy_killed(seconds: float) -> Result:
 
 
 def handed_over(seconds: float) -> Result:
-    """The proxy hands over to a new process, as soon as the one before has come up."""
+    """The proxy hands over to a new process each second, or when the one before has come up."""
     with scene() as there:
         line = Line(there.world)
         get = Load(there.port, connections=CONNECTIONS // 2)
         post = Load(there.port, method="POST", connections=CONNECTIONS // 2, keep=True)
         get.start()
         post.start()
-        kills, end = 0, time.monotonic() + seconds
-        while time.monotonic() < end:
+        kills, began = 0, time.monotonic()
+        took: list[float] = []
+        while (now := time.monotonic()) < began + seconds:
             line.hand_over()
-            time.sleep(1.0)
+            took.append(time.monotonic() - now)
             kills += 1
+            time.sleep(max(0.0, now + 1.0 - time.monotonic()))
         outcome, posted = get.stop(), post.stop()
         line.end()
         executed = executed_in(there.executed)
-        notes = f"; POST: {posted}"
+        notes = f"; a hand-over took {max(took):.2f} s at most; POST: {posted}"
         result = Result("proxy hands over", posted, kills, executed, notes)
         result.outcome = outcome
         return result
