@@ -7,7 +7,7 @@ from subproxy.core.admission import NO_SUBSCRIBER, QUEUE_FULL, QUEUE_TIMEOUT, Re
 from subproxy.core.dispatcher import REFUSALS, refusal
 from subproxy.core.exchange import State
 from subproxy.core.retry import Verdict
-from subproxy.errors import ClientGone, GuestGone, NoRoute, QueueTimeout, Unavailable
+from subproxy.errors import ClientGone, GuestGone, GuestRefused, NoRoute, QueueTimeout, Unavailable
 from subproxy.interfaces import IDispatcher
 from subproxy.wire import messages as m
 
@@ -42,6 +42,29 @@ class DispatcherTests(SynchronousTestCase):
         second.say(m.Response(request.exchange, 200, [], {}, b"ok"))
         self.assertEqual((sink.body, exchange.attempts), (b"ok", 2))
         self.assertEqual(self.dispatcher.retries, 1)
+
+    def test_get_may_come_back_to_one_that_has_returned(self) -> None:
+        """A guest that was ejected and answers again is as good as any, for what it lost then."""
+        first = self.world.serving("1")
+        exchange, sink = self.world.ask()
+        self.requests(first)
+        second = self.world.serving("2")
+        first.protocol._missed()
+        self.assertEqual(len(self.requests(second)), 1)
+        first.protocol._returned()
+        second.lose()
+        (request,) = self.requests(first)
+        first.say(m.Response(request.exchange, 200, [], {}, b"ok"))
+        self.assertEqual((sink.body, exchange.attempts), (b"ok", 3))
+
+    def test_get_does_not_come_back_to_one_that_refused(self) -> None:
+        """One that is there and gave it up is not asked again."""
+        first = self.world.serving("1")
+        _, sink = self.world.ask()
+        (request,) = self.requests(first)
+        first.say(m.Abort(request.exchange, b"refused"))
+        self.assertIsInstance(sink.error, GuestRefused)
+        self.assertEqual(self.requests(first), [])
 
     def test_post_is_never_executed_twice(self) -> None:
         """A POST that a dying guest may have executed fails."""

@@ -322,6 +322,7 @@ cdef class Stream(Handle):
     cdef int receive(self, int res, uint32_t flags) except -1:
         cdef char *data
         cdef Ring ring = self.ring
+        cdef Receiver receiver
         cdef bint ready = self.reading and self.backlog is None and self.relay_in is None
         item = None
         if not flags & UR_CQE_F_MORE:
@@ -341,8 +342,10 @@ cdef class Stream(Handle):
                     ring.cancel(self, TAG_RECEIVE)
             if res > 0 and ready and self.receiver is not None:
                 calls(self)
+                # Held here: it may let go of itself while it is called.
+                receiver = self.receiver
                 try:
-                    self.receiver.received(data, res)
+                    receiver.received(data, res)
                 except BaseException:
                     self._callbackFailed()
                 finally:

@@ -150,6 +150,7 @@ class Channel:
     @ivar bulk: request bodies of so many bytes or more go over them.
     @ivar clock: what calls later.
     @ivar patience: how long the guest may take over what it must do next, in seconds.
+    @ivar emptied: told when the last exchange is over, if somebody wants to know.
     @ivar fast: the exchanges that the compiled path has, if there is one.
     """
 
@@ -160,6 +161,7 @@ class Channel:
         "bulk",
         "clock",
         "congested",
+        "emptied",
         "fast",
         "flush",
         "identity",
@@ -186,6 +188,7 @@ class Channel:
         self.member = member
         self.identity = member.identity
         self.congested = False
+        self.emptied: Callable[[], None] | None = None
         self.fast: FastChannel | None = None
         self.flush = flush
         self.tokens = tokens
@@ -272,6 +275,8 @@ class Channel:
         carrier = self._carriers.pop(number, None)
         if carrier is not None:
             carrier.release()
+            if self.emptied is not None and not self._carriers:
+                self.emptied()
         return carrier
 
     def _abort(self, number: int, code: bytes, reason: bytes) -> None:
@@ -402,6 +407,7 @@ class Channel:
         for carrier in carriers.values():
             carrier.release()
             self._lost(carrier, error)
+        self.fast = self.emptied = None
 
     def broke(self, carrier: Carrier, error: GuestError) -> None:
         """The data connection of an exchange failed, and so does that."""

@@ -100,7 +100,7 @@ class SubscriptionFactory(Factory):
         self._by_member[protocol.member] = protocol
         older = None if replaced is None else self._by_member.get(replaced)
         if older is not None:
-            older.close(b"replaced", "a newer instance has taken this one's place")
+            older.retire()
 
     def left(self, member: Member) -> None:
         """C{member} takes no more part."""

@@ -7,6 +7,7 @@ answer pings is as good as gone. The pings of many subscriptions are spread over
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Protocol
 
@@ -27,7 +28,9 @@ class Liveness:
     """
     The pings of one subscription.
 
-    Time is measured by C{now}, which is monotonic: the clock of a reactor may jump.
+    Time is measured by C{now}, which is monotonic: the clock of a reactor may jump. By as much as
+    a look at it is late, this process stood still itself (a busy host, a suspended one): that is
+    not held against the guest, whose pong may lie unread.
 
     @ivar send: says C{ping} with that nonce.
     @ivar measured: told of each round trip, in seconds.
@@ -67,22 +70,27 @@ class Liveness:
         self._count = 0
         self._nonce: bytes | None = None
         self._asked = 0.0
+        self._due = math.inf
+        # Checked more often than asked, so that a time-out is seen soon after it passed.
+        self._step = min(interval, ping_timeout / 2)
         self._overdue = False
-        self._loop = LoopingCall(self._tick)
-        self._loop.clock = clock
+        self._loop: LoopingCall | None = None
         self._first: IDelayedCall | None = None
 
     def start(self) -> None:
         """Ping at once, to have a first latency; then at intervals, from a random moment."""
         self._tick()
+        self._due = math.inf
         self._first = self._clock.callLater(self._random.random() * self._interval, self._begin)
 
     def stop(self) -> None:
         """No more pings."""
-        if self._first is not None and self._first.active():
-            self._first.cancel()
-        if self._loop.running:
-            self._loop.stop()
+        first, self._first = self._first, None
+        if first is not None:
+            first.cancel()
+        loop, self._loop = self._loop, None
+        if loop is not None and loop.running:
+            loop.stop()
 
     def pong(self, nonce: bytes) -> bool:
         """The guest answered; False if it was no answer to our question."""
@@ -96,9 +104,10 @@ class Liveness:
         return True
 
     def _begin(self) -> None:
-        # Checked more often than asked, so that a time-out is seen soon after it passed.
-        step = min(self._interval, self._ping_timeout / 2)
-        self._loop.start(step, now=True).addErrback(self._failed)
+        self._first = None
+        loop = self._loop = LoopingCall(self._tick)
+        loop.clock = self._clock
+        loop.start(self._step, now=True).addErrback(self._failed)
 
     def _failed(self, failure: Failure) -> None:
         self._log.failure("liveness stopped", failure=failure)
@@ -106,6 +115,8 @@ class Liveness:
 
     def _tick(self) -> None:
         now = self._now()
+        late = max(0.0, now - self._due)
+        self._due = now + self._step
         if self._nonce is None:
             if not self._count or now - self._asked >= self._interval * 0.75:
                 self._count += 1
@@ -113,6 +124,7 @@ class Liveness:
                 self._asked = now
                 self._send(self._nonce)
             return
+        self._asked += late
         silent = now - self._asked
         if silent >= self._timeout:
             self.stop()
