@@ -219,7 +219,7 @@ class RequestTests(SynchronousTestCase):
 
     def test_names_that_only_look_different(self) -> None:
         """What CGI writes as it writes a field of ours is no application's."""
-        for name in b"X_Forwarded_For", b"x-forwarded_new", b"Content_Length", b"HOST_":
+        for name in b"X_Forwarded_For", b"x_forwarded_new", b"Content_Length", b"HOST_":
             passed = self.check((name, b"1"))
             names = [each for each, _ in passed.head.headers]
             self.assertEqual(name in names, name == b"HOST_")
