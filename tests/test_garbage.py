@@ -8,11 +8,13 @@ from collections.abc import Callable
 from unittest import SkipTest
 
 from twisted.internet.error import ConnectionDone
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.fastpath.available import unavailable
 from subproxy.garbage import THRESHOLD, calm
+from subproxy.subscription.protocol import SubscriptionProtocol
 from subproxy.wire import messages as m
 
 from .fastpath_rig import Side
@@ -76,6 +78,9 @@ def replaced(world: World, guest: Guest) -> None:
 
 class GarbageTests(SynchronousTestCase):
     def setUp(self) -> None:
+        # An event tells who logged it, and pytest keeps events.
+        nobody = Logger(observer=lambda event: None)
+        self.patch(SubscriptionProtocol, "_log", nobody)
         gc.collect()
         gc.disable()
         self.addCleanup(gc.enable)
