@@ -14,6 +14,7 @@ from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.relay import splice
 from subproxy.relay.pipes import PipePool
 from subproxy.relay.splice import TURN, SpliceRelay
 
@@ -166,6 +167,24 @@ class SpliceRelayTests(SynchronousTestCase):
             pass
         self.reactor.turn()
         self.assertLessEqual(relay.given - given_before, TURN + (1 << 18))
+
+    def test_a_client_that_stops_within_a_turn(self) -> None:
+        """Who waits for the client says so, though it was the turn that ended."""
+        self.patch(splice, "TURN", 1)
+        self.sink.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        relay = self.relay(1 << 24)
+        for _ in range(200):
+            try:
+                self.guest.send(bytes(1 << 18))
+            except BlockingIOError:
+                pass
+            if not self.reactor.turn():
+                break
+        self.assertLess(relay.given, relay.taken)
+        self.assertTrue(self.told.blocked)
+        relay.stopProducing()
+        self.assertEqual((self.reactor.readers, self.reactor.writers), ([], []))
+        self.assertEqual(self.pipes.out, 0)
 
     def test_source_ends(self) -> None:
         """What came is given on, and then it is told."""

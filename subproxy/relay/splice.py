@@ -172,10 +172,7 @@ class SpliceRelay:
                 try:
                     put = os.splice(pipe.reading, sink, pipe.held, flags=_FLAGS)
                 except BlockingIOError:
-                    self._wait(False, True)
-                    if not self._blocked:
-                        self._blocked = True
-                        user.relayBlocked(True)
+                    self._block()
                     return
                 except OSError:
                     self._sinkGone()
@@ -202,8 +199,17 @@ class SpliceRelay:
                     self._wait(True, False)
                     return
             elif budget <= 0:
-                self._wait(False, True)
+                # The client did not take all. Perhaps it will; but if it never does, nobody
+                # calls again to find that out.
+                self._block()
                 return
+
+    def _block(self) -> None:
+        """Wait for the sink."""
+        self._wait(False, True)
+        if not self._blocked:
+            self._blocked = True
+            self._user.relayBlocked(True)
 
     def _hungUp(self) -> None:
         """
