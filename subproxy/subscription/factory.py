@@ -41,6 +41,7 @@ class SubscriptionFactory(Factory):
     @ivar pipes: what bodies are spliced through.
     @ivar tokens: what data connections may carry.
     @ivar turns: how much of a reactor turn newcomers may take.
+    @ivar accepting: how much of it accepting them may take.
     @ivar fastpath: the compiled path, if it is used.
     """
 
@@ -65,6 +66,7 @@ class SubscriptionFactory(Factory):
         self.pipes = PipePool()
         self.tokens = Tokens(clock, self.settings.claim_timeout)
         self.turns = Turns(clock)
+        self.accepting = Turns(clock)
         self.fastpath: FastPath | None = None
         self._identify = identify
         self._counts: Counter[str] = Counter()
