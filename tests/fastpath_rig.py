@@ -199,11 +199,14 @@ class Pair:
             self._same("guest", piece)
 
     def wait(self, seconds: float) -> None:
-        """Time passes, with its sweeps."""
+        """Time passes, with its sweeps; looked at each half second, and less often later."""
+        passed = 0.0
         while seconds > 0:
+            step = min(0.5 if passed < 2 else 2.5, seconds)
             for side in self.sides:
-                side.world.advance(min(0.5, seconds))
-            seconds -= 0.5
+                side.world.advance(step)
+            passed += step
+            seconds -= step
             self._same("wait", seconds)
 
     def half_close(self) -> None:
