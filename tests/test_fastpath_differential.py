@@ -30,15 +30,13 @@ def setUpModule() -> None:
 class ConversationTests(SynchronousTestCase):
     def pair(self, **options: object) -> Pair:
         pair = Pair(**options)
-        for side in pair.sides:
-            self.addCleanup(side.log.close)
+        self.addCleanup(pair.close)
         return pair
 
     @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.binary(min_size=10, max_size=250))
     def test_any_conversation(self, data: bytes) -> None:
-        for side in inputs.play(data).sides:
-            side.log.close()
+        inputs.play(data).close()
 
     @settings(max_examples=500, deadline=None)
     @given(st.binary(max_size=120))
@@ -52,8 +50,7 @@ class ConversationTests(SynchronousTestCase):
 
     def test_what_was_found(self) -> None:
         for path in sorted((CORPUS / "fastpath").iterdir()):
-            for side in inputs.play(path.read_bytes()).sides:
-                side.log.close()
+            inputs.play(path.read_bytes()).close()
 
     def test_corpus_of_requests(self) -> None:
         """Each request of the HTTP corpus, whole and in pieces, and an answer behind it."""

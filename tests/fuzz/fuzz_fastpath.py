@@ -35,8 +35,7 @@ def one_input(data: bytes) -> str:
     """Compare the two paths; what became of it."""
     kind, data = data[:1] or b"\0", data[1:]
     if kind[0] >= CONVERSATION:
-        for side in inputs.play(data).sides:
-            side.log.close()
+        inputs.play(data).close()
         return "conversation"
     take = inputs.Bytes(data)
     if kind[0] >= 64:
