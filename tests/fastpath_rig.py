@@ -261,8 +261,8 @@ class Pair:
         """
         Both ends leave, which is compared too, and the logs are closed.
 
-        What is in flight holds its client where the collector of garbage does not look: a pair that is
-        dropped in the middle of an exchange is not freed.
+        What is in flight holds its client where the collector of garbage does not look: a pair
+        that is dropped in the middle of an exchange is not freed.
         """
         self.lose()
         self.lose_guest()
