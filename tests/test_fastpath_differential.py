@@ -64,6 +64,23 @@ class ConversationTests(SynchronousTestCase):
                     pair.guest(response(number))
                 pair.wait(1)
 
+    def test_a_target_at_the_limit_wherever_its_line_is_cut(self) -> None:
+        """The longest target is served, one byte more is refused: in one read or in two."""
+        for size, status in ((200, b"200"), (201, b"414")):
+            line = b"GET /" + b"a" * (size - 1) + b" HTTP/1.1"
+            data = line + b"\r\nHost: a.example\r\n\r\n"
+            for cut in (5, size, *range(len(line) - 10, len(line) + 5), len(data)):
+                pair = self.pair(limits=Limits(target=200))
+                told = b""
+                for piece in (data[:cut], data[cut:]):
+                    if piece:
+                        pair.client(piece)
+                        told += pair.last["client"]  # type: ignore[operator]
+                if status == b"200":
+                    pair.guest(response(1))
+                    told += pair.last["client"]  # type: ignore[operator]
+                self.assertEqual(told[9:12], status, cut)
+
     def test_plain_requests_are_fast(self) -> None:
         pair = self.pair()
         for number in range(1, 11):
