@@ -44,7 +44,7 @@ class SubmissionTests(ReactorTestCase):
             self.assertEqual(drained(peer, 70), b"x" * 70)
 
     def test_oneAlarmForManyTurns(self) -> None:
-        """The kernel is told once when to wake us, not in each turn; and again for a time before."""
+        """The kernel is told when to wake us once, not in each turn; and anew for a time before."""
         ring = self.reactor.ring
         self.turns(2)
         before = ring.alarms
