@@ -410,11 +410,10 @@ class SubscriptionProtocol(Protocol):
         self.factory.greeted(self, replaced)
         settings = self._settings
         self._liveness = Liveness(
-            self._clock,
+            self.factory.rounds,
             settings.ping_interval,
             settings.ping_timeout,
             settings.timeout,
-            self.factory.random,
             now=self._registrar.now,
             send=self._ping,
             measured=self._measured,
