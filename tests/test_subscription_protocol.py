@@ -186,6 +186,16 @@ class SubscribedTests(SynchronousTestCase):
         self.assertIsInstance(sink.error, GuestGone)
         self.assertIs(self.guest.protocol.state, State.CLOSING)
 
+    def test_after_bye(self) -> None:
+        """What still comes is read to its end, so that no VMM hangs; but not without one."""
+        protocol, transport = self.guest.protocol, self.guest.transport
+        protocol.close(b"done", "")
+        for _ in range(16):
+            protocol.dataReceived(b"x" * 65536)
+        self.assertFalse(transport.disconnecting)
+        protocol.dataReceived(b"x")
+        self.assertTrue(transport.disconnecting)
+
     def test_others_are_not_replaced(self) -> None:
         """Another VM, application or worker shares the pool."""
         self.world.serving("11", instance=b"i2")

@@ -34,6 +34,8 @@ import socket
 from twisted.internet import abstract, error, main, tcp
 from twisted.python import failure, log
 
+from subproxy.reactor.shortage import shortage
+
 cdef extern from "Python.h":
     object PyObject_CallMethodOneArg(object, object, object)
 
@@ -353,9 +355,15 @@ cdef class Stream(Handle):
                 if not self.armed and self.reading:
                     enqueue(self)
                 return 0
-            if res > 0 and self.fd >= 0:
-                item = PyBytes_FromStringAndSize(data, res)
-            ring.recycle(data)
+            try:
+                if res > 0 and self.fd >= 0:
+                    item = PyBytes_FromStringAndSize(data, res)
+            except MemoryError:
+                # What came is lost, and so, then, is the connection.
+                res = -ENOMEM
+                shortage.tell()
+            finally:
+                ring.recycle(data)
         if self.fd < 0:
             return 0
         if res > 0:
@@ -402,7 +410,10 @@ cdef class Stream(Handle):
     def _callbackFailed(self):
         """An exception of the protocol's: log it, and lose the connection."""
         reason = failure.Failure()
-        log.callWithLogger(self, log.err, reason)
+        if reason.type is MemoryError:
+            shortage.tell()
+        else:
+            log.callWithLogger(self, log.err, reason)
         if self.fd >= 0:
             self.lose(reason)
 

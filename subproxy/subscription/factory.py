@@ -19,8 +19,10 @@ from twisted.logger import Logger
 from subproxy.core.dispatcher import Dispatcher
 from subproxy.core.member import Member
 from subproxy.relay.pipes import PipePool
+from subproxy.subscription.liveness import period
 from subproxy.subscription.protocol import State, SubscriptionProtocol
 from subproxy.subscription.registrar import Registrar
+from subproxy.subscription.rounds import Rounds
 from subproxy.subscription.settings import Settings
 from subproxy.subscription.tokens import Tokens
 from subproxy.subscription.turns import Turns
@@ -41,6 +43,8 @@ class SubscriptionFactory(Factory):
     @ivar pipes: what bodies are spliced through.
     @ivar tokens: what data connections may carry.
     @ivar turns: how much of a reactor turn newcomers may take.
+    @ivar accepting: how much of it accepting them may take.
+    @ivar rounds: when each is pinged.
     @ivar fastpath: the compiled path, if it is used.
     """
 
@@ -65,6 +69,10 @@ class SubscriptionFactory(Factory):
         self.pipes = PipePool()
         self.tokens = Tokens(clock, self.settings.claim_timeout)
         self.turns = Turns(clock)
+        self.accepting = Turns(clock)
+        self.rounds = Rounds(
+            clock, period(self.settings.ping_interval, self.settings.ping_timeout), self.random
+        )
         self.fastpath: FastPath | None = None
         self._identify = identify
         self._counts: Counter[str] = Counter()

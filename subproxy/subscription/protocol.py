@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from subproxy.subscription.factory import SubscriptionFactory
 
 
+MOST_THROWN = 1 << 20
+"""Bytes that are read, and thrown away, after C{bye}; who sends more is cut off."""
+
 REPLACED = "a newer instance has taken this one's place"
 
 
@@ -103,6 +106,7 @@ class SubscriptionProtocol(Protocol):
         self._turns = 0
         self._postponed = False
         self._unread = -1
+        self._thrown = 0
         self._offences: list[float] = []
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
             m.Hello: self._hello,
@@ -151,6 +155,9 @@ class SubscriptionProtocol(Protocol):
     def framesReceived(self, data: bytes) -> None:
         """The wire is to have C{data}: with a compiled path whole frames, or what ends it all."""
         if self.state in (State.CLOSING, State.CLOSED):
+            self._thrown += len(data)
+            if self._thrown > MOST_THROWN:
+                self.transport.abortConnection()
             return
         self.wire.feed(data)
         if not self.behind:
@@ -403,11 +410,10 @@ class SubscriptionProtocol(Protocol):
         self.factory.greeted(self, replaced)
         settings = self._settings
         self._liveness = Liveness(
-            self._clock,
+            self.factory.rounds,
             settings.ping_interval,
             settings.ping_timeout,
             settings.timeout,
-            self.factory.random,
             now=self._registrar.now,
             send=self._ping,
             measured=self._measured,

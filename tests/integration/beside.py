@@ -17,7 +17,7 @@ from http.client import HTTPConnection, HTTPException
 
 from .harness import ROOT, World
 from .hostile import ATTACKS, Attack
-from .kill_loop import metric
+from .kill_loop import HOLD, metric
 from .load import Load, Outcome
 from .nursery import Nursery
 from .test_main_job import memory_of
@@ -121,6 +121,7 @@ def beside(kind: type[Attack], seconds: float, *options: str) -> Seen:
         admin, hostile = world.folder / "admin", world.folder / "cid66.sock"
         proxy = world.start_proxy(
             "--access-log=none",
+            HOLD,
             f"--admin={admin}",
             f"--vsock={hostile}",
             "--ping-interval=0.3",

@@ -34,6 +34,9 @@ from .swarm import Swarm
 LAG_WINDOW = 31.0
 """Seconds for which the proxy remembers its longest lag."""
 
+HOLD = "--hold=15"
+"""Longer than the default, because a machine with much else to do starts a guest slowly."""
+
 HOST = "blog\\.example"
 CONNECTIONS = 32
 Disturb = Callable[["Scene", int], None]
@@ -79,7 +82,10 @@ class Scene:
         self.world = World()
         self.executed = self.world.folder / "executed"
         self.nursery = Nursery(self.executed, self.world.folder / "nursery.log")
-        self.options = ("--access-log=none", "--ping-interval=0.3", "--ping-timeout=0.6", *options)
+        self.options = (
+            *("--access-log=none", HOLD, "--ping-interval=0.3", "--ping-timeout=0.6"),
+            *options,
+        )
         self.guests = [0, 0]
 
     @property

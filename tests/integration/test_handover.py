@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from .certificate import certificate
 from .harness import TWISTD, World, free_port, wait_until
+from .kill_loop import HOLD, metric
 from .load import Load
 from .nursery import Nursery
 from .successors import Line, alive
@@ -45,7 +46,7 @@ class HandoverTests(SynchronousTestCase):
         Three hand-overs under load, with GET and POST: no request fails, none is executed
         twice, and the old processes end.
         """
-        proxy = self.world.start_proxy("--access-log=none")
+        proxy = self.world.start_proxy("--access-log=none", HOLD)
         for worker in range(2):
             self.nursery.guest(self.world.vsock, "blog\\.example", worker)
         proxy.wait_for(" serves ", 2)
@@ -77,7 +78,7 @@ class HandoverTests(SynchronousTestCase):
         vm.parent.mkdir()
         with socket.socket(socket.AF_UNIX) as made:
             made.bind(str(vm))
-        proxy = self.world.start_proxy(f"--admin={admin}", vsock=f"{vm.parent}/*.sock")
+        proxy = self.world.start_proxy(HOLD, f"--admin={admin}", vsock=f"{vm.parent}/*.sock")
         proxy.wait_for("starting on HybridVsockAddress")
         self.nursery.guest(vm, "blog\\.example")
         proxy.wait_for(" serves ")
@@ -90,8 +91,6 @@ class HandoverTests(SynchronousTestCase):
         outcome = load.stop()
         self.assertEqual(outcome.failed, 0, f"{outcome}\n{line.log}")
         self.assertEqual(os.stat(f"{vm}_12345").st_ino, inode)
-        from .kill_loop import metric
-
         self.assertEqual(metric(admin, "subscriptions"), 1)
         os.kill(line.pids[-1], signal.SIGTERM)
         line.end()
@@ -144,7 +143,9 @@ class HandoverTests(SynchronousTestCase):
         """A listener of TLS, whose connections go on with the one that they began with."""
         pem, port = self.world.folder / "pem", free_port()
         pem.write_bytes(certificate())
-        proxy = self.world.start_proxy(f"--http=ssl:{port}:privateKey={pem}:interface=127.0.0.1")
+        proxy = self.world.start_proxy(
+            HOLD, f"--http=ssl:{port}:privateKey={pem}:interface=127.0.0.1"
+        )
         self.nursery.guest(self.world.vsock, "blog\\.example")
         proxy.wait_for(" serves ")
         line = self.line()
