@@ -100,6 +100,7 @@ def build(options: Options, reactor: Any, inheritance: Inheritance | None = None
             ping_interval=options["ping-interval"],
             ping_timeout=options["ping-timeout"],
             timeout=options["guest-timeout"],
+            bulk=options["bulk"] or None,
         ),
         random,
     )

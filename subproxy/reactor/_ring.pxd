@@ -62,6 +62,7 @@ cdef class Ring:
     cdef int held
     cdef readonly int size
     cdef int stride
+    cdef bint capless  # the kernel lets no multishot receive be limited
     # Looking for a moment before sleeping.
     cdef public double spin
     cdef int spin_pause
