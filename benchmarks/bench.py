@@ -13,6 +13,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from . import bench_report, machine, options
@@ -24,6 +25,11 @@ from .rig import NotStarted, Rig, cpu_seconds, raise_descriptor_limit
 from .scenarios import Runner
 
 LATENCY_CONNECTIONS = 64
+LATENCY_TURNS = 3
+"""Times as many rounds of latencies: one stall of the machine is the last hundredth of a round."""
+FLOOR = "floor"
+"""What the machine and the load themselves keep waiting: it is in the latencies of all."""
+PARTS = ("keepalive", "connect", "latency", "memory", "scale")
 SATURATED = 0.9
 """A contender whose maximum is not above the common rate by this much has no latency there."""
 
@@ -48,6 +54,7 @@ class Bench:
         self.rounds: int = settings.rounds
         self.idle: int = settings.idle
         self.cores = options.cores(settings)
+        self.parts: frozenset[str] = settings.parts
         self.runner = Runner(self.cores[1], settings.seconds)
         self.samples: list[Sample] = []
         self.memory: dict[str, dict[str, int]] = {}
@@ -55,6 +62,22 @@ class Bench:
         self.resting: dict[str, float] = {}
         self.rates: dict[str, float] = {}
         self.problems: list[str] = []
+
+    def begin_with(self, results: dict[str, Any]) -> None:
+        """Has what was measured before; what is measured again takes the place of that."""
+        for raw in results["samples"]:
+            sample = Sample(**raw)
+            part = sample.scenario if sample.scenario in PARTS else "latency"
+            again = part in self.parts and sample.contender in self.contenders
+            if part == "keepalive":
+                again = again and sample.connections in self.connections
+            if not again:
+                self.samples.append(sample)
+        self.rates = results["rates"]
+        self.memory = results["memory"]
+        if "scale" not in self.parts:
+            self.scale = [Sample(**raw) for raw in results["scale"]]
+            self.resting = results["resting"]
 
     def closes(self, name: str) -> bool:
         """Whether a contender closes its connections, so that none is kept."""
@@ -85,7 +108,7 @@ class Bench:
                     self.problem(f"{name}: did not start: {error}")
             names = [name for name in self.contenders if name in servers]
             for turn in range(self.rounds):
-                for connections in self.connections:
+                for connections in self.connections if "keepalive" in self.parts else ():
                     for name in rotated(names, turn):
                         self.attempt(
                             name,
@@ -93,12 +116,13 @@ class Bench:
                                 n, servers[n], c, t, close=self.closes(n)
                             ),
                         )
-                for name in rotated(names, turn):
+                for name in rotated(names, turn) if "connect" in self.parts else ():
                     self.attempt(
                         name,
                         lambda n=name, t=turn: self.runner.connect(n, servers[n], 64, t),
                     )
-            self.measure_latency(servers, names)
+            if "latency" in self.parts:
+                self.measure_latency(servers, names)
 
     def attempt(self, name: str, measure: Any) -> None:
         """One measurement; an invalid one is a problem and gives no figure."""
@@ -114,21 +138,24 @@ class Bench:
 
     def maximum(self, name: str) -> float:
         """The greatest median rate of a contender over the numbers of connections."""
+        samples = select(self.samples, name, "keepalive")
         rates = [
-            middle(select(self.samples, name, "keepalive", count), lambda sample: sample.rate)
-            for count in self.connections
+            middle([each for each in samples if each.connections == count], lambda each: each.rate)
+            for count in {each.connections for each in samples}
         ]
         return max((rate for rate in rates if rate), default=0.0)
 
     def measure_latency(self, servers: dict[str, Server], names: Sequence[str]) -> None:
         """Latencies at half of the reference's maximum, and at half of the contender's own."""
-        names = [n for n in names if self.contenders[n].proxies and not self.closes(n)]
-        self.rates = {name: self.maximum(name) / 2 for name in names}
+        names = [
+            n for n in names if (self.contenders[n].proxies or n == FLOOR) and not self.closes(n)
+        ]
+        self.rates = {name: self.maximum(name) / 2 for name in names if name != FLOOR}
         common = self.rates.get(REFERENCE, 0.0)
-        for turn in range(self.rounds):
+        for turn in range(self.rounds * LATENCY_TURNS):
             for name in rotated(names, turn):
-                own = self.rates[name]
-                if common and own * 2 * SATURATED > common:
+                own = self.rates.get(name, 0.0)
+                if common and (name == FLOOR or own * 2 * SATURATED > common):
                     self.attempt(
                         name,
                         lambda n=name, t=turn: self.runner.latency(
@@ -186,6 +213,14 @@ class Bench:
             self.problem(f"scale: {error}")
 
 
+def parts(text: str) -> frozenset[str]:
+    """The value of ``--parts``."""
+    found = frozenset(text.split(","))
+    if found - set(PARTS):
+        raise argparse.ArgumentTypeError(f"parts are {', '.join(PARTS)}")
+    return found
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the benchmark; 1 if any measurement was invalid."""
     parser = options.parser(__doc__.splitlines()[0])
@@ -196,6 +231,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "--subscriptions", type=int, default=1000, help="of the scale scenario; 0: none"
+    )
+    parser.add_argument(
+        "--parts",
+        type=parts,
+        default=",".join(PARTS),
+        help="what to measure; latencies need the keep-alive figures",
+    )
+    parser.add_argument(
+        "--onto",
+        type=Path,
+        help="add to the raw figures in this file, if it is there, and write them there alone: "
+        "a run in pieces, which --again then shows",
     )
     settings = parser.parse_args(arguments)
     if settings.again:
@@ -209,21 +256,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     facts = machine.describe()
     bench = Bench(contenders, options.integers(settings.connections), settings)
-    bench.measure()
-    if settings.idle:
+    before: dict[str, Any] = {}
+    if settings.onto and settings.onto.exists():
+        before = json.loads(settings.onto.read_text())
+        if (before["machine"]["revision"], before["settings"]["rounds"]) != (
+            facts["revision"],
+            settings.rounds,
+        ):
+            raise SystemExit(f"{settings.onto} is of another revision, or of other rounds")
+        bench.begin_with(before)
+    if bench.parts & {"keepalive", "connect", "latency"}:
+        bench.measure()
+    if settings.idle and "memory" in bench.parts:
         bench.measure_memory()
-    if settings.subscriptions:
+    if settings.subscriptions and "scale" in bench.parts:
         bench.measure_scale(settings.subscriptions, 10)
     results: dict[str, Any] = {
-        "machine": facts,
+        "machine": before.get("machine", facts),
         "settings": {
             "rounds": settings.rounds,
             "seconds": settings.seconds,
-            "connections": bench.connections,
+            "connections": sorted(
+                {each.connections for each in bench.samples if each.scenario == "keepalive"}
+            ),
             "idle": settings.idle,
             "subscriptions": settings.subscriptions,
         },
-        "contenders": {
+        "contenders": before.get("contenders", {})
+        | {
             name: {
                 "title": contender.title,
                 "version": contender.version(),
@@ -238,6 +298,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "resting": bench.resting,
         "problems": bench.problems,
     }
+    if settings.onto:
+        if not bench.problems:
+            settings.onto.parent.mkdir(parents=True, exist_ok=True)
+            settings.onto.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+        return int(bool(bench.problems))
     return show(results, settings)
 
 

@@ -99,7 +99,7 @@ class Report:
         ]
         rows = []
         for name, title in self._titles.items():
-            if name not in rates:
+            if not select(self._samples, name, "common") and name not in rates:
                 continue
             row = [title, *self._quantiles(name, "common"), number(rates.get(name))]
             row += self._quantiles(name, "common" if name == REFERENCE else "own")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 
 
@@ -21,7 +22,7 @@ def number(value: float | None, digits: int = 3) -> str:
         return f"{value:,.0f}"
     text = f"{value:.{digits}g}"
     if "e" in text:
-        text = f"{value:f}".rstrip("0")
+        text = f"{Decimal(text):f}"
     whole = len(text.lstrip("-0.").replace(".", ""))
     if "." not in text and whole < digits:
         text += "."

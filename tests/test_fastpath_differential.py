@@ -30,15 +30,13 @@ def setUpModule() -> None:
 class ConversationTests(SynchronousTestCase):
     def pair(self, **options: object) -> Pair:
         pair = Pair(**options)
-        for side in pair.sides:
-            self.addCleanup(side.log.close)
+        self.addCleanup(pair.close)
         return pair
 
     @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.binary(min_size=10, max_size=250))
     def test_any_conversation(self, data: bytes) -> None:
-        for side in inputs.play(data).sides:
-            side.log.close()
+        inputs.play(data).close()
 
     @settings(max_examples=500, deadline=None)
     @given(st.binary(max_size=120))
@@ -52,8 +50,7 @@ class ConversationTests(SynchronousTestCase):
 
     def test_what_was_found(self) -> None:
         for path in sorted((CORPUS / "fastpath").iterdir()):
-            for side in inputs.play(path.read_bytes()).sides:
-                side.log.close()
+            inputs.play(path.read_bytes()).close()
 
     def test_corpus_of_requests(self) -> None:
         """Each request of the HTTP corpus, whole and in pieces, and an answer behind it."""
@@ -66,6 +63,23 @@ class ConversationTests(SynchronousTestCase):
                 for number in range(1, 4):
                     pair.guest(response(number))
                 pair.wait(1)
+
+    def test_a_target_at_the_limit_wherever_its_line_is_cut(self) -> None:
+        """The longest target is served, one byte more is refused: in one read or in two."""
+        for size, status in ((200, b"200"), (201, b"414")):
+            line = b"GET /" + b"a" * (size - 1) + b" HTTP/1.1"
+            data = line + b"\r\nHost: a.example\r\n\r\n"
+            for cut in (5, size, *range(len(line) - 10, len(line) + 5), len(data)):
+                pair = self.pair(limits=Limits(target=200))
+                told = b""
+                for piece in (data[:cut], data[cut:]):
+                    if piece:
+                        pair.client(piece)
+                        told += pair.last["client"]  # type: ignore[operator]
+                if status == b"200":
+                    pair.guest(response(1))
+                    told += pair.last["client"]  # type: ignore[operator]
+                self.assertEqual(told[9:12], status, cut)
 
     def test_plain_requests_are_fast(self) -> None:
         pair = self.pair()

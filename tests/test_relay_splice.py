@@ -168,6 +168,23 @@ class SpliceRelayTests(SynchronousTestCase):
         self.assertGreater(relay.given, 0)
         self.assertLessEqual(relay.given, TURN + (1 << 18))
 
+    def test_a_client_that_stops_within_a_turn(self) -> None:
+        """Who waits for the client says so, though it was the turn that ended."""
+        self.all._step = self.all._turn = 1
+        self.sink.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        relay = self.relay(1 << 24)
+        for _ in range(200):
+            try:
+                self.guest.send(bytes(1 << 18))
+            except BlockingIOError:
+                pass
+            if not self.reactor.turn():
+                break
+        self.assertLess(relay.given, relay.taken)
+        self.assertTrue(self.told.blocked)
+        relay.stopProducing()
+        self.assertEqual((self.all._waiting, self.pipes.out), ({}, 0))
+
     def test_source_ends(self) -> None:
         """What came is given on, and then it is told."""
         self.guest.send(b"half")

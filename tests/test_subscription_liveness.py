@@ -3,7 +3,8 @@
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.subscription.liveness import Liveness
+from subproxy.subscription.liveness import Liveness, period
+from subproxy.subscription.rounds import Rounds
 
 
 class Fixed:
@@ -15,6 +16,9 @@ class Fixed:
     def random(self) -> float:
         return self.value
 
+    def shuffle(self, x: list) -> None:
+        """As they are."""
+
 
 class LivenessTests(SynchronousTestCase):
     def setUp(self) -> None:
@@ -23,11 +27,10 @@ class LivenessTests(SynchronousTestCase):
 
     def liveness(self, random: float = 0.5) -> Liveness:
         return Liveness(
-            self.clock,
+            Rounds(self.clock, period(3.0, 5.0), Fixed(random)),
             3.0,
             5.0,
             15.0,
-            Fixed(random),
             now=self.clock.seconds,
             send=lambda nonce: self.said.append((self.clock.seconds(), nonce)),
             measured=self.said.append,
@@ -44,7 +47,7 @@ class LivenessTests(SynchronousTestCase):
         liveness.pong(b"1")
         self.clock.pump([0.25] * 40)
         times = [each[0] for each in self.said if isinstance(each, tuple)]
-        self.assertEqual(times[:2], [0.0, 4.0])
+        self.assertEqual(times, [0.0, 3.75])
         liveness.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -65,6 +68,20 @@ class LivenessTests(SynchronousTestCase):
         self.clock.pump([0.5] * 60)
         self.assertEqual([each for each in self.said if isinstance(each, str)], ["missed", "dead"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_who_stood_still(self) -> None:
+        """Time in which this process itself stood still is not held against a guest."""
+        liveness = self.liveness(0.0)
+        liveness.start()
+        liveness.pong(b"1")
+        self.clock.pump([0.5] * 7)
+        self.assertEqual(self.said[-1], (2.5, b"2"))
+        self.clock.advance(60)
+        self.clock.advance(0)
+        self.assertEqual(self.said[-1], (2.5, b"2"))
+        self.clock.pump([0.5] * 12)
+        self.assertEqual(self.said[-1], "missed")
+        liveness.stop()
 
     def test_returned(self) -> None:
         """A late pong is told as a return, and pinging goes on."""

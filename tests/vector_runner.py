@@ -29,6 +29,28 @@ class Guest(Protocol):
         """It is told to stop in an orderly manner."""
 
 
+def received(guest: Guest, data: bytes) -> bytes:
+    """
+    What of C{data}, which C{guest} has written after it was told to stop, is to be shown.
+
+    A proxy is there that answers C{unregister}; the vectors know nothing of that.
+    """
+    shown = b""
+    for frame in decoded(data):
+        if frame[0] == b"unregister":
+            guest.send(encode([b"unregistered", frame[1]]))
+        else:
+            shown += encode(frame)
+    return shown
+
+
+def decoded(data: bytes) -> list[Any]:
+    """The frames of C{data}, which end with it."""
+    decoder = FrameDecoder(9_999_999)
+    decoder.feed(data)
+    return list(iter(decoder.next, None))
+
+
 def load(name: str) -> Any:
     """One of the files of vectors."""
     return json.loads((VECTORS / name).read_text())

@@ -3,7 +3,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
 from subproxy.reactor._context cimport LogContext
-from subproxy.reactor._uapi cimport ur_buf, ur_cqe, ur_sqe
+from subproxy.reactor._uapi cimport ur_buf, ur_cqe, ur_sqe, ur_timespec
 
 
 cdef enum Tag:
@@ -15,6 +15,7 @@ cdef enum Tag:
     TAG_EPOLL = 4
     TAG_SILENT = 5
     TAG_READY = 6
+    TAG_ALARM = 7
     TAG_MASK = 7
 
 
@@ -63,6 +64,10 @@ cdef class Ring:
     cdef readonly int size
     cdef int stride
     cdef bint capless  # the kernel lets no multishot receive be limited
+    # When we are woken at the latest.
+    cdef double alarm_at
+    cdef ur_timespec alarm_in
+    cdef readonly unsigned long alarms
     # Looking for a moment before sleeping.
     cdef public double spin
     cdef int spin_pause
@@ -105,6 +110,7 @@ cdef class Ring:
     cdef int flush(self) except -1
     cdef int enter(self, unsigned wait_nr, double timeout) except? -1
     cdef int sleep(self, double timeout) except? -1
+    cdef double alarm(self, double seconds) except? -2.0
     cdef int drain(self) except -1
     cdef int dispatch(self, uint64_t user_data, int res, uint32_t flags) except -1
     cdef void link(self, Handle handle) noexcept

@@ -15,6 +15,7 @@ class Ring:
     looping: bool
     size: int
     enters: int
+    alarms: int
     completions: int
     starvations: int
     overflows: int

@@ -34,6 +34,8 @@ import socket
 from twisted.internet import abstract, error, main, tcp
 from twisted.python import failure, log
 
+from subproxy.reactor.shortage import shortage
+
 cdef extern from "Python.h":
     object PyObject_CallMethodOneArg(object, object, object)
 
@@ -329,6 +331,7 @@ cdef class Stream(Handle):
     cdef int receive(self, int res, uint32_t flags) except -1:
         cdef char *data
         cdef Ring ring = self.ring
+        cdef Receiver receiver
         cdef bint ready = self.reading and self.backlog is None and self.relay_in is None
         item = None
         if not flags & UR_CQE_F_MORE:
@@ -350,8 +353,10 @@ cdef class Stream(Handle):
                         ring.cancel(self, TAG_RECEIVE)
             if res > 0 and ready and self.receiver is not None:
                 calls(self)
+                # Held here: it may let go of itself while it is called.
+                receiver = self.receiver
                 try:
-                    self.receiver.received(data, res)
+                    receiver.received(data, res)
                 except BaseException:
                     self._callbackFailed()
                 finally:
@@ -359,9 +364,15 @@ cdef class Stream(Handle):
                 if not self.armed and self.reading:
                     enqueue(self)
                 return 0
-            if res > 0 and self.fd >= 0:
-                item = PyBytes_FromStringAndSize(data, res)
-            ring.recycle(data)
+            try:
+                if res > 0 and self.fd >= 0:
+                    item = PyBytes_FromStringAndSize(data, res)
+            except MemoryError:
+                # What came is lost, and so, then, is the connection.
+                res = -ENOMEM
+                shortage.tell()
+            finally:
+                ring.recycle(data)
         if self.fd < 0:
             return 0
         if res > 0:
@@ -414,7 +425,10 @@ cdef class Stream(Handle):
     def _callbackFailed(self):
         """An exception of the protocol's: log it, and lose the connection."""
         reason = failure.Failure()
-        log.callWithLogger(self, log.err, reason)
+        if reason.type is MemoryError:
+            shortage.tell()
+        else:
+            log.callWithLogger(self, log.err, reason)
         if self.fd >= 0:
             self.lose(reason)
 

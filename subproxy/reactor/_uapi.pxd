@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from "errno.h" nogil:
     int errno
-    int EAGAIN, EBUSY, ECANCELED, EINTR, EINVAL, ENOBUFS, EPERM, ETIME
+    int EAGAIN, EBUSY, ECANCELED, EINTR, EINVAL, ENOBUFS, ENOMEM, EPERM, ETIME
 
 cdef extern from "uapi.h" nogil:
     struct ur_sqe:
@@ -71,7 +71,8 @@ cdef extern from "uapi.h" nogil:
         uint64_t data
 
     int UR_OP_NOP, UR_OP_POLL_ADD, UR_OP_ACCEPT, UR_OP_ASYNC_CANCEL, UR_OP_CLOSE
-    int UR_OP_SEND, UR_OP_SENDMSG, UR_OP_RECV
+    int UR_OP_SEND, UR_OP_SENDMSG, UR_OP_RECV, UR_OP_TIMEOUT, UR_OP_TIMEOUT_REMOVE
+    int UR_TIMEOUT_UPDATE
     int UR_SQE_BUFFER_SELECT, UR_SQE_CQE_SKIP_SUCCESS
     int UR_RECVSEND_POLL_FIRST, UR_RECV_MULTISHOT, UR_ACCEPT_MULTISHOT
     uint32_t UR_CQE_F_BUFFER, UR_CQE_F_MORE, UR_CQE_BUFFER_SHIFT

@@ -106,6 +106,8 @@ enum {
     UR_OP_NOP = 0,
     UR_OP_POLL_ADD = 6,
     UR_OP_SENDMSG = 9,
+    UR_OP_TIMEOUT = 11,
+    UR_OP_TIMEOUT_REMOVE = 12,
     UR_OP_ACCEPT = 13,
     UR_OP_ASYNC_CANCEL = 14,
     UR_OP_CLOSE = 19,
@@ -118,6 +120,8 @@ enum {
     UR_RECVSEND_POLL_FIRST = 1 << 0,
     UR_RECV_MULTISHOT = 1 << 1,
     UR_ACCEPT_MULTISHOT = 1 << 0,
+
+    UR_TIMEOUT_UPDATE = 1 << 1,
 
     UR_CQE_F_BUFFER = 1 << 0,
     UR_CQE_F_MORE = 1 << 1,

@@ -152,6 +152,7 @@ class Channel:
     @ivar bulk: request bodies of so many bytes or more go over them.
     @ivar clock: what calls later.
     @ivar patience: how long the guest may take over what it must do next, in seconds.
+    @ivar emptied: told when the last exchange is over, if somebody wants to know.
     @ivar fast: the exchanges that the compiled path has, if there is one.
     """
 
@@ -162,6 +163,7 @@ class Channel:
         "bulk",
         "clock",
         "congested",
+        "emptied",
         "fast",
         "flush",
         "identity",
@@ -190,6 +192,7 @@ class Channel:
         self.member = member
         self.identity = member.identity
         self.congested = False
+        self.emptied: Callable[[], None] | None = None
         self.fast: FastChannel | None = None
         self.flush = flush
         self.tokens = tokens
@@ -277,6 +280,8 @@ class Channel:
         carrier = self._carriers.pop(number, None)
         if carrier is not None:
             carrier.release()
+            if self.emptied is not None and not self._carriers:
+                self.emptied()
         return carrier
 
     def _abort(self, number: int, code: bytes, reason: bytes) -> None:
@@ -407,6 +412,7 @@ class Channel:
         for carrier in carriers.values():
             carrier.release()
             self._lost(carrier, error)
+        self.fast = self.emptied = None
 
     def broke(self, carrier: Carrier, error: GuestError) -> None:
         """The data connection of an exchange failed, and so does that."""

@@ -20,8 +20,10 @@ from subproxy.core.dispatcher import Dispatcher
 from subproxy.core.member import Member
 from subproxy.relay.pipes import PipePool
 from subproxy.relay.pump import Pump
+from subproxy.subscription.liveness import period
 from subproxy.subscription.protocol import State, SubscriptionProtocol
 from subproxy.subscription.registrar import Registrar
+from subproxy.subscription.rounds import Rounds
 from subproxy.subscription.settings import Settings
 from subproxy.subscription.tokens import Tokens
 from subproxy.subscription.turns import Turns
@@ -43,6 +45,8 @@ class SubscriptionFactory(Factory):
     @ivar pump: what splices them.
     @ivar tokens: what data connections may carry.
     @ivar turns: how much of a reactor turn newcomers may take.
+    @ivar accepting: how much of it accepting them may take.
+    @ivar rounds: when each is pinged.
     @ivar fastpath: the compiled path, if it is used.
     """
 
@@ -68,6 +72,10 @@ class SubscriptionFactory(Factory):
         self.pump = Pump(clock)
         self.tokens = Tokens(clock, self.settings.claim_timeout)
         self.turns = Turns(clock)
+        self.accepting = Turns(clock)
+        self.rounds = Rounds(
+            clock, period(self.settings.ping_interval, self.settings.ping_timeout), self.random
+        )
         self.fastpath: FastPath | None = None
         self._identify = identify
         self._counts: Counter[str] = Counter()
@@ -103,7 +111,7 @@ class SubscriptionFactory(Factory):
         self._by_member[protocol.member] = protocol
         older = None if replaced is None else self._by_member.get(replaced)
         if older is not None:
-            older.close(b"replaced", "a newer instance has taken this one's place")
+            older.retire()
 
     def left(self, member: Member) -> None:
         """C{member} takes no more part."""

@@ -7,28 +7,30 @@ answer pings is as good as gone. The pings of many subscriptions are spread over
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import Protocol
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
-from twisted.python.failure import Failure
+from subproxy.subscription.rounds import Rounds
 
 
-class Random(Protocol):
-    """What of L{random.Random} is used."""
+def period(interval: float, ping_timeout: float) -> float:
+    """
+    How often a subscription has its turn, in seconds.
 
-    def random(self) -> float:
-        """From 0 to below 1."""
+    Shorter than the interval, where that is needed for a time-out to be seen soon after it passed.
+    """
+    return min(interval, ping_timeout / 2)
 
 
 class Liveness:
     """
     The pings of one subscription.
 
-    Time is measured by C{now}, which is monotonic: the clock of a reactor may jump.
+    Time is measured by C{now}, which is monotonic: the clock of a reactor may jump. By as much as
+    a look at it is late, this process stood still itself (a busy host, a suspended one): that is
+    not held against the guest, whose pong may lie unread.
 
+    @param rounds: has a turn each L{period}, for all subscriptions.
     @ivar send: says C{ping} with that nonce.
     @ivar measured: told of each round trip, in seconds.
     @ivar missed: told, once, when a pong is later than C{ping_timeout}.
@@ -36,15 +38,12 @@ class Liveness:
     @ivar dead: told when nothing was answered for C{timeout}.
     """
 
-    _log = Logger()
-
     def __init__(
         self,
-        clock: IReactorTime,
+        rounds: Rounds,
         interval: float,
         ping_timeout: float,
         timeout: float,
-        random: Random,
         *,
         now: Callable[[], float],
         send: Callable[[bytes], None],
@@ -53,12 +52,11 @@ class Liveness:
         returned: Callable[[], None],
         dead: Callable[[], None],
     ) -> None:
-        self._clock = clock
+        self._rounds = rounds
         self._now = now
         self._interval = interval
         self._ping_timeout = ping_timeout
         self._timeout = timeout
-        self._random = random
         self._send = send
         self._measured = measured
         self._missed = missed
@@ -67,22 +65,19 @@ class Liveness:
         self._count = 0
         self._nonce: bytes | None = None
         self._asked = 0.0
+        self._step = period(interval, ping_timeout)
+        self._due = math.inf
         self._overdue = False
-        self._loop = LoopingCall(self._tick)
-        self._loop.clock = clock
-        self._first: IDelayedCall | None = None
 
     def start(self) -> None:
         """Ping at once, to have a first latency; then at intervals, from a random moment."""
-        self._tick()
-        self._first = self._clock.callLater(self._random.random() * self._interval, self._begin)
+        self.tick()
+        self._due = math.inf
+        self._rounds.join(self)
 
     def stop(self) -> None:
         """No more pings."""
-        if self._first is not None and self._first.active():
-            self._first.cancel()
-        if self._loop.running:
-            self._loop.stop()
+        self._rounds.leave(self)
 
     def pong(self, nonce: bytes) -> bool:
         """The guest answered; False if it was no answer to our question."""
@@ -95,24 +90,24 @@ class Liveness:
             self._returned()
         return True
 
-    def _begin(self) -> None:
-        # Checked more often than asked, so that a time-out is seen soon after it passed.
-        step = min(self._interval, self._ping_timeout / 2)
-        self._loop.start(step, now=True).addErrback(self._failed)
+    def tick(self) -> bool:
+        """
+        See L{Turn}: ask, or see how long there has been no answer.
 
-    def _failed(self, failure: Failure) -> None:
-        self._log.failure("liveness stopped", failure=failure)
-        self._dead()
-
-    def _tick(self) -> None:
+        @return: it was asked; L{told} then says when.
+        """
         now = self._now()
+        late = max(0.0, now - self._due)
+        self._due = now + self._step
         if self._nonce is None:
-            if not self._count or now - self._asked >= self._interval * 0.75:
-                self._count += 1
-                self._nonce = b"%x" % self._count
-                self._asked = now
-                self._send(self._nonce)
-            return
+            if self._count and now - self._asked < self._interval * 0.75:
+                return False
+            self._count += 1
+            self._nonce = b"%x" % self._count
+            self._asked = now
+            self._send(self._nonce)
+            return True
+        self._asked += late
         silent = now - self._asked
         if silent >= self._timeout:
             self.stop()
@@ -120,3 +115,13 @@ class Liveness:
         elif silent >= self._ping_timeout and not self._overdue:
             self._overdue = True
             self._missed()
+        return False
+
+    def told(self) -> None:
+        """See L{Turn}: the pings of a slot leave together, so that is when the time begins."""
+        self._asked = self._now()
+
+    def failed(self) -> None:
+        """See L{Turn}: who can't be asked is given up."""
+        self.stop()
+        self._dead()

@@ -1,12 +1,12 @@
 """
 Fuzzes the compiled path against the Python path, with atheris or with random bytes.
 
-    python -m tests.fuzz.fuzz_fastpath [-runs=N] [FOLDER...]       # libFuzzer's options
-    python -m tests.fuzz.fuzz_fastpath --random SEED N [messages]   # N inputs without atheris
+    python -m tests.fuzz.fuzz_fastpath [KIND] [-runs=N] [FOLDER...]   # libFuzzer's options
+    python -m tests.fuzz.fuzz_fastpath [KIND] --random SEED N         # N inputs without atheris
 
 The first byte of an input chooses what it is: one request, one response, or a conversation
-(see L{tests.fastpath_inputs}). C{messages} leaves conversations out: a hundred times as many
-inputs a second.
+(see L{tests.fastpath_inputs}). As KIND, C{messages} leaves conversations out, which is a hundred
+times as many inputs a second, and C{conversations} leaves out all else.
 """
 
 from __future__ import annotations
@@ -35,8 +35,7 @@ def one_input(data: bytes) -> str:
     """Compare the two paths; what became of it."""
     kind, data = data[:1] or b"\0", data[1:]
     if kind[0] >= CONVERSATION:
-        for side in inputs.play(data).sides:
-            side.log.close()
+        inputs.play(data).close()
         return "conversation"
     take = inputs.Bytes(data)
     if kind[0] >= 64:
@@ -48,32 +47,56 @@ def one_input(data: bytes) -> str:
     )
 
 
-def at_random(seed: int, count: int, messages: bool) -> None:
-    """That many inputs; prints what became of them."""
-    source = random.Random(seed)
-    became: collections.Counter[str] = collections.Counter()
-    for number in range(1, count + 1):
-        data = source.randbytes(source.choice((10, 25, 60, 120, 250)))
-        if messages:
-            data = bytes([data[0] % CONVERSATION]) + data[1:]
+class Run:
+    """Compares input after input, of one kind or of all, and tells what became of them."""
+
+    def __init__(self, kind: str, every: int) -> None:
+        self.kind = kind
+        self.every = every
+        self.count = 0
+        self.became: collections.Counter[str] = collections.Counter()
+
+    def __call__(self, data: bytes) -> None:
+        first = data[0] if data else 0
+        if self.kind == "messages":
+            first %= CONVERSATION
+        elif self.kind == "conversations":
+            first |= CONVERSATION
+        self.count += 1
         try:
-            became[one_input(data)] += 1
+            self.became[one_input(bytes([first]) + data[1:])] += 1
         except Exception:
-            print(f"input {data.hex()}", flush=True)
+            print(f"input {bytes([first]).hex()}{data[1:].hex()}", flush=True)
             raise
-        if (number % 10_000 == 0 and not messages) or number % 1_000_000 == 0 or number == count:
-            print(number, dict(became), flush=True)
+        if self.count % self.every == 0:
+            self.tell()
+
+    def tell(self) -> None:
+        print(self.count, dict(self.became), flush=True)
+
+
+def at_random(run: Run, seed: int, count: int) -> None:
+    """That many inputs."""
+    source = random.Random(seed)
+    for _ in range(count):
+        run(source.randbytes(source.choice((10, 25, 60, 120, 250))))
+    run.tell()
 
 
 def main() -> None:
     """See above."""
-    if "--random" in sys.argv:
-        at = sys.argv.index("--random")
-        at_random(int(sys.argv[at + 1]), int(sys.argv[at + 2]), "messages" in sys.argv)
+    arguments = sys.argv[1:]
+    kind = next((each for each in arguments if each in ("messages", "conversations")), "")
+    if kind:
+        arguments.remove(kind)
+    run = Run(kind, 1_000_000 if kind == "messages" else 10_000)
+    if "--random" in arguments:
+        at = arguments.index("--random")
+        at_random(run, int(arguments[at + 1]), int(arguments[at + 2]))
         return
     if atheris is None:
         raise SystemExit("atheris is not installed")
-    atheris.Setup(sys.argv, one_input)
+    atheris.Setup(sys.argv[:1] + arguments, run)
     atheris.Fuzz()
 
 

@@ -6,6 +6,7 @@ import gc
 import os
 import socket
 import sys
+import time
 import weakref
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,34 @@ class SubmissionTests(ReactorTestCase):
         self.reactor.ring.end()
         for _, peer in pairs:
             self.assertEqual(drained(peer, 70), b"x" * 70)
+
+    def test_oneAlarmForManyTurns(self) -> None:
+        """The kernel is told when to wake us once, not in each turn; and anew for a time before."""
+        ring = self.reactor.ring
+        self.turns(2)
+        before = ring.alarms
+        began = time.monotonic()
+        for _ in range(50):
+            self.reactor.callFromThread(lambda: None)
+            self.reactor.doIteration(0.2)
+        self.assertEqual(ring.alarms - before, 1)
+        self.reactor.doIteration(0.05)  # earlier
+        self.assertEqual(ring.alarms - before, 2)
+        self.assertTrue(0.05 <= time.monotonic() - began < 0.19)
+        self.reactor.doIteration(0.05)
+        self.assertEqual(ring.alarms - before, 3)
+
+    def test_waitsAsLongAsAsked(self) -> None:
+        """Short or long, whatever was waited for before; longer ones may once be cut short."""
+        self.turns(2)
+        for seconds in (0.1, 0.0005, 0.03, 0.01, 0.002, 0.06, 0.0019):
+            end = time.monotonic() + seconds
+            turns = 0
+            while (left := end - time.monotonic()) > 0:
+                self.reactor.doIteration(left)
+                turns += 1
+            self.assertLess(time.monotonic() - end, 0.05)
+            self.assertLessEqual(turns, 3)
 
     def test_theRingIsMadeByTheFirstTurn(self) -> None:
         """Not with the reactor: what forks, or changes threads, before it runs, may."""
