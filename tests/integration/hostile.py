@@ -65,6 +65,7 @@ class Attack(threading.Thread):
 
     def run(self) -> None:
         """Attack, again and again."""
+        self.socket.close()
         while not self.ending:
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.settimeout(0.2)
