@@ -142,8 +142,10 @@ def beside(kind: type[Attack], seconds: float, *options: str) -> Seen:
             cwd=ROOT,
             text=True,
         )
-        askers = AskersApart(world.port) if kind.asked else None
+        assert attack.stdout is not None
+        assert attack.stdout.readline() == "dialled\n"
         os.setpriority(os.PRIO_PROCESS, attack.pid, 19)
+        askers = AskersApart(world.port) if kind.asked else None
         attacked = Load(world.port, "victim.example", connections=4, rate=RATE).run_for(seconds)
         lag = metric(admin, "reactor_lag_seconds")
         grown = memory_of(proxy.child.pid) - memory

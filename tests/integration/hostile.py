@@ -22,6 +22,8 @@ from subproxy.wire.frames import encoded_pieces
 from subproxy.wire.limits import Limits
 from subproxy.wire.states import Role
 
+from .harness import wait_until
+
 
 def encode(frame: list[Any]) -> bytes:
     """A frame, whatever is in it."""
@@ -331,11 +333,13 @@ ATTACKS: tuple[type[Attack], ...] = (
 
 
 def main() -> None:
-    """C{python -m tests.integration.hostile NAME VSOCK}: attack until standard input ends."""
+    """C{python -m tests.integration.hostile NAME VSOCK}: attack until standard input ends, and say when that begins."""
     name, vsock = sys.argv[1:]
     kind = next(kind for kind in (*ATTACKS, Behaves) if kind.__name__ == name)
     attack = kind(Path(vsock))
     attack.start()
+    wait_until(lambda: attack.dialled, "the first connection")
+    print("dialled", flush=True)
     sys.stdin.read()
     attack.stop()
     print(attack.dialled, attack.sent)
