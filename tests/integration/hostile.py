@@ -333,7 +333,7 @@ ATTACKS: tuple[type[Attack], ...] = (
 
 
 def main() -> None:
-    """C{python -m tests.integration.hostile NAME VSOCK}: attack until standard input ends, and say when that begins."""
+    """C{python -m tests.integration.hostile NAME VSOCK}: attack until standard input ends."""
     name, vsock = sys.argv[1:]
     kind = next(kind for kind in (*ATTACKS, Behaves) if kind.__name__ == name)
     attack = kind(Path(vsock))
