@@ -152,15 +152,6 @@ class ChannelTests(SynchronousTestCase):
         for wrong in -1, b"5", True, []:
             self.assertRaises(GuestMisbehaved, announced, {b"length": wrong})
 
-    def test_a_phrase_that_is_no_text(self) -> None:
-        """It is as if there was none."""
-        _, sink = self.world.ask()
-        request = self.request()
-        frame = [b"response", request.exchange, 200, [], {b"reason": 5}, b""]
-        self.guest.protocol.dataReceived(encode(frame))
-        assert sink.head is not None
-        self.assertEqual((sink.head.reason, sink.complete), (b"", True))
-
     def test_a_body_before_its_response(self) -> None:
         """What breaks the rules of the wire in one exchange costs that one."""
         _, sink = self.world.ask()
