@@ -110,6 +110,7 @@ def build(
             ping_interval=options["ping-interval"],
             ping_timeout=options["ping-timeout"],
             timeout=options["guest-timeout"],
+            bulk=options["bulk"] or None,
         ),
         random,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -60,12 +60,15 @@ class MemoryGuest:
         application: type[SubscriberProtocol] = VectorApplication,
         limits: Limits | None = None,
         routes: tuple[Route, ...] = (Route(rb"blog\.example", rb"/.*"),),
+        prepare: Callable[[SubscriberFactory], None] | None = None,
         **options: Any,
     ) -> None:
         self.clock = Clock()
         self.factory = SubscriberFactory(
             application, "vectors", routes, clock=self.clock, limits=limits, **options
         )
+        if prepare is not None:
+            prepare(self.factory)
         self.protocol: Any = self.factory.buildProtocol(None)
         self.transport = MemoryTransport(self.protocol)
         self.protocol.makeConnection(self.transport)

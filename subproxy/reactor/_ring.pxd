@@ -63,6 +63,7 @@ cdef class Ring:
     cdef int held
     cdef readonly int size
     cdef int stride
+    cdef bint capless  # the kernel lets no multishot receive be limited
     # When we are woken at the latest.
     cdef double alarm_at
     cdef ur_timespec alarm_in
@@ -85,6 +86,7 @@ cdef class Ring:
     cdef bint called
     cdef LogContext context
     cdef dict context_entry
+    cdef list contexts
     cdef readonly bint looping
     cdef int epoll_fd
     cdef bint polled
@@ -110,6 +112,7 @@ cdef class Ring:
     cdef int enter(self, unsigned wait_nr, double timeout) except? -1
     cdef int sleep(self, double timeout) except? -1
     cdef double alarm(self, double seconds) except? -2.0
+    cdef bint turn(self, double timeout) except -1
     cdef int drain(self) except -1
     cdef int dispatch(self, uint64_t user_data, int res, uint32_t flags) except -1
     cdef void link(self, Handle handle) noexcept

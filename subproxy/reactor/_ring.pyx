@@ -46,6 +46,9 @@ import os
 
 from subproxy.reactor import _context
 
+cdef extern from "Python.h":
+    int PyErr_CheckSignals() except -1
+
 cdef extern from "poll.h" nogil:
     int POLLIN
 
@@ -255,11 +258,13 @@ cdef class Ring:
         if not self.live():
             self.open()
         self.looping = True
+        self.contexts = _context.contexts()
         self.register()
 
     def end(self):
         """The main loop is over: what is queued is submitted, for it may not run again."""
         self.looping = False
+        self.contexts = None
         if self.live():
             self.flush()
             self.unregister()
@@ -634,9 +639,42 @@ cdef class Ring:
         None waits until something happens. Exceptions of the handles' owners
         do not come out of here; what does is a failure of the ring itself.
         """
+        self.turn(-1.0 if timeout is None else max(0.0, timeout))
+
+    def run(self, reactor):
+        """Turns as `IOUringReactor.mainLoop` would have them, while it has nothing else to do.
+
+        Compiled, because where requests come one at a time each is two turns, and the interpreter's
+        part of them is not in the caches. Returns when a timed call is due or new, or another
+        thread has called, or the reactor stops, or a turn did not let other threads run.
+        """
+        cdef object seconds = reactor.seconds
+        cdef list pending
+        cdef double delay
+        while True:
+            PyErr_CheckSignals()
+            if (
+                reactor._newTimedCalls
+                or reactor.threadCallQueue
+                or reactor._justStopped
+                or not reactor.running
+                or not reactor._started
+            ):
+                return
+            pending = reactor._pendingTimedCalls
+            delay = -1.0
+            if pending:
+                delay = <double>pending[0].time - <double>seconds()
+                if delay <= 0.0:
+                    return
+            if not self.turn(delay):
+                return
+
+    cdef bint turn(self, double timeout) except -1:
+        """See `wait`; below zero there is no limit. Returns whether it has waited, without the GIL."""
         cdef ur_sqe *entry
-        cdef double seconds
-        cdef list contexts = _context.contexts()
+        cdef bint waited = False
+        cdef list contexts = self.contexts if self.contexts is not None else _context.contexts()
         self.depth += 1
         contexts.append(self.context_entry)
         try:
@@ -656,16 +694,13 @@ cdef class Ring:
                 entry.op_flags = POLLIN
                 entry.user_data = TAG_EPOLL
                 self.polled = True
-            if self.called or self.todo:
+            if self.called or self.todo or timeout == 0.0:
                 self.enter(0, 0.0)
-            elif timeout is None:
-                self.sleep(-1.0)
             else:
-                seconds = timeout
-                if seconds > 0:
-                    self.sleep(self.alarm(seconds))
-                else:
-                    self.enter(0, 0.0)
+                if timeout > 0.0:
+                    timeout = self.alarm(timeout)
+                self.sleep(timeout)
+                waited = True
             self.drain()
         finally:
             contexts.pop()
@@ -673,6 +708,7 @@ cdef class Ring:
             self.depth -= 1
             if not self.looping and self.depth == 0 and self.live():
                 self.flush()
+        return waited
 
     def handles(self):
         """The handles that have operations in the kernel, or are about to."""

@@ -53,6 +53,7 @@ cdef enum:
     JOIN = 16 * 1024  # bytes that are copied together into one send at most
     BULK = 64 * 1024  # bytes of a receive into a buffer of its own
     FULL = 4  # full buffers in a row after which that is done
+    CAP = 64 * 1024  # bytes that one multishot receive takes before it ends
     SILENT_LIMIT = 64 * 1024  # bytes that a socket mostly takes at once
 
 # One for all, as Twisted's own reactors do: building a Failure costs microseconds.
@@ -300,6 +301,7 @@ cdef class Stream(Handle):
         """
         cdef ur_sqe *entry = self.ring.prepare(self, TAG_RECEIVE, UR_OP_RECV, self.fd)
         self.armed = True
+        self.capped = False
         if self.bulk:
             self.incoming = PyBytes_FromStringAndSize(NULL, BULK)
             entry.addr = <uintptr_t>PyBytes_AS_STRING(self.incoming)
@@ -308,6 +310,11 @@ cdef class Stream(Handle):
         else:
             entry.flags = UR_SQE_BUFFER_SELECT
             entry.ioprio = UR_RECV_MULTISHOT
+            # Without a limit it takes half a megabyte at once, before anybody can say that the
+            # rest is for somebody else, who would not copy it.
+            self.capped = not self.ring.capless
+            if self.capped:
+                entry.file_index = CAP  # optlen
         return 0
 
     cdef bytes collect(self, int res):
@@ -337,11 +344,13 @@ cdef class Stream(Handle):
             data = ring.take(flags)
             if res < ring.size:
                 self.full = 0
-            elif self.armed and not self.cancelling and self.fd >= 0 and self.receiver is None:
+            elif not self.cancelling and self.fd >= 0 and self.receiver is None:
                 self.full += 1
-                if self.full == FULL:
-                    self.bulk = self.cancelling = True
-                    ring.cancel(self, TAG_RECEIVE)
+                if self.full >= FULL:
+                    self.bulk = True
+                    if self.armed:
+                        self.cancelling = True
+                        ring.cancel(self, TAG_RECEIVE)
             if res > 0 and ready and self.receiver is not None:
                 calls(self)
                 # Held here: it may let go of itself while it is called.
@@ -373,6 +382,12 @@ cdef class Stream(Handle):
                 ring.park(self)
             return 0
         elif res == -ECANCELED or res == -EINTR or res == -EAGAIN:
+            if self.reading:
+                enqueue(self)
+            return 0
+        elif res == -EINVAL and self.capped:
+            # A kernel before 6.17.
+            ring.capless = True
             if self.reading:
                 enqueue(self)
             return 0

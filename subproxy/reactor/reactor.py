@@ -56,30 +56,14 @@ class IOUringReactor(EPollReactor):
     def mainLoop(self) -> None:
         """Run until stopped: ReactorBase's, asking for no more than it must."""
         ring = self.ring
-        wait = ring.wait
-        seconds = self.seconds
         ring.begin()
         try:
             while self._started:
                 with shortage, _topHandler, shortage:
                     while self._started:
-                        if (
-                            self.threadCallQueue
-                            or self._newTimedCalls
-                            or self._justStopped
-                            or not self.running
-                        ):
-                            self.runUntilCurrent()
-                            wait(self.running and self.timeout())
-                        elif self._pendingTimedCalls:
-                            delay = self._pendingTimedCalls[0].time - seconds()
-                            if delay <= 0:
-                                self.runUntilCurrent()
-                                wait(self.running and self.timeout())
-                            else:
-                                wait(delay)
-                        else:
-                            wait(None)
+                        ring.run(self)
+                        self.runUntilCurrent()
+                        ring.wait(self.running and self.timeout())
         finally:
             ring.end()
         self._log.info("Main loop terminated.")

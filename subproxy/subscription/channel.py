@@ -26,6 +26,7 @@ from subproxy.errors import (
 )
 from subproxy.interfaces import IChannel, IRequestCarrier
 from subproxy.relay.pipes import PipePool
+from subproxy.relay.pump import Pump
 from subproxy.subscription.bodies import Download, Upload
 from subproxy.subscription.settings import Settings
 from subproxy.subscription.tokens import Tokens
@@ -147,6 +148,7 @@ class Channel:
     @ivar congested: the guest does not read what we send: no streamed request bodies now.
     @ivar tokens: where data connections are claimed; None if there are none.
     @ivar pipes: what bodies are spliced through.
+    @ivar pump: what splices them.
     @ivar bulk: request bodies of so many bytes or more go over them.
     @ivar clock: what calls later.
     @ivar patience: how long the guest may take over what it must do next, in seconds.
@@ -168,6 +170,7 @@ class Channel:
         "member",
         "patience",
         "pipes",
+        "pump",
         "tokens",
         "wire",
     )
@@ -183,6 +186,7 @@ class Channel:
         settings: Settings,
         tokens: Tokens | None,
         pipes: PipePool,
+        pump: Pump,
     ) -> None:
         self.wire = wire
         self.member = member
@@ -193,6 +197,7 @@ class Channel:
         self.flush = flush
         self.tokens = tokens
         self.pipes = pipes
+        self.pump = pump
         self.bulk = settings.bulk or 0
         self.clock = clock
         self.patience = settings.claim_timeout

@@ -387,6 +387,7 @@ class SubscriptionProtocol(Protocol):
             self._settings,
             self.factory.tokens if offer else None,
             self.factory.pipes,
+            self.factory.pump,
         )
         self.channel = member.channel = channel
         self._handlers.update(
