@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from . import bodies_report, machine, options
@@ -36,6 +37,8 @@ QUIET_CONNECTIONS = 8
 BUSY_TRANSFERS = 16
 BUSY_SIZE = 64 << 20
 DIRECTIONS = ("download", "upload")
+FIRST, BEHIND, LAST = -20, -10, 19
+"""Niceness on the load's core of the small load, what is behind the proxies, and the transfers."""
 
 
 def transfers_for(size: int, clients: int, least: int = LEAST_BYTES) -> int:
@@ -50,7 +53,7 @@ class Bodies:
     def __init__(self, contenders: Sequence[Contender], settings: argparse.Namespace) -> None:
         self.contenders = {contender.name: contender for contender in contenders}
         self.rounds: int = settings.rounds
-        self.sizes = [size_of(text) for text in settings.sizes.split(",")]
+        self.sizes = [size_of(text) for text in settings.sizes.split(",") if text]
         self.clients = options.integers(settings.clients)
         self.seconds: float = settings.seconds
         self.least = size_of(settings.least)
@@ -86,7 +89,7 @@ class Bodies:
         free = shutil.disk_usage(tempfile.gettempdir()).free
         if name == "nginx" and direction == "upload" and 2 * size * clients > free:
             # It keeps whole uploads in files before it passes them on.
-            self.problem(f"{name}: no room for {clients} uploads of {size} bytes")
+            print(f"  {name}: no room for {clients} uploads of {size} bytes", flush=True)
             return
         command = command_line(
             "transfer",
@@ -116,7 +119,7 @@ class Bodies:
         """Latency of small requests at a constant rate, quiet and beside 16 transfers.
 
         On the load's core the small load goes before the backend, and that before the transfers'
-        client, where the system allows it: what is wanted is what the proxy makes small requests
+        client, where the system allows that: what is wanted is what the proxy makes small requests
         wait, not the queue for that core.
         """
         small = command_line(
@@ -138,18 +141,18 @@ class Bodies:
         )
         core = self.cores[1]
         for pid in server.behind():
-            prefer(pid, 1)
+            prefer(pid, BEHIND)
         try:
-            quiet = run(small, core, seconds=self.seconds + 30, priority=2)
+            quiet = run(small, core, seconds=self.seconds + 30, niceness=FIRST)
             with subprocess.Popen(
                 large,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
-                preexec_fn=pinned(core, priority=-1),  # noqa: PLW1509 (no threads here)
+                preexec_fn=pinned(core, niceness=LAST),  # noqa: PLW1509 (no threads here)
             ) as transfers:
                 try:
-                    busy = run(small, core, seconds=self.seconds + 30, priority=2)
+                    busy = run(small, core, seconds=self.seconds + 30, niceness=FIRST)
                     said, wrong = transfers.communicate(timeout=120)
                 finally:
                     transfers.kill()
@@ -185,6 +188,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--clients", default="1,16", help="numbers, with commas between")
     parser.add_argument("--seconds", type=float, default=3.0, help="of small requests; 0: none")
     parser.add_argument("--least", default="1G", help="bytes that a measurement moves at least")
+    parser.add_argument(
+        "--piece",
+        type=Path,
+        help="measure a piece of the whole: add its figures to this file, and publish nothing; "
+        "when all are there, --again shows them",
+    )
     settings = parser.parse_args(arguments)
     if settings.again:
         return show(json.loads(settings.again.read_text()), settings)
@@ -209,7 +218,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "samples": [sample.to_json() for sample in bodies.samples],
         "problems": bodies.problems,
     }
+    if settings.piece:
+        return keep(results, settings.piece)
     return show(results, settings)
+
+
+def keep(results: dict[str, Any], path: Path) -> int:
+    """Adds the figures of a piece to those of earlier ones, of the same revision; exit status."""
+    if results["problems"]:
+        return 1
+    if path.exists():
+        results = joined(json.loads(path.read_text()), results)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+    return 0
+
+
+def joined(whole: dict[str, Any], piece: dict[str, Any]) -> dict[str, Any]:
+    """Two runs as one. Raises ValueError if they are of different revisions or machines."""
+    for fact in ("revision", "kernel", "processor"):
+        if whole["machine"][fact] != piece["machine"][fact]:
+            raise ValueError(f"another {fact}: {whole['machine'][fact]}, {piece['machine'][fact]}")
+    settings = dict(whole["settings"])
+    for key in ("sizes", "clients"):
+        settings[key] = sorted({*settings[key], *piece["settings"][key]})
+    for key in ("rounds", "seconds"):
+        settings[key] = max(settings[key], piece["settings"][key])
+    return {
+        **whole,
+        "settings": settings,
+        "contenders": {**whole["contenders"], **piece["contenders"]},
+        "samples": whole["samples"] + piece["samples"],
+    }
 
 
 def show(results: dict[str, Any], settings: argparse.Namespace) -> int:

@@ -19,7 +19,7 @@ def program(name: str) -> str:
     """The path of a compiled program of ``native/``, compiled again if its source is newer."""
     source = SOURCES / f"{name}.c"
     target = OUTPUT / name
-    newest = max(path.stat().st_mtime for path in (source, SOURCES / "common.h"))
+    newest = max(path.stat().st_mtime for path in (source, *SOURCES.glob("*.h")))
     if target.exists() and target.stat().st_mtime >= newest:
         return str(target)
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")

@@ -86,28 +86,27 @@ def check(raw: dict[str, Any], what: str) -> dict[str, Any]:
     return raw
 
 
-def prefer(pid: int, priority: int) -> bool:
-    """Lets a process run before all of its core that have a lower priority, 0 being everyone's.
+def prefer(pid: int, niceness: int) -> bool:
+    """Lets a process run before those of its core that are nicer, 0 being everyone's niceness.
 
-    False if this system does not allow it.
+    By niceness and not by a real-time policy: before such processes the kernel's own thread for
+    what comes over loopback would have to wait, and all with it. False if this system does not
+    allow it.
     """
-    policy = os.SCHED_FIFO if priority else os.SCHED_OTHER
     try:
-        os.sched_setscheduler(pid, policy, os.sched_param(priority))
+        os.setpriority(os.PRIO_PROCESS, pid, niceness)
     except PermissionError:
         return False
     return True
 
 
-def pinned(core: int, *, priority: int = 0) -> Any:
-    """A `preexec_fn` that pins a process; with a priority below 0, it gives way to all others."""
+def pinned(core: int, *, niceness: int = 0) -> Any:
+    """A `preexec_fn` that pins a process, and sets its niceness where that is allowed."""
 
     def prepare() -> None:
         os.sched_setaffinity(0, {core})
-        if priority < 0:
-            os.nice(19)
-        elif priority:
-            prefer(0, priority)
+        if niceness:
+            prefer(0, niceness)
 
     return prepare
 
@@ -125,7 +124,7 @@ def command_line(name: str, port: int, pids: Sequence[int], **options: Any) -> l
     return command
 
 
-def run(command: Sequence[str], core: int, *, seconds: float, priority: int = 0) -> dict[str, Any]:
+def run(command: Sequence[str], core: int, *, seconds: float, niceness: int = 0) -> dict[str, Any]:
     """Runs a load program on a core to its end, `InvalidRun` if it fails; returns its figures."""
     try:
         done = subprocess.run(
@@ -133,7 +132,7 @@ def run(command: Sequence[str], core: int, *, seconds: float, priority: int = 0)
             capture_output=True,
             text=True,
             timeout=seconds,
-            preexec_fn=pinned(core, priority=priority),
+            preexec_fn=pinned(core, niceness=niceness),
             check=False,
         )
     except subprocess.TimeoutExpired:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 FIRST = 0.05
-LONGEST = 5.0
+LONGEST = 2.5
 
 
 def backoff(attempt: int, chance: float, first: float = FIRST, longest: float = LONGEST) -> float:

@@ -746,7 +746,7 @@ class Stay:
         }
 
     def run(self) -> int:
-        """Dial, again and again, with full jitter from 50 ms to 5 s; return an exit status."""
+        """Dial, again and again, with full jitter from 50 ms to 2.5 s; return an exit status."""
         attempt = 0
         while not self.stopping.is_set():
             began = time.monotonic()
@@ -754,10 +754,10 @@ class Stay:
             if outcome in ("refused", "replaced"):
                 return 4 if outcome == "refused" else 5
             lasted = time.monotonic() - began
-            if lasted > 5:
+            if lasted > 2.5:
                 attempt = 0
             if outcome != "drained" or lasted < 0.5:
-                self.stopping.wait(random.uniform(0, min(5.0, 0.05 * 2 ** min(attempt, 7))))
+                self.stopping.wait(random.uniform(0, min(2.5, 0.05 * 2 ** min(attempt, 7))))
             attempt += 1
         return 0
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
@@ -14,7 +15,6 @@ from zope.interface import implementer
 
 from guest.bulk import Bulk
 from guest.errors import (
-    BodyTooLong,
     ProtocolBroken,
     ProxyLeft,
     ProxySilent,
@@ -24,16 +24,14 @@ from guest.errors import (
     SubscriptionRefused,
     SubscriptionReplaced,
 )
-from guest.exchange import GuestExchange
+from guest.exchanges import IN_EXCHANGE, Exchanges, words
 from guest.framework import Framework
 from guest.moment import Moment
 from guest.request import Request
-from guest.response import Response
 from guest.route import Registration, Registrations, Route, Standing
 from guest.welcome import Welcome
 from subproxy.wire import messages as m
-from subproxy.wire.connection import Broken, Connection, Ignored, Violation, limits_info
-from subproxy.wire.fields import Info
+from subproxy.wire.connection import Broken, Connection, Ignored, limits_info
 from subproxy.wire.states import Role, Side
 
 if TYPE_CHECKING:
@@ -185,19 +183,23 @@ class SubscriberProtocol(Protocol):
         """Say hello, and register what the factory has without waiting for an answer."""
         factory = self.factory
         self._clock = factory.clock
-        self._framework = twistedFramework(self._clock)
         self._registrations = Registrations()
-        self._exchanges: dict[int, GuestExchange] = {}
         self._timers: list[Any] = []
         self._reason: Exception | None = None
-        self._writable = True
-        self._bulk: Bulk | None = None
         self._welcomed: Moment[Welcome | None] = Moment()
         self._leaving: Moment[Exception | None] = Moment()
         self._gone: Moment[None] = Moment()
         self._timeout = GREETING
         self._heard = self._clock.seconds()
         self.connection = Connection(Role.GUEST, factory.limits)
+        self._exchanges = Exchanges(
+            self.connection,
+            twistedFramework(self._clock),
+            self._flush,
+            self.requestReceived,
+            partial(self._hook, self.requestAborted),
+            self._byeIfIdle,
+        )
         self._transport().registerProducer(self, True)
         self._say(m.Hello({**limits_info(factory.limits), **factory.hello()}))
         for route in factory.routes:
@@ -220,7 +222,11 @@ class SubscriberProtocol(Protocol):
             if event is None:
                 break
             if self.connection.ours is not Side.DONE or type(event) in _TO_THE_END:
-                _HANDLERS[type(event)](self, event)
+                handler = IN_EXCHANGE.get(type(event))
+                if handler is not None:
+                    handler(self._exchanges, event)
+                else:
+                    _HANDLERS[type(event)](self, event)
         else:
             self._transport().pauseProducing()
             self._after(0, self._goOn)
@@ -241,7 +247,7 @@ class SubscriberProtocol(Protocol):
             if waiter is not None:
                 waiter.errback(self._ended())
         self.connection.ours = Side.DONE
-        self._abandonAll()
+        self._exchanges.abandon_all()
         self._hook(self.subscriptionLost, why)
         self._welcomed.fire(None)
         self._leaving.fire(why.value)  # type: ignore[arg-type]
@@ -249,17 +255,16 @@ class SubscriberProtocol(Protocol):
 
     def pauseProducing(self) -> None:
         """The transport holds enough: streams wait."""
-        self._writable = False
+        self._exchanges.writable = False
 
     def resumeProducing(self) -> None:
         """The transport takes more."""
-        self._writable = True
-        for exchange in list(self._exchanges.values()):
-            exchange.wake()
+        self._exchanges.writable = True
+        self._exchanges.wake()
 
     def stopProducing(self) -> None:
         """The transport is gone; L{connectionLost} follows."""
-        self._writable = False
+        self._exchanges.writable = False
 
     def _transport(self) -> Any:
         return self.transport
@@ -311,7 +316,7 @@ class SubscriberProtocol(Protocol):
         welcome = Welcome.of(message.info)
         self._timeout = welcome.timeout
         if self.factory.data is not None and self.connection.bulk:
-            self._bulk = Bulk(self.factory.data, message.info[b"bulk"], self._run)
+            self._exchanges.bulk = Bulk(self.factory.data, message.info[b"bulk"], self._run)
         self._hook(self.subscribed, welcome)
         self._welcomed.fire(welcome)
 
@@ -331,7 +336,7 @@ class SubscriberProtocol(Protocol):
         waiter.callback(route)
 
     def _refused(self, message: m.Refused) -> None:
-        code, reason = _words(message.code), _words(message.reason)
+        code, reason = words(message.code), words(message.reason)
         if not message.reference:
             kind = SubscriptionReplaced if code == "replaced" else SubscriptionRefused
             self._reason = kind(code, reason)
@@ -384,16 +389,16 @@ class SubscriberProtocol(Protocol):
         if self.connection.ours is not Side.DONE:
             self._say(m.Bye(code))
             self._after(LINGER, self._close)
-            self._abandonAll()
+            self._exchanges.abandon_all()
 
     def _byeCame(self, message: m.Bye) -> None:
         if self.connection.ours is not Side.DONE:
-            code, reason = _words(message.code), _words(message.reason)
+            code, reason = words(message.code), words(message.reason)
             kind = SubscriptionReplaced if code == "replaced" else ProxyLeft
             self._reason = self._reason or kind(code, reason)
             self._leaving.fire(self._reason)
             self._say(m.Bye())
-            self._abandonAll()
+            self._exchanges.abandon_all()
         self._close()
 
     def _broke(self, event: Broken) -> None:
@@ -402,7 +407,7 @@ class SubscriberProtocol(Protocol):
         self._leaving.fire(self._reason)
         self._bye(event.error.code)
         self._after(LINGER, self._close)
-        self._abandonAll()
+        self._exchanges.abandon_all()
 
     def _close(self) -> None:
         self._flush()
@@ -410,132 +415,8 @@ class SubscriberProtocol(Protocol):
         transport.unregisterProducer()
         transport.loseConnection()
 
-    # Requests.
-
-    def _request(self, message: m.Request) -> None:
-        number = message.exchange
-        if type(message.body) is dict and not _announces(message.body):
-            self._say(m.Abort(number, b"protocol", b"a body without token or length"))
-            return
-        exchange = GuestExchange(
-            self.connection, message, self._framework, self._flush, self._isWritable, self._bulk
-        )
-        self._exchanges[number] = exchange
-        if message.info.get(b"expect") is not True:
-            exchange.fetch()
-        try:
-            result = self.requestReceived(exchange.request)
-            if type(result) is Response:
-                outgoing = exchange.begin(result)
-                if outgoing is None:
-                    self._reap(exchange)
-                    return
-                task = Deferred.fromCoroutine(exchange.stream(outgoing, result))
-            else:
-                task = Deferred.fromCoroutine(self._answer(exchange, result))
-        except Exception:
-            task = fail()
-        exchange.task = task
-        task.addErrback(self._failed, exchange)
-        task.addCallback(self._finished, exchange)
-
-    def _isWritable(self) -> bool:
-        return self._writable
-
-    async def _answer(self, exchange: GuestExchange, result: Any) -> None:
-        if hasattr(result, "__await__"):
-            result = await result
-        if not isinstance(result, Response):
-            raise TypeError(f"requestReceived returns a Response, not {type(result).__name__}")
-        outgoing = exchange.begin(result)
-        if outgoing is not None:
-            await exchange.stream(outgoing, result)
-
-    def _failed(self, failure: Failure, exchange: GuestExchange) -> None:
-        if exchange.over:
-            if not isinstance(failure.value, CancelledError | RequestAborted):
-                self._logFailure(failure, exchange)
-        elif isinstance(failure.value, RequestAborted):
-            exchange.fail(400, "Bad Request")
-        elif isinstance(failure.value, BodyTooLong):
-            exchange.fail(413, "Content Too Large")
-        else:
-            self._logFailure(failure, exchange)
-            exchange.fail(500, "Internal Server Error")
-
-    def _logFailure(self, failure: Failure, exchange: GuestExchange) -> None:
-        request = exchange.request
-        self._log.failure(
-            "The application failed at {method} {target} (request id {id})",
-            failure,
-            method=_words(request.method),
-            target=_words(request.target),
-            id=_words(request.id),
-        )
-
-    def _finished(self, ignored: None, exchange: GuestExchange) -> None:
-        exchange.task = None
-        self._reap(exchange)
-
-    def _reap(self, exchange: GuestExchange) -> None:
-        """Forget an exchange when it is over on the wire and nothing runs for it."""
-        if exchange.over and exchange.task is None:
-            if self._exchanges.pop(exchange.number, None) is not None:
-                exchange.ended(RequestAborted("answered", "the request has been answered"))
-            self._byeIfIdle()
-
-    def _bodyCame(self, message: m.Body) -> None:
-        exchange = self._exchanges.get(message.exchange)
-        if exchange is not None:
-            exchange.body_received(message.data)
-
-    def _endCame(self, message: m.End) -> None:
-        exchange = self._exchanges.get(message.exchange)
-        if exchange is not None:
-            exchange.body_ended(message.trailers)
-
-    def _creditCame(self, message: m.Credit) -> None:
-        exchange = self._exchanges.get(message.exchange)
-        if exchange is not None:
-            exchange.wake()
-            self._reap(exchange)
-
-    def _abortCame(self, message: m.Abort) -> None:
-        self._abandon(
-            message.exchange, RequestAborted(_words(message.code), _words(message.reason))
-        )
-
-    def _violation(self, event: Violation) -> None:
-        self._log.warn(
-            "Exchange {exchange}: the proxy broke the protocol: {reason}",
-            exchange=event.exchange,
-            reason=event.reason,
-        )
-        self._abandon(event.exchange, RequestAborted("protocol", event.reason))
-
-    def _abandon(self, number: int, reason: RequestAborted) -> None:
-        exchange = self._exchanges.get(number)
-        if exchange is None:
-            return
-        self._hook(self.requestAborted, exchange.request, reason)
-        task = exchange.task
-        exchange.ended(reason)
-        if task is not None and exchange.task is task:
-            task.cancel()
-        self._reap(exchange)
-
-    def _abandonAll(self) -> None:
-        self.connection.exchanges.clear()
-        for number in list(self._exchanges):
-            self._abandon(number, RequestAborted("lost", "the connection to the proxy is gone"))
-
     def _ignored(self, message: object) -> None:
         """Nothing for us."""
-
-    def _connectCame(self, message: m.Connect) -> None:
-        exchange = self._exchanges.get(message.exchange)
-        if exchange is not None:
-            exchange.connect_came(message.token)
 
 
 _HANDLERS = cast(
@@ -546,15 +427,8 @@ _HANDLERS = cast(
         m.Unregistered: SubscriberProtocol._unregistered,
         m.Refused: SubscriberProtocol._refused,
         m.Ping: SubscriberProtocol._pinged,
-        m.Request: SubscriberProtocol._request,
-        m.Body: SubscriberProtocol._bodyCame,
-        m.End: SubscriberProtocol._endCame,
-        m.Credit: SubscriberProtocol._creditCame,
-        m.Abort: SubscriberProtocol._abortCame,
-        m.Connect: SubscriberProtocol._connectCame,
         m.Drain: SubscriberProtocol._drained,
         m.Bye: SubscriberProtocol._byeCame,
-        Violation: SubscriberProtocol._violation,
         Broken: SubscriberProtocol._broke,
         Ignored: SubscriberProtocol._ignored,
     },
@@ -568,15 +442,5 @@ def _bytes(pattern: bytes | str) -> bytes:
     return pattern.encode() if isinstance(pattern, str) else pattern
 
 
-def _announces(body: Info) -> bool:
-    """Whether a request says enough of a body that goes over a data connection."""
-    length, token = body.get(b"length"), body.get(b"token")
-    return type(length) is int and length > 0 and type(token) is bytes and len(token) > 0
-
-
 def _failure(error: Exception) -> Failure:
     return Failure(error)
-
-
-def _words(text: bytes) -> str:
-    return text.decode("utf-8", "replace")

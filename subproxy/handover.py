@@ -51,6 +51,8 @@ class Inheritance:
     What another process has left us; usually nothing.
 
     Each socket is taken once, by name; those that nobody took are closed at the end.
+
+    @ivar pidfile: the path of the pid file that is ours now; empty if there is none.
     """
 
     _log = Logger()
@@ -61,6 +63,7 @@ class Inheritance:
         self._ports: dict[str, int] = left.get("ports", {})
         self._routes: list[list[str]] = left.get("routes", [])
         self._ready: int = left.get("ready", -1)
+        self.pidfile: str = left.get("pidfile", "")
 
     @classmethod
     def of_environment(cls) -> Inheritance:
@@ -126,7 +129,7 @@ class Inheritance:
     def done(self) -> None:
         """We serve: say so, and close what nobody wanted."""
         if self._ready >= 0:
-            os.write(self._ready, b"ready")
+            os.write(self._ready, b"%d\n" % os.getpid())
         for fd in self._descriptors():
             os.close(fd)
         self._files, self._ports, self._ready = {}, {}, -1
@@ -222,7 +225,7 @@ class Legacy:
         """All of them, as they are numbered here and there."""
         return [port.fileno() for port in self._all]
 
-    def write(self, registry: Registry, ready: int) -> int:
+    def write(self, registry: Registry, ready: int, pidfile: str = "") -> int:
         """A memory file that tells of all; its descriptor."""
         routes = [
             [identity, route.host.source.decode("latin-1"), route.path.source.decode("latin-1")]
@@ -236,6 +239,7 @@ class Legacy:
             "ports": {where: port.fileno() for where, port in self._ports.items()},
             "routes": routes,
             "ready": ready,
+            "pidfile": pidfile,
         }
         file = os.memfd_create("subproxy-handover")
         with open(file, "wb", closefd=False) as writing:
@@ -278,16 +282,20 @@ class Successor(ProcessProtocol):
     """
     The new process, until it is ready.
 
-    @ivar ready: fires when it says so; fails if it ends first.
+    @ivar ready: fires with its pid when it says that, a line; fails if it ends first. That is
+        not the pid of the process that was started, if that has become a daemon.
     """
 
     def __init__(self) -> None:
-        self.ready: Deferred[None] = Deferred()
+        self.ready: Deferred[int] = Deferred()
+        self._said = b""
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
-        """It speaks: that is all that it has to say."""
-        if not self.ready.called:
-            self.ready.callback(None)
+        """It speaks."""
+        self._said += data
+        pid, end, _ = self._said.partition(b"\n")
+        if end and not self.ready.called:
+            self.ready.callback(int(pid))
 
     def processEnded(self, reason: Failure) -> None:
         """It is gone."""
@@ -296,7 +304,7 @@ class Successor(ProcessProtocol):
 
 
 def command_line() -> list[str]:
-    """Our own, with no pid file: that names us as long as we live, and would stop the other."""
+    """Our own, with no pid file: as long as that names us, it would stop the other."""
     line = list(sys.orig_argv)
     if "subproxy" in line:
         at = line.index("subproxy")
@@ -305,10 +313,11 @@ def command_line() -> list[str]:
     return line
 
 
-async def succeed(reactor: Any, legacy: Legacy, registry: Registry) -> int:
+async def succeed(reactor: Any, legacy: Legacy, registry: Registry, pidfile: str = "") -> int:
     """
     Start the new process, and wait until it serves.
 
+    @param pidfile: the path of our pid file, which it is to remove at its end.
     @return: its pid.
     @raise Exception: it did not come up.
     """
@@ -317,7 +326,7 @@ async def succeed(reactor: Any, legacy: Legacy, registry: Registry) -> int:
     ready = os.dup(0) if 0 not in descriptors else os.open(os.devnull, os.O_RDONLY)
     file = -1
     try:
-        file = legacy.write(registry, ready)
+        file = legacy.write(registry, ready, pidfile)
         successor = Successor()
         children: dict[int, Any] = {fd: fd for fd in (0, 1, 2, file, *descriptors)}
         children[ready] = "r"
@@ -327,7 +336,7 @@ async def succeed(reactor: Any, legacy: Legacy, registry: Registry) -> int:
         )
         limit = reactor.callLater(START_LIMIT, successor.ready.cancel)
         try:
-            await successor.ready
+            return await successor.ready
         except BaseException:
             try:
                 process.signalProcess("KILL")
@@ -337,7 +346,6 @@ async def succeed(reactor: Any, legacy: Legacy, registry: Registry) -> int:
         finally:
             if limit.active():
                 limit.cancel()
-        return int(process.pid)
     finally:
         os.close(ready)
         if file >= 0:

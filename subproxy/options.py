@@ -12,7 +12,8 @@ from twisted.python import usage
 from subproxy.core.balancer import BALANCERS
 from subproxy.core.forwarded import Trust
 from subproxy.frontend import limits as http_limits
-from subproxy.wire.limits import PORT
+from subproxy.subscription.settings import BULK
+from subproxy.wire.limits import MAX_NUMBER, PORT
 
 _MAGIC = re.compile(r"[*?[]")
 _ENDPOINT = re.compile(r"[A-Za-z][A-Za-z0-9_-]*:")
@@ -111,6 +112,7 @@ class Options(usage.Options):
         ["queue-total", None, "1000", "Requests that may wait in all."],
         ["queue-timeout", None, "10", "Seconds that they wait while all subscribers are busy."],
         ["hold", None, "3", "Seconds that they wait for a route whose subscribers have gone."],
+        ["bulk", None, str(BULK), "Bytes from which a body has a data connection; 0: none has."],
         ["spin", None, "0", "Microseconds to look for events before sleeping (io_uring only)."],
         ["shutdown-timeout", None, "30", "Seconds that SIGTERM leaves for what is in flight."],
         ["access-log", None, "-", "The access log: a file, - for standard output, or none."],
@@ -169,6 +171,7 @@ class Options(usage.Options):
             self[option] = int(_number(option, self[option], 0, 1e6))
         for option in ("queue-timeout", "hold", "shutdown-timeout"):
             self[option] = _number(option, self[option], 0.0, 86400.0)
+        self["bulk"] = int(_number("bulk", self["bulk"], 0, MAX_NUMBER))
         self["spin"] = _number("spin", self["spin"], 0.0, 1000.0)
         for option in ("ping-interval", "ping-timeout", "guest-timeout"):
             self[option] = _number(option, self[option], 0.05, 86400.0)

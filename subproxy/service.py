@@ -20,6 +20,7 @@ from subproxy.handover import Legacy, succeed
 from subproxy.listener import ListenerService
 from subproxy.subscription.factory import SubscriptionFactory
 from subproxy.subscription.registrar import Registrar
+from subproxy.supervisor import Supervisor
 
 HOUSEKEEPING_INTERVAL = 0.25
 """Seconds between looks at what has expired: vacant routes, waiting exchanges."""
@@ -54,6 +55,7 @@ class ProxyService(MultiService):
         vsock_listeners: Sequence[IService],
         shutdown_timeout: float,
         log: AccessLog | None = None,
+        supervisor: Supervisor | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.clock = clock
@@ -66,6 +68,7 @@ class ProxyService(MultiService):
         self.admin_listeners: list[ListenerService] = []
         self._handing = False
         self.log = log
+        self.supervisor = supervisor or Supervisor()
         self.shutdown_timeout = shutdown_timeout
         self._lags: deque[float] = deque([0.0], maxlen=120)
         self._expected = registrar.now()
@@ -94,6 +97,7 @@ class ProxyService(MultiService):
 
     async def _stop(self) -> None:
         self._log.info("stopping: {count} requests in flight", count=self.http.active)
+        self.supervisor.stopping()
         await DeferredList(
             [Deferred.fromCoroutine(each.stopListening()) for each in self.http_listeners]
         )
@@ -124,13 +128,15 @@ class ProxyService(MultiService):
         for listener in self.admin_listeners:
             await listener.stopListening()
         try:
-            pid = await succeed(reactor, legacy, self.registrar.registry)
+            pidfile = self.supervisor.pidfile
+            pid = await succeed(reactor, legacy, self.registrar.registry, pidfile)
         except Exception as error:
             self._log.error("no new process came up, so this one goes on: {error}", error=error)
             for listener in self.admin_listeners:
                 listener.listenAgain()
             self._handing = False
             return
+        self.supervisor.succeeded(pid)
         self._log.info("process {pid} has taken over", pid=pid)
         await legacy.abandon(self.clock)
         # Who is connected is answered here, for the last time. Guests that nobody here depends

@@ -43,6 +43,7 @@ from subproxy.signals import SignalService
 from subproxy.subscription.factory import SubscriptionFactory
 from subproxy.subscription.registrar import Registrar
 from subproxy.subscription.settings import Settings
+from subproxy.supervisor import Supervisor
 
 __all__ = ["Options", "makeService"]
 
@@ -65,14 +66,23 @@ def makeService(options: Options) -> ProxyService:
     if ring is not None:
         ring.spin = options["spin"] / 1e6
     inheritance = Inheritance.of_environment()
-    service = build(options, reactor, inheritance)
+    supervisor = Supervisor(getattr(options, "parent", None))
+    service = build(options, reactor, inheritance, supervisor)
     if inheritance:
+        reactor.callWhenRunning(supervisor.succeed, inheritance.pidfile)
         reactor.callWhenRunning(inheritance.done)
+    else:
+        reactor.callWhenRunning(supervisor.ready)
     calm()
     return service
 
 
-def build(options: Options, reactor: Any, inheritance: Inheritance | None = None) -> ProxyService:
+def build(
+    options: Options,
+    reactor: Any,
+    inheritance: Inheritance | None = None,
+    supervisor: Supervisor | None = None,
+) -> ProxyService:
     """The proxy of C{options} on C{reactor}; it listens on what it has inherited."""
     inheritance = inheritance or Inheritance()
     random = Random()
@@ -100,6 +110,7 @@ def build(options: Options, reactor: Any, inheritance: Inheritance | None = None
             ping_interval=options["ping-interval"],
             ping_timeout=options["ping-timeout"],
             timeout=options["guest-timeout"],
+            bulk=options["bulk"] or None,
         ),
         random,
     )
@@ -126,6 +137,7 @@ def build(options: Options, reactor: Any, inheritance: Inheritance | None = None
         ],
         options["shutdown-timeout"],
         log,
+        supervisor,
     )
     inheritance.routes(registry, monotonic())
     handlers: dict[signal.Signals, Callable[[], object]] = {

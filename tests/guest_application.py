@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -14,9 +14,9 @@ from guest.response import Response
 from guest.route import Route
 from guest.subscriber import SubscriberProtocol
 from guest.testing import MemoryTransport
-from subproxy.wire.frames import FrameDecoder, encode
 from subproxy.wire.limits import Limits
 from subproxy.wire.states import Side
+from tests.vector_runner import decoded, received
 
 
 class VectorApplication(SubscriberProtocol):
@@ -60,12 +60,15 @@ class MemoryGuest:
         application: type[SubscriberProtocol] = VectorApplication,
         limits: Limits | None = None,
         routes: tuple[Route, ...] = (Route(rb"blog\.example", rb"/.*"),),
+        prepare: Callable[[SubscriberFactory], None] | None = None,
         **options: Any,
     ) -> None:
         self.clock = Clock()
         self.factory = SubscriberFactory(
             application, "vectors", routes, clock=self.clock, limits=limits, **options
         )
+        if prepare is not None:
+            prepare(self.factory)
         self.protocol: Any = self.factory.buildProtocol(None)
         self.transport = MemoryTransport(self.protocol)
         self.protocol.makeConnection(self.transport)
@@ -77,17 +80,7 @@ class MemoryGuest:
 
     def receive(self) -> bytes:
         data = self._written()
-        if not self.stopping:
-            return data
-        decoder = FrameDecoder(9_999_999)
-        decoder.feed(data)
-        shown = b""
-        while (frame := decoder.next()) is not None:
-            if frame[0] == b"unregister":
-                self.send(encode([b"unregistered", frame[1]]))
-            else:
-                shown += encode(frame)
-        return shown + self._written()
+        return received(self, data) + self._written() if self.stopping else data
 
     def _written(self) -> bytes:
         data = b"".join(self.transport.written)
@@ -96,12 +89,7 @@ class MemoryGuest:
 
     def frames(self) -> list[Any]:
         """What it has said since the last call, decoded."""
-        decoder = FrameDecoder(9_999_999)
-        decoder.feed(self.receive())
-        found = []
-        while (frame := decoder.next()) is not None:
-            found.append(frame)
-        return found
+        return decoded(self.receive())
 
     def closed(self) -> bool:
         return self.transport.disconnecting or self.protocol.connection.ours is Side.DONE

@@ -1,17 +1,125 @@
 """What becomes of an exchange, from dispatch to its end."""
 
+from collections.abc import Callable
+
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from subproxy.core.admission import NO_SUBSCRIBER, QUEUE_FULL, QUEUE_TIMEOUT, Refuse
+from subproxy.core.admission import (
+    NO_SUBSCRIBER,
+    QUEUE_FULL,
+    QUEUE_TIMEOUT,
+    Admission,
+    AdmissionLimits,
+    Refuse,
+)
 from subproxy.core.dispatcher import REFUSALS, refusal
-from subproxy.core.exchange import State
+from subproxy.core.exchange import Exchange, Headers, State
+from subproxy.core.member import Event
 from subproxy.core.retry import Verdict
-from subproxy.errors import ClientGone, GuestGone, NoRoute, QueueTimeout, Unavailable
-from subproxy.interfaces import IDispatcher
+from subproxy.errors import (
+    ClientGone,
+    GuestGone,
+    GuestRefused,
+    NoRoute,
+    NoSubscriber,
+    ProxyError,
+    QueueTimeout,
+    Unavailable,
+)
+from subproxy.interfaces import IChannel, IDispatcher, IRequestCarrier
 from subproxy.wire import messages as m
 
+from .core_strategies import make_member
 from .world import Guest, World
+
+
+@implementer(IChannel)
+class InstantChannel:
+    """A subscriber that answers at once, and notes how deep its calls are nested."""
+
+    identity = "instant"
+
+    def __init__(self) -> None:
+        self.first: Callable[[], None] = lambda: None
+        self.depth = self.deepest = 0
+
+    def send(self, exchange: Exchange) -> None:
+        self.depth += 1
+        self.deepest = max(self.deepest, self.depth)
+        self.first()
+        assert exchange.member is not None
+        exchange.taken(exchange.member, RecordingCarrier())
+        exchange.response_start(200, b"", [], b"")
+        self.depth -= 1
+
+
+@implementer(IRequestCarrier)
+class RecordingCarrier:
+    """Carries nothing."""
+
+    def sendBody(self, data: bytes) -> None: ...
+
+    def endBody(self, trailers: Headers) -> None: ...
+
+    def cancel(self, error: ProxyError) -> None: ...
+
+    def consumed(self, amount: int) -> None: ...
+
+
+class DeliveryTests(SynchronousTestCase):
+    """What waited is given to a subscriber that comes."""
+
+    def setUp(self) -> None:
+        self.world = World()
+        self.world.serving("1").lose()
+        self.asked = [self.world.ask(target=b"/%d" % number) for number in range(5)]
+        self.channel = InstantChannel()
+        self.member = make_member("instant")
+        self.member.channel = self.channel
+
+    def come(self) -> None:
+        """The subscriber registers what is waited for."""
+        pool = self.asked[0][0].pool
+        assert pool is not None
+        self.world.registry.register(self.member, pool.route, 0.0)
+        self.world.dispatcher.capacity(self.member)
+
+    def test_doubles(self) -> None:
+        verifyObject(IChannel, self.channel)
+        verifyObject(IRequestCarrier, RecordingCarrier())
+
+    def test_one_after_the_other(self) -> None:
+        """However many wait: their deliveries are not nested, though each makes room for one."""
+        self.member.concurrency = 1
+        self.come()
+        self.assertEqual([sink.complete for _, sink in self.asked], [True] * 5)
+        self.assertEqual((self.channel.deepest, self.member.in_flight), (1, 0))
+
+    def test_a_client_that_leaves_while_others_are_served(self) -> None:
+        """It is not served, and its subscriber is free of it."""
+        last, sink = self.asked[-1]
+        self.channel.first = lambda: last.cancel(ClientGone())
+        self.come()
+        self.assertEqual([sink.complete for _, sink in self.asked], [True] * 4 + [False])
+        self.assertIsNone(sink.error)
+        self.assertEqual((last.attempts, self.member.in_flight), (0, 0))
+
+    def test_a_subscriber_that_leaves_while_it_is_served(self) -> None:
+        """What it was to be given next waits again."""
+
+        def leave() -> None:
+            self.member.feed(Event.LEAVE, 0.0)
+            self.world.registry.remove(self.member, 0.0)
+
+        self.channel.first = leave
+        self.come()
+        self.assertEqual([sink.complete for _, sink in self.asked], [True] + [False] * 4)
+        self.assertEqual((self.member.in_flight, self.world.admission.waiting), (0, 4))
+        self.world.advance(60)
+        for _, sink in self.asked[1:]:
+            self.assertIsInstance(sink.error, NoSubscriber)
 
 
 class DispatcherTests(SynchronousTestCase):
@@ -25,6 +133,67 @@ class DispatcherTests(SynchronousTestCase):
 
     def test_interface(self) -> None:
         verifyObject(IDispatcher, self.dispatcher)
+
+    def test_requests_are_counted_for_the_budget_of_their_pool(self) -> None:
+        self.world.serving("1")
+        for _ in range(3):
+            exchange, _ = self.world.ask()
+        assert exchange.pool is not None
+        self.assertEqual(self.dispatcher.budget(exchange.pool).requests, 3)
+
+    def test_who_is_refused_by_the_only_one_is_told(self) -> None:
+        """There is nobody else to ask: one that drains is given nothing new."""
+        for others in 0, 1:
+            self.setUp()
+            for number in range(others):
+                self.world.serving(f"drains {number}").say(m.Drain())
+            first = self.world.serving("1")
+            _, sink = self.world.ask()
+            (request,) = self.requests(first)
+            first.say(m.Abort(request.exchange, b"refused"))
+            self.assertIsInstance(sink.error, GuestRefused)
+
+    def test_a_pool_that_may_not_queue(self) -> None:
+        """Who finds nobody free is refused at once."""
+        self.world.serving("1").lose()
+        self.dispatcher.admission = Admission(
+            self.world.admission.balancer, self.world.random, AdmissionLimits(vacant=0)
+        )
+        _, sink = self.world.ask()
+        self.assertIsInstance(sink.error, NoSubscriber)
+
+    def test_every_move_is_counted_and_frees_who_had_it(self) -> None:
+        guests = [self.world.serving(str(number)) for number in range(3)]
+        _, sink = self.world.ask()
+        for moved in 1, 2:
+            (one,) = (guest for guest in guests if self.requests_peeked(guest))
+            (request,) = self.requests(one)
+            one.say(m.Abort(request.exchange, b"refused"))
+            self.assertEqual(self.dispatcher.retries, moved)
+            assert one.protocol.member is not None
+            self.assertEqual(one.protocol.member.in_flight, 0)
+        self.assertIsNone(sink.error)
+
+    def requests_peeked(self, guest: Guest) -> bool:
+        guest.pump()
+        return any(isinstance(event, m.Request) for event in guest.events)
+
+    def test_what_may_move(self) -> None:
+        """Unexecuted, or idempotent; and only with all of its body."""
+        self.world.serving("1")
+        gone, refused = GuestGone(), GuestRefused()
+        for method, body, begun, after_gone, after_refused in (
+            (b"GET", b"", False, True, True),
+            (b"POST", b"x", False, False, True),
+            (b"PUT", None, False, True, True),
+            (b"PUT", None, True, False, False),
+            (b"POST", None, True, False, False),
+        ):
+            exchange, _ = self.world.ask(method, body=body)
+            if begun:
+                exchange.request_data(b"x")
+            self.assertIs(self.dispatcher.may_move(exchange, gone), after_gone)
+            self.assertIs(self.dispatcher.may_move(exchange, refused), after_refused)
 
     def test_no_route(self) -> None:
         """What nobody serves is not found."""
@@ -42,6 +211,29 @@ class DispatcherTests(SynchronousTestCase):
         second.say(m.Response(request.exchange, 200, [], {}, b"ok"))
         self.assertEqual((sink.body, exchange.attempts), (b"ok", 2))
         self.assertEqual(self.dispatcher.retries, 1)
+
+    def test_get_may_come_back_to_one_that_has_returned(self) -> None:
+        """A guest that was ejected and answers again is as good as any, for what it lost then."""
+        first = self.world.serving("1")
+        exchange, sink = self.world.ask()
+        self.requests(first)
+        second = self.world.serving("2")
+        first.protocol._missed()
+        self.assertEqual(len(self.requests(second)), 1)
+        first.protocol._returned()
+        second.lose()
+        (request,) = self.requests(first)
+        first.say(m.Response(request.exchange, 200, [], {}, b"ok"))
+        self.assertEqual((sink.body, exchange.attempts), (b"ok", 3))
+
+    def test_get_does_not_come_back_to_one_that_refused(self) -> None:
+        """One that is there and gave it up is not asked again."""
+        first = self.world.serving("1")
+        _, sink = self.world.ask()
+        (request,) = self.requests(first)
+        first.say(m.Abort(request.exchange, b"refused"))
+        self.assertIsInstance(sink.error, GuestRefused)
+        self.assertEqual(self.requests(first), [])
 
     def test_post_is_never_executed_twice(self) -> None:
         """A POST that a dying guest may have executed fails."""

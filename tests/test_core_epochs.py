@@ -64,6 +64,17 @@ class EpochTests(SynchronousTestCase):
         self.epochs.gone(first, 1.0)
         self.assertIs(self.hello(instance(b"1")), second)
 
+    def test_how_much_is_remembered(self) -> None:
+        self.epochs = Epochs()
+        for worker in range(256):
+            self.hello(instance(b"1", worker=worker))
+        self.assertEqual(self.refused(instance(b"1", worker=256)), "quota")
+        for number in range(2, 1026):
+            self.hello(instance(b"%d" % number))
+        self.assertEqual(self.refused(instance(b"1")), "replaced")
+        self.hello(instance(b"1026"))
+        self.hello(instance(b"1"))
+
     def test_lines_are_apart(self) -> None:
         self.hello(instance(b"1"))
         self.assertIsNone(self.hello(instance(b"2", worker=1)))

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import ipaddress
+from http import HTTPStatus
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core import fields
 from subproxy.frontend.head_parser import MessageParser, ParserError
+
+RENAMED = {
+    413: b"Content Too Large",
+    414: b"URI Too Long",
+    416: b"Range Not Satisfiable",
+    422: b"Unprocessable Content",
+    418: b"I'm a teapot",
+}
+"""By RFC 9110, as Python has them from 3.13 on."""
+
+SWITCHING_PROTOCOLS, NOT_EXTENDED = 101, 510
 
 
 def accepts(head: bytes) -> bool:
@@ -59,6 +73,53 @@ class TableTests(SynchronousTestCase):
         for method in fields.METHODS:
             self.assertTrue(accepts(method + b" / HTTP/1.1\r\n\r\n"), method)
 
-    def test_phrases_are_ascii(self) -> None:
-        for phrase in fields.PHRASES.values():
-            self.assertTrue(phrase.isascii())
+    def test_phrases_are_pythons_but_for_what_was_renamed(self) -> None:
+        expected = {status.value: status.phrase.encode() for status in HTTPStatus} | RENAMED
+        for never_sent in SWITCHING_PROTOCOLS, NOT_EXTENDED:
+            del expected[never_sent]
+        self.assertEqual(fields.PHRASES, expected)
+
+    def test_a_target_is_what_a_uri_may_hold(self) -> None:
+        """And what browsers leave in it (RFC 3986 sections 2 and 3)."""
+        unreserved = fields.ALPHANUMERIC + b"-._~"
+        reserved = b":/?[]@!$&'()*+,;="
+        left_in = b"\\^`{|}"
+        self.assertEqual(set(fields.TARGET), set(unreserved + reserved + left_in + b"%"))
+        self.assertEqual(set(fields.TARGET) - set(fields.PATH), set(b"?\\"))
+
+    def test_hosts(self) -> None:
+        self.assertEqual(set(fields.DIGITS), set(b"0123456789"))
+        self.assertEqual(set(fields.IP_LITERAL), set(b"0123456789abcdefABCDEF:."))
+        self.assertEqual(set(fields.REG_NAME), set(fields.ALPHANUMERIC + b"-._~"))
+        # ipaddress reads what may stand there, and nothing else.
+        ipaddress.ip_address("abcd:EF01:2345:6789::1.2.3.4")
+
+    def test_nothing_about_framing_routing_or_the_form_of_a_body_comes_in_trailers(self) -> None:
+        for apart in (
+            fields.HOP_BY_HOP,
+            fields.FRAMING,
+            fields.FORWARDING,
+            fields.FORWARDING_DROPPED,
+            {b"host", b"cookie", b"set-cookie", b"authorization", b"cache-control", b"expect"},
+            {b"content-type", b"content-encoding", b"content-range", b"trailer", b"x-request-id"},
+        ):
+            self.assertLessEqual(set(apart), fields.NOT_IN_TRAILERS)
+        for wanted in b"digest", b"grpc-status", b"server-timing", b"etag":
+            self.assertNotIn(wanted, fields.NOT_IN_TRAILERS)
+
+    def test_versions_methods_and_statuses(self) -> None:
+        self.assertEqual(fields.VERSIONS, {b"1.0", b"1.1"})
+        self.assertEqual(fields.METHODS_REFUSED, {b"CONNECT", b"TRACE"})
+        self.assertFalse(fields.METHODS & fields.METHODS_REFUSED)
+        self.assertEqual(fields.BODILESS, {204, 304})
+
+    def test_limits(self) -> None:
+        """The longest body is what a signed 64-bit number can count; the others are documented."""
+        self.assertEqual(fields.MAX_LENGTH, int.from_bytes(b"\x7f" + b"\xff" * 7, "big"))
+        limits = fields.MAX_RESPONSE_FIELDS, fields.MAX_RESPONSE_HEAD, fields.MAX_REASON
+        self.assertEqual(limits, (256, 64 * 1024, 256))
+
+    def test_forwarding(self) -> None:
+        for name in fields.FORWARDING | fields.FORWARDING_DROPPED:
+            known = name.startswith(fields.FORWARDING_PREFIX)
+            self.assertEqual(known, name.startswith(b"x-forwarded-"), name)

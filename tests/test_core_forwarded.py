@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.fields import FIELD_VALUE
-from subproxy.core.forwarded import UNIX, Forwarding, Trust, plain_address
+from subproxy.core.forwarded import (
+    UNIX,
+    Forwarding,
+    Peer,
+    Trust,
+    forwarded_node,
+    plain_address,
+)
 
 
 class TrustTests(SynchronousTestCase):
@@ -27,15 +34,26 @@ class TrustTests(SynchronousTestCase):
     def test_unix_sockets_by_name(self) -> None:
         self.assertTrue(Trust(["unix"]).trusts(UNIX))
 
+    def test_a_network_that_is_named_by_an_address_in_it(self) -> None:
+        self.assertTrue(Trust(["10.1.2.3/8"]).trusts(b"10.9.9.9"))
+
+    def test_peers(self) -> None:
+        self.assertEqual(Peer(b"192.0.2.1"), Peer(b"192.0.2.1", False, b"http"))
+        forwarding = Forwarding(Trust(["10.0.0.0/8", "unix"]))
+        self.assertEqual(forwarding.peer(b"::ffff:10.0.0.1"), Peer(b"10.0.0.1", True, b"http"))
+        self.assertEqual(forwarding.peer(b"unix", b"https"), Peer(UNIX, True, b"https"))
+
     def test_nonsense_is_refused_at_once(self) -> None:
         self.assertRaises(ValueError, Trust, ["10.0.0.0/99"])
         self.assertRaises(ValueError, Trust, ["localhost"])
 
     def test_what_is_remembered_is_bounded(self) -> None:
         trust = Trust(["10.0.0.0/8"])
+        known = []
         for number in range(3000):
             trust.trusts(b"192.0.%d.%d" % divmod(number, 256))
-        self.assertLessEqual(len(trust._known), 1024)
+            known.append(len(trust._known))
+        self.assertEqual(max(known), 1024)
 
 
 class ForwardingTests(SynchronousTestCase):
@@ -47,6 +65,80 @@ class ForwardingTests(SynchronousTestCase):
         forwarding.stamp(headers, forwarding.peer(address, scheme), host, b"1.1")
         self.assertEqual(len({name for name, _ in headers}), len(headers))
         return dict(headers)
+
+    def test_all_that_is_told(self) -> None:
+        headers: list[tuple[bytes, bytes]] = [(b"A", b"b")]
+        client = Forwarding().stamp(headers, Peer(b"192.0.2.1"), b"a.example:80", b"1.1")
+        self.assertEqual(client, b"192.0.2.1")
+        self.assertEqual(
+            headers,
+            [
+                (b"A", b"b"),
+                (b"X-Forwarded-For", b"192.0.2.1"),
+                (b"X-Forwarded-Proto", b"http"),
+                (b"X-Forwarded-Host", b"a.example:80"),
+                (b"Forwarded", b'for=192.0.2.1;host="a.example:80";proto=http'),
+                (b"Via", b"1.1 subproxy"),
+            ],
+        )
+
+    def told_by_trusted(self, host: bytes, *sent: tuple[bytes, bytes]) -> dict[bytes, bytes]:
+        headers: list[tuple[bytes, bytes]] = []
+        peer = Peer(b"10.0.0.1", True)
+        Forwarding(Trust(["10.0.0.0/8"])).stamp_trusted(headers, peer, host, b"2", list(sent))
+        self.assertEqual(len({name for name, _ in headers}), len(headers))
+        return dict(headers)
+
+    def test_what_a_trusted_peer_told_is_kept_or_continued(self) -> None:
+        self.assertEqual(
+            self.told_by_trusted(
+                b"inner",
+                (b"X-FORWARDED-FOR", b"192.0.2.1\t,X, 192.0.2.2"),
+                (b"x-forwarded-proto", b"https"),
+                (b"X-Forwarded-Proto", b"other"),
+                (b"X-Forwarded-Host", b"outer"),
+                (b"forwarded", b"for=192.0.2.1"),
+                (b"Forwarded", b"for=192.0.2.2"),
+                (b"Via", b""),
+            ),
+            {
+                b"X-Forwarded-For": b"192.0.2.1, X, 192.0.2.2, 10.0.0.1",
+                b"X-Forwarded-Proto": b"https",
+                b"X-Forwarded-Host": b"outer",
+                b"Forwarded": b'for=192.0.2.1, for=192.0.2.2, for=10.0.0.1;host="inner";proto=http',
+                b"Via": b"2 subproxy",
+            },
+        )
+
+    def test_what_it_did_not_tell_is_set(self) -> None:
+        self.assertEqual(
+            self.told_by_trusted(b"inner"),
+            {
+                b"X-Forwarded-For": b"10.0.0.1",
+                b"X-Forwarded-Proto": b"http",
+                b"X-Forwarded-Host": b"inner",
+                b"Forwarded": b'for=10.0.0.1;host="inner";proto=http',
+                b"Via": b"2 subproxy",
+            },
+        )
+        named = self.told_by_trusted(b"", (b"X-Forwarded-Host", b"outer"))
+        self.assertEqual(named[b"X-Forwarded-Host"], b"outer")
+        self.assertNotIn(b"X-Forwarded-Host", self.told_by_trusted(b""))
+
+    def test_a_peer_that_is_not_trusted_is_the_client(self) -> None:
+        forwarding = Forwarding(Trust(["10.0.0.0/8"]))
+        self.assertEqual(forwarding.client([b"10.0.0.2"], Peer(b"192.0.2.1")), b"192.0.2.1")
+        way = [b"1.1.1.1", b"nonsense", b"10.0.0.2"]
+        self.assertEqual(forwarding.client(way, Peer(b"10.0.0.1", True)), b"10.0.0.2")
+
+    def test_nodes(self) -> None:
+        for address, node in (
+            (b"192.0.2.1", b"192.0.2.1"),
+            (b"::1", b'"[::1]"'),
+            (b"unix", b"unknown"),
+            (b"", b"unknown"),
+        ):
+            self.assertEqual(forwarded_node(address), node)
 
     def test_ipv6_is_bracketed_and_quoted(self) -> None:
         fields = self.stamped(b"2001:db8::1", b"[::1]:80", b"https")
@@ -108,7 +200,8 @@ class ForwardingTests(SynchronousTestCase):
         self.assertEqual(plain_address(b"::ffff:192.0.2.1"), b"192.0.2.1")
         self.assertEqual(plain_address(b"::FFFF:192.0.2.1"), b"192.0.2.1")
         self.assertEqual(plain_address(b"fe80::1%eth0"), b"fe80::1")
-        self.assertEqual(plain_address(b"::1"), b"::1")
+        for plain in b"::1", b"::ffff:1:2", b"2001:db8::192.0.2.1", b"192.0.2.1":
+            self.assertEqual(plain_address(plain), plain)
 
     @given(
         st.lists(

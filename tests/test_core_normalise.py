@@ -53,6 +53,8 @@ class HostTests(SynchronousTestCase):
             (b"[::1", b"[::1"),
             (b"[ABC", b"[abc"),
             (b"a:1:2", b"a"),
+            (b":80", b""),
+            (b"aX..", b"ax"),
             (b"", b""),
             (b".", b""),
         ]:
@@ -101,6 +103,7 @@ class PathTests(SynchronousTestCase):
             (b"a//b/", b"a/b/"),
             (b"//", b"/"),
             (b"", b""),
+            (b"?x/../y", b""),
         ]:
             self.assertEqual(normalise_path(path), normal, path)
 
@@ -142,6 +145,7 @@ class PathTests(SynchronousTestCase):
             (b"/%4", "two hexadecimal"),
             (b"/%4g", "two hexadecimal"),
             (b"/%g4", "two hexadecimal"),
+            (b"/%X4", "two hexadecimal"),
             (b"/a\x00", "control"),
             (b"/a\x1f", "control"),
             (b"/a\x7f", "control"),

@@ -135,6 +135,29 @@ class RegistryTests(SynchronousTestCase):
         self.assertEqual(self.registry.next_expiry(), 2.0 + LINGER)
         self.assertEqual(self.registry.expire(2.0 + LINGER), [pool])
 
+    def test_what_another_process_had(self) -> None:
+        """Expected routes count as if their last member had just left."""
+        self.registry.register(self.member, route(0), 0.0)
+        for number in 1, 2, 1:
+            self.registry.expect("vm2", route(number), 5.0)
+        self.assertEqual(self.registry.generation, 3)
+        self.assertEqual(
+            list(self.registry.owners()), [("vm1", route(0)), ("vm2", route(1)), ("vm2", route(2))]
+        )
+        orders = [pool.order for pool in self.registry.pools()]
+        self.assertEqual(orders, sorted(set(orders)))
+        programs = route(1).program + route(2).program
+        self.assertEqual(self.registry._holdings["vm2"].program, programs)
+        returned = make_member("vm2")
+        for number in 1, 2:
+            self.registry.register(returned, route(number), 6.0)
+        self.assertEqual(self.registry.generation, 3)
+        self.assertEqual(self.registry._holdings["vm2"].program, programs)
+        self.registry.remove(returned, 7.0)
+        self.registry.expire(7.0 + self.registry.linger)
+        self.assertEqual(list(self.registry.routes()), [route(0)])
+        self.assertNotIn("vm2", self.registry._holdings)
+
     def test_linger_may_be_zero(self) -> None:
         registry = Registry(linger=0.0)
         pool = registry.register(self.member, BLOG, 0.0)

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from subproxy.endpoints.addresses import VsockAddress
-from subproxy.endpoints.listening import ListeningSocketPort
+from subproxy.endpoints.listening import SLICE, ListeningSocketPort
 
 from .endpoint_fakes import FakeListener
 
@@ -120,6 +120,50 @@ class AcceptTests(PortTestCase):
         )
         self.assertIsInstance(served.transport, StringTransport)
         self.served.clear()
+
+    def test_shared_turns(self) -> None:
+        """Ports of one factory share a turn of the reactor: who comes late waits for its turn."""
+
+        class Spent:
+            waiting: list[Any] = []
+            is_spent = True
+
+            def spent(self) -> bool:
+                return self.is_spent
+
+            def later(self, turn: Any) -> None:
+                self.waiting.append(turn)
+
+        turns = self.port._turns = Spent()
+        self.start()
+        self.arrive(3)
+        for _ in range(3):
+            self.port.doRead()
+        self.assertEqual((len(self.served), len(turns.waiting)), (0, 1))
+        turns.waiting.pop()()
+        self.assertEqual(len(self.served), 1)
+        self.arrive(3)
+        turns.is_spent = False
+        self.port.doRead()
+        self.assertEqual(len(self.served), 2)
+        turns.is_spent = True
+        self.port.doRead()
+        self.closeAll()
+        turns.waiting.pop()()
+
+    def test_slice(self) -> None:
+        """Accepting takes no longer than a share of a turn."""
+        self.start()
+        self.factory.buildProtocol = self.slowly  # type: ignore[method-assign,assignment]
+        self.arrive(*[3] * 30)
+        self.port.doRead()
+        self.assertEqual(len(self.served), 11)
+        self.port.doRead()
+        self.assertEqual(len(self.served), 22)
+
+    def slowly(self, address: Any) -> Served | None:
+        self.reactor.advance(SLICE / 10.5)
+        return self.build(address)
 
     def test_bounded(self) -> None:
         """A flood does not hold the reactor: the bound of a turn grows with the traffic."""

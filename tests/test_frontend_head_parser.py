@@ -10,9 +10,9 @@ from subproxy.frontend.head_parser import MessageParser, ParserError
 class MessageParserTests(SynchronousTestCase):
     def test_white_space_behind_values_is_removed(self) -> None:
         parser = MessageParser()
-        parser.feed(b"GET / HTTP/1.1\r\nA: b \t \r\nC:\t d\r\nE:\r\nF: \t\r\n\r\n")
+        parser.feed(b"GET / HTTP/1.1\r\nA: X b X \t \r\nC:\t d\r\nE:\r\nF: \t\r\n\r\n")
         self.assertEqual(
-            parser.take_fields(), [(b"A", b"b"), (b"C", b"d"), (b"E", b""), (b"F", b"")]
+            parser.take_fields(), [(b"A", b"X b X"), (b"C", b"d"), (b"E", b""), (b"F", b"")]
         )
         self.assertTrue(parser.complete)
 

@@ -6,16 +6,13 @@ import gc
 import sys
 import tracemalloc
 
-from twisted.internet.address import UNIXAddress
-from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer, ISSLTransport
+from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import directlyProvides
 from zope.interface.verify import verifyObject
 
 from subproxy.core.exchange import State
 from subproxy.errors import ClientGone, GuestGone
 from subproxy.frontend import http1
-from subproxy.frontend.http1 import TRANSITIONS, Reading
 from subproxy.frontend.limits import Limits
 from tests.fake_dispatcher import Client, FakeGuest, Transport
 from tests.http_oracle import Recorder
@@ -37,9 +34,6 @@ class ConnectionTests(SynchronousTestCase):
         client = Client()
         verifyObject(IHalfCloseableProtocol, client.protocol)
         verifyObject(IPushProducer, client.protocol)
-
-    def test_every_state_has_its_transitions(self) -> None:
-        self.assertEqual(set(TRANSITIONS), set(Reading))
 
     def test_keep_alive(self) -> None:
         client = Client(ok)
@@ -116,23 +110,6 @@ class ConnectionTests(SynchronousTestCase):
         self.assertTrue(transport.aborted)
         client.send(GET)
         self.assertIn(b"200 OK", client.received())
-
-    def test_tls(self) -> None:
-        client = Client(ok)
-        directlyProvides(client.transport, ISSLTransport)
-        client.send(GET)
-        self.assertEqual(client.guest.exchange.request.scheme, b"https")
-        self.assertIn((b"X-Forwarded-Proto", b"https"), client.guest.exchange.request.headers)
-        # It cannot be half-closed.
-        client.send(b"nonsense\r\n\r\n")
-        self.assertFalse(client.transport.halfClosed)
-        self.assertTrue(client.transport.disconnecting)
-
-    def test_a_peer_without_an_address(self) -> None:
-        client = Client(ok)
-        client.transport.peerAddr = UNIXAddress(None)
-        client.send(GET)
-        self.assertEqual(client.guest.exchange.request.client, b"unix")
 
     def test_nothing_raises_behind_the_end(self) -> None:
         client = Client()
@@ -351,33 +328,3 @@ class DownloadTests(SynchronousTestCase):
         self.assertFalse(client.transport.aborted)
         client.wait(1)
         self.assertTrue(client.transport.aborted)
-
-
-class ClosingTests(SynchronousTestCase):
-    def test_a_half_closed_idle_connection_is_closed(self) -> None:
-        client = Client(ok)
-        client.send(GET)
-        client.halfClose()
-        self.assertTrue(client.transport.disconnecting)
-
-    def test_a_head_that_is_cut_off_is_answered(self) -> None:
-        client = Client(ok)
-        client.send(b"GET / HTTP/1.1\r\nHo")
-        client.halfClose()
-        self.assertTrue(client.received().startswith(b"HTTP/1.1 400 "))
-        self.assertTrue(client.transport.disconnecting)
-
-    def test_lingering_ends_with_the_client(self) -> None:
-        client = Client(ok)
-        client.send(b"nonsense\r\n\r\n")
-        self.assertTrue(client.transport.halfClosed)
-        client.send(b"more")
-        client.halfClose()
-        self.assertTrue(client.transport.disconnecting)
-
-    def test_empty_lines_alone_are_a_slow_head(self) -> None:
-        client = Client(ok, Limits(header_timeout=5))
-        for _ in range(11):
-            client.send(b"\r\n")
-            client.wait(0.5)
-        self.assertTrue(client.received().startswith(b"HTTP/1.1 408 "))

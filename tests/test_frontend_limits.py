@@ -24,6 +24,7 @@ class LimitsTests(SynchronousTestCase):
         rows = {row.name: row for row in TABLE}
         self.assertEqual(parse(rows["header_timeout"], "2.5"), 2.5)
         self.assertEqual(parse(rows["head"], "100"), 100)
+        self.assertEqual(parse(rows["head"], str(2**63 - 1)), 2**63 - 1)
         for name, text in (
             ("head", "2.5"),
             ("head", "-1"),

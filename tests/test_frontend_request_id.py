@@ -16,6 +16,9 @@ class RequestIdTests(SynchronousTestCase):
         self.assertNotEqual(made[0][:16], made[2][:16])
         self.assertTrue(all(acceptable(each) for each in made))
 
+    def test_64_bits_of_it_are_random(self) -> None:
+        self.assertEqual(len(bytes.fromhex(RequestIds().prefix.decode())), 8)
+
     def test_a_percent_sign_in_a_prefix_is_only_that(self) -> None:
         self.assertEqual(RequestIds(b"50%").make(), b"50%-00000001")
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import queue
 import select
+import shutil
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -75,17 +78,7 @@ class SessionGuest:
 
     def receive(self) -> bytes:
         data = self._read()
-        if not self.stopping:
-            return data
-        decoder = FrameDecoder(9_999_999)
-        decoder.feed(data)
-        shown = b""
-        while (frame := decoder.next()) is not None:
-            if frame[0] == b"unregister":
-                self.send(encode([b"unregistered", frame[1]]))
-            else:
-                shown += encode(frame)
-        return shown
+        return vectors.received(self, data) if self.stopping else data
 
     def _read(self) -> bytes:
         data = b""
@@ -102,12 +95,7 @@ class SessionGuest:
 
     def frames(self) -> list[Any]:
         """What it says in the next moment, decoded."""
-        decoder = FrameDecoder(9_999_999)
-        decoder.feed(self.receive())
-        found = []
-        while (frame := decoder.next()) is not None:
-            found.append(frame)
-        return found
+        return vectors.decoded(self.receive())
 
     def closed(self) -> bool:
         return self.ended or self.session.ours == "done"
@@ -368,3 +356,142 @@ class ProcessTests(SynchronousTestCase):
         self.patch(minimal, "say", said.append)
         self.assertEqual(minimal.main(["--proxy=unix:/nowhere", "/no/such/app.py"]), 3)
         self.assertIn("cannot load /no/such/app.py", said[0])
+
+    def test_help(self) -> None:
+        with mock.patch("builtins.print") as printed:
+            self.assertRaises(SystemExit, minimal.main, ["--help"])
+        printed.assert_called_once_with(minimal.__doc__)
+
+    def test_an_application_that_cannot_be_loaded(self) -> None:
+        said: list[str] = []
+        self.patch(minimal, "say", said.append)
+        path = self.mktemp()
+        self.assertEqual(minimal.main([path]), 3)
+        self.assertIn(f"cannot load {path}: ", said[0])
+
+    def test_an_application_is_the_function_app_of_a_file(self) -> None:
+        path = self.mktemp()
+        with open(path, "w") as file:
+            file.write("def app(method, target, headers, body): return __name__\n")
+        self.patch(minimal.sys, "path", [])
+        self.assertEqual(minimal.load(path)(b"", b"", [], None), "application")
+        self.assertEqual(minimal.sys.path, [os.path.dirname(os.path.realpath(path))])
+
+    def test_what_cannot_be_dialled(self) -> None:
+        for wrong in "tcp:127.0.0.1:1", "vsock:2", "vsock:x:1", "nonsense":
+            self.assertRaises(ValueError, minimal.dial, wrong)
+        self.assertRaises(OSError, minimal.dial, f"unix:{self.mktemp()}")
+
+    def test_workers_stand_beside_each_other(self) -> None:
+        name = f"test-{os.getpid()}"
+        first, held = minimal.free_worker(name)
+        second, other = minimal.free_worker(name)
+        self.assertEqual((first, second), (0, 1))
+        held.close()
+        third, again = minimal.free_worker(name)
+        self.assertEqual(third, 0)
+        with mock.patch.object(minimal, "range", create=True, return_value=[]):
+            self.assertRaises(ValueError, minimal.free_worker, name)
+        other.close()
+        again.close()
+
+    def test_orphans_are_reaped(self) -> None:
+        pid = os.fork()
+        if not pid:
+            os._exit(0)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        minimal.reap()
+        self.assertRaises(ChildProcessError, os.waitpid, pid, 0)
+        minimal.reap()
+
+
+class StayTests(SynchronousTestCase):
+    """It stays subscribed; the proxy is a socket of the test's."""
+
+    def setUp(self) -> None:
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        self.path = os.path.join(folder, "proxy")
+        self.said: queue.Queue[str] = queue.Queue()
+        self.patch(minimal, "say", self.said.put)
+        self.patch(minimal, "LINGER", 0.3)
+        options = minimal.Options()
+        options.proxy, options.worker = f"unix:{self.path}", 0
+        self.stay = minimal.Stay(options, application)
+        self.status: list[int] = []
+        self.thread = threading.Thread(target=lambda: self.status.append(self.stay.run()))
+
+    def start(self) -> None:
+        self.thread.start()
+        self.addCleanup(self.thread.join, DEADLINE)
+        self.addCleanup(self.stay.stop)
+
+    def ended(self) -> int:
+        self.thread.join(DEADLINE)
+        (status,) = self.status
+        return status
+
+    def listen(self) -> socket.socket:
+        listener = socket.socket(socket.AF_UNIX)
+        self.addCleanup(listener.close)
+        listener.settimeout(DEADLINE)
+        listener.bind(self.path)
+        listener.listen()
+        return listener
+
+    def connected(self, listener: socket.socket) -> socket.socket:
+        """A connection that has been greeted and welcomed."""
+        connection, _ = listener.accept()
+        self.addCleanup(connection.close)
+        connection.settimeout(DEADLINE)
+        self.expect(connection, b"hello")
+        connection.sendall(encode([b"welcome", {b"version": 1}]))
+        return connection
+
+    def expect(self, connection: socket.socket, verb: bytes) -> Any:
+        decoder = FrameDecoder(9_999_999)
+        while True:
+            frame = decoder.next()
+            if frame is None:
+                decoder.feed(connection.recv(65536))
+            elif frame[0] == verb:
+                return frame
+
+    def test_it_waits_for_a_proxy(self) -> None:
+        self.start()
+        for _ in range(2):
+            self.assertIn(f"cannot reach unix:{self.path}", self.said.get(timeout=DEADLINE))
+        self.connected(self.listen())
+        self.stay.stop()
+
+    def test_it_comes_back_after_a_drain_until_it_is_replaced(self) -> None:
+        listener = self.listen()
+        self.start()
+        first = self.connected(listener)
+        first.sendall(encode([b"drain"]))
+        self.expect(first, b"bye")
+        first.sendall(encode([b"bye"]))
+        second = self.connected(listener)
+        second.sendall(encode([b"bye", b"replaced", b""]))
+        self.assertEqual(self.ended(), 5)
+
+    def test_it_does_not_come_back_when_it_is_refused(self) -> None:
+        listener = self.listen()
+        self.start()
+        connection = self.connected(listener)
+        connection.sendall(encode([b"refused", 0, b"policy", b"not you"]))
+        connection.sendall(encode([b"bye", b"refused", b""]))
+        self.assertEqual(self.ended(), 4)
+
+    def test_told_to_stop(self) -> None:
+        """It drains, and ends well; also before it has got anywhere."""
+        listener = self.listen()
+        self.start()
+        connection = self.connected(listener)
+        self.stay.stop()
+        self.expect(connection, b"drain")
+        connection.sendall(encode([b"unregistered", 1]))
+        self.expect(connection, b"bye")
+        connection.sendall(encode([b"bye"]))
+        self.assertEqual(self.ended(), 0)
+        self.assertEqual(self.stay.run(), 0)

@@ -125,7 +125,7 @@ class ServiceTests(SynchronousTestCase):
             waits.append(round(call.getTime() - self.clock.seconds(), 3))
             self.clock.advance(waits[-1])
             self.assertEqual(len(self.endpoint.dials), before + 1)
-        self.assertEqual(waits, [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0])
+        self.assertEqual(waits, [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.5, 2.5, 2.5])
 
     def test_a_lost_subscription_is_made_again(self) -> None:
         line = self.start()

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.error import ConnectionDone
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from guest.data import DataConnection, DataPool
 from subproxy.wire.limits import Limits
 from tests import vector_runner as vectors
 from tests.guest_application import MemoryGuest
+from tests.test_guest_data import Proxy, Wire
 
 
 class SessionVectorTests(SynchronousTestCase):
@@ -25,3 +29,53 @@ class SessionVectorTests(SynchronousTestCase):
                     failed.append((each["name"], split, str(error)[:300]))
         self.flushLoggedErrors(RuntimeError)
         self.assertEqual(failed, [])
+
+    def test_data_connections(self) -> None:
+        """And those of which parts go over data connections."""
+        failed: list[Any] = []
+        for each in vectors.load("data.json")["sessions"]:
+            for split in (False, True):
+                guest = BulkGuest()
+                try:
+                    vectors.DataRun(each, guest, split).run()
+                except AssertionError as error:
+                    failed.append((each["name"], split, str(error)[:300]))
+        self.flushLoggedErrors()
+        self.assertEqual(failed, [])
+
+
+class BulkLine:
+    """A data connection in memory (tests.vector_runner.Line)."""
+
+    def __init__(self, connection: DataConnection) -> None:
+        self._connection = connection
+        assert isinstance(connection.transport, Wire)
+        self._wire = connection.transport
+
+    def send(self, data: bytes) -> None:
+        self._connection.dataReceived(data)
+
+    def receive(self) -> bytes:
+        data: bytes = self._wire.value()
+        self._wire.clear()
+        return data
+
+    def end(self) -> None:
+        self._connection.connectionLost(Failure(ConnectionDone()))
+
+    def closed(self) -> bool:
+        return bool(self._wire.disconnecting)
+
+
+class BulkGuest(MemoryGuest):
+    """A guest that dials data connections in memory."""
+
+    def __init__(self) -> None:
+        super().__init__(prepare=self.offer)
+
+    def offer(self, factory: Any) -> None:
+        self.proxy = Proxy()
+        factory.data = DataPool(self.proxy, self.clock)
+
+    def lines(self) -> list[BulkLine]:
+        return [BulkLine(each) for each in self.proxy.lines]

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 from twisted.internet.defer import succeed
+from twisted.internet.error import ProcessDone
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.member import Member
@@ -20,6 +22,7 @@ from subproxy.handover import (
     Inheritance,
     InheritingReactor,
     Legacy,
+    Successor,
     command_line,
     http_endpoint,
 )
@@ -55,6 +58,7 @@ class InheritanceTests(SynchronousTestCase):
             "files": {"/x": [file, 1, 2]},
             "routes": [["cid:1", "a\\.example", "/.*"], ["cid:1", "(", "/"]],
             "ready": writing,
+            "pidfile": "/run/subproxy.pid",
         }
         memory = os.memfd_create("test")
         os.write(memory, json.dumps(left).encode())
@@ -62,6 +66,7 @@ class InheritanceTests(SynchronousTestCase):
         inheritance = Inheritance.of_environment()
         self.assertNotIn(VARIABLE, os.environ)
         self.assertTrue(inheritance)
+        self.assertEqual(inheritance.pidfile, "/run/subproxy.pid")
         self.assertTrue(inheritance.has("tcp:1"))
         found = inheritance.socket("tcp:1")
         assert found is not None
@@ -80,7 +85,7 @@ class InheritanceTests(SynchronousTestCase):
         (pool,) = registry.pools()
         self.assertEqual((pool.members, pool.vacant_since), ([], 5.0))
         inheritance.done()
-        self.assertEqual(os.read(reading, 100), b"ready")
+        self.assertEqual(os.read(reading, 100), b"%d\n" % os.getpid())
         self.assertRaises(OSError, os.fstat, other)
 
     def test_reactor(self) -> None:
@@ -118,7 +123,7 @@ class LegacyTests(SynchronousTestCase):
         registry.register(member, Route(b"a\\.example", b"/x"), 0.0)
         legacy = Legacy([listener])
         self.assertEqual(legacy.descriptors(), [skt.fileno()])
-        memory = legacy.write(registry, 9)
+        memory = legacy.write(registry, 9, "/run/subproxy.pid")
         self.addCleanup(os.close, memory)
         left = json.loads(Path(f"/proc/self/fd/{memory}").read_text())
         self.assertEqual(
@@ -128,6 +133,7 @@ class LegacyTests(SynchronousTestCase):
                 "ports": {"tcp:1": skt.fileno()},
                 "routes": [["cid:7", "a\\.example", "/x"]],
                 "ready": 9,
+                "pidfile": "/run/subproxy.pid",
             },
         )
 
@@ -138,6 +144,24 @@ class LegacyTests(SynchronousTestCase):
         self.assertEqual(command_line(), wanted)
         self.patch(sys, "orig_argv", wanted)
         self.assertEqual(command_line(), wanted)
+
+
+class SuccessorTests(SynchronousTestCase):
+    def test_ready(self) -> None:
+        """It says its pid, in whatever pieces that comes."""
+        successor = Successor()
+        successor.childDataReceived(5, b"12")
+        self.assertNoResult(successor.ready)
+        successor.childDataReceived(5, b"34\n")
+        successor.childDataReceived(5, b"x\n")
+        self.assertEqual(self.successResultOf(successor.ready), 1234)
+        successor.processEnded(Failure(ProcessDone(0)))
+
+    def test_it_ends_before(self) -> None:
+        """Then there is none."""
+        successor = Successor()
+        successor.processEnded(Failure(ProcessDone(0)))
+        self.failureResultOf(successor.ready, ProcessDone)
 
 
 class ExpectTests(SynchronousTestCase):

@@ -69,6 +69,20 @@ class LivenessTests(SynchronousTestCase):
         self.assertEqual([each for each in self.said if isinstance(each, str)], ["missed", "dead"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_who_stood_still(self) -> None:
+        """Time in which this process itself stood still is not held against a guest."""
+        liveness = self.liveness(0.0)
+        liveness.start()
+        liveness.pong(b"1")
+        self.clock.pump([0.5] * 7)
+        self.assertEqual(self.said[-1], (2.5, b"2"))
+        self.clock.advance(60)
+        self.clock.advance(0)
+        self.assertEqual(self.said[-1], (2.5, b"2"))
+        self.clock.pump([0.5] * 12)
+        self.assertEqual(self.said[-1], "missed")
+        liveness.stop()
+
     def test_returned(self) -> None:
         """A late pong is told as a return, and pinging goes on."""
         liveness = self.liveness(0.0)

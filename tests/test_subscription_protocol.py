@@ -132,12 +132,10 @@ class SubscribedTests(SynchronousTestCase):
         self.assertEqual(self.guest.take(m.Refused)[0].code, b"reference")
 
     def test_a_newer_instance_replaces(self) -> None:
-        """The newer instance is there at once, the older told, and its exchanges lost."""
-        _, sink = self.world.ask(b"POST", body=b"x")
+        """The newer instance is there at once, and the older told."""
         newer = self.world.serving("10", instance=b"i2")
         self.guest.pump()
         self.assertEqual(self.guest.take(m.Bye)[0].code, b"replaced")
-        self.assertIsInstance(sink.error, GuestGone)
         exchange, _ = self.world.ask()
         assert exchange.member is not None
         self.assertEqual(exchange.member.instance, b"i2")
@@ -147,6 +145,56 @@ class SubscribedTests(SynchronousTestCase):
         self.assertEqual(exchange.member.instance, b"i2")
         newer.pump()
         self.assertEqual(len(newer.take(m.Request)), 2)
+
+    def test_a_replaced_instance_answers_what_must_not_be_repeated(self) -> None:
+        """Then it is told; what may be repeated has gone to the newer one, and so have routes."""
+        _, posted = self.world.ask(b"POST", body=b"x")
+        got, _ = self.world.ask()
+        self.guest.pump()
+        number = self.guest.take(m.Request)[0].exchange
+        older = self.guest.protocol
+        self.world.serving("10", instance=b"i2")
+        self.assertIs(older.state, State.RETIRING)
+        assert got.member is not None
+        self.assertEqual(got.member.instance, b"i2")
+        self.guest.register(b"b\\.example", reference=7)
+        self.guest.say(m.Unregister(1))
+        self.guest.say(m.Drain())
+        older.recheck()
+        older.drain()
+        self.world.clock.pump([1.0] * 6)
+        self.guest.pump()
+        self.assertEqual(self.guest.take(m.Bye), [])
+        self.assertEqual(self.guest.take(m.Registered), [])
+        self.guest.say(m.Response(number, 200, [], {}, b"done"))
+        self.assertEqual(posted.body, b"done")
+        self.world.clock.advance(0)
+        self.guest.pump()
+        self.assertEqual(self.guest.take(m.Bye)[0].code, b"replaced")
+        self.assertIs(older.state, State.CLOSING)
+
+    def test_a_replaced_instance_that_is_no_more(self) -> None:
+        """It does not answer the next ping: what it had has failed."""
+        _, sink = self.world.ask(b"POST", body=b"x")
+        self.guest.answer_pings = False
+        self.world.serving("10", instance=b"i2")
+        self.assertIsNone(sink.error)
+        settings = Settings()
+        for _ in range(int(settings.ping_interval + settings.ping_timeout) * 2):
+            self.world.clock.advance(0.5)
+            self.guest.pump()
+        self.assertIsInstance(sink.error, GuestGone)
+        self.assertIs(self.guest.protocol.state, State.CLOSING)
+
+    def test_after_bye(self) -> None:
+        """What still comes is read to its end, so that no VMM hangs; but not without one."""
+        protocol, transport = self.guest.protocol, self.guest.transport
+        protocol.close(b"done", "")
+        for _ in range(16):
+            protocol.dataReceived(b"x" * 65536)
+        self.assertFalse(transport.disconnecting)
+        protocol.dataReceived(b"x")
+        self.assertTrue(transport.disconnecting)
 
     def test_others_are_not_replaced(self) -> None:
         """Another VM, application or worker shares the pool."""

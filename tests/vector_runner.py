@@ -29,6 +29,28 @@ class Guest(Protocol):
         """It is told to stop in an orderly manner."""
 
 
+def received(guest: Guest, data: bytes) -> bytes:
+    """
+    What of C{data}, which C{guest} has written after it was told to stop, is to be shown.
+
+    A proxy is there that answers C{unregister}; the vectors know nothing of that.
+    """
+    shown = b""
+    for frame in decoded(data):
+        if frame[0] == b"unregister":
+            guest.send(encode([b"unregistered", frame[1]]))
+        else:
+            shown += encode(frame)
+    return shown
+
+
+def decoded(data: bytes) -> list[Any]:
+    """The frames of C{data}, which end with it."""
+    decoder = FrameDecoder(9_999_999)
+    decoder.feed(data)
+    return list(iter(decoder.next, None))
+
+
 def load(name: str) -> Any:
     """One of the files of vectors."""
     return json.loads((VECTORS / name).read_text())
@@ -61,6 +83,29 @@ def like(value: Any, pattern: Any) -> bool:
             key in value and like(value[key], pattern[key]) for key in pattern
         )
     return type(value) is type(pattern) and bool(value == pattern)
+
+
+class Line(Protocol):
+    """A data connection of a guest under test, seen from the proxy."""
+
+    def send(self, data: bytes) -> None:
+        """These bytes come from the proxy."""
+
+    def receive(self) -> bytes:
+        """What the guest has written on it since the last call."""
+
+    def end(self) -> None:
+        """The proxy closes it."""
+
+    def closed(self) -> bool:
+        """Whether the guest has closed it."""
+
+
+class DialsLines(Guest, Protocol):
+    """A guest under test that dials data connections."""
+
+    def lines(self) -> list[Line]:
+        """All that it has dialled, in order."""
 
 
 class Run:
@@ -161,6 +206,34 @@ class Run:
         if said[-1:] == ["bye"]:
             said.pop()
         assert all(verb in ("credit", *self.session.get("may", ())) for verb in said), said
+
+
+class DataRun(Run):
+    """One session of data.json."""
+
+    guest: DialsLines
+
+    def do_dialled(self, line: int) -> None:
+        count = len(self.guest.lines())
+        assert count == line, f"it has dialled {count}"
+
+    def do_line(self, number: int, what: str, data: str) -> None:
+        assert len(self.guest.lines()) >= number, "it was not dialled"
+        line, raw = self.guest.lines()[number - 1], data.encode("latin-1")
+        match what:
+            case "send":
+                for part in [raw[i : i + 1] for i in range(len(raw))] if self.split else [raw]:
+                    line.send(part)
+            case "expect" | "quiet":
+                got = line.receive()
+                assert got == raw, f"it sent {got!r}"
+                assert not line.closed(), "it has closed it"
+            case "end":
+                line.end()
+            case "over":
+                assert line.closed(), "it has not closed it"
+            case _:
+                raise ValueError(what)
 
 
 def frame_bytes(value: Any) -> bytes:

@@ -1,9 +1,11 @@
 """
-A mutation score: C{python tools/mutation.py subproxy/wire tests.test_wire_frames tests...}.
+A mutation score: C{python tools/mutation.py subproxy/core subproxy/frontend/gate.py}.
 
 Each mutant changes one operator, constant, condition or statement of one module, and is run in a
-forked process against those tests (quickest first is best: the first failure ends it). Mutants of
-strings for people and of annotations are not made. Prints those that survive, then the score.
+forked process against the unit tests that import the module, the one that is named after it first,
+and then against those that are named with C{--tests}: the first failure ends it. Mutants of
+strings for people and of annotations are not made. Prints those that survive, then the score;
+C{--again} takes such a report, and makes the survivors alone.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import importlib.abc
 import importlib.util
 import os
 import random
+import re
 import signal
 import sys
 import time
@@ -196,11 +199,35 @@ def survives(finder: Finder | None, tests: list[str], seconds: int) -> bool:
     return status == 0
 
 
+def tests_of(path: Path) -> list[str]:
+    """The unit tests that import the module at C{path}: its own, and then the smallest first."""
+    package, _, module = ".".join(path.with_suffix("").parts).rpartition(".")
+    imports = re.compile(
+        rf"^ *(from {package}\.{module} import|import {package}\.{module}$"
+        rf"|from {package} import .*\b{module}\b)",
+        re.MULTILINE,
+    )
+    own = f"test_{package.partition('.')[2]}_{module}".replace("__", "_")
+    found = [
+        test
+        for test in Path("tests").glob("test_*.py")
+        if test.stem == own or imports.search(test.read_text())
+    ]
+    found.sort(key=lambda test: (test.stem != own, test.stat().st_size))
+    return [f"tests.{test.stem}" for test in found]
+
+
+def _unnumbered(told: str) -> str:
+    """What is told of a mutant, without its row: others may have come before it."""
+    return re.sub(r":\d+:", ":", told, count=1)
+
+
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("package", type=Path, help="a module, or a folder of them")
-    parser.add_argument("tests", nargs="+", help="test modules, quickest first")
+    parser.add_argument("paths", type=Path, nargs="+", help="modules, or folders of them")
+    parser.add_argument("--tests", nargs="*", default=[], help="further test modules, for each")
+    parser.add_argument("--again", type=Path, help="what an earlier run printed")
     parser.add_argument("--sample", type=float, default=1.0, help="this part of the mutants")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--timeout", type=int, default=60, help="seconds a mutant")
@@ -209,21 +236,30 @@ def main() -> None:
     import hypothesis.stateful  # noqa: F401  # once, not for each
     from twisted.trial import unittest as _  # noqa: F401
 
-    if not survives(None, options.tests, options.timeout * 5):
-        sys.exit("the tests fail as it is")
-    paths = sorted(options.package.rglob("*.py")) if options.package.is_dir() else [options.package]
+    again = options.again and {_unnumbered(line) for line in options.again.read_text().splitlines()}
+    paths = [
+        module
+        for path in options.paths
+        for module in (sorted(path.rglob("*.py")) if path.is_dir() else [path])
+    ]
     rng = random.Random(options.seed)
     began, total, alive = time.monotonic(), 0, 0
     for path in paths:
         name = ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+        tests = [*tests_of(path), *options.tests]
         count, left = 0, 0
         for what, tree in mutants(path.read_text()):
-            if rng.random() > options.sample:
+            told = f"{path}:{what}"
+            if rng.random() > options.sample or (
+                again is not None and _unnumbered(told) not in again
+            ):
                 continue
+            if not count and not survives(None, tests, options.timeout * 5):
+                sys.exit(f"the tests of {path} fail as it is: {' '.join(tests)}")
             count += 1
-            if survives(Finder(name, path, tree), options.tests, options.timeout):
+            if survives(Finder(name, path, tree), tests, options.timeout):
                 left += 1
-                print(f"{path}:{what}", flush=True)
+                print(told, flush=True)
         if count:
             print(f"{path}: {count - left} of {count} killed", flush=True)
         total, alive = total + count, alive + left

@@ -19,8 +19,9 @@ PORT = 12345
 class Subproxy(Contender):
     """``twistd -n subproxy`` on a reactor, with a guest on its emulated vsock.
 
-    The guest is ``native/guest.c``, as the peers' backend is in C; for bodies it is the real
-    ``python -m guest``, which dials data connections. It runs on the core of the load.
+    The guest is ``native/guest.c``, as the peers' backend is in C; for bodies it is
+    ``native/bulk_guest.c``, which dials data connections, and moves bodies with the very code
+    of that backend. It runs on the core of the load.
     """
 
     def __init__(
@@ -92,8 +93,7 @@ class Subproxy(Contender):
 
     def _guest(self, where: str) -> list[str]:
         if self._bodies:
-            command = [sys.executable, "-m", "guest", f"--proxy=unix:{where}"]
-            return [*command, f"--host={HOST}", "benchmarks.bodies_application:BodiesApplication"]
+            return [program("bulk_guest"), where, HOST]
         command = [program("guest"), where, HOST]
         return [*command, str(self._subscriptions), str(self._routes)]
 

@@ -8,32 +8,29 @@
  *
  *   backend SOCKET
  */
-#include "common.h"
-#include <fcntl.h>
-#include <sys/epoll.h>
-#include <sys/mman.h>
-#include <sys/sendfile.h>
+#include "bodies.h"
 #include <sys/un.h>
-
-#define CHUNK (4u << 20)
-#define TURN (1u << 20) /* of a body, before other connections have their turn */
 
 static const char hello[] =
     "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\nHello, World!";
 
 struct conn {
-    int fd, writing, closing;
+    int fd, writing, closing, gone;
+    struct conn *next;      /* of those that are gone */
     uint64_t upload;        /* bytes of a request body still to be thrown away */
     uint64_t offset, size;  /* of the response body under way */
     size_t have;
     char buffer[16384];
 };
 
-static int poll_fd, file, nowhere, pipe_fds[2];
+static int poll_fd;
+static struct conn *gone;
 
 static void drop(struct conn *c) {
     close(c->fd);
-    free(c);
+    c->gone = 1; /* there may be an event of it yet */
+    c->next = gone;
+    gone = c;
 }
 
 static void want(struct conn *c, int writing) {
@@ -45,18 +42,9 @@ static void want(struct conn *c, int writing) {
 
 /* 1: the body is out; 0: the socket is full, or others have their turn; -1: gone. */
 static int push_body(struct conn *c) {
-    uint64_t turn = c->offset + TURN;
-    while (c->offset < c->size) {
-        if (c->offset >= turn) { want(c, 1); return 0; }
-        off_t from = (off_t)(c->offset % CHUNK);
-        uint64_t left = c->size - c->offset, step = CHUNK - (uint64_t)from;
-        ssize_t n = sendfile(c->fd, file, &from, left < step ? left : step);
-        if (n < 0 && errno == EAGAIN) { want(c, 1); return 0; }
-        if (n <= 0) return -1;
-        c->offset += (uint64_t)n;
-    }
-    want(c, 0);
-    return 1;
+    int r = push_bytes(c->fd, &c->offset, c->size);
+    if (r >= 0) want(c, r == 0);
+    return r;
 }
 
 static int say(struct conn *c, const char *bytes, size_t size, int flags) {
@@ -86,20 +74,8 @@ static int swallow(struct conn *c) {
     size_t here = c->have < c->upload ? c->have : (size_t)c->upload;
     memmove(c->buffer, c->buffer + here, c->have -= here);
     c->upload -= here;
-    uint64_t turn = c->upload > TURN ? c->upload - TURN : 0;
-    while (c->upload) {
-        if (c->upload <= turn && turn) return 0;
-        ssize_t n = splice(c->fd, NULL, pipe_fds[1], NULL,
-                           c->upload < TURN ? c->upload : TURN, SPLICE_F_NONBLOCK);
-        if (n < 0 && errno == EAGAIN) return 0;
-        if (n <= 0) return -1;
-        c->upload -= (uint64_t)n;
-        while (n > 0) {
-            ssize_t m = splice(pipe_fds[0], NULL, nowhere, NULL, (size_t)n, 0);
-            if (m <= 0) die("splice to /dev/null");
-            n -= m;
-        }
-    }
+    int r = swallow_bytes(c->fd, &c->upload);
+    if (r <= 0) return r;
     return say(c, hello, sizeof hello - 1, 0);
 }
 
@@ -136,17 +112,20 @@ static int on_event(struct conn *c) {
     return requests(c);
 }
 
+/* Small requests wait for the share of one body, not for those of all. */
+static void serve_small(void) {
+    struct epoll_event events[64];
+    int n = epoll_wait(poll_fd, events, 64, 0);
+    for (int i = 0; i < n; i++) {
+        struct conn *c = events[i].data.ptr;
+        if (c && !c->gone && !c->writing && !c->upload && on_event(c) < 0) drop(c);
+    }
+}
+
 int main(int argc, char **argv) {
     if (argc != 2) { fprintf(stderr, "backend SOCKET\n"); return 2; }
     raise_descriptor_limit();
-    file = memfd_create("body", MFD_CLOEXEC);
-    char *bytes = malloc(CHUNK);
-    for (unsigned i = 0; i < CHUNK; i++) bytes[i] = (char)('a' + i % 26);
-    if (write(file, bytes, CHUNK) != CHUNK) die("memfd");
-    free(bytes);
-    nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    if (nowhere < 0 || pipe2(pipe_fds, O_CLOEXEC)) die("pipe");
-    fcntl(pipe_fds[0], F_SETPIPE_SZ, 1 << 20);
+    prepare_bodies();
 
     int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     struct sockaddr_un a = {.sun_family = AF_UNIX};
@@ -161,7 +140,9 @@ int main(int argc, char **argv) {
         for (int i = 0; i < n; i++) {
             struct conn *c = events[i].data.ptr;
             if (c) {
-                if (on_event(c) < 0) drop(c);
+                int large = c->writing || c->upload;
+                if (!c->gone && on_event(c) < 0) drop(c);
+                if (large && n > 1) serve_small();
                 continue;
             }
             int fd;
@@ -172,6 +153,11 @@ int main(int argc, char **argv) {
                 e.data.ptr = c;
                 epoll_ctl(poll_fd, EPOLL_CTL_ADD, fd, &e);
             }
+        }
+        while (gone) {
+            struct conn *c = gone;
+            gone = c->next;
+            free(c);
         }
     }
 }

@@ -14,6 +14,7 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 _DEPENDS = re.compile(r"^ *(?:Pre)?Depends: (?P<name>[^<\s]+)$", re.MULTILINE)
 _POLICY = re.compile(r"^(\S+):\n  Installed: .*\n  Candidate: (\S+)$", re.MULTILINE)
@@ -94,7 +95,8 @@ class Packages:
         folder = self._cache / "archives"
         folder.mkdir(parents=True, exist_ok=True)
         wanted = [f"{package.name}={package.version}" for package in packages]
-        uris = self._run("apt-get", "download", "--print-uris", *wanted, cwd=folder)
+        with TemporaryDirectory(prefix="subproxy-apt-") as empty:  # it names no file that is there
+            uris = self._run("apt-get", "download", "--print-uris", *wanted, cwd=Path(empty))
         archives = {name.partition("_")[0]: folder / name for name in _URI.findall(uris)}
         if any(package.name not in archives for package in packages):
             raise PackageError(f"apt names no file for one of {', '.join(wanted)}")

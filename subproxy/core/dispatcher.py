@@ -24,7 +24,7 @@ from subproxy.core.admission import (
     Send,
 )
 from subproxy.core.exchange import Exchange, State
-from subproxy.core.member import READY, Member
+from subproxy.core.member import GONE, READY, Member
 from subproxy.core.pool import Pool
 from subproxy.core.retry import Progress, RetryBudget, Verdict
 from subproxy.core.router import Router
@@ -99,7 +99,9 @@ class Dispatcher:
         pool = exchange.pool
         assert pool is not None
         assert exchange.member is not None
-        exchange.tried.append(exchange.member)
+        if exchange.member.state == READY:
+            # One that is ejected or gone is not asked anyway, and as good as any if it returns.
+            exchange.tried.append(exchange.member)
         if not self._worth_another(exchange, pool):
             exchange.fail(error)
             return
@@ -181,10 +183,12 @@ class Dispatcher:
                 each = self._admitted.popleft()
                 exchange: Exchange = each.ticket.exchange
                 exchange.ticket = None
-                if exchange.state is State.NEW:
+                if exchange.state is State.NEW and each.member.state != GONE:
                     self._give(exchange, each.member)
-                else:
-                    self.admission.release(each.member)
+                    continue
+                self.admission.release(each.member)
+                if exchange.state is State.NEW:
+                    self._submit(exchange, each.ticket.pool)
         finally:
             self._delivering = False
 

@@ -107,7 +107,7 @@ class Exchange:
     @ivar streamed: bytes of streamed request body that have gone to a guest.
     @ivar response: the response head, once there is one.
     @ivar received: bytes of response body so far.
-    @ivar tried: the subscribers that have failed it.
+    @ivar tried: the subscribers that have failed it, though they are there.
     @ivar ticket: its place in a queue, while it waits for a subscriber.
     @ivar ended: the streamed request body is complete.
     """
@@ -290,6 +290,9 @@ class Exchange:
 
     def _finish(self, error: ProxyError | None) -> None:
         self.move(State.DONE)
+        if error is not None:
+            # It is kept for the log, and would keep the frames that it came through: a cycle.
+            error.__traceback__ = error.__context__ = None
         carrier, self.carrier = self.carrier, None
         if carrier is not None and error is not None:
             carrier.cancel(error)

@@ -21,7 +21,6 @@ UNIX: Final = b"unix"
 """The address of a peer that came over a UNIX socket."""
 
 _MAX_REMEMBERED = 1024
-_QUOTED_UNSAFE = b'"\\'
 
 
 @dataclass(slots=True, frozen=True)

@@ -66,6 +66,7 @@ TRANSITIONS: Final[dict[State, dict[Event, State]]] = {
 """The whole life of a member; GONE is final."""
 
 READY: Final = int(State.READY)
+GONE: Final = int(State.GONE)
 
 MIN_WEIGHT: Final = 0.01
 MAX_WEIGHT: Final = 10.0

@@ -18,19 +18,23 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet import inotify
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IProtocolFactory
-from twisted.internet.main import CONNECTION_DONE
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.python.filepath import FilePath
 
 from .addresses import HybridVsockAddress
 from .errors import CannotListenAt
 from .hybrid import HybridVsockPort, HybridVsockServerEndpoint
 from .socketfile import SocketFile
+
+try:
+    from .folderwatch import FolderWatch, WatchError
+except ImportError as e:
+    _WITHOUT = f"no inotify: {e}"
+else:
+    _WITHOUT = ""
 
 __all__ = ["FolderService", "vmSockets"]
 
@@ -110,7 +114,7 @@ class FolderService(Service):
         self.inherited: Callable[[str], SocketFile | None] = lambda path: None
         self._ports: dict[str, HybridVsockPort] = {}
         self._complaints: dict[str, str] = {}
-        self._watch: _Watch | None = None
+        self._watch: FolderWatch | None = None
         self._withoutInotify = False
         self._next: IDelayedCall | None = None
         self._looking = False
@@ -254,24 +258,30 @@ class FolderService(Service):
 
     def _rewatch(self) -> None:
         """Watch the folder, or what is nearest to it, before it is looked at."""
+        if _WITHOUT:
+            self._lookByTheClock(_WITHOUT)
+            return
         target, found = _nearest(self._folder)
         while self._watch is None or not self._watch.isOn(target, found):
             self._unwatch()
             try:
-                self._watch = _Watch(self._reactor, target, found, self._changed)
-            except (inotify.INotifyError, OSError) as e:
-                if not self._withoutInotify and os.path.lexists(target):
-                    self._withoutInotify = True
-                    self._log.warn(
-                        "{folder} can't be watched ({why}): it is looked at every"
-                        " {seconds} s instead",
-                        folder=self._folder,
-                        why=e,
-                        seconds=RESYNC_WITHOUT_INOTIFY,
-                    )
+                self._watch = FolderWatch(self._reactor, target, found, self._changed)
+            except (WatchError, OSError) as e:
+                if os.path.lexists(target):
+                    self._lookByTheClock(str(e))
                 return
             self._withoutInotify = False
             target, found = _nearest(self._folder)
+
+    def _lookByTheClock(self, why: str) -> None:
+        if not self._withoutInotify:
+            self._withoutInotify = True
+            self._log.warn(
+                "{folder} can't be watched ({why}): it is looked at every {seconds} s instead",
+                folder=self._folder,
+                why=why,
+                seconds=RESYNC_WITHOUT_INOTIFY,
+            )
 
     def _unwatch(self) -> None:
         if self._watch is not None:
@@ -290,52 +300,3 @@ def _nearest(folder: str) -> tuple[str, os.stat_result]:
             if folder == "/":
                 raise
         folder = os.path.dirname(folder)
-
-
-class _Watch(inotify.INotify):
-    """An inotify descriptor on one folder. One each: Twisted closes it when its folder goes."""
-
-    _MASK = (
-        inotify.IN_CREATE
-        | inotify.IN_DELETE
-        | inotify.IN_MOVED_FROM
-        | inotify.IN_MOVED_TO
-        | inotify.IN_MOVE_SELF
-        | inotify.IN_ONLYDIR
-    )
-
-    def __init__(
-        self, reactor: Any, path: str, found: os.stat_result, onChange: Callable[[], None]
-    ) -> None:
-        super().__init__(reactor)  # type: ignore[no-untyped-call]
-        self._path = path
-        self._found = found
-        self._onChange = onChange
-        self._closed = False
-        try:
-            self.watch(FilePath(path), mask=self._MASK)  # type: ignore[no-untyped-call]
-        except BaseException:
-            self.close()
-            raise
-        self.startReading()  # type: ignore[no-untyped-call]
-
-    def isOn(self, path: str, found: os.stat_result) -> bool:
-        """Whether it watches that folder, and not one that had its name before."""
-        return not self._closed and path == self._path and os.path.samestat(found, self._found)
-
-    def doRead(self) -> None:
-        """Take the events off, whatever they say (an overflow belongs to no watch)."""
-        super().doRead()  # type: ignore[no-untyped-call]
-        self._onChange()
-
-    def close(self) -> None:
-        """Close at once."""
-        if not self._closed:
-            self._closed = True
-            super().connectionLost(Failure(CONNECTION_DONE))  # type: ignore[no-untyped-call]
-
-    def connectionLost(self, reason: Failure) -> None:
-        """The folder is gone, says Twisted."""
-        if not self._closed:
-            self.close()
-            self._onChange()

@@ -11,7 +11,7 @@ import os
 import socket
 from collections.abc import Callable
 from errno import EAGAIN, ECONNABORTED, EINTR, EMFILE, ENFILE, errorcode
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from twisted.internet import tcp
 from twisted.internet.base import BasePort
@@ -25,11 +25,24 @@ from .loggate import LogGate
 
 __all__ = ["Admission", "ListeningSocketPort", "StreamServer"]
 
+SLICE = 0.001
+"""Seconds of one reactor turn that a port takes for accepting."""
+
 SHED_BOUND = 1024
 """Connections shed in one reactor turn."""
 
 Admission: TypeAlias = Callable[[socket.socket, Any], IAddress | None]
 """Given an accepted socket and its raw peer name: the peer's address, or None to refuse it."""
+
+
+class ITurns(Protocol):
+    """What of L{subproxy.subscription.turns.Turns} is used."""
+
+    def spent(self) -> bool:
+        """Whether who asks should wait."""
+
+    def later(self, turn: Callable[[], None]) -> None:
+        """Call C{turn} when it is its turn."""
 
 
 class StreamServer(tcp.Server):
@@ -123,6 +136,9 @@ class ListeningSocketPort(tcp.Port):
         self._reserve = _Reserve()
         self._gate = LogGate(reactor)
         self._accepts = 100
+        self._seconds: Callable[[], float] = reactor.seconds
+        self._postponed = False
+        self._turns: ITurns | None = getattr(factory, "accepting", None)
         self._adopt = getattr(reactor, "adoptStreamSocket", None)
 
     def __repr__(self) -> str:
@@ -148,9 +164,30 @@ class ListeningSocketPort(tcp.Port):
         self.startReading()  # type: ignore[no-untyped-call]
 
     def doRead(self) -> None:
-        """Accept what waits, up to a bound that follows the traffic."""
+        """
+        Accept what waits, up to a bound that follows the traffic, and no longer than L{SLICE}.
+
+        Where the factory has a share of each reactor turn for that (C{accepting}), all ports of
+        it share it, in the order in which they are ready.
+        """
+        if self._postponed:
+            return
+        if self._turns is not None and self._turns.spent():
+            # Other ports have taken this turn of the reactor: it is ready then, too.
+            self._postponed = True
+            self._turns.later(self._myTurn)
+            return
+        self._accept()
+
+    def _myTurn(self) -> None:
+        self._postponed = False
+        if self.connected:
+            self._accept()
+
+    def _accept(self) -> None:
         bound = self._accepts
         accepted = 0
+        end = self._seconds() + SLICE
         while accepted < bound:
             try:
                 skt, raw = self.socket.accept()
@@ -169,6 +206,9 @@ class ListeningSocketPort(tcp.Port):
                 skt.close()
                 self._log.failure("{host}: a connection could not be set up", host=self._host)
             if not self.connected:
+                return
+            if self._seconds() > end:
+                # The rest has its turn after those who are connected already.
                 return
         self._accepts = bound + 20 if accepted == bound else max(1, accepted)
 

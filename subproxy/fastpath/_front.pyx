@@ -49,7 +49,8 @@ cdef extern from "time.h":
 cdef enum:
     MOST_HEAD = 16384  # bytes of a head, above which Python has it
     MOST_PARTIAL = 8192  # likewise, in more than one read
-    MOST_ANSWER = 49152  # bytes of an answer's body, likewise: less than a transport's buffer
+    MOST_ANSWER = 65536  # bytes of an answer's body, likewise: what rides in a frame
+    BUFFER = 81920  # of a transport: an answer and its head wait in it without being waited for
     MOST_TOLD = 4096  # addresses that are remembered
 
 cdef double NEVER = float("inf")
@@ -285,6 +286,7 @@ cdef class FastFront(Client):
         if isinstance(transport, Stream) and not (<Stream>transport).TLS:
             self.stream = <Stream>transport
         path.connections.add(self)
+        transport.bufferSize = BUFFER
         transport.registerProducer(self, True)
         self.deadline = self.due = path.now() + path.keepalive_timeout
 

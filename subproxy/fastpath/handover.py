@@ -11,9 +11,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from subproxy.core.exchange import Exchange, State
+from subproxy.frontend.connection import Reading
 from subproxy.frontend.deadlines import NEVER, Pace
 from subproxy.frontend.head_parser import MessageParser
-from subproxy.frontend.http1 import Http1Protocol, Reading
+from subproxy.frontend.http1 import Http1Protocol
 from subproxy.frontend.responder import Answer, Responder
 from subproxy.frontend.tcp_info import bytes_taken
 

@@ -54,7 +54,6 @@ _SPECIAL = {
     b"content-length": _LENGTH,
     b"transfer-encoding": _CODING,
     b"connection": _CONNECTION,
-    b"proxy-connection": _DROP,
     b"upgrade": _UPGRADE,
     b"expect": _EXPECT,
     REQUEST_ID: _ID,
@@ -369,7 +368,7 @@ def check_host(host: bytes) -> None:
         good = bool(name) and not name.translate(None, REG_NAME)
     if not good or len(name) > 255 or port.translate(None, DIGITS):
         raise BadRequest("Host is not a host and perhaps a port")
-    if port and int(port[:6]) > 65535:
+    if len(port) > 5 or (port and int(port) > 65535):
         raise BadRequest("Host has a port that does not exist")
 
 
@@ -378,7 +377,7 @@ def _is_version(text: bytes) -> bool:
 
 
 def _other_form(method: bytes, target: bytes) -> tuple[bytes, bytes | None]:
-    """C{target} in origin-form, or C{*}; and its authority, if it has one."""
+    """C{target} in origin-form, or C{*}; and its authority, not yet checked, if it has one."""
     if target == b"*":
         if method != b"OPTIONS":
             raise BadRequest("the target * is for OPTIONS alone")
@@ -392,7 +391,6 @@ def _other_form(method: bytes, target: bytes) -> tuple[bytes, bytes | None]:
             break
     else:
         authority, path = rest, b""
-    check_host(authority)
     if path[:1] != b"/":
         path = b"*" if method == b"OPTIONS" and not path else b"/" + path
     return path, authority

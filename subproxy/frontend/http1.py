@@ -1,33 +1,28 @@
 """
-An HTTP/1.1 connection: bytes to exchanges, one after the other.
+HTTP/1.1: bytes to exchanges, one after the other.
 
 Requests are answered in order and served one at a time: what a client pipelines is held as it
 came, a read or two of it, and no more is read until its turn comes. A whole head is
-parsed at once; until it is whole, its bytes are all that there is of it.
-
-What a connection does with bytes is its state, L{Reading}; what may follow what
-is in L{TRANSITIONS}. RFC 9112, above all sections 6 (bodies) and 9 (connections).
+parsed at once; until it is whole, its bytes are all that there is of it. RFC 9112, above
+all section 6 (bodies). What is below a request is in L{subproxy.frontend.connection}.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from enum import Enum, auto
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
     IPushProducer,
-    ISSLTransport,
     ITCPTransport,
 )
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from subproxy.core.exchange import Exchange, RequestHead, State
 from subproxy.core.fields import METHODS
-from subproxy.core.forwarded import UNIX, Peer
 from subproxy.errors import (
     BadRequest,
     ClientError,
@@ -35,7 +30,8 @@ from subproxy.errors import (
     GuestSlow,
     RequestTimeout,
 )
-from subproxy.frontend.deadlines import NEVER, Pace
+from subproxy.frontend.connection import ClientConnection, Reading
+from subproxy.frontend.deadlines import NEVER
 from subproxy.frontend.departure import Departure
 from subproxy.frontend.gate import Passed
 from subproxy.frontend.head_parser import MessageParser, ParserError
@@ -43,7 +39,7 @@ from subproxy.frontend.request_body import ChunkedBody, LengthBody
 from subproxy.frontend.responder import Answer, Responder
 from subproxy.frontend.tcp_info import bytes_taken, is_reset, waits_for_peer
 from subproxy.frontend.upload import Upload
-from subproxy.relay.lending import ask_when_written, can_lend, lend_reading, written
+from subproxy.relay.lending import lend_reading
 
 if TYPE_CHECKING:
     from subproxy.fastpath._front import FastFront
@@ -54,75 +50,26 @@ _CR = 13
 _SHOWN = 256
 
 
-class Reading(Enum):
-    """What becomes of the bytes that come in."""
-
-    __hash__ = object.__hash__  # that of Enum is Python code, and costs a microsecond a request
-
-    IDLE = auto()
-    """They begin a request."""
-    HEAD = auto()
-    """They go on with a head of which some is held."""
-    COLLECTING = auto()
-    """They belong to a body that is collected before its request is dispatched."""
-    STREAMING = auto()
-    """They belong to a body that goes on as it comes."""
-    ANSWERING = auto()
-    """They belong to later requests, and are held: a whole request is being answered."""
-    LINGERING = auto()
-    """They are thrown away: the last answer has been written, and should arrive."""
-    OVER = auto()
-    """They mean nothing any more."""
-
-
-TRANSITIONS: dict[Reading, frozenset[Reading]] = {
-    Reading.IDLE: frozenset(Reading) - {Reading.IDLE},
-    Reading.HEAD: frozenset(Reading) - {Reading.IDLE, Reading.HEAD},
-    Reading.COLLECTING: frozenset({Reading.ANSWERING, Reading.LINGERING, Reading.OVER}),
-    Reading.STREAMING: frozenset({Reading.ANSWERING, Reading.LINGERING, Reading.OVER}),
-    Reading.ANSWERING: frozenset({Reading.IDLE, Reading.LINGERING, Reading.OVER}),
-    Reading.LINGERING: frozenset({Reading.OVER}),
-    Reading.OVER: frozenset({Reading.OVER}),
-}
-
-
 @implementer(IHalfCloseableProtocol, IPushProducer)
-class Http1Protocol(Protocol):
+class Http1Protocol(ClientConnection):
     """
     The server's side of one client connection.
 
     It is the push producer of its own transport, which so tells it when the client does not
     take what was written.
 
-    @ivar state: what becomes of incoming bytes.
-    @ivar deadline: when the sweeper should look at it (monotonic seconds).
-    @ivar writable: the transport takes more: less than its buffer's size waits in it.
     @ivar front: the compiled path's side of the connection, if this serves it only for a while.
     """
 
-    factory: Http1Factory
-    transport: Any
-
     def __init__(self, factory: Http1Factory) -> None:
         self.factory = factory
-        self.state = Reading.IDLE
-        self.deadline = NEVER
-        self.writable = True
+        super().__init__()
         self.front: FastFront | None = None
-        self._due = NEVER  # the deadline of the state; `deadline` is sooner for a look at the pace
-        self._held = b""  # bytes not yet parsed
-        self._seen = 0  # how many of them were searched for the end of a head
+        self._seen = 0  # how many of the held bytes were searched for the end of a head
         self._count = 0  # requests so far
-        self._peer: Peer | None = None
         self._responder: Responder | None = None
-        self._upload: Upload | None = None  # the request body, if it was not here with its head
-        self._takes: Pace | None = None  # of the responses
         self._stays: bool | None = None  # an answer is written and waits for its bytes to leave
         self._advancing = False
-        self._paused = False  # reading is
-        self._half_closed = False
-        self._borrower: Callable[[int], None] | None = None  # waits for what was written to leave
-        self._lent = False  # the receiving side is
 
     @property
     def busy(self) -> bool:
@@ -216,10 +163,7 @@ class Http1Protocol(Protocol):
                 stays, self._stays = self._stays, None
                 self._settle(responder, stays)
         self._advance()
-        borrower = self._borrower
-        if borrower is not None and written(self.transport):
-            self._borrower = None
-            borrower(self.transport.fileno())
+        self._lendWhatWasWritten()
 
     def stopProducing(self) -> None:
         """The transport is gone; C{connectionLost} follows."""
@@ -393,14 +337,6 @@ class Http1Protocol(Protocol):
             responder.exchange = Exchange(responder.request, b"", responder)
         responder.exchange.fail(error)
 
-    def _meet(self) -> Peer:
-        transport = self.transport
-        address = getattr(transport.getPeer(), "host", None)
-        return self.factory.forwarding.peer(
-            UNIX if address is None else address.encode("ascii", "replace"),
-            b"https" if ISSLTransport.providedBy(transport) else b"http",
-        )
-
     # Bodies come.
 
     def _bodyCame(self, data: bytes) -> None:
@@ -456,23 +392,6 @@ class Http1Protocol(Protocol):
             self._due = NEVER
 
     # The socket is lent (L{subproxy.frontend.client_socket}).
-
-    @property
-    def lendable(self) -> bool:
-        """Whether the transport is a plain socket."""
-        return can_lend(self.transport)
-
-    def lendSending(self, then: Callable[[int], None]) -> bool:
-        """Lend the sending side when all that was written has left."""
-        transport = self.transport
-        if self.state is Reading.OVER:
-            return False
-        if written(transport):
-            then(transport.fileno())
-        else:
-            self._borrower = then
-            ask_when_written(transport)
-        return True
 
     def lendReceiving(
         self, responder: Responder, least: int, then: Callable[[int, int], None]
@@ -534,14 +453,6 @@ class Http1Protocol(Protocol):
 
     # Answers go.
 
-    def write(self, data: bytes) -> None:
-        """Write to the client."""
-        self.transport.write(data)
-
-    def writeSequence(self, pieces: Sequence[bytes]) -> None:
-        """Write to the client."""
-        self.transport.writeSequence(pieces)
-
     def mayStay(self, responder: Responder) -> bool:
         """Whether the connection may serve another request after this one."""
         return (
@@ -574,15 +485,6 @@ class Http1Protocol(Protocol):
             self._settle(responder, stays)
         else:
             self._stays = stays
-
-    def breakOff(self) -> None:
-        """The answer can't be completed: let the client see that."""
-        self.abort()
-
-    def abort(self) -> None:
-        """Close at once, with a reset."""
-        self._go(Reading.OVER)
-        self.transport.abortConnection()
 
     def _settle(self, responder: Responder, stays: bool) -> None:
         """The last byte of an answer has left, or waits in a transport that takes more."""
@@ -659,69 +561,6 @@ class Http1Protocol(Protocol):
             responder = self._responder
             if responder is not None and responder.exchange is not None:
                 responder.exchange.fail(GuestSlow())
-
-    def _wait(self, seconds: float) -> None:
-        """Set the deadline of the state."""
-        self._due = self.factory.monotonic() + seconds
-        self._lookAhead()
-
-    def _lookAhead(self) -> None:
-        """Have the sweeper look when the deadline passes; at every sweep while a pace is kept."""
-        upload = self._upload
-        if self.writable and (upload is None or upload.complete):
-            self.deadline = self._due
-        else:
-            self.deadline = 0.0
-
-    def _expectTaking(self) -> None:
-        if self._takes is None:
-            self._takes = Pace(bytes_taken(self.transport) or 0)
-        self._takes.start(self.factory.monotonic())
-
-    def _go(self, state: Reading) -> None:
-        assert state in TRANSITIONS[self.state], f"{self.state} to {state}"
-        self.state = state
-
-    def _close(self) -> None:
-        """
-        Close behind what was written.
-
-        If the client may still be sending, it is read for a while: data that arrives at a closed
-        socket would make the kernel reset the connection, and the client lose its answer. TLS
-        has no half-close, and is closed.
-        """
-        if (
-            self._half_closed
-            or (self.state is Reading.ANSWERING and not self._held)
-            or ISSLTransport.providedBy(self.transport)
-        ):
-            self._lose()
-            return
-        self._held = b""
-        self._go(Reading.LINGERING)
-        self.transport.unregisterProducer()
-        self.transport.loseWriteConnection()
-        self._resumeReading()
-        self._wait(self.factory.limits.linger)
-
-    def _lose(self) -> None:
-        if self.state is not Reading.LINGERING:
-            self.transport.unregisterProducer()
-        self._go(Reading.OVER)
-        self._due = NEVER
-        self.deadline = 0.0
-        self._expectTaking()
-        self.transport.loseConnection()
-
-    def _pauseReading(self) -> None:
-        if not self._paused and not self._half_closed:
-            self._paused = True
-            self.transport.pauseProducing()
-
-    def _resumeReading(self) -> None:
-        if self._paused and not self._half_closed and not self._lent:
-            self._paused = False
-            self.transport.resumeProducing()
 
 
 def _without_empty_lines(data: bytes) -> bytes:

@@ -16,6 +16,8 @@ from subproxy.reactor._uapi cimport *
 from twisted.internet.address import IPv4Address
 from twisted.python import log
 
+from subproxy.reactor.shortage import shortage
+
 cdef extern from "arpa/inet.h" nogil:
     const char *inet_ntop(int, const void *, char *, unsigned)
     uint16_t ntohs(uint16_t)
@@ -201,6 +203,8 @@ cdef class Acceptor(Handle):
                 self.connect(fd)
             else:
                 self.port.descriptorAccepted(fd)
+        except MemoryError:
+            shortage.tell()
         except BaseException:
             log.err()
         return 0

@@ -63,6 +63,7 @@ cdef class Ring:
     cdef int held
     cdef readonly int size
     cdef int stride
+    cdef bint capless  # the kernel lets no multishot receive be limited
     # When we are woken at the latest.
     cdef double alarm_at
     cdef ur_timespec alarm_in

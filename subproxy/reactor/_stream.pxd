@@ -22,6 +22,7 @@ cdef class Stream(Handle):
     cdef bint armed
     cdef bint cancelling
     cdef bint bulk
+    cdef bint capped
     cdef int full
     cdef bytes incoming
     cdef bint writing

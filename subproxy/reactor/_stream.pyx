@@ -34,6 +34,8 @@ import socket
 from twisted.internet import abstract, error, main, tcp
 from twisted.python import failure, log
 
+from subproxy.reactor.shortage import shortage
+
 cdef extern from "Python.h":
     object PyObject_CallMethodOneArg(object, object, object)
 
@@ -51,6 +53,7 @@ cdef enum:
     JOIN = 16 * 1024  # bytes that are copied together into one send at most
     BULK = 64 * 1024  # bytes of a receive into a buffer of its own
     FULL = 4  # full buffers in a row after which that is done
+    CAP = 64 * 1024  # bytes that one multishot receive takes before it ends
     SILENT_LIMIT = 64 * 1024  # bytes that a socket mostly takes at once
 
 # One for all, as Twisted's own reactors do: building a Failure costs microseconds.
@@ -298,6 +301,7 @@ cdef class Stream(Handle):
         """
         cdef ur_sqe *entry = self.ring.prepare(self, TAG_RECEIVE, UR_OP_RECV, self.fd)
         self.armed = True
+        self.capped = False
         if self.bulk:
             self.incoming = PyBytes_FromStringAndSize(NULL, BULK)
             entry.addr = <uintptr_t>PyBytes_AS_STRING(self.incoming)
@@ -306,6 +310,11 @@ cdef class Stream(Handle):
         else:
             entry.flags = UR_SQE_BUFFER_SELECT
             entry.ioprio = UR_RECV_MULTISHOT
+            # Without a limit it takes half a megabyte at once, before anybody can say that the
+            # rest is for somebody else, who would not copy it.
+            self.capped = not self.ring.capless
+            if self.capped:
+                entry.file_index = CAP  # optlen
         return 0
 
     cdef bytes collect(self, int res):
@@ -322,6 +331,7 @@ cdef class Stream(Handle):
     cdef int receive(self, int res, uint32_t flags) except -1:
         cdef char *data
         cdef Ring ring = self.ring
+        cdef Receiver receiver
         cdef bint ready = self.reading and self.backlog is None and self.relay_in is None
         item = None
         if not flags & UR_CQE_F_MORE:
@@ -334,15 +344,19 @@ cdef class Stream(Handle):
             data = ring.take(flags)
             if res < ring.size:
                 self.full = 0
-            elif self.armed and not self.cancelling and self.fd >= 0 and self.receiver is None:
+            elif not self.cancelling and self.fd >= 0 and self.receiver is None:
                 self.full += 1
-                if self.full == FULL:
-                    self.bulk = self.cancelling = True
-                    ring.cancel(self, TAG_RECEIVE)
+                if self.full >= FULL:
+                    self.bulk = True
+                    if self.armed:
+                        self.cancelling = True
+                        ring.cancel(self, TAG_RECEIVE)
             if res > 0 and ready and self.receiver is not None:
                 calls(self)
+                # Held here: it may let go of itself while it is called.
+                receiver = self.receiver
                 try:
-                    self.receiver.received(data, res)
+                    receiver.received(data, res)
                 except BaseException:
                     self._callbackFailed()
                 finally:
@@ -350,9 +364,15 @@ cdef class Stream(Handle):
                 if not self.armed and self.reading:
                     enqueue(self)
                 return 0
-            if res > 0 and self.fd >= 0:
-                item = PyBytes_FromStringAndSize(data, res)
-            ring.recycle(data)
+            try:
+                if res > 0 and self.fd >= 0:
+                    item = PyBytes_FromStringAndSize(data, res)
+            except MemoryError:
+                # What came is lost, and so, then, is the connection.
+                res = -ENOMEM
+                shortage.tell()
+            finally:
+                ring.recycle(data)
         if self.fd < 0:
             return 0
         if res > 0:
@@ -362,6 +382,12 @@ cdef class Stream(Handle):
                 ring.park(self)
             return 0
         elif res == -ECANCELED or res == -EINTR or res == -EAGAIN:
+            if self.reading:
+                enqueue(self)
+            return 0
+        elif res == -EINVAL and self.capped:
+            # A kernel before 6.17.
+            ring.capless = True
             if self.reading:
                 enqueue(self)
             return 0
@@ -399,7 +425,10 @@ cdef class Stream(Handle):
     def _callbackFailed(self):
         """An exception of the protocol's: log it, and lose the connection."""
         reason = failure.Failure()
-        log.callWithLogger(self, log.err, reason)
+        if reason.type is MemoryError:
+            shortage.tell()
+        else:
+            log.callWithLogger(self, log.err, reason)
         if self.fd >= 0:
             self.lose(reason)
 

@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from "errno.h" nogil:
     int errno
-    int EAGAIN, EBUSY, ECANCELED, EINTR, ENOBUFS, EPERM, ETIME
+    int EAGAIN, EBUSY, ECANCELED, EINTR, EINVAL, ENOBUFS, ENOMEM, EPERM, ETIME
 
 cdef extern from "uapi.h" nogil:
     struct ur_sqe:
@@ -17,6 +17,7 @@ cdef extern from "uapi.h" nogil:
         uint32_t op_flags
         uint64_t user_data
         uint16_t buf_group
+        int32_t file_index
 
     struct ur_cqe:
         uint64_t user_data

@@ -23,6 +23,7 @@ from zope.interface import implementer
 from subproxy.reactor import generic, tcp, unix
 from subproxy.reactor._ring import Ring
 from subproxy.reactor.interfaces import IReactorStreamSocket
+from subproxy.reactor.shortage import shortage
 
 
 @implementer(IReactorStreamSocket)
@@ -58,7 +59,7 @@ class IOUringReactor(EPollReactor):
         ring.begin()
         try:
             while self._started:
-                with _topHandler:
+                with shortage, _topHandler, shortage:
                     while self._started:
                         ring.run(self)
                         self.runUntilCurrent()

@@ -9,12 +9,16 @@ say when they have ended.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from typing import Any
 
 from twisted.internet import tcp
 
 from subproxy.relay.splice import POSSIBLE
+
+BUFFER = 512 * 1024
+"""Bytes that a data connection's socket should hold of what is sent; Linux takes twice that."""
 
 
 def can_lend(transport: Any) -> bool:
@@ -25,6 +29,20 @@ def can_lend(transport: Any) -> bool:
         and not getattr(transport, "TLS", False)
         and bool(transport.connected)
     )
+
+
+def widen(transport: Any) -> None:
+    """
+    Let the kernel hold more of what is sent on C{transport}: fewer turns for a large body.
+
+    For unix sockets; the buffers of TCP grow by themselves, and those of vsock have a size of
+    their own.
+    """
+    if can_lend(transport):
+        try:
+            transport.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
+        except OSError:
+            pass
 
 
 def lend_reading(transport: Any, then: Callable[[bytes], None]) -> None:

@@ -9,34 +9,35 @@ see L{subproxy.relay.lending}. Works where one of the two is AF_VSOCK: the kerne
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Any, Protocol
+import select
+from typing import Protocol
 
-from twisted.internet.interfaces import IPushProducer, IReadDescriptor, IWriteDescriptor
-from twisted.python.failure import Failure
+from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
+from subproxy.relay.flow import Flow, Outcome
 from subproxy.relay.pipes import Pipe, PipePool
-
-TURN = 512 * 1024
-"""Bytes that one relay moves before the reactor looks at everybody else."""
+from subproxy.relay.pump import Pump
 
 LEAST = 48 * 1024
 """Fewer bytes than this are not worth the trouble."""
 
-POSSIBLE = hasattr(os, "splice")
+POSSIBLE = hasattr(os, "splice") and hasattr(os, "eventfd")
 
-_FLAGS = getattr(os, "SPLICE_F_MOVE", 0) | getattr(os, "SPLICE_F_NONBLOCK", 0)
+_LOOKS = 3
+"""So many turns a relay looks for more in vain, after it moved much, before it waits for it."""
+
+_MUCH = 64 * 1024
+
+_SAID = 4 << 20
+"""Bytes after which the user is told even of a relay that never waits."""
 
 
 class RelayUser(Protocol):
     """Who is told what a relay does."""
 
-    def relayTook(self, amount: int) -> None:
-        """So many bytes came from the source."""
-
-    def relayGave(self, amount: int) -> None:
-        """So many bytes went to the sink."""
+    def relayMoved(self, taken: int, given: int) -> None:
+        """So many bytes came from the source since the last time, and so many went to the sink."""
 
     def relayBlocked(self, blocked: bool) -> None:
         """The sink takes no more for now; or takes more again."""
@@ -51,181 +52,170 @@ class RelayUser(Protocol):
         """The sink takes no more, ever."""
 
 
-@implementer(IReadDescriptor, IWriteDescriptor)
-class _End:
-    """One of the two descriptors, as a reactor wants it."""
-
-    def __init__(self, fd: int, ready: Callable[[], None], gone: Callable[[], None]) -> None:
-        self.fd = fd
-        self.doRead = self.doWrite = ready
-        self._gone = gone
-
-    def fileno(self) -> int:
-        """See C{IFileDescriptor}."""
-        return self.fd
-
-    def logPrefix(self) -> str:
-        """See C{ILoggingContext}."""
-        return "relay"
-
-    def connectionLost(self, reason: Failure) -> None:
-        """See C{IFileDescriptor}: an error or hang-up, and nothing to read."""
-        self._gone()
-
-
 @implementer(IPushProducer)
 class SpliceRelay:
     """
-    Moves C{length} bytes.
+    Moves a number of bytes.
 
-    @ivar taken: bytes that came from the source.
-    @ivar given: bytes that went to the sink.
     @ivar running: it has not stopped.
     """
 
     def __init__(
-        self,
-        reactor: Any,
-        pipes: PipePool,
-        source: int,
-        sink: int,
-        length: int,
-        user: RelayUser,
+        self, pump: Pump, pipes: PipePool, source: int, sink: int, length: int, user: RelayUser
     ) -> None:
         """
         Take descriptors; both must be non-blocking.
 
         @raise OSError: there are not enough descriptors.
         """
-        self.taken = self.given = 0
         self.running = True
-        self._reactor = reactor
+        self.queued = False
+        self._pump = pump
         self._pipes = pipes
-        self._left = length
         self._user = user
         self._reads = self._writes = self._blocked = self._paused = False
-        self._pipe: Pipe = pipes.take()
+        self._taken = self._given = 0  # of these the user knows
+        self._looks = 0
+        pipe: Pipe = pipes.take()
+        self._pipe = pipe
         try:
-            self._source = _End(os.dup(source), self._pump, self._hungUp)
+            source = os.dup(source)
             try:
-                self._sink = _End(os.dup(sink), self._pump, self._hungUp)
+                sink = os.dup(sink)
             except OSError:
-                os.close(self._source.fd)
+                os.close(source)
                 raise
         except OSError:
-            pipes.give(self._pipe)
+            pipes.give(pipe)
             raise
+        self._flow = Flow(source, sink, pipe.writing, pipe.reading, pipe.size, length)
+
+    @property
+    def taken(self) -> int:
+        """Bytes that came from the source."""
+        return self._flow.taken
+
+    @property
+    def given(self) -> int:
+        """Bytes that went to the sink."""
+        return self._flow.given
 
     def start(self) -> None:
-        """Begin. Whatever happens, C{user} is told, perhaps before this returns."""
-        self._pump()
+        """
+        Begin: C{user} is told when the pump has its turn.
+
+        @raise OSError: there are not enough descriptors; the relay has stopped.
+        """
+        try:
+            self._pump.enqueue(self)
+        except OSError:
+            self.stopProducing()
+            raise
 
     # IPushProducer.
 
     def pauseProducing(self) -> None:
         """Move nothing for now."""
         self._paused = True
-        self._wait(False, False)
 
     def resumeProducing(self) -> None:
         """Move again."""
         self._paused = False
-        self._pump()
+        if self.running:
+            self._pump.enqueue(self)
 
     def stopProducing(self) -> None:
-        """Give everything back; C{user} is not told."""
-        if self.running:
-            self.running = False
-            self._wait(False, False)
-            os.close(self._source.fd)
-            os.close(self._sink.fd)
-            self._pipes.give(self._pipe)
+        """Give everything back; C{user} is told no more than what was moved."""
+        if not self.running:
+            return
+        self.running = False
+        flow, pump = self._flow, self._pump
+        if self._reads:
+            pump.forget(flow.source)
+        if self._writes:
+            pump.forget(flow.sink)
+        os.close(flow.source)
+        os.close(flow.sink)
+        self._pipe.held = flow.held
+        self._pipes.give(self._pipe)
+        self._say()
 
     # The pump.
 
-    def _pump(self) -> None:
+    def step(self, budget: int) -> tuple[int, bool]:
+        """See L{Pumped<subproxy.relay.pump.Pumped>}."""
         if self._paused or not self.running:
-            return
-        pipe, user = self._pipe, self._user
-        source, sink = self._source.fd, self._sink.fd
-        budget = TURN
-        ended = False
-        while True:
-            got = 0
-            want = min(self._left, pipe.size - pipe.held)
-            if want and not ended:
-                try:
-                    got = os.splice(source, pipe.writing, want, flags=_FLAGS)
-                    ended = not got
-                except BlockingIOError:
-                    pass
-                except OSError:
-                    ended = True
-                if got:
-                    pipe.held += got
-                    self._left -= got
-                    self.taken += got
-                    user.relayTook(got)
-                    if not self.running:
-                        return
-            if pipe.held:
-                try:
-                    put = os.splice(pipe.reading, sink, pipe.held, flags=_FLAGS)
-                except BlockingIOError:
-                    self._wait(False, True)
-                    if not self._blocked:
-                        self._blocked = True
-                        user.relayBlocked(True)
-                    return
-                except OSError:
-                    self._sinkGone()
-                    return
-                pipe.held -= put
-                budget -= put
-                self.given += put
-                user.relayGave(put)
-            if not self.running:
-                return
-            if not pipe.held:
-                if self._blocked:
-                    self._blocked = False
-                    user.relayBlocked(False)
-                if not self._left:
-                    self.stopProducing()
-                    user.relayDone()
-                    return
-                if ended:
-                    self.stopProducing()
-                    user.sourceEnded()
-                    return
-                if not got or budget <= 0:
-                    self._wait(True, False)
-                    return
-            elif budget <= 0:
-                self._wait(False, True)
-                return
+            return 0, False
+        flow = self._flow
+        before = flow.given
+        outcome = flow.move(budget)
+        moved = flow.given - before
+        if outcome == Outcome.SPENT:
+            self._looks = _LOOKS
+            if flow.given - self._given >= _SAID:
+                self._say()
+            if self._blocked:
+                self._unblocked()
+            return moved, self.running
+        if outcome == Outcome.EMPTY:
+            # To sleep and to be woken costs more than to look once more, and the sender, too.
+            if moved >= _MUCH:
+                self._looks = _LOOKS
+            if self._looks:
+                self._looks -= 1
+                return moved, True
+        self._stopped(outcome)
+        return moved, False
 
-    def _hungUp(self) -> None:
-        """
-        The reactor reports an error, and has forgotten the descriptor.
+    def _stopped(self, outcome: int) -> None:
+        """It can move no more, for now or for ever."""
+        user = self._user
+        if outcome == Outcome.EMPTY:
+            self._say()
+            if self._blocked:
+                self._unblocked()
+            if self.running and not self._reads:
+                self._watchSource()
+        elif outcome == Outcome.FULL:
+            self._say()
+            if not self._blocked:
+                self._blocked = True
+                user.relayBlocked(True)
+            if self.running and not self._writes:
+                self._watchSink()
+        else:
+            self.stopProducing()
+            if outcome == Outcome.DONE:
+                user.relayDone()
+            elif outcome == Outcome.ENDED:
+                user.sourceEnded()
+            else:
+                user.sinkBroke()
 
-        In the turn in which a number gets a new owner an event may still be meant for the former
-        one. So that is no more than an occasion to look: the next splice tells.
-        """
-        self._wait(False, False)
-        self._pump()
+    def _watchSource(self) -> None:
+        try:
+            self._pump.watch(self._flow.source, select.EPOLLIN | select.EPOLLRDHUP, self)
+            self._reads = True
+        except OSError:
+            # The kernel has no memory for it: as if it were broken.
+            self.stopProducing()
+            self._user.sourceEnded()
 
-    def _sinkGone(self) -> None:
-        if self.running:
+    def _watchSink(self) -> None:
+        try:
+            self._pump.watch(self._flow.sink, select.EPOLLOUT, self)
+            self._writes = True
+        except OSError:
             self.stopProducing()
             self._user.sinkBroke()
 
-    def _wait(self, reads: bool, writes: bool) -> None:
-        """For the source, the sink, or neither."""
-        reactor = self._reactor
-        if reads is not self._reads:
-            self._reads = reads
-            (reactor.addReader if reads else reactor.removeReader)(self._source)
-        if writes is not self._writes:
-            self._writes = writes
-            (reactor.addWriter if writes else reactor.removeWriter)(self._sink)
+    def _unblocked(self) -> None:
+        self._blocked = False
+        self._user.relayBlocked(False)
+
+    def _say(self) -> None:
+        flow = self._flow
+        taken, given = flow.taken - self._taken, flow.given - self._given
+        if taken or given:
+            self._taken, self._given = flow.taken, flow.given
+            self._user.relayMoved(taken, given)

@@ -98,11 +98,11 @@ class _Body:
         """Move the rest past us, if there are descriptors for it."""
         channel = self._channel
         try:
-            relay = SpliceRelay(channel.clock, channel.pipes, source, sink, length, self)
+            relay = SpliceRelay(channel.pump, channel.pipes, source, sink, length, self)
+            relay.start()
         except OSError:
             return False
         self._relay = relay
-        relay.start()
         return True
 
     def _stop(self) -> None:
@@ -110,11 +110,7 @@ class _Body:
         if relay is not None:
             relay.stopProducing()
 
-    def relayTook(self, amount: int) -> None:
-        """See L{RelayUser<subproxy.relay.splice.RelayUser>}."""
-        raise NotImplementedError
-
-    def relayGave(self, amount: int) -> None:
+    def relayMoved(self, taken: int, given: int) -> None:
         """See L{RelayUser<subproxy.relay.splice.RelayUser>}."""
         raise NotImplementedError
 
@@ -186,14 +182,11 @@ class Download(_Body):
         if left < LEAST or not self._socket.lendSending(lent):
             self._connection.returned(0)
 
-    def relayTook(self, amount: int) -> None:
+    def relayMoved(self, taken: int, given: int) -> None:
         """See L{RelayUser<subproxy.relay.splice.RelayUser>}."""
-
-    def relayGave(self, amount: int) -> None:
-        """See L{RelayUser<subproxy.relay.splice.RelayUser>}."""
-        self._moved += amount
-        self._carrier.exchange.response_moved(amount)
-        self._socket.sent(amount)
+        self._moved += given
+        self._carrier.exchange.response_moved(given)
+        self._socket.sent(given)
 
     def relayBlocked(self, blocked: bool) -> None:
         """See L{RelayUser<subproxy.relay.splice.RelayUser>}."""
@@ -329,14 +322,11 @@ class Upload(_Body):
         super()._stop()
         self._giveBack()
 
-    def relayTook(self, amount: int) -> None:
+    def relayMoved(self, taken: int, given: int) -> None:
         """See L{RelayUser<subproxy.relay.splice.RelayUser>}."""
-        self._carrier.exchange.request_moved(amount)
-        self._socket.received(amount)
-
-    def relayGave(self, amount: int) -> None:
-        """See L{RelayUser<subproxy.relay.splice.RelayUser>}."""
-        self._sent += amount
+        self._sent += given
+        self._carrier.exchange.request_moved(taken)
+        self._socket.received(taken)
 
     def relayBlocked(self, blocked: bool) -> None:
         """See L{RelayUser<subproxy.relay.splice.RelayUser>}."""

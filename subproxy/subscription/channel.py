@@ -26,6 +26,7 @@ from subproxy.errors import (
 )
 from subproxy.interfaces import IChannel, IRequestCarrier
 from subproxy.relay.pipes import PipePool
+from subproxy.relay.pump import Pump
 from subproxy.subscription.bodies import Download, Upload
 from subproxy.subscription.settings import Settings
 from subproxy.subscription.tokens import Tokens
@@ -147,9 +148,11 @@ class Channel:
     @ivar congested: the guest does not read what we send: no streamed request bodies now.
     @ivar tokens: where data connections are claimed; None if there are none.
     @ivar pipes: what bodies are spliced through.
+    @ivar pump: what splices them.
     @ivar bulk: request bodies of so many bytes or more go over them.
     @ivar clock: what calls later.
     @ivar patience: how long the guest may take over what it must do next, in seconds.
+    @ivar emptied: told when the last exchange is over, if somebody wants to know.
     @ivar fast: the exchanges that the compiled path has, if there is one.
     """
 
@@ -160,12 +163,14 @@ class Channel:
         "bulk",
         "clock",
         "congested",
+        "emptied",
         "fast",
         "flush",
         "identity",
         "member",
         "patience",
         "pipes",
+        "pump",
         "tokens",
         "wire",
     )
@@ -181,15 +186,18 @@ class Channel:
         settings: Settings,
         tokens: Tokens | None,
         pipes: PipePool,
+        pump: Pump,
     ) -> None:
         self.wire = wire
         self.member = member
         self.identity = member.identity
         self.congested = False
+        self.emptied: Callable[[], None] | None = None
         self.fast: FastChannel | None = None
         self.flush = flush
         self.tokens = tokens
         self.pipes = pipes
+        self.pump = pump
         self.bulk = settings.bulk or 0
         self.clock = clock
         self.patience = settings.claim_timeout
@@ -272,6 +280,8 @@ class Channel:
         carrier = self._carriers.pop(number, None)
         if carrier is not None:
             carrier.release()
+            if self.emptied is not None and not self._carriers:
+                self.emptied()
         return carrier
 
     def _abort(self, number: int, code: bytes, reason: bytes) -> None:
@@ -402,6 +412,7 @@ class Channel:
         for carrier in carriers.values():
             carrier.release()
             self._lost(carrier, error)
+        self.fast = self.emptied = None
 
     def broke(self, carrier: Carrier, error: GuestError) -> None:
         """The data connection of an exchange failed, and so does that."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import Interface
 
-from subproxy.relay.lending import ask_when_written, can_lend, lend_reading, written
+from subproxy.relay.lending import ask_when_written, can_lend, lend_reading, widen, written
 from subproxy.subscription.tokens import Tokens
 from subproxy.subscription.voices import WARN
 from subproxy.subscription.watch import Watch
@@ -106,6 +106,7 @@ class DataConnection:
         self._borrower: Callable[[int], None] | None = None
         self._parsing = False
         self._used = False
+        self._wide = False
         self._watch: Watch | None = None
 
     def __repr__(self) -> str:
@@ -300,6 +301,9 @@ class DataConnection:
     def send(self, user: Any) -> None:
         """C{user} writes a body."""
         self._go(State.SENDING)
+        if not self._wide:
+            self._wide = True
+            widen(self.transport)
         self._used = True
         self._user = user
         self.takeBack()

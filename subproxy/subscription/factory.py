@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from subproxy.core.dispatcher import Dispatcher
 from subproxy.core.member import Member
 from subproxy.relay.pipes import PipePool
+from subproxy.relay.pump import Pump
 from subproxy.subscription.liveness import period
 from subproxy.subscription.protocol import State, SubscriptionProtocol
 from subproxy.subscription.registrar import Registrar
@@ -41,8 +42,10 @@ class SubscriptionFactory(Factory):
 
     @ivar subscriptions: the connections that are open.
     @ivar pipes: what bodies are spliced through.
+    @ivar pump: what splices them.
     @ivar tokens: what data connections may carry.
     @ivar turns: how much of a reactor turn newcomers may take.
+    @ivar accepting: how much of it accepting them may take.
     @ivar rounds: when each is pinged.
     @ivar fastpath: the compiled path, if it is used.
     """
@@ -66,8 +69,10 @@ class SubscriptionFactory(Factory):
         self.random = random or Random()
         self.subscriptions: set[SubscriptionProtocol] = set()
         self.pipes = PipePool()
+        self.pump = Pump(clock)
         self.tokens = Tokens(clock, self.settings.claim_timeout)
         self.turns = Turns(clock)
+        self.accepting = Turns(clock)
         self.rounds = Rounds(
             clock, period(self.settings.ping_interval, self.settings.ping_timeout), self.random
         )
@@ -106,7 +111,7 @@ class SubscriptionFactory(Factory):
         self._by_member[protocol.member] = protocol
         older = None if replaced is None else self._by_member.get(replaced)
         if older is not None:
-            older.close(b"replaced", "a newer instance has taken this one's place")
+            older.retire()
 
     def left(self, member: Member) -> None:
         """C{member} takes no more part."""
@@ -150,6 +155,7 @@ class SubscriptionFactory(Factory):
 
     def close(self, code: bytes, reason: str) -> Deferred[None]:
         """End all subscriptions; fires when their connections are closed."""
+        self.pump.close()
         self.pipes.close()
         for protocol in list(self.subscriptions):
             if protocol.state is not State.CLOSED:

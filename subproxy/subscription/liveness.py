@@ -7,6 +7,7 @@ answer pings is as good as gone. The pings of many subscriptions are spread over
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from subproxy.subscription.rounds import Rounds
@@ -25,7 +26,9 @@ class Liveness:
     """
     The pings of one subscription.
 
-    Time is measured by C{now}, which is monotonic: the clock of a reactor may jump.
+    Time is measured by C{now}, which is monotonic: the clock of a reactor may jump. By as much as
+    a look at it is late, this process stood still itself (a busy host, a suspended one): that is
+    not held against the guest, whose pong may lie unread.
 
     @param rounds: has a turn each L{period}, for all subscriptions.
     @ivar send: says C{ping} with that nonce.
@@ -62,11 +65,14 @@ class Liveness:
         self._count = 0
         self._nonce: bytes | None = None
         self._asked = 0.0
+        self._step = period(interval, ping_timeout)
+        self._due = math.inf
         self._overdue = False
 
     def start(self) -> None:
         """Ping at once, to have a first latency; then at intervals, from a random moment."""
         self.tick()
+        self._due = math.inf
         self._rounds.join(self)
 
     def stop(self) -> None:
@@ -91,6 +97,8 @@ class Liveness:
         @return: it was asked; L{told} then says when.
         """
         now = self._now()
+        late = max(0.0, now - self._due)
+        self._due = now + self._step
         if self._nonce is None:
             if self._count and now - self._asked < self._interval * 0.75:
                 return False
@@ -99,6 +107,7 @@ class Liveness:
             self._asked = now
             self._send(self._nonce)
             return True
+        self._asked += late
         silent = now - self._asked
         if silent >= self._timeout:
             self.stop()

@@ -38,6 +38,12 @@ if TYPE_CHECKING:
     from subproxy.subscription.factory import SubscriptionFactory
 
 
+MOST_THROWN = 1 << 20
+"""Bytes that are read, and thrown away, after C{bye}; who sends more is cut off."""
+
+REPLACED = "a newer instance has taken this one's place"
+
+
 class State(Enum):
     """Where a connection is in its life."""
 
@@ -45,6 +51,8 @@ class State(Enum):
     """It has not said what it is."""
     SUBSCRIBED = auto()
     """C{hello} was accepted."""
+    RETIRING = auto()
+    """A newer instance has its place: it finishes what must not be executed twice."""
     DATA = auto()
     """It is a data connection: L{SubscriptionProtocol.data} has it."""
     CLOSING = auto()
@@ -54,7 +62,8 @@ class State(Enum):
 
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.GREETING: frozenset({State.SUBSCRIBED, State.DATA, State.CLOSING, State.CLOSED}),
-    State.SUBSCRIBED: frozenset({State.CLOSING, State.CLOSED}),
+    State.SUBSCRIBED: frozenset({State.RETIRING, State.CLOSING, State.CLOSED}),
+    State.RETIRING: frozenset({State.CLOSING, State.CLOSED}),
     State.DATA: frozenset({State.CLOSED}),
     State.CLOSING: frozenset({State.CLOSED}),
     State.CLOSED: frozenset(),
@@ -97,6 +106,7 @@ class SubscriptionProtocol(Protocol):
         self._turns = 0
         self._postponed = False
         self._unread = -1
+        self._thrown = 0
         self._offences: list[float] = []
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
             m.Hello: self._hello,
@@ -145,6 +155,9 @@ class SubscriptionProtocol(Protocol):
     def framesReceived(self, data: bytes) -> None:
         """The wire is to have C{data}: with a compiled path whole frames, or what ends it all."""
         if self.state in (State.CLOSING, State.CLOSED):
+            self._thrown += len(data)
+            if self._thrown > MOST_THROWN:
+                self.transport.abortConnection()
             return
         self.wire.feed(data)
         if not self.behind:
@@ -165,6 +178,7 @@ class SubscriptionProtocol(Protocol):
         fastpath = self.factory.fastpath
         if (
             fastpath is not None
+            and self.state is State.SUBSCRIBED
             and self.channel is not None
             and not self.behind
             and not self.wire.unparsed
@@ -180,12 +194,15 @@ class SubscriptionProtocol(Protocol):
         if self.data is not None:
             self.data.connectionLost()
         self._leave(GuestGone())
-        if was is State.SUBSCRIBED:
+        if was in (State.SUBSCRIBED, State.RETIRING):
             self.say(
                 INFO,
                 "subscription of {identity} lost: {reason}",
                 reason=reason.getErrorMessage() if reason is not None else "",
             )
+        # So that we, and what we hold, go with the last who knows us: no cycle for the collector.
+        self._handlers = {}
+        self._deadline = self._again = None
         self.factory.gone(self)
 
     def pauseProducing(self) -> None:
@@ -298,10 +315,42 @@ class SubscriptionProtocol(Protocol):
             self._settings.closing_timeout, self.transport.abortConnection
         )
 
+    def retire(self) -> None:
+        """
+        A newer instance has taken this one's place: its routes are gone at once, what may be
+        executed again goes elsewhere. The rest it may finish, for as long as it answers pings;
+        if it is the ghost of a machine that was restarted, it does not.
+        """
+        member, channel = self.member, self.channel
+        if self.state is not State.SUBSCRIBED or member is None or channel is None:
+            self._replaced()
+            return
+        self._registrar.leave(member)
+        self.factory.left(member)
+        channel.move_safe(GuestGone(REPLACED))
+        if not len(channel):
+            self._replaced()
+            return
+        self.state = State.RETIRING
+        ignored: dict[type[Any], Callable[[Any], None]] = dict.fromkeys(
+            (m.Register, m.Unregister, m.Drain), self._handlers[Ignored]
+        )
+        self._handlers.update(ignored)
+        channel.emptied = self._emptied
+
+    def _emptied(self) -> None:
+        """The last exchange of a retiring instance is over; but its answer may be under way."""
+        self._clock.callLater(0, self._replaced)
+
+    def _replaced(self) -> None:
+        self.close(b"replaced", REPLACED)
+
     def _leave(self, error: GuestGone) -> None:
         """Nothing goes to this guest any more; what it had is lost."""
-        if self._liveness is not None:
-            self._liveness.stop()
+        liveness, self._liveness = self._liveness, None
+        if liveness is not None:
+            liveness.stop()
+        self.wire.discard()
         member, channel, fast = self.member, self.channel, self.fast
         self.member = self.channel = self.fast = None
         if member is not None:
@@ -311,6 +360,8 @@ class SubscriptionProtocol(Protocol):
             fast.close()
         if channel is not None:
             channel.lost(error)
+        if member is not None:
+            member.channel = None
 
     # What the guest says.
 
@@ -336,6 +387,7 @@ class SubscriptionProtocol(Protocol):
             self._settings,
             self.factory.tokens if offer else None,
             self.factory.pipes,
+            self.factory.pump,
         )
         self.channel = member.channel = channel
         self._handlers.update(
@@ -406,7 +458,7 @@ class SubscriptionProtocol(Protocol):
     def _pong(self, message: m.Pong) -> None:
         assert self.member is not None
         assert self._liveness is not None
-        if self._liveness.pong(message.nonce):
+        if self._liveness.pong(message.nonce) and self.state is State.SUBSCRIBED:
             self._registrar.pong(self.member, message.info)
 
     def _drain(self, message: m.Drain) -> None:
@@ -416,7 +468,7 @@ class SubscriptionProtocol(Protocol):
 
     def recheck(self) -> None:
         """The policy has changed."""
-        if self.member is not None:
+        if self.member is not None and self.state is State.SUBSCRIBED:
             for refused in self._registrar.recheck(self.member):
                 self.say(
                     INFO,
@@ -430,15 +482,20 @@ class SubscriptionProtocol(Protocol):
     def spare(self) -> bool:
         """Whether each of its routes is served by another one, too."""
         member = self.member
-        return member is not None and all(
-            any(other.state == READY and other is not member for other in pool.members)
-            for pool in member.pools
+        return (
+            self.state is State.SUBSCRIBED
+            and member is not None
+            and all(
+                any(other.state == READY and other is not member for other in pool.members)
+                for pool in member.pools
+            )
         )
 
     def drain(self) -> None:
         """Let this subscription finish what it has, and give it nothing new."""
-        if self.member is not None and self.wire.ours is Side.OPEN:
-            self._registrar.drain(self.member)
+        member = self.member if self.state is State.SUBSCRIBED else None
+        if member is not None and self.wire.ours is Side.OPEN:
+            self._registrar.drain(member)
             self.wire.send(m.Drain())
             self.flush()
 
@@ -481,7 +538,9 @@ class SubscriptionProtocol(Protocol):
             self._registrar.measured(self.member, seconds)
 
     def _missed(self) -> None:
-        if self.member is not None and self.channel is not None:
+        if self.state is State.RETIRING:
+            self._replaced()
+        elif self.member is not None and self.channel is not None:
             self.say(WARN, "{identity} does not answer pings: ejected")
             self._registrar.eject(self.member)
             self.channel.move_safe(GuestGone("the application stopped answering"))

@@ -6,6 +6,14 @@ from dataclasses import dataclass, field
 
 from subproxy.wire.limits import Limits
 
+BULK = 65_537
+"""
+Bytes from which a body goes over a data connection, unless configured otherwise.
+
+That is all that may not ride in a frame: for these a data connection costs less at any size
+(docs/performance.md).
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -35,6 +43,6 @@ class Settings:
     events_a_turn: int = 128
     offences: int = 10
     offences_window: float = 60.0
-    bulk: int | None = 65_536
+    bulk: int | None = BULK
     claim_timeout: float = 2.0
     data_idle: float = 60.0

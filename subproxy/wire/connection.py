@@ -161,6 +161,11 @@ class Connection:
         if not self._broken:
             self._decoder.feed(data)
 
+    def discard(self) -> None:
+        """Nothing more of what came, or comes, is of interest."""
+        self._broken = True
+        self._decoder.clear()
+
     def next_event(self) -> WireEvent | None:
         """The next thing that happened, or None if more bytes are needed. Never raises."""
         ignored = 0
@@ -284,7 +289,9 @@ class Connection:
         return Violation(number, reason)
 
     def _broke(self, error: RemoteProtocolError) -> Broken:
-        self._broken = True
+        self.discard()
+        # Frames that it came through hold what we say, and that holds it: a cycle each time.
+        error.__traceback__ = error.__context__ = error.__cause__ = None
         if self.ours is not Side.DONE:
             reason = str(error).encode()[:MAX_REASON]
             if (

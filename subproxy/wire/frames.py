@@ -196,6 +196,12 @@ class FrameDecoder:
         self._size, self._wanted = 0, 1
         return rest
 
+    def clear(self) -> None:
+        """Forget all that is held."""
+        self._data, self._start = b"", 0
+        self._more.clear()
+        self._size, self._wanted = 0, 1
+
     def _join(self) -> None:
         self._data = b"".join((self._data[self._start :], *self._more))
         self._start = 0

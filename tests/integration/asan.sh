@@ -13,7 +13,7 @@ case $python in /*) ;; *) python=$PWD/$python ;; esac
 [ $# -gt 0 ] || set -- tests.integration.test_reactor_rules tests.integration.test_reactor_generic \
     tests.integration.test_reactor_relay tests.integration.test_reactor_leaks.RingTests \
     tests.integration.test_reactor_processes tests.test_fastpath_differential \
-    tests.test_fastpath_choice
+    tests.test_fastpath_choice tests.integration.test_reactor_conformance
 root=$(cd "$(dirname "$0")/../.." && pwd)
 build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT
@@ -24,6 +24,6 @@ CFLAGS="-fsanitize=address -fno-omit-frame-pointer -g -O1" LDFLAGS="-fsanitize=a
 cp -r tests "$build/lib/"
 cp -r twisted "$build/lib/"
 cd "$build/lib"
-PYTHONPATH="$build/lib" PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 \
+PYTHONPATH="$build/lib" SUBPROXY_CONFORMANCE_LIMIT=900 PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 \
     LD_PRELOAD="$("${CC:-cc}" -print-file-name=libasan.so)" \
-    timeout -k 5 "${ASAN_TIMEOUT:-600}" "$python" -m twisted.trial "$@"
+    timeout -k 5 "${ASAN_TIMEOUT:-1500}" "$python" -m twisted.trial "$@"

@@ -7,6 +7,7 @@ A victim beside each hostile guest: what the victim's clients notice.
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import threading
@@ -16,12 +17,16 @@ from http.client import HTTPConnection, HTTPException
 
 from .harness import ROOT, World
 from .hostile import ATTACKS, Attack
-from .kill_loop import metric
+from .kill_loop import HOLD, metric
 from .load import Load, Outcome
 from .nursery import Nursery
 from .test_main_job import memory_of
 
 RATE = 200.0
+
+APART = {min(os.sched_getaffinity(0))}, {max(os.sched_getaffinity(0))}
+"""Cores for the proxy, and for all others: what is shown is what the proxy does to a victim,
+not what a scheduler does with too few cores. An attacker is a virtual machine of its own."""
 
 
 @dataclass
@@ -58,8 +63,9 @@ class Seen:
 class Askers:
     """Clients who ask for the hostile host, and don't mind what they get."""
 
-    def __init__(self, port: int, count: int = 8) -> None:
+    def __init__(self, port: int, count: int = 8, pause: float = 0.0) -> None:
         self._port = port
+        self._pause = pause
         self._ending = threading.Event()
         self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(count)]
         for thread in self._threads:
@@ -67,7 +73,7 @@ class Askers:
 
     def _ask(self) -> None:
         body = b"u" * 1_000_000
-        while not self._ending.is_set():
+        while not self._ending.wait(self._pause):
             client = HTTPConnection("127.0.0.1", self._port, timeout=2)
             try:
                 client.request("POST", "/", body, {"Host": "hostile.example"})
@@ -84,6 +90,29 @@ class Askers:
             thread.join(10)
 
 
+class AskersApart:
+    """L{Askers} in a process of their own, of low priority."""
+
+    def __init__(self, port: int) -> None:
+        self._child = subprocess.Popen(
+            [sys.executable, "-c", _ASKERS, str(port)], stdin=subprocess.PIPE, cwd=ROOT
+        )
+        os.setpriority(os.PRIO_PROCESS, self._child.pid, 19)
+
+    def stop(self) -> None:
+        """End them."""
+        self._child.communicate(b"", 30)
+
+
+_ASKERS = """
+import sys
+from tests.integration.beside import Askers
+askers = Askers(int(sys.argv[1]))
+sys.stdin.read()
+askers.stop()
+"""
+
+
 def beside(kind: type[Attack], seconds: float, *options: str) -> Seen:
     """One attack beside one victim."""
     world = World()
@@ -92,13 +121,16 @@ def beside(kind: type[Attack], seconds: float, *options: str) -> Seen:
         admin, hostile = world.folder / "admin", world.folder / "cid66.sock"
         proxy = world.start_proxy(
             "--access-log=none",
+            HOLD,
             f"--admin={admin}",
             f"--vsock={hostile}",
             "--ping-interval=0.3",
             "--ping-timeout=0.6",
             *options,
         )
-        nursery.guest(world.vsock, "victim\\.example")
+        os.sched_setaffinity(proxy.child.pid, APART[0])
+        os.sched_setaffinity(0, APART[1])
+        os.sched_setaffinity(nursery.guest(world.vsock, "victim\\.example"), APART[1])
         proxy.wait_for(" serves ")
         Load(world.port, "victim.example", connections=4, rate=RATE).run_for(0.5)
         quiet = Load(world.port, "victim.example", connections=4, rate=RATE).run_for(seconds)
@@ -110,7 +142,8 @@ def beside(kind: type[Attack], seconds: float, *options: str) -> Seen:
             cwd=ROOT,
             text=True,
         )
-        askers = Askers(world.port) if kind.asked else None
+        askers = AskersApart(world.port) if kind.asked else None
+        os.setpriority(os.PRIO_PROCESS, attack.pid, 19)
         attacked = Load(world.port, "victim.example", connections=4, rate=RATE).run_for(seconds)
         lag = metric(admin, "reactor_lag_seconds")
         grown = memory_of(proxy.child.pid) - memory
@@ -122,6 +155,7 @@ def beside(kind: type[Attack], seconds: float, *options: str) -> Seen:
         assert "Traceback" not in proxy.output, proxy.output
         return Seen(kind.__name__, quiet, attacked, lag, grown, log, dialled, sent)
     finally:
+        os.sched_setaffinity(0, APART[0] | APART[1])
         nursery.close()
         world.close()
 

@@ -17,6 +17,24 @@ from dataclasses import dataclass, field
 SILENCE = 20.0
 """Seconds after which a request that nobody answers is broken."""
 
+KEPT = 1000
+"""Failures of which is kept when and how they happened."""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """
+    A request that failed.
+
+    @ivar began: when it was sent, in monotonic seconds.
+    @ivar ended: when it failed.
+    @ivar how: the answer, if there was one.
+    """
+
+    began: float
+    ended: float
+    how: str
+
 
 @dataclass
 class Outcome:
@@ -29,6 +47,7 @@ class Outcome:
     @ivar unconnected: attempts to connect that failed.
     @ivar answered: numbers of requests that got 200; only where numbers are kept.
     @ivar seconds: how long each request took.
+    @ivar troubles: when and how the first L{KEPT} failed.
     """
 
     statuses: Counter[int] = field(default_factory=Counter)
@@ -37,6 +56,7 @@ class Outcome:
     unconnected: int = 0
     answered: set[int] = field(default_factory=set)
     seconds: list[float] = field(default_factory=list)
+    troubles: list[Trouble] = field(default_factory=list)
 
     @property
     def total(self) -> int:
@@ -140,6 +160,11 @@ class Load(threading.Thread):
         for connection in self._connections:
             self._close(connection)
 
+    def _failed(self, connection: _Connection, how: str) -> None:
+        if len(self.outcome.troubles) < KEPT:
+            trouble = Trouble(connection.began, time.monotonic(), how)
+            self.outcome.troubles.append(trouble)
+
     def _later(self, connection: _Connection, seconds: float) -> None:
         if not self._ending.is_set():
             self._due.append((time.monotonic() + seconds, connection))
@@ -192,6 +217,7 @@ class Load(threading.Thread):
         outcome.statuses[status] += 1
         outcome.seconds.append(time.monotonic() - connection.began)
         if status != 200:
+            self._failed(connection, f"{status} {body[:200]!r}")
             outcome.refused.append(connection.number)
         elif self._keep:
             outcome.answered.add(connection.number)
@@ -206,6 +232,7 @@ class Load(threading.Thread):
             self._next(connection)
 
     def _break(self, connection: _Connection) -> None:
+        self._failed(connection, "broken")
         self.outcome.broken.append(connection.number)
         connection.number = -1
         self._close(connection)

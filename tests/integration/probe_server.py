@@ -5,8 +5,8 @@ The HTTP frontend alone, in a process: what suites and slow clients are run agai
 
 Answers GET with C{OK} and any request with a body with that body, both as the contract
 of Http1Probe has it. C{/slow} is answered after half a second, C{/large} with 64 MiB under credit,
-C{/cancelled} with how many milliseconds after their dispatch exchanges were given up. Prints the
-port it listens on.
+C{/cancelled} with the monotonic times, in milliseconds, at which exchanges were given up. Prints
+the port it listens on.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ class Echo:
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
         self.body = bytearray()
-        self.began = time.monotonic()
         self.left = self.credit = 0
         self.pumping = False
 
@@ -74,7 +73,7 @@ class Echo:
             exchange.response_end([])
 
     def cancel(self, error: ProxyError) -> None:
-        cancelled.append(int((time.monotonic() - self.began) * 1000))
+        cancelled.append(int(time.monotonic() * 1000))
 
     def consumed(self, amount: int) -> None:
         self.credit += amount

@@ -3,10 +3,10 @@
     python -m tests.integration.reactor_conformance REACTOR OUT MODULE...
 
 REACTOR is the dotted name of a reactor class: it becomes the process's own
-reactor and the only one that ReactorBuilder makes test cases for. OUT becomes
-a JSON object from the names of tests, the same for every reactor, to how they
-ended and why. It is a program of its own because a process has one reactor,
-and because a test that hangs has to be killed.
+reactor and the only one that ReactorBuilder makes test cases for. OUT gets
+a line of JSON a test: its name, the same for every reactor, how it ended, and
+why. It is a program of its own because a process has one reactor, and because
+a test that hangs has to be killed.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def main(reactor: str, out: str, *modules: str) -> None:
 
     reactormixins.DEFAULT_TIMEOUT_DURATION = TIMEOUT
     reactormixins.ReactorBuilder._reactors = [reactor]
-    results: dict[str, list[str]] = {}
+    noted: set[str] = set()
     for name, reason in SKIPPED.items() if reactor == REACTOR else ():
         case, _, method = name.rpartition(".")
         getattr(namedAny(case), method).skip = reason
@@ -66,9 +66,11 @@ def main(reactor: str, out: str, *modules: str) -> None:
         def note(self, test: Any, how: str, why: object = "") -> None:
             # A test can fail and then be in error too: the first word counts.
             text = why.getTraceback() if hasattr(why, "getTraceback") else str(why)
-            results.setdefault(neutral(test.id(), reactor), [how, text])
-            with open(out, "w") as file:
-                json.dump(results, file, indent=1)
+            name = neutral(test.id(), reactor)
+            if name not in noted:
+                noted.add(name)
+                with open(out, "a") as file:
+                    file.write(json.dumps([name, how, text]) + "\n")
 
         def startTest(self, test: Any) -> None:
             super().startTest(test)

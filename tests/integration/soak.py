@@ -4,7 +4,7 @@ Mixed load for a long time: does the memory of the proxy stay where it is?
     python -m tests.integration.soak --minutes 60
 
 GET and POST, uploads, clients that hang up, a guest killed each ten seconds, a hostile guest.
-Prints a line each half minute; exit status 1 if a request failed that should not, or if the
+Prints a line each minute; exit status 1 if a request failed that should not, or if the
 memory grew by more than a tenth after the first quarter.
 """
 
@@ -16,24 +16,31 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import dataclass
+from pathlib import Path
 
 from .beside import Askers
 from .harness import ROOT
 from .hostile import ATTACKS
 from .kill_loop import CONNECTIONS, executed_in, kill, metric, scene
-from .load import Load
+from .load import Load, Outcome, Trouble
 from .test_main_job import memory_of
 
-STEP = 30.0
-RATE = 300.0
+STEP = 60.0
+STOPPED = 3.0
+"""Seconds without a turn of ours: whoever measures has stopped everything."""
+
+SETTLES = 5.0
+"""Seconds for which failures after that are not the proxy's."""
 
 
 class Leavers(threading.Thread):
     """Clients that hang up in the middle of a head, an upload, or an answer."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, pause: float) -> None:
         super().__init__(daemon=True)
         self._port = port
+        self._pause = pause
         self._ending = threading.Event()
 
     def run(self) -> None:
@@ -43,10 +50,13 @@ class Leavers(threading.Thread):
             b"POST / HTTP/1.1\r\nHost: blog.example\r\nContent-Length: 100000\r\n\r\nabc",
             b"GET / HTTP/1.1\r\nHost: blog.example\r\n\r\n",
         )
-        while not self._ending.wait(0.02):
+        while not self._ending.wait(self._pause):
             for head in heads:
-                with socket.create_connection(("127.0.0.1", self._port), 5) as client:
-                    client.sendall(head)
+                try:
+                    with socket.create_connection(("127.0.0.1", self._port), 5) as client:
+                        client.sendall(head)
+                except OSError:
+                    pass  # they don't mind
 
     def stop(self) -> None:
         """End."""
@@ -54,24 +64,79 @@ class Leavers(threading.Thread):
         self.join(10)
 
 
-def soak(minutes: float) -> int:
+@dataclass(frozen=True)
+class Plan:
+    """
+    What a soak does.
+
+    @ivar minutes: how long, not counting time in which everything was stopped (SIGSTOP).
+    @ivar rate: GET requests a second, and as many POST.
+    @ivar every: seconds from one killed guest, and one attack, to the next.
+    @ivar attack: seconds of each attack.
+    @ivar samples: where a line a sample goes; standard output if None.
+    """
+
+    minutes: float = 60.0
+    rate: float = 300.0
+    every: float = 10.0
+    attack: float = 10.0
+    samples: Path | None = None
+
+
+class Running:
+    """
+    Seconds in which this process ran: whoever measures something else may stop all (SIGSTOP).
+
+    @ivar stops: when that was, in monotonic seconds.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.stops: list[tuple[float, float]] = []
+        self._last = time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep for so many of them."""
+        end = self.seconds + seconds
+        while self.seconds < end:
+            time.sleep(0.1)
+            now = time.monotonic()
+            if now - self._last < STOPPED:
+                self.seconds += now - self._last
+            else:
+                self.stops.append((self._last, now))
+            self._last = now
+
+    def real(self, outcome: Outcome) -> list[Trouble]:
+        """Failures that have nothing to do with a stop."""
+        return [
+            each
+            for each in outcome.troubles
+            if not any(
+                each.ended > begin and each.began < end + SETTLES for begin, end in self.stops
+            )
+        ]
+
+
+def soak(plan: Plan) -> int:
     """Run; the exit status."""
-    admin = "admin"
     with scene("--admin=admin", "--vsock=hostile.sock") as there:
         folder = there.world.folder
         proxy = there.world.proxy
         assert proxy is not None
         attackers = list(ATTACKS)
-        leavers = Leavers(there.port)
-        askers = Askers(there.port, 2)
-        get = Load(there.port, connections=CONNECTIONS // 2, rate=RATE)
-        post = Load(there.port, method="POST", connections=CONNECTIONS // 2, rate=RATE, keep=True)
+        askers = Askers(there.port, 2, plan.every / 10)
+        leavers = Leavers(there.port, plan.every / 500)
+        get = Load(there.port, connections=CONNECTIONS // 2, rate=plan.rate)
+        post = Load(
+            there.port, method="POST", connections=CONNECTIONS // 2, rate=plan.rate, keep=True
+        )
         for each in (leavers, get, post):
             each.start()
-        began = time.monotonic()
-        kills, memory = 0, []
-        end, due = began + minutes * 60, began
-        while time.monotonic() < end:
+        running, began = Running(), time.monotonic()
+        kills, memory, due = 0, [], 0.0
+        samples = plan.samples.open("a") if plan.samples is not None else sys.stdout
+        while running.seconds < plan.minutes * 60:
             kind = attackers[kills % len(attackers)]
             attack = subprocess.Popen(
                 [sys.executable, "-m", "tests.integration.hostile"]
@@ -80,18 +145,21 @@ def soak(minutes: float) -> int:
                 stdout=subprocess.DEVNULL,
                 cwd=ROOT,
             )
-            time.sleep(10)
-            attack.communicate(b"", 30)
+            running.sleep(plan.attack)
+            attack.communicate(b"", 300)
+            running.sleep(plan.every - plan.attack)
             kill(there, kills % 2)
             kills += 1
-            if time.monotonic() >= due:
+            if running.seconds >= due:
                 due += STEP
                 memory.append(memory_of(proxy.child.pid))
                 print(
-                    f"{time.monotonic() - began:6.0f} s  RSS {memory[-1] / 1e6:.1f} MB  GET"
-                    f" {get.outcome.total} ({get.outcome.failed} failed)  POST"
-                    f" {post.outcome.total} ({post.outcome.failed} failed)  lag"
-                    f" {metric(folder / admin, 'reactor_lag_seconds') * 1e3:.0f} ms",
+                    f"{running.seconds:6.0f} s  RSS {memory[-1] / 1e6:.1f} MB  GET"
+                    f" {get.outcome.total} ({len(running.real(get.outcome))} failed)  POST"
+                    f" {post.outcome.total} ({len(running.real(post.outcome))} failed)  lag"
+                    f" {metric(folder / 'admin', 'reactor_lag_seconds') * 1e3:.0f} ms"
+                    f"  {kind.__name__}",
+                    file=samples,
                     flush=True,
                 )
         leavers.stop()
@@ -99,20 +167,35 @@ def soak(minutes: float) -> int:
         got, posted = get.stop(), post.stop()
         executed = executed_in(there.executed)
         twice = [number for number, count in executed.items() if count > 1]
-        print(f"GET: {got}\nPOST: {posted}\n{kills} kills; {len(twice)} executed twice")
         settled = max(memory[len(memory) // 4 : len(memory) // 2 + 1])
         flat = max(memory[len(memory) // 2 :]) <= settled * 1.1
-        print(f"RSS {memory[0] / 1e6:.1f}, {settled / 1e6:.1f}, {memory[-1] / 1e6:.1f} MB")
-        explicit = all(status in (200, 502) for status in posted.statuses)
-        right = not got.failed and not posted.broken and explicit and not twice
-        return 0 if flat and right else 1
+        failed, failed_posts = running.real(got), running.real(posted)
+        for each in failed:
+            print(
+                f"{each.ended - began:.1f} s, after {each.ended - each.began:.2f} s: {each.how}",
+                file=samples,
+            )
+        print(
+            f"GET: {got}; {len(failed)} not by a stop\n"
+            f"POST: {posted}; {len(failed_posts)} not by a stop\n"
+            f"{kills} kills; {len(twice)} executed twice; stopped {len(running.stops)} times\n"
+            f"RSS {memory[0] / 1e6:.1f}, {settled / 1e6:.1f}, {memory[-1] / 1e6:.1f} MB",
+            file=samples,
+            flush=True,
+        )
+        explicit = all(each.how.startswith("502") for each in failed_posts)
+        return 0 if flat and not failed and explicit and not twice else 1
 
 
 def main() -> None:
     """Run as the command line says."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[1])
-    parser.add_argument("--minutes", type=float, default=60.0)
-    sys.exit(soak(parser.parse_args().minutes))
+    parser.add_argument("--minutes", type=float, default=Plan.minutes)
+    parser.add_argument("--rate", type=float, default=Plan.rate)
+    parser.add_argument("--every", type=float, default=Plan.every)
+    parser.add_argument("--attack", type=float, default=Plan.attack)
+    parser.add_argument("--samples", type=Path)
+    sys.exit(soak(Plan(**vars(parser.parse_args()))))
 
 
 if __name__ == "__main__":

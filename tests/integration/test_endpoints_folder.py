@@ -244,11 +244,11 @@ class FolderServiceTests(TestCase):
     async def test_withoutInotify(self) -> None:
         """Where inotify can't be had it looks by the clock, and says so once."""
 
-        class Refused(folder._Watch):
+        class Refused(folder.FolderWatch):
             def watch(self, *args: Any, **kwargs: Any) -> None:
                 raise inotify.INotifyError("no space left on device")
 
-        self.patch(folder, "_Watch", Refused)
+        self.patch(folder, "FolderWatch", Refused)
         self.patch(folder, "RESYNC_WITHOUT_INOTIFY", 0.02)
         self.started()
         self.vmm("a.sock")

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import ssl
 import sys
+import threading
 import time
+from http.client import HTTPSConnection
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from .harness import TWISTD, World
+from .certificate import certificate
+from .harness import TWISTD, World, free_port, wait_until
+from .kill_loop import HOLD, metric
 from .load import Load
 from .nursery import Nursery
 from .successors import Line, alive
+
+
+def end(pid: int) -> None:
+    """End a daemon, if it is still there."""
+    if alive(pid):
+        os.kill(pid, signal.SIGKILL)
 
 
 class HandoverTests(SynchronousTestCase):
@@ -34,7 +46,7 @@ class HandoverTests(SynchronousTestCase):
         Three hand-overs under load, with GET and POST: no request fails, none is executed
         twice, and the old processes end.
         """
-        proxy = self.world.start_proxy("--access-log=none")
+        proxy = self.world.start_proxy("--access-log=none", HOLD)
         for worker in range(2):
             self.nursery.guest(self.world.vsock, "blog\\.example", worker)
         proxy.wait_for(" serves ", 2)
@@ -64,11 +76,9 @@ class HandoverTests(SynchronousTestCase):
         admin = self.world.folder / "admin"
         vm = self.world.folder / "vms" / "cid10.sock"
         vm.parent.mkdir()
-        import socket
-
         with socket.socket(socket.AF_UNIX) as made:
             made.bind(str(vm))
-        proxy = self.world.start_proxy(f"--admin={admin}", vsock=f"{vm.parent}/*.sock")
+        proxy = self.world.start_proxy(HOLD, f"--admin={admin}", vsock=f"{vm.parent}/*.sock")
         proxy.wait_for("starting on HybridVsockAddress")
         self.nursery.guest(vm, "blog\\.example")
         proxy.wait_for(" serves ")
@@ -81,8 +91,6 @@ class HandoverTests(SynchronousTestCase):
         outcome = load.stop()
         self.assertEqual(outcome.failed, 0, f"{outcome}\n{line.log}")
         self.assertEqual(os.stat(f"{vm}_12345").st_ino, inode)
-        from .kill_loop import metric
-
         self.assertEqual(metric(admin, "subscriptions"), 1)
         os.kill(line.pids[-1], signal.SIGTERM)
         line.end()
@@ -100,6 +108,74 @@ class HandoverTests(SynchronousTestCase):
         proxy.wait_for("so this one goes on")
         self.assertTrue(alive(proxy.child.pid))
         self.assertIn(self.world.ask()[0], (200, 404))
+
+    def test_daemon(self) -> None:
+        """A daemon with a pid file: it names the new process, which removes it; systemd is told."""
+        pidfile, notify = self.world.folder / "pid", self.world.folder / "notify"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+            systemd.bind(str(notify))
+            systemd.settimeout(20)
+            self.world.start(
+                "proxy",
+                [
+                    *(*TWISTD, f"--pidfile={pidfile}", f"--logfile={self.world.folder}/log"),
+                    *("subproxy", f"--http=tcp:{self.world.port}:interface=127.0.0.1"),
+                    f"--vsock={self.world.vsock}",
+                ],
+                NOTIFY_SOCKET=str(notify),
+            ).wait()
+            self.assertEqual(systemd.recv(100), b"READY=1")
+            first = int(pidfile.read_text())
+            self.addCleanup(end, first)
+            os.kill(first, signal.SIGUSR2)
+            said = systemd.recv(100)
+            second = int(said.removeprefix(b"MAINPID="))
+            self.addCleanup(end, second)
+            wait_until(lambda: not alive(first), "the first to end")
+            self.assertEqual(int(pidfile.read_text()), second)
+            self.assertEqual(self.world.ask()[0], 404)
+            os.kill(second, signal.SIGTERM)
+            self.assertEqual(systemd.recv(100), b"STOPPING=1")
+            wait_until(lambda: not alive(second), "the second to end")
+            self.assertFalse(pidfile.exists())
+
+    def test_tls(self) -> None:
+        """A listener of TLS, whose connections go on with the one that they began with."""
+        pem, port = self.world.folder / "pem", free_port()
+        pem.write_bytes(certificate())
+        proxy = self.world.start_proxy(
+            HOLD, f"--http=ssl:{port}:privateKey={pem}:interface=127.0.0.1"
+        )
+        self.nursery.guest(self.world.vsock, "blog\\.example")
+        proxy.wait_for(" serves ")
+        line = self.line()
+        context = ssl.create_default_context(cafile=pem)
+        statuses: list[int] = []
+        ending = threading.Event()
+
+        def ask() -> None:
+            while not ending.is_set():
+                client = HTTPSConnection("127.0.0.1", port, timeout=20, context=context)
+                for _ in range(3):
+                    client.request("GET", "/0", headers={"Host": "blog.example"})
+                    response = client.getresponse()
+                    response.read()
+                    statuses.append(response.status)
+                    if response.will_close:
+                        break
+                client.close()
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        for _ in range(2):
+            line.hand_over()
+        line.wait_for_the_old()
+        ending.set()
+        asking.join(30)
+        self.assertFalse(asking.is_alive())
+        self.assertEqual(set(statuses), {200}, line.log)
+        self.assertGreater(len(statuses), 20)
+        self.assertNotIn("Traceback", line.log)
 
     def test_systemd(self) -> None:
         """Sockets that systemd made, for clients and for guests; and handed over again."""

@@ -46,10 +46,11 @@ class KillLoopTests(SynchronousTestCase):
         self.assertEqual(result.outcome.failed, 0, str(result))
 
     def test_guest_replaced(self) -> None:
-        """A newer instance of a worker comes: no GET fails."""
-        result = SCENARIOS["replaced"](SECONDS)
-        self.check(result)
-        self.assertEqual(result.outcome.failed, 0, str(result))
+        """A newer instance of a worker comes: no GET fails, and no POST."""
+        for name in ("replaced", "replaced-post"):
+            result = SCENARIOS[name](SECONDS)
+            self.check(result)
+            self.assertEqual(result.outcome.failed, 0, str(result))
 
     def test_proxy_killed(self) -> None:
         """SIGKILL: it starts again over its own stale socket, and the guests return."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from . import hostile
-from .beside import Seen, beside
+from .beside import Askers, Seen, beside
 from .harness import World, wait_until
 from .kill_loop import metric
 from .load import Load
@@ -146,6 +146,34 @@ class FailureTests(SynchronousTestCase):
         for client in clients:
             client.close()
         wait_until(lambda: self.world.ask()[0] == 200, "clients are served")
+
+    def test_no_memory(self) -> None:
+        """
+        The system refuses memory: who asks for much may fail, the process lives, and
+        when there is memory again all is as before.
+        """
+        hungry = self.world.folder / "cid11.sock"
+        proxy = self.start("--access-log=none", f"--vsock={hungry}")
+        attack = hostile.NoCredit(hungry)
+        self.addCleanup(attack.stop)
+        attack.start()
+        wait_until(lambda: proxy.output.count(" serves ") == 2, "the other guest")
+        self.assertEqual(Load(self.world.port, connections=4, rate=100).run_for(0.3).failed, 0)
+        limits = resource.prlimit(proxy.child.pid, resource.RLIMIT_AS)
+        size = int(Path(f"/proc/{proxy.child.pid}/statm").read_text().split()[0])
+        most = size * resource.getpagesize() + (2 << 20)
+        resource.prlimit(proxy.child.pid, resource.RLIMIT_AS, (most, limits[1]))
+        askers = Askers(self.world.port)
+        steady = Load(self.world.port, connections=4, rate=100).run_for(2.0)
+        askers.stop()
+        resource.prlimit(proxy.child.pid, resource.RLIMIT_AS, limits)
+        self.assertGreater(steady.statuses[200], 5, f"{steady}\n{proxy.output[-3000:]}")
+        self.assertIsNone(proxy.child.poll(), proxy.output[-4000:])
+        wait_until(
+            lambda: not Load(self.world.port, connections=4, rate=100).run_for(0.3).failed,
+            "all to be as before",
+        )
+        self.assertLess(len(proxy.output), 20_000)
 
     def test_disk_full(self) -> None:
         """The access log cannot be written: lines are dropped, and requests are served."""

@@ -1,0 +1,162 @@
+"""
+Who moves the bytes of all relays: a bounded number a turn of the reactor, in turn.
+
+The relays of a reactor have an epoll descriptor of their own, on which they wait
+edge-triggered, and which the reactor watches as one reader: so a relay that is under way costs no
+call to register anything, and all of them together have one event a turn. Who could move more
+than its share waits in a queue, and behind everybody else whom the reactor serves.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+from collections import deque
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+TURN = 1024 * 1024
+"""Bytes that all relays together move before the reactor looks at everybody else."""
+
+STEP = 256 * 1024
+"""Bytes that one of them moves before the next one."""
+
+_MOST_EVENTS = 64
+
+
+class Pumped(Protocol):
+    """What is pumped."""
+
+    queued: bool
+    """It is in the queue: for the L{Pump} alone."""
+
+    def step(self, budget: int) -> tuple[int, bool]:
+        """Move about C{budget} bytes: how many it was, and whether there may be more to move."""
+
+
+@implementer(IReadDescriptor)
+class Pump:
+    """The relays of one reactor."""
+
+    _log = Logger()
+
+    def __init__(self, reactor: Any, turn: int = TURN, step: int = STEP) -> None:
+        """
+        Begin with none.
+
+        @param turn: bytes that all together move in one turn of C{reactor}.
+        @param step: bytes that one moves before the next one.
+        """
+        self._reactor = reactor
+        self._turn = turn
+        self._step = step
+        self._queue: deque[Pumped] = deque()
+        self._waiting: dict[int, Pumped] = {}
+        self._poller: select.epoll | None = None
+        self._bell = -1  # is readable while somebody is in the queue
+        self._rings = False
+
+    # Relays.
+
+    def watch(self, fd: int, events: int, pumped: Pumped) -> None:
+        """
+        Have C{pumped} in the queue each time that C{fd} becomes ready for C{events}.
+
+        @raise OSError: there is no descriptor to be had for that.
+        """
+        poller = self._poller
+        if poller is None:
+            poller = self._open()
+        poller.register(fd, events | select.EPOLLET)
+        self._waiting[fd] = pumped
+
+    def forget(self, fd: int) -> None:
+        """C{fd}, which is still open, is watched no more."""
+        if self._waiting.pop(fd, None) is not None:
+            assert self._poller is not None
+            self._poller.unregister(fd)
+
+    def enqueue(self, pumped: Pumped) -> None:
+        """C{pumped} may have something to move."""
+        if not pumped.queued:
+            if self._poller is None:
+                self._open()
+            pumped.queued = True
+            self._queue.append(pumped)
+            self._ring()
+
+    def close(self) -> None:
+        """Watch no more; for when there are no relays any more."""
+        poller = self._poller
+        if poller is not None:
+            self._reactor.removeReader(self)
+            self._poller = None
+            poller.close()
+            os.close(self._bell)
+        self._queue.clear()
+        self._waiting.clear()
+
+    def _open(self) -> select.epoll:
+        poller = select.epoll()
+        try:
+            self._bell = os.eventfd(1, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        except OSError:
+            poller.close()
+            raise
+        self._poller = poller
+        self._rings = False
+        self._reactor.addReader(self)
+        return poller
+
+    def _ring(self) -> None:
+        """Have the reactor come back at once while somebody is in the queue."""
+        rings = bool(self._queue)
+        if rings is not self._rings and self._poller is not None:
+            self._rings = rings
+            if rings:
+                self._poller.register(self._bell, select.EPOLLIN)
+            else:
+                self._poller.unregister(self._bell)
+
+    # IReadDescriptor.
+
+    def fileno(self) -> int:
+        """See C{IFileDescriptor}."""
+        return -1 if self._poller is None else self._poller.fileno()
+
+    def logPrefix(self) -> str:
+        """See C{ILoggingContext}."""
+        return "relays"
+
+    def connectionLost(self, reason: Failure) -> None:
+        """See C{IFileDescriptor}: an epoll descriptor has no connection."""
+
+    def doRead(self) -> None:
+        """See C{IReadDescriptor}: a turn."""
+        assert self._poller is not None
+        queue, waiting = self._queue, self._waiting
+        for fd, _ in self._poller.poll(0, _MOST_EVENTS):
+            pumped = waiting.get(fd)
+            if pumped is not None and not pumped.queued:
+                pumped.queued = True
+                queue.append(pumped)
+        left = self._turn
+        later: list[Pumped] = []  # have nothing now, and want to look again
+        while left > 0 and queue:
+            pumped = queue.popleft()
+            pumped.queued = False
+            try:
+                moved, more = pumped.step(min(self._step, left))
+            except Exception:
+                self._log.failure("a relay failed")
+                continue
+            left -= moved
+            if more and not pumped.queued:
+                pumped.queued = True
+                (queue if moved else later).append(pumped)
+        queue.extend(later)
+        self._ring()
