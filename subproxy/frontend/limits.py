@@ -10,6 +10,13 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass, field, fields
 from typing import NamedTuple
 
+BUFFER = 81_920
+"""
+Bytes that may wait in a client's transport before it is waited for.
+
+An answer that rides in one frame, with its head, fits: nothing pauses for it.
+"""
+
 
 def _limit(default: float, unit: str, option: str, help: str) -> float:
     return field(default=default, metadata={"unit": unit, "option": option, "help": help})
