@@ -272,11 +272,11 @@ class DownloadTests(SynchronousTestCase):
         guest.data(b"x" * 1000)
         self.assertEqual(guest.credit, 1000)
         client.transport.stalled = True
-        guest.data(b"x" * 70_000)
+        guest.data(b"x" * 90_000)
         guest.data(b"x" * 10_000)
         self.assertEqual(guest.credit, 1000)
         client.transport.drain()
-        self.assertEqual(guest.credit, 81_000)
+        self.assertEqual(guest.credit, 101_000)
 
     def test_an_answer_ends_when_its_last_byte_has_left(self) -> None:
         recorder = Recorder()
