@@ -39,9 +39,9 @@ from subproxy.reactor._stream cimport Stream
 from subproxy.core.forwarded import UNIX, forwarded_node
 from subproxy.core.member import Member
 from subproxy.fastpath import handover
-from subproxy.frontend.limits import BUFFER as _buffer
-from subproxy.frontend.request_id import MAX_LENGTH as _id_limit
+from subproxy.frontend.limits import WRITE_BUFFER
 from subproxy.frontend.tcp_info import waits_for_peer
+from subproxy.frontend.request_id import MAX_LENGTH as _id_limit
 from subproxy.subscription import channel as _channel
 
 cdef extern from "time.h":
@@ -286,7 +286,7 @@ cdef class FastFront(Client):
         if isinstance(transport, Stream) and not (<Stream>transport).TLS:
             self.stream = <Stream>transport
         path.connections.add(self)
-        transport.bufferSize = _buffer
+        transport.bufferSize = WRITE_BUFFER
         transport.registerProducer(self, True)
         self.deadline = self.due = path.now() + path.keepalive_timeout
 

@@ -10,11 +10,10 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass, field, fields
 from typing import NamedTuple
 
-BUFFER = 81_920
+WRITE_BUFFER = 81_920
 """
-Bytes that may wait in a client's transport before it is waited for.
-
-An answer that rides in one frame, with its head, fits: nothing pauses for it.
+Bytes that wait for a client before it is waited for, the C{bufferSize} of its transport: the
+longest answer that rides in a frame, with its head. Of both paths: it decides when one is logged.
 """
 
 
