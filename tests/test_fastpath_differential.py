@@ -16,6 +16,7 @@ from subproxy.wire import messages as m
 
 from . import fastpath_inputs as inputs
 from .fastpath_rig import Pair, response
+from .fuzz.fastpath_target import one_input
 
 CORPUS = Path(__file__).parent / "corpus"
 GET = b"GET /x?y=1 HTTP/1.1\r\nHost: a.example\r\nUser-Agent: curl\r\nAccept: */*\r\n\r\n"
@@ -49,8 +50,15 @@ class ConversationTests(SynchronousTestCase):
         inputs.compare_response(inputs.answer(inputs.Bytes(data), number), method)
 
     def test_what_was_found(self) -> None:
-        for path in sorted((CORPUS / "fastpath").iterdir()):
+        for path in sorted((CORPUS / "fastpath").glob("[0-9a-f]*[0-9a-f]")):
             inputs.play(path.read_bytes()).close()
+
+    def test_what_the_fuzzer_kept(self) -> None:
+        """Inputs of tests/fuzz/fuzz_fastpath.py that together reach all that any reached."""
+        kept = json.loads((CORPUS / "fastpath" / "kept.json").read_text())
+        self.assertGreater(len(kept), 50)
+        for data in kept:
+            one_input(bytes.fromhex(data))
 
     def test_corpus_of_requests(self) -> None:
         """Each request of the HTTP corpus, whole and in pieces, and an answer behind it."""

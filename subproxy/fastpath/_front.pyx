@@ -39,6 +39,7 @@ from subproxy.reactor._stream cimport Stream
 from subproxy.core.forwarded import UNIX, forwarded_node
 from subproxy.core.member import Member
 from subproxy.fastpath import handover
+from subproxy.frontend.limits import WRITE_BUFFER
 from subproxy.frontend.tcp_info import waits_for_peer
 from subproxy.frontend.request_id import MAX_LENGTH as _id_limit
 from subproxy.subscription import channel as _channel
@@ -50,7 +51,6 @@ cdef enum:
     MOST_HEAD = 16384  # bytes of a head, above which Python has it
     MOST_PARTIAL = 8192  # likewise, in more than one read
     MOST_ANSWER = 65536  # bytes of an answer's body, likewise: what rides in a frame
-    BUFFER = 81920  # of a transport: an answer and its head wait in it without being waited for
     MOST_TOLD = 4096  # addresses that are remembered
 
 cdef double NEVER = float("inf")
@@ -286,7 +286,7 @@ cdef class FastFront(Client):
         if isinstance(transport, Stream) and not (<Stream>transport).TLS:
             self.stream = <Stream>transport
         path.connections.add(self)
-        transport.bufferSize = BUFFER
+        transport.bufferSize = WRITE_BUFFER
         transport.registerProducer(self, True)
         self.deadline = self.due = path.now() + path.keepalive_timeout
 

@@ -35,6 +35,7 @@ from subproxy.frontend.deadlines import NEVER
 from subproxy.frontend.departure import Departure
 from subproxy.frontend.gate import Passed
 from subproxy.frontend.head_parser import MessageParser, ParserError
+from subproxy.frontend.limits import WRITE_BUFFER
 from subproxy.frontend.request_body import ChunkedBody, LengthBody
 from subproxy.frontend.responder import Answer, Responder
 from subproxy.frontend.tcp_info import bytes_taken, is_reset, waits_for_peer
@@ -87,6 +88,7 @@ class Http1Protocol(ClientConnection):
             return
         if ITCPTransport.providedBy(transport):
             transport.setTcpNoDelay(True)
+        transport.bufferSize = WRITE_BUFFER
         transport.registerProducer(self, True)
         self._wait(self.factory.limits.keepalive_timeout)
 

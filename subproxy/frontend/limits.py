@@ -10,6 +10,12 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass, field, fields
 from typing import NamedTuple
 
+WRITE_BUFFER = 81_920
+"""
+Bytes that wait for a client before it is waited for, the C{bufferSize} of its transport: the
+longest answer that rides in a frame, with its head. Of both paths: it decides when one is logged.
+"""
+
 
 def _limit(default: float, unit: str, option: str, help: str) -> float:
     return field(default=default, metadata={"unit": unit, "option": option, "help": help})
