@@ -189,10 +189,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=3.0, help="of small requests; 0: none")
     parser.add_argument("--least", default="1G", help="bytes that a measurement moves at least")
     parser.add_argument(
-        "--piece",
+        "--onto",
         type=Path,
-        help="measure a piece of the whole: add its figures to this file, and publish nothing; "
-        "when all are there, --again shows them",
+        help="add to the raw figures in this file, if it is there, and write them there alone: "
+        "a run in pieces, which --again then shows",
     )
     settings = parser.parse_args(arguments)
     if settings.again:
@@ -218,8 +218,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "samples": [sample.to_json() for sample in bodies.samples],
         "problems": bodies.problems,
     }
-    if settings.piece:
-        return keep(results, settings.piece)
+    if settings.onto:
+        return keep(results, settings.onto)
     return show(results, settings)
 
 

@@ -125,7 +125,7 @@ class Transport(StringTransport):
     """
     A transport in memory that fills up, half-closes and aborts as a TCP one does.
 
-    @ivar stalled: the client reads nothing; once C{bufferSize} waits the producer is paused.
+    @ivar stalled: the client reads nothing; C{bufferSize} bytes later the producer is paused.
     """
 
     bufferSize = 65536

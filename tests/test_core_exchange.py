@@ -105,6 +105,7 @@ class LifeTests(ExchangeCase):
         self.assertEqual(counts, (0, 0, 0, []))
         self.assertFalse(exchange.ended)
         self.assertEqual((exchange.request.length, exchange.request.expect), (0, False))
+        self.assertEqual((exchange.request.client, exchange.request.request_id), (b"", b""))
 
     def test_taken(self) -> None:
         exchange = self.make()

@@ -16,6 +16,7 @@ from subproxy.core.pattern import (
     Kind,
     Pattern,
     RouteRefused,
+    _has_alternative,
     escape,
     host_pattern,
     options,
@@ -168,6 +169,30 @@ class KindTests(SynchronousTestCase):
         self.assertIs(pattern.kind, Kind.LITERAL)
         self.assertTrue(pattern.matches(text))
         self.assertEqual(pattern.matches(other), other == text)
+
+
+class AlternativeTests(SynchronousTestCase):
+    def test_an_alternative_may_make_the_beginning_optional(self) -> None:
+        """One within parentheses does not; where that is doubtful, it counts as one that does."""
+        for rest, may in (
+            (b"a", False),
+            (b"|a", True),
+            (b"(a|b)", False),
+            (b"((a)|b)|c", True),
+            (b"((a)(b|c))", False),
+            (b"((a|b)", False),
+            (b"(a)b|c", True),
+            (rb"a\|b", False),
+            (rb"\\|b", True),
+            (rb"\(|b", True),
+            (rb"(\)|b)", False),
+            (b"[(]|b", True),
+            (b"([a]|b)", True),
+            (rb"(\Qa\E|b)", True),
+            (b"[a]", False),
+            (b")|a", True),
+        ):
+            self.assertIs(_has_alternative(rest), may, rest)
 
 
 class RefusalTests(SynchronousTestCase):

@@ -120,6 +120,10 @@ class ConnectionTests(SynchronousTestCase):
         guest.exchange.sink.responseFailed(GuestGone())
         guest.exchange.sink.bodyReceived(b"x")
         guest.exchange.sink.requestResumed()
+        client.protocol.pauseProducing()
+        client.protocol.resumeProducing()
+        client.protocol.stopProducing()
+        client.protocol.writeConnectionLost()
         client.wait(100)
 
 

@@ -535,7 +535,7 @@ class HttpTableTests(SynchronousTestCase):
         client.send(get())
         client.guest.respond(200, [], None)
         client.transport.stalled = True
-        client.guest.data(b"x" * 70_000)
+        client.guest.data(b"x" * 90_000)
         client.wait(4.5)
         self.assertFalse(client.closed)
         client.wait(1)

@@ -54,8 +54,30 @@ class LengthBodyTests(SynchronousTestCase):
         self.assertIs(LengthBody(100).feed(data)[0], data)
         self.assertIs(LengthBody(1000).feed(data)[0], data)
 
+    def test_what_others_read_counts(self) -> None:
+        body = LengthBody(10)
+        body.skip(3)
+        body.skip(1)
+        self.assertEqual(body.left, 6)
+        self.assertEqual(body.feed(b"x" * 7), (b"x" * 6, b"x"))
+        self.assertEqual((body.left, body.complete), (0, True))
+
 
 class ChunkedBodyTests(SynchronousTestCase):
+    def test_the_limits_to_the_byte(self) -> None:
+        body = chunked(limit=5)
+        self.assertEqual(body.feed(b"5\r\nhello\r\n0\r\n\r\n"), (b"hello", b""))
+        self.assertTrue(body.complete)
+        # The framing of a chunk may take 24 bytes; what is more is overhead.
+        for extension, fits in (47, True), (48, False):
+            data = b"5;" + b"x" * extension + b"\r\nhello\r\n0\r\n\r\n"
+            self.assertEqual(len(data) - 5 - 2 * 24, 10 if fits else 11)
+            body = chunked(overhead=10)
+            if fits:
+                self.assertEqual(body.feed(data), (b"hello", b""))
+            else:
+                self.assertRaises(BadRequest, body.feed, data)
+
     @given(
         st.lists(st.one_of(st.binary(min_size=1, max_size=30), st.just(b"\r\n\r\n"))),
         st.sampled_from([[], [(b"X-A", b"b")], [(b"A", b"b"), (b"C", b"d e")]]),

@@ -41,6 +41,15 @@ class UploadTests(SynchronousTestCase):
         upload.pass_on(it)
         self.assertIs(seen[0], data)
 
+    def test_little_pieces_are_joined(self) -> None:
+        """Who sends a byte at a time does not make us keep an object for each."""
+        upload = Upload(LengthBody(20_001), b"")
+        for number in range(20_000):
+            upload.take(b"%d" % (number % 10))
+        self.assertLess(len(upload._held), 20)
+        self.assertEqual(upload.held(), b"0123456789" * 2000)
+        self.assertEqual(upload.held(), b"")
+
     @given(st.lists(st.tuples(st.binary(max_size=9), st.booleans())))
     def test_nothing_is_lost_or_reordered(self, steps: list[tuple[bytes, bool]]) -> None:
         it, guest = exchange()

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import gzip
 import lzma
+import shutil
 import struct
+import subprocess
 from pathlib import Path
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from guest.image.debian import Package, PackageError
 from guest.image.elf import ElfError, modinfo, needed
-from guest.image.kernel import Kernel, KernelError, find, load_order
+from guest.image.kernel import Kernel, KernelError, find, load_order, uncompressed
 
 
 def module(**notes: str) -> bytes:
@@ -96,6 +101,66 @@ class KernelTests(SynchronousTestCase):
         self.assertEqual(found.image, self.image)
         with self.assertRaisesRegex(KernelError, "no kernel"):
             find("5.0", None, self.root)
+
+    def test_a_kernel_without_modules_is_refused(self) -> None:
+        for path in sorted(self.modules.rglob("*"), reverse=True):
+            path.rmdir() if path.is_dir() else path.unlink()
+        self.modules.rmdir()
+        with self.assertRaisesRegex(KernelError, "kernel 6.1.0-cloud has no modules in"):
+            find("6.1.0-cloud", None, self.root)
+        with self.assertRaisesRegex(KernelError, "no lib/modules/6.1.0-cloud beside or above"):
+            find(str(self.image), None)
+
+    def test_no_image(self) -> None:
+        with self.assertRaisesRegex(KernelError, "no kernel image /no/vmlinuz-1"):
+            find("/no/vmlinuz-1", None)
+
+    def test_compressed_modules(self) -> None:
+        plain = module(depends="")
+        self.add("a.ko", plain)
+        self.add("b.ko.gz", gzip.compress(plain))
+        self.add("c.ko.xz", lzma.compress(plain))
+        if shutil.which("zstd") is not None:
+            tool = ["zstd", "--quiet", "--stdout"]
+            packed = subprocess.run(tool, input=plain, capture_output=True, check=True).stdout
+            self.add("d.ko.zst", packed)
+        for path in (self.modules / "kernel").glob("[a-d].ko*"):
+            self.assertEqual(uncompressed(path), plain, path)
+
+
+class FakePackages:
+    """Debian's archive, with one kernel in it."""
+
+    def __init__(self, root: Path, depends: list[str]) -> None:
+        self.root, self.names = root, depends
+
+    def depends(self, names: list[str]) -> list[str]:
+        return self.names
+
+    def fetch(self, names: list[str]) -> list[Package]:
+        return [Package(name, "1", self.root) for name in names]
+
+
+class DebianTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.root = Path(self.mktemp())
+        (self.root / "boot").mkdir(parents=True)
+        (self.root / "lib" / "modules" / "6.1.0-cloud").mkdir(parents=True)
+
+    def find(self, *depends: str) -> Kernel:
+        packages: Any = FakePackages(self.root, list(depends))
+        return find(None, packages)
+
+    def test_the_kernel_that_the_metapackage_names(self) -> None:
+        (self.root / "boot" / "vmlinuz-6.1.0-cloud").touch()
+        found = self.find("linux-base", "linux-image-6.1.0-cloud")
+        self.assertEqual(found.version, "6.1.0-cloud")
+
+    def test_no_kernel(self) -> None:
+        with self.assertRaisesRegex(PackageError, "depends on no kernel image"):
+            self.find("linux-base")
+        with self.assertRaisesRegex(KernelError, "holds 0 kernel images, not one"):
+            self.find("linux-image-6.1.0-cloud")
 
 
 class ElfTests(SynchronousTestCase):

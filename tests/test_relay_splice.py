@@ -152,6 +152,32 @@ class SpliceRelayTests(SynchronousTestCase):
                     break
         self.assertFalse(self.told.blocked)
 
+    def test_blocked_to_the_last(self) -> None:
+        """Whoever was told that the client takes no more is told that it has taken all."""
+        for kept in (0, 1):
+            self.setUp()
+            self.sink.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+            self.client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            size = self.guest.send(bytes(150_000))
+            self.relay(size + kept)
+            self.guest.close()
+            while self.reactor.turn():
+                pass
+            self.assertTrue(self.told.blocked)
+            end = time.monotonic() + 20
+            while not self.told.said and time.monotonic() < end:
+                select.select([self.client], [], [], 0.1)
+                try:
+                    self.client.recv(1 << 20)
+                except BlockingIOError:
+                    pass
+                self.reactor.turn()
+            self.assertEqual(
+                (self.told.said, self.told.gave), (["ended" if kept else "done"], size)
+            )
+            self.assertFalse(self.told.blocked)
+            self.doCleanups()
+
     def test_a_turn_is_bounded(self) -> None:
         """One call moves a bounded number of bytes, however many there are."""
         self.guest.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUFFORCE, 8 << 20) if hasattr(

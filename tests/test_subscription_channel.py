@@ -4,8 +4,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.exchange import State
 from subproxy.errors import ClientGone, GuestGone, GuestMisbehaved, GuestRefused
+from subproxy.subscription.channel import announced
 from subproxy.subscription.settings import Settings
 from subproxy.wire import messages as m
+from subproxy.wire.frames import encode
 from subproxy.wire.limits import Limits
 
 from .world import World
@@ -130,6 +132,40 @@ class ChannelTests(SynchronousTestCase):
         assert sink.error is not None
         assert exchange.member is not None
         self.assertEqual((sink.error.status, exchange.member.in_flight), (431, 0))
+
+    def test_a_body_that_fits_only_without_its_head(self) -> None:
+        """It is streamed, though the guest takes bodies of its size in a request."""
+        guest = self.world.serving("2", rb"small\.example", Limits(frame=2048, inline=2048))
+        _, sink = self.world.ask(
+            b"POST", b"small.example", body=b"x" * 1900, target=b"/" + b"a" * 300
+        )
+        request = self.request(guest)
+        self.assertIsNone(request.body)
+        self.assertEqual(b"".join(body.data for body in guest.take(m.Body)), b"x" * 1900)
+        self.assertEqual(len(guest.take(m.End)), 1)
+        guest.say(m.Response(request.exchange, 200, []))
+        self.assertTrue(sink.complete)
+
+    def test_what_a_response_may_say_of_its_body(self) -> None:
+        self.assertIsNone(announced({}))
+        self.assertEqual(announced({b"length": 5}), 5)
+        for wrong in -1, b"5", True, []:
+            self.assertRaises(GuestMisbehaved, announced, {b"length": wrong})
+
+    def test_a_body_before_its_response(self) -> None:
+        """What breaks the rules of the wire in one exchange costs that one."""
+        _, sink = self.world.ask()
+        request = self.request()
+        self.guest.protocol.dataReceived(encode([b"body", request.exchange, b"x"]))
+        self.assertIsInstance(sink.error, GuestMisbehaved)
+        _, good = self.world.ask()
+        request = self.request()
+        self.guest.say(m.Response(request.exchange, 200, []))
+        self.assertTrue(good.complete)
+
+    def test_it_is_shown_by_its_vm(self) -> None:
+        self.world.ask()
+        self.assertEqual(repr(self.guest.protocol.channel), "<Channel vm:1 exchanges=1>")
 
     def test_client_leaves(self) -> None:
         """The guest is told at once, and what it still sends is ignored."""

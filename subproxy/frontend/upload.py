@@ -12,6 +12,9 @@ from subproxy.core.exchange import Exchange, Headers
 from subproxy.frontend.deadlines import Pace
 from subproxy.frontend.request_body import ChunkedBody, LengthBody
 
+_SMALL = 4096
+"""Pieces up to this are joined: one of its own costs more than they hold."""
+
 
 class Upload:
     """
@@ -27,7 +30,7 @@ class Upload:
 
     def __init__(self, body: LengthBody | ChunkedBody, data: bytes) -> None:
         self._body = body
-        self._held: bytes | bytearray = data
+        self._held = [data] if data else []
         self._moved = len(data)
         self.flows = False
         self.pace = Pace()
@@ -62,18 +65,17 @@ class Upload:
         """
         data, rest = self._body.feed(data)
         self._moved += len(data)
-        if not self._held:
-            self._held = data
-        else:
-            if isinstance(self._held, bytes):
-                self._held = bytearray(self._held)
-            self._held += data
+        held = self._held
+        if held and len(held[-1]) + len(data) <= _SMALL:
+            held[-1] += data
+        elif data:
+            held.append(data)
         return rest
 
     def held(self) -> bytes:
         """What is held, which is then held no more."""
-        held, self._held = self._held, b""
-        return bytes(held)
+        held, self._held = self._held, []
+        return held[0] if len(held) == 1 else b"".join(held)
 
     def pass_on(self, exchange: Exchange) -> bool:
         """

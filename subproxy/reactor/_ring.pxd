@@ -63,7 +63,7 @@ cdef class Ring:
     cdef int held
     cdef readonly int size
     cdef int stride
-    cdef bint capless  # the kernel lets no multishot receive be limited
+    cdef public bint capped  # the kernel lets multishot receives be limited, as far as is known
     # When we are woken at the latest.
     cdef double alarm_at
     cdef ur_timespec alarm_in

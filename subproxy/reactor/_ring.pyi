@@ -18,6 +18,7 @@ class Ring:
     alarms: int
     completions: int
     starvations: int
+    capped: bool
     overflows: int
     spin: float
     def __init__(

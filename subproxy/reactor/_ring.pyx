@@ -113,6 +113,7 @@ cdef class Ring:
         # first lines, the only ones a small message touches, share a few sets
         # of the cache. And there is room for a terminating zero.
         self.stride = size + SHIFT
+        self.capped = True
         self.todo = []
         self.parked = []
         self.context = LogContext()

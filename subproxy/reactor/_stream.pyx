@@ -312,7 +312,7 @@ cdef class Stream(Handle):
             entry.ioprio = UR_RECV_MULTISHOT
             # Without a limit it takes half a megabyte at once, before anybody can say that the
             # rest is for somebody else, who would not copy it.
-            self.capped = not self.ring.capless
+            self.capped = self.ring.capped
             if self.capped:
                 entry.file_index = CAP  # optlen
         return 0
@@ -387,7 +387,7 @@ cdef class Stream(Handle):
             return 0
         elif res == -EINVAL and self.capped:
             # A kernel before 6.17.
-            ring.capless = True
+            ring.capped = False
             if self.reading:
                 enqueue(self)
             return 0

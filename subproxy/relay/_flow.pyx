@@ -12,6 +12,13 @@ cdef extern from "fcntl.h" nogil:
     Py_ssize_t splice(int, void *, int, void *, size_t, unsigned)
     unsigned SPLICE_F_MOVE, SPLICE_F_NONBLOCK
 
+cdef extern from "time.h" nogil:
+    struct timespec:
+        long tv_sec
+        long tv_nsec
+    int CLOCK_MONOTONIC
+    int clock_gettime(int, timespec *)
+
 cdef enum:
     SPENT = 0
     EMPTY = 1
@@ -19,6 +26,15 @@ cdef enum:
     DONE = 3
     ENDED = 4
     BROKEN = 5
+
+    MUCH = 64 * 1024  # bytes that came at once: the sender is quick, and has more in no time
+    LINGER = 10_000  # nanoseconds to look for that: a turn of the reactor, or a sleep, takes more
+
+
+cdef long long now() noexcept nogil:
+    cdef timespec t
+    clock_gettime(CLOCK_MONOTONIC, &t)
+    return t.tv_sec * 1_000_000_000LL + t.tv_nsec
 
 
 cdef class Flow:
@@ -44,7 +60,7 @@ cdef class Flow:
 
     cdef int _move(self, long long budget) noexcept nogil:
         cdef Py_ssize_t got, put
-        cdef long long want
+        cdef long long want, moved = 0, until = 0
         cdef bint ended = False, empty
         cdef unsigned flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK
         while True:
@@ -73,12 +89,21 @@ cdef class Flow:
                 self.held -= put
                 self.given += put
                 budget -= put
+                moved += put
             if not self.held:
                 if not self.left:
                     return DONE
                 if ended:
                     return ENDED
                 if empty and not got:
-                    return EMPTY
+                    if moved < MUCH:
+                        return EMPTY
+                    if not until:
+                        until = now() + LINGER
+                    elif now() > until:
+                        return EMPTY
+                    continue
+            if got > 0:
+                until = 0
             if budget <= 0:
                 return SPENT

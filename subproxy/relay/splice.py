@@ -185,6 +185,8 @@ class SpliceRelay:
                 self._watchSink()
         else:
             self.stopProducing()
+            if self._blocked and outcome != Outcome.BROKEN:
+                self._unblocked()
             if outcome == Outcome.DONE:
                 user.relayDone()
             elif outcome == Outcome.ENDED:

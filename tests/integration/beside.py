@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 
 from .harness import ROOT, World
-from .hostile import ATTACKS, Attack
+from .hostile import ATTACKS, Attack, Behaves
 from .kill_loop import HOLD, metric
 from .load import Load, Outcome
 from .nursery import Nursery
@@ -162,7 +162,7 @@ def beside(kind: type[Attack], seconds: float, *options: str) -> Seen:
 
 def main() -> None:
     """Run what the command line names."""
-    names = {kind.__name__: kind for kind in ATTACKS}
+    names = {kind.__name__: kind for kind in (Behaves, *ATTACKS)}
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[1])
     parser.add_argument("attack", nargs="*", choices=[[], *names])
     parser.add_argument("--seconds", type=float, default=10.0)

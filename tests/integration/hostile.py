@@ -65,6 +65,7 @@ class Attack(threading.Thread):
 
     def run(self) -> None:
         """Attack, again and again."""
+        self.socket.close()
         while not self.ending:
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.settimeout(0.2)
@@ -301,6 +302,19 @@ class Garbage(Attack):
             pass
 
 
+class Behaves(Attack):
+    """No attack: it answers as it should. What its clients alone cost a victim."""
+
+    asked = True
+
+    def attack(self) -> None:
+        """See there."""
+        self.greet()
+        for event in self.hear():
+            if isinstance(event, m.Request):
+                self.push(encode([b"response", event.exchange, 200, [], {}, b"ok"]))
+
+
 ATTACKS: tuple[type[Attack], ...] = (
     RegistrationFlood,
     TinyFrames,
@@ -319,7 +333,7 @@ ATTACKS: tuple[type[Attack], ...] = (
 def main() -> None:
     """C{python -m tests.integration.hostile NAME VSOCK}: attack until standard input ends."""
     name, vsock = sys.argv[1:]
-    kind = next(kind for kind in ATTACKS if kind.__name__ == name)
+    kind = next(kind for kind in (*ATTACKS, Behaves) if kind.__name__ == name)
     attack = kind(Path(vsock))
     attack.start()
     sys.stdin.read()

@@ -455,24 +455,30 @@ class KillTests(BodiesTestCase):
 
     def test_killed_guests(self) -> None:
         """A guest is killed again and again: what clients get is whole, or visibly not."""
-        proxy, guest = self.start("--hold=5")
-        stop = threading.Event()
+        for reactor in ("io_uring", "epoll"):
+            self.reactor = reactor
+            self.setUp()
+            proxy, guest = self.start("--hold=5")
+            guests = [guest]
+            stop = threading.Event()
+            killer = threading.Thread(target=self.kill, args=(guests, stop))
+            killer.start()
+            try:
+                outcomes = self.storm(KILLS, 8, 12)
+            finally:
+                stop.set()
+                killer.join()
+            self.assertGreater(len(guests), 1)
+            self.assertGreater(outcomes["whole"], 0, outcomes)
+            wait_until(lambda p=proxy: self.sockets(p) <= 24, "connections closed", 20)
+            # What is kept for the next bodies, and no more.
+            self.assertLessEqual(pipes(proxy), 64 + 4)
+            self.assertNotIn("Traceback", proxy.output)
+            self.assertEqual(self.get(self.client(), f"/file/{MB}"), content(MB))
+
+    def kill(self, guests: list[Process], stop: threading.Event) -> None:
+        """Kill the last of C{guests} at any moment, and start another, until C{stop}."""
         rng = random.Random(5)
-        guests = [guest]
-
-        def kill() -> None:
-            while not stop.wait(rng.uniform(0.1, 1.0)):
-                guests[-1].signal(signal.SIGKILL)
-                guests.append(self.guest())
-
-        killer = threading.Thread(target=kill)
-        killer.start()
-        try:
-            outcomes = self.storm(KILLS, 8, 12)
-        finally:
-            stop.set()
-            killer.join()
-        self.assertGreater(outcomes["whole"], 0, outcomes)
-        wait_until(lambda: self.sockets(proxy) <= 24, "connections closed", 20)
-        self.assertNotIn("Traceback", proxy.output)
-        self.assertEqual(self.get(self.client(), f"/file/{MB}"), content(MB))
+        while not stop.wait(rng.uniform(0.1, 1.0)):
+            guests[-1].signal(signal.SIGKILL)
+            guests.append(self.guest())

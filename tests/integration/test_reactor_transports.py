@@ -7,7 +7,7 @@ import os
 import shutil
 import socket
 import tempfile
-from errno import ECONNABORTED, EPERM
+from errno import ECONNABORTED, EMFILE, ENFILE, EPERM
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -198,6 +198,32 @@ class TCPTests(ReactorTestCase):
         self.assertEqual(lines, [])
         port.acceptFailed(EPERM)
         self.assertEqual(lines, [f"Could not accept new connection ({os.strerror(EPERM)})"])
+
+    def test_no_descriptor_is_free(self) -> None:
+        """For a while it accepts by readiness, and then by the ring again."""
+        self.patch(tcp, "EXHAUSTED_PAUSE", 0.2)
+        port = self.listen()
+        for code in EMFILE, ENFILE:
+            port.acceptFailed(code)
+        self.pair(port=port)
+        self.assertIsNotNone(port._exhausted)
+        self.spin(lambda: port._exhausted is None)
+        self.pair(port=port)
+        port.acceptFailed(EMFILE)
+        port.stopReading()
+        self.assertIsNone(port._exhausted)
+        port.startReading()
+        self.pair(port=port)
+        port.acceptFailed(EMFILE)
+        port.retire()
+        self.assertIsNone(port._exhausted)
+
+    def test_who_left_while_he_was_accepted(self) -> None:
+        """A descriptor that is connected no more is closed."""
+        port = self.listen()
+        left = socket.socket()
+        port.descriptorAccepted(left.detach())
+        self.assertEqual(port.factory.built, [])
 
     def test_stopped_and_started_again(self) -> None:
         port = self.listen()
