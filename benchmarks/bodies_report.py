@@ -91,8 +91,8 @@ class Report:
             f"Measured {facts['date']}, revision {facts['revision'] or 'unknown'}: "
             f"{facts['processor']}, Linux {facts['kernel']}, "
             f"load before {facts['load_before']:.1f}. Body size, clients; medians of "
-            f"{settings['rounds']} interleaved rounds{self._fewer()}; in parentheses the ratio to HAProxy, pair "
-            "by pair. GB is 10^9 bytes."
+            f"{settings['rounds']} interleaved rounds{self._fewer()}; in parentheses the ratio "
+            "to HAProxy, pair by pair. GB is 10^9 bytes."
         ]
         for direction in ("download", "upload"):
             parts.append(self._table(direction, "CPU s per GB", _cost))
