@@ -70,6 +70,20 @@ class Report:
             rows.append(row)
         return table(head, rows)
 
+    def _fewer(self) -> str:
+        """Where a run in pieces had fewer rounds than most."""
+        most = self._results["settings"]["rounds"]
+        counts = {
+            f"of {size_text(size)}, {clients}": self._rounds(f"download-{size}", clients)
+            for size, clients in self._cells
+        }
+        counts["of small requests"] = self._rounds("quiet-download", None)
+        fewer = [f"{count} {what}" for what, count in counts.items() if 0 < count < most]
+        return f" ({', '.join(fewer)})" if fewer else ""
+
+    def _rounds(self, scenario: str, clients: int | None) -> int:
+        return len(select(self._samples, REFERENCE, scenario, clients))
+
     def markdown(self) -> str:
         """The generated block."""
         facts, settings = self._results["machine"], self._results["settings"]
@@ -77,8 +91,8 @@ class Report:
             f"Measured {facts['date']}, revision {facts['revision'] or 'unknown'}: "
             f"{facts['processor']}, Linux {facts['kernel']}, "
             f"load before {facts['load_before']:.1f}. Body size, clients; medians of "
-            f"{settings['rounds']} interleaved rounds; in parentheses the ratio to HAProxy, pair "
-            "by pair. GB is 10^9 bytes."
+            f"{settings['rounds']} interleaved rounds{self._fewer()}; in parentheses the ratio "
+            "to HAProxy, pair by pair. GB is 10^9 bytes."
         ]
         for direction in ("download", "upload"):
             parts.append(self._table(direction, "CPU s per GB", _cost))
