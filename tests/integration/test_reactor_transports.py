@@ -217,6 +217,7 @@ class TCPTests(ReactorTestCase):
         port.acceptFailed(EMFILE)
         port.retire()
         self.assertIsNone(port._exhausted)
+        port.socket.close()  # who retires a port has that to do
 
     def test_who_left_while_he_was_accepted(self) -> None:
         """A descriptor that is connected no more is closed."""
