@@ -37,7 +37,8 @@ class Seen:
     @ivar quiet: the other client before the attack.
     @ivar attacked: the same during it.
     @ivar ended: the second in which the attack ended: all cut, or its time over.
-    @ivar left: connections that the proxy had not closed.
+    @ivar left: connections that the attacker has open: one that reads a few bytes each 5 seconds
+        learns of a reset only when it has read all that came before it.
     """
 
     mode: str
