@@ -10,6 +10,7 @@
  * It speaks docs/protocol.md as far as this takes, and trusts the proxy.
  */
 #include "bodies.h"
+#include "netstrings.h"
 #include <sys/un.h>
 
 #define READ_SIZE (512 * 1024)
@@ -48,26 +49,10 @@ static void flush_out(void) {
     out_size = 0;
 }
 
-static size_t text(char *to, const char *bytes, size_t size) {
-    size_t n = (size_t)sprintf(to, "%zu:", size);
-    memcpy(to + n, bytes, size);
-    to[n + size] = ',';
-    return n + size + 1;
-}
-
-static size_t word(char *to, const char *string) { return text(to, string, strlen(string)); }
-
 static size_t number_to(char *to, uint64_t value) {
     char digits[24];
     int n = sprintf(digits, "%lu", value);
     return (size_t)sprintf(to, "%d:%s#", n, digits);
-}
-
-static size_t wrapped(char *to, const char *payload, size_t size, char tag) {
-    size_t n = (size_t)sprintf(to, "%zu:", size);
-    memcpy(to + n, payload, size);
-    to[n + size] = tag;
-    return n + size + 1;
 }
 
 static void say(const char *payload, size_t size) {

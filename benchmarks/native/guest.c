@@ -8,6 +8,7 @@
  * docs/protocol.md as far as this takes: hello, register, request, response, ping, pong.
  */
 #include "common.h"
+#include "netstrings.h"
 #include <sys/epoll.h>
 #include <sys/un.h>
 
@@ -30,21 +31,8 @@ static void flush_to(int fd) {
 
 /* Frames a list whose elements are ready. */
 static void frame(const char *payload, size_t size) {
-    out_size += (size_t)sprintf(out + out_size, "%zu:", size);
-    memcpy(out + out_size, payload, size);
-    out_size += size;
-    out[out_size++] = ']';
+    out_size += wrapped(out + out_size, payload, size, ']');
 }
-
-/* Appends a byte string. */
-static size_t text(char *to, const char *bytes, size_t size) {
-    size_t n = (size_t)sprintf(to, "%zu:", size);
-    memcpy(to + n, bytes, size);
-    to[n + size] = ',';
-    return n + size + 1;
-}
-
-static size_t word(char *to, const char *string) { return text(to, string, strlen(string)); }
 
 static void hello(int index) {
     char info[512], payload[600], name[64], instance[64];
@@ -57,10 +45,8 @@ static void hello(int index) {
     n += word(info + n, "instance");
     n += word(info + n, instance);
     size_t size = word(payload, "hello");
-    size += (size_t)sprintf(payload + size, "%zu:", n);
-    memcpy(payload + size, info, n);
-    payload[size + n] = '}';
-    frame(payload, size + n + 1);
+    size += wrapped(payload + size, info, n, '}');
+    frame(payload, size);
 }
 
 static void enroll(int route, const char *host) {
