@@ -121,8 +121,6 @@ class Http1Factory(Factory):
     def lastAnswers(self) -> None:
         """Let every answer from now on be its connection's last; idle ones may still ask."""
         self.draining = True
-        if self.fastpath is not None:
-            self.fastpath.draining = True
 
     def drain(self) -> Deferred[None]:
         """
