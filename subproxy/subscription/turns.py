@@ -1,5 +1,6 @@
 """
-A share of the reactor for work that can wait a moment: greetings and registrations.
+A share of the reactor for work that can wait a moment: accepting guests, greeting
+and registering them.
 
 A thousand guests that come at once, or one that registers as fast as it can, must not keep
 those waiting who are served already.
