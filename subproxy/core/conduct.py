@@ -16,13 +16,13 @@ from typing import Final
 
 from subproxy.core.ratelimit import TokenBucket
 
-RATE: Final = 4000.0
-"""Useless messages a second that are read of one virtual machine: a hundredth of a core."""
+RATE: Final = 2000.0
+"""Useless messages a second that are read of one virtual machine: under a hundredth of a core."""
 
-BURST: Final = 8000.0
+BURST: Final = 4000.0
 """Useless messages that it may send at once."""
 
-RESUME: Final = 64.0
+RESUME: Final = 32.0
 """Of so many must there be room again before more is read: about 16 ms, then."""
 
 FREE: Final = 3.0

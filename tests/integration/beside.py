@@ -33,7 +33,7 @@ from .hostile import ATTACKS, Attack, Behaves
 from .kill_loop import HOLD, metric
 from .test_main_job import memory_of
 
-RATE = 2000
+RATE = 4000
 CONNECTIONS = 16
 HOST = "victim.example"
 
@@ -276,7 +276,7 @@ def main() -> None:
     names = {kind.__name__: kind for kind in (Behaves, *ATTACKS)}
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[1])
     parser.add_argument("attack", nargs="*", choices=[[], *names])
-    parser.add_argument("--seconds", type=float, default=6.0)
+    parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     for name in options.attack or names:
