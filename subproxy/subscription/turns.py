@@ -14,7 +14,7 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-BUDGET = 0.0003
+BUDGET = 0.001
 """Seconds of one turn of the reactor that newcomers may take."""
 
 
