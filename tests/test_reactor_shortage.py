@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.reactor import shortage as module
-from subproxy.reactor.shortage import PAUSE, Shortage
+from subproxy.reactor.shortage import Shortage
 
 
 class ShortageTests(SynchronousTestCase):
@@ -27,7 +27,7 @@ class ShortageTests(SynchronousTestCase):
         for _ in range(3):
             self.shortage.tell()
         self.assertEqual(self.told, [1])
-        self.now += PAUSE
+        self.now += 1.0
         self.shortage.tell()
         self.assertEqual(self.told, [1, 3])
 
@@ -36,7 +36,7 @@ class ShortageTests(SynchronousTestCase):
         self.failing = True
         self.shortage.tell()
         self.failing = False
-        self.now += PAUSE
+        self.now += 1.0
         self.shortage.tell()
         self.assertEqual(self.told, [2])
 

@@ -4,6 +4,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.core.conduct import BURST, RATE
 from subproxy.core.member import State as MemberState
 from subproxy.core.policy import Policy, Quotas
 from subproxy.errors import GuestGone
@@ -62,12 +63,93 @@ class GreetingTests(SynchronousTestCase):
     def test_a_flood_of_what_is_ignored(self) -> None:
         """Frames of no interest take turns like all others, and do no harm."""
         self.guest.hello()
-        self.guest.protocol.dataReceived(b"8:5:later,]" * 10_000)
+        self.guest.protocol.dataReceived(b"8:5:later,]" * 3_500)
         self.assertEqual(self.guest.transport.producerState, "paused")
-        for _ in range(10):
+        for _ in range(3_500 // Settings().events_a_turn):
             self.world.clock.advance(0)
         self.assertEqual(self.guest.transport.producerState, "producing")
         self.assertIs(self.guest.protocol.state, State.SUBSCRIBED)
+
+    def test_a_flood_waits(self) -> None:
+        """Of what nobody needs no more is read than a little; then it goes on where it was."""
+        self.guest.hello()
+        flood = b"8:5:later,]" * int(2 * BURST)
+        self.guest.protocol.dataReceived(flood)
+        for _ in range(1000):
+            self.world.clock.advance(0)
+        self.assertEqual(self.guest.transport.producerState, "paused")
+        unread = self.guest.protocol.wire.unparsed
+        self.assertLess(abs(unread - len(flood) / 2), 1000)
+        self.assertTrue(self.guest.protocol.behind)
+        for _ in range(1000):
+            self.world.clock.advance(BURST / RATE / 900)
+        self.assertEqual(self.guest.protocol.wire.unparsed, 0)
+        self.assertFalse(self.guest.protocol.behind)
+        self.assertEqual(self.guest.transport.producerState, "producing")
+        self.assertIs(self.guest.protocol.state, State.SUBSCRIBED)
+
+    def offend(self, times: int, identity: str = "10") -> None:
+        for _ in range(times):
+            guest = self.world.guest(identity)
+            guest.protocol.dataReceived(b"GET / HTTP/1.1\r\n\r\n")
+            guest.lose()
+
+    def test_who_offends_waits(self) -> None:
+        """
+        The next connections of an identity are accepted and not heard for a while, if it has
+        offended often; those it has are none the worse, nor is anybody else.
+        """
+        self.guest.hello()
+        self.offend(5)
+        late = self.world.guest("10")
+        late.hello(instance=b"i2", worker=1)
+        self.assertEqual(late.transport.producerState, "paused")
+        self.assertEqual(late.take(m.Welcome), [])
+        self.world.guest("11").hello()
+        self.assertEqual(len(self.world.factory.subscriptions), 3)
+        self.world.clock.advance(0.1)
+        self.assertEqual(late.take(m.Welcome), [])
+        self.world.clock.advance(0.1)
+        late.pump()
+        self.assertEqual(late.transport.producerState, "producing")
+        self.assertEqual(len(late.take(m.Welcome)), 1)
+        self.assertIs(self.guest.protocol.state, State.SUBSCRIBED)
+
+    def test_who_offends_meanwhile_waits_longer(self) -> None:
+        """Connections that wait together don't come together."""
+        self.offend(4)
+        first, second = self.world.guest("10"), self.world.guest("10")
+        first.protocol.dataReceived(b"nonsense")
+        second.hello()
+        self.world.clock.advance(0.1)
+        self.assertIs(first.protocol.state, State.CLOSING)
+        self.assertEqual(second.take(m.Welcome), [])
+        self.world.clock.advance(0.2)
+        second.pump()
+        self.assertEqual(len(second.take(m.Welcome)), 1)
+
+    def test_leaves_while_it_waits(self) -> None:
+        """Then nothing is left of it; nor of one that we close."""
+        self.offend(4)
+        calls = len(self.world.clock.getDelayedCalls())
+        guest = self.world.guest("10")
+        self.assertEqual(len(self.world.clock.getDelayedCalls()), calls + 1)
+        guest.lose()
+        self.assertEqual(len(self.world.clock.getDelayedCalls()), calls)
+        closed = self.world.guest("10")
+        closed.protocol.close(b"shutdown", "the proxy stops")
+        self.world.clock.advance(0.1)
+        self.assertFalse(closed.transport.disconnected)
+        self.world.clock.advance(Settings().closing_timeout)
+        self.assertTrue(closed.transport.disconnected)
+
+    def test_a_greeting_that_does_not_come_is_an_offence(self) -> None:
+        """It is none if the guest just hangs up."""
+        conduct = self.world.registrar.conduct
+        self.world.guest("10").lose()
+        self.assertEqual(len(conduct), 0)
+        self.world.clock.advance(Settings().greeting_timeout)
+        self.assertEqual(len(conduct), 1)
 
     def test_data_connection(self) -> None:
         """A connect that nobody asked for is closed."""

@@ -36,4 +36,4 @@ class VoicesTests(SynchronousTestCase):
         """However many there are in one second."""
         for number in range(10_000):
             self.say(str(number))
-        self.assertLess(len(self.voices._counts), 5000)
+        self.assertLess(len(self.voices._limits), 5000)

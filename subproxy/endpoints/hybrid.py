@@ -28,10 +28,11 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from subproxy.core.linelimit import LineLimit
+
 from .addresses import HybridVsockAddress
 from .errors import CannotListenAt
 from .listening import ListeningSocketPort
-from .loggate import LogGate
 from .socketfile import FolderLock, SocketFile, publish
 
 __all__ = ["DEFAULT_PORT", "MIN_BACKLOG", "HybridVsockPort", "HybridVsockServerEndpoint"]
@@ -150,7 +151,7 @@ class HybridVsockPort(ListeningSocketPort):
         self._guest = HybridVsockAddress(address.path)
         _ = self._guest.identity  # told once, while the folder is known to be there
         self._peerUids = peerUids
-        self._refusals = LogGate(reactor)
+        self._refusals = LineLimit()
 
     def abandon(self) -> None:
         """Another process listens on the same socket from now on: leave it its name."""
@@ -161,7 +162,7 @@ class HybridVsockPort(ListeningSocketPort):
             creds = skt.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
             pid, uid, _gid = _UCRED.unpack(creds)
             if uid not in self._peerUids:
-                held = self._refusals.admit()
+                held = self._refusals.admit(self._seconds())
                 if held is not None:
                     self._log.warn(
                         "{host}: refused a connection of user {uid} (process {pid});"

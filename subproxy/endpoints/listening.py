@@ -20,8 +20,9 @@ from twisted.logger import Logger
 from twisted.python import reflect
 from twisted.python.failure import Failure
 
+from subproxy.core.linelimit import LineLimit
+
 from .identity import identityOf
-from .loggate import LogGate
 
 __all__ = ["Admission", "ListeningSocketPort", "StreamServer"]
 
@@ -134,7 +135,7 @@ class ListeningSocketPort(tcp.Port):
         self._admission = admission
         self._onClosing = onClosing
         self._reserve = _Reserve()
-        self._gate = LogGate(reactor)
+        self._limit = LineLimit()
         self._accepts = 100
         self._seconds: Callable[[], float] = reactor.seconds
         self._postponed = False
@@ -250,7 +251,7 @@ class ListeningSocketPort(tcp.Port):
         )
 
     def _complain(self, text: str, **fields: object) -> None:
-        held = self._gate.admit()
+        held = self._limit.admit(self._seconds())
         if held is not None:
             self._log.warn("{host}: " + text, host=self._host, unlogged=held, **fields)
 

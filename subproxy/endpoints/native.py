@@ -33,11 +33,12 @@ from twisted.internet.tcp import BaseClient
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from subproxy.core.linelimit import LineLimit
+
 from . import vsocket
 from .addresses import CID_ANY, LOCAL_CIDS, PORT_ANY, VsockAddress
 from .errors import CannotListenAt
 from .listening import ListeningSocketPort
-from .loggate import LogGate
 
 __all__ = ["VsockClientEndpoint", "VsockPort", "VsockServerEndpoint"]
 
@@ -113,7 +114,7 @@ class VsockPort(ListeningSocketPort):
         address = VsockAddress(*skt.getsockname())
         super().__init__(skt, factory, address, self._admit, reactor)
         self._refused = frozenset() if allowLocal else LOCAL_CIDS
-        self._refusals = LogGate(reactor)
+        self._refusals = LineLimit()
 
     def hostOf(self, skt: socket.socket) -> IAddress:
         """Our end, with the CID that the guest dialled."""
@@ -122,7 +123,7 @@ class VsockPort(ListeningSocketPort):
     def _admit(self, skt: socket.socket, raw: tuple[int, int]) -> IAddress | None:
         peer = VsockAddress(*raw)
         if peer.cid in self._refused:
-            held = self._refusals.admit()
+            held = self._refusals.admit(self._seconds())
             if held is not None:
                 self._log.warn(
                     "{host}: refused {peer}, which is no guest; {held} more not logged",

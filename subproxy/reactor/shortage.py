@@ -10,22 +10,16 @@ from time import monotonic
 
 from twisted.logger import Logger
 
-PAUSE = 1.0
-"""Seconds from one line in the log to the next."""
+from subproxy.core.linelimit import LineLimit
 
 
 class Shortage:
-    """
-    Tells of a lack of memory, but seldom.
-
-    @ivar untold: how often there was none since the last line.
-    """
+    """Tells of a lack of memory, but seldom."""
 
     _log = Logger()
 
     def __init__(self) -> None:
-        self.untold = 0
-        self._told = float("-inf")
+        self._limit = LineLimit(1)
 
     def __enter__(self) -> None:
         """As a context it ends what it is round: with a line instead of an exception."""
@@ -38,16 +32,13 @@ class Shortage:
 
     def tell(self) -> None:
         """There was not enough memory for something."""
-        self.untold += 1
-        now = monotonic()
-        if now - self._told < PAUSE:
+        held = self._limit.admit(monotonic())
+        if held is None:
             return
-        self._told = now
         try:
-            self._log.error("no memory: {times} times something failed", times=self.untold)
-            self.untold = 0
+            self._log.error("no memory: {times} times something failed", times=held + 1)
         except MemoryError:
-            pass
+            self._limit.held += held + 1
 
 
 shortage = Shortage()

@@ -89,6 +89,7 @@ class DataConnection:
         self.transport: Any = protocol.transport
         self.identity = protocol.identity
         self._say = protocol.say
+        self._offend = protocol.offend
         self.state = State.IDLE
         self.ready = True
         self.count = 0
@@ -137,6 +138,8 @@ class DataConnection:
                 exchange=message.exchange,
                 reason=claim,
             )
+            if claim in ("unknown", "foreign"):
+                self._offend()
             self.abort()
             return
         self._waitNoMore()
@@ -190,6 +193,7 @@ class DataConnection:
 
     def _broken(self, error: RemoteProtocolError) -> None:
         self._say(WARN, "{identity} broke the protocol on a data connection: {error}", error=error)
+        self._offend()
         self.abort()
 
     def _bodyCame(self, data: bytes) -> None:

@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 MOST_THROWN = 1 << 20
 """Bytes that are read, and thrown away, after C{bye}; who sends more is cut off."""
 
+REFUSAL = 8
+"""What a refused registration costs us, where the smallest message costs 1."""
+
 REPLACED = "a newer instance has taken this one's place"
 
 
@@ -108,6 +111,7 @@ class SubscriptionProtocol(Protocol):
         self._unread = -1
         self._thrown = 0
         self._offences: list[float] = []
+        self._rest = 0.0
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
             m.Hello: self._hello,
             m.Register: self._register,
@@ -117,7 +121,7 @@ class SubscriptionProtocol(Protocol):
             m.Bye: self._bye,
             m.Connect: self._connect,
             Broken: self._broken,
-            Ignored: lambda event: None,
+            Ignored: self._ignored,
         }
 
     def __repr__(self) -> str:
@@ -139,9 +143,30 @@ class SubscriptionProtocol(Protocol):
             return
         self.identity = identity
         self.transport.registerProducer(self, True)
-        self._deadline = self._clock.callLater(
-            self._settings.greeting_timeout, self.close, b"timeout", "no hello came in time"
-        )
+        if not self._wait_out():
+            self._expect_greeting()
+
+    def _wait_out(self) -> bool:
+        """Read nothing until the offences of this identity are made up for: whether there are."""
+        seconds = self._registrar.conduct.penalty(self.identity, self._registrar.now())
+        if not seconds:
+            return False
+        self.transport.pauseProducing()
+        self._again = self._clock.callLater(seconds, self._waited)
+        return True
+
+    def _waited(self) -> None:
+        self._again = None
+        if self.state is State.GREETING and not self._wait_out():
+            self._expect_greeting()
+            self._next_turn()
+
+    def _expect_greeting(self) -> None:
+        self._deadline = self._clock.callLater(self._settings.greeting_timeout, self._no_greeting)
+
+    def _no_greeting(self) -> None:
+        self.offend()
+        self.close(b"timeout", "no hello came in time")
 
     def dataReceived(self, data: bytes) -> None:
         """The guest said something."""
@@ -233,12 +258,20 @@ class SubscriptionProtocol(Protocol):
         self._turns += 1
         try:
             wire, handlers = self.wire, self._handlers
-            for _ in range(self._settings.events_a_turn):
+            left = self._settings.events_a_turn
+            while left > 0:
                 event = wire.next_event()
                 if event is None:
                     break
+                left -= event.frames if type(event) is Ignored else 1
                 handlers[type(event)](event)
                 if self.state in (State.CLOSING, State.CLOSED):
+                    break
+                if self._rest:
+                    # It has said so much that nobody needs: the rest of it can wait.
+                    self.transport.pauseProducing()
+                    self._again = self._clock.callLater(self._rest, self._next_turn)
+                    self._rest = 0.0
                     break
                 if type(event) is m.Register and self.factory.turns.spent():
                     self._postpone()
@@ -285,7 +318,29 @@ class SubscriptionProtocol(Protocol):
                         "{identity} leaves {unread} bytes unread: cut off",
                         unread=self._unread,
                     )
+                    self.offend()
                     self.transport.abortConnection()
+
+    def offend(self) -> None:
+        """It did what no honest guest does: so often, and its next connection has to wait."""
+        seconds = self._registrar.conduct.offend(self.identity, self._registrar.now())
+        if seconds:
+            self.say(
+                WARN,
+                "{identity} offends again and again: its next connection waits {seconds} s",
+                seconds=round(seconds, 1),
+            )
+
+    def _useless(self, weight: float = 1.0) -> None:
+        """It said what nobody needs."""
+        self._rest = self._registrar.conduct.useless(self.identity, self._registrar.now(), weight)
+
+    def _ignored(self, event: Ignored) -> None:
+        self._useless(event.frames)
+
+    def _too_late(self, message: m.Message) -> None:
+        """It retires: that was for the one in its place to say."""
+        self._useless()
 
     def close(self, code: bytes, reason: str) -> None:
         """
@@ -332,10 +387,8 @@ class SubscriptionProtocol(Protocol):
             self._replaced()
             return
         self.state = State.RETIRING
-        ignored: dict[type[Any], Callable[[Any], None]] = dict.fromkeys(
-            (m.Register, m.Unregister, m.Drain), self._handlers[Ignored]
-        )
-        self._handlers.update(ignored)
+        for kind in (m.Register, m.Unregister, m.Drain):
+            self._handlers[kind] = self._too_late
         channel.emptied = self._emptied
 
     def _emptied(self) -> None:
@@ -448,21 +501,28 @@ class SubscriptionProtocol(Protocol):
         if isinstance(answer, m.Registered):
             # After the answer, so that a guest knows its route before it is asked.
             self._registrar.changed(self.member)
+        else:
+            self._useless(REFUSAL)
 
     def _unregister(self, message: m.Unregister) -> None:
         assert self.member is not None
         answer = self._registrar.unregister(self.member, message)
         if answer is not None:
             self.wire.send(answer)
+        else:
+            self._useless()
 
     def _pong(self, message: m.Pong) -> None:
         assert self.member is not None
         assert self._liveness is not None
-        if self._liveness.pong(message.nonce) and self.state is State.SUBSCRIBED:
+        if not self._liveness.pong(message.nonce):
+            self._useless()
+        elif self.state is State.SUBSCRIBED:
             self._registrar.pong(self.member, message.info)
 
     def _drain(self, message: m.Drain) -> None:
         assert self.member is not None
+        self._useless()
         self.say(INFO, "{identity} drains")
         self._registrar.drain(self.member)
 
@@ -516,6 +576,7 @@ class SubscriptionProtocol(Protocol):
 
     def _broken(self, event: Broken) -> None:
         self.say(WARN, "{identity} broke the protocol: {error}", error=event.error)
+        self.offend()
         self.close(event.error.code, str(event.error))
 
     def _offended(self, reason: str) -> None:
@@ -525,6 +586,7 @@ class SubscriptionProtocol(Protocol):
         self._offences = [at for at in self._offences if now - at < settings.offences_window]
         self._offences.append(now)
         if len(self._offences) >= settings.offences:
+            self.offend()
             self.close(b"offences", f"{len(self._offences)} invalid responses")
 
     # Liveness.

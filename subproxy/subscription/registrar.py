@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from twisted.logger import Logger
 
+from subproxy.core.conduct import Conduct
 from subproxy.core.epochs import Epochs, Refuse
 from subproxy.core.member import Event, Member
 from subproxy.core.policy import Policy, Quotas
@@ -49,6 +50,7 @@ class Registrar:
     @ivar registry: the table.
     @ivar epochs: which instance of an application counts.
     @ivar policy: who may claim what.
+    @ivar conduct: who has to wait because of what it did.
     @ivar now: monotonic seconds.
     @ivar voices: what is logged for whom.
     @ivar changed: told of a member that takes more than before.
@@ -65,6 +67,7 @@ class Registrar:
     ) -> None:
         self.registry = registry
         self.epochs = Epochs()
+        self.conduct = Conduct()
         self.policy = policy or Policy()
         self.now = now
         self.voices = Voices(now)
@@ -205,6 +208,7 @@ class Registrar:
         """Forget what is of no more use."""
         self.registry.expire(now)
         self.epochs.expire(now)
+        self.conduct.expire(now)
         for identity, bucket in list(self._buckets.items()):
             if not bucket.wait(now, bucket.burst):
                 del self._buckets[identity]

@@ -13,8 +13,7 @@ from typing import Any
 
 from twisted.logger import Logger, LogLevel
 
-LINES = 10
-"""Lines a second for each identity."""
+from subproxy.core.linelimit import LINES, LineLimit
 
 IDENTITIES = 4096
 """Identities that are remembered within one second; beyond, all are forgotten."""
@@ -32,27 +31,33 @@ class Voices:
         self._now = now
         self._lines = lines
         self._second = -1
-        self._counts: dict[str, int] = {}
+        self._limits: dict[str, LineLimit] = {}
         self.held = 0
 
     def say(self, log: Logger, level: Any, identity: str, text: str, **fields: object) -> None:
         """Log C{text}, in which C{identity} is a field, unless that one has said too much."""
-        second = int(self._now())
-        if second != self._second or len(self._counts) > IDENTITIES:
-            self._second = second
-            loud = {each: count for each, count in self._counts.items() if count > self._lines}
-            self._counts = {}
-            for each, count in loud.items():
+        now = self._now()
+        if int(now) != self._second or len(self._limits) > IDENTITIES:
+            self._second = int(now)
+            self._tell(log)
+        limit = self._limits.get(identity)
+        if limit is None:
+            limit = self._limits[identity] = LineLimit(self._lines)
+        if limit.admit(now) is None:
+            self.held += 1
+        else:
+            log.emit(level, text, identity=identity, **fields)
+
+    def _tell(self, log: Logger) -> None:
+        """Begin anew, with a line for each of whom some were dropped."""
+        limits, self._limits = self._limits, {}
+        for identity, limit in limits.items():
+            if limit.held:
                 log.warn(
                     "{identity} caused {count} more lines, which are not logged",
-                    identity=each,
-                    count=count - self._lines,
+                    identity=identity,
+                    count=limit.held,
                 )
-        count = self._counts[identity] = self._counts.get(identity, 0) + 1
-        if count <= self._lines:
-            log.emit(level, text, identity=identity, **fields)
-        else:
-            self.held += 1
 
 
 INFO = LogLevel.info

@@ -1,0 +1,98 @@
+"""How each virtual machine behaves, and for how long it has to wait if it behaves badly.
+
+Two things are counted, both by identity, so that neither a new connection nor many of them help:
+
+- what is *useless*: messages that nobody needed, such as a registration that is refused, a pong
+  that nobody asked for, a frame that means nothing. A few are no harm, and an honest guest has
+  some. Of more than that no more is read than the proxy can spare the time for;
+- *offences*: what ends a connection because no honest guest does it, such as bytes that are no
+  frame. After some of them the next connections wait before they are heard: longer with each
+  offence, but no longer than `MOST`. Time makes up for it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from subproxy.core.ratelimit import TokenBucket
+
+RATE: Final = 2000.0
+"""Useless messages a second that are read of one virtual machine: under a hundredth of a core."""
+
+BURST: Final = 4000.0
+"""Useless messages that it may send at once."""
+
+RESUME: Final = 32.0
+"""Of so many must there be room again before more is read: about 16 ms, then."""
+
+FREE: Final = 3.0
+"""Offences for which nobody waits."""
+
+FIRST: Final = 0.1
+"""Seconds to wait after the first offence beyond these; each further one doubles them."""
+
+MOST: Final = 5.0
+"""Seconds that a connection waits at most: less than a guest waits to be greeted."""
+
+FORGIVEN: Final = 10.0
+"""Seconds in which one offence is made up for."""
+
+WORST: Final = 10.0
+"""Offences that are remembered: those that lead to `MOST`, so that no more is held against it."""
+
+
+class Conduct:
+    """What is known of all virtual machines; of most of them nothing."""
+
+    __slots__ = ("_buckets", "_offences")
+
+    def __init__(self) -> None:
+        self._buckets: dict[str, TokenBucket] = {}
+        self._offences: dict[str, tuple[float, float]] = {}
+        """How many, as of when."""
+
+    def useless(self, identity: str, now: float, weight: float = 1.0) -> float:
+        """Count a useless message; return for how many seconds to read nothing of `identity`.
+
+        `weight` is how much time it took, where that of the smallest one is 1.
+        """
+        bucket = self._buckets.get(identity)
+        if bucket is None:
+            bucket = self._buckets[identity] = TokenBucket(RATE, BURST, now)
+        return 0.0 if bucket.take(now, weight) else bucket.wait(now, max(weight, RESUME))
+
+    def offend(self, identity: str, now: float) -> float:
+        """Count an offence; return for how many seconds the next connection has to wait."""
+        count = min(self._count(identity, now) + 1.0, WORST)
+        self._offences[identity] = (count, now)
+        return _penalty(count)
+
+    def penalty(self, identity: str, now: float) -> float:
+        """Return for how many seconds from `now` connections of `identity` have to wait."""
+        count, at = self._offences.get(identity, (0.0, 0.0))
+        left = at + _penalty(count) - now
+        # What rounding leaves is no time.
+        return left if left > 1e-6 else 0.0
+
+    def expire(self, now: float) -> None:
+        """Forget whom there is nothing to say of."""
+        for identity, bucket in list(self._buckets.items()):
+            if not bucket.wait(now, bucket.burst):
+                del self._buckets[identity]
+        for identity in list(self._offences):
+            if not self._count(identity, now):
+                del self._offences[identity]
+
+    def __len__(self) -> int:
+        """Return how many entries there are."""
+        return len(self._buckets) + len(self._offences)
+
+    def _count(self, identity: str, now: float) -> float:
+        count, at = self._offences.get(identity, (0.0, now))
+        return max(0.0, count - (now - at) / FORGIVEN)
+
+
+def _penalty(count: float) -> float:
+    if count <= FREE:
+        return 0.0
+    return float(min(MOST, FIRST * 2.0 ** (count - FREE - 1.0)))

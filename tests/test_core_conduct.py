@@ -1,0 +1,102 @@
+"""Tests of subproxy.core.conduct."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.core.conduct import BURST, FIRST, FORGIVEN, FREE, MOST, RATE, RESUME, WORST, Conduct
+from tests.core_strategies import relaxed
+
+
+class UselessTests(SynchronousTestCase):
+    """Messages that nobody needed."""
+
+    def setUp(self) -> None:
+        self.conduct = Conduct()
+
+    def test_some_are_no_harm(self) -> None:
+        """As many as the burst, and then as many as the rate."""
+        self.assertEqual([self.conduct.useless("a", 0.0) for _ in range(int(BURST))], [0.0] * 4000)
+        self.assertEqual(self.conduct.useless("a", 0.0), RESUME / RATE)
+        self.assertEqual(self.conduct.useless("a", RESUME / RATE), 0.0)
+
+    def test_by_weight(self) -> None:
+        """What costs more counts more; one that is above all others waits until it is paid."""
+        self.assertEqual(self.conduct.useless("a", 0.0, BURST), 0.0)
+        self.assertEqual(self.conduct.useless("a", 0.0, 200.0), 0.1)
+        self.assertEqual(self.conduct.useless("a", 0.1, 200.0), 0.0)
+
+    def test_each_by_itself(self) -> None:
+        """One that has used up its own takes nothing from another."""
+        self.conduct.useless("a", 0.0, BURST)
+        self.assertGreater(self.conduct.useless("a", 0.0), 0.0)
+        self.assertEqual(self.conduct.useless("b", 0.0), 0.0)
+
+    def test_no_more_is_read_than_the_rate(self) -> None:
+        """Whoever reads on as soon as it may reads the burst, and then the rate."""
+        now, read = 0.0, 0
+        while now < 10.0:
+            read += 1
+            now += self.conduct.useless("a", now)
+        # One more for each time that it is told to wait.
+        most = BURST + 10 * RATE
+        self.assertTrue(most <= read <= most * (1.0 + 1.0 / RESUME) + RESUME, str(read))
+
+
+class OffenceTests(SynchronousTestCase):
+    """What ends a connection."""
+
+    def setUp(self) -> None:
+        self.conduct = Conduct()
+
+    def test_the_first_are_free(self) -> None:
+        """Then each one doubles the time, up to a bound."""
+        self.assertEqual(
+            [self.conduct.offend("a", 0.0) for _ in range(11)],
+            [0.0, 0.0, 0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, MOST, MOST],
+        )
+        self.assertEqual(self.conduct.penalty("b", 0.0), 0.0)
+
+    def test_penalty(self) -> None:
+        """It is counted from the last offence."""
+        for _ in range(4):
+            self.conduct.offend("a", 7.0)
+        self.assertAlmostEqual(self.conduct.penalty("a", 7.0), FIRST)
+        self.assertAlmostEqual(self.conduct.penalty("a", 7.0625), FIRST - 0.0625)
+        self.assertEqual(self.conduct.penalty("a", 8.0), 0.0)
+
+    def test_time_makes_up(self) -> None:
+        """One offence in each so many seconds is never punished; the worst is forgiven, too."""
+        now = 0.0
+        for _ in range(100):
+            self.assertEqual(self.conduct.offend("a", now), 0.0)
+            now += FORGIVEN
+        for _ in range(100):
+            self.conduct.offend("b", now)
+        now += FORGIVEN * (WORST - FREE + 1.0)
+        self.assertEqual(self.conduct.offend("b", now), 0.0)
+
+    def test_expire(self) -> None:
+        """Nobody is remembered for longer than it takes to make up."""
+        self.conduct.useless("a", 0.0)
+        self.conduct.offend("b", 0.0)
+        self.conduct.expire(0.0)
+        self.assertEqual(len(self.conduct), 2)
+        self.conduct.expire(1.0)
+        self.assertEqual(len(self.conduct), 1)
+        self.conduct.expire(FORGIVEN)
+        self.assertEqual(len(self.conduct), 0)
+
+    @relaxed
+    @given(st.lists(st.floats(0.0, 100.0), max_size=50))
+    def test_the_bounds(self, pauses: list[float]) -> None:
+        """Never more than the most; and who waits as told is heard."""
+        conduct, now = Conduct(), 0.0
+        for pause in pauses:
+            now += pause
+            told = conduct.offend("a", now)
+            self.assertLessEqual(told, MOST)
+            self.assertAlmostEqual(conduct.penalty("a", now), told)
+            self.assertEqual(conduct.penalty("a", now + MOST), 0.0)

@@ -1,0 +1,45 @@
+"""Tests of subproxy.core.linelimit."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.core.linelimit import LINES, LineLimit
+from tests.core_strategies import relaxed
+
+
+class LineLimitTests(SynchronousTestCase):
+    """`LineLimit`."""
+
+    def test_a_second(self) -> None:
+        """So many lines pass in a second, no more."""
+        limit = LineLimit(3)
+        self.assertEqual([limit.admit(5.0) for _ in range(5)], [0, 0, 0, None, None])
+        self.assertIsNone(limit.admit(5.9))
+        self.assertEqual(limit.held, 3)
+
+    def test_tells_what_was_held_back(self) -> None:
+        """The first line that passes again says how many did not, once."""
+        limit = LineLimit(1)
+        for _ in range(8):
+            limit.admit(0.0)
+        self.assertEqual(limit.admit(1.0), 7)
+        self.assertEqual(limit.admit(2.0), 0)
+
+    @relaxed
+    @given(st.lists(st.floats(0.0, 2.0), max_size=100))
+    def test_nothing_is_forgotten(self, pauses: list[float]) -> None:
+        """Each line has passed, or is counted by one that has, or is still to be told of."""
+        limit, now, passed, told = LineLimit(), 0.0, [], 0
+        for pause in pauses:
+            now += pause
+            held = limit.admit(now)
+            if held is not None:
+                passed.append(now)
+                told += held
+        self.assertEqual(len(passed) + told + limit.held, len(pauses))
+        for at in passed:
+            # Two of its seconds may touch one of ours.
+            self.assertLessEqual(sum(at <= each < at + 1.0 for each in passed), 2 * LINES)
