@@ -28,8 +28,11 @@ demo: $(VENV)/.base
 
 test: trial pytest
 
+# Whoever hangs says where, and ends: nothing here takes twenty minutes.
+GUARD := PYTHONFAULTHANDLER=1 timeout -s ABRT -k 10 1200
+
 trial: $(VENV)/.test
-	$(BIN)/python -m twisted.trial --random=0 tests
+	$(GUARD) $(BIN)/python -m twisted.trial --random=0 tests
 
 # What boots machines or runs Twisted's own suites for minutes has run under trial.
 SLOW := $(wildcard tests/integration/test_vm_*.py) $(patsubst %,tests/integration/test_%.py, \
@@ -47,13 +50,13 @@ UNMEASURED := $(filter-out $(MEASURED),$(wildcard tests/integration/test_*.py))
 
 coverage: $(VENV)/.test
 	$(BIN)/coverage erase
-	PYTHONPATH=$(CURDIR) $(BIN)/coverage run -m pytest -q $(MEASURED)
+	PYTHONPATH=$(CURDIR) $(GUARD) $(BIN)/coverage run -m pytest -q $(MEASURED)
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 
 # What `make coverage` leaves; a million connections once, under trial, are enough.
 rest: $(VENV)/.test
-	SUBPROXY_LEAK_CONNECTIONS=20000 $(BIN)/python -m pytest -q $(filter-out $(SLOW),$(UNMEASURED))
+	SUBPROXY_LEAK_CONNECTIONS=20000 $(GUARD) $(BIN)/python -m pytest -q $(filter-out $(SLOW),$(UNMEASURED))
 
 # How many of the small changes that could be made to a module some test notices.
 mutation: $(VENV)/.test

@@ -6,11 +6,13 @@ that would use it falls back to Python (or to the epoll reactor) and says so.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from setuptools import Extension, find_namespace_packages, setup
 
 COMPILE_ARGS = ["-O2", "-fno-strict-aliasing"]
+CORES = os.cpu_count() or 1
 
 
 def extensions() -> list[Extension]:
@@ -28,7 +30,7 @@ def extensions() -> list[Extension]:
         )
         for path in sorted(Path("subproxy").rglob("*.pyx"))
     ]
-    return cythonize(found, language_level=3) if found else []
+    return cythonize(found, language_level=3, nthreads=CORES) if found else []
 
 
 setup(
@@ -40,4 +42,5 @@ setup(
         "guest": ["py.typed"],
     },
     ext_modules=extensions(),
+    options={"build_ext": {"parallel": CORES}},
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -96,6 +96,8 @@ def stream(guest: FakeGuest) -> None:
     guest.end()
 
 
+CHUNKED_WRONGLY = b"GET /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nz\r\n"
+
 ANSWERS = st.sampled_from([echo, stream, None])
 LIMITS = Limits(target=200, head=1000, fields=10, body=100_000, inline=20, chunk_overhead=100)
 
@@ -119,6 +121,7 @@ class ClientSideTests(SynchronousTestCase):
         self.assertEqual(len(recorder.exchanges) >= len(client.dispatcher.guests), True)
 
     @given(st.lists(plausible(), max_size=4).map(b"".join), st.lists(st.integers(0, 2000)))
+    @example(CHUNKED_WRONGLY, [CHUNKED_WRONGLY.index(b"z")])
     @settings(max_examples=300, deadline=None)
     def test_a_split_changes_nothing(self, data: bytes, cuts: list[int]) -> None:
         def run(pieces: list[bytes]) -> list[object]:

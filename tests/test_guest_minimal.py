@@ -453,7 +453,9 @@ class StayTests(SynchronousTestCase):
         while True:
             frame = decoder.next()
             if frame is None:
-                decoder.feed(connection.recv(65536))
+                data = connection.recv(65536)
+                self.assertTrue(data, f"the guest left without {verb.decode()}")
+                decoder.feed(data)
             elif frame[0] == verb:
                 return frame
 
@@ -488,6 +490,8 @@ class StayTests(SynchronousTestCase):
         listener = self.listen()
         self.start()
         connection = self.connected(listener)
+        connection.sendall(encode([b"registered", 1, {}]))
+        self.assertIn("registered", self.said.get(timeout=DEADLINE))
         self.stay.stop()
         self.expect(connection, b"drain")
         connection.sendall(encode([b"unregistered", 1]))
@@ -495,3 +499,16 @@ class StayTests(SynchronousTestCase):
         connection.sendall(encode([b"bye"]))
         self.assertEqual(self.ended(), 0)
         self.assertEqual(self.stay.run(), 0)
+
+    def test_told_to_stop_before_it_is_welcome(self) -> None:
+        """There is nothing to drain: it says bye."""
+        listener = self.listen()
+        self.start()
+        connection, _ = listener.accept()
+        self.addCleanup(connection.close)
+        connection.settimeout(DEADLINE)
+        self.expect(connection, b"hello")
+        self.stay.stop()
+        self.expect(connection, b"bye")
+        connection.sendall(encode([b"bye"]))
+        self.assertEqual(self.ended(), 0)

@@ -146,7 +146,7 @@ class SpliceRelayTests(SynchronousTestCase):
         self.assertFalse(self.reactor.turn())
         while True:
             try:
-                self.client.recv(1 << 20)
+                self.assertTrue(self.client.recv(1 << 20), "ended")
             except BlockingIOError:
                 if not self.reactor.turn():
                     break

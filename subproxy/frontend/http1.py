@@ -268,9 +268,13 @@ class Http1Protocol(ClientConnection):
             body = ChunkedBody(parser, limits.body, limits.chunk_overhead)
         else:
             body = LengthBody(head.length)
-        held, self._held = self._held, b""
-        data, self._held = body.feed(held) if held else (b"", b"")
         self._responder = responder
+        held, self._held = self._held, b""
+        try:
+            data, self._held = body.feed(held) if held else (b"", b"")
+        except ClientError as error:
+            self._fail(error)
+            return
         if data:
             head.expect = False
             responder.bodyCame()

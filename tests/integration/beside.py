@@ -100,16 +100,18 @@ class AskersApart:
         os.setpriority(os.PRIO_PROCESS, self._child.pid, 19)
 
     def stop(self) -> None:
-        """End them."""
-        self._child.communicate(b"", 30)
+        """End them, whatever they wait for."""
+        assert self._child.stdin is not None
+        self._child.stdin.close()
+        self._child.kill()
+        self._child.wait()
 
 
 _ASKERS = """
 import sys
 from tests.integration.beside import Askers
-askers = Askers(int(sys.argv[1]))
+Askers(int(sys.argv[1]))
 sys.stdin.read()
-askers.stop()
 """
 
 

@@ -238,7 +238,9 @@ class ClientLeavesTests(BodiesTestCase):
         client.sendall(b"GET /file/500000000 HTTP/1.1\r\nHost: blog.example\r\n\r\n")
         got = 0
         while got < 10 * MB:
-            got += len(client.recv(MB))
+            more = client.recv(MB)
+            self.assertTrue(more, got)
+            got += len(more)
         self.assertGreater(len(descriptors(guest)), before)
         proxied = len(descriptors(proxy))
         client.close()
@@ -319,7 +321,10 @@ class SlowTests(BodiesTestCase):
                     f"    c.sendall(b'GET /file/{size} HTTP/1.1\\r\\n'\n"
                     "              b'Host: blog.example\\r\\n\\r\\n')\n"
                     "    left = 0\n"
-                    f"    while left < {size}: left += len(c.recv(1 << 20))\n",
+                    f"    while left < {size}:\n"
+                    "        more = len(c.recv(1 << 20))\n"
+                    "        assert more, left\n"
+                    "        left += more\n",
                 ]
             )
             for _ in range(16)

@@ -138,7 +138,9 @@ class MinimalInitTests(NamespaceTestCase):
             connection.settimeout(30)
             decoder = FrameDecoder(9_999_999)
             while (hello := decoder.next()) is None:
-                decoder.feed(connection.recv(65536))
+                data = connection.recv(65536)
+                self.assertTrue(data, "it left without a word")
+                decoder.feed(data)
             self.assertEqual((hello[0], hello[1][b"application"]), (b"hello", b"hello"))
             connection.sendall(encode([b"welcome", {b"version": 1}]))
             connection.sendall(encode([b"bye", b"replaced", b"another is here"]))
