@@ -34,6 +34,7 @@ class ListenerService(Service):
     @ivar what: what is listened for, for the log.
     @ivar where: the endpoint as the operator wrote it.
     @ivar optional: log it and go on if it cannot be had.
+    @param prepare: called with the port as soon as it listens.
     """
 
     _log = Logger()
@@ -47,6 +48,7 @@ class ListenerService(Service):
         *,
         optional: bool = False,
         give_up: Callable[[str], None] = fail,
+        prepare: Callable[[IListeningPort], None] | None = None,
     ) -> None:
         self.endpoint = endpoint
         self.factory = factory
@@ -55,6 +57,7 @@ class ListenerService(Service):
         self.optional = optional
         self.port: IListeningPort | None = None
         self._give_up = give_up
+        self._prepare = prepare
         self._listening: Deferred[None] | None = None
 
     def privilegedStartService(self) -> None:
@@ -101,6 +104,8 @@ class ListenerService(Service):
 
     async def _listen(self) -> None:
         self.port = await self.endpoint.listen(self.factory)
+        if self._prepare is not None:
+            self._prepare(self.port)
         host = self.port.getHost()
         self._log.info("{what} on {where} ({host})", what=self.what, where=self.where, host=host)
 

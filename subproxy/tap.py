@@ -32,6 +32,7 @@ from subproxy.frontend.access_log import AccessLog
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.limits import TABLE
 from subproxy.frontend.limits import Limits as HttpLimits
+from subproxy.frontend.unsent import limit_unsent
 from subproxy.garbage import calm
 from subproxy.handover import Inheritance, http_endpoint
 from subproxy.listener import ListenerService, fail
@@ -266,7 +267,10 @@ def _http_listener(
         endpoint = http_endpoint(reactor, where, inheritance, serverFromString)
     except Exception as error:
         fail(f"--http={where}: {error}")
-    return ListenerService(endpoint, factory, "HTTP", where)
+    unsent = factory.limits.unsent
+    return ListenerService(
+        endpoint, factory, "HTTP", where, prepare=lambda port: limit_unsent(port, unsent)
+    )
 
 
 def _vsock_listener(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.frontend.deadlines import NEVER, Pace, Sweeper
+from subproxy.frontend.deadlines import NEVER, SLICE, Pace, Sweeper
 
 
 class PaceTests(SynchronousTestCase):
@@ -106,3 +109,64 @@ class SweeperTests(SynchronousTestCase):
         self.clock.pump([0.5] * 6)
         self.assertEqual(len(good.passed), 1)
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def test_many_at_once_are_asked_in_slices(self) -> None:
+        """Between two slices everybody else has a turn, and each is asked once a sweep."""
+        time = [0.0]
+        turns: list[Callable[[], None]] = []
+        self.patch(self.clock, "callLater", lambda delay, call: turns.append(call))
+        sweeper = Sweeper(self.clock, lambda: time[0])
+
+        class Slow(Watched):
+            def deadlinePassed(self, now: float) -> None:
+                super().deadlinePassed(now)
+                time[0] += SLICE / 3
+
+        many = [Slow(0) for _ in range(100)]
+        sweeper.watched.update(many)
+        asked = []
+        sweeper.sweep()
+        while turns:
+            asked.append(sum(len(each.passed) for each in many))
+            sweeper.sweep()  # the next half second came meanwhile
+            turns.pop()()
+        self.assertEqual([len(each.passed) for each in many], [1] * 100)
+        steps = [after - before for before, after in itertools.pairwise(asked)]
+        self.assertLessEqual(max(steps), 4)
+        self.assertGreaterEqual(len(steps), 20)
+
+    def test_who_is_gone_before_its_slice_is_not_asked(self) -> None:
+        time = [0.0]
+        sweeper = Sweeper(self.clock, lambda: time[0])
+
+        class Takes(Watched):
+            def deadlinePassed(self, now: float) -> None:
+                super().deadlinePassed(now)
+                time[0] += SLICE
+
+        many = [Takes(0) for _ in range(3)]
+        sweeper.watched.update(many)
+        sweeper.sweep()
+        first = next(each for each in many if each.passed)
+        gone, moved = (each for each in many if each is not first)
+        sweeper.watched.discard(gone)
+        moved.deadline = 1.0
+        self.clock.advance(0)
+        self.assertEqual((gone.passed, moved.passed), ([], []))
+
+    def test_stopped_between_two_slices(self) -> None:
+        time = [0.0]
+        sweeper = Sweeper(self.clock, lambda: time[0])
+
+        class Takes(Watched):
+            def deadlinePassed(self, now: float) -> None:
+                super().deadlinePassed(now)
+                time[0] += SLICE
+
+        many = [Takes(0) for _ in range(3)]
+        sweeper.watched.update(many)
+        sweeper.sweep()
+        sweeper.stop()
+        self.clock.advance(0)
+        self.assertEqual(sum(len(each.passed) for each in many), 1)
+        self.assertEqual(self.clock.getDelayedCalls(), [])

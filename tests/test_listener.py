@@ -63,6 +63,14 @@ class ListenerServiceTests(SynchronousTestCase):
         self.assertEqual(service.endpoint.calls, 1)  # type: ignore[attr-defined]
         self.assertEqual([formatEvent(e) for e in self.events], ["guests on /tmp/x (here)"])
 
+    def test_prepares_its_port(self) -> None:
+        """Who wants something of the socket has it before the log says that it listens."""
+        port = FakePort()
+        prepared: list[object] = []
+        endpoint = FakeEndpoint(succeed(port))
+        ListenerService(endpoint, Factory(), "x", "y", prepare=prepared.append).startService()  # type: ignore[arg-type]
+        self.assertEqual(prepared, [port])
+
     def test_stop(self) -> None:
         """A stop ends when the port is closed."""
         port = FakePort()

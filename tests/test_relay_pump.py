@@ -21,7 +21,11 @@ class Some:
         self.queued = False
         self.left = left
         self.looks = 0
+        self.failures = 0
         self._log = log
+
+    def failed(self) -> None:
+        self.failures += 1
 
     def step(self, budget: int) -> tuple[int, bool]:
         self._log.append(self)
@@ -96,14 +100,26 @@ class PumpTests(SynchronousTestCase):
         self.assertEqual(len(self.log), 2)
 
     def test_a_failure(self) -> None:
-        """It is logged, and takes nothing from the others."""
+        """It is logged, ends its relay, and takes nothing from the others."""
         bad, good = Some(10, self.log), Some(10, self.log)
         self.patch(bad, "step", lambda budget: 1 // 0)
         self.pump.enqueue(bad)
         self.pump.enqueue(good)
         self.reactor.turn()
+        self.assertEqual((good.left, good.failures, bad.failures), (0, 0, 1))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_a_failure_that_fails(self) -> None:
+        """Nor does one that cannot even be ended."""
+        bad, good = Some(10, self.log), Some(10, self.log)
+        self.patch(bad, "step", lambda budget: 1 // 0)
+        self.patch(bad, "failed", [].pop)
+        self.pump.enqueue(bad)
+        self.pump.enqueue(good)
+        self.reactor.turn()
         self.assertEqual(good.left, 0)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(len(self.flushLoggedErrors(IndexError)), 1)
 
     def test_describes_itself(self) -> None:
         """As a reactor wants it."""

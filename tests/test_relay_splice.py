@@ -131,6 +131,22 @@ class SpliceRelayTests(SynchronousTestCase):
         self.calm()
         self.doCleanups()
 
+    def test_a_bug_ends_it(self) -> None:
+        """What raises in its turn ends it, and the user is told that the rest will not come."""
+        relay = self.relay(1000)
+
+        def moved(taken: int, given: int) -> None:
+            raise ZeroDivisionError
+
+        self.patch(self.told, "relayMoved", moved)
+        self.guest.send(bytes(500))
+        for _ in range(6):
+            self.reactor.turn()
+        self.assertFalse(relay.running)
+        self.assertEqual(self.told.said, ["broke"])
+        self.assertGreaterEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.calm()
+
     def test_slow_client(self) -> None:
         """It waits for room, and nothing else; then goes on."""
         self.relay(64 << 20)

@@ -24,6 +24,12 @@ NEVER = float("inf")
 INTERVAL = 0.5
 """Seconds between two looks at the deadlines."""
 
+SLICE = 0.0005
+"""
+Seconds that the sweeper takes of one turn of the reactor: a thousand that take their answers
+slowly cost as many system calls a sweep, and to cut one costs a tenth of a millisecond.
+"""
+
 
 class Pace:
     """
@@ -83,6 +89,9 @@ class Sweeper:
     """
     Looks at the deadlines of many connections.
 
+    Who is to be asked is found at once; they are asked a slice a turn of the reactor, so that
+    nobody else waits behind all of them.
+
     @param clock: what calls it every half second.
     @param monotonic: the time that deadlines are in.
     @param tick: called at each sweep, before the deadlines are looked at.
@@ -97,8 +106,10 @@ class Sweeper:
         tick: Callable[[], None] | None = None,
     ) -> None:
         self.watched: set[HasDeadline] = set()
+        self._clock = clock
         self._monotonic = monotonic
         self._tick = tick
+        self._passed: list[HasDeadline] = []  # who is to be asked in this sweep
         self._loop = LoopingCall(self.sweep)
         self._loop.clock = clock
 
@@ -112,15 +123,33 @@ class Sweeper:
         """End; may be started again."""
         if self._loop.running:
             self._loop.stop()
+        self._passed.clear()
 
     def sweep(self) -> None:
-        """Look at all deadlines once."""
+        """Look at all deadlines once; not while the last sweep still goes on."""
         if self._tick is not None:
             self._tick()
-        now = self._monotonic()
-        for each in [each for each in self.watched if each.deadline <= now]:
-            try:
-                each.deadlinePassed(now)
-            except Exception:
-                self._log.failure("a deadline could not be kept")
-                each.deadline = NEVER
+        if not self._passed:
+            now = self._monotonic()
+            self._passed = [each for each in self.watched if each.deadline <= now]
+            self._ask(now)
+
+    def _ask(self, now: float) -> None:
+        """Ask some of those whose deadlines have passed."""
+        passed, until = self._passed, now + SLICE
+        while passed:
+            each = passed.pop()
+            # Those before it may have moved its deadline, or ended it.
+            if each.deadline <= now and each in self.watched:
+                try:
+                    each.deadlinePassed(now)
+                except Exception:
+                    self._log.failure("a deadline could not be kept")
+                    each.deadline = NEVER
+                if self._monotonic() >= until:
+                    break
+        if passed:
+            self._clock.callLater(0, self._askMore)
+
+    def _askMore(self) -> None:
+        self._ask(self._monotonic())

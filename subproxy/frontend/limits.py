@@ -1,5 +1,5 @@
 """
-How much a client may send, and how long it may take: every limit of the HTTP frontend.
+How much a client may send, what may wait for it, how long it may take: the frontend's limits.
 
 C{Limits} is what the frontend reads; L{TABLE} is the same as a table, from which the
 command line and the documentation are made.
@@ -77,6 +77,12 @@ class Limits:
         "bytes a second",
         "min-body-rate",
         "slowest rate at which a client may send or take a body; 0: no limit",
+    )
+    unsent: int = _count(
+        131_072,
+        "bytes",
+        "max-unsent",
+        "what the kernel keeps for a client beyond what is on its way; 0: what the system says",
     )
     response_timeout: float = _limit(
         60.0, "seconds", "response-timeout", "from a whole request to its response head, then 504"

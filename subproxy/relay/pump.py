@@ -37,6 +37,9 @@ class Pumped(Protocol):
     def step(self, budget: int) -> tuple[int, bool]:
         """Move about C{budget} bytes: how many it was, and whether there may be more to move."""
 
+    def failed(self) -> None:
+        """L{step} has raised: stop, and let whoever waits for the rest see that."""
+
 
 @implementer(IReadDescriptor)
 class Pump:
@@ -153,6 +156,7 @@ class Pump:
                 moved, more = pumped.step(min(self._step, left))
             except Exception:
                 self._log.failure("a relay failed")
+                self._end(pumped)
                 continue
             left -= moved
             if more and not pumped.queued:
@@ -160,3 +164,9 @@ class Pump:
                 (queue if moved else later).append(pumped)
         queue.extend(later)
         self._ring()
+
+    def _end(self, pumped: Pumped) -> None:
+        try:
+            pumped.failed()
+        except Exception:
+            self._log.failure("a relay that failed could not be ended")

@@ -167,6 +167,13 @@ class SpliceRelay:
         self._stopped(outcome)
         return moved, False
 
+    def failed(self) -> None:
+        """See L{Pumped<subproxy.relay.pump.Pumped>}: to the user it is as if the sink broke."""
+        try:
+            self.stopProducing()
+        finally:
+            self._user.sinkBroke()
+
     def _stopped(self, outcome: int) -> None:
         """It can move no more, for now or for ever."""
         user = self._user
