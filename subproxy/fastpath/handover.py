@@ -121,6 +121,18 @@ def partial(protocol: Http1Protocol, data: bytes, deadline: float) -> None:
         protocol.deadline = protocol._due = deadline
 
 
+def gathering(protocol: Http1Protocol, data: bytes, started: float) -> None:
+    """C{protocol}, at rest, collects the body of a request that began at C{started}."""
+    protocol.dataReceived(data)
+    if protocol.state is Reading.COLLECTING:
+        upload, responder = protocol._upload, protocol._responder
+        assert upload is not None
+        assert responder is not None
+        upload.pace = Pace()
+        upload.pace.start(started)
+        responder.started = started
+
+
 def close(protocol: Http1Protocol, held: bytes | None, paused: bool) -> None:
     """Close C{protocol} behind an answer, where more had come from the client."""
     protocol._held = held or b""
