@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet.epollreactor import EPollReactor
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.relay.flow import Flow, Outcome, PlainFlow
+from subproxy.relay import flow
+from subproxy.relay.flow import Flow, Outcome, PlainFlow, PlainOthers, others_of
 
 KINDS: list[Any] = list({PlainFlow, Flow})
+COMPANY: list[tuple[Any, Any]] = list({(PlainFlow, PlainOthers), (Flow, flow.Others)})
 PIPE = 1 << 16
 
 
@@ -103,6 +108,48 @@ class FlowTests(SynchronousTestCase):
                 got += len(way.read(1 << 20))
                 way.flow.move(1 << 20)
             self.assertEqual(got, sent)
+
+    def company(self, kind: Any) -> tuple[Any, int]:
+        """Others, of whom none waits, and a descriptor to let one wait."""
+        poller = select.epoll()
+        self.addCleanup(poller.close)
+        own = os.eventfd(1)
+        reading, writing = os.pipe()
+        for fd in (own, reading, writing):
+            self.addCleanup(os.close, fd)
+        poller.register(own, select.EPOLLIN)
+        poller.register(reading, select.EPOLLIN)
+        return kind(None, poller, own, 250), writing
+
+    def test_others(self) -> None:
+        """Who is alone goes on beyond its turn, but not for ever; who is not ends with it."""
+        for kind, others_kind in COMPANY:
+            others, bell = self.company(others_kind)
+            self.assertIs(others.wait(), False)
+            way = self.way(kind, 1 << 20)
+            way.flow.size = 100
+            way.send(b"a" * 1000)
+            self.assertEqual(way.flow.move(100, others), Outcome.SPENT)
+            self.assertEqual(way.flow.given, 300)
+            os.write(bell, b"x")
+            self.assertIs(others.wait(), True)
+            before = way.flow.given
+            self.assertEqual(way.flow.move(100, others), Outcome.SPENT)
+            self.assertEqual(way.flow.given - before, 100)
+            self.assertEqual(way.flow.move(100), Outcome.SPENT)
+
+    def test_whose_others_can_be_told(self) -> None:
+        """Those of reactors on epoll."""
+        reactor = EPollReactor()
+        self.addCleanup(reactor._poller.close)
+        for fd in reactor._internalReaders:
+            self.addCleanup(fd.connectionLost, None)
+        self.assertIsNone(others_of(Clock(), 0))
+        others = others_of(reactor, 0)
+        assert others is not None
+        self.assertIs(others.wait(), False)
+        reactor.wakeUp()
+        self.assertIs(others.wait(), True)
 
     @settings(deadline=None, max_examples=60)
     @given(

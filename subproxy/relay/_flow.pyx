@@ -3,6 +3,8 @@
 
 from libc.errno cimport EAGAIN, EINTR, errno
 
+from subproxy.reactor._ring cimport Ring
+
 cdef extern from "fcntl.h" nogil:
     """
     #ifndef _GNU_SOURCE
@@ -19,6 +21,13 @@ cdef extern from "time.h" nogil:
     int CLOCK_MONOTONIC
     int clock_gettime(int, timespec *)
 
+cdef extern from "sys/epoll.h" nogil:
+    union epoll_data_t:
+        int fd
+    struct epoll_event:
+        epoll_data_t data
+    int epoll_wait(int, epoll_event *, int, int)
+
 cdef enum:
     SPENT = 0
     EMPTY = 1
@@ -27,6 +36,7 @@ cdef enum:
     ENDED = 4
     BROKEN = 5
 
+    ALONE = 8 * 1024 * 1024  # bytes to move at once if nobody else waits: a millisecond and a half
     MUCH = 64 * 1024  # bytes that came at once: the sender is quick, and has more in no time
     LINGER = 10_000  # nanoseconds to look for that: a turn of the reactor, or a sleep, takes more
 
@@ -35,6 +45,41 @@ cdef long long now() noexcept nogil:
     cdef timespec t
     clock_gettime(CLOCK_MONOTONIC, &t)
     return t.tv_sec * 1_000_000_000LL + t.tv_nsec
+
+
+cdef class Others:
+    """Whoever waits for a reactor besides the relays."""
+
+    cdef Ring ring
+    cdef object poller  # held, so that its descriptor stays what it is
+    cdef int fd
+    cdef int own
+    cdef readonly long long most
+
+    def __init__(self, Ring ring, poller, int own, long long most=ALONE):
+        self.most = most
+        self.ring = ring
+        self.poller = poller
+        self.fd = poller.fileno()
+        self.own = own
+
+    def wait(self):
+        """Whether the reactor has something to do for them at once."""
+        return self.begin() or self.waits()
+
+    cdef bint begin(self):
+        """What can be seen only by who has the lock of the interpreter, and changes under it alone."""
+        return self.poller.closed or (self.ring is not None and self.ring.pending)
+
+    cdef bint waits(self) noexcept nogil:
+        cdef epoll_event events[2]
+        cdef int i
+        if self.ring is not None and self.ring.waits():
+            return True
+        for i in range(epoll_wait(self.fd, events, 2, 0)):
+            if events[i].data.fd != self.own:
+                return True
+        return False
 
 
 cdef class Flow:
@@ -51,16 +96,21 @@ cdef class Flow:
         self.size = size
         self.left = length
 
-    def move(self, long long budget):
-        """Move about `budget` bytes, at most a pipe more: why it stopped, an `Outcome`."""
+    def move(self, long long budget, Others others=None):
+        """Move about `budget` bytes, at most a pipe more: why it stopped, an `Outcome`.
+
+        If there are `others`, then so many again, and again, as long as they don't wait.
+        """
         cdef int outcome
+        if others is not None and others.begin():
+            others = None
         with nogil:
-            outcome = self._move(budget)
+            outcome = self._move(budget, others)
         return outcome
 
-    cdef int _move(self, long long budget) noexcept nogil:
+    cdef int _move(self, long long budget, Others others) noexcept nogil:
         cdef Py_ssize_t got, put
-        cdef long long want, moved = 0, until = 0
+        cdef long long want, moved = 0, until = 0, turn = budget
         cdef bint ended = False, empty
         cdef unsigned flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK
         while True:
@@ -106,4 +156,6 @@ cdef class Flow:
             if got > 0:
                 until = 0
             if budget <= 0:
-                return SPENT
+                if others is None or moved >= others.most or others.waits():
+                    return SPENT
+                budget = turn

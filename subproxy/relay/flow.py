@@ -8,8 +8,9 @@ what it is tested against.
 from __future__ import annotations
 
 import os
+import select
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 _FLAGS = getattr(os, "SPLICE_F_MOVE", 0) | getattr(os, "SPLICE_F_NONBLOCK", 0)
 
@@ -29,6 +30,38 @@ class Outcome(IntEnum):
     """The source has ended or is broken; what came from it has been given to the sink."""
     BROKEN = 5
     """The sink takes no more, ever."""
+
+
+ALONE = 8 * 1024 * 1024
+"""Bytes that one relay moves at once if nobody else waits: a millisecond and a half."""
+
+
+class PlainOthers:
+    """
+    Whoever waits for a reactor besides the relays, which are one reader of it.
+
+    A turn of the reactor costs as much as some hundred kilobytes that are spliced, so who has done
+    what a turn allows may go on if nobody is kept waiting. Timed calls are not looked at.
+
+    @param ring: the reactor's ring, if it has one.
+    @param poller: the reactor's epoll descriptor.
+    @param own: the descriptor of the relays, which is ready, too.
+    @ivar most: bytes that a relay may move before they have their turn anyhow.
+    """
+
+    __slots__ = ("_own", "_poller", "_ring", "most")
+
+    def __init__(self, ring: Any, poller: select.epoll, own: int, most: int = ALONE) -> None:
+        self.most = most
+        self._ring = ring
+        self._poller = poller
+        self._own = own
+
+    def wait(self) -> bool:
+        """Whether the reactor has something to do for them at once."""
+        if self._ring is not None and self._ring.pending:
+            return True
+        return any(fd != self._own for fd, _ in self._poller.poll(0, 2))
 
 
 class PlainFlow:
@@ -59,9 +92,15 @@ class PlainFlow:
         self.left = length
         self.held = self.taken = self.given = 0
 
-    def move(self, budget: int) -> int:
-        """Move about C{budget} bytes, at most a pipe more: why it stopped, an L{Outcome}."""
+    def move(self, budget: int, others: Others | None = None) -> int:
+        """
+        Move about C{budget} bytes, at most a pipe more: why it stopped, an L{Outcome}.
+
+        @param others: if it is given, then so many again, and again, as long as they don't wait.
+        """
         ended = False
+        turn = budget
+        begin = self.given
         while True:
             got = 0
             empty = not self.held  # (to block may mean that the pipe has no slot free)
@@ -95,13 +134,23 @@ class PlainFlow:
                 if empty and not got:
                     return Outcome.EMPTY
             if budget <= 0:
-                return Outcome.SPENT
+                if others is None or self.given - begin >= others.most or others.wait():
+                    return Outcome.SPENT
+                budget = turn
 
 
 if TYPE_CHECKING:
-    Flow = PlainFlow
+    Flow, Others = PlainFlow, PlainOthers
 else:
     try:
-        from subproxy.relay._flow import Flow
+        from subproxy.relay._flow import Flow, Others
     except ImportError:
-        Flow = PlainFlow
+        Flow, Others = PlainFlow, PlainOthers
+
+
+def others_of(reactor: Any, own: int) -> Others | None:
+    """Whoever waits for C{reactor} but the reader of descriptor C{own}; None where none can tell."""
+    poller = getattr(reactor, "_poller", None)
+    if not isinstance(poller, select.epoll):
+        return None
+    return Others(getattr(reactor, "ring", None), poller, own)

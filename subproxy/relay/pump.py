@@ -19,6 +19,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from subproxy.relay.flow import Others, others_of
+
 TURN = 1024 * 1024
 """Bytes that all relays together move before the reactor looks at everybody else."""
 
@@ -34,8 +36,12 @@ class Pumped(Protocol):
     queued: bool
     """It is in the queue: for the L{Pump} alone."""
 
-    def step(self, budget: int) -> tuple[int, bool]:
-        """Move about C{budget} bytes: how many it was, and whether there may be more to move."""
+    def step(self, budget: int, others: Others | None) -> tuple[int, bool]:
+        """
+        Move about C{budget} bytes: how many it was, and whether there may be more to move.
+
+        @param others: if it is given, then more, as long as they don't wait.
+        """
 
 
 @implementer(IReadDescriptor)
@@ -59,6 +65,7 @@ class Pump:
         self._poller: select.epoll | None = None
         self._bell = -1  # is readable while somebody is in the queue
         self._rings = False
+        self._others: Others | None = None
 
     # Relays.
 
@@ -94,7 +101,7 @@ class Pump:
         poller = self._poller
         if poller is not None:
             self._reactor.removeReader(self)
-            self._poller = None
+            self._poller = self._others = None
             poller.close()
             os.close(self._bell)
         self._queue.clear()
@@ -108,6 +115,7 @@ class Pump:
             poller.close()
             raise
         self._poller = poller
+        self._others = others_of(self._reactor, poller.fileno())
         self._rings = False
         self._reactor.addReader(self)
         return poller
@@ -150,7 +158,10 @@ class Pump:
             pumped = queue.popleft()
             pumped.queued = False
             try:
-                moved, more = pumped.step(min(self._step, left))
+                if queue or later:
+                    moved, more = pumped.step(min(self._step, left), None)
+                else:
+                    moved, more = pumped.step(left, self._others)
             except Exception:
                 self._log.failure("a relay failed")
                 continue
