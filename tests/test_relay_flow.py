@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import socket
+import time
 from typing import Any
 
 from hypothesis import given, settings
@@ -109,29 +111,45 @@ class FlowTests(SynchronousTestCase):
                 way.flow.move(1 << 20)
             self.assertEqual(got, sent)
 
-    def company(self, kind: Any) -> tuple[Any, int]:
-        """Others, of whom none waits, and a descriptor to let one wait."""
-        poller = select.epoll()
-        self.addCleanup(poller.close)
-        own = os.eventfd(1)
+    def company(self, kind: Any) -> tuple[Any, int, int, int]:
+        """Others, of whom none waits; descriptors to let one, a relay, and to let that wait."""
+        poller, relays = select.epoll(), select.epoll()
+        bell = os.eventfd(1)
         reading, writing = os.pipe()
-        for fd in (own, reading, writing):
+        relay, client = os.pipe()
+        for fd in (bell, reading, writing, relay, client):
             self.addCleanup(os.close, fd)
-        poller.register(own, select.EPOLLIN)
+        for each in (poller, relays):
+            self.addCleanup(each.close)
+        relays.register(bell, select.EPOLLIN)
+        relays.register(relay, select.EPOLLIN | select.EPOLLET)
+        poller.register(relays, select.EPOLLIN)
         poller.register(reading, select.EPOLLIN)
-        return kind(None, poller, own, 250), writing
+        others = kind(None, poller, relays, bell, 250)
+        others.until = math.inf
+        return others, writing, relay, client
 
     def test_others(self) -> None:
         """Who is alone goes on beyond its turn, but not for ever; who is not ends with it."""
         for kind, others_kind in COMPANY:
-            others, bell = self.company(others_kind)
+            others, other, relay, client = self.company(others_kind)
             self.assertIs(others.wait(), False)
             way = self.way(kind, 1 << 20)
             way.flow.size = 100
             way.send(b"a" * 1000)
             self.assertEqual(way.flow.move(100, others), Outcome.SPENT)
             self.assertEqual(way.flow.given, 300)
-            os.write(bell, b"x")
+            for until, waits in ((0.0, True), (math.inf, False), (time.monotonic() + 60, False)):
+                others.until = until
+                self.assertIs(others.wait(), waits)
+            self.assertEqual(others.ready(), [])
+            os.write(client, b"x")
+            before = way.flow.given
+            self.assertEqual(way.flow.move(100, others), Outcome.SPENT)
+            self.assertEqual(way.flow.given - before, 100)
+            self.assertEqual(others.ready(), [relay])
+            self.assertIs(others.wait(), False)
+            os.write(other, b"x")
             self.assertIs(others.wait(), True)
             before = way.flow.given
             self.assertEqual(way.flow.move(100, others), Outcome.SPENT)
@@ -144,9 +162,13 @@ class FlowTests(SynchronousTestCase):
         self.addCleanup(reactor._poller.close)
         for fd in reactor._internalReaders:
             self.addCleanup(fd.connectionLost, None)
-        self.assertIsNone(others_of(Clock(), 0))
-        others = others_of(reactor, 0)
+        relays = select.epoll()
+        self.addCleanup(relays.close)
+        self.assertIsNone(others_of(Clock(), relays, -1))
+        others = others_of(reactor, relays, -1)
         assert others is not None
+        self.assertIs(others.wait(), True)
+        others.until = math.inf
         self.assertIs(others.wait(), False)
         reactor.wakeUp()
         self.assertIs(others.wait(), True)

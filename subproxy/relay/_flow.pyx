@@ -22,7 +22,7 @@ cdef extern from "time.h" nogil:
     int clock_gettime(int, timespec *)
 
 cdef extern from "sys/epoll.h" nogil:
-    union epoll_data_t:
+    ctypedef union epoll_data_t:
         int fd
     struct epoll_event:
         epoll_data_t data
@@ -36,7 +36,8 @@ cdef enum:
     ENDED = 4
     BROKEN = 5
 
-    ALONE = 8 * 1024 * 1024  # bytes to move at once if nobody else waits: a millisecond and a half
+    ALONE = 64 * 1024 * 1024  # bytes to move at once if nobody else waits: some ten milliseconds
+    MOST_EVENTS = 64
     MUCH = 64 * 1024  # bytes that came at once: the sender is quick, and has more in no time
     LINGER = 10_000  # nanoseconds to look for that: a turn of the reactor, or a sleep, takes more
 
@@ -48,38 +49,61 @@ cdef long long now() noexcept nogil:
 
 
 cdef class Others:
-    """Whoever waits for a reactor besides the relays."""
+    """Whoever else waits, when a relay has done what one turn of the reactor allows."""
 
     cdef Ring ring
-    cdef object poller  # held, so that its descriptor stays what it is
-    cdef int fd
-    cdef int own
+    cdef object poller, relays  # held, so that their descriptors stay what they are
+    cdef int poller_fd, relays_fd, bell
+    cdef int found
+    cdef epoll_event events[MOST_EVENTS]
     cdef readonly long long most
+    cdef public double until
 
-    def __init__(self, Ring ring, poller, int own, long long most=ALONE):
+    def __init__(self, Ring ring, poller, relays, int bell, long long most=ALONE):
         self.most = most
         self.ring = ring
         self.poller = poller
-        self.fd = poller.fileno()
-        self.own = own
+        self.relays = relays
+        self.poller_fd = poller.fileno()
+        self.relays_fd = relays.fileno()
+        self.bell = bell
 
     def wait(self):
-        """Whether the reactor has something to do for them at once."""
+        """Whether anybody does."""
         return self.begin() or self.waits()
+
+    def ready(self):
+        """Descriptors of relays that were found ready, and will not be again."""
+        cdef int i
+        cdef list ready = []
+        for i in range(self.found):
+            if self.events[i].data.fd != self.bell:
+                ready.append(self.events[i].data.fd)
+        self.found = 0
+        return ready
 
     cdef bint begin(self):
         """What can be seen only by who has the lock of the interpreter, and changes under it alone."""
-        return self.poller.closed or (self.ring is not None and self.ring.pending)
+        return (
+            self.found > 0
+            or self.poller.closed
+            or self.relays.closed
+            or (self.ring is not None and self.ring.pending)
+        )
 
     cdef bint waits(self) noexcept nogil:
         cdef epoll_event events[2]
         cdef int i
-        if self.ring is not None and self.ring.waits():
+        if now() * 1e-9 >= self.until or (self.ring is not None and self.ring.waits()):
             return True
-        for i in range(epoll_wait(self.fd, events, 2, 0)):
-            if events[i].data.fd != self.own:
+        for i in range(epoll_wait(self.poller_fd, events, 2, 0)):
+            if events[i].data.fd != self.relays_fd:
                 return True
-        return False
+        self.found = max(0, epoll_wait(self.relays_fd, self.events, MOST_EVENTS, 0))
+        if self.found == 0 or (self.found == 1 and self.events[0].data.fd == self.bell):
+            self.found = 0
+            return False
+        return True
 
 
 cdef class Flow:

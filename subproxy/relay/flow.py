@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import select
+import time
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
@@ -32,36 +33,55 @@ class Outcome(IntEnum):
     """The sink takes no more, ever."""
 
 
-ALONE = 8 * 1024 * 1024
-"""Bytes that one relay moves at once if nobody else waits: a millisecond and a half."""
+ALONE = 64 * 1024 * 1024
+"""Bytes that one relay moves at once if nobody else waits: some ten milliseconds."""
+
+_MOST_EVENTS = 64
 
 
 class PlainOthers:
     """
-    Whoever waits for a reactor besides the relays, which are one reader of it.
+    Whoever else waits, when a relay has done what one turn of the reactor allows.
 
-    A turn of the reactor costs as much as some hundred kilobytes that are spliced, so who has done
-    what a turn allows may go on if nobody is kept waiting. Timed calls are not looked at.
+    A turn costs as much as some hundred kilobytes that are spliced, the more so as the interpreter's
+    part of it is no longer in the caches: if nobody is kept waiting, a relay may go on.
 
     @param ring: the reactor's ring, if it has one.
     @param poller: the reactor's epoll descriptor.
-    @param own: the descriptor of the relays, which is ready, too.
+    @param relays: that of the relays, which is one of those in it.
+    @param bell: a descriptor in that which is always ready, and nobody's.
     @ivar most: bytes that a relay may move before they have their turn anyhow.
+    @ivar until: when the first timed call is due, in monotonic seconds.
     """
 
-    __slots__ = ("_own", "_poller", "_ring", "most")
+    __slots__ = ("_bell", "_poller", "_ready", "_relays", "_ring", "most", "until")
 
-    def __init__(self, ring: Any, poller: select.epoll, own: int, most: int = ALONE) -> None:
+    def __init__(
+        self, ring: Any, poller: select.epoll, relays: select.epoll, bell: int, most: int = ALONE
+    ) -> None:
         self.most = most
+        self.until = 0.0
         self._ring = ring
         self._poller = poller
-        self._own = own
+        self._relays = relays
+        self._bell = bell
+        self._ready: list[int] = []
 
     def wait(self) -> bool:
-        """Whether the reactor has something to do for them at once."""
-        if self._ring is not None and self._ring.pending:
+        """Whether anybody does."""
+        if time.monotonic() >= self.until or (self._ring is not None and self._ring.pending):
             return True
-        return any(fd != self._own for fd, _ in self._poller.poll(0, 2))
+        own = self._relays.fileno()
+        if any(fd != own for fd, _ in self._poller.poll(0, 2)):
+            return True
+        ready = [fd for fd, _ in self._relays.poll(0, _MOST_EVENTS) if fd != self._bell]
+        self._ready += ready
+        return bool(ready)
+
+    def ready(self) -> list[int]:
+        """Descriptors of relays that were found ready, and will not be again."""
+        ready, self._ready = self._ready, []
+        return ready
 
 
 class PlainFlow:
@@ -148,9 +168,9 @@ else:
         Flow, Others = PlainFlow, PlainOthers
 
 
-def others_of(reactor: Any, own: int) -> Others | None:
-    """Whoever waits for C{reactor} but the reader of descriptor C{own}; None where none can tell."""
+def others_of(reactor: Any, relays: select.epoll, bell: int) -> Others | None:
+    """Who waits for C{reactor}, and in C{relays}, one of its readers; None where that can't be told."""
     poller = getattr(reactor, "_poller", None)
     if not isinstance(poller, select.epoll):
         return None
-    return Others(getattr(reactor, "ring", None), poller, own)
+    return Others(getattr(reactor, "ring", None), poller, relays, bell)

@@ -12,6 +12,8 @@ from __future__ import annotations
 import os
 import select
 from collections import deque
+from math import inf
+from time import monotonic
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IReadDescriptor
@@ -115,7 +117,7 @@ class Pump:
             poller.close()
             raise
         self._poller = poller
-        self._others = others_of(self._reactor, poller.fileno())
+        self._others = others_of(self._reactor, poller, self._bell)
         self._rings = False
         self._reactor.addReader(self)
         return poller
@@ -146,22 +148,22 @@ class Pump:
     def doRead(self) -> None:
         """See C{IReadDescriptor}: a turn."""
         assert self._poller is not None
-        queue, waiting = self._queue, self._waiting
+        queue = self._queue
         for fd, _ in self._poller.poll(0, _MOST_EVENTS):
-            pumped = waiting.get(fd)
-            if pumped is not None and not pumped.queued:
-                pumped.queued = True
-                queue.append(pumped)
+            self._ready(fd)
+        others = self._others
         left = self._turn
         later: list[Pumped] = []  # have nothing now, and want to look again
         while left > 0 and queue:
             pumped = queue.popleft()
             pumped.queued = False
             try:
-                if queue or later:
-                    moved, more = pumped.step(min(self._step, left), None)
+                if queue or later or others is None:
+                    moved, more = pumped.step(min(self._step, left) if queue else left, None)
                 else:
-                    moved, more = pumped.step(left, self._others)
+                    due = self._reactor.timeout()
+                    others.until = inf if due is None else monotonic() + due
+                    moved, more = pumped.step(left, others)
             except Exception:
                 self._log.failure("a relay failed")
                 continue
@@ -170,4 +172,12 @@ class Pump:
                 pumped.queued = True
                 (queue if moved else later).append(pumped)
         queue.extend(later)
+        for fd in others.ready() if others is not None else ():
+            self._ready(fd)
         self._ring()
+
+    def _ready(self, fd: int) -> None:
+        pumped = self._waiting.get(fd)
+        if pumped is not None and not pumped.queued:
+            pumped.queued = True
+            self._queue.append(pumped)
