@@ -213,6 +213,40 @@ class ConversationTests(SynchronousTestCase):
         pair.wait(4)
         pair.close()
 
+    @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.binary(max_size=120), st.booleans())
+    def test_a_request_that_is_handed_over(self, data: bytes, trusted: bool) -> None:
+        """What Python gets of it is what the gate would have made, and the connection stays or not."""
+        pair = Pair(trust=["192.0.2.0/24"] if trusted else [])
+        pair.client(inputs.request(inputs.Bytes(data)))
+        if not pair.sides[1].guest.wire.last:
+            pair.close()  # it was refused
+            return
+        pair.guest(response(1, body=None))
+        handed = []
+        for side in pair.sides:
+            carrier = side.guest.channel._carriers.get(1)
+            if carrier is not None:
+                exchange = carrier.exchange
+                handed.append((exchange.request, exchange.body, exchange.sink.keep_alive))
+        self.assertEqual(handed[:1], handed[1:])
+        pair.guest(m.End(1).encode())
+        pair.close()
+
+    def test_all_of_a_request_is_handed_over(self) -> None:
+        pair = self.pair(trust=["192.0.2.7"])
+        pair.client(
+            b"POST /a/../b%7e?q HTTP/1.1\r\nHost: A.Example:80\r\nX-Request-Id: given\r\n"
+            b"X-Forwarded-For: 198.51.100.1\r\nVia: 1.1 x\r\nConnection: close\r\nB: c\r\n"
+            b"Content-Length: 2\r\n\r\nhi"
+        )
+        self.assertEqual(pair.stats["declined_requests"], 0)
+        pair.guest(response(1, body=None))
+        self.assertEqual(pair.stats["declined_answers"], 1)
+        requests = [side.guest.channel._carriers[1].exchange.request for side in pair.sides]
+        self.assertEqual(*requests)
+        self.assertEqual((requests[0].host, requests[0].path), (b"a.example", b"/b~"))
+
     def test_back_to_fast(self) -> None:
         """An answer in pieces takes the Python path, the next request does not."""
         pair = self.pair()

@@ -235,6 +235,33 @@ cdef class FastFront(Client):
         return self.data[self.head_size:]
 
     @property
+    def frame(self):
+        """The frame of the request that is being answered, as it was sent, but for its body."""
+        cdef Head head
+        cdef Told told = self.told
+        cdef const u8 *data = <const u8 *>PyBytes_AS_STRING(self.data)
+        cdef bytes client = self.client
+        cdef u8 id[256]
+        cdef int id_size = <int>(self.put_id(id) - id)
+        cdef Py_ssize_t size
+        cdef u8 *end
+        cdef u8 *at
+        if scan(data, PyBytes_GET_SIZE(self.data), &self.path.bounds, told.trusted, &head) != GOOD:
+            raise ValueError("this is not the request that was sent")
+        size = room(&head, &told.sender, id_size, 0) + PyBytes_GET_SIZE(client)
+        end = self.path.room(size) + self.path.scratch_size
+        at = encode(
+            end, data, &head, &told.sender, self.number, id, id_size,
+            <const u8 *>PyBytes_AS_STRING(client), PyBytes_GET_SIZE(client), data, 0,
+        )
+        return PyBytes_FromStringAndSize(<const char *>at, end - at)
+
+    @property
+    def stays(self):
+        """Whether the client lets the connection stay."""
+        return not self.close
+
+    @property
     def requestId(self):
         cdef u8 text[256]
         cdef u8 *end = self.put_id(text)
