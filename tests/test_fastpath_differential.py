@@ -216,7 +216,7 @@ class ConversationTests(SynchronousTestCase):
     @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.binary(max_size=120), st.booleans())
     def test_a_request_that_is_handed_over(self, data: bytes, trusted: bool) -> None:
-        """What Python gets of it is what the gate would have made, and the connection stays or not."""
+        """What Python gets of it is what the gate would have made of it."""
         pair = Pair(trust=["192.0.2.0/24"] if trusted else [])
         pair.client(inputs.request(inputs.Bytes(data)))
         if not pair.sides[1].guest.wire.last:

@@ -43,8 +43,8 @@ class PlainOthers:
     """
     Whoever else waits, when a relay has done what one turn of the reactor allows.
 
-    A turn costs as much as some hundred kilobytes that are spliced, the more so as the interpreter's
-    part of it is no longer in the caches: if nobody is kept waiting, a relay may go on.
+    A turn costs as much as some hundred kilobytes that are spliced, the more so as the
+    interpreter's part of it is no longer in the caches: if nobody waits, a relay may go on.
 
     @param ring: the reactor's ring, if it has one.
     @param poller: the reactor's epoll descriptor.
@@ -160,7 +160,8 @@ class PlainFlow:
 
 
 if TYPE_CHECKING:
-    Flow, Others = PlainFlow, PlainOthers
+    Flow = PlainFlow
+    Others = PlainOthers
 else:
     try:
         from subproxy.relay._flow import Flow, Others
@@ -169,7 +170,7 @@ else:
 
 
 def others_of(reactor: Any, relays: select.epoll, bell: int) -> Others | None:
-    """Who waits for C{reactor}, and in C{relays}, one of its readers; None where that can't be told."""
+    """Who waits for C{reactor}, and in C{relays}, one of its readers; None if none can tell."""
     poller = getattr(reactor, "_poller", None)
     if not isinstance(poller, select.epoll):
         return None

@@ -17,7 +17,6 @@ from subproxy.wire.errors import HelloError, MessageError
 from subproxy.wire.fields import Headers, Info
 from subproxy.wire.frames import Frame, Piece, encoded_pieces
 
-
 _NAMES: dict[type, list[str]] = {}
 """The elements of each kind of message."""
 
