@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from unittest import SkipTest
@@ -20,6 +21,7 @@ from .fuzz.fastpath_target import one_input
 
 CORPUS = Path(__file__).parent / "corpus"
 GET = b"GET /x?y=1 HTTP/1.1\r\nHost: a.example\r\nUser-Agent: curl\r\nAccept: */*\r\n\r\n"
+POST = b"POST /p HTTP/1.1\r\nHost: a.example\r\nContent-Length: %d\r\n\r\n"
 
 
 def setUpModule() -> None:
@@ -119,6 +121,131 @@ class ConversationTests(SynchronousTestCase):
         self.assertEqual(pair.stats["requests"], 8)
         self.assertEqual(pair.stats["declined_requests"], 0)
         self.assertEqual(pair.stats["declined_answers"], 0)
+
+    def test_a_body_in_pieces_is_fast(self) -> None:
+        """Up to what rides in a frame, however it is cut; what is pipelined behind it, too."""
+        pair = self.pair()
+        number = 0
+        for size in (1, 5_000, 65_536):
+            body = bytes(range(256)) * (size // 256 + 1)
+            data = POST % size + body[:size]
+            head = len(data) - size
+            for cuts in (
+                [head],
+                [head, len(data) - 1],
+                [head - 3, head + size // 2],
+                range(16_384, len(data), 16_384),
+                range(head, len(data), max(1, size // 7)),
+            ):
+                for behind in (b"", GET[:30]):
+                    edges = [0, *cuts, len(data)]
+                    pieces = [data[a:b] for a, b in itertools.pairwise(edges)]
+                    pieces[-1] += behind
+                    pair.client(*pieces)
+                    number += 1
+                    pair.guest(response(number))
+                    if behind:
+                        pair.client(GET[30:])
+                        number += 1
+                        pair.guest(response(number))
+        self.assertEqual(pair.stats["requests"], number)
+        self.assertEqual(pair.stats["declined_requests"], 0)
+
+    def test_a_larger_body_in_pieces_is_not(self) -> None:
+        pair = self.pair()
+        pair.client(POST % 65_537, b"x" * 65_537)
+        self.assertEqual(pair.stats["declined_requests"], 1)
+        pair = self.pair(limits=Limits(body=1000))
+        pair.client(POST % 1001, b"x" * 1001)
+        self.assertEqual(pair.stats["declined_requests"], 1)
+
+    @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(
+        st.integers(1, 70_000),
+        st.lists(st.integers(0, 70_200), max_size=6),
+        st.dictionaries(
+            st.integers(0, 6),
+            st.sampled_from(
+                ["wait", "wait long", "half close", "lose", "lose guest", "abort", "drain", "close"]
+            ),
+            max_size=2,
+        ),
+        st.sampled_from([b"", GET, GET[:40]]),
+        st.sampled_from([0, 500, 100_000]),
+        st.sampled_from([b"a.example", b"nobody.example", b"a.example\r\nExpect: 100-continue"]),
+    )
+    def test_anything_while_a_body_comes(
+        self,
+        size: int,
+        cuts: list[int],
+        events: dict[int, str],
+        behind: bytes,
+        rate: int,
+        host: bytes,
+    ) -> None:
+        pair = Pair(limits=Limits(body_rate=rate, body_grace=3.0))
+        data = (POST % size).replace(b"a.example", host) + b"b" * size + behind
+        edges = [0, *sorted({cut for cut in cuts if 0 < cut < len(data)}), len(data)]
+        for index, (begin, end) in enumerate(itertools.pairwise(edges)):
+            event = events.get(index)
+            if event == "wait":
+                pair.wait(1.2)
+            elif event == "wait long":
+                pair.wait(80)
+            elif event == "half close":
+                pair.half_close()
+            elif event == "lose":
+                pair.lose()
+            elif event == "lose guest":
+                pair.lose_guest()
+            elif event is not None:
+                for side in pair.sides:
+                    if event == "drain":
+                        side.factory.drain()
+                    elif event == "close":
+                        side.factory.close()
+                    elif not side.gone:
+                        side.protocol.abort()
+                        side.gone = True
+            pair.client(data[begin:end])
+        if not pair.fast.guest_gone:
+            pair.guest(response(1), response(2))
+        pair.wait(4)
+        pair.close()
+
+    @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.binary(max_size=120), st.booleans())
+    def test_a_request_that_is_handed_over(self, data: bytes, trusted: bool) -> None:
+        """What Python gets of it is what the gate would have made of it."""
+        pair = Pair(trust=["192.0.2.0/24"] if trusted else [])
+        pair.client(inputs.request(inputs.Bytes(data)))
+        if not pair.sides[1].guest.wire.last:
+            pair.close()  # it was refused
+            return
+        pair.guest(response(1, body=None))
+        handed = []
+        for side in pair.sides:
+            carrier = side.guest.channel._carriers.get(1)
+            if carrier is not None:
+                exchange = carrier.exchange
+                handed.append((exchange.request, exchange.body, exchange.sink.keep_alive))
+        self.assertEqual(handed[:1], handed[1:])
+        pair.guest(m.End(1).encode())
+        pair.close()
+
+    def test_all_of_a_request_is_handed_over(self) -> None:
+        pair = self.pair(trust=["192.0.2.7"])
+        pair.client(
+            b"POST /a/../b%7e?q HTTP/1.1\r\nHost: A.Example:80\r\nX-Request-Id: given\r\n"
+            b"X-Forwarded-For: 198.51.100.1\r\nVia: 1.1 x\r\nConnection: close\r\nB: c\r\n"
+            b"Content-Length: 2\r\n\r\nhi"
+        )
+        self.assertEqual(pair.stats["declined_requests"], 0)
+        pair.guest(response(1, body=None))
+        self.assertEqual(pair.stats["declined_answers"], 1)
+        requests = [side.guest.channel._carriers[1].exchange.request for side in pair.sides]
+        self.assertEqual(*requests)
+        self.assertEqual((requests[0].host, requests[0].path), (b"a.example", b"/b~"))
 
     def test_back_to_fast(self) -> None:
         """An answer in pieces takes the Python path, the next request does not."""

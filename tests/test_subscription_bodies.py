@@ -266,6 +266,24 @@ class TokenTests(BulkTestCase):
         self.world.advance(2)
         self.assertTrue(line.closed)
 
+    def test_not_idle_for_long(self) -> None:
+        """The time begins anew with each body, and does not run while one is carried."""
+        _, _, number = self.begun()
+        line = Line(self.world)
+        line.connect(number, self.token(), BODY)
+        self.end(number, SIZE)
+        self.world.advance(40)
+        _, _, number = self.begun()
+        line.connect(number, self.token(), BODY[:10])
+        self.world.advance(30)
+        self.assertFalse(line.closed)
+        line.protocol.dataReceived(BODY[10:])
+        self.end(number, SIZE)
+        self.world.advance(59)
+        self.assertFalse(line.closed)
+        self.world.advance(2)
+        self.assertTrue(line.closed)
+
     def test_who_does_not_know_is_not_asked(self) -> None:
         """Without bulk in hello nothing is offered: a large body comes in frames."""
         guest = self.world.serving("2", b"plain")

@@ -62,7 +62,21 @@ class TokensTests(SynchronousTestCase):
         self.tokens.void(promise)
         self.tokens.void(promise)
         self.assertEqual(self.tokens.claim("vm", 1, promise.token), "void")
-        self.assertEqual(self.clock.calls, [])
+        self.clock.advance(2)
+        self.assertEqual((self.expired, self.clock.calls), (0, []))
+
+    def test_each_in_its_time(self) -> None:
+        """One delayed call serves for all tokens that are out."""
+        promises = []
+        for _ in range(5):
+            promises.append(self.issue())
+            self.clock.advance(0.3)
+        self.assertEqual(len(self.clock.calls), 1)
+        self.tokens.void(promises[1])
+        for seconds, expired in ((0.45, 0), (0.1, 1), (0.3, 1), (0.3, 2), (0.3, 3), (0.3, 4)):
+            self.clock.advance(seconds)
+            self.assertEqual(self.expired, expired)
+        self.assertEqual((len(self.tokens), self.clock.calls), (0, []))
 
     def test_no_two_alike(self) -> None:
         """They are long, and differ."""

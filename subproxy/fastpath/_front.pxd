@@ -61,7 +61,7 @@ cdef class FastPath:
 
 
 cdef enum Stage:
-    IDLE, PARTIAL, WAITING, SLOW, CLOSING, OVER
+    IDLE, PARTIAL, GATHERING, WAITING, SLOW, CLOSING, OVER
 
 
 cdef class FastFront(Client):
@@ -78,6 +78,10 @@ cdef class FastFront(Client):
     cdef bint undelayed
     cdef Told told
     cdef readonly bytes rest  # bytes behind the request that is being answered; or of a partial head
+    # The request whose body is not here yet:
+    cdef bytes gathered  # head and body, with room for some that is to come
+    cdef Py_ssize_t filled
+    cdef Py_ssize_t whole
     # The request that is being answered:
     cdef readonly FastChannel channel
     cdef Way way
@@ -99,6 +103,8 @@ cdef class FastFront(Client):
 
     cdef int take(self, const u8 *data, Py_ssize_t size) except -1
     cdef bint begin(self, const u8 *data, Py_ssize_t size, Head *head) except -1
+    cdef bint gather(self, const u8 *data, Py_ssize_t size, Head *head) except -1
+    cdef int gather_more(self, const u8 *data, Py_ssize_t size) except -1
     cdef int decline(self, const u8 *data, Py_ssize_t size) except -1
     cdef int become(self, object slow) except -1
     cdef int to_slow(self) except -1

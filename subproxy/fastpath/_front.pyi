@@ -41,6 +41,8 @@ class FastFront:
     peer: Peer | None
     pool: Pool
     member: Member
+    frame: bytes
+    stays: bool
     head: bytes
     body: bytes
     requestId: bytes

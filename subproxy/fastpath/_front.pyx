@@ -52,6 +52,7 @@ cdef enum:
     MOST_PARTIAL = 8192  # likewise, in more than one read
     MOST_ANSWER = 65536  # bytes of an answer's body, likewise: what rides in a frame
     MOST_TOLD = 4096  # addresses that are remembered
+    AHEAD = 4  # times what came of a body there is room for
 
 cdef double NEVER = float("inf")
 cdef const Tables *T = tables()
@@ -214,7 +215,7 @@ cdef class FastFront(Client):
     @property
     def busy(self):
         """A request is under way."""
-        return self.stage == WAITING
+        return self.stage == WAITING or self.stage == GATHERING
 
     @property
     def pool(self):
@@ -232,6 +233,33 @@ cdef class FastFront(Client):
     @property
     def body(self):
         return self.data[self.head_size:]
+
+    @property
+    def frame(self):
+        """The frame of the request that is being answered, as it was sent, but for its body."""
+        cdef Head head
+        cdef Told told = self.told
+        cdef const u8 *data = <const u8 *>PyBytes_AS_STRING(self.data)
+        cdef bytes client = self.client
+        cdef u8 id[256]
+        cdef int id_size = <int>(self.put_id(id) - id)
+        cdef Py_ssize_t size
+        cdef u8 *end
+        cdef u8 *at
+        if scan(data, PyBytes_GET_SIZE(self.data), &self.path.bounds, told.trusted, &head) != GOOD:
+            raise ValueError("this is not the request that was sent")
+        size = room(&head, &told.sender, id_size, 0) + PyBytes_GET_SIZE(client)
+        end = self.path.room(size) + self.path.scratch_size
+        at = encode(
+            end, data, &head, &told.sender, self.number, id, id_size,
+            <const u8 *>PyBytes_AS_STRING(client), PyBytes_GET_SIZE(client), data, 0,
+        )
+        return PyBytes_FromStringAndSize(<const char *>at, end - at)
+
+    @property
+    def stays(self):
+        """Whether the client lets the connection stay."""
+        return not self.close
 
     @property
     def requestId(self):
@@ -354,7 +382,7 @@ cdef class FastFront(Client):
             self.told = self.path.tell(self.transport)
         if self.stage == IDLE:
             found = scan(data, size, &self.path.bounds, self.told.trusted, &head)
-            if found == GOOD and self.begin(data, size, &head):
+            if found == GOOD and (self.begin(data, size, &head) or self.gather(data, size, &head)):
                 return 0
             if found == PARTIAL_HEAD and size < MOST_PARTIAL:
                 self.rest = PyBytes_FromStringAndSize(<const char *>data, size)
@@ -378,7 +406,7 @@ cdef class FastFront(Client):
             found = scan(data, size, &self.path.bounds, self.told.trusted, &head)
             if found == GOOD:
                 rest, self.rest = self.rest, None
-                if self.begin(data, size, &head):
+                if self.begin(data, size, &head) or self.gather(data, size, &head):
                     return 0
                 self.rest = rest
             elif found == PARTIAL_HEAD and size < MOST_PARTIAL:
@@ -386,6 +414,66 @@ cdef class FastFront(Client):
                 return 0
             self.to_slow()
             self.slow.dataReceived(more)
+        elif self.stage == GATHERING:
+            self.gather_more(data, size)
+        return 0
+
+    cdef bint gather(self, const u8 *data, Py_ssize_t size, Head *head) except -1:
+        """Wait for the rest of a body that is to ride in its frame. False if that is not for here."""
+        cdef FastPath path = self.path
+        cdef Py_ssize_t whole
+        if head.length <= 0 or head.length > path.most_inline or not self.writable:
+            return False
+        if path.most_body and head.length > path.most_body:
+            return False
+        whole = head.size + head.length
+        if whole <= size:
+            return False
+        self.whole = whole
+        self.filled = size
+        self.gathered = PyBytes_FromStringAndSize(NULL, min(whole, AHEAD * size))
+        memcpy(PyBytes_AS_STRING(self.gathered), data, size)
+        self.stage = GATHERING
+        self.started = path.now()
+        self.due = NEVER
+        # A body that is not there by the next sweep has its pace looked at, which Python does.
+        self.deadline = 0.0
+        return True
+
+    cdef int gather_more(self, const u8 *data, Py_ssize_t size) except -1:
+        """More of a body that is gathered."""
+        cdef Head head
+        cdef bytes larger
+        cdef u8 *all
+        cdef Py_ssize_t part = min(size, self.whole - self.filled)
+        cdef Py_ssize_t room = PyBytes_GET_SIZE(self.gathered)
+        if self.filled + part > room:
+            # As much as came, some times over: not what a client says that it will send.
+            larger = PyBytes_FromStringAndSize(NULL, min(self.whole, AHEAD * (self.filled + part)))
+            memcpy(PyBytes_AS_STRING(larger), PyBytes_AS_STRING(self.gathered), self.filled)
+            self.gathered = larger
+        all = <u8 *>PyBytes_AS_STRING(self.gathered)
+        memcpy(all + self.filled, data, part)
+        if self.filled + part < self.whole:
+            self.filled += part
+            return 0
+        if (
+            scan(all, self.whole, &self.path.bounds, self.told.trusted, &head) == GOOD
+            and self.begin(all, self.whole, &head)
+        ):
+            self.gathered = None
+            if part == size:
+                return 0
+            data += part
+            size -= part
+            if self.stage == WAITING:
+                self.rest = PyBytes_FromStringAndSize(<const char *>data, size)
+                return 0
+        else:
+            self.path.declined_requests += 1
+            self.to_slow()
+        if self.stage == SLOW:
+            self.slow.dataReceived(PyBytes_FromStringAndSize(<const char *>data, size))
         return 0
 
     cdef bint begin(self, const u8 *data, Py_ssize_t size, Head *head) except -1:
@@ -406,6 +494,7 @@ cdef class FastFront(Client):
         cdef u8 *end
         cdef u8 *at
         cdef uint64_t number
+        cdef double now
         if body:
             if whole > size or body > path.most_inline or (path.most_body and body > path.most_body):
                 return False
@@ -462,13 +551,17 @@ cdef class FastFront(Client):
             self.undelayed = True
             if self.stream is not None or ITCPTransport.providedBy(self.transport):
                 self.transport.setTcpNoDelay(True)
-        self.started = path.now()
+        now = path.now()
+        if self.gathered is None:
+            self.started = now
+            self.data = PyBytes_FromStringAndSize(<const char *>data, whole)
+        else:
+            self.data = self.gathered
         self.requests += 1
         self.client = client
         self.channel = channel
         self.way = way
         self.number = number
-        self.data = PyBytes_FromStringAndSize(<const char *>data, whole)
         self.head_size = head.size
         self.line_size = head.line_size
         self.agent_at = <int>(head.agent - data) if head.agent != NULL else -1
@@ -481,7 +574,7 @@ cdef class FastFront(Client):
             <const char *>data + whole, size - whole
         )
         self.stage = WAITING
-        self.deadline = self.due = self.started + path.response_timeout
+        self.deadline = self.due = now + path.response_timeout
         chooser.charge(member, way.pool)
         channel.begin(self, number, frame, congested is not False)
         return True
@@ -520,6 +613,11 @@ cdef class FastFront(Client):
             rest, self.rest = self.rest, None
             self.become(handover.idle(self))
             handover.partial(self.slow, rest, deadline)
+        elif self.stage == GATHERING:
+            came = self.gathered[:self.filled]
+            self.gathered = None
+            self.become(handover.idle(self))
+            handover.gathering(self.slow, came, self.started)
         elif self.stage == WAITING:
             self.give_up()
         elif self.stage == CLOSING:

@@ -10,27 +10,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from subproxy.core.exchange import Exchange, State
+from subproxy.core.exchange import Exchange, RequestHead, State
+from subproxy.core.normalise import normalise_path
 from subproxy.frontend.connection import Reading
 from subproxy.frontend.deadlines import NEVER, Pace
-from subproxy.frontend.head_parser import MessageParser
 from subproxy.frontend.http1 import Http1Protocol
 from subproxy.frontend.responder import Answer, Responder
 from subproxy.frontend.tcp_info import bytes_taken
+from subproxy.wire.frames import decode
 
 if TYPE_CHECKING:
     from subproxy.fastpath._front import FastFront
-
-
-class _KnownId:
-    """Request ids: the one that a request already has."""
-
-    def __init__(self, known: bytes) -> None:
-        self._known = known
-
-    def make(self) -> bytes:
-        """It."""
-        return self._known
 
 
 def idle(front: FastFront) -> Http1Protocol:
@@ -92,21 +82,10 @@ def answered(
 
 def _responder(protocol: Http1Protocol, front: FastFront) -> Responder:
     """The answer to the request that C{front} has sent, with its exchange."""
-    gate = protocol.factory.gate
-    head, body = front.head, front.body
-    method, target, version = gate.check_line(head[: head.find(b"\r\n")])
-    parser = MessageParser()
-    parser.feed(head)
-    ids = gate.ids
-    gate.ids = _KnownId(front.requestId)  # type: ignore[assignment]
-    try:
-        assert protocol._peer is not None
-        passed = gate.check_request(method, target, version, parser.take_fields(), protocol._peer)
-    finally:
-        gate.ids = ids
-    passed.head.length = len(body)
-    responder = Responder(protocol, passed.head, passed.keep_alive, front.started)
-    exchange = Exchange(passed.head, body, responder, protocol.factory.dispatcher)
+    head, body = _request(front), front.body
+    head.length = len(body)
+    responder = Responder(protocol, head, front.stays, front.started)
+    exchange = Exchange(head, body, responder, protocol.factory.dispatcher)
     exchange.pool = front.pool
     exchange.holder = front.member
     front.channel.channel.adopt(exchange, front.number)
@@ -114,11 +93,45 @@ def _responder(protocol: Http1Protocol, front: FastFront) -> Responder:
     return responder
 
 
+def _request(front: FastFront) -> RequestHead:
+    """
+    The request that C{front} has sent.
+
+    Out of its frame, in which it is what the gate would make of it: to parse and check it
+    again would take ten times as long.
+    """
+    _, _, method, target, fields, info, _ = decode(front.frame)
+    (_, host), *_ = headers = [(name, value) for name, value in fields]
+    return RequestHead(
+        method,
+        target,
+        front.factory.gate.known_host(host),
+        normalise_path(target.partition(b"?")[0]),
+        headers,
+        info[b"client"],
+        info[b"scheme"],
+        info[b"version"],
+        info[b"id"],
+    )
+
+
 def partial(protocol: Http1Protocol, data: bytes, deadline: float) -> None:
     """C{protocol}, at rest, holds the beginning of a head, and waits for the rest of it."""
     protocol.dataReceived(data)
     if protocol.state is Reading.HEAD:
         protocol.deadline = protocol._due = deadline
+
+
+def gathering(protocol: Http1Protocol, data: bytes, started: float) -> None:
+    """C{protocol}, at rest, collects the body of a request that began at C{started}."""
+    protocol.dataReceived(data)
+    if protocol.state is Reading.COLLECTING:
+        upload, responder = protocol._upload, protocol._responder
+        assert upload is not None
+        assert responder is not None
+        upload.pace = Pace()
+        upload.pace.start(started)
+        responder.started = started
 
 
 def close(protocol: Http1Protocol, held: bytes | None, paused: bool) -> None:

@@ -252,8 +252,7 @@ class Gate:
                 raise BadRequest("no Host")
             name = host = b""
         else:
-            known = self._hosts.get(host)
-            name = self.host(host) if known is None else known
+            name = self.known_host(host)
             kept.insert(0, (b"Host", host))
         path = target.partition(b"?")[0]
         if target == b"*":
@@ -294,6 +293,15 @@ class Gate:
             ),
             keep_alive,
         )
+
+    def known_host(self, host: bytes) -> bytes:
+        """
+        What a Host field names, for routing.
+
+        @raise ClientError: it names no host.
+        """
+        known = self._hosts.get(host)
+        return self.host(host) if known is None else known
 
     def check_trailers(self, fields: Headers) -> Headers:
         """The trailers of a request, without what means nothing there."""

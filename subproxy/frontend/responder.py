@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 class Answer(Enum):
     """Where an answer is in its life; it only goes forward."""
 
+    __hash__ = object.__hash__  # that of Enum is Python code, and costs a microsecond a request
+
     WAITING = auto()
     """Nothing of the final response has been written."""
     STREAMING = auto()

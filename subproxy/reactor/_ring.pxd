@@ -113,6 +113,7 @@ cdef class Ring:
     cdef int sleep(self, double timeout) except? -1
     cdef double alarm(self, double seconds) except? -2.0
     cdef bint turn(self, double timeout) except -1
+    cdef bint waits(self) noexcept nogil
     cdef int drain(self) except -1
     cdef int dispatch(self, uint64_t user_data, int res, uint32_t flags) except -1
     cdef void link(self, Handle handle) noexcept

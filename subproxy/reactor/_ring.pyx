@@ -711,6 +711,18 @@ cdef class Ring:
                 self.flush()
         return waited
 
+    @property
+    def pending(self):
+        """Whether a turn would have something to do at once."""
+        return not self.live() or bool(self.todo) or self.waits()
+
+    cdef bint waits(self) noexcept nogil:
+        """Whether the kernel has something to tell; the ring must be live."""
+        return (
+            self.cq_head[0] != ur_load_acquire(self.cq_tail)
+            or ur_load_acquire(self.sq_flags) & (UR_SQ_TASKRUN | UR_SQ_CQ_OVERFLOW) != 0
+        )
+
     def handles(self):
         """The handles that have operations in the kernel, or are about to."""
         cdef PyObject *at = self.first

@@ -12,12 +12,16 @@ from __future__ import annotations
 import os
 import select
 from collections import deque
+from math import inf
+from time import monotonic
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+from subproxy.relay.flow import Others, others_of
 
 TURN = 1024 * 1024
 """Bytes that all relays together move before the reactor looks at everybody else."""
@@ -34,8 +38,12 @@ class Pumped(Protocol):
     queued: bool
     """It is in the queue: for the L{Pump} alone."""
 
-    def step(self, budget: int) -> tuple[int, bool]:
-        """Move about C{budget} bytes: how many it was, and whether there may be more to move."""
+    def step(self, budget: int, others: Others | None) -> tuple[int, bool]:
+        """
+        Move about C{budget} bytes: how many it was, and whether there may be more to move.
+
+        @param others: if it is given, then more, as long as they don't wait.
+        """
 
     def failed(self) -> None:
         """L{step} has raised: stop, and let whoever waits for the rest see that."""
@@ -62,6 +70,7 @@ class Pump:
         self._poller: select.epoll | None = None
         self._bell = -1  # is readable while somebody is in the queue
         self._rings = False
+        self._others: Others | None = None
 
     # Relays.
 
@@ -97,7 +106,7 @@ class Pump:
         poller = self._poller
         if poller is not None:
             self._reactor.removeReader(self)
-            self._poller = None
+            self._poller = self._others = None
             poller.close()
             os.close(self._bell)
         self._queue.clear()
@@ -111,6 +120,7 @@ class Pump:
             poller.close()
             raise
         self._poller = poller
+        self._others = others_of(self._reactor, poller, self._bell)
         self._rings = False
         self._reactor.addReader(self)
         return poller
@@ -141,19 +151,22 @@ class Pump:
     def doRead(self) -> None:
         """See C{IReadDescriptor}: a turn."""
         assert self._poller is not None
-        queue, waiting = self._queue, self._waiting
+        queue = self._queue
         for fd, _ in self._poller.poll(0, _MOST_EVENTS):
-            pumped = waiting.get(fd)
-            if pumped is not None and not pumped.queued:
-                pumped.queued = True
-                queue.append(pumped)
+            self._ready(fd)
+        others = self._others
         left = self._turn
         later: list[Pumped] = []  # have nothing now, and want to look again
         while left > 0 and queue:
             pumped = queue.popleft()
             pumped.queued = False
             try:
-                moved, more = pumped.step(min(self._step, left))
+                if queue or later or others is None:
+                    moved, more = pumped.step(min(self._step, left) if queue else left, None)
+                else:
+                    due = self._reactor.timeout()
+                    others.until = inf if due is None else monotonic() + due
+                    moved, more = pumped.step(left, others)
             except Exception:
                 self._log.failure("a relay failed")
                 self._end(pumped)
@@ -163,6 +176,8 @@ class Pump:
                 pumped.queued = True
                 (queue if moved else later).append(pumped)
         queue.extend(later)
+        for fd in others.ready() if others is not None else ():
+            self._ready(fd)
         self._ring()
 
     def _end(self, pumped: Pumped) -> None:
@@ -170,3 +185,9 @@ class Pump:
             pumped.failed()
         except Exception:
             self._log.failure("a relay that failed could not be ended")
+
+    def _ready(self, fd: int) -> None:
+        pumped = self._waiting.get(fd)
+        if pumped is not None and not pumped.queued:
+            pumped.queued = True
+            self._queue.append(pumped)

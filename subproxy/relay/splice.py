@@ -15,7 +15,7 @@ from typing import Protocol
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
-from subproxy.relay.flow import Flow, Outcome
+from subproxy.relay.flow import Flow, Others, Outcome
 from subproxy.relay.pipes import Pipe, PipePool
 from subproxy.relay.pump import Pump
 
@@ -142,13 +142,13 @@ class SpliceRelay:
 
     # The pump.
 
-    def step(self, budget: int) -> tuple[int, bool]:
+    def step(self, budget: int, others: Others | None = None) -> tuple[int, bool]:
         """See L{Pumped<subproxy.relay.pump.Pumped>}."""
         if self._paused or not self.running:
             return 0, False
         flow = self._flow
         before = flow.given
-        outcome = flow.move(budget)
+        outcome = flow.move(budget, others)
         moved = flow.given - before
         if outcome == Outcome.SPENT:
             self._looks = _LOOKS

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 class Way(Enum):
     """How a body goes."""
 
+    __hash__ = object.__hash__  # that of Enum is Python code, and costs a microsecond a request
+
     PROMISED = auto()
     """A token is out for it, or was."""
     CARRIED = auto()

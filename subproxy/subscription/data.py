@@ -51,6 +51,8 @@ class IBodyUser(Interface):
 class State(Enum):
     """What a data connection does."""
 
+    __hash__ = object.__hash__  # that of Enum is Python code, and costs a microsecond a request
+
     IDLE = auto()
     """It waits for a C{connect}."""
     RECEIVING = auto()
@@ -98,6 +100,7 @@ class DataConnection:
         self._clock = clock
         self._idle_timeout = idle_timeout
         self._idle: IDelayedCall | None = None
+        self._idle_until = 0.0
         self._decoder = FrameDecoder(_LONGEST_CONNECT)
         self._user: Any = None
         self._left: int | None = None  # of the body that comes; None: until its end is told
@@ -142,7 +145,6 @@ class DataConnection:
                 self._offend()
             self.abort()
             return
-        self._waitNoMore()
         self.count += 1
         self._exchange = message.exchange
         if answer:
@@ -337,7 +339,10 @@ class DataConnection:
             self._paused = self._lent = False
             self.transport.resumeProducing()
         self._go(State.IDLE)
-        self._idle = self._clock.callLater(self._idle_timeout, self.abort)
+        # One call serves for many bodies, and looks when it comes: a timer a body costs more.
+        self._idle_until = self._clock.seconds() + self._idle_timeout
+        if self._idle is None:
+            self._idle = self._clock.callLater(self._idle_timeout, self._idled)
 
     def _watches(self) -> bool:
         """Look for the next C{connect} beside the transport, if there is a descriptor for that."""
@@ -351,10 +356,14 @@ class DataConnection:
         self._watch.start()
         return True
 
-    def _waitNoMore(self) -> None:
-        idle, self._idle = self._idle, None
-        if idle is not None and idle.active():
-            idle.cancel()
+    def _idled(self) -> None:
+        self._idle = None
+        if self.state is State.IDLE:
+            left = self._idle_until - self._clock.seconds()
+            if left > 0:
+                self._idle = self._clock.callLater(left, self._idled)
+            else:
+                self.abort()
 
     # The connection.
 
@@ -395,7 +404,9 @@ class DataConnection:
     def _end(self) -> None:
         self._go(State.CLOSED)
         self._user = self._borrower = None
-        self._waitNoMore()
+        idle, self._idle = self._idle, None
+        if idle is not None and idle.active():
+            idle.cancel()
         watch, self._watch = self._watch, None
         if watch is not None:
             watch.close()

@@ -40,6 +40,7 @@ class Promise:
     exchange: int
     claimed: Callable[[DataConnection], None]
     expired: Callable[[], None]
+    due: float
     timer: IDelayedCall | None = None
 
 
@@ -59,6 +60,7 @@ class Tokens:
         self._timeout = timeout
         self._promises: dict[bytes, Promise] = {}
         self._spent: OrderedDict[bytes, str] = OrderedDict()
+        self._timer: IDelayedCall | None = None  # looks when the oldest is due
 
     def __len__(self) -> int:
         return len(self._promises)
@@ -71,9 +73,11 @@ class Tokens:
         expired: Callable[[], None],
     ) -> Promise:
         """A new token."""
-        promise = Promise(secrets.token_bytes(SIZE), identity, exchange, claimed, expired)
-        promise.timer = self._clock.callLater(self._timeout, self._overdue, promise)
+        due = self._clock.seconds() + self._timeout
+        promise = Promise(secrets.token_bytes(SIZE), identity, exchange, claimed, expired, due)
         self._promises[promise.token] = promise
+        if self._timer is None:
+            self._timer = self._clock.callLater(self._timeout, self._look)
         self.counts["issued"] += 1
         return promise
 
@@ -96,6 +100,17 @@ class Tokens:
     def void(self, promise: Promise) -> None:
         """The body of C{promise} goes another way, or nowhere; does nothing if it was spent."""
         self._spend(promise, "void")
+
+    def _look(self) -> None:
+        """Find those that are due, oldest first: all have the same time."""
+        self._timer = None
+        now = self._clock.seconds()
+        for promise in list(self._promises.values()):
+            if promise.due > now:
+                self._timer = self._clock.callLater(promise.due - now, self._look)
+                break
+            if promise.timer is None:
+                self._overdue(promise)
 
     def _overdue(self, promise: Promise) -> None:
         """If it was this process that stood still, a claim may be here: look once more."""

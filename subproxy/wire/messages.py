@@ -17,6 +17,9 @@ from subproxy.wire.errors import HelloError, MessageError
 from subproxy.wire.fields import Headers, Info
 from subproxy.wire.frames import Frame, Piece, encoded_pieces
 
+_NAMES: dict[type, list[str]] = {}
+"""The elements of each kind of message."""
+
 
 @dataclass(slots=True)
 class Message:
@@ -30,7 +33,11 @@ class Message:
 
     def frame(self) -> list[Any]:
         """The list that is encoded."""
-        return [self.verb, *(getattr(self, each.name) for each in fields(self))]
+        kind = type(self)
+        names = _NAMES.get(kind)
+        if names is None:
+            names = _NAMES[kind] = [each.name for each in fields(kind)]
+        return [self.verb, *[getattr(self, name) for name in names]]
 
     def encode(self) -> bytes:
         """The bytes of its frame."""

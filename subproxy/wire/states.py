@@ -27,6 +27,8 @@ class Role(Enum):
 class Side(Enum):
     """The state of one side of a connection."""
 
+    __hash__ = object.__hash__  # that of Enum is Python code, and costs a microsecond a request
+
     IDLE = auto()
     """It has sent nothing, or (the proxy) only refusals."""
     OPEN = auto()
@@ -41,6 +43,8 @@ class Side(Enum):
 
 class Half(Enum):
     """The state of one half of an exchange: of the message that one side sends."""
+
+    __hash__ = object.__hash__  # that of Enum is Python code, and costs a microsecond a request
 
     WAITING = auto()
     """Its head has not come."""
@@ -101,6 +105,8 @@ SIDES: dict[Role, dict[Side, dict[bytes, Side]]] = {
 
 class Event(Enum):
     """What happens to a half of an exchange."""
+
+    __hash__ = object.__hash__  # that of Enum is Python code, and costs a microsecond a request
 
     INTERIM = auto()
     """A 1xx head."""
