@@ -159,6 +159,11 @@ class ConversationTests(SynchronousTestCase):
         pair.client(POST % 1001, b"x" * 1001)
         self.assertEqual(pair.stats["declined_requests"], 1)
 
+    def test_a_path_that_is_refused_before_its_body_is_here(self) -> None:
+        pair = self.pair()
+        pair.client((POST % 46).replace(b" /p ", b" /% "), b"b" * 17)
+        self.assertIn(b"400 Bad Request", pair.fast.transport.value())
+
     @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
     @given(
         st.integers(1, 70_000),

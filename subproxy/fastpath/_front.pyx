@@ -429,6 +429,9 @@ cdef class FastFront(Client):
         whole = head.size + head.length
         if whole <= size:
             return False
+        # What will not be sent on is refused now, not when its body is here.
+        if path.chooser.route(head.host, head.host_size, head.target, head.path_size) is None:
+            return False
         self.whole = whole
         self.filled = size
         self.gathered = PyBytes_FromStringAndSize(NULL, min(whole, AHEAD * size))
