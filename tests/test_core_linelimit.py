@@ -43,3 +43,8 @@ class LineLimitTests(SynchronousTestCase):
         for at in passed:
             # Two of its seconds may touch one of ours.
             self.assertLessEqual(sum(at <= each < at + 1.0 for each in passed), 2 * LINES)
+
+    def test_a_clock_that_is_set_back(self) -> None:
+        """Nobody is silent until it is as late again."""
+        limit = LineLimit(1)
+        self.assertEqual([limit.admit(now) for now in (5000.0, 5000.5, 1000.0)], [0, None, 1])

@@ -24,9 +24,10 @@ class LineLimit:
     def admit(self, now: float) -> int | None:
         """Return None if a line is to be dropped, else how many were dropped before it.
 
-        A second begins with the first line that passes in it; `now` is monotonic seconds.
+        A second begins with the first line that passes in it, and anew if the clock is set back:
+        `now` may be a reactor's seconds, which are the time of day.
         """
-        if now - self._began >= 1.0:
+        if not 0.0 <= now - self._began < 1.0:
             self._began = now
             self._passed = 0
         if self._passed >= self._lines:
