@@ -135,7 +135,8 @@ class SweeperTests(SynchronousTestCase):
         self.assertLessEqual(max(steps), 4)
         self.assertGreaterEqual(len(steps), 20)
 
-    def test_who_is_gone_before_its_slice_is_not_asked(self) -> None:
+    def sliced(self) -> tuple[Sweeper, list[Watched]]:
+        """A sweeper that has asked one of three, each of whom takes a whole slice."""
         time = [0.0]
         sweeper = Sweeper(self.clock, lambda: time[0])
 
@@ -147,6 +148,10 @@ class SweeperTests(SynchronousTestCase):
         many = [Takes(0) for _ in range(3)]
         sweeper.watched.update(many)
         sweeper.sweep()
+        return sweeper, many
+
+    def test_who_is_gone_before_its_slice_is_not_asked(self) -> None:
+        sweeper, many = self.sliced()
         first = next(each for each in many if each.passed)
         gone, moved = (each for each in many if each is not first)
         sweeper.watched.discard(gone)
@@ -155,17 +160,7 @@ class SweeperTests(SynchronousTestCase):
         self.assertEqual((gone.passed, moved.passed), ([], []))
 
     def test_stopped_between_two_slices(self) -> None:
-        time = [0.0]
-        sweeper = Sweeper(self.clock, lambda: time[0])
-
-        class Takes(Watched):
-            def deadlinePassed(self, now: float) -> None:
-                super().deadlinePassed(now)
-                time[0] += SLICE
-
-        many = [Takes(0) for _ in range(3)]
-        sweeper.watched.update(many)
-        sweeper.sweep()
+        sweeper, many = self.sliced()
         sweeper.stop()
         self.clock.advance(0)
         self.assertEqual(sum(len(each.passed) for each in many), 1)
