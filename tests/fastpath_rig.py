@@ -106,7 +106,8 @@ class Side:
     @property
     def member(self) -> Any:
         """The guest, as the balancer sees it."""
-        return self.guest.member
+        subscription = self.guest.subscription
+        return None if subscription is None else subscription.member
 
     def _counts(self) -> object:
         return {
@@ -130,7 +131,7 @@ class Side:
             "log": self.log.waiting.take(),
             "counts": self._counts(),
             "in flight": self.member and self.member.in_flight,
-            "exchanges": None if self.guest.channel is None else len(self.guest.channel),
+            "exchanges": self.guest.subscription and len(self.guest.subscription.channel),
             "active": self.factory.active,
             "waiting": self.world.admission.waiting,
             "connections": len(self.factory.connections),

@@ -170,8 +170,8 @@ class DispatcherTests(SynchronousTestCase):
             (request,) = self.requests(one)
             one.say(m.Abort(request.exchange, b"refused"))
             self.assertEqual(self.dispatcher.retries, moved)
-            assert one.protocol.member is not None
-            self.assertEqual(one.protocol.member.in_flight, 0)
+            assert one.protocol.subscription.member is not None
+            self.assertEqual(one.protocol.subscription.member.in_flight, 0)
         self.assertIsNone(sink.error)
 
     def requests_peeked(self, guest: Guest) -> bool:
@@ -218,9 +218,9 @@ class DispatcherTests(SynchronousTestCase):
         exchange, sink = self.world.ask()
         self.requests(first)
         second = self.world.serving("2")
-        first.protocol._missed()
+        first.protocol.subscription._missed()
         self.assertEqual(len(self.requests(second)), 1)
-        first.protocol._returned()
+        first.protocol.subscription._returned()
         second.lose()
         (request,) = self.requests(first)
         first.say(m.Response(request.exchange, 200, [], {}, b"ok"))
@@ -313,7 +313,7 @@ class DispatcherTests(SynchronousTestCase):
             guest.say(m.Response(request.exchange, 200, []))
             self.assertTrue(sink.complete)
             self.assertEqual(exchange.state, State.DONE)
-        member = guest.protocol.member
+        member = guest.protocol.subscription.member
         assert member is not None
         self.assertEqual(member.in_flight, 0)
 

@@ -230,7 +230,7 @@ class ConversationTests(SynchronousTestCase):
         pair.guest(response(1, body=None))
         handed = []
         for side in pair.sides:
-            carrier = side.guest.channel._carriers.get(1)
+            carrier = side.guest.subscription.channel._carriers.get(1)
             if carrier is not None:
                 exchange = carrier.exchange
                 handed.append((exchange.request, exchange.body, exchange.sink.keep_alive))
@@ -248,7 +248,9 @@ class ConversationTests(SynchronousTestCase):
         self.assertEqual(pair.stats["declined_requests"], 0)
         pair.guest(response(1, body=None))
         self.assertEqual(pair.stats["declined_answers"], 1)
-        requests = [side.guest.channel._carriers[1].exchange.request for side in pair.sides]
+        requests = [
+            side.guest.subscription.channel._carriers[1].exchange.request for side in pair.sides
+        ]
         self.assertEqual(*requests)
         self.assertEqual((requests[0].host, requests[0].path), (b"a.example", b"/b~"))
 

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from subproxy.core.exchange import Exchange, State
 from subproxy.errors import ClientGone, GuestGone, GuestMisbehaved, GuestSlow
 from subproxy.subscription.data import MOST_HELD
-from subproxy.subscription.protocol import State as Connection
+from subproxy.subscription.states import State as Connection
 from subproxy.wire import messages as m
 
 from .data_line import Line

@@ -165,7 +165,9 @@ class ChannelTests(SynchronousTestCase):
 
     def test_it_is_shown_by_its_vm(self) -> None:
         self.world.ask()
-        self.assertEqual(repr(self.guest.protocol.channel), "<Channel vm:1 exchanges=1>")
+        self.assertEqual(
+            repr(self.guest.protocol.subscription.channel), "<Channel vm:1 exchanges=1>"
+        )
 
     def test_client_leaves(self) -> None:
         """The guest is told at once, and what it still sends is ignored."""

@@ -42,7 +42,7 @@ class RegistrarTests(SynchronousTestCase):
         for granted, used in ((0, 5), (3, 3), (9, 5)):
             guest = self.world.guest("1")
             guest.hello(instance=b"i%d" % granted, concurrency=granted)
-            member = guest.protocol.member
+            member = guest.protocol.subscription.member
             assert member is not None
             self.assertEqual(member.concurrency, used)
 
@@ -119,7 +119,7 @@ class RegistrarTests(SynchronousTestCase):
     def test_a_bad_pong(self) -> None:
         """Nonsense in a pong changes nothing."""
         guest = self.world.serving("1", b"a", concurrency=4)
-        member = guest.protocol.member
+        member = guest.protocol.subscription.member
         assert member is not None
         self.registrar.pong(member, {b"concurrency": b"many"})
         self.assertEqual(member.concurrency, 4)

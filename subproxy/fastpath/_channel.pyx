@@ -65,9 +65,9 @@ cdef class FastChannel(Receiver):
         self.protocol = protocol
         self.wire = wire
         self.out = wire.out
-        self.channel = protocol.channel
-        self.member = protocol.member
-        self.name = escaped(protocol.member.identity.encode("utf-8", "replace"))
+        self.channel = protocol.subscription.channel
+        self.member = protocol.subscription.member
+        self.name = escaped(self.member.identity.encode("utf-8", "replace"))
         self.transport = protocol.transport
         self.stream = self.transport if isinstance(self.transport, Stream) else None
         self.frame_limit = wire.limits.frame
@@ -327,5 +327,5 @@ cdef class FastChannel(Receiver):
         if size:
             self.tell()
             self.protocol.framesReceived(PyBytes_FromStringAndSize(<const char *>data, size))
-            self.behind = self.protocol.behind
+            self.behind = self.protocol.inbox.behind
         return self.open and not self.behind

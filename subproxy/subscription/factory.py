@@ -21,10 +21,12 @@ from subproxy.core.member import Member
 from subproxy.relay.pipes import PipePool
 from subproxy.relay.pump import Pump
 from subproxy.subscription.liveness import period
-from subproxy.subscription.protocol import State, SubscriptionProtocol
+from subproxy.subscription.protocol import SubscriptionProtocol
 from subproxy.subscription.registrar import Registrar
 from subproxy.subscription.rounds import Rounds
 from subproxy.subscription.settings import Settings
+from subproxy.subscription.states import State
+from subproxy.subscription.subscription import Subscription
 from subproxy.subscription.tokens import Tokens
 from subproxy.subscription.turns import Turns
 from subproxy.subscription.voices import WARN
@@ -79,7 +81,7 @@ class SubscriptionFactory(Factory):
         self.fastpath: FastPath | None = None
         self._identify = identify
         self._counts: Counter[str] = Counter()
-        self._by_member: dict[Member, SubscriptionProtocol] = {}
+        self._by_member: dict[Member, Subscription] = {}
         self._empty: Deferred[None] | None = None
 
     def buildProtocol(  # type: ignore[override]
@@ -105,10 +107,9 @@ class SubscriptionFactory(Factory):
         self.subscriptions.add(protocol)
         return identity
 
-    def greeted(self, protocol: SubscriptionProtocol, replaced: Member | None) -> None:
-        """C{protocol} has subscribed, in the place of C{replaced}."""
-        assert protocol.member is not None
-        self._by_member[protocol.member] = protocol
+    def greeted(self, subscription: Subscription, replaced: Member | None) -> None:
+        """C{subscription} begins, in the place of C{replaced}."""
+        self._by_member[subscription.member] = subscription
         older = None if replaced is None else self._by_member.get(replaced)
         if older is not None:
             older.retire()
@@ -131,8 +132,8 @@ class SubscriptionFactory(Factory):
 
     def policyChanged(self) -> None:
         """Take from every guest what it may no longer serve, and tell it."""
-        for protocol in list(self.subscriptions):
-            protocol.recheck()
+        for subscription in list(self._by_member.values()):
+            subscription.recheck()
 
     def drain(self, spare: bool = False) -> None:
         """
@@ -140,9 +141,9 @@ class SubscriptionFactory(Factory):
 
         @param spare: only those without whom each of their routes is still served.
         """
-        for protocol in list(self.subscriptions):
-            if not spare or protocol.spare:
-                protocol.drain()
+        for subscription in list(self._by_member.values()):
+            if not spare or subscription.spare:
+                subscription.drain()
 
     def whenEmpty(self) -> Deferred[None]:
         """Fires when there are no connections."""
