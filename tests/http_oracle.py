@@ -128,7 +128,7 @@ def check_client(client: Client, recorder: Recorder) -> list[Parsed]:
     methods = [exchange.request.method for exchange, _, _ in ended]
     if transport.aborted:
         return []
-    pending = client.protocol._responder
+    pending = client.protocol.responder
     if pending is not None:
         # An answer that has not ended: interim responses at most, or a part of it.
         methods.append(pending.request.method)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.frontend.head_parser import MessageParser, ParserError
+from subproxy.errors import BadRequest
+from subproxy.frontend.head_parser import MessageParser, ParserError, without_empty_lines
 
 
 class MessageParserTests(SynchronousTestCase):
@@ -57,3 +58,19 @@ class MessageParserTests(SynchronousTestCase):
         gone = weakref.ref(parser)
         del parser
         self.assertIsNone(gone())
+
+
+class EmptyLineTests(SynchronousTestCase):
+    def test_they_are_skipped(self) -> None:
+        for data, rest in [
+            (b"\r\nGET", b"GET"),
+            (b"\r\n\r\n\r\nGET\r\n", b"GET\r\n"),
+            (b"\r\n", b""),
+            (b"\r\n\r", b"\r"),  # the LF may still come
+            (b"\r", b"\r"),
+        ]:
+            self.assertEqual(without_empty_lines(data), rest)
+
+    def test_what_is_no_empty_line(self) -> None:
+        for data in (b"\rGET", b"\r\n\rGET", b"\r\r\n", b"\r\n\n", b"\n"):
+            self.assertRaises(BadRequest, without_empty_lines, data)

@@ -30,10 +30,10 @@ def idle(front: FastFront) -> Http1Protocol:
     protocol.transport = front.transport
     protocol.front = front
     protocol.writable = front.writable
-    protocol._due = front.due
+    protocol.due = front.due
     protocol.deadline = front.deadline
-    protocol._count = front.requests
-    protocol._peer = front.peer
+    protocol.count = front.requests
+    protocol.peer = front.peer
     factory.connections.discard(front)
     factory.connections.add(protocol)
     return protocol
@@ -42,9 +42,9 @@ def idle(front: FastFront) -> Http1Protocol:
 def waiting(front: FastFront) -> Http1Protocol:
     """A protocol in the place of C{front}, whose request a guest has."""
     protocol = idle(front)
-    protocol._held = front.rest or b""
-    protocol._paused = front.paused
-    protocol._responder = _responder(protocol, front)
+    protocol.held = front.rest or b""
+    protocol.paused = front.paused
+    protocol.responder = _responder(protocol, front)
     protocol.state = Reading.ANSWERING
     return protocol
 
@@ -61,7 +61,7 @@ def answered(
     @param stays: the client was told that the connection stays.
     """
     protocol = waiting(front)
-    responder = protocol._responder
+    responder = protocol.responder
     assert responder is not None
     responder.answer = Answer.DONE
     responder.status = status
@@ -119,35 +119,34 @@ def partial(protocol: Http1Protocol, data: bytes, deadline: float) -> None:
     """C{protocol}, at rest, holds the beginning of a head, and waits for the rest of it."""
     protocol.dataReceived(data)
     if protocol.state is Reading.HEAD:
-        protocol.deadline = protocol._due = deadline
+        protocol.deadline = protocol.due = deadline
 
 
 def gathering(protocol: Http1Protocol, data: bytes, started: float) -> None:
     """C{protocol}, at rest, collects the body of a request that began at C{started}."""
     protocol.dataReceived(data)
     if protocol.state is Reading.COLLECTING:
-        upload, responder = protocol._upload, protocol._responder
-        assert upload is not None
-        assert responder is not None
-        upload.pace = Pace()
-        upload.pace.start(started)
-        responder.started = started
+        uploader = protocol.uploader
+        assert uploader is not None
+        uploader.body.pace = Pace()
+        uploader.body.pace.start(started)
+        uploader.responder.started = started
 
 
 def close(protocol: Http1Protocol, held: bytes | None, paused: bool) -> None:
     """Close C{protocol} behind an answer, where more had come from the client."""
-    protocol._held = held or b""
-    protocol._paused = paused
-    protocol._go(Reading.ANSWERING)
-    protocol._close()
+    protocol.held = held or b""
+    protocol.paused = paused
+    protocol.go(Reading.ANSWERING)
+    protocol.closeBehind()
 
 
 def closing(front: FastFront) -> Http1Protocol:
     """A protocol in the place of C{front}, which has been closing since C{front.started}."""
     protocol = idle(front)
-    protocol._go(Reading.OVER)
-    protocol._due = NEVER
+    protocol.go(Reading.OVER)
+    protocol.due = NEVER
     protocol.deadline = 0.0
-    protocol._takes = Pace(bytes_taken(front.transport) or 0)
-    protocol._takes.start(front.started)
+    protocol.takes = Pace(bytes_taken(front.transport) or 0)
+    protocol.takes.start(front.started)
     return protocol

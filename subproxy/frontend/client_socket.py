@@ -17,17 +17,19 @@ from subproxy.interfaces import IClientSocket
 if TYPE_CHECKING:
     from subproxy.frontend.http1 import Http1Protocol
     from subproxy.frontend.responder import Responder
+    from subproxy.frontend.uploader import Uploader
 
 
 @implementer(IClientSocket)
 class ClientSocket:
     """The socket of C{connection}, for the bodies of C{responder}'s exchange."""
 
-    __slots__ = ("_connection", "_responder")
+    __slots__ = ("_connection", "_responder", "_uploader")
 
     def __init__(self, connection: Http1Protocol, responder: Responder) -> None:
         self._connection = connection
         self._responder = responder
+        self._uploader: Uploader | None = None  # who has lent the receiving side
 
     def lendSending(self, then: Callable[[int], None]) -> bool:
         """See L{IClientSocket}."""
@@ -50,16 +52,24 @@ class ClientSocket:
 
     def lendReceiving(self, least: int, then: Callable[[int, int], None]) -> bool:
         """See L{IClientSocket}."""
-        return self._connection.lendReceiving(self._responder, least, then)
+        uploader = self._connection.uploader
+        if uploader is None or uploader.responder is not self._responder:
+            return False
+        # Before it is lent: it may be given back at once.
+        self._uploader = uploader
+        return uploader.lend(least, then)
 
     def received(self, amount: int) -> None:
         """See L{IClientSocket}."""
-        self._connection.uploadMoved(amount)
+        if self._uploader is not None:
+            self._uploader.moved(amount)
 
     def stalled(self, stalled: bool) -> None:
         """See L{IClientSocket}."""
-        self._connection.uploadStalled(stalled)
+        if self._uploader is not None:
+            self._uploader.stalled(stalled)
 
     def returned(self) -> None:
         """See L{IClientSocket}."""
-        self._connection.uploadReturned(self._responder)
+        if self._uploader is not None:
+            self._uploader.returned()

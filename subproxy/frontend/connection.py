@@ -16,12 +16,12 @@ from twisted.internet.protocol import Protocol
 
 from subproxy.core.forwarded import UNIX, Peer
 from subproxy.frontend.deadlines import NEVER, Pace
-from subproxy.frontend.tcp_info import bytes_taken
+from subproxy.frontend.tcp_info import bytes_taken, is_reset, waits_for_peer
 from subproxy.relay.lending import ask_when_written, can_lend, written
 
 if TYPE_CHECKING:
     from subproxy.frontend.factory import Http1Factory
-    from subproxy.frontend.upload import Upload
+    from subproxy.frontend.uploader import Uploader
 
 
 class Reading(Enum):
@@ -62,7 +62,15 @@ class ClientConnection(Protocol):
 
     @ivar state: what becomes of incoming bytes.
     @ivar deadline: when the sweeper should look at it (monotonic seconds).
+    @ivar due: the deadline of the state; C{deadline} is sooner for a look at the pace.
     @ivar writable: the transport takes more: less than its buffer's size waits in it.
+    @ivar held: bytes that are not parsed yet.
+    @ivar peer: who it is, once somebody wanted to know.
+    @ivar uploader: reads the body of a request that was not here with its head.
+    @ivar takes: the pace at which the client takes responses.
+    @ivar paused: it is not read from.
+    @ivar half_closed: the client sends no more.
+    @ivar lent: the receiving side is.
     """
 
     factory: Http1Factory
@@ -72,15 +80,15 @@ class ClientConnection(Protocol):
         self.state = Reading.IDLE
         self.deadline = NEVER
         self.writable = True
-        self._due = NEVER  # the deadline of the state; `deadline` is sooner for a look at the pace
-        self._held = b""  # bytes not yet parsed
-        self._peer: Peer | None = None
-        self._upload: Upload | None = None  # the request body, if it was not here with its head
-        self._takes: Pace | None = None  # of the responses
-        self._paused = False  # reading is
-        self._half_closed = False
+        self.due = NEVER
+        self.held = b""
+        self.peer: Peer | None = None
+        self.uploader: Uploader | None = None
+        self.takes: Pace | None = None
+        self.paused = False
+        self.half_closed = False
+        self.lent = False
         self._borrower: Callable[[int], None] | None = None  # waits for what was written to leave
-        self._lent = False  # the receiving side is
 
     def _meet(self) -> Peer:
         transport = self.transport
@@ -126,27 +134,68 @@ class ClientConnection(Protocol):
 
     # Time passes.
 
-    def _wait(self, seconds: float) -> None:
-        """Set the deadline of the state."""
-        self._due = self.factory.monotonic() + seconds
+    def wait(self, seconds: float) -> None:
+        """Set the deadline of the state, so many seconds from now."""
+        self.due = self.factory.monotonic() + seconds
         self._lookAhead()
 
     def _lookAhead(self) -> None:
         """Have the sweeper look when the deadline passes; at every sweep while a pace is kept."""
-        upload = self._upload
-        if self.writable and (upload is None or upload.complete):
-            self.deadline = self._due
+        uploader = self.uploader
+        if self.writable and (uploader is None or uploader.body.complete):
+            self.deadline = self.due
         else:
             self.deadline = 0.0
 
     def _expectTaking(self) -> None:
-        if self._takes is None:
-            self._takes = Pace(bytes_taken(self.transport) or 0)
-        self._takes.start(self.factory.monotonic())
+        if self.takes is None:
+            self.takes = Pace(bytes_taken(self.transport) or 0)
+        self.takes.start(self.factory.monotonic())
+
+    def deadlinePassed(self, now: float) -> None:
+        """The sweeper looks: who took too long?"""
+        limits = self.factory.limits
+        state = self.state
+        takes = self.takes
+        if (
+            takes is not None
+            and (state is Reading.OVER or not self.writable)
+            and takes.exceeded(
+                now, bytes_taken(self.transport) or 0, limits.body_grace, limits.body_rate
+            )
+        ):
+            self.abort()
+        elif (
+            (state is Reading.COLLECTING or state is Reading.STREAMING)
+            and self.uploader is not None
+            and self.uploader.body.too_slow(now, limits.body_grace, limits.body_rate)
+        ):
+            self.slow()
+        elif state is Reading.STREAMING and self.paused and is_reset(self.transport):
+            # Who is not read from is not heard leaving either.
+            self.abort()
+        elif now >= self.due:
+            self.due = NEVER
+            self.late()
+        elif state is Reading.IDLE:
+            # A while behind its answer: was that taken, or does it fill the kernel's buffers?
+            if waits_for_peer(self.transport):
+                self.abort()
+            else:
+                self.deadline = self.due
+
+    def slow(self) -> None:
+        """The body of a request comes too slowly."""
+        raise NotImplementedError
+
+    def late(self) -> None:
+        """The deadline of the state has passed."""
+        raise NotImplementedError
 
     # It closes.
 
-    def _go(self, state: Reading) -> None:
+    def go(self, state: Reading) -> None:
+        """Do something else with the bytes that come in, from now on."""
         assert state in TRANSITIONS[self.state], f"{self.state} to {state}"
         self.state = state
 
@@ -156,10 +205,10 @@ class ClientConnection(Protocol):
 
     def abort(self) -> None:
         """Close at once, with a reset."""
-        self._go(Reading.OVER)
+        self.go(Reading.OVER)
         self.transport.abortConnection()
 
-    def _close(self) -> None:
+    def closeBehind(self) -> None:
         """
         Close behind what was written.
 
@@ -168,36 +217,38 @@ class ClientConnection(Protocol):
         has no half-close, and is closed.
         """
         if (
-            self._half_closed
-            or (self.state is Reading.ANSWERING and not self._held)
+            self.half_closed
+            or (self.state is Reading.ANSWERING and not self.held)
             or ISSLTransport.providedBy(self.transport)
         ):
             self._lose()
             return
-        self._held = b""
-        self._go(Reading.LINGERING)
+        self.held = b""
+        self.go(Reading.LINGERING)
         self.transport.unregisterProducer()
         self.transport.loseWriteConnection()
-        self._resumeReading()
-        self._wait(self.factory.limits.linger)
+        self.resumeReading()
+        self.wait(self.factory.limits.linger)
 
     def _lose(self) -> None:
         if self.state is not Reading.LINGERING:
             self.transport.unregisterProducer()
-        self._go(Reading.OVER)
-        self._due = NEVER
+        self.go(Reading.OVER)
+        self.due = NEVER
         self.deadline = 0.0
         self._expectTaking()
         self.transport.loseConnection()
 
     # Bytes come, or wait.
 
-    def _pauseReading(self) -> None:
-        if not self._paused and not self._half_closed:
-            self._paused = True
+    def pauseReading(self) -> None:
+        """Read no more for now."""
+        if not self.paused and not self.half_closed:
+            self.paused = True
             self.transport.pauseProducing()
 
-    def _resumeReading(self) -> None:
-        if self._paused and not self._half_closed and not self._lent:
-            self._paused = False
+    def resumeReading(self) -> None:
+        """Read again."""
+        if self.paused and not self.half_closed and not self.lent:
+            self.paused = False
             self.transport.resumeProducing()

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import httptools
 
+from subproxy.errors import BadRequest
+
 Headers = list[tuple[bytes, bytes]]
 
 ParserError = httptools.HttpParserError
@@ -49,6 +51,7 @@ class _Collector:
 
 
 _BLANK = (b" ", b"\t")
+_CR = 13
 
 
 class MessageParser:
@@ -94,3 +97,17 @@ class MessageParser:
         collector = self._collector
         fields, collector.fields = collector.fields, []
         return fields
+
+
+def without_empty_lines(data: bytes) -> bytes:
+    """
+    C{data} without the empty lines that some clients send before a request line.
+
+    @raise BadRequest: they are something else.
+    """
+    rest = data.lstrip(b"\r\n")
+    empty = data[: len(data) - len(rest)]
+    whole, odd = divmod(len(empty), 2)
+    if empty[: 2 * whole] != b"\r\n" * whole or (odd and (rest or empty[-1] != _CR)):
+        raise BadRequest("a line does not end in CR LF")
+    return empty[-1:] if odd else rest

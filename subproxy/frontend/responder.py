@@ -180,12 +180,16 @@ class Responder:
 
     def requestPaused(self) -> None:
         """Read no more of the request body."""
-        self._connection.uploadPaused(self)
+        uploader = self._connection.uploader
+        if uploader is not None and uploader.responder is self:
+            uploader.pause()
 
     def requestResumed(self) -> None:
         """Read the request body."""
         self._askForBody()
-        self._connection.uploadResumed(self)
+        uploader = self._connection.uploader
+        if uploader is not None and uploader.responder is self:
+            uploader.resume()
 
     def clientSocket(self) -> ClientSocket | None:
         """The socket, if it is a plain one."""
