@@ -19,6 +19,9 @@ C{subproxy.path=}, C{subproxy.module=}), and powers off at the end.
 
 Exit statuses: 0 after SIGTERM, 2 bad usage, 3 no application, 4 refused, 5 replaced.
 
+It stays one file, long as that is: it is copied into an image by itself, where it is the whole
+guest, and whoever ports it reads it as a whole.
+
 To port it, read from the top: bytes to frames, frames to messages, one exchange, one
 session, then the loop that dials. The lock of a session is held whenever its state is looked at.
 """
