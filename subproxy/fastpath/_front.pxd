@@ -42,8 +42,7 @@ cdef class FastPath:
     cdef double look_early  # how long before an idle connection's end its last answer is looked after
     cdef double header_timeout
     cdef double response_timeout
-    cdef long most_inline
-    cdef long most_body
+    cdef long most_inline  # bytes of a body that is sent on from here
     cdef object next_id
     cdef bytes prefix
     cdef public bytes date
@@ -103,7 +102,7 @@ cdef class FastFront(Client):
 
     cdef int take(self, const u8 *data, Py_ssize_t size) except -1
     cdef bint begin(self, const u8 *data, Py_ssize_t size, Head *head) except -1
-    cdef bint gather(self, const u8 *data, Py_ssize_t size, Head *head) except -1
+    cdef int gather(self, const u8 *data, Py_ssize_t size, Py_ssize_t whole) except -1
     cdef int gather_more(self, const u8 *data, Py_ssize_t size) except -1
     cdef int decline(self, const u8 *data, Py_ssize_t size) except -1
     cdef int become(self, object slow) except -1

@@ -109,8 +109,7 @@ cdef class FastPath:
             self.look_early = max(0.0, limits.keepalive_timeout - limits.body_grace)
         self.header_timeout = limits.header_timeout
         self.response_timeout = limits.response_timeout
-        self.most_inline = min(limits.inline, 65536)
-        self.most_body = limits.body
+        self.most_inline = min(limits.inline, 65536, limits.body or 65536)
         self.next_id = factory.gate.ids.next
         self.prefix = factory.gate.ids.prefix + b"-"
         self.date = factory.date
@@ -382,7 +381,7 @@ cdef class FastFront(Client):
             self.told = self.path.tell(self.transport)
         if self.stage == IDLE:
             found = scan(data, size, &self.path.bounds, self.told.trusted, &head)
-            if found == GOOD and (self.begin(data, size, &head) or self.gather(data, size, &head)):
+            if found == GOOD and self.begin(data, size, &head):
                 return 0
             if found == PARTIAL_HEAD and size < MOST_PARTIAL:
                 self.rest = PyBytes_FromStringAndSize(<const char *>data, size)
@@ -406,7 +405,7 @@ cdef class FastFront(Client):
             found = scan(data, size, &self.path.bounds, self.told.trusted, &head)
             if found == GOOD:
                 rest, self.rest = self.rest, None
-                if self.begin(data, size, &head) or self.gather(data, size, &head):
+                if self.begin(data, size, &head):
                     return 0
                 self.rest = rest
             elif found == PARTIAL_HEAD and size < MOST_PARTIAL:
@@ -418,30 +417,18 @@ cdef class FastFront(Client):
             self.gather_more(data, size)
         return 0
 
-    cdef bint gather(self, const u8 *data, Py_ssize_t size, Head *head) except -1:
-        """Wait for the rest of a body that is to ride in its frame. False if that is not for here."""
-        cdef FastPath path = self.path
-        cdef Py_ssize_t whole
-        if head.length <= 0 or head.length > path.most_inline or not self.writable:
-            return False
-        if path.most_body and head.length > path.most_body:
-            return False
-        whole = head.size + head.length
-        if whole <= size:
-            return False
-        # What will not be sent on is refused now, not when its body is here.
-        if path.chooser.route(head.host, head.host_size, head.target, head.path_size) is None:
-            return False
+    cdef int gather(self, const u8 *data, Py_ssize_t size, Py_ssize_t whole) except -1:
+        """Wait for the rest of a body that is to ride in its frame."""
         self.whole = whole
         self.filled = size
         self.gathered = PyBytes_FromStringAndSize(NULL, min(whole, AHEAD * size))
         memcpy(PyBytes_AS_STRING(self.gathered), data, size)
         self.stage = GATHERING
-        self.started = path.now()
+        self.started = self.path.now()
         self.due = NEVER
         # A body that is not there by the next sweep has its pace looked at, which Python does.
         self.deadline = 0.0
-        return True
+        return 0
 
     cdef int gather_more(self, const u8 *data, Py_ssize_t size) except -1:
         """More of a body that is gathered."""
@@ -480,7 +467,8 @@ cdef class FastFront(Client):
         return 0
 
     cdef bint begin(self, const u8 *data, Py_ssize_t size, Head *head) except -1:
-        """Send a request on. False, and nothing has happened, if that is not for here."""
+        """Send a request on, or wait for its body. False, and nothing has happened, if that is
+        not for here."""
         cdef FastPath path = self.path
         cdef Chooser chooser = path.chooser
         cdef FastChannel channel
@@ -498,14 +486,15 @@ cdef class FastFront(Client):
         cdef u8 *at
         cdef uint64_t number
         cdef double now
-        if body:
-            if whole > size or body > path.most_inline or (path.most_body and body > path.most_body):
-                return False
-        if not self.writable:
+        if body > path.most_inline or not self.writable:
             return False
+        # What will not be sent on is refused now, not when its body is here.
         way = chooser.route(head.host, head.host_size, head.target, head.path_size)
         if way is None:
             return False
+        if whole > size:
+            self.gather(data, size, whole)
+            return True
         member = chooser.choose(way.pool)
         if member is None:
             return False
