@@ -3,7 +3,7 @@ from typing import Any
 from subproxy.admin.counters import Counters
 from subproxy.core.forwarded import Peer
 from subproxy.core.member import Member
-from subproxy.core.pool import Pool
+from subproxy.fastpath._asked import Asked
 from subproxy.fastpath._channel import FastChannel
 from subproxy.frontend.access_log import AccessLog
 from subproxy.frontend.factory import Http1Factory
@@ -35,17 +35,12 @@ class FastFront:
     writable: bool
     paused: bool
     rest: bytes | None
+    asked: Asked
     channel: FastChannel
-    number: int
     started: float
     peer: Peer | None
-    pool: Pool
     member: Member
     frame: bytes
-    stays: bool
-    head: bytes
-    body: bytes
-    requestId: bytes
     busy: bool
     def closeIfIdle(self) -> None: ...
     def abort(self) -> None: ...

@@ -8,118 +8,55 @@ or with the request that a guest already has. That gives the connection back whe
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.long cimport PyLong_AsLong
 from cpython.set cimport PySet_Size
 from libc.stdint cimport int64_t, uint64_t
-from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
-import time
-
 from twisted.internet.interfaces import (
-    IHalfCloseableProtocol, IProtocol, IPushProducer, ISSLTransport, ITCPTransport,
+    IHalfCloseableProtocol, IProtocol, IPushProducer, ITCPTransport,
 )
 from zope.interface import classImplements
 
 from subproxy.fastpath._answer cimport Answer, write_head
-from subproxy.fastpath._bytes cimport (
-    clock_now, put_bytes, put_hex8, put_milliseconds, put_number, u8,
-)
+from subproxy.fastpath._asked cimport Asked, acceptable
+from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._channel cimport Client, FastChannel
 from subproxy.fastpath._choice cimport Chooser, Way
 from subproxy.fastpath._slots cimport get, slot
 from subproxy.fastpath._encode cimport encode, room
-from subproxy.fastpath._log cimport Lines, put_escaped
-from subproxy.fastpath._scan cimport (
-    GOOD, MOST_FIELDS, NOT_PLAIN, PARTIAL_HEAD, Bounds, Field, Head, scan,
-)
-from subproxy.fastpath._tables cimport IS_ID, SENT_FOR, SENT_ID, Tables, tables
+from subproxy.fastpath._gathering cimport Gathering
+from subproxy.fastpath._scan cimport GOOD, PARTIAL_HEAD, Field, Head, scan
+from subproxy.fastpath._shared cimport Shared
+from subproxy.fastpath._tables cimport SENT_FOR, SENT_ID
+from subproxy.fastpath._told cimport Told
 from subproxy.reactor._stream cimport Stream
 
-from subproxy.core.forwarded import UNIX, forwarded_node
 from subproxy.core.member import Member
 from subproxy.fastpath import handover
 from subproxy.frontend.limits import WRITE_BUFFER
 from subproxy.frontend.tcp_info import waits_for_peer
-from subproxy.frontend.request_id import MAX_LENGTH as _id_limit
 from subproxy.subscription import channel as _channel
 
-cdef extern from "time.h":
-    int CLOCK_MONOTONIC
-
 cdef enum:
-    MOST_HEAD = 16384  # bytes of a head, above which Python has it
-    MOST_PARTIAL = 8192  # likewise, in more than one read
+    MOST_PARTIAL = 8192  # bytes of a head in more than one read, above which Python has it
     MOST_ANSWER = 65536  # bytes of an answer's body, likewise: what rides in a frame
-    MOST_TOLD = 4096  # addresses that are remembered
-    AHEAD = 4  # times what came of a body there is room for
 
 cdef double NEVER = float("inf")
-cdef const Tables *T = tables()
-cdef int ID_LIMIT = min(_id_limit, 200)
 cdef type PythonChannel = _channel.Channel
 cdef Py_ssize_t MEMBER_CHANNEL = slot(Member, "channel")
 cdef Py_ssize_t CHANNEL_FAST = slot(PythonChannel, "fast")
 cdef Py_ssize_t CHANNEL_CONGESTED = slot(PythonChannel, "congested")
 
 
-cdef class Told:
-    """What guests and the log are told of a client at one address."""
-
-    cdef bytes client(self, FastPath path, const Field *sent):
-        """The address of the client, where the peer is a trusted proxy."""
-        key = PyBytes_FromStringAndSize(<const char *>sent.value, sent.value_size)
-        client = self.clients.get(key)
-        if client is None:
-            client = path.factory.forwarding.client(key.split(b", "), self.peer)
-            if len(self.clients) >= MOST_TOLD:
-                self.clients.clear()
-            self.clients[key] = client
-        return client
-
-
-cdef class FastPath:
-    """What all connections of one frontend share."""
-
-    def __dealloc__(self):
-        free(self.scratch)
-
-    def __init__(self, factory, log=None, counters=None):
-        limits = factory.limits
-        if log is not None:
-            if log.style != "combined":
-                raise ValueError("this access log is written by Python alone")
-            self.lines = Lines(log)
-            log.waiting = self.lines
-        self.factory = factory
-        self.connections = factory.connections
-        self.monotonic = factory.monotonic
-        self.real_time = factory.monotonic is time.monotonic
-        self.chooser = Chooser(factory.dispatcher, factory.gate, counters)
-        if counters is not None:
-            counters.before.append((<object>self.chooser).settle)
-        self.bounds.target = min(limits.target, MOST_HEAD)
-        self.bounds.head = min(limits.head, MOST_HEAD)
-        self.bounds.fields = min(limits.fields, MOST_FIELDS)
-        self.most_requests = limits.requests
-        self.most_connections = limits.connections
-        self.keepalive_timeout = limits.keepalive_timeout
-        self.look_early = 0.0
-        if limits.body_rate:
-            self.look_early = max(0.0, limits.keepalive_timeout - limits.body_grace)
-        self.header_timeout = limits.header_timeout
-        self.response_timeout = limits.response_timeout
-        self.most_inline = min(limits.inline, 65536, limits.body or 65536)
-        self.next_id = factory.gate.ids.next
-        self.prefix = factory.gate.ids.prefix + b"-"
-        self.date = factory.date
-        self.draining = factory.draining
-        self.told = {}
+cdef class FastPath(Shared):
+    """The compiled path of one frontend: makes what stands on either side of it."""
 
     def front(self):
         """The protocol for a new connection of a client."""
         cdef FastFront front = FastFront.__new__(FastFront)
         front.path = self
+        front.asked = Asked.__new__(Asked)
+        front.asked.prefix = self.prefix
         front.writable = True
         front.deadline = front.due = NEVER
         return front
@@ -135,65 +72,6 @@ cdef class FastPath:
             "declined_requests": self.declined_requests,
             "declined_answers": self.declined_answers,
         }
-
-    cdef double now(self) except? -1.0:
-        if self.real_time:
-            return clock_now(CLOCK_MONOTONIC)
-        return self.monotonic()
-
-    cdef u8 *room(self, Py_ssize_t size) except NULL:
-        """So many bytes for the moment."""
-        cdef u8 *larger
-        if size > self.scratch_size:
-            larger = <u8 *>realloc(self.scratch, size + 65536)
-            if larger == NULL:
-                raise MemoryError
-            self.scratch = larger
-            self.scratch_size = size + 65536
-        return self.scratch
-
-    cdef Told tell(self, object transport):
-        cdef Told told
-        host = getattr(transport.getPeer(), "host", None)
-        secure = not isinstance(transport, Stream) or transport.TLS
-        secure = secure and ISSLTransport.providedBy(transport)
-        told = self.told.get((host, secure))
-        if told is None:
-            forwarding = self.factory.forwarding
-            told = Told.__new__(Told)
-            told.peer = forwarding.peer(
-                UNIX if host is None else host.encode("ascii", "replace"),
-                b"https" if secure else b"http",
-            )
-            told.trusted = told.peer.trusted
-            told.clients = {}
-            told.address = told.peer.address
-            told.scheme = told.peer.scheme
-            told.node = forwarded_node(told.address)
-            told.via = b"1.1 " + forwarding.pseudonym
-            told.sender.address = <const u8 *>PyBytes_AS_STRING(told.address)
-            told.sender.address_size = <int>PyBytes_GET_SIZE(told.address)
-            told.sender.scheme = <const u8 *>PyBytes_AS_STRING(told.scheme)
-            told.sender.scheme_size = <int>PyBytes_GET_SIZE(told.scheme)
-            told.sender.node = <const u8 *>PyBytes_AS_STRING(told.node)
-            told.sender.node_size = <int>PyBytes_GET_SIZE(told.node)
-            told.sender.via = <const u8 *>PyBytes_AS_STRING(told.via)
-            told.sender.via_size = <int>PyBytes_GET_SIZE(told.via)
-            if len(self.told) >= MOST_TOLD:
-                self.told.clear()
-            self.told[(host, secure)] = told
-        return told
-
-
-cdef inline bint acceptable(const Field *sent) noexcept nogil:
-    """`subproxy.frontend.request_id.acceptable`."""
-    cdef int i
-    if not 0 < sent.value_size <= ID_LIMIT:
-        return False
-    for i in range(sent.value_size):
-        if not T.classes[sent.value[i]] & IS_ID:
-            return False
-    return True
 
 
 cdef class FastFront(Client):
@@ -217,54 +95,13 @@ cdef class FastFront(Client):
         return self.stage == WAITING or self.stage == GATHERING
 
     @property
-    def pool(self):
-        return self.way.pool
-
-    @property
     def member(self):
         return self.channel.member
 
     @property
-    def head(self):
-        """The head of the request that is being answered, as it came."""
-        return self.data[:self.head_size]
-
-    @property
-    def body(self):
-        return self.data[self.head_size:]
-
-    @property
     def frame(self):
         """The frame of the request that is being answered, as it was sent, but for its body."""
-        cdef Head head
-        cdef Told told = self.told
-        cdef const u8 *data = <const u8 *>PyBytes_AS_STRING(self.data)
-        cdef bytes client = self.client
-        cdef u8 id[256]
-        cdef int id_size = <int>(self.put_id(id) - id)
-        cdef Py_ssize_t size
-        cdef u8 *end
-        cdef u8 *at
-        if scan(data, PyBytes_GET_SIZE(self.data), &self.path.bounds, told.trusted, &head) != GOOD:
-            raise ValueError("this is not the request that was sent")
-        size = room(&head, &told.sender, id_size, 0) + PyBytes_GET_SIZE(client)
-        end = self.path.room(size) + self.path.scratch_size
-        at = encode(
-            end, data, &head, &told.sender, self.number, id, id_size,
-            <const u8 *>PyBytes_AS_STRING(client), PyBytes_GET_SIZE(client), data, 0,
-        )
-        return PyBytes_FromStringAndSize(<const char *>at, end - at)
-
-    @property
-    def stays(self):
-        """Whether the client lets the connection stay."""
-        return not self.close
-
-    @property
-    def requestId(self):
-        cdef u8 text[256]
-        cdef u8 *end = self.put_id(text)
-        return PyBytes_FromStringAndSize(<char *>text, end - text)
+        return self.asked.frame(self.path, self.told)
 
     def closeIfIdle(self):
         """Close the connection if no request is under way; else it closes behind its answer."""
@@ -304,7 +141,7 @@ cdef class FastFront(Client):
 
     def makeConnection(self, transport):
         """A client connected."""
-        cdef FastPath path = self.path
+        cdef Shared path = self.path
         self.transport = transport
         if path.most_connections and PySet_Size(path.connections) >= path.most_connections:
             self.stage = OVER
@@ -378,7 +215,7 @@ cdef class FastFront(Client):
         cdef Head head
         cdef int found
         if self.told is None:
-            self.told = self.path.tell(self.transport)
+            self.told = self.path.clients.of(self.transport)
         if self.stage == IDLE:
             found = scan(data, size, &self.path.bounds, self.told.trusted, &head)
             if found == GOOD and self.begin(data, size, &head):
@@ -419,10 +256,9 @@ cdef class FastFront(Client):
 
     cdef int gather(self, const u8 *data, Py_ssize_t size, Py_ssize_t whole) except -1:
         """Wait for the rest of a body that is to ride in its frame."""
-        self.whole = whole
-        self.filled = size
-        self.gathered = PyBytes_FromStringAndSize(NULL, min(whole, AHEAD * size))
-        memcpy(PyBytes_AS_STRING(self.gathered), data, size)
+        if self.gathering is None:
+            self.gathering = Gathering.__new__(Gathering)
+        self.gathering.start(data, size, whole)
         self.stage = GATHERING
         self.started = self.path.now()
         self.due = NEVER
@@ -433,25 +269,16 @@ cdef class FastFront(Client):
     cdef int gather_more(self, const u8 *data, Py_ssize_t size) except -1:
         """More of a body that is gathered."""
         cdef Head head
-        cdef bytes larger
-        cdef u8 *all
-        cdef Py_ssize_t part = min(size, self.whole - self.filled)
-        cdef Py_ssize_t room = PyBytes_GET_SIZE(self.gathered)
-        if self.filled + part > room:
-            # As much as came, some times over: not what a client says that it will send.
-            larger = PyBytes_FromStringAndSize(NULL, min(self.whole, AHEAD * (self.filled + part)))
-            memcpy(PyBytes_AS_STRING(larger), PyBytes_AS_STRING(self.gathered), self.filled)
-            self.gathered = larger
-        all = <u8 *>PyBytes_AS_STRING(self.gathered)
-        memcpy(all + self.filled, data, part)
-        if self.filled + part < self.whole:
-            self.filled += part
+        cdef Gathering gathering = self.gathering
+        cdef Py_ssize_t part = gathering.add(data, size)
+        cdef u8 *all = <u8 *>PyBytes_AS_STRING(gathering.data)
+        if gathering.filled < gathering.whole:
             return 0
         if (
-            scan(all, self.whole, &self.path.bounds, self.told.trusted, &head) == GOOD
-            and self.begin(all, self.whole, &head)
+            scan(all, gathering.whole, &self.path.bounds, self.told.trusted, &head) == GOOD
+            and self.begin(all, gathering.whole, &head)
         ):
-            self.gathered = None
+            gathering.data = None
             if part == size:
                 return 0
             data += part
@@ -460,6 +287,8 @@ cdef class FastFront(Client):
                 self.rest = PyBytes_FromStringAndSize(<const char *>data, size)
                 return 0
         else:
+            # Python has what is new behind what was held.
+            gathering.filled -= part
             self.path.declined_requests += 1
             self.to_slow()
         if self.stage == SLOW:
@@ -469,8 +298,9 @@ cdef class FastFront(Client):
     cdef bint begin(self, const u8 *data, Py_ssize_t size, Head *head) except -1:
         """Send a request on, or wait for its body. False, and nothing has happened, if that is
         not for here."""
-        cdef FastPath path = self.path
+        cdef Shared path = self.path
         cdef Chooser chooser = path.chooser
+        cdef Asked asked = self.asked
         cdef FastChannel channel
         cdef Way way
         cdef Told told = self.told
@@ -507,31 +337,31 @@ cdef class FastFront(Client):
         congested = get(python_channel, CHANNEL_CONGESTED)
         number = channel.last + 1
         client = told.address
-        self.id_at = -1
+        asked.id_at = -1
         id_size = <int>PyBytes_GET_SIZE(path.prefix) + 20
         if id_size > 200:
             return False
         if told.trusted:
             field = &head.sent[SENT_FOR - SENT_FOR]
             if field.name != NULL:
-                client = told.client(path, field)
+                client = told.client(field)
             field = &head.sent[SENT_ID - SENT_FOR]
             if field.name != NULL and acceptable(field):
-                self.id_at = <int>(field.value - data)
-                self.id_size = field.value_size
+                asked.id_at = <int>(field.value - data)
+                asked.id_size = field.value_size
                 id_size = max(id_size, field.value_size)
         frame_size = room(head, &told.sender, id_size, body) + PyBytes_GET_SIZE(client)
         if frame_size > channel.most:
             return False
         end = path.room(frame_size) + path.scratch_size
         # The last thing that could fail is behind us: no id is wasted.
-        if self.id_at < 0:
-            self.id = path.next_id()
-            id_size = <int>(self.put_id(id) - id)
+        if asked.id_at < 0:
+            asked.id = path.next_id()
+            id_size = <int>(asked.put_id(id) - id)
             given = <const u8 *>id
         else:
-            id_size = self.id_size
-            given = data + self.id_at
+            id_size = asked.id_size
+            given = data + asked.id_at
         at = encode(
             end, data, head, &told.sender, number, given, id_size,
             <const u8 *>PyBytes_AS_STRING(client), PyBytes_GET_SIZE(client),
@@ -544,24 +374,16 @@ cdef class FastFront(Client):
             if self.stream is not None or ITCPTransport.providedBy(self.transport):
                 self.transport.setTcpNoDelay(True)
         now = path.now()
-        if self.gathered is None:
-            self.started = now
-            self.data = PyBytes_FromStringAndSize(<const char *>data, whole)
+        if self.stage == GATHERING:
+            asked.keep(self.gathering.data, data, head)
         else:
-            self.data = self.gathered
+            self.started = now
+            asked.keep(PyBytes_FromStringAndSize(<const char *>data, whole), data, head)
+        asked.client = client
+        asked.way = way
+        asked.number = number
         self.requests += 1
-        self.client = client
         self.channel = channel
-        self.way = way
-        self.number = number
-        self.head_size = head.size
-        self.line_size = head.line_size
-        self.agent_at = <int>(head.agent - data) if head.agent != NULL else -1
-        self.agent_size = head.agent_size
-        self.referer_at = <int>(head.referer - data) if head.referer != NULL else -1
-        self.referer_size = head.referer_size
-        self.is_head = head.method_size == 4 and data[0] == c"H"
-        self.close = head.close
         self.rest = None if whole == size else PyBytes_FromStringAndSize(
             <const char *>data + whole, size - whole
         )
@@ -570,12 +392,6 @@ cdef class FastFront(Client):
         chooser.charge(member, way.pool)
         channel.begin(self, number, frame, congested is not False)
         return True
-
-    cdef u8 *put_id(self, u8 *o):
-        if self.id_at >= 0:
-            return put_bytes(o, PyBytes_AS_STRING(self.data) + self.id_at, self.id_size)
-        o = put_bytes(o, PyBytes_AS_STRING(self.path.prefix), PyBytes_GET_SIZE(self.path.prefix))
-        return put_hex8(o, self.id)
 
     # The Python path takes over.
 
@@ -606,8 +422,8 @@ cdef class FastFront(Client):
             self.become(handover.idle(self))
             handover.partial(self.slow, rest, deadline)
         elif self.stage == GATHERING:
-            came = self.gathered[:self.filled]
-            self.gathered = None
+            came = self.gathering.data[:self.gathering.filled]
+            self.gathering.data = None
             self.become(handover.idle(self))
             handover.gathering(self.slow, came, self.started)
         elif self.stage == WAITING:
@@ -621,7 +437,7 @@ cdef class FastFront(Client):
         if self.stage != WAITING:
             return 0
         self.path.declined_answers += 1
-        self.channel.drop(self.number)
+        self.channel.drop(self.asked.number)
         self.channel.tell()
         slow = handover.waiting(self)
         self.become(slow)
@@ -629,9 +445,8 @@ cdef class FastFront(Client):
 
     cdef int forget(self) except -1:
         """Nothing is kept of a request that is no longer here."""
+        self.asked.forget()
         self.channel = None
-        self.way = None
-        self.data = None
         self.rest = None
         self.paused = False
         return 0
@@ -639,9 +454,10 @@ cdef class FastFront(Client):
     # Answers come.
 
     cdef int answered(self, Answer *answer) except -1:
-        cdef FastPath path = self.path
+        cdef Shared path = self.path
         cdef FastChannel channel = self.channel
-        cdef bint bodiless = self.is_head or answer.status == 204 or answer.status == 304
+        cdef Asked asked = self.asked
+        cdef bint bodiless = asked.is_head or answer.status == 204 or answer.status == 304
         cdef bint stays
         cdef Py_ssize_t size = 0 if bodiless else answer.body_size
         cdef Py_ssize_t head_size
@@ -659,9 +475,9 @@ cdef class FastFront(Client):
             length = size
             if answer.length >= 0 and answer.length != size:
                 return 0
-        stays = not self.close and self.requests < path.most_requests and not path.draining
+        stays = not asked.close and self.requests < path.most_requests and not path.draining
         date = path.date
-        id_size = <int>(self.put_id(id) - id)
+        id_size = <int>(asked.put_id(id) - id)
         begin = path.room(answer.fields_size + 4 * answer.kept + answer.reason_size + 1024)
         end = write_head(
             begin, answer, length, <const u8 *>PyBytes_AS_STRING(date), PyBytes_GET_SIZE(date),
@@ -672,7 +488,7 @@ cdef class FastFront(Client):
         memcpy(PyBytes_AS_STRING(data), begin, head_size)
         memcpy(PyBytes_AS_STRING(data) + head_size, answer.body, size)
         now = path.now()
-        channel.drop(self.number)
+        channel.drop(asked.number)
         if self.stream is not None:
             self.stream.cwrite(data)
         else:
@@ -684,18 +500,18 @@ cdef class FastFront(Client):
             self.become(slow)
             return self.forget() + 1
         if path.lines is not None:
-            self.log(answer.status, size, now)
+            asked.log(path.lines, channel.name, answer.status, size, now - self.started)
         path.answered += 1
-        if self.way.tally is not None:
-            self.way.tally.count(
-                answer.status, size, PyBytes_GET_SIZE(self.data) - self.head_size,
+        if asked.way.tally is not None:
+            asked.way.tally.count(
+                answer.status, size, PyBytes_GET_SIZE(asked.data) - asked.head_size,
                 now - self.started,
             )
         rest = self.rest
         member = channel.member
+        asked.way = None
+        asked.data = None
         self.channel = None
-        self.way = None
-        self.data = None
         self.rest = None
         if stays:
             self.stage = IDLE
@@ -722,57 +538,5 @@ cdef class FastFront(Client):
             self.become(slow)
             path.chooser.release(member)
         return 1
-
-    cdef int log(self, int status, Py_ssize_t sent, double ended) except -1:
-        """The line of `subproxy.frontend.log_format.combined`."""
-        cdef Lines lines = self.path.lines
-        cdef const u8 *data = <const u8 *>PyBytes_AS_STRING(self.data)
-        cdef bytes date = lines.today()
-        cdef bytes address = self.client
-        cdef bytes route = self.way.name
-        cdef bytes member = self.channel.name
-        cdef u8 *o = lines.reserve(
-            4 * (self.line_size + self.referer_size + self.agent_size)
-            + PyBytes_GET_SIZE(address) + PyBytes_GET_SIZE(date) + PyBytes_GET_SIZE(route)
-            + PyBytes_GET_SIZE(member) + PyBytes_GET_SIZE(self.path.prefix) + 1024
-        )
-        cdef u8 *first
-        if PyBytes_GET_SIZE(address):
-            o = put_bytes(o, PyBytes_AS_STRING(address), PyBytes_GET_SIZE(address))
-        else:
-            o = put_bytes(o, b"-", 1)
-        o = put_bytes(o, b" - - [", 6)
-        o = put_bytes(o, PyBytes_AS_STRING(date), PyBytes_GET_SIZE(date))
-        o = put_bytes(o, b'] "', 3)
-        o = put_escaped(o, data, self.line_size)
-        o = put_bytes(o, b'" ', 2)
-        o = put_number(o, status)
-        o = put_bytes(o, b" ", 1)
-        o = put_number(o, sent)
-        o = put_bytes(o, b' "', 2)
-        if self.referer_at >= 0:
-            o = put_escaped(o, data + self.referer_at, self.referer_size)
-        else:
-            o = put_bytes(o, b"-", 1)
-        o = put_bytes(o, b'" "', 3)
-        if self.agent_at >= 0:
-            o = put_escaped(o, data + self.agent_at, self.agent_size)
-        else:
-            o = put_bytes(o, b"-", 1)
-        o = put_bytes(o, b'" ', 2)
-        o = self.put_id(o)
-        o = put_bytes(o, b' "', 2)
-        o = put_bytes(o, PyBytes_AS_STRING(route), PyBytes_GET_SIZE(route))
-        o = put_bytes(o, b'" "', 3)
-        o = put_bytes(o, PyBytes_AS_STRING(member), PyBytes_GET_SIZE(member))
-        o = put_bytes(o, b'" ', 2)
-        first = o
-        o = put_milliseconds(o, ended - self.started)
-        o = put_bytes(o, b" ", 1)
-        o = put_bytes(o, first, o - 1 - first)
-        o = put_bytes(o, b" -\n", 3)
-        lines.wrote(o)
-        return 0
-
 
 classImplements(FastFront, IProtocol, IHalfCloseableProtocol, IPushProducer)

@@ -70,7 +70,7 @@ def answered(
     exchange = responder.exchange
     assert exchange is not None
     exchange.carrier = None
-    front.channel.channel.disown(front.number)
+    front.channel.channel.disown(front.asked.number)
     exchange.received = sent
     exchange.move(State.RESPONDING)
     protocol.responseBegins()
@@ -82,13 +82,13 @@ def answered(
 
 def _responder(protocol: Http1Protocol, front: FastFront) -> Responder:
     """The answer to the request that C{front} has sent, with its exchange."""
-    head, body = _request(front), front.body
+    head, body = _request(front), front.asked.body
     head.length = len(body)
-    responder = Responder(protocol, head, front.stays, front.started)
+    responder = Responder(protocol, head, front.asked.stays, front.started)
     exchange = Exchange(head, body, responder, protocol.factory.dispatcher)
-    exchange.pool = front.pool
+    exchange.pool = front.asked.pool
     exchange.holder = front.member
-    front.channel.channel.adopt(exchange, front.number)
+    front.channel.channel.adopt(exchange, front.asked.number)
     responder.exchange = exchange
     return responder
 
