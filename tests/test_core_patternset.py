@@ -97,6 +97,78 @@ class PatternSetTests(SynchronousTestCase):
             for segment in made._segments:
                 self.assertLessEqual(patternset._size(segment.live), patternset.SET_PROGRAM)
 
+    def sizes(self, made: PatternSet[bytes]) -> list[int]:
+        return [len(segment.live) for segment in made._segments]
+
+    def test_half_of_a_set_may_be_dead(self) -> None:
+        """Of more, what is left waits for the next set."""
+        patterns = numbered(20)
+        made = filled(patterns)
+        made.match(b"")
+        for pattern in patterns[:9]:
+            made.discard(pattern)
+        self.assertEqual((self.sizes(made), len(made._fresh)), ([11], 0))
+        made.discard(patterns[9])
+        self.assertEqual((self.sizes(made), len(made._fresh)), ([], 10))
+        self.assertEqual(made.match(b"a9"), [])
+        self.assertEqual(made.match(b"a10"), [b"[a]10"])
+
+    def test_sets_of_similar_size_are_merged(self) -> None:
+        """Up to twice as many go along."""
+        new = FRESH + 1
+        for old, sizes in [(2 * new, [3 * new]), (2 * new + 1, [2 * new + 1, new])]:
+            patterns = numbered(old + new)
+            made = filled(patterns[:old])
+            made.match(b"")
+            for pattern in patterns[old:]:
+                made.add(pattern, pattern.source)
+            made.match(b"")
+            self.assertEqual(self.sizes(made), sizes)
+
+    def test_sets_are_merged_as_far_as_their_programs_go(self) -> None:
+        new = FRESH + 1
+        patterns = [Pattern(b"[a]%03d" % number) for number in range(2 * new)]
+        whole = patternset._size(patterns)
+        for bound, sizes in [(whole, [2 * new]), (whole - 1, [new, new])]:
+            with patch.object(patternset, "SET_PROGRAM", bound):
+                made = filled(patterns[:new])
+                made.match(b"")
+                for pattern in patterns[new:]:
+                    made.add(pattern, pattern.source)
+                made.match(b"")
+                self.assertEqual(self.sizes(made), sizes)
+
+    def test_a_set_is_as_full_as_may_be(self) -> None:
+        patterns = [Pattern(b"[a]%03d" % number) for number in range(25)]
+        cost = patternset._cost(patterns[0])
+        for bound, sizes in [
+            (10 * cost, [10, 10, 5]),
+            (10 * cost - 1, [9, 9, 7]),
+            (1, [1] * 25),
+        ]:
+            with patch.object(patternset, "SET_PROGRAM", bound):
+                made = filled(patterns)
+                made.match(b"")
+                self.assertEqual(self.sizes(made), sizes)
+
+    def test_the_smallest_set_is_the_last(self) -> None:
+        """So that it is the first to be merged."""
+        new = FRESH + 1
+        long = [Pattern(b"[b]%03d%b" % (number, b"x" * 100)) for number in range(new)]
+        with patch.object(patternset, "SET_PROGRAM", patternset._size(long)):
+            made = filled(long)
+            made.match(b"")
+            for pattern in numbered(2 * new):
+                made.add(pattern, pattern.source)
+            made.match(b"")
+            self.assertEqual(self.sizes(made), [2 * new, new])
+
+    def test_a_thousand_fit_into_few_sets(self) -> None:
+        """As they are bounded in use."""
+        made = filled(numbered(1000))
+        self.assertEqual(made.match(b"a999"), [b"[a]999"])
+        self.assertEqual(self.sizes(made), [1000])
+
     def test_what_re2_cannot_put_together_is_matched_apart(self) -> None:
         patterns = numbered(40)
         with patch.object(patternset, "SET_MEMORY", 12000):
@@ -113,12 +185,17 @@ class PatternSetTests(SynchronousTestCase):
         made = filled([*numbered(20), Pattern(b"b.*"), Pattern(b"[b].*")])
         self.assertEqual(set(made.match(b"b" * MAX_MATCHED)), {b"b.*", b"[b].*"})
         self.assertEqual(made.match(b"b" * (MAX_MATCHED + 1)), [b"b.*"])
+        made.discard(next(pattern for pattern in made._values if pattern.source == b"b.*"))
+        self.assertEqual(made.match(b"b" * (MAX_MATCHED + 1)), [])
 
     def test_case(self) -> None:
         made: PatternSet[int] = PatternSet(ignore_case=True)
         for number in range(20):
             made.add(Pattern(b"[A]%d" % number, ignore_case=True), number)
         self.assertEqual(made.match(b"a3"), [3])
+        sensitive = filled([Pattern(b"[A]%d" % number) for number in range(20)])
+        self.assertEqual(sensitive.match(b"a3"), [])
+        self.assertEqual(sensitive.match(b"A3"), [b"[A]3"])
 
 
 sources = st.from_regex(rb"\A(a|b|\[ab\]|\.\*|a\?|b\+|\(a\|b\)){1,5}\Z")

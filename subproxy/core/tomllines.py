@@ -24,7 +24,7 @@ class TomlLines:
     __slots__ = ("_keys", "_tables")
 
     def __init__(self, text: str) -> None:
-        self._tables: dict[tuple[str, int], int] = {("", 0): 1}
+        self._tables: dict[tuple[str, int], int] = {}
         self._keys: dict[tuple[str, int, str], int] = {}
         counts: dict[str, int] = {}
         table = ("", 0)
@@ -59,39 +59,29 @@ def error_line(message: str, text: str) -> int:
 
 
 def _open_quote(line: str, quote: str) -> str:
-    """Return which multi-line quote is open after `line`."""
+    """Return which multi-line quote is open after `line`, where `quote` is before it."""
     while True:
         if quote:
             end = line.find(quote)
             if end < 0:
                 return quote
-            line, quote = line[end + 3 :], ""
-            continue
-        line = _without_strings(line)
-        at, quote = min(
-            ((line.find(mark), mark) for mark in ('"""', "'''") if mark in line), default=(-1, "")
-        )
+            line = line[end + 3 :]
+        line = _from_quote(line)
+        quote, line = line[:3], line[3:]
         if not quote:
             return ""
-        line = line[at + 3 :]
 
 
-def _without_strings(line: str) -> str:
-    """Cut from `line` its comment and the one-line strings before its first multi-line quote."""
-    out = []
+def _from_quote(line: str) -> str:
+    """Return `line` from its first multi-line quote on, nothing if it has none."""
     at = 0
-    while at < len(line):
+    while at < len(line) and line[at] != "#":
         char = line[at]
-        if char == "#":
-            break
         if line.startswith(('"""', "'''"), at):
-            out.append(line[at:])
-            break
+            return line[at:]
+        at += 1
         if char in "\"'":
-            at += 1
             while at < len(line) and line[at] != char:
                 at += 2 if line[at] == "\\" and char == '"' else 1
-        else:
-            out.append(char)
-        at += 1
-    return "".join(out)
+            at += 1
+    return ""
