@@ -28,6 +28,11 @@ class LineLimitTests(SynchronousTestCase):
         self.assertEqual(limit.admit(1.0), 7)
         self.assertEqual(limit.admit(2.0), 0)
 
+    def test_ten(self) -> None:
+        """As docs/threats.md says."""
+        limit = LineLimit()
+        self.assertEqual([limit.admit(5.0) for _ in range(11)], [0] * 10 + [None])
+
     @relaxed
     @given(st.lists(st.floats(0.0, 2.0), max_size=100))
     def test_nothing_is_forgotten(self, pauses: list[float]) -> None:
