@@ -5,6 +5,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from subproxy.core.conduct import BURST, RATE
 from subproxy.subscription.settings import Settings
 from subproxy.subscription.states import State
+from subproxy.subscription.turns import Turns
+from subproxy.wire import messages as m
 from subproxy.wire.frames import encode
 
 from .world import World
@@ -52,3 +54,57 @@ class FloodTests(SynchronousTestCase):
         self.assertEqual(left, len(frames) * (1000 - Settings().events_a_turn) // 1000)
         self.world.clock.advance(0)
         self.assertEqual(self.guest.transport.producerState, "producing")
+
+
+class NewcomerTests(SynchronousTestCase):
+    """Greeting and registering have a share of each turn of the reactor."""
+
+    def setUp(self) -> None:
+        self.world = World()
+        self.now = 0.0
+        self.world.factory.turns = Turns(self.world.clock, 0.001, lambda: self.now)
+        self.guest = self.world.guest("10")
+        self.guest.hello()
+        self.guest.register(b"a")
+        self.guest.events.clear()
+        self.now = 1.0  # the share of this turn is spent
+
+    def test_who_greets_waits(self) -> None:
+        """With all that it sends, until a later turn; who has subscribed does not."""
+        late = self.world.guest("11")
+        late.hello()
+        late.register(b"b")
+        self.assertIs(late.protocol.state, State.GREETING)
+        self.assertEqual(late.transport.producerState, "paused")
+        self.assertTrue(late.protocol.inbox.behind)
+        self.guest.say(m.Unregister(1))
+        self.assertEqual(self.guest.take(m.Unregistered), [m.Unregistered(1)])
+        self.assertEqual(self.guest.transport.producerState, "producing")
+        self.world.clock.advance(0)
+        late.pump()
+        self.assertEqual(late.take(m.Registered), [m.Registered(1)])
+        self.assertEqual(late.transport.producerState, "producing")
+        self.assertFalse(late.protocol.inbox.behind)
+
+    def test_who_registers_waits(self) -> None:
+        """Behind each route, not behind anything else."""
+        for message in (m.Register(2, b"b", b"/"), m.Register(3, b"c", b"/"), m.Unregister(2)):
+            self.guest.wire.send(message)
+        self.guest.pump()
+        self.assertEqual(self.guest.take(m.Registered), [m.Registered(2)])
+        self.assertEqual(self.guest.transport.producerState, "paused")
+        self.world.clock.advance(0)
+        self.guest.pump()
+        self.assertEqual(self.guest.take(m.Registered), [m.Registered(3)])
+        self.assertEqual(self.guest.take(m.Unregistered), [m.Unregistered(2)])
+        self.assertEqual(self.guest.transport.producerState, "producing")
+
+    def test_leaves_while_it_waits(self) -> None:
+        """Then it is not heard when its turn comes."""
+        late = self.world.guest("11")
+        late.hello()
+        late.lose()
+        self.world.clock.advance(0)
+        self.assertIs(late.protocol.state, State.CLOSED)
+        self.assertEqual(late.transport.producerState, "paused")
+        self.assertEqual(late.transport.value(), b"")
