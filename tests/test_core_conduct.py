@@ -6,7 +6,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.core.conduct import BURST, FIRST, FORGIVEN, FREE, MOST, RATE, RESUME, WORST, Conduct
+from subproxy.core.conduct import (
+    AGAIN,
+    BURST,
+    DIALS,
+    FIRST,
+    FORGIVEN,
+    FREE,
+    MOST,
+    RATE,
+    RESUME,
+    WORST,
+    Conduct,
+)
 from tests.core_strategies import relaxed
 
 
@@ -43,6 +55,47 @@ class UselessTests(SynchronousTestCase):
         # One more for each time that it is told to wait.
         most = BURST + 10 * RATE
         self.assertTrue(most <= read <= most * (1.0 + 1.0 / RESUME) + RESUME, str(read))
+
+
+class DialTests(SynchronousTestCase):
+    """Connections that are opened."""
+
+    def setUp(self) -> None:
+        self.conduct = Conduct()
+
+    def dials(self, count: int, connections: float, now: float, identity: str = "a") -> int:
+        return sum(self.conduct.dial(identity, connections, now) for _ in range(count))
+
+    def test_as_many_as_may_be_open(self) -> None:
+        """At once; and the same again in so many seconds, spread over them."""
+        self.assertEqual(self.dials(1000, 256, 5.0), 256)
+        self.assertEqual(self.dials(1000, 256, 5.0 + AGAIN / 4), 64)
+        self.assertEqual(self.dials(1000, 256, 5.0 + 2 * AGAIN), 256)
+        self.assertEqual(self.dials(1, 256, 5.0, "b"), 1)
+
+    def test_few_may_be_open(self) -> None:
+        """Who may have one connection may still come back a number of times."""
+        self.assertEqual(self.dials(1000, 1, 0.0), DIALS)
+
+    def test_another_quota(self) -> None:
+        """A policy that is changed counts at once."""
+        self.assertEqual(self.dials(1000, 100, 0.0), 100)
+        self.assertEqual(self.dials(1000, 300, 0.0), 300)
+
+    def test_served(self) -> None:
+        """What we asked for does not count."""
+        self.assertEqual(self.dials(1000, 100, 0.0), 100)
+        self.conduct.served("a")
+        self.conduct.served("nobody")
+        self.assertEqual(self.dials(1000, 100, 0.0), 1)
+
+    def test_expire(self) -> None:
+        """Nobody is remembered for longer than it counts."""
+        self.dials(10, 100, 0.0)
+        self.conduct.expire(AGAIN / 20)
+        self.assertEqual(len(self.conduct), 1)
+        self.conduct.expire(AGAIN / 5)
+        self.assertEqual(len(self.conduct), 0)
 
 
 class OffenceTests(SynchronousTestCase):

@@ -74,7 +74,7 @@ class RegistrarTests(SynchronousTestCase):
         for _ in range(1000):
             if guest.transport.producerState != "paused":
                 break
-            self.world.clock.advance(0.005)
+            self.world.clock.advance(0.02)
             guest.pump()
         codes = {refused.code for refused in guest.take(m.Refused)}
         self.assertIn(b"too-fast", codes)

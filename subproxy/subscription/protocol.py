@@ -41,8 +41,11 @@ if TYPE_CHECKING:
 MOST_THROWN = 1 << 20
 """Bytes that are read, and thrown away, after C{bye}; who sends more is cut off."""
 
-REFUSAL = 8
-"""What a refused registration costs us, where the smallest message costs 1."""
+REFUSAL = 32
+"""
+What a refused registration costs us, where the smallest message costs 1: its patterns were
+compiled to see what they would cost.
+"""
 
 REPLACED = "a newer instance has taken this one's place"
 
@@ -78,7 +81,7 @@ class SubscriptionProtocol(Protocol):
     """
     One connection of a guest.
 
-    @ivar identity: which VM speaks, from the transport.
+    @ivar identity: which VM speaks, from its address or from the transport.
     @ivar state: see L{State}.
     @ivar wire: the protocol state.
     @ivar member: as the balancer sees it, once it has greeted.
@@ -91,9 +94,11 @@ class SubscriptionProtocol(Protocol):
     factory: SubscriptionFactory
     transport: StreamTransport
 
-    def __init__(self, factory: SubscriptionFactory, registrar: Registrar) -> None:
+    def __init__(
+        self, factory: SubscriptionFactory, registrar: Registrar, identity: str = ""
+    ) -> None:
         self.factory = factory
-        self.identity = ""
+        self.identity = identity
         self.state = State.GREETING
         self.member: Member | None = None
         self.channel: Channel | None = None
@@ -135,13 +140,11 @@ class SubscriptionProtocol(Protocol):
 
     def connectionMade(self) -> None:
         """A guest dialled."""
-        identity = self.factory.admit(self)
-        if identity is None:
+        if not self.factory.admit(self):
             # Closed, but accepted: a listener that does not accept freezes a whole VM.
             self.state = State.CLOSED
             self.transport.loseConnection()
             return
-        self.identity = identity
         self.transport.registerProducer(self, True)
         if not self._wait_out():
             self._expect_greeting()
@@ -273,7 +276,7 @@ class SubscriptionProtocol(Protocol):
                     self._again = self._clock.callLater(self._rest, self._next_turn)
                     self._rest = 0.0
                     break
-                if type(event) is m.Register and self.factory.turns.spent():
+                if type(event) in (m.Hello, m.Register) and self.factory.turns.spent():
                     self._postpone()
                     break
             else:
@@ -573,6 +576,8 @@ class SubscriptionProtocol(Protocol):
         )
         self.wire.send(message)
         data.connect(message, self.wire.data_to_send(), self.wire.rest())
+        if data.count:
+            self._registrar.conduct.served(self.identity)
 
     def _broken(self, event: Broken) -> None:
         self.say(WARN, "{identity} broke the protocol: {error}", error=event.error)
