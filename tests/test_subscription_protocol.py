@@ -5,7 +5,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.core.conduct import BURST, RATE
+from subproxy.core.conduct import AGAIN, BURST, RATE
 from subproxy.core.member import State as MemberState
 from subproxy.core.policy import Policy, Quotas
 from subproxy.endpoints.addresses import VsockAddress
@@ -186,7 +186,7 @@ class GreetingTests(SynchronousTestCase):
         self.assertTrue(refused.transport.disconnecting)
         refused.lose()
         self.assertFalse(self.world.guest("11").transport.disconnecting)
-        self.world.clock.advance(1.0)
+        self.world.clock.advance(AGAIN)
         self.assertFalse(self.world.guest("10").transport.disconnecting)
 
     def test_refused_by_its_address(self) -> None:

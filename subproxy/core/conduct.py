@@ -45,7 +45,7 @@ WORST: Final = 10.0
 DIALS: Final = 64.0
 """Connections that a virtual machine may open at once, even if it may have fewer open."""
 
-AGAIN: Final = 10.0
+AGAIN: Final = 30.0
 """Seconds in which it may open that many once more."""
 
 
@@ -68,7 +68,7 @@ class Conduct:
         bucket = self._buckets.get(identity)
         if bucket is None:
             bucket = self._buckets[identity] = TokenBucket(RATE, BURST, now)
-        return 0.0 if bucket.take(now, weight) else bucket.wait(now, max(weight, RESUME))
+        return 0.0 if bucket.spend(now, weight) > 0.0 else bucket.wait(now, RESUME)
 
     def offend(self, identity: str, now: float) -> float:
         """Count an offence; return for how many seconds the next connection has to wait."""

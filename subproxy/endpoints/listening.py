@@ -29,11 +29,11 @@ __all__ = ["Admission", "ListeningSocketPort", "StreamServer"]
 SLICE = 0.0001
 """Seconds of one reactor turn that a port takes for accepting."""
 
-REFUSALS = 8
+REFUSALS = 4
 """Connections in a row that a port refuses before it rests, if one virtual machine has it."""
 
-REST = 0.005
-"""Seconds of that rest. A flood so costs less than a fiftieth of the time."""
+REST = 0.01
+"""Seconds of that rest. A flood so costs a hundredth of the time."""
 
 SHED_BOUND = 1024
 """Connections shed in one reactor turn."""

@@ -41,10 +41,10 @@ if TYPE_CHECKING:
 MOST_THROWN = 1 << 20
 """Bytes that are read, and thrown away, after C{bye}; who sends more is cut off."""
 
-REFUSAL = 32
+REFUSAL = 64
 """
 What a refused registration costs us, where the smallest message costs 1: its patterns were
-compiled to see what they would cost.
+compiled to see what they would cost, and what does that is not in the caches of a busy proxy.
 """
 
 REPLACED = "a newer instance has taken this one's place"
