@@ -137,19 +137,22 @@ class AcceptTests(PortTestCase):
         turns = self.port._turns = Spent()
         self.start()
         self.arrive(3)
-        for _ in range(3):
-            self.port.doRead()
+        self.port.doRead()
         self.assertEqual((len(self.served), len(turns.waiting)), (0, 1))
+        # It is known to be ready: it need not be asked again.
+        self.assertNotIn(self.port, self.reactor.getReaders())
         turns.waiting.pop()()
         self.assertEqual(len(self.served), 1)
+        self.assertIn(self.port, self.reactor.getReaders())
         self.arrive(3)
         turns.is_spent = False
         self.port.doRead()
         self.assertEqual(len(self.served), 2)
         turns.is_spent = True
         self.port.doRead()
-        self.closeAll()
+        self.port.stopListening()
         turns.waiting.pop()()
+        self.assertNotIn(self.port, self.reactor.getReaders())
 
     def test_slice(self) -> None:
         """Accepting takes no longer than a share of a turn."""

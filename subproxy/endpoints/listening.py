@@ -182,18 +182,21 @@ class ListeningSocketPort(tcp.Port):
         Where the factory has a share of each reactor turn for that (C{accepting}), all ports of
         it share it, in the order in which they are ready.
         """
-        if self._postponed or self._resting is not None:
+        if self._resting is not None:
             return
         if self._turns is not None and self._turns.spent():
-            # Other ports have taken this turn of the reactor: it is ready then, too.
+            # Other ports have taken this turn of the reactor. A thousand that wait must not be
+            # asked in each turn whether they are ready: they are.
             self._postponed = True
+            self.stopReading()  # type: ignore[no-untyped-call]
             self._turns.later(self._myTurn)
             return
         self._accept()
 
     def _myTurn(self) -> None:
-        self._postponed = False
-        if self.connected:
+        if self._postponed and not self.disconnecting:
+            self._postponed = False
+            self.startReading()  # type: ignore[no-untyped-call]
             self._accept()
 
     def _accept(self) -> None:
@@ -236,13 +239,15 @@ class ListeningSocketPort(tcp.Port):
 
     def _rested(self) -> None:
         self._resting = None
-        self.startReading()  # type: ignore[no-untyped-call]
+        if not self.disconnecting:
+            self.startReading()  # type: ignore[no-untyped-call]
 
     def retire(self) -> None:
         """Accept no more: another process does, from the same socket."""
         if self._resting is not None:
             self._resting.cancel()
             self._resting = None
+        self._postponed = False
         self.stopReading()  # type: ignore[no-untyped-call]
 
     def _accepted(self, skt: socket.socket, raw: Any) -> None:
