@@ -25,7 +25,7 @@ from subproxy.descriptors import for_clients, raise_limit
 from subproxy.endpoints.adopted import AdoptedVsockEndpoint, socket_of_systemd
 from subproxy.endpoints.folder import FolderService
 from subproxy.endpoints.hybrid import HybridVsockServerEndpoint
-from subproxy.endpoints.identity import identityOfTransport
+from subproxy.endpoints.identity import identityOfPeer, identityOfTransport
 from subproxy.endpoints.private import PrivateUnixEndpoint
 from subproxy.fastpath.available import engage
 from subproxy.frontend.access_log import AccessLog
@@ -114,6 +114,7 @@ def build(
             bulk=options["bulk"] or None,
         ),
         random,
+        identityOfPeer,
     )
     log = _access_log(reactor, options)
     counters = Counters()

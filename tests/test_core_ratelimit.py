@@ -33,6 +33,22 @@ class TokenBucketTests(SynchronousTestCase):
         self.assertFalse(bucket.take(0.0, 3.0))
         self.assertTrue(bucket.take(0.0, 2.0))
 
+    def test_what_is_spent(self) -> None:
+        bucket = TokenBucket(2.0, 2.0, 0.0)
+        self.assertEqual(bucket.spend(0.0, 5.0), -3.0)
+        self.assertFalse(bucket.take(1.0))
+        self.assertEqual(bucket.wait(1.0), 1.0)
+        self.assertEqual(bucket.spend(2.0), 0.0)
+
+    def test_what_is_given_back(self) -> None:
+        bucket = TokenBucket(1.0, 2.0, 0.0)
+        bucket.take(0.0, 2.0)
+        bucket.give()
+        self.assertTrue(bucket.take(0.0))
+        self.assertFalse(bucket.take(0.0))
+        bucket.give(5.0)
+        self.assertEqual([bucket.take(0.0) for _ in range(3)], [True, True, False])
+
     def test_time_that_goes_back_gives_nothing(self) -> None:
         bucket = TokenBucket(1.0, 1.0, 10.0)
         bucket.take(10.0)

@@ -10,7 +10,7 @@ from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.endpoints.addresses import HybridVsockAddress, VsockAddress
-from subproxy.endpoints.identity import identityOf, identityOfTransport
+from subproxy.endpoints.identity import identityOf, identityOfPeer, identityOfTransport
 
 
 class IdentityOfTests(SynchronousTestCase):
@@ -28,6 +28,15 @@ class IdentityOfTests(SynchronousTestCase):
             (PipeAddress(), "unknown:PipeAddress"),
         ):
             self.assertEqual(identityOf(address), expected)
+
+
+class IdentityOfPeerTests(SynchronousTestCase):
+    def test_whatProvesIt(self) -> None:
+        """A VM's address does; that of a unix socket is what its owner called it."""
+        self.assertEqual(identityOfPeer(VsockAddress(10, 5)), "cid:10")
+        self.assertEqual(identityOfPeer(HybridVsockAddress("/nowhere/a")), "path:/nowhere/a")
+        for address in (UNIXAddress(b"/nowhere/a"), IPv4Address("TCP", "127.0.0.1", 5), None):
+            self.assertIsNone(identityOfPeer(address))
 
 
 class IdentityOfTransportTests(SynchronousTestCase):

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from subproxy.endpoints.addresses import VsockAddress
-from subproxy.endpoints.listening import SLICE, ListeningSocketPort
+from subproxy.endpoints.listening import REFUSALS, REST, SLICE, ListeningSocketPort
 
 from .endpoint_fakes import FakeListener
 
@@ -137,19 +137,22 @@ class AcceptTests(PortTestCase):
         turns = self.port._turns = Spent()
         self.start()
         self.arrive(3)
-        for _ in range(3):
-            self.port.doRead()
+        self.port.doRead()
         self.assertEqual((len(self.served), len(turns.waiting)), (0, 1))
+        # It is known to be ready: it need not be asked again.
+        self.assertNotIn(self.port, self.reactor.getReaders())
         turns.waiting.pop()()
         self.assertEqual(len(self.served), 1)
+        self.assertIn(self.port, self.reactor.getReaders())
         self.arrive(3)
         turns.is_spent = False
         self.port.doRead()
         self.assertEqual(len(self.served), 2)
         turns.is_spent = True
         self.port.doRead()
-        self.closeAll()
+        self.port.stopListening()
         turns.waiting.pop()()
+        self.assertNotIn(self.port, self.reactor.getReaders())
 
     def test_slice(self) -> None:
         """Accepting takes no longer than a share of a turn."""
@@ -181,6 +184,54 @@ class AcceptTests(PortTestCase):
             self.port.doRead()
             self.assertEqual(guest.recv(1), b"")
         self.assertEqual(self.served, [])
+
+    def test_floodOfOne(self) -> None:
+        """Of a VM that has the port for itself few are refused in a row; then it waits a moment."""
+        self.port.alone = True
+        self.start()
+        guests = self.arrive(*[99] * (REFUSALS + 1), 10)
+        self.port.doRead()
+        self.assertEqual(guests[REFUSALS - 1].recv(1), b"")
+        self.assertEqual(len(self.listener.waiting), 2)
+        self.assertNotIn(self.port, self.reactor.getReaders())
+        self.port.doRead()
+        self.assertEqual(len(self.listener.waiting), 2)
+        self.reactor.advance(REST)
+        self.assertIn(self.port, self.reactor.getReaders())
+        self.port.doRead()
+        self.assertEqual(len(self.served), 1)
+
+    def test_refusedNowAndThen(self) -> None:
+        """That is no flood."""
+        self.port.alone = True
+        self.start()
+        self.arrive(*[99, 99, 99, 10] * REFUSALS)
+        self.port.doRead()
+        self.assertEqual(len(self.served), REFUSALS)
+
+    def test_floodOfMany(self) -> None:
+        """A port that many VMs share never rests."""
+        self.start()
+        self.arrive(*[99] * 3 * REFUSALS)
+        self.port.doRead()
+        self.assertEqual(len(self.listener.waiting), 0)
+        self.assertIn(self.port, self.reactor.getReaders())
+
+    def test_retiresWhileItRests(self) -> None:
+        """Then it does not begin again; nor does one that is closed."""
+        self.port.alone = True
+        self.start()
+        self.arrive(*[99] * 3 * REFUSALS)
+        self.port.doRead()
+        self.port.retire()
+        self.reactor.advance(REST)
+        self.assertNotIn(self.port, self.reactor.getReaders())
+        self.port.startReading()
+        self.port.doRead()
+        self.port.stopListening()
+        self.reactor.advance(REST)
+        self.assertNotIn(self.port, self.reactor.getReaders())
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_bugOfTheFactory(self) -> None:
         """An exception costs the one connection, and is logged."""

@@ -108,3 +108,18 @@ class NewcomerTests(SynchronousTestCase):
         self.assertIs(late.protocol.state, State.CLOSED)
         self.assertEqual(late.transport.producerState, "paused")
         self.assertEqual(late.transport.value(), b"")
+
+    def test_hello_and_what_follows_it(self) -> None:
+        """Are two things for who has had its share of a turn of the reactor."""
+        world = World()
+        guest = world.guest("10")
+        world.factory.turns.spent = lambda: True  # type: ignore[method-assign]
+        guest.hello()
+        guest.wire.send(m.Register(1, b"a", b"/.*"))
+        guest.pump()
+        self.assertIs(guest.protocol.state, State.GREETING)
+        world.factory.turns._next()
+        self.assertIs(guest.protocol.state, State.SUBSCRIBED)
+        self.assertEqual(len(world.registry), 0)
+        world.factory.turns._next()
+        self.assertEqual(len(world.registry), 1)

@@ -1,8 +1,15 @@
 """The connections of guests: their first message, what they do wrong, and their end."""
 
+from twisted.internet.error import ConnectionDone
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.core.conduct import AGAIN
 from subproxy.core.policy import Policy, Quotas
+from subproxy.endpoints.addresses import VsockAddress
+from subproxy.endpoints.identity import identityOfPeer
+from subproxy.subscription.factory import SubscriptionFactory
 from subproxy.subscription.settings import Settings
 from subproxy.subscription.states import State
 from subproxy.wire import messages as m
@@ -44,6 +51,37 @@ class GreetingTests(SynchronousTestCase):
         self.guest.protocol.dataReceived(b"GET / HTTP/1.1\r\n\r\n")
         self.guest.pump()
         self.assertEqual(self.guest.take(m.Bye)[0].code, b"frame")
+
+    def test_who_dials_too_often(self) -> None:
+        """Connections that come and go are counted too, and the rest refused; by identity."""
+        for _ in range(Quotas().connections - 1):
+            self.world.guest("10").lose()
+        refused = self.world.guest("10")
+        self.assertTrue(refused.transport.disconnecting)
+        refused.lose()
+        self.assertFalse(self.world.guest("11").transport.disconnecting)
+        self.world.clock.advance(AGAIN)
+        self.assertFalse(self.world.guest("10").transport.disconnecting)
+
+    def test_refused_by_its_address(self) -> None:
+        """Where the address tells who it is, nothing is built for whom is refused."""
+        world = World()
+        world.registrar.policy = Policy(None, Quotas(connections=1))
+        factory = SubscriptionFactory(
+            world.clock,
+            world.dispatcher,
+            world.registrar,
+            lambda transport: self.fail("it was known"),
+            recognise=identityOfPeer,
+        )
+        protocol = factory.buildProtocol(VsockAddress(7, 1024))
+        assert protocol is not None
+        self.assertEqual(protocol.identity, "cid:7")
+        protocol.makeConnection(StringTransport())
+        self.assertIsNone(factory.buildProtocol(VsockAddress(7, 1025)))
+        self.assertIsNotNone(factory.buildProtocol(VsockAddress(8, 1024)))
+        protocol.connectionLost(Failure(ConnectionDone()))
+        self.assertIsNotNone(factory.buildProtocol(VsockAddress(7, 1026)))
 
     def test_data_connection(self) -> None:
         """A connect that nobody asked for is closed."""
@@ -116,10 +154,13 @@ class OffenceTests(SynchronousTestCase):
     def test_a_greeting_that_does_not_come_is_an_offence(self) -> None:
         """It is none if the guest just hangs up."""
         conduct = self.world.registrar.conduct
-        self.world.guest("10").lose()
-        self.assertEqual(len(conduct), 0)
+        for _ in range(5):
+            self.world.guest("10").lose()
+        self.assertEqual(conduct.penalty("vm:10", 0.0), 0.0)
+        late = [self.world.guest("10") for _ in range(5)]
         self.world.clock.advance(Settings().greeting_timeout)
-        self.assertEqual(len(conduct), 1)
+        self.assertGreater(conduct.penalty("vm:10", self.world.clock.seconds()), 0.0)
+        self.assertIs(late[0].protocol.state, State.CLOSING)
 
 
 class EndTests(SynchronousTestCase):

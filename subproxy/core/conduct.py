@@ -1,13 +1,15 @@
 """How each virtual machine behaves, and for how long it has to wait if it behaves badly.
 
-Two things are counted, both by identity, so that neither a new connection nor many of them help:
+Three things are counted, all by identity, so that neither a new connection nor many of them help:
 
 - what is *useless*: messages that nobody needed, such as a registration that is refused, a pong
   that nobody asked for, a frame that means nothing. A few are no harm, and an honest guest has
   some. Of more than that no more is read than the proxy can spare the time for;
 - *offences*: what ends a connection because no honest guest does it, such as bytes that are no
   frame. After some of them the next connections wait before they are heard: longer with each
-  offence, but no longer than `MOST`. Time makes up for it.
+  offence, but no longer than `MOST`. Time makes up for it;
+- *dials*: connections that are opened. An honest guest opens a few and keeps them; all that it may
+  have open at once are never too many, whoever goes on at that rate is refused at the door.
 """
 
 from __future__ import annotations
@@ -40,16 +42,23 @@ FORGIVEN: Final = 10.0
 WORST: Final = 10.0
 """Offences that are remembered: those that lead to `MOST`, so that no more is held against it."""
 
+DIALS: Final = 64.0
+"""Connections that a virtual machine may open at once, even if it may have fewer open."""
+
+AGAIN: Final = 30.0
+"""Seconds in which it may open that many once more."""
+
 
 class Conduct:
     """What is known of all virtual machines; of most of them nothing."""
 
-    __slots__ = ("_buckets", "_offences")
+    __slots__ = ("_buckets", "_dials", "_offences")
 
     def __init__(self) -> None:
         self._buckets: dict[str, TokenBucket] = {}
         self._offences: dict[str, tuple[float, float]] = {}
         """How many, as of when."""
+        self._dials: dict[str, TokenBucket] = {}
 
     def useless(self, identity: str, now: float, weight: float = 1.0) -> float:
         """Count a useless message; return for how many seconds to read nothing of `identity`.
@@ -59,7 +68,7 @@ class Conduct:
         bucket = self._buckets.get(identity)
         if bucket is None:
             bucket = self._buckets[identity] = TokenBucket(RATE, BURST, now)
-        return 0.0 if bucket.take(now, weight) else bucket.wait(now, max(weight, RESUME))
+        return 0.0 if bucket.spend(now, weight) > 0.0 else bucket.wait(now, RESUME)
 
     def offend(self, identity: str, now: float) -> float:
         """Count an offence; return for how many seconds the next connection has to wait."""
@@ -74,18 +83,36 @@ class Conduct:
         # What rounding leaves is no time.
         return left if left > 1e-6 else 0.0
 
+    def dial(self, identity: str, connections: float, now: float) -> bool:
+        """Count a connection that `identity` opens; return whether it may.
+
+        `connections` is how many it may have open at a time.
+        """
+        burst = max(DIALS, connections)
+        bucket = self._dials.get(identity)
+        if bucket is None or bucket.burst != burst:
+            bucket = self._dials[identity] = TokenBucket(burst / AGAIN, burst, now)
+        return bucket.take(now)
+
+    def served(self, identity: str) -> None:
+        """A connection that was counted was one that we asked for: it does not count."""
+        bucket = self._dials.get(identity)
+        if bucket is not None:
+            bucket.give()
+
     def expire(self, now: float) -> None:
         """Forget whom there is nothing to say of."""
-        for identity, bucket in list(self._buckets.items()):
-            if not bucket.wait(now, bucket.burst):
-                del self._buckets[identity]
+        for buckets in (self._buckets, self._dials):
+            for identity, bucket in list(buckets.items()):
+                if not bucket.wait(now, bucket.burst):
+                    del buckets[identity]
         for identity in list(self._offences):
             if not self._count(identity, now):
                 del self._offences[identity]
 
     def __len__(self) -> int:
         """Return how many entries there are."""
-        return len(self._buckets) + len(self._offences)
+        return len(self._buckets) + len(self._offences) + len(self._dials)
 
     def _count(self, identity: str, now: float) -> float:
         count, at = self._offences.get(identity, (0.0, now))

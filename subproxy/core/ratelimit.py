@@ -29,6 +29,16 @@ class TokenBucket:
         self._tokens -= amount
         return True
 
+    def spend(self, now: float, amount: float = 1.0) -> float:
+        """Take `amount` tokens, there or not; return how many are left: fewer than none is debt."""
+        self._fill(now)
+        self._tokens -= amount
+        return self._tokens
+
+    def give(self, amount: float = 1.0) -> None:
+        """Give back `amount` tokens that were taken."""
+        self._tokens = min(self.burst, self._tokens + amount)
+
     def wait(self, now: float, amount: float = 1.0) -> float:
         """Return in how many seconds `amount` tokens will be there; infinity if never."""
         self._fill(now)

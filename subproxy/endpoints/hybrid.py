@@ -137,6 +137,8 @@ class HybridVsockServerEndpoint:
 class HybridVsockPort(ListeningSocketPort):
     """What listens for one VM. ``isOurs`` tells whether its name still leads here."""
 
+    alone = True
+
     def __init__(
         self,
         made: SocketFile,

@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IAddress, ITransport
 
 from .addresses import HybridVsockAddress, VsockAddress
 
-__all__ = ["identityOf", "identityOfTransport"]
+__all__ = ["identityOf", "identityOfPeer", "identityOfTransport"]
 
 
 def identityOf(address: IAddress) -> str:
@@ -31,6 +31,13 @@ def identityOf(address: IAddress) -> str:
             return "path:@" + os.fsdecode(address.name[1:])
         return HybridVsockAddress(os.fsdecode(address.name)).identity
     return f"unknown:{type(address).__name__}"
+
+
+def identityOfPeer(address: object) -> str | None:
+    """The identity of whoever has that address, where the address alone proves it, else None."""
+    if isinstance(address, VsockAddress | HybridVsockAddress):
+        return address.identity
+    return None
 
 
 def identityOfTransport(transport: ITransport) -> str:

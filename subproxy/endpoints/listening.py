@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeAlias
 
 from twisted.internet import tcp
 from twisted.internet.base import BasePort
-from twisted.internet.interfaces import IAddress, IProtocol, IProtocolFactory
+from twisted.internet.interfaces import IAddress, IDelayedCall, IProtocol, IProtocolFactory
 from twisted.logger import Logger
 from twisted.python import reflect
 from twisted.python.failure import Failure
@@ -26,8 +26,14 @@ from .identity import identityOf
 
 __all__ = ["Admission", "ListeningSocketPort", "StreamServer"]
 
-SLICE = 0.001
+SLICE = 0.0001
 """Seconds of one reactor turn that a port takes for accepting."""
+
+REFUSALS = 4
+"""Connections in a row that a port refuses before it rests, if one virtual machine has it."""
+
+REST = 0.01
+"""Seconds of that rest. A flood so costs a hundredth of the time."""
 
 SHED_BOUND = 1024
 """Connections shed in one reactor turn."""
@@ -108,7 +114,8 @@ class ListeningSocketPort(tcp.Port):
     """Accepts connections from a socket that listens already, for as long as it lives.
 
     Accepting is never paused: on several VMMs a full backlog freezes every vsock
-    port of the VM, so load is shed by accepting and closing.
+    port of the VM, so load is shed by accepting and closing. Only a port of one VM
+    alone rests a moment between refusals, while nobody else than that VM waits.
 
     It accepts by readiness on every reactor. A connection is given to the reactor
     if that has transports of its own for it (``adoptStreamSocket`` of
@@ -117,6 +124,8 @@ class ListeningSocketPort(tcp.Port):
 
     transport = StreamServer  # type: ignore[assignment]
     _log = Logger()
+    alone = False
+    """Whether one virtual machine has this port for itself."""
     # close(2) is enough, and leaves a process alone that inherited the socket.
     _shouldShutdown = False
 
@@ -139,6 +148,8 @@ class ListeningSocketPort(tcp.Port):
         self._accepts = 100
         self._seconds: Callable[[], float] = reactor.seconds
         self._postponed = False
+        self._turnedAway = 0
+        self._resting: IDelayedCall | None = None
         self._turns: ITurns | None = getattr(factory, "accepting", None)
         self._adopt = getattr(reactor, "adoptStreamSocket", None)
 
@@ -171,18 +182,21 @@ class ListeningSocketPort(tcp.Port):
         Where the factory has a share of each reactor turn for that (C{accepting}), all ports of
         it share it, in the order in which they are ready.
         """
-        if self._postponed:
+        if self._resting is not None:
             return
         if self._turns is not None and self._turns.spent():
-            # Other ports have taken this turn of the reactor: it is ready then, too.
+            # Other ports have taken this turn of the reactor. A thousand that wait must not be
+            # asked in each turn whether they are ready: they are.
             self._postponed = True
+            self.stopReading()  # type: ignore[no-untyped-call]
             self._turns.later(self._myTurn)
             return
         self._accept()
 
     def _myTurn(self) -> None:
-        self._postponed = False
-        if self.connected:
+        if self._postponed and not self.disconnecting:
+            self._postponed = False
+            self.startReading()  # type: ignore[no-untyped-call]
             self._accept()
 
     def _accept(self) -> None:
@@ -208,10 +222,33 @@ class ListeningSocketPort(tcp.Port):
                 self._log.failure("{host}: a connection could not be set up", host=self._host)
             if not self.connected:
                 return
+            if self.alone and self._turnedAway >= REFUSALS:
+                self._rest()
+                return
             if self._seconds() > end:
                 # The rest has its turn after those who are connected already.
                 return
         self._accepts = bound + 20 if accepted == bound else max(1, accepted)
+
+    def _rest(self) -> None:
+        """A flood: who is in it waits, not those who are served already."""
+        self._turnedAway = 0
+        self.stopReading()  # type: ignore[no-untyped-call]
+        clock: Any = self.reactor
+        self._resting = clock.callLater(REST, self._rested)
+
+    def _rested(self) -> None:
+        self._resting = None
+        if not self.disconnecting:
+            self.startReading()  # type: ignore[no-untyped-call]
+
+    def retire(self) -> None:
+        """Accept no more: another process does, from the same socket."""
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
+        self._postponed = False
+        self.stopReading()  # type: ignore[no-untyped-call]
 
     def _accepted(self, skt: socket.socket, raw: Any) -> None:
         peer = self._admission(skt, raw)
@@ -219,8 +256,10 @@ class ListeningSocketPort(tcp.Port):
         if peer is not None:
             protocol = self.factory.buildProtocol(peer)  # type: ignore[union-attr]
         if peer is None or protocol is None:
+            self._turnedAway += 1
             skt.close()
             return
+        self._turnedAway = 0
         self.sessionno += 1
         number = self.sessionno
         if self._adopt is None:
@@ -262,6 +301,7 @@ class ListeningSocketPort(tcp.Port):
                 self._onClosing()
         except OSError:
             self._log.failure("{host}: its name could not be withdrawn", host=self._host)
+        self.retire()
         self._reserve.release()
         self._realPortNumber = None
         BasePort.connectionLost(self, reason)

@@ -39,8 +39,8 @@ class SubscriptionFactory(Factory):
     """
     Makes a L{SubscriptionProtocol} for each connection of a guest.
 
-    A connection over its identity's quota is accepted and closed: never accepting would
-    freeze every port of that VM on some VMMs.
+    A connection over its identity's quota, or one of too many in a short time, is accepted and
+    closed: never accepting would freeze every port of that VM on some VMMs.
 
     @ivar subscriptions: the connections that are open.
     @ivar pipes: what bodies are spliced through.
@@ -50,6 +50,9 @@ class SubscriptionFactory(Factory):
     @ivar accepting: how much of it accepting them may take.
     @ivar rounds: when each is pinged.
     @ivar fastpath: the compiled path, if it is used.
+    @param identify: who is at the other end of a transport.
+    @param recognise: the same by the address alone, where that proves it, so that who is refused
+        costs no protocol; None where it does not.
     """
 
     noisy = False
@@ -63,6 +66,7 @@ class SubscriptionFactory(Factory):
         identify: Callable[[ITransport], str],
         settings: Settings | None = None,
         random: Random | None = None,
+        recognise: Callable[[object], str | None] = lambda address: None,
     ) -> None:
         self.clock = clock
         self.dispatcher = dispatcher
@@ -80,32 +84,43 @@ class SubscriptionFactory(Factory):
         )
         self.fastpath: FastPath | None = None
         self._identify = identify
+        self._recognise = recognise
         self._counts: Counter[str] = Counter()
         self._by_member: dict[Member, Subscription] = {}
         self._empty: Deferred[None] | None = None
 
     def buildProtocol(  # type: ignore[override]
         self, addr: IAddress | None
-    ) -> SubscriptionProtocol:
-        """A guest dialled; who it is, its transport will tell."""
-        return SubscriptionProtocol(self, self.registrar)
-
-    def admit(self, protocol: SubscriptionProtocol) -> str | None:
-        """Who is at the other end of C{protocol}; None if it has too many connections already."""
-        identity = self._identify(protocol.transport)
-        quota = self.registrar.quotas(identity).connections
-        if self._counts[identity] >= quota:
-            self.registrar.voices.say(
-                self._log,
-                WARN,
-                identity,
-                "{identity} has {quota} connections already: refused",
-                quota=quota,
-            )
+    ) -> SubscriptionProtocol | None:
+        """A guest dialled; who it is, its address tells, or its transport will tell."""
+        identity = self._recognise(addr)
+        if identity is not None and not self._mayCome(identity):
             return None
-        self._counts[identity] += 1
+        return SubscriptionProtocol(self, self.registrar, identity or "")
+
+    def admit(self, protocol: SubscriptionProtocol) -> bool:
+        """Whether C{protocol} may stay; its identity is known then."""
+        if not protocol.identity:
+            identity = self._identify(protocol.transport)
+            if not self._mayCome(identity):
+                return False
+            protocol.identity = identity
+        self._counts[protocol.identity] += 1
         self.subscriptions.add(protocol)
-        return identity
+        return True
+
+    def _mayCome(self, identity: str) -> bool:
+        """Whether C{identity} may open one more connection."""
+        registrar = self.registrar
+        quota = registrar.quotas(identity).connections
+        if self._counts[identity] >= quota:
+            refusal = "{identity} has {quota} connections already: refused"
+        elif not registrar.conduct.dial(identity, quota, registrar.now()):
+            refusal = "{identity} opens connections too often: refused"
+        else:
+            return True
+        registrar.voices.say(self._log, WARN, identity, refusal, quota=quota)
+        return False
 
     def greeted(self, subscription: Subscription, replaced: Member | None) -> None:
         """C{subscription} begins, in the place of C{replaced}."""

@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IDelayedCall
 
 from subproxy.subscription.states import State
 from subproxy.wire.connection import Ignored
-from subproxy.wire.messages import Register
+from subproxy.wire.messages import Hello, Register
 
 if TYPE_CHECKING:
     from subproxy.subscription.protocol import SubscriptionProtocol
@@ -115,7 +115,7 @@ class Inbox:
                     rest, self.rest = self.rest, 0.0
                     self.hold(rest, self.go_on)
                     break
-                if type(event) is Register and connection.factory.turns.spent():
+                if type(event) in (Hello, Register) and connection.factory.turns.spent():
                     self._postpone(connection)
                     break
             else:

@@ -44,7 +44,7 @@ class SubscriptionProtocol(Protocol):
     """
     One connection of a guest.
 
-    @ivar identity: which VM speaks, from the transport.
+    @ivar identity: which VM speaks, from its address or from the transport.
     @ivar state: see L{State}.
     @ivar wire: the protocol state.
     @ivar inbox: what came and waits to be dealt with.
@@ -57,9 +57,11 @@ class SubscriptionProtocol(Protocol):
     factory: SubscriptionFactory
     transport: StreamTransport
 
-    def __init__(self, factory: SubscriptionFactory, registrar: Registrar) -> None:
+    def __init__(
+        self, factory: SubscriptionFactory, registrar: Registrar, identity: str = ""
+    ) -> None:
         self.factory = factory
-        self.identity = ""
+        self.identity = identity
         self.state = State.GREETING
         self.subscription: Subscription | None = None
         self.data: DataConnection | None = None
@@ -100,13 +102,11 @@ class SubscriptionProtocol(Protocol):
 
     def connectionMade(self) -> None:
         """A guest dialled."""
-        identity = self.factory.admit(self)
-        if identity is None:
+        if not self.factory.admit(self):
             # Closed, but accepted: a listener that does not accept freezes a whole VM.
             self.go(State.CLOSED)
             self.transport.loseConnection()
             return
-        self.identity = identity
         self.transport.registerProducer(self, True)
         if not self._wait_out():
             self._expect_greeting()
@@ -328,6 +328,8 @@ class SubscriptionProtocol(Protocol):
         )
         self.wire.send(message)
         data.connect(message, self.wire.data_to_send(), self.wire.rest())
+        if data.count:
+            self._registrar.conduct.served(self.identity)
 
     def _bye(self, message: m.Bye) -> None:
         self.close(b"done", "the guest said bye")

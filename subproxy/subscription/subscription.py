@@ -24,8 +24,11 @@ from subproxy.wire.states import Side
 if TYPE_CHECKING:
     from subproxy.subscription.protocol import SubscriptionProtocol
 
-REFUSAL = 8
-"""What a refused registration costs us, where the smallest message costs 1."""
+REFUSAL = 64
+"""
+What a refused registration costs us, where the smallest message costs 1: its patterns were
+compiled to see what they would cost, and what does that is not in the caches of a busy proxy.
+"""
 
 REPLACED = "a newer instance has taken this one's place"
 

@@ -14,8 +14,11 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-BUDGET = 0.001
-"""Seconds of one turn of the reactor that newcomers may take."""
+BUDGET = 0.0002
+"""
+Seconds of one turn of the reactor that newcomers may take. A request takes at least two turns:
+what newcomers take of each is felt twice.
+"""
 
 
 class Turns:
