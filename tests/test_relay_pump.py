@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import select
 
+from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.relay.pump import Pump
+from subproxy.relay.pump import MOST, Pump
 
 from .test_relay_splice import Readiness, open_descriptors
 
@@ -20,20 +21,20 @@ class Some:
     def __init__(self, left: int, log: list[Some]) -> None:
         self.queued = False
         self.left = left
-        self.looks = 0
         self.failures = 0
+        self.rests = 0
         self._log = log
 
     def failed(self) -> None:
         self.failures += 1
 
-    def step(self, budget: int, others: object = None) -> tuple[int, bool]:
+    def rest(self) -> None:
+        self.rests += 1
+
+    def step(self, budget: int) -> tuple[int, bool]:
         self._log.append(self)
         moved = min(budget, self.left)
         self.left -= moved
-        if not moved and self.looks:
-            self.looks -= 1
-            return 0, True
         return moved, self.left > 0
 
 
@@ -69,15 +70,51 @@ class PumpTests(SynchronousTestCase):
         self.assertTrue(self.reactor.turn())
         self.assertFalse(self.reactor.turn())
 
-    def test_looks_again(self) -> None:
-        """Who wants to look again is asked in the next turn, not in this one."""
-        one = Some(0, self.log)
-        one.looks = 3
+    def test_rests(self) -> None:
+        """Who had no more to move is told when the turn is over; who had comes again."""
+        one, two = Some(10, self.log), Some(1000, self.log)
         self.pump.enqueue(one)
-        for turn in range(4):
-            self.assertEqual(len(self.log), turn)
-            self.assertTrue(self.reactor.turn())
-        self.assertFalse(self.reactor.turn())
+        self.pump.enqueue(two)
+        self.reactor.turn()
+        self.assertEqual((one.rests, two.rests), (1, 0))
+
+    def test_a_rest_that_fails(self) -> None:
+        """It is logged, and ends its relay."""
+        bad, good = Some(10, self.log), Some(10, self.log)
+        self.patch(bad, "rest", lambda: 1 // 0)
+        self.pump.enqueue(bad)
+        self.pump.enqueue(good)
+        self.reactor.turn()
+        self.assertEqual((bad.failures, good.failures, good.rests), (1, 0, 1))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_closed_amid(self) -> None:
+        """Whoever is asked may close it."""
+        one = Some(10, self.log)
+        self.patch(one, "step", lambda budget: (self.pump.close(), (0, True))[1])
+        self.pump.enqueue(one)
+        self.assertTrue(self.reactor.turn())
+        self.assertEqual(self.pump.fileno(), -1)
+
+    def test_goes_on_alone(self) -> None:
+        """While nobody else waits there are more turns in one, but not for ever."""
+        reactor = EPollReactor()
+        self.addCleanup(reactor._poller.close)
+        for fd in reactor._internalReaders:
+            self.addCleanup(fd.connectionLost, None)
+        pump = Pump(reactor, 100, 30)
+        one = Some(10 * MOST, self.log)
+        pump.enqueue(one)
+        pump.doRead()
+        self.assertEqual(10 * MOST - one.left, MOST + -MOST % 100)
+        reactor.wakeUp()
+        before = one.left
+        pump.doRead()
+        self.assertEqual(before - one.left, 100)
+        one.left = 10
+        pump.doRead()
+        self.assertEqual((one.left, one.rests), (0, 1))
+        pump.close()
 
     def test_watch(self) -> None:
         """What becomes ready is asked once for each time that it does, until it is forgotten."""
@@ -102,7 +139,7 @@ class PumpTests(SynchronousTestCase):
     def test_a_failure(self) -> None:
         """It is logged, ends its relay, and takes nothing from the others."""
         bad, good = Some(10, self.log), Some(10, self.log)
-        self.patch(bad, "step", lambda budget, others: 1 // 0)
+        self.patch(bad, "step", lambda budget: 1 // 0)
         self.pump.enqueue(bad)
         self.pump.enqueue(good)
         self.reactor.turn()
@@ -112,7 +149,7 @@ class PumpTests(SynchronousTestCase):
     def test_a_failure_that_fails(self) -> None:
         """Nor does one that cannot even be ended."""
         bad, good = Some(10, self.log), Some(10, self.log)
-        self.patch(bad, "step", lambda budget, others: 1 // 0)
+        self.patch(bad, "step", lambda budget: 1 // 0)
         self.patch(bad, "failed", [].pop)
         self.pump.enqueue(bad)
         self.pump.enqueue(good)

@@ -8,10 +8,8 @@ what it is tested against.
 from __future__ import annotations
 
 import os
-import select
-import time
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 _FLAGS = getattr(os, "SPLICE_F_MOVE", 0) | getattr(os, "SPLICE_F_NONBLOCK", 0)
 
@@ -31,57 +29,6 @@ class Outcome(IntEnum):
     """The source has ended or is broken; what came from it has been given to the sink."""
     BROKEN = 5
     """The sink takes no more, ever."""
-
-
-ALONE = 64 * 1024 * 1024
-"""Bytes that one relay moves at once if nobody else waits: some ten milliseconds."""
-
-_MOST_EVENTS = 64
-
-
-class PlainOthers:
-    """
-    Whoever else waits, when a relay has done what one turn of the reactor allows.
-
-    A turn costs as much as some hundred kilobytes that are spliced, the more so as the
-    interpreter's part of it is no longer in the caches: if nobody waits, a relay may go on.
-
-    @param ring: the reactor's ring, if it has one.
-    @param poller: the reactor's epoll descriptor.
-    @param relays: that of the relays, which is one of those in it.
-    @param bell: a descriptor in that which is always ready, and nobody's.
-    @ivar most: bytes that a relay may move before they have their turn anyhow.
-    @ivar until: when the first timed call is due, in monotonic seconds.
-    """
-
-    __slots__ = ("_bell", "_poller", "_ready", "_relays", "_ring", "most", "until")
-
-    def __init__(
-        self, ring: Any, poller: select.epoll, relays: select.epoll, bell: int, most: int = ALONE
-    ) -> None:
-        self.most = most
-        self.until = 0.0
-        self._ring = ring
-        self._poller = poller
-        self._relays = relays
-        self._bell = bell
-        self._ready: list[int] = []
-
-    def wait(self) -> bool:
-        """Whether anybody does."""
-        if time.monotonic() >= self.until or (self._ring is not None and self._ring.pending):
-            return True
-        own = self._relays.fileno()
-        if any(fd != own for fd, _ in self._poller.poll(0, 2)):
-            return True
-        ready = [fd for fd, _ in self._relays.poll(0, _MOST_EVENTS) if fd != self._bell]
-        self._ready += ready
-        return bool(ready)
-
-    def ready(self) -> list[int]:
-        """Descriptors of relays that were found ready, and will not be again."""
-        ready, self._ready = self._ready, []
-        return ready
 
 
 class PlainFlow:
@@ -112,15 +59,9 @@ class PlainFlow:
         self.left = length
         self.held = self.taken = self.given = 0
 
-    def move(self, budget: int, others: Others | None = None) -> int:
-        """
-        Move about C{budget} bytes, at most a pipe more: why it stopped, an L{Outcome}.
-
-        @param others: if it is given, then so many again, and again, as long as they don't wait.
-        """
+    def move(self, budget: int) -> int:
+        """Move about C{budget} bytes, at most a pipe more: why it stopped, an L{Outcome}."""
         ended = False
-        turn = budget
-        begin = self.given
         while True:
             got = 0
             empty = not self.held  # (to block may mean that the pipe has no slot free)
@@ -154,24 +95,13 @@ class PlainFlow:
                 if empty and not got:
                     return Outcome.EMPTY
             if budget <= 0:
-                if others is None or self.given - begin >= others.most or others.wait():
-                    return Outcome.SPENT
-                budget = turn
+                return Outcome.SPENT
 
 
 if TYPE_CHECKING:
     Flow = PlainFlow
-    Others = PlainOthers
 else:
     try:
-        from subproxy.relay._flow import Flow, Others
+        from subproxy.relay._flow import Flow
     except ImportError:
-        Flow, Others = PlainFlow, PlainOthers
-
-
-def others_of(reactor: Any, relays: select.epoll, bell: int) -> Others | None:
-    """Who waits for C{reactor}, and in C{relays}, one of its readers; None if none can tell."""
-    poller = getattr(reactor, "_poller", None)
-    if not isinstance(poller, select.epoll):
-        return None
-    return Others(getattr(reactor, "ring", None), poller, relays, bell)
+        Flow = PlainFlow

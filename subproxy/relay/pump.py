@@ -4,7 +4,8 @@ Who moves the bytes of all relays: a bounded number a turn of the reactor, in tu
 The relays of a reactor have an epoll descriptor of their own, on which they wait
 edge-triggered, and which the reactor watches as one reader: so a relay that is under way costs no
 call to register anything, and all of them together have one event a turn. Who could move more
-than its share waits in a queue, and behind everybody else whom the reactor serves.
+than its share waits in a queue, and behind everybody else whom the reactor serves. While there is
+nobody else, they go on.
 """
 
 from __future__ import annotations
@@ -12,8 +13,7 @@ from __future__ import annotations
 import os
 import select
 from collections import deque
-from math import inf
-from time import monotonic
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IReadDescriptor
@@ -21,13 +21,19 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from subproxy.relay.flow import Others, others_of
+from subproxy.relay.others import Others, others_of
 
 TURN = 1024 * 1024
 """Bytes that all relays together move before the reactor looks at everybody else."""
 
 STEP = 256 * 1024
 """Bytes that one of them moves before the next one."""
+
+MOST = 64 * 1024 * 1024
+"""Bytes that all move at once though nobody else waits: some ten milliseconds."""
+
+_LOOKS = 3
+"""So often who moved something looks in vain for more: to sleep and to be woken costs more."""
 
 _MOST_EVENTS = 64
 
@@ -38,12 +44,11 @@ class Pumped(Protocol):
     queued: bool
     """It is in the queue: for the L{Pump} alone."""
 
-    def step(self, budget: int, others: Others | None) -> tuple[int, bool]:
-        """
-        Move about C{budget} bytes: how many it was, and whether there may be more to move.
+    def step(self, budget: int) -> tuple[int, bool]:
+        """Move about C{budget} bytes: how many it was, and whether there may be more to move."""
 
-        @param others: if it is given, then more, as long as they don't wait.
-        """
+    def rest(self) -> None:
+        """The turn is over, and there was no more to move when it was last asked."""
 
     def failed(self) -> None:
         """L{step} has raised: stop, and let whoever waits for the rest see that."""
@@ -120,7 +125,7 @@ class Pump:
             poller.close()
             raise
         self._poller = poller
-        self._others = others_of(self._reactor, poller, self._bell)
+        self._others = others_of(self._reactor, poller)
         self._rings = False
         self._reactor.addReader(self)
         return poller
@@ -149,45 +154,59 @@ class Pump:
         """See C{IFileDescriptor}: an epoll descriptor has no connection."""
 
     def doRead(self) -> None:
-        """See C{IReadDescriptor}: a turn."""
-        assert self._poller is not None
-        queue = self._queue
-        for fd, _ in self._poller.poll(0, _MOST_EVENTS):
-            self._ready(fd)
-        others = self._others
-        left = self._turn
-        later: list[Pumped] = []  # have nothing now, and want to look again
+        """See C{IReadDescriptor}: a turn, and more of them while nobody else waits."""
+        others, moved, looks = self._others, 0, 0
+        resting: dict[Pumped, None] = {}
+        while True:
+            poller = self._poller
+            if poller is None:
+                return  # closed by who was called
+            for fd, _ in poller.poll(0, _MOST_EVENTS):
+                pumped = self._waiting.get(fd)
+                if pumped is not None and not pumped.queued:
+                    pumped.queued = True
+                    self._queue.append(pumped)
+            now = self._round(resting)
+            moved += now
+            looks = 0 if now else looks + 1
+            if others is None or looks > (_LOOKS if moved else 0) or moved >= MOST:
+                break
+            if others.wait(others.due()):
+                break
+        for pumped in resting:
+            if not pumped.queued:
+                self._do(pumped, pumped.rest)
+        self._ring()
+
+    def _round(self, resting: dict[Pumped, None]) -> int:
+        """Who is in the queue moves something: how much it was, and who had no more is added."""
+        queue, left = self._queue, self._turn
         while left > 0 and queue:
             pumped = queue.popleft()
             pumped.queued = False
             try:
-                if queue or later or others is None:
-                    moved, more = pumped.step(min(self._step, left) if queue else left, None)
-                else:
-                    due = self._reactor.timeout()
-                    others.until = inf if due is None else monotonic() + due
-                    moved, more = pumped.step(left, others)
+                moved, more = pumped.step(min(self._step, left) if queue else left)
             except Exception:
                 self._log.failure("a relay failed")
                 self._end(pumped)
                 continue
             left -= moved
-            if more and not pumped.queued:
+            if not (more and moved):
+                resting[pumped] = None
+            elif not pumped.queued:
                 pumped.queued = True
-                (queue if moved else later).append(pumped)
-        queue.extend(later)
-        for fd in others.ready() if others is not None else ():
-            self._ready(fd)
-        self._ring()
+                queue.append(pumped)
+        return self._turn - left
+
+    def _do(self, pumped: Pumped, what: Callable[[], None]) -> None:
+        try:
+            what()
+        except Exception:
+            self._log.failure("a relay failed")
+            self._end(pumped)
 
     def _end(self, pumped: Pumped) -> None:
         try:
             pumped.failed()
         except Exception:
             self._log.failure("a relay that failed could not be ended")
-
-    def _ready(self, fd: int) -> None:
-        pumped = self._waiting.get(fd)
-        if pumped is not None and not pumped.queued:
-            pumped.queued = True
-            self._queue.append(pumped)

@@ -15,7 +15,7 @@ from typing import Protocol
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
-from subproxy.relay.flow import Flow, Others, Outcome
+from subproxy.relay.flow import Flow, Outcome
 from subproxy.relay.pipes import Pipe, PipePool
 from subproxy.relay.pump import Pump
 
@@ -23,11 +23,6 @@ LEAST = 48 * 1024
 """Fewer bytes than this are not worth the trouble."""
 
 POSSIBLE = hasattr(os, "splice") and hasattr(os, "eventfd")
-
-_LOOKS = 3
-"""So many turns a relay looks for more in vain, after it moved much, before it waits for it."""
-
-_MUCH = 64 * 1024
 
 _SAID = 4 << 20
 """Bytes after which the user is told even of a relay that never waits."""
@@ -73,9 +68,10 @@ class SpliceRelay:
         self._pump = pump
         self._pipes = pipes
         self._user = user
-        self._reads = self._writes = self._blocked = self._paused = False
+        self._reads = self._writes = self._paused = False
+        self._full = False  # when it was last asked, the sink took no more
+        self._blocked = False  # so the user was told
         self._taken = self._given = 0  # of these the user knows
-        self._looks = 0
         pipe: Pipe = pipes.take()
         self._pipe = pipe
         try:
@@ -142,30 +138,27 @@ class SpliceRelay:
 
     # The pump.
 
-    def step(self, budget: int, others: Others | None = None) -> tuple[int, bool]:
+    def step(self, budget: int) -> tuple[int, bool]:
         """See L{Pumped<subproxy.relay.pump.Pumped>}."""
         if self._paused or not self.running:
             return 0, False
         flow = self._flow
         before = flow.given
-        outcome = flow.move(budget, others)
-        moved = flow.given - before
+        outcome = flow.move(budget)
+        self._full = outcome == Outcome.FULL
         if outcome == Outcome.SPENT:
-            self._looks = _LOOKS
             if flow.given - self._given >= _SAID:
-                self._say()
-            if self._blocked:
-                self._unblocked()
-            return moved, self.running
-        if outcome == Outcome.EMPTY:
-            # To sleep and to be woken costs more than to look once more, and the sender, too.
-            if moved >= _MUCH:
-                self._looks = _LOOKS
-            if self._looks:
-                self._looks -= 1
-                return moved, True
+                self.rest()
+            return flow.given - before, self.running
         self._stopped(outcome)
-        return moved, False
+        return flow.given - before, False
+
+    def rest(self) -> None:
+        """See L{Pumped<subproxy.relay.pump.Pumped>}: the user is told what became of it."""
+        self._say()
+        if self.running and self._blocked is not self._full:
+            self._blocked = self._full
+            self._user.relayBlocked(self._full)
 
     def failed(self) -> None:
         """See L{Pumped<subproxy.relay.pump.Pumped>}: to the user it is as if the sink broke."""
@@ -178,22 +171,16 @@ class SpliceRelay:
         """It can move no more, for now or for ever."""
         user = self._user
         if outcome == Outcome.EMPTY:
-            self._say()
-            if self._blocked:
-                self._unblocked()
-            if self.running and not self._reads:
+            if not self._reads:
                 self._watchSource()
         elif outcome == Outcome.FULL:
-            self._say()
-            if not self._blocked:
-                self._blocked = True
-                user.relayBlocked(True)
-            if self.running and not self._writes:
+            if not self._writes:
                 self._watchSink()
         else:
             self.stopProducing()
             if self._blocked and outcome != Outcome.BROKEN:
-                self._unblocked()
+                self._blocked = False
+                user.relayBlocked(False)
             if outcome == Outcome.DONE:
                 user.relayDone()
             elif outcome == Outcome.ENDED:
@@ -217,10 +204,6 @@ class SpliceRelay:
         except OSError:
             self.stopProducing()
             self._user.sinkBroke()
-
-    def _unblocked(self) -> None:
-        self._blocked = False
-        self._user.relayBlocked(False)
 
     def _say(self) -> None:
         flow = self._flow
