@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 _FLAGS = getattr(os, "SPLICE_F_MOVE", 0) | getattr(os, "SPLICE_F_NONBLOCK", 0)
 
@@ -44,9 +44,19 @@ class PlainFlow:
     @ivar left: bytes that are to be taken from the source.
     @ivar taken: bytes that came from the source.
     @ivar given: bytes that went to the sink.
+    @ivar relay: whose it is.
+    @ivar said: how many of the bytes that were given its user knows of.
+    @ivar queued: it is in the queue: for L{Rounds<subproxy.relay.rounds.PlainRounds>} alone.
+    @ivar held_back: it is to move nothing.
+    @ivar full: when it was last asked, the sink took no more.
+    @ivar reads: it comes into the queue when the source is ready.
+    @ivar writes: it comes into the queue when the sink is ready.
     """
 
-    __slots__ = ("entry", "exit", "given", "held", "left", "sink", "size", "source", "taken")
+    __slots__ = (
+        *("entry", "exit", "given", "held", "left", "sink", "size", "source", "taken"),
+        *("full", "held_back", "queued", "reads", "relay", "said", "writes"),
+    )
 
     def __init__(
         self, source: int, sink: int, entry: int, exit: int, size: int, length: int
@@ -57,7 +67,9 @@ class PlainFlow:
         self.exit = exit
         self.size = size
         self.left = length
-        self.held = self.taken = self.given = 0
+        self.held = self.taken = self.given = self.said = 0
+        self.relay: Any = None
+        self.queued = self.held_back = self.full = self.reads = self.writes = False
 
     def move(self, budget: int) -> int:
         """Move about C{budget} bytes, at most a pipe more: why it stopped, an L{Outcome}."""

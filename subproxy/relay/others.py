@@ -17,14 +17,16 @@ class Others:
 
     @param reactor: one on epoll, or on a ring that polls an epoll descriptor.
     @param relays: the epoll descriptor of the relays, which is one of those in the reactor's.
+    @ivar ring: the reactor's, if it has one.
+    @ivar poller: the reactor's.
     """
 
-    __slots__ = ("_poller", "_reactor", "_relays", "_ring")
+    __slots__ = ("_reactor", "_relays", "poller", "ring")
 
     def __init__(self, reactor: Any, relays: select.epoll) -> None:
         self._reactor = reactor
-        self._ring = getattr(reactor, "ring", None)
-        self._poller: select.epoll = reactor._poller
+        self.ring = getattr(reactor, "ring", None)
+        self.poller: select.epoll = reactor._poller
         self._relays = relays.fileno()
 
     def due(self) -> float:
@@ -35,9 +37,9 @@ class Others:
     def wait(self, due: float) -> bool:
         """Whether anybody does; C{due} is what L{due} has said."""
         return (
-            (self._ring is not None and self._ring.pending)
+            (self.ring is not None and self.ring.pending)
             or monotonic() >= due
-            or any(fd != self._relays for fd, _ in self._poller.poll(0, 2))
+            or any(fd != self._relays for fd, _ in self.poller.poll(0, 2))
         )
 
 
