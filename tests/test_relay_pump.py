@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 from typing import Any
 
 from twisted.internet.epollreactor import EPollReactor
@@ -14,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from subproxy.relay import pump
 from subproxy.relay.flow import Outcome
 from subproxy.relay.pump import MOST, TURN, Pump
-from subproxy.relay.rounds import PlainRounds
+from subproxy.relay.rounds import SOURCE, PlainRounds
 
 from .test_relay_rounds import Some
 from .test_relay_splice import Readiness, open_descriptors
@@ -42,17 +41,24 @@ class Relay:
 class PumpTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.patch(pump, "Rounds", PlainRounds)
+        self.sources: list[int] = []
         self.before = open_descriptors()
         self.reactor = Readiness()
         self.pump = Pump(self.reactor, 100, 30)
 
     def tearDown(self) -> None:
         self.pump.close()
+        for each in self.sources:
+            os.close(each)
         self.assertEqual((self.reactor.readers, open_descriptors()), ([], self.before))
 
     def relays(self, *lefts: int, reads: bool = True) -> list[Relay]:
         found = [Relay(left, reads) for left in lefts]
         for each in found:
+            if reads:
+                each.flow.source = os.eventfd(0)
+                self.sources.append(each.flow.source)
+                self.pump.watch(each.flow.source, SOURCE, each.flow)
             self.pump.enqueue(each.flow)
         return found
 
@@ -78,15 +84,17 @@ class PumpTests(SynchronousTestCase):
         self.assertEqual((one.heard, two.heard), (["EMPTY"], ["EMPTY"]))
 
     def test_watch(self) -> None:
-        """What becomes ready is asked once for each time that it does, until it is forgotten."""
+        """What is ready is asked, until it is forgotten."""
         reading, writing = os.pipe2(os.O_NONBLOCK)
         self.addCleanup(os.close, reading)
         self.addCleanup(os.close, writing)
         one = Relay(5)
-        self.pump.watch(reading, select.EPOLLIN, one.flow)
+        one.flow.source = reading
+        self.pump.watch(reading, SOURCE, one.flow)
         self.assertFalse(self.reactor.turn())
         os.write(writing, b"x")
         self.assertTrue(self.reactor.turn())
+        os.read(reading, 1)
         self.assertFalse(self.reactor.turn())
         self.assertEqual((one.flow.left, one.heard), (0, ["rests"]))
         os.write(writing, b"x")

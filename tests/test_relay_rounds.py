@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.relay.flow import Flow, Outcome, PlainFlow
 from subproxy.relay.others import Others
-from subproxy.relay.rounds import LOOKS, SAID, PlainRounds, Rounds
+from subproxy.relay.rounds import LOOKS, SAID, SOURCE, PlainRounds, Rounds
 
 KINDS: list[tuple[Any, Any]] = list({(PlainFlow, PlainRounds), (Flow, Rounds)})
 
@@ -46,13 +46,25 @@ class Nobody:
         return self.times < 0
 
 
+class Poller:
+    """Of nothing that is ready."""
+
+    def __init__(self) -> None:
+        self.armed: list[tuple[int, int]] = []
+
+    def poll(self, timeout: float, most: int) -> list[tuple[int, int]]:
+        return []
+
+    def modify(self, fd: int, events: int) -> None:
+        self.armed.append((fd, events))
+
+
 class SharingTests(SynchronousTestCase):
     """Who gets how much of a turn."""
 
     def setUp(self) -> None:
         self.log: list[Some] = []
-        self.poller = select.epoll()
-        self.addCleanup(self.poller.close)
+        self.poller: Any = Poller()
 
     def rounds(self, others: Any = None, most: int = 1000) -> PlainRounds:
         rounds = PlainRounds(self.poller, others, 100, 30, most)
@@ -81,6 +93,7 @@ class SharingTests(SynchronousTestCase):
         self.assertEqual((one.left, two.left, rounds.resting), (0, 900 - 5, [one]))
         rounds.run(inf)
         self.assertEqual((self.log[8:], two.left), ([two], 795))
+        self.assertEqual(self.poller.armed, [(-1, SOURCE)])
 
     def test_held_back(self) -> None:
         """Who is not to move does not, and leaves the queue."""
@@ -158,7 +171,7 @@ class RoundsTests(SynchronousTestCase):
             os.read(reactor.waker.i, 10)
             self.assertEqual(rounds.run(inf), [(flow, Outcome.EMPTY)])
             self.assertEqual((flow.given, flow.queued, rounds.resting), (500, False, []))
-            poller.register(source, select.EPOLLIN | select.EPOLLET)
+            poller.register(source, SOURCE)
             rounds.waiting[source.fileno()] = flow
             flow.reads = True
             guest.send(b"b" * 100)

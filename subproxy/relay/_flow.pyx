@@ -25,7 +25,10 @@ cdef extern from "sys/epoll.h" nogil:
     ctypedef union epoll_data_t:
         int fd
     struct epoll_event:
+        unsigned events
         epoll_data_t data
+    int EPOLL_CTL_MOD, EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLONESHOT
+    int epoll_ctl(int, int, int, epoll_event *)
     int epoll_wait(int, epoll_event *, int, int)
 
 cdef enum:
@@ -179,6 +182,14 @@ cdef class Rounds:
         """Whether as much has been moved as may be in a turn of the reactor."""
         return self.moved >= (self.turn if self.others is None else self.most)
 
+    cdef int arm(self, int fd, unsigned events) except -1:
+        cdef epoll_event event
+        event.events = events | EPOLLONESHOT
+        event.data.fd = fd
+        if epoll_ctl(self.fd, EPOLL_CTL_MOD, fd, &event):
+            raise OSError(errno, "epoll_ctl")
+        return 0
+
     cdef bint wait(self, double due) except -1:
         """See `subproxy.relay.others`."""
         cdef epoll_event events[2]
@@ -210,7 +221,11 @@ cdef class Rounds:
                 self.enqueue(flow)
                 if flow.given - flow.said >= SAID:
                     told.append((flow, outcome))
-            elif flow.reads if outcome == EMPTY else (flow.full and flow.writes):
+            elif outcome == EMPTY and flow.reads:
+                self.arm(flow.source, EPOLLIN | EPOLLRDHUP)
+                self.resting.append(flow)
+            elif flow.full and flow.writes:
+                self.arm(flow.sink, EPOLLOUT)
                 self.resting.append(flow)
             else:
                 told.append((flow, outcome))

@@ -1,11 +1,10 @@
 """
 Who moves the bytes of all relays: a bounded number a turn of the reactor, in turn.
 
-The relays of a reactor have an epoll descriptor of their own, on which they wait
-edge-triggered, and which the reactor watches as one reader: so a relay that is under way costs no
-call to register anything, and all of them together have one event a turn. Who could move more
-than its share waits in a queue, and behind everybody else whom the reactor serves. While there is
-nobody else, they go on.
+The relays of a reactor have an epoll descriptor of their own, on which each waits for one event at
+a time, and which the reactor watches as one reader: all of them together have one event a turn. Who
+could move more than its share waits in a queue, and behind everybody else whom the reactor serves.
+While there is nobody else, they go on.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ class Pump:
 
     def watch(self, fd: int, events: int, flow: Flow) -> None:
         """
-        Have C{flow} in the queue each time that C{fd} becomes ready for C{events}.
+        Have C{flow} in the queue when C{fd} is ready for C{events}, of which it waits for one.
 
         @raise OSError: there is no descriptor to be had for that.
         """
@@ -68,7 +67,7 @@ class Pump:
         if rounds is None:
             rounds = self._open()
         assert self._poller is not None
-        self._poller.register(fd, events | select.EPOLLET)
+        self._poller.register(fd, events)
         rounds.waiting[fd] = flow
 
     def forget(self, fd: int) -> None:

@@ -19,6 +19,10 @@ _MOST_EVENTS = 64
 LOOKS = 3
 """So often who moved something looks in vain for more: to sleep and to be woken costs more."""
 
+SOURCE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLONESHOT
+SINK = select.EPOLLOUT | select.EPOLLONESHOT
+"""What is waited for, once: what comes in for a sink that takes no more is to wake nobody."""
+
 SAID = 4 << 20
 """Bytes after which the user is told even of a relay that never waits."""
 
@@ -27,7 +31,7 @@ class PlainRounds:
     """
     Who has its turn.
 
-    @param poller: on which the flows' descriptors are, edge-triggered.
+    @param poller: on which the flows' descriptors are, each for one event.
     @param others: who else waits for the reactor; None if that can't be told.
     @param most: bytes that all move at once though nobody else waits.
     @ivar turn: bytes that all move in one round.
@@ -119,7 +123,11 @@ class PlainRounds:
                 self.enqueue(flow)
                 if flow.given - flow.said >= SAID:
                     told.append((flow, Outcome.SPENT))
-            elif flow.reads if outcome == Outcome.EMPTY else flow.full and flow.writes:
+            elif outcome == Outcome.EMPTY and flow.reads:
+                self._poller.modify(flow.source, SOURCE)
+                self.resting.append(flow)
+            elif flow.full and flow.writes:
+                self._poller.modify(flow.sink, SINK)
                 self.resting.append(flow)
             else:
                 told.append((flow, Outcome(outcome)))

@@ -9,7 +9,6 @@ see L{subproxy.relay.lending}. Works where one of the two is AF_VSOCK: the kerne
 from __future__ import annotations
 
 import os
-import select
 from typing import Protocol
 
 from twisted.internet.interfaces import IPushProducer
@@ -18,6 +17,7 @@ from zope.interface import implementer
 from subproxy.relay.flow import Flow, Outcome
 from subproxy.relay.pipes import Pipe, PipePool
 from subproxy.relay.pump import Pump
+from subproxy.relay.rounds import SINK, SOURCE
 
 LEAST = 48 * 1024
 """Fewer bytes than this are not worth the trouble."""
@@ -176,7 +176,7 @@ class SpliceRelay:
 
     def _watchSource(self) -> None:
         try:
-            self._pump.watch(self._flow.source, select.EPOLLIN | select.EPOLLRDHUP, self._flow)
+            self._pump.watch(self._flow.source, SOURCE, self._flow)
             self._flow.reads = True
         except OSError:
             # The kernel has no memory for it: as if it were broken.
@@ -185,7 +185,7 @@ class SpliceRelay:
 
     def _watchSink(self) -> None:
         try:
-            self._pump.watch(self._flow.sink, select.EPOLLOUT, self._flow)
+            self._pump.watch(self._flow.sink, SINK, self._flow)
             self._flow.writes = True
         except OSError:
             self.stopProducing()
