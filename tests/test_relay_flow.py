@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import os
-import select
 import socket
-import time
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from twisted.internet.epollreactor import EPollReactor
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.relay import flow
-from subproxy.relay.flow import Flow, Outcome, PlainFlow, PlainOthers, others_of
+from subproxy.relay.flow import Flow, Outcome, PlainFlow
 
 KINDS: list[Any] = list({PlainFlow, Flow})
-COMPANY: list[tuple[Any, Any]] = list({(PlainFlow, PlainOthers), (Flow, flow.Others)})
 PIPE = 1 << 16
 
 
@@ -110,68 +103,6 @@ class FlowTests(SynchronousTestCase):
                 got += len(way.read(1 << 20))
                 way.flow.move(1 << 20)
             self.assertEqual(got, sent)
-
-    def company(self, kind: Any) -> tuple[Any, int, int, int]:
-        """Others, of whom none waits; descriptors to let one, a relay, and to let that wait."""
-        poller, relays = select.epoll(), select.epoll()
-        bell = os.eventfd(1)
-        reading, writing = os.pipe()
-        relay, client = os.pipe()
-        for fd in (bell, reading, writing, relay, client):
-            self.addCleanup(os.close, fd)
-        for each in (poller, relays):
-            self.addCleanup(each.close)
-        relays.register(bell, select.EPOLLIN)
-        relays.register(relay, select.EPOLLIN | select.EPOLLET)
-        poller.register(relays, select.EPOLLIN)
-        poller.register(reading, select.EPOLLIN)
-        others = kind(None, poller, relays, bell, 250)
-        others.until = math.inf
-        return others, writing, relay, client
-
-    def test_others(self) -> None:
-        """Who is alone goes on beyond its turn, but not for ever; who is not ends with it."""
-        for kind, others_kind in COMPANY:
-            others, other, relay, client = self.company(others_kind)
-            self.assertIs(others.wait(), False)
-            way = self.way(kind, 1 << 20)
-            way.flow.size = 100
-            way.send(b"a" * 1000)
-            self.assertEqual(way.flow.move(100, others), Outcome.SPENT)
-            self.assertEqual(way.flow.given, 300)
-            for until, waits in ((0.0, True), (math.inf, False), (time.monotonic() + 60, False)):
-                others.until = until
-                self.assertIs(others.wait(), waits)
-            self.assertEqual(others.ready(), [])
-            os.write(client, b"x")
-            before = way.flow.given
-            self.assertEqual(way.flow.move(100, others), Outcome.SPENT)
-            self.assertEqual(way.flow.given - before, 100)
-            self.assertEqual(others.ready(), [relay])
-            self.assertIs(others.wait(), False)
-            os.write(other, b"x")
-            self.assertIs(others.wait(), True)
-            before = way.flow.given
-            self.assertEqual(way.flow.move(100, others), Outcome.SPENT)
-            self.assertEqual(way.flow.given - before, 100)
-            self.assertEqual(way.flow.move(100), Outcome.SPENT)
-
-    def test_whose_others_can_be_told(self) -> None:
-        """Those of reactors on epoll."""
-        reactor = EPollReactor()
-        self.addCleanup(reactor._poller.close)
-        for fd in reactor._internalReaders:
-            self.addCleanup(fd.connectionLost, None)
-        relays = select.epoll()
-        self.addCleanup(relays.close)
-        self.assertIsNone(others_of(Clock(), relays, -1))
-        others = others_of(reactor, relays, -1)
-        assert others is not None
-        self.assertIs(others.wait(), True)
-        others.until = math.inf
-        self.assertIs(others.wait(), False)
-        reactor.wakeUp()
-        self.assertIs(others.wait(), True)
 
     @settings(deadline=None, max_examples=60)
     @given(

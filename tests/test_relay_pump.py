@@ -1,129 +1,160 @@
-"""Whose turn it is among relays."""
+"""The pump of relays in a reactor: what somebody raises, and what it leaves behind."""
 
 from __future__ import annotations
 
 import os
-import select
+from typing import Any
 
+from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.relay.pump import Pump
+from subproxy.relay import pump
+from subproxy.relay.flow import Outcome
+from subproxy.relay.pump import MOST, TURN, Pump
+from subproxy.relay.rounds import SOURCE, PlainRounds
 
+from .test_relay_rounds import Some
 from .test_relay_splice import Readiness, open_descriptors
 
 
-class Some:
-    """Has so many bytes to move."""
+class Relay:
+    """Whose a flow is."""
 
-    def __init__(self, left: int, log: list[Some]) -> None:
-        self.queued = False
-        self.left = left
-        self.looks = 0
-        self.failures = 0
-        self._log = log
+    def __init__(self, left: int, reads: bool = True) -> None:
+        self.flow = Some(left, [])
+        self.flow.relay = self
+        self.flow.reads = reads
+        self.heard: list[str] = []
+
+    def rests(self) -> None:
+        self.heard.append("rests")
+
+    def stopped(self, outcome: Outcome) -> None:
+        self.heard.append(outcome.name)
 
     def failed(self) -> None:
-        self.failures += 1
-
-    def step(self, budget: int, others: object = None) -> tuple[int, bool]:
-        self._log.append(self)
-        moved = min(budget, self.left)
-        self.left -= moved
-        if not moved and self.looks:
-            self.looks -= 1
-            return 0, True
-        return moved, self.left > 0
+        self.heard.append("failed")
 
 
 class PumpTests(SynchronousTestCase):
     def setUp(self) -> None:
+        self.patch(pump, "Rounds", PlainRounds)
+        self.sources: list[int] = []
         self.before = open_descriptors()
         self.reactor = Readiness()
         self.pump = Pump(self.reactor, 100, 30)
-        self.log: list[Some] = []
 
     def tearDown(self) -> None:
         self.pump.close()
+        for each in self.sources:
+            os.close(each)
         self.assertEqual((self.reactor.readers, open_descriptors()), ([], self.before))
 
-    def test_shares(self) -> None:
-        """In turn, a step each, and no more than a turn in all; then on from there, or alone."""
-        one, two = Some(95, self.log), Some(1000, self.log)
-        self.pump.enqueue(one)
-        self.pump.enqueue(two)
-        self.pump.enqueue(one)
-        self.assertTrue(self.reactor.turn())
-        self.assertEqual(self.log, [one, two, one, two])
-        self.assertEqual((one.left, two.left), (35, 960))
-        self.assertTrue(self.reactor.turn())
-        self.assertEqual(self.log[4:], [one, two, one, two])
-        while self.reactor.turn():
-            pass
-        self.assertEqual((one.left, two.left), (0, 0))
+    def relays(self, *lefts: int, reads: bool = True) -> list[Relay]:
+        found = [Relay(left, reads) for left in lefts]
+        for each in found:
+            if reads:
+                each.flow.source = os.eventfd(0)
+                self.sources.append(each.flow.source)
+                self.pump.watch(each.flow.source, SOURCE, each.flow)
+            self.pump.enqueue(each.flow)
+        return found
 
     def test_sleeps(self) -> None:
         """With nobody in the queue the reactor has nothing to do for it."""
-        self.pump.enqueue(Some(10, self.log))
+        self.relays(10)
         self.assertTrue(self.reactor.turn())
         self.assertFalse(self.reactor.turn())
 
-    def test_looks_again(self) -> None:
-        """Who wants to look again is asked in the next turn, not in this one."""
-        one = Some(0, self.log)
-        one.looks = 3
-        self.pump.enqueue(one)
-        for turn in range(4):
-            self.assertEqual(len(self.log), turn)
-            self.assertTrue(self.reactor.turn())
-        self.assertFalse(self.reactor.turn())
+    def test_comes_again(self) -> None:
+        """While somebody is in it, the reactor comes; who has no more is told."""
+        one, two = self.relays(10, 250)
+        self.assertTrue(self.reactor.turn())
+        self.assertEqual((one.heard, two.heard, two.flow.left), (["rests"], [], 160))
+        while self.reactor.turn():
+            pass
+        self.assertEqual((two.heard, two.flow.left), (["rests"], 0))
+
+    def test_stopped(self) -> None:
+        """Who can't go on is told why."""
+        one, two = self.relays(10, 20, reads=False)
+        self.reactor.turn()
+        self.assertEqual((one.heard, two.heard), (["EMPTY"], ["EMPTY"]))
 
     def test_watch(self) -> None:
-        """What becomes ready is asked once for each time that it does, until it is forgotten."""
+        """What is ready is asked, until it is forgotten."""
         reading, writing = os.pipe2(os.O_NONBLOCK)
         self.addCleanup(os.close, reading)
         self.addCleanup(os.close, writing)
-        one = Some(5, self.log)
-        self.pump.watch(reading, select.EPOLLIN, one)
+        one = Relay(5)
+        one.flow.source = reading
+        self.pump.watch(reading, SOURCE, one.flow)
         self.assertFalse(self.reactor.turn())
         os.write(writing, b"x")
         self.assertTrue(self.reactor.turn())
+        os.read(reading, 1)
         self.assertFalse(self.reactor.turn())
-        self.assertEqual((one.left, len(self.log)), (0, 1))
+        self.assertEqual((one.flow.left, one.heard), (0, ["rests"]))
         os.write(writing, b"x")
         self.assertTrue(self.reactor.turn())
         self.pump.forget(reading)
         self.pump.forget(reading)
         os.write(writing, b"x")
         self.assertFalse(self.reactor.turn())
-        self.assertEqual(len(self.log), 2)
+        self.assertEqual(len(one.heard), 2)
 
     def test_a_failure(self) -> None:
         """It is logged, ends its relay, and takes nothing from the others."""
-        bad, good = Some(10, self.log), Some(10, self.log)
-        self.patch(bad, "step", lambda budget, others: 1 // 0)
-        self.pump.enqueue(bad)
-        self.pump.enqueue(good)
-        self.reactor.turn()
-        self.assertEqual((good.left, good.failures, bad.failures), (0, 0, 1))
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        for what, reads in (("rests", True), ("stopped", False)):
+            bad, good = self.relays(10, 10, reads=reads)
+            self.patch(bad, what, lambda *args: 1 // 0)
+            self.reactor.turn()
+            self.assertEqual((bad.heard, good.flow.left, len(good.heard)), (["failed"], 0, 1))
+            self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_a_failure_that_fails(self) -> None:
         """Nor does one that cannot even be ended."""
-        bad, good = Some(10, self.log), Some(10, self.log)
-        self.patch(bad, "step", lambda budget, others: 1 // 0)
+        bad, good = self.relays(10, 10)
+        self.patch(bad, "rests", lambda: 1 // 0)
         self.patch(bad, "failed", [].pop)
-        self.pump.enqueue(bad)
-        self.pump.enqueue(good)
         self.reactor.turn()
-        self.assertEqual(good.left, 0)
+        self.assertEqual(good.heard, ["rests"])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual(len(self.flushLoggedErrors(IndexError)), 1)
+
+    def test_closed_amid(self) -> None:
+        """Whoever is told may close it."""
+        one, two = self.relays(10, 10, reads=False)
+        self.patch(one, "stopped", lambda outcome: self.pump.close())
+        self.assertTrue(self.reactor.turn())
+        self.assertEqual((self.pump.fileno(), two.heard), (-1, ["EMPTY"]))
+        self.pump.forget(0)
+
+    def test_goes_on_alone(self) -> None:
+        """While nobody else waits there are more turns in one, but not for ever."""
+        reactor: Any = EPollReactor()
+        self.addCleanup(reactor._poller.close)
+        for fd in reactor._internalReaders:
+            self.addCleanup(fd.connectionLost, None)
+        pump = Pump(reactor)
+        one = Relay(10 * MOST)
+        one.flow.said = 10 * MOST
+        pump.enqueue(one.flow)
+        pump.doRead()
+        self.assertEqual((one.flow.given, one.heard), (MOST, []))
+        reactor.wakeUp()
+        pump.doRead()
+        self.assertEqual(one.flow.given, MOST + TURN)
+        one.flow.said = 0
+        pump.doRead()
+        self.assertEqual((one.flow.given, one.heard), (MOST + 2 * TURN, ["SPENT"]))
+        pump.close()
 
     def test_describes_itself(self) -> None:
         """As a reactor wants it."""
         self.assertEqual((self.pump.fileno(), self.pump.logPrefix()), (-1, "relays"))
         self.pump.connectionLost(Failure(ConnectionDone()))
-        self.pump.enqueue(Some(0, self.log))
+        self.relays(0)
         self.assertGreaterEqual(self.pump.fileno(), 0)

@@ -7,13 +7,17 @@ import select
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.relay import pump, splice
+from subproxy.relay.flow import Flow, PlainFlow
 from subproxy.relay.pipes import PipePool
 from subproxy.relay.pump import TURN, Pump
+from subproxy.relay.rounds import PlainRounds, Rounds
 from subproxy.relay.splice import SpliceRelay
 
 
@@ -69,7 +73,14 @@ def open_descriptors() -> int:
 
 
 class SpliceRelayTests(SynchronousTestCase):
+    """With what is compiled, if it is."""
+
+    flow: Any = Flow
+    rounds: Any = Rounds
+
     def setUp(self) -> None:
+        self.patch(splice, "Flow", self.flow)
+        self.patch(pump, "Rounds", self.rounds)
         self.reactor = Readiness()
         self.pipes = PipePool(1 << 18)
         self.addCleanup(self.pipes.close)
@@ -96,7 +107,9 @@ class SpliceRelayTests(SynchronousTestCase):
 
     def calm(self) -> None:
         """Nothing is left of a relay."""
-        self.assertEqual((self.all._waiting, list(self.all._queue)), ({}, []))
+        rounds = self.all._rounds
+        assert rounds is not None
+        self.assertEqual((rounds.waiting, list(rounds.queue)), ({}, []))
         self.assertEqual((self.pipes.out, open_descriptors()), (0, self.before))
 
     def pump(self, data: bytes, size: int, step: int = 1 << 20) -> bytes:
@@ -116,7 +129,9 @@ class SpliceRelayTests(SynchronousTestCase):
                 pass
         return bytes(got)
 
-    @settings(deadline=None, max_examples=30)
+    @settings(
+        deadline=None, max_examples=30, suppress_health_check=[HealthCheck.differing_executors]
+    )
     @given(st.integers(1, 3 << 20), st.integers(1000, 1 << 20), st.integers(0, 100))
     def test_whole(self, size: int, step: int, more: int) -> None:
         """Exactly the length is moved, in whatever pieces; what follows stays where it is."""
@@ -212,7 +227,8 @@ class SpliceRelayTests(SynchronousTestCase):
 
     def test_a_client_that_stops_within_a_turn(self) -> None:
         """Who waits for the client says so, though it was the turn that ended."""
-        self.all._step = self.all._turn = 1
+        assert self.all._rounds is not None
+        self.all._rounds.step = self.all._rounds.turn = 1
         self.sink.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         relay = self.relay(1 << 24)
         for _ in range(200):
@@ -225,7 +241,8 @@ class SpliceRelayTests(SynchronousTestCase):
         self.assertLess(relay.given, relay.taken)
         self.assertTrue(self.told.blocked)
         relay.stopProducing()
-        self.assertEqual((self.all._waiting, self.pipes.out), ({}, 0))
+        assert self.all._rounds is not None
+        self.assertEqual((self.all._rounds.waiting, self.pipes.out), ({}, 0))
 
     def test_source_ends(self) -> None:
         """What came is given on, and then it is told."""
@@ -251,7 +268,8 @@ class SpliceRelayTests(SynchronousTestCase):
                 pass
             self.reactor.turn()
         self.assertEqual(self.told.said, ["broke"])
-        self.assertEqual((self.all._waiting, self.pipes.out), ({}, 0))
+        assert self.all._rounds is not None
+        self.assertEqual((self.all._rounds.waiting, self.pipes.out), ({}, 0))
 
     def test_stop(self) -> None:
         """Everything is given back, once; nobody is told."""
@@ -314,3 +332,10 @@ class SpliceRelayTests(SynchronousTestCase):
         while self.reactor.turn():
             pass
         self.assertEqual(relay.given, sent)
+
+
+class PlainSpliceRelayTests(SpliceRelayTests):
+    """With what takes its place."""
+
+    flow = PlainFlow
+    rounds = PlainRounds

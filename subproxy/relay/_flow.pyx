@@ -1,9 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, binding=False
-"""See `subproxy.relay.flow`, which has the same in Python."""
+"""See `subproxy.relay.flow` and `subproxy.relay.rounds`, which have the same in Python."""
+
+from collections import deque
 
 from libc.errno cimport EAGAIN, EINTR, errno
-
-from subproxy.reactor._ring cimport Ring
 
 cdef extern from "fcntl.h" nogil:
     """
@@ -25,10 +25,17 @@ cdef extern from "sys/epoll.h" nogil:
     ctypedef union epoll_data_t:
         int fd
     struct epoll_event:
+        unsigned events
         epoll_data_t data
+    int EPOLL_CTL_MOD, EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLONESHOT
+    int epoll_ctl(int, int, int, epoll_event *)
     int epoll_wait(int, epoll_event *, int, int)
 
 cdef enum:
+    LOOKS = 3
+    MOST_EVENTS = 64
+    SAID = 4 << 20
+
     SPENT = 0
     EMPTY = 1
     FULL = 2
@@ -36,81 +43,14 @@ cdef enum:
     ENDED = 4
     BROKEN = 5
 
-    ALONE = 64 * 1024 * 1024  # bytes to move at once if nobody else waits: some ten milliseconds
-    MOST_EVENTS = 64
-    MUCH = 64 * 1024  # bytes that came at once: the sender is quick, and has more in no time
-    LINGER = 10_000  # nanoseconds to look for that: a turn of the reactor, or a sleep, takes more
-
-
-cdef long long now() noexcept nogil:
-    cdef timespec t
-    clock_gettime(CLOCK_MONOTONIC, &t)
-    return t.tv_sec * 1_000_000_000LL + t.tv_nsec
-
-
-cdef class Others:
-    """Whoever else waits, when a relay has done what one turn of the reactor allows."""
-
-    cdef Ring ring
-    cdef object poller, relays  # held, so that their descriptors stay what they are
-    cdef int poller_fd, relays_fd, bell
-    cdef int found
-    cdef epoll_event events[MOST_EVENTS]
-    cdef readonly long long most
-    cdef public double until
-
-    def __init__(self, Ring ring, poller, relays, int bell, long long most=ALONE):
-        self.most = most
-        self.ring = ring
-        self.poller = poller
-        self.relays = relays
-        self.poller_fd = poller.fileno()
-        self.relays_fd = relays.fileno()
-        self.bell = bell
-
-    def wait(self):
-        """Whether anybody does."""
-        return self.begin() or self.waits()
-
-    def ready(self):
-        """Descriptors of relays that were found ready, and will not be again."""
-        cdef int i
-        cdef list ready = []
-        for i in range(self.found):
-            if self.events[i].data.fd != self.bell:
-                ready.append(self.events[i].data.fd)
-        self.found = 0
-        return ready
-
-    cdef bint begin(self):
-        """What can be seen only by who has the lock of the interpreter, and changes under it alone."""
-        return (
-            self.found > 0
-            or self.poller.closed
-            or self.relays.closed
-            or (self.ring is not None and self.ring.pending)
-        )
-
-    cdef bint waits(self) noexcept nogil:
-        cdef epoll_event events[2]
-        cdef int i
-        if now() * 1e-9 >= self.until or (self.ring is not None and self.ring.waits()):
-            return True
-        for i in range(epoll_wait(self.poller_fd, events, 2, 0)):
-            if events[i].data.fd != self.relays_fd:
-                return True
-        self.found = max(0, epoll_wait(self.relays_fd, self.events, MOST_EVENTS, 0))
-        if self.found == 0 or (self.found == 1 and self.events[0].data.fd == self.bell):
-            self.found = 0
-            return False
-        return True
-
 
 cdef class Flow:
     """The bytes of one relay."""
 
     cdef public int source, sink, entry, exit
-    cdef public long long size, held, left, taken, given
+    cdef public long long size, held, left, taken, given, said
+    cdef public bint queued, held_back, full, reads, writes
+    cdef public object relay
 
     def __init__(self, int source, int sink, int entry, int exit, long long size, long long length):
         self.source = source
@@ -120,21 +60,16 @@ cdef class Flow:
         self.size = size
         self.left = length
 
-    def move(self, long long budget, Others others=None):
-        """Move about `budget` bytes, at most a pipe more: why it stopped, an `Outcome`.
-
-        If there are `others`, then so many again, and again, as long as they don't wait.
-        """
+    def move(self, long long budget):
+        """Move about `budget` bytes, at most a pipe more: why it stopped, an `Outcome`."""
         cdef int outcome
-        if others is not None and others.begin():
-            others = None
         with nogil:
-            outcome = self._move(budget, others)
+            outcome = self._move(budget)
         return outcome
 
-    cdef int _move(self, long long budget, Others others) noexcept nogil:
+    cdef int _move(self, long long budget) noexcept nogil:
         cdef Py_ssize_t got, put
-        cdef long long want, moved = 0, until = 0, turn = budget
+        cdef long long want
         cdef bint ended = False, empty
         cdef unsigned flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK
         while True:
@@ -163,23 +98,135 @@ cdef class Flow:
                 self.held -= put
                 self.given += put
                 budget -= put
-                moved += put
             if not self.held:
                 if not self.left:
                     return DONE
                 if ended:
                     return ENDED
                 if empty and not got:
-                    if moved < MUCH:
-                        return EMPTY
-                    if not until:
-                        until = now() + LINGER
-                    elif now() > until:
-                        return EMPTY
-                    continue
-            if got > 0:
-                until = 0
+                    return EMPTY
             if budget <= 0:
-                if others is None or moved >= others.most or others.waits():
-                    return SPENT
-                budget = turn
+                return SPENT
+
+
+cdef double now() noexcept nogil:
+    cdef timespec t
+    clock_gettime(CLOCK_MONOTONIC, &t)
+    return t.tv_sec + t.tv_nsec * 1e-9
+
+
+cdef class Rounds:
+    """Who has its turn."""
+
+    cdef readonly object queue
+    cdef readonly dict waiting
+    cdef readonly list resting
+    cdef public long long turn, step
+    cdef long long most, moved
+    cdef object poller, others, ring, everybody  # held, so that their descriptors stay what they are
+    cdef int fd, everybody_fd
+    cdef epoll_event events[MOST_EVENTS]
+
+    def __init__(self, poller, others, long long turn, long long step, long long most):
+        self.turn = turn
+        self.step = step
+        self.queue = deque()
+        self.waiting = {}
+        self.resting = []
+        self.poller = poller
+        self.fd = poller.fileno()
+        self.others = others
+        if others is not None:
+            self.ring = others.ring
+            self.everybody = others.poller
+            self.everybody_fd = others.poller.fileno()
+        self.most = most
+
+    cpdef enqueue(self, Flow flow):
+        """`flow` may have something to move."""
+        if not flow.queued:
+            flow.queued = True
+            self.queue.append(flow)
+
+    def begin(self):
+        """A turn of the reactor begins."""
+        self.moved = 0
+        self.resting = []
+
+    def run(self, double due):
+        """Rounds, until one of them ends with something to tell, or it is time for others."""
+        cdef long long moved
+        cdef int looks = 0, i, n
+        cdef list told = []
+        cdef object flow
+        while True:
+            n = epoll_wait(self.fd, self.events, MOST_EVENTS, 0)
+            for i in range(n):
+                flow = self.waiting.get(self.events[i].data.fd)
+                if flow is not None:
+                    self.enqueue(<Flow>flow)
+            moved = self.round(told)
+            self.moved += moved
+            looks = 0 if moved else looks + 1
+            if (
+                told
+                or self.others is None
+                or looks > (LOOKS if self.moved else 0)
+                or self.moved >= self.most
+                or self.wait(due)
+            ):
+                return told
+
+    @property
+    def over(self):
+        """Whether as much has been moved as may be in a turn of the reactor."""
+        return self.moved >= (self.turn if self.others is None else self.most)
+
+    cdef int arm(self, int fd, unsigned events) except -1:
+        cdef epoll_event event
+        event.events = events | EPOLLONESHOT
+        event.data.fd = fd
+        if epoll_ctl(self.fd, EPOLL_CTL_MOD, fd, &event):
+            raise OSError(errno, "epoll_ctl")
+        return 0
+
+    cdef bint wait(self, double due) except -1:
+        """See `subproxy.relay.others`."""
+        cdef epoll_event events[2]
+        cdef int i
+        if (self.ring is not None and self.ring.pending) or now() >= due:
+            return True
+        for i in range(epoll_wait(self.everybody_fd, events, 2, 0)):
+            if events[i].data.fd != self.fd:
+                return True
+        return False
+
+    cdef long long round(self, list told) except -1:
+        cdef Flow flow
+        cdef object queue = self.queue
+        cdef long long left = self.turn, before, budget
+        cdef int outcome
+        while left > 0 and queue:
+            flow = queue.popleft()
+            flow.queued = False
+            if flow.held_back:
+                continue
+            before = flow.given
+            budget = min(self.step, left) if queue else left
+            with nogil:
+                outcome = flow._move(budget)
+            left -= flow.given - before
+            flow.full = outcome == FULL
+            if outcome == SPENT:
+                self.enqueue(flow)
+                if flow.given - flow.said >= SAID:
+                    told.append((flow, outcome))
+            elif outcome == EMPTY and flow.reads:
+                self.arm(flow.source, EPOLLIN | EPOLLRDHUP)
+                self.resting.append(flow)
+            elif flow.full and flow.writes:
+                self.arm(flow.sink, EPOLLOUT)
+                self.resting.append(flow)
+            else:
+                told.append((flow, outcome))
+        return self.turn - left

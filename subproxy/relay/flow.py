@@ -8,8 +8,6 @@ what it is tested against.
 from __future__ import annotations
 
 import os
-import select
-import time
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
@@ -33,57 +31,6 @@ class Outcome(IntEnum):
     """The sink takes no more, ever."""
 
 
-ALONE = 64 * 1024 * 1024
-"""Bytes that one relay moves at once if nobody else waits: some ten milliseconds."""
-
-_MOST_EVENTS = 64
-
-
-class PlainOthers:
-    """
-    Whoever else waits, when a relay has done what one turn of the reactor allows.
-
-    A turn costs as much as some hundred kilobytes that are spliced, the more so as the
-    interpreter's part of it is no longer in the caches: if nobody waits, a relay may go on.
-
-    @param ring: the reactor's ring, if it has one.
-    @param poller: the reactor's epoll descriptor.
-    @param relays: that of the relays, which is one of those in it.
-    @param bell: a descriptor in that which is always ready, and nobody's.
-    @ivar most: bytes that a relay may move before they have their turn anyhow.
-    @ivar until: when the first timed call is due, in monotonic seconds.
-    """
-
-    __slots__ = ("_bell", "_poller", "_ready", "_relays", "_ring", "most", "until")
-
-    def __init__(
-        self, ring: Any, poller: select.epoll, relays: select.epoll, bell: int, most: int = ALONE
-    ) -> None:
-        self.most = most
-        self.until = 0.0
-        self._ring = ring
-        self._poller = poller
-        self._relays = relays
-        self._bell = bell
-        self._ready: list[int] = []
-
-    def wait(self) -> bool:
-        """Whether anybody does."""
-        if time.monotonic() >= self.until or (self._ring is not None and self._ring.pending):
-            return True
-        own = self._relays.fileno()
-        if any(fd != own for fd, _ in self._poller.poll(0, 2)):
-            return True
-        ready = [fd for fd, _ in self._relays.poll(0, _MOST_EVENTS) if fd != self._bell]
-        self._ready += ready
-        return bool(ready)
-
-    def ready(self) -> list[int]:
-        """Descriptors of relays that were found ready, and will not be again."""
-        ready, self._ready = self._ready, []
-        return ready
-
-
 class PlainFlow:
     """
     The bytes of one relay.
@@ -97,9 +44,19 @@ class PlainFlow:
     @ivar left: bytes that are to be taken from the source.
     @ivar taken: bytes that came from the source.
     @ivar given: bytes that went to the sink.
+    @ivar relay: whose it is.
+    @ivar said: how many of the bytes that were given its user knows of.
+    @ivar queued: it is in the queue: for L{Rounds<subproxy.relay.rounds.PlainRounds>} alone.
+    @ivar held_back: it is to move nothing.
+    @ivar full: when it was last asked, the sink took no more.
+    @ivar reads: it comes into the queue when the source is ready.
+    @ivar writes: it comes into the queue when the sink is ready.
     """
 
-    __slots__ = ("entry", "exit", "given", "held", "left", "sink", "size", "source", "taken")
+    __slots__ = (
+        *("entry", "exit", "given", "held", "left", "sink", "size", "source", "taken"),
+        *("full", "held_back", "queued", "reads", "relay", "said", "writes"),
+    )
 
     def __init__(
         self, source: int, sink: int, entry: int, exit: int, size: int, length: int
@@ -110,17 +67,13 @@ class PlainFlow:
         self.exit = exit
         self.size = size
         self.left = length
-        self.held = self.taken = self.given = 0
+        self.held = self.taken = self.given = self.said = 0
+        self.relay: Any = None
+        self.queued = self.held_back = self.full = self.reads = self.writes = False
 
-    def move(self, budget: int, others: Others | None = None) -> int:
-        """
-        Move about C{budget} bytes, at most a pipe more: why it stopped, an L{Outcome}.
-
-        @param others: if it is given, then so many again, and again, as long as they don't wait.
-        """
+    def move(self, budget: int) -> int:
+        """Move about C{budget} bytes, at most a pipe more: why it stopped, an L{Outcome}."""
         ended = False
-        turn = budget
-        begin = self.given
         while True:
             got = 0
             empty = not self.held  # (to block may mean that the pipe has no slot free)
@@ -154,24 +107,13 @@ class PlainFlow:
                 if empty and not got:
                     return Outcome.EMPTY
             if budget <= 0:
-                if others is None or self.given - begin >= others.most or others.wait():
-                    return Outcome.SPENT
-                budget = turn
+                return Outcome.SPENT
 
 
 if TYPE_CHECKING:
     Flow = PlainFlow
-    Others = PlainOthers
 else:
     try:
-        from subproxy.relay._flow import Flow, Others
+        from subproxy.relay._flow import Flow
     except ImportError:
-        Flow, Others = PlainFlow, PlainOthers
-
-
-def others_of(reactor: Any, relays: select.epoll, bell: int) -> Others | None:
-    """Who waits for C{reactor}, and in C{relays}, one of its readers; None if none can tell."""
-    poller = getattr(reactor, "_poller", None)
-    if not isinstance(poller, select.epoll):
-        return None
-    return Others(getattr(reactor, "ring", None), poller, relays, bell)
+        Flow = PlainFlow

@@ -1,27 +1,27 @@
 """
 Who moves the bytes of all relays: a bounded number a turn of the reactor, in turn.
 
-The relays of a reactor have an epoll descriptor of their own, on which they wait
-edge-triggered, and which the reactor watches as one reader: so a relay that is under way costs no
-call to register anything, and all of them together have one event a turn. Who could move more
-than its share waits in a queue, and behind everybody else whom the reactor serves.
+The relays of a reactor have an epoll descriptor of their own, on which each waits for one event at
+a time, and which the reactor watches as one reader: all of them together have one event a turn. Who
+could move more than its share waits in a queue, and behind everybody else whom the reactor serves.
+While there is nobody else, they go on.
 """
 
 from __future__ import annotations
 
 import os
 import select
-from collections import deque
-from math import inf
-from time import monotonic
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from subproxy.relay.flow import Others, others_of
+from subproxy.relay.flow import Flow
+from subproxy.relay.others import Others, others_of
+from subproxy.relay.rounds import Rounds
 
 TURN = 1024 * 1024
 """Bytes that all relays together move before the reactor looks at everybody else."""
@@ -29,24 +29,8 @@ TURN = 1024 * 1024
 STEP = 256 * 1024
 """Bytes that one of them moves before the next one."""
 
-_MOST_EVENTS = 64
-
-
-class Pumped(Protocol):
-    """What is pumped."""
-
-    queued: bool
-    """It is in the queue: for the L{Pump} alone."""
-
-    def step(self, budget: int, others: Others | None) -> tuple[int, bool]:
-        """
-        Move about C{budget} bytes: how many it was, and whether there may be more to move.
-
-        @param others: if it is given, then more, as long as they don't wait.
-        """
-
-    def failed(self) -> None:
-        """L{step} has raised: stop, and let whoever waits for the rest see that."""
+MOST = 64 * 1024 * 1024
+"""Bytes that all move at once though nobody else waits: some ten milliseconds."""
 
 
 @implementer(IReadDescriptor)
@@ -65,54 +49,51 @@ class Pump:
         self._reactor = reactor
         self._turn = turn
         self._step = step
-        self._queue: deque[Pumped] = deque()
-        self._waiting: dict[int, Pumped] = {}
         self._poller: select.epoll | None = None
+        self._rounds: Rounds | None = None
+        self._others: Others | None = None
         self._bell = -1  # is readable while somebody is in the queue
         self._rings = False
-        self._others: Others | None = None
 
     # Relays.
 
-    def watch(self, fd: int, events: int, pumped: Pumped) -> None:
+    def watch(self, fd: int, events: int, flow: Flow) -> None:
         """
-        Have C{pumped} in the queue each time that C{fd} becomes ready for C{events}.
+        Have C{flow} in the queue when C{fd} is ready for C{events}, of which it waits for one.
 
         @raise OSError: there is no descriptor to be had for that.
         """
-        poller = self._poller
-        if poller is None:
-            poller = self._open()
-        poller.register(fd, events | select.EPOLLET)
-        self._waiting[fd] = pumped
+        rounds = self._rounds
+        if rounds is None:
+            rounds = self._open()
+        assert self._poller is not None
+        self._poller.register(fd, events)
+        rounds.waiting[fd] = flow
 
     def forget(self, fd: int) -> None:
         """C{fd}, which is still open, is watched no more."""
-        if self._waiting.pop(fd, None) is not None:
+        if self._rounds is not None and self._rounds.waiting.pop(fd, None) is not None:
             assert self._poller is not None
             self._poller.unregister(fd)
 
-    def enqueue(self, pumped: Pumped) -> None:
-        """C{pumped} may have something to move."""
-        if not pumped.queued:
-            if self._poller is None:
-                self._open()
-            pumped.queued = True
-            self._queue.append(pumped)
-            self._ring()
+    def enqueue(self, flow: Flow) -> None:
+        """C{flow} may have something to move."""
+        rounds = self._rounds
+        if rounds is None:
+            rounds = self._open()
+        rounds.enqueue(flow)
+        self._ring()
 
     def close(self) -> None:
         """Watch no more; for when there are no relays any more."""
         poller = self._poller
         if poller is not None:
             self._reactor.removeReader(self)
-            self._poller = self._others = None
+            self._poller = self._rounds = self._others = None
             poller.close()
             os.close(self._bell)
-        self._queue.clear()
-        self._waiting.clear()
 
-    def _open(self) -> select.epoll:
+    def _open(self) -> Rounds:
         poller = select.epoll()
         try:
             self._bell = os.eventfd(1, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -120,14 +101,16 @@ class Pump:
             poller.close()
             raise
         self._poller = poller
-        self._others = others_of(self._reactor, poller, self._bell)
+        self._others = others_of(self._reactor, poller)
+        self._rounds = Rounds(poller, self._others, self._turn, self._step, MOST)
         self._rings = False
         self._reactor.addReader(self)
-        return poller
+        return self._rounds
 
     def _ring(self) -> None:
         """Have the reactor come back at once while somebody is in the queue."""
-        rings = bool(self._queue)
+        rounds = self._rounds
+        rings = rounds is not None and bool(rounds.queue)
         if rings is not self._rings and self._poller is not None:
             self._rings = rings
             if rings:
@@ -149,45 +132,29 @@ class Pump:
         """See C{IFileDescriptor}: an epoll descriptor has no connection."""
 
     def doRead(self) -> None:
-        """See C{IReadDescriptor}: a turn."""
-        assert self._poller is not None
-        queue = self._queue
-        for fd, _ in self._poller.poll(0, _MOST_EVENTS):
-            self._ready(fd)
-        others = self._others
-        left = self._turn
-        later: list[Pumped] = []  # have nothing now, and want to look again
-        while left > 0 and queue:
-            pumped = queue.popleft()
-            pumped.queued = False
-            try:
-                if queue or later or others is None:
-                    moved, more = pumped.step(min(self._step, left) if queue else left, None)
-                else:
-                    due = self._reactor.timeout()
-                    others.until = inf if due is None else monotonic() + due
-                    moved, more = pumped.step(left, others)
-            except Exception:
-                self._log.failure("a relay failed")
-                self._end(pumped)
-                continue
-            left -= moved
-            if more and not pumped.queued:
-                pumped.queued = True
-                (queue if moved else later).append(pumped)
-        queue.extend(later)
-        for fd in others.ready() if others is not None else ():
-            self._ready(fd)
+        """See C{IReadDescriptor}: a turn, and more of them while nobody else waits."""
+        rounds, others = self._rounds, self._others
+        assert rounds is not None
+        rounds.begin()
+        while True:
+            told = rounds.run(0.0 if others is None else others.due())
+            for flow, outcome in told:
+                self._tell(flow, flow.relay.stopped, outcome)
+            if not told or rounds.over or self._rounds is not rounds:
+                break
+            if others is None or others.wait(others.due()):
+                break
+        for flow in rounds.resting:
+            if not flow.queued:
+                self._tell(flow, flow.relay.rests)
         self._ring()
 
-    def _end(self, pumped: Pumped) -> None:
+    def _tell(self, flow: Flow, what: Callable[..., None], *args: Any) -> None:
         try:
-            pumped.failed()
+            what(*args)
         except Exception:
-            self._log.failure("a relay that failed could not be ended")
-
-    def _ready(self, fd: int) -> None:
-        pumped = self._waiting.get(fd)
-        if pumped is not None and not pumped.queued:
-            pumped.queued = True
-            self._queue.append(pumped)
+            self._log.failure("a relay failed")
+            try:
+                flow.relay.failed()
+            except Exception:
+                self._log.failure("a relay that failed could not be ended")

@@ -9,28 +9,20 @@ see L{subproxy.relay.lending}. Works where one of the two is AF_VSOCK: the kerne
 from __future__ import annotations
 
 import os
-import select
 from typing import Protocol
 
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
-from subproxy.relay.flow import Flow, Others, Outcome
+from subproxy.relay.flow import Flow, Outcome
 from subproxy.relay.pipes import Pipe, PipePool
 from subproxy.relay.pump import Pump
+from subproxy.relay.rounds import SINK, SOURCE
 
 LEAST = 48 * 1024
 """Fewer bytes than this are not worth the trouble."""
 
 POSSIBLE = hasattr(os, "splice") and hasattr(os, "eventfd")
-
-_LOOKS = 3
-"""So many turns a relay looks for more in vain, after it moved much, before it waits for it."""
-
-_MUCH = 64 * 1024
-
-_SAID = 4 << 20
-"""Bytes after which the user is told even of a relay that never waits."""
 
 
 class RelayUser(Protocol):
@@ -69,13 +61,11 @@ class SpliceRelay:
         @raise OSError: there are not enough descriptors.
         """
         self.running = True
-        self.queued = False
         self._pump = pump
         self._pipes = pipes
         self._user = user
-        self._reads = self._writes = self._blocked = self._paused = False
-        self._taken = self._given = 0  # of these the user knows
-        self._looks = 0
+        self._blocked = False  # so the user was told
+        self._taken = 0  # of these the user knows
         pipe: Pipe = pipes.take()
         self._pipe = pipe
         try:
@@ -88,7 +78,8 @@ class SpliceRelay:
         except OSError:
             pipes.give(pipe)
             raise
-        self._flow = Flow(source, sink, pipe.writing, pipe.reading, pipe.size, length)
+        self._flow = flow = Flow(source, sink, pipe.writing, pipe.reading, pipe.size, length)
+        flow.relay = self
 
     @property
     def taken(self) -> int:
@@ -107,7 +98,7 @@ class SpliceRelay:
         @raise OSError: there are not enough descriptors; the relay has stopped.
         """
         try:
-            self._pump.enqueue(self)
+            self._pump.enqueue(self._flow)
         except OSError:
             self.stopProducing()
             raise
@@ -116,13 +107,13 @@ class SpliceRelay:
 
     def pauseProducing(self) -> None:
         """Move nothing for now."""
-        self._paused = True
+        self._flow.held_back = True
 
     def resumeProducing(self) -> None:
         """Move again."""
-        self._paused = False
         if self.running:
-            self._pump.enqueue(self)
+            self._flow.held_back = False
+            self._pump.enqueue(self._flow)
 
     def stopProducing(self) -> None:
         """Give everything back; C{user} is told no more than what was moved."""
@@ -130,9 +121,10 @@ class SpliceRelay:
             return
         self.running = False
         flow, pump = self._flow, self._pump
-        if self._reads:
+        flow.held_back = True
+        if flow.reads:
             pump.forget(flow.source)
-        if self._writes:
+        if flow.writes:
             pump.forget(flow.sink)
         os.close(flow.source)
         os.close(flow.sink)
@@ -142,58 +134,39 @@ class SpliceRelay:
 
     # The pump.
 
-    def step(self, budget: int, others: Others | None = None) -> tuple[int, bool]:
-        """See L{Pumped<subproxy.relay.pump.Pumped>}."""
-        if self._paused or not self.running:
-            return 0, False
-        flow = self._flow
-        before = flow.given
-        outcome = flow.move(budget, others)
-        moved = flow.given - before
-        if outcome == Outcome.SPENT:
-            self._looks = _LOOKS
-            if flow.given - self._given >= _SAID:
-                self._say()
-            if self._blocked:
-                self._unblocked()
-            return moved, self.running
-        if outcome == Outcome.EMPTY:
-            # To sleep and to be woken costs more than to look once more, and the sender, too.
-            if moved >= _MUCH:
-                self._looks = _LOOKS
-            if self._looks:
-                self._looks -= 1
-                return moved, True
-        self._stopped(outcome)
-        return moved, False
+    def rests(self) -> None:
+        """The turn is over, and when it was last asked there was no more to move."""
+        self._say()
+        full = self._flow.full
+        if self.running and self._blocked is not full:
+            self._blocked = full
+            self._user.relayBlocked(full)
 
     def failed(self) -> None:
-        """See L{Pumped<subproxy.relay.pump.Pumped>}: to the user it is as if the sink broke."""
+        """What it was told has raised: to the user it is as if the sink broke."""
         try:
             self.stopProducing()
         finally:
             self._user.sinkBroke()
 
-    def _stopped(self, outcome: int) -> None:
-        """It can move no more, for now or for ever."""
+    def stopped(self, outcome: Outcome) -> None:
+        """It moves no more, for now or for ever; or has moved much, and its user is to know."""
         user = self._user
-        if outcome == Outcome.EMPTY:
-            self._say()
-            if self._blocked:
-                self._unblocked()
-            if self.running and not self._reads:
-                self._watchSource()
+        if not self.running:
+            return
+        if outcome == Outcome.SPENT:
+            self.rests()
+        elif outcome == Outcome.EMPTY:
+            self._watchSource()
+            self.rests()
         elif outcome == Outcome.FULL:
-            self._say()
-            if not self._blocked:
-                self._blocked = True
-                user.relayBlocked(True)
-            if self.running and not self._writes:
-                self._watchSink()
+            self._watchSink()
+            self.rests()
         else:
             self.stopProducing()
             if self._blocked and outcome != Outcome.BROKEN:
-                self._unblocked()
+                self._blocked = False
+                user.relayBlocked(False)
             if outcome == Outcome.DONE:
                 user.relayDone()
             elif outcome == Outcome.ENDED:
@@ -203,8 +176,8 @@ class SpliceRelay:
 
     def _watchSource(self) -> None:
         try:
-            self._pump.watch(self._flow.source, select.EPOLLIN | select.EPOLLRDHUP, self)
-            self._reads = True
+            self._pump.watch(self._flow.source, SOURCE, self._flow)
+            self._flow.reads = True
         except OSError:
             # The kernel has no memory for it: as if it were broken.
             self.stopProducing()
@@ -212,19 +185,15 @@ class SpliceRelay:
 
     def _watchSink(self) -> None:
         try:
-            self._pump.watch(self._flow.sink, select.EPOLLOUT, self)
-            self._writes = True
+            self._pump.watch(self._flow.sink, SINK, self._flow)
+            self._flow.writes = True
         except OSError:
             self.stopProducing()
             self._user.sinkBroke()
 
-    def _unblocked(self) -> None:
-        self._blocked = False
-        self._user.relayBlocked(False)
-
     def _say(self) -> None:
         flow = self._flow
-        taken, given = flow.taken - self._taken, flow.given - self._given
+        taken, given = flow.taken - self._taken, flow.given - flow.said
         if taken or given:
-            self._taken, self._given = flow.taken, flow.given
+            self._taken, flow.said = flow.taken, flow.given
             self._user.relayMoved(taken, given)

@@ -1,0 +1,143 @@
+"""
+The flows of all relays in turn, a bounded number of bytes each, while nobody else waits.
+
+Compiled where that can be (L{subproxy.relay._flow}); here is what takes its place, and
+what it is tested against. Nobody outside is called in it: what somebody must be told is collected.
+"""
+
+from __future__ import annotations
+
+import select
+from collections import deque
+from typing import TYPE_CHECKING
+
+from subproxy.relay.flow import Flow, Outcome
+from subproxy.relay.others import Others
+
+_MOST_EVENTS = 64
+
+LOOKS = 3
+"""So often who moved something looks in vain for more: to sleep and to be woken costs more."""
+
+SOURCE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLONESHOT
+SINK = select.EPOLLOUT | select.EPOLLONESHOT
+"""What is waited for, once: what comes in for a sink that takes no more is to wake nobody."""
+
+SAID = 4 << 20
+"""Bytes after which the user is told even of a relay that never waits."""
+
+
+class PlainRounds:
+    """
+    Who has its turn.
+
+    @param poller: on which the flows' descriptors are, each for one event.
+    @param others: who else waits for the reactor; None if that can't be told.
+    @param most: bytes that all move at once though nobody else waits.
+    @ivar turn: bytes that all move in one round.
+    @ivar step: bytes that one moves before the next one.
+    @ivar queue: who may have something to move.
+    @ivar waiting: by descriptor, who is to be in the queue when that is ready.
+    @ivar resting: who had no more to move in these rounds.
+    """
+
+    __slots__ = (
+        "_most",
+        "_moved",
+        "_others",
+        "_poller",
+        "queue",
+        "resting",
+        "step",
+        "turn",
+        "waiting",
+    )
+
+    def __init__(
+        self, poller: select.epoll, others: Others | None, turn: int, step: int, most: int
+    ) -> None:
+        self.turn = turn
+        self.step = step
+        self.queue: deque[Flow] = deque()
+        self.waiting: dict[int, Flow] = {}
+        self.resting: list[Flow] = []
+        self._poller = poller
+        self._others = others
+        self._most = most
+        self._moved = 0
+
+    def enqueue(self, flow: Flow) -> None:
+        """C{flow} may have something to move."""
+        if not flow.queued:
+            flow.queued = True
+            self.queue.append(flow)
+
+    def begin(self) -> None:
+        """A turn of the reactor begins."""
+        self._moved = 0
+        self.resting = []
+
+    def run(self, due: float) -> list[tuple[Flow, Outcome]]:
+        """
+        Rounds, until one of them ends with something to tell, or it is time for others.
+
+        @param due: when the first timed call is to be made, in monotonic seconds.
+        @return: who has something to tell, and why it stopped; nobody: the turn is over.
+        """
+        looks = 0
+        while True:
+            for fd, _ in self._poller.poll(0, _MOST_EVENTS):
+                flow = self.waiting.get(fd)
+                if flow is not None:
+                    self.enqueue(flow)
+            told: list[tuple[Flow, Outcome]] = []
+            moved = self._round(told)
+            self._moved += moved
+            looks = 0 if moved else looks + 1
+            if (
+                told
+                or self._others is None
+                or looks > (LOOKS if self._moved else 0)
+                or self._moved >= self._most
+                or self._others.wait(due)
+            ):
+                return told
+
+    @property
+    def over(self) -> bool:
+        """Whether as much has been moved as may be in a turn of the reactor."""
+        return self._moved >= (self.turn if self._others is None else self._most)
+
+    def _round(self, told: list[tuple[Flow, Outcome]]) -> int:
+        queue, left = self.queue, self.turn
+        while left > 0 and queue:
+            flow = queue.popleft()
+            flow.queued = False
+            if flow.held_back:
+                continue
+            before = flow.given
+            outcome = flow.move(min(self.step, left) if queue else left)
+            left -= flow.given - before
+            flow.full = outcome == Outcome.FULL
+            if outcome == Outcome.SPENT:
+                self.enqueue(flow)
+                if flow.given - flow.said >= SAID:
+                    told.append((flow, Outcome.SPENT))
+            elif outcome == Outcome.EMPTY and flow.reads:
+                self._poller.modify(flow.source, SOURCE)
+                self.resting.append(flow)
+            elif flow.full and flow.writes:
+                self._poller.modify(flow.sink, SINK)
+                self.resting.append(flow)
+            else:
+                told.append((flow, Outcome(outcome)))
+        return self.turn - left
+
+
+if TYPE_CHECKING:
+    Rounds = PlainRounds
+else:
+    try:
+        from subproxy.relay._flow import Rounds
+    except ImportError:
+        Rounds = PlainRounds

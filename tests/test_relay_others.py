@@ -1,0 +1,69 @@
+"""Whether anybody but the relays waits."""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from math import inf
+
+from twisted.internet.epollreactor import EPollReactor
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.relay.others import Others, others_of
+
+
+class Ring:
+    """What a reactor on a ring has."""
+
+    pending = False
+
+
+class OthersTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.reactor = EPollReactor()
+        self.addCleanup(self.reactor._poller.close)
+        for fd in self.reactor._internalReaders:
+            self.addCleanup(fd.connectionLost, None)
+        self.relays = select.epoll()
+        self.addCleanup(self.relays.close)
+        self.reactor._poller.register(self.relays, select.EPOLLIN)
+
+    def others(self) -> Others:
+        others = others_of(self.reactor, self.relays)
+        assert others is not None
+        return others
+
+    def test_who_cannot_tell(self) -> None:
+        """Those of other reactors."""
+        self.assertIsNone(others_of(Clock(), self.relays))
+
+    def test_descriptors(self) -> None:
+        """Any of the reactor's that is ready, but not that of the relays."""
+        others = self.others()
+        bell = os.eventfd(1)
+        self.addCleanup(os.close, bell)
+        self.relays.register(bell, select.EPOLLIN)
+        self.assertFalse(others.wait(inf))
+        self.reactor.wakeUp()
+        self.assertTrue(others.wait(inf))
+
+    def test_timed_calls(self) -> None:
+        """One that is due."""
+        others = self.others()
+        self.assertEqual(others.due(), inf)
+        call = self.reactor.callLater(100, self.fail)
+        self.assertTrue(90 < others.due() - time.monotonic() < 110)
+        self.assertFalse(others.wait(others.due()))
+        call.reset(0)
+        self.assertTrue(others.wait(others.due()))
+        call.cancel()
+
+    def test_ring(self) -> None:
+        """What a ring has to tell."""
+        self.reactor.ring = ring = Ring()
+        others = self.others()
+        self.assertFalse(others.wait(inf))
+        ring.pending = True
+        self.assertTrue(others.wait(inf))

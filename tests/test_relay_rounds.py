@@ -1,0 +1,185 @@
+"""Whose turn it is among relays: how it is shared in Python; both kinds, on sockets."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+from math import inf
+from typing import Any
+
+from twisted.internet.epollreactor import EPollReactor
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.relay.flow import Flow, Outcome, PlainFlow
+from subproxy.relay.others import Others
+from subproxy.relay.rounds import LOOKS, SAID, SOURCE, PlainRounds, Rounds
+
+KINDS: list[tuple[Any, Any]] = list({(PlainFlow, PlainRounds), (Flow, Rounds)})
+
+
+class Some(PlainFlow):
+    """Has so many bytes to move."""
+
+    def __init__(self, left: int, log: list[Some]) -> None:
+        super().__init__(-1, -1, -1, -1, 1, left)
+        self._log = log
+
+    __slots__ = ("_log",)
+
+    def move(self, budget: int) -> int:
+        self._log.append(self)
+        moved = min(budget, self.left)
+        self.left -= moved
+        self.given += moved
+        return Outcome.SPENT if self.left else Outcome.EMPTY
+
+
+class Nobody:
+    """Nobody waits, so many times; then somebody does."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+
+    def wait(self, due: float) -> bool:
+        self.times -= 1
+        return self.times < 0
+
+
+class Poller:
+    """Of nothing that is ready."""
+
+    def __init__(self) -> None:
+        self.armed: list[tuple[int, int]] = []
+
+    def poll(self, timeout: float, most: int) -> list[tuple[int, int]]:
+        return []
+
+    def modify(self, fd: int, events: int) -> None:
+        self.armed.append((fd, events))
+
+
+class SharingTests(SynchronousTestCase):
+    """Who gets how much of a turn."""
+
+    def setUp(self) -> None:
+        self.log: list[Some] = []
+        self.poller: Any = Poller()
+
+    def rounds(self, others: Any = None, most: int = 1000) -> PlainRounds:
+        rounds = PlainRounds(self.poller, others, 100, 30, most)
+        rounds.begin()
+        return rounds
+
+    def some(self, left: int, reads: bool = True) -> Some:
+        some = Some(left, self.log)
+        some.reads = reads
+        return some
+
+    def test_shares(self) -> None:
+        """In turn, a step each, and no more than a turn in all; then on from there, or alone."""
+        rounds = self.rounds()
+        one, two = self.some(95), self.some(1000)
+        for each in (one, two, one):
+            rounds.enqueue(each)
+        self.assertEqual(rounds.run(inf), [])
+        self.assertEqual(self.log, [one, two, one, two])
+        self.assertEqual((one.left, two.left), (35, 960))
+        self.assertTrue(rounds.over)
+        rounds.begin()
+        self.assertFalse(rounds.over)
+        rounds.run(inf)
+        self.assertEqual(self.log[4:], [one, two, one, two])
+        self.assertEqual((one.left, two.left, rounds.resting), (0, 900 - 5, [one]))
+        rounds.run(inf)
+        self.assertEqual((self.log[8:], two.left), ([two], 795))
+        self.assertEqual(self.poller.armed, [(-1, SOURCE)])
+
+    def test_held_back(self) -> None:
+        """Who is not to move does not, and leaves the queue."""
+        rounds = self.rounds()
+        one = self.some(10)
+        rounds.enqueue(one)
+        one.held_back = True
+        self.assertEqual((rounds.run(inf), self.log, list(rounds.queue)), ([], [], []))
+
+    def test_tells(self) -> None:
+        """Who can't move and waits for nothing yet; and who has moved much."""
+        rounds = self.rounds()
+        one = self.some(10, reads=False)
+        rounds.enqueue(one)
+        self.assertEqual(rounds.run(inf), [(one, Outcome.EMPTY)])
+        rounds = self.rounds()
+        rounds.turn = SAID
+        two = self.some(2 * SAID)
+        rounds.enqueue(two)
+        self.assertEqual(rounds.run(inf), [(two, Outcome.SPENT)])
+        self.assertTrue(two.queued)
+
+    def test_goes_on(self) -> None:
+        """While nobody else waits, but not for ever; and it looks a few times for more."""
+        rounds = self.rounds(Nobody(100), most=300)
+        one = self.some(10_000)
+        rounds.enqueue(one)
+        self.assertEqual((rounds.run(inf), one.given, rounds.over), ([], 300, True))
+        rounds = self.rounds(nobody := Nobody(100))
+        two = self.some(10)
+        rounds.enqueue(two)
+        rounds.run(inf)
+        self.assertEqual((two.left, 100 - nobody.times), (0, 1 + LOOKS))
+        rounds = self.rounds(nobody := Nobody(100))
+        rounds.run(inf)
+        self.assertEqual(nobody.times, 100)
+        rounds = self.rounds(Nobody(1))
+        one.queued = False
+        rounds.enqueue(one)
+        rounds.run(inf)
+        self.assertEqual(one.given, 500)
+
+
+class RoundsTests(SynchronousTestCase):
+    """Both kinds do the same."""
+
+    def test_whole(self) -> None:
+        """Until nobody has more; who waits for the reactor ends it, and so does a timed call."""
+        for kind, rounds_kind in KINDS:
+            reactor = EPollReactor()
+            self.addCleanup(reactor._poller.close)
+            for each in reactor._internalReaders:
+                self.addCleanup(each.connectionLost, None)
+            poller = select.epoll()
+            self.addCleanup(poller.close)
+            reactor._poller.register(poller, select.EPOLLIN)
+            rounds = rounds_kind(poller, Others(reactor, poller), 100, 50, 10_000)
+            guest, source = socket.socketpair()
+            sink, client = socket.socketpair()
+            reading, writing = os.pipe2(os.O_NONBLOCK)
+            for each in (guest, source, sink, client):
+                each.setblocking(False)
+                self.addCleanup(each.close)
+            for fd in (reading, writing):
+                self.addCleanup(os.close, fd)
+            flow = kind(source.fileno(), sink.fileno(), writing, reading, 40, 1000)
+            guest.send(b"a" * 500)
+            rounds.enqueue(flow)
+            rounds.begin()
+            self.assertEqual(rounds.run(0.0), [])
+            self.assertEqual((flow.given, rounds.over), (120, False))
+            reactor.wakeUp()
+            self.assertEqual(rounds.run(inf), [])
+            self.assertEqual(flow.given, 240)
+            os.read(reactor.waker.i, 10)
+            self.assertEqual(rounds.run(inf), [(flow, Outcome.EMPTY)])
+            self.assertEqual((flow.given, flow.queued, rounds.resting), (500, False, []))
+            poller.register(source, SOURCE)
+            rounds.waiting[source.fileno()] = flow
+            flow.reads = True
+            guest.send(b"b" * 100)
+            rounds.begin()
+            self.assertEqual((rounds.run(inf), flow.given, rounds.resting), ([], 600, [flow]))
+            guest.send(b"c" * 400)
+            rounds.begin()
+            self.assertEqual(rounds.run(inf), [(flow, Outcome.DONE)])
+            rounds.enqueue(flow)
+            flow.held_back = True
+            self.assertEqual((rounds.run(inf), list(rounds.queue)), ([], []))
