@@ -201,7 +201,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     raise_descriptor_limit()
     facts = machine.describe()
     bodies = Bodies(contenders, settings)
-    bodies.measure()
+    with machine.common_congestion_control() as facts["congestion"]:
+        bodies.measure()
     results: dict[str, Any] = {
         "machine": facts,
         "settings": {
@@ -236,9 +237,10 @@ def keep(results: dict[str, Any], path: Path) -> int:
 
 def joined(whole: dict[str, Any], piece: dict[str, Any]) -> dict[str, Any]:
     """Two runs as one. Raises ValueError if they are of different revisions or machines."""
-    for fact in ("revision", "kernel", "processor"):
-        if whole["machine"][fact] != piece["machine"][fact]:
-            raise ValueError(f"another {fact}: {whole['machine'][fact]}, {piece['machine'][fact]}")
+    for fact in ("revision", "kernel", "processor", "congestion"):
+        was, now = (run["machine"].get(fact) for run in (whole, piece))
+        if was != now:
+            raise ValueError(f"another {fact}: {was}, {now}")
     settings = dict(whole["settings"])
     for key in ("sizes", "clients"):
         settings[key] = sorted({*settings[key], *piece["settings"][key]})

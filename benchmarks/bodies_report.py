@@ -90,6 +90,7 @@ class Report:
         parts = [
             f"Measured {facts['date']}, revision {facts['revision'] or 'unknown'}: "
             f"{facts['processor']}, Linux {facts['kernel']}, "
+            f"TCP by {facts.get('congestion', 'unknown')}, "
             f"load before {facts['load_before']:.1f}. Body size, clients; medians of "
             f"{settings['rounds']} interleaved rounds{self._fewer()}; in parentheses the ratio "
             "to HAProxy, pair by pair. GB is 10^9 bytes."

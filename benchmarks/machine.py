@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import platform
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from .build import ROOT
@@ -27,6 +29,30 @@ def revision() -> str:
     except (OSError, subprocess.CalledProcessError):
         return ""
     return done.stdout.strip()
+
+
+CONGESTION = Path("/proc/sys/net/ipv4/tcp_congestion_control")
+COMMON = "cubic"
+
+
+@contextlib.contextmanager
+def common_congestion_control() -> Iterator[str]:
+    """TCP by the kernel's own default, as long as it lasts, where that may be set: what it is now.
+
+    A machine may have BBR, which sends by timers of its own, whatever proxy there is: over the
+    loopback of a virtual machine an upload then costs two to three times as much, and the
+    kernel's timers keep small requests waiting for milliseconds.
+    """
+    before = CONGESTION.read_text().strip()
+    try:
+        CONGESTION.write_text(COMMON)
+    except OSError:
+        yield before
+        return
+    try:
+        yield COMMON
+    finally:
+        CONGESTION.write_text(before)
 
 
 def describe() -> dict[str, str | float]:

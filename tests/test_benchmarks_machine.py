@@ -1,0 +1,36 @@
+"""What a benchmark sets on the machine, and sets back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from benchmarks import machine
+
+
+class CongestionTests(SynchronousTestCase):
+    def test_as_long_as_it_lasts(self) -> None:
+        """The kernel's default, and then what was there, whatever happens."""
+        path = Path(self.mktemp())
+        path.write_text("bbr\n")
+        self.patch(machine, "CONGESTION", path)
+        with self.assertRaises(ZeroDivisionError):
+            with machine.common_congestion_control() as name:
+                self.assertEqual((name, path.read_text()), ("cubic", "cubic"))
+                raise ZeroDivisionError
+        self.assertEqual(path.read_text(), "bbr")
+
+    def test_not_permitted(self) -> None:
+        """Then it stays as it is, and that is what is told."""
+
+        class Fixed:
+            def read_text(self) -> str:
+                return "reno\n"
+
+            def write_text(self, text: str) -> None:
+                raise PermissionError
+
+        self.patch(machine, "CONGESTION", Fixed())
+        with machine.common_congestion_control() as name:
+            self.assertEqual(name, "reno")
