@@ -15,10 +15,9 @@ class CongestionTests(SynchronousTestCase):
         path = Path(self.mktemp())
         path.write_text("bbr\n")
         self.patch(machine, "CONGESTION", path)
-        with self.assertRaises(ZeroDivisionError):
-            with machine.common_congestion_control() as name:
-                self.assertEqual((name, path.read_text()), ("cubic", "cubic"))
-                raise ZeroDivisionError
+        with self.assertRaises(ZeroDivisionError), machine.common_congestion_control() as name:
+            self.assertEqual((name, path.read_text()), ("cubic", "cubic"))
+            raise ZeroDivisionError
         self.assertEqual(path.read_text(), "bbr")
 
     def test_not_permitted(self) -> None:
