@@ -13,6 +13,8 @@ from subproxy.reactor._ring cimport TAG_ACCEPT, Handle, Ring, calls, enqueue
 from subproxy.reactor._stream cimport Stream
 from subproxy.reactor._uapi cimport *
 
+import resource
+
 from twisted.internet.address import IPv4Address
 from twisted.python import log
 
@@ -36,6 +38,9 @@ cdef extern from "sys/socket.h" nogil:
     int AF_INET, SOCK_CLOEXEC, SOCK_NONBLOCK
     int getpeername(int, sockaddr *, unsigned *)
     int getsockname(int, sockaddr *, unsigned *)
+
+cdef enum:
+    FEW = 1024  # descriptors of this process, if it may have no more
 
 # An instance is filled in directly: the class's own constructor validates what
 # cannot be wrong here, and costs as much as the rest of an accept.
@@ -165,7 +170,10 @@ cdef class Acceptor(Handle):
         if self.wanted:
             if not self.armed and not self.retired:
                 entry = self.ring.prepare(self, TAG_ACCEPT, UR_OP_ACCEPT, self.fd)
-                entry.ioprio = UR_ACCEPT_MULTISHOT
+                # It takes whoever waits before anybody can say that they are too many. Where that
+                # may be all descriptors there are, it takes one at a time.
+                if resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= FEW:
+                    entry.ioprio = UR_ACCEPT_MULTISHOT
                 entry.op_flags = SOCK_NONBLOCK | SOCK_CLOEXEC
                 self.armed = True
         elif self.armed and not self.cancelling and self.fd >= 0:
