@@ -40,8 +40,7 @@ def common_congestion_control() -> Iterator[str]:
     """TCP by the kernel's own default, as long as it lasts, where that may be set: what it is now.
 
     A machine may have BBR, which sends by timers of its own, whatever proxy there is: over the
-    loopback of a virtual machine an upload then costs two to three times as much, and the
-    kernel's timers keep small requests waiting for milliseconds.
+    loopback of a virtual machine an upload then costs two to three times as much.
     """
     before = CONGESTION.read_text().strip()
     try:
