@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-import socket
 from math import inf
 from typing import Any
 
@@ -14,6 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from subproxy.relay.flow import Flow, Outcome, PlainFlow
 from subproxy.relay.others import Others
 from subproxy.relay.rounds import LOOKS, SAID, SOURCE, PlainRounds, Rounds
+
+from .test_relay_flow import Way
 
 KINDS: list[tuple[Any, Any]] = list({(PlainFlow, PlainRounds), (Flow, Rounds)})
 
@@ -151,15 +152,10 @@ class RoundsTests(SynchronousTestCase):
             self.addCleanup(poller.close)
             reactor._poller.register(poller, select.EPOLLIN)
             rounds = rounds_kind(poller, Others(reactor, poller), 100, 50, 10_000)
-            guest, source = socket.socketpair()
-            sink, client = socket.socketpair()
-            reading, writing = os.pipe2(os.O_NONBLOCK)
-            for each in (guest, source, sink, client):
-                each.setblocking(False)
-                self.addCleanup(each.close)
-            for fd in (reading, writing):
-                self.addCleanup(os.close, fd)
-            flow = kind(source.fileno(), sink.fileno(), writing, reading, 40, 1000)
+            way = Way(kind, 1000)
+            self.addCleanup(way.close)
+            guest, source, flow = way.guest, way.source, way.flow
+            flow.size = 40
             guest.send(b"a" * 500)
             rounds.enqueue(flow)
             rounds.begin()
@@ -183,3 +179,18 @@ class RoundsTests(SynchronousTestCase):
             rounds.enqueue(flow)
             flow.held_back = True
             self.assertEqual((rounds.run(inf), list(rounds.queue)), ([], []))
+
+    def test_says(self) -> None:
+        """Of who has moved much since its user was told, that is told; and it goes on."""
+        for kind, rounds_kind in KINDS:
+            way = Way(kind, 1000)
+            self.addCleanup(way.close)
+            way.send(b"a" * 500)
+            with select.epoll() as poller:
+                rounds = rounds_kind(poller, None, 100, 50, 10_000)
+                way.flow.size = 10
+                rounds.enqueue(way.flow)
+                for given, more, told in ((100, SAID - 1, []), (200, SAID, [way.flow])):
+                    way.flow.said = given - more
+                    self.assertEqual(rounds.run(inf), [(flow, Outcome.SPENT) for flow in told])
+                    self.assertEqual((way.flow.given, way.flow.queued), (given, True))

@@ -15,8 +15,8 @@ SIZE = 1 << 18
 """
 Bytes that a pipe should hold: so much of the kernel's memory a client who stops reading may keep.
 
-Of 128 KiB, 256, 512 and 1 MiB this cost least at downloads, and with sixteen uploads it mostly moved
-half as much again as the larger ones; one upload alone costs a fifth less with 1 MiB.
+Of 128 KiB, 256, 512 and 1 MiB this cost least at downloads, and with sixteen uploads it mostly
+moved half as much again as the larger ones; one upload alone costs a fifth less with 1 MiB.
 """
 
 KEPT = 32
