@@ -201,7 +201,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     raise_descriptor_limit()
     facts = machine.describe()
     bodies = Bodies(contenders, settings)
-    with machine.common_congestion_control() as facts["congestion"]:
+    with (
+        machine.common_congestion_control() as facts["congestion"],
+        machine.large_pages() as facts["pages"],
+    ):
         bodies.measure()
     results: dict[str, Any] = {
         "machine": facts,
@@ -237,7 +240,7 @@ def keep(results: dict[str, Any], path: Path) -> int:
 
 def joined(whole: dict[str, Any], piece: dict[str, Any]) -> dict[str, Any]:
     """Two runs as one. Raises ValueError if they are of different revisions or machines."""
-    for fact in ("revision", "kernel", "processor", "congestion"):
+    for fact in ("revision", "kernel", "processor", "congestion", "pages"):
         was, now = (run["machine"].get(fact) for run in (whole, piece))
         if was != now:
             raise ValueError(f"another {fact}: {was}, {now}")

@@ -33,25 +33,44 @@ def revision() -> str:
 
 CONGESTION = Path("/proc/sys/net/ipv4/tcp_congestion_control")
 COMMON = "cubic"
+SHARED_PAGES = Path("/sys/kernel/mm/transparent_hugepage/shmem_enabled")
 
 
 @contextlib.contextmanager
-def common_congestion_control() -> Iterator[str]:
-    """TCP by the kernel's own default, as long as it lasts, where that may be set: what it is now.
+def setting(path: Path, value: str) -> Iterator[str]:
+    """A setting of the kernel, as long as it lasts, where it may be set: what it is now.
 
-    A machine may have BBR, which sends by timers of its own, whatever proxy there is: over the
-    loopback of a virtual machine an upload then costs two to three times as much.
+    Of a choice, which the kernel shows with the chosen one in brackets, that one is meant.
     """
-    before = CONGESTION.read_text().strip()
     try:
-        CONGESTION.write_text(COMMON)
+        text = path.read_text().strip()
+    except OSError:
+        yield ""
+        return
+    before = text.partition("[")[2].partition("]")[0] or text
+    try:
+        path.write_text(value)
     except OSError:
         yield before
         return
     try:
-        yield COMMON
+        yield value
     finally:
-        CONGESTION.write_text(before)
+        path.write_text(before)
+
+
+def common_congestion_control() -> contextlib.AbstractContextManager[str]:
+    """TCP by the kernel's own default, as long as it lasts.
+
+    A machine may have BBR, which sends by timers of its own, whatever proxy there is: over the
+    loopback of a virtual machine an upload then costs two to three times as much.
+    """
+    return setting(CONGESTION, COMMON)
+
+
+def large_pages() -> contextlib.AbstractContextManager[str]:
+    """Large pages for what bodies are sent from: see ``native/memory.h``."""
+    return setting(SHARED_PAGES, "advise")
 
 
 def describe() -> dict[str, str | float]:

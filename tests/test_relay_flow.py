@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 from typing import Any
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.relay.flow import Flow, Outcome, PlainFlow
+from subproxy.relay.flow import LITTLE, Flow, Outcome, PlainFlow
 
 KINDS: list[Any] = list({PlainFlow, Flow})
 PIPE = 1 << 16
@@ -103,6 +104,44 @@ class FlowTests(SynchronousTestCase):
                 got += len(way.read(1 << 20))
                 way.flow.move(1 << 20)
             self.assertEqual(got, sent)
+
+    def test_how_much_is_asked_for(self) -> None:
+        """
+        Little at first, and from then on while the sink has something that it has not passed on;
+        much while it has not.
+        """
+        for kind in KINDS:
+            way = self.way(kind, 1 << 30)
+            way.flow.size = 1 << 20
+            fcntl.fcntl(way.entry, fcntl.F_SETPIPE_SZ, 1 << 20)
+            for each in (way.guest, way.sink):
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+            for amount, read in ((LITTLE, True), (3 * LITTLE, False), (LITTLE, True)):
+                for _ in range(3):
+                    self.assertEqual(way.send(bytes(LITTLE)), LITTLE)
+                before = way.flow.taken
+                way.flow.move(1)
+                self.assertEqual(way.flow.taken - before, amount)
+                if read:
+                    way.flow.move(1 << 20)
+                    while way.read(1 << 20):
+                        pass
+
+    def test_a_sink_that_cannot_tell(self) -> None:
+        """It gets much, unless it did not take all of it."""
+        for kind in KINDS:
+            way = self.way(kind, 1 << 30)
+            way.guest.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+            reading, writing = os.pipe2(os.O_NONBLOCK)
+            self.addCleanup(os.close, reading)
+            self.addCleanup(os.close, writing)
+            with open(os.devnull, "wb") as nowhere:
+                flow = kind(
+                    way.source.fileno(), nowhere.fileno(), way.entry, way.exit, PIPE, 1 << 30
+                )
+                way.send(bytes(2 * PIPE))
+                self.assertEqual(flow.move(1 << 30), Outcome.EMPTY)
+                self.assertEqual(flow.given, 2 * PIPE)
 
     @settings(deadline=None, max_examples=60)
     @given(

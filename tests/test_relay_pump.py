@@ -9,10 +9,12 @@ from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
+from subproxy.reactor.interfaces import IReactorReadiness
 from subproxy.relay import pump
 from subproxy.relay.flow import Outcome
-from subproxy.relay.pump import MOST, TURN, Pump
+from subproxy.relay.pump import MOST, TOLD, TURN, Pump
 from subproxy.relay.rounds import SOURCE, PlainRounds
 
 from .test_relay_rounds import Some
@@ -36,6 +38,25 @@ class Relay:
 
     def failed(self) -> None:
         self.heard.append("failed")
+
+
+@implementer(IReactorReadiness)
+class Watching(Readiness):
+    """A reactor that watches one descriptor; and what that returns."""
+
+    fd = -1
+    wanted = stopped = False
+    ready: Any
+
+    def watchReadable(self, fd: int, ready: Any, name: str) -> Any:
+        self.fd, self.ready = fd, ready
+        return self
+
+    def again(self) -> None:
+        self.wanted = True
+
+    def stop(self) -> None:
+        self.stopped = True
 
 
 class PumpTests(SynchronousTestCase):
@@ -72,16 +93,16 @@ class PumpTests(SynchronousTestCase):
         """While somebody is in it, the reactor comes; who has no more is told."""
         one, two = self.relays(10, 250)
         self.assertTrue(self.reactor.turn())
-        self.assertEqual((one.heard, two.heard, two.flow.left), (["rests"], [], 160))
+        self.assertEqual((one.heard, two.heard, two.flow.left), (["rests"], ["rests"], 160))
         while self.reactor.turn():
             pass
-        self.assertEqual((two.heard, two.flow.left), (["rests"], 0))
+        self.assertEqual((two.heard, two.flow.left), (3 * ["rests"], 0))
 
     def test_stopped(self) -> None:
         """Who can't go on is told why."""
         one, two = self.relays(10, 20, reads=False)
         self.reactor.turn()
-        self.assertEqual((one.heard, two.heard), (["EMPTY"], ["EMPTY"]))
+        self.assertEqual((one.heard, two.heard), (["EMPTY", "rests"], ["EMPTY", "rests"]))
 
     def test_watch(self) -> None:
         """What is ready is asked, until it is forgotten."""
@@ -107,11 +128,15 @@ class PumpTests(SynchronousTestCase):
 
     def test_a_failure(self) -> None:
         """It is logged, ends its relay, and takes nothing from the others."""
-        for what, reads in (("rests", True), ("stopped", False)):
+        for what, reads, heard in (
+            ("rests", True, ["failed"]),
+            ("stopped", False, ["failed", "rests"]),
+        ):
             bad, good = self.relays(10, 10, reads=reads)
             self.patch(bad, what, lambda *args: 1 // 0)
             self.reactor.turn()
-            self.assertEqual((bad.heard, good.flow.left, len(good.heard)), (["failed"], 0, 1))
+            self.assertEqual((bad.heard, good.flow.left), (heard, 0))
+            self.assertEqual(good.heard[-1], "rests")
             self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_a_failure_that_fails(self) -> None:
@@ -140,17 +165,56 @@ class PumpTests(SynchronousTestCase):
             self.addCleanup(fd.connectionLost, None)
         pump = Pump(reactor)
         one = Relay(10 * MOST)
-        one.flow.said = 10 * MOST
         pump.enqueue(one.flow)
         pump.doRead()
         self.assertEqual((one.flow.given, one.heard), (MOST, []))
+        pump.doRead()
+        self.assertEqual(one.flow.given, MOST + TURN)  # (it has made a timed call)
+        reactor.timeout()
+        pump.doRead()
+        self.assertEqual(one.flow.given, 2 * MOST + TURN)
         reactor.wakeUp()
         pump.doRead()
-        self.assertEqual(one.flow.given, MOST + TURN)
-        one.flow.said = 0
-        pump.doRead()
-        self.assertEqual((one.flow.given, one.heard), (MOST + 2 * TURN, ["SPENT"]))
+        self.assertEqual(one.flow.given, 2 * MOST + 2 * TURN)
         pump.close()
+        self.assertEqual(reactor.getDelayedCalls(), [])
+
+    def test_told_in_time(self) -> None:
+        """Whoever had a turn is told within a moment, once; a timed call for all."""
+        one, two = self.relays(10, 20)
+        for _ in range(3):
+            self.pump.doRead()
+        self.assertEqual((one.heard, len(self.reactor.getDelayedCalls())), ([], 1))
+        self.reactor.advance(TOLD)
+        self.assertEqual((one.heard, two.heard), (["rests"], ["rests"]))
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_watched(self) -> None:
+        """A reactor that can watch a descriptor does, in place of a reader and a bell."""
+        reactor: Any = Watching()
+        pump = Pump(reactor, 100, 30)
+        one = Relay(250, reads=False)
+        pump.enqueue(one.flow)
+        self.assertEqual((reactor.fd, reactor.readers), (pump.fileno(), []))
+        for given in (100, 200, 250):
+            self.assertTrue(reactor.wanted)
+            reactor.wanted = False
+            reactor.ready()
+            self.assertEqual(one.flow.given, given)
+        self.assertFalse(reactor.wanted)
+        pump.close()
+        pump.close()
+        self.assertTrue(reactor.stopped)
+
+    def test_no_descriptor(self) -> None:
+        """Without one for the bell nothing is left open."""
+
+        def failing(*args: int) -> int:
+            raise OSError(24, "Too many open files")
+
+        self.patch(os, "eventfd", failing)
+        self.assertRaises(OSError, self.pump.enqueue, Relay(1).flow)
+        self.assertEqual(open_descriptors(), self.before)
 
     def test_describes_itself(self) -> None:
         """As a reactor wants it."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-from math import inf
 from typing import Any
 
 from twisted.internet.epollreactor import EPollReactor
@@ -12,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.relay.flow import Flow, Outcome, PlainFlow
 from subproxy.relay.others import Others
-from subproxy.relay.rounds import LOOKS, SAID, SOURCE, PlainRounds, Rounds
+from subproxy.relay.rounds import LOOKS, SOURCE, PlainRounds, Rounds
 
 from .test_relay_flow import Way
 
@@ -42,7 +41,7 @@ class Nobody:
     def __init__(self, times: int) -> None:
         self.times = times
 
-    def wait(self, due: float) -> bool:
+    def wait(self) -> bool:
         self.times -= 1
         return self.times < 0
 
@@ -83,16 +82,16 @@ class SharingTests(SynchronousTestCase):
         one, two = self.some(95), self.some(1000)
         for each in (one, two, one):
             rounds.enqueue(each)
-        self.assertEqual(rounds.run(inf), [])
+        self.assertEqual(rounds.run(), [])
         self.assertEqual(self.log, [one, two, one, two])
         self.assertEqual((one.left, two.left), (35, 960))
         self.assertTrue(rounds.over)
         rounds.begin()
         self.assertFalse(rounds.over)
-        rounds.run(inf)
+        rounds.run()
         self.assertEqual(self.log[4:], [one, two, one, two])
-        self.assertEqual((one.left, two.left, rounds.resting), (0, 900 - 5, [one]))
-        rounds.run(inf)
+        self.assertEqual((one.left, two.left, rounds.take()), (0, 900 - 5, [one, two]))
+        rounds.run()
         self.assertEqual((self.log[8:], two.left), ([two], 795))
         self.assertEqual(self.poller.armed, [(-1, SOURCE)])
 
@@ -102,39 +101,45 @@ class SharingTests(SynchronousTestCase):
         one = self.some(10)
         rounds.enqueue(one)
         one.held_back = True
-        self.assertEqual((rounds.run(inf), self.log, list(rounds.queue)), ([], [], []))
+        self.assertEqual((rounds.run(), self.log, list(rounds.queue)), ([], [], []))
 
     def test_tells(self) -> None:
-        """Who can't move and waits for nothing yet; and who has moved much."""
+        """Who can't move and waits for nothing yet."""
         rounds = self.rounds()
         one = self.some(10, reads=False)
         rounds.enqueue(one)
-        self.assertEqual(rounds.run(inf), [(one, Outcome.EMPTY)])
+        self.assertEqual(rounds.run(), [(one, Outcome.EMPTY)])
+
+    def test_notes(self) -> None:
+        """Who had a turn, once until that is taken."""
         rounds = self.rounds()
-        rounds.turn = SAID
-        two = self.some(2 * SAID)
+        one, two = self.some(1000), self.some(1000)
+        rounds.enqueue(one)
+        rounds.run()
+        rounds.run()
         rounds.enqueue(two)
-        self.assertEqual(rounds.run(inf), [(two, Outcome.SPENT)])
-        self.assertTrue(two.queued)
+        self.assertEqual(rounds.take(), [one])
+        rounds.run()
+        self.assertEqual((rounds.take(), rounds.take()), ([one, two], []))
 
     def test_goes_on(self) -> None:
         """While nobody else waits, but not for ever; and it looks a few times for more."""
         rounds = self.rounds(Nobody(100), most=300)
         one = self.some(10_000)
         rounds.enqueue(one)
-        self.assertEqual((rounds.run(inf), one.given, rounds.over), ([], 300, True))
+        self.assertEqual((rounds.run(), one.given, rounds.over), ([], 300, True))
         rounds = self.rounds(nobody := Nobody(100))
         two = self.some(10)
         rounds.enqueue(two)
-        rounds.run(inf)
+        rounds.run()
         self.assertEqual((two.left, 100 - nobody.times), (0, 1 + LOOKS))
         rounds = self.rounds(nobody := Nobody(100))
-        rounds.run(inf)
+        rounds.run()
         self.assertEqual(nobody.times, 100)
         rounds = self.rounds(Nobody(1))
         one.queued = False
         rounds.enqueue(one)
-        rounds.run(inf)
+        rounds.run()
         self.assertEqual(one.given, 500)
 
 
@@ -159,38 +164,29 @@ class RoundsTests(SynchronousTestCase):
             guest.send(b"a" * 500)
             rounds.enqueue(flow)
             rounds.begin()
-            self.assertEqual(rounds.run(0.0), [])
+            call = reactor.callLater(0, self.fail)
+            self.assertEqual(rounds.run(), [])
             self.assertEqual((flow.given, rounds.over), (120, False))
-            reactor.wakeUp()
-            self.assertEqual(rounds.run(inf), [])
+            reactor.timeout()  # (it is new no more, but due)
+            self.assertEqual(rounds.run(), [])
             self.assertEqual(flow.given, 240)
+            call.cancel()
+            reactor.runUntilCurrent()
+            reactor.wakeUp()
+            self.assertEqual(rounds.run(), [])
+            self.assertEqual(flow.given, 360)
             os.read(reactor.waker.i, 10)
-            self.assertEqual(rounds.run(inf), [(flow, Outcome.EMPTY)])
-            self.assertEqual((flow.given, flow.queued, rounds.resting), (500, False, []))
+            self.assertEqual(rounds.run(), [(flow, Outcome.EMPTY)])
+            self.assertEqual((flow.given, flow.queued, rounds.take()), (500, False, [flow]))
             poller.register(source, SOURCE)
             rounds.waiting[source.fileno()] = flow
             flow.reads = True
             guest.send(b"b" * 100)
             rounds.begin()
-            self.assertEqual((rounds.run(inf), flow.given, rounds.resting), ([], 600, [flow]))
+            self.assertEqual((rounds.run(), flow.given, rounds.take()), ([], 600, [flow]))
             guest.send(b"c" * 400)
             rounds.begin()
-            self.assertEqual(rounds.run(inf), [(flow, Outcome.DONE)])
+            self.assertEqual(rounds.run(), [(flow, Outcome.DONE)])
             rounds.enqueue(flow)
             flow.held_back = True
-            self.assertEqual((rounds.run(inf), list(rounds.queue)), ([], []))
-
-    def test_says(self) -> None:
-        """Of who has moved much since its user was told, that is told; and it goes on."""
-        for kind, rounds_kind in KINDS:
-            way = Way(kind, 1000)
-            self.addCleanup(way.close)
-            way.send(b"a" * 500)
-            with select.epoll() as poller:
-                rounds = rounds_kind(poller, None, 100, 50, 10_000)
-                way.flow.size = 10
-                rounds.enqueue(way.flow)
-                for given, more, told in ((100, SAID - 1, []), (200, SAID, [way.flow])):
-                    way.flow.said = given - more
-                    self.assertEqual(rounds.run(inf), [(flow, Outcome.SPENT) for flow in told])
-                    self.assertEqual((way.flow.given, way.flow.queued), (given, True))
+            self.assertEqual((rounds.run(), list(rounds.queue)), ([], []))

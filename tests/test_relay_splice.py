@@ -11,6 +11,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.relay import pump, splice
@@ -21,10 +22,11 @@ from subproxy.relay.rounds import PlainRounds, Rounds
 from subproxy.relay.splice import SpliceRelay
 
 
-class Readiness:
-    """The two methods of a reactor that are needed, level-triggered."""
+class Readiness(Clock):
+    """What is needed of a reactor, level-triggered; a turn takes a second."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.readers: list = []
         self.writers: list = []
         self.addReader, self.removeReader = self.readers.append, self.readers.remove
@@ -39,6 +41,7 @@ class Readiness:
         for each in writable:
             if each in self.writers:
                 each.doWrite()
+        self.advance(1)
         return bool(readable or writable)
 
 

@@ -5,22 +5,18 @@
 #define BENCH_BODIES_H
 
 #include "common.h"
+#include "memory.h"
 #include <fcntl.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/sendfile.h>
 
-#define CHUNK (4u << 20)
 #define TURN (1u << 20) /* of a body, before other connections have their turn */
 
 static int file, nowhere, pipe_fds[2];
 
 static void prepare_bodies(void) {
-    file = memfd_create("body", MFD_CLOEXEC);
-    char *bytes = malloc(CHUNK);
-    for (unsigned i = 0; i < CHUNK; i++) bytes[i] = (char)('a' + i % 26);
-    if (write(file, bytes, CHUNK) != CHUNK) die("memfd");
-    free(bytes);
+    file = memory_file('a', 1);
+    if (file < 0) die("memfd");
     nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
     if (nowhere < 0 || pipe2(pipe_fds, O_CLOEXEC)) die("pipe");
     fcntl(pipe_fds[0], F_SETPIPE_SZ, 1 << 20);

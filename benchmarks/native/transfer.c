@@ -8,11 +8,10 @@
  * Prints one JSON object.
  */
 #include "common.h"
+#include "memory.h"
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/sendfile.h>
 
-#define CHUNK (4u << 20)
 #define READ_SIZE (1u << 20)
 
 struct conn {
@@ -131,10 +130,8 @@ int main(int argc, char **argv) {
         else { fprintf(stderr, "unknown option %s\n", o); return 2; }
     }
     raise_descriptor_limit();
-    file = memfd_create("body", MFD_CLOEXEC);
-    char *bytes = malloc(CHUNK);
-    memset(bytes, 'u', CHUNK);
-    if (write(file, bytes, CHUNK) != CHUNK) die("memfd");
+    file = memory_file('u', 0);
+    if (file < 0) die("memfd");
     poll_fd = epoll_create1(EPOLL_CLOEXEC);
     struct conn *conns = calloc((size_t)clients, sizeof *conns);
     for (int i = 0; i < clients; i++) { /* connected before the clock starts */

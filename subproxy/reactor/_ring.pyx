@@ -713,8 +713,8 @@ cdef class Ring:
 
     @property
     def pending(self):
-        """Whether a turn would have something to do at once."""
-        return not self.live() or bool(self.todo) or self.waits()
+        """Whether a turn would have something to do at once, as far as can be told without it."""
+        return not self.live() or bool(self.todo) or not self.polled or self.waits()
 
     cdef bint waits(self) noexcept nogil:
         """Whether the kernel has something to tell; the ring must be live."""

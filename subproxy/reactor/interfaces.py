@@ -31,3 +31,14 @@ class IReactorStreamSocket(Interface):
         The transport reads from then on, and nothing is delivered before the
         reactor's next turn: call ``protocol.makeConnection(transport)`` now.
         """
+
+
+class IReactorReadiness(Interface):
+    """Readiness without what an IReadDescriptor costs each time it is ready."""
+
+    def watchReadable(fd, ready, name):
+        """Call ``ready()`` in every turn in which ``fd`` is readable; ``name`` is for logs.
+
+        ``fd`` stays its owner's. Returns an object with ``stop()``, after which the descriptor may
+        be closed, and ``again()``: call in the next turn, whether it is readable or not.
+        """

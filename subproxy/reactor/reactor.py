@@ -22,11 +22,12 @@ from zope.interface import implementer
 
 from subproxy.reactor import generic, tcp, unix
 from subproxy.reactor._ring import Ring
-from subproxy.reactor.interfaces import IReactorStreamSocket
+from subproxy.reactor._watch import Watch
+from subproxy.reactor.interfaces import IReactorReadiness, IReactorStreamSocket
 from subproxy.reactor.shortage import shortage
 
 
-@implementer(IReactorStreamSocket)
+@implementer(IReactorStreamSocket, IReactorReadiness)
 class IOUringReactor(EPollReactor):
     """A reactor on io_uring; see docs/reactor.md.
 
@@ -98,6 +99,12 @@ class IOUringReactor(EPollReactor):
         super().disconnectAll()
         if not self.ring.looping:
             self.ring.close()
+
+    # -- IReactorReadiness
+
+    def watchReadable(self, fd: int, ready: Callable[[], object], name: str) -> Watch:
+        """See IReactorReadiness."""
+        return Watch(self.ring, fd, ready, name)
 
     # -- IReactorTCP
 

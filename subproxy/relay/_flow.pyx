@@ -14,12 +14,11 @@ cdef extern from "fcntl.h" nogil:
     Py_ssize_t splice(int, void *, int, void *, size_t, unsigned)
     unsigned SPLICE_F_MOVE, SPLICE_F_NONBLOCK
 
-cdef extern from "time.h" nogil:
-    struct timespec:
-        long tv_sec
-        long tv_nsec
-    int CLOCK_MONOTONIC
-    int clock_gettime(int, timespec *)
+cdef extern from "sys/ioctl.h" nogil:
+    int ioctl(int, unsigned long, ...)
+
+cdef extern from "linux/sockios.h" nogil:
+    unsigned long SIOCOUTQ, SIOCOUTQNSD
 
 cdef extern from "sys/epoll.h" nogil:
     ctypedef union epoll_data_t:
@@ -32,9 +31,9 @@ cdef extern from "sys/epoll.h" nogil:
     int epoll_wait(int, epoll_event *, int, int)
 
 cdef enum:
+    LITTLE = 64 * 1024
     LOOKS = 3
     MOST_EVENTS = 64
-    SAID = 4 << 20
 
     SPENT = 0
     EMPTY = 1
@@ -48,9 +47,11 @@ cdef class Flow:
     """The bytes of one relay."""
 
     cdef public int source, sink, entry, exit
-    cdef public long long size, held, left, taken, given, said
-    cdef public bint queued, held_back, full, reads, writes
+    cdef public long long size, held, left, taken, given
+    cdef public bint queued, noted, held_back, full, reads, writes
     cdef public object relay
+    cdef unsigned long question
+    cdef bint eager
 
     def __init__(self, int source, int sink, int entry, int exit, long long size, long long length):
         self.source = source
@@ -59,9 +60,10 @@ cdef class Flow:
         self.exit = exit
         self.size = size
         self.left = length
+        self.question = SIOCOUTQNSD
 
     def move(self, long long budget):
-        """Move about `budget` bytes, at most a pipe more: why it stopped, an `Outcome`."""
+        """Move about `budget` bytes, at most one fill more: why it stopped, an `Outcome`."""
         cdef int outcome
         with nogil:
             outcome = self._move(budget)
@@ -70,49 +72,45 @@ cdef class Flow:
     cdef int _move(self, long long budget) noexcept nogil:
         cdef Py_ssize_t got, put
         cdef long long want
-        cdef bint ended = False, empty
         cdef unsigned flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK
         while True:
-            got = 0
-            empty = not self.held  # (EAGAIN may mean that the pipe has no slot free)
-            want = min(self.left, self.size - self.held)
-            if want and not ended:
-                got = splice(self.source, NULL, self.entry, NULL, <size_t>want, flags)
-                if got > 0:
-                    self.held += got
-                    self.left -= got
-                    self.taken += got
-                elif got == 0:
-                    ended = True
-                elif errno == EINTR:
-                    continue
-                else:
-                    ended = errno != EAGAIN
-                    got = 0
-            if self.held:
-                put = splice(self.exit, NULL, self.sink, NULL, <size_t>self.held, flags)
-                if put < 0:
-                    if errno == EINTR:
-                        continue
-                    return FULL if errno == EAGAIN else BROKEN
-                self.held -= put
-                self.given += put
-                budget -= put
             if not self.held:
                 if not self.left:
                     return DONE
-                if ended:
+                if budget <= 0:
+                    return SPENT
+                want = min(self.left, self.size)
+                if not self.eager or self.unsent():
+                    want = min(want, LITTLE)
+                got = splice(self.source, NULL, self.entry, NULL, <size_t>want, flags)
+                if got < 0:
+                    if errno == EINTR:
+                        continue
+                    return EMPTY if errno == EAGAIN else ENDED
+                if got == 0:
                     return ENDED
-                if empty and not got:
-                    return EMPTY
-            if budget <= 0:
-                return SPENT
+                self.held = got
+                self.left -= got
+                self.taken += got
+            put = splice(self.exit, NULL, self.sink, NULL, <size_t>self.held, flags)
+            if put < 0:
+                if errno == EINTR:
+                    continue
+                self.eager = False
+                return FULL if errno == EAGAIN else BROKEN
+            self.eager = put == self.held
+            self.held -= put
+            self.given += put
+            budget -= put
 
-
-cdef double now() noexcept nogil:
-    cdef timespec t
-    clock_gettime(CLOCK_MONOTONIC, &t)
-    return t.tv_sec + t.tv_nsec * 1e-9
+    cdef bint unsent(self) noexcept nogil:
+        """Whether the sink has something that it has not passed on, as far as can be told."""
+        cdef int amount = 0
+        while self.question:
+            if ioctl(self.sink, self.question, &amount) == 0:
+                return amount > 0
+            self.question = SIOCOUTQ if self.question == SIOCOUTQNSD else 0
+        return False
 
 
 cdef class Rounds:
@@ -120,10 +118,11 @@ cdef class Rounds:
 
     cdef readonly object queue
     cdef readonly dict waiting
-    cdef readonly list resting
+    cdef readonly list noted
     cdef public long long turn, step
     cdef long long most, moved
     cdef object poller, others, ring, everybody  # held, so that their descriptors stay what they are
+    cdef object reactor, seconds
     cdef int fd, everybody_fd
     cdef epoll_event events[MOST_EVENTS]
 
@@ -132,12 +131,14 @@ cdef class Rounds:
         self.step = step
         self.queue = deque()
         self.waiting = {}
-        self.resting = []
+        self.noted = []
         self.poller = poller
         self.fd = poller.fileno()
         self.others = others
         if others is not None:
             self.ring = others.ring
+            self.reactor = others.reactor
+            self.seconds = others.reactor.seconds
             self.everybody = others.poller
             self.everybody_fd = others.poller.fileno()
         self.most = most
@@ -151,9 +152,17 @@ cdef class Rounds:
     def begin(self):
         """A turn of the reactor begins."""
         self.moved = 0
-        self.resting = []
 
-    def run(self, double due):
+    def take(self):
+        """Who had a turn since this was last asked."""
+        cdef Flow flow
+        cdef list noted = self.noted
+        self.noted = []
+        for flow in noted:
+            flow.noted = False
+        return noted
+
+    def run(self):
         """Rounds, until one of them ends with something to tell, or it is time for others."""
         cdef long long moved
         cdef int looks = 0, i, n
@@ -173,7 +182,7 @@ cdef class Rounds:
                 or self.others is None
                 or looks > (LOOKS if self.moved else 0)
                 or self.moved >= self.most
-                or self.wait(due)
+                or self.wait()
             ):
                 return told
 
@@ -190,12 +199,18 @@ cdef class Rounds:
             raise OSError(errno, "epoll_ctl")
         return 0
 
-    cdef bint wait(self, double due) except -1:
+    cdef bint wait(self) except -1:
         """See `subproxy.relay.others`."""
         cdef epoll_event events[2]
         cdef int i
-        if (self.ring is not None and self.ring.pending) or now() >= due:
+        cdef list calls
+        if self.reactor._newTimedCalls:
             return True
+        calls = self.reactor._pendingTimedCalls
+        if calls and calls[0].time <= self.seconds():
+            return True
+        if self.ring is not None:
+            return self.ring.pending
         for i in range(epoll_wait(self.everybody_fd, events, 2, 0)):
             if events[i].data.fd != self.fd:
                 return True
@@ -217,16 +232,15 @@ cdef class Rounds:
                 outcome = flow._move(budget)
             left -= flow.given - before
             flow.full = outcome == FULL
+            if not flow.noted:
+                flow.noted = True
+                self.noted.append(flow)
             if outcome == SPENT:
                 self.enqueue(flow)
-                if flow.given - flow.said >= SAID:
-                    told.append((flow, outcome))
             elif outcome == EMPTY and flow.reads:
                 self.arm(flow.source, EPOLLIN | EPOLLRDHUP)
-                self.resting.append(flow)
             elif flow.full and flow.writes:
                 self.arm(flow.sink, EPOLLOUT)
-                self.resting.append(flow)
             else:
                 told.append((flow, outcome))
         return self.turn - left

@@ -7,11 +7,20 @@ what it is tested against.
 
 from __future__ import annotations
 
+import fcntl
 import os
+import sys
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 _FLAGS = getattr(os, "SPLICE_F_MOVE", 0) | getattr(os, "SPLICE_F_NONBLOCK", 0)
+
+LITTLE = 64 * 1024
+"""Bytes that are taken for a sink which has something that it has not passed on."""
+
+SIOCOUTQ, SIOCOUTQNSD = 0x5411, 0x894B
+"""How much that is: the first, of most sockets, has what its peer has not read, or acknowledged;
+the second, of TCP alone, has only what has not been sent."""
 
 
 class Outcome(IntEnum):
@@ -39,14 +48,15 @@ class PlainFlow:
     @ivar sink: the descriptor to write to, non-blocking.
     @ivar entry: the pipe's descriptor to write to.
     @ivar exit: the pipe's descriptor to read from.
-    @ivar size: bytes that the pipe may hold.
+    @ivar size: bytes that the source is asked for, at most, when the pipe is empty; who reads
+        slowly gets L{LITTLE} into it, or what the last fill before it became slow has left.
     @ivar held: bytes that are in the pipe.
     @ivar left: bytes that are to be taken from the source.
     @ivar taken: bytes that came from the source.
     @ivar given: bytes that went to the sink.
     @ivar relay: whose it is.
-    @ivar said: how many of the bytes that were given its user knows of.
     @ivar queued: it is in the queue: for L{Rounds<subproxy.relay.rounds.PlainRounds>} alone.
+    @ivar noted: it had a turn of which its user may not know yet: for those, too.
     @ivar held_back: it is to move nothing.
     @ivar full: when it was last asked, the sink took no more.
     @ivar reads: it comes into the queue when the source is ready.
@@ -54,8 +64,9 @@ class PlainFlow:
     """
 
     __slots__ = (
+        *("_eager", "_question"),
         *("entry", "exit", "given", "held", "left", "sink", "size", "source", "taken"),
-        *("full", "held_back", "queued", "reads", "relay", "said", "writes"),
+        *("full", "held_back", "noted", "queued", "reads", "relay", "writes"),
     )
 
     def __init__(
@@ -67,47 +78,62 @@ class PlainFlow:
         self.exit = exit
         self.size = size
         self.left = length
-        self.held = self.taken = self.given = self.said = 0
+        self.held = self.taken = self.given = 0
+        self._eager = False  # the sink has taken all of the last fill
+        self._question = SIOCOUTQNSD  # that it is asked
         self.relay: Any = None
-        self.queued = self.held_back = self.full = self.reads = self.writes = False
+        self.queued = self.noted = self.held_back = False
+        self.full = self.reads = self.writes = False
 
     def move(self, budget: int) -> int:
-        """Move about C{budget} bytes, at most a pipe more: why it stopped, an L{Outcome}."""
-        ended = False
+        """
+        Move about C{budget} bytes: why it stopped, an L{Outcome}.
+
+        The source is asked only when the pipe is empty, so that to block means that it has nothing,
+        never that the pipe has no slot free: C{budget} may be exceeded by what one fill brings.
+        """
         while True:
-            got = 0
-            empty = not self.held  # (to block may mean that the pipe has no slot free)
-            want = min(self.left, self.size - self.held)
-            if want and not ended:
-                try:
-                    got = os.splice(self.source, self.entry, want, flags=_FLAGS)
-                    ended = not got
-                except BlockingIOError:
-                    pass
-                except OSError:
-                    ended = True
-                self.held += got
-                self.left -= got
-                self.taken += got
-            if self.held:
-                try:
-                    put = os.splice(self.exit, self.sink, self.held, flags=_FLAGS)
-                except BlockingIOError:
-                    return Outcome.FULL
-                except OSError:
-                    return Outcome.BROKEN
-                self.held -= put
-                self.given += put
-                budget -= put
             if not self.held:
                 if not self.left:
                     return Outcome.DONE
-                if ended:
-                    return Outcome.ENDED
-                if empty and not got:
+                if budget <= 0:
+                    return Outcome.SPENT
+                want = min(self.left, self.size)
+                if not self._eager or self._unsent():
+                    want = min(want, LITTLE)
+                try:
+                    got = os.splice(self.source, self.entry, want, flags=_FLAGS)
+                except BlockingIOError:
                     return Outcome.EMPTY
-            if budget <= 0:
-                return Outcome.SPENT
+                except OSError:
+                    return Outcome.ENDED
+                if not got:
+                    return Outcome.ENDED
+                self.held = got
+                self.left -= got
+                self.taken += got
+            self._eager = False
+            try:
+                put = os.splice(self.exit, self.sink, self.held, flags=_FLAGS)
+            except BlockingIOError:
+                return Outcome.FULL
+            except OSError:
+                return Outcome.BROKEN
+            self._eager = put == self.held
+            self.held -= put
+            self.given += put
+            budget -= put
+
+    def _unsent(self) -> bool:
+        """Whether the sink has something that it has not passed on, as far as can be told."""
+        while self._question:
+            try:
+                amount = fcntl.ioctl(self.sink, self._question, bytes(4))
+            except OSError:
+                self._question = SIOCOUTQ if self._question == SIOCOUTQNSD else 0
+            else:
+                return int.from_bytes(amount, sys.byteorder) > 0
+        return False
 
 
 if TYPE_CHECKING:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import select
-from math import inf
-from time import monotonic
 from typing import Any
 
 
@@ -16,31 +14,29 @@ class Others:
     interpreter's part of it is no longer in the caches: if nobody waits, they may go on.
 
     @param reactor: one on epoll, or on a ring that polls an epoll descriptor.
-    @param relays: the epoll descriptor of the relays, which is one of those in the reactor's.
-    @ivar ring: the reactor's, if it has one.
-    @ivar poller: the reactor's.
+    @param relays: the epoll descriptor of the relays.
+    @ivar reactor: the one.
+    @ivar ring: the reactor's, if it has one; it polls C{relays} itself.
+    @ivar poller: the reactor's; if there is no ring, C{relays} is one of those in it.
     """
 
-    __slots__ = ("_reactor", "_relays", "poller", "ring")
+    __slots__ = ("_relays", "poller", "reactor", "ring")
 
     def __init__(self, reactor: Any, relays: select.epoll) -> None:
-        self._reactor = reactor
+        self.reactor = reactor
         self.ring = getattr(reactor, "ring", None)
         self.poller: select.epoll = reactor._poller
         self._relays = relays.fileno()
 
-    def due(self) -> float:
-        """When the first timed call is to be made, in monotonic seconds."""
-        timeout = self._reactor.timeout()
-        return inf if timeout is None else monotonic() + timeout
-
-    def wait(self, due: float) -> bool:
-        """Whether anybody does; C{due} is what L{due} has said."""
-        return (
-            (self.ring is not None and self.ring.pending)
-            or monotonic() >= due
-            or any(fd != self._relays for fd, _ in self.poller.poll(0, 2))
-        )
+    def wait(self) -> bool:
+        """Whether anybody does: for a timed call that is new or due, or a descriptor."""
+        reactor = self.reactor
+        calls = reactor._pendingTimedCalls
+        if reactor._newTimedCalls or (calls and calls[0].time <= reactor.seconds()):
+            return True
+        if self.ring is not None:
+            return bool(self.ring.pending)
+        return any(fd != self._relays for fd, _ in self.poller.poll(0, 2))
 
 
 def others_of(reactor: Any, relays: select.epoll) -> Others | None:

@@ -7,16 +7,17 @@ Bytes in a pipe are the kernel's memory, not ours. Where the kernel grants no la
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from dataclasses import dataclass
 
 SIZE = 1 << 18
 """
-Bytes that a pipe should hold: so much of the kernel's memory a client who stops reading may keep.
+Bytes that a pipe should hold if it holds whole pages, of which it has so many slots.
 
-Of 128 KiB, 256, 512 and 1 MiB this cost least at downloads, and with sixteen uploads it mostly
-moved half as much again as the larger ones; one upload alone costs a fifth less with 1 MiB.
+A slot has a piece of memory as it lies in a socket's buffers: 1.4 kB as it may come from a network,
+or up to 64 KiB. How many bytes are in a pipe is up to who fills it: L{subproxy.relay.flow}.
 """
 
 KEPT = 32
@@ -30,13 +31,11 @@ class Pipe:
 
     @ivar reading: the descriptor to read from.
     @ivar writing: the descriptor to write to.
-    @ivar size: bytes that it may hold.
     @ivar held: bytes that are in it.
     """
 
     reading: int
     writing: int
-    size: int
     held: int = 0
 
     def close(self) -> None:
@@ -71,11 +70,9 @@ class PipePool:
             pipe = self._idle.pop()
         else:
             reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-            try:
-                size = fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, self._size)
-            except OSError:
-                size = fcntl.fcntl(writing, fcntl.F_GETPIPE_SZ)
-            pipe = Pipe(reading, writing, size)
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, self._size)
+            pipe = Pipe(reading, writing)
         self.out += 1
         return pipe
 

@@ -2,9 +2,9 @@
 Who moves the bytes of all relays: a bounded number a turn of the reactor, in turn.
 
 The relays of a reactor have an epoll descriptor of their own, on which each waits for one event at
-a time, and which the reactor watches as one reader: all of them together have one event a turn. Who
-could move more than its share waits in a queue, and behind everybody else whom the reactor serves.
-While there is nobody else, they go on.
+a time, and which the reactor watches: all of them together have one event a turn. Who could move
+more than its share waits in a queue, and behind everybody else whom the reactor serves. While there
+is nobody else, they go on. Their users hear of it some times a second, and when one has stopped.
 """
 
 from __future__ import annotations
@@ -14,23 +14,32 @@ import select
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.interfaces import IReadDescriptor
+from twisted.internet.interfaces import IDelayedCall, IReadDescriptor
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from subproxy.reactor.interfaces import IReactorReadiness
 from subproxy.relay.flow import Flow
 from subproxy.relay.others import Others, others_of
 from subproxy.relay.rounds import Rounds
 
-TURN = 1024 * 1024
-"""Bytes that all relays together move before the reactor looks at everybody else."""
+TURN = 256 * 1024
+"""
+Bytes that all relays together move before the reactor looks at everybody else.
+
+A request waits for some of these, on its way to the guest and on the way back: beside 16 downloads
+or uploads the p99 of 404s was .7 and 1.0 ms, and 3.9 and 2.7 with 1 MiB. Transfers cost the same.
+"""
 
 STEP = 256 * 1024
 """Bytes that one of them moves before the next one."""
 
 MOST = 64 * 1024 * 1024
 """Bytes that all move at once though nobody else waits: some ten milliseconds."""
+
+TOLD = 0.05
+"""Seconds after which who uses a relay is told what it has moved, at the latest."""
 
 
 @implementer(IReadDescriptor)
@@ -52,8 +61,10 @@ class Pump:
         self._poller: select.epoll | None = None
         self._rounds: Rounds | None = None
         self._others: Others | None = None
-        self._bell = -1  # is readable while somebody is in the queue
+        self._watch: Any = None  # if the reactor has something better than a reader
+        self._bell = -1  # else: is readable while somebody is in the queue
         self._rings = False
+        self._telling: IDelayedCall | None = None
 
     # Relays.
 
@@ -88,30 +99,43 @@ class Pump:
         """Watch no more; for when there are no relays any more."""
         poller = self._poller
         if poller is not None:
-            self._reactor.removeReader(self)
-            self._poller = self._rounds = self._others = None
+            if self._telling is not None:
+                self._telling.cancel()
+            if self._watch is not None:
+                self._watch.stop()
+            else:
+                self._reactor.removeReader(self)
+                os.close(self._bell)
+            self._poller = self._rounds = self._others = self._watch = self._telling = None
             poller.close()
-            os.close(self._bell)
 
     def _open(self) -> Rounds:
+        watches: bool = IReactorReadiness.providedBy(self._reactor)
         poller = select.epoll()
-        try:
-            self._bell = os.eventfd(1, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        except OSError:
-            poller.close()
-            raise
+        if watches:
+            self._watch = self._reactor.watchReadable(poller.fileno(), self.doRead, "relays")
+        else:
+            try:
+                self._bell = os.eventfd(1, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+            except OSError:
+                poller.close()
+                raise
         self._poller = poller
         self._others = others_of(self._reactor, poller)
         self._rounds = Rounds(poller, self._others, self._turn, self._step, MOST)
         self._rings = False
-        self._reactor.addReader(self)
+        if self._watch is None:
+            self._reactor.addReader(self)
         return self._rounds
 
     def _ring(self) -> None:
         """Have the reactor come back at once while somebody is in the queue."""
         rounds = self._rounds
         rings = rounds is not None and bool(rounds.queue)
-        if rings is not self._rings and self._poller is not None:
+        if self._watch is not None:
+            if rings:
+                self._watch.again()
+        elif rings is not self._rings and self._poller is not None:
             self._rings = rings
             if rings:
                 self._poller.register(self._bell, select.EPOLLIN)
@@ -132,22 +156,28 @@ class Pump:
         """See C{IFileDescriptor}: an epoll descriptor has no connection."""
 
     def doRead(self) -> None:
-        """See C{IReadDescriptor}: a turn, and more of them while nobody else waits."""
+        """See L{IReadDescriptor}: a turn, and more of them while nobody else waits."""
         rounds, others = self._rounds, self._others
         assert rounds is not None
         rounds.begin()
         while True:
-            told = rounds.run(0.0 if others is None else others.due())
+            told = rounds.run()
             for flow, outcome in told:
                 self._tell(flow, flow.relay.stopped, outcome)
             if not told or rounds.over or self._rounds is not rounds:
                 break
-            if others is None or others.wait(others.due()):
+            if others is None or others.wait():
                 break
-        for flow in rounds.resting:
-            if not flow.queued:
-                self._tell(flow, flow.relay.rests)
+        if self._telling is None and rounds.noted and self._rounds is rounds:
+            self._telling = self._reactor.callLater(TOLD, self._tellAll)
         self._ring()
+
+    def _tellAll(self) -> None:
+        """Tell those who use relays what has been moved, and who must wait."""
+        self._telling = None
+        if self._rounds is not None:
+            for flow in self._rounds.take():
+                self._tell(flow, flow.relay.rests)
 
     def _tell(self, flow: Flow, what: Callable[..., None], *args: Any) -> None:
         try:

@@ -23,9 +23,6 @@ SOURCE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLONESHOT
 SINK = select.EPOLLOUT | select.EPOLLONESHOT
 """What is waited for, once: what comes in for a sink that takes no more is to wake nobody."""
 
-SAID = 4 << 20
-"""Bytes after which the user is told even of a relay that never waits."""
-
 
 class PlainRounds:
     """
@@ -38,7 +35,7 @@ class PlainRounds:
     @ivar step: bytes that one moves before the next one.
     @ivar queue: who may have something to move.
     @ivar waiting: by descriptor, who is to be in the queue when that is ready.
-    @ivar resting: who had no more to move in these rounds.
+    @ivar noted: who had a turn since L{take} was called.
     """
 
     __slots__ = (
@@ -46,8 +43,8 @@ class PlainRounds:
         "_moved",
         "_others",
         "_poller",
+        "noted",
         "queue",
-        "resting",
         "step",
         "turn",
         "waiting",
@@ -60,7 +57,7 @@ class PlainRounds:
         self.step = step
         self.queue: deque[Flow] = deque()
         self.waiting: dict[int, Flow] = {}
-        self.resting: list[Flow] = []
+        self.noted: list[Flow] = []
         self._poller = poller
         self._others = others
         self._most = most
@@ -75,13 +72,18 @@ class PlainRounds:
     def begin(self) -> None:
         """A turn of the reactor begins."""
         self._moved = 0
-        self.resting = []
 
-    def run(self, due: float) -> list[tuple[Flow, Outcome]]:
+    def take(self) -> list[Flow]:
+        """Who had a turn since this was last asked."""
+        noted, self.noted = self.noted, []
+        for flow in noted:
+            flow.noted = False
+        return noted
+
+    def run(self) -> list[tuple[Flow, Outcome]]:
         """
         Rounds, until one of them ends with something to tell, or it is time for others.
 
-        @param due: when the first timed call is to be made, in monotonic seconds.
         @return: who has something to tell, and why it stopped; nobody: the turn is over.
         """
         looks = 0
@@ -99,7 +101,7 @@ class PlainRounds:
                 or self._others is None
                 or looks > (LOOKS if self._moved else 0)
                 or self._moved >= self._most
-                or self._others.wait(due)
+                or self._others.wait()
             ):
                 return told
 
@@ -119,16 +121,15 @@ class PlainRounds:
             outcome = flow.move(min(self.step, left) if queue else left)
             left -= flow.given - before
             flow.full = outcome == Outcome.FULL
+            if not flow.noted:
+                flow.noted = True
+                self.noted.append(flow)
             if outcome == Outcome.SPENT:
                 self.enqueue(flow)
-                if flow.given - flow.said >= SAID:
-                    told.append((flow, Outcome.SPENT))
             elif outcome == Outcome.EMPTY and flow.reads:
                 self._poller.modify(flow.source, SOURCE)
-                self.resting.append(flow)
             elif flow.full and flow.writes:
                 self._poller.modify(flow.sink, SINK)
-                self.resting.append(flow)
             else:
                 told.append((flow, Outcome(outcome)))
         return self.turn - left

@@ -22,6 +22,9 @@ from subproxy.relay.rounds import SINK, SOURCE
 LEAST = 48 * 1024
 """Fewer bytes than this are not worth the trouble."""
 
+FILL = 256 * 1024
+"""Bytes that are taken from a source at once, if the sink has passed on what it got before."""
+
 POSSIBLE = hasattr(os, "splice") and hasattr(os, "eventfd")
 
 
@@ -65,7 +68,7 @@ class SpliceRelay:
         self._pipes = pipes
         self._user = user
         self._blocked = False  # so the user was told
-        self._taken = 0  # of these the user knows
+        self._taken = self._given = 0  # of these the user knows
         pipe: Pipe = pipes.take()
         self._pipe = pipe
         try:
@@ -78,7 +81,7 @@ class SpliceRelay:
         except OSError:
             pipes.give(pipe)
             raise
-        self._flow = flow = Flow(source, sink, pipe.writing, pipe.reading, pipe.size, length)
+        self._flow = flow = Flow(source, sink, pipe.writing, pipe.reading, FILL, length)
         flow.relay = self
 
     @property
@@ -135,7 +138,9 @@ class SpliceRelay:
     # The pump.
 
     def rests(self) -> None:
-        """The turn is over, and when it was last asked there was no more to move."""
+        """It had its turn, some time ago, and may have stopped in between."""
+        if not self.running:
+            return
         self._say()
         full = self._flow.full
         if self.running and self._blocked is not full:
@@ -150,18 +155,14 @@ class SpliceRelay:
             self._user.sinkBroke()
 
     def stopped(self, outcome: Outcome) -> None:
-        """It moves no more, for now or for ever; or has moved much, and its user is to know."""
+        """It moves no more, for now or for ever."""
         user = self._user
         if not self.running:
             return
-        if outcome == Outcome.SPENT:
-            self.rests()
-        elif outcome == Outcome.EMPTY:
+        if outcome == Outcome.EMPTY:
             self._watchSource()
-            self.rests()
         elif outcome == Outcome.FULL:
             self._watchSink()
-            self.rests()
         else:
             self.stopProducing()
             if self._blocked and outcome != Outcome.BROKEN:
@@ -193,7 +194,7 @@ class SpliceRelay:
 
     def _say(self) -> None:
         flow = self._flow
-        taken, given = flow.taken - self._taken, flow.given - flow.said
+        taken, given = flow.taken - self._taken, flow.given - self._given
         if taken or given:
-            self._taken, flow.said = flow.taken, flow.given
+            self._taken, self._given = flow.taken, flow.given
             self._user.relayMoved(taken, given)
