@@ -107,12 +107,11 @@ class FlowTests(SynchronousTestCase):
 
     def test_how_much_is_asked_for(self) -> None:
         """
-        Little at first, and from then on while the sink has something that it has not passed on;
-        much while it has not.
+        Little at first; then much, less what the sink has not passed on, but never less than little.
         """
         for kind in KINDS:
             way = self.way(kind, 1 << 30)
-            way.flow.size = 1 << 20
+            way.flow.size = 4 * LITTLE
             fcntl.fcntl(way.entry, fcntl.F_SETPIPE_SZ, 1 << 20)
             for each in (way.guest, way.sink):
                 each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)

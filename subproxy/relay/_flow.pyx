@@ -71,18 +71,16 @@ cdef class Flow:
 
     cdef int _move(self, long long budget) noexcept nogil:
         cdef Py_ssize_t got, put
-        cdef long long want
+        cdef bint fresh
         cdef unsigned flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK
         while True:
-            if not self.held:
+            fresh = not self.held
+            if fresh:
                 if not self.left:
                     return DONE
                 if budget <= 0:
                     return SPENT
-                want = min(self.left, self.size)
-                if not self.eager or self.unsent():
-                    want = min(want, LITTLE)
-                got = splice(self.source, NULL, self.entry, NULL, <size_t>want, flags)
+                got = splice(self.source, NULL, self.entry, NULL, <size_t>self.fill(), flags)
                 if got < 0:
                     if errno == EINTR:
                         continue
@@ -93,24 +91,26 @@ cdef class Flow:
                 self.left -= got
                 self.taken += got
             put = splice(self.exit, NULL, self.sink, NULL, <size_t>self.held, flags)
+            if put < 0 and errno == EINTR:
+                continue
+            if fresh:
+                self.eager = put == self.held
             if put < 0:
-                if errno == EINTR:
-                    continue
-                self.eager = False
                 return FULL if errno == EAGAIN else BROKEN
-            self.eager = put == self.held
             self.held -= put
             self.given += put
             budget -= put
 
-    cdef bint unsent(self) noexcept nogil:
-        """Whether the sink has something that it has not passed on, as far as can be told."""
-        cdef int amount = 0
-        while self.question:
-            if ioctl(self.sink, self.question, &amount) == 0:
-                return amount > 0
-            self.question = SIOCOUTQ if self.question == SIOCOUTQNSD else 0
-        return False
+    cdef long long fill(self) noexcept nogil:
+        """How many bytes are to be taken from the source."""
+        cdef long long most = min(self.size, LITTLE)
+        cdef int unsent = 0
+        if self.eager:
+            while self.question and ioctl(self.sink, self.question, &unsent):
+                unsent = 0
+                self.question = SIOCOUTQ if self.question == SIOCOUTQNSD else 0
+            most = max(most, self.size - unsent)
+        return min(self.left, most)
 
 
 cdef class Rounds:

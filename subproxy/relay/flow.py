@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 _FLAGS = getattr(os, "SPLICE_F_MOVE", 0) | getattr(os, "SPLICE_F_NONBLOCK", 0)
 
 LITTLE = 64 * 1024
-"""Bytes that are taken for a sink which has something that it has not passed on."""
+"""Bytes that are taken at once for a sink that is slow."""
 
 SIOCOUTQ, SIOCOUTQNSD = 0x5411, 0x894B
 """How much that is: the first, of most sockets, has what its peer has not read, or acknowledged;
@@ -48,8 +48,8 @@ class PlainFlow:
     @ivar sink: the descriptor to write to, non-blocking.
     @ivar entry: the pipe's descriptor to write to.
     @ivar exit: the pipe's descriptor to read from.
-    @ivar size: bytes that the source is asked for, at most, when the pipe is empty; who reads
-        slowly gets L{LITTLE} into it, or what the last fill before it became slow has left.
+    @ivar size: bytes that are taken from the source, at most, when the pipe is empty, less what the
+        sink has not passed on of those before.
     @ivar held: bytes that are in the pipe.
     @ivar left: bytes that are to be taken from the source.
     @ivar taken: bytes that came from the source.
@@ -93,16 +93,14 @@ class PlainFlow:
         never that the pipe has no slot free: C{budget} may be exceeded by what one fill brings.
         """
         while True:
-            if not self.held:
+            fresh = not self.held
+            if fresh:
                 if not self.left:
                     return Outcome.DONE
                 if budget <= 0:
                     return Outcome.SPENT
-                want = min(self.left, self.size)
-                if not self._eager or self._unsent():
-                    want = min(want, LITTLE)
                 try:
-                    got = os.splice(self.source, self.entry, want, flags=_FLAGS)
+                    got = os.splice(self.source, self.entry, self._fill(), flags=_FLAGS)
                 except BlockingIOError:
                     return Outcome.EMPTY
                 except OSError:
@@ -112,28 +110,38 @@ class PlainFlow:
                 self.held = got
                 self.left -= got
                 self.taken += got
-            self._eager = False
+                self._eager = False
             try:
                 put = os.splice(self.exit, self.sink, self.held, flags=_FLAGS)
             except BlockingIOError:
                 return Outcome.FULL
             except OSError:
                 return Outcome.BROKEN
-            self._eager = put == self.held
+            if fresh:
+                self._eager = put == self.held
             self.held -= put
             self.given += put
             budget -= put
 
-    def _unsent(self) -> bool:
-        """Whether the sink has something that it has not passed on, as far as can be told."""
-        while self._question:
-            try:
-                amount = fcntl.ioctl(self.sink, self._question, bytes(4))
-            except OSError:
-                self._question = SIOCOUTQ if self._question == SIOCOUTQNSD else 0
-            else:
-                return int.from_bytes(amount, sys.byteorder) > 0
-        return False
+    def _fill(self) -> int:
+        """
+        How many bytes are to be taken from the source.
+
+        Little at first, and when the sink did not take all of the last fill at once; else what
+        makes, with what the sink has not passed on, no more than C{size}; but never less than little.
+        """
+        most, unsent = min(self.size, LITTLE), 0
+        if self._eager:
+            while self._question:
+                try:
+                    amount = fcntl.ioctl(self.sink, self._question, bytes(4))
+                except OSError:
+                    self._question = SIOCOUTQ if self._question == SIOCOUTQNSD else 0
+                else:
+                    unsent = int.from_bytes(amount, sys.byteorder)
+                    break
+            most = max(most, self.size - unsent)
+        return min(self.left, most)
 
 
 if TYPE_CHECKING:
