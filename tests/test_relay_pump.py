@@ -14,7 +14,7 @@ from zope.interface import implementer
 from subproxy.reactor.interfaces import IReactorReadiness
 from subproxy.relay import pump
 from subproxy.relay.flow import Outcome
-from subproxy.relay.pump import MOST, TOLD, TURN, Pump
+from subproxy.relay.pump import ALONE, MOST, TOLD, Pump
 from subproxy.relay.rounds import SOURCE, PlainRounds
 
 from .test_relay_rounds import Some
@@ -65,7 +65,7 @@ class PumpTests(SynchronousTestCase):
         self.sources: list[int] = []
         self.before = open_descriptors()
         self.reactor = Readiness()
-        self.pump = Pump(self.reactor, 100, 30)
+        self.pump = Pump(self.reactor, 30, 100)
 
     def tearDown(self) -> None:
         self.pump.close()
@@ -169,13 +169,13 @@ class PumpTests(SynchronousTestCase):
         pump.doRead()
         self.assertEqual((one.flow.given, one.heard), (MOST, []))
         pump.doRead()
-        self.assertEqual(one.flow.given, MOST + TURN)  # (it has made a timed call)
+        self.assertEqual(one.flow.given, MOST + ALONE)  # (it has made a timed call)
         reactor.timeout()
         pump.doRead()
-        self.assertEqual(one.flow.given, 2 * MOST + TURN)
+        self.assertEqual(one.flow.given, 2 * MOST + ALONE)
         reactor.wakeUp()
         pump.doRead()
-        self.assertEqual(one.flow.given, 2 * MOST + 2 * TURN)
+        self.assertEqual(one.flow.given, 2 * MOST + 2 * ALONE)
         pump.close()
         self.assertEqual(reactor.getDelayedCalls(), [])
 
@@ -192,7 +192,7 @@ class PumpTests(SynchronousTestCase):
     def test_watched(self) -> None:
         """A reactor that can watch a descriptor does, in place of a reader and a bell."""
         reactor: Any = Watching()
-        pump = Pump(reactor, 100, 30)
+        pump = Pump(reactor, 30, 100)
         one = Relay(250, reads=False)
         pump.enqueue(one.flow)
         self.assertEqual((reactor.fd, reactor.readers), (pump.fileno(), []))

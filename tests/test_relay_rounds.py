@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.relay.flow import Flow, Outcome, PlainFlow
 from subproxy.relay.others import Others
-from subproxy.relay.rounds import LOOKS, SOURCE, PlainRounds, Rounds
+from subproxy.relay.rounds import CALM, LOOKS, SOURCE, PlainRounds, Rounds
 
 from .test_relay_flow import Way
 
@@ -27,7 +27,7 @@ class Some(PlainFlow):
 
     __slots__ = ("_log",)
 
-    def move(self, budget: int) -> int:
+    def move(self, budget: int, most: int = 0) -> int:
         self._log.append(self)
         moved = min(budget, self.left)
         self.left -= moved
@@ -67,7 +67,7 @@ class SharingTests(SynchronousTestCase):
         self.poller: Any = Poller()
 
     def rounds(self, others: Any = None, most: int = 1000) -> PlainRounds:
-        rounds = PlainRounds(self.poller, others, 100, 30, most)
+        rounds = PlainRounds(self.poller, others, 30, 100, most)
         rounds.begin()
         return rounds
 
@@ -122,6 +122,20 @@ class SharingTests(SynchronousTestCase):
         rounds.run()
         self.assertEqual((rounds.take(), rounds.take()), ([one, two], []))
 
+    def test_crowd(self) -> None:
+        """For some time after somebody has waited rounds are short."""
+        rounds = self.rounds(nobody := Nobody(0), most=100_000)
+        one = self.some(100_000)
+        rounds.enqueue(one)
+        rounds.run()
+        self.assertEqual((one.given, rounds.crowd), (100, CALM))
+        nobody.times = CALM - 1
+        rounds.run()
+        self.assertEqual((one.given, rounds.crowd), (100 + CALM * 30, CALM))
+        nobody.times = CALM + 1
+        rounds.run()
+        self.assertEqual(one.given, 100 + 2 * CALM * 30 + 2 * 100)
+
     def test_goes_on(self) -> None:
         """While nobody else waits, but not for ever; and it looks a few times for more."""
         rounds = self.rounds(Nobody(100), most=300)
@@ -156,7 +170,7 @@ class RoundsTests(SynchronousTestCase):
             poller = select.epoll()
             self.addCleanup(poller.close)
             reactor._poller.register(poller, select.EPOLLIN)
-            rounds = rounds_kind(poller, Others(reactor, poller), 100, 50, 10_000)
+            rounds = rounds_kind(poller, Others(reactor, poller), 50, 100, 10_000)
             way = Way(kind, 1000)
             self.addCleanup(way.close)
             guest, source, flow = way.guest, way.source, way.flow
@@ -169,12 +183,12 @@ class RoundsTests(SynchronousTestCase):
             self.assertEqual((flow.given, rounds.over), (120, False))
             reactor.timeout()  # (it is new no more, but due)
             self.assertEqual(rounds.run(), [])
-            self.assertEqual(flow.given, 240)
+            self.assertEqual(flow.given, 200)
             call.cancel()
             reactor.runUntilCurrent()
             reactor.wakeUp()
             self.assertEqual(rounds.run(), [])
-            self.assertEqual(flow.given, 360)
+            self.assertEqual(flow.given, 280)
             os.read(reactor.waker.i, 10)
             self.assertEqual(rounds.run(), [(flow, Outcome.EMPTY)])
             self.assertEqual((flow.given, flow.queued, rounds.take()), (500, False, [flow]))

@@ -17,9 +17,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from subproxy.relay import pump, splice
 from subproxy.relay.flow import Flow, PlainFlow
 from subproxy.relay.pipes import PipePool
-from subproxy.relay.pump import TURN, Pump
+from subproxy.relay.pump import ALONE, Pump
 from subproxy.relay.rounds import PlainRounds, Rounds
-from subproxy.relay.splice import SpliceRelay
+from subproxy.relay.splice import FILL, SpliceRelay
 
 
 class Readiness(Clock):
@@ -226,12 +226,12 @@ class SpliceRelayTests(SynchronousTestCase):
             pass
         self.reactor.turn()
         self.assertGreater(relay.given, 0)
-        self.assertLessEqual(relay.given, TURN + (1 << 18))
+        self.assertLessEqual(relay.given, ALONE + FILL)
 
     def test_a_client_that_stops_within_a_turn(self) -> None:
         """Who waits for the client says so, though it was the turn that ended."""
         assert self.all._rounds is not None
-        self.all._rounds.step = self.all._rounds.turn = 1
+        self.all._rounds.alone = self.all._rounds.turn = 1
         self.sink.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         relay = self.relay(1 << 24)
         for _ in range(200):

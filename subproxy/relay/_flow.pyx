@@ -18,7 +18,19 @@ cdef extern from "sys/ioctl.h" nogil:
     int ioctl(int, unsigned long, ...)
 
 cdef extern from "linux/sockios.h" nogil:
-    unsigned long SIOCOUTQ, SIOCOUTQNSD
+    unsigned long SIOCOUTQ
+
+cdef extern from "linux/tcp.h" nogil:
+    struct tcp_info:
+        unsigned tcpi_snd_mss, tcpi_unacked, tcpi_snd_cwnd, tcpi_notsent_bytes, tcpi_snd_wnd
+    int TCP_INFO
+
+cdef extern from "sys/socket.h" nogil:
+    int AF_UNIX, SOL_SOCKET, SO_DOMAIN, SO_SNDBUF
+    int getsockopt(int, int, int, void *, unsigned *)
+
+cdef extern from "netinet/in.h" nogil:
+    int IPPROTO_TCP
 
 cdef extern from "sys/epoll.h" nogil:
     ctypedef union epoll_data_t:
@@ -32,6 +44,8 @@ cdef extern from "sys/epoll.h" nogil:
 
 cdef enum:
     LITTLE = 64 * 1024
+    MUCH = 192 * 1024
+    CALM = 64
     LOOKS = 3
     MOST_EVENTS = 64
 
@@ -42,6 +56,11 @@ cdef enum:
     ENDED = 4
     BROKEN = 5
 
+    UNASKED = 0  # kinds of sinks
+    TCP = 1
+    UNIX = 2
+    OTHER = 3
+
 
 cdef class Flow:
     """The bytes of one relay."""
@@ -50,8 +69,8 @@ cdef class Flow:
     cdef public long long size, held, left, taken, given
     cdef public bint queued, noted, held_back, full, reads, writes
     cdef public object relay
-    cdef unsigned long question
     cdef bint eager
+    cdef int kind, buffer
 
     def __init__(self, int source, int sink, int entry, int exit, long long size, long long length):
         self.source = source
@@ -60,16 +79,15 @@ cdef class Flow:
         self.exit = exit
         self.size = size
         self.left = length
-        self.question = SIOCOUTQNSD
 
-    def move(self, long long budget):
-        """Move about `budget` bytes, at most one fill more: why it stopped, an `Outcome`."""
+    def move(self, long long budget, long long most=1 << 40):
+        """Move about `budget` bytes, `most` at once: why it stopped, an `Outcome`."""
         cdef int outcome
         with nogil:
-            outcome = self._move(budget)
+            outcome = self._move(budget, most)
         return outcome
 
-    cdef int _move(self, long long budget) noexcept nogil:
+    cdef int _move(self, long long budget, long long at_once) noexcept nogil:
         cdef Py_ssize_t got, put
         cdef bint fresh
         cdef unsigned flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK
@@ -80,7 +98,7 @@ cdef class Flow:
                     return DONE
                 if budget <= 0:
                     return SPENT
-                got = splice(self.source, NULL, self.entry, NULL, <size_t>self.fill(), flags)
+                got = splice(self.source, NULL, self.entry, NULL, <size_t>self.fill(at_once), flags)
                 if got < 0:
                     if errno == EINTR:
                         continue
@@ -101,16 +119,38 @@ cdef class Flow:
             self.given += put
             budget -= put
 
-    cdef long long fill(self) noexcept nogil:
+    cdef long long fill(self, long long at_once) noexcept nogil:
         """How many bytes are to be taken from the source."""
-        cdef long long most = min(self.size, LITTLE)
-        cdef int unsent = 0
+        cdef long long most = LITTLE
         if self.eager:
-            while self.question and ioctl(self.sink, self.question, &unsent):
-                unsent = 0
-                self.question = SIOCOUTQ if self.question == SIOCOUTQNSD else 0
-            most = max(most, self.size - unsent)
-        return min(self.left, most)
+            most = self.room()
+            most = MUCH if most < 0 else LITTLE + most
+        return min(self.left, self.size, most, max(at_once, LITTLE))
+
+    cdef long long room(self) noexcept nogil:
+        """How many bytes the sink can pass on or keep; below zero: nobody knows."""
+        cdef tcp_info info
+        cdef unsigned size = sizeof(info)
+        cdef long long at_once
+        cdef int outq = 0, domain = 0
+        if self.kind == UNASKED:
+            if getsockopt(self.sink, IPPROTO_TCP, TCP_INFO, &info, &size) == 0:
+                self.kind = TCP if size == sizeof(info) else OTHER
+            else:
+                size = sizeof(int)
+                getsockopt(self.sink, SOL_SOCKET, SO_DOMAIN, &domain, &size)
+                getsockopt(self.sink, SOL_SOCKET, SO_SNDBUF, &self.buffer, &size)
+                self.kind = UNIX if domain == AF_UNIX else OTHER
+            size = sizeof(info)
+        if self.kind == TCP:
+            getsockopt(self.sink, IPPROTO_TCP, TCP_INFO, &info, &size)
+            at_once = min(<long long>info.tcpi_snd_wnd,
+                          <long long>info.tcpi_snd_cwnd * info.tcpi_snd_mss)
+            at_once -= <long long>info.tcpi_unacked * info.tcpi_snd_mss + info.tcpi_notsent_bytes
+            return max(0, at_once)
+        if self.kind == UNIX and ioctl(self.sink, SIOCOUTQ, &outq) == 0:
+            return max(0, self.buffer - outq)
+        return -1
 
 
 cdef class Rounds:
@@ -119,16 +159,17 @@ cdef class Rounds:
     cdef readonly object queue
     cdef readonly dict waiting
     cdef readonly list noted
-    cdef public long long turn, step
+    cdef public long long turn, alone
+    cdef public int crowd
     cdef long long most, moved
     cdef object poller, others, ring, everybody  # held, so that their descriptors stay what they are
     cdef object reactor, seconds
     cdef int fd, everybody_fd
     cdef epoll_event events[MOST_EVENTS]
 
-    def __init__(self, poller, others, long long turn, long long step, long long most):
+    def __init__(self, poller, others, long long turn, long long alone, long long most):
         self.turn = turn
-        self.step = step
+        self.alone = alone
         self.queue = deque()
         self.waiting = {}
         self.noted = []
@@ -182,14 +223,16 @@ cdef class Rounds:
                 or self.others is None
                 or looks > (LOOKS if self.moved else 0)
                 or self.moved >= self.most
-                or self.wait()
             ):
+                return told
+            if self.wait():
+                self.crowd = CALM
                 return told
 
     @property
     def over(self):
         """Whether as much has been moved as may be in a turn of the reactor."""
-        return self.moved >= (self.turn if self.others is None else self.most)
+        return self.moved >= (self.alone if self.others is None else self.most)
 
     cdef int arm(self, int fd, unsigned events) except -1:
         cdef epoll_event event
@@ -219,17 +262,19 @@ cdef class Rounds:
     cdef long long round(self, list told) except -1:
         cdef Flow flow
         cdef object queue = self.queue
-        cdef long long left = self.turn, before, budget
+        cdef long long most = self.turn if self.crowd else self.alone, left = most, before, budget
         cdef int outcome
+        if self.crowd:
+            self.crowd -= 1
         while left > 0 and queue:
             flow = queue.popleft()
             flow.queued = False
             if flow.held_back:
                 continue
             before = flow.given
-            budget = min(self.step, left) if queue else left
+            budget = min(self.turn, left) if queue else left
             with nogil:
-                outcome = flow._move(budget)
+                outcome = flow._move(budget, most)
             left -= flow.given - before
             flow.full = outcome == FULL
             if not flow.noted:
@@ -243,4 +288,4 @@ cdef class Rounds:
                 self.arm(flow.sink, EPOLLOUT)
             else:
                 told.append((flow, outcome))
-        return self.turn - left
+        return most - left

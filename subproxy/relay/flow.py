@@ -7,20 +7,17 @@ what it is tested against.
 
 from __future__ import annotations
 
-import fcntl
 import os
-import sys
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 _FLAGS = getattr(os, "SPLICE_F_MOVE", 0) | getattr(os, "SPLICE_F_NONBLOCK", 0)
 
 LITTLE = 64 * 1024
-"""Bytes that are taken at once for a sink that is slow."""
+"""Bytes that are taken at once for a sink that is slow; so many may be left in the pipe."""
 
-SIOCOUTQ, SIOCOUTQNSD = 0x5411, 0x894B
-"""How much that is: the first, of most sockets, has what its peer has not read, or acknowledged;
-the second, of TCP alone, has only what has not been sent."""
+MUCH = 192 * 1024
+"""Bytes that are taken at once for a sink that is not, if it can't tell how many it takes."""
 
 
 class Outcome(IntEnum):
@@ -48,8 +45,7 @@ class PlainFlow:
     @ivar sink: the descriptor to write to, non-blocking.
     @ivar entry: the pipe's descriptor to write to.
     @ivar exit: the pipe's descriptor to read from.
-    @ivar size: bytes that are taken from the source, at most, when the pipe is empty, less what the
-        sink has not passed on of those before.
+    @ivar size: bytes that are taken from the source at once, at most.
     @ivar held: bytes that are in the pipe.
     @ivar left: bytes that are to be taken from the source.
     @ivar taken: bytes that came from the source.
@@ -64,7 +60,7 @@ class PlainFlow:
     """
 
     __slots__ = (
-        *("_eager", "_question"),
+        "_eager",
         *("entry", "exit", "given", "held", "left", "sink", "size", "source", "taken"),
         *("full", "held_back", "noted", "queued", "reads", "relay", "writes"),
     )
@@ -80,17 +76,18 @@ class PlainFlow:
         self.left = length
         self.held = self.taken = self.given = 0
         self._eager = False  # the sink has taken all of the last fill
-        self._question = SIOCOUTQNSD  # that it is asked
         self.relay: Any = None
         self.queued = self.noted = self.held_back = False
         self.full = self.reads = self.writes = False
 
-    def move(self, budget: int) -> int:
+    def move(self, budget: int, most: int = 1 << 40) -> int:
         """
-        Move about C{budget} bytes: why it stopped, an L{Outcome}.
+        Move about C{budget} bytes, C{most} or little at once: why it stopped, an L{Outcome}.
 
         The source is asked only when the pipe is empty, so that to block means that it has nothing,
-        never that the pipe has no slot free: C{budget} may be exceeded by what one fill brings.
+        never that the pipe has no slot free. It is asked for little at first, and when the sink did
+        not take all of the last fill at once. Else for much: for little more than what the sink says
+        that it can pass on or keep, if it is a TCP or unix socket, and this is compiled.
         """
         while True:
             fresh = not self.held
@@ -100,7 +97,7 @@ class PlainFlow:
                 if budget <= 0:
                     return Outcome.SPENT
                 try:
-                    got = os.splice(self.source, self.entry, self._fill(), flags=_FLAGS)
+                    got = os.splice(self.source, self.entry, self._fill(most), flags=_FLAGS)
                 except BlockingIOError:
                     return Outcome.EMPTY
                 except OSError:
@@ -123,25 +120,10 @@ class PlainFlow:
             self.given += put
             budget -= put
 
-    def _fill(self) -> int:
-        """
-        How many bytes are to be taken from the source.
-
-        Little at first, and when the sink did not take all of the last fill at once; else what
-        makes, with what the sink has not passed on, no more than C{size}; but never less than little.
-        """
-        most, unsent = min(self.size, LITTLE), 0
-        if self._eager:
-            while self._question:
-                try:
-                    amount = fcntl.ioctl(self.sink, self._question, bytes(4))
-                except OSError:
-                    self._question = SIOCOUTQ if self._question == SIOCOUTQNSD else 0
-                else:
-                    unsent = int.from_bytes(amount, sys.byteorder)
-                    break
-            most = max(most, self.size - unsent)
-        return min(self.left, most)
+    def _fill(self, most: int) -> int:
+        """How many bytes are to be taken from the source."""
+        most = max(most, LITTLE)
+        return min(self.left, self.size, most, MUCH if self._eager else LITTLE)
 
 
 if TYPE_CHECKING:

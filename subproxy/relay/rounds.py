@@ -19,6 +19,9 @@ _MOST_EVENTS = 64
 LOOKS = 3
 """So often who moved something looks in vain for more: to sleep and to be woken costs more."""
 
+CALM = 64
+"""So many rounds after somebody else has waited they are short: who comes once comes again."""
+
 SOURCE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLONESHOT
 SINK = select.EPOLLOUT | select.EPOLLONESHOT
 """What is waited for, once: what comes in for a sink that takes no more is to wake nobody."""
@@ -31,8 +34,9 @@ class PlainRounds:
     @param poller: on which the flows' descriptors are, each for one event.
     @param others: who else waits for the reactor; None if that can't be told.
     @param most: bytes that all move at once though nobody else waits.
-    @ivar turn: bytes that all move in one round.
-    @ivar step: bytes that one moves before the next one.
+    @ivar turn: bytes that all move in one round, and one of them before the next, about.
+    @ivar alone: bytes that all move in one round while nobody else has waited for some time.
+    @ivar crowd: for so many rounds yet somebody else is expected.
     @ivar queue: who may have something to move.
     @ivar waiting: by descriptor, who is to be in the queue when that is ready.
     @ivar noted: who had a turn since L{take} was called.
@@ -43,18 +47,20 @@ class PlainRounds:
         "_moved",
         "_others",
         "_poller",
+        "alone",
+        "crowd",
         "noted",
         "queue",
-        "step",
         "turn",
         "waiting",
     )
 
     def __init__(
-        self, poller: select.epoll, others: Others | None, turn: int, step: int, most: int
+        self, poller: select.epoll, others: Others | None, turn: int, alone: int, most: int
     ) -> None:
         self.turn = turn
-        self.step = step
+        self.alone = alone
+        self.crowd = 0
         self.queue: deque[Flow] = deque()
         self.waiting: dict[int, Flow] = {}
         self.noted: list[Flow] = []
@@ -101,24 +107,29 @@ class PlainRounds:
                 or self._others is None
                 or looks > (LOOKS if self._moved else 0)
                 or self._moved >= self._most
-                or self._others.wait()
             ):
+                return told
+            if self._others.wait():
+                self.crowd = CALM
                 return told
 
     @property
     def over(self) -> bool:
         """Whether as much has been moved as may be in a turn of the reactor."""
-        return self._moved >= (self.turn if self._others is None else self._most)
+        return self._moved >= (self.alone if self._others is None else self._most)
 
     def _round(self, told: list[tuple[Flow, Outcome]]) -> int:
-        queue, left = self.queue, self.turn
+        queue = self.queue
+        left = most = self.turn if self.crowd else self.alone
+        if self.crowd:
+            self.crowd -= 1
         while left > 0 and queue:
             flow = queue.popleft()
             flow.queued = False
             if flow.held_back:
                 continue
             before = flow.given
-            outcome = flow.move(min(self.step, left) if queue else left)
+            outcome = flow.move(min(self.turn, left) if queue else left, most)
             left -= flow.given - before
             flow.full = outcome == Outcome.FULL
             if not flow.noted:
@@ -132,7 +143,7 @@ class PlainRounds:
                 self._poller.modify(flow.sink, SINK)
             else:
                 told.append((flow, Outcome(outcome)))
-        return self.turn - left
+        return most - left
 
 
 if TYPE_CHECKING:

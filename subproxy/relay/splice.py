@@ -22,13 +22,8 @@ from subproxy.relay.rounds import SINK, SOURCE
 LEAST = 48 * 1024
 """Fewer bytes than this are not worth the trouble."""
 
-FILL = 192 * 1024
-"""
-Bytes that are taken from a source at once, for a sink that passes on what it gets.
-
-A TCP socket of ours takes 128 KiB beyond what it may send, a unix one more (see
-L{subproxy.frontend.unsent}): so 64 KiB at most are left in the pipe when it becomes slow.
-"""
+FILL = 1024 * 1024
+"""Bytes that are taken from a source at once, at most."""
 
 POSSIBLE = hasattr(os, "splice") and hasattr(os, "eventfd")
 
