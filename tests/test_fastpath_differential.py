@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from unittest import SkipTest
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -179,6 +179,8 @@ class ConversationTests(SynchronousTestCase):
         st.sampled_from([0, 500, 100_000]),
         st.sampled_from([b"a.example", b"nobody.example", b"a.example\r\nExpect: 100-continue"]),
     )
+    # An answer that comes when the connection is aborted, and its loss is not known yet.
+    @example(65_537, [60], {1: "abort"}, b"", 0, b"a.example")
     def test_anything_while_a_body_comes(
         self,
         size: int,

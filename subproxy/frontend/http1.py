@@ -351,6 +351,8 @@ class Http1Protocol(ClientConnection):
         self._log(responder)
         self.responder = None
         self.uploader = self.takes = None
+        if self.state is Reading.OVER:
+            return  # aborted: its loss is about to be told
         if not stays:
             self.closeBehind()
             return

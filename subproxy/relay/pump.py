@@ -25,7 +25,7 @@ from subproxy.relay.others import Others, others_of
 from subproxy.relay.rounds import Rounds
 
 TURN = 256 * 1024
-"""Bytes that all relays move before the reactor looks at everybody else, if somebody came lately."""
+"""Bytes that all relays move before everybody else has a turn, if somebody came lately."""
 
 ALONE = 1024 * 1024
 """The same, if nobody did for some time: it costs less, but who comes waits longer."""
