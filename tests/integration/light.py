@@ -19,7 +19,10 @@ ANSWER = b"8:response,%d:%b#3:200#34:30:12:content-type,10:text/plain,]]0:}13:he
 
 
 class Http(asyncio.Protocol):
-    """Enough of HTTP for a proxy that sends one request at a time."""
+    """Enough of HTTP for a proxy that sends one request at a time; C{work} makes it costlier."""
+
+    def __init__(self, work: int = 0) -> None:
+        self.work = work
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport: asyncio.Transport = transport  # type: ignore[assignment]
@@ -32,6 +35,8 @@ class Http(asyncio.Protocol):
             method, target, _ = head.split(b"\r\n", 1)[0].split(b" ")
             if method == b"POST":
                 executed(target)
+            busy = [(each, str(each)) for each in range(self.work)]
+            busy.clear()
             self.transport.write(HELLO)
 
 
@@ -77,15 +82,15 @@ class Subscriber(asyncio.Protocol):
         self.transport.write(b"%d:%b]" % (len(said), said))
 
 
-def backend(port: int) -> None:
-    """Serve on a port of loopback until killed."""
+def backend(port: int, work: int = 0) -> None:
+    """Serve on a port of loopback until killed; C{work} objects are made for each request."""
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind(("127.0.0.1", port))
     listening.listen(1024)
 
     async def main() -> None:
-        server = await asyncio.get_running_loop().create_server(Http, sock=listening)
+        server = await asyncio.get_running_loop().create_server(lambda: Http(work), sock=listening)
         await server.serve_forever()
 
     asyncio.run(main())

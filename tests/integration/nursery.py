@@ -3,7 +3,7 @@ Starts guests (and back ends for the peers) quickly: by fork, from a process tha
 all that they need. A guest that is killed each second must not spend that second importing.
 
 Speaks lines on its standard input and output: C{guest ARGUMENT...}, C{light SOCKET HOST} or
-C{backend PORT} answers the pid. What it started ends with it.
+C{backend PORT WORK} answers the pid. What it started ends with it.
 """
 
 from __future__ import annotations
@@ -64,9 +64,9 @@ class Nursery:
         """Start a guest of that host that is what L{backend} is."""
         return self.start("light", f"{vsock}_12345", host)
 
-    def backend(self, port: int) -> int:
+    def backend(self, port: int, work: int = 0) -> int:
         """Start a back end for another proxy on a port of loopback."""
-        return self.start("backend", str(port))
+        return self.start("backend", str(port), str(work))
 
     def kill(self, pid: int, number: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal to one that was started here."""
@@ -92,7 +92,7 @@ class Nursery:
 
 def _child(words: list[str]) -> int:
     if words[0] == "backend":
-        light.backend(int(words[1]))
+        light.backend(*map(int, words[1:]))
         return 0
     if words[0] == "light":
         light.guest(words[1], words[2])
