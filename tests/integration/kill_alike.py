@@ -4,13 +4,18 @@ all but the proxy as alike as can be: the same load, the same program behind it.
 
     python -m tests.integration.kill_alike [--seconds N] [--rounds N] [--rate N] [--quiet] [CASE...]
 
-A case is C{PROXY-KIND}. Of kind C{c} the applications, and the clients, are the programs in C of
-the benchmarks; of kind C{light} a few lines of asyncio (L{light}), forked by the L{nursery}, and
-the clients are L{Load}, as in L{kill_loop}. Of kind C{library} the guests run the guest library,
-and the others' back ends are those of kind C{light} with as much to do for each request. C{floor} answers all by itself, and nobody is killed:
-the longest that it takes is the machine's own. With C{--rate} so many requests a second are due,
-and latency counts from then (kind C{c}); otherwise each client asks as soon as it is answered.
-C{--quiet} kills nobody: what is as long then is no matter of kills.
+A case is C{PROXY-KIND}. What answers is of one of these kinds:
+
+  - C{c}: the programs in C of the benchmarks, which ask, too;
+  - C{light}: a few lines of asyncio (L{light}), forked by the L{nursery}; L{Load} asks, as in
+    L{kill_loop};
+  - C{library}: guests with the guest library, and back ends of kind C{light} that are given as
+    much to do for each request.
+
+The proxy C{floor} is none: it answers by itself, and nobody is killed, so that the longest that it
+takes is the machine's own. With C{--rate} so many requests a second are due, and latency counts
+from then (kind C{c}); otherwise each client asks as soon as it is answered. C{--quiet} kills
+nobody: what is as long then is no matter of kills.
 """
 
 from __future__ import annotations
@@ -35,7 +40,7 @@ from .nursery import Nursery
 from .peers_kill import available, start_peer
 
 WORK = 350
-"""What each request costs a back end of kind C{library}: measured, 75 to 85 us (guests: 69 to 98)."""
+"""Objects a request that a back end of kind C{library} makes: about 80 us (guests: 69 to 98)."""
 
 INTERVAL = 1.0
 """Seconds between two kills."""
