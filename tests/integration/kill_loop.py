@@ -4,7 +4,8 @@ What becomes of requests while guests, or the proxy itself, are killed, frozen, 
     python -m tests.integration.kill_loop [--seconds N] [--peers] [SCENARIO...]
 
 prints a line for each scenario; C{docs/reliability.md} has such a run. C{test_kill_loop} runs
-them briefly. The same client, the same application and the same kills meet nginx and HAProxy.
+them briefly. The same client and the same kills meet nginx and HAProxy, before back ends that are
+cheaper than the guest library: what a proxy adds, L{kill_alike} tells.
 """
 
 from __future__ import annotations
@@ -200,7 +201,7 @@ def proxy_killed(seconds: float) -> Result:
             there.world.proxy = there.world.start("proxy", proxy.command)
             wait_until(lambda: _serves(there.port), "the proxy to serve")
             accepting.append(time.monotonic() - began)
-            wait_until(lambda: _answers(there.port), "a guest to answer")
+            wait_until(lambda: answers(there.port), "a guest to answer")
             answering.append(time.monotonic() - began)
             kills += 1
         notes = (
@@ -321,7 +322,8 @@ def _serves(port: int) -> bool:
         client.close()
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
+    """Whether a guest, or a back end, answers behind the proxy on that port."""
     client = HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         client.request("GET", "/0", headers={"Host": "blog.example"})
@@ -341,7 +343,7 @@ def peer(name: str, seconds: float, method: str) -> Result:
         *backends, port = ports(3)
         pids = [nursery.backend(each) for each in backends]
         start_peer(world, name, port, *backends)
-        wait_until(lambda: _answers(port), f"{name} to answer")
+        wait_until(lambda: answers(port), f"{name} to answer")
         load = Load(port, method=method, connections=CONNECTIONS, keep=True)
         load.start()
         kills, end = 0, time.monotonic() + seconds

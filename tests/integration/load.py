@@ -126,9 +126,13 @@ class Load(threading.Thread):
         self._connections = [_Connection() for _ in range(connections)]
         self._ending = threading.Event()
 
-    def stop(self) -> Outcome:
-        """Let what is under way end, and tell what became of all."""
+    def end(self) -> None:
+        """Let what is under way end."""
         self._ending.set()
+
+    def stop(self) -> Outcome:
+        """End, and tell what became of all."""
+        self.end()
         self.join(SILENCE + 10)
         assert not self.is_alive()
         return self.outcome

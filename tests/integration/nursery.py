@@ -2,8 +2,8 @@
 Starts guests (and back ends for the peers) quickly: by fork, from a process that has imported
 all that they need. A guest that is killed each second must not spend that second importing.
 
-Speaks lines on its standard input and output: C{guest ARGUMENT...} or C{backend PORT} answers
-the pid. What it started ends with it.
+Speaks lines on its standard input and output: C{guest ARGUMENT...}, C{light SOCKET HOST} or
+C{backend PORT WORK} answers the pid. What it started ends with it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+
+from tests.integration import light
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -58,9 +60,13 @@ class Nursery:
             "tests.integration.counting:Counting",
         )
 
-    def backend(self, port: int) -> int:
+    def light(self, vsock: Path | str, host: str) -> int:
+        """Start a guest of that host that is what L{backend} is."""
+        return self.start("light", f"{vsock}_12345", host)
+
+    def backend(self, port: int, work: int = 0) -> int:
         """Start a back end for another proxy on a port of loopback."""
-        return self.start("backend", str(port))
+        return self.start("backend", str(port), str(work))
 
     def kill(self, pid: int, number: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal to one that was started here."""
@@ -84,46 +90,12 @@ class Nursery:
         self._log.close()
 
 
-def _backend(port: int) -> None:
-    import asyncio
-    import socket
-
-    from tests.integration.counting import executed
-
-    class Http(asyncio.Protocol):
-        """Enough of HTTP for a proxy that sends one request at a time."""
-
-        def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            self.transport: asyncio.Transport = transport  # type: ignore[assignment]
-            self.data = b""
-
-        def data_received(self, data: bytes) -> None:
-            self.data += data
-            while b"\r\n\r\n" in self.data:
-                head, _, self.data = self.data.partition(b"\r\n\r\n")
-                method, target, _ = head.split(b"\r\n", 1)[0].split(b" ")
-                if method == b"POST":
-                    executed(target)
-                self.transport.write(
-                    b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\n"
-                    b"hello, world\n"
-                )
-
-    listening = socket.socket()
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind(("127.0.0.1", port))
-    listening.listen(1024)
-
-    async def main() -> None:
-        server = await asyncio.get_running_loop().create_server(Http, sock=listening)
-        await server.serve_forever()
-
-    asyncio.run(main())
-
-
 def _child(words: list[str]) -> int:
     if words[0] == "backend":
-        _backend(int(words[1]))
+        light.backend(*map(int, words[1:]))
+        return 0
+    if words[0] == "light":
+        light.guest(words[1], words[2])
         return 0
     from guest.__main__ import main
 
@@ -131,8 +103,6 @@ def _child(words: list[str]) -> int:
 
 
 def _serve(read: Callable[[], bytes]) -> None:
-    import asyncio  # noqa: F401
-
     import guest.__main__
     import guest.factory
     import guest.service

@@ -10,6 +10,7 @@ from .harness import Process, World, free_port
 
 NGINX = """
 daemon off;
+user root;
 worker_processes 1;
 pid {folder}/nginx.pid;
 error_log {folder}/nginx-errors.log crit;
@@ -23,8 +24,8 @@ http {{
   scgi_temp_path {folder}/ng-scgi;
   keepalive_requests 1000000000;
   upstream app {{
-    server 127.0.0.1:{one} max_fails=0;
-    server 127.0.0.1:{two} max_fails=0;
+    server {one} max_fails=0;
+    server {two} max_fails=0;
     keepalive 64;
   }}
   server {{
@@ -61,8 +62,8 @@ frontend f
   default_backend b
 backend b
   balance leastconn
-  server one 127.0.0.1:{one}
-  server two 127.0.0.1:{two}
+  server one {one}
+  server two {two}
 """
 
 
@@ -71,13 +72,22 @@ def available(name: str) -> bool:
     return shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin") is not None
 
 
-def start_peer(world: World, name: str, port: int, one: int, two: int) -> Process:
-    """Start it in the foreground."""
+def start_peer(world: World, name: str, port: int, one: int | Path, two: int | Path) -> Process:
+    """
+    Start it in the foreground.
+
+    @param one, two: the back ends: ports of loopback, or unix sockets.
+    """
     folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=world.folder))
     folder.chmod(0o777)
     text = NGINX if name == "nginx" else HAPROXY
     configuration = folder / f"{name}.cfg"
-    configuration.write_text(text.format(folder=folder, port=port, one=one, two=two))
+    unix = "unix:" if name == "nginx" else "unix@"
+    backends = {
+        key: f"{unix}{where}" if isinstance(where, Path) else f"127.0.0.1:{where}"
+        for key, where in (("one", one), ("two", two))
+    }
+    configuration.write_text(text.format(folder=folder, port=port, **backends))
     program = shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin")
     assert program is not None
     if name == "nginx":
