@@ -14,6 +14,11 @@ REFERENCE = "haproxy"
 PLOT = "performance-bodies.svg"
 
 
+def _memory(setting: str | None) -> str:
+    """What bodies were sent from; None: a run from before that was set."""
+    return "from large pages" if setting == "advise" else "from pages as they come"
+
+
 def _cost(sample: Sample) -> float:
     return sample.cpu_seconds_per_gb
 
@@ -91,6 +96,7 @@ class Report:
             f"Measured {facts['date']}, revision {facts['revision'] or 'unknown'}: "
             f"{facts['processor']}, Linux {facts['kernel']}, "
             f"TCP by {facts.get('congestion', 'unknown')}, "
+            f"bodies {_memory(facts.get('pages'))}, "
             f"load before {facts['load_before']:.1f}. Body size, clients; medians of "
             f"{settings['rounds']} interleaved rounds{self._fewer()}; in parentheses the ratio "
             "to HAProxy, pair by pair. GB is 10^9 bytes."
