@@ -28,8 +28,8 @@ demo: $(VENV)/.base
 
 test: trial pytest
 
-# Whoever hangs says where, and ends: nothing here takes twenty minutes.
-GUARD := PYTHONFAULTHANDLER=1 timeout -s ABRT -k 10 1200
+# Whoever hangs says where, and ends: nothing here takes half an hour, even where a machine has a slow day.
+GUARD := PYTHONFAULTHANDLER=1 timeout -s ABRT -k 10 1800
 
 trial: $(VENV)/.test
 	$(GUARD) $(BIN)/python -m twisted.trial --random=0 tests
