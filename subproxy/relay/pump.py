@@ -151,7 +151,7 @@ class Pump:
         """See C{IFileDescriptor}: an epoll descriptor has no connection."""
 
     def doRead(self) -> None:
-        """See L{IReadDescriptor}: a turn, and more of them while nobody else waits."""
+        """See C{IReadDescriptor}: a turn, and more of them while nobody else waits."""
         rounds, others = self._rounds, self._others
         assert rounds is not None
         rounds.begin()
