@@ -9,6 +9,7 @@ What can go wrong for a guest.
         ├── SubscriptionRefused     the proxy said no to C{hello}
         ├── SubscriptionReplaced    another instance has our place: never retry
         ├── ProxySilent             nothing came for too long
+        ├── SubscriptionCopied      our instance id has come again, and not from us
         ├── ProxyLeft               the proxy said C{bye}
         └── ProtocolBroken          the proxy broke a rule of the wire
 """
@@ -87,6 +88,14 @@ class SubscriptionRefused(_WithCode):
 
 class SubscriptionReplaced(_WithCode):
     """Another instance of this application, in this VM, has taken our place: never retry."""
+
+
+class SubscriptionCopied(_WithCode):
+    """
+    Our instance id has come again on a younger connection.
+
+    If that is not one of our own, this machine and another are copies of one snapshot.
+    """
 
 
 class ProxyLeft(_WithCode):

@@ -42,6 +42,10 @@ class LogAnnouncer:
         self._log.error("refused {refusal}", refusal=refusal)
 
 
+def _random() -> str:
+    return os.urandom(8).hex()
+
+
 class SubscriberFactory(ClientFactory[SubscriberProtocol]):
     """
     Makes the subscriptions of one application instance.
@@ -93,11 +97,15 @@ class SubscriberFactory(ClientFactory[SubscriberProtocol]):
         self.concurrency = concurrency
         self.weight = weight
         self.limits = limits or Limits()
-        self.instance = instance or os.urandom(8).hex()
+        self.instance = instance or _random()
         self.drainTimeout = drainTimeout
         self.agent = agent
         self.announcer: Announcer = LogAnnouncer()
         self.data: DataPool | None = None
+
+    def renew(self) -> None:
+        """Be another instance from the next connection on: this id is somebody else's, too."""
+        self.instance = _random()
 
     def hello(self) -> Info:
         """What C{hello} says of us, beside the limits."""

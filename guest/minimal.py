@@ -56,6 +56,8 @@ MAX_CREDIT = 2**31 - 1
 MAX_NUMBER = 2**53 - 1
 GREETING = 10.0  # seconds that the proxy may take to say welcome
 LINGER = 2.0  # seconds to wait for the proxy's bye after ours, and for unregistered
+TOO_FAST = 1.0  # seconds until a route is asked for again that was refused as too-fast
+JUMP = 10.0  # seconds that the wall clock jumps ahead by where a VM was restored
 
 
 class Broken(Exception):
@@ -220,7 +222,7 @@ MESSAGES: dict[bytes, tuple[int, list[Check]]] = {
     b"bye": (0, [NAME, REASON]),
 }
 # The known keys of their dictionaries: none must be there, but for the version.
-TEXT = octets(0, MAX_NUMBER)
+TEXT = octets(0, 1024)
 KEYS = {
     b"welcome": {
         **dict.fromkeys((b"version", b"ping", b"timeout"), NUMBER),
@@ -330,7 +332,7 @@ class Session:
         self.outcome = "lost"
 
     def run(self) -> str:
-        """Talk until the end; return the outcome: lost, drained, bye, refused or replaced."""
+        """Talk to the end; return the outcome: lost, drained, bye, again, refused or replaced."""
         threading.Thread(target=self.write, daemon=True).start()
         self.sock.settimeout(GREETING)
         with self.lock:
@@ -369,9 +371,9 @@ class Session:
         if self.ours != "done":
             self.out.put(encode(frame))
 
-    def later(self, function: Callable[..., None], *arguments: Any) -> None:
-        """Call that when the proxy has had its time to answer."""
-        timer = threading.Timer(LINGER, function, arguments)
+    def later(self, seconds: float, function: Callable[..., None], *arguments: Any) -> None:
+        """Call that in a thread of its own, after so many seconds."""
+        timer = threading.Timer(seconds, function, arguments)
         timer.daemon = True
         timer.start()
 
@@ -436,8 +438,17 @@ class Session:
         say(f"refused: {text(reason)} ({text(code)})")
         if reference == 0:
             self.outcome = "replaced" if code == b"replaced" else "refused"
-        self.registered.pop(reference, None)
+        route = self.registered.pop(reference, None)
+        if route is not None and code == b"too-fast" and self.ours == "open":
+            self.later(TOO_FAST, self.register, reference, route)
         self.bye_if_idle()
+
+    def register(self, reference: int, route: tuple[bytes, bytes]) -> None:
+        """A thread: ask for a route again."""
+        with self.lock:
+            if self.ours == "open":
+                self.registered[reference] = route
+                self.send(b"register", reference, *route)
 
     def on_ping(self, nonce: bytes) -> None:
         """Are you there?"""
@@ -454,7 +465,7 @@ class Session:
         if self.ours != "done":
             say(f"the proxy says bye: {text(reason)} ({text(code)})")
             if self.outcome == "lost":
-                self.outcome = "replaced" if code == b"replaced" else "bye"
+                self.outcome = {b"replaced": "replaced", b"again": "again"}.get(code, "bye")
         self.bye(b"done", b"")
         self.theirs = "done"
 
@@ -467,7 +478,7 @@ class Session:
                 # The proxy answers in order: after its answers to these no request can come.
                 for reference in self.registered:
                     self.send(b"unregister", reference)
-                self.later(self.unregistered)
+                self.later(LINGER, self.unregistered)
                 self.bye_if_idle()
             else:
                 self.bye(b"done", b"")
@@ -489,7 +500,7 @@ class Session:
         if self.ours != "done":
             self.send(b"bye", code, reason[:1024])
             self.ours = "done"
-            self.later(self.out.put, None)
+            self.later(LINGER, self.out.put, None)
             for number in list(self.exchanges):
                 self.over(number)
 
@@ -589,6 +600,8 @@ class Session:
                 if method == b"HEAD" and type(body) is bytes and b"content-length" not in names:
                     pairs.append([b"content-length", b"%d" % len(body)])
                 head: Any = (b"response", number, status, pairs, {})
+                if not fields(pairs) or len(encode((*head, None))) > self.peer[b"frame"]:
+                    raise ValueError("more fields in a response than the proxy takes")
                 whole = self.whole(method, status, head, body)
             except Gone:
                 return
@@ -603,6 +616,8 @@ class Session:
                 for piece in [body] if isinstance(body, bytes) else body:
                     self.stream(exchange, piece)
                 trailers = [[name, value] for name, value in getattr(body, "trailers", [])]
+                if not fields(trailers) or len(encode(trailers)) + 32 > self.peer[b"frame"]:
+                    raise ValueError("more trailers than the proxy takes")
                 self.say_in(exchange, b"end", number, trailers)
         except Gone:
             pass
@@ -718,6 +733,11 @@ def free_worker(application: str) -> tuple[int, socket.socket]:
     raise ValueError(f"no worker number is free for {application}")
 
 
+def new_instance() -> bytes:
+    """A random id, which says that nobody else is this instance."""
+    return os.urandom(8).hex().encode()
+
+
 class Options:
     """What a command line asks for; the worker is -1 for the first that is free."""
 
@@ -742,7 +762,7 @@ class Stay:
             number, self.slot = free_worker(name)
         self.hello = {
             b"application": name.encode(),
-            b"instance": os.urandom(8).hex().encode(),
+            b"instance": new_instance(),
             b"worker": number,
             b"concurrency": THREADS,
             b"agent": b"subproxy minimal guest",
@@ -751,10 +771,15 @@ class Stay:
     def run(self) -> int:
         """Dial, again and again, with full jitter from 50 ms to 2.5 s; return an exit status."""
         attempt = 0
+        drift = time.time() - time.monotonic()
         while not self.stopping.is_set():
             began = time.monotonic()
             outcome = self.once()
-            if outcome in ("refused", "replaced"):
+            before, drift = drift, time.time() - time.monotonic()
+            if drift - before > JUMP or outcome == "again":
+                # This machine was restored, or is a copy: that id is not ours alone.
+                self.hello[b"instance"] = new_instance()
+            elif outcome in ("refused", "replaced"):
                 return 4 if outcome == "refused" else 5
             lasted = time.monotonic() - began
             if lasted > 2.5:

@@ -15,13 +15,23 @@ from twisted.python.failure import Failure
 
 from guest.backoff import LONGEST, backoff
 from guest.data import DataPool
-from guest.errors import GuestError, SubscriptionRefused, SubscriptionReplaced
+from guest.errors import (
+    GuestError,
+    SubscriptionCopied,
+    SubscriptionRefused,
+    SubscriptionReplaced,
+)
 from guest.factory import SubscriberFactory
 from guest.moment import Moment
+from guest.restore import RestoreDetector, drift
 from guest.subscriber import SubscriberProtocol
 
 SETTLED = 0.5
 """Seconds after which a connection whose proxy drains is followed by another one at once."""
+
+
+FINAL = frozenset({"version", "hello"})
+"""Codes of a refused C{hello} that would be refused again (docs/protocol.md, "Dialling again")."""
 
 
 class SubscriberService(Service):
@@ -44,20 +54,24 @@ class SubscriberService(Service):
         chance: Callable[[], float] = random.random,
         retryRefused: bool = True,
         dataConnections: bool = True,
+        drift: Callable[[], float] = drift,
     ) -> None:
         """
         Take what is to be kept up.
 
         @param clock: an L{IReactorTime}; the factory's if None.
         @param chance: gives random numbers from 0 to 1.
-        @param retryRefused: whether to dial again when the proxy refuses C{hello}.
+        @param retryRefused: whether to dial again when the proxy refuses C{hello}, if it might
+            take it another time: never after C{replaced}, C{version} or C{hello}.
         @param dataConnections: whether large bodies may have connections of their own.
+        @param drift: seconds from the monotonic to the wall clock (L{guest.restore}).
         """
         self._endpoint = endpoint
         self._factory = factory
         self._clock: Any = clock or factory.clock
         self._chance = chance
         self._retryRefused = retryRefused
+        self._restore = RestoreDetector(drift)
         if dataConnections:
             factory.data = DataPool(endpoint, self._clock)
         self._subscriptions: list[SubscriberProtocol] = []
@@ -68,7 +82,8 @@ class SubscriberService(Service):
         """
         Fires when there is no use in dialling again, with the reason.
 
-        That is L{SubscriptionReplaced}, or L{SubscriptionRefused} if those are not retried.
+        That is L{SubscriptionReplaced}, or L{SubscriptionRefused} if that is final, or if those
+        are not retried.
         """
         return self._over.wait()
 
@@ -98,6 +113,16 @@ class SubscriberService(Service):
         for each in self._subscriptions:
             each.transport.abortConnection()  # type: ignore[union-attr]
 
+    def restored(self) -> None:
+        """
+        Be another instance, on a new connection: this machine was restored from a snapshot.
+
+        Call it where you learn of that in time. By itself the service sees it when a connection
+        is gone and the wall clock has jumped (L{guest.restore}); L{whenOver} does not fire.
+        """
+        self._factory.renew()
+        self.abort()
+
     def _stopped(self, failure: Failure) -> None:
         if not isinstance(failure.value, CancelledError):
             self._log.failure("no more dialling, because of a bug", failure)
@@ -109,9 +134,11 @@ class SubscriberService(Service):
             reason = await self._subscription()
             if not self.running:
                 return
-            if isinstance(reason, SubscriptionReplaced) or (
-                isinstance(reason, SubscriptionRefused) and not self._retryRefused
-            ):
+            if self._restore.restored() or isinstance(reason, SubscriptionCopied):
+                self._log.info("this machine seems to be restored, or a copy: a new instance")
+                self._factory.renew()
+            elif self._is_final(reason):
+                assert isinstance(reason, GuestError)
                 self._log.error("not dialling again: {reason}", reason=reason)
                 self._over.fire(reason)
                 return
@@ -129,6 +156,12 @@ class SubscriberService(Service):
                 delay=delay,
             )
             await deferLater(self._clock, delay)
+
+    def _is_final(self, reason: Exception | None) -> bool:
+        """Whether there is no use in dialling again (docs/protocol.md, "Dialling again")."""
+        if isinstance(reason, SubscriptionRefused):
+            return not self._retryRefused or reason.code in FINAL
+        return isinstance(reason, SubscriptionReplaced)
 
     async def _subscription(self) -> Exception | None:
         """

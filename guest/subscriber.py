@@ -20,6 +20,7 @@ from guest.errors import (
     ProxySilent,
     RegistrationRefused,
     RequestAborted,
+    SubscriptionCopied,
     SubscriptionEnded,
     SubscriptionRefused,
     SubscriptionReplaced,
@@ -48,6 +49,9 @@ GRACE = 1.0
 After a time-out, how long to read on before the proxy is given up, in seconds: if this
 process was stopped for long, what the proxy has sent meanwhile has not been read yet.
 """
+
+TOO_FAST = 1.0
+"""How long to wait before a route is asked for again that was C{too-fast}, in seconds."""
 
 LINGER = 2.0
 """How long to wait for the proxy's C{bye} after ours, and for C{unregistered}, in seconds."""
@@ -115,11 +119,14 @@ class SubscriberProtocol(Protocol):
         route = Route(_bytes(host), _bytes(path))
         if self.connection.ours is not Side.OPEN:
             return fail(self._ended())
-        registration = self._registrations.add(route)
         deferred: Deferred[Route] = Deferred()
-        registration.waiter = deferred
-        self._say(m.Register(registration.reference, route.host, route.path))
+        self._ask(route, deferred)
         return deferred
+
+    def _ask(self, route: Route, waiter: Deferred[Route]) -> None:
+        registration = self._registrations.add(route)
+        registration.waiter = waiter
+        self._say(m.Register(registration.reference, route.host, route.path))
 
     def unregister(self, host: bytes | str, path: bytes | str = b"/.*") -> Deferred[None]:
         """
@@ -184,6 +191,7 @@ class SubscriberProtocol(Protocol):
         factory = self.factory
         self._clock = factory.clock
         self._registrations = Registrations()
+        self._postponed: list[tuple[Route, Deferred[Route]]] = []
         self._timers: list[Any] = []
         self._reason: Exception | None = None
         self._welcomed: Moment[Welcome | None] = Moment()
@@ -246,6 +254,9 @@ class SubscriberProtocol(Protocol):
             waiter, registration.waiter = registration.waiter, None
             if waiter is not None:
                 waiter.errback(self._ended())
+        postponed, self._postponed = self._postponed, []
+        for _, waiter in postponed:
+            waiter.errback(self._ended())
         self.connection.ours = Side.DONE
         self._exchanges.abandon_all()
         self._hook(self.subscriptionLost, why)
@@ -346,13 +357,28 @@ class SubscriberProtocol(Protocol):
         if registration is None:
             return
         route = registration.route
-        refusal = RegistrationRefused(route.host, route.path, code, reason)
         waiter, registration.waiter = registration.waiter, None
+        if code == "too-fast" and registration.standing is Standing.ASKED:
+            self._postpone(route, waiter)
+            return
+        refusal = RegistrationRefused(route.host, route.path, code, reason)
         self._hook(self.refused, refusal)
         self._hook(self.factory.announcer.refused, self, refusal)
         if waiter is not None:
             waiter.errback(refusal)
         self._byeIfIdle()
+
+    def _postpone(self, route: Route, waiter: Deferred[Route]) -> None:
+        """The proxy takes no more routes at the moment: ask again later, for all of those."""
+        if not self._postponed:
+            self._after(TOO_FAST, self._askAgain)
+        self._postponed.append((route, waiter))
+
+    def _askAgain(self) -> None:
+        if self.connection.ours is Side.OPEN:
+            postponed, self._postponed = self._postponed, []
+            for route, waiter in postponed:
+                self._ask(route, waiter)
 
     def _takeBack(self, registration: Registration) -> None:
         registration.standing = Standing.LEAVING
@@ -394,8 +420,7 @@ class SubscriberProtocol(Protocol):
     def _byeCame(self, message: m.Bye) -> None:
         if self.connection.ours is not Side.DONE:
             code, reason = words(message.code), words(message.reason)
-            kind = SubscriptionReplaced if code == "replaced" else ProxyLeft
-            self._reason = self._reason or kind(code, reason)
+            self._reason = self._reason or _LEFT.get(code, ProxyLeft)(code, reason)
             self._leaving.fire(self._reason)
             self._say(m.Bye())
             self._exchanges.abandon_all()
@@ -433,6 +458,9 @@ _HANDLERS = cast(
         Ignored: SubscriberProtocol._ignored,
     },
 )
+
+_LEFT = {"replaced": SubscriptionReplaced, "again": SubscriptionCopied}
+"""What C{bye} means, by its code; otherwise L{ProxyLeft}."""
 
 _TO_THE_END = frozenset({m.Bye, Broken})
 """What still matters when we have said our last."""

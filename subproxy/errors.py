@@ -18,7 +18,7 @@ of ifs::
     │   ├── QueueFull
     │   └── QueueTimeout
     └── GuestError             the guest's fault
-        ├── GuestRefused       502, the guest said that it did not execute it
+        ├── GuestRefused       503, Retry-After: the guest said that it did not execute it
         ├── GuestGone          502
         ├── GuestMisbehaved    502
         └── GuestSlow          504
@@ -126,8 +126,10 @@ class GuestError(ProxyError):
 class GuestRefused(GuestError):
     """The application refused the request without executing it."""
 
+    status = 503
     code = "guest-refused"
     retry_safe = True
+    retry_after = 1
 
 
 class GuestGone(GuestError):

@@ -289,6 +289,29 @@ class SessionTests(SynchronousTestCase):
         self.guest.join()
         self.assertEqual(self.guest.outcome, "replaced")
 
+    def test_come_again(self) -> None:
+        self.guest.send(encode([b"bye", b"again", b""]))
+        self.guest.join()
+        self.assertEqual(self.guest.outcome, "again")
+
+    def test_too_fast(self) -> None:
+        """It asks again for a route that came too fast."""
+        with mock.patch.object(minimal, "TOO_FAST", 0.0):
+            self.guest.send(encode([b"refused", 1, b"too-fast", b"later"]))
+            self.assertEqual(
+                self.wait_for(b"register"), [b"register", 1, rb"blog\.example", b"/.*"]
+            )
+
+    def test_a_head_that_is_longer_than_the_proxy_takes(self) -> None:
+        """Another answer takes its place, and the connection stays."""
+        for number, headers in enumerate(
+            ([(b"a", b"x" * 1000), (b"b", b"x" * 1000)], [(b"a", b"b")] * 129), 1
+        ):
+            self.guest.session.peer[b"frame"] = 1024 if number == 1 else 262_144
+            self.guest.session.app = lambda *_, h=headers: (200, h, b"")
+            self.request(number, b"GET", b"/")
+            self.assertEqual(self.wait_for(b"response")[:3], [b"response", number, 500])
+
     def test_refused(self) -> None:
         self.guest.send(encode([b"refused", 0, b"policy", b"not you"]))
         self.guest.send(encode([b"bye", b"refused", b""]))
@@ -476,6 +499,17 @@ class StayTests(SynchronousTestCase):
         second = self.connected(listener)
         second.sendall(encode([b"bye", b"replaced", b""]))
         self.assertEqual(self.ended(), 5)
+
+    def test_a_copy_becomes_another_instance(self) -> None:
+        """Our id has come again, and not from us."""
+        listener = self.listen()
+        self.start()
+        before = self.stay.hello[b"instance"]
+        first = self.connected(listener)
+        first.sendall(encode([b"bye", b"again", b""]))
+        self.connected(listener)
+        self.assertNotEqual(self.stay.hello[b"instance"], before)
+        self.stay.stop()
 
     def test_it_does_not_come_back_when_it_is_refused(self) -> None:
         listener = self.listen()

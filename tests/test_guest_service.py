@@ -204,6 +204,72 @@ class ServiceTests(SynchronousTestCase):
         self.assertEqual(len(self.endpoint.dials), 1)
         self.assertIsInstance(self.successResultOf(over), SubscriptionReplaced)
 
+    def test_what_comes_again_is_a_copy(self) -> None:
+        """Our instance on a younger connection that is not ours: be another one."""
+        line = self.start()
+        before = self.factory.instance
+        line.say([b"bye", b"again", b"this instance has come again"])
+        line.lose()
+        self.clock.advance(0.05)
+        self.assertEqual(len(self.endpoint.dials), 2)
+        self.assertNotEqual(self.factory.instance, before)
+        self.assertNoResult(self.service.whenOver())
+
+    def test_a_drained_connection_whose_place_our_own_took(self) -> None:
+        """That is what it was for: we stay who we are."""
+        old = self.start()
+        before = self.factory.instance
+        self.clock.advance(6)
+        old.say([b"request", 1, b"GET", b"/", [], {}, b""], [b"drain"])
+        self.endpoint.accept().say(WELCOME)
+        old.say([b"bye", b"again", b""])
+        old.lose()
+        self.clock.advance(60)
+        self.assertEqual(len(self.endpoint.dials), 2)
+        self.assertEqual(self.factory.instance, before)
+
+    def test_a_restored_machine_is_another_instance(self) -> None:
+        """The wall clock has jumped, and the connection is gone: as after a restore."""
+        drift = 1000.0
+        self.service = self.make(drift=lambda: drift)
+        line = self.start()
+        before = self.factory.instance
+        drift += 3600.0
+        line.lose()
+        self.clock.advance(0.05)
+        self.assertNotEqual(self.factory.instance, before)
+        again, before = self.endpoint.accept(), self.factory.instance
+        again.say(WELCOME)
+        again.lose()
+        self.clock.advance(0.1)
+        self.assertEqual(self.factory.instance, before)
+
+    def test_told_that_the_machine_was_restored(self) -> None:
+        """It drops the connection, and comes as another instance."""
+        line = self.start()
+        before = self.factory.instance
+        self.service.restored()
+        self.assertTrue(line.transport.aborted)
+        line.lose()
+        self.clock.advance(0.05)
+        self.assertEqual(len(self.endpoint.dials), 2)
+        self.assertNotEqual(self.factory.instance, before)
+        self.assertNoResult(self.service.whenOver())
+
+    def test_a_refusal_that_would_come_again(self) -> None:
+        """Neither the version nor what hello says changes by asking again."""
+        for code in (b"version", b"hello"):
+            self.service = self.make()
+            over = self.service.whenOver()
+            self.service.startService()
+            line = self.endpoint.accept()
+            dials = len(self.endpoint.dials)
+            line.say([b"refused", 0, code, b"no"], [b"bye", b"refused", b""])
+            line.lose()
+            self.clock.advance(60)
+            self.assertEqual(len(self.endpoint.dials), dials)
+            self.assertIsInstance(self.successResultOf(over), SubscriptionRefused)
+
     def test_refused_is_retried(self) -> None:
         over = self.service.whenOver()
         self.service.startService()

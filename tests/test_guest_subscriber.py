@@ -13,13 +13,14 @@ from guest.errors import (
     ProxyLeft,
     ProxySilent,
     RegistrationRefused,
+    SubscriptionCopied,
     SubscriptionEnded,
     SubscriptionRefused,
     SubscriptionReplaced,
 )
 from guest.response import Response
 from guest.route import Route
-from guest.subscriber import GRACE, GREETING, LINGER
+from guest.subscriber import GRACE, GREETING, LINGER, TOO_FAST
 from guest.testing import ExchangeFailed, MemoryProxy, ProxyProtocol
 from subproxy.wire import messages as m
 from subproxy.wire.frames import encode
@@ -48,6 +49,36 @@ class RegistrationTests(SubscriberTestCase):
         self.assertEqual(route, Route(rb"blog\.example", b"/a"))
         self.assertIn(route, self.proxy.routes.values())
         self.assertIn(("registered", rb"blog\.example", b"/a"), self.guest.hooks)
+
+    def test_too_fast(self) -> None:
+        """It is asked for again after a while, until the proxy has time for it."""
+        guest = MemoryGuest(routes=(Route(b"a"), Route(b"b")))
+        guest.frames()
+        guest.send(encode([b"welcome", {b"version": 1}]))
+        for reference in (1, 2):
+            guest.send(encode([b"refused", reference, b"too-fast", b"later"]))
+        guest.clock.advance(TOO_FAST - 0.01)
+        self.assertEqual(guest.frames(), [])
+        guest.clock.advance(0.01)
+        self.assertEqual(
+            [frame[:3] for frame in guest.frames()],
+            [[b"register", 3, b"a"], [b"register", 4, b"b"]],
+        )
+        guest.send(encode([b"refused", 3, b"too-fast", b"later"]))
+        guest.send(encode([b"registered", 4]))
+        guest.clock.advance(TOO_FAST)
+        self.assertEqual([frame[:3] for frame in guest.frames()], [[b"register", 5, b"a"]])
+
+    def test_too_fast_and_then_gone(self) -> None:
+        """Who waits for the route learns that there is no subscription any more."""
+        guest = MemoryGuest(routes=())
+        guest.send(encode([b"welcome", {b"version": 1}]))
+        registering = guest.protocol.register(b"a")
+        guest.send(encode([b"refused", 1, b"too-fast", b"later"]))
+        self.assertNoResult(registering)
+        guest.protocol.connectionLost(Failure(ConnectionDone()))
+        self.failureResultOf(registering, SubscriptionEnded)
+        guest.clock.advance(TOO_FAST)
 
     def test_refused(self) -> None:
         proxy = ProxyProtocol(admit=lambda route: (b"policy", b"not yours"))
@@ -255,6 +286,9 @@ class EndTests(SubscriberTestCase):
         self.left(
             SubscriptionReplaced, [b"refused", 0, b"replaced", b"no"], [b"bye", b"refused", b""]
         )
+
+    def test_come_again(self) -> None:
+        self.left(SubscriptionCopied, [b"welcome", {b"version": 1}], [b"bye", b"again", b""])
 
     def test_a_broken_protocol(self) -> None:
         self.left(ProtocolBroken, [b"ping", b"before welcome"])

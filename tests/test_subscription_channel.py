@@ -3,11 +3,11 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.exchange import State
-from subproxy.errors import ClientGone, GuestGone, GuestMisbehaved, GuestRefused
+from subproxy.errors import BadRequest, ClientGone, GuestGone, GuestMisbehaved, GuestRefused
 from subproxy.subscription.channel import announced
 from subproxy.subscription.settings import Settings
 from subproxy.wire import messages as m
-from subproxy.wire.frames import encode
+from subproxy.wire.frames import decode, encode
 from subproxy.wire.limits import Limits
 
 from .world import World
@@ -201,12 +201,14 @@ class ChannelTests(SynchronousTestCase):
         self.assertIsInstance(sink.error, GuestGone)
 
     def test_guest_refuses(self) -> None:
-        """A refusal by the only guest is a 502 that says why."""
+        """A refusal by the only guest is a 503 that says why, and when to come again."""
         _, sink = self.world.ask()
         request = self.request()
         self.guest.say(m.Abort(request.exchange, b"refused", b"too busy"))
         self.assertIsInstance(sink.error, GuestRefused)
         self.assertIn("too busy", str(sink.error))
+        assert sink.error is not None
+        self.assertEqual((sink.error.status, sink.error.retry_after), (503, 1))
 
     def test_guest_gives_up(self) -> None:
         """Another abort says that the guest may have executed it."""
@@ -225,6 +227,45 @@ class ChannelTests(SynchronousTestCase):
         request = self.request()
         self.guest.say(m.Response(request.exchange, 200, []))
         self.assertTrue(good.complete)
+
+    def test_a_complete_response_that_is_wrong(self) -> None:
+        """The guest is told, though the exchange is over for it; another request goes on."""
+        _, sink = self.world.ask()
+        request = self.request()
+        wrong = [(b"content-length", b"7")]
+        self.guest.say(m.Response(request.exchange, 200, wrong, {}, b"hello"))
+        self.assertIsInstance(sink.error, GuestMisbehaved)
+        # The guest's wire ignores it, as the page says: so look at the bytes.
+        _, sink = self.world.ask()
+        request = self.request()
+        self.guest.wire.send(m.Response(request.exchange, 200, wrong, {}, b"hello"))
+        self.guest.protocol.dataReceived(self.guest.wire.data_to_send())
+        frame = decode(self.guest.transport.value())
+        self.assertEqual(frame[:3], [b"abort", request.exchange, b"protocol"])
+        self.assertIn(b"content-length says 7", frame[3])
+        self.guest.pump()
+        _, good = self.world.ask()
+        self.guest.say(m.Response(self.request().exchange, 200, []))
+        self.assertTrue(good.complete)
+
+    def test_one_abort_for_a_rule_of_the_wire(self) -> None:
+        """The wire has sent it; there is no second one."""
+        self.world.ask(b"POST", body=b"x")
+        request = self.request()
+        self.guest.protocol.dataReceived(
+            m.Response(request.exchange, 103, [], {}, b"a body").encode()
+        )
+        self.assertEqual(
+            decode(self.guest.transport.value())[:3], [b"abort", request.exchange, b"protocol"]
+        )
+
+    def test_what_the_client_did_wrong(self) -> None:
+        """The guest is told that it was the client."""
+        exchange, _ = self.world.ask(b"POST", body=b"x")
+        self.request()
+        exchange.fail(BadRequest("the request body is incomplete"))
+        self.guest.pump()
+        self.assertEqual(self.guest.take(m.Abort)[0].code, b"client")
 
     def test_body_longer_than_its_length(self) -> None:
         """More body than Content-Length said is cut off visibly, and the guest told."""

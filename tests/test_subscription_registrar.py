@@ -128,3 +128,4 @@ class RegistrarTests(SynchronousTestCase):
         late = self.world.guest("1")
         late.hello(instance=b"old")
         self.assertEqual(late.take(m.Refused)[0].code, b"replaced")
+        self.assertEqual(late.take(m.Bye)[0].code, b"refused")

@@ -70,6 +70,23 @@ class SubscriptionTests(SynchronousTestCase):
         newer.pump()
         self.assertEqual(len(newer.take(m.Request)), 2)
 
+    def test_the_same_instance_comes_again(self) -> None:
+        """The younger connection has its place, and the older is told that it was itself."""
+        self.world.serving("10", instance=b"i1")
+        self.guest.pump()
+        self.assertEqual(self.guest.take(m.Bye)[0].code, b"again")
+
+    def test_what_a_replaced_instance_had_is_aborted(self) -> None:
+        """What may go elsewhere is aborted with what happened."""
+        self.world.ask(b"POST", body=b"x")
+        self.world.ask()
+        self.guest.pump()
+        self.world.serving("10", instance=b"i2")
+        self.guest.pump()
+        (abort,) = self.guest.take(m.Abort)
+        self.assertEqual((abort.exchange, abort.code), (2, b"error"))
+        self.assertIn(b"newer instance", abort.reason)
+
     def test_a_replaced_instance_answers_what_must_not_be_repeated(self) -> None:
         """Then it is told; what may be repeated has gone to the newer one, and so have routes."""
         _, posted = self.world.ask(b"POST", body=b"x")

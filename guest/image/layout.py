@@ -63,6 +63,15 @@ for name in sorted(os.listdir("/{libraries}")):
 """What ``ctypes.util.find_library`` asks for a library's name (Twisted's inotify among others)."""
 
 
+DEVICES = (("console", 5, 1), ("null", 1, 3), ("random", 1, 8), ("urandom", 1, 9))
+"""
+What is in ``/dev`` before ``init`` mounts devtmpfs there: name, major and minor number.
+
+``init`` is Python, and Python asks for random bytes before it runs anything. On a machine whose
+kernel has none yet (a CPU without RDRAND: QEMU's default) it reads ``/dev/urandom``, or ends.
+"""
+
+
 class LayoutError(Exception):
     """An image that can't be put together."""
 
@@ -89,7 +98,8 @@ def assemble(plan: Plan, compiler: Compiler) -> Tree:
     tree = Tree()
     pruning = Pruning([*plan.keep, *(() if plan.minimal else USUAL)])
     python = plan.python
-    tree.character_device("dev/console", 5, 1)
+    for name, major, minor in DEVICES:
+        tree.character_device(f"dev/{name}", major, minor)
     for folder in ("proc", "sys", "tmp", "run", "root", "mnt"):
         tree.folder(folder)
     for path, text in FILES.items():

@@ -16,7 +16,6 @@ from zope.interface import implementer
 from subproxy.core.exchange import Exchange, State
 from subproxy.errors import (
     ClientError,
-    ClientGone,
     GuestError,
     GuestGone,
     GuestMisbehaved,
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
     from subproxy.fastpath._channel import FastChannel
 
 ABORT_CODES: tuple[tuple[type[ProxyError], bytes], ...] = (
-    (ClientGone, b"client"),
+    (ClientError, b"client"),
     (GuestSlow, b"timeout"),
     (GuestMisbehaved, b"protocol"),
 )
@@ -384,10 +383,10 @@ class Channel:
             self._lost(carrier, error)
 
     def violation(self, event: Violation) -> None:
-        """The guest broke a rule of the wire in one exchange, which the wire has forgotten."""
+        """The guest broke a rule of the wire in one exchange: the wire has told it, and forgot."""
         carrier = self._carriers.get(event.exchange)
         if carrier is not None:
-            self.misbehaved(carrier, GuestMisbehaved(event.reason))
+            self._blame(carrier, GuestMisbehaved(event.reason))
         else:
             self._offended(event.reason)
 
@@ -420,14 +419,19 @@ class Channel:
             self._abort(carrier.number, b"error", str(error).encode("utf-8", "replace"))
             self._lost(carrier, error)
 
-    def move_safe(self, error: GuestError) -> None:
-        """The guest is silent: take back what may be given to another, and only that."""
+    def move_safe(self, error: GuestError, code: bytes) -> None:
+        """
+        Take back what may be given to another guest, and only that.
+
+        @param error: why.
+        @param code: what C{abort} tells the guest.
+        """
         if self.fast is not None:
             self.fast.surrender()
         for number, carrier in list(self._carriers.items()):
             if self._dispatcher.may_move(carrier.exchange, error):
                 self._take(number)
-                self._abort(number, b"timeout", b"no pong")
+                self._abort(number, code, str(error).encode("utf-8", "replace"))
                 self._lost(carrier, error)
 
     def _resume(self, carrier: Carrier) -> None:
@@ -443,9 +447,14 @@ class Channel:
         self._dispatcher.lost(carrier.exchange, error)
 
     def misbehaved(self, carrier: Carrier, error: GuestMisbehaved) -> None:
-        """The guest broke a rule in an exchange."""
+        """The guest broke a rule in an exchange: tell it so, even if it was done with that."""
+        self.wire.reject(carrier.number, str(error).encode("utf-8", "replace"))
+        self._blame(carrier, error)
+        self.flush()
+
+    def _blame(self, carrier: Carrier, error: GuestMisbehaved) -> None:
+        """Fail an exchange because of what the guest did, and count that against it."""
         self._take(carrier.number)
-        self._abort(carrier.number, b"protocol", str(error).encode("utf-8", "replace"))
         carrier.exchange.carrier = None
         carrier.exchange.fail(error)
         self._offended(str(error))

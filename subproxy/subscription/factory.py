@@ -127,7 +127,7 @@ class SubscriptionFactory(Factory):
         self._by_member[subscription.member] = subscription
         older = None if replaced is None else self._by_member.get(replaced)
         if older is not None:
-            older.retire()
+            older.retire(subscription.member)
 
     def left(self, member: Member) -> None:
         """C{member} takes no more part."""

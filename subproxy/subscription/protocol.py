@@ -311,7 +311,7 @@ class SubscriptionProtocol(Protocol):
             member, replaced = self._registrar.hello(self.identity, message.info)
         except HelloRefused as refusal:
             self.wire.send(m.Refused(0, refusal.code, str(refusal).encode()[:1024]))
-            self.close(refusal.code if refusal.code == b"replaced" else b"refused", str(refusal))
+            self.close(b"refused", str(refusal))
             return
         self._in_time()
         self.go(State.SUBSCRIBED)

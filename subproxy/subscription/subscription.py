@@ -31,6 +31,7 @@ compiled to see what they would cost, and what does that is not in the caches of
 """
 
 REPLACED = "a newer instance has taken this one's place"
+AGAIN = "this instance has come again, on a younger connection"
 
 
 class Subscription:
@@ -55,6 +56,7 @@ class Subscription:
         self._wire = connection.wire
         self._bulk = bulk
         self._liveness: Liveness | None = None
+        self._farewell = (b"replaced", REPLACED)
         self.channel = channel = Channel(
             connection.wire,
             member,
@@ -192,16 +194,20 @@ class Subscription:
 
     # Its end.
 
-    def retire(self) -> None:
+    def retire(self, successor: Member) -> None:
         """
-        A newer instance has taken this one's place: its routes are gone at once, what may be
-        executed again goes elsewhere. The rest it may finish, for as long as it answers pings;
-        if it is the ghost of a machine that was restarted, it does not.
+        Give this one's place to C{successor}: a newer instance, or the same one come again.
+
+        Its routes are gone at once, what may be executed again goes elsewhere. The rest it may
+        finish, for as long as it answers pings; if it is the ghost of a machine that was
+        restarted, it does not.
         """
+        if successor.instance == self.member.instance:
+            self._farewell = (b"again", AGAIN)
         connection, channel = self._connection, self.channel
         self._registrar.leave(self.member)
         self._factory.left(self.member)
-        channel.move_safe(GuestGone(REPLACED))
+        channel.move_safe(GuestGone(self._farewell[1]), b"error")
         if not len(channel):
             self._replaced()
             return
@@ -215,7 +221,7 @@ class Subscription:
         self._factory.clock.callLater(0, self._replaced)
 
     def _replaced(self) -> None:
-        self._connection.close(b"replaced", REPLACED)
+        self._connection.close(*self._farewell)
 
     def leave(self, error: GuestGone) -> None:
         """Nothing goes to it any more; what it had is lost, with that error."""
@@ -245,7 +251,7 @@ class Subscription:
         else:
             self._connection.say(WARN, "{identity} does not answer pings: ejected")
             self._registrar.eject(self.member)
-            self.channel.move_safe(GuestGone("the application stopped answering"))
+            self.channel.move_safe(GuestGone("the application stopped answering"), b"timeout")
 
     def _returned(self) -> None:
         self._connection.say(INFO, "{identity} answers pings again")

@@ -391,6 +391,17 @@ class Connection:
             raise LocalProtocolError("data connections were not offered")
         return event
 
+    def reject(self, number: int, reason: bytes) -> None:
+        """
+        Abort an exchange whose response broke a rule of HTTP.
+
+        A complete one has ended the exchange, and C{abort} is sent all the same: the peer ignores
+        it, but can log it (docs/protocol.md, "response").
+        """
+        if self.ours in (Side.OPEN, Side.DRAINING):
+            self.exchanges.pop(number, None)
+            self._out += m.Abort(number, b"protocol", reason[:MAX_REASON]).pieces()
+
     def write_body(self, number: int, data: bytes) -> int:
         """
         Send C{data} as far as there is credit; the rest waits for it.
