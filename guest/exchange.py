@@ -110,6 +110,10 @@ class GuestExchange:
         """A piece of the request's body came."""
         self._incoming.received(data)
 
+    def agrees(self, length: object) -> bool:
+        """Whether C{length}, if it is told, is what was told of the request's body before."""
+        return self._announced is None or length in (None, self._announced[b"length"])
+
     def body_ended(self, trailers: Headers) -> None:
         """The request's body is complete, as soon as all that a line brings is here."""
         if self._announced is not None and self._arrived < self._announced[b"length"]:

@@ -148,8 +148,15 @@ class Exchanges:
     def end(self, message: m.End) -> None:
         """A request's body is complete."""
         exchange = self._exchanges.get(message.exchange)
-        if exchange is not None:
+        if exchange is None:
+            return
+        if exchange.agrees(message.info.get(b"length")):
             exchange.body_ended(message.trailers)
+            return
+        reason = "the end of the body tells another length than its head"
+        self._connection.send(m.Abort(exchange.number, b"protocol", reason.encode()))
+        self._flush()
+        self._abandon(exchange.number, RequestAborted("protocol", reason))
 
     def credit(self, message: m.Credit) -> None:
         """The proxy takes more of a response."""

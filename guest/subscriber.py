@@ -212,7 +212,7 @@ class SubscriberProtocol(Protocol):
         self._say(m.Hello({**limits_info(factory.limits), **factory.hello()}))
         for route in factory.routes:
             self._registerOwn(route)
-        self._after(self._timeout, self._watch)
+        self._watchdog = self._after(self._timeout, self._watch)
 
     def _registerOwn(self, route: Route) -> None:
         # What can go wrong here, the hooks and the announcer have been told.
@@ -289,9 +289,11 @@ class SubscriberProtocol(Protocol):
         if data:
             self._transport().write(data)
 
-    def _after(self, delay: float, function: Callable[..., object], *args: object) -> None:
+    def _after(self, delay: float, function: Callable[..., object], *args: object) -> Any:
         self._timers = [each for each in self._timers if each.active()]
-        self._timers.append(self._clock.callLater(delay, function, *args))
+        timer = self._clock.callLater(delay, function, *args)
+        self._timers.append(timer)
+        return timer
 
     def _ended(self) -> Exception:
         return self._reason or SubscriptionEnded("there is no subscription")
@@ -307,9 +309,9 @@ class SubscriberProtocol(Protocol):
     def _watch(self) -> None:
         silent = self._clock.seconds() - self._heard
         if silent < self._timeout:
-            self._after(self._timeout - silent, self._watch)
+            self._watchdog = self._after(self._timeout - silent, self._watch)
         else:
-            self._after(GRACE, self._giveUp, self._heard)
+            self._watchdog = self._after(GRACE, self._giveUp, self._heard)
 
     def _giveUp(self, heard: float) -> None:
         if self._heard != heard:
@@ -326,6 +328,8 @@ class SubscriberProtocol(Protocol):
     def _welcome(self, message: m.Welcome) -> None:
         welcome = Welcome.of(message.info)
         self._timeout = welcome.timeout
+        self._watchdog.cancel()
+        self._watch()
         if self.factory.data is not None and self.connection.bulk:
             self._exchanges.bulk = Bulk(self.factory.data, message.info[b"bulk"], self._run)
         self._hook(self.subscribed, welcome)

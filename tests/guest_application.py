@@ -28,6 +28,11 @@ class VectorApplication(SubscriberProtocol):
                 return self.echo(request)
             case b"/stream":
                 return Response(200, [], pieces(request), trailers=lambda: request.trailers)
+            case b"/large":
+                trailers = lambda: request.trailers  # noqa: E731
+                return Response(200, [], pieces(request), trailers=trailers, bulk=True)
+            case b"/fields":
+                return Response(200, [(b"x", b"x" * 2000)], b"hello\n")
             case b"/wait":
                 return Deferred()
             case b"/break":
@@ -93,6 +98,9 @@ class MemoryGuest:
 
     def closed(self) -> bool:
         return self.transport.disconnecting or self.protocol.connection.ours is Side.DONE
+
+    def wait(self, seconds: float) -> None:
+        self.clock.pump([seconds / 100] * 100)
 
     def stop(self) -> None:
         self.stopping = True

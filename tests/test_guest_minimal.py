@@ -45,6 +45,8 @@ def application(method: bytes, target: bytes, headers: Any, body: Any) -> Any:
             return 200, [("a", "b")], b""
         case b"/big":
             return 200, [], bytes(100_000)
+        case b"/fields":
+            return 200, [(b"x", b"x" * 2000)], b"hello\n"
     return minimal.hello_app(method, target, headers, body)
 
 
@@ -56,9 +58,10 @@ def breaking() -> Any:
 class SessionGuest:
     """A L{minimal.Session} at the other end of a socket pair (tests.vector_runner.Guest)."""
 
-    def __init__(self) -> None:
+    def __init__(self, concurrency: int = 0) -> None:
         self.ours, theirs = socket.socketpair()
         hello = {b"application": b"vectors", b"instance": b"1", b"worker": 0}
+        hello[b"concurrency"] = concurrency
         routes = [(rb"blog\.example", rb"/.*")]
         self.session = minimal.Session(theirs, hello, routes, application)
         self.ended = False
@@ -103,6 +106,11 @@ class SessionGuest:
     def stop(self) -> None:
         self.stopping = True
         self.session.drain()
+
+    def wait(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not self.ended:
+            time.sleep(SILENCE)
 
     def join(self) -> None:
         self._thread.join(DEADLINE)
@@ -178,7 +186,7 @@ class VectorTests(SynchronousTestCase):
             limits = {key.encode(): value for key, value in each.get("guest", {}).items()}
             with mock.patch.dict(minimal.LIMITS, limits):
                 for split in (False, True):
-                    guest = SessionGuest()
+                    guest = SessionGuest(each.get("concurrency", 0))
                     try:
                         PatientRun(each, guest, split).run()
                     except AssertionError as error:

@@ -9,6 +9,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from guest.data import DataConnection, DataPool
+from subproxy.wire.errors import TooLarge
 from subproxy.wire.limits import Limits
 from tests import vector_runner as vectors
 from tests.guest_application import MemoryGuest
@@ -22,12 +23,14 @@ class SessionVectorTests(SynchronousTestCase):
         failed: list[Any] = []
         for each in vectors.load("sessions.json")["sessions"]:
             for split in (False, True):
-                guest = MemoryGuest(limits=Limits(**each.get("guest", {})))
+                guest = MemoryGuest(
+                    limits=Limits(**each.get("guest", {})), concurrency=each.get("concurrency", 0)
+                )
                 try:
                     vectors.Run(each, guest, split).run()
                 except AssertionError as error:
                     failed.append((each["name"], split, str(error)[:300]))
-        self.flushLoggedErrors(RuntimeError)
+        self.flushLoggedErrors(RuntimeError, TooLarge)
         self.assertEqual(failed, [])
 
     def test_data_connections(self) -> None:
@@ -35,7 +38,7 @@ class SessionVectorTests(SynchronousTestCase):
         failed: list[Any] = []
         for each in vectors.load("data.json")["sessions"]:
             for split in (False, True):
-                guest = BulkGuest()
+                guest = BulkGuest(concurrency=each.get("concurrency", 0))
                 try:
                     vectors.DataRun(each, guest, split).run()
                 except AssertionError as error:
@@ -70,8 +73,8 @@ class BulkLine:
 class BulkGuest(MemoryGuest):
     """A guest that dials data connections in memory."""
 
-    def __init__(self) -> None:
-        super().__init__(prepare=self.offer)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(prepare=self.offer, **options)
 
     def offer(self, factory: Any) -> None:
         self.proxy = Proxy()

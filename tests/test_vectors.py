@@ -114,6 +114,8 @@ class SessionVectorTests(SynchronousTestCase):
     def _sessions(self, split: bool) -> None:
         sessions = load("sessions.json")["sessions"]
         for session in sessions:
+            if any(step[0] == "silence" for step in session["steps"]):
+                continue  # this guest has no clock
             try:
                 Run(session, VectorGuest(session.get("guest")), split).run()
             except AssertionError as error:

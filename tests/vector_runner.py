@@ -28,6 +28,9 @@ class Guest(Protocol):
     def stop(self) -> None:
         """It is told to stop in an orderly manner."""
 
+    def wait(self, seconds: float) -> None:
+        """So much time passes (a real connection: no more than until it is closed)."""
+
 
 def received(guest: Guest, data: bytes) -> bytes:
     """
@@ -83,6 +86,19 @@ def like(value: Any, pattern: Any) -> bool:
             key in value and like(value[key], pattern[key]) for key in pattern
         )
     return type(value) is type(pattern) and bool(value == pattern)
+
+
+FIELDS = {"response": 3, "end": 2}
+"""Which element of a frame is a section of fields."""
+
+
+def lower_names(frame: list[Any]) -> list[Any]:
+    """C{frame} with the names of its fields in lower case: HTTP has no case in them."""
+    index = FIELDS.get(frame[0], 0)
+    if not index or len(frame) <= index or not isinstance(frame[index], list):
+        return frame
+    fields = [[name.lower(), *rest] for name, *rest in frame[index]]
+    return [*frame[:index], fields, *frame[index + 1 :]]
 
 
 class Line(Protocol):
@@ -159,7 +175,19 @@ class Run:
                     or (frame[0] not in (*OF_EXCHANGE, "credit", *self.session.get("may", ())))
                 )
             )
-        assert like(frame, pattern), f"it said {frame}"
+        assert like(lower_names(frame), lower_names(pattern)), f"it said {frame}"
+
+    def do_silence(self, seconds: float) -> None:
+        self.guest.wait(seconds)
+
+    def do_failed(self, exchange: int) -> None:
+        frame = self.take_of(exchange)
+        assert frame[0] in ("response", "abort"), f"it said {frame}"
+        if frame[0] == "abort":
+            return
+        assert frame[2] >= 500, f"it said {frame}"
+        while frame[0] != "end" and frame[-1] is None:
+            frame = self.take_of(exchange)
 
     def do_body(self, exchange: int, data: str) -> None:
         got = ""
@@ -186,7 +214,8 @@ class Run:
             return
         self.do_body(exchange, body)
         end = self.take_of(exchange)
-        assert [*end, []][:3] == ["end", exchange, trailers], f"it said {end}"
+        expected = lower_names(["end", exchange, trailers])
+        assert lower_names([*end, []])[:3] == expected, f"it said {end}"
 
     def do_credit(self, exchange: int, low: int, high: int) -> None:
         total = 0
@@ -218,6 +247,8 @@ class DataRun(Run):
         assert count == line, f"it has dialled {count}"
 
     def do_line(self, number: int, what: str, data: str) -> None:
+        if what == "unused" and len(self.guest.lines()) < number:
+            return
         assert len(self.guest.lines()) >= number, "it was not dialled"
         line, raw = self.guest.lines()[number - 1], data.encode("latin-1")
         match what:
@@ -230,7 +261,9 @@ class DataRun(Run):
                 assert not line.closed(), "it has closed it"
             case "end":
                 line.end()
-            case "over":
+            case "over" | "unused":
+                if what == "unused" and not line.closed():
+                    line.send(raw)
                 assert line.closed(), "it has not closed it"
             case _:
                 raise ValueError(what)

@@ -168,7 +168,14 @@ class Machine:
     """
 
     def __init__(
-        self, folder: Path, name: str, image: Image, cid: int, arguments: str, memory: int = 256
+        self,
+        folder: Path,
+        name: str,
+        image: Image,
+        cid: int,
+        arguments: str,
+        memory: int = 256,
+        cpu: str = "max",
     ) -> None:
         self.name = name
         self._folder = folder
@@ -176,6 +183,7 @@ class Machine:
         self._cid = cid
         self._arguments = arguments
         self._memory = memory
+        self._cpu = cpu
         self._processes: list[Process] = []
         self.vsock = folder / f"{name}.sock"
         self._vhost = folder / f"{name}.vhost"
@@ -204,7 +212,7 @@ class Machine:
         size = f"{self._memory}M"
         return [
             "qemu-system-x86_64",
-            *("-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2"),
+            *("-accel", "tcg,thread=multi", "-cpu", self._cpu, "-smp", "2"),
             *("-machine", "q35,memory-backend=mem0", "-m", size),
             *("-object", f"memory-backend-memfd,id=mem0,size={size},share=on"),
             *("-kernel", str(self._image.kernel), "-initrd", str(self._image.initrd)),
