@@ -51,7 +51,7 @@ class SubscriberFactory(ClientFactory[SubscriberProtocol]):
     Makes the subscriptions of one application instance.
 
     @ivar routes: registered on each connection at once.
-    @ivar instance: the random id of this instance (docs/protocol.md, "Epochs").
+    @ivar instance: the random id of this instance (docs/protocol.md, "Instances").
     @ivar announcer: hears of every registration.
     @ivar data: dials data connections for large bodies; None: those go the common way, too.
         L{SubscriberService<guest.service.SubscriberService>} sets it.

@@ -2,7 +2,7 @@
 Which of several equal processes in one VM this is.
 
 The proxy keeps one subscription for each (VM, application, worker): a new instance
-replaces the old one (docs/protocol.md, "Epochs"). So that processes of the same application
+replaces the old one (docs/protocol.md, "Instances"). So that processes of the same application
 stand beside each other instead, each takes the first free number.
 """
 
