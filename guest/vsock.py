@@ -8,6 +8,7 @@ C{AF_UNIX}: same descriptor, options of all kinds, and names still decode as (ci
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any
 
 from twisted.internet.base import BaseConnector
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectError
+from twisted.internet.error import ConnectError, getConnectError
 from twisted.internet.interfaces import (
     IAddress,
     IProtocol,
@@ -157,6 +158,22 @@ class _Client(BaseClient):
         self.fileno = self.socket.fileno
         super()._connectDone()  # type: ignore[no-untyped-call]
         self.connector.dialled.connected(self.protocol)
+
+    def connectionLost(self, reason: Any) -> None:
+        """
+        See C{IProtocol}; of a dial that failed the kernel knows why.
+
+        epoll may tell of that with EPOLLHUP alone, which Twisted takes for the end of a
+        connection, without asking the socket.
+        """
+        if not self.connected and hasattr(self, "socket"):
+            number = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if number:
+                self.failIfNotConnected(  # type: ignore[no-untyped-call]
+                    getConnectError((number, os.strerror(number)))
+                )
+                return
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
 
     def getPeer(self) -> VsockAddress:
         """Whom we dialled."""

@@ -139,6 +139,29 @@ class EndpointTests(TestCase):
         self.assertIn("97", str(error))
 
     @inlineCallbacks
+    def test_a_dial_that_times_out(self) -> Any:
+        """The kernel's reason is told, on one line, though epoll only says that it is over."""
+
+        class Late(Other):
+            asked = 0
+
+            def connect_ex(self, address: Any) -> int:
+                return 115
+
+            def getsockopt(self, *arguments: Any) -> Any:
+                self.asked += 1
+                return 110 if self.asked > 1 else 0  # Twisted asks before it dials, too
+
+        # A socket that is not connected hangs up at once, as a vsock one does in the end.
+        connecting = self.endpoint(opener=lambda: Late(socket.AF_UNIX, socket.SOCK_STREAM)).connect(
+            Factory.forProtocol(Recorder)
+        )
+        error = yield self.assertFailure(connecting, ConnectError)
+        self.assertEqual(error.osError, 110)
+        self.assertNotIn("\n", str(error))
+        self.assertIn("110", str(error))
+
+    @inlineCallbacks
     def test_dialling_can_be_cancelled(self) -> Any:
         class Slow(Other):
             def connect_ex(self, address: Any) -> int:
