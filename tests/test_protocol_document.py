@@ -236,6 +236,7 @@ class LimitTests(SynchronousTestCase):
         table = dict(rows(section("Limits"), "what", "most"))
         self.assertEqual(limits.MAX_LENGTH_DIGITS, number(table["digits of a length"]))
         self.assertEqual(limits.MAX_DEPTH, number(table["nesting"]))
+        self.assertEqual(limits.MAX_ELEMENTS, number(table["elements of a frame, at any depth"]))
         self.assertEqual(limits.Limits().frame, number(table["frame payload"]))
         fields_, bytes_ = table["header or trailer section"].split(" fields, ")
         self.assertEqual(limits.MAX_HEADERS, number(fields_))

@@ -10,6 +10,9 @@ PORT = 12345
 
 MAX_LENGTH_DIGITS = 7
 MAX_DEPTH = 8
+MAX_ELEMENTS = 1024
+"""Most elements of one frame: of lists, and keys and values, at any depth. The largest message,
+with 128 header fields, has about 400."""
 MAX_HEADERS = 128
 """Most fields in one header or trailer section."""
 MAX_HEADER_BYTES = 65_536
