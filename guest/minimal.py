@@ -110,7 +110,7 @@ def length_of(data: bytes | bytearray, start: int = 0) -> tuple[int, int]:
 
 
 def decode(payload: bytes, tag: int, depth: int = 1, left: list[int] | None = None) -> Any:
-    """The value of a payload; LEFT holds how many more elements its frame may have. Raises Broken."""
+    """The value of a payload; LEFT: how many more elements its frame may have. Raises Broken."""
     left = [MAX_ELEMENTS] if left is None else left
     if tag == ord(","):
         return payload

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
 from pathlib import Path
@@ -255,6 +256,19 @@ class ConversationTests(SynchronousTestCase):
         ]
         self.assertEqual(*requests)
         self.assertEqual((requests[0].host, requests[0].path), (b"a.example", b"/b~"))
+
+    def test_what_is_remembered_of_forwarded_clients_is_bounded(self) -> None:
+        """In values and in bytes of each: a client writes what a trusted peer continues."""
+        pair = self.pair(trust=["192.0.2.7"])
+        addresses = [b"198.51.%d.%d" % divmod(number, 200) for number in range(600)]
+        for number, sent in enumerate([*addresses, b"1" * 256, b"2" * 257], 1):
+            pair.client(GET[:-2] + b"X-Forwarded-For: " + sent + b"\r\n\r\n")
+            pair.guest(response(number))
+        self.assertEqual(pair.stats["requests"], 602)
+        told = [each for each in gc.get_objects() if type(each).__name__ == "Told"]
+        known = max((each.clients for each in told), key=len)
+        self.assertLessEqual(len(known), 512)
+        self.assertEqual(max(map(len, known)), 256)
 
     def test_back_to_fast(self) -> None:
         """An answer in pieces takes the Python path, the next request does not."""
