@@ -270,6 +270,39 @@ class ConversationTests(SynchronousTestCase):
         self.assertLessEqual(len(known), 512)
         self.assertEqual(max(map(len, known)), 256)
 
+    def test_a_guest_that_has_used_up_its_share(self) -> None:
+        """Goes on in the next turn, on both paths, and all are answered."""
+        plain = b"".join(response(number, body=b"x" * 50) for number in range(1, 101))
+        self.assertEqual(self.used_up(plain), 100)
+        streamed = b"".join(
+            response(number, body=None) + m.Body(number, b"y").encode() + m.End(number).encode()
+            for number in range(1, 101)
+        )
+        self.assertEqual(self.used_up(streamed), 0)
+
+    def used_up(self, answers: bytes) -> int:
+        """100 such C{answers} in one read; returns how many the compiled path gave."""
+        pair = self.pair(share=3.0)
+        fronts = []
+        for _ in range(100):
+            pair.client(GET)
+            fronts.append([side.transport for side in pair.sides])
+            pair.connect()
+        for side in pair.sides:
+            side.guest.share.timer = itertools.count(1).__next__
+            side.guest.dataReceived(answers)
+            self.assertEqual(side.guest_transport.producerState, "paused")
+        for _ in range(400):
+            for side in pair.sides:
+                side.world.advance(0)
+        for side in pair.sides:
+            self.assertEqual(side.guest_transport.producerState, "producing")
+        for fast, slow in fronts:
+            self.assertTrue(fast.value().startswith(b"HTTP/1.1 200 OK"))
+            self.assertEqual(fast.value(), slow.value())
+        requests: int = pair.stats["requests"]
+        return requests
+
     def test_back_to_fast(self) -> None:
         """An answer in pieces takes the Python path, the next request does not."""
         pair = self.pair()

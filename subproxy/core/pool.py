@@ -22,6 +22,7 @@ class Pool:
     """
 
     __slots__ = (
+        "__weakref__",
         "cursor",
         "members",
         "order",
@@ -30,7 +31,6 @@ class Pool:
         "route",
         "vacant_since",
         "waiting",
-        "__weakref__",
     )
 
     def __init__(self, route: Route, order: int, *, now: float) -> None:

@@ -30,6 +30,9 @@ cdef class FastChannel(Receiver):
     cdef readonly bint open
     cdef bint walking
     cdef bint behind  # Python has frames that wait for their turn
+    cdef object share  # of the reactor's time
+    cdef double most_used  # seconds of it that may be used before the next turn
+    cdef double began  # when what is being counted began; 0 if that is guessed by its size
     cdef uint64_t last
     cdef Slot *slots
     cdef Py_ssize_t slot_count
@@ -50,5 +53,8 @@ cdef class FastChannel(Receiver):
     cdef int grow(self) except -1
     cdef int feed(self, const u8 *data, Py_ssize_t size) except -1
     cdef int hold(self, const u8 *data, Py_ssize_t size) except -1
+    cdef int use(self, double seconds) except -1
+    cdef bint spent(self, bint timed) except -1
+    cdef int wait(self) except -1
     cdef Py_ssize_t walk(self, const u8 *data, Py_ssize_t size) except -1
     cdef bint to_python(self, const u8 *data, Py_ssize_t size) except -1

@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from subproxy.core.conduct import MOST_COUNTED, SMALLEST
 from subproxy.errors import GuestGone
 from subproxy.subscription.data import DataConnection
 from subproxy.subscription.inbox import Inbox
@@ -33,6 +34,7 @@ from subproxy.wire.states import Role, Side
 if TYPE_CHECKING:
     from subproxy.fastpath._channel import FastChannel
     from subproxy.subscription.factory import SubscriptionFactory
+    from subproxy.subscription.share import Share
 
 
 MOST_THROWN = 1 << 20
@@ -51,11 +53,13 @@ class SubscriptionProtocol(Protocol):
     @ivar subscription: what it does, once it has greeted.
     @ivar data: what it does, once it is a data connection.
     @ivar fast: what deals with plain responses before anything else does, if it is there.
+    @ivar share: of the reactor's time, that of its identity; there as soon as it may stay.
     """
 
     _log = Logger()
     factory: SubscriptionFactory
     transport: StreamTransport
+    share: Share
 
     def __init__(
         self, factory: SubscriptionFactory, registrar: Registrar, identity: str = ""
@@ -256,9 +260,11 @@ class SubscriptionProtocol(Protocol):
             )
 
     def useless(self, weight: float = 1.0) -> None:
-        """It said what nobody needs."""
-        registrar = self._registrar
-        self.inbox.rest = registrar.conduct.useless(self.identity, registrar.now(), weight)
+        """It said what nobody needs: C{weight} of the smallest messages, or what it took."""
+        registrar, inbox = self._registrar, self.inbox
+        took = (self.share.timer() - inbox.since) / SMALLEST
+        weight = max(weight, min(took, MOST_COUNTED))
+        inbox.rest = registrar.conduct.useless(self.identity, registrar.now(), weight)
 
     def invalid(self, reason: str) -> None:
         """It sent a response that is none."""
