@@ -352,7 +352,7 @@ class ConversationTests(SynchronousTestCase):
             pair.guest(response(number))
         self.assertEqual(pair.stats["requests"], 3)
         for side in pair.sides:
-            side.guest._unread = 1 << 30
+            side.guest._unread.set(1 << 30)
         pair.client(GET)
         self.assertTrue(pair.fast.guest_transport.aborted)
 

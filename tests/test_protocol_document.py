@@ -11,6 +11,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.core.fields import INTERIM_COST, MAX_INTERIM
 from subproxy.wire import limits
 from subproxy.wire import messages as m
 from subproxy.wire.fields import keys
@@ -236,6 +237,11 @@ class LimitTests(SynchronousTestCase):
         table = dict(rows(section("Limits"), "what", "most"))
         self.assertEqual(limits.MAX_LENGTH_DIGITS, number(table["digits of a length"]))
         self.assertEqual(limits.MAX_DEPTH, number(table["nesting"]))
+        interim = table["interim responses of an exchange, 128 added for each"]
+        self.assertEqual(limits.MAX_INTERIM, number(interim.removesuffix(" bytes")))
+        self.assertEqual(limits.INTERIM_COST, 128)
+        self.assertEqual(limits.MAX_INTERIM, MAX_INTERIM)
+        self.assertEqual(limits.INTERIM_COST, INTERIM_COST)
         self.assertEqual(limits.MAX_ELEMENTS, number(table["elements of a frame, at any depth"]))
         self.assertEqual(limits.Limits().frame, number(table["frame payload"]))
         fields_, bytes_ = table["header or trailer section"].split(" fields, ")

@@ -38,7 +38,8 @@ cdef class FastChannel(Receiver):
     cdef Py_ssize_t slot_count
     cdef readonly Py_ssize_t count
     cdef u8 *held
-    cdef Py_ssize_t held_size
+    cdef readonly Py_ssize_t held_size
+    cdef bint counted  # what is held
     cdef Py_ssize_t held_room
     cdef Py_ssize_t wanted
     cdef Py_ssize_t frame_limit
@@ -53,6 +54,7 @@ cdef class FastChannel(Receiver):
     cdef int grow(self) except -1
     cdef int feed(self, const u8 *data, Py_ssize_t size) except -1
     cdef int hold(self, const u8 *data, Py_ssize_t size) except -1
+    cdef int count_held(self) except -1
     cdef int use(self, double seconds) except -1
     cdef bint spent(self, bint timed) except -1
     cdef int wait(self) except -1

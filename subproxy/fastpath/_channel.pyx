@@ -24,6 +24,7 @@ from subproxy.reactor._stream cimport Receiver, Stream
 from subproxy.fastpath._slots cimport real, set_real, slot
 
 from subproxy.frontend.log_format import escaped
+from subproxy.subscription.protocol import SMALL_PART
 from subproxy.subscription.share import Share
 
 cdef enum:
@@ -34,6 +35,7 @@ cdef enum:
 
 cdef double A_READ = 2e-6  # seconds that a short read is taken to cost...
 cdef double A_BYTE = 1e-7  # ... and each byte of it: a small answer, 8 us
+cdef Py_ssize_t COUNTED = SMALL_PART
 cdef Py_ssize_t SHARE_USED = slot(Share, "used")
 
 
@@ -220,6 +222,14 @@ cdef class FastChannel(Receiver):
             self.held_room = 2 * (self.held_size + size)
         memcpy(self.held + self.held_size, data, size)
         self.held_size += size
+        if self.held_size >= COUNTED:
+            self.count_held()
+        return 0
+
+    cdef int count_held(self) except -1:
+        """What is held counts against what its virtual machine may make us hold."""
+        self.counted = self.held_size >= COUNTED
+        self.protocol.partial()
         return 0
 
     # -- time ---------------------------------------------------------------
@@ -301,6 +311,8 @@ cdef class FastChannel(Receiver):
         finally:
             self.walking = False
             free(held)
+        if self.counted and self.held_size < COUNTED:
+            self.count_held()
         return 0
 
     cdef Py_ssize_t walk(self, const u8 *data, Py_ssize_t size) except -1:
