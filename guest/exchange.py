@@ -21,6 +21,7 @@ from guest.response import Response, checked_fields
 from subproxy.wire import messages as m
 from subproxy.wire.connection import Connection
 from subproxy.wire.fields import Headers, Info
+from subproxy.wire.limits import INTERIM_COST, MAX_INTERIM
 from subproxy.wire.states import Half
 
 TURN = 262_144
@@ -44,8 +45,8 @@ class GuestExchange:
     """
 
     __slots__ = ("_announced", "_arrived", "_bulk", "_connection", "_ending", "_fetching",
-                 "_flush", "_framework", "_held", "_incoming", "_line", "_ready", "_token",
-                 "_waiter", "number", "request", "task")  # fmt: skip
+                 "_flush", "_framework", "_held", "_incoming", "_interim", "_line", "_ready",
+                 "_token", "_waiter", "number", "request", "task")  # fmt: skip
     _waiter: Awaitable[Any] | None
 
     def __init__(
@@ -69,6 +70,7 @@ class GuestExchange:
         self._flush = flush
         self._ready = ready
         self._waiter = None
+        self._interim = 0
         self._bulk = bulk
         self._token: bytes | None = None  # for the response's body
         self._announced: Info | None = None  # the request's body, while a line is to bring it
@@ -206,7 +208,8 @@ class GuestExchange:
         """
         Send an interim response.
 
-        @raise ValueError: it is none, or the final response has begun.
+        @raise ValueError: it is none, or the final response has begun, or the exchange has had
+            as many as it may (docs/protocol.md, "response").
         """
         if not 100 <= status <= 199 or status == 101:
             raise ValueError(f"{status} is not an interim status")
@@ -216,6 +219,10 @@ class GuestExchange:
             return
         if self.begun:
             raise ValueError("the response has begun")
+        cost = INTERIM_COST + sum(len(name) + len(value) for name, value in headers)
+        if self._interim + cost > MAX_INTERIM:
+            raise ValueError("too many interim responses, or too large")
+        self._interim += cost
         self._connection.send(m.Response(self.number, status, headers))
         self._flush()
 

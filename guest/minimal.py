@@ -54,6 +54,7 @@ BODY_CHUNK = 16_384
 THREADS = 256  # requests at a time
 MAX_CREDIT = 2**31 - 1
 MAX_NUMBER = 2**53 - 1
+MAX_ELEMENTS = 1024  # of a frame, at any depth
 GREETING = 10.0  # seconds that the proxy may take to say welcome
 LINGER = 2.0  # seconds to wait for the proxy's bye after ours, and for unregistered
 TOO_FAST = 1.0  # seconds until a route is asked for again that was refused as too-fast
@@ -110,8 +111,9 @@ def length_of(data: bytes | bytearray, start: int = 0) -> tuple[int, int]:
     return (int(digits), colon) if colon >= 0 else (0, -1)
 
 
-def decode(payload: bytes, tag: int, depth: int = 1) -> Any:
-    """The value of a payload. Raises Broken."""
+def decode(payload: bytes, tag: int, depth: int = 1, left: list[int] | None = None) -> Any:
+    """The value of a payload; LEFT: how many more elements its frame may have. Raises Broken."""
+    left = [MAX_ELEMENTS] if left is None else left
     if tag == ord(","):
         return payload
     if tag == ord("#"):
@@ -135,7 +137,10 @@ def decode(payload: bytes, tag: int, depth: int = 1) -> Any:
         at = colon + 1 + length + 1
         if colon < 0 or at > len(payload):
             raise Broken(b"frame", "an element is cut off")
-        items.append(decode(payload[colon + 1 : at - 1], payload[at - 1], depth + 1))
+        left[0] -= 1
+        if left[0] < 0:
+            raise Broken(b"frame", f"more than {MAX_ELEMENTS} elements")
+        items.append(decode(payload[colon + 1 : at - 1], payload[at - 1], depth + 1, left))
     if tag == ord("]"):
         return items
     keys, values = items[::2], items[1::2]

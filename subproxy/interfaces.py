@@ -43,8 +43,12 @@ class IResponseSink(Interface):
     well-formed, the body agrees with its length, no body follows where HTTP allows none.
     """
 
-    def interimReceived(status: int, headers: Headers) -> None:
-        """An interim response (1xx but 101). 100 means: ask the client for its body."""
+    def interimReceived(status: int, headers: Headers) -> int:
+        """
+        An interim response (1xx but 101). 100 means: ask the client for its body.
+
+        @return: how many bytes of it wait, since the client does not take what is written.
+        """
 
     def responseStarted(head: ResponseHead, body: bytes | None) -> None:
         """

@@ -10,6 +10,7 @@ whoever looks sees the same: the bytes to the client, the frames to the guest, t
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -50,8 +51,12 @@ class Side:
         concurrency: int = 0,
         address: str = "192.0.2.7",
         trust: list[str] | None = None,
+        share: float = math.inf,
     ) -> None:
-        self.world = World(Settings(ping_interval=1e6, ping_timeout=2e6, timeout=3e6))
+        self.world = World(
+            # Both may take all the time of a turn: how much is used depends on the path.
+            Settings(ping_interval=1e6, ping_timeout=2e6, timeout=3e6, share=share)
+        )
         clock = self.world.clock
         clock.advance(1000)
         self.log = AccessLog("/dev/null", "combined", clock, clock.seconds)

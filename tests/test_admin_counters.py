@@ -63,6 +63,16 @@ class CountersTests(SynchronousTestCase):
         self.assertEqual(set(counters.routes), {"h0 /.*", "h1 /.*", "h2 /.*", "other"})
         self.assertEqual(counters.routes["other"].statuses[200], 7)
 
+    def test_names_are_bounded_together(self) -> None:
+        """Long names are fewer; and a pool that is gone is not kept."""
+        self.patch(module, "MAX_NAMES", 1000)
+        counters = Counters()
+        for number in range(50):
+            counters.exchangeEnded(exchange(Pool(Route(b"h%d" % number, b"/x" * 50), 0, now=0.0)))
+        self.assertLess(sum(map(len, counters.routes)), 1010)
+        self.assertEqual(counters.routes["other"].statuses[200], 41)
+        self.assertEqual(len(counters._of_pool), 0)
+
     def test_logs(self) -> None:
         """Several logs hear of the same."""
         one, two = Counters(), Counters()

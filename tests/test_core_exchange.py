@@ -241,6 +241,17 @@ class InterimTests(ExchangeCase):
         self.assertEqual(self.sink.interim, [103])
         self.assertIs(exchange.state, State.SENT)
 
+    def test_as_many_as_there_may_be(self) -> None:
+        """128 that are empty, or fewer with more in them."""
+        exchange = self.taken()
+        for _ in range(127):
+            exchange.response_interim(102, [])
+        self.assertRaises(GuestMisbehaved, exchange.response_interim, 103, [(b"a", b"")])
+        exchange = self.taken()
+        exchange.response_interim(103, [(b"link", b"x" * (16_384 - 128 - 4))])
+        self.assertRaises(GuestMisbehaved, exchange.response_interim, 102, [])
+        self.assertEqual(self.sink.interim[-1], 103)
+
     def test_http_1_0_knows_none(self) -> None:
         exchange = self.taken(version=b"1.0")
         exchange.response_interim(103, [])

@@ -54,6 +54,9 @@ class TrustTests(SynchronousTestCase):
             trust.trusts(b"192.0.%d.%d" % divmod(number, 256))
             known.append(len(trust._known))
         self.assertEqual(max(known), 1024)
+        self.assertFalse(trust.trusts(b"x" * 65))
+        self.assertFalse(trust.trusts(b"y" * 64))
+        self.assertEqual(max(map(len, trust._known)), 64)
 
 
 class ForwardingTests(SynchronousTestCase):

@@ -54,6 +54,17 @@ class TableTests(SynchronousTestCase):
             table.find(b"%d" % number, b"/")
             self.assertLessEqual(len(table._matched), REMEMBERED)
 
+    def test_what_is_remembered_is_bounded_where_all_patterns_match(self) -> None:
+        table = RouteTable()
+        for number in range(300):
+            table.add(Pool(Route(b".*a{%d}.*" % (number % 30 + 1), b"/%d" % number), 0, now=0.0))
+        several = Pool(Route(b"[ab]+", b"/"), 0, now=0.0)
+        table.add(several)
+        with patch("subproxy.core.table.REMEMBERED_MATCHES", 100):
+            for number in range(50):
+                self.assertIs(table.find(b"a" * 40 + b"b" * number, b"/"), several)
+                self.assertLessEqual(sum(map(len, table._matched.values())), 100)
+
     @given(
         st.lists(routes | crowds, max_size=60, unique=True),
         st.data(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
 from pathlib import Path
@@ -256,6 +257,52 @@ class ConversationTests(SynchronousTestCase):
         self.assertEqual(*requests)
         self.assertEqual((requests[0].host, requests[0].path), (b"a.example", b"/b~"))
 
+    def test_what_is_remembered_of_forwarded_clients_is_bounded(self) -> None:
+        """In values and in bytes of each: a client writes what a trusted peer continues."""
+        pair = self.pair(trust=["192.0.2.7"])
+        addresses = [b"198.51.%d.%d" % divmod(number, 200) for number in range(600)]
+        for number, sent in enumerate([*addresses, b"1" * 256, b"2" * 257], 1):
+            pair.client(GET[:-2] + b"X-Forwarded-For: " + sent + b"\r\n\r\n")
+            pair.guest(response(number))
+        self.assertEqual(pair.stats["requests"], 602)
+        told = [each for each in gc.get_objects() if type(each).__name__ == "Told"]
+        known = max((each.clients for each in told), key=len)
+        self.assertLessEqual(len(known), 512)
+        self.assertEqual(max(map(len, known)), 256)
+
+    def test_a_guest_that_has_used_up_its_share(self) -> None:
+        """Goes on in the next turn, on both paths, and all are answered."""
+        plain = b"".join(response(number, body=b"x" * 50) for number in range(1, 101))
+        self.assertEqual(self.used_up(plain), 100)
+        streamed = b"".join(
+            response(number, body=None) + m.Body(number, b"y").encode() + m.End(number).encode()
+            for number in range(1, 101)
+        )
+        self.assertEqual(self.used_up(streamed), 0)
+
+    def used_up(self, answers: bytes) -> int:
+        """100 such C{answers} in one read; returns how many the compiled path gave."""
+        pair = self.pair(share=3.0)
+        fronts = []
+        for _ in range(100):
+            pair.client(GET)
+            fronts.append([side.transport for side in pair.sides])
+            pair.connect()
+        for side in pair.sides:
+            side.guest.share.timer = itertools.count(1).__next__
+            side.guest.dataReceived(answers)
+            self.assertEqual(side.guest_transport.producerState, "paused")
+        for _ in range(400):
+            for side in pair.sides:
+                side.world.advance(0)
+        for side in pair.sides:
+            self.assertEqual(side.guest_transport.producerState, "producing")
+        for fast, slow in fronts:
+            self.assertTrue(fast.value().startswith(b"HTTP/1.1 200 OK"))
+            self.assertEqual(fast.value(), slow.value())
+        requests: int = pair.stats["requests"]
+        return requests
+
     def test_back_to_fast(self) -> None:
         """An answer in pieces takes the Python path, the next request does not."""
         pair = self.pair()
@@ -305,7 +352,7 @@ class ConversationTests(SynchronousTestCase):
             pair.guest(response(number))
         self.assertEqual(pair.stats["requests"], 3)
         for side in pair.sides:
-            side.guest._unread = 1 << 30
+            side.guest._unread.set(1 << 30)
         pair.client(GET)
         self.assertTrue(pair.fast.guest_transport.aborted)
 

@@ -291,6 +291,18 @@ class RequestTests(SynchronousTestCase):
             hosts.append(len(gate._hosts))
         self.assertEqual((max(kinds), max(hosts)), (2048, 2048))
 
+    def test_long_names_are_not_remembered(self) -> None:
+        """Else 2,048 names of 31 kB would stay."""
+        gate = Gate()
+        for name in (b"X-" + b"a" * 62, b"X-" + b"a" * 63, b"x-forwarded-" + b"a" * 3000):
+            passed = gate.check_request(b"GET", b"/", b"1.1", [(b"Host", b"a"), (name, b"1")], PEER)
+            self.assertEqual((name, b"1") in passed.head.headers, name[:3] == b"X-a")
+        self.assertEqual(max(map(len, gate._kinds)), 64)
+        hosts = [b"a" * 250 + b".b:80", b"a" * 251 + b".bcdef:80"]
+        gate.host(hosts[0])
+        self.assertRaises(BadRequest, gate.host, hosts[1])
+        self.assertEqual(max(map(len, gate._hosts)), 255)
+
     def test_request_ids_of_trusted_peers_are_taken_if_they_are_clean(self) -> None:
         gate = Gate()
         trusted = Peer(b"192.0.2.1", True)

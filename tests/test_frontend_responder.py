@@ -54,6 +54,31 @@ class ResponderTests(SynchronousTestCase):
         self.assertTrue(self.client.received().startswith(b"HTTP/1.1 502 Bad Gateway\r\n"))
         self.assertFalse(self.client.closed)
 
+    def test_what_a_client_does_not_take_becomes_one_piece(self) -> None:
+        """A window full of pieces of a byte does not cost a hundred times what it holds."""
+        guest = self.client.guest
+        guest.respond(200, [], None)
+        self.client.received()
+        self.client.protocol.pauseProducing()
+        for _ in range(5000):
+            guest.data(b"x")
+        self.assertEqual(self.client.received(), b"")
+        self.assertEqual((self.sink.sent, guest.credit), (0, 0))
+        self.client.protocol.resumeProducing()
+        self.assertEqual(self.client.received(), b"1388\r\n" + b"x" * 5000 + b"\r\n")
+        self.assertEqual((self.sink.sent, guest.credit), (5000, 5000))
+        self.client.protocol.pauseProducing()
+        guest.data(b"y")
+        guest.data(b"z")
+        guest.end()
+        self.assertEqual(self.client.received(), b"2\r\nyz\r\n0\r\n\r\n")
+
+    def test_interim_responses_that_wait_are_told(self) -> None:
+        self.assertEqual(self.sink.interimReceived(103, []), 0)
+        self.client.protocol.pauseProducing()
+        head = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+        self.assertEqual(self.sink.interimReceived(103, []), len(head))
+
     def test_large_bodies_are_written_in_one_sequence(self) -> None:
         body = b"x" * 50_000
         self.client.guest.respond(200, [], body)

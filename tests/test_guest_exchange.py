@@ -327,6 +327,16 @@ class InterimTests(SynchronousTestCase):
             self.assertRaises(ValueError, ends.exchange.interim, status, [])
         self.assertRaises(ValueError, ends.exchange.interim, 103, [(b"a b", b"")])
 
+    def test_as_many_as_there_may_be(self) -> None:
+        """The one that is too many is the application's error, and the exchange goes on."""
+        ends = Ends()
+        for _ in range(126):
+            ends.exchange.interim(102, [])
+        ends.exchange.interim(103, [(b"link", b"x" * 124)])
+        self.assertRaises(ValueError, ends.exchange.interim, 102, [])
+        ends.exchange.begin(Response(200))
+        self.assertEqual([each.status for each in ends.pump()], [102] * 126 + [103, 200])
+
     def test_not_after_the_response_has_begun(self) -> None:
         ends = Ends()
         ends.writable = False

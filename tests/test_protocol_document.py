@@ -18,7 +18,7 @@ from guest.subscriber import GREETING, LINGER, TOO_FAST
 from guest.welcome import Welcome
 from subproxy.core import epochs
 from subproxy.core.conduct import AGAIN, DIALS, MOST
-from subproxy.core.fields import HOP_BY_HOP
+from subproxy.core.fields import HOP_BY_HOP, INTERIM_COST, MAX_INTERIM
 from subproxy.core.policy import Quotas
 from subproxy.frontend.limits import Limits as HttpLimits
 from subproxy.subscription.channel import ABORT_CODES
@@ -249,6 +249,12 @@ class LimitTests(SynchronousTestCase):
         table = dict(rows(section("Limits"), "what", "most"))
         self.assertEqual(limits.MAX_LENGTH_DIGITS, number(table["digits of a length"]))
         self.assertEqual(limits.MAX_DEPTH, number(table["nesting"]))
+        interim = table["interim responses of an exchange, 128 added for each"]
+        self.assertEqual(limits.MAX_INTERIM, number(interim.removesuffix(" bytes")))
+        self.assertEqual(limits.INTERIM_COST, 128)
+        self.assertEqual(limits.MAX_INTERIM, MAX_INTERIM)
+        self.assertEqual(limits.INTERIM_COST, INTERIM_COST)
+        self.assertEqual(limits.MAX_ELEMENTS, number(table["elements of a frame, at any depth"]))
         self.assertEqual(limits.Limits().frame, number(table["frame payload"]))
         fields_, bytes_ = table["header or trailer section"].split(" fields, ")
         self.assertEqual(limits.MAX_HEADERS, number(fields_))

@@ -3,6 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.exchange import State
+from subproxy.core.policy import Policy, Quotas
 from subproxy.errors import BadRequest, ClientGone, GuestGone, GuestMisbehaved, GuestRefused
 from subproxy.subscription.channel import announced
 from subproxy.subscription.settings import Settings
@@ -52,6 +53,36 @@ class ChannelTests(SynchronousTestCase):
         self.assertEqual((first.complete, second.body), (False, b"/2"))
         self.guest.say(m.Response(one.exchange, 200, [], {}, one.target))
         self.assertEqual(first.body, b"/1")
+
+    def test_interim_responses_without_end(self) -> None:
+        """The client gets 502, and the guest an abort; it is an offence."""
+        _, sink = self.world.ask()
+        request = self.request()
+        hints = m.Response(request.exchange, 103, [(b"link", b"x" * 900)])
+        for _ in range(20):
+            self.guest.wire._out += hints.pieces()
+        self.guest.pump()
+        self.assertEqual(len(sink.interim), 15)
+        self.assertIsInstance(sink.error, GuestMisbehaved)
+        self.assertEqual([each.code for each in self.guest.take(m.Abort)], [b"protocol"])
+        self.assertEqual(len(self.guest.protocol._offences), 1)
+
+    def test_interim_responses_that_clients_do_not_take(self) -> None:
+        """They count as held of the guest, until its exchanges are over."""
+        self.world.registrar.policy = Policy(None, Quotas(buffer=2500))
+        held = self.guest.protocol._held
+        sinks = []
+        for _ in range(3):
+            _, sink = self.world.ask()
+            sink.interim_waits = 1000
+            sinks.append(sink)
+            self.guest.say(m.Response(self.request().exchange, 103, []))
+        self.assertEqual([type(sink.error) for sink in sinks], [type(None)] * 2 + [GuestMisbehaved])
+        self.assertEqual(held.total, 2000)
+        self.guest.say(m.Response(1, 200, [], {}, b"ok"))
+        self.assertEqual((sinks[0].body, held.total), (b"ok", 1000))
+        self.guest.lose()
+        self.assertEqual(held.total, 0)
 
     def test_streamed_request_stops_without_credit(self) -> None:
         """A guest that reads nothing pauses its own upload only, and credit resumes it."""

@@ -123,3 +123,61 @@ class NewcomerTests(SynchronousTestCase):
         self.assertEqual(len(world.registry), 0)
         world.factory.turns._next()
         self.assertEqual(len(world.registry), 1)
+
+
+class ShareTests(SynchronousTestCase):
+    """A virtual machine has a share of each turn of the reactor, in time, over all connections."""
+
+    def setUp(self) -> None:
+        self.world = World()
+        self.now = 0.0
+        self.guests = [self.world.guest("10") for _ in range(3)]
+        for number, guest in enumerate(self.guests):
+            guest.hello(b"app%d" % number)
+        [self.share] = {guest.protocol.share for guest in self.guests}
+        self.share.timer = self.tick
+        self.share.most = 10.0
+
+    def tick(self) -> float:
+        """Each look at the clock finds it a second later."""
+        self.now += 1.0
+        return self.now
+
+    def test_over_all_connections(self) -> None:
+        """Who has used it up does not speak on another connection; a neighbour does."""
+        conduct = self.world.registrar.conduct
+        self.patch(conduct.__class__, "useless", lambda *a: 0.0)
+        frames = b"8:5:later,]" * 2000
+        self.guests[0].protocol.dataReceived(frames)
+        self.assertTrue(self.guests[0].protocol.inbox.behind)
+        left = self.guests[0].protocol.wire.unparsed
+        self.assertGreater(left, len(frames) // 2)
+        for guest in self.guests[1:]:
+            guest.register(b"a", reference=7)
+            self.assertEqual(guest.transport.producerState, "paused")
+        other = self.world.guest("11")
+        other.hello()
+        other.register(b"b")
+        self.assertEqual(len(other.take(m.Registered)), 1)
+        self.assertEqual(len(self.world.registry), 1)
+        for _ in range(100):
+            self.world.clock.advance(0)
+        self.assertEqual(len(self.world.registry), 2)
+        self.assertEqual({guest.transport.producerState for guest in self.guests}, {"producing"})
+
+    def test_useless_messages_count_by_their_time(self) -> None:
+        """One that takes a millisecond is as many as the smallest take."""
+        counted: list[float] = []
+        conduct = self.world.registrar.conduct
+        self.patch(conduct.__class__, "useless", lambda *a: counted.append(a[3]) or 0.0)
+        self.guests[0].protocol.dataReceived(encode([b"pong", b"x"]))
+        self.assertEqual(counted, [200.0])
+        self.share.timer = lambda: 0.0
+        self.guests[0].protocol.dataReceived(encode([b"pong", b"x"]))
+        self.assertEqual(counted, [200.0, 1.0])
+
+    def test_it_is_forgotten_with_the_last_connection(self) -> None:
+        for guest in self.guests:
+            self.assertIn("vm:10", self.world.factory._shares)
+            guest.lose()
+        self.assertEqual(self.world.factory._shares, {})

@@ -188,6 +188,45 @@ class EndTests(SynchronousTestCase):
             world.ask(b"PUT", body=b"b" * 10_000)
         self.assertTrue(guest.transport.disconnected)
 
+    def test_a_machine_that_reads_nothing_on_several_connections(self) -> None:
+        """They are counted together, and given back with each."""
+        world = World()
+        world.registrar.policy = Policy(None, Quotas(buffer=100_000))
+        guests = [
+            world.serving("10", b"%d" % number, application=b"%d" % number) for number in range(4)
+        ]
+        for guest in guests:
+            guest.protocol.pauseProducing()
+        for number in [*range(4)] * 3:
+            world.ask(b"PUT", host=b"%d" % number, body=b"b" * 10_000)
+        cut = [guest for guest in guests if guest.transport.disconnected]
+        self.assertEqual(cut, [guests[1], guests[2], guests[3]])
+        held = guests[0].protocol._held
+        for guest in guests:
+            guest.lose()
+        self.assertEqual(held.total, 0)
+
+    def test_frames_that_are_never_complete(self) -> None:
+        """Over all connections of a machine they are held as far as its quota goes."""
+        world = World()
+        world.registrar.policy = Policy(None, Quotas(buffer=250_000))
+        guests = [world.guest("10") for _ in range(4)]
+        other = world.guest("11")
+        for guest in guests[1:]:
+            guest.hello(b"app%x" % id(guest))
+        for guest in (*guests[:3], other):
+            guest.protocol.dataReceived(b"200000:" + b"x" * 99_993)
+        self.assertEqual(
+            [guest.transport.disconnected for guest in (*guests, other)],
+            [False, False, True, False, False],
+        )
+        guests[2].lose()
+        held = guests[0].protocol._held
+        self.assertEqual(held.total, 200_000)
+        for guest in (guests[0], guests[1], guests[3]):
+            guest.lose()
+        self.assertEqual(held.total, 0)
+
     def test_a_guest_that_reads_may_get_any_amount(self) -> None:
         """What a transport that never paused us has taken is not a backlog."""
         world = World()

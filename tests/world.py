@@ -39,6 +39,7 @@ class RecordingSink:
 
     def __init__(self) -> None:
         self.interim: list[int] = []
+        self.interim_waits = 0
         self.head: ResponseHead | None = None
         self.body = b""
         self.trailers: Headers | None = None
@@ -46,8 +47,9 @@ class RecordingSink:
         self.complete = False
         self.paused = True
 
-    def interimReceived(self, status: int, headers: Headers) -> None:
+    def interimReceived(self, status: int, headers: Headers) -> int:
         self.interim.append(status)
+        return self.interim_waits
 
     def responseStarted(self, head: ResponseHead, body: bytes | None) -> None:
         assert self.head is None

@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from zope.interface import implementer
 
@@ -23,6 +24,9 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 
 MAX_ROUTES = 10_000
 """Routes that are told apart; beyond them all count under L{OTHER}."""
+
+MAX_NAMES = 2 << 20
+"""Characters of all their names together; likewise."""
 
 NO_ROUTE = "-"
 OTHER = "other"
@@ -84,7 +88,8 @@ class Counters:
         self.before: list[Callable[[], None]] = []
         self._routes: dict[str, RouteCounters] = {}
         self.errors: Counter[str] = Counter()
-        self._of_pool: dict[Pool, RouteCounters] = {}
+        self._of_pool: WeakKeyDictionary[Pool, RouteCounters] = WeakKeyDictionary()
+        self._room = MAX_NAMES
 
     def exchangeEnded(self, exchange: Exchange) -> None:
         """See L{IExchangeLog}."""
@@ -113,16 +118,16 @@ class Counters:
             return self._named(NO_ROUTE)
         found = self._of_pool.get(pool)
         if found is None:
-            if len(self._of_pool) >= MAX_ROUTES:
-                self._of_pool.clear()
             found = self._of_pool[pool] = self._named(str(pool.route))
         return found
 
     def _named(self, name: str) -> RouteCounters:
         found = self._routes.get(name)
         if found is None:
-            if len(self._routes) >= MAX_ROUTES and name != OTHER:
-                return self._named(OTHER)
+            if name != OTHER:
+                if len(self._routes) >= MAX_ROUTES or len(name) > self._room:
+                    return self._named(OTHER)
+                self._room -= len(name)
             found = self._routes[name] = RouteCounters()
         return found
 

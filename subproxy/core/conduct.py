@@ -21,6 +21,12 @@ from subproxy.core.ratelimit import TokenBucket
 RATE: Final = 2000.0
 """Useless messages a second that are read of one virtual machine: under a hundredth of a core."""
 
+SMALLEST: Final = 5e-6
+"""Seconds that the smallest useless message takes: one that takes longer counts as several."""
+
+MOST_COUNTED: Final = 200.0
+"""As how many it counts at most: time also passes while others run, which is no fault of it."""
+
 BURST: Final = 4000.0
 """Useless messages that it may send at once."""
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from subproxy.core.fields import INTERIM_COST, MAX_INTERIM
 from subproxy.core.response import (
     ResponseHead,
     check_interim,
@@ -107,6 +108,7 @@ class Exchange:
     @ivar streamed: bytes of streamed request body that have gone to a guest.
     @ivar response: the response head, once there is one.
     @ivar received: bytes of response body so far.
+    @ivar interim: what its interim responses have cost of what they may.
     @ivar tried: the subscribers that have failed it, though they are there.
     @ivar ticket: its place in a queue, while it waits for a subscriber.
     @ivar ended: the streamed request body is complete.
@@ -125,6 +127,7 @@ class Exchange:
     streamed: int = 0
     response: ResponseHead | None = None
     received: int = 0
+    interim: int = 0
     tried: list[Member] = field(default_factory=list)
     ticket: Ticket | None = None
     ended: bool = False
@@ -187,15 +190,21 @@ class Exchange:
         """The guest has room for more body."""
         self.sink.requestResumed()
 
-    def response_interim(self, status: int, headers: Headers) -> None:
+    def response_interim(self, status: int, headers: Headers) -> int:
         """
         An interim response came.
 
-        @raise GuestMisbehaved: it is not one that HTTP allows here.
+        @return: how many bytes of it wait, since the client does not take what is written.
+        @raise GuestMisbehaved: it is not one that HTTP allows here, or there are too many.
         """
         head = check_interim(status, headers)
-        if self.request.version != b"1.0":
-            self.sink.interimReceived(head.status, head.headers)
+        size = sum(len(name) + len(value) for name, value in headers)
+        self.interim += INTERIM_COST + size
+        if self.interim > MAX_INTERIM:
+            raise GuestMisbehaved("too many interim responses, or too large")
+        if self.request.version == b"1.0":
+            return 0
+        return self.sink.interimReceived(head.status, head.headers)
 
     def response_start(
         self,

@@ -220,5 +220,11 @@ MAX_RESPONSE_FIELDS: Final = 256
 MAX_RESPONSE_HEAD: Final = 65_536
 """Bytes of names and values in a response head, or in its trailers."""
 
+MAX_INTERIM: Final = 16_384
+"""Bytes of all interim responses of one exchange: of names and values, and for each..."""
+
+INTERIM_COST: Final = 128
+"""... so many: 128 of them at most, then (docs/protocol.md, "response")."""
+
 MAX_REASON: Final = 256
 """Bytes of a reason phrase."""

@@ -21,6 +21,8 @@ UNIX: Final = b"unix"
 """The address of a peer that came over a UNIX socket."""
 
 _MAX_REMEMBERED = 1024
+_LONGEST_REMEMBERED = 64
+"""Bytes of what is remembered whether it is trusted: an address is shorter, even with a scope."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -61,6 +63,8 @@ class Trust:
         known = self._known.get(address)
         if known is None:
             known = self._look_up(address)
+            if len(address) > _LONGEST_REMEMBERED:
+                return known
             if len(self._known) >= _MAX_REMEMBERED:
                 self._known.clear()
             self._known[address] = known

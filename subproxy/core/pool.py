@@ -17,10 +17,12 @@ class Pool:
     order: place among all routes ever registered. precedence: its sort key in the table.
     members: in the order of their registration. vacant_since: when the last one left, or
     POPULATED. waiting: exchanges that wait for a member. cursor: where round robin stands.
-    retries: whatever budget the shell keeps for it; never looked at here.
+    retries: whatever budget the shell keeps for it; never looked at here. Who remembers something
+    of a pool keeps it by a weak reference: a pool holds compiled patterns.
     """
 
     __slots__ = (
+        "__weakref__",
         "cursor",
         "members",
         "order",

@@ -24,17 +24,21 @@ MANY: Final = 16
 REMEMBERED: Final = 1024
 """Hosts of which the matching host patterns are remembered; then all are forgotten."""
 
+REMEMBERED_MATCHES: Final = 65_536
+"""Matches of all these hosts together: one host may match every pattern that there is."""
+
 
 class RouteTable:
     """Finds the pool whose route takes precedence; see `Route.precedence`."""
 
-    __slots__ = ("_hosts", "_literal", "_matched", "_patterns")
+    __slots__ = ("_hosts", "_literal", "_matched", "_matches", "_patterns")
 
     def __init__(self) -> None:
         self._hosts: dict[Pattern, _Paths] = {}
         self._literal: dict[bytes, _Paths] = {}
         self._patterns: PatternSet[_Paths] = PatternSet(ignore_case=True)
         self._matched: dict[bytes, list[_Paths]] = {}
+        self._matches = 0
 
     def add(self, pool: Pool) -> None:
         """Add `pool`, whose route is not in the table."""
@@ -73,9 +77,11 @@ class RouteTable:
             return None
         matched = self._matched.get(host)
         if matched is None:
-            if len(self._matched) >= REMEMBERED:
-                self._matched = {}
-            matched = self._matched[host] = self._patterns.match(host)
+            matched = self._patterns.match(host)
+            self._matches += len(matched)
+            if len(self._matched) >= REMEMBERED or self._matches > REMEMBERED_MATCHES:
+                self._matched, self._matches = {}, len(matched)
+            self._matched[host] = matched
         best: Pool | None = None
         for paths in matched:
             pool = paths.find(path)

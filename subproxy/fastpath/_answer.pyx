@@ -17,7 +17,7 @@ from subproxy.fastpath._tables cimport (
     DATE, DROP, IS_TOKEN, KEEP, LENGTH, ODD, Tables, lookup, tables,
 )
 from subproxy.fastpath.tables import STATUS_LINES
-from subproxy.wire.limits import MAX_HEADER_BYTES, MAX_HEADERS, MAX_LENGTH_DIGITS
+from subproxy.wire.limits import MAX_ELEMENTS, MAX_HEADER_BYTES, MAX_HEADERS, MAX_LENGTH_DIGITS
 
 cdef const Tables *T = tables()
 cdef list _lines = list(STATUS_LINES)
@@ -32,6 +32,9 @@ cdef int REASON_LIMIT = MAX_REASON
 cdef int DIGITS_LIMIT = MAX_LENGTH_DIGITS
 if MAX_HEADERS > MOST_ANSWERED:
     raise ImportError("more fields than there is room for")
+# `decode` does not count elements: it takes no frame that has more than these.
+if 6 + 3 * MOST_ANSWERED + 2 > MAX_ELEMENTS:
+    raise ImportError("a response may have more elements than a frame")
 
 
 cdef Py_ssize_t frame_length(

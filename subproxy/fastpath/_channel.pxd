@@ -30,12 +30,16 @@ cdef class FastChannel(Receiver):
     cdef readonly bint open
     cdef bint walking
     cdef bint behind  # Python has frames that wait for their turn
+    cdef object share  # of the reactor's time
+    cdef double most_used  # seconds of it that may be used before the next turn
+    cdef double began  # when what is being counted began; 0 if that is guessed by its size
     cdef uint64_t last
     cdef Slot *slots
     cdef Py_ssize_t slot_count
     cdef readonly Py_ssize_t count
     cdef u8 *held
-    cdef Py_ssize_t held_size
+    cdef readonly Py_ssize_t held_size
+    cdef bint counted  # what is held
     cdef Py_ssize_t held_room
     cdef Py_ssize_t wanted
     cdef Py_ssize_t frame_limit
@@ -50,5 +54,9 @@ cdef class FastChannel(Receiver):
     cdef int grow(self) except -1
     cdef int feed(self, const u8 *data, Py_ssize_t size) except -1
     cdef int hold(self, const u8 *data, Py_ssize_t size) except -1
+    cdef int count_held(self) except -1
+    cdef int use(self, double seconds) except -1
+    cdef bint spent(self, bint timed) except -1
+    cdef int wait(self) except -1
     cdef Py_ssize_t walk(self, const u8 *data, Py_ssize_t size) except -1
     cdef bint to_python(self, const u8 *data, Py_ssize_t size) except -1

@@ -8,6 +8,7 @@ class FastChannel:
     channel: Channel
     member: Member
     count: int
+    held_size: int
     open: bool
     def __init__(self, protocol: SubscriptionProtocol) -> None: ...
     def dataReceived(self, data: bytes) -> None: ...

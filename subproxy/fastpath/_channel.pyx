@@ -21,11 +21,22 @@ from subproxy.fastpath._answer cimport (
 from subproxy.fastpath._bytes cimport u8
 from subproxy.reactor._stream cimport Receiver, Stream
 
+from subproxy.fastpath._slots cimport real, set_real, slot
+
 from subproxy.frontend.log_format import escaped
+from subproxy.subscription.protocol import SMALL_PART
+from subproxy.subscription.share import Share
 
 cdef enum:
     FEWEST_SLOTS = 32
     MOST_SLOTS = 16384
+    SHORT = 512  # bytes of a read whose time is guessed: to look at a clock twice takes longer
+    A_LOOK = 16  # answers of a longer read between two looks at the clock
+
+cdef double A_READ = 2e-6  # seconds that a short read is taken to cost...
+cdef double A_BYTE = 1e-7  # ... and each byte of it: a small answer, 8 us
+cdef Py_ssize_t COUNTED = SMALL_PART
+cdef Py_ssize_t SHARE_USED = slot(Share, "used")
 
 
 cdef class Client(Receiver):
@@ -75,6 +86,10 @@ cdef class FastChannel(Receiver):
         self.most = wire.most
         self.inline = wire.peer_limits.inline
         self.last = wire.last
+        self.share = protocol.share
+        if type(self.share) is not Share:
+            raise TypeError(f"{self.share!r} is not exactly a Share")
+        self.most_used = self.share.most
         self.open = True
         if self.stream is not None and self.stream.protocol is protocol and not self.stream.TLS:
             self.stream.protocol = self
@@ -207,6 +222,34 @@ cdef class FastChannel(Receiver):
             self.held_room = 2 * (self.held_size + size)
         memcpy(self.held + self.held_size, data, size)
         self.held_size += size
+        if self.held_size >= COUNTED:
+            self.count_held()
+        return 0
+
+    cdef int count_held(self) except -1:
+        """What is held counts against what its virtual machine may make us hold."""
+        self.counted = self.held_size >= COUNTED
+        self.protocol.partial()
+        return 0
+
+    # -- time ---------------------------------------------------------------
+
+    cdef int use(self, double seconds) except -1:
+        return set_real(self.share, SHARE_USED, real(self.share, SHARE_USED) + seconds)
+
+    cdef bint spent(self, bint timed) except -1:
+        """Count what was used since the last look, if that is timed; whether the share is spent."""
+        cdef double now
+        if timed:
+            now = self.share.timer()
+            self.use(now - self.began)
+            self.began = now
+        return real(self.share, SHARE_USED) >= self.most_used
+
+    cdef int wait(self) except -1:
+        """Go on with what is held in a later turn of the reactor."""
+        self.protocol.inbox.wait()
+        self.behind = self.protocol.inbox.behind
         return 0
 
     cdef int feed(self, const u8 *data, Py_ssize_t size) except -1:
@@ -218,6 +261,10 @@ cdef class FastChannel(Receiver):
             return 0
         if self.walking or self.behind:
             return self.hold(data, size)
+        if real(self.share, SHARE_USED) >= self.most_used:
+            if size:
+                self.hold(data, size)
+            return self.wait()
         if self.held_size == 0:
             self.walking = True
             try:
@@ -264,6 +311,8 @@ cdef class FastChannel(Receiver):
         finally:
             self.walking = False
             free(held)
+        if self.counted and self.held_size < COUNTED:
+            self.count_held()
         return 0
 
     cdef Py_ssize_t walk(self, const u8 *data, Py_ssize_t size) except -1:
@@ -276,7 +325,14 @@ cdef class FastChannel(Receiver):
         cdef uint64_t number
         cdef Answer answer
         cdef Client client
+        cdef bint timed = size > SHORT
+        cdef int answers = 0
         self.wanted = 0
+        if timed:
+            self.began = self.share.timer()
+        else:
+            self.began = 0.0
+            self.use(A_READ + A_BYTE * size)
         while p < end:
             length = frame_length(p, end, self.frame_limit, &payload)
             if length == INCOMPLETE:
@@ -310,22 +366,43 @@ cdef class FastChannel(Receiver):
                             if not self.open:
                                 self.to_python(run, end - run)
                                 return size
+                            answers += 1
+                            if timed and answers % A_LOOK == 0 and self.spent(True) and p < end:
+                                self.wait()
+                                return p - data
                             continue
                 else:
                     number = concerned(payload, payload + length)
                 client = self.find(number)
                 if client is not None:
+                    if not timed:
+                        # What was guessed is not true of this.
+                        timed = True
+                        self.began = self.share.timer()
                     self.tell()
                     client.give_up()
+                    if self.spent(True):
+                        # With the frame that it was given up for.
+                        p = payload + length + 1
+                        if self.to_python(run, p - run) and p < end:
+                            self.wait()
+                        return p - data
             p = payload + length + 1
-        if run < p and not self.to_python(run, p - run):
-            return p - data
+        if timed:
+            self.spent(True)
+        if run < p:
+            self.to_python(run, p - run)
         return p - data
 
     cdef bint to_python(self, const u8 *data, Py_ssize_t size) except -1:
         """Give Python these frames; false if what follows must wait, or nothing follows."""
         if size:
             self.tell()
+            # It counts its time itself.
+            if self.began > 0.0:
+                self.spent(True)
             self.protocol.framesReceived(PyBytes_FromStringAndSize(<const char *>data, size))
             self.behind = self.protocol.inbox.behind
+            if self.began > 0.0:
+                self.began = self.share.timer()
         return self.open and not self.behind

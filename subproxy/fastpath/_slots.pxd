@@ -3,7 +3,7 @@
 # makes the import fail, and then there is no compiled path.
 #
 # The holder must be an instance of the class that the offset is of: the callers see to that.
-from cpython.float cimport PyFloat_AsDouble
+from cpython.float cimport PyFloat_AsDouble, PyFloat_FromDouble
 from cpython.long cimport PyLong_AsLong, PyLong_FromLong
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
@@ -45,6 +45,13 @@ cdef inline double real(object holder, Py_ssize_t offset) except? -1.0:
 
 cdef inline int set_number(object holder, Py_ssize_t offset, long value) except -1:
     boxed = PyLong_FromLong(value)
+    Py_INCREF(boxed)
+    slot_set(<PyObject *>holder, offset, <PyObject *>boxed)
+    return 0
+
+
+cdef inline int set_real(object holder, Py_ssize_t offset, double value) except -1:
+    boxed = PyFloat_FromDouble(value)
     Py_INCREF(boxed)
     slot_set(<PyObject *>holder, offset, <PyObject *>boxed)
     return 0

@@ -13,7 +13,7 @@ cdef class Told:
     cdef bytes via
     cdef Sender sender
     cdef bint trusted
-    cdef dict clients  # of a trusted peer, by what it says in X-Forwarded-For
+    cdef readonly dict clients  # of a trusted peer, by what it says in X-Forwarded-For
 
     cdef bytes client(self, const Field *sent)
 

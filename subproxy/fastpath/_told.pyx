@@ -13,6 +13,8 @@ from subproxy.core.forwarded import UNIX, forwarded_node
 
 cdef enum:
     MOST_TOLD = 4096  # addresses that are remembered
+    MOST_SENT = 512  # values of X-Forwarded-For that are, of each trusted peer
+    LONGEST_SENT = 256  # bytes of such a value, above which it is not
 
 
 cdef class Told:
@@ -24,9 +26,10 @@ cdef class Told:
         client = self.clients.get(key)
         if client is None:
             client = self.forwarding.client(key.split(b", "), self.peer)
-            if len(self.clients) >= MOST_TOLD:
-                self.clients.clear()
-            self.clients[key] = client
+            if sent.value_size <= LONGEST_SENT:
+                if len(self.clients) >= MOST_SENT:
+                    self.clients.clear()
+                self.clients[key] = client
         return client
 
 

@@ -41,6 +41,8 @@ from subproxy.frontend.request_id import RequestIds, acceptable
 Headers = list[tuple[bytes, bytes]]
 
 _MAX_REMEMBERED = 2048
+_LONGEST_REMEMBERED = 64
+"""Bytes of a field name that is remembered: no name in use is longer, and a client can say many."""
 
 # What becomes of a field.
 _KEEP, _HOST, _LENGTH, _CODING, _CONNECTION, _UPGRADE, _EXPECT, _ID, _DROP = range(9)
@@ -334,9 +336,10 @@ class Gate:
             plain = lower.replace(b"_", b"-")
             if plain in _SPECIAL or plain.startswith(FORWARDING_PREFIX):
                 kind = _DROP
-        if len(self._kinds) >= _MAX_REMEMBERED:
-            self._kinds.clear()
-        self._kinds[name] = kind
+        if len(name) <= _LONGEST_REMEMBERED:
+            if len(self._kinds) >= _MAX_REMEMBERED:
+                self._kinds.clear()
+            self._kinds[name] = kind
         return kind
 
     def host(self, host: bytes) -> bytes:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Protocol
+from weakref import WeakKeyDictionary
 
 from subproxy.core.exchange import Exchange
 from subproxy.core.pool import Pool
@@ -24,7 +25,6 @@ from subproxy.core.pool import Pool
 _PLAIN = bytes(byte for byte in range(0x20, 0x7F) if byte not in b'"\\')
 _ESCAPES = [bytes((byte,)) if byte in _PLAIN else b"\\x%02X" % byte for byte in range(256)]
 _JSON_ESCAPES = [bytes((byte,)) if byte in _PLAIN else b"\\u%04x" % byte for byte in range(256)]
-_MAX_REMEMBERED = 1024
 
 
 class Answered(Protocol):
@@ -136,17 +136,14 @@ def _client_says(exchange: Exchange) -> tuple[bytes, bytes]:
     return referer, agent
 
 
-_routes: dict[Pool, bytes] = {}
+_routes: WeakKeyDictionary[Pool, bytes] = WeakKeyDictionary()
 
 
 def route_name(pool: Pool) -> bytes:
     """The route of C{pool}, escaped."""
     route = _routes.get(pool)
     if route is None:
-        route = escaped(_pattern(pool))
-        if len(_routes) >= _MAX_REMEMBERED:
-            _routes.clear()
-        _routes[pool] = route
+        route = _routes[pool] = escaped(_pattern(pool))
     return route
 
 

@@ -69,6 +69,7 @@ class Responder:
         "_connection",
         "_expects",
         "_framing",
+        "_late",
         "_owed",
         "_stays",
         "answer",
@@ -88,6 +89,7 @@ class Responder:
         self._connection = connection
         self._expects = request.expect
         self._framing = Framing.NONE
+        self._late = bytearray()
         self._owed = 0
         self._stays = False
         self.request = request
@@ -102,14 +104,19 @@ class Responder:
 
     # IResponseSink.
 
-    def interimReceived(self, status: int, headers: Headers) -> None:
+    def interimReceived(self, status: int, headers: Headers) -> int:
         """Pass an interim response on; but ask for a body only once, and only who expects that."""
         if self.answer is not Answer.WAITING:
-            return
+            return 0
         if status == 100:
             self.requestResumed()
-        elif self.request.version != b"1.0":
-            self._connection.write(write_interim(status, headers))
+            return 0
+        if self.request.version == b"1.0":
+            return 0
+        connection = self._connection
+        data = write_interim(status, headers)
+        connection.write(data)
+        return 0 if connection.writable else len(data)
 
     def responseStarted(self, head: ResponseHead, body: bytes | None) -> None:
         """Write the head, and the body if it is here."""
@@ -145,25 +152,47 @@ class Responder:
         self._finish()
 
     def bodyReceived(self, data: bytes) -> None:
-        """Write some body; what it cost the guest's credit is given back when it has left."""
+        """
+        Write some body; what it cost the guest's credit is given back when it has left.
+
+        What the client does not take yet is collected, and becomes one piece: a window full of
+        pieces of a byte each would cost a hundred times as much as it holds.
+        """
         if self.answer is not Answer.STREAMING or not data:
             return
+        self._owed += len(data)
+        if self._framing is Framing.NONE:
+            self.drained()
+        elif self._connection.writable:
+            self._put(data)
+            if self._connection.writable:
+                self.drained()
+        else:
+            self._late += data
+
+    def _put(self, data: bytes) -> None:
+        """Write some body."""
         connection = self._connection
         size = len(data)
-        self._owed += size
-        if self._framing is Framing.CHUNKED:
-            self.sent += size
-            connection.writeSequence([chunk_head(size), data, b"\r\n"])
-        elif self._framing is not Framing.NONE:
-            self.sent += size
+        self.sent += size
+        if self._framing is not Framing.CHUNKED:
             connection.write(data)
-        if connection.writable:
-            self.drained()
+        elif size <= _JOINED:
+            connection.write(b"%b%b\r\n" % (chunk_head(size), data))
+        else:
+            connection.writeSequence([chunk_head(size), data, b"\r\n"])
+
+    def _putLate(self) -> None:
+        """Write what the client did not take when it came."""
+        if self._late:
+            late, self._late = bytes(self._late), bytearray()
+            self._put(late)
 
     def responseEnded(self, trailers: Headers) -> None:
         """Write the end of the body."""
         if self.answer is not Answer.STREAMING:
             return
+        self._putLate()
         if self._framing is Framing.CHUNKED:
             self._connection.write(last_chunk(trailers))
         self._finish()
@@ -206,6 +235,10 @@ class Responder:
 
     def drained(self) -> None:
         """All that was written has left, or soon will: the guest may send as much again."""
+        if self._late:
+            self._putLate()
+            if not self._connection.writable:
+                return
         owed, self._owed = self._owed, 0
         if owed and self.exchange is not None:
             self.exchange.response_consumed(owed)

@@ -8,7 +8,7 @@ which knows no HTTP. What becomes of an exchange whose guest failed is the dispa
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
@@ -27,6 +27,7 @@ from subproxy.interfaces import IChannel, IRequestCarrier
 from subproxy.relay.pipes import PipePool
 from subproxy.relay.pump import Pump
 from subproxy.subscription.bodies import Download, Upload
+from subproxy.subscription.held import Part
 from subproxy.subscription.settings import Settings
 from subproxy.subscription.tokens import Tokens
 from subproxy.wire import messages as m
@@ -89,9 +90,10 @@ class Carrier:
 
     @ivar upload: its request body, if that goes over a data connection.
     @ivar download: its response body, likewise.
+    @ivar held: what of its interim responses the client does not take.
     """
 
-    __slots__ = ("channel", "download", "exchange", "number", "upload")
+    __slots__ = ("channel", "download", "exchange", "held", "number", "upload")
 
     def __init__(self, channel: Channel, number: int, exchange: Exchange) -> None:
         self.channel = channel
@@ -99,9 +101,12 @@ class Carrier:
         self.exchange = exchange
         self.upload: Upload | None = None
         self.download: Download | None = None
+        self.held: Part | None = None
 
     def release(self) -> None:
         """The exchange is over here: so are its data connections, but for those it is done with."""
+        if self.held is not None:
+            self.held.set(0)
         for body in (self.upload, self.download):
             if body is not None:
                 body.release()
@@ -138,6 +143,16 @@ class Carrier:
         self.channel.flush()
 
 
+class Holder(Protocol):
+    """Who says what may be held of a virtual machine: its connection."""
+
+    def part(self) -> Part:
+        """Something else to be held of it."""
+
+    def overdrawn(self) -> bool:
+        """Whether more is held of it than may be."""
+
+
 @implementer(IChannel)
 class Channel:
     """
@@ -158,6 +173,7 @@ class Channel:
     __slots__ = (
         "_carriers",
         "_dispatcher",
+        "_holder",
         "_offended",
         "bulk",
         "clock",
@@ -186,6 +202,7 @@ class Channel:
         tokens: Tokens | None,
         pipes: PipePool,
         pump: Pump,
+        holder: Holder,
     ) -> None:
         self.wire = wire
         self.member = member
@@ -201,6 +218,7 @@ class Channel:
         self.clock = clock
         self.patience = settings.claim_timeout
         self._dispatcher = dispatcher
+        self._holder = holder
         self._offended = offended
         self._carriers: dict[int, Carrier] = {}
 
@@ -299,7 +317,9 @@ class Channel:
         exchange, number = carrier.exchange, carrier.number
         try:
             if message.status < 200:
-                exchange.response_interim(message.status, message.headers)
+                self._wait_for_client(
+                    carrier, exchange.response_interim(message.status, message.headers)
+                )
                 return
             reason = message.info.get(b"reason", b"")
             if type(reason) is not bytes:
@@ -322,6 +342,20 @@ class Channel:
         elif isinstance(body, dict) and self._carriers.get(number) is carrier:
             carrier.download = Download(carrier, length)
             self.wire.send(m.Connect(number, carrier.download.token))
+
+    def _wait_for_client(self, carrier: Carrier, size: int) -> None:
+        """
+        So many bytes of an interim response wait for the client, which does not take them.
+
+        @raise GuestMisbehaved: its guest makes us hold more than it may.
+        """
+        if size:
+            part = carrier.held
+            if part is None:
+                part = carrier.held = self._holder.part()
+            part.add(size)
+            if self._holder.overdrawn():
+                raise GuestMisbehaved("more interim responses than the client takes")
 
     def body(self, message: m.Body) -> None:
         """A piece of a streamed response body."""

@@ -20,11 +20,13 @@ from subproxy.core.dispatcher import Dispatcher
 from subproxy.core.member import Member
 from subproxy.relay.pipes import PipePool
 from subproxy.relay.pump import Pump
+from subproxy.subscription.held import Held
 from subproxy.subscription.liveness import period
 from subproxy.subscription.protocol import SubscriptionProtocol
 from subproxy.subscription.registrar import Registrar
 from subproxy.subscription.rounds import Rounds
 from subproxy.subscription.settings import Settings
+from subproxy.subscription.share import Share
 from subproxy.subscription.states import State
 from subproxy.subscription.subscription import Subscription
 from subproxy.subscription.tokens import Tokens
@@ -86,6 +88,8 @@ class SubscriptionFactory(Factory):
         self._identify = identify
         self._recognise = recognise
         self._counts: Counter[str] = Counter()
+        self._shares: dict[str, Share] = {}
+        self._held: dict[str, Held] = {}
         self._by_member: dict[Member, Subscription] = {}
         self._empty: Deferred[None] | None = None
 
@@ -105,6 +109,11 @@ class SubscriptionFactory(Factory):
             if not self._mayCome(identity):
                 return False
             protocol.identity = identity
+        share = self._shares.get(protocol.identity)
+        if share is None:
+            share = self._shares[protocol.identity] = Share(self.clock, self.settings.share)
+            self._held[protocol.identity] = Held()
+        protocol.belongs(share, self._held[protocol.identity])
         self._counts[protocol.identity] += 1
         self.subscriptions.add(protocol)
         return True
@@ -140,7 +149,8 @@ class SubscriptionFactory(Factory):
         self.subscriptions.discard(protocol)
         self._counts[protocol.identity] -= 1
         if not self._counts[protocol.identity]:
-            del self._counts[protocol.identity]
+            for kept in (self._counts, self._shares, self._held):
+                del kept[protocol.identity]
         if self._empty is not None and not self.subscriptions:
             waiting, self._empty = self._empty, None
             waiting.callback(None)

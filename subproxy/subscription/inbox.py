@@ -1,9 +1,9 @@
 """
 What came from a guest and is not dealt with yet.
 
-It is dealt with in turns, each of a bounded number of messages, so that one guest cannot hold
-the reactor. Newcomers share what they may take of a reactor turn (L{Turns}), and who
-says what nobody needs is not read from for a while.
+It is dealt with in turns, each of a bounded number of messages and within the L{Share} of
+its virtual machine, so that one guest cannot hold the reactor. Newcomers share what they may
+take of a reactor turn (L{Turns}), and who says what nobody needs is not read from for a while.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from subproxy.wire.messages import Hello, Register
 
 if TYPE_CHECKING:
     from subproxy.subscription.protocol import SubscriptionProtocol
+    from subproxy.subscription.share import Share
+    from subproxy.subscription.turns import Turns
 
 _ENDED = (State.CLOSING, State.CLOSED)
 
@@ -32,9 +34,19 @@ class Inbox:
     @ivar handlers: what is done with an event of the wire, by its type.
     @ivar rest: seconds for which to read nothing after the event of the moment.
     @ivar busy: more than 0 during a turn.
+    @ivar since: when the work for the event of the moment began, by the timer of the share.
     """
 
-    __slots__ = ("_call", "_connection", "_most", "_postponed", "busy", "handlers", "rest")
+    __slots__ = (
+        "_call",
+        "_connection",
+        "_most",
+        "_postponed",
+        "busy",
+        "handlers",
+        "rest",
+        "since",
+    )
 
     def __init__(self, connection: SubscriptionProtocol, most: int) -> None:
         """
@@ -45,6 +57,7 @@ class Inbox:
         self.handlers: dict[type[Any], Callable[[Any], None]] = {}
         self.rest = 0.0
         self.busy = 0
+        self.since = 0.0
         self._connection: SubscriptionProtocol | None = connection
         self._most = most
         self._call: IDelayedCall | None = None
@@ -62,7 +75,9 @@ class Inbox:
         connection.wire.feed(data)
         if self._call is None and not self._postponed:
             if connection.state is State.GREETING and connection.factory.turns.spent():
-                self._postpone(connection)
+                self._postpone(connection, connection.factory.turns)
+            elif connection.share.spent():
+                self._postpone(connection, connection.share)
             else:
                 self._turn(connection)
 
@@ -99,6 +114,9 @@ class Inbox:
         if connection.state in _ENDED:
             return
         self.busy += 1
+        share = connection.share
+        timer = share.timer
+        self.since = began = timer()
         try:
             wire, handlers = connection.wire, self.handlers
             left = self._most
@@ -108,6 +126,9 @@ class Inbox:
                     break
                 left -= event.frames if type(event) is Ignored else 1
                 handlers[type(event)](event)
+                now = timer()
+                share.used += now - began
+                self.since = began = now
                 if connection.state in _ENDED:
                     break
                 if self.rest:
@@ -116,7 +137,10 @@ class Inbox:
                     self.hold(rest, self.go_on)
                     break
                 if type(event) in (Hello, Register) and connection.factory.turns.spent():
-                    self._postpone(connection)
+                    self._postpone(connection, connection.factory.turns)
+                    break
+                if share.used >= share.most:
+                    self._postpone(connection, share)
                     break
             else:
                 # More may be there: let others have their turn first.
@@ -124,12 +148,20 @@ class Inbox:
         finally:
             self.busy -= 1
         connection.flush()
+        share.used += timer() - began
 
-    def _postpone(self, connection: SubscriptionProtocol) -> None:
-        """Newcomers have had their share of this turn of the reactor: go on in a later one."""
+    def wait(self) -> None:
+        """The share of its virtual machine is spent: go on in a later turn, unless it waits."""
+        connection = self._connection
+        assert connection is not None
+        if not self.behind:
+            self._postpone(connection, connection.share)
+
+    def _postpone(self, connection: SubscriptionProtocol, share: Turns | Share) -> None:
+        """What may be taken of this turn of the reactor was taken: go on in a later one."""
         self._postponed = True
         connection.transport.pauseProducing()
-        connection.factory.turns.later(self._my_turn)
+        share.later(self._my_turn)
 
     def _my_turn(self) -> None:
         self._postponed = False

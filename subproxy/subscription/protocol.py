@@ -19,8 +19,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from subproxy.core.conduct import MOST_COUNTED, SMALLEST
 from subproxy.errors import GuestGone
 from subproxy.subscription.data import DataConnection
+from subproxy.subscription.held import Held, Part
 from subproxy.subscription.inbox import Inbox
 from subproxy.subscription.registrar import HelloRefused, Registrar
 from subproxy.subscription.states import TRANSITIONS, State
@@ -33,7 +35,14 @@ from subproxy.wire.states import Role, Side
 if TYPE_CHECKING:
     from subproxy.fastpath._channel import FastChannel
     from subproxy.subscription.factory import SubscriptionFactory
+    from subproxy.subscription.share import Share
 
+
+SMALL_PART = 4096
+"""Bytes of an incomplete frame that do not count: each small read leaves some."""
+
+AN_OBJECT = 64
+"""Bytes that a piece of what waits to be written takes beside its own."""
 
 MOST_THROWN = 1 << 20
 """Bytes that are read, and thrown away, after C{bye}; who sends more is cut off."""
@@ -51,11 +60,16 @@ class SubscriptionProtocol(Protocol):
     @ivar subscription: what it does, once it has greeted.
     @ivar data: what it does, once it is a data connection.
     @ivar fast: what deals with plain responses before anything else does, if it is there.
+    @ivar share: of the reactor's time, that of its identity; there as soon as it may stay.
     """
 
     _log = Logger()
     factory: SubscriptionFactory
     transport: StreamTransport
+    share: Share
+    _held: Held
+    _unread: Part
+    _partial: Part
 
     def __init__(
         self, factory: SubscriptionFactory, registrar: Registrar, identity: str = ""
@@ -71,7 +85,7 @@ class SubscriptionProtocol(Protocol):
         self._registrar = registrar
         self.wire = Connection(Role.PROXY, self._settings.limits)
         self._deadline: IDelayedCall | None = None
-        self._unread = -1
+        self._congested = False
         self._thrown = 0
         self._offences: list[float] = []
         self.inbox = Inbox(self, self._settings.events_a_turn)
@@ -92,6 +106,46 @@ class SubscriptionProtocol(Protocol):
     def say(self, level: Any, text: str, **fields: object) -> None:
         """Log C{text} on behalf of this guest, which may not cause too many lines."""
         self._registrar.voices.say(self._log, level, self.identity, text, **fields)
+
+    def belongs(self, share: Share, held: Held) -> None:
+        """It may stay; its virtual machine has that share, and that is held of it."""
+        self.share = share
+        self._held = held
+        self._unread = Part(held)
+        self._partial = Part(held)
+
+    def part(self) -> Part:
+        """Something else to be held on behalf of this guest; see L{overdrawn}."""
+        return Part(self._held)
+
+    def overdrawn(self) -> bool:
+        """Whether more is held of its virtual machine, or for it, than it may make us hold."""
+        return self._held.total > self._registrar.quotas(self.identity).buffer
+
+    def partial(self) -> None:
+        """Count what has come and is no whole message yet, or not dealt with."""
+        size = self.wire.unparsed
+        if self.fast is not None:
+            size += self.fast.held_size
+        if size < SMALL_PART:
+            size = 0
+        part = self._partial
+        if size != part.size:
+            grows = size > part.size
+            part.set(size)
+            if grows and self.overdrawn():
+                self._cutOff("sent {size} bytes of what is not complete", size)
+
+    def _cutOff(self, what: str, size: int) -> None:
+        """More is held than may be: with this connection some of it goes."""
+        self.say(
+            WARN,
+            "{identity} " + what + ", and {total} are held of it: cut off",
+            size=size,
+            total=self._held.total,
+        )
+        self.offend()
+        self.transport.abortConnection()
 
     def go(self, state: State) -> None:
         """Be in that state from now on."""
@@ -128,6 +182,7 @@ class SubscriptionProtocol(Protocol):
                 self.transport.abortConnection()
             return
         self.inbox.take(data)
+        self.partial()
         if self.fast is None:
             self._quicken()
 
@@ -145,6 +200,7 @@ class SubscriptionProtocol(Protocol):
 
     def caughtUp(self) -> None:
         """All that came has had its turn, after some of it had to wait for that: read again."""
+        self.partial()
         if self.data is None or self.data.reads:
             self.transport.resumeProducing()
         if self.fast is not None:
@@ -159,6 +215,9 @@ class SubscriptionProtocol(Protocol):
         if self.data is not None:
             self.data.connectionLost()
         self._leave()
+        if was is not State.CLOSED:
+            self._unread.set(0)
+            self._partial.set(0)
         if was in (State.SUBSCRIBED, State.RETIRING):
             self.say(
                 INFO,
@@ -170,7 +229,7 @@ class SubscriptionProtocol(Protocol):
 
     def pauseProducing(self) -> None:
         """The guest does not read as fast as we write."""
-        self._unread = 0
+        self._congested = True
         if self.subscription is not None:
             self.subscription.channel.pause()
         if self.data is not None:
@@ -178,7 +237,8 @@ class SubscriptionProtocol(Protocol):
 
     def resumeProducing(self) -> None:
         """The guest has read what we wrote."""
-        self._unread = -1
+        self._congested = False
+        self._unread.set(0)
         if self.subscription is not None:
             self.subscription.channel.resume()
         if self.data is not None:
@@ -196,16 +256,10 @@ class SubscriptionProtocol(Protocol):
         data = self.wire.data_to_send()
         if data:
             self.transport.write(data)
-            if self._unread >= 0:
-                self._unread += len(data)
-                if self._unread > self._registrar.quotas(self.identity).buffer:
-                    self.say(
-                        WARN,
-                        "{identity} leaves {unread} bytes unread: cut off",
-                        unread=self._unread,
-                    )
-                    self.offend()
-                    self.transport.abortConnection()
+            if self._congested:
+                self._unread.add(len(data) + AN_OBJECT)
+                if self.overdrawn():
+                    self._cutOff("leaves {size} bytes unread", self._unread.size)
 
     def close(self, code: bytes, reason: str) -> None:
         """
@@ -256,9 +310,11 @@ class SubscriptionProtocol(Protocol):
             )
 
     def useless(self, weight: float = 1.0) -> None:
-        """It said what nobody needs."""
-        registrar = self._registrar
-        self.inbox.rest = registrar.conduct.useless(self.identity, registrar.now(), weight)
+        """It said what nobody needs: C{weight} of the smallest messages, or what it took."""
+        registrar, inbox = self._registrar, self.inbox
+        took = (self.share.timer() - inbox.since) / SMALLEST
+        weight = max(weight, min(took, MOST_COUNTED))
+        inbox.rest = registrar.conduct.useless(self.identity, registrar.now(), weight)
 
     def invalid(self, reason: str) -> None:
         """It sent a response that is none."""

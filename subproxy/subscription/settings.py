@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from subproxy.subscription.share import SHARE
 from subproxy.wire.limits import Limits
 
 BULK = 65_537
@@ -27,6 +28,7 @@ class Settings:
     @ivar greeting_timeout: a connection must say what it is within this.
     @ivar closing_timeout: how long to wait for the peer's own end after C{bye}.
     @ivar events_a_turn: most messages of one connection before others get their turn.
+    @ivar share: of one turn of the reactor, that of one identity.
     @ivar offences: how many broken responses end a subscription...
     @ivar offences_window: ... within so many seconds.
     @ivar bulk: bodies from so many bytes on go over data connections; None: there are none.
@@ -41,6 +43,7 @@ class Settings:
     greeting_timeout: float = 5.0
     closing_timeout: float = 2.0
     events_a_turn: int = 128
+    share: float = SHARE
     offences: int = 10
     offences_window: float = 60.0
     bulk: int | None = BULK

@@ -68,6 +68,7 @@ class Subscription:
             factory.tokens if bulk else None,
             factory.pipes,
             factory.pump,
+            connection,
         )
         member.channel = channel
         connection.inbox.handlers.update(

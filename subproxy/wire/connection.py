@@ -67,6 +67,8 @@ class Ignored:
 WireEvent = Message | Violation | Broken | Ignored
 
 _IGNORED_AT_ONCE = 16
+_IGNORED_BYTES = 8192
+"""Likewise of their bytes, so that it is bounded in time."""
 
 
 def limits_info(limits: Limits) -> dict[bytes, object]:
@@ -169,6 +171,7 @@ class Connection:
     def next_event(self) -> WireEvent | None:
         """The next thing that happened, or None if more bytes are needed. Never raises."""
         ignored = 0
+        before = self._decoder.pending
         while not self._broken and self.theirs is not Side.DATA:
             try:
                 frame = self._decoder.next()
@@ -181,7 +184,7 @@ class Connection:
                 elif self._came(message):
                     return message
                 ignored += 1
-                if ignored == _IGNORED_AT_ONCE:
+                if ignored == _IGNORED_AT_ONCE or before - self._decoder.pending >= _IGNORED_BYTES:
                     return Ignored(ignored)
             except ExchangeError as error:
                 return self._violated(error.exchange, str(error))

@@ -15,6 +15,7 @@ from typing import Any
 
 import tnetstring
 
+from subproxy.wire.elements import check_elements
 from subproxy.wire.errors import FrameError
 from subproxy.wire.limits import MAX_DEPTH, MAX_LENGTH_DIGITS, MAX_NUMBER
 
@@ -95,6 +96,7 @@ def decode(data: bytes) -> Frame:
 
     @raise FrameError: it is not the one encoding of a list within the limits.
     """
+    check_elements(data, data.find(b":", 0, MAX_LENGTH_DIGITS + 1) + 1, len(data) - 1)
     try:
         value = tnetstring.loads(data)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:

@@ -10,6 +10,9 @@ PORT = 12345
 
 MAX_LENGTH_DIGITS = 7
 MAX_DEPTH = 8
+MAX_ELEMENTS = 1024
+"""Most elements of one frame: of lists, and keys and values, at any depth. The largest message,
+with 128 header fields, has about 400."""
 MAX_HEADERS = 128
 """Most fields in one header or trailer section."""
 MAX_HEADER_BYTES = 65_536
@@ -20,6 +23,10 @@ MAX_NAME = 128
 """Most bytes in an application name, an instance id, a code, a nonce or a token."""
 MAX_REASON = 1024
 """Most bytes in a reason for a person."""
+MAX_INTERIM = 16_384
+"""Most bytes of all interim responses of one exchange: names, values, and for each..."""
+INTERIM_COST = 128
+"""... so many."""
 MAX_NUMBER = 2**53 - 1
 """Largest integer: what every language has exactly."""
 MAX_CREDIT = 2**31 - 1

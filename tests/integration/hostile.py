@@ -7,6 +7,7 @@ proxy owes is that the others do not notice.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import socket
 import sys
@@ -304,6 +305,116 @@ class Garbage(Attack):
             pass
 
 
+class OnManyConnections(Attack):
+    """The same bytes on fifty connections, each an instance of its own."""
+
+    connections = 50
+
+    def frames(self) -> bytes:
+        """What is sent over and over."""
+        raise NotImplementedError
+
+    def attack(self) -> None:
+        """See there."""
+        frames = self.frames()
+        dialled = [self.socket]
+        try:
+            while len(dialled) < self.connections:
+                dialled.append(socket.socket(socket.AF_UNIX))
+                dialled[-1].settimeout(0.2)
+                dialled[-1].connect(self._path)
+            for number, each in enumerate(dialled):
+                wire = Connection(Role.GUEST, self.limits)
+                hello = {b"application": b"evil%d" % number, b"instance": b"%x" % id(wire)}
+                wire.send(m.Hello({**limits_info(self.limits), **hello}))
+                each.sendall(wire.data_to_send())
+                each.setblocking(False)
+            at = [0] * len(dialled)
+            while not self.ending:
+                sent = 0
+                for number, each in enumerate(dialled):
+                    with contextlib.suppress(BlockingIOError):
+                        sent += (count := each.send(frames[at[number] :]))
+                        at[number] = (at[number] + count) % len(frames)
+                    with contextlib.suppress(BlockingIOError):
+                        if not each.recv(65536):
+                            raise ConnectionResetError
+                self.sent += sent
+                if not sent:
+                    time.sleep(0.001)
+        finally:
+            for each in dialled[1:]:
+                each.close()
+
+
+class ManyElements(OnManyConnections):
+    """Frames of as many elements as there may be, of a verb that nobody knows."""
+
+    def frames(self) -> bytes:
+        """See there."""
+        return encode([b"zzz", *[[]] * 1023]) * 80
+
+
+class TooManyElements(OnManyConnections):
+    """The longest frames, of 80,000 empty lists."""
+
+    def frames(self) -> bytes:
+        """See there."""
+        return encode([b"zzz", *[[]] * 80_000])
+
+
+class PartialFrames(OnManyConnections):
+    """Frames that are never complete."""
+
+    connections = 200
+
+    def frames(self) -> bytes:
+        """See there."""
+        return b"262144:" + b"x" * 262_000
+
+    def attack(self) -> None:
+        """See there."""
+        held = []
+        try:
+            while not self.ending and len(held) < self.connections:
+                held.append(socket.socket(socket.AF_UNIX))
+                held[-1].settimeout(0.2)
+                held[-1].connect(self._path)
+                self.sent += held[-1].send(self.frames())
+            time.sleep(0.2)
+        finally:
+            for each in held:
+                each.close()
+
+
+class EndlessHints(Attack):
+    """Interim responses without end, to whoever asks."""
+
+    asked = True
+
+    def attack(self) -> None:
+        """See there."""
+        self.greet()
+        for event in self.hear():
+            if isinstance(event, m.Request):
+                hints = encode([b"response", event.exchange, 103, [[b"link", b"x" * 900]], {}, b""])
+                self.push(hints * 1000)
+
+
+class TinyPieces(Attack):
+    """Bodies in pieces of one byte, as far as credit goes."""
+
+    asked = True
+
+    def attack(self) -> None:
+        """See there."""
+        self.greet()
+        for event in self.hear():
+            if isinstance(event, m.Request):
+                self.push(encode([b"response", event.exchange, 200, [], {}, None]))
+                self.push(encode([b"body", event.exchange, b"x"]) * 65_536)
+
+
 class Behaves(Attack):
     """No attack: it answers as it should. What its clients alone cost a victim."""
 
@@ -329,6 +440,11 @@ ATTACKS: tuple[type[Attack], ...] = (
     ForgedTokens,
     Replays,
     Garbage,
+    ManyElements,
+    TooManyElements,
+    PartialFrames,
+    EndlessHints,
+    TinyPieces,
 )
 
 

@@ -86,6 +86,26 @@ class HostileGuestTests(SynchronousTestCase):
         """Is no protocol."""
         self.check(hostile.Garbage)
 
+    def test_frames_of_as_many_elements_as_there_may_be(self) -> None:
+        """On 50 connections: a machine's share of a turn is counted in time."""
+        self.check(hostile.ManyElements)
+
+    def test_frames_of_more_elements(self) -> None:
+        """They are not decoded; who sends them is thrown out."""
+        self.check(hostile.TooManyElements)
+
+    def test_frames_that_are_never_complete(self) -> None:
+        """They are held as far as the quota goes."""
+        self.check(hostile.PartialFrames)
+
+    def test_interim_responses_without_end(self) -> None:
+        """There is a limit a request."""
+        self.check(hostile.EndlessHints)
+
+    def test_bodies_in_pieces_of_a_byte(self) -> None:
+        """A piece costs time, which is shared."""
+        self.check(hostile.TinyPieces)
+
 
 class FailureTests(SynchronousTestCase):
     def setUp(self) -> None:

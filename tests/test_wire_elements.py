@@ -1,0 +1,55 @@
+"""Tests of subproxy.wire.elements; more of what is refused is in tests/vectors/frames.json."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.wire.elements import check_elements
+from subproxy.wire.errors import FrameError
+from subproxy.wire.frames import Value, decode, encode
+from subproxy.wire.limits import MAX_ELEMENTS
+
+
+def count(value: Value) -> int:
+    """How many elements C{value} has."""
+    if isinstance(value, list):
+        return sum(1 + count(each) for each in value)
+    if isinstance(value, dict):
+        return sum(2 + count(each) for each in value.values())
+    return 0
+
+
+small: st.SearchStrategy[Value] = st.recursive(
+    st.one_of(st.none(), st.integers(-9, 9), st.binary(max_size=3)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(st.binary(max_size=2), inner, max_size=3)
+    ),
+    max_leaves=10,
+)
+
+
+class ElementTests(SynchronousTestCase):
+    @given(st.lists(small, min_size=1, max_size=8), st.integers(-2, 3))
+    def test_the_limit_is_exact(self, values: list[Value], beyond: int) -> None:
+        """Whatever the elements are, so many are accepted, and one more is not."""
+        each = count(values)
+        frame = values * ((MAX_ELEMENTS + beyond) // each)
+        frame += [None] * (MAX_ELEMENTS + beyond - count(frame))
+        if beyond <= 0:
+            assert decode(encode(frame)) == frame
+        else:
+            with self.assertRaisesRegex(FrameError, "more than 1024 elements"):
+                decode(encode(frame))
+
+    @given(st.lists(st.sampled_from(b"0+- :,]}~x"), max_size=12).map(bytes), st.integers(0, 99))
+    def test_what_is_malformed_never_hides_elements(self, junk: bytes, at: int) -> None:
+        """Whatever stands amid too many elements: the frame is refused before it is decoded."""
+        payload = b"0:]" * at + junk + b"0:]" * (2 * MAX_ELEMENTS)
+        self.assertRaises(FrameError, check_elements, payload, 0, len(payload))
+
+    def test_bodies_are_not_looked_into(self) -> None:
+        """What looks like elements is a body all the same."""
+        frame = [b"body", 1, b"0:]" * 50_000]
+        self.assertEqual(decode(encode(frame)), frame)
