@@ -420,15 +420,24 @@ class Channel:
             self._abort(carrier.number, b"error", str(error).encode("utf-8", "replace"))
             self._lost(carrier, error)
 
-    def move_safe(self, error: GuestError) -> None:
-        """The guest is silent: take back what may be given to another, and only that."""
+    def move_safe(self, error: GuestError, *, replaced: bool = False) -> None:
+        """
+        The guest is silent: take back what is given to another, and only that.
+
+        @param replaced: another is about to register what it served.
+        """
         if self.fast is not None:
             self.fast.surrender()
         for number, carrier in list(self._carriers.items()):
-            if self._dispatcher.may_move(carrier.exchange, error):
+            exchange = carrier.exchange
+            # To move one may end others.
+            if number in self._carriers and self._dispatcher.may_take(
+                exchange, error, replaced=replaced
+            ):
                 self._take(number)
                 self._abort(number, b"timeout", b"no pong")
-                self._lost(carrier, error)
+                exchange.carrier = None
+                self._dispatcher.move(exchange)
 
     def _resume(self, carrier: Carrier) -> None:
         exchange = carrier.exchange

@@ -108,6 +108,7 @@ class Subscription:
             send=self._ping,
             measured=self._measured,
             missed=self._missed,
+            still_missed=self._still_missed,
             returned=self._returned,
             dead=self._dead,
         )
@@ -201,7 +202,7 @@ class Subscription:
         connection, channel = self._connection, self.channel
         self._registrar.leave(self.member)
         self._factory.left(self.member)
-        channel.move_safe(GuestGone(REPLACED))
+        channel.move_safe(GuestGone(REPLACED), replaced=True)
         if not len(channel):
             self._replaced()
             return
@@ -245,6 +246,11 @@ class Subscription:
         else:
             self._connection.say(WARN, "{identity} does not answer pings: ejected")
             self._registrar.eject(self.member)
+            self._still_missed()
+
+    def _still_missed(self) -> None:
+        """Somebody may have come who takes what it has."""
+        if self._connection.state is not State.RETIRING:
             self.channel.move_safe(GuestGone("the application stopped answering"))
 
     def _returned(self) -> None:
