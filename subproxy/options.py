@@ -12,11 +12,13 @@ from twisted.python import usage
 from subproxy.core.balancer import BALANCERS
 from subproxy.core.forwarded import Trust
 from subproxy.frontend import limits as http_limits
+from subproxy.frontend.half_close import HalfClose
 from subproxy.subscription.settings import BULK
 from subproxy.wire.limits import MAX_NUMBER, PORT
 
 _MAGIC = re.compile(r"[*?[]")
 _ENDPOINT = re.compile(r"[A-Za-z][A-Za-z0-9_-]*:")
+_HALF_CLOSE = [each.value for each in HalfClose]
 DEFAULT_FOLDER = "/run/subproxy/*.sock"
 
 
@@ -115,6 +117,7 @@ class Options(usage.Options):
         ["bulk", None, str(BULK), "Bytes from which a body has a data connection; 0: none has."],
         ["spin", None, "0", "Microseconds to look for events before sleeping (io_uring only)."],
         ["shutdown-timeout", None, "30", "Seconds that SIGTERM leaves for what is in flight."],
+        ["half-close", None, "auto", f"What a client's FIN means: {', '.join(_HALF_CLOSE)}."],
         ["access-log", None, "-", "The access log: a file, - for standard output, or none."],
         ["access-log-format", None, "combined", "combined or json."],
         *(
@@ -175,6 +178,10 @@ class Options(usage.Options):
         self["spin"] = _number("spin", self["spin"], 0.0, 1000.0)
         for option in ("ping-interval", "ping-timeout", "guest-timeout"):
             self[option] = _number(option, self[option], 0.05, 86400.0)
+        if self["half-close"] not in _HALF_CLOSE:
+            raise usage.UsageError(
+                f"--half-close={self['half-close']}: one of {', '.join(_HALF_CLOSE)}"
+            )
         if self["access-log-format"] not in ("combined", "json"):
             raise usage.UsageError(
                 f"--access-log-format={self['access-log-format']}: combined or json"

@@ -30,6 +30,7 @@ from subproxy.endpoints.private import PrivateUnixEndpoint
 from subproxy.fastpath.available import engage
 from subproxy.frontend.access_log import AccessLog
 from subproxy.frontend.factory import Http1Factory
+from subproxy.frontend.half_close import HalfClose
 from subproxy.frontend.limits import TABLE
 from subproxy.frontend.limits import Limits as HttpLimits
 from subproxy.frontend.unsent import limit_unsent
@@ -124,6 +125,7 @@ def build(
         reactor,
         Logs(counters, log) if log is not None else counters,
         Forwarding(Trust(options["trust"])),
+        half_close=HalfClose(options["half-close"]),
     )
     _fastpath(options, http, subscriptions, log, counters)
     service = ProxyService(

@@ -11,6 +11,8 @@ tested with, without guests.
 
 from __future__ import annotations
 
+import socket
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +27,7 @@ from subproxy.core.exchange import Exchange, Headers, State
 from subproxy.core.forwarded import Forwarding, Trust
 from subproxy.errors import GuestMisbehaved, ProxyError
 from subproxy.frontend.factory import Http1Factory
+from subproxy.frontend.half_close import HalfClose
 from subproxy.frontend.limits import Limits
 from subproxy.interfaces import IDispatcher, IRequestCarrier
 
@@ -126,6 +129,7 @@ class Transport(StringTransport):
     A transport in memory that fills up, half-closes and aborts as a TCP one does.
 
     @ivar stalled: the client reads nothing; C{bufferSize} bytes later the producer is paused.
+    @ivar line: a socket that stands for the connection, where the kernel is asked about that.
     """
 
     bufferSize = 65536
@@ -137,6 +141,20 @@ class Transport(StringTransport):
         self.producerPaused = False
         self.halfClosed = False
         self.aborted = False
+        self.line: socket.socket | None = None
+
+    def fileno(self) -> int:
+        return -1 if self.line is None else self.line.fileno()
+
+    def leave(self, half: bool) -> None:
+        """The kernel knows that the peer has closed, or only its half; nobody was told."""
+        self.line, end = socket.socketpair()
+        for each in (self.line, end):
+            weakref.finalize(self, each.close)
+        if half:
+            end.shutdown(socket.SHUT_WR)
+        else:
+            end.close()
 
     def write(self, data: bytes) -> None:
         if self.aborted or self.halfClosed:
@@ -183,6 +201,7 @@ class Client:
         trust: list[str] | None = None,
         log: Any = None,
         address: str = "192.0.2.7",
+        half_close: HalfClose = HalfClose.AUTO,
     ) -> None:
         self.clock = Clock()
         self.clock.advance(1000)
@@ -195,6 +214,7 @@ class Client:
             Forwarding(Trust(trust or [])),
             self.clock.seconds,
             self.clock.seconds,
+            half_close,
         )
         self.factory.doStart()
         self.transport = Transport(address)
@@ -230,6 +250,10 @@ class Client:
 
     def halfClose(self) -> None:
         self.protocol.readConnectionLost()
+
+    def leave(self, half: bool = False) -> None:
+        """The kernel knows that the client has closed, or only its half; nobody was told."""
+        self.transport.leave(half)
 
     def lose(self, aborted: bool = False) -> None:
         """The connection is gone."""

@@ -224,6 +224,12 @@ class Pair:
                 side.protocol.readConnectionLost()
         self._same("half close", None)
 
+    def leave(self, half: bool = False) -> None:
+        """The client has closed, or only its half, and the kernel has not told: nobody reads."""
+        for side in self.sides:
+            side.transport.leave(half)
+        self._same("leave", half)
+
     def lose(self) -> None:
         """The client is gone."""
         for side in self.sides:

@@ -84,6 +84,21 @@ class AdmissionTests(SynchronousTestCase):
         self.assertEqual(self.member.in_flight, 1)
         self.assertEqual(self.admission.next_deadline(), 12.0)
 
+    def test_it_says_beforehand_what_it_accepts(self) -> None:
+        """And changes nothing."""
+        self.assertTrue(self.admission.accepts(self.pool, 0.0))
+        self.send("a")
+        for name in "bcd":
+            self.assertTrue(self.admission.accepts(self.pool, 0.0, (self.member,)))
+            self.wait(name)
+        self.assertFalse(self.admission.accepts(self.pool, 0.0))
+        self.assertEqual((self.member.in_flight, self.pool.waiting), (1, 3))
+        none = Admission(RoundRobin(), Random(1), AdmissionLimits(busy=0.0, vacant=0.0))
+        pool = make_pool(member := make_member())
+        self.assertTrue(none.accepts(pool, 0.0))
+        self.assertFalse(none.accepts(pool, 0.0, (member,)))
+        self.assertFalse(none.accepts(make_pool(), 0.0))
+
     def test_first_come_first_served(self) -> None:
         self.send("a")
         for name in "bcd":
@@ -245,7 +260,9 @@ class AdmissionMachine(RuleBasedStateMachine):
     def submit(self, at: int) -> None:
         pool = self.pools[at]
         self.serial += 1
+        accepted = self.admission.accepts(pool, self.now)
         decision = self.admission.submit(self.serial, pool, self.now)
+        assert accepted is not isinstance(decision, Refuse)
         if isinstance(decision, Send):
             assert not any(ticket.pool is pool for ticket in self.waiting)
             assert decision.member in pool.members

@@ -6,6 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from subproxy.core import retry
 from subproxy.core.admission import (
     NO_SUBSCRIBER,
     QUEUE_FULL,
@@ -32,7 +33,7 @@ from subproxy.interfaces import IChannel, IDispatcher, IRequestCarrier
 from subproxy.wire import messages as m
 
 from .core_strategies import make_member
-from .world import Guest, World
+from .world import Guest, RecordingSink, World
 
 
 @implementer(IChannel)
@@ -181,6 +182,7 @@ class DispatcherTests(SynchronousTestCase):
     def test_what_may_move(self) -> None:
         """Unexecuted, or idempotent; and only with all of its body."""
         self.world.serving("1")
+        self.world.serving("2")
         gone, refused = GuestGone(), GuestRefused()
         for method, body, begun, after_gone, after_refused in (
             (b"GET", b"", False, True, True),
@@ -192,8 +194,86 @@ class DispatcherTests(SynchronousTestCase):
             exchange, _ = self.world.ask(method, body=body)
             if begun:
                 exchange.request_data(b"x")
-            self.assertIs(self.dispatcher.may_move(exchange, gone), after_gone)
-            self.assertIs(self.dispatcher.may_move(exchange, refused), after_refused)
+            for error, may in (gone, after_gone), (refused, after_refused):
+                self.assertIs(self.dispatcher.may_take(exchange, error, replaced=False), may)
+
+    def frozen(self, sink_of: bytes = b"GET") -> tuple[Guest, Exchange, RecordingSink]:
+        """A guest that has a request, and stops answering pings."""
+        guest = self.world.serving("1")
+        exchange, sink = self.world.ask(sink_of)
+        self.requests(guest)
+        return guest, exchange, sink
+
+    def miss(self, guest: Guest) -> None:
+        subscription = guest.protocol.subscription
+        assert subscription is not None
+        subscription._missed()
+
+    def test_what_may_not_move_stays_with_a_frozen_guest(self) -> None:
+        """It is asked for before it is taken: the guest may thaw, and answer it."""
+        for why in "budget", "attempts", "nobody", "queue":
+            self.setUp()
+            guest, exchange, sink = self.frozen()
+            assert exchange.pool is not None
+            if why != "nobody":
+                self.world.serving("2", concurrency=1)
+            if why == "budget":
+                budget = self.dispatcher.budget(exchange.pool)
+                while budget.withdraw(0.0):
+                    pass
+            elif why == "attempts":
+                exchange.attempts = retry.MAX_ATTEMPTS
+            elif why == "queue":
+                self.dispatcher.admission = Admission(
+                    self.world.admission.balancer, self.world.random, AdmissionLimits(pool=0)
+                )
+                (other,) = (m for m in exchange.pool.members if m is not exchange.member)
+                other.in_flight = 1
+            self.miss(guest)
+            self.assertIs(exchange.state, State.SENT, why)
+            self.assertIsNone(sink.error, why)
+            self.assertEqual(self.requests(guest), [])
+            self.assertEqual(guest.take(m.Abort), [], why)
+            guest.say(m.Response(1, 200, [], {}, b"thawed"))
+            self.assertEqual(sink.body, b"thawed", why)
+            self.assertEqual(self.dispatcher.retries, 0)
+
+    def test_it_moves_when_somebody_comes(self) -> None:
+        """Who can take what a frozen guest has may come later."""
+        guest, exchange, sink = self.frozen()
+        subscription = guest.protocol.subscription
+        assert subscription is not None
+        subscription._missed()
+        second = self.world.serving("2")
+        subscription._still_missed()
+        self.assertEqual(len(self.requests(second)), 1)
+        guest.pump()
+        self.assertEqual([abort.code for abort in guest.take(m.Abort)], [b"timeout"])
+        second.say(m.Response(1, 200, [], {}, b"moved"))
+        self.assertEqual((sink.body, exchange.attempts), (b"moved", 2))
+        self.assertEqual(self.dispatcher.verdicts[Verdict.NOBODY], 1)
+
+    def test_a_retry_is_paid_for_once(self) -> None:
+        guest, exchange, _ = self.frozen()
+        assert exchange.pool is not None
+        self.world.serving("2")
+        budget = self.dispatcher.budget(exchange.pool)
+        before = budget.balance(0.0)
+        self.miss(guest)
+        self.assertEqual((before - budget.balance(0.0), self.dispatcher.retries), (1.0, 1))
+
+    def test_a_post_and_a_response_that_has_begun_stay(self) -> None:
+        for method, begun in (b"POST", False), (b"GET", True):
+            self.setUp()
+            guest, exchange, sink = self.frozen(method)
+            self.world.serving("2")
+            if begun:
+                guest.say(m.Response(1, 200, [], {}, None))
+            self.miss(guest)
+            guest.pump()
+            self.assertEqual(guest.take(m.Abort), [])
+            self.assertIsNone(sink.error)
+            self.assertIsNot(exchange.state, State.DONE)
 
     def test_no_route(self) -> None:
         """What nobody serves is not found."""

@@ -54,6 +54,14 @@ class DecideTests(SynchronousTestCase):
         for method in (b"GET", b"POST"):
             self.assertIs(verdict(method, Progress.RESPONDING), Verdict.RESPONDING)
 
+    def test_somebody_must_be_there(self) -> None:
+        """Else it is not paid for."""
+        budget = RetryBudget(0.0)
+        before = budget.balance(0.0)
+        self.assertIs(verdict(taker=False, budget=budget), Verdict.NOBODY)
+        self.assertIs(verdict(b"POST", taker=False, budget=budget), Verdict.UNSAFE)
+        self.assertEqual(budget.balance(0.0), before)
+
     def test_the_body_must_be_held(self) -> None:
         for progress in (Progress.NOT_SENT, Progress.SENT):
             self.assertIs(verdict(b"PUT", progress, body_held=False), Verdict.BODY_GONE)

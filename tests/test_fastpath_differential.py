@@ -165,6 +165,29 @@ class ConversationTests(SynchronousTestCase):
         pair.client((POST % 46).replace(b" /p ", b" /% "), b"b" * 17)
         self.assertEqual(pair.stats["declined_requests"], 1)
 
+    def test_who_leaves_while_it_is_held_back(self) -> None:
+        """Nobody reads it, so the sweeper looks; a client that is there costs no more than that."""
+        for leave_half in (False, True):
+            pair = Pair()
+            pair.client(GET, GET)
+            pair.wait(2)
+            self.assertEqual(pair.stats["declined_answers"], 0)
+            pair.leave(leave_half)
+            pair.wait(1)
+            self.assertEqual(pair.stats["declined_answers"], 1)
+            self.assertIs(pair.fast.transport.aborted, not leave_half)
+            pair.close()
+
+    def test_who_is_held_back_and_served(self) -> None:
+        pair = Pair()
+        pair.client(GET, GET)
+        pair.wait(2)
+        pair.guest(response(1))
+        pair.guest(response(2))
+        pair.wait(20)
+        self.assertEqual(pair.stats["requests"], 2)
+        pair.close()
+
     @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
     @given(
         st.integers(1, 70_000),

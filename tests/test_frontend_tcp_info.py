@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import socket
-import struct
 import time
 
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.frontend.tcp_info import bytes_taken, is_reset, waits_for_peer
+from subproxy.frontend.tcp_info import bytes_taken, quiet_for, waits_for_peer
 
 
 class Holder:
@@ -41,18 +40,20 @@ class TcpInfoTests(SynchronousTestCase):
         self.server.sendall(b"x" * 1000)
         self.until(lambda: bytes_taken(self.transport) == before + 1000)
 
-    def test_a_reset(self) -> None:
-        self.assertFalse(is_reset(self.transport))
-        self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.client.close()
-        self.until(lambda: is_reset(self.transport))
-
-    def test_a_client_that_closed_is_found_out_by_a_byte(self) -> None:
-        self.client.close()
-        time.sleep(0.01)
-        self.assertFalse(is_reset(self.transport))
+    def test_for_how_long_nothing_was_sent(self) -> None:
         self.server.sendall(b"x")
-        self.until(lambda: is_reset(self.transport))
+        self.until(lambda: (quiet_for(self.transport) or 0) > 0.02)
+        self.server.sendall(b"x")
+        self.assertLess(quiet_for(self.transport) or 0, 0.02)
+
+    def test_who_does_not_take_what_was_sent_is_not_sent_nothing(self) -> None:
+        self.server.setblocking(False)
+        try:
+            while True:
+                self.server.send(bytes(65536))
+        except BlockingIOError:
+            pass
+        self.assertEqual(quiet_for(self.transport), 0.0)
 
     def test_bytes_that_wait(self) -> None:
         self.assertFalse(waits_for_peer(self.transport))
@@ -69,8 +70,8 @@ class TcpInfoTests(SynchronousTestCase):
         self.addCleanup(left.close)
         self.addCleanup(right.close)
         for transport in (StringTransport(), Holder(left), object()):
-            self.assertFalse(is_reset(transport))
+            self.assertIsNone(quiet_for(transport))
             self.assertIsNone(bytes_taken(transport))
             self.assertFalse(waits_for_peer(transport))
         self.server.close()
-        self.assertFalse(is_reset(self.transport))
+        self.assertIsNone(quiet_for(self.transport))

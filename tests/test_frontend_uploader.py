@@ -5,7 +5,6 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.exchange import State
-from subproxy.frontend import connection
 from subproxy.frontend.limits import Limits
 from tests.fake_dispatcher import Client, FakeGuest
 
@@ -150,7 +149,7 @@ class UploaderTests(SynchronousTestCase):
         self.assertFalse(client.reading)
         client.wait(1)
         self.assertFalse(client.closed)
-        self.patch(connection, "is_reset", lambda transport: transport is client.transport)
+        client.leave()
         client.wait(0.5)
         self.assertTrue(client.transport.aborted)
 

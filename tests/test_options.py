@@ -76,6 +76,7 @@ class OptionsTests(SynchronousTestCase):
             "--queue=many",
             "--ping-interval=0",
             "--access-log-format=xml",
+            "--half-close=never",
             "--trust=everybody",
             *(f"--{row.option}=x" for row in TABLE),
         ):

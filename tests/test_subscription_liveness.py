@@ -24,6 +24,7 @@ class LivenessTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.said: list[object] = []
+        self.again: list[float] = []
 
     def liveness(self, random: float = 0.5) -> Liveness:
         return Liveness(
@@ -35,6 +36,7 @@ class LivenessTests(SynchronousTestCase):
             send=lambda nonce: self.said.append((self.clock.seconds(), nonce)),
             measured=self.said.append,
             missed=lambda: self.said.append("missed"),
+            still_missed=lambda: self.again.append(self.clock.seconds()),
             returned=lambda: self.said.append("returned"),
             dead=lambda: self.said.append("dead"),
         )
@@ -67,6 +69,7 @@ class LivenessTests(SynchronousTestCase):
         liveness.start()
         self.clock.pump([0.5] * 60)
         self.assertEqual([each for each in self.said if isinstance(each, str)], ["missed", "dead"])
+        self.assertEqual(self.again, [7.5, 10.0, 12.5])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_who_stood_still(self) -> None:

@@ -158,6 +158,16 @@ class Admission:
         heappush(self._deadlines, (ticket.deadline, self._serial, ticket))
         return Wait(ticket)
 
+    def accepts(self, pool: Pool, now: float, excluded: Sequence[Member] = ()) -> bool:
+        """Tell whether `submit` would send it or let it wait now, and not refuse it."""
+        limits = self._limits
+        patience = limits.busy if pool.has_ready() else limits.vacant
+        if patience > 0.0 and pool.waiting < limits.pool and self.waiting < limits.total:
+            return True
+        if pool.waiting and self._queues[pool].plain:
+            return False
+        return self.balancer.choose(pool, now, self.rng, excluded) is not None
+
     def release(self, member: Member) -> None:
         """An exchange of `member` is done, well or badly."""
         if member.in_flight <= 0:

@@ -102,9 +102,48 @@ class Dispatcher:
         if exchange.member.state == READY:
             # One that is ejected or gone is not asked anyway, and as good as any if it returns.
             exchange.tried.append(exchange.member)
-        if not self._worth_another(exchange, pool):
+        # Somebody is left to try, or the pool is empty only for a moment.
+        taker = self._left(exchange, pool) or not pool.has_ready()
+        if self._decide(exchange, pool, error, taker):
+            self.move(exchange)
+        else:
             exchange.fail(error)
-            return
+
+    def may_take(self, exchange: Exchange, error: ProxyError, *, replaced: bool) -> bool:
+        """
+        Whether to take C{exchange} from a guest that has it, and might still answer it.
+
+        To be asked before anything is taken. Where this is true, the retry has been paid for:
+        take it, and L{move} it. Where it is false, it is better off where it is.
+
+        @param error: why it would be taken.
+        @param replaced: another is about to register what the guest served; else somebody must
+            be there already.
+        """
+        pool = exchange.pool
+        if pool is None or exchange.state is State.DONE:
+            return False
+        taker = replaced or self._left(exchange, pool)
+        taker = taker and self.admission.accepts(pool, self.now(), exchange.tried)
+        return self._decide(exchange, pool, error, taker)
+
+    def move(self, exchange: Exchange) -> None:
+        """Give C{exchange}, which its guest has no more, to another."""
+        pool = exchange.pool
+        assert pool is not None
+        exchange.released()
+        self._release(exchange)
+        self._submit(exchange, pool)
+
+    @staticmethod
+    def _left(exchange: Exchange, pool: Pool) -> bool:
+        """Whether somebody is left to try."""
+        return any(
+            member.state == READY and member not in exchange.tried for member in pool.members
+        )
+
+    def _decide(self, exchange: Exchange, pool: Pool, error: ProxyError, taker: bool) -> bool:
+        """Whether it moves: the one place where that is decided."""
         verdict = retry.decide(
             exchange.request.method,
             progress_of(exchange, error),
@@ -112,26 +151,10 @@ class Dispatcher:
             attempts=exchange.attempts,
             budget=self.budget(pool),
             now=self.now(),
+            taker=taker,
         )
         self.verdicts[verdict] += 1
-        if verdict is not Verdict.RETRY:
-            exchange.fail(error)
-            return
-        exchange.released()
-        self._release(exchange)
-        self._submit(exchange, pool)
-
-    @staticmethod
-    def _worth_another(exchange: Exchange, pool: Pool) -> bool:
-        """Whether somebody is left to try, or the pool is empty only for a moment."""
-        ready = [member for member in pool.members if member.state == READY]
-        return not ready or any(member not in exchange.tried for member in ready)
-
-    def may_move(self, exchange: Exchange, error: ProxyError) -> bool:
-        """Whether C{exchange} may be executed by another guest after C{error}."""
-        safe = retry.SAFE[progress_of(exchange, error)]
-        idempotent = exchange.request.method in retry.IDEMPOTENT
-        return exchange.held and safe[idempotent] is Verdict.RETRY
+        return verdict is Verdict.RETRY
 
     def capacity(self, member: Member) -> None:
         """C{member} has joined a pool, has returned, or takes more than before."""

@@ -1,14 +1,17 @@
 """May an exchange that failed be given to another member?
 
-Three things must hold:
+Four things must hold:
 
 - it is *safe*: no guest can have executed it, or executing it twice is as good as once (an
   idempotent method, RFC 9110 section 9.2.2), and no byte of a response has gone to the client;
 - it is *possible*: the request body is still held, whole, and there were not too many attempts;
+- it is *of use*: somebody is there to take it;
 - it is *affordable*: the pool's budget is not used up, so that retries cannot multiply the load
   of an application that is failing as a whole.
 
 A POST that a guest may have executed is never sent again.
+
+This is asked before anything is taken from a guest that may still answer: else it stays there.
 """
 
 from __future__ import annotations
@@ -58,6 +61,8 @@ class Verdict(IntEnum):
     """It was tried often enough."""
     BUDGET = 5
     """The pool has spent its retries."""
+    NOBODY = 6
+    """Nobody else is there to take it."""
 
 
 SAFE: Final[dict[Progress, dict[bool, Verdict]]] = {
@@ -131,11 +136,13 @@ def decide(
     attempts: int,
     budget: RetryBudget,
     now: float,
+    taker: bool = True,
     max_attempts: int = MAX_ATTEMPTS,
 ) -> Verdict:
     """Return whether the exchange moves to another member; RETRY has been paid for.
 
-    `attempts` counts the members that were given it so far, the failed one included.
+    `attempts` counts the members that were given it so far, the failed one included. `taker` is
+    whether anybody is there, or is waited for, who could take it.
     """
     verdict = SAFE[progress][method in IDEMPOTENT]
     if verdict is not Verdict.RETRY:
@@ -144,6 +151,8 @@ def decide(
         return Verdict.BODY_GONE
     if attempts >= max_attempts:
         return Verdict.ATTEMPTS
+    if not taker:
+        return Verdict.NOBODY
     if not budget.withdraw(now):
         return Verdict.BUDGET
     return Verdict.RETRY

@@ -33,6 +33,7 @@ from subproxy.reactor._stream cimport Stream
 
 from subproxy.core.member import Member
 from subproxy.fastpath import handover
+from subproxy.frontend.hangup import Hangup, hangup
 from subproxy.frontend.limits import WRITE_BUFFER
 from subproxy.frontend.tcp_info import waits_for_peer
 from subproxy.subscription import channel as _channel
@@ -123,6 +124,11 @@ cdef class FastFront(Client):
         if self.stage == IDLE and now < self.due and not waits_for_peer(self.transport):
             # Its last answer was taken.
             self.deadline = self.due
+            return
+        if (
+            self.stage == WAITING and self.paused and now < self.due
+            and hangup(self.transport) is Hangup.NONE
+        ):
             return
         self.to_slow()
         if self.slow is not None:
@@ -231,6 +237,8 @@ cdef class FastFront(Client):
             self.rest = more if self.rest is None else self.rest + more
             if not self.paused:
                 self.paused = True
+                # Who is not read from is not heard leaving: the sweeper looks.
+                self.deadline = 0.0
                 self.transport.pauseProducing()
         elif self.stage == SLOW:
             self.slow.dataReceived(PyBytes_FromStringAndSize(<const char *>data, size))

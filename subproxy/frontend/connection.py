@@ -16,7 +16,8 @@ from twisted.internet.protocol import Protocol
 
 from subproxy.core.forwarded import UNIX, Peer
 from subproxy.frontend.deadlines import NEVER, Pace
-from subproxy.frontend.tcp_info import bytes_taken, is_reset, waits_for_peer
+from subproxy.frontend.hangup import Hangup, hangup
+from subproxy.frontend.tcp_info import bytes_taken, waits_for_peer
 from subproxy.relay.lending import ask_when_written, can_lend, written
 
 if TYPE_CHECKING:
@@ -140,9 +141,13 @@ class ClientConnection(Protocol):
         self._lookAhead()
 
     def _lookAhead(self) -> None:
-        """Have the sweeper look when the deadline passes; at every sweep while a pace is kept."""
+        """
+        Have the sweeper look when the deadline passes; at every sweep while a pace is kept, or
+        while nobody reads, and so nobody hears the client leaving.
+        """
         uploader = self.uploader
-        if self.writable and (uploader is None or uploader.body.complete):
+        unheard = self.paused and self.state is Reading.ANSWERING
+        if self.writable and not unheard and (uploader is None or uploader.body.complete):
             self.deadline = self.due
         else:
             self.deadline = 0.0
@@ -171,9 +176,12 @@ class ClientConnection(Protocol):
             and self.uploader.body.too_slow(now, limits.body_grace, limits.body_rate)
         ):
             self.slow()
-        elif state is Reading.STREAMING and self.paused and is_reset(self.transport):
-            # Who is not read from is not heard leaving either.
-            self.abort()
+        elif (
+            (state is Reading.ANSWERING or state is Reading.STREAMING)
+            and self.paused
+            and self._hungUp()
+        ):
+            pass
         elif now >= self.due:
             self.due = NEVER
             self.late()
@@ -183,6 +191,21 @@ class ClientConnection(Protocol):
                 self.abort()
             else:
                 self.deadline = self.due
+        elif state is Reading.ANSWERING:
+            self._lookAhead()
+
+    def _hungUp(self) -> bool:
+        """Who is not read from is not heard leaving either: look. Whether that was the end."""
+        found = hangup(self.transport)
+        if found is Hangup.RESET:
+            self.abort()
+        elif found is Hangup.FIN:
+            self.finCame()
+        return self.state is Reading.OVER
+
+    def finCame(self) -> None:
+        """The client's FIN is here, though there may be bytes before it that were not read."""
+        raise NotImplementedError
 
     def slow(self) -> None:
         """The body of a request comes too slowly."""
@@ -245,6 +268,8 @@ class ClientConnection(Protocol):
         """Read no more for now."""
         if not self.paused and not self.half_closed:
             self.paused = True
+            if self.state is Reading.ANSWERING:
+                self.deadline = 0.0
             self.transport.pauseProducing()
 
     def resumeReading(self) -> None:

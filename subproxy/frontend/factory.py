@@ -16,6 +16,7 @@ from subproxy.core.forwarded import Forwarding
 from subproxy.frontend.dates import http_date
 from subproxy.frontend.deadlines import Sweeper
 from subproxy.frontend.gate import Gate
+from subproxy.frontend.half_close import HalfClose
 from subproxy.frontend.http1 import Http1Protocol
 from subproxy.frontend.limits import Limits
 from subproxy.interfaces import IDispatcher, IExchangeLog
@@ -44,6 +45,7 @@ class Http1Factory(Factory):
     @param forwarding: what is told of a client, and who is trusted to tell it.
     @param monotonic: the time of deadlines and measurements, in seconds.
     @param wall: the time of day, in seconds since the epoch.
+    @param half_close: whether clients may close their half and still get an answer.
     @ivar draining: no connection stays open behind its answer.
     @ivar date: the time of day for C{Date}, at most half a second old.
     @ivar fastpath: the compiled path, if it is used.
@@ -61,6 +63,7 @@ class Http1Factory(Factory):
         forwarding: Forwarding | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        half_close: HalfClose = HalfClose.AUTO,
     ) -> None:
         if clock is None:
             from twisted.internet import reactor
@@ -73,6 +76,7 @@ class Http1Factory(Factory):
         self.gate = Gate(self.limits, self.forwarding)
         self.clock = clock
         self.monotonic = monotonic
+        self.half_close = half_close
         self._draining = False
         self.fastpath: FastPath | None = None
         self._wall = wall

@@ -22,11 +22,13 @@ from subproxy.frontend.connection import ClientConnection, Reading
 from subproxy.frontend.deadlines import NEVER
 from subproxy.frontend.departure import Departure
 from subproxy.frontend.gate import Passed
+from subproxy.frontend.hangup import Hangup, hangup
 from subproxy.frontend.head_parser import MessageParser, ParserError, without_empty_lines
 from subproxy.frontend.limits import WRITE_BUFFER
 from subproxy.frontend.own_answers import answer_for_all, refuse, unreadable
 from subproxy.frontend.request_body import ChunkedBody, LengthBody
 from subproxy.frontend.responder import Answer, Responder
+from subproxy.frontend.tcp_info import bytes_taken
 from subproxy.frontend.upload import Upload
 from subproxy.frontend.uploader import Uploader
 
@@ -47,6 +49,7 @@ class Http1Protocol(ClientConnection):
     take what was written.
 
     @ivar front: the compiled path's side of the connection, if this serves it only for a while.
+    @ivar departure: what becomes of the answer under way now that the client's FIN is here.
     """
 
     def __init__(self, factory: Http1Factory) -> None:
@@ -58,6 +61,8 @@ class Http1Protocol(ClientConnection):
         self.responder: Responder | None = None
         self._stays: bool | None = None  # an answer is written and waits for its bytes to leave
         self._advancing = False
+        self.departure: Departure | None = None
+        self._taken: int | None = None  # of what went before the streamed answer
 
     @property
     def busy(self) -> bool:
@@ -97,18 +102,35 @@ class Http1Protocol(ClientConnection):
         """The client will send no more; it still gets the answers to what it sent."""
         self.half_closed = True
         state = self.state
-        if state is Reading.IDLE:
-            self._lose()
-        elif state is Reading.HEAD:
-            self._refuse(self.held, BadRequest("the request head is incomplete"))
+        if state is Reading.IDLE or state is Reading.HEAD:
+            self._askNoMore()
         elif state is Reading.COLLECTING or state is Reading.STREAMING:
             self.fail(BadRequest("the request body is incomplete"))
         elif state is Reading.ANSWERING:
-            responder = self.responder
-            if responder is not None and responder.request.version != b"1.0":
-                Departure(self, responder).watch(self.factory.clock)
+            self.finCame()
         elif state is Reading.LINGERING:
             self._lose()
+
+    def _askNoMore(self) -> None:
+        """No request is under way, and none that is whole will come."""
+        if self.state is Reading.HEAD:
+            self._refuse(self.held, BadRequest("the request head is incomplete"))
+        elif self.state is Reading.IDLE:
+            self._lose()
+
+    def finCame(self) -> None:
+        """See L{ClientConnection}."""
+        responder, departure = self.responder, self.departure
+        behind = False
+        if departure is None:
+            factory = self.factory
+            departure = self.departure = Departure(
+                self, factory.half_close, factory.clock, factory.monotonic
+            )
+            if responder is not None and responder.answer is Answer.STREAMING:
+                # A FIN that acknowledges nothing of the answer was sent before its head came.
+                behind = self._taken is None or bytes_taken(self.transport) != self._taken
+        departure.came(behind)
 
     def writeConnectionLost(self) -> None:
         """Our own half of the connection is closed."""
@@ -116,6 +138,8 @@ class Http1Protocol(ClientConnection):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The client is gone, or was sent away."""
         self.go(Reading.OVER)
+        if self.departure is not None:
+            self.departure.stop()
         self.factory.closed(self)
         self.deadline = NEVER
         self.held = b""
@@ -182,6 +206,8 @@ class Http1Protocol(ClientConnection):
                 self.resumeReading()
         elif not self.writable and self.held:
             self.pauseReading()
+        if self.half_closed and self.writable:
+            self._askNoMore()
         self._handBack()
 
     def _handBack(self) -> None:
@@ -323,9 +349,31 @@ class Http1Protocol(ClientConnection):
             and not self.factory.draining
         )
 
-    def waitsFor(self, responder: Responder) -> bool:
-        """Whether nothing of C{responder}'s answer has been written yet."""
-        return responder is self.responder and responder.answer is Answer.WAITING
+    @property
+    def answering(self) -> Responder | None:
+        """The answer under way, of which something is still to be written."""
+        responder = self.responder
+        return None if responder is None or responder.answer is Answer.DONE else responder
+
+    @property
+    def waits(self) -> bool:
+        """Whether nothing of the answer under way has been written yet."""
+        responder = self.responder
+        return responder is not None and responder.answer is Answer.WAITING
+
+    def streamBegins(self) -> bool:
+        """The head of a streamed answer is about to be written: false if nobody wants it."""
+        if self.departure is None:
+            if not self.half_closed and hangup(self.transport) is Hangup.FIN:
+                self.finCame()
+            else:
+                self._taken = bytes_taken(self.transport)
+        return self.state is not Reading.OVER
+
+    def streamWrote(self) -> None:
+        """Some of a streamed answer was written."""
+        if self.departure is not None:
+            self.departure.wrote()
 
     def responseBegins(self) -> float:
         """A response head is about to be written; returns the time."""
@@ -361,7 +409,7 @@ class Http1Protocol(ClientConnection):
         self.wait(limits.keepalive_timeout)
         if limits.body_rate:
             self.deadline -= max(0.0, limits.keepalive_timeout - limits.body_grace)
-        if self.held or self.paused:
+        if self.held or self.paused or self.half_closed:
             self._advance()
         else:
             self._handBack()

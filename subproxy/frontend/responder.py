@@ -123,6 +123,8 @@ class Responder:
         if self.answer is not Answer.WAITING:
             return
         connection = self._connection
+        if body is None and not connection.streamBegins():
+            return
         framing = choose_framing(head, body, self.request.version)
         stays = framing is not Framing.CLOSE and connection.mayStay(self)
         data = write_head(
@@ -140,6 +142,7 @@ class Responder:
         if body is None:
             self.answer = Answer.STREAMING
             connection.write(data)
+            connection.streamWrote()
             return
         if body and framing is not Framing.NONE:
             self.sent = len(body)
@@ -181,6 +184,7 @@ class Responder:
             connection.write(b"%b%b\r\n" % (chunk_head(size), data))
         else:
             connection.writeSequence([chunk_head(size), data, b"\r\n"])
+        connection.streamWrote()
 
     def _putLate(self) -> None:
         """Write what the client did not take when it came."""
@@ -230,6 +234,11 @@ class Responder:
     def plain(self) -> bool:
         """The body is written as it comes: by its length, without chunks."""
         return self.answer is Answer.STREAMING and self._framing is Framing.LENGTH
+
+    @property
+    def has_length(self) -> bool:
+        """The client knows, or could, where the body ends: by its length, or there is none."""
+        return self._framing is Framing.LENGTH or self._framing is Framing.NONE
 
     # What the connection calls.
 

@@ -1,9 +1,8 @@
 """
 What the kernel knows of a TCP connection and no event tells.
 
-A client that closes and one that only has nothing more to send look the same until
-something is written to it; and bytes that were given to the kernel are not yet bytes
-that a client has taken. Linux tells both in C{TCP_INFO}.
+Bytes that were given to the kernel are not yet bytes that a client has taken, and when the
+last of them left is not written down by us. Linux tells both in C{TCP_INFO}.
 """
 
 from __future__ import annotations
@@ -11,18 +10,11 @@ from __future__ import annotations
 import socket
 import struct
 
-_TCP_CLOSE = 7
 _INFO_SIZE = 152
 # Offsets in struct tcp_info, and what is there.
-_UNACKED, _BYTES_ACKED, _NOT_SENT = 24, 120, 144
+_UNACKED, _LAST_DATA_SENT, _BYTES_ACKED, _NOT_SENT = 24, 44, 120, 144
 _LONG = struct.Struct("=Q")
 _INT = struct.Struct("=I")
-
-
-def is_reset(transport: object) -> bool:
-    """Whether the peer has reset the connection. False where that can't be known."""
-    info = _info(transport)
-    return bool(info) and info[0] == _TCP_CLOSE
 
 
 def bytes_taken(transport: object) -> int | None:
@@ -36,7 +28,23 @@ def bytes_taken(transport: object) -> int | None:
 
 def waits_for_peer(transport: object) -> bool:
     """Whether the kernel holds bytes that the peer has not taken. False where that is unknown."""
+    return _waits(_info(transport))
+
+
+def quiet_for(transport: object) -> float | None:
+    """
+    For how long nothing has been sent, in seconds, though the peer has taken what there was.
+
+    0 while it has not; None where that is unknown.
+    """
     info = _info(transport)
+    if len(info) < _NOT_SENT + _INT.size:
+        return None
+    milliseconds: int = _INT.unpack_from(info, _LAST_DATA_SENT)[0]
+    return 0.0 if _waits(info) else milliseconds / 1000
+
+
+def _waits(info: bytes) -> bool:
     if len(info) < _NOT_SENT + _INT.size:
         return False
     return bool(_INT.unpack_from(info, _UNACKED)[0] or _INT.unpack_from(info, _NOT_SENT)[0])

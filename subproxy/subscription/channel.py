@@ -453,20 +453,26 @@ class Channel:
             self._abort(carrier.number, b"error", str(error).encode("utf-8", "replace"))
             self._lost(carrier, error)
 
-    def move_safe(self, error: GuestError, code: bytes) -> None:
+    def move_safe(self, error: GuestError, code: bytes, *, replaced: bool = False) -> None:
         """
-        Take back what may be given to another guest, and only that.
+        Take back what is given to another guest, and only that.
 
         @param error: why.
         @param code: what C{abort} tells the guest.
+        @param replaced: another is about to register what it served.
         """
         if self.fast is not None:
             self.fast.surrender()
         for number, carrier in list(self._carriers.items()):
-            if self._dispatcher.may_move(carrier.exchange, error):
+            exchange = carrier.exchange
+            # To move one may end others.
+            if number in self._carriers and self._dispatcher.may_take(
+                exchange, error, replaced=replaced
+            ):
                 self._take(number)
                 self._abort(number, code, str(error).encode("utf-8", "replace"))
-                self._lost(carrier, error)
+                exchange.carrier = None
+                self._dispatcher.move(exchange)
 
     def _resume(self, carrier: Carrier) -> None:
         exchange = carrier.exchange

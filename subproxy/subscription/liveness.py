@@ -34,6 +34,7 @@ class Liveness:
     @ivar send: says C{ping} with that nonce.
     @ivar measured: told of each round trip, in seconds.
     @ivar missed: told, once, when a pong is later than C{ping_timeout}.
+    @ivar still_missed: told at each turn after that, until one comes.
     @ivar returned: told when pongs come again after that.
     @ivar dead: told when nothing was answered for C{timeout}.
     """
@@ -49,6 +50,7 @@ class Liveness:
         send: Callable[[bytes], None],
         measured: Callable[[float], None],
         missed: Callable[[], None],
+        still_missed: Callable[[], None],
         returned: Callable[[], None],
         dead: Callable[[], None],
     ) -> None:
@@ -60,6 +62,7 @@ class Liveness:
         self._send = send
         self._measured = measured
         self._missed = missed
+        self._still_missed = still_missed
         self._returned = returned
         self._dead = dead
         self._count = 0
@@ -115,6 +118,8 @@ class Liveness:
         elif silent >= self._ping_timeout and not self._overdue:
             self._overdue = True
             self._missed()
+        elif self._overdue:
+            self._still_missed()
         return False
 
     def told(self) -> None:

@@ -111,6 +111,7 @@ class Subscription:
             send=self._ping,
             measured=self._measured,
             missed=self._missed,
+            still_missed=self._still_missed,
             returned=self._returned,
             dead=self._dead,
         )
@@ -208,7 +209,7 @@ class Subscription:
         connection, channel = self._connection, self.channel
         self._registrar.leave(self.member)
         self._factory.left(self.member)
-        channel.move_safe(GuestGone(self._farewell[1]), b"error")
+        channel.move_safe(GuestGone(self._farewell[1]), b"error", replaced=True)
         if not len(channel):
             self._replaced()
             return
@@ -252,7 +253,13 @@ class Subscription:
         else:
             self._connection.say(WARN, "{identity} does not answer pings: ejected")
             self._registrar.eject(self.member)
-            self.channel.move_safe(GuestGone("the application stopped answering"), b"timeout")
+            self._still_missed()
+
+    def _still_missed(self) -> None:
+        """Somebody may have come who takes what it has."""
+        if self._connection.state is not State.RETIRING:
+            error = GuestGone("the application stopped answering")
+            self.channel.move_safe(error, b"timeout")
 
     def _returned(self) -> None:
         self._connection.say(INFO, "{identity} answers pings again")

@@ -1,0 +1,324 @@
+"""
+Clients that leave, in every state, on both reactors and both paths: the guest is told within 1 s.
+
+C{python -m tests.integration.test_departures} prints the times from the close to the guest's abort.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import ssl
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from unittest import SkipTest
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.fastpath.available import unavailable
+
+from .certificate import certificate
+from .harness import Process, World, free_port, wait_until
+
+GET = b"GET %b HTTP/1.1\r\nHost: blog.example\r\n\r\n"
+POST = b"POST %b HTTP/1.1\r\nHost: blog.example\r\nContent-Length: 1000000\r\n\r\n"
+EVENT = b"data: event\n\n"
+SECOND = 1.0
+
+
+class Proxy:
+    """A proxy with a quiet application behind it."""
+
+    def __init__(self, world: World, reactor: str, path: str, *options: str) -> None:
+        self.world = world
+        self.gone = world.folder / "gone"
+        self.gone.touch()
+        self.admin = world.folder / "admin.sock"
+        self.tls = free_port()
+        self.unix = world.folder / "http.sock"
+        pem = world.folder / "key.pem"
+        pem.write_bytes(certificate())
+        self.process: Process = world.start_proxy(
+            f"--admin={self.admin}",
+            f"--http=ssl:{self.tls}:privateKey={pem}:interface=127.0.0.1",
+            f"--http=unix:{self.unix}",
+            *(["--no-fastpath"] if path == "python" else []),
+            *options,
+            twistd=(f"--reactor={reactor}",),
+        )
+        self.process.wait_for("HTTP on", 3)
+        self.application: Process = world.start(
+            "guest",
+            [
+                sys.executable,
+                *("-m", "guest", f"--proxy=unix:{world.vsock}_12345", "--host=blog\\.example"),
+                "tests.integration.quiet_app:Quiet",
+            ],
+            QUIET_GONE=str(self.gone),
+        )
+        self.application.wait_for("registered")
+
+    def connect(self, data: bytes, kind: str = "tcp") -> socket.socket:
+        """A client's connection, on which C{data} was sent."""
+        if kind == "unix":
+            client = socket.socket(socket.AF_UNIX)
+            client.settimeout(20)
+            client.connect(str(self.unix))
+        else:
+            port = self.tls if kind == "tls" else self.world.port
+            client = socket.create_connection(("127.0.0.1", port), 20)
+        if kind == "tls":
+            context = ssl.create_default_context()
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            client = context.wrap_socket(client)
+        client.sendall(data)
+        return client
+
+    def left(self) -> list[tuple[str, str, float]]:
+        """The path of each request whose client is gone, the code, and when that was."""
+        lines = (line.split() for line in self.gone.read_text().splitlines())
+        return [(path, code, float(when)) for path, code, when in lines]
+
+    def told(self, client: socket.socket, leave: Callable[[socket.socket], None]) -> float:
+        """Seconds from C{leave} to the word that the guest gets."""
+        count = len(self.left())
+        when = time.monotonic()
+        leave(client)
+        after = wait_until(lambda: self.left()[count:], "the guest is told", 10)
+        # Of a body that was cut off it is told that it is an error.
+        assert after[0][1] in ("client", "error"), after
+        return float(after[0][2] - when)
+
+    def in_flight(self) -> int:
+        """Requests under way, as the metrics page has it."""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(20)
+            client.connect(str(self.admin))
+            client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+            page = b"".join(iter(lambda: client.recv(65536), b""))
+        (line,) = (each for each in page.splitlines() if each.startswith(b"subproxy_in_flight "))
+        return int(float(line.split()[1]))
+
+    def close_wait(self) -> int:
+        """Sockets on the port of the proxy whose client has closed, and it has not."""
+        port = f":{self.world.port:04X}"
+        table = Path(f"/proc/{self.process.child.pid}/net/tcp").read_text().splitlines()[1:]
+        rows = (line.split() for line in table)
+        return sum(row[1].endswith(port) and row[3] == "08" for row in rows)
+
+
+def until(client: socket.socket, text: bytes) -> None:
+    """Read until C{text} has come."""
+    found = b""
+    while text not in found:
+        more = client.recv(65536)
+        assert more, found
+        found += more
+
+
+def close(client: socket.socket) -> None:
+    """Leave, in the way that the kind of connection has."""
+    if isinstance(client, ssl.SSLSocket):
+        with contextlib.suppress(OSError):
+            client.settimeout(0)
+            client.unwrap()
+    client.close()
+
+
+def half(client: socket.socket) -> None:
+    """Send no more."""
+    client.shutdown(socket.SHUT_WR)
+
+
+def after_an_event(proxy: Proxy, kind: str = "tcp") -> socket.socket:
+    """A client that has read one event of an endless, quiet stream."""
+    client = proxy.connect(GET % b"/events", kind)
+    until(client, EVENT)
+    return client
+
+
+class Departures:
+    """What is tried on each reactor and path."""
+
+    reactor = "io_uring"
+    path = "compiled"
+
+    def setUp(self) -> None:
+        if self.path == "compiled" and unavailable() is not None:
+            raise SkipTest("no compiled path")
+        self.world = World()
+        self.addCleanup(self.world.close)
+
+    def start(self, *options: str) -> Proxy:
+        self.proxy = Proxy(self.world, self.reactor, self.path, *options)
+        self.addCleanup(lambda: self.assertNotIn("Traceback", self.proxy.process.output))
+        return self.proxy
+
+    def test_forty_quiet_streams(self) -> None:
+        """Nothing is left of them within a second, and the proxy stops at once."""
+        proxy = self.start()
+        clients = [after_an_event(proxy) for _ in range(40)]
+        self.assertEqual(proxy.in_flight(), 40)
+        left = time.monotonic()
+        for client in clients:
+            client.close()
+        wait_until(lambda: len(proxy.left()) == 40, "the guest is told of all", 5)
+        self.assertLess(max(when for _, _, when in proxy.left()) - left, SECOND)
+        self.assertEqual({code for _, code, _ in proxy.left()}, {"client"})
+        self.assertEqual(proxy.in_flight(), 0)
+        self.assertEqual(proxy.close_wait(), 0)
+        proxy.process.signal(signal.SIGTERM)
+        self.assertIn(proxy.process.wait(5), (0, -signal.SIGTERM))
+
+    def test_in_every_state(self) -> None:
+        proxy = self.start()
+
+        def told(data: bytes, seen: bytes, leave: Callable[[socket.socket], None] = close) -> None:
+            client = proxy.connect(data)
+            self.addCleanup(client.close)
+            if seen:
+                until(client, seen)
+            else:
+                wait_until(proxy.in_flight, "it is under way")
+            name = f"{data[:20]!r}, {leave.__name__}"
+            self.assertLess(proxy.told(client, leave), SECOND, name)
+            wait_until(lambda: not proxy.in_flight(), name, 5)
+
+        # Behind the head of an answer without a length a FIN is enough.
+        told(GET % b"/events", EVENT, half)
+        # Before the head; bytes of other requests before the FIN, read or not.
+        told(GET % b"/never", b"")
+        told(GET % b"/never" + GET % b"/quick", b"")
+        told(GET % b"/events" + GET % b"/quick", EVENT)
+        client = after_an_event(proxy)
+        for _ in range(3):
+            client.sendall(GET % b"/quick")
+            time.sleep(0.02)
+        self.assertLess(proxy.told(client, close), SECOND)
+        # The request is not whole; the guest does not take it.
+        told(POST % b"/never" + b"x", b"")
+        told(POST % b"/never" + bytes(500_000), b"")
+        told(POST % b"/upload" + bytes(500_000), EVENT)
+        self.assertEqual(proxy.close_wait(), 0)
+
+    def test_with_a_length(self) -> None:
+        """The guest is quiet for a second first; framed, and spliced."""
+        proxy = self.start()
+        for path in (b"/length", b"/bulk"):
+            client = proxy.connect(GET % path)
+            until(client, b"\r\n\r\n")
+            if path == b"/bulk":
+                size = 0
+                while size < 1_000_000:
+                    size += len(client.recv(65536))
+            self.assertLess(proxy.told(client, close), 2 * SECOND)
+        self.assertEqual(proxy.close_wait(), 0)
+
+    def test_other_listeners(self) -> None:
+        proxy = self.start()
+        for kind in ("tls", "unix"):
+            self.assertLess(proxy.told(after_an_event(proxy, kind), close), SECOND, kind)
+            client = after_an_event(proxy, kind)
+            for _ in range(3):
+                client.sendall(GET % b"/quick")
+                time.sleep(0.02)
+            self.assertLess(proxy.told(client, close), SECOND, kind)
+
+    def test_who_half_closes_before_the_head_gets_all(self) -> None:
+        proxy = self.start()
+        for more in (b"", GET % b"/quick"):
+            client = proxy.connect(GET % b"/late" + more)
+            half(client)
+            found = b"".join(iter(lambda c=client: c.recv(65536), b""))
+            client.close()
+            self.assertEqual(found.count(EVENT), 3)
+        for kind in ("tcp", "unix"):
+            for _ in range(100):
+                client = proxy.connect(b"", kind)
+                # Together: on a busy machine the answer is here before the second call.
+                client.send(GET % b"/three", socket.MSG_MORE if kind == "tcp" else 0)
+                half(client)
+                found = b"".join(iter(lambda c=client: c.recv(65536), b""))
+                client.close()
+                self.assertEqual(found.count(EVENT), 3)
+        self.assertEqual(proxy.left(), [])
+
+    def test_the_options(self) -> None:
+        proxy = self.start("--half-close=deny")
+        client = proxy.connect(GET % b"/never")
+        wait_until(proxy.in_flight, "it is under way")
+        self.assertLess(proxy.told(client, half), SECOND)
+        client.close()
+
+
+class UringCompiledTests(Departures, SynchronousTestCase):
+    """io_uring, the compiled path."""
+
+
+class UringPythonTests(Departures, SynchronousTestCase):
+    """io_uring, the Python path."""
+
+    path = "python"
+
+
+class EpollCompiledTests(Departures, SynchronousTestCase):
+    """Epoll, the compiled path."""
+
+    reactor = "epoll"
+
+
+class EpollPythonTests(Departures, SynchronousTestCase):
+    """Epoll, the Python path."""
+
+    reactor = "epoll"
+    path = "python"
+
+
+def measured(proxy: Proxy) -> Iterator[tuple[str, list[float]]]:
+    """What was measured, and the seconds."""
+    for kind in ("tcp", "unix", "tls"):
+        times = [proxy.told(after_an_event(proxy, kind), close) for _ in range(10)]
+        yield f"a quiet stream, {kind}", times
+
+    def behind_others() -> socket.socket:
+        client = after_an_event(proxy)
+        for _ in range(3):
+            client.sendall(GET % b"/quick")
+            time.sleep(0.02)
+        return client
+
+    yield "the same, not read from", [proxy.told(behind_others(), close) for _ in range(10)]
+    times = []
+    for _ in range(10):
+        client = proxy.connect(GET % b"/never")
+        time.sleep(0.05)
+        times.append(proxy.told(client, close))
+    yield "before the head", times
+    times = []
+    for _ in range(5):
+        client = proxy.connect(GET % b"/length")
+        until(client, EVENT)
+        times.append(proxy.told(client, close))
+    yield "an answer with a length", times
+
+
+def main() -> None:
+    """Print the times."""
+    for reactor in ("io_uring", "epoll"):
+        for path in ("compiled", "python"):
+            world = World()
+            try:
+                for name, times in measured(Proxy(world, reactor, path)):
+                    middle, most = statistics.median(times) * 1000, max(times) * 1000
+                    print(f"{reactor}, {path}, {name}: {middle:.1f} ms, at most {most:.1f}")
+            finally:
+                world.close()
+
+
+if __name__ == "__main__":
+    main()
