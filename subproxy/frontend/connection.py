@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.protocol import Protocol
 
-from subproxy.core.forwarded import UNIX, Peer
+from subproxy.core.forwarded import Peer
+from subproxy.core.origin import UNIX
 from subproxy.frontend.deadlines import NEVER, Pace
 from subproxy.frontend.tcp_info import bytes_taken, is_reset, waits_for_peer
 from subproxy.relay.lending import ask_when_written, can_lend, written
