@@ -8,13 +8,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.fields import FIELD_VALUE
 from subproxy.core.forwarded import (
-    UNIX,
     Forwarding,
     Peer,
     Trust,
     forwarded_node,
     plain_address,
 )
+from subproxy.core.origin import UNIX, Origin
 
 
 class TrustTests(SynchronousTestCase):
@@ -92,25 +92,38 @@ class ForwardingTests(SynchronousTestCase):
         self.assertEqual(len({name for name, _ in headers}), len(headers))
         return dict(headers)
 
-    def test_what_a_trusted_peer_told_is_kept_or_continued(self) -> None:
+    def test_what_a_trusted_peer_told_is_told_in_every_spelling(self) -> None:
+        told = {
+            b"X-Forwarded-For": b"192.0.2.2, 10.0.0.9, 10.0.0.1",
+            b"X-Forwarded-Proto": b"https",
+            b"X-Forwarded-Host": b"outer",
+            b"X-Forwarded-Port": b"443",
+            b"Forwarded": b'for=192.0.2.2;host="outer";proto=https, for=10.0.0.9, for=10.0.0.1',
+            b"Via": b"1.0 x, 2 subproxy",
+        }
+        # What the client itself has sent, and what is malformed, is gone.
         self.assertEqual(
             self.told_by_trusted(
                 b"inner",
-                (b"X-FORWARDED-FOR", b"192.0.2.1\t,X, 192.0.2.2"),
+                (b"X-FORWARDED-FOR", b"192.0.2.1\t,X, 192.0.2.2:81 ,10.0.0.9"),
                 (b"x-forwarded-proto", b"https"),
-                (b"X-Forwarded-Proto", b"other"),
                 (b"X-Forwarded-Host", b"outer"),
-                (b"forwarded", b"for=192.0.2.1"),
-                (b"Forwarded", b"for=192.0.2.2"),
+                (b"X-Forwarded-Port", b"443"),
+                (b"forwarded", b"for=192.0.2.7;proto=http"),
                 (b"Via", b""),
+                (b"Via", b"1.0 x"),
             ),
-            {
-                b"X-Forwarded-For": b"192.0.2.1, X, 192.0.2.2, 10.0.0.1",
-                b"X-Forwarded-Proto": b"https",
-                b"X-Forwarded-Host": b"outer",
-                b"Forwarded": b'for=192.0.2.1, for=192.0.2.2, for=10.0.0.1;host="inner";proto=http',
-                b"Via": b"2 subproxy",
-            },
+            told,
+        )
+        del told[b"X-Forwarded-Port"]
+        self.assertEqual(
+            self.told_by_trusted(
+                b"inner",
+                (b"forwarded", b"for=192.0.2.1"),
+                (b"Forwarded", b'for="192.0.2.2:81";proto=https;host=outer, for=10.0.0.9;by=_x'),
+                (b"Via", b"1.0 x"),
+            ),
+            told,
         )
 
     def test_what_it_did_not_tell_is_set(self) -> None:
@@ -127,12 +140,6 @@ class ForwardingTests(SynchronousTestCase):
         named = self.told_by_trusted(b"", (b"X-Forwarded-Host", b"outer"))
         self.assertEqual(named[b"X-Forwarded-Host"], b"outer")
         self.assertNotIn(b"X-Forwarded-Host", self.told_by_trusted(b""))
-
-    def test_a_peer_that_is_not_trusted_is_the_client(self) -> None:
-        forwarding = Forwarding(Trust(["10.0.0.0/8"]))
-        self.assertEqual(forwarding.client([b"10.0.0.2"], Peer(b"192.0.2.1")), b"192.0.2.1")
-        way = [b"1.1.1.1", b"nonsense", b"10.0.0.2"]
-        self.assertEqual(forwarding.client(way, Peer(b"10.0.0.1", True)), b"10.0.0.2")
 
     def test_nodes(self) -> None:
         for address, node in (
@@ -179,7 +186,17 @@ class ForwardingTests(SynchronousTestCase):
             (b"1.1.1.1, _hidden, 10.0.0.2", b"10.0.0.2"),
         ):
             sent = [(b"X-Forwarded-For", way)]
-            self.assertEqual(forwarding.stamp_trusted([], peer, b"a", b"1.1", sent), client, way)
+            origin = forwarding.stamp_trusted([], peer, b"a", b"1.1", sent)
+            self.assertEqual(origin.client, client, way)
+            self.assertEqual(origin, forwarding.origin(sent, peer, b"a"))
+
+    def test_the_scheme_is_that_of_our_own_connection_if_nobody_told(self) -> None:
+        forwarding = Forwarding(Trust(["10.0.0.0/8"]))
+        peer = forwarding.peer(b"10.0.0.1", b"https")
+        self.assertEqual(
+            forwarding.stamp_trusted([], peer, b"a", b"1.1", []),
+            Origin((b"10.0.0.1",), b"https", b"a"),
+        )
 
     def test_several_lines_of_one_field_are_one_list(self) -> None:
         forwarding = Forwarding(Trust(["10.0.0.0/8"]))
@@ -191,12 +208,12 @@ class ForwardingTests(SynchronousTestCase):
             b"1.1",
             [
                 (b"x-forwarded-for", b"1.1.1.1"),
-                (b"X-Forwarded-For", b"2.2.2.2"),
+                (b"X-Forwarded-For", b"10.2.2.2"),
                 (b"VIA", b"1.0 x"),
             ],
         )
         fields = dict(headers)
-        self.assertEqual(fields[b"X-Forwarded-For"], b"1.1.1.1, 2.2.2.2, 10.0.0.1")
+        self.assertEqual(fields[b"X-Forwarded-For"], b"1.1.1.1, 10.2.2.2, 10.0.0.1")
         self.assertEqual(fields[b"Via"], b"1.0 x, 1.1 subproxy")
 
     def test_mapped_and_scoped_addresses(self) -> None:
@@ -228,7 +245,7 @@ class ForwardingTests(SynchronousTestCase):
     def test_whatever_a_trusted_peer_sends(self, sent: list[tuple[bytes, bytes]]) -> None:
         forwarding = Forwarding(Trust(["10.0.0.0/8"]))
         headers: list[tuple[bytes, bytes]] = []
-        client = forwarding.stamp_trusted(headers, forwarding.peer(b"10.0.0.1"), b"a", b"1.1", sent)
-        self.assertTrue(client.isascii())
+        origin = forwarding.stamp_trusted(headers, forwarding.peer(b"10.0.0.1"), b"a", b"1.1", sent)
+        self.assertTrue(origin.client.isascii())
         for _, value in headers:
             self.assertEqual(value.translate(None, FIELD_VALUE), b"")

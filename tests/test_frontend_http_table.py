@@ -353,15 +353,31 @@ class HttpTableTests(SynchronousTestCase):
         self.assertEqual(fields[b"x-forwarded-for"], [b"203.0.113.9, 10.0.0.2, 192.0.2.7"])
         self.assertEqual(fields[b"x-forwarded-proto"], [b"https"])
         self.assertEqual(fields[b"x-forwarded-host"], [b"front.example"])
+        self.assertEqual(fields[b"x-forwarded-port"], [b"443"])
         self.assertEqual(
             fields[b"forwarded"],
-            [b'for=203.0.113.9, for=192.0.2.7;host="a.example";proto=http'],
+            [b'for=203.0.113.9;host="front.example";proto=https, for=10.0.0.2, for=192.0.2.7'],
         )
         self.assertEqual(fields[b"via"], [b"1.1 front, 1.1 subproxy"])
         self.assertEqual(fields[b"x-request-id"], [b"theirs"])
         self.assertEqual(fields[b"x-real-ip"], [b"203.0.113.9"])
         self.assertEqual(client.guest.exchange.request.client, b"203.0.113.9")
+        self.assertEqual(client.guest.exchange.request.scheme, b"https")
         self.assertIn(b"\r\nX-Request-Id: theirs\r\n", client.received())
+
+        # One that sends the standard's field alone is believed as well.
+        client = self.passed(
+            get(b'Forwarded: for="203.0.113.9:1";proto=https;host=front.example'),
+            trust=["192.0.2.0/24"],
+        )
+        fields = self.fields(client)
+        self.assertEqual(fields[b"x-forwarded-for"], [b"203.0.113.9, 192.0.2.7"])
+        self.assertEqual(fields[b"x-forwarded-proto"], [b"https"])
+        self.assertEqual(fields[b"x-forwarded-host"], [b"front.example"])
+        request = client.guest.exchange.request
+        self.assertEqual((request.client, request.scheme), (b"203.0.113.9", b"https"))
+        # It decides nothing about the route.
+        self.assertEqual(request.host, b"a.example")
 
     def test_x_foo_with_underscores(self) -> None:
         # Passed on; dropped only on the way into WSGI, which can't tell it from X-Foo.

@@ -65,7 +65,14 @@ FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 """Fields that say where a message ends: parsed, and written anew for the next hop."""
 
 FORWARDING: Final = frozenset(
-    {b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"}
+    {
+        b"forwarded",
+        b"via",
+        b"x-forwarded-for",
+        b"x-forwarded-host",
+        b"x-forwarded-port",
+        b"x-forwarded-proto",
+    }
 )
 """Fields that the proxy sets, and that only a trusted peer may have set before."""
 

@@ -1,9 +1,9 @@
 """
-Who asked, and by which way: X-Forwarded-For, -Host, -Proto, Forwarded and Via.
+Who asked, and by which way, told to guests: X-Forwarded-For, -Host, -Proto, Forwarded and Via.
 
 A client can write anything into these fields, so what it sent of them is dropped and the
-proxy sets them from what it knows. Only from peers in trusted networks (other proxies)
-are they kept, and added to.
+proxy sets them from what it knows. What peers in trusted networks (other proxies) sent is read
+(L{subproxy.core.origin}), and all fields are written anew from the one result, so that they agree.
 
 See RFC 7239 (C{Forwarded}) and RFC 9110 section 7.6.3 (C{Via}).
 """
@@ -13,12 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
-from typing import Final
+
+from subproxy.core.origin import UNIX, Origin, read_origin
 
 Headers = list[tuple[bytes, bytes]]
-
-UNIX: Final = b"unix"
-"""The address of a peer that came over a UNIX socket."""
 
 _MAX_REMEMBERED = 1024
 _LONGEST_REMEMBERED = 64
@@ -116,51 +114,45 @@ class Forwarding:
 
     def stamp_trusted(
         self, headers: Headers, peer: Peer, host: bytes, version: bytes, sent: Headers
-    ) -> bytes:
+    ) -> Origin:
         """
-        Add the fields to C{headers}, continuing what a trusted peer C{sent} of them.
+        Add the fields to C{headers}, which holds none of them, by what a trusted peer C{sent}.
 
-        X-Forwarded-For, Forwarded and Via are lists, to which this hop is added.
-        X-Forwarded-Proto and -Host are kept as they came, or set where they did not come.
+        C{Via} is a list, to which this hop is added.
 
-        @return: the address of the client: the last in X-Forwarded-For that is not trusted.
+        @return: what was believed.
         """
-        lists: dict[bytes, list[bytes]] = {}
-        for name, value in sent:
-            if value:
-                lists.setdefault(name.lower(), []).append(value)
-        way = [
-            part.strip(b" \t")
-            for value in lists.pop(b"x-forwarded-for", [])
-            for part in value.split(b",")
-        ]
-        headers.append((b"X-Forwarded-For", b", ".join([*way, peer.address])))
-        proto = lists.pop(b"x-forwarded-proto", None)
-        headers.append((b"X-Forwarded-Proto", proto[0] if proto else peer.scheme))
-        named = lists.pop(b"x-forwarded-host", None)
-        if named or host:
-            headers.append((b"X-Forwarded-Host", named[0] if named else host))
-        elements = lists.pop(b"forwarded", [])
-        elements.append(_element(peer.address, host, peer.scheme))
-        headers.append((b"Forwarded", b", ".join(elements)))
-        via = lists.pop(b"via", [])
-        via.append(self._via[version])
-        headers.append((b"Via", b", ".join(via)))
-        return self.client(way, peer)
+        origin = self.origin(sent, peer, host)
+        headers += origin_fields(origin)
+        via = [value for name, value in sent if value and name.lower() == b"via"]
+        headers.append((b"Via", b", ".join([*via, self._via[version]])))
+        return origin
 
-    def client(self, way: list[bytes], peer: Peer) -> bytes:
-        """The nearest address on C{way}, from this end, that is no trusted proxy."""
-        address = peer.address
-        for hop in reversed(way):
-            if not self.trust.trusts(address):
-                break
-            hop = plain_address(_without_port(hop))
-            try:
-                ip_address(hop.decode("ascii"))
-            except ValueError:
-                break
-            address = hop
-        return address
+    def origin(self, sent: Headers, peer: Peer, host: bytes) -> Origin:
+        """Where a request came from, by what a trusted peer C{sent}."""
+        return read_origin(sent, peer.address, peer.scheme, host, self.trust.trusts)
+
+
+def origin_fields(origin: Origin) -> Headers:
+    """
+    The fields that tell a guest of C{origin}.
+
+    In C{Forwarded} the client's element alone names a host and a scheme: some read the first
+    element, some the last that has one, and all are to read the same.
+    """
+    first, *others = origin.way
+    elements = [_element(first, origin.host, origin.scheme)]
+    elements += [b"for=" + forwarded_node(address) for address in others]
+    headers = [
+        (b"X-Forwarded-For", b", ".join(origin.way)),
+        (b"X-Forwarded-Proto", origin.scheme),
+    ]
+    if origin.host:
+        headers.append((b"X-Forwarded-Host", origin.host))
+    if origin.port:
+        headers.append((b"X-Forwarded-Port", origin.port))
+    headers.append((b"Forwarded", b", ".join(elements)))
+    return headers
 
 
 def plain_address(address: bytes) -> bytes:
@@ -170,14 +162,6 @@ def plain_address(address: bytes) -> bytes:
         if address[:7].lower() == b"::ffff:" and b"." in address:
             address = address[7:]
     return address
-
-
-def _without_port(hop: bytes) -> bytes:
-    if hop.startswith(b"["):
-        return hop[1:].partition(b"]")[0]
-    if hop.count(b":") == 1:
-        return hop.partition(b":")[0]
-    return hop
 
 
 def forwarded_node(address: bytes) -> bytes:

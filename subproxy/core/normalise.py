@@ -2,7 +2,7 @@
 
 Only the matching uses it: what is forwarded to a guest stays as the client sent it. Both
 functions are idempotent and total: they accept any bytes. What a person should not be sent
-on with (a NUL, a broken escape) is told by :func:`path_fault`.
+on with (a NUL, a broken escape) is told by :func:`path_fault` and :func:`host_fault`.
 
 Rules for paths (RFC 3986 section 6.2.2, and what nginx does where the RFC is silent):
 
@@ -19,6 +19,8 @@ Rules for paths (RFC 3986 section 6.2.2, and what nginx does where the RFC is si
 from __future__ import annotations
 
 from typing import Final
+
+from subproxy.core.fields import DIGITS, IP_LITERAL, REG_NAME
 
 _UNRESERVED: Final = frozenset(
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
@@ -43,6 +45,33 @@ def normalise_host(host: bytes) -> bytes:
     if port >= 0:
         host = host[:port]
     return host.rstrip(b".").lower()
+
+
+def host_fault(host: bytes) -> str | None:
+    """Return why `host` is no ``uri-host [":" port]`` (RFC 9110 section 7.2), or None if it is one.
+
+    Userinfo is a fault.
+    """
+    if host[:1] == b"[":
+        name, bracket, port = host[1:].partition(b"]")
+        good = bool(bracket) and b":" in name and not name.translate(None, IP_LITERAL)
+        if port[:1] == b":":
+            port = port[1:]
+        elif port:
+            good = False
+    else:
+        name, _, port = host.partition(b":")
+        good = bool(name) and not name.translate(None, REG_NAME)
+    if not good or len(name) > 255 or port.translate(None, DIGITS):
+        return "Host is not a host and perhaps a port"
+    if len(port) > 5 or (port and int(port) > 65535):
+        return "Host has a port that does not exist"
+    return None
+
+
+def port_of(host: bytes) -> bytes:
+    """Return the port in `host`, which has no :func:`host_fault`; empty if it names none."""
+    return host[host.rfind(b"]") + 1 :].partition(b":")[2]
 
 
 def normalise_path(path: bytes) -> bytes:

@@ -8,12 +8,12 @@ read out of it again.
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
 from subproxy.fastpath._bytes cimport put_bytes, put_hex8, put_milliseconds, put_number, u8
-from subproxy.fastpath._encode cimport encode, room
+from subproxy.fastpath._encode cimport Sender, encode, room
 from subproxy.fastpath._log cimport Lines, put_escaped
 from subproxy.fastpath._scan cimport GOOD, Field, Head, scan
 from subproxy.fastpath._shared cimport Shared
 from subproxy.fastpath._tables cimport IS_ID, Tables, tables
-from subproxy.fastpath._told cimport Told
+from subproxy.fastpath._told cimport Told, ToldOrigin
 
 from subproxy.frontend.request_id import MAX_LENGTH as _id_limit
 
@@ -80,7 +80,8 @@ cdef class Asked:
         """Its frame, as it was sent, but for its body."""
         cdef Head head
         cdef const u8 *data = <const u8 *>PyBytes_AS_STRING(self.data)
-        cdef bytes client = self.client
+        cdef ToldOrigin origin
+        cdef const Sender *sender = &told.sender
         cdef u8 id[256]
         cdef int id_size = <int>(self.put_id(id) - id)
         cdef Py_ssize_t size
@@ -88,11 +89,13 @@ cdef class Asked:
         cdef u8 *at
         if scan(data, PyBytes_GET_SIZE(self.data), &path.bounds, told.trusted, &head) != GOOD:
             raise ValueError("this is not the request that was sent")
-        size = room(&head, &told.sender, id_size, 0) + PyBytes_GET_SIZE(client)
+        if told.trusted:
+            origin = told.origin(&head)
+            sender = &origin.sender
+        size = room(&head, sender, id_size, 0)
         end = path.room(size) + path.scratch_size
         at = encode(
-            end, data, &head, &told.sender, self.number, id, id_size,
-            <const u8 *>PyBytes_AS_STRING(client), PyBytes_GET_SIZE(client), data, 0,
+            end, data, &head, sender, self.number, id, id_size, data, 0,
         )
         return PyBytes_FromStringAndSize(<const char *>at, end - at)
 

@@ -12,16 +12,15 @@ from subproxy.fastpath._bytes cimport (
     u8, back_bytes, back_length, back_number, back_pair, back_string,
 )
 from subproxy.fastpath._scan cimport GOOD, PARTIAL_HEAD, Bounds, Field, Head, scan
-from subproxy.fastpath._tables cimport (
-    SENT_FOR, SENT_FORWARDED, SENT_HOST, SENT_PROTO, SENT_VIA,
-)
+from subproxy.fastpath._tables cimport SENT_FOR, SENT_VIA
 
 
 cdef Py_ssize_t room(const Head *head, const Sender *sender, int id_size, Py_ssize_t body_size) noexcept nogil:
     """More bytes than the frame can have."""
     return (
         head.size + body_size + 24 * head.kept + 3 * head.host_size + 4 * sender.address_size
-        + 4 * sender.scheme_size + sender.node_size + sender.via_size + 2 * id_size + 1024
+        + 4 * sender.scheme_size + sender.node_size + sender.via_size + sender.fields_size
+        + 2 * id_size + 1024
     )
 
 
@@ -47,20 +46,38 @@ cdef inline u8 *back_list(
     return back_length(o, end)
 
 
+cdef inline u8 *back_own_fields(u8 *o, const Head *head, const Sender *sender) noexcept nogil:
+    """What a client is told of that nobody has told anything of: it is itself who asks."""
+    cdef u8 *inner
+    # Forwarded: for=NODE;host="HOST";proto=SCHEME
+    o -= 1
+    o[0] = c"]"
+    inner = o
+    o -= 1
+    o[0] = c","
+    o = back_bytes(o, sender.scheme, sender.scheme_size)
+    o = back_bytes(o, b'";proto=', 8)
+    o = back_bytes(o, head.host, head.host_size)
+    o = back_bytes(o, b';host="', 7)
+    o = back_bytes(o, sender.node, sender.node_size)
+    o = back_bytes(o, b"for=", 4)
+    o = back_length(o, inner - 1)
+    o = back_bytes(o, b"9:Forwarded,", 12)
+    o = back_length(o, inner)
+    o = back_pair(o, b"X-Forwarded-Host", 16, head.host, head.host_size)
+    o = back_pair(o, b"X-Forwarded-Proto", 17, sender.scheme, sender.scheme_size)
+    return back_pair(o, b"X-Forwarded-For", 15, sender.address, sender.address_size)
+
+
 cdef u8 *encode(
     u8 *end, const u8 *data, const Head *head, const Sender *sender, uint64_t number,
-    const u8 *id, int id_size, const u8 *client, Py_ssize_t client_size,
-    const u8 *body, Py_ssize_t body_size,
+    const u8 *id, int id_size, const u8 *body, Py_ssize_t body_size,
 ) noexcept nogil:
-    """Write the frame so that it ends at `end`; return where it begins.
-
-    `sender` is the peer, `client` the address of who asked it, if it is a trusted proxy.
-    """
+    """Write the frame so that it ends at `end`; return where it begins."""
     cdef u8 *o = end - 1
     cdef u8 *last
     cdef u8 *inner
     cdef u8 *digits
-    cdef const Field *sent
     cdef int i = head.kept
     cdef const Field *field
     o[0] = c"]"
@@ -69,7 +86,7 @@ cdef u8 *encode(
     o[0] = c"}"
     last = o
     # The keys in the order of the encoder, which writes backwards too.
-    o = back_string(o, client, client_size)
+    o = back_string(o, sender.address, sender.address_size)
     o = back_bytes(o, b"6:client,", 9)
     o = back_string(o, sender.scheme, sender.scheme_size)
     o = back_bytes(o, b"6:scheme,", 9)
@@ -94,37 +111,10 @@ cdef u8 *encode(
         o = back_length(o, inner)
     o = back_pair(o, b"X-Request-Id", 12, id, id_size)
     o = back_list(o, b"Via", 3, &head.sent[SENT_VIA - SENT_FOR], sender.via, sender.via_size)
-    # Forwarded: for=NODE;host="HOST";proto=SCHEME
-    o -= 1
-    o[0] = c"]"
-    inner = o
-    o -= 1
-    o[0] = c","
-    o = back_bytes(o, sender.scheme, sender.scheme_size)
-    o = back_bytes(o, b'";proto=', 8)
-    o = back_bytes(o, head.host, head.host_size)
-    o = back_bytes(o, b';host="', 7)
-    o = back_bytes(o, sender.node, sender.node_size)
-    o = back_bytes(o, b"for=", 4)
-    sent = &head.sent[SENT_FORWARDED - SENT_FOR]
-    if sent.name != NULL:
-        o = back_bytes(o, b", ", 2)
-        o = back_bytes(o, sent.value, sent.value_size)
-    o = back_length(o, inner - 1)
-    o = back_bytes(o, b"9:Forwarded,", 12)
-    o = back_length(o, inner)
-    sent = &head.sent[SENT_HOST - SENT_FOR]
-    if sent.name != NULL:
-        o = back_pair(o, b"X-Forwarded-Host", 16, sent.value, sent.value_size)
+    if sender.fields != NULL:
+        o = back_bytes(o, sender.fields, sender.fields_size)
     else:
-        o = back_pair(o, b"X-Forwarded-Host", 16, head.host, head.host_size)
-    sent = &head.sent[SENT_PROTO - SENT_FOR]
-    if sent.name != NULL:
-        o = back_pair(o, b"X-Forwarded-Proto", 17, sent.value, sent.value_size)
-    else:
-        o = back_pair(o, b"X-Forwarded-Proto", 17, sender.scheme, sender.scheme_size)
-    sent = &head.sent[SENT_FOR - SENT_FOR]
-    o = back_list(o, b"X-Forwarded-For", 15, sent, sender.address, sender.address_size)
+        o = back_own_fields(o, head, sender)
     while i > 0:
         i -= 1
         field = &head.field[i]
@@ -175,11 +165,13 @@ def request_frame(
     sender.node_size = <int>len(node)
     sender.via = <const u8 *>PyBytes_AS_STRING(via)
     sender.via_size = <int>len(via)
+    sender.fields = NULL
+    sender.fields_size = 0
     scratch = bytearray(room(&head, &sender, <int>len(id), body))
     end = <u8 *>PyByteArray_AS_STRING(scratch) + len(scratch)
     frame = encode(
         end, begin, &head, &sender, number, <const u8 *>PyBytes_AS_STRING(id), <int>len(id),
-        sender.address, sender.address_size, begin + head.size, body,
+        begin + head.size, body,
     )
     return (
         PyBytes_FromStringAndSize(<char *>frame, end - frame),

@@ -23,12 +23,12 @@ from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._channel cimport Client, FastChannel
 from subproxy.fastpath._choice cimport Chooser, Way
 from subproxy.fastpath._slots cimport get, slot
-from subproxy.fastpath._encode cimport encode, room
+from subproxy.fastpath._encode cimport Sender, encode, room
 from subproxy.fastpath._gathering cimport Gathering
 from subproxy.fastpath._scan cimport GOOD, PARTIAL_HEAD, Field, Head, scan
 from subproxy.fastpath._shared cimport Shared
 from subproxy.fastpath._tables cimport SENT_FOR, SENT_ID
-from subproxy.fastpath._told cimport Told
+from subproxy.fastpath._told cimport Told, ToldOrigin
 from subproxy.reactor._stream cimport Stream
 
 from subproxy.core.member import Member
@@ -67,11 +67,13 @@ cdef class FastPath(Shared):
         return FastChannel(protocol)
 
     def stats(self):
-        """How many requests were answered here, and how many were left to Python, and when."""
+        """How many requests were answered here, and how many were left to Python, and when; of how
+        many clients is remembered what trusted peers said of them."""
         return {
             "requests": self.answered,
             "declined_requests": self.declined_requests,
             "declined_answers": self.declined_answers,
+            "remembered_origins": len(self.clients.origins),
         }
 
 
@@ -312,6 +314,8 @@ cdef class FastFront(Client):
         cdef FastChannel channel
         cdef Way way
         cdef Told told = self.told
+        cdef ToldOrigin origin
+        cdef const Sender *sender = &told.sender
         cdef Py_ssize_t body = head.length if head.length > 0 else 0
         cdef Py_ssize_t whole = head.size + body
         cdef Py_ssize_t frame_size
@@ -350,15 +354,15 @@ cdef class FastFront(Client):
         if id_size > 200:
             return False
         if told.trusted:
-            field = &head.sent[SENT_FOR - SENT_FOR]
-            if field.name != NULL:
-                client = told.client(field)
+            origin = told.origin(head)
+            client = origin.client
+            sender = &origin.sender
             field = &head.sent[SENT_ID - SENT_FOR]
             if field.name != NULL and acceptable(field):
                 asked.id_at = <int>(field.value - data)
                 asked.id_size = field.value_size
                 id_size = max(id_size, field.value_size)
-        frame_size = room(head, &told.sender, id_size, body) + PyBytes_GET_SIZE(client)
+        frame_size = room(head, sender, id_size, body)
         if frame_size > channel.most:
             return False
         end = path.room(frame_size) + path.scratch_size
@@ -371,9 +375,7 @@ cdef class FastFront(Client):
             id_size = asked.id_size
             given = data + asked.id_at
         at = encode(
-            end, data, head, &told.sender, number, given, id_size,
-            <const u8 *>PyBytes_AS_STRING(client), PyBytes_GET_SIZE(client),
-            data + head.size, body,
+            end, data, head, sender, number, given, id_size, data + head.size, body,
         )
         frame = PyBytes_FromStringAndSize(<const char *>at, end - at)
         if self.requests == 1 and not self.undelayed:

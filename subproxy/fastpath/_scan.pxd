@@ -16,7 +16,7 @@ cdef struct Field:
     int value_size
 
 cdef enum:
-    SENT_KINDS = 6  # SENT_FOR to SENT_ID
+    SENT_KINDS = 7  # SENT_FOR to SENT_ID
 
 cdef struct Bounds:
     # What the operator allows, as far as the compiled path goes along.

@@ -34,19 +34,6 @@ cdef inline bint folded(const u8 *text, const u8 *lower, int size) noexcept nogi
     return True
 
 
-cdef inline bint is_list(const u8 *p, const u8 *end) noexcept nogil:
-    """Whether a list is spelled as the gate spells it: a comma, a space, and no empty element."""
-    cdef const u8 *begin = p
-    while p < end:
-        if p[0] == 44:
-            if p == begin or p[-1] == 32 or p[-1] == 9:
-                return False
-            if end - p < 3 or p[1] != 32 or p[2] == 32 or p[2] == 9 or p[2] == 44:
-                return False
-        p += 1
-    return True
-
-
 cdef int scan(
     const u8 *data, Py_ssize_t size, const Bounds *bounds, bint trusted, Head *head,
 ) noexcept nogil:
@@ -192,7 +179,7 @@ cdef int scan(
                     if value == last and kind != SENT_ID:
                         continue
                     field = &head.sent[kind - SENT_FOR]
-                    if field.name != NULL or (kind == SENT_FOR and not is_list(value, last)):
+                    if field.name != NULL:
                         return NOT_PLAIN
                     field.name = name
                     field.value = value

@@ -1,6 +1,15 @@
 # What guests and the log are told of clients. See _told.pyx.
 from subproxy.fastpath._encode cimport Sender
-from subproxy.fastpath._scan cimport Field
+from subproxy.fastpath._scan cimport Head
+
+
+cdef class ToldOrigin:
+    # What is told of a client by the word of a trusted peer.
+    cdef bytes client
+    cdef bytes scheme
+    cdef bytes via
+    cdef bytes fields
+    cdef Sender sender
 
 
 cdef class Told:
@@ -11,15 +20,17 @@ cdef class Told:
     cdef bytes scheme
     cdef bytes node
     cdef bytes via
+    cdef bytes key
     cdef Sender sender
     cdef bint trusted
-    cdef readonly dict clients  # of a trusted peer, by what it says in X-Forwarded-For
+    cdef readonly dict origins  # by peer and all that it says: see `origin`
 
-    cdef bytes client(self, const Field *sent)
+    cdef ToldOrigin origin(self, const Head *head)
 
 
 cdef class Clients:
     cdef object forwarding
     cdef dict told
+    cdef dict origins
 
     cdef Told of(self, object transport)

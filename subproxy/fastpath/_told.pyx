@@ -5,32 +5,86 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 
 from twisted.internet.interfaces import ISSLTransport
 
-from subproxy.fastpath._bytes cimport u8
-from subproxy.fastpath._scan cimport Field
+from subproxy.fastpath._bytes cimport put_bytes, u8
+from subproxy.fastpath._scan cimport Field, Head
+from subproxy.fastpath._tables cimport SENT_FOR, SENT_FORWARDED
 from subproxy.reactor._stream cimport Stream
 
-from subproxy.core.forwarded import UNIX, forwarded_node
+from subproxy.core.forwarded import forwarded_node, origin_fields
+from subproxy.core.origin import UNIX
+from subproxy.wire.frames import encoded_pieces
 
 cdef enum:
     MOST_TOLD = 4096  # addresses that are remembered
-    MOST_SENT = 512  # values of X-Forwarded-For that are, of each trusted peer
-    LONGEST_SENT = 256  # bytes of such a value, above which it is not
+    MOST_ORIGINS = 4096  # what trusted peers said of clients that is remembered
+    MOST_SAID = 512  # bytes of it; longer is made anew each time
+    READ = SENT_FORWARDED - SENT_FOR + 1  # kinds of fields that say where a request comes from
+
+cdef tuple NAMES = (
+    b"X-Forwarded-For", b"X-Forwarded-Proto", b"X-Forwarded-Host", b"X-Forwarded-Port", b"Forwarded",
+)
+
+
+cdef class ToldOrigin:
+    """What is told of a client by the word of a trusted peer. Made by `Told.origin`."""
 
 
 cdef class Told:
     """What is told of a client at one address. Made by `Clients.of`."""
 
-    cdef bytes client(self, const Field *sent):
-        """The address of the client, where the peer is a trusted proxy."""
-        key = PyBytes_FromStringAndSize(<const char *>sent.value, sent.value_size)
-        client = self.clients.get(key)
-        if client is None:
-            client = self.forwarding.client(key.split(b", "), self.peer)
-            if sent.value_size <= LONGEST_SENT:
-                if len(self.clients) >= MOST_SENT:
-                    self.clients.clear()
-                self.clients[key] = client
-        return client
+    cdef ToldOrigin origin(self, const Head *head):
+        """What is told of a client whose request a trusted peer has passed on."""
+        cdef ToldOrigin origin
+        cdef const Field *field
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(self.key) + head.host_size + READ
+        cdef int i
+        cdef u8 *o
+        for i in range(READ):
+            if head.sent[i].name != NULL:
+                size += head.sent[i].value_size
+        # No value holds a NUL, and none that is here is empty.
+        said = PyBytes_FromStringAndSize(NULL, size)
+        o = put_bytes(
+            <u8 *>PyBytes_AS_STRING(said), PyBytes_AS_STRING(self.key), PyBytes_GET_SIZE(self.key)
+        )
+        for i in range(READ):
+            field = &head.sent[i]
+            if field.name != NULL:
+                o = put_bytes(o, <const char *>field.value, field.value_size)
+            o[0] = 0
+            o += 1
+        put_bytes(o, <const char *>head.host, head.host_size)
+        origin = self.origins.get(said)
+        if origin is None:
+            origin = self.make(said[PyBytes_GET_SIZE(self.key):])
+            if size <= MOST_SAID:
+                if len(self.origins) >= MOST_ORIGINS:
+                    self.origins.clear()
+                self.origins[said] = origin
+        return origin
+
+    def make(self, bytes said):
+        """What is told where the fields of `NAMES`, and then Host, have these values."""
+        cdef ToldOrigin told = ToldOrigin.__new__(ToldOrigin)
+        *values, host = said.split(b"\0")
+        sent = [pair for pair in zip(NAMES, values, strict=True) if pair[1]]
+        origin = self.forwarding.origin(sent, self.peer, host)
+        told.client = origin.client
+        told.scheme = origin.scheme
+        told.fields = b"".join(
+            piece for name, value in origin_fields(origin) for piece in encoded_pieces([name, value])
+        )
+        told.via = self.via
+        told.sender = self.sender
+        told.sender.node = NULL
+        told.sender.node_size = 0
+        told.sender.address = <const u8 *>PyBytes_AS_STRING(told.client)
+        told.sender.address_size = <int>PyBytes_GET_SIZE(told.client)
+        told.sender.scheme = <const u8 *>PyBytes_AS_STRING(told.scheme)
+        told.sender.scheme_size = <int>PyBytes_GET_SIZE(told.scheme)
+        told.sender.fields = <const u8 *>PyBytes_AS_STRING(told.fields)
+        told.sender.fields_size = <int>PyBytes_GET_SIZE(told.fields)
+        return told
 
 
 cdef class Clients:
@@ -39,6 +93,7 @@ cdef class Clients:
     def __init__(self, forwarding):
         self.forwarding = forwarding
         self.told = {}
+        self.origins = {}
 
     cdef Told of(self, object transport):
         """What is told of the client at the other end of `transport`."""
@@ -63,9 +118,10 @@ cdef class Clients:
             b"https" if secure else b"http",
         )
         told.trusted = told.peer.trusted
-        told.clients = {}
+        told.origins = self.origins
         told.address = told.peer.address
         told.scheme = told.peer.scheme
+        told.key = told.address + b" " + told.scheme + b"\0"
         told.node = forwarded_node(told.address)
         told.via = b"1.1 " + self.forwarding.pseudonym
         told.sender.address = <const u8 *>PyBytes_AS_STRING(told.address)
@@ -76,4 +132,6 @@ cdef class Clients:
         told.sender.node_size = <int>PyBytes_GET_SIZE(told.node)
         told.sender.via = <const u8 *>PyBytes_AS_STRING(told.via)
         told.sender.via_size = <int>PyBytes_GET_SIZE(told.via)
+        told.sender.fields = NULL
+        told.sender.fields_size = 0
         return told

@@ -42,9 +42,10 @@ CLAIMED: Final = 9
 SENT_FOR: Final = 10
 SENT_PROTO: Final = 11
 SENT_HOST: Final = 12
-SENT_FORWARDED: Final = 13
-SENT_VIA: Final = 14
-SENT_ID: Final = 15
+SENT_PORT: Final = 13
+SENT_FORWARDED: Final = 14
+SENT_VIA: Final = 15
+SENT_ID: Final = 16
 
 REQUEST_KINDS: Final[dict[bytes, int]] = {
     **dict.fromkeys(HOP_BY_HOP, DROP),
@@ -53,6 +54,7 @@ REQUEST_KINDS: Final[dict[bytes, int]] = {
     b"x-forwarded-for": SENT_FOR,
     b"x-forwarded-proto": SENT_PROTO,
     b"x-forwarded-host": SENT_HOST,
+    b"x-forwarded-port": SENT_PORT,
     b"forwarded": SENT_FORWARDED,
     b"via": SENT_VIA,
     REQUEST_ID: SENT_ID,

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.protocol import Protocol
 
-from subproxy.core.forwarded import UNIX, Peer
+from subproxy.core.forwarded import Peer
+from subproxy.core.origin import UNIX
 from subproxy.frontend.deadlines import NEVER, Pace
 from subproxy.frontend.hangup import Hangup, hangup
 from subproxy.frontend.tcp_info import bytes_taken, waits_for_peer

@@ -20,20 +20,18 @@ from subproxy.core.fields import (
     FORWARDING_DROPPED,
     FORWARDING_PREFIX,
     HOP_BY_HOP,
-    IP_LITERAL,
     MAX_LENGTH,
     METHODS,
     METHODS_REFUSED,
     NOT_IN_TRAILERS,
     PATH,
-    REG_NAME,
     REQUEST_ID,
     TARGET,
     TOKEN,
     VERSIONS,
 )
 from subproxy.core.forwarded import Forwarding, Peer
-from subproxy.core.normalise import normalise_host, normalise_path, path_fault
+from subproxy.core.normalise import host_fault, normalise_host, normalise_path, path_fault
 from subproxy.errors import BadRequest, ClientError
 from subproxy.frontend.limits import Limits
 from subproxy.frontend.request_id import RequestIds, acceptable
@@ -274,10 +272,11 @@ class Gate:
         if peer.trusted:
             if request_id is None or not acceptable(request_id):
                 request_id = self.ids.make()
-            client = self.forwarding.stamp_trusted(kept, peer, host, version, sent)
+            origin = self.forwarding.stamp_trusted(kept, peer, host, version, sent)
+            client, scheme = origin.client, origin.scheme
         else:
             request_id = self.ids.make()
-            client = self.forwarding.stamp(kept, peer, host, version)
+            client, scheme = self.forwarding.stamp(kept, peer, host, version), peer.scheme
         kept.append((b"X-Request-Id", request_id))
         return Passed(
             RequestHead(
@@ -287,7 +286,7 @@ class Gate:
                 path,
                 kept,
                 client,
-                peer.scheme,
+                scheme,
                 version,
                 request_id,
                 size,
@@ -367,20 +366,9 @@ def check_host(host: bytes) -> None:
 
     @raise BadRequest: it is something else, or has userinfo.
     """
-    if host[:1] == b"[":
-        name, bracket, port = host[1:].partition(b"]")
-        good = bool(bracket) and b":" in name and not name.translate(None, IP_LITERAL)
-        if port[:1] == b":":
-            port = port[1:]
-        elif port:
-            good = False
-    else:
-        name, _, port = host.partition(b":")
-        good = bool(name) and not name.translate(None, REG_NAME)
-    if not good or len(name) > 255 or port.translate(None, DIGITS):
-        raise BadRequest("Host is not a host and perhaps a port")
-    if len(port) > 5 or (port and int(port) > 65535):
-        raise BadRequest("Host has a port that does not exist")
+    fault = host_fault(host)
+    if fault is not None:
+        raise BadRequest(fault)
 
 
 def _is_version(text: bytes) -> bool:
