@@ -16,6 +16,7 @@ from zope.interface import implementer
 
 from subproxy.core.exchange import Exchange
 from subproxy.core.pool import Pool
+from subproxy.core.printable import printable
 from subproxy.interfaces import IExchangeLog
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -115,7 +116,7 @@ class Counters:
         if found is None:
             if len(self._of_pool) >= MAX_ROUTES:
                 self._of_pool.clear()
-            found = self._of_pool[pool] = self._named(str(pool.route))
+            found = self._of_pool[pool] = self._named(printable(str(pool.route)))
         return found
 
     def _named(self, name: str) -> RouteCounters:

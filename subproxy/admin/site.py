@@ -26,6 +26,7 @@ from twisted.web.server import Request, Site
 
 from subproxy.admin.view import Data, explain_view, member_id, routes_view, subscribers_view
 from subproxy.core.member import Event, Member
+from subproxy.core.printable import printable
 from subproxy.core.registry import Registry
 from subproxy.core.router import Router
 
@@ -79,7 +80,7 @@ class DrainPage(Resource):
         name = unquote(path.decode("ascii", "replace").removeprefix("/api/drain/"))
         members = self._admin.drain(name, event)
         if not members:
-            return answer(request, {"error": f"no subscriber is called {name!r}"}, 404)
+            return answer(request, {"error": f"no subscriber is called '{printable(name)}'"}, 404)
         return answer(request, {"subscribers": [member_id(member) for member in members]})
 
 
@@ -113,7 +114,8 @@ class Admin:
         members = [
             member
             for member in self.registry.members()
-            if name == member.identity or f"{member_id(member)}/".startswith(f"{name}/")
+            if name in (member.identity, printable(member.identity))
+            or f"{member_id(member)}/".startswith(f"{name}/")
         ]
         for member in members:
             if member.feed(event, self.now()) and event is Event.UNDRAIN:
@@ -128,7 +130,7 @@ class Admin:
             parts = urlsplit(url if "//" in url else f"//{url}")
             host = parts.netloc.encode("latin-1")
         except ValueError as error:
-            return answer(request, {"error": str(error)}, 400)
+            return answer(request, {"error": printable(str(error))}, 400)
         if not host:
             return answer(request, {"error": "url=http://host/path is needed"}, 400)
         path = (parts.path or "/").encode("latin-1")

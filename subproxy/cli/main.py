@@ -17,6 +17,7 @@ from urllib.parse import quote
 from subproxy.cli import tables
 from subproxy.cli.client import AdminClient, AdminError
 from subproxy.core.policy import PolicyError, parse_policy
+from subproxy.core.printable import printable
 
 DEFAULT_ADMIN = "/run/subproxy/admin.sock"
 CLEAR = "\x1b[H\x1b[2J"
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         run(options, AdminClient(options.admin))
     except AdminError as error:
-        print(f"subproxy: {error}", file=sys.stderr)
+        print(f"subproxy: {printable(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         pass
@@ -82,7 +83,8 @@ def run(options: argparse.Namespace, client: AdminClient) -> None:
     """Ask, and print."""
 
     def show(data: Any, render: Callable[[Any], str]) -> None:
-        print(json.dumps(data, indent=1) if options.json else render(data), flush=True)
+        text = json.dumps(data, indent=1) if options.json else render(data)
+        print("\n".join(map(printable, text.split("\n"))), flush=True)
 
     match options.command:
         case "routes":
