@@ -104,6 +104,7 @@ class Options(usage.Options):
         ["vsock-group", None, None, "Group of emulated vsock sockets."],
         ["policy", None, None, "Which guest may claim what: a TOML file, read again on SIGHUP."],
         ["admin", None, None, "Metrics, health and API there: a path (mode 600) or an endpoint."],
+        ["admin-token", None, None, "File of the token that the admin listener wants over TCP."],
         ["balance", None, "p2c-ewma", f"Who gets a request: {', '.join(BALANCERS)}."],
         ["ping-interval", None, "3", "Seconds between the pings of a subscriber."],
         ["ping-timeout", None, "5", "Seconds after which a subscriber without pong is ejected."],
@@ -131,6 +132,7 @@ class Options(usage.Options):
         self["http"] = []
         self["vsock"] = []
         self["trust"] = []
+        self["admin-host"] = []
 
     def opt_http(self, value: str) -> None:
         """Serve HTTP there: a port or a Twisted server endpoint. May repeat. Default: 8080."""
@@ -149,6 +151,13 @@ class Options(usage.Options):
         unix for clients on UNIX sockets. May repeat.
         """
         self["trust"].append(value)
+
+    def opt_admin_host(self, value: str) -> None:
+        """
+        A name by which the admin listener is called over TCP, beside localhost and the address
+        that is dialled. May repeat.
+        """
+        self["admin-host"].append(value)
 
     def parseOptions(self, options: Any = None) -> None:
         """Parse, check, and complain in one line."""

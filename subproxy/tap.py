@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 from functools import partial
@@ -14,6 +15,8 @@ from twisted.internet.endpoints import serverFromString
 from twisted.logger import Logger
 
 from subproxy.admin.counters import Counters, Logs
+from subproxy.admin.guard import Guard
+from subproxy.admin.token import TokenError, default_files, obtain_token
 from subproxy.core.admission import Admission, AdmissionLimits
 from subproxy.core.balancer import BALANCERS
 from subproxy.core.dispatcher import Dispatcher
@@ -156,7 +159,7 @@ def build(
         policy_file.changed = changed
         handlers[signal.SIGHUP] = policy_file.reload
     if options["admin"] is not None:
-        admin = _admin_listener(reactor, options["admin"], service, router, counters)
+        admin = _admin_listener(reactor, options, service, router, counters)
         service.addService(admin)  # type: ignore[no-untyped-call]
         service.admin_listeners.append(admin)
     service.addService(SignalService(reactor, handlers))  # type: ignore[no-untyped-call]
@@ -214,8 +217,9 @@ def _access_log(reactor: Any, options: Options) -> AccessLog | None:
 
 
 def _admin_listener(
-    reactor: Any, where: str, service: ProxyService, router: Router, counters: Counters
+    reactor: Any, options: Options, service: ProxyService, router: Router, counters: Counters
 ) -> ListenerService:
+    where = options["admin"]
     # Imported here: twisted.web is half a second that a proxy without admin need not spend.
     from prometheus_client import CollectorRegistry
 
@@ -258,7 +262,22 @@ def _admin_listener(
             endpoint = serverFromString(reactor, where)
     except Exception as error:
         fail(f"--admin={where}: {error}")
-    return ListenerService(endpoint, admin_site(admin, collectors), "admin", where)
+    guard = Guard(_admin_token(options), options["admin-host"])
+    return ListenerService(endpoint, admin_site(admin, collectors, guard), "admin", where)
+
+
+def _admin_token(options: Options) -> bytes | None:
+    """What opens the admin listener over TCP; None where that is a UNIX socket."""
+    if is_path(options["admin"]) or options["admin"].startswith("unix:"):
+        return None
+    path = options["admin-token"] or default_files(os.geteuid(), os.environ)[0]
+    uid = (getattr(options, "parent", None) or {}).get("uid")
+    try:
+        token = obtain_token(path, -1 if uid is None else uid)
+    except TokenError as error:
+        fail(f"--admin-token: {error}")
+    Logger("subproxy").info("the token of the admin listener is in {path}", path=path)
+    return token
 
 
 def _http_listener(
