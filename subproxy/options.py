@@ -12,6 +12,7 @@ from twisted.python import usage
 from subproxy.core.balancer import BALANCERS
 from subproxy.core.forwarded import Trust
 from subproxy.frontend import limits as http_limits
+from subproxy.frontend.proxy_protocol import is_proxied
 from subproxy.subscription.settings import BULK
 from subproxy.wire.limits import MAX_NUMBER, PORT
 
@@ -132,6 +133,7 @@ class Options(usage.Options):
         self["http"] = []
         self["vsock"] = []
         self["trust"] = []
+        self["proxy-protocol"] = []
         self["admin-host"] = []
 
     def opt_http(self, value: str) -> None:
@@ -151,6 +153,14 @@ class Options(usage.Options):
         unix for clients on UNIX sockets. May repeat.
         """
         self["trust"].append(value)
+
+    def opt_proxy_protocol(self, value: str) -> None:
+        """
+        Peers in this network, such as 10.0.0.0/8, or unix, may say by the PROXY protocol who
+        their clients are, on listeners such as --http=haproxy:tcp:8888. May repeat. Default:
+        loopback, unix, and the networks of --trust.
+        """
+        self["proxy-protocol"].append(value)
 
     def opt_admin_host(self, value: str) -> None:
         """
@@ -199,8 +209,16 @@ class Options(usage.Options):
             Trust(self["trust"])
         except ValueError as error:
             raise usage.UsageError(f"--trust: {error}") from None
+        try:
+            Trust(self["proxy-protocol"])
+        except ValueError as error:
+            raise usage.UsageError(f"--proxy-protocol: {error}") from None
         if not self["http"]:
             self["http"].append("tcp:8080")
+        if self["proxy-protocol"] and not any(map(is_proxied, self["http"])):
+            raise usage.UsageError(
+                "--proxy-protocol: no listener expects it; say --http=haproxy:tcp:PORT"
+            )
         if not self["vsock"]:
             if os.path.exists("/dev/vsock"):
                 self["vsock"].append(VsockListen("endpoint", f"vsock:{port}", optional=True))

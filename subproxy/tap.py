@@ -12,6 +12,7 @@ from typing import Any
 
 from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
+from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
 from subproxy.admin.counters import Counters, Logs
@@ -35,6 +36,12 @@ from subproxy.frontend.access_log import AccessLog
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.limits import TABLE
 from subproxy.frontend.limits import Limits as HttpLimits
+from subproxy.frontend.proxy_protocol import (
+    DEFAULT_PEERS,
+    ProxyProtocolFactory,
+    is_proxied,
+    proxied_endpoint,
+)
 from subproxy.frontend.unsent import limit_unsent
 from subproxy.garbage import calm
 from subproxy.handover import Inheritance, http_endpoint
@@ -135,7 +142,7 @@ def build(
         dispatcher,
         http,
         subscriptions,
-        [_http_listener(reactor, where, http, inheritance) for where in options["http"]],
+        [_http_listener(reactor, where, http, options, inheritance) for where in options["http"]],
         [
             _vsock_listener(reactor, each, subscriptions, options, inheritance)
             for each in options["vsock"]
@@ -281,13 +288,19 @@ def _admin_token(options: Options) -> bytes | None:
 
 
 def _http_listener(
-    reactor: Any, where: str, factory: Http1Factory, inheritance: Inheritance
+    reactor: Any, where: str, http: Http1Factory, options: Options, inheritance: Inheritance
 ) -> ListenerService:
+    factory: Factory = http
+    parse: Callable[[Any, str], Any] = serverFromString
+    if is_proxied(where):
+        peers = options["proxy-protocol"] or [*DEFAULT_PEERS, *options["trust"]]
+        factory = ProxyProtocolFactory(http, Trust(peers), where)
+        parse = proxied_endpoint
     try:
-        endpoint = http_endpoint(reactor, where, inheritance, serverFromString)
+        endpoint = http_endpoint(reactor, where, inheritance, parse)
     except Exception as error:
         fail(f"--http={where}: {error}")
-    unsent = factory.limits.unsent
+    unsent = http.limits.unsent
     return ListenerService(
         endpoint, factory, "HTTP", where, prepare=lambda port: limit_unsent(port, unsent)
     )

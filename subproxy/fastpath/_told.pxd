@@ -23,3 +23,4 @@ cdef class Clients:
     cdef dict told
 
     cdef Told of(self, object transport)
+    cdef Told at(self, object host, bint secure)
