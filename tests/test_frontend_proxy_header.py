@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from itertools import pairwise
+from pathlib import Path
 
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -18,6 +19,8 @@ from subproxy.frontend.proxy_header import (
     ProxyHeaderError,
     ProxyHeaderParser,
 )
+
+from .fuzz.proxy_header_target import run as run_target
 
 V4 = bytes.fromhex("c0000207 c6336401 dc04 01bb")
 V6 = bytes.fromhex("20010db8000000000000000000000007 20010db8000000000000000000000001 dc04 01bb")
@@ -43,6 +46,7 @@ def summed(header: bytes, at: int) -> bytes:
 
 SSL = tlv(0x20, b"\x01" + bytes(4) + tlv(0x21, b"TLSv1.3") + tlv(0x22, b"CN"))
 WITH_SUM = summed(v2(1, 0x11, V4 + tlv(4, b"pad") + tlv(3, bytes(4)) + SSL), 16 + 12 + 6 + 3)
+TWO_SUMS = summed(v2(1, 0x11, V4 + tlv(3, bytes(4)) + tlv(3, bytes(4))), 16 + 12 + 3)
 
 GOOD: list[tuple[bytes, ProxyHeader]] = [
     (b"PROXY TCP4 192.0.2.7 198.51.100.1 56324 443\r\n", ProxyHeader(1, b"192.0.2.7")),
@@ -129,6 +133,7 @@ BAD: list[tuple[bytes, str]] = [
     (v2(1, 0x11, V4 + b"\x04\x00\x02x"), "TLV of version 2 is cut off"),
     (v2(1, 0x11, V4 + tlv(3, bytes(3))), "not 4 bytes"),
     (v2(1, 0x11, V4 + tlv(3, bytes(4))), "checksum of version 2 is wrong"),
+    (TWO_SUMS, "second checksum"),
     (WITH_SUM[:20] + b"\x00" + WITH_SUM[21:], "checksum of version 2 is wrong"),
     (v2(1, 0x11, V4 + tlv(4, bytes(LONGEST)))[:16], "longer than 8192"),
 ]
@@ -216,6 +221,15 @@ class HeaderTests(SynchronousTestCase):
         self.assertFalse(parser.began)
         parser.feed(b"P")
         self.assertTrue(parser.began)
+
+
+class CorpusTests(SynchronousTestCase):
+    def test_corpus(self) -> None:
+        """What the search began with, and what it has found."""
+        inputs = sorted((Path(__file__).parent / "corpus" / "proxy_header").iterdir())
+        self.assertGreater(len(inputs), 20)
+        for path in inputs:
+            run_target(path.read_bytes())
 
 
 class ChecksumTests(SynchronousTestCase):

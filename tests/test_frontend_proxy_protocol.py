@@ -299,6 +299,11 @@ class EndpointTests(SynchronousTestCase):
         self.assertTrue(is_proxied("haproxy:tcp:1"))
         self.assertFalse(is_proxied("tcp:1"))
 
+    def test_bad(self) -> None:
+        """What is no endpoint, and a header before a header."""
+        for bad in ("haproxy:", "haproxy:nothing:1", "haproxy:haproxy:tcp:1"):
+            self.assertRaises(ValueError, proxied_endpoint, object(), bad)
+
     def test_plain(self) -> None:
         """What is behind the prefix listens, with the factory as it is."""
         calls: list[tuple[object, ...]] = []

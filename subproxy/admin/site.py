@@ -114,11 +114,11 @@ class Admin:
 
         @return: those that there were.
         """
+        name = printable(name)
         members = [
             member
             for member in self.registry.members()
-            if name in (member.identity, printable(member.identity))
-            or f"{member_id(member)}/".startswith(f"{name}/")
+            if f"{member_id(member)}/".startswith(f"{name}/")
         ]
         for member in members:
             if member.feed(event, self.now()) and event is Event.UNDRAIN:

@@ -154,11 +154,14 @@ def _told_by_block(block: bytes) -> ProxyHeader:
     size = _SIZES[family]
     if len(body) < size:
         raise ProxyHeaderError("the addresses of version 2 are cut off")
-    tls = False
+    tls = checked = False
     at = 16 + size
     for kind, value, start in _vectors(block, at):
         if kind == _TYPE_CRC32C:
+            if checked:  # each costs as much as the whole header
+                raise ProxyHeaderError("a second checksum in version 2")
             _check(block, value, start)
+            checked = True
         elif kind == _TYPE_SSL:
             tls = bool(value[:1]) and bool(value[0] & _CLIENT_SSL)
     address: bytes | None = None

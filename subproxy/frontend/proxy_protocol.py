@@ -212,8 +212,15 @@ class HeaderFirstReactor:
 
 
 def proxied_endpoint(reactor: Any, where: str) -> Any:
-    """The endpoint of C{where}, which L{is_proxied}, for a L{ProxyProtocolFactory}."""
-    return serverFromString(HeaderFirstReactor(reactor), where.removeprefix(PREFIX))
+    """
+    The endpoint of C{where}, which L{is_proxied}, for a L{ProxyProtocolFactory}.
+
+    @raise ValueError: there is no such endpoint.
+    """
+    inner = where.removeprefix(PREFIX)
+    if is_proxied(inner):
+        raise ValueError("one PROXY header is all that a connection begins with")
+    return serverFromString(HeaderFirstReactor(reactor), inner)
 
 
 def _host(address: IAddress | None) -> bytes:

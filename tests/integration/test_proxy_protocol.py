@@ -206,6 +206,63 @@ class HAProxyTests(SynchronousTestCase):
         self.assertIn("say --http=haproxy:tcp:PORT", process.output)
 
 
+class SocketTests(SynchronousTestCase):
+    """What a real socket does behind a header, on both reactors."""
+
+    def setUp(self) -> None:
+        self.world = World()
+        self.addCleanup(self.world.close)
+
+    def _serve(self, reactor: str) -> None:
+        if reactor == "io_uring" and without_ring() is not None:
+            raise SkipTest("no io_uring")
+        self.port = free_port()
+        proxy = self.world.start_proxy(
+            f"--http=haproxy:tcp:{self.port}:interface=127.0.0.1", twistd=(f"--reactor={reactor}",)
+        )
+        proxy.wait_for("HTTP on", 2)
+        self.world.start_guest("tests.integration.apps:WhoAsks", r"--host=blog\.example")
+        self.world.start_guest("tests.integration.apps:Endless", r"--host=big\.example", name="big")
+
+    def _exchange(self, *pieces: bytes, half_close: bool = False) -> bytes:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as client:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for piece in pieces:
+                client.sendall(piece)
+                if len(pieces) > 1:
+                    time.sleep(0.002)
+            if half_close:
+                client.shutdown(socket.SHUT_WR)
+            got = b""
+            while more := client.recv(1 << 20):
+                got += more
+            return got
+
+    def _sockets(self) -> None:
+        data = b"PROXY TCP4 203.0.113.9 198.51.100.1 56324 443\r\n" + GET
+        good = b"\r\n\r\n203.0.113.9 http 203.0.113.9\n"
+        self.assertTrue(self._exchange(data).endswith(good))
+        pieces = [data[at : at + 1] for at in range(len(data))]
+        self.assertTrue(self._exchange(*pieces).endswith(good))
+        self.assertTrue(self._exchange(data, half_close=True).endswith(good))
+        self.assertEqual(self._exchange(data[:20], half_close=True), b"")
+        self.assertEqual(self._exchange(half_close=True), b"")
+        big = data.replace(b"blog", b"big").replace(b"GET / ", b"GET /10000000 ")
+        body = self._exchange(big).partition(b"\r\n\r\n")[2]
+        self.assertEqual(len(body), 10_000_000)
+        self.assertEqual(body, (b"0123456789abcdef" * 625_000))
+        assert self.world.proxy is not None
+        self.assertNotIn("Traceback", self.world.proxy.output)
+
+    def test_epoll(self) -> None:
+        self._serve("epoll")
+        self._sockets()
+
+    def test_io_uring(self) -> None:
+        self._serve("io_uring")
+        self._sockets()
+
+
 class TlsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.world = World()
