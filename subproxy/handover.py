@@ -186,7 +186,7 @@ def http_endpoint(
     """The endpoint of C{where}, that listens on what is inherited."""
     if not inheritance.has(where):
         return parse(reactor, where)
-    if where.startswith("systemd:"):
+    if where.removeprefix("haproxy:").startswith("systemd:"):
         # The descriptor's number is another one now, and LISTEN_PID is not ours.
         found = inheritance.socket(where)
         assert found is not None

@@ -13,6 +13,7 @@ from subproxy.core.balancer import BALANCERS
 from subproxy.core.forwarded import Trust
 from subproxy.frontend import limits as http_limits
 from subproxy.frontend.half_close import HalfClose
+from subproxy.frontend.proxy_protocol import is_proxied
 from subproxy.subscription.settings import BULK
 from subproxy.wire.limits import MAX_NUMBER, PORT
 
@@ -106,6 +107,7 @@ class Options(usage.Options):
         ["vsock-group", None, None, "Group of emulated vsock sockets."],
         ["policy", None, None, "Which guest may claim what: a TOML file, read again on SIGHUP."],
         ["admin", None, None, "Metrics, health and API there: a path (mode 600) or an endpoint."],
+        ["admin-token", None, None, "File of the token that the admin listener wants over TCP."],
         ["balance", None, "p2c-ewma", f"Who gets a request: {', '.join(BALANCERS)}."],
         ["ping-interval", None, "3", "Seconds between the pings of a subscriber."],
         ["ping-timeout", None, "5", "Seconds after which a subscriber without pong is ejected."],
@@ -134,6 +136,8 @@ class Options(usage.Options):
         self["http"] = []
         self["vsock"] = []
         self["trust"] = []
+        self["proxy-protocol"] = []
+        self["admin-host"] = []
 
     def opt_http(self, value: str) -> None:
         """Serve HTTP there: a port or a Twisted server endpoint. May repeat. Default: 8080."""
@@ -152,6 +156,21 @@ class Options(usage.Options):
         unix for clients on UNIX sockets. May repeat.
         """
         self["trust"].append(value)
+
+    def opt_proxy_protocol(self, value: str) -> None:
+        """
+        Peers in this network, such as 10.0.0.0/8, or unix, may say by the PROXY protocol who
+        their clients are, on listeners such as --http=haproxy:tcp:8888. May repeat. Default:
+        loopback, unix, and the networks of --trust.
+        """
+        self["proxy-protocol"].append(value)
+
+    def opt_admin_host(self, value: str) -> None:
+        """
+        A name by which the admin listener is called over TCP, beside localhost and the address
+        that is dialled. May repeat.
+        """
+        self["admin-host"].append(value)
 
     def parseOptions(self, options: Any = None) -> None:
         """Parse, check, and complain in one line."""
@@ -197,8 +216,16 @@ class Options(usage.Options):
             Trust(self["trust"])
         except ValueError as error:
             raise usage.UsageError(f"--trust: {error}") from None
+        try:
+            Trust(self["proxy-protocol"])
+        except ValueError as error:
+            raise usage.UsageError(f"--proxy-protocol: {error}") from None
         if not self["http"]:
             self["http"].append("tcp:8080")
+        if self["proxy-protocol"] and not any(map(is_proxied, self["http"])):
+            raise usage.UsageError(
+                "--proxy-protocol: no listener expects it; say --http=haproxy:tcp:PORT"
+            )
         if not self["vsock"]:
             if os.path.exists("/dev/vsock"):
                 self["vsock"].append(VsockListen("endpoint", f"vsock:{port}", optional=True))

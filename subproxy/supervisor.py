@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -66,6 +67,9 @@ class Supervisor:
         try:
             with open(new, "w") as file:
                 file.write(str(pid))
+                if os.path.exists(path):
+                    # Who may read it may go on doing so.
+                    os.fchmod(file.fileno(), stat.S_IMODE(os.stat(path).st_mode))
             os.replace(new, path)
         except OSError as error:
             self._log.error("cannot write {path}: {error}", path=path, error=error)

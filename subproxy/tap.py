@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 from functools import partial
@@ -11,9 +12,12 @@ from typing import Any
 
 from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
+from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
 from subproxy.admin.counters import Counters, Logs
+from subproxy.admin.guard import Guard
+from subproxy.admin.token import TokenError, default_files, obtain_token
 from subproxy.core.admission import Admission, AdmissionLimits
 from subproxy.core.balancer import BALANCERS
 from subproxy.core.dispatcher import Dispatcher
@@ -33,6 +37,12 @@ from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.half_close import HalfClose
 from subproxy.frontend.limits import TABLE
 from subproxy.frontend.limits import Limits as HttpLimits
+from subproxy.frontend.proxy_protocol import (
+    DEFAULT_PEERS,
+    ProxyProtocolFactory,
+    is_proxied,
+    proxied_endpoint,
+)
 from subproxy.frontend.unsent import limit_unsent
 from subproxy.garbage import calm
 from subproxy.handover import Inheritance, http_endpoint
@@ -134,7 +144,7 @@ def build(
         dispatcher,
         http,
         subscriptions,
-        [_http_listener(reactor, where, http, inheritance) for where in options["http"]],
+        [_http_listener(reactor, where, http, options, inheritance) for where in options["http"]],
         [
             _vsock_listener(reactor, each, subscriptions, options, inheritance)
             for each in options["vsock"]
@@ -158,7 +168,7 @@ def build(
         policy_file.changed = changed
         handlers[signal.SIGHUP] = policy_file.reload
     if options["admin"] is not None:
-        admin = _admin_listener(reactor, options["admin"], service, router, counters)
+        admin = _admin_listener(reactor, options, service, router, counters)
         service.addService(admin)  # type: ignore[no-untyped-call]
         service.admin_listeners.append(admin)
     service.addService(SignalService(reactor, handlers))  # type: ignore[no-untyped-call]
@@ -216,8 +226,9 @@ def _access_log(reactor: Any, options: Options) -> AccessLog | None:
 
 
 def _admin_listener(
-    reactor: Any, where: str, service: ProxyService, router: Router, counters: Counters
+    reactor: Any, options: Options, service: ProxyService, router: Router, counters: Counters
 ) -> ListenerService:
+    where = options["admin"]
     # Imported here: twisted.web is half a second that a proxy without admin need not spend.
     from prometheus_client import CollectorRegistry
 
@@ -260,17 +271,38 @@ def _admin_listener(
             endpoint = serverFromString(reactor, where)
     except Exception as error:
         fail(f"--admin={where}: {error}")
-    return ListenerService(endpoint, admin_site(admin, collectors), "admin", where)
+    guard = Guard(_admin_token(options), options["admin-host"])
+    return ListenerService(endpoint, admin_site(admin, collectors, guard), "admin", where)
+
+
+def _admin_token(options: Options) -> bytes | None:
+    """What opens the admin listener over TCP; None where that is a UNIX socket."""
+    if is_path(options["admin"]) or options["admin"].startswith("unix:"):
+        return None
+    path = options["admin-token"] or default_files(os.geteuid(), os.environ)[0]
+    uid = (getattr(options, "parent", None) or {}).get("uid")
+    try:
+        token = obtain_token(path, -1 if uid is None else uid)
+    except TokenError as error:
+        fail(f"--admin-token: {error}")
+    Logger("subproxy").info("the token of the admin listener is in {path}", path=path)
+    return token
 
 
 def _http_listener(
-    reactor: Any, where: str, factory: Http1Factory, inheritance: Inheritance
+    reactor: Any, where: str, http: Http1Factory, options: Options, inheritance: Inheritance
 ) -> ListenerService:
+    factory: Factory = http
+    parse: Callable[[Any, str], Any] = serverFromString
+    if is_proxied(where):
+        peers = options["proxy-protocol"] or [*DEFAULT_PEERS, *options["trust"]]
+        factory = ProxyProtocolFactory(http, Trust(peers), where)
+        parse = proxied_endpoint
     try:
-        endpoint = http_endpoint(reactor, where, inheritance, serverFromString)
+        endpoint = http_endpoint(reactor, where, inheritance, parse)
     except Exception as error:
         fail(f"--http={where}: {error}")
-    unsent = factory.limits.unsent
+    unsent = http.limits.unsent
     return ListenerService(
         endpoint, factory, "HTTP", where, prepare=lambda port: limit_unsent(port, unsent)
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import subprocess
 import sys
 import time
@@ -95,6 +96,30 @@ class AccessLogTests(SynchronousTestCase):
         log.close()
         self.assertEqual(len(old.read_text().splitlines()), 3)
         self.assertEqual(len(self.lines()), 1)
+
+    def test_one_mode_whatever_the_umask(self) -> None:
+        """A file that is made is 0640, at the start and later; one that is there stays."""
+        log = self.make()
+        for umask in (0o077, 0o022, 0o000):
+            self.path.rename(self.path.with_suffix(".1"))
+            before = os.umask(umask)
+            try:
+                log.reopen()
+            finally:
+                os.umask(before)
+            self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o640)
+        self.path.chmod(0o600)
+        log.reopen()
+        self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o600)
+
+    def test_a_link_to_nothing_yet(self) -> None:
+        """The file is made where the link leads."""
+        target = self.path.with_suffix(".real")
+        self.path.symlink_to(target.absolute())
+        self.write(self.make())
+        self.clock.advance(1)
+        self.assertEqual(len(target.read_text().splitlines()), 1)
+        self.assertEqual(stat.S_IMODE(target.stat().st_mode), 0o640)
 
     def test_reopen_that_fails_keeps_the_old_file(self) -> None:
         log = self.make()

@@ -62,9 +62,18 @@ class OptionsTests(SynchronousTestCase):
     def test_repeated(self) -> None:
         """Listeners and networks may repeat."""
         options = self.parse("--http=1", "--http=2", "--vsock=/a", "--vsock=/b", "--trust=::1")
+        self.assertEqual((options["proxy-protocol"], options["admin-host"]), ([], []))
         self.assertEqual(options["http"], ["tcp:1", "tcp:2"])
         self.assertEqual([listen.value for listen in options["vsock"]], ["/a", "/b"])
         self.assertEqual(options["trust"], ["::1"])
+
+    def test_proxy_protocol(self) -> None:
+        """It wants a listener that expects it."""
+        words = ("--proxy-protocol=10.0.0.0/8", "--proxy-protocol=unix", "--admin-host=a.example")
+        options = self.parse("--http=1", "--http=haproxy:tcp:2", *words)
+        self.assertEqual(options["proxy-protocol"], ["10.0.0.0/8", "unix"])
+        self.assertEqual(options["admin-host"], ["a.example"])
+        self.assertIn("haproxy:tcp:PORT", self.complaint("--http=1", *words))
 
     def test_bad_values(self) -> None:
         """Each is one line that names the option."""
@@ -78,6 +87,7 @@ class OptionsTests(SynchronousTestCase):
             "--access-log-format=xml",
             "--half-close=never",
             "--trust=everybody",
+            "--proxy-protocol=everybody",
             *(f"--{row.option}=x" for row in TABLE),
         ):
             said = self.complaint(word)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -47,11 +48,13 @@ class SupervisorTests(SynchronousTestCase):
         """It names who has taken over; the one that leaves does not remove it, that one does."""
         path = self.folder / "pid"
         path.write_text("1")
+        path.chmod(0o604)
         old, new = {"pidfile": str(path)}, {"pidfile": ""}
         leaving, taking = Supervisor(old, {}), Supervisor(new, {})
         taking.succeed(leaving.pidfile)
         leaving.succeeded(42)
         self.assertEqual(path.read_text(), "42")
+        self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o604)
         self.assertEqual((old["pidfile"], new["pidfile"]), ("", str(path)))
         self.assertEqual(list(self.folder.iterdir()), [path])
 

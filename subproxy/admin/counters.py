@@ -17,6 +17,7 @@ from zope.interface import implementer
 
 from subproxy.core.exchange import Exchange
 from subproxy.core.pool import Pool
+from subproxy.core.printable import printable
 from subproxy.interfaces import IExchangeLog
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -118,7 +119,7 @@ class Counters:
             return self._named(NO_ROUTE)
         found = self._of_pool.get(pool)
         if found is None:
-            found = self._of_pool[pool] = self._named(str(pool.route))
+            found = self._of_pool[pool] = self._named(printable(str(pool.route)))
         return found
 
     def _named(self, name: str) -> RouteCounters:

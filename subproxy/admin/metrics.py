@@ -16,6 +16,7 @@ from subproxy.admin.counters import Counters
 from subproxy.admin.view import text
 from subproxy.core.dispatcher import Dispatcher
 from subproxy.core.member import State
+from subproxy.core.printable import printable
 from subproxy.core.registry import Registry
 
 
@@ -85,7 +86,7 @@ class ProxyCollector(Collector):
             "subproxy_subscriber_ready", "1 if it is given new requests.", labels=labels
         )
         for member in self._registry.members():
-            values = [member.identity, text(member.application), str(member.worker)]
+            values = [printable(member.identity), text(member.application), str(member.worker)]
             latency.add_metric(values, member.latency)
             weight.add_metric(values, member.weight)
             flying.add_metric(values, member.in_flight)

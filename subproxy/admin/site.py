@@ -1,7 +1,8 @@
 """
 The admin listener: metrics, health, and what is routed where.
 
-Local by default, a UNIX socket of mode 0600: who may open it may drain guests.
+A UNIX socket of mode 0600: who may open it may drain guests. Over TCP all but the first three
+need a token; see L{subproxy.admin.guard}.
 
     GET /metrics                     Prometheus
     GET /healthz                     200 while the process serves
@@ -22,10 +23,13 @@ from urllib.parse import unquote, urlsplit
 
 from prometheus_client import CollectorRegistry, generate_latest
 from twisted.web.resource import Resource
-from twisted.web.server import Request, Site
+from twisted.web.server import Request
 
+from subproxy.admin.guard import Guard
+from subproxy.admin.guarded import GuardedSite
 from subproxy.admin.view import Data, explain_view, member_id, routes_view, subscribers_view
 from subproxy.core.member import Event, Member
+from subproxy.core.printable import printable
 from subproxy.core.registry import Registry
 from subproxy.core.router import Router
 
@@ -79,7 +83,7 @@ class DrainPage(Resource):
         name = unquote(path.decode("ascii", "replace").removeprefix("/api/drain/"))
         members = self._admin.drain(name, event)
         if not members:
-            return answer(request, {"error": f"no subscriber is called {name!r}"}, 404)
+            return answer(request, {"error": f"no subscriber is called '{printable(name)}'"}, 404)
         return answer(request, {"subscribers": [member_id(member) for member in members]})
 
 
@@ -110,10 +114,11 @@ class Admin:
 
         @return: those that there were.
         """
+        name = printable(name)
         members = [
             member
             for member in self.registry.members()
-            if name == member.identity or f"{member_id(member)}/".startswith(f"{name}/")
+            if f"{member_id(member)}/".startswith(f"{name}/")
         ]
         for member in members:
             if member.feed(event, self.now()) and event is Event.UNDRAIN:
@@ -128,7 +133,7 @@ class Admin:
             parts = urlsplit(url if "//" in url else f"//{url}")
             host = parts.netloc.encode("latin-1")
         except ValueError as error:
-            return answer(request, {"error": str(error)}, 400)
+            return answer(request, {"error": printable(str(error))}, 400)
         if not host:
             return answer(request, {"error": "url=http://host/path is needed"}, 400)
         path = (parts.path or "/").encode("latin-1")
@@ -167,8 +172,8 @@ def plain(request: Request, said: bytes) -> bytes:
     return said
 
 
-def admin_site(admin: Admin, collectors: CollectorRegistry) -> Site:
-    """The site of C{admin} and of what C{collectors} collect."""
+def admin_site(admin: Admin, collectors: CollectorRegistry, guard: Guard) -> GuardedSite:
+    """The site of C{admin} and of what C{collectors} collect, for whom C{guard} lets in."""
 
     def metrics(request: Request) -> bytes:
         request.setHeader(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
@@ -184,7 +189,4 @@ def admin_site(admin: Admin, collectors: CollectorRegistry) -> Site:
     api.putChild(b"subscribers", Page(admin.subscribers))
     api.putChild(b"explain", Page(admin.explain))
     api.putChild(b"drain", DrainPage(admin))
-    site = Site(root)
-    site.noisy = False
-    site.displayTracebacks = False
-    return site
+    return GuardedSite(root, guard)

@@ -11,6 +11,7 @@ from typing import Any
 from subproxy.core.balancer import PowerOfTwo
 from subproxy.core.member import Member, State
 from subproxy.core.pool import POPULATED, Pool
+from subproxy.core.printable import printable
 from subproxy.core.registry import Registry
 from subproxy.core.router import Router
 
@@ -20,15 +21,15 @@ _SCORES = PowerOfTwo()
 
 
 def text(value: bytes) -> str:
-    """Bytes that a guest chose, as text that a terminal survives."""
-    return value.decode("utf-8", "replace").encode("unicode_escape").decode()
+    """Bytes that a guest chose, as text that a terminal survives and that names one thing."""
+    return printable(value, unambiguous=True)
 
 
 def member_view(member: Member, now: float) -> Data:
     """One subscription."""
     return {
         "id": member_id(member),
-        "identity": member.identity,
+        "identity": printable(member.identity),
         "application": text(member.application),
         "worker": member.worker,
         "instance": text(member.instance),
@@ -45,7 +46,7 @@ def member_view(member: Member, now: float) -> Data:
 
 def member_id(member: Member) -> str:
     """What an operator calls a subscription: identity, application and worker."""
-    return f"{member.identity}/{text(member.application)}/{member.worker}"
+    return f"{printable(member.identity)}/{text(member.application)}/{member.worker}"
 
 
 def pool_view(pool: Pool, now: float) -> Data:

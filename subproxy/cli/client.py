@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Sequence
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 from urllib.parse import urlencode
+
+from subproxy.admin.token import TokenError, read_token
 
 TIMEOUT = 10.0
 
@@ -29,10 +32,13 @@ class _UnixConnection(HTTPConnection):
 class AdminClient:
     """
     @ivar where: a path of a UNIX socket, or C{HOST:PORT}.
+    @param token_files: where the token may be that is asked for over TCP; the first that is there
+        is used.
     """
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, token_files: Sequence[str] = ()) -> None:
         self.where = where
+        self._token_files = token_files
 
     def ask(self, path: str, method: str = "GET", **query: str) -> Any:
         """
@@ -42,8 +48,9 @@ class AdminClient:
         """
         target = f"{path}?{urlencode(query)}" if query else path
         connection = self._connection()
+        fields = {} if isinstance(connection, _UnixConnection) else self._credentials()
         try:
-            connection.request(method, target)
+            connection.request(method, target, headers=fields)
             response = connection.getresponse()
             body = response.read()
         except (OSError, HTTPException) as error:
@@ -54,9 +61,22 @@ class AdminClient:
             data = json.loads(body)
         except ValueError:
             raise AdminError(f"{self.where} is no admin listener of a proxy") from None
+        if response.status == 401:
+            files = " or ".join(self._token_files)
+            raise AdminError(f"{data.get('error')} (looked for in {files}; see --admin-token)")
         if response.status >= 400:
             raise AdminError(str(data.get("error", response.reason)))
         return data
+
+    def _credentials(self) -> dict[str, str]:
+        for path in self._token_files:
+            try:
+                return {"Authorization": f"Bearer {read_token(path).decode()}"}
+            except FileNotFoundError:
+                pass
+            except TokenError as error:
+                raise AdminError(str(error)) from None
+        return {}
 
     def _connection(self) -> HTTPConnection:
         host, colon, port = self.where.rpartition(":")

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from subproxy.admin.token import default_files
 from subproxy.cli import tables
 from subproxy.cli.client import AdminClient, AdminError
 from subproxy.core.policy import PolicyError, parse_policy
+from subproxy.core.printable import printable
 
 DEFAULT_ADMIN = "/run/subproxy/admin.sock"
 CLEAR = "\x1b[H\x1b[2J"
@@ -29,6 +32,11 @@ def parser() -> argparse.ArgumentParser:
     )
     found.add_argument(
         "--admin", default=DEFAULT_ADMIN, help="the admin socket, or HOST:PORT (%(default)s)"
+    )
+    found.add_argument(
+        "--admin-token",
+        metavar="FILE",
+        help="the token that HOST:PORT wants (default: where the proxy makes one)",
     )
     found.add_argument("--json", action="store_true", help="print what the proxy says, as JSON")
     commands = found.add_subparsers(dest="command", required=True)
@@ -53,9 +61,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "check":
         return check(options.file)
     try:
-        run(options, AdminClient(options.admin))
+        files = default_files(os.geteuid(), os.environ)
+        if options.admin_token is not None:
+            files = [options.admin_token]
+        run(options, AdminClient(options.admin, files))
     except AdminError as error:
-        print(f"subproxy: {error}", file=sys.stderr)
+        print(f"subproxy: {printable(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         pass
@@ -82,7 +93,8 @@ def run(options: argparse.Namespace, client: AdminClient) -> None:
     """Ask, and print."""
 
     def show(data: Any, render: Callable[[Any], str]) -> None:
-        print(json.dumps(data, indent=1) if options.json else render(data), flush=True)
+        text = json.dumps(data, indent=1) if options.json else render(data)
+        print("\n".join(map(printable, text.split("\n"))), flush=True)
 
     match options.command:
         case "routes":

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from subproxy.core.printable import printable
+
 Data = dict[str, Any]
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Columns as wide as they must be; numbers to the right."""
-    cells = [list(heads), *([str(cell) for cell in row] for row in rows)]
+    """Columns as wide as they must be; numbers to the right. A cell is one line, and printable."""
+    cells = [list(heads), *([printable(str(cell)) for cell in row] for row in rows)]
     widths = [max(len(row[at]) for row in cells) for at in range(len(heads))]
     numeric = [
         bool(rows) and all(isinstance(row[at], int | float) for row in rows)
@@ -91,4 +93,4 @@ def explanation(data: Data) -> str:
 
 def drained(data: Data, verb: str) -> str:
     """The text of C{subproxy drain} and C{undrain}."""
-    return "\n".join(f"{verb} {name}" for name in data["subscribers"])
+    return "\n".join(f"{verb} {printable(name)}" for name in data["subscribers"])

@@ -9,6 +9,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from subproxy.core import latency as _latency
+from subproxy.core.printable import printable
 
 if TYPE_CHECKING:
     from subproxy.core.pool import Pool
@@ -149,7 +150,7 @@ class Member:
 
     def __repr__(self) -> str:
         return (
-            f"<Member {self.identity} {self.application.decode('latin-1')} "
+            f"<Member {self.identity} {printable(self.application)} "
             f"{State(self.state).name.lower()} in flight {self.in_flight}>"
         )
 

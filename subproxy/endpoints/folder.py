@@ -24,6 +24,8 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from subproxy.core.printable import printable
+
 from .addresses import HybridVsockAddress
 from .errors import CannotListenAt
 from .hybrid import HybridVsockPort, HybridVsockServerEndpoint
@@ -199,7 +201,7 @@ class FolderService(Service):
     def _complain(self, path: str, why: str) -> None:
         if self._complaints.get(path) != why:
             self._complaints[path] = why
-            self._log.error("{why}", why=why)
+            self._log.error("{why}", why=printable(why))
 
     def _looked(self, _: object) -> None:
         self._looking = False
@@ -220,7 +222,7 @@ class FolderService(Service):
         self._pause = max(SETTLE, 10 * (self._reactor.seconds() - began))
         for path in stolen:
             if path in wanted:
-                self._log.warn("{path}: its listener's socket was removed", path=path)
+                self._log.warn("{path}: its listener's socket was removed", path=printable(path))
                 await self._stop(path)
         for path in sorted(self._ports.keys() - wanted):
             await self._stop(path)

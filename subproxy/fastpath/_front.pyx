@@ -92,6 +92,10 @@ cdef class FastFront(Client):
         """What is known of the client, if anybody asked."""
         return None if self.told is None else self.told.peer
 
+    def tell(self, host, secure):
+        """Who the client is, by the word of a proxy: see `Http1Protocol.tell`."""
+        self.told = self.path.clients.at(host, secure)
+
     @property
     def busy(self):
         """A request is under way."""

@@ -34,3 +34,4 @@ cdef class Clients:
     cdef dict origins
 
     cdef Told of(self, object transport)
+    cdef Told at(self, object host, bint secure)

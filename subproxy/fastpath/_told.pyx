@@ -97,10 +97,14 @@ cdef class Clients:
 
     cdef Told of(self, object transport):
         """What is told of the client at the other end of `transport`."""
-        cdef Told told
         host = getattr(transport.getPeer(), "host", None)
         secure = not isinstance(transport, Stream) or transport.TLS
         secure = secure and ISSLTransport.providedBy(transport)
+        return self.at(host, secure)
+
+    cdef Told at(self, object host, bint secure):
+        """What is told of the client at `host`, which is None on a UNIX socket."""
+        cdef Told told
         told = self.told.get((host, secure))
         if told is None:
             told = self.make(host, secure)

@@ -40,6 +40,9 @@ FLUSH_AFTER = 1.0
 FLUSH_SIZE = 32_768
 """Bytes that may wait."""
 
+MODE = 0o640
+"""Mode of a file that is made, whatever the umask: a daemon's differs from that of its start."""
+
 MAX_WAITING = 262_144
 """Bytes that may wait for a pipe that takes nothing now; beyond them lines are dropped."""
 
@@ -151,11 +154,7 @@ class AccessLog:
         if self._path == "-":
             self._descriptor = _standard_output()
         else:
-            self._descriptor = os.open(
-                self._path,
-                os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK,
-                0o640,
-            )
+            self._descriptor = _open_file(self._path)
         self._torn = False
         self._pipe: select.poll | None = None
         if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
@@ -221,6 +220,30 @@ class AccessLog:
         if self._losing:
             self._log.warn("the access log lost {lines} lines", lines=self._losing)
             self._losing = 0
+
+
+def _open_file(path: str) -> int:
+    """
+    Open C{path} to append to it; make it, of mode L{MODE}, if it is not there.
+
+    One that is there keeps its mode: a rotation may have made it.
+
+    @raise OSError: it can't be had.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
+    while True:
+        try:
+            return os.open(path, flags)
+        except FileNotFoundError:
+            pass
+        try:
+            made = os.open(path, flags | os.O_CREAT | os.O_EXCL, MODE)
+        except FileExistsError:
+            # Somebody was quicker; or a link leads to where there is nothing yet.
+            path = os.path.realpath(path)
+            continue
+        os.fchmod(made, MODE)
+        return made
 
 
 def _standard_output() -> int:

@@ -92,6 +92,18 @@ class ClientConnection(Protocol):
         self.lent = False
         self._borrower: Callable[[int], None] | None = None  # waits for what was written to leave
 
+    def tell(self, host: str | None, secure: bool) -> None:
+        """
+        Who the client is, by the word of a proxy that has connected for it.
+
+        @param host: its IP address; None for a UNIX socket.
+        @param secure: it came over TLS.
+        """
+        self.peer = self.factory.forwarding.peer(
+            UNIX if host is None else host.encode("ascii", "replace"),
+            b"https" if secure else b"http",
+        )
+
     def _meet(self) -> Peer:
         transport = self.transport
         address = getattr(transport.getPeer(), "host", None)

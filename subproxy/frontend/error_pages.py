@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from subproxy.core.fields import METHODS, PHRASES
+from subproxy.core.printable import printable
 from subproxy.core.response import ResponseHead
 from subproxy.errors import ClientError, ProxyError
 
@@ -25,7 +26,7 @@ def error_page(error: ProxyError, method: bytes, request_id: bytes) -> tuple[Res
     body = b"%d %b\n%b\nrequest id: %b\n" % (
         status,
         phrase,
-        reason.encode("ascii", "backslashreplace"),
+        printable(reason).encode("ascii"),
         request_id or b"-",
     )
     headers = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress, IProtocolNegotiationFactory, IReactorTime
@@ -14,7 +14,7 @@ from zope.interface import implementer
 from subproxy.core.exchange import Exchange
 from subproxy.core.forwarded import Forwarding
 from subproxy.frontend.dates import http_date
-from subproxy.frontend.deadlines import Sweeper
+from subproxy.frontend.deadlines import HasDeadline, Sweeper
 from subproxy.frontend.gate import Gate
 from subproxy.frontend.half_close import HalfClose
 from subproxy.frontend.http1 import Http1Protocol
@@ -23,6 +23,24 @@ from subproxy.interfaces import IDispatcher, IExchangeLog
 
 if TYPE_CHECKING:
     from subproxy.fastpath._front import FastFront, FastPath
+
+
+class OpenConnection(HasDeadline, Protocol):
+    """
+    A client's connection, whatever serves it now.
+
+    @ivar busy: a request is under way.
+    """
+
+    @property
+    def busy(self) -> bool:
+        """See above."""
+
+    def closeIfIdle(self) -> None:
+        """Close it if no request is under way; else it closes behind its answer."""
+
+    def abort(self) -> None:
+        """Close it at once, with a reset."""
 
 
 @implementer(IExchangeLog)
@@ -82,7 +100,7 @@ class Http1Factory(Factory):
         self._wall = wall
         self._drained: list[Deferred[None]] = []
         self._sweeper = Sweeper(clock, monotonic, self._tick)
-        self.connections: set[Http1Protocol | FastFront] = self._sweeper.watched  # type: ignore[assignment]
+        self.connections: set[OpenConnection] = self._sweeper.watched  # type: ignore[assignment]
         self._tick()
 
     def acceptableProtocols(self) -> list[bytes]:
@@ -146,14 +164,14 @@ class Http1Factory(Factory):
         for connection in list(self.connections):
             connection.abort()
 
-    def opened(self, connection: Http1Protocol | FastFront) -> bool:
+    def opened(self, connection: OpenConnection) -> bool:
         """A client connected; False if it is one too many."""
         if self.limits.connections and len(self.connections) >= self.limits.connections:
             return False
         self.connections.add(connection)
         return True
 
-    def closed(self, connection: Http1Protocol | FastFront) -> None:
+    def closed(self, connection: OpenConnection) -> None:
         """A connection is gone."""
         self.connections.discard(connection)
         if not self.connections:

@@ -65,7 +65,9 @@ def combined(exchange: Exchange, answered: Answered, date: bytes) -> bytes:
     referer, agent = _client_says(exchange)
     line = request.target
     if request.method:
-        line = b"%b %b HTTP/%b" % (request.method, line, request.version)
+        line = request.method + b" " + line
+        if request.version:
+            line += b" HTTP/" + request.version
     if line.translate(None, _PLAIN):
         line = escaped(line)
     started = answered.started

@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from subproxy.core.exchange import Exchange, State
+from subproxy.core.printable import printable
 from subproxy.errors import (
     ClientError,
     GuestError,
@@ -408,7 +409,7 @@ class Channel:
         """The guest gives an exchange up."""
         carrier = self._take(message.exchange)
         if carrier is not None:
-            said = message.reason.decode("utf-8", "replace")
+            said = printable(message.reason)
             error: GuestError
             if message.code == b"refused":
                 error = GuestRefused(f"the application refused: {said}" if said else "")

@@ -130,8 +130,8 @@ class Registrar:
                 INFO,
                 member.identity,
                 "{identity} may not serve {host} {path}: {reason}",
-                host=message.host.decode("ascii", "backslashreplace"),
-                path=message.path.decode("ascii", "backslashreplace"),
+                host=message.host,
+                path=message.path,
                 reason=refusal.reason,
             )
             reason = refusal.reason.encode("utf-8", "replace")[:1024]
@@ -142,7 +142,7 @@ class Registrar:
             INFO,
             member.identity,
             "{identity} serves {route}",
-            route=str(route).encode("unicode_escape").decode(),
+            route=str(route),
         )
         return m.Registered(reference)
 

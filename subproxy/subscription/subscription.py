@@ -97,9 +97,9 @@ class Subscription:
         self._connection.say(
             INFO,
             "{identity} subscribed: {application}, worker {worker}, instance {instance}",
-            application=member.application.decode("ascii", "backslashreplace"),
+            application=member.application,
             worker=member.worker,
-            instance=member.instance.decode("ascii", "backslashreplace"),
+            instance=member.instance,
         )
         self._factory.greeted(self, replaced)
         self._liveness = Liveness(
@@ -173,7 +173,7 @@ class Subscription:
                 self._connection.say(
                     INFO,
                     "{identity} may no longer serve a route: {reason}",
-                    reason=refused.reason.decode("utf-8", "replace"),
+                    reason=refused.reason,
                 )
                 self._wire.send(refused)
             self._connection.flush()

@@ -14,6 +14,7 @@ from typing import Any
 from twisted.logger import Logger, LogLevel
 
 from subproxy.core.linelimit import LINES, LineLimit
+from subproxy.core.printable import printable
 
 IDENTITIES = 4096
 """Identities that are remembered within one second; beyond, all are forgotten."""
@@ -35,7 +36,11 @@ class Voices:
         self.held = 0
 
     def say(self, log: Logger, level: Any, identity: str, text: str, **fields: object) -> None:
-        """Log C{text}, in which C{identity} is a field, unless that one has said too much."""
+        """
+        Log C{text}, in which C{identity} is a field, unless that one has said too much.
+
+        Text, bytes and errors among C{fields} are made printable: a guest may have chosen them.
+        """
         now = self._now()
         if int(now) != self._second or len(self._limits) > IDENTITIES:
             self._second = int(now)
@@ -46,7 +51,8 @@ class Voices:
         if limit.admit(now) is None:
             self.held += 1
         else:
-            log.emit(level, text, identity=identity, **fields)
+            shown = {name: _shown(value) for name, value in fields.items()}
+            log.emit(level, text, identity=printable(identity), **shown)
 
     def _tell(self, log: Logger) -> None:
         """Begin anew, with a line for each of whom some were dropped."""
@@ -55,9 +61,15 @@ class Voices:
             if limit.held:
                 log.warn(
                     "{identity} caused {count} more lines, which are not logged",
-                    identity=identity,
+                    identity=printable(identity),
                     count=limit.held,
                 )
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, bytes | str):
+        return printable(value)
+    return printable(str(value)) if isinstance(value, Exception) else value
 
 
 INFO = LogLevel.info

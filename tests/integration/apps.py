@@ -23,6 +23,15 @@ class Named(SubscriberProtocol):
         return Response(200, [(b"x-guest", NAME)], NAME + b"\n")
 
 
+class WhoAsks(SubscriberProtocol):
+    """Says who asks: client, scheme, and X-Forwarded-For."""
+
+    async def requestReceived(self, request: Request) -> Response:
+        way = [value for name, value in request.headers if name.lower() == b"x-forwarded-for"]
+        said = b" ".join([request.client, request.scheme, *way])
+        return Response(200, [], said + b"\n")
+
+
 class Mirror(SubscriberProtocol):
     """Sends the body back: whole, or, asked for it by the path, as a stream."""
 

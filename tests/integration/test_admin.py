@@ -8,11 +8,13 @@ import signal
 import stat
 import subprocess
 import sys
+import time
+from http.client import HTTPConnection
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from .harness import ROOT, World, wait_until
+from .harness import ROOT, TWISTD, World, free_port, wait_until
 
 POLICY = """
 [[guest]]
@@ -25,7 +27,7 @@ class AdminTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.world = World()
         self.addCleanup(self.world.close)
-        self.socket = self.world.folder / "admin.sock"
+        self.socket: Path | str = self.world.folder / "admin.sock"
 
     def command(self, *words: str) -> str:
         done = subprocess.run(
@@ -66,6 +68,94 @@ class AdminTests(SynchronousTestCase):
         ):
             self.assertIn(f"\n{name} ", page)
 
+    def fetch(self, port: int, target: str, method: str = "GET", **fields: str) -> tuple[int, str]:
+        """What a browser, or anybody who has no token, gets over TCP."""
+        connection = HTTPConnection("127.0.0.1", port, timeout=10)
+        self.addCleanup(connection.close)
+        headers = {name.replace("_", "-"): value for name, value in fields.items()}
+        connection.request(method, target, headers=headers)
+        response = connection.getresponse()
+        self.assertIsNone(response.getheader("Access-Control-Allow-Origin"))
+        return response.status, response.read().decode()
+
+    def test_over_tcp(self) -> None:
+        """The command has the token; pages in a browser, and who has none, get nothing."""
+        port = free_port()
+        token = self.world.folder / "admin.token"
+        proxy = self.world.start_proxy(
+            f"--admin=tcp:{port}:interface=127.0.0.1", f"--admin-token={token}"
+        )
+        self.assertEqual(stat.S_IMODE(token.stat().st_mode), 0o600)
+        self.world.start_guest("hello:Hello", r"--host=blog\.example")
+        self.socket = f"127.0.0.1:{port}"
+        self.assertIn("blog", self.command(f"--admin-token={token}", "routes"))
+        (member,) = json.loads(self.command(f"--admin-token={token}", "--json", "subscribers"))[
+            "subscribers"
+        ]
+        drain = f"/api/drain/{member['id']}"
+        bearer = f"Bearer {token.read_text().strip()}"
+        here = f"localhost:{port}"
+        for status, method, target, fields in (
+            (200, "GET", "/metrics", {}),
+            (200, "GET", "/healthz", {"Host": "any.example"}),
+            (200, "GET", "/readyz", {}),
+            (421, "GET", "/metrics", {"Host": f"evil.example:{port}"}),
+            (421, "POST", drain, {"Host": "evil.example", "Authorization": bearer}),
+            (401, "GET", "/api/routes", {}),
+            (401, "POST", drain, {"Host": here}),
+            (401, "POST", drain, {"Host": here, "Authorization": "Bearer wrong"}),
+            (403, "POST", drain, {"Host": here, "Origin": "https://evil.example"}),
+            (403, "POST", drain, {"Host": here, "Sec_Fetch_Site": "cross-site"}),
+            (403, "OPTIONS", drain, {"Host": here, "Origin": "https://evil.example"}),
+        ):
+            self.assertEqual(self.fetch(port, target, method, **fields)[0], status, target)
+        self.assertIn("ready", self.command(f"--admin-token={token}", "subscribers"))
+        done = subprocess.run(
+            [sys.executable, "-m", "subproxy", f"--admin={self.socket}", "--admin-token=/x", "top"],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=ROOT,
+        )
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("a token is needed", done.stderr)
+        self.command(f"--admin-token={token}", "drain", member["id"])
+        self.assertIn("draining", self.command(f"--admin-token={token}", "subscribers"))
+        proxy.wait_for("the token is wrong")
+        self.assertIn(time.strftime("/%Y:", time.gmtime()), proxy.output)
+        self.assertNotIn("1970", proxy.output)
+
+    def test_a_token_that_everybody_may_read(self) -> None:
+        """It ends the program at its start."""
+        token = self.world.folder / "admin.token"
+        token.write_text("0123456789abcdef\n")
+        token.chmod(0o644)
+        line = [*TWISTD, "-n", "--pidfile=", "subproxy", "--admin=tcp:0", f"--admin-token={token}"]
+        process = self.world.start("bad", [*line, "--http=tcp:0", "--vsock=/tmp/x"])
+        self.assertEqual(process.wait(), 1)
+        self.assertIn(f"subproxy: --admin-token: {token}: everybody may read", process.output)
+
+    def test_the_log_of_a_daemon(self) -> None:
+        """Its access log is 0640, at the start and after a rotation."""
+        folder = self.world.folder
+        log, pidfile = folder / "access.log", folder / "pid"
+        command = [*TWISTD, f"--pidfile={pidfile}", f"--logfile={folder / 'log'}", "subproxy"]
+        started = self.world.start(
+            "daemon",
+            [*command, "--http=tcp:0", f"--vsock={self.world.vsock}", f"--access-log={log}"],
+        )
+        self.assertEqual(started.wait(), 0, started.output)
+        pid = int(wait_until(lambda: pidfile.exists() and pidfile.read_text(), "it runs"))
+        try:
+            self.assertEqual(stat.S_IMODE(log.stat().st_mode), 0o640)
+            log.rename(folder / "old")
+            os.kill(pid, signal.SIGUSR1)
+            wait_until(log.exists, "a new file")
+            self.assertEqual(stat.S_IMODE(log.stat().st_mode), 0o640)
+        finally:
+            os.kill(pid, signal.SIGTERM)
+            wait_until(lambda: not pidfile.exists(), "it ends")
+
     def test_a_killed_proxy_does_not_keep_its_socket(self) -> None:
         """A new proxy takes the admin socket of a killed one, but not of a live one."""
         proxy = self.world.start_proxy(f"--admin={self.socket}")
@@ -102,8 +192,6 @@ class AdminTests(SynchronousTestCase):
 
     def test_a_bad_policy_at_the_start(self) -> None:
         """It ends the program, with the line of each problem."""
-        from .harness import TWISTD
-
         policy = Path(self.world.folder / "policy.toml")
         policy.write_text("[[guest]]\nroutes = 0\n")
         process = self.world.start(

@@ -37,7 +37,8 @@ class FastPathTests(SynchronousTestCase):
     def _serve(self, *options: str, twistd: tuple[str, ...] = ()) -> str:
         self.admin = free_port()
         admin = f"--admin=tcp:{self.admin}:interface=127.0.0.1"
-        proxy = self.world.start_proxy(admin, *options, twistd=twistd)
+        token = f"--admin-token={self.world.folder / 'admin.token'}"
+        proxy = self.world.start_proxy(admin, token, *options, twistd=twistd)
         self.world.start_guest("tests.integration.apps:Named", "--host=blog\\.example")
         self._answers(30)
         self._answers(20, 17)
