@@ -123,10 +123,13 @@ def main(arguments: Sequence[str]) -> int:
     factory.concurrency = asked.concurrency or factory.concurrency
     factory.weight = asked.weight or factory.weight
     factory.drainTimeout = asked.drain_timeout
-    service = SubscriberService(endpoint, factory, retryRefused=asked.keep_going)
+    service = SubscriberService(endpoint, factory, retryRefused=asked.keep_going, where=asked.proxy)
     runner = Runner(reactor, service, asked.keep_going)
     factory.announcer = runner
-    return runner.run()
+    try:
+        return runner.run()
+    finally:
+        slot.release()
 
 
 def _endpoint(reactor: Any, description: str) -> Any:

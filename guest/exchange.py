@@ -17,7 +17,7 @@ from guest.framework import Framework
 from guest.incoming import IncomingBody
 from guest.outgoing import OutgoingBody, UnreadBody
 from guest.request import Request
-from guest.response import Response, checked_fields
+from guest.response import Response, checked_fields, field_list
 from subproxy.wire import messages as m
 from subproxy.wire.connection import Connection
 from subproxy.wire.fields import Headers, Info
@@ -213,7 +213,7 @@ class GuestExchange:
         """
         if not 100 <= status <= 199 or status == 101:
             raise ValueError(f"{status} is not an interim status")
-        headers = list(headers)
+        headers = field_list(headers)
         checked_fields(headers)
         if self.over:
             return

@@ -29,6 +29,7 @@ session, then the loop that dials. The lock of a session is held whenever its st
 from __future__ import annotations
 
 import collections
+import errno
 import getopt
 import os
 import queue
@@ -48,7 +49,8 @@ Pairs = list[tuple[bytes, bytes]]
 Check = Callable[[Any], Any]
 Application = Callable[[bytes, bytes, Pairs, Any], Any]
 
-VERSION = 1
+RELEASE = "0.1.0"
+VERSION = 1  # of the wire
 LIMITS = {b"frame": 262_144, b"window": 65_536, b"inline": 65_536}
 BODY_CHUNK = 16_384
 THREADS = 256  # requests at a time
@@ -600,7 +602,9 @@ class Session:
         try:
             try:
                 status, headers, body = self.app(method, target, headers, Body(self, exchange))
-                pairs = [[name, value] for name, value in headers]
+                given: Any = headers
+                given = given.items() if isinstance(given, dict) else given
+                pairs = [[name, value] for name, value in given]
                 names = {name.lower() for name, _ in pairs}
                 if method == b"HEAD" and type(body) is bytes and b"content-length" not in names:
                     pairs.append([b"content-length", b"%d" % len(body)])
@@ -721,6 +725,19 @@ def dial(where: str) -> socket.socket:
     return sock
 
 
+def hint(where: str, error: OSError) -> str:
+    """What to look at when WHERE cannot be reached."""
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return "see the mode of the socket: --vsock-mode, --vsock-owner of the proxy"
+    if not where.startswith("vsock:"):
+        return "is the proxy running, with --vsock=PATH, of which this is PATH_PORT?"
+    if error.errno in (errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT):
+        return "this kernel has no vsock: load vmw_vsock_virtio_transport"
+    if error.errno in (errno.ENODEV, errno.ENETUNREACH, errno.EADDRNOTAVAIL):
+        return "there is no vsock device: does the VMM give this machine one?"
+    return "is the proxy running, with --vsock= for this VM, and may the VMM write to its socket?"
+
+
 def free_worker(application: str) -> tuple[int, socket.socket]:
     """
     The first worker number that no other process of this application in this VM has.
@@ -761,8 +778,9 @@ class Stay:
         self.app = app
         self.session: Session | None = None
         self.stopping = threading.Event()
+        self.told, self.next_time, self.pause = "", 0.0, 0.0
         name = options.name or (Path(options.app).stem if options.app else "hello")
-        number = options.worker
+        number, self.slot = options.worker, None
         if number < 0:
             number, self.slot = free_worker(name)
         self.hello = {
@@ -799,12 +817,28 @@ class Stay:
         try:
             sock = dial(self.proxy)
         except OSError as error:
-            say(f"cannot reach {self.proxy}: {error}")
+            self.complain(error)
             return "unreachable"
         self.session = session = Session(sock, self.hello, self.routes, self.app)
         if self.stopping.is_set():
             session.drain()
-        return session.run()
+        outcome = session.run()
+        if session.theirs == "idle" and outcome == "lost":
+            self.complain(OSError(errno.ECONNRESET, "the connection was closed without a welcome"))
+        else:
+            self.told = ""
+        return outcome
+
+    def complain(self, error: OSError) -> None:
+        """Say why nobody was reached: once, then at growing intervals, for dials are many."""
+        line = f"cannot reach {self.proxy}: {error.strerror or error}; {hint(self.proxy, error)}"
+        now = time.monotonic()
+        if line != self.told:
+            self.told, self.pause = line, 10.0
+        elif now < self.next_time:
+            return
+        self.next_time, self.pause = now + self.pause, min(600.0, 3 * self.pause)
+        say(line)
 
     def stop(self, *ignored: Any) -> None:
         """The handler of SIGTERM. A thread does it: the lock may be ours just now."""
@@ -855,12 +889,15 @@ def parse_options(arguments: list[str]) -> Options:
     found = Options()
     words = [f"{name}=" for name in ("proxy", "host", "path", "name", "worker", "module")]
     try:
-        pairs, rest = getopt.gnu_getopt(arguments, "", [*words, "help"])
+        pairs, rest = getopt.gnu_getopt(arguments, "", [*words, "help", "version"])
     except getopt.GetoptError as error:
         raise ValueError(str(error)) from None
     for option, value in pairs:
         if option == "--help":
             print(__doc__)
+            sys.exit(0)
+        elif option == "--version":
+            print(f"subproxy minimal {RELEASE}")
             sys.exit(0)
         elif option == "--host":
             found.routes.append((os.fsencode(value), b"/.*"))
@@ -892,7 +929,11 @@ def main(arguments: list[str]) -> int:
         stay = Stay(options, app)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stay.stop)
-        return stay.run()
+        try:
+            return stay.run()
+        finally:
+            if stay.slot is not None:
+                stay.slot.close()
     except ValueError as error:
         say(str(error))
         return 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 
 from guest.route import Route
 from subproxy.wire.limits import MAX_NAME, MAX_PATTERN, MAX_WEIGHT, PORT
@@ -12,7 +13,14 @@ from subproxy.wire.limits import MAX_NAME, MAX_PATTERN, MAX_WEIGHT, PORT
 DEFAULT_PROXY = f"vsock:2:{PORT}"
 LEVELS = ("debug", "info", "warn", "error", "critical")
 
+DISTRIBUTION = "subscription-proxy-vsock"
+
 EPILOG = """\
+examples:
+  python -m guest --host='blog\\.example' blog:Blog
+  python -m guest --proxy=unix:/run/vms/vm.sock_12345 \\
+      --host='shop\\.example' --path='/v[12]/.*' --concurrency=10 shop:Shop
+
 exit statuses:
   0  drained and left, after SIGTERM or SIGINT
   1  something unexpected
@@ -103,8 +111,13 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    add = parser.add_argument
-    add("target", metavar="module:attr", help="a SubscriberProtocol subclass")
+    parser.add_argument("--version", action="version", version=_release())
+    parser.add_argument(
+        "target",
+        metavar="module:attr",
+        help="a SubscriberProtocol subclass or a SubscriberFactory",
+    )
+    add = parser.add_argument_group("what is served, and where").add_argument
     add(
         "--proxy",
         metavar="ENDPOINT",
@@ -125,6 +138,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="RE",
         help="paths that match, for the --host before it (default: /.*)",
     )
+    add = parser.add_argument_group("how much").add_argument
     add(
         "--weight",
         type=_number(1, MAX_WEIGHT),
@@ -138,6 +152,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="at most so many requests at a time (default: 0, no limit)",
     )
+    add = parser.add_argument_group("who this is").add_argument
     add("--name", metavar="NAME", help="name of the application (default: module:attr)")
     add(
         "--worker",
@@ -145,6 +160,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="which of several equal processes in this VM this is (default: first free)",
     )
+    add = parser.add_argument_group("the process").add_argument
     add("--log-level", choices=LEVELS, default="info", help="(default: %(default)s)")
     add(
         "--keep-going",
@@ -159,6 +175,13 @@ def _parser() -> argparse.ArgumentParser:
         help="how long requests under way may take at the end (default: %(default)g)",
     )
     return parser
+
+
+def _release() -> str:
+    try:
+        return f"subproxy guest {version(DISTRIBUTION)} ({DISTRIBUTION})"
+    except PackageNotFoundError:
+        return "subproxy guest, a copy that was not installed"
 
 
 def _seconds(text: str) -> float:

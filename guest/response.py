@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 
 from guest.files import open_file
 from subproxy.wire.fields import Headers
 from subproxy.wire.limits import MAX_HEADER_BYTES, MAX_HEADERS
 
-Fields = Iterable[tuple[bytes, bytes]]
+Fields = Iterable[tuple[bytes, bytes]] | Mapping[bytes, bytes]
 Body = bytes | Iterable[bytes] | AsyncIterable[bytes]
 
 _TOKEN = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -24,7 +24,8 @@ class Response:
     without. If it is given it must be right. Hop-by-hop fields are the proxy's, not yours.
 
     @ivar status: 200 to 999. (For interim ones there is C{Request.interim}.)
-    @ivar headers: pairs of name and value, bytes.
+    @ivar headers: pairs of name and value, bytes. A dictionary is taken too, for fields that
+        come once.
     @ivar body: bytes; or an iterable of bytes, pulled only as the client takes them; or
         an asynchronous iterable of bytes. If it has C{close} or C{aclose}, that is
         called at the end, also when the client has left.
@@ -47,7 +48,7 @@ class Response:
         bulk: bool = False,
     ) -> None:
         self.status = status
-        self.headers: Headers = list(headers)
+        self.headers: Headers = field_list(headers)
         self.body = body
         self.trailers = trailers
         self.reason = reason
@@ -68,7 +69,7 @@ class Response:
         @raise OSError: it can't be opened, or is not a regular file.
         """
         body, fields = open_file(path)
-        more = list(headers)
+        more = field_list(headers)
         given = {name.lower() for name, _ in more}
         return cls(200, [*(each for each in fields if each[0] not in given), *more], body)
 
@@ -92,7 +93,7 @@ class Response:
 
         @raise TypeError, ValueError: as L{checked}.
         """
-        trailers = list(self.trailers() if callable(self.trailers) else self.trailers)
+        trailers = field_list(self.trailers() if callable(self.trailers) else self.trailers)
         checked_fields(trailers)
         return trailers
 
@@ -101,17 +102,28 @@ class Response:
         return method == b"HEAD" or self.status in _BODILESS
 
 
+def field_list(fields: Fields) -> Headers:
+    """The pairs of a header or trailer section, however it was given; they are not checked."""
+    if type(fields) is not list and isinstance(fields, Mapping):
+        return list(fields.items())
+    return list(fields)
+
+
 def checked_fields(fields: Headers) -> int | None:
     """
     Check a header or trailer section.
 
     @return: the value of C{Content-Length}, or None.
-    @raise TypeError: a name or value is not bytes.
+    @raise TypeError: something is no pair, or a name or value is not bytes.
     @raise ValueError: a name is no token, a value has CR, LF or NUL; too many or too long.
     """
     length: int | None = None
     size = 0
-    for name, value in fields:
+    for each in fields:
+        try:
+            name, value = each
+        except (TypeError, ValueError):
+            raise TypeError(f"fields are pairs of name and value, not {each!r}") from None
         if type(name) is not bytes or type(value) is not bytes:
             raise TypeError(f"names and values of fields are bytes: {name!r}, {value!r}")
         if not name or name.translate(None, _TOKEN):

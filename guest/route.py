@@ -61,6 +61,11 @@ class Registrations:
     def __iter__(self) -> Iterator[Registration]:
         return iter(list(self._by_reference.values()))
 
+    @property
+    def asked(self) -> int:
+        """How many registrations there have been, those that are gone included."""
+        return self._last
+
     def add(self, route: Route) -> Registration:
         """A new registration of C{route}, under the next reference."""
         self._last += 1

@@ -23,8 +23,12 @@ from guest.errors import (
 )
 from guest.factory import SubscriberFactory
 from guest.moment import Moment
+from guest.outage import Outage, advice, system_says
 from guest.restore import RestoreDetector, drift
 from guest.subscriber import SubscriberProtocol
+
+IDLE = 1.0
+"""Seconds that an application has to register a route, before it is said that it has none."""
 
 SETTLED = 0.5
 """Seconds after which a connection whose proxy drains is followed by another one at once."""
@@ -55,6 +59,7 @@ class SubscriberService(Service):
         retryRefused: bool = True,
         dataConnections: bool = True,
         drift: Callable[[], float] = drift,
+        where: str = "",
     ) -> None:
         """
         Take what is to be kept up.
@@ -65,8 +70,12 @@ class SubscriberService(Service):
             take it another time: never after C{replaced}, C{version} or C{hello}.
         @param dataConnections: whether large bodies may have connections of their own.
         @param drift: seconds from the monotonic to the wall clock (L{guest.restore}).
+        @param where: how C{endpoint} is described to a person, such as C{vsock:2:12345}.
         """
         self._endpoint = endpoint
+        self._where = where or repr(endpoint)
+        self._outage = Outage()
+        self._idle = False  # it was said that nothing is served
         self._factory = factory
         self._clock: Any = clock or factory.clock
         self._chance = chance
@@ -76,6 +85,7 @@ class SubscriberService(Service):
             factory.data = DataPool(endpoint, self._clock)
         self._subscriptions: list[SubscriberProtocol] = []
         self._staying: Deferred[None] = succeed(None)
+        self._dialled = False
         self._over: Moment[GuestError] = Moment()
 
     def whenOver(self) -> Deferred[GuestError]:
@@ -150,11 +160,7 @@ class SubscriberService(Service):
                 continue
             delay = backoff(attempt, self._chance())
             attempt += 1
-            self._log.info(
-                "not subscribed: {reason}; dialling again in {delay:.2f} s",
-                reason=reason or "the proxy drains",
-                delay=delay,
-            )
+            self._complain(reason)
             await deferLater(self._clock, delay)
 
     def _is_final(self, reason: Exception | None) -> bool:
@@ -163,18 +169,54 @@ class SubscriberService(Service):
             return not self._retryRefused or reason.code in FINAL
         return isinstance(reason, SubscriptionReplaced)
 
+    def _complain(self, reason: Exception | None) -> None:
+        """Tell why there is no subscription, if that was not told just now."""
+        now = self._clock.seconds()
+        if reason is None:
+            text = f"the proxy at {self._where} drains"
+        elif self._dialled:
+            text = f"no subscription at {self._where}: {system_says(reason)}"
+        else:
+            text = f"cannot reach the proxy at {self._where}: {system_says(reason)}"
+            hint = advice(self._where, reason)
+            text += f"; {hint}" if hint else ""
+        told = self._outage.failed(now, text)
+        if told is not None:
+            self._log.warn("{told}", told=told)
+
+    def _subscribed(self, welcome: object, protocol: SubscriberProtocol) -> None:
+        if welcome is None:
+            return
+        told = self._outage.over(self._clock.seconds())
+        if told is not None:
+            self._log.info("{told}", told=told)
+        if not self._idle:
+            protocol.whenIdle(IDLE).addCallback(self._serves_nothing)
+
+    def _serves_nothing(self, idle: bool) -> None:
+        if idle and not self._idle:
+            self._idle = True
+            self._log.warn(
+                "subscribed at {where}, but serving nothing: there is no --host, and the "
+                "application registers no route of its own",
+                where=self._where,
+            )
+
     async def _subscription(self) -> Exception | None:
         """
         Dial, and stay until nothing new will come over that connection.
 
         @return: why; None if the proxy drains.
         """
+        self._dialled = False
         try:
             protocol: Any = await self._endpoint.connect(self._factory)
         except CancelledError:
             raise
         except Exception as error:
             return error
+        self._dialled = True
+        protocol.whenSubscribed().addCallback(self._subscribed, protocol)
         self._subscriptions.append(protocol)
         protocol.whenLost().addCallback(lambda _: self._subscriptions.remove(protocol))
         leaving: Exception | None = await protocol.whenLeaving()

@@ -180,6 +180,19 @@ class SubscriberProtocol(Protocol):
         """
         return self._leaving.wait()
 
+    def whenIdle(self, delay: float) -> Deferred[bool]:
+        """
+        Fires with whether this connection has asked for no route, C{delay} seconds from now.
+
+        At once if it has asked for one; never if it is gone before.
+        """
+        idle: Deferred[bool] = Deferred()
+        if self._registrations.asked:
+            idle.callback(False)
+        else:
+            self._after(delay, lambda: idle.callback(not self._registrations.asked))
+        return idle
+
     def whenLost(self) -> Deferred[None]:
         """Fires when the connection is gone."""
         return self._gone.wait()

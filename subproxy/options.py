@@ -5,15 +5,21 @@ from __future__ import annotations
 import os
 import re
 import sys
-from typing import Any, NoReturn
+import textwrap
+from collections.abc import Sequence
+from typing import Any
 
+from twisted.copyright import version as twisted_version
 from twisted.python import usage
 
+from subproxy.bare_port import is_bare
 from subproxy.core.balancer import BALANCERS
 from subproxy.core.forwarded import Trust
 from subproxy.frontend import limits as http_limits
 from subproxy.frontend.half_close import HalfClose
 from subproxy.frontend.proxy_protocol import is_proxied
+from subproxy.help_text import DISTRIBUTION, EXAMPLE, Group, options_text, release
+from subproxy.startup import fail
 from subproxy.subscription.settings import BULK
 from subproxy.wire.limits import MAX_NUMBER, PORT
 
@@ -21,6 +27,68 @@ _MAGIC = re.compile(r"[*?[]")
 _ENDPOINT = re.compile(r"[A-Za-z][A-Za-z0-9_-]*:")
 _HALF_CLOSE = [each.value for each in HalfClose]
 DEFAULT_FOLDER = "/run/subproxy/*.sock"
+DEFAULT_HTTP = "8080"
+TWISTD_PIDFILE = "twistd.pid"
+"""What twistd writes into the current folder if nobody says otherwise."""
+
+UNITS = {"seconds": "SECONDS", "bytes": "BYTES", "bytes a second": "BYTES/S"}
+
+GROUPS: Sequence[Group] = (
+    (
+        "Listeners",
+        (
+            ("http", "PORT|ENDPOINT"),
+            ("vsock", "PATH|GLOB|..."),
+            ("vsock-port", "PORT"),
+            ("vsock-mode", "MODE"),
+            ("vsock-owner", "USER"),
+            ("vsock-group", "GROUP"),
+            ("admin", "PATH|ENDPOINT"),
+            ("admin-token", "FILE"),
+            ("admin-host", "NAME"),
+        ),
+    ),
+    (
+        "Guests",
+        (
+            ("policy", "FILE"),
+            ("balance", "HOW"),
+            ("ping-interval", "SECONDS"),
+            ("ping-timeout", "SECONDS"),
+            ("guest-timeout", "SECONDS"),
+            ("hold", "SECONDS"),
+            ("queue-timeout", "SECONDS"),
+            ("queue", "N"),
+            ("queue-total", "N"),
+            ("bulk", "BYTES"),
+        ),
+    ),
+    (
+        "Clients",
+        (
+            ("trust", "NETWORK"),
+            ("proxy-protocol", "NETWORK"),
+            ("half-close", "HOW"),
+            ("access-log", "FILE"),
+            ("access-log-format", "FORMAT"),
+        ),
+    ),
+    (
+        "Limits of HTTP",
+        tuple((row.option, UNITS.get(row.unit, "N")) for row in http_limits.TABLE),
+    ),
+    (
+        "The process",
+        (
+            ("shutdown-timeout", "SECONDS"),
+            ("spin", "MICROSECONDS"),
+            ("no-fastpath", ""),
+            ("version", ""),
+            ("help", ""),
+        ),
+    ),
+)
+"""The options as C{--help} has them."""
 
 
 class VsockListen:
@@ -47,11 +115,11 @@ def is_path(value: str) -> bool:
 
 
 def parse_http(value: str) -> str:
-    """An endpoint string for C{--http}: a bare port is TCP on all interfaces."""
-    if value.isdigit():
-        if not 0 <= int(value) <= 65535:
+    """What C{--http} asks for: a bare port (see L{subproxy.bare_port}), or an endpoint string."""
+    if is_bare(value):
+        if int(value) > 65535:
             raise usage.UsageError(f"--http={value}: a port is at most 65535")
-        return f"tcp:{value}"
+        return value
     if not _ENDPOINT.match(value):
         raise usage.UsageError(f"--http={value}: neither a port nor an endpoint such as tcp:8888")
     return value
@@ -59,7 +127,7 @@ def parse_http(value: str) -> str:
 
 def parse_vsock(value: str) -> VsockListen:
     """What a C{--vsock} asks for: a port, an endpoint, a path or a pattern."""
-    if value.isdigit():
+    if is_bare(value):
         if int(value) > 0xFFFFFFFE:
             raise usage.UsageError(f"--vsock={value}: a vsock port has 32 bits")
         return VsockListen("endpoint", f"vsock:{value}")
@@ -114,8 +182,8 @@ class Options(usage.Options):
         ["guest-timeout", None, "15", "Seconds of silence after which a subscriber is given up."],
         ["queue", None, "100", "Requests of one route that may wait for a subscriber."],
         ["queue-total", None, "1000", "Requests that may wait in all."],
-        ["queue-timeout", None, "10", "Seconds that they wait while all subscribers are busy."],
-        ["hold", None, "3", "Seconds that they wait for a route whose subscribers have gone."],
+        ["queue-timeout", None, "10", "Seconds that requests wait while all subscribers are busy."],
+        ["hold", None, "3", "Seconds that requests wait for a route that nobody serves just now."],
         ["bulk", None, str(BULK), "Bytes from which a body has a data connection; 0: none has."],
         ["spin", None, "0", "Microseconds to look for events before sleeping (io_uring only)."],
         ["shutdown-timeout", None, "30", "Seconds that SIGTERM leaves for what is in flight."],
@@ -123,7 +191,7 @@ class Options(usage.Options):
         ["access-log", None, "-", "The access log: a file, - for standard output, or none."],
         ["access-log-format", None, "combined", "combined or json."],
         *(
-            [row.option, None, str(row.default), f"{row.help.capitalize()} ({row.unit})."]
+            [row.option, None, str(row.default).removesuffix(".0"), f"{row.help.capitalize()}."]
             for row in http_limits.TABLE
         ),
     ]
@@ -140,13 +208,18 @@ class Options(usage.Options):
         self["admin-host"] = []
 
     def opt_http(self, value: str) -> None:
-        """Serve HTTP there: a port or a Twisted server endpoint. May repeat. Default: 8080."""
+        """
+        Serve HTTP there: a port, or a Twisted server endpoint such as
+        tcp:8888:interface=192.0.2.1. A bare port is of this machine alone, unless there is a
+        --policy. May repeat (default: 8080).
+        """
         self["http"].append(parse_http(value))
 
     def opt_vsock(self, value: str) -> None:
         """
         Guests dial in there: the path of a VM's vsock socket, a pattern such as
-        /run/vms/*.sock, a native vsock port, or an endpoint. May repeat.
+        /run/vms/*.sock, a native vsock port, or an endpoint. May repeat (default: native
+        12345 where there is /dev/vsock, and /run/subproxy/*.sock).
         """
         self["vsock"].append(parse_vsock(value))
 
@@ -177,10 +250,28 @@ class Options(usage.Options):
         try:
             super().parseOptions(options)  # type: ignore[no-untyped-call]
         except usage.UsageError as error:
-            self._complain(str(error))
+            fail(f"{error} (twistd subproxy --help tells the options)")
+
+    def getUsage(self, width: int | None = None) -> str:
+        """The options in groups, with an example."""
+        width = width or int(os.environ.get("COLUMNS", "80"))
+        about = textwrap.fill(self.longdesc, width)
+        options = options_text(GROUPS, self.docs, self.defaults, width)
+        return f"{about}\n\n{EXAMPLE}\n{options}"
+
+    def opt_version(self) -> None:
+        """Tell the versions of subproxy and Twisted."""
+        print(f"subproxy {release()} ({DISTRIBUTION}), Twisted {twisted_version}")
+        raise SystemExit(0)
+
+    def opt_help(self) -> None:
+        """Print this."""
+        print(self)
+        raise SystemExit(0)
 
     def postOptions(self) -> None:
         """Checks that need more than one option."""
+        self._no_pidfile_by_surprise()
         port = int(_number("vsock-port", self["vsock-port"], 0, 0xFFFFFFFE))
         self["vsock-port"] = port
         try:
@@ -221,7 +312,7 @@ class Options(usage.Options):
         except ValueError as error:
             raise usage.UsageError(f"--proxy-protocol: {error}") from None
         if not self["http"]:
-            self["http"].append("tcp:8080")
+            self["http"].append(DEFAULT_HTTP)
         if self["proxy-protocol"] and not any(map(is_proxied, self["http"])):
             raise usage.UsageError(
                 "--proxy-protocol: no listener expects it; say --http=haproxy:tcp:PORT"
@@ -231,7 +322,24 @@ class Options(usage.Options):
                 self["vsock"].append(VsockListen("endpoint", f"vsock:{port}", optional=True))
             self["vsock"].append(VsockListen("glob", DEFAULT_FOLDER, optional=True))
 
-    @staticmethod
-    def _complain(reason: str) -> NoReturn:
-        print(f"subproxy: {reason}", file=sys.stderr)
-        raise SystemExit(1)
+    def _no_pidfile_by_surprise(self) -> None:
+        """
+        In the foreground twistd writes a pid file only if one is asked for.
+
+        Else it would lie in whatever folder is the current one, and keep a second proxy from
+        being started there.
+        """
+        twistd: Any = getattr(self, "parent", None)
+        if twistd is None or not (twistd.get("nodaemon") or twistd.get("debug")):
+            return
+        if twistd.get("pidfile") == TWISTD_PIDFILE and not asks_for_pidfile(sys.argv):
+            twistd["pidfile"] = ""
+
+
+def asks_for_pidfile(command_line: Sequence[str]) -> bool:
+    """Whether C{--pidfile} is among the options of twistd itself; it may be cut to C{--pi}."""
+    end = command_line.index("subproxy") if "subproxy" in command_line else len(command_line)
+    return any(
+        word.startswith("--pi") and "--pidfile".startswith(word.partition("=")[0])
+        for word in command_line[:end]
+    )

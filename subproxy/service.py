@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from twisted.application.internet import TimerService
 from twisted.application.service import IService, MultiService
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, FirstError, gatherResults
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from subproxy.core.dispatcher import Dispatcher
 from subproxy.frontend.access_log import AccessLog
@@ -37,6 +39,9 @@ QUIET_STEP = 0.05
 class ProxyService(MultiService):
     """
     Listeners for clients and guests, and what connects them.
+
+    @ivar inherits: its sockets may be another process's, which goes on with them if this one
+        does not come up.
 
     At a stop nothing new is accepted, what is in flight is finished (for at most
     C{shutdown_timeout} seconds), then guests are told C{bye}.
@@ -66,7 +71,10 @@ class ProxyService(MultiService):
         self.http_listeners = http_listeners
         self.vsock_listeners = vsock_listeners
         self.admin_listeners: list[ListenerService] = []
+        self.inherits = False
         self._handing = False
+        self._hurried = False
+        self._limit: Deferred[None] | None = None
         self.log = log
         self.supervisor = supervisor or Supervisor()
         self.shutdown_timeout = shutdown_timeout
@@ -108,10 +116,47 @@ class ProxyService(MultiService):
         if self.log is not None:
             self.log.close()
 
+    def privilegedStartService(self) -> None:
+        """Listen; if that cannot be, nothing is left behind."""
+        with self._starting():
+            super().privilegedStartService()  # type: ignore[no-untyped-call]
+
     def startService(self) -> None:
         """Start all; what came before is no lag of the reactor."""
         self._expected = self.registrar.now()
-        super().startService()  # type: ignore[no-untyped-call]
+        with self._starting():
+            super().startService()  # type: ignore[no-untyped-call]
+
+    @contextmanager
+    def _starting(self) -> Iterator[None]:
+        with self.supervisor.starting():
+            try:
+                yield
+            except SystemExit:
+                if not self.inherits:
+                    for each in self._listeners():
+                        each.closeNow()
+                raise
+
+    def _listeners(self) -> list[Any]:
+        return [*self.http_listeners, *self.vsock_listeners, *self.admin_listeners]
+
+    def whenListening(self) -> Deferred[Any]:
+        """
+        Fires when every listener has what it wants. To be asked for once.
+
+        @return: fails with L{NotListening<subproxy.listener.NotListening>} if one cannot have it.
+        """
+        asked = [
+            each.whenListening() for each in self._listeners() if isinstance(each, ListenerService)
+        ]
+        return gatherResults(asked, consumeErrors=True).addErrback(_first)
+
+    def hurry(self) -> None:
+        """What a stop waits for, it need not wait for any longer."""
+        self._hurried = True
+        if self._limit is not None:
+            self._limit.cancel()
 
     def handOver(self, reactor: Any) -> None:
         """Let a new process take over, then end; see L{subproxy.handover}."""
@@ -159,7 +204,15 @@ class ProxyService(MultiService):
                 break
 
     async def _within(self, seconds: float, done: Deferred[None]) -> None:
-        limit: Deferred[None] = deferLater(self.clock, seconds)
-        await DeferredList([done, limit], fireOnOneCallback=True, fireOnOneErrback=True)
+        limit: Deferred[None] = deferLater(self.clock, 0 if self._hurried else seconds)
         limit.addErrback(lambda _: None)
+        self._limit = limit
+        await DeferredList([done, limit], fireOnOneCallback=True, fireOnOneErrback=True)
+        self._limit = None
         limit.cancel()
+
+
+def _first(failure: Failure) -> Failure:
+    """The failure of the one Deferred that has failed, out of a C{FirstError}."""
+    error = failure.value
+    return error.subFailure if isinstance(error, FirstError) else failure

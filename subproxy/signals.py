@@ -8,6 +8,8 @@ from types import FrameType
 from typing import Any
 
 from twisted.application.service import Service
+from twisted.internet.error import ReactorNotRunning
+from twisted.logger import Logger
 
 
 class SignalService(Service):
@@ -42,3 +44,27 @@ class SignalService(Service):
         before = self._before.get(number)
         if callable(before):
             before(number, frame)
+
+
+def stop_on_signals(reactor: Any, again: Callable[[], object]) -> None:
+    """
+    Let SIGTERM and SIGINT stop C{reactor}, which runs already.
+
+    Twisted's own handlers do that too, but then the process ends by that signal: to whoever
+    started it, a proxy that left in good order looks as if it had been killed.
+
+    @param again: called when such a signal comes once more.
+    """
+
+    def stop() -> None:
+        try:
+            reactor.stop()
+        except ReactorNotRunning:
+            Logger("subproxy").info("told to stop again: what is under way is given up")
+            again()
+
+    def caught(number: int, frame: FrameType | None) -> None:
+        reactor.callFromThread(stop)
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, caught)

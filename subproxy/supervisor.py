@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 import socket
 import stat
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any
 
 from twisted.logger import Logger
@@ -55,6 +56,25 @@ class Supervisor:
     def stopping(self) -> None:
         """We are told to end."""
         self._notify(b"STOPPING=1")
+
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """While this goes on, an end of the program takes the pid file with it."""
+        try:
+            yield
+        except SystemExit:
+            self._remove_pidfile()
+            raise
+
+    def _remove_pidfile(self) -> None:
+        # twistd does that for errors, but not where the program is to end.
+        try:
+            with open(self.pidfile) as file:
+                ours = file.read() == str(os.getpid())
+            if ours:
+                os.unlink(self.pidfile)
+        except OSError:
+            pass
 
     def succeeded(self, pid: int) -> None:
         """Process C{pid} has taken over: it is the one to watch, and the pid file is its own."""

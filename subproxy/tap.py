@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from subproxy.admin.counters import Counters, Logs
 from subproxy.admin.guard import Guard
 from subproxy.admin.token import TokenError, default_files, obtain_token
+from subproxy.bare_port import Listen, expand, without_policy
 from subproxy.core.admission import Admission, AdmissionLimits
 from subproxy.core.balancer import BALANCERS
 from subproxy.core.dispatcher import Dispatcher
@@ -26,7 +27,7 @@ from subproxy.core.policy import Policy, PolicyError
 from subproxy.core.registry import Registry
 from subproxy.core.router import Router
 from subproxy.descriptors import for_clients, raise_limit
-from subproxy.endpoints.adopted import AdoptedVsockEndpoint, socket_of_systemd
+from subproxy.endpoints.adopted import AdoptedVsockEndpoint, check_systemd, socket_of_systemd
 from subproxy.endpoints.folder import FolderService
 from subproxy.endpoints.hybrid import HybridVsockServerEndpoint
 from subproxy.endpoints.identity import identityOfPeer, identityOfTransport
@@ -39,6 +40,7 @@ from subproxy.frontend.limits import TABLE
 from subproxy.frontend.limits import Limits as HttpLimits
 from subproxy.frontend.proxy_protocol import (
     DEFAULT_PEERS,
+    PREFIX,
     ProxyProtocolFactory,
     is_proxied,
     proxied_endpoint,
@@ -46,12 +48,13 @@ from subproxy.frontend.proxy_protocol import (
 from subproxy.frontend.unsent import limit_unsent
 from subproxy.garbage import calm
 from subproxy.handover import Inheritance, http_endpoint
-from subproxy.listener import ListenerService, fail
+from subproxy.listener import ListenerService, why
 from subproxy.options import Options, VsockListen, is_path
 from subproxy.policy_file import PolicyFile
 from subproxy.reactor_choice import choose, make_monotonic
 from subproxy.service import ProxyService
-from subproxy.signals import SignalService
+from subproxy.signals import SignalService, stop_on_signals
+from subproxy.startup import detach, fail, fail_running, started
 from subproxy.subscription.factory import SubscriptionFactory
 from subproxy.subscription.registrar import Registrar
 from subproxy.subscription.settings import Settings
@@ -68,7 +71,9 @@ FASTPATH_COUNTS = {
 
 
 def makeService(options: Options) -> ProxyService:
-    """The service that C{twistd subproxy} runs."""
+    """The service that C{twistd subproxy} runs; it is in the background then, if it is to be."""
+    config = getattr(options, "parent", None)
+    detach(config)
     chosen = choose()
     from twisted.internet import reactor
 
@@ -78,13 +83,26 @@ def makeService(options: Options) -> ProxyService:
     if ring is not None:
         ring.spin = options["spin"] / 1e6
     inheritance = Inheritance.of_environment()
-    supervisor = Supervisor(getattr(options, "parent", None))
+    supervisor = Supervisor(config)
     service = build(options, reactor, inheritance, supervisor)
-    if inheritance:
-        reactor.callWhenRunning(supervisor.succeed, inheritance.pidfile)
-        reactor.callWhenRunning(inheritance.done)
-    else:
-        reactor.callWhenRunning(supervisor.ready)
+    service.inherits = bool(inheritance)
+
+    def up(_: object) -> None:
+        started(config)
+        if inheritance:
+            supervisor.succeed(inheritance.pidfile)
+            inheritance.done()
+        else:
+            supervisor.ready()
+
+    def running() -> None:
+        stop_on_signals(reactor, service.hurry)
+        service.whenListening().addCallbacks(up, lambda failure: down(failure.value))
+
+    def down(error: Exception) -> None:
+        fail_running(reactor, str(error))
+
+    reactor.callWhenRunning(running)
     calm()
     return service
 
@@ -144,7 +162,11 @@ def build(
         dispatcher,
         http,
         subscriptions,
-        [_http_listener(reactor, where, http, options, inheritance) for where in options["http"]],
+        [
+            _http_listener(reactor, listen, http, options, inheritance)
+            for value in options["http"]
+            for listen in expand(value, options["policy"] is not None)
+        ],
         [
             _vsock_listener(reactor, each, subscriptions, options, inheritance)
             for each in options["vsock"]
@@ -201,9 +223,7 @@ def _policy_file(options: Options, registrar: Registrar) -> PolicyFile | None:
     """Put the policy in force, or say that there is none."""
     path = options["policy"]
     if path is None:
-        Logger("subproxy").info(
-            "no policy is in force: any guest may claim any host and path (see --policy)"
-        )
+        Logger("subproxy").info("{what}", what=without_policy(options["http"]))
         return None
 
     file = PolicyFile(path, lambda policy: None)
@@ -222,7 +242,7 @@ def _access_log(reactor: Any, options: Options) -> AccessLog | None:
     try:
         return AccessLog(options["access-log"], options["access-log-format"], reactor)
     except OSError as error:
-        fail(f"--access-log={options['access-log']}: {error.strerror}")
+        fail(f"--access-log={options['access-log']}: {why(error)}")
 
 
 def _admin_listener(
@@ -268,6 +288,7 @@ def _admin_listener(
         if is_path(where):
             endpoint = PrivateUnixEndpoint(reactor, where)
         else:
+            check_systemd(where)
             endpoint = serverFromString(reactor, where)
     except Exception as error:
         fail(f"--admin={where}: {error}")
@@ -290,8 +311,9 @@ def _admin_token(options: Options) -> bytes | None:
 
 
 def _http_listener(
-    reactor: Any, where: str, http: Http1Factory, options: Options, inheritance: Inheritance
+    reactor: Any, listen: Listen, http: Http1Factory, options: Options, inheritance: Inheritance
 ) -> ListenerService:
+    where = listen.where
     factory: Factory = http
     parse: Callable[[Any, str], Any] = serverFromString
     if is_proxied(where):
@@ -299,7 +321,13 @@ def _http_listener(
         factory = ProxyProtocolFactory(http, Trust(peers), where)
         parse = proxied_endpoint
     try:
-        endpoint = http_endpoint(reactor, where, inheritance, parse)
+        if inheritance.has(where):
+            endpoint = http_endpoint(reactor, where, inheritance, parse)
+        elif listen.port is not None:
+            endpoint = listen.endpoint(reactor)
+        else:
+            check_systemd(where.removeprefix(PREFIX))
+            endpoint = parse(reactor, where)
     except Exception as error:
         fail(f"--http={where}: {error}")
     unsent = http.limits.unsent

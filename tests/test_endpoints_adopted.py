@@ -15,7 +15,7 @@ from twisted.python.systemd import ListenFDs
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.endpoints.addresses import HybridVsockAddress
-from subproxy.endpoints.adopted import AdoptedVsockEndpoint, socket_of_systemd
+from subproxy.endpoints.adopted import AdoptedVsockEndpoint, check_systemd, socket_of_systemd
 from subproxy.endpoints.errors import CannotListenAt
 
 
@@ -37,7 +37,24 @@ class NamedTests(SynchronousTestCase):
     def test_what_was_not_passed(self) -> None:
         for where in "systemd:index=1", "systemd:index=x", "systemd:name=other", "systemd:":
             error = self.assertRaises(ValueError, socket_of_systemd, where)
-            self.assertEqual(str(error), f"{where}: systemd has passed no such socket")
+            self.assertEqual(
+                str(error),
+                "systemd has passed no such socket; it has passed index=0 (name=vms)",
+            )
+            self.assertRaises(ValueError, check_systemd, where)
+        check_systemd("systemd:index=0")
+        check_systemd("tcp:8080")
+
+    def test_what_was_passed_is_told(self) -> None:
+        """All of it, or that it was nothing."""
+        for descriptors, names, told in (
+            ([], [], "systemd has passed no sockets"),
+            ([5, 6], ["a", "b"], "it has passed index=0 to 1 (name=a, name=b)"),
+            ([5], [], "it has passed index=0 (none has a name)"),
+        ):
+            self.patch(_SystemdParser, "_sddaemon", ListenFDs(descriptors, names))
+            error = self.assertRaises(ValueError, socket_of_systemd, "systemd:name=other")
+            self.assertIn(told, str(error))
 
 
 class ListenTests(SynchronousTestCase):

@@ -148,6 +148,7 @@ class ReferenceTests(SynchronousTestCase):
                 "whenSubscribed",
                 "whenLeaving",
                 "whenLost",
+                "whenIdle",
             }
             if callable(value) and not name.startswith("_") and not inherited:
                 self.assertIn(f"`{name}(", self.text)

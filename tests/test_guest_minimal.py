@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import queue
+import re
 import select
 import shutil
 import socket
@@ -11,6 +13,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -43,6 +47,8 @@ def application(method: bytes, target: bytes, headers: Any, body: Any) -> Any:
             return None
         case b"/str":
             return 200, [("a", "b")], b""
+        case b"/dict":
+            return 200, {b"a": b"b"}, b""
         case b"/big":
             return 200, [], bytes(100_000)
         case b"/fields":
@@ -264,6 +270,10 @@ class SessionTests(SynchronousTestCase):
         frame = self.wait_for(b"response")
         self.assertEqual((frame[3][-1], frame[5]), ([b"content-length", b"6"], b""))
 
+    def test_fields_may_be_a_dictionary(self) -> None:
+        self.request(1, b"GET", b"/dict")
+        self.assertEqual(self.wait_for(b"response")[3], [[b"a", b"b"]])
+
     def test_a_result_that_is_none_is_answered_with_500(self) -> None:
         for number, target in enumerate((b"/nonsense", b"/str"), 1):
             self.request(number, b"GET", target)
@@ -393,6 +403,15 @@ class ProcessTests(SynchronousTestCase):
             self.assertRaises(SystemExit, minimal.main, ["--help"])
         printed.assert_called_once_with(minimal.__doc__)
 
+    def test_version(self) -> None:
+        """That of the distribution, though it is one file that may be anywhere."""
+        with mock.patch("builtins.print") as printed:
+            self.assertRaises(SystemExit, minimal.main, ["--version"])
+        project = (Path(minimal.__file__).parents[1] / "pyproject.toml").read_text()
+        release = re.search(r'^version = "(.*)"$', project, re.M)
+        assert release is not None
+        printed.assert_called_once_with(f"subproxy minimal {release[1]}")
+
     def test_an_application_that_cannot_be_loaded(self) -> None:
         said: list[str] = []
         self.patch(minimal, "say", said.append)
@@ -491,11 +510,41 @@ class StayTests(SynchronousTestCase):
                 return frame
 
     def test_it_waits_for_a_proxy(self) -> None:
+        """It says once whom it dials, why in vain, and what to look at."""
         self.start()
-        for _ in range(2):
-            self.assertIn(f"cannot reach unix:{self.path}", self.said.get(timeout=DEADLINE))
-        self.connected(self.listen())
+        said = self.said.get(timeout=DEADLINE)
+        self.assertEqual(
+            said,
+            f"cannot reach unix:{self.path}: No such file or directory; is the proxy running, "
+            "with --vsock=PATH, of which this is PATH_PORT?",
+        )
+        listener = self.listen()
+        listener.accept()[0].close()
+        self.assertIn("without a welcome", self.said.get(timeout=DEADLINE))
+        self.connected(listener)
         self.stay.stop()
+        self.assertTrue(self.said.empty())
+
+    def test_complaints_grow_rarer(self) -> None:
+        """A line a dial would be no help."""
+        now = [0.0]
+        self.patch(minimal, "time", SimpleNamespace(monotonic=lambda: now[0]))
+        times = []
+        for now[0] in range(1500):
+            self.stay.complain(OSError(errno.ENOENT, "nothing there"))
+            while not self.said.empty():
+                self.said.get()
+                times.append(now[0])
+        self.assertEqual(times, [0, 10, 40, 130, 400, 1000])
+
+    def test_hints(self) -> None:
+        for where, number, word in (
+            ("unix:/x", errno.EACCES, "--vsock-mode"),
+            ("vsock:2:1", errno.EAFNOSUPPORT, "no vsock"),
+            ("vsock:2:1", errno.ENODEV, "no vsock device"),
+            ("vsock:2:1", errno.ECONNRESET, "is the proxy running"),
+        ):
+            self.assertIn(word, minimal.hint(where, OSError(number, "")))
 
     def test_it_comes_back_after_a_drain_until_it_is_replaced(self) -> None:
         listener = self.listen()

@@ -34,6 +34,25 @@ class CheckTests(SynchronousTestCase):
         for bad in [("a", b"b")], [(b"a", "b")], [(b"a", 1)], [(b"a", None)]:
             self.assertRaises(TypeError, Response(200, bad).checked)
 
+    def test_fields_that_are_no_pairs(self) -> None:
+        """They are told as they are: "too many values to unpack" helps nobody."""
+        bad: Any
+        for bad in (["content-type: a"], [b"abc"], [(b"a", b"b", b"c")], [1], b"abc", "abc"):
+            error = self.assertRaises(TypeError, Response(200, bad).checked)
+            self.assertIn("fields are pairs of name and value", str(error))
+
+    def test_a_dictionary(self) -> None:
+        """Applications of other frameworks give one; what is in it must be bytes all the same."""
+        response = Response(200, {b"content-type": b"text/plain"}, b"", {b"digest": b"x"})
+        self.assertEqual(response.headers, [(b"content-type", b"text/plain")])
+        self.assertEqual(response.final_trailers(), [(b"digest", b"x")])
+        self.assertIsNone(response.checked())
+        later = Response(200, trailers=lambda: {b"digest": b"y"})
+        self.assertEqual(later.final_trailers(), [(b"digest", b"y")])
+        bad: Any = {"content-type": "text/plain"}
+        error = self.assertRaises(TypeError, Response(200, bad).checked)
+        self.assertIn("are bytes: 'content-type', 'text/plain'", str(error))
+
     def test_fields_that_http_does_not_allow(self) -> None:
         for name, value in (
             (b"", b"x"),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from errno import ENOENT
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionLost
 from twisted.internet.task import Clock
+from twisted.internet.testing import EventLoggingObserver
+from twisted.logger import formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -14,7 +17,7 @@ from guest.errors import SubscriptionRefused, SubscriptionReplaced
 from guest.factory import SubscriberFactory
 from guest.response import Response
 from guest.route import Route
-from guest.service import SubscriberService
+from guest.service import IDLE, SubscriberService
 from guest.subscriber import SubscriberProtocol
 from guest.testing import MemoryTransport
 from subproxy.wire.frames import FrameDecoder, encode
@@ -126,6 +129,71 @@ class ServiceTests(SynchronousTestCase):
             self.clock.advance(waits[-1])
             self.assertEqual(len(self.endpoint.dials), before + 1)
         self.assertEqual(waits, [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.5, 2.5, 2.5])
+
+    def test_an_outage_is_told_once(self) -> None:
+        """Whom we dial, why in vain, and what to look at; and that it is over."""
+        events = EventLoggingObserver.createWithCleanup(self, globalLogPublisher)
+        self.service = self.make(where="unix:/x/vm.sock_12345")
+        self.service.startService()
+        for wait in (0.05, 0.1, 0.2):
+            self.endpoint.dials[-1][1].errback(ConnectError(ENOENT))
+            self.clock.advance(wait)
+        self.endpoint.accept().say(WELCOME)
+        self.assertEqual(
+            [formatEvent(event) for event in events],
+            [
+                "cannot reach the proxy at unix:/x/vm.sock_12345: No such file or directory; is "
+                "the proxy running, with --vsock=/x/vm.sock and --vsock-port=12345?; dialling "
+                "again until it is there",
+                "subscribed, after 3 dials in 0 s",
+            ],
+        )
+
+    def test_what_comes_after_a_connection_was_made(self) -> None:
+        """One line too."""
+        events = EventLoggingObserver.createWithCleanup(self, globalLogPublisher)
+        self.service = self.make(where="vsock:2:1")
+        self.service.startService()
+        self.endpoint.accept().lose()
+        self.clock.advance(0.05)
+        self.start_over().say([b"drain"])
+        self.assertEqual(
+            [formatEvent(event) for event in events],
+            [
+                "no subscription at vsock:2:1: the connection was closed; dialling again until "
+                "it is there",
+                "subscribed, after 1 dials in 0 s",
+                "the proxy at vsock:2:1 drains; dialling again until it is there",
+            ],
+        )
+
+    def start_over(self) -> Line:
+        line = self.endpoint.accept()
+        line.say(WELCOME)
+        return line
+
+    def test_who_serves_nothing_is_told(self) -> None:
+        """Once, when it has had the time to register something."""
+        events = EventLoggingObserver.createWithCleanup(self, globalLogPublisher)
+        self.factory.routes.clear()
+        line = self.start()
+        self.clock.advance(IDLE)
+        self.assertIn("serving nothing: there is no --host", formatEvent(events[0]))
+        line.lose()
+        self.clock.advance(0.05)
+        self.start_over()
+        self.clock.advance(IDLE)
+        self.assertEqual(sum("serving nothing" in formatEvent(event) for event in events), 1)
+
+    def test_who_registers_by_itself_serves_something(self) -> None:
+        """Also if that is refused."""
+        events = EventLoggingObserver.createWithCleanup(self, globalLogPublisher)
+        self.factory.routes.clear()
+        line = self.start()
+        line.protocol.register("a").addErrback(lambda _: None)
+        line.say([b"refused", 1, b"policy", b"no"])
+        self.clock.advance(IDLE)
+        self.assertFalse(any("serving nothing" in formatEvent(event) for event in events))
 
     def test_a_lost_subscription_is_made_again(self) -> None:
         line = self.start()

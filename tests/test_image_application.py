@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from guest.image.application import ApplicationError, find
 
+APP = "class App(SubscriberProtocol): ..."
 ONE = "import guest\nclass Hello(guest.SubscriberProtocol):\n    pass\nclass Other:\n    pass\n"
 
 
@@ -19,6 +20,7 @@ class FindTests(SynchronousTestCase):
         (self.folder / "two.py").write_text(ONE.replace("Other", "More(SubscriberProtocol)"))
         for name in ("__init__.py", "web.py", "page.html", "__pycache__/x.pyc", ".hidden"):
             (self.folder / "package" / name).write_text("")
+        (self.folder / "package" / "web.py").write_text(APP)
 
     def test_a_file_with_one_class(self) -> None:
         found = find(f"{self.folder}/hello.py")
@@ -55,3 +57,44 @@ class FindTests(SynchronousTestCase):
         ):
             with self.assertRaises(ApplicationError, msg=app):
                 find(app, self.folder)
+
+    def test_a_class_that_is_not_there(self) -> None:
+        """It is told however the application is named, before it is looked for in a machine."""
+        for app, reason in (
+            (f"{self.folder}/hello.py:Hallo", "hello.py has no Hallo; did you mean Hello?"),
+            ("hello:Nobody", "hello.py has no Nobody$"),
+            (f"{self.folder}/package:web:Ap", "web.py has no Ap; did you mean App?"),
+            ("package.web:Ap", "web.py has no Ap; did you mean App?"),
+            ("package:App", "__init__.py has no App"),
+            ("package.wed:App", "no module package.wed in"),
+            (f"{self.folder}/package:wed:App", "no module wed in"),
+            ("hello:Other", "Other is no SubscriberProtocol"),
+        ):
+            with self.assertRaisesRegex(ApplicationError, reason, msg=app):
+                find(app, self.folder)
+
+    def test_what_a_module_may_define(self) -> None:
+        """However it does that: what can't be told is left to Python."""
+        path = self.folder / "odd.py"
+        for source in (
+            "App = make()",
+            "App: type = make()",
+            "x, (App, y) = make()",
+            "from elsewhere import App",
+            "from elsewhere import Any as App",
+            "from elsewhere import *",
+            "import App",
+            "try:\n  import x\nexcept ImportError:\n  class App(x): ...",
+            "if x:\n  def App(): ...",
+            "def __getattr__(name): ...",
+            "with x as App: pass",
+            "for App in x: pass",
+            "@made\nclass App: ...",
+            "class App(metaclass=x): ...",
+        ):
+            path.write_text(source)
+            self.assertEqual(find("odd:App", self.folder).spec, "odd:App")
+        for source in ("def f():\n  App = 1", "class A:\n  App = 1", "print(App)"):
+            path.write_text(source)
+            with self.assertRaisesRegex(ApplicationError, "odd.py has no App"):
+                find("odd:App", self.folder)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import re
 import shutil
 from pathlib import Path
 from unittest import mock
@@ -10,7 +13,7 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from guest.image import cli
 from guest.image.application import ApplicationError
-from guest.image.arguments import ArgumentError
+from guest.image.arguments import NAMES, ArgumentError
 from guest.image.debian import PackageError
 from guest.image.layout import Plan
 
@@ -67,6 +70,77 @@ class SettingsTests(SynchronousTestCase):
             self.assertEqual(cli._default_cache(), Path("/x/subproxy/images"))
         with mock.patch.dict("os.environ", XDG_CACHE_HOME="", HOME="/home/me"):
             self.assertEqual(cli._default_cache(), Path("/home/me/.cache/subproxy/images"))
+
+
+class RefusalTests(SynchronousTestCase):
+    """What is refused before anything is fetched."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir()
+        self.app = self.folder / "blog.py"
+        self.app.write_text("class Blog(SubscriberProtocol): ...\n")
+        self.fetched: list[object] = []
+        self.patch(cli, "Packages", lambda *some: self.fetched.append(some) or stop())
+
+    def run_main(self, *words: str) -> tuple[int, str]:
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said):
+            status = cli.main([*words])
+        return status, said.getvalue()
+
+    def test_table(self) -> None:
+        output = f"-o{self.folder}/x.img"
+        for words, reason in (
+            ([f"{self.app}:Blgo", output], "has no Blgo; did you mean Blog?"),
+            ([f"{self.folder}/none.py", output], "no file"),
+            ([str(self.app), "--requirements=/none.txt", output], "/none.txt: no such file"),
+            ([str(self.app), f"-o{self.folder}/none/x.img"], "there is no folder"),
+            (["--minimal", str(self.app), output], "blog.py has no app"),
+            (
+                [str(self.app), "--host=a", "--host=b", "--path=/", "--path=/", "--path=/", output],
+                "2 hosts for 3 paths",
+            ),
+        ):
+            status, said = self.run_main(*words)
+            self.assertEqual((status, said.count("\n"), self.fetched), (1, 1, []), said)
+            self.assertIn(reason, said)
+
+    def test_without_zstd(self) -> None:
+        self.patch(cli.shutil, "which", lambda tool: None)
+        self.assertIn("no zstd", self.run_main(str(self.app), f"-o{self.folder}/x.img")[1])
+        self.assertEqual(self.fetched, [])
+
+    def test_a_good_one_goes_on(self) -> None:
+        if shutil.which("zstd") is None:
+            raise SkipTest("no zstd here")
+        self.assertEqual(self.run_main(str(self.app), f"-o{self.folder}/x.img")[0], 1)
+        self.assertEqual(len(self.fetched), 1)
+
+
+def stop() -> None:
+    raise PackageError("far enough")
+
+
+class HelpTests(SynchronousTestCase):
+    def said(self, word: str) -> str:
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            error = self.assertRaises(SystemExit, cli.main, [word])
+        self.assertEqual(error.code, 0)
+        return said.getvalue()
+
+    def test_help(self) -> None:
+        """Each kernel argument has a line, each option a text."""
+        said = self.said("--help")
+        for name, text in NAMES.items():
+            self.assertRegex(said, rf"\n  subproxy\.{name}=\.\.\. +{re.escape(text)}\n")
+        for action in cli._parser()._actions:
+            self.assertTrue(action.help, action)
+        self.assertIn("examples:\n  subproxy-mkinitramfs blog.py -o blog.img", said)
+
+    def test_version(self) -> None:
+        self.assertRegex(self.said("--version"), r"^subproxy-mkinitramfs [0-9]+\.[0-9]+")
 
 
 class CompressTests(SynchronousTestCase):

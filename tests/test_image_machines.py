@@ -31,6 +31,12 @@ class CommandLineTests(SynchronousTestCase):
             self.assertEqual(parse(line), SETTINGS)
             self.assertIn("a b.img", words)
 
+    def test_emulated_processors_need_no_timer_check(self) -> None:
+        """Where the processor is emulated, and nowhere else."""
+        self.assertIn(" no_timer_check", qemu(MACHINE, "a=b"))
+        for make in (cloud_hypervisor, qemu_native, firecracker):
+            self.assertNotIn("no_timer_check", make(MACHINE))
+
     def test_firecracker_reads_them_from_a_file(self) -> None:
         script = firecracker(MACHINE, render(SETTINGS))
         config = json.loads(script[script.index("{") : script.rindex("\nEND")])

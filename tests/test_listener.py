@@ -1,7 +1,9 @@
 """Listeners that say where they listen, or end the program."""
 
 import io
+import os
 from contextlib import redirect_stderr
+from errno import EADDRINUSE, ENOENT
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import CannotListenError
@@ -10,7 +12,8 @@ from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.listener import ListenerService
+from subproxy.endpoints.errors import CannotListenAt
+from subproxy.listener import ListenerService, NotListening, why
 from subproxy.listener import fail as give_up
 
 
@@ -83,6 +86,17 @@ class ListenerServiceTests(SynchronousTestCase):
         self.successResultOf(done)
         self.successResultOf(service.stopService())
 
+    def test_stop_of_what_somebody_removed(self) -> None:
+        """The name in a folder is gone already: that is told, and it is stopped all the same."""
+        port = FakePort()
+        service = self.service(succeed(port))
+        service.startService()
+        done = service.stopService()
+        assert port.stopped is not None
+        port.stopped.errback(FileNotFoundError(ENOENT, "No such file"))
+        self.successResultOf(done)
+        self.assertIn("No such file", formatEvent(self.events[1]))
+
     def test_failure(self) -> None:
         """What cannot be listened on is given up with one line."""
         service = self.service(fail(CannotListenError("*", 80, OSError("in use"))))
@@ -97,6 +111,38 @@ class ListenerServiceTests(SynchronousTestCase):
         self.assertEqual(self.given_up, [])
         self.assertIn("cannot listen", formatEvent(self.events[0]))
 
+    def test_late_failure(self) -> None:
+        """Where the reactor runs already, whoever waits is told: it cannot end the program."""
+        waiting: Deferred[FakePort] = Deferred()
+        service = self.service(waiting)
+        service.startService()
+        listening = service.whenListening()
+        self.assertNoResult(listening)
+        waiting.errback(CannotListenAt("/tmp/x", "another process holds the lock"))
+        error = self.failureResultOf(listening, NotListening).value
+        self.assertIn("another process holds the lock", str(error))
+        self.assertEqual(self.given_up, [])
+
+    def test_late_success(self) -> None:
+        """And when it listens at last."""
+        waiting: Deferred[FakePort] = Deferred()
+        service = self.service(waiting)
+        service.startService()
+        listening = service.whenListening()
+        waiting.callback(FakePort())
+        self.successResultOf(listening)
+
+    def test_close_now(self) -> None:
+        """Without a reactor a port is closed at once, as if its connection were lost."""
+        closed: list[str] = []
+        port = FakePort()
+        port.connectionLost = lambda reason: closed.append(reason.type.__name__)  # type: ignore[attr-defined]
+        service = self.service(succeed(port))
+        service.startService()
+        service.closeNow()
+        service.closeNow()
+        self.assertEqual(closed, ["ConnectionDone"])
+
     def test_stop_while_starting(self) -> None:
         """A listening that is under way is cancelled."""
         cancelled: list[object] = []
@@ -104,6 +150,23 @@ class ListenerServiceTests(SynchronousTestCase):
         service.startService()
         self.successResultOf(service.stopService())
         self.assertEqual(len(cancelled), 1)
+
+    def test_why(self) -> None:
+        """Few words: what the system says, or the folder that is not there."""
+        none = os.path.abspath("none-there")
+        absent = OSError(ENOENT, "No such file or directory")
+        absent.filename = f"{none}/log"
+        in_use = OSError(EADDRINUSE, "Address already in use")
+        for error, words in (
+            (CannotListenError("", 80, in_use), "Address already in use"),
+            (CannotListenError("", f"{none}/x", absent), f"there is no folder {none}"),
+            (CannotListenError("", os.fsencode(f"{none}/x"), absent), f"there is no folder {none}"),
+            (CannotListenError("", "/x", in_use), "Address already in use"),
+            (absent, f"there is no folder {none}"),
+            (CannotListenAt("/x", "no"), "Couldn't listen on /x: no."),
+            (ValueError("odd"), "odd"),
+        ):
+            self.assertEqual(why(error), words)
 
     def test_give_up(self) -> None:
         """The program ends with status 1 and its reason on standard error."""

@@ -94,6 +94,19 @@ class ProxyServiceTests(SynchronousTestCase):
         self.assertEqual(self.recorder.steps, ["drain", "bye", "close"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_stop_can_be_hurried(self) -> None:
+        """Who is told a second time waits for nobody any longer."""
+        stopped = self.stop()
+        self.service.hurry()
+        self.assertIn("bye", self.recorder.steps)
+        self.clock.advance(0)
+        self.successResultOf(stopped)
+        self.assertEqual(self.recorder.steps[-1], "close")
+
+    def test_when_listening(self) -> None:
+        """It is told that every listener has what it wants."""
+        self.successResultOf(self.service.whenListening())
+
     def test_stop_has_limits(self) -> None:
         """Who does not finish in time is cut off."""
         stopped = self.stop()

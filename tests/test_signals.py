@@ -3,10 +3,11 @@
 import os
 import signal
 
+from twisted.internet.error import ReactorNotRunning
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.signals import SignalService
+from subproxy.signals import SignalService, stop_on_signals
 
 
 class FakeReactor(Clock):
@@ -32,3 +33,33 @@ class SignalServiceTests(SynchronousTestCase):
         self.assertEqual(called, ["former", "ours"])
         service.stopService()
         self.assertIs(signal.getsignal(signal.SIGUSR1), former)
+
+
+class StopOnSignalsTests(SynchronousTestCase):
+    def test_stops_then_hurries(self) -> None:
+        """The first stops the reactor, in a turn of its own, and whoever comes next hurries it."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.addCleanup(signal.signal, number, signal.getsignal(number))
+        called: list[str] = []
+        reactor = StoppingReactor(called)
+        stop_on_signals(reactor, lambda: called.append("hurry"))
+        os.kill(os.getpid(), signal.SIGTERM)
+        self.assertEqual(called, [])
+        reactor.advance(0)
+        self.assertEqual(called, ["stop"])
+        os.kill(os.getpid(), signal.SIGINT)
+        reactor.advance(0)
+        self.assertEqual(called, ["stop", "hurry"])
+
+
+class StoppingReactor(FakeReactor):
+    """It can be stopped once."""
+
+    def __init__(self, called: list[str]) -> None:
+        super().__init__()
+        self.called = called
+
+    def stop(self) -> None:
+        if self.called:
+            raise ReactorNotRunning
+        self.called.append("stop")

@@ -58,6 +58,23 @@ class SupervisorTests(SynchronousTestCase):
         self.assertEqual((old["pidfile"], new["pidfile"]), ("", str(path)))
         self.assertEqual(list(self.folder.iterdir()), [path])
 
+    def test_pidfile_of_a_start_that_failed(self) -> None:
+        """It is removed if the program is to end, and if it is our own."""
+        path = self.folder / "pid"
+        supervisor = Supervisor({"pidfile": str(path)}, {})
+        for written, error, left in (
+            (str(os.getpid()), SystemExit, False),
+            ("1", SystemExit, True),
+            (str(os.getpid()), ValueError, True),
+        ):
+            path.write_text(written)
+            with self.assertRaises(error), supervisor.starting():
+                raise error
+            self.assertEqual(path.exists(), left)
+        path.unlink()
+        with self.assertRaises(SystemExit), supervisor.starting():
+            raise SystemExit(1)
+
     def test_pidfile_that_cannot_be_written(self) -> None:
         """The hand-over goes on all the same."""
         config = {"pidfile": str(self.folder / "none" / "pid")}

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import ast
+import difflib
 import importlib.machinery
 import os
 import sys
@@ -53,14 +54,83 @@ def find(app: str, search: Path | None = None) -> Application:
     if path.is_dir() and (os.sep in head or rest.count(":") == 1):
         if rest.count(":") != 1:
             raise ApplicationError(f"{app}: a folder's application is FOLDER:module:Class")
+        check(_module_file(path, *rest.split(":")), rest.partition(":")[2])
         return Application(rest, path, tuple(_below(path)))
     if path.suffix == ".py":
         if not path.is_file():
             raise ApplicationError(f"no file {path}")
+        if rest:
+            check(path, rest)
         return Application(f"{path.stem}:{rest or only_class(path)}", path.parent, (path,))
     if not rest or not all(part.isidentifier() for part in (*head.split("."), rest)):
         raise ApplicationError(f"{app}: neither module:Class nor a .py file nor a folder")
     return _importable(head, rest, search or Path.cwd())
+
+
+def check(path: Path, name: str) -> None:
+    """Look whether the module ``path`` can define ``name``, without running it.
+
+    What it imports need not be here, but in the image. Raises ``ApplicationError`` if it isn't
+    Python, or has no such name, or a class that is derived from nothing.
+    """
+    if path.suffix != ".py":
+        return  # compiled: it can't be told
+    defined: dict[str, ast.AST] = {}
+    for node in _statements(_parsed(path)):
+        if isinstance(node, ast.ImportFrom) and any(each.name == "*" for each in node.names):
+            return
+        for each in _names(node):
+            defined[each] = node
+    if "__getattr__" in defined:
+        return
+    first, dot, _ = name.partition(".")
+    found = defined.get(first)
+    if found is None:
+        near = difflib.get_close_matches(first, defined, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ApplicationError(f"{path} has no {first}{hint}")
+    if isinstance(found, ast.ClassDef) and not dot:
+        plain = not found.bases and not found.keywords and not found.decorator_list
+        if plain:
+            raise ApplicationError(f"{path}: {name} is no {BASE}")
+
+
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """What runs when a module is imported, whatever the conditions: no bodies of functions."""
+    for node in ast.iter_child_nodes(tree):
+        yield node
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
+            yield from _statements(node)
+
+
+def _names(node: ast.AST) -> Iterator[str]:
+    """The names that a statement, or a part of one, defines."""
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        yield node.name
+    elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        yield node.id
+    elif isinstance(node, (ast.Import, ast.ImportFrom)):
+        for each in node.names:
+            yield (each.asname or each.name).partition(".")[0]
+
+
+def _parsed(path: Path) -> ast.Module:
+    try:
+        return ast.parse(path.read_bytes(), str(path))
+    except (SyntaxError, ValueError) as error:
+        raise ApplicationError(f"{path} isn't Python: {error}") from error
+
+
+def _module_file(root: Path, module: str, name: str) -> Path:
+    """The file of a module in a folder that is on the path."""
+    base = root.joinpath(*module.split("."))
+    for found in base.with_suffix(".py"), base / "__init__.py":
+        if found.is_file():
+            return found
+    compiled = sorted(base.parent.glob(f"{base.name}.*.so")) if base.parent.is_dir() else []
+    if compiled:
+        return compiled[0]
+    raise ApplicationError(f"no module {module} in {root} (for {name})")
 
 
 def only_class(path: Path) -> str:
@@ -68,10 +138,7 @@ def only_class(path: Path) -> str:
 
     Raises ``ApplicationError`` if there are none or several, or the file isn't Python.
     """
-    try:
-        tree = ast.parse(path.read_bytes(), str(path))
-    except (SyntaxError, ValueError) as error:
-        raise ApplicationError(f"{path} isn't Python: {error}") from error
+    tree = _parsed(path)
     names = [
         node.name
         for node in tree.body
@@ -90,6 +157,11 @@ def _importable(module: str, name: str, search: Path) -> Application:
     if found is None or not found.has_location or found.origin is None:
         raise ApplicationError(f"no module {top} in {search} or on Python's path")
     origin = Path(found.origin)
+    within = origin.parent if found.submodule_search_locations is None else origin.parent.parent
+    if found.submodule_search_locations is None and module == top:
+        check(origin, name)
+    else:
+        check(_module_file(within, module, name), name)
     if found.submodule_search_locations is None:
         return Application(f"{module}:{name}", origin.parent, (origin,))
     return Application(f"{module}:{name}", origin.parent.parent, tuple(_below(origin.parent)))

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from guest.image import application, distributions, kernel, layout, machines, prune, python, vmlinux
@@ -35,6 +36,18 @@ ERRORS = (
 )
 
 
+NO_ZSTD = "no zstd here: install the package zstd"
+
+DISTRIBUTION = "subscription-proxy-vsock"
+
+EXAMPLES = r"""
+examples:
+  subproxy-mkinitramfs blog.py -o blog.img --host='blog\.example'
+  subproxy-mkinitramfs shop:Shop --requirements requirements.txt -o shop.img
+  subproxy-mkinitramfs --minimal app.py -o small.img
+"""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build one image; the exit status, 1 with one line of reason if it can't be built."""
     options = _parser().parse_args(arguments)
@@ -49,21 +62,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def compress(archive: bytes, level: int) -> bytes:
     """``archive`` as zstd packs it: the same bytes whatever number of cores the machine has."""
     if shutil.which("zstd") is None:
-        raise PackageError("no zstd here: install the package zstd")
+        raise PackageError(NO_ZSTD)
     command = ["zstd", f"-{level}", "-T1", "--no-progress", "--quiet", "--stdout"]
     return subprocess.run(command, input=archive, capture_output=True, check=True).stdout
 
 
+def _say(line: str) -> None:
+    """Tell what goes on; standard output is for the result."""
+    print(f"subproxy-mkinitramfs: {line}", file=sys.stderr, flush=True)
+
+
+def _check(options: argparse.Namespace) -> None:
+    """What can be refused before anything is downloaded, in order to be refused at once."""
+    for path in options.requirements:
+        if not path.is_file():
+            raise ApplicationError(f"--requirements {path}: no such file")
+    folder = options.output.absolute().parent
+    if not folder.is_dir():
+        raise ApplicationError(f"--output {options.output}: there is no folder {folder}")
+    if shutil.which("zstd") is None:
+        raise PackageError(NO_ZSTD)
+
+
 def _build(options: argparse.Namespace) -> None:
-    packages = Packages(options.cache)
+    found_application, settings = _application(options), _settings(options)
+    _check(options)
+    say = _silent if options.quiet else _say
+    packages = Packages(options.cache, say)
+    say("the kernel and Python, of Debian's packages")
     found_kernel = kernel.find(options.kernel, packages)
     found_python = python.fetch(packages, options.python)
+    say(f"Linux {found_kernel.version}, Python {found_python.version}; what the application needs")
     plan = layout.Plan(
         kernel=found_kernel,
         python=found_python,
-        application=_application(options),
+        application=found_application,
         minimal=options.minimal,
-        settings=_settings(options),
+        settings=settings,
         requirements=options.requirements,
         keep=options.keep,
         with_proxy=options.with_proxy,
@@ -71,6 +106,7 @@ def _build(options: argparse.Namespace) -> None:
     )
     tree = layout.assemble(plan, Compiler(found_python, options.cache))
     archive = pack(tree, options.epoch)
+    say(f"packing {len(archive) / 1e6:.0f} MB")
     packed = compress(archive, options.level)
     _write(options.output, packed)
     vmlinuz = options.output.with_suffix(".vmlinuz")
@@ -90,6 +126,7 @@ def _application(options: argparse.Namespace) -> Application | None:
         path = Path(options.app)
         if path.suffix != ".py" or not path.is_file():
             raise ApplicationError(f"{options.app}: with --minimal an application is a .py file")
+        application.check(path, "app")
         return Application(path.stem, path.parent, (path,))
     return application.find(options.app)
 
@@ -167,23 +204,34 @@ def _port(plan: layout.Plan) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="subproxy-mkinitramfs",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Build an initramfs: Python, an application that subscribes, and the kernel "
         "modules of vsock. Needs neither root nor a virtual machine, but Debian's apt and zstd.",
-        epilog="Kernel arguments: "
-        + "; ".join(f"subproxy.{name}=... {text}" for name, text in NAMES.items())
-        + ". In a value %XX is a byte (a blank is %20, % is %25); all else stands for itself.",
+        epilog=_epilog(),
     )
+    parser.add_argument("--version", action="version", version=_release())
     add = parser.add_argument
     add("app", nargs="?", help="module:Class, FILE.py[:Class] or FOLDER:module:Class")
     add("-o", "--output", type=Path, required=True, help="the image; the kernel goes beside it")
+    add("-q", "--quiet", action="store_true", help="don't tell what goes on")
+    add = parser.add_argument_group("what is in the image").add_argument
     add("--minimal", action="store_true", help="only guest/minimal.py, no Twisted")
-    add("--requirements", type=Path, action="append", default=[], metavar="FILE")
+    add(
+        "--requirements",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="what pip is to put in: a requirements file (may repeat)",
+    )
     add("--kernel", help="an image, or an installed version; else Debian's cloud kernel")
     add("--python", metavar="X.Y", help="a Python of Debian's; else the release's own")
+    add = parser.add_argument_group("what it does when it boots").add_argument
     add("--host", action="append", metavar="RE", help="register this host pattern (may repeat)")
     add("--path", action="append", metavar="RE", help="register this path pattern (may repeat)")
     add("--proxy", action="append", metavar="ENDPOINT", help="where the proxy is: vsock:2:12345")
     add("--set", action="append", default=[], metavar="NAME=VALUE", help="build in a setting")
+    add = parser.add_argument_group("how it is built").add_argument
     add(
         "--keep",
         action="append",
@@ -219,6 +267,28 @@ def _parser() -> argparse.ArgumentParser:
     add("--list", action="store_true", help="list what is in the image")
     add("--cache", type=Path, default=_default_cache(), help="where packages are kept")
     return parser
+
+
+def _silent(line: str) -> None:
+    """Tell nobody."""
+
+
+def _epilog() -> str:
+    width = max(map(len, NAMES)) + len("subproxy.=...")
+    lines = [f"  {f'subproxy.{name}=...':{width}}  {text}" for name, text in NAMES.items()]
+    return (
+        EXAMPLES.lstrip("\n")
+        + "\nkernel arguments:\n"
+        + "\n".join(lines)
+        + "\nIn a value %XX is a byte (a blank is %20, % is %25); all else stands for itself."
+    )
+
+
+def _release() -> str:
+    try:
+        return f"subproxy-mkinitramfs {version(DISTRIBUTION)} ({DISTRIBUTION})"
+    except PackageNotFoundError:
+        return "subproxy-mkinitramfs, a copy that was not installed"
 
 
 def _file(word: str) -> tuple[str, bytes]:

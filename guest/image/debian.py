@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -39,10 +39,10 @@ class Packages:
     """Debian's archive as this machine's apt sees it, with a cache of what was fetched.
 
     ``cache`` holds packages under names with their versions: fetched once, unpacked
-    once, never changed.
+    once, never changed. ``say`` is told of what takes long.
     """
 
-    def __init__(self, cache: Path) -> None:
+    def __init__(self, cache: Path, say: Callable[[str], None] = lambda line: None) -> None:
         for tool in ("apt-get", "apt-cache", "dpkg-deb"):
             if shutil.which(tool) is None:
                 raise PackageError(
@@ -50,6 +50,7 @@ class Packages:
                     "build the image on Debian, or in a container of it"
                 )
         self._cache = cache
+        self._say = say
         self._updated = False
         (cache / "apt" / "archives" / "partial").mkdir(parents=True, exist_ok=True)
         # A container's apt keeps no index of its lists, and reads them anew at each call.
@@ -101,8 +102,9 @@ class Packages:
         if any(package.name not in archives for package in packages):
             raise PackageError(f"apt names no file for one of {', '.join(wanted)}")
         absent = [w for w, p in zip(wanted, packages, strict=True) if not archives[p.name].exists()]
-        if absent:
-            self._run("apt-get", "download", "--quiet", *absent, cwd=folder)
+        for number, package in enumerate(absent, 1):
+            self._say(f"downloading {package} ({number} of {len(absent)})")
+            self._run("apt-get", "download", "--quiet", package, cwd=folder)
         return [archives[package.name] for package in packages]
 
     def _unpack(self, archive: Path, root: Path) -> None:
@@ -133,6 +135,7 @@ class Packages:
             f"Dir::Cache={self._cache}/apt",
         ]
         self._updated = True
+        self._say("downloading Debian's package lists")
         self._run("apt-get", "update")
 
     def _run(self, command: str, *arguments: str, cwd: Path | None = None) -> str:

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from guest.image.arguments import check_length
 
 CONSOLE = "console=ttyS0 panic=-1 quiet"
+EMULATED = f"{CONSOLE} no_timer_check"
+"""Where QEMU emulates the processor: on a busy host the kernel's test of its timer may fail, and
+the guest panics with ``IO-APIC + timer doesn't work!``."""
 GUEST_CID = 3
 MEBIBYTE = 1 << 20
 
@@ -88,7 +91,7 @@ def qemu(machine: Machine, more: str = "") -> str:
         f"-machine q35,memory-backend=mem0 -m {size}",
         f"-object memory-backend-memfd,id=mem0,size={size},share=on",
         f"-kernel {shlex.quote(machine.kernel)} -initrd {shlex.quote(machine.image)}",
-        f"-append {shlex.quote(command_line(more))}",
+        f"-append {shlex.quote(command_line(more, base=EMULATED))}",
         f"-chardev socket,id=vsock0,path={vhost},reconnect=0",
         "-device vhost-user-vsock-pci,chardev=vsock0",
         "-nodefaults -no-user-config -display none -no-reboot -serial stdio",

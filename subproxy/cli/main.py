@@ -20,15 +20,29 @@ from subproxy.cli import tables
 from subproxy.cli.client import AdminClient, AdminError
 from subproxy.core.policy import PolicyError, parse_policy
 from subproxy.core.printable import printable
+from subproxy.help_text import DISTRIBUTION, release
 
 DEFAULT_ADMIN = "/run/subproxy/admin.sock"
 CLEAR = "\x1b[H\x1b[2J"
+EPILOG = """\
+examples:
+  subproxy routes
+  subproxy --admin=/tmp/admin.sock explain http://blog.example/news
+  subproxy check /etc/subproxy/policy.toml
+The proxy itself is twistd subproxy (see twistd subproxy --help).
+"""
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     found = argparse.ArgumentParser(
-        prog="subproxy", description="Ask a running proxy, or check its policy."
+        prog="subproxy",
+        description="Ask a running proxy, or check its policy.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    found.add_argument(
+        "--version", action="version", version=f"subproxy {release()} ({DISTRIBUTION})"
     )
     found.add_argument(
         "--admin", default=DEFAULT_ADMIN, help="the admin socket, or HOST:PORT (%(default)s)"

@@ -19,7 +19,7 @@ from .native import VsockPort
 from .socketfile import SocketFile
 from .vsocket import AF_VSOCK, reclaim
 
-__all__ = ["AdoptedVsockEndpoint", "socket_of_systemd"]
+__all__ = ["AdoptedVsockEndpoint", "check_systemd", "socket_of_systemd"]
 
 
 def socket_of_systemd(where: str) -> socket.socket:
@@ -28,17 +28,40 @@ def socket_of_systemd(where: str) -> socket.socket:
     ``domain=`` may be there, as Twisted wants it for HTTP, and is not looked at.
     Raises ``ValueError`` with one line.
     """
+    return socket.socket(fileno=os.dup(_descriptor(where)))
+
+
+def check_systemd(where: str) -> None:
+    """Raises ``ValueError`` if ``where`` begins with ``systemd:`` and names a socket not passed.
+
+    The line says which were, where Twisted's own parser says ``KeyError: 'web'``.
+    """
+    if where.startswith("systemd:"):
+        _descriptor(where)
+
+
+def _descriptor(where: str) -> int:
     words = dict(word.partition("=")[::2] for word in where.split(":")[1:])
     # Twisted's own parser took them out of the environment when it was imported.
     fds: ListenFDs = _SystemdParser._sddaemon
+    numbers, names = fds.inheritedDescriptors(), fds.inheritedNamedDescriptors()
     try:
         if "name" in words:
-            number = fds.inheritedNamedDescriptors()[words["name"]]
-        else:
-            number = fds.inheritedDescriptors()[int(words["index"])]
+            return names[words["name"]]
+        return numbers[int(words["index"])]
     except (KeyError, IndexError, ValueError):
-        raise ValueError(f"{where}: systemd has passed no such socket") from None
-    return socket.socket(fileno=os.dup(number))
+        pass
+    if not numbers:
+        raise ValueError(
+            "systemd has passed no sockets: is this process started by a .service that has a "
+            ".socket?"
+        )
+    called = ", ".join(f"name={name}" for name in names) or "none has a name"
+    raise ValueError(
+        f"systemd has passed no such socket; it has passed index=0 to {len(numbers) - 1} ({called})"
+        if len(numbers) > 1
+        else f"systemd has passed no such socket; it has passed index=0 ({called})"
+    )
 
 
 @implementer(IStreamServerEndpoint)

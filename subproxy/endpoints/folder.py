@@ -19,6 +19,7 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall, IProtocolFactory
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -140,6 +141,13 @@ class FolderService(Service):
         """What listens now."""
         return list(self._ports.values())
 
+    def closeNow(self) -> None:
+        """Close all without the reactor, which never ran: they lose their names."""
+        self._open = False
+        self._unwatch()
+        for path in sorted(self._ports):
+            self._ports.pop(path).connectionLost(Failure(ConnectionDone()))
+
     def privilegedStartService(self) -> None:
         """Listen for what is there already, before privileges are shed."""
         super().privilegedStartService()  # type: ignore[no-untyped-call]
@@ -172,6 +180,22 @@ class FolderService(Service):
         if not self._open:
             self._open = True
             self._lookNow()
+            self._sayWhatIsThere()
+
+    def _sayWhatIsThere(self) -> None:
+        """The operator sees that the pattern is understood, and an empty folder no mistake."""
+        if self._ports:
+            there = f"{len(self._ports)} sockets of VMs there now"
+        elif not os.path.isdir(self._folder):
+            there = "that folder is not there yet"
+        else:
+            there = "no socket of a VM there yet"
+        self._log.info(
+            "guests on {folder}/{pattern}: {there}; the folder is watched",
+            folder=self._folder,
+            pattern=self._pattern,
+            there=there,
+        )
 
     def _changed(self) -> None:
         """Something happened in the folder: look soon, once for all that happens until then."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.endpoints import UNIXServerEndpoint
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from zope.interface import implementer
+
+from .errors import CannotListenAt
 
 __all__ = ["PrivateUnixEndpoint"]
 
@@ -22,10 +24,14 @@ class PrivateUnixEndpoint:
     """
 
     def __init__(self, reactor: Any, path: str) -> None:
+        self._path = path
         self._endpoint = UNIXServerEndpoint(reactor, path, mode=0o600, wantPID=True)
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
-        """Listen; the Deferred has fired on return."""
+        """Listen; the Deferred has fired on return. Fails with ``CannotListenError``."""
+        folder = os.path.dirname(os.path.abspath(self._path))
+        if not os.path.isdir(folder):
+            return fail(CannotListenAt(self._path, f"there is no folder {folder}"))
         before = os.umask(0o177)
         try:
             listening: Deferred[IListeningPort] = self._endpoint.listen(protocolFactory)

@@ -6,6 +6,7 @@ import hashlib
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 from http.client import HTTPConnection
@@ -109,8 +110,53 @@ class StayingTests(GuestTestCase):
         self.world.proxy.end()
         guest = self.world.start_guest("hello:Hello", BLOG, wait=False)
         guest.wait_for("dialling again")
+        self.assertIn(
+            f"cannot reach the proxy at unix:{self.world.vsock}_12345: No such file or directory; "
+            f"is the proxy running, with --vsock={self.world.vsock} and --vsock-port=12345?",
+            guest.output,
+        )
         self.world.start_proxy()
         guest.wait_for("registered", deadline=15)
+        self.assertEqual(guest.output.count("dialling again"), 1, guest.output)
+
+    def test_it_may_not_dial(self) -> None:
+        """It says that, and which options of the proxy are about it."""
+        if os.getuid() == 0:
+            self.skipTest("root may everything")
+        os.chmod(f"{self.world.vsock}_12345", 0)
+        guest = self.world.start_guest("hello:Hello", BLOG, wait=False)
+        guest.wait_for("Permission denied")
+        self.assertIn("--vsock-mode", guest.output)
+
+    def test_without_a_host(self) -> None:
+        """It says that it serves nothing."""
+        guest = self.world.start_guest("hello:Hello", wait=False)
+        guest.wait_for("serving nothing: there is no --host")
+        self.assertEqual(guest.output.count("\n"), 1)
+
+    def test_no_warning_at_its_end(self) -> None:
+        """What holds its worker number is given back."""
+        guest = self.world.start(
+            "warned",
+            [sys.executable, "-W", "error", "-W", "default::ResourceWarning", "-m", "guest"]
+            + [f"--proxy=unix:{self.world.vsock}_12345", BLOG, "hello:Hello"],
+        )
+        guest.wait_for("registered")
+        guest.signal(signal.SIGTERM)
+        self.assertEqual(guest.wait(), 0)
+        self.assertNotIn("Warning", guest.output)
+
+    def test_versions(self) -> None:
+        """Of the guest library, and of the guest in one file."""
+        for command in (["-m", "guest"], [str(ROOT / "guest" / "minimal.py")]):
+            said = subprocess.run(
+                [sys.executable, *command, "--version"],
+                capture_output=True,
+                text=True,
+                check=True,
+                cwd=ROOT,
+            ).stdout
+            self.assertRegex(said, r"^subproxy \S+ [0-9]+\.[0-9]+")
 
     def test_no_request_fails_while_guests_come_and_go(self) -> None:
         self.world.start_guest("hello:Hello", BLOG, name="stays")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -108,6 +109,23 @@ class HandoverTests(SynchronousTestCase):
         proxy.wait_for("so this one goes on")
         self.assertTrue(alive(proxy.child.pid))
         self.assertIn(self.world.ask()[0], (200, 404))
+
+    def test_that_cannot_listen(self) -> None:
+        """Then the old one goes on, and what the new one had of it has kept its name."""
+        folder = self.world.folder / "admin"
+        folder.mkdir()
+        http = self.world.folder / "http.sock"
+        proxy = self.world.start_proxy(f"--admin={folder}/admin.sock", f"--http=unix:{http}")
+        shutil.move(folder, self.world.folder / "elsewhere")
+        proxy.signal(signal.SIGUSR2)
+        proxy.wait_for("so this one goes on")
+        self.assertIn(f"there is no folder {folder}", proxy.output)
+        self.assertTrue(http.exists())
+        self.nursery.guest(self.world.vsock, "blog\\.example")
+        proxy.wait_for(" subscribed")
+        self.assertEqual(self.world.ask(host="other.example")[0], 404)
+        proxy.signal(signal.SIGTERM)
+        self.assertEqual(proxy.wait(), 0)
 
     def test_daemon(self) -> None:
         """A daemon with a pid file: it names the new process, which removes it; systemd is told."""
