@@ -13,6 +13,7 @@ from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
 from twisted.logger import Logger
 
+from subproxy import compiled
 from subproxy.admin.counters import Counters, Logs
 from subproxy.core.admission import Admission, AdmissionLimits
 from subproxy.core.balancer import BALANCERS
@@ -63,6 +64,9 @@ def makeService(options: Options) -> ProxyService:
 
     make_monotonic(reactor)
     Logger("subproxy").info("reactor: {chosen}", chosen=chosen)
+    shortfall = compiled.shortfall()
+    if shortfall is not None:
+        Logger("subproxy").warn("{shortfall} (see README, Install)", shortfall=shortfall)
     ring = getattr(reactor, "ring", None)
     if ring is not None:
         ring.spin = options["spin"] / 1e6

@@ -39,7 +39,7 @@ cdef inline bint is_list(const u8 *p, const u8 *end) noexcept nogil:
     cdef const u8 *begin = p
     while p < end:
         if p[0] == 44:
-            if p == begin or p[-1] == 32 or p[-1] == 9:
+            if p == begin or (p - 1)[0] == 32 or (p - 1)[0] == 9:
                 return False
             if end - p < 3 or p[1] != 32 or p[2] == 32 or p[2] == 9 or p[2] == 44:
                 return False
@@ -143,7 +143,7 @@ cdef int scan(
             return NOT_PLAIN
         last = p
         p += 2
-        while last > value and (last[-1] == 32 or last[-1] == 9):
+        while last > value and ((last - 1)[0] == 32 or (last - 1)[0] == 9):
             last -= 1
         head.fields += 1
         if head.fields > bounds.fields:
