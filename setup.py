@@ -23,6 +23,7 @@ from setuptools.errors import BaseError
 
 COMPILE_ARGS = ["-O2", "-fno-strict-aliasing"]
 CORES = os.cpu_count() or 1
+KEPT = 8  # builds in the cache
 PROBE = "#include <Python.h>\nint subproxy_probe(void) { return PY_VERSION_HEX != 0; }\n"
 
 
@@ -165,6 +166,7 @@ class BuildExtensions(build_ext):
             built = self._built(extension)
             built.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(cache / built.name, built)
+        os.utime(cache)
         return True
 
     def _keep(self, cache: Path) -> None:
@@ -177,6 +179,9 @@ class BuildExtensions(build_ext):
             fresh.rename(cache)
         except OSError:  # another build was quicker
             shutil.rmtree(fresh)
+        kept = sorted(cache.parent.iterdir(), key=lambda each: each.stat().st_mtime)
+        for old in kept[:-KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 setup(
