@@ -1,79 +1,75 @@
-# make demo   the main job on a fresh machine, without a VM
-# make test   all tests, under trial and under pytest
-# make coverage  branch coverage of the unit tests and most integration tests
+# make demo      the main job, without a VM: 15 s to 2 minutes on a fresh machine
+# make test      unit tests under trial and pytest, integration tests under trial: 12 minutes
+# make lint      formatting, lint and types
+# make coverage  branch coverage of what `make test` has measured
+# make machines  what boots machines, and Twisted's own suites on our reactor (.ci/install-vm-tools)
 # make mutation  how many small changes of wire, core and the HTTP gate the unit tests notice
-# make lint   formatting, lint and types
-# make bench  CPU a request beside nginx, HAProxy and uWSGI (root: installs them)
+# make bench     CPU a request beside nginx, HAProxy and uWSGI (root: installs them)
+# make nightly   all of it, and clean Debian systems with and without a compiler (root)
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-SOURCES := pyproject.toml setup.py $(shell find subproxy -name '*.pyx' -o -name '*.pxd' -o -name '*.h')
+SOURCES := pyproject.toml setup.py $(sort $(shell find subproxy -name '*.pyx' -o -name '*.pxd' -o -name '*.h'))
+# What is installed is made of these very sources, whatever their dates say.
+HASH := $(shell cat $(SOURCES) | sha256sum | cut -c 1-16)
 
-.PHONY: demo test trial pytest rest lint types coverage mutation bench bench-bodies docs clean
+# Compiled once for the same sources and compiler.
+export SUBPROXY_BUILD_CACHE ?= $(CURDIR)/.cache/build
 
-$(VENV)/.base: $(SOURCES)
-	@tools/make-venv $(PYTHON) $(VENV)
-	$(BIN)/pip install -q --disable-pip-version-check --config-settings editable_mode=compat -e .
+.PHONY: demo test unit integration machines lint coverage mutation bench bench-bodies nightly clean
+
+$(VENV)/.base-$(HASH):
+	@tools/install $(PYTHON) $(VENV)
+	@rm -f $(VENV)/.base* $(VENV)/.test*
 	@touch $@
 
 # Holds all that .base has: whoever makes it first builds the extensions once, not twice.
-$(VENV)/.test: $(SOURCES)
-	@tools/make-venv $(PYTHON) $(VENV)
-	$(BIN)/pip install -q --disable-pip-version-check --config-settings editable_mode=compat -e '.[test,lint,tls]'
-	@touch $(VENV)/.base $@
+$(VENV)/.test-$(HASH):
+	@tools/install $(PYTHON) $(VENV) test,lint,tls,image
+	@rm -f $(VENV)/.base* $(VENV)/.test*
+	@touch $@ $(VENV)/.base-$(HASH)
 
-demo: $(VENV)/.base
+demo: $(VENV)/.base-$(HASH)
 	@$(BIN)/python examples/demo.py
 
-test: trial pytest
+RUN := $(BIN)/python -m tools.testing.run
 
-# Whoever hangs says where, and ends: nothing here takes half an hour, even where a machine has a slow day.
-GUARD := PYTHONFAULTHANDLER=1 timeout -s ABRT -k 10 1800
+test: $(VENV)/.test-$(HASH)
+	@echo 'About 12 minutes on two cores. Not in it: machines, and suites of Twisted (make machines).'
+	@rm -f .coverage .coverage.*
+	@$(RUN) unit integration
+	@$(MAKE) -s coverage
 
-trial: $(VENV)/.test
-	$(GUARD) $(BIN)/python -m twisted.trial --random=0 tests
+unit integration machines: $(VENV)/.test-$(HASH)
+	@$(RUN) $@
 
-# What boots machines or runs Twisted's own suites for minutes has run under trial.
-SLOW := $(wildcard tests/integration/test_vm_*.py) $(patsubst %,tests/integration/test_%.py, \
-	guest_init reactor_conformance reactor_oldest)
-
-# Those that are measured for branch coverage first, then the others.
-pytest: coverage rest
-
-# The unit tests, and those integration tests without which whole modules would not have run:
-# what twistd, guests and init do as processes, and what needs real sockets.
-MEASURED := $(wildcard tests/test_*.py) $(patsubst %,tests/integration/test_%.py,admin bodies \
-	endpoints_folder endpoints_hybrid fastpath guest_process handover init_namespace main_job \
-	reactor_generic reactor_processes reactor_relay reactor_rules reactor_transports vm_image)
-UNMEASURED := $(filter-out $(MEASURED),$(wildcard tests/integration/test_*.py))
-
-coverage: $(VENV)/.test
-	$(BIN)/coverage erase
-	PYTHONPATH=$(CURDIR) $(GUARD) $(BIN)/coverage run -m pytest -q $(MEASURED)
-	$(BIN)/coverage combine -q
-	$(BIN)/coverage report
-
-# What `make coverage` leaves; a million connections once, under trial, are enough.
-rest: $(VENV)/.test
-	SUBPROXY_LEAK_CONNECTIONS=20000 $(GUARD) $(BIN)/python -m pytest -q $(filter-out $(SLOW),$(UNMEASURED))
+# What `make test` has measured: the unit tests, and those integration tests without which whole
+# modules would not have run (MEASURED in tools/testing/groups.py).
+coverage: $(VENV)/.test-$(HASH)
+	@$(BIN)/coverage combine -q
+	@$(BIN)/coverage report
 
 # How many of the small changes that could be made to a module some test notices.
-mutation: $(VENV)/.test
+mutation: $(VENV)/.test-$(HASH)
 	$(BIN)/python tools/mutation.py subproxy/wire subproxy/core
 	$(BIN)/python tools/mutation.py $(GATE) --tests tests.test_frontend_http_table tests.test_corpus_http
 GATE := $(patsubst %,subproxy/frontend/%.py,gate head_parser limits request_body request_id)
 
-lint: $(VENV)/.test
+lint: $(VENV)/.test-$(HASH)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.test
+bench: $(VENV)/.test-$(HASH)
 	$(BIN)/python -m benchmarks.bench $(ARGS)
 
-bench-bodies: $(VENV)/.test
+bench-bodies: $(VENV)/.test-$(HASH)
 	$(BIN)/python -m benchmarks.bodies $(ARGS)
 
+nightly:
+	@.ci/nightly
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info _trial_temp* .coverage* .hypothesis .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .cache build dist *.egg-info _trial_temp* .coverage* .hypothesis .mypy_cache .ruff_cache .pytest_cache
+	find subproxy -name '*.so' -delete

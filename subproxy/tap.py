@@ -15,6 +15,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
+from subproxy import compiled
 from subproxy.admin.counters import Counters, Logs
 from subproxy.admin.guard import Guard
 from subproxy.admin.token import TokenError, default_files, obtain_token
@@ -79,6 +80,9 @@ def makeService(options: Options) -> ProxyService:
 
     make_monotonic(reactor)
     Logger("subproxy").info("reactor: {chosen}", chosen=chosen)
+    shortfall = compiled.shortfall()
+    if shortfall is not None:
+        Logger("subproxy").warn("{shortfall} (see README, Install)", shortfall=shortfall)
     ring = getattr(reactor, "ring", None)
     if ring is not None:
         ring.spin = options["spin"] / 1e6

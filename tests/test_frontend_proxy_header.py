@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.core.forwarded import UNIX
+from subproxy.core.origin import UNIX
 from subproxy.frontend.crc32c import crc32c
 from subproxy.frontend.proxy_header import (
     LONGEST,

@@ -130,7 +130,7 @@ cdef int scan(
             return NOT_PLAIN
         last = p
         p += 2
-        while last > value and (last[-1] == 32 or last[-1] == 9):
+        while last > value and ((last - 1)[0] == 32 or (last - 1)[0] == 9):
             last -= 1
         head.fields += 1
         if head.fields > bounds.fields:

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
-from subproxy.core.forwarded import UNIX
+from subproxy.core.origin import UNIX
 from subproxy.frontend.crc32c import crc32c
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"

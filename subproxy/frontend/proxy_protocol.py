@@ -19,8 +19,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from subproxy.core.forwarded import UNIX, Trust
+from subproxy.core.forwarded import Trust
 from subproxy.core.linelimit import LineLimit
+from subproxy.core.origin import UNIX
 from subproxy.frontend.deadlines import NEVER
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.proxy_header import ProxyHeader, ProxyHeaderError, ProxyHeaderParser

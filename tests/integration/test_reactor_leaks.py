@@ -1,6 +1,7 @@
 """Nothing is left of connections that are over.
 
-SUBPROXY_LEAK_CONNECTIONS says how many there are; a million take two minutes.
+SUBPROXY_LEAK_CONNECTIONS says how many there are; a million, as `make nightly` has them, take two
+minutes.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from twisted.trial.unittest import SkipTest
 from tests.integration.reactor_harness import ReactorTestCase
 from tests.integration.test_reactor_processes import SERVER, ProcessTestCase
 
-CONNECTIONS = int(os.environ.get("SUBPROXY_LEAK_CONNECTIONS", "1000000"))
+CONNECTIONS = int(os.environ.get("SUBPROXY_LEAK_CONNECTIONS", "20000"))
 
 
 class ChurnTests(ProcessTestCase):

@@ -1,0 +1,73 @@
+"""Both runners record what they find, and the guard ends what hangs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tools.testing import run
+from tools.testing.groups import PYTEST, TRIAL, Shard
+from tools.testing.records import FAILED, PASSED, SKIPPED
+from tools.testing.run import Running
+
+TESTS = """
+import time, unittest
+class Tests(unittest.TestCase):
+    def test_a(self): pass
+    def test_b(self): self.fail("as it should")
+    def test_c(self): raise unittest.SkipTest("not here")
+    def test_d(self): {last}
+"""
+
+
+class RunTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        temporary = TemporaryDirectory(prefix="subproxy-test-")
+        self.addCleanup(temporary.cleanup)
+        self.folder = Path(temporary.name)
+        self.told: list[str] = []
+
+    def shard(self, runner: str, last: str, limit: int = 60) -> run.Result:
+        """Run a module of four tests."""
+        (self.folder / "test_four.py").write_text(TESTS.format(last=last))
+        modules = ("test_four",) if runner == TRIAL else (str(self.folder / "test_four"),)
+        self.patch(run.os, "environ", dict(run.os.environ, PYTHONPATH=str(self.folder)))
+        return Running(
+            Shard("four", runner, modules, limit=limit), self.folder, self.told.append
+        ).wait()
+
+    def check(self, runner: str) -> None:
+        result = self.shard(runner, "pass")
+        found = [(each.test[-1], each.outcome) for each in result.run.records]
+        self.assertEqual(
+            sorted(found), [("a", PASSED), ("b", FAILED), ("c", SKIPPED), ("d", PASSED)]
+        )
+        (text,) = (each.text for each in result.run.records if each.outcome == FAILED)
+        self.assertIn("as it should", text)
+        self.assertEqual(["as it should" in each for each in self.told], [True])
+        self.assertNotEqual(result.status, 0)
+        self.assertIsNone(result.problem)
+
+    def test_trial(self) -> None:
+        self.check(TRIAL)
+
+    def test_pytest(self) -> None:
+        self.check(PYTEST)
+
+    def test_the_guard(self) -> None:
+        """What hangs is ended, says where it hung, and what failed before is not lost."""
+        self.patch(run, "GRACE", 5.0)
+        result = self.shard(PYTEST, "time.sleep(600)", limit=8)
+        self.assertTrue(result.cut)
+        self.assertIn("test_d", result.problem or "")
+        self.assertIn("test_four.py", result.tail)
+        self.assertEqual(result.run.count(FAILED), 1)
+
+    def test_a_module_that_cannot_be_imported(self) -> None:
+        for runner in (TRIAL, PYTEST):
+            result = self.shard(runner, "pass\n)")
+            self.assertFalse(result.good, (runner, sys.version))
+            self.assertEqual(result.run.count(FAILED), 1)

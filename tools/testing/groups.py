@@ -1,0 +1,142 @@
+"""Which tests are run together, by which runner, and what may be busy beside them.
+
+A new module of tests needs no row here: it is a unit test, or an integration test that may run
+beside others. It gets one if its measurements ask for a machine that does nothing else, if it
+boots machines, or if it runs suites that are not ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+TRIAL, PYTEST = "trial", "pytest"
+
+MACHINES = frozenset(
+    {
+        "test_guest_init",
+        "test_reactor_conformance",
+        "test_reactor_oldest",
+        "test_vm_docs",
+        "test_vm_guest",
+        "test_vm_image",
+        "test_vm_native",
+    }
+)
+"""Boots virtual machines, or runs Twisted's own tests of reactors, for minutes."""
+
+ALONE = frozenset(
+    {
+        "test_bodies",
+        "test_http_attacks",
+        "test_kill_alike",
+        "test_main_job",
+        "test_reactor_processes",
+        "test_reactor_quiet",
+        "test_reactor_rules",
+    }
+)
+"""Asserts times, or shares of a processor."""
+
+MEASURED = frozenset(
+    {
+        "test_admin",
+        "test_bodies",
+        "test_endpoints_folder",
+        "test_endpoints_hybrid",
+        "test_fastpath",
+        "test_guest_process",
+        "test_handover",
+        "test_init_namespace",
+        "test_main_job",
+        "test_reactor_generic",
+        "test_reactor_processes",
+        "test_reactor_relay",
+        "test_reactor_rules",
+        "test_reactor_transports",
+        "test_vm_image",
+    }
+)
+"""Without these whole modules would not have run: what twistd, guests and init do as processes,
+and what needs real sockets. They are run with branch coverage, as the unit tests are."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """What one process runs. It is ended after so many seconds."""
+
+    name: str
+    runner: str
+    modules: tuple[str, ...]
+    measured: bool = False
+    limit: int = 1200
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Lanes that run side by side, each shard of a lane after the other."""
+
+    name: str
+    about: str
+    lanes: tuple[tuple[Shard, ...], ...]
+
+
+def unit_modules(root: Path) -> tuple[str, ...]:
+    """The modules of the unit tests: ``tests.test_garbage``."""
+    return _modules(root, lambda folder: folder not in {"integration", "fuzz"})
+
+
+def integration_modules(root: Path) -> tuple[str, ...]:
+    """Those of the integration tests: real processes and sockets."""
+    return _modules(root, lambda folder: folder == "integration")
+
+
+def phases(root: Path, wanted: frozenset[str]) -> list[Phase]:
+    """The phases of the wanted groups: ``unit``, ``integration``, ``machines``."""
+    found: list[Phase] = []
+    unit = unit_modules(root)
+    integration = integration_modules(root)
+    beside = _choose(integration, lambda name: name not in ALONE | MACHINES)
+    units = (
+        Shard("unit tests, pytest, branch coverage", PYTEST, unit, measured=True),
+        Shard("unit tests, trial", TRIAL, unit),
+    )
+    if "unit" in wanted and "integration" in wanted:
+        lanes = (units, _both("integration tests, trial", beside))
+        found.append(Phase("unit tests beside integration tests that mostly wait", "6 min", lanes))
+    elif "unit" in wanted:
+        found.append(Phase("unit tests", "2 min", tuple((shard,) for shard in units)))
+    elif "integration" in wanted:
+        lanes = (_both("integration tests, trial", beside),)
+        found.append(Phase("integration tests that mostly wait", "3 min", lanes))
+    if "integration" in wanted:
+        alone = _choose(integration, lambda name: name in ALONE)
+        lanes = (_both("integration tests that measure, trial", alone),)
+        found.append(Phase("integration tests that measure, alone", "4 min", lanes))
+    if "machines" in wanted:
+        machines = _choose(integration, lambda name: name in MACHINES)
+        lanes = (_both("machines and Twisted's own suites, trial", machines, 3000),)
+        found.append(Phase("machines and Twisted's own suites", "10 min", lanes))
+    return found
+
+
+def _both(name: str, modules: tuple[str, ...], limit: int = 1200) -> tuple[Shard, ...]:
+    """The measured modules with branch coverage, then the others."""
+    measured = _choose(modules, lambda each: each in MEASURED)
+    others = tuple(module for module in modules if module not in measured)
+    shards = (
+        Shard(f"{name}, branch coverage", TRIAL, measured, measured=True, limit=limit),
+        Shard(name, TRIAL, others, limit=limit),
+    )
+    return tuple(shard for shard in shards if shard.modules)
+
+
+def _choose(modules: tuple[str, ...], wanted: Callable[[str], bool]) -> tuple[str, ...]:
+    return tuple(module for module in modules if wanted(module.rpartition(".")[2]))
+
+
+def _modules(root: Path, wanted: Callable[[str], bool]) -> tuple[str, ...]:
+    files = sorted((root / "tests").rglob("test_*.py"))
+    relative = [file.relative_to(root) for file in files]
+    return tuple(".".join(path.with_suffix("").parts) for path in relative if wanted(path.parts[1]))

@@ -1,0 +1,89 @@
+"""A file of what a run of tests has found, written test by test.
+
+Whoever ends such a run, and however, all that was found before is in there: a JSON object a line,
+``{"start": test}`` when a test begins, and a `Record` when it ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+VARIABLE = "SUBPROXY_TEST_RECORDS"
+"""The variable of the environment that names the file."""
+
+PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One test that has ended. Its text is the traceback, or why it was skipped."""
+
+    test: str
+    outcome: str
+    seconds: float
+    text: str = ""
+
+
+@dataclass
+class Run:
+    """What a file holds."""
+
+    records: list[Record] = field(default_factory=list)
+    running: str | None = None
+    """The test that has begun and not ended."""
+
+    def count(self, outcome: str) -> int:
+        """How many tests have ended so."""
+        return sum(record.outcome == outcome for record in self.records)
+
+
+class Recorder:
+    """Writes the file that the environment names, or none."""
+
+    def __init__(self) -> None:
+        path = os.environ.get(VARIABLE)
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT) if path else None
+        self._began = 0.0
+        self._outcome = PASSED
+        self._texts: list[str] = []
+
+    def start(self, test: str) -> None:
+        """A test begins."""
+        self._began, self._outcome, self._texts = time.monotonic(), PASSED, []
+        self._write({"start": test})
+
+    def found(self, outcome: str, text: str) -> None:
+        """What the test that runs has come to; it stays failed when it has failed."""
+        if self._outcome != FAILED:
+            self._outcome = outcome
+        self._texts.append(text)
+
+    def stop(self, test: str) -> None:
+        """The test ends."""
+        seconds = round(time.monotonic() - self._began, 3)
+        self._write(asdict(Record(test, self._outcome, seconds, "\n".join(self._texts))))
+
+    def _write(self, line: dict[str, object]) -> None:
+        if self._file is not None:
+            os.write(self._file, (json.dumps(line) + "\n").encode())
+
+
+def read(path: Path) -> Run:
+    """What a file holds so far. A last line that is not whole is left out."""
+    run = Run()
+    if not path.exists():
+        return run
+    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+        if not line.endswith("\n"):
+            break
+        entry = json.loads(line)
+        if "start" in entry:
+            run.running = entry["start"]
+        else:
+            run.records.append(Record(**entry))
+            run.running = None
+    return run

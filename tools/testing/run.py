@@ -1,0 +1,194 @@
+"""Run groups of tests, and tell what came of them, whatever ends them.
+
+    python -m tools.testing.run unit integration
+
+Prints what failed at once, a line of progress now and then, and a summary at the end, with all
+failures again and the ten slowest tests. Status 0 if every test ran and none failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from tools.testing.groups import PYTEST, Phase, Shard, phases
+from tools.testing.records import FAILED, VARIABLE, Run, read
+from tools.testing.summary import Result, failure, summary
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+GROUPS = ("unit", "integration", "machines")
+PROGRESS = 20.0
+"""Seconds between lines of progress."""
+GRACE = 15.0
+"""Seconds that a process has to say where it was, when its time is over."""
+TAIL = 80
+"""Lines that are shown of what a shard printed that did not end well."""
+
+
+def command(shard: Shard) -> list[str]:
+    """How a shard is run."""
+    if shard.runner == PYTEST:
+        files = [f"{module.replace('.', '/')}.py" for module in shard.modules]
+        run = ["pytest", "-q", "-p", "tools.testing.pytest_records", *files]
+    else:
+        run = ["twisted.trial", "--random=0", "--reporter=records", *shard.modules]
+    if shard.measured:
+        return [sys.executable, "-m", "coverage", "run", "-m", *run]
+    return [sys.executable, "-m", *run]
+
+
+def _tell(text: str) -> None:
+    print(text, flush=True)
+
+
+class Running:
+    """One shard in a process of its own."""
+
+    def __init__(self, shard: Shard, folder: Path, tell: Callable[[str], object] = _tell) -> None:
+        self.shard = shard
+        self.tell = tell
+        self.records = folder / "records"
+        self.log = folder / "log"
+        self.records.unlink(missing_ok=True)
+        self.began = time.monotonic()
+        self.cut = False
+        self._told = 0
+        paths = [str(ROOT), str(ROOT / "tools/testing/plugins"), os.environ.get("PYTHONPATH", "")]
+        environment = dict(
+            os.environ,
+            PYTHONPATH=":".join(filter(None, paths)),
+            PYTHONFAULTHANDLER="1",
+            **{VARIABLE: str(self.records)},
+        )
+        with self.log.open("wb") as log:
+            self.child = subprocess.Popen(
+                command(shard),
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def look(self) -> Run:
+        """What there is so far; what has failed since the last look is printed."""
+        run = read(self.records)
+        for record in run.records[self._told :]:
+            if record.outcome == FAILED:
+                self.tell(failure(self.shard, record))
+        self._told = len(run.records)
+        return run
+
+    def wait(self) -> Result:
+        """Wait for its end, or end it at its limit."""
+        while self.child.poll() is None:
+            self.look()
+            if time.monotonic() - self.began > self.shard.limit:
+                self.cut = True
+                self.end()
+            time.sleep(0.2)
+        run = self.look()
+        result = Result(
+            self.shard, run, self.child.returncode, time.monotonic() - self.began, self.cut
+        )
+        if result.problem is not None:
+            tail = self.log.read_text(errors="replace").splitlines()[-TAIL:]
+            return replace(result, tail="\n".join(tail))
+        return result
+
+    def end(self) -> None:
+        """Let it say where each of its threads is, and end it and what it has started."""
+        self.child.send_signal(signal.SIGABRT)
+        try:
+            self.child.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            pass
+        try:
+            os.killpg(self.child.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.child.wait()
+
+
+class Lane(threading.Thread):
+    """Shards that run one after the other."""
+
+    def __init__(self, shards: tuple[Shard, ...], folder: Path) -> None:
+        super().__init__(daemon=True)
+        self.shards = shards
+        self.folder = folder
+        self.results: list[Result] = []
+        self.current: Running | None = None
+
+    def run(self) -> None:
+        """Run them."""
+        for index, shard in enumerate(self.shards):
+            folder = self.folder / str(index)
+            folder.mkdir(parents=True)
+            self.current = Running(shard, folder)
+            self.results.append(self.current.wait())
+        self.current = None
+
+    @property
+    def progress(self) -> str | None:
+        """Where it is."""
+        current = self.current
+        if current is None:
+            return None
+        run = read(current.records)
+        now = f", in {run.running.rpartition('.')[2]}" if run.running else ""
+        return f"{current.shard.name}: {len(run.records)} tests{now}"
+
+
+def run_phase(phase: Phase, folder: Path) -> list[Result]:
+    """Run its lanes side by side."""
+    lanes = [Lane(shards, folder / str(index)) for index, shards in enumerate(phase.lanes)]
+    began = time.monotonic()
+    for lane in lanes:
+        lane.start()
+    told = began
+    try:
+        while any(lane.is_alive() for lane in lanes):
+            time.sleep(0.2)
+            if time.monotonic() - told >= PROGRESS:
+                told = time.monotonic()
+                where = "; ".join(filter(None, (lane.progress for lane in lanes)))
+                print(f"  {told - began:4.0f} s  {where}", flush=True)
+    except KeyboardInterrupt:
+        for lane in lanes:
+            if lane.current is not None:
+                lane.current.end()
+    return [result for lane in lanes for result in lane.results]
+
+
+def main() -> None:
+    """Run what the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("groups", nargs="+", choices=GROUPS)
+    arguments = parser.parse_args()
+    results: list[Result] = []
+    wanted = phases(ROOT, frozenset(arguments.groups))
+    folder = Path(tempfile.mkdtemp(prefix="subproxy-tests-"))
+    for number, phase in enumerate(wanted, 1):
+        print(f"[{number}/{len(wanted)}] {phase.name}: about {phase.about}", flush=True)
+        results += run_phase(phase, folder / str(number))
+    print(summary(results))
+    if not results or not all(result.good for result in results):
+        print(f"The whole output is in {folder}")
+        sys.exit(1)
+    shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
