@@ -25,7 +25,7 @@ from subproxy.wire.errors import (
     StateError,
     TooLarge,
 )
-from subproxy.wire.frames import encode
+from subproxy.wire.frames import decode, encode
 from subproxy.wire.limits import BODY_CHUNK, MAX_CREDIT, Limits
 from subproxy.wire.states import Half, Role, Side
 from tests.wire_pair import HELLO, WELCOME, ConnectionPair, frames_of, request, response
@@ -119,6 +119,22 @@ class GreetingTests(WireTestCase):
         pair.proxy.send(m.Bye(b"refused"))
         pair.settle()
         self.assertEqual([m.Refused(0, b"replaced", b"newer"), m.Bye(b"refused")], pair.take(GUEST))
+
+    def test_reject(self) -> None:
+        """A complete response is aborted all the same; not when we have said our last."""
+        pair = ConnectionPair()
+        pair.proxy.send(request(1))
+        pair.settle()
+        pair.guest.send(m.Response(1, 200, []))
+        pair.settle()
+        pair.proxy.reject(1, b"x" * 2000)
+        sent = pair.proxy.data_to_send()
+        self.assertEqual([b"abort", 1, b"protocol", b"x" * 1024], decode(sent))
+        pair.guest.feed(sent)
+        self.assertIsNone(pair.guest.next_event())
+        pair.proxy.send(m.Bye())
+        pair.proxy.reject(1, b"")
+        self.assertEqual([b"bye", b"done", b""], decode(pair.proxy.data_to_send()))
 
     def test_wrong_hello(self) -> None:
         """A hello that can't be taken is refused with its code, then comes bye."""
