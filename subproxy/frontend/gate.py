@@ -20,20 +20,17 @@ from subproxy.core.fields import (
     FORWARDING_DROPPED,
     FORWARDING_PREFIX,
     HOP_BY_HOP,
-    IP_LITERAL,
     MAX_LENGTH,
     METHODS,
     METHODS_REFUSED,
     NOT_IN_TRAILERS,
-    PATH,
-    REG_NAME,
     REQUEST_ID,
     TARGET,
     TOKEN,
     VERSIONS,
 )
 from subproxy.core.forwarded import Forwarding, Peer
-from subproxy.core.normalise import normalise_host, normalise_path, path_fault
+from subproxy.core.normalise import host_fault, normalise_host, normalise_path, request_path_fault
 from subproxy.errors import BadRequest, ClientError
 from subproxy.frontend.limits import Limits
 from subproxy.frontend.request_id import RequestIds, acceptable
@@ -258,8 +255,9 @@ class Gate:
         if target == b"*":
             path = target
         else:
-            if path.translate(None, PATH) or path_fault(path) is not None:
-                raise BadRequest(path_fault(path) or "the path holds what may not stand there")
+            fault = request_path_fault(path)
+            if fault is not None:
+                raise BadRequest(fault)
             path = normalise_path(path)
 
         # Expect (RFC 9110 section 10.1.1): HTTP/1.0 knows none.
@@ -347,8 +345,6 @@ class Gate:
         """
         check_host(host)
         name = normalise_host(host)
-        if not name:
-            raise BadRequest("Host is not a host")
         if len(self._hosts) >= _MAX_REMEMBERED:
             self._hosts.clear()
         self._hosts[host] = name
@@ -364,20 +360,9 @@ def check_host(host: bytes) -> None:
 
     @raise BadRequest: it is something else, or has userinfo.
     """
-    if host[:1] == b"[":
-        name, bracket, port = host[1:].partition(b"]")
-        good = bool(bracket) and b":" in name and not name.translate(None, IP_LITERAL)
-        if port[:1] == b":":
-            port = port[1:]
-        elif port:
-            good = False
-    else:
-        name, _, port = host.partition(b":")
-        good = bool(name) and not name.translate(None, REG_NAME)
-    if not good or len(name) > 255 or port.translate(None, DIGITS):
-        raise BadRequest("Host is not a host and perhaps a port")
-    if len(port) > 5 or (port and int(port) > 65535):
-        raise BadRequest("Host has a port that does not exist")
+    fault = host_fault(host)
+    if fault is not None:
+        raise BadRequest(fault)
 
 
 def _is_version(text: bytes) -> bool:

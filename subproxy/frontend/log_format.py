@@ -140,10 +140,14 @@ _routes: dict[Pool, bytes] = {}
 
 
 def route_name(pool: Pool) -> bytes:
-    """The route of C{pool}, escaped."""
+    """
+    The route of C{pool} as it was registered: a pattern is printable ASCII.
+
+    A quotation mark ends the field, so it is C{\\x22}, which means the same in a pattern.
+    """
     route = _routes.get(pool)
     if route is None:
-        route = escaped(_pattern(pool))
+        route = _pattern(pool).replace(b'"', b"\\x22")
         if len(_routes) >= _MAX_REMEMBERED:
             _routes.clear()
         _routes[pool] = route
