@@ -74,7 +74,7 @@ class ExplanationTests(SynchronousTestCase):
         """It is asked what a client would be asked."""
         for host, path, words in [
             (b"a b", b"/x", "Host"),
-            ("bücher".encode(), b"/x", "Host"),
+            ("bücher".encode(), b"/x", "for bücher write xn--bcher-kva"),
             (b"a:99999", b"/x", "port"),
             (b"user@a", b"/x", "Host"),
             (b"a" * 256, b"/x", "Host"),

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.core.pattern import options
+from subproxy.core.pattern import Pattern, RouteRefused, options
 from subproxy.core.tame import parse, search
-from subproxy.core.tamematcher import LOOK, TameMatcher
+from subproxy.core.tamematcher import LOOK, MAX_STEPS, TameMatcher
 from tests.core_strategies import relaxed
 from tests.test_core_tame import sequences
 
@@ -73,6 +73,12 @@ class TameMatcherTests(SynchronousTestCase):
         matches = matcher(rb"[a-z]+\.EXAMPLE", ignore_case=True)
         assert matches is not None
         self.assertEqual(matches.tail, b".example")
+
+    def test_the_steps_of_a_pattern_are_bounded(self) -> None:
+        self.assertTrue(Pattern(b"/a[bc]" * (MAX_STEPS // 2)).tame)
+        with self.assertRaises(RouteRefused) as caught:
+            Pattern(b"/a[bc]" * (MAX_STEPS // 2) + b"[bc]")
+        self.assertIn("101 steps", caught.exception.reason)
 
     def test_costs(self) -> None:
         """They grow with the steps, and with the text where each byte is looked at."""

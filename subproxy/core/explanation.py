@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from subproxy.core.alabel import advice
 from subproxy.core.normalise import host_fault, normalise_host, normalise_path, request_path_fault
 from subproxy.core.pool import Pool
 from subproxy.core.route import decisive
@@ -48,6 +49,8 @@ def explain(pools: Iterable[Pool], host: bytes, path: bytes) -> Explanation:
     """
     path = path.partition(b"?")[0]
     fault = (host_fault(host) if host else None) or request_path_fault(path)
+    if not host.isascii():
+        fault = f"{fault}; {advice(host)}"
     host = normalise_host(host)
     path = normalise_path(path)
     if fault is not None:

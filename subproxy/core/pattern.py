@@ -31,7 +31,7 @@ from subproxy.core.normalise import (
 from subproxy.core.patternscan import PatternFault, scan
 from subproxy.core.syntax import META, REPEATS, WORD
 from subproxy.core.tame import parse, search
-from subproxy.core.tamematcher import TameMatcher
+from subproxy.core.tamematcher import MAX_STEPS, TameMatcher
 
 MAX_PATTERN: Final = 1024
 """Bytes of a pattern."""
@@ -172,6 +172,11 @@ class Pattern:
         word = None if items is None else search(items, self.ignore_case)
         if items is not None and word is not None:
             matcher = TameMatcher(items, word, ignore_case=self.ignore_case, limit=self.limit)
+            if matcher.steps > MAX_STEPS:
+                raise RouteRefused(
+                    "pattern",
+                    f"the pattern takes {matcher.steps} steps; at most {MAX_STEPS} are allowed",
+                )
             self._match = matcher
             self.tail = matcher.tail
             self.cost = _CALL + matcher.cost
@@ -310,11 +315,14 @@ def _check_printable(source: bytes) -> None:
 
 def _check_characters(pattern: Pattern, allowed: int, what: str) -> None:
     """Refuse a pattern that demands a character that no host, or no path, has."""
-    items = parse(pattern.source) if pattern.tame else None
-    for byte in pattern.literal + pattern.tail:
-        if not allowed >> byte & 1:
-            raise RouteRefused("pattern", f"{what} never holds {chr(byte)!r}")
-    for mask, repeat in items or ():
+    if pattern.kind is not Kind.REGEX or not pattern.tame:
+        for byte in pattern.literal + pattern.tail:
+            if not allowed >> byte & 1:
+                raise RouteRefused("pattern", f"{what} never holds {chr(byte)!r}")
+        return
+    for mask, repeat in parse(pattern.source) or ():
+        if mask.bit_count() == 1 and repeat in (0, 0x2B) and not mask & allowed:
+            raise RouteRefused("pattern", f"{what} never holds {chr(mask.bit_length() - 1)!r}")
         if repeat in (0, 0x2B) and not mask & allowed:
             raise RouteRefused("pattern", f"{what} holds none of the characters of a class here")
 

@@ -34,6 +34,9 @@ def _mask(characters: bytes) -> int:
     return made
 
 
+_UPPER: Final = _mask(bytes(range(0x41, 0x5B)))
+_LOWER: Final = _mask(bytes(range(0x61, 0x7B)))
+
 _NAMED: Final[dict[int, int]] = {}
 for _name, _characters in (
     (b"d", b"0123456789"),
@@ -58,8 +61,9 @@ def search(items: list[Item], ignore_case: bool) -> int | None:
 
     It is the index of the repetition before the word, or the number of items if there is none.
     """
+    after = _following(items)
     for at, (mask, repeat) in enumerate(items):
-        if repeat and mask & _following(items, at + 1):
+        if repeat and mask & after[at]:
             word = all(
                 not again and _is_single(other, ignore_case) for other, again in items[at + 1 :]
             )
@@ -105,14 +109,15 @@ def parse(source: bytes, *, ignore_case: bool = False) -> list[Item] | None:
     return items
 
 
-def _following(items: list[Item], at: int) -> int:
-    """Return what may come at `at`: also what is behind it, as far as it may be left out."""
+def _following(items: list[Item]) -> list[int]:
+    """Return what may come behind each item: also what is further on, if it may be left out."""
+    after = [0] * len(items)
     mask = 0
-    for other, repeat in items[at:]:
-        mask |= other
-        if repeat in (0, 0x2B):
-            break
-    return mask
+    for at in range(len(items) - 1, -1, -1):
+        after[at] = mask
+        other, repeat = items[at]
+        mask = other if repeat in (0, 0x2B) else mask | other
+    return after
 
 
 def _single(source: bytes, at: int) -> tuple[int, int] | None:
@@ -168,6 +173,4 @@ def _class(source: bytes, at: int, ignore_case: bool) -> tuple[int, int] | None:
 
 def fold(mask: int) -> int:
     """Return `mask` with both cases of every ASCII letter in it."""
-    upper = mask & _mask(bytes(range(0x41, 0x5B)))
-    lower = mask & _mask(bytes(range(0x61, 0x7B)))
-    return mask | upper << 32 | lower >> 32
+    return mask | (mask & _UPPER) << 32 | (mask & _LOWER) >> 32

@@ -29,7 +29,12 @@ _PIECE: Final = 128
 _FEW: Final = 2
 """Characters that are looked for one by one."""
 
+_BITS: Final = bytes.maketrans(b"01", b"\0\1")
+
 _UPPER: Final = sum(1 << byte for byte in range(0x41, 0x5B))
+
+MAX_STEPS: Final = 100
+"""Steps of a pattern; a literal, however long, is one."""
 
 Step = Callable[[bytes, int], int]
 """Takes a text and a place in it; returns the place behind what it took, -1 if it is not there."""
@@ -39,10 +44,10 @@ class TameMatcher:
     """Matches whole texts; with `ignore_case` they are in lower case.
 
     `tail` is what every text that matches ends with. `cost` is the number of nanoseconds that a
-    match may take, for a text of `limit` bytes.
+    match may take, for a text of `limit` bytes. `steps` is their number.
     """
 
-    __slots__ = ("_least", "_middle", "_steps", "cost", "tail")
+    __slots__ = ("_least", "_middle", "_steps", "cost", "steps", "tail")
 
     def __init__(self, items: list[Item], word: int, *, ignore_case: bool, limit: int) -> None:
         if ignore_case:
@@ -77,6 +82,7 @@ class TameMatcher:
             looks = looks or look
             literal = bytearray(mask.bit_length() - 1 for mask, _ in items[word + 1 :])
         self.tail = bytes(literal)
+        self.steps = len(self._steps)
         self.cost = STEP * (2 + len(self._steps)) + RUN * runs + LOOK * limit * looks
 
     def __call__(self, text: bytes) -> bool:
@@ -104,10 +110,8 @@ def _literal(literal: bytes) -> Step:
 
 
 def _one(mask: int, *, least: int) -> Step:
-    characters = _characters(mask)
-
     def step(text: bytes, at: int) -> int:
-        if at < len(text) and text[at] in characters:
+        if at < len(text) and mask >> text[at] & 1:
             return at + 1
         return -1 if least else at
 
@@ -116,21 +120,27 @@ def _one(mask: int, *, least: int) -> Step:
 
 def _run(mask: int, *, least: int) -> tuple[Step, bool]:
     """Return a step that takes all that it can get, and whether it looks at byte after byte."""
-    others = _characters(ALL & ~mask)
-    ends = bytes(not mask >> byte & 1 for byte in range(256))
+    others = ALL & ~mask
+    if others.bit_count() <= _FEW:
+        ends = [byte.bit_length() - 1 for byte in (others & -others, others & (others - 1)) if byte]
 
-    def find(text: bytes, at: int) -> int:
-        end = len(text)
-        for other in others:
-            found = text.find(other, at, end)
-            if found >= 0:
-                end = found
-        return end if end - at >= least else -1
+        def find(text: bytes, at: int) -> int:
+            end = len(text)
+            for other in ends:
+                found = text.find(other, at, end)
+                if found >= 0:
+                    end = found
+            return end if end - at >= least else -1
+
+        return find, False
+
+    # A byte for each of the 256: 1 where the run ends.
+    table = format(others, "0256b")[::-1].encode().translate(_BITS)
 
     def look(text: bytes, at: int) -> int:
         end = at
         while end < len(text):
-            found = text[end : end + _PIECE].translate(ends).find(b"\x01")
+            found = text[end : end + _PIECE].translate(table).find(b"\x01")
             if found >= 0:
                 end += found
                 break
@@ -138,8 +148,4 @@ def _run(mask: int, *, least: int) -> tuple[Step, bool]:
         end = min(end, len(text))
         return end if end - at >= least else -1
 
-    return (find, False) if len(others) <= _FEW else (look, True)
-
-
-def _characters(mask: int) -> bytes:
-    return bytes(byte for byte in range(256) if mask >> byte & 1)
+    return look, True
