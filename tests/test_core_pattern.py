@@ -338,7 +338,7 @@ class PathPatternTests(SynchronousTestCase):
             (b"/a b.*", "/a%20b"),
             (b"/a\\?x=.*", "query"),
             (b"/[a-z]+ x", "' '"),
-            (b"/a[ \"]b", "class"),
+            (b'/a[ "]b', "class"),
             (b"/a\x00", r"\x00"),
         ]:
             with self.assertRaises(RouteRefused) as caught:
