@@ -72,7 +72,7 @@ class AdminTests(SynchronousTestCase):
         guest = self.world.serving("1", b".*")
         guest.register(b"a\\.example", b"/x/.*", reference=2)
         routes = self.data("/api/routes")["routes"]
-        self.assertEqual([route["host"] for route in routes], ["a\\\\.example", ".*"])
+        self.assertEqual([route["host"] for route in routes], ["a\\.example", ".*"])
         self.assertEqual(routes[0]["subscribers"], ["vm:1/app/0"])
         self.assertFalse(routes[0]["vacant"])
         guest.lose()

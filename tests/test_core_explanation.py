@@ -69,3 +69,20 @@ class ExplanationTests(SynchronousTestCase):
         explanation = self.explain(b"a", b"/%00")
         self.assertIn("NUL", explanation.reason)
         self.assertEqual((explanation.winner, explanation.candidates), (None, ()))
+
+    def test_what_the_proxy_refuses_matches_nothing(self) -> None:
+        """It is asked what a client would be asked."""
+        for host, path, words in [
+            (b"a b", b"/x", "Host"),
+            ("bücher".encode(), b"/x", "for bücher write xn--bcher-kva"),
+            (b"a:99999", b"/x", "port"),
+            (b"user@a", b"/x", "Host"),
+            (b"a" * 256, b"/x", "Host"),
+            (b"a", b"/x\\y", "may not stand there"),
+            (b"a", b"/%zz", "%"),
+            (b"a", b"x", "slash"),
+        ]:
+            explanation = self.explain(host, path)
+            self.assertIsNone(explanation.winner)
+            self.assertIn("400", explanation.reason)
+            self.assertIn(words, explanation.reason)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.pattern import options
-from subproxy.core.tame import Item, _fold, is_tame, parse
+from subproxy.core.tame import Item, fold, is_tame, parse
 from tests.core_strategies import relaxed
 
 atoms = st.sampled_from(
@@ -131,7 +131,7 @@ class TameTests(SynchronousTestCase):
         for byte in range(256):
             one = bytes((byte,))
             cases = {one[0], one.lower()[0], one.upper()[0]}
-            self.assertEqual(_fold(1 << byte), sum(1 << each for each in cases), one)
+            self.assertEqual(fold(1 << byte), sum(1 << each for each in cases), one)
 
     def test_case_makes_characters_meet(self) -> None:
         self.assertTrue(is_tame(rb"[a-z]*X"))

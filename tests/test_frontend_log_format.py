@@ -65,7 +65,7 @@ class CombinedTests(SynchronousTestCase):
         sink.first_byte = 0.0
         self.assertTrue(
             combined(it, sink, DATE).endswith(
-                rb' some-id "a\x5C.example /.*" "/run/\x22vms\x22/a.sock" - 0.250 guest-gone'
+                rb' some-id "a\.example /.*" "/run/\x22vms\x22/a.sock" - 0.250 guest-gone'
                 b"\n"
             )
         )

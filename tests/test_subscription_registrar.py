@@ -1,8 +1,13 @@
 """Registrations, by the policy."""
 
+from unittest.mock import patch
+
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.core import pattern
 from subproxy.core.policy import Policy, Quotas, parse_policy
+from subproxy.core.route import Route
+from subproxy.core.table import HOST_COST
 from subproxy.wire import messages as m
 
 from .world import World
@@ -35,6 +40,61 @@ class RegistrarTests(SynchronousTestCase):
         self.assertEqual((refused.reference, refused.code), (2, b"policy"))
         self.assertTrue(refused.reason)
         self.assertIsNone(self.world.router.lookup(b"two.example", b"/"))
+
+    def test_the_policy_is_asked_first(self) -> None:
+        """RE2 is asked about nothing that a guest may not have anyway."""
+        self.registrar.policy = parse_policy(POLICY)
+        for vm, sources, reason in (
+            ("3", [b"(a|b)\\.example", b"[", b"one\\.example"], b"no claims"),
+            ("1", [b"(a|b)\\.example"], b"host pattern must be literal"),
+            ("1", [b".*\\.(a|b)"], b"host pattern must be literal"),
+        ):
+            guest = self.world.guest(vm)
+            guest.hello(instance=b"%d" % len(sources))
+            with patch.object(pattern, "_compile", side_effect=AssertionError):
+                for reference, source in enumerate(sources, 1):
+                    guest.register(source, b"/(a|b)", reference=reference)
+            refused = guest.take(m.Refused)
+            self.assertEqual([each.code for each in refused], [b"policy"] * len(sources))
+            for each in refused:
+                self.assertIn(reason, each.reason)
+
+    def test_quotas_are_asked_before_anything_is_compiled(self) -> None:
+        self.registrar.policy = Policy(None, Quotas(routes=1))
+        guest = self.world.guest("1")
+        guest.hello()
+        with patch.object(pattern, "_compile", wraps=pattern._compile) as asked:
+            guest.register(b"h", b"/(a|b)", reference=1)
+            guest.register(b"h", b"/(c|d)", reference=2)
+        self.assertEqual(asked.call_count, 1)
+        self.assertEqual([each.code for each in guest.take(m.Refused)], [b"quota"])
+
+    def test_a_policy_is_asked_again_if_a_beginning_was_misread(self) -> None:
+        """What RE2 says of a pattern counts, not what was read before."""
+        self.registrar.policy = parse_policy(POLICY)
+        guest = self.world.guest("1")
+        guest.hello()
+        with (
+            patch.object(Route, "compile", return_value=True),
+            patch.object(Policy, "allows", side_effect=[None, "no"]),
+        ):
+            guest.register(b"one\\.example", b"/(a|b)", reference=1)
+        self.assertEqual([each.reason for each in guest.take(m.Refused)], [b"no"])
+
+    def test_a_request_must_not_become_costly(self) -> None:
+        """However many guests register what one URL has to be matched with."""
+        codes = set()
+        for vm in range(1, 4):
+            guest = self.world.guest(str(vm))
+            guest.hello()
+            for reference in range(1, 41):
+                guest.register(b"h", b"/(a|b)%d_%d" % (vm, reference), reference=reference)
+            codes = {each.code for each in guest.take(m.Refused)}
+        self.assertEqual(codes, {b"quota"})
+        cost = self.registrar.registry.table._literal[b"h"].cost
+        self.assertLessEqual(cost, HOST_COST)
+        guest.register(b"h", b"/literal", reference=100)
+        self.assertEqual(guest.take(m.Registered)[-1:], [m.Registered(100)])
 
     def test_exchanges_of_the_policy(self) -> None:
         """The policy's number of exchanges bounds what a guest grants."""

@@ -52,8 +52,8 @@ def member_id(member: Member) -> str:
 def pool_view(pool: Pool, now: float) -> Data:
     """One route and who serves it."""
     return {
-        "host": text(pool.route.host.source),
-        "path": text(pool.route.path.source),
+        "host": pool.route.host.source.decode("latin-1"),
+        "path": pool.route.path.source.decode("latin-1"),
         "vacant": pool.vacant_since != POPULATED,
         "waiting": pool.waiting,
         "subscribers": [member_id(member) for member in pool.members],

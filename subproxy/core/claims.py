@@ -109,7 +109,7 @@ def wildcard(host: Pattern) -> bytes | None:
     for head in HEADS:
         if source.startswith(head):
             try:
-                rest = Pattern(source[len(head) :], ignore_case=True)
+                rest = Pattern(source[len(head) :], ignore_case=True, lazy=True)
             except RouteRefused:
                 return None
             return b"." + rest.literal if rest.kind is Kind.LITERAL else None

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from subproxy.core.normalise import normalise_host, normalise_path, path_fault
+from subproxy.core.alabel import advice
+from subproxy.core.normalise import host_fault, normalise_host, normalise_path, request_path_fault
 from subproxy.core.pool import Pool
 from subproxy.core.route import decisive
 
@@ -42,12 +43,18 @@ class Explanation:
 
 
 def explain(pools: Iterable[Pool], host: bytes, path: bytes) -> Explanation:
-    """Return the `Explanation` of a host and a path, both as received."""
+    """Return the `Explanation` of a host and a path, both as received.
+
+    What the proxy answers with 400 has no route; an HTTP/1.0 request may have no host.
+    """
+    path = path.partition(b"?")[0]
+    fault = (host_fault(host) if host else None) or request_path_fault(path)
+    if not host.isascii():
+        fault = f"{fault}; {advice(host)}"
     host = normalise_host(host)
-    fault = path_fault(path)
     path = normalise_path(path)
     if fault is not None:
-        return Explanation(host, path, None, (), (), f"no route: {fault}")
+        return Explanation(host, path, None, (), (), f"no route, but status 400: {fault}")
     matching: list[Pool] = []
     same_host: list[Pool] = []
     for pool in pools:

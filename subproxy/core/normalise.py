@@ -20,12 +20,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from subproxy.core.fields import DIGITS, IP_LITERAL, REG_NAME
+from subproxy.core.fields import DIGITS, IP_LITERAL, PATH, REG_NAME
 
 _UNRESERVED: Final = frozenset(
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 )
-_PLAIN: Final = bytes(sorted(_UNRESERVED | frozenset(b"!$&'()*+,;=:@/")))
+PLAIN: Final = bytes(sorted(_UNRESERVED | frozenset(b"!$&'()*+,;=:@/")))
+"""What stands in a normalised path as it is; with ``%`` it is all that stands there."""
+
+MAX_HOST: Final = 255
+"""Bytes of a host without its port."""
+
 _ESCAPED: Final = tuple(b"%%%02X" % byte for byte in range(256))
 _HEX: Final = frozenset(b"0123456789abcdefABCDEF")
 _PERCENT: Final = 0x25
@@ -48,9 +53,9 @@ def normalise_host(host: bytes) -> bytes:
 
 
 def host_fault(host: bytes) -> str | None:
-    """Return why `host` is no ``uri-host [":" port]`` (RFC 9110 section 7.2), or None if it is one.
+    """Return why `host` is no Host field, no authority, or None if it is one.
 
-    Userinfo is a fault.
+    It is ``uri-host [":" port]`` (RFC 9110 section 7.2), without userinfo.
     """
     if host[:1] == b"[":
         name, bracket, port = host[1:].partition(b"]")
@@ -62,10 +67,12 @@ def host_fault(host: bytes) -> str | None:
     else:
         name, _, port = host.partition(b":")
         good = bool(name) and not name.translate(None, REG_NAME)
-    if not good or len(name) > 255 or port.translate(None, DIGITS):
+    if not good or len(name) > MAX_HOST or port.translate(None, DIGITS):
         return "Host is not a host and perhaps a port"
     if len(port) > 5 or (port and int(port) > 65535):
         return "Host has a port that does not exist"
+    if not normalise_host(host):
+        return "Host is not a host"
     return None
 
 
@@ -74,9 +81,17 @@ def port_of(host: bytes) -> bytes:
     return host[host.rfind(b"]") + 1 :].partition(b":")[2]
 
 
+def request_path_fault(path: bytes) -> str | None:
+    """Return why `path`, as a client sent it, is refused, or None if it is not."""
+    fault = path_fault(path)
+    if fault is None and path.translate(None, PATH):
+        fault = "the path holds what may not stand there"
+    return fault
+
+
 def normalise_path(path: bytes) -> bytes:
     """Return the spelling of `path` that path patterns are matched against."""
-    if not path.translate(None, _PLAIN) and b"/." not in path and b"//" not in path:
+    if not path.translate(None, PLAIN) and b"/." not in path and b"//" not in path:
         return path
     return _remove_dots(_merge_slashes(_escape(_without_query(path))))
 
@@ -89,7 +104,7 @@ def path_fault(path: bytes) -> str | None:
     path = _without_query(path)
     if not path.startswith(b"/"):
         return "the path does not begin with a slash"
-    if not path.translate(None, _PLAIN):
+    if not path.translate(None, PLAIN):
         return None
     for at, byte in enumerate(path):
         if byte < 0x20 or byte == 0x7F:
@@ -117,7 +132,7 @@ def _is_escape(digits: bytes) -> bool:
 
 def _escape(path: bytes) -> bytes:
     """Decode what is unreserved, spell the other escapes in upper case, escape the rest."""
-    if not path.translate(None, _PLAIN):
+    if not path.translate(None, PLAIN):
         return path
     out = bytearray()
     at = 0
@@ -131,7 +146,7 @@ def _escape(path: bytes) -> bytes:
                 out += _ESCAPED[value]
             at += 3
             continue
-        if byte in _PLAIN:
+        if byte in PLAIN:
             out.append(byte)
         else:
             out += _ESCAPED[byte]

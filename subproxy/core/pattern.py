@@ -2,6 +2,9 @@
 
 A pattern is hostile input. RE2 matches in time linear in the text, but the factor is the size
 of the compiled program, so that is bounded too, and a literal never becomes a program at all.
+Nor does a tame pattern (:mod:`subproxy.core.tame`). What RE2 is asked about has been read before
+and found small (:mod:`subproxy.core.patternscan`), and every pattern knows the time that one match
+can take, so that a table of them can be bounded (:mod:`subproxy.core.table`).
 
 Text is bytes and every byte is one character (latin-1), as HTTP has it. A pattern must match
 the whole host or path; a leading ``^`` and a trailing ``$`` are allowed and change nothing.
@@ -9,24 +12,53 @@ the whole host or path; a leading ``^`` and a trailing ``$`` are allowed and cha
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, Final
 
 import re2
 
-from subproxy.core.normalise import normalise_host, normalise_path
+from subproxy.core.alabel import advice
+from subproxy.core.fields import IP_LITERAL, REG_NAME
+from subproxy.core.normalise import (
+    MAX_HOST,
+    PLAIN,
+    host_fault,
+    normalise_host,
+    normalise_path,
+)
+from subproxy.core.patternscan import PatternFault, scan
 from subproxy.core.syntax import META, REPEATS, WORD
-from subproxy.core.tame import is_tame
+from subproxy.core.tame import parse, search
+from subproxy.core.tamematcher import MAX_STEPS, TameMatcher
 
 MAX_PATTERN: Final = 1024
 """Bytes of a pattern."""
 
-MAX_PROGRAM: Final = 500
-"""Instructions of the compiled program; ``/users/[0-9]+/posts/[a-z-]+`` has about 60."""
+MAX_PROGRAM: Final = 200
+"""Instructions of a program that RE2 runs; ``/api/v[12](/[a-z]+)?`` has about 20. A tame pattern
+has none, however long it is."""
 
 MAX_MATCHED: Final = 1024
 """Bytes of a text that a pattern is matched against; a longer one is matched by literals and
 literal prefixes only. With MAX_PROGRAM it bounds the time that one match can take."""
+
+_CALL: Final = 400
+"""Nanoseconds of a match that is over with the first byte."""
+
+_INSTRUCTION: Final = 8
+"""Nanoseconds that RE2 may spend on one byte for each instruction of a program. Found by
+``tests/fuzz/search_pattern_cost.py``: it is 5 where nearly every byte needs a new state."""
+
+_HOST: Final = sum(1 << byte for byte in sorted({*REG_NAME, *IP_LITERAL, *b"[]"}))
+"""Characters that a host may have, as bits."""
+
+_PATH: Final = sum(1 << byte for byte in (*PLAIN, 0x25))
+"""Characters that a normalised path may have, as bits."""
+
+_UNFINISHED: Final = re.compile(rb"%[0-9A-F]?$")
+"""What may be the beginning of an escape."""
 
 _MAX_MEM: Final = 64 * 1024
 """Bytes RE2 may spend on one pattern; when its DFA needs more it goes on with an NFA."""
@@ -71,24 +103,49 @@ class RouteRefused(Exception):
 
 
 class Pattern:
-    """One anchored pattern, compiled. Equal patterns match the same texts.
+    """One anchored pattern. Equal patterns match the same texts.
 
     Attributes: `source`, the bytes as registered; `kind`; `literal`, what every matching text
-    begins with (the whole of it for a LITERAL); `tame`, whether it costs little to match
-    whatever the text (see :mod:`subproxy.core.tame`); `program`, the number of RE2 instructions
-    that a match may have to go through for each byte (0 if it is tame); `ignore_case`.
+    begins with (the whole of it for a LITERAL); `tail`, what it ends with, as far as that is
+    known; `tame`, whether it is matched without RE2 (see :mod:`subproxy.core.tame`); `program`,
+    the number of RE2 instructions that a match may have to go through for each byte (0 if it is
+    tame); `cost`, nanoseconds that one match may take; `ignore_case`; `limit`, the bytes of the
+    longest text that a REGEX is matched against.
+
+    With `lazy` RE2 is not asked before :meth:`compile`, or the first match.
 
     Raises :class:`RouteRefused` with the code ``pattern``.
     """
 
-    __slots__ = ("_fullmatch", "ignore_case", "kind", "literal", "program", "source", "tame")
+    __slots__ = (
+        "_match",
+        "cost",
+        "ignore_case",
+        "kind",
+        "limit",
+        "literal",
+        "program",
+        "source",
+        "tail",
+        "tame",
+    )
 
-    def __init__(self, source: bytes, *, ignore_case: bool = False) -> None:
+    def __init__(
+        self,
+        source: bytes,
+        *,
+        ignore_case: bool = False,
+        lazy: bool = False,
+        limit: int = MAX_MATCHED,
+    ) -> None:
         self.source = source
         self.ignore_case = ignore_case
+        self.limit = limit
         self.program = 0
         self.tame = True
-        self._fullmatch: Any = None
+        self.tail = b""
+        self.cost = _CALL
+        self._match: Callable[[bytes], Any] | None = None
         if not source:
             raise RouteRefused("pattern", "the pattern is empty; '.*' matches anything")
         if len(source) > MAX_PATTERN:
@@ -97,20 +154,59 @@ class Pattern:
                 f"the pattern has {len(source)} bytes; at most {MAX_PATTERN} are allowed",
             )
         literal, rest = _leading_literal(source, ascii_only=ignore_case)
+        self.literal = literal.lower() if ignore_case else literal
         if rest in (b"", b"$"):
             self.kind = Kind.LITERAL
+            self.tail = self.literal
         elif rest in (b".*", b".*$"):
             self.kind = Kind.PREFIX
         else:
             self.kind = Kind.REGEX
-            compiled = _compile(source, ignore_case)
-            if not is_tame(source, ignore_case=ignore_case):
-                self.tame = False
-                self.program = int(compiled.programsize)
-            self._fullmatch = compiled.fullmatch
-            if literal and not _is_sound(compiled, literal, ignore_case):
-                literal = b""
-        self.literal = literal.lower() if ignore_case else literal
+            self._read()
+            if not lazy:
+                self.compile()
+
+    def _read(self) -> None:
+        """Find out what a match can cost: for a tame pattern, what it takes to match it."""
+        items = parse(self.source, ignore_case=self.ignore_case)
+        word = None if items is None else search(items, self.ignore_case)
+        if items is not None and word is not None:
+            matcher = TameMatcher(items, word, ignore_case=self.ignore_case, limit=self.limit)
+            if matcher.steps > MAX_STEPS:
+                raise RouteRefused(
+                    "pattern",
+                    f"the pattern takes {matcher.steps} steps; at most {MAX_STEPS} are allowed",
+                )
+            self._match = matcher
+            self.tail = matcher.tail
+            self.cost = _CALL + matcher.cost
+            return
+        self.tame = False
+        try:
+            program, tail = scan(self.source, MAX_PROGRAM)
+        except PatternFault as fault:
+            raise RouteRefused("pattern", str(fault)) from None
+        self.tail = tail.lower() if self.ignore_case else tail
+        self._charge(program)
+
+    def _charge(self, program: int) -> None:
+        self.program = program
+        self.cost = _CALL + program * _INSTRUCTION * self.limit
+
+    def compile(self) -> bool:
+        """Ask RE2, where it has to be asked; tell whether `literal` is another then.
+
+        Raises :class:`RouteRefused` with the code ``pattern``.
+        """
+        if self.kind is not Kind.REGEX or self._match is not None:
+            return False
+        compiled = _compile(self.source, self.ignore_case)
+        self._match = compiled.fullmatch
+        self._charge(min(self.program, int(compiled.programsize)))
+        if self.literal and not _is_sound(compiled, self.literal, self.ignore_case):
+            self.literal = b""
+            return True
+        return False
 
     def matches(self, text: bytes) -> bool:
         """Tell whether `text` (lower case, if case is ignored) matches from end to end."""
@@ -120,7 +216,12 @@ class Pattern:
             return False
         if self.kind is Kind.PREFIX:
             return True
-        return len(text) <= MAX_MATCHED and self._fullmatch(text) is not None
+        if len(text) > self.limit or not text.endswith(self.tail):
+            return False
+        if self._match is None:
+            self.compile()
+            return self.matches(text)
+        return bool(self._match(text))
 
     def _key(self) -> tuple[int, bytes, bool]:
         text = self.source if self.kind is Kind.REGEX else self.literal
@@ -136,29 +237,47 @@ class Pattern:
         return f"<Pattern {self.source.decode('latin-1')} {self.kind.name.lower()}>"
 
 
-def host_pattern(source: bytes) -> Pattern:
+def host_pattern(source: bytes, *, lazy: bool = False) -> Pattern:
     """Return the pattern of a host: case is ignored, port and final dot are not seen.
 
-    A literal with a port would never match, so it is refused.
+    What no valid Host field can name is refused: a port, an empty host, and characters that no
+    host has. With `lazy` RE2 is not asked; see :class:`Pattern`.
     """
-    pattern = Pattern(source, ignore_case=True)
+    if not source.isascii():
+        raise RouteRefused("pattern", f"a host is ASCII; {advice(source)}")
+    _check_printable(source)
+    pattern = Pattern(source, ignore_case=True, lazy=lazy, limit=MAX_HOST)
     if pattern.kind is Kind.LITERAL:
         plain = normalise_host(pattern.literal)
         if plain != pattern.literal.rstrip(b"."):
             raise RouteRefused("pattern", "a host is matched without its port; leave the port out")
         if not plain:
             raise RouteRefused("pattern", "the host is empty; '.*' matches any host")
-        pattern.literal = plain
+        if host_fault(plain) is not None:
+            raise RouteRefused("pattern", f"no request can name that host: {host_fault(plain)}")
+        pattern.literal = pattern.tail = plain
+        return pattern
+    for piece, bracket in ((pattern.literal, pattern.literal[:1] == b"["), (pattern.tail, False)):
+        if b":" in piece and not bracket and not piece.endswith(b"]"):
+            raise RouteRefused("pattern", "a host is matched without its port; leave the port out")
+    _check_characters(pattern, _HOST, "a host")
     return pattern
 
 
-def path_pattern(source: bytes) -> Pattern:
+def path_pattern(source: bytes, *, lazy: bool = False) -> Pattern:
     """Return the pattern of a path.
 
     What could never match a normalised path is refused: what cannot begin with a slash, and a
-    literal in another spelling than the normal one.
+    literal, or literal beginning, in another spelling than the normal one. With `lazy` RE2 is
+    not asked; see :class:`Pattern`.
     """
-    pattern = Pattern(source)
+    if not source.isascii():
+        pattern = Pattern(source, lazy=True)
+        if pattern.kind is not Kind.LITERAL:
+            raise RouteRefused("pattern", "a path is ASCII; write other bytes as %XX")
+    else:
+        _check_printable(source)
+        pattern = Pattern(source, lazy=lazy)
     if pattern.literal and not pattern.literal.startswith(b"/"):
         raise RouteRefused("pattern", "a path begins with '/', so the pattern must too")
     if pattern.kind is Kind.LITERAL:
@@ -169,7 +288,43 @@ def path_pattern(source: bytes) -> Pattern:
                 "a path is matched in its normal form, which is here "
                 + escape(normal).decode("latin-1"),
             )
+        return pattern
+    if b"?" in pattern.literal or b"#" in pattern.literal:
+        raise RouteRefused("pattern", "a path is matched without its query")
+    # What is behind the beginning may complete an escape, or a segment.
+    begins = _UNFINISHED.sub(b"", pattern.literal)
+    normal = normalise_path(begins + b"x")
+    if begins and normal != begins + b"x":
+        raise RouteRefused(
+            "pattern",
+            "a path is matched in its normal form, which begins here with "
+            + escape(normal[:-1]).decode("latin-1"),
+        )
+    _check_characters(pattern, _PATH, "a path")
     return pattern
+
+
+def _check_printable(source: bytes) -> None:
+    """A pattern is written, logged and told in one spelling, its own: so it must have one."""
+    for byte in source:
+        if byte < 0x20 or byte == 0x7F:
+            raise RouteRefused(
+                "pattern", f"hosts and paths hold no control characters such as \\x{byte:02X}"
+            )
+
+
+def _check_characters(pattern: Pattern, allowed: int, what: str) -> None:
+    """Refuse a pattern that demands a character that no host, or no path, has."""
+    if pattern.kind is not Kind.REGEX or not pattern.tame:
+        for byte in pattern.literal + pattern.tail:
+            if not allowed >> byte & 1:
+                raise RouteRefused("pattern", f"{what} never holds {chr(byte)!r}")
+        return
+    for mask, repeat in parse(pattern.source) or ():
+        if mask.bit_count() == 1 and repeat in (0, 0x2B) and not mask & allowed:
+            raise RouteRefused("pattern", f"{what} never holds {chr(mask.bit_length() - 1)!r}")
+        if repeat in (0, 0x2B) and not mask & allowed:
+            raise RouteRefused("pattern", f"{what} holds none of the characters of a class here")
 
 
 def escape(text: bytes) -> bytes:
@@ -177,15 +332,15 @@ def escape(text: bytes) -> bytes:
     return b"".join(b"\\%c" % byte if byte in META else b"%c" % byte for byte in text)
 
 
-def options(*, ignore_case: bool, max_mem: int = _MAX_MEM) -> Any:
-    """Return the RE2 options that every pattern, alone or in a set, is compiled with."""
+def options(*, ignore_case: bool) -> Any:
+    """Return the RE2 options that every pattern is compiled with."""
     made = re2.Options()
     made.encoding = re2.Options.Encoding.LATIN1
     made.log_errors = False
     made.never_capture = True
     made.dot_nl = True
     made.case_sensitive = not ignore_case
-    made.max_mem = max_mem
+    made.max_mem = _MAX_MEM
     return made
 
 
@@ -194,12 +349,6 @@ def _compile(source: bytes, ignore_case: bool) -> Any:
         compiled = re2.compile(source, options(ignore_case=ignore_case))
     except re2.error as error:
         raise _refusal(error.args[0]) from None
-    if compiled.programsize > MAX_PROGRAM:
-        raise RouteRefused(
-            "pattern",
-            f"the pattern compiles to {compiled.programsize} instructions; "
-            f"at most {MAX_PROGRAM} are allowed",
-        )
     return compiled
 
 

@@ -31,7 +31,7 @@ except ModuleNotFoundError:  # Python 3.10
     import tomli as tomllib
 
 from subproxy.core.claims import Claim, ClaimError, conflict, wildcard
-from subproxy.core.pattern import Kind, Pattern, RouteRefused, escape
+from subproxy.core.pattern import Kind, escape
 from subproxy.core.route import Route
 from subproxy.core.tomllines import TomlLines, error_line
 
@@ -54,6 +54,16 @@ class Quotas:
 
 
 _QUOTAS: Final = tuple(field.name for field in fields(Quotas))
+
+
+NO_CLAIMS: Final = "the policy has no claims for this virtual machine"
+
+MAX_IDENTITY: Final = 1024
+"""Bytes of an identity with ``*`` in it."""
+
+
+class GlobError(ValueError):
+    """An identity with ``*`` that is too long."""
 
 
 class PolicyError(Exception):
@@ -82,13 +92,13 @@ class Policy:
         self.guests = None if guests is None else tuple(guests)
         self.default = default
         self._exact: dict[str, Guest] = {}
-        self._globs: list[tuple[Pattern, Guest]] = []
+        self._globs: list[tuple[Glob, Guest]] = []
         owners: list[tuple[Claim, Guest]] = []
         for guest in self.guests or ():
             owners += [(claim, guest) for claim in guest.claims]
             for identity in guest.identities:
                 if "*" in identity:
-                    self._globs.append((_glob(identity), guest))
+                    self._globs.append((Glob(identity), guest))
                 else:
                     self._exact[identity] = guest
         owners.sort(key=lambda owner: owner[0].specificity, reverse=True)
@@ -99,8 +109,8 @@ class Policy:
         guest = self._exact.get(identity)
         if guest is None:
             name = identity.encode("utf-8", "surrogateescape")
-            for pattern, other in self._globs:
-                if pattern.matches(name):
+            for glob, other in self._globs:
+                if glob.matches(name):
                     return other
         return guest
 
@@ -109,13 +119,17 @@ class Policy:
         guest = self.guest(identity)
         return self.default if guest is None else guest.quotas
 
+    def knows(self, identity: str) -> bool:
+        """Tell whether `identity` may claim anything at all."""
+        return self.guests is None or self.guest(identity) is not None
+
     def allows(self, identity: str, route: Route) -> str | None:
         """Return why `identity` may not register `route`, or None if it may."""
         if self.guests is None:
             return None
         guest = self.guest(identity)
         if guest is None:
-            return "the policy has no claims for this virtual machine"
+            return NO_CLAIMS
         for claim, owner in self._owners:
             if claim.covers_route(route):
                 if owner is guest:
@@ -131,9 +145,32 @@ class Policy:
         return None
 
 
-def _glob(identity: str) -> Pattern:
-    parts = identity.encode("utf-8", "surrogateescape").split(b"*")
-    return Pattern(b".*".join(escape(part) for part in parts))
+class Glob:
+    """An identity in which each ``*`` stands for any text; no engine is asked about it.
+
+    Raises :class:`GlobError` for one that is too long.
+    """
+
+    __slots__ = ("_begins", "_between", "_ends")
+
+    def __init__(self, identity: str) -> None:
+        encoded = identity.encode("utf-8", "surrogateescape")
+        if len(encoded) > MAX_IDENTITY:
+            raise GlobError(f"it has {len(encoded)} bytes; at most {MAX_IDENTITY} are allowed")
+        self._begins, *self._between, self._ends = encoded.split(b"*")
+
+    def matches(self, name: bytes) -> bool:
+        """Tell whether `name` is such an identity."""
+        at = len(self._begins)
+        end = len(name) - len(self._ends)
+        if at > end or not (name.startswith(self._begins) and name.endswith(self._ends)):
+            return False
+        for part in self._between:
+            found = name.find(part, at, end)
+            if found < 0:
+                return False
+            at = found + len(part)
+        return True
 
 
 def _advice(guest: Guest, route: Route) -> str:
@@ -252,10 +289,11 @@ class _Reader:
         claims = [Claim(host, path) for host in hosts for path in paths]
         for identity in identities:
             try:
-                _glob(identity)
-            except RouteRefused as refusal:
+                if "*" in identity:
+                    Glob(identity)
+            except GlobError as error:
                 line = self.lines.key("identity", "guest", index)
-                self._problem(line, f"identity {identity!r}: {refusal.reason}")
+                self._problem(line, f"identity {identity!r}: {error}")
         quotas = self._quotas(table, default, "guest", index)
         return Guest(identities, tuple(dict.fromkeys(claims)), quotas)
 

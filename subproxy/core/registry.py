@@ -25,9 +25,10 @@ class RegistryLimits:
     """How much guests may register.
 
     member and identity count routes; program counts RE2 instructions of those patterns of an
-    identity that are not tame, which bounds the time that they can cost a lookup (some 20 ms at
-    the worst path); total counts the routes of everybody. Routes that an identity left vacant
-    count until they are forgotten, but make room for new ones.
+    identity that are not tame, which bounds the memory that they take; total counts the routes of
+    everybody. Routes that an identity left vacant count until they are forgotten, but make room
+    for new ones. What one request may cost is bounded by the table; see
+    :meth:`RouteTable.excess`.
     """
 
     member: int = 256
@@ -95,9 +96,9 @@ class Registry:
         self._check(member, route, pool, quota)
         if pool is None:
             pool = Pool(route, self._order, now=now)
+            self._add(member, pool)
             self._order += 1
             self._pools[route] = pool
-            self.table.add(pool)
             self.generation += 1
         elif pool.vacant_since != POPULATED:
             self._disinherit(pool)
@@ -110,6 +111,16 @@ class Registry:
             holding.program += route.program
         holding.pools[pool] = holding.pools.get(pool, 0) + 1
         return pool
+
+    def check(self, member: Member, route: Route, quota: int | None = None) -> None:
+        """Ask whether the quotas let `member` serve `route`, before anything is spent on it.
+
+        What the table says about the cost of a request is asked by `register` alone.
+        Raises :class:`RouteRefused` with the code ``quota``.
+        """
+        pool = self._pools.get(route)
+        if pool is None or member not in pool.members:
+            self._check(member, route, pool, quota)
 
     def expect(self, identity: str, route: Route, now: float) -> None:
         """Make a vacant pool of `route`, as if its last member, of `identity`, had left just now.
@@ -221,6 +232,17 @@ class Registry:
                 )
         if pool is None and len(self._pools) >= limits.total:
             raise RouteRefused("quota", f"the proxy holds {limits.total} routes")
+
+    def _add(self, member: Member, pool: Pool) -> None:
+        """Put a new `pool` into the table, unless a request could cost too much then."""
+        self.table.add(pool)
+        if self.table.excess(pool) is None:
+            return
+        self._make_room(member.identity)
+        reason = self.table.excess(pool)
+        if reason is not None:
+            self.table.discard(pool)
+            raise RouteRefused("quota", reason)
 
     def _make_room(self, identity: str) -> None:
         """Forget what `identity` left vacant: a restarted guest must not be locked out."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Final
+from typing import Final, TypeVar
 
 from subproxy.core.pattern import Kind, Pattern, RouteRefused, host_pattern, path_pattern
 
@@ -54,10 +54,13 @@ def decisive(winner: Precedence, loser: Precedence) -> Rule:
     raise ValueError("two routes have the same precedence")
 
 
-def _named(what: str, parse: Callable[[bytes], Pattern], source: bytes) -> Pattern:
-    """Parse a pattern; a refusal says which of the two it was."""
+T = TypeVar("T")
+
+
+def _named(what: str, make: Callable[[], T]) -> T:
+    """Make something of a pattern; a refusal says which of the two it was."""
     try:
-        return parse(source)
+        return make()
     except RouteRefused as refused:
         raise RouteRefused(refused.code, f"{what}: {refused.reason}") from None
 
@@ -65,16 +68,25 @@ def _named(what: str, parse: Callable[[bytes], Pattern], source: bytes) -> Patte
 class Route:
     """An anchored host pattern and path pattern; immutable, hashable.
 
-    The same route spelled twice is equal, whatever the case of a literal host.
+    The same route spelled twice is equal, whatever the case of a literal host. With `lazy` the
+    patterns are read, and RE2 is asked about them by :meth:`compile`.
     Raises :class:`RouteRefused` for a pattern that cannot be registered.
     """
 
     __slots__ = ("_hash", "host", "path")
 
-    def __init__(self, host: bytes, path: bytes = ANY_PATH) -> None:
-        self.host: Final = _named("host", host_pattern, host)
-        self.path: Final = _named("path", path_pattern, path)
+    def __init__(self, host: bytes, path: bytes = ANY_PATH, *, lazy: bool = False) -> None:
+        self.host: Final = _named("host", lambda: host_pattern(host, lazy=lazy))
+        self.path: Final = _named("path", lambda: path_pattern(path, lazy=lazy))
         self._hash = hash((self.host, self.path))
+
+    def compile(self) -> bool:
+        """Ask RE2 about the patterns; tell whether what the policy looks at is other then.
+
+        Raises :class:`RouteRefused`.
+        """
+        host = _named("host", self.host.compile)
+        return _named("path", self.path.compile) or host
 
     def matches(self, host: bytes, path: bytes) -> bool:
         """Tell whether the normalised `host` and `path` belong to this route."""

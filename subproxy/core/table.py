@@ -1,70 +1,106 @@
 """The routes, arranged so that finding the first match of a URL looks at few of them.
 
-Literal hosts are a dictionary, host patterns a `PatternSet`. Below each host, literal paths are
-a dictionary, ``/prefix/.*`` paths a dictionary that is asked once for each length of prefix in
-use, and the other patterns are tried in the order of precedence, or by a `PatternSet` where
-they are many. Which host patterns match a host is remembered for a while. Adding and removing
-a route costs no more than a sorted insertion.
+Literal hosts are a dictionary, host patterns a tree of what they end with. Below each host,
+literal paths are a dictionary, and the others a tree of what they begin with: the longest
+beginning takes precedence, so the search goes from there and ends with the first match. Which
+host patterns match a host is remembered for a while.
+
+**What a request may cost.** Patterns are hostile, and so is the text. Every pattern has a cost,
+the time that one match can take; the trees know the costliest way through them, and a route that
+would make it too long is refused. So it does not matter how many guests have how many routes: no
+URL costs more than `HOST_COST` below its literal host and `PATTERN_COST` for all host patterns
+that can match it, together with the paths below these. Nothing is compiled for many patterns
+together, so adding a route costs the same however many there are.
 """
 
 from __future__ import annotations
 
 from bisect import insort
-from operator import attrgetter, neg
+from operator import attrgetter
 from typing import Final
 
 from subproxy.core.pattern import Kind, Pattern
-from subproxy.core.patternset import PatternSet
 from subproxy.core.pool import Pool
+from subproxy.core.prefixtree import PrefixTree
 
-MANY: Final = 16
-"""Path patterns below one host from which a set is faster than trying them in order."""
+HOST_COST: Final = 2_500_000
+"""Nanoseconds that the paths below a literal host may cost a request."""
 
+PATTERN_COST: Final = 2_000_000
+"""Nanoseconds that host patterns, and all paths below those that match, may cost a request."""
+
+_BELOW: Final = 600
+"""Nanoseconds to begin a search below a host pattern that matches."""
 
 REMEMBERED: Final = 1024
 """Hosts of which the matching host patterns are remembered; then all are forgotten."""
 
-REMEMBERED_MATCHES: Final = 65_536
-"""Matches of all these hosts together: one host may match every pattern that there is."""
+REMEMBERED_PATTERNS: Final = 16
+"""Host patterns that match a host which is remembered, at the most."""
+
+_PRECEDENCE: Final = attrgetter("precedence")
 
 
 class RouteTable:
     """Finds the pool whose route takes precedence; see `Route.precedence`."""
 
-    __slots__ = ("_hosts", "_literal", "_matched", "_matches", "_patterns")
+    __slots__ = ("_hosts", "_literal", "_matched", "_patterns")
 
     def __init__(self) -> None:
         self._hosts: dict[Pattern, _Paths] = {}
         self._literal: dict[bytes, _Paths] = {}
-        self._patterns: PatternSet[_Paths] = PatternSet(ignore_case=True)
+        self._patterns: PrefixTree[_Paths] = PrefixTree()
+        """Host patterns by what they end with, read backwards."""
         self._matched: dict[bytes, list[_Paths]] = {}
-        self._matches = 0
 
     def add(self, pool: Pool) -> None:
         """Add `pool`, whose route is not in the table."""
         host = pool.route.host
         paths = self._hosts.get(host)
         if paths is None:
-            paths = self._hosts[host] = _Paths()
+            paths = self._hosts[host] = _Paths(host)
             if host.kind is Kind.LITERAL:
                 self._literal[host.literal] = paths
             else:
-                self._patterns.add(host, paths)
+                self._patterns.open(paths.key).append(paths)
+                self._patterns.change(paths.key, host.cost + _BELOW + paths.cost)
                 self._matched = {}
+        before = paths.cost
         paths.add(pool)
+        if host.kind is not Kind.LITERAL and paths.cost != before:
+            self._patterns.change(paths.key, paths.cost - before)
 
     def discard(self, pool: Pool) -> None:
         """Remove `pool`, which is in the table."""
         host = pool.route.host
         paths = self._hosts[host]
+        before = paths.cost
         paths.discard(pool)
-        if paths.is_empty():
-            del self._hosts[host]
-            if host.kind is Kind.LITERAL:
-                del self._literal[host.literal]
-            else:
-                self._patterns.discard(host)
-                self._matched = {}
+        if not paths.is_empty():
+            if host.kind is not Kind.LITERAL and paths.cost != before:
+                self._patterns.change(paths.key, paths.cost - before)
+            return
+        del self._hosts[host]
+        if host.kind is Kind.LITERAL:
+            del self._literal[host.literal]
+        else:
+            self._patterns.open(paths.key).remove(paths)
+            self._patterns.change(paths.key, -(host.cost + _BELOW + before))
+            self._matched = {}
+
+    def excess(self, pool: Pool) -> str | None:
+        """Return why `pool`, which is in the table, makes a request too costly, None if not."""
+        if pool.route.host.kind is Kind.LITERAL:
+            cost, most, what = self._hosts[pool.route.host].cost, HOST_COST, "this host"
+        else:
+            cost, most, what = self._patterns.worst, PATTERN_COST, "host patterns that match alike"
+        if cost <= most:
+            return None
+        return (
+            f"to match one request against the patterns of {what} could take {cost / 1e6:.2f} ms, "
+            f"and may take {most / 1e6:g}; literals, and literal beginnings such as /api/.*, cost "
+            "nearly nothing, groups, alternatives and counts most"
+        )
 
     def find(self, host: bytes, path: bytes) -> Pool | None:
         """Return the pool of the normalised `host` and `path`, or None."""
@@ -77,11 +113,7 @@ class RouteTable:
             return None
         matched = self._matched.get(host)
         if matched is None:
-            matched = self._patterns.match(host)
-            self._matches += len(matched)
-            if len(self._matched) >= REMEMBERED or self._matches > REMEMBERED_MATCHES:
-                self._matched, self._matches = {}, len(matched)
-            self._matched[host] = matched
+            matched = self._match(host)
         best: Pool | None = None
         for paths in matched:
             pool = paths.find(path)
@@ -89,84 +121,65 @@ class RouteTable:
                 best = pool
         return best
 
+    def _match(self, host: bytes) -> list[_Paths]:
+        matched = [
+            paths
+            for alike in self._patterns.find(host[::-1])
+            for paths in alike
+            if paths.host.matches(host)
+        ]
+        if len(matched) <= REMEMBERED_PATTERNS:
+            if len(self._matched) >= REMEMBERED:
+                self._matched = {}
+            self._matched[host] = matched
+        return matched
+
 
 class _Paths:
-    """The pools below one host."""
+    """The pools below one host.
 
-    __slots__ = ("_counts", "_lengths", "_literal", "_patterns", "_prefixes", "_set")
+    `key` is the place of a host pattern in the tree of the table.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_literal", "_others", "host", "key")
+
+    def __init__(self, host: Pattern) -> None:
+        self.host = host
+        self.key = host.tail[::-1]
         self._literal: dict[bytes, Pool] = {}
-        self._prefixes: dict[bytes, Pool] = {}
-        self._counts: dict[int, int] = {}
-        """How many prefixes have each length."""
-        self._lengths: list[int] = []
-        """Lengths of the prefixes in use, longest first."""
-        self._patterns: list[Pool] = []
-        """The others, by precedence."""
-        self._set: PatternSet[Pool] | None = None
+        self._others: PrefixTree[Pool] = PrefixTree()
+
+    @property
+    def cost(self) -> int:
+        """Nanoseconds that a search here can take."""
+        return self._others.worst
 
     def is_empty(self) -> bool:
-        return not (self._literal or self._prefixes or self._patterns)
+        return not (self._literal or self._others)
 
     def add(self, pool: Pool) -> None:
         path = pool.route.path
         if path.kind is Kind.LITERAL:
             self._literal[path.literal] = pool
-        elif path.kind is Kind.PREFIX:
-            self._prefixes[path.literal] = pool
-            length = len(path.literal)
-            self._counts[length] = self._counts.get(length, 0) + 1
-            if self._counts[length] == 1:
-                insort(self._lengths, length, key=neg)
         else:
-            insort(self._patterns, pool, key=attrgetter("precedence"))
-            if self._set is not None:
-                self._set.add(path, pool)
-            elif len(self._patterns) > MANY:
-                self._set = PatternSet()
-                for each in self._patterns:
-                    self._set.add(each.route.path, each)
+            insort(self._others.open(path.literal), pool, key=_PRECEDENCE)
+            self._others.change(path.literal, path.cost)
 
     def discard(self, pool: Pool) -> None:
         path = pool.route.path
         if path.kind is Kind.LITERAL:
             del self._literal[path.literal]
-        elif path.kind is Kind.PREFIX:
-            del self._prefixes[path.literal]
-            length = len(path.literal)
-            self._counts[length] -= 1
-            if not self._counts[length]:
-                del self._counts[length]
-                self._lengths.remove(length)
         else:
-            self._patterns.remove(pool)
-            if self._set is not None:
-                self._set.discard(path)
-                if len(self._patterns) <= MANY // 2:
-                    self._set = None
+            self._others.open(path.literal).remove(pool)
+            self._others.change(path.literal, -path.cost)
 
     def find(self, path: bytes) -> Pool | None:
         pool = self._literal.get(path)
         if pool is not None:
             return pool
-        size = len(path)
-        for length in self._lengths:
-            if length <= size:
-                pool = self._prefixes.get(path[:length])
-                if pool is not None:
-                    break
-        patterns = self._patterns
-        if not patterns or (pool is not None and pool.precedence < patterns[0].precedence):
-            return pool
-        if self._set is not None:
-            for other in self._set.match(path):
-                if pool is None or other.precedence < pool.precedence:
-                    pool = other
-            return pool
-        for other in patterns:
-            if pool is not None and pool.precedence < other.precedence:
-                break
-            if other.route.path.matches(path):
-                return other
-        return pool
+        for alike in reversed(self._others.find(path)):
+            for pool in alike:
+                pattern = pool.route.path
+                if pattern.kind is Kind.PREFIX or pattern.matches(path):
+                    return pool
+        return None

@@ -21,7 +21,8 @@ from typing import Final
 
 from subproxy.core.syntax import META, WORD
 
-_ALL: Final = (1 << 256) - 1
+ALL: Final = (1 << 256) - 1
+"""Every character."""
 _REPEATS: Final = b"*+?"
 
 
@@ -33,6 +34,9 @@ def _mask(characters: bytes) -> int:
     return made
 
 
+_UPPER: Final = _mask(bytes(range(0x41, 0x5B)))
+_LOWER: Final = _mask(bytes(range(0x61, 0x7B)))
+
 _NAMED: Final[dict[int, int]] = {}
 for _name, _characters in (
     (b"d", b"0123456789"),
@@ -40,7 +44,7 @@ for _name, _characters in (
     (b"s", b"\t\n\f\r "),
 ):
     _NAMED[_name[0]] = _mask(_characters)
-    _NAMED[_name.upper()[0]] = _ALL & ~_mask(_characters)
+    _NAMED[_name.upper()[0]] = ALL & ~_mask(_characters)
 
 Item = tuple[int, int]
 """What a place in a pattern matches, as 256 bits, and its repetition: 0, or one of ``*+?``."""
@@ -48,20 +52,38 @@ Item = tuple[int, int]
 
 def is_tame(source: bytes, *, ignore_case: bool = False) -> bool:
     """Tell whether the valid pattern `source` is tame."""
-    items = parse(source)
-    if items is None:
-        return False
-    folded = [(_fold(mask), repeat) for mask, repeat in items] if ignore_case else items
-    for at, (mask, repeat) in enumerate(folded):
-        if repeat and mask & _following(folded, at + 1):
-            return repeat != 0x3F and all(
-                not again and other.bit_count() == 1 for other, again in items[at + 1 :]
+    items = parse(source, ignore_case=ignore_case)
+    return items is not None and search(items, ignore_case) is not None
+
+
+def search(items: list[Item], ignore_case: bool) -> int | None:
+    """Return where in a tame pattern the search for a word begins, None if it is not tame.
+
+    It is the index of the repetition before the word, or the number of items if there is none.
+    """
+    after = _following(items)
+    for at, (mask, repeat) in enumerate(items):
+        if repeat and mask & after[at]:
+            word = all(
+                not again and _is_single(other, ignore_case) for other, again in items[at + 1 :]
             )
-    return True
+            return at if repeat != 0x3F and word else None
+    return len(items)
 
 
-def parse(source: bytes) -> list[Item] | None:
-    """Return the places of a pattern, or None if it is more than a sequence of them."""
+def _is_single(mask: int, ignore_case: bool) -> bool:
+    """Tell whether `mask` is one character, with `ignore_case` perhaps in both cases."""
+    return mask.bit_count() == 1 or (ignore_case and mask == fold(mask & -mask))
+
+
+def parse(source: bytes, *, ignore_case: bool = False) -> list[Item] | None:
+    """Return the places of a pattern, or None if it is more than a sequence of them.
+
+    With `ignore_case` a letter stands for both of its cases, and so does one that a class
+    excludes; what is not ASCII is not understood then.
+    """
+    if ignore_case and not source.isascii():
+        return None
     items: list[Item] = []
     at = 1 if source.startswith(b"^") else 0
     while at < len(source):
@@ -69,14 +91,16 @@ def parse(source: bytes) -> list[Item] | None:
         if byte == 0x24 and at + 1 == len(source):
             break
         if byte == 0x5B:
-            found = _class(source, at)
+            found = _class(source, at, ignore_case)
         elif byte == 0x2E:
-            found = _ALL, at + 1
+            found = ALL, at + 1
         else:
             found = _single(source, at)
         if found is None:
             return None
         mask, at = found
+        if ignore_case:
+            mask = fold(mask)
         repeat = 0
         if at < len(source) and source[at] in _REPEATS:
             repeat = source[at]
@@ -85,14 +109,15 @@ def parse(source: bytes) -> list[Item] | None:
     return items
 
 
-def _following(items: list[Item], at: int) -> int:
-    """Return what may come at `at`: also what is behind it, as far as it may be left out."""
+def _following(items: list[Item]) -> list[int]:
+    """Return what may come behind each item: also what is further on, if it may be left out."""
+    after = [0] * len(items)
     mask = 0
-    for other, repeat in items[at:]:
-        mask |= other
-        if repeat in (0, 0x2B):
-            break
-    return mask
+    for at in range(len(items) - 1, -1, -1):
+        after[at] = mask
+        other, repeat = items[at]
+        mask = other if repeat in (0, 0x2B) else mask | other
+    return after
 
 
 def _single(source: bytes, at: int) -> tuple[int, int] | None:
@@ -108,7 +133,7 @@ def _single(source: bytes, at: int) -> tuple[int, int] | None:
     return None if byte in WORD or byte >= 0x80 else (1 << byte, at + 2)
 
 
-def _class(source: bytes, at: int) -> tuple[int, int] | None:
+def _class(source: bytes, at: int, ignore_case: bool) -> tuple[int, int] | None:
     """Read a class in brackets."""
     at += 1
     negated = source.startswith(b"^", at)
@@ -119,7 +144,9 @@ def _class(source: bytes, at: int) -> tuple[int, int] | None:
     while at < len(source):
         byte = source[at]
         if byte == 0x5D and not first:
-            return (_ALL & ~mask if negated else mask), at + 1
+            if ignore_case:
+                mask = fold(mask)
+            return (ALL & ~mask if negated else mask), at + 1
         first = False
         if byte == 0x5C:
             found = _single(source, at)
@@ -144,8 +171,6 @@ def _class(source: bytes, at: int) -> tuple[int, int] | None:
     return None
 
 
-def _fold(mask: int) -> int:
+def fold(mask: int) -> int:
     """Return `mask` with both cases of every ASCII letter in it."""
-    upper = mask & _mask(bytes(range(0x41, 0x5B)))
-    lower = mask & _mask(bytes(range(0x61, 0x7B)))
-    return mask | upper << 32 | lower >> 32
+    return mask | (mask & _UPPER) << 32 | (mask & _LOWER) >> 32

@@ -24,14 +24,13 @@ from subproxy.core.fields import (
     METHODS,
     METHODS_REFUSED,
     NOT_IN_TRAILERS,
-    PATH,
     REQUEST_ID,
     TARGET,
     TOKEN,
     VERSIONS,
 )
 from subproxy.core.forwarded import Forwarding, Peer
-from subproxy.core.normalise import host_fault, normalise_host, normalise_path, path_fault
+from subproxy.core.normalise import host_fault, normalise_host, normalise_path, request_path_fault
 from subproxy.errors import BadRequest, ClientError
 from subproxy.frontend.limits import Limits
 from subproxy.frontend.request_id import RequestIds, acceptable
@@ -258,8 +257,9 @@ class Gate:
         if target == b"*":
             path = target
         else:
-            if path.translate(None, PATH) or path_fault(path) is not None:
-                raise BadRequest(path_fault(path) or "the path holds what may not stand there")
+            fault = request_path_fault(path)
+            if fault is not None:
+                raise BadRequest(fault)
             path = normalise_path(path)
 
         # Expect (RFC 9110 section 10.1.1): HTTP/1.0 knows none.
@@ -349,8 +349,6 @@ class Gate:
         """
         check_host(host)
         name = normalise_host(host)
-        if not name:
-            raise BadRequest("Host is not a host")
         if len(self._hosts) >= _MAX_REMEMBERED:
             self._hosts.clear()
         self._hosts[host] = name

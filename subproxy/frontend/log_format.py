@@ -142,10 +142,14 @@ _routes: WeakKeyDictionary[Pool, bytes] = WeakKeyDictionary()
 
 
 def route_name(pool: Pool) -> bytes:
-    """The route of C{pool}, escaped."""
+    """
+    The route of C{pool} as it was registered: a pattern is printable ASCII.
+
+    A quotation mark ends the field, so it is C{\\x22}, which means the same in a pattern.
+    """
     route = _routes.get(pool)
     if route is None:
-        route = _routes[pool] = escaped(_pattern(pool))
+        route = _routes[pool] = _pattern(pool).replace(b'"', b"\\x22")
     return route
 
 

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from subproxy.core.conduct import Conduct
 from subproxy.core.epochs import Epochs, Refuse
 from subproxy.core.member import Event, Member
-from subproxy.core.policy import Policy, Quotas
+from subproxy.core.policy import NO_CLAIMS, Policy, Quotas
 from subproxy.core.ratelimit import TokenBucket
 from subproxy.core.registry import Registry
 from subproxy.core.route import Route, RouteRefused
@@ -120,9 +120,15 @@ class Registrar:
         now = self.now()
         try:
             self._check_rate(member, now)
-            route = Route(message.host, message.path)
+            if not self.policy.knows(member.identity):
+                raise RouteRefused("policy", NO_CLAIMS)
+            route = Route(message.host, message.path, lazy=True)
             self._check_policy(member, route)
             quota = self.quotas(member.identity).routes
+            self.registry.check(member, route, quota)
+            # Only who may have the route makes RE2 work for it.
+            if route.compile():
+                self._check_policy(member, route)
             self.registry.register(member, route, now, quota)
         except RouteRefused as refusal:
             self.voices.say(

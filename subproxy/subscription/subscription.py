@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 REFUSAL = 64
 """
 What a refused registration costs us, where the smallest message costs 1: its patterns were
-compiled to see what they would cost, and what does that is not in the caches of a busy proxy.
+read to see what they would cost, and what does that is not in the caches of a busy proxy.
 """
 
 REPLACED = "a newer instance has taken this one's place"

@@ -110,8 +110,9 @@ class Seen:
 class Askers:
     """Clients who ask for the hostile host, and don't mind what they get."""
 
-    def __init__(self, port: int, count: int = 8, pause: float = 0.0) -> None:
+    def __init__(self, port: int, count: int = 8, pause: float = 0.0, path: str = "/") -> None:
         self._port = port
+        self._path = path
         self._pause = pause
         self._ending = threading.Event()
         self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(count)]
@@ -123,7 +124,10 @@ class Askers:
         while not self._ending.wait(self._pause):
             client = HTTPConnection("127.0.0.1", self._port, timeout=2)
             try:
-                client.request("POST", "/", body, {"Host": "hostile.example"})
+                if self._path == "/":
+                    client.request("POST", "/", body, {"Host": "hostile.example"})
+                else:
+                    client.request("GET", self._path, headers={"Host": "hostile.example"})
                 client.getresponse().read(100_000)
             except (OSError, HTTPException):
                 time.sleep(0.02)
@@ -140,9 +144,9 @@ class Askers:
 class AskersApart:
     """L{Askers} in a process of their own, which has what the others leave of a core."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, path: str) -> None:
         self._child = subprocess.Popen(
-            [sys.executable, "-c", _ASKERS, str(port)], stdin=subprocess.PIPE, cwd=ROOT
+            [sys.executable, "-c", _ASKERS, str(port), path], stdin=subprocess.PIPE, cwd=ROOT
         )
         leave_to_others(self._child.pid)
 
@@ -157,7 +161,7 @@ class AskersApart:
 _ASKERS = """
 import sys
 from tests.integration.beside import Askers
-Askers(int(sys.argv[1]))
+Askers(int(sys.argv[1]), path=sys.argv[2])
 sys.stdin.read()
 """
 
@@ -246,7 +250,7 @@ class Stage:
         leave_to_others(attack.pid)
         for thread in os.listdir(f"/proc/{attack.pid}/task"):
             leave_to_others(int(thread))
-        askers = AskersApart(self.world.port) if kind.asked else None
+        askers = AskersApart(self.world.port, kind.path) if kind.asked else None
         seen.attacked.append(self.ask(seconds))
         seen.lag = max(seen.lag, metric(self.admin, "reactor_lag_seconds"))
         sums, _ = attack.communicate("", 30)

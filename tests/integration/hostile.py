@@ -44,6 +44,8 @@ class Attack(threading.Thread):
 
     asked = False
     """Whether it needs clients that ask for its host."""
+    path = "/"
+    """What they ask for: uploads to the root, else they get this."""
     limits = Limits()
 
     def __init__(self, vsock: Path) -> None:
@@ -155,6 +157,42 @@ class RegistrationFlood(Attack):
                 self.wire.send(m.Register(number, b"[a-z]{1,9}x%d\\.example" % number, b"/.*"))
             self.push(self.wire.data_to_send())
             self.discard()
+
+
+class CostlyPatterns(Attack):
+    """Registers patterns that are long to read and never taken, each time another."""
+
+    def attack(self) -> None:
+        """See there."""
+        self.greet(register=False)
+        number = 0
+        beginnings = (b"(a|b)" * 200, b"[^a]" * 250, b"(a?b)*" * 165, b"[a-z]{9}" * 120, b"x" * 990)
+        while not self.ending:
+            for beginning in beginnings * 20:
+                number += 1
+                source = beginning + rb"\PN%d" % number
+                self.wire.send(m.Register(number, source, b"/(" + source[:900] + b")"))
+            self.push(self.wire.data_to_send())
+            self.discard()
+
+
+class CostlyRequests(Attack):
+    """Takes as many routes as it gets that one path nearly matches, and has it asked for."""
+
+    asked = True
+    path = "/" + "a" * 1000
+
+    def attack(self) -> None:
+        """See there."""
+        self.greet()
+        for number in range(2, 250):
+            self.wire.send(m.Register(number, HOST, b"/.*" + b"a" * 476 + b"%d" % number))
+        for number in range(250, 400):
+            self.wire.send(m.Register(number, HOST, b"/(a|b)*.*a%d" % number))
+        self.push(self.wire.data_to_send())
+        for event in self.hear():
+            if isinstance(event, m.Request):
+                self.push(encode([b"response", event.exchange, 200, [], {}, b"ok"]))
 
 
 class TinyFrames(Attack):
@@ -430,6 +468,8 @@ class Behaves(Attack):
 
 ATTACKS: tuple[type[Attack], ...] = (
     RegistrationFlood,
+    CostlyPatterns,
+    CostlyRequests,
     TinyFrames,
     HugeFrames,
     NeverPongs,

@@ -46,6 +46,14 @@ class HostileGuestTests(SynchronousTestCase):
         """New patterns as fast as they can be sent: quotas, and a share of each turn."""
         self.check(hostile.RegistrationFlood)
 
+    def test_costly_patterns(self) -> None:
+        """A pattern is read before RE2 is asked about it."""
+        self.check(hostile.CostlyPatterns)
+
+    def test_costly_requests(self) -> None:
+        """No table makes a request cost more than a few milliseconds."""
+        self.check(hostile.CostlyRequests)
+
     def test_a_million_tiny_frames(self) -> None:
         """Messages a turn are bounded."""
         self.check(hostile.TinyFrames)
