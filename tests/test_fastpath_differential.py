@@ -10,6 +10,8 @@ from unittest import SkipTest
 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from twisted.internet.error import ConnectionDone
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.fastpath.available import unavailable
@@ -302,6 +304,29 @@ class ConversationTests(SynchronousTestCase):
             self.assertEqual(fast.value(), slow.value())
         requests: int = pair.stats["requests"]
         return requests
+
+    def test_a_guest_that_leaves_with_many_exchanges(self) -> None:
+        """They are lost a share of a turn at a time, in order; meanwhile one client leaves."""
+        pair = self.pair(share=3.0)
+        for _ in range(100):
+            pair.client(GET)
+            pair.connect()
+        pair.client(GET)
+        for side in pair.sides:
+            side.guest.share.timer = itertools.count(1).__next__
+            side.guest.dataReceived(m.Bye().encode())
+            waiting = side.world.admission.waiting
+            self.assertTrue(0 < waiting < 20, waiting)
+            side.gone = True
+            side.protocol.connectionLost(Failure(ConnectionDone()))
+            for _ in range(100):
+                side.world.clock.advance(0)
+            self.assertEqual(side.world.admission.waiting, 100)
+            self.assertIsNone(side.guest.subscription)
+            self.assertEqual(side.counters.routes["a\\.example /.*"].statuses, {499: 1})
+            side.world.advance(60.0)
+            self.assertEqual(side.world.admission.waiting, 0)
+            side.guest_gone = True
 
     def test_back_to_fast(self) -> None:
         """An answer in pieces takes the Python path, the next request does not."""
