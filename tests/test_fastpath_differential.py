@@ -10,6 +10,8 @@ from unittest import SkipTest
 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from twisted.internet.error import ConnectionDone
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.fastpath.available import unavailable
@@ -280,21 +282,6 @@ class ConversationTests(SynchronousTestCase):
         self.assertEqual(*requests)
         self.assertEqual((requests[0].host, requests[0].path), (b"a.example", b"/b~"))
 
-    def test_what_is_remembered_of_forwarded_clients_is_bounded(self) -> None:
-        """What is long is not: a client writes what a trusted peer continues."""
-        pair = self.pair(trust=["192.0.2.7"])
-        long = [b"1" * size for size in (400, 500, 600, 4000)]
-        for number, sent in enumerate([b"198.51.100.1", b"198.51.100.2", *long], 1):
-            pair.client(GET[:-2] + b"X-Forwarded-For: " + sent + b"\r\n\r\n")
-            pair.guest(response(number))
-        self.assertEqual(pair.stats["requests"], 6)
-        told = [each for each in gc.get_objects() if type(each).__name__ == "Told"]
-        known = max((each.origins for each in told), key=len)
-        sizes = sorted(map(len, known))
-        self.assertGreater(len(sizes), 2)
-        self.assertLessEqual(sizes[-1], 512)
-        self.assertGreater(sizes[-1], 400)
-
     def test_a_guest_that_has_used_up_its_share(self) -> None:
         """Goes on in the next turn, on both paths, and all are answered."""
         plain = b"".join(response(number, body=b"x" * 50) for number in range(1, 101))
@@ -421,6 +408,29 @@ class ConversationTests(SynchronousTestCase):
                 side.guest.dataReceived(response(number))
         self.assertEqual(pair.stats["requests"], 4199)
         self.assertLessEqual(pair.stats["remembered_origins"], 4096)
+
+    def test_a_guest_that_leaves_with_many_exchanges(self) -> None:
+        """They are lost a share of a turn at a time, in order; meanwhile one client leaves."""
+        pair = self.pair(share=3.0)
+        for _ in range(100):
+            pair.client(GET)
+            pair.connect()
+        pair.client(GET)
+        for side in pair.sides:
+            side.guest.share.timer = itertools.count(1).__next__
+            side.guest.dataReceived(m.Bye().encode())
+            waiting = side.world.admission.waiting
+            self.assertTrue(0 < waiting < 20, waiting)
+            side.gone = True
+            side.protocol.connectionLost(Failure(ConnectionDone()))
+            for _ in range(100):
+                side.world.clock.advance(0)
+            self.assertEqual(side.world.admission.waiting, 100)
+            self.assertIsNone(side.guest.subscription)
+            self.assertEqual(side.counters.routes["a\\.example /.*"].statuses, {499: 1})
+            side.world.advance(60.0)
+            self.assertEqual(side.world.admission.waiting, 0)
+            side.guest_gone = True
 
     def test_back_to_fast(self) -> None:
         """An answer in pieces takes the Python path, the next request does not."""

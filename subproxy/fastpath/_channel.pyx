@@ -169,23 +169,23 @@ cdef class FastChannel(Receiver):
         self.slot_count = count
         return 0
 
-    def surrender(self):
-        """Move all exchanges to the Python path, in the order in which they began."""
+    def surrender(self, most=None):
+        """Move exchanges to the Python path, in the order in which they began: all, or so many."""
         cdef Client client
         cdef Py_ssize_t i
         self.tell()
         numbers = sorted(
             [self.slots[i].number for i in range(self.slot_count) if self.slots[i].client != NULL]
         )
-        for number in numbers:
+        for number in numbers[:most]:
             client = self.find(number)
             if client is not None:
                 client.give_up()
 
     def close(self):
-        """The subscription ends: begin nothing more."""
+        """The subscription ends: begin nothing more. What there is, is still to be surrendered."""
         self.open = False
-        self.surrender()
+        self.tell()
         if self.stream is not None and self.stream.connected and self.stream.protocol is self:
             self.stream.protocol = self.protocol
 
@@ -340,7 +340,6 @@ cdef class FastChannel(Receiver):
             if length == NO_FRAME:
                 # Nothing after it can be trusted, and Python says so.
                 self.open = False
-                self.surrender()
                 self.to_python(run, end - run)
                 return size
             if end - payload <= length:
@@ -348,7 +347,6 @@ cdef class FastChannel(Receiver):
                 break
             if payload[length] != c"]":
                 self.open = False
-                self.surrender()
                 self.to_python(run, end - run)
                 return size
             if self.count:

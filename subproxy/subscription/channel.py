@@ -30,6 +30,7 @@ from subproxy.relay.pump import Pump
 from subproxy.subscription.bodies import Download, Upload
 from subproxy.subscription.held import Part
 from subproxy.subscription.settings import Settings
+from subproxy.subscription.share import Share
 from subproxy.subscription.tokens import Tokens
 from subproxy.wire import messages as m
 from subproxy.wire.connection import Connection, Violation
@@ -144,8 +145,18 @@ class Carrier:
         self.channel.flush()
 
 
+_AT_ONCE = 16
+"""Exchanges of the compiled path that are taken over between two looks at the clock."""
+
+
 class Holder(Protocol):
-    """Who says what may be held of a virtual machine: its connection."""
+    """
+    Who says what a virtual machine may use: its connection.
+
+    @ivar share: of the reactor's time.
+    """
+
+    share: Share
 
     def part(self) -> Part:
         """Something else to be held of it."""
@@ -441,12 +452,27 @@ class Channel:
             self._resume(carrier)
 
     def lost(self, error: GuestError) -> None:
-        """The subscription is gone: so is every exchange that it had."""
-        carriers, self._carriers = self._carriers, {}
-        for carrier in carriers.values():
-            carrier.release()
-            self._lost(carrier, error)
-        self.fast = self.emptied = None
+        """
+        The subscription is gone: so is every exchange that it had.
+
+        A thousand of them take tens of milliseconds: a share of each turn of the reactor.
+        """
+        self.emptied = None
+        share = self._holder.share
+        until = share.timer() + share.most
+        while True:
+            while self._carriers:
+                number = next(iter(self._carriers))
+                carrier = self._carriers.pop(number)
+                carrier.release()
+                self._lost(carrier, error)
+                if share.timer() >= until and len(self):
+                    self.clock.callLater(0, self.lost, error)
+                    return
+            if self.fast is None or not self.fast.count:
+                break
+            self.fast.surrender(_AT_ONCE)
+        self.fast = None
 
     def broke(self, carrier: Carrier, error: GuestError) -> None:
         """The data connection of an exchange failed, and so does that."""
