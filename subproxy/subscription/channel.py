@@ -407,9 +407,17 @@ class Channel:
             self._resume(carrier)
 
     def lost(self, error: GuestError) -> None:
-        """The subscription is gone: so is every exchange that it had."""
+        """
+        The subscription is gone: so is every exchange that it had.
+
+        But for those of which all has been said: what is still on its way on a data connection
+        is their body, which the end of this one has overtaken.
+        """
         carriers, self._carriers = self._carriers, {}
-        for carrier in carriers.values():
+        for number, carrier in carriers.items():
+            if carrier.download is not None and carrier.download.outlive():
+                self._carriers[number] = carrier
+                continue
             carrier.release()
             self._lost(carrier, error)
         self.fast = self.emptied = None
