@@ -4,7 +4,8 @@ An application that answers, and then has nothing to say; it writes down who lef
 C{/events} streams one event and then nothing, without a length; C{/length} the same with one;
 C{/bulk} one megabyte of two, which the proxy splices; C{/never} does not answer; C{/late} streams
 three events, the first of them a while after it was asked, and C{/three} does so at once;
-C{/upload} streams one event and never reads its body; C{/quick} answers at once.
+C{/upload} streams one event and never reads its body; C{/quick} answers at once,
+C{/later} after a second.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ class Quiet(SubscriberProtocol):
         path = request.path
         if path == b"/never":
             await Deferred()
-        if path == b"/quick":
+        if path == b"/later":
+            await deferLater(reactor, 1.0)
+        if path in (b"/quick", b"/later"):
             return Response(200, [], b"quick")
         if path == b"/late":
             await deferLater(reactor, 0.4)

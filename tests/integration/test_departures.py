@@ -248,6 +248,24 @@ class Departures:
                 self.assertEqual(found.count(EVENT), 3)
         self.assertEqual(proxy.left(), [])
 
+    def test_a_frozen_guest(self) -> None:
+        """Who is there alone keeps what it has, whatever the method, and answers when it thaws."""
+        proxy = self.start("--ping-interval=0.2", "--ping-timeout=0.5", "--hold=1")
+        post = POST.replace(b"1000000", b"1") % b"/later" + b"x"
+        asked = [proxy.connect(data) for data in (GET % b"/later", post)]
+        wait_until(lambda: proxy.in_flight() == 2, "both are under way")
+        proxy.application.signal(signal.SIGSTOP)
+        proxy.process.wait_for("ejected")
+        # As long as one that was taken would have waited for another guest.
+        new = proxy.connect(GET % b"/quick")
+        until(new, b" 503 ")
+        new.close()
+        proxy.application.signal(signal.SIGCONT)
+        for client in asked:
+            until(client, b"200 OK")
+            client.close()
+        self.assertEqual(proxy.left(), [])
+
     def test_the_options(self) -> None:
         proxy = self.start("--half-close=deny")
         client = proxy.connect(GET % b"/never")
