@@ -206,6 +206,79 @@ class DownloadTests(BulkTestCase):
         self.assertTrue(line.closed)
         self.assertIsInstance(sink.error, GuestGone)
 
+    def test_bye_overtakes_a_body(self) -> None:
+        """All is said, and only bytes are still on their way, on another connection."""
+        for dialled in (True, False):
+            for end in (lambda: self.guest.say(m.Bye()), self.guest.lose):
+                self.setUp()
+                exchange, sink, number = self.begun()
+                token = self.token()
+                line = Line(self.world)
+                if dialled:
+                    line.connect(number, token)
+                self.end(number, SIZE, [(b"a", b"b")])
+                end()
+                self.assertIsNone(sink.error)
+                if not dialled:
+                    line.connect(number, token)
+                for at in range(0, SIZE, SIZE // 4):
+                    self.world.advance(1.5)
+                    self.assertFalse(sink.complete)
+                    line.say(BODY[at : at + SIZE // 4])
+                self.assertTrue(sink.complete)
+                self.assertEqual((sink.body, sink.trailers), (BODY, [(b"a", b"b")]))
+                assert exchange.member is not None
+                self.assertEqual(exchange.member.in_flight, 0)
+                self.world.advance(60)
+
+    def test_bye_overtakes_a_body_that_never_comes(self) -> None:
+        """It is waited for, but no longer than for what the guest must do next."""
+        for dialled in (True, False):
+            self.setUp()
+            exchange, sink, number = self.begun()
+            line = Line(self.world)
+            if dialled:
+                line.connect(number, self.token())
+                line.say(BODY[:-1])
+                exchange.response_consumed(SIZE - 1)
+            self.end(number, SIZE)
+            self.guest.say(m.Bye())
+            self.assertIsNone(sink.error)
+            self.world.clock.pump([0.5] * 13)
+            self.assertIsInstance(sink.error, GuestGone if dialled else GuestSlow)
+            self.assertEqual(line.closed, dialled)
+
+    def test_bye_overtakes_a_body_that_stalls(self) -> None:
+        """Not if it is the client that stops it."""
+        for client_stops in (True, False):
+            self.setUp()
+            exchange, sink, number = self.begun()
+            token = self.token()
+            self.end(number, SIZE)
+            self.guest.say(m.Bye())
+            line = Line(self.world)
+            line.connect(number, token)
+            line.say(BODY[:MOST_HELD])
+            if not client_stops:
+                exchange.response_consumed(MOST_HELD)
+            self.world.clock.pump([0.5] * 20)
+            self.assertIs(sink.error is None, client_stops)
+            if client_stops:
+                exchange.response_consumed(MOST_HELD)
+                line.say(BODY[MOST_HELD:])
+                self.assertTrue(sink.complete)
+
+    def test_bye_overtakes_a_body_that_is_cut_off(self) -> None:
+        """Its connection says so."""
+        _, sink, number = self.begun()
+        line = Line(self.world)
+        line.connect(number, self.token())
+        self.end(number, SIZE)
+        self.guest.say(m.Bye())
+        line.say(BODY[:-1])
+        line.lose()
+        self.assertIsInstance(sink.error, GuestGone)
+
     def test_slow_client(self) -> None:
         """What the client has not taken stops the reading."""
         exchange, _, number = self.begun()

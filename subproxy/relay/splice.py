@@ -85,6 +85,11 @@ class SpliceRelay:
         flow.relay = self
 
     @property
+    def blocked(self) -> bool:
+        """The sink takes no more for now."""
+        return self._flow.full
+
+    @property
     def taken(self) -> int:
         """Bytes that came from the source."""
         return self._flow.taken

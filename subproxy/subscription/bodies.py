@@ -259,6 +259,36 @@ class Download(_Body):
             self._length = length
             self._settle()
 
+    def outlive(self) -> bool:
+        """
+        The subscription is gone: whether the body may still come, because its end was told.
+
+        It is waited for as long as something comes; nobody asks its guest any more whether it
+        is there.
+        """
+        if self._end is None or self.way is Way.OVER:
+            return False
+        self._expect_more(-1)
+        return True
+
+    def _expect_more(self, moved: int) -> None:
+        """C{moved} bytes had come when somebody looked last: give up if there are no more."""
+        if self._moved == moved and not self._held_back():
+            self._channel.broke(self._carrier, self._short())
+            return
+        channel = self._channel
+        # A token that nobody claims has a deadline of its own.
+        moved = self._moved if self.way is Way.CARRIED else -1
+        self._wait(None)
+        self._timer = channel.clock.callLater(channel.patience, self._expect_more, moved)
+
+    def _held_back(self) -> bool:
+        """It is the client that stops the body."""
+        connection, relay = self._connection, self._relay
+        if relay is not None:
+            return relay.blocked
+        return connection is not None and not connection.reads
+
     def _settle(self) -> None:
         """Look whether all is here."""
         end, length = self._end, self._length

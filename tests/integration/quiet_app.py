@@ -1,10 +1,12 @@
 """
 An application that answers, and then has nothing to say; it writes down who left, and when.
 
-C{/events} streams one event and then nothing, without a length; C{/length} the same with one;
+C{/events} streams one event and then nothing, without a length; C{/carried} does so over a data
+connection; C{/length} the same with a length;
 C{/bulk} one megabyte of two, which the proxy splices; C{/never} does not answer; C{/late} streams
 three events, the first of them a while after it was asked, and C{/three} does so at once;
-C{/upload} streams one event and never reads its body; C{/quick} answers at once.
+C{/upload} streams one event and never reads its body; C{/quick} answers at once,
+C{/later} after a second.
 """
 
 from __future__ import annotations
@@ -46,7 +48,9 @@ class Quiet(SubscriberProtocol):
         path = request.path
         if path == b"/never":
             await Deferred()
-        if path == b"/quick":
+        if path == b"/later":
+            await deferLater(reactor, 1.0)
+        if path in (b"/quick", b"/later"):
             return Response(200, [], b"quick")
         if path == b"/late":
             await deferLater(reactor, 0.4)
@@ -57,7 +61,8 @@ class Quiet(SubscriberProtocol):
             return Response(200, [(b"content-length", b"1000")], quiet(EVENT))
         if path == b"/bulk":
             return Response(200, [(b"content-length", b"%d" % (2 * MB))], quiet(bytes(MB)))
-        return Response(200, [(b"content-type", b"text/event-stream")], quiet(EVENT))
+        fields = [(b"content-type", b"text/event-stream")]
+        return Response(200, fields, quiet(EVENT), bulk=path == b"/carried")
 
     def requestAborted(self, request: Request, reason: RequestAborted) -> None:
         """Write it down."""

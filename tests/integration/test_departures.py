@@ -11,6 +11,7 @@ import signal
 import socket
 import ssl
 import statistics
+import struct
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -33,7 +34,9 @@ SECOND = 1.0
 class Proxy:
     """A proxy with a quiet application behind it."""
 
-    def __init__(self, world: World, reactor: str, path: str, *options: str) -> None:
+    def __init__(
+        self, world: World, reactor: str, path: str, *options: str, concurrency: int = 0
+    ) -> None:
         self.world = world
         self.gone = world.folder / "gone"
         self.gone.touch()
@@ -56,6 +59,7 @@ class Proxy:
             [
                 sys.executable,
                 *("-m", "guest", f"--proxy=unix:{world.vsock}_12345", "--host=blog\\.example"),
+                f"--concurrency={concurrency}",
                 "tests.integration.quiet_app:Quiet",
             ],
             QUIET_GONE=str(self.gone),
@@ -130,6 +134,12 @@ def close(client: socket.socket) -> None:
     client.close()
 
 
+def reset(client: socket.socket) -> None:
+    """Leave as who is killed with something unread."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+
+
 def half(client: socket.socket) -> None:
     """Send no more."""
     client.shutdown(socket.SHUT_WR)
@@ -154,8 +164,8 @@ class Departures:
         self.world = World()
         self.addCleanup(self.world.close)
 
-    def start(self, *options: str) -> Proxy:
-        self.proxy = Proxy(self.world, self.reactor, self.path, *options)
+    def start(self, *options: str, concurrency: int = 0) -> Proxy:
+        self.proxy = Proxy(self.world, self.reactor, self.path, *options, concurrency=concurrency)
         self.addCleanup(lambda: self.assertNotIn("Traceback", self.proxy.process.output))
         return self.proxy
 
@@ -191,6 +201,8 @@ class Departures:
 
         # Behind the head of an answer without a length a FIN is enough.
         told(GET % b"/events", EVENT, half)
+        told(GET % b"/carried", EVENT)
+        told(GET % b"/events", EVENT, reset)
         # Before the head; bytes of other requests before the FIN, read or not.
         told(GET % b"/never", b"")
         told(GET % b"/never" + GET % b"/quick", b"")
@@ -204,6 +216,21 @@ class Departures:
         told(POST % b"/never" + b"x", b"")
         told(POST % b"/never" + bytes(500_000), b"")
         told(POST % b"/upload" + bytes(500_000), EVENT)
+        self.assertEqual(proxy.close_wait(), 0)
+
+    def test_in_the_queue(self) -> None:
+        """Who has not been given to a guest gives up its place."""
+        proxy = self.start(concurrency=1)
+        first = proxy.connect(GET % b"/never")
+        wait_until(lambda: proxy.in_flight() == 1, "it is under way")
+        for data in (GET % b"/waits", GET % b"/waits" + GET % b"/quick"):
+            waiting = proxy.connect(data)
+            wait_until(lambda: proxy.in_flight() == 2, "it waits")
+            left = time.monotonic()
+            waiting.close()
+            wait_until(lambda: proxy.in_flight() == 1, "its place is given up", 5)
+            self.assertLess(time.monotonic() - left, SECOND)
+        self.assertLess(proxy.told(first, close), SECOND)
         self.assertEqual(proxy.close_wait(), 0)
 
     def test_with_a_length(self) -> None:
@@ -246,6 +273,65 @@ class Departures:
                 found = b"".join(iter(lambda c=client: c.recv(65536), b""))
                 client.close()
                 self.assertEqual(found.count(EVENT), 3)
+        self.assertEqual(proxy.left(), [])
+
+    def test_a_killed_guest(self) -> None:
+        """The other way: each client is told within a second, in every state."""
+        proxy = self.start("--hold=0")
+        small = POST.replace(b"1000000", b"1") + b"x"
+        chunked = b"POST %b HTTP/1.1\r\nHost: blog.example\r\nTransfer-Encoding: chunked\r\n\r\n"
+        states: list[tuple[bytes, bytes, bytes]] = [
+            # What was sent, what was seen of the answer, what is to come: nothing is a reset.
+            (GET % b"/never", b"", b"HTTP/1.1 503 "),
+            (small % b"/never", b"", b"HTTP/1.1 502 "),
+            (POST % b"/never" + bytes(10), b"", b"HTTP/1.1 50"),
+            (POST % b"/never" + bytes(500_000), b"", b"HTTP/1.1 50"),
+            (chunked % b"/never" + b"5\r\nhello\r\n", b"", b"HTTP/1.1 502 "),
+            (GET % b"/events", EVENT, b""),
+            (GET % b"/length", EVENT, b""),
+            (GET % b"/bulk", b"\r\n\r\n", b""),
+            (POST % b"/upload" + bytes(10), EVENT, b""),
+            (POST % b"/upload" + bytes(500_000), EVENT, b""),
+        ]
+        clients = []
+        for data, seen, _ in states:
+            clients.append(proxy.connect(data))
+            if seen:
+                until(clients[-1], seen)
+        wait_until(lambda: proxy.in_flight() == len(states), "all are under way")
+        began = time.monotonic()
+        proxy.application.signal(signal.SIGKILL)
+        for client, (data, _, expected) in zip(clients, states, strict=True):
+            found = b""
+            reset = False
+            try:
+                while not expected or expected not in found:
+                    more = client.recv(65536)
+                    self.assertTrue(more, (data[:20], found[-100:]))
+                    found += more
+            except ConnectionResetError:
+                reset = True
+            self.assertIs(reset, not expected, (data[:20], found[-100:]))
+            self.assertLess(time.monotonic() - began, SECOND, data[:20])
+            client.close()
+        wait_until(lambda: not proxy.in_flight(), "all is over", 5)
+
+    def test_a_frozen_guest(self) -> None:
+        """Who is there alone keeps what it has, whatever the method, and answers when it thaws."""
+        proxy = self.start("--ping-interval=0.2", "--ping-timeout=0.5", "--hold=1")
+        post = POST.replace(b"1000000", b"1") % b"/later" + b"x"
+        asked = [proxy.connect(data) for data in (GET % b"/later", post)]
+        wait_until(lambda: proxy.in_flight() == 2, "both are under way")
+        proxy.application.signal(signal.SIGSTOP)
+        proxy.process.wait_for("ejected")
+        # As long as one that was taken would have waited for another guest.
+        new = proxy.connect(GET % b"/quick")
+        until(new, b" 503 ")
+        new.close()
+        proxy.application.signal(signal.SIGCONT)
+        for client in asked:
+            until(client, b"200 OK")
+            client.close()
         self.assertEqual(proxy.left(), [])
 
     def test_the_options(self) -> None:
