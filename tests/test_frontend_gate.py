@@ -151,14 +151,24 @@ class RequestTests(SynchronousTestCase):
         )
         self.assertEqual(error.status, 413)
 
-    def test_an_upgrade_with_a_body(self) -> None:
-        """Is refused only where it is one, and where there is one."""
-        upgrade, option = (b"Upgrade", b"x"), (b"Connection", b"upgrade")
-        body = (b"Content-Length", b"5")
-        self.assertEqual(self.refused(upgrade, option, body), 400)
-        for fields in [upgrade, option], [upgrade, body], [option, body]:
-            self.check(*fields)
-        self.check(upgrade, body, (b"Connection", b"close"))
+    def test_an_upgrade_is_ignored(self) -> None:
+        """Also where there is a body, whose framing it does not touch."""
+        for token in (b"h2c", b"websocket", b"TLS/1.3, x", b""):
+            for framing, length in (
+                ((b"Content-Length", b"5"), 5),
+                ((b"Transfer-Encoding", b"chunked"), None),
+                ((b"Content-Length", b"0"), 0),
+            ):
+                passed = self.check(
+                    (b"Upgrade", token),
+                    (b"Connection", b"Upgrade, HTTP2-Settings"),
+                    (b"HTTP2-Settings", b"AAA"),
+                    framing,
+                )
+                self.assertEqual(passed.head.length, length)
+                self.assertTrue(passed.keep_alive)
+                names = {name.lower() for name, _ in passed.head.headers}
+                self.assertFalse(names & {b"upgrade", b"connection", b"http2-settings"})
 
     def test_connection_options_are_of_every_such_field(self) -> None:
         passed = self.check((b"Connection", b"close"), (b"Connection", b"a"), (b"A", b"b"))
@@ -216,6 +226,15 @@ class RequestTests(SynchronousTestCase):
                 BadRequest, Gate().check_request, b"GET", target, b"1.0", [], PEER
             )
             self.assertEqual(str(error), "Host is not a host and perhaps a port")
+
+    def test_a_host_is_needed_beside_a_url(self) -> None:
+        for target in b"http://a.example", b"http://a.example/", b"https://a.example/x":
+            error = self.assertRaises(
+                BadRequest, Gate().check_request, b"GET", target, b"1.1", [], PEER
+            )
+            self.assertEqual(str(error), "no Host")
+            head = Gate().check_request(b"GET", target, b"1.0", [], PEER).head
+            self.assertEqual(head.host, b"a.example")
 
     def test_names_that_only_look_different(self) -> None:
         """What CGI writes as it writes a field of ours is no application's."""

@@ -129,6 +129,8 @@ class HttpTableTests(SynchronousTestCase):
         head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
         client = self.passed(head + b'5;a=b;c="d e"\r\nhello\r\n0;last\r\n\r\n')
         self.assertEqual(client.guest.exchange.body, b"hello")
+        client = self.passed(head + b"5 ; a\t= b ;c\r\nhello\r\n0\r\n\r\n")
+        self.assertEqual(client.guest.exchange.body, b"hello")
         self.refused(head + b"5;a=" + b"b" * 20_000 + b"\r\nhello\r\n0\r\n\r\n", 400)
         small = b"".join(b"1;" + b"x" * 100 + b"\r\na\r\n" for _ in range(300))
         self.refused(head + small + b"0\r\n\r\n", 400)
@@ -276,6 +278,10 @@ class HttpTableTests(SynchronousTestCase):
         self.refused(get(target=b"http://b.example/", host=b"a.example"), 400)
         self.refused(get(target=b"http://u:p@a.example/", host=b"a.example"), 400)
         self.refused(get(target=b"ftp://a.example/", host=b"a.example"), 400)
+        self.refused(b"GET http://a.example HTTP/1.1\r\n\r\n", 400)
+        self.refused(b"GET http://a.example/ HTTP/1.1\r\nHost:\r\n\r\n", 400)
+        client = self.passed(b"GET http://a.example/ HTTP/1.0\r\n\r\n")
+        self.assertEqual(client.guest.exchange.request.host, b"a.example")
         client = self.passed(get(target=b"http://a.example", host=b"a.example"))
         self.assertEqual(client.guest.exchange.request.target, b"/")
         client = self.passed(get(target=b"http://a.example?q", host=b"a.example"))
@@ -412,6 +418,14 @@ class HttpTableTests(SynchronousTestCase):
         self.assertEqual(client.guest.exchange.request.target, b"/more")
         client.guest.respond()
         self.assertTrue(client.reading)
+        self.assertFalse(client.closed)
+
+    def test_upgrade(self) -> None:
+        fields = b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAA"
+        client = self.passed(get(*fields, b"Content-Length: 5") + b"hello")
+        self.assertEqual(client.guest.exchange.body, b"hello")
+        names = set(self.fields(client))
+        self.assertFalse(names & {b"upgrade", b"connection", b"http2-settings"})
         self.assertFalse(client.closed)
 
     def test_uri_too_long_headers_too_large(self) -> None:

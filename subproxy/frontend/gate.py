@@ -41,8 +41,8 @@ Headers = list[tuple[bytes, bytes]]
 _MAX_REMEMBERED = 2048
 
 # What becomes of a field.
-_KEEP, _HOST, _LENGTH, _CODING, _CONNECTION, _UPGRADE, _EXPECT, _ID, _DROP = range(9)
-_SET, _CLAIMED = 9, 10  # forwarding fields that the proxy sets, and that it only may pass on
+_KEEP, _HOST, _LENGTH, _CODING, _CONNECTION, _EXPECT, _ID, _DROP = range(8)
+_SET, _CLAIMED = 8, 9  # forwarding fields that the proxy sets, and that it only may pass on
 
 _SPECIAL = {
     **dict.fromkeys(HOP_BY_HOP, _DROP),
@@ -52,7 +52,6 @@ _SPECIAL = {
     b"content-length": _LENGTH,
     b"transfer-encoding": _CODING,
     b"connection": _CONNECTION,
-    b"upgrade": _UPGRADE,
     b"expect": _EXPECT,
     REQUEST_ID: _ID,
 }
@@ -174,7 +173,6 @@ class Gate:
         options: list[bytes] | None = None
         expect: bytes | None = None
         request_id: bytes | None = None
-        upgrade = False
         sent: Headers = []
         for pair in fields:
             name = pair[0]
@@ -198,8 +196,6 @@ class Gate:
             elif kind == _CONNECTION:
                 options = options or []
                 options.extend(option.strip(b" \t") for option in pair[1].lower().split(b","))
-            elif kind == _UPGRADE:
-                upgrade = True
             elif kind == _EXPECT:
                 expect = pair[1] if expect is None else expect + b"," + pair[1]
             elif kind == _ID:
@@ -232,13 +228,13 @@ class Gate:
                 keep_alive = False
             elif not keep_alive and b"keep-alive" in options:
                 keep_alive = True
-            if upgrade and size != 0 and b"upgrade" in options:
-                raise BadRequest("an Upgrade with a body")
             nominated = {option for option in options if option not in _OWN_OPTIONS}
             if nominated:
                 kept = [pair for pair in kept if pair[0].lower() not in nominated]
 
-        # Target and host (section 3.2).
+        # Target and host (section 3.2). A Host is needed, also where the target has an authority.
+        if host is None and version != b"1.0":
+            raise BadRequest("no Host")
         if target[:1] != _FORM_ORIGIN:
             target, authority = _other_form(method, target)
             if authority is not None:
@@ -246,8 +242,6 @@ class Gate:
                     raise BadRequest("the authority of the target is not the Host")
                 host = authority
         if host is None:
-            if version != b"1.0":
-                raise BadRequest("no Host")
             name = host = b""
         else:
             name = self.known_host(host)

@@ -230,14 +230,14 @@ class Http1Protocol(ClientConnection):
             peer = self.peer
             if peer is None:
                 peer = self.peer = self._meet()
-            self._begin(gate.check_request(method, target, version, fields, peer), parser)
+            self._begin(gate.check_request(method, target, version, fields, peer))
         except ParserError:
             self._refuse(data, BadRequest("the request head is malformed"))
         except ClientError as error:
             self._refuse(data, error)
         return True
 
-    def _begin(self, passed: Passed, parser: MessageParser) -> None:
+    def _begin(self, passed: Passed) -> None:
         """Make an exchange of a request, or collect its body first."""
         head = passed.head
         limits = self.factory.limits
@@ -257,7 +257,7 @@ class Http1Protocol(ClientConnection):
             return
         body: LengthBody | ChunkedBody
         if head.length is None:
-            body = ChunkedBody(parser, limits.body, limits.chunk_overhead)
+            body = ChunkedBody(limits.body, limits.chunk_overhead)
         else:
             body = LengthBody(head.length)
         held, self.held = self.held, b""
