@@ -51,6 +51,7 @@ Application = Callable[[bytes, bytes, Pairs, Any], Any]
 VERSION = 1
 LIMITS = {b"frame": 262_144, b"window": 65_536, b"inline": 65_536}
 BODY_CHUNK = 16_384
+BODILESS = (204, 205, 304)  # statuses whose responses have no body
 THREADS = 256  # requests at a time
 MAX_CREDIT = 2**31 - 1
 MAX_NUMBER = 2**53 - 1
@@ -586,7 +587,8 @@ class Session:
                 status, headers, body = self.app(method, target, headers, Body(self, exchange))
                 pairs = [[name, value] for name, value in headers]
                 names = {name.lower() for name, _ in pairs}
-                if method == b"HEAD" and type(body) is bytes and b"content-length" not in names:
+                told = b"content-length" in names or status in BODILESS
+                if method == b"HEAD" and type(body) is bytes and not told:
                     pairs.append([b"content-length", b"%d" % len(body)])
                 head: Any = (b"response", number, status, pairs, {})
                 whole = self.whole(method, status, head, body)
@@ -618,7 +620,7 @@ class Session:
 
     def whole(self, method: bytes, status: int, head: Any, body: Any) -> bytes | None:
         """The body as it goes within a response; None if it must be streamed."""
-        if method == b"HEAD" or status in (204, 304):
+        if method == b"HEAD" or status in BODILESS:
             return b""
         if type(body) is not bytes:
             iter(body)

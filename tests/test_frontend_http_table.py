@@ -212,11 +212,14 @@ class HttpTableTests(SynchronousTestCase):
         client.guest.interim(103, [])
         self.assertEqual(client.received(), b"")
 
-    def test_head_204_304(self) -> None:
+    def test_head_204_205_304(self) -> None:
         for method, code, length in (
             (b"HEAD", 200, b"5"),
             (b"HEAD", 404, b"5"),
             (b"GET", 204, None),
+            (b"HEAD", 204, None),
+            (b"GET", 205, b"0"),
+            (b"HEAD", 205, b"0"),
             (b"GET", 304, None),
         ):
             client = Client()
@@ -226,14 +229,18 @@ class HttpTableTests(SynchronousTestCase):
             head, _, body = received.partition(b"\r\n\r\n")
             self.assertEqual(body, b"")
             self.assertNotIn(b"Transfer-Encoding", head)
-            self.assertEqual(b"Content-Length: 5" in head, length is not None)
+            told = [line[16:] for line in head.split(b"\r\n") if line[:16] == b"Content-Length: "]
+            self.assertEqual(told, [] if length is None else [length])
             self.assertFalse(client.closed)
             # A streamed body is not passed on either.
             client.send(method + b" / HTTP/1.1\r\nHost: a\r\n\r\n")
             client.guest.respond(code, [], None)
             client.guest.data(b"hello")
             client.guest.end()
-            self.assertTrue(client.received().endswith(b"\r\n\r\n"))
+            received = client.received()
+            self.assertTrue(received.endswith(b"\r\n\r\n"))
+            self.assertNotIn(b"Transfer-Encoding", received)
+            self.assertEqual(b"Content-Length: 0\r\n" in received, code == 205)
             self.assertFalse(client.closed)
 
     def test_chunked_to_an_http_1_0_client(self) -> None:

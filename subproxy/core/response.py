@@ -44,7 +44,7 @@ class ResponseHead:
     @ivar headers: end-to-end fields in order, without C{Content-Length}.
     @ivar length: the body's length in bytes if the guest told it, else None. For a bodiless
         response it is only what C{Content-Length} would have been.
-    @ivar bodiless: no body follows, whatever C{length} says (HEAD, 1xx, 204, 304).
+    @ivar bodiless: no body follows, whatever C{length} says (HEAD, 1xx, 204, 205, 304).
     """
 
     status: int
