@@ -149,6 +149,17 @@ class HttpTableTests(SynchronousTestCase):
         guest.data(b"answer")
         guest.end([(b"X-Other", b"2"), (b"Transfer-Encoding", b"x")])
         self.assertTrue(client.received().endswith(b"6\r\nanswer\r\n0\r\nX-Other: 2\r\n\r\n"))
+        # What Connection nominates is of that connection alone, also as a trailer.
+        client.send(
+            b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: x-SUM\r\n\r\n"
+            b"0\r\nX-Sum: 1\r\nX-Other: 2\r\n\r\n"
+        )
+        guest = client.guest
+        guest.exchange.resume_request()
+        self.assertEqual(guest.ended, [(b"X-Other", b"2")])
+        guest.respond(200, [(b"Connection", b"X-SUM"), (b"Connection", b"b")], None)
+        guest.end([(b"X-Sum", b"1"), (b"X-Other", b"2"), (b"B", b"3")])
+        self.assertTrue(client.received().endswith(b"\r\n\r\n0\r\nX-Other: 2\r\n\r\n"))
         # A client that cannot be sent trailers gets none.
         client.send(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n")
         client.guest.respond(200, [], None)
@@ -285,6 +296,7 @@ class HttpTableTests(SynchronousTestCase):
         self.refused(get(target=b"http://b.example/", host=b"a.example"), 400)
         self.refused(get(target=b"http://u:p@a.example/", host=b"a.example"), 400)
         self.refused(get(target=b"ftp://a.example/", host=b"a.example"), 400)
+        self.refused(get(target=b"https://a.example/", host=b"a.example"), 421)
         self.refused(b"GET http://a.example HTTP/1.1\r\n\r\n", 400)
         self.refused(b"GET http://a.example/ HTTP/1.1\r\nHost:\r\n\r\n", 400)
         client = self.passed(b"GET http://a.example/ HTTP/1.0\r\n\r\n")
@@ -303,6 +315,17 @@ class HttpTableTests(SynchronousTestCase):
         self.assertEqual(client.dispatcher.guests, [])
         self.assertFalse(client.closed)
         self.refused(b"GET * HTTP/1.1\r\nHost: a\r\n\r\n", 400)
+
+    def test_max_forwards(self) -> None:
+        client = Client(ok)
+        client.send(b"OPTIONS /x HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n")
+        received = client.received()
+        self.assertEqual(status(received), 200)
+        self.assertIn(b"\r\nAllow: ", received)
+        self.assertEqual(client.dispatcher.guests, [])
+        client.send(b"OPTIONS /x HTTP/1.1\r\nHost: a\r\nMax-Forwards: 7\r\n\r\n")
+        self.assertEqual(self.fields(client)[b"max-forwards"], [b"6"])
+        self.assertFalse(client.closed)
 
     def test_connect_trace(self) -> None:
         received = self.refused(b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", 405)

@@ -66,6 +66,7 @@ REQUEST_KINDS: Final[dict[bytes, int]] = {
     b"transfer-encoding": ODD,
     b"upgrade": UPGRADE,
     b"expect": ODD,
+    b"max-forwards": ODD,
     b"user-agent": AGENT,
     b"referer": REFERER,
 }

@@ -245,7 +245,7 @@ class Http1Protocol(ClientConnection):
         self.count += 1
         responder = Responder(self, head, passed.keep_alive, now)
         self.responder = responder
-        if head.target == b"*":
+        if passed.for_us:
             # A body that comes with it means nothing, and is not waited for.
             if head.length == 0:
                 self.go(Reading.ANSWERING)
@@ -274,7 +274,7 @@ class Http1Protocol(ClientConnection):
             self.go(Reading.ANSWERING)
             self.dispatch(responder, data)
             return
-        upload = Upload(body, data)
+        upload = Upload(body, data, passed.nominated)
         self.uploader = Uploader(self, responder, upload)
         if body.complete:
             self.go(Reading.ANSWERING)
