@@ -264,7 +264,7 @@ class GuestExchange:
         headers = response.headers
         method = self.request.method
         if response.bodiless(method):
-            if method == b"HEAD" and length is None and response.status not in (204, 304):
+            if length is None and not response.bodiless(b"GET"):
                 headers = [*headers, (b"content-length", b"%d" % len(body))]
             self._head(response, headers, b"")
             return None

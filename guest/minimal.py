@@ -53,6 +53,7 @@ RELEASE = "0.1.0"
 VERSION = 1  # of the wire
 LIMITS = {b"frame": 262_144, b"window": 65_536, b"inline": 65_536}
 BODY_CHUNK = 16_384
+BODILESS = (204, 205, 304)  # statuses whose responses have no body
 THREADS = 256  # requests at a time
 MAX_CREDIT = 2**31 - 1
 MAX_NUMBER = 2**53 - 1
@@ -606,7 +607,8 @@ class Session:
                 given = given.items() if isinstance(given, dict) else given
                 pairs = [[name, value] for name, value in given]
                 names = {name.lower() for name, _ in pairs}
-                if method == b"HEAD" and type(body) is bytes and b"content-length" not in names:
+                told = b"content-length" in names or status in BODILESS
+                if method == b"HEAD" and type(body) is bytes and not told:
                     pairs.append([b"content-length", b"%d" % len(body)])
                 head: Any = (b"response", number, status, pairs, {})
                 if not fields(pairs) or len(encode((*head, None))) > self.peer[b"frame"]:
@@ -642,7 +644,7 @@ class Session:
 
     def whole(self, method: bytes, status: int, head: Any, body: Any) -> bytes | None:
         """The body as it goes within a response; None if it must be streamed."""
-        if method == b"HEAD" or status in (204, 304):
+        if method == b"HEAD" or status in BODILESS:
             return b""
         if type(body) is not bytes:
             iter(body)

@@ -111,7 +111,7 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(fields.VERSIONS, {b"1.0", b"1.1"})
         self.assertEqual(fields.METHODS_REFUSED, {b"CONNECT", b"TRACE"})
         self.assertFalse(fields.METHODS & fields.METHODS_REFUSED)
-        self.assertEqual(fields.BODILESS, {204, 304})
+        self.assertEqual(fields.BODILESS, {204, 205, 304})
 
     def test_limits(self) -> None:
         """The longest body is what a signed 64-bit number can count; the others are documented."""

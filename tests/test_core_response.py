@@ -113,8 +113,8 @@ class CheckResponseTests(SynchronousTestCase):
         self.assertEqual(head.headers, [(b"A", b"XbX"), (b"B", b"b")])
         self.refused([(b"Content-Length", b" X1 ")], text="'X1' is not a content-length")
 
-    def test_head_204_and_304_are_bodiless(self) -> None:
-        for method, status in ((b"HEAD", 200), (b"GET", 204), (b"GET", 304)):
+    def test_head_204_205_and_304_are_bodiless(self) -> None:
+        for method, status in ((b"HEAD", 200), (b"GET", 204), (b"GET", 205), (b"GET", 304)):
             self.assertTrue(check_response(method, status, b"", []).bodiless)
         self.assertFalse(check_response(b"GET", 404, b"", []).bodiless)
 

@@ -125,6 +125,27 @@ class ConversationTests(SynchronousTestCase):
         self.assertEqual(pair.stats["declined_requests"], 0)
         self.assertEqual(pair.stats["declined_answers"], 0)
 
+    def test_statuses_without_a_body(self) -> None:
+        """Whatever the guest says, on both paths, and the connection stays."""
+        pair = self.pair()
+        number = 0
+        for method in (b"GET", b"HEAD", b"POST"):
+            for status in (204, 205, 304):
+                for fields, body in (
+                    ([], b""),
+                    ([], b"hello"),
+                    ([(b"Content-Length", b"5")], b"hello"),
+                ):
+                    number += 1
+                    pair.client(GET.replace(b"GET", method))
+                    pair.guest(response(number, status, fields, body))
+                    received: bytes = pair.last["client"]  # type: ignore[assignment]
+                    self.assertTrue(received.endswith(b"\r\n\r\n"))
+                    self.assertEqual(b"Content-Length: 0\r\n" in received, status == 205)
+                    self.assertEqual(b"Content-Length" in received, status == 205)
+        self.assertEqual(pair.stats["requests"], number)
+        self.assertEqual(pair.stats["declined_answers"], 0)
+
     def test_a_body_in_pieces_is_fast(self) -> None:
         """Up to what rides in a frame, however it is cut; what is pipelined behind it, too."""
         pair = self.pair()

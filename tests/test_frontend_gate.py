@@ -151,14 +151,24 @@ class RequestTests(SynchronousTestCase):
         )
         self.assertEqual(error.status, 413)
 
-    def test_an_upgrade_with_a_body(self) -> None:
-        """Is refused only where it is one, and where there is one."""
-        upgrade, option = (b"Upgrade", b"x"), (b"Connection", b"upgrade")
-        body = (b"Content-Length", b"5")
-        self.assertEqual(self.refused(upgrade, option, body), 400)
-        for fields in [upgrade, option], [upgrade, body], [option, body]:
-            self.check(*fields)
-        self.check(upgrade, body, (b"Connection", b"close"))
+    def test_an_upgrade_is_ignored(self) -> None:
+        """Also where there is a body, whose framing it does not touch."""
+        for token in (b"h2c", b"websocket", b"TLS/1.3, x", b""):
+            for framing, length in (
+                ((b"Content-Length", b"5"), 5),
+                ((b"Transfer-Encoding", b"chunked"), None),
+                ((b"Content-Length", b"0"), 0),
+            ):
+                passed = self.check(
+                    (b"Upgrade", token),
+                    (b"Connection", b"Upgrade, HTTP2-Settings"),
+                    (b"HTTP2-Settings", b"AAA"),
+                    framing,
+                )
+                self.assertEqual(passed.head.length, length)
+                self.assertTrue(passed.keep_alive)
+                names = {name.lower() for name, _ in passed.head.headers}
+                self.assertFalse(names & {b"upgrade", b"connection", b"http2-settings"})
 
     def test_connection_options_are_of_every_such_field(self) -> None:
         passed = self.check((b"Connection", b"close"), (b"Connection", b"a"), (b"A", b"b"))
@@ -207,7 +217,8 @@ class RequestTests(SynchronousTestCase):
             (b"OPTIONS", b"http://a/", b"a", b"a", b"/"),
         ):
             fields = [(b"Host", host)]
-            head = Gate().check_request(method, target, b"1.1", fields, PEER).head
+            peer = Peer(b"192.0.2.1", False, b"https")
+            head = Gate().check_request(method, target, b"1.1", fields, peer).head
             self.assertEqual((head.target, head.host), (path, routed))
 
     def test_an_authority_that_is_none(self) -> None:
@@ -216,6 +227,46 @@ class RequestTests(SynchronousTestCase):
                 BadRequest, Gate().check_request, b"GET", target, b"1.0", [], PEER
             )
             self.assertEqual(str(error), "Host is not a host and perhaps a port")
+
+    def test_a_host_is_needed_beside_a_url(self) -> None:
+        for target in b"http://a.example", b"http://a.example/", b"https://a.example/x":
+            peer = Peer(b"192.0.2.1", False, b"https")
+            error = self.assertRaises(
+                BadRequest, Gate().check_request, b"GET", target, b"1.1", [], peer
+            )
+            self.assertEqual(str(error), "no Host")
+            head = Gate().check_request(b"GET", target, b"1.0", [], peer).head
+            self.assertEqual(head.host, b"a.example")
+
+    def test_an_https_url_needs_tls(self) -> None:
+        """RFC 9110 section 7.4; a trusted proxy may have had it."""
+        fields = [(b"Host", b"a")]
+        for target in b"https://a/", b"HTTPS://a":
+            error = self.assertRaises(
+                ClientError, Gate().check_request, b"GET", target, b"1.1", fields, PEER
+            )
+            self.assertEqual(error.status, 421)
+            for peer in Peer(b"192.0.2.1", True), Peer(b"192.0.2.1", False, b"https"):
+                Gate().check_request(b"GET", target, b"1.1", fields, peer)
+
+    def test_max_forwards(self) -> None:
+        """Counted with OPTIONS (RFC 9110 section 7.6.2); TRACE is refused, no other has to."""
+        for method, sent, told, for_us in (
+            (b"OPTIONS", b"0", b"0", True),
+            (b"OPTIONS", b"1", b"0", False),
+            (b"OPTIONS", b"0070", b"69", False),
+            (b"GET", b"0", b"0", False),
+            (b"GET", b"x", b"x", False),
+        ):
+            fields = [(b"Host", b"a"), (b"max-forwards", sent)]
+            passed = Gate().check_request(method, b"/x", b"1.1", fields, PEER)
+            self.assertEqual(passed.for_us, for_us)
+            self.assertIn((b"max-forwards", told), passed.head.headers)
+        for values in ([b""], [b"x"], [b"-1"], [b"1" * 11], [b"1", b"1"]):
+            fields = [(b"Host", b"a"), *((b"Max-Forwards", value) for value in values)]
+            self.assertRaises(
+                BadRequest, Gate().check_request, b"OPTIONS", b"/x", b"1.1", fields, PEER
+            )
 
     def test_names_that_only_look_different(self) -> None:
         """What CGI writes as it writes a field of ours is no application's."""
@@ -232,6 +283,7 @@ class RequestTests(SynchronousTestCase):
             (b"Content_Length", b"4"),
         ]
         self.assertEqual(Gate().check_trailers(fields), fields[:1])
+        self.assertEqual(Gate().check_trailers(fields, frozenset({b"x-checksum"})), [])
 
     def test_ids_are_made_by_who_is_given(self) -> None:
         gate = Gate(ids=RequestIds(b"here"))

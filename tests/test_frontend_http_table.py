@@ -129,6 +129,8 @@ class HttpTableTests(SynchronousTestCase):
         head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
         client = self.passed(head + b'5;a=b;c="d e"\r\nhello\r\n0;last\r\n\r\n')
         self.assertEqual(client.guest.exchange.body, b"hello")
+        client = self.passed(head + b"5 ; a\t= b ;c\r\nhello\r\n0\r\n\r\n")
+        self.assertEqual(client.guest.exchange.body, b"hello")
         self.refused(head + b"5;a=" + b"b" * 20_000 + b"\r\nhello\r\n0\r\n\r\n", 400)
         small = b"".join(b"1;" + b"x" * 100 + b"\r\na\r\n" for _ in range(300))
         self.refused(head + small + b"0\r\n\r\n", 400)
@@ -147,6 +149,17 @@ class HttpTableTests(SynchronousTestCase):
         guest.data(b"answer")
         guest.end([(b"X-Other", b"2"), (b"Transfer-Encoding", b"x")])
         self.assertTrue(client.received().endswith(b"6\r\nanswer\r\n0\r\nX-Other: 2\r\n\r\n"))
+        # What Connection nominates is of that connection alone, also as a trailer.
+        client.send(
+            b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: x-SUM\r\n\r\n"
+            b"0\r\nX-Sum: 1\r\nX-Other: 2\r\n\r\n"
+        )
+        guest = client.guest
+        guest.exchange.resume_request()
+        self.assertEqual(guest.ended, [(b"X-Other", b"2")])
+        guest.respond(200, [(b"Connection", b"X-SUM"), (b"Connection", b"b")], None)
+        guest.end([(b"X-Sum", b"1"), (b"X-Other", b"2"), (b"B", b"3")])
+        self.assertTrue(client.received().endswith(b"\r\n\r\n0\r\nX-Other: 2\r\n\r\n"))
         # A client that cannot be sent trailers gets none.
         client.send(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n")
         client.guest.respond(200, [], None)
@@ -210,11 +223,14 @@ class HttpTableTests(SynchronousTestCase):
         client.guest.interim(103, [])
         self.assertEqual(client.received(), b"")
 
-    def test_head_204_304(self) -> None:
+    def test_head_204_205_304(self) -> None:
         for method, code, length in (
             (b"HEAD", 200, b"5"),
             (b"HEAD", 404, b"5"),
             (b"GET", 204, None),
+            (b"HEAD", 204, None),
+            (b"GET", 205, b"0"),
+            (b"HEAD", 205, b"0"),
             (b"GET", 304, None),
         ):
             client = Client()
@@ -224,14 +240,18 @@ class HttpTableTests(SynchronousTestCase):
             head, _, body = received.partition(b"\r\n\r\n")
             self.assertEqual(body, b"")
             self.assertNotIn(b"Transfer-Encoding", head)
-            self.assertEqual(b"Content-Length: 5" in head, length is not None)
+            told = [line[16:] for line in head.split(b"\r\n") if line[:16] == b"Content-Length: "]
+            self.assertEqual(told, [] if length is None else [length])
             self.assertFalse(client.closed)
             # A streamed body is not passed on either.
             client.send(method + b" / HTTP/1.1\r\nHost: a\r\n\r\n")
             client.guest.respond(code, [], None)
             client.guest.data(b"hello")
             client.guest.end()
-            self.assertTrue(client.received().endswith(b"\r\n\r\n"))
+            received = client.received()
+            self.assertTrue(received.endswith(b"\r\n\r\n"))
+            self.assertNotIn(b"Transfer-Encoding", received)
+            self.assertEqual(b"Content-Length: 0\r\n" in received, code == 205)
             self.assertFalse(client.closed)
 
     def test_chunked_to_an_http_1_0_client(self) -> None:
@@ -276,6 +296,11 @@ class HttpTableTests(SynchronousTestCase):
         self.refused(get(target=b"http://b.example/", host=b"a.example"), 400)
         self.refused(get(target=b"http://u:p@a.example/", host=b"a.example"), 400)
         self.refused(get(target=b"ftp://a.example/", host=b"a.example"), 400)
+        self.refused(get(target=b"https://a.example/", host=b"a.example"), 421)
+        self.refused(b"GET http://a.example HTTP/1.1\r\n\r\n", 400)
+        self.refused(b"GET http://a.example/ HTTP/1.1\r\nHost:\r\n\r\n", 400)
+        client = self.passed(b"GET http://a.example/ HTTP/1.0\r\n\r\n")
+        self.assertEqual(client.guest.exchange.request.host, b"a.example")
         client = self.passed(get(target=b"http://a.example", host=b"a.example"))
         self.assertEqual(client.guest.exchange.request.target, b"/")
         client = self.passed(get(target=b"http://a.example?q", host=b"a.example"))
@@ -290,6 +315,17 @@ class HttpTableTests(SynchronousTestCase):
         self.assertEqual(client.dispatcher.guests, [])
         self.assertFalse(client.closed)
         self.refused(b"GET * HTTP/1.1\r\nHost: a\r\n\r\n", 400)
+
+    def test_max_forwards(self) -> None:
+        client = Client(ok)
+        client.send(b"OPTIONS /x HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n")
+        received = client.received()
+        self.assertEqual(status(received), 200)
+        self.assertIn(b"\r\nAllow: ", received)
+        self.assertEqual(client.dispatcher.guests, [])
+        client.send(b"OPTIONS /x HTTP/1.1\r\nHost: a\r\nMax-Forwards: 7\r\n\r\n")
+        self.assertEqual(self.fields(client)[b"max-forwards"], [b"6"])
+        self.assertFalse(client.closed)
 
     def test_connect_trace(self) -> None:
         received = self.refused(b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", 405)
@@ -412,6 +448,14 @@ class HttpTableTests(SynchronousTestCase):
         self.assertEqual(client.guest.exchange.request.target, b"/more")
         client.guest.respond()
         self.assertTrue(client.reading)
+        self.assertFalse(client.closed)
+
+    def test_upgrade(self) -> None:
+        fields = b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAA"
+        client = self.passed(get(*fields, b"Content-Length: 5") + b"hello")
+        self.assertEqual(client.guest.exchange.body, b"hello")
+        names = set(self.fields(client))
+        self.assertFalse(names & {b"upgrade", b"connection", b"http2-settings"})
         self.assertFalse(client.closed)
 
     def test_uri_too_long_headers_too_large(self) -> None:

@@ -40,6 +40,8 @@ class ResponseWriterTests(SynchronousTestCase):
         self.assertIsNone(content_length(ResponseHead(200, b"", [], None, True), b""))
         self.assertIsNone(content_length(ResponseHead(204, b"", [], 9, True), b""))
         self.assertIsNone(content_length(ResponseHead(304, b"", [], 9, True), b""))
+        for length in None, 0, 9:
+            self.assertEqual(content_length(ResponseHead(205, b"", [], length, True), b""), 0)
 
     def test_a_head(self) -> None:
         head = ResponseHead(404, b"Nope", [(b"A", b"b"), (b"C", b"")])

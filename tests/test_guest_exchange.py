@@ -139,7 +139,7 @@ class BytesTests(SynchronousTestCase):
         self.assertEqual(ends.pump()[0].headers, [(b"content-length", b"77")])
 
     def test_no_body_where_http_allows_none(self) -> None:
-        for status in (204, 304):
+        for status in (204, 205, 304):
             ends = Ends()
             ends.exchange.begin(Response(status, [], b"x"))
             (head,) = ends.pump()

@@ -118,6 +118,7 @@ class BodilessTests(SynchronousTestCase):
         self.assertTrue(Response(200).bodiless(b"HEAD"))
         self.assertFalse(Response(200).bodiless(b"GET"))
         self.assertTrue(Response(204).bodiless(b"GET"))
+        self.assertTrue(Response(205).bodiless(b"GET"))
         self.assertTrue(Response(304).bodiless(b"GET"))
 
     def test_text(self) -> None:

@@ -272,7 +272,7 @@ class Exchange:
         """
         head = self.response
         assert head is not None
-        trailers = check_trailers(trailers)
+        trailers = check_trailers(trailers, head.nominated)
         if head.length is not None and self.received != head.length:
             raise GuestMisbehaved(
                 f"a body of {self.received} bytes, where content-length says {head.length}"

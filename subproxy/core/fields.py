@@ -149,8 +149,9 @@ METHODS_REFUSED: Final = frozenset({b"CONNECT", b"TRACE"})
 VERSIONS: Final = frozenset({b"1.0", b"1.1"})
 """HTTP versions that are spoken here; of any other, 505."""
 
-BODILESS: Final = frozenset({204, 304})
-"""Final statuses that never have a body; nor has any answer to HEAD (RFC 9110 section 6.4.1)."""
+BODILESS: Final = frozenset({204, 205, 304})
+"""Final statuses that never have a body (RFC 9110 sections 6.4.1 and 15.3.6); nor has any answer
+to HEAD. 205 alone has to say so, by a length of 0: its head does not end it for every reader."""
 
 PHRASES: Final[dict[int, bytes]] = {
     100: b"Continue",

@@ -44,7 +44,9 @@ class ResponseHead:
     @ivar headers: end-to-end fields in order, without C{Content-Length}.
     @ivar length: the body's length in bytes if the guest told it, else None. For a bodiless
         response it is only what C{Content-Length} would have been.
-    @ivar bodiless: no body follows, whatever C{length} says (HEAD, 1xx, 204, 304).
+    @ivar nominated: what C{Connection} said to be of that connection alone, in lower case: dropped
+        also where it is a trailer.
+    @ivar bodiless: no body follows, whatever C{length} says (HEAD, 1xx, 204, 205, 304).
     """
 
     status: int
@@ -52,6 +54,7 @@ class ResponseHead:
     headers: Headers
     length: int | None = None
     bodiless: bool = False
+    nominated: frozenset[bytes] = frozenset()
 
 
 def check_response(
@@ -84,10 +87,13 @@ def check_interim(status: int, headers: Iterable[tuple[bytes, bytes]]) -> Respon
     return head
 
 
-def check_trailers(trailers: Iterable[tuple[bytes, bytes]]) -> Headers:
+def check_trailers(
+    trailers: Iterable[tuple[bytes, bytes]], nominated: frozenset[bytes] = frozenset()
+) -> Headers:
     """
     Check the trailers of a response; fields that mean nothing there are dropped.
 
+    @param nominated: names that go no further (see L{ResponseHead}).
     @raise GuestMisbehaved: they are malformed or too large.
     """
     kept: Headers = []
@@ -95,7 +101,8 @@ def check_trailers(trailers: Iterable[tuple[bytes, bytes]]) -> Headers:
     for name, value in trailers:
         _check_field(name, value)
         size += len(name) + len(value)
-        if name.lower() not in NOT_IN_TRAILERS:
+        lower = name.lower()
+        if lower not in NOT_IN_TRAILERS and lower not in nominated:
             kept.append((name, value.strip(b" \t")))
     if size > MAX_RESPONSE_HEAD or len(kept) > MAX_RESPONSE_FIELDS:
         raise GuestMisbehaved("the trailers are too large")
@@ -107,7 +114,7 @@ def _check(status: int, reason: bytes, headers: Iterable[tuple[bytes, bytes]]) -
         raise GuestMisbehaved("the reason phrase holds what may not stand there")
     kept: Headers = []
     length: int | None = None
-    nominated: set[bytes] | None = None
+    nominated: frozenset[bytes] = frozenset()
     size = 0
     for pair in headers:
         name, value = pair
@@ -122,13 +129,12 @@ def _check(status: int, reason: bytes, headers: Iterable[tuple[bytes, bytes]]) -
         elif lower == b"content-length":
             length = _length(value, length)
         elif lower == b"connection":
-            nominated = nominated or set()
-            nominated.update(option.strip(b" \t") for option in value.lower().split(b","))
+            nominated |= {option.strip(b" \t") for option in value.lower().split(b",")}
     if size > MAX_RESPONSE_HEAD or len(kept) > MAX_RESPONSE_FIELDS:
         raise GuestMisbehaved("the response head is too large")
     if nominated:
         kept = [pair for pair in kept if pair[0].lower() not in nominated]
-    return ResponseHead(status, reason, kept, length)
+    return ResponseHead(status, reason, kept, length, nominated=nominated)
 
 
 _BLANK = (b" ", b"\t")

@@ -37,3 +37,13 @@ cdef u8 *write_head(
     u8 *o, const Answer *answer, int64_t length, const u8 *date, Py_ssize_t date_size,
     const u8 *id, int id_size, bint close,
 ) noexcept
+
+cdef inline bint is_bodiless(int status) noexcept nogil:
+    # subproxy.core.fields.BODILESS, which _answer.pyx compares with it.
+    return status == 204 or status == 205 or status == 304
+
+cdef inline int64_t bodiless_length(const Answer *answer) noexcept nogil:
+    # What Content-Length says where there is no body: see `content_length` in subproxy.frontend.response_writer.
+    if answer.status == 205:
+        return 0
+    return -1 if is_bodiless(answer.status) else answer.length

@@ -11,7 +11,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcmp
 
-from subproxy.core.fields import MAX_REASON, MAX_RESPONSE_HEAD
+from subproxy.core.fields import BODILESS, MAX_REASON, MAX_RESPONSE_HEAD
 from subproxy.fastpath._bytes cimport u8, put_bytes, put_number, value_end
 from subproxy.fastpath._tables cimport (
     DATE, DROP, IS_TOKEN, KEEP, LENGTH, ODD, Tables, lookup, tables,
@@ -27,6 +27,8 @@ cdef int _i
 for _i in range(600):
     LINE[_i] = <const u8 *><char *><bytes>_lines[_i]
     LINE_SIZE[_i] = <int>len(_lines[_i])
+    if is_bodiless(_i) != (_i in BODILESS):
+        raise ImportError(f"whether {_i} has a body differs from subproxy.core.fields")
 cdef int FIELDS_LIMIT = min(MAX_HEADER_BYTES, MAX_RESPONSE_HEAD)
 cdef int REASON_LIMIT = MAX_REASON
 cdef int DIGITS_LIMIT = MAX_LENGTH_DIGITS
@@ -274,9 +276,9 @@ def response_bytes(bytes frame, bytes method, bytes date, bytes id, Py_ssize_t i
         return None
     if not decode(payload, payload + length, inline, &answer):
         return None
-    bodiless = method == b"HEAD" or answer.status == 204 or answer.status == 304
+    bodiless = method == b"HEAD" or is_bodiless(answer.status)
     if bodiless:
-        told = -1 if answer.status == 204 or answer.status == 304 else answer.length
+        told = bodiless_length(&answer)
     else:
         told = answer.body_size
         if answer.length >= 0 and answer.length != told:

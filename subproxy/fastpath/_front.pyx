@@ -17,7 +17,7 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import classImplements
 
-from subproxy.fastpath._answer cimport Answer, write_head
+from subproxy.fastpath._answer cimport Answer, bodiless_length, is_bodiless, write_head
 from subproxy.fastpath._asked cimport Asked, acceptable
 from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._channel cimport Client, FastChannel
@@ -471,7 +471,7 @@ cdef class FastFront(Client):
         cdef Shared path = self.path
         cdef FastChannel channel = self.channel
         cdef Asked asked = self.asked
-        cdef bint bodiless = asked.is_head or answer.status == 204 or answer.status == 304
+        cdef bint bodiless = asked.is_head or is_bodiless(answer.status)
         cdef bint stays
         cdef Py_ssize_t size = 0 if bodiless else answer.body_size
         cdef Py_ssize_t head_size
@@ -484,7 +484,7 @@ cdef class FastFront(Client):
         if size > MOST_ANSWER or self.stage != WAITING:
             return 0
         if bodiless:
-            length = -1 if answer.status == 204 or answer.status == 304 else answer.length
+            length = bodiless_length(answer)
         else:
             length = size
             if answer.length >= 0 and answer.length != size:

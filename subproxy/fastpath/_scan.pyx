@@ -13,7 +13,7 @@ from subproxy.core.fields import FORWARDING_PREFIX
 from subproxy.fastpath._bytes cimport u8, value_end
 from subproxy.fastpath._tables cimport (
     AGENT, CLAIMED, CONNECTION, DROP, HOST, IS_TARGET, IS_TOKEN, IS_UNDERSCORE, KEEP, LENGTH,
-    ODD, REFERER, SENT_FOR, SENT_ID, Names, Tables, lookup, tables,
+    ODD, REFERER, SENT_FOR, SENT_ID, UPGRADE, Names, Tables, lookup, tables,
 )
 
 cdef const Tables *T = tables()
@@ -32,6 +32,33 @@ cdef inline bint folded(const u8 *text, const u8 *lower, int size) noexcept nogi
         if T.lower[text[i]] != lower[i]:
             return False
     return True
+
+
+cdef bint connection_options(const u8 *p, const u8 *end, bint *close) noexcept nogil:
+    """Whether a `Connection` has no options but those that name nothing that would be kept."""
+    cdef const u8 *last
+    cdef int size
+    while True:
+        while p < end and (p[0] == 32 or p[0] == 9 or p[0] == 44):
+            p += 1
+        if p == end:
+            return True
+        last = p
+        while last < end and last[0] != 44:
+            last += 1
+        size = <int>(last - p)
+        while p[size - 1] == 32 or p[size - 1] == 9:
+            size -= 1
+        if size == 5 and folded(p, b"close", 5):
+            close[0] = True
+        elif not (
+            (size == 10 and folded(p, b"keep-alive", 10))
+            or (size == 7 and folded(p, b"upgrade", 7))
+            or (size == 14 and folded(p, b"http2-settings", 14))
+            or (size == 2 and folded(p, b"te", 2))
+        ):
+            return False
+        p = last
 
 
 cdef int scan(
@@ -170,6 +197,12 @@ cdef int scan(
                 if last - value == 5 and folded(value, b"close", 5):
                     head.close = True
                 elif not (last - value == 10 and folded(value, b"keep-alive", 10)):
+                    if not connection_options(value, last, &head.close):
+                        return NOT_PLAIN
+                continue
+            if kind == UPGRADE:
+                # Clients in Java offer it with every request. RFC 9110 section 7.8: it is ignored.
+                if not (last - value == 3 and folded(value, b"h2c", 3)):
                     return NOT_PLAIN
                 continue
             if kind >= CLAIMED:

@@ -37,15 +37,17 @@ REFERER: Final = 7
 """Likewise."""
 DATE: Final = 8
 """Kept, and then none is added."""
-CLAIMED: Final = 9
+UPGRADE: Final = 9
+"""Goes no further; and if it is no C{h2c}, which is never taken here, the request is not plain."""
+CLAIMED: Final = 10
 """Kept from a trusted peer, dropped from any other; as are those that follow."""
-SENT_FOR: Final = 10
-SENT_PROTO: Final = 11
-SENT_HOST: Final = 12
-SENT_PORT: Final = 13
-SENT_FORWARDED: Final = 14
-SENT_VIA: Final = 15
-SENT_ID: Final = 16
+SENT_FOR: Final = 11
+SENT_PROTO: Final = 12
+SENT_HOST: Final = 13
+SENT_PORT: Final = 14
+SENT_FORWARDED: Final = 15
+SENT_VIA: Final = 16
+SENT_ID: Final = 17
 
 REQUEST_KINDS: Final[dict[bytes, int]] = {
     **dict.fromkeys(HOP_BY_HOP, DROP),
@@ -62,8 +64,9 @@ REQUEST_KINDS: Final[dict[bytes, int]] = {
     b"content-length": LENGTH,
     b"connection": CONNECTION,
     b"transfer-encoding": ODD,
-    b"upgrade": ODD,
+    b"upgrade": UPGRADE,
     b"expect": ODD,
+    b"max-forwards": ODD,
     b"user-agent": AGENT,
     b"referer": REFERER,
 }

@@ -42,7 +42,7 @@ _LONGEST_REMEMBERED = 64
 """Bytes of a field name that is remembered: no name in use is longer, and a client can say many."""
 
 # What becomes of a field.
-_KEEP, _HOST, _LENGTH, _CODING, _CONNECTION, _UPGRADE, _EXPECT, _ID, _DROP = range(9)
+_KEEP, _HOST, _LENGTH, _CODING, _CONNECTION, _EXPECT, _ID, _HOPS, _DROP = range(9)
 _SET, _CLAIMED = 9, 10  # forwarding fields that the proxy sets, and that it only may pass on
 
 _SPECIAL = {
@@ -53,8 +53,8 @@ _SPECIAL = {
     b"content-length": _LENGTH,
     b"transfer-encoding": _CODING,
     b"connection": _CONNECTION,
-    b"upgrade": _UPGRADE,
     b"expect": _EXPECT,
+    b"max-forwards": _HOPS,
     REQUEST_ID: _ID,
 }
 
@@ -71,10 +71,15 @@ class Passed:
 
     @ivar head: what a guest may see of it.
     @ivar keep_alive: the client wants the connection to stay.
+    @ivar for_us: no guest is asked, but the proxy itself.
+    @ivar nominated: what C{Connection} said to be of this connection alone, in lower case: dropped
+        also where it is a trailer.
     """
 
     head: RequestHead
     keep_alive: bool
+    for_us: bool = False
+    nominated: frozenset[bytes] = frozenset()
 
 
 class Gate:
@@ -175,7 +180,8 @@ class Gate:
         options: list[bytes] | None = None
         expect: bytes | None = None
         request_id: bytes | None = None
-        upgrade = False
+        hops: int | None = None
+        nominated: frozenset[bytes] = frozenset()
         sent: Headers = []
         for pair in fields:
             name = pair[0]
@@ -199,12 +205,17 @@ class Gate:
             elif kind == _CONNECTION:
                 options = options or []
                 options.extend(option.strip(b" \t") for option in pair[1].lower().split(b","))
-            elif kind == _UPGRADE:
-                upgrade = True
             elif kind == _EXPECT:
                 expect = pair[1] if expect is None else expect + b"," + pair[1]
             elif kind == _ID:
                 request_id = pair[1]
+            elif kind == _HOPS:
+                if method == b"OPTIONS":
+                    if hops is not None:
+                        raise BadRequest("more than one Max-Forwards")
+                    hops = _hops(pair[1])
+                    pair = (pair[0], b"%d" % max(0, hops - 1))
+                kept.append(pair)
             elif peer.trusted:
                 if kind == _SET:
                     sent.append(pair)
@@ -233,26 +244,29 @@ class Gate:
                 keep_alive = False
             elif not keep_alive and b"keep-alive" in options:
                 keep_alive = True
-            if upgrade and size != 0 and b"upgrade" in options:
-                raise BadRequest("an Upgrade with a body")
-            nominated = {option for option in options if option not in _OWN_OPTIONS}
+            nominated = frozenset(options) - _OWN_OPTIONS
             if nominated:
                 kept = [pair for pair in kept if pair[0].lower() not in nominated]
 
-        # Target and host (section 3.2).
+        # Target and host (section 3.2). A Host is needed, also where the target has an authority.
+        if host is None and version != b"1.0":
+            raise BadRequest("no Host")
+        unmet = False
         if target[:1] != _FORM_ORIGIN:
+            unmet = target[:6].lower() == b"https:" != peer.scheme + b":" and not peer.trusted
             target, authority = _other_form(method, target)
             if authority is not None:
                 if host is not None and host.lower() != authority.lower():
                     raise BadRequest("the authority of the target is not the Host")
                 host = authority
         if host is None:
-            if version != b"1.0":
-                raise BadRequest("no Host")
             name = host = b""
         else:
             name = self.known_host(host)
             kept.insert(0, (b"Host", host))
+        if unmet:
+            # RFC 9110 section 7.4: whoever asks so must not take it for protected.
+            raise ClientError("an https URL was asked for without TLS", 421)
         path = target.partition(b"?")[0]
         if target == b"*":
             path = target
@@ -293,6 +307,8 @@ class Gate:
                 expects,
             ),
             keep_alive,
+            target == b"*" or hops == 0,
+            nominated,
         )
 
     def known_host(self, host: bytes) -> bytes:
@@ -304,11 +320,17 @@ class Gate:
         known = self._hosts.get(host)
         return self.host(host) if known is None else known
 
-    def check_trailers(self, fields: Headers) -> Headers:
-        """The trailers of a request, without what means nothing there."""
-        return [pair for pair in fields if self._is_trailer(pair[0].lower())]
+    def check_trailers(self, fields: Headers, nominated: frozenset[bytes] = frozenset()) -> Headers:
+        """
+        The trailers of a request, without what means nothing there.
 
-    def _is_trailer(self, name: bytes) -> bool:
+        @param nominated: names that go no further (see L{Passed}).
+        """
+        return [pair for pair in fields if self._is_trailer(pair[0].lower(), nominated)]
+
+    def _is_trailer(self, name: bytes, nominated: frozenset[bytes]) -> bool:
+        if name in nominated:
+            return False
         plain = name.replace(b"_", b"-")
         return plain not in NOT_IN_TRAILERS and not plain.startswith(FORWARDING_PREFIX)
 
@@ -402,6 +424,13 @@ def _length(value: bytes) -> int:
     if length > MAX_LENGTH:
         raise BadRequest("Content-Length is too large")
     return length
+
+
+def _hops(value: bytes) -> int:
+    """C{Max-Forwards} (RFC 9110 section 7.6.2)."""
+    if not value or value.translate(None, DIGITS) or len(value) > 10:
+        raise BadRequest("Max-Forwards is not a number of hops")
+    return int(value)
 
 
 def _bad_coding(value: bytes) -> ClientError:

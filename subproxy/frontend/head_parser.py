@@ -3,10 +3,10 @@ llhttp, fed one whole request head at a time.
 
 What llhttp's strict mode refuses is refused here: bare LF, lone CR, folded lines, white
 space before a colon, bad names, control characters, Content-Length beside
-Transfer-Encoding, a second Content-Length, and whatever is no chunked body. What it lets
-pass is the gate's part. A parser lives from the last byte of a head to the last byte of a
-chunked body, so that an idle connection has none, and is never fed beyond the end of
-its message: no request can be read with the framing of another.
+Transfer-Encoding, a second Content-Length. What it lets pass is the gate's part. A parser is
+fed one head, or the trailers of one body, and nothing else: no byte of a body is ever read as a
+request, whatever llhttp thinks of an C{Upgrade} (behind which it would begin anew), and no
+request with the framing of another.
 
 It is strict by default; C{set_dangerous_leniencies} must never be called.
 """
@@ -26,12 +26,10 @@ ParserError = httptools.HttpParserError
 class _Collector:
     """What llhttp calls."""
 
-    __slots__ = ("chunks", "complete", "fields", "pieces")
+    __slots__ = ("complete", "fields")
 
     def __init__(self) -> None:
         self.fields: Headers = []
-        self.pieces: list[bytes] = []
-        self.chunks = 0
         self.complete = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -39,12 +37,6 @@ class _Collector:
         if value[-1:] in _BLANK:
             value = value.rstrip(b" \t")
         self.fields.append((name, value))
-
-    def on_body(self, data: bytes) -> None:
-        self.pieces.append(data)
-
-    def on_chunk_header(self) -> None:
-        self.chunks += 1
 
     def on_message_complete(self) -> None:
         self.complete = True
@@ -56,7 +48,7 @@ _CR = 13
 
 class MessageParser:
     """
-    Parses one request: its head, and its body if that is chunked.
+    Parses the head of one request; or trailers, behind a head and a last chunk.
     """
 
     __slots__ = ("_collector", "_llhttp")
@@ -74,22 +66,12 @@ class MessageParser:
         try:
             self._llhttp.feed_data(data)
         except httptools.HttpParserUpgrade:
-            # The gate decides about upgrades; this parser is fed no further.
+            # An upgrade is not wanted, and this parser is fed no further.
             pass
 
     @property
-    def pieces(self) -> list[bytes]:
-        """Chunked body so far, without its framing; whoever takes it clears it."""
-        return self._collector.pieces
-
-    @property
-    def chunks(self) -> int:
-        """How many chunk headers there have been."""
-        return self._collector.chunks
-
-    @property
     def complete(self) -> bool:
-        """Whether the message is over."""
+        """Whether the message is over, as llhttp sees it."""
         return self._collector.complete
 
     def take_fields(self) -> Headers:

@@ -256,14 +256,14 @@ class Http1Protocol(ClientConnection):
             peer = self.peer
             if peer is None:
                 peer = self.peer = self._meet()
-            self._begin(gate.check_request(method, target, version, fields, peer), parser)
+            self._begin(gate.check_request(method, target, version, fields, peer))
         except ParserError:
             self._refuse(data, BadRequest("the request head is malformed"))
         except ClientError as error:
             self._refuse(data, error)
         return True
 
-    def _begin(self, passed: Passed, parser: MessageParser) -> None:
+    def _begin(self, passed: Passed) -> None:
         """Make an exchange of a request, or collect its body first."""
         head = passed.head
         limits = self.factory.limits
@@ -271,7 +271,7 @@ class Http1Protocol(ClientConnection):
         self.count += 1
         responder = Responder(self, head, passed.keep_alive, now)
         self.responder = responder
-        if head.target == b"*":
+        if passed.for_us:
             # A body that comes with it means nothing, and is not waited for.
             if head.length == 0:
                 self.go(Reading.ANSWERING)
@@ -283,7 +283,7 @@ class Http1Protocol(ClientConnection):
             return
         body: LengthBody | ChunkedBody
         if head.length is None:
-            body = ChunkedBody(parser, limits.body, limits.chunk_overhead)
+            body = ChunkedBody(limits.body, limits.chunk_overhead)
         else:
             body = LengthBody(head.length)
         held, self.held = self.held, b""
@@ -300,7 +300,7 @@ class Http1Protocol(ClientConnection):
             self.go(Reading.ANSWERING)
             self.dispatch(responder, data)
             return
-        upload = Upload(body, data)
+        upload = Upload(body, data, passed.nominated)
         self.uploader = Uploader(self, responder, upload)
         if body.complete:
             self.go(Reading.ANSWERING)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import Final
 
-from subproxy.core.fields import PHRASES
+from subproxy.core.fields import BODILESS, PHRASES
 from subproxy.core.response import ResponseHead
 
 Headers = list[tuple[bytes, bytes]]
@@ -93,8 +93,10 @@ def write_head(
 def content_length(head: ResponseHead, body: bytes | None) -> int | None:
     """What Content-Length says for C{head}; None where there must be none, or is none to tell."""
     if head.bodiless:
-        # HEAD tells what GET would have had. 204 must not, and 304 need not.
-        return None if head.status in (204, 304) else head.length
+        # HEAD tells what GET would have had. 204 must not, 304 need not, and 205 has none to tell.
+        if head.status == 205:
+            return 0
+        return None if head.status in BODILESS else head.length
     return len(body) if body is not None else head.length
 
 

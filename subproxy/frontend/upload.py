@@ -22,14 +22,21 @@ class Upload:
 
     @param body: what knows where it ends.
     @param data: what came of it with the head.
+    @ivar nominated: names of trailers that go no further.
     @ivar flows: the guest takes it.
     @ivar pace: how the client keeps up.
     """
 
-    __slots__ = ("_body", "_held", "_moved", "flows", "pace")
+    __slots__ = ("_body", "_held", "_moved", "flows", "nominated", "pace")
 
-    def __init__(self, body: LengthBody | ChunkedBody, data: bytes) -> None:
+    def __init__(
+        self,
+        body: LengthBody | ChunkedBody,
+        data: bytes,
+        nominated: frozenset[bytes] = frozenset(),
+    ) -> None:
         self._body = body
+        self.nominated = nominated
         self._held = [data] if data else []
         self._moved = len(data)
         self.flows = False

@@ -62,7 +62,9 @@ class Uploader:
         connection, exchange = self._connection, self.responder.exchange
         if exchange is not None and self.body.pass_on(exchange) and connection.uploader is self:
             connection.uploader = None
-            exchange.request_end(connection.factory.gate.check_trailers(self.body.trailers))
+            body = self.body
+            gate = connection.factory.gate
+            exchange.request_end(gate.check_trailers(body.trailers, body.nominated))
 
     def pause(self) -> None:
         """The guest takes no more body for now."""

@@ -68,3 +68,12 @@ class AtOnce(SubscriberProtocol):
     def requestReceived(self, request: Request) -> Response:
         length = request.header(b"content-length", b"0")
         return Response(200, [(b"content-length", length)], request)
+
+
+class Told(SubscriberProtocol):
+    """Says what it was told of its client; with the path C{/reset}, that in a 205."""
+
+    def requestReceived(self, request: Request) -> Response:
+        lines = [b"client: " + request.client, b"scheme: " + request.scheme]
+        lines += [b"%b: %b" % pair for pair in request.headers]
+        return Response(205 if request.path == b"/reset" else 200, [], b"\n".join(lines))
