@@ -135,6 +135,26 @@ class AdminTests(SynchronousTestCase):
         self.assertEqual(process.wait(), 1)
         self.assertIn(f"subproxy: --admin-token: {token}: everybody may read", process.output)
 
+    def test_no_place_for_a_token(self) -> None:
+        """Without one the open pages are served, and nothing else."""
+        port = free_port()
+        home = self.world.folder / "file"
+        home.write_text("")
+        places = {"XDG_RUNTIME_DIR": str(home), "HOME": str(home), "XDG_STATE_HOME": str(home)}
+        program = (
+            "import os, sys\n"
+            "os.geteuid = lambda: 65534\n"
+            "from twisted.scripts.twistd import run\n"
+            "run()\n"
+        )
+        command = [sys.executable, "-c", program, "-n", "--pidfile=", "subproxy", "--http=tcp:0"]
+        options = [f"--admin=tcp:{port}:interface=127.0.0.1", f"--vsock={self.world.vsock}"]
+        proxy = self.world.start("proxy", [*command, *options], **places)
+        proxy.wait_for("admin on")
+        self.assertIn("no token: over TCP the admin listener has open pages only", proxy.output)
+        self.assertEqual(self.fetch(port, "/metrics")[0], 200)
+        self.assertEqual(self.fetch(port, "/api/routes", Authorization="Bearer None")[0], 401)
+
     def test_the_log_of_a_daemon(self) -> None:
         """Its access log is 0640, at the start and after a rotation."""
         folder = self.world.folder
