@@ -289,7 +289,7 @@ def _admin_listener(
     )
     endpoint: Any
     try:
-        if is_path(where):
+        if _is_unix(where):
             endpoint = PrivateUnixEndpoint(reactor, where)
         else:
             check_systemd(where)
@@ -300,16 +300,25 @@ def _admin_listener(
     return ListenerService(endpoint, admin_site(admin, collectors, guard), "admin", where)
 
 
+def _is_unix(where: str) -> bool:
+    return is_path(where) or where.startswith("unix:")
+
+
 def _admin_token(options: Options) -> bytes | None:
     """What opens the admin listener over TCP; None where that is a UNIX socket."""
-    if is_path(options["admin"]) or options["admin"].startswith("unix:"):
+    if _is_unix(options["admin"]):
         return None
     path = options["admin-token"] or default_files(os.geteuid(), os.environ)[0]
     uid = (getattr(options, "parent", None) or {}).get("uid")
     try:
         token = obtain_token(path, -1 if uid is None else uid)
     except TokenError as error:
-        fail(f"--admin-token: {error}")
+        if options["admin-token"] is not None:
+            fail(f"--admin-token: {error}")
+        Logger("subproxy").warn(
+            "no token: over TCP the admin listener has open pages only: {error}", error=error
+        )
+        return None
     Logger("subproxy").info("the token of the admin listener is in {path}", path=path)
     return token
 

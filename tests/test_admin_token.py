@@ -51,6 +51,9 @@ class TokenTests(SynchronousTestCase):
             self.skipTest("only root gives files away")
         obtain_token(str(self.path), 65534)
         self.assertEqual(self.path.stat().st_uid, 65534)
+        self.assertEqual(obtain_token(str(self.path), 65534), read_token(str(self.path)))
+        error = self.assertRaises(TokenError, obtain_token, str(self.path))
+        self.assertIn("it belongs to user 65534", str(error))
 
     def test_somebody_was_quicker(self) -> None:
         """Two that start at once agree."""

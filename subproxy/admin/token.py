@@ -11,7 +11,7 @@ import re
 import secrets
 import stat
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 SYSTEM_FILE = "/run/subproxy/admin.token"
 """Where root's proxy has it, beside the sockets that it makes by default."""
@@ -38,12 +38,13 @@ def default_files(uid: int, environment: Mapping[str, str]) -> list[str]:
     return files if uid == 0 else files[::-1]
 
 
-def read_token(path: str) -> bytes:
+def read_token(path: str, owners: Collection[int] | None = None) -> bytes:
     """
     The token in a file.
 
+    @param owners: numbers of the users who may have made it; None for anybody.
     @raise FileNotFoundError: there is none.
-    @raise TokenError: it can't be read, is no token, or everybody may read it.
+    @raise TokenError: it can't be read, is no token, somebody else's, or everybody may read it.
     """
     try:
         with open(path, "rb") as file:
@@ -55,6 +56,8 @@ def read_token(path: str) -> bytes:
         raise TokenError(f"{path}: {error.strerror}") from None
     if not stat.S_ISREG(found.st_mode):
         raise TokenError(f"{path}: not a file")
+    if owners is not None and found.st_uid not in owners:
+        raise TokenError(f"{path}: it belongs to user {found.st_uid}, who so would know it")
     if found.st_mode & 0o007:
         raise TokenError(f"{path}: everybody may read or write it; chmod 600 it")
     if len(data) > _LONGEST or not _TOKEN.fullmatch(data):
@@ -72,8 +75,9 @@ def obtain_token(path: str, owner: int = -1) -> bytes:
     @param owner: number of the user whose a file that is made is to be.
     @raise TokenError: see L{read_token}; or the file can't be made.
     """
+    owners = {0, os.geteuid(), owner}
     try:
-        return read_token(path)
+        return read_token(path, owners)
     except FileNotFoundError:
         pass
     folder = os.path.dirname(os.path.abspath(path))
@@ -96,6 +100,6 @@ def obtain_token(path: str, owner: int = -1) -> bytes:
         if made:
             os.unlink(made)
     try:
-        return read_token(path)
+        return read_token(path, owners)
     except FileNotFoundError:
         raise TokenError(f"{path}: it is gone again") from None

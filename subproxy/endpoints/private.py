@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.endpoints import UNIXServerEndpoint
+from twisted.internet.endpoints import UNIXServerEndpoint, serverFromString
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from zope.interface import implementer
 
@@ -17,15 +17,22 @@ __all__ = ["PrivateUnixEndpoint"]
 
 @implementer(IStreamServerEndpoint)
 class PrivateUnixEndpoint:
-    """Listens on a UNIX socket of mode 0600.
+    """Listens on a UNIX socket of mode 0600; or of another, if ``unix:PATH:mode=...`` says so.
 
     Twisted sets the mode after the socket is there; the umask sees to it that it was never
     wider. Its lock file tells a live owner, which is an error, from one that was killed.
     """
 
-    def __init__(self, reactor: Any, path: str) -> None:
-        self._path = path
-        self._endpoint = UNIXServerEndpoint(reactor, path, mode=0o600, wantPID=True)
+    def __init__(self, reactor: Any, where: str) -> None:
+        """Take a path, or an endpoint string; raises ``ValueError`` if it is none."""
+        self._endpoint: Any
+        self._path = where
+        if not where.startswith("unix:"):
+            self._endpoint = UNIXServerEndpoint(reactor, where, mode=0o600, wantPID=True)
+        else:
+            more = "" if ":mode=" in where else ":mode=600"
+            self._endpoint = serverFromString(reactor, where + more)
+            self._path = self._endpoint._address
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
         """Listen; the Deferred has fired on return. Fails with ``CannotListenError``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -13,6 +14,11 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.cli.client import AdminClient
+from subproxy.wire.connection import Connection, limits_info
+from subproxy.wire.messages import Hello, Register
+from subproxy.wire.states import Role
 
 from .harness import ROOT, TWISTD, World, free_port, wait_until
 
@@ -54,8 +60,6 @@ class AdminTests(SynchronousTestCase):
         self.assertIn("draining", self.command("subscribers"))
         self.command("undrain", member["id"])
         self.assertEqual(self.world.ask()[0], 200)
-        from subproxy.cli.client import AdminClient
-
         connection = AdminClient(str(self.socket))._connection()
         self.addCleanup(connection.close)
         connection.request("GET", "/metrics")
@@ -134,6 +138,51 @@ class AdminTests(SynchronousTestCase):
         process = self.world.start("bad", [*line, "--http=tcp:0", "--vsock=/tmp/x"])
         self.assertEqual(process.wait(), 1)
         self.assertIn(f"subproxy: --admin-token: {token}: everybody may read", process.output)
+
+    def test_names_that_steer_a_terminal(self) -> None:
+        """A guest's names are printable in the log, the command's tables and the metrics."""
+        proxy = self.world.start_proxy(f"--admin={self.socket}")
+        evil = b"\x1b]0;x\x07\x1b[2Jforged\r\nline\x9b0m\xe2\x80\xae"
+        wire = Connection(Role.GUEST)
+        info = {**limits_info(wire.limits), b"application": evil, b"instance": evil}
+        wire.send(Hello({**info, b"agent": evil}))
+        wire.send(Register(1, rb"blog\.example", b"/.*"))
+        wire.send(Register(2, b"(" + evil, b"/" + evil))
+        with socket.socket(socket.AF_UNIX) as guest:
+            guest.connect(f"{self.world.vsock}_12345")
+            guest.sendall(wire.data_to_send())
+            proxy.wait_for("may not serve")
+            told = [self.command(*words) for words in (["routes"], ["subscribers"])]
+            told.append(self.command("explain", "http://blog.example/"))
+            told.append(self.command("--json", "subscribers"))
+            asking = AdminClient(str(self.socket))._connection()
+            self.addCleanup(asking.close)
+            asking.request("GET", "/metrics")
+            told.append(asking.getresponse().read().decode())
+        for text in (*told, proxy.log.read_bytes().decode("latin-1")):
+            self.assertEqual([each for each in text if not " " <= each <= "~" and each != "\n"], [])
+            self.assertNotIn("\nline", text)
+        self.assertIn(r"\x1b[2Jforged\x0d\x0aline", proxy.output)
+
+    def test_no_place_for_a_token(self) -> None:
+        """Without one the open pages are served, and nothing else."""
+        port = free_port()
+        home = self.world.folder / "file"
+        home.write_text("")
+        places = {"XDG_RUNTIME_DIR": str(home), "HOME": str(home), "XDG_STATE_HOME": str(home)}
+        program = (
+            "import os, sys\n"
+            "os.geteuid = lambda: 65534\n"
+            "from twisted.scripts.twistd import run\n"
+            "run()\n"
+        )
+        command = [sys.executable, "-c", program, "-n", "--pidfile=", "subproxy", "--http=tcp:0"]
+        options = [f"--admin=tcp:{port}:interface=127.0.0.1", f"--vsock={self.world.vsock}"]
+        proxy = self.world.start("proxy", [*command, *options], **places)
+        proxy.wait_for("admin on")
+        self.assertIn("no token: over TCP the admin listener has open pages only", proxy.output)
+        self.assertEqual(self.fetch(port, "/metrics")[0], 200)
+        self.assertEqual(self.fetch(port, "/api/routes", Authorization="Bearer None")[0], 401)
 
     def test_the_log_of_a_daemon(self) -> None:
         """Its access log is 0640, at the start and after a rotation."""
