@@ -18,7 +18,7 @@ from guest.image.arguments import NAMES, ArgumentError, routes
 from guest.image.bytecode import Compiler
 from guest.image.cpio import CpioError, Tree, pack
 from guest.image.debian import PackageError, Packages
-from guest.image.elf import ElfError
+from guest.image.elf import ElfError, unavailable
 from guest.image.machines import Machine
 
 ERRORS = (
@@ -55,6 +55,9 @@ def compress(archive: bytes, level: int) -> bytes:
 
 
 def _build(options: argparse.Namespace) -> None:
+    missing = unavailable()
+    if missing is not None:
+        raise ElfError(missing)
     packages = Packages(options.cache)
     found_kernel = kernel.find(options.kernel, packages)
     found_python = python.fetch(packages, options.python)
