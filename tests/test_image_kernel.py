@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import io
 import lzma
 import shutil
 import struct
@@ -14,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from guest.image import cli, elf
 from guest.image.debian import Package, PackageError
 from guest.image.elf import ElfError, modinfo, needed
 from guest.image.kernel import Kernel, KernelError, find, load_order, uncompressed
@@ -172,6 +175,25 @@ class ElfTests(SynchronousTestCase):
                     read(bytes_)
                 except ElfError:
                     continue
+
+    def test_what_is_not_64_bit_little_endian_is_refused(self) -> None:
+        for ident in (b"\x7fELF\1\1\1", b"\x7fELF\2\2\1"):
+            with self.assertRaises(ElfError):
+                needed(ident + module(depends="")[7:])
+
+    def test_a_module_without_notes_is_refused(self) -> None:
+        with self.assertRaisesRegex(ElfError, "no section .modinfo"):
+            modinfo(Path("/bin/ls").read_bytes())
+
+    def test_without_pyelftools(self) -> None:
+        """It is said before anything is downloaded, with the extra that brings it."""
+        self.assertIsNone(elf.unavailable())
+        self.patch(elf, "find_spec", lambda name: None)
+        errors = io.StringIO()
+        with contextlib.redirect_stderr(errors):
+            status = cli.main(["examples/hello.py", "--host=x", "-o", self.mktemp()])
+        self.assertEqual(status, 1)
+        self.assertIn("pip install 'subscription-proxy-vsock[image]'", errors.getvalue())
 
     def test_a_program_names_its_libraries_and_its_loader(self) -> None:
         names = needed(Path("/bin/ls").read_bytes())

@@ -19,7 +19,7 @@ from guest.image.arguments import NAMES, ArgumentError, routes
 from guest.image.bytecode import Compiler
 from guest.image.cpio import CpioError, Tree, pack
 from guest.image.debian import PackageError, Packages
-from guest.image.elf import ElfError
+from guest.image.elf import ElfError, unavailable
 from guest.image.machines import Machine
 
 ERRORS = (
@@ -85,6 +85,9 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _build(options: argparse.Namespace) -> None:
+    missing = unavailable()
+    if missing is not None:
+        raise ElfError(missing)
     found_application, settings = _application(options), _settings(options)
     _check(options)
     say = _silent if options.quiet else _say
