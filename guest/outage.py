@@ -128,7 +128,8 @@ class Outage:
             return None
         self._interval = min(3 * self._interval, LONGEST_REMINDER)
         self._next = now + self._interval
-        return f"still {reason}; {self.dials} dials in {now - self._began:.0f} s"
+        short = reason.partition("; ")[0]  # what to look at was told
+        return f"still {short}; {self.dials} dials in {now - self._began:.0f} s"
 
     def over(self, now: float) -> str | None:
         """

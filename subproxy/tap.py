@@ -25,6 +25,7 @@ from subproxy.core.balancer import BALANCERS
 from subproxy.core.dispatcher import Dispatcher
 from subproxy.core.forwarded import Forwarding, Trust
 from subproxy.core.policy import Policy, PolicyError
+from subproxy.core.pool import LINGER
 from subproxy.core.registry import Registry
 from subproxy.core.router import Router
 from subproxy.descriptors import for_clients, raise_limit
@@ -120,7 +121,8 @@ def build(
     """The proxy of C{options} on C{reactor}; it listens on what it has inherited."""
     inheritance = inheritance or Inheritance()
     random = Random()
-    registry = Registry()
+    linger = max(LINGER, options["hold"])
+    registry = Registry(linger=linger)
     router = Router(registry)
     admission = Admission(
         BALANCERS[options["balance"]](),
@@ -130,6 +132,7 @@ def build(
             total=options["queue-total"],
             busy=options["queue-timeout"],
             vacant=options["hold"],
+            linger=linger,
         ),
     )
     dispatcher = Dispatcher(router, admission, monotonic)

@@ -25,7 +25,7 @@ from subproxy.core.admission import (
 )
 from subproxy.core.balancer import PowerOfTwo, RoundRobin
 from subproxy.core.member import Event, Member, State, usable
-from subproxy.core.pool import Pool
+from subproxy.core.pool import LINGER, Pool
 from tests.core_strategies import make_member, make_pool, relaxed
 
 
@@ -66,6 +66,7 @@ class AdmissionTests(SynchronousTestCase):
         limits = AdmissionLimits()
         self.assertEqual((limits.pool, limits.total), (100, 1000))
         self.assertEqual((limits.busy, limits.vacant, limits.retry_after), (10.0, 10.0, 1))
+        self.assertEqual(limits.linger, 10.0)
 
     def test_send_charges_the_member_and_release_gives_back(self) -> None:
         self.assertIs(self.send("a"), self.member)
@@ -126,6 +127,15 @@ class AdmissionTests(SynchronousTestCase):
         pool.members.append(make_member())
         self.assertEqual(self.admitted(self.admission.admit(pool, 2.0)), ["a"])
         self.assertEqual(self.admission.admit(pool, 2.0), [])
+
+    def test_a_pool_that_is_vacant_for_long_makes_nobody_wait(self) -> None:
+        """Or else a route that is asked for all the time would never be forgotten."""
+        vacant = make_pool()
+        vacant.vacant_since = 1.0
+        self.wait("a", vacant, now=1.0 + LINGER - 0.001)
+        for now in (1.0 + LINGER, 1000.0):
+            self.assertEqual(self.admission.submit("b", vacant, now), Refuse(NO_SUBSCRIBER, 7))
+        self.assertEqual(vacant.waiting, 1)
 
     def test_a_pool_of_the_drained_is_vacant(self) -> None:
         self.member.feed(Event.DRAIN, 0.0)

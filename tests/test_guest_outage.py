@@ -78,10 +78,12 @@ class OutageTests(SynchronousTestCase):
         told = [
             (now / 10, text)
             for now in range(20_000)
-            if (text := outage.failed(now / 10, "cannot reach it")) is not None
+            if (text := outage.failed(now / 10, "cannot reach it; look there")) is not None
         ]
         self.assertEqual([at for at, _ in told], [0, 10, 40, 130, 400, 1000, 1600])
-        self.assertEqual(told[0][1], "cannot reach it; dialling again until it is there")
+        self.assertEqual(
+            told[0][1], "cannot reach it; look there; dialling again until it is there"
+        )
         self.assertEqual(told[1][1], "still cannot reach it; 101 dials in 10 s")
         self.assertEqual((FIRST_REMINDER, LONGEST_REMINDER), (10, 600))
 

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from subproxy.core.balancer import Balancer, Random
 from subproxy.core.member import Member
-from subproxy.core.pool import Pool
+from subproxy.core.pool import LINGER, POPULATED, Pool
 
 NO_SUBSCRIBER: Final = "no-subscriber"
 QUEUE_FULL: Final = "queue-full"
@@ -32,13 +32,16 @@ class AdmissionLimits:
 
     pool and total are exchanges. busy and vacant are seconds: how long an exchange waits when
     all ready members are full, and when there is no ready member; 0 means not at all.
-    retry_after is what a refused client is told, seconds.
+    linger is how long after its last member has left a pool is worth waiting for: who comes
+    later is refused at once, or else a route that is asked for all the time would never be
+    forgotten. retry_after is what a refused client is told, seconds.
     """
 
     pool: int = 100
     total: int = 1000
     busy: float = 10.0
     vacant: float = 10.0
+    linger: float = LINGER
     retry_after: int = 1
 
 
@@ -142,6 +145,8 @@ class Admission:
         limits = self._limits
         ready = pool.has_ready()
         patience = limits.busy if ready else limits.vacant
+        if pool.vacant_since != POPULATED and now - pool.vacant_since >= limits.linger:
+            patience = 0.0
         if patience <= 0.0:
             return Refuse(QUEUE_FULL if ready else NO_SUBSCRIBER, limits.retry_after)
         if pool.waiting >= limits.pool or self.waiting >= limits.total:

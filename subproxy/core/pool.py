@@ -7,6 +7,9 @@ from typing import Any, Final
 from subproxy.core.member import READY, Member
 from subproxy.core.route import Precedence, Route
 
+LINGER: Final = 10.0
+"""Seconds a vacant pool is remembered."""
+
 POPULATED: Final = -1.0
 """`Pool.vacant_since` of a pool that has members."""
 

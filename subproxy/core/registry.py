@@ -9,15 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
 
 from subproxy.core.member import Member
-from subproxy.core.pool import POPULATED, Pool
+from subproxy.core.pool import LINGER, POPULATED, Pool
 from subproxy.core.route import Route, RouteRefused
 from subproxy.core.table import RouteTable
-
-LINGER: Final = 10.0
-"""Seconds a vacant pool is remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +164,8 @@ class Registry:
     def expire(self, now: float) -> list[Pool]:
         """Forget the pools that are vacant for longer than `linger`; return them.
 
-        A pool for which exchanges wait is kept until they are gone.
+        A pool for which exchanges wait is kept until they are gone: admission lets no further
+        ones wait by then.
         """
         forgotten = []
         for pool in self._vacant:

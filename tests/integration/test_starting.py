@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
@@ -170,6 +171,17 @@ class FailedStartTests(StartingCase):
             self.assertIn("it has passed index=0 (name=http)", started.stderr)
             self.assertEqual(started.stderr.count("\n"), 1, started.stderr)
 
+    def test_a_lock_that_is_held(self) -> None:
+        """Another proxy that starts in the same folder is waited for; it is told if in vain."""
+        with open(self.folder / ".subproxy.lock", "w") as lock:
+            os.fchmod(lock.fileno(), 0o600)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self.check_fails(
+                "another process holds the lock of",
+                f"--http={self.port}",
+                f"--vsock={self.vsock}",
+            )
+
     def test_bad_policy(self) -> None:
         policy = self.folder / "policy.toml"
         policy.write_text("nonsense = 1\n")
@@ -316,6 +328,45 @@ class BarePortTests(StartingCase):
                 self.assertEqual(self.status_of("::1", self.port), 404)
             self.assertNotEqual(int(self.pidfile.read_text()), started.child.pid)
             self.end_daemon()
+
+    def test_ipv4_on_a_socket_of_ipv6(self) -> None:
+        """Who comes over an endpoint of both is called by an address of IPv4, on both paths."""
+        if not os.path.exists("/proc/net/if_inet6"):
+            self.skipTest("no IPv6 here")
+        for fast in ((), ("--no-fastpath",)):
+            started = self.start(
+                *(f"--http=tcp6:{self.port}", f"--vsock={self.vsock}", *fast),
+                daemon=False,
+                wait=False,
+            )
+            self.addCleanup(started.child.kill)
+            wait_until(lambda started=started: "guests on" in started.stdout, "it listens")
+            guest = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "guest", f"--proxy=unix:{self.vsock}_12345"),
+                    *("--host=.*", "tests.guest_forwarded:Forwarded"),
+                ],
+                env=dict(os.environ, PYTHONPATH=str(ROOT)),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            try:
+                wait_until(lambda: self.status_of("127.0.0.1", self.port) == 200, "it serves")
+                self.assertEqual(self.body_of("127.0.0.1"), b"127.0.0.1 127.0.0.1")
+                self.assertNotIn("::ffff:", started.stdout)
+                self.assertIn("\n127.0.0.1 - -", started.stdout)
+            finally:
+                guest.terminate()
+                guest.wait(LIMIT)
+            self.assertEqual(self.end(started), 0)
+
+    def body_of(self, host: str) -> bytes:
+        client = HTTPConnection(host, self.port, timeout=LIMIT)
+        try:
+            client.request("GET", "/", headers={"Host": "blog.example"})
+            return client.getresponse().read()
+        finally:
+            client.close()
 
     def test_an_endpoint(self) -> None:
         """It means what it says, with a policy and without."""
