@@ -1,19 +1,22 @@
 """
 Run the shell blocks of README.md, as written, and compare what they print.
 
-A block of ``console`` holds commands behind ``$ `` (a line that ends in a backslash goes on in
-the next) and what they print. A command that ends in `` &`` runs in the background, and what it
-prints must appear within the deadline, as whole lines, after a time stamp perhaps; other commands
-must print exactly their lines. ``...`` in an expected line stands for any text. Commands run one
-after the other in a copy of the checkout, with the virtual environment first in the path. A block
-behind ``<!-- run by TEST -->`` is run by that test.
+    python tools/run_readme.py [--python PYTHON]
+
+A block of ``console`` holds commands behind ``$ `` and what they print. A line that ends in a
+backslash goes on in the next; one that has ``<<'END'`` goes on up to that word. A command that ends
+in `` &`` runs in the background, and what it prints must appear within the deadline, as whole
+lines, after a time stamp perhaps; other commands must print exactly their lines. ``...`` in an
+expected line stands for any text. Commands run one after the other in an empty folder, with
+PYTHON's virtual environment first in the path: nothing is found that is not installed there. A
+block behind ``<!-- run by TEST -->`` is run by that test.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -29,9 +32,15 @@ DEADLINE = 60.0
 def steps(text: str) -> list[tuple[str, list[str]]]:
     """The commands of a block, each with the lines that it should print."""
     found: list[tuple[str, list[str]]] = []
+    word: str | None = None
     for line in text.splitlines():
-        if line.startswith("$ "):
+        if word is not None:
+            found[-1] = (f"{found[-1][0]}\n{line}", [])
+            word = None if line == word else word
+        elif line.startswith("$ "):
             found.append((line[2:], []))
+            document = re.search(r"<<'(\w+)'$", line)
+            word = document[1] if document else None
         elif found and found[-1][0].endswith("\\") and not found[-1][1]:
             found[-1] = (f"{found[-1][0]}\n{line}", [])
         elif found:
@@ -56,12 +65,13 @@ def missing(expected: list[str], output: str) -> list[str]:
 class Runner:
     """Runs steps in one folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, python: str = sys.executable) -> None:
         self.folder = folder
         self.background: list[subprocess.Popen[bytes]] = []
-        binaries = Path(sys.executable).parent
+        binaries = Path(os.path.abspath(python)).parent
         self.environment = dict(os.environ, PATH=f"{binaries}:{os.environ['PATH']}")
-        self.environment.update(PYTHONUNBUFFERED="1", PYTHONPATH=f"{folder}", no_proxy="*")
+        self.environment.update(PYTHONUNBUFFERED="1", no_proxy="*")
+        self.environment.pop("PYTHONPATH", None)
 
     def run(self, command: str, expected: list[str]) -> str | None:
         """Run one command; what is wrong, or None."""
@@ -114,16 +124,16 @@ class Runner:
 
 def main() -> None:
     """Run all blocks."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--python", default=sys.executable, help="of the environment to run in")
+    python = parser.parse_args().python
     blocks = list(BLOCK.finditer((ROOT / "README.md").read_text()))
     count = 0
     for block in blocks:
         if block["test"]:
             continue
         with tempfile.TemporaryDirectory() as name:
-            folder = Path(name) / "subproxy"
-            ignore = shutil.ignore_patterns(".*", "_trial_temp*", "tests.*", "build")
-            shutil.copytree(ROOT, folder, ignore=ignore)
-            runner = Runner(folder)
+            runner = Runner(Path(name), python)
             try:
                 for command, expected in steps(block["text"]):
                     problem = runner.run(command, expected)
