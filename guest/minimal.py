@@ -49,7 +49,7 @@ Pairs = list[tuple[bytes, bytes]]
 Check = Callable[[Any], Any]
 Application = Callable[[bytes, bytes, Pairs, Any], Any]
 
-RELEASE = "0.1.0"
+RELEASE = "0.2.0"
 VERSION = 1  # of the wire
 LIMITS = {b"frame": 262_144, b"window": 65_536, b"inline": 65_536}
 BODY_CHUNK = 16_384
