@@ -51,11 +51,15 @@ _INSTRUCTION: Final = 8
 """Nanoseconds that RE2 may spend on one byte for each instruction of a program. Found by
 ``tests/fuzz/search_pattern_cost.py``: it is 5 where nearly every byte needs a new state."""
 
-_HOST: Final = sum(1 << byte for byte in sorted({*REG_NAME, *IP_LITERAL, *b"[]"}))
-"""Characters that a host may have, as bits."""
+_HOST: Final = bytes(sorted({*REG_NAME, *IP_LITERAL, *b"[]"}))
+"""Characters that a host may have."""
 
-_PATH: Final = sum(1 << byte for byte in (*PLAIN, 0x25))
-"""Characters that a normalised path may have, as bits."""
+_PATH: Final = PLAIN + b"%"
+"""Characters that a normalised path may have."""
+
+_BITS: Final = {each: sum(1 << byte for byte in each) for each in (_HOST, _PATH)}
+
+_PRINTABLE: Final = bytes(range(0x20, 0x7F))
 
 _UNFINISHED: Final = re.compile(rb"%[0-9A-F]?$")
 """What may be the beginning of an escape."""
@@ -253,12 +257,14 @@ def host_pattern(source: bytes, *, lazy: bool = False) -> Pattern:
             raise RouteRefused("pattern", "a host is matched without its port; leave the port out")
         if not plain:
             raise RouteRefused("pattern", "the host is empty; '.*' matches any host")
-        if host_fault(plain) is not None:
-            raise RouteRefused("pattern", f"no request can name that host: {host_fault(plain)}")
+        if plain.translate(None, REG_NAME) or len(plain) > MAX_HOST:
+            fault = host_fault(plain)
+            if fault is not None:
+                raise RouteRefused("pattern", f"no request can name that host: {fault}")
         pattern.literal = pattern.tail = plain
         return pattern
-    for piece, bracket in ((pattern.literal, pattern.literal[:1] == b"["), (pattern.tail, False)):
-        if b":" in piece and not bracket and not piece.endswith(b"]"):
+    for piece in (pattern.literal, pattern.tail):
+        if b":" in piece and piece[:1] != b"[" and piece[-1:] != b"]":
             raise RouteRefused("pattern", "a host is matched without its port; leave the port out")
     _check_characters(pattern, _HOST, "a host")
     return pattern
@@ -292,34 +298,38 @@ def path_pattern(source: bytes, *, lazy: bool = False) -> Pattern:
     if b"?" in pattern.literal or b"#" in pattern.literal:
         raise RouteRefused("pattern", "a path is matched without its query")
     # What is behind the beginning may complete an escape, or a segment.
-    begins = _UNFINISHED.sub(b"", pattern.literal)
-    normal = normalise_path(begins + b"x")
-    if begins and normal != begins + b"x":
-        raise RouteRefused(
-            "pattern",
-            "a path is matched in its normal form, which begins here with "
-            + escape(normal[:-1]).decode("latin-1"),
-        )
+    begins = pattern.literal
+    if b"%" in begins:
+        begins = _UNFINISHED.sub(b"", begins)
+    if len(begins) > 1:
+        normal = normalise_path(begins + b"x")
+        if normal != begins + b"x":
+            raise RouteRefused(
+                "pattern",
+                "a path is matched in its normal form, which begins here with "
+                + escape(normal[:-1]).decode("latin-1"),
+            )
     _check_characters(pattern, _PATH, "a path")
     return pattern
 
 
 def _check_printable(source: bytes) -> None:
     """A pattern is written, logged and told in one spelling, its own: so it must have one."""
-    for byte in source:
-        if byte < 0x20 or byte == 0x7F:
-            raise RouteRefused(
-                "pattern", f"hosts and paths hold no control characters such as \\x{byte:02X}"
-            )
+    bad = source.translate(None, _PRINTABLE)
+    if bad:
+        raise RouteRefused(
+            "pattern", f"hosts and paths hold no control characters such as \\x{bad[0]:02X}"
+        )
 
 
-def _check_characters(pattern: Pattern, allowed: int, what: str) -> None:
+def _check_characters(pattern: Pattern, characters: bytes, what: str) -> None:
     """Refuse a pattern that demands a character that no host, or no path, has."""
     if pattern.kind is not Kind.REGEX or not pattern.tame:
-        for byte in pattern.literal + pattern.tail:
-            if not allowed >> byte & 1:
-                raise RouteRefused("pattern", f"{what} never holds {chr(byte)!r}")
+        bad = (pattern.literal + pattern.tail).translate(None, characters)
+        if bad:
+            raise RouteRefused("pattern", f"{what} never holds {chr(bad[0])!r}")
         return
+    allowed = _BITS[characters]
     for mask, repeat in parse(pattern.source) or ():
         if mask.bit_count() == 1 and repeat in (0, 0x2B) and not mask & allowed:
             raise RouteRefused("pattern", f"{what} never holds {chr(mask.bit_length() - 1)!r}")
