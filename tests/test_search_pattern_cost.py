@@ -10,6 +10,7 @@ from .fuzz.search_pattern_cost import Match, Register, Request, search
 class SearchTests(SynchronousTestCase):
     def test_each_finds_something(self) -> None:
         for kind, count in ((Register(), 40), (Match(1), 100), (Request(), 3)):
-            cost, source = search(kind, count, 1)
+            cost, source, tried = search(kind, count, 1)
+            self.assertEqual(tried, count)
             self.assertGreater(cost, 0.0)
             self.assertTrue(kind.describe(source))
