@@ -30,7 +30,7 @@ class PrefixTreeTests(SynchronousTestCase):
     def test_the_costliest_way_counts(self) -> None:
         tree = filled({b"a": 10, b"ab": 20, b"ac": 50, b"b": 55})
         self.assertEqual(tree.worst, 10 + 50 + 3 * NODE)
-        tree.open(b"ac").remove(b"ac")
+        tree.get(b"ac").remove(b"ac")
         tree.change(b"ac", -50)
         self.assertEqual(tree.worst, 10 + 20 + 3 * NODE)
         tree.change(b"b", 1000)
@@ -51,8 +51,7 @@ class PrefixTreeTests(SynchronousTestCase):
 def filled(costs: dict[bytes, int]) -> PrefixTree[bytes]:
     tree: PrefixTree[bytes] = PrefixTree()
     for key, cost in costs.items():
-        tree.open(key).append(key)
-        tree.change(key, cost)
+        tree.add(key, cost).append(key)
     return tree
 
 
@@ -67,8 +66,7 @@ class AnyHistory(RuleBasedStateMachine):
     @rule(key=keys, cost=st.integers(0, 5000))
     def add(self, key: bytes, cost: int) -> None:
         """One more value."""
-        self.tree.open(key).append(cost)
-        self.tree.change(key, cost)
+        self.tree.add(key, cost).append(cost)
         self.there.setdefault(key, []).append(cost)
 
     @precondition(lambda self: self.there)
@@ -77,7 +75,7 @@ class AnyHistory(RuleBasedStateMachine):
         """One less."""
         key = data.draw(st.sampled_from(sorted(self.there)))
         cost = data.draw(st.sampled_from(self.there[key]))
-        self.tree.open(key).remove(cost)
+        self.tree.get(key).remove(cost)
         self.tree.change(key, -cost)
         self.there[key].remove(cost)
         if not self.there[key]:
@@ -88,8 +86,7 @@ class AnyHistory(RuleBasedStateMachine):
         """The same shape, the same costs, and no node that nobody needs."""
         new: PrefixTree[int] = PrefixTree()
         for key, costs in self.there.items():
-            new.open(key).extend(costs)
-            new.change(key, sum(costs))
+            new.add(key, sum(costs)).extend(costs)
         assert shape(self.tree._root) == shape(new._root)
 
 

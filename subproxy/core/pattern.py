@@ -13,9 +13,9 @@ the whole host or path; a leading ``^`` and a trailing ``$`` are allowed and cha
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import IntEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import re2
 
@@ -51,11 +51,29 @@ _INSTRUCTION: Final = 8
 """Nanoseconds that RE2 may spend on one byte for each instruction of a program. Found by
 ``tests/fuzz/search_pattern_cost.py``: it is 5 where nearly every byte needs a new state."""
 
-_HOST: Final = sum(1 << byte for byte in sorted({*REG_NAME, *IP_LITERAL, *b"[]"}))
-"""Characters that a host may have, as bits."""
 
-_PATH: Final = sum(1 << byte for byte in (*PLAIN, 0x25))
-"""Characters that a normalised path may have, as bits."""
+class Subject(NamedTuple):
+    """What a pattern is matched against.
+
+    name: for a person. characters: that it may have; bits: the same as bits of a number.
+    limit: bytes of the longest that is matched by more than literals.
+    """
+
+    name: str
+    characters: bytes
+    bits: int
+    limit: int
+
+
+def _subject(name: str, characters: Iterable[int], limit: int) -> Subject:
+    return Subject(name, bytes(characters), sum(1 << byte for byte in characters), limit)
+
+
+ANYTHING: Final = _subject("a text", range(256), MAX_MATCHED)
+HOST: Final = _subject("a host", sorted({*REG_NAME, *IP_LITERAL, *b"[]"}), MAX_HOST)
+PATH: Final = _subject("a path", PLAIN + b"%", MAX_MATCHED)
+
+_PRINTABLE: Final = bytes(range(0x20, 0x7F))
 
 _UNFINISHED: Final = re.compile(rb"%[0-9A-F]?$")
 """What may be the beginning of an escape."""
@@ -136,11 +154,11 @@ class Pattern:
         *,
         ignore_case: bool = False,
         lazy: bool = False,
-        limit: int = MAX_MATCHED,
+        subject: Subject = ANYTHING,
     ) -> None:
         self.source = source
         self.ignore_case = ignore_case
-        self.limit = limit
+        self.limit = subject.limit
         self.program = 0
         self.tame = True
         self.tail = b""
@@ -162,15 +180,18 @@ class Pattern:
             self.kind = Kind.PREFIX
         else:
             self.kind = Kind.REGEX
-            self._read()
+            self._read(subject)
             if not lazy:
                 self.compile()
 
-    def _read(self) -> None:
+    def _read(self, subject: Subject) -> None:
         """Find out what a match can cost: for a tame pattern, what it takes to match it."""
         items = parse(self.source, ignore_case=self.ignore_case)
         word = None if items is None else search(items, self.ignore_case)
         if items is not None and word is not None:
+            for mask, repeat in items:
+                if repeat in (0, 0x2B) and not mask & subject.bits:
+                    raise _never(subject, mask)
             matcher = TameMatcher(items, word, ignore_case=self.ignore_case, limit=self.limit)
             if matcher.steps > MAX_STEPS:
                 raise RouteRefused(
@@ -246,21 +267,23 @@ def host_pattern(source: bytes, *, lazy: bool = False) -> Pattern:
     if not source.isascii():
         raise RouteRefused("pattern", f"a host is ASCII; {advice(source)}")
     _check_printable(source)
-    pattern = Pattern(source, ignore_case=True, lazy=lazy, limit=MAX_HOST)
+    pattern = Pattern(source, ignore_case=True, lazy=lazy, subject=HOST)
     if pattern.kind is Kind.LITERAL:
         plain = normalise_host(pattern.literal)
         if plain != pattern.literal.rstrip(b"."):
             raise RouteRefused("pattern", "a host is matched without its port; leave the port out")
         if not plain:
             raise RouteRefused("pattern", "the host is empty; '.*' matches any host")
-        if host_fault(plain) is not None:
-            raise RouteRefused("pattern", f"no request can name that host: {host_fault(plain)}")
+        if plain.translate(None, REG_NAME) or len(plain) > MAX_HOST:
+            fault = host_fault(plain)
+            if fault is not None:
+                raise RouteRefused("pattern", f"no request can name that host: {fault}")
         pattern.literal = pattern.tail = plain
         return pattern
-    for piece, bracket in ((pattern.literal, pattern.literal[:1] == b"["), (pattern.tail, False)):
-        if b":" in piece and not bracket and not piece.endswith(b"]"):
+    for piece in (pattern.literal, pattern.tail):
+        if b":" in piece and piece[:1] != b"[" and piece[-1:] != b"]":
             raise RouteRefused("pattern", "a host is matched without its port; leave the port out")
-    _check_characters(pattern, _HOST, "a host")
+    _check_ends(pattern, HOST)
     return pattern
 
 
@@ -277,7 +300,7 @@ def path_pattern(source: bytes, *, lazy: bool = False) -> Pattern:
             raise RouteRefused("pattern", "a path is ASCII; write other bytes as %XX")
     else:
         _check_printable(source)
-        pattern = Pattern(source, lazy=lazy)
+        pattern = Pattern(source, lazy=lazy, subject=PATH)
     if pattern.literal and not pattern.literal.startswith(b"/"):
         raise RouteRefused("pattern", "a path begins with '/', so the pattern must too")
     if pattern.kind is Kind.LITERAL:
@@ -292,39 +315,43 @@ def path_pattern(source: bytes, *, lazy: bool = False) -> Pattern:
     if b"?" in pattern.literal or b"#" in pattern.literal:
         raise RouteRefused("pattern", "a path is matched without its query")
     # What is behind the beginning may complete an escape, or a segment.
-    begins = _UNFINISHED.sub(b"", pattern.literal)
-    normal = normalise_path(begins + b"x")
-    if begins and normal != begins + b"x":
-        raise RouteRefused(
-            "pattern",
-            "a path is matched in its normal form, which begins here with "
-            + escape(normal[:-1]).decode("latin-1"),
-        )
-    _check_characters(pattern, _PATH, "a path")
+    begins = pattern.literal
+    if b"%" in begins:
+        begins = _UNFINISHED.sub(b"", begins)
+    if len(begins) > 1:
+        normal = normalise_path(begins + b"x")
+        if normal != begins + b"x":
+            raise RouteRefused(
+                "pattern",
+                "a path is matched in its normal form, which begins here with "
+                + escape(normal[:-1]).decode("latin-1"),
+            )
+    _check_ends(pattern, PATH)
     return pattern
 
 
 def _check_printable(source: bytes) -> None:
     """A pattern is written, logged and told in one spelling, its own: so it must have one."""
-    for byte in source:
-        if byte < 0x20 or byte == 0x7F:
-            raise RouteRefused(
-                "pattern", f"hosts and paths hold no control characters such as \\x{byte:02X}"
-            )
+    bad = source.translate(None, _PRINTABLE)
+    if bad:
+        raise RouteRefused(
+            "pattern", f"hosts and paths hold no control characters such as \\x{bad[0]:02X}"
+        )
 
 
-def _check_characters(pattern: Pattern, allowed: int, what: str) -> None:
-    """Refuse a pattern that demands a character that no host, or no path, has."""
-    if pattern.kind is not Kind.REGEX or not pattern.tame:
-        for byte in pattern.literal + pattern.tail:
-            if not allowed >> byte & 1:
-                raise RouteRefused("pattern", f"{what} never holds {chr(byte)!r}")
-        return
-    for mask, repeat in parse(pattern.source) or ():
-        if mask.bit_count() == 1 and repeat in (0, 0x2B) and not mask & allowed:
-            raise RouteRefused("pattern", f"{what} never holds {chr(mask.bit_length() - 1)!r}")
-        if repeat in (0, 0x2B) and not mask & allowed:
-            raise RouteRefused("pattern", f"{what} holds none of the characters of a class here")
+def _check_ends(pattern: Pattern, subject: Subject) -> None:
+    """Refuse a pattern that begins or ends with a character that `subject` never has."""
+    bad = (pattern.literal + pattern.tail).translate(None, subject.characters)
+    if bad:
+        raise _never(subject, 1 << bad[0])
+
+
+def _never(subject: Subject, mask: int) -> RouteRefused:
+    if mask.bit_count() == 1:
+        what = repr(chr(mask.bit_length() - 1))
+    else:
+        what = "any of the characters of a class here"
+    return RouteRefused("pattern", f"{subject.name} never holds {what}")
 
 
 def escape(text: bytes) -> bytes:

@@ -60,13 +60,13 @@ class _Group:
         self.last_count = count
         self.count = max(self.count, count)
 
-    def operator(self, low: int, high: int) -> None:
-        """Repeat the latest item, `high` times at the most."""
+    def operator(self, low: int, high: int, *, open_end: bool = False) -> None:
+        """Repeat the latest item, `high` times at the most, or if `open_end` without end."""
         copies = max(high, 1)
         count = self.last_count * copies
         if count > MAX_REPEATED:
             raise PatternFault("a repetition may count to 1000, nested or not")
-        added = self.last * (copies - 1) + 2 * (high - low)
+        added = self.last * (copies - 1) + 2 * (high - low) + 2 * open_end
         self.work += added
         self.last += added
         self.last_count = count
@@ -117,22 +117,22 @@ def scan(source: bytes, most: int) -> tuple[int, bytes]:
             at += 1
             if len(groups) > 1:
                 groups.pop()
-                groups[-1].item(group.work + 1, group.count)
+                groups[-1].item(group.work + 2, group.count)
         elif byte == 0x7C:
             tail.clear()
             alternative = alternative or len(groups) == 1
-            group.item(1)
+            group.item(2)
             group.last = 0
             at += 1
         elif byte in b"*+?":
             tail.clear()
-            group.operator(0, 1)
+            group.operator(0, 1, open_end=byte != 0x3F)
             at += 1
         elif byte == 0x7B and (counted := _COUNT.match(source, at)) is not None:
             tail.clear()
             low = int(counted[1])
             high = low if counted[2] is None else int(counted[3] or low + 1)
-            group.operator(low, max(low, high))
+            group.operator(low, max(low, high), open_end=counted[3] == b"")
             at = counted.end()
         elif byte == 0x24 and at + 1 == len(source):
             group.item(1)

@@ -29,6 +29,18 @@ class _Node(Generic[T]):
         self.cost = NODE
         self.total = NODE
 
+    def grow(self) -> None:
+        """Make the totals right again above this node, whose own has grown."""
+        node = self
+        parent = self.parent
+        while parent is not None:
+            total = parent.cost + node.total
+            if total <= parent.total:
+                return
+            parent.total = total
+            node = parent
+            parent = node.parent
+
     def settle(self) -> None:
         """Make the totals right again from here up to the root."""
         node: _Node[T] | None = self
@@ -73,19 +85,25 @@ class PrefixTree(Generic[T]):
                 found.append(node.values)
         return found
 
-    def open(self, key: bytes) -> list[T]:
-        """Return the list of `key`, which is made if it is not there, for something to be added.
+    def add(self, key: bytes, cost: int) -> list[T]:
+        """Return the list of `key`, for a value of `cost` to be put into it."""
+        node = self._make(key)
+        node.cost += cost
+        node.total += cost
+        node.grow()
+        return node.values
 
-        It must be charged with `change` afterwards.
-        """
-        return self._make(key).values
+    def get(self, key: bytes) -> list[T]:
+        """Return the list of `key`, which is in the tree."""
+        return self._get(key).values
 
     def change(self, key: bytes, cost: int) -> None:
         """Add `cost`, which may be negative, to that of `key`; forget `key` if it has no values."""
         node = self._get(key)
         node.cost += cost
-        node.settle()
-        if not node.values:
+        if node.values or node.parent is None:
+            node.settle()
+        else:
             self._prune(node)
 
     def _get(self, key: bytes) -> _Node[T]:
@@ -103,7 +121,6 @@ class PrefixTree(Generic[T]):
             child = node.children.get(key[at])
             if child is None:
                 child = node.children[key[at]] = _Node(key[at:], node)
-                node.settle()
                 return child
             same = _common(child.edge, key, at)
             if same < len(child.edge):
@@ -121,13 +138,15 @@ class PrefixTree(Generic[T]):
         node.edge = node.edge[at:]
         node.parent = between
         between.children[node.edge[0]] = node
-        between.settle()
+        between.total = NODE + node.total
+        between.grow()
         return between
 
     def _prune(self, node: _Node[T]) -> None:
         """Take out `node`, which has no values, as far as it is not needed to part others."""
         parent = node.parent
         if parent is None or len(node.children) > 1:
+            node.settle()
             return
         if node.children:
             (child,) = node.children.values()
@@ -137,8 +156,9 @@ class PrefixTree(Generic[T]):
             parent.settle()
             return
         del parent.children[node.edge[0]]
-        parent.settle()
-        if not parent.values:
+        if parent.values:
+            parent.settle()
+        else:
             self._prune(parent)
 
 

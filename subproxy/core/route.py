@@ -10,9 +10,8 @@ The order is total, so that ``explain`` can name the rule that decided between a
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import IntEnum
-from typing import Final, TypeVar
+from typing import Final
 
 from subproxy.core.pattern import Kind, Pattern, RouteRefused, host_pattern, path_pattern
 
@@ -54,15 +53,9 @@ def decisive(winner: Precedence, loser: Precedence) -> Rule:
     raise ValueError("two routes have the same precedence")
 
 
-T = TypeVar("T")
-
-
-def _named(what: str, make: Callable[[], T]) -> T:
-    """Make something of a pattern; a refusal says which of the two it was."""
-    try:
-        return make()
-    except RouteRefused as refused:
-        raise RouteRefused(refused.code, f"{what}: {refused.reason}") from None
+def _named(what: str, refused: RouteRefused) -> RouteRefused:
+    """Say in a refusal which of the two patterns it was."""
+    return RouteRefused(refused.code, f"{what}: {refused.reason}")
 
 
 class Route:
@@ -76,8 +69,13 @@ class Route:
     __slots__ = ("_hash", "host", "path")
 
     def __init__(self, host: bytes, path: bytes = ANY_PATH, *, lazy: bool = False) -> None:
-        self.host: Final = _named("host", lambda: host_pattern(host, lazy=lazy))
-        self.path: Final = _named("path", lambda: path_pattern(path, lazy=lazy))
+        what = "host"
+        try:
+            self.host: Final = host_pattern(host, lazy=lazy)
+            what = "path"
+            self.path: Final = path_pattern(path, lazy=lazy)
+        except RouteRefused as refused:
+            raise _named(what, refused) from None
         self._hash = hash((self.host, self.path))
 
     def compile(self) -> bool:
@@ -85,8 +83,13 @@ class Route:
 
         Raises :class:`RouteRefused`.
         """
-        host = _named("host", self.host.compile)
-        return _named("path", self.path.compile) or host
+        what = "host"
+        try:
+            changed = self.host.compile()
+            what = "path"
+            return self.path.compile() or changed
+        except RouteRefused as refused:
+            raise _named(what, refused) from None
 
     def matches(self, host: bytes, path: bytes) -> bool:
         """Tell whether the normalised `host` and `path` belong to this route."""

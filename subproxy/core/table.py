@@ -15,13 +15,14 @@ together, so adding a route costs the same however many there are.
 
 from __future__ import annotations
 
-from bisect import insort
-from operator import attrgetter
+from bisect import bisect_left, insort
+from operator import itemgetter
 from typing import Final
 
 from subproxy.core.pattern import Kind, Pattern
 from subproxy.core.pool import Pool
 from subproxy.core.prefixtree import PrefixTree
+from subproxy.core.route import Precedence
 
 HOST_COST: Final = 2_500_000
 """Nanoseconds that the paths below a literal host may cost a request."""
@@ -38,7 +39,8 @@ REMEMBERED: Final = 1024
 REMEMBERED_PATTERNS: Final = 16
 """Host patterns that match a host which is remembered, at the most."""
 
-_PRECEDENCE: Final = attrgetter("precedence")
+_Entry = tuple[Precedence, bytes, Pattern | None, Pool]
+"""What is in a tree of paths: how the path ends, and its pattern, if not everything matches."""
 
 
 class RouteTable:
@@ -62,8 +64,8 @@ class RouteTable:
             if host.kind is Kind.LITERAL:
                 self._literal[host.literal] = paths
             else:
-                self._patterns.open(paths.key).append(paths)
-                self._patterns.change(paths.key, host.cost + _BELOW + paths.cost)
+                cost = host.cost + _BELOW + paths.cost
+                self._patterns.add(paths.key, cost).append(paths)
                 self._matched = {}
         before = paths.cost
         paths.add(pool)
@@ -84,7 +86,7 @@ class RouteTable:
         if host.kind is Kind.LITERAL:
             del self._literal[host.literal]
         else:
-            self._patterns.open(paths.key).remove(paths)
+            self._patterns.get(paths.key).remove(paths)
             self._patterns.change(paths.key, -(host.cost + _BELOW + before))
             self._matched = {}
 
@@ -147,7 +149,7 @@ class _Paths:
         self.host = host
         self.key = host.tail[::-1]
         self._literal: dict[bytes, Pool] = {}
-        self._others: PrefixTree[Pool] = PrefixTree()
+        self._others: PrefixTree[_Entry] = PrefixTree()
 
     @property
     def cost(self) -> int:
@@ -162,15 +164,17 @@ class _Paths:
         if path.kind is Kind.LITERAL:
             self._literal[path.literal] = pool
         else:
-            insort(self._others.open(path.literal), pool, key=_PRECEDENCE)
-            self._others.change(path.literal, path.cost)
+            pattern = None if path.kind is Kind.PREFIX else path
+            alike = self._others.add(path.literal, path.cost)
+            insort(alike, (pool.precedence, path.tail, pattern, pool))
 
     def discard(self, pool: Pool) -> None:
         path = pool.route.path
         if path.kind is Kind.LITERAL:
             del self._literal[path.literal]
         else:
-            self._others.open(path.literal).remove(pool)
+            alike = self._others.get(path.literal)
+            del alike[bisect_left(alike, pool.precedence, key=itemgetter(0))]
             self._others.change(path.literal, -path.cost)
 
     def find(self, path: bytes) -> Pool | None:
@@ -178,8 +182,7 @@ class _Paths:
         if pool is not None:
             return pool
         for alike in reversed(self._others.find(path)):
-            for pool in alike:
-                pattern = pool.route.path
-                if pattern.kind is Kind.PREFIX or pattern.matches(path):
-                    return pool
+            for _, tail, pattern, other in alike:
+                if pattern is None or (path.endswith(tail) and pattern.matches(path)):
+                    return other
         return None

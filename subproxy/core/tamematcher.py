@@ -10,6 +10,7 @@ patterns there are, and nothing has to be built and kept in memory for it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 from subproxy.core.tame import ALL, Item
@@ -33,7 +34,7 @@ _BITS: Final = bytes.maketrans(b"01", b"\0\1")
 
 _UPPER: Final = sum(1 << byte for byte in range(0x41, 0x5B))
 
-MAX_STEPS: Final = 100
+MAX_STEPS: Final = 64
 """Steps of a pattern; a literal, however long, is one."""
 
 Step = Callable[[bytes, int], int]
@@ -109,6 +110,7 @@ def _literal(literal: bytes) -> Step:
     return step
 
 
+@lru_cache(1024)
 def _one(mask: int, *, least: int) -> Step:
     def step(text: bytes, at: int) -> int:
         if at < len(text) and mask >> text[at] & 1:
@@ -118,6 +120,7 @@ def _one(mask: int, *, least: int) -> Step:
     return step
 
 
+@lru_cache(1024)
 def _run(mask: int, *, least: int) -> tuple[Step, bool]:
     """Return a step that takes all that it can get, and whether it looks at byte after byte."""
     others = ALL & ~mask

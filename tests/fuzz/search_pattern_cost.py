@@ -1,7 +1,7 @@
 """
 Search for what costs the reactor most: C{python -m tests.fuzz.search_pattern_cost WHAT}.
 
-C{--count N} tells how many inputs, C{--seed N} which ones.
+C{--count N} tells how many inputs, C{--seconds N} for how long, C{--seed N} which ones.
 
 WHAT is C{register}: one registration, in milliseconds of CPU; C{match}: one match of an accepted
 pattern, as a share of the cost that it was given beforehand, which must stay below 1; or
@@ -248,14 +248,20 @@ class Request:
         )
 
 
-def search(kind: Register | Match | Request, count: int, seed: int) -> tuple[float, bytes]:
-    """Try `count` inputs; the costliest, and its cost."""
+def search(
+    kind: Register | Match | Request, count: int, seed: int, seconds: float = 3600.0
+) -> tuple[float, bytes, int]:
+    """Try `count` inputs, or as many as take `seconds`: the cost of the costliest, it, how many."""
+    end = time.monotonic() + seconds
     rng = random.Random(seed)
     kept: list[tuple[float, Input]] = []
     worst = 0.0, b""
     gc.collect()
     gc.disable()
-    for number in range(count):
+    number = 0
+    for number in range(1, count + 1):
+        if time.monotonic() > end:
+            break
         parents = [each for _, each in kept]
         fresh = not kept or rng.randrange(20) == 0
         made = mutated(rng, [] if fresh else parents, kind.tokens, kind.longest)
@@ -277,7 +283,7 @@ def search(kind: Register | Match | Request, count: int, seed: int) -> tuple[flo
         if number % 1000 == 0:
             gc.collect()
     gc.enable()
-    return worst
+    return *worst, number
 
 
 def main() -> None:
@@ -285,13 +291,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[1])
     parser.add_argument("what", choices=["register", "match", "request"])
     parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument("--seconds", type=float, default=3600.0)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     kind = {"register": Register, "match": lambda: Match(options.seed), "request": Request}[
         options.what
     ]()
-    cost, source = search(kind, options.count, options.seed)
-    print(f"{options.count} inputs; the costliest: {cost:.3f} {kind.unit}")
+    cost, source, tried = search(kind, options.count, options.seed, options.seconds)
+    print(f"{tried} inputs; the costliest: {cost:.3f} {kind.unit}")
     print(kind.describe(source))
 
 

@@ -184,15 +184,14 @@ class CostlyRequests(Attack):
 
     def attack(self) -> None:
         """See there."""
-        self.greet()
+        self.greet(register=False)
         for number in range(2, 250):
             self.wire.send(m.Register(number, HOST, b"/.*" + b"a" * 476 + b"%d" % number))
         for number in range(250, 400):
-            self.wire.send(m.Register(number, HOST, b"/(a|b)*.*a%d" % number))
+            self.wire.send(m.Register(number, HOST, b"/(a|b|%d)*b.*a" % number))
         self.push(self.wire.data_to_send())
-        for event in self.hear():
-            if isinstance(event, m.Request):
-                self.push(encode([b"response", event.exchange, 200, [], {}, b"ok"]))
+        for _ in self.hear():
+            pass
 
 
 class TinyFrames(Attack):
