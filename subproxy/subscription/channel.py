@@ -7,6 +7,7 @@ which knows no HTTP. What becomes of an exchange whose guest failed is the dispa
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
@@ -309,7 +310,7 @@ class Channel:
         carrier = self._carriers.pop(number, None)
         if carrier is not None:
             carrier.release()
-            if self.emptied is not None and not self._carriers:
+            if self.emptied is not None and not len(self):
                 self.emptied()
         return carrier
 
@@ -481,14 +482,31 @@ class Channel:
             self._lost(carrier, error)
 
     def move_safe(self, error: GuestError) -> None:
-        """The guest is silent: take back what may be given to another, and only that."""
-        if self.fast is not None:
-            self.fast.surrender()
-        for number, carrier in list(self._carriers.items()):
-            if self._dispatcher.may_move(carrier.exchange, error):
-                self._take(number)
-                self._abort(number, b"timeout", b"no pong")
-                self._lost(carrier, error)
+        """
+        The guest is silent: take back what may be given to another, and only that.
+
+        Of many in a share of each turn of the reactor, as in L{lost}.
+        """
+        self._move(deque(self._carriers), error)
+
+    def _move(self, numbers: deque[int], error: GuestError) -> None:
+        """Take back what may be, of C{numbers} and of all that the compiled path has."""
+        share = self._holder.share
+        until = share.timer() + share.most
+        while True:
+            while numbers:
+                number = numbers.popleft()
+                carrier = self._carriers.get(number)
+                if carrier is not None and self._dispatcher.may_move(carrier.exchange, error):
+                    self._take(number)
+                    self._abort(number, b"timeout", b"no pong")
+                    self._lost(carrier, error)
+                if share.timer() >= until:
+                    self.clock.callLater(0, self._move, numbers, error)
+                    return
+            if self.fast is None or not self.fast.count:
+                break
+            numbers.extend(self.fast.surrender(_AT_ONCE))
 
     def _resume(self, carrier: Carrier) -> None:
         exchange = carrier.exchange
