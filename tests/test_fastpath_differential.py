@@ -452,6 +452,30 @@ class ConversationTests(SynchronousTestCase):
             self.assertEqual(side.world.admission.waiting, 0)
             side.guest_gone = True
 
+    def test_a_guest_that_is_replaced_with_many_exchanges(self) -> None:
+        """What may move does so a share of a turn at a time; what may not is still answered."""
+        pair = self.pair(share=3.0)
+        pair.client(POST % 1 + b"x")
+        for _ in range(100):
+            pair.connect()
+            pair.client(GET)
+        for side in pair.sides:
+            side.guest.share.timer = itertools.count(1).__next__
+            newer = side.world.guest("1")
+            newer.hello(b"app", b"newer")
+            self.assertTrue(0 < side.world.admission.waiting < 20)
+            for _ in range(200):
+                side.world.clock.advance(0)
+            self.assertEqual(side.world.admission.waiting, 100)
+            self.assertEqual(len(side.guest.subscription.channel), 1)
+            side.guest.dataReceived(response(1))
+            for _ in range(5):
+                side.world.clock.advance(0)
+            self.assertEqual(side.counters.routes["a\\.example /.*"].statuses, {200: 1})
+            self.assertIsNone(side.guest.subscription)
+            side.world.advance(60.0)
+            side.gone = side.guest_gone = True
+
     def test_back_to_fast(self) -> None:
         """An answer in pieces takes the Python path, the next request does not."""
         pair = self.pair()

@@ -170,17 +170,22 @@ cdef class FastChannel(Receiver):
         return 0
 
     def surrender(self, most=None):
-        """Move exchanges to the Python path, in the order in which they began: all, or so many."""
+        """Move exchanges to the Python path, in the order in which they began: all, or so many.
+
+        Returns their numbers.
+        """
         cdef Client client
         cdef Py_ssize_t i
         self.tell()
         numbers = sorted(
             [self.slots[i].number for i in range(self.slot_count) if self.slots[i].client != NULL]
         )
-        for number in numbers[:most]:
+        numbers = numbers[:most]
+        for number in numbers:
             client = self.find(number)
             if client is not None:
                 client.give_up()
+        return numbers
 
     def close(self):
         """The subscription ends: begin nothing more. What there is, is still to be surrendered."""

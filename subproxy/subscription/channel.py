@@ -7,6 +7,7 @@ which knows no HTTP. What becomes of an exchange whose guest failed is the dispa
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
@@ -309,7 +310,7 @@ class Channel:
         carrier = self._carriers.pop(number, None)
         if carrier is not None:
             carrier.release()
-            if self.emptied is not None and not self._carriers:
+            if self.emptied is not None and not len(self):
                 self.emptied()
         return carrier
 
@@ -492,22 +493,36 @@ class Channel:
         """
         Take back what is given to another guest, and only that.
 
+        Of many in a share of each turn of the reactor, as in L{lost}.
+
         @param error: why.
         @param code: what C{abort} tells the guest.
         @param replaced: another is about to register what it served.
         """
-        if self.fast is not None:
-            self.fast.surrender()
-        for number, carrier in list(self._carriers.items()):
-            exchange = carrier.exchange
-            # To move one may end others.
-            if number in self._carriers and self._dispatcher.may_take(
-                exchange, error, replaced=replaced
-            ):
-                self._take(number)
-                self._abort(number, code, str(error).encode("utf-8", "replace"))
-                exchange.carrier = None
-                self._dispatcher.move(exchange)
+        self._move(deque(self._carriers), error, code, replaced)
+
+    def _move(self, numbers: deque[int], error: GuestError, code: bytes, replaced: bool) -> None:
+        """Take back what may be, of C{numbers} and of all that the compiled path has."""
+        share = self._holder.share
+        until = share.timer() + share.most
+        while True:
+            while numbers:
+                number = numbers.popleft()
+                # To move one may end others.
+                carrier = self._carriers.get(number)
+                if carrier is not None and self._dispatcher.may_take(
+                    carrier.exchange, error, replaced=replaced
+                ):
+                    self._take(number)
+                    self._abort(number, code, str(error).encode("utf-8", "replace"))
+                    carrier.exchange.carrier = None
+                    self._dispatcher.move(carrier.exchange)
+                if share.timer() >= until:
+                    self.clock.callLater(0, self._move, numbers, error, code, replaced)
+                    return
+            if self.fast is None or not self.fast.count:
+                break
+            numbers.extend(self.fast.surrender(_AT_ONCE))
 
     def _resume(self, carrier: Carrier) -> None:
         exchange = carrier.exchange

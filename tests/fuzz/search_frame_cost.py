@@ -321,7 +321,8 @@ def main() -> None:
     with contextlib.suppress(KeyboardInterrupt):
         while search.count < options.count:
             search.run(min(50_000, options.count - search.count))
-            print(search.told(), flush=True)
+            print(search.count, flush=True)
+    print(search.told(), flush=True)
 
 
 if __name__ == "__main__":
