@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.errors import ClientGone
@@ -105,6 +107,26 @@ class BehindTheHeadTests(SynchronousTestCase):
         client = self.streaming()
         client.halfClose()
         self.assertTrue(self.gone(client))
+
+    def test_a_fin_that_acknowledges_nothing_of_the_answer(self) -> None:
+        """It crossed with the head on the line: the client had not seen that."""
+        for acknowledged in (False, True):
+            with socket.create_server(("127.0.0.1", 0)) as listener:
+                end = socket.create_connection(listener.getsockname())
+                server, _ = listener.accept()
+            self.addCleanup(end.close)
+            self.addCleanup(server.close)
+            client = Client()
+            client.transport.getHandle = lambda server=server: server  # type: ignore[attr-defined]
+            client.send(GET % 1)
+            client.guest.respond(200, [], None)
+            if acknowledged:
+                server.sendall(b"x")
+                end.recv(1)
+                end.sendall(b"x")  # with the acknowledgement
+                server.recv(1)
+            client.halfClose()
+            self.assertIs(self.gone(client), acknowledged)
 
     def test_http_1_0_without_a_length(self) -> None:
         client = Client()

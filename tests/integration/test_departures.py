@@ -244,6 +244,11 @@ class Departures:
                 while size < 1_000_000:
                     size += len(client.recv(65536))
             self.assertLess(proxy.told(client, close), 2 * SECOND)
+        # It was quiet for long before.
+        client = proxy.connect(GET % b"/length")
+        until(client, EVENT)
+        time.sleep(1.1)
+        self.assertLess(proxy.told(client, close), SECOND)
         self.assertEqual(proxy.close_wait(), 0)
 
     def test_other_listeners(self) -> None:
