@@ -12,7 +12,6 @@ from subproxy.reactor._stream cimport Stream
 
 from subproxy.core.forwarded import forwarded_node, origin_fields
 from subproxy.core.origin import UNIX
-from subproxy.wire.frames import encoded_pieces
 
 cdef enum:
     MOST_TOLD = 4096  # addresses that are remembered
@@ -71,9 +70,13 @@ cdef class Told:
         origin = self.forwarding.origin(sent, self.peer, host)
         told.client = origin.client
         told.scheme = origin.scheme
-        told.fields = b"".join(
-            piece for name, value in origin_fields(origin) for piece in encoded_pieces([name, value])
-        )
+        told.fields = b"".join([
+            b"%d:%b]" % (len(pair), pair)
+            for pair in [
+                b"%d:%b,%d:%b," % (len(name), name, len(value), value)
+                for name, value in origin_fields(origin)
+            ]
+        ])
         told.via = self.via
         told.sender = self.sender
         told.sender.node = NULL
