@@ -24,6 +24,7 @@ cdef class Told:
     cdef Sender sender
     cdef bint trusted
     cdef dict origins  # by peer and all that it says: see `origin`
+    cdef dict others  # by peer and all that it says but for one address: see `make`
 
     cdef ToldOrigin origin(self, const Head *head)
 
@@ -32,5 +33,6 @@ cdef class Clients:
     cdef object forwarding
     cdef dict told
     cdef dict origins
+    cdef dict others
 
     cdef Told of(self, object transport)
