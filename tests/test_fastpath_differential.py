@@ -396,8 +396,12 @@ class ConversationTests(SynchronousTestCase):
         """Frames, log and all else are the same, also of a second request that is remembered."""
         pair = Pair(address=address, trust=["192.0.2.0/24", "10.0.0.0/8", "2001:db8::1"])
         lines = [b"GET / HTTP/1.1", b"Host: " + host, *(b"%b: %b" % each for each in fields)]
-        for number in 1, 2:
-            pair.client(b"\r\n".join([*lines, b"", b""]))
+        head = b"\r\n".join([*lines, b"", b""])
+        other = head.replace(b"203.0.113.9", b"10.0.0.77")  # which is trusted
+        for number, request in enumerate(
+            (head, head, other, other.replace(b"10.0.0.77", b"1.2.3.4")), 1
+        ):
+            pair.client(request)
             if handed:
                 pair.guest(response(number, body=None), m.End(number).encode())
             else:

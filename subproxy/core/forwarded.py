@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
-from subproxy.core.origin import UNIX, Origin, read_origin
+from subproxy.core.origin import IPV4, UNIX, Origin, read_origin
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -49,7 +49,12 @@ class Trust:
     def __init__(self, networks: Iterable[str] = ()) -> None:
         names = list(networks)
         self._unix = "unix" in names
-        self._networks = [ip_network(name, strict=False) for name in names if name != "unix"]
+        self._networks: list[tuple[int, int, int]] = []
+        for name in names:
+            if name != "unix":
+                network = ip_network(name, strict=False)
+                base = int(network.network_address)
+                self._networks.append((network.version, int(network.netmask), base))
         self._known: dict[bytes, bool] = {}
 
     def trusts(self, address: bytes) -> bool:
@@ -69,13 +74,18 @@ class Trust:
         return known
 
     def _look_up(self, address: bytes) -> bool:
-        try:
-            parsed = ip_address(plain_address(address).decode("ascii"))
-        except ValueError:
-            return False
-        return any(
-            parsed.version == network.version and parsed in network for network in self._networks
-        )
+        if IPV4.fullmatch(address):
+            number, version = int.from_bytes(bytes(map(int, address.split(b"."))), "big"), 4
+        else:
+            try:
+                parsed = ip_address(plain_address(address).decode("ascii"))
+            except ValueError:
+                return False
+            number, version = int(parsed), parsed.version
+        for kind, mask, network in self._networks:
+            if kind == version and number & mask == network:
+                return True
+        return False
 
 
 class Forwarding:

@@ -15,11 +15,10 @@ malformed says nothing, and ends the way.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from ipaddress import ip_address
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from subproxy.core.normalise import host_fault, port_of
 
@@ -35,8 +34,7 @@ MAX_ELEMENT: Final = 1024
 """Bytes of an element of C{Forwarded}; a longer one is malformed."""
 
 
-@dataclass(slots=True, frozen=True)
-class Origin:
+class Origin(NamedTuple):
     """
     Where a request came from.
 
@@ -58,8 +56,7 @@ class Origin:
         return self.way[0]
 
 
-@dataclass(slots=True, frozen=True)
-class _Hop:
+class _Hop(NamedTuple):
     """What one proxy said of whoever asked it; None where it said nothing, or nothing clean."""
 
     address: bytes | None = None
@@ -120,34 +117,35 @@ def _x_forwarded_hops(lines: dict[bytes, list[bytes]]) -> Iterator[_Hop]:
     Of a list of schemes, hosts or ports that is as long as the way, each belongs to the hop at its
     place; most proxies send one alone, which belongs to them all.
     """
-    addresses, schemes, hosts, ports = (
-        _from_the_right(lines.get(name, []))
-        for name in (
-            b"x-forwarded-for",
-            b"x-forwarded-proto",
-            b"x-forwarded-host",
-            b"x-forwarded-port",
-        )
-    )
-    for index in range(max(1, len(addresses))):
+    addresses = _from_the_right(lines.get(b"x-forwarded-for"))
+    schemes = _from_the_right(lines.get(b"x-forwarded-proto"))
+    hosts = _from_the_right(lines.get(b"x-forwarded-host"))
+    ports = _from_the_right(lines.get(b"x-forwarded-port"))
+    for index in range(len(addresses) or 1):
         yield _Hop(
-            _address(_at(addresses, index)) if addresses else None,
-            _SCHEMES.get(_at(schemes, index).lower()),
-            _host(_at(hosts, index)),
-            _port(_at(ports, index)),
+            _address(addresses[index]) if addresses else None,
+            _SCHEMES.get(_at(schemes, index).lower()) if schemes else None,
+            _host(_at(hosts, index)) if hosts else None,
+            _port(_at(ports, index)) if ports else None,
         )
 
 
-def _from_the_right(values: list[bytes]) -> list[bytes]:
+def _from_the_right(values: list[bytes] | None) -> Sequence[bytes]:
     """The last elements of a list, the last first."""
-    parts = b",".join(values).rsplit(b",", MAX_HOPS)
+    if values is None:
+        return ()
+    text = values[0] if len(values) == 1 else b",".join(values)
+    if b"," not in text:
+        text = text.strip(b" \t")
+        return (text,) if text else ()
+    parts = text.rsplit(b",", MAX_HOPS)
     if len(parts) > MAX_HOPS:
         del parts[0]
     return [each for part in reversed(parts) if (each := part.strip(b" \t"))]
 
 
-def _at(elements: list[bytes], index: int) -> bytes:
-    return elements[min(index, len(elements) - 1)] if elements else b""
+def _at(elements: Sequence[bytes], index: int) -> bytes:
+    return elements[index] if index < len(elements) else elements[-1]
 
 
 # Forwarded.
@@ -204,6 +202,11 @@ def _forwarded_hop(element: bytes) -> _Hop:
 
 # What both have in them.
 
+IPV4: Final = re.compile(
+    rb"%b(?:\.%b){3}" % ((rb"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])",) * 2)
+)
+"""An IPv4 address as it is usually spelled, which is its one spelling."""
+
 _SCHEMES: Final = {b"http": b"http", b"https": b"https", b"ws": b"http", b"wss": b"https"}
 """Some proxies name the scheme of a WebSocket."""
 
@@ -224,6 +227,8 @@ def _address(text: bytes) -> bytes | None:
 
     None for C{unknown}, for a hidden name (RFC 7239 section 6.3), and for what is none.
     """
+    if IPV4.fullmatch(text):
+        return text
     if text in (UNIX, b"unix:"):
         return UNIX
     port = b""

@@ -23,7 +23,8 @@ cdef class Told:
     cdef bytes key
     cdef Sender sender
     cdef bint trusted
-    cdef readonly dict origins  # by peer and all that it says: see `origin`
+    cdef dict origins  # by peer and all that it says: see `origin`
+    cdef dict others  # by peer and all that it says but for one address: see `make`
 
     cdef ToldOrigin origin(self, const Head *head)
 
@@ -32,6 +33,7 @@ cdef class Clients:
     cdef object forwarding
     cdef dict told
     cdef dict origins
+    cdef dict others
 
     cdef Told of(self, object transport)
     cdef Told at(self, object host, bint secure)

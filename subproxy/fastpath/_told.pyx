@@ -11,18 +11,24 @@ from subproxy.fastpath._tables cimport SENT_FOR, SENT_FORWARDED
 from subproxy.reactor._stream cimport Stream
 
 from subproxy.core.forwarded import forwarded_node, origin_fields
-from subproxy.core.origin import UNIX
-from subproxy.wire.frames import encoded_pieces
+from subproxy.core.origin import IPV4, UNIX
 
 cdef enum:
     MOST_TOLD = 4096  # addresses that are remembered
     MOST_ORIGINS = 4096  # what trusted peers said of clients that is remembered
+    MOST_OTHERS = 1024  # likewise, but for the address of the client
     MOST_SAID = 512  # bytes of it; longer is made anew each time
     READ = SENT_FORWARDED - SENT_FOR + 1  # kinds of fields that say where a request comes from
 
 cdef tuple NAMES = (
     b"X-Forwarded-For", b"X-Forwarded-Proto", b"X-Forwarded-Host", b"X-Forwarded-Port", b"Forwarded",
 )
+
+
+cdef bytes encoded(bytes name, bytes value):
+    """A field as it stands in a frame."""
+    pair = b"%d:%b,%d:%b," % (len(name), name, len(value), value)
+    return b"%d:%b]" % (len(pair), pair)
 
 
 cdef class ToldOrigin:
@@ -67,13 +73,39 @@ cdef class Told:
         """What is told where the fields of `NAMES`, and then Host, have these values."""
         cdef ToldOrigin told = ToldOrigin.__new__(ToldOrigin)
         *values, host = said.split(b"\0")
-        sent = [pair for pair in zip(NAMES, values, strict=True) if pair[1]]
-        origin = self.forwarding.origin(sent, self.peer, host)
-        told.client = origin.client
-        told.scheme = origin.scheme
-        told.fields = b"".join(
-            piece for name, value in origin_fields(origin) for piece in encoded_pieces([name, value])
-        )
+        address = values[0]
+        rest = None
+        known = None
+        if len(said) <= MOST_SAID and IPV4.fullmatch(address):
+            # One address alone is the client, whoever it is: all that differs for another one is where
+            # it stands. A front has many clients, and says the same of each.
+            rest = self.key + said[len(address):]
+            known = self.others.get(rest)
+        if known is None:
+            sent = [pair for pair in zip(NAMES, values, strict=True) if pair[1]]
+            origin = self.forwarding.origin(sent, self.peer, host)
+            told.client = origin.client
+            told.scheme = origin.scheme
+            fields = origin_fields(origin)
+            told.fields = b"".join([encoded(name, value) for name, value in fields])
+            if rest is not None:
+                (_, way), *between, (_, forwarded) = fields
+                if len(self.others) >= MOST_OTHERS:
+                    self.others.clear()
+                self.others[rest] = (
+                    told.scheme,
+                    way[len(address):],
+                    b"".join([encoded(name, value) for name, value in between]),
+                    forwarded[len(b"for=" + address):],
+                )
+        else:
+            told.client = address
+            told.scheme, way, between, forwarded = known
+            told.fields = (
+                encoded(b"X-Forwarded-For", address + way)
+                + between
+                + encoded(b"Forwarded", b"for=" + address + forwarded)
+            )
         told.via = self.via
         told.sender = self.sender
         told.sender.node = NULL
@@ -94,6 +126,7 @@ cdef class Clients:
         self.forwarding = forwarding
         self.told = {}
         self.origins = {}
+        self.others = {}
 
     cdef Told of(self, object transport):
         """What is told of the client at the other end of `transport`."""
@@ -123,6 +156,7 @@ cdef class Clients:
         )
         told.trusted = told.peer.trusted
         told.origins = self.origins
+        told.others = self.others
         told.address = told.peer.address
         told.scheme = told.peer.scheme
         told.key = told.address + b" " + told.scheme + b"\0"

@@ -253,7 +253,8 @@ class Gate:
             raise BadRequest("no Host")
         unmet = False
         if target[:1] != _FORM_ORIGIN:
-            unmet = target[:6].lower() == b"https:" != peer.scheme + b":" and not peer.trusted
+            protected = peer.scheme == b"https" or peer.trusted
+            unmet = not protected and target[:6].lower() == b"https:"
             target, authority = _other_form(method, target)
             if authority is not None:
                 if host is not None and host.lower() != authority.lower():
