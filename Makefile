@@ -5,6 +5,7 @@
 # make machines  what boots machines, and Twisted's own suites on our reactor (.ci/install-vm-tools)
 # make mutation  how many small changes of wire, core and the HTTP gate the unit tests notice
 # make bench     CPU a request beside nginx, HAProxy and uWSGI (root: installs them)
+# make dist      sdist and wheels in dist/, each installed and tried: 5 minutes a Python
 # make nightly   all of it, and clean Debian systems with and without a compiler (root)
 
 PYTHON ?= python3
@@ -17,7 +18,7 @@ HASH := $(shell cat $(SOURCES) | sha256sum | cut -c 1-16)
 # Compiled once for the same sources and compiler.
 export SUBPROXY_BUILD_CACHE ?= $(CURDIR)/.cache/build
 
-.PHONY: demo test unit integration machines lint coverage mutation bench bench-bodies nightly clean
+.PHONY: demo test unit integration machines lint coverage mutation bench bench-bodies dist nightly clean
 
 $(VENV)/.base-$(HASH):
 	@tools/install $(PYTHON) $(VENV)
@@ -66,6 +67,9 @@ bench: $(VENV)/.test-$(HASH)
 
 bench-bodies: $(VENV)/.test-$(HASH)
 	$(BIN)/python -m benchmarks.bodies $(ARGS)
+
+dist: $(VENV)/.test-$(HASH)
+	@tools/dist $(BIN)/python
 
 nightly:
 	@.ci/nightly

@@ -39,6 +39,10 @@ class ReadmeTests(SynchronousTestCase):
         block = re.compile(r"<!-- run by (tests/\S+) -->\n```console\n.*?```\n", re.S)
         page = block.search((root / "docs" / "howto" / "three-terminals.md").read_text())
         assert page is not None
-        found = [each.group(0) for each in block.finditer((root / "README.md").read_text())]
-        self.assertEqual(found, [page.group(0)])
-        self.assertTrue((root / page.group(1)).exists())
+        found = list(block.finditer((root / "README.md").read_text()))
+        for each in found:
+            self.assertTrue((root / each.group(1)).exists(), each.group(1))
+        demo, machine = (each.group(0) for each in found)
+        self.assertEqual(machine, page.group(0))
+        self.assertIn("$ make demo\n", demo)
+        self.assertIn("make demo", (root / ".ci" / "clean-root").read_text())
