@@ -12,6 +12,7 @@ from typing import Any
 from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from subproxy.admin.counters import Counters, Logs
 from subproxy.bare_port import Listen, expand, without_policy
@@ -37,7 +38,7 @@ from subproxy.frontend.limits import Limits as HttpLimits
 from subproxy.frontend.unsent import limit_unsent
 from subproxy.garbage import calm
 from subproxy.handover import Inheritance, http_endpoint
-from subproxy.listener import ListenerService, why
+from subproxy.listener import ListenerService, NotListening, why
 from subproxy.options import Options, VsockListen, is_path
 from subproxy.policy_file import PolicyFile
 from subproxy.reactor_choice import choose, make_monotonic
@@ -86,10 +87,12 @@ def makeService(options: Options) -> ProxyService:
 
     def running() -> None:
         stop_on_signals(reactor, service.hurry)
-        service.whenListening().addCallbacks(up, lambda failure: down(failure.value))
+        service.whenListening().addCallback(up).addErrback(down)
 
-    def down(error: Exception) -> None:
-        fail_running(reactor, str(error))
+    def down(failure: Failure) -> None:
+        if not failure.check(NotListening):
+            Logger("subproxy").failure("the start failed", failure)
+        fail_running(reactor, failure.getErrorMessage())
 
     reactor.callWhenRunning(running)
     calm()

@@ -83,6 +83,7 @@ class OptionsTests(SynchronousTestCase):
             "--ping-interval=0",
             "--access-log-format=xml",
             "--trust=everybody",
+            "--admin=9090",
             *(f"--{row.option}=x" for row in TABLE),
         ):
             said = self.complaint(word)
