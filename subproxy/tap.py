@@ -76,6 +76,7 @@ def makeService(options: Options) -> ProxyService:
     supervisor = Supervisor(config)
     service = build(options, reactor, inheritance, supervisor)
     service.inherits = bool(inheritance)
+    stop_on_signals(reactor, service.hurry)
 
     def up(_: object) -> None:
         started(config)

@@ -238,6 +238,17 @@ class StartTests(StartingCase):
             self.assertEqual(started.stderr, "")
             self.assertFalse(self.pidfile.exists())
 
+    def test_told_while_it_starts(self) -> None:
+        """It ends in good order too, whenever that is."""
+        for line in ("reactor: ", "starting up", "HTTP on", "guests on"):
+            started = self.start(
+                f"--http={self.port}", f"--vsock={self.vsock}", daemon=False, wait=False
+            )
+            wait_until(lambda started=started, line=line: line in started.stdout, line)
+            self.assertEqual(self.end(started), 0, started.stdout)
+            self.assertEqual((started.stderr, self.pidfile.exists()), ("", False))
+            self.assertFalse(Path(f"{self.vsock}_12345").exists())
+
     def test_told_twice(self) -> None:
         """A request under way is finished first, unless the signal comes again."""
         started = self.start(
@@ -380,8 +391,8 @@ class BarePortTests(StartingCase):
                 self.assertEqual(self.body_of("127.0.0.1"), b"127.0.0.1 127.0.0.1")
                 trusted = self.body_of("127.0.0.1", {"X-Forwarded-For": "192.0.2.9"})
                 self.assertEqual(trusted, b"192.0.2.9 192.0.2.9, 127.0.0.1")
+                wait_until(lambda started=started: "\n127.0.0.1 - -" in started.stdout, "a line")
                 self.assertNotIn("::ffff:", started.stdout)
-                self.assertIn("\n127.0.0.1 - -", started.stdout)
             finally:
                 guest.terminate()
                 guest.wait(LIMIT)
