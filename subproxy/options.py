@@ -280,6 +280,11 @@ class Options(usage.Options):
             raise usage.UsageError(f"--vsock-mode={self['vsock-mode']}: not octal") from None
         if self["balance"] not in BALANCERS:
             raise usage.UsageError(f"--balance={self['balance']}: one of {', '.join(BALANCERS)}")
+        if self["admin"] is not None and is_bare(self["admin"]):
+            raise usage.UsageError(
+                f"--admin={self['admin']}: a path is needed, or an endpoint such as "
+                f"tcp:{self['admin']}:interface=127.0.0.1"
+            )
         for option in ("queue", "queue-total"):
             self[option] = int(_number(option, self[option], 0, 1e6))
         for option in ("queue-timeout", "hold", "shutdown-timeout"):

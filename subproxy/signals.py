@@ -48,10 +48,11 @@ class SignalService(Service):
 
 def stop_on_signals(reactor: Any, again: Callable[[], object]) -> None:
     """
-    Let SIGTERM and SIGINT stop C{reactor}, which runs already.
+    Let SIGTERM and SIGINT stop C{reactor}, as soon as it runs.
 
     Twisted's own handlers do that too, but then the process ends by that signal: to whoever
-    started it, a proxy that left in good order looks as if it had been killed.
+    started it, a proxy that left in good order looks as if it had been killed. They are put in
+    place when the reactor begins to run, so this is to be called before, and once more then.
 
     @param again: called when such a signal comes once more.
     """

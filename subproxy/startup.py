@@ -43,14 +43,14 @@ def fail(reason: str) -> NoReturn:
     @raise SystemExit: always.
     """
     say(reason)
-    _told(DOWN)
+    foreground.tell(DOWN)
     raise SystemExit(1)
 
 
 def fail_running(reactor: Any, reason: str) -> None:
     """As L{fail}, where the reactor runs already: it is stopped, and twistd's status is 1."""
     say(reason)
-    _told(DOWN)
+    foreground.tell(DOWN)
     # twistd ends with 0 whatever a service thinks of that.
     atexit.register(_end)
     reactor.stop()
@@ -61,20 +61,31 @@ def _end() -> None:
     os._exit(1)
 
 
-_waiting = -1
-"""The descriptor on which the process in the foreground waits for our word; -1: none does."""
+class Foreground:
+    """
+    The process that somebody has started, and that waits for our word.
 
+    @ivar pipe: the descriptor to tell it; -1: there is none, or it was told.
+    """
 
-def _told(word: bytes) -> None:
-    global _waiting
-    if _waiting >= 0:
-        waiting, _waiting = _waiting, -1
+    def __init__(self) -> None:
+        self.pipe = -1
+
+    def tell(self, word: bytes) -> None:
+        """Say L{UP}; or L{DOWN}, and then it waits for our end."""
+        if self.pipe < 0:
+            return
+        pipe, self.pipe = self.pipe, -1
         try:
-            os.write(waiting, word)
+            os.write(pipe, word)
         except OSError:
             pass  # it was ended meanwhile
         if word == UP:
-            os.close(waiting)
+            os.close(pipe)
+
+
+foreground = Foreground()
+"""That of this process."""
 
 
 def detach(config: MutableMapping[str, Any] | None) -> None:
@@ -83,9 +94,8 @@ def detach(config: MutableMapping[str, Any] | None) -> None:
 
     The process that was started ends when L{started} is called, with status 0, or when the
     daemon ends before, with status 1. What the daemon says meanwhile on standard error is
-    seen. It is to be called before there is a reactor: a ring of io_uring does not outlive C{fork}.
+    seen. It is to be called before the reactor has begun: a ring of io_uring is of one process.
     """
-    global _waiting  # noqa: PLW0603
     if config is None or config.get("nodaemon", True):
         return
     sys.stdout.flush()
@@ -98,7 +108,7 @@ def detach(config: MutableMapping[str, Any] | None) -> None:
     os.setsid()
     if os.fork():
         os._exit(0)
-    _waiting = telling
+    foreground.pipe = telling
     _to_null(0, 1)
     config["nodaemon"] = True  # twistd has nothing left to do
     config["umask"] = UMASK if config["umask"] is None else config["umask"]
@@ -106,11 +116,11 @@ def detach(config: MutableMapping[str, Any] | None) -> None:
 
 def started(config: MutableMapping[str, Any] | None) -> None:
     """The proxy serves: let go of the terminal, if that is what was asked for."""
-    if _waiting < 0 or config is None:
+    if foreground.pipe < 0 or config is None:
         return
     _to_null(2)
     config["nodaemon"] = False  # twistd asks again when the reactor has crashed
-    _told(UP)
+    foreground.tell(UP)
 
 
 def _wait(waiting: int) -> int:

@@ -14,6 +14,7 @@ from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from subproxy import compiled
 from subproxy.admin.counters import Counters, Logs
@@ -50,7 +51,7 @@ from subproxy.frontend.proxy_protocol import (
 from subproxy.frontend.unsent import limit_unsent
 from subproxy.garbage import calm
 from subproxy.handover import Inheritance, http_endpoint
-from subproxy.listener import ListenerService, why
+from subproxy.listener import ListenerService, NotListening, why
 from subproxy.options import Options, VsockListen, is_path
 from subproxy.policy_file import PolicyFile
 from subproxy.reactor_choice import choose, make_monotonic
@@ -91,6 +92,7 @@ def makeService(options: Options) -> ProxyService:
     supervisor = Supervisor(config)
     service = build(options, reactor, inheritance, supervisor)
     service.inherits = bool(inheritance)
+    stop_on_signals(reactor, service.hurry)
 
     def up(_: object) -> None:
         started(config)
@@ -102,10 +104,12 @@ def makeService(options: Options) -> ProxyService:
 
     def running() -> None:
         stop_on_signals(reactor, service.hurry)
-        service.whenListening().addCallbacks(up, lambda failure: down(failure.value))
+        service.whenListening().addCallback(up).addErrback(down)
 
-    def down(error: Exception) -> None:
-        fail_running(reactor, str(error))
+    def down(failure: Failure) -> None:
+        if not failure.check(NotListening):
+            Logger("subproxy").failure("the start failed", failure)
+        fail_running(reactor, failure.getErrorMessage())
 
     reactor.callWhenRunning(running)
     calm()

@@ -94,6 +94,7 @@ class OptionsTests(SynchronousTestCase):
             "--half-close=never",
             "--trust=everybody",
             "--proxy-protocol=everybody",
+            "--admin=9090",
             *(f"--{row.option}=x" for row in TABLE),
         ):
             said = self.complaint(word)

@@ -158,7 +158,7 @@ class MainJobTests(SynchronousTestCase):
             vmm.listen()
             listener = Path(f"{machine}_12345")
             wait_until(listener.exists, "the listener of the machine")
-            self.assertIn(str(machine), proxy.output)
+            proxy.wait_for(str(machine))
             guest = self.world.start_guest(
                 "tests.integration.apps:Named", r"--host=blog\.example", vsock=machine
             )

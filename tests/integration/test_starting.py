@@ -70,6 +70,20 @@ class StartingCase(unittest.TestCase):
         started.child.send_signal(number)
         return started.child.wait(LIMIT)
 
+    def guest(self, application: str) -> subprocess.Popen[bytes]:
+        """One that serves every host; what it says is in a file, C{guest}."""
+        command = [sys.executable, "-m", "guest", f"--proxy=unix:{self.vsock}_12345", "--host=.*"]
+        with (self.folder / "guest").open("wb") as out:
+            guest = subprocess.Popen(
+                [*command, f"tests.starting_apps:{application}"],
+                env=dict(os.environ, PYTHONPATH=str(ROOT)),
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+        self.addCleanup(guest.wait, LIMIT)
+        self.addCleanup(guest.kill)
+        return guest
+
     def status_of(self, host: str, port: int) -> int:
         client = HTTPConnection(host, port, timeout=LIMIT)
         try:
@@ -224,6 +238,35 @@ class StartTests(StartingCase):
             self.assertEqual(started.stderr, "")
             self.assertFalse(self.pidfile.exists())
 
+    def test_told_while_it_starts(self) -> None:
+        """It ends in good order too, whenever that is."""
+        for line in ("reactor: ", "starting up", "HTTP on", "guests on"):
+            started = self.start(
+                f"--http={self.port}", f"--vsock={self.vsock}", daemon=False, wait=False
+            )
+            wait_until(lambda started=started, line=line: line in started.stdout, line)
+            self.assertEqual(self.end(started), 0, started.stdout)
+            self.assertEqual((started.stderr, self.pidfile.exists()), ("", False))
+            self.assertFalse(Path(f"{self.vsock}_12345").exists())
+
+    def test_told_twice(self) -> None:
+        """A request under way is finished first, unless the signal comes again."""
+        started = self.start(
+            f"--http={self.port}", f"--vsock={self.vsock}", daemon=False, wait=False
+        )
+        self.addCleanup(started.child.kill)
+        wait_until(lambda: "guests on" in started.stdout, "it listens")
+        self.guest("Silent")
+        wait_until(lambda: "registered" in (self.folder / "guest").read_text(), "it serves")
+        with socket.create_connection(("127.0.0.1", self.port)) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            wait_until(lambda: "asked" in (self.folder / "guest").read_text(), "it is asked")
+            started.child.send_signal(signal.SIGTERM)
+            wait_until(lambda: "1 requests in flight" in started.stdout, "it drains")
+            self.assertIsNone(started.child.poll())
+            self.assertEqual(self.end(started, signal.SIGINT), 0)
+        self.assertIn("told to stop again", started.stdout)
+
     def test_two_in_one_folder(self) -> None:
         """In the foreground no pid file is written that nobody has asked for."""
         running = []
@@ -336,34 +379,29 @@ class BarePortTests(StartingCase):
         for fast in ((), ("--no-fastpath",)):
             started = self.start(
                 *(f"--http=tcp6:{self.port}", f"--vsock={self.vsock}", *fast),
+                "--trust=127.0.0.0/8",
                 daemon=False,
                 wait=False,
             )
             self.addCleanup(started.child.kill)
             wait_until(lambda started=started: "guests on" in started.stdout, "it listens")
-            guest = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "guest", f"--proxy=unix:{self.vsock}_12345"),
-                    *("--host=.*", "tests.guest_forwarded:Forwarded"),
-                ],
-                env=dict(os.environ, PYTHONPATH=str(ROOT)),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
+            guest = self.guest("Forwarded")
             try:
                 wait_until(lambda: self.status_of("127.0.0.1", self.port) == 200, "it serves")
                 self.assertEqual(self.body_of("127.0.0.1"), b"127.0.0.1 127.0.0.1")
+                trusted = self.body_of("127.0.0.1", {"X-Forwarded-For": "192.0.2.9"})
+                self.assertEqual(trusted, b"192.0.2.9 192.0.2.9, 127.0.0.1")
+                wait_until(lambda started=started: "\n127.0.0.1 - -" in started.stdout, "a line")
                 self.assertNotIn("::ffff:", started.stdout)
-                self.assertIn("\n127.0.0.1 - -", started.stdout)
             finally:
                 guest.terminate()
                 guest.wait(LIMIT)
             self.assertEqual(self.end(started), 0)
 
-    def body_of(self, host: str) -> bytes:
+    def body_of(self, host: str, fields: dict[str, str] | None = None) -> bytes:
         client = HTTPConnection(host, self.port, timeout=LIMIT)
         try:
-            client.request("GET", "/", headers={"Host": "blog.example"})
+            client.request("GET", "/", headers={"Host": "blog.example", **(fields or {})})
             return client.getresponse().read()
         finally:
             client.close()

@@ -1,6 +1,8 @@
-"""An application that answers with who asks, as the proxy tells it."""
+"""Applications that tests of the proxy's start and end run."""
 
 from __future__ import annotations
+
+from twisted.internet.defer import Deferred
 
 from guest import Request, Response, SubscriberProtocol
 
@@ -12,3 +14,12 @@ class Forwarded(SubscriberProtocol):
         """Answer."""
         told = request.header(b"x-forwarded-for")
         return Response(200, [(b"content-type", b"text/plain")], request.client + b" " + told)
+
+
+class Silent(SubscriberProtocol):
+    """It never answers."""
+
+    def requestReceived(self, request: Request) -> Deferred[Response]:
+        """Answer, one day."""
+        print("asked", flush=True)
+        return Deferred()
