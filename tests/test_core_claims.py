@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.core import claims as claims_module
 from subproxy.core.claims import HEADS, Claim, ClaimError, conflict, wildcard
 from subproxy.core.pattern import Pattern, host_pattern
 from subproxy.core.route import Route
@@ -124,6 +127,15 @@ class ClaimTests(SynchronousTestCase):
             rb".*\.[a]",
         ):
             self.assertIsNone(wildcard(Pattern(source, ignore_case=True)), source)
+
+    def test_a_wildcard_is_read_once_however_many_claims_there_are(self) -> None:
+        """A hostile pattern is long; a policy has many claims."""
+        route = Route(rb".*\.read-once\.example", b"/.*", lazy=True)
+        some = [Claim(f"*.{number}.example", "/") for number in range(50)]
+        with patch.object(claims_module, "Pattern", wraps=Pattern) as read:
+            for claim in some:
+                self.assertFalse(claim.covers_route(route))
+        self.assertEqual(read.call_count, 1)
 
     @given(claims, routes, hosts, paths)
     @relaxed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -9,7 +10,16 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.claims import Claim, conflict
-from subproxy.core.policy import Guest, Policy, PolicyError, Quotas, parse_policy
+from subproxy.core.policy import (
+    MAX_IDENTITY,
+    Glob,
+    GlobError,
+    Guest,
+    Policy,
+    PolicyError,
+    Quotas,
+    parse_policy,
+)
 from subproxy.core.registry import Registry
 from subproxy.core.route import Route
 from subproxy.core.router import Router
@@ -283,3 +293,33 @@ class OwnershipTests(SynchronousTestCase):
                 for c in router.explain(host, path).candidates
             ):
                 self.assertIn(answers, guest.identities)
+
+
+class GlobTests(SynchronousTestCase):
+    """`Glob`."""
+
+    def test_examples(self) -> None:
+        for glob, name, matches in [
+            ("*", "", True),
+            ("cid:*", "cid:1", True),
+            ("cid:*", "cid", False),
+            ("*:1", "cid:1", True),
+            ("a*a", "a", False),
+            ("a*a", "aa", True),
+            ("a*b*c", "a-b-c", True),
+            ("a*b*c", "a-c", False),
+            ("a*bb*b", "abb", False),
+            ("/run/bü*/*.sock", "/run/bücher/x.sock", True),
+        ]:
+            self.assertIs(Glob(glob).matches(name.encode()), matches, (glob, name))
+
+    @given(st.text("ab*", min_size=1, max_size=8), st.text("ab", max_size=8))
+    @relaxed
+    def test_it_matches_as_a_pattern_would(self, glob: str, name: str) -> None:
+        if "*" in glob:
+            expected = re.fullmatch(glob.replace("*", ".*"), name) is not None
+            self.assertIs(Glob(glob).matches(name.encode()), expected)
+
+    def test_its_length_is_bounded(self) -> None:
+        Glob("*" + "a" * (MAX_IDENTITY - 1))
+        self.assertRaises(GlobError, Glob, "*" + "a" * MAX_IDENTITY)

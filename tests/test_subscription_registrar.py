@@ -2,6 +2,7 @@
 
 from unittest.mock import patch
 
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core import pattern
@@ -95,6 +96,14 @@ class RegistrarTests(SynchronousTestCase):
         self.assertLessEqual(cost, HOST_COST)
         guest.register(b"h", b"/literal", reference=100)
         self.assertEqual(guest.take(m.Registered)[-1:], [m.Registered(100)])
+
+    def test_a_pattern_is_logged_as_it_was_written(self) -> None:
+        with capturedLogs() as events:
+            self.world.serving("1", b"one\\.example")
+        says = [formatEvent(event) for event in events]
+        self.assertEqual(
+            [each for each in says if "serves" in each], [r"vm:1 serves one\.example /.*"]
+        )
 
     def test_exchanges_of_the_policy(self) -> None:
         """The policy's number of exchanges bounds what a guest grants."""

@@ -22,6 +22,7 @@ claim overlapping wildcards, the policy is refused: see `conflict`.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from subproxy.core.normalise import normalise_host, normalise_path
@@ -105,7 +106,13 @@ class Claim:
 
 def wildcard(host: Pattern) -> bytes | None:
     """Return what `host` is a wildcard for (``.blog.example``), None if it is no wildcard."""
-    source = host.source.removeprefix(b"^").removesuffix(b"$")
+    return None if host.kind is Kind.LITERAL else _wildcard(host.source)
+
+
+@lru_cache(64)
+def _wildcard(source: bytes) -> bytes | None:
+    """See `wildcard`. It is asked for each claim of a policy, and takes time in a long pattern."""
+    source = source.removeprefix(b"^").removesuffix(b"$")
     for head in HEADS:
         if source.startswith(head):
             try:

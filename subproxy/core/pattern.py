@@ -44,7 +44,7 @@ MAX_MATCHED: Final = 1024
 """Bytes of a text that a pattern is matched against; a longer one is matched by literals and
 literal prefixes only. With MAX_PROGRAM it bounds the time that one match can take."""
 
-_CALL: Final = 400
+_CALL: Final = 800
 """Nanoseconds of a match that is over with the first byte."""
 
 _INSTRUCTION: Final = 8

@@ -15,7 +15,7 @@ from typing import Final
 
 from subproxy.core.tame import ALL, Item
 
-STEP: Final = 200
+STEP: Final = 250
 """Nanoseconds of a step that takes a literal or one character, at the most."""
 
 RUN: Final = 500
