@@ -433,6 +433,20 @@ class ConversationTests(SynchronousTestCase):
         self.assertEqual(pair.stats["requests"], 4199)
         self.assertLessEqual(pair.stats["remembered_origins"], 4096)
 
+    def test_a_guest_that_had_to_wait_while_it_registered(self) -> None:
+        """Is served by the compiled path as soon as all that it said was dealt with."""
+        pair = self.pair(share=3.0)
+        side = pair.fast
+        newer = side.world.guest("2")
+        newer.protocol.share.used = 3.0
+        newer.hello(b"app", b"newer")
+        newer.register(b"c\\.example")
+        self.assertIsNone(newer.protocol.fast)
+        for _ in range(10):
+            side.world.clock.advance(0)
+        self.assertIsNotNone(newer.protocol.fast)
+        newer.lose()
+
     def test_a_guest_that_leaves_with_many_exchanges(self) -> None:
         """They are lost a share of a turn at a time, in order; meanwhile one client leaves."""
         pair = self.pair(share=3.0)

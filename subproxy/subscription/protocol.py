@@ -205,6 +205,8 @@ class SubscriptionProtocol(Protocol):
             self.transport.resumeProducing()
         if self.fast is not None:
             self.fast.go_on()
+        else:
+            self._quicken()
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         """The connection is gone, and with it, in this same turn, all that it registered."""
