@@ -259,7 +259,7 @@ def step(take: Bytes, pair: Pair) -> None:
     elif what < 20:
         pair.wait(take.one([0.5, 1.0, 11.0, 61.0, 80.0]))
     elif what < 21:
-        take.one([pair.half_close, pair.lose, pair.leave, lambda: pair.leave(half=True)])()
+        take.one([pair.half_close, pair.lose])()
     elif what < 22:
         take.one([pair.stall, pair.drain, pair.stall_guest, pair.drain_guest])()
     elif what < 23:

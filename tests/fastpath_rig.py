@@ -225,7 +225,11 @@ class Pair:
         self._same("half close", None)
 
     def leave(self, half: bool = False) -> None:
-        """The client has closed, or only its half, and the kernel has not told: nobody reads."""
+        """
+        The client has closed, or only its half, and the kernel has not told: nobody reads.
+
+        For use where neither side does: the compiled one reads again before the next request.
+        """
         for side in self.sides:
             side.transport.leave(half)
         self._same("leave", half)

@@ -200,6 +200,22 @@ class ConversationTests(SynchronousTestCase):
             self.assertIs(pair.fast.transport.aborted, not leave_half)
             pair.close()
 
+    def test_who_sends_more_than_is_answered(self) -> None:
+        """What waits behind a request is bounded: nothing more is read until it is less."""
+        pair = Pair()
+        count = 20_000 // len(GET)
+        pair.client(GET, GET * count)
+        for number in range(1, count + 2):
+            for side in pair.sides:
+                self.assertEqual(side.transport.producerState, "paused")
+            pair.guest(response(number))
+        for side in pair.sides:
+            self.assertEqual(side.transport.producerState, "producing")
+        pair.client(GET)
+        pair.guest(response(count + 2))
+        self.assertEqual(pair.stats["requests"], 2)
+        pair.close()
+
     def test_who_is_held_back_and_served(self) -> None:
         pair = Pair()
         pair.client(GET, GET)

@@ -532,6 +532,12 @@ cdef class FastFront(Client):
             self.due = now + path.keepalive_timeout
             self.deadline = self.due - path.look_early
             path.chooser.release(member)
+            if self.paused and rest is not None and PyBytes_GET_SIZE(rest) > MOST_PARTIAL:
+                # To read on would add to it at each answer: Python serves what is here first.
+                self.paused = False
+                self.become(handover.idle(self))
+                handover.held(self.slow, rest)
+                return 1
             if self.paused:
                 self.paused = False
                 self.transport.resumeProducing()

@@ -133,6 +133,13 @@ def gathering(protocol: Http1Protocol, data: bytes, started: float) -> None:
         uploader.responder.started = started
 
 
+def held(protocol: Http1Protocol, data: bytes) -> None:
+    """C{protocol}, at rest, is not read from, and has this to answer before it is."""
+    protocol.held = data
+    protocol.paused = True
+    protocol._advance()
+
+
 def close(protocol: Http1Protocol, held: bytes | None, paused: bool) -> None:
     """Close C{protocol} behind an answer, where more had come from the client."""
     protocol.held = held or b""
