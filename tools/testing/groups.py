@@ -20,7 +20,6 @@ MACHINES = frozenset(
         "test_reactor_oldest",
         "test_vm_docs",
         "test_vm_guest",
-        "test_vm_image",
         "test_vm_native",
     }
 )
