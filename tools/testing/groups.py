@@ -20,7 +20,6 @@ MACHINES = frozenset(
         "test_reactor_oldest",
         "test_vm_docs",
         "test_vm_guest",
-        "test_vm_image",
         "test_vm_native",
     }
 )
@@ -38,6 +37,9 @@ ALONE = frozenset(
     }
 )
 """Asserts times, or shares of a processor."""
+
+LONG = frozenset({"test_threats"})
+"""Waits for minutes: run where the unit tests are done, beside the other integration tests."""
 
 MEASURED = frozenset(
     {
@@ -97,19 +99,20 @@ def phases(root: Path, wanted: frozenset[str]) -> list[Phase]:
     found: list[Phase] = []
     unit = unit_modules(root)
     integration = integration_modules(root)
-    beside = _choose(integration, lambda name: name not in ALONE | MACHINES)
+    beside = _choose(integration, lambda name: name not in ALONE | LONG | MACHINES)
+    long = _both("long integration tests, trial", _choose(integration, lambda name: name in LONG))
     units = (
         Shard("unit tests, pytest, branch coverage", PYTEST, unit, measured=True),
         Shard("unit tests, trial", TRIAL, unit),
     )
     if "unit" in wanted and "integration" in wanted:
-        lanes = (units, _both("integration tests, trial", beside))
-        found.append(Phase("unit tests beside integration tests that mostly wait", "6 min", lanes))
+        lanes = ((*units, *long), _both("integration tests, trial", beside))
+        found.append(Phase("unit tests beside integration tests that mostly wait", "5 min", lanes))
     elif "unit" in wanted:
         found.append(Phase("unit tests", "2 min", tuple((shard,) for shard in units)))
     elif "integration" in wanted:
-        lanes = (_both("integration tests, trial", beside),)
-        found.append(Phase("integration tests that mostly wait", "3 min", lanes))
+        lanes = (_both("integration tests, trial", beside), long)
+        found.append(Phase("integration tests that mostly wait", "5 min", lanes))
     if "integration" in wanted:
         alone = _choose(integration, lambda name: name in ALONE)
         lanes = (_both("integration tests that measure, trial", alone),)
