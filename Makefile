@@ -54,7 +54,7 @@ coverage: $(VENV)/.test-$(HASH)
 # How many of the small changes that could be made to a module some test notices.
 mutation: $(VENV)/.test-$(HASH)
 	$(BIN)/python tools/mutation.py subproxy/wire subproxy/core
-	$(BIN)/python tools/mutation.py $(GATE) --tests tests.test_frontend_http_table tests.test_corpus_http
+	$(BIN)/python tools/mutation.py $(GATE) --tests tests.frontend.http1.test_http_table tests.frontend.http1.test_corpus
 GATE := $(patsubst %,subproxy/frontend/%.py,gate head_parser limits request_body request_id)
 
 lint: $(VENV)/.test-$(HASH)

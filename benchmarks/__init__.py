@@ -1,1 +1,1 @@
-"""Measures subproxy and its peers side by side: ``python -m benchmarks.bench``."""
+"""Measures subproxy and its peers side by side: C{python -m benchmarks.bench}."""

@@ -3,7 +3,7 @@
 
     python benchmarks/balance_sim.py [--json] [--requests N] [--seed N] [--scenario NAME]
 
-The policies and the members are those of the proxy (`subproxy.core`). Everything else is a
+The policies and the members are those of the proxy (C{subproxy.core}). Everything else is a
 discrete-event model: requests arrive at random (Poisson), each guest has so many workers and a
 queue before them, and a service time that is exponential about its mean. Every policy sees the
 same arrivals and the same amounts of work. A guest answers a ping after a base latency and the
@@ -27,10 +27,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from subproxy.core.balancer import BALANCERS, Balancer
-from subproxy.core.member import Member
-from subproxy.core.pool import POPULATED, Pool
-from subproxy.core.route import Route
+from subproxy.core.balancing.balancer import BALANCERS, Balancer
+from subproxy.core.balancing.member import Member
+from subproxy.core.balancing.pool import POPULATED, Pool
+from subproxy.core.routing.route import Route
 
 PING_INTERVAL = 3.0
 
@@ -39,8 +39,8 @@ PING_INTERVAL = 3.0
 class Speed:
     """A guest: mean seconds of service, workers, seconds of ping when idle, and when it joins.
 
-    From `cold` times as slow it warms up within 3 s of joining. Every `stall_every` seconds it
-    stands still for `stall` seconds.
+    From C{cold} times as slow it warms up within 3 s of joining. Every C{stall_every} seconds it
+    stands still for C{stall} seconds.
     """
 
     service: float
@@ -75,7 +75,7 @@ class Guest:
     served: int = 0
 
     def runs_from(self, now: float) -> float:
-        """Return `now`, or when the stall is over that it falls into."""
+        """Return C{now}, or when the stall is over that it falls into."""
         speed = self.speed
         if speed.stall:
             phase = now % speed.stall_every
@@ -84,7 +84,7 @@ class Guest:
         return now
 
     def finish(self, now: float, work: float) -> float:
-        """Return when `work` (1.0 is the mean) that begins now is done."""
+        """Return when C{work} (1.0 is the mean) that begins now is done."""
         speed = self.speed
         age = now - speed.joins
         factor = speed.cold + (1.0 - speed.cold) * min(age / 3.0, 1.0)

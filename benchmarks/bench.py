@@ -1,7 +1,7 @@
-"""``make bench``: small requests through subproxy and its peers, side by side.
+"""C{make bench}: small requests through subproxy and its peers, side by side.
 
 Contenders run at once and are measured in turn, round after round. Tables go into
-``docs/performance.md``, a plot beside it, raw figures into ``benchmarks/results/bench.json``.
+C{docs/performance.md}, a plot beside it, raw figures into C{benchmarks/results/bench.json}.
 """
 
 from __future__ import annotations
@@ -214,7 +214,7 @@ class Bench:
 
 
 def parts(text: str) -> frozenset[str]:
-    """The value of ``--parts``."""
+    """The value of C{--parts}."""
     found = frozenset(text.split(","))
     if found - set(PARTS):
         raise argparse.ArgumentTypeError(f"parts are {', '.join(PARTS)}")

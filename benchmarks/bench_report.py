@@ -1,4 +1,4 @@
-"""The tables and the plot of ``make bench``, made from its raw figures."""
+"""The tables and the plot of C{make bench}, made from its raw figures."""
 
 from __future__ import annotations
 

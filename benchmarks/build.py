@@ -1,4 +1,4 @@
-"""Compiles the measuring programs of ``native/`` with the machine's C compiler."""
+"""Compiles the measuring programs of C{native/} with the machine's C compiler."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class NoCompiler(Exception):
 
 
 def program(name: str) -> str:
-    """The path of a compiled program of ``native/``, compiled again if its source is newer."""
+    """The path of a compiled program of C{native/}, compiled again if its source is newer."""
     source = SOURCES / f"{name}.c"
     target = OUTPUT / name
     newest = max(path.stat().st_mtime for path in (source, *SOURCES.glob("*.h")))

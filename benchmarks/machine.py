@@ -69,7 +69,7 @@ def common_congestion_control() -> contextlib.AbstractContextManager[str]:
 
 
 def large_pages() -> contextlib.AbstractContextManager[str]:
-    """Large pages for what bodies are sent from: see ``native/memory.h``."""
+    """Large pages for what bodies are sent from: see C{native/memory.h}."""
     return setting(SHARED_PAGES, "advise")
 
 

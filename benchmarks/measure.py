@@ -76,7 +76,7 @@ class Sample:
 
 
 def check(raw: dict[str, Any], what: str) -> dict[str, Any]:
-    """Raises `InvalidRun` unless every answer was 2xx and whole, and there was one at least."""
+    """Raises C{InvalidRun} unless every answer was 2xx and whole, and there was one at least."""
     if raw["bad_status"] or raw["broken"]:
         raise InvalidRun(
             f"{what}: {raw['bad_status']} answers not 2xx, {raw['broken']} broken: no figures"
@@ -101,7 +101,7 @@ def prefer(pid: int, niceness: int) -> bool:
 
 
 def pinned(core: int, *, niceness: int = 0) -> Any:
-    """A `preexec_fn` that pins a process, and sets its niceness where that is allowed."""
+    """A C{preexec_fn} that pins a process, and sets its niceness where that is allowed."""
 
     def prepare() -> None:
         os.sched_setaffinity(0, {core})
@@ -112,7 +112,7 @@ def pinned(core: int, *, niceness: int = 0) -> Any:
 
 
 def command_line(name: str, port: int, pids: Sequence[int], **options: Any) -> list[str]:
-    """The command of a program of ``native/``; an option of None is left out, True is a flag."""
+    """The command of a program of C{native/}; an option of None is left out, True is a flag."""
     command = [program(name), "--port", str(port)]
     for pid in pids:
         command += ["--pid", str(pid)]
@@ -125,7 +125,7 @@ def command_line(name: str, port: int, pids: Sequence[int], **options: Any) -> l
 
 
 def run(command: Sequence[str], core: int, *, seconds: float, niceness: int = 0) -> dict[str, Any]:
-    """Runs a load program on a core to its end, `InvalidRun` if it fails; returns its figures."""
+    """Runs a load program on a core to its end, C{InvalidRun} if it fails; returns its figures."""
     try:
         done = subprocess.run(
             list(command),

@@ -45,7 +45,7 @@ def publish(
 ) -> int:
     """Keeps raw figures, and has the tables written, unless some measurement was invalid.
 
-    The figures of an invalid run go under ``build/``, for whoever looks for the reason.
+    The figures of an invalid run go under C{build/}, for whoever looks for the reason.
     Returns the exit status.
     """
     text = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
@@ -66,7 +66,7 @@ def publish(
 
 
 def integers(text: str) -> list[int]:
-    """The value of an option such as ``1,8,64``."""
+    """The value of an option such as C{1,8,64}."""
     return [int(item) for item in text.split(",") if item]
 
 

@@ -15,7 +15,7 @@ DEBIAN = {"nginx": "nginx-light", "haproxy": "haproxy", "cc": "gcc libc6-dev"}
 
 
 def uwsgi_program() -> Path:
-    """Where uWSGI is, or would be; ``UWSGI`` in the environment names another."""
+    """Where uWSGI is, or would be; C{UWSGI} in the environment names another."""
     return Path(os.environ.get("UWSGI", VENV / "bin" / "uwsgi"))
 
 

@@ -44,7 +44,7 @@ def _text(x: float, y: float, text: str, kind: str = "", anchor: str = "start") 
 
 
 def columns(panels: int) -> int:
-    """How many panels stand in a row: as even as can be, never more than `MOST`."""
+    """How many panels stand in a row: as even as can be, never more than C{MOST}."""
     rows = -(-panels // MOST)
     return -(-panels // rows)
 

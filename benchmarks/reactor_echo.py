@@ -1,7 +1,7 @@
 """A plain Twisted HTTP echo: what a reactor costs a request, without a proxy around it.
 
-It answers each request head with 13 bytes, by an ordinary `Protocol` on an ordinary TCP port: the
-least that a Twisted program does. ``python -m benchmarks.reactor_echo --reactor io_uring``
+It answers each request head with 13 bytes, by an ordinary C{Protocol} on an ordinary TCP port: the
+least that a Twisted program does. C{python -m benchmarks.reactor_echo --reactor io_uring}
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ LAST_ANSWER = ANSWER.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 
 
 def install(name: str) -> None:
-    """Installs the reactor of this name, as ``twistd --reactor`` does."""
+    """Installs the reactor of this name, as C{twistd --reactor} does."""
     from twisted.application.reactors import installReactor
 
     installReactor(name)

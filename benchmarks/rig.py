@@ -73,7 +73,7 @@ def cpu_seconds(pids: Sequence[int]) -> float:
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = START_SECONDS) -> None:
-    """Polls a condition until it holds; `NotStarted` after so many seconds."""
+    """Polls a condition until it holds; C{NotStarted} after so many seconds."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -96,7 +96,7 @@ def answers(port: int, host: str = HOST) -> bool:
 class Rig:
     """A directory for one contender's files and sockets, and the processes started for it.
 
-    The counted processes run on `server_core`, everything else on `load_core`.
+    The counted processes run on C{server_core}, everything else on C{load_core}.
     """
 
     def __init__(self, name: str, server_core: int, load_core: int) -> None:

@@ -53,7 +53,7 @@ class Runner:
     ) -> Sample:
         """Requests on keep-alive connections, each as soon as the last is answered.
 
-        With `hosts`, they go round the hosts ``app0`` to ``app(hosts-1)``. `close` is for a server
+        With C{hosts}, they go round the hosts C{app0} to C{app(hosts-1)}. C{close} is for a server
         that keeps no connection: then each request has a new one here too.
         """
         scenario = "keepalive" if hosts is None else f"keepalive-hosts-{hosts}"

@@ -30,7 +30,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def with_ratio(value: float | None, ratio: float | None) -> str:
-    """A figure and its ratio to the reference: ``16.5 (0.55)``."""
+    """A figure and its ratio to the reference: C{16.5 (0.55)}."""
     return number(value) if ratio is None else f"{number(value)} ({ratio:.2f})"
 
 
@@ -55,7 +55,7 @@ def markers(name: str) -> tuple[str, str]:
 def replace_block(page: str, name: str, block: str) -> str:
     """The page with its block of this name replaced; nothing else changes.
 
-    Raises `NoMarkers` if the page does not have both markers, once each and in order.
+    Raises C{NoMarkers} if the page does not have both markers, once each and in order.
     """
     begin, end = markers(name)
     if page.count(begin) != 1 or page.count(end) != 1 or page.index(begin) > page.index(end):
@@ -77,7 +77,7 @@ UNITS = (("G", 30), ("M", 20), ("K", 10))
 
 
 def size_of(text: str) -> int:
-    """Bytes of a size such as ``64K``, ``1M``, ``1G`` (powers of 1024) or ``13``."""
+    """Bytes of a size such as C{64K}, C{1M}, C{1G} (powers of 1024) or C{13}."""
     for unit, shift in UNITS:
         if text.endswith(unit):
             return int(text[:-1]) << shift
@@ -85,7 +85,7 @@ def size_of(text: str) -> int:
 
 
 def size_text(size: int) -> str:
-    """A size for people: ``64 KiB``."""
+    """A size for people: C{64 KiB}."""
     for unit, shift in UNITS:
         if size >= 1 << shift and not size % (1 << shift):
             return f"{size >> shift} {unit}iB"

@@ -12,20 +12,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from guest.factory import SubscriberFactory
-    from guest.request import Request
-    from guest.response import Response
-    from guest.route import Route
-    from guest.service import SubscriberService
-    from guest.subscriber import SubscriberProtocol
+    from guest.core.request import Request
+    from guest.core.response import Response
+    from guest.core.route import Route
+    from guest.twisted.factory import SubscriberFactory
+    from guest.twisted.service import SubscriberService
+    from guest.twisted.subscriber import SubscriberProtocol
 
 _HOME = {
-    "Request": "guest.request",
-    "Response": "guest.response",
-    "Route": "guest.route",
-    "SubscriberFactory": "guest.factory",
-    "SubscriberProtocol": "guest.subscriber",
-    "SubscriberService": "guest.service",
+    "Request": "guest.core.request",
+    "Response": "guest.core.response",
+    "Route": "guest.core.route",
+    "SubscriberFactory": "guest.twisted.factory",
+    "SubscriberProtocol": "guest.twisted.subscriber",
+    "SubscriberService": "guest.twisted.service",
 }
 
 __all__ = [

@@ -9,10 +9,10 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from guest import options
-from guest.errors import GuestError, RegistrationRefused, SubscriptionReplaced
-from guest.moment import Moment
-from guest.route import Route
+from guest.cli import options
+from guest.core.errors import GuestError, RegistrationRefused, SubscriptionReplaced
+from guest.core.route import Route
+from guest.twisted.one_shot import OneShotObserver
 
 FAILED = 1
 USAGE = 2
@@ -36,7 +36,7 @@ class Runner:
         self._service = service
         self._keepGoing = keepGoing
         self._stopping = False
-        self._end: Moment[object] = Moment()
+        self._end: OneShotObserver[object] = OneShotObserver()
         self._end.wait().addCallback(lambda _: reactor.stop())
         self.status = 0
 
@@ -91,10 +91,10 @@ def main(arguments: Sequence[str]) -> int:
     asked = options.parse(arguments)
     _log(asked.log_level)
 
-    from guest.factory import SubscriberFactory
-    from guest.loading import BadImport, load
-    from guest.service import SubscriberService
-    from guest.worker import NoFreeWorker, WorkerSlot, take
+    from guest.cli.loading import BadImport, load
+    from guest.cli.worker import NoFreeWorker, WorkerSlot, take
+    from guest.twisted.factory import SubscriberFactory
+    from guest.twisted.service import SubscriberService
 
     try:
         application = load(asked.target)
@@ -140,7 +140,7 @@ def _endpoint(reactor: Any, description: str) -> Any:
     """
     from twisted.internet.endpoints import clientFromString
 
-    from guest.vsock import VsockClientEndpoint, parse_vsock
+    from guest.twisted.vsock import VsockClientEndpoint, parse_vsock
 
     address = parse_vsock(description)
     if address is not None:

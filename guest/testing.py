@@ -32,12 +32,12 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from guest.errors import GuestError
-from guest.factory import SubscriberFactory
-from guest.route import Route
-from guest.subscriber import SubscriberProtocol
+from guest.core.errors import GuestError
+from guest.core.route import Route
+from guest.twisted.factory import SubscriberFactory
+from guest.twisted.subscriber import SubscriberProtocol
 from subproxy.wire import messages as m
-from subproxy.wire.connection import Broken, Connection, Violation, limits_info
+from subproxy.wire.connection import Broken, Violation, WireConnection, limits_info
 from subproxy.wire.fields import Headers, Info
 from subproxy.wire.limits import Limits
 from subproxy.wire.states import Role, Side
@@ -148,7 +148,7 @@ class ProxyProtocol(Protocol):
         @param welcome: what C{welcome} says beside the limits.
         @param admit: returns a code and a reason for a route that is refused.
         """
-        self.connection = Connection(Role.PROXY, limits)
+        self.connection = WireConnection(Role.PROXY, limits)
         self.hello: Info = {}
         self.routes: dict[int, Route] = {}
         self.pongs: list[bytes] = []

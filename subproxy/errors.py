@@ -2,7 +2,7 @@
 Everything that can go wrong with a request, as one tree.
 
 Each error knows the HTTP status that a client gets for it, whether it is safe to
-try the exchange on another subscriber (``retry_safe``: no guest can have executed
+try the exchange on another subscriber (C{retry_safe}: no guest can have executed
 it), and after how many seconds a client may ask again. So no caller needs a ladder
 of ifs::
 
@@ -10,14 +10,14 @@ of ifs::
     ├── ClientError            the client's fault, or its absence
     │   ├── BadRequest         400
     │   ├── RequestTimeout     408
-    │   ├── ...                whatever status the gate decides on
+    │   ├── ...                whatever status the validator decides on
     │   └── ClientGone         499, never sent: only logged
     ├── NoRoute                404
     ├── Unavailable            503, Retry-After
     │   ├── NoSubscriber
     │   ├── QueueFull
     │   └── QueueTimeout
-    └── GuestError             the guest's fault
+    └── GuestFailure             the guest's fault
         ├── GuestRefused       503, Retry-After: the guest said that it did not execute it
         ├── GuestGone          502
         ├── GuestMisbehaved    502
@@ -116,14 +116,14 @@ class QueueTimeout(Unavailable):
     code = "queue-timeout"
 
 
-class GuestError(ProxyError):
+class GuestFailure(ProxyError):
     """The application did not answer properly."""
 
     status = 502
     code = "guest"
 
 
-class GuestRefused(GuestError):
+class GuestRefused(GuestFailure):
     """The application refused the request without executing it."""
 
     status = 503
@@ -132,19 +132,19 @@ class GuestRefused(GuestError):
     retry_after = 1
 
 
-class GuestGone(GuestError):
+class GuestGone(GuestFailure):
     """The application went away before its answer was complete."""
 
     code = "guest-gone"
 
 
-class GuestMisbehaved(GuestError):
+class GuestMisbehaved(GuestFailure):
     """The application sent an invalid response."""
 
     code = "guest-misbehaved"
 
 
-class GuestSlow(GuestError):
+class GuestSlow(GuestFailure):
     """The application did not answer in time."""
 
     status = 504

@@ -1,4 +1,4 @@
-"""Assembles the proxy from its options; decides nothing (see L{subproxy.options})."""
+"""Assembles the proxy from its options; decides nothing (see L{subproxy.config.options})."""
 
 from __future__ import annotations
 
@@ -16,52 +16,51 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from subproxy import compiled
-from subproxy.admin.counters import Counters, Logs
 from subproxy.admin.guard import Guard
 from subproxy.admin.token import TokenError, default_files, obtain_token
-from subproxy.bare_port import Listen, expand, without_policy
-from subproxy.core.admission import Admission, AdmissionLimits
-from subproxy.core.balancer import BALANCERS
+from subproxy.app.listener import ListenerService, NotListening, why
+from subproxy.app.service import ProxyService
+from subproxy.config.bare_port import ClientListener, expand, without_policy
+from subproxy.config.options import Options, VsockListen, is_path
+from subproxy.config.policy_file import PolicyFile
+from subproxy.core.access.policy import Policy, PolicyError
+from subproxy.core.balancing.admission import Admission, AdmissionLimits
+from subproxy.core.balancing.balancer import BALANCERS
+from subproxy.core.balancing.pool import LINGER
 from subproxy.core.dispatcher import Dispatcher
-from subproxy.core.forwarded import Forwarding, Trust
-from subproxy.core.policy import Policy, PolicyError
-from subproxy.core.pool import LINGER
-from subproxy.core.registry import Registry
-from subproxy.core.router import Router
-from subproxy.descriptors import for_clients, raise_limit
+from subproxy.core.http.forwarded import Forwarding, Trust
+from subproxy.core.routing.registry import Registry
+from subproxy.core.routing.router import Router
 from subproxy.endpoints.adopted import AdoptedVsockEndpoint, check_systemd, socket_of_systemd
 from subproxy.endpoints.folder import FolderService
 from subproxy.endpoints.hybrid import HybridVsockServerEndpoint
-from subproxy.endpoints.identity import identityOfPeer, identityOfTransport
+from subproxy.endpoints.identity import identity_of_peer, identity_of_transport
 from subproxy.endpoints.private import PrivateUnixEndpoint
-from subproxy.fastpath.available import engage
-from subproxy.frontend.access_log import AccessLog
+from subproxy.fastpath.install import install
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.half_close import HalfClose
-from subproxy.frontend.limits import TABLE
-from subproxy.frontend.limits import Limits as HttpLimits
-from subproxy.frontend.proxy_protocol import (
+from subproxy.frontend.limits import TABLE, HttpLimits
+from subproxy.frontend.notsent_lowat import limit_unsent
+from subproxy.frontend.proxy_protocol.protocol import (
     DEFAULT_PEERS,
     PREFIX,
     ProxyProtocolFactory,
     is_proxied,
     proxied_endpoint,
 )
-from subproxy.frontend.unsent import limit_unsent
-from subproxy.garbage import calm
-from subproxy.handover import Inheritance, http_endpoint
-from subproxy.listener import ListenerService, NotListening, why
-from subproxy.options import Options, VsockListen, is_path
-from subproxy.policy_file import PolicyFile
-from subproxy.reactor_choice import choose, make_monotonic
-from subproxy.service import ProxyService
-from subproxy.signals import SignalService, stop_on_signals
-from subproxy.startup import detach, fail, fail_running, started
+from subproxy.process import compiled
+from subproxy.process.fd_limits import client_limit, raise_limit
+from subproxy.process.gc_tuning import tune
+from subproxy.process.reactor_choice import choose, make_monotonic
+from subproxy.process.sd_notify import SupervisorNotifier
+from subproxy.process.signals import SignalService, stop_on_signals
+from subproxy.process.startup import detach, fail, fail_running, started
+from subproxy.process.upgrade import InheritedSockets, http_endpoint
 from subproxy.subscription.factory import SubscriptionFactory
 from subproxy.subscription.registrar import Registrar
-from subproxy.subscription.settings import Settings
-from subproxy.supervisor import Supervisor
+from subproxy.subscription.settings import SubscriptionSettings
+from subproxy.telemetry.access_log import AccessLog
+from subproxy.telemetry.counters import Counters, ExchangeLogFanOut
 
 __all__ = ["Options", "makeService"]
 
@@ -88,8 +87,8 @@ def makeService(options: Options) -> ProxyService:
     ring = getattr(reactor, "ring", None)
     if ring is not None:
         ring.spin = options["spin"] / 1e6
-    inheritance = Inheritance.of_environment()
-    supervisor = Supervisor(config)
+    inheritance = InheritedSockets.of_environment()
+    supervisor = SupervisorNotifier(config)
     service = build(options, reactor, inheritance, supervisor)
     service.inherits = bool(inheritance)
     stop_on_signals(reactor, service.hurry)
@@ -104,7 +103,7 @@ def makeService(options: Options) -> ProxyService:
 
     def running() -> None:
         stop_on_signals(reactor, service.hurry)
-        service.whenListening().addCallback(up).addErrback(down)
+        service.when_listening().addCallback(up).addErrback(down)
 
     def down(failure: Failure) -> None:
         if not failure.check(NotListening):
@@ -112,18 +111,18 @@ def makeService(options: Options) -> ProxyService:
         fail_running(reactor, failure.getErrorMessage())
 
     reactor.callWhenRunning(running)
-    calm()
+    tune()
     return service
 
 
 def build(
     options: Options,
     reactor: Any,
-    inheritance: Inheritance | None = None,
-    supervisor: Supervisor | None = None,
+    inheritance: InheritedSockets | None = None,
+    supervisor: SupervisorNotifier | None = None,
 ) -> ProxyService:
     """The proxy of C{options} on C{reactor}; it listens on what it has inherited."""
-    inheritance = inheritance or Inheritance()
+    inheritance = inheritance or InheritedSockets()
     random = Random()
     linger = max(LINGER, options["hold"])
     registry = Registry(linger=linger)
@@ -146,15 +145,15 @@ def build(
         reactor,
         dispatcher,
         registrar,
-        identityOfTransport,
-        Settings(
+        identity_of_transport,
+        SubscriptionSettings(
             ping_interval=options["ping-interval"],
             ping_timeout=options["ping-timeout"],
             timeout=options["guest-timeout"],
             bulk=options["bulk"] or None,
         ),
         random,
-        identityOfPeer,
+        identity_of_peer,
     )
     log = _access_log(reactor, options)
     counters = Counters()
@@ -162,7 +161,7 @@ def build(
         dispatcher,
         _http_limits(options),
         reactor,
-        Logs(counters, log) if log is not None else counters,
+        ExchangeLogFanOut(counters, log) if log is not None else counters,
         Forwarding(Trust(options["trust"])),
         half_close=HalfClose(options["half-close"]),
     )
@@ -188,7 +187,7 @@ def build(
     )
     inheritance.routes(registry, monotonic())
     handlers: dict[signal.Signals, Callable[[], object]] = {
-        signal.SIGUSR2: lambda: service.handOver(reactor)
+        signal.SIGUSR2: lambda: service.hand_over(reactor)
     }
     if log is not None:
         handlers[signal.SIGUSR1] = log.reopen
@@ -196,7 +195,7 @@ def build(
 
         def changed(policy: Policy) -> None:
             registrar.policy = policy
-            subscriptions.policyChanged()
+            subscriptions.policy_changed()
 
         policy_file.changed = changed
         handlers[signal.SIGHUP] = policy_file.reload
@@ -210,7 +209,7 @@ def build(
 
 def _http_limits(options: Options) -> HttpLimits:
     limits = {row.name: options[row.option] for row in TABLE}
-    limits["connections"] = for_clients(raise_limit(), limits["connections"])
+    limits["connections"] = client_limit(raise_limit(), limits["connections"])
     return HttpLimits(**limits)
 
 
@@ -225,7 +224,7 @@ def _fastpath(
     if options["no-fastpath"]:
         reason: str | None = "--no-fastpath"
     else:
-        reason = engage(http, subscriptions, log, counters)
+        reason = install(http, subscriptions, log, counters)
     if reason is not None:
         Logger("subproxy").info("every request takes the Python path: {reason}", reason=reason)
 
@@ -331,7 +330,11 @@ def _admin_token(options: Options) -> bytes | None:
 
 
 def _http_listener(
-    reactor: Any, listen: Listen, http: Http1Factory, options: Options, inheritance: Inheritance
+    reactor: Any,
+    listen: ClientListener,
+    http: Http1Factory,
+    options: Options,
+    inheritance: InheritedSockets,
 ) -> ListenerService:
     where = listen.where
     factory: Factory = http
@@ -361,7 +364,7 @@ def _vsock_listener(
     listen: VsockListen,
     factory: SubscriptionFactory,
     options: Options,
-    inheritance: Inheritance,
+    inheritance: InheritedSockets,
 ) -> IService:
     port = options["vsock-port"]
     endpoint: Any

@@ -81,7 +81,7 @@ class TreeTests(SynchronousTestCase):
         self._check("subproxy.wire", FRAMEWORKS)
         self._check("subproxy.wire", ("subproxy",), ("subproxy.wire",))
         self._check("subproxy.core", FRAMEWORKS)
-        allowed = ("subproxy.core", "subproxy.errors", "subproxy.interfaces", "subproxy.wire")
+        allowed = ("subproxy.core", "subproxy.errors", "subproxy.core.interfaces", "subproxy.wire")
         self._check("subproxy.core", ("subproxy",), allowed)
 
     def test_no_io(self) -> None:
@@ -170,6 +170,6 @@ class ImportTests(SynchronousTestCase):
 
     def test_guest(self) -> None:
         """The guest loads nothing of subproxy but the wire."""
-        loaded = self._loaded("from guest import *\nimport guest.service, guest.testing")
+        loaded = self._loaded("from guest import *\nimport guest.twisted.service, guest.testing")
         rooms = {name.split(".")[1] for name in loaded if name.startswith("subproxy.")}
         self.assertEqual({"wire"}, rooms)

@@ -1,4 +1,4 @@
-"""The oldest versions that pyproject.toml permits, as pip's requirements: ``httptools==0.6``.
+"""The oldest versions that pyproject.toml permits, as pip's requirements: C{httptools==0.6}.
 
     python tools/floors.py [EXTRA...]
 
@@ -22,7 +22,7 @@ REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9._-]+)>=(?P<floor>[0-9.]+)(?P<mark
 
 
 def floors(project: dict[str, Any], extras: list[str]) -> list[str]:
-    """Each requirement at its floor. Raises `ValueError` for one that has none, or has more."""
+    """Each requirement at its floor. Raises C{ValueError} for one that has none, or has more."""
     found = []
     requirements = list(project["dependencies"])
     for extra in extras:

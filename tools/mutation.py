@@ -1,5 +1,6 @@
 """
-A mutation score: C{python tools/mutation.py subproxy/core subproxy/frontend/gate.py}.
+A mutation score: C{python tools/mutation.py subproxy/core
+subproxy/frontend/http1/request_validator.py}.
 
 Each mutant changes one operator, constant, condition or statement of one module, and is run in a
 forked process against the unit tests that import the module, the one that is named after it first,
@@ -208,14 +209,16 @@ def tests_of(path: Path) -> list[str]:
         rf"|from {package} import .*\b{module}\b)",
         re.MULTILINE,
     )
-    own = f"test_{package.partition('.')[2]}_{module}".replace("__", "_")
+    inside = path.with_suffix("").parts
+    room = inside[1:-1] if inside[0] == "subproxy" else inside[:-1]
+    own = Path("tests", *room, f"test_{inside[-1].strip('_')}.py")
     found = [
         test
-        for test in Path("tests").glob("test_*.py")
-        if test.stem == own or imports.search(test.read_text())
+        for test in Path("tests").rglob("test_*.py")
+        if test == own or imports.search(test.read_text())
     ]
-    found.sort(key=lambda test: (test.stem != own, test.stat().st_size))
-    return [f"tests.{test.stem}" for test in found]
+    found.sort(key=lambda test: (test != own, test.stat().st_size))
+    return [".".join(test.with_suffix("").parts) for test in found]
 
 
 def _unnumbered(told: str) -> str:

@@ -3,13 +3,13 @@ Run the shell blocks of README.md, as written, and compare what they print.
 
     python tools/run_readme.py [--python PYTHON]
 
-A block of ``console`` holds commands behind ``$ `` and what they print. A line that ends in a
-backslash goes on in the next; one that has ``<<'END'`` goes on up to that word. A command that ends
-in `` &`` runs in the background, and what it prints must appear within the deadline, as whole
-lines, after a time stamp perhaps; other commands must print exactly their lines. ``...`` in an
+A block of C{console} holds commands behind C{$ } and what they print. A line that ends in a
+backslash goes on in the next; one that has C{<<'END'} goes on up to that word. A command that ends
+in C{ &} runs in the background, and what it prints must appear within the deadline, as whole
+lines, after a time stamp perhaps; other commands must print exactly their lines. C{...} in an
 expected line stands for any text. Commands run one after the other in an empty folder, with
 PYTHON's virtual environment first in the path: nothing is found that is not installed there. A
-block behind ``<!-- run by TEST -->`` is run by that test.
+block behind C{<!-- run by TEST -->} is run by that test.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ REFERENCE = "nginx"
 
 
 def for_requests() -> list[Contender]:
-    """The contenders of ``benchmarks.bench``, in the order of the tables."""
+    """The contenders of C{benchmarks.bench}, in the order of the tables."""
     return [
         Subproxy("io_uring"),
         Subproxy("epoll"),
@@ -31,7 +31,7 @@ def for_requests() -> list[Contender]:
 
 
 def for_bodies() -> list[Contender]:
-    """The contenders of ``benchmarks.bodies``."""
+    """The contenders of C{benchmarks.bodies}."""
     splice = "option splice-request\n  option splice-response"
     pipes = "tune.pipesize 1048576"
     return [

@@ -46,7 +46,7 @@ class Contender(ABC):
 
     @abstractmethod
     def start(self, rig: Rig) -> Server:
-        """Starts it, and what is behind it; returns when it answers. Raises `NotStarted`."""
+        """Starts it, and what is behind it; returns when it answers. Raises C{NotStarted}."""
 
     def version(self) -> str:
         """The version that is measured."""

@@ -10,7 +10,7 @@ from .base import Contender, Server
 
 
 class Floor(Contender):
-    """See ``native/floor.c``."""
+    """See C{native/floor.c}."""
 
     name = "floor"
     title = "kernel floor (no upstream)"

@@ -36,7 +36,7 @@ backend application
 
 
 class HAProxy(Contender):
-    """HAProxy, its sections `global` and `defaults` completed by some more lines."""
+    """HAProxy, its sections C{global} and C{defaults} completed by some more lines."""
 
     def __init__(
         self, name: str = "haproxy", title: str = "HAProxy", tuning: str = "", extra: str = ""

@@ -17,10 +17,10 @@ PORT = 12345
 
 
 class Subproxy(Contender):
-    """``twistd -n subproxy`` on a reactor, with a guest on its emulated vsock.
+    """C{twistd -n subproxy} on a reactor, with a guest on its emulated vsock.
 
-    The guest is ``native/guest.c``, as the peers' backend is in C; for bodies it is
-    ``native/bulk_guest.c``, which dials data connections, and moves bodies with the very code
+    The guest is C{native/guest.c}, as the peers' backend is in C; for bodies it is
+    C{native/bulk_guest.c}, which dials data connections, and moves bodies with the very code
     of that backend. It runs on the core of the load.
     """
 

@@ -23,7 +23,7 @@ def missing_reactor(name: str) -> str | None:
 
 
 class TwistedEcho(Contender):
-    """``benchmarks/reactor_echo.py`` on the named reactor."""
+    """C{benchmarks/reactor_echo.py} on the named reactor."""
 
     proxies = False
 

@@ -18,7 +18,7 @@ def application(environ, start_response):
 class UWSGI(Contender):
     """The router is counted, the application is not. The router writes no log.
 
-    By default it closes each connection after an answer; ``--http-keepalive`` is the other name.
+    By default it closes each connection after an answer; C{--http-keepalive} is the other name.
     """
 
     def __init__(self, *, keepalive: bool) -> None:

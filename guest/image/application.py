@@ -1,10 +1,10 @@
-"""What ``APP`` of the command line names, and its files.
+"""What C{APP} of the command line names, and its files.
 
 =============================  =====================================================
-``module:Class``               a module found as Python finds it from here
-``path/to/hello.py``           a file, with one application class
-``path/to/hello.py:Class``     a file with several
-``path/to/folder:module:Class``  a folder whose modules are importable in the guest
+C{module:Class}               a module found as Python finds it from here
+C{path/to/hello.py}           a file, with one application class
+C{path/to/hello.py:Class}     a file with several
+C{path/to/folder:module:Class}  a folder whose modules are importable in the guest
 =============================  =====================================================
 """
 
@@ -31,10 +31,10 @@ class Application:
     """An application: how the guest imports it, and the files that it is made of."""
 
     spec: str
-    """``module:Class``."""
+    """C{module:Class}."""
 
     root: Path
-    """What the paths of ``files`` are relative to."""
+    """What the paths of C{files} are relative to."""
 
     files: tuple[Path, ...]
 
@@ -45,9 +45,9 @@ class Application:
 
 
 def find(app: str, search: Path | None = None) -> Application:
-    """The application that ``app`` names; modules are looked for in ``search`` and ``sys.path``.
+    """The application that C{app} names; modules are looked for in C{search} and C{sys.path}.
 
-    Raises ``ApplicationError``.
+    Raises C{ApplicationError}.
     """
     head, _, rest = app.partition(":")
     path = Path(head)
@@ -68,9 +68,9 @@ def find(app: str, search: Path | None = None) -> Application:
 
 
 def check(path: Path, name: str) -> None:
-    """Look whether the module ``path`` can define ``name``, without running it.
+    """Look whether the module C{path} can define C{name}, without running it.
 
-    What it imports need not be here, but in the image. Raises ``ApplicationError`` if it isn't
+    What it imports need not be here, but in the image. Raises C{ApplicationError} if it isn't
     Python, or has no such name, or a class that is derived from nothing.
     """
     if path.suffix != ".py":
@@ -134,9 +134,9 @@ def _module_file(root: Path, module: str, name: str) -> Path:
 
 
 def only_class(path: Path) -> str:
-    """The one class of a file that is derived from ``SubscriberProtocol``.
+    """The one class of a file that is derived from C{SubscriberProtocol}.
 
-    Raises ``ApplicationError`` if there are none or several, or the file isn't Python.
+    Raises C{ApplicationError} if there are none or several, or the file isn't Python.
     """
     tree = _parsed(path)
     names = [

@@ -1,16 +1,16 @@
 r"""How a guest is configured: words on the command line of its kernel.
 
 A guest has no network and no other channel, so each setting is one word
-``subproxy.NAME=VALUE`` among the kernel's own:
+C{subproxy.NAME=VALUE} among the kernel's own:
 
     subproxy.app=hello:Hello subproxy.host=api\.example\.com subproxy.path=/v[12]/.*
 
 Words are parted by blanks. A value is taken as it stands, backslashes included, but
-for ``%``: two hexadecimal digits after it name one byte, as in a URL. A blank is
-thus ``%20``, a quotation mark ``%22`` (the kernel gives meaning to a bare one) and
-``%`` itself ``%25``. Every other ``%`` is refused rather than guessed at.
+for C{%}: two hexadecimal digits after it name one byte, as in a URL. A blank is
+thus C{%20}, a quotation mark C{%22} (the kernel gives meaning to a bare one) and
+C{%} itself C{%25}. Every other C{%} is refused rather than guessed at.
 
-A name may repeat (``host``, ``path``, ``env``, ``arg``). What the kernel is given
+A name may repeat (C{host}, C{path}, C{env}, C{arg}). What the kernel is given
 takes the place of what the image was built with, name by name.
 
 Standard library only, and sans-I/O: this module runs in the guest as well.
@@ -53,9 +53,9 @@ Settings = dict[str, list[str]]
 
 
 def parse(command_line: str) -> Settings:
-    """The ``subproxy.`` words of a kernel command line; every other word is passed over.
+    """The C{subproxy.} words of a kernel command line; every other word is passed over.
 
-    Raises ``ArgumentError`` for an unknown name, one given twice that may not repeat,
+    Raises C{ArgumentError} for an unknown name, one given twice that may not repeat,
     and a broken escape.
     """
     settings: Settings = {}
@@ -72,9 +72,9 @@ def parse(command_line: str) -> Settings:
 
 
 def render(settings: Mapping[str, Iterable[str]]) -> str:
-    """The words that ``parse`` reads as ``settings``.
+    """The words that C{parse} reads as C{settings}.
 
-    Raises ``ArgumentError`` for an unknown name.
+    Raises C{ArgumentError} for an unknown name.
     """
     for name in settings:
         if name not in NAMES:
@@ -85,7 +85,7 @@ def render(settings: Mapping[str, Iterable[str]]) -> str:
 
 
 def merge(built_in: Mapping[str, list[str]], given: Mapping[str, list[str]]) -> Settings:
-    """``built_in`` with what was ``given`` in its place, name by name."""
+    """C{built_in} with what was C{given} in its place, name by name."""
     return {name: list(values) for name, values in {**built_in, **given}.items()}
 
 
@@ -93,7 +93,7 @@ def routes(settings: Mapping[str, list[str]]) -> list[tuple[str, str]]:
     """The host and path patterns to register, pair by pair.
 
     The first host belongs to the first path, and so on; a single one belongs to each
-    of the others, and without any it is everything. Raises ``ArgumentError`` for
+    of the others, and without any it is everything. Raises C{ArgumentError} for
     numbers that don't go together.
     """
     hosts = settings.get("host") or [".*"]
@@ -108,7 +108,7 @@ def routes(settings: Mapping[str, list[str]]) -> list[tuple[str, str]]:
 
 
 def check_length(command_line: str) -> str:
-    """The command line itself, if the kernel keeps it whole; else ``ArgumentError``."""
+    """The command line itself, if the kernel keeps it whole; else C{ArgumentError}."""
     size = len(command_line.encode())
     if size > COMMAND_LINE_LIMIT:
         raise ArgumentError(

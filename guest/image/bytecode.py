@@ -1,6 +1,6 @@
 """Python compiled ahead: under emulation a guest's import of Twisted takes seconds without.
 
-Each module becomes a ``.pyc`` that is loaded without a look at its source (PEP 552,
+Each module becomes a C{.pyc} that is loaded without a look at its source (PEP 552,
 unchecked hash), compiled by the image's own Python. What was compiled before comes
 from a cache, by content.
 """
@@ -42,7 +42,7 @@ for line in sys.stdin.buffer:
 
 
 class Compiler:
-    """Compiles sources with ``python``, remembering the results under ``cache``."""
+    """Compiles sources with C{python}, remembering the results under C{cache}."""
 
     def __init__(self, python: Python, cache: Path) -> None:
         self._python = python
@@ -51,11 +51,11 @@ class Compiler:
 
     @property
     def tag(self) -> str:
-        """``cpython-311``, which the names of bytecode beside its source hold."""
+        """C{cpython-311}, which the names of bytecode beside its source hold."""
         return f"cpython-{self._python.version.replace('.', '')}"
 
     def compile(self, sources: Iterable[tuple[str, bytes]]) -> dict[str, bytes | None]:
-        """The ``.pyc`` of each (path in the image, source); None where it isn't valid Python.
+        """The C{.pyc} of each (path in the image, source); None where it isn't valid Python.
 
         Test data and templates for other versions are not valid, and nobody's fault.
         """

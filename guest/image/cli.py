@@ -1,4 +1,4 @@
-"""``subproxy-mkinitramfs APP -o app.img``: an application as a virtual machine's whole disk."""
+"""C{subproxy-mkinitramfs APP -o app.img}: an application as a virtual machine's whole disk."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def compress(archive: bytes, level: int) -> bytes:
-    """``archive`` as zstd packs it: the same bytes whatever number of cores the machine has."""
+    """C{archive} as zstd packs it: the same bytes whatever number of cores the machine has."""
     if shutil.which("zstd") is None:
         raise PackageError(NO_ZSTD)
     command = ["zstd", f"-{level}", "-T1", "--no-progress", "--quiet", "--stdout"]

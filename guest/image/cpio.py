@@ -29,8 +29,8 @@ class CpioError(ValueError):
 class Entry:
     """One file of an archive.
 
-    ``mode`` holds the type as well as the permissions, as ``st_mode`` does. ``data``
-    is a file's content or a symbolic link's target; ``device`` a node's major and
+    C{mode} holds the type as well as the permissions, as C{st_mode} does. C{data}
+    is a file's content or a symbolic link's target; C{device} a node's major and
     minor number.
     """
 
@@ -76,7 +76,7 @@ class Tree:
     def add(self, entry: Entry) -> None:
         """Put one entry in, with the folders above it; the last one of a path stays.
 
-        Raises ``CpioError`` if a folder of its path is something else, or it would
+        Raises C{CpioError} if a folder of its path is something else, or it would
         take the place of a folder.
         """
         for parent in reversed(PurePosixPath(entry.path).parents[:-1]):
@@ -106,7 +106,7 @@ class Tree:
 
 
 def pack(entries: Iterable[Entry], epoch: int = 0) -> bytes:
-    """The archive of ``entries`` in the order given, each dated ``epoch`` (seconds since 1970)."""
+    """The archive of C{entries} in the order given, each dated C{epoch} (seconds since 1970)."""
     if not 0 <= epoch <= LIMIT:
         raise CpioError(f"an epoch outside of 0 to {LIMIT}: {epoch}")
     out = bytearray()
@@ -118,9 +118,9 @@ def pack(entries: Iterable[Entry], epoch: int = 0) -> bytes:
 
 
 def unpack(archive: bytes) -> Iterator[Entry]:
-    """The entries of an archive that ``pack`` wrote, owners and dates left out.
+    """The entries of an archive that C{pack} wrote, owners and dates left out.
 
-    Raises ``CpioError`` for anything that is no whole newc archive.
+    Raises C{CpioError} for anything that is no whole newc archive.
     """
     at = 0
     while True:

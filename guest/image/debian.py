@@ -38,8 +38,8 @@ class Package:
 class Packages:
     """Debian's archive as this machine's apt sees it, with a cache of what was fetched.
 
-    ``cache`` holds packages under names with their versions: fetched once, unpacked
-    once, never changed. ``say`` is told of what takes long.
+    C{cache} holds packages under names with their versions: fetched once, unpacked
+    once, never changed. C{say} is told of what takes long.
     """
 
     def __init__(self, cache: Path, say: Callable[[str], None] = lambda line: None) -> None:
@@ -62,7 +62,7 @@ class Packages:
         ]
 
     def candidates(self, names: Iterable[str]) -> dict[str, str]:
-        """The version of each that apt would install. Raises ``PackageError`` for unknown names."""
+        """The version of each that apt would install. Raises C{PackageError} for unknown names."""
         wanted = list(names)
         found = self._candidates(wanted)
         if len(found) < len(set(wanted)) and not self._updated:
@@ -74,12 +74,12 @@ class Packages:
         return found
 
     def depends(self, names: Iterable[str]) -> list[str]:
-        """The packages that ``names`` depend on directly, virtual ones left out."""
+        """The packages that C{names} depend on directly, virtual ones left out."""
         wanted = list(self.candidates(names))
         return _DEPENDS.findall(self._run("apt-cache", "depends", "--important", *wanted))
 
     def fetch(self, names: Iterable[str]) -> list[Package]:
-        """The unpacked packages, in order. Raises ``PackageError`` if one can't be fetched."""
+        """The unpacked packages, in order. Raises C{PackageError} if one can't be fetched."""
         packages = [
             Package(
                 name, version, self._cache / "unpacked" / f"{name}_{version.replace(':', '%3a')}"

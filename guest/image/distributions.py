@@ -25,9 +25,9 @@ class RequirementError(Exception):
 def install(
     requirements: Sequence[str], files: Sequence[Path], target: Path, python_version: str
 ) -> None:
-    """Install requirements, and requirement files, into ``target``.
+    """Install requirements, and requirement files, into C{target}.
 
-    Raises ``RequirementError`` with pip's own words.
+    Raises C{RequirementError} with pip's own words.
     """
     with TemporaryDirectory(prefix="subproxy-pip-") as scratch:
         constraints = Path(scratch) / "constraints.txt"
@@ -51,7 +51,7 @@ def install(
 
 
 def running_version() -> str:
-    """``3.11``, of the Python that builds."""
+    """C{3.11}, of the Python that builds."""
     return f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 

@@ -1,6 +1,6 @@
 """What an image needs to know of an ELF file; pyelftools reads it.
 
-It comes with the extra ``image``: nothing else than building images wants it.
+It comes with the extra C{image}: nothing else than building images wants it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def is_elf(data: bytes) -> bool:
 def needed(data: bytes) -> list[str]:
     """The names of the shared libraries that a program or library asks for, its loader among them.
 
-    Raises ``ElfError`` for what is no 64-bit little-endian ELF file.
+    Raises C{ElfError} for what is no 64-bit little-endian ELF file.
     """
     names: list[str] = []
     try:
@@ -46,10 +46,10 @@ def needed(data: bytes) -> list[str]:
 
 
 def modinfo(module: bytes) -> dict[str, str]:
-    """The ``name=value`` notes of a kernel module (its ``.modinfo``), the last of each name.
+    """The C{name=value} notes of a kernel module (its C{.modinfo}), the last of each name.
 
-    ``depends`` is in there, written by the kernel's own build: depmod isn't needed.
-    Raises ``ElfError`` if there are none.
+    C{depends} is in there, written by the kernel's own build: depmod isn't needed.
+    Raises C{ElfError} if there are none.
     """
     try:
         section = _file(module).get_section_by_name(".modinfo")

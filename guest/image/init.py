@@ -1,12 +1,12 @@
 """The first process of a guest: starts its service, reaps what dies, powers off at the end.
 
 It mounts what programs expect, loads the kernel modules of the image in order, reads
-the settings of ``arguments``, runs the guest service as its child, and forwards what
+the settings of C{arguments}, runs the guest service as its child, and forwards what
 the machine is told: SIGTERM, the ACPI power button and Ctrl-Alt-Del (which is how
 Firecracker asks) all become a SIGTERM to the service, which drains; after a grace it
 is killed. When the service ends its status is printed and the machine goes off.
 
-Standard library only, and nothing of the image but ``arguments`` and ``supervisor``: it is up
+Standard library only, and nothing of the image but C{arguments} and C{supervisor}: it is up
 before Twisted could be imported.
 """
 
@@ -27,7 +27,7 @@ from fcntl import ioctl
 from typing import NoReturn
 
 from guest.image.arguments import ArgumentError, Settings, merge, parse, routes
-from guest.image.supervisor import Supervisor
+from guest.image.supervisor import ChildSupervisor
 
 PYTHON_PATH = "/app:/opt/python"
 SETTINGS = "/etc/subproxy.args"
@@ -67,9 +67,9 @@ def say(text: str) -> None:
 
 
 def command(settings: Mapping[str, list[str]], python: str) -> list[str]:
-    """The command line of the service that ``settings`` ask for.
+    """The command line of the service that C{settings} ask for.
 
-    Raises ``ArgumentError`` for settings that don't go together.
+    Raises C{ArgumentError} for settings that don't go together.
     """
     if settings.get("run"):
         return list(settings["run"])
@@ -93,7 +93,7 @@ def command(settings: Mapping[str, list[str]], python: str) -> list[str]:
 
 
 def environment(settings: Mapping[str, list[str]]) -> dict[str, str]:
-    """The environment of the service. Raises ``ArgumentError`` for what is no NAME=VALUE."""
+    """The environment of the service. Raises C{ArgumentError} for what is no NAME=VALUE."""
     result = {
         "HOME": "/root",
         "PATH": "/usr/bin:/bin",
@@ -112,7 +112,7 @@ def environment(settings: Mapping[str, list[str]]) -> dict[str, str]:
 
 
 def number(settings: Mapping[str, list[str]], name: str, default: float) -> float:
-    """A setting in seconds. Raises ``ArgumentError`` for what is no number from 0 on."""
+    """A setting in seconds. Raises C{ArgumentError} for what is no number from 0 on."""
     text = _only(settings, name, str(default))
     try:
         value = float(text)
@@ -124,7 +124,7 @@ def number(settings: Mapping[str, list[str]], name: str, default: float) -> floa
 
 
 def mount_all(libc: ctypes.CDLL) -> None:
-    """Mount what programs expect. Raises ``OSError``."""
+    """Mount what programs expect. Raises C{OSError}."""
     for source, target, kind in MOUNTS:
         os.makedirs(target, exist_ok=True)
         if libc.mount(source.encode(), target.encode(), kind.encode(), 0, None):
@@ -185,7 +185,7 @@ def main() -> NoReturn:
         load_modules(libc)
         loopback_up()
         words, env = command(settings, sys.executable), environment(settings)
-        supervisor = Supervisor(number(settings, "grace", DEFAULT_GRACE), say)
+        supervisor = ChildSupervisor(number(settings, "grace", DEFAULT_GRACE), say)
         say(f"starting {' '.join(words)}")
         status = supervisor.run(words, env)
         say(f"the application ended with status {status}: {end}")

@@ -48,7 +48,7 @@ class Module:
 
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel image, and the folder of its modules (``lib/modules/VERSION``)."""
+    """A kernel image, and the folder of its modules (C{lib/modules/VERSION})."""
 
     version: str
     image: Path
@@ -57,8 +57,8 @@ class Kernel:
     def load_order(self, wanted: Iterable[str] = MODULES) -> list[Module]:
         """The wanted modules and what they depend on, dependencies first.
 
-        What the kernel has built in is left out. Raises ``KernelError`` if a module of
-        ``REQUIRED``, or a dependency, is neither there nor built in.
+        What the kernel has built in is left out. Raises C{KernelError} if a module of
+        C{REQUIRED}, or a dependency, is neither there nor built in.
         """
         files = {_plain(path): path for path in sorted(self.modules.rglob("*.ko*"))}
         builtin_list = self.modules / "modules.builtin"
@@ -92,7 +92,7 @@ class Kernel:
 def load_order(wanted: Iterable[str], depends: Callable[[str], Iterable[str]]) -> list[str]:
     """Each wanted name and all that it depends on, once, dependencies first.
 
-    ``depends`` is asked once a name. Raises ``KernelError`` for a dependency on itself,
+    C{depends} is asked once a name. Raises C{KernelError} for a dependency on itself,
     however long the way round.
     """
     order: list[str] = []
@@ -117,11 +117,11 @@ def load_order(wanted: Iterable[str], depends: Callable[[str], Iterable[str]]) -
 
 
 def find(kernel: str | None, packages: Packages, root: Path = Path("/")) -> Kernel:
-    """The kernel that ``kernel`` names.
+    """The kernel that C{kernel} names.
 
     None is Debian's cloud kernel. A path is a kernel image, with its modules in
-    ``lib/modules`` beside or above it. Anything else is the version of a kernel
-    installed here. Raises ``KernelError`` or ``PackageError``.
+    C{lib/modules} beside or above it. Anything else is the version of a kernel
+    installed here. Raises C{KernelError} or C{PackageError}.
     """
     if kernel is None:
         return debian(packages)
@@ -149,9 +149,9 @@ def debian(packages: Packages) -> Kernel:
 
 
 def from_image(image: Path) -> Kernel:
-    """The kernel of an image named ``vmlinuz-VERSION`` or ``vmlinux-VERSION``, and its modules.
+    """The kernel of an image named C{vmlinuz-VERSION} or C{vmlinux-VERSION}, and its modules.
 
-    They are looked for in ``lib/modules/VERSION`` and ``usr/lib/modules/VERSION``, in the
+    They are looked for in C{lib/modules/VERSION} and C{usr/lib/modules/VERSION}, in the
     image's folder and each one above.
     """
     if not image.is_file():
@@ -176,7 +176,7 @@ def uncompressed(path: Path) -> bytes:
 
 
 def _plain(path: Path) -> str:
-    """``kernel/x/virtio-rng.ko.xz`` is the module ``virtio_rng``."""
+    """C{kernel/x/virtio-rng.ko.xz} is the module C{virtio_rng}."""
     return _underscored(path.name.partition(".")[0])
 
 

@@ -1,13 +1,13 @@
 """What lies where in an image.
 
 ================================  =============================================
-``/init``                         starts ``init`` with the image's Python
-``/opt/init``                     ``init`` and what it imports, apart from all else
-``/opt/python``                   ``guest``, what it and the application require
-``/app``                          the application
-``/etc/subproxy.args``            the settings it was built with
-``/etc/modules``, ``/lib/modules``  the kernel's modules, flat, in their order
-``/usr/lib/pythonX.Y``            Python, as Debian lays it out
+C{/init}                         starts C{init} with the image's Python
+C{/opt/init}                     C{init} and what it imports, apart from all else
+C{/opt/python}                   C{guest}, what it and the application require
+C{/app}                          the application
+C{/etc/subproxy.args}            the settings it was built with
+C{/etc/modules}, C{/lib/modules}  the kernel's modules, flat, in their order
+C{/usr/lib/pythonX.Y}            Python, as Debian lays it out
 ================================  =============================================
 """
 
@@ -60,15 +60,15 @@ import os
 for name in sorted(os.listdir("/{libraries}")):
     print(f"\\t{{name}} (libc6,x86-64) => /{libraries}/{{name}}")
 """
-"""What ``ctypes.util.find_library`` asks for a library's name (Twisted's inotify among others)."""
+"""What C{ctypes.util.find_library} asks for a library's name (Twisted's inotify among others)."""
 
 
 DEVICES = (("console", 5, 1), ("null", 1, 3), ("random", 1, 8), ("urandom", 1, 9))
 """
-What is in ``/dev`` before ``init`` mounts devtmpfs there: name, major and minor number.
+What is in C{/dev} before C{init} mounts devtmpfs there: name, major and minor number.
 
-``init`` is Python, and Python asks for random bytes before it runs anything. On a machine whose
-kernel has none yet (a CPU without RDRAND: QEMU's default) it reads ``/dev/urandom``, or ends.
+C{init} is Python, and Python asks for random bytes before it runs anything. On a machine whose
+kernel has none yet (a CPU without RDRAND: QEMU's default) it reads C{/dev/urandom}, or ends.
 """
 
 
@@ -88,13 +88,13 @@ class Plan:
     requirements: Sequence[Path] = ()
     keep: Sequence[str] = ()
     with_proxy: bool = False
-    """Put ``subproxy`` itself in, for tests of native vsock."""
+    """Put C{subproxy} itself in, for tests of native vsock."""
     files: Mapping[str, bytes] = field(default_factory=dict)
     """Further files, by their path in the image."""
 
 
 def assemble(plan: Plan, compiler: Compiler) -> Tree:
-    """The files of the image. Raises ``LayoutError`` and what the parts of the image raise."""
+    """The files of the image. Raises C{LayoutError} and what the parts of the image raise."""
     tree = Tree()
     pruning = Pruning([*plan.keep, *(() if plan.minimal else USUAL)])
     python = plan.python
@@ -205,7 +205,7 @@ def _own(
 
 
 def _libraries(tree: Tree, python: Python) -> None:
-    """Put in what the programs and extensions in ``tree`` ask for, and what that asks for."""
+    """Put in what the programs and extensions in C{tree} ask for, and what that asks for."""
     waiting = [
         entry.data for entry in tree if is_elf(entry.data) and not entry.path.endswith(".ko")
     ]

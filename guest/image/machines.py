@@ -12,7 +12,7 @@ from guest.image.arguments import check_length
 CONSOLE = "console=ttyS0 panic=-1 quiet"
 EMULATED = f"{CONSOLE} no_timer_check"
 """Where QEMU emulates the processor: on a busy host the kernel's test of its timer may fail, and
-the guest panics with ``IO-APIC + timer doesn't work!``."""
+the guest panics with C{IO-APIC + timer doesn't work!}."""
 GUEST_CID = 3
 MEBIBYTE = 1 << 20
 
@@ -40,7 +40,7 @@ def memory_for(unpacked: int, packed: int) -> int:
 
 
 def command_line(more: str = "", *, base: str = CONSOLE) -> str:
-    """A kernel command line. Raises ``ArgumentError`` if Linux would cut it off."""
+    """A kernel command line. Raises C{ArgumentError} if Linux would cut it off."""
     return check_length(f"{base} {more}".strip())
 
 

@@ -2,7 +2,7 @@
 
 A guest has no terminal, no compiler and no network but vsock; what serves only these
 is left out of Python's standard library and of Twisted, as are everybody's tests.
-``--keep NAME`` takes a group of ``GROUPS`` back in.
+C{--keep NAME} takes a group of C{GROUPS} back in.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "twisted/*/newsfragments/*",
     ),
 }
-"""Patterns of paths below a folder of Python modules, by the name that keeps them (``*`` also
+"""Patterns of paths below a folder of Python modules, by the name that keeps them (C{*} also
 crosses folders)."""
 
 USUAL = ("ssl", "sqlite3", "multiprocessing")
@@ -140,7 +140,7 @@ WASTE = (
     "*.dist-info/direct_url.json",
     "*.dist-info/LICENSE*",
 )
-"""What no running program reads; not even ``--keep`` brings it."""
+"""What no running program reads; not even C{--keep} brings it."""
 
 
 class Pruning:
@@ -155,5 +155,5 @@ class Pruning:
         self._dropped = re.compile("|".join(map(translate, [*patterns, *WASTE])))
 
     def drops(self, path: str) -> bool:
-        """Whether the file at ``path`` is left out."""
+        """Whether the file at C{path} is left out."""
         return self._dropped.match(path) is not None

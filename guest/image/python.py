@@ -1,6 +1,6 @@
 """Debian's Python as files for an image, and as a program that compiles them here.
 
-It runs through its own loader and libraries, so that the image's ``.pyc`` files are
+It runs through its own loader and libraries, so that the image's C{.pyc} files are
 right whatever Python, and whatever C library, builds the image.
 """
 
@@ -20,7 +20,7 @@ LIBRARIES = ("libc6", "libgcc-s1", "libstdc++6", "zlib1g", "libexpat1")
 """Packages of libraries beside those that Python's own depend on: C++ extensions need them."""
 
 UNWANTED = ("libnsl", "libtirpc")
-"""What only the module ``nis`` needs, with all of Kerberos behind it."""
+"""What only the module C{nis} needs, with all of Kerberos behind it."""
 
 _VERSION = re.compile(r"python(\d+\.\d+)-minimal")
 
@@ -30,7 +30,7 @@ class Python:
     """An unpacked Python of Debian."""
 
     version: str
-    """``3.11``"""
+    """C{3.11}"""
 
     packages: tuple[Package, ...]
     """Python's own, then those of the libraries it may need."""
@@ -56,7 +56,7 @@ class Python:
         return found
 
     def stdlib(self) -> Iterator[tuple[str, Path]]:
-        """Each file of the standard library: its path below ``library``, and where it is here."""
+        """Each file of the standard library: its path below C{library}, and where it is here."""
         for package in self.packages:
             base = package.root / self.library
             for path in sorted(base.rglob("*")):
@@ -72,7 +72,7 @@ class Python:
         )
 
     def run(self, script: str, data: bytes = b"") -> bytes:
-        """What ``script`` writes when this very Python runs it with ``data`` as its input."""
+        """What C{script} writes when this very Python runs it with C{data} as its input."""
         libraries = {str(path.parent) for path in self.shared_libraries.values()}
         roots = [package.root / "usr/lib" / f"python{self.version}" for package in self.packages]
         path = [str(root) for root in roots if root.is_dir()]
@@ -100,7 +100,7 @@ class Python:
 
 
 def fetch(packages: Packages, version: str | None = None) -> Python:
-    """Debian's Python: ``version`` (``3.13``), or else the release's own ``python3``."""
+    """Debian's Python: C{version} (C{3.13}), or else the release's own C{python3}."""
     if version is None:
         found = [_VERSION.fullmatch(name) for name in packages.depends(["python3-minimal"])]
         version = next((match[1] for match in found if match), None)

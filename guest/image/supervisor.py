@@ -21,11 +21,11 @@ KEY_POWER = 116
 SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGPWR)
 
 
-class Supervisor:
+class ChildSupervisor:
     """Runs one child to its end, reaps every other process that is left to init."""
 
     def __init__(self, grace: float, say: Callable[[str], None]) -> None:
-        """Take over the signals of this process; ``grace`` is in seconds, ``say`` the console."""
+        """Take over the signals of this process; C{grace} is in seconds, C{say} the console."""
         self._grace = grace
         self._say = say
         self._status: int | None = None
@@ -92,7 +92,7 @@ class Supervisor:
 
 
 def become(words: Sequence[str], env: Mapping[str, str], say: Callable[[str], None]) -> NoReturn:
-    """In the child: turn into ``words``, in a session of its own, with signals as they were."""
+    """In the child: turn into C{words}, in a session of its own, with signals as they were."""
     try:
         signal.set_wakeup_fd(-1)
         for number in SIGNALS:

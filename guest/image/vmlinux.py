@@ -1,7 +1,7 @@
 """The ELF kernel inside a bzImage: Firecracker boots nothing else, and others boot it faster.
 
 A bzImage says where its compressed kernel lies (Documentation/arch/x86/boot.rst of
-Linux: ``payload_offset``, protocol 2.08 of 2008 and later).
+Linux: C{payload_offset}, protocol 2.08 of 2008 and later).
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class BzImageError(ValueError):
 
 
 def extract(image: bytes) -> bytes:
-    """The ELF kernel of ``image``, which may be one already.
+    """The ELF kernel of C{image}, which may be one already.
 
-    Raises ``BzImageError``.
+    Raises C{BzImageError}.
     """
     if elf.is_elf(image):
         return image
@@ -72,7 +72,7 @@ def _lz4_legacy(data: bytes) -> bytes:
 
 
 def lz4_block(block: bytes) -> bytes:
-    """One LZ4 block unpacked; ``BzImageError`` if it is cut short or points before itself."""
+    """One LZ4 block unpacked; C{BzImageError} if it is cut short or points before itself."""
     out = bytearray()
     at = 0
     try:

@@ -14,7 +14,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
 from subproxy.admin.guard import METHODS, Guard, Refusal
-from subproxy.core.linelimit import LineLimit
+from subproxy.core.access.log_limit import LogLimit
 from subproxy.core.printable import printable
 
 HEADERS = {
@@ -72,7 +72,7 @@ class GuardedSite(Site):
     ) -> None:
         super().__init__(resource, logFormatter=_line, reactor=reactor)  # type: ignore[no-untyped-call]
         self._guard = guard
-        self._limit = LineLimit()
+        self._limit = LogLimit()
 
     def getResourceFor(self, request: Any) -> Any:
         """The page that is asked for, or a refusal."""

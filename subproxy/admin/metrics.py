@@ -12,12 +12,12 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from subproxy.admin.counters import Counters
 from subproxy.admin.view import text
+from subproxy.core.balancing.member import MemberState
 from subproxy.core.dispatcher import Dispatcher
-from subproxy.core.member import State
 from subproxy.core.printable import printable
-from subproxy.core.registry import Registry
+from subproxy.core.routing.registry import Registry
+from subproxy.telemetry.counters import Counters
 
 
 class ProxyCollector(Collector):
@@ -90,7 +90,7 @@ class ProxyCollector(Collector):
             latency.add_metric(values, member.latency)
             weight.add_metric(values, member.weight)
             flying.add_metric(values, member.in_flight)
-            ready.add_metric(values, float(member.state == State.READY))
+            ready.add_metric(values, float(member.state == MemberState.READY))
         yield from (latency, weight, flying, ready)
 
     def _queue(self) -> Iterator[Metric]:

@@ -28,10 +28,10 @@ from twisted.web.server import Request
 from subproxy.admin.guard import Guard
 from subproxy.admin.guarded import GuardedSite
 from subproxy.admin.view import Data, explain_view, member_id, routes_view, subscribers_view
-from subproxy.core.member import Event, Member
+from subproxy.core.balancing.member import Member, MemberEvent
 from subproxy.core.printable import printable
-from subproxy.core.registry import Registry
-from subproxy.core.router import Router
+from subproxy.core.routing.registry import Registry
+from subproxy.core.routing.router import Router
 
 
 class Page(Resource):
@@ -72,13 +72,13 @@ class DrainPage(Resource):
 
     def render_POST(self, request: Request) -> bytes:
         """Give them nothing new."""
-        return self._feed(request, Event.DRAIN)
+        return self._feed(request, MemberEvent.DRAIN)
 
     def render_DELETE(self, request: Request) -> bytes:
         """Use them again."""
-        return self._feed(request, Event.UNDRAIN)
+        return self._feed(request, MemberEvent.UNDRAIN)
 
-    def _feed(self, request: Request, event: Event) -> bytes:
+    def _feed(self, request: Request, event: MemberEvent) -> bytes:
         path = request.path or b""
         name = unquote(path.decode("ascii", "replace").removeprefix("/api/drain/"))
         members = self._admin.drain(name, event)
@@ -108,7 +108,7 @@ class Admin:
         self.ready = ready
         self._capacity = capacity
 
-    def drain(self, name: str, event: Event) -> list[Member]:
+    def drain(self, name: str, event: MemberEvent) -> list[Member]:
         """
         Feed C{event} to each member of that identity, identity and application, or id.
 
@@ -121,7 +121,7 @@ class Admin:
             if f"{member_id(member)}/".startswith(f"{name}/")
         ]
         for member in members:
-            if member.feed(event, self.now()) and event is Event.UNDRAIN:
+            if member.feed(event, self.now()) and event is MemberEvent.UNDRAIN:
                 self._capacity(member)
         return members
 

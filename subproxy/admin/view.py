@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from subproxy.core.balancer import PowerOfTwo
-from subproxy.core.member import Member, State
-from subproxy.core.pool import POPULATED, Pool
+from subproxy.core.balancing.balancer import PowerOfTwo
+from subproxy.core.balancing.member import Member, MemberState
+from subproxy.core.balancing.pool import POPULATED, Pool
 from subproxy.core.printable import printable
-from subproxy.core.registry import Registry
-from subproxy.core.router import Router
+from subproxy.core.routing.registry import Registry
+from subproxy.core.routing.router import Router
 
 Data = dict[str, Any]
 
@@ -33,7 +33,7 @@ def member_view(member: Member, now: float) -> Data:
         "application": text(member.application),
         "worker": member.worker,
         "instance": text(member.instance),
-        "state": State(member.state).name.lower(),
+        "state": MemberState(member.state).name.lower(),
         "latency": round(member.latency, 6),
         "in_flight": member.in_flight,
         "weight": member.weight,

@@ -18,9 +18,9 @@ from urllib.parse import quote
 from subproxy.admin.token import default_files
 from subproxy.cli import tables
 from subproxy.cli.client import AdminClient, AdminError
-from subproxy.core.policy import PolicyError, parse_policy
+from subproxy.config.help_text import DISTRIBUTION, release
+from subproxy.core.access.policy import PolicyError, parse_policy
 from subproxy.core.printable import printable
-from subproxy.help_text import DISTRIBUTION, release
 
 DEFAULT_ADMIN = "/run/subproxy/admin.sock"
 CLEAR = "\x1b[H\x1b[2J"

@@ -2,7 +2,8 @@
 Who answers an exchange: router, admission and retry, put together.
 
 The only place where an exchange is given to a subscriber or taken back from one. Decisions are
-made by L{subproxy.core.admission} and L{subproxy.core.retry}; this acts on them. Time comes from
+made by L{subproxy.core.balancing.admission} and L{subproxy.core.balancing.retry}; this acts on
+them. Time comes from
 a function that is given.
 """
 
@@ -13,8 +14,8 @@ from collections.abc import Callable
 
 from zope.interface import implementer
 
-from subproxy.core import retry
-from subproxy.core.admission import (
+from subproxy.core.balancing import retry
+from subproxy.core.balancing.admission import (
     NO_SUBSCRIBER,
     QUEUE_FULL,
     QUEUE_TIMEOUT,
@@ -23,11 +24,12 @@ from subproxy.core.admission import (
     Refuse,
     Send,
 )
-from subproxy.core.exchange import Exchange, State
-from subproxy.core.member import GONE, READY, Member
-from subproxy.core.pool import Pool
-from subproxy.core.retry import Progress, RetryBudget, Verdict
-from subproxy.core.router import Router
+from subproxy.core.balancing.member import GONE, READY, Member
+from subproxy.core.balancing.pool import Pool
+from subproxy.core.balancing.retry import Progress, RetryBudget, RetryDecision
+from subproxy.core.exchange import Exchange, ExchangeState
+from subproxy.core.interfaces import IDispatcher
+from subproxy.core.routing.router import Router
 from subproxy.errors import (
     NoRoute,
     NoSubscriber,
@@ -36,7 +38,6 @@ from subproxy.errors import (
     QueueTimeout,
     Unavailable,
 )
-from subproxy.interfaces import IDispatcher
 
 REFUSALS: dict[str, type[Unavailable]] = {
     NO_SUBSCRIBER: NoSubscriber,
@@ -60,14 +61,14 @@ class Dispatcher:
         self.router = router
         self.admission = admission
         self.now = now
-        self.verdicts = dict.fromkeys(Verdict, 0)
+        self.verdicts = dict.fromkeys(RetryDecision, 0)
         self._admitted: deque[Admitted] = deque()
         self._delivering = False
 
     @property
     def retries(self) -> int:
         """See above."""
-        return self.verdicts[Verdict.RETRY]
+        return self.verdicts[RetryDecision.RETRY]
 
     # What the frontend calls.
 
@@ -94,7 +95,7 @@ class Dispatcher:
 
     def lost(self, exchange: Exchange, error: ProxyError) -> None:
         """The guest that had C{exchange} failed with C{error}: give it to another, or fail it."""
-        if exchange.state is State.DONE:
+        if exchange.state is ExchangeState.DONE:
             return
         pool = exchange.pool
         assert pool is not None
@@ -121,7 +122,7 @@ class Dispatcher:
             be there already.
         """
         pool = exchange.pool
-        if pool is None or exchange.state is State.DONE:
+        if pool is None or exchange.state is ExchangeState.DONE:
             return False
         taker = replaced or self._left(exchange, pool)
         taker = taker and self.admission.accepts(pool, self.now(), exchange.tried)
@@ -154,7 +155,7 @@ class Dispatcher:
             taker=taker,
         )
         self.verdicts[verdict] += 1
-        return verdict is Verdict.RETRY
+        return verdict is RetryDecision.RETRY
 
     def capacity(self, member: Member) -> None:
         """C{member} has joined a pool, has returned, or takes more than before."""
@@ -206,11 +207,11 @@ class Dispatcher:
                 each = self._admitted.popleft()
                 exchange: Exchange = each.ticket.exchange
                 exchange.ticket = None
-                if exchange.state is State.NEW and each.member.state != GONE:
+                if exchange.state is ExchangeState.NEW and each.member.state != GONE:
                     self._give(exchange, each.member)
                     continue
                 self.admission.release(each.member)
-                if exchange.state is State.NEW:
+                if exchange.state is ExchangeState.NEW:
                     self._submit(exchange, each.ticket.pool)
         finally:
             self._delivering = False
@@ -225,7 +226,7 @@ class Dispatcher:
 
 def progress_of(exchange: Exchange, error: ProxyError) -> Progress:
     """How far C{exchange} has come with the guest that failed with C{error}."""
-    if exchange.state is State.RESPONDING:
+    if exchange.state is ExchangeState.RESPONDING:
         return Progress.RESPONDING
     return Progress.NOT_SENT if error.retry_safe else Progress.SENT
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from subproxy.core.fields import INTERIM_COST, MAX_INTERIM
-from subproxy.core.response import (
+from subproxy.core.http.fields import INTERIM_COST, MAX_INTERIM
+from subproxy.core.http.response import (
     ResponseHead,
     check_interim,
     check_response,
@@ -22,12 +22,12 @@ from subproxy.core.response import (
 from subproxy.errors import GuestMisbehaved, ProxyError
 
 if TYPE_CHECKING:
-    from subproxy.core.admission import Ticket
-    from subproxy.core.member import Member
-    from subproxy.core.pool import Pool
-    from subproxy.interfaces import IDispatcher, IRequestCarrier, IResponseSink
+    from subproxy.core.balancing.admission import Ticket
+    from subproxy.core.balancing.member import Member
+    from subproxy.core.balancing.pool import Pool
+    from subproxy.core.interfaces import IDispatcher, IResponseSink, IUpstreamRequest
 
-__all__ = ["Exchange", "Headers", "RequestHead", "ResponseHead", "State"]
+__all__ = ["Exchange", "ExchangeState", "Headers", "RequestHead", "ResponseHead"]
 
 Header = tuple[bytes, bytes]
 Headers = list[Header]
@@ -64,7 +64,7 @@ class RequestHead:
     expect: bool = False
 
 
-class State(Enum):
+class ExchangeState(Enum):
     """Where an exchange is in its life."""
 
     __hash__ = object.__hash__  # that of Enum is Python code, and costs a microsecond a request
@@ -79,11 +79,13 @@ class State(Enum):
     """Answered, failed or cancelled; nothing more happens."""
 
 
-TRANSITIONS: dict[State, frozenset[State]] = {
-    State.NEW: frozenset({State.SENT, State.DONE}),
-    State.SENT: frozenset({State.NEW, State.RESPONDING, State.DONE}),
-    State.RESPONDING: frozenset({State.DONE}),
-    State.DONE: frozenset(),
+TRANSITIONS: dict[ExchangeState, frozenset[ExchangeState]] = {
+    ExchangeState.NEW: frozenset({ExchangeState.SENT, ExchangeState.DONE}),
+    ExchangeState.SENT: frozenset(
+        {ExchangeState.NEW, ExchangeState.RESPONDING, ExchangeState.DONE}
+    ),
+    ExchangeState.RESPONDING: frozenset({ExchangeState.DONE}),
+    ExchangeState.DONE: frozenset(),
 }
 
 
@@ -118,8 +120,8 @@ class Exchange:
     body: bytes | None
     sink: IResponseSink
     dispatcher: IDispatcher | None = None
-    state: State = State.NEW
-    carrier: IRequestCarrier | None = None
+    state: ExchangeState = ExchangeState.NEW
+    carrier: IUpstreamRequest | None = None
     member: Member | None = None
     holder: Member | None = None
     pool: Pool | None = None
@@ -133,7 +135,7 @@ class Exchange:
     ended: bool = False
     error: ProxyError | None = None
 
-    def move(self, state: State) -> None:
+    def move(self, state: ExchangeState) -> None:
         """
         Go to C{state}.
 
@@ -169,15 +171,15 @@ class Exchange:
 
     def cancel(self, error: ProxyError) -> None:
         """Nobody waits for the answer any more (the client left, or a deadline passed)."""
-        if self.state is not State.DONE:
+        if self.state is not ExchangeState.DONE:
             self.error = error
             self._finish(error)
 
     # What the channel calls.
 
-    def taken(self, member: Member, carrier: IRequestCarrier) -> None:
+    def taken(self, member: Member, carrier: IUpstreamRequest) -> None:
         """A guest is being given the request."""
-        self.move(State.SENT)
+        self.move(ExchangeState.SENT)
         self.attempts += 1
         self.member = member
         self.carrier = carrier
@@ -237,10 +239,10 @@ class Exchange:
                     f"a body of {length} bytes, where content-length says {head.length}"
                 )
             head.length = length
-        self.move(State.RESPONDING)
+        self.move(ExchangeState.RESPONDING)
         self.response = head
         self.sink.responseStarted(head, body)
-        if body is not None and self.state is State.RESPONDING:
+        if body is not None and self.state is ExchangeState.RESPONDING:
             self._finish(None)
 
     def response_data(self, data: bytes) -> None:
@@ -278,12 +280,12 @@ class Exchange:
                 f"a body of {self.received} bytes, where content-length says {head.length}"
             )
         self.sink.responseEnded(trailers)
-        if self.state is State.RESPONDING:
+        if self.state is ExchangeState.RESPONDING:
             self._finish(None)
 
     def fail(self, error: ProxyError) -> None:
         """There is no (further) answer: tell the frontend."""
-        if self.state is State.DONE:
+        if self.state is ExchangeState.DONE:
             return
         self.error = error
         sink = self.sink
@@ -292,13 +294,13 @@ class Exchange:
 
     def released(self) -> None:
         """The guest no longer has it: it may be given to another."""
-        self.move(State.NEW)
+        self.move(ExchangeState.NEW)
         self.carrier = None
         if self.body is None:
             self.sink.requestPaused()
 
     def _finish(self, error: ProxyError | None) -> None:
-        self.move(State.DONE)
+        self.move(ExchangeState.DONE)
         if error is not None:
             # It is kept for the log, and would keep the frames that it came through: a cycle.
             error.__traceback__ = error.__context__ = None

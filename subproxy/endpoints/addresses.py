@@ -37,7 +37,7 @@ LOCAL_CIDS = frozenset((CID_HYPERVISOR, CID_LOCAL, CID_HOST))
 """Context ids that are no guest: the hypervisor, the loopback of this kernel, the host."""
 
 MAX_SOCKET_PATH = 107
-"""Bytes in the path of a unix socket: ``sun_path`` is 108 with its terminating NUL."""
+"""Bytes in the path of a unix socket: C{sun_path} is 108 with its terminating NUL."""
 
 _NAMES = {CID_ANY: "any", CID_HYPERVISOR: "hypervisor", CID_LOCAL: "local", CID_HOST: "host"}
 
@@ -45,14 +45,14 @@ _NAMES = {CID_ANY: "any", CID_HYPERVISOR: "hypervisor", CID_LOCAL: "local", CID_
 @implementer(IAddress)
 @dataclass(frozen=True, repr=False)
 class VsockAddress:
-    """One end of an ``AF_VSOCK`` stream: a context id and a port, both of 32 bits."""
+    """One end of an C{AF_VSOCK} stream: a context id and a port, both of 32 bits."""
 
     cid: int
     port: int
 
     @property
     def identity(self) -> str:
-        """``cid:10``: the VM, whatever port it dialled from."""
+        """C{cid:10}: the VM, whatever port it dialled from."""
         return f"cid:{self.cid}"
 
     def __repr__(self) -> str:
@@ -65,8 +65,8 @@ class VsockAddress:
 class HybridVsockAddress:
     """One end of an emulated vsock stream: the unix socket of a VM, and a vsock port.
 
-    ``path`` is the socket that the VMM binds (``uds_path`` of Firecracker,
-    ``socket=`` of cloud-hypervisor). ``port`` is the vsock port, or None for the
+    C{path} is the socket that the VMM binds (C{uds_path} of Firecracker,
+    C{socket=} of cloud-hypervisor). C{port} is the vsock port, or None for the
     guest's own end, since no VMM tells the port that a guest dialled from.
     """
 
@@ -75,7 +75,7 @@ class HybridVsockAddress:
 
     @cached_property
     def identity(self) -> str:
-        """``path:/tmp/cid10.sock``: the VM's socket, its folder freed of symlinks.
+        """C{path:/tmp/cid10.sock}: the VM's socket, its folder freed of symlinks.
 
         Two spellings of one folder give one identity. The last component is
         kept as it is: the socket may not exist yet, and a symlink in its place
@@ -85,8 +85,8 @@ class HybridVsockAddress:
         return "path:" + os.path.join(os.path.realpath(folder), name)
 
     @property
-    def socketPath(self) -> str:
-        """Where the VMM connects to when its guest dials ``port``: ``/tmp/cid10.sock_12345``."""
+    def socket_path(self) -> str:
+        """Where the VMM connects to when its guest dials C{port}: C{/tmp/cid10.sock_12345}."""
         if self.port is None:
             raise ValueError(f"{self!r} is a guest's end: it has no port of its own")
         return f"{self.path}_{self.port}"

@@ -23,18 +23,18 @@ __all__ = ["AdoptedVsockEndpoint", "check_systemd", "socket_of_systemd"]
 
 
 def socket_of_systemd(where: str) -> socket.socket:
-    """The socket that ``systemd:index=N`` or ``systemd:name=NAME`` means.
+    """The socket that C{systemd:index=N} or C{systemd:name=NAME} means.
 
-    ``domain=`` may be there, as Twisted wants it for HTTP, and is not looked at.
-    Raises ``ValueError`` with one line.
+    C{domain=} may be there, as Twisted wants it for HTTP, and is not looked at.
+    Raises C{ValueError} with one line.
     """
     return socket.socket(fileno=os.dup(_descriptor(where)))
 
 
 def check_systemd(where: str) -> None:
-    """Raises ``ValueError`` if ``where`` begins with ``systemd:`` and names a socket not passed.
+    """Raises C{ValueError} if C{where} begins with C{systemd:} and names a socket not passed.
 
-    The line says which were, where Twisted's own parser says ``KeyError: 'web'``.
+    The line says which were, where Twisted's own parser says C{KeyError: 'web'}.
     """
     if where.startswith("systemd:"):
         _descriptor(where)
@@ -66,9 +66,9 @@ def _descriptor(where: str) -> int:
 
 @implementer(IStreamServerEndpoint)
 class AdoptedVsockEndpoint:
-    """Listens on a socket that listens already: ``AF_VSOCK``, or the unix one of a VM.
+    """Listens on a socket that listens already: C{AF_VSOCK}, or the unix one of a VM.
 
-    A unix socket's name is that of a VM's socket, ``_`` and the port, and it stays when
+    A unix socket's name is that of a VM's socket, C{_} and the port, and it stays when
     the proxy ends: who made it unlinks it.
     """
 
@@ -78,7 +78,7 @@ class AdoptedVsockEndpoint:
         self._where = where
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
-        """Listen; fails with ``CannotListenAt``."""
+        """Listen; fails with C{CannotListenAt}."""
         return execute(self._listen, protocolFactory)
 
     def _listen(self, factory: IProtocolFactory) -> IListeningPort:

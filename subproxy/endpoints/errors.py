@@ -11,7 +11,7 @@ class CannotListenAt(CannotListenError):
     """A listener could not be made; its text is one line: where, and why.
 
     A subclass of Twisted's own error, whose text for anything but TCP reads
-    ``any:b'/tmp/...'``.
+    C{any:b'/tmp/...'}.
     """
 
     def __init__(self, where: str, why: str) -> None:
@@ -24,4 +24,4 @@ class CannotListenAt(CannotListenError):
 
 
 class HandshakeFailed(ConnectionError):
-    """A VMM did not answer ``CONNECT <port>`` with ``OK <number>`` in time and within bounds."""
+    """A VMM did not answer C{CONNECT <port>} with C{OK <number>} in time and within bounds."""

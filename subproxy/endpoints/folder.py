@@ -5,7 +5,7 @@ looked at again and the listeners are brought in line with it, so that nothing
 depends on the order, the coalescing or the overflow of events. While the folder
 does not exist, its nearest ancestor that does is watched instead. And because a
 file system mounted over the folder causes no event at all, everything is looked
-at again every ``RESYNC`` seconds anyway, more often where inotify can't be had.
+at again every C{RESYNC} seconds anyway, more often where inotify can't be had.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ except ImportError as e:
 else:
     _WITHOUT = ""
 
-__all__ = ["FolderService", "vmSockets"]
+__all__ = ["FolderService", "vm_sockets"]
 
 RESYNC = 10.0
 RESYNC_WITHOUT_INOTIFY = 1.0
@@ -52,10 +52,10 @@ _LISTENER = re.compile(r"_[0-9]+$")
 _MAGIC = re.compile(r"[*?[]")
 
 
-def vmSockets(folder: str, pattern: str) -> set[str]:
-    """The paths of the VM sockets in ``folder`` whose name matches ``pattern``.
+def vm_sockets(folder: str, pattern: str) -> set[str]:
+    """The paths of the VM sockets in C{folder} whose name matches C{pattern}.
 
-    Sockets alone, and no symlinks. A name that ends in ``_`` and digits is a
+    Sockets alone, and no symlinks. A name that ends in C{_} and digits is a
     listener of ours or of somebody like us; a hidden one matches only a pattern
     that begins with a dot. No folder, no sockets.
     """
@@ -79,14 +79,14 @@ def vmSockets(folder: str, pattern: str) -> set[str]:
 
 
 class FolderService(Service):
-    """A listener on vsock port ``port`` for each VM socket that matches ``pattern``.
+    """A listener on vsock port C{port} for each VM socket that matches C{pattern}.
 
-    ``pattern`` is a path whose last part may hold ``*``, ``?`` and ``[...]``, such
-    as ``/run/vms/*.sock``; its folder need not exist yet. ``listenOptions`` are
-    those of ``HybridVsockServerEndpoint``. ``onListening`` and ``onStopped`` are
+    C{pattern} is a path whose last part may hold C{*}, C{?} and C{[...]}, such
+    as C{/run/vms/*.sock}; its folder need not exist yet. C{listenOptions} are
+    those of C{HybridVsockServerEndpoint}. C{onListening} and C{onStopped} are
     called with the address of each listener that starts or stops.
 
-    ``inherited`` gives the socket that another process hands over for a path.
+    C{inherited} gives the socket that another process hands over for a path.
     Connections outlive the listener they came through. What can't be listened on
     is logged once and tried again at the next look.
     """
@@ -141,7 +141,7 @@ class FolderService(Service):
         """What listens now."""
         return list(self._ports.values())
 
-    def closeNow(self) -> None:
+    def close_now(self) -> None:
         """Close all without the reactor, which never ran: they lose their names."""
         self._open = False
         self._unwatch()
@@ -179,10 +179,10 @@ class FolderService(Service):
     def _begin(self) -> None:
         if not self._open:
             self._open = True
-            self._lookNow()
-            self._sayWhatIsThere()
+            self._look_now()
+            self._say_what_is_there()
 
-    def _sayWhatIsThere(self) -> None:
+    def _say_what_is_there(self) -> None:
         """The operator sees that the pattern is understood, and an empty folder no mistake."""
         if self._ports:
             there = f"{len(self._ports)} sockets of VMs there now"
@@ -204,11 +204,11 @@ class FolderService(Service):
         if self._looking:
             self._again = True
         elif self._next is None:
-            self._next = self._reactor.callLater(self._pause, self._lookNow)
+            self._next = self._reactor.callLater(self._pause, self._look_now)
         elif self._next.getTime() - self._reactor.seconds() > self._pause:
             self._next.reset(self._pause)
 
-    def _lookNow(self) -> None:
+    def _look_now(self) -> None:
         self._next = None
         self._again = False
         self._looking = True
@@ -232,7 +232,7 @@ class FolderService(Service):
         if self._open:
             usual = RESYNC_WITHOUT_INOTIFY if self._withoutInotify else RESYNC
             self._next = self._reactor.callLater(
-                self._pause if self._again else usual, self._lookNow
+                self._pause if self._again else usual, self._look_now
             )
         waiting, self._afterLook = self._afterLook, []
         for looked in waiting:
@@ -241,8 +241,8 @@ class FolderService(Service):
     async def _reconcile(self) -> None:
         began = self._reactor.seconds()
         self._rewatch()
-        wanted = vmSockets(self._folder, self._pattern)
-        stolen = [path for path, port in self._ports.items() if not port.isOurs()]
+        wanted = vm_sockets(self._folder, self._pattern)
+        stolen = [path for path, port in self._ports.items() if not port.is_ours()]
         self._pause = max(SETTLE, 10 * (self._reactor.seconds() - began))
         for path in stolen:
             if path in wanted:
@@ -285,21 +285,21 @@ class FolderService(Service):
     def _rewatch(self) -> None:
         """Watch the folder, or what is nearest to it, before it is looked at."""
         if _WITHOUT:
-            self._lookByTheClock(_WITHOUT)
+            self._look_by_the_clock(_WITHOUT)
             return
         target, found = _nearest(self._folder)
-        while self._watch is None or not self._watch.isOn(target, found):
+        while self._watch is None or not self._watch.is_on(target, found):
             self._unwatch()
             try:
                 self._watch = FolderWatch(self._reactor, target, found, self._changed)
             except (WatchError, OSError) as e:
                 if os.path.lexists(target):
-                    self._lookByTheClock(str(e))
+                    self._look_by_the_clock(str(e))
                 return
             self._withoutInotify = False
             target, found = _nearest(self._folder)
 
-    def _lookByTheClock(self, why: str) -> None:
+    def _look_by_the_clock(self, why: str) -> None:
         if not self._withoutInotify:
             self._withoutInotify = True
             self._log.warn(

@@ -1,7 +1,7 @@
 """Tells that something happened in a folder, by Linux's inotify.
 
-To import it raises ``ImportError`` where Twisted finds no C library to call: ``ctypes`` asks
-``ldconfig`` or a compiler for it, and a small system may have neither.
+To import it raises C{ImportError} where Twisted finds no C library to call: C{ctypes} asks
+C{ldconfig} or a compiler for it, and a small system may have neither.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class FolderWatch(inotify.INotify):
             raise
         self.startReading()  # type: ignore[no-untyped-call]
 
-    def isOn(self, path: str, found: os.stat_result) -> bool:
+    def is_on(self, path: str, found: os.stat_result) -> bool:
         """Whether it watches that folder, and not one that had its name before."""
         return not self._closed and path == self._path and os.path.samestat(found, self._found)
 

@@ -1,9 +1,9 @@
 """Emulated vsock: the unix sockets of Firecracker, cloud-hypervisor and vhost-device-vsock.
 
-A guest that dials port 12345 of its host makes the VMM connect to ``PATH_12345``,
+A guest that dials port 12345 of its host makes the VMM connect to C{PATH_12345},
 which is ours to provide; the VMM neither makes nor removes it. The other way
-round, one connects to ``PATH`` itself and asks for a port of the guest
-(``HybridVsockClientEndpoint`` in ``hybridclient``).
+round, one connects to C{PATH} itself and asks for a port of the guest
+(C{HybridVsockClientEndpoint} in C{hybridclient}).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from subproxy.core.linelimit import LineLimit
+from subproxy.core.access.log_limit import LogLimit
 
 from .addresses import HybridVsockAddress
 from .errors import CannotListenAt
@@ -47,12 +47,12 @@ _UCRED = struct.Struct("3i")
 
 @implementer(IStreamServerEndpoint)
 class HybridVsockServerEndpoint:
-    """Listens where the VMM of one VM connects to when its guest dials ``port``.
+    """Listens where the VMM of one VM connects to when its guest dials C{port}.
 
-    ``path`` is the VM's socket, which need not exist yet; its folder must.
-    ``backlog`` is at least 1024: a VMM connects blocking, so a full one freezes
-    all vsock ports of its VM. ``mode``, ``owner`` and ``group`` (names or
-    numbers) are set before the socket can be reached. ``peerUids``: the users
+    C{path} is the VM's socket, which need not exist yet; its folder must.
+    C{backlog} is at least 1024: a VMM connects blocking, so a full one freezes
+    all vsock ports of its VM. C{mode}, C{owner} and C{group} (names or
+    numbers) are set before the socket can be reached. C{peerUids}: the users
     that may connect, which is to say that may run the VMM; None for any that
     the mode lets in.
     """
@@ -80,10 +80,10 @@ class HybridVsockServerEndpoint:
         self.inherited: Callable[[str], SocketFile | None] = lambda path: None
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.address.socketPath}>"
+        return f"<{type(self).__name__} {self.address.socket_path}>"
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
-        """Listen; fails with ``CannotListenAt``, whose text is one line.
+        """Listen; fails with C{CannotListenAt}, whose text is one line.
 
         The Deferred has fired already on return, unless another proxy is just
         starting in the same folder: it is waited for, for 5 seconds at most.
@@ -102,16 +102,16 @@ class HybridVsockServerEndpoint:
         return port
 
     async def _publish(self) -> SocketFile:
-        path = self.address.socketPath
+        path = self.address.socket_path
         inherited = self.inherited(path)
         if inherited is not None:
             return inherited
-        uid, gid = _userId(path, self._owner), _groupId(path, self._group)
+        uid, gid = _user_id(path, self._owner), _group_id(path, self._group)
         folder = os.path.dirname(path)
         lock = FolderLock(folder)
         deadline = self._reactor.seconds() + LOCK_DEADLINE
         try:
-            self._warnOfOpenFolder(folder)
+            self._warn_of_open_folder(folder)
             while not lock.acquire():
                 if self._reactor.seconds() >= deadline:
                     raise CannotListenAt(path, f"another process holds the lock of {folder}")
@@ -123,19 +123,19 @@ class HybridVsockServerEndpoint:
         finally:
             lock.release()
 
-    def _warnOfOpenFolder(self, folder: str) -> None:
+    def _warn_of_open_folder(self, folder: str) -> None:
         mode = os.stat(folder).st_mode
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
             self._log.warn(
                 "{folder} is writable by everybody: any user can put a socket of their own"
                 " in the place of {path}",
                 folder=folder,
-                path=self.address.socketPath,
+                path=self.address.socket_path,
             )
 
 
 class HybridVsockPort(ListeningSocketPort):
-    """What listens for one VM. ``isOurs`` tells whether its name still leads here."""
+    """What listens for one VM. C{is_ours} tells whether its name still leads here."""
 
     alone = True
 
@@ -149,11 +149,11 @@ class HybridVsockPort(ListeningSocketPort):
     ) -> None:
         super().__init__(made.socket, factory, address, self._admit, reactor, made.withdraw)
         self.made = made
-        self.isOurs = made.isOurs
+        self.is_ours = made.is_ours
         self._guest = HybridVsockAddress(address.path)
         _ = self._guest.identity  # told once, while the folder is known to be there
         self._peerUids = peerUids
-        self._refusals = LineLimit()
+        self._refusals = LogLimit()
 
     def abandon(self) -> None:
         """Another process listens on the same socket from now on: leave it its name."""
@@ -178,7 +178,7 @@ class HybridVsockPort(ListeningSocketPort):
         return self._guest
 
 
-def _userId(path: str, owner: str | int | None) -> int:
+def _user_id(path: str, owner: str | int | None) -> int:
     if owner is None:
         return -1
     if isinstance(owner, int) or owner.isdecimal():
@@ -189,7 +189,7 @@ def _userId(path: str, owner: str | int | None) -> int:
         raise CannotListenAt(path, f"there is no user {owner!r}") from None
 
 
-def _groupId(path: str, group: str | int | None) -> int:
+def _group_id(path: str, group: str | int | None) -> int:
     if group is None:
         return -1
     if isinstance(group, int) or group.isdecimal():

@@ -1,7 +1,7 @@
 """Dialling into a guest through the unix socket of a VMM that emulates vsock.
 
-One connects to the socket that the VMM binds, writes ``CONNECT <port>\\n`` and
-reads ``OK <number>\\n``; from then on the stream is the guest's. A port on which
+One connects to the socket that the VMM binds, writes C{CONNECT <port>\\n} and
+reads C{OK <number>\\n}; from then on the stream is the guest's. A port on which
 nobody in the guest listens ends in the VMM closing the connection.
 """
 
@@ -33,16 +33,16 @@ from .hybrid import DEFAULT_PORT
 __all__ = ["HybridVsockClientEndpoint"]
 
 MAX_ANSWER = 32
-"""Bytes in the VMM's answer with its newline: ``OK`` and 20 digits would be 24."""
+"""Bytes in the VMM's answer with its newline: C{OK} and 20 digits would be 24."""
 
 _ANSWER = re.compile(rb"OK [0-9]{1,20}\r?\n")
 
 
 @implementer(IStreamClientEndpoint)
 class HybridVsockClientEndpoint:
-    """Dials ``port`` inside the guest whose VMM has bound ``path``.
+    """Dials C{port} inside the guest whose VMM has bound C{path}.
 
-    ``timeout``, in seconds, is for the connection and the VMM's answer together.
+    C{timeout}, in seconds, is for the connection and the VMM's answer together.
     """
 
     def __init__(
@@ -56,12 +56,12 @@ class HybridVsockClientEndpoint:
         return f"<{type(self).__name__} {self.address}>"
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """Connect; fails with ``HandshakeFailed``, or as ``UNIXClientEndpoint`` does.
+        """Connect; fails with C{HandshakeFailed}, or as C{UNIXClientEndpoint} does.
 
         The protocol is built when the guest's stream is there, not earlier.
         """
         connecting = Deferred.fromCoroutine(self._connect(protocolFactory))
-        connecting.addTimeout(self._timeout, self._reactor, self._tooLate)
+        connecting.addTimeout(self._timeout, self._reactor, self._too_late)
         return connecting
 
     async def _connect(self, protocolFactory: IProtocolFactory) -> IProtocol:
@@ -70,7 +70,7 @@ class HybridVsockClientEndpoint:
         assert isinstance(stream, _GuestStream)
         return await stream.established
 
-    def _tooLate(self, result: Any, timeout: float) -> Any:
+    def _too_late(self, result: Any, timeout: float) -> Any:
         if isinstance(result, Failure) and result.check(CancelledError):
             raise TimeoutError(f"{self.address} did not answer within {timeout:g} s")
         return result

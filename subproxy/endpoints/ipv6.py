@@ -1,6 +1,6 @@
 """IPv6 beside IPv4: a socket of its own, so that both can have the same port.
 
-Linux lets a socket on ``::`` take IPv4 too, unless ``net.ipv6.bindv6only`` says otherwise. Here
+Linux lets a socket on C{::} take IPv4 too, unless C{net.ipv6.bindv6only} says otherwise. Here
 it never does: clients of IPv4 come over a socket of IPv4, and are called by their own addresses.
 """
 
@@ -21,7 +21,7 @@ BACKLOG = 50
 
 
 def has_ipv6(interface: str) -> bool:
-    """Whether this machine has IPv6, and the address ``interface``."""
+    """Whether this machine has IPv6, and the address C{interface}."""
     try:
         with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
             probe.bind((interface, 0))
@@ -40,7 +40,7 @@ class IPv6Endpoint:
         self._interface = interface
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
-        """Listen; fails with ``CannotListenError``."""
+        """Listen; fails with C{CannotListenError}."""
         return execute(self._listen, protocolFactory)
 
     def _listen(self, factory: IProtocolFactory) -> IListeningPort:

@@ -1,8 +1,8 @@
 """A port and its connections, for a stream socket that already listens.
 
-Twisted's own ``tcp.Port`` and ``unix.Port`` make their sockets themselves and
+Twisted's own C{tcp.Port} and C{unix.Port} make their sockets themselves and
 know no other addresses than their own; here the socket comes from outside, and
-what an accepted connection is called is the business of an ``Admission``.
+what an accepted connection is called is the business of an C{Admission}.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from twisted.logger import Logger
 from twisted.python import reflect
 from twisted.python.failure import Failure
 
-from subproxy.core.linelimit import LineLimit
+from subproxy.core.access.log_limit import LogLimit
 
-from .identity import identityOf
+from .identity import identity_of
 
 __all__ = ["Admission", "ListeningSocketPort", "StreamServer"]
 
@@ -43,19 +43,19 @@ Admission: TypeAlias = Callable[[socket.socket, Any], IAddress | None]
 
 
 class ITurns(Protocol):
-    """What of L{subproxy.subscription.turns.Turns} is used."""
+    """What of L{subproxy.subscription.turn_budget.TurnBudget} is used."""
 
-    def spent(self) -> bool:
+    def exhausted(self) -> bool:
         """Whether who asks should wait."""
 
-    def later(self, turn: Callable[[], None]) -> None:
+    def defer(self, turn: Callable[[], None]) -> None:
         """Call C{turn} when it is its turn."""
 
 
 class StreamServer(tcp.Server):
     """An accepted connection whose addresses are known from outside.
 
-    Plain ``recv`` and ``send``: unlike Twisted's unix transport it takes no
+    Plain C{recv} and C{send}: unlike Twisted's unix transport it takes no
     file descriptors, which a VMM never sends and an intruder should not.
     """
 
@@ -69,8 +69,8 @@ class StreamServer(tcp.Server):
         reactor: Any,
     ) -> None:
         self._peer = peer
-        self._host = port.hostOf(skt)
-        super().__init__(skt, protocol, (identityOf(peer), None), port, sessionno, reactor)
+        self._host = port.host_of(skt)
+        super().__init__(skt, protocol, (identity_of(peer), None), port, sessionno, reactor)
 
     def getPeer(self) -> IAddress:
         """The address that the admission gave this connection."""
@@ -118,8 +118,8 @@ class ListeningSocketPort(tcp.Port):
     alone rests a moment between refusals, while nobody else than that VM waits.
 
     It accepts by readiness on every reactor. A connection is given to the reactor
-    if that has transports of its own for it (``adoptStreamSocket`` of
-    ``subproxy.reactor.interfaces.IReactorStreamSocket``), else to ``transport``.
+    if that has transports of its own for it (C{adoptStreamSocket} of
+    C{subproxy.reactor.interfaces.IReactorStreamSocket}), else to C{transport}.
     """
 
     transport = StreamServer  # type: ignore[assignment]
@@ -144,7 +144,7 @@ class ListeningSocketPort(tcp.Port):
         self._admission = admission
         self._onClosing = onClosing
         self._reserve = _Reserve()
-        self._limit = LineLimit()
+        self._limit = LogLimit()
         self._accepts = 100
         self._seconds: Callable[[], float] = reactor.seconds
         self._postponed = False
@@ -184,16 +184,16 @@ class ListeningSocketPort(tcp.Port):
         """
         if self._resting is not None:
             return
-        if self._turns is not None and self._turns.spent():
+        if self._turns is not None and self._turns.exhausted():
             # Other ports have taken this turn of the reactor. A thousand that wait must not be
             # asked in each turn whether they are ready: they are.
             self._postponed = True
             self.stopReading()  # type: ignore[no-untyped-call]
-            self._turns.later(self._myTurn)
+            self._turns.defer(self._my_turn)
             return
         self._accept()
 
-    def _myTurn(self) -> None:
+    def _my_turn(self) -> None:
         if self._postponed and not self.disconnecting:
             self._postponed = False
             self.startReading()  # type: ignore[no-untyped-call]
@@ -265,10 +265,10 @@ class ListeningSocketPort(tcp.Port):
         if self._adopt is None:
             transport = self.transport(skt, protocol, peer, self, number, self.reactor)
         else:
-            transport = self._adopt(skt, protocol, peer, self.hostOf(skt), self, number)
+            transport = self._adopt(skt, protocol, peer, self.host_of(skt), self, number)
         protocol.makeConnection(transport)
 
-    def hostOf(self, skt: socket.socket) -> IAddress:
+    def host_of(self, skt: socket.socket) -> IAddress:
         """Our own end of an accepted connection."""
         return self._host
 

@@ -1,4 +1,4 @@
-"""Native vsock: endpoints that listen on, and dial over, ``AF_VSOCK``."""
+"""Native vsock: endpoints that listen on, and dial over, C{AF_VSOCK}."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from twisted.internet.tcp import BaseClient
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from subproxy.core.linelimit import LineLimit
+from subproxy.core.access.log_limit import LogLimit
 
 from . import vsocket
 from .addresses import CID_ANY, LOCAL_CIDS, PORT_ANY, VsockAddress
@@ -55,9 +55,9 @@ _WHY = {
 class VsockServerEndpoint:
     """Listens on a vsock port, for every guest of this host.
 
-    ``cid`` is the local end, any unless told. ``bufferSize`` in bytes is that of
+    C{cid} is the local end, any unless told. C{bufferSize} in bytes is that of
     each connection (the kernel's default: 256 KiB). The CIDs 0, 1 and 2 are no
-    guests but this machine: they are refused unless ``allowLocal``. ``inherited``
+    guests but this machine: they are refused unless C{allowLocal}. C{inherited}
     gives the socket that another process listens on there and hands over.
     """
 
@@ -81,7 +81,7 @@ class VsockServerEndpoint:
         return f"<{type(self).__name__} {self.address}>"
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
-        """Listen; fails with ``CannotListenAt``, whose text is one line."""
+        """Listen; fails with C{CannotListenAt}, whose text is one line."""
         return execute(self._listen, protocolFactory)
 
     def _listen(self, factory: IProtocolFactory) -> IListeningPort:
@@ -114,9 +114,9 @@ class VsockPort(ListeningSocketPort):
         address = VsockAddress(*skt.getsockname())
         super().__init__(skt, factory, address, self._admit, reactor)
         self._refused = frozenset() if allowLocal else LOCAL_CIDS
-        self._refusals = LineLimit()
+        self._refusals = LogLimit()
 
-    def hostOf(self, skt: socket.socket) -> IAddress:
+    def host_of(self, skt: socket.socket) -> IAddress:
         """Our end, with the CID that the guest dialled."""
         return VsockAddress(*skt.getsockname())
 
@@ -137,9 +137,9 @@ class VsockPort(ListeningSocketPort):
 
 @implementer(IStreamClientEndpoint)
 class VsockClientEndpoint:
-    """Dials ``port`` of ``cid``: 2 is the host, 1 this machine itself.
+    """Dials C{port} of C{cid}: 2 is the host, 1 this machine itself.
 
-    ``timeout`` in seconds; the kernel gives up after 2 by itself.
+    C{timeout} in seconds; the kernel gives up after 2 by itself.
     """
 
     def __init__(
@@ -159,7 +159,7 @@ class VsockClientEndpoint:
         return f"<{type(self).__name__} {self.address}>"
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """Connect; fails with a ``ConnectError`` (refused, timed out, no such CID)."""
+        """Connect; fails with a C{ConnectError} (refused, timed out, no such CID)."""
         factory = _DialFactory(protocolFactory)
         connector = VsockConnector(
             self.address, self._bufferSize, factory, self._timeout, self._reactor
@@ -210,7 +210,7 @@ class _DialFactory(ClientFactory):
 
 
 class VsockConnector(BaseConnector):
-    """Starts a ``VsockClient``, with a time limit."""
+    """Starts a C{VsockClient}, with a time limit."""
 
     factory: _DialFactory  # type: ignore[assignment]
 

@@ -1,19 +1,19 @@
-"""Endpoint strings: ``vsock:`` and ``hvsock:``, for any Twisted program.
+"""Endpoint strings: C{vsock:} and C{hvsock:}, for any Twisted program.
 
 ================  ====================================  =========================================
 string            server                                client
 ================  ====================================  =========================================
-``vsock:``        ``vsock:12345``                       ``vsock:2:12345`` (CID, port)
-options           ``cid``, ``backlog``, ``buffer``,     ``timeout``, ``buffer``
-                  ``local``
-``hvsock:``       ``hvsock:/tmp/cid10.sock:port=12345``  ``hvsock:/tmp/cid10.sock:port=12345``
-options           ``backlog``, ``mode``, ``owner``,     ``timeout``
-                  ``group``, ``uids``
+C{vsock:}        C{vsock:12345}                       C{vsock:2:12345} (CID, port)
+options           C{cid}, C{backlog}, C{buffer},     C{timeout}, C{buffer}
+                  C{local}
+C{hvsock:}       C{hvsock:/tmp/cid10.sock:port=12345}  C{hvsock:/tmp/cid10.sock:port=12345}
+options           C{backlog}, C{mode}, C{owner},     C{timeout}
+                  C{group}, C{uids}
 ================  ====================================  =========================================
 
-``mode`` is octal, ``uids`` numbers separated by commas, ``buffer`` bytes,
-``timeout`` seconds, ``local`` yes or no (accept the CIDs 0, 1 and 2). What can't
-be understood raises ``ValueError`` with one line that names the string's part.
+C{mode} is octal, C{uids} numbers separated by commas, C{buffer} bytes,
+C{timeout} seconds, C{local} yes or no (accept the CIDs 0, 1 and 2). What can't
+be understood raises C{ValueError} with one line that names the string's part.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ _MAX_32 = 0xFFFF_FFFF
     IPlugin, IStreamServerEndpointStringParser, IStreamClientEndpointStringParserWithReactor
 )
 class VsockParser:
-    """``vsock:PORT`` to listen, ``vsock:CID:PORT`` to dial, on native ``AF_VSOCK``."""
+    """C{vsock:PORT} to listen, C{vsock:CID:PORT} to dial, on native C{AF_VSOCK}."""
 
     prefix = "vsock"
 
     def parseStreamServer(self, reactor: Any, *args: Any, **kwargs: Any) -> IStreamServerEndpoint:
-        """A ``VsockServerEndpoint`` for ``PORT[:cid=][:backlog=][:buffer=][:local=]``."""
+        """A C{VsockServerEndpoint} for C{PORT[:cid=][:backlog=][:buffer=][:local=]}."""
         from .native import VsockServerEndpoint
 
         words = _words("vsock:PORT", ("port",), args, kwargs)
@@ -62,7 +62,7 @@ class VsockParser:
         return VsockServerEndpoint(reactor, **options)
 
     def parseStreamClient(self, reactor: Any, *args: Any, **kwargs: Any) -> IStreamClientEndpoint:
-        """A ``VsockClientEndpoint`` for ``CID:PORT[:timeout=][:buffer=]``."""
+        """A C{VsockClientEndpoint} for C{CID:PORT[:timeout=][:buffer=]}."""
         from .native import VsockClientEndpoint
 
         words = _words("vsock:CID:PORT", ("cid", "port"), args, kwargs)
@@ -83,12 +83,12 @@ class VsockParser:
     IPlugin, IStreamServerEndpointStringParser, IStreamClientEndpointStringParserWithReactor
 )
 class HybridVsockParser:
-    """``hvsock:PATH:port=PORT``, on the unix sockets of a VMM that emulates vsock."""
+    """C{hvsock:PATH:port=PORT}, on the unix sockets of a VMM that emulates vsock."""
 
     prefix = "hvsock"
 
     def parseStreamServer(self, reactor: Any, *args: Any, **kwargs: Any) -> IStreamServerEndpoint:
-        """A ``HybridVsockServerEndpoint``: what its guest dials as ``PORT`` arrives here."""
+        """A C{HybridVsockServerEndpoint}: what its guest dials as C{PORT} arrives here."""
         from .hybrid import HybridVsockServerEndpoint
 
         words = _words("hvsock:PATH[:PORT]", ("path", "port"), args, kwargs, required=1)
@@ -108,7 +108,7 @@ class HybridVsockParser:
         return HybridVsockServerEndpoint(reactor, **options)
 
     def parseStreamClient(self, reactor: Any, *args: Any, **kwargs: Any) -> IStreamClientEndpoint:
-        """A ``HybridVsockClientEndpoint``: asks the VMM for ``PORT`` of its guest."""
+        """A C{HybridVsockClientEndpoint}: asks the VMM for C{PORT} of its guest."""
         from .hybridclient import HybridVsockClientEndpoint
 
         words = _words("hvsock:PATH[:PORT]", ("path", "port"), args, kwargs, required=1)

@@ -17,14 +17,14 @@ __all__ = ["PrivateUnixEndpoint"]
 
 @implementer(IStreamServerEndpoint)
 class PrivateUnixEndpoint:
-    """Listens on a UNIX socket of mode 0600; or of another, if ``unix:PATH:mode=...`` says so.
+    """Listens on a UNIX socket of mode 0600; or of another, if C{unix:PATH:mode=...} says so.
 
     Twisted sets the mode after the socket is there; the umask sees to it that it was never
     wider. Its lock file tells a live owner, which is an error, from one that was killed.
     """
 
     def __init__(self, reactor: Any, where: str) -> None:
-        """Take a path, or an endpoint string; raises ``ValueError`` if it is none."""
+        """Take a path, or an endpoint string; raises C{ValueError} if it is none."""
         self._endpoint: Any
         self._path = where
         if not where.startswith("unix:"):
@@ -35,7 +35,7 @@ class PrivateUnixEndpoint:
             self._path = self._endpoint._address
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
-        """Listen; the Deferred has fired on return. Fails with ``CannotListenError``."""
+        """Listen; the Deferred has fired on return. Fails with C{CannotListenError}."""
         folder = os.path.dirname(os.path.abspath(self._path))
         if not os.path.isdir(folder):
             return fail(CannotListenAt(self._path, f"there is no folder {folder}"))

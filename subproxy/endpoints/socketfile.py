@@ -2,16 +2,16 @@
 
 The order, and why it is free of races:
 
-1. A folder lock (see ``FolderLock``) keeps proxies that start together apart.
+1. A folder lock (see C{FolderLock}) keeps proxies that start together apart.
 2. What lies at the path already is judged without following symlinks. Only a
    socket that refuses a connection is stale; anything else is an error.
 3. The new socket is bound in a private folder (mode 0700) beside its path (it is
-   this name that ``ss -xl`` shows), gets its owner, then its mode, and listens.
+   this name that C{ss -xl} shows), gets its owner, then its mode, and listens.
    Nobody else can reach it meanwhile, and no process-wide umask has to change,
    which would hit other threads.
 4. The stale one is moved into the private folder, and looked at once more there:
    if it is not stale, hence not the one that was tested, it is put back.
-5. ``link(2)`` gives the new one its name. It never replaces anything: who was
+5. C{link(2)} gives the new one its name. It never replaces anything: who was
    quicker keeps the name. From this instant the socket can be reached, complete.
 
 At a clean stop the file is unlinked while the socket still listens, and only if
@@ -52,7 +52,7 @@ class FolderLock:
     def acquire(self) -> bool:
         """Whether we have it now; False when another process does. Never waits.
 
-        Raises ``OSError`` if the folder is missing or not ours to write to.
+        Raises C{OSError} if the folder is missing or not ours to write to.
         """
         try:
             fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -93,7 +93,7 @@ class SocketFile:
     device: int
     inode: int
 
-    def isOurs(self) -> bool:
+    def is_ours(self) -> bool:
         """Whether the name still leads to this socket."""
         try:
             found = os.lstat(self.path)
@@ -103,7 +103,7 @@ class SocketFile:
 
     def withdraw(self) -> None:
         """Unlink the name if it is still ours. To be called before the socket is closed."""
-        if self.isOurs():
+        if self.is_ours():
             try:
                 os.unlink(self.path)
             except FileNotFoundError:
@@ -111,9 +111,9 @@ class SocketFile:
 
 
 def publish(path: str, *, backlog: int, mode: int, uid: int = -1, gid: int = -1) -> SocketFile:
-    """Make a unix socket that listens at ``path``; the caller holds the ``FolderLock``.
+    """Make a unix socket that listens at C{path}; the caller holds the C{FolderLock}.
 
-    Raises ``CannotListenAt``.
+    Raises C{CannotListenAt}.
     """
     if len(os.fsencode(path)) > MAX_SOCKET_PATH:
         raise CannotListenAt(path, f"the path is longer than {MAX_SOCKET_PATH} bytes")
@@ -133,7 +133,7 @@ def publish(path: str, *, backlog: int, mode: int, uid: int = -1, gid: int = -1)
         os.chmod(hidden, mode)
         skt.listen(backlog)
         if stale is not None:
-            _removeStale(path, stale, os.path.join(private, "stale"))
+            _remove_stale(path, stale, os.path.join(private, "stale"))
         made = os.lstat(hidden)
         os.link(hidden, path, follow_symlinks=False)
         return SocketFile(path, skt, made.st_dev, made.st_ino)
@@ -151,9 +151,9 @@ def publish(path: str, *, backlog: int, mode: int, uid: int = -1, gid: int = -1)
 
 
 def _bind(skt: socket.socket, folder: str, path: str) -> None:
-    """Bind to a path in ``folder`` that may be longer than ``sun_path``.
+    """Bind to a path in C{folder} that may be longer than C{sun_path}.
 
-    The socket keeps this name for ``ss`` and the like, so it is the path itself
+    The socket keeps this name for C{ss} and the like, so it is the path itself
     if that fits.
     """
     if len(os.fsencode(path)) <= MAX_SOCKET_PATH:
@@ -167,7 +167,7 @@ def _bind(skt: socket.socket, folder: str, path: str) -> None:
 
 
 def _judge(path: str) -> os.stat_result | None:
-    """What lies at ``path``: None for nothing, else a stale socket. All else is an error."""
+    """What lies at C{path}: None for nothing, else a stale socket. All else is an error."""
     try:
         found = os.lstat(path)
     except FileNotFoundError:
@@ -177,7 +177,7 @@ def _judge(path: str) -> os.stat_result | None:
     if not stat.S_ISSOCK(found.st_mode):
         raise CannotListenAt(path, "something that is no socket is in its place")
     try:
-        if _isAlive(path):
+        if _is_alive(path):
             raise CannotListenAt(path, "another process listens there")
     except FileNotFoundError:
         return None
@@ -187,8 +187,8 @@ def _judge(path: str) -> os.stat_result | None:
     return found
 
 
-def _isAlive(path: str) -> bool:
-    """Whether somebody listens on the socket at ``path``. ``OSError`` if it can't be told."""
+def _is_alive(path: str) -> bool:
+    """Whether somebody listens on the socket at C{path}. C{OSError} if it can't be told."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
         try:
             probe.connect(path)
@@ -199,7 +199,7 @@ def _isAlive(path: str) -> bool:
         return True
 
 
-def _removeStale(path: str, stale: os.stat_result, aside: str) -> None:
+def _remove_stale(path: str, stale: os.stat_result, aside: str) -> None:
     try:
         os.rename(path, aside)
     except FileNotFoundError:
@@ -209,6 +209,6 @@ def _removeStale(path: str, stale: os.stat_result, aside: str) -> None:
             path, f"a stale socket of user {stale.st_uid} is in its place, which we may not remove"
         ) from e
     # Not by its inode: the number of an unlinked stale socket is given to the next file made.
-    if not stat.S_ISSOCK(os.lstat(aside).st_mode) or _isAlive(aside):
+    if not stat.S_ISSOCK(os.lstat(aside).st_mode) or _is_alive(aside):
         os.link(aside, path, follow_symlinks=False)
         raise CannotListenAt(path, "another process was quicker to take it")

@@ -2,12 +2,12 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t
 
-from subproxy.fastpath._answer cimport Answer
+from subproxy.fastpath._response cimport Answer
 from subproxy.fastpath._bytes cimport u8
 from subproxy.reactor._stream cimport Receiver, Stream
 
 
-cdef class Client(Receiver):
+cdef class FastClient(Receiver):
     # Who waits for an answer.
     cdef int answered(self, Answer *answer) except -1
     cdef int give_up(self) except -1
@@ -47,9 +47,9 @@ cdef class FastChannel(Receiver):
     cdef readonly Py_ssize_t most
     cdef readonly Py_ssize_t inline
 
-    cdef int begin(self, Client client, uint64_t number, bytes frame, bint congested) except -1
-    cdef Client find(self, uint64_t number)
-    cdef int put(self, Client client, uint64_t number) except -1
+    cdef int begin(self, FastClient client, uint64_t number, bytes frame, bint congested) except -1
+    cdef FastClient find(self, uint64_t number)
+    cdef int put(self, FastClient client, uint64_t number) except -1
     cdef int drop(self, uint64_t number) except -1
     cdef int grow(self) except -1
     cdef int feed(self, const u8 *data, Py_ssize_t size) except -1

@@ -1,6 +1,6 @@
 from twisted.python.failure import Failure
 
-from subproxy.core.member import Member
+from subproxy.core.balancing.member import Member
 from subproxy.subscription.channel import Channel
 from subproxy.subscription.protocol import SubscriptionProtocol
 

@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, binding=False
 """The guest's side of the compiled path: exchanges begun there, and the answers to them.
 
-A `FastChannel` stands before a `SubscriptionProtocol` once that has greeted. It cuts what comes
+A C{FastChannel} stands before a C{SubscriptionProtocol} once that has greeted. It cuts what comes
 into frames. A plain response to an exchange that it began goes straight to the client; every
 other frame goes to the Python path, in order and untouched, after the exchange
 that it is about, if that was begun here, has been moved there. The Python side is given
@@ -15,7 +15,7 @@ from libc.stdint cimport uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memmove
 
-from subproxy.fastpath._answer cimport (
+from subproxy.fastpath._response cimport (
     INCOMPLETE, NO_FRAME, Answer, concerned, decode, frame_length,
 )
 from subproxy.fastpath._bytes cimport u8
@@ -23,9 +23,9 @@ from subproxy.reactor._stream cimport Receiver, Stream
 
 from subproxy.fastpath._slots cimport real, set_real, slot
 
-from subproxy.frontend.log_format import escaped
+from subproxy.telemetry.log_format import escaped
 from subproxy.subscription.protocol import SMALL_PART
-from subproxy.subscription.share import Share
+from subproxy.subscription.time_share import TimeShare
 
 cdef enum:
     FEWEST_SLOTS = 32
@@ -36,10 +36,10 @@ cdef enum:
 cdef double A_READ = 2e-6  # seconds that a short read is taken to cost...
 cdef double A_BYTE = 1e-7  # ... and each byte of it: a small answer, 8 us
 cdef Py_ssize_t COUNTED = SMALL_PART
-cdef Py_ssize_t SHARE_USED = slot(Share, "used")
+cdef Py_ssize_t SHARE_USED = slot(TimeShare, "used")
 
 
-cdef class Client(Receiver):
+cdef class FastClient(Receiver):
     """Who waits for an answer: the client's side."""
 
     cdef int answered(self, Answer *answer) except -1:
@@ -54,7 +54,7 @@ cdef class Client(Receiver):
 cdef class FastChannel(Receiver):
     """The exchanges of one subscription that were begun on the compiled path.
 
-    On a native stream it is the transport's protocol, in the place of the `SubscriptionProtocol`.
+    On a native stream it is the transport's protocol, in the place of the C{SubscriptionProtocol}.
     """
 
     def __cinit__(self):
@@ -87,7 +87,7 @@ cdef class FastChannel(Receiver):
         self.inline = wire.peer_limits.inline
         self.last = wire.last
         self.share = protocol.share
-        if type(self.share) is not Share:
+        if type(self.share) is not TimeShare:
             raise TypeError(f"{self.share!r} is not exactly a Share")
         self.most_used = self.share.most
         self.open = True
@@ -110,8 +110,8 @@ cdef class FastChannel(Receiver):
         """Python has taken a number."""
         self.last = self.wire.last
 
-    cdef int begin(self, Client client, uint64_t number, bytes frame, bint congested) except -1:
-        """Send the request `frame`, to which `client` gets the answer."""
+    cdef int begin(self, FastClient client, uint64_t number, bytes frame, bint congested) except -1:
+        """Send the request C{frame}, to which C{client} gets the answer."""
         self.put(client, number)
         self.last = number
         if congested or self.out:
@@ -125,13 +125,13 @@ cdef class FastChannel(Receiver):
             self.transport.write(frame)
         return 0
 
-    cdef Client find(self, uint64_t number):
+    cdef FastClient find(self, uint64_t number):
         cdef Slot *slot = &self.slots[number & (self.slot_count - 1)]
         if slot.number == number and slot.client != NULL:
-            return <Client>slot.client
+            return <FastClient>slot.client
         return None
 
-    cdef int put(self, Client client, uint64_t number) except -1:
+    cdef int put(self, FastClient client, uint64_t number) except -1:
         cdef Slot *slot = &self.slots[number & (self.slot_count - 1)]
         while slot.client != NULL and self.slot_count < MOST_SLOTS:
             self.grow()
@@ -139,7 +139,7 @@ cdef class FastChannel(Receiver):
         if slot.client != NULL:
             # One that has waited while thousands came and went.
             self.tell()
-            (<Client>slot.client).give_up()
+            (<FastClient>slot.client).give_up()
         Py_INCREF(client)
         slot.client = <PyObject *>client
         slot.number = number
@@ -174,7 +174,7 @@ cdef class FastChannel(Receiver):
 
         Returns their numbers.
         """
-        cdef Client client
+        cdef FastClient client
         cdef Py_ssize_t i
         self.tell()
         numbers = sorted(
@@ -253,8 +253,8 @@ cdef class FastChannel(Receiver):
 
     cdef int wait(self) except -1:
         """Go on with what is held in a later turn of the reactor."""
-        self.protocol.inbox.wait()
-        self.behind = self.protocol.inbox.behind
+        self.protocol.message_pump.wait()
+        self.behind = self.protocol.message_pump.behind
         return 0
 
     cdef int feed(self, const u8 *data, Py_ssize_t size) except -1:
@@ -262,7 +262,7 @@ cdef class FastChannel(Receiver):
         cdef u8 *held
         if not self.open:
             if size:
-                self.protocol.framesReceived(PyBytes_FromStringAndSize(<const char *>data, size))
+                self.protocol.frames_received(PyBytes_FromStringAndSize(<const char *>data, size))
             return 0
         if self.walking or self.behind:
             return self.hold(data, size)
@@ -321,7 +321,7 @@ cdef class FastChannel(Receiver):
         return 0
 
     cdef Py_ssize_t walk(self, const u8 *data, Py_ssize_t size) except -1:
-        """Deal with the whole frames of `data`; return how many bytes that was."""
+        """Deal with the whole frames of C{data}; return how many bytes that was."""
         cdef const u8 *p = data
         cdef const u8 *end = data + size
         cdef const u8 *run = data  # where that begins which Python has not been given yet
@@ -329,7 +329,7 @@ cdef class FastChannel(Receiver):
         cdef Py_ssize_t length
         cdef uint64_t number
         cdef Answer answer
-        cdef Client client
+        cdef FastClient client
         cdef bint timed = size > SHORT
         cdef int answers = 0
         self.wanted = 0
@@ -404,8 +404,8 @@ cdef class FastChannel(Receiver):
             # It counts its time itself.
             if self.began > 0.0:
                 self.spent(True)
-            self.protocol.framesReceived(PyBytes_FromStringAndSize(<const char *>data, size))
-            self.behind = self.protocol.inbox.behind
+            self.protocol.frames_received(PyBytes_FromStringAndSize(<const char *>data, size))
+            self.behind = self.protocol.message_pump.behind
             if self.began > 0.0:
                 self.began = self.share.timer()
         return self.open and not self.behind

@@ -38,7 +38,7 @@ cdef struct Tables:
 cdef const Tables *tables()
 
 cdef inline int lookup(const Names *names, const u8 *fold, const u8 *text, int size) noexcept nogil:
-    """The kind of a name; KEEP if it is not in the table. `fold` maps each byte before it is compared."""
+    """The kind of a name; KEEP if it is not in the table. C{fold} maps each byte before it is compared."""
     cdef int at, i
     cdef const Name *name
     at = names.bucket[(size * 33 + fold[text[0]] * 5 + fold[text[size - 1]]) & (BUCKETS - 1)]

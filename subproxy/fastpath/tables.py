@@ -1,5 +1,6 @@
 """
-The tables of the compiled path, made from L{subproxy.core.fields}: the rules are described there.
+The tables of the compiled path, made from L{subproxy.core.http.fields}: the rules are described
+there.
 
 What a field of a request or a response means here is one of the kinds below. Characters are
 classes in one byte each, so that one look at a byte answers every question about it.
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from subproxy.core.fields import (
+from subproxy.core.http.fields import (
     FIELD_VALUE,
     FORWARDING,
     FORWARDING_DROPPED,
@@ -20,7 +21,7 @@ from subproxy.core.fields import (
     TARGET,
     TOKEN,
 )
-from subproxy.frontend.request_id import ALLOWED as ID_ALLOWED
+from subproxy.core.http.request_id import ALLOWED as ID_ALLOWED
 
 KEEP: Final = 0
 """It goes on as it came."""

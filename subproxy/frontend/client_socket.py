@@ -12,32 +12,32 @@ from typing import TYPE_CHECKING
 
 from zope.interface import implementer
 
-from subproxy.interfaces import IClientSocket
+from subproxy.core.interfaces import IClientSocket
 
 if TYPE_CHECKING:
-    from subproxy.frontend.http1 import Http1Protocol
-    from subproxy.frontend.responder import Responder
-    from subproxy.frontend.uploader import Uploader
+    from subproxy.frontend.client_stream import ClientStream
+    from subproxy.frontend.http1.protocol import Http1Protocol
+    from subproxy.frontend.request_body_reader import RequestBodyReader
 
 
 @implementer(IClientSocket)
 class ClientSocket:
-    """The socket of C{connection}, for the bodies of C{responder}'s exchange."""
+    """The socket of C{connection}, for the bodies of C{client_stream}'s exchange."""
 
-    __slots__ = ("_connection", "_responder", "_uploader")
+    __slots__ = ("_body_reader", "_client_stream", "_connection")
 
-    def __init__(self, connection: Http1Protocol, responder: Responder) -> None:
+    def __init__(self, connection: Http1Protocol, client_stream: ClientStream) -> None:
         self._connection = connection
-        self._responder = responder
-        self._uploader: Uploader | None = None  # who has lent the receiving side
+        self._client_stream = client_stream
+        self._body_reader: RequestBodyReader | None = None  # who has lent the receiving side
 
     def lendSending(self, then: Callable[[int], None]) -> bool:
         """See L{IClientSocket}."""
-        return self._responder.plain and self._connection.lendSending(then)
+        return self._client_stream.plain and self._connection.lendSending(then)
 
     def sent(self, amount: int) -> None:
         """See L{IClientSocket}."""
-        self._responder.sent += amount
+        self._client_stream.sent += amount
 
     def blocked(self, blocked: bool) -> None:
         """See L{IClientSocket}."""
@@ -52,24 +52,24 @@ class ClientSocket:
 
     def lendReceiving(self, least: int, then: Callable[[int, int], None]) -> bool:
         """See L{IClientSocket}."""
-        uploader = self._connection.uploader
-        if uploader is None or uploader.responder is not self._responder:
+        body_reader = self._connection.body_reader
+        if body_reader is None or body_reader.client_stream is not self._client_stream:
             return False
         # Before it is lent: it may be given back at once.
-        self._uploader = uploader
-        return uploader.lend(least, then)
+        self._body_reader = body_reader
+        return body_reader.lend(least, then)
 
     def received(self, amount: int) -> None:
         """See L{IClientSocket}."""
-        if self._uploader is not None:
-            self._uploader.moved(amount)
+        if self._body_reader is not None:
+            self._body_reader.moved(amount)
 
     def stalled(self, stalled: bool) -> None:
         """See L{IClientSocket}."""
-        if self._uploader is not None:
-            self._uploader.stalled(stalled)
+        if self._body_reader is not None:
+            self._body_reader.stalled(stalled)
 
     def returned(self) -> None:
         """See L{IClientSocket}."""
-        if self._uploader is not None:
-            self._uploader.returned()
+        if self._body_reader is not None:
+            self._body_reader.returned()

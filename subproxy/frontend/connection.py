@@ -1,7 +1,7 @@
 """
 A client's connection below HTTP: what becomes of its bytes, how it closes, and by when.
 
-What a connection does with bytes is its state, L{Reading}; what may follow what is in
+What a connection does with bytes is its state, L{ConnectionState}; what may follow what is in
 L{TRANSITIONS}. RFC 9112 section 9.
 """
 
@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.protocol import Protocol
 
-from subproxy.core.forwarded import Peer
-from subproxy.core.origin import UNIX
-from subproxy.frontend.deadlines import NEVER, Pace
+from subproxy.core.http.forwarded import Peer
+from subproxy.core.http.origin import UNIX
+from subproxy.frontend.deadlines import NEVER, MinDataRate
 from subproxy.frontend.hangup import Hangup, hangup
 from subproxy.frontend.tcp_info import bytes_taken, waits_for_peer
-from subproxy.relay.lending import ask_when_written, can_lend, written
+from subproxy.relay.socket_lease import can_lend, is_flushed, notify_when_flushed
 
 if TYPE_CHECKING:
     from subproxy.frontend.factory import Http1Factory
-    from subproxy.frontend.uploader import Uploader
+    from subproxy.frontend.request_body_reader import RequestBodyReader
 
 
-class Reading(Enum):
+class ConnectionState(Enum):
     """What becomes of the bytes that come in."""
 
     __hash__ = object.__hash__  # that of Enum is Python code, and costs a microsecond a request
@@ -42,19 +42,25 @@ class Reading(Enum):
     ANSWERING = auto()
     """They belong to later requests, and are held: a whole request is being answered."""
     LINGERING = auto()
-    """They are thrown away: the last answer has been written, and should arrive."""
+    """They are thrown away: the last answer has been is_flushed, and should arrive."""
     OVER = auto()
     """They mean nothing any more."""
 
 
-TRANSITIONS: dict[Reading, frozenset[Reading]] = {
-    Reading.IDLE: frozenset(Reading) - {Reading.IDLE},
-    Reading.HEAD: frozenset(Reading) - {Reading.IDLE, Reading.HEAD},
-    Reading.COLLECTING: frozenset({Reading.ANSWERING, Reading.LINGERING, Reading.OVER}),
-    Reading.STREAMING: frozenset({Reading.ANSWERING, Reading.LINGERING, Reading.OVER}),
-    Reading.ANSWERING: frozenset({Reading.IDLE, Reading.LINGERING, Reading.OVER}),
-    Reading.LINGERING: frozenset({Reading.OVER}),
-    Reading.OVER: frozenset({Reading.OVER}),
+TRANSITIONS: dict[ConnectionState, frozenset[ConnectionState]] = {
+    ConnectionState.IDLE: frozenset(ConnectionState) - {ConnectionState.IDLE},
+    ConnectionState.HEAD: frozenset(ConnectionState) - {ConnectionState.IDLE, ConnectionState.HEAD},
+    ConnectionState.COLLECTING: frozenset(
+        {ConnectionState.ANSWERING, ConnectionState.LINGERING, ConnectionState.OVER}
+    ),
+    ConnectionState.STREAMING: frozenset(
+        {ConnectionState.ANSWERING, ConnectionState.LINGERING, ConnectionState.OVER}
+    ),
+    ConnectionState.ANSWERING: frozenset(
+        {ConnectionState.IDLE, ConnectionState.LINGERING, ConnectionState.OVER}
+    ),
+    ConnectionState.LINGERING: frozenset({ConnectionState.OVER}),
+    ConnectionState.OVER: frozenset({ConnectionState.OVER}),
 }
 
 
@@ -68,7 +74,7 @@ class ClientConnection(Protocol):
     @ivar writable: the transport takes more: less than its buffer's size waits in it.
     @ivar held: bytes that are not parsed yet.
     @ivar peer: who it is, once somebody wanted to know.
-    @ivar uploader: reads the body of a request that was not here with its head.
+    @ivar body_reader: reads the body of a request that was not here with its head.
     @ivar takes: the pace at which the client takes responses.
     @ivar paused: it is not read from.
     @ivar half_closed: the client sends no more.
@@ -79,18 +85,20 @@ class ClientConnection(Protocol):
     transport: Any
 
     def __init__(self) -> None:
-        self.state = Reading.IDLE
+        self.state = ConnectionState.IDLE
         self.deadline = NEVER
         self.writable = True
         self.due = NEVER
         self.held = b""
         self.peer: Peer | None = None
-        self.uploader: Uploader | None = None
-        self.takes: Pace | None = None
+        self.body_reader: RequestBodyReader | None = None
+        self.takes: MinDataRate | None = None
         self.paused = False
         self.half_closed = False
         self.lent = False
-        self._borrower: Callable[[int], None] | None = None  # waits for what was written to leave
+        self._borrower: Callable[[int], None] | None = (
+            None  # waits for what was is_flushed to leave
+        )
 
     def tell(self, host: str | None, secure: bool) -> None:
         """
@@ -128,21 +136,21 @@ class ClientConnection(Protocol):
         return can_lend(self.transport)
 
     def lendSending(self, then: Callable[[int], None]) -> bool:
-        """Lend the sending side when all that was written has left."""
+        """Lend the sending side when all that was is_flushed has left."""
         transport = self.transport
-        if self.state is Reading.OVER:
+        if self.state is ConnectionState.OVER:
             return False
-        if written(transport):
+        if is_flushed(transport):
             then(transport.fileno())
         else:
             self._borrower = then
-            ask_when_written(transport)
+            notify_when_flushed(transport)
         return True
 
-    def _lendWhatWasWritten(self) -> None:
-        """Whoever waits for it may have the sending side, if all that was written has left."""
+    def _lend_when_written(self) -> None:
+        """Whoever waits for it may have the sending side, if all that was is_flushed has left."""
         borrower = self._borrower
-        if borrower is not None and written(self.transport):
+        if borrower is not None and is_flushed(self.transport):
             self._borrower = None
             borrower(self.transport.fileno())
 
@@ -151,72 +159,72 @@ class ClientConnection(Protocol):
     def wait(self, seconds: float) -> None:
         """Set the deadline of the state, so many seconds from now."""
         self.due = self.factory.monotonic() + seconds
-        self._lookAhead()
+        self._look_ahead()
 
-    def _lookAhead(self) -> None:
+    def _look_ahead(self) -> None:
         """
         Have the sweeper look when the deadline passes; at every sweep while a pace is kept, or
         while nobody reads, and so nobody hears the client leaving.
         """
-        uploader = self.uploader
-        unheard = self.paused and self.state is Reading.ANSWERING
-        if self.writable and not unheard and (uploader is None or uploader.body.complete):
+        body_reader = self.body_reader
+        unheard = self.paused and self.state is ConnectionState.ANSWERING
+        if self.writable and not unheard and (body_reader is None or body_reader.body.complete):
             self.deadline = self.due
         else:
             self.deadline = 0.0
 
-    def _expectTaking(self) -> None:
+    def _expect_taking(self) -> None:
         if self.takes is None:
-            self.takes = Pace(bytes_taken(self.transport) or 0)
+            self.takes = MinDataRate(bytes_taken(self.transport) or 0)
         self.takes.start(self.factory.monotonic())
 
-    def deadlinePassed(self, now: float) -> None:
+    def deadline_passed(self, now: float) -> None:
         """The sweeper looks: who took too long?"""
         limits = self.factory.limits
         state = self.state
         takes = self.takes
         if (
             takes is not None
-            and (state is Reading.OVER or not self.writable)
+            and (state is ConnectionState.OVER or not self.writable)
             and takes.exceeded(
                 now, bytes_taken(self.transport) or 0, limits.body_grace, limits.body_rate
             )
         ):
             self.abort()
         elif (
-            (state is Reading.COLLECTING or state is Reading.STREAMING)
-            and self.uploader is not None
-            and self.uploader.body.too_slow(now, limits.body_grace, limits.body_rate)
+            (state is ConnectionState.COLLECTING or state is ConnectionState.STREAMING)
+            and self.body_reader is not None
+            and self.body_reader.body.too_slow(now, limits.body_grace, limits.body_rate)
         ):
             self.slow()
         elif (
-            (state is Reading.ANSWERING or state is Reading.STREAMING)
+            (state is ConnectionState.ANSWERING or state is ConnectionState.STREAMING)
             and self.paused
-            and self._hungUp()
+            and self._hung_up()
         ):
             pass
         elif now >= self.due:
             self.due = NEVER
             self.late()
-        elif state is Reading.IDLE:
+        elif state is ConnectionState.IDLE:
             # A while behind its answer: was that taken, or does it fill the kernel's buffers?
             if waits_for_peer(self.transport):
                 self.abort()
             else:
                 self.deadline = self.due
-        elif state is Reading.ANSWERING:
-            self._lookAhead()
+        elif state is ConnectionState.ANSWERING:
+            self._look_ahead()
 
-    def _hungUp(self) -> bool:
+    def _hung_up(self) -> bool:
         """Who is not read from is not heard leaving either: look. Whether that was the end."""
         found = hangup(self.transport)
         if found is Hangup.RESET:
             self.abort()
         elif found is Hangup.FIN:
-            self.finCame()
-        return self.state is Reading.OVER
+            self.fin_came()
+        return self.state is ConnectionState.OVER
 
-    def finCame(self) -> None:
+    def fin_came(self) -> None:
         """The client's FIN is here, though there may be bytes before it that were not read."""
         raise NotImplementedError
 
@@ -230,23 +238,23 @@ class ClientConnection(Protocol):
 
     # It closes.
 
-    def go(self, state: Reading) -> None:
+    def go(self, state: ConnectionState) -> None:
         """Do something else with the bytes that come in, from now on."""
         assert state in TRANSITIONS[self.state], f"{self.state} to {state}"
         self.state = state
 
-    def breakOff(self) -> None:
+    def break_off(self) -> None:
         """The answer can't be completed: let the client see that."""
         self.abort()
 
     def abort(self) -> None:
         """Close at once, with a reset."""
-        self.go(Reading.OVER)
+        self.go(ConnectionState.OVER)
         self.transport.abortConnection()
 
-    def closeBehind(self) -> None:
+    def close_when_written(self) -> None:
         """
-        Close behind what was written.
+        Close behind what was is_flushed.
 
         If the client may still be sending, it is read for a while: data that arrives at a closed
         socket would make the kernel reset the connection, and the client lose its answer. TLS
@@ -254,38 +262,38 @@ class ClientConnection(Protocol):
         """
         if (
             self.half_closed
-            or (self.state is Reading.ANSWERING and not self.held)
+            or (self.state is ConnectionState.ANSWERING and not self.held)
             or ISSLTransport.providedBy(self.transport)
         ):
             self._lose()
             return
         self.held = b""
-        self.go(Reading.LINGERING)
+        self.go(ConnectionState.LINGERING)
         self.transport.unregisterProducer()
         self.transport.loseWriteConnection()
-        self.resumeReading()
+        self.resume_reading()
         self.wait(self.factory.limits.linger)
 
     def _lose(self) -> None:
-        if self.state is not Reading.LINGERING:
+        if self.state is not ConnectionState.LINGERING:
             self.transport.unregisterProducer()
-        self.go(Reading.OVER)
+        self.go(ConnectionState.OVER)
         self.due = NEVER
         self.deadline = 0.0
-        self._expectTaking()
+        self._expect_taking()
         self.transport.loseConnection()
 
     # Bytes come, or wait.
 
-    def pauseReading(self) -> None:
+    def pause_reading(self) -> None:
         """Read no more for now."""
         if not self.paused and not self.half_closed:
             self.paused = True
-            if self.state is Reading.ANSWERING:
+            if self.state is ConnectionState.ANSWERING:
                 self.deadline = 0.0
             self.transport.pauseProducing()
 
-    def resumeReading(self) -> None:
+    def resume_reading(self) -> None:
         """Read again."""
         if self.paused and not self.half_closed and not self.lent:
             self.paused = False

@@ -31,7 +31,7 @@ slowly cost as many system calls a sweep, and to cut one costs a tenth of a mill
 """
 
 
-class Pace:
+class MinDataRate:
     """
     How far one side is behind the slowest rate allowed, in seconds.
 
@@ -81,7 +81,7 @@ class HasDeadline(Protocol):
 
     deadline: float
 
-    def deadlinePassed(self, now: float) -> None:
+    def deadline_passed(self, now: float) -> None:
         """The deadline is over; called again at each sweep until it is moved."""
 
 
@@ -142,14 +142,14 @@ class Sweeper:
             # Those before it may have moved its deadline, or ended it.
             if each.deadline <= now and each in self.watched:
                 try:
-                    each.deadlinePassed(now)
+                    each.deadline_passed(now)
                 except Exception:
                     self._log.failure("a deadline could not be kept")
                     each.deadline = NEVER
                 if self._monotonic() >= until:
                     break
         if passed:
-            self._clock.callLater(0, self._askMore)
+            self._clock.callLater(0, self._ask_more)
 
-    def _askMore(self) -> None:
+    def _ask_more(self) -> None:
         self._ask(self._monotonic())

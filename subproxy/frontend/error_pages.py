@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from subproxy.core.fields import METHODS, PHRASES
+from subproxy.core.http.fields import METHODS, PHRASES
+from subproxy.core.http.response import ResponseHead
 from subproxy.core.printable import printable
-from subproxy.core.response import ResponseHead
 from subproxy.errors import ClientError, ProxyError
 
 _ALLOW = b", ".join(sorted(METHODS))

@@ -12,17 +12,17 @@ from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
 from subproxy.core.exchange import Exchange
-from subproxy.core.forwarded import Forwarding
-from subproxy.frontend.dates import http_date
+from subproxy.core.http.forwarded import Forwarding
+from subproxy.core.interfaces import IDispatcher, IExchangeLog
 from subproxy.frontend.deadlines import HasDeadline, Sweeper
-from subproxy.frontend.gate import Gate
 from subproxy.frontend.half_close import HalfClose
-from subproxy.frontend.http1 import Http1Protocol
-from subproxy.frontend.limits import Limits
-from subproxy.interfaces import IDispatcher, IExchangeLog
+from subproxy.frontend.http1.protocol import Http1Protocol
+from subproxy.frontend.http1.request_validator import RequestValidator
+from subproxy.frontend.limits import HttpLimits
+from subproxy.telemetry.dates import http_date
 
 if TYPE_CHECKING:
-    from subproxy.fastpath._front import FastFront, FastPath
+    from subproxy.fastpath._connection import FastConnection, FastPath
 
 
 class OpenConnection(HasDeadline, Protocol):
@@ -36,7 +36,7 @@ class OpenConnection(HasDeadline, Protocol):
     def busy(self) -> bool:
         """See above."""
 
-    def closeIfIdle(self) -> None:
+    def close_if_idle(self) -> None:
         """Close it if no request is under way; else it closes behind its answer."""
 
     def abort(self) -> None:
@@ -75,7 +75,7 @@ class Http1Factory(Factory):
     def __init__(
         self,
         dispatcher: IDispatcher,
-        limits: Limits | None = None,
+        limits: HttpLimits | None = None,
         clock: IReactorTime | None = None,
         log: IExchangeLog | None = None,
         forwarding: Forwarding | None = None,
@@ -89,9 +89,9 @@ class Http1Factory(Factory):
             clock = IReactorTime(reactor)
         self.dispatcher = dispatcher
         self.log = NoLog() if log is None else log
-        self.limits = limits or Limits()
+        self.limits = limits or HttpLimits()
         self.forwarding = forwarding or Forwarding()
-        self.gate = Gate(self.limits, self.forwarding)
+        self.validator = RequestValidator(self.limits, self.forwarding)
         self.clock = clock
         self.monotonic = monotonic
         self.half_close = half_close
@@ -134,13 +134,13 @@ class Http1Factory(Factory):
 
     def buildProtocol(  # type: ignore[override]
         self, addr: IAddress | None
-    ) -> Http1Protocol | FastFront:
+    ) -> Http1Protocol | FastConnection:
         """The protocol for a new connection."""
         if self.fastpath is not None:
             return self.fastpath.front()
         return Http1Protocol(self)
 
-    def lastAnswers(self) -> None:
+    def last_answers(self) -> None:
         """Let every answer from now on be its connection's last; idle ones may still ask."""
         self.draining = True
 
@@ -150,9 +150,9 @@ class Http1Factory(Factory):
 
         @return: fires when there are none.
         """
-        self.lastAnswers()
+        self.last_answers()
         for connection in list(self.connections):
-            connection.closeIfIdle()
+            connection.close_if_idle()
         if not self.connections:
             return succeed(None)
         done: Deferred[None] = Deferred()

@@ -4,7 +4,7 @@ What a client's FIN means while its answer is under way: gone, or only done with
 Both send the same FIN (RFC 9112 section 9.6 permits a half-close). What tells them apart is when it
 came: a client that sends its request and closes its half does that before it has seen an answer;
 one that leaves a stream of events has seen the head of it. This is a table, and no more; who
-acts on it is L{subproxy.frontend.departure}.
+acts on it is L{subproxy.frontend.http1.disconnect_probe}.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """
 How much a client may send, what may wait for it, how long it may take: the frontend's limits.
 
-C{Limits} is what the frontend reads; L{TABLE} is the same as a table, from which the
+C{HttpLimits} is what the frontend reads; L{TABLE} is the same as a table, from which the
 command line and the documentation are made.
 """
 
@@ -26,7 +26,7 @@ def _count(default: int, unit: str, option: str, help: str) -> int:
 
 
 @dataclass(slots=True, frozen=True)
-class Limits:
+class HttpLimits:
     """
     The limits of one HTTP frontend.
 
@@ -102,7 +102,7 @@ class Row(NamedTuple):
     """
     One limit.
 
-    @ivar name: the attribute of L{Limits}.
+    @ivar name: the attribute of L{HttpLimits}.
     @ivar option: its option on the command line, without dashes in front.
     @ivar default: the default.
     @ivar unit: what it counts.
@@ -122,7 +122,9 @@ def _row(name: str, default: object, metadata: dict[str, str]) -> Row:
     return Row(name, metadata["option"], default, metadata["unit"], metadata["help"])
 
 
-TABLE: list[Row] = [_row(each.name, each.default, dict(each.metadata)) for each in fields(Limits)]
+TABLE: list[Row] = [
+    _row(each.name, each.default, dict(each.metadata)) for each in fields(HttpLimits)
+]
 """Every limit, in the order of the documentation."""
 
 

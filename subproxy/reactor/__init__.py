@@ -1,30 +1,30 @@
 """A Twisted reactor on io_uring, for any Twisted program.
 
-``twistd --reactor=io_uring`` names it, `install` makes it the process's
-reactor, `unavailable` tells why it can't be. See docs/reactor.md.
+C{twistd --reactor=io_uring} names it, C{install} makes it the process's
+reactor, C{unavailable} tells why it can't be. See docs/reactor.md.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from subproxy.reactor.features import Unavailable, unavailable
+from subproxy.reactor.availability import RingUnavailable, unavailable
 
 if TYPE_CHECKING:
     from subproxy.reactor.reactor import IOUringReactor
 
-__all__ = ["IOUringReactor", "Unavailable", "install", "unavailable"]
+__all__ = ["IOUringReactor", "RingUnavailable", "install", "unavailable"]
 
 
 def install() -> IOUringReactor:
     """Make an io_uring reactor the reactor of this process, and return it.
 
-    :raises Unavailable: it cannot be used here.
+    @raise RingUnavailable: it cannot be used here.
     :raises twisted.internet.error.ReactorAlreadyInstalledError: there is one.
     """
     reason = unavailable()
     if reason is not None:
-        raise Unavailable(f"io_uring cannot be used: {reason}")
+        raise RingUnavailable(f"io_uring cannot be used: {reason}")
     from subproxy.reactor import reactor
 
     return reactor.install()

@@ -2,7 +2,7 @@
 """Accepting connections: one multishot accept a listening socket.
 
 The kernel hands over descriptors, without a system call each. For an ordinary
-IPv4 port the way from there to the protocol's ``makeConnection`` is compiled:
+IPv4 port the way from there to the protocol's C{makeConnection} is compiled:
 no socket object, no strings for log and repr, which are made when asked for.
 """
 
@@ -18,7 +18,7 @@ import resource
 from twisted.internet.address import IPv4Address
 from twisted.python import log
 
-from subproxy.reactor.shortage import shortage
+from subproxy.reactor.out_of_memory import shortage
 
 cdef extern from "arpa/inet.h" nogil:
     const char *inet_ntop(int, const void *, char *, unsigned)
@@ -80,7 +80,7 @@ cdef object address(sockaddr_in *at):
 
 
 def peerAddress(int fd):
-    """The IPv4 address at the other end of ``fd``; None where it is another kind."""
+    """The IPv4 address at the other end of C{fd}; None where it is another kind."""
     cdef sockaddr_in name
     cdef unsigned size = sizeof(name)
     if getpeername(fd, <sockaddr *>&name, &size) < 0 or name.sin_family != AF_INET:
@@ -89,7 +89,7 @@ def peerAddress(int fd):
 
 
 def hostAddress(int fd):
-    """The IPv4 address at our end of ``fd``; None where it is another kind."""
+    """The IPv4 address at our end of C{fd}; None where it is another kind."""
     cdef sockaddr_in name
     cdef unsigned size = sizeof(name)
     if getsockname(fd, <sockaddr *>&name, &size) < 0 or name.sin_family != AF_INET:
@@ -100,9 +100,9 @@ def hostAddress(int fd):
 cdef class Acceptor(Handle):
     """The accepting of one port.
 
-    ``transport`` is a subclass of `Server` for the compiled way, or None; then
-    ``port.descriptorAccepted(fd)`` is called, which owns the descriptor.
-    ``port.acceptFailed(errno)`` is told of errors.
+    C{transport} is a subclass of C{Server} for the compiled way, or None; then
+    C{port.descriptor_accepted(fd)} is called, which owns the descriptor.
+    C{port.accept_failed(errno)} is told of errors.
     """
 
     def __init__(self, Ring ring, port, int fd, transport):
@@ -120,7 +120,7 @@ cdef class Acceptor(Handle):
         return None
 
     def start(self):
-        """Accept, until `stop`. What came in between is delivered first."""
+        """Accept, until C{stop}. What came in between is delivered first."""
         if not self.wanted and self.fd >= 0:
             self.wanted = True
             enqueue(self)
@@ -133,7 +133,7 @@ cdef class Acceptor(Handle):
                 enqueue(self)
 
     def retire(self):
-        """Ask the kernel for no more, but deliver what it has accepted already; then `close`."""
+        """Ask the kernel for no more, but deliver what it has accepted already; then C{close}."""
         self.retired = True
         if self.armed and not self.cancelling and self.fd >= 0:
             self.cancelling = True
@@ -194,7 +194,7 @@ cdef class Acceptor(Handle):
         elif res != -ECANCELED and res != -EINTR and res != -EPERM and self.fd >= 0:
             # (EPERM: a packet filter refused this one connection.)
             try:
-                self.port.acceptFailed(-res)
+                self.port.accept_failed(-res)
             except BaseException:
                 log.err()
         if self.wanted and not self.armed and not self.retired:
@@ -210,7 +210,7 @@ cdef class Acceptor(Handle):
             if self.transport is not None and self.port.transport is self.transport:
                 self.connect(fd)
             else:
-                self.port.descriptorAccepted(fd)
+                self.port.descriptor_accepted(fd)
         except MemoryError:
             shortage.tell()
         except BaseException:

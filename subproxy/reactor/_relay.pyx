@@ -5,8 +5,8 @@ One shot at a time: wait until the source is readable (holding no buffer),
 receive as much as there is, send all of it, and receive again. So an idle
 relay costs nothing, and a slow target holds up its own source alone.
 
-Lifetimes: the relay is in the streams' ``relay_in`` and ``relay_out`` while it
-lasts. When one of them closes it calls `parted` first, and what the relay has
+Lifetimes: the relay is in the streams' C{relay_in} and C{relay_out} while it
+lasts. When one of them closes it calls C{parted} first, and what the relay has
 in flight on that descriptor is cancelled before the close is queued. The buffer
 goes back when the operation that uses it has completed, never before.
 """
@@ -243,7 +243,7 @@ cdef class Relay(Handle):
 
 
 def relay(source, target, long long length):
-    """See `Stream.relayTo`."""
+    """See C{Stream.relay_to}."""
     cdef Relay made
     cdef Stream a, b
     if not isinstance(source, Stream) or not isinstance(target, Stream):

@@ -2,7 +2,7 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
-from subproxy.reactor._context cimport LogContext
+from subproxy.reactor._log_context cimport LogContext
 from subproxy.reactor._uapi cimport ur_buf, ur_cqe, ur_sqe, ur_timespec
 
 

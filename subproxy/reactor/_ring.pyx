@@ -1,31 +1,31 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, binding=False
 """One io_uring: set-up, submission, completion, provided buffers.
 
-A turn of the reactor is one call of :meth:`Ring.wait`: what the handles have
+A turn of the reactor is one call of L{Ring.wait}: what the handles have
 to do is turned into submission entries (*settled*), one system call submits
 them all and waits, and the completions are told to their handles.
 
 Lifetimes, where each is handled:
 
-* **Handles.** The user data of an operation is the address of its `Handle`
+* **Handles.** The user data of an operation is the address of its C{Handle}
   and a tag, never a descriptor. A handle with operations in the kernel is in
   a list of the ring, and the list counts as one reference; it leaves the list
   when the completion that ends its last operation has been seen. So a
-  completion always finds its handle alive (`prepare`, `dispatch`).
-* **Silent operations** (`prepare_silent`) post a completion only when they
+  completion always finds its handle alive (C{prepare}, C{dispatch}).
+* **Silent operations** (C{prepare_silent}) post a completion only when they
   did not do all they were asked to. They run while they are submitted, so
   when the submitting call has returned and the completion queue has been
   drained, what was not heard of has succeeded; until then the ring holds a
-  reference (`finish_silent`).
-* **Descriptors.** Closing does not cancel. `close_fd` is an entry behind the
+  reference (C{finish_silent}).
+* **Descriptors.** Closing does not cancel. C{close_fd} is an entry behind the
   cancels and behind whatever is queued for that descriptor, so no entry can
   reach the next owner of the number.
 * **Buffers** are copied or consumed before the ring gets them back
-  (`recycle`); who finds none is parked until one returns (`park`), so a storm
+  (C{recycle}); who finds none is parked until one returns (C{park}), so a storm
   does not spin.
 * **Forks and threads.** The ring is made by the first turn, in the thread
   that runs it. A child, or another thread, finds a ring that is not its own,
-  forgets it untouched and makes another (`live`, `abandon`).
+  forgets it untouched and makes another (C{live}, C{abandon}).
 """
 
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
@@ -39,12 +39,12 @@ from posix.mman cimport (
 )
 from posix.unistd cimport close
 
-from subproxy.reactor._context cimport LogContext
+from subproxy.reactor._log_context cimport LogContext
 from subproxy.reactor._uapi cimport *
 
 import os
 
-from subproxy.reactor import _context
+from subproxy.reactor import _log_context as _context
 
 cdef extern from "Python.h":
     int PyErr_CheckSignals() except -1
@@ -72,7 +72,7 @@ cdef class Handle:
     """What has operations in a ring: the base of streams and acceptors."""
 
     cdef int complete(self, int tag, int res, uint32_t flags) except -1:
-        """One completion: ``res`` and ``flags`` are the kernel's."""
+        """One completion: C{res} and C{flags} are the kernel's."""
         return 0
 
     cdef int settle(self) except -1:
@@ -92,10 +92,10 @@ cdef class Handle:
 cdef class Ring:
     """An io_uring with one ring of provided buffers.
 
-    ``epoll_fd`` is polled by the ring, and ``on_epoll`` called with no
-    arguments when it is readable. ``entries`` and ``completions`` are the
-    sizes of the two queues, ``buffers`` (a power of two) and ``size`` those of
-    the receive buffers. Nothing is allocated before the first `wait`.
+    C{epoll_fd} is polled by the ring, and C{on_epoll} called with no
+    arguments when it is readable. C{entries} and C{completions} are the
+    sizes of the two queues, C{buffers} (a power of two) and C{size} those of
+    the receive buffers. Nothing is allocated before the first C{wait}.
     """
 
     def __cinit__(self, int epoll_fd, on_epoll, *, unsigned entries=1024,
@@ -252,9 +252,9 @@ cdef class Ring:
             self.enter_flags = UR_ENTER_GETEVENTS
 
     def begin(self):
-        """A main loop begins: until `end` every turn is followed by another.
+        """A main loop begins: until C{end} every turn is followed by another.
 
-        :raises OSError: the kernel refuses a ring.
+        @raise OSError: the kernel refuses a ring.
         """
         if not self.live():
             self.open()
@@ -271,7 +271,7 @@ cdef class Ring:
             self.unregister()
 
     cdef void *map(self, size_t size, long offset) except NULL:
-        """Memory of the ring at ``offset``; ordinary memory where that is -1."""
+        """Memory of the ring at C{offset}; ordinary memory where that is -1."""
         cdef void *at
         if offset < 0:
             # Populated now: the kernel hands the buffers out in turn, so that all of them
@@ -288,7 +288,7 @@ cdef class Ring:
         return at
 
     def close(self):
-        """Give everything back to the kernel; the next `wait` makes a new ring."""
+        """Give everything back to the kernel; the next C{wait} makes a new ring."""
         self.abandon()
 
     @property
@@ -304,7 +304,7 @@ cdef class Ring:
     # -- submission ---------------------------------------------------------
 
     cdef ur_sqe *sqe(self) except NULL:
-        """An empty submission entry. It is submitted by the next `enter`."""
+        """An empty submission entry. It is submitted by the next C{enter}."""
         cdef ur_sqe *entry
         cdef int attempts = 0
         if not self.live():  # not yet, or forked while a turn was on
@@ -320,7 +320,7 @@ cdef class Ring:
         return entry
 
     cdef ur_sqe *prepare(self, Handle handle, int tag, int opcode, int fd) except NULL:
-        """An entry of an operation whose every completion goes to ``handle``."""
+        """An entry of an operation whose every completion goes to C{handle}."""
         cdef ur_sqe *entry = self.sqe()
         entry.opcode = opcode
         entry.fd = fd
@@ -333,8 +333,8 @@ cdef class Ring:
     cdef ur_sqe *prepare_silent(self, Handle handle, int tag, int opcode, int fd) except NULL:
         """An entry of an operation that is to be heard of only when it falls short.
 
-        It must be one that never waits (MSG_DONTWAIT). `Handle.settle` is not
-        called for its success: `finish_silent` says what is.
+        It must be one that never waits (MSG_DONTWAIT). C{Handle.settle} is not
+        called for its success: C{finish_silent} says what is.
         """
         cdef ur_sqe *entry
         cdef PyObject **room
@@ -371,7 +371,7 @@ cdef class Ring:
         return 0
 
     cdef int cancel(self, Handle handle, int tag) except -1:
-        """Queue the cancelling of ``handle``'s operation of that tag.
+        """Queue the cancelling of C{handle}'s operation of that tag.
 
         Its own completion tells nothing that the cancelled operation's does
         not, and the two come in either order: it is dropped.
@@ -419,7 +419,7 @@ cdef class Ring:
         return 0
 
     cdef int enter(self, unsigned wait_nr, double timeout) except? -1:
-        """The one system call: submit everything, wait for ``wait_nr`` completions.
+        """The one system call: submit everything, wait for C{wait_nr} completions.
 
         A negative timeout, in seconds, waits for ever. Running out of time,
         a signal, and a kernel that is short of memory just end the wait.
@@ -457,7 +457,7 @@ cdef class Ring:
     # -- completion ---------------------------------------------------------
 
     cdef int sleep(self, double timeout) except? -1:
-        """Submit, and wait for something; with ``spin``, look for so many seconds first.
+        """Submit, and wait for something; with C{spin}, look for so many seconds first.
 
         Being woken costs tens of microseconds where the core is a virtual one. Looking in vain
         costs as much: so after each time in vain it is left out more often, until a sleep turns
@@ -635,7 +635,7 @@ cdef class Ring:
         return 0
 
     def wait(self, timeout):
-        """One turn: submit, wait at most ``timeout`` seconds, tell completions.
+        """One turn: submit, wait at most C{timeout} seconds, tell completions.
 
         None waits until something happens. Exceptions of the handles' owners
         do not come out of here; what does is a failure of the ring itself.
@@ -643,7 +643,7 @@ cdef class Ring:
         self.turn(-1.0 if timeout is None else max(0.0, timeout))
 
     def run(self, reactor):
-        """Turns as `IOUringReactor.mainLoop` would have them, while it has nothing else to do.
+        """Turns as C{IOUringReactor.mainLoop} would have them, while it has nothing else to do.
 
         Compiled, because where requests come one at a time each is two turns, and the interpreter's
         part of them is not in the caches. Returns when a timed call is due or new, or another
@@ -672,7 +672,7 @@ cdef class Ring:
                 return
 
     cdef bint turn(self, double timeout) except -1:
-        """See `wait`; below zero there is no limit. Returns whether it has waited, without the GIL."""
+        """See C{wait}; below zero there is no limit. Returns whether it has waited, without the GIL."""
         cdef ur_sqe *entry
         cdef bint waited = False
         cdef list contexts = self.contexts if self.contexts is not None else _context.contexts()

@@ -7,9 +7,9 @@ from subproxy.reactor._ring cimport Handle, Ring
 cdef class Receiver:
     """A compiled protocol: it is given the bytes where the kernel put them.
 
-    ``data[size]`` may be written to (a terminating zero); nothing may be kept
+    C{data[size]} may be written to (a terminating zero); nothing may be kept
     after the call returns. An exception loses the connection, as one out of
-    ``dataReceived`` does. Only a native stream calls it: ``dataReceived`` must
+    C{dataReceived} does. Only a native stream calls it: C{dataReceived} must
     do the same, for the epoll reactor and for TLS.
     """
 

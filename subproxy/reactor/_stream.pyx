@@ -1,17 +1,17 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, binding=False
 """The stream half of a transport: bytes in and out of one socket, by completion.
 
-A `Stream` is mixed in before one of Twisted's own transport classes. While it
-is *native* (``fd`` is not -1) it reads by one multishot receive and writes by
+A C{Stream} is mixed in before one of Twisted's own transport classes. While it
+is *native* (C{fd} is not -1) it reads by one multishot receive and writes by
 one send at a time, everything written in between gathered into the next.
 While it is not (a connecting socket) every method is what Twisted's would be.
 
-What is queued for the kernel is decided once a turn, in `settle`: who pauses
+What is queued for the kernel is decided once a turn, in C{settle}: who pauses
 and resumes within a turn, or writes ten times, costs one operation or none.
 
-Lifetimes: a send's bytes are held (``current``) until it is known to be over,
+Lifetimes: a send's bytes are held (C{current}) until it is known to be over,
 also past the end of the connection. A receive that was cancelled by a pause
-may still deliver what the kernel had taken: that waits in ``backlog`` for the
+may still deliver what the kernel had taken: that waits in C{backlog} for the
 resumption, in order, the end of the stream too.
 """
 
@@ -22,7 +22,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport uintptr_t
 from posix.unistd cimport close
 
-from subproxy.reactor._gather cimport Gathered
+from subproxy.reactor._iovec cimport IOVectors
 from subproxy.reactor._ring cimport (
     TAG_FINISHED, TAG_RECEIVE, TAG_SEND, TAG_SILENT, Handle, Ring, calls, enqueue,
 )
@@ -34,7 +34,7 @@ import socket
 from twisted.internet import abstract, error, main, tcp
 from twisted.python import failure, log
 
-from subproxy.reactor.shortage import shortage
+from subproxy.reactor.out_of_memory import shortage
 
 cdef extern from "Python.h":
     object PyObject_CallMethodOneArg(object, object, object)
@@ -69,9 +69,9 @@ cdef object Connection = tcp.Connection
 class BypassTLS:
     """What TLS calls to move its own bytes: the stream without TLS."""
 
-    write = staticmethod(lambda stream, data: stream.rawWrite(data))
-    writeSequence = staticmethod(lambda stream, iovec: stream.rawWrite(b"".join(iovec)))
-    loseConnection = staticmethod(lambda stream, *args, **kw: stream.rawLoseConnection())
+    write = staticmethod(lambda stream, data: stream.raw_write(data))
+    writeSequence = staticmethod(lambda stream, iovec: stream.raw_write(b"".join(iovec)))
+    loseConnection = staticmethod(lambda stream, *args, **kw: stream.raw_lose_connection())
     registerProducer = staticmethod(FileDescriptor.registerProducer)
     unregisterProducer = staticmethod(FileDescriptor.unregisterProducer)
 
@@ -98,13 +98,13 @@ cdef class Stream(Handle):
     # -- life ---------------------------------------------------------------
 
     cdef int attach(self, Ring ring, int fd) except -1:
-        """Become native. The stream owns ``fd`` unless a socket object does."""
+        """Become native. The stream owns C{fd} unless a socket object does."""
         self.ring = ring
         self.fd = fd
         self.native_write = True
         return 0
 
-    def goNative(self):
+    def go_native(self):
         """Move from the epoll descriptor to the ring: the socket is connected."""
         self.attach(self.reactor.ring, self.socket.fileno())
 
@@ -184,7 +184,7 @@ cdef class Stream(Handle):
         protocol.connectionLost(reason)
 
     cdef int lose(self, object reason) except -1:
-        """`connectionLost`, as the reactor calls it: what it raises is logged."""
+        """C{connectionLost}, as the reactor calls it: what it raises is logged."""
         calls(self)
         try:
             self.connectionLost(reason)
@@ -229,7 +229,7 @@ cdef class Stream(Handle):
     def fileno(self):
         return self.fd if self.fd >= 0 or self._socket is None else self._socket.fileno()
 
-    def _getOption(self, int level, int name):
+    def _get_option(self, int level, int name):
         cdef int value = 0
         cdef unsigned size = sizeof(value)
         if self.fd < 0:
@@ -238,7 +238,7 @@ cdef class Stream(Handle):
             raise OSError(errno, os.strerror(errno))
         return value
 
-    def _setOption(self, int level, int name, int value):
+    def _set_option(self, int level, int name, int value):
         if self.fd < 0:
             self.socket.setsockopt(level, name, value)
         elif c_setsockopt(self.fd, level, name, &value, sizeof(value)) < 0:
@@ -262,7 +262,7 @@ cdef class Stream(Handle):
             if self.armed:
                 enqueue(self)
 
-    def whenQuiet(self, function):
+    def when_receive_stopped(self, function):
         """Reading was stopped: call C{function} when nothing is being received any more.
 
         It gets the bytes that had been taken from the kernel and not delivered. Until
@@ -283,7 +283,7 @@ cdef class Stream(Handle):
         try:
             function(data)
         except BaseException:
-            self._callbackFailed()
+            self._callback_failed()
         return 0
 
     @property
@@ -358,7 +358,7 @@ cdef class Stream(Handle):
                 try:
                     receiver.received(data, res)
                 except BaseException:
-                    self._callbackFailed()
+                    self._callback_failed()
                 finally:
                     ring.recycle(data)
                 if not self.armed and self.reading:
@@ -410,7 +410,7 @@ cdef class Stream(Handle):
             try:
                 PyObject_CallMethodOneArg(self._protocol, DATA_RECEIVED, item)
             except BaseException:
-                self._callbackFailed()
+                self._callback_failed()
             return 0
         self.reading = False
         if item == 0 and not self.dying:
@@ -422,7 +422,7 @@ cdef class Stream(Handle):
             self.lose(LOST)
         return 0
 
-    def _callbackFailed(self):
+    def _callback_failed(self):
         """An exception of the protocol's: log it, and lose the connection."""
         reason = failure.Failure()
         if reason.type is MemoryError:
@@ -439,7 +439,7 @@ cdef class Stream(Handle):
             if self.connected:
                 self._protocol.write(data)
         else:
-            self.rawWrite(data)
+            self.raw_write(data)
 
     def writeSequence(self, iovec):
         if self.TLS:
@@ -451,12 +451,12 @@ cdef class Stream(Handle):
                 self.push(b"".join(iovec))
             else:
                 for item in iovec:
-                    self.rawWrite(item)
+                    self.raw_write(item)
         else:
             FileDescriptor.writeSequence(self, iovec)
 
-    def rawWrite(self, data):
-        """`write` without TLS."""
+    def raw_write(self, data):
+        """C{write} without TLS."""
         if type(data) is not bytes:
             if not isinstance(data, bytes):
                 raise TypeError("Data must be bytes")
@@ -467,7 +467,7 @@ cdef class Stream(Handle):
             FileDescriptor.write(self, data)
 
     cdef int cwrite(self, bytes data) except -1:
-        """`write`, for compiled callers."""
+        """C{write}, for compiled callers."""
         if self.TLS or not self.native_write:
             self.write(data)
             return 0
@@ -515,10 +515,10 @@ cdef class Stream(Handle):
             if self.connected and not self.disconnecting:
                 self._protocol.loseConnection()
         else:
-            self.rawLoseConnection()
+            self.raw_lose_connection()
 
-    def rawLoseConnection(self):
-        """`loseConnection` without TLS."""
+    def raw_lose_connection(self):
+        """C{loseConnection} without TLS."""
         if not self.connected or self.disconnecting:
             return
         self.stopReading()
@@ -572,30 +572,30 @@ cdef class Stream(Handle):
         """What IReactorFDSet.getWriters lists for this handle, or None."""
         return self if self.fd >= 0 and (self.writing or self.sending) else None
 
-    def relayTo(self, target, length=None):
+    def relay_to(self, target, length=None):
         """Move what arrives here to another stream of this reactor, unseen.
 
         It goes through a buffer of 256 KiB, held only while there are bytes in
         it, and never becomes Python objects; this stream is read no faster
         than the other takes. Until it is over nothing is to be written to
-        ``target``, and nothing is delivered here.
+        C{target}, and nothing is delivered here.
 
-        Returns a Deferred of the number of bytes moved: ``length``, after
+        Returns a Deferred of the number of bytes moved: C{length}, after
         which this stream is paused, or fewer when it ended before; the end is
         then told to the protocol as ever. It fails when either connection is
         lost, and can be cancelled, after which this stream is paused.
 
-        :raises ValueError: one of the two is not a plain stream of the ring:
+        @raise ValueError: one of the two is not a plain stream of the ring:
             TLS, descriptor passing, another reactor's, or not connected.
         """
         from subproxy.reactor._relay import relay
 
         return relay(self, target, -1 if length is None else length)
 
-    def sendClassically(self):
+    def fall_back_to_epoll_writes(self):
         """From now on write by readiness, as Twisted does.
 
-        For what only ``sendmsg`` can do. Bytes that a send of the ring has
+        For what only C{sendmsg} can do. Bytes that a send of the ring has
         taken go first.
         """
         if self.native_write and self.fd >= 0:
@@ -650,15 +650,15 @@ cdef class Stream(Handle):
         return True
 
     cdef int take(self) except -1:
-        """Make ``current`` of what is gathered: joined if it is little."""
+        """Make C{current} of what is gathered: joined if it is little."""
         if len(self.out) == 1:
             self.current = self.out.pop()
         elif self.outlen <= JOIN:
             self.current = b"".join(self.out)
             self.out.clear()
         else:
-            self.current = Gathered.first(self.out)
-            self.size = (<Gathered>self.current).size
+            self.current = IOVectors.first(self.out)
+            self.size = (<IOVectors>self.current).size
             self.sent = 0
             return 0
         self.size = PyBytes_GET_SIZE(self.current)
@@ -666,20 +666,20 @@ cdef class Stream(Handle):
         return 0
 
     cdef bytes rest(self):
-        """What of ``current`` has not been sent."""
-        if type(self.current) is Gathered:
+        """What of C{current} has not been sent."""
+        if type(self.current) is IOVectors:
             self.current = self.current.joined()
         return self.current[self.sent:]
 
     cdef int transmit(self, bint silent) except -1:
-        """Send ``current`` from ``sent`` on.
+        """Send C{current} from C{sent} on.
 
         A silent send is tried once, while it is submitted, and is heard of
         only if the socket did not take it all. The other kind waits for room
         until all is sent.
         """
         cdef ur_sqe *entry
-        cdef bint gathered = type(self.current) is Gathered
+        cdef bint gathered = type(self.current) is IOVectors
         if gathered and self.sent:
             self.current = self.rest()
             self.size = PyBytes_GET_SIZE(self.current)
@@ -696,7 +696,7 @@ cdef class Stream(Handle):
             entry.op_flags = MSG_WAITALL | MSG_NOSIGNAL
             self.sending = True
         if gathered:
-            entry.addr = <uintptr_t>&(<Gathered>self.current).header
+            entry.addr = <uintptr_t>&(<IOVectors>self.current).header
             entry.len = 1
         else:
             entry.addr = <uintptr_t>(PyBytes_AS_STRING(self.current) + self.sent)
@@ -726,7 +726,7 @@ cdef class Stream(Handle):
             return self.transmit(False)
         self.current = None
         if self.to_classic:
-            self.sendClassically()
+            self.fall_back_to_epoll_writes()
         elif not self.aborting:
             self.flush()
         return 0
@@ -763,7 +763,7 @@ cdef class Stream(Handle):
                 self._writeDisconnected = True
                 self._closeWriteConnection()
         except BaseException:
-            self._callbackFailed()
+            self._callback_failed()
         return 0
 
     # -- the turn -----------------------------------------------------------
@@ -784,7 +784,7 @@ cdef class Stream(Handle):
             self.current = None
             if self.fd >= 0:
                 if self.to_classic:
-                    self.sendClassically()
+                    self.fall_back_to_epoll_writes()
                 elif self.writing or self.relay_out is not None:
                     self.writing = True
                     enqueue(self)
@@ -820,7 +820,7 @@ cdef class Stream(Handle):
 
 
 def checked(iovec):
-    """``iovec`` as a list, all bytes."""
+    """C{iovec} as a list, all bytes."""
     iovec = list(iovec)
     for item in iovec:
         if not isinstance(item, bytes):

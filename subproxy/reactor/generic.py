@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from subproxy.reactor.reactor import IOUringReactor
 
 
-class StreamServer(ServerTransport, NoTCPOptions, tcp.Server):
+class RingStreamServer(ServerTransport, NoTCPOptions, tcp.Server):
     """A connection whose addresses somebody else knows."""
 
     def __init__(
@@ -95,7 +95,7 @@ class StreamPort(RingPort):
         self, skt: socket.socket, protocol: Any, name: Any, peer: Any, number: int
     ) -> Any:
         host = self._buildAddr(skt.getsockname())
-        return StreamServer(skt, protocol, peer, host, self, number, self.reactor)
+        return RingStreamServer(skt, protocol, peer, host, self, number, self.reactor)
 
     def getHost(self) -> Any:
         """See IListeningPort."""

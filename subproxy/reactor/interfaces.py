@@ -18,18 +18,18 @@ class IReactorStreamSocket(Interface):
     def listenStreamSocket(skt, factory, buildAddress):
         """Accept connections from a socket that is listening already.
 
-        ``buildAddress`` is called with a raw name, as ``accept`` gives it, for
-        every peer, and with what ``getsockname`` gives, for hosts; it returns
+        C{buildAddress} is called with a raw name, as C{accept} gives it, for
+        every peer, and with what C{getsockname} gives, for hosts; it returns
         an IAddress, or None to refuse a connection. Returns an IListeningPort.
         """
 
     def adoptStreamSocket(skt, protocol, peer, host, server, sessionno):
         """Make the transport of a socket that is connected already.
 
-        ``peer`` and ``host`` are what its getPeer and getHost return; ``server``
-        is the port that accepted it or None, ``sessionno`` a number for logs.
+        C{peer} and C{host} are what its getPeer and getHost return; C{server}
+        is the port that accepted it or None, C{sessionno} a number for logs.
         The transport reads from then on, and nothing is delivered before the
-        reactor's next turn: call ``protocol.makeConnection(transport)`` now.
+        reactor's next turn: call C{protocol.makeConnection(transport)} now.
         """
 
 
@@ -37,8 +37,8 @@ class IReactorReadiness(Interface):
     """Readiness without what an IReadDescriptor costs each time it is ready."""
 
     def watchReadable(fd, ready, name):
-        """Call ``ready()`` in every turn in which ``fd`` is readable; ``name`` is for logs.
+        """Call C{ready()} in every turn in which C{fd} is readable; C{name} is for logs.
 
-        ``fd`` stays its owner's. Returns an object with ``stop()``, after which the descriptor may
-        be closed, and ``again()``: call in the next turn, whether it is readable or not.
+        C{fd} stays its owner's. Returns an object with C{stop()}, after which the descriptor may
+        be closed, and C{again()}: call in the next turn, whether it is readable or not.
         """

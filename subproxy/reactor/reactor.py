@@ -21,17 +21,17 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from subproxy.reactor import generic, tcp, unix
+from subproxy.reactor._poll import PollHandle
 from subproxy.reactor._ring import Ring
-from subproxy.reactor._watch import Watch
 from subproxy.reactor.interfaces import IReactorReadiness, IReactorStreamSocket
-from subproxy.reactor.shortage import shortage
+from subproxy.reactor.out_of_memory import shortage
 
 
 @implementer(IReactorStreamSocket, IReactorReadiness)
 class IOUringReactor(EPollReactor):
     """A reactor on io_uring; see docs/reactor.md.
 
-    The keyword arguments are those of `Ring`, the sizes of its queues and
+    The keyword arguments are those of C{Ring}, the sizes of its queues and
     buffers. No ring is made before the reactor first runs, so that a program
     may daemonise, or hand the reactor to another thread, until then.
     """
@@ -40,11 +40,11 @@ class IOUringReactor(EPollReactor):
 
     def __init__(self, **sizes: int) -> None:
         super().__init__()
-        self.ring = Ring(self._poller.fileno(), self._pollOthers, **sizes)
+        self.ring = Ring(self._poller.fileno(), self._poll_epoll, **sizes)
 
     # -- the loop
 
-    def _pollOthers(self) -> None:
+    def _poll_epoll(self) -> None:
         """The epoll descriptor is readable."""
         EPollReactor.doPoll(self, 0)
 
@@ -102,9 +102,9 @@ class IOUringReactor(EPollReactor):
 
     # -- IReactorReadiness
 
-    def watchReadable(self, fd: int, ready: Callable[[], object], name: str) -> Watch:
+    def watchReadable(self, fd: int, ready: Callable[[], object], name: str) -> PollHandle:
         """See IReactorReadiness."""
-        return Watch(self.ring, fd, ready, name)
+        return PollHandle(self.ring, fd, ready, name)
 
     # -- IReactorTCP
 
@@ -191,9 +191,9 @@ class IOUringReactor(EPollReactor):
         host: interfaces.IAddress,
         server: Any = None,
         sessionno: int = 0,
-    ) -> generic.StreamServer:
+    ) -> generic.RingStreamServer:
         """See IReactorStreamSocket."""
-        return generic.StreamServer(skt, protocol, peer, host, server, sessionno, self)
+        return generic.RingStreamServer(skt, protocol, peer, host, server, sessionno, self)
 
 
 def install() -> IOUringReactor:

@@ -1,8 +1,8 @@
 """TCP on the ring: Twisted's transports with the stream half replaced.
 
-What other stream sockets are built from is here too: `ServerTransport` and
-`RingPort` know nothing of address families. See :mod:`subproxy.reactor.unix`
-and :mod:`subproxy.reactor.generic`.
+What other stream sockets are built from is here too: C{ServerTransport} and
+C{RingPort} know nothing of address families. See L{subproxy.reactor.unix}
+and L{subproxy.reactor.generic}.
 """
 
 # Twisted's transports are untyped, or typed too narrowly to be subclassed.
@@ -39,22 +39,22 @@ class TCPOptions(Stream):
 
     def getTcpNoDelay(self) -> bool:
         """See ITCPTransport."""
-        return bool(self._getOption(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        return bool(self._get_option(socket.IPPROTO_TCP, socket.TCP_NODELAY))
 
     def setTcpNoDelay(self, enabled: bool) -> None:
         """See ITCPTransport."""
         try:
-            self._setOption(socket.IPPROTO_TCP, socket.TCP_NODELAY, bool(enabled))
+            self._set_option(socket.IPPROTO_TCP, socket.TCP_NODELAY, bool(enabled))
         except OSError as e:
             log.err(e, "got error when setting TCP_NODELAY on TCP socket")
 
     def getTcpKeepAlive(self) -> bool:
         """See ITCPTransport."""
-        return bool(self._getOption(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+        return bool(self._get_option(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
 
     def setTcpKeepAlive(self, enabled: bool) -> None:
         """See ITCPTransport."""
-        self._setOption(socket.SOL_SOCKET, socket.SO_KEEPALIVE, bool(enabled))
+        self._set_option(socket.SOL_SOCKET, socket.SO_KEEPALIVE, bool(enabled))
 
 
 class NoTCPOptions(TCPOptions):
@@ -69,7 +69,7 @@ class NoTCPOptions(TCPOptions):
 
 
 class Connection(TCPOptions, tcp.Connection):
-    """A connection that `goNative` moves to the ring once it is connected."""
+    """A connection that C{go_native} moves to the ring once it is connected."""
 
 
 class BaseClient(Connection, tcp.BaseClient):
@@ -92,7 +92,7 @@ class Client(BaseClient, tcp.Client):
     """A TCP connection that we make."""
 
     def _connectDone(self) -> None:
-        self.goNative()
+        self.go_native()
         super()._connectDone()
 
 
@@ -105,7 +105,7 @@ class ServerTransport(_accept.Server):
 
     @cached_property
     def client(self) -> tuple[Any, ...]:
-        """The peer's name, as ``accept`` gives it."""
+        """The peer's name, as C{accept} gives it."""
         return (self.peer.host, self.peer.port)
 
     @cached_property
@@ -113,21 +113,21 @@ class ServerTransport(_accept.Server):
         """The first part of the peer's name."""
         return self.client[0]
 
-    def _protocolName(self) -> str:
+    def _protocol_name(self) -> str:
         name: str = (self.former or type(self.protocol)).__name__
         return name
 
     @cached_property
     def logstr(self) -> str:
         """The prefix of what is logged on behalf of this connection."""
-        prefix = self._protocolName() if self.former else self._getLogPrefix(self.protocol)
+        prefix = self._protocol_name() if self.former else self._getLogPrefix(self.protocol)
         return f"{prefix},{self.sessionno},{self.hostname}"
 
     @cached_property
     def repstr(self) -> str:
-        """What `repr` gives."""
+        """What C{repr} gives."""
         port = getattr(self.server, "_realPortNumber", None)
-        return f"<{self._protocolName()} #{self.sessionno} on {port}>"
+        return f"<{self._protocol_name()} #{self.sessionno} on {port}>"
 
 
 class Server(ServerTransport, TCPOptions, tcp.Server):
@@ -178,7 +178,7 @@ class RingPort(tcp.Port):
     _acceptor: _accept.Acceptor | None = None
     _exhausted: Any = None
 
-    def _compiledTransport(self) -> type[_accept.Server] | None:
+    def _compiled_transport(self) -> type[_accept.Server] | None:
         """The class that the compiled way may make, or None."""
         return None
 
@@ -186,7 +186,7 @@ class RingPort(tcp.Port):
         """Accept connections."""
         if self._acceptor is None:
             self._acceptor = _accept.Acceptor(
-                self.reactor.ring, self, self.socket.fileno(), self._compiledTransport()
+                self.reactor.ring, self, self.socket.fileno(), self._compiled_transport()
             )
         if self._exhausted is None:
             self._acceptor.start()
@@ -220,7 +220,7 @@ class RingPort(tcp.Port):
         self._acceptor.close()
         self._acceptor = None
 
-    def descriptorAccepted(self, fd: int) -> None:
+    def descriptor_accepted(self, fd: int) -> None:
         """One connection, from its descriptor to its protocol; see Port.doRead."""
         skt = socket.socket(self.addressFamily, self.socketType, 0, fd)
         try:
@@ -249,8 +249,8 @@ class RingPort(tcp.Port):
     ) -> Any:
         return self.transport(skt, protocol, name, self, number, self.reactor)
 
-    def acceptFailed(self, code: int) -> None:
-        """An error of ``accept``.
+    def accept_failed(self, code: int) -> None:
+        """An error of C{accept}.
 
         Without a free descriptor the kernel refuses at once, whether or not
         somebody is waiting: accepting again would spin. So for a while it is
@@ -280,7 +280,7 @@ class Port(RingPort):
 
     transport = Server
 
-    def _compiledTransport(self) -> type[_accept.Server] | None:
+    def _compiled_transport(self) -> type[_accept.Server] | None:
         # Only where nobody has put something of their own in the way.
         if (
             self.addressFamily == socket.AF_INET
@@ -288,7 +288,7 @@ class Port(RingPort):
             and isinstance(self.transport, type)
             and issubclass(self.transport, Server)
             and self.transport.__init__ is Server.__init__
-            and type(self).descriptorAccepted is RingPort.descriptorAccepted
+            and type(self).descriptor_accepted is RingPort.descriptor_accepted
             and type(self).doRead is tcp.Port.doRead
         ):
             return self.transport

@@ -28,7 +28,7 @@ class SendsDescriptors(NoTCPOptions):
 
     def sendFileDescriptor(self, fileno: int) -> None:
         """See IUNIXTransport."""
-        self.sendClassically()
+        self.fall_back_to_epoll_writes()
         if not hasattr(self, "_sendmsgQueue"):
             self._sendmsgQueue = []
         unix._SendmsgMixin.sendFileDescriptor(self, fileno)  # type: ignore[arg-type]
@@ -53,7 +53,7 @@ class Server(ServerTransport, SendsDescriptors, unix.Server):
         self.adopt(reactor, sock, protocol, None, server, sessionno)
 
 
-def serverFor(protocol: object) -> type[unix.Server]:
+def server_for(protocol: object) -> type[unix.Server]:
     """The transport class that suits the protocol."""
     if interfaces.IFileDescriptorReceiver.providedBy(protocol):
         return unix.Server
@@ -70,7 +70,7 @@ class Client(SendsDescriptors, BaseClient, unix.Client):
         def buildProtocol(addr: interfaces.IAddress) -> Any:
             protocol = build(addr)
             if not interfaces.IFileDescriptorReceiver.providedBy(protocol):
-                self.goNative()
+                self.go_native()
             return protocol
 
         self.connector.buildProtocol = buildProtocol
@@ -97,7 +97,7 @@ class Port(RingPort, unix.Port):
     ) -> Any:
         transport = self.transport
         if transport is Server:
-            transport = serverFor(protocol)
+            transport = server_for(protocol)
         return transport(skt, protocol, name, self, number, self.reactor)
 
 
@@ -109,7 +109,7 @@ def fromConnectedSocket(fd: int, factory: Any, reactor: IOUringReactor) -> Any:
     if protocol is None:
         skt.close()
         return None
-    transport = serverFor(protocol)(skt, protocol, skt.getpeername(), None, 0, reactor)
+    transport = server_for(protocol)(skt, protocol, skt.getpeername(), None, 0, reactor)
     transport.repstr = f"<{type(protocol).__name__} #0 on {name}>"
     transport.logstr = f"{type(protocol).__name__},0,{name}"
     protocol.makeConnection(transport)

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, binding=False
-"""See `subproxy.relay.flow` and `subproxy.relay.rounds`, which have the same in Python."""
+"""See C{subproxy.relay.flow} and C{subproxy.relay.scheduler}, which have the same in Python."""
 
 from collections import deque
 
@@ -81,7 +81,7 @@ cdef class Flow:
         self.left = length
 
     def move(self, long long budget, long long most=1 << 40):
-        """Move about `budget` bytes, `most` at once: why it stopped, an `Outcome`."""
+        """Move about C{budget} bytes, C{most} at once: why it stopped, an C{Outcome}."""
         cdef int outcome
         with nogil:
             outcome = self._move(budget, most)
@@ -153,7 +153,7 @@ cdef class Flow:
         return -1
 
 
-cdef class Rounds:
+cdef class SpliceScheduler:
     """Who has its turn."""
 
     cdef readonly object queue
@@ -185,7 +185,7 @@ cdef class Rounds:
         self.most = most
 
     cpdef enqueue(self, Flow flow):
-        """`flow` may have something to move."""
+        """C{flow} may have something to move."""
         if not flow.queued:
             flow.queued = True
             self.queue.append(flow)
@@ -243,7 +243,7 @@ cdef class Rounds:
         return 0
 
     cdef bint wait(self) except -1:
-        """See `subproxy.relay.others`."""
+        """See C{subproxy.relay.reactor_load}."""
         cdef epoll_event events[2]
         cdef int i
         cdef list calls

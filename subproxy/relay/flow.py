@@ -51,7 +51,8 @@ class PlainFlow:
     @ivar taken: bytes that came from the source.
     @ivar given: bytes that went to the sink.
     @ivar relay: whose it is.
-    @ivar queued: it is in the queue: for L{Rounds<subproxy.relay.rounds.PlainRounds>} alone.
+    @ivar queued: it is in the queue: for L{Rounds<subproxy.relay.scheduler.PlainSpliceScheduler>}
+    alone.
     @ivar noted: it had a turn of which its user may not know yet: for those, too.
     @ivar held_back: it is to move nothing.
     @ivar full: when it was last asked, the sink took no more.

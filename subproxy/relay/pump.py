@@ -21,8 +21,8 @@ from zope.interface import implementer
 
 from subproxy.reactor.interfaces import IReactorReadiness
 from subproxy.relay.flow import Flow
-from subproxy.relay.others import Others, others_of
-from subproxy.relay.rounds import Rounds
+from subproxy.relay.reactor_load import ReactorLoad, reactor_load_of
+from subproxy.relay.scheduler import SpliceScheduler
 
 TURN = 256 * 1024
 """Bytes that all relays move before everybody else has a turn, if somebody came lately."""
@@ -54,8 +54,8 @@ class Pump:
         self._turn = turn
         self._alone = alone
         self._poller: select.epoll | None = None
-        self._rounds: Rounds | None = None
-        self._others: Others | None = None
+        self._rounds: SpliceScheduler | None = None
+        self._others: ReactorLoad | None = None
         self._watch: Any = None  # if the reactor has something better than a reader
         self._bell = -1  # else: is readable while somebody is in the queue
         self._rings = False
@@ -104,7 +104,7 @@ class Pump:
             self._poller = self._rounds = self._others = self._watch = self._telling = None
             poller.close()
 
-    def _open(self) -> Rounds:
+    def _open(self) -> SpliceScheduler:
         watches: bool = IReactorReadiness.providedBy(self._reactor)
         poller = select.epoll()
         if watches:
@@ -116,8 +116,8 @@ class Pump:
                 poller.close()
                 raise
         self._poller = poller
-        self._others = others_of(self._reactor, poller)
-        self._rounds = Rounds(poller, self._others, self._turn, self._alone, MOST)
+        self._others = reactor_load_of(self._reactor, poller)
+        self._rounds = SpliceScheduler(poller, self._others, self._turn, self._alone, MOST)
         self._rings = False
         if self._watch is None:
             self._reactor.addReader(self)
@@ -161,13 +161,13 @@ class Pump:
                 self._tell(flow, flow.relay.stopped, outcome)
             if not told or rounds.over or self._rounds is not rounds:
                 break
-            if others is None or others.wait():
+            if others is None or others.has_pending_work():
                 break
         if self._telling is None and rounds.noted and self._rounds is rounds:
-            self._telling = self._reactor.callLater(TOLD, self._tellAll)
+            self._telling = self._reactor.callLater(TOLD, self._tell_all)
         self._ring()
 
-    def _tellAll(self) -> None:
+    def _tell_all(self) -> None:
         """Tell those who use relays what has been moved, and who must wait."""
         self._telling = None
         if self._rounds is not None:

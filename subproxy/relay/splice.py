@@ -3,7 +3,7 @@ A body from socket to socket without a copy in this process: C{splice} through a
 
 By readiness, on descriptors of its own (duplicates, so that the transports keep theirs), a
 bounded number of bytes a turn. Nothing else may read the source or write the sink meanwhile:
-see L{subproxy.relay.lending}. Works where one of the two is AF_VSOCK: the kernel copies there.
+see L{subproxy.relay.socket_lease}. Works where one of the two is AF_VSOCK: the kernel copies there.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from zope.interface import implementer
 from subproxy.relay.flow import Flow, Outcome
 from subproxy.relay.pipes import Pipe, PipePool
 from subproxy.relay.pump import Pump
-from subproxy.relay.rounds import SINK, SOURCE
+from subproxy.relay.scheduler import SINK, SOURCE
 
 LEAST = 48 * 1024
 """Fewer bytes than this are not worth the trouble."""
@@ -31,19 +31,19 @@ POSSIBLE = hasattr(os, "splice") and hasattr(os, "eventfd")
 class RelayUser(Protocol):
     """Who is told what a relay does."""
 
-    def relayMoved(self, taken: int, given: int) -> None:
+    def relay_moved(self, taken: int, given: int) -> None:
         """So many bytes came from the source since the last time, and so many went to the sink."""
 
-    def relayBlocked(self, blocked: bool) -> None:
+    def relay_blocked(self, blocked: bool) -> None:
         """The sink takes no more for now; or takes more again."""
 
-    def relayDone(self) -> None:
+    def relay_done(self) -> None:
         """All of the body went to the sink. The relay has stopped, as it has in the next two."""
 
-    def sourceEnded(self) -> None:
+    def source_ended(self) -> None:
         """The source has no more, or is broken; what came from it went to the sink."""
 
-    def sinkBroke(self) -> None:
+    def sink_broke(self) -> None:
         """The sink takes no more, ever."""
 
 
@@ -150,14 +150,14 @@ class SpliceRelay:
         full = self._flow.full
         if self.running and self._blocked is not full:
             self._blocked = full
-            self._user.relayBlocked(full)
+            self._user.relay_blocked(full)
 
     def failed(self) -> None:
         """What it was told has raised: to the user it is as if the sink broke."""
         try:
             self.stopProducing()
         finally:
-            self._user.sinkBroke()
+            self._user.sink_broke()
 
     def stopped(self, outcome: Outcome) -> None:
         """It moves no more, for now or for ever."""
@@ -165,41 +165,41 @@ class SpliceRelay:
         if not self.running:
             return
         if outcome == Outcome.EMPTY:
-            self._watchSource()
+            self._watch_source()
         elif outcome == Outcome.FULL:
-            self._watchSink()
+            self._watch_sink()
         else:
             self.stopProducing()
             if self._blocked and outcome != Outcome.BROKEN:
                 self._blocked = False
-                user.relayBlocked(False)
+                user.relay_blocked(False)
             if outcome == Outcome.DONE:
-                user.relayDone()
+                user.relay_done()
             elif outcome == Outcome.ENDED:
-                user.sourceEnded()
+                user.source_ended()
             else:
-                user.sinkBroke()
+                user.sink_broke()
 
-    def _watchSource(self) -> None:
+    def _watch_source(self) -> None:
         try:
             self._pump.watch(self._flow.source, SOURCE, self._flow)
             self._flow.reads = True
         except OSError:
             # The kernel has no memory for it: as if it were broken.
             self.stopProducing()
-            self._user.sourceEnded()
+            self._user.source_ended()
 
-    def _watchSink(self) -> None:
+    def _watch_sink(self) -> None:
         try:
             self._pump.watch(self._flow.sink, SINK, self._flow)
             self._flow.writes = True
         except OSError:
             self.stopProducing()
-            self._user.sinkBroke()
+            self._user.sink_broke()
 
     def _say(self) -> None:
         flow = self._flow
         taken, given = flow.taken - self._taken, flow.given - self._given
         if taken or given:
             self._taken, self._given = flow.taken, flow.given
-            self._user.relayMoved(taken, given)
+            self._user.relay_moved(taken, given)

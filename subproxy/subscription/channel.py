@@ -14,34 +14,34 @@ from typing import TYPE_CHECKING, Protocol
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from subproxy.core.exchange import Exchange, State
+from subproxy.core.exchange import Exchange, ExchangeState
+from subproxy.core.interfaces import IChannel, IUpstreamRequest
 from subproxy.core.printable import printable
 from subproxy.errors import (
     ClientError,
-    GuestError,
+    GuestFailure,
     GuestGone,
     GuestMisbehaved,
     GuestRefused,
     GuestSlow,
     ProxyError,
 )
-from subproxy.interfaces import IChannel, IRequestCarrier
 from subproxy.relay.pipes import PipePool
 from subproxy.relay.pump import Pump
-from subproxy.subscription.bodies import Download, Upload
-from subproxy.subscription.held import Part
-from subproxy.subscription.settings import Settings
-from subproxy.subscription.share import Share
-from subproxy.subscription.tokens import Tokens
+from subproxy.subscription.bodies.tokens import Tokens
+from subproxy.subscription.bodies.transfer import RequestTransfer, ResponseTransfer
+from subproxy.subscription.buffer_account import BufferPart
+from subproxy.subscription.settings import SubscriptionSettings
+from subproxy.subscription.time_share import TimeShare
 from subproxy.wire import messages as m
-from subproxy.wire.connection import Connection, Violation
+from subproxy.wire.connection import Violation, WireConnection
 from subproxy.wire.errors import TooLarge
 from subproxy.wire.fields import Headers, Info
 from subproxy.wire.states import Side
 
 if TYPE_CHECKING:
+    from subproxy.core.balancing.member import Member
     from subproxy.core.dispatcher import Dispatcher
-    from subproxy.core.member import Member
     from subproxy.fastpath._channel import FastChannel
 
 ABORT_CODES: tuple[tuple[type[ProxyError], bytes], ...] = (
@@ -86,8 +86,8 @@ def announced(body: Info) -> int | None:
     return length
 
 
-@implementer(IRequestCarrier)
-class Carrier:
+@implementer(IUpstreamRequest)
+class UpstreamRequest:
     """
     One exchange on one channel.
 
@@ -102,9 +102,9 @@ class Carrier:
         self.channel = channel
         self.number = number
         self.exchange = exchange
-        self.upload: Upload | None = None
-        self.download: Download | None = None
-        self.held: Part | None = None
+        self.upload: RequestTransfer | None = None
+        self.download: ResponseTransfer | None = None
+        self.held: BufferPart | None = None
 
     def release(self) -> None:
         """The exchange is over here: so are its data connections, but for those it is done with."""
@@ -115,7 +115,7 @@ class Carrier:
                 body.release()
 
     def sendBody(self, data: bytes) -> None:
-        """See L{IRequestCarrier}."""
+        """See L{IUpstreamRequest}."""
         channel = self.channel
         if self.upload is not None:
             self.upload.write(data)
@@ -125,7 +125,7 @@ class Carrier:
         channel.flush()
 
     def endBody(self, trailers: Headers) -> None:
-        """See L{IRequestCarrier}."""
+        """See L{IUpstreamRequest}."""
         if self.upload is not None:
             self.upload.end(trailers)
         else:
@@ -133,12 +133,12 @@ class Carrier:
         self.channel.flush()
 
     def cancel(self, error: ProxyError) -> None:
-        """See L{IRequestCarrier}."""
+        """See L{IUpstreamRequest}."""
         code = next((code for kind, code in ABORT_CODES if isinstance(error, kind)), b"error")
         self.channel.forget(self, code, str(error).encode("utf-8", "replace"))
 
     def consumed(self, amount: int) -> None:
-        """See L{IRequestCarrier}."""
+        """See L{IUpstreamRequest}."""
         if self.download is not None:
             self.download.consumed(amount)
             return
@@ -157,9 +157,9 @@ class Holder(Protocol):
     @ivar share: of the reactor's time.
     """
 
-    share: Share
+    share: TimeShare
 
-    def part(self) -> Part:
+    def part(self) -> BufferPart:
         """Something else to be held of it."""
 
     def overdrawn(self) -> bool:
@@ -205,13 +205,13 @@ class Channel:
 
     def __init__(
         self,
-        wire: Connection,
+        wire: WireConnection,
         member: Member,
         dispatcher: Dispatcher,
         flush: Callable[[], None],
         offended: Callable[[str], None],
         clock: IReactorTime,
-        settings: Settings,
+        settings: SubscriptionSettings,
         tokens: Tokens | None,
         pipes: PipePool,
         pump: Pump,
@@ -233,7 +233,7 @@ class Channel:
         self._dispatcher = dispatcher
         self._holder = holder
         self._offended = offended
-        self._carriers: dict[int, Carrier] = {}
+        self._carriers: dict[int, UpstreamRequest] = {}
 
     def __repr__(self) -> str:
         return f"<Channel {self.identity} exchanges={len(self._carriers)}>"
@@ -251,9 +251,9 @@ class Channel:
         number = self.wire.last + 1
         request, body = exchange.request, exchange.body
         inline = body is not None and len(body) <= self.wire.peer_limits.inline
-        carrier = Carrier(self, number, exchange)
+        carrier = UpstreamRequest(self, number, exchange)
         if body is None and self.wire.bulk and (request.length or 0) >= self.bulk > 0:
-            carrier.upload = Upload(carrier)
+            carrier.upload = RequestTransfer(carrier)
         frame = m.Request(
             number,
             request.method,
@@ -283,7 +283,7 @@ class Channel:
         self.flush()
 
     @staticmethod
-    def _promised(carrier: Carrier) -> Info | None:
+    def _promised(carrier: UpstreamRequest) -> Info | None:
         """What a request says of a body that is not in it."""
         if carrier.upload is None:
             return None
@@ -292,7 +292,7 @@ class Channel:
     def adopt(self, exchange: Exchange, number: int) -> None:
         """C{exchange} was sent under C{number} by the compiled path, and is ours from now on."""
         self.wire.adopt(number)
-        carrier = self._carriers[number] = Carrier(self, number, exchange)
+        carrier = self._carriers[number] = UpstreamRequest(self, number, exchange)
         exchange.taken(self.member, carrier)
 
     def disown(self, number: int) -> None:
@@ -300,12 +300,12 @@ class Channel:
         del self._carriers[number]
         del self.wire.exchanges[number]
 
-    def forget(self, carrier: Carrier, code: bytes, reason: bytes) -> None:
+    def forget(self, carrier: UpstreamRequest, code: bytes, reason: bytes) -> None:
         """Tell the guest that C{carrier}'s exchange is over, if it does not know."""
         if self._take(carrier.number) is not None:
             self._abort(carrier.number, code, reason)
 
-    def _take(self, number: int) -> Carrier | None:
+    def _take(self, number: int) -> UpstreamRequest | None:
         """Take an exchange out, with its data connections."""
         carrier = self._carriers.pop(number, None)
         if carrier is not None:
@@ -349,14 +349,14 @@ class Channel:
         except GuestMisbehaved as error:
             self.misbehaved(carrier, error)
             return
-        if exchange.state is State.DONE:
+        if exchange.state is ExchangeState.DONE:
             if self._take(number) is not None:
                 self._abort(number, b"complete", b"a body is not wanted here")
         elif isinstance(body, dict) and self._carriers.get(number) is carrier:
-            carrier.download = Download(carrier, length)
+            carrier.download = ResponseTransfer(carrier, length)
             self.wire.send(m.Connect(number, carrier.download.token))
 
-    def _wait_for_client(self, carrier: Carrier, size: int) -> None:
+    def _wait_for_client(self, carrier: UpstreamRequest, size: int) -> None:
         """
         So many bytes of an interim response wait for the client, which does not take them.
 
@@ -396,7 +396,7 @@ class Channel:
         else:
             self.complete(carrier, message.trailers)
 
-    def complete(self, carrier: Carrier, trailers: Headers) -> None:
+    def complete(self, carrier: UpstreamRequest, trailers: Headers) -> None:
         """All of a response body has come, and its end."""
         self._take(carrier.number)
         try:
@@ -422,7 +422,7 @@ class Channel:
         carrier = self._take(message.exchange)
         if carrier is not None:
             said = printable(message.reason)
-            error: GuestError
+            error: GuestFailure
             if message.code == b"refused":
                 error = GuestRefused(f"the application refused: {said}" if said else "")
             else:
@@ -452,7 +452,7 @@ class Channel:
         for carrier in list(self._carriers.values()):
             self._resume(carrier)
 
-    def lost(self, error: GuestError) -> None:
+    def lost(self, error: GuestFailure) -> None:
         """
         The subscription is gone: so is every exchange that it had.
 
@@ -461,7 +461,7 @@ class Channel:
         milliseconds: a share of each turn of the reactor.
         """
         self.emptied = None
-        outliving: dict[int, Carrier] = {}
+        outliving: dict[int, UpstreamRequest] = {}
         share = self._holder.share
         until = share.timer() + share.most
         while True:
@@ -483,13 +483,13 @@ class Channel:
         self._carriers = outliving
         self.fast = None
 
-    def broke(self, carrier: Carrier, error: GuestError) -> None:
+    def broke(self, carrier: UpstreamRequest, error: GuestFailure) -> None:
         """The data connection of an exchange failed, and so does that."""
         if self._take(carrier.number) is not None:
             self._abort(carrier.number, b"error", str(error).encode("utf-8", "replace"))
             self._lost(carrier, error)
 
-    def move_safe(self, error: GuestError, code: bytes, *, replaced: bool = False) -> None:
+    def move_safe(self, error: GuestFailure, code: bytes, *, replaced: bool = False) -> None:
         """
         Take back what is given to another guest, and only that.
 
@@ -501,7 +501,7 @@ class Channel:
         """
         self._move(deque(self._carriers), error, code, replaced)
 
-    def _move(self, numbers: deque[int], error: GuestError, code: bytes, replaced: bool) -> None:
+    def _move(self, numbers: deque[int], error: GuestFailure, code: bytes, replaced: bool) -> None:
         """Take back what may be, of C{numbers} and of all that the compiled path has."""
         share = self._holder.share
         until = share.timer() + share.most
@@ -524,7 +524,7 @@ class Channel:
                 break
             numbers.extend(self.fast.surrender(_AT_ONCE))
 
-    def _resume(self, carrier: Carrier) -> None:
+    def _resume(self, carrier: UpstreamRequest) -> None:
         exchange = carrier.exchange
         wire = self.wire.exchanges.get(carrier.number)
         if exchange.body is not None or wire is None or self.congested or carrier.upload:
@@ -532,17 +532,17 @@ class Channel:
         if wire.sending.available and not wire.sending.pending:
             exchange.resume_request()
 
-    def _lost(self, carrier: Carrier, error: GuestError) -> None:
+    def _lost(self, carrier: UpstreamRequest, error: GuestFailure) -> None:
         carrier.exchange.carrier = None
         self._dispatcher.lost(carrier.exchange, error)
 
-    def misbehaved(self, carrier: Carrier, error: GuestMisbehaved) -> None:
+    def misbehaved(self, carrier: UpstreamRequest, error: GuestMisbehaved) -> None:
         """The guest broke a rule in an exchange: tell it so, even if it was done with that."""
         self.wire.reject(carrier.number, str(error).encode("utf-8", "replace"))
         self._blame(carrier, error)
         self.flush()
 
-    def _blame(self, carrier: Carrier, error: GuestMisbehaved) -> None:
+    def _blame(self, carrier: UpstreamRequest, error: GuestMisbehaved) -> None:
         """Fail an exchange because of what the guest did, and count that against it."""
         self._take(carrier.number)
         carrier.exchange.carrier = None

@@ -16,25 +16,25 @@ from twisted.internet.interfaces import IAddress, IReactorTime, ITransport
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
+from subproxy.core.balancing.member import Member
 from subproxy.core.dispatcher import Dispatcher
-from subproxy.core.member import Member
 from subproxy.relay.pipes import PipePool
 from subproxy.relay.pump import Pump
-from subproxy.subscription.held import Held
+from subproxy.subscription.bodies.tokens import Tokens
+from subproxy.subscription.buffer_account import BufferAccount
 from subproxy.subscription.liveness import period
+from subproxy.subscription.log_limiter import WARN
 from subproxy.subscription.protocol import SubscriptionProtocol
 from subproxy.subscription.registrar import Registrar
-from subproxy.subscription.rounds import Rounds
-from subproxy.subscription.settings import Settings
-from subproxy.subscription.share import Share
-from subproxy.subscription.states import State
-from subproxy.subscription.subscription import Subscription
-from subproxy.subscription.tokens import Tokens
-from subproxy.subscription.turns import Turns
-from subproxy.subscription.voices import WARN
+from subproxy.subscription.session import Subscription
+from subproxy.subscription.settings import SubscriptionSettings
+from subproxy.subscription.states import SubscriptionState
+from subproxy.subscription.time_share import TimeShare
+from subproxy.subscription.timer_wheel import TimerWheel
+from subproxy.subscription.turn_budget import TurnBudget
 
 if TYPE_CHECKING:
-    from subproxy.fastpath._front import FastPath
+    from subproxy.fastpath._connection import FastPath
 
 
 class SubscriptionFactory(Factory):
@@ -66,30 +66,30 @@ class SubscriptionFactory(Factory):
         dispatcher: Dispatcher,
         registrar: Registrar,
         identify: Callable[[ITransport], str],
-        settings: Settings | None = None,
+        settings: SubscriptionSettings | None = None,
         random: Random | None = None,
         recognise: Callable[[object], str | None] = lambda address: None,
     ) -> None:
         self.clock = clock
         self.dispatcher = dispatcher
         self.registrar = registrar
-        self.settings = settings or Settings()
+        self.settings = settings or SubscriptionSettings()
         self.random = random or Random()
         self.subscriptions: set[SubscriptionProtocol] = set()
         self.pipes = PipePool()
         self.pump = Pump(clock)
         self.tokens = Tokens(clock, self.settings.claim_timeout)
-        self.turns = Turns(clock)
-        self.accepting = Turns(clock)
-        self.rounds = Rounds(
+        self.turns = TurnBudget(clock)
+        self.accepting = TurnBudget(clock)
+        self.rounds = TimerWheel(
             clock, period(self.settings.ping_interval, self.settings.ping_timeout), self.random
         )
         self.fastpath: FastPath | None = None
         self._identify = identify
         self._recognise = recognise
         self._counts: Counter[str] = Counter()
-        self._shares: dict[str, Share] = {}
-        self._held: dict[str, Held] = {}
+        self._shares: dict[str, TimeShare] = {}
+        self._held: dict[str, BufferAccount] = {}
         self._by_member: dict[Member, Subscription] = {}
         self._empty: Deferred[None] | None = None
 
@@ -98,7 +98,7 @@ class SubscriptionFactory(Factory):
     ) -> SubscriptionProtocol | None:
         """A guest dialled; who it is, its address tells, or its transport will tell."""
         identity = self._recognise(addr)
-        if identity is not None and not self._mayCome(identity):
+        if identity is not None and not self._may_connect(identity):
             return None
         return SubscriptionProtocol(self, self.registrar, identity or "")
 
@@ -106,29 +106,29 @@ class SubscriptionFactory(Factory):
         """Whether C{protocol} may stay; its identity is known then."""
         if not protocol.identity:
             identity = self._identify(protocol.transport)
-            if not self._mayCome(identity):
+            if not self._may_connect(identity):
                 return False
             protocol.identity = identity
         share = self._shares.get(protocol.identity)
         if share is None:
-            share = self._shares[protocol.identity] = Share(self.clock, self.settings.share)
-            self._held[protocol.identity] = Held()
+            share = self._shares[protocol.identity] = TimeShare(self.clock, self.settings.share)
+            self._held[protocol.identity] = BufferAccount()
         protocol.belongs(share, self._held[protocol.identity])
         self._counts[protocol.identity] += 1
         self.subscriptions.add(protocol)
         return True
 
-    def _mayCome(self, identity: str) -> bool:
+    def _may_connect(self, identity: str) -> bool:
         """Whether C{identity} may open one more connection."""
         registrar = self.registrar
         quota = registrar.quotas(identity).connections
         if self._counts[identity] >= quota:
             refusal = "{identity} has {quota} connections already: refused"
-        elif not registrar.conduct.dial(identity, quota, registrar.now()):
+        elif not registrar.penalties.admit_dial(identity, quota, registrar.now()):
             refusal = "{identity} opens connections too often: refused"
         else:
             return True
-        registrar.voices.say(self._log, WARN, identity, refusal, quota=quota)
+        registrar.log_limiter.emit(self._log, WARN, identity, refusal, quota=quota)
         return False
 
     def greeted(self, subscription: Subscription, replaced: Member | None) -> None:
@@ -155,7 +155,7 @@ class SubscriptionFactory(Factory):
             waiting, self._empty = self._empty, None
             waiting.callback(None)
 
-    def policyChanged(self) -> None:
+    def policy_changed(self) -> None:
         """Take from every guest what it may no longer serve, and tell it."""
         for subscription in list(self._by_member.values()):
             subscription.recheck()
@@ -170,7 +170,7 @@ class SubscriptionFactory(Factory):
             if not spare or subscription.spare:
                 subscription.drain()
 
-    def whenEmpty(self) -> Deferred[None]:
+    def when_empty(self) -> Deferred[None]:
         """Fires when there are no connections."""
         done: Deferred[None] = Deferred()
         if not self.subscriptions:
@@ -184,6 +184,6 @@ class SubscriptionFactory(Factory):
         self.pump.close()
         self.pipes.close()
         for protocol in list(self.subscriptions):
-            if protocol.state is not State.CLOSED:
+            if protocol.state is not SubscriptionState.CLOSED:
                 protocol.close(code, reason)
-        return self.whenEmpty()
+        return self.when_empty()

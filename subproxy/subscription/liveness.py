@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from subproxy.subscription.rounds import Rounds
+from subproxy.subscription.timer_wheel import TimerWheel
 
 
 def period(interval: float, ping_timeout: float) -> float:
@@ -41,7 +41,7 @@ class Liveness:
 
     def __init__(
         self,
-        rounds: Rounds,
+        rounds: TimerWheel,
         interval: float,
         ping_timeout: float,
         timeout: float,

@@ -2,10 +2,10 @@
 A connection that a guest has opened: a Twisted protocol round L{subproxy.wire.connection}.
 
 It reads, lets the wire say what happened, has each message dealt with by whom it concerns, in
-turns (L{Inbox}), and writes everything of one turn at once. What a connection is, its first
+turns (L{MessagePump}), and writes everything of one turn at once. What a connection is, its first
 message says: a L{Subscription}, or a L{DataConnection}.
 
-The connection lives in the states of L{State}, by the table C{TRANSITIONS}.
+The connection lives in the states of L{SubscriptionState}, by the table C{TRANSITIONS}.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from subproxy.core.conduct import MOST_COUNTED, SMALLEST
+from subproxy.core.access.penalties import MOST_COUNTED, SMALLEST
 from subproxy.errors import GuestGone
-from subproxy.subscription.data import DataConnection
-from subproxy.subscription.held import Held, Part
-from subproxy.subscription.inbox import Inbox
+from subproxy.subscription.bodies.data_connection import DataConnection
+from subproxy.subscription.buffer_account import BufferAccount, BufferPart
+from subproxy.subscription.log_limiter import INFO, WARN
+from subproxy.subscription.message_pump import MessagePump
 from subproxy.subscription.registrar import HelloRefused, Registrar
-from subproxy.subscription.states import TRANSITIONS, State
-from subproxy.subscription.subscription import Subscription
-from subproxy.subscription.voices import INFO, WARN
+from subproxy.subscription.session import Subscription
+from subproxy.subscription.states import TRANSITIONS, SubscriptionState
 from subproxy.wire import messages as m
-from subproxy.wire.connection import Broken, Connection, Ignored
+from subproxy.wire.connection import Broken, Ignored, WireConnection
 from subproxy.wire.states import Role, Side
 
 if TYPE_CHECKING:
     from subproxy.fastpath._channel import FastChannel
     from subproxy.subscription.factory import SubscriptionFactory
-    from subproxy.subscription.share import Share
+    from subproxy.subscription.time_share import TimeShare
 
 
 SMALL_PART = 4096
@@ -54,9 +54,9 @@ class SubscriptionProtocol(Protocol):
     One connection of a guest.
 
     @ivar identity: which VM speaks, from its address or from the transport.
-    @ivar state: see L{State}.
+    @ivar state: see L{SubscriptionState}.
     @ivar wire: the protocol state.
-    @ivar inbox: what came and waits to be dealt with.
+    @ivar message_pump: what came and waits to be dealt with.
     @ivar subscription: what it does, once it has greeted.
     @ivar data: what it does, once it is a data connection.
     @ivar fast: what deals with plain responses before anything else does, if it is there.
@@ -66,30 +66,30 @@ class SubscriptionProtocol(Protocol):
     _log = Logger()
     factory: SubscriptionFactory
     transport: StreamTransport
-    share: Share
-    _held: Held
-    _unread: Part
-    _partial: Part
+    share: TimeShare
+    _held: BufferAccount
+    _unread: BufferPart
+    _partial: BufferPart
 
     def __init__(
         self, factory: SubscriptionFactory, registrar: Registrar, identity: str = ""
     ) -> None:
         self.factory = factory
         self.identity = identity
-        self.state = State.GREETING
+        self.state = SubscriptionState.GREETING
         self.subscription: Subscription | None = None
         self.data: DataConnection | None = None
         self.fast: FastChannel | None = None
         self._settings = factory.settings
         self._clock = factory.clock
         self._registrar = registrar
-        self.wire = Connection(Role.PROXY, self._settings.limits)
+        self.wire = WireConnection(Role.PROXY, self._settings.limits)
         self._deadline: IDelayedCall | None = None
         self._congested = False
         self._thrown = 0
         self._offences: list[float] = []
-        self.inbox = Inbox(self, self._settings.events_a_turn)
-        self.inbox.handlers.update(
+        self.message_pump = MessagePump(self, self._settings.events_a_turn)
+        self.message_pump.handlers.update(
             {
                 m.Hello: self._hello,
                 m.Bye: self._bye,
@@ -105,18 +105,18 @@ class SubscriptionProtocol(Protocol):
 
     def say(self, level: Any, text: str, **fields: object) -> None:
         """Log C{text} on behalf of this guest, which may not cause too many lines."""
-        self._registrar.voices.say(self._log, level, self.identity, text, **fields)
+        self._registrar.log_limiter.emit(self._log, level, self.identity, text, **fields)
 
-    def belongs(self, share: Share, held: Held) -> None:
+    def belongs(self, share: TimeShare, held: BufferAccount) -> None:
         """It may stay; its virtual machine has that share, and that is held of it."""
         self.share = share
         self._held = held
-        self._unread = Part(held)
-        self._partial = Part(held)
+        self._unread = BufferPart(held)
+        self._partial = BufferPart(held)
 
-    def part(self) -> Part:
+    def part(self) -> BufferPart:
         """Something else to be held on behalf of this guest; see L{overdrawn}."""
-        return Part(self._held)
+        return BufferPart(self._held)
 
     def overdrawn(self) -> bool:
         """Whether more is held of its virtual machine, or for it, than it may make us hold."""
@@ -134,9 +134,9 @@ class SubscriptionProtocol(Protocol):
             grows = size > part.size
             part.set(size)
             if grows and self.overdrawn():
-                self._cutOff("sent {size} bytes of what is not complete", size)
+                self._cut_off("sent {size} bytes of what is not complete", size)
 
-    def _cutOff(self, what: str, size: int) -> None:
+    def _cut_off(self, what: str, size: int) -> None:
         """More is held than may be: with this connection some of it goes."""
         self.say(
             WARN,
@@ -147,7 +147,7 @@ class SubscriptionProtocol(Protocol):
         self.offend()
         self.transport.abortConnection()
 
-    def go(self, state: State) -> None:
+    def go(self, state: SubscriptionState) -> None:
         """Be in that state from now on."""
         assert state in TRANSITIONS[self.state], f"{self.state} to {state}"
         self.state = state
@@ -158,7 +158,7 @@ class SubscriptionProtocol(Protocol):
         """A guest dialled."""
         if not self.factory.admit(self):
             # Closed, but accepted: a listener that does not accept freezes a whole VM.
-            self.go(State.CLOSED)
+            self.go(SubscriptionState.CLOSED)
             self.transport.loseConnection()
             return
         self.transport.registerProducer(self, True)
@@ -172,16 +172,16 @@ class SubscriptionProtocol(Protocol):
         elif self.fast is not None:
             self.fast.dataReceived(data)
         else:
-            self.framesReceived(data)
+            self.frames_received(data)
 
-    def framesReceived(self, data: bytes) -> None:
+    def frames_received(self, data: bytes) -> None:
         """The wire is to have C{data}: with a compiled path whole frames, or what ends it all."""
-        if self.state in (State.CLOSING, State.CLOSED):
+        if self.state in (SubscriptionState.CLOSING, SubscriptionState.CLOSED):
             self._thrown += len(data)
             if self._thrown > MOST_THROWN:
                 self.transport.abortConnection()
             return
-        self.inbox.take(data)
+        self.message_pump.take(data)
         self.partial()
         if self.fast is None:
             self._quicken()
@@ -192,13 +192,13 @@ class SubscriptionProtocol(Protocol):
         if (
             fastpath is not None
             and subscription is not None
-            and self.state is State.SUBSCRIBED
-            and not self.inbox.behind
+            and self.state is SubscriptionState.SUBSCRIBED
+            and not self.message_pump.behind
             and not self.wire.unparsed
         ):
             self.fast = subscription.channel.fast = fastpath.channel(self)
 
-    def caughtUp(self) -> None:
+    def caught_up(self) -> None:
         """All that came has had its turn, after some of it had to wait for that: read again."""
         self.partial()
         if self.data is None or self.data.reads:
@@ -213,20 +213,20 @@ class SubscriptionProtocol(Protocol):
         deadline, self._deadline = self._deadline, None
         if deadline is not None and deadline.active():
             deadline.cancel()
-        was, self.state = self.state, State.CLOSED
+        was, self.state = self.state, SubscriptionState.CLOSED
         if self.data is not None:
             self.data.connectionLost()
         self._leave()
-        if was is not State.CLOSED:
+        if was is not SubscriptionState.CLOSED:
             self._unread.set(0)
             self._partial.set(0)
-        if was in (State.SUBSCRIBED, State.RETIRING):
+        if was in (SubscriptionState.SUBSCRIBED, SubscriptionState.RETIRING):
             self.say(
                 INFO,
                 "subscription of {identity} lost: {reason}",
                 reason=reason.getErrorMessage() if reason is not None else "",
             )
-        self.inbox.close()
+        self.message_pump.close()
         self.factory.gone(self)
 
     def pauseProducing(self) -> None:
@@ -253,7 +253,7 @@ class SubscriptionProtocol(Protocol):
 
     def flush(self) -> None:
         """Write what has been said, unless a turn is under way, which does so at its end."""
-        if self.inbox.busy or self.state is State.CLOSED:
+        if self.message_pump.busy or self.state is SubscriptionState.CLOSED:
             return
         data = self.wire.data_to_send()
         if data:
@@ -261,20 +261,20 @@ class SubscriptionProtocol(Protocol):
             if self._congested:
                 self._unread.add(len(data) + AN_OBJECT)
                 if self.overdrawn():
-                    self._cutOff("leaves {size} bytes unread", self._unread.size)
+                    self._cut_off("leaves {size} bytes unread", self._unread.size)
 
     def close(self, code: bytes, reason: str) -> None:
         """
         Say C{bye} and end the connection, in the order that VMMs need (facts: closing with
         unread data leaves a guest hanging): say it, read to the end, close.
         """
-        if self.state in (State.CLOSING, State.CLOSED):
+        if self.state in (SubscriptionState.CLOSING, SubscriptionState.CLOSED):
             return
         if self.data is not None:
             self.data.abort()
             return
         was = self.state
-        self.go(State.CLOSING)
+        self.go(SubscriptionState.CLOSING)
         if self.wire.ours is not Side.DONE:
             self.wire.send(m.Bye(code, reason.encode("utf-8", "replace")[:1024]))
         self.say(
@@ -303,7 +303,7 @@ class SubscriptionProtocol(Protocol):
 
     def offend(self) -> None:
         """It did what no honest guest does: so often, and its next connection has to wait."""
-        seconds = self._registrar.conduct.offend(self.identity, self._registrar.now())
+        seconds = self._registrar.penalties.record_offence(self.identity, self._registrar.now())
         if seconds:
             self.say(
                 WARN,
@@ -313,10 +313,12 @@ class SubscriptionProtocol(Protocol):
 
     def useless(self, weight: float = 1.0) -> None:
         """It said what nobody needs: C{weight} of the smallest messages, or what it took."""
-        registrar, inbox = self._registrar, self.inbox
-        took = (self.share.timer() - inbox.since) / SMALLEST
+        registrar, message_pump = self._registrar, self.message_pump
+        took = (self.share.timer() - message_pump.since) / SMALLEST
         weight = max(weight, min(took, MOST_COUNTED))
-        inbox.rest = registrar.conduct.useless(self.identity, registrar.now(), weight)
+        message_pump.rest = registrar.penalties.count_useless(
+            self.identity, registrar.now(), weight
+        )
 
     def invalid(self, reason: str) -> None:
         """It sent a response that is none."""
@@ -341,16 +343,16 @@ class SubscriptionProtocol(Protocol):
 
     def _wait_out(self) -> bool:
         """Read nothing until the offences of this identity are made up for: whether there are."""
-        seconds = self._registrar.conduct.penalty(self.identity, self._registrar.now())
+        seconds = self._registrar.penalties.penalty(self.identity, self._registrar.now())
         if not seconds:
             return False
-        self.inbox.hold(seconds, self._waited)
+        self.message_pump.hold(seconds, self._waited)
         return True
 
     def _waited(self) -> None:
-        if self.state is State.GREETING and not self._wait_out():
+        if self.state is SubscriptionState.GREETING and not self._wait_out():
             self._expect_greeting()
-            self.inbox.go_on()
+            self.message_pump.go_on()
 
     def _expect_greeting(self) -> None:
         self._deadline = self._clock.callLater(self._settings.greeting_timeout, self._no_greeting)
@@ -372,7 +374,7 @@ class SubscriptionProtocol(Protocol):
             self.close(b"refused", str(refusal))
             return
         self._in_time()
-        self.go(State.SUBSCRIBED)
+        self.go(SubscriptionState.SUBSCRIBED)
         bulk = self._settings.bulk is not None and message.info.get(b"bulk") is True
         subscription = self.subscription = Subscription(self, member, bulk)
         subscription.begin(replaced)
@@ -380,14 +382,14 @@ class SubscriptionProtocol(Protocol):
     def _connect(self, message: m.Connect) -> None:
         """This is a data connection: its first C{connect} is answered with the same."""
         self._in_time()
-        self.go(State.DATA)
+        self.go(SubscriptionState.DATA)
         data = self.data = DataConnection(
             self, self.factory.tokens, self._clock, self._settings.data_idle
         )
         self.wire.send(message)
         data.connect(message, self.wire.data_to_send(), self.wire.rest())
         if data.count:
-            self._registrar.conduct.served(self.identity)
+            self._registrar.penalties.refund_dial(self.identity)
 
     def _bye(self, message: m.Bye) -> None:
         self.close(b"done", "the guest said bye")

@@ -11,14 +11,14 @@ from collections.abc import Callable
 
 from twisted.logger import Logger
 
-from subproxy.core.conduct import Conduct
-from subproxy.core.epochs import Epochs, Refuse
-from subproxy.core.member import Event, Member
-from subproxy.core.policy import NO_CLAIMS, Policy, Quotas
-from subproxy.core.ratelimit import TokenBucket
-from subproxy.core.registry import Registry
-from subproxy.core.route import Route, RouteRefused
-from subproxy.subscription.voices import INFO, Voices
+from subproxy.core.access.epochs import Epochs, RefuseHello
+from subproxy.core.access.penalties import PenaltyBox
+from subproxy.core.access.policy import NO_CLAIMS, Policy, Quotas
+from subproxy.core.access.token_bucket import TokenBucket
+from subproxy.core.balancing.member import Member, MemberEvent
+from subproxy.core.routing.registry import Registry
+from subproxy.core.routing.route import Route, RouteRefused
+from subproxy.subscription.log_limiter import INFO, IdentityLogLimiter
 from subproxy.wire import messages as m
 from subproxy.wire.errors import MessageError
 from subproxy.wire.fields import Info, integer, name
@@ -52,7 +52,7 @@ class Registrar:
     @ivar policy: who may claim what.
     @ivar conduct: who has to wait because of what it did.
     @ivar now: monotonic seconds.
-    @ivar voices: what is logged for whom.
+    @ivar log_limiter: what is logged for whom.
     @ivar changed: told of a member that takes more than before.
     """
 
@@ -67,10 +67,10 @@ class Registrar:
     ) -> None:
         self.registry = registry
         self.epochs = Epochs()
-        self.conduct = Conduct()
+        self.penalties = PenaltyBox()
         self.policy = policy or Policy()
         self.now = now
-        self.voices = Voices(now)
+        self.log_limiter = IdentityLogLimiter(now)
         self.changed = changed
         self._routes: dict[Member, dict[int, Route]] = {}
         self._granted: dict[Member, int] = {}
@@ -105,7 +105,7 @@ class Registrar:
             concurrency=concurrency,
         )
         decision = self.epochs.hello(member)
-        if isinstance(decision, Refuse):
+        if isinstance(decision, RefuseHello):
             raise HelloRefused(decision.code.encode(), decision.reason)
         self._routes[member] = {}
         self._grant(member, concurrency)
@@ -131,7 +131,7 @@ class Registrar:
                 self._check_policy(member, route)
             self.registry.register(member, route, now, quota)
         except RouteRefused as refusal:
-            self.voices.say(
+            self.log_limiter.emit(
                 self._log,
                 INFO,
                 member.identity,
@@ -143,7 +143,7 @@ class Registrar:
             reason = refusal.reason.encode("utf-8", "replace")[:1024]
             return m.Refused(reference, refusal.code.encode(), reason)
         routes[reference] = route
-        self.voices.say(
+        self.log_limiter.emit(
             self._log,
             INFO,
             member.identity,
@@ -176,7 +176,7 @@ class Registrar:
     def leave(self, member: Member) -> None:
         """C{member} is gone: so are all its routes."""
         now = self.now()
-        member.feed(Event.LEAVE, now)
+        member.feed(MemberEvent.LEAVE, now)
         self.registry.remove(member, now)
         self._granted.pop(member, None)
         self._routes.pop(member, None)
@@ -199,22 +199,22 @@ class Registrar:
 
     def drain(self, member: Member) -> None:
         """C{member} gets nothing new."""
-        member.feed(Event.DRAIN, self.now())
+        member.feed(MemberEvent.DRAIN, self.now())
 
     def eject(self, member: Member) -> None:
         """C{member} does not answer: nothing new for it until it does."""
-        member.feed(Event.EJECT, self.now())
+        member.feed(MemberEvent.EJECT, self.now())
 
     def revive(self, member: Member) -> None:
         """C{member} answers again."""
-        if member.feed(Event.REVIVE, self.now()):
+        if member.feed(MemberEvent.REVIVE, self.now()):
             self.changed(member)
 
     def expire(self, now: float) -> None:
         """Forget what is of no more use."""
         self.registry.expire(now)
         self.epochs.expire(now)
-        self.conduct.expire(now)
+        self.penalties.expire(now)
         for identity, bucket in list(self._buckets.items()):
             if not bucket.wait(now, bucket.burst):
                 del self._buckets[identity]

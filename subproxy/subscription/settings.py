@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from subproxy.subscription.share import SHARE
+from subproxy.subscription.time_share import SHARE
 from subproxy.wire.limits import Limits
 
 BULK = 65_537
@@ -17,7 +17,7 @@ That is all that may not ride in a frame: for these a data connection costs less
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class SubscriptionSettings:
     """
     Times are in seconds.
 

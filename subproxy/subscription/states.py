@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum, auto
 
 
-class State(Enum):
+class SubscriptionState(Enum):
     """Where a connection is in its life."""
 
     GREETING = auto()
@@ -21,11 +21,20 @@ class State(Enum):
     CLOSED = auto()
 
 
-TRANSITIONS: dict[State, frozenset[State]] = {
-    State.GREETING: frozenset({State.SUBSCRIBED, State.DATA, State.CLOSING, State.CLOSED}),
-    State.SUBSCRIBED: frozenset({State.RETIRING, State.CLOSING, State.CLOSED}),
-    State.RETIRING: frozenset({State.CLOSING, State.CLOSED}),
-    State.DATA: frozenset({State.CLOSED}),
-    State.CLOSING: frozenset({State.CLOSED}),
-    State.CLOSED: frozenset(),
+TRANSITIONS: dict[SubscriptionState, frozenset[SubscriptionState]] = {
+    SubscriptionState.GREETING: frozenset(
+        {
+            SubscriptionState.SUBSCRIBED,
+            SubscriptionState.DATA,
+            SubscriptionState.CLOSING,
+            SubscriptionState.CLOSED,
+        }
+    ),
+    SubscriptionState.SUBSCRIBED: frozenset(
+        {SubscriptionState.RETIRING, SubscriptionState.CLOSING, SubscriptionState.CLOSED}
+    ),
+    SubscriptionState.RETIRING: frozenset({SubscriptionState.CLOSING, SubscriptionState.CLOSED}),
+    SubscriptionState.DATA: frozenset({SubscriptionState.CLOSED}),
+    SubscriptionState.CLOSING: frozenset({SubscriptionState.CLOSED}),
+    SubscriptionState.CLOSED: frozenset(),
 }

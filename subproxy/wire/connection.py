@@ -1,10 +1,10 @@
 """
 One connection of the wire, as either role: bytes in, messages out; messages in, bytes out.
 
-No I/O and no clock. A shell calls L{Connection.feed} with what it read, then takes
-L{Connection.next_event} until there is none (or it has had enough for this turn), says
-what it wants with L{Connection.send} and the body methods, and at the end of the turn
-writes L{Connection.data_to_send}, everything of that turn at once.
+No I/O and no clock. A shell calls L{WireConnection.feed} with what it read, then takes
+L{WireConnection.next_event} until there is none (or it has had enough for this turn), says
+what it wants with L{WireConnection.send} and the body methods, and at the end of the turn
+writes L{WireConnection.data_to_send}, everything of that turn at once.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def parse_limits(info: Info) -> Limits:
     )
 
 
-class Connection:
+class WireConnection:
     """
     The state of one connection.
 
@@ -124,7 +124,7 @@ class Connection:
 
     def __repr__(self) -> str:
         return (
-            f"<Connection {self.role.name} ours={self.ours.name} theirs={self.theirs.name}"
+            f"<WireConnection {self.role.name} ours={self.ours.name} theirs={self.theirs.name}"
             f" exchanges={len(self.exchanges)}>"
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests import fastpath_inputs as inputs
+from tests.rigs import fastpath_inputs as inputs
 
 CONVERSATION = 128
 

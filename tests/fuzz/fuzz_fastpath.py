@@ -5,7 +5,8 @@ Fuzzes the compiled path against the Python path, with atheris or with random by
     python -m tests.fuzz.fuzz_fastpath [KIND] --random SEED N         # N inputs without atheris
 
 The first byte of an input chooses what it is: one request, one response, or a conversation
-(see L{tests.fastpath_inputs}). As KIND, C{messages} leaves conversations out, which is a hundred
+(see L{tests.rigs.fastpath_inputs}). As KIND, C{messages} leaves conversations out, which is a
+hundred
 times as many inputs a second, and C{conversations} leaves out all else.
 """
 

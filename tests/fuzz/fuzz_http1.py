@@ -30,13 +30,13 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
-from subproxy.core.exchange import Exchange, State
-from subproxy.core.fields import FIELD_VALUE, TARGET, TOKEN
-from subproxy.frontend.limits import Limits
-from tests.fake_dispatcher import Client, FakeGuest
-from tests.http_oracle import Recorder, check_client
+from subproxy.core.exchange import Exchange, ExchangeState
+from subproxy.core.http.fields import FIELD_VALUE, TARGET, TOKEN
+from subproxy.frontend.limits import HttpLimits
+from tests.rigs.fake_dispatcher import Client, FakeGuest
+from tests.rigs.http_oracle import Recorder, check_client
 
-LIMITS = Limits(target=200, head=2000, fields=20, body=50_000, inline=32, chunk_overhead=200)
+LIMITS = HttpLimits(target=200, head=2000, fields=20, body=50_000, inline=32, chunk_overhead=200)
 CASES = Path(__file__).parent.parent / "corpus" / "http" / "cases.json"
 
 
@@ -170,7 +170,7 @@ def run(
     guests = client.dispatcher.guests
     if answer == 2:
         for guest in guests:
-            if guest.exchange.state is State.SENT:
+            if guest.exchange.state is ExchangeState.SENT:
                 guest.exchange.resume_request()
     if ending & 2:
         protocol.readConnectionLost()

@@ -2,7 +2,7 @@
 Fuzz the wire: C{python -m tests.fuzz.fuzz_wire CORPUS_DIRECTORY [libFuzzer options]}.
 
 Needs atheris (the C{fuzz} extra). C{tests/corpus/wire} is a seed corpus; what is found goes there
-too, and C{tests/test_corpus_wire.py} replays it without atheris.
+too, and C{tests/wire/test_corpus.py} replays it without atheris.
 """
 
 from __future__ import annotations

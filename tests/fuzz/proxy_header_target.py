@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from subproxy.core.forwarded import UNIX
-from subproxy.frontend.proxy_header import (
+from subproxy.core.http.forwarded import UNIX
+from subproxy.frontend.proxy_protocol.header import (
     LONGEST,
     ProxyHeader,
     ProxyHeaderError,

@@ -24,10 +24,10 @@ from typing import Any
 
 from twisted.logger import globalLogPublisher
 
-from subproxy.subscription.share import SHARE
-from subproxy.subscription.states import State
+from subproxy.subscription.states import SubscriptionState
+from subproxy.subscription.time_share import SHARE
 from subproxy.wire.frames import encode
-from tests.fastpath_rig import Side
+from tests.rigs.fastpath_rig import Side
 
 GET = b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"
 PUT = b"PUT / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 200000\r\n\r\n" + b"u" * 1000
@@ -122,7 +122,7 @@ class Stage:
         """Whether the guest is still subscribed, and served."""
         guest = self.side.guest
         return (
-            guest.state is State.SUBSCRIBED
+            guest.state is SubscriptionState.SUBSCRIBED
             and not self.side.guest_transport.aborted
             and self.side.member is not None
             and bool(self.side.member.pools)
@@ -179,13 +179,13 @@ class Stage:
             for _ in range(3000):
                 if side.guest_transport.producerState == "producing":
                     break
-                due = self._due(0.0 if side.guest.inbox._postponed else 0.02)
+                due = self._due(0.0 if side.guest.message_pump._postponed else 0.02)
                 began = clock()
                 for call in due:
                     call.func(*call.args, **call.kw)
                 took = clock() - began
                 worst, total = max(worst, took), total + took
-            if side.guest.state is not State.SUBSCRIBED:
+            if side.guest.state is not SubscriptionState.SUBSCRIBED:
                 break
         return worst, total
 

@@ -18,12 +18,12 @@ import random
 import time
 from collections.abc import Callable
 
-from subproxy.core.member import Member
-from subproxy.core.pattern import Kind, Pattern, host_pattern, path_pattern
-from subproxy.core.pool import Pool
-from subproxy.core.registry import Registry
-from subproxy.core.route import Route, RouteRefused
-from subproxy.core.table import RouteTable
+from subproxy.core.balancing.member import Member
+from subproxy.core.balancing.pool import Pool
+from subproxy.core.routing.pattern import Kind, Pattern, host_pattern, path_pattern
+from subproxy.core.routing.registry import Registry
+from subproxy.core.routing.route import Route, RouteRefused
+from subproxy.core.routing.route_table import RouteTable
 
 TOKENS = [
     *(b"a", b"b", b"x", b"1", b"/", b"-", b".", b"\\.", b"\\w", b"\\W", b"\\d", b"\\S", b"\\b"),
@@ -153,7 +153,7 @@ class Match:
 
     def share(self, pattern: Pattern, text: bytes) -> float:
         """The share that one match needed."""
-        times = 20 if pattern.tame else 1
+        times = 20 if pattern.simple else 1
 
         def do() -> None:
             for _ in range(times):
@@ -193,7 +193,8 @@ class Match:
         text = self.texts.get(source, b"")
         best = min(timed(lambda: pattern.matches(text)) for _ in range(9))
         return (
-            f"{source!r}, tame {pattern.tame}, {pattern.program} instructions, on {text[:60]!r}...:"
+            f"{source!r}, simple {pattern.simple}, {pattern.program} instructions, "
+            f"on {text[:60]!r}...:"
             f" {best * 1e3:.1f} us of {pattern.cost / 1e3:.1f}"
         )
 
@@ -251,7 +252,10 @@ class Request:
 def search(
     kind: Register | Match | Request, count: int, seed: int, seconds: float = 3600.0
 ) -> tuple[float, bytes, int]:
-    """Try `count` inputs, or as many as take `seconds`: the cost of the costliest, it, how many."""
+    """
+    Try C{count} inputs, or as many as take C{seconds}: the cost of the costliest, it, how
+    many.
+    """
     end = time.monotonic() + seconds
     rng = random.Random(seed)
     kept: list[tuple[float, Input]] = []

@@ -21,9 +21,9 @@ from typing import Any
 from subproxy.wire import messages as m
 from subproxy.wire.connection import (
     Broken,
-    Connection,
     Ignored,
     Violation,
+    WireConnection,
     WireEvent,
     limits_info,
 )
@@ -93,9 +93,9 @@ def program(data: bytes) -> bytes:
     return b"".join(out)
 
 
-def world(role: Role, greeted: bool) -> Connection:
+def world(role: Role, greeted: bool) -> WireConnection:
     """A connection in the state in which an input finds it."""
-    connection = Connection(role, LIMITS)
+    connection = WireConnection(role, LIMITS)
     guest = role is Role.GUEST
     if guest:
         connection.send(m.Hello({b"application": b"a", b"instance": b"i", **limits_info(LIMITS)}))
@@ -119,9 +119,9 @@ def world(role: Role, greeted: bool) -> Connection:
     return connection
 
 
-def copy_of(connection: Connection) -> Connection:
+def copy_of(connection: WireConnection) -> WireConnection:
     """Another in the same state: far cheaper than to go all the way there for each input."""
-    new = object.__new__(Connection)
+    new = object.__new__(WireConnection)
     new.__dict__.update(connection.__dict__)
     new._out = []
     new._decoder = FrameDecoder(connection.limits.frame)

@@ -12,9 +12,9 @@ case $python in /*) ;; *) python=$PWD/$python ;; esac
 [ $# -gt 0 ] && shift
 [ $# -gt 0 ] || set -- tests.integration.test_reactor_rules tests.integration.test_reactor_generic \
     tests.integration.test_reactor_relay tests.integration.test_reactor_watch \
-    tests.integration.test_reactor_leaks.RingTests tests.test_relay_flow tests.test_relay_rounds \
-    tests.integration.test_reactor_processes tests.test_fastpath_differential \
-    tests.test_fastpath_choice tests.integration.test_reactor_conformance
+    tests.integration.test_reactor_leaks.RingTests tests.relay.test_flow tests.relay.test_scheduler \
+    tests.integration.test_reactor_processes tests.fastpath.test_differential \
+    tests.fastpath.test_route_cache tests.integration.test_reactor_conformance
 root=$(cd "$(dirname "$0")/../.." && pwd)
 build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT

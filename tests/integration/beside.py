@@ -27,11 +27,10 @@ from statistics import median
 from types import TracebackType
 
 from benchmarks.build import program
-
-from .harness import ROOT, World
-from .hostile import ATTACKS, Attack, Behaves
-from .kill_loop import HOLD, metric
-from .test_main_job import memory_of
+from tests.integration.harness import ROOT, World
+from tests.integration.hostile import ATTACKS, Attack, Behaves
+from tests.integration.kill_loop import HOLD, metric
+from tests.integration.test_main_job import memory_of
 
 RATE = 4000
 CONNECTIONS = 16

@@ -2,7 +2,7 @@
 
 Not a test module: it is run inside a virtual machine that has the modules vsock
 and vsock_loopback, because no AF_VSOCK connection may be made on a test machine
-itself. It prints a line for each check (``ok NAME`` or ``FAILED NAME: why``), one
+itself. It prints a line for each check (C{ok NAME} or C{FAILED NAME: why}), one
 line of sum, and exits with 0 if all held.
 
     python3 guest_native_checks.py --reactor epoll
@@ -141,7 +141,7 @@ def descriptors() -> int:
 async def names(bench: Bench) -> str:
     """Both ends know their addresses, as vsock addresses, and who the peer is."""
     from subproxy.endpoints.addresses import VsockAddress
-    from subproxy.endpoints.identity import identityOfTransport
+    from subproxy.endpoints.identity import identity_of_transport
 
     client, served = await bench.pair()
     ours, theirs = client.transport.getHost(), served.transport.getPeer()
@@ -149,7 +149,7 @@ async def names(bench: Bench) -> str:
     assert ours.port == theirs.port, (ours, theirs)
     assert theirs.cid == 1, theirs
     assert client.transport.getPeer() == VsockAddress(1, served.transport.getHost().port)
-    assert identityOfTransport(served.transport) == "cid:1"
+    assert identity_of_transport(served.transport) == "cid:1"
     return f"{type(served.transport).__module__}.{type(served.transport).__name__}"
 
 

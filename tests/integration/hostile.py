@@ -18,12 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from subproxy.wire import messages as m
-from subproxy.wire.connection import Connection, limits_info
+from subproxy.wire.connection import WireConnection, limits_info
 from subproxy.wire.frames import encoded_pieces
 from subproxy.wire.limits import Limits
 from subproxy.wire.states import Role
-
-from .harness import wait_until
+from tests.integration.harness import wait_until
 
 
 def encode(frame: list[Any]) -> bytes:
@@ -54,7 +53,7 @@ class Attack(threading.Thread):
         self._ending = threading.Event()
         self.dialled = 0
         self.sent = 0
-        self.wire = Connection(Role.GUEST)
+        self.wire = WireConnection(Role.GUEST)
         self.socket = socket.socket()
 
     @property
@@ -77,7 +76,7 @@ class Attack(threading.Thread):
             try:
                 self.socket.connect(self._path)
                 self.dialled += 1
-                self.wire = Connection(Role.GUEST, self.limits)
+                self.wire = WireConnection(Role.GUEST, self.limits)
                 self.attack()
             except OSError:
                 time.sleep(0.01)
@@ -361,7 +360,7 @@ class OnManyConnections(Attack):
                 dialled[-1].settimeout(0.2)
                 dialled[-1].connect(self._path)
             for number, each in enumerate(dialled):
-                wire = Connection(Role.GUEST, self.limits)
+                wire = WireConnection(Role.GUEST, self.limits)
                 hello = {b"application": b"evil%d" % number, b"instance": b"%x" % id(wire)}
                 wire.send(m.Hello({**limits_info(self.limits), **hello}))
                 each.sendall(wire.data_to_send())

@@ -32,12 +32,11 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.build import program
-
-from .harness import World, free_port, wait_until
-from .kill_loop import CONNECTIONS, HOLD, HOST, answers
-from .load import Load
-from .nursery import Nursery
-from .peers_kill import available, start_peer
+from tests.integration.harness import World, free_port, wait_until
+from tests.integration.kill_loop import CONNECTIONS, HOLD, HOST, answers
+from tests.integration.load import Load
+from tests.integration.nursery import Nursery
+from tests.integration.peers_kill import available, start_peer
 
 WORK = 350
 """Objects a request that a back end of kind C{library} makes: about 80 us (guests: 69 to 98)."""

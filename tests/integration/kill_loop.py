@@ -24,13 +24,12 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from benchmarks.rig import raise_descriptor_limit
-
-from .harness import World, wait_until
-from .load import Load, Outcome
-from .nursery import Nursery
-from .peers_kill import available, ports, start_peer
-from .successors import Line, alive
-from .swarm import Swarm
+from tests.integration.harness import World, wait_until
+from tests.integration.load import Load, Outcome
+from tests.integration.nursery import Nursery
+from tests.integration.peers_kill import available, ports, start_peer
+from tests.integration.successors import Line, alive
+from tests.integration.swarm import Swarm
 
 LAG_WINDOW = 31.0
 """Seconds for which the proxy remembers its longest lag."""

@@ -11,8 +11,7 @@ import os
 import socket
 
 from subproxy.wire.frames import encoded_pieces
-
-from .counting import executed
+from tests.integration.counting import executed
 
 HELLO = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\nhello, world\n"
 ANSWER = b"8:response,%d:%b#3:200#34:30:12:content-type,10:text/plain,]]0:}13:hello, world\n,"

@@ -103,10 +103,6 @@ def _child(words: list[str]) -> int:
 
 
 def _serve(read: Callable[[], bytes]) -> None:
-    import guest.__main__
-    import guest.factory
-    import guest.service
-    import guest.worker  # noqa: F401
     import tests.integration.counting  # noqa: F401
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from .harness import Process, World, free_port
+from tests.integration.harness import Process, World, free_port
 
 NGINX = """
 daemon off;

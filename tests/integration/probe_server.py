@@ -19,14 +19,14 @@ from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.logger import globalLogBeginner, textFileLogObserver
 from zope.interface import implementer
 
-from subproxy.core.exchange import Exchange, Headers, State
+from subproxy.core.exchange import Exchange, ExchangeState, Headers
+from subproxy.core.interfaces import IDispatcher, IUpstreamRequest
 from subproxy.errors import ProxyError
 from subproxy.frontend.factory import Http1Factory
-from subproxy.frontend.limits import TABLE, Limits, parse
-from subproxy.interfaces import IDispatcher, IRequestCarrier
+from subproxy.frontend.limits import TABLE, HttpLimits, parse
 
 
-@implementer(IRequestCarrier)
+@implementer(IUpstreamRequest)
 class Echo:
     """Answers one exchange."""
 
@@ -40,7 +40,7 @@ class Echo:
         self.body += data
 
     def endBody(self, trailers: Headers) -> None:
-        if self.exchange.state is State.SENT:
+        if self.exchange.state is ExchangeState.SENT:
             self.whole(bytes(self.body))
 
     def whole(self, body: bytes) -> None:
@@ -59,17 +59,17 @@ class Echo:
             self.answer(body or b"OK")
 
     def answer(self, body: bytes) -> None:
-        if self.exchange.state is State.SENT:
+        if self.exchange.state is ExchangeState.SENT:
             self.exchange.response_start(200, b"", [(b"Content-Type", b"text/plain")], body)
 
     def pump(self) -> None:
         exchange = self.exchange
-        while self.credit and self.left and exchange.state is State.RESPONDING:
+        while self.credit and self.left and exchange.state is ExchangeState.RESPONDING:
             size = min(self.credit, self.left, 16384)
             self.credit -= size
             self.left -= size
             exchange.response_data(PIECE[:size])
-        if not self.left and exchange.state is State.RESPONDING:
+        if not self.left and exchange.state is ExchangeState.RESPONDING:
             exchange.response_end([])
 
     def cancel(self, error: ProxyError) -> None:
@@ -113,7 +113,7 @@ def main() -> None:
     limits = {row.name: parse(row, options[row.name]) for row in TABLE if row.name in options}
     port = int(sys.argv[1]) if len(sys.argv) > 1 and "=" not in sys.argv[1] else 0
     endpoint = TCP4ServerEndpoint(reactor, port, backlog=4096, interface="127.0.0.1")
-    factory = Http1Factory(EchoDispatcher(), Limits(**limits))  # type: ignore[arg-type]
+    factory = Http1Factory(EchoDispatcher(), HttpLimits(**limits))  # type: ignore[arg-type]
     listening = endpoint.listen(factory)
     listening.addCallback(lambda it: print(it.getHost().port, flush=True))
     listening.addErrback(lambda failure: (failure.printTraceback(), reactor.stop()))

@@ -63,7 +63,7 @@ class Image:
 
 
 def build_image(folder: Path, name: str, *arguments: str, level: int = 3) -> Image:
-    """Run ``subproxy-mkinitramfs``; packed quickly rather than small unless ``level`` says more."""
+    """Run C{subproxy-mkinitramfs}; packed quickly rather than small unless C{level} says more."""
     output = folder / f"{name}.img"
     command = [sys.executable, "-m", "guest.image.cli", "-o", str(output), f"--level={level}"]
     done = subprocess.run(
@@ -109,7 +109,7 @@ class Process:
         return self._process.poll() is None
 
     def text(self, since: int = 0) -> str:
-        """What it has written, from ``since`` bytes of its own output on."""
+        """What it has written, from C{since} bytes of its own output on."""
         with self.log.open("rb") as file:
             file.seek(self._start + since)
             return file.read().decode(errors="replace")
@@ -119,7 +119,7 @@ class Process:
         return self.log.stat().st_size - self._start
 
     def wait_for(self, pattern: str, seconds: float, since: int = 0) -> re.Match[str]:
-        """The first match in its output; ``MachineError`` after ``seconds``, or at its end."""
+        """The first match in its output; C{MachineError} after C{seconds}, or at its end."""
         deadline = time.monotonic() + seconds
         while True:
             ended = not self.running
@@ -137,7 +137,7 @@ class Process:
         self._process.send_signal(number)
 
     def wait(self, seconds: float) -> int:
-        """Its exit status. Raises ``MachineError`` if it has not ended in time."""
+        """Its exit status. Raises C{MachineError} if it has not ended in time."""
         try:
             return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -150,7 +150,7 @@ class Process:
         self._process.wait(10)
 
     def keep(self) -> None:
-        """Copy its log to ``LOGS``."""
+        """Copy its log to C{LOGS}."""
         if self.log.exists():
             LOGS.mkdir(parents=True, exist_ok=True)
             shutil.copy(self.log, LOGS / self.log.name)
@@ -163,8 +163,8 @@ class Process:
 class Machine:
     """One virtual machine with one guest CID.
 
-    ``vsock`` is its socket: what a guest sends to port N of its host arrives at
-    ``<vsock>_N``.
+    C{vsock} is its socket: what a guest sends to port N of its host arrives at
+    C{<vsock>_N}.
     """
 
     def __init__(
@@ -262,13 +262,13 @@ class Machine:
                         raise MachineError(f"QEMU: {answer['error']}")
 
     def keep_logs(self) -> None:
-        """Copy what it said to ``LOGS``."""
+        """Copy what it said to C{LOGS}."""
         for process in self._processes:
             process.keep()
 
 
 def until(condition: Callable[[], object], seconds: float, text: str) -> None:
-    """Wait for a condition. Raises ``MachineError`` with ``text`` if it stays false."""
+    """Wait for a condition. Raises C{MachineError} with C{text} if it stays false."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

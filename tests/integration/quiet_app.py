@@ -20,7 +20,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from guest import Request, Response, SubscriberProtocol
-from guest.errors import RequestAborted
+from guest.core.errors import RequestAborted
 
 GONE = os.environ.get("QUIET_GONE", os.devnull)
 MB = 1 << 20

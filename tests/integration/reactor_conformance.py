@@ -38,7 +38,7 @@ def neutral(name: str, reactor: str) -> str:
 
 
 def specific(name: str, reactor: str) -> str:
-    """The name that a test has on a reactor; the inverse of `neutral`."""
+    """The name that a test has on a reactor; the inverse of C{neutral}."""
     return name.replace("_ReactorTests", "_" + reactor.rpartition(".")[2] + "Tests")
 
 

@@ -79,7 +79,7 @@ class ReactorTestCase(SynchronousTestCase):
         reactor._poller.close()
 
     def spin(self, done: Callable[[], object], turn: float = 0.05) -> None:
-        """Run the reactor until ``done`` says so."""
+        """Run the reactor until C{done} says so."""
         end = time.monotonic() + DEADLINE
         while not done():
             if time.monotonic() > end:
@@ -92,7 +92,7 @@ class ReactorTestCase(SynchronousTestCase):
             self.reactor.iterate(0)
 
     def listen(self, build: Callable[[], Protocol] = Recorder) -> Any:
-        """A listening port; its connections are its factory's ``built``."""
+        """A listening port; its connections are its factory's C{built}."""
         return self.reactor.listenTCP(0, Keeper(build), backlog=1024, interface="127.0.0.1")
 
     def dial(self, port: Any) -> socket.socket:
@@ -117,7 +117,7 @@ def reset(peer: socket.socket) -> None:
 
 
 def drained(peer: socket.socket, size: int) -> bytes:
-    """Exactly ``size`` bytes of a plain socket."""
+    """Exactly C{size} bytes of a plain socket."""
     got = bytearray()
     while len(got) < size:
         data = peer.recv(min(65536, size - len(got)))

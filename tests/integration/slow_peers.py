@@ -13,8 +13,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from .harness import World
-from .load import Load, Outcome
+from tests.integration.harness import World
+from tests.integration.load import Load, Outcome
 
 RATE = 200.0
 """Requests a second of the client that is watched."""

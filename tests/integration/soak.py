@@ -19,12 +19,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from .beside import Askers
-from .harness import ROOT
-from .hostile import ATTACKS
-from .kill_loop import CONNECTIONS, executed_in, kill, metric, scene
-from .load import Load, Outcome, Trouble
-from .test_main_job import memory_of
+from tests.integration.beside import Askers
+from tests.integration.harness import ROOT
+from tests.integration.hostile import ATTACKS
+from tests.integration.kill_loop import CONNECTIONS, executed_in, kill, metric, scene
+from tests.integration.load import Load, Outcome, Trouble
+from tests.integration.test_main_job import memory_of
 
 STEP = 60.0
 STOPPED = 3.0

@@ -7,7 +7,7 @@ import re
 import signal
 from pathlib import Path
 
-from .harness import World, wait_until
+from tests.integration.harness import World, wait_until
 
 _TAKEN = re.compile(r"process (\d+) has taken over")
 

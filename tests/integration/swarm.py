@@ -14,9 +14,9 @@ import threading
 import time
 from pathlib import Path
 
-from guest.backoff import backoff
+from guest.core.backoff import backoff
 from subproxy.wire import messages as m
-from subproxy.wire.connection import Connection, limits_info
+from subproxy.wire.connection import WireConnection, limits_info
 from subproxy.wire.states import Role
 
 PORT = 12345
@@ -31,7 +31,7 @@ class _Guest:
         self.attempt = 0
         self.registered = 0.0
         self.socket: socket.socket | None = None
-        self.wire: Connection | None = None
+        self.wire: WireConnection | None = None
 
 
 class Swarm(threading.Thread):
@@ -91,7 +91,7 @@ class Swarm(threading.Thread):
             return
         dialled.setblocking(False)
         guest.socket = dialled
-        wire = guest.wire = Connection(Role.GUEST)
+        wire = guest.wire = WireConnection(Role.GUEST)
         hello = {b"application": b"swarm", b"instance": b"%d" % time.monotonic_ns()}
         wire.send(m.Hello({**limits_info(wire.limits), **hello}))
         wire.send(m.Register(1, b"g%d\\.example" % guest.number, b"/.*"))

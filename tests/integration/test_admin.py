@@ -16,11 +16,10 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.cli.client import AdminClient
-from subproxy.wire.connection import Connection, limits_info
+from subproxy.wire.connection import WireConnection, limits_info
 from subproxy.wire.messages import Hello, Register
 from subproxy.wire.states import Role
-
-from .harness import ROOT, TWISTD, World, free_port, wait_until
+from tests.integration.harness import ROOT, TWISTD, World, free_port, wait_until
 
 POLICY = """
 [[guest]]
@@ -143,7 +142,7 @@ class AdminTests(SynchronousTestCase):
         """A guest's names are printable in the log, the command's tables and the metrics."""
         proxy = self.world.start_proxy(f"--admin={self.socket}")
         evil = b"\x1b]0;x\x07\x1b[2Jforged\r\nline\x9b0m\xe2\x80\xae"
-        wire = Connection(Role.GUEST)
+        wire = WireConnection(Role.GUEST)
         info = {**limits_info(wire.limits), b"application": evil, b"instance": evil}
         wire.send(Hello({**info, b"agent": evil}))
         wire.send(Register(1, rb"blog\.example", b"/.*"))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.fastpath.available import unavailable
-
-from .harness import World, wait_until
+from subproxy.fastpath.install import unavailable
+from tests.integration.harness import World, wait_until
 
 
 class BehindProxyTests(SynchronousTestCase):

@@ -25,8 +25,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from .bodies_app import content
-from .harness import Process, World, wait_until
+from tests.integration.bodies_app import content
+from tests.integration.harness import Process, World, wait_until
 
 KILLS = int(os.environ.get("SUBPROXY_KILLS", "200"))
 APP = "tests.integration.bodies_app:Bodies"

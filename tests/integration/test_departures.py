@@ -20,10 +20,9 @@ from unittest import SkipTest
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.fastpath.available import unavailable
-
-from .certificate import certificate
-from .harness import Process, World, free_port, wait_until
+from subproxy.fastpath.install import unavailable
+from tests.integration.certificate import certificate
+from tests.integration.harness import Process, World, free_port, wait_until
 
 GET = b"GET %b HTTP/1.1\r\nHost: blog.example\r\n\r\n"
 POST = b"POST %b HTTP/1.1\r\nHost: blog.example\r\nContent-Length: 1000000\r\n\r\n"

@@ -260,14 +260,14 @@ class FolderServiceTests(TestCase):
     async def test_folderForbidden(self) -> None:
         """A folder that can't be read is told once, and looked at again."""
         forbidden = [True]
-        look = folder.vmSockets
+        look = folder.vm_sockets
 
-        def vmSockets(*arguments: str) -> set[str]:
+        def vm_sockets(*arguments: str) -> set[str]:
             if forbidden:
                 raise PermissionError(13, "Permission denied", self.folder)
             return look(*arguments)
 
-        self.patch(folder, "vmSockets", vmSockets)
+        self.patch(folder, "vm_sockets", vm_sockets)
         self.patch(folder, "RESYNC", 0.02)
         self.started()
         self.vmm("a.sock")

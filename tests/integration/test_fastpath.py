@@ -8,9 +8,8 @@ from unittest import SkipTest
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.fastpath.available import unavailable
-
-from .harness import World, free_port, wait_until
+from subproxy.fastpath.install import unavailable
+from tests.integration.harness import World, free_port, wait_until
 
 REQUEST = b"GET /%d HTTP/1.1\r\nHost: blog.example\r\nUser-Agent: test\r\n\r\n"
 

@@ -6,8 +6,8 @@ import time
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from .harness import World
-from .qemu import Machine, build_image, need_tools
+from tests.integration.harness import World
+from tests.integration.qemu import Machine, build_image, need_tools
 
 MODULES = (
     "virtio_ring",

@@ -13,7 +13,7 @@ from http.client import HTTPConnection
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from .harness import ROOT, Process, World, wait_until
+from tests.integration.harness import ROOT, Process, World, wait_until
 
 BLOG = r"--host=blog\.example"
 

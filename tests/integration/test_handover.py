@@ -15,12 +15,12 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from .certificate import certificate
-from .harness import TWISTD, World, free_port, wait_until
-from .kill_loop import HOLD, metric
-from .load import Load
-from .nursery import Nursery
-from .successors import Line, alive
+from tests.integration.certificate import certificate
+from tests.integration.harness import TWISTD, World, free_port, wait_until
+from tests.integration.kill_loop import HOLD, metric
+from tests.integration.load import Load
+from tests.integration.nursery import Nursery
+from tests.integration.successors import Line, alive
 
 
 def end(pid: int) -> None:

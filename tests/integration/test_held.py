@@ -7,9 +7,9 @@ import time
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from . import hostile
-from .harness import World
-from .test_main_job import memory_of
+from tests.integration import hostile
+from tests.integration.harness import World
+from tests.integration.test_main_job import memory_of
 
 CLIENTS = 40
 POLICY = """

@@ -1,7 +1,7 @@
 """
 java.net.http as it is by default, which offers HTTP/2 by an Upgrade with every request.
 
-What it sends is recorded in C{tests/test_frontend_upgrade.py}, so that this is tested where
+What it sends is recorded in C{tests/frontend/http1/test_upgrade.py}, so that this is tested where
 there is no Java as well.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from .harness import World
+from tests.integration.harness import World
 
 SOURCE = Path(__file__).parent / "PostClient.java"
 DEADLINE = 60.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from .kill_alike import KINDS, alike
+from tests.integration.kill_alike import KINDS, alike
 
 SECONDS = 2.5
 

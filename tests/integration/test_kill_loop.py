@@ -1,10 +1,18 @@
-"""The kill loops, briefly; `python -m tests.integration.kill_loop` has them at length."""
+"""The kill loops, briefly; C{python -m tests.integration.kill_loop} has them at length."""
 
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from .kill_loop import CONNECTIONS, SCENARIOS, Result, disturbed, kill, proxy_killed, storm
+from tests.integration.kill_loop import (
+    CONNECTIONS,
+    SCENARIOS,
+    Result,
+    disturbed,
+    kill,
+    proxy_killed,
+    storm,
+)
 
 SECONDS = 3.0
 

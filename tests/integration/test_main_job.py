@@ -14,7 +14,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from .harness import World, wait_until
+from tests.integration.harness import World, wait_until
 
 HERE = str(Path(__file__).parent.parent.parent)
 SIZES = [0, 1, 2, 100, 1000, 16_383, 16_384, 16_385, 65_535, 65_536, 65_537, 200_000]
@@ -192,7 +192,7 @@ class BadOptionsTests(SynchronousTestCase):
     number = 0
 
     def complaint(self, *options: str) -> str:
-        from .harness import TWISTD
+        from tests.integration.harness import TWISTD
 
         self.number += 1
         process = self.world.start(

@@ -13,7 +13,7 @@ from sysconfig import get_config_var
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from .harness import ROOT, TWISTD, World, free_port, wait_until
+from tests.integration.harness import ROOT, TWISTD, World, free_port, wait_until
 
 
 def run(command: list[str], folder: Path) -> str:

@@ -9,8 +9,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.wire.frames import FrameDecoder, encode
-
-from .harness import World
+from tests.integration.harness import World
 
 DEADLINE = 30.0
 

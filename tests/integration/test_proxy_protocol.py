@@ -10,10 +10,9 @@ from unittest import SkipTest
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.reactor.features import unavailable as without_ring
-
-from .certificate import certificate
-from .harness import World, free_port, wait_until
+from subproxy.reactor.availability import unavailable as without_ring
+from tests.integration.certificate import certificate
+from tests.integration.harness import World, free_port, wait_until
 
 CLIENT = "127.0.0.9"
 GET = b"GET / HTTP/1.1\r\nHost: blog.example\r\nConnection: close\r\n\r\n"
@@ -198,7 +197,7 @@ class HAProxyTests(SynchronousTestCase):
 
     def test_an_option_without_listener(self) -> None:
         """It is an error, and not forgotten."""
-        from .harness import TWISTD
+        from tests.integration.harness import TWISTD
 
         line = [*TWISTD, "-n", "--pidfile=", "subproxy", "--http=8080"]
         process = self.world.start("bad", [*line, "--proxy-protocol=127.0.0.1"])
@@ -289,7 +288,7 @@ class TlsTests(SynchronousTestCase):
 
     def test_handed_over(self) -> None:
         """The new process goes on with the listener, and with what it expects."""
-        from .successors import Line
+        from tests.integration.successors import Line
 
         port = free_port()
         proxy = self.world.start_proxy(f"--http=haproxy:tcp:{port}:interface=127.0.0.1")

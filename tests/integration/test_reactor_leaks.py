@@ -1,6 +1,6 @@
 """Nothing is left of connections that are over.
 
-SUBPROXY_LEAK_CONNECTIONS says how many there are; a million, as `make nightly` has them, take two
+SUBPROXY_LEAK_CONNECTIONS says how many there are; a million, as C{make nightly} has them, take two
 minutes.
 """
 

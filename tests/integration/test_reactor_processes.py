@@ -106,7 +106,7 @@ class ForkTests(ProcessTestCase):
     """A child with its parent's ring makes one of its own."""
 
     def test_daemonisedTwistdServes(self) -> None:
-        """``twistd --reactor=io_uring`` without -n answers, and sleeps in between."""
+        """C{twistd --reactor=io_uring} without -n answers, and sleeps in between."""
         (self.directory / "service.py").write_text(
             textwrap.dedent("""
             import os
@@ -330,7 +330,7 @@ class SeccompTests(ProcessTestCase):
 
 
 class PluginTests(ProcessTestCase):
-    """``--reactor=io_uring``."""
+    """C{--reactor=io_uring}."""
 
     def test_listed(self) -> None:
         twistd = Path(sys.executable).with_name("twistd")

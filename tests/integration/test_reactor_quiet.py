@@ -1,4 +1,7 @@
-"""Lending the receiving side of a stream: Stream.whenQuiet, and how little is taken beforehand."""
+"""
+Lending the receiving side of a stream: Stream.when_receive_stopped, and how little is taken
+beforehand.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,10 @@ class Pausing(Recorder):
 
 class QuietTests(ReactorTestCase):
     def quiet(self, protocol: Any) -> list[bytes]:
-        """Stop reading; what C{whenQuiet} gives is in the list when it is."""
+        """Stop reading; what C{when_receive_stopped} gives is in the list when it is."""
         given: list[bytes] = []
         protocol.transport.pauseProducing()
-        protocol.transport.whenQuiet(given.append)
+        protocol.transport.when_receive_stopped(given.append)
         return given
 
     def beside(self, protocol: Any) -> socket.socket:
@@ -111,7 +114,7 @@ class QuietTests(ReactorTestCase):
         protocol, _ = self.pair()
         self.turns(2)
         protocol.transport.pauseProducing()
-        protocol.transport.whenQuiet(lambda data: 1 // 0)
+        protocol.transport.when_receive_stopped(lambda data: 1 // 0)
         self.spin(lambda: protocol.lost)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 

@@ -1,4 +1,4 @@
-"""The bulk path: Stream.relayTo."""
+"""The bulk path: Stream.relay_to."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class RelayTests(ReactorTestCase):
     def relay(self, length: int | None = None) -> list[Any]:
         """Start relaying; how it ends is appended to what is returned."""
         ended: list[Any] = []
-        self.relaying = self.source.transport.relayTo(self.target.transport, length)
+        self.relaying = self.source.transport.relay_to(self.target.transport, length)
         self.relaying.addBoth(ended.append)
         return ended
 
@@ -144,7 +144,7 @@ class RelayTests(ReactorTestCase):
 
     def test_writesAfterItAreInOrder(self) -> None:
         """What is written when the Deferred fires comes behind."""
-        self.source.transport.relayTo(self.target.transport, 300_000).addCallback(
+        self.source.transport.relay_to(self.target.transport, 300_000).addCallback(
             lambda _: self.target.transport.write(b"trailer")
         )
         got = self.receiving(300_007)
@@ -237,13 +237,13 @@ class RelayTests(ReactorTestCase):
     def test_refusals(self) -> None:
         """What cannot be relayed is said at once."""
         source, target = self.source.transport, self.target.transport
-        self.assertRaises(ValueError, source.relayTo, source)
-        self.assertRaises(ValueError, source.relayTo, object())
+        self.assertRaises(ValueError, source.relay_to, source)
+        self.assertRaises(ValueError, source.relay_to, object())
         self.relay()
-        self.assertRaises(ValueError, source.relayTo, target)
+        self.assertRaises(ValueError, source.relay_to, target)
         self.relaying.addErrback(lambda _: None)
         other, _ = self.pair()
-        self.assertRaises(ValueError, other.transport.relayTo, target)
+        self.assertRaises(ValueError, other.transport.relay_to, target)
         other.transport.abortConnection()
         self.spin(lambda: other.lost)
-        self.assertRaises(ValueError, target.relayTo, other.transport)
+        self.assertRaises(ValueError, target.relay_to, other.transport)

@@ -194,9 +194,9 @@ class TCPTests(ReactorTestCase):
 
         globalLogPublisher.addObserver(observe)
         self.addCleanup(globalLogPublisher.removeObserver, observe)
-        port.acceptFailed(ECONNABORTED)
+        port.accept_failed(ECONNABORTED)
         self.assertEqual(lines, [])
-        port.acceptFailed(EPERM)
+        port.accept_failed(EPERM)
         self.assertEqual(lines, [f"Could not accept new connection ({os.strerror(EPERM)})"])
 
     def test_no_descriptor_is_free(self) -> None:
@@ -204,17 +204,17 @@ class TCPTests(ReactorTestCase):
         self.patch(tcp, "EXHAUSTED_PAUSE", 0.2)
         port = self.listen()
         for code in EMFILE, ENFILE:
-            port.acceptFailed(code)
+            port.accept_failed(code)
         self.pair(port=port)
         self.assertIsNotNone(port._exhausted)
         self.spin(lambda: port._exhausted is None)
         self.pair(port=port)
-        port.acceptFailed(EMFILE)
+        port.accept_failed(EMFILE)
         port.stopReading()
         self.assertIsNone(port._exhausted)
         port.startReading()
         self.pair(port=port)
-        port.acceptFailed(EMFILE)
+        port.accept_failed(EMFILE)
         port.retire()
         self.assertIsNone(port._exhausted)
         port.socket.close()  # who retires a port has that to do
@@ -223,7 +223,7 @@ class TCPTests(ReactorTestCase):
         """A descriptor that is connected no more is closed."""
         port = self.listen()
         left = socket.socket()
-        port.descriptorAccepted(left.detach())
+        port.descriptor_accepted(left.detach())
         self.assertEqual(port.factory.built, [])
 
     def test_stopped_and_started_again(self) -> None:

@@ -13,7 +13,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from .harness import ROOT, TWISTD, free_port, wait_until
+from tests.integration.harness import ROOT, TWISTD, free_port, wait_until
 
 LIMIT = 30
 

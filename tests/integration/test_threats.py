@@ -11,14 +11,14 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from . import hostile
-from .beside import Askers, Seen, beside
-from .harness import World, wait_until
-from .kill_loop import metric
-from .load import Load
-from .nursery import Nursery
-from .relay import Relay
-from .test_main_job import memory_of
+from tests.integration import hostile
+from tests.integration.beside import Askers, Seen, beside
+from tests.integration.harness import World, wait_until
+from tests.integration.kill_loop import metric
+from tests.integration.load import Load
+from tests.integration.nursery import Nursery
+from tests.integration.relay import Relay
+from tests.integration.test_main_job import memory_of
 
 SECONDS = 1.5
 MEMORY = 64 << 20
@@ -30,7 +30,7 @@ class HostileGuestTests(SynchronousTestCase):
     """
     One attack each, beside a victim whose clients notice nothing.
 
-    Latency is judged by `python -m tests.integration.beside`, on a machine that is quiet.
+    Latency is judged by C{python -m tests.integration.beside}, on a machine that is quiet.
     """
 
     def check(self, kind: type[hostile.Attack]) -> Seen:

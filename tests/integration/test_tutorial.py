@@ -15,7 +15,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from .harness import ROOT, free_port, wait_until
+from tests.integration.harness import ROOT, free_port, wait_until
 
 PAGE = ROOT / "docs" / "tutorial" / "first-application.md"
 FENCE = re.compile(r"^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.M | re.S)

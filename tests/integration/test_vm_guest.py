@@ -1,7 +1,7 @@
 """Real guests: Linux under QEMU, vsock through vhost-device-vsock, the real proxy on the host.
 
-All tests share one proxy and two machines, booted once: ``alpha`` runs the guest library on
-Twisted, ``beta`` the minimal guest. What a test breaks it mends before it ends.
+All tests share one proxy and two machines, booted once: C{alpha} runs the guest library on
+Twisted, C{beta} the minimal guest. What a test breaks it mends before it ends.
 """
 
 from __future__ import annotations

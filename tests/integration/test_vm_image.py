@@ -1,4 +1,4 @@
-"""``subproxy-mkinitramfs`` run as a user runs it; what it writes is looked at, not booted."""
+"""C{subproxy-mkinitramfs} run as a user runs it; what it writes is looked at, not booted."""
 
 from __future__ import annotations
 

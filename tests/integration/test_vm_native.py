@@ -1,6 +1,6 @@
-"""Native ``AF_VSOCK``: the proxy and its subscribers inside one machine, on both reactors.
+"""Native C{AF_VSOCK}: the proxy and its subscribers inside one machine, on both reactors.
 
-No ``AF_VSOCK`` socket is opened on the machine that runs the tests; vm_native.py is what runs
+No C{AF_VSOCK} socket is opened on the machine that runs the tests; vm_native.py is what runs
 in the guest, in one boot. Each of its checks is one line on the console.
 """
 

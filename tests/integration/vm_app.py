@@ -16,7 +16,7 @@ MEBIBYTE = 1 << 20
 
 
 def pattern(size: int) -> Iterator[bytes]:
-    """``size`` bytes that repeat nowhere: each block of 64 KiB begins with its number."""
+    """C{size} bytes that repeat nowhere: each block of 64 KiB begins with its number."""
     seed = hashlib.sha256(b"subproxy").digest()
     filler = (seed * (BLOCK // len(seed)))[8:]
     for number in range(size // BLOCK):

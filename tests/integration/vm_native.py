@@ -1,8 +1,8 @@
 """Runs inside the machine of test_vm_native: the proxy, its subscribers and their client.
 
 Everything is in one guest, joined by vsock_loopback (CID 1), so that the proxy's native
-``AF_VSOCK`` is real without any of the host's. Standard library only. Each check prints
-``ok REACTOR NAME`` or ``FAILED REACTOR NAME: why``; the exit status is the number of failures.
+C{AF_VSOCK} is real without any of the host's. Standard library only. Each check prints
+C{ok REACTOR NAME} or C{FAILED REACTOR NAME: why}; the exit status is the number of failures.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def until(condition: Callable[[], object], what: str, seconds: float = DEADLINE)
 
 
 class Proxy:
-    """One proxy on one reactor, with the subscribers ``one`` and ``two``."""
+    """One proxy on one reactor, with the subscribers C{one} and C{two}."""
 
     def __init__(self, reactor: str, vsock: int, port: int) -> None:
         self.reactor = reactor

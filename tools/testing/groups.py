@@ -85,7 +85,7 @@ class Phase:
 
 
 def unit_modules(root: Path) -> tuple[str, ...]:
-    """The modules of the unit tests: ``tests.test_garbage``."""
+    """The modules of the unit tests: C{tests.process.test_gc_tuning}."""
     return _modules(root, lambda folder: folder not in {"integration", "fuzz"})
 
 
@@ -95,7 +95,7 @@ def integration_modules(root: Path) -> tuple[str, ...]:
 
 
 def phases(root: Path, wanted: frozenset[str]) -> list[Phase]:
-    """The phases of the wanted groups: ``unit``, ``integration``, ``machines``."""
+    """The phases of the wanted groups: C{unit}, C{integration}, C{machines}."""
     found: list[Phase] = []
     unit = unit_modules(root)
     integration = integration_modules(root)

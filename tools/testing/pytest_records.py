@@ -1,4 +1,4 @@
-"""A plugin of pytest that tells of each test as it ends: ``-p tools.testing.pytest_records``."""
+"""A plugin of pytest that tells of each test as it ends: C{-p tools.testing.pytest_records}."""
 
 from __future__ import annotations
 

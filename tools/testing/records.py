@@ -1,7 +1,7 @@
 """A file of what a run of tests has found, written test by test.
 
 Whoever ends such a run, and however, all that was found before is in there: a JSON object a line,
-``{"start": test}`` when a test begins, and a `Record` when it ends.
+C{{"start": test}} when a test begins, and a C{Record} when it ends.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ SLOWEST = 10
 
 @dataclass(frozen=True)
 class Result:
-    """What has become of a shard. `cut`: it was ended at its limit."""
+    """What has become of a shard. C{cut}: it was ended at its limit."""
 
     shard: Shard
     run: Run

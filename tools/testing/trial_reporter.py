@@ -1,4 +1,4 @@
-"""A reporter of trial that tells of each test as it ends: ``--reporter=records``."""
+"""A reporter of trial that tells of each test as it ends: C{--reporter=records}."""
 
 from __future__ import annotations
 

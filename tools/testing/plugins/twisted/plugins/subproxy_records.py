@@ -1,4 +1,4 @@
-"""Declares trial's ``--reporter=records``; seen only by who has this folder in the path."""
+"""Declares trial's C{--reporter=records}; seen only by who has this folder in the path."""
 
 from twisted.plugins.twisted_trial import _Reporter
 

@@ -1,0 +1,1 @@
+"""What C{python -m guest} reads and loads."""

@@ -1,0 +1,201 @@
+"""The command line of C{python -m guest}."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from guest.core.route import Route
+from subproxy.wire.limits import MAX_NAME, MAX_PATTERN, MAX_WEIGHT, PORT
+
+DEFAULT_PROXY = f"vsock:2:{PORT}"
+LEVELS = ("debug", "info", "warn", "error", "critical")
+
+DISTRIBUTION = "subscription-proxy-vsock"
+
+EPILOG = """\
+examples:
+  python -m guest --host='blog\\.example' blog:Blog
+  python -m guest --proxy=unix:/run/vms/vm.sock_12345 \\
+      --host='shop\\.example' --path='/v[12]/.*' --concurrency=10 shop:Shop
+
+exit statuses:
+  0  drained and left, after SIGTERM or SIGINT
+  1  something unexpected
+  2  bad usage
+  3  the application cannot be imported
+  4  the proxy refused the subscription or a route
+  5  replaced by another instance of this application
+  6  no free worker number
+"""
+
+
+@dataclass(frozen=True)
+class GuestOptions:
+    """
+    What was asked for.
+
+    @ivar worker: None: the first that is free.
+    """
+
+    target: str
+    proxy: str
+    routes: tuple[Route, ...]
+    concurrency: int
+    weight: int | None
+    name: str
+    worker: int | None
+    log_level: str
+    keep_going: bool
+    drain_timeout: float
+
+
+def parse(arguments: Sequence[str]) -> GuestOptions:
+    """
+    Parse a command line.
+
+    @raise SystemExit: with status 2, after one clear line on stderr; or 0 after C{--help}.
+    """
+    parser = _parser()
+    found = parser.parse_args(arguments)
+    routes: list[Route] = []
+    for kind, pattern in found.patterns or []:
+        size = len(pattern.encode())
+        if not 1 <= size <= MAX_PATTERN:
+            parser.error(f"--{kind}: a pattern has 1 to {MAX_PATTERN} bytes")
+        if kind == "host":
+            routes.append(Route(pattern.encode(), b""))
+        elif routes and not routes[-1].path:
+            routes[-1] = Route(routes[-1].host, pattern.encode())
+        else:
+            parser.error(f"--path={pattern}: which --host is it for? Give that one before it")
+    name = found.name or found.target
+    if len(name.encode()) > MAX_NAME:
+        parser.error(f"--name: at most {MAX_NAME} bytes")
+    return GuestOptions(
+        target=found.target,
+        proxy=found.proxy,
+        routes=tuple(route if route.path else Route(route.host) for route in routes),
+        concurrency=found.concurrency,
+        weight=found.weight,
+        name=name,
+        worker=found.worker,
+        log_level=found.log_level,
+        keep_going=found.keep_going,
+        drain_timeout=found.drain_timeout,
+    )
+
+
+class _Pattern(argparse.Action):
+    """Keeps C{--host} and C{--path} in the order in which they came."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        pairs = list(namespace.patterns or [])
+        pairs.append(((option_string or "").lstrip("-"), values))
+        namespace.patterns = pairs
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m guest",
+        description="Run an application that subscribes to a subproxy and answers its requests.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=_release())
+    parser.add_argument(
+        "target",
+        metavar="module:attr",
+        help="a SubscriberProtocol subclass or a SubscriberFactory",
+    )
+    add = parser.add_argument_group("what is served, and where").add_argument
+    add(
+        "--proxy",
+        metavar="ENDPOINT",
+        default=DEFAULT_PROXY,
+        help="where the proxy is: any Twisted client endpoint (default: %(default)s)",
+    )
+    add(
+        "--host",
+        dest="patterns",
+        action=_Pattern,
+        metavar="RE",
+        help="serve hosts that match, an RE2 pattern of the whole host; may repeat",
+    )
+    add(
+        "--path",
+        dest="patterns",
+        action=_Pattern,
+        metavar="RE",
+        help="paths that match, for the --host before it (default: /.*)",
+    )
+    add = parser.add_argument_group("how much").add_argument
+    add(
+        "--weight",
+        type=_number(1, MAX_WEIGHT),
+        metavar="N",
+        help="how much of the requests, relative to others with the same route (default: 100)",
+    )
+    add(
+        "--concurrency",
+        type=_number(0, 2**31),
+        default=0,
+        metavar="N",
+        help="at most so many requests at a time (default: 0, no limit)",
+    )
+    add = parser.add_argument_group("who this is").add_argument
+    add("--name", metavar="NAME", help="name of the application (default: module:attr)")
+    add(
+        "--worker",
+        type=_number(0, 2**31),
+        metavar="N",
+        help="which of several equal processes in this VM this is (default: first free)",
+    )
+    add = parser.add_argument_group("the process").add_argument
+    add("--log-level", choices=LEVELS, default="info", help="(default: %(default)s)")
+    add(
+        "--keep-going",
+        action="store_true",
+        help="stay when the proxy refuses a route, and retry when it refuses us",
+    )
+    add(
+        "--drain-timeout",
+        type=_seconds,
+        default=30.0,
+        metavar="SECONDS",
+        help="how long requests under way may take at the end (default: %(default)g)",
+    )
+    return parser
+
+
+def _release() -> str:
+    try:
+        return f"subproxy guest {version(DISTRIBUTION)} ({DISTRIBUTION})"
+    except PackageNotFoundError:
+        return "subproxy guest, a copy that was not installed"
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 86400")
+    return value
+
+
+def _number(low: int, high: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        value = int(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text} is not from {low} to {high}")
+        return value
+
+    return number

@@ -1,0 +1,1 @@
+"""Services, and how they are put together."""

@@ -1,0 +1,219 @@
+"""The proxy as one service: what it starts, and in which order it stops."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from twisted.application.internet import TimerService
+from twisted.application.service import IService, MultiService
+from twisted.internet.defer import Deferred, DeferredList, FirstError, gatherResults
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from subproxy.app.listener import ListenerService
+from subproxy.core.dispatcher import Dispatcher
+from subproxy.frontend.factory import Http1Factory
+from subproxy.process.sd_notify import SupervisorNotifier
+from subproxy.process.upgrade import SocketHandoff, start_new_process
+from subproxy.subscription.factory import SubscriptionFactory
+from subproxy.subscription.registrar import Registrar
+from subproxy.telemetry.access_log import AccessLog
+
+HOUSEKEEPING_INTERVAL = 0.25
+"""Seconds between looks at what has expired: vacant routes, waiting exchanges."""
+
+CLOSING_LIMIT = 3.0
+"""Seconds that subscriptions have to end, at a stop, after everything is answered."""
+
+QUIET_LIMIT = 1.0
+"""Seconds that a hand-over waits for clients to be done with this process, before guests leave."""
+
+QUIET_STEP = 0.05
+
+
+class ProxyService(MultiService):
+    """
+    Listeners for clients and guests, and what connects them.
+
+    @ivar inherits: its sockets may be another process's, which goes on with them if this one
+        does not come up.
+
+    At a stop nothing new is accepted, what is in flight is finished (for at most
+    C{shutdown_timeout} seconds), then guests are told C{bye}.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        registrar: Registrar,
+        dispatcher: Dispatcher,
+        http: Http1Factory,
+        subscriptions: SubscriptionFactory,
+        http_listeners: Sequence[ListenerService],
+        vsock_listeners: Sequence[IService],
+        shutdown_timeout: float,
+        log: AccessLog | None = None,
+        supervisor: SupervisorNotifier | None = None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.clock = clock
+        self.registrar = registrar
+        self.dispatcher = dispatcher
+        self.http = http
+        self.subscriptions = subscriptions
+        self.http_listeners = http_listeners
+        self.vsock_listeners = vsock_listeners
+        self.admin_listeners: list[ListenerService] = []
+        self.inherits = False
+        self._handing = False
+        self._hurried = False
+        self._limit: Deferred[None] | None = None
+        self.log = log
+        self.supervisor = supervisor or SupervisorNotifier()
+        self.shutdown_timeout = shutdown_timeout
+        self._lags: deque[float] = deque([0.0], maxlen=120)
+        self._expected = registrar.now()
+        housekeeping = TimerService(HOUSEKEEPING_INTERVAL, self._housekeep)
+        housekeeping.clock = clock
+        for child in (housekeeping, *http_listeners, *vsock_listeners):
+            child.setServiceParent(self)
+
+    def lag(self) -> float:
+        """The longest delay of housekeeping within the last half minute or so, in seconds."""
+        return max(self._lags)
+
+    def _housekeep(self) -> None:
+        try:
+            now = self.registrar.now()
+            self._lags.append(max(0.0, now - self._expected))
+            self._expected = now + HOUSEKEEPING_INTERVAL
+            self.registrar.expire(now)
+            self.dispatcher.expire(now)
+        except Exception:
+            self._log.failure("housekeeping failed")
+
+    def stopService(self) -> Deferred[Any]:
+        """Drain, then stop everything."""
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        self._log.info("stopping: {count} requests in flight", count=self.http.active)
+        self.supervisor.stopping()
+        await DeferredList(
+            [Deferred.fromCoroutine(each.stopListening()) for each in self.http_listeners]
+        )
+        await self._within(self.shutdown_timeout, self.http.drain())
+        await self._within(CLOSING_LIMIT, self.subscriptions.close(b"shutdown", "the proxy stops"))
+        await super().stopService()  # type: ignore[no-untyped-call]
+        self.http.close()
+        if self.log is not None:
+            self.log.close()
+
+    def privilegedStartService(self) -> None:
+        """Listen; if that cannot be, nothing is left behind."""
+        with self._starting():
+            super().privilegedStartService()  # type: ignore[no-untyped-call]
+
+    def startService(self) -> None:
+        """Start all; what came before is no lag of the reactor."""
+        self._expected = self.registrar.now()
+        with self._starting():
+            super().startService()  # type: ignore[no-untyped-call]
+
+    @contextmanager
+    def _starting(self) -> Iterator[None]:
+        with self.supervisor.starting():
+            try:
+                yield
+            except SystemExit:
+                if not self.inherits:
+                    for each in self._listeners():
+                        each.close_now()
+                raise
+
+    def _listeners(self) -> list[Any]:
+        return [*self.http_listeners, *self.vsock_listeners, *self.admin_listeners]
+
+    def when_listening(self) -> Deferred[Any]:
+        """
+        Fires when every listener has what it wants. To be asked for once.
+
+        @return: fails with L{NotListening<subproxy.app.listener.NotListening>} if one cannot have
+        it.
+        """
+        asked = [
+            each.when_listening() for each in self._listeners() if isinstance(each, ListenerService)
+        ]
+        return gatherResults(asked, consumeErrors=True).addErrback(_first)
+
+    def hurry(self) -> None:
+        """What a stop waits for, it need not wait for any longer."""
+        self._hurried = True
+        if self._limit is not None:
+            self._limit.cancel()
+
+    def hand_over(self, reactor: Any) -> None:
+        """Let a new process take over, then end; see L{subproxy.process.upgrade}."""
+        if self._handing or not self.running:
+            self._log.info("a hand-over is under way already")
+            return
+        self._handing = True
+        done = Deferred.fromCoroutine(self._hand_over(reactor))
+        done.addErrback(lambda failure: self._log.failure("the hand-over failed", failure=failure))
+
+    async def _hand_over(self, reactor: Any) -> None:
+        legacy = SocketHandoff([*self.http_listeners, *self.vsock_listeners])
+        self._log.info("handing over to a new process")
+        for listener in self.admin_listeners:
+            await listener.stopListening()
+        try:
+            pidfile = self.supervisor.pidfile
+            pid = await start_new_process(reactor, legacy, self.registrar.registry, pidfile)
+        except Exception as error:
+            self._log.error("no new process came up, so this one goes on: {error}", error=error)
+            for listener in self.admin_listeners:
+                listener.listen_again()
+            self._handing = False
+            return
+        self.supervisor.succeeded(pid)
+        self._log.info("process {pid} has taken over", pid=pid)
+        await legacy.abandon(self.clock)
+        # Who is connected is answered here, for the last time. Guests that nobody here depends
+        # on move at once, the others as soon as it is quiet: until they have, requests wait there.
+        self.http.last_answers()
+        self.subscriptions.drain(spare=True)
+        await self._quiet()
+        self.subscriptions.drain()
+        await self._within(self.shutdown_timeout, self.http.drain())
+        await self._within(self.shutdown_timeout, self.subscriptions.when_empty())
+        reactor.stop()
+
+    async def _quiet(self) -> None:
+        """Wait until nobody has asked anything for a moment, for at most L{QUIET_LIMIT}."""
+        quiet = 0
+        for _ in range(int(QUIET_LIMIT / QUIET_STEP)):
+            await deferLater(self.clock, QUIET_STEP)
+            quiet = 0 if self.http.active else quiet + 1
+            if quiet == 3 or not self.http.connections:
+                break
+
+    async def _within(self, seconds: float, done: Deferred[None]) -> None:
+        limit: Deferred[None] = deferLater(self.clock, 0 if self._hurried else seconds)
+        limit.addErrback(lambda _: None)
+        self._limit = limit
+        await DeferredList([done, limit], fireOnOneCallback=True, fireOnOneErrback=True)
+        self._limit = None
+        limit.cancel()
+
+
+def _first(failure: Failure) -> Failure:
+    """The failure of the one Deferred that has failed, out of a C{FirstError}."""
+    error = failure.value
+    return error.subFailure if isinstance(error, FirstError) else failure

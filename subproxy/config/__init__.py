@@ -1,0 +1,1 @@
+"""What an operator sets: command line and policy file."""

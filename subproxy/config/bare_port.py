@@ -1,0 +1,82 @@
+"""
+What a bare port, C{--http=8888}, means: both versions of IP, and everybody or this machine alone.
+
+Without a policy any guest may claim any host, so that a client from elsewhere could be answered
+by whoever came first: a bare port is then one of the loopback interface. With a policy it is
+one of all interfaces. An endpoint such as C{tcp:8888} means what it says, always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.endpoints import serverFromString
+
+from subproxy.endpoints.ipv6 import IPv6Endpoint, has_ipv6
+
+LOCAL_ONLY = (
+    "no policy is in force: any guest may claim any host and path, so the port {ports} is one of "
+    "this machine alone; for others, say who may claim what (--policy=FILE), or {example}"
+)
+OPEN = "no policy is in force: any guest may claim any host and path (see --policy)"
+
+
+@dataclass(frozen=True)
+class ClientListener:
+    """
+    One listening socket for clients.
+
+    @ivar where: the endpoint string.
+    @ivar port: of IPv6 alone, on C{interface}; None: C{where} says all.
+    """
+
+    where: str
+    port: int | None = None
+    interface: str = ""
+
+    def endpoint(self, reactor: Any) -> Any:
+        """
+        What listens there.
+
+        @raise Exception: C{where} is no endpoint.
+        """
+        if self.port is None:
+            return serverFromString(reactor, self.where)
+        return IPv6Endpoint(reactor, self.port, self.interface)
+
+
+def is_bare(value: str) -> bool:
+    """Whether an operator wrote a port and nothing else."""
+    return value.isascii() and value.isdigit()
+
+
+def expand(
+    value: str, policy: bool, ipv6: Callable[[str], bool] = has_ipv6
+) -> Sequence[ClientListener]:
+    """
+    The sockets that one C{--http} asks for.
+
+    @param value: a port or an endpoint string.
+    @param policy: a policy is in force.
+    @param ipv6: whether there is IPv6 with that address.
+    """
+    if not is_bare(value):
+        return [ClientListener(value)]
+    port = int(value)
+    four, six = ("", "::") if policy else ("127.0.0.1", "::1")
+    found = [ClientListener(f"tcp:{port}" + (f":interface={four}" if four else ""))]
+    # Two sockets that ask for any free port get two.
+    if port and ipv6(six):
+        escaped = six.replace(":", "\\:")
+        found.append(ClientListener(f"tcp6:{port}:interface={escaped}", port, six))
+    return found
+
+
+def without_policy(values: Sequence[str]) -> str:
+    """What is to be said where no policy is in force and clients come to C{values}."""
+    ports = [value for value in values if is_bare(value)]
+    if not ports:
+        return OPEN
+    return LOCAL_ONLY.format(ports=", ".join(ports), example=f"--http=tcp:{ports[0]}")

@@ -1,0 +1,87 @@
+"""Where the tables and keys of a TOML document are: tomllib keeps no positions.
+
+A scan, not a parser: it reads documents that tomllib has accepted, and knows headers and keys
+at the beginning of a line. Whatever else is asked for is where its table is.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_HEADER: Final = re.compile(r"\s*\[\[?\s*([A-Za-z0-9_-]+)\s*\]\]?\s*(?:#.*)?$")
+_KEY: Final = re.compile(r"\s*[\"']?([A-Za-z0-9_-]+)[\"']?\s*=")
+_POSITION: Final = re.compile(r"at line (\d+), column \d+")
+
+
+class TomlLines:
+    """The lines of a document, counted from 1.
+
+    A table is asked for by its name and, where it is an array of tables, its index; the top of
+    the document is the table C{""}.
+    """
+
+    __slots__ = ("_keys", "_tables")
+
+    def __init__(self, text: str) -> None:
+        self._tables: dict[tuple[str, int], int] = {}
+        self._keys: dict[tuple[str, int, str], int] = {}
+        counts: dict[str, int] = {}
+        table = ("", 0)
+        quote = ""
+        for number, line in enumerate(text.split("\n"), 1):
+            if not quote:
+                if header := _HEADER.match(line):
+                    name = header[1]
+                    table = name, counts.get(name, 0)
+                    counts[name] = table[1] + 1
+                    self._tables[table] = number
+                elif key := _KEY.match(line):
+                    self._keys.setdefault((*table, key[1]), number)
+            quote = _open_quote(line, quote)
+
+    def table(self, name: str, index: int = 0) -> int:
+        """Return the line of the header of a table."""
+        return self._tables.get((name, index)) or self.key(name, "", 0)
+
+    def key(self, key: str, name: str, index: int = 0) -> int:
+        """Return the line of C{key} in a table, or where that table is."""
+        at = (name, index, key)
+        if at in self._keys:
+            return self._keys[at]
+        return self._tables.get((name, index)) or self._keys.get(("", 0, name), 1)
+
+
+def error_line(message: str, text: str) -> int:
+    """Return the line that a message of tomllib speaks of; it names none for the end."""
+    found = _POSITION.search(message)
+    return int(found[1]) if found else text.rstrip("\n").count("\n") + 1
+
+
+def _open_quote(line: str, quote: str) -> str:
+    """Return which multi-line quote is open after C{line}, where C{quote} is before it."""
+    while True:
+        if quote:
+            end = line.find(quote)
+            if end < 0:
+                return quote
+            line = line[end + 3 :]
+        line = _from_quote(line)
+        quote, line = line[:3], line[3:]
+        if not quote:
+            return ""
+
+
+def _from_quote(line: str) -> str:
+    """Return C{line} from its first multi-line quote on, nothing if it has none."""
+    at = 0
+    while at < len(line) and line[at] != "#":
+        char = line[at]
+        if line.startswith(('"""', "'''"), at):
+            return line[at:]
+        at += 1
+        if char in "\"'":
+            while at < len(line) and line[at] != char:
+                at += 2 if line[at] == "\\" and char == '"' else 1
+            at += 1
+    return ""

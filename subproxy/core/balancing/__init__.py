@@ -1,0 +1,1 @@
+"""Which member of a pool serves a request, when, and whether it is tried again."""

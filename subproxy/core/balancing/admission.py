@@ -1,0 +1,260 @@
+"""Send now, wait, or refuse: the queue of each pool, with a deadline.
+
+Exchanges wait when every ready member has as many as it granted, and when a pool has no ready
+member for a moment (a restart, a roll-out). A queue is bounded, first come first served, and
+one for each pool, so that a stalled application holds up nobody else.
+
+Decisions are values; who called acts on them. A decision to send has already counted the
+exchange in the member's C{in_flight}: give it back with C{release}, and then ask C{relieve} who is
+next. When a member appears in a pool, returns, or is granted more, ask C{admit}.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
+from typing import Any, Final
+
+from subproxy.core.balancing.balancer import Balancer, Random
+from subproxy.core.balancing.member import Member
+from subproxy.core.balancing.pool import LINGER, POPULATED, Pool
+
+NO_SUBSCRIBER: Final = "no-subscriber"
+QUEUE_FULL: Final = "queue-full"
+QUEUE_TIMEOUT: Final = "queue-timeout"
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionLimits:
+    """How much may wait, and for how long.
+
+    pool and total are exchanges. busy and vacant are seconds: how long an exchange waits when
+    all ready members are full, and when there is no ready member; 0 means not at all.
+    linger is how long after its last member has left a pool is worth waiting for: who comes
+    later is refused at once, or else a route that is asked for all the time would never be
+    forgotten. retry_after is what a refused client is told, seconds.
+    """
+
+    pool: int = 100
+    total: int = 1000
+    busy: float = 10.0
+    vacant: float = 10.0
+    linger: float = LINGER
+    retry_after: int = 1
+
+
+class Ticket:
+    """An exchange that waits: C{exchange} is whatever was submitted. Compared by identity."""
+
+    __slots__ = ("arrived", "deadline", "exchange", "excluded", "pool", "waiting")
+
+    def __init__(
+        self,
+        exchange: Any,
+        pool: Pool,
+        excluded: tuple[Member, ...],
+        arrived: float,
+        deadline: float,
+    ) -> None:
+        self.exchange = exchange
+        self.pool = pool
+        self.excluded = excluded
+        self.arrived = arrived
+        self.deadline = deadline
+        self.waiting = True
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send it to C{member}, which has been charged with it."""
+
+    member: Member
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """It waits until C{ticket.deadline}; keep the ticket, for C{leave}."""
+
+    ticket: Ticket
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """It is refused: C{code} is that of the error in L{subproxy.errors}."""
+
+    code: str
+    retry_after: int
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """What waited goes to C{member}, which has been charged with it."""
+
+    ticket: Ticket
+    member: Member
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """What waited has waited too long."""
+
+    ticket: Ticket
+    refusal: Refuse
+
+
+class _Queue:
+    __slots__ = ("plain", "tickets")
+
+    def __init__(self) -> None:
+        self.tickets: OrderedDict[Ticket, None] = OrderedDict()
+        self.plain = 0
+        """Tickets that exclude nobody: while there are some, a newcomer may not overtake."""
+
+
+class Admission:
+    """The queues of all pools. C{waiting} is how many exchanges are in them.
+
+    balancer and rng are who chooses, and by which chance.
+    """
+
+    __slots__ = ("_deadlines", "_limits", "_queues", "_serial", "balancer", "rng", "waiting")
+
+    def __init__(
+        self, balancer: Balancer, rng: Random, limits: AdmissionLimits = AdmissionLimits()
+    ) -> None:
+        self.balancer = balancer
+        self.rng = rng
+        self._limits = limits
+        self._queues: dict[Pool, _Queue] = {}
+        self._deadlines: list[tuple[float, int, Ticket]] = []
+        """A heap; what waits no longer is dropped when it comes up, or when it is the most."""
+        self._serial = 0
+        self.waiting = 0
+
+    def submit(
+        self, exchange: Any, pool: Pool, now: float, excluded: Sequence[Member] = ()
+    ) -> Send | Wait | Refuse:
+        """Decide on a new exchange, or on one that is tried again without C{excluded}."""
+        if not pool.waiting or not self._queues[pool].plain:
+            member = self.balancer.choose(pool, now, self.rng, excluded)
+            if member is not None:
+                member.in_flight += 1
+                return Send(member)
+        limits = self._limits
+        ready = pool.has_ready()
+        patience = limits.busy if ready else limits.vacant
+        if pool.vacant_since != POPULATED and now - pool.vacant_since >= limits.linger:
+            patience = 0.0
+        if patience <= 0.0:
+            return Refuse(QUEUE_FULL if ready else NO_SUBSCRIBER, limits.retry_after)
+        if pool.waiting >= limits.pool or self.waiting >= limits.total:
+            return Refuse(QUEUE_FULL, limits.retry_after)
+        ticket = Ticket(exchange, pool, tuple(excluded), now, now + patience)
+        queue = self._queues.get(pool)
+        if queue is None:
+            queue = self._queues[pool] = _Queue()
+        queue.tickets[ticket] = None
+        queue.plain += not ticket.excluded
+        pool.waiting += 1
+        self.waiting += 1
+        self._serial += 1
+        heappush(self._deadlines, (ticket.deadline, self._serial, ticket))
+        return Wait(ticket)
+
+    def accepts(self, pool: Pool, now: float, excluded: Sequence[Member] = ()) -> bool:
+        """Tell whether C{submit} would send it or let it wait now, and not refuse it."""
+        limits = self._limits
+        patience = limits.busy if pool.has_ready() else limits.vacant
+        if patience > 0.0 and pool.waiting < limits.pool and self.waiting < limits.total:
+            return True
+        if pool.waiting and self._queues[pool].plain:
+            return False
+        return self.balancer.choose(pool, now, self.rng, excluded) is not None
+
+    def release(self, member: Member) -> None:
+        """An exchange of C{member} is done, well or badly."""
+        if member.in_flight <= 0:
+            raise ValueError("a member was given back an exchange that it didn't have")
+        member.in_flight -= 1
+
+    def admit(self, pool: Pool, now: float) -> list[Admitted]:
+        """Return those of C{pool} that need wait no longer, first come first served."""
+        admitted = []
+        while pool.waiting:
+            one = self._admit_one(pool, now)
+            if one is None:
+                break
+            admitted.append(one)
+        return admitted
+
+    def relieve(self, member: Member, now: float) -> list[Admitted]:
+        """Return those that need wait no longer now that C{member} has room.
+
+        Among its pools, who has waited longest is first.
+        """
+        admitted: list[Admitted] = []
+        if not self.waiting:
+            return admitted
+        pools = [pool for pool in member.pools if pool.waiting]
+        while pools:
+            pool = min(pools, key=self._oldest)
+            one = self._admit_one(pool, now)
+            if one is not None:
+                admitted.append(one)
+            if one is None or not pool.waiting:
+                pools.remove(pool)
+        return admitted
+
+    def leave(self, ticket: Ticket) -> bool:
+        """The client of C{ticket} is gone; tell whether it was still waiting."""
+        if not ticket.waiting:
+            return False
+        self._remove(ticket)
+        return True
+
+    def next_deadline(self) -> float | None:
+        """Return when C{expired} has something to say, None if nobody waits."""
+        heap = self._deadlines
+        while heap and not heap[0][2].waiting:
+            heappop(heap)
+        return heap[0][0] if heap else None
+
+    def expired(self, now: float) -> list[Expired]:
+        """Return those whose deadline has come; they wait no longer."""
+        gone = []
+        while (deadline := self.next_deadline()) is not None and deadline <= now:
+            ticket = heappop(self._deadlines)[2]
+            self._remove(ticket)
+            code = QUEUE_TIMEOUT if ticket.pool.has_ready() else NO_SUBSCRIBER
+            gone.append(Expired(ticket, Refuse(code, self._limits.retry_after)))
+        return gone
+
+    def _oldest(self, pool: Pool) -> float:
+        return next(iter(self._queues[pool].tickets)).arrived
+
+    def _admit_one(self, pool: Pool, now: float) -> Admitted | None:
+        for ticket in self._queues[pool].tickets:
+            member = self.balancer.choose(pool, now, self.rng, ticket.excluded)
+            if member is not None:
+                member.in_flight += 1
+                self._remove(ticket)
+                return Admitted(ticket, member)
+            if not ticket.excluded:
+                break
+        return None
+
+    def _remove(self, ticket: Ticket) -> None:
+        pool = ticket.pool
+        queue = self._queues[pool]
+        del queue.tickets[ticket]
+        queue.plain -= not ticket.excluded
+        if not queue.tickets:
+            del self._queues[pool]
+        pool.waiting -= 1
+        self.waiting -= 1
+        ticket.waiting = False
+        if len(self._deadlines) > 2 * self.waiting + 64:
+            self._deadlines = [entry for entry in self._deadlines if entry[2].waiting]
+            heapify(self._deadlines)

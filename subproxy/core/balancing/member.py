@@ -1,0 +1,162 @@
+"""A subscription as the balancer sees it: numbers, and a state from a table.
+
+C{Member} is flat on purpose: the compiled path reads and writes its numbers.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from subproxy.core.balancing import latency as _latency
+from subproxy.core.printable import printable
+
+if TYPE_CHECKING:
+    from subproxy.core.balancing.pool import Pool
+
+
+class MemberState(IntEnum):
+    """Where a member is in its life. Only a READY one gets new exchanges."""
+
+    READY = 0
+    DRAINING = 1
+    EJECTED = 2
+    GONE = 3
+
+
+class MemberEvent(IntEnum):
+    """What happens to a member."""
+
+    DRAIN = 0
+    """It, or an operator, wants nothing new for it."""
+    UNDRAIN = 1
+    """The operator takes the drain back."""
+    EJECT = 2
+    """It did not answer its pings in time."""
+    REVIVE = 3
+    """It answers again."""
+    LEAVE = 4
+    """Its connection is gone."""
+
+
+TRANSITIONS: Final[dict[MemberState, dict[MemberEvent, MemberState]]] = {
+    MemberState.READY: {
+        MemberEvent.DRAIN: MemberState.DRAINING,
+        MemberEvent.UNDRAIN: MemberState.READY,
+        MemberEvent.EJECT: MemberState.EJECTED,
+        MemberEvent.REVIVE: MemberState.READY,
+        MemberEvent.LEAVE: MemberState.GONE,
+    },
+    MemberState.DRAINING: {
+        MemberEvent.DRAIN: MemberState.DRAINING,
+        MemberEvent.UNDRAIN: MemberState.READY,
+        # It gets nothing new as it is, and must not come back as READY by a late pong.
+        MemberEvent.EJECT: MemberState.DRAINING,
+        MemberEvent.REVIVE: MemberState.DRAINING,
+        MemberEvent.LEAVE: MemberState.GONE,
+    },
+    MemberState.EJECTED: {
+        MemberEvent.DRAIN: MemberState.DRAINING,
+        MemberEvent.UNDRAIN: MemberState.EJECTED,
+        MemberEvent.EJECT: MemberState.EJECTED,
+        MemberEvent.REVIVE: MemberState.READY,
+        MemberEvent.LEAVE: MemberState.GONE,
+    },
+    MemberState.GONE: dict.fromkeys(MemberEvent, MemberState.GONE),
+}
+"""The whole life of a member; GONE is final."""
+
+READY: Final = int(MemberState.READY)
+GONE: Final = int(MemberState.GONE)
+
+MIN_WEIGHT: Final = 0.01
+MAX_WEIGHT: Final = 10.0
+
+
+class Member:
+    """One subscription that registered routes.
+
+    identity: which VM speaks, from the transport. application, instance, worker: what it says
+    of itself in C{hello}. weight: its declared share, 1.0 unless it says otherwise, clamped to
+    MIN_WEIGHT and MAX_WEIGHT. concurrency: how many exchanges it takes at once, 0 for no limit
+    of its own. latency: average round trip in seconds, and latency_at the time of the last
+    sample. in_flight: exchanges it has now. state: a C{MemberState}, as int. since: when it last
+    became READY, which is when its slow start began. pools: where it is registered. channel:
+    whatever the shell needs to reach it; never looked at here.
+    """
+
+    __slots__ = (
+        "application",
+        "channel",
+        "concurrency",
+        "identity",
+        "in_flight",
+        "instance",
+        "latency",
+        "latency_at",
+        "pools",
+        "since",
+        "state",
+        "weight",
+        "worker",
+    )
+
+    def __init__(
+        self,
+        identity: str,
+        application: bytes,
+        instance: bytes,
+        *,
+        now: float,
+        worker: int = 0,
+        weight: float = 1.0,
+        concurrency: int = 0,
+        channel: Any = None,
+    ) -> None:
+        if concurrency < 0:
+            raise ValueError("concurrency cannot be negative")
+        self.identity = identity
+        self.application = application
+        self.instance = instance
+        self.worker = worker
+        # In this order, so that what is not a number becomes MIN_WEIGHT.
+        self.weight = max(MIN_WEIGHT, min(weight, MAX_WEIGHT))
+        self.concurrency = concurrency
+        self.channel = channel
+        self.in_flight = 0
+        self.latency = _latency.INITIAL
+        self.latency_at = _latency.UNKNOWN
+        self.state = READY
+        self.since = now
+        self.pools: list[Pool] = []
+
+    def feed(self, event: MemberEvent, now: float) -> bool:
+        """Move to the next state; return whether it is another one."""
+        before = MemberState(self.state)
+        after = TRANSITIONS[before][event]
+        if after is before:
+            return False
+        self.state = int(after)
+        if after is MemberState.READY:
+            self.since = now
+            # It was away: what was measured before says nothing of it now.
+            self.latency_at = _latency.UNKNOWN
+        return True
+
+    def observe(self, round_trip: float, now: float) -> None:
+        """Count one ping that took C{round_trip} seconds."""
+        self.latency = _latency.ewma(self.latency, self.latency_at, round_trip, now)
+        self.latency_at = now
+
+    def __repr__(self) -> str:
+        return (
+            f"<Member {self.identity} {printable(self.application)} "
+            f"{MemberState(self.state).name.lower()} in flight {self.in_flight}>"
+        )
+
+
+def usable(member: Member) -> bool:
+    """Tell whether C{member} can be given an exchange now."""
+    return member.state == READY and (
+        member.concurrency == 0 or member.in_flight < member.concurrency
+    )

@@ -1,0 +1,1 @@
+"""What is true of HTTP in every version: fields, normal forms, forwarding, responses."""

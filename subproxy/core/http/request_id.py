@@ -1,0 +1,40 @@
+"""Request ids: a random prefix a process, and a counter."""
+
+from __future__ import annotations
+
+import secrets
+from itertools import count
+
+from subproxy.core.http.fields import ALPHANUMERIC
+
+MAX_LENGTH = 128
+"""Bytes of an id that is taken over from a trusted peer."""
+
+ALLOWED = ALPHANUMERIC + b"-_.:/+=@"
+"""What may stand in it."""
+
+
+class RequestIds:
+    """
+    Makes ids such as C{b"9f3ac41be07d2a66-0000002a"}.
+
+    The prefix has 64 bits of the system's randomness, so that nobody outside can guess an
+    id of this process; ids of one process can be told from each other, and sorted.
+
+    @ivar prefix: what stands before the dash.
+    @ivar next: returns the next number.
+    """
+
+    def __init__(self, prefix: bytes | None = None) -> None:
+        self.prefix = secrets.token_hex(8).encode() if prefix is None else prefix
+        self._format = self.prefix.replace(b"%", b"%%") + b"-%08x"
+        self.next = count(1).__next__
+
+    def make(self) -> bytes:
+        """A new id."""
+        return self._format % self.next()
+
+
+def acceptable(value: bytes) -> bool:
+    """Whether an id that a trusted peer sent can be used as it is."""
+    return 0 < len(value) <= MAX_LENGTH and not value.translate(None, ALLOWED)

@@ -1,0 +1,278 @@
+"""Who registered what.
+
+A pool that lost its last member is kept, vacant and at its place in the order of precedence,
+for C{linger} seconds: a guest that restarts must find its route, its clients must be held or told
+503, and no less specific route may answer for it meanwhile. Then C{expire} forgets it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from subproxy.core.balancing.member import Member
+from subproxy.core.balancing.pool import LINGER, POPULATED, Pool
+from subproxy.core.routing.route import Route, RouteRefused
+from subproxy.core.routing.route_table import RouteTable
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryLimits:
+    """How much guests may register.
+
+    member and identity count routes; program counts RE2 instructions of those patterns of an
+    identity that are not simple, which bounds the memory that they take; total counts the routes of
+    everybody. Routes that an identity left vacant count until they are forgotten, but make room
+    for new ones. What one request may cost is bounded by the table; see
+    L{RouteTable.excess}.
+    """
+
+    member: int = 256
+    identity: int = 1024
+    program: int = 2000
+    total: int = 65536
+
+
+class _Holding:
+    """The routes of one identity: how many of its members are in each pool, and their cost."""
+
+    __slots__ = ("pools", "program")
+
+    def __init__(self) -> None:
+        self.pools: dict[Pool, int] = {}
+        self.program = 0
+
+
+class Registry:
+    """Members, routes and pools, and the table that finds a pool.
+
+    C{generation} grows whenever the table changes: when a pool appears or is forgotten, not when
+    a member joins or leaves one.
+    """
+
+    __slots__ = (
+        "_heirs",
+        "_holdings",
+        "_limits",
+        "_members",
+        "_order",
+        "_pools",
+        "_vacant",
+        "generation",
+        "linger",
+        "table",
+    )
+
+    def __init__(
+        self, *, linger: float = LINGER, limits: RegistryLimits = RegistryLimits()
+    ) -> None:
+        self.generation = 0
+        self.linger = linger
+        self.table = RouteTable()
+        self._limits = limits
+        self._pools: dict[Route, Pool] = {}
+        self._members: dict[Member, None] = {}
+        self._vacant: dict[Pool, None] = {}
+        """Vacant pools, the longest vacant first."""
+        self._heirs: dict[Pool, str] = {}
+        """The identity that each vacant pool counts for: the last to leave it."""
+        self._holdings: dict[str, _Holding] = {}
+        self._order = 0
+
+    def register(self, member: Member, route: Route, now: float, quota: int | None = None) -> Pool:
+        """Make C{member} serve C{route}; return its pool. Again is no error and changes nothing.
+
+        C{quota} is how many routes its identity may have, where a policy says so.
+
+        Raises L{RouteRefused} with the code C{quota}.
+        """
+        pool = self._pools.get(route)
+        if pool is not None and member in pool.members:
+            return pool
+        self._check(member, route, pool, quota)
+        if pool is None:
+            pool = Pool(route, self._order, now=now)
+            self._add(member, pool)
+            self._order += 1
+            self._pools[route] = pool
+            self.generation += 1
+        elif pool.vacant_since != POPULATED:
+            self._disinherit(pool)
+        pool.members.append(member)
+        pool.vacant_since = POPULATED
+        member.pools.append(pool)
+        self._members[member] = None
+        holding = self._holdings.setdefault(member.identity, _Holding())
+        if pool not in holding.pools:
+            holding.program += route.program
+        holding.pools[pool] = holding.pools.get(pool, 0) + 1
+        return pool
+
+    def check(self, member: Member, route: Route, quota: int | None = None) -> None:
+        """Ask whether the quotas let C{member} serve C{route}, before anything is spent on it.
+
+        What the table says about the cost of a request is asked by C{register} alone.
+        Raises L{RouteRefused} with the code C{quota}.
+        """
+        pool = self._pools.get(route)
+        if pool is None or member not in pool.members:
+            self._check(member, route, pool, quota)
+
+    def expect(self, identity: str, route: Route, now: float) -> None:
+        """Make a vacant pool of C{route}, as if its last member, of C{identity}, had left just now.
+
+        A proxy that takes over from another knows by this what to hold requests for.
+        """
+        if route in self._pools:
+            return
+        pool = Pool(route, self._order, now=now)
+        self._order += 1
+        self._pools[route] = pool
+        self.table.add(pool)
+        self.generation += 1
+        self._vacant[pool] = None
+        self._heirs[pool] = identity
+        holding = self._holdings.setdefault(identity, _Holding())
+        holding.program += route.program
+        holding.pools[pool] = 0
+
+    def owners(self) -> Iterator[tuple[str, Route]]:
+        """Iterate over all routes, each with an identity that has it, or had it last."""
+        for route, pool in self._pools.items():
+            yield self._heirs.get(pool) or pool.members[0].identity, route
+
+    def unregister(self, member: Member, route: Route, now: float) -> Pool | None:
+        """Take C{member} out of the pool of C{route}; return the pool, None if it wasn't there."""
+        pool = self._pools.get(route)
+        if pool is None or member not in pool.members:
+            return None
+        self._leave(member, pool, now)
+        member.pools.remove(pool)
+        if not member.pools:
+            del self._members[member]
+        return pool
+
+    def remove(self, member: Member, now: float) -> list[Pool]:
+        """Take C{member} out of all its pools at once; return them."""
+        pools = member.pools[:]
+        for pool in pools:
+            self._leave(member, pool, now)
+        member.pools.clear()
+        self._members.pop(member, None)
+        return pools
+
+    def expire(self, now: float) -> list[Pool]:
+        """Forget the pools that are vacant for longer than C{linger}; return them.
+
+        A pool for which exchanges wait is kept until they are gone: admission lets no further
+        ones wait by then.
+        """
+        forgotten = []
+        for pool in self._vacant:
+            if now - pool.vacant_since < self.linger:
+                break
+            if not pool.waiting:
+                forgotten.append(pool)
+        for pool in forgotten:
+            self._forget(pool)
+        return forgotten
+
+    def next_expiry(self) -> float | None:
+        """Return when C{expire} has something to do, None if no pool is vacant."""
+        for pool in self._vacant:
+            if not pool.waiting:
+                return pool.vacant_since + self.linger
+        return None
+
+    def pool(self, route: Route) -> Pool | None:
+        """Return the pool of exactly this route."""
+        return self._pools.get(route)
+
+    def pools(self) -> Iterator[Pool]:
+        """Iterate over all pools, vacant ones too, in the order of their registration."""
+        return iter(self._pools.values())
+
+    def routes(self) -> Iterator[Route]:
+        """Iterate over all routes in the order of their registration."""
+        return iter(self._pools)
+
+    def members(self) -> Iterator[Member]:
+        """Iterate over all members that have a route."""
+        return iter(self._members)
+
+    def __len__(self) -> int:
+        """Return the number of routes, vacant ones too."""
+        return len(self._pools)
+
+    def _check(self, member: Member, route: Route, pool: Pool | None, quota: int | None) -> None:
+        limits = self._limits
+        if quota is None:
+            quota = limits.identity
+        if len(member.pools) >= limits.member:
+            raise RouteRefused("quota", f"a subscription may register {limits.member} routes")
+        holding = self._holdings.get(member.identity)
+        if holding is None:
+            holding = _Holding()
+        if pool is None or pool not in holding.pools:
+            if len(holding.pools) >= quota:
+                self._make_room(member.identity)
+            if len(holding.pools) >= quota:
+                raise RouteRefused("quota", f"a virtual machine may register {quota} routes")
+            if holding.program + route.program > limits.program:
+                self._make_room(member.identity)
+            if holding.program + route.program > limits.program:
+                raise RouteRefused(
+                    "quota",
+                    f"the patterns of a virtual machine may have {limits.program} RE2 "
+                    "instructions altogether; literals, prefixes and patterns "
+                    "without groups and counts seldom have any",
+                )
+        if pool is None and len(self._pools) >= limits.total:
+            raise RouteRefused("quota", f"the proxy holds {limits.total} routes")
+
+    def _add(self, member: Member, pool: Pool) -> None:
+        """Put a new C{pool} into the table, unless a request could cost too much then."""
+        self.table.add(pool)
+        if self.table.excess(pool) is None:
+            return
+        self._make_room(member.identity)
+        reason = self.table.excess(pool)
+        if reason is not None:
+            self.table.discard(pool)
+            raise RouteRefused("quota", reason)
+
+    def _make_room(self, identity: str) -> None:
+        """Forget what C{identity} left vacant: a restarted guest must not be locked out."""
+        for pool in [p for p, heir in self._heirs.items() if heir == identity]:
+            if not pool.waiting:
+                self._forget(pool)
+
+    def _leave(self, member: Member, pool: Pool, now: float) -> None:
+        pool.members.remove(member)
+        holding = self._holdings[member.identity]
+        holding.pools[pool] -= 1
+        if not pool.members:
+            pool.vacant_since = now
+            self._vacant[pool] = None
+            self._heirs[pool] = member.identity
+        elif not holding.pools[pool]:
+            self._release(member.identity, pool)
+
+    def _disinherit(self, pool: Pool) -> None:
+        """End the vacancy of C{pool}."""
+        del self._vacant[pool]
+        self._release(self._heirs.pop(pool), pool)
+
+    def _release(self, identity: str, pool: Pool) -> None:
+        """No longer count C{pool} for C{identity}."""
+        holding = self._holdings[identity]
+        del holding.pools[pool]
+        holding.program -= pool.route.program
+        if not holding.pools:
+            del self._holdings[identity]
+
+    def _forget(self, pool: Pool) -> None:
+        self._disinherit(pool)
+        del self._pools[pool.route]
+        self.table.discard(pool)
+        self.generation += 1

@@ -1,0 +1,122 @@
+"""A route: a host pattern and a path pattern, and its place in the order of precedence.
+
+The order is total, so that C{explain} can name the rule that decided between any two routes:
+
+1. a literal host beats a host pattern;
+2. a longer literal beginning of the path beats a shorter one;
+3. a wholly literal path beats a pattern with the same literal beginning;
+4. what was registered first beats what came later.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+from subproxy.core.routing.pattern import Kind, Pattern, RouteRefused, host_pattern, path_pattern
+
+__all__ = ["ANY_PATH", "Kind", "Pattern", "Precedence", "Route", "RouteRefused", "Rule", "decisive"]
+
+ANY_PATH: Final = rb"/.*"
+
+Precedence = tuple[int, int, int, int]
+"""Smaller wins: host is a pattern, minus literal bytes of the path, path is a pattern, order."""
+
+
+class Rule(IntEnum):
+    """The rules of precedence, in order; each is the index of its part of a Precedence."""
+
+    LITERAL_HOST = 0
+    LONGER_PATH = 1
+    LITERAL_PATH = 2
+    FIRST_REGISTERED = 3
+
+    @property
+    def sentence(self) -> str:
+        """The rule in words."""
+        return _SENTENCES[self]
+
+
+_SENTENCES: Final = (
+    "a literal host beats a host pattern",
+    "a longer literal beginning of the path beats a shorter one",
+    "a wholly literal path beats a pattern with the same literal beginning",
+    "what was registered first beats what came later",
+)
+
+
+def decisive(winner: Precedence, loser: Precedence) -> Rule:
+    """Return the rule by which C{winner} comes before C{loser}."""
+    for rule in Rule:
+        if winner[rule] != loser[rule]:
+            return rule
+    raise ValueError("two routes have the same precedence")
+
+
+def _named(what: str, refused: RouteRefused) -> RouteRefused:
+    """Say in a refusal which of the two patterns it was."""
+    return RouteRefused(refused.code, f"{what}: {refused.reason}")
+
+
+class Route:
+    """An anchored host pattern and path pattern; immutable, hashable.
+
+    The same route spelled twice is equal, whatever the case of a literal host. With C{lazy} the
+    patterns are read, and RE2 is asked about them by L{compile}.
+    Raises L{RouteRefused} for a pattern that cannot be registered.
+    """
+
+    __slots__ = ("_hash", "host", "path")
+
+    def __init__(self, host: bytes, path: bytes = ANY_PATH, *, lazy: bool = False) -> None:
+        what = "host"
+        try:
+            self.host: Final = host_pattern(host, lazy=lazy)
+            what = "path"
+            self.path: Final = path_pattern(path, lazy=lazy)
+        except RouteRefused as refused:
+            raise _named(what, refused) from None
+        self._hash = hash((self.host, self.path))
+
+    def compile(self) -> bool:
+        """Ask RE2 about the patterns; tell whether what the policy looks at is other then.
+
+        Raises L{RouteRefused}.
+        """
+        what = "host"
+        try:
+            changed = self.host.compile()
+            what = "path"
+            return self.path.compile() or changed
+        except RouteRefused as refused:
+            raise _named(what, refused) from None
+
+    def matches(self, host: bytes, path: bytes) -> bool:
+        """Tell whether the normalised C{host} and C{path} belong to this route."""
+        return self.host.matches(host) and self.path.matches(path)
+
+    def precedence(self, order: int) -> Precedence:
+        """Return the sort key of this route if it was the C{order}-th to be registered."""
+        return (
+            int(self.host.kind is not Kind.LITERAL),
+            -len(self.path.literal),
+            int(self.path.kind is not Kind.LITERAL),
+            order,
+        )
+
+    @property
+    def program(self) -> int:
+        """RE2 instructions of both patterns, if not simple: what matching this route can cost."""
+        return self.host.program + self.path.program
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Route) and self.host == other.host and self.path == other.path
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __str__(self) -> str:
+        return f"{self.host.source.decode('latin-1')} {self.path.source.decode('latin-1')}"
+
+    def __repr__(self) -> str:
+        return f"<Route {self}>"

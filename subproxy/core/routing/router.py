@@ -1,0 +1,79 @@
+"""From a host and a path to a pool: one dictionary hit for what was seen before.
+
+The cache holds answers by the host and path *as the client sent them*, so that a hit costs no
+normalisation either. It is bounded in entries and in the length of what it keeps, and it is two
+dictionaries, a young and an old one: what is asked for moves to the young one, and when that is
+full the old one is dropped whole. A client that sends a million URLs therefore costs each of
+them one lookup in the table, never a scan for what to evict, and what others ask for survives
+as long as they ask for it once in a while.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from subproxy.core.balancing.pool import Pool
+from subproxy.core.http.normalise import normalise_host, normalise_path, path_fault
+from subproxy.core.routing.explain import Explanation, explain
+from subproxy.core.routing.registry import Registry
+
+CACHE_SIZE: Final = 4096
+"""Entries of each of the two halves of the cache."""
+
+CACHED_BYTES: Final = 512
+"""Bytes of host and path together, above which an answer is not kept."""
+
+
+class Router:
+    """Finds pools in a registry, and remembers."""
+
+    __slots__ = ("_generation", "_old", "_size", "_young", "registry")
+
+    def __init__(self, registry: Registry, *, cache_size: int = CACHE_SIZE) -> None:
+        if cache_size < 1:
+            raise ValueError("the cache needs room for one entry")
+        self.registry = registry
+        self._size = cache_size
+        self._generation = registry.generation
+        self._young: dict[tuple[bytes, bytes], Pool | None] = {}
+        self._old: dict[tuple[bytes, bytes], Pool | None] = {}
+
+    def lookup(self, host: bytes, path: bytes) -> Pool | None:
+        """Return the pool of a request, or None if no route is its.
+
+        C{host} is the authority as received (a port and the case don't matter), C{path} the path
+        of the target as received, without query. A path with a fault (see
+        L{subproxy.core.http.normalise.path_fault}) has no route.
+        """
+        if self._generation != self.registry.generation:
+            self._generation = self.registry.generation
+            self._young = {}
+            self._old = {}
+        key = (host, path)
+        try:
+            return self._young[key]
+        except KeyError:
+            pass
+        try:
+            pool = self._old[key]
+        except KeyError:
+            pool = self._find(host, path)
+            if len(host) + len(path) > CACHED_BYTES:
+                return pool
+        if len(self._young) >= self._size:
+            self._old = self._young
+            self._young = {}
+        self._young[key] = pool
+        return pool
+
+    def explain(self, host: bytes, path: bytes) -> Explanation:
+        """Return which routes would take a request, in order, and why the first wins.
+
+        It looks at every route: for people, not for requests.
+        """
+        return explain(self.registry.pools(), host, path)
+
+    def _find(self, host: bytes, path: bytes) -> Pool | None:
+        if path_fault(path) is not None:
+            return None
+        return self.registry.table.find(normalise_host(host), normalise_path(path))

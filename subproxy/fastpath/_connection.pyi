@@ -1,0 +1,54 @@
+from typing import Any
+
+from subproxy.core.balancing.member import Member
+from subproxy.core.http.forwarded import Peer
+from subproxy.fastpath._channel import FastChannel
+from subproxy.fastpath._pending import PendingRequest
+from subproxy.frontend.factory import Http1Factory
+from subproxy.subscription.protocol import SubscriptionProtocol
+from subproxy.telemetry.access_log import AccessLog
+from subproxy.telemetry.counters import Counters
+
+class FastPath:
+    factory: Http1Factory
+    date: bytes
+    draining: bool
+    answered: int
+    declined_requests: int
+    declined_answers: int
+    def __init__(
+        self,
+        factory: Http1Factory,
+        log: AccessLog | None = ...,
+        counters: Counters | None = ...,
+    ) -> None: ...
+    def front(self) -> FastConnection: ...
+    def channel(self, protocol: SubscriptionProtocol) -> FastChannel: ...
+    def stats(self) -> dict[str, int]: ...
+
+class FastConnection:
+    factory: Http1Factory
+    transport: Any
+    deadline: float
+    due: float
+    requests: int
+    writable: bool
+    paused: bool
+    rest: bytes | None
+    asked: PendingRequest
+    channel: FastChannel
+    started: float
+    peer: Peer | None
+    member: Member
+    frame: bytes
+    busy: bool
+    def tell(self, host: str | None, secure: bool) -> None: ...
+    def close_if_idle(self) -> None: ...
+    def abort(self) -> None: ...
+    def deadline_passed(self, now: float) -> None: ...
+    def take_back(self, requests: int, due: float, deadline: float) -> None: ...
+    def makeConnection(self, transport: Any) -> None: ...
+    def dataReceived(self, data: bytes) -> None: ...
+    def readConnectionLost(self) -> None: ...
+    def writeConnectionLost(self) -> None: ...
+    def connectionLost(self, reason: Any) -> None: ...

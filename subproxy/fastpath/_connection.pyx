@@ -1,0 +1,562 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, binding=False
+"""The client's side of the compiled path.
+
+A C{FastConnection} is the protocol of one connection of a client. A plain request goes from it to
+the guest, and a plain answer back, without an object for either. As soon as anything is
+not plain, an C{Http1Protocol} is put in its place (see C{subproxy.fastpath.fallback}) with the same bytes,
+or with the request that a guest already has. That gives the connection back when it is at rest.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.set cimport PySet_Size
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memcpy
+
+from twisted.internet.interfaces import (
+    IHalfCloseableProtocol, IProtocol, IPushProducer, ITCPTransport,
+)
+from zope.interface import classImplements
+
+from subproxy.fastpath._response cimport Answer, bodiless_length, is_bodiless, write_head
+from subproxy.fastpath._pending cimport PendingRequest, acceptable
+from subproxy.fastpath._bytes cimport u8
+from subproxy.fastpath._channel cimport FastClient, FastChannel
+from subproxy.fastpath._route_cache cimport RouteCache, RouteEntry
+from subproxy.fastpath._slots cimport get, slot
+from subproxy.fastpath._request_frame cimport Sender, encode, room
+from subproxy.fastpath._body_assembly cimport BodyAssembly
+from subproxy.fastpath._request_head cimport GOOD, PARTIAL_HEAD, Field, Head, scan
+from subproxy.fastpath._context cimport FastContext
+from subproxy.fastpath._tables cimport SENT_FOR, SENT_ID
+from subproxy.fastpath._client_info cimport ClientInfo, ClientOrigin
+from subproxy.reactor._stream cimport Stream
+
+from subproxy.core.balancing.member import Member
+from subproxy.fastpath import fallback as handover
+from subproxy.frontend.hangup import Hangup, hangup
+from subproxy.frontend.limits import WRITE_BUFFER
+from subproxy.frontend.tcp_info import waits_for_peer
+from subproxy.subscription import channel as _channel
+
+cdef enum:
+    MOST_PARTIAL = 8192  # bytes of a head in more than one read, above which Python has it
+    MOST_ANSWER = 65536  # bytes of an answer's body, likewise: what rides in a frame
+
+cdef double NEVER = float("inf")
+cdef type PythonChannel = _channel.Channel
+cdef Py_ssize_t MEMBER_CHANNEL = slot(Member, "channel")
+cdef Py_ssize_t CHANNEL_FAST = slot(PythonChannel, "fast")
+cdef Py_ssize_t CHANNEL_CONGESTED = slot(PythonChannel, "congested")
+
+
+cdef class FastPath(FastContext):
+    """The compiled path of one frontend: makes what stands on either side of it."""
+
+    def front(self):
+        """The protocol for a new connection of a client."""
+        cdef FastConnection front = FastConnection.__new__(FastConnection)
+        front.path = self
+        front.asked = PendingRequest.__new__(PendingRequest)
+        front.asked.prefix = self.prefix
+        front.writable = True
+        front.deadline = front.due = NEVER
+        return front
+
+    def channel(self, protocol):
+        """What stands before a C{SubscriptionProtocol}."""
+        return FastChannel(protocol)
+
+    def stats(self):
+        """How many requests were answered here, and how many were left to Python, and when; of how
+        many clients is remembered what trusted peers said of them."""
+        return {
+            "requests": self.answered,
+            "declined_requests": self.declined_requests,
+            "declined_answers": self.declined_answers,
+            "remembered_origins": len(self.clients.origins),
+        }
+
+
+cdef class FastConnection(FastClient):
+    """One connection of a client. Made by C{FastPath.front}."""
+
+    # What the rest of the frontend sees.
+
+    @property
+    def factory(self):
+        """The factory of the connection, as with every protocol."""
+        return self.path.factory
+
+    @property
+    def peer(self):
+        """What is known of the client, if anybody asked."""
+        return None if self.told is None else self.told.peer
+
+    def tell(self, host, secure):
+        """Who the client is, by the word of a proxy: see C{Http1Protocol.tell}."""
+        self.told = self.path.clients.at(host, secure)
+
+    @property
+    def busy(self):
+        """A request is under way."""
+        return self.stage == WAITING or self.stage == GATHERING
+
+    @property
+    def member(self):
+        return self.channel.member
+
+    @property
+    def frame(self):
+        """The frame of the request that is being answered, as it was sent, but for its body."""
+        return self.asked.frame(self.path, self.told)
+
+    def close_if_idle(self):
+        """Close the connection if no request is under way; else it closes behind its answer."""
+        if self.stage == IDLE:
+            self.to_slow()
+            self.slow.close_if_idle()
+
+    def abort(self):
+        """Close at once, with a reset."""
+        if self.stage == CLOSING:
+            self.stage = OVER
+            self.transport.abortConnection()
+        elif self.stage != OVER:
+            self.to_slow()
+            self.slow.abort()
+
+    def deadline_passed(self, now):
+        """The sweeper looks: who took too long?"""
+        if self.stage == IDLE and now < self.due and not waits_for_peer(self.transport):
+            # Its last answer was taken.
+            self.deadline = self.due
+            return
+        if (
+            self.stage == WAITING and self.paused and now < self.due
+            and hangup(self.transport) is Hangup.NONE
+        ):
+            return
+        self.to_slow()
+        if self.slow is not None:
+            self.slow.deadline_passed(now)
+
+    def take_back(self, requests, due, deadline):
+        """The connection is at rest: the next request may be one for here."""
+        self.slow = None
+        self.requests = requests
+        self.due = due
+        self.deadline = deadline
+        self.stage = IDLE
+        self.path.connections.add(self)
+
+    # IProtocol and IHalfCloseableProtocol.
+
+    def makeConnection(self, transport):
+        """A client connected."""
+        cdef FastContext path = self.path
+        self.transport = transport
+        if path.most_connections and PySet_Size(path.connections) >= path.most_connections:
+            self.stage = OVER
+            transport.abortConnection()
+            return
+        if isinstance(transport, Stream) and not (<Stream>transport).TLS:
+            self.stream = <Stream>transport
+        path.connections.add(self)
+        transport.bufferSize = WRITE_BUFFER
+        transport.registerProducer(self, True)
+        self.deadline = self.due = path.now() + path.keepalive_timeout
+
+    def dataReceived(self, bytes data):
+        """Bytes came from the client."""
+        self.take(<const u8 *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+
+    cdef int received(self, char *data, Py_ssize_t size) except -1:
+        data[size] = 0
+        return self.take(<const u8 *>data, size)
+
+    def readConnectionLost(self):
+        """The client will send no more."""
+        if self.stage == CLOSING or self.stage == OVER:
+            return
+        self.to_slow()
+        self.slow.readConnectionLost()
+
+    def writeConnectionLost(self):
+        """Our own half of the connection is closed."""
+
+    def connectionLost(self, reason):
+        """The client is gone, or was sent away."""
+        cdef int stage
+        self.undelayed = True
+        if self.stage == WAITING or self.stage == PARTIAL:
+            self.to_slow()
+        stage = self.stage
+        self.stage = OVER
+        if stage == SLOW:
+            slow, self.slow = self.slow, None
+            slow.connectionLost(reason)
+        else:
+            self.path.factory.closed(self)
+        self.deadline = NEVER
+        self.transport = None
+        self.stream = None
+
+    # IPushProducer: the transport speaks.
+
+    def pauseProducing(self):
+        """The client does not take what is written."""
+        self.writable = False
+        if self.stage == SLOW:
+            self.slow.pauseProducing()
+
+    def resumeProducing(self):
+        """All that was written has left."""
+        self.writable = True
+        if self.stage == SLOW:
+            self.slow.resumeProducing()
+
+    def stopProducing(self):
+        """The transport is gone; connectionLost follows."""
+        self.writable = False
+        if self.stage == SLOW:
+            self.slow.stopProducing()
+
+    # Requests come.
+
+    cdef int take(self, const u8 *data, Py_ssize_t size) except -1:
+        cdef Head head
+        cdef int found
+        if self.told is None:
+            self.told = self.path.clients.of(self.transport)
+        if self.stage == IDLE:
+            found = scan(data, size, &self.path.bounds, self.told.trusted, &head)
+            if found == GOOD and self.begin(data, size, &head):
+                return 0
+            if found == PARTIAL_HEAD and size < MOST_PARTIAL:
+                self.rest = PyBytes_FromStringAndSize(<const char *>data, size)
+                self.stage = PARTIAL
+                self.deadline = self.due = self.path.now() + self.path.header_timeout
+                return 0
+            return self.decline(data, size)
+        if self.stage == WAITING:
+            more = PyBytes_FromStringAndSize(<const char *>data, size)
+            self.rest = more if self.rest is None else self.rest + more
+            if not self.paused:
+                self.paused = True
+                # Who is not read from is not heard leaving: the sweeper looks.
+                self.deadline = 0.0
+                self.transport.pauseProducing()
+        elif self.stage == SLOW:
+            self.slow.dataReceived(PyBytes_FromStringAndSize(<const char *>data, size))
+        elif self.stage == PARTIAL:
+            more = PyBytes_FromStringAndSize(<const char *>data, size)
+            joined = self.rest + more
+            data = <const u8 *>PyBytes_AS_STRING(joined)
+            size = PyBytes_GET_SIZE(joined)
+            found = scan(data, size, &self.path.bounds, self.told.trusted, &head)
+            if found == GOOD:
+                rest, self.rest = self.rest, None
+                if self.begin(data, size, &head):
+                    return 0
+                self.rest = rest
+            elif found == PARTIAL_HEAD and size < MOST_PARTIAL:
+                self.rest = joined
+                return 0
+            self.to_slow()
+            self.slow.dataReceived(more)
+        elif self.stage == GATHERING:
+            self.gather_more(data, size)
+        return 0
+
+    cdef int gather(self, const u8 *data, Py_ssize_t size, Py_ssize_t whole) except -1:
+        """Wait for the rest of a body that is to ride in its frame."""
+        if self.gathering is None:
+            self.gathering = BodyAssembly.__new__(BodyAssembly)
+        self.gathering.start(data, size, whole)
+        self.stage = GATHERING
+        self.started = self.path.now()
+        self.due = NEVER
+        # A body that is not there by the next sweep has its pace looked at, which Python does.
+        self.deadline = 0.0
+        return 0
+
+    cdef int gather_more(self, const u8 *data, Py_ssize_t size) except -1:
+        """More of a body that is gathered."""
+        cdef Head head
+        cdef BodyAssembly gathering = self.gathering
+        cdef Py_ssize_t part = gathering.add(data, size)
+        cdef u8 *all = <u8 *>PyBytes_AS_STRING(gathering.data)
+        if gathering.filled < gathering.whole:
+            return 0
+        if (
+            scan(all, gathering.whole, &self.path.bounds, self.told.trusted, &head) == GOOD
+            and self.begin(all, gathering.whole, &head)
+        ):
+            gathering.data = None
+            if part == size:
+                return 0
+            data += part
+            size -= part
+            if self.stage == WAITING:
+                self.rest = PyBytes_FromStringAndSize(<const char *>data, size)
+                return 0
+        else:
+            # Python has what is new behind what was held.
+            gathering.filled -= part
+            self.path.declined_requests += 1
+            self.to_slow()
+        if self.stage == SLOW:
+            self.slow.dataReceived(PyBytes_FromStringAndSize(<const char *>data, size))
+        return 0
+
+    cdef bint begin(self, const u8 *data, Py_ssize_t size, Head *head) except -1:
+        """Send a request on, or wait for its body. False, and nothing has happened, if that is
+        not for here."""
+        cdef FastContext path = self.path
+        cdef RouteCache chooser = path.chooser
+        cdef PendingRequest asked = self.asked
+        cdef FastChannel channel
+        cdef RouteEntry way
+        cdef ClientInfo told = self.told
+        cdef ClientOrigin origin
+        cdef const Sender *sender = &told.sender
+        cdef Py_ssize_t body = head.length if head.length > 0 else 0
+        cdef Py_ssize_t whole = head.size + body
+        cdef Py_ssize_t frame_size
+        cdef const Field *field
+        cdef const u8 *given
+        cdef bytes client
+        cdef u8 id[256]
+        cdef int id_size
+        cdef u8 *end
+        cdef u8 *at
+        cdef uint64_t number
+        cdef double now
+        if body > path.most_inline or not self.writable:
+            return False
+        # What will not be sent on is refused now, not when its body is here.
+        way = chooser.route(head.host, head.host_size, head.target, head.path_size)
+        if way is None:
+            return False
+        if whole > size:
+            self.gather(data, size, whole)
+            return True
+        member = chooser.choose(way.pool)
+        if member is None:
+            return False
+        python_channel = get(member, MEMBER_CHANNEL)
+        if type(python_channel) is not PythonChannel:
+            return False
+        channel = get(python_channel, CHANNEL_FAST)
+        if channel is None or not channel.open or body > channel.inline:
+            return False
+        congested = get(python_channel, CHANNEL_CONGESTED)
+        number = channel.last + 1
+        client = told.address
+        asked.id_at = -1
+        id_size = <int>PyBytes_GET_SIZE(path.prefix) + 20
+        if id_size > 200:
+            return False
+        if told.trusted:
+            origin = told.origin(head)
+            client = origin.client
+            sender = &origin.sender
+            field = &head.sent[SENT_ID - SENT_FOR]
+            if field.name != NULL and acceptable(field):
+                asked.id_at = <int>(field.value - data)
+                asked.id_size = field.value_size
+                id_size = max(id_size, field.value_size)
+        frame_size = room(head, sender, id_size, body)
+        if frame_size > channel.most:
+            return False
+        end = path.room(frame_size) + path.scratch_size
+        # The last thing that could fail is behind us: no id is wasted.
+        if asked.id_at < 0:
+            asked.id = path.next_id()
+            id_size = <int>(asked.put_id(id) - id)
+            given = <const u8 *>id
+        else:
+            id_size = asked.id_size
+            given = data + asked.id_at
+        at = encode(
+            end, data, head, sender, number, given, id_size, data + head.size, body,
+        )
+        frame = PyBytes_FromStringAndSize(<const char *>at, end - at)
+        if self.requests == 1 and not self.undelayed:
+            # One answer alone is never delayed: who makes one request needs no system call for it.
+            self.undelayed = True
+            if self.stream is not None or ITCPTransport.providedBy(self.transport):
+                self.transport.setTcpNoDelay(True)
+        now = path.now()
+        if self.stage == GATHERING:
+            asked.keep(self.gathering.data, data, head)
+        else:
+            self.started = now
+            asked.keep(PyBytes_FromStringAndSize(<const char *>data, whole), data, head)
+        asked.client = client
+        asked.way = way
+        asked.number = number
+        self.requests += 1
+        self.channel = channel
+        self.rest = None if whole == size else PyBytes_FromStringAndSize(
+            <const char *>data + whole, size - whole
+        )
+        self.stage = WAITING
+        self.deadline = self.due = now + path.response_timeout
+        chooser.charge(member, way.pool)
+        channel.begin(self, number, frame, congested is not False)
+        return True
+
+    # The Python path takes over.
+
+    cdef int decline(self, const u8 *data, Py_ssize_t size) except -1:
+        """These bytes, which begin a request, are for the Python path."""
+        self.path.declined_requests += 1
+        self.to_slow()
+        self.slow.dataReceived(PyBytes_FromStringAndSize(<const char *>data, size))
+        return 0
+
+    cdef int become(self, object slow) except -1:
+        self.slow = slow
+        self.stage = SLOW
+        if not self.undelayed:
+            self.undelayed = True
+            if ITCPTransport.providedBy(self.transport):
+                self.transport.setTcpNoDelay(True)
+        return 0
+
+    cdef int to_slow(self) except -1:
+        """Put an C{Http1Protocol} in the place of this, in whatever it is."""
+        cdef double deadline
+        if self.stage == IDLE:
+            self.become(handover.idle(self))
+        elif self.stage == PARTIAL:
+            deadline = self.deadline
+            rest, self.rest = self.rest, None
+            self.become(handover.idle(self))
+            handover.partial(self.slow, rest, deadline)
+        elif self.stage == GATHERING:
+            came = self.gathering.data[:self.gathering.filled]
+            self.gathering.data = None
+            self.become(handover.idle(self))
+            handover.gathering(self.slow, came, self.started)
+        elif self.stage == WAITING:
+            self.give_up()
+        elif self.stage == CLOSING:
+            self.become(handover.closing(self))
+        return 0
+
+    cdef int give_up(self) except -1:
+        """See C{FastClient}: the exchange goes on there, with its connection."""
+        if self.stage != WAITING:
+            return 0
+        self.path.declined_answers += 1
+        self.channel.drop(self.asked.number)
+        self.channel.tell()
+        slow = handover.waiting(self)
+        self.become(slow)
+        return self.forget()
+
+    cdef int forget(self) except -1:
+        """Nothing is kept of a request that is no longer here."""
+        self.asked.forget()
+        self.channel = None
+        self.rest = None
+        self.paused = False
+        return 0
+
+    # Answers come.
+
+    cdef int answered(self, Answer *answer) except -1:
+        cdef FastContext path = self.path
+        cdef FastChannel channel = self.channel
+        cdef PendingRequest asked = self.asked
+        cdef bint bodiless = asked.is_head or is_bodiless(answer.status)
+        cdef bint stays
+        cdef Py_ssize_t size = 0 if bodiless else answer.body_size
+        cdef Py_ssize_t head_size
+        cdef int64_t length
+        cdef u8 id[256]
+        cdef int id_size
+        cdef u8 *begin
+        cdef u8 *end
+        cdef double now
+        if size > MOST_ANSWER or self.stage != WAITING:
+            return 0
+        if bodiless:
+            length = bodiless_length(answer)
+        else:
+            length = size
+            if answer.length >= 0 and answer.length != size:
+                return 0
+        stays = not asked.close and self.requests < path.most_requests and not path.draining
+        date = path.date
+        id_size = <int>(asked.put_id(id) - id)
+        begin = path.room(answer.fields_size + 4 * answer.kept + answer.reason_size + 1024)
+        end = write_head(
+            begin, answer, length, <const u8 *>PyBytes_AS_STRING(date), PyBytes_GET_SIZE(date),
+            id, id_size, not stays,
+        )
+        head_size = end - begin
+        data = PyBytes_FromStringAndSize(NULL, head_size + size)
+        memcpy(PyBytes_AS_STRING(data), begin, head_size)
+        memcpy(PyBytes_AS_STRING(data) + head_size, answer.body, size)
+        now = path.now()
+        channel.drop(asked.number)
+        if self.stream is not None:
+            self.stream.cwrite(data)
+        else:
+            self.transport.write(data)
+        if not self.writable:
+            # It is logged when it has left, and until then the client is waited for.
+            channel.tell()
+            slow = handover.answered(self, answer.status, size, now, stays)
+            self.become(slow)
+            return self.forget() + 1
+        if path.lines is not None:
+            asked.log(path.lines, channel.name, answer.status, size, now - self.started)
+        path.answered += 1
+        if asked.way.tally is not None:
+            asked.way.tally.count(
+                answer.status, size, PyBytes_GET_SIZE(asked.data) - asked.head_size,
+                now - self.started,
+            )
+        rest = self.rest
+        member = channel.member
+        asked.way = None
+        asked.data = None
+        self.channel = None
+        self.rest = None
+        if stays:
+            self.stage = IDLE
+            self.due = now + path.keepalive_timeout
+            self.deadline = self.due - path.look_early
+            path.chooser.release(member)
+            if self.paused and rest is not None and PyBytes_GET_SIZE(rest) > MOST_PARTIAL:
+                # To read on would add to it at each answer: Python serves what is here first.
+                self.paused = False
+                self.become(handover.idle(self))
+                handover.held(self.slow, rest)
+                return 1
+            if self.paused:
+                self.paused = False
+                self.transport.resumeProducing()
+            if rest is not None and self.stage == IDLE:
+                self.take(<const u8 *>PyBytes_AS_STRING(rest), PyBytes_GET_SIZE(rest))
+        elif rest is None and not self.paused:
+            self.stage = CLOSING
+            self.started = now
+            self.deadline = 0.0
+            self.transport.unregisterProducer()
+            self.transport.loseConnection()
+            path.chooser.release(member)
+        else:
+            self.stage = IDLE
+            slow = handover.idle(self)
+            handover.close(slow, rest, self.paused)
+            self.paused = False
+            self.become(slow)
+            path.chooser.release(member)
+        return 1
+
+classImplements(FastConnection, IProtocol, IHalfCloseableProtocol, IPushProducer)

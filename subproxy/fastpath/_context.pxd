@@ -1,0 +1,39 @@
+# What all connections of one frontend share. See _shared.pyx.
+from subproxy.fastpath._bytes cimport u8
+from subproxy.fastpath._route_cache cimport RouteCache
+from subproxy.fastpath._log_buffer cimport FastLogBuffer
+from subproxy.fastpath._request_head cimport Bounds
+from subproxy.fastpath._client_info cimport ClientInfoCache
+
+cdef enum:
+    MOST_HEAD = 16384  # bytes of a head, above which Python has it
+
+
+cdef class FastContext:
+    cdef readonly object factory
+    cdef object connections
+    cdef object monotonic
+    cdef bint real_time
+    cdef readonly RouteCache chooser
+    cdef ClientInfoCache clients
+    cdef FastLogBuffer lines
+    cdef Bounds bounds
+    cdef long most_requests
+    cdef long most_connections
+    cdef double keepalive_timeout
+    cdef double look_early  # how long before an idle connection's end its last answer is looked after
+    cdef double header_timeout
+    cdef double response_timeout
+    cdef long most_inline  # bytes of a body that is sent on from here
+    cdef object next_id
+    cdef bytes prefix
+    cdef public bytes date
+    cdef public bint draining
+    cdef readonly long answered
+    cdef readonly long declined_requests
+    cdef readonly long declined_answers
+    cdef u8 *scratch
+    cdef Py_ssize_t scratch_size
+
+    cdef double now(self) except? -1.0
+    cdef u8 *room(self, Py_ssize_t size) except NULL

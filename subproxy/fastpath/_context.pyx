@@ -1,0 +1,70 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, binding=False
+"""What all connections of one frontend share: its limits, clock, log and counts, and a place to write to."""
+
+from libc.stdlib cimport free, realloc
+
+import time
+
+from subproxy.fastpath._bytes cimport clock_now, u8
+from subproxy.fastpath._route_cache cimport RouteCache
+from subproxy.fastpath._log_buffer cimport FastLogBuffer
+from subproxy.fastpath._request_head cimport MOST_FIELDS
+from subproxy.fastpath._client_info cimport ClientInfoCache
+
+cdef extern from "time.h":
+    int CLOCK_MONOTONIC
+
+
+cdef class FastContext:
+    """What of an C{Http1Factory} the compiled path asks for, as C has it."""
+
+    def __dealloc__(self):
+        free(self.scratch)
+
+    def __init__(self, factory, log=None, counters=None):
+        limits = factory.limits
+        if log is not None:
+            if log.style != "combined":
+                raise ValueError("this access log is written by Python alone")
+            self.lines = FastLogBuffer(log)
+            log.waiting = self.lines
+        self.factory = factory
+        self.connections = factory.connections
+        self.monotonic = factory.monotonic
+        self.real_time = factory.monotonic is time.monotonic
+        self.chooser = RouteCache(factory.dispatcher, factory.validator, counters)
+        self.clients = ClientInfoCache(factory.forwarding)
+        if counters is not None:
+            counters.before.append((<object>self.chooser).settle)
+        self.bounds.target = min(limits.target, MOST_HEAD)
+        self.bounds.head = min(limits.head, MOST_HEAD)
+        self.bounds.fields = min(limits.fields, MOST_FIELDS)
+        self.most_requests = limits.requests
+        self.most_connections = limits.connections
+        self.keepalive_timeout = limits.keepalive_timeout
+        self.look_early = 0.0
+        if limits.body_rate:
+            self.look_early = max(0.0, limits.keepalive_timeout - limits.body_grace)
+        self.header_timeout = limits.header_timeout
+        self.response_timeout = limits.response_timeout
+        self.most_inline = min(limits.inline, 65536, limits.body or 65536)
+        self.next_id = factory.validator.ids.next
+        self.prefix = factory.validator.ids.prefix + b"-"
+        self.date = factory.date
+        self.draining = factory.draining
+
+    cdef double now(self) except? -1.0:
+        if self.real_time:
+            return clock_now(CLOCK_MONOTONIC)
+        return self.monotonic()
+
+    cdef u8 *room(self, Py_ssize_t size) except NULL:
+        """So many bytes for the moment."""
+        cdef u8 *larger
+        if size > self.scratch_size:
+            larger = <u8 *>realloc(self.scratch, size + 65536)
+            if larger == NULL:
+                raise MemoryError
+            self.scratch = larger
+            self.scratch_size = size + 65536
+        return self.scratch

@@ -1,0 +1,179 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, binding=False
+"""Access-log lines in one buffer, and the counts of each route in C.
+
+C{FastLogBuffer} takes the place of C{subproxy.telemetry.log_buffer.ILogBuffer}: the lines of the Python path
+go into the same buffer, so that all are in order.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport uint64_t
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memcpy
+
+import time
+
+from subproxy.telemetry.counters import BUCKETS as _buckets
+from subproxy.telemetry.access_log import FLUSH_SIZE as _flush_size
+
+from subproxy.fastpath._bytes cimport u8, clock_now
+from subproxy.fastpath._tables cimport IS_PLAIN, Tables, tables
+
+cdef extern from "time.h":
+    int CLOCK_REALTIME
+
+cdef const Tables *T = tables()
+
+cdef enum:
+    USUAL = 65536
+
+cdef Py_ssize_t FLUSH_SIZE = _flush_size
+
+
+cdef u8 *put_escaped(u8 *o, const u8 *text, Py_ssize_t size) noexcept nogil:
+    """C{subproxy.telemetry.log_format.escaped}: up to four times as long."""
+    cdef Py_ssize_t i
+    cdef u8 byte
+    for i in range(size):
+        byte = text[i]
+        if T.classes[byte] & IS_PLAIN:
+            o[0] = byte
+            o += 1
+        else:
+            o[0] = c"\\"
+            o[1] = c"x"
+            o[2] = (<const u8 *>b"0123456789ABCDEF")[byte >> 4]
+            o[3] = (<const u8 *>b"0123456789ABCDEF")[byte & 15]
+            o += 4
+    return o
+
+
+cdef class FastLogBuffer:
+    """See C{subproxy.telemetry.log_buffer.ILogBuffer}."""
+
+    def __cinit__(self):
+        self.capacity = USUAL
+        self.buffer = <u8 *>malloc(self.capacity)
+        if self.buffer == NULL:
+            raise MemoryError
+        self.second = -1
+
+    def __dealloc__(self):
+        free(self.buffer)
+
+    def __init__(self, log):
+        self.log = log
+        self.coarse = log.wall is time.time
+
+    def append(self, bytes line):
+        """Take one whole line; return how many bytes wait."""
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(line)
+        cdef u8 *o = self.reserve(size)
+        memcpy(o, PyBytes_AS_STRING(line), size)
+        self.used += size
+        self.count += 1
+        return self.used
+
+    def take(self):
+        """All that waits, and how many lines that is."""
+        cdef long count = self.count
+        data = PyBytes_FromStringAndSize(<char *>self.buffer, self.used)
+        self.used = 0
+        self.count = 0
+        if self.capacity > 4 * USUAL:
+            self.capacity = USUAL
+            self.buffer = <u8 *>realloc(self.buffer, self.capacity)
+        return data, count
+
+    cdef u8 *reserve(self, Py_ssize_t size) except NULL:
+        """Room for so many bytes."""
+        cdef u8 *larger
+        if self.used + size > self.capacity:
+            larger = <u8 *>realloc(self.buffer, 2 * (self.used + size))
+            if larger == NULL:
+                raise MemoryError
+            self.buffer = larger
+            self.capacity = 2 * (self.used + size)
+        return self.buffer + self.used
+
+    cdef int wrote(self, u8 *end) except -1:
+        """A line was written to where C{reserve} said, up to C{end}."""
+        self.used = end - self.buffer
+        self.count += 1
+        if self.count == 1 or self.used >= FLUSH_SIZE:
+            self.log.waits(self.used)
+        return 0
+
+    cdef bytes today(self):
+        """The time of day as the log spells it."""
+        cdef double now = clock_now(CLOCK_REALTIME) if self.coarse else self.log.wall()
+        cdef long second = <long>now
+        if second != self.second:
+            self.second = second
+            self.date = self.log.spell(second)
+        return self.date
+
+
+cdef int BUCKET_COUNT = len(_buckets)
+cdef double END[MOST_BUCKETS]
+cdef int _i
+if BUCKET_COUNT > MOST_BUCKETS:
+    raise ImportError("more buckets than there is room for")
+for _i in range(BUCKET_COUNT):
+    END[_i] = _buckets[_i]
+
+
+cdef class FastCounters:
+    """Counts of one route, which C{settle} adds to the C{RouteCounters} that others read.
+
+    C{dirty} is a list of those that have something to settle.
+    """
+
+    def __init__(self, pool, counters, list dirty):
+        self.pool = pool
+        self.counters = counters
+        self.dirty = dirty
+
+    cdef int count(
+        self, int status, Py_ssize_t sent, Py_ssize_t received, double seconds
+    ) except -1:
+        """One answer: bytes of body each way, and the time that it took."""
+        cdef int i = 0
+        if self.requests == 0:
+            self.dirty.append(self)
+        self.requests += 1
+        self.sent += sent
+        self.received += received
+        self.seconds += seconds
+        while i < BUCKET_COUNT and END[i] < seconds:
+            i += 1
+        self.buckets[i] += 1
+        for i in range(MOST_STATUSES):
+            if self.status[i] == status:
+                self.status_count[i] += 1
+                return 0
+            if self.status[i] == 0:
+                self.status[i] = status
+                self.status_count[i] = 1
+                return 0
+        self.counters.of(self.pool).statuses[status] += 1
+        return 0
+
+    cpdef settle(self):
+        """Add all to the counters, and begin anew."""
+        cdef int i
+        counters = self.counters.of(self.pool)
+        counters.sent += self.sent
+        counters.received += self.received
+        for i in range(MOST_STATUSES):
+            if self.status_count[i]:
+                counters.statuses[self.status[i]] += self.status_count[i]
+                self.status_count[i] = 0
+        # The whole answer is written at once: its first byte is its last.
+        for histogram in (counters.first_byte, counters.last_byte):
+            histogram.total += self.seconds
+            for i in range(BUCKET_COUNT + 1):
+                histogram.counts[i] += self.buckets[i]
+        for i in range(BUCKET_COUNT + 1):
+            self.buckets[i] = 0
+        self.requests = self.sent = self.received = 0
+        self.seconds = 0.0

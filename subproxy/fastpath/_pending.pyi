@@ -1,0 +1,7 @@
+from subproxy.core.balancing.pool import Pool
+
+class PendingRequest:
+    number: int
+    pool: Pool
+    body: bytes
+    stays: bool

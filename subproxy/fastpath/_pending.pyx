@@ -1,0 +1,151 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, binding=False
+"""The request that a guest is being asked: what is kept of it for its answer, and for the log.
+
+Its head is not taken apart a second time for what is wanted often. What is wanted seldom is
+read out of it again.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+
+from subproxy.fastpath._bytes cimport put_bytes, put_hex8, put_milliseconds, put_number, u8
+from subproxy.fastpath._request_frame cimport Sender, encode, room
+from subproxy.fastpath._log_buffer cimport FastLogBuffer, put_escaped
+from subproxy.fastpath._request_head cimport GOOD, Field, Head, scan
+from subproxy.fastpath._context cimport FastContext
+from subproxy.fastpath._tables cimport IS_ID, Tables, tables
+from subproxy.fastpath._client_info cimport ClientInfo, ClientOrigin
+
+from subproxy.core.http.request_id import MAX_LENGTH as _id_limit
+
+cdef const Tables *T = tables()
+cdef int ID_LIMIT = min(_id_limit, 200)
+
+
+cdef bint acceptable(const Field *sent) noexcept nogil:
+    """C{subproxy.core.http.request_id.acceptable}."""
+    cdef int i
+    if not 0 < sent.value_size <= ID_LIMIT:
+        return False
+    for i in range(sent.value_size):
+        if not T.classes[sent.value[i]] & IS_ID:
+            return False
+    return True
+
+
+cdef class PendingRequest:
+    """One request after the other, of one connection."""
+
+    @property
+    def pool(self):
+        """Who may answer it."""
+        return self.way.pool
+
+    @property
+    def body(self):
+        """Its body."""
+        return self.data[self.head_size:]
+
+    @property
+    def stays(self):
+        """Whether the client lets the connection stay."""
+        return not self.close
+
+    cdef int keep(self, bytes data, const u8 *at, const Head *head) except -1:
+        """Keep a request; C{head} points into a copy of its bytes that begins at C{at}."""
+        self.data = data
+        self.head_size = head.size
+        self.line_size = head.line_size
+        self.agent_at = <int>(head.agent - at) if head.agent != NULL else -1
+        self.agent_size = head.agent_size
+        self.referer_at = <int>(head.referer - at) if head.referer != NULL else -1
+        self.referer_size = head.referer_size
+        self.is_head = head.method_size == 4 and at[0] == c"H"
+        self.close = head.close
+        return 0
+
+    cdef int forget(self) except -1:
+        """It is no longer here."""
+        self.way = None
+        self.data = None
+        return 0
+
+    cdef u8 *put_id(self, u8 *o):
+        """Write its id."""
+        if self.id_at >= 0:
+            return put_bytes(o, PyBytes_AS_STRING(self.data) + self.id_at, self.id_size)
+        o = put_bytes(o, PyBytes_AS_STRING(self.prefix), PyBytes_GET_SIZE(self.prefix))
+        return put_hex8(o, self.id)
+
+    cdef bytes frame(self, FastContext path, ClientInfo told):
+        """Its frame, as it was sent, but for its body."""
+        cdef Head head
+        cdef const u8 *data = <const u8 *>PyBytes_AS_STRING(self.data)
+        cdef ClientOrigin origin
+        cdef const Sender *sender = &told.sender
+        cdef u8 id[256]
+        cdef int id_size = <int>(self.put_id(id) - id)
+        cdef Py_ssize_t size
+        cdef u8 *end
+        cdef u8 *at
+        if scan(data, PyBytes_GET_SIZE(self.data), &path.bounds, told.trusted, &head) != GOOD:
+            raise ValueError("this is not the request that was sent")
+        if told.trusted:
+            origin = told.origin(&head)
+            sender = &origin.sender
+        size = room(&head, sender, id_size, 0)
+        end = path.room(size) + path.scratch_size
+        at = encode(
+            end, data, &head, sender, self.number, id, id_size, data, 0,
+        )
+        return PyBytes_FromStringAndSize(<const char *>at, end - at)
+
+    cdef int log(
+        self, FastLogBuffer lines, bytes member, int status, Py_ssize_t sent, double seconds,
+    ) except -1:
+        """The line of C{subproxy.telemetry.log_format.combined}."""
+        cdef const u8 *data = <const u8 *>PyBytes_AS_STRING(self.data)
+        cdef bytes date = lines.today()
+        cdef bytes address = self.client
+        cdef bytes route = self.way.name
+        cdef u8 *o = lines.reserve(
+            4 * (self.line_size + self.referer_size + self.agent_size)
+            + PyBytes_GET_SIZE(address) + PyBytes_GET_SIZE(date) + PyBytes_GET_SIZE(route)
+            + PyBytes_GET_SIZE(member) + PyBytes_GET_SIZE(self.prefix) + 1024
+        )
+        cdef u8 *first
+        if PyBytes_GET_SIZE(address):
+            o = put_bytes(o, PyBytes_AS_STRING(address), PyBytes_GET_SIZE(address))
+        else:
+            o = put_bytes(o, b"-", 1)
+        o = put_bytes(o, b" - - [", 6)
+        o = put_bytes(o, PyBytes_AS_STRING(date), PyBytes_GET_SIZE(date))
+        o = put_bytes(o, b'] "', 3)
+        o = put_escaped(o, data, self.line_size)
+        o = put_bytes(o, b'" ', 2)
+        o = put_number(o, status)
+        o = put_bytes(o, b" ", 1)
+        o = put_number(o, sent)
+        o = put_bytes(o, b' "', 2)
+        if self.referer_at >= 0:
+            o = put_escaped(o, data + self.referer_at, self.referer_size)
+        else:
+            o = put_bytes(o, b"-", 1)
+        o = put_bytes(o, b'" "', 3)
+        if self.agent_at >= 0:
+            o = put_escaped(o, data + self.agent_at, self.agent_size)
+        else:
+            o = put_bytes(o, b"-", 1)
+        o = put_bytes(o, b'" ', 2)
+        o = self.put_id(o)
+        o = put_bytes(o, b' "', 2)
+        o = put_bytes(o, PyBytes_AS_STRING(route), PyBytes_GET_SIZE(route))
+        o = put_bytes(o, b'" "', 3)
+        o = put_bytes(o, PyBytes_AS_STRING(member), PyBytes_GET_SIZE(member))
+        o = put_bytes(o, b'" ', 2)
+        first = o
+        o = put_milliseconds(o, seconds)
+        o = put_bytes(o, b" ", 1)
+        o = put_bytes(o, first, o - 1 - first)
+        o = put_bytes(o, b" -\n", 3)
+        lines.wrote(o)
+        return 0

@@ -1,0 +1,294 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, binding=False
+"""A response frame, taken apart and checked, and the head of HTTP that becomes of it.
+
+C{decode} accepts only what C{subproxy.wire} and C{subproxy.core.http.response} surely accept: a whole
+response, in its one encoding, with nothing in it that would be refused or need a
+thought. The rest is for the Python path, which sees the same bytes.
+"""
+
+from cpython.bytearray cimport PyByteArray_AS_STRING
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memcmp
+
+from subproxy.core.http.fields import BODILESS, MAX_REASON, MAX_RESPONSE_HEAD
+from subproxy.fastpath._bytes cimport u8, put_bytes, put_number, value_end
+from subproxy.fastpath._tables cimport (
+    DATE, DROP, IS_TOKEN, KEEP, LENGTH, ODD, Tables, lookup, tables,
+)
+from subproxy.fastpath.tables import STATUS_LINES
+from subproxy.wire.limits import MAX_ELEMENTS, MAX_HEADER_BYTES, MAX_HEADERS, MAX_LENGTH_DIGITS
+
+cdef const Tables *T = tables()
+cdef list _lines = list(STATUS_LINES)
+cdef const u8 *LINE[600]
+cdef int LINE_SIZE[600]
+cdef int _i
+for _i in range(600):
+    LINE[_i] = <const u8 *><char *><bytes>_lines[_i]
+    LINE_SIZE[_i] = <int>len(_lines[_i])
+    if is_bodiless(_i) != (_i in BODILESS):
+        raise ImportError(f"whether {_i} has a body differs from subproxy.core.http.fields")
+cdef int FIELDS_LIMIT = min(MAX_HEADER_BYTES, MAX_RESPONSE_HEAD)
+cdef int REASON_LIMIT = MAX_REASON
+cdef int DIGITS_LIMIT = MAX_LENGTH_DIGITS
+if MAX_HEADERS > MOST_ANSWERED:
+    raise ImportError("more fields than there is room for")
+# `decode` does not count elements: it takes no frame that has more than these.
+if 6 + 3 * MOST_ANSWERED + 2 > MAX_ELEMENTS:
+    raise ImportError("a response may have more elements than a frame")
+
+
+cdef Py_ssize_t frame_length(
+    const u8 *data, const u8 *end, Py_ssize_t limit, const u8 **payload
+) noexcept nogil:
+    """The payload's length of the frame at C{data}; or NO_FRAME, or INCOMPLETE as far as that is known."""
+    cdef const u8 *p = data
+    cdef Py_ssize_t length = 0
+    while p < end and 48 <= p[0] <= 57:
+        length = length * 10 + (p[0] - 48)
+        p += 1
+        if p - data > DIGITS_LIMIT:
+            return NO_FRAME
+    if data[0] == 48 and p - data > 1:
+        return NO_FRAME
+    if p >= end:
+        return INCOMPLETE
+    if p == data or p[0] != 58 or length > limit:
+        return NO_FRAME
+    payload[0] = p + 1
+    return length
+
+
+cdef inline const u8 *item(const u8 *p, const u8 *end, u8 tag, Py_ssize_t *size) noexcept nogil:
+    """The value at C{p}, if it has that tag and its length is spelled as it must be; else NULL."""
+    cdef const u8 *begin = p
+    cdef Py_ssize_t length = 0
+    while p < end and 48 <= p[0] <= 57:
+        length = length * 10 + (p[0] - 48)
+        p += 1
+        if p - begin > DIGITS_LIMIT:
+            return NULL
+    if p == begin or p >= end or p[0] != 58 or (begin[0] == 48 and p - begin > 1):
+        return NULL
+    p += 1
+    if end - p <= length or p[length] != tag:
+        return NULL
+    size[0] = length
+    return p
+
+
+cdef inline int64_t integer(const u8 *p, Py_ssize_t size) noexcept nogil:
+    """A number from 0 in its shortest form, of at most 15 digits; else -1."""
+    cdef int64_t n = 0
+    cdef Py_ssize_t i
+    if size == 0 or size > 15 or (p[0] == 48 and size > 1):
+        return -1
+    for i in range(size):
+        if not 48 <= p[i] <= 57:
+            return -1
+        n = n * 10 + (p[i] - 48)
+    return n
+
+
+cdef uint64_t concerned(const u8 *payload, const u8 *end) noexcept nogil:
+    """The number of the exchange that a frame is about; 0 if it is about none, or is malformed."""
+    cdef Py_ssize_t size
+    cdef const u8 *p = item(payload, end, c",", &size)
+    cdef int64_t number
+    if p == NULL:
+        return 0
+    p = item(p + size + 1, end, c"#", &size)
+    if p == NULL:
+        return 0
+    number = integer(p, size)
+    # Of what is not about an exchange (register, ...) it is a reference: taking that
+    # for an exchange costs time, and is right all the same.
+    return number if number > 0 else 0
+
+
+cdef bint decode(
+    const u8 *payload, const u8 *end, Py_ssize_t inline_limit, Answer *answer
+) noexcept nogil:
+    """Take the frame payload..end apart; false if it is not for here. C{end[0]} is its tag."""
+    cdef const u8 *p = payload
+    cdef const u8 *last
+    cdef const u8 *inner
+    cdef const u8 *name
+    cdef const u8 *value
+    cdef Py_ssize_t size, name_size
+    cdef int64_t number
+    cdef int kind, count = 0, total = 0, i
+    cdef AnswerField *field
+    if end - p < 11 or memcmp(p, b"8:response,", 11) != 0:
+        return False
+    p = item(p + 11, end, c"#", &size)
+    if p == NULL:
+        return False
+    number = integer(p, size)
+    if number <= 0:
+        return False
+    answer.number = number
+    p = item(p + size + 1, end, c"#", &size)
+    if p == NULL or size != 3:
+        return False
+    number = integer(p, 3)
+    if number < 200 or number > 599:
+        return False
+    answer.status = <int>number
+    p = item(p + size + 1, end, c"]", &size)
+    if p == NULL:
+        return False
+    answer.kept = 0
+    answer.dated = False
+    answer.length = -1
+    last = p + size
+    while p < last:
+        p = item(p, last, c"]", &size)
+        if p == NULL:
+            return False
+        inner = p + size
+        name = item(p, inner, c",", &name_size)
+        if name == NULL or name_size == 0:
+            return False
+        value = item(name + name_size + 1, inner, c",", &size)
+        if value == NULL or value + size + 1 != inner:
+            return False
+        count += 1
+        total += <int>(name_size + size)
+        if count > MOST_ANSWERED or total > FIELDS_LIMIT:
+            return False
+        for i in range(<int>name_size):
+            if not T.classes[name[i]] & IS_TOKEN:
+                return False
+        if value_end(value, value + size) != value + size:
+            return False
+        p = inner + 1
+        while size and (value[0] == 32 or value[0] == 9):
+            value += 1
+            size -= 1
+        while size and (value[size - 1] == 32 or value[size - 1] == 9):
+            size -= 1
+        kind = lookup(&T.response, T.lower, name, <int>name_size)
+        if kind != KEEP:
+            if kind == DROP:
+                continue
+            if kind == ODD:
+                return False
+            if kind == LENGTH:
+                if size == 0 or size > 18:
+                    return False
+                number = 0
+                for i in range(<int>size):
+                    if not 48 <= value[i] <= 57:
+                        return False
+                    number = number * 10 + (value[i] - 48)
+                if answer.length >= 0 and answer.length != number:
+                    return False
+                answer.length = number
+                continue
+            answer.dated = True
+        field = &answer.field[answer.kept]
+        field.name = name
+        field.name_size = <int>name_size
+        field.value = value
+        field.value_size = <int>size
+        answer.kept += 1
+    answer.fields_size = total
+    p = last + 1
+    answer.reason_size = 0
+    if end - p >= 3 and memcmp(p, b"0:}", 3) == 0:
+        p += 3
+    else:
+        # {"reason": ...} and nothing else.
+        p = item(p, end, c"}", &size)
+        if p == NULL:
+            return False
+        last = p + size
+        if size < 9 or memcmp(p, b"6:reason,", 9) != 0:
+            return False
+        p = item(p + 9, last, c",", &size)
+        if p == NULL or p + size + 1 != last or size > REASON_LIMIT:
+            return False
+        if value_end(p, p + size) != p + size:
+            return False
+        answer.reason = p
+        answer.reason_size = <int>size
+        p = last + 1
+    p = item(p, end, c",", &size)
+    if p == NULL or p + size + 1 != end or size > inline_limit:
+        return False
+    answer.body = p
+    answer.body_size = size
+    return True
+
+
+cdef u8 *write_head(
+    u8 *o, const Answer *answer, int64_t length, const u8 *date, Py_ssize_t date_size,
+    const u8 *id, int id_size, bint close,
+) noexcept:
+    """The head, as C{subproxy.frontend.http1.response_writer.write_head} has it; return its end.
+
+    C{length} is what Content-Length says, -1 for none. It needs fields_size + 4 * kept + 1024 bytes.
+    """
+    cdef int i
+    cdef const AnswerField *field
+    if answer.reason_size:
+        o = put_bytes(o, b"HTTP/1.1 ", 9)
+        o = put_number(o, answer.status)
+        o[0] = 32
+        o = put_bytes(o + 1, answer.reason, answer.reason_size)
+        o = put_bytes(o, b"\r\n", 2)
+    else:
+        o = put_bytes(o, LINE[answer.status], LINE_SIZE[answer.status])
+    for i in range(answer.kept):
+        field = &answer.field[i]
+        o = put_bytes(o, field.name, field.name_size)
+        o = put_bytes(o, b": ", 2)
+        o = put_bytes(o, field.value, field.value_size)
+        o = put_bytes(o, b"\r\n", 2)
+    if not answer.dated:
+        o = put_bytes(o, b"Date: ", 6)
+        o = put_bytes(o, date, date_size)
+        o = put_bytes(o, b"\r\n", 2)
+    if length >= 0:
+        o = put_bytes(o, b"Content-Length: ", 16)
+        o = put_number(o, <uint64_t>length)
+        o = put_bytes(o, b"\r\n", 2)
+    o = put_bytes(o, b"X-Request-Id: ", 14)
+    o = put_bytes(o, id, id_size)
+    if close:
+        o = put_bytes(o, b"\r\nConnection: close", 19)
+    return put_bytes(o, b"\r\n\r\n", 4)
+
+
+def response_bytes(bytes frame, bytes method, bytes date, bytes id, Py_ssize_t inline=65536):
+    """The decoder and the writer alone, for tests: number and bytes; None if it is not plain."""
+    cdef Answer answer
+    cdef const u8 *begin = <const u8 *>PyBytes_AS_STRING(frame)
+    cdef const u8 *payload = NULL
+    cdef Py_ssize_t length = frame_length(begin, begin + len(frame), 262144, &payload)
+    cdef bint bodiless
+    cdef int64_t told
+    cdef u8 *first
+    cdef u8 *last
+    if length < 0 or payload + length + 1 != begin + len(frame) or payload[length] != c"]":
+        return None
+    if not decode(payload, payload + length, inline, &answer):
+        return None
+    bodiless = method == b"HEAD" or is_bodiless(answer.status)
+    if bodiless:
+        told = bodiless_length(&answer)
+    else:
+        told = answer.body_size
+        if answer.length >= 0 and answer.length != told:
+            return None
+    scratch = bytearray(answer.fields_size + 4 * answer.kept + answer.reason_size + len(id) + 1024)
+    first = <u8 *>PyByteArray_AS_STRING(scratch)
+    last = write_head(
+        first, &answer, told, <const u8 *>PyBytes_AS_STRING(date), len(date),
+        <const u8 *>PyBytes_AS_STRING(id), <int>len(id), False,
+    )
+    head = PyBytes_FromStringAndSize(<char *>first, last - first)
+    body = b"" if bodiless else PyBytes_FromStringAndSize(<const char *>answer.body, answer.body_size)
+    return answer.number, head + body

@@ -1,0 +1,40 @@
+# Routing and the choice of a subscriber. See _choice.pyx.
+from cpython.object cimport PyObject
+
+from subproxy.fastpath._bytes cimport u8
+from subproxy.fastpath._log_buffer cimport FastCounters
+
+
+cdef class RouteEntry:
+    # Where the requests for one host and path go.
+    cdef readonly object pool
+    cdef readonly bytes name  # of the route, as the log has it
+    cdef FastCounters tally
+
+
+cdef class RouteCache:
+    cdef object dispatcher
+    cdef object admission
+    cdef object router
+    cdef object registry
+    cdef object validator
+    cdef object balancer
+    cdef object random
+    cdef object now
+    cdef bint two
+    cdef double slow_start
+    cdef dict young
+    cdef dict old
+    cdef long generation
+    cdef object counters
+    cdef dict tallies
+    cdef list dirty
+
+    cdef RouteEntry route(self, const u8 *host, int host_size, const u8 *path, int path_size)
+    cdef RouteEntry find(self, object key, const u8 *host, int host_size, const u8 *path, int path_size)
+    cpdef settle(self)
+    cdef FastCounters tally(self, object pool)
+    cdef object choose(self, object pool)
+    cdef int charge(self, object member, object pool) except -1
+    cdef double weight(self, object member, double age) except? -1.0
+    cdef int release(self, object member) except -1

@@ -1,0 +1,230 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, binding=False
+"""Routing and the choice of a subscriber: the rules of the core, on the core's own numbers.
+
+C{Member}, C{Pool} and their like keep their attributes in C{__slots__}: here they are read
+from where Python keeps them, so that there is one set of numbers, and the classes stay Python.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.dict cimport PyDict_Size
+from cpython.object cimport PyObject
+from libc.string cimport memcpy
+
+from subproxy.core.balancing.admission import Admission
+from subproxy.core.balancing.balancer import SLOW_START_SHARE, PowerOfTwo
+from subproxy.core.http.fields import PATH
+from subproxy.core.balancing.member import READY, Member
+from subproxy.core.http.normalise import normalise_path, path_fault
+from subproxy.core.balancing.pool import Pool
+from subproxy.core.routing.registry import Registry
+from subproxy.core.balancing.retry import RetryBudget
+from subproxy.errors import ClientError
+from subproxy.fastpath._bytes cimport u8
+from subproxy.fastpath._log_buffer cimport FastCounters
+from subproxy.fastpath._slots cimport get, number, real, set_number, slot
+from subproxy.telemetry.log_format import route_name
+
+cdef extern from "Python.h":
+    PyObject *PyDict_GetItemWithError(object, object) except? NULL
+
+cdef enum:
+    HALF = 16384  # entries of each half of the cache
+    MOST_KEY = 512  # bytes of host and path, above which an answer is not kept
+
+
+cdef Py_ssize_t MEMBER_STATE = slot(Member, "state")
+cdef Py_ssize_t MEMBER_IN_FLIGHT = slot(Member, "in_flight")
+cdef Py_ssize_t MEMBER_CONCURRENCY = slot(Member, "concurrency")
+cdef Py_ssize_t MEMBER_SINCE = slot(Member, "since")
+cdef Py_ssize_t MEMBER_LATENCY = slot(Member, "latency")
+cdef Py_ssize_t MEMBER_WEIGHT = slot(Member, "weight")
+cdef Py_ssize_t POOL_MEMBERS = slot(Pool, "members")
+cdef Py_ssize_t POOL_WAITING = slot(Pool, "waiting")
+cdef Py_ssize_t POOL_RETRIES = slot(Pool, "retries")
+cdef Py_ssize_t BUDGET_REQUESTS = slot(RetryBudget, "requests")
+cdef Py_ssize_t REGISTRY_GENERATION = slot(Registry, "generation")
+cdef Py_ssize_t ADMISSION_WAITING = slot(Admission, "waiting")
+cdef type MEMBER = Member
+cdef type BUDGET = RetryBudget
+cdef long IS_READY = READY
+cdef double SHARE = SLOW_START_SHARE
+
+
+cdef class RouteEntry:
+    """Where the requests for one host and path go."""
+
+
+cdef class RouteCache:
+    """Finds pools, and subscribers in them."""
+
+    def __init__(self, dispatcher, validator, counters):
+        admission = dispatcher.admission
+        self.dispatcher = dispatcher
+        self.validator = validator
+        self.router = dispatcher.router
+        self.registry = dispatcher.router.registry
+        self.admission = admission
+        self.balancer = admission.balancer
+        self.random = admission.rng.random
+        self.now = dispatcher.now
+        self.two = type(self.balancer) is PowerOfTwo
+        self.slow_start = self.balancer.slow_start if self.two else 0.0
+        for each, kind in (
+            (self.registry, Registry), (admission, Admission),
+        ):
+            if type(each) is not kind:
+                raise TypeError(f"{each!r} is not exactly a {kind.__name__}")
+        self.young = {}
+        self.old = {}
+        self.generation = -1
+        self.counters = counters
+        self.tallies = {}
+        self.dirty = []
+
+    cpdef settle(self):
+        """Add what was counted here to the counters that others read."""
+        cdef FastCounters tally
+        for tally in self.dirty:
+            tally.settle()
+        self.dirty.clear()
+
+    cdef FastCounters tally(self, object pool):
+        tally = self.tallies.get(pool)
+        if tally is None:
+            if len(self.tallies) >= HALF or len(self.dirty) >= HALF:
+                self.settle()
+                self.tallies.clear()
+            tally = FastCounters(pool, self.counters, self.dirty)
+            self.tallies[pool] = tally
+        return tally
+
+    cdef RouteEntry route(self, const u8 *host, int host_size, const u8 *path, int path_size):
+        """Where a request goes by its host and path as received; None if it is not plain."""
+        cdef PyObject *found
+        cdef long generation = number(self.registry, REGISTRY_GENERATION)
+        cdef char *text
+        if generation != self.generation:
+            self.generation = generation
+            self.young = {}
+            self.old = {}
+            self.tallies.clear()
+        if host_size + path_size > MOST_KEY:
+            return self.find(None, host, host_size, path, path_size)
+        # A path holds no space.
+        key = PyBytes_FromStringAndSize(NULL, host_size + path_size + 1)
+        text = PyBytes_AS_STRING(key)
+        memcpy(text, path, path_size)
+        text[path_size] = 32
+        memcpy(text + path_size + 1, host, host_size)
+        found = PyDict_GetItemWithError(self.young, key)
+        if found != NULL:
+            return <RouteEntry>found
+        return self.find(key, host, host_size, path, path_size)
+
+    cdef RouteEntry find(self, object key, const u8 *host, int host_size, const u8 *path, int path_size):
+        cdef RouteEntry way = self.old.get(key)
+        if way is None:
+            name = PyBytes_FromStringAndSize(<const char *>host, host_size)
+            where = PyBytes_FromStringAndSize(<const char *>path, path_size)
+            if where.translate(None, PATH) or path_fault(where) is not None:
+                return None
+            try:
+                name = self.validator.host(name)
+            except ClientError:
+                return None
+            pool = self.router.lookup(name, normalise_path(where))
+            if pool is None:
+                return None
+            way = RouteEntry.__new__(RouteEntry)
+            way.pool = pool
+            way.name = route_name(pool)
+            if self.counters is not None:
+                way.tally = self.tally(pool)
+            if key is None:
+                return way
+        if PyDict_Size(self.young) >= HALF:
+            self.old = self.young
+            self.young = {}
+        self.young[key] = way
+        return way
+
+    cdef object choose(self, object pool):
+        """What C{Admission.submit} would choose now; None if it would choose nobody, or queue."""
+        cdef list members
+        cdef Py_ssize_t size, first, second
+        cdef double now, since, other_since, cost, other_cost
+        cdef long load, other_load, most, other_most
+        if number(pool, POOL_WAITING):
+            return None
+        if not self.two:
+            return self.balancer.choose(pool, self.now(), self.admission.rng, ())
+        members = <list>get(pool, POOL_MEMBERS)
+        size = len(members)
+        if size == 0:
+            return None
+        if size == 1:
+            one = members[0]
+            if type(one) is not MEMBER:
+                return None
+            most = number(one, MEMBER_CONCURRENCY)
+            if number(one, MEMBER_STATE) != IS_READY:
+                return None
+            if most and number(one, MEMBER_IN_FLIGHT) >= most:
+                return None
+            return one
+        first = <Py_ssize_t>(<double>self.random() * size)
+        second = <Py_ssize_t>(<double>self.random() * (size - 1))
+        if second >= first:
+            second += 1
+        one = members[first]
+        other = members[second]
+        if type(one) is not MEMBER or type(other) is not MEMBER:
+            return None
+        load = number(one, MEMBER_IN_FLIGHT)
+        other_load = number(other, MEMBER_IN_FLIGHT)
+        most = number(one, MEMBER_CONCURRENCY)
+        other_most = number(other, MEMBER_CONCURRENCY)
+        now = self.now()
+        if (
+            number(one, MEMBER_STATE) != IS_READY
+            or number(other, MEMBER_STATE) != IS_READY
+            or (most > 0 and load >= most)
+            or (other_most > 0 and other_load >= other_most)
+        ):
+            return self.balancer._choose_among_left(members, now, self.admission.rng, ())
+        cost = real(one, MEMBER_LATENCY) * (load + 1)
+        other_cost = real(other, MEMBER_LATENCY) * (other_load + 1)
+        since = now - real(one, MEMBER_SINCE)
+        other_since = now - real(other, MEMBER_SINCE)
+        if since < self.slow_start or other_since < self.slow_start:
+            cost /= self.weight(one, since)
+            other_cost /= self.weight(other, other_since)
+            return other if other_cost < cost else one
+        if other_cost * real(one, MEMBER_WEIGHT) < cost * real(other, MEMBER_WEIGHT):
+            return other
+        return one
+
+    def pick(self, pool):
+        """C{choose}, for tests."""
+        return self.choose(pool)
+
+    cdef double weight(self, object member, double age) except? -1.0:
+        cdef double weight = real(member, MEMBER_WEIGHT)
+        if age < self.slow_start:
+            weight *= max(SHARE, age / self.slow_start)
+        return weight
+
+    cdef int charge(self, object member, object pool) except -1:
+        """A request of C{pool} goes to C{member}."""
+        budget = get(pool, POOL_RETRIES)
+        if type(budget) is not BUDGET:
+            budget = self.dispatcher.budget(pool)
+        set_number(budget, BUDGET_REQUESTS, number(budget, BUDGET_REQUESTS) + 1)
+        return set_number(member, MEMBER_IN_FLIGHT, number(member, MEMBER_IN_FLIGHT) + 1)
+
+    cdef int release(self, object member) except -1:
+        """What C{Dispatcher.finished} does."""
+        set_number(member, MEMBER_IN_FLIGHT, number(member, MEMBER_IN_FLIGHT) - 1)
+        if number(self.admission, ADMISSION_WAITING):
+            self.dispatcher.relieved(member)
+        return 0

@@ -1,0 +1,159 @@
+"""
+From the compiled path to the Python path, in the middle of whatever it is.
+
+A connection, or a request that a guest already has, is set up here as the Python path
+would have it now, had it been its own from the start. From then on it goes its way there:
+retries, errors, deadlines and the log are the same.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from subproxy.core.exchange import Exchange, ExchangeState, RequestHead
+from subproxy.core.http.normalise import normalise_path
+from subproxy.frontend.client_stream import ClientStream, ResponseState
+from subproxy.frontend.connection import ConnectionState
+from subproxy.frontend.deadlines import NEVER, MinDataRate
+from subproxy.frontend.http1.protocol import Http1Protocol
+from subproxy.frontend.tcp_info import bytes_taken
+from subproxy.wire.frames import decode
+
+if TYPE_CHECKING:
+    from subproxy.fastpath._connection import FastConnection
+
+
+def idle(front: FastConnection) -> Http1Protocol:
+    """A protocol in the place of C{front}, between two requests."""
+    factory = front.factory
+    protocol = Http1Protocol(factory)
+    protocol.transport = front.transport
+    protocol.front = front
+    protocol.writable = front.writable
+    protocol.due = front.due
+    protocol.deadline = front.deadline
+    protocol.count = front.requests
+    protocol.peer = front.peer
+    factory.connections.discard(front)
+    factory.connections.add(protocol)
+    return protocol
+
+
+def waiting(front: FastConnection) -> Http1Protocol:
+    """A protocol in the place of C{front}, whose request a guest has."""
+    protocol = idle(front)
+    protocol.held = front.rest or b""
+    protocol.paused = front.paused
+    protocol.client_stream = _client_stream(protocol, front)
+    protocol.state = ConnectionState.ANSWERING
+    return protocol
+
+
+def answered(
+    front: FastConnection, status: int, sent: int, written: float, stays: bool
+) -> Http1Protocol:
+    """
+    A protocol in the place of C{front}, which has written an answer that its client does not take.
+
+    @param status: that of the answer.
+    @param sent: bytes of its body.
+    @param written: when it was written, in monotonic seconds.
+    @param stays: the client was told that the connection stays.
+    """
+    protocol = waiting(front)
+    client_stream = protocol.client_stream
+    assert client_stream is not None
+    client_stream.answer = ResponseState.DONE
+    client_stream.status = status
+    client_stream.sent = sent
+    client_stream.first_byte = written
+    exchange = client_stream.exchange
+    assert exchange is not None
+    exchange.carrier = None
+    front.channel.channel.disown(front.asked.number)
+    exchange.received = sent
+    exchange.move(ExchangeState.RESPONDING)
+    protocol.response_begins()
+    protocol.pauseProducing()
+    protocol.answered(client_stream, stays)
+    exchange._finish(None)
+    return protocol
+
+
+def _client_stream(protocol: Http1Protocol, front: FastConnection) -> ClientStream:
+    """The answer to the request that C{front} has sent, with its exchange."""
+    head, body = _request(front), front.asked.body
+    head.length = len(body)
+    client_stream = ClientStream(protocol, head, front.asked.stays, front.started)
+    exchange = Exchange(head, body, client_stream, protocol.factory.dispatcher)
+    exchange.pool = front.asked.pool
+    exchange.holder = front.member
+    front.channel.channel.adopt(exchange, front.asked.number)
+    client_stream.exchange = exchange
+    return client_stream
+
+
+def _request(front: FastConnection) -> RequestHead:
+    """
+    The request that C{front} has sent.
+
+    Out of its frame, in which it is what the validator would make of it: to parse and check it
+    again would take ten times as long.
+    """
+    _, _, method, target, fields, info, _ = decode(front.frame)
+    (_, host), *_ = headers = [(name, value) for name, value in fields]
+    return RequestHead(
+        method,
+        target,
+        front.factory.validator.known_host(host),
+        normalise_path(target.partition(b"?")[0]),
+        headers,
+        info[b"client"],
+        info[b"scheme"],
+        info[b"version"],
+        info[b"id"],
+    )
+
+
+def partial(protocol: Http1Protocol, data: bytes, deadline: float) -> None:
+    """C{protocol}, at rest, holds the beginning of a head, and waits for the rest of it."""
+    protocol.dataReceived(data)
+    if protocol.state is ConnectionState.HEAD:
+        protocol.deadline = protocol.due = deadline
+
+
+def gathering(protocol: Http1Protocol, data: bytes, started: float) -> None:
+    """C{protocol}, at rest, collects the body of a request that began at C{started}."""
+    protocol.dataReceived(data)
+    if protocol.state is ConnectionState.COLLECTING:
+        body_reader = protocol.body_reader
+        assert body_reader is not None
+        body_reader.body.pace = MinDataRate()
+        body_reader.body.pace.start(started)
+        body_reader.client_stream.started = started
+
+
+def held(protocol: Http1Protocol, data: bytes) -> None:
+    """C{protocol}, at rest, is not read from, and has this to answer before it is."""
+    protocol.held = data
+    protocol.paused = True
+    protocol._advance()
+
+
+def close(protocol: Http1Protocol, held: bytes | None, paused: bool) -> None:
+    """Close C{protocol} behind an answer, where more had come from the client."""
+    protocol.held = held or b""
+    protocol.paused = paused
+    protocol.go(ConnectionState.ANSWERING)
+    protocol.close_when_written()
+
+
+def closing(front: FastConnection) -> Http1Protocol:
+    """A protocol in the place of C{front}, which has been closing since C{front.started}."""
+    protocol = idle(front)
+    protocol.go(ConnectionState.OVER)
+    protocol.due = NEVER
+    protocol.deadline = 0.0
+    protocol.takes = MinDataRate(bytes_taken(front.transport) or 0)
+    protocol.takes.start(front.started)
+    return protocol

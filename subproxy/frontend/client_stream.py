@@ -1,0 +1,272 @@
+"""
+The answer to one HTTP/1.1 request: the frontend's side of an exchange.
+
+It writes what a guest says, framed for this client, and keeps what the access log wants to
+know of it. It decides nothing about the connection beyond whether it may stay.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from zope.interface import implementer
+
+from subproxy.core.exchange import Exchange, Headers, RequestHead, ResponseHead
+from subproxy.core.interfaces import IResponseSink
+from subproxy.errors import ClientError, ProxyError
+from subproxy.frontend.client_socket import ClientSocket
+from subproxy.frontend.error_pages import error_page
+from subproxy.frontend.http1.response_writer import (
+    CONTINUE,
+    Framing,
+    choose_framing,
+    chunk_head,
+    content_length,
+    last_chunk,
+    write_head,
+    write_interim,
+)
+
+if TYPE_CHECKING:
+    from subproxy.frontend.http1.protocol import Http1Protocol
+
+
+class ResponseState(Enum):
+    """Where an answer is in its life; it only goes forward."""
+
+    __hash__ = object.__hash__  # that of Enum is Python code, and costs a microsecond a request
+
+    WAITING = auto()
+    """Nothing of the final response has been written."""
+    STREAMING = auto()
+    """Its head has been written; its body is being written."""
+    DONE = auto()
+    """It was written whole, or never will be."""
+
+
+_JOINED = 4096
+"""Bytes of body that are joined to their head: cheaper than two writes."""
+
+
+@implementer(IResponseSink)
+class ClientStream:
+    """
+    The response sink of one request.
+
+    @ivar request: the request.
+    @ivar exchange: its exchange, until it is logged.
+    @ivar keep_alive: the client wants the connection to stay.
+    @ivar answer: how far it is.
+    @ivar status: the status that was sent; 0 before; 499 if the client left before it.
+    @ivar sent: bytes of body that were written, without framing.
+    @ivar started: when the request began (monotonic seconds), as are C{first_byte} and C{ended}.
+    @ivar first_byte: when the response head was written; 0 if it never was.
+    @ivar ended: when the last byte had left, or never would.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_expects",
+        "_framing",
+        "_late",
+        "_owed",
+        "_stays",
+        "answer",
+        "ended",
+        "exchange",
+        "first_byte",
+        "keep_alive",
+        "request",
+        "sent",
+        "started",
+        "status",
+    )
+
+    def __init__(
+        self, connection: Http1Protocol, request: RequestHead, keep_alive: bool, started: float
+    ) -> None:
+        self._connection = connection
+        self._expects = request.expect
+        self._framing = Framing.NONE
+        self._late = bytearray()
+        self._owed = 0
+        self._stays = False
+        self.request = request
+        self.exchange: Exchange | None = None
+        self.keep_alive = keep_alive
+        self.answer = ResponseState.WAITING
+        self.status = 0
+        self.sent = 0
+        self.started = started
+        self.first_byte = 0.0
+        self.ended = 0.0
+
+    # IResponseSink.
+
+    def interimReceived(self, status: int, headers: Headers) -> int:
+        """Pass an interim response on; but ask for a body only once, and only who expects that."""
+        if self.answer is not ResponseState.WAITING:
+            return 0
+        if status == 100:
+            self.requestResumed()
+            return 0
+        if self.request.version == b"1.0":
+            return 0
+        connection = self._connection
+        data = write_interim(status, headers)
+        connection.write(data)
+        return 0 if connection.writable else len(data)
+
+    def responseStarted(self, head: ResponseHead, body: bytes | None) -> None:
+        """Write the head, and the body if it is here."""
+        if self.answer is not ResponseState.WAITING:
+            return
+        connection = self._connection
+        if body is None and not connection.stream_begins():
+            return
+        framing = choose_framing(head, body, self.request.version)
+        stays = framing is not Framing.CLOSE and connection.may_stay(self)
+        data = write_head(
+            head,
+            framing,
+            content_length(head, body),
+            self.request.request_id,
+            connection.factory.date,
+            _connection_field(stays, self.request.version),
+        )
+        self._framing = framing
+        self._stays = stays
+        self.status = head.status
+        self.first_byte = connection.response_begins()
+        if body is None:
+            self.answer = ResponseState.STREAMING
+            connection.write(data)
+            connection.stream_wrote()
+            return
+        if body and framing is not Framing.NONE:
+            self.sent = len(body)
+            if len(body) <= _JOINED:
+                connection.write(data + body)
+            else:
+                connection.writeSequence([data, body])
+        else:
+            connection.write(data)
+        self._finish()
+
+    def bodyReceived(self, data: bytes) -> None:
+        """
+        Write some body; what it cost the guest's credit is given back when it has left.
+
+        What the client does not take yet is collected, and becomes one piece: a window full of
+        pieces of a byte each would cost a hundred times as much as it holds.
+        """
+        if self.answer is not ResponseState.STREAMING or not data:
+            return
+        self._owed += len(data)
+        if self._framing is Framing.NONE:
+            self.drained()
+        elif self._connection.writable:
+            self._put(data)
+            if self._connection.writable:
+                self.drained()
+        else:
+            self._late += data
+
+    def _put(self, data: bytes) -> None:
+        """Write some body."""
+        connection = self._connection
+        size = len(data)
+        self.sent += size
+        if self._framing is not Framing.CHUNKED:
+            connection.write(data)
+        elif size <= _JOINED:
+            connection.write(b"%b%b\r\n" % (chunk_head(size), data))
+        else:
+            connection.writeSequence([chunk_head(size), data, b"\r\n"])
+        connection.stream_wrote()
+
+    def _put_late(self) -> None:
+        """Write what the client did not take when it came."""
+        if self._late:
+            late, self._late = bytes(self._late), bytearray()
+            self._put(late)
+
+    def responseEnded(self, trailers: Headers) -> None:
+        """Write the end of the body."""
+        if self.answer is not ResponseState.STREAMING:
+            return
+        self._put_late()
+        if self._framing is Framing.CHUNKED:
+            self._connection.write(last_chunk(trailers))
+        self._finish()
+
+    def responseFailed(self, error: ProxyError) -> None:
+        """Write an error page; or, if it is too late for one, break the connection off."""
+        if self.answer is ResponseState.WAITING:
+            if isinstance(error, ClientError):
+                self.keep_alive = False
+            self.responseStarted(*error_page(error, self.request.method, self.request.request_id))
+        elif self.answer is ResponseState.STREAMING:
+            self.answer = ResponseState.DONE
+            self._connection.break_off()
+
+    def requestPaused(self) -> None:
+        """Read no more of the request body."""
+        body_reader = self._connection.body_reader
+        if body_reader is not None and body_reader.client_stream is self:
+            body_reader.pause()
+
+    def requestResumed(self) -> None:
+        """Read the request body."""
+        self._ask_for_body()
+        body_reader = self._connection.body_reader
+        if body_reader is not None and body_reader.client_stream is self:
+            body_reader.resume()
+
+    def clientSocket(self) -> ClientSocket | None:
+        """The socket, if it is a plain one."""
+        if not self._connection.lendable:
+            return None
+        return ClientSocket(self._connection, self)
+
+    @property
+    def plain(self) -> bool:
+        """The body is written as it comes: by its length, without chunks."""
+        return self.answer is ResponseState.STREAMING and self._framing is Framing.LENGTH
+
+    @property
+    def has_length(self) -> bool:
+        """The client knows, or could, where the body ends: by its length, or there is none."""
+        return self._framing is Framing.LENGTH or self._framing is Framing.NONE
+
+    # What the connection calls.
+
+    def drained(self) -> None:
+        """All that was written has left, or soon will: the guest may send as much again."""
+        if self._late:
+            self._put_late()
+            if not self._connection.writable:
+                return
+        owed, self._owed = self._owed, 0
+        if owed and self.exchange is not None:
+            self.exchange.response_consumed(owed)
+
+    def body_came(self) -> None:
+        """The client sends its body without having been asked."""
+        self._expects = False
+
+    def _ask_for_body(self) -> None:
+        if self._expects and self.answer is ResponseState.WAITING:
+            self._expects = False
+            self._connection.write(CONTINUE)
+
+    def _finish(self) -> None:
+        self.answer = ResponseState.DONE
+        self._connection.answered(self, self._stays)
+
+
+def _connection_field(stays: bool, version: bytes) -> bytes | None:
+    if version == b"1.0":
+        return b"keep-alive" if stays else b"close"
+    return None if stays else b"close"

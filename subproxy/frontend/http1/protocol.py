@@ -1,0 +1,452 @@
+"""
+HTTP/1.1: bytes to exchanges, one after the other.
+
+Requests are answered in order and served one at a time: what a client pipelines is held as it
+came, a read or two of it, and no more is read until its turn comes. A whole head is
+parsed at once; until it is whole, its bytes are all that there is of it. RFC 9112, above
+all section 6 (bodies). What is below a request is in L{subproxy.frontend.connection}.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer, ITCPTransport
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from subproxy.core.exchange import Exchange
+from subproxy.errors import BadRequest, ClientError, ClientGone, GuestSlow, RequestTimeout
+from subproxy.frontend.client_stream import ClientStream, ResponseState
+from subproxy.frontend.connection import ClientConnection, ConnectionState
+from subproxy.frontend.deadlines import NEVER
+from subproxy.frontend.hangup import Hangup, hangup
+from subproxy.frontend.http1.body_framing import ChunkedBody, LengthBody
+from subproxy.frontend.http1.disconnect_probe import DisconnectProbe
+from subproxy.frontend.http1.head_parser import MessageParser, ParserError, without_empty_lines
+from subproxy.frontend.http1.request_validator import ValidatedRequest
+from subproxy.frontend.limits import WRITE_BUFFER
+from subproxy.frontend.local_replies import answer_for_all, refuse, unreadable
+from subproxy.frontend.request_body_buffer import RequestBodyBuffer
+from subproxy.frontend.request_body_reader import RequestBodyReader
+from subproxy.frontend.tcp_info import bytes_taken
+
+if TYPE_CHECKING:
+    from subproxy.fastpath._connection import FastConnection
+    from subproxy.frontend.factory import Http1Factory
+
+_EMPTY_LINE = b"\r\n\r\n"
+_CR = 13
+
+
+@implementer(IHalfCloseableProtocol, IPushProducer)
+class Http1Protocol(ClientConnection):
+    """
+    The server's side of one client connection.
+
+    It is the push producer of its own transport, which so tells it when the client does not
+    take what was written.
+
+    @ivar front: the compiled path's side of the connection, if this serves it only for a while.
+    @ivar departure: what becomes of the answer under way now that the client's FIN is here.
+    """
+
+    def __init__(self, factory: Http1Factory) -> None:
+        self.factory = factory
+        super().__init__()
+        self.front: FastConnection | None = None
+        self._seen = 0  # how many of the held bytes were searched for the end of a head
+        self.count = 0  # requests so far
+        self.client_stream: ClientStream | None = None
+        self._stays: bool | None = None  # an answer is written and waits for its bytes to leave
+        self._advancing = False
+        self.departure: DisconnectProbe | None = None
+        self._taken: int | None = None  # of what went before the streamed answer
+
+    @property
+    def busy(self) -> bool:
+        """A request is under way."""
+        return self.client_stream is not None
+
+    # IProtocol and IHalfCloseableProtocol.
+
+    def connectionMade(self) -> None:
+        """A client connected."""
+        transport = self.transport
+        if not self.factory.opened(self):
+            self.go(ConnectionState.OVER)
+            transport.abortConnection()
+            return
+        if ITCPTransport.providedBy(transport):
+            transport.setTcpNoDelay(True)
+        transport.bufferSize = WRITE_BUFFER
+        transport.registerProducer(self, True)
+        self.wait(self.factory.limits.keepalive_timeout)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes came from the client."""
+        state = self.state
+        if state is ConnectionState.IDLE or state is ConnectionState.HEAD:
+            self.held = self.held + data if self.held else data
+            self._advance()
+        elif state is ConnectionState.STREAMING or state is ConnectionState.COLLECTING:
+            body_reader = self.body_reader
+            assert body_reader is not None
+            body_reader.came(data)
+        elif state is ConnectionState.ANSWERING:
+            self.held += data
+            self.pause_reading()
+
+    def readConnectionLost(self) -> None:
+        """The client will send no more; it still gets the answers to what it sent."""
+        self.half_closed = True
+        state = self.state
+        if state is ConnectionState.IDLE or state is ConnectionState.HEAD:
+            self._ask_no_more()
+        elif state is ConnectionState.COLLECTING or state is ConnectionState.STREAMING:
+            self.fail(BadRequest("the request body is incomplete"))
+        elif state is ConnectionState.ANSWERING:
+            self.fin_came()
+        elif state is ConnectionState.LINGERING:
+            self._lose()
+
+    def _ask_no_more(self) -> None:
+        """No request is under way, and none that is whole will come."""
+        if self.state is ConnectionState.HEAD:
+            self._refuse(self.held, BadRequest("the request head is incomplete"))
+        elif self.state is ConnectionState.IDLE:
+            self._lose()
+
+    def fin_came(self) -> None:
+        """See L{ClientConnection}."""
+        client_stream, departure = self.client_stream, self.departure
+        behind = False
+        if departure is None:
+            factory = self.factory
+            departure = self.departure = DisconnectProbe(
+                self, factory.half_close, factory.clock, factory.monotonic
+            )
+            if client_stream is not None and client_stream.answer is ResponseState.STREAMING:
+                # A FIN that acknowledges nothing of the answer was sent before its head came.
+                behind = self._taken is None or bytes_taken(self.transport) != self._taken
+        departure.came(behind)
+
+    def writeConnectionLost(self) -> None:
+        """Our own half of the connection is closed."""
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The client is gone, or was sent away."""
+        self.go(ConnectionState.OVER)
+        if self.departure is not None:
+            self.departure.stop()
+        self.factory.closed(self)
+        self.deadline = NEVER
+        self.held = b""
+        self.body_reader = self._borrower = None
+        client_stream, self.client_stream = self.client_stream, None
+        if client_stream is not None:
+            if client_stream.status == 0:
+                client_stream.status = ClientGone.status
+            if client_stream.answer is not ResponseState.DONE:
+                client_stream.answer = ResponseState.DONE
+                if client_stream.exchange is not None:
+                    client_stream.exchange.cancel(ClientGone())
+            self._log(client_stream)
+
+    # IPushProducer: the transport speaks.
+
+    def pauseProducing(self) -> None:
+        """The client does not take what is written."""
+        self.writable = False
+        if self.state is not ConnectionState.OVER:
+            self._expect_taking()
+            self.deadline = 0.0
+
+    def resumeProducing(self) -> None:
+        """All that was written has left."""
+        self.writable = True
+        if self.state is ConnectionState.OVER:
+            return
+        if self.takes is not None:
+            self.takes.stop(self.factory.monotonic())
+        self._look_ahead()
+        client_stream = self.client_stream
+        if client_stream is not None:
+            client_stream.drained()
+            if self._stays is not None:
+                stays, self._stays = self._stays, None
+                self._settle(client_stream, stays)
+        self._advance()
+        self._lend_when_written()
+
+    def stopProducing(self) -> None:
+        """The transport is gone; C{connectionLost} follows."""
+        self.writable = False
+
+    # Requests come.
+
+    def _advance(self) -> None:
+        """Begin with the next request if it is here whole and nothing is in its way."""
+        if self._advancing:
+            return
+        self._advancing = True
+        try:
+            while (
+                (self.state is ConnectionState.IDLE or self.state is ConnectionState.HEAD)
+                and self.held
+                and self.writable
+                and self._read_head()
+            ):
+                pass
+        finally:
+            self._advancing = False
+        if self.paused and (
+            self.state is ConnectionState.IDLE or self.state is ConnectionState.HEAD
+        ):
+            if self.writable:
+                self.resume_reading()
+        elif not self.writable and self.held:
+            self.pause_reading()
+        if self.half_closed and self.writable:
+            self._ask_no_more()
+        self._hand_back()
+
+    def _hand_back(self) -> None:
+        """Nothing is under way, and nothing held: the compiled path may have the next request."""
+        front = self.front
+        if (
+            front is not None
+            and self.state is ConnectionState.IDLE
+            and self.writable
+            and not (self._advancing or self.held or self.paused or self.half_closed)
+        ):
+            self.front = None
+            self.factory.connections.discard(self)
+            self.go(ConnectionState.OVER)
+            front.take_back(self.count, self.due, self.deadline)
+
+    def _read_head(self) -> bool:
+        """Take the next head from what is held; False if it is not whole."""
+        validator = self.factory.validator
+        data = self.held
+        try:
+            if data[0] == _CR:
+                data = self.held = without_empty_lines(data)
+                self._seen = 0
+            seen = self._seen
+            end = data.find(_EMPTY_LINE, max(0, seen - 3))
+            if end < 0:
+                if self.state is ConnectionState.IDLE:
+                    self.go(ConnectionState.HEAD)
+                    self.wait(self.factory.limits.header_timeout)
+                self._seen = len(data)
+                validator.check_partial(data, seen)
+                return False
+            end += 4
+            self._seen = 0
+            if end == len(data):
+                self.held = b""
+            else:
+                data, self.held = data[:end], data[end:]
+            method, target, version = validator.check_line(data[: data.find(b"\r\n")])
+            validator.check_head(end, 0)
+            parser = MessageParser()
+            parser.feed(data)
+            fields = parser.take_fields()
+            validator.check_head(end, len(fields))
+            peer = self.peer
+            if peer is None:
+                peer = self.peer = self._meet()
+            self._begin(validator.check_request(method, target, version, fields, peer))
+        except ParserError:
+            self._refuse(data, BadRequest("the request head is malformed"))
+        except ClientError as error:
+            self._refuse(data, error)
+        return True
+
+    def _begin(self, passed: ValidatedRequest) -> None:
+        """Make an exchange of a request, or collect its body first."""
+        head = passed.head
+        limits = self.factory.limits
+        now = self.factory.monotonic()
+        self.count += 1
+        client_stream = ClientStream(self, head, passed.keep_alive, now)
+        self.client_stream = client_stream
+        if passed.for_us:
+            # A body that comes with it means nothing, and is not waited for.
+            if head.length == 0:
+                self.go(ConnectionState.ANSWERING)
+            answer_for_all(client_stream)
+            return
+        if head.length == 0:
+            self.go(ConnectionState.ANSWERING)
+            self.dispatch(client_stream, b"")
+            return
+        body: LengthBody | ChunkedBody
+        if head.length is None:
+            body = ChunkedBody(limits.body, limits.chunk_overhead)
+        else:
+            body = LengthBody(head.length)
+        held, self.held = self.held, b""
+        try:
+            data, self.held = body.feed(held) if held else (b"", b"")
+        except ClientError as error:
+            self.fail(error)
+            return
+        if data:
+            head.expect = False
+            client_stream.body_came()
+        if body.complete and len(data) <= limits.inline and not body.trailers:
+            head.length = len(data)
+            self.go(ConnectionState.ANSWERING)
+            self.dispatch(client_stream, data)
+            return
+        upload = RequestBodyBuffer(body, data, passed.nominated)
+        self.body_reader = RequestBodyReader(self, client_stream, upload)
+        if body.complete:
+            self.go(ConnectionState.ANSWERING)
+        elif head.length is not None and head.length <= limits.inline and not head.expect:
+            self.go(ConnectionState.COLLECTING)
+            upload.pace.start(now)
+            self.due = NEVER
+            self._look_ahead()
+            return
+        else:
+            self.go(ConnectionState.STREAMING)
+            self.pause_reading()
+        self.dispatch(client_stream, None)
+
+    def dispatch(self, client_stream: ClientStream, body: bytes | None) -> None:
+        """Have a request answered; with a body of None, that is still to come."""
+        factory = self.factory
+        exchange = Exchange(client_stream.request, body, client_stream, factory.dispatcher)
+        client_stream.exchange = exchange
+        self.wait(factory.limits.response_timeout)
+        factory.dispatcher.dispatch(exchange)
+
+    def _refuse(self, data: bytes, error: ClientError) -> None:
+        """Answer a head that can't be made a request of, and close."""
+        factory = self.factory
+        client = (self.peer or self._meet()).address
+        request = unreadable(data, client, factory.validator.ids.make())
+        self.count += 1
+        client_stream = self.client_stream = ClientStream(self, request, False, factory.monotonic())
+        refuse(client_stream, error)
+
+    def fail(self, error: ClientError) -> None:
+        """The body of a request can't be had: answer that, and close."""
+        assert self.client_stream is not None
+        refuse(self.client_stream, error)
+
+    # Answers go.
+
+    def may_stay(self, client_stream: ClientStream) -> bool:
+        """Whether the connection may serve another request after this one."""
+        return (
+            client_stream.keep_alive
+            and self.state is ConnectionState.ANSWERING
+            and not self.half_closed
+            and self.count < self.factory.limits.requests
+            and not self.factory.draining
+        )
+
+    @property
+    def answering(self) -> ClientStream | None:
+        """The answer under way, of which something is still to be written."""
+        client_stream = self.client_stream
+        return (
+            None
+            if client_stream is None or client_stream.answer is ResponseState.DONE
+            else client_stream
+        )
+
+    @property
+    def waits(self) -> bool:
+        """Whether nothing of the answer under way has been written yet."""
+        client_stream = self.client_stream
+        return client_stream is not None and client_stream.answer is ResponseState.WAITING
+
+    def stream_begins(self) -> bool:
+        """The head of a streamed answer is about to be written: false if nobody wants it."""
+        if self.departure is None:
+            if not self.half_closed and hangup(self.transport) is Hangup.FIN:
+                self.fin_came()
+            else:
+                self._taken = bytes_taken(self.transport)
+        return self.state is not ConnectionState.OVER
+
+    def stream_wrote(self) -> None:
+        """Some of a streamed answer was written."""
+        if self.departure is not None:
+            self.departure.wrote()
+
+    def response_begins(self) -> float:
+        """A response head is about to be written; returns the time."""
+        self.due = NEVER
+        self._look_ahead()
+        return self.factory.monotonic()
+
+    def answered(self, client_stream: ClientStream, stays: bool) -> None:
+        """
+        An answer was written whole.
+
+        @param stays: whether the client was told that the connection stays.
+        """
+        if client_stream is not self.client_stream:
+            return
+        if self.writable:
+            self._settle(client_stream, stays)
+        else:
+            self._stays = stays
+
+    def _settle(self, client_stream: ClientStream, stays: bool) -> None:
+        """The last byte of an answer has left, or waits in a transport that takes more."""
+        self._log(client_stream)
+        self.client_stream = None
+        self.body_reader = self.takes = None
+        if self.state is ConnectionState.OVER:
+            return  # aborted: its loss is about to be told
+        if not stays:
+            self.close_when_written()
+            return
+        self.go(ConnectionState.IDLE)
+        limits = self.factory.limits
+        self.wait(limits.keepalive_timeout)
+        if limits.body_rate:
+            self.deadline -= max(0.0, limits.keepalive_timeout - limits.body_grace)
+        if self.held or self.paused or self.half_closed:
+            self._advance()
+        else:
+            self._hand_back()
+
+    def _log(self, client_stream: ClientStream) -> None:
+        exchange, client_stream.exchange = client_stream.exchange, None
+        if exchange is not None:
+            client_stream.ended = self.factory.monotonic()
+            self.factory.log.exchangeEnded(exchange)
+
+    # The connection.
+
+    def close_if_idle(self) -> None:
+        """Close the connection if no request is under way; else it closes behind its answer."""
+        if self.state is ConnectionState.IDLE:
+            self._lose()
+
+    def slow(self) -> None:
+        """The body of a request comes too slowly."""
+        self.fail(RequestTimeout("the request body came too slowly"))
+
+    def late(self) -> None:
+        """The deadline of the state has passed."""
+        state = self.state
+        if state is ConnectionState.IDLE:
+            self._lose()
+        elif state is ConnectionState.HEAD:
+            self._refuse(self.held, RequestTimeout("the request head came too slowly"))
+        elif state is ConnectionState.LINGERING:
+            self.abort()
+        else:
+            client_stream = self.client_stream
+            if client_stream is not None and client_stream.exchange is not None:
+                client_stream.exchange.fail(GuestSlow())

@@ -1,0 +1,1 @@
+"""The PROXY protocol, in front of whatever a connection speaks."""

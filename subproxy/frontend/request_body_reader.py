@@ -1,0 +1,145 @@
+"""
+Moves the body of one request from its client to the guest.
+
+Whether the client is read from is decided here: while the guest takes the body, or while it is
+collected; not otherwise. What came and is held is an L{RequestBodyBuffer}. The receiving side of
+the client's socket may be lent to whoever moves the body without us.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from subproxy.errors import ClientError
+from subproxy.frontend.connection import ConnectionState
+from subproxy.frontend.deadlines import NEVER
+from subproxy.relay.socket_lease import lend_reading
+
+if TYPE_CHECKING:
+    from subproxy.frontend.client_stream import ClientStream
+    from subproxy.frontend.http1.protocol import Http1Protocol
+    from subproxy.frontend.request_body_buffer import RequestBodyBuffer
+
+
+class RequestBodyReader:
+    """
+    The request body that C{connection} reads, for as long as it is its C{body_reader}.
+
+    @ivar body: the body.
+    @ivar client_stream: the answer to its request.
+    """
+
+    __slots__ = ("_connection", "body", "client_stream")
+
+    def __init__(
+        self, connection: Http1Protocol, client_stream: ClientStream, body: RequestBodyBuffer
+    ) -> None:
+        self._connection = connection
+        self.client_stream = client_stream
+        self.body = body
+
+    def came(self, data: bytes) -> None:
+        """Bytes came from the client; what is beyond the body, the connection holds."""
+        connection, body = self._connection, self.body
+        try:
+            connection.held = body.take(data)
+        except ClientError as error:
+            connection.fail(error)
+            return
+        self.client_stream.body_came()
+        collected = connection.state is ConnectionState.COLLECTING
+        if body.complete:
+            connection.go(ConnectionState.ANSWERING)
+            if collected:
+                connection.body_reader = None
+                connection.dispatch(self.client_stream, body.held())
+                return
+            connection.wait(connection.factory.limits.response_timeout)
+        if not collected:
+            self.pass_on()
+
+    def pass_on(self) -> None:
+        """Give the guest what is held of the body, as far as it takes it, and the end."""
+        connection, exchange = self._connection, self.client_stream.exchange
+        if exchange is not None and self.body.pass_on(exchange) and connection.body_reader is self:
+            connection.body_reader = None
+            body = self.body
+            validator = connection.factory.validator
+            exchange.request_end(validator.check_trailers(body.trailers, body.nominated))
+
+    def pause(self) -> None:
+        """The guest takes no more body for now."""
+        connection, body = self._connection, self.body
+        if body.flows:
+            body.flows = False
+            if connection.state is ConnectionState.STREAMING:
+                connection.pause_reading()
+                body.pace.stop(connection.factory.monotonic())
+                connection.wait(connection.factory.limits.response_timeout)
+
+    def resume(self) -> None:
+        """The guest takes body."""
+        connection, body = self._connection, self.body
+        if body.flows:
+            return
+        body.flows = True
+        self.pass_on()
+        if body.flows and connection.state is ConnectionState.STREAMING:
+            connection.resume_reading()
+            body.pace.start(connection.factory.monotonic())
+            connection.due = NEVER
+
+    # The socket is lent (L{subproxy.frontend.client_socket}).
+
+    def lend(self, least: int, then: Callable[[int, int], None]) -> bool:
+        """Lend the receiving side, if the client still has enough to send."""
+        connection, body = self._connection, self.body
+        if (
+            connection.state is not ConnectionState.STREAMING
+            or not body.flows
+            or connection.half_closed
+            or connection.lent
+            or body.left < least
+        ):
+            return False
+        connection.lent = connection.paused = True
+
+        def quiet(data: bytes) -> None:
+            if not connection.lent or connection.body_reader is not self:
+                return
+            if data:
+                self.came(data)
+            # That the guest pauses for what was held does not matter: who moves the rest waits.
+            if connection.lent and connection.body_reader is self and body.left >= least:
+                then(connection.transport.fileno(), body.left)
+            else:
+                self.returned()
+
+        lend_reading(connection.transport, quiet)
+        return True
+
+    def moved(self, amount: int) -> None:
+        """Some of the body went its way."""
+        self.body.moved(amount)
+
+    def stalled(self, stalled: bool) -> None:
+        """It is the guest that stops the body; or not."""
+        pace = self.body.pace
+        (pace.stop if stalled else pace.start)(self._connection.factory.monotonic())
+
+    def returned(self) -> None:
+        """The receiving side is the connection's again."""
+        connection = self._connection
+        if not connection.lent:
+            return
+        connection.lent = False
+        if connection.body_reader is not self or connection.state is not ConnectionState.STREAMING:
+            return
+        if self.body.complete:
+            connection.go(ConnectionState.ANSWERING)
+            connection.wait(connection.factory.limits.response_timeout)
+            self.pass_on()
+            connection.resume_reading()
+        elif self.body.flows:
+            connection.resume_reading()

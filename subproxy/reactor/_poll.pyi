@@ -1,0 +1,13 @@
+"""See _watch.pyx."""
+
+from collections.abc import Callable
+
+from subproxy.reactor._ring import Handle, Ring
+
+class PollHandle(Handle):
+    """What the ring polls for somebody else."""
+
+    def __init__(self, ring: Ring, fd: int, ready: Callable[[], object], name: str) -> None: ...
+    def logPrefix(self) -> str: ...
+    def again(self) -> None: ...
+    def stop(self) -> None: ...

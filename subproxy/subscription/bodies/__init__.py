@@ -1,0 +1,1 @@
+"""Bodies over data connections."""

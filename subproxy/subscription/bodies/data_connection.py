@@ -1,0 +1,426 @@
+"""
+A data connection: raw bytes of one body after the other (docs/protocol.md, "Data connections").
+
+It belongs to an identity, not to a subscription. Each body begins with a C{connect} that claims
+a token; what the token was issued for, a L{IBodyUser}, then has the connection until
+its body is complete. L{DataConnection} knows nothing of HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from zope.interface import Interface
+
+from subproxy.relay.socket_lease import (
+    can_lend,
+    grow_send_buffer,
+    is_flushed,
+    lend_reading,
+    notify_when_flushed,
+)
+from subproxy.subscription.bodies.connect_peeker import ConnectPeeker
+from subproxy.subscription.bodies.tokens import Tokens
+from subproxy.subscription.log_limiter import WARN
+from subproxy.wire import messages as m
+from subproxy.wire.errors import RemoteProtocolError, StateError
+from subproxy.wire.frames import Frame, FrameDecoder
+
+if TYPE_CHECKING:
+    from subproxy.subscription.protocol import SubscriptionProtocol
+
+MOST_HELD = 65_536
+"""Bytes of a body that came and have not left for the client before the guest must wait."""
+
+_LONGEST_CONNECT = 1024
+
+
+class IBodyUser(Interface):
+    """Whose body a data connection carries."""
+
+    def bodyReceived(data: bytes) -> None:
+        """More of the body."""
+
+    def bodyComplete() -> None:
+        """All of its length has come."""
+
+    def writable() -> None:
+        """All that was is_flushed has left."""
+
+    def connectionGone() -> None:
+        """The connection is closed; never called after the body is complete."""
+
+
+class DataConnectionState(Enum):
+    """What a data connection does."""
+
+    __hash__ = object.__hash__  # that of Enum is Python code, and costs a microsecond a request
+
+    IDLE = auto()
+    """It waits for a C{connect}."""
+    RECEIVING = auto()
+    """The guest sends a body."""
+    SENDING = auto()
+    """A body is sent to the guest."""
+    CLOSED = auto()
+
+
+TRANSITIONS: dict[DataConnectionState, frozenset[DataConnectionState]] = {
+    DataConnectionState.IDLE: frozenset(
+        {DataConnectionState.RECEIVING, DataConnectionState.SENDING, DataConnectionState.CLOSED}
+    ),
+    DataConnectionState.RECEIVING: frozenset(
+        {DataConnectionState.IDLE, DataConnectionState.CLOSED}
+    ),
+    DataConnectionState.SENDING: frozenset({DataConnectionState.IDLE, DataConnectionState.CLOSED}),
+    DataConnectionState.CLOSED: frozenset(),
+}
+
+
+class DataConnection:
+    """
+    The proxy's end.
+
+    @ivar identity: which VM is at the other end.
+    @ivar transport: its transport.
+    @ivar state: see L{DataConnectionState}.
+    @ivar ready: less waits to be is_flushed than the transport's buffer takes.
+    @ivar count: bodies that it has carried, or carries.
+    """
+
+    def __init__(
+        self,
+        protocol: SubscriptionProtocol,
+        tokens: Tokens,
+        clock: IReactorTime,
+        idle_timeout: float,
+    ) -> None:
+        self.transport: Any = protocol.transport
+        self.identity = protocol.identity
+        self._say = protocol.say
+        self._offend = protocol.offend
+        self.state = DataConnectionState.IDLE
+        self.ready = True
+        self.count = 0
+        self._exchange = 0
+        self._tokens = tokens
+        self._clock = clock
+        self._idle_timeout = idle_timeout
+        self._idle: IDelayedCall | None = None
+        self._idle_until = 0.0
+        self._decoder = FrameDecoder(_LONGEST_CONNECT)
+        self._user: Any = None
+        self._left: int | None = None  # of the body that comes; None: until its end is told
+        self._owed = 0  # bytes that the user has not got rid of
+        self._paused = False
+        self._lent = False
+        self._borrower: Callable[[int], None] | None = None
+        self._parsing = False
+        self._used = False
+        self._wide = False
+        self._watch: ConnectPeeker | None = None
+
+    def __repr__(self) -> str:
+        return f"<DataConnection {self.identity} {self.state.name.lower()} #{self.count}>"
+
+    @property
+    def reads(self) -> bool:
+        """Whether the transport is to read: neither the client nor a relay forbids it."""
+        return not (self._paused or self._lent)
+
+    # The guest speaks.
+
+    def connect(self, message: m.Connect, answer: bytes = b"", rest: bytes = b"") -> None:
+        """
+        The guest says whose body comes next.
+
+        @param answer: what to say if it may.
+        @param rest: what it has sent after that.
+        """
+        if rest:
+            self._decoder.feed(rest)
+        claim = self._tokens.claim(self.identity, message.exchange, message.token)
+        if isinstance(claim, str):
+            self._say(
+                WARN,
+                "{identity} claims a data connection for exchange {exchange} with a token that is "
+                "not good ({reason}): closed",
+                exchange=message.exchange,
+                reason=claim,
+            )
+            if claim in ("unknown", "foreign"):
+                self._offend()
+            self.abort()
+            return
+        self.count += 1
+        self._exchange = message.exchange
+        if answer:
+            self.transport.write(answer)
+        self._used = False
+        claim.claimed(self)
+        if not self._used:
+            # Whoever it was for has no use for it any more.
+            self.abort()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes came."""
+        state = self.state
+        if state is DataConnectionState.RECEIVING:
+            self._body_came(data)
+        elif state is not DataConnectionState.CLOSED:
+            self._decoder.feed(data)
+            if state is DataConnectionState.IDLE:
+                self._next()
+            elif self._decoder.pending > _LONGEST_CONNECT:
+                self.abort()
+
+    def _next(self) -> None:
+        """Look for a C{connect} in what is held."""
+        if self._parsing:
+            return
+        self._parsing = True
+        try:
+            while self.state is DataConnectionState.IDLE:
+                frame = self._decoder.next()
+                if frame is None:
+                    break
+                self._frame_came(frame)
+        except RemoteProtocolError as error:
+            self._broken(error)
+        finally:
+            self._parsing = False
+
+    def _frame_came(self, frame: Frame) -> None:
+        try:
+            message = m.parse(frame)
+            if not isinstance(message, m.Connect):
+                raise StateError("a data connection carries nothing but bodies")
+        except RemoteProtocolError as error:
+            self._broken(error)
+        else:
+            self.connect(message)
+
+    def _broken(self, error: RemoteProtocolError) -> None:
+        self._say(WARN, "{identity} broke the protocol on a data connection: {error}", error=error)
+        self._offend()
+        self.abort()
+
+    def _body_came(self, data: bytes) -> None:
+        left = self._left
+        if left is not None:
+            if len(data) > left:
+                self._decoder.feed(data[left:])
+                data = data[:left]
+            self._left = left = left - len(data)
+        self._owed += len(data)
+        user = self._user
+        user.bodyReceived(data)
+        if self._user is not user:
+            return
+        if left == 0:
+            self._carried()
+            user.bodyComplete()
+            self._next()
+        elif self._owed >= MOST_HELD and not self._paused:
+            self._paused = True
+            self.transport.pauseProducing()
+
+    # The user of the moment.
+
+    def receive(self, user: Any, length: int | None) -> None:
+        """
+        Give C{user} the bytes that come.
+
+        @param length: how many; None if the guest will tell: then nothing follows on
+            this connection, and C{bodyComplete} is not called.
+        """
+        self._go(DataConnectionState.RECEIVING)
+        self._used = True
+        self._user = user
+        self._left = length
+        self._owed = 0
+        rest = self._decoder.take_rest()
+        if length == 0:
+            self._decoder.feed(rest)
+            self._carried()
+            user.bodyComplete()
+        elif rest:
+            self._body_came(rest)
+
+    def consumed(self, amount: int) -> None:
+        """C{amount} bytes that C{user} was given have left for the client."""
+        self._owed -= amount
+        if self._paused and not self._lent and self._owed < MOST_HELD // 2:
+            self._paused = False
+            self.transport.resumeProducing()
+
+    # The descriptor is lent to a relay.
+
+    @property
+    def lendable(self) -> bool:
+        """Whether the transport is a plain socket."""
+        return can_lend(self.transport)
+
+    def lendReceiving(self, then: Callable[[int, int], None]) -> None:
+        """
+        Stop reading, and give the user what was read.
+
+        @param then: is given the descriptor and how many bytes are to come, now or later, unless
+            the body is complete or the connection is closed before that.
+        """
+        user = self._user
+
+        def quiet(data: bytes) -> None:
+            if data and self._user is user and self._lent:
+                self._body_came(data)
+            if self._user is user and self._lent:
+                assert self._left is not None
+                then(self.transport.fileno(), self._left)
+
+        if self._lent:
+            quiet(b"")
+        else:
+            self._lent = True
+            lend_reading(self.transport, quiet)
+
+    def take_back(self) -> None:
+        """The transport reads again."""
+        if self._lent:
+            self._lent = self._paused = False
+            self.transport.resumeProducing()
+
+    def returned(self, taken: int) -> None:
+        """The receiving side is ours again; C{taken} bytes of the body were taken from it."""
+        if self.state is not DataConnectionState.RECEIVING:
+            return
+        if self._left is not None:
+            self._left -= taken
+        if self._left != 0:
+            self.take_back()
+            return
+        user = self._user
+        self._carried()
+        user.bodyComplete()
+        self._next()
+
+    def lendSending(self, then: Callable[[int], None]) -> None:
+        """Give C{then} the descriptor when all that was is_flushed has left."""
+        if is_flushed(self.transport):
+            then(self.transport.fileno())
+        else:
+            self._borrower = then
+            notify_when_flushed(self.transport)
+
+    def send(self, user: Any) -> None:
+        """C{user} writes a body."""
+        self._go(DataConnectionState.SENDING)
+        if not self._wide:
+            self._wide = True
+            grow_send_buffer(self.transport)
+        self._used = True
+        self._user = user
+        self.take_back()
+
+    def write(self, data: bytes) -> None:
+        """Send more of the body."""
+        self.transport.write(data)
+
+    def sent(self) -> None:
+        """All of the body has been is_flushed."""
+        self._carried()
+        self._next()
+
+    def _carried(self) -> None:
+        """A body is over: the next one may come."""
+        if self.state is DataConnectionState.RECEIVING:
+            # That all was sent is not that all has come: without this a guest could claim the next
+            # token on a connection that we close amid the body, because the client has left.
+            taken = m.End(self._exchange).encode()
+            if self._watch is None or not is_flushed(self.transport) or not self._watch.send(taken):
+                self.transport.write(taken)
+        self._user = None
+        self._owed = 0
+        if self._lent and not self._decoder.pending and self._watches():
+            self._paused = False
+        elif self._paused or self._lent:
+            self._paused = self._lent = False
+            self.transport.resumeProducing()
+        self._go(DataConnectionState.IDLE)
+        # One call serves for many bodies, and looks when it comes: a timer a body costs more.
+        self._idle_until = self._clock.seconds() + self._idle_timeout
+        if self._idle is None:
+            self._idle = self._clock.callLater(self._idle_timeout, self._idled)
+
+    def _watches(self) -> bool:
+        """Look for the next C{connect} beside the transport, if there is a descriptor for that."""
+        if self._watch is None:
+            try:
+                self._watch = ConnectPeeker(
+                    self._clock, self.transport.fileno(), self._frame_came, self.take_back
+                )
+            except OSError:
+                return False
+        self._watch.start()
+        return True
+
+    def _idled(self) -> None:
+        self._idle = None
+        if self.state is DataConnectionState.IDLE:
+            left = self._idle_until - self._clock.seconds()
+            if left > 0:
+                self._idle = self._clock.callLater(left, self._idled)
+            else:
+                self.abort()
+
+    # The connection.
+
+    def pauseProducing(self) -> None:
+        """The guest does not read as fast as is is_flushed."""
+        self.ready = False
+
+    def resumeProducing(self) -> None:
+        """It has read."""
+        self.ready = True
+        if self._user is not None:
+            self._user.writable()
+        borrower = self._borrower
+        if borrower is not None and is_flushed(self.transport):
+            self._borrower = None
+            borrower(self.transport.fileno())
+
+    def abort(self) -> None:
+        """Close: what is under way is over."""
+        if self.state is not DataConnectionState.CLOSED:
+            self._end()
+            self.transport.abortConnection()
+
+    def connectionLost(self) -> None:
+        """It is closed."""
+        if self.state is not DataConnectionState.CLOSED:
+            user = self._user
+            self._end()
+            if user is not None:
+                user.connectionGone()
+
+    def broke(self) -> None:
+        """Somebody else has found that it is broken."""
+        if self.state is not DataConnectionState.CLOSED:
+            self.connectionLost()
+            self.transport.abortConnection()
+
+    def _end(self) -> None:
+        self._go(DataConnectionState.CLOSED)
+        self._user = self._borrower = None
+        idle, self._idle = self._idle, None
+        if idle is not None and idle.active():
+            idle.cancel()
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.close()
+
+    def _go(self, state: DataConnectionState) -> None:
+        assert state in TRANSITIONS[self.state], f"{self.state} to {state}"
+        self.state = state

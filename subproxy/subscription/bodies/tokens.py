@@ -1,0 +1,131 @@
+"""
+Tokens of data connections: each is good once, for one body, for the identity it was issued to.
+
+A token is 128 bits of the system's randomness. What became of the last thousand that
+are no longer good is remembered, so that the log can say why one was refused.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+if TYPE_CHECKING:
+    from subproxy.subscription.bodies.data_connection import DataConnection
+
+SIZE = 16
+"""Bytes of a token."""
+
+_REMEMBERED = 1000
+
+
+@dataclass(slots=True, eq=False)
+class PendingClaim:
+    """
+    What a token stands for.
+
+    @ivar identity: the only one that may claim it.
+    @ivar exchange: the number that must be named with it.
+    @ivar claimed: is given the data connection that carries the body.
+    @ivar expired: is called when nobody has claimed it in time.
+    """
+
+    token: bytes
+    identity: str
+    exchange: int
+    claimed: Callable[[DataConnection], None]
+    expired: Callable[[], None]
+    due: float
+    timer: IDelayedCall | None = None
+
+
+class Tokens:
+    """
+    The tokens that are out.
+
+    @param timeout: seconds within which a token must be claimed.
+    @ivar counts: how many were C{issued} and C{claimed}, and how many claims failed, by reason:
+        C{unknown}, C{used}, C{late}, C{void}, C{foreign} (another identity), C{exchange} (the
+        number is wrong).
+    """
+
+    def __init__(self, clock: IReactorTime, timeout: float) -> None:
+        self.counts: Counter[str] = Counter()
+        self._clock = clock
+        self._timeout = timeout
+        self._promises: dict[bytes, PendingClaim] = {}
+        self._spent: OrderedDict[bytes, str] = OrderedDict()
+        self._timer: IDelayedCall | None = None  # looks when the oldest is due
+
+    def __len__(self) -> int:
+        return len(self._promises)
+
+    def issue(
+        self,
+        identity: str,
+        exchange: int,
+        claimed: Callable[[DataConnection], None],
+        expired: Callable[[], None],
+    ) -> PendingClaim:
+        """A new token."""
+        due = self._clock.seconds() + self._timeout
+        promise = PendingClaim(secrets.token_bytes(SIZE), identity, exchange, claimed, expired, due)
+        self._promises[promise.token] = promise
+        if self._timer is None:
+            self._timer = self._clock.callLater(self._timeout, self._look)
+        self.counts["issued"] += 1
+        return promise
+
+    def claim(self, identity: str, exchange: int, token: bytes) -> PendingClaim | str:
+        """Somebody names a token: what it stands for; or why it is not good."""
+        promise = self._promises.get(token)
+        if promise is None:
+            reason = self._spent.get(token, "unknown")
+        elif promise.identity != identity:
+            reason = "foreign"
+        elif promise.exchange != exchange:
+            reason = "exchange"
+        else:
+            self._spend(promise, "used")
+            self.counts["claimed"] += 1
+            return promise
+        self.counts[reason] += 1
+        return reason
+
+    def void(self, promise: PendingClaim) -> None:
+        """The body of C{promise} goes another way, or nowhere; does nothing if it was spent."""
+        self._spend(promise, "void")
+
+    def _look(self) -> None:
+        """Find those that are due, oldest first: all have the same time."""
+        self._timer = None
+        now = self._clock.seconds()
+        for promise in list(self._promises.values()):
+            if promise.due > now:
+                self._timer = self._clock.callLater(promise.due - now, self._look)
+                break
+            if promise.timer is None:
+                self._overdue(promise)
+
+    def _overdue(self, promise: PendingClaim) -> None:
+        """If it was this process that stood still, a claim may be here: look once more."""
+        promise.timer = self._clock.callLater(0, self._late, promise)
+
+    def _late(self, promise: PendingClaim) -> None:
+        self._spend(promise, "late")
+        promise.expired()
+
+    def _spend(self, promise: PendingClaim, how: str) -> None:
+        if self._promises.pop(promise.token, None) is None:
+            return
+        timer, promise.timer = promise.timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+        self._spent[promise.token] = how
+        if len(self._spent) > _REMEMBERED:
+            self._spent.popitem(last=False)

@@ -1,0 +1,171 @@
+"""
+What came from a guest and is not dealt with yet.
+
+It is dealt with in turns, each of a bounded number of messages and within the L{TimeShare} of
+its virtual machine, so that one guest cannot hold the reactor. Newcomers share what they may
+take of a reactor turn (L{TurnBudget}), and who says what nobody needs is not read from for a while.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.interfaces import IDelayedCall
+
+from subproxy.subscription.states import SubscriptionState
+from subproxy.wire.connection import Ignored
+from subproxy.wire.messages import Hello, Register
+
+if TYPE_CHECKING:
+    from subproxy.subscription.protocol import SubscriptionProtocol
+    from subproxy.subscription.time_share import TimeShare
+    from subproxy.subscription.turn_budget import TurnBudget
+
+_ENDED = (SubscriptionState.CLOSING, SubscriptionState.CLOSED)
+
+
+class MessagePump:
+    """
+    The turns of one connection.
+
+    While something waits for a later one, its transport does not read.
+
+    @ivar handlers: what is done with an event of the wire, by its type.
+    @ivar rest: seconds for which to read nothing after the event of the moment.
+    @ivar busy: more than 0 during a turn.
+    @ivar since: when the work for the event of the moment began, by the timer of the share.
+    """
+
+    __slots__ = (
+        "_call",
+        "_connection",
+        "_most",
+        "_postponed",
+        "busy",
+        "handlers",
+        "rest",
+        "since",
+    )
+
+    def __init__(self, connection: SubscriptionProtocol, most: int) -> None:
+        """
+        Begin empty.
+
+        @param most: messages that a turn deals with.
+        """
+        self.handlers: dict[type[Any], Callable[[Any], None]] = {}
+        self.rest = 0.0
+        self.busy = 0
+        self.since = 0.0
+        self._connection: SubscriptionProtocol | None = connection
+        self._most = most
+        self._call: IDelayedCall | None = None
+        self._postponed = False
+
+    @property
+    def behind(self) -> bool:
+        """Some of what came waits for its turn: what comes now has to wait, too."""
+        return self._call is not None or self._postponed
+
+    def take(self, data: bytes) -> None:
+        """Bytes came: deal with them now, or when it is their turn."""
+        connection = self._connection
+        assert connection is not None
+        connection.wire.feed(data)
+        if self._call is None and not self._postponed:
+            if (
+                connection.state is SubscriptionState.GREETING
+                and connection.factory.turns.exhausted()
+            ):
+                self._postpone(connection, connection.factory.turns)
+            elif connection.share.exhausted():
+                self._postpone(connection, connection.share)
+            else:
+                self._turn(connection)
+
+    def hold(self, seconds: float, then: Callable[[], None]) -> None:
+        """Read nothing for so long; then call C{then}."""
+        connection = self._connection
+        assert connection is not None
+        connection.transport.pauseProducing()
+        self._call = connection.factory.clock.callLater(seconds, self._held, then)
+
+    def _held(self, then: Callable[[], None]) -> None:
+        self._call = None
+        then()
+
+    def go_on(self) -> None:
+        """Have a turn, and read again if nothing is left behind it."""
+        connection = self._connection
+        if connection is None:
+            return
+        self._turn(connection)
+        if not self.behind and connection.state is not SubscriptionState.CLOSED:
+            connection.caught_up()
+
+    def close(self) -> None:
+        """Nothing comes any more; what has come is nobody's business."""
+        call, self._call = self._call, None
+        if call is not None:
+            call.cancel()
+        # So that the connection goes with the last who knows it: no cycle for the collector.
+        self._connection = None
+        self.handlers = {}
+
+    def _turn(self, connection: SubscriptionProtocol) -> None:
+        if connection.state in _ENDED:
+            return
+        self.busy += 1
+        share = connection.share
+        timer = share.timer
+        self.since = began = timer()
+        try:
+            wire, handlers = connection.wire, self.handlers
+            left = self._most
+            while left > 0:
+                event = wire.next_event()
+                if event is None:
+                    break
+                left -= event.frames if type(event) is Ignored else 1
+                handlers[type(event)](event)
+                now = timer()
+                share.used += now - began
+                self.since = began = now
+                if connection.state in _ENDED:
+                    break
+                if self.rest:
+                    # It has said so much that nobody needs: the rest of it can wait.
+                    rest, self.rest = self.rest, 0.0
+                    self.hold(rest, self.go_on)
+                    break
+                if type(event) in (Hello, Register) and connection.factory.turns.exhausted():
+                    self._postpone(connection, connection.factory.turns)
+                    break
+                if share.used >= share.most:
+                    self._postpone(connection, share)
+                    break
+            else:
+                # More may be there: let others have their turn first.
+                self.hold(0, self.go_on)
+        finally:
+            self.busy -= 1
+        connection.flush()
+        share.used += timer() - began
+
+    def wait(self) -> None:
+        """The share of its virtual machine is spent: go on in a later turn, unless it waits."""
+        connection = self._connection
+        assert connection is not None
+        if not self.behind:
+            self._postpone(connection, connection.share)
+
+    def _postpone(self, connection: SubscriptionProtocol, share: TurnBudget | TimeShare) -> None:
+        """What may be taken of this turn of the reactor was taken: go on in a later one."""
+        self._postponed = True
+        connection.transport.pauseProducing()
+        share.defer(self._my_turn)
+
+    def _my_turn(self) -> None:
+        self._postponed = False
+        self.go_on()

@@ -1,0 +1,270 @@
+"""
+A subscription, from C{welcome} until it is gone: the proxy's end.
+
+It answers what the guest says of itself and its routes, hands what concerns exchanges to the
+L{Channel}, and sees by pings whether the guest is there. The connection that it is on is a
+L{SubscriptionProtocol}.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from subproxy.core.balancing.member import READY, Member
+from subproxy.errors import GuestGone
+from subproxy.subscription.channel import Channel
+from subproxy.subscription.liveness import Liveness
+from subproxy.subscription.log_limiter import INFO, WARN
+from subproxy.subscription.states import SubscriptionState
+from subproxy.wire import messages as m
+from subproxy.wire.connection import Violation, limits_info
+from subproxy.wire.fields import Info
+from subproxy.wire.states import Side
+
+if TYPE_CHECKING:
+    from subproxy.subscription.protocol import SubscriptionProtocol
+
+REFUSAL = 64
+"""
+What a refused registration costs us, where the smallest message costs 1: its patterns were
+read to see what they would cost, and what does that is not in the caches of a busy proxy.
+"""
+
+REPLACED = "a newer instance has taken this one's place"
+AGAIN = "this instance has come again, on a younger connection"
+
+
+class Subscription:
+    """
+    One application instance that has greeted.
+
+    @ivar member: as the balancer sees it.
+    @ivar channel: its exchanges.
+    """
+
+    def __init__(self, connection: SubscriptionProtocol, member: Member, bulk: bool) -> None:
+        """
+        Take over what comes on a connection.
+
+        @param bulk: data connections are offered, too.
+        """
+        self.member = member
+        self._connection = connection
+        self._factory = factory = connection.factory
+        self._registrar = factory.registrar
+        self._settings = settings = factory.settings
+        self._wire = connection.wire
+        self._bulk = bulk
+        self._liveness: Liveness | None = None
+        self._farewell = (b"replaced", REPLACED)
+        self.channel = channel = Channel(
+            connection.wire,
+            member,
+            factory.dispatcher,
+            connection.flush,
+            connection.invalid,
+            factory.clock,
+            settings,
+            factory.tokens if bulk else None,
+            factory.pipes,
+            factory.pump,
+            connection,
+        )
+        member.channel = channel
+        connection.message_pump.handlers.update(
+            {
+                m.Register: self._register,
+                m.Unregister: self._unregister,
+                m.Pong: self._pong,
+                m.Drain: self._drain,
+                m.Response: channel.response,
+                m.Body: channel.body,
+                m.End: channel.end,
+                m.Credit: channel.credit,
+                m.Abort: channel.abort,
+                Violation: channel.violation,
+            }
+        )
+
+    def begin(self, replaced: Member | None) -> None:
+        """
+        Say C{welcome}, and ping from now on.
+
+        @param replaced: the older instance whose place this one takes.
+        """
+        member, settings = self.member, self._settings
+        self._wire.send(m.Welcome(self._welcome()))
+        self._connection.say(
+            INFO,
+            "{identity} subscribed: {application}, worker {worker}, instance {instance}",
+            application=member.application,
+            worker=member.worker,
+            instance=member.instance,
+        )
+        self._factory.greeted(self, replaced)
+        self._liveness = Liveness(
+            self._factory.rounds,
+            settings.ping_interval,
+            settings.ping_timeout,
+            settings.timeout,
+            now=self._registrar.now,
+            send=self._ping,
+            measured=self._measured,
+            missed=self._missed,
+            still_missed=self._still_missed,
+            returned=self._returned,
+            dead=self._dead,
+        )
+        self._liveness.start()
+
+    def _welcome(self) -> Info:
+        """What C{welcome} says."""
+        settings = self._settings
+        info: Info = {
+            **limits_info(settings.limits),
+            b"identity": self.member.identity.encode("utf-8", "surrogateescape"),
+            b"ping": int(settings.ping_interval * 1000),
+            b"timeout": int(settings.timeout * 1000),
+        }
+        if self._bulk:
+            info[b"bulk"] = settings.bulk
+        return info
+
+    # What the guest says.
+
+    def _register(self, message: m.Register) -> None:
+        answer = self._registrar.register(self.member, message)
+        self._wire.send(answer)
+        if isinstance(answer, m.Registered):
+            # After the answer, so that a guest knows its route before it is asked.
+            self._registrar.changed(self.member)
+        else:
+            self._connection.useless(REFUSAL)
+
+    def _unregister(self, message: m.Unregister) -> None:
+        answer = self._registrar.unregister(self.member, message)
+        if answer is not None:
+            self._wire.send(answer)
+        else:
+            self._connection.useless()
+
+    def _pong(self, message: m.Pong) -> None:
+        assert self._liveness is not None
+        if not self._liveness.pong(message.nonce):
+            self._connection.useless()
+        elif self._connection.state is SubscriptionState.SUBSCRIBED:
+            self._registrar.pong(self.member, message.info)
+
+    def _drain(self, message: m.Drain) -> None:
+        self._connection.useless()
+        self._connection.say(INFO, "{identity} drains")
+        self._registrar.drain(self.member)
+
+    def _too_late(self, message: m.Message) -> None:
+        """It retires: that was for the one in its place to say."""
+        self._connection.useless()
+
+    # What the proxy wants of it.
+
+    def recheck(self) -> None:
+        """The policy has changed."""
+        if self._connection.state is SubscriptionState.SUBSCRIBED:
+            for refused in self._registrar.recheck(self.member):
+                self._connection.say(
+                    INFO,
+                    "{identity} may no longer serve a route: {reason}",
+                    reason=refused.reason,
+                )
+                self._wire.send(refused)
+            self._connection.flush()
+
+    @property
+    def spare(self) -> bool:
+        """Whether each of its routes is served by another one, too."""
+        member = self.member
+        return all(
+            any(other.state == READY and other is not member for other in pool.members)
+            for pool in member.pools
+        )
+
+    def drain(self) -> None:
+        """Let it finish what it has, and give it nothing new."""
+        if self._connection.state is SubscriptionState.SUBSCRIBED and self._wire.ours is Side.OPEN:
+            self._registrar.drain(self.member)
+            self._wire.send(m.Drain())
+            self._connection.flush()
+
+    # Its end.
+
+    def retire(self, successor: Member) -> None:
+        """
+        Give this one's place to C{successor}: a newer instance, or the same one come again.
+
+        Its routes are gone at once, what may be executed again goes elsewhere. The rest it may
+        finish, for as long as it answers pings; if it is the ghost of a machine that was
+        restarted, it does not.
+        """
+        if successor.instance == self.member.instance:
+            self._farewell = (b"again", AGAIN)
+        connection, channel = self._connection, self.channel
+        self._registrar.leave(self.member)
+        self._factory.left(self.member)
+        channel.move_safe(GuestGone(self._farewell[1]), b"error", replaced=True)
+        if not len(channel):
+            self._replaced()
+            return
+        connection.go(SubscriptionState.RETIRING)
+        for kind in (m.Register, m.Unregister, m.Drain):
+            connection.message_pump.handlers[kind] = self._too_late
+        channel.emptied = self._emptied
+
+    def _emptied(self) -> None:
+        """The last exchange of a retiring instance is over; but its answer may be under way."""
+        self._factory.clock.callLater(0, self._replaced)
+
+    def _replaced(self) -> None:
+        self._connection.close(*self._farewell)
+
+    def leave(self, error: GuestGone) -> None:
+        """Nothing goes to it any more; what it had is lost, with that error."""
+        liveness, self._liveness = self._liveness, None
+        if liveness is not None:
+            liveness.stop()
+        member, channel = self.member, self.channel
+        self._registrar.leave(member)
+        self._factory.left(member)
+        if channel.fast is not None:
+            channel.fast.close()
+        channel.lost(error)
+        member.channel = None
+
+    # Liveness.
+
+    def _ping(self, nonce: bytes) -> None:
+        self._wire.send(m.Ping(nonce))
+        self._connection.flush()
+
+    def _measured(self, seconds: float) -> None:
+        self._registrar.measured(self.member, seconds)
+
+    def _missed(self) -> None:
+        if self._connection.state is SubscriptionState.RETIRING:
+            self._replaced()
+        else:
+            self._connection.say(WARN, "{identity} does not answer pings: ejected")
+            self._registrar.eject(self.member)
+            self._still_missed()
+
+    def _still_missed(self) -> None:
+        """Somebody may have come who takes what it has."""
+        if self._connection.state is not SubscriptionState.RETIRING:
+            error = GuestGone("the application stopped answering")
+            self.channel.move_safe(error, b"timeout")
+
+    def _returned(self) -> None:
+        self._connection.say(INFO, "{identity} answers pings again")
+        self._registrar.revive(self.member)
+
+    def _dead(self) -> None:
+        self._connection.say(WARN, "{identity} is silent: given up")
+        self._connection.close(b"timeout", "no pong")

@@ -1,0 +1,85 @@
+"""
+A virtual machine's share of the reactor's time.
+
+A message costs what it costs: a frame of a thousand elements takes fifty times as long as a ping,
+and a machine may have hundreds of connections. So what is shared is time, and a machine has
+one L{TimeShare} for all of its connections. Who has used it up goes on in the next turn of the
+reactor.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+SHARE = 0.002
+"""
+Seconds of one turn of the reactor that the messages of one virtual machine may take, to which what
+the last of them takes beyond is added. A request takes at least two turns: what a
+neighbour takes of each is felt twice.
+"""
+
+
+DEBT = 10
+"""Shares that are made up for at most: time passes also while the whole process is stopped."""
+
+
+class TimeShare:
+    """
+    The time of one identity.
+
+    What was used is made up for turn by turn; so who used half of its share in this turn and
+    half in the last has to wait for the next one, too, but never longer, and nobody needs to
+    tell the share of every turn.
+
+    @ivar used: seconds that were used and are not made up for.
+    @ivar timer: what they are measured by, in seconds.
+    @param timer: those of C{clock} if None.
+    """
+
+    __slots__ = ("_clock", "_waiting", "most", "timer", "used")
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        most: float = SHARE,
+        timer: Callable[[], float] | None = None,
+    ) -> None:
+        self._clock = clock
+        self._waiting: deque[Callable[[], None]] = deque()
+        self.most = most
+        self.timer = timer or clock.seconds
+        self.used = 0.0
+
+    def __repr__(self) -> str:
+        return f"<TimeShare {self.used:.6f} of {self.most} s used, {len(self._waiting)} wait>"
+
+    def exhausted(self) -> bool:
+        """Whether who asks should wait: the share is used up, or others wait already."""
+        return self.used >= self.most or bool(self._waiting)
+
+    def defer(self, turn: Callable[[], None]) -> None:
+        """Call C{turn} when it is its turn, in a later one of the reactor."""
+        if not self._waiting:
+            self._clock.callLater(0, self._next)
+        self._waiting.append(turn)
+
+    def _next(self) -> None:
+        """A new turn of the reactor."""
+        self.used = min(max(0.0, self.used - self.most), DEBT * self.most)
+        waiting, self._waiting = self._waiting, deque()
+        while waiting and self.used < self.most:
+            turn = waiting.popleft()
+            try:
+                turn()
+            except Exception:
+                self._log.failure("a turn failed")
+        if waiting and not self._waiting:
+            self._clock.callLater(0, self._next)
+        # Who had to wait again is behind those who have not had their turn.
+        waiting.extend(self._waiting)
+        self._waiting = waiting

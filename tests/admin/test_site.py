@@ -1,0 +1,273 @@
+"""The admin pages, over the core of a proxy in memory."""
+
+import json
+import time
+from typing import Any
+from unittest import mock
+
+from prometheus_client import CollectorRegistry
+from twisted.internet.address import IPv4Address, UNIXAddress
+from twisted.internet.error import ConnectionDone
+from twisted.internet.testing import StringTransport
+from twisted.logger import formatEvent, globalLogPublisher
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.test.requesthelper import DummyChannel
+
+from subproxy.admin.guard import Guard
+from subproxy.admin.guarded import GuardedRequest
+from subproxy.admin.metrics import ProxyCollector
+from subproxy.admin.site import Admin, admin_site
+from subproxy.core.balancing.member import MemberState
+from subproxy.telemetry.counters import Counters
+from subproxy.wire import messages as m
+from tests.rigs.world import World
+
+
+class AdminTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.world = World()
+        self.ready = True
+        self.counters = Counters()
+        collector = ProxyCollector(self.counters, self.world.registry, self.world.dispatcher)
+        collector.gauges["lag"] = ("Lag.", lambda: 0.25)
+        collectors = CollectorRegistry()
+        collectors.register(collector)
+        self.admin = Admin(
+            self.world.registry,
+            self.world.router,
+            self.world.clock.seconds,
+            self.world.dispatcher.capacity,
+            lambda: self.ready,
+        )
+        self.site = admin_site(self.admin, collectors, Guard())
+        self.site.doStart()
+        self.addCleanup(self.site.doStop)
+
+    def ask(self, target: str, method: str = "GET") -> tuple[int, str]:
+        protocol = self.site.buildProtocol(None)
+        transport = StringTransport(hostAddress=UNIXAddress("/run/admin.sock"))
+        protocol.makeConnection(transport)
+        request = f"{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        protocol.dataReceived(request.encode())
+        head, _, body = transport.value().decode().partition("\r\n\r\n")
+        protocol.connectionLost(Failure(ConnectionDone()))
+        return int(head.split()[1]), body
+
+    def data(self, target: str, method: str = "GET") -> Any:
+        status, body = self.ask(target, method)
+        self.assertEqual(status, 200, body)
+        return json.loads(body)
+
+    def test_health(self) -> None:
+        """Healthy while it answers; ready until it stops."""
+        self.assertEqual(self.ask("/healthz"), (200, "ok\n"))
+        self.assertEqual(self.ask("/readyz"), (200, "ready\n"))
+        self.ready = False
+        self.assertEqual(self.ask("/readyz"), (503, "stopping\n"))
+
+    def test_routes(self) -> None:
+        """Routes in the order of precedence, with who serves them."""
+        guest = self.world.serving("1", b".*")
+        guest.register(b"a\\.example", b"/x/.*", reference=2)
+        routes = self.data("/api/routes")["routes"]
+        self.assertEqual([route["host"] for route in routes], ["a\\.example", ".*"])
+        self.assertEqual(routes[0]["subscribers"], ["vm:1/app/0"])
+        self.assertFalse(routes[0]["vacant"])
+        guest.lose()
+        self.assertTrue(self.data("/api/routes")["routes"][0]["vacant"])
+
+    def test_subscribers(self) -> None:
+        """What the balancer knows of each."""
+        self.world.serving("1", concurrency=3, weight=200)
+        self.world.ask()
+        (member,) = self.data("/api/subscribers")["subscribers"]
+        self.assertEqual(
+            (member["identity"], member["state"], member["in_flight"], member["weight"]),
+            ("vm:1", "ready", 1, 2.0),
+        )
+        self.assertEqual(member["concurrency"], 3)
+        self.assertGreater(member["score"], 0)
+
+    def test_explain(self) -> None:
+        """Which route wins, why, and who would be asked."""
+        guest = self.world.serving("1", b".*")
+        guest.register(b"a\\.example", b"/x/.*", reference=2)
+        data = self.data("/api/explain?url=http://A.example:80/x/y%3Fz")
+        self.assertEqual(data["route"]["path"], "/x/.*")
+        self.assertIn("literal host", data["reason"])
+        self.assertEqual(len(data["candidates"]), 2)
+        self.assertEqual(data["subscribers"][0]["id"], "vm:1/app/0")
+        data = self.data("/api/explain?url=b.example")
+        self.assertEqual(data["route"]["host"], ".*")
+        for bad in ("/api/explain", "/api/explain?url=http:///", "/api/explain?url=http://[x/"):
+            self.assertEqual(self.ask(bad)[0], 400)
+
+    def test_explain_nothing(self) -> None:
+        """No route is an answer too."""
+        data = self.data("/api/explain?url=http://nobody/")
+        self.assertIsNone(data["route"])
+        self.assertIn("no route", data["reason"])
+
+    def test_drain_and_back(self) -> None:
+        """A drained subscriber gets nothing new until it is taken back."""
+        guest = self.world.serving("1")
+        data = self.data("/api/drain/vm:1", "POST")
+        self.assertEqual(data, {"subscribers": ["vm:1/app/0"]})
+        _, sink = self.world.ask()
+        guest.pump()
+        self.assertEqual(guest.take(m.Request), [])
+        self.data("/api/drain/vm:1/app/0", "DELETE")
+        guest.pump()
+        self.assertEqual(len(guest.take(m.Request)), 1)
+        self.assertIsNone(sink.error)
+
+    def test_drain_of_nobody(self) -> None:
+        """A name that nobody has is told, and a prefix of a name is no name."""
+        self.world.serving("1")
+        for name in ("vm:2", "vm", "vm:1/ap"):
+            status, body = self.ask(f"/api/drain/{name}", "POST")
+            self.assertEqual(status, 404)
+            self.assertIn(name, body)
+
+    def test_methods(self) -> None:
+        """Draining by GET is not allowed, and unknown pages are not found."""
+        self.assertEqual(self.ask("/api/drain/vm:1")[0], 405)
+        self.assertEqual(self.ask("/nothing")[0], 404)
+
+    def test_metrics(self) -> None:
+        """What Prometheus reads: by route, and by subscriber."""
+        self.world.serving("1", b"a\\.example")
+        status, body = self.ask("/metrics")
+        self.assertEqual(status, 200)
+        for line in (
+            'subproxy_subscriber_ready{application="app",identity="vm:1",worker="0"} 1.0',
+            "subproxy_routes 1.0",
+            "subproxy_waiting 0.0",
+            "subproxy_lag 0.25",
+            'subproxy_retry_decisions_total{decision="retry"} 0.0',
+        ):
+            self.assertIn(line + "\n", body)
+
+
+class TcpTests(SynchronousTestCase):
+    """Over TCP: what L{Guard} decides, on real requests."""
+
+    def setUp(self) -> None:
+        world = self.world = World()
+        world.serving("1")
+        collectors = CollectorRegistry()
+        collectors.register(ProxyCollector(Counters(), world.registry, world.dispatcher))
+        admin = Admin(
+            world.registry,
+            world.router,
+            world.clock.seconds,
+            world.dispatcher.capacity,
+            lambda: True,
+        )
+        self.events: list[str] = []
+        observer = self.events_append
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        self.site = admin_site(admin, collectors, Guard(b"sesame"))
+        self.site.reactor = world.clock
+        self.site.doStart()
+        self.addCleanup(self.site.doStop)
+
+    def events_append(self, event: dict[str, Any]) -> None:
+        if event.get("log_namespace", "").startswith("subproxy.admin"):
+            self.events.append(formatEvent(event))
+
+    def ask(self, line: str, *fields: str, body: bytes = b"") -> str:
+        protocol = self.site.buildProtocol(None)
+        transport = StringTransport(
+            hostAddress=IPv4Address("TCP", "192.0.2.1", 9900),
+            peerAddress=IPv4Address("TCP", "192.0.2.9", 40000),
+        )
+        protocol.makeConnection(transport)
+        head = "\r\n".join([f"{line} HTTP/1.1", *fields, "Connection: close", "", ""])
+        protocol.dataReceived(head.encode("latin-1") + body)
+        protocol.connectionLost(Failure(ConnectionDone()))
+        return transport.value().decode("latin-1")
+
+    def test_token(self) -> None:
+        """401 without, 200 with it."""
+        refused = self.ask("POST /api/drain/vm:1", "Host: 192.0.2.1:9900", "Content-Length: 0")
+        self.assertTrue(refused.startswith("HTTP/1.1 401 "), refused)
+        self.assertIn('\r\nWWW-Authenticate: Bearer realm="admin"\r\n', refused)
+        self.assertIn('{"error": "a token is needed: Authorization: Bearer"}', refused)
+        granted = self.ask("GET /api/routes", "Host: localhost", "Authorization: Bearer sesame")
+        self.assertTrue(granted.startswith("HTTP/1.1 200 "), granted)
+        self.assertTrue(self.ask("GET /healthz", "Host: x").endswith("ok\n"))
+
+    def test_a_page_in_a_browser(self) -> None:
+        """No method of it goes through, nor does any answer have a CORS field."""
+        for method in ("GET", "POST", "OPTIONS", "DELETE", "PUT", "HEAD"):
+            for fields in (
+                ("Host: localhost:9900", "Origin: https://evil.example"),
+                ("Host: localhost:9900", "Sec-Fetch-Site: cross-site"),
+                ("Host: localhost:9900", "Origin: null", "Authorization: Bearer sesame"),
+            ):
+                answer = self.ask(f"{method} /api/drain/vm:1", *fields)
+                self.assertTrue(answer.startswith("HTTP/1.1 403 "), answer)
+                self.assertNotIn("access-control", answer.lower())
+            rebound = self.ask(f"{method} /api/drain/vm:1", "Host: evil.example:9900")
+            status = 405 if method in ("OPTIONS", "PUT") else 421
+            self.assertTrue(rebound.startswith(f"HTTP/1.1 {status} "), rebound)
+        (member,) = self.world.registry.members()
+        self.assertEqual(member.state, MemberState.READY)
+
+    def test_preflight(self) -> None:
+        """OPTIONS is no method of any page, for whoever asks."""
+        for path in ("/api/routes", "/metrics", "/api/drain/vm:1"):
+            answer = self.ask(f"OPTIONS {path}", "Host: localhost", "Authorization: Bearer sesame")
+            self.assertTrue(answer.startswith("HTTP/1.1 405 "), answer)
+            self.assertNotIn("access-control", answer.lower())
+
+    def test_log(self) -> None:
+        """Ten lines a second of what is refused, printable; what is left out is counted."""
+        for _ in range(50):
+            self.ask("GET /api/\x9b[2J", "Host: localhost", "Authorization: Bearer wrong")
+        self.assertEqual(len(self.events), 10)
+        self.assertEqual(
+            self.events[0],
+            r"admin: refused GET /api/\x9b[2J of 192.0.2.9: the token is wrong; 0 more not logged",
+        )
+        self.world.clock.advance(1)
+        self.ask("GET /api/routes", "Host: localhost")
+        self.assertIn("40 more not logged", self.events[-1])
+        self.assertNotIn("wrong", "".join(self.flushed()))
+
+    def flushed(self) -> list[str]:
+        return [line for line in self.events if "Bearer wrong" in line]
+
+    def test_bodies_are_not_kept(self) -> None:
+        """A stranger's long body is no file."""
+        answer = self.ask(
+            "POST /api/drain/vm:1",
+            "Host: localhost",
+            "Content-Type: application/x-www-form-urlencoded",
+            "Content-Length: 300000",
+            body=b"a=b&" * 75_000,
+        )
+        self.assertTrue(answer.startswith("HTTP/1.1 401 "), answer)
+        request = GuardedRequest(DummyChannel())
+        request.gotLength(1 << 40)
+        request.handleContentChunk(b"x" * 1000)
+        self.assertEqual(request.content.getvalue(), b"")
+
+    def test_no_browser_keeps_it(self) -> None:
+        """Nor shows it in a frame."""
+        answer = self.ask("GET /metrics", "Host: localhost").lower()
+        for field in ("cache-control: no-store", "frame-ancestors 'none'", "nosniff"):
+            self.assertIn(field, answer)
+
+    def test_the_date_of_a_line(self) -> None:
+        """It is that of the wall, though the reactor's clock is monotonic."""
+        lines: list[str] = []
+        self.site._logFile = mock.Mock(write=lines.append)
+        self.ask("GET /healthz?\x9b", "Host: localhost")
+        (line,) = lines
+        self.assertIn(time.strftime("%Y:", time.gmtime()), line)
+        self.assertNotIn("1970", line)
+        self.assertNotIn("\x9b", line)

@@ -1,0 +1,116 @@
+"""The proxy as a service: housekeeping, and the order of a stop."""
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.app.listener import ListenerService
+from subproxy.app.service import CLOSING_LIMIT, HOUSEKEEPING_INTERVAL, ProxyService
+from tests.app.test_listener import FakeEndpoint, FakePort
+
+
+class Recorder:
+    """Stands at each place that a stop passes, and notes it."""
+
+    seconds: Callable[[], float]
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+        self.drained: Deferred[None] = Deferred()
+        self.ended: Deferred[None] = Deferred()
+        self.active = 2
+        self.fail = False
+
+    def now(self) -> float:
+        return self.seconds()
+
+    def expire(self, now: float) -> None:
+        self.steps.append("expire")
+        if self.fail:
+            raise RuntimeError("housekeeping")
+
+    def drain(self) -> Deferred[None]:
+        self.steps.append("drain")
+        return self.drained
+
+    def close(self, *reason: object) -> Deferred[None]:
+        self.steps.append("bye" if reason else "close")
+        return self.ended
+
+
+class ProxyServiceTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.recorder = Recorder()
+        self.recorder.seconds = self.clock.seconds
+        self.port = FakePort()
+        listener = ListenerService(
+            FakeEndpoint(succeed(self.port)),
+            None,
+            "HTTP",
+            "tcp:1",  # type: ignore[arg-type]
+        )
+        self.service = ProxyService(
+            self.clock,
+            self.recorder,  # type: ignore[arg-type]
+            self.recorder,  # type: ignore[arg-type]
+            self.recorder,  # type: ignore[arg-type]
+            self.recorder,  # type: ignore[arg-type]
+            [listener],
+            [],
+            5.0,
+        )
+        self.service.startService()
+        self.recorder.steps.clear()
+
+    def stop(self) -> Deferred[None]:
+        stopped = self.service.stopService()
+        assert self.port.stopped is not None
+        self.port.stopped.callback(None)
+        return stopped
+
+    def test_housekeeping(self) -> None:
+        """What has expired is looked after again and again, even if that fails once."""
+        self.recorder.fail = True
+        self.clock.advance(HOUSEKEEPING_INTERVAL)
+        self.assertEqual(self.recorder.steps, ["expire"])
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.recorder.fail = False
+        self.clock.advance(HOUSEKEEPING_INTERVAL)
+        self.assertEqual(self.recorder.steps, ["expire"] * 3)
+
+    def test_stop_in_order(self) -> None:
+        """Nothing new, then what is in flight, then the guests, then all connections."""
+        stopped = self.stop()
+        self.assertEqual(self.recorder.steps, ["drain"])
+        self.recorder.drained.callback(None)
+        self.assertEqual(self.recorder.steps, ["drain", "bye"])
+        self.assertNoResult(stopped)
+        self.recorder.ended.callback(None)
+        self.successResultOf(stopped)
+        self.assertEqual(self.recorder.steps, ["drain", "bye", "close"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_stop_can_be_hurried(self) -> None:
+        """Who is told a second time waits for nobody any longer."""
+        stopped = self.stop()
+        self.service.hurry()
+        self.assertIn("bye", self.recorder.steps)
+        self.clock.advance(0)
+        self.successResultOf(stopped)
+        self.assertEqual(self.recorder.steps[-1], "close")
+
+    def test_when_listening(self) -> None:
+        """It is told that every listener has what it wants."""
+        self.successResultOf(self.service.when_listening())
+
+    def test_stop_has_limits(self) -> None:
+        """Who does not finish in time is cut off."""
+        stopped = self.stop()
+        self.clock.advance(5.0)
+        self.assertIn("bye", self.recorder.steps)
+        self.clock.advance(CLOSING_LIMIT)
+        self.successResultOf(stopped)
+        self.assertEqual(self.recorder.steps[-1], "close")

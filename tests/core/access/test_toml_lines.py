@@ -1,0 +1,197 @@
+"""Tests of subproxy.core.access.toml_lines."""
+
+from __future__ import annotations
+
+import sys
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.core.access.toml_lines import TomlLines, error_line
+from tests.rigs.core_strategies import relaxed
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+DOCUMENT = '''\
+# [not] a table
+top = 1
+
+[default] # quotas
+routes = 1
+"quoted" = 2
+[[guest]]
+identity = "a"
+hosts = [
+  "x",
+]
+[[ guest ]]
+  identity = """
+[default]
+hosts = 'in a string'
+"""
+text = "it's # no \\" comment \\"\\"\\""  # 'one
+hosts = ["y"]
+more = \'\'\'a\'\'\'
+last = 1
+'''
+
+
+class TomlLinesTests(SynchronousTestCase):
+    """C{TomlLines}."""
+
+    def test_positions(self) -> None:
+        tomllib.loads(DOCUMENT)
+        lines = TomlLines(DOCUMENT)
+        text = DOCUMENT.split("\n")
+        for line, begins in [
+            (lines.key("top", ""), "top"),
+            (lines.table("default"), "[default]"),
+            (lines.key("routes", "default"), "routes"),
+            (lines.key("quoted", "default"), '"quoted"'),
+            (lines.table("guest"), "[[guest]]"),
+            (lines.key("identity", "guest", 0), 'identity = "a"'),
+            (lines.key("hosts", "guest", 0), "hosts = ["),
+            (lines.table("guest", 1), "[[ guest ]]"),
+            (lines.key("identity", "guest", 1), '  identity = """'),
+            (lines.key("hosts", "guest", 1), 'hosts = ["y"]'),
+            (lines.key("last", "guest", 1), "last"),
+        ]:
+            self.assertTrue(text[line - 1].startswith(begins), (line, begins))
+
+    def test_what_is_not_there_is_where_its_table_is(self) -> None:
+        lines = TomlLines(DOCUMENT)
+        self.assertEqual(lines.key("paths", "guest", 1), lines.table("guest", 1))
+        self.assertEqual(lines.key("nothing", ""), 1)
+        self.assertEqual(lines.table("nothing"), 1)
+        inline = TomlLines('\nguest = [{ identity = "a" }]')
+        self.assertEqual(inline.table("guest"), 2)
+        self.assertEqual(inline.key("identity", "guest"), 2)
+
+    def test_error_lines(self) -> None:
+        for text, line in [("a = 1\nb = \n", 2), ('\n\na = "x', 3), ("[a]\n[a]\n", 2)]:
+            with self.assertRaises(tomllib.TOMLDecodeError) as caught:
+                tomllib.loads(text)
+            self.assertEqual(error_line(str(caught.exception), text), line, text)
+        self.assertEqual(error_line("no position", "a\nb\n\n"), 2)
+
+    def found(self, *values: str) -> None:
+        """Behind each of these values, the next key and the next table are where they are."""
+        text = "".join(f"key{at} = {value}\n" for at, value in enumerate(values)) + "[end]\nx = 1\n"
+        tomllib.loads(text)
+        lines = TomlLines(text)
+        split = text.split("\n")
+        for at in range(len(values)):
+            self.assertTrue(split[lines.key(f"key{at}", "") - 1].startswith(f"key{at} = "), text)
+        self.assertEqual(split[lines.table("end") - 1], "[end]", text)
+        self.assertEqual(lines.key("x", "end"), lines.table("end") + 1, text)
+
+    def test_quotes_in_strings(self) -> None:
+        """An escape hides a quote from a basic string, and nothing from a literal one."""
+        for value in (
+            "\"ab'''\"",
+            '\'ab"""\'',
+            "\"\\\"'''\"",
+            "'\\' # ' '''",
+            '["\\n", """\n[x]\n"""]',
+            '["", """\n[x]\n"""]',
+            "['', '''\n[x]\n''']",
+            '"\\"" # """',
+            '"\\\\" # """',
+            '"a\\"\\"\\"b"',
+            "\"\\\\\\\"\" # '''",
+            r"'\' # '''",
+            r"'\\' # '''",
+            "['\\', \"'''\"]",
+            '["\\\\", \'"""\']',
+            '["\'", \'"""\', "\'"]',
+            "\"a\" # '''",
+            "\"a\"# '''",
+            '\'a\' # """',
+            "'' # '''",
+            "['a', 'b', '\"\"\"']",
+            "[1,2] # '''",
+            "'\"' # '''",
+            '"\'" # """',
+            "[\"a\",'b',\"'''\"]",
+        ):
+            with self.subTest(value):
+                self.found(value)
+
+    def test_multi_line_strings(self) -> None:
+        """They end at the first three quotes of their own kind, and another may follow at once."""
+        for value in (
+            '"""\n"""# \'\'\'',
+            '["""""", """\n[x]\n"""]',
+            "['''''', '''\n[x]\n''']",
+            '"""\n""\n[x]\n"""',
+            '"""\n[x]\n"""',
+            "'''\n[x]\n'''",
+            '"""\n\'\'\'\n[x]"""',
+            "'''\n\"\"\"\n[x]'''",
+            "[\"\"\"\n[x]\n\"\"\", '''\n[x]\n''']",
+            '["""a""", """\n[x]\n"""]',
+            '["""a""","""b""",\'\'\'\n[x]\n\'\'\']',
+            '["""\na""","""\n[x]\n"""]',
+            '["""\na""","," # \'\'\'\n]',
+            "['''\n#''','''\n[x]\n''']",
+            '["a", """\n[x]""", "b"]',
+            "[1, 2, '''\n[x]''']",
+        ):
+            with self.subTest(value):
+                self.found(value)
+
+    def test_a_quoted_key(self) -> None:
+        """Its quotes are none of its value's."""
+        for quote in "\"'":
+            text = f"{quote}a{quote} = {quote * 3}\n[x]\n{quote * 3}\nb = 1\n"
+            tomllib.loads(text)
+            lines = TomlLines(text)
+            self.assertEqual((lines.key("a", ""), lines.key("b", "")), (1, 4))
+            self.assertEqual(lines.table("x"), 1)
+
+    @given(st.text("\"'\\#[]=\na ", max_size=30))
+    @relaxed
+    def test_any_text(self, text: str) -> None:
+        """What is no TOML does no harm."""
+        lines = TomlLines(text)
+        self.assertLessEqual(lines.key("a", ""), text.count("\n") + 1)
+        self.assertLessEqual(lines.table("a"), text.count("\n") + 1)
+
+    def test_the_top_is_at_the_first_line(self) -> None:
+        """Where nothing else is known: of a document, and of what is not in it."""
+        lines = TomlLines("")
+        self.assertEqual(lines.table(""), 1)
+        self.assertEqual(lines.key("a", "b"), 1)
+        self.assertEqual(lines.key("a", "b", 3), 1)
+        self.assertEqual(lines.table("b", 3), 1)
+
+    @given(
+        st.lists(
+            st.sampled_from(
+                [
+                    "'#'",
+                    '"#"',
+                    "'''\n[guest]\n'''",
+                    '"""\nkey1 = 2\n"""',
+                    '\'"""\'',
+                    "\"'''\"",
+                    "1 # '''",
+                    '[\'a\', "b"] # """',
+                    '"\\\\"',
+                    '"\\""',
+                    "''",
+                    '""',
+                    "''''''",
+                    '"""a""" # \'\'\'',
+                ]
+            ),
+            max_size=6,
+        )
+    )
+    @relaxed
+    def test_values_never_hide_what_follows(self, values: list[str]) -> None:
+        self.found(*values)

@@ -1,0 +1,132 @@
+"""Tests of subproxy.core.balancing.member."""
+
+from __future__ import annotations
+
+from math import nan
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.core.balancing.latency import FLOOR, INITIAL, UNKNOWN
+from subproxy.core.balancing.member import (
+    MAX_WEIGHT,
+    MIN_WEIGHT,
+    READY,
+    TRANSITIONS,
+    Member,
+    MemberEvent,
+    MemberState,
+    usable,
+)
+from tests.rigs.core_strategies import make_member, relaxed
+
+
+class StateTests(SynchronousTestCase):
+    """The table."""
+
+    def after(self, *events: MemberEvent) -> MemberState:
+        member = make_member()
+        for event in events:
+            member.feed(event, 1.0)
+        return MemberState(member.state)
+
+    def test_the_table_is_total(self) -> None:
+        self.assertEqual(set(TRANSITIONS), set(MemberState))
+        for row in TRANSITIONS.values():
+            self.assertEqual(set(row), set(MemberEvent))
+
+    def test_lives(self) -> None:
+        for events, state in [
+            ((), MemberState.READY),
+            ((MemberEvent.UNDRAIN,), MemberState.READY),
+            ((MemberEvent.REVIVE,), MemberState.READY),
+            ((MemberEvent.DRAIN,), MemberState.DRAINING),
+            ((MemberEvent.DRAIN, MemberEvent.UNDRAIN), MemberState.READY),
+            ((MemberEvent.EJECT,), MemberState.EJECTED),
+            ((MemberEvent.EJECT, MemberEvent.EJECT), MemberState.EJECTED),
+            ((MemberEvent.EJECT, MemberEvent.UNDRAIN), MemberState.EJECTED),
+            ((MemberEvent.EJECT, MemberEvent.REVIVE), MemberState.READY),
+            ((MemberEvent.EJECT, MemberEvent.DRAIN), MemberState.DRAINING),
+            ((MemberEvent.DRAIN, MemberEvent.DRAIN), MemberState.DRAINING),
+            ((MemberEvent.DRAIN, MemberEvent.EJECT), MemberState.DRAINING),
+            ((MemberEvent.DRAIN, MemberEvent.EJECT, MemberEvent.REVIVE), MemberState.DRAINING),
+            ((MemberEvent.LEAVE,), MemberState.GONE),
+            ((MemberEvent.DRAIN, MemberEvent.LEAVE), MemberState.GONE),
+            ((MemberEvent.EJECT, MemberEvent.LEAVE), MemberState.GONE),
+        ]:
+            self.assertIs(self.after(*events), state, events)
+
+    @given(st.lists(st.sampled_from(MemberEvent)))
+    @relaxed
+    def test_gone_is_final(self, events: list[MemberEvent]) -> None:
+        self.assertIs(self.after(MemberEvent.LEAVE, *events), MemberState.GONE)
+
+    def test_feed_tells_whether_the_state_changed(self) -> None:
+        member = make_member()
+        self.assertFalse(member.feed(MemberEvent.REVIVE, 1.0))
+        self.assertTrue(member.feed(MemberEvent.EJECT, 1.0))
+        self.assertFalse(member.feed(MemberEvent.EJECT, 1.0))
+
+    def test_a_return_starts_slowly_and_measures_afresh(self) -> None:
+        member = make_member(now=1.0)
+        member.observe(0.5, 2.0)
+        member.feed(MemberEvent.REVIVE, 3.0)
+        self.assertEqual((member.since, member.latency_at), (1.0, 2.0))
+        member.feed(MemberEvent.EJECT, 4.0)
+        self.assertEqual((member.since, member.latency_at), (1.0, 2.0))
+        member.feed(MemberEvent.REVIVE, 5.0)
+        self.assertEqual((member.since, member.latency_at), (5.0, UNKNOWN))
+        member.observe(0.25, 6.0)
+        self.assertEqual(member.latency, 0.25)
+
+
+class MemberTests(SynchronousTestCase):
+    """The numbers."""
+
+    def test_a_newcomer(self) -> None:
+        channel = object()
+        member = Member("cid:3", b"app", b"i", now=7.0, worker=2, concurrency=4, channel=channel)
+        self.assertEqual((member.identity, member.application), ("cid:3", b"app"))
+        self.assertEqual((member.instance, member.worker), (b"i", 2))
+        self.assertEqual((member.weight, member.concurrency), (1.0, 4))
+        self.assertEqual((member.in_flight, member.state, member.since), (0, READY, 7.0))
+        self.assertEqual((member.latency, member.latency_at), (INITIAL, UNKNOWN))
+        self.assertEqual(member.pools, [])
+        self.assertIs(member.channel, channel)
+        self.assertEqual(Member("a", b"", b"", now=0.0).worker, 0)
+
+    def test_weights_are_clamped(self) -> None:
+        for weight, clamped in [
+            (2.0, 2.0),
+            (0.0, MIN_WEIGHT),
+            (-1.0, MIN_WEIGHT),
+            (1e9, MAX_WEIGHT),
+            (nan, MIN_WEIGHT),
+        ]:
+            self.assertEqual(Member("a", b"", b"", now=0.0, weight=weight).weight, clamped)
+
+    def test_concurrency_is_not_negative(self) -> None:
+        self.assertRaises(ValueError, Member, "a", b"", b"", now=0.0, concurrency=-1)
+
+    def test_observe(self) -> None:
+        member = make_member()
+        member.observe(0.0, 1.0)
+        self.assertEqual((member.latency, member.latency_at), (FLOOR, 1.0))
+        member.observe(0.5, 2.0)
+        self.assertTrue(FLOOR < member.latency < 0.5)
+        self.assertEqual(member.latency_at, 2.0)
+
+    def test_usable(self) -> None:
+        self.assertTrue(usable(make_member(in_flight=1000)))
+        self.assertTrue(usable(make_member(concurrency=2, in_flight=1)))
+        self.assertFalse(usable(make_member(concurrency=2, in_flight=2)))
+        self.assertFalse(usable(make_member(concurrency=2, in_flight=3)))
+        for state in (MemberState.DRAINING, MemberState.EJECTED, MemberState.GONE):
+            self.assertFalse(usable(make_member(state=int(state))))
+
+    def test_it_is_flat(self) -> None:
+        self.assertFalse(hasattr(make_member(), "__dict__"))
+
+    def test_repr(self) -> None:
+        self.assertEqual(repr(make_member(in_flight=2)), "<Member vm app ready in flight 2>")

@@ -1,0 +1,212 @@
+"""Tests of subproxy.core.routing.pattern_scan: what RE2 is not asked about."""
+
+from __future__ import annotations
+
+from unittest.mock import patch
+
+import re2
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.core.routing import pattern as pattern_module
+from subproxy.core.routing.pattern import MAX_PROGRAM, Pattern, RouteRefused, options
+from subproxy.core.routing.pattern_scan import MAX_NESTED, OVERHEAD, PatternFault, scan
+from tests.rigs.core_strategies import relaxed
+
+MOST = 100_000
+
+pieces = st.sampled_from(
+    [
+        "a",
+        "A",
+        "1",
+        "/",
+        ".",
+        "-",
+        "\\.",
+        "\\d",
+        "\\W",
+        "\\s",
+        "\\b",
+        "\\A",
+        "\\z",
+        "\\C",
+        "\\Qab\\E",
+        "\\Q(\\E",
+        "\\Q[\\E",
+        "\\E",
+        "\\x41",
+        "\\x{41}",
+        "\\101",
+        "\\n",
+        "[a-z]",
+        "[^a]",
+        "[]a]",
+        "[^]a]",
+        "[[:alpha:]]",
+        "[[:^digit:]]",
+        "[\\]a]",
+        "[a\\d-]",
+        "[(]",
+        "[{2}]",
+        "[ab",
+        "[^ab]",
+        "]",
+        "(",
+        "(?:",
+        "(?i:",
+        "(?P<n>",
+        "(?i)",
+        "(?s)",
+        "(?-i)",
+        "(?U)",
+        ")",
+        ")",
+        "|",
+        "|",
+        "*",
+        "+",
+        "?",
+        "*?",
+        "{2}",
+        "{2,}",
+        "{1,3}",
+        "{0}",
+        "{3,2}",
+        "{",
+        "{,2}",
+        "}",
+        "^",
+        "$",
+    ]
+)
+sources = st.lists(pieces, min_size=1, max_size=12).map(lambda some: "".join(some).encode())
+
+
+def reason(source: bytes, most: int = MOST) -> str:
+    try:
+        scan(source, most)
+    except PatternFault as fault:
+        return str(fault)
+    return ""
+
+
+class ScanTests(SynchronousTestCase):
+    """C{scan}."""
+
+    @given(sources, st.booleans())
+    @settings(relaxed, max_examples=500)
+    def test_it_is_a_bound_of_the_program(self, source: bytes, ignore_case: bool) -> None:
+        """Whatever RE2 compiles has no more instructions, and ends with what was read."""
+        try:
+            work, tail = scan(source, 2000)
+            compiled = re2.compile(source, options(ignore_case=ignore_case))
+        except (PatternFault, re2.error):
+            return
+        self.assertLessEqual(compiled.programsize, work, source)
+        for text in (b"a", b"ab", b"1", b"/", b"aa", b"a1", b".", b"-", b"a/"):
+            if compiled.fullmatch(text) is not None and b"(?" not in source:
+                ending = tail.lower() if ignore_case else tail
+                self.assertTrue(text.endswith(ending), (source, text, tail))
+
+    def test_repetitions_multiply(self) -> None:
+        for source, work in [
+            (b"a", 1),
+            (b"ab", 2),
+            (b"a{10}", 10),
+            (b"ab{10}", 11),
+            (b"(ab){10}", 40),
+            (b"((ab){10}){10}", 420),
+            (b"a{2,4}", 8),
+            (b"a{2,}", 7),
+            (b"a*", 5),
+            (b"a?", 3),
+            (b"a|b", 4),
+            (b"[a-c]{10}", 80),
+            (rb"\Qab\E{3}", 4),
+            (b"a(?i){10}", 10),
+            (b"a{b", 3),
+        ]:
+            self.assertEqual(scan(source, MOST)[0] - OVERHEAD, work, source)
+
+    def test_how_a_pattern_ends(self) -> None:
+        for source, tail in [
+            (rb"(www\.)?blog\.example", b"blog.example"),
+            (rb"(a|b)\.example$", b".example"),
+            (rb"(a|b)c+", b""),
+            (rb"(a|b)c{2}d", b"d"),
+            (rb"(a|b)|c", b""),
+            (rb"[a-z]{2}x\b", b""),
+            (rb"(a)\Qx.\Ey", b"x.y"),
+            (rb"(a)x\d", b""),
+            (rb"(a", b""),
+            (rb"(a)x\x41", b""),
+        ]:
+            self.assertEqual(scan(source, MOST)[1], tail, source)
+
+    def test_what_is_refused(self) -> None:
+        for source, words in [
+            (rb"\pL", "no use"),
+            (rb"\PN", "no use"),
+            (rb"[\p{Greek}]", "no use"),
+            (rb"[a-\x{100}]", "ASCII"),
+            (rb"\x80", "ASCII"),
+            (rb"\377", "ASCII"),
+            (b"(\xc3\xbc)", "ASCII"),
+            (b"[\xc3]", "ASCII"),
+            (b"(\\Q\xc3\\E)", "ASCII"),
+            (b"(a{3}){400}", "1000"),
+            (b"(a){1001}", "1000"),
+            (b"(" * MAX_NESTED + b"a" + b")" * MAX_NESTED, "nested"),
+        ]:
+            self.assertIn(words, reason(source), source)
+        self.assertEqual(reason(b"(" * (MAX_NESTED - 1) + b"a" + b")" * (MAX_NESTED - 1)), "")
+
+    def test_the_bound(self) -> None:
+        work = scan(b"(ab){10}", MOST)[0]
+        self.assertEqual(reason(b"(ab){10}", work), "")
+        self.assertIn(f"{work} instructions", reason(b"(ab){10}", work - 1))
+
+    @given(sources | st.binary(min_size=1, max_size=40))
+    @relaxed
+    def test_any_bytes_are_read_to_the_end(self, source: bytes) -> None:
+        try:
+            work, _ = scan(source, MOST)
+        except PatternFault as fault:
+            self.assertTrue(str(fault))
+            return
+        self.assertGreaterEqual(work, OVERHEAD)
+
+
+class AskedTests(SynchronousTestCase):
+    """RE2 is asked about small patterns alone."""
+
+    def test_what_is_refused_never_reaches_it(self) -> None:
+        with patch.object(pattern_module, "_compile", side_effect=AssertionError):
+            for source in [
+                rb"\pL",
+                rb"(?i)\pL{3}",
+                rb"[\pL]x",
+                rb"(\x{3b1})",
+                b"(a|b){%d}" % MAX_PROGRAM,
+                b"((a|b){9}){99}",
+                b"(" * 60 + b")" * 60,
+            ]:
+                for ignore_case in (False, True):
+                    self.assertRaises(RouteRefused, Pattern, source, ignore_case=ignore_case)
+
+    def test_what_is_tame_never_reaches_it(self) -> None:
+        with patch.object(pattern_module, "_compile", side_effect=AssertionError):
+            for source in [b"/.*" + b"a" * 476, b"/[ab]" * 30, b"[^/]*/x", b"a.*"]:
+                Pattern(source).matches(b"/a")
+
+    def test_a_lazy_pattern_reaches_it_when_it_is_needed(self) -> None:
+        with patch.object(pattern_module, "_compile", wraps=pattern_module._compile) as asked:
+            pattern = Pattern(b"/(a|b)", lazy=True)
+            self.assertEqual((pattern.literal, asked.call_count), (b"/", 0))
+            self.assertFalse(pattern.matches(b"x"))
+            self.assertEqual(asked.call_count, 0)
+            self.assertTrue(pattern.matches(b"/a"))
+            self.assertFalse(pattern.compile())
+            self.assertEqual(asked.call_count, 1)

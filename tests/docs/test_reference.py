@@ -1,0 +1,48 @@
+"""The reference of the proxy's options says what there is."""
+
+import re
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.config.options import Options
+from tests.rigs.paths import ROOT
+
+DOCS = ROOT / "docs" / "reference"
+
+
+class ReferenceTests(SynchronousTestCase):
+    def test_every_option_is_there(self) -> None:
+        """Each option is in docs/reference, and nothing is that does not exist."""
+        told = set()
+        for page in ("proxy.md", "http.md"):
+            text = (DOCS / page).read_text()
+            told |= set(re.findall(r"`--([a-z][a-z-]*)", text))
+        there = {option.rstrip("=") for option in Options().longOpt} - {"help", "version"}
+        self.assertEqual(there - told, set())
+        self.assertEqual(told - there - {"proxy"}, set())
+
+    def test_defaults(self) -> None:
+        """The defaults in the tables of proxy.md are those of the code."""
+        text = (DOCS / "proxy.md").read_text()
+        options = Options()
+        rows = re.findall(r"^\| `--([a-z-]+)` \| ([0-9]+|-|p2c-ewma|combined) \|", text, re.M)
+        self.assertGreater(len(rows), 8)
+        for option, default in rows:
+            if option != "http":
+                self.assertEqual(str(options[option]), default, option)
+
+
+class ReadmeTests(SynchronousTestCase):
+    def test_the_block_that_a_vm_runs(self) -> None:
+        """README's QEMU block is the one that tests/integration/test_vm_docs.py runs."""
+        root = DOCS.parent.parent
+        block = re.compile(r"<!-- run by (\S+) -->\n```console\n.*?```\n", re.S)
+        page = block.search((root / "docs" / "howto" / "three-terminals.md").read_text())
+        assert page is not None
+        found = list(block.finditer((root / "README.md").read_text()))
+        for each in found:
+            self.assertTrue((root / each.group(1)).exists(), each.group(1))
+        demo, machine = (each.group(0) for each in found)
+        self.assertEqual(machine, page.group(0))
+        self.assertIn("$ make demo\n", demo)
+        self.assertIn("make demo", (root / ".ci" / "clean-root").read_text())

@@ -1,0 +1,28 @@
+"""docs/threats.md names tests that exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.rigs.paths import ROOT
+
+
+def _name(path: Path) -> str:
+    """What a page calls a module of tests: its path below C{tests}, or C{tests/integration}."""
+    inside = path.relative_to(ROOT / "tests").with_suffix("").as_posix()
+    return inside.removeprefix("integration/")
+
+
+class ThreatsDocumentTests(SynchronousTestCase):
+    def test_every_named_test_is_there(self) -> None:
+        """Modules and methods, by name."""
+        page = (ROOT / "docs" / "threats.md").read_text()
+        files = {_name(path): path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
+        everything = "\n".join(files.values())
+        named = set(re.findall(r"`((?:\w+/)*test_\w+)`", page))
+        self.assertGreater(len(named), 40)
+        for name in named:
+            self.assertTrue(name in files or f"def {name}(" in everything, name)

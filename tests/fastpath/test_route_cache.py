@@ -1,0 +1,70 @@
+"""The compiled choice of a subscriber is the balancer's."""
+
+from __future__ import annotations
+
+from random import Random
+from unittest import SkipTest
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.core.balancing.admission import Admission
+from subproxy.core.balancing.balancer import BALANCERS
+from subproxy.core.balancing.member import Member, MemberState
+from subproxy.core.dispatcher import Dispatcher
+from subproxy.core.routing.registry import Registry
+from subproxy.core.routing.route import Route
+from subproxy.core.routing.router import Router
+from subproxy.fastpath.install import unavailable
+from subproxy.frontend.http1.request_validator import RequestValidator
+
+NOW = 1000.0
+
+members = st.builds(
+    dict,
+    state=st.sampled_from([MemberState.READY] * 8 + list(MemberState)),
+    in_flight=st.integers(0, 5),
+    concurrency=st.sampled_from([0, 0, 0, 3, 2**50]),
+    latency=st.floats(0.001, 30.0),
+    weight=st.floats(0.01, 10.0),
+    since=st.sampled_from([0.0, NOW, NOW - 1, NOW - 9.5, NOW - 30]),
+)
+
+
+def setUpModule() -> None:
+    reason = unavailable()
+    if reason is not None:
+        raise SkipTest(f"no compiled path: {reason}")
+
+
+class ChoiceTests(SynchronousTestCase):
+    @settings(max_examples=400, deadline=None)
+    @given(st.lists(members, max_size=6), st.integers(0, 2**32), st.sampled_from(list(BALANCERS)))
+    def test_the_same_choice(self, each: list[dict[str, float]], seed: int, name: str) -> None:
+        from subproxy.fastpath._route_cache import RouteCache
+
+        registry = Registry()
+        admission = Admission(BALANCERS[name](), Random(seed))
+        dispatcher = Dispatcher(Router(registry), admission, lambda: NOW)
+        chooser = RouteCache(dispatcher, RequestValidator(), None)
+        route = Route(b"a", b"/.*")
+        first = Member("x", b"a", b"i", now=0.0)
+        pool = registry.register(first, route, 0.0)
+        registry.unregister(first, route, 0.0)
+        for number, numbers in enumerate(each):
+            member = Member(f"vm{number}", b"a", b"i", now=0.0)
+            registry.register(member, route, 0.0)
+            for key, value in numbers.items():
+                setattr(member, key, value)
+        for _ in range(20):
+            state = admission.rng.getstate()
+            cursor = pool.cursor
+            expected = admission.balancer.choose(pool, NOW, admission.rng)
+            admission.rng.setstate(state)
+            pool.cursor = cursor
+            self.assertIs(chooser.pick(pool), expected)
+            if expected is not None:
+                expected.in_flight += 1
+        pool.waiting = 1
+        self.assertIsNone(chooser.pick(pool))

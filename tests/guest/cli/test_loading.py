@@ -1,0 +1,72 @@
+"""Tests for L{guest.cli.loading}."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from guest.cli.loading import BadImport, load
+from guest.twisted.factory import SubscriberFactory
+from guest.twisted.subscriber import SubscriberProtocol
+
+clock = Clock()
+
+
+class Application(SubscriberProtocol):
+    """One to be found."""
+
+    class Inner(SubscriberProtocol):
+        """One that is further in."""
+
+
+factory = SubscriberFactory(Application, "named", clock=clock)
+nonsense = object()
+HERE = __name__
+
+
+class LoadTests(SynchronousTestCase):
+    """What C{module:attr} finds."""
+
+    def test_a_class(self) -> None:
+        self.assertIs(load(f"{HERE}:Application"), Application)
+        self.assertIs(load(f"{HERE}:Application.Inner"), Application.Inner)
+
+    def test_a_factory(self) -> None:
+        self.assertIs(load(f"{HERE}:factory"), factory)
+
+    def refused(self, name: str) -> str:
+        text = str(self.assertRaises(BadImport, load, name))
+        self.assertNotIn("\n", text)
+        return text
+
+    def test_something_else(self) -> None:
+        self.assertIn("neither a subclass", self.refused(f"{HERE}:nonsense"))
+        self.assertIn("neither a subclass", self.refused(f"{HERE}:Path"))
+
+    def test_not_an_import_string(self) -> None:
+        for name in ("hello", "hello:", ":Hello", ""):
+            self.assertIn("is not module:attribute", self.refused(name))
+
+    def test_no_such_module(self) -> None:
+        self.assertIn(
+            "cannot import no_such_module: ModuleNotFoundError", self.refused("no_such_module:A")
+        )
+
+    def test_no_such_attribute(self) -> None:
+        self.assertEqual(self.refused(f"{HERE}:Nope"), f"{HERE} has no Nope")
+
+    def test_the_current_directory_is_searched(self) -> None:
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        (folder / "broken_application.py").write_text("\n\nraise RuntimeError('on\\npurpose')\n")
+        before, path = os.getcwd(), list(sys.path)
+        os.chdir(folder)
+        self.addCleanup(os.chdir, before)
+        self.patch(sys, "path", [each for each in path if each])
+        text = self.refused("broken_application:A")
+        self.assertIn("RuntimeError: on purpose", text)
+        self.assertIn("broken_application.py, line 3", text)

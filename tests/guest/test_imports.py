@@ -1,0 +1,71 @@
+"""What importing the guest pulls in: in a virtual machine, imports are the cold start."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.rigs.paths import ROOT
+
+MODULES = sorted(
+    f"guest.{path.stem}" for path in (ROOT / "guest").glob("*.py") if path.stem != "__init__"
+)
+
+
+def imported(code: str) -> set[str]:
+    """The modules of a fresh interpreter after C{code}."""
+    child = subprocess.run(
+        [sys.executable, "-c", code + "\nimport sys; print(*sys.modules)"],
+        capture_output=True,
+        check=True,
+        cwd=ROOT,
+        text=True,
+        timeout=120,
+    )
+    return set(child.stdout.split())
+
+
+class ImportTests(SynchronousTestCase):
+    """The import rule of the guest."""
+
+    def test_nothing_of_subproxy_but_the_wire(self) -> None:
+        code = "from guest import *\n" + "".join(f"import {name}\n" for name in MODULES)
+        others = {
+            name
+            for name in imported(code)
+            if name.startswith("subproxy.") and not name.startswith("subproxy.wire")
+        }
+        self.assertEqual(others, set())
+
+    def test_the_package_imports_nothing(self) -> None:
+        found = imported("import guest")
+        self.assertFalse([name for name in found if name.startswith(("twisted", "subproxy"))])
+
+    def test_requests_and_responses_import_no_framework(self) -> None:
+        found = imported("from guest import Request, Response\nimport guest.core.exchange")
+        for name in ("twisted", "asyncio", "txaio", "zope.interface"):
+            self.assertNotIn(name, found)
+
+    def test_the_minimal_guest_needs_the_standard_library_alone(self) -> None:
+        child = subprocess.run(
+            [sys.executable, "-I", "-S", str(ROOT / "guest" / "minimal.py"), "--help"],
+            capture_output=True,
+            check=False,
+            cwd="/",
+            text=True,
+            timeout=60,
+        )
+        self.assertEqual(child.returncode, 0, child.stderr)
+
+    def test_txaio_is_left_alone(self) -> None:
+        self.assertNotIn("txaio", imported("import guest.twisted.service"))
+
+    def test_names(self) -> None:
+        import guest
+
+        for name in guest.__all__:
+            self.assertEqual(getattr(guest, name).__name__, name)
+        with self.assertRaises(AttributeError):
+            guest.nonsense  # noqa: B018

@@ -1,0 +1,45 @@
+"""Which reactor the proxy runs on."""
+
+import subprocess
+import sys
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy import reactor as io_uring
+from subproxy.process import reactor_choice
+from tests.rigs.paths import ROOT
+
+
+def chosen(before: str = "") -> str:
+    """What a fresh process chooses."""
+    program = f"{before}\nfrom subproxy.process.reactor_choice import choose\nprint(choose())"
+    return subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
+    ).stdout
+
+
+class ChooseTests(SynchronousTestCase):
+    def test_io_uring_where_it_can_be_had(self) -> None:
+        """By itself, where the kernel allows it; otherwise the reason is told."""
+        reason = io_uring.unavailable()
+        if reason is None:
+            self.assertEqual(chosen(), "IOUringReactor\n")
+        else:
+            self.assertIn(reason, chosen())
+
+    def test_falls_back(self) -> None:
+        """Where it cannot be had: the platform's own, and why."""
+        program = "import subproxy.reactor as r; r.unavailable = lambda: 'forbidden'"
+        said = chosen(program)
+        self.assertIn("EPollReactor, since io_uring cannot be used: forbidden", said)
+
+    def test_what_was_asked_for_stays(self) -> None:
+        """A reactor that is installed already is kept."""
+        said = chosen("from twisted.internet import selectreactor; selectreactor.install()")
+        self.assertEqual(said, "SelectReactor, as it was asked for\n")
+
+    def test_here(self) -> None:
+        """In this process trial's reactor stays."""
+        from twisted.internet import reactor  # noqa: F401
+
+        self.assertIn("as it was asked for", reactor_choice.choose())

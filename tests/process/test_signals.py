@@ -1,0 +1,65 @@
+"""Signals as calls in the reactor."""
+
+import os
+import signal
+
+from twisted.internet.error import ReactorNotRunning
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.process.signals import SignalService, stop_on_signals
+
+
+class FakeReactor(Clock):
+    """A clock that takes calls from signal handlers."""
+
+    def callFromThread(self, function, *arguments) -> None:
+        self.callLater(0, function, *arguments)
+
+
+class SignalServiceTests(SynchronousTestCase):
+    def test_calls_in_the_reactor_and_restores(self) -> None:
+        """A signal calls its function later, the former handler too, which comes back at a stop."""
+        called: list[str] = []
+        before = signal.signal(signal.SIGUSR1, lambda number, frame: called.append("former"))
+        self.addCleanup(signal.signal, signal.SIGUSR1, before)
+        former = signal.getsignal(signal.SIGUSR1)
+        reactor = FakeReactor()
+        service = SignalService(reactor, {signal.SIGUSR1: lambda: called.append("ours")})
+        service.startService()
+        os.kill(os.getpid(), signal.SIGUSR1)
+        self.assertEqual(called, ["former"])
+        reactor.advance(0)
+        self.assertEqual(called, ["former", "ours"])
+        service.stopService()
+        self.assertIs(signal.getsignal(signal.SIGUSR1), former)
+
+
+class StopOnSignalsTests(SynchronousTestCase):
+    def test_stops_then_hurries(self) -> None:
+        """The first stops the reactor, in a turn of its own, and whoever comes next hurries it."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.addCleanup(signal.signal, number, signal.getsignal(number))
+        called: list[str] = []
+        reactor = StoppingReactor(called)
+        stop_on_signals(reactor, lambda: called.append("hurry"))
+        os.kill(os.getpid(), signal.SIGTERM)
+        self.assertEqual(called, [])
+        reactor.advance(0)
+        self.assertEqual(called, ["stop"])
+        os.kill(os.getpid(), signal.SIGINT)
+        reactor.advance(0)
+        self.assertEqual(called, ["stop", "hurry"])
+
+
+class StoppingReactor(FakeReactor):
+    """It can be stopped once."""
+
+    def __init__(self, called: list[str]) -> None:
+        super().__init__()
+        self.called = called
+
+    def stop(self) -> None:
+        if self.called:
+            raise ReactorNotRunning
+        self.called.append("stop")

@@ -1,0 +1,93 @@
+"""What is counted of each exchange."""
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.core.balancing.pool import Pool
+from subproxy.core.exchange import Exchange, RequestHead
+from subproxy.core.routing.route import Route
+from subproxy.errors import GuestGone
+from subproxy.telemetry import counters as module
+from subproxy.telemetry.counters import BUCKETS, Counters, ExchangeLogFanOut, Histogram
+
+
+class Answered:
+    """A client_stream that is done."""
+
+    def __init__(self, status: int = 200, sent: int = 5, first_byte: float = 10.002) -> None:
+        self.status = status
+        self.sent = sent
+        self.started = 10.0
+        self.first_byte = first_byte
+        self.ended = 10.004
+
+
+def exchange(pool: Pool | None = None, body: bytes | None = b"abc", **more: object) -> Exchange:
+    head = RequestHead(b"GET", b"/", b"h", b"/", [])
+    found = Exchange(head, body, Answered(**more))  # type: ignore[arg-type]
+    found.pool = pool
+    return found
+
+
+class CountersTests(SynchronousTestCase):
+    def test_by_route(self) -> None:
+        """Requests, bytes both ways and times of a route."""
+        counters = Counters()
+        pool = Pool(Route(b"h"), 0, now=0.0)
+        counters.exchangeEnded(exchange(pool))
+        counters.exchangeEnded(exchange(pool, status=502, first_byte=0.0))
+        streamed = exchange(pool, body=None)
+        streamed.streamed = 100
+        counters.exchangeEnded(streamed)
+        route = counters.routes["h /.*"]
+        self.assertEqual(dict(route.statuses), {200: 2, 502: 1})
+        self.assertEqual((route.sent, route.received), (15, 106))
+        self.assertEqual(sum(route.first_byte.counts), 2)
+        self.assertEqual(sum(route.last_byte.counts), 3)
+        self.assertAlmostEqual(route.last_byte.total, 0.012)
+
+    def test_without_route(self) -> None:
+        """What nobody serves has one name, whatever was asked for; errors have their code."""
+        counters = Counters()
+        failed = exchange()
+        failed.error = GuestGone()
+        counters.exchangeEnded(failed)
+        self.assertEqual(list(counters.routes), ["-"])
+        self.assertEqual(dict(counters.errors), {"guest-gone": 1})
+
+    def test_bounded(self) -> None:
+        """A guest that registers without end does not make the page grow without end."""
+        self.patch(module, "MAX_ROUTES", 3)
+        counters = Counters()
+        for number in range(10):
+            counters.exchangeEnded(exchange(Pool(Route(b"h%d" % number), number, now=0.0)))
+        self.assertEqual(set(counters.routes), {"h0 /.*", "h1 /.*", "h2 /.*", "other"})
+        self.assertEqual(counters.routes["other"].statuses[200], 7)
+
+    def test_names_are_bounded_together(self) -> None:
+        """Long names are fewer; and a pool that is gone is not kept."""
+        self.patch(module, "MAX_NAMES", 1000)
+        counters = Counters()
+        for number in range(50):
+            counters.exchangeEnded(exchange(Pool(Route(b"h%d" % number, b"/x" * 50), 0, now=0.0)))
+        self.assertLess(sum(map(len, counters.routes)), 1010)
+        self.assertEqual(counters.routes["other"].statuses[200], 41)
+        self.assertEqual(len(counters._of_pool), 0)
+
+    def test_logs(self) -> None:
+        """Several logs hear of the same."""
+        one, two = Counters(), Counters()
+        ExchangeLogFanOut(one, two).exchangeEnded(exchange())
+        self.assertEqual(one.routes["-"].statuses, two.routes["-"].statuses)
+
+
+class HistogramTests(SynchronousTestCase):
+    def test_bounds(self) -> None:
+        """An upper end belongs to its bucket; what is longer than all counts as infinite."""
+        histogram = Histogram()
+        for seconds in (0.0, BUCKETS[0], BUCKETS[0] + 1e-9, BUCKETS[-1], BUCKETS[-1] + 1):
+            histogram.add(seconds)
+        cumulative = dict(histogram.cumulative())
+        self.assertEqual(cumulative["0.001"], 2)
+        self.assertEqual(cumulative["0.0025"], 3)
+        self.assertEqual(cumulative["30.0"], 4)
+        self.assertEqual(cumulative["+Inf"], 5)

@@ -1,0 +1,137 @@
+"""Access log lines."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.core.balancing.member import Member
+from subproxy.core.balancing.pool import Pool
+from subproxy.core.exchange import Exchange, RequestHead
+from subproxy.core.routing.route import Route
+from subproxy.errors import GuestGone
+from subproxy.telemetry.log_format import combined, escaped, json_escaped, json_line
+
+DATE = b"24/Nov/2026:08:01:00 +0000"
+COMBINED = re.compile(
+    r'^(\S+) - - \[([^\]]+)\] "((?:[^"\\]|\\x[0-9A-F]{2})*)" (\d+) (\d+) '
+    r'"((?:[^"\\]|\\x[0-9A-F]{2})*)" "((?:[^"\\]|\\x[0-9A-F]{2})*)" '
+    r'(\S+) "((?:[^"\\]|\\x[0-9A-F]{2})*)" "((?:[^"\\]|\\x[0-9A-F]{2})*)" '
+    r"(-|[0-9.]+) ([0-9.]+) (\S+)\n$"
+)
+
+
+class Sink:
+    status = 200
+    sent = 5
+    started = 100.0
+    first_byte = 100.001
+    ended = 100.25
+
+
+def exchange(**changes: object) -> Exchange:
+    request = RequestHead(
+        b"GET",
+        b"/a?b",
+        b"a.example",
+        b"/a",
+        [(b"Host", b"a.example"), (b"user-agent", b"curl/8"), (b"Referer", b"http://b/")],
+        b"192.0.2.7",
+        request_id=b"some-id",
+    )
+    for name, value in changes.items():
+        setattr(request, name, value)
+    return Exchange(request, b"", None)  # type: ignore[arg-type]
+
+
+class CombinedTests(SynchronousTestCase):
+    def test_a_line(self) -> None:
+        self.assertEqual(
+            combined(exchange(), Sink(), DATE),
+            b'192.0.2.7 - - [24/Nov/2026:08:01:00 +0000] "GET /a?b HTTP/1.1" 200 5 '
+            b'"http://b/" "curl/8" some-id "-" "-" 0.001 0.250 -\n',
+        )
+
+    def test_route_subscriber_and_error(self) -> None:
+        it = exchange()
+        it.pool = Pool(Route(rb"a\.example", b"/.*"), 1, now=0)
+        it.member = Member('/run/"vms"/a.sock', b"app", b"i", now=0)
+        it.error = GuestGone()
+        sink = Sink()
+        sink.first_byte = 0.0
+        self.assertTrue(
+            combined(it, sink, DATE).endswith(
+                rb' some-id "a\.example /.*" "/run/\x22vms\x22/a.sock" - 0.250 guest-gone'
+                b"\n"
+            )
+        )
+
+    def test_a_request_that_was_none_is_shown_as_it_came(self) -> None:
+        line = combined(exchange(method=b"", target=b'\x16\x03"'), Sink(), DATE)
+        self.assertIn(rb'"\x16\x03\x22" 200', line)
+
+    @given(st.binary(), st.binary(), st.binary(), st.binary())
+    def test_nothing_breaks_a_line(
+        self, target: bytes, agent: bytes, referer: bytes, method: bytes
+    ) -> None:
+        it = exchange(
+            target=target,
+            method=method,
+            headers=[(b"User-Agent", agent), (b"Referer", referer)],
+        )
+        found = COMBINED.match(combined(it, Sink(), DATE).decode("ascii"))
+        assert found is not None
+        unescaped = re.sub(r"\\x(..)", lambda each: chr(int(each[1], 16)), found[7])
+        self.assertEqual(unescaped.encode("latin-1"), agent)
+
+
+class JsonTests(SynchronousTestCase):
+    def test_a_line(self) -> None:
+        it = exchange()
+        it.pool = Pool(Route(rb"a\.example", b"/.*"), 1, now=0)
+        it.member = Member("/run/vms/a.sock", b"app", b"i", now=0)
+        found = json.loads(json_line(it, Sink(), b"2026-11-24T08:01:00Z"))
+        self.assertEqual(
+            found,
+            {
+                "time": "2026-11-24T08:01:00Z",
+                "client": "192.0.2.7",
+                "method": "GET",
+                "host": "a.example",
+                "target": "/a?b",
+                "version": "1.1",
+                "status": 200,
+                "bytes": 5,
+                "referer": "http://b/",
+                "user_agent": "curl/8",
+                "id": "some-id",
+                "route": r"a\.example /.*",
+                "subscriber": "/run/vms/a.sock",
+                "first_byte": 0.001,
+                "last_byte": 0.25,
+                "attempts": 0,
+                "error": None,
+            },
+        )
+
+    @given(st.binary(), st.binary())
+    def test_nothing_breaks_a_line(self, target: bytes, agent: bytes) -> None:
+        it = exchange(target=target, headers=[(b"User-Agent", agent)])
+        it.error = GuestGone()
+        line = json_line(it, Sink(), b"now")
+        self.assertEqual(line.count(b"\n"), 1)
+        found = json.loads(line)
+        self.assertEqual(found["target"].encode("latin-1"), target)
+        self.assertEqual(found["user_agent"].encode("latin-1"), agent)
+        self.assertEqual(found["error"], "guest-gone")
+
+
+class EscapeTests(SynchronousTestCase):
+    def test_plain_text_is_not_copied(self) -> None:
+        text = b"plain text, no more"
+        self.assertIs(escaped(text), text)
+        self.assertIs(json_escaped(text), text)
