@@ -22,7 +22,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.error import ConnectionDone
 from twisted.logger import globalLogPublisher
+from twisted.python.failure import Failure
 
 from subproxy.subscription.states import SubscriptionState
 from subproxy.subscription.time_share import SHARE
@@ -129,6 +131,19 @@ class Stage:
             and self.served
             and self.requests < 5_000
         )
+
+    def close(self) -> None:
+        """
+        End it, with its log.
+
+        What is in flight holds its client where the collector of garbage does not look.
+        """
+        if self.side.guest.state is not State.CLOSED:
+            self.side.guest.connectionLost(Failure(ConnectionDone()))
+        for _ in range(20):
+            for call in self._due(0.0):
+                call.func(*call.args, **call.kw)
+        self.side.log.close()
 
     def fill(self) -> None:
         """See that so many exchanges are in flight, some with a body that is streamed."""
@@ -260,6 +275,7 @@ class Search:
         """Seconds of the costliest turn and of all, and bytes."""
         stage = self._stage
         if not stage.alive:
+            stage.close()
             stage = self._stage = Stage(self._fast)
         stage.fill()
         data = bytes_of(genome, stage.first)
