@@ -338,6 +338,7 @@ class Session:
         self.exchanges: dict[int, Exchange] = {}
         self.registered: dict[int, tuple[bytes, bytes]] = {}
         self.outcome = "lost"
+        self.silent = False
 
     def run(self) -> str:
         """Talk to the end; return the outcome: lost, drained, bye, again, refused or replaced."""
@@ -356,7 +357,9 @@ class Session:
                 if self.theirs == "done":
                     break
         except OSError as error:  # a time-out too: a silent proxy
-            say(f"the connection broke: {error}")
+            self.silent = isinstance(error, TimeoutError)
+            if self.theirs != "idle":
+                say(f"the connection broke: {error}")
         with self.lock:
             self.ours = "done"
             for number in list(self.exchanges):
@@ -366,12 +369,17 @@ class Session:
 
     def write(self) -> None:
         """A thread: whoever has something to say never waits for the proxy to read."""
+        broken = False
+        while (data := self.out.get()) is not None:
+            try:
+                if not broken:
+                    self.sock.sendall(data)
+            except OSError:
+                broken = True  # the reader finds out: it is his until None comes
         try:
-            while (data := self.out.get()) is not None:
-                self.sock.sendall(data)
             self.sock.shutdown(socket.SHUT_RDWR)
         except OSError:
-            pass  # the reader finds out
+            pass
         self.sock.close()
 
     def send(self, *frame: Any) -> None:
@@ -826,7 +834,10 @@ class Stay:
             session.drain()
         outcome = session.run()
         if session.theirs == "idle" and outcome == "lost":
-            self.complain(OSError(errno.ECONNRESET, "the connection was closed without a welcome"))
+            what = f"no welcome came in {GREETING:.0f} s"
+            if not session.silent:
+                what = "the connection was closed without a welcome"
+            self.complain(OSError(errno.ECONNRESET, what))
         else:
             self.told = ""
         return outcome

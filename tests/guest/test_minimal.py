@@ -525,6 +525,17 @@ class StayTests(SynchronousTestCase):
         self.stay.stop()
         self.assertTrue(self.said.empty())
 
+    def test_a_proxy_that_does_not_greet(self) -> None:
+        """Its silence is told, and it is dialled again."""
+        self.patch(minimal, "GREETING", 0.05)
+        listener = self.listen()
+        self.start()
+        silent, _ = listener.accept()
+        self.addCleanup(silent.close)
+        self.assertIn("no welcome came in", self.said.get(timeout=DEADLINE))
+        again, _ = listener.accept()
+        again.close()
+
     def test_complaints_grow_rarer(self) -> None:
         """A line a dial would be no help."""
         now = [0.0]

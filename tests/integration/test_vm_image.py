@@ -87,7 +87,7 @@ class ImageTests(SynchronousTestCase):
                 [HELLO, "--host=a", "--host=b", "--path=/1", "--path=/2", "--path=/3"],
                 [HELLO, "--python=2.7"],
             ):
-                done = run(*arguments, "-o", f"{folder}/a.img")
+                done = run(*arguments, "--quiet", "-o", f"{folder}/a.img")
                 self.assertEqual(done.returncode, 1, arguments)
                 self.assertRegex(done.stderr, r"\Asubproxy-mkinitramfs: [^\n]+\n\Z")
                 self.assertFalse((folder / "a.img").exists())

@@ -95,6 +95,10 @@ _UNSUPPORTED: Final = (
 )
 
 
+_NOTHING: Final = re.compile(rb"(?:\(\?[a-zA-Z^-]*\)|\\Q\\E|\\E)+")
+"""What matches nothing and is no item: an operator behind it repeats what stands before it."""
+
+
 class Kind(IntEnum):
     """How a pattern is matched; what is cheap to match also takes precedence."""
 
@@ -427,7 +431,10 @@ def _leading_literal(source: bytes, *, ascii_only: bool) -> tuple[bytes, bytes]:
             starts.append(at)
             literal.append(byte)
             at += 1
-    if at < len(source) and source[at] in REPEATS and literal:
+    nothing = _NOTHING.match(source, at)
+    behind = at if nothing is None else nothing.end()
+    if behind < len(source) and source[behind] in REPEATS and literal:
+        # Also where flags stand between a character and what repeats it: a(?i)*
         literal.pop()
         at = starts[-1]
     rest = source[at:]

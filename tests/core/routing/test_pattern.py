@@ -140,6 +140,8 @@ class KindTests(SynchronousTestCase):
             self.assertTrue(text.startswith(pattern.literal))
 
     @given(tokens, texts)
+    @example(b"a(?i)*", b"")
+    @example(b"ab\\Q\\E?c", b"ac")
     @relaxed
     def test_without_case_it_matches_what_re2_matches(self, source: bytes, text: bytes) -> None:
         try:

@@ -27,7 +27,7 @@ def matcher(source: bytes, *, ignore_case: bool = False) -> SimpleMatcher | None
     return SimpleMatcher(items, word, ignore_case=ignore_case, limit=1024)
 
 
-class TameMatcherTests(SynchronousTestCase):
+class SimpleMatcherTests(SynchronousTestCase):
     """C{SimpleMatcher}."""
 
     @given(sequences, texts, st.booleans())
