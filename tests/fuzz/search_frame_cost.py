@@ -138,7 +138,7 @@ class Stage:
 
         What is in flight holds its client where the collector of garbage does not look.
         """
-        if self.side.guest.state is not State.CLOSED:
+        if self.side.guest.state is not SubscriptionState.CLOSED:
             self.side.guest.connectionLost(Failure(ConnectionDone()))
         for _ in range(20):
             for call in self._due(0.0):

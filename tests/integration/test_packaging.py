@@ -87,9 +87,10 @@ class NoCompilerTests(SynchronousTestCase):
         """And answers all the same."""
         port = free_port()
         listen = f"--http=tcp:{port}:interface=127.0.0.1"
+        guests = self.world.folder / "vm.sock"
         with (self.world.folder / "proxy.log").open("w+") as log:
             proxy = subprocess.Popen(
-                [*TWISTD, "-n", "--pidfile=", "subproxy", listen],
+                [*TWISTD, "-n", "--pidfile=", "subproxy", listen, f"--vsock={guests}"],
                 cwd=self.source,
                 env=dict(os.environ, PYTHONPATH=str(self.source)),
                 stdout=log,

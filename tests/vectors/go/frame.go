@@ -11,9 +11,10 @@ import (
 // list a []any, a dictionary a map[string]any.
 
 const (
-	maxDigits = 7
-	maxDepth  = 8
-	maxNumber = 1<<53 - 1
+	maxDigits   = 7
+	maxDepth    = 8
+	maxElements = 1024
+	maxNumber   = 1<<53 - 1
 )
 
 var errFrame = errors.New("no frame")
@@ -63,7 +64,8 @@ func (d *Decoder) Next() ([]any, bool, error) {
 	if d.data[end] != ']' {
 		return nil, false, noFrame("a frame is a list")
 	}
-	value, err := decode(d.data[start:end], ']', 1)
+	left := maxElements
+	value, err := decode(d.data[start:end], ']', 1, &left)
 	if err != nil {
 		return nil, false, err
 	}
@@ -71,7 +73,8 @@ func (d *Decoder) Next() ([]any, bool, error) {
 	return value.([]any), true, nil
 }
 
-func decode(payload []byte, tag byte, depth int) (any, error) {
+// decode returns the value of a payload; left is how many more elements its frame may have.
+func decode(payload []byte, tag byte, depth int, left *int) (any, error) {
 	switch {
 	case tag == ',':
 		return string(payload), nil
@@ -96,7 +99,10 @@ func decode(payload []byte, tag byte, depth int) (any, error) {
 		if start == 0 || end >= len(payload) {
 			return nil, noFrame("an element is cut off")
 		}
-		item, err := decode(payload[start:end], payload[end], depth+1)
+		if *left--; *left < 0 {
+			return nil, noFrame("more than 1,024 elements")
+		}
+		item, err := decode(payload[start:end], payload[end], depth+1, left)
 		if err != nil {
 			return nil, err
 		}
