@@ -15,7 +15,7 @@ from subproxy.core.balancing.balancer import SLOW_START_SHARE, PowerOfTwo
 from subproxy.core.http.fields import PATH
 from subproxy.core.balancing.member import READY, Member
 from subproxy.core.http.normalise import normalise_path, path_fault
-from subproxy.core.balancing.pool import Pool
+from subproxy.core.balancing.member import Pool
 from subproxy.core.routing.registry import Registry
 from subproxy.core.balancing.retry import RetryBudget
 from subproxy.errors import ClientError

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from subproxy.core.exchange import Exchange, ExchangeState
-from subproxy.core.interfaces import IChannel, IUpstreamRequest
+from subproxy.core.exchange import Exchange, ExchangeState, IChannel
+from subproxy.core.interfaces import IUpstreamRequest
 from subproxy.core.printable import printable
 from subproxy.errors import (
     ClientError,

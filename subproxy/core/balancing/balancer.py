@@ -13,8 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from subproxy.core.balancing.member import READY, Member, usable
-from subproxy.core.balancing.pool import Pool
+from subproxy.core.balancing.member import READY, Member, Pool, usable
 
 SLOW_START: Final = 10.0
 """Seconds from becoming READY until a member counts with its whole weight."""

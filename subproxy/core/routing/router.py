@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from subproxy.core.balancing.pool import Pool
+from subproxy.core.balancing.member import Pool
 from subproxy.core.http.normalise import normalise_host, normalise_path, path_fault
 from subproxy.core.routing.explain import Explanation, explain
 from subproxy.core.routing.registry import Registry
