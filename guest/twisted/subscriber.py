@@ -25,11 +25,11 @@ from guest.core.errors import (
     SubscriptionRefused,
     SubscriptionReplaced,
 )
-from guest.core.exchanges import IN_EXCHANGE, Exchanges, words
 from guest.core.framework import Framework
 from guest.core.request import Request
 from guest.core.route import Registration, Registrations, RegistrationState, Route
 from guest.core.welcome import Welcome
+from guest.twisted.exchanges import IN_EXCHANGE, Exchanges, words
 from guest.twisted.one_shot import OneShotObserver
 from subproxy.wire import messages as m
 from subproxy.wire.connection import Broken, Ignored, WireConnection, limits_info

@@ -17,12 +17,14 @@ from functools import cached_property
 from typing import Any
 
 from twisted.internet import address, interfaces, tcp
+from twisted.internet.defer import Deferred
 from twisted.internet.epollreactor import EPollReactor
 from twisted.logger import Logger
 from twisted.python import log
 
 from subproxy.reactor._accept import Acceptor, hostAddress
 from subproxy.reactor._accept import Server as AcceptedServer
+from subproxy.reactor._relay import relay
 from subproxy.reactor._stream import Stream
 from subproxy.reactor.ring_reactor import RingReactor
 
@@ -33,7 +35,29 @@ EXHAUSTED_PAUSE = 1.0
 _EXHAUSTED = (EMFILE, ENFILE, ENOBUFS, ENOMEM)
 
 
-class TCPOptions(Stream):
+class RelayingStream(Stream):
+    """A stream whose bytes can go to another one, unseen by Python."""
+
+    def relay_to(self, target: Stream, length: int | None = None) -> Deferred[int]:
+        """Move what arrives here to another stream of this reactor, unseen.
+
+        It goes through a buffer of 256 KiB, held only while there are bytes in
+        it, and never becomes Python objects; this stream is read no faster
+        than the other takes. Until it is over nothing is to be written to
+        C{target}, and nothing is delivered here.
+
+        Returns a Deferred of the number of bytes moved: C{length}, after
+        which this stream is paused, or fewer when it ended before; the end is
+        then told to the protocol as ever. It fails when either connection is
+        lost, and can be cancelled, after which this stream is paused.
+
+        @raise ValueError: one of the two is not a plain stream of the ring:
+            TLS, descriptor passing, another reactor's, or not connected.
+        """
+        return relay(self, target, -1 if length is None else length)
+
+
+class TCPOptions(RelayingStream):
     """The options of ITCPTransport, by descriptor: no socket object is made."""
 
     def getTcpNoDelay(self) -> bool:
