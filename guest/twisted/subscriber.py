@@ -324,9 +324,9 @@ class SubscriberProtocol(Protocol):
         if silent < self._timeout:
             self._watchdog = self._after(self._timeout - silent, self._watch)
         else:
-            self._watchdog = self._after(GRACE, self._giveUp, self._heard)
+            self._watchdog = self._after(GRACE, self._give_up, self._heard)
 
-    def _giveUp(self, heard: float) -> None:
+    def _give_up(self, heard: float) -> None:
         if self._heard != heard:
             self._watch()
             return

@@ -90,7 +90,7 @@ class IOUringReactor(RingReactor):
         if addressFamily not in self._supportedAddressFamilies:
             raise error.UnsupportedAddressFamily(addressFamily)
         if addressFamily == socket.AF_UNIX:
-            return unix.fromConnectedSocket(fileDescriptor, factory, self)
+            return unix.from_connected_socket(fileDescriptor, factory, self)
         return tcp.Server._fromConnectedSocket(fileDescriptor, addressFamily, factory, self)
 
     # -- IReactorStreamSocket

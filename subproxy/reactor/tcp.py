@@ -22,8 +22,7 @@ from twisted.internet.epollreactor import EPollReactor
 from twisted.logger import Logger
 from twisted.python import log
 
-from subproxy.reactor._accept import Acceptor, hostAddress
-from subproxy.reactor._accept import Server as AcceptedServer
+from subproxy.reactor._accept import AcceptedStream, Acceptor, host_address
 from subproxy.reactor._relay import relay
 from subproxy.reactor._stream import Stream
 from subproxy.reactor.ring_reactor import RingReactor
@@ -119,7 +118,7 @@ class Client(BaseClient, tcp.Client):
         super()._connectDone()
 
 
-class ServerTransport(AcceptedServer):
+class ServerTransport(AcceptedStream):
     """A connection that somebody made to us, of any family.
 
     What Twisted's own class computes for every connection is computed here
@@ -179,7 +178,7 @@ class Server(ServerTransport, TCPOptions, tcp.Server):
     def getHost(self) -> Any:
         """See ITCPTransport."""
         if self.host is None:
-            found = hostAddress(self.fd) if self.fd >= 0 else None
+            found = host_address(self.fd) if self.fd >= 0 else None
             if found is None:
                 found = self._addressType("TCP", *tcp._getsockname(self.socket))
             self.host = found
@@ -201,7 +200,7 @@ class RingPort(tcp.Port):
     _acceptor: Acceptor | None = None
     _exhausted: Any = None
 
-    def _compiled_transport(self) -> type[AcceptedServer] | None:
+    def _compiled_transport(self) -> type[AcceptedStream] | None:
         """The class that the compiled way may make, or None."""
         return None
 
@@ -303,7 +302,7 @@ class Port(RingPort):
 
     transport = Server
 
-    def _compiled_transport(self) -> type[AcceptedServer] | None:
+    def _compiled_transport(self) -> type[AcceptedStream] | None:
         # Only where nobody has put something of their own in the way.
         if (
             self.addressFamily == socket.AF_INET

@@ -99,7 +99,7 @@ class Port(RingPort, unix.Port):
         return transport(skt, protocol, name, self, number, self.reactor)
 
 
-def fromConnectedSocket(fd: int, factory: Any, reactor: RingReactor) -> Any:
+def from_connected_socket(fd: int, factory: Any, reactor: RingReactor) -> Any:
     """See IReactorSocket.adoptStreamConnection."""
     skt = socket.fromfd(fd, socket.AF_UNIX, socket.SOCK_STREAM)
     name = skt.getsockname()
