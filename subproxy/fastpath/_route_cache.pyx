@@ -3,6 +3,9 @@
 
 C{Member}, C{Pool} and their like keep their attributes in C{__slots__}: here they are read
 from where Python keeps them, so that there is one set of numbers, and the classes stay Python.
+
+The same in Python: C{subproxy.core.balancing.balancer} and C{subproxy.core.routing.router} (see
+C{subproxy.fastpath.twins}).
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize

@@ -6,6 +6,8 @@ sends the exchange counts it in C{Member.in_flight}.
 
 Drained and ejected members, and those whose granted concurrency is used up, are never chosen,
 nor are those in C{excluded} (where this exchange has already failed).
+
+Compiled a second time: L{subproxy.fastpath._route_cache} (see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@ dictionaries, a young and an old one: what is asked for moves to the young one, 
 full the old one is dropped whole. A client that sends a million URLs therefore costs each of
 them one lookup in the table, never a scan for what to evict, and what others ask for survives
 as long as they ask for it once in a while.
+
+Compiled a second time: L{subproxy.fastpath._route_cache} (see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations
