@@ -28,8 +28,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from subproxy.core.balancing.balancer import BALANCERS, Balancer
-from subproxy.core.balancing.member import Member
-from subproxy.core.balancing.pool import POPULATED, Pool
+from subproxy.core.balancing.member import POPULATED, Member, Pool
 from subproxy.core.routing.route import Route
 
 PING_INTERVAL = 3.0

@@ -68,7 +68,7 @@ class Runner:
             complain(str(reason))
             self.stop(REPLACED if isinstance(reason, SubscriptionReplaced) else REFUSED)
 
-    # An Announcer (guest.subscriber).
+    # An Announcer (guest.twisted.factory).
 
     def registered(self, protocol: Any, route: Route) -> None:
         """Say so, for people and for scripts that wait for it."""

@@ -26,7 +26,7 @@ from subproxy.config.policy_file import PolicyFile
 from subproxy.core.access.policy import Policy, PolicyError
 from subproxy.core.balancing.admission import Admission, AdmissionLimits
 from subproxy.core.balancing.balancer import BALANCERS
-from subproxy.core.balancing.pool import LINGER
+from subproxy.core.balancing.member import LINGER
 from subproxy.core.dispatcher import Dispatcher
 from subproxy.core.http.forwarded import Forwarding, Trust
 from subproxy.core.routing.registry import Registry

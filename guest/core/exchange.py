@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from guest.core.conditionals import apply_conditionals
 from guest.core.data_link import BulkPolicy, DataLink, DataLinks
 from guest.core.errors import RequestAborted
-from guest.core.files import FileBody, apply_conditionals
+from guest.core.files import FileBody
 from guest.core.framework import Framework
 from guest.core.request import Request
 from guest.core.request_body import IncomingBody

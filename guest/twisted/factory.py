@@ -7,24 +7,28 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from typing import Protocol as Structure
 
-from twisted.internet.protocol import ClientFactory
+from twisted.internet.protocol import ClientFactory, Protocol
 from twisted.logger import Logger
 
 from guest.core.errors import RegistrationRefused
 from guest.core.route import Route
 from guest.twisted.data_connection import DataPool
-from guest.twisted.subscriber import SubscriberProtocol
 from subproxy.wire.fields import Info
 from subproxy.wire.limits import DEFAULT_WEIGHT, Limits
 
 
 class Announcer(Structure):
-    """Hears of every registration of a factory's subscriptions."""
+    """
+    Hears of every registration of a factory's subscriptions.
 
-    def registered(self, protocol: SubscriberProtocol, route: Route) -> None:
+    Each method is given the L{SubscriberProtocol<guest.twisted.subscriber.SubscriberProtocol>}
+    whose route it is.
+    """
+
+    def registered(self, protocol: Protocol, route: Route) -> None:
         """A route is ours."""
 
-    def refused(self, protocol: SubscriberProtocol, refusal: RegistrationRefused) -> None:
+    def refused(self, protocol: Protocol, refusal: RegistrationRefused) -> None:
         """A route is not ours."""
 
 
@@ -33,11 +37,11 @@ class LogAnnouncer:
 
     _log = Logger()
 
-    def registered(self, protocol: SubscriberProtocol, route: Route) -> None:
+    def registered(self, protocol: Protocol, route: Route) -> None:
         """A route is ours."""
         self._log.info("registered {route}", route=route)
 
-    def refused(self, protocol: SubscriberProtocol, refusal: RegistrationRefused) -> None:
+    def refused(self, protocol: Protocol, refusal: RegistrationRefused) -> None:
         """A route is not ours."""
         self._log.error("refused {refusal}", refusal=refusal)
 
@@ -46,7 +50,7 @@ def _random() -> str:
     return os.urandom(8).hex()
 
 
-class SubscriberFactory(ClientFactory[SubscriberProtocol]):
+class SubscriberFactory(ClientFactory[Protocol]):
     """
     Makes the subscriptions of one application instance.
 
@@ -61,7 +65,7 @@ class SubscriberFactory(ClientFactory[SubscriberProtocol]):
 
     def __init__(
         self,
-        protocol: Callable[[], SubscriberProtocol],
+        protocol: Callable[[], Protocol],
         application: str,
         routes: Iterable[Route] = (),
         *,
@@ -77,7 +81,7 @@ class SubscriberFactory(ClientFactory[SubscriberProtocol]):
         """
         Describe an application.
 
-        @param protocol: makes a L{SubscriberProtocol}: its class.
+        @param protocol: makes a C{SubscriberProtocol}: its class.
         @param application: its name, 1 to 128 bytes.
         @param clock: an L{IReactorTime}; the global reactor if None.
         @param worker: which of several equal processes in this VM this is (L{guest.cli.worker}).
@@ -85,7 +89,7 @@ class SubscriberFactory(ClientFactory[SubscriberProtocol]):
         @param weight: how much of the requests we want, 1 to 1,000, relative to others of the
             same routes.
         @param limits: what we take from the proxy.
-        @param drainTimeout: how long requests may take after L{SubscriberProtocol.drain}, seconds.
+        @param drainTimeout: how long requests may take after C{SubscriberProtocol.drain}, seconds.
         """
         if clock is None:
             from twisted.internet import reactor as clock

@@ -25,11 +25,11 @@ from guest.core.errors import (
     SubscriptionRefused,
     SubscriptionReplaced,
 )
-from guest.core.exchanges import IN_EXCHANGE, Exchanges, words
 from guest.core.framework import Framework
 from guest.core.request import Request
 from guest.core.route import Registration, Registrations, RegistrationState, Route
 from guest.core.welcome import Welcome
+from guest.twisted.exchanges import IN_EXCHANGE, Exchanges, words
 from guest.twisted.one_shot import OneShotObserver
 from subproxy.wire import messages as m
 from subproxy.wire.connection import Broken, Ignored, WireConnection, limits_info
@@ -324,9 +324,9 @@ class SubscriberProtocol(Protocol):
         if silent < self._timeout:
             self._watchdog = self._after(self._timeout - silent, self._watch)
         else:
-            self._watchdog = self._after(GRACE, self._giveUp, self._heard)
+            self._watchdog = self._after(GRACE, self._give_up, self._heard)
 
-    def _giveUp(self, heard: float) -> None:
+    def _give_up(self, heard: float) -> None:
         if self._heard != heard:
             self._watch()
             return

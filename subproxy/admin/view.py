@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from subproxy.core.balancing.balancer import PowerOfTwo
-from subproxy.core.balancing.member import Member, MemberState
-from subproxy.core.balancing.pool import POPULATED, Pool
+from subproxy.core.balancing.member import POPULATED, Member, MemberState, Pool
 from subproxy.core.printable import printable
 from subproxy.core.routing.registry import Registry
 from subproxy.core.routing.router import Router

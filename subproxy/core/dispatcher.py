@@ -24,11 +24,9 @@ from subproxy.core.balancing.admission import (
     Refuse,
     Send,
 )
-from subproxy.core.balancing.member import GONE, READY, Member
-from subproxy.core.balancing.pool import Pool
+from subproxy.core.balancing.member import GONE, READY, Member, Pool
 from subproxy.core.balancing.retry import Progress, RetryBudget, RetryDecision
-from subproxy.core.exchange import Exchange, ExchangeState
-from subproxy.core.interfaces import IDispatcher
+from subproxy.core.exchange import Exchange, ExchangeState, IDispatcher
 from subproxy.core.routing.router import Router
 from subproxy.errors import (
     NoRoute,

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from zope.interface import Attribute, Interface
+
 from subproxy.core.http.fields import INTERIM_COST, MAX_INTERIM
 from subproxy.core.http.response import (
     ResponseHead,
@@ -23,11 +25,19 @@ from subproxy.errors import GuestMisbehaved, ProxyError
 
 if TYPE_CHECKING:
     from subproxy.core.balancing.admission import Ticket
-    from subproxy.core.balancing.member import Member
-    from subproxy.core.balancing.pool import Pool
-    from subproxy.core.interfaces import IDispatcher, IResponseSink, IUpstreamRequest
+    from subproxy.core.balancing.member import Member, Pool
+    from subproxy.core.interfaces import IResponseSink, IUpstreamRequest
 
-__all__ = ["Exchange", "ExchangeState", "Headers", "RequestHead", "ResponseHead"]
+__all__ = [
+    "Exchange",
+    "ExchangeState",
+    "Headers",
+    "IChannel",
+    "IDispatcher",
+    "IExchangeLog",
+    "RequestHead",
+    "ResponseHead",
+]
 
 Header = tuple[bytes, bytes]
 Headers = list[Header]
@@ -309,3 +319,34 @@ class Exchange:
             carrier.cancel(error)
         if self.dispatcher is not None:
             self.dispatcher.finished(self)
+
+
+class IDispatcher(Interface):
+    """Finds who answers an exchange."""
+
+    def dispatch(exchange: Exchange) -> None:
+        """
+        Route C{exchange}, choose a subscriber and hand it over, now or later.
+
+        Never raises: what cannot be served comes back as
+        L{IResponseSink.responseFailed}, possibly before this method returns.
+        """
+
+    def finished(exchange: Exchange) -> None:
+        """C{exchange} is done, well or badly: give back what it held of its subscriber."""
+
+
+class IChannel(Interface):
+    """A live subscription, as the dispatcher sees it: C{Member.channel}."""
+
+    identity = Attribute("The identity of the VM, as a string.")
+
+    def send(exchange: Exchange) -> None:
+        """Number C{exchange}, frame it and send it; sets C{exchange.carrier}."""
+
+
+class IExchangeLog(Interface):
+    """Where finished exchanges are written down."""
+
+    def exchangeEnded(exchange: Exchange) -> None:
+        """The last byte of the response has left, or never will."""

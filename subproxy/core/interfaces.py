@@ -1,38 +1,24 @@
 """
-The interfaces between the rooms: what a frontend, the core and a channel know of each other.
+The two sides of an exchange: what a frontend and a channel know of each other.
 
-A frontend makes an L{subproxy.core.exchange.Exchange} for each request and gives
-it to an L{IDispatcher}. From then on the two sides meet only through it: the
-frontend is its L{IResponseSink}, the channel that took it gives it an
-L{IUpstreamRequest}.
+A frontend makes an L{Exchange<subproxy.core.exchange.Exchange>} for each request and gives
+it to an L{IDispatcher<subproxy.core.exchange.IDispatcher>}. From then on the two sides meet
+only through it: the frontend is its L{IResponseSink}, the channel that took it gives it an
+L{IUpstreamRequest}. Who is given a whole exchange (dispatcher, channel, log) is described
+beside it.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zope.interface import Attribute, Interface
+from zope.interface import Interface
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from subproxy.core.exchange import Exchange, Headers, ResponseHead
+    from subproxy.core.http.response import Headers, ResponseHead
     from subproxy.errors import ProxyError
-
-
-class IDispatcher(Interface):
-    """Finds who answers an exchange."""
-
-    def dispatch(exchange: Exchange) -> None:
-        """
-        Route C{exchange}, choose a subscriber and hand it over, now or later.
-
-        Never raises: what cannot be served comes back as
-        L{IResponseSink.responseFailed}, possibly before this method returns.
-        """
-
-    def finished(exchange: Exchange) -> None:
-        """C{exchange} is done, well or badly: give back what it held of its subscriber."""
 
 
 class IResponseSink(Interface):
@@ -62,7 +48,7 @@ class IResponseSink(Interface):
         """
         More of a streamed response body.
 
-        Call L{Exchange.response_consumed} with C{len(data)} when it has left
+        Call C{Exchange.response_consumed} with C{len(data)} when it has left
         for the client: until then the guest's credit shrinks.
         """
 
@@ -144,19 +130,3 @@ class IUpstreamRequest(Interface):
 
     def consumed(amount: int) -> None:
         """C{amount} bytes of response body have left for the client: grant credit for them."""
-
-
-class IChannel(Interface):
-    """A live subscription, as the dispatcher sees it: C{Member.channel}."""
-
-    identity = Attribute("The identity of the VM, as a string.")
-
-    def send(exchange: Exchange) -> None:
-        """Number C{exchange}, frame it and send it; sets C{exchange.carrier}."""
-
-
-class IExchangeLog(Interface):
-    """Where finished exchanges are written down."""
-
-    def exchangeEnded(exchange: Exchange) -> None:
-        """The last byte of the response has left, or never will."""

@@ -1,5 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, binding=False
-"""What guests and the log are told of clients: made once for each address, not for each request."""
+"""What guests and the log are told of clients: made once for each address, not for each request.
+
+The same in Python: C{subproxy.core.http.forwarded} (see C{subproxy.fastpath.twins}).
+"""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 

@@ -1,4 +1,4 @@
-from subproxy.core.balancing.pool import Pool
+from subproxy.core.balancing.member import Pool
 
 class PendingRequest:
     number: int

@@ -2,6 +2,9 @@
 """A request as a frame: what the validator, C{Forwarding.stamp} and the channel make of it, in one pass.
 
 Written from the end to the beginning, because a tnetstring begins with its length.
+
+The same in Python: C{subproxy.core.http.forwarded}, C{subproxy.subscription.channel} and
+C{subproxy.wire.frames} (see C{subproxy.fastpath.twins}).
 """
 
 from cpython.bytearray cimport PyByteArray_AS_STRING

@@ -4,6 +4,9 @@
 It accepts only what the validator (C{subproxy.frontend.http1.request_validator}) surely accepts. Whatever is not plain is not for here, and is not judged either:
 the Python path sees the same bytes. Host and path are the exception: what they may hold
 is checked when their route is looked for.
+
+The same in Python: C{subproxy.frontend.http1.request_validator} and
+C{subproxy.frontend.http1.head_parser} (see C{subproxy.fastpath.twins}).
 """
 
 from libc.stdint cimport int64_t

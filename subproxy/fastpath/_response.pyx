@@ -4,6 +4,10 @@
 C{decode} accepts only what C{subproxy.wire} and C{subproxy.core.http.response} surely accept: a whole
 response, in its one encoding, with nothing in it that would be refused or need a
 thought. The rest is for the Python path, which sees the same bytes.
+
+The same in Python: C{subproxy.wire.frames}, C{subproxy.wire.messages}, C{subproxy.wire.fields},
+C{subproxy.core.http.response} and C{subproxy.frontend.http1.response_writer} (see
+C{subproxy.fastpath.twins}).
 """
 
 from cpython.bytearray cimport PyByteArray_AS_STRING

@@ -1,5 +1,4 @@
-from subproxy.core.balancing.member import Member
-from subproxy.core.balancing.pool import Pool
+from subproxy.core.balancing.member import Member, Pool
 from subproxy.core.dispatcher import Dispatcher
 from subproxy.frontend.http1.request_validator import RequestValidator
 from subproxy.telemetry.counters import Counters

@@ -3,6 +3,9 @@
 
 C{Member}, C{Pool} and their like keep their attributes in C{__slots__}: here they are read
 from where Python keeps them, so that there is one set of numbers, and the classes stay Python.
+
+The same in Python: C{subproxy.core.balancing.balancer} and C{subproxy.core.routing.router} (see
+C{subproxy.fastpath.twins}).
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
@@ -15,7 +18,7 @@ from subproxy.core.balancing.balancer import SLOW_START_SHARE, PowerOfTwo
 from subproxy.core.http.fields import PATH
 from subproxy.core.balancing.member import READY, Member
 from subproxy.core.http.normalise import normalise_path, path_fault
-from subproxy.core.balancing.pool import Pool
+from subproxy.core.balancing.member import Pool
 from subproxy.core.routing.registry import Registry
 from subproxy.core.balancing.retry import RetryBudget
 from subproxy.errors import ClientError

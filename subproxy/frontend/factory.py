@@ -11,9 +11,8 @@ from twisted.internet.interfaces import IAddress, IProtocolNegotiationFactory, I
 from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
-from subproxy.core.exchange import Exchange
+from subproxy.core.exchange import Exchange, IDispatcher, IExchangeLog
 from subproxy.core.http.forwarded import Forwarding
-from subproxy.core.interfaces import IDispatcher, IExchangeLog
 from subproxy.frontend.deadlines import HasDeadline, Sweeper
 from subproxy.frontend.half_close import HalfClose
 from subproxy.frontend.http1.protocol import Http1Protocol

@@ -27,7 +27,6 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from subproxy.app.listener import ListenerService
 from subproxy.core.routing.pattern import RouteRefused
 from subproxy.core.routing.registry import Registry
 from subproxy.core.routing.route import Route
@@ -198,7 +197,7 @@ class SocketHandoff:
     """
     What a process leaves to the next one: its listening ports, by what they are called.
 
-    @param listeners: those of HTTP and of guests.
+    @param listeners: those of HTTP and of guests: each a C{ListenerService} or a L{FolderService}.
     """
 
     def __init__(self, listeners: list[Any]) -> None:
@@ -258,10 +257,10 @@ class SocketHandoff:
             if getattr(port, "addressFamily", None) == socket.AF_UNIX:
                 port.connectionLost = _without_unlink(port)
         for listener in self._listeners:
-            if isinstance(listener, ListenerService):
-                await listener.stopListening()
-            else:
+            if isinstance(listener, FolderService):
                 await listener.stopService()
+            else:
+                await listener.stopListening()
 
 
 def _without_unlink(port: Any) -> Callable[[Failure], None]:

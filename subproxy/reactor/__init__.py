@@ -20,7 +20,7 @@ def install() -> IOUringReactor:
     """Make an io_uring reactor the reactor of this process, and return it.
 
     @raise RingUnavailable: it cannot be used here.
-    :raises twisted.internet.error.ReactorAlreadyInstalledError: there is one.
+    @raise twisted.internet.error.ReactorAlreadyInstalledError: there is one.
     """
     reason = unavailable()
     if reason is not None:

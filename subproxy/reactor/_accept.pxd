@@ -5,7 +5,7 @@ from subproxy.reactor._ring cimport Handle, Ring
 from subproxy.reactor._stream cimport Stream
 
 
-cdef class Server(Stream):
+cdef class AcceptedStream(Stream):
     # What the compiled way fills in of a server's transport. ``peer`` and
     # ``host`` are address objects; None is what has not been asked for.
     cdef public object server

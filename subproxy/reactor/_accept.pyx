@@ -47,7 +47,7 @@ cdef enum:
 cdef bint PLAIN = hasattr(IPv4Address("TCP", "127.0.0.1", 0), "__dict__")
 
 
-cdef class Server(Stream):
+cdef class AcceptedStream(Stream):
     cdef int begin(self, Ring ring, int fd) except -1:
         self.attach(ring, fd)
         self.connected = 1
@@ -79,7 +79,7 @@ cdef object address(sockaddr_in *at):
     return made
 
 
-def peerAddress(int fd):
+def peer_address(int fd):
     """The IPv4 address at the other end of C{fd}; None where it is another kind."""
     cdef sockaddr_in name
     cdef unsigned size = sizeof(name)
@@ -88,7 +88,7 @@ def peerAddress(int fd):
     return address(&name)
 
 
-def hostAddress(int fd):
+def host_address(int fd):
     """The IPv4 address at our end of C{fd}; None where it is another kind."""
     cdef sockaddr_in name
     cdef unsigned size = sizeof(name)
@@ -100,7 +100,7 @@ def hostAddress(int fd):
 cdef class Acceptor(Handle):
     """The accepting of one port.
 
-    C{transport} is a subclass of C{Server} for the compiled way, or None; then
+    C{transport} is a subclass of C{AcceptedStream} for the compiled way, or None; then
     C{port.descriptor_accepted(fd)} is called, which owns the descriptor.
     C{port.accept_failed(errno)} is told of errors.
     """
@@ -221,7 +221,7 @@ cdef class Acceptor(Handle):
         """What twisted.internet.tcp.Port.doRead does with one connection."""
         cdef sockaddr_in name
         cdef unsigned size = sizeof(name)
-        cdef Server transport
+        cdef AcceptedStream transport
         port = self.port
         if getpeername(fd, <sockaddr *>&name, &size) < 0:
             close(fd)  # reset in the meantime

@@ -243,7 +243,7 @@ cdef class Relay(Handle):
 
 
 def relay(source, target, long long length):
-    """See C{Stream.relay_to}."""
+    """See C{RelayingStream.relay_to}."""
     cdef Relay made
     cdef Stream a, b
     if not isinstance(source, Stream) or not isinstance(target, Stream):

@@ -572,26 +572,6 @@ cdef class Stream(Handle):
         """What IReactorFDSet.getWriters lists for this handle, or None."""
         return self if self.fd >= 0 and (self.writing or self.sending) else None
 
-    def relay_to(self, target, length=None):
-        """Move what arrives here to another stream of this reactor, unseen.
-
-        It goes through a buffer of 256 KiB, held only while there are bytes in
-        it, and never becomes Python objects; this stream is read no faster
-        than the other takes. Until it is over nothing is to be written to
-        C{target}, and nothing is delivered here.
-
-        Returns a Deferred of the number of bytes moved: C{length}, after
-        which this stream is paused, or fewer when it ended before; the end is
-        then told to the protocol as ever. It fails when either connection is
-        lost, and can be cancelled, after which this stream is paused.
-
-        @raise ValueError: one of the two is not a plain stream of the ring:
-            TLS, descriptor passing, another reactor's, or not connected.
-        """
-        from subproxy.reactor._relay import relay
-
-        return relay(self, target, -1 if length is None else length)
-
     def fall_back_to_epoll_writes(self):
         """From now on write by readiness, as Twisted does.
 

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.internet import interfaces, tcp
 from twisted.logger import Logger
 from twisted.python import reflect
 
+from subproxy.reactor.ring_reactor import RingReactor
 from subproxy.reactor.tcp import NoTCPOptions, RingPort, ServerTransport
-
-if TYPE_CHECKING:
-    from subproxy.reactor.reactor import IOUringReactor
 
 
 class RingStreamServer(ServerTransport, NoTCPOptions, tcp.Server):
@@ -30,7 +28,7 @@ class RingStreamServer(ServerTransport, NoTCPOptions, tcp.Server):
         host: interfaces.IAddress,
         server: Any,
         sessionno: int,
-        reactor: IOUringReactor,
+        reactor: RingReactor,
     ) -> None:
         sock.setblocking(False)
         self.host = host
@@ -58,7 +56,7 @@ class StreamPort(RingPort):
         skt: socket.socket,
         factory: Any,
         buildAddress: Callable[[Any], interfaces.IAddress | None],
-        reactor: IOUringReactor,
+        reactor: RingReactor,
     ) -> None:
         super().__init__(0, factory, reactor=reactor)
         self._preexistingSocket = skt

@@ -1,8 +1,6 @@
 """The reactor: Twisted's epoll reactor with its stream transports on a ring.
 
-Everything that is not a TCP or UNIX stream (processes, inotify, UDP, wakers,
-other people's descriptors) stays where it was, on an epoll descriptor that
-the ring polls.
+How it turns is in L{subproxy.reactor.ring_reactor}; here it makes ports and connections.
 """
 
 # Twisted's transports are untyped, or typed too narrowly to be subclassed.
@@ -15,96 +13,21 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet import error, interfaces
-from twisted.internet.base import _topHandler
-from twisted.internet.epollreactor import EPollReactor
-from twisted.logger import Logger
 from zope.interface import implementer
 
 from subproxy.reactor import generic, tcp, unix
-from subproxy.reactor._poll import PollHandle
-from subproxy.reactor._ring import Ring
-from subproxy.reactor.interfaces import IReactorReadiness, IReactorStreamSocket
-from subproxy.reactor.out_of_memory import shortage
+from subproxy.reactor.interfaces import IReactorStreamSocket
+from subproxy.reactor.ring_reactor import RingReactor
 
 
-@implementer(IReactorStreamSocket, IReactorReadiness)
-class IOUringReactor(EPollReactor):
+@implementer(IReactorStreamSocket)
+class IOUringReactor(RingReactor):
     """A reactor on io_uring; see docs/reactor.md.
 
     The keyword arguments are those of C{Ring}, the sizes of its queues and
     buffers. No ring is made before the reactor first runs, so that a program
     may daemonise, or hand the reactor to another thread, until then.
     """
-
-    _log = Logger()
-
-    def __init__(self, **sizes: int) -> None:
-        super().__init__()
-        self.ring = Ring(self._poller.fileno(), self._poll_epoll, **sizes)
-
-    # -- the loop
-
-    def _poll_epoll(self) -> None:
-        """The epoll descriptor is readable."""
-        EPollReactor.doPoll(self, 0)
-
-    def doPoll(self, timeout: float | None) -> None:
-        """One turn; see ReactorBase.doIteration."""
-        self.ring.wait(timeout)
-
-    doIteration = doPoll
-
-    def mainLoop(self) -> None:
-        """Run until stopped: ReactorBase's, asking for no more than it must."""
-        ring = self.ring
-        ring.begin()
-        try:
-            while self._started:
-                with shortage, _topHandler, shortage:
-                    while self._started:
-                        ring.run(self)
-                        self.runUntilCurrent()
-                        ring.wait(self.running and self.timeout())
-        finally:
-            ring.end()
-        self._log.info("Main loop terminated.")
-
-    # -- IReactorFDSet
-
-    def getReaders(self) -> list[Any]:
-        """See IReactorFDSet."""
-        found = [handle.reader() for handle in self.ring.handles()]
-        return super().getReaders() + [reader for reader in found if reader is not None]
-
-    def getWriters(self) -> list[Any]:
-        """See IReactorFDSet."""
-        found = [handle.writer() for handle in self.ring.handles()]
-        return super().getWriters() + [writer for writer in found if writer is not None]
-
-    def removeAll(self) -> list[Any]:
-        """See IReactorFDSet."""
-        removed = super().removeAll()
-        for handle in self.ring.handles():
-            reader, writer = handle.reader(), handle.writer()
-            if reader is not None:
-                reader.stopReading()
-            if writer is not None:
-                writer.stopWriting()
-            if reader is not None or writer is not None:
-                removed.append(reader or writer)
-        return removed
-
-    def disconnectAll(self) -> None:
-        """See ReactorBase."""
-        super().disconnectAll()
-        if not self.ring.looping:
-            self.ring.close()
-
-    # -- IReactorReadiness
-
-    def watchReadable(self, fd: int, ready: Callable[[], object], name: str) -> PollHandle:
-        """See IReactorReadiness."""
-        return PollHandle(self.ring, fd, ready, name)
 
     # -- IReactorTCP
 
@@ -167,7 +90,7 @@ class IOUringReactor(EPollReactor):
         if addressFamily not in self._supportedAddressFamilies:
             raise error.UnsupportedAddressFamily(addressFamily)
         if addressFamily == socket.AF_UNIX:
-            return unix.fromConnectedSocket(fileDescriptor, factory, self)
+            return unix.from_connected_socket(fileDescriptor, factory, self)
         return tcp.Server._fromConnectedSocket(fileDescriptor, addressFamily, factory, self)
 
     # -- IReactorStreamSocket

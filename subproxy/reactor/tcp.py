@@ -14,18 +14,18 @@ import os
 import socket
 from errno import ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.internet import address, interfaces, tcp
+from twisted.internet.defer import Deferred
 from twisted.internet.epollreactor import EPollReactor
 from twisted.logger import Logger
 from twisted.python import log
 
-from subproxy.reactor import _accept
+from subproxy.reactor._accept import AcceptedStream, Acceptor, host_address
+from subproxy.reactor._relay import relay
 from subproxy.reactor._stream import Stream
-
-if TYPE_CHECKING:
-    from subproxy.reactor.reactor import IOUringReactor
+from subproxy.reactor.ring_reactor import RingReactor
 
 # Seconds that a port which ran out of descriptors accepts by readiness, where
 # Twisted's recovery works, before it goes back to the ring.
@@ -34,7 +34,29 @@ EXHAUSTED_PAUSE = 1.0
 _EXHAUSTED = (EMFILE, ENFILE, ENOBUFS, ENOMEM)
 
 
-class TCPOptions(Stream):
+class RelayingStream(Stream):
+    """A stream whose bytes can go to another one, unseen by Python."""
+
+    def relay_to(self, target: Stream, length: int | None = None) -> Deferred[int]:
+        """Move what arrives here to another stream of this reactor, unseen.
+
+        It goes through a buffer of 256 KiB, held only while there are bytes in
+        it, and never becomes Python objects; this stream is read no faster
+        than the other takes. Until it is over nothing is to be written to
+        C{target}, and nothing is delivered here.
+
+        Returns a Deferred of the number of bytes moved: C{length}, after
+        which this stream is paused, or fewer when it ended before; the end is
+        then told to the protocol as ever. It fails when either connection is
+        lost, and can be cancelled, after which this stream is paused.
+
+        @raise ValueError: one of the two is not a plain stream of the ring:
+            TLS, descriptor passing, another reactor's, or not connected.
+        """
+        return relay(self, target, -1 if length is None else length)
+
+
+class TCPOptions(RelayingStream):
     """The options of ITCPTransport, by descriptor: no socket object is made."""
 
     def getTcpNoDelay(self) -> bool:
@@ -96,7 +118,7 @@ class Client(BaseClient, tcp.Client):
         super()._connectDone()
 
 
-class ServerTransport(_accept.Server):
+class ServerTransport(AcceptedStream):
     """A connection that somebody made to us, of any family.
 
     What Twisted's own class computes for every connection is computed here
@@ -140,7 +162,7 @@ class Server(ServerTransport, TCPOptions, tcp.Server):
         client: tuple[Any, ...],
         server: Any,
         sessionno: int,
-        reactor: IOUringReactor,
+        reactor: RingReactor,
     ) -> None:
         sock.setblocking(False)
         self._addressType = address.IPv4Address if len(client) == 2 else address.IPv6Address
@@ -156,7 +178,7 @@ class Server(ServerTransport, TCPOptions, tcp.Server):
     def getHost(self) -> Any:
         """See ITCPTransport."""
         if self.host is None:
-            found = _accept.hostAddress(self.fd) if self.fd >= 0 else None
+            found = host_address(self.fd) if self.fd >= 0 else None
             if found is None:
                 found = self._addressType("TCP", *tcp._getsockname(self.socket))
             self.host = found
@@ -173,19 +195,19 @@ class Connector(tcp.Connector):
 class RingPort(tcp.Port):
     """A listening stream socket that accepts by the ring, of any family."""
 
-    reactor: IOUringReactor
+    reactor: RingReactor
     _logger = Logger()
-    _acceptor: _accept.Acceptor | None = None
+    _acceptor: Acceptor | None = None
     _exhausted: Any = None
 
-    def _compiled_transport(self) -> type[_accept.Server] | None:
+    def _compiled_transport(self) -> type[AcceptedStream] | None:
         """The class that the compiled way may make, or None."""
         return None
 
     def startReading(self) -> None:
         """Accept connections."""
         if self._acceptor is None:
-            self._acceptor = _accept.Acceptor(
+            self._acceptor = Acceptor(
                 self.reactor.ring, self, self.socket.fileno(), self._compiled_transport()
             )
         if self._exhausted is None:
@@ -280,7 +302,7 @@ class Port(RingPort):
 
     transport = Server
 
-    def _compiled_transport(self) -> type[_accept.Server] | None:
+    def _compiled_transport(self) -> type[AcceptedStream] | None:
         # Only where nobody has put something of their own in the way.
         if (
             self.addressFamily == socket.AF_INET

@@ -11,14 +11,12 @@ epoll; and one that sends one is written by readiness from then on.
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.internet import address, interfaces, unix
 
+from subproxy.reactor.ring_reactor import RingReactor
 from subproxy.reactor.tcp import BaseClient, NoTCPOptions, RingPort, ServerTransport
-
-if TYPE_CHECKING:
-    from subproxy.reactor.reactor import IOUringReactor
 
 
 class SendsDescriptors(NoTCPOptions):
@@ -46,7 +44,7 @@ class Server(ServerTransport, SendsDescriptors, unix.Server):
         client: Any,
         server: Any,
         sessionno: int,
-        reactor: IOUringReactor,
+        reactor: RingReactor,
     ) -> None:
         sock.setblocking(False)
         self.client = (client, None)
@@ -101,7 +99,7 @@ class Port(RingPort, unix.Port):
         return transport(skt, protocol, name, self, number, self.reactor)
 
 
-def fromConnectedSocket(fd: int, factory: Any, reactor: IOUringReactor) -> Any:
+def from_connected_socket(fd: int, factory: Any, reactor: RingReactor) -> Any:
     """See IReactorSocket.adoptStreamConnection."""
     skt = socket.fromfd(fd, socket.AF_UNIX, socket.SOCK_STREAM)
     name = skt.getsockname()

@@ -3,6 +3,8 @@ The exchanges of one subscription: numbered, framed, and given their answers.
 
 Between L{subproxy.core.exchange}, which knows no wire, and L{subproxy.wire.connection},
 which knows no HTTP. What becomes of an exchange whose guest failed is the dispatcher's decision.
+
+Compiled a second time: L{subproxy.fastpath._request_frame} (see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations
@@ -14,8 +16,8 @@ from typing import TYPE_CHECKING, Protocol
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from subproxy.core.exchange import Exchange, ExchangeState
-from subproxy.core.interfaces import IChannel, IUpstreamRequest
+from subproxy.core.exchange import Exchange, ExchangeState, IChannel
+from subproxy.core.interfaces import IUpstreamRequest
 from subproxy.core.printable import printable
 from subproxy.errors import (
     ClientError,

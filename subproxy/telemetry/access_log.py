@@ -22,8 +22,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from subproxy.core.exchange import Exchange
-from subproxy.core.interfaces import IExchangeLog
+from subproxy.core.exchange import Exchange, IExchangeLog
 from subproxy.telemetry.dates import iso_date, log_date
 from subproxy.telemetry.log_buffer import ILogBuffer, LogBuffer
 from subproxy.telemetry.log_format import Answered, Format, combined, json_line

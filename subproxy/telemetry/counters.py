@@ -15,9 +15,8 @@ from weakref import WeakKeyDictionary
 
 from zope.interface import implementer
 
-from subproxy.core.balancing.pool import Pool
-from subproxy.core.exchange import Exchange
-from subproxy.core.interfaces import IExchangeLog
+from subproxy.core.balancing.member import Pool
+from subproxy.core.exchange import Exchange, IExchangeLog
 from subproxy.core.printable import printable
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)

@@ -11,6 +11,8 @@ Combined is what every log reader knows, with five fields behind it::
 
 request id, route (host and path pattern), subscriber (the identity of its VM), seconds to the first
 and to the last byte of the response, and in one word what went wrong, if anything did.
+
+Compiled a second time: L{subproxy.fastpath._pending} (see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from collections.abc import Callable
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
-from subproxy.core.balancing.pool import Pool
+from subproxy.core.balancing.member import Pool
 from subproxy.core.exchange import Exchange
 
 _PLAIN = bytes(byte for byte in range(0x20, 0x7F) if byte not in b'"\\')

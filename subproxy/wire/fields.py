@@ -3,6 +3,8 @@ The types of message elements: what each may be (docs/protocol.md, "Messages").
 
 Each check takes a decoded value and returns it in the form that messages use, or raises
 L{MessageError}. They are data for the table in L{subproxy.wire.messages}.
+
+Compiled a second time: L{subproxy.fastpath._response} (see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations

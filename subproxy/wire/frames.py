@@ -6,6 +6,9 @@ collected as its bytes come, and refused as soon as its length is known to be to
 
 A value has exactly one encoding. C{tnetstring} reads more than that (C{+1}, C{01}, a key
 twice, floats), so what it read is looked at again, and compared by its canonical length.
+
+Compiled a second time: L{subproxy.fastpath._request_frame} and L{subproxy.fastpath._response}
+(see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations

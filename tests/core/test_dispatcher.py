@@ -18,8 +18,8 @@ from subproxy.core.balancing.admission import (
 from subproxy.core.balancing.member import MemberEvent
 from subproxy.core.balancing.retry import RetryDecision
 from subproxy.core.dispatcher import REFUSALS, refusal
-from subproxy.core.exchange import Exchange, ExchangeState, Headers
-from subproxy.core.interfaces import IChannel, IDispatcher, IUpstreamRequest
+from subproxy.core.exchange import Exchange, ExchangeState, Headers, IChannel, IDispatcher
+from subproxy.core.interfaces import IUpstreamRequest
 from subproxy.errors import (
     ClientGone,
     GuestGone,

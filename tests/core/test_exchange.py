@@ -10,8 +10,15 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from subproxy.core.exchange import TRANSITIONS, Exchange, ExchangeState, Headers, RequestHead
-from subproxy.core.interfaces import IDispatcher, IResponseSink, IUpstreamRequest
+from subproxy.core.exchange import (
+    TRANSITIONS,
+    Exchange,
+    ExchangeState,
+    Headers,
+    IDispatcher,
+    RequestHead,
+)
+from subproxy.core.interfaces import IResponseSink, IUpstreamRequest
 from subproxy.errors import ClientGone, GuestGone, GuestMisbehaved, ProxyError
 from tests.rigs.core_strategies import make_member
 from tests.rigs.world import RecordingSink

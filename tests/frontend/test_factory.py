@@ -6,7 +6,7 @@ from twisted.internet.interfaces import IProtocolNegotiationFactory
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from subproxy.core.interfaces import IExchangeLog
+from subproxy.core.exchange import IExchangeLog
 from subproxy.frontend.factory import Http1Factory, NoLog
 from tests.rigs.fake_dispatcher import Client, FakeDispatcher
 

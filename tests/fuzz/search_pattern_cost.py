@@ -18,8 +18,7 @@ import random
 import time
 from collections.abc import Callable
 
-from subproxy.core.balancing.member import Member
-from subproxy.core.balancing.pool import Pool
+from subproxy.core.balancing.member import Member, Pool
 from subproxy.core.routing.pattern import Kind, Pattern, host_pattern, path_pattern
 from subproxy.core.routing.registry import Registry
 from subproxy.core.routing.route import Route, RouteRefused

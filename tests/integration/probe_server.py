@@ -19,8 +19,8 @@ from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.logger import globalLogBeginner, textFileLogObserver
 from zope.interface import implementer
 
-from subproxy.core.exchange import Exchange, ExchangeState, Headers
-from subproxy.core.interfaces import IDispatcher, IUpstreamRequest
+from subproxy.core.exchange import Exchange, ExchangeState, Headers, IDispatcher
+from subproxy.core.interfaces import IUpstreamRequest
 from subproxy.errors import ProxyError
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.limits import TABLE, HttpLimits, parse

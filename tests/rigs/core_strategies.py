@@ -7,8 +7,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from subproxy.core.balancing.member import Member
-from subproxy.core.balancing.pool import POPULATED, Pool
+from subproxy.core.balancing.member import POPULATED, Member, Pool
 from subproxy.core.routing.route import Route
 
 #: The machine that runs this may be busy: time says nothing.

@@ -23,9 +23,9 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from subproxy.core.exchange import Exchange, ExchangeState, Headers
+from subproxy.core.exchange import Exchange, ExchangeState, Headers, IDispatcher
 from subproxy.core.http.forwarded import Forwarding, Trust
-from subproxy.core.interfaces import IDispatcher, IUpstreamRequest
+from subproxy.core.interfaces import IUpstreamRequest
 from subproxy.errors import GuestMisbehaved, ProxyError
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.half_close import HalfClose

@@ -16,7 +16,7 @@ from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from subproxy.core.interfaces import IExchangeLog
+from subproxy.core.exchange import IExchangeLog
 from subproxy.telemetry import access_log
 from subproxy.telemetry.access_log import AccessLog
 from tests.rigs.paths import ROOT

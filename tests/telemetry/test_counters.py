@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.core.balancing.pool import Pool
+from subproxy.core.balancing.member import Pool
 from subproxy.core.exchange import Exchange, RequestHead
 from subproxy.core.routing.route import Route
 from subproxy.errors import GuestGone

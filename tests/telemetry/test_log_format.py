@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.core.balancing.member import Member
-from subproxy.core.balancing.pool import Pool
+from subproxy.core.balancing.member import Member, Pool
 from subproxy.core.exchange import Exchange, RequestHead
 from subproxy.core.routing.route import Route
 from subproxy.errors import GuestGone

@@ -18,8 +18,7 @@ from heapq import heapify, heappop, heappush
 from typing import Any, Final
 
 from subproxy.core.balancing.balancer import Balancer, Random
-from subproxy.core.balancing.member import Member
-from subproxy.core.balancing.pool import LINGER, POPULATED, Pool
+from subproxy.core.balancing.member import LINGER, POPULATED, Member, Pool
 
 NO_SUBSCRIBER: Final = "no-subscriber"
 QUEUE_FULL: Final = "queue-full"

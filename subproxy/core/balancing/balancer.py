@@ -6,6 +6,8 @@ sends the exchange counts it in C{Member.in_flight}.
 
 Drained and ejected members, and those whose granted concurrency is used up, are never chosen,
 nor are those in C{excluded} (where this exchange has already failed).
+
+Compiled a second time: L{subproxy.fastpath._route_cache} (see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations
@@ -13,8 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from subproxy.core.balancing.member import READY, Member, usable
-from subproxy.core.balancing.pool import Pool
+from subproxy.core.balancing.member import READY, Member, Pool, usable
 
 SLOW_START: Final = 10.0
 """Seconds from becoming READY until a member counts with its whole weight."""

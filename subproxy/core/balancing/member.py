@@ -1,18 +1,17 @@
-"""A subscription as the balancer sees it: numbers, and a state from a table.
+"""A subscription as the balancer sees it, and the pools of those that registered the same route.
 
-C{Member} is flat on purpose: the compiled path reads and writes its numbers.
+C{Member} is numbers, and a state from a table; the balancer chooses among the members of a
+C{Pool}. Both are flat on purpose: the compiled path reads and writes them.
 """
 
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from subproxy.core.balancing import latency as _latency
 from subproxy.core.printable import printable
-
-if TYPE_CHECKING:
-    from subproxy.core.balancing.pool import Pool
+from subproxy.core.routing.route import Precedence, Route
 
 
 class MemberState(IntEnum):
@@ -71,6 +70,12 @@ GONE: Final = int(MemberState.GONE)
 
 MIN_WEIGHT: Final = 0.01
 MAX_WEIGHT: Final = 10.0
+
+LINGER: Final = 10.0
+"""Seconds a vacant pool is remembered."""
+
+POPULATED: Final = -1.0
+"""C{Pool.vacant_since} of a pool that has members."""
 
 
 class Member:
@@ -160,3 +165,43 @@ def usable(member: Member) -> bool:
     return member.state == READY and (
         member.concurrency == 0 or member.in_flight < member.concurrency
     )
+
+
+class Pool:
+    """A route and its members; flat, because the compiled path reads it.
+
+    order: place among all routes ever registered. precedence: its sort key in the table.
+    members: in the order of their registration. vacant_since: when the last one left, or
+    POPULATED. waiting: exchanges that wait for a member. cursor: where round robin stands.
+    retries: whatever budget the shell keeps for it; never looked at here. Who remembers something
+    of a pool keeps it by a weak reference: a pool holds compiled patterns.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "cursor",
+        "members",
+        "order",
+        "precedence",
+        "retries",
+        "route",
+        "vacant_since",
+        "waiting",
+    )
+
+    def __init__(self, route: Route, order: int, *, now: float) -> None:
+        self.route = route
+        self.order = order
+        self.precedence: Precedence = route.precedence(order)
+        self.members: list[Member] = []
+        self.vacant_since = now
+        self.waiting = 0
+        self.cursor = 0
+        self.retries: Any = None
+
+    def has_ready(self) -> bool:
+        """Tell whether any member is READY, be it full or not."""
+        return any(member.state == READY for member in self.members)
+
+    def __repr__(self) -> str:
+        return f"<Pool {self.route} members {len(self.members)} waiting {self.waiting}>"

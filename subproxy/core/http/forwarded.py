@@ -7,6 +7,9 @@ proxy sets them from what it knows. What peers in trusted networks (other proxie
 agree.
 
 See RFC 7239 (C{Forwarded}) and RFC 9110 section 7.6.3 (C{Via}).
+
+Compiled a second time: L{subproxy.fastpath._request_frame} and L{subproxy.fastpath._client_info}
+(see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations

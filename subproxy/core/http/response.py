@@ -5,6 +5,8 @@ A guest is hostile input. It names a status, a phrase and fields; the proxy owns
 (C{Content-Length} is only a promise that the body is held to, C{Transfer-Encoding} is
 never the guest's), the connection, and the characters. What is merely of no use to the
 client is dropped; what would mislead it is refused with L{GuestMisbehaved}.
+
+Compiled a second time: L{subproxy.fastpath._response} (see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations

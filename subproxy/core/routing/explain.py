@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from subproxy.core.balancing.pool import Pool
+from subproxy.core.balancing.member import Pool
 from subproxy.core.http.a_label import advice
 from subproxy.core.http.normalise import (
     host_fault,

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from subproxy.core.balancing.member import Member
-from subproxy.core.balancing.pool import LINGER, POPULATED, Pool
+from subproxy.core.balancing.member import LINGER, POPULATED, Member, Pool
 from subproxy.core.routing.route import Route, RouteRefused
 from subproxy.core.routing.route_table import RouteTable
 

@@ -19,7 +19,7 @@ from bisect import bisect_left, insort
 from operator import itemgetter
 from typing import Final
 
-from subproxy.core.balancing.pool import Pool
+from subproxy.core.balancing.member import Pool
 from subproxy.core.routing.pattern import Kind, Pattern
 from subproxy.core.routing.prefix_tree import PrefixTree
 from subproxy.core.routing.route import Precedence

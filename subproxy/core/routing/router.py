@@ -6,13 +6,15 @@ dictionaries, a young and an old one: what is asked for moves to the young one, 
 full the old one is dropped whole. A client that sends a million URLs therefore costs each of
 them one lookup in the table, never a scan for what to evict, and what others ask for survives
 as long as they ask for it once in a while.
+
+Compiled a second time: L{subproxy.fastpath._route_cache} (see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from subproxy.core.balancing.pool import Pool
+from subproxy.core.balancing.member import Pool
 from subproxy.core.http.normalise import normalise_host, normalise_path, path_fault
 from subproxy.core.routing.explain import Explanation, explain
 from subproxy.core.routing.registry import Registry

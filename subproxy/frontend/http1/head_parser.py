@@ -9,6 +9,8 @@ request, whatever llhttp thinks of an C{Upgrade} (behind which it would begin an
 request with the framing of another.
 
 It is strict by default; C{set_dangerous_leniencies} must never be called.
+
+Compiled a second time: L{subproxy.fastpath._request_head} (see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ closed: the framing of what follows can't be trusted.
 
 RFC 9112 sections 3 (request line, Host), 5 (fields), 6 (framing); RFC 9110 sections 7.6
 (forwarding) and 10.1.1 (Expect).
+
+Compiled a second time: L{subproxy.fastpath._request_head} (see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations

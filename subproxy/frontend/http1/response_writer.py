@@ -4,6 +4,8 @@ A response head and the framing of its body, as bytes of HTTP/1.1.
 Pure. The head has been checked (L{subproxy.core.http.response}); here it is decided how the
 client learns where the body ends, and the fields that are the proxy's are added. See RFC
 9112 sections 4 (status line), 6.3 (body length) and 7.1 (chunked).
+
+Compiled a second time: L{subproxy.fastpath._response} (see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations

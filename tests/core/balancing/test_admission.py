@@ -24,8 +24,7 @@ from subproxy.core.balancing.admission import (
     Wait,
 )
 from subproxy.core.balancing.balancer import PowerOfTwo, RoundRobin
-from subproxy.core.balancing.member import Member, MemberEvent, MemberState, usable
-from subproxy.core.balancing.pool import LINGER, Pool
+from subproxy.core.balancing.member import LINGER, Member, MemberEvent, MemberState, Pool, usable
 from tests.rigs.core_strategies import make_member, make_pool, relaxed
 
 

@@ -19,8 +19,7 @@ from subproxy.core.balancing.balancer import (
     PowerOfTwo,
     RoundRobin,
 )
-from subproxy.core.balancing.member import Member, MemberState, usable
-from subproxy.core.balancing.pool import Pool
+from subproxy.core.balancing.member import Member, MemberState, Pool, usable
 from tests.rigs.core_strategies import make_member, make_pool, relaxed
 
 #: Long after every slow start.

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.core.balancing.member import Member
-from subproxy.core.balancing.pool import POPULATED, Pool
+from subproxy.core.balancing.member import POPULATED, Member, Pool
 from subproxy.core.routing.registry import LINGER, Registry, RegistryLimits
 from subproxy.core.routing.route import Route, RouteRefused
 from subproxy.core.routing.router import Router

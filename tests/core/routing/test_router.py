@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.core.balancing.pool import Pool
+from subproxy.core.balancing.member import Pool
 from subproxy.core.routing.registry import Registry
 from subproxy.core.routing.route import Route
 from subproxy.core.routing.router import CACHED_BYTES, Router

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from guest.core.files import FileBody, apply_conditionals
+from guest.core.conditionals import apply_conditionals
+from guest.core.files import FileBody
 from guest.core.framework import Framework
 from guest.core.request import Request
 from guest.core.request_body import IncomingBody

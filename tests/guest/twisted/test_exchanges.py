@@ -1,4 +1,4 @@
-"""Tests for L{guest.core.exchanges}: requests of a subscription, from a proxy in memory."""
+"""Tests for L{guest.twisted.exchanges}: requests of a subscription, from a proxy in memory."""
 
 from __future__ import annotations
 

@@ -1,0 +1,96 @@
+"""
+The rules that stand twice: in Python, for reference, and compiled.
+
+Tables are shared (L{subproxy.fastpath.tables}); a rule that is code is written a second time.
+Who changes one side changes the other: the docstring of each module names that of its twin, and the
+test given here plays both and finds where they differ.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+_CONVERSATIONS: Final = "tests.fastpath.test_differential.ConversationTests"
+_CHOICES: Final = "tests.fastpath.test_route_cache.ChoiceTests"
+
+
+class Twin(NamedTuple):
+    """
+    One rule.
+
+    @ivar references: the functions and classes that have it in Python, by full name.
+    @ivar compiled: those of the compiled path.
+    @ivar test: the test that compares them, by full name.
+    """
+
+    references: tuple[str, ...]
+    compiled: tuple[str, ...]
+    test: str
+
+
+TWINS: Final = {
+    "request head grammar and field kinds": Twin(
+        (
+            "subproxy.frontend.http1.request_validator.RequestValidator",
+            "subproxy.frontend.http1.head_parser.MessageParser",
+        ),
+        ("subproxy.fastpath._request_head.scan",),
+        f"{_CONVERSATIONS}.test_any_request",
+    ),
+    "forwarding fields and their order": Twin(
+        ("subproxy.core.http.forwarded.Forwarding",),
+        (
+            "subproxy.fastpath._request_frame.encode",
+            "subproxy.fastpath._client_info.ClientInfo",
+        ),
+        f"{_CONVERSATIONS}.test_whatever_a_trusted_peer_tells",
+    ),
+    "request frame": Twin(
+        (
+            "subproxy.subscription.channel.request_headers",
+            "subproxy.subscription.channel.request_info",
+            "subproxy.wire.frames.encoded_pieces",
+        ),
+        ("subproxy.fastpath._request_frame.encode",),
+        f"{_CONVERSATIONS}.test_any_request",
+    ),
+    "response frame grammar": Twin(
+        (
+            "subproxy.wire.frames.FrameDecoder",
+            "subproxy.wire.messages.Response",
+            "subproxy.wire.fields.headers",
+        ),
+        (
+            "subproxy.fastpath._response.frame_length",
+            "subproxy.fastpath._response.item",
+            "subproxy.fastpath._response.decode",
+        ),
+        f"{_CONVERSATIONS}.test_any_response",
+    ),
+    "response check": Twin(
+        ("subproxy.core.http.response.check_response",),
+        ("subproxy.fastpath._response.decode",),
+        f"{_CONVERSATIONS}.test_any_response",
+    ),
+    "response head": Twin(
+        ("subproxy.frontend.http1.response_writer.write_head",),
+        ("subproxy.fastpath._response.write_head",),
+        f"{_CONVERSATIONS}.test_any_response",
+    ),
+    "log line": Twin(
+        ("subproxy.telemetry.log_format.combined",),
+        ("subproxy.fastpath._pending.log",),
+        f"{_CONVERSATIONS}.test_any_conversation",
+    ),
+    "two choices and slow start": Twin(
+        ("subproxy.core.balancing.balancer.PowerOfTwo",),
+        ("subproxy.fastpath._route_cache.choose", "subproxy.fastpath._route_cache.weight"),
+        f"{_CHOICES}.test_the_same_choice",
+    ),
+    "route cache": Twin(
+        ("subproxy.core.routing.router.Router",),
+        ("subproxy.fastpath._route_cache.route", "subproxy.fastpath._route_cache.find"),
+        f"{_CONVERSATIONS}.test_any_conversation",
+    ),
+}
+"""Every rule that stands twice, by what it is about."""
