@@ -10,7 +10,7 @@ The connection lives in the states of L{SubscriptionState}, by the table C{TRANS
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IPushProducer
 from twisted.internet.protocol import Protocol
@@ -23,20 +23,17 @@ from subproxy.core.access.penalties import MOST_COUNTED, SMALLEST
 from subproxy.errors import GuestGone
 from subproxy.subscription.bodies.data_connection import DataConnection
 from subproxy.subscription.buffer_account import BufferAccount, BufferPart
+from subproxy.subscription.context import GuestContext
+from subproxy.subscription.interfaces import CompiledChannel, Connections
 from subproxy.subscription.log_limiter import INFO, WARN
 from subproxy.subscription.message_pump import MessagePump
-from subproxy.subscription.registrar import HelloRefused, Registrar
+from subproxy.subscription.registrar import HelloRefused
 from subproxy.subscription.session import Subscription
 from subproxy.subscription.states import TRANSITIONS, SubscriptionState
+from subproxy.subscription.time_share import TimeShare
 from subproxy.wire import messages as m
 from subproxy.wire.connection import Broken, Ignored, WireConnection
 from subproxy.wire.states import Role, Side
-
-if TYPE_CHECKING:
-    from subproxy.fastpath._channel import FastChannel
-    from subproxy.subscription.factory import SubscriptionFactory
-    from subproxy.subscription.time_share import TimeShare
-
 
 SMALL_PART = 4096
 """Bytes of an incomplete frame that do not count: each small read leaves some."""
@@ -64,39 +61,38 @@ class SubscriptionProtocol(Protocol):
     """
 
     _log = Logger()
-    factory: SubscriptionFactory
     transport: StreamTransport
     share: TimeShare
     _held: BufferAccount
     _unread: BufferPart
     _partial: BufferPart
 
-    def __init__(
-        self, factory: SubscriptionFactory, registrar: Registrar, identity: str = ""
-    ) -> None:
-        self.factory = factory
+    def __init__(self, context: GuestContext, connections: Connections, identity: str = "") -> None:
         self.identity = identity
         self.state = SubscriptionState.GREETING
         self.subscription: Subscription | None = None
         self.data: DataConnection | None = None
-        self.fast: FastChannel | None = None
-        self._settings = factory.settings
-        self._clock = factory.clock
-        self._registrar = registrar
+        self.fast: CompiledChannel | None = None
+        self._context = context
+        self._connections = connections
+        self._settings = context.settings
+        self._clock = context.clock
+        self._registrar = context.registrar
         self.wire = WireConnection(Role.PROXY, self._settings.limits)
         self._deadline: IDelayedCall | None = None
         self._congested = False
         self._thrown = 0
         self._offences: list[float] = []
-        self.message_pump = MessagePump(self, self._settings.events_a_turn)
-        self.message_pump.handlers.update(
+        self.message_pump = MessagePump(
+            self,
+            context,
             {
                 m.Hello: self._hello,
                 m.Bye: self._bye,
                 m.Connect: self._connect,
                 Broken: self._broken,
                 Ignored: self._ignored,
-            }
+            },
         )
 
     def __repr__(self) -> str:
@@ -156,7 +152,7 @@ class SubscriptionProtocol(Protocol):
 
     def connectionMade(self) -> None:
         """A guest dialled."""
-        if not self.factory.admit(self):
+        if not self._connections.admit(self):
             # Closed, but accepted: a listener that does not accept freezes a whole VM.
             self.go(SubscriptionState.CLOSED)
             self.transport.loseConnection()
@@ -188,7 +184,7 @@ class SubscriptionProtocol(Protocol):
 
     def _quicken(self) -> None:
         """Let the compiled path stand before us, as soon as nothing is held here."""
-        fastpath, subscription = self.factory.fastpath, self.subscription
+        fastpath, subscription = self._connections.fastpath, self.subscription
         if (
             fastpath is not None
             and subscription is not None
@@ -227,7 +223,7 @@ class SubscriptionProtocol(Protocol):
                 reason=reason.getErrorMessage() if reason is not None else "",
             )
         self.message_pump.close()
-        self.factory.gone(self)
+        self._connections.gone(self)
 
     def pauseProducing(self) -> None:
         """The guest does not read as fast as we write."""
@@ -376,15 +372,24 @@ class SubscriptionProtocol(Protocol):
         self._in_time()
         self.go(SubscriptionState.SUBSCRIBED)
         bulk = self._settings.bulk is not None and message.info.get(b"bulk") is True
-        subscription = self.subscription = Subscription(self, member, bulk)
+        subscription = self.subscription = Subscription(
+            self, member, self._context, self._connections, bulk
+        )
+        self.message_pump.handlers.update(subscription.handlers())
         subscription.begin(replaced)
+
+    def retire(self) -> None:
+        """Another subscription has this one's place."""
+        assert self.subscription is not None
+        self.go(SubscriptionState.RETIRING)
+        self.message_pump.handlers.update(self.subscription.handlers())
 
     def _connect(self, message: m.Connect) -> None:
         """This is a data connection: its first C{connect} is answered with the same."""
         self._in_time()
         self.go(SubscriptionState.DATA)
         data = self.data = DataConnection(
-            self, self.factory.tokens, self._clock, self._settings.data_idle
+            self, self._context.tokens, self._clock, self._settings.data_idle
         )
         self.wire.send(message)
         data.connect(message, self.wire.data_to_send(), self.wire.rest())

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import Interface
@@ -24,13 +24,11 @@ from subproxy.relay.socket_lease import (
 )
 from subproxy.subscription.bodies.connect_peeker import ConnectPeeker
 from subproxy.subscription.bodies.tokens import Tokens
+from subproxy.subscription.interfaces import RawConnection
 from subproxy.subscription.log_limiter import WARN
 from subproxy.wire import messages as m
 from subproxy.wire.errors import RemoteProtocolError, StateError
 from subproxy.wire.frames import Frame, FrameDecoder
-
-if TYPE_CHECKING:
-    from subproxy.subscription.protocol import SubscriptionProtocol
 
 MOST_HELD = 65_536
 """Bytes of a body that came and have not left for the client before the guest must wait."""
@@ -93,15 +91,15 @@ class DataConnection:
 
     def __init__(
         self,
-        protocol: SubscriptionProtocol,
-        tokens: Tokens,
+        connection: RawConnection,
+        tokens: Tokens[DataConnection],
         clock: IReactorTime,
         idle_timeout: float,
     ) -> None:
-        self.transport: Any = protocol.transport
-        self.identity = protocol.identity
-        self._say = protocol.say
-        self._offend = protocol.offend
+        self.transport: Any = connection.transport
+        self.identity = connection.identity
+        self._say = connection.say
+        self._offend = connection.offend
         self.state = DataConnectionState.IDLE
         self.ready = True
         self.count = 0

@@ -162,7 +162,7 @@ class DownloadTests(BulkTestCase):
         line = Line(self.world)
         line.connect(number, token)
         self.assertTrue(line.closed)
-        self.assertEqual(self.world.factory.tokens.counts["void"], 1)
+        self.assertEqual(self.world.factory.context.tokens.counts["void"], 1)
         self.guest.wire.end_body(number)
         self.guest.pump()
         self.assertEqual(sink.body, BODY[:65_536])
@@ -307,14 +307,14 @@ class TokenTests(BulkTestCase):
             line.connect(exchange, claimed, BODY)
             self.assertTrue(line.closed)
             self.assertEqual(line.take(), b"")
-            self.assertEqual(self.world.factory.tokens.counts[reason], 1)
+            self.assertEqual(self.world.factory.context.tokens.counts[reason], 1)
         self.assertEqual((sink.body, sink.error), (b"", None))
         good = Line(self.world)
         good.connect(number, token, BODY)
         again = Line(self.world)
         again.connect(number, token, BODY)
         self.assertTrue(again.closed)
-        self.assertEqual(self.world.factory.tokens.counts["used"], 1)
+        self.assertEqual(self.world.factory.context.tokens.counts["used"], 1)
         self.end(number, SIZE)
         self.assertTrue(sink.complete)
 
@@ -363,7 +363,7 @@ class TokenTests(BulkTestCase):
         self.world.ask(b"PUT", b"plain", body=None, length=SIZE)
         guest.pump()
         self.assertIsNone(guest.take(m.Request)[0].body)
-        self.assertEqual(self.world.factory.tokens.counts["issued"], 0)
+        self.assertEqual(self.world.factory.context.tokens.counts["issued"], 0)
 
     def test_stop(self) -> None:
         """At the end data connections are closed with the rest."""
