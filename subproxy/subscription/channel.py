@@ -13,6 +13,7 @@ from collections.abc import Callable
 from zope.interface import implementer
 
 from subproxy.core.balancing.member import Member
+from subproxy.core.body_transport import BodyLimits, BodyTransport, announced, choose
 from subproxy.core.exchange import Exchange, ExchangeState
 from subproxy.core.interfaces import IChannel
 from subproxy.core.printable import printable
@@ -61,18 +62,6 @@ def request_info(exchange: Exchange) -> Info:
     return info
 
 
-def announced(body: Info) -> int | None:
-    """
-    What a response says of the length of a body over a data connection.
-
-    @raise GuestMisbehaved: it is no length.
-    """
-    length = body.get(b"length")
-    if length is not None and (type(length) is not int or length < 0):
-        raise GuestMisbehaved("the length of the body is not a number of bytes")
-    return length
-
-
 _AT_ONCE = 16
 """Exchanges of the compiled path that are taken over between two looks at the clock."""
 
@@ -90,6 +79,7 @@ class Channel:
     """
 
     __slots__ = (
+        "_body_limits",
         "_bulk",
         "_carriers",
         "_connection",
@@ -121,6 +111,7 @@ class Channel:
         self._context = context
         self._dispatcher = context.dispatcher
         self._bulk = context.settings.bulk or 0
+        self._body_limits: BodyLimits | None = None
         self._carriers: dict[int, UpstreamRequest] = {}
 
     def __repr__(self) -> str:
@@ -138,9 +129,9 @@ class Channel:
             fast.tell()
         number = self.wire.last + 1
         request, body = exchange.request, exchange.body
-        inline = body is not None and len(body) <= self.wire.peer_limits.inline
+        transport = choose(None if body is None else len(body), request.length, self._limits())
         carrier = UpstreamRequest(self, number, exchange)
-        if body is None and self.wire.bulk and (request.length or 0) >= self._bulk > 0:
+        if transport is BodyTransport.DATA_CONNECTION:
             carrier.upload = RequestTransfer(carrier, self._context)
         frame = m.Request(
             number,
@@ -148,16 +139,17 @@ class Channel:
             request.target,
             request_headers(exchange),
             request_info(exchange),
-            body if inline else self._promised(carrier),
+            body if transport is BodyTransport.INLINE else self._promised(carrier),
         )
         try:
             self.wire.send(frame)
         except TooLarge as error:
-            if not inline or not body:
+            if transport is not BodyTransport.INLINE or not body:
                 carrier.release()
                 exchange.fail(ClientError(f"the application cannot take it: {error}", 431))
                 return
-            inline, frame.body = False, None
+            # Head and body are together more than the peer takes: apart they may go.
+            transport, frame.body = BodyTransport.FRAMES, None
             self.wire.send(frame)
         if fast is not None:
             fast.learn()
@@ -165,10 +157,19 @@ class Channel:
         exchange.taken(self.member, carrier)
         if body is None:
             self._resume(carrier)
-        elif not inline:
+        elif transport is BodyTransport.FRAMES:
             self.wire.write_body(number, body)
             self.wire.end_body(number)
         self.flush()
+
+    def _limits(self) -> BodyLimits:
+        """What decides how a body goes to this guest; known since it greeted."""
+        limits = self._body_limits
+        if limits is None:
+            wire = self.wire
+            limits = BodyLimits(wire.peer_limits.inline, self._bulk if wire.bulk else 0)
+            self._body_limits = limits
+        return limits
 
     @staticmethod
     def _promised(carrier: UpstreamRequest) -> Info | None:
@@ -236,22 +237,18 @@ class Channel:
             reason = message.info.get(b"reason", b"")
             if type(reason) is not bytes:
                 raise GuestMisbehaved("the reason phrase is not a byte string")
-            body = message.body
-            if isinstance(body, dict):
-                length = announced(body)
-                exchange.response_start(message.status, reason, message.headers, None, length)
-            else:
-                if body is not None:
-                    # Gone before the frontend hears of it: it may begin its next exchange at once.
-                    self._take(number)
-                exchange.response_start(message.status, reason, message.headers, body)
+            transport, body, length = announced(message.body)
+            if transport is BodyTransport.INLINE:
+                # Gone before the frontend hears of it: it may begin its next exchange at once.
+                self._take(number)
+            exchange.response_start(message.status, reason, message.headers, body, length)
         except GuestMisbehaved as error:
             self.misbehaved(carrier, error)
             return
         if exchange.state is ExchangeState.DONE:
             if self._take(number) is not None:
                 self._abort(number, b"complete", b"a body is not wanted here")
-        elif isinstance(body, dict) and self._carriers.get(number) is carrier:
+        elif transport is BodyTransport.DATA_CONNECTION and self._carriers.get(number) is carrier:
             carrier.download = ResponseTransfer(carrier, self._context, length)
             self.wire.send(m.Connect(number, carrier.download.token))
 

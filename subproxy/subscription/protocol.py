@@ -145,8 +145,7 @@ class SubscriptionProtocol(Protocol):
 
     def go(self, state: SubscriptionState) -> None:
         """Be in that state from now on."""
-        assert state in TRANSITIONS[self.state], f"{self.state} to {state}"
-        self.state = state
+        self.state = TRANSITIONS.move(self.state, state)
 
     # Twisted's side.
 

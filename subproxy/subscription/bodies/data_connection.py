@@ -9,12 +9,13 @@ its body is complete. L{DataConnection} knows nothing of HTTP.
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum, auto
+from enum import auto
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import Interface
 
+from subproxy.core.states import FastEnum, TransitionTable
 from subproxy.relay.socket_lease import (
     can_lend,
     grow_send_buffer,
@@ -52,10 +53,8 @@ class IBodyUser(Interface):
         """The connection is closed; never called after the body is complete."""
 
 
-class DataConnectionState(Enum):
+class DataConnectionState(FastEnum):
     """What a data connection does."""
-
-    __hash__ = object.__hash__  # that of Enum is Python code, and costs a microsecond a request
 
     IDLE = auto()
     """It waits for a C{connect}."""
@@ -66,16 +65,18 @@ class DataConnectionState(Enum):
     CLOSED = auto()
 
 
-TRANSITIONS: dict[DataConnectionState, frozenset[DataConnectionState]] = {
-    DataConnectionState.IDLE: frozenset(
-        {DataConnectionState.RECEIVING, DataConnectionState.SENDING, DataConnectionState.CLOSED}
-    ),
-    DataConnectionState.RECEIVING: frozenset(
-        {DataConnectionState.IDLE, DataConnectionState.CLOSED}
-    ),
-    DataConnectionState.SENDING: frozenset({DataConnectionState.IDLE, DataConnectionState.CLOSED}),
-    DataConnectionState.CLOSED: frozenset(),
-}
+TRANSITIONS: TransitionTable[DataConnectionState] = TransitionTable(
+    {
+        DataConnectionState.IDLE: {
+            DataConnectionState.RECEIVING,
+            DataConnectionState.SENDING,
+            DataConnectionState.CLOSED,
+        },
+        DataConnectionState.RECEIVING: {DataConnectionState.IDLE, DataConnectionState.CLOSED},
+        DataConnectionState.SENDING: {DataConnectionState.IDLE, DataConnectionState.CLOSED},
+        DataConnectionState.CLOSED: (),
+    }
+)
 
 
 class DataConnection:
@@ -420,5 +421,4 @@ class DataConnection:
             watch.close()
 
     def _go(self, state: DataConnectionState) -> None:
-        assert state in TRANSITIONS[self.state], f"{self.state} to {state}"
-        self.state = state
+        self.state = TRANSITIONS.move(self.state, state)

@@ -8,12 +8,13 @@ then the body has L{TransferState.FRAMES} and this module nothing more to do wit
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum, auto
+from enum import auto
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall
 from zope.interface import implementer
 
+from subproxy.core.states import FastEnum, TransitionTable
 from subproxy.errors import GuestFailure, GuestGone, GuestMisbehaved, GuestSlow
 from subproxy.relay.splice import LEAST, SpliceRelay
 from subproxy.subscription.bodies.data_connection import DataConnection, IBodyUser
@@ -24,10 +25,8 @@ from subproxy.wire.fields import Headers
 from subproxy.wire.limits import MAX_NUMBER
 
 
-class TransferState(Enum):
+class TransferState(FastEnum):
     """How a body goes."""
-
-    __hash__ = object.__hash__  # that of Enum is Python code, and costs a microsecond a request
 
     PROMISED = auto()
     """A token is out for it, or was."""
@@ -41,15 +40,15 @@ class TransferState(Enum):
     """It is complete, or nobody wants it any more."""
 
 
-TRANSITIONS: dict[TransferState, frozenset[TransferState]] = {
-    TransferState.PROMISED: frozenset(
-        {TransferState.CARRIED, TransferState.FRAMES, TransferState.OVER}
-    ),
-    TransferState.CARRIED: frozenset({TransferState.BROKEN, TransferState.OVER}),
-    TransferState.BROKEN: frozenset({TransferState.OVER}),
-    TransferState.FRAMES: frozenset({TransferState.OVER}),
-    TransferState.OVER: frozenset(),
-}
+TRANSITIONS: TransitionTable[TransferState] = TransitionTable(
+    {
+        TransferState.PROMISED: {TransferState.CARRIED, TransferState.FRAMES, TransferState.OVER},
+        TransferState.CARRIED: {TransferState.BROKEN, TransferState.OVER},
+        TransferState.BROKEN: {TransferState.OVER},
+        TransferState.FRAMES: {TransferState.OVER},
+        TransferState.OVER: (),
+    }
+)
 
 
 class _BodyTransfer:
@@ -146,8 +145,7 @@ class _BodyTransfer:
         return context.clock.callLater(context.settings.claim_timeout, what, *args)
 
     def _go(self, way: TransferState) -> None:
-        assert way in TRANSITIONS[self.way], f"{self.way} to {way}"
-        self.way = way
+        self.way = TRANSITIONS.move(self.way, way)
 
 
 @implementer(IBodyUser)
