@@ -15,6 +15,7 @@ from subproxy.core.balancing.member import Member
 from subproxy.core.exchange import Exchange
 from subproxy.errors import GuestFailure, GuestMisbehaved
 from subproxy.subscription.buffer_account import BufferAccount, BufferPart
+from subproxy.subscription.close_reason import CloseReason
 from subproxy.subscription.states import SubscriptionState
 from subproxy.subscription.time_share import TimeShare
 from subproxy.wire.connection import WireConnection
@@ -44,6 +45,9 @@ class RawConnection(GuestReporter, Protocol):
     @property
     def transport(self) -> Any:
         """Its transport."""
+
+    def close_transport(self, why: CloseReason) -> None:
+        """Close the transport."""
 
 
 class PausableTransport(Protocol):

@@ -23,6 +23,7 @@ from subproxy.core.access.penalties import MOST_COUNTED, SMALLEST
 from subproxy.errors import GuestGone
 from subproxy.subscription.bodies.data_connection import DataConnection
 from subproxy.subscription.buffer_account import BufferAccount, BufferPart
+from subproxy.subscription.close_reason import CloseReason
 from subproxy.subscription.context import GuestContext
 from subproxy.subscription.interfaces import CompiledChannel, Connections
 from subproxy.subscription.log_limiter import INFO, WARN
@@ -56,6 +57,7 @@ class SubscriptionProtocol(Protocol):
     @ivar message_pump: what came and waits to be dealt with.
     @ivar subscription: what it does, once it has greeted.
     @ivar data: what it does, once it is a data connection.
+    @ivar closed: why we have closed the transport, if we have.
     @ivar fast: what deals with plain responses before anything else does, if it is there.
     @ivar share: of the reactor's time, that of its identity; there as soon as it may stay.
     """
@@ -72,6 +74,7 @@ class SubscriptionProtocol(Protocol):
         self.state = SubscriptionState.GREETING
         self.subscription: Subscription | None = None
         self.data: DataConnection | None = None
+        self.closed: CloseReason | None = None
         self.fast: CompiledChannel | None = None
         self._context = context
         self._connections = connections
@@ -141,7 +144,7 @@ class SubscriptionProtocol(Protocol):
             total=self._held.total,
         )
         self.offend()
-        self.transport.abortConnection()
+        self.close_transport(CloseReason.OVERDRAWN)
 
     def go(self, state: SubscriptionState) -> None:
         """Be in that state from now on."""
@@ -154,7 +157,7 @@ class SubscriptionProtocol(Protocol):
         if not self._connections.admit(self):
             # Closed, but accepted: a listener that does not accept freezes a whole VM.
             self.go(SubscriptionState.CLOSED)
-            self.transport.loseConnection()
+            self.close_transport(CloseReason.NOT_ADMITTED)
             return
         self.transport.registerProducer(self, True)
         if not self._wait_out():
@@ -174,7 +177,7 @@ class SubscriptionProtocol(Protocol):
         if self.state in (SubscriptionState.CLOSING, SubscriptionState.CLOSED):
             self._thrown += len(data)
             if self._thrown > MOST_THROWN:
-                self.transport.abortConnection()
+                self.close_transport(CloseReason.TALKS_AFTER_BYE)
             return
         self.message_pump.take(data)
         self.partial()
@@ -220,6 +223,7 @@ class SubscriptionProtocol(Protocol):
                 INFO,
                 "subscription of {identity} lost: {reason}",
                 reason=reason.getErrorMessage() if reason is not None else "",
+                closed=None if self.closed is None else self.closed.name.lower(),
             )
         self.message_pump.close()
         self._connections.gone(self)
@@ -266,7 +270,7 @@ class SubscriptionProtocol(Protocol):
         if self.state in (SubscriptionState.CLOSING, SubscriptionState.CLOSED):
             return
         if self.data is not None:
-            self.data.abort()
+            self.data.abort(CloseReason.SHUTDOWN)
             return
         was = self.state
         self.go(SubscriptionState.CLOSING)
@@ -283,8 +287,17 @@ class SubscriptionProtocol(Protocol):
         self.transport.resumeProducing()
         self._in_time()
         self._deadline = self._clock.callLater(
-            self._settings.closing_timeout, self.transport.abortConnection
+            self._settings.closing_timeout, self.close_transport, CloseReason.BYE_UNANSWERED
         )
+
+    def close_transport(self, why: CloseReason) -> None:
+        """Close the transport: nothing else does, and the first reason is the one to tell."""
+        if self.closed is None:
+            self.closed = why
+        if why.orderly:
+            self.transport.loseConnection()
+        else:
+            self.transport.abortConnection()
 
     def _leave(self) -> None:
         """Nothing goes to this guest any more; what it had is lost."""
@@ -397,4 +410,4 @@ class SubscriptionProtocol(Protocol):
 
     def _bye(self, message: m.Bye) -> None:
         self.close(b"done", "the guest said bye")
-        self.transport.loseConnection()
+        self.close_transport(CloseReason.BYE_SAID)

@@ -25,6 +25,7 @@ from subproxy.relay.socket_lease import (
 )
 from subproxy.subscription.bodies.connect_peeker import ConnectPeeker
 from subproxy.subscription.bodies.tokens import Tokens
+from subproxy.subscription.close_reason import CloseReason
 from subproxy.subscription.interfaces import RawConnection
 from subproxy.subscription.log_limiter import WARN
 from subproxy.wire import messages as m
@@ -101,6 +102,7 @@ class DataConnection:
         self.identity = connection.identity
         self._say = connection.say
         self._offend = connection.offend
+        self._close_transport = connection.close_transport
         self.state = DataConnectionState.IDLE
         self.ready = True
         self.count = 0
@@ -152,7 +154,7 @@ class DataConnection:
             )
             if claim in ("unknown", "foreign"):
                 self._offend()
-            self.abort()
+            self.abort(CloseReason.BAD_TOKEN)
             return
         self.count += 1
         self._exchange = message.exchange
@@ -162,7 +164,7 @@ class DataConnection:
         claim.claimed(self)
         if not self._used:
             # Whoever it was for has no use for it any more.
-            self.abort()
+            self.abort(CloseReason.NOT_NEEDED)
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes came."""
@@ -174,7 +176,7 @@ class DataConnection:
             if state is DataConnectionState.IDLE:
                 self._next()
             elif self._decoder.pending > _LONGEST_CONNECT:
-                self.abort()
+                self.abort(CloseReason.PROTOCOL)
 
     def _next(self) -> None:
         """Look for a C{connect} in what is held."""
@@ -205,7 +207,7 @@ class DataConnection:
     def _broken(self, error: RemoteProtocolError) -> None:
         self._say(WARN, "{identity} broke the protocol on a data connection: {error}", error=error)
         self._offend()
-        self.abort()
+        self.abort(CloseReason.PROTOCOL)
 
     def _body_came(self, data: bytes) -> None:
         left = self._left
@@ -372,7 +374,7 @@ class DataConnection:
             if left > 0:
                 self._idle = self._clock.callLater(left, self._idled)
             else:
-                self.abort()
+                self.abort(CloseReason.IDLE)
 
     # The connection.
 
@@ -390,11 +392,11 @@ class DataConnection:
             self._borrower = None
             borrower(self.transport.fileno())
 
-    def abort(self) -> None:
+    def abort(self, why: CloseReason) -> None:
         """Close: what is under way is over."""
         if self.state is not DataConnectionState.CLOSED:
             self._end()
-            self.transport.abortConnection()
+            self._close_transport(why)
 
     def connectionLost(self) -> None:
         """It is closed."""
@@ -408,7 +410,7 @@ class DataConnection:
         """Somebody else has found that it is broken."""
         if self.state is not DataConnectionState.CLOSED:
             self.connectionLost()
-            self.transport.abortConnection()
+            self._close_transport(CloseReason.BROKE)
 
     def _end(self) -> None:
         self._go(DataConnectionState.CLOSED)

@@ -18,6 +18,7 @@ from subproxy.core.states import FastEnum, TransitionTable
 from subproxy.errors import GuestFailure, GuestGone, GuestMisbehaved, GuestSlow
 from subproxy.relay.splice import LEAST, SpliceRelay
 from subproxy.subscription.bodies.data_connection import DataConnection, IBodyUser
+from subproxy.subscription.close_reason import CloseReason
 from subproxy.subscription.context import GuestContext
 from subproxy.subscription.interfaces import TransferRequest
 from subproxy.wire import messages as m
@@ -78,7 +79,7 @@ class _BodyTransfer:
         self._stop()
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.abort()
+            connection.abort(CloseReason.EXCHANGE_OVER)
 
     def frames(self) -> bool:
         """The guest takes the other way; False if it has begun to use this one."""
