@@ -9,7 +9,7 @@ and who is told what.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from enum import auto
 from typing import TYPE_CHECKING
 
 from zope.interface import Attribute, Interface
@@ -21,6 +21,7 @@ from subproxy.core.http.response import (
     check_response,
     check_trailers,
 )
+from subproxy.core.states import FastEnum, TransitionTable
 from subproxy.errors import GuestMisbehaved, ProxyError
 
 if TYPE_CHECKING:
@@ -74,10 +75,8 @@ class RequestHead:
     expect: bool = False
 
 
-class ExchangeState(Enum):
+class ExchangeState(FastEnum):
     """Where an exchange is in its life."""
-
-    __hash__ = object.__hash__  # that of Enum is Python code, and costs a microsecond a request
 
     NEW = auto()
     """Not yet given to any guest: made, waiting in a queue, or taken back for a retry."""
@@ -89,14 +88,14 @@ class ExchangeState(Enum):
     """Answered, failed or cancelled; nothing more happens."""
 
 
-TRANSITIONS: dict[ExchangeState, frozenset[ExchangeState]] = {
-    ExchangeState.NEW: frozenset({ExchangeState.SENT, ExchangeState.DONE}),
-    ExchangeState.SENT: frozenset(
-        {ExchangeState.NEW, ExchangeState.RESPONDING, ExchangeState.DONE}
-    ),
-    ExchangeState.RESPONDING: frozenset({ExchangeState.DONE}),
-    ExchangeState.DONE: frozenset(),
-}
+TRANSITIONS: TransitionTable[ExchangeState] = TransitionTable(
+    {
+        ExchangeState.NEW: {ExchangeState.SENT, ExchangeState.DONE},
+        ExchangeState.SENT: {ExchangeState.NEW, ExchangeState.RESPONDING, ExchangeState.DONE},
+        ExchangeState.RESPONDING: {ExchangeState.DONE},
+        ExchangeState.DONE: (),
+    }
+)
 
 
 @dataclass(slots=True, eq=False)
@@ -151,9 +150,7 @@ class Exchange:
 
         @raise AssertionError: the table does not allow it: a bug of ours.
         """
-        if state not in TRANSITIONS[self.state]:
-            raise AssertionError(f"an exchange cannot go from {self.state} to {state}")
-        self.state = state
+        self.state = TRANSITIONS.move(self.state, state)
 
     @property
     def held(self) -> bool:

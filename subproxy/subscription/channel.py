@@ -11,13 +11,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
 
-from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from subproxy.core.balancing.member import Member
+from subproxy.core.body_transport import BodyLimits, BodyTransport, announced, choose
 from subproxy.core.exchange import Exchange, ExchangeState, IChannel
-from subproxy.core.interfaces import IUpstreamRequest
 from subproxy.core.printable import printable
 from subproxy.errors import (
     ClientError,
@@ -25,33 +24,21 @@ from subproxy.errors import (
     GuestGone,
     GuestMisbehaved,
     GuestRefused,
-    GuestSlow,
-    ProxyError,
 )
-from subproxy.relay.pipes import PipePool
-from subproxy.relay.pump import Pump
-from subproxy.subscription.bodies.tokens import Tokens
 from subproxy.subscription.bodies.transfer import RequestTransfer, ResponseTransfer
-from subproxy.subscription.buffer_account import BufferPart
-from subproxy.subscription.settings import SubscriptionSettings
-from subproxy.subscription.time_share import TimeShare
+from subproxy.subscription.context import GuestContext
+from subproxy.subscription.interfaces import (
+    ChannelConnection,
+    CompiledChannel,
+    Handlers,
+    NumberedExchange,
+)
+from subproxy.subscription.upstream_request import UpstreamRequest
 from subproxy.wire import messages as m
-from subproxy.wire.connection import Violation, WireConnection
+from subproxy.wire.connection import Violation
 from subproxy.wire.errors import TooLarge
 from subproxy.wire.fields import Headers, Info
 from subproxy.wire.states import Side
-
-if TYPE_CHECKING:
-    from subproxy.core.balancing.member import Member
-    from subproxy.core.dispatcher import Dispatcher
-    from subproxy.fastpath._channel import FastChannel
-
-ABORT_CODES: tuple[tuple[type[ProxyError], bytes], ...] = (
-    (ClientError, b"client"),
-    (GuestSlow, b"timeout"),
-    (GuestMisbehaved, b"protocol"),
-)
-"""What C{abort} tells a guest, by the error that ended its exchange; otherwise C{error}."""
 
 
 def request_headers(exchange: Exchange) -> Headers:
@@ -76,96 +63,8 @@ def request_info(exchange: Exchange) -> Info:
     return info
 
 
-def announced(body: Info) -> int | None:
-    """
-    What a response says of the length of a body over a data connection.
-
-    @raise GuestMisbehaved: it is no length.
-    """
-    length = body.get(b"length")
-    if length is not None and (type(length) is not int or length < 0):
-        raise GuestMisbehaved("the length of the body is not a number of bytes")
-    return length
-
-
-@implementer(IUpstreamRequest)
-class UpstreamRequest:
-    """
-    One exchange on one channel.
-
-    @ivar upload: its request body, if that goes over a data connection.
-    @ivar download: its response body, likewise.
-    @ivar held: what of its interim responses the client does not take.
-    """
-
-    __slots__ = ("channel", "download", "exchange", "held", "number", "upload")
-
-    def __init__(self, channel: Channel, number: int, exchange: Exchange) -> None:
-        self.channel = channel
-        self.number = number
-        self.exchange = exchange
-        self.upload: RequestTransfer | None = None
-        self.download: ResponseTransfer | None = None
-        self.held: BufferPart | None = None
-
-    def release(self) -> None:
-        """The exchange is over here: so are its data connections, but for those it is done with."""
-        if self.held is not None:
-            self.held.set(0)
-        for body in (self.upload, self.download):
-            if body is not None:
-                body.release()
-
-    def sendBody(self, data: bytes) -> None:
-        """See L{IUpstreamRequest}."""
-        channel = self.channel
-        if self.upload is not None:
-            self.upload.write(data)
-            return
-        if channel.wire.write_body(self.number, data) or channel.congested:
-            self.exchange.pause_request()
-        channel.flush()
-
-    def endBody(self, trailers: Headers) -> None:
-        """See L{IUpstreamRequest}."""
-        if self.upload is not None:
-            self.upload.end(trailers)
-        else:
-            self.channel.wire.end_body(self.number, trailers)
-        self.channel.flush()
-
-    def cancel(self, error: ProxyError) -> None:
-        """See L{IUpstreamRequest}."""
-        code = next((code for kind, code in ABORT_CODES if isinstance(error, kind)), b"error")
-        self.channel.forget(self, code, str(error).encode("utf-8", "replace"))
-
-    def consumed(self, amount: int) -> None:
-        """See L{IUpstreamRequest}."""
-        if self.download is not None:
-            self.download.consumed(amount)
-            return
-        self.channel.wire.consumed(self.number, amount)
-        self.channel.flush()
-
-
 _AT_ONCE = 16
 """Exchanges of the compiled path that are taken over between two looks at the clock."""
-
-
-class Holder(Protocol):
-    """
-    Who says what a virtual machine may use: its connection.
-
-    @ivar share: of the reactor's time.
-    """
-
-    share: TimeShare
-
-    def part(self) -> BufferPart:
-        """Something else to be held of it."""
-
-    def overdrawn(self) -> bool:
-        """Whether more is held of it than may be."""
 
 
 @implementer(IChannel)
@@ -175,66 +74,45 @@ class Channel:
 
     @ivar wire: the protocol state of its connection.
     @ivar congested: the guest does not read what we send: no streamed request bodies now.
-    @ivar tokens: where data connections are claimed; None if there are none.
-    @ivar pipes: what bodies are spliced through.
-    @ivar pump: what splices them.
-    @ivar bulk: request bodies of so many bytes or more go over them.
-    @ivar clock: what calls later.
-    @ivar patience: how long the guest may take over what it must do next, in seconds.
+    @ivar flush: write what was said, unless a turn is under way.
     @ivar emptied: told when the last exchange is over, if somebody wants to know.
     @ivar fast: the exchanges that the compiled path has, if there is one.
     """
 
     __slots__ = (
+        "_body_limits",
+        "_bulk",
         "_carriers",
+        "_connection",
+        "_context",
         "_dispatcher",
-        "_holder",
-        "_offended",
-        "bulk",
-        "clock",
         "congested",
         "emptied",
         "fast",
         "flush",
         "identity",
         "member",
-        "patience",
-        "pipes",
-        "pump",
-        "tokens",
         "wire",
     )
 
     def __init__(
         self,
-        wire: WireConnection,
+        connection: ChannelConnection,
         member: Member,
-        dispatcher: Dispatcher,
-        flush: Callable[[], None],
-        offended: Callable[[str], None],
-        clock: IReactorTime,
-        settings: SubscriptionSettings,
-        tokens: Tokens | None,
-        pipes: PipePool,
-        pump: Pump,
-        holder: Holder,
+        context: GuestContext,
     ) -> None:
-        self.wire = wire
+        self.wire = connection.wire
         self.member = member
         self.identity = member.identity
         self.congested = False
         self.emptied: Callable[[], None] | None = None
-        self.fast: FastChannel | None = None
-        self.flush = flush
-        self.tokens = tokens
-        self.pipes = pipes
-        self.pump = pump
-        self.bulk = settings.bulk or 0
-        self.clock = clock
-        self.patience = settings.claim_timeout
-        self._dispatcher = dispatcher
-        self._holder = holder
-        self._offended = offended
+        self.fast: CompiledChannel | None = None
+        self.flush = connection.flush
+        self._connection = connection
+        self._context = context
+        self._dispatcher = context.dispatcher
+        self._bulk = context.settings.bulk or 0
+        self._body_limits: BodyLimits | None = None
         self._carriers: dict[int, UpstreamRequest] = {}
 
     def __repr__(self) -> str:
@@ -252,26 +130,27 @@ class Channel:
             fast.tell()
         number = self.wire.last + 1
         request, body = exchange.request, exchange.body
-        inline = body is not None and len(body) <= self.wire.peer_limits.inline
+        transport = choose(None if body is None else len(body), request.length, self._limits())
         carrier = UpstreamRequest(self, number, exchange)
-        if body is None and self.wire.bulk and (request.length or 0) >= self.bulk > 0:
-            carrier.upload = RequestTransfer(carrier)
+        if transport is BodyTransport.DATA_CONNECTION:
+            carrier.upload = RequestTransfer(carrier, self._context)
         frame = m.Request(
             number,
             request.method,
             request.target,
             request_headers(exchange),
             request_info(exchange),
-            body if inline else self._promised(carrier),
+            body if transport is BodyTransport.INLINE else self._promised(carrier),
         )
         try:
             self.wire.send(frame)
         except TooLarge as error:
-            if not inline or not body:
+            if transport is not BodyTransport.INLINE or not body:
                 carrier.release()
                 exchange.fail(ClientError(f"the application cannot take it: {error}", 431))
                 return
-            inline, frame.body = False, None
+            # Head and body are together more than the peer takes: apart they may go.
+            transport, frame.body = BodyTransport.FRAMES, None
             self.wire.send(frame)
         if fast is not None:
             fast.learn()
@@ -279,10 +158,19 @@ class Channel:
         exchange.taken(self.member, carrier)
         if body is None:
             self._resume(carrier)
-        elif not inline:
+        elif transport is BodyTransport.FRAMES:
             self.wire.write_body(number, body)
             self.wire.end_body(number)
         self.flush()
+
+    def _limits(self) -> BodyLimits:
+        """What decides how a body goes to this guest; known since it greeted."""
+        limits = self._body_limits
+        if limits is None:
+            wire = self.wire
+            limits = BodyLimits(wire.peer_limits.inline, self._bulk if wire.bulk else 0)
+            self._body_limits = limits
+        return limits
 
     @staticmethod
     def _promised(carrier: UpstreamRequest) -> Info | None:
@@ -302,7 +190,7 @@ class Channel:
         del self._carriers[number]
         del self.wire.exchanges[number]
 
-    def forget(self, carrier: UpstreamRequest, code: bytes, reason: bytes) -> None:
+    def forget(self, carrier: NumberedExchange, code: bytes, reason: bytes) -> None:
         """Tell the guest that C{carrier}'s exchange is over, if it does not know."""
         if self._take(carrier.number) is not None:
             self._abort(carrier.number, code, reason)
@@ -324,6 +212,17 @@ class Channel:
 
     # What the guest says.
 
+    def handlers(self) -> Handlers:
+        """What is done with what the guest says of exchanges."""
+        return {
+            m.Response: self.response,
+            m.Body: self.body,
+            m.End: self.end,
+            m.Credit: self.credit,
+            m.Abort: self.abort,
+            Violation: self.violation,
+        }
+
     def response(self, message: m.Response) -> None:
         """A response head, interim or final, perhaps with its body."""
         carrier = self._carriers.get(message.exchange)
@@ -339,23 +238,19 @@ class Channel:
             reason = message.info.get(b"reason", b"")
             if type(reason) is not bytes:
                 raise GuestMisbehaved("the reason phrase is not a byte string")
-            body = message.body
-            if isinstance(body, dict):
-                length = announced(body)
-                exchange.response_start(message.status, reason, message.headers, None, length)
-            else:
-                if body is not None:
-                    # Gone before the frontend hears of it: it may begin its next exchange at once.
-                    self._take(number)
-                exchange.response_start(message.status, reason, message.headers, body)
+            transport, body, length = announced(message.body)
+            if transport is BodyTransport.INLINE:
+                # Gone before the frontend hears of it: it may begin its next exchange at once.
+                self._take(number)
+            exchange.response_start(message.status, reason, message.headers, body, length)
         except GuestMisbehaved as error:
             self.misbehaved(carrier, error)
             return
         if exchange.state is ExchangeState.DONE:
             if self._take(number) is not None:
                 self._abort(number, b"complete", b"a body is not wanted here")
-        elif isinstance(body, dict) and self._carriers.get(number) is carrier:
-            carrier.download = ResponseTransfer(carrier, length)
+        elif transport is BodyTransport.DATA_CONNECTION and self._carriers.get(number) is carrier:
+            carrier.download = ResponseTransfer(carrier, self._context, length)
             self.wire.send(m.Connect(number, carrier.download.token))
 
     def _wait_for_client(self, carrier: UpstreamRequest, size: int) -> None:
@@ -367,9 +262,9 @@ class Channel:
         if size:
             part = carrier.held
             if part is None:
-                part = carrier.held = self._holder.part()
+                part = carrier.held = self._connection.part()
             part.add(size)
-            if self._holder.overdrawn():
+            if self._connection.overdrawn():
                 raise GuestMisbehaved("more interim responses than the client takes")
 
     def body(self, message: m.Body) -> None:
@@ -398,7 +293,7 @@ class Channel:
         else:
             self.complete(carrier, message.trailers)
 
-    def complete(self, carrier: UpstreamRequest, trailers: Headers) -> None:
+    def complete(self, carrier: NumberedExchange, trailers: Headers) -> None:
         """All of a response body has come, and its end."""
         self._take(carrier.number)
         try:
@@ -437,7 +332,7 @@ class Channel:
         if carrier is not None:
             self._blame(carrier, GuestMisbehaved(event.reason))
         else:
-            self._offended(event.reason)
+            self._connection.invalid(event.reason)
 
     # What happens to the connection.
 
@@ -464,7 +359,7 @@ class Channel:
         """
         self.emptied = None
         outliving: dict[int, UpstreamRequest] = {}
-        share = self._holder.share
+        share = self._connection.share
         until = share.timer() + share.most
         while True:
             while self._carriers:
@@ -477,7 +372,7 @@ class Channel:
                 self._lost(carrier, error)
                 if share.timer() >= until and len(self):
                     self._carriers.update(outliving)
-                    self.clock.callLater(0, self.lost, error)
+                    self._context.clock.callLater(0, self.lost, error)
                     return
             if self.fast is None or not self.fast.count:
                 break
@@ -485,7 +380,7 @@ class Channel:
         self._carriers = outliving
         self.fast = None
 
-    def broke(self, carrier: UpstreamRequest, error: GuestFailure) -> None:
+    def broke(self, carrier: NumberedExchange, error: GuestFailure) -> None:
         """The data connection of an exchange failed, and so does that."""
         if self._take(carrier.number) is not None:
             self._abort(carrier.number, b"error", str(error).encode("utf-8", "replace"))
@@ -505,7 +400,7 @@ class Channel:
 
     def _move(self, numbers: deque[int], error: GuestFailure, code: bytes, replaced: bool) -> None:
         """Take back what may be, of C{numbers} and of all that the compiled path has."""
-        share = self._holder.share
+        share = self._connection.share
         until = share.timer() + share.most
         while True:
             while numbers:
@@ -520,7 +415,7 @@ class Channel:
                     carrier.exchange.carrier = None
                     self._dispatcher.move(carrier.exchange)
                 if share.timer() >= until:
-                    self.clock.callLater(0, self._move, numbers, error, code, replaced)
+                    self._context.clock.callLater(0, self._move, numbers, error, code, replaced)
                     return
             if self.fast is None or not self.fast.count:
                 break
@@ -534,19 +429,19 @@ class Channel:
         if wire.sending.available and not wire.sending.pending:
             exchange.resume_request()
 
-    def _lost(self, carrier: UpstreamRequest, error: GuestFailure) -> None:
+    def _lost(self, carrier: NumberedExchange, error: GuestFailure) -> None:
         carrier.exchange.carrier = None
         self._dispatcher.lost(carrier.exchange, error)
 
-    def misbehaved(self, carrier: UpstreamRequest, error: GuestMisbehaved) -> None:
+    def misbehaved(self, carrier: NumberedExchange, error: GuestMisbehaved) -> None:
         """The guest broke a rule in an exchange: tell it so, even if it was done with that."""
         self.wire.reject(carrier.number, str(error).encode("utf-8", "replace"))
         self._blame(carrier, error)
         self.flush()
 
-    def _blame(self, carrier: UpstreamRequest, error: GuestMisbehaved) -> None:
+    def _blame(self, carrier: NumberedExchange, error: GuestMisbehaved) -> None:
         """Fail an exchange because of what the guest did, and count that against it."""
         self._take(carrier.number)
         carrier.exchange.carrier = None
         carrier.exchange.fail(error)
-        self._offended(str(error))
+        self._connection.invalid(str(error))

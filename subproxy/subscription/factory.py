@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from random import Random
-from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime, ITransport
@@ -22,19 +21,17 @@ from subproxy.relay.pipes import PipePool
 from subproxy.relay.pump import Pump
 from subproxy.subscription.bodies.tokens import Tokens
 from subproxy.subscription.buffer_account import BufferAccount
+from subproxy.subscription.context import GuestContext
+from subproxy.subscription.interfaces import ActiveSubscription, AdmittedConnection, CompiledPath
 from subproxy.subscription.liveness import period
 from subproxy.subscription.log_limiter import WARN
 from subproxy.subscription.protocol import SubscriptionProtocol
 from subproxy.subscription.registrar import Registrar
-from subproxy.subscription.session import Subscription
 from subproxy.subscription.settings import SubscriptionSettings
 from subproxy.subscription.states import SubscriptionState
 from subproxy.subscription.time_share import TimeShare
 from subproxy.subscription.timer_wheel import TimerWheel
 from subproxy.subscription.turn_budget import TurnBudget
-
-if TYPE_CHECKING:
-    from subproxy.fastpath._connection import FastPath
 
 
 class SubscriptionFactory(Factory):
@@ -45,12 +42,8 @@ class SubscriptionFactory(Factory):
     closed: never accepting would freeze every port of that VM on some VMMs.
 
     @ivar subscriptions: the connections that are open.
-    @ivar pipes: what bodies are spliced through.
-    @ivar pump: what splices them.
-    @ivar tokens: what data connections may carry.
-    @ivar turns: how much of a reactor turn newcomers may take.
-    @ivar accepting: how much of it accepting them may take.
-    @ivar rounds: when each is pinged.
+    @ivar context: what they share.
+    @ivar accepting: how much of a reactor turn accepting them may take.
     @ivar fastpath: the compiled path, if it is used.
     @param identify: who is at the other end of a transport.
     @param recognise: the same by the address alone, where that proves it, so that who is refused
@@ -70,39 +63,39 @@ class SubscriptionFactory(Factory):
         random: Random | None = None,
         recognise: Callable[[object], str | None] = lambda address: None,
     ) -> None:
-        self.clock = clock
-        self.dispatcher = dispatcher
-        self.registrar = registrar
-        self.settings = settings or SubscriptionSettings()
-        self.random = random or Random()
-        self.subscriptions: set[SubscriptionProtocol] = set()
-        self.pipes = PipePool()
-        self.pump = Pump(clock)
-        self.tokens = Tokens(clock, self.settings.claim_timeout)
-        self.turns = TurnBudget(clock)
-        self.accepting = TurnBudget(clock)
-        self.rounds = TimerWheel(
-            clock, period(self.settings.ping_interval, self.settings.ping_timeout), self.random
+        settings = settings or SubscriptionSettings()
+        self.context = GuestContext(
+            clock=clock,
+            dispatcher=dispatcher,
+            registrar=registrar,
+            settings=settings,
+            pipes=PipePool(),
+            pump=Pump(clock),
+            tokens=Tokens(clock, settings.claim_timeout),
+            turns=TurnBudget(clock),
+            rounds=TimerWheel(
+                clock, period(settings.ping_interval, settings.ping_timeout), random or Random()
+            ),
         )
-        self.fastpath: FastPath | None = None
+        self.subscriptions: set[AdmittedConnection] = set()
+        self.accepting = TurnBudget(clock)
+        self.fastpath: CompiledPath | None = None
         self._identify = identify
         self._recognise = recognise
         self._counts: Counter[str] = Counter()
         self._shares: dict[str, TimeShare] = {}
         self._held: dict[str, BufferAccount] = {}
-        self._by_member: dict[Member, Subscription] = {}
+        self._by_member: dict[Member, ActiveSubscription] = {}
         self._empty: Deferred[None] | None = None
 
-    def buildProtocol(  # type: ignore[override]
-        self, addr: IAddress | None
-    ) -> SubscriptionProtocol | None:
+    def buildProtocol(self, addr: IAddress | None) -> SubscriptionProtocol | None:
         """A guest dialled; who it is, its address tells, or its transport will tell."""
         identity = self._recognise(addr)
         if identity is not None and not self._may_connect(identity):
             return None
-        return SubscriptionProtocol(self, self.registrar, identity or "")
+        return SubscriptionProtocol(self.context, self, identity or "")
 
-    def admit(self, protocol: SubscriptionProtocol) -> bool:
+    def admit(self, protocol: AdmittedConnection) -> bool:
         """Whether C{protocol} may stay; its identity is known then."""
         if not protocol.identity:
             identity = self._identify(protocol.transport)
@@ -111,7 +104,9 @@ class SubscriptionFactory(Factory):
             protocol.identity = identity
         share = self._shares.get(protocol.identity)
         if share is None:
-            share = self._shares[protocol.identity] = TimeShare(self.clock, self.settings.share)
+            share = self._shares[protocol.identity] = TimeShare(
+                self.context.clock, self.context.settings.share
+            )
             self._held[protocol.identity] = BufferAccount()
         protocol.belongs(share, self._held[protocol.identity])
         self._counts[protocol.identity] += 1
@@ -120,7 +115,7 @@ class SubscriptionFactory(Factory):
 
     def _may_connect(self, identity: str) -> bool:
         """Whether C{identity} may open one more connection."""
-        registrar = self.registrar
+        registrar = self.context.registrar
         quota = registrar.quotas(identity).connections
         if self._counts[identity] >= quota:
             refusal = "{identity} has {quota} connections already: refused"
@@ -131,7 +126,7 @@ class SubscriptionFactory(Factory):
         registrar.log_limiter.emit(self._log, WARN, identity, refusal, quota=quota)
         return False
 
-    def greeted(self, subscription: Subscription, replaced: Member | None) -> None:
+    def greeted(self, subscription: ActiveSubscription, replaced: Member | None) -> None:
         """C{subscription} begins, in the place of C{replaced}."""
         self._by_member[subscription.member] = subscription
         older = None if replaced is None else self._by_member.get(replaced)
@@ -142,7 +137,7 @@ class SubscriptionFactory(Factory):
         """C{member} takes no more part."""
         self._by_member.pop(member, None)
 
-    def gone(self, protocol: SubscriptionProtocol) -> None:
+    def gone(self, protocol: AdmittedConnection) -> None:
         """The connection of C{protocol} is closed."""
         if protocol not in self.subscriptions:
             return
@@ -181,8 +176,8 @@ class SubscriptionFactory(Factory):
 
     def close(self, code: bytes, reason: str) -> Deferred[None]:
         """End all subscriptions; fires when their connections are closed."""
-        self.pump.close()
-        self.pipes.close()
+        self.context.pump.close()
+        self.context.pipes.close()
         for protocol in list(self.subscriptions):
             if protocol.state is not SubscriptionState.CLOSED:
                 protocol.close(code, reason)

@@ -9,18 +9,17 @@ take of a reactor turn (L{TurnBudget}), and who says what nobody needs is not re
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall
 
+from subproxy.subscription.context import GuestContext
+from subproxy.subscription.interfaces import Handlers, PumpedConnection
 from subproxy.subscription.states import SubscriptionState
+from subproxy.subscription.time_share import TimeShare
+from subproxy.subscription.turn_budget import TurnBudget
 from subproxy.wire.connection import Ignored
 from subproxy.wire.messages import Hello, Register
-
-if TYPE_CHECKING:
-    from subproxy.subscription.protocol import SubscriptionProtocol
-    from subproxy.subscription.time_share import TimeShare
-    from subproxy.subscription.turn_budget import TurnBudget
 
 _ENDED = (SubscriptionState.CLOSING, SubscriptionState.CLOSED)
 
@@ -39,27 +38,28 @@ class MessagePump:
 
     __slots__ = (
         "_call",
+        "_clock",
         "_connection",
         "_most",
         "_postponed",
+        "_turns",
         "busy",
         "handlers",
         "rest",
         "since",
     )
 
-    def __init__(self, connection: SubscriptionProtocol, most: int) -> None:
-        """
-        Begin empty.
-
-        @param most: messages that a turn deals with.
-        """
-        self.handlers: dict[type[Any], Callable[[Any], None]] = {}
+    def __init__(
+        self, connection: PumpedConnection, context: GuestContext, handlers: Handlers
+    ) -> None:
+        self.handlers: dict[type[Any], Callable[[Any], None]] = dict(handlers)
         self.rest = 0.0
         self.busy = 0
         self.since = 0.0
-        self._connection: SubscriptionProtocol | None = connection
-        self._most = most
+        self._connection: PumpedConnection | None = connection
+        self._clock = context.clock
+        self._turns = context.turns
+        self._most = context.settings.events_a_turn  # messages that a turn deals with
         self._call: IDelayedCall | None = None
         self._postponed = False
 
@@ -74,11 +74,8 @@ class MessagePump:
         assert connection is not None
         connection.wire.feed(data)
         if self._call is None and not self._postponed:
-            if (
-                connection.state is SubscriptionState.GREETING
-                and connection.factory.turns.exhausted()
-            ):
-                self._postpone(connection, connection.factory.turns)
+            if connection.state is SubscriptionState.GREETING and self._turns.exhausted():
+                self._postpone(connection, self._turns)
             elif connection.share.exhausted():
                 self._postpone(connection, connection.share)
             else:
@@ -89,7 +86,7 @@ class MessagePump:
         connection = self._connection
         assert connection is not None
         connection.transport.pauseProducing()
-        self._call = connection.factory.clock.callLater(seconds, self._held, then)
+        self._call = self._clock.callLater(seconds, self._held, then)
 
     def _held(self, then: Callable[[], None]) -> None:
         self._call = None
@@ -113,7 +110,7 @@ class MessagePump:
         self._connection = None
         self.handlers = {}
 
-    def _turn(self, connection: SubscriptionProtocol) -> None:
+    def _turn(self, connection: PumpedConnection) -> None:
         if connection.state in _ENDED:
             return
         self.busy += 1
@@ -139,8 +136,8 @@ class MessagePump:
                     rest, self.rest = self.rest, 0.0
                     self.hold(rest, self.go_on)
                     break
-                if type(event) in (Hello, Register) and connection.factory.turns.exhausted():
-                    self._postpone(connection, connection.factory.turns)
+                if type(event) in (Hello, Register) and self._turns.exhausted():
+                    self._postpone(connection, self._turns)
                     break
                 if share.used >= share.most:
                     self._postpone(connection, share)
@@ -160,7 +157,7 @@ class MessagePump:
         if not self.behind:
             self._postpone(connection, connection.share)
 
-    def _postpone(self, connection: SubscriptionProtocol, share: TurnBudget | TimeShare) -> None:
+    def _postpone(self, connection: PumpedConnection, share: TurnBudget | TimeShare) -> None:
         """What may be taken of this turn of the reactor was taken: go on in a later one."""
         self._postponed = True
         connection.transport.pauseProducing()

@@ -10,7 +10,7 @@ The connection lives in the states of L{SubscriptionState}, by the table C{TRANS
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IPushProducer
 from twisted.internet.protocol import Protocol
@@ -23,20 +23,18 @@ from subproxy.core.access.penalties import MOST_COUNTED, SMALLEST
 from subproxy.errors import GuestGone
 from subproxy.subscription.bodies.data_connection import DataConnection
 from subproxy.subscription.buffer_account import BufferAccount, BufferPart
+from subproxy.subscription.close_reason import CloseReason
+from subproxy.subscription.context import GuestContext
+from subproxy.subscription.interfaces import CompiledChannel, Connections
 from subproxy.subscription.log_limiter import INFO, WARN
 from subproxy.subscription.message_pump import MessagePump
-from subproxy.subscription.registrar import HelloRefused, Registrar
+from subproxy.subscription.registrar import HelloRefused
 from subproxy.subscription.session import Subscription
 from subproxy.subscription.states import TRANSITIONS, SubscriptionState
+from subproxy.subscription.time_share import TimeShare
 from subproxy.wire import messages as m
 from subproxy.wire.connection import Broken, Ignored, WireConnection
 from subproxy.wire.states import Role, Side
-
-if TYPE_CHECKING:
-    from subproxy.fastpath._channel import FastChannel
-    from subproxy.subscription.factory import SubscriptionFactory
-    from subproxy.subscription.time_share import TimeShare
-
 
 SMALL_PART = 4096
 """Bytes of an incomplete frame that do not count: each small read leaves some."""
@@ -59,44 +57,45 @@ class SubscriptionProtocol(Protocol):
     @ivar message_pump: what came and waits to be dealt with.
     @ivar subscription: what it does, once it has greeted.
     @ivar data: what it does, once it is a data connection.
+    @ivar closed: why we have closed the transport, if we have.
     @ivar fast: what deals with plain responses before anything else does, if it is there.
     @ivar share: of the reactor's time, that of its identity; there as soon as it may stay.
     """
 
     _log = Logger()
-    factory: SubscriptionFactory
     transport: StreamTransport
     share: TimeShare
     _held: BufferAccount
     _unread: BufferPart
     _partial: BufferPart
 
-    def __init__(
-        self, factory: SubscriptionFactory, registrar: Registrar, identity: str = ""
-    ) -> None:
-        self.factory = factory
+    def __init__(self, context: GuestContext, connections: Connections, identity: str = "") -> None:
         self.identity = identity
         self.state = SubscriptionState.GREETING
         self.subscription: Subscription | None = None
         self.data: DataConnection | None = None
-        self.fast: FastChannel | None = None
-        self._settings = factory.settings
-        self._clock = factory.clock
-        self._registrar = registrar
+        self.closed: CloseReason | None = None
+        self.fast: CompiledChannel | None = None
+        self._context = context
+        self._connections = connections
+        self._settings = context.settings
+        self._clock = context.clock
+        self._registrar = context.registrar
         self.wire = WireConnection(Role.PROXY, self._settings.limits)
         self._deadline: IDelayedCall | None = None
         self._congested = False
         self._thrown = 0
         self._offences: list[float] = []
-        self.message_pump = MessagePump(self, self._settings.events_a_turn)
-        self.message_pump.handlers.update(
+        self.message_pump = MessagePump(
+            self,
+            context,
             {
                 m.Hello: self._hello,
                 m.Bye: self._bye,
                 m.Connect: self._connect,
                 Broken: self._broken,
                 Ignored: self._ignored,
-            }
+            },
         )
 
     def __repr__(self) -> str:
@@ -145,21 +144,20 @@ class SubscriptionProtocol(Protocol):
             total=self._held.total,
         )
         self.offend()
-        self.transport.abortConnection()
+        self.close_transport(CloseReason.OVERDRAWN)
 
     def go(self, state: SubscriptionState) -> None:
         """Be in that state from now on."""
-        assert state in TRANSITIONS[self.state], f"{self.state} to {state}"
-        self.state = state
+        self.state = TRANSITIONS.move(self.state, state)
 
     # Twisted's side.
 
     def connectionMade(self) -> None:
         """A guest dialled."""
-        if not self.factory.admit(self):
+        if not self._connections.admit(self):
             # Closed, but accepted: a listener that does not accept freezes a whole VM.
             self.go(SubscriptionState.CLOSED)
-            self.transport.loseConnection()
+            self.close_transport(CloseReason.NOT_ADMITTED)
             return
         self.transport.registerProducer(self, True)
         if not self._wait_out():
@@ -179,7 +177,7 @@ class SubscriptionProtocol(Protocol):
         if self.state in (SubscriptionState.CLOSING, SubscriptionState.CLOSED):
             self._thrown += len(data)
             if self._thrown > MOST_THROWN:
-                self.transport.abortConnection()
+                self.close_transport(CloseReason.TALKS_AFTER_BYE)
             return
         self.message_pump.take(data)
         self.partial()
@@ -188,7 +186,7 @@ class SubscriptionProtocol(Protocol):
 
     def _quicken(self) -> None:
         """Let the compiled path stand before us, as soon as nothing is held here."""
-        fastpath, subscription = self.factory.fastpath, self.subscription
+        fastpath, subscription = self._connections.fastpath, self.subscription
         if (
             fastpath is not None
             and subscription is not None
@@ -225,9 +223,10 @@ class SubscriptionProtocol(Protocol):
                 INFO,
                 "subscription of {identity} lost: {reason}",
                 reason=reason.getErrorMessage() if reason is not None else "",
+                closed=None if self.closed is None else self.closed.name.lower(),
             )
         self.message_pump.close()
-        self.factory.gone(self)
+        self._connections.gone(self)
 
     def pauseProducing(self) -> None:
         """The guest does not read as fast as we write."""
@@ -271,7 +270,7 @@ class SubscriptionProtocol(Protocol):
         if self.state in (SubscriptionState.CLOSING, SubscriptionState.CLOSED):
             return
         if self.data is not None:
-            self.data.abort()
+            self.data.abort(CloseReason.SHUTDOWN)
             return
         was = self.state
         self.go(SubscriptionState.CLOSING)
@@ -288,8 +287,17 @@ class SubscriptionProtocol(Protocol):
         self.transport.resumeProducing()
         self._in_time()
         self._deadline = self._clock.callLater(
-            self._settings.closing_timeout, self.transport.abortConnection
+            self._settings.closing_timeout, self.close_transport, CloseReason.BYE_UNANSWERED
         )
+
+    def close_transport(self, why: CloseReason) -> None:
+        """Close the transport: nothing else does, and the first reason is the one to tell."""
+        if self.closed is None:
+            self.closed = why
+        if why.orderly:
+            self.transport.loseConnection()
+        else:
+            self.transport.abortConnection()
 
     def _leave(self) -> None:
         """Nothing goes to this guest any more; what it had is lost."""
@@ -376,15 +384,24 @@ class SubscriptionProtocol(Protocol):
         self._in_time()
         self.go(SubscriptionState.SUBSCRIBED)
         bulk = self._settings.bulk is not None and message.info.get(b"bulk") is True
-        subscription = self.subscription = Subscription(self, member, bulk)
+        subscription = self.subscription = Subscription(
+            self, member, self._context, self._connections, bulk
+        )
+        self.message_pump.handlers.update(subscription.handlers())
         subscription.begin(replaced)
+
+    def retire(self) -> None:
+        """Another subscription has this one's place."""
+        assert self.subscription is not None
+        self.go(SubscriptionState.RETIRING)
+        self.message_pump.handlers.update(self.subscription.handlers())
 
     def _connect(self, message: m.Connect) -> None:
         """This is a data connection: its first C{connect} is answered with the same."""
         self._in_time()
         self.go(SubscriptionState.DATA)
         data = self.data = DataConnection(
-            self, self.factory.tokens, self._clock, self._settings.data_idle
+            self, self._context.tokens, self._clock, self._settings.data_idle
         )
         self.wire.send(message)
         data.connect(message, self.wire.data_to_send(), self.wire.rest())
@@ -393,4 +410,4 @@ class SubscriptionProtocol(Protocol):
 
     def _bye(self, message: m.Bye) -> None:
         self.close(b"done", "the guest said bye")
-        self.transport.loseConnection()
+        self.close_transport(CloseReason.BYE_SAID)

@@ -8,21 +8,18 @@ L{SubscriptionProtocol}.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from subproxy.core.balancing.member import READY, Member
 from subproxy.errors import GuestGone
 from subproxy.subscription.channel import Channel
+from subproxy.subscription.context import GuestContext
+from subproxy.subscription.interfaces import Handlers, SubscriptionConnection, Subscriptions
 from subproxy.subscription.liveness import Liveness
 from subproxy.subscription.log_limiter import INFO, WARN
 from subproxy.subscription.states import SubscriptionState
 from subproxy.wire import messages as m
-from subproxy.wire.connection import Violation, limits_info
+from subproxy.wire.connection import limits_info
 from subproxy.wire.fields import Info
 from subproxy.wire.states import Side
-
-if TYPE_CHECKING:
-    from subproxy.subscription.protocol import SubscriptionProtocol
 
 REFUSAL = 64
 """
@@ -42,49 +39,42 @@ class Subscription:
     @ivar channel: its exchanges.
     """
 
-    def __init__(self, connection: SubscriptionProtocol, member: Member, bulk: bool) -> None:
+    def __init__(
+        self,
+        connection: SubscriptionConnection,
+        member: Member,
+        context: GuestContext,
+        subscriptions: Subscriptions,
+        bulk: bool,
+    ) -> None:
         """
         Take over what comes on a connection.
 
+        @param subscriptions: all there are.
         @param bulk: data connections are offered, too.
         """
         self.member = member
         self._connection = connection
-        self._factory = factory = connection.factory
-        self._registrar = factory.registrar
-        self._settings = settings = factory.settings
+        self._context = context
+        self._subscriptions = subscriptions
+        self._registrar = context.registrar
+        self._settings = context.settings
         self._wire = connection.wire
         self._bulk = bulk
         self._liveness: Liveness | None = None
         self._farewell = (b"replaced", REPLACED)
-        self.channel = channel = Channel(
-            connection.wire,
-            member,
-            factory.dispatcher,
-            connection.flush,
-            connection.invalid,
-            factory.clock,
-            settings,
-            factory.tokens if bulk else None,
-            factory.pipes,
-            factory.pump,
-            connection,
-        )
-        member.channel = channel
-        connection.message_pump.handlers.update(
-            {
-                m.Register: self._register,
-                m.Unregister: self._unregister,
-                m.Pong: self._pong,
-                m.Drain: self._drain,
-                m.Response: channel.response,
-                m.Body: channel.body,
-                m.End: channel.end,
-                m.Credit: channel.credit,
-                m.Abort: channel.abort,
-                Violation: channel.violation,
-            }
-        )
+        self.channel = member.channel = Channel(connection, member, context)
+
+    def handlers(self) -> Handlers:
+        """What is done with what the guest says; by state, as the connection is in it."""
+        retiring = self._connection.state is SubscriptionState.RETIRING
+        return {
+            m.Register: self._too_late if retiring else self._register,
+            m.Unregister: self._too_late if retiring else self._unregister,
+            m.Drain: self._too_late if retiring else self._drain,
+            m.Pong: self._pong,
+            **self.channel.handlers(),
+        }
 
     def begin(self, replaced: Member | None) -> None:
         """
@@ -101,9 +91,9 @@ class Subscription:
             worker=member.worker,
             instance=member.instance,
         )
-        self._factory.greeted(self, replaced)
+        self._subscriptions.greeted(self, replaced)
         self._liveness = Liveness(
-            self._factory.rounds,
+            self._context.rounds,
             settings.ping_interval,
             settings.ping_timeout,
             settings.timeout,
@@ -206,21 +196,19 @@ class Subscription:
         """
         if successor.instance == self.member.instance:
             self._farewell = (b"again", AGAIN)
-        connection, channel = self._connection, self.channel
+        channel = self.channel
         self._registrar.leave(self.member)
-        self._factory.left(self.member)
+        self._subscriptions.left(self.member)
         channel.move_safe(GuestGone(self._farewell[1]), b"error", replaced=True)
         if not len(channel):
             self._replaced()
             return
-        connection.go(SubscriptionState.RETIRING)
-        for kind in (m.Register, m.Unregister, m.Drain):
-            connection.message_pump.handlers[kind] = self._too_late
+        self._connection.retire()
         channel.emptied = self._emptied
 
     def _emptied(self) -> None:
         """The last exchange of a retiring instance is over; but its answer may be under way."""
-        self._factory.clock.callLater(0, self._replaced)
+        self._context.clock.callLater(0, self._replaced)
 
     def _replaced(self) -> None:
         self._connection.close(*self._farewell)
@@ -232,7 +220,7 @@ class Subscription:
             liveness.stop()
         member, channel = self.member, self.channel
         self._registrar.leave(member)
-        self._factory.left(member)
+        self._subscriptions.left(member)
         if channel.fast is not None:
             channel.fast.close()
         channel.lost(error)

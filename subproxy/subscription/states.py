@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from enum import Enum, auto
+from enum import auto
+
+from subproxy.core.states import FastEnum, TransitionTable
 
 
-class SubscriptionState(Enum):
+class SubscriptionState(FastEnum):
     """Where a connection is in its life."""
 
     GREETING = auto()
@@ -21,20 +23,22 @@ class SubscriptionState(Enum):
     CLOSED = auto()
 
 
-TRANSITIONS: dict[SubscriptionState, frozenset[SubscriptionState]] = {
-    SubscriptionState.GREETING: frozenset(
-        {
+TRANSITIONS: TransitionTable[SubscriptionState] = TransitionTable(
+    {
+        SubscriptionState.GREETING: {
             SubscriptionState.SUBSCRIBED,
             SubscriptionState.DATA,
             SubscriptionState.CLOSING,
             SubscriptionState.CLOSED,
-        }
-    ),
-    SubscriptionState.SUBSCRIBED: frozenset(
-        {SubscriptionState.RETIRING, SubscriptionState.CLOSING, SubscriptionState.CLOSED}
-    ),
-    SubscriptionState.RETIRING: frozenset({SubscriptionState.CLOSING, SubscriptionState.CLOSED}),
-    SubscriptionState.DATA: frozenset({SubscriptionState.CLOSED}),
-    SubscriptionState.CLOSING: frozenset({SubscriptionState.CLOSED}),
-    SubscriptionState.CLOSED: frozenset(),
-}
+        },
+        SubscriptionState.SUBSCRIBED: {
+            SubscriptionState.RETIRING,
+            SubscriptionState.CLOSING,
+            SubscriptionState.CLOSED,
+        },
+        SubscriptionState.RETIRING: {SubscriptionState.CLOSING, SubscriptionState.CLOSED},
+        SubscriptionState.DATA: {SubscriptionState.CLOSED},
+        SubscriptionState.CLOSING: {SubscriptionState.CLOSED},
+        SubscriptionState.CLOSED: (),
+    }
+)

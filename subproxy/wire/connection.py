@@ -9,8 +9,6 @@ writes L{WireConnection.data_to_send}, everything of that turn at once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from subproxy.wire import messages as m
 from subproxy.wire.credit import ReceiveWindow, SendWindow
 from subproxy.wire.errors import (
@@ -21,74 +19,28 @@ from subproxy.wire.errors import (
     StateError,
     TooLarge,
 )
+from subproxy.wire.events import Broken, Ignored, Violation, WireEvent
 from subproxy.wire.exchange import WireExchange
 from subproxy.wire.fields import Headers, Info
 from subproxy.wire.frames import FrameDecoder, Piece, encoded_pieces
-from subproxy.wire.limits import BODY_CHUNK, BODY_OVERHEAD, MAX_REASON, VERSION, Limits
+from subproxy.wire.greeting import limits_info, parse_limits
+from subproxy.wire.limits import BODY_CHUNK, BODY_OVERHEAD, MAX_REASON, Limits
 from subproxy.wire.messages import Message, parse
 from subproxy.wire.states import SIDES, Event, Half, Role, Side
 
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """
-    An event: the peer broke a rule that concerns one exchange only.
-
-    The exchange is forgotten, and the peer has been sent C{abort}.
-    """
-
-    exchange: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """
-    An event, the last: the peer broke a rule, and nothing it says can be trusted now.
-
-    The peer has been sent C{bye}; write what is to be written, then close.
-    """
-
-    error: RemoteProtocolError
-
-
-@dataclass(frozen=True, slots=True)
-class Ignored:
-    """
-    An event: so many frames in a row were of no interest.
-
-    There is nothing to do about it. It is there so that whoever takes a number of events a turn
-    also reads a bounded number of frames a turn, whatever a peer sends.
-    """
-
-    frames: int
-
-
-WireEvent = Message | Violation | Broken | Ignored
+__all__ = [
+    "Broken",
+    "Ignored",
+    "Violation",
+    "WireConnection",
+    "WireEvent",
+    "limits_info",
+    "parse_limits",
+]
 
 _IGNORED_AT_ONCE = 16
 _IGNORED_BYTES = 8192
 """Likewise of their bytes, so that it is bounded in time."""
-
-
-def limits_info(limits: Limits) -> dict[bytes, object]:
-    """The part of C{hello} and C{welcome} that says what we take."""
-    return {
-        b"version": VERSION,
-        b"frame": limits.frame,
-        b"window": limits.window,
-        b"inline": limits.inline,
-    }
-
-
-def parse_limits(info: Info) -> Limits:
-    """What the peer takes, from its C{hello} or C{welcome} (whose values L{parse} has checked)."""
-    default = Limits()
-    return Limits(
-        frame=info.get(b"frame", default.frame),
-        window=info.get(b"window", default.window),
-        inline=info.get(b"inline", default.inline),
-    )
 
 
 class WireConnection:

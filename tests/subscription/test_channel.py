@@ -5,7 +5,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from subproxy.core.access.policy import Policy, Quotas
 from subproxy.core.exchange import ExchangeState
 from subproxy.errors import BadRequest, ClientGone, GuestGone, GuestMisbehaved, GuestRefused
-from subproxy.subscription.channel import announced
 from subproxy.subscription.settings import SubscriptionSettings
 from subproxy.wire import messages as m
 from subproxy.wire.frames import decode, encode
@@ -175,12 +174,6 @@ class ChannelTests(SynchronousTestCase):
         self.assertEqual(len(guest.take(m.End)), 1)
         guest.say(m.Response(request.exchange, 200, []))
         self.assertTrue(sink.complete)
-
-    def test_what_a_response_may_say_of_its_body(self) -> None:
-        self.assertIsNone(announced({}))
-        self.assertEqual(announced({b"length": 5}), 5)
-        for wrong in -1, b"5", True, []:
-            self.assertRaises(GuestMisbehaved, announced, {b"length": wrong})
 
     def test_a_body_before_its_response(self) -> None:
         """What breaks the rules of the wire in one exchange costs that one."""

@@ -1,5 +1,7 @@
 """When what comes from a guest is dealt with."""
 
+from dataclasses import replace
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.access.penalties import BURST, RATE
@@ -61,7 +63,8 @@ class NewcomerTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.world = World()
         self.now = 0.0
-        self.world.factory.turns = TurnBudget(self.world.clock, 0.001, lambda: self.now)
+        turns = TurnBudget(self.world.clock, 0.001, lambda: self.now)
+        self.world.factory.context = replace(self.world.factory.context, turns=turns)
         self.guest = self.world.guest("10")
         self.guest.hello()
         self.guest.register(b"a")
@@ -112,15 +115,15 @@ class NewcomerTests(SynchronousTestCase):
         """Are two things for who has had its share of a turn of the reactor."""
         world = World()
         guest = world.guest("10")
-        world.factory.turns.exhausted = lambda: True  # type: ignore[method-assign]
+        world.factory.context.turns.exhausted = lambda: True  # type: ignore[method-assign]
         guest.hello()
         guest.wire.send(m.Register(1, b"a", b"/.*"))
         guest.pump()
         self.assertIs(guest.protocol.state, SubscriptionState.GREETING)
-        world.factory.turns._next()
+        world.factory.context.turns._next()
         self.assertIs(guest.protocol.state, SubscriptionState.SUBSCRIBED)
         self.assertEqual(len(world.registry), 0)
-        world.factory.turns._next()
+        world.factory.context.turns._next()
         self.assertEqual(len(world.registry), 1)
 
 

@@ -87,7 +87,7 @@ class GreetingTests(SynchronousTestCase):
         self.guest.say(m.Connect(1, b"token"))
         self.assertIs(self.guest.protocol.state, SubscriptionState.DATA)
         self.assertTrue(self.guest.transport.disconnected)
-        self.assertEqual(self.world.factory.tokens.counts["unknown"], 1)
+        self.assertEqual(self.world.factory.context.tokens.counts["unknown"], 1)
 
 
 class OffenceTests(SynchronousTestCase):

@@ -9,12 +9,13 @@ its body is complete. L{DataConnection} knows nothing of HTTP.
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum, auto
-from typing import TYPE_CHECKING, Any
+from enum import auto
+from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import Interface
 
+from subproxy.core.states import FastEnum, TransitionTable
 from subproxy.relay.socket_lease import (
     can_lend,
     grow_send_buffer,
@@ -24,13 +25,12 @@ from subproxy.relay.socket_lease import (
 )
 from subproxy.subscription.bodies.connect_peeker import ConnectPeeker
 from subproxy.subscription.bodies.tokens import Tokens
+from subproxy.subscription.close_reason import CloseReason
+from subproxy.subscription.interfaces import RawConnection
 from subproxy.subscription.log_limiter import WARN
 from subproxy.wire import messages as m
 from subproxy.wire.errors import RemoteProtocolError, StateError
 from subproxy.wire.frames import Frame, FrameDecoder
-
-if TYPE_CHECKING:
-    from subproxy.subscription.protocol import SubscriptionProtocol
 
 MOST_HELD = 65_536
 """Bytes of a body that came and have not left for the client before the guest must wait."""
@@ -54,10 +54,8 @@ class IBodyUser(Interface):
         """The connection is closed; never called after the body is complete."""
 
 
-class DataConnectionState(Enum):
+class DataConnectionState(FastEnum):
     """What a data connection does."""
-
-    __hash__ = object.__hash__  # that of Enum is Python code, and costs a microsecond a request
 
     IDLE = auto()
     """It waits for a C{connect}."""
@@ -68,16 +66,18 @@ class DataConnectionState(Enum):
     CLOSED = auto()
 
 
-TRANSITIONS: dict[DataConnectionState, frozenset[DataConnectionState]] = {
-    DataConnectionState.IDLE: frozenset(
-        {DataConnectionState.RECEIVING, DataConnectionState.SENDING, DataConnectionState.CLOSED}
-    ),
-    DataConnectionState.RECEIVING: frozenset(
-        {DataConnectionState.IDLE, DataConnectionState.CLOSED}
-    ),
-    DataConnectionState.SENDING: frozenset({DataConnectionState.IDLE, DataConnectionState.CLOSED}),
-    DataConnectionState.CLOSED: frozenset(),
-}
+TRANSITIONS: TransitionTable[DataConnectionState] = TransitionTable(
+    {
+        DataConnectionState.IDLE: {
+            DataConnectionState.RECEIVING,
+            DataConnectionState.SENDING,
+            DataConnectionState.CLOSED,
+        },
+        DataConnectionState.RECEIVING: {DataConnectionState.IDLE, DataConnectionState.CLOSED},
+        DataConnectionState.SENDING: {DataConnectionState.IDLE, DataConnectionState.CLOSED},
+        DataConnectionState.CLOSED: (),
+    }
+)
 
 
 class DataConnection:
@@ -93,15 +93,16 @@ class DataConnection:
 
     def __init__(
         self,
-        protocol: SubscriptionProtocol,
-        tokens: Tokens,
+        connection: RawConnection,
+        tokens: Tokens[DataConnection],
         clock: IReactorTime,
         idle_timeout: float,
     ) -> None:
-        self.transport: Any = protocol.transport
-        self.identity = protocol.identity
-        self._say = protocol.say
-        self._offend = protocol.offend
+        self.transport: Any = connection.transport
+        self.identity = connection.identity
+        self._say = connection.say
+        self._offend = connection.offend
+        self._close_transport = connection.close_transport
         self.state = DataConnectionState.IDLE
         self.ready = True
         self.count = 0
@@ -153,7 +154,7 @@ class DataConnection:
             )
             if claim in ("unknown", "foreign"):
                 self._offend()
-            self.abort()
+            self.abort(CloseReason.BAD_TOKEN)
             return
         self.count += 1
         self._exchange = message.exchange
@@ -163,7 +164,7 @@ class DataConnection:
         claim.claimed(self)
         if not self._used:
             # Whoever it was for has no use for it any more.
-            self.abort()
+            self.abort(CloseReason.NOT_NEEDED)
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes came."""
@@ -175,7 +176,7 @@ class DataConnection:
             if state is DataConnectionState.IDLE:
                 self._next()
             elif self._decoder.pending > _LONGEST_CONNECT:
-                self.abort()
+                self.abort(CloseReason.PROTOCOL)
 
     def _next(self) -> None:
         """Look for a C{connect} in what is held."""
@@ -206,7 +207,7 @@ class DataConnection:
     def _broken(self, error: RemoteProtocolError) -> None:
         self._say(WARN, "{identity} broke the protocol on a data connection: {error}", error=error)
         self._offend()
-        self.abort()
+        self.abort(CloseReason.PROTOCOL)
 
     def _body_came(self, data: bytes) -> None:
         left = self._left
@@ -373,7 +374,7 @@ class DataConnection:
             if left > 0:
                 self._idle = self._clock.callLater(left, self._idled)
             else:
-                self.abort()
+                self.abort(CloseReason.IDLE)
 
     # The connection.
 
@@ -391,11 +392,11 @@ class DataConnection:
             self._borrower = None
             borrower(self.transport.fileno())
 
-    def abort(self) -> None:
+    def abort(self, why: CloseReason) -> None:
         """Close: what is under way is over."""
         if self.state is not DataConnectionState.CLOSED:
             self._end()
-            self.transport.abortConnection()
+            self._close_transport(why)
 
     def connectionLost(self) -> None:
         """It is closed."""
@@ -409,7 +410,7 @@ class DataConnection:
         """Somebody else has found that it is broken."""
         if self.state is not DataConnectionState.CLOSED:
             self.connectionLost()
-            self.transport.abortConnection()
+            self._close_transport(CloseReason.BROKE)
 
     def _end(self) -> None:
         self._go(DataConnectionState.CLOSED)
@@ -422,5 +423,4 @@ class DataConnection:
             watch.close()
 
     def _go(self, state: DataConnectionState) -> None:
-        assert state in TRANSITIONS[self.state], f"{self.state} to {state}"
-        self.state = state
+        self.state = TRANSITIONS.move(self.state, state)

@@ -11,12 +11,12 @@ import secrets
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Generic, TypeVar
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-if TYPE_CHECKING:
-    from subproxy.subscription.bodies.data_connection import DataConnection
+Carrier = TypeVar("Carrier")
+"""What carries a body once its token was claimed."""
 
 SIZE = 16
 """Bytes of a token."""
@@ -25,7 +25,7 @@ _REMEMBERED = 1000
 
 
 @dataclass(slots=True, eq=False)
-class PendingClaim:
+class PendingClaim(Generic[Carrier]):
     """
     What a token stands for.
 
@@ -38,13 +38,13 @@ class PendingClaim:
     token: bytes
     identity: str
     exchange: int
-    claimed: Callable[[DataConnection], None]
+    claimed: Callable[[Carrier], None]
     expired: Callable[[], None]
     due: float
     timer: IDelayedCall | None = None
 
 
-class Tokens:
+class Tokens(Generic[Carrier]):
     """
     The tokens that are out.
 
@@ -58,7 +58,7 @@ class Tokens:
         self.counts: Counter[str] = Counter()
         self._clock = clock
         self._timeout = timeout
-        self._promises: dict[bytes, PendingClaim] = {}
+        self._promises: dict[bytes, PendingClaim[Carrier]] = {}
         self._spent: OrderedDict[bytes, str] = OrderedDict()
         self._timer: IDelayedCall | None = None  # looks when the oldest is due
 
@@ -69,9 +69,9 @@ class Tokens:
         self,
         identity: str,
         exchange: int,
-        claimed: Callable[[DataConnection], None],
+        claimed: Callable[[Carrier], None],
         expired: Callable[[], None],
-    ) -> PendingClaim:
+    ) -> PendingClaim[Carrier]:
         """A new token."""
         due = self._clock.seconds() + self._timeout
         promise = PendingClaim(secrets.token_bytes(SIZE), identity, exchange, claimed, expired, due)
@@ -81,7 +81,7 @@ class Tokens:
         self.counts["issued"] += 1
         return promise
 
-    def claim(self, identity: str, exchange: int, token: bytes) -> PendingClaim | str:
+    def claim(self, identity: str, exchange: int, token: bytes) -> PendingClaim[Carrier] | str:
         """Somebody names a token: what it stands for; or why it is not good."""
         promise = self._promises.get(token)
         if promise is None:
@@ -97,7 +97,7 @@ class Tokens:
         self.counts[reason] += 1
         return reason
 
-    def void(self, promise: PendingClaim) -> None:
+    def void(self, promise: PendingClaim[Carrier]) -> None:
         """The body of C{promise} goes another way, or nowhere; does nothing if it was spent."""
         self._spend(promise, "void")
 
@@ -112,15 +112,15 @@ class Tokens:
             if promise.timer is None:
                 self._overdue(promise)
 
-    def _overdue(self, promise: PendingClaim) -> None:
+    def _overdue(self, promise: PendingClaim[Carrier]) -> None:
         """If it was this process that stood still, a claim may be here: look once more."""
         promise.timer = self._clock.callLater(0, self._late, promise)
 
-    def _late(self, promise: PendingClaim) -> None:
+    def _late(self, promise: PendingClaim[Carrier]) -> None:
         self._spend(promise, "late")
         promise.expired()
 
-    def _spend(self, promise: PendingClaim, how: str) -> None:
+    def _spend(self, promise: PendingClaim[Carrier], how: str) -> None:
         if self._promises.pop(promise.token, None) is None:
             return
         timer, promise.timer = promise.timer, None

@@ -7,27 +7,27 @@ then the body has L{TransferState.FRAMES} and this module nothing more to do wit
 
 from __future__ import annotations
 
-from enum import Enum, auto
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from enum import auto
+from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall
 from zope.interface import implementer
 
+from subproxy.core.states import FastEnum, TransitionTable
 from subproxy.errors import GuestFailure, GuestGone, GuestMisbehaved, GuestSlow
 from subproxy.relay.splice import LEAST, SpliceRelay
 from subproxy.subscription.bodies.data_connection import DataConnection, IBodyUser
+from subproxy.subscription.close_reason import CloseReason
+from subproxy.subscription.context import GuestContext
+from subproxy.subscription.interfaces import TransferRequest
 from subproxy.wire import messages as m
 from subproxy.wire.fields import Headers
 from subproxy.wire.limits import MAX_NUMBER
 
-if TYPE_CHECKING:
-    from subproxy.subscription.channel import UpstreamRequest
 
-
-class TransferState(Enum):
+class TransferState(FastEnum):
     """How a body goes."""
-
-    __hash__ = object.__hash__  # that of Enum is Python code, and costs a microsecond a request
 
     PROMISED = auto()
     """A token is out for it, or was."""
@@ -41,33 +41,31 @@ class TransferState(Enum):
     """It is complete, or nobody wants it any more."""
 
 
-TRANSITIONS: dict[TransferState, frozenset[TransferState]] = {
-    TransferState.PROMISED: frozenset(
-        {TransferState.CARRIED, TransferState.FRAMES, TransferState.OVER}
-    ),
-    TransferState.CARRIED: frozenset({TransferState.BROKEN, TransferState.OVER}),
-    TransferState.BROKEN: frozenset({TransferState.OVER}),
-    TransferState.FRAMES: frozenset({TransferState.OVER}),
-    TransferState.OVER: frozenset(),
-}
+TRANSITIONS: TransitionTable[TransferState] = TransitionTable(
+    {
+        TransferState.PROMISED: {TransferState.CARRIED, TransferState.FRAMES, TransferState.OVER},
+        TransferState.CARRIED: {TransferState.BROKEN, TransferState.OVER},
+        TransferState.BROKEN: {TransferState.OVER},
+        TransferState.FRAMES: {TransferState.OVER},
+        TransferState.OVER: (),
+    }
+)
 
 
 class _BodyTransfer:
     """What both directions have in common."""
 
-    def __init__(self, carrier: UpstreamRequest) -> None:
-        channel = carrier.channel
+    def __init__(self, request: TransferRequest, context: GuestContext) -> None:
         self.way = TransferState.PROMISED
-        self._carrier = carrier
-        self._channel = channel
+        self._request = request
+        self._context = context
         self._connection: DataConnection | None = None
         self._timer: IDelayedCall | None = None
         self._socket: Any = None  # the client's, while it is lent to us
         self._relay: SpliceRelay | None = None
-        assert channel.tokens is not None
-        self._tokens = channel.tokens
+        self._tokens = context.tokens
         self._promise = self._tokens.issue(
-            channel.identity, carrier.number, self._claimed, self._expired
+            request.identity, request.number, self._claimed, self._expired
         )
         self.token = self._promise.token
 
@@ -81,7 +79,7 @@ class _BodyTransfer:
         self._stop()
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.abort()
+            connection.abort(CloseReason.EXCHANGE_OVER)
 
     def frames(self) -> bool:
         """The guest takes the other way; False if it has begun to use this one."""
@@ -100,9 +98,9 @@ class _BodyTransfer:
 
     def _splice(self, source: int, sink: int, length: int) -> bool:
         """Move the rest past us, if there are descriptors for it."""
-        channel = self._channel
+        context = self._context
         try:
-            relay = SpliceRelay(channel.pump, channel.pipes, source, sink, length, self)
+            relay = SpliceRelay(context.pump, context.pipes, source, sink, length, self)
             relay.start()
         except OSError:
             return False
@@ -140,13 +138,15 @@ class _BodyTransfer:
         if timer is not None and timer.active():
             timer.cancel()
         if error is not None:
-            self._timer = self._channel.clock.callLater(
-                self._channel.patience, self._channel.broke, self._carrier, error
-            )
+            self._timer = self._later(self._request.transfer_broke, error)
+
+    def _later(self, what: Callable[..., None], *args: object) -> IDelayedCall:
+        """Call C{what} when the guest has taken too long over what it must do next."""
+        context = self._context
+        return context.clock.callLater(context.settings.claim_timeout, what, *args)
 
     def _go(self, way: TransferState) -> None:
-        assert way in TRANSITIONS[self.way], f"{self.way} to {way}"
-        self.way = way
+        self.way = TRANSITIONS.move(self.way, way)
 
 
 @implementer(IBodyUser)
@@ -157,8 +157,8 @@ class ResponseTransfer(_BodyTransfer):
     @param length: of it, if the guest has told; else C{end} tells.
     """
 
-    def __init__(self, carrier: UpstreamRequest, length: int | None) -> None:
-        super().__init__(carrier)
+    def __init__(self, request: TransferRequest, context: GuestContext, length: int | None) -> None:
+        super().__init__(request, context)
         self._length = length
         self._told = length is not None
         self._moved = 0
@@ -170,7 +170,7 @@ class ResponseTransfer(_BodyTransfer):
         if self._connection is not connection:
             return
         if connection.lendable and (self._length or 0) - self._moved >= LEAST:
-            self._socket = self._carrier.exchange.sink.clientSocket()
+            self._socket = self._request.exchange.sink.clientSocket()
         if self._socket is not None:
             connection.lendReceiving(self._source_lent)
         else:
@@ -189,7 +189,7 @@ class ResponseTransfer(_BodyTransfer):
     def relay_moved(self, taken: int, given: int) -> None:
         """See L{RelayUser<subproxy.relay.splice.RelayUser>}."""
         self._moved += given
-        self._carrier.exchange.response_moved(given)
+        self._request.exchange.response_moved(given)
         self._socket.sent(given)
 
     def relay_blocked(self, blocked: bool) -> None:
@@ -219,9 +219,9 @@ class ResponseTransfer(_BodyTransfer):
         """See L{IBodyUser}."""
         self._moved += len(data)
         try:
-            self._carrier.exchange.response_data(data)
+            self._request.exchange.response_data(data)
         except GuestMisbehaved as error:
-            self._channel.misbehaved(self._carrier, error)
+            self._request.transfer_misbehaved(error)
             return
         if not self._told:
             self._settle()
@@ -242,7 +242,7 @@ class ResponseTransfer(_BodyTransfer):
         if self._length is None:
             self._wait(self._short())
         else:
-            self._channel.broke(self._carrier, self._short())
+            self._request.transfer_broke(self._short())
 
     def consumed(self, amount: int) -> None:
         """So many bytes have left for the client."""
@@ -276,13 +276,12 @@ class ResponseTransfer(_BodyTransfer):
     def _expect_more(self, moved: int) -> None:
         """C{moved} bytes had come when somebody looked last: give up if there are no more."""
         if self._moved == moved and not self._held_back():
-            self._channel.broke(self._carrier, self._short())
+            self._request.transfer_broke(self._short())
             return
-        channel = self._channel
         # A token that nobody claims has a deadline of its own.
         moved = self._moved if self.way is TransferState.CARRIED else -1
         self._wait(None)
-        self._timer = channel.clock.callLater(channel.patience, self._expect_more, moved)
+        self._timer = self._later(self._expect_more, moved)
 
     def _held_back(self) -> bool:
         """It is the client that stops the body."""
@@ -301,30 +300,30 @@ class ResponseTransfer(_BodyTransfer):
             self._misbehaved(f"more body than its end says ({length})")
         elif self._moved == length:
             self.release()
-            self._channel.complete(self._carrier, end.trailers)
+            self._request.transfer_complete(end.trailers)
         elif self.way is TransferState.BROKEN:
-            self._channel.broke(self._carrier, self._short())
+            self._request.transfer_broke(self._short())
 
     def _short(self) -> GuestGone:
         length = "an unknown number" if self._length is None else self._length
         return GuestGone(f"the body broke off: {self._moved} of {length} bytes came")
 
     def _misbehaved(self, reason: str) -> None:
-        self._channel.misbehaved(self._carrier, GuestMisbehaved(reason))
+        self._request.transfer_misbehaved(GuestMisbehaved(reason))
 
 
 @implementer(IBodyUser)
 class RequestTransfer(_BodyTransfer):
     """A request body."""
 
-    def __init__(self, carrier: UpstreamRequest) -> None:
-        super().__init__(carrier)
+    def __init__(self, request: TransferRequest, context: GuestContext) -> None:
+        super().__init__(request, context)
         self._sent = 0
 
     def _claimed(self, connection: DataConnection) -> None:
         super()._claimed(connection)
         connection.send(self)
-        self._carrier.exchange.resume_request()
+        self._request.exchange.resume_request()
         self._borrow()
 
     def _borrow(self) -> None:
@@ -333,7 +332,7 @@ class RequestTransfer(_BodyTransfer):
         if connection is None or not connection.lendable or self._relay is not None:
             return
         if self._socket is None:
-            self._socket = self._carrier.exchange.sink.clientSocket()
+            self._socket = self._request.exchange.sink.clientSocket()
         if self._socket is not None:
             self._socket.lendReceiving(LEAST, self._source_lent)
 
@@ -359,7 +358,7 @@ class RequestTransfer(_BodyTransfer):
     def relay_moved(self, taken: int, given: int) -> None:
         """See L{RelayUser<subproxy.relay.splice.RelayUser>}."""
         self._sent += given
-        self._carrier.exchange.request_moved(taken)
+        self._request.exchange.request_moved(taken)
         self._socket.received(taken)
 
     def relay_blocked(self, blocked: bool) -> None:
@@ -393,12 +392,11 @@ class RequestTransfer(_BodyTransfer):
             self._sent += len(data)
             connection.write(data)
             if not connection.ready:
-                self._carrier.exchange.pause_request()
+                self._request.exchange.pause_request()
 
     def end(self, trailers: Headers) -> None:
         """All of it has come from the client."""
-        wire = self._channel.wire
-        wire.end_body(self._carrier.number, trailers, {b"length": self._sent})
+        self._request.end_transfer(trailers, self._sent)
         if self.way is TransferState.CARRIED:
             connection, self._connection = self._connection, None
             self._go(TransferState.OVER)
@@ -413,13 +411,13 @@ class RequestTransfer(_BodyTransfer):
 
     def writable(self) -> None:
         """See L{IBodyUser}."""
-        self._carrier.exchange.resume_request()
+        self._request.exchange.resume_request()
         self._borrow()
 
     def connectionGone(self) -> None:
         """See L{IBodyUser}: a guest that answers needs not read to the end, but must answer."""
         self._connection = None
         self._go(TransferState.BROKEN)
-        self._carrier.exchange.pause_request()
+        self._request.exchange.pause_request()
         self._stop()
         self._wait(GuestGone("the application closed the connection of the request's body"))

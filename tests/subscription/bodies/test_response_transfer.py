@@ -1,50 +1,16 @@
-"""Bodies over data connections, both ends of the wire in memory."""
+"""Response bodies over data connections, both ends of the wire in memory."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.core.exchange import Exchange, ExchangeState
+from subproxy.core.exchange import ExchangeState
 from subproxy.errors import ClientGone, GuestGone, GuestMisbehaved, GuestSlow
 from subproxy.subscription.bodies.data_connection import MOST_HELD
-from subproxy.subscription.states import SubscriptionState as Connection
 from subproxy.wire import messages as m
+from tests.rigs.bulk_case import BODY, SIZE, BulkTestCase
 from tests.rigs.data_line import Line
-from tests.rigs.world import Guest, RecordingSink, World
-
-SIZE = 100_000
-BODY = bytes(range(250)) * 400
-
-
-class BulkTestCase(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.world = World()
-        self.guest: Guest = self.world.serving(bulk=True)
-
-    def begun(
-        self, length: int | None = SIZE, method: bytes = b"GET"
-    ) -> tuple[Exchange, RecordingSink, int]:
-        """A request that the guest has answered with a head."""
-        exchange, sink = self.world.ask(method)
-        self.guest.pump()
-        (request,) = self.guest.take(m.Request)
-        body = {} if length is None else {b"length": length}
-        self.guest.say(m.Response(request.exchange, 200, [], {}, body))
-        return exchange, sink, request.exchange
-
-    def token(self) -> bytes:
-        (connect,) = self.guest.take(m.Connect)
-        token: bytes = connect.token
-        return token
-
-    def end(
-        self, number: int, length: int | None = None, trailers: m.Headers | None = None
-    ) -> None:
-        info = {} if length is None else {b"length": length}
-        self.guest.wire.end_body(number, trailers or [], info)
-        self.guest.pump()
 
 
 class DownloadTests(BulkTestCase):
@@ -162,7 +128,7 @@ class DownloadTests(BulkTestCase):
         line = Line(self.world)
         line.connect(number, token)
         self.assertTrue(line.closed)
-        self.assertEqual(self.world.factory.tokens.counts["void"], 1)
+        self.assertEqual(self.world.factory.context.tokens.counts["void"], 1)
         self.guest.wire.end_body(number)
         self.guest.pump()
         self.assertEqual(sink.body, BODY[:65_536])
@@ -291,214 +257,3 @@ class DownloadTests(BulkTestCase):
         self.assertEqual(line.transport.producerState, "paused")
         exchange.response_consumed(MOST_HELD // 2)
         self.assertEqual(line.transport.producerState, "producing")
-
-
-class TokenTests(BulkTestCase):
-    def test_bad_claims(self) -> None:
-        """Each is closed and counted; the exchange is none the worse for it."""
-        _, sink, number = self.begun()
-        token = self.token()
-        for identity, exchange, claimed, reason in (
-            ("1", number, b"nonsense", "unknown"),
-            ("2", number, token, "foreign"),
-            ("1", number + 1, token, "exchange"),
-        ):
-            line = Line(self.world, identity)
-            line.connect(exchange, claimed, BODY)
-            self.assertTrue(line.closed)
-            self.assertEqual(line.take(), b"")
-            self.assertEqual(self.world.factory.tokens.counts[reason], 1)
-        self.assertEqual((sink.body, sink.error), (b"", None))
-        good = Line(self.world)
-        good.connect(number, token, BODY)
-        again = Line(self.world)
-        again.connect(number, token, BODY)
-        self.assertTrue(again.closed)
-        self.assertEqual(self.world.factory.tokens.counts["used"], 1)
-        self.end(number, SIZE)
-        self.assertTrue(sink.complete)
-
-    def test_garbage_behind_a_body(self) -> None:
-        """What follows a body is a connect, or the connection is closed."""
-        for more in (m.Ping(b"1").encode(), b"garbage", b"9999999:"):
-            _, _, number = self.begun()
-            line = Line(self.world)
-            line.connect(number, self.token(), BODY + more)
-            self.end(number, SIZE)
-            self.assertTrue(line.closed, more)
-
-    def test_idle(self) -> None:
-        """An idle connection is closed in the end."""
-        _, _, number = self.begun()
-        line = Line(self.world)
-        line.connect(number, self.token(), BODY)
-        self.end(number, SIZE)
-        self.world.advance(59)
-        self.assertFalse(line.closed)
-        self.world.advance(2)
-        self.assertTrue(line.closed)
-
-    def test_not_idle_for_long(self) -> None:
-        """The time begins anew with each body, and does not run while one is carried."""
-        _, _, number = self.begun()
-        line = Line(self.world)
-        line.connect(number, self.token(), BODY)
-        self.end(number, SIZE)
-        self.world.advance(40)
-        _, _, number = self.begun()
-        line.connect(number, self.token(), BODY[:10])
-        self.world.advance(30)
-        self.assertFalse(line.closed)
-        line.protocol.dataReceived(BODY[10:])
-        self.end(number, SIZE)
-        self.world.advance(59)
-        self.assertFalse(line.closed)
-        self.world.advance(2)
-        self.assertTrue(line.closed)
-
-    def test_who_does_not_know_is_not_asked(self) -> None:
-        """Without bulk in hello nothing is offered: a large body comes in frames."""
-        guest = self.world.serving("2", b"plain")
-        self.assertFalse(guest.wire.bulk)
-        self.world.ask(b"PUT", b"plain", body=None, length=SIZE)
-        guest.pump()
-        self.assertIsNone(guest.take(m.Request)[0].body)
-        self.assertEqual(self.world.factory.tokens.counts["issued"], 0)
-
-    def test_stop(self) -> None:
-        """At the end data connections are closed with the rest."""
-        _, _, number = self.begun()
-        line = Line(self.world)
-        line.connect(number, self.token())
-        self.assertIs(line.protocol.state, Connection.DATA)
-        self.world.factory.close(b"shutdown", "over")
-        self.assertTrue(line.closed)
-
-
-class UploadTests(BulkTestCase):
-    def asked(self, **more: object) -> tuple[Exchange, RecordingSink, m.Request]:
-        exchange, sink = self.world.ask(b"PUT", body=None, length=SIZE, **more)
-        self.guest.pump()
-        (request,) = self.guest.take(m.Request)
-        self.assertEqual(request.body[b"length"], SIZE)
-        return exchange, sink, request
-
-    def answer(self, number: int) -> None:
-        self.guest.say(m.Response(number, 200, [], {}, b"ok"))
-
-    def test_whole(self) -> None:
-        """Nothing is asked of the client before the guest has dialled."""
-        line = Line(self.world)
-        for turn in range(2):
-            exchange, sink, request = self.asked()
-            self.assertTrue(sink.paused)
-            line.connect(request.exchange, request.body[b"token"])
-            self.assertFalse(sink.paused)
-            if not turn:
-                line.frame()
-            exchange.request_data(BODY[:50])
-            exchange.request_data(BODY[50:])
-            exchange.request_end([(b"a", b"b")])
-            self.assertEqual(line.take(), BODY)
-            self.guest.pump()
-            (end,) = self.guest.take(m.End)
-            self.assertEqual((end.trailers, end.info), ([(b"a", b"b")], {b"length": SIZE}))
-            self.answer(request.exchange)
-            self.assertTrue(sink.complete)
-            self.assertFalse(line.closed)
-
-    def test_small_or_unknown_ones_go_in_frames(self) -> None:
-        for length in (100, None):
-            self.world.ask(b"PUT", body=None, length=length)
-            self.guest.pump()
-            self.assertIsNone(self.guest.take(m.Request)[0].body)
-
-    def test_credit_instead(self) -> None:
-        """A guest that can't dial grants credit, late or soon, and gets frames."""
-        for wait in (0.0, 5.0):
-            exchange, sink, request = self.asked()
-            self.world.advance(wait)
-            self.assertTrue(sink.paused)
-            self.guest.wire.consumed(request.exchange, 0)
-            self.guest.pump()
-            self.assertFalse(sink.paused)
-            exchange.request_data(BODY[:500])
-            exchange.request_end([])
-            self.guest.pump()
-            self.assertEqual(self.guest.take(m.Body)[0].data, BODY[:500])
-            line = Line(self.world)
-            line.connect(request.exchange, request.body[b"token"])
-            self.assertTrue(line.closed)
-            self.answer(request.exchange)
-            self.assertTrue(sink.complete)
-
-    def test_not_both_ways(self) -> None:
-        _, sink, request = self.asked()
-        line = Line(self.world)
-        line.connect(request.exchange, request.body[b"token"])
-        self.guest.wire.consumed(request.exchange, 0)
-        self.guest.pump()
-        self.assertIsInstance(sink.error, GuestMisbehaved)
-        self.assertTrue(line.closed)
-
-    def test_slow_guest(self) -> None:
-        """A transport that is full stops the client, and one that is empty lets it go on."""
-        exchange, sink, request = self.asked()
-        line = Line(self.world)
-        line.connect(request.exchange, request.body[b"token"])
-        line.protocol.pauseProducing()
-        exchange.request_data(b"x")
-        self.assertTrue(sink.paused)
-        line.protocol.resumeProducing()
-        self.assertFalse(sink.paused)
-
-    def test_answered_before_it_is_read(self) -> None:
-        """The rest is not wanted: the connection is closed, the answer stands."""
-        exchange, sink, request = self.asked()
-        line = Line(self.world)
-        line.connect(request.exchange, request.body[b"token"])
-        exchange.request_data(b"x")
-        self.answer(request.exchange)
-        self.assertEqual((sink.complete, line.closed), (True, True))
-
-    def test_closed_before_the_answer(self) -> None:
-        """Two connections: what was said last may come first."""
-        for answers in (True, False):
-            exchange, sink, request = self.asked()
-            line = Line(self.world)
-            line.connect(request.exchange, request.body[b"token"])
-            exchange.request_data(b"x")
-            line.lose()
-            self.assertTrue(sink.paused)
-            self.assertIsNone(sink.error)
-            if answers:
-                self.answer(request.exchange)
-                self.assertTrue(sink.complete)
-            self.world.advance(3)
-            self.assertEqual(isinstance(sink.error, GuestGone), not answers)
-
-    def test_expect(self) -> None:
-        """The client is asked when the guest dials."""
-        _, sink, request = self.asked(expect=True)
-        self.assertTrue(sink.paused)
-        line = Line(self.world)
-        line.connect(request.exchange, request.body[b"token"])
-        self.assertFalse(sink.paused)
-
-    def test_client_leaves(self) -> None:
-        exchange, _, request = self.asked()
-        line = Line(self.world)
-        line.connect(request.exchange, request.body[b"token"])
-        exchange.request_data(b"x")
-        exchange.cancel(ClientGone())
-        self.assertTrue(line.closed)
-        self.guest.pump()
-        self.assertEqual(self.guest.take(m.Abort)[0].code, b"client")
-
-    def test_talk_on_the_wrong_side(self) -> None:
-        """A guest that sends much while it should receive is cut off."""
-        _, _, request = self.asked()
-        line = Line(self.world)
-        line.connect(request.exchange, request.body[b"token"])
-        line.say(b"x" * 2000)
-        self.assertTrue(line.closed)
