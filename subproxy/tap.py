@@ -36,7 +36,8 @@ from subproxy.endpoints.folder import FolderService
 from subproxy.endpoints.hybrid import HybridVsockServerEndpoint
 from subproxy.endpoints.identity import identity_of_peer, identity_of_transport
 from subproxy.endpoints.private import PrivateUnixEndpoint
-from subproxy.fastpath.install import install
+from subproxy.fastpath.http1_factory import FastHttp1Factory
+from subproxy.fastpath.install import install, unavailable
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.half_close import HalfClose
 from subproxy.frontend.limits import TABLE, HttpLimits
@@ -157,7 +158,8 @@ def build(
     )
     log = _access_log(reactor, options)
     counters = Counters()
-    http = Http1Factory(
+    reason = "--no-fastpath" if options["no-fastpath"] else unavailable(log)
+    http = (FastHttp1Factory if reason is None else Http1Factory)(
         dispatcher,
         _http_limits(options),
         reactor,
@@ -165,7 +167,10 @@ def build(
         Forwarding(Trust(options["trust"])),
         half_close=HalfClose(options["half-close"]),
     )
-    _fastpath(options, http, subscriptions, log, counters)
+    if isinstance(http, FastHttp1Factory):
+        install(http, subscriptions, log, counters)
+    else:
+        Logger("subproxy").info("every request takes the Python path: {reason}", reason=reason)
     service = ProxyService(
         reactor,
         registrar,
@@ -211,22 +216,6 @@ def _http_limits(options: Options) -> HttpLimits:
     limits = {row.name: options[row.option] for row in TABLE}
     limits["connections"] = client_limit(raise_limit(), limits["connections"])
     return HttpLimits(**limits)
-
-
-def _fastpath(
-    options: Options,
-    http: Http1Factory,
-    subscriptions: SubscriptionFactory,
-    log: AccessLog | None,
-    counters: Counters,
-) -> None:
-    """Put the compiled path in the way, and say if there is none."""
-    if options["no-fastpath"]:
-        reason: str | None = "--no-fastpath"
-    else:
-        reason = install(http, subscriptions, log, counters)
-    if reason is not None:
-        Logger("subproxy").info("every request takes the Python path: {reason}", reason=reason)
 
 
 def _policy_file(options: Options, registrar: Registrar) -> PolicyFile | None:
@@ -277,8 +266,8 @@ def _admin_listener(
         lambda: len(service.http.connections),
     )
     collector.gauges["in_flight"] = ("Requests under way.", lambda: service.http.active)
-    fastpath = service.http.fastpath
-    if fastpath is not None:
+    if isinstance(service.http, FastHttp1Factory):
+        fastpath = service.http.fastpath
         for name, what in FASTPATH_COUNTS.items():
             collector.gauges[f"fastpath_{name}"] = (what, partial(getattr, fastpath, name))
     log = service.log
@@ -353,7 +342,7 @@ def _http_listener(
             endpoint = parse(reactor, where)
     except Exception as error:
         fail(f"--http={where}: {error}")
-    unsent = http.limits.unsent
+    unsent = http.context.limits.unsent
     return ListenerService(
         endpoint, factory, "HTTP", where, prepare=lambda port: limit_unsent(port, unsent)
     )

@@ -16,24 +16,25 @@ cdef extern from "time.h":
 
 
 cdef class FastContext:
-    """What of an C{Http1Factory} the compiled path asks for, as C has it."""
+    """What of a C{FastHttp1Factory} the compiled path asks for, as C has it."""
 
     def __dealloc__(self):
         free(self.scratch)
 
     def __init__(self, factory, log=None, counters=None):
-        limits = factory.limits
+        context = factory.context
+        limits = context.limits
         if log is not None:
             if log.style != "combined":
                 raise ValueError("this access log is written by Python alone")
             self.lines = FastLogBuffer(log)
             log.waiting = self.lines
         self.factory = factory
-        self.connections = factory.connections
-        self.monotonic = factory.monotonic
-        self.real_time = factory.monotonic is time.monotonic
-        self.chooser = RouteCache(factory.dispatcher, factory.validator, counters)
-        self.clients = ClientInfoCache(factory.forwarding)
+        self.connections = context.connections.watched
+        self.monotonic = context.monotonic
+        self.real_time = context.monotonic is time.monotonic
+        self.chooser = RouteCache(context.dispatcher, context.validator, counters)
+        self.clients = ClientInfoCache(context.forwarding)
         if counters is not None:
             counters.before.append((<object>self.chooser).settle)
         self.bounds.target = min(limits.target, MOST_HEAD)
@@ -48,10 +49,10 @@ cdef class FastContext:
         self.header_timeout = limits.header_timeout
         self.response_timeout = limits.response_timeout
         self.most_inline = min(limits.inline, 65536, limits.body or 65536)
-        self.next_id = factory.validator.ids.next
-        self.prefix = factory.validator.ids.prefix + b"-"
-        self.date = factory.date
-        self.draining = factory.draining
+        self.next_id = context.validator.ids.next
+        self.prefix = context.validator.ids.prefix + b"-"
+        self.date = context.status.date
+        self.draining = context.status.draining
 
     cdef double now(self) except? -1.0:
         if self.real_time:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from subproxy.core.exchange import Exchange, ExchangeState, RequestHead
 from subproxy.core.http.normalise import normalise_path
 from subproxy.frontend.client_stream import ClientStream, ResponseState
-from subproxy.frontend.connection import ConnectionState
+from subproxy.frontend.connection_state import ConnectionState
+from subproxy.frontend.context import FrontendContext
 from subproxy.frontend.deadlines import NEVER, MinDataRate
 from subproxy.frontend.http1.protocol import Http1Protocol
 from subproxy.frontend.tcp_info import bytes_taken
@@ -23,23 +24,41 @@ if TYPE_CHECKING:
     from subproxy.fastpath._connection import FastConnection
 
 
-def idle(front: FastConnection) -> Http1Protocol:
+class FallbackProtocol(Http1Protocol):
+    """
+    Serves a connection in the place of a L{FastConnection}, until it is at rest.
+
+    @ivar front: the compiled path's side of the connection; None when it serves again.
+    """
+
+    def __init__(self, context: FrontendContext, front: FastConnection) -> None:
+        super().__init__(context)
+        self.front: FastConnection | None = front
+
+    def rests(self) -> None:
+        """The compiled path may have the next request."""
+        front = self.front
+        if front is not None and self.at_rest:
+            self.front = None
+            self.context.connections.left(self)
+            self.go(ConnectionState.OVER)
+            front.take_back(self.count, self.due, self.deadline)
+
+
+def idle(front: FastConnection) -> FallbackProtocol:
     """A protocol in the place of C{front}, between two requests."""
-    factory = front.factory
-    protocol = Http1Protocol(factory)
+    protocol = FallbackProtocol(front.factory.context, front)
     protocol.transport = front.transport
-    protocol.front = front
     protocol.writable = front.writable
     protocol.due = front.due
     protocol.deadline = front.deadline
     protocol.count = front.requests
     protocol.peer = front.peer
-    factory.connections.discard(front)
-    factory.connections.add(protocol)
+    protocol.context.connections.replaced(front, protocol)
     return protocol
 
 
-def waiting(front: FastConnection) -> Http1Protocol:
+def waiting(front: FastConnection) -> FallbackProtocol:
     """A protocol in the place of C{front}, whose request a guest has."""
     protocol = idle(front)
     protocol.held = front.rest or b""
@@ -51,7 +70,7 @@ def waiting(front: FastConnection) -> Http1Protocol:
 
 def answered(
     front: FastConnection, status: int, sent: int, written: float, stays: bool
-) -> Http1Protocol:
+) -> FallbackProtocol:
     """
     A protocol in the place of C{front}, which has written an answer that its client does not take.
 
@@ -80,12 +99,13 @@ def answered(
     return protocol
 
 
-def _client_stream(protocol: Http1Protocol, front: FastConnection) -> ClientStream:
+def _client_stream(protocol: FallbackProtocol, front: FastConnection) -> ClientStream:
     """The answer to the request that C{front} has sent, with its exchange."""
     head, body = _request(front), front.asked.body
     head.length = len(body)
-    client_stream = ClientStream(protocol, head, front.asked.stays, front.started)
-    exchange = Exchange(head, body, client_stream, protocol.factory.dispatcher)
+    context = protocol.context
+    client_stream = ClientStream(protocol, context, head, front.asked.stays, front.started)
+    exchange = Exchange(head, body, client_stream, context.dispatcher)
     exchange.pool = front.asked.pool
     exchange.holder = front.member
     front.channel.channel.adopt(exchange, front.asked.number)
@@ -105,7 +125,7 @@ def _request(front: FastConnection) -> RequestHead:
     return RequestHead(
         method,
         target,
-        front.factory.validator.known_host(host),
+        front.factory.context.validator.known_host(host),
         normalise_path(target.partition(b"?")[0]),
         headers,
         info[b"client"],
@@ -115,32 +135,32 @@ def _request(front: FastConnection) -> RequestHead:
     )
 
 
-def partial(protocol: Http1Protocol, data: bytes, deadline: float) -> None:
+def partial(protocol: FallbackProtocol, data: bytes, deadline: float) -> None:
     """C{protocol}, at rest, holds the beginning of a head, and waits for the rest of it."""
     protocol.dataReceived(data)
     if protocol.state is ConnectionState.HEAD:
         protocol.deadline = protocol.due = deadline
 
 
-def gathering(protocol: Http1Protocol, data: bytes, started: float) -> None:
+def gathering(protocol: FallbackProtocol, data: bytes, started: float) -> None:
     """C{protocol}, at rest, collects the body of a request that began at C{started}."""
     protocol.dataReceived(data)
     if protocol.state is ConnectionState.COLLECTING:
-        body_reader = protocol.body_reader
-        assert body_reader is not None
-        body_reader.body.pace = MinDataRate()
-        body_reader.body.pace.start(started)
-        body_reader.client_stream.started = started
+        client_stream = protocol.client_stream
+        assert client_stream is not None
+        assert client_stream.body_source is not None
+        client_stream.body_source.restart_pace(started)
+        client_stream.started = started
 
 
-def held(protocol: Http1Protocol, data: bytes) -> None:
+def held(protocol: FallbackProtocol, data: bytes) -> None:
     """C{protocol}, at rest, is not read from, and has this to answer before it is."""
     protocol.held = data
     protocol.paused = True
     protocol._advance()
 
 
-def close(protocol: Http1Protocol, held: bytes | None, paused: bool) -> None:
+def close(protocol: FallbackProtocol, held: bytes | None, paused: bool) -> None:
     """Close C{protocol} behind an answer, where more had come from the client."""
     protocol.held = held or b""
     protocol.paused = paused
@@ -148,7 +168,7 @@ def close(protocol: Http1Protocol, held: bytes | None, paused: bool) -> None:
     protocol.close_when_written()
 
 
-def closing(front: FastConnection) -> Http1Protocol:
+def closing(front: FastConnection) -> FallbackProtocol:
     """A protocol in the place of C{front}, which has been closing since C{front.started}."""
     protocol = idle(front)
     protocol.go(ConnectionState.OVER)

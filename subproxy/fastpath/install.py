@@ -4,41 +4,39 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from subproxy.fastpath.http1_factory import FastHttp1Factory
+from subproxy.telemetry.access_log import AccessLog
+from subproxy.telemetry.counters import Counters
+
 if TYPE_CHECKING:
-    from subproxy.frontend.factory import Http1Factory
     from subproxy.subscription.factory import SubscriptionFactory
-    from subproxy.telemetry.access_log import AccessLog
-    from subproxy.telemetry.counters import Counters
 
 
-def unavailable() -> str | None:
-    """Why there is no compiled path here; None if there is one."""
+def unavailable(log: AccessLog | None = None) -> str | None:
+    """
+    Why there is no compiled path here; None if there is one.
+
+    @param log: the access log that is to be written.
+    """
     try:
         import subproxy.fastpath._connection  # noqa: F401
     except ImportError as error:
         return str(error)
+    if log is not None and log.style != "combined":
+        return f"the access log is in the format {log.style}"
     return None
 
 
 def install(
-    http: Http1Factory,
+    http: FastHttp1Factory,
     subscriptions: SubscriptionFactory,
     log: AccessLog | None,
     counters: Counters | None,
-) -> str | None:
+) -> None:
     """
-    Let the compiled path have what it can of C{http} and C{subscriptions}, which are new.
+    Let the compiled path, which is there, have C{http} and C{subscriptions}, which are new.
 
     @param log: the access log that C{http} writes.
     @param counters: what C{http} counts in.
-    @return: why it has nothing; None if all is well.
     """
-    reason = unavailable()
-    if reason is not None:
-        return reason
-    from subproxy.fastpath._connection import FastPath
-
-    if log is not None and log.style != "combined":
-        return f"the access log is in the format {log.style}"
-    http.fastpath = subscriptions.fastpath = FastPath(http, log, counters)
-    return None
+    subscriptions.fastpath = http.use_fastpath(log, counters)

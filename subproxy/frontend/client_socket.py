@@ -8,28 +8,42 @@ here, as it is by its transport when it moves the body itself.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from zope.interface import implementer
 
 from subproxy.core.interfaces import IClientSocket
+from subproxy.frontend.interfaces import IBodySource, IClientConnection
 
-if TYPE_CHECKING:
-    from subproxy.frontend.client_stream import ClientStream
-    from subproxy.frontend.http1.protocol import Http1Protocol
-    from subproxy.frontend.request_body_reader import RequestBodyReader
+
+class ILendingStream(Protocol):
+    """
+    An exchange whose bodies may go over a lent socket.
+
+    @ivar sent: bytes of response body that were written, without framing.
+    """
+
+    sent: int
+
+    @property
+    def plain(self) -> bool:
+        """The response body is written as it comes: by its length, without chunks."""
+
+    @property
+    def body_source(self) -> IBodySource | None:
+        """What reads the body of the request, while there is some to come."""
 
 
 @implementer(IClientSocket)
 class ClientSocket:
     """The socket of C{connection}, for the bodies of C{client_stream}'s exchange."""
 
-    __slots__ = ("_body_reader", "_client_stream", "_connection")
+    __slots__ = ("_body_source", "_client_stream", "_connection")
 
-    def __init__(self, connection: Http1Protocol, client_stream: ClientStream) -> None:
+    def __init__(self, connection: IClientConnection, client_stream: ILendingStream) -> None:
         self._connection = connection
         self._client_stream = client_stream
-        self._body_reader: RequestBodyReader | None = None  # who has lent the receiving side
+        self._body_source: IBodySource | None = None  # who has lent the receiving side
 
     def lendSending(self, then: Callable[[int], None]) -> bool:
         """See L{IClientSocket}."""
@@ -52,24 +66,24 @@ class ClientSocket:
 
     def lendReceiving(self, least: int, then: Callable[[int, int], None]) -> bool:
         """See L{IClientSocket}."""
-        body_reader = self._connection.body_reader
-        if body_reader is None or body_reader.client_stream is not self._client_stream:
+        source = self._client_stream.body_source
+        if source is None:
             return False
         # Before it is lent: it may be given back at once.
-        self._body_reader = body_reader
-        return body_reader.lend(least, then)
+        self._body_source = source
+        return source.lend(least, then)
 
     def received(self, amount: int) -> None:
         """See L{IClientSocket}."""
-        if self._body_reader is not None:
-            self._body_reader.moved(amount)
+        if self._body_source is not None:
+            self._body_source.moved(amount)
 
     def stalled(self, stalled: bool) -> None:
         """See L{IClientSocket}."""
-        if self._body_reader is not None:
-            self._body_reader.stalled(stalled)
+        if self._body_source is not None:
+            self._body_source.stalled(stalled)
 
     def returned(self) -> None:
         """See L{IClientSocket}."""
-        if self._body_reader is not None:
-            self._body_reader.returned()
+        if self._body_source is not None:
+            self._body_source.returned()

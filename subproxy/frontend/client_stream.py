@@ -8,7 +8,6 @@ know of it. It decides nothing about the connection beyond whether it may stay.
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import TYPE_CHECKING
 
 from zope.interface import implementer
 
@@ -16,6 +15,7 @@ from subproxy.core.exchange import Exchange, Headers, RequestHead, ResponseHead
 from subproxy.core.interfaces import IResponseSink
 from subproxy.errors import ClientError, ProxyError
 from subproxy.frontend.client_socket import ClientSocket
+from subproxy.frontend.context import FrontendContext
 from subproxy.frontend.error_pages import error_page
 from subproxy.frontend.http1.response_writer import (
     CONTINUE,
@@ -27,9 +27,7 @@ from subproxy.frontend.http1.response_writer import (
     write_head,
     write_interim,
 )
-
-if TYPE_CHECKING:
-    from subproxy.frontend.http1.protocol import Http1Protocol
+from subproxy.frontend.interfaces import IBodySource, IClientConnection
 
 
 class ResponseState(Enum):
@@ -56,6 +54,7 @@ class ClientStream:
 
     @ivar request: the request.
     @ivar exchange: its exchange, until it is logged.
+    @ivar body_source: what reads the body of the request, while there is some to come.
     @ivar keep_alive: the client wants the connection to stay.
     @ivar answer: how far it is.
     @ivar status: the status that was sent; 0 before; 499 if the client left before it.
@@ -67,12 +66,14 @@ class ClientStream:
 
     __slots__ = (
         "_connection",
+        "_context",
         "_expects",
         "_framing",
         "_late",
         "_owed",
         "_stays",
         "answer",
+        "body_source",
         "ended",
         "exchange",
         "first_byte",
@@ -84,9 +85,15 @@ class ClientStream:
     )
 
     def __init__(
-        self, connection: Http1Protocol, request: RequestHead, keep_alive: bool, started: float
+        self,
+        connection: IClientConnection,
+        context: FrontendContext,
+        request: RequestHead,
+        keep_alive: bool,
+        started: float,
     ) -> None:
         self._connection = connection
+        self._context = context
         self._expects = request.expect
         self._framing = Framing.NONE
         self._late = bytearray()
@@ -94,6 +101,7 @@ class ClientStream:
         self._stays = False
         self.request = request
         self.exchange: Exchange | None = None
+        self.body_source: IBodySource | None = None
         self.keep_alive = keep_alive
         self.answer = ResponseState.WAITING
         self.status = 0
@@ -126,13 +134,13 @@ class ClientStream:
         if body is None and not connection.stream_begins():
             return
         framing = choose_framing(head, body, self.request.version)
-        stays = framing is not Framing.CLOSE and connection.may_stay(self)
+        stays = framing is not Framing.CLOSE and connection.may_stay(self.keep_alive)
         data = write_head(
             head,
             framing,
             content_length(head, body),
             self.request.request_id,
-            connection.factory.date,
+            self._context.status.date,
             _connection_field(stays, self.request.version),
         )
         self._framing = framing
@@ -213,16 +221,14 @@ class ClientStream:
 
     def requestPaused(self) -> None:
         """Read no more of the request body."""
-        body_reader = self._connection.body_reader
-        if body_reader is not None and body_reader.client_stream is self:
-            body_reader.pause()
+        if self.body_source is not None:
+            self.body_source.pause()
 
     def requestResumed(self) -> None:
         """Read the request body."""
         self._ask_for_body()
-        body_reader = self._connection.body_reader
-        if body_reader is not None and body_reader.client_stream is self:
-            body_reader.resume()
+        if self.body_source is not None:
+            self.body_source.resume()
 
     def clientSocket(self) -> ClientSocket | None:
         """The socket, if it is a plain one."""

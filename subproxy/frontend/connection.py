@@ -1,73 +1,39 @@
 """
 A client's connection below HTTP: what becomes of its bytes, how it closes, and by when.
 
-What a connection does with bytes is its state, L{ConnectionState}; what may follow what is in
-L{TRANSITIONS}. RFC 9112 section 9.
+What a connection does with bytes is its state: L{subproxy.frontend.connection_state}. RFC 9112
+section 9.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from enum import Enum, auto
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.protocol import Protocol
 
 from subproxy.core.http.forwarded import Peer
 from subproxy.core.http.origin import UNIX
+from subproxy.frontend.connection_state import TRANSITIONS, ConnectionState
+from subproxy.frontend.context import FrontendContext
 from subproxy.frontend.deadlines import NEVER, MinDataRate
 from subproxy.frontend.hangup import Hangup, hangup
+from subproxy.frontend.interfaces import IBodySource
 from subproxy.frontend.tcp_info import bytes_taken, waits_for_peer
-from subproxy.relay.socket_lease import can_lend, is_flushed, notify_when_flushed
-
-if TYPE_CHECKING:
-    from subproxy.frontend.factory import Http1Factory
-    from subproxy.frontend.request_body_reader import RequestBodyReader
-
-
-class ConnectionState(Enum):
-    """What becomes of the bytes that come in."""
-
-    __hash__ = object.__hash__  # that of Enum is Python code, and costs a microsecond a request
-
-    IDLE = auto()
-    """They begin a request."""
-    HEAD = auto()
-    """They go on with a head of which some is held."""
-    COLLECTING = auto()
-    """They belong to a body that is collected before its request is dispatched."""
-    STREAMING = auto()
-    """They belong to a body that goes on as it comes."""
-    ANSWERING = auto()
-    """They belong to later requests, and are held: a whole request is being answered."""
-    LINGERING = auto()
-    """They are thrown away: the last answer has been is_flushed, and should arrive."""
-    OVER = auto()
-    """They mean nothing any more."""
-
-
-TRANSITIONS: dict[ConnectionState, frozenset[ConnectionState]] = {
-    ConnectionState.IDLE: frozenset(ConnectionState) - {ConnectionState.IDLE},
-    ConnectionState.HEAD: frozenset(ConnectionState) - {ConnectionState.IDLE, ConnectionState.HEAD},
-    ConnectionState.COLLECTING: frozenset(
-        {ConnectionState.ANSWERING, ConnectionState.LINGERING, ConnectionState.OVER}
-    ),
-    ConnectionState.STREAMING: frozenset(
-        {ConnectionState.ANSWERING, ConnectionState.LINGERING, ConnectionState.OVER}
-    ),
-    ConnectionState.ANSWERING: frozenset(
-        {ConnectionState.IDLE, ConnectionState.LINGERING, ConnectionState.OVER}
-    ),
-    ConnectionState.LINGERING: frozenset({ConnectionState.OVER}),
-    ConnectionState.OVER: frozenset({ConnectionState.OVER}),
-}
+from subproxy.relay.socket_lease import (
+    can_lend,
+    is_flushed,
+    lend_reading,
+    notify_when_flushed,
+)
 
 
 class ClientConnection(Protocol):
     """
     What each connection of a client has, whatever it asks for.
 
+    @ivar context: what all connections of the frontend share.
     @ivar state: what becomes of incoming bytes.
     @ivar deadline: when the sweeper should look at it (monotonic seconds).
     @ivar due: the deadline of the state; C{deadline} is sooner for a look at the pace.
@@ -81,24 +47,23 @@ class ClientConnection(Protocol):
     @ivar lent: the receiving side is.
     """
 
-    factory: Http1Factory
     transport: Any
 
-    def __init__(self) -> None:
+    def __init__(self, context: FrontendContext) -> None:
+        self.context = context
         self.state = ConnectionState.IDLE
         self.deadline = NEVER
         self.writable = True
         self.due = NEVER
         self.held = b""
         self.peer: Peer | None = None
-        self.body_reader: RequestBodyReader | None = None
+        self.body_reader: IBodySource | None = None
         self.takes: MinDataRate | None = None
         self.paused = False
         self.half_closed = False
         self.lent = False
-        self._borrower: Callable[[int], None] | None = (
-            None  # waits for what was is_flushed to leave
-        )
+        # Waits for the sending side until what was written has left.
+        self._borrower: Callable[[int], None] | None = None
 
     def tell(self, host: str | None, secure: bool) -> None:
         """
@@ -107,7 +72,7 @@ class ClientConnection(Protocol):
         @param host: its IP address; None for a UNIX socket.
         @param secure: it came over TLS.
         """
-        self.peer = self.factory.forwarding.peer(
+        self.peer = self.context.forwarding.peer(
             UNIX if host is None else host.encode("ascii", "replace"),
             b"https" if secure else b"http",
         )
@@ -115,7 +80,7 @@ class ClientConnection(Protocol):
     def _meet(self) -> Peer:
         transport = self.transport
         address = getattr(transport.getPeer(), "host", None)
-        return self.factory.forwarding.peer(
+        return self.context.forwarding.peer(
             UNIX if address is None else address.encode("ascii", "replace"),
             b"https" if ISSLTransport.providedBy(transport) else b"http",
         )
@@ -136,7 +101,7 @@ class ClientConnection(Protocol):
         return can_lend(self.transport)
 
     def lendSending(self, then: Callable[[int], None]) -> bool:
-        """Lend the sending side when all that was is_flushed has left."""
+        """Lend the sending side when all that was written has left."""
         transport = self.transport
         if self.state is ConnectionState.OVER:
             return False
@@ -148,18 +113,27 @@ class ClientConnection(Protocol):
         return True
 
     def _lend_when_written(self) -> None:
-        """Whoever waits for it may have the sending side, if all that was is_flushed has left."""
+        """Whoever waits for it may have the sending side, if all that was written has left."""
         borrower = self._borrower
         if borrower is not None and is_flushed(self.transport):
             self._borrower = None
             borrower(self.transport.fileno())
 
+    def lend_receiving(self, then: Callable[[bytes], None]) -> None:
+        """Lend the receiving side; C{then} is given what had been read already, now or later."""
+        self.lent = self.paused = True
+        lend_reading(self.transport, then)
+
     # Time passes.
 
     def wait(self, seconds: float) -> None:
         """Set the deadline of the state, so many seconds from now."""
-        self.due = self.factory.monotonic() + seconds
+        self.due = self.context.monotonic() + seconds
         self._look_ahead()
+
+    def wait_for_pace(self) -> None:
+        """Let only the slowest rate of the body be kept: no deadline of the state."""
+        self.due = NEVER
 
     def _look_ahead(self) -> None:
         """
@@ -168,7 +142,7 @@ class ClientConnection(Protocol):
         """
         body_reader = self.body_reader
         unheard = self.paused and self.state is ConnectionState.ANSWERING
-        if self.writable and not unheard and (body_reader is None or body_reader.body.complete):
+        if self.writable and not unheard and (body_reader is None or body_reader.complete):
             self.deadline = self.due
         else:
             self.deadline = 0.0
@@ -176,11 +150,11 @@ class ClientConnection(Protocol):
     def _expect_taking(self) -> None:
         if self.takes is None:
             self.takes = MinDataRate(bytes_taken(self.transport) or 0)
-        self.takes.start(self.factory.monotonic())
+        self.takes.start(self.context.monotonic())
 
     def deadline_passed(self, now: float) -> None:
         """The sweeper looks: who took too long?"""
-        limits = self.factory.limits
+        limits = self.context.limits
         state = self.state
         takes = self.takes
         if (
@@ -194,7 +168,7 @@ class ClientConnection(Protocol):
         elif (
             (state is ConnectionState.COLLECTING or state is ConnectionState.STREAMING)
             and self.body_reader is not None
-            and self.body_reader.body.too_slow(now, limits.body_grace, limits.body_rate)
+            and self.body_reader.too_slow(now)
         ):
             self.slow()
         elif (
@@ -254,7 +228,7 @@ class ClientConnection(Protocol):
 
     def close_when_written(self) -> None:
         """
-        Close behind what was is_flushed.
+        Close behind what was written.
 
         If the client may still be sending, it is read for a while: data that arrives at a closed
         socket would make the kernel reset the connection, and the client lose its answer. TLS
@@ -272,7 +246,7 @@ class ClientConnection(Protocol):
         self.transport.unregisterProducer()
         self.transport.loseWriteConnection()
         self.resume_reading()
-        self.wait(self.factory.limits.linger)
+        self.wait(self.context.limits.linger)
 
     def _lose(self) -> None:
         if self.state is not ConnectionState.LINGERING:

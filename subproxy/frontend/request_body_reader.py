@@ -9,17 +9,12 @@ the client's socket may be lent to whoever moves the body without us.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from subproxy.errors import ClientError
-from subproxy.frontend.connection import ConnectionState
-from subproxy.frontend.deadlines import NEVER
-from subproxy.relay.socket_lease import lend_reading
-
-if TYPE_CHECKING:
-    from subproxy.frontend.client_stream import ClientStream
-    from subproxy.frontend.http1.protocol import Http1Protocol
-    from subproxy.frontend.request_body_buffer import RequestBodyBuffer
+from subproxy.frontend.connection_state import ConnectionState
+from subproxy.frontend.deadlines import MinDataRate
+from subproxy.frontend.interfaces import IBodyConnection, IClientStream
+from subproxy.frontend.request_body_buffer import RequestBodyBuffer
 
 
 class RequestBodyReader:
@@ -30,14 +25,30 @@ class RequestBodyReader:
     @ivar client_stream: the answer to its request.
     """
 
-    __slots__ = ("_connection", "body", "client_stream")
+    __slots__ = ("_connection", "_context", "body", "client_stream")
 
     def __init__(
-        self, connection: Http1Protocol, client_stream: ClientStream, body: RequestBodyBuffer
+        self, connection: IBodyConnection, client_stream: IClientStream, body: RequestBodyBuffer
     ) -> None:
         self._connection = connection
+        self._context = connection.context
         self.client_stream = client_stream
         self.body = body
+
+    @property
+    def complete(self) -> bool:
+        """All of it was read."""
+        return self.body.complete
+
+    def too_slow(self, now: float) -> bool:
+        """Whether the client is behind its slowest rate by more than its grace."""
+        limits = self._context.limits
+        return self.body.too_slow(now, limits.body_grace, limits.body_rate)
+
+    def restart_pace(self, started: float) -> None:
+        """The client has been waited for since C{started}, and owes nothing from before."""
+        self.body.pace = MinDataRate()
+        self.body.pace.start(started)
 
     def came(self, data: bytes) -> None:
         """Bytes came from the client; what is beyond the body, the connection holds."""
@@ -52,10 +63,10 @@ class RequestBodyReader:
         if body.complete:
             connection.go(ConnectionState.ANSWERING)
             if collected:
-                connection.body_reader = None
-                connection.dispatch(self.client_stream, body.held())
+                self._ended()
+                connection.collected(body.held())
                 return
-            connection.wait(connection.factory.limits.response_timeout)
+            connection.wait(self._context.limits.response_timeout)
         if not collected:
             self.pass_on()
 
@@ -63,10 +74,14 @@ class RequestBodyReader:
         """Give the guest what is held of the body, as far as it takes it, and the end."""
         connection, exchange = self._connection, self.client_stream.exchange
         if exchange is not None and self.body.pass_on(exchange) and connection.body_reader is self:
-            connection.body_reader = None
+            self._ended()
             body = self.body
-            validator = connection.factory.validator
+            validator = self._context.validator
             exchange.request_end(validator.check_trailers(body.trailers, body.nominated))
+
+    def _ended(self) -> None:
+        """All of the body has gone its way."""
+        self._connection.body_reader = self.client_stream.body_source = None
 
     def pause(self) -> None:
         """The guest takes no more body for now."""
@@ -75,8 +90,8 @@ class RequestBodyReader:
             body.flows = False
             if connection.state is ConnectionState.STREAMING:
                 connection.pause_reading()
-                body.pace.stop(connection.factory.monotonic())
-                connection.wait(connection.factory.limits.response_timeout)
+                body.pace.stop(self._context.monotonic())
+                connection.wait(self._context.limits.response_timeout)
 
     def resume(self) -> None:
         """The guest takes body."""
@@ -87,8 +102,8 @@ class RequestBodyReader:
         self.pass_on()
         if body.flows and connection.state is ConnectionState.STREAMING:
             connection.resume_reading()
-            body.pace.start(connection.factory.monotonic())
-            connection.due = NEVER
+            body.pace.start(self._context.monotonic())
+            connection.wait_for_pace()
 
     # The socket is lent (L{subproxy.frontend.client_socket}).
 
@@ -103,7 +118,6 @@ class RequestBodyReader:
             or body.left < least
         ):
             return False
-        connection.lent = connection.paused = True
 
         def quiet(data: bytes) -> None:
             if not connection.lent or connection.body_reader is not self:
@@ -116,7 +130,7 @@ class RequestBodyReader:
             else:
                 self.returned()
 
-        lend_reading(connection.transport, quiet)
+        connection.lend_receiving(quiet)
         return True
 
     def moved(self, amount: int) -> None:
@@ -126,7 +140,7 @@ class RequestBodyReader:
     def stalled(self, stalled: bool) -> None:
         """It is the guest that stops the body; or not."""
         pace = self.body.pace
-        (pace.stop if stalled else pace.start)(self._connection.factory.monotonic())
+        (pace.stop if stalled else pace.start)(self._context.monotonic())
 
     def returned(self) -> None:
         """The receiving side is the connection's again."""
@@ -138,7 +152,7 @@ class RequestBodyReader:
             return
         if self.body.complete:
             connection.go(ConnectionState.ANSWERING)
-            connection.wait(connection.factory.limits.response_timeout)
+            connection.wait(self._context.limits.response_timeout)
             self.pass_on()
             connection.resume_reading()
         elif self.body.flows:

@@ -579,7 +579,7 @@ class ConversationTests(SynchronousTestCase):
         pair = self.pair()
         pair.client(GET)
         for side in pair.sides:
-            side.factory.draining = True
+            side.factory.last_answers()
         pair.guest(response(1))
         self.assertIn(b"Connection: close", pair.last["client"])  # type: ignore[arg-type]
         self.assertEqual(pair.stats["requests"], 1)

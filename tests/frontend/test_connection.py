@@ -7,7 +7,7 @@ from twisted.internet.interfaces import ISSLTransport
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import directlyProvides
 
-from subproxy.frontend.connection import TRANSITIONS, ConnectionState
+from subproxy.frontend.connection_state import TRANSITIONS, ConnectionState
 from subproxy.frontend.limits import HttpLimits
 from tests.rigs.fake_dispatcher import Client, FakeGuest
 

@@ -7,7 +7,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from subproxy.core.exchange import IExchangeLog
-from subproxy.frontend.factory import Http1Factory, NoLog
+from subproxy.frontend.context import NoLog
+from subproxy.frontend.factory import Http1Factory
 from tests.rigs.fake_dispatcher import Client, FakeDispatcher
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -15,6 +15,7 @@ import importlib
 import json
 import sys
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 try:
@@ -94,7 +95,8 @@ class Bench:
     def __init__(self, trust: list[str]) -> None:
         self.recorder = Recorder()
         self.client = Client(None, LIMITS, trust, self.recorder)
-        self.client.factory.monotonic = lambda: 1000.0
+        factory = self.client.factory
+        factory.context = replace(factory.context, monotonic=lambda: 1000.0)
         self.client.lose()
 
     def connect(self, answer: int) -> Client:

@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 
 from subproxy.core.http.forwarded import Forwarding, Trust
 from subproxy.core.http.request_id import RequestIds
+from subproxy.fastpath.http1_factory import FastHttp1Factory
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.limits import HttpLimits
 from subproxy.subscription.settings import SubscriptionSettings
@@ -60,7 +61,7 @@ class Side:
         clock.advance(1000)
         self.log = AccessLog("/dev/null", "combined", clock, clock.seconds)
         self.counters = Counters()
-        self.factory = Http1Factory(
+        self.factory = (FastHttp1Factory if fast else Http1Factory)(
             self.world.dispatcher,
             limits,
             clock,
@@ -69,13 +70,12 @@ class Side:
             clock.seconds,
             clock.seconds,
         )
-        self.factory.validator.ids = RequestIds(PREFIX)
+        self.factory.context.validator.ids = RequestIds(PREFIX)
         self.fastpath: Any = None
         if fast:
-            from subproxy.fastpath._connection import FastPath
-
-            self.fastpath = FastPath(self.factory, self.log, self.counters)
-            self.factory.fastpath = self.world.factory.fastpath = self.fastpath
+            assert isinstance(self.factory, FastHttp1Factory)
+            self.fastpath = self.factory.use_fastpath(self.log, self.counters)
+            self.world.factory.fastpath = self.fastpath
         self.factory.doStart()
         self.address = address
         self.wire = WireConnection(Role.GUEST, wire)

@@ -9,8 +9,6 @@ all section 6 (bodies). What is below a request is in L{subproxy.frontend.connec
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer, ITCPTransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
@@ -19,7 +17,9 @@ from zope.interface import implementer
 from subproxy.core.exchange import Exchange
 from subproxy.errors import BadRequest, ClientError, ClientGone, GuestSlow, RequestTimeout
 from subproxy.frontend.client_stream import ClientStream, ResponseState
-from subproxy.frontend.connection import ClientConnection, ConnectionState
+from subproxy.frontend.connection import ClientConnection
+from subproxy.frontend.connection_state import ConnectionState
+from subproxy.frontend.context import FrontendContext
 from subproxy.frontend.deadlines import NEVER
 from subproxy.frontend.hangup import Hangup, hangup
 from subproxy.frontend.http1.body_framing import ChunkedBody, LengthBody
@@ -31,10 +31,6 @@ from subproxy.frontend.local_replies import answer_for_all, refuse, unreadable
 from subproxy.frontend.request_body_buffer import RequestBodyBuffer
 from subproxy.frontend.request_body_reader import RequestBodyReader
 from subproxy.frontend.tcp_info import bytes_taken
-
-if TYPE_CHECKING:
-    from subproxy.fastpath._connection import FastConnection
-    from subproxy.frontend.factory import Http1Factory
 
 _EMPTY_LINE = b"\r\n\r\n"
 _CR = 13
@@ -48,16 +44,15 @@ class Http1Protocol(ClientConnection):
     It is the push producer of its own transport, which so tells it when the client does not
     take what was written.
 
-    @ivar front: the compiled path's side of the connection, if this serves it only for a while.
+    @ivar count: requests so far.
+    @ivar client_stream: the answer under way.
     @ivar departure: what becomes of the answer under way now that the client's FIN is here.
     """
 
-    def __init__(self, factory: Http1Factory) -> None:
-        self.factory = factory
-        super().__init__()
-        self.front: FastConnection | None = None
+    def __init__(self, context: FrontendContext) -> None:
+        super().__init__(context)
         self._seen = 0  # how many of the held bytes were searched for the end of a head
-        self.count = 0  # requests so far
+        self.count = 0
         self.client_stream: ClientStream | None = None
         self._stays: bool | None = None  # an answer is written and waits for its bytes to leave
         self._advancing = False
@@ -74,7 +69,7 @@ class Http1Protocol(ClientConnection):
     def connectionMade(self) -> None:
         """A client connected."""
         transport = self.transport
-        if not self.factory.opened(self):
+        if not self.context.connections.opened(self):
             self.go(ConnectionState.OVER)
             transport.abortConnection()
             return
@@ -82,7 +77,7 @@ class Http1Protocol(ClientConnection):
             transport.setTcpNoDelay(True)
         transport.bufferSize = WRITE_BUFFER
         transport.registerProducer(self, True)
-        self.wait(self.factory.limits.keepalive_timeout)
+        self.wait(self.context.limits.keepalive_timeout)
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes came from the client."""
@@ -123,9 +118,9 @@ class Http1Protocol(ClientConnection):
         client_stream, departure = self.client_stream, self.departure
         behind = False
         if departure is None:
-            factory = self.factory
+            context = self.context
             departure = self.departure = DisconnectProbe(
-                self, factory.half_close, factory.clock, factory.monotonic
+                self, context.half_close, context.clock, context.monotonic
             )
             if client_stream is not None and client_stream.answer is ResponseState.STREAMING:
                 # A FIN that acknowledges nothing of the answer was sent before its head came.
@@ -140,12 +135,13 @@ class Http1Protocol(ClientConnection):
         self.go(ConnectionState.OVER)
         if self.departure is not None:
             self.departure.stop()
-        self.factory.closed(self)
+        self.context.connections.closed(self)
         self.deadline = NEVER
         self.held = b""
         self.body_reader = self._borrower = None
         client_stream, self.client_stream = self.client_stream, None
         if client_stream is not None:
+            client_stream.body_source = None
             if client_stream.status == 0:
                 client_stream.status = ClientGone.status
             if client_stream.answer is not ResponseState.DONE:
@@ -169,7 +165,7 @@ class Http1Protocol(ClientConnection):
         if self.state is ConnectionState.OVER:
             return
         if self.takes is not None:
-            self.takes.stop(self.factory.monotonic())
+            self.takes.stop(self.context.monotonic())
         self._look_ahead()
         client_stream = self.client_stream
         if client_stream is not None:
@@ -210,25 +206,27 @@ class Http1Protocol(ClientConnection):
             self.pause_reading()
         if self.half_closed and self.writable:
             self._ask_no_more()
-        self._hand_back()
+        self.rests()
 
-    def _hand_back(self) -> None:
-        """Nothing is under way, and nothing held: the compiled path may have the next request."""
-        front = self.front
-        if (
-            front is not None
-            and self.state is ConnectionState.IDLE
+    def rests(self) -> None:
+        """
+        A turn of the connection ends: for who serves it only until it is at rest.
+
+        @see: L{at_rest}
+        """
+
+    @property
+    def at_rest(self) -> bool:
+        """Nothing is under way, nothing is held, and the client may ask."""
+        return (
+            self.state is ConnectionState.IDLE
             and self.writable
             and not (self._advancing or self.held or self.paused or self.half_closed)
-        ):
-            self.front = None
-            self.factory.connections.discard(self)
-            self.go(ConnectionState.OVER)
-            front.take_back(self.count, self.due, self.deadline)
+        )
 
     def _read_head(self) -> bool:
         """Take the next head from what is held; False if it is not whole."""
-        validator = self.factory.validator
+        validator = self.context.validator
         data = self.held
         try:
             if data[0] == _CR:
@@ -239,7 +237,7 @@ class Http1Protocol(ClientConnection):
             if end < 0:
                 if self.state is ConnectionState.IDLE:
                     self.go(ConnectionState.HEAD)
-                    self.wait(self.factory.limits.header_timeout)
+                    self.wait(self.context.limits.header_timeout)
                 self._seen = len(data)
                 validator.check_partial(data, seen)
                 return False
@@ -268,10 +266,10 @@ class Http1Protocol(ClientConnection):
     def _begin(self, passed: ValidatedRequest) -> None:
         """Make an exchange of a request, or collect its body first."""
         head = passed.head
-        limits = self.factory.limits
-        now = self.factory.monotonic()
+        limits = self.context.limits
+        now = self.context.monotonic()
         self.count += 1
-        client_stream = ClientStream(self, head, passed.keep_alive, now)
+        client_stream = ClientStream(self, self.context, head, passed.keep_alive, now)
         self.client_stream = client_stream
         if passed.for_us:
             # A body that comes with it means nothing, and is not waited for.
@@ -303,13 +301,15 @@ class Http1Protocol(ClientConnection):
             self.dispatch(client_stream, data)
             return
         upload = RequestBodyBuffer(body, data, passed.nominated)
-        self.body_reader = RequestBodyReader(self, client_stream, upload)
+        self.body_reader = client_stream.body_source = RequestBodyReader(
+            self, client_stream, upload
+        )
         if body.complete:
             self.go(ConnectionState.ANSWERING)
         elif head.length is not None and head.length <= limits.inline and not head.expect:
             self.go(ConnectionState.COLLECTING)
             upload.pace.start(now)
-            self.due = NEVER
+            self.wait_for_pace()
             self._look_ahead()
             return
         else:
@@ -319,19 +319,26 @@ class Http1Protocol(ClientConnection):
 
     def dispatch(self, client_stream: ClientStream, body: bytes | None) -> None:
         """Have a request answered; with a body of None, that is still to come."""
-        factory = self.factory
-        exchange = Exchange(client_stream.request, body, client_stream, factory.dispatcher)
+        context = self.context
+        exchange = Exchange(client_stream.request, body, client_stream, context.dispatcher)
         client_stream.exchange = exchange
-        self.wait(factory.limits.response_timeout)
-        factory.dispatcher.dispatch(exchange)
+        self.wait(context.limits.response_timeout)
+        context.dispatcher.dispatch(exchange)
+
+    def collected(self, body: bytes) -> None:
+        """A request whose body was waited for is whole."""
+        assert self.client_stream is not None
+        self.dispatch(self.client_stream, body)
 
     def _refuse(self, data: bytes, error: ClientError) -> None:
         """Answer a head that can't be made a request of, and close."""
-        factory = self.factory
+        context = self.context
         client = (self.peer or self._meet()).address
-        request = unreadable(data, client, factory.validator.ids.make())
+        request = unreadable(data, client, context.validator.ids.make())
         self.count += 1
-        client_stream = self.client_stream = ClientStream(self, request, False, factory.monotonic())
+        client_stream = self.client_stream = ClientStream(
+            self, context, request, False, context.monotonic()
+        )
         refuse(client_stream, error)
 
     def fail(self, error: ClientError) -> None:
@@ -341,14 +348,18 @@ class Http1Protocol(ClientConnection):
 
     # Answers go.
 
-    def may_stay(self, client_stream: ClientStream) -> bool:
-        """Whether the connection may serve another request after this one."""
+    def may_stay(self, keep_alive: bool) -> bool:
+        """
+        Whether the connection may serve another request after the one under way.
+
+        @param keep_alive: the client wants it to.
+        """
         return (
-            client_stream.keep_alive
+            keep_alive
             and self.state is ConnectionState.ANSWERING
             and not self.half_closed
-            and self.count < self.factory.limits.requests
-            and not self.factory.draining
+            and self.count < self.context.limits.requests
+            and not self.context.status.draining
         )
 
     @property
@@ -385,15 +396,16 @@ class Http1Protocol(ClientConnection):
         """A response head is about to be written; returns the time."""
         self.due = NEVER
         self._look_ahead()
-        return self.factory.monotonic()
+        return self.context.monotonic()
 
-    def answered(self, client_stream: ClientStream, stays: bool) -> None:
+    def answered(self, stream: object, stays: bool) -> None:
         """
-        An answer was written whole.
+        The answer C{stream} was written whole.
 
         @param stays: whether the client was told that the connection stays.
         """
-        if client_stream is not self.client_stream:
+        client_stream = self.client_stream
+        if client_stream is None or stream is not client_stream:
             return
         if self.writable:
             self._settle(client_stream, stays)
@@ -403,7 +415,7 @@ class Http1Protocol(ClientConnection):
     def _settle(self, client_stream: ClientStream, stays: bool) -> None:
         """The last byte of an answer has left, or waits in a transport that takes more."""
         self._log(client_stream)
-        self.client_stream = None
+        self.client_stream = client_stream.body_source = None
         self.body_reader = self.takes = None
         if self.state is ConnectionState.OVER:
             return  # aborted: its loss is about to be told
@@ -411,20 +423,20 @@ class Http1Protocol(ClientConnection):
             self.close_when_written()
             return
         self.go(ConnectionState.IDLE)
-        limits = self.factory.limits
+        limits = self.context.limits
         self.wait(limits.keepalive_timeout)
         if limits.body_rate:
             self.deadline -= max(0.0, limits.keepalive_timeout - limits.body_grace)
         if self.held or self.paused or self.half_closed:
             self._advance()
         else:
-            self._hand_back()
+            self.rests()
 
     def _log(self, client_stream: ClientStream) -> None:
         exchange, client_stream.exchange = client_stream.exchange, None
         if exchange is not None:
-            client_stream.ended = self.factory.monotonic()
-            self.factory.log.exchangeEnded(exchange)
+            client_stream.ended = self.context.monotonic()
+            self.context.log.exchangeEnded(exchange)
 
     # The connection.
 

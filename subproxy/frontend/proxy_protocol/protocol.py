@@ -61,11 +61,11 @@ class ProxyProtocolFront(Protocol):
     def connectionMade(self) -> None:
         """A proxy connected."""
         http = self.factory.http
-        if not http.opened(self):
+        if not http.connections.opened(self):
             self._parser = None
             self.transport.abortConnection()
             return
-        self.deadline = http.monotonic() + http.limits.header_timeout
+        self.deadline = http.context.monotonic() + http.context.limits.header_timeout
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes of the header, and perhaps more."""
@@ -84,7 +84,7 @@ class ProxyProtocolFront(Protocol):
     def _give_way(self, header: ProxyHeader, rest: bytes) -> None:
         """HTTP begins."""
         transport = self.transport
-        self.factory.http.connections.discard(self)
+        self.factory.http.connections.left(self)
         self.deadline = NEVER
         protocol = self.factory.build(self._address, header, transport.getPeer())
         transport.protocol = protocol
@@ -119,7 +119,7 @@ class ProxyProtocolFront(Protocol):
         if parser is not None and parser.began:
             self.factory.complain(self._address, "it left in the middle of its PROXY header")
         self.deadline = NEVER
-        self.factory.http.closed(self)
+        self.factory.http.connections.closed(self)
 
     def _refuse(self, reason: str) -> None:
         self.factory.complain(self._address, reason)
@@ -183,7 +183,7 @@ class ProxyProtocolFactory(Factory):
 
     def complain(self, addr: IAddress | None, reason: str) -> None:
         """Log that a connection is refused, ten times a second at most."""
-        held = self._limit.admit(self.http.monotonic())
+        held = self._limit.admit(self.http.context.monotonic())
         if held is not None:
             self._log.warn(
                 "HTTP on {where}: refused a connection of {peer}: {reason}; {held} more not logged",

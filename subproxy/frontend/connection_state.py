@@ -1,0 +1,43 @@
+"""The states of a client's connection, as a table: what becomes of the bytes that come in."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+
+class ConnectionState(Enum):
+    """What becomes of the bytes that come in."""
+
+    __hash__ = object.__hash__  # that of Enum is Python code, and costs a microsecond a request
+
+    IDLE = auto()
+    """They begin a request."""
+    HEAD = auto()
+    """They go on with a head of which some is held."""
+    COLLECTING = auto()
+    """They belong to a body that is collected before its request is dispatched."""
+    STREAMING = auto()
+    """They belong to a body that goes on as it comes."""
+    ANSWERING = auto()
+    """They belong to later requests, and are held: a whole request is being answered."""
+    LINGERING = auto()
+    """They are thrown away: the last answer has been written, and should arrive."""
+    OVER = auto()
+    """They mean nothing any more."""
+
+
+TRANSITIONS: dict[ConnectionState, frozenset[ConnectionState]] = {
+    ConnectionState.IDLE: frozenset(ConnectionState) - {ConnectionState.IDLE},
+    ConnectionState.HEAD: frozenset(ConnectionState) - {ConnectionState.IDLE, ConnectionState.HEAD},
+    ConnectionState.COLLECTING: frozenset(
+        {ConnectionState.ANSWERING, ConnectionState.LINGERING, ConnectionState.OVER}
+    ),
+    ConnectionState.STREAMING: frozenset(
+        {ConnectionState.ANSWERING, ConnectionState.LINGERING, ConnectionState.OVER}
+    ),
+    ConnectionState.ANSWERING: frozenset(
+        {ConnectionState.IDLE, ConnectionState.LINGERING, ConnectionState.OVER}
+    ),
+    ConnectionState.LINGERING: frozenset({ConnectionState.OVER}),
+    ConnectionState.OVER: frozenset({ConnectionState.OVER}),
+}

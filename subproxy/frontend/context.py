@@ -1,0 +1,68 @@
+"""What all connections of one frontend share, and nothing of what makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from subproxy.core.exchange import Exchange, IDispatcher, IExchangeLog
+from subproxy.core.http.forwarded import Forwarding
+from subproxy.frontend.half_close import HalfClose
+from subproxy.frontend.http1.request_validator import RequestValidator
+from subproxy.frontend.limits import HttpLimits
+from subproxy.frontend.open_connections import OpenConnections
+
+
+@implementer(IExchangeLog)
+class NoLog:
+    """Writes nothing down."""
+
+    def exchangeEnded(self, exchange: Exchange) -> None:
+        """Forget it."""
+
+
+class FrontendStatus:
+    """
+    What changes while a frontend serves.
+
+    @ivar date: the time of day for C{Date}, at most half a second old.
+    @ivar draining: no connection stays open behind its answer.
+    """
+
+    __slots__ = ("date", "draining")
+
+    def __init__(self, date: bytes = b"") -> None:
+        self.date = date
+        self.draining = False
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class FrontendContext:
+    """
+    What each connection of a frontend is given.
+
+    @ivar dispatcher: who answers.
+    @ivar limits: sizes and deadlines.
+    @ivar clock: what calls later.
+    @ivar monotonic: the time of deadlines and measurements, in seconds.
+    @ivar log: where finished exchanges are written down.
+    @ivar forwarding: what is told of a client, and who is trusted to tell it.
+    @ivar validator: what checks requests.
+    @ivar half_close: whether clients may close their half and still get an answer.
+    @ivar connections: what is open.
+    @ivar status: what changes.
+    """
+
+    dispatcher: IDispatcher
+    limits: HttpLimits
+    clock: IReactorTime
+    monotonic: Callable[[], float]
+    log: IExchangeLog
+    forwarding: Forwarding
+    validator: RequestValidator
+    half_close: HalfClose
+    connections: OpenConnections
+    status: FrontendStatus
