@@ -24,15 +24,13 @@ cdef class FastContext:
     def __init__(self, factory, log=None, counters=None):
         limits = factory.limits
         if log is not None:
-            if log.style != "combined":
-                raise ValueError("this access log is written by Python alone")
             self.lines = FastLogBuffer(log)
             log.waiting = self.lines
         self.factory = factory
         self.connections = factory.connections
         self.monotonic = factory.monotonic
         self.real_time = factory.monotonic is time.monotonic
-        self.chooser = RouteCache(factory.dispatcher, factory.validator, counters)
+        self.chooser = RouteCache(factory.dispatcher, factory.validator, counters, self.lines)
         self.clients = ClientInfoCache(factory.forwarding)
         if counters is not None:
             counters.before.append((<object>self.chooser).settle)

@@ -38,7 +38,5 @@ def install(
         return reason
     from subproxy.fastpath._connection import FastPath
 
-    if log is not None and log.style != "combined":
-        return f"the access log is in the format {log.style}"
     http.fastpath = subscriptions.fastpath = FastPath(http, log, counters)
     return None
