@@ -21,7 +21,8 @@ from subproxy.admin.token import TokenError, default_files, obtain_token
 from subproxy.app.listener import ListenerService, NotListening, why
 from subproxy.app.service import ProxyService
 from subproxy.config.bare_port import ClientListener, expand, without_policy
-from subproxy.config.options import Options, VsockListen, is_path
+from subproxy.config.listen import VsockListen, is_path
+from subproxy.config.options import Options
 from subproxy.config.policy_file import PolicyFile
 from subproxy.core.access.policy import Policy, PolicyError
 from subproxy.core.balancing.admission import Admission, AdmissionLimits
@@ -158,7 +159,7 @@ def build(
     )
     log = _access_log(reactor, options)
     counters = Counters()
-    reason = "--no-fastpath" if options["no-fastpath"] else unavailable(log)
+    reason = "--no-fastpath" if options["no-fastpath"] else unavailable()
     http = (FastHttp1Factory if reason is None else Http1Factory)(
         dispatcher,
         _http_limits(options),

@@ -10,10 +10,12 @@ cdef extern from "fast.h" nogil:
     u8 *back_pair(u8 *, const void *, size_t, const void *, size_t)
     u8 *put_bytes(u8 *, const void *, size_t)
     u8 *put_number(u8 *, uint64_t)
+    u8 *put_literal(u8 *, const char *)
     u8 *put_hex8(u8 *, uint64_t)
     const u8 *value_end(const u8 *, const u8 *)
     double clock_now(int)
 
 cdef extern from "fast.h":
     u8 *put_milliseconds(u8 *, double)
+    u8 *put_microseconds(u8 *, double)
     Py_ssize_t slot_offset(object)

@@ -71,14 +71,14 @@ cdef class FastChannel(Receiver):
         free(self.slots)
         free(self.held)
 
-    def __init__(self, protocol):
+    def __init__(self, protocol, escape=escaped):
         wire = protocol.wire
         self.protocol = protocol
         self.wire = wire
         self.out = wire.out
         self.channel = protocol.subscription.channel
         self.member = protocol.subscription.member
-        self.name = escaped(self.member.identity.encode("utf-8", "replace"))
+        self.name = escape(self.member.identity.encode("utf-8", "replace"))
         self.transport = protocol.transport
         self.stream = self.transport if isinstance(self.transport, Stream) else None
         self.frame_limit = wire.limits.frame

@@ -64,7 +64,7 @@ cdef class FastPath(FastContext):
 
     def channel(self, protocol):
         """What stands before a C{SubscriptionProtocol}."""
-        return FastChannel(protocol)
+        return FastChannel(protocol) if self.lines is None else FastChannel(protocol, self.lines.escape)
 
     def stats(self):
         """How many requests were answered here, and how many were left to Python, and when; of how

@@ -1,4 +1,4 @@
-# What all connections of one frontend share. See _shared.pyx.
+# What all connections of one frontend share. See _context.pyx.
 from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._route_cache cimport RouteCache
 from subproxy.fastpath._log_buffer cimport FastLogBuffer

@@ -25,15 +25,13 @@ cdef class FastContext:
         context = factory.context
         limits = context.limits
         if log is not None:
-            if log.style != "combined":
-                raise ValueError("this access log is written by Python alone")
             self.lines = FastLogBuffer(log)
             log.waiting = self.lines
         self.factory = factory
         self.connections = context.connections.watched
         self.monotonic = context.monotonic
         self.real_time = context.monotonic is time.monotonic
-        self.chooser = RouteCache(context.dispatcher, context.validator, counters)
+        self.chooser = RouteCache(context.dispatcher, context.validator, counters, self.lines)
         self.clients = ClientInfoCache(context.forwarding)
         if counters is not None:
             counters.before.append((<object>self.chooser).settle)

@@ -1,4 +1,4 @@
-# Access-log lines and counters. See _log.pyx.
+# Access-log lines and counters. See _log_buffer.pyx.
 from libc.stdint cimport uint64_t
 
 from subproxy.fastpath._bytes cimport u8
@@ -13,12 +13,13 @@ cdef class FastLogBuffer:
     cdef bytes date
     cdef object log
     cdef bint coarse
+    cdef bint json
+    cdef readonly object escape
+    cdef readonly object route_name
 
     cdef u8 *reserve(self, Py_ssize_t size) except NULL
     cdef int wrote(self, u8 *end) except -1
     cdef bytes today(self)
-
-cdef u8 *put_escaped(u8 *o, const u8 *text, Py_ssize_t size) noexcept nogil
 
 cdef enum:
     MOST_BUCKETS = 31

@@ -14,14 +14,12 @@ import time
 
 from subproxy.telemetry.counters import BUCKETS as _buckets
 from subproxy.telemetry.access_log import FLUSH_SIZE as _flush_size
+from subproxy.telemetry.log_format import FORMATS
 
 from subproxy.fastpath._bytes cimport u8, clock_now
-from subproxy.fastpath._tables cimport IS_PLAIN, Tables, tables
 
 cdef extern from "time.h":
     int CLOCK_REALTIME
-
-cdef const Tables *T = tables()
 
 cdef enum:
     USUAL = 65536
@@ -29,26 +27,12 @@ cdef enum:
 cdef Py_ssize_t FLUSH_SIZE = _flush_size
 
 
-cdef u8 *put_escaped(u8 *o, const u8 *text, Py_ssize_t size) noexcept nogil:
-    """C{subproxy.telemetry.log_format.escaped}: up to four times as long."""
-    cdef Py_ssize_t i
-    cdef u8 byte
-    for i in range(size):
-        byte = text[i]
-        if T.classes[byte] & IS_PLAIN:
-            o[0] = byte
-            o += 1
-        else:
-            o[0] = c"\\"
-            o[1] = c"x"
-            o[2] = (<const u8 *>b"0123456789ABCDEF")[byte >> 4]
-            o[3] = (<const u8 *>b"0123456789ABCDEF")[byte & 15]
-            o += 4
-    return o
-
-
 cdef class FastLogBuffer:
-    """See C{subproxy.telemetry.log_buffer.ILogBuffer}."""
+    """See C{subproxy.telemetry.log_buffer.ILogBuffer}.
+
+    C{json} tells which of the formats of C{_log_format} the lines have; C{escape} and C{route_name}
+    make of texts that stand in many of them what stands there.
+    """
 
     def __cinit__(self):
         self.capacity = USUAL
@@ -61,7 +45,12 @@ cdef class FastLogBuffer:
         free(self.buffer)
 
     def __init__(self, log):
+        if log.style not in ("combined", "json"):
+            raise ValueError(f"this access log is written by Python alone: {log.style}")
         self.log = log
+        self.json = log.style == "json"
+        self.escape = FORMATS[log.style].escape
+        self.route_name = FORMATS[log.style].route_name
         self.coarse = log.wall is time.time
 
     def append(self, bytes line):

@@ -1,4 +1,4 @@
-# The request that is being answered. See _asked.pyx.
+# The request that is being answered. See _pending.pyx.
 from libc.stdint cimport uint64_t
 
 from subproxy.fastpath._bytes cimport u8
@@ -19,6 +19,7 @@ cdef class PendingRequest:
     cdef int id_at
     cdef int id_size
     cdef int head_size
+    cdef int method_size
     cdef int line_size
     cdef int agent_at
     cdef int agent_size

@@ -9,11 +9,13 @@ The same in Python: C{subproxy.telemetry.log_format} (see C{subproxy.fastpath.tw
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
-from subproxy.fastpath._bytes cimport put_bytes, put_hex8, put_milliseconds, put_number, u8
+from subproxy.fastpath._bytes cimport put_bytes, put_hex8, u8
 from subproxy.fastpath._request_frame cimport Sender, encode, room
-from subproxy.fastpath._log_buffer cimport FastLogBuffer, put_escaped
+from subproxy.fastpath._log_buffer cimport FastLogBuffer
+from subproxy.fastpath._log_format cimport LogLine, Text, combined, json_line, room as room_for_line
 from subproxy.fastpath._request_head cimport GOOD, Field, Head, scan
 from subproxy.fastpath._context cimport FastContext
+from subproxy.fastpath._route_cache cimport RouteEntry
 from subproxy.fastpath._tables cimport IS_ID, Tables, tables
 from subproxy.fastpath._client_info cimport ClientInfo, ClientOrigin
 
@@ -56,6 +58,7 @@ cdef class PendingRequest:
         """Keep a request; C{head} points into a copy of its bytes that begins at C{at}."""
         self.data = data
         self.head_size = head.size
+        self.method_size = head.method_size
         self.line_size = head.line_size
         self.agent_at = <int>(head.agent - at) if head.agent != NULL else -1
         self.agent_size = head.agent_size
@@ -104,50 +107,37 @@ cdef class PendingRequest:
     cdef int log(
         self, FastLogBuffer lines, bytes member, int status, Py_ssize_t sent, double seconds,
     ) except -1:
-        """The line of C{subproxy.telemetry.log_format.combined}."""
+        """Write its line of the access log."""
         cdef const u8 *data = <const u8 *>PyBytes_AS_STRING(self.data)
         cdef bytes date = lines.today()
-        cdef bytes address = self.client
-        cdef bytes route = self.way.name
-        cdef u8 *o = lines.reserve(
-            4 * (self.line_size + self.referer_size + self.agent_size)
-            + PyBytes_GET_SIZE(address) + PyBytes_GET_SIZE(date) + PyBytes_GET_SIZE(route)
-            + PyBytes_GET_SIZE(member) + PyBytes_GET_SIZE(self.prefix) + 1024
-        )
-        cdef u8 *first
-        if PyBytes_GET_SIZE(address):
-            o = put_bytes(o, PyBytes_AS_STRING(address), PyBytes_GET_SIZE(address))
-        else:
-            o = put_bytes(o, b"-", 1)
-        o = put_bytes(o, b" - - [", 6)
-        o = put_bytes(o, PyBytes_AS_STRING(date), PyBytes_GET_SIZE(date))
-        o = put_bytes(o, b'] "', 3)
-        o = put_escaped(o, data, self.line_size)
-        o = put_bytes(o, b'" ', 2)
-        o = put_number(o, status)
-        o = put_bytes(o, b" ", 1)
-        o = put_number(o, sent)
-        o = put_bytes(o, b' "', 2)
-        if self.referer_at >= 0:
-            o = put_escaped(o, data + self.referer_at, self.referer_size)
-        else:
-            o = put_bytes(o, b"-", 1)
-        o = put_bytes(o, b'" "', 3)
-        if self.agent_at >= 0:
-            o = put_escaped(o, data + self.agent_at, self.agent_size)
-        else:
-            o = put_bytes(o, b"-", 1)
-        o = put_bytes(o, b'" ', 2)
-        o = self.put_id(o)
-        o = put_bytes(o, b' "', 2)
-        o = put_bytes(o, PyBytes_AS_STRING(route), PyBytes_GET_SIZE(route))
-        o = put_bytes(o, b'" "', 3)
-        o = put_bytes(o, PyBytes_AS_STRING(member), PyBytes_GET_SIZE(member))
-        o = put_bytes(o, b'" ', 2)
-        first = o
-        o = put_milliseconds(o, seconds)
-        o = put_bytes(o, b" ", 1)
-        o = put_bytes(o, first, o - 1 - first)
-        o = put_bytes(o, b" -\n", 3)
-        lines.wrote(o)
+        cdef RouteEntry way = self.way
+        cdef LogLine line
+        cdef u8 id[256]
+        cdef u8 *o
+        line.date = text(date)
+        line.client = text(self.client)
+        line.line.at = data
+        line.line.size = self.line_size
+        line.method_size = self.method_size
+        line.host = text(way.host)
+        line.referer.at = data + self.referer_at if self.referer_at >= 0 else NULL
+        line.referer.size = self.referer_size
+        line.agent.at = data + self.agent_at if self.agent_at >= 0 else NULL
+        line.agent.size = self.agent_size
+        line.id.at = id
+        line.id.size = self.put_id(id) - id
+        line.route = text(way.name)
+        line.member = text(member)
+        line.status = status
+        line.sent = sent
+        line.seconds = seconds
+        o = lines.reserve(room_for_line(&line))
+        lines.wrote(json_line(o, &line) if lines.json else combined(o, &line))
         return 0
+
+
+cdef inline Text text(bytes value) noexcept:
+    cdef Text found
+    found.at = <const u8 *>PyBytes_AS_STRING(value)
+    found.size = PyBytes_GET_SIZE(value)
+    return found

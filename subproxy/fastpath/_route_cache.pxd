@@ -1,4 +1,4 @@
-# Routing and the choice of a subscriber. See _choice.pyx.
+# Routing and the choice of a subscriber. See _route_cache.pyx.
 from cpython.object cimport PyObject
 
 from subproxy.fastpath._bytes cimport u8
@@ -9,6 +9,7 @@ cdef class RouteEntry:
     # Where the requests for one host and path go.
     cdef readonly object pool
     cdef readonly bytes name  # of the route, as the log has it
+    cdef readonly bytes host  # likewise: one spelling of it, escaped
     cdef FastCounters tally
 
 
@@ -18,6 +19,8 @@ cdef class RouteCache:
     cdef object router
     cdef object registry
     cdef object validator
+    cdef object escape
+    cdef object route_name
     cdef object balancer
     cdef object random
     cdef object now

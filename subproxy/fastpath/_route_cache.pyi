@@ -5,7 +5,11 @@ from subproxy.telemetry.counters import Counters
 
 class RouteCache:
     def __init__(
-        self, dispatcher: Dispatcher, validator: RequestValidator, counters: Counters | None
+        self,
+        dispatcher: Dispatcher,
+        validator: RequestValidator,
+        counters: Counters | None,
+        lines: object = ...,
     ) -> None: ...
     def settle(self) -> None: ...
     def pick(self, pool: Pool) -> Member | None: ...

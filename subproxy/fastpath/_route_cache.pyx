@@ -25,7 +25,7 @@ from subproxy.errors import ClientError
 from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._log_buffer cimport FastCounters
 from subproxy.fastpath._slots cimport get, number, real, set_number, slot
-from subproxy.telemetry.log_format import route_name
+from subproxy.telemetry.log_format import escaped, route_name
 
 cdef extern from "Python.h":
     PyObject *PyDict_GetItemWithError(object, object) except? NULL
@@ -60,10 +60,12 @@ cdef class RouteEntry:
 cdef class RouteCache:
     """Finds pools, and subscribers in them."""
 
-    def __init__(self, dispatcher, validator, counters):
+    def __init__(self, dispatcher, validator, counters, lines=None):
         admission = dispatcher.admission
         self.dispatcher = dispatcher
         self.validator = validator
+        self.escape = escaped if lines is None else lines.escape
+        self.route_name = route_name if lines is None else lines.route_name
         self.router = dispatcher.router
         self.registry = dispatcher.router.registry
         self.admission = admission
@@ -140,7 +142,8 @@ cdef class RouteCache:
                 return None
             way = RouteEntry.__new__(RouteEntry)
             way.pool = pool
-            way.name = route_name(pool)
+            way.name = self.route_name(pool)
+            way.host = self.escape(name)
             if self.counters is not None:
                 way.tally = self.tally(pool)
             if key is None:

@@ -67,24 +67,28 @@ static inline u8 *put_hex8(u8 *o, uint64_t n) {
     return put_bytes(o, p, (size_t)(digits + 16 - p));
 }
 
-/* "%.3f", as Python writes it: rounded correctly also where a product could fall on the wrong side. */
-static inline u8 *put_milliseconds(u8 *o, double seconds) {
-    double scaled = seconds * 1000.0, near;
+/* A C string, whose length the compiler knows where it is a literal. */
+static inline u8 *put_literal(u8 *o, const char *s) {
+    return put_bytes(o, s, strlen(s));
+}
+
+/* "%.*f", as Python writes it: rounded correctly also where a product could fall on the wrong side.
+   `one` is ten to the power of `digits`; both are constants, so that nothing is divided. */
+static inline u8 *put_decimal(u8 *o, double seconds, int digits, uint64_t one) {
+    double scaled = seconds * (double)one, near;
     if (scaled >= 0.0 && scaled < 1e12) {
         uint64_t n = (uint64_t)scaled;
         near = scaled - (double)n - 0.5;
         if (near > 1e-3 || near < -1e-3) {
             n += near > 0.0;
-            o = put_number(o, n / 1000);
-            o[0] = '.';
-            o[1] = (u8)('0' + n / 100 % 10);
-            o[2] = (u8)('0' + n / 10 % 10);
-            o[3] = (u8)('0' + n % 10);
-            return o + 4;
+            o = put_number(o, n / one);
+            *o++ = '.';
+            while ((one /= 10) != 0) *o++ = (u8)('0' + n / one % 10);
+            return o;
         }
     }
     {
-        char *text = PyOS_double_to_string(seconds, 'f', 3, 0, NULL);
+        char *text = PyOS_double_to_string(seconds, 'f', digits, 0, NULL);
         size_t size;
         if (!text) { PyErr_Clear(); return o; }
         size = strlen(text);
@@ -93,6 +97,16 @@ static inline u8 *put_milliseconds(u8 *o, double seconds) {
         PyMem_Free(text);
         return o;
     }
+}
+
+/* "%.3f" */
+static inline u8 *put_milliseconds(u8 *o, double seconds) {
+    return put_decimal(o, seconds, 3, 1000);
+}
+
+/* "%.6f" */
+static inline u8 *put_microseconds(u8 *o, double seconds) {
+    return put_decimal(o, seconds, 6, 1000000);
 }
 
 /* The first byte of p..end that is a control character other than a tab, or DEL; else end. */

@@ -12,18 +12,12 @@ if TYPE_CHECKING:
     from subproxy.subscription.factory import SubscriptionFactory
 
 
-def unavailable(log: AccessLog | None = None) -> str | None:
-    """
-    Why there is no compiled path here; None if there is one.
-
-    @param log: the access log that is to be written.
-    """
+def unavailable() -> str | None:
+    """Why there is no compiled path here; None if there is one."""
     try:
         import subproxy.fastpath._connection  # noqa: F401
     except ImportError as error:
         return str(error)
-    if log is not None and log.style != "combined":
-        return f"the access log is in the format {log.style}"
     return None
 
 

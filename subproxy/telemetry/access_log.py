@@ -23,15 +23,8 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from subproxy.core.exchange import Exchange, IExchangeLog
-from subproxy.telemetry.dates import iso_date, log_date
 from subproxy.telemetry.log_buffer import ILogBuffer, LogBuffer
-from subproxy.telemetry.log_format import Answered, Format, combined, json_line
-
-FORMATS: dict[str, tuple[Format, Callable[[float], bytes]]] = {
-    "combined": (combined, log_date),
-    "json": (json_line, iso_date),
-}
-"""By the name on the command line."""
+from subproxy.telemetry.log_format import FORMATS, Answered
 
 FLUSH_AFTER = 1.0
 """Seconds that a line may wait."""
@@ -55,7 +48,7 @@ class AccessLog:
     Writes finished exchanges to a file descriptor.
 
     @param path: a file, or C{"-"} for standard output.
-    @param style: a key of L{FORMATS}.
+    @param style: a key of L{subproxy.telemetry.log_format.FORMATS}.
     @param clock: what flushes.
     @param wall: the time of day, in seconds since the epoch.
     @ivar style: see above.
@@ -79,7 +72,7 @@ class AccessLog:
         self._path = path
         self._descriptor = -1
         self.style = style
-        self._format, self.spell = FORMATS[style]
+        self._format, self.spell = FORMATS[style].line, FORMATS[style].date
         self._clock = clock
         self.wall = wall
         self.waiting: LogBuffer = ILogBuffer()

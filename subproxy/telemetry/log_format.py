@@ -18,11 +18,12 @@ Compiled a second time: L{subproxy.fastpath._pending} (see L{subproxy.fastpath.t
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
 from subproxy.core.balancing.member import Pool
 from subproxy.core.exchange import Exchange
+from subproxy.telemetry.dates import iso_date, log_date
 
 _PLAIN = bytes(byte for byte in range(0x20, 0x7F) if byte not in b'"\\')
 _ESCAPES = [bytes((byte,)) if byte in _PLAIN else b"\\x%02X" % byte for byte in range(256)]
@@ -119,7 +120,7 @@ def json_line(exchange: Exchange, answered: Answered, date: bytes) -> bytes:
         json_escaped(referer),
         json_escaped(agent),
         json_escaped(request.request_id),
-        b"-" if exchange.pool is None else json_escaped(_pattern(exchange.pool)),
+        b"-" if exchange.pool is None else json_route_name(exchange.pool),
         b"-" if member is None else json_escaped(member.identity.encode("utf-8", "replace")),
         b"%.6f" % (first - started) if first else b"null",
         answered.ended - started,
@@ -141,6 +142,7 @@ def _client_says(exchange: Exchange) -> tuple[bytes, bytes]:
 
 
 _routes: WeakKeyDictionary[Pool, bytes] = WeakKeyDictionary()
+_json_routes: WeakKeyDictionary[Pool, bytes] = WeakKeyDictionary()
 
 
 def route_name(pool: Pool) -> bytes:
@@ -155,6 +157,37 @@ def route_name(pool: Pool) -> bytes:
     return route
 
 
+def json_route_name(pool: Pool) -> bytes:
+    """The route of C{pool} as it was registered, as the inside of a JSON string."""
+    route = _json_routes.get(pool)
+    if route is None:
+        route = _json_routes[pool] = json_escaped(_pattern(pool))
+    return route
+
+
 def _pattern(pool: Pool) -> bytes:
     route = pool.route
     return route.host.source + b" " + route.path.source
+
+
+class LogFormat(NamedTuple):
+    """
+    One format of the access log.
+
+    @ivar line: makes a line of an exchange.
+    @ivar date: the time of day, of seconds since the epoch, as its lines have it.
+    @ivar escape: what stands there for a text of which nobody knows what is in it.
+    @ivar route_name: the route of a pool, as it stands there.
+    """
+
+    line: Format
+    date: Callable[[float], bytes]
+    escape: Callable[[bytes], bytes]
+    route_name: Callable[[Pool], bytes]
+
+
+FORMATS = {
+    "combined": LogFormat(combined, log_date, escaped, route_name),
+    "json": LogFormat(json_line, iso_date, json_escaped, json_route_name),
+}
+"""By the name on the command line."""

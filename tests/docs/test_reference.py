@@ -5,6 +5,8 @@ import re
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.config.options import Options
+from subproxy.config.setting import Flag
+from subproxy.config.settings import HTTP_LIMITS, TABLE
 from tests.rigs.paths import ROOT
 
 DOCS = ROOT / "docs" / "reference"
@@ -21,15 +23,23 @@ class ReferenceTests(SynchronousTestCase):
         self.assertEqual(there - told, set())
         self.assertEqual(told - there - {"proxy"}, set())
 
-    def test_defaults(self) -> None:
-        """The defaults in the tables of proxy.md are those of the code."""
-        text = (DOCS / "proxy.md").read_text()
-        options = Options()
-        rows = re.findall(r"^\| `--([a-z-]+)` \| ([0-9]+|-|p2c-ewma|combined) \|", text, re.M)
-        self.assertGreater(len(rows), 8)
-        for option, default in rows:
-            if option != "http":
-                self.assertEqual(str(options[option]), default, option)
+    def test_tables(self) -> None:
+        """Each setting has one row under the heading of its group, with its default."""
+        found: dict[str, list[tuple[str, str]]] = {}
+        for part in (DOCS / "proxy.md").read_text().split("\n## ")[1:]:
+            heading = part.partition("\n")[0]
+            rows = re.findall(r"^\| `--([a-z-]+)` \| ?([^|]*?) ?\|", part, re.M)
+            if rows:
+                found[heading] = rows
+        expected: dict[str, list[tuple[str, str]]] = {}
+        for each in TABLE:
+            if each.group != HTTP_LIMITS:
+                default = each.otherwise if each.default is None else each.default
+                shown = "" if isinstance(each.kind, Flag) else default
+                expected.setdefault(each.group, []).append((each.option, shown))
+        self.assertEqual(list(found), list(expected))
+        for heading, rows in expected.items():
+            self.assertEqual(sorted(found[heading]), sorted(rows))
 
 
 class ReadmeTests(SynchronousTestCase):

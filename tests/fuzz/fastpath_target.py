@@ -11,7 +11,7 @@ def one_input(data: bytes) -> str:
     """Compare the two paths; what became of it."""
     kind, data = data[:1] or b"\0", data[1:]
     if kind[0] >= CONVERSATION:
-        inputs.play(data).close()
+        inputs.play(data, "json" if kind[0] & 1 else "combined").close()
         return "conversation"
     take = inputs.Bytes(data)
     if kind[0] >= 64:

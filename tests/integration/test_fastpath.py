@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from http.client import HTTPConnection
 from unittest import SkipTest
@@ -33,7 +34,9 @@ class FastPathTests(SynchronousTestCase):
                 got += more
             return got
 
-    def _serve(self, *options: str, twistd: tuple[str, ...] = ()) -> str:
+    def _serve(
+        self, *options: str, twistd: tuple[str, ...] = (), served: str = 'HTTP/1.1" 200 '
+    ) -> str:
         self.admin = free_port()
         admin = f"--admin=tcp:{self.admin}:interface=127.0.0.1"
         token = f"--admin-token={self.world.folder / 'admin.token'}"
@@ -42,7 +45,7 @@ class FastPathTests(SynchronousTestCase):
         self._answers(30)
         self._answers(20, 17)
         self.world.ask(method="POST", body=b"x" * 5000)
-        wait_until(lambda: proxy.output.count('HTTP/1.1" 200 ') == 51, "51 lines in the log")
+        wait_until(lambda: proxy.output.count(served) == 51, "51 lines in the log")
         return proxy.output
 
     def _metrics(self) -> dict[str, float]:
@@ -67,6 +70,17 @@ class FastPathTests(SynchronousTestCase):
                 self.assertEqual(metrics[route], 51)
                 self.assertNotIn("Traceback", output)
                 self.setUp()
+
+    def test_json(self) -> None:
+        """The format of the access log decides nothing about the path."""
+        if unavailable() is not None:
+            raise SkipTest("no compiled path")
+        output = self._serve("--access-log-format=json", served='"status":200,')
+        self.assertNotIn("every request takes the Python path", output)
+        self.assertGreater(self._metrics()["subproxy_fastpath_answered"], 40)
+        lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+        self.assertEqual({line["host"] for line in lines}, {"blog.example"})
+        self.assertEqual({line["route"] for line in lines}, {r"blog\.example /.*"})
 
     def test_spin(self) -> None:
         output = self._serve("--spin=50")

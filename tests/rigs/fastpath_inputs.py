@@ -216,14 +216,16 @@ def options(take: Bytes) -> dict[str, Any]:
     }
 
 
-def play(data: bytes) -> Pair:
+def play(data: bytes, style: str = "combined") -> Pair:
     """
     Play the conversation that C{data} describes.
+
+    @param style: the format of the access log.
 
     @raise Differ: the paths do not do the same.
     """
     take = Bytes(data)
-    pair = Pair(**options(take))
+    pair = Pair(style=style, **options(take))
     steps = 0
     while take.left and steps < 40:
         steps += 1

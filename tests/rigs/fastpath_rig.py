@@ -52,6 +52,7 @@ class Side:
         address: str = "192.0.2.7",
         trust: list[str] | None = None,
         share: float = math.inf,
+        style: str = "combined",
     ) -> None:
         self.world = World(
             # Both may take all the time of a turn: how much is used depends on the path.
@@ -59,7 +60,7 @@ class Side:
         )
         clock = self.world.clock
         clock.advance(1000)
-        self.log = AccessLog("/dev/null", "combined", clock, clock.seconds)
+        self.log = AccessLog("/dev/null", style, clock, clock.seconds)
         self.counters = Counters()
         self.factory = (FastHttp1Factory if fast else Http1Factory)(
             self.world.dispatcher,

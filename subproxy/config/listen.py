@@ -1,0 +1,83 @@
+"""What an operator writes for a listener: ports, endpoints, paths and patterns, told apart."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+
+from subproxy.config.bare_port import is_bare
+
+_MAGIC = re.compile(r"[*?[]")
+_ENDPOINT = re.compile(r"[A-Za-z][A-Za-z0-9_-]*:")
+
+
+@dataclass(frozen=True, slots=True)
+class VsockListen:
+    """
+    One C{--vsock}.
+
+    @ivar kind: C{"endpoint"}, C{"path"} or C{"glob"}.
+    @ivar value: the endpoint string, path or pattern.
+    @ivar optional: it is a default, not a demand.
+    """
+
+    kind: str
+    value: str
+    optional: bool = False
+
+
+def is_path(value: str) -> bool:
+    """Whether a listener was given as a path, and not as an endpoint."""
+    return value.startswith("/") or not _ENDPOINT.match(value)
+
+
+def parse_http(value: str) -> str:
+    """
+    What C{--http} asks for: a bare port (see L{subproxy.config.bare_port}), or an endpoint
+    string.
+
+    @raise ValueError: it is neither.
+    """
+    if is_bare(value):
+        if int(value) > 65535:
+            raise ValueError("a port is at most 65535")
+        return value
+    if not _ENDPOINT.match(value):
+        raise ValueError("neither a port nor an endpoint such as tcp:8888")
+    return value
+
+
+def parse_vsock(value: str) -> VsockListen:
+    """
+    What a C{--vsock} asks for: a port, an endpoint, a path or a pattern.
+
+    @raise ValueError: guests can't dial in there.
+    """
+    if is_bare(value):
+        if int(value) > 0xFFFFFFFE:
+            raise ValueError("a vsock port has 32 bits")
+        return VsockListen("endpoint", f"vsock:{value}")
+    if not is_path(value):
+        return VsockListen("endpoint", value)
+    folder, name = os.path.split(value)
+    if _MAGIC.search(folder):
+        raise ValueError("only the last part of a path may be a pattern")
+    if _MAGIC.search(name):
+        return VsockListen("glob", value)
+    if not name:
+        raise ValueError("the path of a VM's socket, or a pattern, is needed")
+    return VsockListen("path", value)
+
+
+def parse_admin(value: str) -> str:
+    """
+    What C{--admin} asks for: a path or an endpoint string.
+
+    @raise ValueError: it is a bare port, of which nobody could say for whom it is.
+    """
+    if is_bare(value):
+        raise ValueError(
+            f"a path is needed, or an endpoint such as tcp:{value}:interface=127.0.0.1"
+        )
+    return value

@@ -1,0 +1,367 @@
+"""
+Everything that can be set, in one table, from which the command line and C{--help} come.
+
+A row is an attribute of L{Settings}, which is also what the rest of the program reads; the limits
+of HTTP are rows of L{subproxy.frontend.limits}, taken in here. To add a setting is to add a row,
+and its line in docs/reference/proxy.md, which a test compares.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
+
+from subproxy.config.listen import VsockListen, parse_admin, parse_http, parse_vsock
+from subproxy.config.setting import (
+    WORDS,
+    Choice,
+    Count,
+    Flag,
+    HttpLimit,
+    Kind,
+    Number,
+    Octal,
+    Setting,
+    Text,
+)
+from subproxy.core.balancing.balancer import BALANCERS
+from subproxy.core.http.forwarded import Trust
+from subproxy.frontend import limits
+from subproxy.frontend.half_close import HalfClose
+from subproxy.frontend.proxy_protocol.protocol import is_proxied
+from subproxy.subscription.settings import BULK, SubscriptionSettings
+from subproxy.telemetry.log_format import FORMATS
+from subproxy.wire.limits import MAX_NUMBER, PORT
+
+T = TypeVar("T")
+
+DEFAULT_FOLDER = "/run/subproxy/*.sock"
+DEFAULT_HTTP = "8080"
+A_DAY = 86400.0
+
+LISTENERS = "Listeners"
+GUESTS = "Guests"
+CLIENTS = "Clients"
+HTTP_LIMITS = "Limits of HTTP"
+PROCESS = "The process"
+
+_wire = SubscriptionSettings()
+_half_close = [each.value for each in HalfClose]
+
+
+def _network(text: str) -> str:
+    """@raise ValueError: C{text} is neither a network nor C{unix}."""
+    Trust([text])
+    return text
+
+
+def _field(kind: Kind[object], default: Any, row: dict[str, Any]) -> Any:
+    row.setdefault("key", "")
+    row.setdefault("word", WORDS.get(kind.unit, "N"))
+    return field(default=default, metadata={"kind": kind, **row})
+
+
+def _one(kind: Kind[T], default: str, help: str, group: str, section: str, **row: Any) -> T:
+    """A setting that has a default."""
+    row |= {"default": default, "help": help, "group": group, "section": section}
+    found: T = _field(kind, kind.parse(default), row)
+    return found
+
+
+def _maybe(kind: Kind[T], help: str, group: str, section: str, **row: Any) -> T | None:
+    """A setting that has none."""
+    row |= {"default": None, "help": help, "group": group, "section": section}
+    found: T | None = _field(kind, None, row)
+    return found
+
+
+def _many(kind: Kind[T], help: str, group: str, section: str, **row: Any) -> tuple[T, ...]:
+    """A setting that may be said more than once."""
+    row |= {"default": None, "help": help, "group": group, "section": section, "repeats": True}
+    found: tuple[T, ...] = _field(kind, (), row)
+    return found
+
+
+@dataclass(frozen=True)
+class Settings:
+    """
+    What an operator has set, and defaults for the rest.
+
+    The order is that of C{--help}. Times are in seconds where the rows say nothing else.
+    """
+
+    http: tuple[str, ...] = _many(
+        Text(parse_http),
+        "Serve HTTP there: a port, or a Twisted server endpoint such as "
+        "tcp:8888:interface=192.0.2.1. A bare port is of this machine alone, unless there is a "
+        f"--policy. May repeat (default: {DEFAULT_HTTP}).",
+        LISTENERS,
+        "http",
+        key="listen",
+        word="PORT|ENDPOINT",
+        otherwise=DEFAULT_HTTP,
+    )
+    vsock: tuple[VsockListen, ...] = _many(
+        Text(parse_vsock),
+        "Guests dial in there: the path of a VM's vsock socket, a pattern such as "
+        "/run/vms/*.sock, a native vsock port, or an endpoint. May repeat (default: native "
+        f"{PORT} where there is /dev/vsock, and {DEFAULT_FOLDER}).",
+        LISTENERS,
+        "guests",
+        key="listen",
+        word="PATH|GLOB|...",
+        otherwise="see below",
+    )
+    vsock_port: int = _one(
+        Count(0, 0xFFFFFFFE, "port"),
+        str(PORT),
+        "The vsock port that guests dial.",
+        LISTENERS,
+        "guests",
+        word="PORT",
+    )
+    vsock_mode: int = _one(
+        Octal(),
+        "660",
+        "Mode of emulated vsock sockets, octal.",
+        LISTENERS,
+        "guests",
+        word="MODE",
+    )
+    vsock_owner: str | None = _maybe(
+        Text(str),
+        "Owner of emulated vsock sockets: the VMM's user.",
+        LISTENERS,
+        "guests",
+        word="USER",
+    )
+    vsock_group: str | None = _maybe(
+        Text(str), "Group of emulated vsock sockets.", LISTENERS, "guests", word="GROUP"
+    )
+    admin: str | None = _maybe(
+        Text(parse_admin),
+        "Metrics, health and API there: a path (mode 600) or an endpoint.",
+        LISTENERS,
+        "admin",
+        key="listen",
+        word="PATH|ENDPOINT",
+    )
+    admin_token: str | None = _maybe(
+        Text(str),
+        "File of the token that the admin listener wants over TCP.",
+        LISTENERS,
+        "admin",
+        key="token",
+        word="FILE",
+        otherwise="see [below](#the-admin-listener)",
+    )
+    admin_host: tuple[str, ...] = _many(
+        Text(str),
+        "A name by which the admin listener is called over TCP, beside localhost and the address "
+        "that is dialled. May repeat.",
+        LISTENERS,
+        "admin",
+        key="host",
+        word="NAME",
+    )
+
+    policy: str | None = _maybe(
+        Text(str),
+        "Which guest may claim what: a TOML file, read again on SIGHUP.",
+        GUESTS,
+        "guests",
+        word="FILE",
+        reload=True,
+    )
+    balance: str = _one(
+        Choice(tuple(BALANCERS)),
+        "p2c-ewma",
+        f"Who gets a request: {', '.join(BALANCERS)}.",
+        GUESTS,
+        "guests",
+        word="HOW",
+    )
+    ping_interval: float = _one(
+        Number(0.05, A_DAY, "seconds"),
+        f"{_wire.ping_interval:g}",
+        "Seconds between the pings of a subscriber.",
+        GUESTS,
+        "guests",
+    )
+    ping_timeout: float = _one(
+        Number(0.05, A_DAY, "seconds"),
+        f"{_wire.ping_timeout:g}",
+        "Seconds after which a subscriber without pong is ejected.",
+        GUESTS,
+        "guests",
+    )
+    guest_timeout: float = _one(
+        Number(0.05, A_DAY, "seconds"),
+        f"{_wire.timeout:g}",
+        "Seconds of silence after which a subscriber is given up.",
+        GUESTS,
+        "guests",
+        key="timeout",
+    )
+    hold: float = _one(
+        Number(0.0, A_DAY, "seconds"),
+        "3",
+        "Seconds that requests wait for a route that nobody serves just now.",
+        GUESTS,
+        "guests",
+    )
+    queue_timeout: float = _one(
+        Number(0.0, A_DAY, "seconds"),
+        "10",
+        "Seconds that requests wait while all subscribers are busy.",
+        GUESTS,
+        "guests",
+    )
+    queue: int = _one(
+        Count(0, 1_000_000, "requests"),
+        "100",
+        "Requests of one route that may wait for a subscriber.",
+        GUESTS,
+        "guests",
+    )
+    queue_total: int = _one(
+        Count(0, 1_000_000, "requests"),
+        "1000",
+        "Requests that may wait in all.",
+        GUESTS,
+        "guests",
+    )
+    bulk: int = _one(
+        Count(0, MAX_NUMBER, "bytes"),
+        str(BULK),
+        "Bytes from which a body has a data connection; 0: none has.",
+        GUESTS,
+        "guests",
+    )
+
+    trust: tuple[str, ...] = _many(
+        Text(_network, repeats=True),
+        "Believe X-Forwarded-* and the like of clients in this network, such as 10.0.0.0/8, or "
+        "unix for clients on UNIX sockets. May repeat.",
+        CLIENTS,
+        "http",
+        word="NETWORK",
+    )
+    proxy_protocol: tuple[str, ...] = _many(
+        Text(_network, repeats=True),
+        "Peers in this network, such as 10.0.0.0/8, or unix, may say by the PROXY protocol who "
+        "their clients are, on listeners such as --http=haproxy:tcp:8888. May repeat. Default: "
+        "loopback, unix, and the networks of --trust.",
+        CLIENTS,
+        "http",
+        word="NETWORK",
+        otherwise="loopback, `unix`, `--trust`",
+    )
+    half_close: str = _one(
+        Choice(_half_close),
+        "auto",
+        f"What a client's FIN means: {', '.join(_half_close)}.",
+        CLIENTS,
+        "http",
+        word="HOW",
+    )
+    access_log: str = _one(
+        Text(str),
+        "-",
+        "The access log: a file, - for standard output, or none.",
+        CLIENTS,
+        "log",
+        word="FILE",
+    )
+    access_log_format: str = _one(
+        Choice(tuple(FORMATS)),
+        "combined",
+        f"{' or '.join(FORMATS)}.",
+        CLIENTS,
+        "log",
+        word="FORMAT",
+    )
+
+    http_limits: limits.HttpLimits = field(default_factory=limits.HttpLimits)
+
+    shutdown_timeout: float = _one(
+        Number(0.0, A_DAY, "seconds"),
+        "30",
+        "Seconds that SIGTERM leaves for what is in flight.",
+        PROCESS,
+        "workers",
+    )
+    spin: float = _one(
+        Number(0.0, 1000.0, "microseconds"),
+        "0",
+        "Microseconds to look for events before sleeping (io_uring only).",
+        PROCESS,
+        "workers",
+        word="MICROSECONDS",
+    )
+    no_fastpath: bool = _one(
+        Flag(),
+        "false",
+        "Serve every request by the Python path.",
+        PROCESS,
+        "workers",
+        word="",
+    )
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Settings:
+        """
+        The settings of C{values}, by their options, as L{Setting.parse} made them.
+
+        What has several may be a list.
+        """
+        own: dict[str, Any] = {}
+        http: dict[str, Any] = {}
+        for each in TABLE:
+            value = values[each.option]
+            to = http if isinstance(each.kind, HttpLimit) else own
+            to[each.name] = tuple(value) if each.repeats else value
+        return cls(http_limits=limits.HttpLimits(**http), **own)
+
+
+def _rows() -> list[Setting]:
+    rows: list[Setting] = []
+    for each in fields(Settings):
+        if each.metadata:
+            row = dict(each.metadata)
+            row["key"] = row["key"] or each.name.replace("_", "-")
+            rows.append(Setting(name=each.name, **row))
+        else:
+            rows += map(_limit, limits.TABLE)
+    return rows
+
+
+def _limit(row: limits.Row) -> Setting:
+    default = str(row.default).removesuffix(".0")
+    word = WORDS.get(row.unit, "N")
+    help = f"{row.help.capitalize()}."
+    return Setting(row.name, HttpLimit(row), default, help, HTTP_LIMITS, "limits", row.option, word)
+
+
+TABLE: list[Setting] = _rows()
+"""Every setting, in the order of C{--help}."""
+
+
+def complete(values: MutableMapping[str, Any]) -> None:
+    """
+    Fill in which listeners there are where none was asked for.
+
+    @param values: by option; what has several is a list.
+    @raise ValueError: two settings do not go together.
+    """
+    if not values["http"]:
+        values["http"].append(DEFAULT_HTTP)
+    if values["proxy-protocol"] and not any(map(is_proxied, values["http"])):
+        raise ValueError("--proxy-protocol: no listener expects it; say --http=haproxy:tcp:PORT")
+    if not values["vsock"]:
+        if os.path.exists("/dev/vsock"):
+            port = values["vsock-port"]
+            values["vsock"].append(VsockListen("endpoint", f"vsock:{port}", optional=True))
+        values["vsock"].append(VsockListen("glob", DEFAULT_FOLDER, optional=True))

@@ -1,0 +1,138 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, binding=False
+"""Access-log lines, byte by byte as C{subproxy.telemetry.log_format} makes them of the same exchange.
+
+An exchange of the compiled path is answered whole by the first guest that is asked, in HTTP/1.1:
+its first byte is its last, it has one attempt, and no error.
+"""
+
+from subproxy.fastpath._bytes cimport (
+    put_bytes, put_literal, put_microseconds, put_milliseconds, put_number, u8,
+)
+from subproxy.fastpath._tables cimport IS_PLAIN, Tables, tables
+
+cdef const Tables *T = tables()
+
+cdef enum:
+    VERSION = 9  # bytes of " HTTP/1.1"
+    REST = 1024  # what is fixed in a line, and numbers
+
+
+cdef Py_ssize_t room(const LogLine *line) noexcept nogil:
+    """What a line needs at most, in either format: a byte can become six."""
+    return (
+        6 * (line.client.size + line.line.size + line.referer.size + line.agent.size)
+        + line.date.size + line.host.size + line.id.size + line.route.size + line.member.size
+        + REST
+    )
+
+
+cdef u8 *combined(u8 *o, const LogLine *line) noexcept:
+    """C{subproxy.telemetry.log_format.combined}."""
+    cdef u8 *first
+    o = put_text(o, &line.client) if line.client.size else put_literal(o, b"-")
+    o = put_literal(o, b" - - [")
+    o = put_text(o, &line.date)
+    o = put_literal(o, b'] "')
+    o = put_escaped(o, &line.line)
+    o = put_literal(o, b'" ')
+    o = put_number(o, line.status)
+    o = put_literal(o, b" ")
+    o = put_number(o, line.sent)
+    o = put_literal(o, b' "')
+    o = put_escaped(o, &line.referer) if line.referer.at != NULL else put_literal(o, b"-")
+    o = put_literal(o, b'" "')
+    o = put_escaped(o, &line.agent) if line.agent.at != NULL else put_literal(o, b"-")
+    o = put_literal(o, b'" ')
+    o = put_text(o, &line.id)
+    o = put_literal(o, b' "')
+    o = put_text(o, &line.route)
+    o = put_literal(o, b'" "')
+    o = put_text(o, &line.member)
+    o = put_literal(o, b'" ')
+    first = o
+    o = put_milliseconds(o, line.seconds)
+    o = put_literal(o, b" ")
+    o = put_bytes(o, first, o - 1 - first)
+    return put_literal(o, b" -\n")
+
+
+cdef u8 *json_line(u8 *o, const LogLine *line) noexcept:
+    """C{subproxy.telemetry.log_format.json_line}."""
+    cdef Text method
+    cdef Text target
+    cdef u8 *first
+    cdef Py_ssize_t size
+    method.at = line.line.at
+    method.size = line.method_size
+    target.at = line.line.at + line.method_size + 1
+    target.size = line.line.size - line.method_size - 1 - VERSION
+    o = put_literal(o, b'{"time":"')
+    o = put_text(o, &line.date)
+    o = put_literal(o, b'","client":"')
+    o = put_json_escaped(o, &line.client)
+    o = put_literal(o, b'","method":"')
+    o = put_json_escaped(o, &method)
+    o = put_literal(o, b'","host":"')
+    o = put_text(o, &line.host)
+    o = put_literal(o, b'","target":"')
+    o = put_json_escaped(o, &target)
+    o = put_literal(o, b'","version":"1.1","status":')
+    o = put_number(o, line.status)
+    o = put_literal(o, b',"bytes":')
+    o = put_number(o, line.sent)
+    o = put_literal(o, b',"referer":"')
+    o = put_json_escaped(o, &line.referer) if line.referer.at != NULL else put_literal(o, b"-")
+    o = put_literal(o, b'","user_agent":"')
+    o = put_json_escaped(o, &line.agent) if line.agent.at != NULL else put_literal(o, b"-")
+    o = put_literal(o, b'","id":"')
+    o = put_text(o, &line.id)
+    o = put_literal(o, b'","route":"')
+    o = put_text(o, &line.route)
+    o = put_literal(o, b'","subscriber":"')
+    o = put_text(o, &line.member)
+    o = put_literal(o, b'","first_byte":')
+    first = o
+    o = put_microseconds(o, line.seconds)
+    size = o - first
+    o = put_literal(o, b',"last_byte":')
+    o = put_bytes(o, first, size)
+    return put_literal(o, b',"attempts":1,"error":null}\n')
+
+
+cdef inline u8 *put_text(u8 *o, const Text *text) noexcept nogil:
+    return put_bytes(o, text.at, text.size)
+
+
+cdef u8 *put_escaped(u8 *o, const Text *text) noexcept nogil:
+    """C{subproxy.telemetry.log_format.escaped}: up to four times as long."""
+    cdef Py_ssize_t i
+    cdef u8 byte
+    for i in range(text.size):
+        byte = text.at[i]
+        if T.classes[byte] & IS_PLAIN:
+            o[0] = byte
+            o += 1
+        else:
+            o[0] = c"\\"
+            o[1] = c"x"
+            o[2] = (<const u8 *>b"0123456789ABCDEF")[byte >> 4]
+            o[3] = (<const u8 *>b"0123456789ABCDEF")[byte & 15]
+            o += 4
+    return o
+
+
+cdef u8 *put_json_escaped(u8 *o, const Text *text) noexcept nogil:
+    """C{subproxy.telemetry.log_format.json_escaped}: up to six times as long."""
+    cdef Py_ssize_t i
+    cdef u8 byte
+    for i in range(text.size):
+        byte = text.at[i]
+        if T.classes[byte] & IS_PLAIN:
+            o[0] = byte
+            o += 1
+        else:
+            o = put_literal(o, b"\\u00")
+            o[0] = (<const u8 *>b"0123456789abcdef")[byte >> 4]
+            o[1] = (<const u8 *>b"0123456789abcdef")[byte & 15]
+            o += 2
+    return o
