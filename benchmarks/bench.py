@@ -1,7 +1,7 @@
 """C{make bench}: small requests through subproxy and its peers, side by side.
 
 Contenders run at once and are measured in turn, round after round. Tables go into
-C{docs/performance.md}, a plot beside it, raw figures into C{benchmarks/results/bench.json}.
+C{docs/explanation/performance.md}, a plot beside it, raw figures into C{benchmarks/results/bench.json}.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from . import peers
 from .build import OUTPUT, ROOT
 from .contenders import Contender
 
-PAGE = ROOT / "docs" / "performance.md"
+PAGE = ROOT / "docs" / "explanation" / "performance.md"
 QUIET_LOAD = 0.5
 RESULTS = ROOT / "benchmarks" / "results"
 

@@ -29,7 +29,7 @@ from subproxy.reactor.out_of_memory import shortage
 
 @implementer(IReactorStreamSocket, IReactorReadiness)
 class IOUringReactor(EPollReactor):
-    """A reactor on io_uring; see docs/reactor.md.
+    """A reactor on io_uring; see docs/explanation/reactor.md.
 
     The keyword arguments are those of C{Ring}, the sizes of its queues and
     buffers. No ring is made before the reactor first runs, so that a program
