@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -61,3 +62,12 @@ class ContributingTests(SynchronousTestCase):
             row = re.search(rf"^\| `make {group}` .*\| (\d+) min \|$", self.text, re.MULTILINE)
             assert row, group
             self.assertEqual(int(row[1]), told)
+
+    def test_what_is_mutated_is_there(self) -> None:
+        """The modules that `make mutation` names."""
+        make = ["make", "-n", "-s", "-C", str(ROOT), "mutation"]
+        shown = subprocess.run(make, check=True, capture_output=True, text=True).stdout
+        named = re.findall(r"\bsubproxy/[\w/]+(?:\.py)?", shown)
+        self.assertGreater(len(named), 4)
+        for each in named:
+            self.assertTrue((ROOT / each).exists(), each)
