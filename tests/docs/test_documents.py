@@ -72,3 +72,18 @@ class IndexTests(SynchronousTestCase):
         self.assertEqual(loose, {"README.md", "protocol.md"})
         folders = {path.name for path in DOCS.iterdir() if path.is_dir()}
         self.assertEqual(folders, {"tutorial", "howto", "reference", "explanation"})
+
+
+class WidthTests(SynchronousTestCase):
+    def test_prose_is_wrapped(self) -> None:
+        """At 100 columns, but for tables, code, and what can't be broken."""
+        atom = re.compile(r"!?\[[^\]]*\]\([^)]*\)|`[^`]*`")
+        long = []
+        for page in pages():
+            text = FENCED.sub("", page.read_text(encoding="utf-8"))
+            for line in text.splitlines():
+                if len(line) <= 100 or line.startswith(("|", "    ", "<!--")):
+                    continue
+                if " " in atom.sub("-", line.strip().removeprefix("- ")):
+                    long.append(f"{page.relative_to(ROOT)}: {line}")
+        self.assertEqual(long, [])
