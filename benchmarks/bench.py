@@ -1,7 +1,8 @@
 """C{make bench}: small requests through subproxy and its peers, side by side.
 
-Contenders run at once and are measured in turn, round after round. Tables go into
-C{docs/performance.md}, a plot beside it, raw figures into C{benchmarks/results/bench.json}.
+Contenders run at once and are measured in turn, round after round. A summary
+goes into C{docs/explanation/performance.md}, all tables into C{benchmarks/performance-tables.md}, a
+plot beside these, raw figures into C{benchmarks/results/bench.json}.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from .contenders import REFERENCE
 from .figures import Measure, idle_bytes, middle, paired_ratio, select
 from .measure import Sample
 from .plot import Bar, Panel, draw
-from .tables import number, table, update_page, with_ratio
+from .tables import number, paragraph, table, update_page, with_ratio
 
 FULL = 0.9
 LIMITED = "\\*"
@@ -50,13 +50,17 @@ class Report:
             for name, title in self._titles.items()
         ]
 
-    def cpu(self) -> str:
-        """CPU time a request, with the ratio to the reference."""
+    def cpu(self, *, proxies: bool = False) -> str:
+        """CPU time a request, with the ratio to the reference; of C{proxies} alone if asked."""
         head = ["CPU µs a request, connections:", *map(str, self._counts), "new connection"]
         rows = self._rows("keepalive", self._counts, _cpu)
         for row, name in zip(rows, self._titles, strict=True):
             row.append(self.cell(name, "connect", 64, _cpu))
-        return table(head, rows)
+        shown = [row for row, name in zip(rows, self._titles, strict=True) if self._is_proxy(name)]
+        return table(head, shown if proxies else rows)
+
+    def _is_proxy(self, name: str) -> bool:
+        return bool(self._results["contenders"][name]["proxies"])
 
     def user_and_system(self) -> str:
         """User and system CPU time apart."""
@@ -182,8 +186,37 @@ class Report:
         head = ["plain Twisted echo, connections:", *map(str, self._counts), "new connection"]
         return table(head, [row])
 
+    def latency_and_memory(self) -> str:
+        """Of the proxies, two quantiles at the common rate, and memory, in one table."""
+        common = number(self._results["rates"].get(REFERENCE))
+        rows = []
+        for name, title in self._titles.items():
+            memory = self._results["memory"].get(name)
+            if not self._is_proxy(name) or memory is None:
+                continue
+            p50, p99, _ = self._quantiles(name, "common")
+            idle = idle_bytes(memory["rss_before"], memory["rss_after"], memory["connections"])
+            rows.append([title, p50, p99, f"{memory['rss_before'] / 1e6:.1f} MB", f"{idle:,.0f}"])
+        head = ["latency, µs; memory", f"p50 at {common}/s", f"p99 at {common}/s"]
+        return table([*head, "RSS, warm", "bytes an idle connection"], rows)
+
+    def summary(self) -> str:
+        """One screen of it, for a reader."""
+        facts, settings = self._results["machine"], self._results["settings"]
+        parts = [
+            paragraph(
+                f"Measured {facts['date']}, revision {facts['revision'] or 'unknown'}, on "
+                f"{facts['processor']}, Linux {facts['kernel']}. Medians of {settings['rounds']} "
+                f"interleaved rounds; in parentheses the ratio to {REFERENCE}."
+            ),
+            self.cpu(proxies=True),
+            self.latency_and_memory() if self._results["memory"] else "",
+            self.scale(),
+        ]
+        return "\n\n".join(part for part in parts if part)
+
     def markdown(self) -> str:
-        """The generated block."""
+        """All tables."""
         facts, settings = self._results["machine"], self._results["settings"]
         versions = ", ".join(
             f"{c['title']} {c['version']}"
@@ -191,18 +224,22 @@ class Report:
             if c["version"] and c["proxies"]
         )
         parts = [
-            f"Measured {facts['date']}, revision {facts['revision'] or 'unknown'}: "
-            f"{facts['processor']}, {facts['cores']:.0f} cores, Linux {facts['kernel']}, "
-            f"CPython {facts['python']}, load before {facts['load_before']:.1f}; {versions}. "
-            f"{settings['rounds']} interleaved rounds of "
-            f"{settings['seconds']:g} s, medians; in parentheses the ratio to {REFERENCE}, "
-            "pair by pair.",
+            paragraph(
+                f"Measured {facts['date']}, revision {facts['revision'] or 'unknown'}: "
+                f"{facts['processor']}, {facts['cores']:.0f} cores, Linux {facts['kernel']}, "
+                f"CPython {facts['python']}, load before {facts['load_before']:.1f}; {versions}. "
+                f"{settings['rounds']} interleaved rounds of "
+                f"{settings['seconds']:g} s, medians; in parentheses the ratio to {REFERENCE}, "
+                "pair by pair."
+            ),
             self.cpu(),
             self.user_and_system(),
             self.reactors(),
             self.rate(),
-            f"{LIMITED} the load or the backend was the limit: the contender ran for less than "
-            f"{FULL:.0%} of the time.",
+            paragraph(
+                f"{LIMITED} the load or the backend was the limit: the contender ran for less "
+                f"than {FULL:.0%} of the time."
+            ),
             self.latency(),
             self.memory() if self._results["memory"] else "",
             self.scale(),
@@ -227,8 +264,10 @@ class Report:
         return draw(title, panels, ("user", "system"))
 
 
-def write(report: Report, page: Path) -> None:
-    """Puts the tables into the page, and the plot beside it."""
-    page.parent.mkdir(parents=True, exist_ok=True)
-    update_page(page, "bench", report.markdown())
-    (page.parent / PLOT).write_text(report.plot())
+def write(report: Report, page: Path, tables: Path) -> None:
+    """Puts the summary into C{page}, all tables into C{tables}, and the plot beside these."""
+    for path in (page, tables):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    update_page(page, "bench", report.summary())
+    update_page(tables, "bench", report.markdown())
+    (tables.parent / PLOT).write_text(report.plot())

@@ -1,8 +1,9 @@
 """C{make bench-bodies}: large bodies through subproxy, HAProxy and nginx, side by side.
 
 Downloads and uploads of some sizes at some numbers of clients, interleaved; and what 16 transfers
-do to the latency of small requests. Tables go into C{docs/performance.md}, raw figures into
-C{benchmarks/results/bodies.json}.
+do to the latency of small requests. A summary goes into
+C{docs/explanation/performance.md}, all tables into C{benchmarks/performance-tables.md}, raw figures
+into C{benchmarks/results/bodies.json}.
 """
 
 from __future__ import annotations

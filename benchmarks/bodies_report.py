@@ -8,7 +8,7 @@ from typing import Any
 from .figures import Measure, middle, paired_ratio, select
 from .measure import Sample
 from .plot import Bar, Panel, draw
-from .tables import number, size_text, table, update_page, with_ratio
+from .tables import number, paragraph, size_text, table, update_page, with_ratio
 
 REFERENCE = "haproxy"
 PLOT = "performance-bodies.svg"
@@ -55,6 +55,46 @@ class Report:
             rows.append(row)
         return table(head, rows)
 
+    def cost_at_most_clients(self) -> str:
+        """CPU seconds per GB at the most clients, both directions in one table."""
+        clients = max(self._results["settings"]["clients"])
+        sizes: list[int] = self._results["settings"]["sizes"]
+        cells = [(direction, size) for direction in ("download", "upload") for size in sizes]
+        head = [f"CPU s per GB, {clients} clients"]
+        head += [f"{size_text(size)} {direction}" for direction, size in cells]
+        rows = []
+        for name, title in self._titles.items():
+            row = [title]
+            for direction, size in cells:
+                samples = select(self._samples, name, f"{direction}-{size}", clients)
+                reference = select(self._samples, REFERENCE, f"{direction}-{size}", clients)
+                ratio = None if name == REFERENCE else paired_ratio(samples, reference, _cost)
+                row.append(with_ratio(middle(samples, _cost), ratio))
+            rows.append(row)
+        return table(head, rows)
+
+    def summary(self) -> str:
+        """One screen of it, for a reader."""
+        facts, settings = self._results["machine"], self._results["settings"]
+        parts = [
+            paragraph(
+                f"Measured {facts['date']}, revision {facts['revision'] or 'unknown'}, on "
+                f"{facts['processor']}, Linux {facts['kernel']}. Medians of {settings['rounds']} "
+                "interleaved rounds; in parentheses the ratio to HAProxy."
+            ),
+            self.cost_at_most_clients(),
+        ]
+        if settings["seconds"]:
+            parts += [self._about_small(), self.fairness()]
+        return "\n\n".join(parts)
+
+    def _about_small(self) -> str:
+        rate = self._results["settings"]["rate"]
+        return paragraph(
+            f"{rate:,} small requests a second on 8 connections; in parentheses the ratio to the "
+            "quiet value of the same contender."
+        )
+
     def fairness(self) -> str:
         """The p99 of small requests, quiet and beside transfers."""
         head = ["small requests, p99 µs"]
@@ -90,26 +130,24 @@ class Report:
         return len(select(self._samples, REFERENCE, scenario, clients))
 
     def markdown(self) -> str:
-        """The generated block."""
+        """All tables."""
         facts, settings = self._results["machine"], self._results["settings"]
         parts = [
-            f"Measured {facts['date']}, revision {facts['revision'] or 'unknown'}: "
-            f"{facts['processor']}, Linux {facts['kernel']}, "
-            f"TCP by {facts.get('congestion', 'unknown')}, "
-            f"bodies {_memory(facts.get('pages'))}, "
-            f"load before {facts['load_before']:.1f}. Body size, clients; medians of "
-            f"{settings['rounds']} interleaved rounds{self._fewer()}; in parentheses the ratio "
-            "to HAProxy, pair by pair. GB is 10^9 bytes."
+            paragraph(
+                f"Measured {facts['date']}, revision {facts['revision'] or 'unknown'}: "
+                f"{facts['processor']}, Linux {facts['kernel']}, "
+                f"TCP by {facts.get('congestion', 'unknown')}, "
+                f"bodies {_memory(facts.get('pages'))}, "
+                f"load before {facts['load_before']:.1f}. Body size, clients; medians of "
+                f"{settings['rounds']} interleaved rounds{self._fewer()}; in parentheses the "
+                "ratio to HAProxy, pair by pair. GB is 10^9 bytes."
+            )
         ]
         for direction in ("download", "upload"):
             parts.append(self._table(direction, "CPU s per GB", _cost))
             parts.append(self._table(direction, "GB/s", _throughput))
         if settings["seconds"]:
-            parts.append(
-                f"{settings['rate']:,} small requests a second on 8 connections; in parentheses "
-                "the ratio to the quiet value of the same contender."
-            )
-            parts.append(self.fairness())
+            parts += [self._about_small(), self.fairness()]
         parts.append(f"![CPU time of large bodies]({PLOT})")
         return "\n\n".join(parts)
 
@@ -129,8 +167,10 @@ class Report:
         return draw(title, panels, ("CPU s per GB",))
 
 
-def write(report: Report, page: Path) -> None:
-    """Puts the tables into the page, and the plot beside it."""
-    page.parent.mkdir(parents=True, exist_ok=True)
-    update_page(page, "bench-bodies", report.markdown())
-    (page.parent / PLOT).write_text(report.plot())
+def write(report: Report, page: Path, tables: Path) -> None:
+    """Puts the summary into C{page}, all tables into C{tables}, and the plot beside these."""
+    for path in (page, tables):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    update_page(page, "bench-bodies", report.summary())
+    update_page(tables, "bench-bodies", report.markdown())
+    (tables.parent / PLOT).write_text(report.plot())

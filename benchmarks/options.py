@@ -14,7 +14,8 @@ from . import peers
 from .build import OUTPUT, ROOT
 from .contenders import Contender
 
-PAGE = ROOT / "docs" / "performance.md"
+PAGE = ROOT / "docs" / "explanation" / "performance.md"
+TABLES = ROOT / "benchmarks" / "performance-tables.md"
 QUIET_LOAD = 0.5
 RESULTS = ROOT / "benchmarks" / "results"
 
@@ -28,9 +29,10 @@ def parser(description: str) -> argparse.ArgumentParser:
     it.add_argument("--contenders", default="all", help="names, with commas between")
     it.add_argument("--server-core", type=int, default=0, help="the core of what is measured")
     it.add_argument("--load-core", type=int, default=1, help="the core of all else")
-    it.add_argument("--print", action="store_true", help="print; touch neither page nor results")
+    it.add_argument("--print", action="store_true", help="print; touch neither pages nor results")
     it.add_argument("--again", type=Path, help="measure nothing: show these raw figures again")
-    it.add_argument("--page", type=Path, default=PAGE, help="where the tables go")
+    it.add_argument("--page", type=Path, default=PAGE, help="where the summary goes")
+    it.add_argument("--tables", type=Path, default=TABLES, help="where tables and plots go")
     it.add_argument("--results", type=Path, default=RESULTS, help="where the raw figures go")
     it.add_argument("--no-install", action="store_true", help="do not install peers")
     it.add_argument("--list", action="store_true", help="list the contenders, and what they lack")
@@ -41,9 +43,9 @@ def publish(
     name: str,
     results: dict[str, Any],
     settings: argparse.Namespace,
-    write: Callable[[Path], None],
+    write: Callable[[Path, Path], None],
 ) -> int:
-    """Keeps raw figures, and has the tables written, unless some measurement was invalid.
+    """Keeps raw figures, and has both pages written, unless some measurement was invalid.
 
     The figures of an invalid run go under C{build/}, for whoever looks for the reason.
     Returns the exit status.
@@ -61,7 +63,7 @@ def publish(
         if settings.again is None:
             settings.results.mkdir(parents=True, exist_ok=True)
             (settings.results / f"{name}.json").write_text(text)
-        write(settings.page)
+        write(settings.page, settings.tables)
     return 0
 
 

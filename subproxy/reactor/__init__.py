@@ -1,7 +1,7 @@
 """A Twisted reactor on io_uring, for any Twisted program.
 
 C{twistd --reactor=io_uring} names it, C{install} makes it the process's
-reactor, C{unavailable} tells why it can't be. See docs/reactor.md.
+reactor, C{unavailable} tells why it can't be. See docs/explanation/reactor.md.
 """
 
 from __future__ import annotations

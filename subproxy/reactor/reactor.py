@@ -22,7 +22,7 @@ from subproxy.reactor.ring_reactor import RingReactor
 
 @implementer(IReactorStreamSocket)
 class IOUringReactor(RingReactor):
-    """A reactor on io_uring; see docs/reactor.md.
+    """A reactor on io_uring; see docs/explanation/reactor.md.
 
     The keyword arguments are those of C{Ring}, the sizes of its queues and
     buffers. No ring is made before the reactor first runs, so that a program

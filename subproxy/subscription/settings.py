@@ -12,7 +12,7 @@ BULK = 65_537
 Bytes from which a body goes over a data connection, unless configured otherwise.
 
 That is all that may not ride in a frame: for these a data connection costs less at any size
-(docs/performance.md).
+(benchmarks/performance-history.md).
 """
 
 

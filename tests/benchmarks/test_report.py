@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -130,6 +131,27 @@ class RequestsReportTests(SynchronousTestCase):
         """The plot is XML, whatever names are in it."""
         ElementTree.fromstring(self.report.plot())
 
+    def test_summary(self) -> None:
+        """Of the proxies alone, and the page of all tables has those figures too."""
+        results = requests()
+        results["contenders"]["echo"] = {"title": "echo", "version": "", "proxies": False}
+        results["samples"].append(one("echo", "keepalive", 64, raw(5)))
+        report = bench_report.Report(results)
+        text = report.summary()
+        self.assertIn("| subproxy | - | 10.0 (0.50) | 50.0 |", text)
+        self.assertIn("| subproxy | 100 (1.00) | 100 (0.50) | 0.0 MB | 2,000 |", text)
+        self.assertNotIn("echo", text)
+        self.assertIn("echo", report.markdown())
+
+    def test_both_pages(self) -> None:
+        """The summary goes into one, the tables into the other, with the plot beside them."""
+        folder = Path(self.mktemp())
+        page, tables = folder / "docs" / "page.md", folder / "tables" / "tables.md"
+        bench_report.write(self.report, page, tables)
+        self.assertIn(self.report.summary(), page.read_text())
+        self.assertIn(self.report.markdown(), tables.read_text())
+        self.assertEqual((tables.parent / bench_report.PLOT).read_text(), self.report.plot())
+
     def test_markdown(self) -> None:
         """All parts are there."""
         text = self.report.markdown()
@@ -170,6 +192,22 @@ class BodiesReportTests(SynchronousTestCase):
         text = self.report.markdown()
         self.assertIn("| subproxy | 0.400 (0.80) |", text)
         self.assertIn("| subproxy | 1.00 (1.00) |", text)
+
+    def test_summary(self) -> None:
+        """Both directions in one table, at the most clients."""
+        text = self.report.summary()
+        self.assertIn("| CPU s per GB, 1 clients | 1 MiB download | 1 MiB upload |", text)
+        self.assertIn("| subproxy | 0.400 (0.80) | - |", text)
+        self.assertIn(self.report.fairness(), text)
+
+    def test_both_pages(self) -> None:
+        """The summary goes into one, the tables into the other, with the plot beside them."""
+        folder = Path(self.mktemp())
+        page, tables = folder / "docs" / "page.md", folder / "tables" / "tables.md"
+        bodies_report.write(self.report, page, tables)
+        self.assertIn(self.report.summary(), page.read_text())
+        self.assertIn(self.report.markdown(), tables.read_text())
+        self.assertTrue((tables.parent / bodies_report.PLOT).exists())
 
     def test_fairness(self) -> None:
         """The busy p99 is compared with the same contender's quiet one."""

@@ -1,4 +1,4 @@
-"""docs/threats.md names tests that exist."""
+"""docs/explanation/threats.md names tests that exist."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _name(path: Path) -> str:
 class ThreatsDocumentTests(SynchronousTestCase):
     def test_every_named_test_is_there(self) -> None:
         """Modules and methods, by name."""
-        page = (ROOT / "docs" / "threats.md").read_text()
+        page = (ROOT / "docs" / "explanation" / "threats.md").read_text()
         files = {_name(path): path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
         everything = "\n".join(files.values())
         named = set(re.findall(r"`((?:\w+/)*test_\w+)`", page))

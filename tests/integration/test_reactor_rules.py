@@ -1,4 +1,4 @@
-"""The rules of using io_uring, one test each. See docs/reactor.md for their reasons."""
+"""The rules of using io_uring, one test each. See docs/explanation/reactor.md for their reasons."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class LineLimitTests(SynchronousTestCase):
         self.assertEqual(limit.admit(2.0), 0)
 
     def test_ten(self) -> None:
-        """As docs/threats.md says."""
+        """As docs/explanation/threats.md says."""
         limit = LogLimit()
         self.assertEqual([limit.admit(5.0) for _ in range(11)], [0] * 10 + [None])
 

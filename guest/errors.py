@@ -1,0 +1,29 @@
+"""The public path of L{guest.core.errors}."""
+
+from guest.core.errors import (
+    BodyTooLong,
+    GuestError,
+    ProtocolBroken,
+    ProxyLeft,
+    ProxySilent,
+    RegistrationRefused,
+    RequestAborted,
+    SubscriptionCopied,
+    SubscriptionEnded,
+    SubscriptionRefused,
+    SubscriptionReplaced,
+)
+
+__all__ = [
+    "BodyTooLong",
+    "GuestError",
+    "ProtocolBroken",
+    "ProxyLeft",
+    "ProxySilent",
+    "RegistrationRefused",
+    "RequestAborted",
+    "SubscriptionCopied",
+    "SubscriptionEnded",
+    "SubscriptionRefused",
+    "SubscriptionReplaced",
+]
