@@ -4,13 +4,13 @@ from subproxy.core.balancing.member import Member
 from subproxy.core.http.forwarded import Peer
 from subproxy.fastpath._channel import FastChannel
 from subproxy.fastpath._pending import PendingRequest
-from subproxy.fastpath.http1_factory import FastHttp1Factory
+from subproxy.frontend.factory import Http1Factory
 from subproxy.subscription.protocol import SubscriptionProtocol
 from subproxy.telemetry.access_log import AccessLog
 from subproxy.telemetry.counters import Counters
 
 class FastPath:
-    factory: FastHttp1Factory
+    factory: Http1Factory
     date: bytes
     draining: bool
     answered: int
@@ -18,7 +18,7 @@ class FastPath:
     declined_answers: int
     def __init__(
         self,
-        factory: FastHttp1Factory,
+        factory: Http1Factory,
         log: AccessLog | None = ...,
         counters: Counters | None = ...,
     ) -> None: ...
@@ -27,7 +27,7 @@ class FastPath:
     def stats(self) -> dict[str, int]: ...
 
 class FastConnection:
-    factory: FastHttp1Factory
+    factory: Http1Factory
     transport: Any
     deadline: float
     due: float

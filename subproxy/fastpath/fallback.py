@@ -8,10 +8,9 @@ retries, errors, deadlines and the log are the same.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from subproxy.core.exchange import Exchange, ExchangeState, RequestHead
 from subproxy.core.http.normalise import normalise_path
+from subproxy.fastpath.interfaces import FallsBack
 from subproxy.frontend.client_stream import ClientStream, ResponseState
 from subproxy.frontend.connection_state import ConnectionState
 from subproxy.frontend.context import FrontendContext
@@ -19,9 +18,6 @@ from subproxy.frontend.deadlines import NEVER, MinDataRate
 from subproxy.frontend.http1.protocol import Http1Protocol
 from subproxy.frontend.tcp_info import bytes_taken
 from subproxy.wire.frames import decode
-
-if TYPE_CHECKING:
-    from subproxy.fastpath._connection import FastConnection
 
 
 class FallbackProtocol(Http1Protocol):
@@ -31,9 +27,9 @@ class FallbackProtocol(Http1Protocol):
     @ivar front: the compiled path's side of the connection; None when it serves again.
     """
 
-    def __init__(self, context: FrontendContext, front: FastConnection) -> None:
+    def __init__(self, context: FrontendContext, front: FallsBack) -> None:
         super().__init__(context)
-        self.front: FastConnection | None = front
+        self.front: FallsBack | None = front
 
     def rests(self) -> None:
         """The compiled path may have the next request."""
@@ -45,7 +41,7 @@ class FallbackProtocol(Http1Protocol):
             front.take_back(self.count, self.due, self.deadline)
 
 
-def idle(front: FastConnection) -> FallbackProtocol:
+def idle(front: FallsBack) -> FallbackProtocol:
     """A protocol in the place of C{front}, between two requests."""
     protocol = FallbackProtocol(front.factory.context, front)
     protocol.transport = front.transport
@@ -58,7 +54,7 @@ def idle(front: FastConnection) -> FallbackProtocol:
     return protocol
 
 
-def waiting(front: FastConnection) -> FallbackProtocol:
+def waiting(front: FallsBack) -> FallbackProtocol:
     """A protocol in the place of C{front}, whose request a guest has."""
     protocol = idle(front)
     protocol.held = front.rest or b""
@@ -69,7 +65,7 @@ def waiting(front: FastConnection) -> FallbackProtocol:
 
 
 def answered(
-    front: FastConnection, status: int, sent: int, written: float, stays: bool
+    front: FallsBack, status: int, sent: int, written: float, stays: bool
 ) -> FallbackProtocol:
     """
     A protocol in the place of C{front}, which has written an answer that its client does not take.
@@ -99,7 +95,7 @@ def answered(
     return protocol
 
 
-def _client_stream(protocol: FallbackProtocol, front: FastConnection) -> ClientStream:
+def _client_stream(protocol: FallbackProtocol, front: FallsBack) -> ClientStream:
     """The answer to the request that C{front} has sent, with its exchange."""
     head, body = _request(front), front.asked.body
     head.length = len(body)
@@ -113,7 +109,7 @@ def _client_stream(protocol: FallbackProtocol, front: FastConnection) -> ClientS
     return client_stream
 
 
-def _request(front: FastConnection) -> RequestHead:
+def _request(front: FallsBack) -> RequestHead:
     """
     The request that C{front} has sent.
 
@@ -168,7 +164,7 @@ def close(protocol: FallbackProtocol, held: bytes | None, paused: bool) -> None:
     protocol.close_when_written()
 
 
-def closing(front: FastConnection) -> FallbackProtocol:
+def closing(front: FallsBack) -> FallbackProtocol:
     """A protocol in the place of C{front}, which has been closing since C{front.started}."""
     protocol = idle(front)
     protocol.go(ConnectionState.OVER)

@@ -6,7 +6,6 @@ import inspect
 import re
 from functools import cache
 
-from subproxy.core.balancing.pool import LINGER
 from twisted.trial.unittest import SynchronousTestCase
 
 import guest
@@ -16,6 +15,7 @@ from guest.twisted.service import SubscriberService
 from guest.twisted.subscriber import GRACE, TOO_FAST
 from subproxy.config.options import Options
 from subproxy.core.access import log_limit, penalties
+from subproxy.core.balancing.member import LINGER
 from subproxy.core.http import fields, origin
 from subproxy.core.routing import route_table
 from subproxy.endpoints import hybrid, listening

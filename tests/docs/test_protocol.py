@@ -20,8 +20,8 @@ from subproxy.core.access.penalties import AGAIN, DIALS, MOST
 from subproxy.core.access.policy import Quotas
 from subproxy.core.http.fields import HOP_BY_HOP, INTERIM_COST, MAX_INTERIM
 from subproxy.frontend.limits import HttpLimits
-from subproxy.subscription.channel import ABORT_CODES
 from subproxy.subscription.settings import SubscriptionSettings
+from subproxy.subscription.upstream_request import ABORT_CODES
 from subproxy.wire import limits
 from subproxy.wire import messages as m
 from subproxy.wire.errors import FrameError, MessageError, StateError
