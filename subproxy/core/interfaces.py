@@ -43,6 +43,8 @@ class IResponseSink(Interface):
     well-formed, the body agrees with its length, no body follows where HTTP allows none.
     """
 
+    supports_interim = Attribute("Whether the client understands interim responses.")
+
     def interimReceived(status: int, headers: Headers) -> int:
         """
         An interim response (1xx but 101). 100 means: ask the client for its body.
@@ -153,10 +155,3 @@ class IChannel(Interface):
 
     def send(exchange: Exchange) -> None:
         """Number C{exchange}, frame it and send it; sets C{exchange.carrier}."""
-
-
-class IExchangeLog(Interface):
-    """Where finished exchanges are written down."""
-
-    def exchangeEnded(exchange: Exchange) -> None:
-        """The last byte of the response has left, or never will."""

@@ -17,7 +17,7 @@ cdef class RouteCache:
     cdef object admission
     cdef object router
     cdef object registry
-    cdef object validator
+    cdef object rules
     cdef object balancer
     cdef object random
     cdef object now

@@ -1,12 +1,12 @@
 from subproxy.core.balancing.member import Member
 from subproxy.core.balancing.pool import Pool
 from subproxy.core.dispatcher import Dispatcher
-from subproxy.frontend.http1.request_validator import RequestValidator
+from subproxy.core.http.request_rules import RequestRules
 from subproxy.telemetry.counters import Counters
 
 class RouteCache:
     def __init__(
-        self, dispatcher: Dispatcher, validator: RequestValidator, counters: Counters | None
+        self, dispatcher: Dispatcher, rules: RequestRules, counters: Counters | None
     ) -> None: ...
     def settle(self) -> None: ...
     def pick(self, pool: Pool) -> Member | None: ...

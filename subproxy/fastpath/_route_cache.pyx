@@ -57,10 +57,10 @@ cdef class RouteEntry:
 cdef class RouteCache:
     """Finds pools, and subscribers in them."""
 
-    def __init__(self, dispatcher, validator, counters):
+    def __init__(self, dispatcher, rules, counters):
         admission = dispatcher.admission
         self.dispatcher = dispatcher
-        self.validator = validator
+        self.rules = rules
         self.router = dispatcher.router
         self.registry = dispatcher.router.registry
         self.admission = admission
@@ -129,7 +129,7 @@ cdef class RouteCache:
             if where.translate(None, PATH) or path_fault(where) is not None:
                 return None
             try:
-                name = self.validator.host(name)
+                name = self.rules.host(name)
             except ClientError:
                 return None
             pool = self.router.lookup(name, normalise_path(where))

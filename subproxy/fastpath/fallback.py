@@ -14,9 +14,11 @@ from subproxy.core.exchange import Exchange, ExchangeState, RequestHead
 from subproxy.core.http.normalise import normalise_path
 from subproxy.frontend.client_stream import ClientStream, ResponseState
 from subproxy.frontend.connection_state import ConnectionState
-from subproxy.frontend.context import FrontendContext
 from subproxy.frontend.deadlines import NEVER, MinDataRate
+from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.http1.protocol import Http1Protocol
+from subproxy.frontend.http1.response_writer import Http1Encoder
+from subproxy.frontend.http1.version import VERSIONS
 from subproxy.frontend.tcp_info import bytes_taken
 from subproxy.wire.frames import decode
 
@@ -31,8 +33,8 @@ class FallbackProtocol(Http1Protocol):
     @ivar front: the compiled path's side of the connection; None when it serves again.
     """
 
-    def __init__(self, context: FrontendContext, front: FastConnection) -> None:
-        super().__init__(context)
+    def __init__(self, factory: Http1Factory, front: FastConnection) -> None:
+        super().__init__(factory.context, factory.validator)
         self.front: FastConnection | None = front
 
     def rests(self) -> None:
@@ -47,7 +49,7 @@ class FallbackProtocol(Http1Protocol):
 
 def idle(front: FastConnection) -> FallbackProtocol:
     """A protocol in the place of C{front}, between two requests."""
-    protocol = FallbackProtocol(front.factory.context, front)
+    protocol = FallbackProtocol(front.factory, front)
     protocol.transport = front.transport
     protocol.writable = front.writable
     protocol.due = front.due
@@ -104,7 +106,8 @@ def _client_stream(protocol: FallbackProtocol, front: FastConnection) -> ClientS
     head, body = _request(front), front.asked.body
     head.length = len(body)
     context = protocol.context
-    client_stream = ClientStream(protocol, context, head, front.asked.stays, front.started)
+    encoder = Http1Encoder(VERSIONS[head.version])
+    client_stream = ClientStream(protocol, context, encoder, head, front.asked.stays, front.started)
     exchange = Exchange(head, body, client_stream, context.dispatcher)
     exchange.pool = front.asked.pool
     exchange.holder = front.member
@@ -125,7 +128,7 @@ def _request(front: FastConnection) -> RequestHead:
     return RequestHead(
         method,
         target,
-        front.factory.context.validator.known_host(host),
+        front.factory.context.rules.known_host(host),
         normalise_path(target.partition(b"?")[0]),
         headers,
         info[b"client"],

@@ -16,17 +16,15 @@ import select
 import stat
 import time
 from collections.abc import Callable
-from typing import cast
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from subproxy.core.exchange import Exchange
-from subproxy.core.interfaces import IExchangeLog
 from subproxy.telemetry.dates import iso_date, log_date
+from subproxy.telemetry.exchange_record import ExchangeRecord, IExchangeLog
 from subproxy.telemetry.log_buffer import ILogBuffer, LogBuffer
-from subproxy.telemetry.log_format import Answered, Format, combined, json_line
+from subproxy.telemetry.log_format import Format, combined, json_line
 
 FORMATS: dict[str, tuple[Format, Callable[[float], bytes]]] = {
     "combined": (combined, log_date),
@@ -94,7 +92,7 @@ class AccessLog:
         self.dropped = 0
         self._open()
 
-    def exchangeEnded(self, exchange: Exchange) -> None:
+    def exchangeEnded(self, record: ExchangeRecord) -> None:
         """See L{IExchangeLog}. What ends after L{close} is not written."""
         if self._descriptor < 0:
             return
@@ -102,8 +100,7 @@ class AccessLog:
         if now != self._second:
             self._second = now
             self._date = self.spell(now)
-        # Exchanges that a frontend logs have its client_stream for a sink.
-        line = self._format(exchange, cast(Answered, exchange.sink), self._date)
+        line = self._format(record, self._date)
         self.waits(self.waiting.append(line))
 
     def waits(self, size: int) -> None:

@@ -17,7 +17,6 @@ from typing import Any, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from subproxy.core.exchange import RequestHead
 from subproxy.frontend.half_close import Fin, HalfClose, time_left
 from subproxy.frontend.hangup import Hangup, hangup
 from subproxy.frontend.http1.response_writer import CONTINUE
@@ -39,12 +38,14 @@ class ProbedAnswer(Protocol):
     """
     The answer under way.
 
-    @ivar request: the request.
     @ivar sent: bytes of body that were written.
     """
 
-    request: RequestHead
     sent: int
+
+    @property
+    def supports_interim(self) -> bool:
+        """The client understands interim responses."""
 
     @property
     def has_length(self) -> bool:
@@ -161,7 +162,7 @@ class DisconnectProbe:
         connection, answer = self._connection, self._watched
         if answer is None or connection.answering is not answer:
             return
-        if connection.waits and answer.request.version != b"1.0":
+        if connection.waits and answer.supports_interim:
             answer.body_came()
             connection.write(CONTINUE)
         self._again(SOON, self._look)

@@ -24,8 +24,10 @@ from subproxy.frontend.deadlines import NEVER
 from subproxy.frontend.hangup import Hangup, hangup
 from subproxy.frontend.http1.body_framing import ChunkedBody, LengthBody
 from subproxy.frontend.http1.disconnect_probe import DisconnectProbe
+from subproxy.frontend.http1.framing import RequestValidator, ValidatedRequest
 from subproxy.frontend.http1.head_parser import MessageParser, ParserError, without_empty_lines
-from subproxy.frontend.http1.request_validator import ValidatedRequest
+from subproxy.frontend.http1.response_writer import Http1Encoder
+from subproxy.frontend.http1.version import HTTP_1_1, VERSIONS
 from subproxy.frontend.limits import WRITE_BUFFER
 from subproxy.frontend.local_replies import answer_for_all, refuse, unreadable
 from subproxy.frontend.request_body_buffer import RequestBodyBuffer
@@ -49,8 +51,9 @@ class Http1Protocol(ClientConnection):
     @ivar departure: what becomes of the answer under way now that the client's FIN is here.
     """
 
-    def __init__(self, context: FrontendContext) -> None:
+    def __init__(self, context: FrontendContext, validator: RequestValidator) -> None:
         super().__init__(context)
+        self._validator = validator
         self._seen = 0  # how many of the held bytes were searched for the end of a head
         self.count = 0
         self.client_stream: ClientStream | None = None
@@ -226,7 +229,7 @@ class Http1Protocol(ClientConnection):
 
     def _read_head(self) -> bool:
         """Take the next head from what is held; False if it is not whole."""
-        validator = self.context.validator
+        validator = self._validator
         data = self.held
         try:
             if data[0] == _CR:
@@ -269,7 +272,9 @@ class Http1Protocol(ClientConnection):
         limits = self.context.limits
         now = self.context.monotonic()
         self.count += 1
-        client_stream = ClientStream(self, self.context, head, passed.keep_alive, now)
+        client_stream = ClientStream(
+            self, self.context, Http1Encoder(passed.version), head, passed.keep_alive, now
+        )
         self.client_stream = client_stream
         if passed.for_us:
             # A body that comes with it means nothing, and is not waited for.
@@ -334,10 +339,15 @@ class Http1Protocol(ClientConnection):
         """Answer a head that can't be made a request of, and close."""
         context = self.context
         client = (self.peer or self._meet()).address
-        request = unreadable(data, client, context.validator.ids.make())
+        request = unreadable(data, client, context.rules.ids.make())
         self.count += 1
         client_stream = self.client_stream = ClientStream(
-            self, context, request, False, context.monotonic()
+            self,
+            context,
+            Http1Encoder(VERSIONS.get(request.version, HTTP_1_1)),
+            request,
+            False,
+            context.monotonic(),
         )
         refuse(client_stream, error)
 
@@ -435,8 +445,8 @@ class Http1Protocol(ClientConnection):
     def _log(self, client_stream: ClientStream) -> None:
         exchange, client_stream.exchange = client_stream.exchange, None
         if exchange is not None:
-            client_stream.ended = self.context.monotonic()
-            self.context.log.exchangeEnded(exchange)
+            context = self.context
+            context.log.exchangeEnded(client_stream.record(exchange, context.monotonic()))
 
     # The connection.
 
