@@ -20,6 +20,7 @@ from subproxy.frontend.http1.protocol import Http1Protocol
 from subproxy.frontend.http1.response_writer import Http1Encoder
 from subproxy.frontend.http1.version import VERSIONS
 from subproxy.frontend.tcp_info import bytes_taken
+from subproxy.telemetry.close_reason import CloseReason
 from subproxy.wire.frames import decode
 
 if TYPE_CHECKING:
@@ -168,13 +169,14 @@ def close(protocol: FallbackProtocol, held: bytes | None, paused: bool) -> None:
     protocol.held = held or b""
     protocol.paused = paused
     protocol.go(ConnectionState.ANSWERING)
-    protocol.close_when_written()
+    protocol.close(CloseReason.LAST_ANSWER)
 
 
 def closing(front: FastConnection) -> FallbackProtocol:
     """A protocol in the place of C{front}, which has been closing since C{front.started}."""
     protocol = idle(front)
     protocol.go(ConnectionState.OVER)
+    protocol.close_reason = CloseReason.LAST_ANSWER
     protocol.due = NEVER
     protocol.deadline = 0.0
     protocol.takes = MinDataRate(bytes_taken(front.transport) or 0)

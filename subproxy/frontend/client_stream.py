@@ -18,6 +18,7 @@ from subproxy.frontend.client_socket import ClientSocket
 from subproxy.frontend.context import FrontendContext
 from subproxy.frontend.error_pages import error_page
 from subproxy.frontend.interfaces import IBodySource, IClientConnection, IResponseEncoder
+from subproxy.telemetry.close_reason import CloseReason
 from subproxy.telemetry.exchange_record import ExchangeRecord
 
 
@@ -238,15 +239,18 @@ class ClientStream:
         """The client sends its body without having been asked."""
         self._expects = False
 
-    def record(self, exchange: Exchange, ended: float) -> ExchangeRecord:
+    def record(
+        self, exchange: Exchange, ended: float, close_reason: CloseReason | None
+    ) -> ExchangeRecord:
         """
         What is known of it now that it is over.
 
         @param exchange: what was its C{exchange}.
         @param ended: when the last byte had left, or never would.
+        @param close_reason: why the connection closes, if it does already.
         """
         return ExchangeRecord(
-            exchange, self.status, self.sent, self.started, self.first_byte, ended
+            exchange, self.status, self.sent, self.started, self.first_byte, ended, close_reason
         )
 
     def _ask_for_body(self) -> None:

@@ -14,6 +14,7 @@ from subproxy.core.exchange import Exchange, Headers, ResponseHead
 from subproxy.errors import ClientError
 from subproxy.frontend.connection_state import ConnectionState
 from subproxy.frontend.context import FrontendContext
+from subproxy.telemetry.close_reason import CloseReason
 
 
 class IBodySource(Protocol):
@@ -152,8 +153,8 @@ class IClientConnection(Protocol):
     def resumeProducing(self) -> None:
         """All that was written has left."""
 
-    def abort(self) -> None:
-        """Close at once, with a reset."""
+    def close(self, reason: CloseReason) -> None:
+        """Close, in the manner that the reason has."""
 
 
 class IClientStream(Protocol):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from zope.interface import Interface
 
 from subproxy.core.exchange import Exchange
+from subproxy.telemetry.close_reason import CloseReason
 
 
 class ExchangeRecord(NamedTuple):
@@ -19,6 +20,7 @@ class ExchangeRecord(NamedTuple):
     @ivar started: when the request began, in monotonic seconds; so are the next two.
     @ivar first_byte: when the response head was written; 0 if it never was.
     @ivar ended: when the last byte had left, or never would.
+    @ivar close_reason: why the connection of the client closed, where it did before that.
     """
 
     exchange: Exchange
@@ -27,6 +29,7 @@ class ExchangeRecord(NamedTuple):
     started: float
     first_byte: float
     ended: float
+    close_reason: CloseReason | None = None
 
 
 class IExchangeLog(Interface):

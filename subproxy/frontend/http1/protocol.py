@@ -33,6 +33,7 @@ from subproxy.frontend.local_replies import answer_for_all, refuse, unreadable
 from subproxy.frontend.request_body_buffer import RequestBodyBuffer
 from subproxy.frontend.request_body_reader import RequestBodyReader
 from subproxy.frontend.tcp_info import bytes_taken
+from subproxy.telemetry.close_reason import CloseReason
 
 _EMPTY_LINE = b"\r\n\r\n"
 _CR = 13
@@ -73,8 +74,7 @@ class Http1Protocol(ClientConnection):
         """A client connected."""
         transport = self.transport
         if not self.context.connections.opened(self):
-            self.go(ConnectionState.OVER)
-            transport.abortConnection()
+            self.close(CloseReason.TOO_MANY)
             return
         if ITCPTransport.providedBy(transport):
             transport.setTcpNoDelay(True)
@@ -107,14 +107,14 @@ class Http1Protocol(ClientConnection):
         elif state is ConnectionState.ANSWERING:
             self.fin_came()
         elif state is ConnectionState.LINGERING:
-            self._lose()
+            self.close(CloseReason.CLIENT_DONE)
 
     def _ask_no_more(self) -> None:
         """No request is under way, and none that is whole will come."""
         if self.state is ConnectionState.HEAD:
             self._refuse(self.held, BadRequest("the request head is incomplete"))
         elif self.state is ConnectionState.IDLE:
-            self._lose()
+            self.close(CloseReason.CLIENT_DONE)
 
     def fin_came(self) -> None:
         """See L{ClientConnection}."""
@@ -135,6 +135,8 @@ class Http1Protocol(ClientConnection):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The client is gone, or was sent away."""
+        if self.close_reason is None:
+            self.close_reason = CloseReason.CLIENT_CLOSED
         self.go(ConnectionState.OVER)
         if self.departure is not None:
             self.departure.stop()
@@ -430,7 +432,7 @@ class Http1Protocol(ClientConnection):
         if self.state is ConnectionState.OVER:
             return  # aborted: its loss is about to be told
         if not stays:
-            self.close_when_written()
+            self.close(CloseReason.LAST_ANSWER)
             return
         self.go(ConnectionState.IDLE)
         limits = self.context.limits
@@ -446,14 +448,16 @@ class Http1Protocol(ClientConnection):
         exchange, client_stream.exchange = client_stream.exchange, None
         if exchange is not None:
             context = self.context
-            context.log.exchangeEnded(client_stream.record(exchange, context.monotonic()))
+            context.log.exchangeEnded(
+                client_stream.record(exchange, context.monotonic(), self.close_reason)
+            )
 
     # The connection.
 
     def close_if_idle(self) -> None:
         """Close the connection if no request is under way; else it closes behind its answer."""
         if self.state is ConnectionState.IDLE:
-            self._lose()
+            self.close(CloseReason.DRAINING)
 
     def slow(self) -> None:
         """The body of a request comes too slowly."""
@@ -463,11 +467,11 @@ class Http1Protocol(ClientConnection):
         """The deadline of the state has passed."""
         state = self.state
         if state is ConnectionState.IDLE:
-            self._lose()
+            self.close(CloseReason.KEEPALIVE_TIMEOUT)
         elif state is ConnectionState.HEAD:
             self._refuse(self.held, RequestTimeout("the request head came too slowly"))
         elif state is ConnectionState.LINGERING:
-            self.abort()
+            self.close(CloseReason.LINGER_TIMEOUT)
         else:
             client_stream = self.client_stream
             if client_stream is not None and client_stream.exchange is not None:
