@@ -55,7 +55,7 @@ coverage: $(VENV)/.test-$(HASH)
 mutation: $(VENV)/.test-$(HASH)
 	$(BIN)/python tools/mutation.py subproxy/wire subproxy/core
 	$(BIN)/python tools/mutation.py $(GATE) --tests tests.frontend.http1.test_http_table tests.frontend.http1.test_corpus
-GATE := $(patsubst %,subproxy/frontend/%.py,limits http1/head_parser http1/request_validator http1/body_framing)
+GATE := $(patsubst %,subproxy/frontend/%.py,limits http1/head_parser http1/framing http1/body_framing)
 
 lint: $(VENV)/.test-$(HASH)
 	$(BIN)/ruff format --check .

@@ -1,6 +1,6 @@
 """
 A mutation score: C{python tools/mutation.py subproxy/core
-subproxy/frontend/http1/request_validator.py}.
+subproxy/frontend/http1/framing.py}.
 
 Each mutant changes one operator, constant, condition or statement of one module, and is run in a
 forked process against the unit tests that import the module, the one that is named after it first,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from zope.interface import Attribute, Interface
 
 from subproxy.core.http.fields import INTERIM_COST, MAX_INTERIM
+from subproxy.core.http.request import Headers, RequestHead
 from subproxy.core.http.response import (
     ResponseHead,
     check_interim,
@@ -39,40 +40,6 @@ __all__ = [
     "RequestHead",
     "ResponseHead",
 ]
-
-Header = tuple[bytes, bytes]
-Headers = list[Header]
-
-
-@dataclass(slots=True)
-class RequestHead:
-    """
-    A request, version-neutral, rewritten from parsed parts: what a guest may see.
-
-    @ivar method: as sent, a token.
-    @ivar target: as sent, but origin-form (an absolute-form target lost its authority).
-    @ivar host: for routing: lower case, no port, no trailing dot.
-    @ivar path: for routing: normalised, without query.
-    @ivar headers: end-to-end fields only, in order, with X-Forwarded-* and the like set.
-    @ivar client: the client's address, as text.
-    @ivar scheme: C{b"http"} or C{b"https"}.
-    @ivar version: HTTP version of the client, C{b"1.1"}.
-    @ivar request_id: the id that the log, the client and the guest share.
-    @ivar length: body length in bytes where it is known; 0 for no body; None for unknown.
-    @ivar expect: the client waits for 100 (Continue) before it sends its body.
-    """
-
-    method: bytes
-    target: bytes
-    host: bytes
-    path: bytes
-    headers: Headers
-    client: bytes = b""
-    scheme: bytes = b"http"
-    version: bytes = b"1.1"
-    request_id: bytes = b""
-    length: int | None = 0
-    expect: bool = False
 
 
 class ExchangeState(FastEnum):
@@ -211,7 +178,7 @@ class Exchange:
         self.interim += INTERIM_COST + size
         if self.interim > MAX_INTERIM:
             raise GuestMisbehaved("too many interim responses, or too large")
-        if self.request.version == b"1.0":
+        if not self.sink.supports_interim:
             return 0
         return self.sink.interimReceived(head.status, head.headers)
 
@@ -340,10 +307,3 @@ class IChannel(Interface):
 
     def send(exchange: Exchange) -> None:
         """Number C{exchange}, frame it and send it; sets C{exchange.carrier}."""
-
-
-class IExchangeLog(Interface):
-    """Where finished exchanges are written down."""
-
-    def exchangeEnded(exchange: Exchange) -> None:
-        """The last byte of the response has left, or never will."""

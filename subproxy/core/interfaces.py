@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zope.interface import Interface
+from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +28,8 @@ class IResponseSink(Interface):
     All that arrives here has been checked (L{subproxy.core.http.response}): the head is
     well-formed, the body agrees with its length, no body follows where HTTP allows none.
     """
+
+    supports_interim = Attribute("Whether the client understands interim responses.")
 
     def interimReceived(status: int, headers: Headers) -> int:
         """

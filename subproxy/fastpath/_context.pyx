@@ -31,7 +31,7 @@ cdef class FastContext:
         self.connections = context.connections.watched
         self.monotonic = context.monotonic
         self.real_time = context.monotonic is time.monotonic
-        self.chooser = RouteCache(context.dispatcher, context.validator, counters, self.lines)
+        self.chooser = RouteCache(context.dispatcher, context.rules, counters, self.lines)
         self.clients = ClientInfoCache(context.forwarding)
         if counters is not None:
             counters.before.append((<object>self.chooser).settle)
@@ -47,8 +47,8 @@ cdef class FastContext:
         self.header_timeout = limits.header_timeout
         self.response_timeout = limits.response_timeout
         self.most_inline = min(limits.inline, 65536, limits.body or 65536)
-        self.next_id = context.validator.ids.next
-        self.prefix = context.validator.ids.prefix + b"-"
+        self.next_id = context.rules.ids.next
+        self.prefix = context.rules.ids.prefix + b"-"
         self.date = context.status.date
         self.draining = context.status.draining
 

@@ -1,11 +1,11 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, binding=False
 """A request head, taken apart where it lies: one pass, and no object for what is in it.
 
-It accepts only what the validator (C{subproxy.frontend.http1.request_validator}) surely accepts. Whatever is not plain is not for here, and is not judged either:
+It accepts only what the validator (C{subproxy.frontend.http1.framing}) surely accepts. Whatever is not plain is not for here, and is not judged either:
 the Python path sees the same bytes. Host and path are the exception: what they may hold
 is checked when their route is looked for.
 
-The same in Python: C{subproxy.frontend.http1.request_validator} and
+The same in Python: C{subproxy.frontend.http1.framing} and
 C{subproxy.frontend.http1.head_parser} (see C{subproxy.fastpath.twins}).
 """
 

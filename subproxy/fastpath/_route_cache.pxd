@@ -18,7 +18,7 @@ cdef class RouteCache:
     cdef object admission
     cdef object router
     cdef object registry
-    cdef object validator
+    cdef object rules
     cdef object escape
     cdef object route_name
     cdef object balancer

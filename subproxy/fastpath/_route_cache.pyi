@@ -1,13 +1,13 @@
 from subproxy.core.balancing.member import Member, Pool
 from subproxy.core.dispatcher import Dispatcher
-from subproxy.frontend.http1.request_validator import RequestValidator
+from subproxy.core.http.request_rules import RequestRules
 from subproxy.telemetry.counters import Counters
 
 class RouteCache:
     def __init__(
         self,
         dispatcher: Dispatcher,
-        validator: RequestValidator,
+        rules: RequestRules,
         counters: Counters | None,
         lines: object = ...,
     ) -> None: ...

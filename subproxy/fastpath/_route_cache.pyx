@@ -60,10 +60,10 @@ cdef class RouteEntry:
 cdef class RouteCache:
     """Finds pools, and subscribers in them."""
 
-    def __init__(self, dispatcher, validator, counters, lines=None):
+    def __init__(self, dispatcher, rules, counters, lines=None):
         admission = dispatcher.admission
         self.dispatcher = dispatcher
-        self.validator = validator
+        self.rules = rules
         self.escape = escaped if lines is None else lines.escape
         self.route_name = route_name if lines is None else lines.route_name
         self.router = dispatcher.router
@@ -134,7 +134,7 @@ cdef class RouteCache:
             if where.translate(None, PATH) or path_fault(where) is not None:
                 return None
             try:
-                name = self.validator.host(name)
+                name = self.rules.host(name)
             except ClientError:
                 return None
             pool = self.router.lookup(name, normalise_path(where))

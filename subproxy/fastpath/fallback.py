@@ -13,10 +13,13 @@ from subproxy.core.http.normalise import normalise_path
 from subproxy.fastpath.interfaces import FallsBack
 from subproxy.frontend.client_stream import ClientStream, ResponseState
 from subproxy.frontend.connection_state import ConnectionState
-from subproxy.frontend.context import FrontendContext
 from subproxy.frontend.deadlines import NEVER, MinDataRate
+from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.http1.protocol import Http1Protocol
+from subproxy.frontend.http1.response_writer import Http1Encoder
+from subproxy.frontend.http1.version import VERSIONS
 from subproxy.frontend.tcp_info import bytes_taken
+from subproxy.telemetry.close_reason import CloseReason
 from subproxy.wire.frames import decode
 
 
@@ -27,8 +30,8 @@ class FallbackProtocol(Http1Protocol):
     @ivar front: the compiled path's side of the connection; None when it serves again.
     """
 
-    def __init__(self, context: FrontendContext, front: FallsBack) -> None:
-        super().__init__(context)
+    def __init__(self, factory: Http1Factory, front: FallsBack) -> None:
+        super().__init__(factory.context, factory.validator)
         self.front: FallsBack | None = front
 
     def rests(self) -> None:
@@ -43,7 +46,7 @@ class FallbackProtocol(Http1Protocol):
 
 def idle(front: FallsBack) -> FallbackProtocol:
     """A protocol in the place of C{front}, between two requests."""
-    protocol = FallbackProtocol(front.factory.context, front)
+    protocol = FallbackProtocol(front.factory, front)
     protocol.transport = front.transport
     protocol.writable = front.writable
     protocol.due = front.due
@@ -100,7 +103,8 @@ def _client_stream(protocol: FallbackProtocol, front: FallsBack) -> ClientStream
     head, body = _request(front), front.asked.body
     head.length = len(body)
     context = protocol.context
-    client_stream = ClientStream(protocol, context, head, front.asked.stays, front.started)
+    encoder = Http1Encoder(VERSIONS[head.version])
+    client_stream = ClientStream(protocol, context, encoder, head, front.asked.stays, front.started)
     exchange = Exchange(head, body, client_stream, context.dispatcher)
     exchange.pool = front.asked.pool
     exchange.holder = front.member
@@ -121,7 +125,7 @@ def _request(front: FallsBack) -> RequestHead:
     return RequestHead(
         method,
         target,
-        front.factory.context.validator.known_host(host),
+        front.factory.context.rules.known_host(host),
         normalise_path(target.partition(b"?")[0]),
         headers,
         info[b"client"],
@@ -161,13 +165,14 @@ def close(protocol: FallbackProtocol, held: bytes | None, paused: bool) -> None:
     protocol.held = held or b""
     protocol.paused = paused
     protocol.go(ConnectionState.ANSWERING)
-    protocol.close_when_written()
+    protocol.close(CloseReason.LAST_ANSWER)
 
 
 def closing(front: FallsBack) -> FallbackProtocol:
     """A protocol in the place of C{front}, which has been closing since C{front.started}."""
     protocol = idle(front)
     protocol.go(ConnectionState.OVER)
+    protocol.close_reason = CloseReason.LAST_ANSWER
     protocol.due = NEVER
     protocol.deadline = 0.0
     protocol.takes = MinDataRate(bytes_taken(front.transport) or 0)

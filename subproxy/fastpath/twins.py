@@ -31,7 +31,8 @@ class Twin(NamedTuple):
 TWINS: Final = {
     "request head grammar and field kinds": Twin(
         (
-            "subproxy.frontend.http1.request_validator.RequestValidator",
+            "subproxy.frontend.http1.framing.RequestValidator",
+            "subproxy.core.http.request_rules.RequestRules",
             "subproxy.frontend.http1.head_parser.MessageParser",
         ),
         ("subproxy.fastpath._request_head.scan",),

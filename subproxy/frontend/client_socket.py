@@ -14,6 +14,7 @@ from zope.interface import implementer
 
 from subproxy.core.interfaces import IClientSocket
 from subproxy.frontend.interfaces import IBodySource, IClientConnection
+from subproxy.telemetry.close_reason import CloseReason
 
 
 class ILendingStream(Protocol):
@@ -62,7 +63,7 @@ class ClientSocket:
 
     def broke(self) -> None:
         """See L{IClientSocket}."""
-        self._connection.abort()
+        self._connection.close(CloseReason.SOCKET_BROKE)
 
     def lendReceiving(self, least: int, then: Callable[[int, int], None]) -> bool:
         """See L{IClientSocket}."""

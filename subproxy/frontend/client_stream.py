@@ -1,8 +1,8 @@
 """
-The answer to one HTTP/1.1 request: the frontend's side of an exchange.
+One exchange of a client: the frontend's side of it, in whatever HTTP version.
 
-It writes what a guest says, framed for this client, and keeps what the access log wants to
-know of it. It decides nothing about the connection beyond whether it may stay.
+It writes what a guest says, as the encoder of its version has it, and keeps what the access log
+wants to know of it. It decides nothing about the connection.
 """
 
 from __future__ import annotations
@@ -17,17 +17,9 @@ from subproxy.errors import ClientError, ProxyError
 from subproxy.frontend.client_socket import ClientSocket
 from subproxy.frontend.context import FrontendContext
 from subproxy.frontend.error_pages import error_page
-from subproxy.frontend.http1.response_writer import (
-    CONTINUE,
-    Framing,
-    choose_framing,
-    chunk_head,
-    content_length,
-    last_chunk,
-    write_head,
-    write_interim,
-)
-from subproxy.frontend.interfaces import IBodySource, IClientConnection
+from subproxy.frontend.interfaces import IBodySource, IClientConnection, IResponseEncoder
+from subproxy.telemetry.close_reason import CloseReason
+from subproxy.telemetry.exchange_record import ExchangeRecord
 
 
 class ResponseState(Enum):
@@ -43,10 +35,6 @@ class ResponseState(Enum):
     """It was written whole, or never will be."""
 
 
-_JOINED = 4096
-"""Bytes of body that are joined to their head: cheaper than two writes."""
-
-
 @implementer(IResponseSink)
 class ClientStream:
     """
@@ -59,22 +47,19 @@ class ClientStream:
     @ivar answer: how far it is.
     @ivar status: the status that was sent; 0 before; 499 if the client left before it.
     @ivar sent: bytes of body that were written, without framing.
-    @ivar started: when the request began (monotonic seconds), as are C{first_byte} and C{ended}.
+    @ivar started: when the request began (monotonic seconds), as is C{first_byte}.
     @ivar first_byte: when the response head was written; 0 if it never was.
-    @ivar ended: when the last byte had left, or never would.
     """
 
     __slots__ = (
         "_connection",
         "_context",
+        "_encoder",
         "_expects",
-        "_framing",
         "_late",
         "_owed",
-        "_stays",
         "answer",
         "body_source",
-        "ended",
         "exchange",
         "first_byte",
         "keep_alive",
@@ -88,17 +73,17 @@ class ClientStream:
         self,
         connection: IClientConnection,
         context: FrontendContext,
+        encoder: IResponseEncoder,
         request: RequestHead,
         keep_alive: bool,
         started: float,
     ) -> None:
         self._connection = connection
         self._context = context
+        self._encoder = encoder
         self._expects = request.expect
-        self._framing = Framing.NONE
         self._late = bytearray()
         self._owed = 0
-        self._stays = False
         self.request = request
         self.exchange: Exchange | None = None
         self.body_source: IBodySource | None = None
@@ -108,9 +93,13 @@ class ClientStream:
         self.sent = 0
         self.started = started
         self.first_byte = 0.0
-        self.ended = 0.0
 
     # IResponseSink.
+
+    @property
+    def supports_interim(self) -> bool:
+        """The client understands interim responses."""
+        return self._encoder.supports_interim
 
     def interimReceived(self, status: int, headers: Headers) -> int:
         """Pass an interim response on; but ask for a body only once, and only who expects that."""
@@ -119,10 +108,8 @@ class ClientStream:
         if status == 100:
             self.requestResumed()
             return 0
-        if self.request.version == b"1.0":
-            return 0
         connection = self._connection
-        data = write_interim(status, headers)
+        data = self._encoder.interim(status, headers)
         connection.write(data)
         return 0 if connection.writable else len(data)
 
@@ -133,34 +120,24 @@ class ClientStream:
         connection = self._connection
         if body is None and not connection.stream_begins():
             return
-        framing = choose_framing(head, body, self.request.version)
-        stays = framing is not Framing.CLOSE and connection.may_stay(self.keep_alive)
-        data = write_head(
+        encoder = self._encoder
+        pieces = encoder.start(
             head,
-            framing,
-            content_length(head, body),
+            body,
+            connection.may_stay(self.keep_alive),
             self.request.request_id,
             self._context.status.date,
-            _connection_field(stays, self.request.version),
         )
-        self._framing = framing
-        self._stays = stays
         self.status = head.status
         self.first_byte = connection.response_begins()
+        if body is not None and encoder.has_body:
+            self.sent = len(body)
+        self._write(pieces)
         if body is None:
             self.answer = ResponseState.STREAMING
-            connection.write(data)
             connection.stream_wrote()
-            return
-        if body and framing is not Framing.NONE:
-            self.sent = len(body)
-            if len(body) <= _JOINED:
-                connection.write(data + body)
-            else:
-                connection.writeSequence([data, body])
         else:
-            connection.write(data)
-        self._finish()
+            self._finish()
 
     def bodyReceived(self, data: bytes) -> None:
         """
@@ -172,7 +149,7 @@ class ClientStream:
         if self.answer is not ResponseState.STREAMING or not data:
             return
         self._owed += len(data)
-        if self._framing is Framing.NONE:
+        if not self._encoder.has_body:
             self.drained()
         elif self._connection.writable:
             self._put(data)
@@ -183,16 +160,15 @@ class ClientStream:
 
     def _put(self, data: bytes) -> None:
         """Write some body."""
-        connection = self._connection
-        size = len(data)
-        self.sent += size
-        if self._framing is not Framing.CHUNKED:
-            connection.write(data)
-        elif size <= _JOINED:
-            connection.write(b"%b%b\r\n" % (chunk_head(size), data))
+        self.sent += len(data)
+        self._write(self._encoder.data(data))
+        self._connection.stream_wrote()
+
+    def _write(self, pieces: list[bytes]) -> None:
+        if len(pieces) == 1:
+            self._connection.write(pieces[0])
         else:
-            connection.writeSequence([chunk_head(size), data, b"\r\n"])
-        connection.stream_wrote()
+            self._connection.writeSequence(pieces)
 
     def _put_late(self) -> None:
         """Write what the client did not take when it came."""
@@ -205,8 +181,9 @@ class ClientStream:
         if self.answer is not ResponseState.STREAMING:
             return
         self._put_late()
-        if self._framing is Framing.CHUNKED:
-            self._connection.write(last_chunk(trailers))
+        end = self._encoder.end(trailers)
+        if end:
+            self._connection.write(end)
         self._finish()
 
     def responseFailed(self, error: ProxyError) -> None:
@@ -239,12 +216,12 @@ class ClientStream:
     @property
     def plain(self) -> bool:
         """The body is written as it comes: by its length, without chunks."""
-        return self.answer is ResponseState.STREAMING and self._framing is Framing.LENGTH
+        return self.answer is ResponseState.STREAMING and self._encoder.plain
 
     @property
     def has_length(self) -> bool:
         """The client knows, or could, where the body ends: by its length, or there is none."""
-        return self._framing is Framing.LENGTH or self._framing is Framing.NONE
+        return self._encoder.plain or not self._encoder.has_body
 
     # What the connection calls.
 
@@ -262,17 +239,25 @@ class ClientStream:
         """The client sends its body without having been asked."""
         self._expects = False
 
+    def record(
+        self, exchange: Exchange, ended: float, close_reason: CloseReason | None
+    ) -> ExchangeRecord:
+        """
+        What is known of it now that it is over.
+
+        @param exchange: what was its C{exchange}.
+        @param ended: when the last byte had left, or never would.
+        @param close_reason: why the connection closes, if it does already.
+        """
+        return ExchangeRecord(
+            exchange, self.status, self.sent, self.started, self.first_byte, ended, close_reason
+        )
+
     def _ask_for_body(self) -> None:
         if self._expects and self.answer is ResponseState.WAITING:
             self._expects = False
-            self._connection.write(CONTINUE)
+            self._connection.write(self._encoder.interim(100, []))
 
     def _finish(self) -> None:
         self.answer = ResponseState.DONE
-        self._connection.answered(self, self._stays)
-
-
-def _connection_field(stays: bool, version: bytes) -> bytes | None:
-    if version == b"1.0":
-        return b"keep-alive" if stays else b"close"
-    return None if stays else b"close"
+        self._connection.answered(self, self._encoder.stays)

@@ -15,6 +15,7 @@ from twisted.internet.protocol import Protocol
 
 from subproxy.core.http.forwarded import Peer
 from subproxy.core.http.origin import UNIX
+from subproxy.frontend.close_manner import MANNERS, CloseManner
 from subproxy.frontend.connection_state import TRANSITIONS, ConnectionState
 from subproxy.frontend.context import FrontendContext
 from subproxy.frontend.deadlines import NEVER, MinDataRate
@@ -27,6 +28,7 @@ from subproxy.relay.socket_lease import (
     lend_reading,
     notify_when_flushed,
 )
+from subproxy.telemetry.close_reason import CloseReason
 
 
 class ClientConnection(Protocol):
@@ -45,6 +47,7 @@ class ClientConnection(Protocol):
     @ivar paused: it is not read from.
     @ivar half_closed: the client sends no more.
     @ivar lent: the receiving side is.
+    @ivar close_reason: why it closed, or closes: the first reason; None before.
     """
 
     transport: Any
@@ -62,6 +65,7 @@ class ClientConnection(Protocol):
         self.paused = False
         self.half_closed = False
         self.lent = False
+        self.close_reason: CloseReason | None = None
         # Waits for the sending side until what was written has left.
         self._borrower: Callable[[int], None] | None = None
 
@@ -164,7 +168,7 @@ class ClientConnection(Protocol):
                 now, bytes_taken(self.transport) or 0, limits.body_grace, limits.body_rate
             )
         ):
-            self.abort()
+            self.close(CloseReason.SLOW_READER)
         elif (
             (state is ConnectionState.COLLECTING or state is ConnectionState.STREAMING)
             and self.body_reader is not None
@@ -183,7 +187,7 @@ class ClientConnection(Protocol):
         elif state is ConnectionState.IDLE:
             # A while behind its answer: was that taken, or does it fill the kernel's buffers?
             if waits_for_peer(self.transport):
-                self.abort()
+                self.close(CloseReason.ANSWER_UNTAKEN)
             else:
                 self.deadline = self.due
         elif state is ConnectionState.ANSWERING:
@@ -193,7 +197,7 @@ class ClientConnection(Protocol):
         """Who is not read from is not heard leaving either: look. Whether that was the end."""
         found = hangup(self.transport)
         if found is Hangup.RESET:
-            self.abort()
+            self.close(CloseReason.CLIENT_RESET)
         elif found is Hangup.FIN:
             self.fin_came()
         return self.state is ConnectionState.OVER
@@ -217,45 +221,50 @@ class ClientConnection(Protocol):
         assert state in TRANSITIONS[self.state], f"{self.state} to {state}"
         self.state = state
 
-    def break_off(self) -> None:
-        """The answer can't be completed: let the client see that."""
-        self.abort()
-
-    def abort(self) -> None:
-        """Close at once, with a reset."""
-        self.go(ConnectionState.OVER)
-        self.transport.abortConnection()
-
-    def close_when_written(self) -> None:
+    def close(self, reason: CloseReason) -> None:
         """
-        Close behind what was written.
+        Close, in the manner that L{MANNERS} has for C{reason}.
 
-        If the client may still be sending, it is read for a while: data that arrives at a closed
-        socket would make the kernel reset the connection, and the client lose its answer. TLS
-        has no half-close, and is closed.
+        Who lingers does so only where the client may still be sending; TLS has no half-close.
         """
-        if (
+        if self.close_reason is None:
+            self.close_reason = reason
+        manner = MANNERS[reason]
+        if manner is CloseManner.RESET:
+            self.go(ConnectionState.OVER)
+            self.transport.abortConnection()
+        elif manner is CloseManner.LINGER and self._may_be_sending:
+            self.held = b""
+            self.go(ConnectionState.LINGERING)
+            self.transport.unregisterProducer()
+            self.transport.loseWriteConnection()
+            self.resume_reading()
+            self.wait(self.context.limits.linger)
+        else:
+            if self.state is not ConnectionState.LINGERING:
+                self.transport.unregisterProducer()
+            self.go(ConnectionState.OVER)
+            self.due = NEVER
+            self.deadline = 0.0
+            self._expect_taking()
+            self.transport.loseConnection()
+
+    @property
+    def _may_be_sending(self) -> bool:
+        """The client may still be sending, and could get our FIN and go on."""
+        return not (
             self.half_closed
             or (self.state is ConnectionState.ANSWERING and not self.held)
             or ISSLTransport.providedBy(self.transport)
-        ):
-            self._lose()
-            return
-        self.held = b""
-        self.go(ConnectionState.LINGERING)
-        self.transport.unregisterProducer()
-        self.transport.loseWriteConnection()
-        self.resume_reading()
-        self.wait(self.context.limits.linger)
+        )
 
-    def _lose(self) -> None:
-        if self.state is not ConnectionState.LINGERING:
-            self.transport.unregisterProducer()
-        self.go(ConnectionState.OVER)
-        self.due = NEVER
-        self.deadline = 0.0
-        self._expect_taking()
-        self.transport.loseConnection()
+    def break_off(self) -> None:
+        """The answer can't be completed: let the client see that."""
+        self.close(CloseReason.TRUNCATED)
+
+    def abort(self) -> None:
+        """Close at once: the frontend stops."""
+        self.close(CloseReason.SHUTDOWN)
 
     # Bytes come, or wait.
 

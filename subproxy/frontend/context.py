@@ -8,19 +8,20 @@ from dataclasses import dataclass
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from subproxy.core.exchange import Exchange, IDispatcher, IExchangeLog
+from subproxy.core.exchange import IDispatcher
 from subproxy.core.http.forwarded import Forwarding
+from subproxy.core.http.request_rules import RequestRules
 from subproxy.frontend.half_close import HalfClose
-from subproxy.frontend.http1.request_validator import RequestValidator
 from subproxy.frontend.limits import HttpLimits
 from subproxy.frontend.open_connections import OpenConnections
+from subproxy.telemetry.exchange_record import ExchangeRecord, IExchangeLog
 
 
 @implementer(IExchangeLog)
 class NoLog:
     """Writes nothing down."""
 
-    def exchangeEnded(self, exchange: Exchange) -> None:
+    def exchangeEnded(self, record: ExchangeRecord) -> None:
         """Forget it."""
 
 
@@ -50,7 +51,7 @@ class FrontendContext:
     @ivar monotonic: the time of deadlines and measurements, in seconds.
     @ivar log: where finished exchanges are written down.
     @ivar forwarding: what is told of a client, and who is trusted to tell it.
-    @ivar validator: what checks requests.
+    @ivar rules: what requests must be, in any version.
     @ivar half_close: whether clients may close their half and still get an answer.
     @ivar connections: what is open.
     @ivar status: what changes.
@@ -62,7 +63,7 @@ class FrontendContext:
     monotonic: Callable[[], float]
     log: IExchangeLog
     forwarding: Forwarding
-    validator: RequestValidator
+    rules: RequestRules
     half_close: HalfClose
     connections: OpenConnections
     status: FrontendStatus

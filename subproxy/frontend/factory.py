@@ -16,16 +16,18 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
-from subproxy.core.exchange import IDispatcher, IExchangeLog
+from subproxy.core.exchange import IDispatcher
 from subproxy.core.http.forwarded import Forwarding
+from subproxy.core.http.request_rules import RequestRules
 from subproxy.frontend.context import FrontendContext, FrontendStatus, NoLog
 from subproxy.frontend.deadlines import Sweeper
 from subproxy.frontend.half_close import HalfClose
+from subproxy.frontend.http1.framing import RequestValidator
 from subproxy.frontend.http1.protocol import Http1Protocol
-from subproxy.frontend.http1.request_validator import RequestValidator
 from subproxy.frontend.limits import HttpLimits
 from subproxy.frontend.open_connections import OpenConnection, OpenConnections
 from subproxy.telemetry.dates import http_date
+from subproxy.telemetry.exchange_record import IExchangeLog
 
 
 @implementer(IProtocolNegotiationFactory)
@@ -42,6 +44,7 @@ class Http1Factory(Factory):
     @param wall: the time of day, in seconds since the epoch.
     @param half_close: whether clients may close their half and still get an answer.
     @ivar context: what its connections share.
+    @ivar validator: what checks their requests.
     @ivar connections: what is open: each with the protocol that serves it now.
     """
 
@@ -64,6 +67,7 @@ class Http1Factory(Factory):
             clock = IReactorTime(reactor)
         limits = limits or HttpLimits()
         forwarding = forwarding or Forwarding()
+        rules = RequestRules(forwarding)
         self._wall = wall
         self._drained: list[Deferred[None]] = []
         self._sweeper = Sweeper(clock, monotonic, self._tick)
@@ -77,11 +81,12 @@ class Http1Factory(Factory):
             monotonic,
             NoLog() if log is None else log,
             forwarding,
-            RequestValidator(limits, forwarding),
+            rules,
             half_close,
             self.connections,
             FrontendStatus(),
         )
+        self.validator = RequestValidator(limits, rules)
         self._tick()
 
     def acceptableProtocols(self) -> list[bytes]:
@@ -106,7 +111,7 @@ class Http1Factory(Factory):
         self, addr: IAddress | None
     ) -> IProtocol:
         """The protocol for a new connection."""
-        return Http1Protocol(self.context)
+        return Http1Protocol(self.context, self.validator)
 
     def last_answers(self) -> None:
         """Let every answer from now on be its connection's last; idle ones may still ask."""

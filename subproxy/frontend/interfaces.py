@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from subproxy.core.exchange import Exchange
+from subproxy.core.exchange import Exchange, Headers, ResponseHead
 from subproxy.errors import ClientError
 from subproxy.frontend.connection_state import ConnectionState
 from subproxy.frontend.context import FrontendContext
+from subproxy.telemetry.close_reason import CloseReason
 
 
 class IBodySource(Protocol):
@@ -49,6 +50,55 @@ class IBodySource(Protocol):
 
     def returned(self) -> None:
         """The receiving side is the connection's again."""
+
+
+class IResponseEncoder(Protocol):
+    """
+    One response in the words of an HTTP version. Pure: it returns what is to be written.
+
+    Called in the order C{interim}..., C{start}, C{data}..., C{end}.
+    """
+
+    @property
+    def supports_interim(self) -> bool:
+        """The client understands interim responses (1xx)."""
+
+    @property
+    def stays(self) -> bool:
+        """Behind C{start}: the client was told that the connection stays."""
+
+    @property
+    def has_body(self) -> bool:
+        """Behind C{start}: the response has a body, of whatever length."""
+
+    @property
+    def plain(self) -> bool:
+        """Behind C{start}: the body is written as it comes, and the client knows its length."""
+
+    def interim(self, status: int, headers: Headers) -> bytes:
+        """An interim response."""
+
+    def start(
+        self,
+        head: ResponseHead,
+        body: bytes | None,
+        may_stay: bool,
+        request_id: bytes,
+        date: bytes,
+    ) -> list[bytes]:
+        """
+        The head, and the body if it is here.
+
+        @param may_stay: the connection may serve another request after this one.
+        @param request_id: for C{X-Request-Id}; empty for none.
+        @param date: added if the guest sent no C{Date}.
+        """
+
+    def data(self, data: bytes) -> list[bytes]:
+        """Some of a body."""
+
+    def end(self, trailers: Headers) -> bytes:
+        """The end of a body; empty where nothing is to be written."""
 
 
 class IClientConnection(Protocol):
@@ -103,8 +153,8 @@ class IClientConnection(Protocol):
     def resumeProducing(self) -> None:
         """All that was written has left."""
 
-    def abort(self) -> None:
-        """Close at once, with a reset."""
+    def close(self, reason: CloseReason) -> None:
+        """Close, in the manner that the reason has."""
 
 
 class IClientStream(Protocol):

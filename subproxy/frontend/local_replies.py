@@ -7,9 +7,9 @@ import re
 from subproxy.core.exchange import Exchange, ExchangeState, Headers, RequestHead
 from subproxy.core.http.fields import METHODS, TOKEN
 from subproxy.core.http.normalise import normalise_host
+from subproxy.core.http.request_rules import check_host
 from subproxy.errors import BadRequest, ClientError
 from subproxy.frontend.client_stream import ClientStream
-from subproxy.frontend.http1.request_validator import check_host
 
 _SHOWN = 256
 """Bytes that are told of what is no request line, and of one that is too long for any target."""

@@ -8,12 +8,40 @@ at most is held.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from subproxy.core.exchange import Exchange, Headers
 from subproxy.frontend.deadlines import MinDataRate
-from subproxy.frontend.http1.body_framing import ChunkedBody, LengthBody
 
 _SMALL = 4096
 """Pieces up to this are joined: one of its own costs more than they hold."""
+
+
+class IBodyFraming(Protocol):
+    """Where a body ends, as an HTTP version has it."""
+
+    @property
+    def complete(self) -> bool:
+        """All of it was read."""
+
+    @property
+    def trailers(self) -> Headers:
+        """Its trailers, when it is complete."""
+
+    @property
+    def left(self) -> int:
+        """Bytes that are still to come; 0 where that is not known."""
+
+    def skip(self, amount: int) -> None:
+        """So many bytes, of at most C{left}, were read by somebody else."""
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes]:
+        """
+        Read C{data}.
+
+        @return: body bytes, and what lies beyond the body.
+        @raise subproxy.errors.ClientError: it is malformed or too large.
+        """
 
 
 class RequestBodyBuffer:
@@ -31,7 +59,7 @@ class RequestBodyBuffer:
 
     def __init__(
         self,
-        body: LengthBody | ChunkedBody,
+        body: IBodyFraming,
         data: bytes,
         nominated: frozenset[bytes] = frozenset(),
     ) -> None:
@@ -55,11 +83,10 @@ class RequestBodyBuffer:
     @property
     def left(self) -> int:
         """Bytes that are still to come; 0 where that is not known."""
-        return self._body.left if isinstance(self._body, LengthBody) else 0
+        return self._body.left
 
     def moved(self, amount: int) -> None:
         """So many bytes went from the client to the guest, not through our hands."""
-        assert isinstance(self._body, LengthBody)
         self._body.skip(amount)
         self._moved += amount
 

@@ -76,8 +76,8 @@ class RequestBodyReader:
         if exchange is not None and self.body.pass_on(exchange) and connection.body_reader is self:
             self._ended()
             body = self.body
-            validator = self._context.validator
-            exchange.request_end(validator.check_trailers(body.trailers, body.nominated))
+            rules = self._context.rules
+            exchange.request_end(rules.check_trailers(body.trailers, body.nominated))
 
     def _ended(self) -> None:
         """All of the body has gone its way."""

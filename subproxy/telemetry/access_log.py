@@ -16,15 +16,14 @@ import select
 import stat
 import time
 from collections.abc import Callable
-from typing import cast
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from subproxy.core.exchange import Exchange, IExchangeLog
+from subproxy.telemetry.exchange_record import ExchangeRecord, IExchangeLog
 from subproxy.telemetry.log_buffer import ILogBuffer, LogBuffer
-from subproxy.telemetry.log_format import FORMATS, Answered
+from subproxy.telemetry.log_format import FORMATS
 
 FLUSH_AFTER = 1.0
 """Seconds that a line may wait."""
@@ -86,7 +85,7 @@ class AccessLog:
         self.dropped = 0
         self._open()
 
-    def exchangeEnded(self, exchange: Exchange) -> None:
+    def exchangeEnded(self, record: ExchangeRecord) -> None:
         """See L{IExchangeLog}. What ends after L{close} is not written."""
         if self._descriptor < 0:
             return
@@ -94,8 +93,7 @@ class AccessLog:
         if now != self._second:
             self._second = now
             self._date = self.spell(now)
-        # Exchanges that a frontend logs have its client_stream for a sink.
-        line = self._format(exchange, cast(Answered, exchange.sink), self._date)
+        line = self._format(record, self._date)
         self.waits(self.waiting.append(line))
 
     def waits(self, size: int) -> None:

@@ -10,14 +10,13 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 from weakref import WeakKeyDictionary
 
 from zope.interface import implementer
 
 from subproxy.core.balancing.member import Pool
-from subproxy.core.exchange import Exchange, IExchangeLog
 from subproxy.core.printable import printable
+from subproxy.telemetry.exchange_record import ExchangeRecord, IExchangeLog
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Upper ends of the buckets of the histograms, seconds."""
@@ -91,17 +90,17 @@ class Counters:
         self._of_pool: WeakKeyDictionary[Pool, RouteCounters] = WeakKeyDictionary()
         self._room = MAX_NAMES
 
-    def exchangeEnded(self, exchange: Exchange) -> None:
+    def exchangeEnded(self, record: ExchangeRecord) -> None:
         """See L{IExchangeLog}."""
-        answered: Any = exchange.sink
+        exchange = record.exchange
         counters = self.of(exchange.pool)
-        counters.statuses[answered.status] += 1
-        counters.sent += answered.sent
+        counters.statuses[record.status] += 1
+        counters.sent += record.sent
         body = exchange.body
         counters.received += exchange.streamed if body is None else len(body)
-        if answered.first_byte:
-            counters.first_byte.add(answered.first_byte - answered.started)
-        counters.last_byte.add(answered.ended - answered.started)
+        if record.first_byte:
+            counters.first_byte.add(record.first_byte - record.started)
+        counters.last_byte.add(record.ended - record.started)
         if exchange.error is not None:
             self.errors[exchange.error.code] += 1
 
@@ -139,7 +138,7 @@ class ExchangeLogFanOut:
     def __init__(self, *logs: IExchangeLog) -> None:
         self._logs = logs
 
-    def exchangeEnded(self, exchange: Exchange) -> None:
+    def exchangeEnded(self, record: ExchangeRecord) -> None:
         """See L{IExchangeLog}."""
         for log in self._logs:
-            log.exchangeEnded(exchange)
+            log.exchangeEnded(record)

@@ -18,30 +18,20 @@ Compiled a second time: L{subproxy.fastpath._pending} (see L{subproxy.fastpath.t
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from subproxy.core.balancing.member import Pool
 from subproxy.core.exchange import Exchange
 from subproxy.telemetry.dates import iso_date, log_date
+from subproxy.telemetry.exchange_record import ExchangeRecord
 
 _PLAIN = bytes(byte for byte in range(0x20, 0x7F) if byte not in b'"\\')
 _ESCAPES = [bytes((byte,)) if byte in _PLAIN else b"\\x%02X" % byte for byte in range(256)]
 _JSON_ESCAPES = [bytes((byte,)) if byte in _PLAIN else b"\\u%04x" % byte for byte in range(256)]
 
-
-class Answered(Protocol):
-    """What is known of an answer: see L{subproxy.frontend.client_stream.ClientStream}."""
-
-    status: int
-    sent: int
-    started: float
-    first_byte: float
-    ended: float
-
-
-Format = Callable[[Exchange, Answered, bytes], bytes]
-"""A line, with its end, from an exchange, its answer and the time of day."""
+Format = Callable[[ExchangeRecord, bytes], bytes]
+"""A line, with its end, from an exchange that has ended and the time of day."""
 
 
 def escaped(text: bytes) -> bytes:
@@ -58,12 +48,13 @@ def json_escaped(text: bytes) -> bytes:
     return b"".join([_JSON_ESCAPES[byte] for byte in text])
 
 
-def combined(exchange: Exchange, answered: Answered, date: bytes) -> bytes:
+def combined(record: ExchangeRecord, date: bytes) -> bytes:
     """
     One line of the combined format, and what is behind it.
 
     @param date: as L{subproxy.telemetry.dates.log_date} has it.
     """
+    exchange = record.exchange
     request = exchange.request
     referer, agent = _client_says(exchange)
     line = request.target
@@ -73,36 +64,37 @@ def combined(exchange: Exchange, answered: Answered, date: bytes) -> bytes:
             line += b" HTTP/" + request.version
     if line.translate(None, _PLAIN):
         line = escaped(line)
-    started = answered.started
-    first = answered.first_byte
+    started = record.started
+    first = record.first_byte
     member, error = exchange.member, exchange.error
     return b'%b - - [%b] "%b" %d %d "%b" "%b" %b "%b" "%b" %b %.3f %b\n' % (
         request.client or b"-",
         date,
         line,
-        answered.status,
-        answered.sent,
+        record.status,
+        record.sent,
         escaped(referer),
         escaped(agent),
         request.request_id or b"-",
         b"-" if exchange.pool is None else route_name(exchange.pool),
         b"-" if member is None else escaped(member.identity.encode("utf-8", "replace")),
         b"%.3f" % (first - started) if first else b"-",
-        answered.ended - started,
+        record.ended - started,
         b"-" if error is None else error.code.encode("ascii", "replace"),
     )
 
 
-def json_line(exchange: Exchange, answered: Answered, date: bytes) -> bytes:
+def json_line(record: ExchangeRecord, date: bytes) -> bytes:
     """
     One JSON object.
 
     @param date: as L{subproxy.telemetry.dates.iso_date} has it.
     """
+    exchange = record.exchange
     request = exchange.request
     referer, agent = _client_says(exchange)
-    started = answered.started
-    first = answered.first_byte
+    started = record.started
+    first = record.first_byte
     member, error = exchange.member, exchange.error
     return (
         b'{"time":"%b","client":"%b","method":"%b","host":"%b","target":"%b","version":"%b",'
@@ -115,15 +107,15 @@ def json_line(exchange: Exchange, answered: Answered, date: bytes) -> bytes:
         json_escaped(request.host),
         json_escaped(request.target),
         json_escaped(request.version),
-        answered.status,
-        answered.sent,
+        record.status,
+        record.sent,
         json_escaped(referer),
         json_escaped(agent),
         json_escaped(request.request_id),
         b"-" if exchange.pool is None else json_route_name(exchange.pool),
         b"-" if member is None else json_escaped(member.identity.encode("utf-8", "replace")),
         b"%.6f" % (first - started) if first else b"null",
-        answered.ended - started,
+        record.ended - started,
         exchange.attempts,
         b"null" if error is None else b'"%b"' % error.code.encode("ascii", "replace"),
     )

@@ -13,11 +13,11 @@ from subproxy.core.balancing.admission import Admission
 from subproxy.core.balancing.balancer import BALANCERS
 from subproxy.core.balancing.member import Member, MemberState
 from subproxy.core.dispatcher import Dispatcher
+from subproxy.core.http.request_rules import RequestRules
 from subproxy.core.routing.registry import Registry
 from subproxy.core.routing.route import Route
 from subproxy.core.routing.router import Router
 from subproxy.fastpath.install import unavailable
-from subproxy.frontend.http1.request_validator import RequestValidator
 
 NOW = 1000.0
 
@@ -47,7 +47,7 @@ class ChoiceTests(SynchronousTestCase):
         registry = Registry()
         admission = Admission(BALANCERS[name](), Random(seed))
         dispatcher = Dispatcher(Router(registry), admission, lambda: NOW)
-        chooser = RouteCache(dispatcher, RequestValidator(), None)
+        chooser = RouteCache(dispatcher, RequestRules(), None)
         route = Route(b"a", b"/.*")
         first = Member("x", b"a", b"i", now=0.0)
         pool = registry.register(first, route, 0.0)

@@ -6,9 +6,9 @@ from twisted.internet.interfaces import IProtocolNegotiationFactory
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from subproxy.core.exchange import IExchangeLog
 from subproxy.frontend.context import NoLog
 from subproxy.frontend.factory import Http1Factory
+from subproxy.telemetry.exchange_record import IExchangeLog
 from tests.rigs.fake_dispatcher import Client, FakeDispatcher
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -13,7 +13,7 @@ from subproxy.frontend.local_replies import unreadable
 from subproxy.telemetry.log_format import combined, escaped, json_line
 from tests.rigs.fake_dispatcher import Client
 from tests.rigs.http_oracle import Recorder
-from tests.telemetry.test_log_format import Sink
+from tests.telemetry.test_log_format import record
 
 
 class UnreadableTests(SynchronousTestCase):
@@ -63,7 +63,7 @@ class UnreadableTests(SynchronousTestCase):
         head = unreadable(data, b"", b"")
         line = data.partition(b"\r\n\r\n")[0].partition(b"\n\n")[0]
         line = line.partition(b"\r\n")[0].partition(b"\n")[0]
-        logged = combined(Exchange(head, b"", None), Sink(), b"")  # type: ignore[arg-type]
+        logged = combined(record(Exchange(head, b"", None)), b"")  # type: ignore[arg-type]
         shown = escaped(line if head.method else line[:256])
         self.assertIn(b' "' + shown + b'" 200 ', logged)
 
@@ -75,7 +75,7 @@ class UnreadableTests(SynchronousTestCase):
         """Every field that a good request would have."""
         data = b"GET /x HTTP/1.1\r\nHost: a\r\nUser-Agent: u\r\nReferer: r\r\nHost: b\r\n\r\n"
         exchange = Exchange(unreadable(data, b"c", b"id"), b"", None)  # type: ignore[arg-type]
-        found = json.loads(json_line(exchange, Sink(), b"now"))
+        found = json.loads(json_line(record(exchange), b"now"))
         names = ("method", "target", "host", "version", "user_agent", "referer", "client")
         self.assertEqual([found[name] for name in names], ["GET", "/x", "a", "1.1", "u", "r", "c"])
 

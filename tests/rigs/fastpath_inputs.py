@@ -14,10 +14,11 @@ from subproxy.core.exchange import Exchange
 from subproxy.core.http.fields import PATH
 from subproxy.core.http.forwarded import Forwarding, Peer, forwarded_node
 from subproxy.core.http.normalise import path_fault
+from subproxy.core.http.request_rules import RequestRules
 from subproxy.core.http.response import check_response
 from subproxy.errors import ClientError, GuestMisbehaved
+from subproxy.frontend.http1.framing import RequestValidator
 from subproxy.frontend.http1.head_parser import MessageParser, ParserError
-from subproxy.frontend.http1.request_validator import RequestValidator
 from subproxy.frontend.http1.response_writer import choose_framing, content_length, write_head
 from subproxy.frontend.limits import HttpLimits
 from subproxy.subscription.channel import request_headers, request_info
@@ -281,7 +282,8 @@ class _OneId:
         return ID
 
 
-_validator = RequestValidator(HttpLimits(), Forwarding(), _OneId())  # type: ignore[arg-type]
+_rules = RequestRules(Forwarding(), _OneId())  # type: ignore[arg-type]
+_validator = RequestValidator(HttpLimits(), _rules)
 _peer = Peer(b"192.0.2.7")
 
 
@@ -304,7 +306,7 @@ def compare_request(data: bytes) -> str:
     frame, used, path, host, close = made
     end = data.find(b"\r\n\r\n") + 4
     try:
-        _validator.host(host)
+        _rules.host(host)
         if path.translate(None, PATH) or path_fault(path) is not None:
             return "declined"
     except ClientError:

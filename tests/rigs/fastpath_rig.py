@@ -71,7 +71,7 @@ class Side:
             clock.seconds,
             clock.seconds,
         )
-        self.factory.context.validator.ids = RequestIds(PREFIX)
+        self.factory.context.rules.ids = RequestIds(PREFIX)
         self.fastpath: Any = None
         if fast:
             assert isinstance(self.factory, FastHttp1Factory)

@@ -9,6 +9,7 @@ import h11
 
 from subproxy.core.exchange import Exchange, Headers, RequestHead
 from subproxy.core.http.fields import FIELD_VALUE, HOP_BY_HOP, TARGET, TOKEN
+from subproxy.telemetry.exchange_record import ExchangeRecord
 from tests.rigs.fake_dispatcher import Client
 
 
@@ -17,10 +18,11 @@ class Recorder:
 
     def __init__(self) -> None:
         self.exchanges: list[tuple[Exchange, int, int]] = []
+        self.records: list[ExchangeRecord] = []
 
-    def exchangeEnded(self, exchange: Exchange) -> None:
-        sink = exchange.sink
-        self.exchanges.append((exchange, sink.status, sink.sent))  # type: ignore[attr-defined]
+    def exchangeEnded(self, record: ExchangeRecord) -> None:
+        self.records.append(record)
+        self.exchanges.append((record.exchange, record.status, record.sent))
 
 
 class Parsed:

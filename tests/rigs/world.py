@@ -37,6 +37,8 @@ from subproxy.wire.states import Role
 class RecordingSink:
     """A client: what it got, in order."""
 
+    supports_interim = True
+
     def __init__(self) -> None:
         self.interim: list[int] = []
         self.interim_waits = 0

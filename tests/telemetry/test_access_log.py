@@ -16,11 +16,11 @@ from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from subproxy.core.exchange import IExchangeLog
 from subproxy.telemetry import access_log
 from subproxy.telemetry.access_log import AccessLog
+from subproxy.telemetry.exchange_record import IExchangeLog
 from tests.rigs.paths import ROOT
-from tests.telemetry.test_log_format import Sink, exchange
+from tests.telemetry.test_log_format import exchange, record
 
 
 class AccessLogTests(SynchronousTestCase):
@@ -43,9 +43,7 @@ class AccessLogTests(SynchronousTestCase):
 
     def write(self, log: AccessLog, count: int = 1, target: bytes = b"/") -> None:
         for _ in range(count):
-            it = exchange(target=target)
-            it.sink = Sink()  # type: ignore[assignment]
-            log.exchangeEnded(it)
+            log.exchangeEnded(record(exchange(target=target)))
 
     def lines(self) -> list[str]:
         return self.path.read_text().splitlines()
@@ -219,13 +217,11 @@ class StandardOutputTests(SynchronousTestCase):
     program = (
         "from twisted.internet.task import Clock\n"
         "from subproxy.telemetry.access_log import AccessLog\n"
-        "from tests.telemetry.test_log_format import Sink, exchange\n"
+        "from tests.telemetry.test_log_format import exchange, record\n"
         "log = AccessLog('-', 'combined', Clock())\n"
         "print('before', flush=True)\n"
         "for _ in range({count}):\n"
-        "    it = exchange()\n"
-        "    it.sink = Sink()\n"
-        "    log.exchangeEnded(it)\n"
+        "    log.exchangeEnded(record(exchange()))\n"
         "log.close()\n"
         "open({done!r}, 'w').close()\n"
         "print('after', log.lines, log.dropped, flush=True)\n"

@@ -8,24 +8,20 @@ from subproxy.core.routing.route import Route
 from subproxy.errors import GuestGone
 from subproxy.telemetry import counters as module
 from subproxy.telemetry.counters import BUCKETS, Counters, ExchangeLogFanOut, Histogram
+from subproxy.telemetry.exchange_record import ExchangeRecord
 
 
-class Answered:
-    """A client_stream that is done."""
-
-    def __init__(self, status: int = 200, sent: int = 5, first_byte: float = 10.002) -> None:
-        self.status = status
-        self.sent = sent
-        self.started = 10.0
-        self.first_byte = first_byte
-        self.ended = 10.004
-
-
-def exchange(pool: Pool | None = None, body: bytes | None = b"abc", **more: object) -> Exchange:
+def record(
+    pool: Pool | None = None,
+    body: bytes | None = b"abc",
+    status: int = 200,
+    sent: int = 5,
+    first_byte: float = 10.002,
+) -> ExchangeRecord:
     head = RequestHead(b"GET", b"/", b"h", b"/", [])
-    found = Exchange(head, body, Answered(**more))  # type: ignore[arg-type]
+    found = Exchange(head, body, None)  # type: ignore[arg-type]
     found.pool = pool
-    return found
+    return ExchangeRecord(found, status, sent, 10.0, first_byte, 10.004)
 
 
 class CountersTests(SynchronousTestCase):
@@ -33,10 +29,10 @@ class CountersTests(SynchronousTestCase):
         """Requests, bytes both ways and times of a route."""
         counters = Counters()
         pool = Pool(Route(b"h"), 0, now=0.0)
-        counters.exchangeEnded(exchange(pool))
-        counters.exchangeEnded(exchange(pool, status=502, first_byte=0.0))
-        streamed = exchange(pool, body=None)
-        streamed.streamed = 100
+        counters.exchangeEnded(record(pool))
+        counters.exchangeEnded(record(pool, status=502, first_byte=0.0))
+        streamed = record(pool, body=None)
+        streamed.exchange.streamed = 100
         counters.exchangeEnded(streamed)
         route = counters.routes["h /.*"]
         self.assertEqual(dict(route.statuses), {200: 2, 502: 1})
@@ -48,8 +44,8 @@ class CountersTests(SynchronousTestCase):
     def test_without_route(self) -> None:
         """What nobody serves has one name, whatever was asked for; errors have their code."""
         counters = Counters()
-        failed = exchange()
-        failed.error = GuestGone()
+        failed = record()
+        failed.exchange.error = GuestGone()
         counters.exchangeEnded(failed)
         self.assertEqual(list(counters.routes), ["-"])
         self.assertEqual(dict(counters.errors), {"guest-gone": 1})
@@ -59,7 +55,7 @@ class CountersTests(SynchronousTestCase):
         self.patch(module, "MAX_ROUTES", 3)
         counters = Counters()
         for number in range(10):
-            counters.exchangeEnded(exchange(Pool(Route(b"h%d" % number), number, now=0.0)))
+            counters.exchangeEnded(record(Pool(Route(b"h%d" % number), number, now=0.0)))
         self.assertEqual(set(counters.routes), {"h0 /.*", "h1 /.*", "h2 /.*", "other"})
         self.assertEqual(counters.routes["other"].statuses[200], 7)
 
@@ -68,7 +64,7 @@ class CountersTests(SynchronousTestCase):
         self.patch(module, "MAX_NAMES", 1000)
         counters = Counters()
         for number in range(50):
-            counters.exchangeEnded(exchange(Pool(Route(b"h%d" % number, b"/x" * 50), 0, now=0.0)))
+            counters.exchangeEnded(record(Pool(Route(b"h%d" % number, b"/x" * 50), 0, now=0.0)))
         self.assertLess(sum(map(len, counters.routes)), 1010)
         self.assertEqual(counters.routes["other"].statuses[200], 41)
         self.assertEqual(len(counters._of_pool), 0)
@@ -76,7 +72,7 @@ class CountersTests(SynchronousTestCase):
     def test_logs(self) -> None:
         """Several logs hear of the same."""
         one, two = Counters(), Counters()
-        ExchangeLogFanOut(one, two).exchangeEnded(exchange())
+        ExchangeLogFanOut(one, two).exchangeEnded(record())
         self.assertEqual(one.routes["-"].statuses, two.routes["-"].statuses)
 
 

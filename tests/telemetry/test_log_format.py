@@ -13,6 +13,7 @@ from subproxy.core.balancing.member import Member, Pool
 from subproxy.core.exchange import Exchange, RequestHead
 from subproxy.core.routing.route import Route
 from subproxy.errors import GuestGone
+from subproxy.telemetry.exchange_record import ExchangeRecord
 from subproxy.telemetry.log_format import combined, escaped, json_escaped, json_line
 
 DATE = b"24/Nov/2026:08:01:00 +0000"
@@ -22,14 +23,6 @@ COMBINED = re.compile(
     r'(\S+) "((?:[^"\\]|\\x[0-9A-F]{2})*)" "((?:[^"\\]|\\x[0-9A-F]{2})*)" '
     r"(-|[0-9.]+) ([0-9.]+) (\S+)\n$"
 )
-
-
-class Sink:
-    status = 200
-    sent = 5
-    started = 100.0
-    first_byte = 100.001
-    ended = 100.25
 
 
 def exchange(**changes: object) -> Exchange:
@@ -47,10 +40,15 @@ def exchange(**changes: object) -> Exchange:
     return Exchange(request, b"", None)  # type: ignore[arg-type]
 
 
+def record(exchange: Exchange, first_byte: float = 100.001) -> ExchangeRecord:
+    """What is logged of it."""
+    return ExchangeRecord(exchange, 200, 5, 100.0, first_byte, 100.25)
+
+
 class CombinedTests(SynchronousTestCase):
     def test_a_line(self) -> None:
         self.assertEqual(
-            combined(exchange(), Sink(), DATE),
+            combined(record(exchange()), DATE),
             b'192.0.2.7 - - [24/Nov/2026:08:01:00 +0000] "GET /a?b HTTP/1.1" 200 5 '
             b'"http://b/" "curl/8" some-id "-" "-" 0.001 0.250 -\n',
         )
@@ -60,17 +58,15 @@ class CombinedTests(SynchronousTestCase):
         it.pool = Pool(Route(rb"a\.example", b"/.*"), 1, now=0)
         it.member = Member('/run/"vms"/a.sock', b"app", b"i", now=0)
         it.error = GuestGone()
-        sink = Sink()
-        sink.first_byte = 0.0
         self.assertTrue(
-            combined(it, sink, DATE).endswith(
+            combined(record(it, 0.0), DATE).endswith(
                 rb' some-id "a\.example /.*" "/run/\x22vms\x22/a.sock" - 0.250 guest-gone'
                 b"\n"
             )
         )
 
     def test_a_request_that_was_none_is_shown_as_it_came(self) -> None:
-        line = combined(exchange(method=b"", target=b'\x16\x03"'), Sink(), DATE)
+        line = combined(record(exchange(method=b"", target=b'\x16\x03"')), DATE)
         self.assertIn(rb'"\x16\x03\x22" 200', line)
 
     @given(st.binary(), st.binary(), st.binary(), st.binary())
@@ -82,7 +78,7 @@ class CombinedTests(SynchronousTestCase):
             method=method,
             headers=[(b"User-Agent", agent), (b"Referer", referer)],
         )
-        found = COMBINED.match(combined(it, Sink(), DATE).decode("ascii"))
+        found = COMBINED.match(combined(record(it), DATE).decode("ascii"))
         assert found is not None
         unescaped = re.sub(r"\\x(..)", lambda each: chr(int(each[1], 16)), found[7])
         self.assertEqual(unescaped.encode("latin-1"), agent)
@@ -93,7 +89,7 @@ class JsonTests(SynchronousTestCase):
         it = exchange()
         it.pool = Pool(Route(rb"a\.example", b"/.*"), 1, now=0)
         it.member = Member("/run/vms/a.sock", b"app", b"i", now=0)
-        found = json.loads(json_line(it, Sink(), b"2026-11-24T08:01:00Z"))
+        found = json.loads(json_line(record(it), b"2026-11-24T08:01:00Z"))
         self.assertEqual(
             found,
             {
@@ -121,7 +117,7 @@ class JsonTests(SynchronousTestCase):
     def test_nothing_breaks_a_line(self, target: bytes, agent: bytes) -> None:
         it = exchange(target=target, headers=[(b"User-Agent", agent)])
         it.error = GuestGone()
-        line = json_line(it, Sink(), b"now")
+        line = json_line(record(it), b"now")
         self.assertEqual(line.count(b"\n"), 1)
         found = json.loads(line)
         self.assertEqual(found["target"].encode("latin-1"), target)

@@ -3,7 +3,8 @@ What HTTP allows in a message, as plain data: the one description of it.
 
 The validator, the check of responses and the response writer read these tables, and so does
 whatever compiles the common path. Nothing here is a rule that runs; the rules
-are in L{subproxy.frontend.http1.request_validator} and L{subproxy.core.http.response}.
+are in L{subproxy.core.http.request_rules}, L{subproxy.frontend.http1.framing} and
+L{subproxy.core.http.response}.
 
 Field names are in lower case. Character tables are C{bytes} that hold each allowed
 byte once, made for C{value.translate(None, TABLE)}, which leaves what is not allowed.
@@ -145,9 +146,6 @@ METHODS: Final = frozenset(
 
 METHODS_REFUSED: Final = frozenset({b"CONNECT", b"TRACE"})
 """Methods answered with 405; any other is answered with 501."""
-
-VERSIONS: Final = frozenset({b"1.0", b"1.1"})
-"""HTTP versions that are spoken here; of any other, 505."""
 
 BODILESS: Final = frozenset({204, 205, 304})
 """Final statuses that never have a body (RFC 9110 sections 6.4.1 and 15.3.6); nor has any answer

@@ -129,6 +129,9 @@ class ChunkedBody:
         "trailers",
     )
 
+    left = 0
+    """Nobody knows how much is to come."""
+
     def __init__(self, limit: int, overhead: int) -> None:
         self._limit = limit
         self._overhead = overhead
@@ -141,6 +144,14 @@ class ChunkedBody:
         self._trailers: MessageParser | None = None
         self.complete = False
         self.trailers: Headers = []
+
+    def skip(self, amount: int) -> None:
+        """
+        Never called: nobody else can tell where it ends.
+
+        @raise AssertionError: always.
+        """
+        raise AssertionError(f"{amount} bytes of a chunked body went past its reader")
 
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
         """

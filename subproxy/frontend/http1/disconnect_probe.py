@@ -17,11 +17,11 @@ from typing import Any, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from subproxy.core.exchange import RequestHead
 from subproxy.frontend.half_close import Fin, HalfClose, time_left
 from subproxy.frontend.hangup import Hangup, hangup
 from subproxy.frontend.http1.response_writer import CONTINUE
 from subproxy.frontend.tcp_info import quiet_for
+from subproxy.telemetry.close_reason import CloseReason
 
 PATIENCE = 0.04
 """Seconds that an answer may take before the client is asked."""
@@ -39,12 +39,14 @@ class ProbedAnswer(Protocol):
     """
     The answer under way.
 
-    @ivar request: the request.
     @ivar sent: bytes of body that were written.
     """
 
-    request: RequestHead
     sent: int
+
+    @property
+    def supports_interim(self) -> bool:
+        """The client understands interim responses."""
 
     @property
     def has_length(self) -> bool:
@@ -76,8 +78,8 @@ class ProbedConnection(Protocol):
     def write(self, data: bytes) -> None:
         """Write to the client."""
 
-    def abort(self) -> None:
-        """Close at once, with a reset."""
+    def close(self, reason: CloseReason) -> None:
+        """Close it, since the client has left."""
 
 
 class DisconnectProbe:
@@ -138,7 +140,7 @@ class DisconnectProbe:
         self._sent = answer.sent
         left = self._time_left(answer)
         if left <= 0:
-            connection.abort()
+            connection.close(CloseReason.CLIENT_LEFT)
         elif connection.waits:
             self._again(PATIENCE, self._ask)
         else:
@@ -161,7 +163,7 @@ class DisconnectProbe:
         connection, answer = self._connection, self._watched
         if answer is None or connection.answering is not answer:
             return
-        if connection.waits and answer.request.version != b"1.0":
+        if connection.waits and answer.supports_interim:
             answer.body_came()
             connection.write(CONTINUE)
         self._again(SOON, self._look)
@@ -171,8 +173,11 @@ class DisconnectProbe:
         if answer is None or connection.answering is not answer:
             return
         left = self._time_left(answer)
-        if left <= 0 or hangup(connection.transport) is Hangup.RESET:
-            connection.abort()
+        if left <= 0:
+            connection.close(CloseReason.CLIENT_LEFT)
+            return
+        if hangup(connection.transport) is Hangup.RESET:
+            connection.close(CloseReason.CLIENT_RESET)
             return
         self._looks += 1
         self._again(min(left, SOON if self._looks < SOON_LOOKS else LATER), self._look)

@@ -24,13 +24,16 @@ from subproxy.frontend.deadlines import NEVER
 from subproxy.frontend.hangup import Hangup, hangup
 from subproxy.frontend.http1.body_framing import ChunkedBody, LengthBody
 from subproxy.frontend.http1.disconnect_probe import DisconnectProbe
+from subproxy.frontend.http1.framing import RequestValidator, ValidatedRequest
 from subproxy.frontend.http1.head_parser import MessageParser, ParserError, without_empty_lines
-from subproxy.frontend.http1.request_validator import ValidatedRequest
+from subproxy.frontend.http1.response_writer import Http1Encoder
+from subproxy.frontend.http1.version import HTTP_1_1, VERSIONS
 from subproxy.frontend.limits import WRITE_BUFFER
 from subproxy.frontend.local_replies import answer_for_all, refuse, unreadable
 from subproxy.frontend.request_body_buffer import RequestBodyBuffer
 from subproxy.frontend.request_body_reader import RequestBodyReader
 from subproxy.frontend.tcp_info import bytes_taken
+from subproxy.telemetry.close_reason import CloseReason
 
 _EMPTY_LINE = b"\r\n\r\n"
 _CR = 13
@@ -49,8 +52,9 @@ class Http1Protocol(ClientConnection):
     @ivar departure: what becomes of the answer under way now that the client's FIN is here.
     """
 
-    def __init__(self, context: FrontendContext) -> None:
+    def __init__(self, context: FrontendContext, validator: RequestValidator) -> None:
         super().__init__(context)
+        self._validator = validator
         self._seen = 0  # how many of the held bytes were searched for the end of a head
         self.count = 0
         self.client_stream: ClientStream | None = None
@@ -70,8 +74,7 @@ class Http1Protocol(ClientConnection):
         """A client connected."""
         transport = self.transport
         if not self.context.connections.opened(self):
-            self.go(ConnectionState.OVER)
-            transport.abortConnection()
+            self.close(CloseReason.TOO_MANY)
             return
         if ITCPTransport.providedBy(transport):
             transport.setTcpNoDelay(True)
@@ -104,14 +107,14 @@ class Http1Protocol(ClientConnection):
         elif state is ConnectionState.ANSWERING:
             self.fin_came()
         elif state is ConnectionState.LINGERING:
-            self._lose()
+            self.close(CloseReason.CLIENT_DONE)
 
     def _ask_no_more(self) -> None:
         """No request is under way, and none that is whole will come."""
         if self.state is ConnectionState.HEAD:
             self._refuse(self.held, BadRequest("the request head is incomplete"))
         elif self.state is ConnectionState.IDLE:
-            self._lose()
+            self.close(CloseReason.CLIENT_DONE)
 
     def fin_came(self) -> None:
         """See L{ClientConnection}."""
@@ -132,6 +135,8 @@ class Http1Protocol(ClientConnection):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The client is gone, or was sent away."""
+        if self.close_reason is None:
+            self.close_reason = CloseReason.CLIENT_CLOSED
         self.go(ConnectionState.OVER)
         if self.departure is not None:
             self.departure.stop()
@@ -226,7 +231,7 @@ class Http1Protocol(ClientConnection):
 
     def _read_head(self) -> bool:
         """Take the next head from what is held; False if it is not whole."""
-        validator = self.context.validator
+        validator = self._validator
         data = self.held
         try:
             if data[0] == _CR:
@@ -269,7 +274,9 @@ class Http1Protocol(ClientConnection):
         limits = self.context.limits
         now = self.context.monotonic()
         self.count += 1
-        client_stream = ClientStream(self, self.context, head, passed.keep_alive, now)
+        client_stream = ClientStream(
+            self, self.context, Http1Encoder(passed.version), head, passed.keep_alive, now
+        )
         self.client_stream = client_stream
         if passed.for_us:
             # A body that comes with it means nothing, and is not waited for.
@@ -334,10 +341,15 @@ class Http1Protocol(ClientConnection):
         """Answer a head that can't be made a request of, and close."""
         context = self.context
         client = (self.peer or self._meet()).address
-        request = unreadable(data, client, context.validator.ids.make())
+        request = unreadable(data, client, context.rules.ids.make())
         self.count += 1
         client_stream = self.client_stream = ClientStream(
-            self, context, request, False, context.monotonic()
+            self,
+            context,
+            Http1Encoder(VERSIONS.get(request.version, HTTP_1_1)),
+            request,
+            False,
+            context.monotonic(),
         )
         refuse(client_stream, error)
 
@@ -420,7 +432,7 @@ class Http1Protocol(ClientConnection):
         if self.state is ConnectionState.OVER:
             return  # aborted: its loss is about to be told
         if not stays:
-            self.close_when_written()
+            self.close(CloseReason.LAST_ANSWER)
             return
         self.go(ConnectionState.IDLE)
         limits = self.context.limits
@@ -435,15 +447,17 @@ class Http1Protocol(ClientConnection):
     def _log(self, client_stream: ClientStream) -> None:
         exchange, client_stream.exchange = client_stream.exchange, None
         if exchange is not None:
-            client_stream.ended = self.context.monotonic()
-            self.context.log.exchangeEnded(exchange)
+            context = self.context
+            context.log.exchangeEnded(
+                client_stream.record(exchange, context.monotonic(), self.close_reason)
+            )
 
     # The connection.
 
     def close_if_idle(self) -> None:
         """Close the connection if no request is under way; else it closes behind its answer."""
         if self.state is ConnectionState.IDLE:
-            self._lose()
+            self.close(CloseReason.DRAINING)
 
     def slow(self) -> None:
         """The body of a request comes too slowly."""
@@ -453,11 +467,11 @@ class Http1Protocol(ClientConnection):
         """The deadline of the state has passed."""
         state = self.state
         if state is ConnectionState.IDLE:
-            self._lose()
+            self.close(CloseReason.KEEPALIVE_TIMEOUT)
         elif state is ConnectionState.HEAD:
             self._refuse(self.held, RequestTimeout("the request head came too slowly"))
         elif state is ConnectionState.LINGERING:
-            self.abort()
+            self.close(CloseReason.LINGER_TIMEOUT)
         else:
             client_stream = self.client_stream
             if client_stream is not None and client_stream.exchange is not None:

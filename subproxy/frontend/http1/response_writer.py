@@ -2,7 +2,8 @@
 A response head and the framing of its body, as bytes of HTTP/1.1.
 
 Pure. The head has been checked (L{subproxy.core.http.response}); here it is decided how the
-client learns where the body ends, and the fields that are the proxy's are added. See RFC
+client learns where the body ends, and the fields that are the proxy's are added. What a
+L{subproxy.frontend.client_stream} asks for is L{Http1Encoder}; the rest are its parts. See RFC
 9112 sections 4 (status line), 6.3 (body length) and 7.1 (chunked).
 
 Compiled a second time: L{subproxy.fastpath._response} (see L{subproxy.fastpath.twins}).
@@ -15,12 +16,19 @@ from typing import Final
 
 from subproxy.core.http.fields import BODILESS, PHRASES
 from subproxy.core.http.response import ResponseHead
+from subproxy.frontend.http1.version import Http1Version
 
 Headers = list[tuple[bytes, bytes]]
 
 
+_JOINED = 4096
+"""Bytes of body that are joined to what stands before them: cheaper than two writes."""
+
+
 class Framing(Enum):
     """How a client learns where a body ends."""
+
+    __hash__ = object.__hash__  # that of Enum is Python code
 
     NONE = auto()
     """There is no body."""
@@ -39,18 +47,18 @@ _STATUS_LINES = {
 }
 
 
-def choose_framing(head: ResponseHead, body: bytes | None, version: bytes) -> Framing:
+def choose_framing(head: ResponseHead, body: bytes | None, chunked: bool) -> Framing:
     """
     How the body of C{head} is to be framed.
 
     @param body: all of it, or None if it is streamed.
-    @param version: the HTTP version of the request.
+    @param chunked: the client knows chunks.
     """
     if head.bodiless:
         return Framing.NONE
     if body is not None or head.length is not None:
         return Framing.LENGTH
-    return Framing.CLOSE if version == b"1.0" else Framing.CHUNKED
+    return Framing.CHUNKED if chunked else Framing.CLOSE
 
 
 def write_head(
@@ -123,3 +131,64 @@ def last_chunk(trailers: Headers) -> bytes:
     lines += [b"%b: %b\r\n" % pair for pair in trailers]
     lines.append(b"\r\n")
     return b"".join(lines)
+
+
+class Http1Encoder:
+    """
+    One response as bytes of HTTP/1: see L{subproxy.frontend.interfaces.IResponseEncoder}.
+
+    @param version: that of the client.
+    """
+
+    __slots__ = ("_framing", "_version", "stays", "supports_interim")
+
+    def __init__(self, version: Http1Version) -> None:
+        self._version = version
+        self._framing = Framing.NONE
+        self.supports_interim = version.interim
+        self.stays = False
+
+    @property
+    def has_body(self) -> bool:
+        """The response has a body, of whatever length."""
+        return self._framing is not Framing.NONE
+
+    @property
+    def plain(self) -> bool:
+        """The body is written as it comes, and the client knows its length."""
+        return self._framing is Framing.LENGTH
+
+    def interim(self, status: int, headers: Headers) -> bytes:
+        """An interim response."""
+        return write_interim(status, headers) if headers or status != 100 else CONTINUE
+
+    def start(
+        self,
+        head: ResponseHead,
+        body: bytes | None,
+        may_stay: bool,
+        request_id: bytes,
+        date: bytes,
+    ) -> list[bytes]:
+        """The head, and the body if it is here."""
+        version = self._version
+        framing = self._framing = choose_framing(head, body, version.chunked)
+        stays = self.stays = may_stay and framing is not Framing.CLOSE
+        connection = (None if version.persistent else b"keep-alive") if stays else b"close"
+        data = write_head(head, framing, content_length(head, body), request_id, date, connection)
+        if not body or framing is Framing.NONE:
+            return [data]
+        return [data + body] if len(body) <= _JOINED else [data, body]
+
+    def data(self, data: bytes) -> list[bytes]:
+        """Some of a body."""
+        if self._framing is not Framing.CHUNKED:
+            return [data]
+        size = len(data)
+        if size <= _JOINED:
+            return [b"%b%b\r\n" % (chunk_head(size), data)]
+        return [chunk_head(size), data, b"\r\n"]
+
+    def end(self, trailers: Headers) -> bytes:
+        """The end of a body; empty where nothing is to be written."""
+        return last_chunk(trailers) if self._framing is Framing.CHUNKED else b""

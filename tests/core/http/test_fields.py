@@ -107,8 +107,7 @@ class TableTests(SynchronousTestCase):
         for wanted in b"digest", b"grpc-status", b"server-timing", b"etag":
             self.assertNotIn(wanted, fields.NOT_IN_TRAILERS)
 
-    def test_versions_methods_and_statuses(self) -> None:
-        self.assertEqual(fields.VERSIONS, {b"1.0", b"1.1"})
+    def test_methods_and_statuses(self) -> None:
         self.assertEqual(fields.METHODS_REFUSED, {b"CONNECT", b"TRACE"})
         self.assertFalse(fields.METHODS & fields.METHODS_REFUSED)
         self.assertEqual(fields.BODILESS, {204, 205, 304})

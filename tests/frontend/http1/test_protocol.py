@@ -147,8 +147,8 @@ class DownloadTests(SynchronousTestCase):
         client.wait(1)
         client.transport.drain()
         self.assertEqual(len(recorder.exchanges), 1)
-        client_stream = client.dispatcher.guests[0].exchange.sink
-        self.assertEqual((client_stream.first_byte, client_stream.ended), (1000, 1001))
+        [record] = recorder.records
+        self.assertEqual((record.first_byte, record.ended), (1000, 1001))
         self.assertEqual(len(client.dispatcher.guests), 2)
 
     def test_a_client_that_leaves_with_bytes_unread(self) -> None:

@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from subproxy.core.http.response import ResponseHead
 from subproxy.frontend.http1.response_writer import (
     Framing,
+    Http1Encoder,
     choose_framing,
     chunk_head,
     content_length,
@@ -14,22 +15,23 @@ from subproxy.frontend.http1.response_writer import (
     write_head,
     write_interim,
 )
+from subproxy.frontend.http1.version import HTTP_1_0, HTTP_1_1
 
 
 class ResponseWriterTests(SynchronousTestCase):
     def test_framing(self) -> None:
-        for length, bodiless, body, version, framing in (
-            (None, False, b"", b"1.1", Framing.LENGTH),
-            (None, False, b"x", b"1.0", Framing.LENGTH),
-            (5, False, None, b"1.1", Framing.LENGTH),
-            (5, False, None, b"1.0", Framing.LENGTH),
-            (None, False, None, b"1.1", Framing.CHUNKED),
-            (None, False, None, b"1.0", Framing.CLOSE),
-            (5, True, None, b"1.1", Framing.NONE),
-            (None, True, b"", b"1.1", Framing.NONE),
+        for length, bodiless, body, chunked, framing in (
+            (None, False, b"", True, Framing.LENGTH),
+            (None, False, b"x", False, Framing.LENGTH),
+            (5, False, None, True, Framing.LENGTH),
+            (5, False, None, False, Framing.LENGTH),
+            (None, False, None, True, Framing.CHUNKED),
+            (None, False, None, False, Framing.CLOSE),
+            (5, True, None, True, Framing.NONE),
+            (None, True, b"", True, Framing.NONE),
         ):
             head = ResponseHead(200, b"", [], length, bodiless)
-            self.assertIs(choose_framing(head, body, version), framing)
+            self.assertIs(choose_framing(head, body, chunked), framing)
 
     def test_content_length(self) -> None:
         self.assertEqual(content_length(ResponseHead(200, b"", []), b"abc"), 3)
@@ -71,3 +73,57 @@ class ResponseWriterTests(SynchronousTestCase):
         self.assertEqual(
             write_interim(103, [(b"Link", b"x")]), b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
         )
+
+
+class Http1EncoderTests(SynchronousTestCase):
+    def test_who_is_told_that_the_connection_stays(self) -> None:
+        for version, length, may_stay, stays, field in (
+            (HTTP_1_1, 5, True, True, None),
+            (HTTP_1_1, None, True, True, None),
+            (HTTP_1_1, 5, False, False, b"close"),
+            (HTTP_1_0, 5, True, True, b"keep-alive"),
+            (HTTP_1_0, None, True, False, b"close"),
+        ):
+            encoder = Http1Encoder(version)
+            head = ResponseHead(200, b"", [], length)
+            [data] = encoder.start(head, None, may_stay, b"id", b"now")
+            self.assertEqual(encoder.stays, stays)
+            lines = data.split(b"\r\n")
+            said = [line for line in lines if line.startswith(b"Connection: ")]
+            self.assertEqual(said, [] if field is None else [b"Connection: " + field])
+
+    def test_a_body_of_unknown_length(self) -> None:
+        """In chunks, with trailers; plain, and without them, where there are no chunks."""
+        head = ResponseHead(200, b"", [])
+        for version, data, end in (
+            (HTTP_1_1, [b"3\r\nabc\r\n"], b"0\r\nX: y\r\n\r\n"),
+            (HTTP_1_0, [b"abc"], b""),
+        ):
+            encoder = Http1Encoder(version)
+            encoder.start(head, None, True, b"", b"now")
+            self.assertEqual(encoder.data(b"abc"), data)
+            self.assertEqual(encoder.end([(b"X", b"y")]), end)
+            self.assertFalse(encoder.plain)
+            self.assertTrue(encoder.has_body)
+            large = encoder.data(b"x" * 5000)
+            self.assertEqual(len(large), 3 if version.chunked else 1)
+
+    def test_small_bodies_are_joined_to_their_head(self) -> None:
+        for size, pieces in (0, 1), (4096, 1), (4097, 2):
+            encoder = Http1Encoder(HTTP_1_1)
+            written = encoder.start(ResponseHead(200, b"", []), b"x" * size, True, b"", b"now")
+            self.assertEqual(len(written), pieces)
+            self.assertTrue(b"".join(written).endswith(b"\r\n\r\n" + b"x" * size))
+
+    def test_no_body(self) -> None:
+        encoder = Http1Encoder(HTTP_1_1)
+        encoder.start(ResponseHead(204, b"", [], None, True), b"", True, b"", b"now")
+        self.assertFalse(encoder.has_body)
+
+    def test_interim(self) -> None:
+        self.assertFalse(Http1Encoder(HTTP_1_0).supports_interim)
+        encoder = Http1Encoder(HTTP_1_1)
+        self.assertTrue(encoder.supports_interim)
+        self.assertEqual(encoder.interim(100, []), b"HTTP/1.1 100 Continue\r\n\r\n")
+        hint = encoder.interim(103, [(b"Link", b"x")])
+        self.assertEqual(hint, b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n")

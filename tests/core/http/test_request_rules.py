@@ -1,0 +1,136 @@
+"""What a request must be in any version; what passes through HTTP/1 is tested with its framing."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.core.http.forwarded import Peer
+from subproxy.core.http.request import Headers, RequestHead
+from subproxy.core.http.request_rules import RequestRules, check_host
+from subproxy.errors import BadRequest, ClientError
+
+PEER = Peer(b"192.0.2.1")
+
+
+def asked(rules: RequestRules, fields: Headers, method: bytes = b"GET") -> RequestHead:
+    """A request for C{/} over a version that has neither framing fields nor Connection."""
+    found = rules.sort_fields(method, fields, PEER)
+    return rules.request_head(method, b"/", found.host, found, found.kept, 5, PEER, b"2", True)
+
+
+class RequestRulesTests(SynchronousTestCase):
+    def test_a_version_that_is_not_http_1(self) -> None:
+        """The rules know its number from who asks, and no other."""
+        head = asked(RequestRules(), [(b"accept", b"x"), (b"host", b"A.example:80")])
+        self.assertEqual((head.version, head.host, head.path), (b"2", b"a.example", b"/"))
+        self.assertEqual(head.headers[:2], [(b"Host", b"A.example:80"), (b"accept", b"x")])
+        self.assertIn((b"Via", b"2 subproxy"), head.headers)
+
+    def test_fields_are_sorted(self) -> None:
+        found = RequestRules().sort_fields(
+            b"OPTIONS",
+            [
+                (b"Content-Length", b"5"),
+                (b"Transfer-Encoding", b"chunked"),
+                (b"Connection", b"Close, X"),
+                (b"connection", b"y"),
+                (b"Expect", b"a"),
+                (b"expect", b"b"),
+                (b"Max-Forwards", b"3"),
+                (b"X-Forwarded-For", b"192.0.2.9"),
+            ],
+            PEER,
+        )
+        self.assertEqual(
+            found[1:], (None, b"5", b"chunked", [b"close", b"x", b"y"], b"a,b", None, 3, [])
+        )
+        self.assertEqual(found.kept, [(b"Max-Forwards", b"2")])
+
+    def test_expect_may_mean_nothing(self) -> None:
+        rules = RequestRules()
+        fields = [(b"host", b"a"), (b"expect", b"x")]
+        self.assertEqual(self.assertRaises(ClientError, asked, rules, fields).status, 417)
+        found = rules.sort_fields(b"GET", fields, PEER)
+        head = rules.request_head(b"GET", b"/", b"a", found, found.kept, 5, PEER, b"1.0", False)
+        self.assertFalse(head.expect)
+
+    def test_trailers(self) -> None:
+        fields = [
+            (b"X-Checksum", b"1"),
+            (b"X-Forwarded-New", b"2"),
+            (b"x_forwarded_new", b"3"),
+            (b"Content_Length", b"4"),
+        ]
+        self.assertEqual(RequestRules().check_trailers(fields), fields[:1])
+        self.assertEqual(RequestRules().check_trailers(fields, frozenset({b"x-checksum"})), [])
+
+    def test_what_is_remembered_is_bounded(self) -> None:
+        rules = RequestRules()
+        kinds, hosts = [], []
+        for number in range(5000):
+            asked(rules, [(b"Host", b"a%d" % number), (b"X-%d" % number, b"")])
+            kinds.append(len(rules._kinds))
+            hosts.append(len(rules._hosts))
+        self.assertEqual((max(kinds), max(hosts)), (2048, 2048))
+
+    def test_long_names_are_not_remembered(self) -> None:
+        """Else 2,048 names of 31 kB would stay."""
+        rules = RequestRules()
+        for name in (b"X-" + b"a" * 62, b"X-" + b"a" * 63, b"x-forwarded-" + b"a" * 3000):
+            passed = asked(rules, [(b"Host", b"a"), (name, b"1")])
+            self.assertEqual((name, b"1") in passed.headers, name[:3] == b"X-a")
+        self.assertEqual(max(map(len, rules._kinds)), 64)
+        hosts = [b"a" * 250 + b".b:80", b"a" * 251 + b".bcdef:80"]
+        rules.host(hosts[0])
+        self.assertRaises(BadRequest, rules.host, hosts[1])
+        self.assertEqual(max(map(len, rules._hosts)), 255)
+
+
+class HostTests(SynchronousTestCase):
+    def test_hosts(self) -> None:
+        for host in (
+            b"a",
+            b"a:",
+            b"a:80",
+            b"a:00080",
+            b"a:65535",
+            b"[::1]",
+            b"[::1]:",
+            b"[::1]:80",
+            b"a" * 255,
+        ):
+            check_host(host)
+        for host in (
+            b"",
+            b":80",
+            b"a:x",
+            b"a:65536",
+            b"a:0655350",
+            b"a:6553599",
+            b"[::1",
+            b"[]",
+            b"[1]",
+            b"[g::1]",
+            b"[::1]80",
+            b"[::1]x",
+            b"[::1]:x",
+            b"[::1]:65536",
+            b"a" * 256,
+        ):
+            self.assertRaises(BadRequest, check_host, host)
+
+    @given(st.text(alphabet='abc.:[]@/,0%-_~ \\"', max_size=12))
+    def test_what_passes_is_a_name_and_perhaps_a_port(self, text: str) -> None:
+        host = text.encode()
+        try:
+            check_host(host)
+        except BadRequest:
+            return
+        name, _, port = host.rpartition(b":") if not host.endswith(b"]") else (host, b"", b"")
+        if not name:
+            name, port = host, b""
+        self.assertTrue(not port or port.isdigit())
+        for byte in b'@/,%\\" ':
+            self.assertNotIn(byte, host)

@@ -1,0 +1,54 @@
+"""Which factory has the compiled path, and what for."""
+
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
+
+from subproxy.fastpath.http1_factory import FastHttp1Factory
+from subproxy.fastpath.install import install, unavailable
+from subproxy.frontend.http1.protocol import Http1Protocol
+from subproxy.telemetry.access_log import AccessLog
+from tests.rigs.world import World
+
+
+class InstallTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        if unavailable() is not None:
+            raise SkipTest("not compiled")
+        self.clock = Clock()
+
+    def test_the_format_of_the_log(self) -> None:
+        """What is not compiled is written by Python alone."""
+        for style, reason in (
+            ("combined", None),
+            ("json", "the access log is in the format json"),
+        ):
+            log = AccessLog("/dev/null", style, self.clock)
+            self.addCleanup(log.close)
+            self.assertEqual(unavailable(log), reason)
+
+    def test_both_sides_have_it(self) -> None:
+        world = World()
+        http = FastHttp1Factory(world.dispatcher, clock=world.clock)
+        self.assertIsInstance(http.buildProtocol(None), Http1Protocol)
+        install(http, world.factory, None, None)
+        self.assertIs(world.factory.fastpath, http.fastpath)
+        self.assertNotIsInstance(http.buildProtocol(None), Http1Protocol)
+
+    def test_what_changes_is_told(self) -> None:
+        """It has the date and the draining of the frontend in places of its own."""
+        now = [0.0]
+        world = World()
+        http = FastHttp1Factory(world.dispatcher, clock=world.clock, wall=lambda: now[0])
+        fastpath = http.use_fastpath(None, None)
+        self.assertEqual(fastpath.date, b"Thu, 01 Jan 1970 00:00:00 GMT")
+        now[0] = 2.0
+        http.doStart()
+        self.addCleanup(http.doStop)
+        world.clock.advance(0.5)
+        self.assertEqual(fastpath.date, b"Thu, 01 Jan 1970 00:00:02 GMT")
+        self.assertEqual(http.context.status.date, fastpath.date)
+        self.assertFalse(fastpath.draining)
+        http.last_answers()
+        self.assertTrue(fastpath.draining)
