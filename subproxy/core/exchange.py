@@ -36,7 +36,6 @@ __all__ = [
     "Headers",
     "IChannel",
     "IDispatcher",
-    "IExchangeLog",
     "RequestHead",
     "ResponseHead",
 ]

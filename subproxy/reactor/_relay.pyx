@@ -23,7 +23,7 @@ from subproxy.reactor._uapi cimport *
 
 from twisted.internet import defer, error
 
-from subproxy.reactor._stream import LOST
+from subproxy.reactor._receive import LOST
 
 cdef extern from "poll.h" nogil:
     int POLLIN, POLLRDHUP

@@ -9,59 +9,33 @@ While it is not (a connecting socket) every method is what Twisted's would be.
 What is queued for the kernel is decided once a turn, in C{settle}: who pauses
 and resumes within a turn, or writes ten times, costs one operation or none.
 
-Lifetimes: a send's bytes are held (C{current}) until it is known to be over,
-also past the end of the connection. A receive that was cancelled by a pause
-may still deliver what the kernel had taken: that waits in C{backlog} for the
-resumption, in order, the end of the stream too.
+Its two halves are C{ReceivingStream} and C{SendingStream}; here are the life of
+the socket, the turn, and the methods that Twisted calls.
 """
 
-from cpython.bytes cimport (
-    PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE,
-)
-from cpython.object cimport PyObject
-from libc.stdint cimport uintptr_t
 from posix.unistd cimport close
 
-from subproxy.reactor._iovec cimport IOVectors
-from subproxy.reactor._ring cimport (
-    TAG_FINISHED, TAG_RECEIVE, TAG_SEND, TAG_SILENT, Handle, Ring, calls, enqueue,
-)
+from subproxy.reactor._ring cimport TAG_RECEIVE, TAG_SEND, TAG_SILENT, Handle, Ring, enqueue
+from subproxy.reactor._send cimport JOIN, SendingStream
 from subproxy.reactor._uapi cimport *
 
 import os
 import socket
 
-from twisted.internet import abstract, error, main, tcp
-from twisted.python import failure, log
+from twisted.internet import abstract, error, tcp
+from twisted.python import failure
 
-from subproxy.reactor.out_of_memory import shortage
-
-cdef extern from "Python.h":
-    object PyObject_CallMethodOneArg(object, object, object)
+from subproxy.reactor._receive import DONE, GONE, LOST
 
 cdef extern from "sys/socket.h" nogil:
     struct linger:
         int l_onoff
         int l_linger
-    int MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL, MSG_WAITALL, SHUT_RDWR, SHUT_WR, SO_LINGER, SOL_SOCKET
+    int SHUT_RDWR, SO_LINGER, SOL_SOCKET
     int shutdown(int, int)
-    Py_ssize_t send(int, const void *, size_t, int)
     int c_getsockopt "getsockopt"(int, int, int, void *, unsigned *)
     int c_setsockopt "setsockopt"(int, int, int, const void *, unsigned)
 
-cdef enum:
-    JOIN = 16 * 1024  # bytes that are copied together into one send at most
-    BULK = 64 * 1024  # bytes of a receive into a buffer of its own
-    FULL = 4  # full buffers in a row after which that is done
-    CAP = 64 * 1024  # bytes that one multishot receive takes before it ends
-    SILENT_LIMIT = 64 * 1024  # bytes that a socket mostly takes at once
-
-# One for all, as Twisted's own reactors do: building a Failure costs microseconds.
-DONE = failure.Failure(main.CONNECTION_DONE)
-LOST = failure.Failure(main.CONNECTION_LOST)
-
-cdef object DATA_RECEIVED = "dataReceived"
-cdef object GONE = object()
 cdef object FileDescriptor = abstract.FileDescriptor
 cdef object Connection = tcp.Connection
 
@@ -76,25 +50,7 @@ class BypassTLS:
     unregisterProducer = staticmethod(FileDescriptor.unregisterProducer)
 
 
-cdef class Receiver:
-    cdef int received(self, char *data, Py_ssize_t size) except -1:
-        raise NotImplementedError
-
-
-cdef class Stream(Handle):
-    def __cinit__(self, *args, **kw):
-        self.fd = -1
-        self.patience = FileDescriptor.bufferSize
-
-    @property
-    def bufferSize(self):
-        """How much may wait before a producer is paused, in bytes: may be set at any time."""
-        return self.patience
-
-    @bufferSize.setter
-    def bufferSize(self, value):
-        self.patience = value
-
+cdef class Stream(SendingStream):
     # -- life ---------------------------------------------------------------
 
     cdef int attach(self, Ring ring, int fd) except -1:
@@ -183,31 +139,6 @@ cdef class Stream(Handle):
         self.former = type(protocol)
         protocol.connectionLost(reason)
 
-    cdef int lose(self, object reason) except -1:
-        """C{connectionLost}, as the reactor calls it: what it raises is logged."""
-        calls(self)
-        try:
-            self.connectionLost(reason)
-        except BaseException:
-            log.callWithLogger(self, log.err)
-        return 0
-
-    @property
-    def protocol(self):
-        if self._protocol is GONE:
-            raise AttributeError("protocol")
-        return self._protocol
-
-    @protocol.setter
-    def protocol(self, value):
-        self._protocol = value
-        self.receiver = value if isinstance(value, Receiver) else None
-
-    @protocol.deleter
-    def protocol(self):
-        self._protocol = GONE
-        self.receiver = None
-
     @property
     def socket(self):
         """The socket object, made when somebody asks for it."""
@@ -243,194 +174,6 @@ cdef class Stream(Handle):
             self.socket.setsockopt(level, name, value)
         elif c_setsockopt(self.fd, level, name, &value, sizeof(value)) < 0:
             raise OSError(errno, os.strerror(errno))
-
-    # -- reading ------------------------------------------------------------
-
-    def startReading(self):
-        if self.fd < 0:
-            self.reactor.addReader(self)
-        elif not self.reading:
-            self.reading = True
-            self.quiet = None
-            enqueue(self)
-
-    def stopReading(self):
-        if self.fd < 0:
-            self.reactor.removeReader(self)
-        elif self.reading:
-            self.reading = False
-            if self.armed:
-                enqueue(self)
-
-    def when_receive_stopped(self, function):
-        """Reading was stopped: call C{function} when nothing is being received any more.
-
-        It gets the bytes that had been taken from the kernel and not delivered. Until
-        reading is started again, the descriptor may be read by somebody else.
-        """
-        self.quiet = function
-        if not self.armed:
-            self.quieten()
-
-    cdef int quieten(self) except -1:
-        function, self.quiet = self.quiet, None
-        data = b""
-        if self.backlog is not None:
-            data = b"".join([item for item in self.backlog if type(item) is bytes])
-            # How the stream ended is for the reader that comes back.
-            self.backlog = [item for item in self.backlog if type(item) is not bytes] or None
-        calls(self)
-        try:
-            function(data)
-        except BaseException:
-            self._callback_failed()
-        return 0
-
-    @property
-    def flushed(self):
-        """Whether all that was written has been given to the kernel."""
-        return not (self.out or self.sending or self.silent)
-
-    cdef int arm(self) except -1:
-        """Ask for bytes: as they come, or once for many.
-
-        A multishot receive takes little pieces into the ring's own buffers,
-        and nothing while nothing comes. A stream that fills them one after the
-        other is better served by one large receive at a time, straight into
-        the bytes object: as long as there is something to be received at once.
-        """
-        cdef ur_sqe *entry = self.ring.prepare(self, TAG_RECEIVE, UR_OP_RECV, self.fd)
-        self.armed = True
-        self.capped = False
-        if self.bulk:
-            self.incoming = PyBytes_FromStringAndSize(NULL, BULK)
-            entry.addr = <uintptr_t>PyBytes_AS_STRING(self.incoming)
-            entry.len = BULK
-            entry.op_flags = MSG_DONTWAIT
-        else:
-            entry.flags = UR_SQE_BUFFER_SELECT
-            entry.ioprio = UR_RECV_MULTISHOT
-            # Without a limit it takes half a megabyte at once, before anybody can say that the
-            # rest is for somebody else, who would not copy it.
-            self.capped = self.ring.capped
-            if self.capped:
-                entry.file_index = CAP  # optlen
-        return 0
-
-    cdef bytes collect(self, int res):
-        """The result of one large receive; None if there was nothing."""
-        cdef bytes found = self.incoming
-        self.incoming = None
-        if res < self.ring.size:
-            self.bulk = False
-            self.full = 0
-        if res <= 0:
-            return None
-        return found if res == BULK else found[:res]
-
-    cdef int receive(self, int res, uint32_t flags) except -1:
-        cdef char *data
-        cdef Ring ring = self.ring
-        cdef Receiver receiver
-        cdef bint ready = self.reading and self.backlog is None and self.relay_in is None
-        item = None
-        if not flags & UR_CQE_F_MORE:
-            self.armed = self.cancelling = False
-            if self.relay_in is not None:
-                enqueue(self.relay_in)
-        if self.incoming is not None:
-            item = self.collect(res)
-        elif flags & UR_CQE_F_BUFFER:
-            data = ring.take(flags)
-            if res < ring.size:
-                self.full = 0
-            elif not self.cancelling and self.fd >= 0 and self.receiver is None:
-                self.full += 1
-                if self.full >= FULL:
-                    self.bulk = True
-                    if self.armed:
-                        self.cancelling = True
-                        ring.cancel(self, TAG_RECEIVE)
-            if res > 0 and ready and self.receiver is not None:
-                calls(self)
-                # Held here: it may let go of itself while it is called.
-                receiver = self.receiver
-                try:
-                    receiver.received(data, res)
-                except BaseException:
-                    self._callback_failed()
-                finally:
-                    ring.recycle(data)
-                if not self.armed and self.reading:
-                    enqueue(self)
-                return 0
-            try:
-                if res > 0 and self.fd >= 0:
-                    item = PyBytes_FromStringAndSize(data, res)
-            except MemoryError:
-                # What came is lost, and so, then, is the connection.
-                res = -ENOMEM
-                shortage.tell()
-            finally:
-                ring.recycle(data)
-        if self.fd < 0:
-            return 0
-        if res > 0:
-            pass
-        elif res == -ENOBUFS:
-            if self.reading:
-                ring.park(self)
-            return 0
-        elif res == -ECANCELED or res == -EINTR or res == -EAGAIN:
-            if self.reading:
-                enqueue(self)
-            return 0
-        elif res == -EINVAL and self.capped:
-            # A kernel before 6.17.
-            ring.capped = False
-            if self.reading:
-                enqueue(self)
-            return 0
-        else:
-            item = res
-        if ready:
-            self.deliver(item)
-            if not self.armed and self.reading:
-                enqueue(self)
-        elif self.backlog is None:
-            self.backlog = [item]
-        else:
-            self.backlog.append(item)
-        return 0
-
-    cdef int deliver(self, object item) except -1:
-        """Bytes, or how the stream ended: zero, or an error number below it."""
-        calls(self)
-        if type(item) is bytes:
-            try:
-                PyObject_CallMethodOneArg(self._protocol, DATA_RECEIVED, item)
-            except BaseException:
-                self._callback_failed()
-            return 0
-        self.reading = False
-        if item == 0 and not self.dying:
-            try:
-                self.readConnectionLost(DONE)
-            except BaseException:
-                log.callWithLogger(self, log.err)
-        else:
-            self.lose(LOST)
-        return 0
-
-    def _callback_failed(self):
-        """An exception of the protocol's: log it, and lose the connection."""
-        reason = failure.Failure()
-        if reason.type is MemoryError:
-            shortage.tell()
-        else:
-            log.callWithLogger(self, log.err, reason)
-        if self.fd >= 0:
-            self.lose(reason)
 
     # -- writing ------------------------------------------------------------
 
@@ -472,43 +215,6 @@ cdef class Stream(Handle):
             self.write(data)
             return 0
         return self.push(data)
-
-    cdef int push(self, bytes data) except -1:
-        cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
-        if not self.connected or self._writeDisconnected or self.aborting or size == 0:
-            return 0
-        if self.fd < 0 or self.dying:
-            return 0
-        if self.out is None:
-            self.out = []
-        self.out.append(data)
-        self.outlen += size
-        if self.producer is not None and self.outlen > self.patience:
-            self._maybePauseProducer()
-        self.writing = True
-        if not self.queued:
-            self.queued = True
-            self.ring.todo.append(self)
-        return 0
-
-    def startWriting(self):
-        if self.native_write:
-            if self.fd >= 0:
-                self.writing = True
-                enqueue(self)
-        else:
-            self.reactor.addWriter(self)
-
-    def stopWriting(self):
-        if self.native_write:
-            self.writing = False
-        else:
-            self.reactor.removeWriter(self)
-
-    def _isSendBufferFull(self):
-        if self.native_write:
-            return self.outlen > self.bufferSize
-        return super()._isSendBufferFull()
 
     def loseConnection(self):
         if self.TLS:
@@ -571,180 +277,6 @@ cdef class Stream(Handle):
     def writer(self):
         """What IReactorFDSet.getWriters lists for this handle, or None."""
         return self if self.fd >= 0 and (self.writing or self.sending) else None
-
-    def fall_back_to_epoll_writes(self):
-        """From now on write by readiness, as Twisted does.
-
-        For what only C{sendmsg} can do. Bytes that a send of the ring has
-        taken go first.
-        """
-        if self.native_write and self.fd >= 0:
-            if self.sending or self.silent:
-                self.to_classic = True
-                return
-            self.native_write = self.to_classic = False
-            self._tempDataBuffer = self.out or []
-            self._tempDataLen = self.outlen
-            self.out = None
-            self.outlen = 0
-            self.writing = False
-            self.reactor.addWriter(self)
-
-    cdef int flush(self) except -1:
-        """Start the next send, if none is in flight."""
-        if self.sending or self.silent or self.lent:  # (lent: a relay's send is in flight)
-            return 0
-        self.writing = False
-        if not self.out:
-            return self.drained()
-        self.take()
-        if self.disconnecting and not self.out and self.producer is None and self.finish():
-            return self.lose(DONE)
-        # Silent where nobody waits to hear that all has been sent.
-        return self.transmit(
-            self.size <= SILENT_LIMIT
-            and not self.out
-            and not self.disconnecting
-            and not self._writeDisconnecting
-            and (self.producer is None or (self.streamingProducer and not self.producerPaused))
-        )
-
-    cdef bint finish(self) noexcept:
-        """Send the last words of a connection; whether the socket took them all.
-
-        By a system call of its own, because the connection then ends in this
-        turn; and as if more were to come, because what comes is the end, which
-        so travels in the same packet.
-        """
-        cdef Py_ssize_t n
-        if self.size > SILENT_LIMIT or type(self.current) is not bytes:
-            return False
-        n = send(self.fd, PyBytes_AS_STRING(self.current), self.size,
-                 MSG_DONTWAIT | MSG_MORE | MSG_NOSIGNAL)
-        if n > 0:
-            self.sent = n
-            self.outlen -= n
-        if self.sent < self.size:
-            return False  # an error is for `transmit` to find
-        self.current = None
-        return True
-
-    cdef int take(self) except -1:
-        """Make C{current} of what is gathered: joined if it is little."""
-        if len(self.out) == 1:
-            self.current = self.out.pop()
-        elif self.outlen <= JOIN:
-            self.current = b"".join(self.out)
-            self.out.clear()
-        else:
-            self.current = IOVectors.first(self.out)
-            self.size = (<IOVectors>self.current).size
-            self.sent = 0
-            return 0
-        self.size = PyBytes_GET_SIZE(self.current)
-        self.sent = 0
-        return 0
-
-    cdef bytes rest(self):
-        """What of C{current} has not been sent."""
-        if type(self.current) is IOVectors:
-            self.current = self.current.joined()
-        return self.current[self.sent:]
-
-    cdef int transmit(self, bint silent) except -1:
-        """Send C{current} from C{sent} on.
-
-        A silent send is tried once, while it is submitted, and is heard of
-        only if the socket did not take it all. The other kind waits for room
-        until all is sent.
-        """
-        cdef ur_sqe *entry
-        cdef bint gathered = type(self.current) is IOVectors
-        if gathered and self.sent:
-            self.current = self.rest()
-            self.size = PyBytes_GET_SIZE(self.current)
-            self.sent = 0
-            gathered = False
-        cdef int opcode = UR_OP_SENDMSG if gathered else UR_OP_SEND
-        if silent:
-            entry = self.ring.prepare_silent(self, TAG_SILENT, opcode, self.fd)
-            entry.op_flags = MSG_WAITALL | MSG_NOSIGNAL | MSG_DONTWAIT
-            self.silent = True
-            self.outlen -= self.size - self.sent
-        else:
-            entry = self.ring.prepare(self, TAG_SEND, opcode, self.fd)
-            entry.op_flags = MSG_WAITALL | MSG_NOSIGNAL
-            self.sending = True
-        if gathered:
-            entry.addr = <uintptr_t>&(<IOVectors>self.current).header
-            entry.len = 1
-        else:
-            entry.addr = <uintptr_t>(PyBytes_AS_STRING(self.current) + self.sent)
-            entry.len = <uint32_t>min(self.size - self.sent, 0x40000000)
-        return 0
-
-    cdef int transmitted(self, int res, bint silent) except -1:
-        """A send is over, or a silent one fell short."""
-        cdef Py_ssize_t left
-        if silent:
-            self.silent = False
-        else:
-            self.sending = False
-        if self.fd < 0:
-            self.current = None
-            return 0
-        if res < 0 and not (res == -EAGAIN or res == -EINTR or res == -ENOBUFS):
-            return self.failed(res)
-        left = self.size - self.sent
-        if silent:
-            self.outlen += left
-        if res > 0:
-            self.sent += res
-            self.outlen -= res
-            left -= res
-        if left and not self.aborting:
-            return self.transmit(False)
-        self.current = None
-        if self.to_classic:
-            self.fall_back_to_epoll_writes()
-        elif not self.aborting:
-            self.flush()
-        return 0
-
-    cdef int failed(self, int res) except -1:
-        """A send has failed for good."""
-        self.current = None
-        self.out = None
-        self.outlen = 0
-        if res == -ECANCELED:
-            return 0
-        if not self.reading:
-            return self.lose(LOST)
-        # The peer is gone, but what it said before may not have been heard
-        # yet: a turn passes before the connection is lost.
-        self.dying = 3
-        return enqueue(self)
-
-    cdef int drained(self) except -1:
-        """All is sent: what FileDescriptor.doWrite does then."""
-        if self.relay_out is not None:
-            enqueue(self.relay_out)
-        if self.producer is None and not self.disconnecting and not self._writeDisconnecting:
-            return 0
-        calls(self)
-        try:
-            if self.producer is not None and (
-                    not self.streamingProducer or self.producerPaused):
-                self.producerPaused = False
-                self.producer.resumeProducing()
-            elif self.disconnecting:
-                self.lose(DONE)
-            elif self._writeDisconnecting and not self._writeDisconnected:
-                self._writeDisconnected = True
-                self._closeWriteConnection()
-        except BaseException:
-            self._callback_failed()
-        return 0
 
     # -- the turn -----------------------------------------------------------
 

@@ -1,0 +1,255 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, binding=False
+"""The receiving half of a stream: bytes from one socket, by one multishot receive.
+
+A receive that was cancelled by a pause may still deliver what the kernel had taken: that
+waits in C{backlog} for the resumption, in order, the end of the stream too.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.stdint cimport uintptr_t
+
+from subproxy.reactor._ring cimport TAG_RECEIVE, Handle, Ring, calls, enqueue
+from subproxy.reactor._uapi cimport *
+
+from twisted.internet import main
+from twisted.python import failure, log
+
+from subproxy.reactor.out_of_memory import shortage
+
+cdef extern from "Python.h":
+    object PyObject_CallMethodOneArg(object, object, object)
+
+cdef extern from "sys/socket.h" nogil:
+    int MSG_DONTWAIT
+
+cdef enum:
+    BULK = 64 * 1024  # bytes of a receive into a buffer of its own
+    FULL = 4  # full buffers in a row after which that is done
+    CAP = 64 * 1024  # bytes that one multishot receive takes before it ends
+
+# One for all, as Twisted's own reactors do: building a Failure costs microseconds.
+DONE = failure.Failure(main.CONNECTION_DONE)
+LOST = failure.Failure(main.CONNECTION_LOST)
+
+GONE = object()
+"""In the place of a protocol that has been told that its connection is lost."""
+
+cdef object DATA_RECEIVED = "dataReceived"
+
+
+cdef class Receiver:
+    cdef int received(self, char *data, Py_ssize_t size) except -1:
+        raise NotImplementedError
+
+
+cdef class ReceivingStream(Handle):
+    """What of a stream is about receiving, and whom it is received for."""
+
+    def __cinit__(self, *args, **kw):
+        self.fd = -1
+
+    cdef int lose(self, object reason) except -1:
+        """C{connectionLost}, as the reactor calls it: what it raises is logged."""
+        calls(self)
+        try:
+            self.connectionLost(reason)
+        except BaseException:
+            log.callWithLogger(self, log.err)
+        return 0
+
+    @property
+    def protocol(self):
+        if self._protocol is GONE:
+            raise AttributeError("protocol")
+        return self._protocol
+
+    @protocol.setter
+    def protocol(self, value):
+        self._protocol = value
+        self.receiver = value if isinstance(value, Receiver) else None
+
+    @protocol.deleter
+    def protocol(self):
+        self._protocol = GONE
+        self.receiver = None
+
+    def startReading(self):
+        if self.fd < 0:
+            self.reactor.addReader(self)
+        elif not self.reading:
+            self.reading = True
+            self.quiet = None
+            enqueue(self)
+
+    def stopReading(self):
+        if self.fd < 0:
+            self.reactor.removeReader(self)
+        elif self.reading:
+            self.reading = False
+            if self.armed:
+                enqueue(self)
+
+    def when_receive_stopped(self, function):
+        """Reading was stopped: call C{function} when nothing is being received any more.
+
+        It gets the bytes that had been taken from the kernel and not delivered. Until
+        reading is started again, the descriptor may be read by somebody else.
+        """
+        self.quiet = function
+        if not self.armed:
+            self.quieten()
+
+    cdef int quieten(self) except -1:
+        function, self.quiet = self.quiet, None
+        data = b""
+        if self.backlog is not None:
+            data = b"".join([item for item in self.backlog if type(item) is bytes])
+            # How the stream ended is for the reader that comes back.
+            self.backlog = [item for item in self.backlog if type(item) is not bytes] or None
+        calls(self)
+        try:
+            function(data)
+        except BaseException:
+            self._callback_failed()
+        return 0
+
+    cdef int arm(self) except -1:
+        """Ask for bytes: as they come, or once for many.
+
+        A multishot receive takes little pieces into the ring's own buffers,
+        and nothing while nothing comes. A stream that fills them one after the
+        other is better served by one large receive at a time, straight into
+        the bytes object: as long as there is something to be received at once.
+        """
+        cdef ur_sqe *entry = self.ring.prepare(self, TAG_RECEIVE, UR_OP_RECV, self.fd)
+        self.armed = True
+        self.capped = False
+        if self.bulk:
+            self.incoming = PyBytes_FromStringAndSize(NULL, BULK)
+            entry.addr = <uintptr_t>PyBytes_AS_STRING(self.incoming)
+            entry.len = BULK
+            entry.op_flags = MSG_DONTWAIT
+        else:
+            entry.flags = UR_SQE_BUFFER_SELECT
+            entry.ioprio = UR_RECV_MULTISHOT
+            # Without a limit it takes half a megabyte at once, before anybody can say that the
+            # rest is for somebody else, who would not copy it.
+            self.capped = self.ring.capped
+            if self.capped:
+                entry.file_index = CAP  # optlen
+        return 0
+
+    cdef bytes collect(self, int res):
+        """The result of one large receive; None if there was nothing."""
+        cdef bytes found = self.incoming
+        self.incoming = None
+        if res < self.ring.size:
+            self.bulk = False
+            self.full = 0
+        if res <= 0:
+            return None
+        return found if res == BULK else found[:res]
+
+    cdef int receive(self, int res, uint32_t flags) except -1:
+        cdef char *data
+        cdef Ring ring = self.ring
+        cdef Receiver receiver
+        cdef bint ready = self.reading and self.backlog is None and self.relay_in is None
+        item = None
+        if not flags & UR_CQE_F_MORE:
+            self.armed = self.cancelling = False
+            if self.relay_in is not None:
+                enqueue(self.relay_in)
+        if self.incoming is not None:
+            item = self.collect(res)
+        elif flags & UR_CQE_F_BUFFER:
+            data = ring.take(flags)
+            if res < ring.size:
+                self.full = 0
+            elif not self.cancelling and self.fd >= 0 and self.receiver is None:
+                self.full += 1
+                if self.full >= FULL:
+                    self.bulk = True
+                    if self.armed:
+                        self.cancelling = True
+                        ring.cancel(self, TAG_RECEIVE)
+            if res > 0 and ready and self.receiver is not None:
+                calls(self)
+                # Held here: it may let go of itself while it is called.
+                receiver = self.receiver
+                try:
+                    receiver.received(data, res)
+                except BaseException:
+                    self._callback_failed()
+                finally:
+                    ring.recycle(data)
+                if not self.armed and self.reading:
+                    enqueue(self)
+                return 0
+            try:
+                if res > 0 and self.fd >= 0:
+                    item = PyBytes_FromStringAndSize(data, res)
+            except MemoryError:
+                # What came is lost, and so, then, is the connection.
+                res = -ENOMEM
+                shortage.tell()
+            finally:
+                ring.recycle(data)
+        if self.fd < 0:
+            return 0
+        if res > 0:
+            pass
+        elif res == -ENOBUFS:
+            if self.reading:
+                ring.park(self)
+            return 0
+        elif res == -ECANCELED or res == -EINTR or res == -EAGAIN:
+            if self.reading:
+                enqueue(self)
+            return 0
+        elif res == -EINVAL and self.capped:
+            # A kernel before 6.17.
+            ring.capped = False
+            if self.reading:
+                enqueue(self)
+            return 0
+        else:
+            item = res
+        if ready:
+            self.deliver(item)
+            if not self.armed and self.reading:
+                enqueue(self)
+        elif self.backlog is None:
+            self.backlog = [item]
+        else:
+            self.backlog.append(item)
+        return 0
+
+    cdef int deliver(self, object item) except -1:
+        """Bytes, or how the stream ended: zero, or an error number below it."""
+        calls(self)
+        if type(item) is bytes:
+            try:
+                PyObject_CallMethodOneArg(self._protocol, DATA_RECEIVED, item)
+            except BaseException:
+                self._callback_failed()
+            return 0
+        self.reading = False
+        if item == 0 and not self.dying:
+            try:
+                self.readConnectionLost(DONE)
+            except BaseException:
+                log.callWithLogger(self, log.err)
+        else:
+            self.lose(LOST)
+        return 0
+
+    def _callback_failed(self):
+        """An exception of the protocol's: log it, and lose the connection."""
+        reason = failure.Failure()
+        if reason.type is MemoryError:
+            shortage.tell()
+        else:
+            log.callWithLogger(self, log.err, reason)
+        if self.fd >= 0:
+            self.lose(reason)
