@@ -96,9 +96,12 @@ class Octal:
     def parse(self, text: str) -> int:
         """See L{ValueKind}."""
         try:
-            return int(text, 8)
+            mode = int(text, 8)
         except ValueError:
             raise ValueError("not octal") from None
+        if not 0 <= mode <= 0o7777:
+            raise ValueError("a mode from 0 to 7777 is needed")
+        return mode
 
 
 @dataclass(frozen=True, slots=True)
