@@ -18,8 +18,9 @@ from twisted.python.failure import Failure
 from subproxy.app.listener import ListenerService
 from subproxy.core.dispatcher import Dispatcher
 from subproxy.frontend.factory import Http1Factory
+from subproxy.process.inherited_sockets import SocketHandoff
 from subproxy.process.sd_notify import SupervisorNotifier
-from subproxy.process.upgrade import SocketHandoff, start_new_process
+from subproxy.process.upgrade import start_new_process
 from subproxy.subscription.factory import SubscriptionFactory
 from subproxy.subscription.registrar import Registrar
 from subproxy.telemetry.access_log import AccessLog

@@ -15,7 +15,7 @@ WORDS = {"seconds": "SECONDS", "bytes": "BYTES", "bytes a second": "BYTES/S"}
 """What C{--help} writes for a number, by its unit."""
 
 
-class SettingKind(Protocol[T_co]):
+class ValueKind(Protocol[T_co]):
     """
     What the values of a setting are.
 
@@ -45,7 +45,7 @@ class Number:
     unit: str
 
     def parse(self, text: str) -> float:
-        """See L{SettingKind}."""
+        """See L{ValueKind}."""
         try:
             value = float(text)
         except ValueError:
@@ -64,7 +64,7 @@ class Count:
     unit: str
 
     def parse(self, text: str) -> int:
-        """See L{SettingKind}."""
+        """See L{ValueKind}."""
         return int(Number(self.low, self.high, self.unit).parse(text))
 
 
@@ -80,7 +80,7 @@ class HttpLimit:
         return self.row.unit
 
     def parse(self, text: str) -> float:
-        """See L{SettingKind}."""
+        """See L{ValueKind}."""
         try:
             return limits.parse(self.row, text)
         except ValueError:
@@ -94,11 +94,14 @@ class Octal:
     unit: str = ""
 
     def parse(self, text: str) -> int:
-        """See L{SettingKind}."""
+        """See L{ValueKind}."""
         try:
-            return int(text, 8)
+            mode = int(text, 8)
         except ValueError:
             raise ValueError("not octal") from None
+        if not 0 <= mode <= 0o7777:
+            raise ValueError("a mode from 0 to 7777 is needed")
+        return mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,7 @@ class Choice:
     unit: str = ""
 
     def parse(self, text: str) -> str:
-        """See L{SettingKind}."""
+        """See L{ValueKind}."""
         if text in self.words:
             return text
         if len(self.words) == 2:
@@ -131,7 +134,7 @@ class Text(Generic[T]):
     unit: str = ""
 
     def parse(self, text: str) -> T:
-        """See L{SettingKind}."""
+        """See L{ValueKind}."""
         return self.read(text)
 
 
@@ -142,7 +145,7 @@ class Flag:
     unit: str = ""
 
     def parse(self, text: str) -> bool:
-        """See L{SettingKind}."""
+        """See L{ValueKind}."""
         if text not in ("true", "false"):
             raise ValueError("true or false")
         return text == "true"
@@ -167,7 +170,7 @@ class Setting:
     """
 
     name: str
-    kind: SettingKind[object]
+    kind: ValueKind[object]
     default: str | None
     help: str
     group: str

@@ -14,7 +14,7 @@ cdef const Tables *T = tables()
 
 cdef enum:
     VERSION = 9  # bytes of " HTTP/1.1"
-    REST = 1024  # what is fixed in a line, and numbers
+    REST = 2048  # what is fixed in a line, and numbers
 
 
 cdef Py_ssize_t room(const LogLine *line) noexcept nogil:

@@ -83,6 +83,8 @@ class OptionsTests(SynchronousTestCase):
             ("--vsock=/a/", "--vsock=/a/: the path of a VM's socket, or a pattern, is needed"),
             ("--vsock-port=x", "--vsock-port=x: a number from 0 to 4.29497e+09 is needed"),
             ("--vsock-mode=8", "--vsock-mode=8: not octal"),
+            ("--vsock-mode=-1", "--vsock-mode=-1: a mode from 0 to 7777 is needed"),
+            ("--vsock-mode=66000", "--vsock-mode=66000: a mode from 0 to 7777 is needed"),
             (
                 "--admin=90",
                 "--admin=90: a path is needed, or an endpoint such as tcp:90:interface=127.0.0.1",

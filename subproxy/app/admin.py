@@ -1,0 +1,129 @@
+"""The admin listener: what it serves, where, and the token that opens it."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.endpoints import serverFromString
+from twisted.logger import Logger
+
+from subproxy.admin.guard import Guard
+from subproxy.admin.token import TokenError, default_files, obtain_token
+from subproxy.app.listener import ListenerService
+from subproxy.app.service import ProxyService
+from subproxy.config.listen import is_path
+from subproxy.config.settings import Settings
+from subproxy.core.routing.router import Router
+from subproxy.endpoints.adopted import check_systemd
+from subproxy.endpoints.private import PrivateUnixEndpoint
+from subproxy.fastpath.http1_factory import FastHttp1Factory
+from subproxy.process.startup import fail
+from subproxy.telemetry.counters import Counters
+
+if TYPE_CHECKING:
+    from subproxy.admin.metrics import ProxyCollector
+
+FASTPATH_COUNTS = {
+    "answered": "Requests that the compiled path has answered.",
+    "declined_requests": "Requests that it has left to the Python path as they came.",
+    "declined_answers": "Requests that it has left to the Python path later.",
+}
+"""What the metrics page tells of the compiled path."""
+
+
+def admin_listener(
+    reactor: Any,
+    settings: Settings,
+    service: ProxyService,
+    router: Router,
+    counters: Counters,
+    uid: int | None,
+) -> ListenerService | None:
+    """
+    The admin listener of C{service}; None if nobody asked for one.
+
+    @param uid: the user that the process is going to be; None: the one that it is.
+    @raise SystemExit: it can't be had as it was asked for.
+    """
+    where = settings.admin
+    if where is None:
+        return None
+    # Imported here: twisted.web is half a second that a proxy without admin need not spend.
+    from prometheus_client import CollectorRegistry
+
+    from subproxy.admin.metrics import ProxyCollector
+    from subproxy.admin.site import Admin, admin_site
+
+    registry = service.registrar.registry
+    collector = ProxyCollector(counters, registry, service.dispatcher)
+    _add_gauges(collector, service)
+    collectors = CollectorRegistry()
+    collectors.register(collector)
+    admin = Admin(
+        registry,
+        router,
+        monotonic,
+        service.dispatcher.capacity,
+        lambda: bool(service.running),
+    )
+    endpoint: Any
+    try:
+        if _is_unix(where):
+            endpoint = PrivateUnixEndpoint(reactor, where)
+        else:
+            check_systemd(where)
+            endpoint = serverFromString(reactor, where)
+    except Exception as error:
+        fail(f"--admin={where}: {error}")
+    token = None if _is_unix(where) else _admin_token(settings.admin_token, uid)
+    guard = Guard(token, settings.admin_host)
+    return ListenerService(endpoint, admin_site(admin, collectors, guard), "admin", where)
+
+
+def _add_gauges(collector: ProxyCollector, service: ProxyService) -> None:
+    gauges = collector.gauges
+    gauges["reactor_lag_seconds"] = ("Longest delay of a turn lately.", service.lag)
+    gauges["subscriptions"] = (
+        "Connections of guests.",
+        lambda: len(service.subscriptions.subscriptions),
+    )
+    gauges["client_connections"] = (
+        "Connections of clients.",
+        lambda: len(service.http.connections),
+    )
+    gauges["in_flight"] = ("Requests under way.", lambda: service.http.active)
+    if isinstance(service.http, FastHttp1Factory):
+        fastpath = service.http.fastpath
+        for name, what in FASTPATH_COUNTS.items():
+            gauges[f"fastpath_{name}"] = (what, partial(getattr, fastpath, name))
+    log = service.log
+    if log is not None:
+        gauges["access_log_dropped_lines"] = ("Lines lost.", lambda: log.dropped)
+
+
+def _is_unix(where: str) -> bool:
+    return is_path(where) or where.startswith("unix:")
+
+
+def _admin_token(asked: str | None, uid: int | None) -> bytes | None:
+    """
+    What opens the admin listener over TCP; None if nothing can.
+
+    @param asked: the file that an operator named.
+    @raise SystemExit: that can't be had.
+    """
+    path = asked or default_files(os.geteuid(), os.environ)[0]
+    try:
+        token = obtain_token(path, -1 if uid is None else uid)
+    except TokenError as error:
+        if asked is not None:
+            fail(f"--admin-token: {error}")
+        Logger("subproxy").warn(
+            "no token: over TCP the admin listener has open pages only: {error}", error=error
+        )
+        return None
+    Logger("subproxy").info("the token of the admin listener is in {path}", path=path)
+    return token

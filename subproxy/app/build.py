@@ -1,0 +1,178 @@
+"""Builds the proxy from its settings; decides nothing (see L{subproxy.config.settings})."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
+from time import monotonic
+from typing import Any
+
+from twisted.logger import Logger
+
+from subproxy.app.admin import admin_listener
+from subproxy.app.listener import why
+from subproxy.app.listeners import http_listeners, vsock_listeners
+from subproxy.app.service import ProxyService
+from subproxy.config.bare_port import without_policy
+from subproxy.config.policy_file import PolicyFile
+from subproxy.config.settings import Settings
+from subproxy.core.access.policy import Policy, PolicyError
+from subproxy.core.balancing.admission import Admission, AdmissionLimits
+from subproxy.core.balancing.balancer import BALANCERS
+from subproxy.core.balancing.member import LINGER
+from subproxy.core.dispatcher import Dispatcher
+from subproxy.core.http.forwarded import Forwarding, Trust
+from subproxy.core.routing.registry import Registry
+from subproxy.core.routing.router import Router
+from subproxy.endpoints.identity import identity_of_peer, identity_of_transport
+from subproxy.fastpath.http1_factory import FastHttp1Factory
+from subproxy.fastpath.install import install, unavailable
+from subproxy.frontend.factory import Http1Factory
+from subproxy.frontend.half_close import HalfClose
+from subproxy.frontend.limits import HttpLimits
+from subproxy.process.fd_limits import client_limit, raise_limit
+from subproxy.process.inherited_sockets import InheritedSockets
+from subproxy.process.sd_notify import SupervisorNotifier
+from subproxy.process.signals import SignalService
+from subproxy.process.startup import fail
+from subproxy.subscription.factory import SubscriptionFactory
+from subproxy.subscription.registrar import Registrar
+from subproxy.subscription.settings import SubscriptionSettings
+from subproxy.telemetry.access_log import AccessLog
+from subproxy.telemetry.counters import Counters, ExchangeLogFanOut
+
+
+def build(
+    settings: Settings,
+    reactor: Any,
+    inheritance: InheritedSockets | None = None,
+    supervisor: SupervisorNotifier | None = None,
+    uid: int | None = None,
+) -> ProxyService:
+    """
+    The proxy of C{settings} on C{reactor}; it listens on what it has inherited.
+
+    @param uid: the user that the process is going to be; None: the one that it is.
+    @raise SystemExit: something that was asked for can't be had; standard error says what.
+    """
+    inheritance = inheritance or InheritedSockets()
+    random = Random()
+    linger = max(LINGER, settings.hold)
+    registry = Registry(linger=linger)
+    router = Router(registry)
+    admission = Admission(
+        BALANCERS[settings.balance](),
+        random,
+        AdmissionLimits(
+            pool=settings.queue,
+            total=settings.queue_total,
+            busy=settings.queue_timeout,
+            vacant=settings.hold,
+            linger=linger,
+        ),
+    )
+    dispatcher = Dispatcher(router, admission, monotonic)
+    registrar = Registrar(registry, monotonic, dispatcher.capacity)
+    policy_file = _policy_file(settings, registrar)
+    subscriptions = SubscriptionFactory(
+        reactor,
+        dispatcher,
+        registrar,
+        identity_of_transport,
+        SubscriptionSettings(
+            ping_interval=settings.ping_interval,
+            ping_timeout=settings.ping_timeout,
+            timeout=settings.guest_timeout,
+            bulk=settings.bulk or None,
+        ),
+        random,
+        identity_of_peer,
+    )
+    log = _access_log(reactor, settings)
+    counters = Counters()
+    reason = "--no-fastpath" if settings.no_fastpath else unavailable()
+    http = (FastHttp1Factory if reason is None else Http1Factory)(
+        dispatcher,
+        _http_limits(settings),
+        reactor,
+        ExchangeLogFanOut(counters, log) if log is not None else counters,
+        Forwarding(Trust(settings.trust)),
+        half_close=HalfClose(settings.half_close),
+    )
+    if isinstance(http, FastHttp1Factory):
+        install(http, subscriptions, log, counters)
+    else:
+        Logger("subproxy").info("every request takes the Python path: {reason}", reason=reason)
+    service = ProxyService(
+        reactor,
+        registrar,
+        dispatcher,
+        http,
+        subscriptions,
+        http_listeners(reactor, settings, http, inheritance),
+        vsock_listeners(reactor, settings, subscriptions, inheritance),
+        settings.shutdown_timeout,
+        log,
+        supervisor,
+    )
+    inheritance.routes(registry, monotonic())
+    admin = admin_listener(reactor, settings, service, router, counters, uid)
+    if admin is not None:
+        service.addService(admin)  # type: ignore[no-untyped-call]
+        service.admin_listeners.append(admin)
+    handlers = _signal_handlers(reactor, service, policy_file)
+    service.addService(SignalService(reactor, handlers))  # type: ignore[no-untyped-call]
+    return service
+
+
+def _signal_handlers(
+    reactor: Any, service: ProxyService, policy_file: PolicyFile | None
+) -> dict[signal.Signals, Callable[[], object]]:
+    """What a signal makes C{service} do."""
+    handlers: dict[signal.Signals, Callable[[], object]] = {
+        signal.SIGUSR2: lambda: service.hand_over(reactor)
+    }
+    if service.log is not None:
+        handlers[signal.SIGUSR1] = service.log.reopen
+    if policy_file is not None:
+
+        def changed(policy: Policy) -> None:
+            service.registrar.policy = policy
+            service.subscriptions.policy_changed()
+
+        policy_file.changed = changed
+        handlers[signal.SIGHUP] = policy_file.reload
+    return handlers
+
+
+def _http_limits(settings: Settings) -> HttpLimits:
+    limits = settings.http_limits
+    return replace(limits, connections=client_limit(raise_limit(), limits.connections))
+
+
+def _policy_file(settings: Settings, registrar: Registrar) -> PolicyFile | None:
+    """Put the policy in force, or say that there is none."""
+    path = settings.policy
+    if path is None:
+        Logger("subproxy").info("{what}", what=without_policy(settings.http))
+        return None
+
+    file = PolicyFile(path, lambda policy: None)
+    try:
+        registrar.policy = file.read()
+    except OSError as error:
+        fail(f"--policy={path}: {error.strerror}")
+    except PolicyError as error:
+        fail("\nsubproxy: ".join(f"{path}:{line}: {text}" for line, text in error.problems))
+    return file
+
+
+def _access_log(reactor: Any, settings: Settings) -> AccessLog | None:
+    if settings.access_log == "none":
+        return None
+    try:
+        return AccessLog(settings.access_log, settings.access_log_format, reactor)
+    except OSError as error:
+        fail(f"--access-log={settings.access_log}: {why(error)}")

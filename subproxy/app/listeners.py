@@ -1,0 +1,129 @@
+"""The listeners of clients and of guests, as an operator wrote them, or as they were inherited."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.application.service import IService
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.protocol import Factory
+
+from subproxy.app.listener import ListenerService
+from subproxy.config.bare_port import ClientListener, expand
+from subproxy.config.listen import VsockListen
+from subproxy.config.settings import Settings
+from subproxy.core.http.forwarded import Trust
+from subproxy.endpoints.adopted import AdoptedVsockEndpoint, check_systemd, socket_of_systemd
+from subproxy.endpoints.folder import FolderService
+from subproxy.endpoints.hybrid import HybridVsockServerEndpoint
+from subproxy.frontend.factory import Http1Factory
+from subproxy.frontend.notsent_lowat import limit_unsent
+from subproxy.frontend.proxy_protocol.protocol import (
+    DEFAULT_PEERS,
+    PREFIX,
+    ProxyProtocolFactory,
+    is_proxied,
+    proxied_endpoint,
+)
+from subproxy.process.inherited_sockets import InheritedSockets, http_endpoint
+from subproxy.process.startup import fail
+from subproxy.subscription.factory import SubscriptionFactory
+
+
+def http_listeners(
+    reactor: Any, settings: Settings, http: Http1Factory, inheritance: InheritedSockets
+) -> list[ListenerService]:
+    """
+    All listeners of clients.
+
+    @raise SystemExit: one of them is none.
+    """
+    return [
+        _http_listener(reactor, listen, http, settings, inheritance)
+        for value in settings.http
+        for listen in expand(value, settings.policy is not None)
+    ]
+
+
+def vsock_listeners(
+    reactor: Any,
+    settings: Settings,
+    subscriptions: SubscriptionFactory,
+    inheritance: InheritedSockets,
+) -> list[IService]:
+    """
+    All listeners of guests.
+
+    @raise SystemExit: one of them is none.
+    """
+    return [
+        _vsock_listener(reactor, each, subscriptions, settings, inheritance)
+        for each in settings.vsock
+    ]
+
+
+def _http_listener(
+    reactor: Any,
+    listen: ClientListener,
+    http: Http1Factory,
+    settings: Settings,
+    inheritance: InheritedSockets,
+) -> ListenerService:
+    where = listen.where
+    factory: Factory = http
+    parse: Callable[[Any, str], Any] = serverFromString
+    if is_proxied(where):
+        peers = settings.proxy_protocol or (*DEFAULT_PEERS, *settings.trust)
+        factory = ProxyProtocolFactory(http, Trust(peers), where)
+        parse = proxied_endpoint
+    try:
+        if inheritance.has(where):
+            endpoint = http_endpoint(reactor, where, inheritance, parse)
+        elif listen.port is not None:
+            endpoint = listen.endpoint(reactor)
+        else:
+            check_systemd(where.removeprefix(PREFIX))
+            endpoint = parse(reactor, where)
+    except Exception as error:
+        fail(f"--http={where}: {error}")
+    unsent = http.context.limits.unsent
+    return ListenerService(
+        endpoint, factory, "HTTP", where, prepare=lambda port: limit_unsent(port, unsent)
+    )
+
+
+def _vsock_listener(
+    reactor: Any,
+    listen: VsockListen,
+    factory: SubscriptionFactory,
+    settings: Settings,
+    inheritance: InheritedSockets,
+) -> IService:
+    port = settings.vsock_port
+    endpoint: Any
+    owned: dict[str, Any] = {
+        "mode": settings.vsock_mode,
+        "owner": settings.vsock_owner,
+        "group": settings.vsock_group,
+    }
+    try:
+        if listen.kind == "glob":
+            folder = FolderService(reactor, listen.value, port, factory, **owned)
+            inheritance.endow(listen.value, folder)
+            return folder
+        if inheritance.has(listen.value) and listen.value.startswith("systemd:"):
+            left = inheritance.socket(listen.value)
+            assert left is not None
+            endpoint = AdoptedVsockEndpoint(reactor, left, listen.value)
+        elif listen.value.startswith("systemd:"):
+            left = socket_of_systemd(listen.value)
+            endpoint = AdoptedVsockEndpoint(reactor, left, listen.value)
+        elif listen.kind == "path":
+            endpoint = HybridVsockServerEndpoint(reactor, listen.value, port, **owned)
+        else:
+            endpoint = serverFromString(reactor, listen.value)
+        inheritance.endow(listen.value, endpoint)
+    except Exception as error:
+        fail(f"--vsock={listen.value}: {error}")
+    return ListenerService(endpoint, factory, "guests", listen.value, optional=listen.optional)
