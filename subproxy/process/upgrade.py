@@ -48,7 +48,7 @@ SETTLE = 0.05
 
 class InheritedSockets:
     """
-    What another process has left us; usually nothing.
+    Sockets and routes that the old process has left to this one; usually none.
 
     Each socket is taken once, by name; those that nobody took are closed at the end.
 
@@ -80,7 +80,7 @@ class InheritedSockets:
         return inheritance
 
     def __bool__(self) -> bool:
-        """Whether somebody has left something."""
+        """Tell whether an old process has left anything."""
         return self._ready >= 0
 
     def _descriptors(self) -> list[int]:
@@ -127,7 +127,7 @@ class InheritedSockets:
                 self._log.failure("a route of the other process is none of ours")
 
     def done(self) -> None:
-        """We serve: say so, and close what nobody wanted."""
+        """Tell the old process that this one serves; close inherited sockets that nobody took."""
         if self._ready >= 0:
             os.write(self._ready, b"%d\n" % os.getpid())
         for fd in self._descriptors():
@@ -291,14 +291,14 @@ class NewProcess(ProcessProtocol):
         self._said = b""
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
-        """It speaks."""
+        """Read the pid that the new process writes when it is ready."""
         self._said += data
         pid, end, _ = self._said.partition(b"\n")
         if end and not self.ready.called:
             self.ready.callback(int(pid))
 
     def processEnded(self, reason: Failure) -> None:
-        """It is gone."""
+        """Fail the hand-over if the new process has ended before it was ready."""
         if not self.ready.called:
             self.ready.errback(reason)
 

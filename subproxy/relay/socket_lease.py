@@ -61,7 +61,7 @@ def lend_reading(transport: Any, then: Callable[[bytes], None]) -> None:
 
 
 def is_flushed(transport: Any) -> bool:
-    """Whether nothing that was given to C{transport} waits."""
+    """Tell whether all that was written to C{transport} has gone to the kernel."""
     flushed = getattr(transport, "flushed", None)
     if flushed is not None:
         return bool(flushed)
