@@ -11,7 +11,7 @@ from subproxy.telemetry.counters import BUCKETS, Counters, ExchangeLogFanOut, Hi
 
 
 class Answered:
-    """A client_stream that is done."""
+    """A client stream that is done."""
 
     def __init__(self, status: int = 200, sent: int = 5, first_byte: float = 10.002) -> None:
         self.status = status
