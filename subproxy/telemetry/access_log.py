@@ -102,7 +102,7 @@ class AccessLog:
         if now != self._second:
             self._second = now
             self._date = self.spell(now)
-        # The sink of an exchange that a frontend logs is its client stream.
+        # Exchanges that a frontend logs have its client_stream for a sink.
         line = self._format(exchange, cast(Answered, exchange.sink), self._date)
         self.waits(self.waiting.append(line))
 
