@@ -48,7 +48,7 @@ SETTLE = 0.05
 
 class InheritedSockets:
     """
-    Sockets and routes that the old process has left to this one; usually none.
+    What another process has left us; usually nothing.
 
     Each socket is taken once, by name; those that nobody took are closed at the end.
 
@@ -80,7 +80,7 @@ class InheritedSockets:
         return inheritance
 
     def __bool__(self) -> bool:
-        """Tell whether an old process has left anything."""
+        """Whether somebody has left something."""
         return self._ready >= 0
 
     def _descriptors(self) -> list[int]:
@@ -127,7 +127,7 @@ class InheritedSockets:
                 self._log.failure("a route of the other process is none of ours")
 
     def done(self) -> None:
-        """Tell the old process that this one serves; close inherited sockets that nobody took."""
+        """We serve: say so, and close what nobody wanted."""
         if self._ready >= 0:
             os.write(self._ready, b"%d\n" % os.getpid())
         for fd in self._descriptors():
@@ -291,14 +291,14 @@ class NewProcess(ProcessProtocol):
         self._said = b""
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
-        """Read the pid that the new process writes when it is ready."""
+        """It speaks."""
         self._said += data
         pid, end, _ = self._said.partition(b"\n")
         if end and not self.ready.called:
             self.ready.callback(int(pid))
 
     def processEnded(self, reason: Failure) -> None:
-        """Fail the hand-over if the new process has ended before it was ready."""
+        """It is gone."""
         if not self.ready.called:
             self.ready.errback(reason)
 
