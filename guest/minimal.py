@@ -433,7 +433,7 @@ class Session:
     # What the proxy says of the subscription.
 
     def on_welcome(self, info: Info) -> None:
-        """We are subscribed."""
+        """Take the proxy's C{welcome}: the subscription stands."""
         self.theirs = "open"
         self.peer.update({key: info[key] for key in LIMITS if key in info})
         self.sock.settimeout(info.get(b"timeout", 10_000) / 1000)
@@ -556,7 +556,7 @@ class Session:
         self.lock.notify_all()
 
     def on_credit(self, exchange: Exchange, amount: int) -> None:
-        """So much more of the response may be sent."""
+        """Add credit for the body of a response."""
         exchange.send_window += amount
         if exchange.send_window > MAX_CREDIT:
             raise Violated("more credit than a window can hold")
@@ -736,7 +736,7 @@ def dial(where: str) -> socket.socket:
 
 
 def hint(where: str, error: OSError) -> str:
-    """What to look at when WHERE cannot be reached."""
+    """Tell what to look at when WHERE cannot be reached."""
     if error.errno in (errno.EACCES, errno.EPERM):
         return "see the mode of the socket: --vsock-mode, --vsock-owner of the proxy"
     if not where.startswith("vsock:"):
@@ -888,7 +888,7 @@ def reap(*ignored: Any) -> None:
 
 
 def insert_module(libc: Any, path: str) -> None:
-    """What insmod does."""
+    """Load a kernel module, as insmod does."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         if libc.syscall(FINIT_MODULE[os.uname().machine], descriptor, b"", 0):

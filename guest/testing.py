@@ -62,7 +62,7 @@ class ExchangeFailed(GuestError):
 @dataclass
 class MemoryResponse:
     """
-    What a client would get.
+    The response as a client would get it.
 
     @ivar interim: the interim responses that came before, pairs of status and headers.
     """
@@ -468,7 +468,7 @@ class MemoryProxy:
 
     @property
     def connected(self) -> bool:
-        """Whether the guest is still connected."""
+        """The guest is still connected."""
         return not self._guest_end.lost
 
     def _deliver(self, sender: MemoryTransport, receiver: MemoryTransport) -> bool:

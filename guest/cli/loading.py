@@ -49,7 +49,7 @@ def load(name: str) -> Application:
 
 
 def _where(error: Exception) -> str:
-    """What went wrong, and where if that is in somebody's code."""
+    """The error in words, with file and line if they are in the application's code."""
     text = f"{type(error).__name__}: {error}".replace("\n", " ")
     frames = [
         frame

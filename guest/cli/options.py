@@ -35,7 +35,7 @@ exit statuses:
 @dataclass(frozen=True)
 class GuestOptions:
     """
-    What was asked for.
+    The options of C{python -m guest}, parsed.
 
     @ivar worker: None: the first that is free.
     """

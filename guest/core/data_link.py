@@ -55,7 +55,7 @@ class DataLink(Protocol):
 
 
 class DataLinks(Protocol):
-    """What dials them: L{guest.twisted.data_connection.DataPool}."""
+    """The pool that dials data connections: L{guest.twisted.data_connection.DataPool}."""
 
     async def connect(self, exchange: int, token: bytes) -> DataLink | None:
         """One for the body that C{token} stands for; None if none can be had."""
@@ -64,7 +64,7 @@ class DataLinks(Protocol):
 @dataclass(frozen=True)
 class BulkPolicy:
     """
-    What large bodies go over, instead of frames.
+    How large bodies travel: over data connections, instead of frames.
 
     @ivar lines: dials data connections.
     @ivar threshold: bodies of so many bytes or more go over them.

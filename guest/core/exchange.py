@@ -99,7 +99,7 @@ class GuestExchange:
 
     @property
     def over(self) -> bool:
-        """Whether nothing more can be said in it."""
+        """The exchange is over: nothing more can be sent in it."""
         return self.number not in self._connection.exchanges
 
     @property

@@ -49,7 +49,7 @@ class FileBody:
         self.modified = int(about.st_mtime)
 
     def __len__(self) -> int:
-        """How many bytes are to be sent."""
+        """Length of the part that is sent, in bytes."""
         return self.stop - self.start
 
     def __iter__(self) -> Iterator[bytes]:

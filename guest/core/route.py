@@ -11,7 +11,7 @@ from typing import Any
 @dataclass(frozen=True, slots=True)
 class Route:
     """
-    What an application serves.
+    A route of an application: the hosts and paths that it serves.
 
     @ivar host: RE2 pattern of the whole host, C{rb"blog\\.example"}.
     @ivar path: RE2 pattern of the whole path.

@@ -10,7 +10,7 @@ from subproxy.wire.fields import Info
 @dataclass(frozen=True)
 class Welcome:
     """
-    What the proxy said of itself and of us.
+    The proxy's C{welcome}: its times, and the identity that it has given this guest.
 
     @ivar identity: who it takes us for.
     @ivar ping: it pings about so often, in seconds.

@@ -24,7 +24,7 @@ def unavailable() -> str | None:
 
 
 def is_elf(data: bytes) -> bool:
-    """Whether this begins as an ELF file does."""
+    """Tell whether C{data} begins as an ELF file does."""
     return data.startswith(MAGIC)
 
 

@@ -19,7 +19,7 @@ MEBIBYTE = 1 << 20
 
 @dataclass(frozen=True)
 class Machine:
-    """What is booted, with file names as the shell gets them."""
+    """A machine to boot, with file names quoted for the shell."""
 
     image: str
     kernel: str

@@ -31,7 +31,7 @@ class OneShotObserver(Generic[T]):
         return deferred
 
     def fire(self, value: T) -> None:
-        """It happens now, unless it has before."""
+        """Fire everybody who waits, with C{value}; at most once."""
         if self._happened:
             return
         self._happened = True

@@ -89,7 +89,7 @@ class DrainPage(Resource):
 
 class Admin:
     """
-    What the pages do.
+    The operations behind the pages.
 
     @ivar ready: whether new requests are taken.
     """

@@ -155,7 +155,7 @@ class ProxyService(MultiService):
         return gatherResults(asked, consumeErrors=True).addErrback(_first)
 
     def hurry(self) -> None:
-        """What a stop waits for, it need not wait for any longer."""
+        """Cut a stop short: wait for no request any longer."""
         self._hurried = True
         if self._limit is not None:
             self._limit.cancel()

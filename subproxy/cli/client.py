@@ -42,7 +42,7 @@ class AdminClient:
 
     def ask(self, path: str, method: str = "GET", **query: str) -> Any:
         """
-        What the proxy answers, decoded.
+        Ask the admin listener; return the decoded JSON of its answer.
 
         @raise AdminError: there is no good answer.
         """

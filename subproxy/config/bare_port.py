@@ -38,7 +38,7 @@ class ClientListener:
 
     def endpoint(self, reactor: Any) -> Any:
         """
-        What listens there.
+        The server endpoint of the option's value.
 
         @raise Exception: C{where} is no endpoint.
         """
@@ -48,7 +48,7 @@ class ClientListener:
 
 
 def is_bare(value: str) -> bool:
-    """Whether an operator wrote a port and nothing else."""
+    """Tell whether the option's value is a port and nothing else."""
     return value.isascii() and value.isdigit()
 
 

@@ -25,7 +25,7 @@ class PolicyFile:
 
     def read(self) -> Policy:
         """
-        What the file says.
+        Read the policy file.
 
         @raise OSError: it cannot be read.
         @raise PolicyError: anything in it is wrong.

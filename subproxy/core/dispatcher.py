@@ -136,13 +136,13 @@ class Dispatcher:
 
     @staticmethod
     def _left(exchange: Exchange, pool: Pool) -> bool:
-        """Whether somebody is left to try."""
+        """Tell whether C{pool} has a ready member that has not been tried."""
         return any(
             member.state == READY and member not in exchange.tried for member in pool.members
         )
 
     def _decide(self, exchange: Exchange, pool: Pool, error: ProxyError, taker: bool) -> bool:
-        """Whether it moves: the one place where that is decided."""
+        """Decide whether C{exchange} moves: the only call of L{retry.decide}."""
         verdict = retry.decide(
             exchange.request.method,
             progress_of(exchange, error),

@@ -91,13 +91,13 @@ class IClientSocket(Interface):
         """
 
     def sent(amount: int) -> None:
-        """So many bytes of response body were given to it."""
+        """Count C{amount} bytes of response body that were written to the client's socket."""
 
     def blocked(blocked: bool) -> None:
-        """It takes no more for now; or again."""
+        """Tell that the client's socket takes no more for now; or, False, that it does again."""
 
     def broke() -> None:
-        """It takes no more, ever."""
+        """Tell that the client's socket takes no more, ever."""
 
     def lendReceiving(least: int, then: Callable[[int, int], None]) -> bool:
         """
@@ -109,10 +109,10 @@ class IClientSocket(Interface):
         """
 
     def received(amount: int) -> None:
-        """So many bytes of request body were taken from it."""
+        """Count C{amount} bytes of request body that were read from the client's socket."""
 
     def stalled(stalled: bool) -> None:
-        """It is not the client who is waited for now; or it is again."""
+        """Tell that the guest is what holds the body up; or, False, that it is the client again."""
 
     def returned() -> None:
         """Its receiving side is the connection's again. To call it once more does nothing."""

@@ -138,7 +138,7 @@ class FolderService(Service):
 
     @property
     def ports(self) -> list[HybridVsockPort]:
-        """What listens now."""
+        """The ports that listen now."""
         return list(self._ports.values())
 
     def close_now(self) -> None:

@@ -102,7 +102,7 @@ class _Reserve:
                 self._fd = -1
 
     def release(self) -> bool:
-        """Whether there was one to give back."""
+        """Close the spare descriptor; return False if there is none."""
         if self._fd < 0:
             return False
         os.close(self._fd)

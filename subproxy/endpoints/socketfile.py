@@ -94,7 +94,7 @@ class SocketFile:
     inode: int
 
     def is_ours(self) -> bool:
-        """Whether the name still leads to this socket."""
+        """Tell whether the name still leads to this socket."""
         try:
             found = os.lstat(self.path)
         except OSError:

@@ -50,11 +50,11 @@ class SupervisorNotifier:
         return str(self._config.get("pidfile") or "")
 
     def ready(self) -> None:
-        """We serve."""
+        """Tell systemd that the proxy serves."""
         self._notify(b"READY=1")
 
     def stopping(self) -> None:
-        """We are told to end."""
+        """Tell systemd that the proxy is stopping."""
         self._notify(b"STOPPING=1")
 
     @contextmanager

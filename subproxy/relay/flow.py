@@ -122,7 +122,7 @@ class PlainFlow:
             budget -= put
 
     def _fill(self, most: int) -> int:
-        """How many bytes are to be taken from the source."""
+        """Size of the next fill of the pipe, in bytes."""
         most = max(most, LITTLE)
         return min(self.left, self.size, most, MUCH if self._eager else LITTLE)
 

@@ -40,7 +40,7 @@ class ReactorLoad:
 
 
 def reactor_load_of(reactor: Any, relays: select.epoll) -> ReactorLoad | None:
-    """Who else waits for C{reactor}; None if that can't be told."""
+    """Make a probe of what else waits for C{reactor}; None if that can't be told."""
     if isinstance(getattr(reactor, "_poller", None), select.epoll):
         return ReactorLoad(reactor, relays)
     return None

@@ -29,7 +29,7 @@ SINK = select.EPOLLOUT | select.EPOLLONESHOT
 
 class PlainSpliceScheduler:
     """
-    Who has its turn.
+    Round-robin turns of the relays that can move bytes.
 
     @param poller: on which the flows' descriptors are, each for one event.
     @param others: who else waits for the reactor; None if that can't be told.
@@ -80,7 +80,7 @@ class PlainSpliceScheduler:
         self._moved = 0
 
     def take(self) -> list[Flow]:
-        """Who had a turn since this was last asked."""
+        """Return the flows that had a turn since the last call."""
         noted, self.noted = self.noted, []
         for flow in noted:
             flow.noted = False

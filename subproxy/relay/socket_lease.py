@@ -1,11 +1,10 @@
 """
-Has a transport nothing under way? Then its descriptor may be used beside it for a while.
+The lease of a transport's descriptor to a relay, which uses it beside the transport for a while.
 
-A transport that lends its reading side has stopped reading, and has delivered what it had read.
-One that lends its writing side has is_flushed all that it was given. Twisted's own stream
-transports
-do their system calls when told that they can; those of the ring have them under way, and
-say when they have ended.
+A transport may lend it when it has nothing under way. One that lends its reading side has stopped
+reading, and has delivered what it had read. One that lends its writing side has written all that
+it was given. Twisted's own stream transports do their system calls when told that they can. Those
+of the ring have them under way, and say when they have ended.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ def lend_reading(transport: Any, then: Callable[[bytes], None]) -> None:
 
 
 def is_flushed(transport: Any) -> bool:
-    """Whether nothing that was given to C{transport} waits."""
+    """Tell whether all that was written to C{transport} has gone to the kernel."""
     flushed = getattr(transport, "flushed", None)
     if flushed is not None:
         return bool(flushed)
@@ -69,6 +68,6 @@ def is_flushed(transport: Any) -> bool:
 
 
 def notify_when_flushed(transport: Any) -> None:
-    """Have the streaming producer of C{transport} resumed when all is is_flushed, once."""
+    """Have the streaming producer of C{transport} resumed when all is written, once."""
     transport.producerPaused = True
     transport.startWriting()

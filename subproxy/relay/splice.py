@@ -29,7 +29,7 @@ POSSIBLE = hasattr(os, "splice") and hasattr(os, "eventfd")
 
 
 class RelayUser(Protocol):
-    """Who is told what a relay does."""
+    """The user of a relay, who is told what it does."""
 
     def relay_moved(self, taken: int, given: int) -> None:
         """So many bytes came from the source since the last time, and so many went to the sink."""
@@ -160,7 +160,7 @@ class SpliceRelay:
             self._user.sink_broke()
 
     def stopped(self, outcome: Outcome) -> None:
-        """It moves no more, for now or for ever."""
+        """Act on the outcome of a round that has stopped, for now or for ever."""
         user = self._user
         if not self.running:
             return

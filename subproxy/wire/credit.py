@@ -18,7 +18,7 @@ _NOTHING: deque[bytes] = deque(maxlen=0)
 
 class SendWindow:
     """
-    What we may send, and what waits for credit.
+    Credit of this side for one body, and the pieces that wait for more.
 
     What waits is not copied: pieces of it are views.
 
@@ -80,7 +80,7 @@ class SendWindow:
 
 class ReceiveWindow:
     """
-    What the peer may send.
+    Credit that this side has given the peer for one body.
 
     Credit goes back when half of the window has been consumed, so that there is neither
     a frame for each piece nor a stall at its end.

@@ -48,7 +48,7 @@ class WireExchange:
 
     def sent(self, event: Event) -> None:
         """
-        We are about to send C{event}.
+        Move this side's half: C{event} is about to be sent.
 
         @raise LocalProtocolError: the table does not allow it.
         """

@@ -87,7 +87,7 @@ def encoded_pieces(frame: list[Any]) -> list[Piece]:
 
 
 def encoded_size(frame: Frame) -> int:
-    """How many bytes the encoding of C{frame} has."""
+    """Length of the encoded C{frame}, in bytes."""
     if not frame or type(frame[-1]) is not bytes or len(frame[-1]) < _LONG:
         return len(encode(frame))
     return sum(map(len, encoded_pieces(frame)))
@@ -136,7 +136,7 @@ class FrameDecoder:
 
     @property
     def pending(self) -> int:
-        """How many bytes are held."""
+        """Bytes that are held."""
         return self._size
 
     def feed(self, data: bytes) -> None:

@@ -13,7 +13,7 @@ from enum import Enum, auto
 
 
 class Role(Enum):
-    """Who we are on a connection."""
+    """Role of this side on a connection."""
 
     GUEST = auto()
     PROXY = auto()
@@ -104,7 +104,7 @@ SIDES: dict[Role, dict[Side, dict[bytes, Side]]] = {
 
 
 class Event(Enum):
-    """What happens to a half of an exchange."""
+    """Event in one half of an exchange: the input of the tables."""
 
     __hash__ = object.__hash__  # that of Enum is Python code, and costs a microsecond a request
 

@@ -50,6 +50,19 @@ class LinkTests(SynchronousTestCase):
         self.assertGreater(count, 60)
 
 
+class MentionTests(SynchronousTestCase):
+    def test_pages_that_the_code_names_are_there(self) -> None:
+        """C{docs/protocol.md} in a docstring, a comment or a script."""
+        named = re.compile(r"(?<![\w/])(?:docs|benchmarks)/[\w/-]+\.md\b")
+        files = [ROOT / "Makefile", *(ROOT / ".ci").iterdir()]
+        for folder in ("subproxy", "guest", "tests", "benchmarks", "tools", "examples"):
+            files += (ROOT / folder).rglob("*.py")
+            files += (ROOT / folder).rglob("*.pyx")
+        mentioned = {each for file in files for each in named.findall(file.read_text("utf-8"))}
+        self.assertGreater(len(mentioned), 8)
+        self.assertEqual({each for each in mentioned if not (ROOT / each).exists()}, set())
+
+
 class IndexTests(SynchronousTestCase):
     """docs/README.md is the index, and README's table agrees with it."""
 

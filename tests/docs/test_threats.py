@@ -26,3 +26,17 @@ class ThreatsDocumentTests(SynchronousTestCase):
         self.assertGreater(len(named), 40)
         for name in named:
             self.assertTrue(name in files or f"def {name}(" in everything, name)
+
+    def test_methods_are_where_they_are_said_to_be(self) -> None:
+        """`module`: `test_one`, `test_two` names methods of that module, and no modules."""
+        page = (ROOT / "docs" / "explanation" / "threats.md").read_text()
+        files = {_name(path): path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
+        pairs = re.findall(r"`((?:\w+/)*test_\w+)`: ((?:`[^`]+`(?:, )?)+)", page)
+        self.assertGreater(len(pairs), 25)
+        wrong = [
+            f"{module}: {name}"
+            for module, names in pairs
+            for name in re.findall(r"`([^`]+)`", names)
+            if f"def {name}(" not in files[module] and f"class {name}(" not in files[module]
+        ]
+        self.assertEqual(wrong, [])

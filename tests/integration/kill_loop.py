@@ -5,8 +5,7 @@ What becomes of requests while guests, or the proxy itself, are killed, frozen, 
 
 prints a line for each scenario; C{benchmarks/reliability-history.md} has such runs.
 C{test_kill_loop} runs them briefly. The same client and the same kills meet nginx and HAProxy,
-before back ends that are
-cheaper than the guest library: what a proxy adds, L{kill_alike} tells.
+before back ends that are cheaper than the guest library: what a proxy adds, L{kill_alike} tells.
 """
 
 from __future__ import annotations

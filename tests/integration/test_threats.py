@@ -1,6 +1,7 @@
 """
-Rows of docs/explanation/threats.md that need the real thing: hostile guests, and what fails
-around us.
+Rows of docs/explanation/threats.md that need the real thing.
+
+Hostile guests, and what fails around us.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ _UNITS: Final = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 @dataclass(frozen=True, slots=True)
 class Quotas:
-    """How much one virtual machine may use.
+    """Quotas of one virtual machine.
 
     routes: registered at a time. connections: open at a time, of every kind. exchanges: in
     flight at a time. buffer: bytes that the proxy holds for it. registrations: a second.

@@ -27,7 +27,7 @@ QUEUE_TIMEOUT: Final = "queue-timeout"
 
 @dataclass(frozen=True, slots=True)
 class AdmissionLimits:
-    """How much may wait, and for how long.
+    """Limits of the queues: how many exchanges may wait, and for how long.
 
     pool and total are exchanges. busy and vacant are seconds: how long an exchange waits when
     all ready members are full, and when there is no ready member; 0 means not at all.
@@ -97,7 +97,7 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """What waited has waited too long."""
+    """The decision about an exchange that has waited too long: refuse it."""
 
     ticket: Ticket
     refusal: Refuse

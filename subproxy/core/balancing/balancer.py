@@ -25,7 +25,7 @@ SLOW_START_SHARE: Final = 0.1
 
 
 class Random(Protocol):
-    """What of C{random.Random} is used here."""
+    """The part of C{random.Random} that is used here."""
 
     def random(self) -> float:
         """Return a float from 0.0 to below 1.0."""

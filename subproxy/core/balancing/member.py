@@ -24,7 +24,7 @@ class MemberState(IntEnum):
 
 
 class MemberEvent(IntEnum):
-    """What happens to a member."""
+    """Event in the life of a member: the input of L{TRANSITIONS}."""
 
     DRAIN = 0
     """It, or an operator, wants nothing new for it."""

@@ -55,7 +55,7 @@ C{tests/fuzz/search_pattern_cost.py}: it is 5 where nearly every byte needs a ne
 
 
 class Subject(NamedTuple):
-    """What a pattern is matched against.
+    """The kind of text that a pattern is matched against: a host or a path.
 
     name: for a person. characters: that it may have; bits: the same as bits of a number.
     limit: bytes of the longest that is matched by more than literals.

@@ -17,7 +17,7 @@ from subproxy.core.routing.route_table import RouteTable
 
 @dataclass(frozen=True, slots=True)
 class RegistryLimits:
-    """How much guests may register.
+    """Limits of registration.
 
     member and identity count routes; program counts RE2 instructions of those patterns of an
     identity that are not simple, which bounds the memory that they take; total counts the routes of
