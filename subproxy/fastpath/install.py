@@ -37,8 +37,10 @@ def install(
     if reason is not None:
         return reason
     from subproxy.fastpath._connection import FastPath
+    from subproxy.fastpath.subscription_protocol import FastSubscriptionProtocol
 
     if log is not None and log.style != "combined":
         return f"the access log is in the format {log.style}"
-    http.fastpath = subscriptions.fastpath = FastPath(http, log, counters)
+    http.fastpath = FastPath(http, log, counters)
+    subscriptions.protocol = FastSubscriptionProtocol
     return None

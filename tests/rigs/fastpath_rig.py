@@ -73,9 +73,11 @@ class Side:
         self.fastpath: Any = None
         if fast:
             from subproxy.fastpath._connection import FastPath
+            from subproxy.fastpath.subscription_protocol import FastSubscriptionProtocol
 
             self.fastpath = FastPath(self.factory, self.log, self.counters)
-            self.factory.fastpath = self.world.factory.fastpath = self.fastpath
+            self.factory.fastpath = self.fastpath
+            self.world.factory.protocol = FastSubscriptionProtocol
         self.factory.doStart()
         self.address = address
         self.wire = WireConnection(Role.GUEST, wire)
