@@ -3,11 +3,11 @@ from collections.abc import Callable
 from twisted.python.failure import Failure
 
 from subproxy.core.balancing.member import Member
-from subproxy.subscription.channel import Channel
+from subproxy.fastpath.shared_channel import SharedChannel
 from subproxy.subscription.protocol import SubscriptionProtocol
 
 class FastChannel:
-    channel: Channel
+    channel: SharedChannel
     member: Member
     count: int
     held_size: int

@@ -5,7 +5,6 @@ from subproxy.core.http.forwarded import Peer
 from subproxy.fastpath._channel import FastChannel
 from subproxy.fastpath._pending import PendingRequest
 from subproxy.frontend.factory import Http1Factory
-from subproxy.subscription.protocol import SubscriptionProtocol
 from subproxy.telemetry.access_log import AccessLog
 from subproxy.telemetry.counters import Counters
 
@@ -23,7 +22,6 @@ class FastPath:
         counters: Counters | None = ...,
     ) -> None: ...
     def front(self) -> FastConnection: ...
-    def channel(self, protocol: SubscriptionProtocol) -> FastChannel: ...
     def stats(self) -> dict[str, int]: ...
 
 class FastConnection:

@@ -36,6 +36,7 @@ from subproxy.fastpath import fallback as handover
 from subproxy.frontend.hangup import Hangup, hangup
 from subproxy.frontend.limits import WRITE_BUFFER
 from subproxy.frontend.tcp_info import waits_for_peer
+from subproxy.fastpath import shared_channel as _shared_channel
 from subproxy.subscription import channel as _channel
 
 cdef enum:
@@ -43,10 +44,10 @@ cdef enum:
     MOST_ANSWER = 65536  # bytes of an answer's body, likewise: what rides in a frame
 
 cdef double NEVER = float("inf")
-cdef type PythonChannel = _channel.Channel
+cdef type PythonChannel = _shared_channel.SharedChannel
 cdef Py_ssize_t MEMBER_CHANNEL = slot(Member, "channel")
 cdef Py_ssize_t CHANNEL_FAST = slot(PythonChannel, "fast")
-cdef Py_ssize_t CHANNEL_CONGESTED = slot(PythonChannel, "congested")
+cdef Py_ssize_t CHANNEL_CONGESTED = slot(_channel.Channel, "congested")
 
 
 cdef class FastPath(FastContext):
@@ -61,10 +62,6 @@ cdef class FastPath(FastContext):
         front.writable = True
         front.deadline = front.due = NEVER
         return front
-
-    def channel(self, protocol):
-        """What stands before a C{SubscriptionProtocol}."""
-        return FastChannel(protocol) if self.lines is None else FastChannel(protocol, self.lines.escape)
 
     def stats(self):
         """How many requests were answered here, and how many were left to Python, and when; of how

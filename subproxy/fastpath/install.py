@@ -33,4 +33,7 @@ def install(
     @param log: the access log that C{http} writes.
     @param counters: what C{http} counts in.
     """
-    subscriptions.fastpath = http.use_fastpath(log, counters)
+    from subproxy.fastpath.subscription_protocol import fast_subscription_protocol
+
+    http.use_fastpath(log, counters)
+    subscriptions.protocol = fast_subscription_protocol(log)

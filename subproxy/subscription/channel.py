@@ -29,7 +29,6 @@ from subproxy.subscription.bodies.transfer import RequestTransfer, ResponseTrans
 from subproxy.subscription.context import GuestContext
 from subproxy.subscription.interfaces import (
     ChannelConnection,
-    CompiledChannel,
     Handlers,
     NumberedExchange,
 )
@@ -63,10 +62,6 @@ def request_info(exchange: Exchange) -> Info:
     return info
 
 
-_AT_ONCE = 16
-"""Exchanges of the compiled path that are taken over between two looks at the clock."""
-
-
 @implementer(IChannel)
 class Channel:
     """
@@ -76,7 +71,6 @@ class Channel:
     @ivar congested: the guest does not read what we send: no streamed request bodies now.
     @ivar flush: write what was said, unless a turn is under way.
     @ivar emptied: told when the last exchange is over, if somebody wants to know.
-    @ivar fast: the exchanges that the compiled path has, if there is one.
     """
 
     __slots__ = (
@@ -88,7 +82,6 @@ class Channel:
         "_dispatcher",
         "congested",
         "emptied",
-        "fast",
         "flush",
         "identity",
         "member",
@@ -106,7 +99,6 @@ class Channel:
         self.identity = member.identity
         self.congested = False
         self.emptied: Callable[[], None] | None = None
-        self.fast: CompiledChannel | None = None
         self.flush = connection.flush
         self._connection = connection
         self._context = context
@@ -119,16 +111,13 @@ class Channel:
         return f"<Channel {self.identity} exchanges={len(self._carriers)}>"
 
     def __len__(self) -> int:
-        return len(self._carriers) + (0 if self.fast is None else self.fast.count)
+        return len(self._carriers)
 
     # What the dispatcher and the exchanges call.
 
     def send(self, exchange: Exchange) -> None:
         """See L{IChannel}."""
-        fast = self.fast
-        if fast is not None:
-            fast.tell()
-        number = self.wire.last + 1
+        number = self._next_number()
         request, body = exchange.request, exchange.body
         transport = choose(None if body is None else len(body), request.length, self._limits())
         carrier = UpstreamRequest(self, number, exchange)
@@ -143,7 +132,7 @@ class Channel:
             body if transport is BodyTransport.INLINE else self._promised(carrier),
         )
         try:
-            self.wire.send(frame)
+            self._say(frame)
         except TooLarge as error:
             if transport is not BodyTransport.INLINE or not body:
                 carrier.release()
@@ -151,9 +140,7 @@ class Channel:
                 return
             # Head and body are together more than the peer takes: apart they may go.
             transport, frame.body = BodyTransport.FRAMES, None
-            self.wire.send(frame)
-        if fast is not None:
-            fast.learn()
+            self._say(frame)
         self._carriers[number] = carrier
         exchange.taken(self.member, carrier)
         if body is None:
@@ -179,16 +166,23 @@ class Channel:
             return None
         return {b"token": carrier.upload.token, b"length": carrier.exchange.request.length}
 
-    def adopt(self, exchange: Exchange, number: int) -> None:
-        """C{exchange} was sent under C{number} by the compiled path, and is ours from now on."""
-        self.wire.adopt(number)
-        carrier = self._carriers[number] = UpstreamRequest(self, number, exchange)
-        exchange.taken(self.member, carrier)
+    # What a channel that shares its numbers does otherwise (subproxy.fastpath).
 
-    def disown(self, number: int) -> None:
-        """The answer to C{number} has come, by the compiled path."""
-        del self._carriers[number]
-        del self.wire.exchanges[number]
+    def _next_number(self) -> int:
+        """The number of the next exchange."""
+        return self.wire.last + 1
+
+    def _say(self, request: m.Request) -> None:
+        """
+        Send a request; its number is taken then.
+
+        @raise TooLarge: its frame is longer than the guest takes.
+        """
+        self.wire.send(request)
+
+    def _take_over(self) -> list[int]:
+        """Take over a few exchanges that somebody else has; returns their numbers."""
+        return []
 
     def forget(self, carrier: NumberedExchange, code: bytes, reason: bytes) -> None:
         """Tell the guest that C{carrier}'s exchange is over, if it does not know."""
@@ -374,11 +368,9 @@ class Channel:
                     self._carriers.update(outliving)
                     self._context.clock.callLater(0, self.lost, error)
                     return
-            if self.fast is None or not self.fast.count:
+            if not self._take_over():
                 break
-            self.fast.surrender(_AT_ONCE)
         self._carriers = outliving
-        self.fast = None
 
     def broke(self, carrier: NumberedExchange, error: GuestFailure) -> None:
         """The data connection of an exchange failed, and so does that."""
@@ -417,9 +409,10 @@ class Channel:
                 if share.timer() >= until:
                     self._context.clock.callLater(0, self._move, numbers, error, code, replaced)
                     return
-            if self.fast is None or not self.fast.count:
+            more = self._take_over()
+            if not more:
                 break
-            numbers.extend(self.fast.surrender(_AT_ONCE))
+            numbers.extend(more)
 
     def _resume(self, carrier: UpstreamRequest) -> None:
         exchange = carrier.exchange

@@ -7,7 +7,7 @@ from enum import auto
 from subproxy.core.states import FastEnum
 
 
-class CloseReason(FastEnum):
+class GuestCloseReason(FastEnum):
     """Why a transport is closed; what a guest is told in C{bye} is another matter."""
 
     NOT_ADMITTED = auto()
@@ -38,4 +38,4 @@ class CloseReason(FastEnum):
     @property
     def orderly(self) -> bool:
         """What was written is still sent; else the connection is reset."""
-        return self in (CloseReason.NOT_ADMITTED, CloseReason.BYE_SAID)
+        return self in (GuestCloseReason.NOT_ADMITTED, GuestCloseReason.BYE_SAID)

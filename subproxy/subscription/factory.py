@@ -22,7 +22,7 @@ from subproxy.relay.pump import Pump
 from subproxy.subscription.bodies.tokens import Tokens
 from subproxy.subscription.buffer_account import BufferAccount
 from subproxy.subscription.context import GuestContext
-from subproxy.subscription.interfaces import ActiveSubscription, AdmittedConnection, CompiledPath
+from subproxy.subscription.interfaces import ActiveSubscription, AdmittedConnection, Connections
 from subproxy.subscription.liveness import period
 from subproxy.subscription.log_limiter import WARN
 from subproxy.subscription.protocol import SubscriptionProtocol
@@ -44,12 +44,15 @@ class SubscriptionFactory(Factory):
     @ivar subscriptions: the connections that are open.
     @ivar context: what they share.
     @ivar accepting: how much of a reactor turn accepting them may take.
-    @ivar fastpath: the compiled path, if it is used.
+    @ivar protocol: what it makes.
     @param identify: who is at the other end of a transport.
     @param recognise: the same by the address alone, where that proves it, so that who is refused
         costs no protocol; None where it does not.
     """
 
+    protocol: Callable[[GuestContext, Connections, str], SubscriptionProtocol] = (
+        SubscriptionProtocol
+    )
     noisy = False
     _log = Logger()
 
@@ -79,7 +82,6 @@ class SubscriptionFactory(Factory):
         )
         self.subscriptions: set[AdmittedConnection] = set()
         self.accepting = TurnBudget(clock)
-        self.fastpath: CompiledPath | None = None
         self._identify = identify
         self._recognise = recognise
         self._counts: Counter[str] = Counter()
@@ -93,7 +95,7 @@ class SubscriptionFactory(Factory):
         identity = self._recognise(addr)
         if identity is not None and not self._may_connect(identity):
             return None
-        return SubscriptionProtocol(self.context, self, identity or "")
+        return self.protocol(self.context, self, identity or "")
 
     def admit(self, protocol: AdmittedConnection) -> bool:
         """Whether C{protocol} may stay; its identity is known then."""

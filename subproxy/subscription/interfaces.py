@@ -15,7 +15,7 @@ from subproxy.core.balancing.member import Member
 from subproxy.core.exchange import Exchange
 from subproxy.errors import GuestFailure, GuestMisbehaved
 from subproxy.subscription.buffer_account import BufferAccount, BufferPart
-from subproxy.subscription.close_reason import CloseReason
+from subproxy.subscription.close_reason import GuestCloseReason
 from subproxy.subscription.states import SubscriptionState
 from subproxy.subscription.time_share import TimeShare
 from subproxy.wire.connection import WireConnection
@@ -46,7 +46,7 @@ class RawConnection(GuestReporter, Protocol):
     def transport(self) -> Any:
         """Its transport."""
 
-    def close_transport(self, why: CloseReason) -> None:
+    def close_transport(self, why: GuestCloseReason) -> None:
         """Close the transport."""
 
 
@@ -185,10 +185,6 @@ class AdmittedConnection(Protocol):
 class Connections(Subscriptions, Protocol):
     """The set of all connections of guests, as each of them sees it."""
 
-    @property
-    def fastpath(self) -> CompiledPath | None:
-        """The compiled path, if it is used."""
-
     def admit(self, connection: AdmittedConnection) -> bool:
         """Whether C{connection} may stay; its identity is known then."""
 
@@ -260,40 +256,3 @@ class TransferRequest(NumberedExchange, Protocol):
 
     def transfer_misbehaved(self, error: GuestMisbehaved) -> None:
         """The guest broke a rule."""
-
-
-class CompiledChannel(Protocol):
-    """
-    The exchanges of one subscription that the compiled path has, as the Python path sees it.
-
-    @ivar count: how many.
-    @ivar held_size: bytes that came and are not dealt with.
-    """
-
-    count: int
-    held_size: int
-
-    def dataReceived(self, data: bytes) -> None:
-        """The guest said something."""
-
-    def tell(self) -> None:
-        """Let the wire know how far numbers are."""
-
-    def learn(self) -> None:
-        """Python has taken a number."""
-
-    def go_on(self) -> None:
-        """The Python path has caught up."""
-
-    def surrender(self, most: int | None = None) -> list[int]:
-        """Move exchanges to the Python path: all, or so many; returns their numbers."""
-
-    def close(self) -> None:
-        """The subscription ends: begin nothing more."""
-
-
-class CompiledPath(Protocol):
-    """The compiled path, as the guests' side sees it."""
-
-    def channel(self, protocol: Any) -> Any:
-        """What stands before the protocol of a connection."""

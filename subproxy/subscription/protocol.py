@@ -20,12 +20,14 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from subproxy.core.access.penalties import MOST_COUNTED, SMALLEST
+from subproxy.core.balancing.member import Member
 from subproxy.errors import GuestGone
 from subproxy.subscription.bodies.data_connection import DataConnection
 from subproxy.subscription.buffer_account import BufferAccount, BufferPart
-from subproxy.subscription.close_reason import CloseReason
+from subproxy.subscription.channel import Channel
+from subproxy.subscription.close_reason import GuestCloseReason
 from subproxy.subscription.context import GuestContext
-from subproxy.subscription.interfaces import CompiledChannel, Connections
+from subproxy.subscription.interfaces import Connections
 from subproxy.subscription.log_limiter import INFO, WARN
 from subproxy.subscription.message_pump import MessagePump
 from subproxy.subscription.registrar import HelloRefused
@@ -58,7 +60,6 @@ class SubscriptionProtocol(Protocol):
     @ivar subscription: what it does, once it has greeted.
     @ivar data: what it does, once it is a data connection.
     @ivar closed: why we have closed the transport, if we have.
-    @ivar fast: what deals with plain responses before anything else does, if it is there.
     @ivar share: of the reactor's time, that of its identity; there as soon as it may stay.
     """
 
@@ -74,8 +75,7 @@ class SubscriptionProtocol(Protocol):
         self.state = SubscriptionState.GREETING
         self.subscription: Subscription | None = None
         self.data: DataConnection | None = None
-        self.closed: CloseReason | None = None
-        self.fast: CompiledChannel | None = None
+        self.closed: GuestCloseReason | None = None
         self._context = context
         self._connections = connections
         self._settings = context.settings
@@ -123,9 +123,7 @@ class SubscriptionProtocol(Protocol):
 
     def partial(self) -> None:
         """Count what has come and is no whole message yet, or not dealt with."""
-        size = self.wire.unparsed
-        if self.fast is not None:
-            size += self.fast.held_size
+        size = self._unfinished()
         if size < SMALL_PART:
             size = 0
         part = self._partial
@@ -134,6 +132,10 @@ class SubscriptionProtocol(Protocol):
             part.set(size)
             if grows and self.overdrawn():
                 self._cut_off("sent {size} bytes of what is not complete", size)
+
+    def _unfinished(self) -> int:
+        """Bytes that came and are no whole message yet, or not dealt with."""
+        return self.wire.unparsed
 
     def _cut_off(self, what: str, size: int) -> None:
         """More is held than may be: with this connection some of it goes."""
@@ -144,7 +146,7 @@ class SubscriptionProtocol(Protocol):
             total=self._held.total,
         )
         self.offend()
-        self.close_transport(CloseReason.OVERDRAWN)
+        self.close_transport(GuestCloseReason.OVERDRAWN)
 
     def go(self, state: SubscriptionState) -> None:
         """Be in that state from now on."""
@@ -157,7 +159,7 @@ class SubscriptionProtocol(Protocol):
         if not self._connections.admit(self):
             # Closed, but accepted: a listener that does not accept freezes a whole VM.
             self.go(SubscriptionState.CLOSED)
-            self.close_transport(CloseReason.NOT_ADMITTED)
+            self.close_transport(GuestCloseReason.NOT_ADMITTED)
             return
         self.transport.registerProducer(self, True)
         if not self._wait_out():
@@ -167,44 +169,24 @@ class SubscriptionProtocol(Protocol):
         """The guest said something."""
         if self.data is not None:
             self.data.dataReceived(data)
-        elif self.fast is not None:
-            self.fast.dataReceived(data)
         else:
             self.frames_received(data)
 
     def frames_received(self, data: bytes) -> None:
-        """The wire is to have C{data}: with a compiled path whole frames, or what ends it all."""
+        """The wire is to have C{data}."""
         if self.state in (SubscriptionState.CLOSING, SubscriptionState.CLOSED):
             self._thrown += len(data)
             if self._thrown > MOST_THROWN:
-                self.close_transport(CloseReason.TALKS_AFTER_BYE)
+                self.close_transport(GuestCloseReason.TALKS_AFTER_BYE)
             return
         self.message_pump.take(data)
         self.partial()
-        if self.fast is None:
-            self._quicken()
-
-    def _quicken(self) -> None:
-        """Let the compiled path stand before us, as soon as nothing is held here."""
-        fastpath, subscription = self._connections.fastpath, self.subscription
-        if (
-            fastpath is not None
-            and subscription is not None
-            and self.state is SubscriptionState.SUBSCRIBED
-            and not self.message_pump.behind
-            and not self.wire.unparsed
-        ):
-            self.fast = subscription.channel.fast = fastpath.channel(self)
 
     def caught_up(self) -> None:
         """All that came has had its turn, after some of it had to wait for that: read again."""
         self.partial()
         if self.data is None or self.data.reads:
             self.transport.resumeProducing()
-        if self.fast is not None:
-            self.fast.go_on()
-        else:
-            self._quicken()
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         """The connection is gone, and with it, in this same turn, all that it registered."""
@@ -270,7 +252,7 @@ class SubscriptionProtocol(Protocol):
         if self.state in (SubscriptionState.CLOSING, SubscriptionState.CLOSED):
             return
         if self.data is not None:
-            self.data.abort(CloseReason.SHUTDOWN)
+            self.data.abort(GuestCloseReason.SHUTDOWN)
             return
         was = self.state
         self.go(SubscriptionState.CLOSING)
@@ -287,10 +269,10 @@ class SubscriptionProtocol(Protocol):
         self.transport.resumeProducing()
         self._in_time()
         self._deadline = self._clock.callLater(
-            self._settings.closing_timeout, self.close_transport, CloseReason.BYE_UNANSWERED
+            self._settings.closing_timeout, self.close_transport, GuestCloseReason.BYE_UNANSWERED
         )
 
-    def close_transport(self, why: CloseReason) -> None:
+    def close_transport(self, why: GuestCloseReason) -> None:
         """Close the transport: nothing else does, and the first reason is the one to tell."""
         if self.closed is None:
             self.closed = why
@@ -303,7 +285,6 @@ class SubscriptionProtocol(Protocol):
         """Nothing goes to this guest any more; what it had is lost."""
         self.wire.discard()
         subscription, self.subscription = self.subscription, None
-        self.fast = None
         if subscription is not None:
             subscription.leave(GuestGone())
 
@@ -385,10 +366,14 @@ class SubscriptionProtocol(Protocol):
         self.go(SubscriptionState.SUBSCRIBED)
         bulk = self._settings.bulk is not None and message.info.get(b"bulk") is True
         subscription = self.subscription = Subscription(
-            self, member, self._context, self._connections, bulk
+            self, self.make_channel(member), self._context, self._connections, bulk
         )
         self.message_pump.handlers.update(subscription.handlers())
         subscription.begin(replaced)
+
+    def make_channel(self, member: Member) -> Channel:
+        """Where the exchanges of the subscription are."""
+        return Channel(self, member, self._context)
 
     def retire(self) -> None:
         """Another subscription has this one's place."""
@@ -410,4 +395,4 @@ class SubscriptionProtocol(Protocol):
 
     def _bye(self, message: m.Bye) -> None:
         self.close(b"done", "the guest said bye")
-        self.close_transport(CloseReason.BYE_SAID)
+        self.close_transport(GuestCloseReason.BYE_SAID)

@@ -42,7 +42,7 @@ class Subscription:
     def __init__(
         self,
         connection: SubscriptionConnection,
-        member: Member,
+        channel: Channel,
         context: GuestContext,
         subscriptions: Subscriptions,
         bulk: bool,
@@ -50,10 +50,11 @@ class Subscription:
         """
         Take over what comes on a connection.
 
+        @param channel: of the member that greeted.
         @param subscriptions: all there are.
         @param bulk: data connections are offered, too.
         """
-        self.member = member
+        self.member = channel.member
         self._connection = connection
         self._context = context
         self._subscriptions = subscriptions
@@ -63,7 +64,7 @@ class Subscription:
         self._bulk = bulk
         self._liveness: Liveness | None = None
         self._farewell = (b"replaced", REPLACED)
-        self.channel = member.channel = Channel(connection, member, context)
+        self.channel = self.member.channel = channel
 
     def handlers(self) -> Handlers:
         """What is done with what the guest says; by state, as the connection is in it."""
@@ -221,8 +222,6 @@ class Subscription:
         member, channel = self.member, self.channel
         self._registrar.leave(member)
         self._subscriptions.left(member)
-        if channel.fast is not None:
-            channel.fast.close()
         channel.lost(error)
         member.channel = None
 

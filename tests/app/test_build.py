@@ -63,7 +63,7 @@ class BuildTests(SynchronousTestCase):
         self.assertEqual((path.where, path.optional), (str(self.folder / "a.sock"), False))
         self.assertIsInstance(folder, FolderService)
         self.assertEqual(service.admin_listeners, [])
-        self.assertEqual(service.http.limits.connections, 7)
+        self.assertEqual(service.http.context.limits.connections, 7)
 
     def test_the_python_path_alone(self) -> None:
         self.build(no_fastpath=True)

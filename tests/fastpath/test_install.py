@@ -7,8 +7,8 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from subproxy.fastpath.http1_factory import FastHttp1Factory
 from subproxy.fastpath.install import install, unavailable
+from subproxy.fastpath.subscription_protocol import FastSubscriptionProtocol
 from subproxy.frontend.http1.protocol import Http1Protocol
-from subproxy.telemetry.access_log import AccessLog
 from tests.rigs.world import World
 
 
@@ -18,22 +18,13 @@ class InstallTests(SynchronousTestCase):
             raise SkipTest("not compiled")
         self.clock = Clock()
 
-    def test_the_format_of_the_log(self) -> None:
-        """What is not compiled is written by Python alone."""
-        for style, reason in (
-            ("combined", None),
-            ("json", "the access log is in the format json"),
-        ):
-            log = AccessLog("/dev/null", style, self.clock)
-            self.addCleanup(log.close)
-            self.assertEqual(unavailable(log), reason)
-
     def test_both_sides_have_it(self) -> None:
         world = World()
         http = FastHttp1Factory(world.dispatcher, clock=world.clock)
         self.assertIsInstance(http.buildProtocol(None), Http1Protocol)
         install(http, world.factory, None, None)
-        self.assertIs(world.factory.fastpath, http.fastpath)
+        made = world.factory.protocol(world.factory.context, world.factory, "a")
+        self.assertIsInstance(made, FastSubscriptionProtocol)
         self.assertNotIsInstance(http.buildProtocol(None), Http1Protocol)
 
     def test_what_changes_is_told(self) -> None:

@@ -162,7 +162,7 @@ class Stage:
     @property
     def first(self) -> int:
         """The number of the oldest exchange in flight, about."""
-        fast = self.side.guest.fast
+        fast = self.side.guest.fast if self.fast else None
         if fast is not None:
             fast.tell()
         return max(1, int(self.side.guest.wire.last) - IN_FLIGHT + 1)

@@ -74,9 +74,11 @@ class Side:
         self.factory.context.rules.ids = RequestIds(PREFIX)
         self.fastpath: Any = None
         if fast:
+            from subproxy.fastpath.subscription_protocol import fast_subscription_protocol
+
             assert isinstance(self.factory, FastHttp1Factory)
             self.fastpath = self.factory.use_fastpath(self.log, self.counters)
-            self.world.factory.fastpath = self.fastpath
+            self.world.factory.protocol = fast_subscription_protocol(self.log)
         self.factory.doStart()
         self.address = address
         self.wire = WireConnection(Role.GUEST, wire)

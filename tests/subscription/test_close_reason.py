@@ -6,7 +6,7 @@ from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.access.policy import Policy, Quotas
-from subproxy.subscription.close_reason import CloseReason
+from subproxy.subscription.close_reason import GuestCloseReason
 from subproxy.subscription.protocol import MOST_THROWN
 from subproxy.subscription.settings import SubscriptionSettings
 from subproxy.wire import messages as m
@@ -29,25 +29,25 @@ class SubscriptionTests(SynchronousTestCase):
     def test_not_admitted(self) -> None:
         self.world.registrar.policy = Policy(None, Quotas(connections=1))
         refused = self.world.guest("10")
-        self.assertIs(refused.protocol.closed, CloseReason.NOT_ADMITTED)
+        self.assertIs(refused.protocol.closed, GuestCloseReason.NOT_ADMITTED)
 
     def test_bye(self) -> None:
         self.guest.say(m.Bye())
-        self.assertIs(self.guest.protocol.closed, CloseReason.BYE_SAID)
+        self.assertIs(self.guest.protocol.closed, GuestCloseReason.BYE_SAID)
 
     def test_no_answer_to_bye(self) -> None:
         """The first reason stands."""
         self.guest.protocol.close(b"done", "")
         self.assertIsNone(self.guest.protocol.closed)
         self.world.advance(SubscriptionSettings().closing_timeout)
-        self.assertIs(self.guest.protocol.closed, CloseReason.BYE_UNANSWERED)
+        self.assertIs(self.guest.protocol.closed, GuestCloseReason.BYE_UNANSWERED)
         self.guest.protocol.dataReceived(b"x" * (MOST_THROWN + 1))
-        self.assertIs(self.guest.protocol.closed, CloseReason.BYE_UNANSWERED)
+        self.assertIs(self.guest.protocol.closed, GuestCloseReason.BYE_UNANSWERED)
 
     def test_talks_after_bye(self) -> None:
         self.guest.protocol.close(b"done", "")
         self.guest.protocol.dataReceived(b"x" * (MOST_THROWN + 1))
-        self.assertIs(self.guest.protocol.closed, CloseReason.TALKS_AFTER_BYE)
+        self.assertIs(self.guest.protocol.closed, GuestCloseReason.TALKS_AFTER_BYE)
 
     def test_overdrawn(self) -> None:
         """What was closed is lost in the end, and the log says why."""
@@ -61,7 +61,7 @@ class SubscriptionTests(SynchronousTestCase):
         self.addCleanup(globalLogPublisher.removeObserver, observe)
         self.world.registrar.policy = Policy(None, Quotas(buffer=10_000))
         self.guest.protocol.dataReceived(b"200000:" + b"x" * 20_000)
-        self.assertIs(self.guest.protocol.closed, CloseReason.OVERDRAWN)
+        self.assertIs(self.guest.protocol.closed, GuestCloseReason.OVERDRAWN)
         self.guest.lose()
         self.assertEqual(seen, ["overdrawn"])
 
@@ -78,31 +78,31 @@ class DataConnectionTests(BulkTestCase):
     def test_bad_token(self) -> None:
         line = Line(self.world)
         line.connect(1, b"nonsense")
-        self.assertIs(line.protocol.closed, CloseReason.BAD_TOKEN)
+        self.assertIs(line.protocol.closed, GuestCloseReason.BAD_TOKEN)
 
     def test_not_needed(self) -> None:
         tokens = self.world.factory.context.tokens
         claim = tokens.issue("vm:1", 1, lambda connection: None, lambda: None)
         line = Line(self.world)
         line.connect(1, claim.token)
-        self.assertIs(line.protocol.closed, CloseReason.NOT_NEEDED)
+        self.assertIs(line.protocol.closed, GuestCloseReason.NOT_NEEDED)
 
     def test_protocol(self) -> None:
         line, _ = self.carried(b"garbage")
-        self.assertIs(line.protocol.closed, CloseReason.PROTOCOL)
+        self.assertIs(line.protocol.closed, GuestCloseReason.PROTOCOL)
 
     def test_idle(self) -> None:
         line, _ = self.carried()
         self.assertIsNone(line.protocol.closed)
         self.world.advance(SubscriptionSettings().data_idle)
-        self.assertIs(line.protocol.closed, CloseReason.IDLE)
+        self.assertIs(line.protocol.closed, GuestCloseReason.IDLE)
 
     def test_exchange_over(self) -> None:
         _, _, number = self.begun()
         line = Line(self.world)
         line.connect(number, self.token(), BODY[:10])
         self.guest.say(m.Abort(number, b"error"))
-        self.assertIs(line.protocol.closed, CloseReason.EXCHANGE_OVER)
+        self.assertIs(line.protocol.closed, GuestCloseReason.EXCHANGE_OVER)
 
     def test_broke(self) -> None:
         _, _, number = self.begun()
@@ -110,16 +110,16 @@ class DataConnectionTests(BulkTestCase):
         line.connect(number, self.token(), BODY[:10])
         assert line.protocol.data is not None
         line.protocol.data.broke()
-        self.assertIs(line.protocol.closed, CloseReason.BROKE)
+        self.assertIs(line.protocol.closed, GuestCloseReason.BROKE)
 
     def test_shutdown(self) -> None:
         line, _ = self.carried()
         self.world.factory.close(b"shutdown", "over")
-        self.assertIs(line.protocol.closed, CloseReason.SHUTDOWN)
+        self.assertIs(line.protocol.closed, GuestCloseReason.SHUTDOWN)
 
 
 class KindTests(SynchronousTestCase):
     def test_orderly(self) -> None:
         """What was said before reaches the guest only where it is to read it."""
-        orderly = {reason for reason in CloseReason if reason.orderly}
-        self.assertEqual(orderly, {CloseReason.NOT_ADMITTED, CloseReason.BYE_SAID})
+        orderly = {reason for reason in GuestCloseReason if reason.orderly}
+        self.assertEqual(orderly, {GuestCloseReason.NOT_ADMITTED, GuestCloseReason.BYE_SAID})

@@ -25,7 +25,7 @@ from subproxy.relay.socket_lease import (
 )
 from subproxy.subscription.bodies.connect_peeker import ConnectPeeker
 from subproxy.subscription.bodies.tokens import Tokens
-from subproxy.subscription.close_reason import CloseReason
+from subproxy.subscription.close_reason import GuestCloseReason
 from subproxy.subscription.interfaces import RawConnection
 from subproxy.subscription.log_limiter import WARN
 from subproxy.wire import messages as m
@@ -154,7 +154,7 @@ class DataConnection:
             )
             if claim in ("unknown", "foreign"):
                 self._offend()
-            self.abort(CloseReason.BAD_TOKEN)
+            self.abort(GuestCloseReason.BAD_TOKEN)
             return
         self.count += 1
         self._exchange = message.exchange
@@ -164,7 +164,7 @@ class DataConnection:
         claim.claimed(self)
         if not self._used:
             # Whoever it was for has no use for it any more.
-            self.abort(CloseReason.NOT_NEEDED)
+            self.abort(GuestCloseReason.NOT_NEEDED)
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes came."""
@@ -176,7 +176,7 @@ class DataConnection:
             if state is DataConnectionState.IDLE:
                 self._next()
             elif self._decoder.pending > _LONGEST_CONNECT:
-                self.abort(CloseReason.PROTOCOL)
+                self.abort(GuestCloseReason.PROTOCOL)
 
     def _next(self) -> None:
         """Look for a C{connect} in what is held."""
@@ -207,7 +207,7 @@ class DataConnection:
     def _broken(self, error: RemoteProtocolError) -> None:
         self._say(WARN, "{identity} broke the protocol on a data connection: {error}", error=error)
         self._offend()
-        self.abort(CloseReason.PROTOCOL)
+        self.abort(GuestCloseReason.PROTOCOL)
 
     def _body_came(self, data: bytes) -> None:
         left = self._left
@@ -374,7 +374,7 @@ class DataConnection:
             if left > 0:
                 self._idle = self._clock.callLater(left, self._idled)
             else:
-                self.abort(CloseReason.IDLE)
+                self.abort(GuestCloseReason.IDLE)
 
     # The connection.
 
@@ -392,7 +392,7 @@ class DataConnection:
             self._borrower = None
             borrower(self.transport.fileno())
 
-    def abort(self, why: CloseReason) -> None:
+    def abort(self, why: GuestCloseReason) -> None:
         """Close: what is under way is over."""
         if self.state is not DataConnectionState.CLOSED:
             self._end()
@@ -410,7 +410,7 @@ class DataConnection:
         """Somebody else has found that it is broken."""
         if self.state is not DataConnectionState.CLOSED:
             self.connectionLost()
-            self._close_transport(CloseReason.BROKE)
+            self._close_transport(GuestCloseReason.BROKE)
 
     def _end(self) -> None:
         self._go(DataConnectionState.CLOSED)

@@ -18,7 +18,7 @@ from subproxy.core.states import FastEnum, TransitionTable
 from subproxy.errors import GuestFailure, GuestGone, GuestMisbehaved, GuestSlow
 from subproxy.relay.splice import LEAST, SpliceRelay
 from subproxy.subscription.bodies.data_connection import DataConnection, IBodyUser
-from subproxy.subscription.close_reason import CloseReason
+from subproxy.subscription.close_reason import GuestCloseReason
 from subproxy.subscription.context import GuestContext
 from subproxy.subscription.interfaces import TransferRequest
 from subproxy.wire import messages as m
@@ -79,7 +79,7 @@ class _BodyTransfer:
         self._stop()
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.abort(CloseReason.EXCHANGE_OVER)
+            connection.abort(GuestCloseReason.EXCHANGE_OVER)
 
     def frames(self) -> bool:
         """The guest takes the other way; False if it has begun to use this one."""

@@ -1,0 +1,94 @@
+"""The exchanges of one subscription, some of which the compiled path has."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from subproxy.core.balancing.member import Member
+from subproxy.core.exchange import Exchange
+from subproxy.errors import GuestFailure
+from subproxy.subscription.channel import Channel
+from subproxy.subscription.context import GuestContext
+from subproxy.subscription.interfaces import ChannelConnection
+from subproxy.subscription.upstream_request import UpstreamRequest
+from subproxy.wire import messages as m
+
+_AT_ONCE = 16
+"""Exchanges of the compiled path that are taken over between two looks at the clock."""
+
+
+class CompiledExchanges(Protocol):
+    """
+    Those that the compiled path has: a L{FastChannel}.
+
+    @ivar count: how many.
+    """
+
+    @property
+    def count(self) -> int:
+        """How many."""
+
+    def tell(self) -> None:
+        """Let the wire know how far numbers are: before Python has anything to do with them."""
+
+    def learn(self) -> None:
+        """Python has taken a number."""
+
+    def surrender(self, most: int | None = None) -> list[int]:
+        """Move exchanges to the Python path: all, or so many; returns their numbers."""
+
+    def close(self) -> None:
+        """The subscription ends: begin nothing more."""
+
+
+class SharedChannel(Channel):
+    """
+    A channel whose numbers the compiled path takes too, once it stands before the connection.
+
+    @ivar fast: what it has, from then on.
+    """
+
+    __slots__ = ("fast",)
+
+    def __init__(
+        self, connection: ChannelConnection, member: Member, context: GuestContext
+    ) -> None:
+        super().__init__(connection, member, context)
+        self.fast: CompiledExchanges | None = None
+
+    def __len__(self) -> int:
+        return super().__len__() + (0 if self.fast is None else self.fast.count)
+
+    def adopt(self, exchange: Exchange, number: int) -> None:
+        """C{exchange} was sent under C{number} by the compiled path, and is ours from now on."""
+        self.wire.adopt(number)
+        carrier = self._carriers[number] = UpstreamRequest(self, number, exchange)
+        exchange.taken(self.member, carrier)
+
+    def disown(self, number: int) -> None:
+        """The answer to C{number} has come, by the compiled path."""
+        del self._carriers[number]
+        del self.wire.exchanges[number]
+
+    def lost(self, error: GuestFailure) -> None:
+        """See L{Channel.lost}."""
+        if self.fast is not None:
+            self.fast.close()
+        super().lost(error)
+        if self.fast is not None and not self.fast.count:
+            self.fast = None
+
+    def _next_number(self) -> int:
+        if self.fast is not None:
+            self.fast.tell()
+        return super()._next_number()
+
+    def _say(self, request: m.Request) -> None:
+        super()._say(request)
+        if self.fast is not None:
+            self.fast.learn()
+
+    def _take_over(self) -> list[int]:
+        if self.fast is None or not self.fast.count:
+            return []
+        return self.fast.surrender(_AT_ONCE)

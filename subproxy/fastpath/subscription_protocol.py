@@ -1,0 +1,97 @@
+"""A connection of a guest that the compiled path may stand before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from subproxy.core.balancing.member import Member
+from subproxy.fastpath._channel import FastChannel
+from subproxy.fastpath.shared_channel import SharedChannel
+from subproxy.subscription.channel import Channel
+from subproxy.subscription.context import GuestContext
+from subproxy.subscription.interfaces import Connections
+from subproxy.subscription.protocol import SubscriptionProtocol
+from subproxy.subscription.states import SubscriptionState
+from subproxy.telemetry.access_log import AccessLog
+from subproxy.telemetry.log_format import FORMATS, escaped
+
+
+class FastSubscriptionProtocol(SubscriptionProtocol):
+    """
+    Gives what comes to a L{FastChannel}, as soon as nothing is held here.
+
+    That deals with plain responses, and gives back whole frames of everything else.
+
+    @ivar fast: the one that stands before this, if there is one.
+    """
+
+    def __init__(
+        self,
+        context: GuestContext,
+        connections: Connections,
+        identity: str = "",
+        escape: Callable[[bytes], bytes] = escaped,
+    ) -> None:
+        """
+        Begin as its base class does.
+
+        @param escape: how the access log spells a name of the guest's.
+        """
+        super().__init__(context, connections, identity)
+        self.fast: FastChannel | None = None
+        self._escape = escape
+
+    def make_channel(self, member: Member) -> Channel:
+        """Where the exchanges of the subscription are."""
+        return SharedChannel(self, member, self._context)
+
+    def dataReceived(self, data: bytes) -> None:
+        """The guest said something."""
+        if self.fast is not None:
+            self.fast.dataReceived(data)
+        else:
+            super().dataReceived(data)
+
+    def frames_received(self, data: bytes) -> None:
+        """The wire is to have C{data}: whole frames, or what ends it all, once there is C{fast}."""
+        super().frames_received(data)
+        if self.fast is None:
+            self._quicken()
+
+    def caught_up(self) -> None:
+        """All that came has had its turn, after some of it had to wait for that: read again."""
+        super().caught_up()
+        if self.fast is not None:
+            self.fast.go_on()
+        else:
+            self._quicken()
+
+    def _unfinished(self) -> int:
+        size = super()._unfinished()
+        return size if self.fast is None else size + self.fast.held_size
+
+    def _quicken(self) -> None:
+        """Let the compiled path stand before us, as soon as nothing is held here."""
+        subscription = self.subscription
+        if (
+            subscription is not None
+            and self.state is SubscriptionState.SUBSCRIBED
+            and not self.message_pump.behind
+            and not self.wire.unparsed
+        ):
+            channel = subscription.channel
+            assert isinstance(channel, SharedChannel)
+            self.fast = channel.fast = FastChannel(self, self._escape)
+
+    def _leave(self) -> None:
+        self.fast = None
+        super()._leave()
+
+
+def fast_subscription_protocol(
+    log: AccessLog | None,
+) -> Callable[[GuestContext, Connections, str], SubscriptionProtocol]:
+    """Return what makes a L{FastSubscriptionProtocol} whose exchanges C{log} writes."""
+    escape = escaped if log is None else FORMATS[log.style].escape
+    return partial(FastSubscriptionProtocol, escape=escape)
