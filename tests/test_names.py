@@ -62,7 +62,6 @@ MOST = 500
 
 LONG = {
     "subproxy/fastpath/_connection.pyx",
-    "subproxy/reactor/_ring.pyx",
     "subproxy/subscription/channel.py",
     "subproxy/wire/connection.py",
     "tests/fastpath/test_differential.py",
