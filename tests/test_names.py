@@ -62,7 +62,6 @@ MOST = 500
 
 LONG = {
     "subproxy/fastpath/_connection.pyx",
-    "subproxy/reactor/_ring.pyx",
     "tests/fastpath/test_differential.py",
     "tests/frontend/http1/test_http_table.py",
     "tests/integration/guest_native_checks.py",

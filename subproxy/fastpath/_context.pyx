@@ -58,7 +58,7 @@ cdef class FastContext:
         return self.monotonic()
 
     cdef u8 *room(self, Py_ssize_t size) except NULL:
-        """So many bytes for the moment."""
+        """Return scratch space of C{size} bytes, until the next call."""
         cdef u8 *larger
         if size > self.scratch_size:
             larger = <u8 *>realloc(self.scratch, size + 65536)

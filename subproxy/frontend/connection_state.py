@@ -23,7 +23,7 @@ class ConnectionState(Enum):
     LINGERING = auto()
     """They are thrown away: the last answer has been written, and should arrive."""
     OVER = auto()
-    """They mean nothing any more."""
+    """Incoming bytes are dropped: the connection is over."""
 
 
 TRANSITIONS: dict[ConnectionState, frozenset[ConnectionState]] = {

@@ -36,7 +36,7 @@ SETTLE = 0.05
 
 class InheritedSockets:
     """
-    What another process has left us; usually nothing.
+    Sockets and routes that the old process has left to this one; usually none.
 
     Each socket is taken once, by name; those that nobody took are closed at the end.
 
@@ -68,7 +68,7 @@ class InheritedSockets:
         return inheritance
 
     def __bool__(self) -> bool:
-        """Whether somebody has left something."""
+        """Tell whether an old process has left anything."""
         return self._ready >= 0
 
     def _descriptors(self) -> list[int]:
@@ -115,7 +115,7 @@ class InheritedSockets:
                 self._log.failure("a route of the other process is none of ours")
 
     def done(self) -> None:
-        """We serve: say so, and close what nobody wanted."""
+        """Tell the old process that this one serves; close inherited sockets that nobody took."""
         if self._ready >= 0:
             os.write(self._ready, b"%d\n" % os.getpid())
         for fd in self._descriptors():

@@ -40,14 +40,14 @@ class NewProcess(ProcessProtocol):
         self._said = b""
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
-        """It speaks."""
+        """Read the pid that the new process writes when it is ready."""
         self._said += data
         pid, end, _ = self._said.partition(b"\n")
         if end and not self.ready.called:
             self.ready.callback(int(pid))
 
     def processEnded(self, reason: Failure) -> None:
-        """It is gone."""
+        """Fail the hand-over if the new process has ended before it was ready."""
         if not self.ready.called:
             self.ready.errback(reason)
 

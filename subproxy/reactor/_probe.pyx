@@ -7,6 +7,7 @@ from posix.unistd cimport close
 from subproxy.reactor._ring cimport (
     TAG_ACCEPT, TAG_RECEIVE, TAG_SILENT, Handle, Ring, enqueue,
 )
+from subproxy.reactor._turn cimport RingLoop
 from subproxy.reactor._uapi cimport *
 
 import os
@@ -90,7 +91,7 @@ def trial():
     listener = socket.socket(socket.AF_UNIX)
     client = socket.socket(socket.AF_UNIX)
     epoll = select.epoll()
-    ring = Ring(epoll.fileno(), None, entries=8, completions=16, buffers=2, size=64)
+    ring = RingLoop(epoll.fileno(), None, entries=8, completions=16, buffers=2, size=64)
     try:
         listener.bind("")
         listener.listen()

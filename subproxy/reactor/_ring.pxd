@@ -1,9 +1,9 @@
-# The ring, and what its completions are told to. See _ring.pyx.
+# The ring, and what its completions are told to. See _ring.pyx and _turn.pyx.
 from cpython.object cimport PyObject
-from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint16_t, uint32_t
 
 from subproxy.reactor._log_context cimport LogContext
-from subproxy.reactor._uapi cimport ur_buf, ur_cqe, ur_sqe, ur_timespec
+from subproxy.reactor._uapi cimport ur_buf, ur_cqe, ur_sqe
 
 
 cdef enum Tag:
@@ -64,14 +64,7 @@ cdef class Ring:
     cdef readonly int size
     cdef int stride
     cdef public bint capped  # the kernel lets multishot receives be limited, as far as is known
-    # When we are woken at the latest.
-    cdef double alarm_at
-    cdef ur_timespec alarm_in
-    cdef readonly unsigned long alarms
-    # Looking for a moment before sleeping.
-    cdef public double spin
-    cdef int spin_pause
-    cdef int spin_backoff
+    cdef double alarm_at  # when we are woken at the latest
     # Our side.
     cdef unsigned sq_wanted
     cdef unsigned cq_wanted
@@ -92,9 +85,7 @@ cdef class Ring:
     cdef bint polled
     cdef object on_epoll
     cdef readonly unsigned long enters
-    cdef readonly unsigned long completions
     cdef readonly unsigned long starvations
-    cdef readonly unsigned long overflows
 
     cdef bint live(self) noexcept
     cdef void unmap(self) noexcept
@@ -110,16 +101,9 @@ cdef class Ring:
     cdef int close_fd(self, int fd) except -1
     cdef int flush(self) except -1
     cdef int enter(self, unsigned wait_nr, double timeout) except? -1
-    cdef int sleep(self, double timeout) except? -1
-    cdef double alarm(self, double seconds) except? -2.0
-    cdef bint turn(self, double timeout) except -1
-    cdef bint waits(self) noexcept nogil
-    cdef int drain(self) except -1
-    cdef int dispatch(self, uint64_t user_data, int res, uint32_t flags) except -1
     cdef void link(self, Handle handle) noexcept
     cdef void unlink(self, Handle handle) noexcept
     cdef int finish_silent(self) except -1
-    cdef int settle(self) except -1
     cdef int park(self, Handle handle) except -1
     cdef char *take(self, uint32_t flags) noexcept
     cdef void recycle(self, char *buffer) noexcept

@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from subproxy.reactor._poll import PollHandle
-from subproxy.reactor._ring import Ring
+from subproxy.reactor._turn import RingLoop
 from subproxy.reactor.interfaces import IReactorReadiness
 from subproxy.reactor.out_of_memory import shortage
 
@@ -37,7 +37,7 @@ class RingReactor(EPollReactor):
 
     def __init__(self, **sizes: int) -> None:
         super().__init__()
-        self.ring = Ring(self._poller.fileno(), self._poll_epoll, **sizes)
+        self.ring = RingLoop(self._poller.fileno(), self._poll_epoll, **sizes)
 
     # -- the loop
 

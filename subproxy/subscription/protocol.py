@@ -301,7 +301,7 @@ class SubscriptionProtocol(Protocol):
             )
 
     def useless(self, weight: float = 1.0) -> None:
-        """It said what nobody needs: C{weight} of the smallest messages, or what it took."""
+        """Count a useless message as C{weight} of the smallest ones, or by the time that it took."""
         registrar, message_pump = self._registrar, self.message_pump
         took = (self.share.timer() - message_pump.since) / SMALLEST
         weight = max(weight, min(took, MOST_COUNTED))
@@ -310,7 +310,7 @@ class SubscriptionProtocol(Protocol):
         )
 
     def invalid(self, reason: str) -> None:
-        """It sent a response that is none."""
+        """Count an offence: the guest has sent a response that breaks a rule."""
         settings = self._settings
         now = self._registrar.now()
         self.say(WARN, "{identity} sent an invalid response: {reason}", reason=reason)
@@ -351,7 +351,7 @@ class SubscriptionProtocol(Protocol):
         self.close(b"timeout", "no hello came in time")
 
     def _in_time(self) -> None:
-        """What was waited for is here."""
+        """Cancel the greeting timer: the first message has come."""
         if self._deadline is not None and self._deadline.active():
             self._deadline.cancel()
 

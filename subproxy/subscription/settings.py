@@ -1,4 +1,4 @@
-"""What of the subscription side can be set, with defaults that serve."""
+"""Settings of the subscription side, with their defaults."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class TimerWheel:
     """
     Calls each L{WheelEntry} that has joined once a period, in seconds by C{clock}.
 
-    Those of a slot have their turns in another order each time, so that none is always the last.
+    The entries of a slot have their turns in a random order, so that none is always the last.
     """
 
     _log = Logger()

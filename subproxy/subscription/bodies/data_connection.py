@@ -48,7 +48,7 @@ class IBodyUser(Interface):
         """All of its length has come."""
 
     def writable() -> None:
-        """All that was is_flushed has left."""
+        """All that was written has left."""
 
     def connectionGone() -> None:
         """The connection is closed; never called after the body is complete."""
@@ -87,7 +87,7 @@ class DataConnection:
     @ivar identity: which VM is at the other end.
     @ivar transport: its transport.
     @ivar state: see L{DataConnectionState}.
-    @ivar ready: less waits to be is_flushed than the transport's buffer takes.
+    @ivar ready: less waits to be written than the transport's buffer takes.
     @ivar count: bodies that it has carried, or carries.
     """
 
@@ -308,7 +308,7 @@ class DataConnection:
         self._next()
 
     def lendSending(self, then: Callable[[int], None]) -> None:
-        """Give C{then} the descriptor when all that was is_flushed has left."""
+        """Give C{then} the descriptor when all that was written has left."""
         if is_flushed(self.transport):
             then(self.transport.fileno())
         else:
@@ -330,7 +330,7 @@ class DataConnection:
         self.transport.write(data)
 
     def sent(self) -> None:
-        """All of the body has been is_flushed."""
+        """All of the body has been written."""
         self._carried()
         self._next()
 
@@ -379,7 +379,7 @@ class DataConnection:
     # The connection.
 
     def pauseProducing(self) -> None:
-        """The guest does not read as fast as is is_flushed."""
+        """The guest does not read as fast as is written."""
         self.ready = False
 
     def resumeProducing(self) -> None:
