@@ -15,7 +15,7 @@ WORDS = {"seconds": "SECONDS", "bytes": "BYTES", "bytes a second": "BYTES/S"}
 """What C{--help} writes for a number, by its unit."""
 
 
-class ValueKind(Protocol[T_co]):
+class SettingKind(Protocol[T_co]):
     """
     What the values of a setting are.
 
@@ -45,7 +45,7 @@ class Number:
     unit: str
 
     def parse(self, text: str) -> float:
-        """See L{ValueKind}."""
+        """See L{SettingKind}."""
         try:
             value = float(text)
         except ValueError:
@@ -64,7 +64,7 @@ class Count:
     unit: str
 
     def parse(self, text: str) -> int:
-        """See L{ValueKind}."""
+        """See L{SettingKind}."""
         return int(Number(self.low, self.high, self.unit).parse(text))
 
 
@@ -80,7 +80,7 @@ class HttpLimit:
         return self.row.unit
 
     def parse(self, text: str) -> float:
-        """See L{ValueKind}."""
+        """See L{SettingKind}."""
         try:
             return limits.parse(self.row, text)
         except ValueError:
@@ -94,7 +94,7 @@ class Octal:
     unit: str = ""
 
     def parse(self, text: str) -> int:
-        """See L{ValueKind}."""
+        """See L{SettingKind}."""
         try:
             mode = int(text, 8)
         except ValueError:
@@ -112,7 +112,7 @@ class Choice:
     unit: str = ""
 
     def parse(self, text: str) -> str:
-        """See L{ValueKind}."""
+        """See L{SettingKind}."""
         if text in self.words:
             return text
         if len(self.words) == 2:
@@ -134,7 +134,7 @@ class Text(Generic[T]):
     unit: str = ""
 
     def parse(self, text: str) -> T:
-        """See L{ValueKind}."""
+        """See L{SettingKind}."""
         return self.read(text)
 
 
@@ -145,7 +145,7 @@ class Flag:
     unit: str = ""
 
     def parse(self, text: str) -> bool:
-        """See L{ValueKind}."""
+        """See L{SettingKind}."""
         if text not in ("true", "false"):
             raise ValueError("true or false")
         return text == "true"
@@ -170,7 +170,7 @@ class Setting:
     """
 
     name: str
-    kind: ValueKind[object]
+    kind: SettingKind[object]
     default: str | None
     help: str
     group: str

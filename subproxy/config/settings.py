@@ -23,8 +23,8 @@ from subproxy.config.setting import (
     Number,
     Octal,
     Setting,
+    SettingKind,
     Text,
-    ValueKind,
 )
 from subproxy.core.balancing.balancer import BALANCERS
 from subproxy.core.http.forwarded import Trust
@@ -57,27 +57,27 @@ def _network(text: str) -> str:
     return text
 
 
-def _field(kind: ValueKind[object], default: Any, row: dict[str, Any]) -> Any:
+def _field(kind: SettingKind[object], default: Any, row: dict[str, Any]) -> Any:
     row.setdefault("key", "")
     row.setdefault("word", WORDS.get(kind.unit, "N"))
     return field(default=default, metadata={"kind": kind, **row})
 
 
-def _one(kind: ValueKind[T], default: str, help: str, group: str, section: str, **row: Any) -> T:
+def _one(kind: SettingKind[T], default: str, help: str, group: str, section: str, **row: Any) -> T:
     """A setting that has a default."""
     row |= {"default": default, "help": help, "group": group, "section": section}
     found: T = _field(kind, kind.parse(default), row)
     return found
 
 
-def _maybe(kind: ValueKind[T], help: str, group: str, section: str, **row: Any) -> T | None:
+def _maybe(kind: SettingKind[T], help: str, group: str, section: str, **row: Any) -> T | None:
     """A setting that has none."""
     row |= {"default": None, "help": help, "group": group, "section": section}
     found: T | None = _field(kind, None, row)
     return found
 
 
-def _many(kind: ValueKind[T], help: str, group: str, section: str, **row: Any) -> tuple[T, ...]:
+def _many(kind: SettingKind[T], help: str, group: str, section: str, **row: Any) -> tuple[T, ...]:
     """A setting that may be said more than once."""
     row |= {"default": None, "help": help, "group": group, "section": section, "repeats": True}
     found: tuple[T, ...] = _field(kind, (), row)
