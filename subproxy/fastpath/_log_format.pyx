@@ -3,6 +3,8 @@
 
 An exchange of the compiled path is answered whole by the first guest that is asked, in HTTP/1.1:
 its first byte is its last, it has one attempt, and no error.
+
+The same in Python: C{subproxy.telemetry.log_format} (see C{subproxy.fastpath.twins}).
 """
 
 from subproxy.fastpath._bytes cimport (

@@ -3,8 +3,6 @@
 
 Its head is not taken apart a second time for what is wanted often. What is wanted seldom is
 read out of it again.
-
-The same in Python: C{subproxy.telemetry.log_format} (see C{subproxy.fastpath.twins}).
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE

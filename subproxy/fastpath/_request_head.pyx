@@ -5,7 +5,7 @@ It accepts only what the validator (C{subproxy.frontend.http1.framing}) surely a
 the Python path sees the same bytes. Host and path are the exception: what they may hold
 is checked when their route is looked for.
 
-The same in Python: C{subproxy.frontend.http1.framing} and
+The same in Python: C{subproxy.frontend.http1.framing}, C{subproxy.core.http.request_rules} and
 C{subproxy.frontend.http1.head_parser} (see C{subproxy.fastpath.twins}).
 """
 

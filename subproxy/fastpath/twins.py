@@ -79,9 +79,12 @@ TWINS: Final = {
         f"{_CONVERSATIONS}.test_any_response",
     ),
     "log line": Twin(
-        ("subproxy.telemetry.log_format.combined",),
-        ("subproxy.fastpath._pending.log",),
-        f"{_CONVERSATIONS}.test_any_conversation",
+        (
+            "subproxy.telemetry.log_format.combined",
+            "subproxy.telemetry.log_format.json_line",
+        ),
+        ("subproxy.fastpath._log_format.combined", "subproxy.fastpath._log_format.json_line"),
+        "tests.fastpath.test_log_format.LogFormatTests.test_any_line_of_the_log",
     ),
     "two choices and slow start": Twin(
         ("subproxy.core.balancing.balancer.PowerOfTwo",),

@@ -301,7 +301,7 @@ class SubscriptionProtocol(Protocol):
             )
 
     def useless(self, weight: float = 1.0) -> None:
-        """Count a useless message as C{weight} of the smallest ones, or by the time that it took."""
+        """Count a useless message as C{weight} of the smallest ones, or by the time it took."""
         registrar, message_pump = self._registrar, self.message_pump
         took = (self.share.timer() - message_pump.since) / SMALLEST
         weight = max(weight, min(took, MOST_COUNTED))

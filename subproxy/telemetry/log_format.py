@@ -12,7 +12,7 @@ Combined is what every log reader knows, with five fields behind it::
 request id, route (host and path pattern), subscriber (the identity of its VM), seconds to the first
 and to the last byte of the response, and in one word what went wrong, if anything did.
 
-Compiled a second time: L{subproxy.fastpath._pending} (see L{subproxy.fastpath.twins}).
+Compiled a second time: L{subproxy.fastpath._log_format} (see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from subproxy.fastpath.http1_factory import FastHttp1Factory
@@ -16,7 +15,6 @@ class InstallTests(SynchronousTestCase):
     def setUp(self) -> None:
         if unavailable() is not None:
             raise SkipTest("not compiled")
-        self.clock = Clock()
 
     def test_both_sides_have_it(self) -> None:
         world = World()

@@ -74,7 +74,7 @@ VALUES = [
 ]
 BLANKS = [b" ", b"", b"  ", b"\t"]
 ENDS = [b"\r\n"] * 8 + [b"\n", b"\r", b"\r\n "]
-STATUSES = [200] * 6 + [204, 304, 404, 500, 599, 100, 103, 101, 600, 999, 299]
+STATUSES = [200] * 6 + [204, 205, 304, 404, 500, 599, 100, 103, 101, 600, 999, 299]
 RESPONSE_NAMES = [
     *(b"Content-Type", b"X", b"Set-Cookie", b"Date", b"date", b"Keep-Alive", b"Content-Length"),
     *(
