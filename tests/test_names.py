@@ -61,7 +61,6 @@ MOST = 500
 """Lines of a file. What is longer is two things."""
 
 LONG = {
-    "subproxy/fastpath/_connection.pyx",
     "subproxy/subscription/channel.py",
     "subproxy/wire/connection.py",
     "tests/fastpath/test_differential.py",
