@@ -1,12 +1,8 @@
-# The client's side of the compiled path. See _front.pyx.
-from subproxy.fastpath._response cimport Answer
-from subproxy.fastpath._pending cimport PendingRequest
+# The client's side of the compiled path. See _connection.pyx.
 from subproxy.fastpath._bytes cimport u8
-from subproxy.fastpath._channel cimport FastClient, FastChannel
-from subproxy.fastpath._body_assembly cimport BodyAssembly
-from subproxy.fastpath._request_head cimport Head
 from subproxy.fastpath._context cimport FastContext
-from subproxy.fastpath._client_info cimport ClientInfo
+from subproxy.fastpath._fallback cimport ReplaceableConnection
+from subproxy.fastpath._request_head cimport Head
 from subproxy.reactor._stream cimport Stream
 
 
@@ -14,35 +10,10 @@ cdef class FastPath(FastContext):
     pass
 
 
-cdef enum Stage:
-    IDLE, PARTIAL, GATHERING, WAITING, SLOW, CLOSING, OVER
-
-
-cdef class FastConnection(FastClient):
-    cdef FastContext path
-    cdef readonly object transport
+cdef class FastConnection(ReplaceableConnection):
     cdef Stream stream
-    cdef object slow
-    cdef int stage
-    cdef readonly long requests
-    cdef public double deadline
-    cdef readonly double due
-    cdef readonly bint writable
-    cdef readonly bint paused
-    cdef bint undelayed
-    cdef ClientInfo told
-    cdef readonly bytes rest  # bytes behind the request that is being answered; or of a partial head
-    cdef BodyAssembly gathering  # the request whose body is not here yet
-    # The request that is being answered:
-    cdef readonly PendingRequest asked
-    cdef readonly FastChannel channel
-    cdef readonly double started  # it, or what the stage is
 
     cdef int take(self, const u8 *data, Py_ssize_t size) except -1
     cdef bint begin(self, const u8 *data, Py_ssize_t size, Head *head) except -1
     cdef int gather(self, const u8 *data, Py_ssize_t size, Py_ssize_t whole) except -1
     cdef int gather_more(self, const u8 *data, Py_ssize_t size) except -1
-    cdef int decline(self, const u8 *data, Py_ssize_t size) except -1
-    cdef int become(self, object slow) except -1
-    cdef int to_slow(self) except -1
-    cdef int forget(self) except -1

@@ -20,7 +20,7 @@ from zope.interface import classImplements
 from subproxy.fastpath._response cimport Answer, bodiless_length, is_bodiless, write_head
 from subproxy.fastpath._pending cimport PendingRequest, acceptable
 from subproxy.fastpath._bytes cimport u8
-from subproxy.fastpath._channel cimport FastClient, FastChannel
+from subproxy.fastpath._channel cimport FastChannel
 from subproxy.fastpath._route_cache cimport RouteCache, RouteEntry
 from subproxy.fastpath._slots cimport get, slot
 from subproxy.fastpath._request_frame cimport Sender, encode, room
@@ -29,6 +29,9 @@ from subproxy.fastpath._request_head cimport GOOD, PARTIAL_HEAD, Field, Head, sc
 from subproxy.fastpath._context cimport FastContext
 from subproxy.fastpath._tables cimport SENT_FOR, SENT_ID
 from subproxy.fastpath._client_info cimport ClientInfo, ClientOrigin
+from subproxy.fastpath._fallback cimport (
+    CLOSING, GATHERING, IDLE, OVER, PARTIAL, SLOW, WAITING, ReplaceableConnection,
+)
 from subproxy.reactor._stream cimport Stream
 
 from subproxy.core.balancing.member import Member
@@ -74,20 +77,10 @@ cdef class FastPath(FastContext):
         }
 
 
-cdef class FastConnection(FastClient):
+cdef class FastConnection(ReplaceableConnection):
     """One connection of a client. Made by C{FastPath.front}."""
 
     # What the rest of the frontend sees.
-
-    @property
-    def factory(self):
-        """The factory of the connection, as with every protocol."""
-        return self.path.factory
-
-    @property
-    def peer(self):
-        """What is known of the client, if anybody asked."""
-        return None if self.told is None else self.told.peer
 
     def tell(self, host, secure):
         """Who the client is, by the word of a proxy: see C{Http1Protocol.tell}."""
@@ -97,15 +90,6 @@ cdef class FastConnection(FastClient):
     def busy(self):
         """A request is under way."""
         return self.stage == WAITING or self.stage == GATHERING
-
-    @property
-    def member(self):
-        return self.channel.member
-
-    @property
-    def frame(self):
-        """The frame of the request that is being answered, as it was sent, but for its body."""
-        return self.asked.frame(self.path, self.told)
 
     def close_if_idle(self):
         """Close the connection if no request is under way; else it closes behind its answer."""
@@ -403,64 +387,6 @@ cdef class FastConnection(FastClient):
         chooser.charge(member, way.pool)
         channel.begin(self, number, frame, congested is not False)
         return True
-
-    # The Python path takes over.
-
-    cdef int decline(self, const u8 *data, Py_ssize_t size) except -1:
-        """These bytes, which begin a request, are for the Python path."""
-        self.path.declined_requests += 1
-        self.to_slow()
-        self.slow.dataReceived(PyBytes_FromStringAndSize(<const char *>data, size))
-        return 0
-
-    cdef int become(self, object slow) except -1:
-        self.slow = slow
-        self.stage = SLOW
-        if not self.undelayed:
-            self.undelayed = True
-            if ITCPTransport.providedBy(self.transport):
-                self.transport.setTcpNoDelay(True)
-        return 0
-
-    cdef int to_slow(self) except -1:
-        """Give the connection to an C{Http1Protocol}, whatever stage it is in."""
-        cdef double deadline
-        if self.stage == IDLE:
-            self.become(handover.idle(self))
-        elif self.stage == PARTIAL:
-            deadline = self.deadline
-            rest, self.rest = self.rest, None
-            self.become(handover.idle(self))
-            handover.partial(self.slow, rest, deadline)
-        elif self.stage == GATHERING:
-            came = self.gathering.data[:self.gathering.filled]
-            self.gathering.data = None
-            self.become(handover.idle(self))
-            handover.gathering(self.slow, came, self.started)
-        elif self.stage == WAITING:
-            self.give_up()
-        elif self.stage == CLOSING:
-            self.become(handover.closing(self))
-        return 0
-
-    cdef int give_up(self) except -1:
-        """See C{FastClient}: the exchange goes on there, with its connection."""
-        if self.stage != WAITING:
-            return 0
-        self.path.declined_answers += 1
-        self.channel.drop(self.asked.number)
-        self.channel.tell()
-        slow = handover.waiting(self)
-        self.become(slow)
-        return self.forget()
-
-    cdef int forget(self) except -1:
-        """Nothing is kept of a request that is no longer here."""
-        self.asked.forget()
-        self.channel = None
-        self.rest = None
-        self.paused = False
-        return 0
 
     # Answers come.
 

@@ -1,0 +1,36 @@
+# What of a connection the Python path takes over. See _fallback.pyx.
+from subproxy.fastpath._pending cimport PendingRequest
+from subproxy.fastpath._bytes cimport u8
+from subproxy.fastpath._channel cimport FastClient, FastChannel
+from subproxy.fastpath._body_assembly cimport BodyAssembly
+from subproxy.fastpath._context cimport FastContext
+from subproxy.fastpath._client_info cimport ClientInfo
+
+
+cdef enum Stage:
+    IDLE, PARTIAL, GATHERING, WAITING, SLOW, CLOSING, OVER
+
+
+cdef class ReplaceableConnection(FastClient):
+    cdef FastContext path
+    cdef readonly object transport
+    cdef object slow
+    cdef int stage
+    cdef readonly long requests
+    cdef public double deadline
+    cdef readonly double due
+    cdef readonly bint writable
+    cdef readonly bint paused
+    cdef bint undelayed
+    cdef ClientInfo told
+    cdef readonly bytes rest  # bytes behind the request that is being answered; or of a partial head
+    cdef BodyAssembly gathering  # the request whose body is not here yet
+    # The request that is being answered:
+    cdef readonly PendingRequest asked
+    cdef readonly FastChannel channel
+    cdef readonly double started  # it, or what the stage is
+
+    cdef int decline(self, const u8 *data, Py_ssize_t size) except -1
+    cdef int become(self, object slow) except -1
+    cdef int to_slow(self) except -1
+    cdef int forget(self) except -1

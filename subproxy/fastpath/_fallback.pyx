@@ -1,0 +1,93 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, binding=False
+"""What of a connection the Python path takes over, and how it is put in its place.
+
+Which objects of the Python path come of it is in C{subproxy.fastpath.fallback}.
+"""
+
+from cpython.bytes cimport PyBytes_FromStringAndSize
+
+from twisted.internet.interfaces import ITCPTransport
+
+from subproxy.fastpath._bytes cimport u8
+from subproxy.fastpath._channel cimport FastClient
+
+from subproxy.fastpath import fallback as handover
+
+
+cdef class ReplaceableConnection(FastClient):
+    """A connection of a client, in whose place an C{Http1Protocol} can be put at any time."""
+
+    @property
+    def factory(self):
+        """The factory of the connection, as with every protocol."""
+        return self.path.factory
+
+    @property
+    def peer(self):
+        """What is known of the client, if anybody asked."""
+        return None if self.told is None else self.told.peer
+
+    @property
+    def member(self):
+        return self.channel.member
+
+    @property
+    def frame(self):
+        """The frame of the request that is being answered, as it was sent, but for its body."""
+        return self.asked.frame(self.path, self.told)
+
+    cdef int decline(self, const u8 *data, Py_ssize_t size) except -1:
+        """These bytes, which begin a request, are for the Python path."""
+        self.path.declined_requests += 1
+        self.to_slow()
+        self.slow.dataReceived(PyBytes_FromStringAndSize(<const char *>data, size))
+        return 0
+
+    cdef int become(self, object slow) except -1:
+        self.slow = slow
+        self.stage = SLOW
+        if not self.undelayed:
+            self.undelayed = True
+            if ITCPTransport.providedBy(self.transport):
+                self.transport.setTcpNoDelay(True)
+        return 0
+
+    cdef int to_slow(self) except -1:
+        """Put an C{Http1Protocol} in the place of this, in whatever it is."""
+        cdef double deadline
+        if self.stage == IDLE:
+            self.become(handover.idle(self))
+        elif self.stage == PARTIAL:
+            deadline = self.deadline
+            rest, self.rest = self.rest, None
+            self.become(handover.idle(self))
+            handover.partial(self.slow, rest, deadline)
+        elif self.stage == GATHERING:
+            came = self.gathering.data[:self.gathering.filled]
+            self.gathering.data = None
+            self.become(handover.idle(self))
+            handover.gathering(self.slow, came, self.started)
+        elif self.stage == WAITING:
+            self.give_up()
+        elif self.stage == CLOSING:
+            self.become(handover.closing(self))
+        return 0
+
+    cdef int give_up(self) except -1:
+        """See C{FastClient}: the exchange goes on there, with its connection."""
+        if self.stage != WAITING:
+            return 0
+        self.path.declined_answers += 1
+        self.channel.drop(self.asked.number)
+        self.channel.tell()
+        slow = handover.waiting(self)
+        self.become(slow)
+        return self.forget()
+
+    cdef int forget(self) except -1:
+        """Nothing is kept of a request that is no longer here."""
+        self.asked.forget()
+        self.channel = None
+        self.rest = None
+        self.paused = False
+        return 0
