@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from subproxy.core.fast_enum import fast_enum
 from subproxy.core.http.fields import INTERIM_COST, MAX_INTERIM
 from subproxy.core.http.request import Headers, RequestHead
 from subproxy.core.http.response import (
@@ -31,10 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["Exchange", "ExchangeState", "Headers", "RequestHead", "ResponseHead"]
 
 
+@fast_enum
 class ExchangeState(Enum):
     """Where an exchange is in its life."""
-
-    __hash__ = object.__hash__  # that of Enum is Python code, and costs a microsecond a request
 
     NEW = auto()
     """Not yet given to any guest: made, waiting in a queue, or taken back for a retry."""
