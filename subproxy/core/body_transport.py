@@ -9,14 +9,15 @@ L{BodyTransport.INLINE}: all else it leaves to the Python path.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import auto
+from enum import Enum, auto
 
-from subproxy.core.states import FastEnum
+from subproxy.core.fast_enum import fast_enum
 from subproxy.errors import GuestMisbehaved
 from subproxy.wire.fields import Info
 
 
-class BodyTransport(FastEnum):
+@fast_enum
+class BodyTransport(Enum):
     """The ways."""
 
     INLINE = auto()

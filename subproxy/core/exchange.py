@@ -9,11 +9,12 @@ and who is told what.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import auto
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from zope.interface import Attribute, Interface
 
+from subproxy.core.fast_enum import fast_enum
 from subproxy.core.http.fields import INTERIM_COST, MAX_INTERIM
 from subproxy.core.http.request import Headers, RequestHead
 from subproxy.core.http.response import (
@@ -22,7 +23,7 @@ from subproxy.core.http.response import (
     check_response,
     check_trailers,
 )
-from subproxy.core.states import FastEnum, TransitionTable
+from subproxy.core.states import TransitionTable
 from subproxy.errors import GuestMisbehaved, ProxyError
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ __all__ = [
 ]
 
 
-class ExchangeState(FastEnum):
+@fast_enum
+class ExchangeState(Enum):
     """Where an exchange is in its life."""
 
     NEW = auto()

@@ -11,13 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from typing import Generic, TypeVar
 
-
-class FastEnum(Enum):
-    """An enumeration whose members cost nothing as keys: each is equal to itself alone."""
-
-    __hash__ = object.__hash__  # that of Enum is Python code, and costs a microsecond a request
-
-
 State = TypeVar("State", bound=Enum)
 
 

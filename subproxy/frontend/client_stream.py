@@ -12,6 +12,7 @@ from enum import Enum, auto
 from zope.interface import implementer
 
 from subproxy.core.exchange import Exchange, Headers, RequestHead, ResponseHead
+from subproxy.core.fast_enum import fast_enum
 from subproxy.core.interfaces import IResponseSink
 from subproxy.errors import ClientError, ProxyError
 from subproxy.frontend.client_socket import ClientSocket
@@ -22,10 +23,9 @@ from subproxy.telemetry.close_reason import CloseReason
 from subproxy.telemetry.exchange_record import ExchangeRecord
 
 
+@fast_enum
 class ResponseState(Enum):
     """Where an answer is in its life; it only goes forward."""
-
-    __hash__ = object.__hash__  # that of Enum is Python code, and costs a microsecond a request
 
     WAITING = auto()
     """Nothing of the final response has been written."""
@@ -132,7 +132,10 @@ class ClientStream:
         self.first_byte = connection.response_begins()
         if body is not None and encoder.has_body:
             self.sent = len(body)
-        self._write(pieces)
+        if len(pieces) == 1:
+            connection.write(pieces[0])
+        else:
+            connection.writeSequence(pieces)
         if body is None:
             self.answer = ResponseState.STREAMING
             connection.stream_wrote()
@@ -160,15 +163,14 @@ class ClientStream:
 
     def _put(self, data: bytes) -> None:
         """Write some body."""
+        connection = self._connection
         self.sent += len(data)
-        self._write(self._encoder.data(data))
-        self._connection.stream_wrote()
-
-    def _write(self, pieces: list[bytes]) -> None:
+        pieces = self._encoder.data(data)
         if len(pieces) == 1:
-            self._connection.write(pieces[0])
+            connection.write(pieces[0])
         else:
-            self._connection.writeSequence(pieces)
+            connection.writeSequence(pieces)
+        connection.stream_wrote()
 
     def _put_late(self) -> None:
         """Write what the client did not take when it came."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
+from subproxy.core.fast_enum import fast_enum
 from subproxy.telemetry.close_reason import CloseReason
 
 
+@fast_enum
 class CloseManner(Enum):
     """What becomes of the bytes that are under way."""
-
-    __hash__ = object.__hash__  # that of Enum is Python code
 
     RESET = auto()
     """Nothing more is sent: the client sees a reset."""

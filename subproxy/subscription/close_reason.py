@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from enum import auto
+from enum import Enum, auto
 
-from subproxy.core.states import FastEnum
+from subproxy.core.fast_enum import fast_enum
 
 
-class GuestCloseReason(FastEnum):
+@fast_enum
+class GuestCloseReason(Enum):
     """Why a transport is closed; what a guest is told in C{bye} is another matter."""
 
     NOT_ADMITTED = auto()

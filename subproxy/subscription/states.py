@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from enum import auto
+from enum import Enum, auto
 
-from subproxy.core.states import FastEnum, TransitionTable
+from subproxy.core.fast_enum import fast_enum
+from subproxy.core.states import TransitionTable
 
 
-class SubscriptionState(FastEnum):
+@fast_enum
+class SubscriptionState(Enum):
     """Where a connection is in its life."""
 
     GREETING = auto()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from enum import Enum
 
+from subproxy.core.fast_enum import fast_enum
 
+
+@fast_enum
 class CloseReason(Enum):
     """Who closed, or what made the proxy close. How it closes then is the frontend's."""
-
-    __hash__ = object.__hash__  # that of Enum is Python code
 
     CLIENT_CLOSED = "client-closed"
     """The client closed or reset it, and the transport said so."""

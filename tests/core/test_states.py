@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from enum import auto
+from enum import Enum, auto
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.exchange import TRANSITIONS as EXCHANGE
 from subproxy.core.exchange import ExchangeState
-from subproxy.core.states import FastEnum, TransitionTable
+from subproxy.core.fast_enum import fast_enum
+from subproxy.core.states import TransitionTable
 from subproxy.subscription.bodies.data_connection import TRANSITIONS as DATA_CONNECTION
 from subproxy.subscription.bodies.data_connection import DataConnectionState
 from subproxy.subscription.bodies.transfer import TRANSITIONS as TRANSFER
@@ -17,7 +18,8 @@ from subproxy.subscription.states import TRANSITIONS as SUBSCRIPTION
 from subproxy.subscription.states import SubscriptionState
 
 
-class Light(FastEnum):
+@fast_enum
+class Light(Enum):
     RED = auto()
     GREEN = auto()
     OFF = auto()

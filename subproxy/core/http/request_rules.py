@@ -13,8 +13,6 @@ Compiled a second time: L{subproxy.fastpath._request_head} (see L{subproxy.fastp
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from subproxy.core.http.fields import (
     DIGITS,
     FORWARDING,
@@ -57,30 +55,24 @@ _SPECIAL = {
 }
 
 
-class SortedFields(NamedTuple):
-    """
-    The fields of a request, apart by what becomes of them.
+SortedFields = tuple[
+    Headers,
+    bytes | None,
+    bytes | None,
+    bytes | None,
+    list[bytes] | None,
+    bytes | None,
+    bytes | None,
+    int | None,
+    Headers,
+]
+"""
+The fields of a request, apart by what becomes of them: what goes on as it is, Host,
+Content-Length, Transfer-Encoding, what all Connection fields list in lower case, what all Expect
+fields list, X-Request-Id, Max-Forwards (of OPTIONS alone), forwarding fields of a trusted peer.
 
-    @ivar kept: what goes on as it is.
-    @ivar host: Host.
-    @ivar length: Content-Length.
-    @ivar coding: Transfer-Encoding.
-    @ivar options: what all Connection fields list, in lower case.
-    @ivar expect: what all Expect fields list.
-    @ivar request_id: X-Request-Id.
-    @ivar hops: Max-Forwards, of OPTIONS alone.
-    @ivar sent: forwarding fields of a trusted peer.
-    """
-
-    kept: Headers
-    host: bytes | None
-    length: bytes | None
-    coding: bytes | None
-    options: list[bytes] | None
-    expect: bytes | None
-    request_id: bytes | None
-    hops: int | None
-    sent: Headers
+A tuple, since each request has one: an object would cost several times as much.
+"""
 
 
 class RequestRules:
@@ -152,19 +144,20 @@ class RequestRules:
                     sent.append(pair)
                 elif kind == _CLAIMED:
                     kept.append(pair)
-        return SortedFields(kept, host, length, coding, options, expect, request_id, hops, sent)
+        return kept, host, length, coding, options, expect, request_id, hops, sent
 
     def request_head(
         self,
         method: bytes,
         target: bytes,
         host: bytes | None,
-        fields: SortedFields,
         kept: Headers,
         size: int | None,
         peer: Peer,
         version: bytes,
-        supports_expect: bool,
+        expect: bytes | None = None,
+        request_id: bytes | None = None,
+        sent: Headers | None = None,
         misdirected: bool = False,
     ) -> RequestHead:
         """
@@ -172,11 +165,12 @@ class RequestRules:
 
         @param target: a path and query, or C{*}.
         @param host: Host, or the authority that stands for it.
-        @param fields: from L{sort_fields}.
-        @param kept: what of them goes on; becomes the headers.
+        @param kept: what goes on of its fields; becomes the headers.
         @param size: the length of its body; None if that is not known.
         @param version: that of the client, as C{Via} has it.
-        @param supports_expect: the version has C{Expect}; else it means nothing.
+        @param expect: what it expects; None where the version has no C{Expect}.
+        @param request_id: what it says its id is.
+        @param sent: its forwarding fields.
         @param misdirected: it asks for what is protected, over what is not.
         @raise ClientError: the request is refused.
         """
@@ -199,17 +193,15 @@ class RequestRules:
 
         # Expect (RFC 9110 section 10.1.1).
         expects = False
-        expect = fields.expect
-        if expect is not None and supports_expect:
+        if expect is not None:
             if expect.lower() != b"100-continue":
                 raise ClientError("the only expectation that can be met is 100-continue", 417)
             expects = size != 0
 
         if peer.trusted:
-            request_id = fields.request_id
             if request_id is None or not acceptable(request_id):
                 request_id = self.ids.make()
-            origin = self.forwarding.stamp_trusted(kept, peer, host, version, fields.sent)
+            origin = self.forwarding.stamp_trusted(kept, peer, host, version, sent or [])
             client, scheme = origin.client, origin.scheme
         else:
             request_id = self.ids.make()

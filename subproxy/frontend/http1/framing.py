@@ -131,8 +131,9 @@ class RequestValidator:
         @raise ClientError: the request is refused.
         """
         rules, http = self.rules, VERSIONS[version]
-        sorted_fields = rules.sort_fields(method, fields, peer)
-        kept, host, length, coding, options = sorted_fields[:5]
+        kept, host, length, coding, options, expect, request_id, hops, sent = rules.sort_fields(
+            method, fields, peer
+        )
         nominated: frozenset[bytes] = frozenset()
 
         # Framing (RFC 9112 section 6).
@@ -177,17 +178,16 @@ class RequestValidator:
             method,
             target,
             host,
-            sorted_fields,
             kept,
             size,
             peer,
             version,
-            http.interim,
+            expect if http.interim else None,
+            request_id,
+            sent,
             misdirected,
         )
-        return ValidatedRequest(
-            head, http, keep_alive, target == b"*" or sorted_fields.hops == 0, nominated
-        )
+        return ValidatedRequest(head, http, keep_alive, target == b"*" or hops == 0, nominated)
 
     def _check_size(self, line: bytes) -> None:
         """C{line} may be the beginning of one."""

@@ -27,9 +27,10 @@ from subproxy.frontend.http1.disconnect_probe import DisconnectProbe
 from subproxy.frontend.http1.framing import RequestValidator, ValidatedRequest
 from subproxy.frontend.http1.head_parser import MessageParser, ParserError, without_empty_lines
 from subproxy.frontend.http1.response_writer import Http1Encoder
+from subproxy.frontend.http1.unreadable_head import unreadable
 from subproxy.frontend.http1.version import HTTP_1_1, VERSIONS
 from subproxy.frontend.limits import WRITE_BUFFER
-from subproxy.frontend.local_replies import answer_for_all, refuse, unreadable
+from subproxy.frontend.local_replies import answer_for_all, refuse
 from subproxy.frontend.request_body_buffer import RequestBodyBuffer
 from subproxy.frontend.request_body_reader import RequestBodyReader
 from subproxy.frontend.tcp_info import bytes_taken

@@ -14,6 +14,7 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import Final
 
+from subproxy.core.fast_enum import fast_enum
 from subproxy.core.http.fields import BODILESS, PHRASES
 from subproxy.core.http.response import ResponseHead
 from subproxy.frontend.http1.version import Http1Version
@@ -25,10 +26,9 @@ _JOINED = 4096
 """Bytes of body that are joined to what stands before them: cheaper than two writes."""
 
 
+@fast_enum
 class Framing(Enum):
     """How a client learns where a body ends."""
-
-    __hash__ = object.__hash__  # that of Enum is Python code
 
     NONE = auto()
     """There is no body."""
@@ -140,23 +140,13 @@ class Http1Encoder:
     @param version: that of the client.
     """
 
-    __slots__ = ("_framing", "_version", "stays", "supports_interim")
+    __slots__ = ("_framing", "_version", "has_body", "plain", "stays", "supports_interim")
 
     def __init__(self, version: Http1Version) -> None:
         self._version = version
         self._framing = Framing.NONE
         self.supports_interim = version.interim
-        self.stays = False
-
-    @property
-    def has_body(self) -> bool:
-        """The response has a body, of whatever length."""
-        return self._framing is not Framing.NONE
-
-    @property
-    def plain(self) -> bool:
-        """The body is written as it comes, and the client knows its length."""
-        return self._framing is Framing.LENGTH
+        self.has_body = self.plain = self.stays = False
 
     def interim(self, status: int, headers: Headers) -> bytes:
         """An interim response."""
@@ -173,10 +163,12 @@ class Http1Encoder:
         """The head, and the body if it is here."""
         version = self._version
         framing = self._framing = choose_framing(head, body, version.chunked)
+        self.has_body = has_body = framing is not Framing.NONE
+        self.plain = framing is Framing.LENGTH
         stays = self.stays = may_stay and framing is not Framing.CLOSE
         connection = (None if version.persistent else b"keep-alive") if stays else b"close"
         data = write_head(head, framing, content_length(head, body), request_id, date, connection)
-        if not body or framing is Framing.NONE:
+        if not body or not has_body:
             return [data]
         return [data + body] if len(body) <= _JOINED else [data, body]
 

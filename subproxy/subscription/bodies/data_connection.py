@@ -9,13 +9,14 @@ its body is complete. L{DataConnection} knows nothing of HTTP.
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import auto
+from enum import Enum, auto
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import Interface
 
-from subproxy.core.states import FastEnum, TransitionTable
+from subproxy.core.fast_enum import fast_enum
+from subproxy.core.states import TransitionTable
 from subproxy.relay.socket_lease import (
     can_lend,
     grow_send_buffer,
@@ -54,7 +55,8 @@ class IBodyUser(Interface):
         """The connection is closed; never called after the body is complete."""
 
 
-class DataConnectionState(FastEnum):
+@fast_enum
+class DataConnectionState(Enum):
     """What a data connection does."""
 
     IDLE = auto()

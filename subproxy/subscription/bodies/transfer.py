@@ -8,13 +8,14 @@ then the body has L{TransferState.FRAMES} and this module nothing more to do wit
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import auto
+from enum import Enum, auto
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall
 from zope.interface import implementer
 
-from subproxy.core.states import FastEnum, TransitionTable
+from subproxy.core.fast_enum import fast_enum
+from subproxy.core.states import TransitionTable
 from subproxy.errors import GuestFailure, GuestGone, GuestMisbehaved, GuestSlow
 from subproxy.relay.splice import LEAST, SpliceRelay
 from subproxy.subscription.bodies.data_connection import DataConnection, IBodyUser
@@ -26,7 +27,8 @@ from subproxy.wire.fields import Headers
 from subproxy.wire.limits import MAX_NUMBER
 
 
-class TransferState(FastEnum):
+@fast_enum
+class TransferState(Enum):
     """How a body goes."""
 
     PROMISED = auto()

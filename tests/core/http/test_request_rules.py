@@ -16,8 +16,8 @@ PEER = Peer(b"192.0.2.1")
 
 def asked(rules: RequestRules, fields: Headers, method: bytes = b"GET") -> RequestHead:
     """A request for C{/} over a version that has neither framing fields nor Connection."""
-    found = rules.sort_fields(method, fields, PEER)
-    return rules.request_head(method, b"/", found.host, found, found.kept, 5, PEER, b"2", True)
+    kept, host, _, _, _, expect, request_id, _, sent = rules.sort_fields(method, fields, PEER)
+    return rules.request_head(method, b"/", host, kept, 5, PEER, b"2", expect, request_id, sent)
 
 
 class RequestRulesTests(SynchronousTestCase):
@@ -46,15 +46,15 @@ class RequestRulesTests(SynchronousTestCase):
         self.assertEqual(
             found[1:], (None, b"5", b"chunked", [b"close", b"x", b"y"], b"a,b", None, 3, [])
         )
-        self.assertEqual(found.kept, [(b"Max-Forwards", b"2")])
+        self.assertEqual(found[0], [(b"Max-Forwards", b"2")])
 
-    def test_expect_may_mean_nothing(self) -> None:
+    def test_expectations(self) -> None:
+        """They are looked at where the version has them."""
         rules = RequestRules()
         fields = [(b"host", b"a"), (b"expect", b"x")]
         self.assertEqual(self.assertRaises(ClientError, asked, rules, fields).status, 417)
-        found = rules.sort_fields(b"GET", fields, PEER)
-        head = rules.request_head(b"GET", b"/", b"a", found, found.kept, 5, PEER, b"1.0", False)
-        self.assertFalse(head.expect)
+        self.assertTrue(asked(rules, [(b"host", b"a"), (b"expect", b"100-Continue")]).expect)
+        self.assertFalse(asked(rules, [(b"host", b"a")]).expect)
 
     def test_trailers(self) -> None:
         fields = [
