@@ -53,7 +53,7 @@ cdef class ReplaceableConnection(FastClient):
         return 0
 
     cdef int to_slow(self) except -1:
-        """Put an C{Http1Protocol} in the place of this, in whatever it is."""
+        """Give the connection to an C{Http1Protocol}, whatever stage it is in."""
         cdef double deadline
         if self.stage == IDLE:
             self.become(handover.idle(self))
