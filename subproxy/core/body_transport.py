@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import auto
+from typing import Any
 
 from subproxy.core.states import FastEnum
 from subproxy.errors import GuestMisbehaved
-from subproxy.wire.fields import Info
 
 
 class BodyTransport(FastEnum):
@@ -55,7 +55,7 @@ def choose(held: int | None, length: int | None, limits: BodyLimits) -> BodyTran
 
 
 def announced(
-    body: bytes | Info | None,
+    body: bytes | dict[bytes, Any] | None,
 ) -> tuple[BodyTransport, bytes | None, int | None]:
     """
     How the body of a response goes, by what its head has in its place.
