@@ -43,7 +43,7 @@ FLOORS = (
 KNOWS_ONLY = {
     "core.http": ("errors",),
     "core.routing core.balancing core.access": ("core.http", "core.printable"),
-    "core": ("core", "errors", "wire.fields"),
+    "core": ("core", "errors"),
     # Both log at a limited rate, and nothing else here is about the proxy.
     "reactor": ("core.access.log_limit",),
     "endpoints": ("core.access.log_limit", "core.printable"),

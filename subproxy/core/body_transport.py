@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Any
 
 from subproxy.core.fast_enum import fast_enum
 from subproxy.errors import GuestMisbehaved
-from subproxy.wire.fields import Info
 
 
 @fast_enum
@@ -56,7 +56,7 @@ def choose(held: int | None, length: int | None, limits: BodyLimits) -> BodyTran
 
 
 def announced(
-    body: bytes | Info | None,
+    body: bytes | dict[bytes, Any] | None,
 ) -> tuple[BodyTransport, bytes | None, int | None]:
     """
     How the body of a response goes, by what its head has in its place.

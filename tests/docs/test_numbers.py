@@ -19,7 +19,7 @@ from subproxy.core.balancing.member import LINGER
 from subproxy.core.http import fields, origin
 from subproxy.core.routing import route_table
 from subproxy.endpoints import hybrid, listening
-from subproxy.frontend import deadlines, half_close, local_replies
+from subproxy.frontend import deadlines, half_close
 from subproxy.frontend.http1 import disconnect_probe
 from subproxy.frontend.limits import WRITE_BUFFER
 from subproxy.frontend.proxy_protocol import header
@@ -154,7 +154,7 @@ class HttpTests(Case):
         self.says(
             f"when less than {WRITE_BUFFER // KIB} KiB of it wait",
             f"once a second, or {access_log.FLUSH_SIZE // KIB} KiB at a time",
-            f"({local_replies._SHOWN} bytes of what is no request line)",
+            f"({unreadable_head._SHOWN} bytes of what is no request line)",
             "made with mode 0640",
         )
 
