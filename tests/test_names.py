@@ -67,7 +67,6 @@ LONG = {
     "tests/frontend/http1/test_http_table.py",
     "tests/guest/test_minimal.py",
     "tests/integration/guest_native_checks.py",
-    "tests/integration/hostile.py",
     "tests/integration/test_bodies.py",
     "tests/integration/test_reactor_rules.py",
     "tests/subscription/bodies/test_transfer.py",
