@@ -68,7 +68,6 @@ LONG = {
     "tests/guest/test_minimal.py",
     "tests/integration/guest_native_checks.py",
     "tests/integration/test_bodies.py",
-    "tests/integration/test_reactor_rules.py",
     "tests/subscription/bodies/test_transfer.py",
     "tests/wire/test_connection.py",
 }
