@@ -14,7 +14,12 @@ from tests.integration.qemu import Machine, build_image, need_tools, scratch
 from tests.integration.test_vm_native import requirements
 
 HERE = Path("tests/integration")
-MODULES = ("test_reactor_rules", "test_reactor_relay", "test_reactor_generic")
+MODULES = (
+    "test_reactor_rules",
+    "test_reactor_stream_rules",
+    "test_reactor_relay",
+    "test_reactor_generic",
+)
 LIMIT = 240.0
 """Seconds for all of it."""
 

@@ -34,6 +34,7 @@ ALONE = frozenset(
         "test_reactor_processes",
         "test_reactor_quiet",
         "test_reactor_rules",
+        "test_reactor_stream_rules",
     }
 )
 """Asserts times, or shares of a processor."""
@@ -56,6 +57,7 @@ MEASURED = frozenset(
         "test_reactor_processes",
         "test_reactor_relay",
         "test_reactor_rules",
+        "test_reactor_stream_rules",
         "test_reactor_transports",
         "test_vm_image",
     }
