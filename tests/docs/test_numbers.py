@@ -20,7 +20,7 @@ from subproxy.core.http import fields, origin
 from subproxy.core.routing import route_table
 from subproxy.endpoints import hybrid, listening
 from subproxy.frontend import deadlines, half_close
-from subproxy.frontend.http1 import disconnect_probe
+from subproxy.frontend.http1 import disconnect_probe, unreadable_head
 from subproxy.frontend.limits import WRITE_BUFFER
 from subproxy.frontend.proxy_protocol import header
 from subproxy.subscription import session, time_share, turn_budget
