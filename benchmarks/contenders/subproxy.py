@@ -6,6 +6,7 @@ import importlib.metadata
 import importlib.util
 import socket
 import sys
+from pathlib import Path
 
 from ..build import ROOT, program
 from ..rig import HOST, Rig, free_port
@@ -32,7 +33,13 @@ class Subproxy(Contender):
         bodies: bool = False,
         subscriptions: int = 1,
         routes: int = 1,
+        checkout: Path | None = None,
     ) -> None:
+        """
+        One way of running it.
+
+        @param checkout: a tree with its own virtual environment, to be measured beside another.
+        """
         self.name = f"subproxy-{reactor.replace('_', '-')}"
         self.title = f"subproxy, {reactor}"
         if not fastpath:
@@ -46,6 +53,11 @@ class Subproxy(Contender):
         self._bodies = bodies
         self._subscriptions = subscriptions
         self._routes = routes
+        self._root = checkout or ROOT
+        # With -c it would be the tree of the current folder.
+        self._twistd = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()"]
+        if checkout is not None:
+            self._twistd = [str(checkout / ".venv" / "bin" / "twistd")]
 
     def missing(self) -> str | None:
         if importlib.util.find_spec("subproxy.tap") is None:
@@ -56,10 +68,10 @@ class Subproxy(Contender):
         port = free_port()
         path = rig.path("vm.sock") if self._subscriptions == 1 else self._machines(rig)
         options = [] if self._fastpath else ["--no-fastpath"]
-        environment = {"PYTHONPATH": str(ROOT)}
+        environment = {"PYTHONPATH": str(self._root)}
         process = rig.spawn(
             [
-                *(sys.executable, "-c", "from twisted.scripts.twistd import run; run()"),
+                *self._twistd,
                 *("-n", f"--pidfile={rig.path('twistd.pid')}", f"--reactor={self._reactor}"),
                 *("subproxy", f"--http=tcp:{port}:interface=127.0.0.1:backlog=4096"),
                 *(
