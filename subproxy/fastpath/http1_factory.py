@@ -24,6 +24,10 @@ class FastHttp1Factory(Http1Factory):
 
     fastpath: FastPath | None = None
 
+    def logPrefix(self) -> str:
+        """What the log calls it: the same with and without the compiled path."""
+        return Http1Factory.__name__
+
     def use_fastpath(self, log: AccessLog | None, counters: Counters | None) -> FastPath:
         """
         Serve what comes from now on by the compiled path, which writes and counts by itself.

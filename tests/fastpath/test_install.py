@@ -7,6 +7,7 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 from subproxy.fastpath.http1_factory import FastHttp1Factory
 from subproxy.fastpath.install import install, unavailable
 from subproxy.fastpath.subscription_protocol import FastSubscriptionProtocol
+from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.http1.protocol import Http1Protocol
 from tests.rigs.world import World
 
@@ -41,3 +42,9 @@ class InstallTests(SynchronousTestCase):
         self.assertFalse(fastpath.draining)
         http.last_answers()
         self.assertTrue(fastpath.draining)
+
+    def test_the_log_calls_both_the_same(self) -> None:
+        world = World()
+        fast = FastHttp1Factory(world.dispatcher, clock=world.clock)
+        plain = Http1Factory(world.dispatcher, clock=world.clock)
+        self.assertEqual(fast.logPrefix(), plain.logPrefix())  # type: ignore[no-untyped-call]
