@@ -1,16 +1,10 @@
-"""
-Large bodies through real processes: whole both ways, spliced, never truncated in silence, cheap.
-
-C{SUBPROXY_KILLS=10000 python -m pytest tests/integration/test_bodies.py -k kill} is the long storm.
-"""
+"""Large bodies through real processes: whole both ways, spliced, never truncated, cheap."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import os
-import random
 import re
 import shutil
 import signal
@@ -18,98 +12,15 @@ import socket
 import subprocess
 import sys
 import termios
-import threading
 import time
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPException
 from pathlib import Path
 
-from twisted.trial.unittest import SkipTest, SynchronousTestCase
+from twisted.trial.unittest import SkipTest
 
 from tests.integration.bodies_app import content
-from tests.integration.harness import Process, World, wait_until
-
-KILLS = int(os.environ.get("SUBPROXY_KILLS", "200"))
-APP = "tests.integration.bodies_app:Bodies"
-KB, MB = 1 << 10, 1 << 20
-
-
-def digest(data: bytes) -> str:
-    """Of a body, with its length, as the application tells it."""
-    return f"{hashlib.sha256(data).hexdigest()} {len(data)}"
-
-
-def descriptors(process: Process) -> list[str]:
-    """What it has open."""
-    found = []
-    for each in Path(f"/proc/{process.child.pid}/fd").iterdir():
-        try:
-            found.append(os.readlink(each))
-        except OSError:
-            continue
-    return found
-
-
-def pipes(process: Process) -> int:
-    """How many ends of pipes it has open."""
-    return sum(each.startswith("pipe:") for each in descriptors(process))
-
-
-def memory(process: Process) -> int:
-    """Resident bytes."""
-    status = Path(f"/proc/{process.child.pid}/status").read_text()
-    found = re.search(r"VmRSS:\s+(\d+)", status)
-    assert found
-    return int(found[1]) * 1024
-
-
-class BodiesTestCase(SynchronousTestCase):
-    """A proxy and one guest."""
-
-    reactor = "io_uring"
-
-    def setUp(self) -> None:
-        self.world = World()
-        self.addCleanup(self.world.close)
-
-    def start(self, *options: str) -> tuple[Process, Process]:
-        proxy = self.world.start_proxy(
-            "--access-log=none", *options, twistd=(f"--reactor={self.reactor}",)
-        )
-        return proxy, self.guest()
-
-    def guest(self) -> Process:
-        return self.world.start_guest(APP, "--host=blog\\.example")
-
-    def client(self, timeout: float = 60.0) -> HTTPConnection:
-        client = HTTPConnection("127.0.0.1", self.world.port, timeout=timeout)
-        self.addCleanup(client.close)
-        return client
-
-    def get(self, client: HTTPConnection, path: str) -> bytes:
-        client.request("GET", path, headers={"Host": "blog.example"})
-        response = client.getresponse()
-        self.assertEqual(response.status, 200, path)
-        return response.read()
-
-    def put(self, client: HTTPConnection, body: bytes, path: str = "/digest", **more: str) -> str:
-        client.request("PUT", path, body, {"Host": "blog.example", **more})
-        response = client.getresponse()
-        self.assertEqual(response.status, 200, path)
-        return response.read().decode()
-
-    def assertCalm(self, proxy: Process, guest: Process, before: tuple[int, int]) -> None:
-        """Both processes have as many descriptors as before, but for idle data connections."""
-
-        def calm() -> bool:
-            return len(descriptors(proxy)) <= before[0] and len(descriptors(guest)) <= before[1]
-
-        try:
-            wait_until(calm, "calm", 20)
-        except AssertionError:
-            raise AssertionError(
-                f"{before} descriptors became {sorted(descriptors(proxy))} "
-                f"and {sorted(descriptors(guest))}"
-            ) from None
+from tests.integration.bodies_case import MB, BodiesTestCase, descriptors, digest, memory
+from tests.integration.harness import Process, wait_until
 
 
 class WholeTests(BodiesTestCase):
@@ -366,154 +277,3 @@ class SlowTests(BodiesTestCase):
             for each in transfers:
                 each.kill()
                 each.wait()
-
-
-class KillTests(BodiesTestCase):
-    def transfer(self, rng: random.Random) -> str:
-        """One transfer, in which the client may leave at a random byte: what became of it."""
-        size = rng.choice((100_000, 300_000, MB, 4 * MB))
-        upload = rng.random() < 0.5
-        leaves = rng.randrange(size) if rng.random() < 0.5 else None
-        try:
-            with socket.create_connection(("127.0.0.1", self.world.port), 20) as client:
-                if rng.random() < 0.3:
-                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-                return (self.upload if upload else self.download)(client, size, leaves, rng)
-        except OSError:
-            return "broken"
-
-    def download(
-        self, client: socket.socket, size: int, leaves: int | None, rng: random.Random
-    ) -> str:
-        kind = rng.choice((b"file", b"pieces", b"bytes", b"stream"))
-        client.sendall(
-            b"GET /%b/%d HTTP/1.1\r\nHost: blog.example\r\nConnection: close\r\n\r\n" % (kind, size)
-        )
-        data = bytearray()
-        while piece := client.recv(65536 if leaves is None else 5000):
-            data += piece
-            if leaves is not None and len(data) >= leaves:
-                return "left"
-        head, _, body = bytes(data).partition(b"\r\n\r\n")
-        if b" 200 " not in head.partition(b"\r\n")[0]:
-            return "refused" if head else "broken"
-        if b"chunked" in head:
-            plain = bytearray()
-            while body:
-                length, _, body = body.partition(b"\r\n")
-                if not length.strip():
-                    return "broken"
-                count = int(length, 16)
-                if not count:
-                    self.assertEqual(bytes(plain), content(size), "a truncation in silence")
-                    return "whole"
-                plain += body[:count]
-                body = body[count + 2 :]
-            return "broken"
-        announced = re.search(rb"(?i)content-length: (\d+)", head)
-        assert announced
-        self.assertEqual(int(announced[1]), size)
-        if len(body) < size:
-            return "broken"
-        self.assertTrue(body == content(size), "bytes were lost or changed")
-        return "whole"
-
-    def upload(
-        self, client: socket.socket, size: int, leaves: int | None, rng: random.Random
-    ) -> str:
-        body = content(size)
-        client.sendall(
-            b"PUT /digest HTTP/1.1\r\nHost: blog.example\r\nContent-Length: %d\r\n"
-            b"Connection: close\r\n\r\n" % size
-        )
-        client.sendall(body[:leaves])
-        if leaves is not None:
-            return "left"
-        answer = b"".join(iter(lambda: client.recv(65536), b""))
-        if b" 200 " not in answer[:20]:
-            return "refused" if answer else "broken"
-        said = answer.partition(b"\r\n\r\n")[2]
-        if len(said) != len(digest(body)):
-            return "broken"
-        self.assertEqual(said.decode(), digest(body), "a truncation in silence")
-        return "whole"
-
-    def test_killed_clients(self) -> None:
-        """Clients leave at random bytes: nobody else suffers, nothing leaks."""
-        for reactor in ("io_uring", "epoll"):
-            self.reactor = reactor
-            self.setUp()
-            proxy, guest = self.start()
-            outcomes = self.storm(KILLS, 8, 11)
-            self.assertGreater(outcomes["whole"], KILLS // 5, outcomes)
-            self.assertEqual(outcomes.get("broken", 0) + outcomes.get("refused", 0), 0, outcomes)
-            # 32 pipes may be kept, 8 idle data connections, and a little is made at first use.
-            calm = (len(descriptors(proxy)) - pipes(proxy) + 64 + 8, 64)
-            self.assertCalm(proxy, guest, calm)
-            wait_until(lambda p=proxy: self.sockets(p) <= 24, "connections closed", 20)
-            self.assertNotIn("Traceback", proxy.output)
-            self.assertEqual(self.get(self.client(), f"/file/{MB}"), content(MB))
-
-    def sockets(self, process: Process) -> int:
-        return sum(each.startswith("socket:") for each in descriptors(process))
-
-    def storm(self, count: int, threads: int, seed: int) -> dict[str, int]:
-        outcomes: dict[str, int] = {}
-        errors: list[BaseException] = []
-        lock = threading.Lock()
-
-        def work(number: int) -> None:
-            rng = random.Random(seed * 1000 + number)
-            for _ in range(count // threads):
-                try:
-                    outcome = self.transfer(rng)
-                except BaseException as error:
-                    errors.append(error)
-                    return
-                with lock:
-                    outcomes[outcome] = outcomes.get(outcome, 0) + 1
-
-        workers = [threading.Thread(target=work, args=(i,)) for i in range(threads)]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-        if errors:
-            raise errors[0]
-        return outcomes
-
-    def test_killed_guests(self) -> None:
-        """A guest is killed again and again: what clients get is whole, or visibly not."""
-        for reactor in ("io_uring", "epoll"):
-            self.reactor = reactor
-            self.setUp()
-            proxy, guest = self.start("--hold=5")
-            guests = [guest]
-            stop = threading.Event()
-            killer = threading.Thread(target=self.kill, args=(guests, stop))
-            killer.start()
-            try:
-                outcomes = self.storm(KILLS, 8, 12)
-                # A quick machine is through before anybody has been killed.
-                for seed in range(13, 33):
-                    if len(guests) > 3:
-                        break
-                    for outcome, count in self.storm(KILLS, 8, seed).items():
-                        outcomes[outcome] = outcomes.get(outcome, 0) + count
-            finally:
-                stop.set()
-                killer.join()
-            self.assertGreater(len(guests), 3)
-            self.assertGreater(outcomes["whole"], 0, outcomes)
-            wait_until(lambda p=proxy: self.sockets(p) <= 24, "connections closed", 20)
-            # What is kept for the next bodies, and no more.
-            self.assertLessEqual(pipes(proxy), 64 + 4)
-            self.assertNotIn("Traceback", proxy.output)
-            self.assertEqual(self.get(self.client(), f"/file/{MB}"), content(MB))
-
-    def kill(self, guests: list[Process], stop: threading.Event) -> None:
-        """Kill the last of C{guests} at any moment, and start another, until C{stop}."""
-        rng = random.Random(5)
-        while not stop.wait(rng.uniform(0.1, 1.0)):
-            guests[-1].signal(signal.SIGKILL)
-            guests.append(self.guest())

@@ -28,6 +28,7 @@ MACHINES = frozenset(
 ALONE = frozenset(
     {
         "test_bodies",
+        "test_bodies_killed",
         "test_http_attacks",
         "test_kill_alike",
         "test_main_job",
@@ -46,6 +47,7 @@ MEASURED = frozenset(
     {
         "test_admin",
         "test_bodies",
+        "test_bodies_killed",
         "test_endpoints_folder",
         "test_endpoints_hybrid",
         "test_fastpath",
