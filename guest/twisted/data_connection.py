@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 from typing import Any
+from weakref import WeakSet
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IPushProducer, IStreamClientEndpoint
@@ -312,7 +313,10 @@ class GuestDataConnection(Protocol):
 
 class DataPool:
     """
-    Dials data connections, and keeps some.
+    Dials data connections for one subscription, and keeps some.
+
+    That of another subscription has its own: what was dialled for this one may lead to a proxy
+    that knows nothing of the other, since the one takes over from the other.
 
     @param endpoint: where the subscription is dialled, too.
     @param clock: an L{IReactorTime}.
@@ -327,6 +331,13 @@ class DataPool:
         self._open: set[GuestDataConnection] = set()
         self._factory = _DataFactory(self)
         self._closed = False
+        self._others: WeakSet[DataPool] = WeakSet()
+
+    def another(self) -> DataPool:
+        """The same for one more subscription, which is closed with this one."""
+        other = DataPool(self._endpoint, self.clock)
+        self._others.add(other)
+        return other
 
     async def connect(self, exchange: int, token: bytes) -> GuestDataConnection | None:
         """
@@ -363,11 +374,19 @@ class DataPool:
         """C{connection} is closed."""
         self._open.discard(connection)
 
+    def retire(self) -> None:
+        """The subscription is over: keep none, and close those that carry nothing."""
+        self._closed = True
+        for connection in list(self._idle):
+            connection.close()
+
     def close(self) -> None:
         """Close all that there are."""
         self._closed = True
         for connection in list(self._open):
             connection.abort()
+        for other in list(self._others):
+            other.close()
 
 
 class _DataFactory(Factory):

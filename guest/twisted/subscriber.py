@@ -29,6 +29,7 @@ from guest.core.framework import Framework
 from guest.core.request import Request
 from guest.core.route import Registration, Registrations, RegistrationState, Route
 from guest.core.welcome import Welcome
+from guest.twisted.data_connection import DataPool
 from guest.twisted.exchanges import IN_EXCHANGE, Exchanges, words
 from guest.twisted.one_shot import OneShotObserver
 from subproxy.wire import messages as m
@@ -207,6 +208,7 @@ class SubscriberProtocol(Protocol):
         self._postponed: list[tuple[Route, Deferred[Route]]] = []
         self._timers: list[Any] = []
         self._reason: Exception | None = None
+        self._data: DataPool | None = None
         self._welcomed: OneShotObserver[Welcome | None] = OneShotObserver()
         self._leaving: OneShotObserver[Exception | None] = OneShotObserver()
         self._gone: OneShotObserver[None] = OneShotObserver()
@@ -272,6 +274,8 @@ class SubscriberProtocol(Protocol):
             waiter.errback(self._ended())
         self.connection.ours = Side.DONE
         self._exchanges.abandon_all()
+        if self._data is not None:
+            self._data.retire()
         self._hook(self.subscriptionLost, why)
         self._welcomed.fire(None)
         self._leaving.fire(why.value)  # type: ignore[arg-type]
@@ -344,7 +348,8 @@ class SubscriberProtocol(Protocol):
         self._watchdog.cancel()
         self._watch()
         if self.factory.data is not None and self.connection.bulk:
-            self._exchanges.bulk = BulkPolicy(self.factory.data, message.info[b"bulk"], self._run)
+            self._data = self.factory.data.another()
+            self._exchanges.bulk = BulkPolicy(self._data, message.info[b"bulk"], self._run)
         self._hook(self.subscribed, welcome)
         self._welcomed.fire(welcome)
 

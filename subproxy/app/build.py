@@ -86,6 +86,7 @@ def build(
             ping_timeout=settings.ping_timeout,
             timeout=settings.guest_timeout,
             bulk=settings.bulk or None,
+            predecessor=2 * settings.shutdown_timeout if inheritance else 0.0,
         ),
         random,
         identity_of_peer,

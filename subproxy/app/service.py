@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.application.internet import TimerService
 from twisted.application.service import IService, MultiService
-from twisted.internet.defer import Deferred, DeferredList, FirstError, gatherResults
+from twisted.internet.defer import Deferred, DeferredList, FirstError, gatherResults, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -111,11 +111,20 @@ class ProxyService(MultiService):
             [Deferred.fromCoroutine(each.stopListening()) for each in self.http_listeners]
         )
         await self._within(self.shutdown_timeout, self.http.drain())
+        # Until now a body may have needed a data connection. A guest that is sent away dials
+        # again at once, and would be waited for as if it had not been.
+        await self._within(CLOSING_LIMIT, self._accept_no_guests())
         await self._within(CLOSING_LIMIT, self.subscriptions.close(b"shutdown", "the proxy stops"))
         await super().stopService()  # type: ignore[no-untyped-call]
         self.http.close()
         if self.log is not None:
             self.log.close()
+
+    def _accept_no_guests(self) -> Deferred[Any]:
+        return DeferredList(
+            [maybeDeferred(each.stopService) for each in self.vsock_listeners],
+            consumeErrors=True,
+        )
 
     def privilegedStartService(self) -> None:
         """Listen; if that cannot be, nothing is left behind."""

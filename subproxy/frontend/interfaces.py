@@ -18,7 +18,13 @@ from subproxy.telemetry.close_reason import CloseReason
 
 
 class IBodySource(Protocol):
-    """What reads the body of one request from its client."""
+    """
+    What reads the body of one request from its client.
+
+    @ivar waits: what the client has sent is read in part; the rest has its turn next.
+    """
+
+    waits: bool
 
     @property
     def complete(self) -> bool:
@@ -32,6 +38,9 @@ class IBodySource(Protocol):
 
     def came(self, data: bytes) -> None:
         """Bytes came from the client; what is beyond the body, the connection holds."""
+
+    def wait(self) -> None:
+        """Read on in the next turn of the reactor what the connection holds of the body."""
 
     def pause(self) -> None:
         """The guest takes no more body for now."""
@@ -206,6 +215,9 @@ class IBodyConnection(Protocol):
 
     def lend_receiving(self, then: Callable[[bytes], None]) -> None:
         """Lend the receiving side; C{then} is given what had been read already, now or later."""
+
+    def readConnectionLost(self) -> None:
+        """The client sends no more."""
 
     def collected(self, body: bytes) -> None:
         """A request whose body was waited for is whole."""

@@ -23,9 +23,11 @@ class RequestBodyReader:
 
     @ivar body: the body.
     @ivar client_stream: the answer to its request.
+    @ivar waits: the connection holds some of the body, which is read in the next turn of the
+        reactor: very many small chunks are not read at once. Until then the client is not read.
     """
 
-    __slots__ = ("_connection", "_context", "body", "client_stream")
+    __slots__ = ("_connection", "_context", "body", "client_stream", "waits")
 
     def __init__(
         self, connection: IBodyConnection, client_stream: IClientStream, body: RequestBodyBuffer
@@ -34,6 +36,7 @@ class RequestBodyReader:
         self._context = connection.context
         self.client_stream = client_stream
         self.body = body
+        self.waits = False
 
     @property
     def complete(self) -> bool:
@@ -52,6 +55,33 @@ class RequestBodyReader:
 
     def came(self, data: bytes) -> None:
         """Bytes came from the client; what is beyond the body, the connection holds."""
+        if self.waits:
+            self._connection.held += data
+        else:
+            self._read(data)
+
+    def wait(self) -> None:
+        """Read on in the next turn of the reactor what the connection holds of the body."""
+        self.waits = True
+        self._connection.pause_reading()
+        self._context.clock.callLater(0, self._read_on)
+
+    def _read_on(self) -> None:
+        """Read on, and from the client when all that it has sent is read."""
+        connection, body = self._connection, self.body
+        self.waits = False
+        if connection.body_reader is not self:
+            return
+        data, connection.held = connection.held, b""
+        self._read(data)
+        if self.waits:
+            return
+        if connection.half_closed:
+            connection.readConnectionLost()
+        elif connection.state is not ConnectionState.OVER and (body.complete or body.flows):
+            connection.resume_reading()
+
+    def _read(self, data: bytes) -> None:
         connection, body = self._connection, self.body
         try:
             connection.held = body.take(data)
@@ -67,6 +97,8 @@ class RequestBodyReader:
                 connection.collected(body.held())
                 return
             connection.wait(self._context.limits.response_timeout)
+        elif connection.held:
+            self.wait()
         if not collected:
             self.pass_on()
 
@@ -101,7 +133,8 @@ class RequestBodyReader:
         body.flows = True
         self.pass_on()
         if body.flows and connection.state is ConnectionState.STREAMING:
-            connection.resume_reading()
+            if not self.waits:
+                connection.resume_reading()
             body.pace.start(self._context.monotonic())
             connection.wait_for_pace()
 

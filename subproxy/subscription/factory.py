@@ -74,7 +74,7 @@ class SubscriptionFactory(Factory):
             settings=settings,
             pipes=PipePool(),
             pump=Pump(clock),
-            tokens=Tokens(clock, settings.claim_timeout),
+            tokens=Tokens(clock, settings.claim_timeout, settings.predecessor),
             turns=TurnBudget(clock),
             rounds=TimerWheel(
                 clock, period(settings.ping_interval, settings.ping_timeout), random or Random()

@@ -34,6 +34,8 @@ class SubscriptionSettings:
     @ivar bulk: bodies from so many bytes on go over data connections; None: there are none.
     @ivar claim_timeout: a token for a data connection must be claimed within this.
     @ivar data_idle: an idle data connection is closed after this.
+    @ivar predecessor: for so long another process, from which this one has taken over, may issue
+        tokens that are claimed here.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -49,3 +51,4 @@ class SubscriptionSettings:
     bulk: int | None = BULK
     claim_timeout: float = 2.0
     data_idle: float = 60.0
+    predecessor: float = 0.0

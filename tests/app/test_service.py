@@ -52,6 +52,13 @@ class ProxyServiceTests(SynchronousTestCase):
             "HTTP",
             "tcp:1",  # type: ignore[arg-type]
         )
+        self.guests_port = FakePort()
+        guests = ListenerService(
+            FakeEndpoint(succeed(self.guests_port)),
+            None,  # type: ignore[arg-type]
+            "guests",
+            "x.sock",
+        )
         self.service = ProxyService(
             self.clock,
             self.recorder,  # type: ignore[arg-type]
@@ -59,7 +66,7 @@ class ProxyServiceTests(SynchronousTestCase):
             self.recorder,  # type: ignore[arg-type]
             self.recorder,  # type: ignore[arg-type]
             [listener],
-            [],
+            [guests],
             5.0,
         )
         self.service.startService()
@@ -85,7 +92,12 @@ class ProxyServiceTests(SynchronousTestCase):
         """Nothing new, then what is in flight, then the guests, then all connections."""
         stopped = self.stop()
         self.assertEqual(self.recorder.steps, ["drain"])
+        self.assertIsNone(self.guests_port.stopped)
         self.recorder.drained.callback(None)
+        # Who is sent away dials again at once: by then nobody may be accepted.
+        self.assertEqual(self.recorder.steps, ["drain"])
+        assert self.guests_port.stopped is not None
+        self.guests_port.stopped.callback(None)
         self.assertEqual(self.recorder.steps, ["drain", "bye"])
         self.assertNoResult(stopped)
         self.recorder.ended.callback(None)
@@ -97,6 +109,7 @@ class ProxyServiceTests(SynchronousTestCase):
         """Who is told a second time waits for nobody any longer."""
         stopped = self.stop()
         self.service.hurry()
+        self.clock.advance(0)
         self.assertIn("bye", self.recorder.steps)
         self.clock.advance(0)
         self.successResultOf(stopped)
@@ -110,6 +123,8 @@ class ProxyServiceTests(SynchronousTestCase):
         """Who does not finish in time is cut off."""
         stopped = self.stop()
         self.clock.advance(5.0)
+        self.assertEqual(self.recorder.steps.count("bye"), 0)
+        self.clock.advance(CLOSING_LIMIT)
         self.assertIn("bye", self.recorder.steps)
         self.clock.advance(CLOSING_LIMIT)
         self.successResultOf(stopped)

@@ -158,3 +158,96 @@ class UploaderTests(SynchronousTestCase):
         client.send(post(100_000))
         client.wait(5.5)
         self.assertTrue(client.received().startswith(b"HTTP/1.1 504 "))
+
+
+class ManyChunksTests(SynchronousTestCase):
+    """A read of very many chunks is read a share of a turn at a time."""
+
+    BODY = b"1;a\r\nx\r\n" * 5000 + b"0\r\n\r\n"
+
+    def finish(self, client: Client) -> None:
+        """Turn after turn, as many as it takes."""
+        for _ in range(5):
+            client.clock.advance(0)
+
+    def test_behind_the_head_and_with_a_request_behind_it(self) -> None:
+        client = Client()
+        client.send(post(None) + self.BODY + GET)
+        guest = client.guest
+        self.assertFalse(client.reading)
+        guest.exchange.resume_request()
+        self.assertFalse(client.reading)
+        self.assertLess(len(guest.body), 5000)
+        self.assertIsNone(guest.ended)
+        self.finish(client)
+        self.assertEqual((guest.body, guest.ended), (b"x" * 5000, []))
+        guest.respond(200, [], b"done")
+        self.assertEqual(len(client.dispatcher.guests), 2)
+        self.assertTrue(client.reading)
+
+    def test_what_comes_meanwhile_is_behind_it(self) -> None:
+        client = Client()
+        client.send(post(None))
+        guest = client.guest
+        guest.exchange.resume_request()
+        client.send(self.BODY[:20000])
+        self.assertFalse(client.reading)
+        client.send(self.BODY[20000:])
+        self.finish(client)
+        self.assertEqual((guest.body, guest.ended), (b"x" * 5000, []))
+        self.assertTrue(client.reading)
+
+    def test_it_reads_on_only_for_a_guest_that_takes_it(self) -> None:
+        client = Client()
+        client.send(post(None) + self.BODY[:-5])
+        self.finish(client)
+        self.assertFalse(client.reading)
+        guest = client.guest
+        self.assertEqual(guest.body, b"")
+        guest.exchange.resume_request()
+        self.assertTrue(client.reading)
+        self.assertEqual(guest.body, b"x" * 5000)
+
+    def test_an_end_of_the_client_counts_behind_it(self) -> None:
+        client = Client()
+        client.send(post(None))
+        guest = client.guest
+        guest.exchange.resume_request()
+        client.send(self.BODY)
+        client.halfClose()
+        self.assertEqual(client.received(), b"")
+        self.finish(client)
+        self.assertEqual(guest.ended, [])
+        guest.respond(200, [], b"done")
+        self.assertTrue(client.received().startswith(b"HTTP/1.1 200 "))
+
+    def test_an_end_of_the_client_within_it(self) -> None:
+        client = Client()
+        client.send(post(None))
+        client.guest.exchange.resume_request()
+        client.send(self.BODY[:-5])
+        client.halfClose()
+        self.finish(client)
+        self.assertTrue(client.received().startswith(b"HTTP/1.1 400 "))
+
+    def test_what_is_bad_in_it_is_found(self) -> None:
+        client = Client()
+        client.send(post(None) + self.BODY[:-5] + b"z")
+        self.finish(client)
+        self.assertTrue(client.received().startswith(b"HTTP/1.1 400 "))
+        self.assertIsNotNone(client.guest.cancelled)
+
+    def test_who_has_left_or_was_answered_is_not_read_on(self) -> None:
+        for answered in (False, True):
+            client = Client()
+            client.send(post(None) + self.BODY)
+            guest = client.guest
+            guest.exchange.resume_request()
+            before = len(guest.body)
+            if answered:
+                guest.respond(200, [], b"no, thanks")
+                self.assertTrue(client.closed)
+            else:
+                client.lose()
+            self.finish(client)
+            self.assertEqual(len(guest.body), before)

@@ -84,6 +84,9 @@ _SIZE_DIGITS = 16
 
 _FEW_DIGITS = 6
 
+_MOST_CHUNKS = 2048
+"""Small chunks that are read at once: each takes up to a microsecond, however little it holds."""
+
 _MAX_REMEMBERED = 1024
 
 _SIZES: dict[bytes, int] = {}
@@ -155,15 +158,16 @@ class ChunkedBody:
 
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
         """
-        Read C{data}.
+        Read C{data}; of very many small chunks, only some.
 
-        @return: body bytes, and what lies beyond the body.
+        @return: body bytes, and what lies beyond the body; or, if the body is not complete, what
+            is to be fed again in a later turn of the reactor.
         @raise ClientError: it is malformed or too large.
         """
         taken: list[bytes] = []
         size = len(data)
         at = 0
-        while at < size and not self.complete:
+        while at < size and not self.complete and len(taken) < _MOST_CHUNKS:
             part = self._part
             if part is _Part.DATA:
                 piece = data[at : at + self._left]
@@ -177,7 +181,7 @@ class ChunkedBody:
             if part is _Part.SIZE:
                 if not self._held:
                     at = begin = self._read_small(data, at, taken)
-                    if at == size:
+                    if at == size or len(taken) >= _MOST_CHUNKS:
                         break
                 at = self._read_size(data, at)
             elif part is _Part.END:
@@ -199,7 +203,7 @@ class ChunkedBody:
         begin = at
         chunks = -len(taken)
         room = self._limit - self._size if self._limit else len(data)
-        while True:
+        while len(taken) < _MOST_CHUNKS:
             line = data.find(b"\r\n", at)
             length = _SIZES.get(data[at:line]) if line >= 0 else None
             if length is None:
@@ -208,10 +212,12 @@ class ChunkedBody:
                     break
                 digits = match[1]
                 line = match.end() - 2
-                length = int(digits, 16) if len(digits) <= _FEW_DIGITS else 0
+                if len(digits) > _FEW_DIGITS:
+                    digits = digits.lstrip(b"0")
+                length = int(digits or b"0", 16) if len(digits) <= _FEW_DIGITS else 0
                 if length == 0:
                     break
-                if match.end(1) == line:
+                if match.end(1) == line and digits == match[1]:
                     if len(_SIZES) >= _MAX_REMEMBERED:
                         _SIZES.clear()
                     _SIZES[digits] = length

@@ -104,7 +104,8 @@ class Http1Protocol(ClientConnection):
         if state is ConnectionState.IDLE or state is ConnectionState.HEAD:
             self._ask_no_more()
         elif state is ConnectionState.COLLECTING or state is ConnectionState.STREAMING:
-            self.fail(BadRequest("the request body is incomplete"))
+            if self.body_reader is None or not self.body_reader.waits:
+                self.fail(BadRequest("the request body is incomplete"))
         elif state is ConnectionState.ANSWERING:
             self.fin_came()
         elif state is ConnectionState.LINGERING:
@@ -323,6 +324,8 @@ class Http1Protocol(ClientConnection):
         else:
             self.go(ConnectionState.STREAMING)
             self.pause_reading()
+            if self.held:
+                self.body_reader.wait()
         self.dispatch(client_stream, None)
 
     def dispatch(self, client_stream: ClientStream, body: bytes | None) -> None:

@@ -49,15 +49,18 @@ class Tokens(Generic[Carrier]):
     The tokens that are out.
 
     @param timeout: seconds within which a token must be claimed.
+    @param predecessor: seconds from now on within which unknown tokens may be those of the process
+        from which this one has taken over, whose guests dial here already.
     @ivar counts: how many were C{issued} and C{claimed}, and how many claims failed, by reason:
         C{unknown}, C{used}, C{late}, C{void}, C{foreign} (another identity), C{exchange} (the
-        number is wrong).
+        number is wrong), C{elsewhere} (unknown, but perhaps not to the process before this one).
     """
 
-    def __init__(self, clock: IReactorTime, timeout: float) -> None:
+    def __init__(self, clock: IReactorTime, timeout: float, predecessor: float = 0.0) -> None:
         self.counts: Counter[str] = Counter()
         self._clock = clock
         self._timeout = timeout
+        self._alone = clock.seconds() + predecessor
         self._promises: dict[bytes, PendingClaim[Carrier]] = {}
         self._spent: OrderedDict[bytes, str] = OrderedDict()
         self._timer: IDelayedCall | None = None  # looks when the oldest is due
@@ -85,7 +88,8 @@ class Tokens(Generic[Carrier]):
         """Somebody names a token: what it stands for; or why it is not good."""
         promise = self._promises.get(token)
         if promise is None:
-            reason = self._spent.get(token, "unknown")
+            nobodys = "unknown" if self._clock.seconds() >= self._alone else "elsewhere"
+            reason = self._spent.get(token, nobodys)
         elif promise.identity != identity:
             reason = "foreign"
         elif promise.exchange != exchange:

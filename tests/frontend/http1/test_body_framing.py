@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.errors import BadRequest, ClientError
-from subproxy.frontend.http1.body_framing import ChunkedBody, LengthBody
+from subproxy.frontend.http1.body_framing import _MOST_CHUNKS, ChunkedBody, LengthBody
 
 HEAD = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
 BAD_SPACE = re.compile(rb"[ \t]*([;=])[ \t]*")
@@ -192,6 +192,30 @@ class ChunkedBodyTests(SynchronousTestCase):
         self.assertEqual(error.status, 413)
         error = self.assertRaises(ClientError, chunked(limit=14).feed, b"5\r\nhello\r\n" * 3)
         self.assertEqual(error.status, 413)
+
+    def test_very_many_small_chunks_are_read_in_shares(self) -> None:
+        for line in (
+            b"1\r\n",
+            b"1;a\r\n",
+            b"0000001\r\n",
+            b"0000001 ;a=b\r\n",
+            b"0" * 15 + b"1\r\n",
+        ):
+            body = chunked()
+            count = 3 * _MOST_CHUNKS // 2
+            data = (line + b"x\r\n") * count + b"0\r\n\r\n" + b"GET"
+            first, rest = body.feed(data)
+            self.assertEqual(len(first), _MOST_CHUNKS)
+            self.assertEqual(rest, data[(len(line) + 3) * _MOST_CHUNKS :])
+            self.assertFalse(body.complete)
+            self.assertEqual(body.feed(rest), (b"x" * (count - _MOST_CHUNKS), b"GET"))
+            self.assertTrue(body.complete)
+
+    def test_zeros_before_a_size_are_as_quick_as_none(self) -> None:
+        taken: list[bytes] = []
+        data = b"0000005;a\r\nhello\r\n000005\r\nworld\r\n0\r\n"
+        self.assertEqual(chunked()._read_small(data, 0, taken), len(data) - 3)
+        self.assertEqual(taken, [b"hello", b"world"])
 
     def test_a_line_without_an_end_is_bounded(self) -> None:
         for piece in (b"5", b"5;a=" + b"b" * 10, b'5;a="' + b" " * 10):

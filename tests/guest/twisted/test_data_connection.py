@@ -307,3 +307,35 @@ class SendingTests(DataTestCase):
         line.abort()
         self.assertIs(line.state, GuestDataState.CLOSED)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class AnotherPoolTests(DataTestCase):
+    """Each subscription has its own: its proxy may be another process by now."""
+
+    def test_what_is_idle_is_not_shared(self) -> None:
+        line = self.claimed()
+        self.sent(line)
+        self.assertIs(line.state, GuestDataState.IDLE)
+        ensureDeferred(self.pool.another().connect(2, TOKEN))
+        self.assertEqual(len(self.proxy.lines), 2)
+        self.assertIs(self.claimed(3), line)
+
+    def test_retired(self) -> None:
+        """What is idle is closed, what is under way goes on, and nothing is kept."""
+        idle = self.claimed()
+        busy = self.claimed(2)
+        self.sent(idle)
+        self.pool.retire()
+        self.assertIs(idle.state, GuestDataState.CLOSED)
+        self.assertTrue(self.wire(idle).disconnecting)
+        self.assertFalse(self.wire(idle).aborted)
+        self.assertIs(busy.state, GuestDataState.BUSY)
+        self.sent(busy, 2)
+        self.assertIs(busy.state, GuestDataState.CLOSED)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_closed_with_the_first(self) -> None:
+        other = self.pool.another()
+        ensureDeferred(other.connect(1, TOKEN)).addErrback(lambda _: None)
+        self.pool.close()
+        self.assertTrue(self.wire(self.proxy.lines[0]).aborted)

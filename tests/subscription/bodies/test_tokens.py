@@ -56,6 +56,14 @@ class TokensTests(SynchronousTestCase):
         self.assertEqual(self.tokens.claim("vm", 1, promise.token[:-1]), "unknown")
         self.assertIs(self.tokens.claim("vm", 1, promise.token), promise)
 
+    def test_after_another_process(self) -> None:
+        """For a while an unknown token is no offence: the process before this one may know it."""
+        tokens = Tokens[object](self.clock, 2.0, predecessor=60.0)
+        self.clock.advance(59)
+        self.assertEqual(tokens.claim("vm", 1, b"x" * SIZE), "elsewhere")
+        self.clock.advance(1)
+        self.assertEqual(tokens.claim("vm", 1, b"x" * SIZE), "unknown")
+
     def test_void(self) -> None:
         """A body that goes another way takes its token with it."""
         promise = self.issue()
