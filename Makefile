@@ -1,3 +1,4 @@
+# make           a virtual environment in .venv, with this package in it and its extensions
 # make demo      the main job, without a VM: 15 s to 2 minutes on a fresh machine
 # make test      unit tests under trial and pytest, integration tests under trial: 12 minutes
 # make lint      formatting, lint and types
@@ -18,7 +19,10 @@ HASH := $(shell cat $(SOURCES) | sha256sum | cut -c 1-16)
 # Compiled once for the same sources and compiler.
 export SUBPROXY_BUILD_CACHE ?= $(CURDIR)/.cache/build
 
-.PHONY: demo test unit integration machines lint coverage mutation bench bench-bodies dist nightly clean
+.PHONY: venv demo test unit integration machines lint coverage mutation bench bench-bodies dist nightly clean
+
+venv: $(VENV)/.base-$(HASH)
+	@echo 'Ready: . $(VENV)/bin/activate puts twistd and subproxy into the path. Or make demo, make test.'
 
 $(VENV)/.base-$(HASH):
 	@tools/install $(PYTHON) $(VENV)
@@ -76,4 +80,5 @@ nightly:
 
 clean:
 	rm -rf $(VENV) .cache build dist *.egg-info _trial_temp* .coverage* .hypothesis .mypy_cache .ruff_cache .pytest_cache
+	rm -f twisted/plugins/dropin.cache $(patsubst %.pyx,%.c,$(filter %.pyx,$(SOURCES)))
 	find subproxy -name '*.so' -delete

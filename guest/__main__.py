@@ -148,7 +148,8 @@ def _endpoint(reactor: Any, description: str) -> Any:
     try:
         return clientFromString(reactor, description)
     except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"not a client endpoint: {error}") from error
+        hint = f"; of a socket say unix:{description}" if description.startswith(("/", ".")) else ""
+        raise ValueError(f"not a client endpoint: {error}{hint}") from error
 
 
 def _log(level: str) -> None:

@@ -4,18 +4,18 @@ A whole guest in one file, with the standard library alone (docs/protocol.md).
 
     python minimal.py --proxy=vsock:2:12345 --host='blog\\.example' --path='/.*' [app.py]
 
-C{app.py} has one function; without it, everybody gets C{hello}:
+app.py has one function; without it, everybody gets hello:
 
     def app(method, target, headers, body):
         return 200, [(b"content-type", b"text/plain")], b"hello\\n"
 
-All text is bytes; C{headers} are pairs. C{body} is a L{Body}: C{body.read()} for all of it, or
+All text is bytes; headers are pairs. body is a Body: body.read() for all of it, or
 iterate over its pieces. What is returned is a status, pairs, and bytes or an iterable of
-bytes (C{body} itself will do). Each request has a thread of its own, and may block.
+bytes (body itself will do). Each request has a thread of its own, and may block.
 
-As process 1 of a VM it mounts C{/proc}, C{/sys} and C{/dev}, loads the modules that it is told
-to, takes its options from kernel arguments too (C{subproxy.proxy=}, C{subproxy.host=},
-C{subproxy.path=}, C{subproxy.module=}), and powers off at the end.
+As process 1 of a VM it mounts /proc, /sys and /dev, loads the modules that it is told
+to, takes its options from kernel arguments too (subproxy.proxy=, subproxy.host=,
+subproxy.path=, subproxy.module=), and powers off at the end.
 
 Exit statuses: 0 after SIGTERM, 2 bad usage, 3 no application, 4 refused, 5 replaced.
 
@@ -423,6 +423,8 @@ class Session:
         number = values[0]
         if number > self.last:
             raise Broken(b"state", f"exchange {number} was never begun")
+        if verb == b"abort" and values[1] == b"protocol":  # also of one that is over
+            say(f"the proxy refuses response {number}: {text(b''.join(values[2:]))}")
         if number in self.exchanges:
             try:
                 handler(self.exchanges[number], *values[1:])

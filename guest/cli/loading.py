@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
 import traceback
@@ -28,7 +29,10 @@ def load(name: str) -> Application:
     """
     module_name, colon, attribute = name.partition(":")
     if not module_name or not colon or not attribute:
-        raise BadImport(f"{name!r} is not module:attribute")
+        raise BadImport(f"{name!r} is not module:attribute, such as blog:Blog")
+    if module_name.endswith(".py"):
+        meant = module_name.removesuffix(".py").strip("./").replace("/", ".")
+        raise BadImport(f"{module_name} is a file, and a module is wanted: {meant}:{attribute}")
     here = os.getcwd()
     if here not in sys.path and "" not in sys.path:
         sys.path.insert(0, here)
@@ -40,7 +44,9 @@ def load(name: str) -> Application:
         try:
             found = getattr(found, part)
         except AttributeError:
-            raise BadImport(f"{module_name} has no {attribute}") from None
+            near = difflib.get_close_matches(part, dir(found), 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise BadImport(f"{module_name} has no {attribute}{hint}") from None
     if isinstance(found, SubscriberFactory):
         return found
     if isinstance(found, type) and issubclass(found, SubscriberProtocol):

@@ -23,7 +23,7 @@ class Response:
     C{Content-Length} need not be given: the length of bytes is known, and a stream is sent
     without. If it is given it must be right. Hop-by-hop fields are the proxy's, not yours.
 
-    @ivar status: 200 to 999. (For interim ones there is C{Request.interim}.)
+    @ivar status: 200 to 599. (For interim ones there is C{Request.interim}.)
     @ivar headers: pairs of name and value, bytes. A dictionary is taken too, for fields that
         come once.
     @ivar body: bytes; or an iterable of bytes, pulled only as the client takes them; or
@@ -81,8 +81,8 @@ class Response:
         @raise TypeError: something is not bytes.
         @raise ValueError: HTTP or the wire do not allow it (RFC 9110, sections 5 and 15).
         """
-        if type(self.status) is not int or not 200 <= self.status <= 999:
-            raise ValueError(f"a status is an integer from 200 to 999, not {self.status!r}")
+        if type(self.status) is not int or not 200 <= self.status <= 599:
+            raise ValueError(f"a status is an integer from 200 to 599, not {self.status!r}")
         if self.reason is not None and not _is_value(self.reason):
             raise ValueError(f"a reason phrase is one line, not {self.reason!r}")
         return checked_fields(self.headers)

@@ -135,7 +135,8 @@ class Admin:
         except ValueError as error:
             return answer(request, {"error": printable(str(error))}, 400)
         if not host:
-            return answer(request, {"error": "url=http://host/path is needed"}, 400)
+            wanted = "a URL with a host is needed, such as http://blog.example/news"
+            return answer(request, {"error": wanted}, 400)
         path = (parts.path or "/").encode("latin-1")
         return answer(request, explain_view(self.router, host, path, self.now()))
 

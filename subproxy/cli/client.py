@@ -54,7 +54,7 @@ class AdminClient:
             response = connection.getresponse()
             body = response.read()
         except (OSError, HTTPException) as error:
-            raise AdminError(f"no answer from the proxy at {self.where}: {error}") from None
+            raise AdminError(self._unanswered(error)) from None
         finally:
             connection.close()
         try:
@@ -67,6 +67,13 @@ class AdminClient:
         if response.status >= 400:
             raise AdminError(str(data.get("error", response.reason)))
         return data
+
+    def _unanswered(self, error: OSError | HTTPException) -> str:
+        reason = getattr(error, "strerror", None) or error
+        text = f"no answer from the proxy at {self.where}: {reason}"
+        if isinstance(error, (FileNotFoundError, ConnectionRefusedError)):
+            text += "; is the proxy running, with --admin there?"
+        return text
 
     def _credentials(self) -> dict[str, str]:
         for path in self._token_files:

@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("routes", help="what is served, in the order of precedence")
     commands.add_parser("subscribers", help="who serves it")
     explain = commands.add_parser("explain", help="which route wins for a URL, and why")
-    explain.add_argument("url")
+    explain.add_argument("url", help="such as http://blog.example/news")
     for name, what in (("drain", "give a subscriber nothing new"), ("undrain", "use it again")):
         command = commands.add_parser(name, help=what)
         command.add_argument("subscriber", help="IDENTITY[/APPLICATION[/WORKER]]")
@@ -65,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--interval", type=float, default=2.0, help="seconds (%(default)s)")
     top.add_argument("--count", type=int, default=0, help="how often; 0: until Ctrl-C")
     check = commands.add_parser("check", help="check a policy file")
-    check.add_argument("file")
+    check.add_argument("file", help="the policy, in TOML")
     return found
 
 

@@ -44,7 +44,7 @@ def parse_http(value: str) -> str:
             raise ValueError("a port is at most 65535")
         return value
     if not _ENDPOINT.match(value):
-        raise ValueError("neither a port nor an endpoint such as tcp:8888")
+        raise ValueError("neither a port nor an endpoint such as tcp:8888:interface=127.0.0.1")
     return value
 
 

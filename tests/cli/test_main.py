@@ -124,6 +124,9 @@ class CommandTests(SynchronousTestCase):
             status = main(["--admin=/nonexistent/admin.sock", "routes"])
         self.assertEqual(status, 1)
         self.assertIn("no answer from the proxy at /nonexistent/admin.sock", err.getvalue())
+        self.assertIn(
+            "No such file or directory; is the proxy running, with --admin", err.getvalue()
+        )
 
     def test_top(self) -> None:
         """The same table again and again."""

@@ -77,7 +77,10 @@ class OptionsTests(SynchronousTestCase):
         """Scripts and people have read these lines: they stay as they are."""
         for word, line in (
             ("--http=70000", "--http=70000: a port is at most 65535"),
-            ("--http=x", "--http=x: neither a port nor an endpoint such as tcp:8888"),
+            (
+                "--http=x",
+                "--http=x: neither a port nor an endpoint such as tcp:8888:interface=127.0.0.1",
+            ),
             ("--vsock=4294967295", "--vsock=4294967295: a vsock port has 32 bits"),
             ("--vsock=/*/x", "--vsock=/*/x: only the last part of a path may be a pattern"),
             ("--vsock=/a/", "--vsock=/a/: the path of a VM's socket, or a pattern, is needed"),

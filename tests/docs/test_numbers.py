@@ -132,7 +132,7 @@ class HttpTests(Case):
 
     def test_responses(self) -> None:
         self.says(
-            f"at most {fields.MAX_RESPONSE_FIELDS} fields, of "
+            f"at most {min(limits.MAX_HEADERS, fields.MAX_RESPONSE_FIELDS)} fields, of "
             f"{fields.MAX_RESPONSE_HEAD // KIB} KiB together",
             f"At most {origin.MAX_HOPS} hops are read",
         )

@@ -292,6 +292,16 @@ class SessionTests(SynchronousTestCase):
             self.request(number, b"GET", b"/")
             self.assertEqual(self.wait_for(b"response")[:3], [b"response", number, 500])
 
+    def test_a_response_that_the_proxy_refuses(self) -> None:
+        """Its reason is told, though the exchange is over; other aborts are everyday."""
+        self.request(1, b"GET", b"/")
+        self.wait_for(b"response")
+        self.guest.send(encode([b"abort", 1, b"protocol", b"600 is no status"]))
+        self.guest.send(encode([b"abort", 1, b"client", b"client left"]))
+        self.guest.send(encode([b"ping", b"x"]))
+        self.wait_for(b"pong")
+        self.assertEqual(self.said, ["the proxy refuses response 1: 600 is no status"])
+
     def test_refused(self) -> None:
         self.guest.send(encode([b"refused", 0, b"policy", b"not you"]))
         self.guest.send(encode([b"bye", b"refused", b""]))

@@ -401,6 +401,11 @@ def _refusal(message: bytes | str) -> RouteRefused:
             "pattern",
             "RE2 has no possessive repetition; it never backtracks, so leave the '+' out",
         )
+    if text.startswith("no argument for repetition operator: *"):
+        return RouteRefused(
+            "pattern",
+            "a * repeats what is before it, and nothing is; for any text write .*",
+        )
     if text.startswith("invalid repetition size"):
         return RouteRefused("pattern", "a repetition may count to 1000, nested or not")
     if "too large" in text or "too deep" in text or "nesting" in text:

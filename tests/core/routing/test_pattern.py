@@ -216,6 +216,7 @@ class RefusalTests(SynchronousTestCase):
             (b"a++", "possessive"),
             (b"a*+", "possessive"),
             (b"a**", "**"),
+            (rb"*\.example", "for any text write .*"),
             (b"(", "missing )"),
             (rb"\h", "escape"),
             (b"(?P<a", "(?P<a"),

@@ -51,6 +51,12 @@ class LoadTests(SynchronousTestCase):
         for name in ("hello", "hello:", ":Hello", ""):
             self.assertIn("is not module:attribute", self.refused(name))
 
+    def test_a_file(self) -> None:
+        self.assertEqual(
+            self.refused("blog.py:Blog"), "blog.py is a file, and a module is wanted: blog:Blog"
+        )
+        self.assertTrue(self.refused("./shop/web.py:Web").endswith(": shop.web:Web"))
+
     def test_no_such_module(self) -> None:
         self.assertIn(
             "cannot import no_such_module: ModuleNotFoundError", self.refused("no_such_module:A")
@@ -58,6 +64,14 @@ class LoadTests(SynchronousTestCase):
 
     def test_no_such_attribute(self) -> None:
         self.assertEqual(self.refused(f"{HERE}:Nope"), f"{HERE} has no Nope")
+        self.assertEqual(
+            self.refused(f"{HERE}:Aplication"),
+            f"{HERE} has no Aplication; did you mean Application?",
+        )
+        self.assertEqual(
+            self.refused(f"{HERE}:Application.Iner"),
+            f"{HERE} has no Application.Iner; did you mean Inner?",
+        )
 
     def test_the_current_directory_is_searched(self) -> None:
         folder = Path(self.mktemp())

@@ -167,3 +167,5 @@ class MainTests(SynchronousTestCase):
         )
         self.assertEqual((status, said.count("\n")), (program.USAGE, 1))
         self.assertIn("--proxy=nonsense:1: not a client endpoint", said)
+        said = self.run_main("--proxy=/run/a.sock_1", "tests.guest.cli.test_loading:Application")[1]
+        self.assertTrue(said.endswith("; of a socket say unix:/run/a.sock_1\n"), said)
