@@ -43,7 +43,15 @@ def makeService(options: Options) -> ProxyService:
     inheritance = InheritedSockets.of_environment()
     supervisor = SupervisorNotifier(config)
     uid = (config or {}).get("uid")
-    service = build(options.settings, reactor, inheritance, supervisor, uid)
+    service = build(
+        options.settings,
+        reactor,
+        inheritance,
+        supervisor,
+        uid,
+        options.sources,
+        options.effective,
+    )
     service.inherits = bool(inheritance)
     stop_on_signals(reactor, service.hurry)
 

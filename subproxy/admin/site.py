@@ -12,6 +12,7 @@ need a token; see L{subproxy.admin.guard}.
     GET /api/explain?url=http://host/path
     POST /api/drain/IDENTITY[/APPLICATION[/WORKER]]
     DELETE /api/drain/...            takes it back
+    POST /api/reload                 reads the configuration and the policy again
 """
 
 from __future__ import annotations
@@ -87,11 +88,38 @@ class DrainPage(Resource):
         return answer(request, {"subscribers": [member_id(member) for member in members]})
 
 
+class ReloadPage(Resource):
+    """Reads the files of the proxy again."""
+
+    isLeaf = True
+
+    def __init__(self, reload: Callable[[], Data] | None) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._reload = reload
+
+    def render_GET(self, request: Request) -> bytes:
+        """Looking at it must not reload anything."""
+        request.setHeader(b"allow", b"POST")
+        return answer(request, {"error": "POST reloads"}, 405)
+
+    def render_POST(self, request: Request) -> bytes:
+        """Say what has changed, or why nothing has."""
+        if self._reload is None:
+            error = "there is no file to read again: neither --config nor --policy was given"
+            return answer(request, {"error": error}, 409)
+        done = self._reload()
+        if done["problems"]:
+            return answer(request, {"error": "nothing has changed", **done}, 422)
+        return answer(request, done)
+
+
 class Admin:
     """
     The operations behind the pages.
 
     @ivar ready: whether new requests are taken.
+    @ivar reload: reads the files again, and says C{problems}, C{applied} and C{hand_over}; None if
+        there are none.
     """
 
     def __init__(
@@ -101,11 +129,13 @@ class Admin:
         now: Callable[[], float],
         capacity: Callable[[Member], None],
         ready: Callable[[], bool],
+        reload: Callable[[], Data] | None = None,
     ) -> None:
         self.registry = registry
         self.router = router
         self.now = now
         self.ready = ready
+        self.reload = reload
         self._capacity = capacity
 
     def drain(self, name: str, event: MemberEvent) -> list[Member]:
@@ -190,4 +220,5 @@ def admin_site(admin: Admin, collectors: CollectorRegistry, guard: Guard) -> Gua
     api.putChild(b"subscribers", Page(admin.subscribers))
     api.putChild(b"explain", Page(admin.explain))
     api.putChild(b"drain", DrainPage(admin))
+    api.putChild(b"reload", ReloadPage(admin.reload))
     return GuardedSite(root, guard)

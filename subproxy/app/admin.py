@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -13,6 +15,7 @@ from twisted.logger import Logger
 from subproxy.admin.guard import Guard
 from subproxy.admin.token import TokenError, default_files, obtain_token
 from subproxy.app.listener import ListenerService
+from subproxy.app.reload import Reloaded
 from subproxy.app.service import ProxyService
 from subproxy.config.listen import is_path
 from subproxy.config.settings import Settings
@@ -41,11 +44,13 @@ def admin_listener(
     router: Router,
     counters: Counters,
     uid: int | None,
+    reload: Callable[[], Reloaded] | None = None,
 ) -> ListenerService | None:
     """
     The admin listener of C{service}; None if nobody asked for one.
 
     @param uid: the user that the process is going to be; None: the one that it is.
+    @param reload: reads the files again; None: there are none.
     @raise SystemExit: it can't be had as it was asked for.
     """
     where = settings.admin
@@ -68,6 +73,7 @@ def admin_listener(
         monotonic,
         service.dispatcher.capacity,
         lambda: bool(service.running),
+        None if reload is None else lambda: asdict(reload()),
     )
     endpoint: Any
     try:

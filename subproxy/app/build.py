@@ -14,14 +14,14 @@ from twisted.logger import Logger
 from subproxy.app.admin import admin_listener
 from subproxy.app.listener import why
 from subproxy.app.listeners import http_listeners, vsock_listeners
+from subproxy.app.reload import Reloader, admission_limits, route_linger
 from subproxy.app.service import ProxyService
 from subproxy.config.bare_port import without_policy
-from subproxy.config.policy_file import PolicyFile
 from subproxy.config.settings import Settings
-from subproxy.core.access.policy import Policy, PolicyError
-from subproxy.core.balancing.admission import Admission, AdmissionLimits
+from subproxy.config.sources import Effective, Sources
+from subproxy.core.access.policy import PolicyError
+from subproxy.core.balancing.admission import Admission
 from subproxy.core.balancing.balancer import BALANCERS
-from subproxy.core.balancing.member import LINGER
 from subproxy.core.dispatcher import Dispatcher
 from subproxy.core.http.forwarded import Forwarding, Trust
 from subproxy.core.routing.registry import Registry
@@ -50,32 +50,26 @@ def build(
     inheritance: InheritedSockets | None = None,
     supervisor: SupervisorNotifier | None = None,
     uid: int | None = None,
+    sources: Sources | None = None,
+    effective: Effective | None = None,
 ) -> ProxyService:
     """
     The proxy of C{settings} on C{reactor}; it listens on what it has inherited.
 
     @param uid: the user that the process is going to be; None: the one that it is.
+    @param sources: what a reload reads; None: only the policy.
+    @param effective: what C{sources} came to, C{settings} among it.
     @raise SystemExit: something that was asked for can't be had; standard error says what.
     """
     inheritance = inheritance or InheritedSockets()
     random = Random()
-    linger = max(LINGER, settings.hold)
-    registry = Registry(linger=linger)
+    effective = effective or Effective({}, settings, None)
+    registry = Registry(linger=route_linger(settings))
     router = Router(registry)
-    admission = Admission(
-        BALANCERS[settings.balance](),
-        random,
-        AdmissionLimits(
-            pool=settings.queue,
-            total=settings.queue_total,
-            busy=settings.queue_timeout,
-            vacant=settings.hold,
-            linger=linger,
-        ),
-    )
+    admission = Admission(BALANCERS[settings.balance](), random, admission_limits(settings))
     dispatcher = Dispatcher(router, admission, monotonic)
     registrar = Registrar(registry, monotonic, dispatcher.capacity)
-    policy_file = _policy_file(settings, registrar)
+    _put_policy_in_force(effective, registrar)
     subscriptions = SubscriptionFactory(
         reactor,
         dispatcher,
@@ -112,24 +106,26 @@ def build(
         dispatcher,
         http,
         subscriptions,
-        http_listeners(reactor, settings, http, inheritance),
+        http_listeners(reactor, settings, http, inheritance, effective.has_policy),
         vsock_listeners(reactor, settings, subscriptions, inheritance),
         settings.shutdown_timeout,
         log,
         supervisor,
     )
     inheritance.routes(registry, monotonic())
-    admin = admin_listener(reactor, settings, service, router, counters, uid)
+    reloader = _reloader(service, effective, sources)
+    reload = None if reloader is None else reloader.reload
+    admin = admin_listener(reactor, settings, service, router, counters, uid, reload)
     if admin is not None:
         service.addService(admin)  # type: ignore[no-untyped-call]
         service.admin_listeners.append(admin)
-    handlers = _signal_handlers(reactor, service, policy_file)
+    handlers = _signal_handlers(reactor, service, reload)
     service.addService(SignalService(reactor, handlers))  # type: ignore[no-untyped-call]
     return service
 
 
 def _signal_handlers(
-    reactor: Any, service: ProxyService, policy_file: PolicyFile | None
+    reactor: Any, service: ProxyService, reload: Callable[[], object] | None
 ) -> dict[signal.Signals, Callable[[], object]]:
     """What a signal makes C{service} do."""
     handlers: dict[signal.Signals, Callable[[], object]] = {
@@ -137,14 +133,8 @@ def _signal_handlers(
     }
     if service.log is not None:
         handlers[signal.SIGUSR1] = service.log.reopen
-    if policy_file is not None:
-
-        def changed(policy: Policy) -> None:
-            service.registrar.policy = policy
-            service.subscriptions.policy_changed()
-
-        policy_file.changed = changed
-        handlers[signal.SIGHUP] = policy_file.reload
+    if reload is not None:
+        handlers[signal.SIGHUP] = reload
     return handlers
 
 
@@ -153,21 +143,31 @@ def _http_limits(settings: Settings) -> HttpLimits:
     return replace(limits, connections=client_limit(raise_limit(), limits.connections))
 
 
-def _policy_file(settings: Settings, registrar: Registrar) -> PolicyFile | None:
-    """Put the policy in force, or say that there is none."""
+def _put_policy_in_force(effective: Effective, registrar: Registrar) -> None:
+    """Let the policy decide, or say that there is none."""
+    settings = effective.settings
     path = settings.policy
-    if path is None:
+    if not effective.has_policy:
         Logger("subproxy").info("{what}", what=without_policy(settings.http))
-        return None
-
-    file = PolicyFile(path, lambda policy: None)
     try:
-        registrar.policy = file.read()
+        policy = effective.read_policy()
     except OSError as error:
         fail(f"--policy={path}: {error.strerror}")
     except PolicyError as error:
         fail("\nsubproxy: ".join(f"{path}:{line}: {text}" for line, text in error.problems))
-    return file
+    if policy is not None:
+        registrar.policy = policy
+
+
+def _reloader(
+    service: ProxyService, effective: Effective, sources: Sources | None
+) -> Reloader | None:
+    """What reads the files again; None if there is none."""
+    has_file = sources is not None and sources.path is not None
+    if not has_file and effective.settings.policy is None:
+        return None
+    read = sources.read if sources is not None and has_file else lambda: effective
+    return Reloader(service, effective.settings, read, effective.has_policy)
 
 
 def _access_log(reactor: Any, settings: Settings) -> AccessLog | None:

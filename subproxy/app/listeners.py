@@ -32,17 +32,22 @@ from subproxy.subscription.factory import SubscriptionFactory
 
 
 def http_listeners(
-    reactor: Any, settings: Settings, http: Http1Factory, inheritance: InheritedSockets
+    reactor: Any,
+    settings: Settings,
+    http: Http1Factory,
+    inheritance: InheritedSockets,
+    has_policy: bool,
 ) -> list[ListenerService]:
     """
     All listeners of clients.
 
+    @param has_policy: a bare port may be for everybody.
     @raise SystemExit: one of them is none.
     """
     return [
         _http_listener(reactor, listen, http, settings, inheritance)
         for value in settings.http
-        for listen in expand(value, settings.policy is not None)
+        for listen in expand(value, has_policy)
     ]
 
 

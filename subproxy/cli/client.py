@@ -65,7 +65,8 @@ class AdminClient:
             files = " or ".join(self._token_files)
             raise AdminError(f"{data.get('error')} (looked for in {files}; see --admin-token)")
         if response.status >= 400:
-            raise AdminError(str(data.get("error", response.reason)))
+            problems = data.get("problems") or [data.get("error", response.reason)]
+            raise AdminError("\n".join(map(str, problems)))
         return data
 
     def _unanswered(self, error: OSError | HTTPException) -> str:

@@ -17,9 +17,10 @@ from urllib.parse import quote
 
 from subproxy.admin.token import default_files
 from subproxy.cli import tables
+from subproxy.cli.check import check
 from subproxy.cli.client import AdminClient, AdminError
 from subproxy.config.help_text import DISTRIBUTION, release
-from subproxy.core.access.policy import PolicyError, parse_policy
+from subproxy.config.toml_text import commented_file
 from subproxy.core.printable import printable
 
 DEFAULT_ADMIN = "/run/subproxy/admin.sock"
@@ -28,7 +29,7 @@ EPILOG = """\
 examples:
   subproxy routes
   subproxy --admin=/tmp/admin.sock explain http://blog.example/news
-  subproxy check /etc/subproxy/policy.toml
+  subproxy check /etc/subproxy/subproxy.toml
 The proxy itself is twistd subproxy (see twistd subproxy --help).
 """
 
@@ -37,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     found = argparse.ArgumentParser(
         prog="subproxy",
-        description="Ask a running proxy, or check its policy.",
+        description="Ask a running proxy, or write and check its configuration.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -64,8 +65,12 @@ def parser() -> argparse.ArgumentParser:
     top = commands.add_parser("top", help="subscribers, again and again")
     top.add_argument("--interval", type=float, default=2.0, help="seconds (%(default)s)")
     top.add_argument("--count", type=int, default=0, help="how often; 0: until Ctrl-C")
-    check = commands.add_parser("check", help="check a policy file")
-    check.add_argument("file", help="the policy, in TOML")
+    commands.add_parser("reload", help="read the configuration file and the policy again")
+    check = commands.add_parser("check", help="check a configuration file or a policy")
+    check.add_argument("--print", action="store_true", help="what is in force then, and why")
+    check.add_argument("file", help="a file in TOML")
+    init = commands.add_parser("init", help="write a configuration file, with comments")
+    init.add_argument("file", nargs="?", help="where (default: standard output)")
     return found
 
 
@@ -73,33 +78,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run it; the exit status."""
     options = parser().parse_args(arguments)
     if options.command == "check":
-        return check(options.file)
+        return check(options.file, options.print)
+    if options.command == "init":
+        return init(options.file)
     try:
         files = default_files(os.geteuid(), os.environ)
         if options.admin_token is not None:
             files = [options.admin_token]
         run(options, AdminClient(options.admin, files))
     except AdminError as error:
-        print(f"subproxy: {printable(str(error))}", file=sys.stderr)
+        for line in str(error).splitlines():
+            print(f"subproxy: {printable(line)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         pass
     return 0
 
 
-def check(path: str) -> int:
-    """Check a policy; its problems, with their lines, on standard error."""
+def init(path: str | None) -> int:
+    """Write a configuration file with comments; one that is there stays as it is."""
+    if path is None:
+        print(commented_file(), end="")
+        return 0
     try:
-        with open(path, encoding="utf-8") as file:
-            policy = parse_policy(file.read())
-    except (OSError, UnicodeDecodeError) as error:
-        print(f"subproxy: {path}: {error}", file=sys.stderr)
+        with open(path, "x", encoding="utf-8") as file:
+            file.write(commented_file())
+    except OSError as error:
+        print(f"subproxy: {path}: {error.strerror}", file=sys.stderr)
         return 1
-    except PolicyError as error:
-        for line, text in error.problems:
-            print(f"{path}:{line}: {text}", file=sys.stderr)
-        return 1
-    print(f"{path}: good, {len(policy.guests or ())} guests")
+    print(f"{path}: written; check it with: subproxy check {path}")
     return 0
 
 
@@ -123,6 +130,8 @@ def run(options: argparse.Namespace, client: AdminClient) -> None:
             verb = f"{options.command}ed"
             data = client.ask(f"/api/drain/{name}", method)
             show(data, lambda data: tables.drained(data, verb))
+        case "reload":
+            show(client.ask("/api/reload", "POST"), tables.reloaded)
         case "top":
             top(options, client, show)
 

@@ -94,3 +94,9 @@ def explanation(data: Data) -> str:
 def drained(data: Data, verb: str) -> str:
     """The text of C{subproxy drain} and C{undrain}."""
     return "\n".join(f"{verb} {printable(name)}" for name in data["subscribers"])
+
+
+def reloaded(data: Data) -> str:
+    """The text of C{subproxy reload}."""
+    lines = [f"in force: {name}" for name in data["applied"]] or ["nothing has changed"]
+    return "\n".join(lines + [f"needs a hand-over (SIGUSR2): {name}" for name in data["hand_over"]])

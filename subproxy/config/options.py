@@ -12,21 +12,25 @@ from typing import Any
 from twisted.copyright import version as twisted_version
 from twisted.python import usage
 
+from subproxy.config.configuration import ConfigurationError
 from subproxy.config.help_text import DISTRIBUTION, EXAMPLE, Group, options_text, release
 from subproxy.config.setting import Flag, Setting
-from subproxy.config.settings import PROCESS, TABLE, Settings, complete
+from subproxy.config.settings import PROCESS, TABLE, Settings
+from subproxy.config.sources import Effective, Sources
 from subproxy.process.startup import fail
 
 TWISTD_PIDFILE = "twistd.pid"
 """What twistd writes into the current folder if nobody says otherwise."""
 
-WITHOUT_VALUE: dict[str, tuple[tuple[str, str], ...]] = {PROCESS: (("version", ""), ("help", ""))}
+NO_SETTINGS: dict[str, tuple[tuple[str, str], ...]] = {
+    PROCESS: (("config", "FILE"), ("version", ""), ("help", ""))
+}
 """What is no setting, by the group in which C{--help} has it."""
 
 GROUPS: Sequence[Group] = [
     (
         group,
-        (*((each.option, each.word) for each in rows), *WITHOUT_VALUE.get(group, ())),
+        (*((each.option, each.word) for each in rows), *NO_SETTINGS.get(group, ())),
     )
     for group, rows in groupby(TABLE, key=lambda each: each.group)
 ]
@@ -40,6 +44,8 @@ class Options(usage.Options):
     Bad ones end the program with one clear line on standard error and status 1.
 
     @ivar settings: what they come to, once they are parsed.
+    @ivar sources: where these come from, to be read again.
+    @ivar effective: what the sources came to.
     """
 
     synopsis = "[--http=PORT|ENDPOINT]... [--vsock=PATH|GLOB|PORT|ENDPOINT]... [options]"
@@ -52,9 +58,19 @@ class Options(usage.Options):
         [each.option, None, each.default, each.help]
         for each in TABLE
         if not each.repeats and not isinstance(each.kind, Flag)
+    ] + [
+        [
+            "config",
+            None,
+            None,
+            "A TOML file with all of these by section and key, and the policy; what the command "
+            "line says wins. SIGHUP reads it again.",
+        ]
     ]
     optFlags = [[each.option, None, each.help] for each in TABLE if isinstance(each.kind, Flag)]
     settings: Settings
+    sources: Sources
+    effective: Effective
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -64,6 +80,9 @@ class Options(usage.Options):
 
     def parseOptions(self, options: Any = None) -> None:
         """Parse, check, and complain in one line."""
+        for each in TABLE:
+            if not each.repeats:
+                self[each.option] = None  # else what is said could not be told from a default
         try:
             super().parseOptions(options)  # type: ignore[no-untyped-call]
         except usage.UsageError as error:
@@ -89,16 +108,30 @@ class Options(usage.Options):
     def postOptions(self) -> None:
         """Read what was written, and check what needs more than one option."""
         self._no_pidfile_by_surprise()
-        for each in TABLE:
-            if isinstance(each.kind, Flag):
-                self[each.option] = bool(self[each.option])
-            elif not each.repeats and self[each.option] is not None:
-                self[each.option] = _parsed(each, self[each.option])
+        self.sources = Sources(self._given(), self["config"])
         try:
-            complete(self)
+            self.effective = self.sources.read()
+        except ConfigurationError as error:
+            fail("\nsubproxy: ".join(error.lines()))
+        except OSError as error:
+            fail(f"--config={self['config']}: {error.strerror}")
         except ValueError as error:
             raise usage.UsageError(str(error)) from None
-        self.settings = Settings.of(self)
+        self.settings = self.effective.settings
+        self.update(self.effective.values)
+
+    def _given(self) -> dict[str, Any]:
+        """What the command line says, by option."""
+        given: dict[str, Any] = {}
+        for each in TABLE:
+            value = self[each.option]
+            if isinstance(each.kind, Flag):
+                value = bool(value) or None
+            elif not each.repeats and value is not None:
+                value = _parsed(each, value)
+            if value not in (None, []):
+                given[each.option] = value
+        return given
 
     def _no_pidfile_by_surprise(self) -> None:
         """

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from subproxy.frontend import limits
 
@@ -35,6 +35,36 @@ class SettingKind(Protocol[T_co]):
         """
         ...
 
+    def text(self, value: object) -> str:
+        """
+        A value of a configuration file as it is written on a command line.
+
+        @raise ValueError: it is of another type.
+        """
+        ...
+
+    def schema(self) -> Mapping[str, Any]:
+        """What a JSON schema says of a value in a configuration file."""
+        ...
+
+
+def _number_text(value: object) -> str:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return repr(value)
+    raise ValueError("a number is needed, without quotes")
+
+
+def _whole_text(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return repr(value)
+    raise ValueError("a whole number is needed, without quotes")
+
+
+def _string_text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    raise ValueError("a string is needed, in quotes")
+
 
 @dataclass(frozen=True, slots=True)
 class Number:
@@ -54,6 +84,14 @@ class Number:
             raise ValueError(f"a number from {self.low:g} to {self.high:g} is needed")
         return value
 
+    def text(self, value: object) -> str:
+        """See L{SettingKind}."""
+        return _number_text(value)
+
+    def schema(self) -> Mapping[str, Any]:
+        """See L{SettingKind}."""
+        return {"type": "number", "minimum": self.low, "maximum": self.high}
+
 
 @dataclass(frozen=True, slots=True)
 class Count:
@@ -66,6 +104,14 @@ class Count:
     def parse(self, text: str) -> int:
         """See L{SettingKind}."""
         return int(Number(self.low, self.high, self.unit).parse(text))
+
+    def text(self, value: object) -> str:
+        """See L{SettingKind}."""
+        return _whole_text(value)
+
+    def schema(self) -> Mapping[str, Any]:
+        """See L{SettingKind}."""
+        return {"type": "integer", "minimum": self.low, "maximum": self.high}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +132,15 @@ class HttpLimit:
         except ValueError:
             raise ValueError(f"a number of {self.unit} is needed") from None
 
+    def text(self, value: object) -> str:
+        """See L{SettingKind}."""
+        return _whole_text(value) if isinstance(self.row.default, int) else _number_text(value)
+
+    def schema(self) -> Mapping[str, Any]:
+        """See L{SettingKind}."""
+        kind = "integer" if isinstance(self.row.default, int) else "number"
+        return {"type": kind, "minimum": 0, "exclusiveMaximum": 2**63}
+
 
 @dataclass(frozen=True, slots=True)
 class Octal:
@@ -103,6 +158,17 @@ class Octal:
             raise ValueError("a mode from 0 to 7777 is needed")
         return mode
 
+    def text(self, value: object) -> str:
+        """See L{SettingKind}."""
+        if isinstance(value, str):
+            return value
+        # 660 would be 0o1224, and nobody could tell it from that.
+        raise ValueError('an octal mode in quotes is needed, such as "660"')
+
+    def schema(self) -> Mapping[str, Any]:
+        """See L{SettingKind}."""
+        return {"type": "string", "pattern": "^(0o?)?[0-7]{1,4}$"}
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -119,6 +185,14 @@ class Choice:
             raise ValueError(" or ".join(self.words))
         raise ValueError(f"one of {', '.join(self.words)}")
 
+    def text(self, value: object) -> str:
+        """See L{SettingKind}."""
+        return _string_text(value)
+
+    def schema(self) -> Mapping[str, Any]:
+        """See L{SettingKind}."""
+        return {"enum": list(self.words)}
+
 
 @dataclass(frozen=True, slots=True)
 class Text(Generic[T]):
@@ -127,15 +201,27 @@ class Text(Generic[T]):
 
     @ivar read: makes the value; raises C{ValueError}.
     @ivar repeats: it says in its errors what it was given.
+    @ivar port: it may be a port, which a configuration file has as a number.
     """
 
     read: Callable[[str], T]
     repeats: bool = False
     unit: str = ""
+    port: bool = False
 
     def parse(self, text: str) -> T:
         """See L{SettingKind}."""
         return self.read(text)
+
+    def text(self, value: object) -> str:
+        """See L{SettingKind}."""
+        if self.port and isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+        return _string_text(value)
+
+    def schema(self) -> Mapping[str, Any]:
+        """See L{SettingKind}."""
+        return {"type": ["string", "integer"], "minimum": 0} if self.port else {"type": "string"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +235,16 @@ class Flag:
         if text not in ("true", "false"):
             raise ValueError("true or false")
         return text == "true"
+
+    def text(self, value: object) -> str:
+        """See L{SettingKind}."""
+        if isinstance(value, bool):
+            return str(value).lower()
+        raise ValueError("true or false, without quotes")
+
+    def schema(self) -> Mapping[str, Any]:
+        """See L{SettingKind}."""
+        return {"type": "boolean"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +261,7 @@ class Setting:
     @ivar key: its name there.
     @ivar word: what C{--help} writes for its value; empty for a flag.
     @ivar repeats: it may be said more than once.
-    @ivar reload: SIGHUP reads anew what it names. What is not read anew needs a hand-over.
+    @ivar reload: a reload puts a new value in force. The others need a hand-over.
     @ivar otherwise: what is in force without it, for the reference, where there is no default.
     """
 
@@ -180,6 +276,11 @@ class Setting:
     repeats: bool = False
     reload: bool = False
     otherwise: str = "none"
+
+    @property
+    def place(self) -> str:
+        """Its name in a configuration file, with its section."""
+        return f"{self.section}.{self.key}"
 
     @property
     def option(self) -> str:
@@ -199,3 +300,21 @@ class Setting:
         except ValueError as error:
             told = isinstance(self.kind, Text) and self.kind.repeats
             raise ValueError(f"--{self.option}{'' if told else '=' + text}: {error}") from None
+
+    def read(self, value: object) -> object:
+        """
+        The value that a configuration file has; what repeats is a list, or one alone.
+
+        @raise ValueError: it is none: a line for a person, without the name of the setting.
+        """
+        if not self.repeats:
+            return self._read_one(value)
+        return [self._read_one(each) for each in (value if isinstance(value, list) else [value])]
+
+    def _read_one(self, value: object) -> object:
+        text = self.kind.text(value)
+        try:
+            return self.kind.parse(text)
+        except ValueError as error:
+            told = not self.repeats or (isinstance(self.kind, Text) and self.kind.repeats)
+            raise ValueError(str(error) if told else f"{text}: {error}") from None

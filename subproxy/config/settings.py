@@ -93,7 +93,7 @@ class Settings:
     """
 
     http: tuple[str, ...] = _many(
-        Text(parse_http),
+        Text(parse_http, port=True),
         "Serve HTTP there: a port, or a Twisted server endpoint such as "
         "tcp:8888:interface=192.0.2.1. A bare port is of this machine alone, unless there is a "
         f"--policy. May repeat (default: {DEFAULT_HTTP}).",
@@ -104,7 +104,7 @@ class Settings:
         otherwise=DEFAULT_HTTP,
     )
     vsock: tuple[VsockListen, ...] = _many(
-        Text(parse_vsock),
+        Text(parse_vsock, port=True),
         "Guests dial in there: the path of a VM's vsock socket, a pattern such as "
         "/run/vms/*.sock, a native vsock port, or an endpoint. May repeat (default: native "
         f"{PORT} where there is /dev/vsock, and {DEFAULT_FOLDER}).",
@@ -211,6 +211,7 @@ class Settings:
         "Seconds that requests wait for a route that nobody serves just now.",
         GUESTS,
         "guests",
+        reload=True,
     )
     queue_timeout: float = _one(
         Number(0.0, A_DAY, "seconds"),
@@ -218,6 +219,7 @@ class Settings:
         "Seconds that requests wait while all subscribers are busy.",
         GUESTS,
         "guests",
+        reload=True,
     )
     queue: int = _one(
         Count(0, 1_000_000, "requests"),
@@ -225,6 +227,7 @@ class Settings:
         "Requests of one route that may wait for a subscriber.",
         GUESTS,
         "guests",
+        reload=True,
     )
     queue_total: int = _one(
         Count(0, 1_000_000, "requests"),
@@ -232,6 +235,7 @@ class Settings:
         "Requests that may wait in all.",
         GUESTS,
         "guests",
+        reload=True,
     )
     bulk: int = _one(
         Count(0, MAX_NUMBER, "bytes"),
@@ -292,6 +296,7 @@ class Settings:
         "Seconds that SIGTERM leaves for what is in flight.",
         PROCESS,
         "workers",
+        reload=True,
     )
     spin: float = _one(
         Number(0.0, 1000.0, "microseconds"),

@@ -39,7 +39,9 @@ class AdminTests(SynchronousTestCase):
             self.world.clock.seconds,
             self.world.dispatcher.capacity,
             lambda: self.ready,
+            lambda: self.reloaded,
         )
+        self.reloaded: dict[str, Any] = {"problems": [], "applied": ["policy"], "hand_over": []}
         self.site = admin_site(self.admin, collectors, Guard())
         self.site.doStart()
         self.addCleanup(self.site.doStop)
@@ -65,6 +67,19 @@ class AdminTests(SynchronousTestCase):
         self.assertEqual(self.ask("/readyz"), (200, "ready\n"))
         self.ready = False
         self.assertEqual(self.ask("/readyz"), (503, "stopping\n"))
+
+    def test_reload(self) -> None:
+        """POST alone reloads; what is wrong with the files is told; without any it is no use."""
+        self.assertEqual(self.ask("/api/reload")[0], 405)
+        self.assertEqual(self.data("/api/reload", "POST"), self.reloaded)
+        self.reloaded = {"problems": ["f:1:1: x"], "applied": [], "hand_over": []}
+        status, body = self.ask("/api/reload", "POST")
+        self.assertEqual((status, json.loads(body)["problems"]), (422, ["f:1:1: x"]))
+        self.admin.reload = None
+        self.site = admin_site(self.admin, CollectorRegistry(), Guard())
+        self.site.doStart()
+        self.addCleanup(self.site.doStop)
+        self.assertEqual(self.ask("/api/reload", "POST")[0], 409)
 
     def test_routes(self) -> None:
         """Routes in the order of precedence, with who serves them."""

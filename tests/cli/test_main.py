@@ -16,6 +16,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from subproxy.cli import tables
 from subproxy.cli.client import AdminClient, AdminError
 from subproxy.cli.main import main
+from subproxy.config.configuration import parse_configuration
+from subproxy.config.settings import TABLE
+from subproxy.config.toml_text import commented_file
 
 MEMBER = {
     "id": "cid:10/app/0",
@@ -44,6 +47,7 @@ PAGES: dict[str, Any] = {
     "POST /api/drain/cid:10": {"subscribers": ["cid:10/app/0"]},
     "DELETE /api/drain/cid:10": {"subscribers": ["cid:10/app/0"]},
 }
+RELOADED = {"problems": [], "applied": ["guests.hold"], "hand_over": ["http.listen"]}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -143,6 +147,110 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual(status, 1)
         self.assertIn(f"{good}:3: routes", err)
         self.assertEqual(self.run_command("check", "/nonexistent")[0], 1)
+
+    def test_reload(self) -> None:
+        """What has changed, what waits; or each problem on its line."""
+        self.addCleanup(PAGES.pop, "POST /api/reload")
+        PAGES["POST /api/reload"] = RELOADED
+        self.assertEqual(
+            self.run_command("reload"),
+            (0, "in force: guests.hold\nneeds a hand-over (SIGUSR2): http.listen\n", ""),
+        )
+        PAGES["POST /api/reload"] = {**RELOADED, "applied": [], "hand_over": []}
+        self.assertEqual(self.run_command("reload")[1], "nothing has changed\n")
+
+    def test_check_of_a_configuration(self) -> None:
+        """Good, or each problem has its line and column."""
+        path = self.mktemp()
+        Path(path).write_text("[guests]\nhold = 4\n[[guest]]\nidentity='cid:1'\nhosts='a'\n")
+        good = (0, f"{path}: good, 1 settings, 1 guests\n", "")
+        self.assertEqual(self.run_command("check", path), good)
+        Path(path).write_text("[guests]\nhold = 4\n")
+        good = (0, f"{path}: good, 1 settings, no policy\n", "")
+        self.assertEqual(self.run_command("check", path), good)
+        for text, problems in (
+            ("[guests]\n  hold = x\n", ["2:10: Invalid value"]),
+            ("[gests]\n", ["1:1: unknown table 'gest"]),
+            ("[guests]\n  hodl = 1\nbulk='a'", ["2:3: unknown key 'hodl'", "3:1: bulk = 'a': "]),
+            ("[http]\nproxy-protocol='unix'\n", ["2:1: --proxy-protocol: no listener"]),
+            ("[guests]\npolicy='x'\n[[guest]]\nidentity='a'\nhosts='a'", ["3:1: [[guest]] and"]),
+        ):
+            Path(path).write_text(text)
+            status, out, err = self.run_command("check", path)
+            self.assertEqual((status, out), (1, ""))
+            for line, problem in zip(err.splitlines(), problems, strict=True):
+                self.assertTrue(line.startswith(f"{path}:{problem}"), line)
+        Path(path).write_bytes(b"\xff")
+        self.assertIn(f"{path}:1:1: not UTF-8", self.run_command("check", path)[2])
+
+    def test_check_of_a_policy_that_is_named(self) -> None:
+        """It is read, too."""
+        path, policy = self.mktemp(), Path(self.mktemp())
+        Path(path).write_text(f"[guests]\npolicy = '{policy}'\n")
+        self.assertIn("No such file", self.run_command("check", path)[2])
+        policy.write_text("[[guest]]\nidentity = 1\nhosts = 'a'")
+        self.assertIn(f"{policy}:2: identity must", self.run_command("check", path)[2])
+        policy.write_text("[[guest]]\nidentity = 'cid:1'\nhosts = 'a'")
+        self.assertEqual(self.run_command("check", path)[0], 0)
+
+    def test_check_finds_shadowed_entries(self) -> None:
+        """They are told, and are no error."""
+        path = self.mktemp()
+        entries = ("path:/vms/*", "path:/vms/a-*", "cid:1", "path:/vms/b")
+        Path(path).write_text(
+            "".join(
+                f"[[guest]]\nidentity = '{each}'\nhosts = 'h{number}'\n"
+                for number, each in enumerate(entries)
+            )
+        )
+        status, out, err = self.run_command("check", path)
+        self.assertEqual((status, out), (0, f"{path}: good, 4 guests\n"))
+        self.assertEqual(
+            err,
+            f"{path}:5: warning: nobody belongs here by 'path:/vms/a-*': "
+            "'path:/vms/*' at line 2 comes first\n",
+        )
+
+    def test_check_print(self) -> None:
+        """Every setting, and where it comes from; what is printed is such a file again."""
+        path = self.mktemp()
+        text = "[guests]\nhold = 4\nvsock-mode = '600'\n[http]\nlisten = [1, 'tcp:2']\n"
+        Path(path).write_text(text + "[[guest]]\nidentity='cid:1'\nhosts='a'\n")
+        status, out, err = self.run_command("check", "--print", path)
+        self.assertEqual((status, err), (0, ""))
+        for line in (
+            rf"hold = 4 +# {path}:2",
+            rf'vsock-mode = "600" +# {path}:3',
+            rf'listen = \["1", "tcp:2"\] +# {path}:5',
+            r"queue = 100 +# default",
+            r"# admin-?.*|# token = none +# default",
+            rf"# policy: 1 guests, of {path}:6",
+        ):
+            self.assertRegex(out, rf"(?m)^{line}$")
+        values = parse_configuration(out).values
+        self.assertEqual(values["hold"], 4)
+        rows = [each for each in TABLE if each.default is not None]
+        self.assertLess(len(rows), len(values))
+        for each in rows:
+            if each.name not in ("hold", "vsock_mode"):
+                self.assertEqual(values[each.option], each.parse(str(each.default)))
+        self.assertEqual(values["vsock-mode"], 0o600)
+        Path(path).write_text("")
+        self.assertIn("no policy: any guest", self.run_command("check", "--print", path)[1])
+
+    def test_init(self) -> None:
+        """A file that is good, and one that is there is not lost."""
+        path = self.mktemp()
+        self.assertEqual(self.run_command("init", path)[0], 0)
+        self.assertEqual(
+            self.run_command("check", path)[1], f"{path}: good, 0 settings, no policy\n"
+        )
+        Path(path).write_text("mine")
+        self.assertEqual(
+            self.run_command("init", path), (1, "", f"subproxy: {path}: File exists\n")
+        )
+        self.assertEqual(Path(path).read_text(), "mine")
+        self.assertEqual(self.run_command("init"), (0, commented_file(), ""))
 
     def test_wrong_command_line(self) -> None:
         """It is argparse's to complain, with status 2."""

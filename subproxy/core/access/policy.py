@@ -199,6 +199,11 @@ def parse_policy(text: str) -> Policy:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise PolicyError([(error_line(str(error), text), str(error))]) from None
+    return read_policy(document, text)
+
+
+def read_policy(document: dict[str, Any], text: str) -> Policy:
+    """Return the policy that is C{document}, which C{text} says; raise L{PolicyError}."""
     return _Reader(text).read(document)
 
 

@@ -10,8 +10,9 @@ import re
 from typing import Final
 
 _HEADER: Final = re.compile(r"\s*\[\[?\s*([A-Za-z0-9_-]+)\s*\]\]?\s*(?:#.*)?$")
-_KEY: Final = re.compile(r"\s*[\"']?([A-Za-z0-9_-]+)[\"']?\s*=")
-_POSITION: Final = re.compile(r"at line (\d+), column \d+")
+_NAME: Final = r"([\"']?)([A-Za-z0-9_-]+)\%d\s*"
+_KEY: Final = re.compile(rf"\s*{_NAME % 1}(?:\.\s*{_NAME % 3})?=")
+_POSITION: Final = re.compile(r"at line (\d+), column (\d+)")
 
 
 class TomlLines:
@@ -21,15 +22,16 @@ class TomlLines:
     the document is the table C{""}.
     """
 
-    __slots__ = ("_keys", "_tables")
+    __slots__ = ("_keys", "_lines", "_tables")
 
     def __init__(self, text: str) -> None:
+        self._lines = text.split("\n")
         self._tables: dict[tuple[str, int], int] = {}
         self._keys: dict[tuple[str, int, str], int] = {}
         counts: dict[str, int] = {}
         table = ("", 0)
         quote = ""
-        for number, line in enumerate(text.split("\n"), 1):
+        for number, line in enumerate(self._lines, 1):
             if not quote:
                 if header := _HEADER.match(line):
                     name = header[1]
@@ -37,7 +39,9 @@ class TomlLines:
                     counts[name] = table[1] + 1
                     self._tables[table] = number
                 elif key := _KEY.match(line):
-                    self._keys.setdefault((*table, key[1]), number)
+                    self._keys.setdefault((*table, key[2]), number)
+                    if key[4] and not table[0]:
+                        self._keys.setdefault((key[2], 0, key[4]), number)
             quote = _open_quote(line, quote)
 
     def table(self, name: str, index: int = 0) -> int:
@@ -51,11 +55,22 @@ class TomlLines:
             return self._keys[at]
         return self._tables.get((name, index)) or self._keys.get(("", 0, name), 1)
 
+    def column(self, line: int) -> int:
+        """Return the column, from 1, at which C{line} begins but for its indentation."""
+        text = self._lines[line - 1] if 0 < line <= len(self._lines) else ""
+        return len(text) - len(text.lstrip()) + 1
+
 
 def error_line(message: str, text: str) -> int:
     """Return the line that a message of tomllib speaks of; it names none for the end."""
     found = _POSITION.search(message)
     return int(found[1]) if found else text.rstrip("\n").count("\n") + 1
+
+
+def error_column(message: str) -> int:
+    """Return the column that a message of tomllib speaks of, 1 if it names none."""
+    found = _POSITION.search(message)
+    return int(found[2]) if found else 1
 
 
 def _open_quote(line: str, quote: str) -> str:

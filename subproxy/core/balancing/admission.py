@@ -132,6 +132,10 @@ class Admission:
         self._serial = 0
         self.waiting = 0
 
+    def set_limits(self, limits: AdmissionLimits) -> None:
+        """Decide by C{limits} from now on; what waits already keeps its deadline."""
+        self._limits = limits
+
     def submit(
         self, exchange: Any, pool: Pool, now: float, excluded: Sequence[Member] = ()
     ) -> Send | Wait | Refuse:

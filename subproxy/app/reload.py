@@ -1,0 +1,192 @@
+"""
+Reads the configuration file and the policy again while the proxy runs.
+
+What the table of settings marks C{reload} is put in force, and so is the policy; of the rest it
+is said that it needs a hand-over. A file that cannot be used changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from twisted.logger import Logger
+
+from subproxy.app.service import ProxyService
+from subproxy.config.bare_port import is_bare
+from subproxy.config.configuration import ConfigurationError
+from subproxy.config.setting import HttpLimit
+from subproxy.config.settings import TABLE, Settings
+from subproxy.config.sources import Effective
+from subproxy.core.access.policy import Policy, PolicyError
+from subproxy.core.balancing.admission import AdmissionLimits
+from subproxy.core.balancing.member import LINGER
+
+POLICY = "policy"
+"""What a reload calls the policy, wherever it stands."""
+
+
+def admission_limits(settings: Settings) -> AdmissionLimits:
+    """How long and how many requests wait."""
+    return AdmissionLimits(
+        pool=settings.queue,
+        total=settings.queue_total,
+        busy=settings.queue_timeout,
+        vacant=settings.hold,
+        linger=route_linger(settings),
+    )
+
+
+def route_linger(settings: Settings) -> float:
+    """Seconds for which a route without subscribers is remembered."""
+    return max(LINGER, settings.hold)
+
+
+def _wait(service: ProxyService, settings: Settings) -> None:
+    service.registrar.registry.linger = route_linger(settings)
+    service.dispatcher.admission.set_limits(admission_limits(settings))
+
+
+def _stop(service: ProxyService, settings: Settings) -> None:
+    service.shutdown_timeout = settings.shutdown_timeout
+
+
+EFFECTS: Mapping[str, Callable[[ProxyService, Settings], None]] = {
+    "hold": _wait,
+    "queue": _wait,
+    "queue_total": _wait,
+    "queue_timeout": _wait,
+    "shutdown_timeout": _stop,
+}
+"""How a new value of a setting is put in force, by the setting's name."""
+
+
+@dataclass(frozen=True)
+class Reloaded:
+    """
+    What a reload has come to.
+
+    @ivar problems: why nothing has changed; empty if it went well.
+    @ivar applied: what has changed, by the place in the file; C{policy} whenever one was read.
+    @ivar hand_over: what has changed in the file and waits for a hand-over.
+    """
+
+    problems: list[str] = field(default_factory=list)
+    applied: list[str] = field(default_factory=list)
+    hand_over: list[str] = field(default_factory=list)
+
+
+class Reloader:
+    """
+    Puts in force what has changed.
+
+    @param service: the proxy.
+    @param settings: what it runs by.
+    @param read: reads the sources of the settings again.
+    @param guarded: a policy says who may claim what. From then on there is always one: what has
+        gone from the file leaves one by which nobody may claim anything.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        service: ProxyService,
+        settings: Settings,
+        read: Callable[[], Effective],
+        guarded: bool,
+    ) -> None:
+        self._service = service
+        self._settings = settings
+        self._read = read
+        self._guarded = guarded
+
+    def reload(self) -> Reloaded:
+        """Read everything, then put in force what can be; or say why not."""
+        try:
+            effective = self._read()
+        except ConfigurationError as error:
+            return self._refused(error.lines())
+        except OSError as error:
+            return self._refused([f"{error.filename}: {error.strerror}"])
+        except ValueError as error:
+            return self._refused([str(error)])
+        path = effective.settings.policy
+        try:
+            policy = effective.read_policy()
+        except OSError as error:
+            return self._policy_refused([(0, str(error.strerror))], path)
+        except PolicyError as error:
+            return self._policy_refused(error.problems, path)
+        return self._apply(effective, policy)
+
+    def _apply(self, effective: Effective, policy: Policy | None) -> Reloaded:
+        changed = differences(self._settings, effective.settings)
+        applied = [each for each in changed if each.name in EFFECTS]
+        waiting = [each.place for each in changed if not each.reload]
+        for effect in dict.fromkeys(EFFECTS[each.name] for each in applied):
+            effect(self._service, effective.settings)
+        self._settings = replace(
+            self._settings,
+            policy=effective.settings.policy,
+            **{each.name: getattr(effective.settings, each.name) for each in applied},
+        )
+        names = [each.place for each in applied]
+        if policy is not None or self._guarded:
+            if effective.has_policy and not self._guarded:
+                # Only a start chooses whom a bare port is for.
+                if any(map(is_bare, self._settings.http)) and "http.listen" not in waiting:
+                    waiting.append("http.listen")
+                self._guarded = True
+            if not effective.has_policy and self._guarded:
+                self._log.warn(
+                    "the policy is gone from the file: no guest may claim anything until a "
+                    "hand-over (SIGUSR2)"
+                )
+                policy = Policy((), policy.default) if policy is not None else Policy(())
+            assert policy is not None
+            self._service.registrar.policy = policy
+            self._service.subscriptions.policy_changed()
+            names.append(POLICY)
+            path = effective.settings.policy
+            if path is not None:
+                self._log.info("the policy of {path} is in force", path=path)
+        found = effective.configuration
+        if found is not None:
+            self._log.info(
+                "{path} is in force: {names} changed",
+                path=found.path,
+                names=", ".join(names) or "nothing",
+            )
+        if waiting:
+            self._log.warn("a hand-over (SIGUSR2) is needed for {names}", names=", ".join(waiting))
+        return Reloaded(applied=names, hand_over=waiting)
+
+    def _refused(self, problems: list[str]) -> Reloaded:
+        for problem in problems:
+            self._log.error("all stays as it was: {problem}", problem=problem)
+        return Reloaded(problems)
+
+    def _policy_refused(self, problems: Sequence[tuple[int, str]], path: str | None) -> Reloaded:
+        said = []
+        for line, text in problems:
+            where = f"{path}:{line}" if line else path
+            said.append(f"{where}: {text}")
+            self._log.error(
+                "the policy stays as it was: {where}: {text}", where=where, line=line, text=text
+            )
+        return Reloaded(said)
+
+
+def differences(old: Settings, new: Settings) -> list[Any]:
+    """The rows of the table whose values are not the same."""
+    found = []
+    for each in TABLE:
+        of = [old, new]
+        if isinstance(each.kind, HttpLimit):
+            of = [old.http_limits, new.http_limits]  # type: ignore[list-item]
+        before, after = (getattr(settings, each.name) for settings in of)
+        if before != after:
+            found.append(each)
+    return found

@@ -1,0 +1,120 @@
+"""C{subproxy check}: what is wrong with a file, before a proxy reads it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+from subproxy.config.configuration import (
+    POLICY_TABLES,
+    SECTIONS,
+    ConfigurationError,
+    is_policy_alone,
+    read_configuration,
+)
+from subproxy.config.policy_file import read_policy_file
+from subproxy.config.sources import Effective, Sources
+from subproxy.config.toml_text import shown
+from subproxy.core.access.policy import Policy, PolicyError
+from subproxy.core.access.shadowed import shadowed
+from subproxy.core.access.toml_lines import TomlLines
+from subproxy.core.printable import printable
+
+
+def check(path: str, effective: bool = False) -> int:
+    """
+    Check a configuration file or a policy; its problems, with their places, on standard error.
+
+    @param effective: print what each setting is then, and where it comes from.
+    @return: the exit status: 1 if anything is wrong. An entry that never wins is none of that.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            alone = is_policy_alone(file.read()) and not effective
+    except UnicodeDecodeError:
+        alone = False
+    except OSError as error:
+        return _wrong([f"subproxy: {path}: {error}"])
+    return _check_policy(path) if alone else _check_configuration(path, effective)
+
+
+def _check_policy(path: str) -> int:
+    try:
+        policy = read_policy_file(path)
+    except PolicyError as error:
+        return _wrong(f"{path}:{line}: {text}" for line, text in error.problems)
+    _tell_shadowed(policy, path)
+    print(f"{path}: good, {len(policy.guests or ())} guests")
+    return 0
+
+
+def _check_configuration(path: str, effective: bool) -> int:
+    try:
+        found = Sources({}, path).merge(read_configuration(path))
+        policy = found.read_policy()
+    except ConfigurationError as error:
+        return _wrong(error.lines())
+    except PolicyError as error:
+        named = found.settings.policy
+        return _wrong(f"{named}:{line}: {text}" for line, text in error.problems)
+    except OSError as error:
+        return _wrong([f"{path}: {error.filename}: {error.strerror}"])
+    if policy is not None:
+        _tell_shadowed(policy, found.settings.policy or path)
+    if effective:
+        print("\n".join(map(printable, effective_lines(found, policy))))
+        return 0
+    settings = len(found.configuration.values) if found.configuration is not None else 0
+    guests = "no policy" if not found.has_policy else _guests(policy)
+    print(f"{path}: good, {settings} settings, {guests}")
+    return 0
+
+
+def effective_lines(found: Effective, policy: Policy | None) -> Iterable[str]:
+    """Every setting by section as TOML has it, each with where it comes from."""
+    configuration = found.configuration
+    assert configuration is not None
+    for name, rows in SECTIONS.items():
+        yield f"[{name}]"
+        for key, each in rows.items():
+            value = found.values[each.option]
+            there = each.option in configuration.values
+            # An empty list is none, and then there may be a default.
+            there = there and (configuration.values[each.option] != [] or value == [])
+            line = configuration.line(each) if there else 0
+            where = f"{configuration.path}:{line}" if line else "default"
+            begin = "# " if value is None else ""
+            yield f"{f'{begin}{key} = {shown(each, value)}':40}  # {where}"
+        yield ""
+    if policy is None or not found.has_policy:
+        yield "# no policy: any guest may claim any host and path"
+        return
+    lines = configuration.lines
+    where = f"{configuration.path}:{lines.table('guest')}"
+    yield f"# policy: {_guests(policy)}, of {found.settings.policy or where}"
+
+
+def _guests(policy: Policy | None) -> str:
+    return f"{len(policy.guests or ()) if policy is not None else 0} guests"
+
+
+def _tell_shadowed(policy: Policy, path: str) -> None:
+    found = list(shadowed(policy))
+    if not found:
+        return
+    with open(path, encoding="utf-8") as file:
+        lines = TomlLines(file.read())
+    for index, identity, other, wider in found:
+        line = lines.key("identity", POLICY_TABLES[1], index)
+        there = lines.key("identity", POLICY_TABLES[1], other)
+        print(
+            f"{path}:{line}: warning: nobody belongs here by {printable(identity)!r}: "
+            f"{printable(wider)!r} at line {there} comes first",
+            file=sys.stderr,
+        )
+
+
+def _wrong(lines: Iterable[str]) -> int:
+    for line in lines:
+        print(printable(line), file=sys.stderr)
+    return 1

@@ -1,0 +1,118 @@
+"""What is in force: the command line before the configuration file before defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from subproxy.config.configuration import (
+    Configuration,
+    ConfigurationError,
+    read_configuration,
+)
+from subproxy.config.policy_file import read_policy_file
+from subproxy.config.setting import Flag, Setting
+from subproxy.config.settings import TABLE, Settings, complete
+from subproxy.core.access.policy import Policy
+
+TWO_POLICIES = "[[guest]] and [default] are a policy, and so is --policy={path}: say one of them"
+
+BY_OPTION = {each.option: each for each in TABLE}
+
+
+@dataclass(frozen=True)
+class Effective:
+    """
+    What the sources come to.
+
+    @ivar values: every setting by option; what has several is a list.
+    @ivar settings: the same, as the program reads it.
+    @ivar configuration: the file; None if there is none.
+    """
+
+    values: Mapping[str, Any]
+    settings: Settings
+    configuration: Configuration | None
+
+    @property
+    def has_policy(self) -> bool:
+        """Whether somebody is told who may claim what: a C{--policy}, or a C{[[guest]]}."""
+        if self.settings.policy is not None:
+            return True
+        found = self.configuration
+        return found is not None and found.policy is not None and found.policy.guests is not None
+
+    def read_policy(self) -> Policy | None:
+        """
+        The policy of C{--policy} or of the configuration file; None if there is none.
+
+        @raise OSError: the policy's file cannot be read.
+        @raise PolicyError: anything in it is wrong.
+        """
+        path = self.settings.policy
+        if path is not None:
+            return read_policy_file(path)
+        return None if self.configuration is None else self.configuration.policy
+
+
+@dataclass(frozen=True)
+class Sources:
+    """
+    Where the settings come from.
+
+    @ivar given: what the command line says, by option, as L{Setting.parse} made it.
+    @ivar path: the configuration file; None if there is none.
+    """
+
+    given: Mapping[str, Any]
+    path: str | None = None
+
+    def read(self) -> Effective:
+        """
+        Read the file, if there is one, and put all together.
+
+        What the command line says once, or several times, is all there is of that setting.
+
+        @raise OSError: the file cannot be read.
+        @raise ConfigurationError: anything in it is wrong.
+        @raise ValueError: two settings do not go together: a line for a person.
+        """
+        found = None if self.path is None else read_configuration(self.path)
+        return self.merge(found)
+
+    def merge(self, found: Configuration | None) -> Effective:
+        """As L{Sources.read}, with what was read."""
+        values: dict[str, Any] = {each.option: _default(each) for each in TABLE}
+        if found is not None:
+            values.update(found.values)
+        values.update(self.given)
+        for each in TABLE:
+            if each.repeats:
+                values[each.option] = list(values[each.option])
+        if found is not None:
+            self._check(found, values)
+        try:
+            complete(values)
+        except ValueError as error:
+            option = str(error).partition(":")[0].removeprefix("--")
+            if found is None or option in self.given or option not in found.values:
+                raise
+            problem = found.problem(BY_OPTION[option], str(error))
+            raise ConfigurationError(found.path, [problem]) from None
+        return Effective(values, Settings.of(values), found)
+
+    def _check(self, found: Configuration, values: Mapping[str, Any]) -> None:
+        path = values["policy"]
+        if found.policy is None or path is None:
+            return
+        text = TWO_POLICIES.format(path=path)
+        raise ConfigurationError(found.path, [found.policy_problem(text)])
+
+
+def _default(setting: Setting) -> object:
+    if setting.repeats:
+        return []
+    if isinstance(setting.kind, Flag):
+        return False
+    return None if setting.default is None else setting.parse(setting.default)

@@ -1,0 +1,121 @@
+"""Settings as a configuration file has them: an example of each key, and values as they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from subproxy.config.configuration import SECTIONS
+from subproxy.config.listen import VsockListen
+from subproxy.config.setting import Choice, Octal, Setting, Text
+
+EXAMPLES = {
+    "http": "[8080]",
+    "vsock": '["/run/subproxy/*.sock"]',
+    "vsock_owner": '"libvirt-qemu"',
+    "vsock_group": '"kvm"',
+    "admin": '"/run/subproxy/admin.sock"',
+    "admin_token": '"/run/subproxy/admin.token"',
+    "admin_host": '["proxy.example"]',
+    "policy": '"/etc/subproxy/policy.toml"',
+    "trust": '["10.0.0.0/8", "unix"]',
+    "proxy_protocol": '["10.0.0.0/8"]',
+}
+"""A value of each setting that has no default, by the setting's name."""
+
+SECTION_HELP = {
+    "http": "Clients.",
+    "guests": "Guests: where they dial in, how they are watched, and what waits for them.",
+    "admin": "Metrics, health, and the subproxy command.",
+    "log": "What is written down.",
+    "limits": "How much a client may send, and how long it may take.",
+    "workers": "The process.",
+}
+"""What each section is about."""
+
+HEAD = """\
+# The configuration of subproxy: twistd -n subproxy --config=FILE
+#
+# What is commented out has the value that is there, or none if the text says so; the command
+# line wins. `subproxy check FILE` checks it, `subproxy reload` puts in force what is marked
+# (reload); all else needs a hand-over (SIGUSR2).
+"""
+
+POLICY = """
+# Who may claim what. Without a [[guest]] any guest may claim any host and path, and a bare
+# port of [http] listen is one of this machine alone. Reload.
+
+# For every guest that has no number of its own.
+# [default]
+# routes = 1024          # registered at a time
+# connections = 256      # open at a time, of every kind
+# exchanges = 1024       # in flight at a time
+# buffer = "16 MiB"      # held by the proxy
+# registrations = 100    # a second
+
+# [[guest]]
+# identity = "cid:10"    # or "path:/run/vms/blog.sock", or a list; * stands for any text
+# hosts = ["blog.example", "*.blog.example"]
+# paths = ["/"]
+"""
+
+WIDTH = 98
+
+
+def example(setting: Setting) -> str:
+    """A value of the setting in TOML: its default, where there is one."""
+    if setting.default is None:
+        return EXAMPLES[setting.name]
+    if isinstance(setting.kind, (Choice, Octal, Text)):
+        return json.dumps(setting.default)
+    return setting.default
+
+
+def shown(setting: Setting, value: object) -> str:
+    """A value that a setting has in TOML; C{none} for none."""
+    if value is None:
+        return "none"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(shown(setting, each) for each in value)}]"
+    if isinstance(setting.kind, Octal):
+        return f'"{value:o}"'
+    if isinstance(value, VsockListen):
+        value = value.value
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value).lower().removesuffix(".0")
+
+
+def commented_file() -> str:
+    """A configuration file that has every key, commented out, with what it does."""
+    parts = [HEAD]
+    for name, rows in SECTIONS.items():
+        parts.append(f"\n# {SECTION_HELP[name]}\n[{name}]\n")
+        for each in rows.values():
+            parts += ["\n", *_comment(about(each)), f"# {each.key} = {example(each)}\n"]
+    return "".join((*parts, POLICY))
+
+
+def about(setting: Setting) -> str:
+    """What a setting does, with what is not seen of its example."""
+    notes = []
+    if setting.default is None and "efault" not in setting.help:
+        notes.append("default: none")
+    if setting.reload:
+        notes.append("reload")
+    text = " ".join(setting.help.split())
+    unit = setting.kind.unit
+    if unit and unit.split()[0] not in text.lower():
+        notes.insert(0, unit)
+    return f"{text} ({'; '.join(notes)})" if notes else text
+
+
+def _comment(text: str) -> Sequence[str]:
+    lines: list[str] = []
+    line = "#"
+    for word in text.split(" "):
+        if len(line) + 1 + len(word) > WIDTH:
+            lines.append(f"{line}\n")
+            line = "#"
+        line += f" {word}"
+    return [*lines, f"{line}\n"]
