@@ -15,7 +15,7 @@ TIMEOUT = 10.0
 
 
 class AdminError(Exception):
-    """The proxy could not be asked, or said no; its text is for a person."""
+    """The proxy could not be asked, or said no; each argument is a line for a person."""
 
 
 class _UnixConnection(HTTPConnection):
@@ -66,7 +66,7 @@ class AdminClient:
             raise AdminError(f"{data.get('error')} (looked for in {files}; see --admin-token)")
         if response.status >= 400:
             problems = data.get("problems") or [data.get("error", response.reason)]
-            raise AdminError("\n".join(map(str, problems)))
+            raise AdminError(*map(str, problems))
         return data
 
     def _unanswered(self, error: OSError | HTTPException) -> str:

@@ -118,7 +118,8 @@ class ConfigurationTests(SynchronousTestCase):
                 "f:2:1: unknown key 'hodl' in [guests]; did you mean 'hold'?",
                 "f:3:3: hold = -1: a number from 0 to 86400 is needed",
                 "f:4:1: queue = 1.5: a whole number is needed, without quotes",
-                "f:7:1: listen = [1, 'x']: x: neither a port nor an endpoint such as tcp:8888",
+                "f:7:1: listen = [1, 'x']: x: neither a port nor an endpoint such as "
+                "tcp:8888:interface=127.0.0.1",
                 "f:8:1: unknown key 'max-head' in [http]; there is 'max-head' in [limits]",
                 "f:9:1: half-close = true: a string is needed, in quotes",
                 "f:11:1: the guest has no hosts",
