@@ -334,6 +334,8 @@ class Http1Protocol(ClientConnection):
         exchange = Exchange(client_stream.request, body, client_stream, context.dispatcher)
         client_stream.exchange = exchange
         self.wait(context.limits.response_timeout)
+        if self.half_closed:
+            self.fin_came()
         context.dispatcher.dispatch(exchange)
 
     def collected(self, body: bytes) -> None:
@@ -373,7 +375,7 @@ class Http1Protocol(ClientConnection):
         return (
             keep_alive
             and self.state is ConnectionState.ANSWERING
-            and not self.half_closed
+            and (not self.half_closed or bool(self.held))
             and self.count < self.context.limits.requests
             and not self.context.status.draining
         )

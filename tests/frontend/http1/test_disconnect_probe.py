@@ -69,6 +69,38 @@ class DepartureTests(SynchronousTestCase):
             self.assertFalse(client.transport.aborted)
             self.assertIn(b"events", client.received())
 
+    def test_all_that_was_asked_before_it_is_answered(self) -> None:
+        client = Client()
+        client.send(GET % 1 * 3)
+        client.halfClose()
+        for _ in range(3):
+            self.assertFalse(client.closed)
+            client.guest.respond(200, [], b"hello")
+        self.assertEqual(client.received().count(b"200 OK"), 3)
+        self.assertTrue(client.closed)
+        self.assertEqual(len(client.dispatcher.guests), 3)
+
+    def test_what_is_incomplete_behind_it_is_told(self) -> None:
+        client = Client()
+        client.send(GET % 1 + b"GET /")
+        client.halfClose()
+        client.guest.respond(200, [], b"hello")
+        received = client.received()
+        self.assertEqual((received.count(b"200 OK"), received.count(b" 400 ")), (1, 1))
+        self.assertTrue(client.closed)
+
+    def test_who_leaves_at_a_later_answer_is_noticed(self) -> None:
+        client = Client()
+        client.send(GET % 1 * 2)
+        client.halfClose()
+        client.guest.respond(200, [], b"hello")
+        client.received()
+        client.clock.advance(PATIENCE)
+        self.assertEqual(client.received(), CONTINUE)
+        client.leave()
+        client.clock.advance(0.02)
+        self.assertTrue(client.transport.aborted)
+
     def test_a_reset_behind_what_was_written_is_seen_soon(self) -> None:
         """Also of one that had half-closed, and was taken to be there."""
         client = Client()
