@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -65,6 +68,43 @@ class RunTests(SynchronousTestCase):
         self.assertIn("test_d", result.problem or "")
         self.assertIn("test_four.py", result.tail)
         self.assertEqual(result.run.count(FAILED), 1)
+
+    def test_ctrl_c(self) -> None:
+        """It ends what runs, and neither the next shard nor the next phase begins."""
+        (self.folder / "test_four.py").write_text(TESTS.format(last="time.sleep(600)"))
+        (self.folder / "test_next.py").write_text(TESTS.format(last="pass"))
+        program = """
+import signal, sys
+from tools.testing import run
+from tools.testing.groups import TRIAL, Phase, Shard
+lane = tuple(Shard(name, TRIAL, (name,), limit=60) for name in ("test_four", "test_next"))
+run.phases = lambda *_: [Phase("first", "a minute", (lane,)), Phase("second", "none", (lane,))]
+run.PROGRESS = 0.2
+sys.argv = ["run", "unit"]
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as from a terminal
+run.main()
+"""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            child = subprocess.Popen(
+                [sys.executable, "-u", "-c", program],
+                cwd=run.ROOT,
+                env=dict(
+                    os.environ, PYTHONPATH=f"{run.ROOT}:{self.folder}", TMPDIR=str(self.folder)
+                ),
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            assert child.stdout is not None
+            self.addCleanup(child.stdout.close)
+            said = ""
+            while "in test_d" not in said:
+                said += child.stdout.readline() or self.fail(said)
+            child.send_signal(number)
+            said += child.stdout.read()
+            self.assertEqual(child.wait(), 130, said)
+            self.assertIn("Interrupted.", said)
+            self.assertNotIn("test_next", said)
+            self.assertNotIn("[2/2]", said)
 
     def test_a_module_that_cannot_be_imported(self) -> None:
         for runner in (TRIAL, PYTEST):

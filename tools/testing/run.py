@@ -130,15 +130,31 @@ class Lane(threading.Thread):
         self.folder = folder
         self.results: list[Result] = []
         self.current: Running | None = None
+        self._lock = threading.Lock()
+        self._stopped = False
 
     def run(self) -> None:
         """Run them."""
         for index, shard in enumerate(self.shards):
             folder = self.folder / str(index)
             folder.mkdir(parents=True)
-            self.current = Running(shard, folder)
-            self.results.append(self.current.wait())
+            with self._lock:
+                if self._stopped:
+                    break
+                current = self.current = Running(shard, folder)
+            result = current.wait()
+            if not self._stopped:
+                self.results.append(result)
         self.current = None
+
+    def stop(self) -> None:
+        """End what runs, of which there is no result, and begin nothing more."""
+        with self._lock:
+            self._stopped = True
+            current = self.current
+        if current is not None:
+            current.end()
+        self.join()
 
     @property
     def progress(self) -> str | None:
@@ -151,13 +167,18 @@ class Lane(threading.Thread):
         return f"{current.shard.name}: {len(run.records)} tests{now}"
 
 
-def run_phase(phase: Phase, folder: Path) -> list[Result]:
-    """Run its lanes side by side."""
+def run_phase(phase: Phase, folder: Path) -> tuple[list[Result], bool]:
+    """
+    Run its lanes side by side.
+
+    @return: what came of the shards that ran to their end, and whether there was a Ctrl-C.
+    """
     lanes = [Lane(shards, folder / str(index)) for index, shards in enumerate(phase.lanes)]
     began = time.monotonic()
     for lane in lanes:
         lane.start()
     told = began
+    interrupted = False
     try:
         while any(lane.is_alive() for lane in lanes):
             time.sleep(0.2)
@@ -166,10 +187,10 @@ def run_phase(phase: Phase, folder: Path) -> list[Result]:
                 where = "; ".join(filter(None, (lane.progress for lane in lanes)))
                 print(f"  {told - began:4.0f} s  {where}", flush=True)
     except KeyboardInterrupt:
+        interrupted = True
         for lane in lanes:
-            if lane.current is not None:
-                lane.current.end()
-    return [result for lane in lanes for result in lane.results]
+            lane.stop()
+    return [result for lane in lanes for result in lane.results], interrupted
 
 
 def main() -> None:
@@ -178,12 +199,20 @@ def main() -> None:
     parser.add_argument("groups", nargs="+", choices=GROUPS)
     arguments = parser.parse_args()
     results: list[Result] = []
+    interrupted = False
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     wanted = phases(ROOT, frozenset(arguments.groups))
     folder = Path(tempfile.mkdtemp(prefix="subproxy-tests-"))
     for number, phase in enumerate(wanted, 1):
         print(f"[{number}/{len(wanted)}] {phase.name}: about {phase.about}", flush=True)
-        results += run_phase(phase, folder / str(number))
+        more, interrupted = run_phase(phase, folder / str(number))
+        results += more
+        if interrupted:
+            break
     print(summary(results))
+    if interrupted:
+        print(f"Interrupted. What ran until then is in {folder}")
+        sys.exit(130)
     if not results or not all(result.good for result in results):
         print(f"The whole output is in {folder}")
         sys.exit(1)
