@@ -24,9 +24,11 @@ from subproxy.wire.exchange import WireExchange
 from subproxy.wire.fields import Headers, Info
 from subproxy.wire.frames import FrameDecoder, Piece, encoded_pieces
 from subproxy.wire.greeting import limits_info, parse_limits
+from subproxy.wire.info import tunnel_asked, tunnel_tokens
 from subproxy.wire.limits import BODY_CHUNK, BODY_OVERHEAD, MAX_REASON, Limits
 from subproxy.wire.messages import Message, parse
 from subproxy.wire.states import SIDES, Event, Half, Role, Side
+from subproxy.wire.tunnel import WireTunnel
 
 __all__ = [
     "Broken",
@@ -55,6 +57,7 @@ class WireConnection:
     @ivar exchanges: those that are under way, by number.
     @ivar last: the highest exchange number so far.
     @ivar bulk: C{welcome} has offered data connections.
+    @ivar tunnels: for what C{request} may ask for a tunnel: C{hello} and C{welcome} have said so.
     """
 
     def __init__(self, role: Role, limits: Limits | None = None) -> None:
@@ -66,6 +69,8 @@ class WireConnection:
         self.exchanges: dict[int, WireExchange] = {}
         self.last = 0
         self.bulk = False
+        self.tunnels: frozenset[bytes] = frozenset()
+        self._announced: frozenset[bytes] = frozenset()
         self._decoder = FrameDecoder(self.limits.frame)
         self._our_table = SIDES[role]
         self._their_table = SIDES[role.peer]
@@ -185,7 +190,13 @@ class WireConnection:
         self._most = _encoded(limits.frame)
         self._chunk = min(BODY_CHUNK, limits.frame - BODY_OVERHEAD)
         if self.role is Role.GUEST:
-            self.bulk = b"bulk" in info
+            self._offered(info)
+        else:
+            self._announced = frozenset(tunnel_tokens(info))
+
+    def _offered(self, welcome: Info) -> None:
+        self.bulk = b"bulk" in welcome
+        self.tunnels = self._announced if b"tunnel" in welcome else frozenset()
 
     def _request_came(self, message: m.Request) -> None:
         if message.exchange <= self.last:
@@ -196,10 +207,27 @@ class WireConnection:
             self.role,
             message.exchange,
             SendWindow(self.peer_limits.window, self._chunk),
-            ReceiveWindow(window, 0 if _waits(message) else window),
+            ReceiveWindow(window, 0 if self._waits(message) else window),
         )
         self.exchanges[message.exchange] = exchange
-        exchange.came(self._head_came(exchange, message.body))
+        event = self._head_came(exchange, message.body)
+        if self._asks(message):
+            if tunnel_asked(message.info) not in self.tunnels:
+                raise ExchangeError(exchange.number, "a tunnel that was not announced")
+            if event is not Event.STREAM:
+                raise ExchangeError(exchange.number, "a tunnel begins with null")
+            exchange.tunnel = WireTunnel()
+        exchange.came(event)
+
+    def _asks(self, message: m.Request) -> bool:
+        """Whether it is for a tunnel; the key means nothing where there are none."""
+        return bool(self.tunnels) and b"tunnel" in message.info
+
+    def _waits(self, message: m.Request) -> bool:
+        """Whether the body of a request has no window before the guest grants one."""
+        return (
+            message.info.get(b"expect") is True or type(message.body) is dict or self._asks(message)
+        )
 
     def _exchange_came(self, exchange: WireExchange, message: Message) -> bool:
         match message:
@@ -207,9 +235,15 @@ class WireConnection:
                 exchange.came(Event.BODY)
                 if not exchange.receiving.received(len(message.data)):
                     raise ExchangeError(exchange.number, "more body than there was credit for")
+                if exchange.tunnel is not None:
+                    exchange.tunnel.received += len(message.data)
             case m.End():
-                exchange.came(Event.END)
+                exchange.end_came(message.trailers, message.info)
                 self._settle(exchange)
+            case m.Move():
+                exchange.move_came(message.length)
+            case m.Credit() if exchange.ours is Half.RAW:
+                return False
             case m.Credit():
                 pieces = exchange.sending.granted(message.amount)
                 if pieces is None:
@@ -220,13 +254,15 @@ class WireConnection:
             case m.Connect():
                 if not self.bulk:
                     raise ExchangeError(exchange.number, "data connections were not offered")
+                exchange.connect_came()
             case m.Response():
                 if message.status < 200:
                     exchange.came(Event.INTERIM)
                     if message.body != b"":
                         raise ExchangeError(exchange.number, "an interim response with a body")
                 else:
-                    exchange.came(self._head_came(exchange, message.body))
+                    event = self._head_came(exchange, message.body)
+                    exchange.response_came(message.status, event)
                     self._settle(exchange)
         return True
 
@@ -290,21 +326,26 @@ class WireConnection:
     def _may_send(self, message: Message) -> bool:
         """Apply a message that has no head; False if it is of no use any more."""
         match message:
+            case m.Move():
+                raise LocalProtocolError("use move_body")
             case m.Body() | m.End() | m.Credit():
                 raise LocalProtocolError("use write_body, end_body and consumed")
+            case m.Hello():
+                self._announced = frozenset(tunnel_tokens(message.info))
             case m.Abort():
                 if message.exchange > self.last:
                     raise LocalProtocolError(f"exchange {message.exchange} was never begun")
                 return self.exchanges.pop(message.exchange, None) is not None
             case m.Connect():
                 if self.role is Role.PROXY and self.ours is not Side.IDLE:
-                    self._exchange(message.exchange)
+                    exchange = self._exchange(message.exchange)
                     if not self.bulk:
                         raise LocalProtocolError("data connections were not offered")
+                    exchange.connect_sent()
             case m.Welcome():
                 if self.theirs in (Side.IDLE, Side.DATA):
                     raise LocalProtocolError("no welcome before hello")
-                self.bulk = b"bulk" in message.info
+                self._offered(message.info)
             case m.Bye():
                 self.exchanges.clear()
         return True
@@ -318,20 +359,25 @@ class WireConnection:
         if message.exchange <= self.last:
             raise LocalProtocolError("exchange numbers grow")
         event = self._head_sent(message.body)
+        token = tunnel_asked(message.info)
+        if token is not None and (token not in self.tunnels or event is not Event.STREAM):
+            raise LocalProtocolError("a tunnel that was not announced, or with a body")
         self.last = message.exchange
         exchange = WireExchange(
             self.role,
             message.exchange,
-            SendWindow(0 if _waits(message) else self.peer_limits.window, self._chunk),
+            SendWindow(0 if self._waits(message) else self.peer_limits.window, self._chunk),
             ReceiveWindow(self.limits.window),
         )
         exchange.sent(event)
+        if token is not None:
+            exchange.tunnel = WireTunnel()
         self.exchanges[message.exchange] = exchange
 
     def _response_sent(self, message: m.Response) -> None:
         exchange = self._exchange(message.exchange)
         if message.status >= 200:
-            exchange.sent(self._head_sent(message.body))
+            exchange.response_sent(message.status, self._head_sent(message.body))
             self._settle(exchange)
             return
         if message.body != b"":
@@ -381,16 +427,41 @@ class WireConnection:
         @raise LocalProtocolError: the exchange has no such body of ours under way.
         """
         exchange = self._exchange(number)
-        if exchange.ours not in (Half.STREAMING, Half.BULK) or exchange.ending is not None:
+        if exchange.ours not in _UNDER_WAY or exchange.ending is not None:
             raise LocalProtocolError(f"exchange {number}: no end when {exchange.ours.name}")
+        exchange.check_end(trailers or [], info or {})
         pieces = m.End(number, trailers or [], info or {}).pieces()
         self._check_size(pieces)
         exchange.ending = b"".join(pieces)
         self._write_pieces(exchange, [])
 
+    def move_body(self, number: int) -> list[Piece]:
+        """
+        Say C{move}: what follows of our half of a tunnel goes over its data connection.
+
+        @return: what waited for credit, which goes there first. If an end waited for that,
+            L{end_body} is to be called again, with the length.
+        @raise LocalProtocolError: the tunnel, or our half of it, is not so far.
+        """
+        exchange = self._exchange(number)
+        self._out += m.Move(number, exchange.move()).pieces()
+        return exchange.take_unsent()
+
+    def take_unsent(self, number: int) -> list[Piece]:
+        """
+        What waits of our half of a tunnel that was accepted for a data connection at once.
+
+        As of L{move_body}, also where that went with an end.
+
+        @raise LocalProtocolError: it has no such half under way.
+        """
+        return self._exchange(number).take_unsent()
+
     def _write_pieces(self, exchange: WireExchange, pieces: list[Piece]) -> None:
         for piece in pieces:
             self._out += encoded_pieces([b"body", exchange.number, piece])
+        if pieces and exchange.tunnel is not None:
+            exchange.tunnel.sent += sum(map(len, pieces))
         if exchange.ending is not None and not exchange.sending.pending:
             self._out.append(exchange.ending)
             exchange.ending = None
@@ -427,22 +498,20 @@ class WireConnection:
 
     def _settle(self, exchange: WireExchange) -> None:
         """
-        Forget an exchange whose response is complete.
+        Forget an exchange whose response is complete; a tunnel when both halves are.
 
         A request body of which the response did not want the rest is of no use any more:
         frames that are still under way for it are ignored.
         """
-        response = exchange.theirs if self.role is Role.PROXY else exchange.ours
-        if response is Half.DONE:
+        response, request = exchange.ours, exchange.theirs
+        if self.role is Role.PROXY:
+            response, request = request, response
+        if response is Half.DONE and (exchange.tunnel is None or request is Half.DONE):
             self.exchanges.pop(exchange.number, None)
 
 
-_OF_EXCHANGE = frozenset({m.Response, m.Body, m.End, m.Credit, m.Abort, m.Connect})
-
-
-def _waits(message: m.Request) -> bool:
-    """Whether the body of a request has no window before the guest grants one."""
-    return message.info.get(b"expect") is True or type(message.body) is dict
+_OF_EXCHANGE = frozenset({m.Response, m.Body, m.End, m.Move, m.Credit, m.Abort, m.Connect})
+_UNDER_WAY = (Half.STREAMING, Half.BULK, Half.RAW)
 
 
 def _head_event(body: bytes | Info | None) -> Event:

@@ -60,6 +60,14 @@ class SendWindow:
         self.available += amount
         return self._pieces()
 
+    def take(self) -> list[Piece]:
+        """Take out what waits: it goes another way."""
+        pieces: list[Piece] = [memoryview(each) for each in self._waiting]
+        if pieces:
+            pieces[0] = pieces[0][self._offset :]
+        self._waiting, self._offset, self.pending = _NOTHING, 0, 0
+        return pieces
+
     def _pieces(self) -> list[Piece]:
         pieces: list[Piece] = []
         waiting = self._waiting

@@ -9,18 +9,25 @@ Compiled a second time: L{subproxy.fastpath._response} (see L{subproxy.fastpath.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 from subproxy.wire.errors import HelloError, MessageError
 from subproxy.wire.limits import (
+    MAX_CERTIFICATE,
     MAX_CREDIT,
     MAX_HEADER_BYTES,
     MAX_HEADERS,
+    MAX_HOPS,
     MAX_NAME,
     MAX_NUMBER,
     MAX_PATTERN,
+    MAX_PROCESSES,
     MAX_REASON,
+    MAX_TLS_NAMES,
+    MAX_TUNNEL_TOKEN,
+    MAX_TUNNELS,
     MAX_WEIGHT,
     VERSION,
 )
@@ -71,6 +78,31 @@ def boolean(value: Any) -> bool:
     if type(value) is not bool:
         raise MessageError("a boolean is missing")
     return value
+
+
+def list_of(each: Check, most: int) -> Check:
+    """A check for a list of at most C{most} values that pass C{each}."""
+
+    def check(value: Any) -> list[Any]:
+        if type(value) is not list:
+            raise MessageError("a list is missing")
+        if len(value) > most:
+            raise MessageError(f"more than {most} elements")
+        return [each(one) for one in value]
+
+    return check
+
+
+_TCHAR = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_UPGRADE = re.compile(_TCHAR + rb"(?:/" + _TCHAR + rb")?")
+
+
+def tunnel_token(value: Any) -> bytes:
+    """A protocol as C{Upgrade} names it (RFC 9110, section 7.8): a token, perhaps C{/} and one."""
+    found: bytes = _short_tunnel(value)
+    if not _UPGRADE.fullmatch(found):
+        raise MessageError("it is no name of a protocol")
+    return found
 
 
 def keys(checks: dict[bytes, Check], needed: tuple[bytes, ...] = ()) -> Check:
@@ -147,6 +179,27 @@ token = octets(1, MAX_NAME)
 method = octets(1, 64)
 target = octets(1, 65_536)
 
+_short_tunnel = octets(1, MAX_TUNNEL_TOKEN)
+tunnel_tokens = list_of(tunnel_token, MAX_TUNNELS)
+process = integer(0, MAX_PROCESSES - 1)
+processes = integer(1, MAX_PROCESSES)
+weight = integer(1, MAX_WEIGHT)
+hops = integer(0, MAX_HOPS)
+identity = octets(1, MAX_REASON)
+peer = keys({b"host": name, b"process": process}, (b"host",))
+tls_names = list_of(octets(1, MAX_TUNNEL_TOKEN), MAX_TLS_NAMES)
+tls = keys(
+    {
+        b"version": name,
+        b"sni": text,
+        b"alpn": text,
+        b"verified": boolean,
+        b"sha256": octets(32, 32),
+        b"cert": octets(1, MAX_CERTIFICATE),
+    },
+    (b"version",),
+)
+
 _greeting: dict[bytes, Check] = {
     b"version": number,
     b"frame": integer(1024, 9_999_999),
@@ -160,9 +213,12 @@ _hello = keys(
         b"instance": name,
         b"worker": reference,
         b"concurrency": reference,
-        b"weight": integer(1, MAX_WEIGHT),
+        b"weight": weight,
         b"agent": text,
         b"bulk": boolean,
+        b"tunnel": tunnel_tokens,
+        b"process": process,
+        b"peer": peer,
     },
     (b"version", b"application", b"instance"),
 )
@@ -173,6 +229,10 @@ _welcome = keys(
         b"ping": number,
         b"timeout": number,
         b"bulk": reference,
+        b"tunnel": reference,
+        b"process": process,
+        b"processes": processes,
+        b"epoch": name,
     },
     (b"version",),
 )
@@ -198,12 +258,35 @@ def welcome(value: Any) -> Info:
     found: Info = _welcome(value)
     if found[b"version"] != VERSION:
         raise MessageError(f"version {found[b'version']}: this side speaks version {VERSION}")
+    if found.get(b"process", 0) >= found.get(b"processes", 1):
+        raise MessageError("process: there are not so many processes")
     return found
 
 
-pong = keys({b"concurrency": reference})
+pong = keys({b"concurrency": reference, b"full": boolean})
+register = keys(
+    {
+        b"identity": identity,
+        b"concurrency": reference,
+        b"weight": weight,
+        b"tls": tls_names,
+        b"passthrough": boolean,
+    }
+)
+registered = keys({b"tls": tls_names, b"passthrough": boolean})
 request = keys(
-    {b"client": text, b"scheme": text, b"version": text, b"id": text, b"expect": boolean}
+    {
+        b"client": text,
+        b"scheme": text,
+        b"version": text,
+        b"id": text,
+        b"expect": boolean,
+        b"tunnel": tunnel_token,
+        b"trailers": boolean,
+        b"tls": tls,
+        b"hops": hops,
+        b"stamped": boolean,
+    }
 )
 response = keys({b"reason": reason})
 drain = keys({b"deadline": reference})

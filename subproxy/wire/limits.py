@@ -33,6 +33,18 @@ MAX_CREDIT = 2**31 - 1
 """Largest window; and the most that one C{credit} grants."""
 MAX_WEIGHT = 1000
 DEFAULT_WEIGHT = 100
+MAX_TUNNELS = 8
+"""Most upgrade tokens in C{hello}."""
+MAX_TUNNEL_TOKEN = 32
+"""Most bytes of one."""
+MAX_PROCESSES = 1024
+"""Most processes of one proxy."""
+MAX_HOPS = 2
+"""Most proxies that pass a request on: a host's, then a worker's."""
+MAX_TLS_NAMES = 8
+"""Most names in a list of what is told of TLS."""
+MAX_CERTIFICATE = 65_536
+"""Most bytes of a client's certificate that is passed on."""
 BODY_CHUNK = 16_384
 """What a sender puts into one C{body} frame at most, so that exchanges take turns."""
 BODY_OVERHEAD = 64

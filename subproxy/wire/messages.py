@@ -214,6 +214,19 @@ class End(Message):
 
 
 @dataclass(slots=True)
+class Move(Message):
+    """
+    Both: what follows of our half of a tunnel goes over its data connection.
+
+    C{length} bytes of it went in frames.
+    """
+
+    verb = b"move"
+    exchange: int
+    length: int
+
+
+@dataclass(slots=True)
 class Credit(Message):
     """Both: so many more bytes of body may come."""
 
@@ -252,12 +265,12 @@ class Bye(Message):
 ELEMENTS: dict[type[Message], tuple[int, tuple[check.Check, ...]]] = {
     Hello: (1, (check.hello,)),
     Connect: (2, (check.reference, check.token)),
-    Register: (3, (check.number, check.pattern, check.pattern, check.info)),
+    Register: (3, (check.number, check.pattern, check.pattern, check.register)),
     Unregister: (1, (check.number,)),
     Pong: (1, (check.nonce, check.pong)),
     Response: (5, (check.number, check.status, check.headers, check.response, check.body)),
     Welcome: (1, (check.welcome,)),
-    Registered: (1, (check.number, check.info)),
+    Registered: (1, (check.number, check.registered)),
     Unregistered: (1, (check.number,)),
     Refused: (3, (check.reference, check.name, check.reason)),
     Ping: (1, (check.nonce,)),
@@ -267,6 +280,7 @@ ELEMENTS: dict[type[Message], tuple[int, tuple[check.Check, ...]]] = {
     ),
     Body: (2, (check.number, check.data)),
     End: (1, (check.number, check.headers, check.info)),
+    Move: (2, (check.number, check.reference)),
     Credit: (2, (check.number, check.credit)),
     Abort: (2, (check.number, check.name, check.reason)),
     Drain: (0, (check.drain,)),

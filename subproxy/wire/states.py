@@ -52,11 +52,30 @@ class Half(Enum):
     """Its body comes in C{body} frames."""
     BULK = auto()
     """Its body comes over a data connection, or else in C{body} frames."""
+    RAW = auto()
+    """Of a tunnel: what follows goes over a data connection, and only there."""
     DONE = auto()
     """It is complete."""
 
 
-_BOTH_TALK = (b"body", b"end", b"credit", b"abort")
+class Tunnel(Enum):
+    """How far a tunnel is, that has not been refused: what both halves have in common."""
+
+    __hash__ = object.__hash__  # that of Enum is Python code
+
+    ASKED = auto()
+    """There is no final response."""
+    FRAMED = auto()
+    """It was accepted with null: its bytes come in frames."""
+    OFFERED = auto()
+    """The proxy has said C{connect}: each half may move."""
+    MOVING = auto()
+    """One half has moved, or both have."""
+    DIRECT = auto()
+    """It was accepted with a dictionary: its bytes go over a data connection only."""
+
+
+_BOTH_TALK = (b"body", b"end", b"credit", b"abort", b"move")
 _GUEST_TALK = (b"register", b"unregister", b"pong", b"response", *_BOTH_TALK)
 _PROXY_TALK = (b"registered", b"unregistered", b"refused", b"ping", b"connect", *_BOTH_TALK)
 
@@ -116,22 +135,42 @@ class Event(Enum):
     """A head whose body will be streamed."""
     BULK = auto()
     """A head whose body goes over a data connection."""
+    DIRECT = auto()
+    """A final head that accepts a tunnel with a dictionary: it moves both halves."""
     BODY = auto()
+    MOVE = auto()
+    """What follows of this half goes over a data connection."""
     END = auto()
+    CONNECT = auto()
+    """Of the proxy, on the subscription: it changes no half, but the tunnel."""
 
 
 _HEAD = {Event.WHOLE: Half.DONE, Event.STREAM: Half.STREAMING, Event.BULK: Half.BULK}
 _REST: dict[Half, dict[Event, Half]] = {
-    Half.STREAMING: {Event.BODY: Half.STREAMING, Event.END: Half.DONE},
+    Half.STREAMING: {Event.BODY: Half.STREAMING, Event.MOVE: Half.RAW, Event.END: Half.DONE},
     Half.BULK: {Event.BODY: Half.STREAMING, Event.END: Half.DONE},
+    Half.RAW: {Event.END: Half.DONE},
     Half.DONE: {},
 }
 
-REQUEST: dict[Half, dict[Event, Half]] = {Half.WAITING: _HEAD, **_REST}
+REQUEST: dict[Half, dict[Event, Half]] = {
+    Half.WAITING: _HEAD,
+    **_REST,
+    Half.STREAMING: {**_REST[Half.STREAMING], Event.DIRECT: Half.RAW},
+}
 """The request half: the proxy's messages."""
 
 RESPONSE: dict[Half, dict[Event, Half]] = {
-    Half.WAITING: {**_HEAD, Event.INTERIM: Half.WAITING},
+    Half.WAITING: {**_HEAD, Event.INTERIM: Half.WAITING, Event.DIRECT: Half.RAW},
     **_REST,
 }
 """The response half: the guest's messages."""
+
+TUNNEL: dict[Tunnel, dict[Event, Tunnel]] = {
+    Tunnel.ASKED: {Event.STREAM: Tunnel.FRAMED, Event.DIRECT: Tunnel.DIRECT},
+    Tunnel.FRAMED: {Event.CONNECT: Tunnel.OFFERED},
+    Tunnel.OFFERED: {Event.CONNECT: Tunnel.OFFERED, Event.MOVE: Tunnel.MOVING},
+    Tunnel.MOVING: {Event.MOVE: Tunnel.MOVING},
+    Tunnel.DIRECT: {Event.CONNECT: Tunnel.DIRECT},
+}
+"""A tunnel: the events that concern both of its halves, from whichever side; without refusals."""

@@ -65,14 +65,18 @@ class ConnectionPair:
         *,
         greet: bool = True,
         bulk: bool = False,
+        tunnel: bool = False,
     ) -> None:
         self.guest = WireConnection(Role.GUEST, guest)
         self.proxy = WireConnection(Role.PROXY, proxy)
         self.events: dict[Role, list[WireEvent]] = {Role.GUEST: [], Role.PROXY: []}
         if greet:
-            self.guest.send(m.Hello({**HELLO, **limits_info(self.guest.limits)}))
+            asks: Info = {b"tunnel": [b"websocket", b"tls"]} if tunnel else {}
+            self.guest.send(m.Hello({**HELLO, **limits_info(self.guest.limits), **asks}))
             self.settle()
             offer: Info = {b"bulk": 0} if bulk else {}
+            if tunnel:
+                offer[b"tunnel"] = 1000
             self.proxy.send(m.Welcome({**WELCOME, **limits_info(self.proxy.limits), **offer}))
             self.settle()
             self.take(Role.GUEST)

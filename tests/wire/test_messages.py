@@ -33,6 +33,7 @@ ONE_OF_EACH: list[m.Message] = [
     m.Request(1, b"GET", b"/", [], {}, b"y" * 5000),
     m.Body(1, b"data"),
     m.End(1, [(b"sum", b"1")], {b"later": True}),
+    m.Move(1, 0),
     m.Credit(1, 5),
     m.Abort(1, b"client", b"left"),
     m.Drain({b"deadline": 0}),

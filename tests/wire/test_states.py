@@ -5,7 +5,17 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.wire.messages import BY_VERB
-from subproxy.wire.states import REQUEST, RESPONSE, SIDES, Event, Half, Role, Side
+from subproxy.wire.states import (
+    REQUEST,
+    RESPONSE,
+    SIDES,
+    TUNNEL,
+    Event,
+    Half,
+    Role,
+    Side,
+    Tunnel,
+)
 
 
 class SideTests(SynchronousTestCase):
@@ -73,19 +83,36 @@ class HalfTests(SynchronousTestCase):
 
     def test_bodies(self) -> None:
         """Pieces come only in a stream, and an end only after a head."""
+        frames = {Event.BODY: Half.STREAMING, Event.END: Half.DONE}
         for table in (REQUEST, RESPONSE):
-            self.assertEqual(
-                {Event.BODY: Half.STREAMING, Event.END: Half.DONE}, table[Half.STREAMING]
-            )
             # Whoever finds no data connection sends frames instead.
-            self.assertEqual(table[Half.STREAMING], table[Half.BULK])
+            self.assertEqual(frames, table[Half.BULK])
+            self.assertEqual({Event.END: Half.DONE}, table[Half.RAW])
             self.assertEqual({}, table[Half.DONE])
             self.assertNotIn(Event.BODY, table[Half.WAITING])
             self.assertNotIn(Event.END, table[Half.WAITING])
+        self.assertEqual({**frames, Event.MOVE: Half.RAW}, RESPONSE[Half.STREAMING])
+        direct = {Event.DIRECT: Half.RAW}
+        self.assertEqual({**RESPONSE[Half.STREAMING], **direct}, REQUEST[Half.STREAMING])
 
     def test_only_responses_have_interim_ones(self) -> None:
         """An interim head changes nothing, and comes before the final one."""
         self.assertIs(Half.WAITING, RESPONSE[Half.WAITING][Event.INTERIM])
         self.assertNotIn(Event.INTERIM, REQUEST[Half.WAITING])
-        for half in (Half.STREAMING, Half.BULK, Half.DONE):
+        for half in (Half.STREAMING, Half.BULK, Half.RAW, Half.DONE):
             self.assertNotIn(Event.INTERIM, RESPONSE[half])
+
+
+class TunnelTests(SynchronousTestCase):
+    def test_complete(self) -> None:
+        """There is a row for each state, and a way to each."""
+        self.assertEqual(set(Tunnel), set(TUNNEL))
+        reached = {after for row in TUNNEL.values() for after in row.values()}
+        self.assertEqual(set(Tunnel), reached | {Tunnel.ASKED})
+
+    def test_moves_are_offered_first(self) -> None:
+        """Nobody moves before connect, and there is none after a move."""
+        may_move = {state for state, row in TUNNEL.items() if Event.MOVE in row}
+        self.assertEqual({Tunnel.OFFERED, Tunnel.MOVING}, may_move)
+        self.assertNotIn(Event.CONNECT, TUNNEL[Tunnel.MOVING])
+        self.assertNotIn(Event.CONNECT, TUNNEL[Tunnel.ASKED])

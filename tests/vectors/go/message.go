@@ -1,5 +1,7 @@
 package main
 
+import "regexp"
+
 // docs/protocol.md, "Messages": what each verb must be followed by, by whoever may say it.
 
 type check func(any) bool
@@ -43,6 +45,45 @@ func info(known map[string]check, needed ...string) check {
 	}
 }
 
+func listOf(each check, most int) check {
+	return func(value any) bool {
+		list, is := value.([]any)
+		if !is || len(list) > most {
+			return false
+		}
+		for _, one := range list {
+			if !each(one) {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+// A protocol as Upgrade names it: RFC 9110, section 7.8.
+var upgrade = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+(/[!#$%&'*+.^_`|~0-9A-Za-z-]+)?$")
+
+func protocol(value any) bool {
+	name, is := value.(string)
+	return is && len(name) <= 32 && upgrade.MatchString(name)
+}
+
+// The process that welcomes is one of those that there are: of one, if it does not say.
+func welcomes(value any) bool {
+	if !welcome(value) {
+		return false
+	}
+	found := value.(map[string]any)
+	process, processes := int64(0), int64(1)
+	if said, there := found["process"]; there {
+		process = said.(int64)
+	}
+	if said, there := found["processes"]; there {
+		processes = said.(int64)
+	}
+	return process < processes
+}
+
 func fields(value any) bool {
 	list, is := value.([]any)
 	if !is || len(list) > 128 {
@@ -81,20 +122,36 @@ var (
 	reason    = octets(0, 1024)
 	pattern   = octets(1, 1024)
 	open      = info(nil)
-	limits    = map[string]check{
+	process   = number(0, 1023)
+	weight    = number(1, 1000)
+	names     = listOf(octets(1, 32), 8)
+	peer      = info(map[string]check{"host": name, "process": process}, "host")
+	tls       = info(map[string]check{
+		"version": name, "sni": reason, "alpn": reason, "verified": boolean,
+		"sha256": octets(32, 32), "cert": octets(1, 65_536),
+	}, "version")
+	limits = map[string]check{
 		"frame": number(1024, 9_999_999), "window": number(1, 1<<31-1), "inline": number(0, 1<<31-1),
 	}
 	hello = info(with(limits, map[string]check{
 		"version": number(1, 1), "application": name, "instance": name, "worker": orZero,
-		"concurrency": orZero, "weight": number(1, 1000), "agent": reason, "bulk": boolean,
+		"concurrency": orZero, "weight": weight, "agent": reason, "bulk": boolean,
+		"tunnel": listOf(protocol, 8), "process": process, "peer": peer,
 	}), "version", "application", "instance")
 	welcome = info(with(limits, map[string]check{
 		"version": number(1, 1), "identity": reason, "ping": number(1, maxNumber),
-		"timeout": number(1, maxNumber), "bulk": orZero,
+		"timeout": number(1, maxNumber), "bulk": orZero, "tunnel": orZero,
+		"process": process, "processes": number(1, 1024), "epoch": name,
 	}), "version")
 	asked = info(map[string]check{
 		"client": reason, "scheme": reason, "version": reason, "id": reason, "expect": boolean,
+		"tunnel": protocol, "trailers": boolean, "tls": tls, "hops": number(0, 2), "stamped": boolean,
 	})
+	route = info(map[string]check{
+		"identity": octets(1, 1024), "concurrency": orZero, "weight": weight,
+		"tls": names, "passthrough": boolean,
+	})
+	routed = info(map[string]check{"tls": names, "passthrough": boolean})
 )
 
 func with(one, other map[string]check) map[string]check {
@@ -123,6 +180,7 @@ var both = map[string]form{
 	"connect": must(orZero, name),
 	"body":    must(exchange, octets(1, 9_999_999)),
 	"end":     must(exchange).may(fields, open),
+	"move":    must(exchange, orZero),
 	"credit":  must(exchange, number(1, 1<<31-1)),
 	"abort":   must(exchange, name).may(reason),
 	"drain":   must().may(info(map[string]check{"deadline": orZero})),
@@ -132,15 +190,15 @@ var both = map[string]form{
 var verbs = map[string]map[string]form{
 	"guest": {
 		"hello":      must(hello),
-		"register":   must(reference, pattern, pattern).may(open),
+		"register":   must(reference, pattern, pattern).may(route),
 		"unregister": must(reference),
-		"pong":       must(name).may(info(map[string]check{"concurrency": orZero})),
+		"pong":       must(name).may(info(map[string]check{"concurrency": orZero, "full": boolean})),
 		"response": must(exchange, number(100, 999), fields,
 			info(map[string]check{"reason": reason}), body),
 	},
 	"proxy": {
-		"welcome":      must(welcome),
-		"registered":   must(reference).may(open),
+		"welcome":      must(welcomes),
+		"registered":   must(reference).may(routed),
 		"unregistered": must(reference),
 		"refused":      must(orZero, name, reason),
 		"ping":         must(name),
