@@ -20,12 +20,37 @@ from guest.core.errors import (
 )
 from guest.core.response import Response
 from guest.core.route import Route
-from guest.testing import ExchangeFailed, MemoryProxy, ProxyProtocol
+from guest.testing import ExchangeFailed, MemoryProxy, MemoryTransport, ProxyProtocol
+from guest.twisted.data_connection import DataPool
+from guest.twisted.factory import SubscriberFactory
 from guest.twisted.subscriber import GRACE, GREETING, LINGER, TOO_FAST
 from subproxy.wire import messages as m
 from subproxy.wire.frames import encode
 from tests.rigs.guest_application import MemoryGuest
 from tests.rigs.guest_case import Application, SubscriberTestCase
+
+
+class DataConnectionTests(SubscriberTestCase):
+    """Connections for bodies belong to one subscription, which may be another process's."""
+
+    def test_each_subscription_has_its_own(self) -> None:
+        pools: list[DataPool] = []
+
+        def offer(factory: SubscriberFactory) -> None:
+            factory.data = DataPool(None, factory.clock)  # type: ignore[arg-type]
+
+        guest = MemoryGuest(prepare=offer)
+        first = guest.protocol
+        second = first.factory.buildProtocol(None)
+        second.makeConnection(MemoryTransport(second))
+        for protocol in (first, second):
+            protocol.dataReceived(encode([b"welcome", {b"version": 1, b"bulk": 1}]))
+            pool = protocol._data
+            assert pool is not None
+            pools.append(pool)
+        self.assertEqual(len({*pools, first.factory.data}), 3)
+        first.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual([pool._closed for pool in pools], [True, False])
 
 
 class RegistrationTests(SubscriberTestCase):
