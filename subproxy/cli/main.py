@@ -93,7 +93,8 @@ def check(path: str) -> int:
         with open(path, encoding="utf-8") as file:
             policy = parse_policy(file.read())
     except (OSError, UnicodeDecodeError) as error:
-        print(f"subproxy: {path}: {error}", file=sys.stderr)
+        reason = getattr(error, "strerror", None) or error
+        print(f"subproxy: {path}: {reason}", file=sys.stderr)
         return 1
     except PolicyError as error:
         for line, text in error.problems:
