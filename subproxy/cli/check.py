@@ -34,7 +34,7 @@ def check(path: str, effective: bool = False) -> int:
     except UnicodeDecodeError:
         alone = False
     except OSError as error:
-        return _wrong([f"subproxy: {path}: {error}"])
+        return _wrong([f"subproxy: {path}: {error.strerror or error}"])
     return _check_policy(path) if alone else _check_configuration(path, effective)
 
 
