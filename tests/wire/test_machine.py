@@ -251,12 +251,29 @@ class WireMachine(RuleBasedStateMachine):
         self.say(Role.PROXY, request(proxy.last + gap, body, **info))
 
     @precondition(lambda self: self.ends[Role.PROXY].ours is Side.OPEN)
-    @rule(gap=st.integers(1, 3))
-    def ask(self, gap: int) -> None:
-        """The proxy asks for a tunnel."""
-        number = self.ends[Role.PROXY].last + gap
+    @rule(steps=st.integers(1, 7), data=st.data(), direct=st.booleans(), body=bodies)
+    def ask(self, steps: int, data: st.DataObject, direct: bool, body: bytes) -> None:
+        """The proxy asks for a tunnel, which goes so many steps on; others are at any of them."""
+        number = self.ends[Role.PROXY].last + 1
         self.tunnels.add(number)
         self.say(Role.PROXY, request(number, None, tunnel=b"t"))
+        self.written[Role.PROXY, number] += body
+        self.ends[Role.PROXY].write_body(number, body)
+        for step in (
+            lambda: self.move_all(Role.GUEST, [500]),
+            lambda: self.accept_one(number, direct),
+            lambda: self.move_all(Role.PROXY, [500]),
+            lambda: self.offer_one(number),
+            lambda: self.move_all(Role.GUEST, [500]),
+            lambda: self.write_halves(number, body),
+        )[: steps - 1]:
+            step()
+
+    def write_halves(self, number: int, body: bytes) -> None:
+        for role in Role:
+            if number in self.streaming(role) and self.talking(role):
+                self.written[role, number] += body
+                self.ends[role].write_body(number, body)
 
     def open_tunnels(self, role: Role, *states: Tunnel) -> list[int]:
         return [
@@ -272,7 +289,13 @@ class WireMachine(RuleBasedStateMachine):
         numbers = self.open_tunnels(Role.GUEST, Tunnel.ASKED)
         if not numbers:
             return
-        number = data.draw(st.sampled_from(numbers))
+        self.accept_one(data.draw(st.sampled_from(numbers)), direct)
+
+    def accept_one(self, number: int, direct: bool) -> None:
+        if not self.talking(Role.GUEST) or number not in self.open_tunnels(
+            Role.GUEST, Tunnel.ASKED
+        ):
+            return
         exchange = self.ends[Role.GUEST].exchanges[number]
         granted = exchange.receiving.left or self.arrived[Role.PROXY, number]
         self.say(Role.GUEST, response(number, {} if direct and not granted else None))
@@ -283,10 +306,13 @@ class WireMachine(RuleBasedStateMachine):
         """The proxy offers a data connection."""
         numbers = self.open_tunnels(Role.PROXY, Tunnel.FRAMED, Tunnel.OFFERED, Tunnel.DIRECT)
         if numbers:
-            number = data.draw(st.sampled_from(numbers))
-            # Not when the guest has moved, which the proxy knows: it has answered the claim.
-            if (Role.GUEST, number) not in self.lengths:
-                self.say(Role.PROXY, m.Connect(number, b"token"))
+            self.offer_one(data.draw(st.sampled_from(numbers)))
+
+    def offer_one(self, number: int) -> None:
+        may = self.open_tunnels(Role.PROXY, Tunnel.FRAMED, Tunnel.OFFERED, Tunnel.DIRECT)
+        # Not when the guest has moved, which the proxy knows: it has answered the claim.
+        if number in may and self.talking(Role.PROXY) and (Role.GUEST, number) not in self.lengths:
+            self.say(Role.PROXY, m.Connect(number, b"token"))
 
     @rule(role=st.sampled_from(Role), data=st.data())
     def move_half(self, role: Role, data: st.DataObject) -> None:
