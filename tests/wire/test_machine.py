@@ -2,7 +2,8 @@
 Two connections, random legal actions, random delivery: both sides agree about everything.
 
 The model knows what each side has sent, byte for byte; what arrives is compared with it, and
-credit is reckoned from the frames on the way, not from what either side believes.
+credit is reckoned from the frames on the way, not from what either side believes. Data connections
+are a second wire, with delays of its own, of which the two ends know nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from subproxy.wire.connection import Broken, Violation, WireConnection, limits_i
 from subproxy.wire.fields import Headers
 from subproxy.wire.frames import FrameDecoder, encode
 from subproxy.wire.limits import Limits
-from subproxy.wire.states import Half, Role, Side
+from subproxy.wire.states import Half, Role, Side, Tunnel
 from tests.rigs.wire_pair import HELLO, WELCOME, pieces_of, request, response
 
 limits = st.builds(
@@ -62,7 +63,7 @@ class Wiretap:
             assert len(encoded) - encoded.index(b":") - 2 <= max(self.taken.frame, 1024)
             match message:
                 case m.Request():
-                    expect = message.info.get(b"expect") is True
+                    expect = message.info.get(b"expect") is True or b"tunnel" in message.info
                     windows[Role.PROXY, message.exchange] = 0 if expect else initial[Role.PROXY]
                     windows[Role.GUEST, message.exchange] = initial[Role.GUEST]
                     self._inline(message.body)
@@ -76,7 +77,7 @@ class Wiretap:
                     windows[self.sender.peer, message.exchange] += message.amount
 
     def _inline(self, body: Any) -> None:
-        assert body is None or len(body) <= self.taken.inline
+        assert not isinstance(body, bytes) or len(body) <= self.taken.inline
 
 
 class WireMachine(RuleBasedStateMachine):
@@ -93,6 +94,11 @@ class WireMachine(RuleBasedStateMachine):
         self.complete: dict[Key, Headers] = {}
         self.unread: dict[Key, int] = defaultdict(int)
         self.windows: dict[Key, int] = {}
+        self.tunnels: set[int] = set()
+        self.refused: set[int] = set()
+        self.raw: dict[Key, bytes] = defaultdict(bytes)
+        self.lengths: dict[Key, int] = {}
+        self.moved: dict[Key, int] = {}
         self.over: set[tuple[Role, int]] = set()
         self.aborted: set[Key] = set()
 
@@ -116,16 +122,24 @@ class WireMachine(RuleBasedStateMachine):
             return
         if isinstance(event, m.Body):
             key = role.peer, event.exchange
+            assert key not in self.moved or key[1] not in self.ends[role].exchanges
             self.arrived[key] += event.data
             self.unread[key] += len(event.data)
             assert self.written[key].startswith(self.arrived[key])
             return
+        if isinstance(event, m.Move):
+            key = role.peer, event.exchange
+            assert len(self.arrived[key]) == event.length
+            assert key not in self.moved
+            self.moved[key] = event.length
+            return
         if isinstance(event, m.End):
             key = role.peer, event.exchange
-            assert self.arrived[key] == self.written[key]
+            assert self.arrived[key] + self.raw[key] == self.written[key]
             assert self.ended[key] == event.trailers
+            assert event.info.get(b"length", len(self.arrived[key])) == len(self.written[key])
             self.complete[key] = event.trailers
-            if role is Role.PROXY:
+            if event.exchange not in self.ends[role].exchanges:
                 self.over.add((role, event.exchange))
             return
         # What is ignored by right, because the exchange was over here, does not come up.
@@ -140,16 +154,37 @@ class WireMachine(RuleBasedStateMachine):
             raise AssertionError(f"nobody said {event}")
         if isinstance(event, m.Abort):
             self.over.add((role, event.exchange))
-        if isinstance(event, m.Response) and event.status >= 200 and event.body is not None:
-            self.over.add((role, event.exchange))
+        if isinstance(event, m.Response) and event.status >= 200:
+            if isinstance(event.body, bytes):
+                self.over.add((role, event.exchange))
+            else:
+                self.take_raw(role, event.exchange)
 
     def is_over(self, role: Role, number: int) -> bool:
         """Whether that exchange is over, as C{role} must see it."""
         if (role, number) in self.over:
             return True
-        # A guest's streamed response is complete when its end has left.
-        ended = role is Role.GUEST and (role, number) in self.ended
+        # A guest's streamed response is complete when its end has left; a tunnel with both ends.
+        ended = (role, number) in self.ended
+        if role is Role.PROXY:
+            ended = ended and number in self.tunnels - self.refused
         return ended and number not in self.ends[role].exchanges
+
+    def take_raw(self, role: Role, number: int) -> None:
+        """What waited for credit goes over the data connection, if our half is raw."""
+        exchange = self.ends[role].exchanges.get(number)
+        if exchange is None or exchange.ours is not Half.RAW:
+            return
+        ending = (role, number) in self.ended
+        pieces = self.ends[role].take_unsent(number)
+        self.raw[role, number] += b"".join(pieces)
+        if ending:
+            self.end_raw(role, number)
+
+    def end_raw(self, role: Role, number: int) -> None:
+        self.ended[role, number] = []
+        info = {b"length": len(self.written[role, number])}
+        self.ends[role].end_body(number, [], info)
 
     def streaming(self, role: Role) -> list[int]:
         """The exchanges for which C{role} may write body."""
@@ -172,9 +207,10 @@ class WireMachine(RuleBasedStateMachine):
         }
         self.initial = {Role.GUEST: proxy.window, Role.PROXY: guest.window}
         self.taps = {Role.GUEST: Wiretap(Role.GUEST, proxy), Role.PROXY: Wiretap(Role.PROXY, guest)}
-        self.say(Role.GUEST, m.Hello({**HELLO, **limits_info(guest)}))
+        self.say(Role.GUEST, m.Hello({**HELLO, **limits_info(guest), b"tunnel": [b"t"]}))
         self.move_all(Role.PROXY, [3])
-        self.say(Role.PROXY, m.Welcome({**WELCOME, **limits_info(proxy)}))
+        offers: m.Info = {b"tunnel": 1, b"bulk": 0}
+        self.say(Role.PROXY, m.Welcome({**WELCOME, **limits_info(proxy), **offers}))
         self.move_all(Role.GUEST, [3])
 
     def move_all(self, role: Role, cut: list[int]) -> None:
@@ -214,6 +250,109 @@ class WireMachine(RuleBasedStateMachine):
         info = {"expect": True} if expect else {}
         self.say(Role.PROXY, request(proxy.last + gap, body, **info))
 
+    @precondition(lambda self: self.ends[Role.PROXY].ours is Side.OPEN)
+    @rule(steps=st.integers(1, 7), data=st.data(), direct=st.booleans(), body=bodies)
+    def ask(self, steps: int, data: st.DataObject, direct: bool, body: bytes) -> None:
+        """The proxy asks for a tunnel, which goes so many steps on; others are at any of them."""
+        number = self.ends[Role.PROXY].last + 1
+        self.tunnels.add(number)
+        self.say(Role.PROXY, request(number, None, tunnel=b"t"))
+        self.written[Role.PROXY, number] += body
+        self.ends[Role.PROXY].write_body(number, body)
+        for step in (
+            lambda: self.move_all(Role.GUEST, [500]),
+            lambda: self.accept_one(number, direct),
+            lambda: self.move_all(Role.PROXY, [500]),
+            lambda: self.offer_one(number),
+            lambda: self.move_all(Role.GUEST, [500]),
+            lambda: self.write_halves(number, body),
+        )[: steps - 1]:
+            step()
+
+    def write_halves(self, number: int, body: bytes) -> None:
+        for role in Role:
+            if number in self.streaming(role) and self.talking(role):
+                self.written[role, number] += body
+                self.ends[role].write_body(number, body)
+
+    def open_tunnels(self, role: Role, *states: Tunnel) -> list[int]:
+        return [
+            number
+            for number, each in self.ends[role].exchanges.items()
+            if each.tunnel is not None and each.tunnel.state in states
+        ]
+
+    @precondition(lambda self: self.talking(Role.GUEST))
+    @rule(data=st.data(), direct=st.booleans())
+    def accept(self, data: st.DataObject, direct: bool) -> None:
+        """The guest accepts one."""
+        numbers = self.open_tunnels(Role.GUEST, Tunnel.ASKED)
+        if not numbers:
+            return
+        self.accept_one(data.draw(st.sampled_from(numbers)), direct)
+
+    def accept_one(self, number: int, direct: bool) -> None:
+        if not self.talking(Role.GUEST) or number not in self.open_tunnels(
+            Role.GUEST, Tunnel.ASKED
+        ):
+            return
+        exchange = self.ends[Role.GUEST].exchanges[number]
+        granted = exchange.receiving.left or self.arrived[Role.PROXY, number]
+        self.say(Role.GUEST, response(number, {} if direct and not granted else None))
+
+    @precondition(lambda self: self.talking(Role.PROXY))
+    @rule(data=st.data())
+    def offer(self, data: st.DataObject) -> None:
+        """The proxy offers a data connection."""
+        numbers = self.open_tunnels(Role.PROXY, Tunnel.FRAMED, Tunnel.OFFERED, Tunnel.DIRECT)
+        if numbers:
+            self.offer_one(data.draw(st.sampled_from(numbers)))
+
+    def offer_one(self, number: int) -> None:
+        may = self.open_tunnels(Role.PROXY, Tunnel.FRAMED, Tunnel.OFFERED, Tunnel.DIRECT)
+        # Not when the guest has moved, which the proxy knows: it has answered the claim.
+        if number in may and self.talking(Role.PROXY) and (Role.GUEST, number) not in self.lengths:
+            self.say(Role.PROXY, m.Connect(number, b"token"))
+
+    @rule(role=st.sampled_from(Role), data=st.data())
+    def move_half(self, role: Role, data: st.DataObject) -> None:
+        """A half moves: the guest has heard of the connection, so both know of it."""
+        numbers = [
+            number
+            for number in self.open_tunnels(role, Tunnel.OFFERED, Tunnel.MOVING)
+            if self.ends[role].exchanges[number].ours is Half.STREAMING
+            and self.open_tunnels_have(role.peer, number)
+        ]
+        if numbers and self.talking(role):
+            number = data.draw(st.sampled_from(numbers))
+            ending = (role, number) in self.ended
+            self.lengths[role, number] = len(self.written[role, number])
+            self.raw[role, number] += b"".join(self.ends[role].move_body(number))
+            if ending:
+                self.end_raw(role, number)
+
+    def open_tunnels_have(self, role: Role, number: int) -> bool:
+        """Whether C{role} has heard of, or made, the offer; or has forgotten the exchange."""
+        exchange = self.ends[role].exchanges.get(number)
+        return exchange is None or number in self.open_tunnels(role, Tunnel.OFFERED, Tunnel.MOVING)
+
+    @rule(role=st.sampled_from(Role), data=st.data(), body=bodies)
+    def write_raw(self, role: Role, data: st.DataObject, body: bytes) -> None:
+        numbers = self.halves(role, Half.RAW)
+        if numbers:
+            number = data.draw(st.sampled_from(numbers))
+            self.written[role, number] += body
+            self.raw[role, number] += body
+
+    @rule(role=st.sampled_from(Role), data=st.data())
+    def end_of_raw(self, role: Role, data: st.DataObject) -> None:
+        numbers = self.halves(role, Half.RAW)
+        if numbers and self.talking(role):
+            self.end_raw(role, data.draw(st.sampled_from(numbers)))
+
+    def halves(self, role: Role, half: Half) -> list[int]:
+        return [n for n, each in self.ends[role].exchanges.items() if each.ours is half]
+
     @precondition(lambda self: self.talking(Role.GUEST))
     @rule(data=st.data(), body=st.one_of(st.none(), bodies), interim=st.booleans())
     def respond(self, data: st.DataObject, body: bytes | None, interim: bool) -> None:
@@ -228,7 +367,9 @@ class WireMachine(RuleBasedStateMachine):
         if body is not None:
             body = body[: min(guest.peer_limits.inline, 700)]
             self.over.add((Role.GUEST, number))
-        self.say(Role.GUEST, response(number, body))
+        # With null it is refused: a tunnel is no tunnel then.
+        self.say(Role.GUEST, response(number, body, 400))
+        self.refused.add(number)
 
     @rule(role=st.sampled_from(Role), data=st.data(), body=bodies)
     def write(self, role: Role, data: st.DataObject, body: bytes) -> None:
@@ -246,6 +387,8 @@ class WireMachine(RuleBasedStateMachine):
         numbers = self.streaming(role)
         if numbers and self.talking(role):
             number = data.draw(st.sampled_from(numbers))
+            if self.ends[role].exchanges[number].tunnel is not None:
+                trailers = []
             self.ended[role, number] = trailers
             self.ends[role].end_body(number, trailers)
 
@@ -264,7 +407,9 @@ class WireMachine(RuleBasedStateMachine):
         numbers = [
             number
             for number, each in self.ends[Role.GUEST].exchanges.items()
-            if not each.receiving.left and not self.arrived[Role.PROXY, number]
+            if not each.receiving.left
+            and not self.arrived[Role.PROXY, number]
+            and each.theirs is Half.STREAMING
         ]
         if numbers:
             self.ends[Role.GUEST].consumed(data.draw(st.sampled_from(numbers)), 0)
@@ -326,13 +471,23 @@ class WireMachine(RuleBasedStateMachine):
         assert set(guest.exchanges) == set(proxy.exchanges)
         for number, mine in guest.exchanges.items():
             yours = proxy.exchanges[number]
-            assert mine.ours is not Half.DONE, "its response is complete"
+            if mine.tunnel is None:
+                assert mine.ours is not Half.DONE, "its response is complete"
+            else:
+                assert yours.tunnel is not None
+                assert mine.tunnel.state is yours.tunnel.state
+                assert (mine.tunnel.sent, mine.tunnel.received) == (
+                    yours.tunnel.received,
+                    yours.tunnel.sent,
+                )
             assert (mine.ours, mine.theirs) == (yours.theirs, yours.ours), number
             for role in Role:
-                assert self.arrived[role, number] == self.written[role, number]
+                got = self.arrived[role, number] + self.raw[role, number]
+                assert got == self.written[role, number]
                 assert self.ends[role].pending(number) == 0
         for role, number in self.ended:
-            if role is Role.GUEST and (role, number) not in self.aborted:
+            both = role is Role.GUEST or number in self.tunnels - self.refused
+            if both and (role, number) not in self.aborted:
                 assert (role, number) in self.complete
 
 

@@ -127,7 +127,7 @@ def conflict(one: Claim, other: Claim) -> str | None:
     """Return why two claims of different guests cannot stand beside each other, or None.
 
     Equal claims would let each take from the other by a longer path. Overlapping wildcards
-    would let each take from the other by a literal host, or by being registered first.
+    would let each take from the other by a literal host, or by a longer pattern.
     """
     if one == other:
         return "is claimed twice; guests that share it belong into one entry"

@@ -192,7 +192,7 @@ class Pool:
     def __init__(self, route: Route, order: int, *, now: float) -> None:
         self.route = route
         self.order = order
-        self.precedence: Precedence = route.precedence(order)
+        self.precedence: Precedence = route.precedence()
         self.members: list[Member] = []
         self.vacant_since = now
         self.waiting = 0

@@ -252,6 +252,13 @@ class Pattern:
             return self.matches(text)
         return bool(self._match(text))
 
+    @property
+    def text(self) -> bytes:
+        """How all equal patterns are written, whatever each escapes: what precedence looks at."""
+        if self.kind is Kind.REGEX:
+            return self.source
+        return self.literal if self.kind is Kind.LITERAL else self.literal + b".*"
+
     def _key(self) -> tuple[int, bytes, bool]:
         text = self.source if self.kind is Kind.REGEX else self.literal
         return self.kind, text, self.ignore_case

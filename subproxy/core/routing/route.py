@@ -1,11 +1,16 @@
 """A route: a host pattern and a path pattern, and its place in the order of precedence.
 
-The order is total, so that C{explain} can name the rule that decided between any two routes:
+The order is total, so that C{explain} can name the rule that decided between any two routes, and
+it looks at nothing but the routes, so that it is the same in every process and on every host:
 
 1. a literal host beats a host pattern;
 2. a longer literal beginning of the path beats a shorter one;
 3. a wholly literal path beats a pattern with the same literal beginning;
-4. what was registered first beats what came later.
+4. a longer host pattern beats a shorter one;
+5. a longer path pattern beats a shorter one;
+6. a host pattern beats what comes after it in the order of bytes, then so does a path pattern.
+
+Of equal patterns all have one text (L{Pattern.text}), however each guest has spelled them.
 """
 
 from __future__ import annotations
@@ -19,8 +24,9 @@ __all__ = ["ANY_PATH", "Kind", "Pattern", "Precedence", "Route", "RouteRefused",
 
 ANY_PATH: Final = rb"/.*"
 
-Precedence = tuple[int, int, int, int]
-"""Smaller wins: host is a pattern, minus literal bytes of the path, path is a pattern, order."""
+Precedence = tuple[int, int, int, int, int, bytes, bytes]
+"""Smaller wins: host is a pattern, minus literal bytes of the path, path is a pattern, minus bytes
+of the host pattern, minus bytes of the path pattern, and the two patterns."""
 
 
 class Rule(IntEnum):
@@ -29,7 +35,10 @@ class Rule(IntEnum):
     LITERAL_HOST = 0
     LONGER_PATH = 1
     LITERAL_PATH = 2
-    FIRST_REGISTERED = 3
+    LONGER_HOST_PATTERN = 3
+    LONGER_PATH_PATTERN = 4
+    HOST_BYTES = 5
+    PATH_BYTES = 6
 
     @property
     def sentence(self) -> str:
@@ -41,7 +50,10 @@ _SENTENCES: Final = (
     "a literal host beats a host pattern",
     "a longer literal beginning of the path beats a shorter one",
     "a wholly literal path beats a pattern with the same literal beginning",
-    "what was registered first beats what came later",
+    "a longer host pattern beats a shorter one",
+    "a longer path pattern beats a shorter one",
+    "a host pattern beats what comes after it in the order of bytes",
+    "a path pattern beats what comes after it in the order of bytes",
 )
 
 
@@ -95,13 +107,17 @@ class Route:
         """Tell whether the normalised C{host} and C{path} belong to this route."""
         return self.host.matches(host) and self.path.matches(path)
 
-    def precedence(self, order: int) -> Precedence:
-        """Return the sort key of this route if it was the C{order}-th to be registered."""
+    def precedence(self) -> Precedence:
+        """Return the sort key of this route."""
+        host, path = self.host.text, self.path.text
         return (
             int(self.host.kind is not Kind.LITERAL),
             -len(self.path.literal),
             int(self.path.kind is not Kind.LITERAL),
-            order,
+            -len(host),
+            -len(path),
+            host,
+            path,
         )
 
     @property

@@ -141,7 +141,7 @@ class PoolTests(SynchronousTestCase):
     def test_a_new_pool_is_vacant(self) -> None:
         pool = Pool(Route(b"a", b"/b"), 7, now=3.0)
         self.assertEqual((pool.vacant_since, pool.waiting, pool.cursor), (3.0, 0, 0))
-        self.assertEqual((pool.order, pool.precedence), (7, (0, -2, 0, 7)))
+        self.assertEqual((pool.order, pool.precedence), (7, (0, -2, 0, -1, -2, b"a", b"/b")))
         self.assertFalse(pool.has_ready())
         self.assertFalse(hasattr(pool, "__dict__"))
 

@@ -40,7 +40,7 @@ class ExplanationTests(SynchronousTestCase):
                 ("a /x[y]?", Rule.LITERAL_PATH.sentence),
                 ("a /.*", Rule.LONGER_PATH.sentence),
                 ("[ab] /x.*", Rule.LITERAL_HOST.sentence),
-                (".* /x.*", Rule.FIRST_REGISTERED.sentence),
+                (".* /x.*", Rule.LONGER_HOST_PATTERN.sentence),
             ],
         )
         self.assertIs(explanation.winner, explanation.candidates[0].pool)

@@ -60,8 +60,7 @@ class PrecedenceTests(SynchronousTestCase):
     """The total order."""
 
     def assert_beats(self, winner: Route, loser: Route, rule: Rule) -> None:
-        # The loser was registered first, so nothing but the rule can help the winner.
-        first, second = winner.precedence(2), loser.precedence(1)
+        first, second = winner.precedence(), loser.precedence()
         self.assertLess(first, second)
         self.assertIs(decisive(first, second), rule)
 
@@ -80,15 +79,36 @@ class PrecedenceTests(SynchronousTestCase):
         self.assert_beats(Route(b"a", b"/a"), Route(b"a", b"/a.*"), Rule.LITERAL_PATH)
         self.assert_beats(Route(b"a", b"/a"), Route(b"a", b"/a[b]?"), Rule.LITERAL_PATH)
 
-    def test_first_registered_beats_later(self) -> None:
-        first = Route(b"[a]", b"/[a]").precedence(1)
-        second = Route(b".*", b"/[a]").precedence(2)
-        self.assertLess(first, second)
-        self.assertIs(decisive(first, second), Rule.FIRST_REGISTERED)
+    def test_longer_patterns_beat_shorter_ones(self) -> None:
+        self.assert_beats(
+            Route(b"[a]", b"/[a]"), Route(b".*", b"/[a][b]?"), Rule.LONGER_HOST_PATTERN
+        )
+        self.assert_beats(
+            Route(b".*", b"/[a][b]?"), Route(b".*", b"/[a]"), Rule.LONGER_PATH_PATTERN
+        )
+
+    def test_the_order_of_bytes_decides_last(self) -> None:
+        self.assert_beats(Route(b"[a].*", b"/[a]"), Route(b"[b].*", b"/[a]"), Rule.HOST_BYTES)
+        self.assert_beats(Route(b".*", b"/[a]"), Route(b".*", b"/[b]"), Rule.PATH_BYTES)
+
+    def test_spelling_is_no_matter(self) -> None:
+        """Equal routes have one precedence, however they are written."""
+        for one, other in (
+            (Route(b"A", b"/a-.*"), Route(b"a", rb"/a\-.*")),
+            (Route(rb".*", rb"/a\-b"), Route(rb".*", rb"/a-b$")),
+        ):
+            self.assertEqual(one, other)
+            self.assertEqual(one.precedence(), other.precedence())
+
+    @given(routes, routes)
+    @relaxed
+    def test_it_is_total(self, one: Route, other: Route) -> None:
+        """Of two routes that are not equal one wins, whoever came first."""
+        self.assertEqual(one == other, one.precedence() == other.precedence())
 
     def test_every_rule_has_a_sentence(self) -> None:
         self.assertEqual(len({rule.sentence for rule in Rule}), len(Rule))
 
     def test_equal_precedences_cannot_be_decided(self) -> None:
-        key = Route(b"a").precedence(1)
+        key = Route(b"a").precedence()
         self.assertRaises(ValueError, decisive, key, key)
