@@ -197,8 +197,10 @@ def parse_policy(text: str) -> Policy:
     """Return the policy in C{text}; raise L{PolicyError} with all that is wrong with it."""
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # also of a number with thousands of digits
         raise PolicyError([(error_line(str(error), text), str(error))]) from None
+    except RecursionError:
+        raise PolicyError([(1, "it is nested too deep")]) from None
     return read_policy(document, text)
 
 
