@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
-from dataclasses import replace
 from random import Random
 from time import monotonic
 from typing import Any
@@ -14,7 +13,7 @@ from twisted.logger import Logger
 from subproxy.app.admin import admin_listener
 from subproxy.app.listener import why
 from subproxy.app.listeners import http_listeners, vsock_listeners
-from subproxy.app.reload import Reloader, admission_limits, route_linger
+from subproxy.app.reload import Reloader, admission_limits, http_limits, route_linger
 from subproxy.app.service import ProxyService
 from subproxy.config.bare_port import without_policy
 from subproxy.config.settings import Settings
@@ -31,8 +30,6 @@ from subproxy.fastpath.http1_factory import FastHttp1Factory
 from subproxy.fastpath.install import install, unavailable
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.half_close import HalfClose
-from subproxy.frontend.limits import HttpLimits
-from subproxy.process.fd_limits import client_limit, raise_limit
 from subproxy.process.inherited_sockets import InheritedSockets
 from subproxy.process.sd_notify import SupervisorNotifier
 from subproxy.process.signals import SignalService
@@ -90,7 +87,7 @@ def build(
     reason = "--no-fastpath" if settings.no_fastpath else unavailable()
     http = (FastHttp1Factory if reason is None else Http1Factory)(
         dispatcher,
-        _http_limits(settings),
+        http_limits(settings),
         reactor,
         ExchangeLogFanOut(counters, log) if log is not None else counters,
         Forwarding(Trust(settings.trust)),
@@ -136,11 +133,6 @@ def _signal_handlers(
     if reload is not None:
         handlers[signal.SIGHUP] = reload
     return handlers
-
-
-def _http_limits(settings: Settings) -> HttpLimits:
-    limits = settings.http_limits
-    return replace(limits, connections=client_limit(raise_limit(), limits.connections))
 
 
 def _put_policy_in_force(effective: Effective, registrar: Registrar) -> None:

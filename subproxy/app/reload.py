@@ -16,12 +16,14 @@ from twisted.logger import Logger
 from subproxy.app.service import ProxyService
 from subproxy.config.bare_port import is_bare
 from subproxy.config.configuration import ConfigurationError
-from subproxy.config.setting import HttpLimit
+from subproxy.config.setting import HttpLimit, Setting
 from subproxy.config.settings import TABLE, Settings
 from subproxy.config.sources import Effective
 from subproxy.core.access.policy import Policy, PolicyError
 from subproxy.core.balancing.admission import AdmissionLimits
 from subproxy.core.balancing.member import LINGER
+from subproxy.frontend.limits import HttpLimits
+from subproxy.process.fd_limits import client_limit, raise_limit
 
 POLICY = "policy"
 """What a reload calls the policy, wherever it stands."""
@@ -43,6 +45,18 @@ def route_linger(settings: Settings) -> float:
     return max(LINGER, settings.hold)
 
 
+def http_limits(settings: Settings) -> HttpLimits:
+    """The limits of clients, with as many connections as there are descriptors for."""
+    limits = settings.http_limits
+    return replace(limits, connections=client_limit(raise_limit(), limits.connections))
+
+
+def _limit(service: ProxyService, settings: Settings) -> None:
+    service.http.set_limits(
+        replace(http_limits(settings), unsent=service.http.context.limits.unsent)
+    )
+
+
 def _wait(service: ProxyService, settings: Settings) -> None:
     service.registrar.registry.linger = route_linger(settings)
     service.dispatcher.admission.set_limits(admission_limits(settings))
@@ -58,6 +72,7 @@ EFFECTS: Mapping[str, Callable[[ProxyService, Settings], None]] = {
     "queue_total": _wait,
     "queue_timeout": _wait,
     "shutdown_timeout": _stop,
+    **{each.name: _limit for each in TABLE if isinstance(each.kind, HttpLimit) and each.reload},
 }
 """How a new value of a setting is put in force, by the setting's name."""
 
@@ -127,11 +142,7 @@ class Reloader:
         waiting = [each.place for each in changed if not each.reload]
         for effect in dict.fromkeys(EFFECTS[each.name] for each in applied):
             effect(self._service, effective.settings)
-        self._settings = replace(
-            self._settings,
-            policy=effective.settings.policy,
-            **{each.name: getattr(effective.settings, each.name) for each in applied},
-        )
+        self._settings = _with(self._settings, effective.settings, applied)
         names = [each.place for each in applied]
         if policy is not None or self._guarded:
             if effective.has_policy and not self._guarded:
@@ -179,14 +190,22 @@ class Reloader:
         return Reloaded(said)
 
 
-def differences(old: Settings, new: Settings) -> list[Any]:
+def differences(old: Settings, new: Settings) -> list[Setting]:
     """The rows of the table whose values are not the same."""
-    found = []
-    for each in TABLE:
-        of = [old, new]
-        if isinstance(each.kind, HttpLimit):
-            of = [old.http_limits, new.http_limits]  # type: ignore[list-item]
-        before, after = (getattr(settings, each.name) for settings in of)
-        if before != after:
-            found.append(each)
+    return [each for each in TABLE if _value(old, each) != _value(new, each)]
+
+
+def _value(settings: Settings, setting: Setting) -> object:
+    of = settings.http_limits if isinstance(setting.kind, HttpLimit) else settings
+    found: object = getattr(of, setting.name)
     return found
+
+
+def _with(old: Settings, new: Settings, applied: Sequence[Setting]) -> Settings:
+    """The old settings, with what has been applied of the new ones, and its policy."""
+    own: dict[str, Any] = {}
+    http: dict[str, Any] = {}
+    for each in applied:
+        (http if isinstance(each.kind, HttpLimit) else own)[each.name] = _value(new, each)
+    limits = replace(old.http_limits, **http)
+    return replace(old, policy=new.policy, http_limits=limits, **own)

@@ -347,7 +347,18 @@ def _limit(row: limits.Row) -> Setting:
     default = str(row.default).removesuffix(".0")
     word = WORDS.get(row.unit, "N")
     help = f"{row.help.capitalize()}."
-    return Setting(row.name, HttpLimit(row), default, help, HTTP_LIMITS, "limits", row.option, word)
+    return Setting(
+        row.name,
+        HttpLimit(row),
+        default,
+        help,
+        HTTP_LIMITS,
+        "limits",
+        row.option,
+        word,
+        # That one is said to the kernel when a listener begins.
+        reload=row.name != "unsent",
+    )
 
 
 TABLE: list[Setting] = _rows()

@@ -5,6 +5,7 @@ from subproxy.core.http.forwarded import Peer
 from subproxy.fastpath._channel import FastChannel
 from subproxy.fastpath._pending import PendingRequest
 from subproxy.frontend.factory import Http1Factory
+from subproxy.frontend.limits import HttpLimits
 from subproxy.telemetry.access_log import AccessLog
 from subproxy.telemetry.counters import Counters
 
@@ -22,6 +23,7 @@ class FastPath:
         counters: Counters | None = ...,
     ) -> None: ...
     def front(self) -> FastConnection: ...
+    def set_limits(self, limits: HttpLimits) -> None: ...
     def stats(self) -> dict[str, int]: ...
 
 class FastConnection:

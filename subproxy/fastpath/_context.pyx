@@ -35,6 +35,14 @@ cdef class FastContext:
         self.clients = ClientInfoCache(context.forwarding)
         if counters is not None:
             counters.before.append((<object>self.chooser).settle)
+        self.set_limits(limits)
+        self.next_id = context.rules.ids.next
+        self.prefix = context.rules.ids.prefix + b"-"
+        self.date = context.status.date
+        self.draining = context.status.draining
+
+    def set_limits(self, limits):
+        """Serve by other limits from now on, as C{Http1Factory.set_limits} does."""
         self.bounds.target = min(limits.target, MOST_HEAD)
         self.bounds.head = min(limits.head, MOST_HEAD)
         self.bounds.fields = min(limits.fields, MOST_FIELDS)
@@ -47,10 +55,6 @@ cdef class FastContext:
         self.header_timeout = limits.header_timeout
         self.response_timeout = limits.response_timeout
         self.most_inline = min(limits.inline, 65536, limits.body or 65536)
-        self.next_id = context.rules.ids.next
-        self.prefix = context.rules.ids.prefix + b"-"
-        self.date = context.status.date
-        self.draining = context.status.draining
 
     cdef double now(self) except? -1.0:
         if self.real_time:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 from twisted.internet.interfaces import IAddress, IProtocol
 
 from subproxy.frontend.factory import Http1Factory
+from subproxy.frontend.limits import HttpLimits
 from subproxy.frontend.open_connections import OpenConnection
 from subproxy.telemetry.access_log import AccessLog
 from subproxy.telemetry.counters import Counters
@@ -50,6 +51,12 @@ class FastHttp1Factory(Http1Factory):
     def closed(self, connection: OpenConnection) -> None:
         """A connection is gone: the compiled path tells."""
         self.connections.closed(connection)
+
+    def set_limits(self, limits: HttpLimits) -> None:
+        """Serve by C{limits} from now on."""
+        super().set_limits(limits)
+        if self.fastpath is not None:
+            self.fastpath.set_limits(limits)
 
     def last_answers(self) -> None:
         """Let every answer from now on be its connection's last; idle ones may still ask."""

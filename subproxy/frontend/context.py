@@ -40,13 +40,14 @@ class FrontendStatus:
         self.draining = False
 
 
-@dataclass(slots=True, frozen=True, eq=False)
+@dataclass(slots=True, eq=False)
 class FrontendContext:
     """
     What each connection of a frontend is given.
 
     @ivar dispatcher: who answers.
-    @ivar limits: sizes and deadlines.
+    @ivar limits: sizes and deadlines, to be asked for each time: a reload sets others. All else
+        stays as it is.
     @ivar clock: what calls later.
     @ivar monotonic: the time of deadlines and measurements, in seconds.
     @ivar log: where finished exchanges are written down.

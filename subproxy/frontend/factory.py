@@ -113,6 +113,16 @@ class Http1Factory(Factory):
         """The protocol for a new connection."""
         return Http1Protocol(self.context, self.validator)
 
+    def set_limits(self, limits: HttpLimits) -> None:
+        """
+        Serve by C{limits} from now on, also who is connected; deadlines that run stay.
+
+        What the kernel keeps for a client is said to it when it is listened, so not here.
+        """
+        self.context.limits = limits
+        self.validator.limits = limits
+        self.connections.limit = limits.connections
+
     def last_answers(self) -> None:
         """Let every answer from now on be its connection's last; idle ones may still ask."""
         self.context.status.draining = True

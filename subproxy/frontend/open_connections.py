@@ -33,16 +33,17 @@ class OpenConnections:
     @param watched: the set that holds them: that of whoever keeps their deadlines.
     @param limit: how many there may be; 0 for no limit.
     @param emptied: called when the last one is gone.
+    @ivar limit: how many there may be; what is open stays.
     @ivar watched: see above. The compiled path reads its size and adds to it.
     """
 
-    __slots__ = ("_emptied", "_limit", "watched")
+    __slots__ = ("_emptied", "limit", "watched")
 
     def __init__(
         self, watched: set[OpenConnection], limit: int, emptied: Callable[[], None]
     ) -> None:
         self.watched = watched
-        self._limit = limit
+        self.limit = limit
         self._emptied = emptied
 
     def __len__(self) -> int:
@@ -58,7 +59,7 @@ class OpenConnections:
 
     def opened(self, connection: OpenConnection) -> bool:
         """A client connected; False if it is one too many."""
-        if self._limit and len(self.watched) >= self._limit:
+        if self.limit and len(self.watched) >= self.limit:
             return False
         self.watched.add(connection)
         return True

@@ -17,6 +17,7 @@ from subproxy.config.options import Options
 from subproxy.config.setting import Choice, Flag, Octal
 from subproxy.config.settings import Settings
 from subproxy.config.sources import Effective
+from subproxy.frontend.limits import TABLE, HttpLimits
 
 GUEST = '[[guest]]\nidentity = "cid:10"\nhosts = ["a.example"]\n'
 
@@ -108,20 +109,21 @@ class ConfigurationReloadTests(ReloadCase):
     def test_what_can_change(self) -> None:
         """It is in force; what can not is told; what is as it was is not."""
         self.start("[guests]\nhold = 3\n")
-        text = "[guests]\nhold = 20\nqueue = 5\nbalance = 'round-robin'\n[limits]\nmax-head = 9\n"
+        text = "[guests]\nhold = 20\nqueue = 5\nbulk = 9\n[limits]\nmax-unsent = 9\nmax-head = 99\n"
         self.assertEqual(
             self.reload(text),
             Reloaded(
-                applied=["guests.hold", "guests.queue"],
-                hand_over=["guests.balance", "limits.max-head"],
+                applied=["guests.hold", "guests.queue", "limits.max-head"],
+                hand_over=["guests.bulk", "limits.max-unsent"],
             ),
         )
         self.assertEqual(self.service.registrar.registry.linger, 20.0)
-        self.assertIn("(SIGUSR2) is needed for guests.balance, limits.max-head", self.said()[-1])
+        self.assertIn("(SIGUSR2) is needed for guests.bulk, limits.max-unsent", self.said()[-1])
         # What waits for a hand-over does so until it is there, or taken back.
-        self.assertEqual(self.reload().hand_over, ["guests.balance", "limits.max-head"])
+        self.assertEqual(self.reload().hand_over, ["guests.bulk", "limits.max-unsent"])
         self.assertEqual(self.reload().applied, [])
-        self.assertEqual(self.reload(""), Reloaded(applied=["guests.hold", "guests.queue"]))
+        applied = ["guests.hold", "guests.queue", "limits.max-head"]
+        self.assertEqual(self.reload(""), Reloaded(applied=applied))
 
     def test_the_command_line_wins(self) -> None:
         """Also over what is new in the file."""
@@ -210,9 +212,15 @@ class EveryKeyTests(ReloadCase):
         settings = replace(
             Settings(), hold=30.0, queue=1, queue_total=2, queue_timeout=4.0, shutdown_timeout=5.0
         )
+        limits = {row.name: row.default + 1 for row in TABLE if row.name != "unsent"}
+        settings = replace(settings, http_limits=HttpLimits(**limits))
         for effect in EFFECTS.values():
             effect(self.service, settings)
         limits = self.service.dispatcher.admission._limits
+        http = self.service.http
+        self.assertEqual(http.context.limits, settings.http_limits)
+        self.assertIs(http.validator.limits, http.context.limits)
+        self.assertEqual(http.connections.limit, 1)
         self.assertEqual(
             (limits.vacant, limits.pool, limits.total, limits.busy, limits.linger),
             (30.0, 1, 2, 4.0, 30.0),

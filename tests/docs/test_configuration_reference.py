@@ -63,6 +63,17 @@ class SchemaTests(SynchronousTestCase):
                     found: Any = Draft202012Validator(each)
                     self.assertEqual(list(found.iter_errors(each["default"])), [], key)
 
+    def test_files_of_the_documents(self) -> None:
+        """They are good, by the program and by the schema."""
+        seen = 0
+        for name in ("reference/proxy.md", "howto/configure.md"):
+            page = (ROOT / "docs" / name).read_text()
+            for text in re.findall(r"^```toml\n(.*?)^```$", page, re.M | re.S):
+                parse_configuration(text)
+                self.assertEqual(self.wrong(text), [])
+                seen += 1
+        self.assertEqual(seen, 3)
+
     def test_examples(self) -> None:
         """What the program takes, the schema takes; what is no key or of no type of it, not."""
         for section, rows in SECTIONS.items():

@@ -9,6 +9,8 @@ from subproxy.fastpath.install import install, unavailable
 from subproxy.fastpath.subscription_protocol import FastSubscriptionProtocol
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.http1.protocol import Http1Protocol
+from subproxy.frontend.limits import HttpLimits
+from tests.rigs.fake_dispatcher import Transport
 from tests.rigs.world import World
 
 
@@ -42,6 +44,23 @@ class InstallTests(SynchronousTestCase):
         self.assertFalse(fastpath.draining)
         http.last_answers()
         self.assertTrue(fastpath.draining)
+
+    def test_other_limits(self) -> None:
+        """A reload sets them on both paths, at once: one connection more, a shorter target."""
+        for fast in (False, True):
+            world = World()
+            http = FastHttp1Factory(world.dispatcher, HttpLimits(connections=1), world.clock)
+            if fast:
+                http.use_fastpath(None, None)
+            for limits in (HttpLimits(connections=1), HttpLimits(connections=2, target=4)):
+                http.set_limits(limits)
+                for _ in range(2):
+                    http.buildProtocol(None).makeConnection(Transport("192.0.2.1"))
+            self.assertEqual(len(http.connections), 2, fast)
+            front, _ = sorted(http.connections, key=id)
+            front.dataReceived(b"GET /1234 HTTP/1.1\r\nHost: a\r\n\r\n")
+            said = b"".join(each.transport.value() for each in http.connections)
+            self.assertIn(b" 414 ", said, fast)
 
     def test_the_log_calls_both_the_same(self) -> None:
         world = World()

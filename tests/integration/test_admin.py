@@ -233,6 +233,50 @@ class AdminTests(SynchronousTestCase):
         proxy.signal(signal.SIGHUP)
         wait_until(lambda: self.world.ask()[0] in (404, 503), "the route is gone")
 
+    def test_configuration(self) -> None:
+        """The file decides, a reload changes what it can, and a wrong one changes nothing."""
+        path = self.world.folder / "subproxy.toml"
+        policy = POLICY.format(vsock=self.world.vsock, host="blog.example")
+        path.write_text(f"[admin]\nlisten = '{self.socket}'\n[guests]\nhold = 0\n{policy}")
+        for options in ((), ("--no-fastpath",)):
+            with self.subTest(options=options):
+                proxy = self.world.start_proxy(f"--config={path}", *options)
+                proxy.wait_for("admin on")
+                guest = self.world.start_guest("hello:Hello", r"--host=blog\.example")
+                self.assertEqual(self.world.ask()[0], 200)
+                good = path.read_text()
+                path.write_text("[limits]\nmax-target = 4\n" + good)
+                asked = HTTPConnection("127.0.0.1", self.world.port, timeout=10)
+                self.addCleanup(asked.close)
+                for target, status in (("/12345", 200), ("/12345", 414), ("/", 200)):
+                    asked.request("GET", target, headers={"Host": "blog.example"})
+                    response = asked.getresponse()
+                    response.read()
+                    self.assertEqual(response.status, status, target)
+                    if status == 200 and target != "/":
+                        self.assertEqual(
+                            self.command("reload"),
+                            "in force: limits.max-target\nin force: policy\n",
+                        )
+                path.write_text("[limits]\nmax-targets = 3\n" + good.replace("blog", "other"))
+                done = subprocess.run(
+                    [sys.executable, "-m", "subproxy", f"--admin={self.socket}", "reload"],
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                    cwd=ROOT,
+                )
+                self.assertEqual((done.returncode, done.stdout), (1, ""))
+                problem = f"{path}:2:1: unknown key 'max-targets' in [limits]; did you mean"
+                self.assertTrue(done.stderr.startswith(f"subproxy: {problem} 'max-target'?"))
+                self.assertEqual(self.world.ask()[0], 200)
+                path.write_text(good.replace("blog", "other"))
+                proxy.signal(signal.SIGHUP)
+                wait_until(lambda: self.world.ask()[0] in (404, 503), "the route is gone")
+                path.write_text(good)
+                guest.end()
+                proxy.end()
+
     def test_no_policy_is_told(self) -> None:
         """One line at the start says that any guest may claim anything."""
         proxy = self.world.start_proxy()

@@ -201,6 +201,11 @@ class FailedStartTests(StartingCase):
         policy.write_text("nonsense = 1\n")
         self.check_fails("policy.toml:1:", f"--policy={policy}", f"--vsock={self.vsock}")
 
+    def test_bad_configuration(self) -> None:
+        path = self.folder / "subproxy.toml"
+        path.write_text(f"[guests]\nlisten = '{self.vsock}'\n hodl = 1\n")
+        self.check_fails("subproxy.toml:3:2: unknown key 'hodl'", f"--config={path}")
+
     def test_a_daemon_that_is_killed(self) -> None:
         """Whoever waits for it learns that it has ended."""
         # A log that cannot be opened ends twistd before there is a service to complain.

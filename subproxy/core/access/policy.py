@@ -197,8 +197,10 @@ def parse_policy(text: str) -> Policy:
     """Return the policy in C{text}; raise L{PolicyError} with all that is wrong with it."""
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # also of a number with thousands of digits
         raise PolicyError([(error_line(str(error), text), str(error))]) from None
+    except RecursionError:
+        raise PolicyError([(1, "it is nested too deep")]) from None
     return read_policy(document, text)
 
 
@@ -311,15 +313,19 @@ class _Reader:
                     self._problem(
                         line, f"{identity!r} has an entry at line {named[identity]} already"
                     )
+        # A literal claim is in conflict with its equal alone: they are looked up.
+        literal: dict[Claim, list[tuple[Claim, int]]] = {}
+        wild: list[tuple[Claim, int]] = []
         for index, guest in enumerate(guests):
-            for before in range(index):
-                for claim in guest.claims:
-                    for other in guests[before].claims:
-                        reason = conflict(claim, other)
-                        if reason is not None:
-                            there = self.lines.key("hosts", "guest", before)
-                            here = self.lines.key("hosts", "guest", index)
-                            self._problem(here, f"{claim} {reason} (line {there}: {other})")
+            for claim in guest.claims:
+                for other, before in literal.get(claim, ()) if claim.literal else wild:
+                    reason = conflict(claim, other)
+                    if reason is not None:
+                        there = self.lines.key("hosts", "guest", before)
+                        here = self.lines.key("hosts", "guest", index)
+                        self._problem(here, f"{claim} {reason} (line {there}: {other})")
+            for claim in guest.claims:
+                (literal.setdefault(claim, []) if claim.literal else wild).append((claim, index))
 
 
 def _size(text: str) -> int | None:

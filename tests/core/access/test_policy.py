@@ -119,6 +119,11 @@ class ParseTests(SynchronousTestCase):
         ((line, _),) = self.problems('a = "')
         self.assertEqual(line, 1)
 
+    def test_what_the_parser_cannot_hold_is_a_problem(self) -> None:
+        """Numbers of thousands of digits, and arrays in thousands of arrays."""
+        for text in ("a = " + "9" * 5000, "a = " + "[" * 5000 + "]" * 5000):
+            self.assertEqual(len(self.assertRaises(PolicyError, parse_policy, text).problems), 1)
+
     def test_unknown_keys(self) -> None:
         self.assertEqual(
             self.problems(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.core.access.toml_lines import TomlLines, error_line
+from subproxy.core.access.toml_lines import TomlLines, error_column, error_line
 from tests.rigs.core_strategies import relaxed
 
 if sys.version_info >= (3, 11):
@@ -42,6 +42,24 @@ last = 1
 
 class TomlLinesTests(SynchronousTestCase):
     """C{TomlLines}."""
+
+    def test_dotted_keys(self) -> None:
+        """A key of a table that is written at the top of the document."""
+        text = 'top = 1\n\'a\' . b = 1\na."c" = 2\n[d]\na.b = 3\n"e=5" = 1\n'
+        tomllib.loads(text)
+        lines = TomlLines(text)
+        found = [lines.key("b", "a"), lines.key("c", "a"), lines.table("a"), lines.key("a", "d")]
+        self.assertEqual(found, [2, 3, 2, 5])
+        self.assertEqual(lines.key("e", "d"), 4)
+
+    def test_columns(self) -> None:
+        """Where a line begins, but for what indents it; the first one for what is no line."""
+        lines = TomlLines("a = 1\n  b = 2\n\tc = 3\n")
+        self.assertEqual([lines.column(line) for line in (0, 1, 2, 3, 99)], [1, 1, 3, 2, 1])
+        with self.assertRaises(tomllib.TOMLDecodeError) as caught:
+            tomllib.loads("a = 1\nb = = 2\n")
+        self.assertEqual(error_column(str(caught.exception)), 5)
+        self.assertEqual(error_column("no place"), 1)
 
     def test_positions(self) -> None:
         tomllib.loads(DOCUMENT)

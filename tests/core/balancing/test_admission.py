@@ -99,6 +99,15 @@ class AdmissionTests(SynchronousTestCase):
         self.assertFalse(none.accepts(pool, 0.0, (member,)))
         self.assertFalse(none.accepts(make_pool(), 0.0))
 
+    def test_other_limits(self) -> None:
+        """They are asked from then on; what waits already keeps its deadline."""
+        self.send("first")
+        self.assertEqual(self.wait("second").deadline, 10.0)
+        self.admission.set_limits(AdmissionLimits(pool=2, total=5, busy=3.0))
+        self.assertEqual(self.wait("third").deadline, 3.0)
+        self.assertEqual(self.admission.submit("fourth", self.pool, 0.0), Refuse(QUEUE_FULL, 1))
+        self.assertEqual([each.ticket.exchange for each in self.admission.expired(5.0)], ["third"])
+
     def test_first_come_first_served(self) -> None:
         self.send("a")
         for name in "bcd":
