@@ -10,6 +10,7 @@ writes L{WireConnection.data_to_send}, everything of that turn at once.
 from __future__ import annotations
 
 from subproxy.wire import messages as m
+from subproxy.wire.bodies import WireBodies, encoded_size
 from subproxy.wire.credit import ReceiveWindow, SendWindow
 from subproxy.wire.errors import (
     ExchangeError,
@@ -17,12 +18,11 @@ from subproxy.wire.errors import (
     LocalProtocolError,
     RemoteProtocolError,
     StateError,
-    TooLarge,
 )
 from subproxy.wire.events import Broken, Ignored, Violation, WireEvent
 from subproxy.wire.exchange import WireExchange
-from subproxy.wire.fields import Headers, Info
-from subproxy.wire.frames import FrameDecoder, Piece, encoded_pieces
+from subproxy.wire.fields import Info
+from subproxy.wire.frames import FrameDecoder, Piece
 from subproxy.wire.greeting import limits_info, parse_limits
 from subproxy.wire.info import tunnel_asked, tunnel_tokens
 from subproxy.wire.limits import BODY_CHUNK, BODY_OVERHEAD, MAX_REASON, Limits
@@ -45,7 +45,7 @@ _IGNORED_BYTES = 8192
 """Likewise of their bytes, so that it is bounded in time."""
 
 
-class WireConnection:
+class WireConnection(WireBodies):
     """
     The state of one connection.
 
@@ -61,12 +61,10 @@ class WireConnection:
     """
 
     def __init__(self, role: Role, limits: Limits | None = None) -> None:
-        self.role = role
+        super().__init__(role)
         self.limits = limits or Limits()
-        self.peer_limits = Limits()
         self.ours = Side.IDLE
         self.theirs = Side.IDLE
-        self.exchanges: dict[int, WireExchange] = {}
         self.last = 0
         self.bulk = False
         self.tunnels: frozenset[bytes] = frozenset()
@@ -74,9 +72,7 @@ class WireConnection:
         self._decoder = FrameDecoder(self.limits.frame)
         self._our_table = SIDES[role]
         self._their_table = SIDES[role.peer]
-        self._out: list[Piece] = []
         self._broken = False
-        self._most = _encoded(self.peer_limits.frame)
         self._chunk = BODY_CHUNK
 
     def __repr__(self) -> str:
@@ -187,7 +183,7 @@ class WireConnection:
 
     def _greeted(self, info: Info) -> None:
         self.peer_limits = limits = parse_limits(info)
-        self._most = _encoded(limits.frame)
+        self._most = encoded_size(limits.frame)
         self._chunk = min(BODY_CHUNK, limits.frame - BODY_OVERHEAD)
         if self.role is Role.GUEST:
             self._offered(info)
@@ -350,11 +346,6 @@ class WireConnection:
                 self.exchanges.clear()
         return True
 
-    def _check_size(self, pieces: list[Piece]) -> None:
-        size = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
-        if size > self._most:
-            raise TooLarge(f"{size} bytes, where frames of {self.peer_limits.frame} are taken")
-
     def _request_sent(self, message: m.Request) -> None:
         if message.exchange <= self.last:
             raise LocalProtocolError("exchange numbers grow")
@@ -403,85 +394,6 @@ class WireConnection:
             self.exchanges.pop(number, None)
             self._out += m.Abort(number, b"protocol", reason[:MAX_REASON]).pieces()
 
-    def write_body(self, number: int, data: bytes) -> int:
-        """
-        Send C{data} as far as there is credit; the rest waits for it.
-
-        @return: how many bytes wait now: a caller should pause unless it is 0.
-        @raise LocalProtocolError: the exchange has no streamed body of ours under way.
-        """
-        exchange = self._exchange(number)
-        if exchange.ours is Half.BULK:
-            exchange.sent(Event.BODY)
-        if exchange.ours is not Half.STREAMING or exchange.ending is not None:
-            raise LocalProtocolError(f"exchange {number}: no body when {exchange.ours.name}")
-        self._write_pieces(exchange, exchange.sending.write(data))
-        return exchange.sending.pending
-
-    def end_body(
-        self, number: int, trailers: Headers | None = None, info: Info | None = None
-    ) -> None:
-        """
-        End our body: a streamed one when all that waits has gone, one over a data connection now.
-
-        @raise LocalProtocolError: the exchange has no such body of ours under way.
-        """
-        exchange = self._exchange(number)
-        if exchange.ours not in _UNDER_WAY or exchange.ending is not None:
-            raise LocalProtocolError(f"exchange {number}: no end when {exchange.ours.name}")
-        exchange.check_end(trailers or [], info or {})
-        pieces = m.End(number, trailers or [], info or {}).pieces()
-        self._check_size(pieces)
-        exchange.ending = b"".join(pieces)
-        self._write_pieces(exchange, [])
-
-    def move_body(self, number: int) -> list[Piece]:
-        """
-        Say C{move}: what follows of our half of a tunnel goes over its data connection.
-
-        @return: what waited for credit, which goes there first. If an end waited for that,
-            L{end_body} is to be called again, with the length.
-        @raise LocalProtocolError: the tunnel, or our half of it, is not so far.
-        """
-        exchange = self._exchange(number)
-        self._out += m.Move(number, exchange.move()).pieces()
-        return exchange.take_unsent()
-
-    def take_unsent(self, number: int) -> list[Piece]:
-        """
-        What waits of our half of a tunnel that was accepted for a data connection at once.
-
-        As of L{move_body}, also where that went with an end.
-
-        @raise LocalProtocolError: it has no such half under way.
-        """
-        return self._exchange(number).take_unsent()
-
-    def _write_pieces(self, exchange: WireExchange, pieces: list[Piece]) -> None:
-        for piece in pieces:
-            self._out += encoded_pieces([b"body", exchange.number, piece])
-        if pieces and exchange.tunnel is not None:
-            exchange.tunnel.sent += sum(map(len, pieces))
-        if exchange.ending is not None and not exchange.sending.pending:
-            self._out.append(exchange.ending)
-            exchange.ending = None
-            exchange.sent(Event.END)
-            self._settle(exchange)
-
-    def consumed(self, number: int, amount: int) -> None:
-        """C{amount} bytes of the peer's body are out of our hands: grant credit when it is time."""
-        exchange = self.exchanges.get(number)
-        if exchange is None or exchange.theirs not in (Half.STREAMING, Half.BULK):
-            return
-        grant = exchange.receiving.consumed(amount)
-        if grant:
-            self._out += m.Credit(number, grant).pieces()
-
-    def pending(self, number: int) -> int:
-        """How many bytes of our body wait for credit."""
-        exchange = self.exchanges.get(number)
-        return 0 if exchange is None else exchange.sending.pending
-
     def data_to_send(self) -> bytes:
         """The bytes of everything said since the last call."""
         if not self._out:
@@ -490,36 +402,11 @@ class WireConnection:
         self._out.clear()
         return data
 
-    def _exchange(self, number: int) -> WireExchange:
-        try:
-            return self.exchanges[number]
-        except KeyError:
-            raise LocalProtocolError(f"exchange {number} is not under way") from None
-
-    def _settle(self, exchange: WireExchange) -> None:
-        """
-        Forget an exchange whose response is complete; a tunnel when both halves are.
-
-        A request body of which the response did not want the rest is of no use any more:
-        frames that are still under way for it are ignored.
-        """
-        response, request = exchange.ours, exchange.theirs
-        if self.role is Role.PROXY:
-            response, request = request, response
-        if response is Half.DONE and (exchange.tunnel is None or request is Half.DONE):
-            self.exchanges.pop(exchange.number, None)
-
 
 _OF_EXCHANGE = frozenset({m.Response, m.Body, m.End, m.Move, m.Credit, m.Abort, m.Connect})
-_UNDER_WAY = (Half.STREAMING, Half.BULK, Half.RAW)
 
 
 def _head_event(body: bytes | Info | None) -> Event:
     if type(body) is bytes:
         return Event.WHOLE
     return Event.STREAM if body is None else Event.BULK
-
-
-def _encoded(payload: int) -> int:
-    """How long a frame with a payload of so many bytes is."""
-    return payload + len(str(payload)) + 2
