@@ -58,7 +58,7 @@ coverage: $(VENV)/.test-$(HASH)
 # How many of the small changes that could be made to a module some test notices.
 mutation: $(VENV)/.test-$(HASH)
 	$(BIN)/python tools/mutation.py subproxy/wire subproxy/core
-	$(BIN)/python tools/mutation.py $(GATE) --tests tests.frontend.http1.test_http_table tests.frontend.http1.test_corpus
+	$(BIN)/python tools/mutation.py $(GATE) --tests tests.frontend.http1.test_http_table tests.frontend.http1.test_http_table_more tests.frontend.http1.test_corpus
 GATE := $(patsubst %,subproxy/frontend/%.py,limits http1/head_parser http1/framing http1/body_framing)
 
 lint: $(VENV)/.test-$(HASH)

@@ -61,8 +61,6 @@ MOST = 500
 """Lines of a file. What is longer is two things."""
 
 LONG = {
-    "tests/fastpath/test_differential.py",
-    "tests/frontend/http1/test_http_table.py",
     "tests/integration/guest_native_checks.py",
 }
 """Files that are longer still; who shortens one takes it from this list."""

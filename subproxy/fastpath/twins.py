@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 _CONVERSATIONS: Final = "tests.fastpath.test_differential.ConversationTests"
+_GUESTS: Final = "tests.fastpath.test_differential_guests.GuestConversationTests"
 _CHOICES: Final = "tests.fastpath.test_route_cache.ChoiceTests"
 
 
@@ -44,7 +45,7 @@ TWINS: Final = {
             "subproxy.fastpath._request_frame.encode",
             "subproxy.fastpath._client_info.ClientInfo",
         ),
-        f"{_CONVERSATIONS}.test_whatever_a_trusted_peer_tells",
+        f"{_GUESTS}.test_whatever_a_trusted_peer_tells",
     ),
     "request frame": Twin(
         (
