@@ -15,7 +15,15 @@ TIMEOUT = 10.0
 
 
 class AdminError(Exception):
-    """The proxy could not be asked, or said no; its text is for a person."""
+    """
+    The proxy could not be asked, or said no; its text is for a person.
+
+    @ivar lines: the reasons, each for a line of its own; each may hold anything, newlines too.
+    """
+
+    def __init__(self, *lines: str) -> None:
+        self.lines = lines
+        super().__init__("\n".join(lines))
 
 
 class _UnixConnection(HTTPConnection):
@@ -66,7 +74,7 @@ class AdminClient:
             raise AdminError(f"{data.get('error')} (looked for in {files}; see --admin-token)")
         if response.status >= 400:
             problems = data.get("problems") or [data.get("error", response.reason)]
-            raise AdminError("\n".join(map(str, problems)))
+            raise AdminError(*map(str, problems))
         return data
 
     def _credentials(self) -> dict[str, str]:

@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             files = [options.admin_token]
         run(options, AdminClient(options.admin, files))
     except AdminError as error:
-        for line in str(error).splitlines():
+        for line in error.lines:
             print(f"subproxy: {printable(line)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
