@@ -15,7 +15,15 @@ TIMEOUT = 10.0
 
 
 class AdminError(Exception):
-    """The proxy could not be asked, or said no; each argument is a line for a person."""
+    """
+    The proxy could not be asked, or said no; its text is for a person.
+
+    @ivar lines: the reasons, each for a line of its own; each may hold anything, newlines too.
+    """
+
+    def __init__(self, *lines: str) -> None:
+        self.lines = lines
+        super().__init__("\n".join(lines))
 
 
 class _UnixConnection(HTTPConnection):

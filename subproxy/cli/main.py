@@ -87,8 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             files = [options.admin_token]
         run(options, AdminClient(options.admin, files))
     except AdminError as error:
-        for problem in error.args:
-            print(f"subproxy: {printable(str(problem))}", file=sys.stderr)
+        for line in error.lines:
+            print(f"subproxy: {printable(line)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         pass

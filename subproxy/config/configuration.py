@@ -38,6 +38,7 @@ from subproxy.config.setting import Setting
 from subproxy.config.settings import TABLE
 from subproxy.core.access.policy import Policy, PolicyError, read_policy
 from subproxy.core.access.toml_lines import TomlLines, error_column, error_line
+from subproxy.core.printable import printable
 
 POLICY_TABLES = ("default", "guest")
 
@@ -64,11 +65,8 @@ class Problem(NamedTuple):
 
     def of(self, path: str) -> str:
         """The line for a person, of the file C{path}."""
-        return (
-            f"{path}:{self.line}:{self.column}: {self.text}"
-            if self.line
-            else f"{path}: {self.text}"
-        )
+        where = f"{path}:{self.line}:{self.column}" if self.line else path
+        return printable(f"{where}: {self.text}")
 
 
 class ConfigurationError(Exception):

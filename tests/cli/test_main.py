@@ -10,6 +10,7 @@ from pathlib import Path
 from socketserver import UnixStreamServer
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
+from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -158,6 +159,12 @@ class CommandTests(SynchronousTestCase):
         )
         PAGES["POST /api/reload"] = {**RELOADED, "applied": [], "hand_over": []}
         self.assertEqual(self.run_command("reload")[1], "nothing has changed\n")
+        error = AdminError("f:1:1: a\nb", "f:2:1: c")
+        self.patch(AdminClient, "ask", mock.Mock(side_effect=error))
+        self.assertEqual(
+            self.run_command("reload"),
+            (1, "", "subproxy: f:1:1: a\\x0ab\nsubproxy: f:2:1: c\n"),
+        )
 
     def test_check_of_a_configuration(self) -> None:
         """Good, or each problem has its line and column."""

@@ -158,6 +158,12 @@ class ConfigurationTests(SynchronousTestCase):
         self.assertEqual(error.lines(), [f"{path}:2:6: not UTF-8: invalid start byte"])
         self.assertRaises(OSError, read_configuration, "/nonexistent/x")
 
+    def test_printable(self) -> None:
+        """What a file holds forges no line and steers no terminal."""
+        for text in ('[http]\nlisten = ["\\u001b[2J\\nforged"]', '"\\u001b\\n" = 1'):
+            (line,) = self.complaints(text)
+            self.assertTrue(line.isascii() and line.isprintable(), line)
+
     def test_a_long_value_is_cut(self) -> None:
         self.assertEqual(
             self.complaints("[guests]\nbalance = '" + "x" * 999 + "'"),

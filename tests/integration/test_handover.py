@@ -110,6 +110,29 @@ class HandoverTests(SynchronousTestCase):
         self.assertTrue(alive(proxy.child.pid))
         self.assertIn(self.world.ask()[0], (200, 404))
 
+    def test_a_configuration(self) -> None:
+        """What only a new process can take, it takes; a wrong file has none come up."""
+        path = self.world.folder / "subproxy.toml"
+        path.write_text("[limits]\nmax-unsent = 1000\n")
+        proxy = self.world.start_proxy(f"--config={path}", HOLD)
+        self.nursery.guest(self.world.vsock, "blog\\.example")
+        proxy.wait_for(" serves ")
+        line = self.line()
+        path.write_text("[limits]\nmax-unsent = 2000\n[guests]\nbulk = 0\n")
+        proxy.signal(signal.SIGHUP)
+        proxy.wait_for("(SIGUSR2) is needed for guests.bulk, limits.max-unsent")
+        line.hand_over()
+        line.wait_for_the_old()
+        os.kill(line.pids[-1], signal.SIGHUP)
+        wait_until(lambda: line.log.count("is in force: nothing changed") == 2, "it reloads")
+        self.assertEqual(line.log.count("is needed for"), 1)
+        path.write_text("[limits]\nmax-unsend = 2000\n")
+        os.kill(line.pids[-1], signal.SIGUSR2)
+        wait_until(lambda: "so this one goes on" in line.log, "no new one comes up")
+        self.assertIn(f"{path}:2:1: unknown key 'max-unsend'", line.log)
+        self.assertTrue(alive(line.pids[-1]))
+        self.assertEqual(self.world.ask()[0], 200)
+
     def test_that_cannot_listen(self) -> None:
         """Then the old one goes on, and what the new one had of it has kept its name."""
         folder = self.world.folder / "admin"
