@@ -22,9 +22,10 @@ from subproxy.wire.errors import (
 from subproxy.wire.events import Broken, Ignored, Violation, WireEvent
 from subproxy.wire.exchange import WireExchange
 from subproxy.wire.fields import Headers, Info
-from subproxy.wire.frames import FrameDecoder, Piece, encoded_pieces
+from subproxy.wire.frames import FrameDecoder, Piece, encoded_pieces, framed_size
 from subproxy.wire.greeting import limits_info, parse_limits
-from subproxy.wire.info import tunnel_asked, tunnel_tokens
+from subproxy.wire.heads import asking_fault, asks, head_event, waits
+from subproxy.wire.info import tunnel_tokens
 from subproxy.wire.limits import BODY_CHUNK, BODY_OVERHEAD, MAX_REASON, Limits
 from subproxy.wire.messages import Message, parse
 from subproxy.wire.states import SIDES, Event, Half, Role, Side
@@ -76,7 +77,7 @@ class WireConnection:
         self._their_table = SIDES[role.peer]
         self._out: list[Piece] = []
         self._broken = False
-        self._most = _encoded(self.peer_limits.frame)
+        self._most = framed_size(self.peer_limits.frame)
         self._chunk = BODY_CHUNK
 
     def __repr__(self) -> str:
@@ -187,7 +188,7 @@ class WireConnection:
 
     def _greeted(self, info: Info) -> None:
         self.peer_limits = limits = parse_limits(info)
-        self._most = _encoded(limits.frame)
+        self._most = framed_size(limits.frame)
         self._chunk = min(BODY_CHUNK, limits.frame - BODY_OVERHEAD)
         if self.role is Role.GUEST:
             self._offered(info)
@@ -207,27 +208,16 @@ class WireConnection:
             self.role,
             message.exchange,
             SendWindow(self.peer_limits.window, self._chunk),
-            ReceiveWindow(window, 0 if self._waits(message) else window),
+            ReceiveWindow(window, 0 if waits(message, self.tunnels) else window),
         )
         self.exchanges[message.exchange] = exchange
         event = self._head_came(exchange, message.body)
-        if self._asks(message):
-            if tunnel_asked(message.info) not in self.tunnels:
-                raise ExchangeError(exchange.number, "a tunnel that was not announced")
-            if event is not Event.STREAM:
-                raise ExchangeError(exchange.number, "a tunnel begins with null")
+        if asks(message, self.tunnels):
+            fault = asking_fault(message, self.tunnels)
+            if fault:
+                raise ExchangeError(exchange.number, fault)
             exchange.tunnel = WireTunnel()
         exchange.came(event)
-
-    def _asks(self, message: m.Request) -> bool:
-        """Whether it is for a tunnel; the key means nothing where there are none."""
-        return bool(self.tunnels) and b"tunnel" in message.info
-
-    def _waits(self, message: m.Request) -> bool:
-        """Whether the body of a request has no window before the guest grants one."""
-        return (
-            message.info.get(b"expect") is True or type(message.body) is dict or self._asks(message)
-        )
 
     def _exchange_came(self, exchange: WireExchange, message: Message) -> bool:
         match message:
@@ -267,7 +257,7 @@ class WireConnection:
         return True
 
     def _head_came(self, exchange: WireExchange, body: bytes | Info | None) -> Event:
-        event = _head_event(body)
+        event = head_event(body)
         if event is Event.WHOLE and len(body) > self.limits.inline:  # type: ignore[arg-type]
             raise ExchangeError(exchange.number, "a longer body than may be inline")
         if event is Event.BULK and not self.bulk:
@@ -359,18 +349,19 @@ class WireConnection:
         if message.exchange <= self.last:
             raise LocalProtocolError("exchange numbers grow")
         event = self._head_sent(message.body)
-        token = tunnel_asked(message.info)
-        if token is not None and (token not in self.tunnels or event is not Event.STREAM):
-            raise LocalProtocolError("a tunnel that was not announced, or with a body")
+        tunnel = b"tunnel" in message.info
+        fault = asking_fault(message, self.tunnels) if tunnel else None
+        if fault:
+            raise LocalProtocolError(fault)
         self.last = message.exchange
         exchange = WireExchange(
             self.role,
             message.exchange,
-            SendWindow(0 if self._waits(message) else self.peer_limits.window, self._chunk),
+            SendWindow(0 if waits(message, self.tunnels) else self.peer_limits.window, self._chunk),
             ReceiveWindow(self.limits.window),
         )
         exchange.sent(event)
-        if token is not None:
+        if tunnel:
             exchange.tunnel = WireTunnel()
         self.exchanges[message.exchange] = exchange
 
@@ -385,7 +376,7 @@ class WireConnection:
         exchange.sent(Event.INTERIM)
 
     def _head_sent(self, body: bytes | Info | None) -> Event:
-        event = _head_event(body)
+        event = head_event(body)
         if event is Event.WHOLE and len(body) > self.peer_limits.inline:  # type: ignore[arg-type]
             raise LocalProtocolError("a longer body than the peer takes inline")
         if event is Event.BULK and not self.bulk:
@@ -448,13 +439,7 @@ class WireConnection:
         return exchange.take_unsent()
 
     def take_unsent(self, number: int) -> list[Piece]:
-        """
-        What waits of our half of a tunnel that was accepted for a data connection at once.
-
-        As of L{move_body}, also where that went with an end.
-
-        @raise LocalProtocolError: it has no such half under way.
-        """
+        """Likewise, of a tunnel that was accepted with a dictionary."""
         return self._exchange(number).take_unsent()
 
     def _write_pieces(self, exchange: WireExchange, pieces: list[Piece]) -> None:
@@ -512,14 +497,3 @@ class WireConnection:
 
 _OF_EXCHANGE = frozenset({m.Response, m.Body, m.End, m.Move, m.Credit, m.Abort, m.Connect})
 _UNDER_WAY = (Half.STREAMING, Half.BULK, Half.RAW)
-
-
-def _head_event(body: bytes | Info | None) -> Event:
-    if type(body) is bytes:
-        return Event.WHOLE
-    return Event.STREAM if body is None else Event.BULK
-
-
-def _encoded(payload: int) -> int:
-    """How long a frame with a payload of so many bytes is."""
-    return payload + len(str(payload)) + 2

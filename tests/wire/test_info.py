@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.wire import info
 from subproxy.wire.errors import MessageError
-from subproxy.wire.info import Peer, PeerRoute, Tls
+from subproxy.wire.info import PeerProcess, PeerRoute, Tls
 
 Read = Callable[[dict[bytes, Any]], Any]
 
@@ -45,8 +45,8 @@ class InfoTests(SynchronousTestCase):
 
     def test_peer(self) -> None:
         self.assertIsNone(info.peer({}))
-        self.assertEqual(Peer(b"kvm-2", 0), info.peer({b"peer": {b"host": b"kvm-2"}}))
-        self.assertEqual(Peer(b"a", 3), info.peer({b"peer": {b"host": b"a", b"process": 3}}))
+        self.assertEqual(PeerProcess(b"kvm-2", 0), info.peer({b"peer": {b"host": b"kvm-2"}}))
+        self.assertEqual(PeerProcess(b"a", 3), info.peer({b"peer": {b"host": b"a", b"process": 3}}))
         self.assertRaises(MessageError, info.peer, {b"peer": {b"process": 3}})
 
     def test_peer_route(self) -> None:
