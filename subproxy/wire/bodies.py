@@ -6,7 +6,7 @@ from subproxy.wire import messages as m
 from subproxy.wire.errors import LocalProtocolError, TooLarge
 from subproxy.wire.exchange import WireExchange
 from subproxy.wire.fields import Headers, Info
-from subproxy.wire.frames import Piece, encoded_pieces
+from subproxy.wire.frames import Piece, encoded_pieces, framed_size
 from subproxy.wire.limits import Limits
 from subproxy.wire.states import Event, Half, Role
 
@@ -27,7 +27,7 @@ class WireBodies:
         self.peer_limits = Limits()
         self.exchanges: dict[int, WireExchange] = {}
         self._out: list[Piece] = []
-        self._most = encoded_size(self.peer_limits.frame)
+        self._most = framed_size(self.peer_limits.frame)
 
     def write_body(self, number: int, data: bytes) -> int:
         """
@@ -131,8 +131,3 @@ class WireBodies:
             response, request = request, response
         if response is Half.DONE and (exchange.tunnel is None or request is Half.DONE):
             self.exchanges.pop(exchange.number, None)
-
-
-def encoded_size(payload: int) -> int:
-    """How long a frame with a payload of so many bytes is."""
-    return payload + len(str(payload)) + 2

@@ -10,7 +10,7 @@ writes L{WireConnection.data_to_send}, everything of that turn at once.
 from __future__ import annotations
 
 from subproxy.wire import messages as m
-from subproxy.wire.bodies import WireBodies, encoded_size
+from subproxy.wire.bodies import WireBodies
 from subproxy.wire.credit import ReceiveWindow, SendWindow
 from subproxy.wire.errors import (
     ExchangeError,
@@ -22,9 +22,10 @@ from subproxy.wire.errors import (
 from subproxy.wire.events import Broken, Ignored, Violation, WireEvent
 from subproxy.wire.exchange import WireExchange
 from subproxy.wire.fields import Info
-from subproxy.wire.frames import FrameDecoder, Piece
+from subproxy.wire.frames import FrameDecoder, Piece, framed_size
 from subproxy.wire.greeting import limits_info, parse_limits
-from subproxy.wire.info import tunnel_asked, tunnel_tokens
+from subproxy.wire.heads import asking_fault, asks, head_event, waits
+from subproxy.wire.info import tunnel_tokens
 from subproxy.wire.limits import BODY_CHUNK, BODY_OVERHEAD, MAX_REASON, Limits
 from subproxy.wire.messages import Message, parse
 from subproxy.wire.states import SIDES, Event, Half, Role, Side
@@ -183,7 +184,7 @@ class WireConnection(WireBodies):
 
     def _greeted(self, info: Info) -> None:
         self.peer_limits = limits = parse_limits(info)
-        self._most = encoded_size(limits.frame)
+        self._most = framed_size(limits.frame)
         self._chunk = min(BODY_CHUNK, limits.frame - BODY_OVERHEAD)
         if self.role is Role.GUEST:
             self._offered(info)
@@ -203,27 +204,16 @@ class WireConnection(WireBodies):
             self.role,
             message.exchange,
             SendWindow(self.peer_limits.window, self._chunk),
-            ReceiveWindow(window, 0 if self._waits(message) else window),
+            ReceiveWindow(window, 0 if waits(message, self.tunnels) else window),
         )
         self.exchanges[message.exchange] = exchange
         event = self._head_came(exchange, message.body)
-        if self._asks(message):
-            if tunnel_asked(message.info) not in self.tunnels:
-                raise ExchangeError(exchange.number, "a tunnel that was not announced")
-            if event is not Event.STREAM:
-                raise ExchangeError(exchange.number, "a tunnel begins with null")
+        if asks(message, self.tunnels):
+            fault = asking_fault(message, self.tunnels)
+            if fault:
+                raise ExchangeError(exchange.number, fault)
             exchange.tunnel = WireTunnel()
         exchange.came(event)
-
-    def _asks(self, message: m.Request) -> bool:
-        """Whether it is for a tunnel; the key means nothing where there are none."""
-        return bool(self.tunnels) and b"tunnel" in message.info
-
-    def _waits(self, message: m.Request) -> bool:
-        """Whether the body of a request has no window before the guest grants one."""
-        return (
-            message.info.get(b"expect") is True or type(message.body) is dict or self._asks(message)
-        )
 
     def _exchange_came(self, exchange: WireExchange, message: Message) -> bool:
         match message:
@@ -263,7 +253,7 @@ class WireConnection(WireBodies):
         return True
 
     def _head_came(self, exchange: WireExchange, body: bytes | Info | None) -> Event:
-        event = _head_event(body)
+        event = head_event(body)
         if event is Event.WHOLE and len(body) > self.limits.inline:  # type: ignore[arg-type]
             raise ExchangeError(exchange.number, "a longer body than may be inline")
         if event is Event.BULK and not self.bulk:
@@ -350,18 +340,19 @@ class WireConnection(WireBodies):
         if message.exchange <= self.last:
             raise LocalProtocolError("exchange numbers grow")
         event = self._head_sent(message.body)
-        token = tunnel_asked(message.info)
-        if token is not None and (token not in self.tunnels or event is not Event.STREAM):
-            raise LocalProtocolError("a tunnel that was not announced, or with a body")
+        tunnel = b"tunnel" in message.info
+        fault = asking_fault(message, self.tunnels) if tunnel else None
+        if fault:
+            raise LocalProtocolError(fault)
         self.last = message.exchange
         exchange = WireExchange(
             self.role,
             message.exchange,
-            SendWindow(0 if self._waits(message) else self.peer_limits.window, self._chunk),
+            SendWindow(0 if waits(message, self.tunnels) else self.peer_limits.window, self._chunk),
             ReceiveWindow(self.limits.window),
         )
         exchange.sent(event)
-        if token is not None:
+        if tunnel:
             exchange.tunnel = WireTunnel()
         self.exchanges[message.exchange] = exchange
 
@@ -376,7 +367,7 @@ class WireConnection(WireBodies):
         exchange.sent(Event.INTERIM)
 
     def _head_sent(self, body: bytes | Info | None) -> Event:
-        event = _head_event(body)
+        event = head_event(body)
         if event is Event.WHOLE and len(body) > self.peer_limits.inline:  # type: ignore[arg-type]
             raise LocalProtocolError("a longer body than the peer takes inline")
         if event is Event.BULK and not self.bulk:
@@ -404,9 +395,3 @@ class WireConnection(WireBodies):
 
 
 _OF_EXCHANGE = frozenset({m.Response, m.Body, m.End, m.Move, m.Credit, m.Abort, m.Connect})
-
-
-def _head_event(body: bytes | Info | None) -> Event:
-    if type(body) is bytes:
-        return Event.WHOLE
-    return Event.STREAM if body is None else Event.BULK

@@ -222,3 +222,8 @@ class FrameDecoder:
         if wrong or not prefix.isdigit():
             raise FrameError("a frame begins with its length: digits, 7 at most, no leading zero")
         return colon
+
+
+def framed_size(payload: int) -> int:
+    """How many bytes a frame with a payload of so many has."""
+    return payload + len(str(payload)) + 2

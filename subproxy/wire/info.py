@@ -29,7 +29,7 @@ def process_wanted(hello: Info) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class PeerProxy:
+class PeerProcess:
     """
     Another proxy.
 
@@ -41,10 +41,10 @@ class PeerProxy:
     process: int
 
 
-def peer(hello: Info) -> PeerProxy | None:
+def peer(hello: Info) -> PeerProcess | None:
     """Which other proxy this is, where it is one."""
     found = lookup(hello, b"peer", check.peer, None)
-    return None if found is None else PeerProxy(found[b"host"], found.get(b"process", 0))
+    return None if found is None else PeerProcess(found[b"host"], found.get(b"process", 0))
 
 
 # welcome

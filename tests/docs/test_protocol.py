@@ -1,17 +1,31 @@
-"""docs/protocol.md agrees with the code: its examples, messages, states and limits."""
+"""docs/protocol.md against the code: its examples, its verbs, its states and its limits."""
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator
 from dataclasses import MISSING, fields
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.core.http.fields import INTERIM_COST, MAX_INTERIM
-from subproxy.wire import fields as fields_of
-from subproxy.wire import info, limits
+from guest.core import backoff
+from guest.core.restore import JUMP
+from guest.core.welcome import Welcome
+from guest.twisted.service import FINAL, SETTLED
+from guest.twisted.subscriber import GREETING, LINGER, TOO_FAST
+from subproxy.core.access import epochs
+from subproxy.core.access.penalties import AGAIN, DIALS, MOST
+from subproxy.core.access.policy import Quotas
+from subproxy.core.http.fields import HOP_BY_HOP, INTERIM_COST, MAX_INTERIM
+from subproxy.frontend.limits import HttpLimits
+from subproxy.subscription.settings import SubscriptionSettings
+from subproxy.subscription.upstream_request import ABORT_CODES
+from subproxy.wire import limits
 from subproxy.wire import messages as m
+from subproxy.wire.errors import FrameError, MessageError, StateError
+from subproxy.wire.fields import keys
 from subproxy.wire.frames import decode, encode
 from subproxy.wire.states import (
     REQUEST,
@@ -24,20 +38,55 @@ from subproxy.wire.states import (
     Side,
     Tunnel,
 )
-from tests.rigs.protocol_page import (
-    DIRECTIONS,
-    DOCUMENT,
-    KINDS,
-    ROLES,
-    code,
-    examples,
-    number,
-    rows,
-    section,
-    value_of,
-    value_range,
-)
+from tests.rigs.paths import ROOT
 from tests.rigs.vector_runner import as_json, from_json
+
+DOCUMENT = (ROOT / "docs" / "protocol.md").read_text()
+ROLES = {"guest": Role.GUEST, "proxy": Role.PROXY}
+DIRECTIONS = {
+    "guest → proxy": {Role.GUEST},
+    "proxy → guest": {Role.PROXY},
+    "both": {Role.GUEST, Role.PROXY},
+}
+
+
+def examples() -> Iterator[tuple[str, bytes, Any]]:
+    """Sender (or nothing), bytes and JSON of each example."""
+    for sender, block in re.findall(r"<!-- frame ?(\w*) -->\n\n((?:    .*\n)+)", DOCUMENT):
+        lines = [line[4:] for line in block.splitlines()]
+        # The last line is the JSON; the bytes may have line feeds of their own.
+        yield sender, "\n".join(lines[:-1]).encode(), json.loads(lines[-1])
+
+
+def section(title: str) -> str:
+    """What stands under that heading, to the next one of its level or above."""
+    heading = re.search(rf"^(#+) {re.escape(title)}$", DOCUMENT, re.MULTILINE)
+    assert heading, title
+    rest = DOCUMENT[heading.end() :]
+    return re.split(rf"^#{{1,{len(heading[1])}}} ", rest, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def rows(text: str, *header: str) -> list[list[str]]:
+    """The rows of the first table in C{text} with that header."""
+    head = "| " + " | ".join(header) + " |\n"
+    assert head in text, header
+    table = text[text.index(head) + len(head) :].split("\n\n", maxsplit=1)[0]
+    return [
+        [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        for line in table.splitlines()[1:]
+    ]
+
+
+def code(text: str) -> list[str]:
+    """What stands between back-quotes in C{text}."""
+    return re.findall(r"`([^`]+)`", text)
+
+
+def number(text: str) -> int:
+    """The first number of C{text}."""
+    found = re.search("2\\^(\\d+) \u2212 1|[\\d,]+", text)
+    assert found, text
+    return 2 ** int(found[1]) - 1 if found[1] else int(found[0].replace(",", ""))
 
 
 class ExampleTests(SynchronousTestCase):
@@ -105,75 +154,6 @@ class MessageTests(SynchronousTestCase):
             for each in fields(kind)[needed:]:
                 default = each.default is not MISSING or each.default_factory is not MISSING
                 self.assertTrue(default, (kind, each.name))
-
-    def test_info_keys(self) -> None:
-        """Each key of info has the type that the document says."""
-        text = section("hello, welcome")
-        first = "| key | type | meaning | default |"
-        both = rows(text, "key", "type", "meaning", "default")
-        after = text[text.index(first) + len(first) :]
-        hello = rows(after, "key", "type", "meaning")
-        welcome = rows(after[after.index("In `welcome`") :], "key", "type", "meaning")
-        request = rows(section("request"), "key", "type", "meaning")
-        base = {b"version": 1, b"application": b"a", b"instance": b"i", b"processes": 1024}
-        for kind, table in (
-            (b"hello", both + hello),
-            (b"welcome", both + welcome),
-            (b"request", request),
-        ):
-            for key, type_, *_ in table:
-                (name,) = code(key)
-                self._check_key(
-                    m.ELEMENTS[m.BY_VERB[kind]][1][4 if kind == b"request" else 0],
-                    base if kind != b"request" else {},
-                    name.encode(),
-                    type_,
-                )
-
-    def test_other_info_keys(self) -> None:
-        """So do those of the other dictionaries."""
-        registration = section("register, registered, refused, unregister, unregistered")
-        for key, of, type_, _ in rows(registration, "key", "of", "type", "meaning"):
-            check = fields_of.register if code(of) == ["register"] else fields_of.registered
-            self._check_key(check, {}, code(key)[0].encode(), type_)
-        for key, type_, _ in rows(section("Peers"), "key", "type", "meaning"):
-            self._check_key(fields_of.peer, {b"host": b"h"}, code(key)[0].encode(), type_)
-        table = rows(section("TLS information"), "name in `register`", "key", "type", "meaning")
-        for _, key, type_, _ in table:
-            self._check_key(fields_of.tls, {b"version": b"1.3"}, code(key)[0].encode(), type_)
-
-    def test_every_key_has_its_function(self) -> None:
-        """A key that revision 3 has brought is read by one function, which has its default."""
-        empty: dict[bytes, Any] = {}
-        self.assertEqual([], info.tunnel_tokens(empty))
-        self.assertEqual((0, 1), info.process(empty))
-        for read in (info.process_wanted, info.peer, info.tunnel_moves_at, info.epoch):
-            self.assertIsNone(read(empty))
-        for read in (info.peer_route, info.tunnel_asked, info.tls, info.end_length):
-            self.assertIsNone(read(empty))
-        for tells in (info.full, info.passthrough, info.takes_trailers, info.stamped):
-            self.assertIs(False, tells(empty))
-        self.assertEqual(([], 0), (info.tls_names(empty), info.hops(empty)))
-        text = section("hello, welcome")
-        for key, default in (("process", "0 by default"), ("processes", "1 by default")):
-            self.assertRegex(text, rf"\| `{key}` \|.*{default} \|")
-
-    def _check_key(
-        self, check: fields_of.Check, base: dict[bytes, Any], key: bytes, type_: str
-    ) -> None:
-        """Values of that type pass C{check}, to both ends of its range; others do not."""
-        kind, low, high = value_range(type_)
-        if key == b"version" and kind == "integer":
-            low = high = limits.VERSION
-        for value in (value_of(each, 20) for each in KINDS if each != kind):
-            self.assertRaises(m.MessageError, check, {**base, key: value})
-        for size in {low, high}:
-            found = {**base, key: value_of(kind, size)}
-            self.assertIs(found, check(found))
-        if kind not in ("boolean", "dictionary"):
-            for size in {low - 1, high + 1} - ({-1} if kind != "integer" else set()):
-                value = value_of(kind, size)
-                self.assertRaises(m.MessageError, check, {**base, key: value})
 
     def test_limit_defaults(self) -> None:
         """The defaults of hello and welcome are those of the code."""
@@ -308,3 +288,143 @@ class LimitTests(SynchronousTestCase):
     def _hello(self) -> tuple[str, ...]:
         text = section("hello, welcome")
         return text[text.index("In `hello`") :], "key", "type", "meaning"
+
+
+def sources(*folders: str) -> str:
+    """All Python of these folders."""
+    root = ROOT
+    return "".join(file.read_text() for name in folders for file in (root / name).rglob("*.py"))
+
+
+class CodeTests(SynchronousTestCase):
+    """Each code that somebody says is on the page, with who says it."""
+
+    def codes(self, title: str) -> dict[str, str]:
+        """The codes of a section's table, and the rest of their rows."""
+        found = {}
+        for line in section(title).splitlines():
+            row = re.fullmatch(r"\| ((?:`[a-z-]+`(?:, )?)+) \| (.*) \|", line)
+            if row:
+                found.update(dict.fromkeys(code(row[1]), row[2]))
+        return found
+
+    def test_refused(self) -> None:
+        """Codes of a refused route or hello."""
+        text = sources("subproxy")
+        said = set(re.findall(r'(?:RouteRefused|RefuseHello|PatternError)\(\s*"([a-z-]+)"', text))
+        said |= set(re.findall(r'(?:HelloRefused|HelloError)\(b"([a-z-]+)"', text))
+        said |= set(re.findall(r'm\.Refused\(reference, b"([a-z-]+)"', text))
+        said -= {"no-subscriber", "queue-full", "queue-timeout"}
+        self.assertTrue(said >= {"too-fast", "policy", "replaced", "hello", "version"}, said)
+        table = self.codes("register, registered, refused, unregister, unregistered")
+        self.assertEqual(said - set(table), set())
+
+    def test_bye(self) -> None:
+        """Codes of bye, and who says them."""
+        table = self.codes("drain, bye")
+        ours = set(re.findall(r'\.close\(\s*b"([a-z]+)"', sources("subproxy")))
+        ours |= set(re.findall(r'_farewell = \(b"([a-z]+)"', sources("subproxy")))
+        self.assertTrue(ours >= {"again", "replaced", "refused", "timeout", "shutdown"}, ours)
+        for each in ours:
+            self.assertRegex(table[each], r"^(proxy|both)")
+        theirs = set(re.findall(r'_bye,? ?\(?b"([a-z]+)"', sources("guest")))
+        self.assertTrue(theirs >= {"done", "timeout"}, theirs)
+        for each in theirs:
+            self.assertRegex(table[each], r"^both")
+        errors = {kind.code.decode() for kind in (FrameError, MessageError, StateError)}
+        self.assertEqual(errors - set(table), set())
+
+    def test_abort(self) -> None:
+        """Codes of abort."""
+        table = self.codes("abort")
+        for _, said in ABORT_CODES:
+            self.assertRegex(table[said.decode()], r"^(proxy|both)")
+        theirs = re.findall(r'm\.Abort\([\w.]+, b"(\w+)"', sources("guest"))
+        self.assertTrue(theirs)
+        for each in theirs:
+            self.assertRegex(table[each], r"^(guest|both)")
+        self.assertLessEqual({"refused", "error", "complete"}, set(table))
+
+
+class NumberTests(SynchronousTestCase):
+    """Times and numbers of the text are those of the code."""
+
+    def test_dialling(self) -> None:
+        text = words(section("Dialling again"))
+        self.assertIn(f"{backoff.FIRST * 1000:g} ms at first, doubled", text)
+        self.assertIn(f"at most {backoff.LONGEST:g} seconds", text)
+        self.assertIn(f"longer than {backoff.LONGEST:g} seconds", text)
+        self.assertEqual((SETTLED, TOO_FAST), (0.5, 1.0))
+        self.assertIn("lasted less than half a second", text)
+        self.assertIn("again after a second", text)
+        self.assertIn(f"({Quotas().connections} of all kinds", text)
+        self.assertIn(f"but at least {DIALS:g}, and as many again in {AGAIN:g} seconds", text)
+        self.assertIn(f"for at most {MOST:g} seconds", text)
+        (final,) = (row for row in text.split("|") if "`version` or" in row)
+        self.assertEqual(set(code(final)) - {"refused"}, FINAL)
+
+    def test_instances(self) -> None:
+        text = words(section("Instances"))
+        self.assertIn(f"may have {epochs.LINES} of these", text)
+        self.assertIn(f"the last {epochs.RETIRED:,} replaced instances", text)
+        self.assertEqual(epochs.FORGET, 3600.0)
+        self.assertIn("no subscription for an hour", text)
+        self.assertIn(f"by over {JUMP:g} seconds", words(section("Restored machines")))
+
+    def test_waiting(self) -> None:
+        settings = SubscriptionSettings()
+        first = f"must come within {settings.greeting_timeout:g} seconds"
+        self.assertIn(first, words(section("Roles and connections")))
+        self.assertIn(f"within {GREETING:g} seconds", words(section("hello, welcome")))
+        self.assertEqual((LINGER, settings.closing_timeout, settings.claim_timeout), (2.0,) * 3)
+        self.assertIn("not longer than two seconds", words(section("drain, bye")))
+        self.assertIn("until two seconds after", words(section("Data connections")))
+        self.assertIn(f"for {settings.data_idle:g} at least", words(section("Data connections")))
+
+    def test_welcome_defaults(self) -> None:
+        """What a guest takes where welcome does not say."""
+        text, default = section("hello, welcome"), Welcome.of({})
+        for key, seconds in (("ping", default.ping), ("timeout", default.timeout)):
+            (row,) = re.findall(rf"\| `{key}` \|.*", text)
+            self.assertIn(f"{seconds * 1000:,.0f} by default", row)
+
+    def test_responses(self) -> None:
+        text, settings = words(section("response")), SubscriptionSettings()
+        self.assertEqual((settings.offences, settings.offences_window), (10, 60.0))
+        self.assertIn("after ten such responses within a minute", text)
+
+    def test_held_bodies(self) -> None:
+        self.assertIn(f"at most {HttpLimits().inline:,} bytes", words(section("request")))
+
+    def test_fields_that_are_dropped(self) -> None:
+        """The list of hop-by-hop fields is the code's."""
+        text = words(section("request"))
+        (listed,) = re.findall(r"drops hop-by-hop fields: (.*?);", text)
+        self.assertEqual({each.lower().encode() for each in code(listed)}, HOP_BY_HOP)
+
+    def test_width(self) -> None:
+        """Prose is wrapped at one width; tables and frames are as long as they are."""
+        prose = [line for line in DOCUMENT.splitlines() if not line.startswith(("|", "    "))]
+        self.assertEqual([line for line in prose if len(line) > 100], [])
+
+    def test_revisions(self) -> None:
+        """They are in order, and the last has its section."""
+        revisions = rows(DOCUMENT, "revision", "date", "what")
+        self.assertEqual([each[0] for each in revisions], ["1", "2", "3"])
+        dates = [each[1] for each in revisions]
+        self.assertEqual(dates, sorted(dates))
+        self.assertTrue(section("What revision 2 changes"))
+        self.assertTrue(section("What revision 3 adds"))
+
+
+def words(text: str) -> str:
+    """C{text} on one line."""
+    return " ".join(text.split())
+
+
+class KeysTests(SynchronousTestCase):
+    def test_helper(self) -> None:
+        """The helper that reads tables is not what makes them agree: it fails on a wrong one."""
+        self.assertRaises(AssertionError, rows, "| a | b |\n| --- | --- |\n", "a", "c")
+        self.assertEqual([["1", "2"]], rows("| a | b |\n| --- | --- |\n| 1 | 2 |\n\n", "a", "b"))
+        self.assertRaises(m.MessageError, keys({}, (b"x",)), {})

@@ -41,6 +41,7 @@ messages = st.one_of(
     st.builds(request, numbers, some_bodies),
     st.builds(m.Body, numbers, st.sampled_from([b"x", b"0123456789", bytes(20), bytes(21)])),
     st.builds(m.End, numbers),
+    st.builds(m.Move, numbers, st.integers(0, 2)),
     st.builds(m.Credit, numbers, st.sampled_from([1, MAX_CREDIT - 20, MAX_CREDIT])),
     st.builds(m.Abort, numbers, names),
     st.just(m.Drain()),
@@ -120,8 +121,8 @@ def verdict(end: WireConnection, message: m.Message) -> str:
         case m.Credit():
             assert window is not None
             wrong = window.sending.available + message.amount > MAX_CREDIT
-        case m.Connect():
-            wrong = True
+        case m.Connect() | m.Move():
+            wrong = True  # there are neither data connections nor tunnels
     return "violation" if wrong else "delivered"
 
 

@@ -49,7 +49,7 @@ class AskTests(TunnelTestCase):
         """A guest to which none were offered takes no notice of the key, as an older one."""
         pair = ConnectionPair()
         self.assertEqual(set(), pair.guest.tunnels | pair.proxy.tunnels)
-        why = "a tunnel that was not announced, or with a body"
+        why = "a tunnel that was not announced"
         self.local_error(why, pair.proxy.send, request(1, None, **ASKS))
         pair.to_guest(request(1, b"whole", **ASKS).frame())
         self.assertIsNone(pair.guest.exchanges[1].tunnel)
@@ -78,8 +78,7 @@ class AskTests(TunnelTestCase):
             number = pair.guest.last + 1
             message = request(number, body, tunnel=token)
             self.assert_violation(pair.guest, pair.to_guest(message.frame()), number, why)
-            wrong = "a tunnel that was not announced, or with a body"
-            self.local_error(wrong, pair.proxy.send, message)
+            self.local_error(why, pair.proxy.send, message)
 
 
 class AnswerTests(TunnelTestCase):
