@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum, auto
 
 from subproxy.core.fast_enum import fast_enum
+from subproxy.core.states import TransitionTable
 
 
 @fast_enum
@@ -27,18 +28,21 @@ class ConnectionState(Enum):
     """Incoming bytes are dropped: the connection is over."""
 
 
-TRANSITIONS: dict[ConnectionState, frozenset[ConnectionState]] = {
-    ConnectionState.IDLE: frozenset(ConnectionState) - {ConnectionState.IDLE},
-    ConnectionState.HEAD: frozenset(ConnectionState) - {ConnectionState.IDLE, ConnectionState.HEAD},
-    ConnectionState.COLLECTING: frozenset(
-        {ConnectionState.ANSWERING, ConnectionState.LINGERING, ConnectionState.OVER}
-    ),
-    ConnectionState.STREAMING: frozenset(
-        {ConnectionState.ANSWERING, ConnectionState.LINGERING, ConnectionState.OVER}
-    ),
-    ConnectionState.ANSWERING: frozenset(
-        {ConnectionState.IDLE, ConnectionState.LINGERING, ConnectionState.OVER}
-    ),
-    ConnectionState.LINGERING: frozenset({ConnectionState.OVER}),
-    ConnectionState.OVER: frozenset({ConnectionState.OVER}),
-}
+TRANSITIONS: TransitionTable[ConnectionState] = TransitionTable(
+    {
+        ConnectionState.IDLE: frozenset(ConnectionState) - {ConnectionState.IDLE},
+        ConnectionState.HEAD: frozenset(ConnectionState)
+        - {ConnectionState.IDLE, ConnectionState.HEAD},
+        ConnectionState.COLLECTING: frozenset(
+            {ConnectionState.ANSWERING, ConnectionState.LINGERING, ConnectionState.OVER}
+        ),
+        ConnectionState.STREAMING: frozenset(
+            {ConnectionState.ANSWERING, ConnectionState.LINGERING, ConnectionState.OVER}
+        ),
+        ConnectionState.ANSWERING: frozenset(
+            {ConnectionState.IDLE, ConnectionState.LINGERING, ConnectionState.OVER}
+        ),
+        ConnectionState.LINGERING: frozenset({ConnectionState.OVER}),
+        ConnectionState.OVER: frozenset({ConnectionState.OVER}),
+    }
+)

@@ -1,0 +1,64 @@
+"""The states page of the docs, drawn of the tables: C{python -m tools.state_diagrams} writes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from subproxy.core import exchange
+from subproxy.core.balancing import member
+from subproxy.frontend import connection_state
+from subproxy.subscription import states
+from subproxy.subscription.bodies import data_connection, transfer
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "explanation" / "states.md"
+
+HEAD = """\
+# States
+
+What lives through states has a table of them, and nothing else says in which it is. These diagrams
+are drawn of the tables by `python -m tools.state_diagrams`; a test holds the page to them. The
+states of a connection on the wire are in [the protocol](../protocol.md#states).
+"""
+
+
+def of_members() -> str:
+    """The life of a subscription as the balancer sees it, with what moves it."""
+    lines = ["stateDiagram-v2", f"    [*] --> {next(iter(member.TRANSITIONS)).name}"]
+    for state, events in member.TRANSITIONS.items():
+        lines += [
+            f"    {state.name} --> {after.name}: {event.name.lower()}"
+            for event, after in events.items()
+            if after is not state
+        ]
+    return "\n".join(lines) + "\n"
+
+
+DIAGRAMS = {
+    "An exchange": ("core/exchange.py", exchange.TRANSITIONS.diagram),
+    "A client's connection": (
+        "frontend/connection_state.py",
+        connection_state.TRANSITIONS.diagram,
+    ),
+    "A guest's connection": ("subscription/states.py", states.TRANSITIONS.diagram),
+    "A member of a pool": ("core/balancing/member.py", of_members),
+    "A data connection": (
+        "subscription/bodies/data_connection.py",
+        data_connection.TRANSITIONS.diagram,
+    ),
+    "A body over a data connection": (
+        "subscription/bodies/transfer.py",
+        transfer.TRANSITIONS.diagram,
+    ),
+}
+
+
+def page() -> str:
+    """The page as it should be."""
+    parts = [HEAD]
+    for title, (module, diagram) in DIAGRAMS.items():
+        parts.append(f"## {title}\n\n`subproxy/{module}`\n\n```mermaid\n{diagram()}```\n")
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
