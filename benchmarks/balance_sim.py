@@ -110,7 +110,7 @@ class Simulation:
         self.choices = Random(seed + 1)
         self.pings = Random(seed + 2)
         self.rate = load * sum(s.workers / s.service for s in speeds if not s.joins)
-        self.pool = Pool(Route(rb"app\.example"), 0, now=0.0)
+        self.pool = Pool(Route(rb"app\.example"), now=0.0)
         self.guests: dict[Member, Guest] = {}
         self.events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self.serial = 0

@@ -64,7 +64,8 @@ def main() -> None:
     parser.add_argument("--longest", type=int, default=400)
     options = parser.parse_args()
     run: Callable[[bytes], None] = importlib.import_module(options.target).run
-    inputs = [path.read_bytes() for each in options.corpus for path in sorted(each.iterdir())]
+    files = (path for each in options.corpus for path in sorted(each.rglob("*")) if path.is_file())
+    inputs = [path.read_bytes() for path in files]
     rng = random.Random(options.seed)
     began = time.monotonic()
     for count in range(1, options.runs + 1):

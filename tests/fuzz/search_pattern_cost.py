@@ -214,7 +214,7 @@ class Request:
                 route = Route(each, b"/.*") if hosts else Route(b"h", b"/" + each)
             except RouteRefused:
                 return table, number
-            pool = Pool(route, number, now=0.0)
+            pool = Pool(route, now=0.0)
             if route.host in table._hosts and route.host.kind is not Kind.LITERAL:
                 continue
             table.add(pool)

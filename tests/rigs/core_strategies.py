@@ -64,7 +64,7 @@ def make_member(identity: str = "vm", *, now: float = 0.0, **numbers: Any) -> Me
 
 def make_pool(*members: Member, now: float = 0.0) -> Pool:
     """Return a pool of C{members}."""
-    pool = Pool(Route(rb".*"), 0, now=now)
+    pool = Pool(Route(rb".*"), now=now)
     for member in members:
         pool.members.append(member)
         pool.vacant_since = POPULATED

@@ -170,18 +170,17 @@ def usable(member: Member) -> bool:
 class Pool:
     """A route and its members; flat, because the compiled path reads it.
 
-    order: place among all routes ever registered. precedence: its sort key in the table.
-    members: in the order of their registration. vacant_since: when the last one left, or
-    POPULATED. waiting: exchanges that wait for a member. cursor: where round robin stands.
-    retries: whatever budget the shell keeps for it; never looked at here. Who remembers something
-    of a pool keeps it by a weak reference: a pool holds compiled patterns.
+    precedence: its sort key in the table. members: in the order of their registration.
+    vacant_since: when the last one left, or POPULATED. waiting: exchanges that wait for a member.
+    cursor: where round robin stands. retries: whatever budget the shell keeps for it; never looked
+    at here. Who remembers something of a pool keeps it by a weak reference: a pool holds compiled
+    patterns.
     """
 
     __slots__ = (
         "__weakref__",
         "cursor",
         "members",
-        "order",
         "precedence",
         "retries",
         "route",
@@ -189,9 +188,8 @@ class Pool:
         "waiting",
     )
 
-    def __init__(self, route: Route, order: int, *, now: float) -> None:
+    def __init__(self, route: Route, *, now: float) -> None:
         self.route = route
-        self.order = order
         self.precedence: Precedence = route.precedence()
         self.members: list[Member] = []
         self.vacant_since = now

@@ -107,6 +107,11 @@ class Route:
         """Tell whether the normalised C{host} and C{path} belong to this route."""
         return self.host.matches(host) and self.path.matches(path)
 
+    def shares_cost(self, other: Route) -> bool:
+        """Tell whether what one request may cost is counted for both; see L{RouteTable}."""
+        kinds = (self.host.kind, other.host.kind)
+        return self.host == other.host if Kind.LITERAL in kinds else True
+
     def precedence(self) -> Precedence:
         """Return the sort key of this route."""
         host, path = self.host.text, self.path.text

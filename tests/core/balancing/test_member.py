@@ -139,9 +139,9 @@ class PoolTests(SynchronousTestCase):
     """C{Pool}."""
 
     def test_a_new_pool_is_vacant(self) -> None:
-        pool = Pool(Route(b"a", b"/b"), 7, now=3.0)
+        pool = Pool(Route(b"a", b"/b"), now=3.0)
         self.assertEqual((pool.vacant_since, pool.waiting, pool.cursor), (3.0, 0, 0))
-        self.assertEqual((pool.order, pool.precedence), (7, (0, -2, 0, -1, -2, b"a", b"/b")))
+        self.assertEqual(pool.precedence, (0, -2, 0, -1, -2, b"a", b"/b"))
         self.assertFalse(pool.has_ready())
         self.assertFalse(hasattr(pool, "__dict__"))
 

@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.balancing.member import POPULATED, Member, Pool
-from subproxy.core.routing.registry import LINGER, Registry, RegistryLimits
+from subproxy.core.routing.registry import FORGOTTEN_AT_ONCE, LINGER, Registry, RegistryLimits
 from subproxy.core.routing.route import Route, RouteRefused
 from subproxy.core.routing.router import Router
 from tests.rigs.core_strategies import hosts, make_member, paths, relaxed, routes
@@ -145,8 +145,6 @@ class RegistryTests(SynchronousTestCase):
         self.assertEqual(
             list(self.registry.owners()), [("vm1", route(0)), ("vm2", route(1)), ("vm2", route(2))]
         )
-        orders = [pool.order for pool in self.registry.pools()]
-        self.assertEqual(orders, sorted(set(orders)))
         programs = route(1).program + route(2).program
         self.assertEqual(self.registry._holdings["vm2"].program, programs)
         returned = make_member("vm2")
@@ -262,6 +260,45 @@ class LimitTests(SynchronousTestCase):
         registry.remove(member, 1.0)
         registry.register(member, second, 2.0)
         self.assertEqual(list(registry.routes()), [second])
+
+    def test_only_what_helps_makes_room(self) -> None:
+        """Vacant literals cost nothing: their places are kept."""
+        first, second = Route(b"(a)"), Route(b"(b)")
+        registry = Registry(limits=RegistryLimits(program=first.program))
+        member = make_member("vm")
+        registry.register(member, route(0), 0.0)
+        registry.register(member, first, 0.0)
+        registry.remove(member, 1.0)
+        registry.register(member, second, 2.0)
+        self.assertEqual(list(registry.routes()), [route(0), second])
+
+    def test_no_more_than_so_many_are_forgotten_at_once(self) -> None:
+        """What a virtual machine left is cleared away in pieces: one turn has its limit."""
+        routes = [route(number) for number in range(FORGOTTEN_AT_ONCE + 2)]
+        registry = Registry(limits=RegistryLimits(identity=len(routes)))
+        for number in range(2):
+            member = make_member("vm")
+            for each in routes[number::2]:
+                registry.register(member, each, 0.0)
+            registry.remove(member, 1.0 + number)
+        member = make_member("vm")
+        registry.register(member, Route(b"another"), 3.0)
+        self.assertEqual(len(registry), 3)
+        for each in routes:
+            registry.register(make_member("vm2"), each, 3.0)
+        self.assertEqual(len(registry), len(routes) + 1)
+
+    def test_expiry_goes_on_where_it_ended(self) -> None:
+        registry = Registry()
+        for _ in range(3):
+            member = make_member("vm")
+            for number in range(100):
+                registry.register(member, Route(b"h%d" % len(registry), b"/%d" % number), 0.0)
+            registry.remove(member, 1.0)
+        self.assertEqual(len(registry.expire(1.0 + LINGER)), FORGOTTEN_AT_ONCE)
+        self.assertEqual(len(registry), 300 - FORGOTTEN_AT_ONCE)
+        self.assertEqual(len(registry.expire(1.0 + LINGER)), 300 - FORGOTTEN_AT_ONCE)
+        self.assertEqual(len(registry), 0)
 
     def test_a_vacant_pool_counts_for_who_left_last_until_another_takes_it(self) -> None:
         registry = Registry(limits=RegistryLimits(identity=1))

@@ -33,9 +33,10 @@ class TableTests(SynchronousTestCase):
     def test_what_was_removed_leaves_nothing(self) -> None:
         table = RouteTable()
         pools = [
-            Pool(Route(host, path), order, now=0.0)
-            for order, (host, path) in enumerate(
-                [(b"a", b"/x"), (b"a", b"/x.*"), (b"a", b"/y.*"), (b"a", b"/[x]"), (b".*", b"/x")]
+            Pool(Route(host, path), now=0.0)
+            for host, path in (
+                *((b"a", b"/x"), (b"a", b"/x.*"), (b"a", b"/y.*"), (b"a", b"/[x]")),
+                (b".*", b"/x"),
             )
         ]
         for pool in pools:
@@ -49,8 +50,8 @@ class TableTests(SynchronousTestCase):
 
     def test_matching_hosts_are_remembered_while_the_table_is_the_same(self) -> None:
         table = RouteTable()
-        first = Pool(Route(b"a.*", b"/x"), 0, now=0.0)
-        second = Pool(Route(b"[a]b", b"/y"), 1, now=0.0)
+        first = Pool(Route(b"a.*", b"/x"), now=0.0)
+        second = Pool(Route(b"[a]b", b"/y"), now=0.0)
         table.add(first)
         for _ in range(2):
             self.assertIs(table.find(b"ab", b"/x"), first)
@@ -69,7 +70,7 @@ class TableTests(SynchronousTestCase):
         """A host that matches more host patterns than that is asked anew each time."""
         table = RouteTable()
         pools = [
-            Pool(Route(b"[ab]{1,%d}" % (2 + number), b"/%d" % number), number, now=0.0)
+            Pool(Route(b"[ab]{1,%d}" % (2 + number), b"/%d" % number), now=0.0)
             for number in range(REMEMBERED_PATTERNS + 1)
         ]
         for pool in pools[:-1]:
@@ -91,7 +92,7 @@ class TableTests(SynchronousTestCase):
         self, registered: list[Route], data: st.DataObject, host: bytes, path: bytes
     ) -> None:
         table = RouteTable()
-        pools = [Pool(route, order, now=0.0) for order, route in enumerate(registered)]
+        pools = [Pool(route, now=0.0) for route in registered]
         for pool in pools:
             table.add(pool)
         removed = data.draw(st.sets(st.sampled_from(pools))) if pools else set()
@@ -116,7 +117,7 @@ class CostTests(SynchronousTestCase):
         table = RouteTable()
         order = -1
         for order, (host, path) in enumerate(sources):
-            pool = Pool(Route(host, path, lazy=True), order, now=0.0)
+            pool = Pool(Route(host, path, lazy=True), now=0.0)
             table.add(pool)
             reason = table.excess(pool)
             if reason is not None:
