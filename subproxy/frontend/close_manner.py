@@ -36,6 +36,7 @@ MANNERS: dict[CloseReason, CloseManner] = {
     CloseReason.LAST_ANSWER: CloseManner.LINGER,
     CloseReason.LINGER_TIMEOUT: CloseManner.RESET,
     CloseReason.KEEPALIVE_TIMEOUT: CloseManner.FLUSH,
+    CloseReason.PROXY_HEADER: CloseManner.RESET,
     CloseReason.TOO_MANY: CloseManner.RESET,
     CloseReason.DRAINING: CloseManner.FLUSH,
     CloseReason.SHUTDOWN: CloseManner.RESET,

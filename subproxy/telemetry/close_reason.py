@@ -33,6 +33,8 @@ class CloseReason(Enum):
     """The client kept sending behind its last answer."""
     KEEPALIVE_TIMEOUT = "keepalive-timeout"
     """No request came for long."""
+    PROXY_HEADER = "proxy-header"
+    """What came is no PROXY header, or came too slowly."""
     TOO_MANY = "too-many-connections"
     """There were as many connections as there may be."""
     DRAINING = "draining"

@@ -22,9 +22,11 @@ from zope.interface import implementer
 from subproxy.core.access.log_limit import LogLimit
 from subproxy.core.http.forwarded import Trust
 from subproxy.core.http.origin import UNIX
+from subproxy.frontend.close_manner import MANNERS, CloseManner
 from subproxy.frontend.deadlines import NEVER
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.proxy_protocol.header import ProxyHeader, ProxyHeaderError, ProxyHeaderParser
+from subproxy.telemetry.close_reason import CloseReason
 
 PREFIX = "haproxy:"
 """What an endpoint begins with, as Twisted's own has it."""
@@ -46,6 +48,7 @@ class ProxyProtocolFront(Protocol):
 
     @ivar deadline: when the header has to be whole (monotonic seconds).
     @ivar busy: no request is under way.
+    @ivar close_reason: why it closed, or closes: the first reason; None before.
     """
 
     factory: ProxyProtocolFactory
@@ -55,6 +58,7 @@ class ProxyProtocolFront(Protocol):
     def __init__(self, factory: ProxyProtocolFactory, address: IAddress | None) -> None:
         self.factory = factory
         self.deadline = NEVER
+        self.close_reason: CloseReason | None = None
         self._address = address
         self._parser: ProxyHeaderParser | None = ProxyHeaderParser()
 
@@ -62,8 +66,7 @@ class ProxyProtocolFront(Protocol):
         """A proxy connected."""
         http = self.factory.http
         if not http.connections.opened(self):
-            self._parser = None
-            self.transport.abortConnection()
+            self.close(CloseReason.TOO_MANY)
             return
         self.deadline = http.context.monotonic() + http.context.limits.header_timeout
 
@@ -98,32 +101,48 @@ class ProxyProtocolFront(Protocol):
 
     def close_if_idle(self) -> None:
         """Nobody has asked anything."""
-        self.transport.loseConnection()
+        self.close(CloseReason.DRAINING)
 
     def abort(self) -> None:
         """Close at once, with a reset."""
+        self.close(CloseReason.SHUTDOWN)
+
+    def close(self, reason: CloseReason) -> None:
+        """Close, in the manner that L{MANNERS} has for C{reason}; read nothing more."""
+        if self.close_reason is None:
+            self.close_reason = reason
         self._parser = None
         self.deadline = NEVER
-        self.transport.abortConnection()
+        if MANNERS[reason] is CloseManner.RESET:
+            self.transport.abortConnection()
+        else:
+            self.transport.loseConnection()
 
     def readConnectionLost(self) -> None:
         """Who sends no more gets no answer: it has not asked."""
-        self.transport.loseConnection()
+        self._complain_if_begun()
+        self.close(CloseReason.CLIENT_DONE)
 
     def writeConnectionLost(self) -> None:
         """Nothing is written here."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The proxy is gone, or was sent away; a probe that says nothing is not worth a line."""
-        parser, self._parser = self._parser, None
-        if parser is not None and parser.began:
-            self.factory.complain(self._address, "it left in the middle of its PROXY header")
+        """The proxy is gone, or was sent away."""
+        self._complain_if_begun()
+        if self.close_reason is None:
+            self.close_reason = CloseReason.CLIENT_CLOSED
+        self._parser = None
         self.deadline = NEVER
         self.factory.http.connections.closed(self)
 
+    def _complain_if_begun(self) -> None:
+        """Tell of a client that leaves; a probe that says nothing is not worth a line."""
+        if self._parser is not None and self._parser.began:
+            self.factory.complain(self._address, "it left in the middle of its PROXY header")
+
     def _refuse(self, reason: str) -> None:
         self.factory.complain(self._address, reason)
-        self.abort()
+        self.close(CloseReason.PROXY_HEADER)
 
 
 class ProxyProtocolFactory(Factory):

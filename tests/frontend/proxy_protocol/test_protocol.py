@@ -23,6 +23,7 @@ from subproxy.frontend.proxy_protocol.protocol import (
     is_proxied,
     proxied_endpoint,
 )
+from subproxy.telemetry.close_reason import CloseReason
 from tests.frontend.proxy_protocol.test_header import SSL, V4, V6, v2
 from tests.rigs.fake_dispatcher import Client, Transport
 from tests.rigs.fastpath_rig import Pair, Side, response
@@ -129,6 +130,7 @@ class FrontTests(SynchronousTestCase):
         """It is not answered, and one line tells why."""
         self.send(GET)
         self.assertTrue(self.transport.aborted)
+        self.assertIs(self.front.close_reason, CloseReason.PROXY_HEADER)
         self.assertEqual(self.transport.value(), b"")
         self.assertEqual(self.client.dispatcher.guests, [])
         self.assertEqual(
@@ -167,6 +169,7 @@ class FrontTests(SynchronousTestCase):
         self.assertFalse(self.transport.aborted)
         self.client.clock.pump([0.5] * 3)
         self.assertTrue(self.transport.aborted)
+        self.assertIs(self.front.close_reason, CloseReason.PROXY_HEADER)
         self.assertIn("the PROXY header came too slowly", self.lines[0])
 
     def test_the_deadline_is_over_with_the_header(self) -> None:
@@ -182,11 +185,19 @@ class FrontTests(SynchronousTestCase):
         self.front.readConnectionLost()
         self.assertTrue(self.transport.disconnecting)
         self.front.connectionLost(Failure(ConnectionDone()))
+        self.assertIs(self.front.close_reason, CloseReason.CLIENT_DONE)
         self.assertEqual((self.lines, len(self.http.connections)), ([], 0))
         self.make()
         self.send(b"PROXY TC")
         self.front.connectionLost(Failure(ConnectionDone()))
         self.assertIn("it left in the middle of its PROXY header", self.lines[0])
+        self.assertIs(self.front.close_reason, CloseReason.CLIENT_CLOSED)
+        self.make()
+        self.send(b"PROXY TC")
+        self.front.readConnectionLost()
+        self.front.connectionLost(Failure(ConnectionDone()))
+        self.assertIs(self.front.close_reason, CloseReason.CLIENT_DONE)
+        self.assertEqual(len(self.lines), 2)
 
     def test_too_many_connections(self) -> None:
         """One that has not told its client is one, too."""
@@ -196,6 +207,7 @@ class FrontTests(SynchronousTestCase):
         transport = Transport("192.0.2.7")
         second.makeConnection(transport)
         self.assertTrue(transport.aborted)
+        self.assertIs(second.close_reason, CloseReason.TOO_MANY)
         second.dataReceived(LINE)
         second.connectionLost()
         self.send(LINE + GET)
@@ -209,12 +221,22 @@ class FrontTests(SynchronousTestCase):
         self.assertNoResult(done)
         self.front.connectionLost(Failure(ConnectionDone()))
         self.successResultOf(done)
+        self.assertIs(self.front.close_reason, CloseReason.DRAINING)
+
+    def test_drain_in_the_middle_of_a_header(self) -> None:
+        """We closed it: it did not leave, and what still comes is not read."""
+        self.send(LINE[:10])
+        self.http.drain().addErrback(self.fail)
+        self.send(LINE[10:] + GET)
+        self.front.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual((self.lines, self.client.dispatcher.guests), ([], []))
 
     def test_close(self) -> None:
         """At the end all are closed."""
         self.assertEqual(self.http.active, 0)
         self.http.close()
         self.assertTrue(self.transport.aborted)
+        self.assertIs(self.front.close_reason, CloseReason.SHUTDOWN)
 
 
 class PathTests(SynchronousTestCase):
