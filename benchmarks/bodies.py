@@ -48,6 +48,32 @@ def transfers_for(size: int, clients: int, least: int = LEAST_BYTES) -> int:
     return -(-wanted // clients) * clients
 
 
+def transferred(
+    name: str,
+    server: Server,
+    direction: str,
+    size: int,
+    clients: int,
+    turn: int,
+    *,
+    core: int,
+    least: int = LEAST_BYTES,
+) -> Sample:
+    """Moves so many bodies from C{core}, and measures. Raises L{InvalidRun}."""
+    transfers = transfers_for(size, clients, least)
+    command = command_line(
+        "transfer",
+        server.port,
+        server.pids(),
+        clients=clients,
+        transfers=transfers,
+        size=size,
+        upload=direction == "upload",
+    )
+    raw = {**run(command, core, seconds=60 + transfers * size / SLOWEST), "size": size}
+    return Sample(name, f"{direction}-{size}", clients, turn, raw)
+
+
 class Bodies:
     """One run: who is measured, how, and the samples that came of it."""
 
@@ -86,28 +112,19 @@ class Bodies:
         self, name: str, server: Server, direction: str, size: int, clients: int, turn: int
     ) -> None:
         """One cell, once."""
-        transfers = transfers_for(size, clients, self.least)
         free = shutil.disk_usage(tempfile.gettempdir()).free
         if name == "nginx" and direction == "upload" and 2 * size * clients > free:
             # It keeps whole uploads in files before it passes them on.
             print(f"  {name}: no room for {clients} uploads of {size} bytes", flush=True)
             return
-        command = command_line(
-            "transfer",
-            server.port,
-            server.pids(),
-            clients=clients,
-            transfers=transfers,
-            size=size,
-            upload=direction == "upload",
-        )
+        core, least = self.cores[1], self.least
         try:
-            limit = 60 + transfers * size / SLOWEST
-            raw = {**run(command, self.cores[1], seconds=limit), "size": size}
+            sample = transferred(
+                name, server, direction, size, clients, turn, core=core, least=least
+            )
         except InvalidRun as error:
             self.problem(f"{name}: {error}")
             return
-        sample = Sample(name, f"{direction}-{size}", clients, turn, raw)
         self.samples.append(sample)
         print(
             f"  round {turn + 1} {direction:8} {size:11} bytes {clients:3} clients {name:20} "
