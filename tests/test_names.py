@@ -60,11 +60,6 @@ TWISTED = (
 MOST = 500
 """Lines of a file. What is longer is two things."""
 
-LONG = {
-    "tests/integration/guest_native_checks.py",
-}
-"""Files that are longer still; who shortens one takes it from this list."""
-
 CAMEL = re.compile(r"_*[a-z][a-z0-9]*[A-Z]")
 CYTHON_CLASS = re.compile(r"^(?:cdef )?class (\w+)", re.M)
 CYTHON_FUNCTION = re.compile(r"^[ \t]*(?:def|cdef|cpdef)\b(?! class\b)[^=(\n]*?(\w+)\(", re.M)
@@ -178,9 +173,8 @@ class NameTests(SynchronousTestCase):
     def test_lengths(self) -> None:
         """No file is longer than MOST but those of the list, which are."""
         lengths = {relative(path): len(path.read_text().splitlines()) for path in paths(*ALL)}
-        long = {path for path, lines in lengths.items() if lines > MOST} - {MINIMAL}
-        self.assertEqual(sorted(long - LONG), [])
-        self.assertEqual(sorted(LONG - long), [], "short again: take it from the list")
+        long = {path for path, lines in lengths.items() if lines > MOST}
+        self.assertEqual(sorted(long - {MINIMAL}), [])
 
     def test_the_checks_can_fail(self) -> None:
         """What the searches of this file look for is found in all of its forms."""

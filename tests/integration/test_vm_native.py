@@ -27,6 +27,10 @@ def requirements() -> list[str]:
     return re.findall(r'"([^"]+)"', block[1])
 
 
+INSIDE = ("vm_native.py", "guest_native_checks.py", "guest_native_bench.py")
+"""Files of this folder that run inside the machine."""
+
+
 class NativeTests(SynchronousTestCase):
     def test_proxy_and_subscribers_over_loopback(self) -> None:
         need_tools()
@@ -44,7 +48,7 @@ class NativeTests(SynchronousTestCase):
                 "--with-proxy",
                 f"--requirements={wanted}",
                 *(f"--set=run={word}" for word in words),
-                *(f"--file=app/{n}={HERE}/{n}" for n in ("vm_native.py", "guest_native_checks.py")),
+                *(f"--file=app/{name}={HERE}/{name}" for name in INSIDE),
             )
             machine = Machine(folder, "native", image, 3, "", 768)
             try:
