@@ -202,23 +202,37 @@ def survives(finder: Finder | None, tests: list[str], seconds: int) -> bool:
 
 
 def tests_of(path: Path) -> list[str]:
-    """The unit tests that import the module at C{path}: its own, and then the smallest first."""
-    package, _, module = ".".join(path.with_suffix("").parts).rpartition(".")
-    imports = re.compile(
-        rf"^ *(from {package}\.{module} import|import {package}\.{module}$"
-        rf"|from {package} import .*\b{module}\b)",
-        re.MULTILINE,
-    )
+    """
+    The unit tests that import the module at C{path}: its own, and then the smallest first.
+
+    A test reaches a part of its room through the modules beside it that import the part, so those
+    that import one of them are among them.
+    """
+    beside = [
+        other for other in path.parent.glob("*.py") if _imports(path).search(other.read_text())
+    ]
+    imports = [_imports(module) for module in (path, *beside)]
     inside = path.with_suffix("").parts
     room = inside[1:-1] if inside[0] == "subproxy" else inside[:-1]
     own = Path("tests", *room, f"test_{inside[-1].strip('_')}.py")
     found = [
         test
         for test in Path("tests").rglob("test_*.py")
-        if test == own or imports.search(test.read_text())
+        if "integration" not in test.parts
+        and (test == own or any(each.search(test.read_text()) for each in imports))
     ]
     found.sort(key=lambda test: (test != own, test.stat().st_size))
     return [".".join(test.with_suffix("").parts) for test in found]
+
+
+def _imports(path: Path) -> re.Pattern[str]:
+    """A line that imports the module at C{path}."""
+    package, _, module = ".".join(path.with_suffix("").parts).rpartition(".")
+    return re.compile(
+        rf"^ *(from {package}\.{module} import|import {package}\.{module}$"
+        rf"|from {package} import .*\b{module}\b)",
+        re.MULTILINE,
+    )
 
 
 def _unnumbered(told: str) -> str:

@@ -28,7 +28,7 @@ class CountersTests(SynchronousTestCase):
     def test_by_route(self) -> None:
         """Requests, bytes both ways and times of a route."""
         counters = Counters()
-        pool = Pool(Route(b"h"), 0, now=0.0)
+        pool = Pool(Route(b"h"), now=0.0)
         counters.exchangeEnded(record(pool))
         counters.exchangeEnded(record(pool, status=502, first_byte=0.0))
         streamed = record(pool, body=None)
@@ -55,7 +55,7 @@ class CountersTests(SynchronousTestCase):
         self.patch(module, "MAX_ROUTES", 3)
         counters = Counters()
         for number in range(10):
-            counters.exchangeEnded(record(Pool(Route(b"h%d" % number), number, now=0.0)))
+            counters.exchangeEnded(record(Pool(Route(b"h%d" % number), now=0.0)))
         self.assertEqual(set(counters.routes), {"h0 /.*", "h1 /.*", "h2 /.*", "other"})
         self.assertEqual(counters.routes["other"].statuses[200], 7)
 
@@ -64,7 +64,7 @@ class CountersTests(SynchronousTestCase):
         self.patch(module, "MAX_NAMES", 1000)
         counters = Counters()
         for number in range(50):
-            counters.exchangeEnded(record(Pool(Route(b"h%d" % number, b"/x" * 50), 0, now=0.0)))
+            counters.exchangeEnded(record(Pool(Route(b"h%d" % number, b"/x" * 50), now=0.0)))
         self.assertLess(sum(map(len, counters.routes)), 1010)
         self.assertEqual(counters.routes["other"].statuses[200], 41)
         self.assertEqual(len(counters._of_pool), 0)

@@ -55,7 +55,7 @@ class CombinedTests(SynchronousTestCase):
 
     def test_route_subscriber_and_error(self) -> None:
         it = exchange()
-        it.pool = Pool(Route(rb"a\.example", b"/.*"), 1, now=0)
+        it.pool = Pool(Route(rb"a\.example", b"/.*"), now=0)
         it.member = Member('/run/"vms"/a.sock', b"app", b"i", now=0)
         it.error = GuestGone()
         self.assertTrue(
@@ -87,7 +87,7 @@ class CombinedTests(SynchronousTestCase):
 class JsonTests(SynchronousTestCase):
     def test_a_line(self) -> None:
         it = exchange()
-        it.pool = Pool(Route(rb"a\.example", b"/.*"), 1, now=0)
+        it.pool = Pool(Route(rb"a\.example", b"/.*"), now=0)
         it.member = Member("/run/vms/a.sock", b"app", b"i", now=0)
         found = json.loads(json_line(record(it), b"2026-11-24T08:01:00Z"))
         self.assertEqual(
