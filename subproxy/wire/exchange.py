@@ -6,7 +6,7 @@ from subproxy.wire.credit import ReceiveWindow, SendWindow
 from subproxy.wire.errors import ExchangeError, LocalProtocolError
 from subproxy.wire.fields import Headers, Info
 from subproxy.wire.frames import Piece
-from subproxy.wire.states import REQUEST, RESPONSE, Event, Half, Role
+from subproxy.wire.states import REQUEST, RESPONSE, Event, Half, Role, Tunnel
 from subproxy.wire.tunnel import WireTunnel, accepted
 
 
@@ -127,9 +127,14 @@ class WireExchange:
         """
         The proxy offers a data connection.
 
-        @raise ExchangeError: of a tunnel that is not so far, or has moved.
+        A half may have moved by an earlier offer, since a claim is answered on another connection:
+        then this one was on its way, and changes nothing.
+
+        @raise ExchangeError: of a tunnel that is not so far.
         """
-        if self.tunnel is not None and not self.tunnel.go(Event.CONNECT):
+        if self.tunnel is None or self.tunnel.state is Tunnel.MOVING:
+            return
+        if not self.tunnel.go(Event.CONNECT):
             raise ExchangeError(self.number, f"no connect is allowed when it is {self.tunnel}")
 
     def connect_sent(self) -> None:

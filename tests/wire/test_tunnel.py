@@ -305,6 +305,15 @@ class MoveTests(TunnelTestCase):
         why = "exchange 1: no connect when it is moving"
         self.local_error(why, pair.proxy.send, m.Connect(1, TOKEN))
 
+    def test_connect_that_was_overtaken(self) -> None:
+        """The guest moved by an earlier offer; its claim was answered on another connection."""
+        pair = self.offered()
+        pair.guest.move_body(1)
+        self.assertEqual([m.Connect(1, TOKEN)], pair.to_guest([b"connect", 1, TOKEN]))
+        tunnel = pair.guest.exchanges[1].tunnel
+        assert tunnel is not None
+        self.assertIs(tunnel.state, Tunnel.MOVING)
+
     def test_frames_after_move(self) -> None:
         pair = self.offered()
         self.assertEqual([m.Move(1, 0)], pair.to_proxy([b"move", 1, 0]))
