@@ -39,7 +39,7 @@ cdef class FastChannel(Receiver):
     cdef readonly Py_ssize_t count
     cdef u8 *held
     cdef readonly Py_ssize_t held_size
-    cdef bint counted  # what is held
+    cdef Py_ssize_t counted  # of what is held; 0 while that is little
     cdef Py_ssize_t held_room
     cdef Py_ssize_t wanted
     cdef Py_ssize_t frame_limit

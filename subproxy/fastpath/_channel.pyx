@@ -24,18 +24,18 @@ from subproxy.reactor._stream cimport Receiver, Stream
 from subproxy.fastpath._slots cimport real, set_real, slot
 
 from subproxy.telemetry.log_format import escaped
-from subproxy.subscription.protocol import SMALL_PART
 from subproxy.subscription.time_share import TimeShare
 
 cdef enum:
     FEWEST_SLOTS = 32
     MOST_SLOTS = 16384
     SHORT = 512  # bytes of a read whose time is guessed: to look at a clock twice takes longer
+    COUNTED = 98304  # bytes of an incomplete frame that do not count: a whole answer rides in one
+    COUNTED_AGAIN = 32768  # bytes by which what is held grows before it is counted again
     A_LOOK = 16  # answers of a longer read between two looks at the clock
 
 cdef double A_READ = 2e-6  # seconds that a short read is taken to cost...
 cdef double A_BYTE = 1e-7  # ... and each byte of it: a small answer, 8 us
-cdef Py_ssize_t COUNTED = SMALL_PART
 cdef Py_ssize_t SHARE_USED = slot(TimeShare, "used")
 
 
@@ -227,13 +227,16 @@ cdef class FastChannel(Receiver):
             self.held_room = 2 * (self.held_size + size)
         memcpy(self.held + self.held_size, data, size)
         self.held_size += size
-        if self.held_size >= COUNTED:
+        # Not at each piece: Python keeps the account.
+        if self.held_size >= COUNTED and (
+            not self.counted or self.held_size - self.counted >= COUNTED_AGAIN
+        ):
             self.count_held()
         return 0
 
     cdef int count_held(self) except -1:
         """What is held counts against what its virtual machine may make us hold."""
-        self.counted = self.held_size >= COUNTED
+        self.counted = self.held_size if self.held_size >= COUNTED else 0
         self.protocol.partial()
         return 0
 
@@ -316,7 +319,7 @@ cdef class FastChannel(Receiver):
         finally:
             self.walking = False
             free(held)
-        if self.counted and self.held_size < COUNTED:
+        if self.held_size < self.counted:
             self.count_held()
         return 0
 
