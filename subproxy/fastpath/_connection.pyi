@@ -7,6 +7,7 @@ from subproxy.fastpath._pending import PendingRequest
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.limits import HttpLimits
 from subproxy.telemetry.access_log import AccessLog
+from subproxy.telemetry.close_reason import CloseReason
 from subproxy.telemetry.counters import Counters
 
 class FastPath:
@@ -28,6 +29,7 @@ class FastPath:
 
 class FastConnection:
     factory: Http1Factory
+    close_reason: CloseReason | None
     transport: Any
     deadline: float
     due: float

@@ -41,6 +41,7 @@ from subproxy.frontend.limits import WRITE_BUFFER
 from subproxy.frontend.tcp_info import waits_for_peer
 from subproxy.fastpath import shared_channel as _shared_channel
 from subproxy.subscription import channel as _channel
+from subproxy.telemetry.close_reason import CloseReason
 
 cdef enum:
     MOST_PARTIAL = 8192  # bytes of a head in more than one read, above which Python has it
@@ -100,6 +101,7 @@ cdef class FastConnection(ReplaceableConnection):
     def abort(self):
         """Close at once, with a reset."""
         if self.stage == CLOSING:
+            # As on the Python path, the first reason stays: its last answer is on its way.
             self.stage = OVER
             self.transport.abortConnection()
         elif self.stage != OVER:
@@ -138,6 +140,7 @@ cdef class FastConnection(ReplaceableConnection):
         self.transport = transport
         if path.most_connections and PySet_Size(path.connections) >= path.most_connections:
             self.stage = OVER
+            self.closed_for = CloseReason.TOO_MANY
             transport.abortConnection()
             return
         if isinstance(transport, Stream) and not (<Stream>transport).TLS:
@@ -176,7 +179,10 @@ cdef class FastConnection(ReplaceableConnection):
         if stage == SLOW:
             slow, self.slow = self.slow, None
             slow.connectionLost(reason)
+            self.closed_for = slow.close_reason
         else:
+            if self.closed_for is None:
+                self.closed_for = CloseReason.CLIENT_CLOSED
             self.path.factory.closed(self)
         self.deadline = NEVER
         self.transport = None
@@ -468,6 +474,7 @@ cdef class FastConnection(ReplaceableConnection):
                 self.take(<const u8 *>PyBytes_AS_STRING(rest), PyBytes_GET_SIZE(rest))
         elif rest is None and not self.paused:
             self.stage = CLOSING
+            self.closed_for = CloseReason.LAST_ANSWER
             self.started = now
             self.deadline = 0.0
             self.transport.unregisterProducer()

@@ -15,6 +15,7 @@ cdef class ReplaceableConnection(FastClient):
     cdef FastContext path
     cdef readonly object transport
     cdef object slow
+    cdef object closed_for  # a CloseReason, the first; None while none is known here
     cdef int stage
     cdef readonly long requests
     cdef public double deadline

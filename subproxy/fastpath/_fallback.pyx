@@ -28,6 +28,11 @@ cdef class ReplaceableConnection(FastClient):
         return None if self.told is None else self.told.peer
 
     @property
+    def close_reason(self):
+        """Why it closed, or closes: see C{ClientConnection}."""
+        return self.closed_for if self.slow is None else self.slow.close_reason
+
+    @property
     def member(self):
         return self.channel.member
 

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from subproxy.frontend.limits import HttpLimits
+from subproxy.telemetry.close_reason import CloseReason
 from subproxy.telemetry.log_format import FORMATS
 from subproxy.wire import messages as m
 from tests.fuzz.fastpath_target import one_input
@@ -171,6 +172,26 @@ class ConversationTests(ConversationCase):
         pair = self.pair()
         pair.client((POST % 46).replace(b" /p ", b" /% "), b"b" * 17)
         self.assertEqual(pair.stats["declined_requests"], 1)
+
+    def test_one_client_too_many(self) -> None:
+        """It is sent away at once, and why is known on both paths."""
+        pair = Pair(limits=HttpLimits(connections=1))
+        pair.connect()
+        for side in pair.sides:
+            self.assertTrue(side.transport.aborted)
+            self.assertIs(side.protocol.close_reason, CloseReason.TOO_MANY)
+        pair.close()
+
+    def test_why_it_closed_behind_its_last_answer(self) -> None:
+        for close in (b"close", b"close\r\nX: \xff"):
+            pair = Pair()
+            pair.client(GET.replace(b"Accept: */*", b"Connection: " + close))
+            pair.guest(response(1))
+            for side in pair.sides:
+                self.assertIs(side.protocol.close_reason, CloseReason.LAST_ANSWER)
+                side.protocol.abort()
+                self.assertIs(side.protocol.close_reason, CloseReason.LAST_ANSWER)
+            pair.close()
 
     def test_who_leaves_while_it_is_held_back(self) -> None:
         """Nobody reads it, so the sweeper looks; a client that is there costs no more than that."""

@@ -133,6 +133,7 @@ class Side:
         result: dict[str, object] = {
             "client": client.value(),
             "closed": (client.disconnecting, client.halfClosed, client.aborted),
+            "close reason": self.protocol.close_reason,
             "guest": guest.value(),
             "guest closed": (guest.disconnecting, guest.aborted),
             "log": self.log.waiting.take(),
