@@ -203,15 +203,23 @@ def survives(finder: Finder | None, tests: list[str], seconds: int) -> bool:
 
 def tests_of(path: Path) -> list[str]:
     """
-    The unit tests that import the module at C{path}: its own, and then the smallest first.
+    The unit tests that import the module at C{path}: its own, those of its room, the others, each
+    time the smallest first.
 
-    A test reaches a part of its room through the modules beside it that import the part, so those
-    that import one of them are among them.
+    A test reaches a part of its room through the modules beside it that import the part, and
+    through the rigs that import either, so those that import one of them are among them.
     """
     beside = [
         other for other in path.parent.glob("*.py") if _imports(path).search(other.read_text())
     ]
     imports = [_imports(module) for module in (path, *beside)]
+    rigs = {rig: rig.read_text() for rig in Path("tests/rigs").glob("*.py")}
+    while reached := [
+        rig for rig, text in rigs.items() if any(each.search(text) for each in imports)
+    ]:
+        imports += [_imports(rig) for rig in reached]
+        for rig in reached:
+            del rigs[rig]
     inside = path.with_suffix("").parts
     room = inside[1:-1] if inside[0] == "subproxy" else inside[:-1]
     own = Path("tests", *room, f"test_{inside[-1].strip('_')}.py")
@@ -221,7 +229,7 @@ def tests_of(path: Path) -> list[str]:
         if "integration" not in test.parts
         and (test == own or any(each.search(test.read_text()) for each in imports))
     ]
-    found.sort(key=lambda test: (test != own, test.stat().st_size))
+    found.sort(key=lambda test: (test != own, test.parent != own.parent, test.stat().st_size))
     return [".".join(test.with_suffix("").parts) for test in found]
 
 

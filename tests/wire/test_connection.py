@@ -52,6 +52,22 @@ class ControlTests(WireTestCase):
             events,
         )
 
+    def test_ignored_bytes_take_turns_too(self) -> None:
+        """8 KiB of frames that are of no interest are a turn's, however few they are."""
+        for size, ignored in ((3000, [Ignored(3)]), (8192, [Ignored(1)]), (2000, [])):
+            pair = ConnectionPair()
+            unknown: list[object] = [b"frobnicate", bytes(size)]
+            events = pair.to_proxy(unknown, unknown, unknown, [b"pong", b"1"])
+            self.assertEqual([*ignored * (3 if size == 8192 else 1), m.Pong(b"1")], events)
+
+    def test_what_the_compiled_path_asks(self) -> None:
+        """The longest frame with its length, and what is held of one that is not whole."""
+        pair = ConnectionPair(Limits(frame=99_999))
+        self.assertEqual(5 + 1 + 99_999 + 1, pair.proxy.most)
+        pair.proxy.feed(b"12:4:po")
+        self.assertIsNone(pair.proxy.next_event())
+        self.assertEqual(7, pair.proxy.unparsed)
+
     def test_wrong_sender(self) -> None:
         """What only the other role may say is an error of the connection."""
         for frame in ([b"ping", b"1"], [b"registered", 1], [b"refused", 1, b"a", b"b"]):

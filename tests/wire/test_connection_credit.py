@@ -207,6 +207,18 @@ class PeerLimitTests(WireTestCase):
         pair.settle()
         self.assertEqual([request(1, body)], pair.take(GUEST))
 
+    def test_long_frame(self) -> None:
+        """Likewise one with a body that is not copied, and so is written in pieces."""
+        pair = ConnectionPair(Limits(frame=60_000, inline=60_000))
+        size = next(
+            n for n in range(59_000, 60_000) if len(request(1, bytes(n)).encode()) == 60_007
+        )
+        error = self.assertRaises(TooLarge, pair.proxy.send, request(1, bytes(size + 1)))
+        self.assertEqual("60008 bytes, where frames of 60000 are taken", str(error))
+        pair.proxy.send(request(1, bytes(size)))
+        pair.settle()
+        self.assertEqual([request(1, bytes(size))], pair.take(GUEST))
+
     def test_body_frames_fit(self) -> None:
         """Pieces are as long as the peer takes, and no longer."""
         pair = ConnectionPair(Limits(frame=1024), Limits(frame=1025))

@@ -162,6 +162,15 @@ class ExchangeTests(WireTestCase):
             self.pair.to_proxy([b"body", 1, b"x"]),
         )
 
+    def test_a_violation_is_told_behind_what_was_said(self) -> None:
+        pair = ConnectionPair()
+        pair.proxy.send(request(1, None))
+        pair.settle()
+        pair.proxy.send(m.Ping(b"1"))
+        pair.to_proxy([b"body", 1, b"early"])
+        verbs = [frame[0] for frame in pair.said(PROXY)]
+        self.assertEqual([b"ping", b"abort"], verbs)
+
     def test_after_a_violation(self) -> None:
         """What is still under way for that exchange is ignored."""
         self.begin(1)
