@@ -10,11 +10,14 @@ of ifs::
     ├── ClientError            the client's fault, or its absence
     │   ├── BadRequest         400
     │   ├── RequestTimeout     408
+    │   ├── UpgradeRequired    426
     │   ├── ...                whatever status the validator decides on
     │   └── ClientGone         499, never sent: only logged
     ├── NoRoute                404
+    ├── TunnelIdle             504, never sent: a tunnel was open
     ├── Unavailable            503, Retry-After
     │   ├── NoSubscriber
+    │   ├── TooManyTunnels
     │   ├── QueueFull
     │   └── QueueTimeout
     └── GuestFailure             the guest's fault
@@ -75,11 +78,25 @@ class RequestTimeout(ClientError):
     code = "request-timeout"
 
 
+class UpgradeRequired(ClientError):
+    """The request asks for a version of WebSocket that is not spoken."""
+
+    status = 426
+    code = "upgrade-required"
+
+
 class ClientGone(ClientError):
     """The client left before its answer was complete."""
 
     status = 499
     code = "client-gone"
+
+
+class TunnelIdle(ProxyError):
+    """Nothing passed through the tunnel for long."""
+
+    status = 504
+    code = "tunnel-idle"
 
 
 class NoRoute(ProxyError):
@@ -102,6 +119,12 @@ class NoSubscriber(Unavailable):
     """The application has no live subscriber."""
 
     code = "no-subscriber"
+
+
+class TooManyTunnels(Unavailable):
+    """The virtual machine of the application has all the tunnels that it may have."""
+
+    code = "too-many-tunnels"
 
 
 class QueueFull(Unavailable):

@@ -90,6 +90,10 @@ def page() -> str:
     parts.append(POLICY)
     quotas = configuration_schema()["properties"]["default"]["properties"]
     for name, each in quotas.items():
+        if name == "upgrades":
+            default = ", ".join(f'"{protocol}"' for protocol in each["default"])
+            parts.append(f"| `{name}` | array | `[{default}]` | {each['description']} |\n")
+            continue
         kind = 'whole number from 1, or a size such as `"16 MiB"`' if name == "buffer" else ""
         kind = kind or "whole number from 1"
         parts.append(f"| `{name}` | {kind} | `{each['default']}` | {each['description']} |\n")

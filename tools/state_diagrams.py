@@ -6,7 +6,7 @@ from pathlib import Path
 
 from subproxy.core import exchange
 from subproxy.core.balancing import member
-from subproxy.frontend import connection_state
+from subproxy.frontend import client_tunnel, connection_state
 from subproxy.subscription import states
 from subproxy.subscription.bodies import data_connection, transfer
 
@@ -38,6 +38,10 @@ DIAGRAMS = {
     "A client's connection": (
         "frontend/connection_state.py",
         connection_state.TRANSITIONS.diagram,
+    ),
+    "The halves of a client's tunnel": (
+        "frontend/client_tunnel.py",
+        client_tunnel.TRANSITIONS.diagram,
     ),
     "A guest's connection": ("subscription/states.py", states.TRANSITIONS.diagram),
     "A member of a pool": ("core/balancing/member.py", of_members),

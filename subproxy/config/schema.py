@@ -9,7 +9,7 @@ from typing import Any
 from subproxy.config.configuration import SECTIONS
 from subproxy.config.setting import Setting
 from subproxy.config.toml_text import SECTION_HELP, about
-from subproxy.core.access.policy import Quotas
+from subproxy.core.access.policy import MOST_UPGRADES, UPGRADE_PATTERN, UPGRADES, Quotas
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -19,6 +19,7 @@ QUOTA_HELP = {
     "exchanges": "Exchanges in flight at a time.",
     "buffer": "Bytes that the proxy holds for a virtual machine: a number, or such as 16 MiB.",
     "registrations": "Registrations a second.",
+    "tunnels": "Tunnels open at a time, such as WebSockets; they count as no exchanges.",
 }
 
 
@@ -35,6 +36,13 @@ def configuration_schema() -> dict[str, Any]:
         "identity": {"description": "Which virtual machines; * stands for any text.", **several},
         "hosts": {"description": "Hosts that they may claim.", **several},
         "paths": {"description": "Paths that they may claim.", "default": "/", **several},
+    }
+    quotas["upgrades"] = {
+        "description": "Protocols that they may change to, as Upgrade names them.",
+        "default": sorted(each.decode() for each in UPGRADES),
+        "type": "array",
+        "maxItems": MOST_UPGRADES,
+        "items": {"type": "string", "pattern": UPGRADE_PATTERN},
     }
     guest = _table("Who may claim what.", {**claims, **_without_defaults(quotas)})
     guest["required"] = ["identity", "hosts"]

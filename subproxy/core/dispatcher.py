@@ -89,6 +89,10 @@ class Dispatcher:
             self.admission.leave(ticket)
         self._release(exchange)
 
+    def tunnel_started(self, exchange: Exchange) -> None:
+        """See L{IDispatcher}."""
+        self._release(exchange)
+
     # What subscriptions call.
 
     def lost(self, exchange: Exchange, error: ProxyError) -> None:
@@ -224,7 +228,7 @@ class Dispatcher:
 
 def progress_of(exchange: Exchange, error: ProxyError) -> Progress:
     """How far C{exchange} has come with the guest that failed with C{error}."""
-    if exchange.state is ExchangeState.RESPONDING:
+    if exchange.state in (ExchangeState.RESPONDING, ExchangeState.REQUESTING):
         return Progress.RESPONDING
     return Progress.NOT_SENT if error.retry_safe else Progress.SENT
 

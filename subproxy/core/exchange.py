@@ -52,6 +52,8 @@ class ExchangeState(Enum):
     """A guest has the request, and may be executing it."""
     RESPONDING = auto()
     """The final response head has gone to the frontend: no retry from here."""
+    REQUESTING = auto()
+    """Of a tunnel: the guest's half has ended, the client's has not."""
     DONE = auto()
     """Answered, failed or cancelled; nothing more happens."""
 
@@ -60,7 +62,8 @@ TRANSITIONS: TransitionTable[ExchangeState] = TransitionTable(
     {
         ExchangeState.NEW: {ExchangeState.SENT, ExchangeState.DONE},
         ExchangeState.SENT: {ExchangeState.NEW, ExchangeState.RESPONDING, ExchangeState.DONE},
-        ExchangeState.RESPONDING: {ExchangeState.DONE},
+        ExchangeState.RESPONDING: {ExchangeState.REQUESTING, ExchangeState.DONE},
+        ExchangeState.REQUESTING: {ExchangeState.DONE},
         ExchangeState.DONE: (),
     }
 )
@@ -91,6 +94,7 @@ class Exchange:
     @ivar tried: the subscribers that have failed it, though they are there.
     @ivar ticket: its place in a queue, while it waits for a subscriber.
     @ivar ended: the streamed request body is complete.
+    @ivar tunnel: the protocol to which the guest has agreed to change; None of any other exchange.
     """
 
     request: RequestHead
@@ -110,6 +114,7 @@ class Exchange:
     tried: list[Member] = field(default_factory=list)
     ticket: Ticket | None = None
     ended: bool = False
+    tunnel: bytes | None = None
     error: ProxyError | None = None
 
     def move(self, state: ExchangeState) -> None:
@@ -138,6 +143,8 @@ class Exchange:
         self.ended = True
         if self.carrier is not None:
             self.carrier.endBody(trailers)
+        if self.state is ExchangeState.REQUESTING:
+            self._finish(None)
 
     def response_consumed(self, amount: int) -> None:
         """C{amount} bytes of response body have left for the client."""
@@ -220,6 +227,23 @@ class Exchange:
         if body is not None and self.state is ExchangeState.RESPONDING:
             self._finish(None)
 
+    def tunnel_start(self, status: int, headers: Headers, protocol: bytes) -> None:
+        """
+        The guest changes to C{protocol}: bytes follow, both ways.
+
+        It may last, and so is no load any more that its subscriber is judged by.
+
+        @raise GuestMisbehaved: the head is not valid HTTP.
+        """
+        head = check_response(self.request.method, status, b"", headers)
+        head.length = None
+        self.move(ExchangeState.RESPONDING)
+        self.response = head
+        self.tunnel = protocol
+        if self.dispatcher is not None:
+            self.dispatcher.tunnel_started(self)
+        self.sink.tunnelStarted(head, protocol)
+
     def response_data(self, data: bytes) -> None:
         """
         More of a streamed response body came.
@@ -255,7 +279,11 @@ class Exchange:
                 f"a body of {self.received} bytes, where content-length says {head.length}"
             )
         self.sink.responseEnded(trailers)
-        if self.state is ExchangeState.RESPONDING:
+        if self.state is not ExchangeState.RESPONDING:
+            return
+        if self.tunnel is not None and not self.ended:
+            self.move(ExchangeState.REQUESTING)
+        else:
             self._finish(None)
 
     def fail(self, error: ProxyError) -> None:
@@ -296,6 +324,9 @@ class IDispatcher(Interface):
         Never raises: what cannot be served comes back as
         L{IResponseSink.responseFailed}, possibly before this method returns.
         """
+
+    def tunnel_started(exchange: Exchange) -> None:
+        """C{exchange} has become a tunnel: give back what it held of its subscriber."""
 
     def finished(exchange: Exchange) -> None:
         """C{exchange} is done, well or badly: give back what it held of its subscriber."""

@@ -46,6 +46,14 @@ class IResponseSink(Interface):
             C{bodyReceived}... C{responseEnded} follow.
         """
 
+    def tunnelStarted(head: ResponseHead, protocol: bytes) -> None:
+        """
+        The exchange is a tunnel from now on: C{bodyReceived}... C{responseEnded} follow.
+
+        What the client sends, and that it sends no more, is to be told to the exchange as of a
+        request body; it begins as soon as the client has been told.
+        """
+
     def bodyReceived(data: bytes) -> None:
         """
         More of a streamed response body.

@@ -16,6 +16,7 @@ from subproxy.core.fast_enum import fast_enum
 from subproxy.core.interfaces import IResponseSink
 from subproxy.errors import ClientError, ProxyError
 from subproxy.frontend.client_socket import ClientSocket
+from subproxy.frontend.client_tunnel import ClientTunnel
 from subproxy.frontend.context import FrontendContext
 from subproxy.frontend.error_pages import error_page
 from subproxy.frontend.interfaces import IBodySource, IClientConnection, IResponseEncoder
@@ -43,6 +44,7 @@ class ClientStream:
     @ivar request: the request.
     @ivar exchange: its exchange, until it is logged.
     @ivar body_source: what reads the body of the request, while there is some to come.
+    @ivar tunnel: what it has become, if it is no answer like any other.
     @ivar keep_alive: the client wants the connection to stay.
     @ivar answer: how far it is.
     @ivar status: the status that was sent; 0 before; 499 if the client left before it.
@@ -67,6 +69,7 @@ class ClientStream:
         "sent",
         "started",
         "status",
+        "tunnel",
     )
 
     def __init__(
@@ -87,6 +90,7 @@ class ClientStream:
         self.request = request
         self.exchange: Exchange | None = None
         self.body_source: IBodySource | None = None
+        self.tunnel: ClientTunnel | None = None
         self.keep_alive = keep_alive
         self.answer = ResponseState.WAITING
         self.status = 0
@@ -142,6 +146,20 @@ class ClientStream:
         else:
             self._finish()
 
+    def tunnelStarted(self, head: ResponseHead, protocol: bytes) -> None:
+        """Tell the client, and pass on what it sends."""
+        connection, encoder = self._connection, self._encoder
+        if self.answer is not ResponseState.WAITING or not connection.tunnel_starts():
+            return
+        request = self.request
+        self.status, data = encoder.change_protocol(
+            head, request.upgrade, protocol, request.request_id
+        )
+        self.first_byte = connection.response_begins()
+        self.answer = ResponseState.STREAMING
+        connection.write(data)
+        self.tunnel = connection.tunnel_started(self)
+
     def bodyReceived(self, data: bytes) -> None:
         """
         Write some body; what it cost the guest's credit is given back when it has left.
@@ -183,6 +201,9 @@ class ClientStream:
         if self.answer is not ResponseState.STREAMING:
             return
         self._put_late()
+        if self.tunnel is not None:
+            self.tunnel.guest_ended()
+            return
         end = self._encoder.end(trailers)
         if end:
             self._connection.write(end)
@@ -200,14 +221,16 @@ class ClientStream:
 
     def requestPaused(self) -> None:
         """Read no more of the request body."""
-        if self.body_source is not None:
-            self.body_source.pause()
+        source = self.body_source or self.tunnel
+        if source is not None:
+            source.pause()
 
     def requestResumed(self) -> None:
         """Read the request body."""
         self._ask_for_body()
-        if self.body_source is not None:
-            self.body_source.resume()
+        source = self.body_source or self.tunnel
+        if source is not None:
+            source.resume()
 
     def clientSocket(self) -> ClientSocket | None:
         """The socket, if it is a plain one."""
@@ -226,6 +249,10 @@ class ClientStream:
         return self._encoder.plain or not self._encoder.has_body
 
     # What the connection calls.
+
+    def tunnel_over(self) -> None:
+        """Both halves of the tunnel have ended."""
+        self._finish()
 
     def drained(self) -> None:
         """All that was written has left, or soon will: the guest may send as much again."""

@@ -32,6 +32,8 @@ MANNERS: dict[CloseReason, CloseManner] = {
     CloseReason.SOCKET_BROKE: CloseManner.RESET,
     CloseReason.SLOW_READER: CloseManner.RESET,
     CloseReason.ANSWER_UNTAKEN: CloseManner.RESET,
+    CloseReason.EARLY_DATA: CloseManner.RESET,
+    CloseReason.TUNNEL_IDLE: CloseManner.FLUSH,
     CloseReason.TRUNCATED: CloseManner.RESET,
     CloseReason.LAST_ANSWER: CloseManner.LINGER,
     CloseReason.LINGER_TIMEOUT: CloseManner.RESET,

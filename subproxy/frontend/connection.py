@@ -15,8 +15,10 @@ from twisted.internet.protocol import Protocol
 
 from subproxy.core.http.forwarded import Peer
 from subproxy.core.http.origin import UNIX
+from subproxy.errors import TunnelIdle
+from subproxy.frontend.client_tunnel import ClientTunnel, TunnelStream
 from subproxy.frontend.close_manner import MANNERS, CloseManner
-from subproxy.frontend.connection_state import TRANSITIONS, ConnectionState
+from subproxy.frontend.connection_state import LISTENING, SHUT, TRANSITIONS, ConnectionState
 from subproxy.frontend.context import FrontendContext
 from subproxy.frontend.deadlines import NEVER, MinDataRate
 from subproxy.frontend.hangup import Hangup, hangup
@@ -47,6 +49,7 @@ class ClientConnection(Protocol):
     @ivar paused: it is not read from.
     @ivar half_closed: the client sends no more.
     @ivar lent: the receiving side is.
+    @ivar tunnel: what its exchange has become, if it is one.
     @ivar close_reason: why it closed, or closes: the first reason; None before.
     """
 
@@ -65,6 +68,7 @@ class ClientConnection(Protocol):
         self.paused = False
         self.half_closed = False
         self.lent = False
+        self.tunnel: ClientTunnel | None = None
         self.close_reason: CloseReason | None = None
         # Waits for the sending side until what was written has left.
         self._borrower: Callable[[int], None] | None = None
@@ -145,7 +149,7 @@ class ClientConnection(Protocol):
         while nobody reads, and so nobody hears the client leaving.
         """
         body_reader = self.body_reader
-        unheard = self.paused and self.state is ConnectionState.ANSWERING
+        unheard = self.paused and self.state in LISTENING
         if self.writable and not unheard and (body_reader is None or body_reader.complete):
             self.deadline = self.due
         else:
@@ -176,21 +180,25 @@ class ClientConnection(Protocol):
         ):
             self.slow()
         elif (
-            (state is ConnectionState.ANSWERING or state is ConnectionState.STREAMING)
+            (state in LISTENING or state is ConnectionState.STREAMING)
             and self.paused
             and self._hung_up()
         ):
             pass
         elif now >= self.due:
             self.due = NEVER
-            self.late()
+            if self.tunnel is None:
+                self.late()
+            else:
+                self.tunnel.abandon(TunnelIdle())
+                self.close(CloseReason.TUNNEL_IDLE)
         elif state is ConnectionState.IDLE:
             # A while behind its answer: was that taken, or does it fill the kernel's buffers?
             if waits_for_peer(self.transport):
                 self.close(CloseReason.ANSWER_UNTAKEN)
             else:
                 self.deadline = self.due
-        elif state is ConnectionState.ANSWERING:
+        elif state in LISTENING:
             self._look_ahead()
 
     def _hung_up(self) -> bool:
@@ -240,7 +248,7 @@ class ClientConnection(Protocol):
             self.resume_reading()
             self.wait(self.context.limits.linger)
         else:
-            if self.state is not ConnectionState.LINGERING:
+            if self.state not in SHUT:
                 self.transport.unregisterProducer()
             self.go(ConnectionState.OVER)
             self.due = NEVER
@@ -265,13 +273,51 @@ class ClientConnection(Protocol):
         """Close at once: the frontend stops."""
         self.close(CloseReason.SHUTDOWN)
 
+    # Tunnels.
+
+    def tunnel_starts(self) -> bool:
+        """
+        A tunnel is about to start: false if its client can't have one any more.
+
+        One that did not wait for that is sent away (RFC 9931).
+        """
+        if self.held:
+            self.close(CloseReason.EARLY_DATA)
+        return self.state is ConnectionState.ANSWERING
+
+    def tunnel_started(self, stream: TunnelStream) -> ClientTunnel:
+        """The client has been told that C{stream} is a tunnel: what it sends is for the guest."""
+        self.go(ConnectionState.TUNNEL)
+        self.takes = None
+        tunnel = self.tunnel = ClientTunnel(self, stream)
+        self.wait(self.context.limits.tunnel_idle)
+        if self.half_closed:
+            # It may be over then, but who has started it must know of it first.
+            self.context.clock.callLater(0, self._ended_early, tunnel)
+        return tunnel
+
+    def _ended_early(self, tunnel: ClientTunnel) -> None:
+        """The client had sent its FIN before C{tunnel} started."""
+        if self.tunnel is tunnel:
+            tunnel.client_ended()
+
+    def keep_tunnel(self) -> None:
+        """Something passes through it: the sweeper finds out later by how much it may wait."""
+        self.due = self.context.monotonic() + self.context.limits.tunnel_idle
+
+    def shut_sending(self) -> None:
+        """Send what was written, and then a FIN: the client may send on."""
+        self.go(ConnectionState.TUNNEL_SHUT)
+        self.transport.unregisterProducer()
+        self.transport.loseWriteConnection()
+
     # Bytes come, or wait.
 
     def pause_reading(self) -> None:
         """Read no more for now."""
         if not self.paused and not self.half_closed:
             self.paused = True
-            if self.state is ConnectionState.ANSWERING:
+            if self.state in LISTENING:
                 self.deadline = 0.0
             self.transport.pauseProducing()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum, auto
+from typing import Final
 
 from subproxy.core.fast_enum import fast_enum
 from subproxy.core.states import TransitionTable
@@ -22,6 +23,10 @@ class ConnectionState(Enum):
     """They belong to a body that goes on as it comes."""
     ANSWERING = auto()
     """They belong to later requests, and are held: a whole request is being answered."""
+    TUNNEL = auto()
+    """They are for the guest, whatever they mean."""
+    TUNNEL_SHUT = auto()
+    """Likewise, and nothing more is sent to the client: the guest's half has ended."""
     LINGERING = auto()
     """They are thrown away: the last answer has been written, and should arrive."""
     OVER = auto()
@@ -40,9 +45,27 @@ TRANSITIONS: TransitionTable[ConnectionState] = TransitionTable(
             {ConnectionState.ANSWERING, ConnectionState.LINGERING, ConnectionState.OVER}
         ),
         ConnectionState.ANSWERING: frozenset(
-            {ConnectionState.IDLE, ConnectionState.LINGERING, ConnectionState.OVER}
+            {
+                ConnectionState.IDLE,
+                ConnectionState.TUNNEL,
+                ConnectionState.LINGERING,
+                ConnectionState.OVER,
+            }
         ),
+        ConnectionState.TUNNEL: frozenset(
+            {ConnectionState.TUNNEL_SHUT, ConnectionState.LINGERING, ConnectionState.OVER}
+        ),
+        ConnectionState.TUNNEL_SHUT: frozenset({ConnectionState.OVER}),
         ConnectionState.LINGERING: frozenset({ConnectionState.OVER}),
         ConnectionState.OVER: frozenset({ConnectionState.OVER}),
     }
 )
+
+IN_TUNNEL: Final = frozenset({ConnectionState.TUNNEL, ConnectionState.TUNNEL_SHUT})
+"""There is no HTTP any more."""
+
+LISTENING: Final = frozenset({ConnectionState.ANSWERING, *IN_TUNNEL})
+"""The client is expected to say nothing that must come; one that is not read from is looked at."""
+
+SHUT: Final = frozenset({ConnectionState.TUNNEL_SHUT, ConnectionState.LINGERING})
+"""Our half of the connection has ended, or does when what was written has left."""

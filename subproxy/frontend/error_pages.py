@@ -5,7 +5,7 @@ from __future__ import annotations
 from subproxy.core.http.fields import METHODS, PHRASES
 from subproxy.core.http.response import ResponseHead
 from subproxy.core.printable import printable
-from subproxy.errors import ClientError, ProxyError
+from subproxy.errors import ClientError, ProxyError, UpgradeRequired
 
 _ALLOW = b", ".join(sorted(METHODS))
 
@@ -38,6 +38,9 @@ def error_page(error: ProxyError, method: bytes, request_id: bytes) -> tuple[Res
         headers.append((b"Retry-After", b"%d" % error.retry_after))
     if status == 405:
         headers.append((b"Allow", _ALLOW))
+    elif isinstance(error, UpgradeRequired):
+        # RFC 6455 section 4.4.
+        headers.append((b"Sec-WebSocket-Version", b"13"))
     return ResponseHead(status, phrase, headers, len(body), method == b"HEAD"), body
 
 

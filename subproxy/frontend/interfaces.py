@@ -11,7 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from subproxy.core.exchange import Exchange, Headers, ResponseHead
+from subproxy.core.http.upgrade import Upgrade
 from subproxy.errors import ClientError
+from subproxy.frontend.client_tunnel import ClientTunnel, TunnelStream
 from subproxy.frontend.connection_state import ConnectionState
 from subproxy.frontend.context import FrontendContext
 from subproxy.telemetry.close_reason import CloseReason
@@ -103,6 +105,16 @@ class IResponseEncoder(Protocol):
         @param date: added if the guest sent no C{Date}.
         """
 
+    def change_protocol(
+        self, head: ResponseHead, upgrade: Upgrade | None, protocol: bytes, request_id: bytes
+    ) -> tuple[int, bytes]:
+        """
+        The head that changes to C{protocol}, in the place of C{start}; C{data} is raw then.
+
+        @param upgrade: what the client has asked for.
+        @return: its status, and its bytes.
+        """
+
     def data(self, data: bytes) -> list[bytes]:
         """Some of a body."""
 
@@ -139,6 +151,12 @@ class IClientConnection(Protocol):
 
     def stream_begins(self) -> bool:
         """The head of a streamed answer is about to be written: false if nobody wants it."""
+
+    def tunnel_starts(self) -> bool:
+        """A tunnel is about to start: false if its client can't have one any more."""
+
+    def tunnel_started(self, stream: TunnelStream) -> ClientTunnel:
+        """The client has been told that C{stream} is one: what it sends is for the guest."""
 
     def stream_wrote(self) -> None:
         """Some of a streamed answer was written."""

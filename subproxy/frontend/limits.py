@@ -87,6 +87,9 @@ class HttpLimits:
     response_timeout: float = _limit(
         60.0, "seconds", "response-timeout", "from a whole request to its response head, then 504"
     )
+    tunnel_idle: float = _limit(
+        3600.0, "seconds", "tunnel-idle", "how long nothing need pass through a tunnel, either way"
+    )
     keepalive_timeout: float = _limit(
         75.0, "seconds", "keepalive-timeout", "how long a connection may idle between requests"
     )

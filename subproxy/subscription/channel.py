@@ -17,6 +17,7 @@ from zope.interface import implementer
 from subproxy.core.balancing.member import Member
 from subproxy.core.body_transport import BodyLimits, BodyTransport, announced, choose
 from subproxy.core.exchange import Exchange, ExchangeState, IChannel
+from subproxy.core.http.upgrade import Upgrade
 from subproxy.core.printable import printable
 from subproxy.errors import (
     ClientError,
@@ -24,6 +25,7 @@ from subproxy.errors import (
     GuestGone,
     GuestMisbehaved,
     GuestRefused,
+    ProxyError,
 )
 from subproxy.subscription.bodies.transfer import RequestTransfer, ResponseTransfer
 from subproxy.subscription.context import GuestContext
@@ -119,6 +121,8 @@ class Channel:
         """See L{IChannel}."""
         number = self._next_number()
         request, body = exchange.request, exchange.body
+        if request.upgrade is not None and self._ask_for_tunnel(number, exchange, request.upgrade):
+            return
         transport = choose(None if body is None else len(body), request.length, self._limits())
         carrier = UpstreamRequest(self, number, exchange)
         if transport is BodyTransport.DATA_CONNECTION:
@@ -135,8 +139,7 @@ class Channel:
             self._say(frame)
         except TooLarge as error:
             if transport is not BodyTransport.INLINE or not body:
-                carrier.release()
-                exchange.fail(ClientError(f"the application cannot take it: {error}", 431))
+                self._refuse(carrier, error)
                 return
             # Head and body are together more than the peer takes: apart they may go.
             transport, frame.body = BodyTransport.FRAMES, None
@@ -149,6 +152,36 @@ class Channel:
             self.wire.write_body(number, body)
             self.wire.end_body(number)
         self.flush()
+
+    def _ask_for_tunnel(self, number: int, exchange: Exchange, upgrade: Upgrade) -> bool:
+        """Send a request for a tunnel, if there may be one here: whether it was dealt with."""
+        identity, tunnels, request = self.identity, self._context.tunnels, exchange.request
+        try:
+            tunnel = tunnels.agreed(identity, self.wire.tunnels, upgrade)
+            if tunnel is None:
+                return False
+            tunnels.opened(identity)
+        except ProxyError as error:
+            exchange.fail(error)
+            return True
+        info = {**request_info(exchange), b"tunnel": tunnel}
+        frame = m.Request(number, request.method, request.target, request.headers, info, None)
+        carrier = UpstreamRequest(self, number, exchange)
+        carrier.tunnel = tunnel
+        try:
+            self._say(frame)
+        except TooLarge as error:
+            self._refuse(carrier, error)
+            return True
+        self._carriers[number] = carrier
+        exchange.taken(self.member, carrier)
+        self.flush()
+        return True
+
+    def _refuse(self, carrier: UpstreamRequest, error: TooLarge) -> None:
+        """The head of a request is longer than the guest takes."""
+        self._release(carrier)
+        carrier.exchange.fail(ClientError(f"the application cannot take it: {error}", 431))
 
     def _limits(self) -> BodyLimits:
         """What decides how a body goes to this guest; known since it greeted."""
@@ -193,10 +226,21 @@ class Channel:
         """Take an exchange out, with its data connections."""
         carrier = self._carriers.pop(number, None)
         if carrier is not None:
-            carrier.release()
+            self._release(carrier)
             if self.emptied is not None and not len(self):
                 self.emptied()
         return carrier
+
+    def _release(self, carrier: UpstreamRequest) -> None:
+        """It has left: so have its data connections, and its tunnel is counted no more."""
+        carrier.release()
+        if carrier.tunnel is not None:
+            self._context.tunnels.closed(self.identity)
+
+    def settle(self, carrier: NumberedExchange) -> None:
+        """Take a tunnel out when both of its halves have ended, on the wire too."""
+        if carrier.exchange.tunnel is not None and carrier.number not in self.wire.exchanges:
+            self._take(carrier.number)
 
     def _abort(self, number: int, code: bytes, reason: bytes) -> None:
         wire = self.wire
@@ -233,6 +277,9 @@ class Channel:
             if type(reason) is not bytes:
                 raise GuestMisbehaved("the reason phrase is not a byte string")
             transport, body, length = announced(message.body)
+            if carrier.tunnel is not None and self._accepted(number):
+                exchange.tunnel_start(message.status, message.headers, carrier.tunnel)
+                return
             if transport is BodyTransport.INLINE:
                 # Gone before the frontend hears of it: it may begin its next exchange at once.
                 self._take(number)
@@ -246,6 +293,11 @@ class Channel:
         elif transport is BodyTransport.DATA_CONNECTION and self._carriers.get(number) is carrier:
             carrier.download = ResponseTransfer(carrier, self._context, length)
             self.wire.send(m.Connect(number, carrier.download.token))
+
+    def _accepted(self, number: int) -> bool:
+        """Whether the response that has come accepts the tunnel that was asked for."""
+        wire = self.wire.exchanges.get(number)
+        return wire is not None and wire.tunnel is not None
 
     def _wait_for_client(self, carrier: UpstreamRequest, size: int) -> None:
         """
@@ -284,6 +336,9 @@ class Channel:
             return
         if carrier.download is not None:
             carrier.download.ended(message)
+        elif carrier.exchange.tunnel is not None:
+            carrier.exchange.response_end([])
+            self.settle(carrier)
         else:
             self.complete(carrier, message.trailers)
 
@@ -307,6 +362,7 @@ class Channel:
                 return
             carrier.upload = None
         self._resume(carrier)
+        self.settle(carrier)
 
     def abort(self, message: m.Abort) -> None:
         """The guest gives an exchange up."""
@@ -334,7 +390,7 @@ class Channel:
         """The guest does not read: hold streamed request bodies."""
         self.congested = True
         for carrier in list(self._carriers.values()):
-            if carrier.exchange.body is None and carrier.upload is None:
+            if carrier.streams and carrier.upload is None:
                 carrier.exchange.pause_request()
 
     def resume(self) -> None:
@@ -362,7 +418,7 @@ class Channel:
                 if carrier.download is not None and carrier.download.outlive():
                     outliving[number] = carrier
                     continue
-                carrier.release()
+                self._release(carrier)
                 self._lost(carrier, error)
                 if share.timer() >= until and len(self):
                     self._carriers.update(outliving)
@@ -417,7 +473,7 @@ class Channel:
     def _resume(self, carrier: UpstreamRequest) -> None:
         exchange = carrier.exchange
         wire = self.wire.exchanges.get(carrier.number)
-        if exchange.body is not None or wire is None or self.congested or carrier.upload:
+        if not carrier.streams or wire is None or self.congested or carrier.upload:
             return
         if wire.sending.available and not wire.sending.pending:
             exchange.resume_request()

@@ -14,6 +14,7 @@ from subproxy.subscription.bodies.tokens import Tokens
 from subproxy.subscription.registrar import Registrar
 from subproxy.subscription.settings import SubscriptionSettings
 from subproxy.subscription.timer_wheel import TimerWheel
+from subproxy.subscription.tunnels import Tunnels
 from subproxy.subscription.turn_budget import TurnBudget
 
 
@@ -31,6 +32,7 @@ class GuestContext:
     @ivar tokens: what data connections may carry.
     @ivar turns: how much of a reactor turn newcomers may take.
     @ivar rounds: when each is pinged.
+    @ivar tunnels: which tunnels there may be, and how many there are.
     """
 
     clock: IReactorTime
@@ -42,3 +44,4 @@ class GuestContext:
     tokens: Tokens[DataConnection]
     turns: TurnBudget
     rounds: TimerWheel
+    tunnels: Tunnels

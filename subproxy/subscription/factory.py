@@ -31,6 +31,7 @@ from subproxy.subscription.settings import SubscriptionSettings
 from subproxy.subscription.states import SubscriptionState
 from subproxy.subscription.time_share import TimeShare
 from subproxy.subscription.timer_wheel import TimerWheel
+from subproxy.subscription.tunnels import Tunnels
 from subproxy.subscription.turn_budget import TurnBudget
 
 
@@ -79,6 +80,7 @@ class SubscriptionFactory(Factory):
             rounds=TimerWheel(
                 clock, period(settings.ping_interval, settings.ping_timeout), random or Random()
             ),
+            tunnels=Tunnels(registrar),
         )
         self.subscriptions: set[AdmittedConnection] = set()
         self.accepting = TurnBudget(clock)

@@ -228,6 +228,9 @@ class RequestChannel(Protocol):
     def forget(self, request: NumberedExchange, code: bytes, reason: bytes) -> None:
         """Tell the guest that an exchange is over, if it does not know."""
 
+    def settle(self, request: NumberedExchange) -> None:
+        """Our half of a tunnel has ended, or will when there is credit."""
+
     def complete(self, request: NumberedExchange, trailers: Headers) -> None:
         """All of a response body has come, and its end."""
 

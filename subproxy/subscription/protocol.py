@@ -369,7 +369,12 @@ class SubscriptionProtocol(Protocol):
         self.go(SubscriptionState.SUBSCRIBED)
         bulk = self._settings.bulk is not None and message.info.get(b"bulk") is True
         subscription = self.subscription = Subscription(
-            self, self.make_channel(member), self._context, self._connections, bulk
+            self,
+            self.make_channel(member),
+            self._context,
+            self._connections,
+            bulk,
+            b"tunnel" in message.info,
         )
         self.message_pump.handlers.update(subscription.handlers())
         subscription.begin(replaced)

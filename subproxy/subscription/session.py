@@ -46,6 +46,7 @@ class Subscription:
         context: GuestContext,
         subscriptions: Subscriptions,
         bulk: bool,
+        tunnel: bool,
     ) -> None:
         """
         Take over what comes on a connection.
@@ -53,6 +54,7 @@ class Subscription:
         @param channel: of the member that greeted.
         @param subscriptions: all there are.
         @param bulk: data connections are offered, too.
+        @param tunnel: tunnels are, too.
         """
         self.member = channel.member
         self._connection = connection
@@ -62,6 +64,7 @@ class Subscription:
         self._settings = context.settings
         self._wire = connection.wire
         self._bulk = bulk
+        self._tunnel = tunnel
         self._liveness: Liveness | None = None
         self._farewell = (b"replaced", REPLACED)
         self.channel = self.member.channel = channel
@@ -119,6 +122,8 @@ class Subscription:
         }
         if self._bulk:
             info[b"bulk"] = settings.bulk
+        if self._tunnel:
+            info[b"tunnel"] = 0
         return info
 
     # What the guest says.

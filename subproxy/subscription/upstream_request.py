@@ -10,7 +10,14 @@ from zope.interface import implementer
 
 from subproxy.core.exchange import Exchange
 from subproxy.core.interfaces import IUpstreamRequest
-from subproxy.errors import ClientError, GuestFailure, GuestMisbehaved, GuestSlow, ProxyError
+from subproxy.errors import (
+    ClientError,
+    GuestFailure,
+    GuestMisbehaved,
+    GuestSlow,
+    ProxyError,
+    TunnelIdle,
+)
 from subproxy.subscription.bodies.transfer import RequestTransfer, ResponseTransfer
 from subproxy.subscription.buffer_account import BufferPart
 from subproxy.subscription.interfaces import RequestChannel
@@ -19,6 +26,7 @@ from subproxy.wire.fields import Headers
 ABORT_CODES: tuple[tuple[type[ProxyError], bytes], ...] = (
     (ClientError, b"client"),
     (GuestSlow, b"timeout"),
+    (TunnelIdle, b"timeout"),
     (GuestMisbehaved, b"protocol"),
 )
 """What C{abort} tells a guest, by the error that ended its exchange; otherwise C{error}."""
@@ -33,10 +41,20 @@ class UpstreamRequest:
     @ivar number: that of the exchange on the wire.
     @ivar upload: its request body, if that goes over a data connection.
     @ivar download: its response body, likewise.
+    @ivar tunnel: the protocol of the tunnel that the guest was asked for, as it has written it.
     @ivar held: what of its interim responses the client does not take.
     """
 
-    __slots__ = ("_channel", "download", "exchange", "held", "identity", "number", "upload")
+    __slots__ = (
+        "_channel",
+        "download",
+        "exchange",
+        "held",
+        "identity",
+        "number",
+        "tunnel",
+        "upload",
+    )
 
     def __init__(self, channel: RequestChannel, number: int, exchange: Exchange) -> None:
         self._channel = channel
@@ -45,7 +63,13 @@ class UpstreamRequest:
         self.exchange = exchange
         self.upload: RequestTransfer | None = None
         self.download: ResponseTransfer | None = None
+        self.tunnel: bytes | None = None
         self.held: BufferPart | None = None
+
+    @property
+    def streams(self) -> bool:
+        """The request's half comes in pieces, and some may be still to come."""
+        return self.exchange.body is None or self.exchange.tunnel is not None
 
     def release(self) -> None:
         """The exchange is over here: so are its data connections, but for those it is done with."""
@@ -71,6 +95,7 @@ class UpstreamRequest:
             self.upload.end(trailers)
         else:
             self._channel.wire.end_body(self.number, trailers)
+            self._channel.settle(self)
         self._channel.flush()
 
     def cancel(self, error: ProxyError) -> None:

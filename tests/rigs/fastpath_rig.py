@@ -53,6 +53,7 @@ class Side:
         trust: list[str] | None = None,
         share: float = math.inf,
         style: str = "combined",
+        tunnel: list[bytes] | None = None,
     ) -> None:
         self.world = World(
             # Both may take all the time of a turn: how much is used depends on the path.
@@ -92,6 +93,9 @@ class Side:
             b"instance": b"i",
             b"concurrency": concurrency,
         }
+        if tunnel is not None:
+            info[b"tunnel"] = tunnel
+            info[b"bulk"] = True
         for message in (
             m.Hello(info),
             m.Register(1, b"a\\.example", b"/.*"),

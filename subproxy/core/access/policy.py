@@ -20,6 +20,7 @@ quotas are for each of them. What a claim covers is told in L{subproxy.core.acce
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
@@ -35,6 +36,10 @@ from subproxy.core.access.toml_lines import TomlLines, error_line
 from subproxy.core.routing.pattern import Kind, escape
 from subproxy.core.routing.route import Route
 
+UPGRADE_PATTERN: Final = "^[!#$%&'*+.^_`|~0-9A-Za-z/-]{1,32}$"
+"""A protocol as C{Upgrade} names it (RFC 9110 section 7.8)."""
+
+_PROTOCOL: Final = re.compile(UPGRADE_PATTERN)
 _UNITS: Final = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 
@@ -43,7 +48,8 @@ class Quotas:
     """Quotas of one virtual machine.
 
     routes: registered at a time. connections: open at a time, of every kind. exchanges: in
-    flight at a time. buffer: bytes that the proxy holds for it. registrations: a second.
+    flight at a time. buffer: bytes that the proxy holds for it. registrations: a second. tunnels:
+    open at a time; they count as no exchanges.
     """
 
     routes: int = 1024
@@ -51,10 +57,17 @@ class Quotas:
     exchanges: int = 1024
     buffer: int = 16 << 20
     registrations: int = 100
+    tunnels: int = 1024
 
 
 _QUOTAS: Final = tuple(field.name for field in fields(Quotas))
 
+
+UPGRADES: Final = frozenset({b"websocket"})
+"""Protocols that a guest may change to, where the policy says nothing of it."""
+
+MOST_UPGRADES: Final = 8
+"""How many of them may be named, each of at most 32 bytes (docs/protocol.md, C{hello tunnel})."""
 
 NO_CLAIMS: Final = "the policy has no claims for this virtual machine"
 
@@ -76,21 +89,32 @@ class PolicyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """One entry: who it is for, what they may claim, how much each of them may use."""
+    """
+    One entry: who it is for, what they may claim, how much each of them may use.
+
+    upgrades are the protocols that they may change to, in lower case.
+    """
 
     identities: tuple[str, ...]
     claims: tuple[Claim, ...]
     quotas: Quotas
+    upgrades: frozenset[bytes] = UPGRADES
 
 
 class Policy:
     """What C{parse_policy} read. Without guests (None) everybody may claim everything."""
 
-    __slots__ = ("_exact", "_globs", "_owners", "default", "guests")
+    __slots__ = ("_exact", "_globs", "_owners", "_upgrades", "default", "guests")
 
-    def __init__(self, guests: Iterable[Guest] | None = None, default: Quotas = Quotas()) -> None:
+    def __init__(
+        self,
+        guests: Iterable[Guest] | None = None,
+        default: Quotas = Quotas(),
+        upgrades: frozenset[bytes] = UPGRADES,
+    ) -> None:
         self.guests = None if guests is None else tuple(guests)
         self.default = default
+        self._upgrades = upgrades
         self._exact: dict[str, Guest] = {}
         self._globs: list[tuple[Glob, Guest]] = []
         owners: list[tuple[Claim, Guest]] = []
@@ -118,6 +142,11 @@ class Policy:
         """Return how much C{identity} may use."""
         guest = self.guest(identity)
         return self.default if guest is None else guest.quotas
+
+    def upgrades(self, identity: str) -> frozenset[bytes]:
+        """Return the protocols that C{identity} may change to, in lower case."""
+        guest = self.guest(identity)
+        return self._upgrades if guest is None else guest.upgrades
 
     def knows(self, identity: str) -> bool:
         """Tell whether C{identity} may claim anything at all."""
@@ -218,22 +247,23 @@ class _Reader:
 
     def read(self, document: dict[str, Any]) -> Policy:
         self._known(document, ("default", "guest"), "", 0)
-        default = Quotas()
+        default, upgrades = Quotas(), UPGRADES
         table = document.get("default", {})
         if isinstance(table, dict):
-            self._known(table, _QUOTAS, "default", 0)
+            self._known(table, (*_QUOTAS, "upgrades"), "default", 0)
             default = self._quotas(table, default, "default", 0)
+            upgrades = self._upgrades(table, upgrades, "default", 0)
         else:
             self._problem(self.lines.table("default"), "default must be a table: [default]")
         tables = document.get("guest", [])
         if not isinstance(tables, list) or not all(isinstance(each, dict) for each in tables):
             self._problem(self.lines.table("guest"), "guests must be tables: [[guest]]")
             tables = []
-        guests = [self._guest(each, default, index) for index, each in enumerate(tables)]
+        guests = [self._guest(each, default, upgrades, index) for index, each in enumerate(tables)]
         self._conflicts(guests)
         if self.problems:
             raise PolicyError(self.problems)
-        return Policy(guests, default)
+        return Policy(guests, default, upgrades)
 
     def _problem(self, line: int, text: str) -> None:
         self.problems.append((line, text))
@@ -274,8 +304,29 @@ class _Reader:
             return ()
         return tuple(value)
 
-    def _guest(self, table: dict[str, Any], default: Quotas, index: int) -> Guest:
-        self._known(table, ("identity", "hosts", "paths", *_QUOTAS), "guest", index)
+    def _upgrades(
+        self, table: dict[str, Any], default: frozenset[bytes], name: str, index: int
+    ) -> frozenset[bytes]:
+        value = table.get("upgrades")
+        if value is None:
+            return default
+        if (
+            not isinstance(value, list)
+            or len(value) > MOST_UPGRADES
+            or not all(isinstance(each, str) and _PROTOCOL.fullmatch(each) for each in value)
+        ):
+            self._problem(
+                self.lines.key("upgrades", name, index),
+                f"upgrades must be a list of at most {MOST_UPGRADES} protocols, "
+                'as Upgrade names them, such as "websocket"',
+            )
+            return default
+        return frozenset(each.lower().encode() for each in value)
+
+    def _guest(
+        self, table: dict[str, Any], default: Quotas, upgrades: frozenset[bytes], index: int
+    ) -> Guest:
+        self._known(table, ("identity", "hosts", "paths", *_QUOTAS, "upgrades"), "guest", index)
         for key in ("identity", "hosts"):
             if key not in table:
                 self._problem(self.lines.table("guest", index), f"the guest has no {key}")
@@ -302,7 +353,8 @@ class _Reader:
                 line = self.lines.key("identity", "guest", index)
                 self._problem(line, f"identity {identity!r}: {error}")
         quotas = self._quotas(table, default, "guest", index)
-        return Guest(identities, tuple(dict.fromkeys(claims)), quotas)
+        upgrades = self._upgrades(table, upgrades, "guest", index)
+        return Guest(identities, tuple(dict.fromkeys(claims)), quotas, upgrades)
 
     def _conflicts(self, guests: list[Guest]) -> None:
         named: dict[str, int] = {}

@@ -153,6 +153,7 @@ to HEAD. 205 alone has to say so, by a length of 0: its head does not end it for
 
 PHRASES: Final[dict[int, bytes]] = {
     100: b"Continue",
+    101: b"Switching Protocols",
     102: b"Processing",
     103: b"Early Hints",
     200: b"OK",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from subproxy.core.http.upgrade import Upgrade
+
 Header = tuple[bytes, bytes]
 Headers = list[Header]
 
@@ -24,6 +26,7 @@ class RequestHead:
     @ivar request_id: the id that the log, the client and the guest share.
     @ivar length: body length in bytes where it is known; 0 for no body; None for unknown.
     @ivar expect: the client waits for 100 (Continue) before it sends its body.
+    @ivar upgrade: the protocol that it would rather speak, if it says so.
     """
 
     method: bytes
@@ -37,3 +40,4 @@ class RequestHead:
     request_id: bytes = b""
     length: int | None = 0
     expect: bool = False
+    upgrade: Upgrade | None = None

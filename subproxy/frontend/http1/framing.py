@@ -19,6 +19,7 @@ from subproxy.core.http.fields import DIGITS, MAX_LENGTH, METHODS, METHODS_REFUS
 from subproxy.core.http.forwarded import Peer
 from subproxy.core.http.request import Headers, RequestHead
 from subproxy.core.http.request_rules import RequestRules
+from subproxy.core.http.upgrade import Upgrade, requested_upgrade
 from subproxy.errors import BadRequest, ClientError
 from subproxy.frontend.http1.version import VERSIONS, Http1Version
 from subproxy.frontend.limits import HttpLimits
@@ -135,6 +136,7 @@ class RequestValidator:
             method, fields, peer
         )
         nominated: frozenset[bytes] = frozenset()
+        upgrade: Upgrade | None = None
 
         # Framing (RFC 9112 section 6).
         size: int | None = 0
@@ -161,6 +163,9 @@ class RequestValidator:
             nominated = frozenset(options) - _OWN_OPTIONS
             if nominated:
                 kept = [pair for pair in kept if pair[0].lower() not in nominated]
+            if b"upgrade" in options and http.interim:
+                # RFC 9110 section 7.8: of HTTP/1.0, and where it is not an option, it is ignored.
+                upgrade = requested_upgrade(method, fields, size)
 
         # Target and host (section 3.2). A Host is needed, also where the target has an authority.
         if host is None and http.needs_host:
@@ -187,6 +192,7 @@ class RequestValidator:
             sent,
             misdirected,
         )
+        head.upgrade = upgrade
         return ValidatedRequest(head, http, keep_alive, target == b"*" or hops == 0, nominated)
 
     def _check_size(self, line: bytes) -> None:

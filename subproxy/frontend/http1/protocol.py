@@ -17,8 +17,9 @@ from zope.interface import implementer
 from subproxy.core.exchange import Exchange
 from subproxy.errors import BadRequest, ClientError, ClientGone, GuestSlow, RequestTimeout
 from subproxy.frontend.client_stream import ClientStream, ResponseState
+from subproxy.frontend.client_tunnel import ClientTunnel, TunnelStream
 from subproxy.frontend.connection import ClientConnection
-from subproxy.frontend.connection_state import ConnectionState
+from subproxy.frontend.connection_state import IN_TUNNEL, ConnectionState
 from subproxy.frontend.context import FrontendContext
 from subproxy.frontend.deadlines import NEVER
 from subproxy.frontend.hangup import Hangup, hangup
@@ -96,6 +97,9 @@ class Http1Protocol(ClientConnection):
         elif state is ConnectionState.ANSWERING:
             self.held += data
             self.pause_reading()
+        elif self.tunnel is not None:
+            self.keep_tunnel()
+            self.tunnel.came(data)
 
     def readConnectionLost(self) -> None:
         """The client will send no more; it still gets the answers to what it sent."""
@@ -108,6 +112,8 @@ class Http1Protocol(ClientConnection):
                 self.fail(BadRequest("the request body is incomplete"))
         elif state is ConnectionState.ANSWERING:
             self.fin_came()
+        elif self.tunnel is not None:
+            self.tunnel.client_ended()
         elif state is ConnectionState.LINGERING:
             self.close(CloseReason.CLIENT_DONE)
 
@@ -120,6 +126,8 @@ class Http1Protocol(ClientConnection):
 
     def fin_came(self) -> None:
         """See L{ClientConnection}."""
+        if self.state in IN_TUNNEL:
+            return  # It is told when what came before it has been read.
         client_stream, departure = self.client_stream, self.departure
         behind = False
         if departure is None:
@@ -162,7 +170,8 @@ class Http1Protocol(ClientConnection):
     def pauseProducing(self) -> None:
         """The client does not take what is written."""
         self.writable = False
-        if self.state is not ConnectionState.OVER:
+        if self.state is not ConnectionState.OVER and self.tunnel is None:
+            # Who takes nothing out of a tunnel holds up itself alone, until that is idle.
             self._expect_taking()
             self.deadline = 0.0
 
@@ -383,12 +392,8 @@ class Http1Protocol(ClientConnection):
     @property
     def answering(self) -> ClientStream | None:
         """The answer under way, of which something is still to be written."""
-        client_stream = self.client_stream
-        return (
-            None
-            if client_stream is None or client_stream.answer is ResponseState.DONE
-            else client_stream
-        )
+        stream = self.client_stream
+        return None if stream is None or stream.answer is ResponseState.DONE else stream
 
     @property
     def waits(self) -> bool:
@@ -409,6 +414,15 @@ class Http1Protocol(ClientConnection):
         """Some of a streamed answer was written."""
         if self.departure is not None:
             self.departure.wrote()
+        if self.tunnel is not None:
+            self.keep_tunnel()
+
+    def tunnel_started(self, stream: TunnelStream) -> ClientTunnel:
+        """See L{ClientConnection}."""
+        if self.departure is not None:
+            self.departure.stop()
+            self.departure = None
+        return super().tunnel_started(stream)
 
     def response_begins(self) -> float:
         """A response head is about to be written; returns the time."""
@@ -434,7 +448,7 @@ class Http1Protocol(ClientConnection):
         """The last byte of an answer has left, or waits in a transport that takes more."""
         self._log(client_stream)
         self.client_stream = client_stream.body_source = None
-        self.body_reader = self.takes = None
+        self.body_reader = self.takes = self.tunnel = None
         if self.state is ConnectionState.OVER:
             return  # aborted: its loss is about to be told
         if not stays:

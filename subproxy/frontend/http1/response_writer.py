@@ -17,6 +17,7 @@ from typing import Final
 from subproxy.core.fast_enum import fast_enum
 from subproxy.core.http.fields import BODILESS, PHRASES
 from subproxy.core.http.response import ResponseHead
+from subproxy.core.http.upgrade import WEBSOCKET, Upgrade, websocket_accept
 from subproxy.frontend.http1.version import Http1Version
 
 Headers = list[tuple[bytes, bytes]]
@@ -171,6 +172,20 @@ class Http1Encoder:
         if not body or not has_body:
             return [data]
         return [data + body] if len(body) <= _JOINED else [data, body]
+
+    def change_protocol(
+        self, head: ResponseHead, upgrade: Upgrade | None, protocol: bytes, request_id: bytes
+    ) -> tuple[int, bytes]:
+        """101 (Switching Protocols): RFC 9110 section 15.2.2, RFC 6455 section 4.2.2."""
+        self._framing = Framing.CLOSE
+        self.has_body = True
+        fields = [(b"Upgrade", protocol), (b"Connection", b"Upgrade")]
+        if protocol.lower() == WEBSOCKET and upgrade is not None:
+            fields.append((b"Sec-WebSocket-Accept", websocket_accept(upgrade.key)))
+        fields += (pair for pair in head.headers if pair[0].lower() != b"sec-websocket-accept")
+        if request_id:
+            fields.append((b"X-Request-Id", request_id))
+        return 101, write_interim(101, fields)
 
     def data(self, data: bytes) -> list[bytes]:
         """Some of a body."""

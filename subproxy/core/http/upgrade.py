@@ -1,0 +1,113 @@
+"""
+What protocol a client wants to change to, and whether it asks for that properly.
+
+C{Upgrade} and C{Connection: upgrade} (RFC 9110 section 7.8), and the client's side of the WebSocket
+handshake (RFC 6455 section 4.2.1). A server is free to ignore an C{Upgrade}: so whether it is
+wanted is found out first, by whom the request goes to, and only then is a fault one.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import sha1
+from string import ascii_letters
+from typing import Final
+
+from subproxy.core.http.fields import DIGITS, TOKEN
+from subproxy.errors import BadRequest, ClientError, UpgradeRequired
+
+WEBSOCKET: Final = b"websocket"
+
+MOST_PROTOCOLS: Final = 8
+"""How many protocols one C{Upgrade} may name; of one with more none is looked at."""
+
+_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+"""RFC 6455 section 1.3."""
+
+_BASE64: Final = b"+/" + DIGITS + ascii_letters.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """
+    A change of protocol that a client asks for.
+
+    @ivar protocols: their names, in lower case, without versions that were not named; what the
+        client likes best is first.
+    @ivar key: the C{Sec-WebSocket-Key}; empty where there is none, or more than one.
+    @ivar fault: what is wrong with the WebSocket handshake, if it is that which is wanted.
+    """
+
+    protocols: tuple[bytes, ...]
+    key: bytes = b""
+    fault: ClientError | None = None
+
+    def agreed(self, tokens: frozenset[bytes]) -> bytes | None:
+        """The first of the protocols that is among C{tokens}, as it is spelled there; or None."""
+        known = {token.lower(): token for token in tokens}
+        return next((known[name] for name in self.protocols if name in known), None)
+
+
+def requested_upgrade(
+    method: bytes, fields: Iterable[tuple[bytes, bytes]], size: int | None
+) -> Upgrade | None:
+    """
+    What a request of HTTP/1.1 whose C{Connection} lists C{upgrade} asks for.
+
+    @param fields: all its fields, without white space around the values.
+    @param size: bytes of its body; None if that is not known. With a body there is no upgrade: the
+        bytes behind it would be of two protocols.
+    @return: None if it asks for nothing that could be one.
+    """
+    if size != 0:
+        return None
+    names: list[bytes] = []
+    keys: list[bytes] = []
+    versions: list[bytes] = []
+    for name, value in fields:
+        lower = name.lower()
+        if lower == b"upgrade":
+            names += (part.strip(b" \t").lower() for part in value.split(b","))
+        elif lower == b"sec-websocket-key":
+            keys.append(value)
+        elif lower == b"sec-websocket-version":
+            versions.append(value)
+    names = [name for name in names if name]
+    if not names or len(names) > MOST_PROTOCOLS or any(map(_malformed, names)):
+        return None
+    if WEBSOCKET not in names:
+        return Upgrade(tuple(names))
+    key = keys[0] if len(keys) == 1 else b""
+    return Upgrade(tuple(names), key, _handshake_fault(method, keys, versions))
+
+
+def websocket_accept(key: bytes) -> bytes:
+    """The C{Sec-WebSocket-Accept} that proves that C{key} was read (RFC 6455 section 4.2.2)."""
+    return b64encode(sha1(key + _GUID).digest())
+
+
+def _malformed(name: bytes) -> bool:
+    """Whether it is no C{protocol-name ["/" protocol-version]}."""
+    return any(not part or part.translate(None, TOKEN) for part in name.split(b"/", 1))
+
+
+def _handshake_fault(method: bytes, keys: list[bytes], versions: list[bytes]) -> ClientError | None:
+    if method != b"GET":
+        return BadRequest("a WebSocket is asked for with GET")
+    if versions != [b"13"]:
+        return UpgradeRequired("the only Sec-WebSocket-Version that is known is 13")
+    if len(keys) != 1 or not _is_nonce(keys[0]):
+        return BadRequest("Sec-WebSocket-Key is not 16 bytes in base64")
+    return None
+
+
+def _is_nonce(key: bytes) -> bool:
+    """
+    Whether C{key} is 16 bytes in base64.
+
+    Which bits pad its last digit is not looked at: the key that RFC 6455 itself shows (section 4.1)
+    has others than an encoder would write.
+    """
+    return len(key) == 24 and key[22:] == b"==" and not key[:22].translate(None, _BASE64)

@@ -1,0 +1,63 @@
+"""Which tunnels a virtual machine may have, and how many it has: what the policy says of them."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from subproxy.core.access.policy import Policy
+from subproxy.core.http.upgrade import WEBSOCKET, Upgrade
+from subproxy.errors import TooManyTunnels
+
+
+class HasPolicy(Protocol):
+    """Where the policy is, which a reload changes."""
+
+    @property
+    def policy(self) -> Policy:
+        """The one in force."""
+
+
+class Tunnels:
+    """The tunnels of all virtual machines, by their identity."""
+
+    def __init__(self, policies: HasPolicy) -> None:
+        self._policies = policies
+        self._open: dict[str, int] = {}
+
+    def agreed(self, identity: str, tokens: frozenset[bytes], upgrade: Upgrade) -> bytes | None:
+        """
+        Which protocol C{identity} changes to, as it has spelled that.
+
+        @param tokens: those that it takes.
+        @param upgrade: what a client asks for.
+        @return: None for no tunnel.
+        @raise ClientError: the client does not ask as that protocol wants it.
+        """
+        if not tokens:
+            return None
+        allowed = self._policies.policy.upgrades(identity)
+        token = upgrade.agreed(frozenset(each for each in tokens if each.lower() in allowed))
+        if token is not None and token.lower() == WEBSOCKET and upgrade.fault is not None:
+            raise upgrade.fault
+        return token
+
+    def opened(self, identity: str) -> None:
+        """
+        Count one more.
+
+        @raise TooManyTunnels: C{identity} has all that it may have.
+        """
+        count = self.count(identity)
+        if count >= self._policies.policy.quotas(identity).tunnels:
+            raise TooManyTunnels()
+        self._open[identity] = count + 1
+
+    def closed(self, identity: str) -> None:
+        """Count one less."""
+        count = self._open.pop(identity) - 1
+        if count:
+            self._open[identity] = count
+
+    def count(self, identity: str) -> int:
+        """How many C{identity} has, those that wait for an answer among them."""
+        return self._open.get(identity, 0)
