@@ -141,10 +141,11 @@ class Exchange:
     def request_end(self, trailers: Headers) -> None:
         """The request body is complete."""
         self.ended = True
-        if self.carrier is not None:
-            self.carrier.endBody(trailers)
+        carrier = self.carrier
         if self.state is ExchangeState.REQUESTING:
             self._finish(None)
+        if carrier is not None:
+            carrier.endBody(trailers)
 
     def response_consumed(self, amount: int) -> None:
         """C{amount} bytes of response body have left for the client."""

@@ -34,6 +34,7 @@ from subproxy.subscription.interfaces import (
     Handlers,
     NumberedExchange,
 )
+from subproxy.subscription.tunnel_request import TunnelRequest
 from subproxy.subscription.upstream_request import UpstreamRequest
 from subproxy.wire import messages as m
 from subproxy.wire.connection import Violation
@@ -166,8 +167,7 @@ class Channel:
             return True
         info = {**request_info(exchange), b"tunnel": tunnel}
         frame = m.Request(number, request.method, request.target, request.headers, info, None)
-        carrier = UpstreamRequest(self, number, exchange)
-        carrier.tunnel = tunnel
+        carrier = TunnelRequest(self, number, exchange, tunnel, self._context)
         try:
             self._say(frame)
         except TooLarge as error:
@@ -180,7 +180,7 @@ class Channel:
 
     def _refuse(self, carrier: UpstreamRequest, error: TooLarge) -> None:
         """The head of a request is longer than the guest takes."""
-        self._release(carrier)
+        carrier.release()
         carrier.exchange.fail(ClientError(f"the application cannot take it: {error}", 431))
 
     def _limits(self) -> BodyLimits:
@@ -226,21 +226,14 @@ class Channel:
         """Take an exchange out, with its data connections."""
         carrier = self._carriers.pop(number, None)
         if carrier is not None:
-            self._release(carrier)
+            carrier.release()
             if self.emptied is not None and not len(self):
                 self.emptied()
         return carrier
 
-    def _release(self, carrier: UpstreamRequest) -> None:
-        """It has left: so have its data connections, and its tunnel is counted no more."""
-        carrier.release()
-        if carrier.tunnel is not None:
-            self._context.tunnels.closed(self.identity)
-
-    def settle(self, carrier: NumberedExchange) -> None:
-        """Take a tunnel out when both of its halves have ended, on the wire too."""
-        if carrier.exchange.tunnel is not None and carrier.number not in self.wire.exchanges:
-            self._take(carrier.number)
+    def leave(self, carrier: NumberedExchange) -> None:
+        """Both halves of a tunnel have ended."""
+        self._take(carrier.number)
 
     def _abort(self, number: int, code: bytes, reason: bytes) -> None:
         wire = self.wire
@@ -256,6 +249,7 @@ class Channel:
             m.Response: self.response,
             m.Body: self.body,
             m.End: self.end,
+            m.Move: self.move,
             m.Credit: self.credit,
             m.Abort: self.abort,
             Violation: self.violation,
@@ -277,8 +271,7 @@ class Channel:
             if type(reason) is not bytes:
                 raise GuestMisbehaved("the reason phrase is not a byte string")
             transport, body, length = announced(message.body)
-            if carrier.tunnel is not None and self._accepted(number):
-                exchange.tunnel_start(message.status, message.headers, carrier.tunnel)
+            if isinstance(carrier, TunnelRequest) and carrier.accepted(message):
                 return
             if transport is BodyTransport.INLINE:
                 # Gone before the frontend hears of it: it may begin its next exchange at once.
@@ -293,11 +286,6 @@ class Channel:
         elif transport is BodyTransport.DATA_CONNECTION and self._carriers.get(number) is carrier:
             carrier.download = ResponseTransfer(carrier, self._context, length)
             self.wire.send(m.Connect(number, carrier.download.token))
-
-    def _accepted(self, number: int) -> bool:
-        """Whether the response that has come accepts the tunnel that was asked for."""
-        wire = self.wire.exchanges.get(number)
-        return wire is not None and wire.tunnel is not None
 
     def _wait_for_client(self, carrier: UpstreamRequest, size: int) -> None:
         """
@@ -328,6 +316,14 @@ class Channel:
                 carrier.exchange.response_data(message.data)
             except GuestMisbehaved as error:
                 self.misbehaved(carrier, error)
+            if isinstance(carrier, TunnelRequest):
+                carrier.offer()
+
+    def move(self, message: m.Move) -> None:
+        """The guest's half of a tunnel goes on over its data connection."""
+        carrier = self._carriers.get(message.exchange)
+        if isinstance(carrier, TunnelRequest):
+            carrier.moved(message)
 
     def end(self, message: m.End) -> None:
         """The end of a streamed response body."""
@@ -336,9 +332,8 @@ class Channel:
             return
         if carrier.download is not None:
             carrier.download.ended(message)
-        elif carrier.exchange.tunnel is not None:
-            carrier.exchange.response_end([])
-            self.settle(carrier)
+        elif isinstance(carrier, TunnelRequest) and carrier.exchange.tunnel is not None:
+            carrier.ended(message)
         else:
             self.complete(carrier, message.trailers)
 
@@ -362,7 +357,8 @@ class Channel:
                 return
             carrier.upload = None
         self._resume(carrier)
-        self.settle(carrier)
+        if isinstance(carrier, TunnelRequest):
+            carrier.settle()
 
     def abort(self, message: m.Abort) -> None:
         """The guest gives an exchange up."""
@@ -390,7 +386,7 @@ class Channel:
         """The guest does not read: hold streamed request bodies."""
         self.congested = True
         for carrier in list(self._carriers.values()):
-            if carrier.streams and carrier.upload is None:
+            if carrier.streams:
                 carrier.exchange.pause_request()
 
     def resume(self) -> None:
@@ -418,7 +414,7 @@ class Channel:
                 if carrier.download is not None and carrier.download.outlive():
                     outliving[number] = carrier
                     continue
-                self._release(carrier)
+                carrier.release()
                 self._lost(carrier, error)
                 if share.timer() >= until and len(self):
                     self._carriers.update(outliving)
@@ -473,7 +469,7 @@ class Channel:
     def _resume(self, carrier: UpstreamRequest) -> None:
         exchange = carrier.exchange
         wire = self.wire.exchanges.get(carrier.number)
-        if not carrier.streams or wire is None or self.congested or carrier.upload:
+        if not carrier.streams or wire is None or self.congested:
             return
         if wire.sending.available and not wire.sending.pending:
             exchange.resume_request()

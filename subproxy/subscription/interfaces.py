@@ -228,9 +228,6 @@ class RequestChannel(Protocol):
     def forget(self, request: NumberedExchange, code: bytes, reason: bytes) -> None:
         """Tell the guest that an exchange is over, if it does not know."""
 
-    def settle(self, request: NumberedExchange) -> None:
-        """Our half of a tunnel has ended, or will when there is credit."""
-
     def complete(self, request: NumberedExchange, trailers: Headers) -> None:
         """All of a response body has come, and its end."""
 
@@ -239,6 +236,40 @@ class RequestChannel(Protocol):
 
     def misbehaved(self, request: NumberedExchange, error: GuestMisbehaved) -> None:
         """The guest broke a rule in an exchange."""
+
+
+class TunnelChannel(RequestChannel, Protocol):
+    """What a L{TunnelRequest} needs of its channel."""
+
+    def leave(self, request: NumberedExchange) -> None:
+        """Both halves of a tunnel have ended."""
+
+
+class TunnelTransferRequest(NumberedExchange, Protocol):
+    """What the transfer of a tunnel needs of the request that it belongs to."""
+
+    @property
+    def identity(self) -> str:
+        """Which VM dials."""
+
+    @property
+    def wire(self) -> WireConnection:
+        """The protocol state of the subscription."""
+
+    def flush(self) -> None:
+        """Write what was said, unless a turn is under way."""
+
+    def end_raw(self, size: int) -> None:
+        """All C{size} bytes of our half have been written."""
+
+    def response_complete(self) -> None:
+        """All of the guest's half has come."""
+
+    def transfer_broke(self, error: GuestFailure) -> None:
+        """The data connection failed."""
+
+    def transfer_misbehaved(self, error: GuestMisbehaved) -> None:
+        """The guest broke a rule."""
 
 
 class TransferRequest(NumberedExchange, Protocol):

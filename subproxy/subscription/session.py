@@ -123,7 +123,7 @@ class Subscription:
         if self._bulk:
             info[b"bulk"] = settings.bulk
         if self._tunnel:
-            info[b"tunnel"] = 0
+            info[b"tunnel"] = settings.tunnel
         return info
 
     # What the guest says.

@@ -41,7 +41,6 @@ class UpstreamRequest:
     @ivar number: that of the exchange on the wire.
     @ivar upload: its request body, if that goes over a data connection.
     @ivar download: its response body, likewise.
-    @ivar tunnel: the protocol of the tunnel that the guest was asked for, as it has written it.
     @ivar held: what of its interim responses the client does not take.
     """
 
@@ -52,7 +51,6 @@ class UpstreamRequest:
         "held",
         "identity",
         "number",
-        "tunnel",
         "upload",
     )
 
@@ -63,13 +61,12 @@ class UpstreamRequest:
         self.exchange = exchange
         self.upload: RequestTransfer | None = None
         self.download: ResponseTransfer | None = None
-        self.tunnel: bytes | None = None
         self.held: BufferPart | None = None
 
     @property
     def streams(self) -> bool:
-        """The request's half comes in pieces, and some may be still to come."""
-        return self.exchange.body is None or self.exchange.tunnel is not None
+        """The request's body goes in frames as the guest grants credit."""
+        return self.exchange.body is None and self.upload is None
 
     def release(self) -> None:
         """The exchange is over here: so are its data connections, but for those it is done with."""
@@ -95,7 +92,6 @@ class UpstreamRequest:
             self.upload.end(trailers)
         else:
             self._channel.wire.end_body(self.number, trailers)
-            self._channel.settle(self)
         self._channel.flush()
 
     def cancel(self, error: ProxyError) -> None:

@@ -44,6 +44,7 @@ class RecordingSink:
         self.interim_waits = 0
         self.head: ResponseHead | None = None
         self.body = b""
+        self.tunnel: bytes | None = None
         self.trailers: Headers | None = None
         self.error: ProxyError | None = None
         self.complete = False
@@ -59,6 +60,11 @@ class RecordingSink:
         if body is not None:
             self.body = body
             self.complete = True
+
+    def tunnelStarted(self, head: ResponseHead, protocol: bytes) -> None:
+        assert self.head is None
+        self.head = head
+        self.tunnel = protocol
 
     def bodyReceived(self, data: bytes) -> None:
         assert not self.complete

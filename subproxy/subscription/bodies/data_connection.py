@@ -65,6 +65,12 @@ class DataConnectionState(Enum):
     """The guest sends a body."""
     SENDING = auto()
     """A body is sent to the guest."""
+    HELD = auto()
+    """It carries a tunnel of which the guest's half has not moved: what comes of that waits."""
+    DUPLEX = auto()
+    """It carries a tunnel, both ways."""
+    SPENT = auto()
+    """That is over, and the guest closes."""
     CLOSED = auto()
 
 
@@ -73,10 +79,18 @@ TRANSITIONS: TransitionTable[DataConnectionState] = TransitionTable(
         DataConnectionState.IDLE: {
             DataConnectionState.RECEIVING,
             DataConnectionState.SENDING,
+            DataConnectionState.HELD,
             DataConnectionState.CLOSED,
         },
         DataConnectionState.RECEIVING: {DataConnectionState.IDLE, DataConnectionState.CLOSED},
         DataConnectionState.SENDING: {DataConnectionState.IDLE, DataConnectionState.CLOSED},
+        DataConnectionState.HELD: {
+            DataConnectionState.DUPLEX,
+            DataConnectionState.SPENT,
+            DataConnectionState.CLOSED,
+        },
+        DataConnectionState.DUPLEX: {DataConnectionState.SPENT, DataConnectionState.CLOSED},
+        DataConnectionState.SPENT: {DataConnectionState.CLOSED},
         DataConnectionState.CLOSED: (),
     }
 )
@@ -171,8 +185,12 @@ class DataConnection:
     def dataReceived(self, data: bytes) -> None:
         """Bytes came."""
         state = self.state
-        if state is DataConnectionState.RECEIVING:
+        if state is DataConnectionState.RECEIVING or state is DataConnectionState.DUPLEX:
             self._body_came(data)
+        elif state is DataConnectionState.HELD:
+            self._decoder.feed(data)
+        elif state is DataConnectionState.SPENT:
+            self.abort(GuestCloseReason.PROTOCOL)
         elif state is not DataConnectionState.CLOSED:
             self._decoder.feed(data)
             if state is DataConnectionState.IDLE:
@@ -253,9 +271,43 @@ class DataConnection:
         elif rest:
             self._body_came(rest)
 
+    # A tunnel.
+
+    def carry_tunnel(self, user: Any) -> None:
+        """C{user} writes to it; what comes waits for L{duplex}."""
+        self._go(DataConnectionState.HELD)
+        self._used = True
+        self._user = user
+        self._left = None
+        self._owed = 0
+        self.take_back()
+        self._paused = True
+        self.transport.pauseProducing()
+
+    def duplex(self) -> None:
+        """Give the user the bytes that come, and those that have come, until it is over."""
+        self._go(DataConnectionState.DUPLEX)
+        if self._paused:
+            self._paused = False
+            self.transport.resumeProducing()
+        rest = self._decoder.take_rest()
+        if rest:
+            self._body_came(rest)
+
+    def spent(self) -> None:
+        """Both halves have ended, and this one carries nothing more: the guest closes it."""
+        self._user = None
+        self._go(DataConnectionState.SPENT)
+        self._idle_until = self._clock.seconds() + self._idle_timeout
+        if self._idle is None:
+            self._idle = self._clock.callLater(self._idle_timeout, self._idled)
+        if self._paused:
+            self._paused = False
+            self.transport.resumeProducing()
+
     def consumed(self, amount: int) -> None:
         """C{amount} bytes that C{user} was given have left for the client."""
-        self._owed -= amount
+        self._owed = max(0, self._owed - amount)
         if self._paused and not self._lent and self._owed < MOST_HELD // 2:
             self._paused = False
             self.transport.resumeProducing()
@@ -371,7 +423,7 @@ class DataConnection:
 
     def _idled(self) -> None:
         self._idle = None
-        if self.state is DataConnectionState.IDLE:
+        if self.state in (DataConnectionState.IDLE, DataConnectionState.SPENT):
             left = self._idle_until - self._clock.seconds()
             if left > 0:
                 self._idle = self._clock.callLater(left, self._idled)

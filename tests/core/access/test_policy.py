@@ -39,6 +39,33 @@ class ParseTests(SynchronousTestCase):
         )
         return caught.exception.problems
 
+    def test_upgrades(self) -> None:
+        """Of the entry, else of the default, else websocket; names have no case."""
+        text = """
+        [default]
+        upgrades = ["WebSocket", "Echo/1"]
+        [[guest]]
+        identity = "a"
+        hosts = "a"
+        [[guest]]
+        identity = "b"
+        hosts = "b"
+        upgrades = []
+        """
+        policy = parse_policy(text)
+        self.assertEqual(policy.upgrades("a"), {b"websocket", b"echo/1"})
+        self.assertEqual(policy.upgrades("nobody"), {b"websocket", b"echo/1"})
+        self.assertEqual(policy.upgrades("b"), set())
+        self.assertEqual(parse_policy("").upgrades("a"), {b"websocket"})
+
+    def test_bad_upgrades(self) -> None:
+        for value in ('"websocket"', "[1]", '[""]', '["a b"]', f'["{"x" * 33}"]', f"{['x'] * 9}"):
+            [(line, text)] = self.problems(f"[default]\nupgrades = {value}")
+            self.assertEqual(line, 2)
+            self.assertIn("upgrades must be a list of at most 8 protocols", text)
+        [(line, _)] = self.problems('[[guest]]\nidentity = "a"\nhosts = "a"\nupgrades = 1')
+        self.assertEqual(line, 4)
+
     def test_the_example(self) -> None:
         policy = parse_policy(EXAMPLE.read_text())
         self.assertEqual(policy.default, Quotas(64, 16, 256, 16 << 20, 20))

@@ -1,0 +1,244 @@
+"""
+The data connection of a tunnel: what passes both ways when it has left the frames.
+
+Either the guest has accepted with a dictionary, and all goes this way; or it began in frames, and
+each half moves at a point of its own (docs/protocol.md, "Moving"). What the client sends before
+there is a connection waits, and the client with it. A guest that does not dial leaves a tunnel in
+its frames; one that was accepted for a data connection alone is broken then.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+from zope.interface import implementer
+
+from subproxy.core.fast_enum import fast_enum
+from subproxy.core.states import TransitionTable
+from subproxy.errors import GuestGone, GuestMisbehaved, GuestSlow
+from subproxy.subscription.bodies.data_connection import DataConnection, IBodyUser
+from subproxy.subscription.close_reason import GuestCloseReason
+from subproxy.subscription.context import GuestContext
+from subproxy.subscription.interfaces import TunnelTransferRequest
+from subproxy.wire import messages as m
+from subproxy.wire.states import Half
+
+
+@fast_enum
+class TunnelTransferState(Enum):
+    """How far it is."""
+
+    OFFERED = auto()
+    """A token is out for it; until it is claimed the tunnel is in frames."""
+    AWAITED = auto()
+    """Likewise, and there is no other way."""
+    CARRIED = auto()
+    """A data connection carries what each half has moved."""
+    LAPSED = auto()
+    """Nobody dialled: the tunnel stays in frames."""
+    OVER = auto()
+    """It is complete, or nobody wants it any more."""
+
+
+TRANSITIONS: TransitionTable[TunnelTransferState] = TransitionTable(
+    {
+        TunnelTransferState.OFFERED: {
+            TunnelTransferState.CARRIED,
+            TunnelTransferState.LAPSED,
+            TunnelTransferState.OVER,
+        },
+        TunnelTransferState.AWAITED: {TunnelTransferState.CARRIED, TunnelTransferState.OVER},
+        TunnelTransferState.CARRIED: {TunnelTransferState.OVER},
+        TunnelTransferState.LAPSED: {TunnelTransferState.OVER},
+        TunnelTransferState.OVER: (),
+    }
+)
+
+
+@implementer(IBodyUser)
+class TunnelTransfer:
+    """
+    What of a tunnel goes over a data connection.
+
+    @ivar state: see L{TunnelTransferState}.
+    @ivar token: what the guest claims it with.
+    @ivar complete: all that the guest has sent is here, and its end.
+    """
+
+    def __init__(
+        self, request: TunnelTransferRequest, context: GuestContext, *, direct: bool
+    ) -> None:
+        """
+        Wait for the guest to dial.
+
+        @param direct: it was accepted for a data connection, and nothing passes in frames.
+        """
+        self.state = TunnelTransferState.AWAITED if direct else TunnelTransferState.OFFERED
+        self.complete = False
+        self._request = request
+        self._connection: DataConnection | None = None
+        self._tokens = context.tokens
+        self._claim = self._tokens.issue(
+            request.identity, request.number, self._claimed, self._expired
+        )
+        self.token = self._claim.token
+        self._sends = direct  # our half has moved
+        self._waiting: list[bytes] = []
+        self._ending = False
+        self._sent = 0  # bytes of our half, those in frames among them
+        self._moved = direct  # theirs has
+        self._received = 0  # likewise, of theirs
+        self._length: int | None = None  # of theirs, once its end was told
+
+    @property
+    def sends(self) -> bool:
+        """Whether what our half still sends goes this way."""
+        return self._sends
+
+    @property
+    def receives(self) -> bool:
+        """Whether what the guest's half still sends comes this way."""
+        return self._moved
+
+    # The client speaks.
+
+    def write(self, data: bytes) -> None:
+        """More came from the client."""
+        self._sent += len(data)
+        connection = self._connection
+        if connection is None:
+            self._waiting.append(data)
+            self._request.exchange.pause_request()
+            return
+        connection.write(data)
+        if not connection.ready:
+            self._request.exchange.pause_request()
+
+    def end(self) -> None:
+        """The client sends no more."""
+        if self._connection is None:
+            self._ending = True
+        else:
+            self._request.end_raw(self._sent)
+
+    def consumed(self, amount: int) -> None:
+        """So many bytes have left for the client; those that had come in frames come first."""
+        if self._connection is not None and self._moved:
+            self._connection.consumed(amount)
+
+    # The guest dials, and speaks.
+
+    def _claimed(self, connection: DataConnection) -> None:
+        direct = self.state is TunnelTransferState.AWAITED
+        self._go(TunnelTransferState.CARRIED)
+        self._connection = connection
+        connection.carry_tunnel(self)
+        request = self._request
+        if direct:
+            waiting, self._waiting = self._waiting, []
+            for piece in waiting:
+                connection.write(piece)
+            connection.duplex()
+        else:
+            self._move(connection)
+        if self._ending:
+            request.end_raw(self._sent)
+        if connection.ready:
+            request.exchange.resume_request()
+
+    def _move(self, connection: DataConnection) -> None:
+        """Move our half, if it has not ended: what waited for credit is the first to go."""
+        wire, number = self._request.wire, self._request.number
+        exchange = wire.exchanges.get(number)
+        if exchange is None or exchange.ours is not Half.STREAMING:
+            return
+        assert exchange.tunnel is not None
+        self._ending = exchange.ending is not None
+        pieces = wire.move_body(number)
+        self._sends = True
+        self._sent = exchange.tunnel.sent
+        for piece in pieces:
+            self._sent += len(piece)
+            connection.write(bytes(piece))
+        self._request.flush()
+
+    def _expired(self) -> None:
+        if self.state is TunnelTransferState.AWAITED:
+            self._request.transfer_broke(
+                GuestSlow("the application dialled no data connection for its tunnel")
+            )
+        else:
+            self._go(TunnelTransferState.LAPSED)
+
+    def moved(self, length: int) -> None:
+        """The guest's half has moved; C{length} bytes of it came in frames."""
+        self._moved = True
+        self._received = length
+        if self._connection is not None:
+            self._connection.duplex()
+
+    def ended(self, message: m.End) -> None:
+        """The guest has sent all of a half that has moved: its C{end} tells how much that is."""
+        length = message.info.get(b"length")
+        assert type(length) is int  # the wire has looked
+        self._length = length
+        self._settle()
+
+    def bodyReceived(self, data: bytes) -> None:
+        """See L{IBodyUser}."""
+        self._received += len(data)
+        if self._length is not None and self._received > self._length:
+            self._misbehaved()
+            return
+        self._request.exchange.response_data(data)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Look whether all of the guest's half is here."""
+        if self._length is None or self.complete or self.state is TunnelTransferState.OVER:
+            return
+        if self._received > self._length:
+            self._misbehaved()
+        elif self._received == self._length:
+            self.complete = True
+            self._request.response_complete()
+
+    def _misbehaved(self) -> None:
+        self._request.transfer_misbehaved(
+            GuestMisbehaved(f"more of a tunnel than its end says ({self._length} bytes)")
+        )
+
+    def bodyComplete(self) -> None:
+        """See L{IBodyUser}: of a tunnel the connection does not know when that is."""
+
+    def writable(self) -> None:
+        """See L{IBodyUser}."""
+        self._request.exchange.resume_request()
+
+    def connectionGone(self) -> None:
+        """See L{IBodyUser}: before both halves have ended, it is a break."""
+        self._connection = None
+        self._request.transfer_broke(GuestGone("the data connection of the tunnel broke"))
+
+    # Its end.
+
+    def over(self) -> None:
+        """Both halves have ended: the guest closes the connection, when it has read to the end."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.spent()
+        self.release()
+
+    def release(self) -> None:
+        """Nobody wants it any more."""
+        if self.state is TunnelTransferState.OVER:
+            return
+        self._go(TunnelTransferState.OVER)
+        self._tokens.void(self._claim)
+        self._waiting.clear()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.abort(GuestCloseReason.EXCHANGE_OVER)
+
+    def _go(self, state: TunnelTransferState) -> None:
+        self.state = TRANSITIONS.move(self.state, state)

@@ -1,0 +1,97 @@
+"""Tests of subproxy.core.http.upgrade."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.core.http.upgrade import requested_upgrade, websocket_accept
+from subproxy.errors import BadRequest, UpgradeRequired
+
+KEY = b"AQIDBAUGBwgJCgsMDQ4PEC=="
+"""That of RFC 6455 section 4.1: its last digit is not as an encoder would write it."""
+
+FIELDS = [
+    (b"Upgrade", b"websocket"),
+    (b"Sec-WebSocket-Key", KEY),
+    (b"SEC-WEBSOCKET-VERSION", b"13"),
+]
+
+
+class RequestedTests(SynchronousTestCase):
+    def test_websocket(self) -> None:
+        upgrade = requested_upgrade(b"GET", FIELDS, 0)
+        assert upgrade is not None
+        self.assertEqual(
+            (upgrade.protocols, upgrade.key, upgrade.fault), ((b"websocket",), KEY, None)
+        )
+
+    def test_protocols(self) -> None:
+        """In the client's order, from all fields; names without case; versions are part of them."""
+        for values, protocols in (
+            ([b"A/1, b", b"C"], (b"a/1", b"b", b"c")),
+            ([b" , x ,,"], (b"x",)),
+            ([b",".join([b"x"] * 8)], (b"x",) * 8),
+        ):
+            upgrade = requested_upgrade(b"GET", [(b"upgrade", value) for value in values], 0)
+            assert upgrade is not None
+            self.assertEqual(upgrade.protocols, protocols)
+            self.assertIsNone(upgrade.fault)
+
+    def test_none(self) -> None:
+        for values in ([], [b""], [b","], [b"a b"], [b"a/"], [b"/a"], [b"a/b/c"], [b"x," * 9]):
+            fields = [(b"upgrade", value) for value in values]
+            self.assertIsNone(requested_upgrade(b"GET", fields, 0), values)
+
+    def test_not_with_a_body(self) -> None:
+        for size in (1, None):
+            self.assertIsNone(requested_upgrade(b"GET", FIELDS, size))
+
+    def test_faults(self) -> None:
+        for at, fields, kind in (
+            (1, [], BadRequest),
+            (1, [(b"sec-websocket-key", KEY)] * 2, BadRequest),
+            (1, [(b"sec-websocket-key", KEY[:-1])], BadRequest),
+            (1, [(b"sec-websocket-key", KEY[:-2] + b"AA")], BadRequest),
+            (1, [(b"sec-websocket-key", KEY[:-3] + b"-==")], BadRequest),
+            (2, [], UpgradeRequired),
+            (2, [(b"sec-websocket-version", b"14")], UpgradeRequired),
+            (2, [(b"sec-websocket-version", b"13")] * 2, UpgradeRequired),
+        ):
+            upgrade = requested_upgrade(b"GET", [*FIELDS[:at], *fields, *FIELDS[at + 1 :]], 0)
+            assert upgrade is not None
+            self.assertIs(type(upgrade.fault), kind, fields)
+        upgrade = requested_upgrade(b"POST", FIELDS, 0)
+        assert upgrade is not None
+        self.assertIs(type(upgrade.fault), BadRequest)
+
+    @given(st.lists(st.tuples(st.sampled_from([b"Upgrade", b"Sec-WebSocket-Key"]), st.binary())))
+    def test_anything(self, fields: list[tuple[bytes, bytes]]) -> None:
+        """Never more than eight names, all of them well-formed."""
+        upgrade = requested_upgrade(b"GET", fields, 0)
+        if upgrade is not None:
+            self.assertTrue(0 < len(upgrade.protocols) <= 8)
+            self.assertTrue(all(name and b"," not in name for name in upgrade.protocols))
+
+
+class AgreedTests(SynchronousTestCase):
+    def test_the_clients_order_and_the_guests_spelling(self) -> None:
+        upgrade = requested_upgrade(b"GET", [(b"upgrade", b"x, WebSocket, Y")], 0)
+        assert upgrade is not None
+        for tokens, agreed in (
+            ({b"Y", b"websocket"}, b"websocket"),
+            ({b"y"}, b"y"),
+            ({b"X", b"WEBSOCKET"}, b"X"),
+            ({b"z"}, None),
+            (set(), None),
+        ):
+            self.assertEqual(upgrade.agreed(frozenset(tokens)), agreed)
+
+
+class AcceptTests(SynchronousTestCase):
+    def test_the_example(self) -> None:
+        """RFC 6455 section 1.3."""
+        self.assertEqual(
+            websocket_accept(b"dGhlIHNhbXBsZSBub25jZQ=="), b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+        )
