@@ -16,15 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
 
-from subproxy.core.http.origin import IPV4, UNIX, Origin, read_origin
+from subproxy.core.http.networks import NetworkSet, plain_address
+from subproxy.core.http.origin import UNIX, Origin, read_origin
 
 Headers = list[tuple[bytes, bytes]]
-
-_MAX_REMEMBERED = 1024
-_LONGEST_REMEMBERED = 64
-"""Bytes of what is remembered whether it is trusted: an address is shorter, even with a scope."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -51,45 +47,11 @@ class Trust:
     """
 
     def __init__(self, networks: Iterable[str] = ()) -> None:
-        names = list(networks)
-        self._unix = "unix" in names
-        self._networks: list[tuple[int, int, int]] = []
-        for name in names:
-            if name != "unix":
-                network = ip_network(name, strict=False)
-                base = int(network.network_address)
-                self._networks.append((network.version, int(network.netmask), base))
-        self._known: dict[bytes, bool] = {}
+        self._networks = NetworkSet(networks)
 
     def trusts(self, address: bytes) -> bool:
         """Whether C{address} (text) is in one of the networks; what is no address is not."""
-        if address == UNIX:
-            return self._unix
-        if not self._networks:
-            return False
-        known = self._known.get(address)
-        if known is None:
-            known = self._look_up(address)
-            if len(address) > _LONGEST_REMEMBERED:
-                return known
-            if len(self._known) >= _MAX_REMEMBERED:
-                self._known.clear()
-            self._known[address] = known
-        return known
-
-    def _look_up(self, address: bytes) -> bool:
-        if IPV4.fullmatch(address):
-            number, version = int.from_bytes(bytes(map(int, address.split(b"."))), "big"), 4
-        else:
-            try:
-                parsed = ip_address(plain_address(address).decode("ascii"))
-            except ValueError:
-                return False
-            number, version = int(parsed), parsed.version
-        for kind, mask, network in self._networks:
-            if kind == version and number & mask == network:
-                return True
-        return False
+        return address in self._networks
 
 
 class Forwarding:
@@ -167,15 +129,6 @@ def origin_fields(origin: Origin) -> Headers:
         headers.append((b"X-Forwarded-Port", origin.port))
     headers.append((b"Forwarded", b", ".join(elements)))
     return headers
-
-
-def plain_address(address: bytes) -> bytes:
-    """C{address} without the IPv6 spelling of an IPv4 address, and without a zone."""
-    if b":" in address:
-        address = address.partition(b"%")[0]
-        if address[:7].lower() == b"::ffff:" and b"." in address:
-            address = address[7:]
-    return address
 
 
 def forwarded_node(address: bytes) -> bytes:
