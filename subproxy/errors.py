@@ -15,6 +15,8 @@ of ifs::
     │   └── ClientGone         499, never sent: only logged
     ├── NoRoute                404
     ├── TunnelIdle             504, never sent: a tunnel was open
+    ├── Forbidden              403, by the rules of a site
+    ├── TooManyRequests        429, Retry-After, likewise
     ├── Unavailable            503, Retry-After
     │   ├── NoSubscriber
     │   ├── TooManyTunnels
@@ -104,6 +106,21 @@ class NoRoute(ProxyError):
 
     status = 404
     code = "no-route"
+
+
+class Forbidden(ProxyError):
+    """This client may not ask for this."""
+
+    status = 403
+    code = "forbidden"
+
+
+class TooManyRequests(ProxyError):
+    """This client asks too often, or for too much at a time."""
+
+    status = 429
+    code = "too-many-requests"
+    retry_after = 1
 
 
 class Unavailable(ProxyError):

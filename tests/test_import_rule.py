@@ -26,7 +26,7 @@ FLOORS = (
     ("errors", "wire", "core.printable"),
     ("core.http",),
     # One room of policies: a pool has a route, a registry has pools.
-    ("core.routing core.balancing core.access",),
+    ("core.routing core.balancing core.access core.sites",),
     ("core",),
     ("reactor",),
     ("relay", "endpoints"),
@@ -42,7 +42,9 @@ FLOORS = (
 
 KNOWS_ONLY = {
     "core.http": ("errors",),
-    "core.routing core.balancing core.access": ("core.http", "core.printable"),
+    "core.routing core.balancing core.access core.sites": (
+        *("core.http", "core.printable", "errors"),
+    ),
     "core": ("core", "errors"),
     # Both log at a limited rate, and nothing else here is about the proxy.
     "reactor": ("core.access.log_limit",),

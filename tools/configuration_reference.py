@@ -12,7 +12,9 @@ from pathlib import Path
 from subproxy.config.configuration import SECTIONS
 from subproxy.config.schema import configuration_schema
 from subproxy.config.setting import Choice, Count, Flag, HttpLimit, Number, Octal, Setting, Text
+from subproxy.config.site_keys import KEYS
 from subproxy.config.toml_text import SECTION_HELP, example
+from subproxy.core.sites.site_rules import EACH_TIME
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "reference"
 
@@ -39,6 +41,17 @@ at once.
 | `identity` | string or array | | of `[[guest]]`: which virtual machines; `*` stands for any text |
 | `hosts` | string or array | | of `[[guest]]`: hosts that they may claim |
 | `paths` | string or array | `"/"` | of `[[guest]]`: paths that they may claim |
+"""
+
+
+SITES = """\
+## [[site]]
+
+Rules for hosts and paths ([what they do](sites.md)). A reload puts them in force at once. Where a
+rule is asked at each request, the request is not for the compiled path.
+
+| key | type | default | each request | |
+| --- | --- | --- | --- | --- |
 """
 
 
@@ -97,6 +110,11 @@ def page() -> str:
         kind = 'whole number from 1, or a size such as `"16 MiB"`' if name == "buffer" else ""
         kind = kind or "whole number from 1"
         parts.append(f"| `{name}` | {kind} | `{each['default']}` | {each['description']} |\n")
+    parts.append(f"\n{SITES}")
+    for key in KEYS:
+        asked = "asked" if key.rule in EACH_TIME else ""
+        cells = (f"`{key.name}`", key.kind, key.default or "none", asked, key.help)
+        parts.append(f"| {' | '.join(cells)} |\n")
     return "".join(parts)
 
 

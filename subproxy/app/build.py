@@ -25,6 +25,7 @@ from subproxy.core.dispatcher import Dispatcher
 from subproxy.core.http.forwarded import Forwarding, Trust
 from subproxy.core.routing.registry import Registry
 from subproxy.core.routing.router import Router
+from subproxy.core.sites.site_table import SiteTable
 from subproxy.endpoints.identity import identity_of_peer, identity_of_transport
 from subproxy.fastpath.http1_factory import FastHttp1Factory
 from subproxy.fastpath.install import install, unavailable
@@ -61,9 +62,11 @@ def build(
     inheritance = inheritance or InheritedSockets()
     random = Random()
     effective = effective or Effective({}, settings, None)
-    registry = Registry(linger=route_linger(settings))
+    sites = SiteTable(effective.sites)
+    registry = Registry(linger=route_linger(settings, sites))
     router = Router(registry)
-    admission = Admission(BALANCERS[settings.balance](), random, admission_limits(settings))
+    router.set_sites(sites)
+    admission = Admission(BALANCERS[settings.balance](), random, admission_limits(settings, sites))
     dispatcher = Dispatcher(router, admission, monotonic)
     registrar = Registrar(registry, monotonic, dispatcher.capacity)
     _put_policy_in_force(effective, registrar)

@@ -22,27 +22,33 @@ from subproxy.config.sources import Effective
 from subproxy.core.access.policy import Policy, PolicyError
 from subproxy.core.balancing.admission import AdmissionLimits
 from subproxy.core.balancing.member import LINGER
+from subproxy.core.sites.site_table import SiteTable
 from subproxy.frontend.limits import HttpLimits
 from subproxy.process.fd_limits import client_limit, raise_limit
 
 POLICY = "policy"
 """What a reload calls the policy, wherever it stands."""
 
+SITE = "site"
+"""What a reload calls all sites."""
 
-def admission_limits(settings: Settings) -> AdmissionLimits:
+NO_SITES = SiteTable(())
+
+
+def admission_limits(settings: Settings, sites: SiteTable) -> AdmissionLimits:
     """How long and how many requests wait."""
     return AdmissionLimits(
         pool=settings.queue,
         total=settings.queue_total,
         busy=settings.queue_timeout,
         vacant=settings.hold,
-        linger=route_linger(settings),
+        linger=route_linger(settings, sites),
     )
 
 
-def route_linger(settings: Settings) -> float:
-    """Seconds for which a route without subscribers is remembered."""
-    return max(LINGER, settings.hold)
+def route_linger(settings: Settings, sites: SiteTable) -> float:
+    """Seconds for which a route without subscribers is remembered: as long as anybody waits."""
+    return max(LINGER, settings.hold, sites.longest_hold)
 
 
 def http_limits(settings: Settings) -> HttpLimits:
@@ -58,8 +64,9 @@ def _limit(service: ProxyService, settings: Settings) -> None:
 
 
 def _wait(service: ProxyService, settings: Settings) -> None:
-    service.registrar.registry.linger = route_linger(settings)
-    service.dispatcher.admission.set_limits(admission_limits(settings))
+    sites = service.dispatcher.router.sites or NO_SITES
+    service.registrar.registry.linger = route_linger(settings, sites)
+    service.dispatcher.admission.set_limits(admission_limits(settings, sites))
 
 
 def _stop(service: ProxyService, settings: Settings) -> None:
@@ -137,6 +144,7 @@ class Reloader:
         return self._apply(effective, policy)
 
     def _apply(self, effective: Effective, policy: Policy | None) -> Reloaded:
+        sites = self._new_sites(effective)
         changed = differences(self._settings, effective.settings)
         applied = [each for each in changed if each.name in EFFECTS]
         waiting = [each.place for each in changed if not each.reload]
@@ -144,6 +152,9 @@ class Reloader:
             effect(self._service, effective.settings)
         self._settings = _with(self._settings, effective.settings, applied)
         names = [each.place for each in applied]
+        if sites:
+            _wait(self._service, self._settings)
+            names.append(SITE)
         if policy is not None or self._guarded:
             if effective.has_policy and not self._guarded:
                 # Only a start chooses whom a bare port is for.
@@ -173,6 +184,15 @@ class Reloader:
         if waiting:
             self._log.warn("a hand-over (SIGUSR2) is needed for {names}", names=", ".join(waiting))
         return Reloaded(applied=names, hand_over=waiting)
+
+    def _new_sites(self, effective: Effective) -> bool:
+        """Go by the sites that are in the file now; whether they are others."""
+        router = self._service.dispatcher.router
+        before = () if router.sites is None else router.sites.sites
+        if effective.sites == before:
+            return False
+        router.set_sites(SiteTable(effective.sites))
+        return True
 
     def _refused(self, problems: list[str]) -> Reloaded:
         for problem in problems:

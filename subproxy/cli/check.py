@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 
+from subproxy.cli.check_sites import not_compiled, site_lines, unserved_hosts
 from subproxy.config.configuration import (
     POLICY_TABLES,
     SECTIONS,
@@ -61,12 +62,18 @@ def _check_configuration(path: str, effective: bool) -> int:
         return _wrong([f"{path}: {error.filename}: {error.strerror}"])
     if policy is not None:
         _tell_shadowed(policy, found.settings.policy or path)
+    assert found.configuration is not None
+    if policy is not None:
+        for line in unserved_hosts(found.configuration, policy):
+            print(printable(line), file=sys.stderr)
     if effective:
         print("\n".join(map(printable, effective_lines(found, policy))))
         return 0
-    settings = len(found.configuration.values) if found.configuration is not None else 0
+    for line in not_compiled(found.configuration):
+        print(printable(line))
+    settings, sites = len(found.configuration.values), len(found.sites)
     guests = "no policy" if not found.has_policy else _guests(policy)
-    print(f"{path}: good, {settings} settings, {guests}")
+    print(f"{path}: good, {settings} settings, {f'{sites} sites, ' if sites else ''}{guests}")
     return 0
 
 
@@ -86,6 +93,7 @@ def effective_lines(found: Effective, policy: Policy | None) -> Iterable[str]:
             begin = "# " if value is None else ""
             yield f"{f'{begin}{key} = {shown(each, value)}':40}  # {where}"
         yield ""
+    yield from site_lines(configuration)
     if policy is None or not found.has_policy:
         yield "# no policy: any guest may claim any host and path"
         return

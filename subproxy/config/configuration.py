@@ -1,6 +1,6 @@
 """
-The configuration file: the settings of L{subproxy.config.settings} by section and key, and who may
-claim what.
+The configuration file: the settings of L{subproxy.config.settings} by section and key, who may
+claim what, and the rules of sites.
 
 ::
 
@@ -16,6 +16,10 @@ claim what.
     [[guest]]
     identity = "cid:10"
     hosts = "blog.example"
+
+    [[site]]                     # L{subproxy.config.site_keys}
+    hosts = "blog.example"
+    max-body = "16 MiB"
 
 A file is good as a whole or not at all. Where something stands in it is looked for when it is
 asked for: after an error, or to show it.
@@ -36,9 +40,12 @@ except ModuleNotFoundError:  # Python 3.10
 
 from subproxy.config.setting import Setting
 from subproxy.config.settings import TABLE
+from subproxy.config.shown_value import shown_value
+from subproxy.config.sites import read_sites
 from subproxy.core.access.policy import Policy, PolicyError, read_policy
 from subproxy.core.access.toml_lines import TomlLines, error_column, error_line
 from subproxy.core.printable import printable
+from subproxy.core.sites.site import Site
 
 POLICY_TABLES = ("default", "guest")
 
@@ -47,8 +54,8 @@ SECTIONS: dict[str, dict[str, Setting]] = {}
 for _each in TABLE:
     SECTIONS.setdefault(_each.section, {})[_each.key] = _each
 
-SHOWN = 60
-"""Characters of a wrong value that a message repeats."""
+SITE = "site"
+"""The tables of sites."""
 
 
 class Problem(NamedTuple):
@@ -96,12 +103,14 @@ class Configuration:
     @ivar text: all of it.
     @ivar values: what it sets, by option, as L{Setting.read} made it.
     @ivar policy: what C{[[guest]]} and C{[default]} say; None if there is neither.
+    @ivar sites: what each C{[[site]]} says, in order.
     """
 
     path: str
     text: str = field(repr=False)
     values: Mapping[str, object]
     policy: Policy | None
+    sites: tuple[Site, ...] = field(default=(), repr=False)
 
     @cached_property
     def lines(self) -> TomlLines:
@@ -187,12 +196,13 @@ class _ConfigurationReader:
         for name, table in document.items():
             if name in SECTIONS:
                 self._section(name, table, values)
-            elif name not in POLICY_TABLES:
+            elif name != SITE and name not in POLICY_TABLES:
                 self._unknown_table(name, table)
         policy = self._policy({each: document[each] for each in POLICY_TABLES if each in document})
+        sites = self._sites(document.get(SITE, []))
         if self._problems:
             raise ConfigurationError(self._path, self._problems)
-        return Configuration(self._path, self._text, values, policy)
+        return Configuration(self._path, self._text, values, policy, tuple(sites))
 
     def _section(self, name: str, table: object, values: dict[str, object]) -> None:
         if not isinstance(table, dict):
@@ -207,14 +217,14 @@ class _ConfigurationReader:
             try:
                 values[known[key].option] = known[key].read(value)
             except ValueError as error:
-                self._note(self._lines.key(key, name), f"{key} = {_shown(value)}: {error}")
+                self._note(self._lines.key(key, name), f"{key} = {shown_value(value)}: {error}")
 
     def _unknown_table(self, name: str, value: object) -> None:
         line = self._lines.table(name)
         if not isinstance(value, (dict, list)) or not _tables(value):
             self._note(line, f"unknown key {name!r} outside all tables{_hint(name, ())}")
             return
-        names = (*SECTIONS, *POLICY_TABLES)
+        names = (*SECTIONS, *POLICY_TABLES, SITE)
         close = get_close_matches(name, names, 1)
         hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
         self._note(line, f"unknown table {name!r}; {hint}")
@@ -229,6 +239,18 @@ class _ConfigurationReader:
                 self._note(line, text)
             return None
         return policy if "guest" in document else Policy(None, policy.default)
+
+    def _sites(self, tables: object) -> list[Site]:
+        if not isinstance(tables, list) or not all(isinstance(each, dict) for each in tables):
+            self._note(self._lines.table(SITE), "sites must be tables: [[site]]")
+            return []
+
+        def where(index: int, key: str) -> int:
+            return self._lines.key(key, SITE, index)
+
+        return read_sites(
+            tables, lambda index, key, text: self._note(where(index, key), text), where
+        )
 
     def _note(self, line: int, text: str) -> None:
         self._problems.append(Problem(line, self._lines.column(line), text))
@@ -253,12 +275,3 @@ def _hint(key: str, known: Iterable[str]) -> str:
         return ""
     (name, *_) = (name for name, section in SECTIONS.items() if close[0] in section)
     return f"; did you mean {close[0]!r} in [{name}]?"
-
-
-def _shown(value: object) -> str:
-    """A value as TOML has it, cut where it is long."""
-    try:
-        said = str(value).lower() if isinstance(value, bool) else repr(value)
-    except ValueError:  # a number of thousands of digits
-        said = "..."
-    return said if len(said) <= SHOWN else f"{said[: SHOWN - 3]}..."

@@ -8,6 +8,7 @@ from typing import Any
 
 from subproxy.config.configuration import SECTIONS
 from subproxy.config.setting import Setting
+from subproxy.config.site_keys import KEYS
 from subproxy.config.toml_text import SECTION_HELP, about
 from subproxy.core.access.policy import MOST_UPGRADES, UPGRADE_PATTERN, UPGRADES, Quotas
 
@@ -48,11 +49,20 @@ def configuration_schema() -> dict[str, Any]:
     guest["required"] = ["identity", "hosts"]
     properties["default"] = _table("Quotas of every guest that has none of its own.", quotas)
     properties["guest"] = {"type": "array", "items": guest}
+    properties["site"] = {"type": "array", "items": _site()}
     return {
         "$schema": DIALECT,
         "title": "The configuration of subproxy",
         **_table("Read by twistd subproxy --config.", properties),
     }
+
+
+def _site() -> dict[str, Any]:
+    keys = {each.name: {"description": each.help.replace("`", ""), **each.schema} for each in KEYS}
+    site = _table("Rules for hosts and paths.", keys)
+    site["required"] = ["hosts"]
+    site["dependentRequired"] = {each.name: [each.needs] for each in KEYS if each.needs}
+    return site
 
 
 def _table(description: str, properties: Mapping[str, Any]) -> dict[str, Any]:

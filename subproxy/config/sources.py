@@ -15,6 +15,7 @@ from subproxy.config.policy_file import read_policy_file
 from subproxy.config.setting import Flag, Setting
 from subproxy.config.settings import TABLE, Settings, complete
 from subproxy.core.access.policy import Policy
+from subproxy.core.sites.site import Site
 
 TWO_POLICIES = "[[guest]] and [default] are a policy, and so is --policy={path}: say one of them"
 
@@ -42,6 +43,11 @@ class Effective:
             return True
         found = self.configuration
         return found is not None and found.policy is not None and found.policy.guests is not None
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """What the configuration file says of sites."""
+        return () if self.configuration is None else self.configuration.sites
 
     def read_policy(self) -> Policy | None:
         """

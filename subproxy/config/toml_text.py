@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 
 from subproxy.config.configuration import SECTIONS
 from subproxy.config.listen import VsockListen
 from subproxy.config.setting import Choice, Octal, Setting, Text
+from subproxy.config.site_keys import KEYS
 
 EXAMPLES = {
     "http": "[8080]",
@@ -59,6 +61,11 @@ POLICY = """
 # paths = ["/"]
 """
 
+SITES = """
+# Rules for hosts and paths, as often as needed. The narrowest site that covers a request decides;
+# what that does not say, the next wider one says. Reload.
+"""
+
 WIDTH = 98
 
 
@@ -93,7 +100,32 @@ def commented_file() -> str:
         parts.append(f"\n# {SECTION_HELP[name]}\n[{name}]\n")
         for each in rows.values():
             parts += ["\n", *_comment(about(each)), f"# {each.key} = {example(each)}\n"]
-    return "".join((*parts, POLICY))
+    return "".join((*parts, POLICY, SITES, *_site_keys()))
+
+
+def _site_keys() -> Iterator[str]:
+    yield "\n# [[site]]\n"
+    for each in KEYS:
+        if each.name not in ("hosts", "paths"):
+            yield "#\n"
+            yield from _comment(each.help)
+        yield f"# {each.name} = {each.example}\n"
+
+
+def toml_value(value: object) -> str:
+    """A value as it was read from TOML, in TOML again, in one line."""
+    if isinstance(value, dict):
+        pairs = [f"{_toml_key(key)} = {toml_value(each)}" for key, each in value.items()]
+        return f"{{ {', '.join(pairs)} }}" if pairs else "{}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(toml_value, value))}]"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value).lower()
+
+
+def _toml_key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key)
 
 
 def about(setting: Setting) -> str:

@@ -19,6 +19,7 @@ from subproxy.core.balancing.admission import (
     NO_SUBSCRIBER,
     QUEUE_FULL,
     QUEUE_TIMEOUT,
+    USUAL,
     Admission,
     Admitted,
     Refuse,
@@ -26,8 +27,11 @@ from subproxy.core.balancing.admission import (
 )
 from subproxy.core.balancing.member import GONE, READY, Member, Pool
 from subproxy.core.balancing.retry import Progress, RetryBudget, RetryDecision
-from subproxy.core.exchange import Exchange, ExchangeState, IDispatcher
+from subproxy.core.exchange import Exchange, ExchangeState, IDispatcher, RequestHead
 from subproxy.core.routing.router import Router
+from subproxy.core.sites.client_limits import ClientLimits
+from subproxy.core.sites.site_request import SiteRequest
+from subproxy.core.sites.site_rules import SiteRules
 from subproxy.errors import (
     NoRoute,
     NoSubscriber,
@@ -51,6 +55,7 @@ class Dispatcher:
     Gives exchanges to subscribers.
 
     @ivar now: monotonic seconds.
+    @ivar clients: what clients have asked for lately, where sites limit that.
     @ivar retries: exchanges that were moved to another subscriber so far.
     @ivar verdicts: how often each decision about a retry was made.
     """
@@ -59,6 +64,7 @@ class Dispatcher:
         self.router = router
         self.admission = admission
         self.now = now
+        self.clients = ClientLimits()
         self.verdicts = dict.fromkeys(RetryDecision, 0)
         self._admitted: deque[Admitted] = deque()
         self._delivering = False
@@ -74,16 +80,40 @@ class Dispatcher:
         """See L{IDispatcher}."""
         request = exchange.request
         exchange.dispatcher = self
-        pool = self.router.lookup(request.host, request.path)
+        pool, rules = self.router.match(request.host, request.path)
+        exchange.pool = pool
+        # Before anything waits, or is woken.
+        if rules is not None and not self._admit(exchange, rules):
+            return
         if pool is None:
             exchange.fail(NoRoute())
             return
-        exchange.pool = pool
         self.budget(pool).requests += 1
         self._submit(exchange, pool)
 
+    def site_rules(self, request: RequestHead) -> SiteRules | None:
+        """See L{IDispatcher}."""
+        if self.router.sites is None:
+            return None
+        return self.router.match(request.host, request.path).rules
+
+    def _admit(self, exchange: Exchange, rules: SiteRules) -> bool:
+        """Whether C{exchange} passes the rules of its site; else it is answered."""
+        site = exchange.site = SiteRequest(rules, exchange.request)
+        answer = site.admit(self.clients, self.now())
+        if answer is None:
+            return True
+        if isinstance(answer, ProxyError):
+            exchange.fail(answer)
+        else:
+            exchange.move(ExchangeState.SENT)
+            exchange.response_start(answer.status, b"", answer.headers, b"")
+        return False
+
     def finished(self, exchange: Exchange) -> None:
         """See L{IDispatcher}."""
+        if exchange.site is not None:
+            exchange.site.release()
         ticket, exchange.ticket = exchange.ticket, None
         if ticket is not None:
             self.admission.leave(ticket)
@@ -179,7 +209,8 @@ class Dispatcher:
     # Acting on decisions.
 
     def _submit(self, exchange: Exchange, pool: Pool) -> None:
-        decision = self.admission.submit(exchange, pool, self.now(), exchange.tried)
+        terms = USUAL if exchange.site is None else exchange.site.terms(pool, exchange.tried)
+        decision = self.admission.submit(exchange, pool, self.now(), exchange.tried, terms)
         if isinstance(decision, Send):
             self._give(exchange, decision.member)
         elif isinstance(decision, Refuse):

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from subproxy.core.balancing.admission import Ticket
     from subproxy.core.balancing.member import Member, Pool
     from subproxy.core.interfaces import IResponseSink, IUpstreamRequest
+    from subproxy.core.sites.site_request import SiteRequest
+    from subproxy.core.sites.site_rules import SiteRules
 
 __all__ = [
     "Exchange",
@@ -95,6 +97,8 @@ class Exchange:
     @ivar ticket: its place in a queue, while it waits for a subscriber.
     @ivar ended: the streamed request body is complete.
     @ivar tunnel: the protocol to which the guest has agreed to change; None of any other exchange.
+
+    @ivar site: what the rules of a site make of it; None where there are none.
     """
 
     request: RequestHead
@@ -116,6 +120,7 @@ class Exchange:
     ended: bool = False
     tunnel: bytes | None = None
     error: ProxyError | None = None
+    site: SiteRequest | None = None
 
     def move(self, state: ExchangeState) -> None:
         """
@@ -124,6 +129,11 @@ class Exchange:
         @raise AssertionError: the table does not allow it: a bug of ours.
         """
         self.state = TRANSITIONS.move(self.state, state)
+
+    @property
+    def forwarded(self) -> RequestHead:
+        """The head as a guest sees it."""
+        return self.request if self.site is None else self.site.forwarded
 
     @property
     def held(self) -> bool:
@@ -222,6 +232,8 @@ class Exchange:
                     f"a body of {length} bytes, where content-length says {head.length}"
                 )
             head.length = length
+        if self.site is not None:
+            head.headers = self.site.answered(head.headers, self.pool, self.member)
         self.move(ExchangeState.RESPONDING)
         self.response = head
         self.sink.responseStarted(head, body)
@@ -238,6 +250,8 @@ class Exchange:
         """
         head = check_response(self.request.method, status, b"", headers)
         head.length = None
+        if self.site is not None:
+            head.headers = self.site.answered(head.headers, self.pool, self.member)
         self.move(ExchangeState.RESPONDING)
         self.response = head
         self.tunnel = protocol
@@ -328,6 +342,9 @@ class IDispatcher(Interface):
 
     def tunnel_started(exchange: Exchange) -> None:
         """C{exchange} has become a tunnel: give back what it held of its subscriber."""
+
+    def site_rules(request: RequestHead) -> SiteRules | None:
+        """The rules of sites for C{request}, which L{dispatch} will go by; None for none."""
 
     def finished(exchange: Exchange) -> None:
         """C{exchange} is done, well or badly: give back what it held of its subscriber."""

@@ -323,7 +323,7 @@ cdef class FastConnection(ReplaceableConnection):
             return False
         # What will not be sent on is refused now, not when its body is here.
         way = chooser.route(head.host, head.host_size, head.target, head.path_size)
-        if way is None:
+        if way is None or way.asked or body > way.most_body:
             return False
         if whole > size:
             self.gather(data, size, whole)
@@ -389,7 +389,9 @@ cdef class FastConnection(ReplaceableConnection):
             <const char *>data + whole, size - whole
         )
         self.stage = WAITING
-        self.deadline = self.due = now + path.response_timeout
+        self.deadline = self.due = now + (
+            path.response_timeout if way.response_timeout < 0.0 else way.response_timeout
+        )
         chooser.charge(member, way.pool)
         channel.begin(self, number, frame, congested is not False)
         return True

@@ -1,7 +1,9 @@
 from subproxy.core.balancing.member import Pool
+from subproxy.core.sites.site_rules import SiteRules
 
 class PendingRequest:
     number: int
     pool: Pool
+    rules: SiteRules | None
     body: bytes
     stays: bool

@@ -43,6 +43,11 @@ cdef class PendingRequest:
         return self.way.pool
 
     @property
+    def rules(self):
+        """The rules of its site; None for none."""
+        return self.way.rules
+
+    @property
     def body(self):
         """Its body."""
         return self.data[self.head_size:]

@@ -10,6 +10,10 @@ cdef class RouteEntry:
     cdef readonly object pool
     cdef readonly bytes name  # of the route, as the log has it
     cdef readonly bytes host  # likewise: one spelling of it, escaped
+    cdef readonly object rules  # of its sites; None for none
+    cdef bint asked  # a rule of them is asked at each request: that is for the Python path
+    cdef long most_body  # bytes of a body that they allow
+    cdef double response_timeout  # seconds; negative: those of the limits
     cdef FastCounters tally
 
 

@@ -11,6 +11,7 @@ C{subproxy.fastpath.twins}).
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.dict cimport PyDict_Size
 from cpython.object cimport PyObject
+from libc.limits cimport LONG_MAX
 from libc.string cimport memcpy
 
 from subproxy.core.balancing.admission import Admission
@@ -137,11 +138,19 @@ cdef class RouteCache:
                 name = self.rules.host(name)
             except ClientError:
                 return None
-            pool = self.router.lookup(name, normalise_path(where))
+            pool, rules = self.router.match(name, normalise_path(where))
             if pool is None:
                 return None
             way = RouteEntry.__new__(RouteEntry)
             way.pool = pool
+            way.rules = rules
+            way.most_body = LONG_MAX
+            way.response_timeout = -1.0
+            if rules is not None:
+                way.asked = bool(rules.asked_each_time)
+                way.most_body = rules.max_body or LONG_MAX
+                if rules.response_timeout is not None:
+                    way.response_timeout = rules.response_timeout
             way.name = self.route_name(pool)
             way.host = self.escape(name)
             if self.counters is not None:

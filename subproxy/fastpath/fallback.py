@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from subproxy.core.exchange import Exchange, ExchangeState, RequestHead
 from subproxy.core.http.normalise import normalise_path
+from subproxy.core.sites.site_request import SiteRequest
 from subproxy.fastpath.interfaces import FallsBack
 from subproxy.frontend.client_stream import ClientStream, ResponseState
 from subproxy.frontend.connection_state import ConnectionState
@@ -104,8 +105,13 @@ def _client_stream(protocol: FallbackProtocol, front: FallsBack) -> ClientStream
     head.length = len(body)
     context = protocol.context
     encoder = Http1Encoder(VERSIONS[head.version])
-    client_stream = ClientStream(protocol, context, encoder, head, front.asked.stays, front.started)
+    rules = front.asked.rules
+    client_stream = ClientStream(
+        protocol, context, encoder, head, front.asked.stays, front.started, rules
+    )
     exchange = Exchange(head, body, client_stream, context.dispatcher)
+    if rules is not None:
+        exchange.site = SiteRequest(rules, head)
     exchange.pool = front.asked.pool
     exchange.holder = front.member
     front.channel.channel.adopt(exchange, front.asked.number)

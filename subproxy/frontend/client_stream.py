@@ -14,6 +14,7 @@ from zope.interface import implementer
 from subproxy.core.exchange import Exchange, Headers, RequestHead, ResponseHead
 from subproxy.core.fast_enum import fast_enum
 from subproxy.core.interfaces import IResponseSink
+from subproxy.core.sites.site_rules import SiteRules
 from subproxy.errors import ClientError, ProxyError
 from subproxy.frontend.client_socket import ClientSocket
 from subproxy.frontend.client_tunnel import ClientTunnel
@@ -48,6 +49,7 @@ class ClientStream:
     @ivar keep_alive: the client wants the connection to stay.
     @ivar answer: how far it is.
     @ivar status: the status that was sent; 0 before; 499 if the client left before it.
+    @ivar rules: those of its site, if it has one.
     @ivar sent: bytes of body that were written, without framing.
     @ivar started: when the request began (monotonic seconds), as is C{first_byte}.
     @ivar first_byte: when the response head was written; 0 if it never was.
@@ -66,6 +68,7 @@ class ClientStream:
         "first_byte",
         "keep_alive",
         "request",
+        "rules",
         "sent",
         "started",
         "status",
@@ -80,6 +83,7 @@ class ClientStream:
         request: RequestHead,
         keep_alive: bool,
         started: float,
+        rules: SiteRules | None = None,
     ) -> None:
         self._connection = connection
         self._context = context
@@ -88,6 +92,7 @@ class ClientStream:
         self._late = bytearray()
         self._owed = 0
         self.request = request
+        self.rules = rules
         self.exchange: Exchange | None = None
         self.body_source: IBodySource | None = None
         self.tunnel: ClientTunnel | None = None
@@ -253,6 +258,14 @@ class ClientStream:
     def tunnel_over(self) -> None:
         """Both halves of the tunnel have ended."""
         self._finish()
+
+    @property
+    def response_timeout(self) -> float:
+        """Seconds from the whole request to the head of its response."""
+        rules = self.rules
+        if rules is None or rules.response_timeout is None:
+            return self._context.limits.response_timeout
+        return rules.response_timeout
 
     def drained(self) -> None:
         """All that was written has left, or soon will: the guest may send as much again."""

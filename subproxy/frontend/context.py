@@ -11,6 +11,7 @@ from zope.interface import implementer
 from subproxy.core.exchange import IDispatcher
 from subproxy.core.http.forwarded import Forwarding
 from subproxy.core.http.request_rules import RequestRules
+from subproxy.core.sites.site_rules import SiteRules
 from subproxy.frontend.half_close import HalfClose
 from subproxy.frontend.limits import HttpLimits
 from subproxy.frontend.open_connections import OpenConnections
@@ -68,3 +69,9 @@ class FrontendContext:
     half_close: HalfClose
     connections: OpenConnections
     status: FrontendStatus
+
+    def body_limit(self, rules: SiteRules | None) -> int:
+        """Bytes of a request body, by the rules of its site; 0: no limit."""
+        if rules is None or rules.max_body is None:
+            return self.limits.body
+        return rules.max_body

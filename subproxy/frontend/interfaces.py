@@ -195,6 +195,10 @@ class IClientStream(Protocol):
     exchange: Exchange | None
     body_source: IBodySource | None
 
+    @property
+    def response_timeout(self) -> float:
+        """Seconds from the whole request to the head of its response."""
+
     def body_came(self) -> None:
         """The client sends its body without having been asked."""
 

@@ -96,7 +96,7 @@ class RequestBodyReader:
                 self._ended()
                 connection.collected(body.held())
                 return
-            connection.wait(self._context.limits.response_timeout)
+            connection.wait(self.client_stream.response_timeout)
         elif connection.held:
             self.wait()
         if not collected:
@@ -123,7 +123,7 @@ class RequestBodyReader:
             if connection.state is ConnectionState.STREAMING:
                 connection.pause_reading()
                 body.pace.stop(self._context.monotonic())
-                connection.wait(self._context.limits.response_timeout)
+                connection.wait(self.client_stream.response_timeout)
 
     def resume(self) -> None:
         """The guest takes body."""
@@ -185,7 +185,7 @@ class RequestBodyReader:
             return
         if self.body.complete:
             connection.go(ConnectionState.ANSWERING)
-            connection.wait(self._context.limits.response_timeout)
+            connection.wait(self.client_stream.response_timeout)
             self.pass_on()
             connection.resume_reading()
         elif self.body.flows:

@@ -45,7 +45,7 @@ from subproxy.wire.states import Side
 
 def request_headers(exchange: Exchange) -> Headers:
     """The header section of a request frame: the length of the body is in it, if it is known."""
-    request = exchange.request
+    request = exchange.forwarded
     if not request.length:
         return request.headers
     return [*request.headers, (b"Content-Length", b"%d" % request.length)]
@@ -121,7 +121,7 @@ class Channel:
     def send(self, exchange: Exchange) -> None:
         """See L{IChannel}."""
         number = self._next_number()
-        request, body = exchange.request, exchange.body
+        request, body = exchange.forwarded, exchange.body
         if request.upgrade is not None and self._ask_for_tunnel(number, exchange, request.upgrade):
             return
         transport = choose(None if body is None else len(body), request.length, self._limits())
@@ -156,7 +156,7 @@ class Channel:
 
     def _ask_for_tunnel(self, number: int, exchange: Exchange, upgrade: Upgrade) -> bool:
         """Send a request for a tunnel, if there may be one here: whether it was dealt with."""
-        identity, tunnels, request = self.identity, self._context.tunnels, exchange.request
+        identity, tunnels, request = self.identity, self._context.tunnels, exchange.forwarded
         try:
             tunnel = tunnels.agreed(identity, self.wire.tunnels, upgrade)
             if tunnel is None:

@@ -113,6 +113,7 @@ class ConfigurationTests(SynchronousTestCase):
                 'hots = "a"\n'
                 "[[gest]]\n"
                 "[site]\n"
+                "[nothing]\n"
             ),
             [
                 "f:2:1: unknown key 'hodl' in [guests]; did you mean 'hold'?",
@@ -125,8 +126,9 @@ class ConfigurationTests(SynchronousTestCase):
                 "f:11:1: the guest has no hosts",
                 "f:13:1: unknown key 'hots'; did you mean 'hosts'?",
                 "f:14:1: unknown table 'gest'; did you mean 'guest'?",
-                "f:15:1: unknown table 'site'; there are http, guests, admin, log, limits, "
-                "workers, default, guest",
+                "f:15:1: sites must be tables: [[site]]",
+                "f:16:1: unknown table 'nothing'; there are http, guests, admin, log, limits, "
+                "workers, default, guest, site",
             ],
         )
 

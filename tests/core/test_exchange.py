@@ -54,6 +54,12 @@ class Finished:
     def dispatch(self, exchange: Exchange) -> None:
         raise AssertionError("an exchange does not dispatch itself")
 
+    def site_rules(self, request: RequestHead) -> None:
+        return None
+
+    def tunnel_started(self, exchange: Exchange) -> None:
+        raise AssertionError("none is asked for here")
+
     def finished(self, exchange: Exchange) -> None:
         self.exchanges.append(exchange)
 

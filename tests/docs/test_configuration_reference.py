@@ -66,13 +66,13 @@ class SchemaTests(SynchronousTestCase):
     def test_files_of_the_documents(self) -> None:
         """They are good, by the program and by the schema."""
         seen = 0
-        for name in ("reference/proxy.md", "howto/configure.md"):
+        for name in ("reference/proxy.md", "reference/sites.md", "howto/configure.md"):
             page = (ROOT / "docs" / name).read_text()
             for text in re.findall(r"^```toml\n(.*?)^```$", page, re.M | re.S):
                 parse_configuration(text)
                 self.assertEqual(self.wrong(text), [])
                 seen += 1
-        self.assertEqual(seen, 3)
+        self.assertEqual(seen, 5)
 
     def test_examples(self) -> None:
         """What the program takes, the schema takes; what is no key or of no type of it, not."""
@@ -86,7 +86,13 @@ class SchemaTests(SynchronousTestCase):
         policy = (ROOT / "examples" / "policy.toml").read_text()
         parse_policy(policy)
         self.assertEqual(self.wrong(policy), [])
-        for bad in ("[site]", "[[guest]]\nidentity = 'a'", "[default]\nbuffer = '0 MiB'"):
+        for bad in (
+            "[site]",
+            "[[site]]",
+            "[nothing]",
+            "[[guest]]\nidentity = 'a'",
+            "[default]\nbuffer = '0 MiB'",
+        ):
             self.assertTrue(self.wrong(bad), bad)
 
 

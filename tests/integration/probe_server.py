@@ -19,7 +19,7 @@ from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.logger import globalLogBeginner, textFileLogObserver
 from zope.interface import implementer
 
-from subproxy.core.exchange import Exchange, ExchangeState, Headers, IDispatcher
+from subproxy.core.exchange import Exchange, ExchangeState, Headers, IDispatcher, RequestHead
 from subproxy.core.interfaces import IUpstreamRequest
 from subproxy.errors import ProxyError
 from subproxy.frontend.factory import Http1Factory
@@ -102,6 +102,9 @@ class EchoDispatcher:
             exchange.resume_request()
         else:
             echo.whole(exchange.body)
+
+    def site_rules(self, request: RequestHead) -> None:
+        return None
 
     def finished(self, exchange: Exchange) -> None:
         pass

@@ -23,9 +23,10 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from subproxy.core.exchange import Exchange, ExchangeState, Headers, IDispatcher
+from subproxy.core.exchange import Exchange, ExchangeState, Headers, IDispatcher, RequestHead
 from subproxy.core.http.forwarded import Forwarding, Trust
 from subproxy.core.interfaces import IUpstreamRequest
+from subproxy.core.sites.site_rules import SiteRules
 from subproxy.errors import GuestMisbehaved, ProxyError
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.half_close import HalfClose
@@ -105,12 +106,14 @@ class FakeDispatcher:
     Gives every exchange to a L{FakeGuest}.
 
     @ivar guests: all of them, in order.
+    @ivar rules: those of every site.
     @ivar answer: called with each guest when it is given its exchange.
     """
 
     def __init__(self, answer: Callable[[FakeGuest], None] | None = None) -> None:
         self.guests: list[FakeGuest] = []
         self.finishedCount = 0
+        self.rules: SiteRules | None = None
         self.answer = answer
 
     def dispatch(self, exchange: Exchange) -> None:
@@ -119,6 +122,9 @@ class FakeDispatcher:
         exchange.taken(None, guest)  # type: ignore[arg-type]
         if self.answer is not None:
             self.answer(guest)
+
+    def site_rules(self, request: RequestHead) -> SiteRules | None:
+        return self.rules
 
     def finished(self, exchange: Exchange) -> None:
         self.finishedCount += 1

@@ -18,8 +18,10 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
+from subproxy.config.configuration import parse_configuration
 from subproxy.core.http.forwarded import Forwarding, Trust
 from subproxy.core.http.request_id import RequestIds
+from subproxy.core.sites.site_table import SiteTable
 from subproxy.fastpath.http1_factory import FastHttp1Factory
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.limits import HttpLimits
@@ -54,6 +56,7 @@ class Side:
         share: float = math.inf,
         style: str = "combined",
         tunnel: list[bytes] | None = None,
+        sites: str = "",
     ) -> None:
         self.world = World(
             # Both may take all the time of a turn: how much is used depends on the path.
@@ -61,6 +64,7 @@ class Side:
         )
         clock = self.world.clock
         clock.advance(1000)
+        self.world.router.set_sites(SiteTable(parse_configuration(sites).sites))
         self.log = AccessLog("/dev/null", style, clock, clock.seconds)
         self.counters = Counters()
         self.factory = (FastHttp1Factory if fast else Http1Factory)(

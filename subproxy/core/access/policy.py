@@ -24,6 +24,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Any, Final
 
 try:
@@ -242,8 +243,13 @@ class _Reader:
     """Turns a document into a policy and notes every problem on the way."""
 
     def __init__(self, text: str) -> None:
-        self.lines = TomlLines(text)
+        self._text = text
         self.problems: list[tuple[int, str]] = []
+
+    @cached_property
+    def lines(self) -> TomlLines:
+        """Where everything is: looked for when something is wrong."""
+        return TomlLines(self._text)
 
     def read(self, document: dict[str, Any]) -> Policy:
         self._known(document, ("default", "guest"), "", 0)
@@ -280,7 +286,7 @@ class _Reader:
         numbers = {}
         for key in _QUOTAS:
             value = table.get(key, getattr(default, key))
-            number = _size(value) if key == "buffer" and isinstance(value, str) else value
+            number = parse_size(value) if key == "buffer" and isinstance(value, str) else value
             if type(number) is not int or number < 1:
                 what = 'a size such as "16 MiB"' if key == "buffer" else "a number from 1"
                 self._problem(self.lines.key(key, name, index), f"{key} must be {what}")
@@ -360,11 +366,12 @@ class _Reader:
         named: dict[str, int] = {}
         for index, guest in enumerate(guests):
             for identity in guest.identities:
-                line = self.lines.key("identity", "guest", index)
-                if identity != "-" and named.setdefault(identity, line) != line:
-                    self._problem(
-                        line, f"{identity!r} has an entry at line {named[identity]} already"
+                before = named.setdefault(identity, index)
+                if identity != "-" and before != index:
+                    line, there = (
+                        self.lines.key("identity", "guest", each) for each in (index, before)
                     )
+                    self._problem(line, f"{identity!r} has an entry at line {there} already")
         # A literal claim is in conflict with its equal alone: they are looked up.
         literal: dict[Claim, list[tuple[Claim, int]]] = {}
         wild: list[tuple[Claim, int]] = []
@@ -380,7 +387,8 @@ class _Reader:
                 (literal.setdefault(claim, []) if claim.literal else wild).append((claim, index))
 
 
-def _size(text: str) -> int | None:
+def parse_size(text: str) -> int | None:
+    """Return how many bytes C{text} says, such as C{16 MiB}; None if it says nothing such."""
     digits = text.rstrip("BKMGi ")
     unit = text[len(digits) :].strip()
     if not digits.isascii() or not digits.isdigit() or unit not in _UNITS:

@@ -1,7 +1,8 @@
 """Where the tables and keys of a TOML document are: tomllib keeps no positions.
 
 A scan, not a parser: it reads documents that tomllib has accepted, and knows headers and keys
-at the beginning of a line. Whatever else is asked for is where its table is.
+at the beginning of a line; of a table in a table, only where it begins. Whatever else is asked for
+is where its table is.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 from typing import Final
 
 _HEADER: Final = re.compile(r"\s*\[\[?\s*([A-Za-z0-9_-]+)\s*\]\]?\s*(?:#.*)?$")
+_DEEPER: Final = re.compile(r"\s*\[\[?\s*([A-Za-z0-9_-]+)\s*\.\s*([A-Za-z0-9_-]+)")
 _NAME: Final = r"([\"']?)([A-Za-z0-9_-]+)\%d\s*"
 _KEY: Final = re.compile(rf"\s*{_NAME % 1}(?:\.\s*{_NAME % 3})?=")
 _POSITION: Final = re.compile(r"at line (\d+), column (\d+)")
@@ -38,6 +40,12 @@ class TomlLines:
                     table = name, counts.get(name, 0)
                     counts[name] = table[1] + 1
                     self._tables[table] = number
+                elif deeper := _DEEPER.match(line):
+                    # C{[site.headers]} is of the last site, and what stands below is not.
+                    self._keys.setdefault(
+                        (deeper[1], max(0, counts.get(deeper[1], 0) - 1), deeper[2]), number
+                    )
+                    table = line.strip(), number
                 elif key := _KEY.match(line):
                     self._keys.setdefault((*table, key[2]), number)
                     if key[4] and not table[0]:

@@ -12,13 +12,13 @@ next. When a member appears in a pool, returns, or is granted more, ask C{admit}
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import Any, Final
 
 from subproxy.core.balancing.balancer import Balancer, Random
-from subproxy.core.balancing.member import LINGER, POPULATED, Member, Pool
+from subproxy.core.balancing.member import LINGER, POPULATED, READY, Member, Pool, usable
 
 NO_SUBSCRIBER: Final = "no-subscriber"
 QUEUE_FULL: Final = "queue-full"
@@ -44,6 +44,22 @@ class AdmissionLimits:
     retry_after: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class RequestTerms:
+    """What one exchange has of its own.
+
+    member is whom it belongs to: it goes there or waits for it, and elsewhere only where it can't
+    wait. busy and vacant are seconds, instead of those of the limits; None for those.
+    """
+
+    member: Member | None = None
+    busy: float | None = None
+    vacant: float | None = None
+
+
+USUAL: Final = RequestTerms()
+
+
 class Ticket:
     """An exchange that waits: C{exchange} is whatever was submitted. Compared by identity."""
 
@@ -53,7 +69,7 @@ class Ticket:
         self,
         exchange: Any,
         pool: Pool,
-        excluded: tuple[Member, ...],
+        excluded: Collection[Member],
         arrived: float,
         deadline: float,
     ) -> None:
@@ -137,9 +153,47 @@ class Admission:
         self._limits = limits
 
     def submit(
-        self, exchange: Any, pool: Pool, now: float, excluded: Sequence[Member] = ()
+        self,
+        exchange: Any,
+        pool: Pool,
+        now: float,
+        excluded: Sequence[Member] = (),
+        terms: RequestTerms = USUAL,
     ) -> Send | Wait | Refuse:
         """Decide on a new exchange, or on one that is tried again without C{excluded}."""
+        if terms is not USUAL:
+            return self._submit_by(terms, exchange, pool, now, excluded)
+        return self._submit(exchange, pool, now, excluded, self._limits.busy, self._limits.vacant)
+
+    def _submit_by(
+        self,
+        terms: RequestTerms,
+        exchange: Any,
+        pool: Pool,
+        now: float,
+        excluded: Sequence[Member],
+    ) -> Send | Wait | Refuse:
+        limits = self._limits
+        busy = limits.busy if terms.busy is None else terms.busy
+        vacant = limits.vacant if terms.vacant is None else terms.vacant
+        member = terms.member
+        if member is not None and usable(member):
+            member.in_flight += 1
+            return Send(member)
+        if member is not None and member.state == READY and self._has_room(pool) and busy > 0.0:
+            others = frozenset(pool.members) - {member}
+            return self._enqueue(exchange, pool, others, now, busy)
+        return self._submit(exchange, pool, now, excluded, busy, vacant)
+
+    def _submit(
+        self,
+        exchange: Any,
+        pool: Pool,
+        now: float,
+        excluded: Sequence[Member],
+        busy: float,
+        vacant: float,
+    ) -> Send | Wait | Refuse:
         if not pool.waiting or not self._queues[pool].plain:
             member = self.balancer.choose(pool, now, self.rng, excluded)
             if member is not None:
@@ -147,14 +201,27 @@ class Admission:
                 return Send(member)
         limits = self._limits
         ready = pool.has_ready()
-        patience = limits.busy if ready else limits.vacant
+        patience = busy if ready else vacant
         if pool.vacant_since != POPULATED and now - pool.vacant_since >= limits.linger:
             patience = 0.0
         if patience <= 0.0:
             return Refuse(QUEUE_FULL if ready else NO_SUBSCRIBER, limits.retry_after)
-        if pool.waiting >= limits.pool or self.waiting >= limits.total:
+        if not self._has_room(pool):
             return Refuse(QUEUE_FULL, limits.retry_after)
-        ticket = Ticket(exchange, pool, tuple(excluded), now, now + patience)
+        return self._enqueue(exchange, pool, tuple(excluded), now, patience)
+
+    def _has_room(self, pool: Pool) -> bool:
+        return pool.waiting < self._limits.pool and self.waiting < self._limits.total
+
+    def _enqueue(
+        self,
+        exchange: Any,
+        pool: Pool,
+        excluded: Collection[Member],
+        now: float,
+        patience: float,
+    ) -> Wait:
+        ticket = Ticket(exchange, pool, excluded, now, now + patience)
         queue = self._queues.get(pool)
         if queue is None:
             queue = self._queues[pool] = _Queue()
@@ -170,7 +237,7 @@ class Admission:
         """Tell whether C{submit} would send it or let it wait now, and not refuse it."""
         limits = self._limits
         patience = limits.busy if pool.has_ready() else limits.vacant
-        if patience > 0.0 and pool.waiting < limits.pool and self.waiting < limits.total:
+        if patience > 0.0 and self._has_room(pool):
             return True
         if pool.waiting and self._queues[pool].plain:
             return False

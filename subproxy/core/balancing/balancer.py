@@ -12,7 +12,7 @@ Compiled a second time: L{subproxy.fastpath._route_cache} (see L{subproxy.fastpa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Final, Protocol
 
 from subproxy.core.balancing.member import READY, Member, Pool, usable
@@ -36,7 +36,7 @@ class Balancer(Protocol):
     """A policy of choice among the members of a pool."""
 
     def choose(
-        self, pool: Pool, now: float, rng: Random, excluded: Sequence[Member] = ()
+        self, pool: Pool, now: float, rng: Random, excluded: Collection[Member] = ()
     ) -> Member | None:
         """Return who gets the next exchange, or None if nobody can take it."""
         ...
@@ -60,7 +60,7 @@ class PowerOfTwo:
         self.slow_start = slow_start
 
     def choose(
-        self, pool: Pool, now: float, rng: Random, excluded: Sequence[Member] = ()
+        self, pool: Pool, now: float, rng: Random, excluded: Collection[Member] = ()
     ) -> Member | None:
         """Return the better of two random usable members."""
         members = pool.members
@@ -96,7 +96,7 @@ class PowerOfTwo:
         return one
 
     def _choose_among_left(
-        self, members: list[Member], now: float, rng: Random, excluded: Sequence[Member]
+        self, members: list[Member], now: float, rng: Random, excluded: Collection[Member]
     ) -> Member | None:
         """Return the better of two random ones of those that are not out: just as uniform."""
         left = [member for member in members if usable(member) and member not in excluded]
@@ -125,7 +125,7 @@ class RoundRobin:
     __slots__ = ()
 
     def choose(
-        self, pool: Pool, now: float, rng: Random, excluded: Sequence[Member] = ()
+        self, pool: Pool, now: float, rng: Random, excluded: Collection[Member] = ()
     ) -> Member | None:
         """Return the next usable member after the one chosen last."""
         members = pool.members
@@ -145,7 +145,7 @@ class LeastConnections:
     __slots__ = ()
 
     def choose(
-        self, pool: Pool, now: float, rng: Random, excluded: Sequence[Member] = ()
+        self, pool: Pool, now: float, rng: Random, excluded: Collection[Member] = ()
     ) -> Member | None:
         """Return the usable member with the least in flight, by weight."""
         best: Member | None = None

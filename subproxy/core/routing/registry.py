@@ -51,7 +51,7 @@ class Registry:
     """Members, routes and pools, and the table that finds a pool.
 
     C{generation} grows whenever the table changes: when a pool appears or is forgotten, not when
-    a member joins or leaves one.
+    a member joins or leaves one; and whenever C{outdate} is called.
     """
 
     __slots__ = (
@@ -108,6 +108,10 @@ class Registry:
             holding.program += route.program
         holding.pools[pool] = holding.pools.get(pool, 0) + 1
         return pool
+
+    def outdate(self) -> None:
+        """Let all caches of answers of the table be dropped: what goes with these has changed."""
+        self.generation += 1
 
     def check(self, member: Member, route: Route, quota: int | None = None) -> None:
         """Ask whether the quotas let C{member} serve C{route}, before anything is spent on it.

@@ -12,12 +12,14 @@ Compiled a second time: L{subproxy.fastpath._route_cache} (see L{subproxy.fastpa
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from subproxy.core.balancing.member import Pool
 from subproxy.core.http.normalise import normalise_host, normalise_path, path_fault
 from subproxy.core.routing.explain import Explanation, explain
 from subproxy.core.routing.registry import Registry
+from subproxy.core.sites.site_rules import SiteRules
+from subproxy.core.sites.site_table import SiteTable
 
 CACHE_SIZE: Final = 4096
 """Entries of each of the two halves of the cache."""
@@ -26,10 +28,24 @@ CACHED_BYTES: Final = 512
 """Bytes of host and path together, above which an answer is not kept."""
 
 
-class Router:
-    """Finds pools in a registry, and remembers."""
+class RouteMatch(NamedTuple):
+    """What a host and a path come to: the pool of their route, and the rules of their sites."""
 
-    __slots__ = ("_generation", "_old", "_size", "_young", "registry")
+    pool: Pool | None
+    rules: SiteRules | None
+
+
+NO_MATCH: Final = RouteMatch(None, None)
+
+
+class Router:
+    """
+    Finds pools in a registry, and the rules of sites, and remembers both.
+
+    @ivar sites: the sites; None where there are none.
+    """
+
+    __slots__ = ("_generation", "_old", "_size", "_young", "registry", "sites")
 
     def __init__(self, registry: Registry, *, cache_size: int = CACHE_SIZE) -> None:
         if cache_size < 1:
@@ -37,11 +53,21 @@ class Router:
         self.registry = registry
         self._size = cache_size
         self._generation = registry.generation
-        self._young: dict[tuple[bytes, bytes], Pool | None] = {}
-        self._old: dict[tuple[bytes, bytes], Pool | None] = {}
+        self.sites: SiteTable | None = None
+        self._young: dict[tuple[bytes, bytes], RouteMatch] = {}
+        self._old: dict[tuple[bytes, bytes], RouteMatch] = {}
+
+    def set_sites(self, sites: SiteTable) -> None:
+        """Go by C{sites} from now on, in the compiled path's cache too."""
+        self.sites = sites if sites.sites else None
+        self.registry.outdate()
 
     def lookup(self, host: bytes, path: bytes) -> Pool | None:
-        """Return the pool of a request, or None if no route is its.
+        """Return the pool of a request, or None if no route is its: see L{match}."""
+        return self.match(host, path).pool
+
+    def match(self, host: bytes, path: bytes) -> RouteMatch:
+        """Return what is known of the host and the path of a request.
 
         C{host} is the authority as received (a port and the case don't matter), C{path} the path
         of the target as received, without query. A path with a fault (see
@@ -57,16 +83,16 @@ class Router:
         except KeyError:
             pass
         try:
-            pool = self._old[key]
+            found = self._old[key]
         except KeyError:
-            pool = self._find(host, path)
+            found = self._find(host, path)
             if len(host) + len(path) > CACHED_BYTES:
-                return pool
+                return found
         if len(self._young) >= self._size:
             self._old = self._young
             self._young = {}
-        self._young[key] = pool
-        return pool
+        self._young[key] = found
+        return found
 
     def explain(self, host: bytes, path: bytes) -> Explanation:
         """Return which routes would take a request, in order, and why the first wins.
@@ -75,7 +101,9 @@ class Router:
         """
         return explain(self.registry.pools(), host, path)
 
-    def _find(self, host: bytes, path: bytes) -> Pool | None:
+    def _find(self, host: bytes, path: bytes) -> RouteMatch:
         if path_fault(path) is not None:
-            return None
-        return self.registry.table.find(normalise_host(host), normalise_path(path))
+            return NO_MATCH
+        host, path = normalise_host(host), normalise_path(path)
+        rules = None if self.sites is None else self.sites.find(host, path)
+        return RouteMatch(self.registry.table.find(host, path), rules)

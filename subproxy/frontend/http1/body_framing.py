@@ -326,3 +326,14 @@ def _malformed() -> BadRequest:
 
 def _joined(pieces: list[bytes]) -> bytes:
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def framing_of(length: int | None, most: int, overhead: int) -> LengthBody | ChunkedBody:
+    """
+    How a request body is framed.
+
+    @param length: its Content-Length; None if it is chunked.
+    @param most: bytes that it may have; 0: no limit. A length has been compared with it.
+    @param overhead: bytes of chunk extensions and trailers.
+    """
+    return ChunkedBody(most, overhead) if length is None else LengthBody(length)

@@ -150,8 +150,6 @@ class RequestValidator:
             size = None
         elif length is not None:
             size = _length(length)
-            if self.limits.body and size > self.limits.body:
-                raise ClientError("the request body is too large", 413)
 
         # The connection (section 9.3).
         keep_alive = http.persistent

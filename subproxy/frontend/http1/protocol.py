@@ -23,7 +23,7 @@ from subproxy.frontend.connection_state import IN_TUNNEL, ConnectionState
 from subproxy.frontend.context import FrontendContext
 from subproxy.frontend.deadlines import NEVER
 from subproxy.frontend.hangup import Hangup, hangup
-from subproxy.frontend.http1.body_framing import ChunkedBody, LengthBody
+from subproxy.frontend.http1.body_framing import framing_of
 from subproxy.frontend.http1.disconnect_probe import DisconnectProbe
 from subproxy.frontend.http1.framing import RequestValidator, ValidatedRequest
 from subproxy.frontend.http1.head_parser import MessageParser, ParserError, without_empty_lines
@@ -282,11 +282,13 @@ class Http1Protocol(ClientConnection):
     def _begin(self, passed: ValidatedRequest) -> None:
         """Make an exchange of a request, or collect its body first."""
         head = passed.head
-        limits = self.context.limits
-        now = self.context.monotonic()
+        context = self.context
+        limits = context.limits
+        now = context.monotonic()
         self.count += 1
+        rules = None if passed.for_us else context.dispatcher.site_rules(head)
         client_stream = ClientStream(
-            self, self.context, Http1Encoder(passed.version), head, passed.keep_alive, now
+            self, context, Http1Encoder(passed.version), head, passed.keep_alive, now, rules
         )
         self.client_stream = client_stream
         if passed.for_us:
@@ -299,11 +301,15 @@ class Http1Protocol(ClientConnection):
             self.go(ConnectionState.ANSWERING)
             self.dispatch(client_stream, b"")
             return
-        body: LengthBody | ChunkedBody
-        if head.length is None:
-            body = ChunkedBody(limits.body, limits.chunk_overhead)
-        else:
-            body = LengthBody(head.length)
+        if rules is not None and rules.answer(head) is not None:
+            # Its body is not waited for.
+            self.dispatch(client_stream, None)
+            return
+        most = context.body_limit(rules)
+        if most and head.length is not None and head.length > most:
+            self.fail(ClientError("the request body is too large", 413))
+            return
+        body = framing_of(head.length, most, limits.chunk_overhead)
         held, self.held = self.held, b""
         try:
             data, self.held = body.feed(held) if held else (b"", b"")
@@ -342,7 +348,7 @@ class Http1Protocol(ClientConnection):
         context = self.context
         exchange = Exchange(client_stream.request, body, client_stream, context.dispatcher)
         client_stream.exchange = exchange
-        self.wait(context.limits.response_timeout)
+        self.wait(client_stream.response_timeout)
         if self.half_closed:
             self.fin_came()
         context.dispatcher.dispatch(exchange)
@@ -358,13 +364,9 @@ class Http1Protocol(ClientConnection):
         client = (self.peer or self._meet()).address
         request = unreadable(data, client, context.rules.ids.make())
         self.count += 1
+        encoder = Http1Encoder(VERSIONS.get(request.version, HTTP_1_1))
         client_stream = self.client_stream = ClientStream(
-            self,
-            context,
-            Http1Encoder(VERSIONS.get(request.version, HTTP_1_1)),
-            request,
-            False,
-            context.monotonic(),
+            self, context, encoder, request, False, context.monotonic()
         )
         refuse(client_stream, error)
 

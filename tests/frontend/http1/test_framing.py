@@ -138,18 +138,6 @@ class RequestTests(SynchronousTestCase):
         largest = b"%d" % (2**63 - 1)
         self.assertEqual(self.check((b"Content-Length", largest)).head.length, 2**63 - 1)
 
-    def test_how_large_a_body_may_be(self) -> None:
-        validator = RequestValidator(HttpLimits(body=10))
-        for size in 5, 10:
-            fields = [(b"Host", b"a"), (b"Content-Length", b"%d" % size)]
-            passed = validator.check_request(b"POST", b"/", b"1.1", fields, PEER)
-            self.assertEqual(passed.head.length, size)
-        fields = [(b"Host", b"a"), (b"Content-Length", b"11")]
-        error = self.assertRaises(
-            ClientError, validator.check_request, b"POST", b"/", b"1.1", fields, PEER
-        )
-        self.assertEqual(error.status, 413)
-
     def test_an_upgrade_is_ignored(self) -> None:
         """Also where there is a body, whose framing it does not touch."""
         for token in (b"h2c", b"websocket", b"TLS/1.3, x", b""):

@@ -1,0 +1,117 @@
+"""One request under the rules of a site: whether it passes, as what, what its answer becomes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from subproxy.core.balancing.admission import RequestTerms
+from subproxy.core.balancing.member import Member, Pool
+from subproxy.core.http.request import Headers, RequestHead
+from subproxy.core.sites.client_limits import ClientKey, ClientLimits, ConnectionLimit, client_key
+from subproxy.core.sites.site_rules import LocalAnswer, SiteRules
+from subproxy.core.sites.strip_prefix import with_prefix, without_prefix
+from subproxy.errors import ProxyError, TooManyRequests
+
+
+class SiteRequest:
+    """
+    One request.
+
+    @ivar rules: those of its host and path.
+    @ivar request: as it came.
+    @ivar forwarded: as a guest sees it.
+    """
+
+    __slots__ = ("_client", "_clients", "_counted", "forwarded", "request", "rules")
+
+    def __init__(self, rules: SiteRules, request: RequestHead) -> None:
+        self.rules = rules
+        self.request = request
+        self.forwarded = request
+        self._clients: ClientLimits | None = None
+        self._counted: ConnectionLimit | None = None
+        self._client: ClientKey = b""
+
+    def admit(self, clients: ClientLimits, now: float) -> ProxyError | LocalAnswer | None:
+        """
+        Decide whether it passes; once, before it waits for anybody.
+
+        @return: its answer; or None: then it goes on as C{forwarded}, and L{release} is called when
+            it is over.
+        """
+        rules = self.rules
+        answer = rules.answer(self.request)
+        if answer is not None:
+            return answer
+        if rules.connections is not None or rules.rate is not None:
+            self._client = client_key(self.request.client)
+            refusal = self._count(clients, now)
+            if refusal is not None:
+                return refusal
+        self._rewrite()
+        return None
+
+    def release(self) -> None:
+        """It is over. To call it once more does nothing."""
+        counted, self._counted = self._counted, None
+        if counted is not None and self._clients is not None:
+            self._clients.end(counted, self._client)
+
+    def terms(self, pool: Pool | None, tried: Sequence[Member]) -> RequestTerms:
+        """Who of C{pool} is to have it, and how long it waits."""
+        rules = self.rules
+        member = None
+        if rules.affinity is not None and pool is not None:
+            member = rules.affinity.member(self.request, pool)
+            if member in tried:
+                member = None
+        return RequestTerms(member, rules.queue_timeout, rules.hold)
+
+    def answered(self, headers: Headers, pool: Pool | None, member: Member | None) -> Headers:
+        """The fields of an answer as the client gets them; C{member} gave it, if anybody."""
+        rules = self.rules
+        if rules.response_headers is not None:
+            headers = rules.response_headers.apply(headers)
+        if rules.affinity is not None and pool is not None and member is not None:
+            told = rules.affinity.answered(self.request, pool, member)
+            if told is not None:
+                headers = [*headers, told]
+        return headers
+
+    def _count(self, clients: ClientLimits, now: float) -> ProxyError | None:
+        rules = self.rules
+        if rules.connections is not None:
+            if not clients.begin(rules.connections, self._client):
+                return TooManyRequests()
+            self._clients, self._counted = clients, rules.connections
+        if rules.rate is not None:
+            wait = clients.take(rules.rate, self._client, now)
+            if wait:
+                self.release()
+                refusal = TooManyRequests()
+                refusal.retry_after = max(1, math.ceil(wait))
+                return refusal
+        return None
+
+    def _rewrite(self) -> None:
+        rules, request = self.rules, self.request
+        target = headers = None
+        if rules.strip_prefix is not None:
+            target = without_prefix(request, rules.strip_prefix)
+            if target is not None:
+                headers = with_prefix(request.headers, rules.strip_prefix)
+        if rules.host is not None:
+            headers = [
+                (b"Host", rules.host),
+                *(pair for pair in headers or request.headers if pair[0].lower() != b"host"),
+            ]
+        if rules.request_headers is not None:
+            headers = rules.request_headers.apply(headers or request.headers)
+        if target is not None or headers is not None:
+            self.forwarded = replace(
+                request,
+                target=request.target if target is None else target,
+                headers=request.headers if headers is None else headers,
+            )

@@ -1,0 +1,82 @@
+"""The rules for the requests of one host and path: what sites say of them, put together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Final
+
+from subproxy.core.http.networks import NetworkSet
+from subproxy.core.http.request import Headers, RequestHead
+from subproxy.core.sites.affinity import Affinity
+from subproxy.core.sites.client_limits import ConnectionLimit, RateLimit
+from subproxy.core.sites.header_rules import HeaderRules
+from subproxy.core.sites.redirect import Redirect
+from subproxy.errors import BadRequest, ClientError, Forbidden, ProxyError
+
+
+@dataclass(frozen=True, slots=True)
+class LocalAnswer:
+    """An answer that no guest is asked for: a redirect."""
+
+    status: int
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRules:
+    """
+    What is asked of each request for one host and path, and done to it. None: nothing.
+
+    @ivar networks: whose clients may ask; others get 403.
+    @ivar redirect: where all are sent on to.
+    @ivar max_body: bytes of a request body, instead of those of C{[limits]}; 0: no limit.
+    @ivar response_timeout: seconds, instead of those of C{[limits]}.
+    @ivar queue_timeout: seconds, instead of those of C{[guests]}; so is C{hold}.
+    @ivar rate: how often a client may ask; else 429.
+    @ivar connections: how many requests of a client may be under way; else 429.
+    @ivar strip_prefix: what is cut off the path before a guest sees it.
+    @ivar host: what a guest sees as C{Host}.
+    @ivar request_headers: what becomes of the fields that a guest sees.
+    @ivar response_headers: what becomes of those of its answer.
+    @ivar affinity: which subscriber a client belongs to.
+    """
+
+    networks: NetworkSet | None = None
+    redirect: Redirect | None = None
+    max_body: int | None = None
+    response_timeout: float | None = None
+    queue_timeout: float | None = None
+    hold: float | None = None
+    rate: RateLimit | None = None
+    connections: ConnectionLimit | None = None
+    strip_prefix: bytes | None = None
+    host: bytes | None = None
+    request_headers: HeaderRules | None = None
+    response_headers: HeaderRules | None = None
+    affinity: Affinity | None = None
+
+    @property
+    def asked_each_time(self) -> tuple[str, ...]:
+        """The rules among them that are asked at each request: the compiled path knows none."""
+        return tuple(name for name in EACH_TIME if getattr(self, name) is not None)
+
+    def answer(self, request: RequestHead) -> ProxyError | LocalAnswer | None:
+        """What C{request} gets instead of being passed on, whoever asked how often; or None."""
+        if self.networks is not None and request.client not in self.networks:
+            return Forbidden()
+        if self.redirect is not None:
+            if self.redirect.needs_host and not request.host:
+                return BadRequest("no Host")
+            location = self.redirect.location(request)
+            if location is not None:
+                return LocalAnswer(self.redirect.status, [(b"Location", location)])
+        if self.max_body and request.length is not None and request.length > self.max_body:
+            return ClientError("the request body is too large", 413)
+        return None
+
+
+AT_ONCE: Final = frozenset({"max_body", "response_timeout", "queue_timeout", "hold"})
+"""Rules that are numbers, which the compiled path compares or leaves to Python to wait by."""
+
+EACH_TIME: Final = tuple(each.name for each in fields(SiteRules) if each.name not in AT_ONCE)
+"""The others: a request to which one of them applies is for the Python path."""

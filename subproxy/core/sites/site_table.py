@@ -1,0 +1,139 @@
+"""
+From a host and a path to the rules of sites, by dictionaries alone.
+
+A site covers what a claim of the policy with its host and path would: C{/api} is C{/api} and what
+is below, C{*.example} what is below C{example}. Where several cover a request, a literal host is
+before a wildcard, a longer wildcard before a shorter one, then a longer path before a shorter one;
+what the first does not say, the next one says.
+
+A request costs one lookup for each label of its host, and for each segment of its path as far as
+sites have paths so deep: however many sites there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from subproxy.core.access.claims import Claim
+from subproxy.core.sites.site import Site
+from subproxy.core.sites.site_rules import SiteRules
+
+MAX_CHAINS: Final = 16_384
+"""Combinations of sites of which the rules are kept."""
+
+
+class _HostSites:
+    """
+    The sites of one host or wildcard, by path.
+
+    @ivar depth: slashes in the deepest of the paths.
+    """
+
+    __slots__ = ("depth", "paths")
+
+    def __init__(self) -> None:
+        self.paths: dict[bytes, Site] = {}
+        self.depth = 0
+
+    def covering(self, path: bytes) -> Iterator[Site]:
+        """Those that cover C{path}, the longest first."""
+        paths = self.paths
+        for prefix in reversed(_prefixes(path, self.depth)):
+            site = paths.get(prefix)
+            if site is not None:
+                yield site
+
+
+class SiteTable:
+    """
+    All sites.
+
+    @param sites: in the order of the file. Of two with the same host and path the first counts.
+    @ivar sites: the same.
+    @ivar longest_hold: the greatest C{hold} of them, seconds.
+    """
+
+    __slots__ = ("_below", "_chains", "_exact", "longest_hold", "sites")
+
+    def __init__(self, sites: Iterable[Site]) -> None:
+        self.sites = tuple(sites)
+        self._exact: dict[bytes, _HostSites] = {}
+        self._below: dict[bytes, _HostSites] = {}
+        self._chains: dict[tuple[int, ...], SiteRules] = {}
+        holds = [site.rules.get("hold") for site in self.sites]
+        self.longest_hold = max([each for each in holds if isinstance(each, float)], default=0.0)
+        for site in self.sites:
+            for claim in site.claims:
+                of = self._exact if claim.literal else self._below
+                found = of.get(claim.suffix)
+                if found is None:
+                    found = of[claim.suffix] = _HostSites()
+                found.paths.setdefault(claim.path, site)
+                found.depth = max(found.depth, claim.path.count(b"/"))
+
+    def find(self, host: bytes, path: bytes) -> SiteRules | None:
+        """The rules for a host and a path, both normalised; None where no site covers them."""
+        chain = self.covering(host, path)
+        return self._together(chain) if chain else None
+
+    def rules_of(self, claim: Claim) -> SiteRules:
+        """The rules for all that C{claim} covers and no narrower site does."""
+        return self._together(self.of_claim(claim))
+
+    def _together(self, chain: list[Site]) -> SiteRules:
+        key = tuple(map(id, chain))
+        rules = self._chains.get(key)
+        if rules is None:
+            said: dict[str, object] = {}
+            for site in reversed(chain):
+                said.update(site.rules)
+            rules = SiteRules(**said)  # type: ignore[arg-type]
+            if len(self._chains) >= MAX_CHAINS:
+                self._chains.clear()
+            self._chains[key] = rules
+        return rules
+
+    def covering(self, host: bytes, path: bytes) -> list[Site]:
+        """All sites that cover a host and a path, both normalised; the first decides."""
+        found: list[Site] = []
+        for hosts in self._hosts(host):
+            found += hosts.covering(path)
+        return found
+
+    def of_claim(self, claim: Claim) -> list[Site]:
+        """All sites that cover everything that C{claim} does, its own first."""
+        host = claim.suffix if claim.literal else b"*" + claim.suffix
+        return self.covering(host, claim.path or b"/")
+
+    def _hosts(self, host: bytes) -> Iterator[_HostSites]:
+        exact = self._exact.get(host)
+        if exact is not None:
+            yield exact
+        below = self._below
+        if not below:
+            return
+        # An address has no labels, so there is nothing above it but everything.
+        at = -1 if host[:1] == b"[" else host.find(b".")
+        while at >= 0:
+            found = below.get(host[at:])
+            if found is not None:
+                yield found
+            at = host.find(b".", at + 1)
+        found = below.get(b"")
+        if found is not None:
+            yield found
+
+
+def _prefixes(path: bytes, depth: int) -> list[bytes]:
+    """What a site that covers C{path} may have as its path, the shortest first: at most so deep."""
+    found = [b""]
+    at = 0
+    for _ in range(depth):
+        at = path.find(b"/", at + 1)
+        if at < 0:
+            if path != b"/":
+                found.append(path)
+            break
+        found.append(path[:at])
+    return found

@@ -1,0 +1,253 @@
+"""Every key of C{[[site]]}, by its table: its type, its range, its schema, its docs, its reload."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.config.configuration import ConfigurationError, parse_configuration
+from subproxy.config.schema import configuration_schema
+from subproxy.config.site_keys import BY_NAME, KEYS, LATER
+from subproxy.core.sites.affinity import CookieAffinity, HeaderAffinity
+from subproxy.core.sites.site_rules import EACH_TIME, SiteRules
+from tests.app.test_reload import ReloadCase
+from tests.rigs.paths import ROOT
+
+try:
+    import tomllib
+except ModuleNotFoundError:  # Python 3.10
+    import tomli as tomllib
+
+GOOD: dict[str, tuple[str, ...]] = {
+    "hosts": ('"a"', '["a", "*.b.example", "*", "[::1]"]'),
+    "paths": ('"/"', '["/a", "/a/b%20c"]'),
+    "networks": ('"any"', '"unix"', '["10.0.0.0/8", "::/0", "192.0.2.1"]'),
+    "max-body": ("0", "9223372036854775807", '"16 MiB"', '"5"', '"0 B"'),
+    "response-timeout": ("0.1", "86400", "5"),
+    "queue-timeout": ("0", "86400", "0.5"),
+    "hold": ("0", "86400", "0.5"),
+    "rate": ("0", "1000000", "0.5", '"100/m"', '"1.5/s"', '"20/h"'),
+    "burst": ("1", "1000000"),
+    "connections": ("0", "1000000"),
+    "request-headers": ("{}", '{ set = { A = "b", C = ["d", "e"] }, add = { F = "" } }'),
+    "response-headers": (
+        "{}",
+        '{ remove = "A", add = { Set-Cookie = ["a=b"] } }',
+        "{ remove = [] }",
+    ),
+    "strip-prefix": ('""', '"/a"', '"/a/"', '"/"'),
+    "host": ('""', '"a.example:81"', '"[::1]"'),
+    "redirect": ('""', '"/b{uri}"', '"https://{host}{uri}"'),
+    "redirect-status": ("301", "302", "303", "307", "308"),
+    "sticky": (
+        *("false", '"cookie"', '{ cookie = "a" }', '{ header = "X-User" }'),
+        '{ cookie = "a", same-site = "none" }',
+    ),
+}
+"""Values of each key that are good, by the reader and by the schema."""
+
+BAD: dict[str, tuple[str, ...]] = {
+    "hosts": ("1", "[]", '""', '[""]', "[1]"),
+    "paths": ("1", "[]", '""'),
+    "networks": ("1", "[]", '""', "true"),
+    "max-body": ("-1", "9223372036854775808", '"16 MB"', "1.5", "true", '""'),
+    "response-timeout": ("0", "0.09", "86401", '"5"', "true", "nan"),
+    "queue-timeout": ("-1", "86401", '"5"'),
+    "hold": ("-1", "86401", '"5"'),
+    "rate": ("-1", "1000001", '"100/d"', '"100"', "true", "[]"),
+    "burst": ("0", "1000001", "1.5", '"5"'),
+    "connections": ("-1", "1000001", "1.5", '"5"'),
+    "request-headers": (
+        '"a"',
+        "{ sett = {} }",
+        "{ set = [] }",
+        '{ add = "a" }',
+        "{ set = {A = 1} }",
+    ),
+    "response-headers": ('"a"', "{ sett = {} }", "{ set = [] }", "{ remove = [1] }"),
+    "strip-prefix": ("1", '"a"'),
+    "host": ("1",),
+    "redirect": ("1",),
+    "redirect-status": ("300", '"308"', "true", "304"),
+    "sticky": (
+        *("true", '"header"', "{}", "1", '{ cookie = "a", header = "b" }', "{ cookie = 1 }"),
+        *('{ header = "a", same-site = "lax" }', '{ cookie = "a", same-site = "no" }'),
+    ),
+}
+"""Values that are bad, by both."""
+
+WORSE: dict[str, tuple[str, ...]] = {
+    "hosts": ('"a:80"', '"a.*"', '"ä"', '"a b"'),
+    "paths": ('"a"', '"/a*"', '"/a/../b"'),
+    "networks": ('"10.0.0.0/99"', '["localhost"]', '["any"]'),
+    "max-body": ('"9999999999999 GiB"',),
+    "rate": ("0.00001", '"9999999/s"', "inf", "nan"),
+    "request-headers": (
+        '{ set = { Host = "a" } }',
+        '{ remove = ["Via"] }',
+        '{ set = { "a b" = "" } }',
+    ),
+    "response-headers": ('{ set = { A = "b\\nc" } }', '{ remove = ["Connection"] }'),
+    "strip-prefix": ('"/a//b"', '"/%41"', '"/a b"'),
+    "host": ('"a b"', '"a:99999"', '"u@a"'),
+    "redirect": ('"x"', '"{uri}"', '"https://a/{no}"'),
+    "sticky": ('{ cookie = "a b" }', '{ header = "a:" }'),
+}
+"""Values that only the reader knows to be bad."""
+
+
+def document(key: str, value: str) -> str:
+    """A file with a site that says so, and what is needed beside it."""
+    lines = [] if key == "hosts" else ['hosts = "a.example"']
+    needs = BY_NAME[key].needs
+    if needs:
+        lines.append(f"{needs} = {BY_NAME[needs].example}")
+    return "\n".join(("[[site]]", *lines, f"{key} = {value}", ""))
+
+
+class EverySiteKeyTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.validator = Draft202012Validator(configuration_schema())
+
+    def valid(self, text: str) -> bool:
+        return not list(self.validator.iter_errors(tomllib.loads(text)))
+
+    def test_each_has_values_here(self) -> None:
+        names = [each.name for each in KEYS]
+        self.assertEqual((list(GOOD), list(BAD)), (names, names))
+
+    def test_good(self) -> None:
+        """The example and both ends of a range."""
+        for key in KEYS:
+            for value in (key.example, *GOOD[key.name]):
+                text = document(key.name, value)
+                [site] = parse_configuration(text).sites
+                self.assertTrue(self.valid(text), text)
+                if key.rule:
+                    self.assertIn(key.rule, site.rules)
+
+    def test_bad(self) -> None:
+        """Line and column, the key and what is needed."""
+        for key in KEYS:
+            for values, known in (BAD[key.name], True), (WORSE.get(key.name, ()), False):
+                for value in values:
+                    text = document(key.name, value)
+                    line = text.count("\n")
+                    error = self.assertRaises(ConfigurationError, parse_configuration, text, "f")
+                    first = error.problems[0]
+                    self.assertEqual((first.line, first.column), (line, 1), text)
+                    self.assertRegex(first.text, rf"^({key.name}|host|path) ")
+                    if "nan" not in value and "inf" not in value:
+                        self.assertEqual(self.valid(text), not known, text)
+
+    def test_each_is_a_rule_or_part_of_one(self) -> None:
+        """No rule is without a key, and none has two."""
+        rules = [key.rule for key in KEYS if key.rule]
+        self.assertEqual(sorted(rules), sorted(SiteRules.__dataclass_fields__))
+
+    def test_what_lifts_a_wider_site(self) -> None:
+        """Each rule can be lifted again, but the numbers, which can be others."""
+        lifts = {
+            "networks": '"any"', "rate": "0", "connections": "0", "request-headers": "{}",
+            "response-headers": "{}", "strip-prefix": '""', "host": '""', "redirect": '""',
+            "sticky": "false",
+        }  # fmt: skip
+        for key in KEYS:
+            if key.rule in EACH_TIME:
+                [site] = parse_configuration(document(key.name, lifts[key.name])).sites
+                self.assertEqual(site.rules, {key.rule: None})
+
+    def test_docs(self) -> None:
+        """Each has one row in the reference, with its help."""
+        page = (ROOT / "docs" / "reference" / "configuration.md").read_text()
+        rows = re.findall(r"^\| `([a-z-]+)` \|(.*)\|$", page.partition("## [[site]]")[2], re.M)
+        self.assertEqual([name for name, _ in rows], [key.name for key in KEYS])
+        for (_, row), key in zip(rows, KEYS, strict=True):
+            self.assertIn(key.help, row)
+            self.assertEqual("| asked |" in row, key.rule in EACH_TIME, key.name)
+        behaviour = (ROOT / "docs" / "reference" / "sites.md").read_text()
+        for key in KEYS:
+            self.assertIn(f"`{key.name}", behaviour, key.name)
+
+    def test_keys_of_later_versions(self) -> None:
+        """They are refused, and none of them is known."""
+        self.assertEqual(set(LATER) & set(BY_NAME), set())
+        for name, instead in LATER.items():
+            for value in "true", '"x"', "[]":
+                text = f'[[site]]\nhosts = "a"\n{name} = {value}\n'
+                error = self.assertRaises(ConfigurationError, parse_configuration, text, "f")
+                self.assertEqual(
+                    error.lines(), [f"f:3:1: {name} is not known to this version yet: {instead}"]
+                )
+                self.assertFalse(self.valid(text))
+
+
+class EverySiteKeyReloadTests(ReloadCase):
+    def rules(self) -> SiteRules | None:
+        router = self.service.dispatcher.router
+        return router.match(b"a.example", b"/blog").rules
+
+    def test_reload(self) -> None:
+        """Each comes, changes and goes at once, and the caches of routes know."""
+        self.start("")
+        for key in KEYS:
+            if not key.rule:
+                continue
+            self.assertIsNone(self.rules())
+            self.assertEqual(self.reload(document(key.name, key.example)).applied, ["site"])
+            rules = self.rules()
+            assert rules is not None
+            self.assertIsNotNone(getattr(rules, key.rule))
+            self.assertEqual(self.reload().applied, [])
+            self.assertIs(self.rules(), rules)
+            self.assertEqual(self.reload("").applied, ["site"])
+
+    def test_what_takes_part_in_a_rule(self) -> None:
+        self.start("")
+        seen: list[Any] = []
+        for text in (
+            '[[site]]\nhosts = "a.example"\nrate = 5\n',
+            '[[site]]\nhosts = "a.example"\nrate = 5\nburst = 9\n',
+            '[[site]]\nhosts = "a.example"\nredirect = "/b"\n',
+            '[[site]]\nhosts = "a.example"\nredirect = "/b"\nredirect-status = 308\n',
+        ):
+            self.assertEqual(self.reload(text).applied, ["site"])
+            rules = self.rules()
+            assert rules is not None
+            seen.append(
+                rules.rate.burst if rules.rate else rules.redirect and rules.redirect.status
+            )
+        self.assertEqual(seen, [5, 9, 307, 308])
+
+    def test_hold_and_the_routes_that_wait(self) -> None:
+        """A route is remembered for as long as anybody waits for it."""
+        self.start("")
+        self.assertEqual(self.service.registrar.registry.linger, 10.0)
+        self.reload('[[site]]\nhosts = "a.example"\nhold = 60\n')
+        self.assertEqual(self.service.registrar.registry.linger, 60.0)
+        self.reload("")
+        self.assertEqual(self.service.registrar.registry.linger, 10.0)
+
+    def test_a_bad_file_changes_no_site(self) -> None:
+        self.start('[[site]]\nhosts = "a.example"\nhold = 60\n')
+        rules = self.rules()
+        assert rules is not None
+        problems = self.reload('[[site]]\nhosts = "a.example"\nhold = 61\nhots = 1\n').problems
+        self.assertEqual(
+            problems, [f"{self.path}:4:1: unknown key 'hots' in [[site]]; did you mean 'hosts'?"]
+        )
+        self.assertIs(self.rules(), rules)
+
+
+class StickyTests(SynchronousTestCase):
+    def test_values(self) -> None:
+        for value, expected in (
+            ('"cookie"', CookieAffinity(b"subproxy")),
+            ('{ cookie = "a", same-site = "Strict" }', CookieAffinity(b"a", "strict")),
+            ('{ header = "X-User" }', HeaderAffinity(b"x-user")),
+        ):
+            [site] = parse_configuration(document("sticky", value)).sites
+            self.assertEqual(site.rules["affinity"], expected)

@@ -1,0 +1,175 @@
+"""Tests of subproxy.core.sites.site_request and of what SiteRules answer."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.core.balancing.member import Member, Pool
+from subproxy.core.http.networks import NetworkSet
+from subproxy.core.http.request import RequestHead
+from subproxy.core.routing.route import Route
+from subproxy.core.sites.affinity import CookieAffinity, HeaderAffinity
+from subproxy.core.sites.client_limits import ClientLimits, ConnectionLimit, RateLimit
+from subproxy.core.sites.header_rules import header_rules
+from subproxy.core.sites.redirect import redirect
+from subproxy.core.sites.site_request import SiteRequest
+from subproxy.core.sites.site_rules import AT_ONCE, EACH_TIME, LocalAnswer, SiteRules
+from subproxy.errors import BadRequest, ClientError, Forbidden, TooManyRequests
+
+
+def head(
+    client: bytes = b"192.0.2.7",
+    target: bytes = b"/api/x?q",
+    length: int | None = 0,
+    host: bytes = b"a.example",
+) -> RequestHead:
+    fields = [(b"Host", b"A.example:80"), (b"X-A", b"1"), (b"X-Forwarded-Host", b"A.example:80")]
+    return RequestHead(
+        b"GET", target, host, target.partition(b"?")[0], fields, client, length=length
+    )
+
+
+class AdmitTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clients = ClientLimits()
+
+    def admit(self, rules: SiteRules, request: RequestHead, now: float = 0.0) -> object:
+        self.last = SiteRequest(rules, request)
+        return self.last.admit(self.clients, now)
+
+    def test_nothing_is_said(self) -> None:
+        request = head()
+        self.assertIsNone(self.admit(SiteRules(), request))
+        self.assertIs(self.last.forwarded, request)
+
+    def test_networks(self) -> None:
+        rules = SiteRules(networks=NetworkSet(["192.0.2.0/24", "2001:db8::/32"]))
+        for client in b"192.0.2.9", b"2001:db8::5", b"::ffff:192.0.2.1":
+            self.assertIsNone(self.admit(rules, head(client)))
+        for client in b"198.51.100.1", b"2001:db9::", b"unix", b"_hidden", b"":
+            self.assertIsInstance(self.admit(rules, head(client)), Forbidden)
+
+    def test_access_comes_first(self) -> None:
+        """Who may not ask learns nothing of where it leads, and is not counted."""
+        rules = SiteRules(
+            networks=NetworkSet(["192.0.2.0/24"]),
+            redirect=redirect("https://b.example/", 308),
+            max_body=1,
+            rate=RateLimit("s", 1.0, 1),
+            connections=ConnectionLimit("s", 1),
+        )
+        self.assertIsInstance(self.admit(rules, head(b"198.51.100.1", length=5)), Forbidden)
+        self.assertEqual((self.clients.known, self.clients.under_way), (0, 0))
+
+    def test_redirect(self) -> None:
+        answer = self.admit(SiteRules(redirect=redirect("https://b.example{uri}", 301)), head())
+        self.assertEqual(answer, LocalAnswer(301, [(b"Location", b"https://b.example/api/x?q")]))
+        rules = SiteRules(redirect=redirect("https://{host}{uri}", 301))
+        self.assertIsInstance(self.admit(rules, head(host=b"")), BadRequest)
+
+    def test_max_body(self) -> None:
+        rules = SiteRules(max_body=10)
+        for length in 0, 10, None:
+            self.assertIsNone(self.admit(rules, head(length=length)))
+        error = self.admit(rules, head(length=11))
+        assert isinstance(error, ClientError)
+        self.assertEqual(error.status, 413)
+        self.assertIsNone(self.admit(SiteRules(max_body=0), head(length=1 << 40)))
+
+    def test_rate(self) -> None:
+        rules = SiteRules(rate=RateLimit("s", 0.1, 2))
+        self.assertIsNone(self.admit(rules, head()))
+        self.assertIsNone(self.admit(rules, head()))
+        error = self.admit(rules, head())
+        assert isinstance(error, TooManyRequests)
+        self.assertEqual((error.status, error.retry_after), (429, 10))
+        self.assertIsNone(self.admit(rules, head(b"192.0.2.8")))
+        error = self.admit(rules, head(), 9.5)
+        assert isinstance(error, TooManyRequests)
+        self.assertEqual(error.retry_after, 1)
+        self.assertIsNone(self.admit(rules, head(), 10.0))
+
+    def test_connections(self) -> None:
+        rules = SiteRules(connections=ConnectionLimit("s", 1))
+        self.assertIsNone(self.admit(rules, head(b"2001:db8::1")))
+        first = self.last
+        error = self.admit(rules, head(b"2001:db8::2"))
+        assert isinstance(error, TooManyRequests)
+        self.assertEqual(error.retry_after, 1)
+        self.last.release()
+        first.release()
+        first.release()
+        self.assertEqual(self.clients.under_way, 0)
+        self.assertIsNone(self.admit(rules, head(b"2001:db8::2")))
+
+    def test_who_asks_too_often_is_not_under_way(self) -> None:
+        rules = SiteRules(connections=ConnectionLimit("s", 9), rate=RateLimit("s", 1.0, 1))
+        self.assertIsNone(self.admit(rules, head()))
+        self.assertIsInstance(self.admit(rules, head()), TooManyRequests)
+        self.assertEqual(self.clients.under_way, 1)
+
+    def test_what_a_guest_sees(self) -> None:
+        request = head()
+        before = list(request.headers)
+        rules = SiteRules(
+            strip_prefix=b"/api",
+            host=b"internal:81",
+            request_headers=header_rules(["x-a"], [("X-B", "2")], [], of_request=True),
+        )
+        self.assertIsNone(self.admit(rules, request))
+        seen = self.last.forwarded
+        self.assertEqual((seen.target, seen.host, seen.path), (b"/x?q", b"a.example", b"/api/x"))
+        self.assertEqual(
+            seen.headers,
+            [
+                (b"Host", b"internal:81"),
+                (b"X-Forwarded-Host", b"A.example:80"),
+                (b"X-Forwarded-Prefix", b"/api"),
+                (b"X-B", b"2"),
+            ],
+        )
+        self.assertEqual((request.target, request.headers), (b"/api/x?q", before))
+
+    def test_where_the_prefix_is_not(self) -> None:
+        request = head(target=b"/other")
+        self.assertIsNone(self.admit(SiteRules(strip_prefix=b"/api"), request))
+        self.assertIs(self.last.forwarded, request)
+
+
+class AnswerTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.pool = Pool(Route(b"a", b"/"), now=0.0)
+        self.member = Member("cid:1", b"app", b"i", now=0.0)
+        self.pool.members = [self.member, Member("cid:2", b"app", b"i", now=0.0)]
+
+    def test_fields(self) -> None:
+        """Those of the rule, then the cookie, which no rule takes away."""
+        rules = SiteRules(
+            response_headers=header_rules(["set-cookie"], [("X", "1")], [], of_request=False),
+            affinity=CookieAffinity(b"sid"),
+        )
+        site = SiteRequest(rules, head())
+        told = site.answered([(b"Set-Cookie", b"a=b")], self.pool, self.member)
+        self.assertEqual([name for name, _ in told], [b"X", b"Set-Cookie"])
+        self.assertTrue(told[1][1].startswith(b"sid_"))
+        self.assertEqual(site.answered([], None, None), [(b"X", b"1")])
+
+    def test_terms(self) -> None:
+        site = SiteRequest(SiteRules(queue_timeout=1.0, hold=2.0), head())
+        terms = site.terms(self.pool, [])
+        self.assertEqual((terms.member, terms.busy, terms.vacant), (None, 1.0, 2.0))
+        site = SiteRequest(SiteRules(affinity=HeaderAffinity(b"x-a")), head())
+        member = site.terms(self.pool, []).member
+        assert member is not None
+        self.assertIsNone(site.terms(self.pool, [member]).member)
+        self.assertIsNone(site.terms(None, []).member)
+
+
+class RulesTests(SynchronousTestCase):
+    def test_every_rule_is_one_or_the_other(self) -> None:
+        names = {each.name for each in fields(SiteRules)}
+        self.assertEqual({*AT_ONCE, *EACH_TIME}, names)
+        self.assertEqual(SiteRules(max_body=1, hold=1.0).asked_each_time, ())
+        self.assertEqual(SiteRules(host=b"a", hold=1.0).asked_each_time, ("host",))

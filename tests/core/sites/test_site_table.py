@@ -1,0 +1,123 @@
+"""Tests of subproxy.core.sites.site_table."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.core.access.claims import Claim
+from subproxy.core.sites.site import Site
+from subproxy.core.sites.site_table import MAX_CHAINS, SiteTable
+
+HOSTS = ("a.example", "b.a.example", "*.example", "*.a.example", "*", "example", "[::1]")
+PATHS = ("/", "/x", "/x/y", "/x/y/z", "/xy")
+ASKED = (b"a.example", b"b.a.example", b"c.b.a.example", b"example", b"other", b"", b"[::1]", b"a")
+AT = (b"/", b"/x", b"/x/", b"/xy", b"/x/y", b"/x/y/z/w", b"/x/yz", b"//x", b"/x//y", b"/w/x")
+
+
+def site(host: str, path: str = "/", **rules: object) -> Site:
+    return Site((Claim(host, path),), rules)
+
+
+class SiteTableTests(SynchronousTestCase):
+    def most(self, table: SiteTable, host: bytes, path: bytes = b"/") -> int | None:
+        rules = table.find(host, path)
+        return None if rules is None else rules.max_body
+
+    def test_the_narrowest_decides(self) -> None:
+        table = SiteTable(
+            [
+                site("*", max_body=1),
+                site("*.example", max_body=2),
+                site("*.a.example", "/x", max_body=3),
+                site("b.a.example", max_body=4),
+                site("b.a.example", "/x", max_body=5),
+            ]
+        )
+        for host, path, most in (
+            (b"other", b"/", 1),
+            (b"example", b"/", 1),
+            (b"a.example", b"/x", 2),
+            (b"c.a.example", b"/x/y", 3),
+            (b"c.a.example", b"/xy", 2),
+            (b"b.a.example", b"/", 4),
+            (b"b.a.example", b"/x", 5),
+            (b"b.a.example", b"/x/y", 5),
+            (b"", b"/", 1),
+        ):
+            self.assertEqual(self.most(table, host, path), most, (host, path))
+
+    def test_what_it_does_not_say_a_wider_one_says(self) -> None:
+        table = SiteTable(
+            [
+                site("a.example", "/x", hold=5.0),
+                site("a.example", max_body=1, queue_timeout=1.0),
+                site("*", max_body=2, response_timeout=9.0),
+            ]
+        )
+        rules = table.find(b"a.example", b"/x")
+        assert rules is not None
+        self.assertEqual(
+            (rules.hold, rules.max_body, rules.queue_timeout, rules.response_timeout),
+            (5.0, 1, 1.0, 9.0),
+        )
+        self.assertEqual(table.longest_hold, 5.0)
+        self.assertEqual(table.rules_of(Claim("a.example", "/x")), rules)
+        self.assertEqual(table.rules_of(Claim("*", "/")).max_body, 2)
+
+    def test_what_a_narrower_one_lifts(self) -> None:
+        table = SiteTable([site("*", strip_prefix=b"/x"), site("a", strip_prefix=None)])
+        rules = table.find(b"a", b"/")
+        assert rules is not None
+        self.assertEqual(rules.asked_each_time, ())
+        rules = table.find(b"b", b"/")
+        assert rules is not None
+        self.assertEqual(rules.asked_each_time, ("strip_prefix",))
+
+    def test_none(self) -> None:
+        self.assertIsNone(SiteTable([]).find(b"a", b"/"))
+        self.assertIsNone(SiteTable([site("a", "/x")]).find(b"a", b"/"))
+        self.assertEqual(SiteTable([]).longest_hold, 0.0)
+
+    @given(st.sets(st.tuples(st.sampled_from(HOSTS), st.sampled_from(PATHS)), max_size=12))
+    def test_as_all_claims_one_by_one(self, pairs: set[tuple[str, str]]) -> None:
+        sites = [site(host, path) for host, path in sorted(pairs)]
+        table = SiteTable(sites)
+        for host in ASKED:
+            for path in AT:
+                expected = sorted(
+                    (each for each in sites if each.claims[0].covers(host, path)),
+                    key=lambda each: each.claims[0].specificity,
+                    reverse=True,
+                )
+                self.assertEqual(
+                    [str(each.claims[0]) for each in table.covering(host, path)],
+                    [str(each.claims[0]) for each in expected],
+                    (host, path),
+                )
+
+    def test_the_same_rules_are_one(self) -> None:
+        """However many hosts have them; and what is kept of combinations is bounded."""
+        table = SiteTable([site("*", max_body=1), site("a", hold=1.0)])
+        self.assertIs(table.find(b"b", b"/"), table.find(b"c", b"/x"))
+        self.assertIsNot(table.find(b"a", b"/"), table.find(b"c", b"/x"))
+        many = SiteTable([site(f"h{number}") for number in range(MAX_CHAINS + 5)])
+        for number in range(MAX_CHAINS + 5):
+            self.assertIsNotNone(many.find(b"h%d" % number, b"/"))
+            self.assertLessEqual(len(many._chains), MAX_CHAINS)
+
+    def test_how_often_it_looks(self) -> None:
+        """As often as the host has labels and the paths of sites segments, and no more."""
+        many = SiteTable([site(f"h{number}.example", "/x/y") for number in range(1000)])
+        found = many._exact[b"h7.example"]
+        looks: list[bytes] = []
+
+        class Counting(dict[bytes, Site]):
+            def get(self, key: bytes, default: object = None) -> Site | None:  # type: ignore[override]
+                looks.append(key)
+                return super().get(key)
+
+        found.paths = Counting(found.paths)
+        self.assertIsNotNone(many.find(b"h7.example", b"/x/y" + b"/z" * 1000))
+        self.assertEqual(looks, [b"/x/y", b"/x", b""])
