@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -12,7 +12,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from subproxy.admin.view import text
+from subproxy.admin.view import Data, text
 from subproxy.core.balancing.member import MemberState
 from subproxy.core.dispatcher import Dispatcher
 from subproxy.core.printable import printable
@@ -24,6 +24,8 @@ class ProxyCollector(Collector):
     """
     Collects everything at the moment that it is asked for.
 
+    @ivar handshakes: of TLS, by how they ended; None if there is no TLS.
+    @ivar certificates: those that are shown over TLS, as plain data.
     @ivar gauges: further numbers, by name: what they are, and a function for their value.
     """
 
@@ -31,6 +33,8 @@ class ProxyCollector(Collector):
         self._counters = counters
         self._registry = registry
         self._dispatcher = dispatcher
+        self.handshakes: Mapping[str, int] | None = None
+        self.certificates: Callable[[], list[Data]] = list
         self.gauges: dict[str, tuple[str, Callable[[], float]]] = {}
 
     def collect(self) -> Iterator[Metric]:
@@ -38,6 +42,8 @@ class ProxyCollector(Collector):
         yield from self._requests()
         yield from self._subscribers()
         yield from self._queue()
+        if self.handshakes is not None:
+            yield from self._tls(self.handshakes)
         for name, (what, value) in self.gauges.items():
             yield GaugeMetricFamily(f"subproxy_{name}", what, value=value())
 
@@ -92,6 +98,29 @@ class ProxyCollector(Collector):
             flying.add_metric(values, member.in_flight)
             ready.add_metric(values, float(member.state == MemberState.READY))
         yield from (latency, weight, flying, ready)
+
+    def _tls(self, handshakes: Mapping[str, int]) -> Iterator[Metric]:
+        ended = CounterMetricFamily(
+            "subproxy_tls_handshakes", "Handshakes, by how they ended.", labels=["outcome"]
+        )
+        for outcome, count in handshakes.items():
+            ended.add_metric([outcome], count)
+        expiry = GaugeMetricFamily(
+            "subproxy_certificate_expiry_timestamp_seconds",
+            "When the certificate in force expires.",
+            labels=["path"],
+        )
+        usable = GaugeMetricFamily(
+            "subproxy_certificate_usable",
+            "1 if what its files hold now is in force.",
+            labels=["path", "state"],
+        )
+        for each in self.certificates():
+            path = printable(each["path"])
+            if each["not_after"] is not None:
+                expiry.add_metric([path], each["not_after"])
+            usable.add_metric([path, each["state"]], float(not each["problem"]))
+        yield from (ended, expiry, usable)
 
     def _queue(self) -> Iterator[Metric]:
         yield GaugeMetricFamily(

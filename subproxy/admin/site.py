@@ -9,6 +9,7 @@ need a token; see L{subproxy.admin.guard}.
     GET /readyz                      200 if it takes requests, 503 while it stops
     GET /api/routes
     GET /api/subscribers
+    GET /api/certificates
     GET /api/explain?url=http://host/path
     POST /api/drain/IDENTITY[/APPLICATION[/WORKER]]
     DELETE /api/drain/...            takes it back
@@ -118,6 +119,7 @@ class Admin:
     The operations behind the pages.
 
     @ivar ready: whether new requests are taken.
+    @ivar certificates: all certificates as plain data; None if there is no TLS.
     @ivar reload: reads the files again, and says C{problems}, C{applied} and C{hand_over}; None if
         there are none.
     """
@@ -130,7 +132,9 @@ class Admin:
         capacity: Callable[[Member], None],
         ready: Callable[[], bool],
         reload: Callable[[], Data] | None = None,
+        certificates: Callable[[], list[Data]] | None = None,
     ) -> None:
+        self.certificates = certificates
         self.registry = registry
         self.router = router
         self.now = now
@@ -189,6 +193,12 @@ class Admin:
         """All subscribers."""
         return answer(request, subscribers_view(self.registry, self.now()))
 
+    def shown_certificates(self, request: Request) -> bytes:
+        """All certificates."""
+        if self.certificates is None:
+            return answer(request, {"error": "nothing is served over TLS (see --https)"}, 409)
+        return answer(request, {"certificates": self.certificates()})
+
 
 def answer(request: Request, data: Data, status: int = 200) -> bytes:
     """JSON."""
@@ -218,6 +228,7 @@ def admin_site(admin: Admin, collectors: CollectorRegistry, guard: Guard) -> Gua
     root.putChild(b"api", api)
     api.putChild(b"routes", Page(admin.routes))
     api.putChild(b"subscribers", Page(admin.subscribers))
+    api.putChild(b"certificates", Page(admin.shown_certificates))
     api.putChild(b"explain", Page(admin.explain))
     api.putChild(b"drain", DrainPage(admin))
     api.putChild(b"reload", ReloadPage(admin.reload))

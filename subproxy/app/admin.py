@@ -17,6 +17,7 @@ from subproxy.admin.token import TokenError, default_files, obtain_token
 from subproxy.app.listener import ListenerService
 from subproxy.app.reload import Reloaded
 from subproxy.app.service import ProxyService
+from subproxy.app.tls import TlsSetup
 from subproxy.config.listen import is_path
 from subproxy.config.settings import Settings
 from subproxy.core.routing.router import Router
@@ -45,12 +46,14 @@ def admin_listener(
     counters: Counters,
     uid: int | None,
     reload: Callable[[], Reloaded] | None = None,
+    tls: TlsSetup | None = None,
 ) -> ListenerService | None:
     """
     The admin listener of C{service}; None if nobody asked for one.
 
     @param uid: the user that the process is going to be; None: the one that it is.
     @param reload: reads the files again; None: there are none.
+    @param tls: what is told of TLS; None if there is none.
     @raise SystemExit: it can't be had as it was asked for.
     """
     where = settings.admin
@@ -64,6 +67,9 @@ def admin_listener(
 
     registry = service.registrar.registry
     collector = ProxyCollector(counters, registry, service.dispatcher)
+    if tls is not None:
+        collector.handshakes = tls.handshakes
+        collector.certificates = tls.view
     _add_gauges(collector, service)
     collectors = CollectorRegistry()
     collectors.register(collector)
@@ -74,6 +80,7 @@ def admin_listener(
         service.dispatcher.capacity,
         lambda: bool(service.running),
         None if reload is None else lambda: asdict(reload()),
+        None if tls is None else tls.view,
     )
     endpoint: Any
     try:

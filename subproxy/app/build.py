@@ -15,6 +15,7 @@ from subproxy.app.listener import why
 from subproxy.app.listeners import http_listeners, vsock_listeners
 from subproxy.app.reload import Reloader, admission_limits, http_limits, route_linger
 from subproxy.app.service import ProxyService
+from subproxy.app.tls import build_tls
 from subproxy.config.bare_port import without_policy
 from subproxy.config.settings import Settings
 from subproxy.config.sources import Effective, Sources
@@ -100,22 +101,24 @@ def build(
         install(http, subscriptions, log, counters)
     else:
         Logger("subproxy").info("every request takes the Python path: {reason}", reason=reason)
+    tls = build_tls(reactor, settings, http)
     service = ProxyService(
         reactor,
         registrar,
         dispatcher,
         http,
         subscriptions,
-        http_listeners(reactor, settings, http, inheritance, effective.has_policy),
+        http_listeners(reactor, settings, http, inheritance, effective.has_policy, tls),
         vsock_listeners(reactor, settings, subscriptions, inheritance),
         settings.shutdown_timeout,
         log,
         supervisor,
+        None if tls is None else tls.certificates,
     )
     inheritance.routes(registry, monotonic())
     reloader = _reloader(service, effective, sources)
     reload = None if reloader is None else reloader.reload
-    admin = admin_listener(reactor, settings, service, router, counters, uid, reload)
+    admin = admin_listener(reactor, settings, service, router, counters, uid, reload, tls)
     if admin is not None:
         service.addService(admin)  # type: ignore[no-untyped-call]
         service.admin_listeners.append(admin)
@@ -143,7 +146,7 @@ def _put_policy_in_force(effective: Effective, registrar: Registrar) -> None:
     settings = effective.settings
     path = settings.policy
     if not effective.has_policy:
-        Logger("subproxy").info("{what}", what=without_policy(settings.http))
+        Logger("subproxy").info("{what}", what=without_policy(settings.http, settings.https))
     try:
         policy = effective.read_policy()
     except OSError as error:
@@ -159,7 +162,7 @@ def _reloader(
 ) -> Reloader | None:
     """What reads the files again; None if there is none."""
     has_file = sources is not None and sources.path is not None
-    if not has_file and effective.settings.policy is None:
+    if not has_file and effective.settings.policy is None and not service.certificates:
         return None
     read = sources.read if sources is not None and has_file else lambda: effective
     return Reloader(service, effective.settings, read, effective.has_policy)

@@ -10,6 +10,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory
 
 from subproxy.app.listener import ListenerService
+from subproxy.app.tls import TlsSetup
 from subproxy.config.bare_port import ClientListener, expand
 from subproxy.config.listen import VsockListen
 from subproxy.config.settings import Settings
@@ -37,18 +38,27 @@ def http_listeners(
     http: Http1Factory,
     inheritance: InheritedSockets,
     has_policy: bool,
+    tls: TlsSetup | None = None,
 ) -> list[ListenerService]:
     """
     All listeners of clients.
 
     @param has_policy: a bare port may be for everybody.
+    @param tls: what those over TLS share; None if there are none.
     @raise SystemExit: one of them is none.
     """
-    return [
+    found = [
         _http_listener(reactor, listen, http, settings, inheritance)
         for value in settings.http
         for listen in expand(value, has_policy)
     ]
+    if tls is not None:
+        found += [
+            _http_listener(reactor, listen, http, settings, inheritance, tls)
+            for value in settings.https
+            for listen in expand(value, has_policy)
+        ]
+    return found
 
 
 def vsock_listeners(
@@ -74,13 +84,14 @@ def _http_listener(
     http: Http1Factory,
     settings: Settings,
     inheritance: InheritedSockets,
+    tls: TlsSetup | None = None,
 ) -> ListenerService:
     where = listen.where
-    factory: Factory = http
+    factory: Factory = http if tls is None else tls.factory(where)
     parse: Callable[[Any, str], Any] = serverFromString
     if is_proxied(where):
         peers = settings.proxy_protocol or (*DEFAULT_PEERS, *settings.trust)
-        factory = ProxyProtocolFactory(http, Trust(peers), where)
+        factory = ProxyProtocolFactory(http, Trust(peers), where, factory)
         parse = proxied_endpoint
     try:
         if inheritance.has(where):
@@ -91,10 +102,14 @@ def _http_listener(
             check_systemd(where.removeprefix(PREFIX))
             endpoint = parse(reactor, where)
     except Exception as error:
-        fail(f"--http={where}: {error}")
+        fail(f"--{'http' if tls is None else 'https'}={where}: {error}")
     unsent = http.context.limits.unsent
     return ListenerService(
-        endpoint, factory, "HTTP", where, prepare=lambda port: limit_unsent(port, unsent)
+        endpoint,
+        factory,
+        "HTTP" if tls is None else "HTTPS",
+        where,
+        prepare=lambda port: limit_unsent(port, unsent),
     )
 
 

@@ -155,6 +155,8 @@ class Reloader:
         if sites:
             _wait(self._service, self._settings)
             names.append(SITE)
+        if self._service.certificates is not None:
+            self._service.certificates.reload()
         if policy is not None or self._guarded:
             if effective.has_policy and not self._guarded:
                 # Only a start chooses whom a bare port is for.

@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from subproxy.app.listener import ListenerService
 from subproxy.core.dispatcher import Dispatcher
 from subproxy.frontend.factory import Http1Factory
+from subproxy.frontend.tls.certificate_service import CertificateService
 from subproxy.process.inherited_sockets import SocketHandoff
 from subproxy.process.sd_notify import SupervisorNotifier
 from subproxy.process.upgrade import start_new_process
@@ -41,6 +42,7 @@ class ProxyService(MultiService):
     """
     Listeners for clients and guests, and what connects them.
 
+    @ivar certificates: what is shown over TLS, if anything is.
     @ivar inherits: its sockets may be another process's, which goes on with them if this one
         does not come up.
 
@@ -62,6 +64,7 @@ class ProxyService(MultiService):
         shutdown_timeout: float,
         log: AccessLog | None = None,
         supervisor: SupervisorNotifier | None = None,
+        certificates: CertificateService | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.clock = clock
@@ -71,6 +74,7 @@ class ProxyService(MultiService):
         self.subscriptions = subscriptions
         self.http_listeners = http_listeners
         self.vsock_listeners = vsock_listeners
+        self.certificates = certificates
         self.admin_listeners: list[ListenerService] = []
         self.inherits = False
         self._handing = False
@@ -83,7 +87,8 @@ class ProxyService(MultiService):
         self._expected = registrar.now()
         housekeeping = TimerService(HOUSEKEEPING_INTERVAL, self._housekeep)
         housekeeping.clock = clock
-        for child in (housekeeping, *http_listeners, *vsock_listeners):
+        first = [housekeeping] if certificates is None else [housekeeping, certificates]
+        for child in (*first, *http_listeners, *vsock_listeners):
             child.setServiceParent(self)
 
     def lag(self) -> float:

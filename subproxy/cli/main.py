@@ -57,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     commands = found.add_subparsers(dest="command", required=True)
     commands.add_parser("routes", help="what is served, in the order of precedence")
     commands.add_parser("subscribers", help="who serves it")
+    commands.add_parser("certificates", help="what is shown over TLS, and for how long")
     explain = commands.add_parser("explain", help="which route wins for a URL, and why")
     explain.add_argument("url", help="such as http://blog.example/news")
     for name, what in (("drain", "give a subscriber nothing new"), ("undrain", "use it again")):
@@ -122,6 +123,8 @@ def run(options: argparse.Namespace, client: AdminClient) -> None:
             show(client.ask("/api/routes"), tables.routes)
         case "subscribers":
             show(client.ask("/api/subscribers"), tables.subscribers)
+        case "certificates":
+            show(client.ask("/api/certificates"), tables.certificates)
         case "explain":
             show(client.ask("/api/explain", url=options.url), tables.explanation)
         case "drain" | "undrain":

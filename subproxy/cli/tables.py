@@ -69,6 +69,24 @@ def subscribers(data: Data) -> str:
     return table(heads, rows)
 
 
+def certificates(data: Data) -> str:
+    """The table of C{subproxy certificates}: what expires first comes first."""
+    if not data["certificates"]:
+        return "no certificates"
+    found = sorted(data["certificates"], key=lambda each: each["days_left"] or 0.0)
+    rows = [
+        (
+            ", ".join(each["names"][:3]) + (", ..." if len(each["names"]) > 3 else "") or "-",
+            "-" if each["days_left"] is None else round(each["days_left"], 1),
+            each["state"] + (", default" if each["default"] else ""),
+            each["path"],
+            each["problem"] or "-",
+        )
+        for each in found
+    ]
+    return table(("NAMES", "DAYS LEFT", "STATE", "FILE", "PROBLEM"), rows)
+
+
 def explanation(data: Data) -> str:
     """The text of C{subproxy explain}."""
     lines = [f"{data['host']} {data['path']}"]

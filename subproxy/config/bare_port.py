@@ -74,9 +74,18 @@ def expand(
     return found
 
 
-def without_policy(values: Sequence[str]) -> str:
-    """What is to be said where no policy is in force and clients come to C{values}."""
-    ports = [value for value in values if is_bare(value)]
+def without_policy(http: Sequence[str], https: Sequence[str] = ()) -> str:
+    """
+    What is to be said where no policy is in force.
+
+    @param http: where clients come.
+    @param https: where they come over TLS.
+    """
+    ports = [("http", value) for value in http if is_bare(value)]
+    ports += [("https", value) for value in https if is_bare(value)]
     if not ports:
         return OPEN
-    return LOCAL_ONLY.format(ports=", ".join(ports), example=f"--http=tcp:{ports[0]}")
+    option, first = ports[0]
+    return LOCAL_ONLY.format(
+        ports=", ".join(value for _, value in ports), example=f"--{option}=tcp:{first}"
+    )

@@ -48,6 +48,18 @@ def parse_http(value: str) -> str:
     return value
 
 
+def parse_https(value: str) -> str:
+    """
+    What C{--https} asks for: as L{parse_http}, but that TLS is done behind the endpoint.
+
+    @raise ValueError: it is neither, or an endpoint that does TLS itself.
+    """
+    parse_http(value)
+    if value.removeprefix("haproxy:").startswith(("ssl:", "tls:")):
+        raise ValueError("TLS is done here: say tcp:PORT")
+    return value
+
+
 def parse_vsock(value: str) -> VsockListen:
     """
     What a C{--vsock} asks for: a port, an endpoint, a path or a pattern.

@@ -13,7 +13,13 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
-from subproxy.config.listen import VsockListen, parse_admin, parse_http, parse_vsock
+from subproxy.config.listen import (
+    VsockListen,
+    parse_admin,
+    parse_http,
+    parse_https,
+    parse_vsock,
+)
 from subproxy.config.setting import (
     WORDS,
     Choice,
@@ -31,6 +37,7 @@ from subproxy.core.http.forwarded import Trust
 from subproxy.frontend import limits
 from subproxy.frontend.half_close import HalfClose
 from subproxy.frontend.proxy_protocol.protocol import is_proxied
+from subproxy.frontend.tls.library import AUTO, LIBRARIES
 from subproxy.subscription.settings import BULK, SubscriptionSettings
 from subproxy.telemetry.log_format import FORMATS
 from subproxy.wire.limits import MAX_NUMBER, PORT
@@ -42,6 +49,7 @@ DEFAULT_HTTP = "8080"
 A_DAY = 86400.0
 
 LISTENERS = "Listeners"
+TLS = "TLS"
 GUESTS = "Guests"
 CLIENTS = "Clients"
 HTTP_LIMITS = "Limits of HTTP"
@@ -96,7 +104,7 @@ class Settings:
         Text(parse_http, port=True),
         "Serve HTTP there: a port, or a Twisted server endpoint such as "
         "tcp:8888:interface=192.0.2.1. A bare port is of this machine alone, unless there is a "
-        f"--policy. May repeat (default: {DEFAULT_HTTP}).",
+        f"--policy. May repeat (default: {DEFAULT_HTTP}, unless there is an --https).",
         LISTENERS,
         "http",
         key="listen",
@@ -165,6 +173,33 @@ class Settings:
         "admin",
         key="host",
         word="NAME",
+    )
+
+    https: tuple[str, ...] = _many(
+        Text(parse_https, port=True),
+        "Serve HTTPS there: a port, or a Twisted server endpoint, as with --http. Wants "
+        "--certificates. May repeat.",
+        TLS,
+        "tls",
+        key="listen",
+        word="PORT|ENDPOINT",
+    )
+    certificates: tuple[str, ...] = _many(
+        Text(str),
+        "Certificates and their keys: a folder, or a PEM file, which then is the default. What "
+        "changes there is read again. May repeat.",
+        TLS,
+        "tls",
+        word="FOLDER|FILE",
+    )
+    tls_library: str = _one(
+        Choice(LIBRARIES),
+        AUTO,
+        "What does TLS: python (its ssl), or auto: the best one that there is.",
+        TLS,
+        "tls",
+        key="library",
+        word="WHICH",
     )
 
     policy: str | None = _maybe(
@@ -372,9 +407,14 @@ def complete(values: MutableMapping[str, Any]) -> None:
     @param values: by option; what has several is a list.
     @raise ValueError: two settings do not go together.
     """
-    if not values["http"]:
+    if values["https"] and not values["certificates"]:
+        raise ValueError("--https: say where the certificates are (--certificates=FOLDER)")
+    if values["certificates"] and not values["https"]:
+        raise ValueError("--certificates: no listener shows them; say --https=PORT")
+    if not values["http"] and not values["https"]:
         values["http"].append(DEFAULT_HTTP)
-    if values["proxy-protocol"] and not any(map(is_proxied, values["http"])):
+    listeners = [*values["http"], *values["https"]]
+    if values["proxy-protocol"] and not any(map(is_proxied, listeners)):
         raise ValueError("--proxy-protocol: no listener expects it; say --http=haproxy:tcp:PORT")
     if not values["vsock"]:
         if os.path.exists("/dev/vsock"):

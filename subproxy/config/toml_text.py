@@ -19,6 +19,8 @@ EXAMPLES = {
     "admin": '"/run/subproxy/admin.sock"',
     "admin_token": '"/run/subproxy/admin.token"',
     "admin_host": '["proxy.example"]',
+    "https": "[443]",
+    "certificates": '["/etc/subproxy/certificates"]',
     "policy": '"/etc/subproxy/policy.toml"',
     "trust": '["10.0.0.0/8", "unix"]',
     "proxy_protocol": '["10.0.0.0/8"]',
@@ -27,6 +29,7 @@ EXAMPLES = {
 
 SECTION_HELP = {
     "http": "Clients.",
+    "tls": "Clients over TLS.",
     "guests": "Guests: where they dial in, how they are watched, and what waits for them.",
     "admin": "Metrics, health, and the subproxy command.",
     "log": "What is written down.",

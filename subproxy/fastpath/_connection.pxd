@@ -13,6 +13,7 @@ cdef class FastPath(FastContext):
 cdef class FastConnection(ReplaceableConnection):
     cdef Stream stream
 
+
     cdef int take(self, const u8 *data, Py_ssize_t size) except -1
     cdef bint begin(self, const u8 *data, Py_ssize_t size, Head *head) except -1
     cdef int gather(self, const u8 *data, Py_ssize_t size, Py_ssize_t whole) except -1

@@ -2,6 +2,7 @@ from typing import Any
 
 from subproxy.core.balancing.member import Member
 from subproxy.core.http.forwarded import Peer
+from subproxy.core.http.host_names import HostScope
 from subproxy.fastpath._channel import FastChannel
 from subproxy.fastpath._pending import PendingRequest
 from subproxy.frontend.factory import Http1Factory
@@ -44,7 +45,7 @@ class FastConnection:
     member: Member
     frame: bytes
     busy: bool
-    def tell(self, host: str | None, secure: bool) -> None: ...
+    def tell(self, host: str | None, secure: bool, scope: HostScope | None = None) -> None: ...
     def close_if_idle(self) -> None: ...
     def abort(self) -> None: ...
     def deadline_passed(self, now: float) -> None: ...

@@ -83,9 +83,10 @@ cdef class FastConnection(ReplaceableConnection):
 
     # What the rest of the frontend sees.
 
-    def tell(self, host, secure):
+    def tell(self, host, secure, scope=None):
         """Who the client is, by the word of a proxy: see C{Http1Protocol.tell}."""
         self.told = self.path.clients.at(host, secure)
+        self.scope = scope
 
     @property
     def busy(self):
@@ -145,6 +146,8 @@ cdef class FastConnection(ReplaceableConnection):
             return
         if isinstance(transport, Stream) and not (<Stream>transport).TLS:
             self.stream = <Stream>transport
+        else:
+            self.scope = getattr(transport, "scope", None)
         path.connections.add(self)
         transport.bufferSize = WRITE_BUFFER
         transport.registerProducer(self, True)
@@ -320,6 +323,8 @@ cdef class FastConnection(ReplaceableConnection):
         cdef uint64_t number
         cdef double now
         if body > path.most_inline or not self.writable:
+            return False
+        if self.scope is not None and not self.in_scope(head.host, head.host_size):
             return False
         # What will not be sent on is refused now, not when its body is here.
         way = chooser.route(head.host, head.host_size, head.target, head.path_size)

@@ -24,6 +24,8 @@ cdef class ReplaceableConnection(FastClient):
     cdef readonly bint paused
     cdef bint undelayed
     cdef ClientInfo told
+    cdef object scope  # a HostScope: the hosts that may be asked for; None: any
+    cdef bytes asked_before  # the last host that was found in it
     cdef readonly bytes rest  # bytes behind the request that is being answered; or of a partial head
     cdef BodyAssembly gathering  # the request whose body is not here yet
     # The request that is being answered:
@@ -31,6 +33,7 @@ cdef class ReplaceableConnection(FastClient):
     cdef readonly FastChannel channel
     cdef readonly double started  # it, or what the stage is
 
+    cdef bint in_scope(self, const u8 *name, Py_ssize_t size) except -1
     cdef int decline(self, const u8 *data, Py_ssize_t size) except -1
     cdef int become(self, object slow) except -1
     cdef int to_slow(self) except -1

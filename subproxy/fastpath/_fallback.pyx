@@ -4,13 +4,17 @@
 Which objects of the Python path come of it is in C{subproxy.fastpath.fallback}.
 """
 
-from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.string cimport memcmp
 
 from twisted.internet.interfaces import ITCPTransport
 
 from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._channel cimport FastClient
 
+from dataclasses import replace
+
+from subproxy.core.http.normalise import normalise_host
 from subproxy.fastpath import fallback as handover
 
 
@@ -25,7 +29,9 @@ cdef class ReplaceableConnection(FastClient):
     @property
     def peer(self):
         """What is known of the client, if anybody asked."""
-        return None if self.told is None else self.told.peer
+        if self.told is None:
+            return None
+        return self.told.peer if self.scope is None else replace(self.told.peer, scope=self.scope)
 
     @property
     def close_reason(self):
@@ -40,6 +46,21 @@ cdef class ReplaceableConnection(FastClient):
     def frame(self):
         """The frame of the request that is being answered, as it was sent, but for its body."""
         return self.asked.frame(self.path, self.told)
+
+    cdef bint in_scope(self, const u8 *name, Py_ssize_t size) except -1:
+        """Whether that host may be asked for on this connection, as C{HostScope} has it: mostly it
+        is the one before."""
+        cdef bytes before = self.asked_before
+        if (
+            before is not None and PyBytes_GET_SIZE(before) == size
+            and memcmp(PyBytes_AS_STRING(before), name, size) == 0
+        ):
+            return True
+        host = PyBytes_FromStringAndSize(<const char *>name, size)
+        if not self.scope.serves(normalise_host(host)):
+            return False
+        self.asked_before = host
+        return True
 
     cdef int decline(self, const u8 *data, Py_ssize_t size) except -1:
         """These bytes, which begin a request, are for the Python path."""

@@ -39,6 +39,7 @@ MANNERS: dict[CloseReason, CloseManner] = {
     CloseReason.LINGER_TIMEOUT: CloseManner.RESET,
     CloseReason.KEEPALIVE_TIMEOUT: CloseManner.FLUSH,
     CloseReason.PROXY_HEADER: CloseManner.RESET,
+    CloseReason.TLS_HANDSHAKE: CloseManner.FLUSH,
     CloseReason.TOO_MANY: CloseManner.RESET,
     CloseReason.DRAINING: CloseManner.FLUSH,
     CloseReason.SHUTDOWN: CloseManner.RESET,

@@ -14,6 +14,7 @@ from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.protocol import Protocol
 
 from subproxy.core.http.forwarded import Peer
+from subproxy.core.http.host_names import HostScope
 from subproxy.core.http.origin import UNIX
 from subproxy.errors import TunnelIdle
 from subproxy.frontend.client_tunnel import ClientTunnel, TunnelStream
@@ -73,16 +74,18 @@ class ClientConnection(Protocol):
         # Waits for the sending side until what was written has left.
         self._borrower: Callable[[int], None] | None = None
 
-    def tell(self, host: str | None, secure: bool) -> None:
+    def tell(self, host: str | None, secure: bool, scope: HostScope | None = None) -> None:
         """
         Who the client is, by the word of a proxy that has connected for it.
 
         @param host: its IP address; None for a UNIX socket.
         @param secure: it came over TLS.
+        @param scope: the hosts that may be asked for; None: any.
         """
         self.peer = self.context.forwarding.peer(
             UNIX if host is None else host.encode("ascii", "replace"),
             b"https" if secure else b"http",
+            scope,
         )
 
     def _meet(self) -> Peer:
@@ -91,6 +94,7 @@ class ClientConnection(Protocol):
         return self.context.forwarding.peer(
             UNIX if address is None else address.encode("ascii", "replace"),
             b"https" if ISSLTransport.providedBy(transport) else b"http",
+            getattr(transport, "scope", None),
         )
 
     # Bytes go.
@@ -232,7 +236,7 @@ class ClientConnection(Protocol):
         """
         Close, in the manner that L{MANNERS} has for C{reason}.
 
-        Who lingers does so only where the client may still be sending; TLS has no half-close.
+        Who lingers does so only where the client may still be sending.
         """
         if self.close_reason is None:
             self.close_reason = reason
@@ -259,11 +263,10 @@ class ClientConnection(Protocol):
     @property
     def _may_be_sending(self) -> bool:
         """The client may still be sending, and could get our FIN and go on."""
+        transport = self.transport
         return not (
-            self.half_closed
-            or (self.state is ConnectionState.ANSWERING and not self.held)
-            or ISSLTransport.providedBy(self.transport)
-        )
+            self.half_closed or (self.state is ConnectionState.ANSWERING and not self.held)
+        ) and getattr(transport, "half_closes", not ISSLTransport.providedBy(transport))
 
     def break_off(self) -> None:
         """The answer can't be completed: let the client see that."""

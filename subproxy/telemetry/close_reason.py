@@ -39,6 +39,8 @@ class CloseReason(Enum):
     """No request came for long."""
     PROXY_HEADER = "proxy-header"
     """What came is no PROXY header, or came too slowly."""
+    TLS_HANDSHAKE = "tls-handshake"
+    """What came is no handshake that could be answered, or came too slowly."""
     TOO_MANY = "too-many-connections"
     """There were as many connections as there may be."""
     DRAINING = "draining"

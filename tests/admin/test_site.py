@@ -23,6 +23,8 @@ from subproxy.telemetry.counters import Counters
 from subproxy.wire import messages as m
 from tests.rigs.world import World
 
+CERTIFICATE = {"path": "/a.pem", "state": "kept", "problem": "broken", "not_after": 7e8}
+
 
 class AdminTests(SynchronousTestCase):
     def setUp(self) -> None:
@@ -30,6 +32,8 @@ class AdminTests(SynchronousTestCase):
         self.ready = True
         self.counters = Counters()
         collector = ProxyCollector(self.counters, self.world.registry, self.world.dispatcher)
+        collector.handshakes = {"full": 3, "failed": 0}
+        collector.certificates = lambda: [CERTIFICATE]
         collector.gauges["lag"] = ("Lag.", lambda: 0.25)
         collectors = CollectorRegistry()
         collectors.register(collector)
@@ -40,6 +44,7 @@ class AdminTests(SynchronousTestCase):
             self.world.dispatcher.capacity,
             lambda: self.ready,
             lambda: self.reloaded,
+            lambda: [CERTIFICATE],
         )
         self.reloaded: dict[str, Any] = {"problems": [], "applied": ["policy"], "hand_over": []}
         self.site = admin_site(self.admin, collectors, Guard())
@@ -91,6 +96,11 @@ class AdminTests(SynchronousTestCase):
         self.assertFalse(routes[0]["vacant"])
         guest.lose()
         self.assertTrue(self.data("/api/routes")["routes"][0]["vacant"])
+
+    def test_certificates(self) -> None:
+        self.assertEqual(self.data("/api/certificates"), {"certificates": [CERTIFICATE]})
+        self.admin.certificates = None
+        self.assertEqual(self.ask("/api/certificates")[0], 409)
 
     def test_subscribers(self) -> None:
         """What the balancer knows of each."""
@@ -160,6 +170,9 @@ class AdminTests(SynchronousTestCase):
             "subproxy_routes 1.0",
             "subproxy_waiting 0.0",
             "subproxy_lag 0.25",
+            'subproxy_tls_handshakes_total{outcome="full"} 3.0',
+            'subproxy_certificate_expiry_timestamp_seconds{path="/a.pem"} 7e+08',
+            'subproxy_certificate_usable{path="/a.pem",state="kept"} 0.0',
             'subproxy_retry_decisions_total{decision="retry"} 0.0',
         ):
             self.assertIn(line + "\n", body)

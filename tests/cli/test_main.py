@@ -41,7 +41,26 @@ EXPLAINED = {
     "same_host": [],
     "subscribers": [MEMBER],
 }
+CERTIFICATES = [
+    {
+        "path": "/c/blog.pem",
+        "state": "good",
+        "problem": "",
+        "default": True,
+        "names": ["a.example", "b.example", "c.example", "d.example"],
+        "days_left": 61.52,
+    },
+    {
+        "path": "/c/bad.pem",
+        "state": "unusable",
+        "problem": "there is no private key for it",
+        "default": False,
+        "names": [],
+        "days_left": None,
+    },
+]
 PAGES: dict[str, Any] = {
+    "GET /api/certificates": {"certificates": CERTIFICATES},
     "GET /api/routes": {"routes": [ROUTE]},
     "GET /api/subscribers": {"subscribers": [MEMBER]},
     "GET /api/explain?url=http%3A%2F%2Fa%2Fx": EXPLAINED,
@@ -104,6 +123,16 @@ class CommandTests(SynchronousTestCase):
         """What the proxy said, for programs."""
         out = self.run_command("--json", "subscribers")[1]
         self.assertEqual(json.loads(out), {"subscribers": [MEMBER]})
+
+    def test_certificates(self) -> None:
+        """What needs care comes first."""
+        lines = self.run_command("certificates")[1].splitlines()
+        self.assertIn("unusable", lines[1])
+        self.assertIn("there is no private key for it", lines[1])
+        self.assertIn("a.example, b.example, c.example, ...", lines[2])
+        self.assertIn("61.5", lines[2])
+        self.assertIn("good, default", lines[2])
+        self.assertEqual(tables.certificates({"certificates": []}), "no certificates")
 
     def test_explain(self) -> None:
         """The winner, the reason, the losers and the candidates."""

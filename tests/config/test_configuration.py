@@ -127,7 +127,7 @@ class ConfigurationTests(SynchronousTestCase):
                 "f:13:1: unknown key 'hots'; did you mean 'hosts'?",
                 "f:14:1: unknown table 'gest'; did you mean 'guest'?",
                 "f:15:1: sites must be tables: [[site]]",
-                "f:16:1: unknown table 'nothing'; there are http, guests, admin, log, limits, "
+                "f:16:1: unknown table 'nothing'; there are http, guests, admin, tls, log, limits, "
                 "workers, default, guest, site",
             ],
         )

@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.config.listen import parse_admin, parse_http, parse_vsock
+from subproxy.config.listen import parse_admin, parse_http, parse_https, parse_vsock
 
 
 class ListenTests(SynchronousTestCase):
@@ -12,6 +12,13 @@ class ListenTests(SynchronousTestCase):
         self.assertEqual(parse_http("unix:/tmp/x"), "unix:/tmp/x")
         for bad in ("http", "70000", "", "/tmp/x", "\u00b2"):
             self.assertRaises(ValueError, parse_http, bad)
+
+    def test_https(self) -> None:
+        """The same, but what does TLS itself."""
+        for good in ("443", "tcp:443", "haproxy:tcp:443", "unix:/tmp/x"):
+            self.assertEqual(parse_https(good), good)
+        for bad in ("http", "ssl:443", "tls:443", "haproxy:ssl:443"):
+            self.assertRaises(ValueError, parse_https, bad)
 
     def test_vsock(self) -> None:
         """A port, an endpoint, a path and a pattern are told apart."""

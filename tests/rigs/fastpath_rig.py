@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 
 from subproxy.config.configuration import parse_configuration
 from subproxy.core.http.forwarded import Forwarding, Trust
+from subproxy.core.http.host_names import HostScope
 from subproxy.core.http.request_id import RequestIds
 from subproxy.core.sites.site_table import SiteTable
 from subproxy.fastpath.http1_factory import FastHttp1Factory
@@ -57,6 +58,7 @@ class Side:
         style: str = "combined",
         tunnel: list[bytes] | None = None,
         sites: str = "",
+        scope: HostScope | None = None,
     ) -> None:
         self.world = World(
             # Both may take all the time of a turn: how much is used depends on the path.
@@ -86,6 +88,7 @@ class Side:
             self.world.factory.protocol = fast_subscription_protocol(self.log)
         self.factory.doStart()
         self.address = address
+        self.scope = scope
         self.wire = WireConnection(Role.GUEST, wire)
         self.guest_gone = False
         self.guest = self.world.factory.buildProtocol(None)
@@ -113,6 +116,7 @@ class Side:
     def connect(self) -> None:
         """A client connects."""
         self.transport = Transport(self.address)
+        self.transport.scope = self.scope
         self.protocol: Any = self.factory.buildProtocol(None)
         self.protocol.makeConnection(self.transport)
         self.gone = False

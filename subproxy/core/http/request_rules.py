@@ -182,6 +182,8 @@ class RequestRules:
         if misdirected:
             # RFC 9110 section 7.4: whoever asks so must not take it for protected.
             raise ClientError("an https URL was asked for without TLS", 421)
+        if peer.scope is not None and not peer.scope.serves(name):
+            raise ClientError("the certificate of this connection is not one for that host", 421)
         path = target.partition(b"?")[0]
         if target == b"*":
             path = target

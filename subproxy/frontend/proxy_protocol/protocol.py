@@ -152,15 +152,17 @@ class ProxyProtocolFactory(Factory):
     @param http: the frontend.
     @param peers: who may connect; others could claim to be anybody.
     @param where: the endpoint as the operator wrote it, for the log.
-    @ivar behind: what makes the protocol behind a header: C{http}, or TLS before that.
+    @param behind: what makes the protocol behind a header: C{http}, or what does TLS before that.
     """
 
     noisy = False
     _log = Logger()
 
-    def __init__(self, http: Http1Factory, peers: Trust, where: str) -> None:
+    def __init__(
+        self, http: Http1Factory, peers: Trust, where: str, behind: Factory | None = None
+    ) -> None:
         self.http = http
-        self.behind: Any = http
+        self.behind: Any = behind or http
         self._peers = peers
         self._where = where
         self._limit = LogLimit()

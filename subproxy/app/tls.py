@@ -1,0 +1,110 @@
+"""TLS of the proxy as an operator asked for it: library, certificates, and what is told of them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from typing import Any
+
+from twisted.internet.interfaces import IProtocolFactory
+from twisted.logger import Logger
+
+from subproxy.config.settings import Settings
+from subproxy.frontend.factory import Http1Factory
+from subproxy.frontend.tls.certificate_service import CertificateService
+from subproxy.frontend.tls.context_cache import ContextCache
+from subproxy.frontend.tls.front import HTTP_1_1, TlsFactory
+from subproxy.frontend.tls.library import LibraryUnavailable, choose_library
+from subproxy.process.startup import fail
+
+OUTCOMES = ("full", "resumed", "failed")
+"""How a handshake may end."""
+
+
+class TlsSetup:
+    """
+    What all listeners for TLS share.
+
+    @ivar certificates: what is shown.
+    @ivar handshakes: how many there were, by how they ended.
+    """
+
+    def __init__(
+        self, http: Http1Factory, certificates: CertificateService, contexts: ContextCache
+    ) -> None:
+        self.certificates = certificates
+        self.handshakes: Counter[str] = Counter(dict.fromkeys(OUTCOMES, 0))
+        self._http = http
+        self._contexts = contexts
+
+    def factory(self, where: str) -> TlsFactory:
+        """What stands before HTTP on the listener that an operator wrote so."""
+        protocols: dict[bytes, IProtocolFactory] = {HTTP_1_1: self._http}
+        return TlsFactory(
+            self._http, self.certificates, self._contexts, protocols, where, self.handshakes
+        )
+
+    @property
+    def library(self) -> str:
+        """What does the cryptography."""
+        return self._contexts.engine.name
+
+    def view(self) -> list[dict[str, Any]]:
+        """All certificates as plain data, in the order of their files."""
+        service = self.certificates
+        now = service.now()
+        found = []
+        for path, held in service.store.held.items():
+            certificate = held.certificate
+            found.append(
+                {
+                    "path": path,
+                    "state": held.state(now).value,
+                    "problem": held.problem,
+                    "default": held.files.is_default,
+                    "names": certificate.names.texts() if certificate else [],
+                    "issuer": certificate.issuer if certificate else "",
+                    "not_after": certificate.not_after if certificate else None,
+                    "days_left": round(certificate.days_left(now), 2) if certificate else None,
+                }
+            )
+        return found
+
+
+def build_tls(reactor: Any, settings: Settings, http: Http1Factory) -> TlsSetup | None:
+    """
+    TLS, with its certificates read; None if no listener wants it.
+
+    @raise SystemExit: what was asked for can't be had.
+    """
+    if not settings.https:
+        return None
+    try:
+        import cryptography  # noqa: F401
+    except ImportError:
+        fail("--https wants the package cryptography: pip install 'subscription-proxy-vsock[tls]'")
+    try:
+        engine, why = choose_library(settings.tls_library)
+    except LibraryUnavailable as error:
+        fail(f"--tls-library={settings.tls_library}: {error}")
+    log = Logger("subproxy")
+    log.info(
+        "TLS by {name}{lacks}{why}",
+        name=engine.name,
+        lacks="".join(f"; {each}" for each in engine.lacks),
+        why=f" (not by the system's libssl: {why})" if why else "",
+    )
+    for path in settings.certificates:
+        if not os.path.exists(path):
+            fail(f"--certificates={path}: there is no such file or folder")
+    certificates = CertificateService(reactor, settings.certificates, time.time)
+    certificates.read_now()
+    for path in settings.certificates:
+        held = certificates.store.held.get(os.path.abspath(path))
+        if held is not None and held.certificate is None:
+            fail(f"--certificates={path}: {held.problem}")
+    if not certificates.store.held:
+        log.warn("there is no certificate yet: nobody is served over TLS")
+    contexts = ContextCache(engine, (HTTP_1_1,), http.context.monotonic)
+    return TlsSetup(http, certificates, contexts)

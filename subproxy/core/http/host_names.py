@@ -1,0 +1,81 @@
+"""
+Names of hosts, as a certificate has them: exact ones, and wildcards for one label.
+
+RFC 9525 section 6.3: a wildcard is the whole leftmost label, and stands for exactly one. Names are
+in lower case, without a final dot; an IP address is a name like any other, and has no wildcard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+MAX_NAME: Final = 255
+"""Bytes of a name; longer ones are asked for by nobody who means it."""
+
+WILDCARD: Final = b"*."
+
+
+def parent(name: bytes) -> bytes:
+    """What a wildcard has to be followed by to stand for C{name}; empty if none can."""
+    label, _, rest = name.partition(b".")
+    return rest if label and not name[-1:].isdigit() else b""
+
+
+class HostNames:
+    """
+    The names that one certificate is good for.
+
+    @param names: each a name, or C{*.} and a name.
+    @ivar exact: those without a wildcard.
+    @ivar wildcards: the others, without C{*.}.
+    """
+
+    __slots__ = ("exact", "wildcards")
+
+    def __init__(self, names: Iterable[bytes]) -> None:
+        exact, wildcards = set(), set()
+        for each in names:
+            name = each.lower().rstrip(b".")
+            if name.startswith(WILDCARD):
+                wildcards.add(name.removeprefix(WILDCARD))
+            elif name:
+                exact.add(name)
+        self.exact = frozenset(exact)
+        self.wildcards = frozenset(wildcards)
+
+    def covers(self, name: bytes) -> bool:
+        """Whether C{name} (lower case, no port, no final dot) is one of them."""
+        return name in self.exact or (bool(self.wildcards) and parent(name) in self.wildcards)
+
+    def texts(self) -> list[str]:
+        """All of them, sorted, for people."""
+        found = [*self.exact, *(WILDCARD + each for each in self.wildcards)]
+        return sorted(each.decode("latin-1") for each in found)
+
+
+class HostScope:
+    """
+    The hosts that may be asked for on one connection over TLS.
+
+    RFC 9110 section 7.4: a client may use a connection for every host that the certificate covers
+    which it was shown. Another one is misdirected (421).
+
+    @param names: those of the certificate.
+    @param asked: what the client asked for when it connected (SNI), covered or not.
+    """
+
+    __slots__ = ("_asked", "_names")
+
+    def __init__(self, names: HostNames, asked: bytes) -> None:
+        self._names = names
+        self._asked = asked
+
+    def serves(self, host: bytes) -> bool:
+        """Whether C{host}, spelt for routing, may be asked for."""
+        return host == self._asked or self._names.covers(_address(host))
+
+
+def _address(host: bytes) -> bytes:
+    """C{host}; an IPv6 literal without its brackets, as certificates have it."""
+    return host[1:-1] if host[:1] == b"[" else host

@@ -1,0 +1,163 @@
+"""
+Where certificates lie: what of a folder is one, and what must be watched to hear of changes.
+
+Of a folder these are certificates, C{NAME} being whatever it is:
+
+    NAME.pem                        certificate, chain and key in one
+    NAME.pem or NAME.crt            certificate and chain,
+    NAME.key                        and the key
+    NAME/fullchain.pem              as certbot has them in its live/
+    NAME/privkey.pem
+    NAME/tls.crt                    as Kubernetes mounts a secret
+    NAME/tls.key
+
+Hidden names and all others mean nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+DEFAULT: Final = "default"
+"""The name of what is shown where no other certificate fits."""
+
+_ENDS: Final = (".pem", ".crt")
+_PAIRS: Final = (("fullchain.pem", "privkey.pem"), ("tls.crt", "tls.key"))
+_LINKS: Final = 40
+"""Links in a row, as the kernel follows."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class CertificateFiles:
+    """
+    The files of one certificate.
+
+    @ivar path: of the certificate.
+    @ivar key: where its key may be, too; empty for nowhere else.
+    @ivar is_default: it is shown where no other fits.
+    """
+
+    path: str
+    key: str = ""
+    is_default: bool = False
+
+    def stamp(self) -> tuple[int, ...]:
+        """
+        What differs when one of them was changed.
+
+        @raise OSError: the certificate is not there.
+        """
+        found = _stamp(self.path)
+        if self.key:
+            try:
+                found += _stamp(self.key)
+            except FileNotFoundError:
+                pass
+        return found
+
+
+def _stamp(path: str) -> tuple[int, ...]:
+    found = os.stat(path)
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def find_certificates(paths: Sequence[str]) -> Iterator[CertificateFiles]:
+    """
+    The certificates of C{paths}, each a folder or a file.
+
+    A file that was named by itself is the default; of several the first.
+    """
+    default = False
+    for path in paths:
+        if os.path.isdir(path):
+            for each in _of_folder(path):
+                yield each
+                default = default or each.is_default
+        else:
+            yield CertificateFiles(path, _key_beside(path), not default)
+            default = True
+
+
+def _key_beside(path: str) -> str:
+    folder, name = os.path.split(path)
+    for certificate, key in _PAIRS:
+        if name == certificate:
+            return os.path.join(folder, key)
+    return os.path.splitext(path)[0] + ".key"
+
+
+def _of_folder(folder: str) -> Iterator[CertificateFiles]:
+    try:
+        with os.scandir(folder) as entries:
+            names = {each.name: _is_folder(each) for each in entries if each.name[:1] != "."}
+    except OSError:
+        return
+    for name in sorted(names):
+        path = os.path.join(folder, name)
+        stem, end = os.path.splitext(name)
+        if names[name]:
+            for certificate, key in _PAIRS:
+                if os.path.lexists(os.path.join(path, certificate)):
+                    yield CertificateFiles(
+                        os.path.join(path, certificate), os.path.join(path, key), name == DEFAULT
+                    )
+                    break
+        elif end in _ENDS and not (end == ".crt" and f"{stem}.pem" in names):
+            key = f"{stem}.key"
+            yield CertificateFiles(
+                path, os.path.join(folder, key) if key in names else "", stem == DEFAULT
+            )
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # links in a circle
+        return False
+
+
+def watched_folders(paths: Sequence[str], found: Sequence[CertificateFiles]) -> set[str]:
+    """
+    The folders in which something happens when one of the certificates changes, comes or goes.
+
+    They are those of the files, and of each link on the way to one. In the place of a folder that
+    is not there stands the nearest one above it that is.
+    """
+    folders: set[str] = set()
+    for path in paths:
+        if os.path.isdir(path):
+            folders.add(os.path.realpath(path))
+            folders.update(_on_the_way(path))
+            try:
+                with os.scandir(path) as entries:
+                    folders.update(
+                        os.path.realpath(each.path)
+                        for each in entries
+                        if each.name[:1] != "." and _is_folder(each)
+                    )
+            except OSError:
+                pass
+        else:
+            folders.update(_on_the_way(path))
+    for each in found:
+        for path in filter(None, (each.path, each.key)):
+            if os.path.islink(path):
+                folders.update(_on_the_way(path))
+    return folders
+
+
+def _on_the_way(path: str) -> Iterator[str]:
+    """The folder of C{path}, and that of each link which leads on from there."""
+    path = os.path.abspath(path)
+    for _ in range(_LINKS):
+        folder = os.path.dirname(path)
+        while not os.path.isdir(folder):
+            folder = os.path.dirname(folder)
+        yield os.path.realpath(folder)
+        try:
+            path = os.path.join(os.path.dirname(path), os.readlink(path))
+        except OSError:
+            return

@@ -1,0 +1,272 @@
+"""
+Reads certificates, watches where they lie, and says what becomes of them.
+
+Inotify tells that something happened, never what: on any event all files are looked at again, and
+those read that have changed. Because a file system that is mounted over a folder causes no event,
+and a file on another machine neither, they are looked at from time to time anyway.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from subproxy.core.printable import printable
+from subproxy.frontend.tls.certificate import (
+    MAX_FILE,
+    Certificate,
+    CertificateError,
+    read_certificate,
+)
+from subproxy.frontend.tls.certificate_files import (
+    CertificateFiles,
+    find_certificates,
+    watched_folders,
+)
+from subproxy.frontend.tls.certificate_store import CertificateState, CertificateStore
+
+try:
+    from subproxy.frontend.tls.folders_watch import FoldersWatch, WatchFailed
+except ImportError as _error:
+    _WITHOUT = f"no inotify: {_error}"
+else:
+    _WITHOUT = ""
+
+RESYNC: Final = 60.0
+"""Seconds between two looks, if no event tells to look earlier."""
+
+RESYNC_WITHOUT_INOTIFY: Final = 2.0
+
+SETTLE: Final = 0.1
+"""Seconds from an event to the look: certificate and key are seldom written at once."""
+
+SLICE: Final = 0.005
+"""Seconds of one turn of the reactor that a look may take."""
+
+REMIND: Final = 86400.0
+"""Seconds after which it is said again that a certificate is about to expire."""
+
+
+def read_files(files: CertificateFiles) -> Certificate | CertificateError:
+    """What the files hold, or why that is of no use."""
+    try:
+        pem = _read(files.path)
+        key = _read(files.key) if files.key and os.path.exists(files.key) else b""
+        return read_certificate(pem, key)
+    except CertificateError as error:
+        return error
+    except OSError as error:
+        return CertificateError(f"{error.filename}: {error.strerror}")
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        text = file.read(MAX_FILE + 1)
+    if len(text) > MAX_FILE:
+        raise CertificateError(f"{path} is longer than {MAX_FILE} bytes")
+    return text
+
+
+class CertificateService(Service):
+    """
+    The certificates of some folders and files, in force as they change.
+
+    @param paths: the folders and files.
+    @param wall: the time of day, in seconds since the epoch.
+    @ivar store: what is in force, and what is known of each file.
+    @ivar now: the time of day.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, reactor: Any, paths: Sequence[str], wall: Callable[[], float], resync: float = RESYNC
+    ) -> None:
+        self.store = CertificateStore()
+        self.now = wall
+        self._paths = [os.path.abspath(each) for each in paths]
+        self._reactor = reactor
+        self._resync = resync
+        self._stamps: dict[str, tuple[int, ...]] = {}
+        self._told: dict[str, tuple[CertificateState, str, float]] = {}
+        self._watch: FoldersWatch | None = None
+        self._deaf = ""
+        self._missed: list[str] = []
+        self._next: IDelayedCall | None = None
+        self._look: Iterator[None] | None = None
+        self._again = False
+        self._begun = False
+
+    def find(self, name: bytes | None, address: bytes = b"") -> Certificate | None:
+        """See L{ICertificates<subproxy.frontend.tls.interfaces.ICertificates>}."""
+        return self.store.index.find(name, address)
+
+    def read_now(self) -> None:
+        """Read all at once, before anybody is served; once."""
+        if not self._begun:
+            self._begun = True
+            for _ in self._reconcile():
+                pass
+            count = sum(each.certificate is not None for each in self.store.held.values())
+            self._log.info(
+                "{count} certificates of {paths}; what changes there is read again",
+                count=count,
+                paths=", ".join(map(printable, self._paths)),
+            )
+            if self.store.index.default is None:
+                self._log.info(
+                    "no certificate is the default: who asks for a host that none covers, or for "
+                    "none, is refused"
+                )
+
+    def privilegedStartService(self) -> None:
+        """Read keys, before the privilege to do so is shed."""
+        super().privilegedStartService()  # type: ignore[no-untyped-call]
+        self.read_now()
+
+    def startService(self) -> None:
+        """Read, and watch."""
+        super().startService()  # type: ignore[no-untyped-call]
+        self.read_now()
+        self._open_watch()
+        # What has changed since was not heard of.
+        self._look_now()
+
+    def stopService(self) -> Deferred[None]:
+        """Stop watching; what is in force stays so."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
+        self._look = None
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+        return succeed(None)
+
+    def reload(self) -> None:
+        """Forget those whose files are gone, and look again at the others."""
+        for path in self.store.forget_removed(self.now()):
+            self._told.pop(path, None)
+            self._log.info("{path} is gone, and its certificate too", path=printable(path))
+        if self.running:
+            self._changed()
+
+    def _open_watch(self) -> None:
+        if _WITHOUT:
+            self._deaf = _WITHOUT
+        else:
+            try:
+                self._watch = FoldersWatch(self._reactor, self._changed)
+            except WatchFailed as error:
+                self._deaf = str(error)
+        if self._deaf:
+            self._log.warn(
+                "certificates are looked at every {seconds} s: {why}",
+                seconds=RESYNC_WITHOUT_INOTIFY,
+                why=self._deaf,
+            )
+
+    def _changed(self) -> None:
+        """Something happened: look soon, once for all that happens until then."""
+        if self._look is not None:
+            self._again = True
+        elif self._next is None:
+            self._next = self._reactor.callLater(SETTLE, self._look_now)
+        elif self._next.getTime() - self._reactor.seconds() > SETTLE:
+            self._next.reset(SETTLE)
+
+    def _look_now(self) -> None:
+        self._look = self._reconcile()
+        self._again = False
+        self._step()
+
+    def _step(self) -> None:
+        """Go on with the look for a slice of a turn."""
+        self._next = None
+        look = self._look
+        if look is None:
+            return
+        until = self._reactor.seconds() + SLICE
+        try:
+            for _ in look:
+                if self._reactor.seconds() >= until:
+                    self._next = self._reactor.callLater(0, self._step)
+                    return
+        except Exception:
+            self._log.failure("the certificates could not be looked at")
+        self._look = None
+        usual = RESYNC_WITHOUT_INOTIFY if self._deaf else self._resync
+        self._next = self._reactor.callLater(SETTLE if self._again else usual, self._look_now)
+
+    def _reconcile(self) -> Iterator[None]:
+        """Bring what is in force in line with the files; may pause at each C{yield}."""
+        found = []
+        for files in find_certificates(self._paths):
+            found.append(files)
+            yield
+        if self._watch is not None:
+            # First, so that nothing happens unheard between a look and its watch.
+            missed = self._watch.watch_only(watched_folders(self._paths, found))
+            if missed and missed != self._missed:
+                self._log.warn("not watched, but looked at now and then: {paths}", paths=missed)
+            self._missed = missed
+        read: dict[str, Certificate | CertificateError] = {}
+        there = []
+        stamps = {}
+        for files in found:
+            try:
+                stamps[files.path] = stamp = files.stamp()
+            except OSError as error:
+                stamp = ()
+                if not isinstance(error, FileNotFoundError):
+                    read[files.path] = CertificateError(str(error.strerror))
+                else:
+                    held = self.store.held.get(files.path)
+                    if held is not None and held.certificate is not None:
+                        continue  # the store keeps it, as one whose file is gone
+                    read[files.path] = CertificateError("there is no such file")
+            there.append(files)
+            if stamp and self._stamps.get(files.path) != stamp:
+                read[files.path] = read_files(files)
+            yield
+        self._stamps = stamps
+        self.store.update(there, read, self.now())
+        self._tell()
+
+    def _tell(self) -> None:
+        """Say what is new of each, and again each day what an operator must not forget."""
+        now = self.now()
+        for path, held in self.store.held.items():
+            state = held.state(now)
+            certificate = held.certificate
+            # The one that is in force is told apart by when it ends.
+            what = held.problem or str(certificate and certificate.not_after)
+            told = self._told.get(path)
+            good = state is CertificateState.GOOD
+            if told and told[:2] == (state, what) and (good or now < told[2] + REMIND):
+                continue
+            self._told[path] = (state, what, now)
+            if told is None and good:
+                continue  # there may be thousands, and `subproxy certificates` tells them
+            if state is CertificateState.UNUSABLE:
+                self._log.error("{path}: {why}", path=printable(path), why=printable(held.problem))
+                continue
+            assert certificate is not None
+            says = self._log.info if good else self._log.warn
+            says(
+                "{path}: {state}{why}; for {names}, {days:.1f} days left",
+                path=printable(path),
+                state=state.value,
+                why=f" ({printable(held.problem)})" if held.problem else "",
+                names=printable(", ".join(certificate.names.texts()[:5])),
+                days=certificate.days_left(now),
+            )
+        for path in self._told.keys() - self.store.held.keys():
+            del self._told[path]

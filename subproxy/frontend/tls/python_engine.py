@@ -1,0 +1,85 @@
+"""
+TLS by Python's own C{ssl}: there wherever Python is, and the reference for what is compiled.
+
+Its contexts read files alone, so a certificate goes into one through a file in memory.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Callable
+from typing import Final
+
+from subproxy.frontend.tls.certificate import Certificate, CertificateError
+from subproxy.frontend.tls.connection import TlsConnection
+from subproxy.frontend.tls.interfaces import ITlsConnection, ITlsListener
+
+CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""Of TLS 1.2: forward secrecy and authenticated encryption, or nothing. 1.3 has no others."""
+
+TICKETS: Final = 2
+"""Tickets that a client of TLS 1.3 is given: one for each connection that it opens at once."""
+
+RENEW: Final = 12 * 3600.0
+"""Seconds for which tickets are good, and their keys are kept."""
+
+
+def pem(certificate: Certificate) -> bytes:
+    """The certificate, its chain and its key in PEM."""
+    from base64 import encodebytes
+
+    found = b""
+    for label, der in [(b"PRIVATE KEY", certificate.key)] + [
+        (b"CERTIFICATE", each) for each in certificate.chain
+    ]:
+        found += b"-----BEGIN %b-----\n%b-----END %b-----\n" % (label, encodebytes(der), label)
+    return found
+
+
+def make_context(certificate: Certificate, protocols: tuple[bytes, ...]) -> ssl.SSLContext:
+    """
+    A context of C{ssl}: TLS 1.2 and 1.3, tickets, no renegotiation, no compression, no early data.
+
+    @raise CertificateError: the library does not take the certificate.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(CIPHERS)
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    context.options |= getattr(ssl, "OP_PRIORITIZE_CHACHA", 1 << 21)
+    context.num_tickets = TICKETS
+    context.set_alpn_protocols([each.decode("ascii") for each in protocols])
+    file = os.memfd_create("subproxy-certificate", os.MFD_CLOEXEC)
+    try:
+        os.write(file, pem(certificate))
+        context.load_cert_chain(f"/proc/self/fd/{file}")
+    except (ssl.SSLError, OSError) as error:
+        raise CertificateError(f"the TLS library does not take it: {error}") from None
+    finally:
+        os.close(file)
+    return context
+
+
+class PythonEngine:
+    """C{ssl}, see L{ITlsEngine<subproxy.frontend.tls.interfaces.ITlsEngine>}."""
+
+    name = f"Python's ssl ({ssl.OPENSSL_VERSION})"
+    renew_contexts = RENEW
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """See L{ITlsEngine<subproxy.frontend.tls.interfaces.ITlsEngine>}."""
+        found = ["ticket keys change every 12 hours, and sessions end with them"]
+        if ssl.OPENSSL_VERSION_INFO < (3, 5):
+            found.append("no X25519MLKEM768")
+        return tuple(found)
+
+    def context(self, certificate: Certificate, protocols: tuple[bytes, ...]) -> ssl.SSLContext:
+        """See L{ITlsEngine<subproxy.frontend.tls.interfaces.ITlsEngine>}."""
+        return make_context(certificate, protocols)
+
+    @property
+    def connect(self) -> Callable[[ssl.SSLContext, ITlsListener], ITlsConnection]:
+        """See L{ITlsEngine<subproxy.frontend.tls.interfaces.ITlsEngine>}."""
+        return TlsConnection

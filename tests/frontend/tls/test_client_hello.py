@@ -1,0 +1,99 @@
+"""What is read of a ClientHello: of real ones, cut anywhere, and of whatever else may come."""
+
+from __future__ import annotations
+
+import ssl
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.frontend.tls.client_hello import (
+    MAX_HELLO,
+    ClientHello,
+    NotTls,
+    read_client_hello,
+)
+
+
+def hello(name: str | None, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> bytes:
+    """What OpenSSL sends first."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.maximum_version = version
+    into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = context.wrap_bio(into, out, False, name)
+    try:
+        client.do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    return out.read()
+
+
+def records(message: bytes, size: int) -> bytes:
+    """The handshake message in records of so many bytes."""
+    pieces = [message[at : at + size] for at in range(0, len(message), size)]
+    return b"".join(b"\x16\x03\x01" + len(each).to_bytes(2, "big") + each for each in pieces)
+
+
+HELLO = hello("Blog.Example.")
+
+
+class ReadTests(SynchronousTestCase):
+    def test_name(self) -> None:
+        self.assertEqual(read_client_hello(HELLO), ClientHello(b"blog.example"))
+        old = hello("b.example", ssl.TLSVersion.TLSv1_2)
+        self.assertEqual(read_client_hello(old + b"more"), ClientHello(b"b.example"))
+
+    def test_no_name(self) -> None:
+        self.assertEqual(read_client_hello(hello(None)), ClientHello(None))
+
+    def test_cut_anywhere(self) -> None:
+        for end in range(len(HELLO)):
+            self.assertIsNone(read_client_hello(HELLO[:end]), end)
+
+    def test_in_small_records(self) -> None:
+        for size in (17, 64, 200):
+            data = records(HELLO[5:], size)
+            self.assertEqual(read_client_hello(data), ClientHello(b"blog.example"))
+            self.assertIsNone(read_client_hello(data[:-1]))
+
+    def test_too_many_records(self) -> None:
+        self.assertRaises(NotTls, read_client_hello, records(HELLO[5:], 1))
+
+    def test_too_large(self) -> None:
+        head = b"\x01" + (MAX_HELLO + 1).to_bytes(3, "big")
+        self.assertRaises(NotTls, read_client_hello, records(head, 4))
+        self.assertRaises(NotTls, read_client_hello, b"\x16\x03\x01\xff\xff" + bytes(9))
+        self.assertRaises(NotTls, read_client_hello, b"\x16\x03\x01\x00\x00" + bytes(9))
+
+    def test_another_message(self) -> None:
+        self.assertRaises(NotTls, read_client_hello, records(b"\x02" + HELLO[6:], 9999))
+        self.assertRaises(NotTls, read_client_hello, b"\x16\x02" + HELLO[2:])
+
+    def test_http(self) -> None:
+        for begin in (b"G", b"GE", b"PRI"):
+            self.assertIsNone(read_client_hello(begin))
+        for data in (b"GET / HTTP/1.1\r\n", b"OPTIONS"):
+            self.assertTrue(self.assertRaises(NotTls, read_client_hello, data).http)
+        for data in (b"\x80", b"SSH-2.0", b"GEX "):
+            self.assertFalse(self.assertRaises(NotTls, read_client_hello, data).http)
+
+    @given(st.binary(max_size=300))
+    def test_anything(self, data: bytes) -> None:
+        for given_data in (data, b"\x16\x03\x01" + data, records(data, 100)):
+            try:
+                read_client_hello(given_data)
+            except NotTls:
+                pass
+
+    @given(st.data())
+    def test_damaged(self, data: st.DataObject) -> None:
+        """A hello with other bytes in it is one without a name, with another, or none."""
+        damaged = bytearray(HELLO)
+        for _ in range(data.draw(st.integers(1, 4))):
+            damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+        try:
+            read_client_hello(bytes(damaged))
+        except NotTls:
+            pass
