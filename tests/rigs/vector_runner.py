@@ -97,8 +97,12 @@ def lower_names(frame: list[Any]) -> list[Any]:
     index = FIELDS.get(frame[0], 0)
     if not index or len(frame) <= index or not isinstance(frame[index], list):
         return frame
-    fields = [[name.lower(), *rest] for name, *rest in frame[index]]
-    return [*frame[:index], fields, *frame[index + 1 :]]
+    return [*frame[:index], lowered(frame[index]), *frame[index + 1 :]]
+
+
+def lowered(fields: list[Any]) -> list[Any]:
+    """Fields with names in lower case, sorted by them: that order means nothing."""
+    return sorted(([name.lower(), *rest] for name, *rest in fields), key=lambda field: field[0])
 
 
 class Line(Protocol):

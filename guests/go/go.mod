@@ -1,0 +1,3 @@
+module subproxy/guest
+
+go 1.25

@@ -1,0 +1,169 @@
+// Battery is the application of tests/integration/test_go_guest.py: it can be asked to do all that
+// bodies and responses can do.
+//
+//	battery PROXY [NAME]
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/sha3"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"subproxy/guest"
+)
+
+// block is what bodies are made of: that of tests/integration/bodies_app.py.
+var block = sha3.SumSHAKE256([]byte("bodies"), 1<<20)
+
+func content(size int) io.Reader {
+	var parts []io.Reader
+	for ; size > 0; size -= len(block) {
+		parts = append(parts, bytes.NewReader(block[:min(size, len(block))]))
+	}
+	return io.MultiReader(parts...)
+}
+
+// pieces writes so many bytes without a hint of a reader behind them.
+func pieces(w io.Writer, size int) {
+	reader := content(size)
+	buffer := make([]byte, 50_000)
+	for {
+		n, err := reader.Read(buffer)
+		if n > 0 {
+			if _, err := w.Write(buffer[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+func length(w http.ResponseWriter, size int) {
+	w.Header().Set("Content-Length", strconv.Itoa(size))
+}
+
+func file(w http.ResponseWriter, r *http.Request, size int) {
+	name := fmt.Sprintf("file-%d", size)
+	if _, err := os.Stat(name); err != nil {
+		created, err := os.CreateTemp(".", "new-")
+		if err == nil {
+			_, err = io.Copy(created, content(size))
+		}
+		if err != nil {
+			panic(err)
+		}
+		created.Close()
+		os.Rename(created.Name(), name)
+	}
+	w.Header().Set("Etag", `"`+name+`"`)
+	http.ServeFile(w, r, name)
+}
+
+func serve(w http.ResponseWriter, r *http.Request) {
+	parts := strings.Split(r.URL.Path, "/")
+	size := 0
+	if len(parts) > 2 {
+		size, _ = strconv.Atoi(parts[2])
+	}
+	control := http.NewResponseController(w)
+	switch parts[1] {
+	case "file":
+		file(w, r, size)
+	case "bytes":
+		data, _ := io.ReadAll(content(size))
+		w.Write(data)
+	case "pieces":
+		length(w, size)
+		pieces(w, size)
+	case "stream":
+		guest.Long(w)
+		pieces(w, size)
+	case "frames":
+		pieces(w, size)
+	case "short":
+		length(w, size)
+		pieces(w, size/2)
+	case "digest":
+		digest := sha256.New()
+		n, err := io.Copy(digest, r.Body)
+		if err != nil {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		fmt.Fprintf(w, "%x %d", digest.Sum(nil), n)
+	case "echo":
+		io.Copy(w, r.Body)
+		for name, values := range r.Trailer {
+			w.Header()[http.TrailerPrefix+name] = values
+		}
+	case "early":
+		w.Header().Set("Link", "</style.css>; rel=preload")
+		w.WriteHeader(http.StatusEarlyHints)
+		io.WriteString(w, "early")
+	case "slowly": // a piece each 50 ms
+		for i := range 5 {
+			fmt.Fprintf(w, "%d\n", i)
+			control.Flush()
+			time.Sleep(50 * time.Millisecond)
+		}
+	case "sleep": // so many milliseconds
+		time.Sleep(time.Duration(size) * time.Millisecond)
+		fmt.Fprintf(w, "slept %d", size)
+	case "wait":
+		fmt.Println("waiting")
+		<-r.Context().Done()
+		var aborted *guest.AbortError
+		errors.As(context.Cause(r.Context()), &aborted)
+		if aborted != nil {
+			fmt.Println("done:", aborted.Code)
+		} else {
+			fmt.Println("done:", context.Cause(r.Context()))
+		}
+	case "panic":
+		panic("on purpose")
+	case "break":
+		io.WriteString(w, "half")
+		control.Flush()
+		panic(http.ErrAbortHandler)
+	case "told":
+		fmt.Fprintln(w, r.Proto, r.Host, r.RemoteAddr, r.TLS != nil, r.Header.Get("X-Forwarded-For"))
+	case "pid":
+		fmt.Fprint(w, os.Getpid())
+	default:
+		io.WriteString(w, "small")
+	}
+}
+
+func main() {
+	name := "battery"
+	if len(os.Args) > 2 {
+		name = os.Args[2]
+	}
+	subscriber := &guest.Subscriber{
+		Application: name,
+		Routes:      []guest.Route{{Host: `blog\.example`}},
+		Proxy:       os.Args[1],
+		Handler:     http.HandlerFunc(serve),
+		Registered:  func(route guest.Route) { fmt.Println("registered", route) },
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := subscriber.Run(ctx); err != nil {
+		log.Print(err)
+		os.Exit(4)
+	}
+}

@@ -1,3 +1,0 @@
-module vectors
-
-go 1.21
