@@ -48,6 +48,8 @@ HOOKS = {
     *("requestReceived", "requestAborted", "subscriptionLost"),
     # of SubscriberProtocol and SubscriberService, which an application calls
     *("whenSubscribed", "whenLeaving", "whenLost", "whenOver"),
+    # of SubscriberFactory, an attribute
+    "drainTimeout",
 }
 """camelCase of the guest's public API, which looks like Twisted's."""
 

@@ -1,5 +1,5 @@
 """
-How a framework waits: the three functions that the core of this package needs of one.
+How a framework waits: the three functions that requests and responses need of one.
 
 The core (requests, responses, exchanges) is written as coroutines that await nothing
 but futures made here, so the same code runs under Twisted, asyncio, or whatever

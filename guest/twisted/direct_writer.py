@@ -1,14 +1,8 @@
-"""
-A transport's socket, written without the transport: large pieces without a copy, and files.
-
-Only while nothing waits in the transport. It has a descriptor of its own, so that a
-reactor can tell both apart.
-"""
+"""A transport's socket, written without the transport, on Twisted's reactors."""
 
 from __future__ import annotations
 
 import os
-import socket
 from typing import Any
 
 from twisted.internet import tcp
@@ -17,20 +11,16 @@ from twisted.internet.interfaces import IWriteDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-BUFFER = 1 << 20
-"""Bytes that the socket's buffer should hold; the system may allow less."""
-
-AT_ONCE = 1 << 20
-"""Bytes that are offered to the kernel at once."""
+from guest.core.direct_writer import RawSender, widen_socket
 
 
 @implementer(IWriteDescriptor)
-class DirectWriter:
+class DirectWriter(RawSender):
     """The sending side of one transport's socket."""
 
     def __init__(self, transport: Any) -> None:
+        super().__init__(os.dup(transport.fileno()))
         self._reactor = transport.reactor
-        self._fd = os.dup(transport.fileno())
         self._waiting: Deferred[bool] | None = None
 
     @staticmethod
@@ -54,45 +44,7 @@ class DirectWriter:
     def widen(transport: Any) -> None:
         """Let the kernel hold more between us and the proxy: fewer turns for a body."""
         if DirectWriter.possible(transport):
-            try:
-                transport.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
-            except OSError:
-                pass
-
-    async def send(self, piece: bytes) -> bool:
-        """Send C{piece}; False if the connection is gone."""
-        view = memoryview(piece)
-        at = 0
-        while at < len(piece):
-            try:
-                at += os.write(self._fd, view[at : at + AT_ONCE])
-            except BlockingIOError:
-                if not await self._writable():
-                    return False
-            except OSError:
-                return False
-        return True
-
-    async def send_file(self, file: int, start: int, stop: int) -> bool:
-        """
-        Send that part of a file; False if the connection is gone.
-
-        @raise OSError: the file has become shorter.
-        """
-        at = start
-        while at < stop:
-            try:
-                sent = os.sendfile(self._fd, file, at, min(AT_ONCE, stop - at))
-            except BlockingIOError:
-                if not await self._writable():
-                    return False
-                continue
-            except OSError:
-                return False
-            if not sent:
-                raise OSError("the file has become shorter")
-            at += sent
-        return True
+            widen_socket(transport.getHandle())
 
     async def _writable(self) -> bool:
         if self._fd < 0:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from typing import Any
 from typing import Protocol as Structure
@@ -11,9 +10,8 @@ from twisted.internet.protocol import ClientFactory, Protocol
 from twisted.logger import Logger
 
 from guest.core.errors import RegistrationRefused
+from guest.core.profile import SubscriberProfile
 from guest.core.route import Route
-from guest.twisted.data_connection import DataPool
-from subproxy.wire.fields import Info
 from subproxy.wire.limits import DEFAULT_WEIGHT, Limits
 
 
@@ -46,11 +44,7 @@ class LogAnnouncer:
         self._log.error("refused {refusal}", refusal=refusal)
 
 
-def _random() -> str:
-    return os.urandom(8).hex()
-
-
-class SubscriberFactory(ClientFactory[Protocol]):
+class SubscriberFactory(SubscriberProfile, ClientFactory[Protocol]):
     """
     Makes the subscriptions of one application instance.
 
@@ -93,38 +87,26 @@ class SubscriberFactory(ClientFactory[Protocol]):
         """
         if clock is None:
             from twisted.internet import reactor as clock
+        super().__init__(
+            application,
+            routes,
+            worker=worker,
+            concurrency=concurrency,
+            weight=weight,
+            limits=limits,
+            instance=instance,
+            drain_timeout=drainTimeout,
+            agent=agent,
+        )
         self.protocol = protocol
-        self.application = application
-        self.routes = list(routes)
         self.clock: Any = clock
-        self.worker = worker
-        self.concurrency = concurrency
-        self.weight = weight
-        self.limits = limits or Limits()
-        self.instance = instance or _random()
-        self.drainTimeout = drainTimeout
-        self.agent = agent
         self.announcer: Announcer = LogAnnouncer()
-        self.data: DataPool | None = None
 
-    def renew(self) -> None:
-        """Be another instance from the next connection on: this id is somebody else's, too."""
-        self.instance = _random()
+    @property
+    def drainTimeout(self) -> float:
+        """How long requests may take after C{SubscriberProtocol.drain}, in seconds."""
+        return self.drain_timeout
 
-    def hello(self) -> Info:
-        """What C{hello} says of us, beside the limits."""
-        info: Info = {
-            b"application": self.application.encode(),
-            b"instance": self.instance.encode(),
-            b"worker": self.worker,
-            b"concurrency": self.concurrency,
-            b"weight": self.weight,
-            b"agent": self.agent.encode(),
-        }
-        if self.data is not None:
-            info[b"bulk"] = True
-        return info
-
-    def pong(self) -> Info:
-        """What C{pong} says of us: override it to tell how many requests you take now."""
-        return {}
+    @drainTimeout.setter
+    def drainTimeout(self, seconds: float) -> None:
+        self.drain_timeout = seconds

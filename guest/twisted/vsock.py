@@ -27,8 +27,11 @@ from twisted.internet.protocol import ClientFactory, Protocol
 from twisted.internet.tcp import BaseClient
 from zope.interface import implementer
 
-AF_VSOCK = int(getattr(socket, "AF_VSOCK", 40))
-HOST_CID = 2
+from guest.core.vsock_address import AF_VSOCK, HOST_CID, parse_cid_port
+
+__all__ = ["AF_VSOCK", "HOST_CID", "TIMEOUT", "VsockAddress", "VsockClientEndpoint",
+           "open_socket", "parse_vsock"]  # fmt: skip
+
 TIMEOUT = 10.0
 
 
@@ -190,13 +193,5 @@ def parse_vsock(description: str) -> VsockAddress | None:
 
     @raise ValueError: it is one, but not well-formed.
     """
-    kind, _, rest = description.partition(":")
-    if kind != "vsock":
-        return None
-    parts = rest.split(":")
-    if not all(each.isdecimal() for each in parts) or len(parts) > 2:
-        raise ValueError(f"{description}: expected vsock:CID:PORT, with numbers")
-    cid, port = (HOST_CID, int(parts[0])) if len(parts) == 1 else map(int, parts)
-    if max(cid, port) >= 2**32:
-        raise ValueError(f"{description}: a CID and a port have 32 bits")
-    return VsockAddress(cid, port)
+    found = parse_cid_port(description)
+    return None if found is None else VsockAddress(*found)

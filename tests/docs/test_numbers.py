@@ -10,9 +10,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import guest
 from guest.core import backoff, outage, restore
+from guest.core.subscription import GRACE, TOO_FAST
 from guest.twisted.factory import SubscriberFactory
 from guest.twisted.service import SubscriberService
-from guest.twisted.subscriber import GRACE, TOO_FAST
 from subproxy.config.options import Options
 from subproxy.core.access import log_limit, penalties
 from subproxy.core.balancing.member import LINGER

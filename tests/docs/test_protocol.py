@@ -11,10 +11,10 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from guest.core import backoff
+from guest.core.keeper import FINAL, SETTLED
 from guest.core.restore import JUMP
+from guest.core.subscription import GREETING, LINGER, TOO_FAST
 from guest.core.welcome import Welcome
-from guest.twisted.service import FINAL, SETTLED
-from guest.twisted.subscriber import GREETING, LINGER, TOO_FAST
 from subproxy.core.access import epochs
 from subproxy.core.access.penalties import AGAIN, DIALS, MOST
 from subproxy.core.access.policy import Quotas
@@ -327,7 +327,7 @@ class CodeTests(SynchronousTestCase):
         self.assertTrue(ours >= {"again", "replaced", "refused", "timeout", "shutdown"}, ours)
         for each in ours:
             self.assertRegex(table[each], r"^(proxy|both)")
-        theirs = set(re.findall(r'_bye,? ?\(?b"([a-z]+)"', sources("guest")))
+        theirs = set(re.findall(r'\bbye,? ?\(?b"([a-z]+)"', sources("guest")))
         self.assertTrue(theirs >= {"done", "timeout"}, theirs)
         for each in theirs:
             self.assertRegex(table[each], r"^both")

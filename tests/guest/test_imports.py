@@ -51,6 +51,12 @@ class ImportTests(SynchronousTestCase):
         for name in ("twisted", "asyncio", "txaio", "zope.interface"):
             self.assertNotIn(name, found)
 
+    def test_the_shell_on_asyncio_needs_no_twisted(self) -> None:
+        modules = [name for name in MODULES if name.startswith("guest.asyncio.")]
+        self.assertGreater(len(modules), 4)
+        found = imported("".join(f"import {name}\n" for name in modules))
+        self.assertFalse([name for name in found if name.partition(".")[0] in ("twisted", "zope")])
+
     def test_the_minimal_guest_needs_the_standard_library_alone(self) -> None:
         child = subprocess.run(
             [sys.executable, "-I", "-S", str(ROOT / "guest" / "minimal.py"), "--help"],

@@ -16,11 +16,12 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from guest.core.errors import SubscriptionRefused, SubscriptionReplaced
+from guest.core.keeper import IDLE
 from guest.core.response import Response
 from guest.core.route import Route
 from guest.testing import MemoryTransport
 from guest.twisted.factory import SubscriberFactory
-from guest.twisted.service import IDLE, SubscriberService
+from guest.twisted.service import SubscriberService
 from guest.twisted.subscriber import SubscriberProtocol
 from subproxy.wire.frames import FrameDecoder, encode
 

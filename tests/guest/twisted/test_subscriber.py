@@ -20,10 +20,10 @@ from guest.core.errors import (
 )
 from guest.core.response import Response
 from guest.core.route import Route
+from guest.core.subscription import GRACE, GREETING, LINGER, TOO_FAST
 from guest.testing import ExchangeFailed, MemoryProxy, MemoryTransport, ProxyProtocol
 from guest.twisted.data_connection import DataPool
 from guest.twisted.factory import SubscriberFactory
-from guest.twisted.subscriber import GRACE, GREETING, LINGER, TOO_FAST
 from subproxy.wire import messages as m
 from subproxy.wire.frames import encode
 from tests.rigs.guest_application import MemoryGuest
@@ -45,7 +45,7 @@ class DataConnectionTests(SubscriberTestCase):
         second.makeConnection(MemoryTransport(second))
         for protocol in (first, second):
             protocol.dataReceived(encode([b"welcome", {b"version": 1, b"bulk": 1}]))
-            pool = protocol._data
+            pool = protocol._subscription.data
             assert pool is not None
             pools.append(pool)
         self.assertEqual(len({*pools, first.factory.data}), 3)
@@ -331,7 +331,7 @@ class EndTests(SubscriberTestCase):
         guest = MemoryGuest(Application)
         guest.send(encode([b"welcome", {b"version": 1}]))
         guest.frames()
-        guest.protocol._bye(b"done")
+        guest.protocol._subscription.bye(b"done")
         guest.send(encode([b"request", 1, b"GET", b"/", [], {}, b""]))
         self.assertEqual(guest.frames(), [[b"bye", b"done", b""]])
         self.assertEqual(guest.protocol.requests, [])

@@ -1,4 +1,4 @@
-"""Tests for L{guest.twisted.exchanges}: requests of a subscription, from a proxy in memory."""
+"""Tests for L{guest.core.exchanges}: requests of a subscription, from a proxy in memory."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from guest.core.errors import (
 )
 from guest.core.request import Request
 from guest.core.response import Response
+from guest.core.subscription import EVENTS_A_TURN
 from guest.core.welcome import Welcome
 from guest.testing import ExchangeFailed, MemoryProxy, ProxyProtocol
-from guest.twisted.subscriber import EVENTS_A_TURN, SubscriberProtocol
+from guest.twisted.subscriber import SubscriberProtocol
 from subproxy.wire.frames import encode
 from subproxy.wire.limits import Limits
 from tests.rigs.guest_case import Application, SubscriberTestCase
@@ -227,7 +228,7 @@ class AbortTests(SubscriberTestCase):
         self.memory.advance()
         self.assertEqual(len(cancelled), 1)
         self.assertEqual(self.guest.hooks[-1], ("aborted", b"/slow", "client"))
-        self.assertEqual(len(self.guest._exchanges), 0)
+        self.assertEqual(len(self.guest._subscription.exchanges), 0)
 
     def test_a_coroutine_is_cancelled(self) -> None:
         seen: list[str] = []
@@ -261,7 +262,7 @@ class AbortTests(SubscriberTestCase):
         exchange.abort()
         self.memory.advance()
         self.assertEqual(seen, ["client"])
-        self.assertEqual(len(self.guest._exchanges), 0)
+        self.assertEqual(len(self.guest._subscription.exchanges), 0)
 
     def test_a_stream_is_closed(self) -> None:
         seen: list[str] = []
@@ -296,7 +297,7 @@ class AbortTests(SubscriberTestCase):
         self.memory.advance()
         kept[0].callback(Response(200))
         self.memory.advance()
-        self.assertEqual(len(self.guest._exchanges), 0)
+        self.assertEqual(len(self.guest._subscription.exchanges), 0)
 
     def test_errors_of_the_aborted_are_logged(self) -> None:
         async def answer(request: Request) -> Response:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
-
-from twisted.internet.defer import CancelledError, Deferred, fail
-from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from guest.core.data_link import BulkPolicy
 from guest.core.errors import BodyTooLong, RequestAborted
 from guest.core.exchange import GuestExchange
-from guest.core.framework import Framework
 from guest.core.request import Request
 from guest.core.response import Response
+from guest.core.runtime import Runtime
 from subproxy.wire import messages as m
 from subproxy.wire.connection import Violation, WireConnection
 from subproxy.wire.fields import Info
@@ -28,12 +25,10 @@ class Exchanges:
     @ivar writable: the transport takes more.
     """
 
-    _log = Logger()
-
     def __init__(
         self,
         connection: WireConnection,
-        framework: Framework,
+        runtime: Runtime,
         flush: Callable[[], None],
         receive: Callable[[Request], Any],
         aborted: Callable[[Request, RequestAborted], None],
@@ -43,14 +38,15 @@ class Exchanges:
         Begin with none.
 
         @param flush: sends what C{connection} has to send.
-        @param receive: the application's answer to a request, see L{SubscriberProtocol}.
+        @param receive: the application's answer to a request: a L{Response}, or what can be
+            awaited for one.
         @param aborted: is told that nobody waits for an answer any more.
         @param idle: is told when there may be none any more.
         """
         self.bulk: BulkPolicy | None = None
         self.writable = True
         self._connection = connection
-        self._framework = framework
+        self._runtime = runtime
         self._flush = flush
         self._receive = receive
         self._aborted = aborted
@@ -73,7 +69,7 @@ class Exchanges:
             self._flush()
             return
         exchange = GuestExchange(
-            self._connection, message, self._framework, self._flush, self._is_writable, self.bulk
+            self._connection, message, self._runtime, self._flush, self._is_writable, self.bulk
         )
         self._exchanges[number] = exchange
         if message.info.get(b"expect") is not True:
@@ -85,14 +81,14 @@ class Exchanges:
                 if outgoing is None:
                     self._reap(exchange)
                     return
-                task = Deferred.fromCoroutine(exchange.stream(outgoing, result))
+                running = exchange.stream(outgoing, result)
             else:
-                task = Deferred.fromCoroutine(self._answer(exchange, result))
-        except Exception:
-            task = fail()
-        exchange.task = task
-        task.addErrback(self._failed, exchange)
-        task.addCallback(self._finished, exchange)
+                running = self._answer(exchange, result)
+        except Exception as error:
+            self._over(exchange, error)
+            return
+        exchange.task = task = self._runtime.start(running)
+        self._runtime.when_done(task, partial(self._over, exchange))
 
     def _is_writable(self) -> bool:
         return self.writable
@@ -106,31 +102,34 @@ class Exchanges:
         if outgoing is not None:
             await exchange.stream(outgoing, result)
 
-    def _failed(self, failure: Failure, exchange: GuestExchange) -> None:
+    def _over(self, exchange: GuestExchange, error: BaseException | None) -> None:
+        """What ran for an exchange is over."""
+        if error is not None:
+            self._failed(exchange, error)
+        exchange.task = None
+        self._reap(exchange)
+
+    def _failed(self, exchange: GuestExchange, error: BaseException) -> None:
         if exchange.over:
-            if not isinstance(failure.value, CancelledError | RequestAborted):
-                self._log_failure(failure, exchange)
-        elif isinstance(failure.value, RequestAborted):
+            if not isinstance(error, (self._runtime.cancelled, RequestAborted)):
+                self._log_failure(exchange, error)
+        elif isinstance(error, RequestAborted):
             exchange.fail(400, "Bad Request")
-        elif isinstance(failure.value, BodyTooLong):
+        elif isinstance(error, BodyTooLong):
             exchange.fail(413, "Content Too Large")
         else:
-            self._log_failure(failure, exchange)
+            self._log_failure(exchange, error)
             exchange.fail(500, "Internal Server Error")
 
-    def _log_failure(self, failure: Failure, exchange: GuestExchange) -> None:
+    def _log_failure(self, exchange: GuestExchange, error: BaseException) -> None:
         request = exchange.request
-        self._log.failure(
+        self._runtime.log.failure(
             "The application failed at {method} {target} (request id {id})",
-            failure,
+            error,
             method=words(request.method),
             target=words(request.target),
             id=words(request.id),
         )
-
-    def _finished(self, ignored: None, exchange: GuestExchange) -> None:
-        exchange.task = None
-        self._reap(exchange)
 
     def _reap(self, exchange: GuestExchange) -> None:
         """Forget an exchange when it is over on the wire and nothing runs for it."""
@@ -177,7 +176,7 @@ class Exchanges:
 
     def violation(self, event: Violation) -> None:
         """The proxy broke a rule in one exchange."""
-        self._log.warn(
+        self._runtime.log.warn(
             "Exchange {exchange}: the proxy broke the protocol: {reason}",
             exchange=event.exchange,
             reason=event.reason,

@@ -1,0 +1,1 @@
+"""The shell on asyncio: it imports neither Twisted nor zope."""

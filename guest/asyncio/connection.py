@@ -1,0 +1,144 @@
+"""One connection to the proxy, on asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from guest.core.errors import RegistrationRefused, RequestAborted
+from guest.core.profile import SubscriberProfile
+from guest.core.request import Request
+from guest.core.response import Response
+from guest.core.route import Route
+from guest.core.runtime import Runtime
+from guest.core.subscription import GuestSubscription
+from guest.core.welcome import Welcome
+
+Answer = Callable[[Request], Response | Awaitable[Response]]
+"""
+An application: the response to a request, or an awaitable of one. If nobody waits for the
+response any more, what is awaited is cancelled.
+"""
+
+
+class ConnectionEnded(Exception):
+    """The proxy, or what is between, has closed the connection."""
+
+
+class SubscriberEvents(Protocol):
+    """Who hears what becomes of a subscription."""
+
+    def registered(self, route: Route) -> None:
+        """Requests for that route may come from now on."""
+
+    def refused(self, refusal: RegistrationRefused) -> None:
+        """The proxy does not give us that route."""
+
+
+class AsyncioConnection(asyncio.Protocol):
+    """
+    One subscription.
+
+    @ivar subscription: its core; None before it is made.
+    @ivar lost: a future: None when the connection is gone.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        profile: SubscriberProfile,
+        answer: Answer,
+        events: SubscriberEvents,
+        subscribed: Callable[[AsyncioConnection], None],
+    ) -> None:
+        """
+        Prepare.
+
+        @param subscribed: is told when the proxy has taken us.
+        """
+        self._runtime = runtime
+        self._profile = profile
+        self._events = events
+        self._subscribed = subscribed
+        self.answer = answer
+        self.lost: Any = runtime.future()
+        self._leaving: Any = runtime.future()
+        self._transport: Any = None
+        self.subscription: GuestSubscription
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See C{asyncio.BaseProtocol}."""
+        self._transport = transport
+        self.subscription = GuestSubscription(
+            self._runtime, self._profile, _AsyncioStream(transport), self
+        )
+        self.subscription.begin()
+
+    def data_received(self, data: bytes) -> None:
+        """See C{asyncio.Protocol}."""
+        self.subscription.data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See C{asyncio.BaseProtocol}."""
+        reason = exc or ConnectionEnded("the connection was closed")
+        self.leaving(self.subscription.connection_lost(reason))
+        self._runtime.resolve(self.lost, None)
+
+    def pause_writing(self) -> None:
+        """See C{asyncio.BaseProtocol}."""
+        self.subscription.writable(False)
+
+    def resume_writing(self) -> None:
+        """See C{asyncio.BaseProtocol}."""
+        self.subscription.writable(True)
+
+    # What the core tells (guest.core.subscription.SubscriptionListener).
+
+    def subscribed(self, welcome: Welcome) -> None:
+        """The proxy has taken us."""
+        self._subscribed(self)
+
+    def registered(self, route: Route) -> None:
+        """Requests for that route may come from now on."""
+        self._events.registered(route)
+
+    def refused(self, refusal: RegistrationRefused) -> None:
+        """The proxy does not give us that route."""
+        self._events.refused(refusal)
+
+    def aborted(self, request: Request, reason: RequestAborted) -> None:
+        """Nobody waits any more: what is awaited is cancelled, and that is all."""
+
+    def leaving(self, reason: Exception | None) -> None:
+        """No new requests will come."""
+        self._runtime.resolve(self._leaving, reason)
+
+    # What its subscriber wants.
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+        self._transport.abort()
+
+    async def when_leaving(self) -> Exception | None:
+        """Wait until no new requests will come: None if the proxy drains; otherwise, why."""
+        reason: Exception | None = await asyncio.shield(self._leaving)
+        return reason
+
+
+class _AsyncioStream:
+    """A transport (L{guest.core.subscription.ByteStream})."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self.write = transport.write
+        self.close = transport.close
+        self.abort = transport.abort
+
+    def pause(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.resume_reading()

@@ -1,0 +1,81 @@
+"""What one application instance says of itself: what outlives a connection."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from guest.core.route import Route
+from subproxy.wire.fields import Info
+from subproxy.wire.limits import DEFAULT_WEIGHT, Limits
+
+
+def random_instance() -> str:
+    """An id for an instance, from the kernel's random numbers."""
+    return os.urandom(8).hex()
+
+
+class SubscriberProfile:
+    """
+    One application instance, whatever framework it runs on.
+
+    @ivar application: its name.
+    @ivar routes: registered on each connection at once.
+    @ivar instance: the random id of this instance (docs/protocol.md, "Instances").
+    @ivar worker: which of several equal processes in this VM this is.
+    @ivar concurrency: most requests at a time; 0 for no limit.
+    @ivar weight: how much of the requests we want, 1 to 1,000.
+    @ivar limits: what we take from the proxy.
+    @ivar drain_timeout: how long requests may take after a drain, in seconds.
+    @ivar agent: the software, for people.
+    @ivar data: dials data connections for large bodies (a
+        L{DataConnectionPool<guest.core.data_connection.DataConnectionPool>}); None: those go the
+        common way, too.
+    """
+
+    def __init__(
+        self,
+        application: str,
+        routes: Iterable[Route] = (),
+        *,
+        worker: int = 0,
+        concurrency: int = 0,
+        weight: int = DEFAULT_WEIGHT,
+        limits: Limits | None = None,
+        instance: str | None = None,
+        drain_timeout: float = 30.0,
+        agent: str = "subproxy guest",
+    ) -> None:
+        self.application = application
+        self.routes = list(routes)
+        self.worker = worker
+        self.concurrency = concurrency
+        self.weight = weight
+        self.limits = limits or Limits()
+        self.instance = instance or random_instance()
+        self.drain_timeout = drain_timeout
+        self.agent = agent
+        self.data: Any = None
+
+    def renew(self) -> None:
+        """Be another instance from the next connection on: this id is somebody else's, too."""
+        self.instance = random_instance()
+
+    def hello(self) -> Info:
+        """What C{hello} says of us, beside the limits."""
+        info: Info = {
+            b"application": self.application.encode(),
+            b"instance": self.instance.encode(),
+            b"worker": self.worker,
+            b"concurrency": self.concurrency,
+            b"weight": self.weight,
+            b"agent": self.agent.encode(),
+        }
+        if self.data is not None:
+            info[b"bulk"] = True
+        return info
+
+    def pong(self) -> Info:
+        """What C{pong} says of us: override it to tell how many requests you take now."""
+        return {}
