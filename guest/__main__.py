@@ -2,168 +2,61 @@
 
 from __future__ import annotations
 
-import signal
+import os
 import sys
 from collections.abc import Sequence
-from typing import Any
-
-from twisted.logger import Logger
 
 from guest.cli import options
-from guest.core.errors import GuestError, RegistrationRefused, SubscriptionReplaced
-from guest.core.route import Route
-from guest.twisted.one_shot import OneShotObserver
+from guest.core.statuses import (
+    BAD_IMPORT,
+    FAILED,
+    NO_WORKER,
+    REFUSED,
+    REPLACED,
+    USAGE,
+    complain,
+)
 
-FAILED = 1
-USAGE = 2
-BAD_IMPORT = 3
-REFUSED = 4
-REPLACED = 5
-NO_WORKER = 6
+__all__ = ["BAD_IMPORT", "FAILED", "NO_WORKER", "REFUSED", "REPLACED", "USAGE", "main"]
 
-
-class Runner:
-    """
-    Runs one application until a signal, a refusal or a replacement ends it.
-
-    @ivar status: what the process will exit with.
-    """
-
-    _log = Logger()
-
-    def __init__(self, reactor: Any, service: Any, keepGoing: bool) -> None:
-        self._reactor = reactor
-        self._service = service
-        self._keepGoing = keepGoing
-        self._stopping = False
-        self._end: OneShotObserver[object] = OneShotObserver()
-        self._end.wait().addCallback(lambda _: reactor.stop())
-        self.status = 0
-
-    def run(self) -> int:
-        """Run the reactor; return the exit status."""
-        self._reactor.callWhenRunning(self._start)
-        self._reactor.run()
-        return self.status
-
-    def _start(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._reactor.callFromThread(self.stop, 0))
-        self._service.whenOver().addCallback(self._over)
-        self._service.startService()
-
-    def stop(self, status: int) -> None:
-        """Drain, then stop; at once if asked again."""
-        if self._stopping:
-            self._service.abort()
-            self._end.fire(None)
-            return
-        self._stopping = True
-        self.status = status
-        self._log.info("draining")
-        self._service.stopService().addBoth(self._end.fire)
-
-    def _over(self, reason: GuestError) -> None:
-        if not self._stopping:
-            complain(str(reason))
-            self.stop(REPLACED if isinstance(reason, SubscriptionReplaced) else REFUSED)
-
-    # An Announcer (guest.twisted.factory).
-
-    def registered(self, protocol: Any, route: Route) -> None:
-        """Say so, for people and for scripts that wait for it."""
-        print(f"registered {route}", flush=True)
-
-    def refused(self, protocol: Any, refusal: RegistrationRefused) -> None:
-        """Say why; leave, unless told to stay."""
-        complain(f"refused {refusal}")
-        if not self._keepGoing and not self._stopping:
-            self.stop(REFUSED)
-
-
-def complain(text: str) -> None:
-    """One line on stderr."""
-    print(f"guest: {text}", file=sys.stderr, flush=True)
+_TOLD = {"asgi": "an ASGI application, on asyncio", "wsgi": "a WSGI application, in {} threads"}
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run a command line; return the exit status."""
     asked = options.parse(arguments)
-    _log(asked.log_level)
 
+    from guest.cli.interface import Interface, interface_of
     from guest.cli.loading import BadImport, load
     from guest.cli.worker import NoFreeWorker, WorkerSlot, take
-    from guest.twisted.factory import SubscriberFactory
-    from guest.twisted.service import SubscriberService
 
+    if asked.reload:
+        from guest.cli.reloading import CHILD, reload_main
+
+        if CHILD not in os.environ:
+            return reload_main(arguments)
     try:
-        application = load(asked.target)
+        application = load(asked.target, asked.interface)
     except BadImport as error:
         complain(str(error))
         return BAD_IMPORT
-
-    from twisted.internet import reactor
-
-    try:
-        endpoint = _endpoint(reactor, asked.proxy)
-    except ValueError as error:
-        complain(f"--proxy={asked.proxy}: {error}")
-        return USAGE
+    interface = interface_of(application, asked.interface)
     try:
         slot = take(asked.name) if asked.worker is None else WorkerSlot(asked.worker, None)
     except (NoFreeWorker, OSError) as error:
         complain(str(error))
         return NO_WORKER
-    if isinstance(application, SubscriberFactory):
-        factory = application
-        factory.routes.extend(asked.routes)
-    else:
-        factory = SubscriberFactory(application, asked.name, asked.routes)
-    factory.worker = slot.number
-    factory.concurrency = asked.concurrency or factory.concurrency
-    factory.weight = asked.weight or factory.weight
-    factory.drainTimeout = asked.drain_timeout
-    service = SubscriberService(endpoint, factory, retryRefused=asked.keep_going, where=asked.proxy)
-    runner = Runner(reactor, service, asked.keep_going)
-    factory.announcer = runner
     try:
-        return runner.run()
+        if interface is Interface.TWISTED:
+            from guest.cli import run_twisted
+
+            return run_twisted.run(asked, application, slot.number)
+        from guest.cli import run_asyncio
+
+        complain(f"{asked.target} is {_TOLD[interface.value].format(asked.threads)}")
+        return run_asyncio.run(asked, application, interface, slot.number)
     finally:
         slot.release()
-
-
-def _endpoint(reactor: Any, description: str) -> Any:
-    """
-    The endpoint of a description; C{vsock:} ones are our own.
-
-    @raise ValueError: it is not one.
-    """
-    from twisted.internet.endpoints import clientFromString
-
-    from guest.twisted.vsock import VsockClientEndpoint, parse_vsock
-
-    address = parse_vsock(description)
-    if address is not None:
-        return VsockClientEndpoint(reactor, address.cid, address.port)
-    try:
-        return clientFromString(reactor, description)
-    except (ValueError, TypeError, KeyError) as error:
-        hint = f"; of a socket say unix:{description}" if description.startswith(("/", ".")) else ""
-        raise ValueError(f"not a client endpoint: {error}{hint}") from error
-
-
-def _log(level: str) -> None:
-    from twisted.logger import (
-        FilteringLogObserver,
-        LogLevel,
-        LogLevelFilterPredicate,
-        globalLogBeginner,
-        textFileLogObserver,
-    )
-
-    predicate = LogLevelFilterPredicate(LogLevel.levelWithName(level))
-    observer = FilteringLogObserver(textFileLogObserver(sys.stderr), [predicate])
-    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from guest.core.errors import RegistrationRefused, RequestAborted
+from guest.core.exchanges import ExchangeAdapter
 from guest.core.profile import SubscriberProfile
 from guest.core.request import Request
 from guest.core.response import Response
@@ -48,20 +49,21 @@ class AsyncioConnection(asyncio.Protocol):
         self,
         runtime: Runtime,
         profile: SubscriberProfile,
-        answer: Answer,
+        answer: Answer | ExchangeAdapter,
         events: SubscriberEvents,
         subscribed: Callable[[AsyncioConnection], None],
     ) -> None:
         """
         Prepare.
 
+        @param answer: the application.
         @param subscribed: is told when the proxy has taken us.
         """
         self._runtime = runtime
         self._profile = profile
         self._events = events
         self._subscribed = subscribed
-        self.answer = answer
+        self.answer: Any = answer
         self.lost: Any = runtime.future()
         self._leaving: Any = runtime.future()
         self._transport: Any = None

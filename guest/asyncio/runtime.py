@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from guest.asyncio.loop import begin_task
 from guest.core.framework import asyncio_framework
 from guest.core.runtime import Runtime, Task
-
-EAGER = sys.version_info >= (3, 12)
-"""A task can run at once, until it first waits."""
 
 
 class StandardLog:
@@ -71,9 +68,7 @@ def asyncio_runtime(loop: asyncio.AbstractEventLoop) -> Runtime:
             future.exception()  # who does not look at it has been told by a hook
 
     def start(coroutine: Coroutine[Any, Any, Any]) -> Task:
-        if EAGER:
-            return asyncio.Task(coroutine, loop=loop, eager_start=True)  # type: ignore[call-arg, unused-ignore]
-        return _LateTask(loop, coroutine)
+        return begin_task(loop, coroutine) or _LateTask(loop, coroutine)
 
     return Runtime(
         future=framework.future,

@@ -13,6 +13,7 @@ from guest.asyncio.connection import Answer, AsyncioConnection, SubscriberEvents
 from guest.asyncio.data_connection import AsyncioDataPool
 from guest.asyncio.runtime import asyncio_runtime
 from guest.core.errors import GuestError, RegistrationRefused, SubscriptionEnded
+from guest.core.exchanges import ExchangeAdapter
 from guest.core.keeper import SubscriptionKeeper
 from guest.core.profile import SubscriberProfile
 from guest.core.restore import drift
@@ -35,7 +36,7 @@ class AsyncioSubscriber:
         self,
         address: ProxyAddress,
         profile: SubscriberProfile,
-        answer: Answer,
+        answer: Answer | ExchangeAdapter,
         events: SubscriberEvents,
         *,
         where: str = "",

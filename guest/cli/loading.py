@@ -6,25 +6,25 @@ import difflib
 import os
 import sys
 import traceback
-from collections.abc import Callable
 from importlib import import_module
+from typing import Any
 
-from guest.twisted.factory import SubscriberFactory
-from guest.twisted.subscriber import SubscriberProtocol
+from guest.cli.interface import InterfaceUnclear, interface_of
 
 
 class BadImport(Exception):
     """The application cannot be had; its text is one line for a person."""
 
 
-Application = Callable[[], SubscriberProtocol] | SubscriberFactory
-
-
-def load(name: str) -> Application:
+def load(name: str, interface: str = "auto") -> Any:
     """
     Import C{module:attr} with the current directory on the path.
 
-    @return: a subclass of L{SubscriberProtocol}, or a L{SubscriberFactory}.
+    C{module:attr()} is what that function returns.
+
+    @param interface: what it is; L{interface_of} says which there are.
+    @return: a subclass of C{SubscriberProtocol}, a C{SubscriberFactory}, or an ASGI or WSGI
+        callable.
     @raise BadImport: with the reason.
     """
     module_name, colon, attribute = name.partition(":")
@@ -33,6 +33,9 @@ def load(name: str) -> Application:
     if module_name.endswith(".py"):
         meant = module_name.removesuffix(".py").strip("./").replace("/", ".")
         raise BadImport(f"{module_name} is a file, and a module is wanted: {meant}:{attribute}")
+    path, called, _ = attribute.partition("(")
+    if called and attribute != path + "()":
+        raise BadImport(f"{attribute}: a function is called without arguments, as {path}()")
     here = os.getcwd()
     if here not in sys.path and "" not in sys.path:
         sys.path.insert(0, here)
@@ -40,18 +43,29 @@ def load(name: str) -> Application:
         found: object = import_module(module_name)
     except Exception as error:
         raise BadImport(f"cannot import {module_name}: {_where(error)}") from error
-    for part in attribute.split("."):
+    for part in path.split("."):
         try:
             found = getattr(found, part)
         except AttributeError:
             near = difflib.get_close_matches(part, dir(found), 1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            raise BadImport(f"{module_name} has no {attribute}{hint}") from None
-    if isinstance(found, SubscriberFactory):
-        return found
-    if isinstance(found, type) and issubclass(found, SubscriberProtocol):
-        return found
-    raise BadImport(f"{name} is neither a subclass of SubscriberProtocol nor a SubscriberFactory")
+            raise BadImport(f"{module_name} has no {path}{hint}") from None
+    if called:
+        found = _call(found, name)
+    try:
+        interface_of(found, interface)
+    except InterfaceUnclear as error:
+        raise BadImport(f"{name} {error}") from None
+    return found
+
+
+def _call(factory: Any, name: str) -> object:
+    if not callable(factory):
+        raise BadImport(f"{name}: that is no function")
+    try:
+        return factory()
+    except Exception as error:
+        raise BadImport(f"{name} failed: {_where(error)}") from error
 
 
 def _where(error: Exception) -> str:

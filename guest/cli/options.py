@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 
+from guest.cli.interface import INTERFACES
 from guest.core.route import Route
 from subproxy.wire.limits import MAX_NAME, MAX_PATTERN, MAX_WEIGHT, PORT
 
 DEFAULT_PROXY = f"vsock:2:{PORT}"
+LOOPS = ("auto", "asyncio", "uvloop")
 LEVELS = ("debug", "info", "warn", "error", "critical")
 
 DISTRIBUTION = "subscription-proxy-vsock"
@@ -18,6 +19,8 @@ DISTRIBUTION = "subscription-proxy-vsock"
 EPILOG = """\
 examples:
   python -m guest --host='blog\\.example' blog:Blog
+  python -m guest --host='shop\\.example' --threads=16 shop.wsgi:application
+  python -m guest --host='api\\.example' 'api:create_app()'
   python -m guest --proxy=unix:/run/vms/vm.sock_12345 \\
       --host='shop\\.example' --path='/v[12]/.*' --concurrency=10 shop:Shop
 
@@ -50,6 +53,12 @@ class GuestOptions:
     log_level: str
     keep_going: bool
     drain_timeout: float
+    interface: str = "auto"
+    root_path: str = ""
+    threads: int = 8
+    hung: float = 30.0
+    loop: str = "auto"
+    reload: bool = False
 
 
 def parse(arguments: Sequence[str]) -> GuestOptions:
@@ -85,6 +94,12 @@ def parse(arguments: Sequence[str]) -> GuestOptions:
         log_level=found.log_level,
         keep_going=found.keep_going,
         drain_timeout=found.drain_timeout,
+        interface=found.interface,
+        root_path=found.root_path,
+        threads=found.threads,
+        hung=found.hung,
+        loop=found.loop,
+        reload=found.reload,
     )
 
 
@@ -111,18 +126,60 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=_release())
+    parser.add_argument("--version", action=_Version, nargs=0, help="tell the version")
     parser.add_argument(
         "target",
         metavar="module:attr",
-        help="a SubscriberProtocol subclass or a SubscriberFactory",
+        help="a WSGI or ASGI application, or module:function() that makes one; or a "
+        "SubscriberProtocol subclass or a SubscriberFactory",
+    )
+    add = parser.add_argument_group("the application").add_argument
+    add(
+        "--interface",
+        choices=INTERFACES,
+        default="auto",
+        help="what it is, where that can't be seen (default: %(default)s)",
+    )
+    add(
+        "--root-path",
+        type=_root_path,
+        default="",
+        metavar="PATH",
+        help="where it is mounted: SCRIPT_NAME, or root_path (WSGI and ASGI)",
+    )
+    add(
+        "--threads",
+        type=_number(1, 1024),
+        default=8,
+        metavar="N",
+        help="how many requests are answered at a time (WSGI; default: %(default)s)",
+    )
+    add(
+        "--hung",
+        type=_seconds,
+        default=30.0,
+        metavar="SECONDS",
+        help="when all threads have been busy for so long, take nothing new until one is free "
+        "(WSGI; default: %(default)g)",
+    )
+    add(
+        "--loop",
+        choices=LOOPS,
+        default="auto",
+        help="the event loop (WSGI and ASGI; default: uvloop where it is installed)",
+    )
+    add(
+        "--reload",
+        action="store_true",
+        help="start again when a Python file below the current folder changes: for development",
     )
     add = parser.add_argument_group("what is served, and where").add_argument
     add(
         "--proxy",
         metavar="ENDPOINT",
         default=DEFAULT_PROXY,
-        help="where the proxy is: any Twisted client endpoint (default: %(default)s)",
+        help="where the proxy is: vsock:CID:PORT, unix:PATH, tcp:HOST:PORT; with a "
+        "SubscriberProtocol any Twisted client endpoint (default: %(default)s)",
     )
     add(
         "--host",
@@ -177,11 +234,33 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+class _Version(argparse.Action):
+    """Tells the version; who doesn't ask does not wait for it to be found out."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        print(_release())
+        parser.exit()
+
+
 def _release() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return f"subproxy guest {version(DISTRIBUTION)} ({DISTRIBUTION})"
     except PackageNotFoundError:
         return "subproxy guest, a copy that was not installed"
+
+
+def _root_path(text: str) -> str:
+    if text and not text.startswith("/"):
+        raise argparse.ArgumentTypeError(f"{text} does not begin with /")
+    return text.rstrip("/")
 
 
 def _seconds(text: str) -> float:

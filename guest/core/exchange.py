@@ -43,11 +43,12 @@ class GuestExchange:
     @ivar number: its number on its connection.
     @ivar request: what the application gets.
     @ivar task: what runs for it, and can be cancelled; None if nothing does.
+    @ivar closed: is told, once, when it is over, and why.
     """
 
     __slots__ = ("_announced", "_arrived", "_bulk", "_connection", "_ending", "_fetching",
                  "_flush", "_framework", "_held", "_incoming", "_interim", "_line", "_ready",
-                 "_token", "_waiter", "number", "request", "task")  # fmt: skip
+                 "_token", "_waiter", "closed", "number", "request", "task")  # fmt: skip
     _waiter: Awaitable[Any] | None
 
     def __init__(
@@ -58,6 +59,7 @@ class GuestExchange:
         flush: Callable[[], None],
         ready: Callable[[], bool] = lambda: True,
         bulk: BulkPolicy | None = None,
+        body: IncomingBody | None = None,
     ) -> None:
         """
         Begin.
@@ -65,6 +67,7 @@ class GuestExchange:
         @param flush: writes what the connection has to send.
         @param ready: whether the transport takes more.
         @param bulk: what large bodies go over; None: frames.
+        @param body: the request's body, if somebody has it who reads it already.
         """
         self._connection = connection
         self._framework = framework
@@ -83,8 +86,9 @@ class GuestExchange:
             self._announced = message.body
         self.number = message.exchange
         self.task: Any = None
+        self.closed: Callable[[RequestAborted], object] | None = None
         whole = message.body if type(message.body) is bytes else None
-        self._incoming = IncomingBody(framework, self._consumed, whole)
+        self._incoming = body or IncomingBody(framework, self._consumed, whole)
         self.request = Request(
             message.method,
             message.target,
@@ -132,6 +136,9 @@ class GuestExchange:
     def ended(self, reason: RequestAborted) -> None:
         """It is over: whoever still reads or writes for it gets to know."""
         self._incoming.failed(reason)
+        closed, self.closed = self.closed, None
+        if closed is not None:
+            closed(reason)
         line, self._line = self._line, None
         if line is not None:
             line.abort()
@@ -235,7 +242,7 @@ class GuestExchange:
         @raise TypeError, ValueError: the response is not one that can be sent; nothing was.
         """
         body = response.body
-        if isinstance(body, FileBody):
+        if isinstance(body, FileBody) and not body.settled:
             apply_conditionals(self.request, response, body)
         if self.over:
             return None if isinstance(body, bytes | list | tuple) else UnreadBody(body)

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from guest.core.data_link import BulkPolicy
 from guest.core.errors import BodyTooLong, RequestAborted
 from guest.core.exchange import GuestExchange
+from guest.core.field_encoder import FieldEncoder
 from guest.core.request import Request
-from guest.core.response import Response
+from guest.core.request_body import IncomingBody
+from guest.core.response import BODILESS, Response
+from guest.core.response_body import OutgoingBody
 from guest.core.runtime import Runtime
 from subproxy.wire import messages as m
 from subproxy.wire.connection import Violation, WireConnection
-from subproxy.wire.fields import Info
+from subproxy.wire.fields import Headers, Info
+from subproxy.wire.whole import WholeRequest
+
+
+class ExchangeAdapter(Protocol):
+    """An application of another kind than C{Request} to C{Response}: ASGI, WSGI."""
+
+    def whole(self, exchanges: Exchanges, found: WholeRequest) -> None:
+        """Answer a request that is all here; its exchange has no state yet."""
+
+    def begun(self, exchanges: Exchanges, exchange: GuestExchange) -> None:
+        """Answer a request whose body is to come, or that is unusual in another way."""
 
 
 class Exchanges:
@@ -30,7 +44,7 @@ class Exchanges:
         connection: WireConnection,
         runtime: Runtime,
         flush: Callable[[], None],
-        receive: Callable[[Request], Any],
+        receive: Callable[[Request], Any] | ExchangeAdapter,
         aborted: Callable[[Request, RequestAborted], None],
         idle: Callable[[], None],
     ) -> None:
@@ -39,7 +53,7 @@ class Exchanges:
 
         @param flush: sends what C{connection} has to send.
         @param receive: the application's answer to a request: a L{Response}, or what can be
-            awaited for one.
+            awaited for one. Or who answers by itself.
         @param aborted: is told that nobody waits for an answer any more.
         @param idle: is told when there may be none any more.
         """
@@ -48,7 +62,12 @@ class Exchanges:
         self._connection = connection
         self._runtime = runtime
         self._flush = flush
-        self._receive = receive
+        self._receive = self._adapter = receive
+        if callable(receive):
+            self._take, self.whole = self._ask, self._whole
+        else:
+            self._take, self.whole = partial(receive.begun, self), partial(receive.whole, self)
+        self.fields = FieldEncoder()
         self._aborted = aborted
         self._idle = idle
         self._exchanges: dict[int, GuestExchange] = {}
@@ -68,25 +87,125 @@ class Exchanges:
             self._connection.send(m.Abort(number, b"protocol", b"a body without token or length"))
             self._flush()
             return
-        exchange = GuestExchange(
-            self._connection, message, self._runtime, self._flush, self._is_writable, self.bulk
-        )
-        self._exchanges[number] = exchange
+        exchange = self._open(message)
         if message.info.get(b"expect") is not True:
             exchange.fetch()
+        self._take(exchange)
+
+    def _open(self, message: m.Request, body: IncomingBody | None = None) -> GuestExchange:
+        exchange = GuestExchange(
+            self._connection,
+            message,
+            self._runtime,
+            self._flush,
+            self._is_writable,
+            self.bulk,
+            body,
+        )
+        self._exchanges[message.exchange] = exchange
+        return exchange
+
+    def promote(self, found: WholeRequest, body: IncomingBody | None = None) -> GuestExchange:
+        """Give a whole request its exchange: it is not answered at once, or not whole."""
+        number, method, target, headers, info, content = found
+        self._connection.adopt_request(number)
+        fields = [(name, value) for name, value in headers]
+        return self._open(m.Request(number, method, target, fields, info, content), body)
+
+    def answer_whole(
+        self, number: int, method: bytes, status: int, fields: Iterable[Any], body: bytes
+    ) -> bool:
+        """
+        Answer a whole request in one frame.
+
+        @return: whether that could be; otherwise it is to be promoted, and answered so.
+        """
+        bulk = self.bulk
+        if (
+            type(status) is not int
+            or not 200 <= status <= 599
+            or status in BODILESS
+            or method == b"HEAD"
+            or (bulk is not None and 0 < bulk.threshold <= len(body))
+        ):
+            return False
+        section = self.fields.encode(fields, len(body))
+        return section is not None and self._connection.answer_whole(number, status, section, body)
+
+    def answer(self, exchange: GuestExchange, status: int, fields: Headers, body: bytes) -> None:
+        """Answer with a body that is all here; L{flush} writes it, if nothing else does."""
+        if not exchange.begun and self.answer_whole(
+            exchange.number, exchange.request.method, status, fields, body
+        ):
+            self._reap(exchange)
+        else:
+            self.respond(exchange, Response(status, fields, body))
+
+    def flush(self) -> None:
+        """Write what was said, where no turn of the connection's own ends with that."""
+        self._flush()
+
+    def _whole(self, found: WholeRequest) -> None:
+        number, method, target, headers, info, content = found
+        prompt = _Prompt(self, found)
+        body = IncomingBody(self._runtime, prompt.consumed, content)
+        fields = [(name, value) for name, value in headers]
+        request = Request(method, target, fields, info, body, prompt.interim)
+        prompt.body = body
         try:
-            result = self._receive(exchange.request)
-            if type(result) is Response:
-                outgoing = exchange.begin(result)
-                if outgoing is None:
-                    self._reap(exchange)
-                    return
-                running = exchange.stream(outgoing, result)
-            else:
-                running = self._answer(exchange, result)
+            result = self._receive(request)  # type: ignore[operator]
+        except Exception as error:
+            self._over(prompt.promoted(request), error)
+            return
+        if (
+            type(result) is Response
+            and type(result.body) is bytes
+            and not result.trailers
+            and not result.bulk
+            and result.reason is None
+            and prompt.exchange is None
+            and self.answer_whole(number, method, result.status, result.headers, result.body)
+        ):
+            return
+        self._go(prompt.promoted(request), result)
+
+    def _ask(self, exchange: GuestExchange) -> None:
+        try:
+            result = self._receive(exchange.request)  # type: ignore[operator]
         except Exception as error:
             self._over(exchange, error)
-            return
+        else:
+            self._go(exchange, result)
+
+    def _go(self, exchange: GuestExchange, result: Any) -> None:
+        if type(result) is Response:
+            self.respond(exchange, result)
+        else:
+            self._run(exchange, self._answer(exchange, result))
+
+    def respond(self, exchange: GuestExchange, response: Response) -> None:
+        """Send a response: what is there of it at once, the rest as the proxy takes it."""
+        try:
+            outgoing = exchange.begin(response)
+        except Exception as error:
+            self._over(exchange, error)
+        else:
+            self.carry(exchange, outgoing, response)
+
+    def carry(
+        self, exchange: GuestExchange, outgoing: OutgoingBody | None, response: Response
+    ) -> None:
+        """Send what L{GuestExchange.begin} has left of a response, as the proxy takes it."""
+        if outgoing is None:
+            self._reap(exchange)
+        else:
+            self._run(exchange, exchange.stream(outgoing, response))
+
+    def fail(self, exchange: GuestExchange, error: Exception) -> None:
+        """The application failed: answer with what that means, or break off what has begun."""
+        self._over(exchange, error)
+
+    def _run(self, exchange: GuestExchange, running: Coroutine[Any, Any, None]) -> None:
         exchange.task = task = self._runtime.start(running)
         self._runtime.when_done(task, partial(self._over, exchange))
 
@@ -199,6 +318,31 @@ class Exchanges:
         self._connection.exchanges.clear()
         for number in list(self._exchanges):
             self._abandon(number, RequestAborted("lost", "the connection to the proxy is gone"))
+
+
+class _Prompt:
+    """A whole request, while the application is asked for its answer."""
+
+    __slots__ = ("_exchanges", "_found", "body", "exchange")
+    body: IncomingBody
+
+    def __init__(self, exchanges: Exchanges, found: WholeRequest) -> None:
+        self._exchanges = exchanges
+        self._found = found
+        self.exchange: GuestExchange | None = None
+
+    def promoted(self, request: Request | None = None) -> GuestExchange:
+        if self.exchange is None:
+            self.exchange = self._exchanges.promote(self._found, self.body)
+        if request is not None:
+            self.exchange.request = request
+        return self.exchange
+
+    def interim(self, status: int, headers: Headers) -> None:
+        self.promoted().interim(status, headers)
+
+    def consumed(self, amount: int) -> None:
+        """It is all here."""
 
 
 IN_EXCHANGE: dict[type, Callable[[Exchanges, Any], None]] = {

@@ -29,11 +29,12 @@ class FileBody:
     @ivar stop: the one behind the last.
     @ivar etag: a strong validator.
     @ivar modified: seconds since the epoch.
+    @ivar settled: the head of the response is final: conditions and ranges have been looked at.
     """
 
-    __slots__ = ("etag", "file", "modified", "size", "start", "stop")
+    __slots__ = ("etag", "file", "modified", "settled", "size", "start", "stop")
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, settled: bool = False) -> None:
         """
         Take an open file.
 
@@ -43,6 +44,7 @@ class FileBody:
         if not stat.S_ISREG(about.st_mode):
             raise OSError(f"{file.name} is not a regular file")
         self.file = file
+        self.settled = settled
         self.size = self.stop = about.st_size
         self.start = 0
         self.etag = b'"%x-%x"' % (about.st_mtime_ns, about.st_size)

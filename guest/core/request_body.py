@@ -47,6 +47,16 @@ class IncomingBody:
         """The trailer section; empty until the body is complete."""
         return self._ended or []
 
+    @property
+    def complete(self) -> bool:
+        """Nothing more is to come, nor to be taken."""
+        return self._ended is not None and not self._pieces
+
+    @property
+    def whole(self) -> bytes | None:
+        """All of it, where it came within the request, or has been read."""
+        return self._whole
+
     # For the connection.
 
     def received(self, data: bytes) -> None:

@@ -13,7 +13,8 @@ Fields = Iterable[tuple[bytes, bytes]] | Mapping[bytes, bytes]
 Body = bytes | Iterable[bytes] | AsyncIterable[bytes]
 
 _TOKEN = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_BODILESS = frozenset({204, 205, 304})
+BODILESS = frozenset({204, 205, 304})
+"""Statuses whose responses have no body."""
 
 
 class Response:
@@ -99,7 +100,7 @@ class Response:
 
     def bodiless(self, method: bytes) -> bool:
         """Whether HTTP allows no body in an answer to C{method} (RFC 9110, section 6.4.1)."""
-        return method == b"HEAD" or self.status in _BODILESS
+        return method == b"HEAD" or self.status in BODILESS
 
 
 def field_list(fields: Fields) -> Headers:

@@ -22,7 +22,7 @@ from guest.core.errors import (
     SubscriptionRefused,
     SubscriptionReplaced,
 )
-from guest.core.exchanges import IN_EXCHANGE, Exchanges, words
+from guest.core.exchanges import IN_EXCHANGE, ExchangeAdapter, Exchanges, words
 from guest.core.profile import SubscriberProfile
 from guest.core.request import Request
 from guest.core.route import Registration, Registrations, RegistrationState, Route
@@ -73,7 +73,8 @@ class ByteStream(Protocol):
 class SubscriptionListener(Protocol):
     """Who answers the requests of a subscription, and hears what becomes of it."""
 
-    def answer(self, request: Request) -> Any:
+    @property
+    def answer(self) -> Callable[[Request], Any] | ExchangeAdapter:
         """The L{Response<guest.core.response.Response>} to a request, or what to await for it."""
 
     def subscribed(self, welcome: Welcome) -> None:
@@ -243,11 +244,16 @@ class GuestSubscription:
         self._work()
 
     def _work(self) -> None:
+        connection = self.connection
         for _ in range(EVENTS_A_TURN):
-            event = self.connection.next_event()
+            found = connection.next_whole()
+            if found is not None:
+                self.exchanges.whole(found)
+                continue
+            event = connection.next_event()
             if event is None:
                 break
-            if self.connection.ours is not Side.DONE or type(event) in _TO_THE_END:
+            if connection.ours is not Side.DONE or type(event) in _TO_THE_END:
                 handler = IN_EXCHANGE.get(type(event))
                 if handler is not None:
                     handler(self.exchanges, event)
@@ -256,6 +262,8 @@ class GuestSubscription:
         else:
             self._stream.pause()
             self._timers.after(0, self._go_on)
+        if Side.DRAINING in (connection.ours, connection.theirs):
+            self._bye_if_idle()
         self.flush()
 
     def _go_on(self) -> None:

@@ -10,7 +10,6 @@ writes L{WireConnection.data_to_send}, everything of that turn at once.
 from __future__ import annotations
 
 from subproxy.wire import messages as m
-from subproxy.wire.bodies import WireBodies
 from subproxy.wire.credit import ReceiveWindow, SendWindow
 from subproxy.wire.errors import (
     ExchangeError,
@@ -30,6 +29,7 @@ from subproxy.wire.limits import BODY_CHUNK, BODY_OVERHEAD, MAX_REASON, Limits
 from subproxy.wire.messages import Message, parse
 from subproxy.wire.states import SIDES, Event, Half, Role, Side
 from subproxy.wire.tunnel import WireTunnel
+from subproxy.wire.whole import WholeExchanges
 
 __all__ = [
     "Broken",
@@ -46,7 +46,7 @@ _IGNORED_BYTES = 8192
 """Likewise of their bytes, so that it is bounded in time."""
 
 
-class WireConnection(WireBodies):
+class WireConnection(WholeExchanges):
     """
     The state of one connection.
 

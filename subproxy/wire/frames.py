@@ -185,14 +185,41 @@ class FrameDecoder:
         if data[end - 1] != _LIST_END:
             raise FrameError("a frame ends with ']'")
         frame = decode(data[start:end])
-        self._size -= end - start
+        self.skip(end)
+        return frame
+
+    # A frame that begins with a known verb may be looked at in place (subproxy.wire.whole).
+
+    @property
+    def held(self) -> bytes:
+        """The piece in which the next frame begins; L{next_span} says where."""
+        return self._data
+
+    def next_span(self, verb: bytes) -> tuple[int, int] | None:
+        """
+        From where to where the next frame is in L{held}, if it is whole there.
+
+        @param verb: the element with which it must begin.
+        """
+        data, start = self._data, self._start
+        colon = data.find(b":", start, start + MAX_LENGTH_DIGITS + 1)
+        if colon <= start or not data.startswith(verb, colon + 1) or data[start] == _ZERO:
+            return None
+        digits = data[start:colon]
+        if not digits.isdigit():
+            return None
+        end = colon + int(digits) + 2
+        return None if end > len(data) or int(digits) > self.limit else (start, end)
+
+    def skip(self, end: int) -> None:
+        """The frame that ends at C{end} of L{held} has been taken."""
+        self._size -= end - self._start
         self._wanted = 1
         self._start = end
-        if end == len(data):
+        if end == len(self._data):
             self._data, self._start = b"", 0
             if self._more:
                 self._join()
-        return frame
 
     def take_rest(self) -> bytes:
         """All that is held, as raw bytes; the decoder is empty after it."""

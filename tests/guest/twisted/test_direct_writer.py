@@ -13,7 +13,8 @@ from twisted.internet.tcp import Server
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from guest.twisted.direct_writer import AT_ONCE, DirectWriter
+from guest.core.direct_writer import AT_ONCE
+from guest.twisted.direct_writer import DirectWriter
 from tests.relay.test_splice import Readiness, open_descriptors
 
 BODY = os.urandom(1 << 16) * 48

@@ -1,0 +1,175 @@
+"""
+ASGI 3 applications: the C{http} scope (https://asgi.readthedocs.io/en/latest/specs/www.html).
+
+A request that came whole, and is answered whole before the application first waits, has neither
+an exchange nor a L{Request<guest.core.request.Request>}: most have not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from guest.adapters.asgi_cycle import AsgiCycle
+from guest.core.exchange import GuestExchange
+from guest.core.exchanges import Exchanges
+from guest.core.runtime import Runtime
+from subproxy.wire.fields import Info
+from subproxy.wire.whole import WholeRequest
+
+Scope = MutableMapping[str, Any]
+Application = Callable[
+    [
+        Scope,
+        Callable[[], Awaitable[MutableMapping[str, Any]]],
+        Callable[[MutableMapping[str, Any]], Awaitable[None]],
+    ],
+    Awaitable[None],
+]
+
+ASGI = {"version": "3.0", "spec_version": "2.5"}
+EXTENSIONS: dict[str, dict[str, Any]] = {
+    "http.response.early_hint": {},
+    "http.response.pathsend": {},
+    "http.response.trailers": {},
+}
+
+_MOST_HOSTS = 256
+
+
+class AsgiAdapter:
+    """
+    Serves one ASGI application (L{guest.core.exchanges.ExchangeAdapter}).
+
+    @ivar state: what the application has put there at its start, of which each request has a
+        shallow copy; None: the scope has no C{state}.
+    """
+
+    def __init__(self, application: Application, runtime: Runtime, root_path: str = "") -> None:
+        """
+        Take an application.
+
+        @param root_path: where it is mounted: without a slash at its end.
+        """
+        self._application = application
+        self._runtime = runtime
+        self._root_path = root_path
+        self._hosts: dict[bytes, tuple[str, int | None]] = {}
+        self._running: set[AsgiCycle] = set()
+        self._idle: Any = None
+        self.state: dict[str, Any] | None = None
+
+    # ExchangeAdapter.
+
+    def whole(self, exchanges: Exchanges, found: WholeRequest) -> None:
+        """Answer a request that is all here."""
+        _, method, target, headers, info, body = found
+        fields = [(name.lower(), value) for name, value in headers]
+        cycle = AsgiCycle(self._runtime, exchanges, found, body)
+        self._run(cycle, self._scope(method, target, fields, info))
+        if not cycle.settled:
+            cycle.promote()
+
+    def begun(self, exchanges: Exchanges, exchange: GuestExchange) -> None:
+        """Answer a request whose body is to come, or that is unusual in another way."""
+        request = exchange.request
+        info: Info = {b"client": request.client, b"scheme": request.scheme,
+                      b"version": request.version}  # fmt: skip
+        fields = [(name.lower(), value) for name, value in request.headers]
+        cycle = AsgiCycle(self._runtime, exchanges, None, request.body.whole, exchange)
+        self._run(cycle, self._scope(request.method, request.target, fields, info))
+
+    def _run(self, cycle: AsgiCycle, scope: Scope) -> None:
+        try:
+            running: Any = self._application(scope, cycle.receive, cycle.send)
+            if not isinstance(running, Coroutine):
+                running = _awaited(running)
+        except Exception as error:
+            cycle.over(error)
+            return
+        self._running.add(cycle)
+        cycle.task = task = self._runtime.start(running)
+        self._runtime.when_done(task, lambda error: self._over(cycle, error))
+
+    def _over(self, cycle: AsgiCycle, error: BaseException | None) -> None:
+        self._running.discard(cycle)
+        cycle.over(error)
+        if not self._running and self._idle is not None:
+            idle, self._idle = self._idle, None
+            self._runtime.resolve(idle, None)
+
+    async def finish(self, timeout: float) -> None:
+        """
+        Wait until nothing of the application runs: it may do so after its last response.
+
+        @param timeout: seconds after which what still runs is cancelled.
+        """
+        if not self._running:
+            return
+        self._idle = idle = self._runtime.future()
+        timer = self._runtime.later(timeout, self._runtime.resolve, idle, None)
+        await idle
+        timer.cancel()
+        for cycle in list(self._running):
+            cycle.task.cancel()
+
+    # The scope.
+
+    def _scope(
+        self, method: bytes, target: bytes, fields: list[tuple[bytes, bytes]], info: Info
+    ) -> Scope:
+        raw_path, _, query = target.partition(b"?")
+        if b"%" in raw_path or not raw_path.isascii():
+            path = unquote_to_bytes(raw_path).decode("utf-8", "replace")
+        else:
+            path = raw_path.decode("ascii")
+        root_path = self._root_path
+        if root_path and path != root_path and not path.startswith(root_path + "/"):
+            path = root_path + path
+            raw_path = root_path.encode("utf-8") + raw_path
+        client: bytes = info.get(b"client", b"")
+        scheme: bytes = info.get(b"scheme", b"http")
+        version: bytes = info.get(b"version", b"1.1")
+        scope: Scope = {
+            "type": "http",
+            "asgi": ASGI,
+            "http_version": version.decode("latin-1"),
+            "method": method.decode("latin-1"),
+            "scheme": scheme.decode("latin-1"),
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "root_path": root_path,
+            "headers": fields,
+            "client": (client.decode("latin-1"), 0) if client else None,
+            "server": self._server(fields, scheme),
+            "extensions": EXTENSIONS,
+        }
+        if self.state is not None:
+            scope["state"] = self.state.copy()
+        return scope
+
+    def _server(
+        self, fields: list[tuple[bytes, bytes]], scheme: bytes
+    ) -> tuple[str, int | None] | None:
+        """What the client takes us for."""
+        for name, value in fields:
+            if name == b"host":
+                known = self._hosts.get(value)
+                return known if known is not None else self._learn(value, scheme)
+        return None
+
+    def _learn(self, host: bytes, scheme: bytes) -> tuple[str, int | None]:
+        name, colon, port = host.rpartition(b":")
+        if not colon or not port.isdigit() or len(port) > 5:
+            name, port = host, b"443" if scheme == b"https" else b"80"
+        server = (name.decode("latin-1"), int(port))
+        if len(self._hosts) >= _MOST_HOSTS:
+            self._hosts.clear()
+        self._hosts[host] = server
+        return server
+
+
+async def _awaited(awaitable: Awaitable[None]) -> None:
+    await awaitable

@@ -1,0 +1,275 @@
+"""One request of an ASGI application: its C{receive} and its C{send}."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, MutableMapping
+from enum import Enum, auto
+from pathlib import Path
+from typing import Any
+
+from guest.core.body_queue import BodyQueue
+from guest.core.errors import RequestAborted
+from guest.core.exchange import GuestExchange
+from guest.core.exchanges import Exchanges
+from guest.core.files import FileBody
+from guest.core.response import Response
+from guest.core.runtime import Runtime
+from subproxy.wire.fields import Headers
+from subproxy.wire.whole import WholeRequest
+
+AsgiMessage = MutableMapping[str, Any]
+
+
+class ClientDisconnected(OSError):
+    """
+    Nobody waits for what an application sends.
+
+    ASGI (spec_version 2.4) wants an C{OSError} for that; one that lets it pass has done right.
+    """
+
+
+class AsgiState(Enum):
+    """How far the response of an application is."""
+
+    __hash__ = object.__hash__
+
+    WAITING = auto()
+    """It has not begun."""
+    STARTED = auto()
+    """Its head is here, and not sent: the body may be as well."""
+    STREAMING = auto()
+    """Its head is on its way, and more body may come."""
+    TRAILERS = auto()
+    """Trailers are to come."""
+    DONE = auto()
+    """It is complete."""
+
+
+_MAY: dict[AsgiState, frozenset[str]] = {
+    AsgiState.WAITING: frozenset({"http.response.start", "http.response.early_hint"}),
+    AsgiState.STARTED: frozenset({"http.response.body", "http.response.pathsend"}),
+    AsgiState.STREAMING: frozenset({"http.response.body"}),
+    AsgiState.TRAILERS: frozenset({"http.response.trailers"}),
+    AsgiState.DONE: frozenset(),
+}
+"""What may be sent in each state."""
+
+_QUIET = frozenset({"answered", "complete"})
+"""Codes with which an exchange ends although its client is there: the rest is not wanted."""
+
+
+class AsgiCycle:
+    """
+    One request.
+
+    @ivar state: how far the response is.
+    @ivar task: the application.
+    """
+
+    __slots__ = ("_body", "_closed", "_exchange", "_exchanges", "_fields", "_found", "_queue",
+                 "_read", "_runtime", "_status", "_trailers", "_waiting", "_wants_trailers",
+                 "state", "task")  # fmt: skip
+    _status: int
+    _fields: Iterable[Any]
+    _trailers: Headers
+    _wants_trailers: bool
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        exchanges: Exchanges,
+        found: WholeRequest | None,
+        body: bytes | None,
+        exchange: GuestExchange | None = None,
+    ) -> None:
+        """
+        Begin.
+
+        @param found: the request, if it came whole and has no exchange.
+        @param body: of the request, if it is all here.
+        @param exchange: otherwise, its exchange.
+        """
+        self._runtime = runtime
+        self._exchanges = exchanges
+        self._found = found
+        self._body = body
+        self._exchange = exchange
+        self._closed: RequestAborted | None = None
+        self._queue: BodyQueue | None = None
+        self._waiting: list[Any] | None = None
+        self._read = False  # the application has the end of the request's body
+        self.state = AsgiState.WAITING
+        self.task: Any = None
+        if exchange is not None:
+            exchange.closed = self._ended
+
+    @property
+    def settled(self) -> bool:
+        """It is answered, or has an exchange that will be."""
+        return self.state is AsgiState.DONE or self._exchange is not None
+
+    def promote(self) -> GuestExchange:
+        """The exchange, which there need not have been."""
+        if self._exchange is None:
+            assert self._found is not None
+            self._exchange = self._exchanges.promote(self._found)
+            self._exchange.closed = self._ended
+        return self._exchange
+
+    def _ended(self, reason: RequestAborted) -> None:
+        self._closed = reason
+        waiting, self._waiting = self._waiting, None
+        for waiter in waiting or ():
+            self._runtime.resolve(waiter, None)
+
+    # What the application calls.
+
+    async def receive(self) -> AsgiMessage:
+        """The request's body in one piece or in several, then that nobody waits any more."""
+        body = self._body
+        if body is not None:
+            self._body = None
+            self._read = True
+            return {"type": "http.request", "body": body, "more_body": False}
+        if self._exchange is None:
+            if self.state is AsgiState.DONE:
+                return {"type": "http.disconnect"}
+            self.promote()
+        if not self._read and self._closed is None:
+            assert self._exchange is not None
+            incoming = self._exchange.request.body
+            try:
+                piece = await incoming.next()
+            except RequestAborted:
+                return {"type": "http.disconnect"}
+            self._read = piece is None or incoming.complete
+            return {"type": "http.request", "body": piece or b"", "more_body": not self._read}
+        if self._closed is None:
+            waiter = self._runtime.future()
+            if self._waiting is None:
+                self._waiting = []
+            self._waiting.append(waiter)
+            await waiter
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: AsgiMessage) -> None:
+        """
+        Take a part of the response; returns when there is room for the next.
+
+        @raise ClientDisconnected: nobody waits for it.
+        @raise RuntimeError: it is not its turn.
+        """
+        kind = message["type"]
+        state = self.state
+        if kind not in _MAY[state]:
+            raise RuntimeError(f"ASGI: {kind!r} came when the response was {state.name.lower()}")
+        if self._closed is not None and self._closed.code not in _QUIET:
+            raise ClientDisconnected("the client has left")
+        if state is AsgiState.STARTED and kind == "http.response.body":
+            body = message.get("body", b"")
+            if message.get("more_body", False) or self._wants_trailers:
+                self._stream()
+                await self._push(message)
+            else:
+                self._whole(body)
+        elif kind == "http.response.start":
+            self._status = message["status"]
+            self._fields = message.get("headers", ())
+            self._wants_trailers = bool(message.get("trailers", False))
+            self.state = AsgiState.STARTED
+        elif kind == "http.response.body":
+            await self._push(message)
+        elif kind == "http.response.early_hint":
+            links = [(b"link", bytes(link)) for link in message.get("links", ())]
+            self.promote().interim(103, links)
+        elif kind == "http.response.pathsend":
+            self._file(message["path"])
+        else:
+            self._trailers.extend((bytes(n), bytes(v)) for n, v in message.get("headers", ()))
+            if not message.get("more_trailers", False):
+                self._complete()
+
+    def _whole(self, body: bytes) -> None:
+        """The response is all here."""
+        found = self._found
+        self.state = AsgiState.DONE
+        if type(body) is not bytes:
+            body = bytes(body)
+        if (
+            self._exchange is None
+            and found is not None
+            and self._exchanges.answer_whole(found[0], found[1], self._status, self._fields, body)
+        ):
+            return
+        self._respond(Response(self._status, self._pairs(), body))
+
+    def _stream(self) -> None:
+        """More is to come: send the head."""
+        self._queue = BodyQueue(self._runtime)
+        self._trailers = []
+        self.state = AsgiState.STREAMING
+        self._respond(
+            Response(self._status, self._pairs(), self._queue, trailers=lambda: self._trailers)
+        )
+
+    def _file(self, path: str) -> None:
+        """The body is a file."""
+        file = FileBody(Path(path).open("rb"), settled=True)  # noqa: SIM115 (closed when sent)
+        fields = self._pairs()
+        if not any(name.lower() == b"content-length" for name, _ in fields):
+            fields.append((b"content-length", b"%d" % len(file)))
+        self.state = AsgiState.DONE
+        self._respond(Response(self._status, fields, file))
+
+    def _pairs(self) -> Headers:
+        return [(bytes(name), bytes(value)) for name, value in self._fields]
+
+    def _respond(self, response: Response) -> None:
+        exchange = self.promote()
+        try:
+            outgoing = exchange.begin(response)
+        except Exception:
+            self.state = AsgiState.WAITING
+            raise
+        self._exchanges.carry(exchange, outgoing, response)
+
+    async def _push(self, message: AsgiMessage) -> None:
+        assert self._queue is not None
+        wanted = await self._queue.put(bytes(message.get("body", b"")))
+        if not message.get("more_body", False):
+            if self._wants_trailers:
+                self.state = AsgiState.TRAILERS
+            else:
+                self._complete()
+        if not wanted and self._closed is not None and self._closed.code not in _QUIET:
+            raise ClientDisconnected("the client has left")
+
+    def _complete(self) -> None:
+        self.state = AsgiState.DONE
+        if self._queue is not None:
+            self._queue.end()
+
+    # The end of the application.
+
+    def over(self, error: BaseException | None) -> None:
+        """The application has returned, or failed."""
+        gone = self._closed is not None and self._closed.code not in _QUIET
+        if error is None and (self.state is AsgiState.DONE or gone):
+            return
+        if isinstance(error, (self._runtime.cancelled, ClientDisconnected)) and (
+            gone or self.state is AsgiState.DONE
+        ):
+            return
+        if error is None:
+            error = RuntimeError("the application returned without completing its response")
+        elif not isinstance(error, Exception):
+            error = RuntimeError(f"the application was stopped: {error!r}")
+        if self.state in (AsgiState.STREAMING, AsgiState.TRAILERS):
+            self.state = AsgiState.DONE
+            assert self._queue is not None
+            self._queue.fail(error)
+        elif self.state is AsgiState.DONE or gone:
+            self._runtime.log.failure("The application failed after its response", error)
+        else:
+            self.state = AsgiState.DONE
+            self._exchanges.fail(self.promote(), error)

@@ -1,0 +1,106 @@
+"""Runs WSGI and ASGI applications, on asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from guest.asyncio.address import ProxyAddress, parse_address
+from guest.asyncio.loop import loop_maker
+from guest.asyncio.runner import AsyncioRunner, begin_logging, run_in_loop
+from guest.asyncio.runtime import asyncio_runtime
+from guest.asyncio.subscriber import AsyncioSubscriber
+from guest.cli.interface import Interface
+from guest.cli.options import GuestOptions
+from guest.core.profile import SubscriberProfile
+from guest.core.statuses import FAILED, USAGE, complain
+from subproxy.wire.fields import Info
+from subproxy.wire.limits import DEFAULT_WEIGHT
+
+
+def run(asked: GuestOptions, application: Any, interface: Interface, worker: int) -> int:
+    """
+    Serve C{application} until something ends it.
+
+    @return: the exit status.
+    """
+    begin_logging(asked.log_level)
+    try:
+        address = parse_address(asked.proxy)
+    except ValueError as error:
+        complain(f"--proxy={asked.proxy}: {error}")
+        return USAGE
+    try:
+        make = loop_maker(asked.loop)
+    except ValueError as error:
+        complain(f"--loop={asked.loop}: {error}")
+        return USAGE
+    profile = SubscriberProfile(
+        asked.name,
+        asked.routes,
+        worker=worker,
+        concurrency=asked.concurrency,
+        weight=asked.weight or DEFAULT_WEIGHT,
+        drain_timeout=asked.drain_timeout,
+    )
+    serve = _serve_wsgi if interface is Interface.WSGI else _serve_asgi
+    return run_in_loop(lambda: serve(asked, application, address, profile), make)
+
+
+async def _serve_asgi(
+    asked: GuestOptions, application: Any, address: ProxyAddress, profile: SubscriberProfile
+) -> int:
+    from guest.adapters.asgi import AsgiAdapter
+    from guest.adapters.lifespan import Lifespan, LifespanFailed
+
+    runtime = asyncio_runtime(asyncio.get_running_loop())
+    runner = AsyncioRunner(asked.keep_going)
+    adapter = AsgiAdapter(application, runtime, asked.root_path)
+    lifespan = Lifespan(application, runtime)
+    try:
+        await lifespan.start()
+    except LifespanFailed as error:
+        complain(f"the application failed to start: {error}")
+        return FAILED
+    adapter.state = lifespan.state
+    status = await runner.run(_subscriber(asked, address, profile, adapter, runner))
+    await adapter.finish(asked.drain_timeout)
+    await lifespan.stop(asked.drain_timeout)
+    return status
+
+
+async def _serve_wsgi(
+    asked: GuestOptions, application: Any, address: ProxyAddress, profile: SubscriberProfile
+) -> int:
+    from guest.adapters.wsgi import WsgiAdapter
+
+    loop = asyncio.get_running_loop()
+    runner = AsyncioRunner(asked.keep_going)
+    adapter = WsgiAdapter(
+        application,
+        asyncio_runtime(loop),
+        loop.call_soon_threadsafe,
+        root_path=asked.root_path,
+        threads=asked.threads,
+        hung=asked.hung,
+    )
+
+    def pong() -> Info:
+        return {b"full": True} if adapter.hung() else {}
+
+    profile.pong = pong  # type: ignore[method-assign]
+    status = await runner.run(_subscriber(asked, address, profile, adapter, runner))
+    await adapter.finish(asked.drain_timeout)
+    return status
+
+
+def _subscriber(
+    asked: GuestOptions,
+    address: ProxyAddress,
+    profile: SubscriberProfile,
+    adapter: Any,
+    runner: AsyncioRunner,
+) -> AsyncioSubscriber:
+    return AsyncioSubscriber(
+        address, profile, adapter, runner, where=asked.proxy, retry_refused=asked.keep_going
+    )
