@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from enum import Enum, auto
 from pathlib import Path
 from typing import Any
@@ -166,12 +166,11 @@ class AsgiCycle:
         if self._closed is not None and self._closed.code not in _QUIET:
             raise ClientDisconnected("the client has left")
         if state is AsgiState.STARTED and kind == "http.response.body":
-            body = message.get("body", b"")
             if message.get("more_body", False) or self._wants_trailers:
-                self._stream()
+                self._try(self._stream)
                 await self._push(message)
             else:
-                self._whole(body)
+                self._try(self._whole, message.get("body", b""))
         elif kind == "http.response.start":
             self._status = message["status"]
             self._fields = message.get("headers", ())
@@ -183,11 +182,19 @@ class AsgiCycle:
             links = [(b"link", bytes(link)) for link in message.get("links", ())]
             self.promote().interim(103, links)
         elif kind == "http.response.pathsend":
-            self._file(message["path"])
+            self._try(self._file, message["path"])
         else:
             self._trailers.extend((bytes(n), bytes(v)) for n, v in message.get("headers", ()))
             if not message.get("more_trailers", False):
                 self._complete()
+
+    def _try(self, begin: Callable[..., None], *args: Any) -> None:
+        """Begin the response; if it is none, there may be another."""
+        try:
+            begin(*args)
+        except Exception:
+            self.state = AsgiState.WAITING
+            raise
 
     def _whole(self, body: bytes) -> None:
         """The response is all here."""
@@ -226,11 +233,7 @@ class AsgiCycle:
 
     def _respond(self, response: Response) -> None:
         exchange = self.promote()
-        try:
-            outgoing = exchange.begin(response)
-        except Exception:
-            self.state = AsgiState.WAITING
-            raise
+        outgoing = exchange.begin(response)
         self._exchanges.carry(exchange, outgoing, response)
 
     async def _push(self, message: AsgiMessage) -> None:

@@ -20,6 +20,7 @@ class Interface(Enum):
 
 INTERFACES = ("auto", "asgi", "wsgi", "twisted")
 
+_SAY = "could be an ASGI or a WSGI application: say which, with --interface=asgi or wsgi"
 _ARGUMENTS = {Interface.ASGI: 3, Interface.WSGI: 2}
 
 
@@ -78,9 +79,9 @@ def _of_callable(found: Any) -> Interface:
     if inspect.iscoroutinefunction(inspect.unwrap(call)):
         return Interface.ASGI
     try:
-        parameters = inspect.signature(found).parameters.values()
+        parameters = list(inspect.signature(found).parameters.values())
     except (TypeError, ValueError):
-        parameters = ()  # type: ignore[assignment]
+        raise InterfaceUnclear(_SAY) from None
     needed = [
         each
         for each in parameters
@@ -91,11 +92,9 @@ def _of_callable(found: Any) -> Interface:
     for kind, count in _ARGUMENTS.items():
         if len(needed) == count and not several:
             return kind
-    if parameters and not needed and not several:
+    if not needed and not several:
         raise InterfaceUnclear(
             "takes no arguments: is it a function that makes an application? Then say so, with "
             "() behind it"
         )
-    raise InterfaceUnclear(
-        "could be an ASGI or a WSGI application: say which, with --interface=asgi or wsgi"
-    )
+    raise InterfaceUnclear(_SAY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -19,6 +20,8 @@ from tests.rigs.guest_application import breaking
 from tests.rigs.vector_runner import decoded, received
 
 T = TypeVar("T")
+GUARD = 60.0
+"""Seconds after which a test gives up waiting for a thread."""
 TURNS = 24
 """Turns of the loop after which all that can happen has happened."""
 
@@ -62,9 +65,11 @@ class MemoryStream(asyncio.Transport):
         self.written: list[bytes] = []
         self.reading = True
         self.closing = self.aborted = False
+        self.told: Callable[[], None] = lambda: None
 
     def write(self, data: Any) -> None:
         self.written.append(bytes(data))
+        self.told()
 
     def take(self) -> bytes:
         """What was written since the last call."""
@@ -196,6 +201,8 @@ class LoopGuest:
         self.stopping = False
         self._now(lambda: self.connection.connection_made(self.stream))
 
+    plain = AsyncioConnection
+
     def _now(self, function: Callable[[], None]) -> None:
         """Do what event loops do: call it in a turn."""
         self.loop.call_soon(function)
@@ -217,6 +224,27 @@ class LoopGuest:
     def receive(self) -> bytes:
         data = self.stream.take()
         return received(self, data) + self.stream.take() if self.stopping else data
+
+    def until(self, verb: bytes) -> list[Any]:
+        """Let threads do their work until the guest has said C{verb}; all that it has said."""
+        said: list[Any] = []
+        task = self.loop.create_task(self._until(verb, said))
+        guard = threading.Timer(GUARD, self.loop.call_soon_threadsafe, [task.cancel])
+        guard.start()
+        try:
+            self.loop.run_until_complete(task)
+        finally:
+            guard.cancel()
+        return said
+
+    async def _until(self, verb: bytes, said: list[Any]) -> None:
+        while not any(frame[0] == verb for frame in said):
+            written = asyncio.Event()
+            self.stream.told = written.set
+            came = self.frames()
+            if not came:
+                await written.wait()
+            said += came
 
     def frames(self) -> list[Any]:
         """What it has said since the last call, decoded."""

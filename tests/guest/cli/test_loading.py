@@ -25,6 +25,22 @@ class Application(SubscriberProtocol):
 
 factory = SubscriberFactory(Application, "named", clock=clock)
 nonsense = object()
+
+
+def make() -> SubscriberFactory:
+    """Makes one."""
+    return factory
+
+
+def fail() -> None:
+    """Makes none."""
+    raise RuntimeError("no database")
+
+
+def wsgi(environ: object, start_response: object) -> None:
+    """An application."""
+
+
 HERE = __name__
 
 
@@ -37,6 +53,19 @@ class LoadTests(SynchronousTestCase):
 
     def test_a_factory(self) -> None:
         self.assertIs(load(f"{HERE}:factory"), factory)
+
+    def test_what_a_function_makes(self) -> None:
+        self.assertIs(load(f"{HERE}:make()"), factory)
+        self.assertIn("with () behind it", self.refused(f"{HERE}:make"))
+        self.assertIn("RuntimeError: no database", self.refused(f"{HERE}:fail()"))
+        self.assertIn("test_loading.py, line", self.refused(f"{HERE}:fail()"))
+        self.assertIn("that is no function", self.refused(f"{HERE}:nonsense()"))
+        self.assertIn("is called without arguments", self.refused(f"{HERE}:make(1)"))
+
+    def test_a_callable(self) -> None:
+        self.assertIs(load(f"{HERE}:wsgi"), wsgi)
+        text = str(self.assertRaises(BadImport, load, f"{HERE}:factory", "wsgi"))
+        self.assertIn("runs on Twisted", text)
 
     def refused(self, name: str) -> str:
         text = str(self.assertRaises(BadImport, load, name))
