@@ -171,7 +171,10 @@ class WsgiAdapter:
         self._posted.append(item)
         if not self._woken:
             self._woken = True
-            self._from_thread(self._take)
+            try:
+                self._from_thread(self._take)
+            except RuntimeError:
+                pass  # the event loop is over: this request was given up
 
     def _take(self) -> None:
         """Do what threads have asked for; one write for all answers of a connection."""

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import signal
 import sys
-import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -146,11 +145,8 @@ class _LineFormatter(logging.Formatter):
     """C{2026-11-29T16:00:00+0000 [guest#info] text}."""
 
     def __init__(self) -> None:
-        super().__init__("%(asctime)s [%(name)s#%(level)s] %(message)s")
+        super().__init__("%(asctime)s [%(name)s#%(level)s] %(message)s", "%Y-%m-%dT%H:%M:%S%z")
 
     def format(self, record: logging.LogRecord) -> str:
         record.level = record.levelname.lower().replace("warning", "warn")
         return super().format(record)
-
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
-        return time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(record.created))

@@ -43,7 +43,7 @@ def _files(folder: Path) -> Iterator[tuple[Path, int]]:
                     continue
 
 
-class Reloader:
+class RestartOnChange:
     """
     Runs a command, and runs it again when a file has changed, or waits for that if it fails.
 
@@ -101,4 +101,4 @@ class Reloader:
 def reload_main(arguments: Sequence[str]) -> int:
     """Run C{python -m guest} with these arguments, again and again."""
     command = [sys.executable, "-m", "guest", *arguments]
-    return Reloader(command, Path.cwd()).run()
+    return RestartOnChange(command, Path.cwd()).run()

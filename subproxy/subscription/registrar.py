@@ -182,16 +182,25 @@ class Registrar:
         self._routes.pop(member, None)
         self.epochs.gone(member, now)
 
-    def pong(self, member: Member, info: Info) -> None:
-        """C{member} answered a ping."""
+    def pong(self, member: Member, info: Info) -> bool:
+        """
+        C{member} answered a ping.
+
+        @return: whether it takes nothing new from now on, where it did before.
+        """
+        full = info.get(b"full") is True
+        turned = member.feed(MemberEvent.FILL if full else MemberEvent.CLEAR, self.now())
+        if turned and not full:
+            self.changed(member)
         before = self._granted[member]
         try:
             concurrency = m.lookup(info, b"concurrency", _count, before)
         except MessageError:
-            return
+            return turned and full
         if concurrency != before:
             self._grant(member, concurrency)
             self.changed(member)
+        return turned and full
 
     def measured(self, member: Member, seconds: float) -> None:
         """A ping of C{member} took C{seconds} there and back."""

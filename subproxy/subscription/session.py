@@ -148,8 +148,10 @@ class Subscription:
         assert self._liveness is not None
         if not self._liveness.pong(message.nonce):
             self._connection.useless()
-        elif self._connection.state is SubscriptionState.SUBSCRIBED:
-            self._registrar.pong(self.member, message.info)
+        elif self._connection.state is SubscriptionState.SUBSCRIBED and self._registrar.pong(
+            self.member, message.info
+        ):
+            self._connection.say(WARN, "{identity} takes nothing new: it says that it is full")
 
     def _drain(self, message: m.Drain) -> None:
         self._connection.useless()

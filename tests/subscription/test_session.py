@@ -1,5 +1,7 @@
 """The life of a subscription, once it has greeted."""
 
+from typing import Any
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.balancing.member import MemberState
@@ -197,6 +199,35 @@ class SubscriptionTests(SynchronousTestCase):
         member = self.guest.protocol.subscription.member
         assert member is not None
         self.assertEqual(MemberState(member.state), MemberState.EJECTED)
+
+    def pong(self, info: Any) -> None:
+        """The guest answers the next ping with that."""
+        self.guest.answer_pings = False
+        self.guest.transport.clear()
+        for _ in range(100):
+            self.world.clock.advance(0.25)
+            self.guest.wire.feed(self.guest.transport.value())
+            self.guest.transport.clear()
+            event = self.guest.wire.next_event()
+            if isinstance(event, m.Ping):
+                break
+        assert isinstance(event, m.Ping)
+        self.guest.say(m.Pong(event.nonce, info))
+
+    def test_full_by_pong(self) -> None:
+        """It gets nothing new until a pong does not say so; what comes meanwhile waits."""
+        member = self.guest.protocol.subscription.member
+        assert member is not None
+        self.pong({b"full": True})
+        self.assertEqual(MemberState(member.state), MemberState.FULL)
+        _, sink = self.world.ask()
+        self.assertEqual(self.guest.take(m.Request), [])
+        self.assertIsNone(sink.error)
+        self.pong({})
+        self.assertEqual(MemberState(member.state), MemberState.READY)
+        (request,) = self.guest.take(m.Request)
+        self.guest.say(m.Response(request.exchange, 200, []))
+        self.assertTrue(sink.complete)
 
     def test_concurrency_by_pong(self) -> None:
         """A pong may change how much a guest takes at a time."""

@@ -21,6 +21,7 @@ class MemberState(IntEnum):
     DRAINING = 1
     EJECTED = 2
     GONE = 3
+    FULL = 4
 
 
 class MemberEvent(IntEnum):
@@ -36,6 +37,10 @@ class MemberEvent(IntEnum):
     """It answers again."""
     LEAVE = 4
     """Its connection is gone."""
+    FILL = 5
+    """It says that it takes nothing new for now."""
+    CLEAR = 6
+    """It does not say so."""
 
 
 TRANSITIONS: Final[dict[MemberState, dict[MemberEvent, MemberState]]] = {
@@ -45,6 +50,17 @@ TRANSITIONS: Final[dict[MemberState, dict[MemberEvent, MemberState]]] = {
         MemberEvent.EJECT: MemberState.EJECTED,
         MemberEvent.REVIVE: MemberState.READY,
         MemberEvent.LEAVE: MemberState.GONE,
+        MemberEvent.FILL: MemberState.FULL,
+        MemberEvent.CLEAR: MemberState.READY,
+    },
+    MemberState.FULL: {
+        MemberEvent.DRAIN: MemberState.DRAINING,
+        MemberEvent.UNDRAIN: MemberState.FULL,
+        MemberEvent.EJECT: MemberState.EJECTED,
+        MemberEvent.REVIVE: MemberState.FULL,
+        MemberEvent.LEAVE: MemberState.GONE,
+        MemberEvent.FILL: MemberState.FULL,
+        MemberEvent.CLEAR: MemberState.READY,
     },
     MemberState.DRAINING: {
         MemberEvent.DRAIN: MemberState.DRAINING,
@@ -53,6 +69,8 @@ TRANSITIONS: Final[dict[MemberState, dict[MemberEvent, MemberState]]] = {
         MemberEvent.EJECT: MemberState.DRAINING,
         MemberEvent.REVIVE: MemberState.DRAINING,
         MemberEvent.LEAVE: MemberState.GONE,
+        MemberEvent.FILL: MemberState.DRAINING,
+        MemberEvent.CLEAR: MemberState.DRAINING,
     },
     MemberState.EJECTED: {
         MemberEvent.DRAIN: MemberState.DRAINING,
@@ -60,6 +78,8 @@ TRANSITIONS: Final[dict[MemberState, dict[MemberEvent, MemberState]]] = {
         MemberEvent.EJECT: MemberState.EJECTED,
         MemberEvent.REVIVE: MemberState.READY,
         MemberEvent.LEAVE: MemberState.GONE,
+        MemberEvent.FILL: MemberState.EJECTED,
+        MemberEvent.CLEAR: MemberState.EJECTED,
     },
     MemberState.GONE: dict.fromkeys(MemberEvent, MemberState.GONE),
 }
@@ -67,6 +87,7 @@ TRANSITIONS: Final[dict[MemberState, dict[MemberEvent, MemberState]]] = {
 
 READY: Final = int(MemberState.READY)
 GONE: Final = int(MemberState.GONE)
+_THERE: Final = frozenset({READY, int(MemberState.FULL)})
 
 MIN_WEIGHT: Final = 0.01
 MAX_WEIGHT: Final = 10.0
@@ -142,7 +163,7 @@ class Member:
         if after is before:
             return False
         self.state = int(after)
-        if after is MemberState.READY:
+        if after is MemberState.READY and before is not MemberState.FULL:
             self.since = now
             # It was away: what was measured before says nothing of it now.
             self.latency_at = _latency.UNKNOWN
@@ -198,8 +219,8 @@ class Pool:
         self.retries: Any = None
 
     def has_ready(self) -> bool:
-        """Tell whether any member is READY, be it full or not."""
-        return any(member.state == READY for member in self.members)
+        """Tell whether any member is READY or FULL: it is there, if perhaps busy."""
+        return any(member.state in _THERE for member in self.members)
 
     def __repr__(self) -> str:
         return f"<Pool {self.route} members {len(self.members)} waiting {self.waiting}>"

@@ -57,6 +57,12 @@ class StateTests(SynchronousTestCase):
             ((MemberEvent.LEAVE,), MemberState.GONE),
             ((MemberEvent.DRAIN, MemberEvent.LEAVE), MemberState.GONE),
             ((MemberEvent.EJECT, MemberEvent.LEAVE), MemberState.GONE),
+            ((MemberEvent.FILL,), MemberState.FULL),
+            ((MemberEvent.FILL, MemberEvent.CLEAR), MemberState.READY),
+            ((MemberEvent.FILL, MemberEvent.REVIVE), MemberState.FULL),
+            ((MemberEvent.FILL, MemberEvent.EJECT, MemberEvent.FILL), MemberState.EJECTED),
+            ((MemberEvent.FILL, MemberEvent.DRAIN, MemberEvent.CLEAR), MemberState.DRAINING),
+            ((MemberEvent.FILL, MemberEvent.LEAVE), MemberState.GONE),
         ]:
             self.assertIs(self.after(*events), state, events)
 
@@ -70,6 +76,13 @@ class StateTests(SynchronousTestCase):
         self.assertFalse(member.feed(MemberEvent.REVIVE, 1.0))
         self.assertTrue(member.feed(MemberEvent.EJECT, 1.0))
         self.assertFalse(member.feed(MemberEvent.EJECT, 1.0))
+
+    def test_who_was_full_is_no_newcomer(self) -> None:
+        member = make_member(now=1.0)
+        member.observe(0.1, 2.0)
+        member.feed(MemberEvent.FILL, 3.0)
+        member.feed(MemberEvent.CLEAR, 4.0)
+        self.assertEqual((member.since, member.latency_at), (1.0, 2.0))
 
     def test_a_return_starts_slowly_and_measures_afresh(self) -> None:
         member = make_member(now=1.0)
@@ -151,6 +164,7 @@ class PoolTests(SynchronousTestCase):
         full = make_member(concurrency=1, in_flight=1)
         pool = make_pool(drained, full)
         self.assertTrue(pool.has_ready())
+        self.assertTrue(make_pool(make_member(state=int(MemberState.FULL))).has_ready())
         self.assertEqual(pool.vacant_since, POPULATED)
 
     def test_repr(self) -> None:

@@ -1,0 +1,192 @@
+"""Tests for L{subproxy.wire.whole}: it takes what the reference would take, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tnetstring
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.wire import messages as m
+from subproxy.wire.connection import WireConnection, limits_info
+from subproxy.wire.limits import Limits
+from subproxy.wire.states import Role, Side
+from subproxy.wire.whole import encoded_field
+from tests.rigs.core_strategies import relaxed
+
+HEADERS = [(b"Host", b"blog.example"), (b"X", b"")]
+INFO = {b"client": b"127.0.0.1", b"scheme": b"http", b"version": b"1.1", b"id": b"0-1"}
+
+
+def guest(limits: Limits | None = None) -> WireConnection:
+    """A guest's end that has been welcomed."""
+    connection = WireConnection(Role.GUEST, limits)
+    connection.send(
+        m.Hello({**limits_info(connection.limits), b"application": b"a", b"instance": b"i"})
+    )
+    connection.data_to_send()
+    connection.feed(m.Welcome({b"version": 1}).encode())
+    assert isinstance(connection.next_event(), m.Welcome)
+    return connection
+
+
+def request(number: int = 1, body: Any = b"", **changes: Any) -> bytes:
+    values = {"method": b"GET", "target": b"/a?b", "headers": HEADERS, "info": INFO} | changes
+    return m.Request(number, body=body, **values).encode()
+
+
+values = st.recursive(
+    st.binary(max_size=12) | st.integers(-3, 3) | st.booleans() | st.none() | st.floats(0, 1),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.binary(max_size=9), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+fields = st.lists(st.tuples(st.binary(max_size=5), st.binary(max_size=9)).map(list), max_size=4)
+infos = st.dictionaries(
+    st.sampled_from(
+        [b"client", b"scheme", b"id", b"version", b"trailers", b"expect", b"tls", b"x"]
+    ),
+    st.binary(max_size=9) | st.booleans() | values,
+    max_size=4,
+)
+frames = st.tuples(
+    st.sampled_from([b"request", b"request", b"request", b"response", b"end"]),
+    st.integers(-1, 5) | values,
+    st.binary(max_size=9) | values,
+    st.binary(max_size=9) | values,
+    fields | values,
+    infos | values,
+    st.binary(max_size=9) | values,
+).map(list)
+lengths = st.integers(0, 2)
+
+
+class WholeRequestTests(SynchronousTestCase):
+    def test_one(self) -> None:
+        connection = guest()
+        connection.feed(request())
+        self.assertEqual(
+            connection.next_whole(),
+            (1, b"GET", b"/a?b", [list(pair) for pair in HEADERS], INFO, b""),
+        )
+        self.assertIsNone(connection.next_whole())
+        self.assertIsNone(connection.next_event())
+        self.assertEqual((connection.last, connection.exchanges), (1, {}))
+
+    def test_several_and_a_part(self) -> None:
+        connection = guest()
+        third = request(3)
+        connection.feed(request(1) + request(2) + third[:20])
+        for number in (1, 2):
+            found = connection.next_whole()
+            assert found is not None
+            self.assertEqual(found[0], number)
+        self.assertIsNone(connection.next_whole())
+        self.assertIsNone(connection.next_event())
+        connection.feed(third[20:])
+        while (found := connection.next_whole()) is None:
+            event = connection.next_event()
+            if event is not None:
+                assert isinstance(event, m.Request)
+                self.assertEqual(event.exchange, 3)
+                return
+        self.assertEqual(found[0], 3)
+
+    def test_what_is_left_to_the_reference(self) -> None:
+        for data in (
+            request(body=None),
+            request(body={b"token": b"t", b"length": 1}),
+            request(info={b"expect": True}),
+            request(info={b"tls": {b"version": b"1.3"}}),
+            request(info={b"new": 1}),
+            m.Ping(b"1").encode(),
+        ):
+            connection = guest()
+            connection.feed(data)
+            self.assertIsNone(connection.next_whole())
+            self.assertIsNotNone(connection.next_event())
+
+    def test_a_body_that_may_not_be_inline(self) -> None:
+        connection = guest(Limits(inline=4))
+        connection.feed(request(body=b"12345") + request(2, body=b"1234"))
+        self.assertIsNone(connection.next_whole())
+        self.assertEqual(type(connection.next_event()).__name__, "Violation")
+        self.assertIsNotNone(connection.next_whole())
+
+    def test_numbers_grow(self) -> None:
+        connection = guest()
+        connection.feed(request(5) + request(5))
+        self.assertIsNotNone(connection.next_whole())
+        self.assertIsNone(connection.next_whole())
+        self.assertEqual(type(connection.next_event()).__name__, "Broken")
+
+    @given(frames, lengths)
+    @relaxed
+    def test_as_the_reference(self, frame: list[Any], cut: int) -> None:
+        """Whatever comes: it is taken if, and as, the reference takes it with a whole body."""
+        data: bytes = tnetstring.dumps(frame)
+        if cut == 1:
+            data = data.replace(b"1:", b"01:", 1)
+        elif cut == 2:
+            data = data.replace(b"#", b",", 1)
+        one, other = guest(), guest()
+        one.feed(data)
+        other.feed(data)
+        found = one.next_whole()
+        event = other.next_event()
+        if found is None:
+            self.assertEqual(one.last, 0)
+            self.assertEqual(str(one.next_event()), str(event))
+        else:
+            assert isinstance(event, m.Request)
+            number, method, target, headers, info, body = found
+            pairs = [(name, value) for name, value in headers]
+            self.assertEqual(m.Request(number, method, target, pairs, info, body), event)
+
+
+class WholeAnswerTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.connection = guest()
+        self.connection.feed(request())
+        self.connection.next_whole()
+        self.fields = b"".join(encoded_field(name, value) for name, value in HEADERS)
+
+    def test_as_the_reference(self) -> None:
+        for body in (b"", b"hello", b"x" * 2000):
+            self.assertTrue(self.connection.answer_whole(1, 200, self.fields, body))
+            self.assertEqual(
+                self.connection.data_to_send(), m.Response(1, 200, HEADERS, {}, body).encode()
+            )
+
+    def test_what_does_not_fit(self) -> None:
+        self.assertFalse(self.connection.answer_whole(1, 200, b"", bytes(65_537)))
+        self.assertFalse(self.connection.answer_whole(1, 200, bytes(262_144), b""))
+        self.assertEqual(self.connection.data_to_send(), b"")
+
+    def test_when_it_is_over(self) -> None:
+        self.connection.ours = Side.DONE
+        self.assertFalse(self.connection.answer_whole(1, 200, b"", b""))
+
+    def test_adopted(self) -> None:
+        """It is as if its request had come the other way."""
+        other = guest()
+        other.feed(request())
+        other.next_event()
+        self.connection.adopt_request(1)
+        for each in (self.connection, other):
+            exchange = each.exchanges[1]
+            self.assertEqual(exchange.theirs.name, "DONE")
+            self.assertEqual(exchange.sending.available, 65_536)
+            each.send(m.Response(1, 200, [], {}, None))
+            each.write_body(1, b"x")
+            each.end_body(1)
+            self.assertEqual(each.exchanges, {})
+        self.assertEqual(self.connection.data_to_send(), other.data_to_send())
+
+    def test_an_adopted_one_is_over_with_its_answer(self) -> None:
+        self.connection.adopt_request(1)
+        self.assertTrue(self.connection.answer_whole(1, 200, b"", b""))
+        self.assertEqual(self.connection.exchanges, {})
