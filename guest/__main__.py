@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from guest.cli import options
 from guest.core.statuses import (
@@ -26,9 +27,13 @@ def main(arguments: Sequence[str]) -> int:
     """Run a command line; return the exit status."""
     asked = options.parse(arguments)
 
+    if asked.sidecar is not None:
+        from guest.cli import run_sidecar
+
+        return _with_number(asked, partial(run_sidecar.run, asked, asked.sidecar))
+
     from guest.cli.interface import Interface, interface_of
     from guest.cli.loading import BadImport, load
-    from guest.cli.worker import NoFreeWorker, WorkerSlot, take
 
     if asked.reload:
         from guest.cli.reloading import CHILD, reload_main
@@ -41,23 +46,36 @@ def main(arguments: Sequence[str]) -> int:
         complain(str(error))
         return BAD_IMPORT
     interface = interface_of(application, asked.interface)
+    if interface is Interface.TWISTED:
+        from guest.cli import run_twisted
+
+        return _with_number(asked, partial(run_twisted.run, asked, application))
+
+    from guest.cli import run_asyncio
+
+    complain(f"{asked.target} is {_TOLD[interface.value].format(asked.threads)}")
+    return _with_number(asked, partial(run_asyncio.run, asked, application, interface))
+
+
+def _with_number(asked: options.GuestOptions, run: Callable[[int], int]) -> int:
+    """Run with the worker number that is ours, and return the exit status."""
+    from guest.cli.worker import NoFreeWorker, WorkerSlot, take
+
     try:
         slot = take(asked.name) if asked.worker is None else WorkerSlot(asked.worker, None)
     except (NoFreeWorker, OSError) as error:
         complain(str(error))
         return NO_WORKER
     try:
-        if interface is Interface.TWISTED:
-            from guest.cli import run_twisted
-
-            return run_twisted.run(asked, application, slot.number)
-        from guest.cli import run_asyncio
-
-        complain(f"{asked.target} is {_TOLD[interface.value].format(asked.threads)}")
-        return run_asyncio.run(asked, application, interface, slot.number)
+        return run(slot.number)
     finally:
         slot.release()
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """C{subproxy-guest}: the same, where a module of the current folder can't take its name."""
     sys.exit(main(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    run()

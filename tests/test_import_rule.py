@@ -67,7 +67,7 @@ CIRCLES: list[list[str]] = []
 
 GUEST_FLOORS = (
     ("core",),
-    ("twisted", "asyncio", "adapters", "image"),
+    ("twisted", "asyncio", "adapters", "image", "sidecar"),
     # The paths by which users import what now stands in rooms.
     ("errors framework request response vsock",),
     ("cli", "testing"),

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from guest.cli.interface import INTERFACES
+from guest.cli.sidecar_options import (
+    SidecarOptions,
+    add_sidecar_options,
+    sidecar_options,
+    split_command,
+)
 from guest.core.route import Route
 from subproxy.wire.limits import MAX_NAME, MAX_PATTERN, MAX_WEIGHT, PORT
 
 DEFAULT_PROXY = f"vsock:2:{PORT}"
 LOOPS = ("auto", "asyncio", "uvloop")
 LEVELS = ("debug", "info", "warn", "error", "critical")
+
+SCRIPT = "subproxy-guest"
+"""C{python -m guest}, by the name that the wheel installs."""
 
 DISTRIBUTION = "subscription-proxy-vsock"
 
@@ -23,6 +34,7 @@ examples:
   python -m guest --host='api\\.example' 'api:create_app()'
   python -m guest --proxy=unix:/run/vms/vm.sock_12345 \\
       --host='shop\\.example' --path='/v[12]/.*' --concurrency=10 shop:Shop
+  python -m guest --host='blog\\.example' --to=http://127.0.0.1:3000 -- node server.js
 
 exit statuses:
   0  drained and left, after SIGTERM or SIGINT
@@ -32,6 +44,8 @@ exit statuses:
   4  the proxy refused the subscription or a route
   5  replaced by another instance of this application
   6  no free worker number
+With a program behind -- it is the program's status, once that is not started again: 128 and the
+number of the signal that ended it; 126 or 127 if it can't be executed, or is not there.
 """
 
 
@@ -59,6 +73,7 @@ class GuestOptions:
     hung: float = 30.0
     loop: str = "auto"
     reload: bool = False
+    sidecar: SidecarOptions | None = None
 
 
 def parse(arguments: Sequence[str]) -> GuestOptions:
@@ -68,7 +83,11 @@ def parse(arguments: Sequence[str]) -> GuestOptions:
     @raise SystemExit: with status 2, after one clear line on stderr; or 0 after C{--help}.
     """
     parser = _parser()
-    found = parser.parse_args(arguments)
+    own, command = split_command(arguments)
+    found = parser.parse_args(own)
+    sidecar = sidecar_options(parser, found, command)
+    if sidecar is None and found.target is None:
+        parser.error("what is to be served? module:attr, or --to and a program")
     routes: list[Route] = []
     for kind, pattern in found.patterns or []:
         size = len(pattern.encode())
@@ -80,11 +99,13 @@ def parse(arguments: Sequence[str]) -> GuestOptions:
             routes[-1] = Route(routes[-1].host, pattern.encode())
         else:
             parser.error(f"--path={pattern}: which --host is it for? Give that one before it")
-    name = found.name or found.target
+    target = found.target or str(sidecar and sidecar.address)
+    name = found.name or target
     if len(name.encode()) > MAX_NAME:
         parser.error(f"--name: at most {MAX_NAME} bytes")
     return GuestOptions(
-        target=found.target,
+        target=target,
+        sidecar=sidecar,
         proxy=found.proxy,
         routes=tuple(route if route.path else Route(route.host) for route in routes),
         concurrency=found.concurrency,
@@ -120,7 +141,9 @@ class _Pattern(argparse.Action):
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m guest",
+        prog=_program(),
+        usage="%(prog)s [--proxy=ENDPOINT] [--host=RE [--path=RE]]... [options] module:attr\n"
+        "       %(prog)s ... --to=ADDRESS [-- PROGRAM [ARGUMENT]...]",
         description="Run an application that subscribes to a subproxy and answers its requests.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -129,6 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, nargs=0, help="tell the version")
     parser.add_argument(
         "target",
+        nargs="?",
         metavar="module:attr",
         help="a WSGI or ASGI application, or module:function() that makes one; or a "
         "SubscriberProtocol subclass or a SubscriberFactory",
@@ -173,6 +197,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="start again when a Python file below the current folder changes: for development",
     )
+    add_sidecar_options(parser, _seconds)
     add = parser.add_argument_group("what is served, and where").add_argument
     add(
         "--proxy",
@@ -246,6 +271,12 @@ class _Version(argparse.Action):
     ) -> None:
         print(_release())
         parser.exit()
+
+
+def _program() -> str:
+    """By which of its two names it was called."""
+    name = os.path.basename(sys.argv[0])
+    return name if name == SCRIPT else "python -m guest"
 
 
 def _release() -> str:

@@ -4,6 +4,8 @@ What can go wrong for a guest.
     GuestError
     ├── BodyTooLong             a request's body is longer than the application takes
     ├── RequestAborted          nobody waits for this answer any more
+    ├── RequestFailed           there is no answer: 502, or another guest is asked
+    ├── RequestRefused          not begun: another guest is asked, or 503
     ├── RegistrationRefused     the proxy does not give us that route
     └── SubscriptionEnded       why a connection is over
         ├── SubscriptionRefused     the proxy said no to C{hello}
@@ -43,6 +45,22 @@ class RequestAborted(GuestError):
         super().__init__(f"{reason} ({code})" if reason else code)
         self.code = code
         self.reason = reason
+
+
+class RequestRefused(GuestError):
+    """
+    Raised by an application that has not begun to execute a request, and can't now.
+
+    The proxy asks another guest, whatever the method; if there is none, its client gets 503.
+    """
+
+
+class RequestFailed(GuestError):
+    """
+    Raised by an application that has no answer to a request, through no fault of its own code.
+
+    The proxy asks another guest if the request may be repeated; otherwise its client gets 502.
+    """
 
 
 class RegistrationRefused(GuestError):

@@ -22,7 +22,7 @@ from guest.core.response_body import OutgoingBody, UnreadBody
 from subproxy.wire import messages as m
 from subproxy.wire.connection import WireConnection
 from subproxy.wire.fields import Headers, Info
-from subproxy.wire.limits import INTERIM_COST, MAX_INTERIM
+from subproxy.wire.limits import INTERIM_COST, MAX_INTERIM, MAX_REASON
 from subproxy.wire.states import Half
 
 TURN = 262_144
@@ -412,3 +412,15 @@ class GuestExchange:
         headers = [(b"content-type", b"text/plain; charset=utf-8")]
         self._connection.send(m.Response(self.number, status, headers, {}, text))
         self._flush()
+
+    def give_up(self, code: bytes, reason: str) -> None:
+        """
+        There is no response: let the proxy ask another guest, or answer by itself.
+
+        @param code: C{refused}: nothing has been executed; C{error}: anything else.
+        """
+        if self.begun:
+            self._break_off(reason.encode()[:MAX_REASON])
+        else:
+            self._connection.send(m.Abort(self.number, code, reason.encode()[:MAX_REASON]))
+            self._flush()

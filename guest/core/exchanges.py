@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from guest.core.data_link import BulkPolicy
-from guest.core.errors import BodyTooLong, RequestAborted
+from guest.core.errors import BodyTooLong, RequestAborted, RequestFailed, RequestRefused
 from guest.core.exchange import GuestExchange
 from guest.core.field_encoder import FieldEncoder
 from guest.core.request import Request
@@ -230,25 +230,25 @@ class Exchanges:
 
     def _failed(self, exchange: GuestExchange, error: BaseException) -> None:
         if exchange.over:
-            if not isinstance(error, (self._runtime.cancelled, RequestAborted)):
+            if not isinstance(error, (self._runtime.cancelled, *_NO_ANSWER)):
                 self._log_failure(exchange, error)
         elif isinstance(error, RequestAborted):
             exchange.fail(400, "Bad Request")
         elif isinstance(error, BodyTooLong):
             exchange.fail(413, "Content Too Large")
+        elif isinstance(error, RequestRefused):
+            exchange.give_up(b"refused", str(error))
+        elif isinstance(error, RequestFailed):
+            self._runtime.log.warn(
+                "No answer to {what}: {error}", what=_shown(exchange), error=error
+            )
+            exchange.give_up(b"error", str(error))
         else:
             self._log_failure(exchange, error)
             exchange.fail(500, "Internal Server Error")
 
     def _log_failure(self, exchange: GuestExchange, error: BaseException) -> None:
-        request = exchange.request
-        self._runtime.log.failure(
-            "The application failed at {method} {target} (request id {id})",
-            error,
-            method=words(request.method),
-            target=words(request.target),
-            id=words(request.id),
-        )
+        self._runtime.log.failure("The application failed at {what}", error, what=_shown(exchange))
 
     def _reap(self, exchange: GuestExchange) -> None:
         """Forget an exchange when it is over on the wire and nothing runs for it."""
@@ -361,6 +361,16 @@ def _announces(body: Info) -> bool:
     """Whether a request says enough of a body that goes over a data connection."""
     length, token = body.get(b"length"), body.get(b"token")
     return type(length) is int and length > 0 and type(token) is bytes and len(token) > 0
+
+
+_NO_ANSWER = (RequestAborted, RequestFailed, RequestRefused)
+"""What says that there is no answer, and not that something is wrong here."""
+
+
+def _shown(exchange: GuestExchange) -> str:
+    request = exchange.request
+    method, target, name = words(request.method), words(request.target), words(request.id)
+    return f"{method} {target} (request id {name})"
 
 
 def words(text: bytes) -> str:

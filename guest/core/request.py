@@ -24,10 +24,13 @@ class Request:
     @ivar scheme: C{b"http"} or C{b"https"}.
     @ivar version: the client's HTTP version, C{b"1.1"}.
     @ivar id: the request id, which the proxy's log has too.
+    @ivar expects: the client sends its body when somebody has begun to read it (C{Expect:
+        100-continue}).
+    @ivar takes_trailers: the client has said that it takes trailers.
     """
 
-    __slots__ = ("_interim", "body", "client", "headers", "id", "method", "scheme", "target",
-                 "version")  # fmt: skip
+    __slots__ = ("_interim", "body", "client", "expects", "headers", "id", "method", "scheme",
+                 "takes_trailers", "target", "version")  # fmt: skip
 
     def __init__(
         self,
@@ -45,6 +48,8 @@ class Request:
         self.scheme: bytes = _text(info, b"scheme", b"http")
         self.version: bytes = _text(info, b"version", b"1.1")
         self.id: bytes = _text(info, b"id", b"")
+        self.expects = info.get(b"expect") is True
+        self.takes_trailers = info.get(b"trailers") is True
         self.body = body
         self._interim = interim
 

@@ -61,6 +61,7 @@ MEASURED = frozenset(
         "test_reactor_rules",
         "test_reactor_stream_rules",
         "test_reactor_transports",
+        "test_sidecar",
         "test_vm_image",
     }
 )

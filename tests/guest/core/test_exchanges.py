@@ -11,6 +11,8 @@ from twisted.internet.error import ConnectionLost
 from guest.core.errors import (
     BodyTooLong,
     RequestAborted,
+    RequestFailed,
+    RequestRefused,
 )
 from guest.core.request import Request
 from guest.core.response import Response
@@ -206,6 +208,30 @@ class FailureTests(SubscriberTestCase):
         response = self.successResultOf(self.memory.request(b"POST", b"/", [], b"x" * 11))
         self.assertEqual((response.status, response.body), (413, b"413 Content Too Large\n"))
         self.assertEqual(self.flushLoggedErrors(BodyTooLong), [])
+
+    def test_no_answer(self) -> None:
+        """The proxy asks another, or answers by itself: that is no bug either."""
+        for kind, code in ((RequestRefused, "refused"), (RequestFailed, "error")):
+            self.guest.answer = lambda request, kind=kind: fail(kind("why"))
+            error = self.failureResultOf(self.get(), ExchangeFailed).value
+            self.assertEqual((error.code, error.reason), (code, "why"))
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_no_answer_any_more(self) -> None:
+        def body() -> Iterator[bytes]:
+            yield b"half"
+            raise RequestRefused("why")
+
+        self.guest.answer = lambda request: Response(200, [], body())
+        error = self.failureResultOf(self.get(), ExchangeFailed).value
+        self.assertEqual((error.code, error.reason), ("error", "why"))
+
+    def test_no_answer_to_who_has_left(self) -> None:
+        later: Deferred[Response] = Deferred(lambda each: each.errback(RequestFailed("why")))
+        self.guest.answer = lambda request: later
+        self.memory.begin(b"GET", b"/").abort(b"client")
+        self.memory.advance()
+        self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_hooks_that_fail(self) -> None:
         class Clumsy(Application):

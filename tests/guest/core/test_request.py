@@ -69,6 +69,11 @@ class RequestTests(SynchronousTestCase):
         self.assertEqual(request.client, b"192.0.2.1")
         self.assertEqual((request.scheme, request.version, request.id), (b"https", b"2", b"7"))
 
+    def test_what_the_client_waits_for_and_takes(self) -> None:
+        for value, found in ((True, True), (False, False), (1, False)):
+            request = self.request(expect=value, trailers=value)
+            self.assertEqual((request.expects, request.takes_trailers), (found, found))
+
     def test_info_that_is_absent_or_odd(self) -> None:
         for request in (self.request(), self.request(client=7, scheme=None, version=[], id={})):
             self.assertEqual((request.client, request.id), (b"", b""))

@@ -1,0 +1,1 @@
+"""A program that speaks HTTP, as an application: it is started, watched, and asked."""
