@@ -107,6 +107,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--least", default="1G", help="bytes that a measurement moves at least")
     made.add_argument("--reactor", default="io_uring")
     made.add_argument("--no-fastpath", action="store_true", help="the Python path alone")
+    made.add_argument("--sites", type=int, default=0, help="[[site]] tables that this tree has")
     made.add_argument("--server-core", type=int, default=0)
     made.add_argument("--load-core", type=int, default=1)
     return made
@@ -122,6 +123,7 @@ def main() -> int:
             options.reactor,
             fastpath=not options.no_fastpath,
             bodies=options.bodies,
+            sites=options.sites if name == OURS else 0,
             checkout=checkout,
         )
         for name, checkout in ((OURS, ROOT), (OTHER, options.checkout.resolve()))

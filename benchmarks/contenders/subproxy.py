@@ -33,11 +33,14 @@ class Subproxy(Contender):
         bodies: bool = False,
         subscriptions: int = 1,
         routes: int = 1,
+        sites: int = 0,
         checkout: Path | None = None,
     ) -> None:
         """
         One way of running it.
 
+        @param sites: how many sites a configuration file has: one is that of the requests, and has
+            rules that are numbers.
         @param checkout: a tree with its own virtual environment, to be measured beside another.
         """
         self.name = f"subproxy-{reactor.replace('_', '-')}"
@@ -53,6 +56,7 @@ class Subproxy(Contender):
         self._bodies = bodies
         self._subscriptions = subscriptions
         self._routes = routes
+        self._sites = sites
         self._root = checkout or ROOT
         # With -c it would be the tree of the current folder.
         self._twistd = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()"]
@@ -68,6 +72,10 @@ class Subproxy(Contender):
         port = free_port()
         path = rig.path("vm.sock") if self._subscriptions == 1 else self._machines(rig)
         options = [] if self._fastpath else ["--no-fastpath"]
+        if self._sites:
+            file = Path(rig.path("subproxy.toml"))
+            file.write_text(sites_file(self._sites))
+            options.append(f"--config={file}")
         environment = {"PYTHONPATH": str(self._root)}
         process = rig.spawn(
             [
@@ -114,3 +122,12 @@ class Subproxy(Contender):
             return importlib.metadata.version("subscription-proxy-vsock")
         except importlib.metadata.PackageNotFoundError:
             return "from the checkout"
+
+
+def sites_file(count: int) -> str:
+    """A configuration file of so many sites, one of which is that of the requests."""
+    hosts = [HOST, *(f"site{number}.example" for number in range(1, count))]
+    return "".join(
+        f'[[site]]\nhosts = "{host}"\nmax-body = "16 MiB"\nresponse-timeout = 30\nhold = 5\n\n'
+        for host in hosts
+    )
