@@ -11,9 +11,15 @@ from typing import Any
 from twisted.logger import Logger
 
 from subproxy.app.admin import admin_listener
+from subproxy.app.effects import (
+    admission_limits,
+    http_limits,
+    route_linger,
+    subscription_settings,
+)
 from subproxy.app.listener import why
 from subproxy.app.listeners import http_listeners, vsock_listeners
-from subproxy.app.reload import Reloader, admission_limits, http_limits, route_linger
+from subproxy.app.reload import Reloader
 from subproxy.app.service import ProxyService
 from subproxy.app.tls import build_tls
 from subproxy.config.bare_port import without_policy
@@ -76,12 +82,9 @@ def build(
         dispatcher,
         registrar,
         identity_of_transport,
-        SubscriptionSettings(
-            ping_interval=settings.ping_interval,
-            ping_timeout=settings.ping_timeout,
-            timeout=settings.guest_timeout,
-            bulk=settings.bulk or None,
-            predecessor=2 * settings.shutdown_timeout if inheritance else 0.0,
+        subscription_settings(
+            settings,
+            SubscriptionSettings(predecessor=2 * settings.shutdown_timeout if inheritance else 0.0),
         ),
         random,
         identity_of_peer,

@@ -9,19 +9,18 @@ from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory
 
+from subproxy.app.effects import proxy_peers
 from subproxy.app.listener import ListenerService
 from subproxy.app.tls import TlsSetup
 from subproxy.config.bare_port import ClientListener, expand
 from subproxy.config.listen import VsockListen
 from subproxy.config.settings import Settings
-from subproxy.core.http.forwarded import Trust
 from subproxy.endpoints.adopted import AdoptedVsockEndpoint, check_systemd, socket_of_systemd
 from subproxy.endpoints.folder import FolderService
 from subproxy.endpoints.hybrid import HybridVsockServerEndpoint
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.notsent_lowat import limit_unsent
 from subproxy.frontend.proxy_protocol.protocol import (
-    DEFAULT_PEERS,
     PREFIX,
     ProxyProtocolFactory,
     is_proxied,
@@ -90,8 +89,7 @@ def _http_listener(
     factory: Factory = http if tls is None else tls.factory(where)
     parse: Callable[[Any, str], Any] = serverFromString
     if is_proxied(where):
-        peers = settings.proxy_protocol or (*DEFAULT_PEERS, *settings.trust)
-        factory = ProxyProtocolFactory(http, Trust(peers), where, factory)
+        factory = ProxyProtocolFactory(http, proxy_peers(settings), where, factory)
         parse = proxied_endpoint
     try:
         if inheritance.has(where):

@@ -7,12 +7,13 @@ is said that it needs a hand-over. A file that cannot be used changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from twisted.logger import Logger
 
+from subproxy.app.effects import EFFECTS, wait
 from subproxy.app.service import ProxyService
 from subproxy.config.bare_port import is_bare
 from subproxy.config.configuration import ConfigurationError
@@ -20,68 +21,13 @@ from subproxy.config.setting import HttpLimit, Setting
 from subproxy.config.settings import TABLE, Settings
 from subproxy.config.sources import Effective
 from subproxy.core.access.policy import Policy, PolicyError
-from subproxy.core.balancing.admission import AdmissionLimits
-from subproxy.core.balancing.member import LINGER
 from subproxy.core.sites.site_table import SiteTable
-from subproxy.frontend.limits import HttpLimits
-from subproxy.process.fd_limits import client_limit, raise_limit
 
 POLICY = "policy"
 """What a reload calls the policy, wherever it stands."""
 
 SITE = "site"
 """What a reload calls all sites."""
-
-NO_SITES = SiteTable(())
-
-
-def admission_limits(settings: Settings, sites: SiteTable) -> AdmissionLimits:
-    """How long and how many requests wait."""
-    return AdmissionLimits(
-        pool=settings.queue,
-        total=settings.queue_total,
-        busy=settings.queue_timeout,
-        vacant=settings.hold,
-        linger=route_linger(settings, sites),
-    )
-
-
-def route_linger(settings: Settings, sites: SiteTable) -> float:
-    """Seconds for which a route without subscribers is remembered: as long as anybody waits."""
-    return max(LINGER, settings.hold, sites.longest_hold)
-
-
-def http_limits(settings: Settings) -> HttpLimits:
-    """The limits of clients, with as many connections as there are descriptors for."""
-    limits = settings.http_limits
-    return replace(limits, connections=client_limit(raise_limit(), limits.connections))
-
-
-def _limit(service: ProxyService, settings: Settings) -> None:
-    service.http.set_limits(
-        replace(http_limits(settings), unsent=service.http.context.limits.unsent)
-    )
-
-
-def _wait(service: ProxyService, settings: Settings) -> None:
-    sites = service.dispatcher.router.sites or NO_SITES
-    service.registrar.registry.linger = route_linger(settings, sites)
-    service.dispatcher.admission.set_limits(admission_limits(settings, sites))
-
-
-def _stop(service: ProxyService, settings: Settings) -> None:
-    service.shutdown_timeout = settings.shutdown_timeout
-
-
-EFFECTS: Mapping[str, Callable[[ProxyService, Settings], None]] = {
-    "hold": _wait,
-    "queue": _wait,
-    "queue_total": _wait,
-    "queue_timeout": _wait,
-    "shutdown_timeout": _stop,
-    **{each.name: _limit for each in TABLE if isinstance(each.kind, HttpLimit) and each.reload},
-}
-"""How a new value of a setting is put in force, by the setting's name."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +99,7 @@ class Reloader:
         self._settings = _with(self._settings, effective.settings, applied)
         names = [each.place for each in applied]
         if sites:
-            _wait(self._service, self._settings)
+            wait(self._service, self._settings)
             names.append(SITE)
         if self._service.certificates is not None:
             self._service.certificates.reload()

@@ -217,6 +217,7 @@ class Settings:
         GUESTS,
         "guests",
         word="HOW",
+        reload=True,
     )
     ping_interval: float = _one(
         Number(0.05, A_DAY, "seconds"),
@@ -224,6 +225,7 @@ class Settings:
         "Seconds between the pings of a subscriber.",
         GUESTS,
         "guests",
+        reload=True,
     )
     ping_timeout: float = _one(
         Number(0.05, A_DAY, "seconds"),
@@ -231,6 +233,7 @@ class Settings:
         "Seconds after which a subscriber without pong is ejected.",
         GUESTS,
         "guests",
+        reload=True,
     )
     guest_timeout: float = _one(
         Number(0.05, A_DAY, "seconds"),
@@ -239,6 +242,7 @@ class Settings:
         GUESTS,
         "guests",
         key="timeout",
+        reload=True,
     )
     hold: float = _one(
         Number(0.0, A_DAY, "seconds"),
@@ -278,6 +282,7 @@ class Settings:
         "Bytes from which a body has a data connection; 0: none has.",
         GUESTS,
         "guests",
+        reload=True,
     )
 
     trust: tuple[str, ...] = _many(
@@ -287,6 +292,7 @@ class Settings:
         CLIENTS,
         "http",
         word="NETWORK",
+        reload=True,
     )
     proxy_protocol: tuple[str, ...] = _many(
         Text(_network, repeats=True),
@@ -297,6 +303,7 @@ class Settings:
         "http",
         word="NETWORK",
         otherwise="loopback, `unix`, `--trust`",
+        reload=True,
     )
     half_close: str = _one(
         Choice(_half_close),
@@ -305,6 +312,7 @@ class Settings:
         CLIENTS,
         "http",
         word="HOW",
+        reload=True,
     )
     access_log: str = _one(
         Text(str),
@@ -340,6 +348,7 @@ class Settings:
         PROCESS,
         "workers",
         word="MICROSECONDS",
+        reload=True,
     )
     no_fastpath: bool = _one(
         Flag(),

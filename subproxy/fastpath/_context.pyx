@@ -56,6 +56,10 @@ cdef class FastContext:
         self.response_timeout = limits.response_timeout
         self.most_inline = min(limits.inline, 65536, limits.body or 65536)
 
+    def forget_clients(self):
+        """What is told of clients has changed: those that connect from now on are looked at anew."""
+        self.clients = ClientInfoCache(self.factory.context.forwarding)
+
     cdef double now(self) except? -1.0:
         if self.real_time:
             return clock_now(CLOCK_MONOTONIC)

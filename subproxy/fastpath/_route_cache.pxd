@@ -40,6 +40,7 @@ cdef class RouteCache:
     cdef RouteEntry route(self, const u8 *host, int host_size, const u8 *path, int path_size)
     cdef RouteEntry find(self, object key, const u8 *host, int host_size, const u8 *path, int path_size)
     cpdef settle(self)
+    cdef int learn_balancer(self) except -1
     cdef FastCounters tally(self, object pool)
     cdef object choose(self, object pool)
     cdef int charge(self, object member, object pool) except -1

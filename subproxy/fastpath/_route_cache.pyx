@@ -70,11 +70,9 @@ cdef class RouteCache:
         self.router = dispatcher.router
         self.registry = dispatcher.router.registry
         self.admission = admission
-        self.balancer = admission.balancer
         self.random = admission.rng.random
         self.now = dispatcher.now
-        self.two = type(self.balancer) is PowerOfTwo
-        self.slow_start = self.balancer.slow_start if self.two else 0.0
+        self.learn_balancer()
         for each, kind in (
             (self.registry, Registry), (admission, Admission),
         ):
@@ -86,6 +84,13 @@ cdef class RouteCache:
         self.counters = counters
         self.tallies = {}
         self.dirty = []
+
+    cdef int learn_balancer(self) except -1:
+        """Who chooses, which a reload may have changed."""
+        self.balancer = self.admission.balancer
+        self.two = type(self.balancer) is PowerOfTwo
+        self.slow_start = self.balancer.slow_start if self.two else 0.0
+        return 0
 
     cpdef settle(self):
         """Add what was counted here to the counters that others read."""
@@ -114,6 +119,7 @@ cdef class RouteCache:
             self.young = {}
             self.old = {}
             self.tallies.clear()
+            self.learn_balancer()
         if host_size + path_size > MOST_KEY:
             return self.find(None, host, host_size, path, path_size)
         # A path holds no space.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from twisted.internet.interfaces import IAddress, IProtocol
 
+from subproxy.core.http.forwarded import Trust
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.limits import HttpLimits
 from subproxy.frontend.open_connections import OpenConnection
@@ -57,6 +58,12 @@ class FastHttp1Factory(Http1Factory):
         super().set_limits(limits)
         if self.fastpath is not None:
             self.fastpath.set_limits(limits)
+
+    def set_trust(self, trust: Trust) -> None:
+        """Believe what C{trust} has, of clients that connect from now on."""
+        super().set_trust(trust)
+        if self.fastpath is not None:
+            self.fastpath.forget_clients()
 
     def last_answers(self) -> None:
         """Let every answer from now on be its connection's last; idle ones may still ask."""

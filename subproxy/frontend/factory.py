@@ -17,7 +17,7 @@ from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
 from subproxy.core.exchange import IDispatcher
-from subproxy.core.http.forwarded import Forwarding
+from subproxy.core.http.forwarded import Forwarding, Trust
 from subproxy.core.http.request_rules import RequestRules
 from subproxy.frontend.context import FrontendContext, FrontendStatus, NoLog
 from subproxy.frontend.deadlines import Sweeper
@@ -122,6 +122,10 @@ class Http1Factory(Factory):
         self.context.limits = limits
         self.validator.limits = limits
         self.connections.limit = limits.connections
+
+    def set_trust(self, trust: Trust) -> None:
+        """Believe what C{trust} has, of clients that connect from now on."""
+        self.context.forwarding.trust = trust
 
     def last_answers(self) -> None:
         """Let every answer from now on be its connection's last; idle ones may still ask."""

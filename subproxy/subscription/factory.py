@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 
 from twisted.internet.defer import Deferred
@@ -68,6 +69,7 @@ class SubscriptionFactory(Factory):
         recognise: Callable[[object], str | None] = lambda address: None,
     ) -> None:
         settings = settings or SubscriptionSettings()
+        self._random = random or Random()
         self.context = GuestContext(
             clock=clock,
             dispatcher=dispatcher,
@@ -77,9 +79,7 @@ class SubscriptionFactory(Factory):
             pump=Pump(clock),
             tokens=Tokens(clock, settings.claim_timeout, settings.predecessor),
             turns=TurnBudget(clock),
-            rounds=TimerWheel(
-                clock, period(settings.ping_interval, settings.ping_timeout), random or Random()
-            ),
+            rounds=self._wheel(clock, settings),
             tunnels=Tunnels(registrar),
         )
         self.subscriptions: set[AdmittedConnection] = set()
@@ -91,6 +91,19 @@ class SubscriptionFactory(Factory):
         self._held: dict[str, BufferAccount] = {}
         self._by_member: dict[Member, ActiveSubscription] = {}
         self._empty: Deferred[None] | None = None
+
+    def _wheel(self, clock: IReactorTime, settings: SubscriptionSettings) -> TimerWheel:
+        every = period(settings.ping_interval, settings.ping_timeout)
+        return TimerWheel(clock, every, self._random)
+
+    def set_settings(self, settings: SubscriptionSettings) -> None:
+        """
+        Go by C{settings} with who dials from now on.
+
+        Others keep theirs, which they were told: a guest expects pings as it was promised them.
+        """
+        clock = self.context.clock
+        self.context = replace(self.context, settings=settings, rounds=self._wheel(clock, settings))
 
     def buildProtocol(self, addr: IAddress | None) -> SubscriptionProtocol | None:
         """A guest dialled; who it is, its address tells, or its transport will tell."""

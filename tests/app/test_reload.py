@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.app.build import build
-from subproxy.app.reload import EFFECTS, Reloaded, Reloader, differences
+from subproxy.app.effects import EFFECTS
+from subproxy.app.reload import Reloaded, Reloader, differences
 from subproxy.app.service import ProxyService
 from subproxy.config.configuration import SECTIONS
 from subproxy.config.options import Options
 from subproxy.config.setting import Choice, Flag, Octal
 from subproxy.config.settings import Settings
 from subproxy.config.sources import Effective
+from subproxy.core.balancing.balancer import RoundRobin
+from subproxy.frontend.half_close import HalfClose
 from subproxy.frontend.limits import TABLE, HttpLimits
+from subproxy.frontend.proxy_protocol.protocol import ProxyProtocolFactory
 
 GUEST = '[[guest]]\nidentity = "cid:10"\nhosts = ["a.example"]\n'
 
@@ -109,18 +114,23 @@ class ConfigurationReloadTests(ReloadCase):
     def test_what_can_change(self) -> None:
         """It is in force; what can not is told; what is as it was is not."""
         self.start("[guests]\nhold = 3\n")
-        text = "[guests]\nhold = 20\nqueue = 5\nbulk = 9\n[limits]\nmax-unsent = 9\nmax-head = 99\n"
+        text = (
+            "[guests]\nhold = 20\nqueue = 5\nvsock-port = 9\n"
+            "[limits]\nmax-unsent = 9\nmax-head = 99\n"
+        )
         self.assertEqual(
             self.reload(text),
             Reloaded(
                 applied=["guests.hold", "guests.queue", "limits.max-head"],
-                hand_over=["guests.bulk", "limits.max-unsent"],
+                hand_over=["guests.vsock-port", "limits.max-unsent"],
             ),
         )
         self.assertEqual(self.service.registrar.registry.linger, 20.0)
-        self.assertIn("(SIGUSR2) is needed for guests.bulk, limits.max-unsent", self.said()[-1])
+        self.assertIn(
+            "(SIGUSR2) is needed for guests.vsock-port, limits.max-unsent", self.said()[-1]
+        )
         # What waits for a hand-over does so until it is there, or taken back.
-        self.assertEqual(self.reload().hand_over, ["guests.bulk", "limits.max-unsent"])
+        self.assertEqual(self.reload().hand_over, ["guests.vsock-port", "limits.max-unsent"])
         self.assertEqual(self.reload().applied, [])
         applied = ["guests.hold", "guests.queue", "limits.max-head"]
         self.assertEqual(self.reload(""), Reloaded(applied=applied))
@@ -210,10 +220,25 @@ class EveryKeyTests(ReloadCase):
 
     def test_effects(self) -> None:
         """Each effect is seen in the proxy."""
-        self.start("")
+        self.start("", "--http=haproxy:tcp:2")
         settings = replace(
-            Settings(), hold=30.0, queue=1, queue_total=2, queue_timeout=4.0, shutdown_timeout=5.0
+            Settings(),
+            hold=30.0,
+            queue=1,
+            queue_total=2,
+            queue_timeout=4.0,
+            shutdown_timeout=5.0,
+            balance="round-robin",
+            ping_interval=1.0,
+            ping_timeout=2.0,
+            guest_timeout=7.0,
+            bulk=0,
+            trust=("10.0.0.0/8",),
+            proxy_protocol=("192.0.2.0/24",),
+            half_close="deny",
+            spin=3.0,
         )
+        ring = self.service.clock.ring = Mock()  # type: ignore[attr-defined]
         limits = {row.name: row.default + 1 for row in TABLE if row.name != "unsent"}
         settings = replace(settings, http_limits=HttpLimits(**limits))
         for effect in EFFECTS.values():
@@ -228,6 +253,19 @@ class EveryKeyTests(ReloadCase):
             (30.0, 1, 2, 4.0, 30.0),
         )
         self.assertEqual(self.service.shutdown_timeout, 5.0)
+        self.assertIsInstance(self.service.dispatcher.admission.balancer, RoundRobin)
+        times = self.service.subscriptions.context.settings
+        self.assertEqual(
+            (times.ping_interval, times.ping_timeout, times.timeout, times.bulk),
+            (1.0, 2.0, 7.0, None),
+        )
+        self.assertTrue(http.context.forwarding.peer(b"10.0.0.1").trusted)
+        [_, proxied] = self.service.http_listeners
+        assert isinstance(proxied.factory, ProxyProtocolFactory)
+        self.assertTrue(proxied.factory.peers.trusts(b"192.0.2.1"))
+        self.assertFalse(proxied.factory.peers.trusts(b"127.0.0.1"))
+        self.assertIs(http.context.half_close, HalfClose.DENY)
+        self.assertEqual(ring.spin, 3e-6)
         found = differences(Settings(), settings)
         self.assertEqual({each.name for each in found}, set(EFFECTS))
 

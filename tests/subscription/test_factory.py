@@ -1,5 +1,7 @@
 """All subscriptions of a proxy."""
 
+from dataclasses import replace
+
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
@@ -26,6 +28,25 @@ class FactoryTests(SynchronousTestCase):
         first.lose()
         self.assertFalse(world.guest("1").transport.disconnecting)
         self.assertFalse(second.transport.disconnecting)
+
+    def test_other_times(self) -> None:
+        """Who subscribes from now on is told them and held to them; others keep their own."""
+        settings = replace(
+            self.world.factory.context.settings, ping_interval=1.0, timeout=4.0, bulk=None
+        )
+        self.world.factory.set_settings(settings)
+        other = self.world.guest("11")
+        other.hello(bulk=True)
+        [welcome] = other.take(m.Welcome)
+        self.assertEqual((welcome.info[b"ping"], welcome.info[b"timeout"]), (1000, 4000))
+        self.assertNotIn(b"bulk", welcome.info)
+        other.answer_pings = self.guest.answer_pings = False
+        for _ in range(10):
+            self.world.advance(1)
+            for each in (other, self.guest):
+                each.pump()
+        self.assertTrue(other.transport.disconnecting)
+        self.assertFalse(self.guest.transport.disconnecting)
 
     def test_drain_by_the_proxy(self) -> None:
         """The guest is told, and gets nothing new."""

@@ -163,7 +163,7 @@ class ProxyProtocolFactory(Factory):
     ) -> None:
         self.http = http
         self.behind: Any = behind or http
-        self._peers = peers
+        self.peers = peers
         self._where = where
         self._limit = LogLimit()
 
@@ -187,7 +187,7 @@ class ProxyProtocolFactory(Factory):
         """The protocol for a new connection; None for a peer that is not listed."""
         # An address of some other kind proves nothing.
         known = isinstance(addr, UNIXAddress) or hasattr(addr, "host")
-        if known and self._peers.trusts(_host(addr)):
+        if known and self.peers.trusts(_host(addr)):
             return ProxyProtocolFront(self, addr)
         self.complain(addr, "it is not among those that may speak PROXY (see --proxy-protocol)")
         return None
