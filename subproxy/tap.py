@@ -37,9 +37,9 @@ def makeService(options: Options) -> ProxyService:
     shortfall = compiled.shortfall()
     if shortfall is not None:
         Logger("subproxy").warn("{shortfall} (see README, Install)", shortfall=shortfall)
-    ring = getattr(reactor, "ring", None)
-    if ring is not None:
-        ring.spin = options.settings.spin / 1e6
+    engine = getattr(reactor, "engine", None)
+    if engine is not None and hasattr(engine, "spin"):
+        engine.spin = options.settings.spin / 1e6
     inheritance = InheritedSockets.of_environment()
     supervisor = SupervisorNotifier(config)
     uid = (config or {}).get("uid")

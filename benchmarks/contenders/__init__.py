@@ -18,6 +18,7 @@ def for_requests() -> list[Contender]:
     """The contenders of C{benchmarks.bench}, in the order of the tables."""
     return [
         Subproxy("io_uring"),
+        Subproxy("compiled_epoll"),
         Subproxy("epoll"),
         Subproxy("io_uring", fastpath=False),
         Nginx(),
@@ -25,6 +26,7 @@ def for_requests() -> list[Contender]:
         UWSGI(keepalive=False),
         UWSGI(keepalive=True),
         TwistedEcho("io_uring"),
+        TwistedEcho("compiled_epoll"),
         TwistedEcho("epoll"),
         Floor(),
     ]
@@ -36,6 +38,7 @@ def for_bodies() -> list[Contender]:
     pipes = "tune.pipesize 1048576"
     return [
         Subproxy("io_uring", bodies=True),
+        Subproxy("compiled_epoll", bodies=True),
         Subproxy("epoll", bodies=True),
         HAProxy(name="haproxy", title="HAProxy, splice", tuning=pipes, extra=splice),
         Nginx(name="nginx-unbuffered", title="nginx, buffering off", extra=UNBUFFERED),

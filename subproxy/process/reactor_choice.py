@@ -7,26 +7,34 @@ import time
 from typing import Any
 
 from subproxy import reactor as io_uring
+from subproxy.reactor import compiled_epoll
 
 
 def choose() -> str:
     """
-    Install the io_uring reactor, where it can be had and no reactor is installed yet.
+    Install the best reactor that can be had, where none is installed yet.
+
+    That is the one on io_uring, then the compiled one on epoll, then Twisted's own choice.
 
     @return: what was chosen and why, for the log.
     """
     if "twisted.internet.reactor" in sys.modules:
         chosen = type(sys.modules["twisted.internet.reactor"]).__name__
         return f"{chosen}, as it was asked for"
-    reason = io_uring.unavailable()
-    if reason is None:
-        try:
-            return type(io_uring.install()).__name__
-        except Exception as error:
-            reason = f"it could not be installed ({error})"
+    reasons = []
+    for name, candidate in (("io_uring", io_uring), ("compiled epoll", compiled_epoll)):
+        reason = candidate.unavailable()
+        if reason is None:
+            try:
+                candidate.install()
+                break
+            except Exception as error:
+                reason = f"it could not be installed ({error})"
+        reasons.append(f"{name} cannot be used: {reason}")
     from twisted.internet import reactor
 
-    return f"{type(reactor).__name__}, since io_uring cannot be used: {reason}"
+    chosen = type(reactor).__name__
+    return f"{chosen}, since {'; '.join(reasons)}" if reasons else chosen
 
 
 def make_monotonic(reactor: Any) -> None:

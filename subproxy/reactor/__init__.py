@@ -1,7 +1,8 @@
-"""A Twisted reactor on io_uring, for any Twisted program.
+"""Twisted reactors with compiled streams, on io_uring and on epoll, for any Twisted program.
 
-C{twistd --reactor=io_uring} names it, C{install} makes it the process's
-reactor, C{unavailable} tells why it can't be. See docs/explanation/reactor.md.
+C{twistd --reactor=io_uring} names the first, C{install} makes it the process's
+reactor, C{unavailable} tells why it can't be. The second is C{compiled_epoll}, which has functions
+of the same names. See docs/explanation/reactor.md.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from subproxy.reactor.availability import RingUnavailable, unavailable
 
 if TYPE_CHECKING:
-    from subproxy.reactor.reactor import IOUringReactor
+    from subproxy.reactor.epoll_reactor import CompiledEpollReactor
+    from subproxy.reactor.ring_reactor import IOUringReactor
 
-__all__ = ["IOUringReactor", "RingUnavailable", "install", "unavailable"]
+__all__ = ["CompiledEpollReactor", "IOUringReactor", "RingUnavailable", "install", "unavailable"]
 
 
 def install() -> IOUringReactor:
@@ -25,15 +27,19 @@ def install() -> IOUringReactor:
     reason = unavailable()
     if reason is not None:
         raise RingUnavailable(f"io_uring cannot be used: {reason}")
-    from subproxy.reactor import reactor
+    from subproxy.reactor import ring_reactor
 
-    return reactor.install()
+    return ring_reactor.install()
 
 
 def __getattr__(name: str) -> Any:
-    # The class needs the extension; asking why there is none must not.
+    # The classes need the extension; asking why there is none must not.
+    if name == "CompiledEpollReactor":
+        from subproxy.reactor.epoll_reactor import CompiledEpollReactor
+
+        return CompiledEpollReactor
     if name == "IOUringReactor":
-        from subproxy.reactor.reactor import IOUringReactor
+        from subproxy.reactor.ring_reactor import IOUringReactor
 
         return IOUringReactor
     raise AttributeError(name)

@@ -1,7 +1,7 @@
 # Accepting connections. See _accept.pyx.
 from libc.stdint cimport uint32_t
 
-from subproxy.reactor._ring cimport Handle, Ring
+from subproxy.reactor._engine cimport Engine, Handle
 from subproxy.reactor._stream cimport Stream
 
 
@@ -13,7 +13,7 @@ cdef class AcceptedStream(Stream):
     cdef public object host
     cdef public object sessionno
 
-    cdef int begin(self, Ring ring, int fd) except -1
+    cdef int begin(self, Engine engine, int fd) except -1
 
 
 cdef class Acceptor(Handle):

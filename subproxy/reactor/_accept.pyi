@@ -4,7 +4,7 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address
 
-from subproxy.reactor._ring import Handle, Ring
+from subproxy.reactor._engine import Engine, Handle
 from subproxy.reactor._stream import Stream
 
 class AcceptedStream(Stream):
@@ -23,7 +23,7 @@ class Acceptor(Handle):
 
     wanted: bool
     def __init__(
-        self, ring: Ring, port: Any, fd: int, transport: type[AcceptedStream] | None
+        self, engine: Engine, port: Any, fd: int, transport: type[AcceptedStream] | None
     ) -> None: ...
     def start(self) -> None: ...
     def stop(self) -> None: ...

@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, binding=False
-"""Accepting connections: one multishot accept a listening socket.
+"""Accepting connections: one accept a listening socket, that goes on.
 
-The kernel hands over descriptors, without a system call each. For an ordinary
+A ring's kernel hands over descriptors, without a system call each. For an ordinary
 IPv4 port the way from there to the protocol's C{makeConnection} is compiled:
 no socket object, no strings for log and repr, which are made when asked for.
 """
@@ -9,7 +9,7 @@ no socket object, no strings for log and repr, which are made when asked for.
 from libc.stdint cimport uint16_t
 from posix.unistd cimport close
 
-from subproxy.reactor._ring cimport TAG_ACCEPT, Handle, Ring, calls, enqueue
+from subproxy.reactor._engine cimport TAG_ACCEPT, Engine, Handle, calls, enqueue
 from subproxy.reactor._stream cimport Stream
 from subproxy.reactor._uapi cimport *
 
@@ -35,7 +35,7 @@ cdef extern from "netinet/in.h" nogil:
 cdef extern from "sys/socket.h" nogil:
     struct sockaddr:
         pass
-    int AF_INET, SOCK_CLOEXEC, SOCK_NONBLOCK
+    int AF_INET
     int getpeername(int, sockaddr *, unsigned *)
     int getsockname(int, sockaddr *, unsigned *)
 
@@ -48,8 +48,8 @@ cdef bint PLAIN = hasattr(IPv4Address("TCP", "127.0.0.1", 0), "__dict__")
 
 
 cdef class AcceptedStream(Stream):
-    cdef int begin(self, Ring ring, int fd) except -1:
-        self.attach(ring, fd)
+    cdef int begin(self, Engine engine, int fd) except -1:
+        self.attach(engine, fd)
         self.connected = 1
         self.reading = True
         return enqueue(self)
@@ -62,7 +62,7 @@ cdef class AcceptedStream(Stream):
         self.peer = peer
         self.server = server
         self.sessionno = sessionno
-        self.begin(reactor.ring, socket.fileno())
+        self.begin(reactor.engine, socket.fileno())
 
 
 cdef object address(sockaddr_in *at):
@@ -105,8 +105,8 @@ cdef class Acceptor(Handle):
     C{port.accept_failed(errno)} is told of errors.
     """
 
-    def __init__(self, Ring ring, port, int fd, transport):
-        self.ring = ring
+    def __init__(self, Engine engine, port, int fd, transport):
+        self.engine = engine
         self.port = port
         self.fd = fd
         self.transport = transport
@@ -137,7 +137,7 @@ cdef class Acceptor(Handle):
         self.retired = True
         if self.armed and not self.cancelling and self.fd >= 0:
             self.cancelling = True
-            self.ring.cancel(self, TAG_ACCEPT)
+            self.engine.cancel(self, self, TAG_ACCEPT)
 
     def close(self):
         """Stop for good, and close the listening socket as well."""
@@ -148,13 +148,13 @@ cdef class Acceptor(Handle):
         self.fd = -1
         while self.pending:
             close(self.pending.pop())
-        if self.ring.live():
+        if self.engine.live():
             if self.armed and not self.cancelling:
-                self.ring.cancel(self, TAG_ACCEPT)
-            self.ring.close_fd(fd)
+                self.engine.cancel(self, self, TAG_ACCEPT)
+            self.engine.close_fd(self, fd)
             # At once, not at the end of the turn: who hears that the port is
             # closed may bind it again.
-            self.ring.flush()
+            self.engine.flush()
         else:
             close(fd)
 
@@ -163,22 +163,19 @@ cdef class Acceptor(Handle):
         return enqueue(self)
 
     cdef int settle(self) except -1:
-        cdef ur_sqe *entry
         self.queued = False
         while self.wanted and self.pending:
             self.accepted(self.pending.pop(0))
         if self.wanted:
             if not self.armed and not self.retired:
-                entry = self.ring.prepare(self, TAG_ACCEPT, UR_OP_ACCEPT, self.fd)
                 # It takes whoever waits before anybody can say that they are too many. Where that
                 # may be all descriptors there are, it takes one at a time.
-                if resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= FEW:
-                    entry.ioprio = UR_ACCEPT_MULTISHOT
-                entry.op_flags = SOCK_NONBLOCK | SOCK_CLOEXEC
+                many = resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= FEW
+                self.engine.accept(self, self.fd, many)
                 self.armed = True
         elif self.armed and not self.cancelling and self.fd >= 0:
             self.cancelling = True
-            self.ring.cancel(self, TAG_ACCEPT)
+            self.engine.cancel(self, self, TAG_ACCEPT)
         return 0
 
     cdef int complete(self, int tag, int res, uint32_t flags) except -1:
@@ -242,6 +239,6 @@ cdef class Acceptor(Handle):
         transport.peer = peer
         transport.sessionno = number = port.sessionno
         port.sessionno = number + 1
-        transport.begin(self.ring, fd)
+        transport.begin(self.engine, fd)
         protocol.makeConnection(transport)
         return 0

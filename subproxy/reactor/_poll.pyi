@@ -1,13 +1,13 @@
-"""See _watch.pyx."""
+"""See _poll.pyx."""
 
 from collections.abc import Callable
 
-from subproxy.reactor._ring import Handle, Ring
+from subproxy.reactor._engine import Engine, Handle
 
 class PollHandle(Handle):
-    """What the ring polls for somebody else."""
+    """What the engine polls for somebody else."""
 
-    def __init__(self, ring: Ring, fd: int, ready: Callable[[], object], name: str) -> None: ...
+    def __init__(self, engine: Engine, fd: int, ready: Callable[[], object], name: str) -> None: ...
     def logPrefix(self) -> str: ...
     def again(self) -> None: ...
     def stop(self) -> None: ...

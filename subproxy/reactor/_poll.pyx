@@ -1,5 +1,5 @@
 # cython: language_level=3, binding=False
-"""A descriptor of somebody else's that the ring polls itself, with nothing of Twisted in between.
+"""A descriptor of somebody else's that the reactor watches itself, with nothing of Twisted in between.
 
 What is on the reactor's epoll descriptor costs two system calls and a dozen calls in Python each
 time it is ready. One shot at a time, so that it is level-triggered.
@@ -7,13 +7,9 @@ time it is ready. One shot at a time, so that it is level-triggered.
 
 from libc.stdint cimport uint32_t
 
-from subproxy.reactor._ring cimport TAG_FINISHED, TAG_READY, Handle, Ring, calls, enqueue
-from subproxy.reactor._uapi cimport *
+from subproxy.reactor._engine cimport TAG_READY, Engine, Handle, calls, enqueue
 
 from twisted.python import log
-
-cdef extern from "poll.h" nogil:
-    int POLLIN
 
 
 cdef class PollHandle(Handle):
@@ -26,8 +22,8 @@ cdef class PollHandle(Handle):
     cdef bint wanted
     cdef bint nudged
 
-    def __init__(self, Ring ring, int fd, ready, name):
-        self.ring = ring
+    def __init__(self, Engine engine, int fd, ready, name):
+        self.engine = engine
         self.fd = fd
         self.ready = ready
         self.name = name
@@ -53,22 +49,22 @@ cdef class PollHandle(Handle):
         if self.fd >= 0:
             self.fd = -1
             self.ready = None
-            if self.armed and self.ring.live():
-                self.ring.cancel(self, TAG_READY)
+            if self.engine.live():
+                if self.armed:
+                    self.engine.cancel(self, self, TAG_READY)
+                self.engine.disown(self)
 
     cdef int settle(self) except -1:
-        cdef ur_sqe *entry
         self.queued = False
         if self.fd < 0 or self.nudged:
             return 0
         if self.wanted:
             self.wanted = False
-            self.ring.prepare(self, TAG_FINISHED, UR_OP_NOP, -1)
             self.nudged = True
+            self.engine.nudge(self)
         elif not self.armed:
-            entry = self.ring.prepare(self, TAG_READY, UR_OP_POLL_ADD, self.fd)
-            entry.op_flags = POLLIN
             self.armed = True
+            self.engine.await_readable(self, self, self.fd)
         return 0
 
     cdef int complete(self, int tag, int res, uint32_t flags) except -1:
@@ -83,7 +79,7 @@ cdef class PollHandle(Handle):
             self.ready()
         except BaseException:
             log.err()
-        # (Not before: who waits in the ring's list has its turn before we go on.)
+        # (Not before: who waits in the engine's list has its turn before we go on.)
         if self.fd >= 0:
             enqueue(self)
         return 0

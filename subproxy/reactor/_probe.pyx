@@ -4,10 +4,9 @@
 from libc.stdint cimport uint32_t, uintptr_t
 from posix.unistd cimport close
 
-from subproxy.reactor._ring cimport (
-    TAG_ACCEPT, TAG_RECEIVE, TAG_SILENT, Handle, Ring, enqueue,
-)
-from subproxy.reactor._turn cimport RingLoop
+from subproxy.reactor._engine cimport TAG_ACCEPT, TAG_RECEIVE, TAG_SILENT, Handle, enqueue
+from subproxy.reactor._ring cimport Ring
+from subproxy.reactor._ring_turn cimport RingLoop
 from subproxy.reactor._uapi cimport *
 
 import os
@@ -21,6 +20,7 @@ cdef extern from "sys/socket.h" nogil:
 cdef class Probe(Handle):
     """One operation of each kind, and what came of them."""
 
+    cdef Ring ring
     cdef int reader
     cdef int writer
     cdef int listener
@@ -31,7 +31,7 @@ cdef class Probe(Handle):
     cdef public int failed
 
     def __init__(self, Ring ring, int reader, int writer, int listener):
-        self.ring = ring
+        self.engine = self.ring = ring
         self.reader = reader
         self.writer = writer
         self.listener = listener
@@ -47,8 +47,8 @@ cdef class Probe(Handle):
         cdef ur_sqe *entry
         self.queued = False
         if self.ended:
-            self.ring.cancel(self, TAG_RECEIVE)
-            self.ring.cancel(self, TAG_ACCEPT)
+            self.ring.cancel(self, self, TAG_RECEIVE)
+            self.ring.cancel(self, self, TAG_ACCEPT)
             return 0
         if not self.armed:
             self.armed = True

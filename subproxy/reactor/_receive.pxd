@@ -1,7 +1,7 @@
 # The receiving half of a stream. See _receive.pyx.
 from libc.stdint cimport uint32_t
 
-from subproxy.reactor._ring cimport Handle
+from subproxy.reactor._engine cimport Handle
 
 
 cdef class Receiver:
@@ -10,7 +10,7 @@ cdef class Receiver:
     C{data[size]} may be written to (a terminating zero); nothing may be kept
     after the call returns. An exception loses the connection, as one out of
     C{dataReceived} does. Only a native stream calls it: C{dataReceived} must
-    do the same, for the epoll reactor and for TLS.
+    do the same, for other reactors and for TLS.
     """
 
     cdef int received(self, char *data, Py_ssize_t size) except -1

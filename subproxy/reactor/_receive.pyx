@@ -1,14 +1,13 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, binding=False
-"""The receiving half of a stream: bytes from one socket, by one multishot receive.
+"""The receiving half of a stream: bytes from one socket, by one receive that goes on.
 
 A receive that was cancelled by a pause may still deliver what the kernel had taken: that
 waits in C{backlog} for the resumption, in order, the end of the stream too.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from libc.stdint cimport uintptr_t
 
-from subproxy.reactor._ring cimport TAG_RECEIVE, Handle, Ring, calls, enqueue
+from subproxy.reactor._engine cimport TAG_RECEIVE, Engine, Handle, calls, enqueue
 from subproxy.reactor._uapi cimport *
 
 from twisted.internet import main
@@ -19,13 +18,9 @@ from subproxy.reactor.out_of_memory import shortage
 cdef extern from "Python.h":
     object PyObject_CallMethodOneArg(object, object, object)
 
-cdef extern from "sys/socket.h" nogil:
-    int MSG_DONTWAIT
-
 cdef enum:
     BULK = 64 * 1024  # bytes of a receive into a buffer of its own
     FULL = 4  # full buffers in a row after which that is done
-    CAP = 64 * 1024  # bytes that one multishot receive takes before it ends
 
 # One for all, as Twisted's own reactors do: building a Failure costs microseconds.
 DONE = failure.Failure(main.CONNECTION_DONE)
@@ -116,34 +111,25 @@ cdef class ReceivingStream(Handle):
     cdef int arm(self) except -1:
         """Ask for bytes: as they come, or once for many.
 
-        A multishot receive takes little pieces into the ring's own buffers,
+        A multishot receive takes little pieces into the engine's own buffers,
         and nothing while nothing comes. A stream that fills them one after the
         other is better served by one large receive at a time, straight into
         the bytes object: as long as there is something to be received at once.
         """
-        cdef ur_sqe *entry = self.ring.prepare(self, TAG_RECEIVE, UR_OP_RECV, self.fd)
         self.armed = True
         self.capped = False
         if self.bulk:
             self.incoming = PyBytes_FromStringAndSize(NULL, BULK)
-            entry.addr = <uintptr_t>PyBytes_AS_STRING(self.incoming)
-            entry.len = BULK
-            entry.op_flags = MSG_DONTWAIT
+            self.engine.receive_into(self, self, self.fd, PyBytes_AS_STRING(self.incoming), BULK)
         else:
-            entry.flags = UR_SQE_BUFFER_SELECT
-            entry.ioprio = UR_RECV_MULTISHOT
-            # Without a limit it takes half a megabyte at once, before anybody can say that the
-            # rest is for somebody else, who would not copy it.
-            self.capped = self.ring.capped
-            if self.capped:
-                entry.file_index = CAP  # optlen
+            self.capped = self.engine.receive(self, self.fd)
         return 0
 
     cdef bytes collect(self, int res):
         """The result of one large receive; None if there was nothing."""
         cdef bytes found = self.incoming
         self.incoming = None
-        if res < self.ring.size:
+        if res < self.engine.size:
             self.bulk = False
             self.full = 0
         if res <= 0:
@@ -152,7 +138,7 @@ cdef class ReceivingStream(Handle):
 
     cdef int receive(self, int res, uint32_t flags) except -1:
         cdef char *data
-        cdef Ring ring = self.ring
+        cdef Engine engine = self.engine
         cdef Receiver receiver
         cdef bint ready = self.reading and self.backlog is None and self.relay_in is None
         item = None
@@ -163,8 +149,8 @@ cdef class ReceivingStream(Handle):
         if self.incoming is not None:
             item = self.collect(res)
         elif flags & UR_CQE_F_BUFFER:
-            data = ring.take(flags)
-            if res < ring.size:
+            data = engine.take(flags)
+            if res < engine.size:
                 self.full = 0
             elif not self.cancelling and self.fd >= 0 and self.receiver is None:
                 self.full += 1
@@ -172,7 +158,7 @@ cdef class ReceivingStream(Handle):
                     self.bulk = True
                     if self.armed:
                         self.cancelling = True
-                        ring.cancel(self, TAG_RECEIVE)
+                        engine.cancel(self, self, TAG_RECEIVE)
             if res > 0 and ready and self.receiver is not None:
                 calls(self)
                 # Held here: it may let go of itself while it is called.
@@ -182,7 +168,7 @@ cdef class ReceivingStream(Handle):
                 except BaseException:
                     self._callback_failed()
                 finally:
-                    ring.recycle(data)
+                    engine.recycle(data)
                 if not self.armed and self.reading:
                     enqueue(self)
                 return 0
@@ -194,14 +180,14 @@ cdef class ReceivingStream(Handle):
                 res = -ENOMEM
                 shortage.tell()
             finally:
-                ring.recycle(data)
+                engine.recycle(data)
         if self.fd < 0:
             return 0
         if res > 0:
             pass
         elif res == -ENOBUFS:
             if self.reading:
-                ring.park(self)
+                engine.park(self)
             return 0
         elif res == -ECANCELED or res == -EINTR or res == -EAGAIN:
             if self.reading:
@@ -209,7 +195,7 @@ cdef class ReceivingStream(Handle):
             return 0
         elif res == -EINVAL and self.capped:
             # A kernel before 6.17.
-            ring.capped = False
+            engine.capped = False
             if self.reading:
                 enqueue(self)
             return 0

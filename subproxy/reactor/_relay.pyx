@@ -12,10 +12,10 @@ goes back when the operation that uses it has completed, never before.
 """
 
 from cpython.bytes cimport PyBytes_GET_SIZE
-from libc.stdint cimport uint32_t, uintptr_t
+from libc.stdint cimport uint32_t
 from libc.stdlib cimport free, malloc
 
-from subproxy.reactor._ring cimport (
+from subproxy.reactor._engine cimport (
     TAG_READY, TAG_RECEIVE, TAG_SEND, Handle, calls, enqueue,
 )
 from subproxy.reactor._stream cimport Stream
@@ -24,12 +24,6 @@ from subproxy.reactor._uapi cimport *
 from twisted.internet import defer, error
 
 from subproxy.reactor._receive import LOST
-
-cdef extern from "poll.h" nogil:
-    int POLLIN, POLLRDHUP
-
-cdef extern from "sys/socket.h" nogil:
-    int MSG_DONTWAIT, MSG_NOSIGNAL, MSG_WAITALL
 
 cdef enum:
     SIZE = 256 * 1024  # bytes of a buffer
@@ -91,7 +85,7 @@ cdef class Relay(Handle):
         """The Deferred's canceller: what was received is sent first."""
         self.cancelled = True
         if self.polling:
-            self.ring.cancel(self, TAG_READY)
+            self.engine.cancel(self, self.source, TAG_READY)
         enqueue(self)
 
     cdef int finish(self, object reason) except -1:
@@ -120,19 +114,18 @@ cdef class Relay(Handle):
     cdef int parted(self, Handle other) except -1:
         if self.source is None:
             return 0
-        if self.ops and self.ring.live():
+        if self.ops and self.engine.live():
             if self.polling:
-                self.ring.cancel(self, TAG_READY)
-            else:
-                self.ring.cancel(self, TAG_SEND)
+                self.engine.cancel(self, self.source, TAG_READY)
+            elif self.borrower is not None:
+                self.engine.cancel(self, self.borrower, TAG_SEND)
         return self.finish(error.ConnectionLost("a connection of the relay was closed"))
 
     cdef int orphan(self) except -1:
-        return self.finish(error.ConnectionLost("the ring was made anew"))
+        return self.finish(error.ConnectionLost("the reactor began anew"))
 
     cdef int settle(self) except -1:
         """Start what comes next, if nothing is in flight."""
-        cdef ur_sqe *entry
         cdef Stream source = self.source
         self.queued = False
         if source is None or self.ops or source.armed:
@@ -142,13 +135,10 @@ cdef class Relay(Handle):
                 self.target.writing = True
                 return enqueue(self.target)  # it tells us when all of it is sent
         if self.filled:
-            entry = self.ring.prepare(self, TAG_SEND, UR_OP_SEND, self.target.fd)
-            entry.addr = <uintptr_t>(self.buffer + self.sent)
-            entry.len = self.filled - self.sent
-            entry.op_flags = MSG_WAITALL | MSG_NOSIGNAL
             self.borrower = self.target
             self.borrower.lent = True
-            return 0
+            return self.engine.send(self, self.target, self.target.fd, self.buffer + self.sent,
+                                    self.filled - self.sent, NULL)
         if source.backlog:
             return self.inherit()
         source.backlog = None
@@ -157,17 +147,12 @@ cdef class Relay(Handle):
         if self.left == 0:
             return self.finish(None)
         if not self.ready:
-            entry = self.ring.prepare(self, TAG_READY, UR_OP_POLL_ADD, source.fd)
-            entry.op_flags = POLLIN | POLLRDHUP
             self.polling = True
-            return 0
+            return self.engine.await_readable(self, source, source.fd)
         if self.buffer == NULL:
             self.buffer = borrow()
-        entry = self.ring.prepare(self, TAG_RECEIVE, UR_OP_RECV, source.fd)
-        entry.addr = <uintptr_t>self.buffer
-        entry.len = <uint32_t>(SIZE if self.left < 0 else min(self.left, SIZE))
-        entry.op_flags = MSG_DONTWAIT
-        return 0
+        return self.engine.receive_into(self, source, source.fd, self.buffer,
+                                        SIZE if self.left < 0 else min(self.left, SIZE))
 
     cdef int inherit(self) except -1:
         """What had been received before, or how the stream had ended."""
@@ -247,14 +232,14 @@ def relay(source, target, long long length):
     cdef Relay made
     cdef Stream a, b
     if not isinstance(source, Stream) or not isinstance(target, Stream):
-        raise ValueError("both ends of a relay must be streams of the io_uring reactor")
+        raise ValueError("both ends of a relay must be streams of a compiled reactor")
     a, b = source, target
-    if a.fd < 0 or b.fd < 0 or a.TLS or b.TLS or not b.native_write or a.ring is not b.ring:
+    if a.fd < 0 or b.fd < 0 or a.TLS or b.TLS or not b.native_write or a.engine is not b.engine:
         raise ValueError("both ends of a relay must be plain, connected streams of one reactor")
     if a.relay_in is not None or b.relay_out is not None or a is b:
         raise ValueError("one of the ends is relayed already")
     made = Relay()
-    made.ring = a.ring
+    made.engine = a.engine
     made.source = a
     made.target = b
     made.left = length

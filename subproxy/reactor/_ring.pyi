@@ -1,22 +1,12 @@
 """See _ring.pyx."""
 
 from collections.abc import Callable
-from typing import Any
 
-class Handle:
-    """What has operations in a ring."""
+from subproxy.reactor._engine import Engine
 
-    def reader(self) -> Any: ...
-    def writer(self) -> Any: ...
-
-class Ring:
+class Ring(Engine):
     """An io_uring with one ring of provided buffers."""
 
-    looping: bool
-    size: int
-    enters: int
-    starvations: int
-    capped: bool
     def __init__(
         self,
         epoll_fd: int,
@@ -28,9 +18,4 @@ class Ring:
         size: int = 16384,
     ) -> None: ...
     @property
-    def descriptor(self) -> int: ...
-    @property
     def spare(self) -> int: ...
-    def begin(self) -> None: ...
-    def end(self) -> None: ...
-    def close(self) -> None: ...

@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, binding=False
 """One io_uring: set-up, submission, provided buffers.
 
-Its turns, with the completions, are in C{_turn.pyx}.
+Its turns, with the completions, are in C{_ring_turn.pyx}.
 
 Lifetimes, where each is handled:
 
@@ -37,12 +37,13 @@ from posix.mman cimport (
 )
 from posix.unistd cimport close
 
-from subproxy.reactor._log_context cimport LogContext
+from subproxy.reactor._engine cimport (
+    TAG_ACCEPT, TAG_FINISHED, TAG_READY, TAG_RECEIVE, TAG_SEND, TAG_SILENT, Engine, Handle,
+)
+from subproxy.reactor._iovec cimport msghdr
 from subproxy.reactor._uapi cimport *
 
 import os
-
-from subproxy.reactor import _log_context as _context
 
 cdef extern from "sys/mman.h" nogil:
     int madvise(void *, size_t, int)
@@ -55,32 +56,31 @@ if ur_watch_forks() != 0:
     raise ImportError("pthread_atfork failed")
 
 
+cdef extern from "poll.h" nogil:
+    int POLLIN, POLLRDHUP
+
+cdef extern from "sys/socket.h" nogil:
+    int MSG_DONTWAIT, MSG_NOSIGNAL, MSG_WAITALL, SOCK_CLOEXEC, SOCK_NONBLOCK
+
+cdef enum:
+    CAP = 64 * 1024  # bytes that one multishot receive takes before it ends
+
+
+cdef void point(ur_sqe *entry, const char *data, Py_ssize_t size, msghdr *header) noexcept:
+    """What a send is to send."""
+    if data == NULL:
+        entry.addr = <uintptr_t>header
+        entry.len = 1
+    else:
+        entry.addr = <uintptr_t>data
+        entry.len = <uint32_t>min(size, 0x40000000)
+
+
 cdef int fail(int result, str what) except -1:
     raise OSError(-result, f"{what}: {os.strerror(-result)}")
 
 
-cdef class Handle:
-    """What has operations in a ring: the base of streams and acceptors."""
-
-    cdef int complete(self, int tag, int res, uint32_t flags) except -1:
-        """One completion: C{res} and C{flags} are the kernel's."""
-        return 0
-
-    cdef int settle(self) except -1:
-        """Submit what is to be done before the reactor sleeps."""
-        self.queued = False
-        return 0
-
-    cdef int orphan(self) except -1:
-        """The ring is gone and every operation with it: queue them anew."""
-        return 0
-
-    cdef int parted(self, Handle other) except -1:
-        """Another handle, whose descriptor this one uses, gives it up."""
-        return 0
-
-
-cdef class Ring:
+cdef class Ring(Engine):
     """An io_uring with one ring of provided buffers.
 
     C{epoll_fd} is polled by the ring, and C{on_epoll} called with no
@@ -94,8 +94,6 @@ cdef class Ring:
         if buffers <= 0 or buffers & (buffers - 1):
             raise ValueError("buffers must be a power of two")
         self.fd = -1
-        self.epoll_fd = epoll_fd
-        self.on_epoll = on_epoll
         self.sq_wanted = entries
         self.cq_wanted = completions
         self.buffers = buffers
@@ -105,10 +103,7 @@ cdef class Ring:
         # of the cache. And there is room for a terminating zero.
         self.stride = size + SHIFT
         self.capped = True
-        self.todo = []
         self.parked = []
-        self.context = LogContext()
-        self.context_entry = {_context.KEY: self.context}
 
     def __dealloc__(self):
         self.unmap()
@@ -137,7 +132,6 @@ cdef class Ring:
 
     cdef int abandon(self) except -1:
         """Let go of the ring; what was in flight is queued anew by its handle."""
-        cdef Handle handle
         if self.fd < 0:
             return 0
         self.unmap()
@@ -145,12 +139,7 @@ cdef class Ring:
         self.alarm_at = 0.0
         self.silent_done = self.nsilent
         self.finish_silent()
-        while self.first != NULL:
-            handle = <Handle>self.first
-            handle.ops = 0
-            self.unlink(handle)
-            handle.orphan()
-        return 0
+        return self.forsake()
 
     cdef int open(self) except -1:
         cdef ur_params p
@@ -243,23 +232,12 @@ cdef class Ring:
             self.enter_flags = UR_ENTER_GETEVENTS
 
     def begin(self):
-        """A main loop begins: until C{end} every turn is followed by another.
-
-        @raise OSError: the kernel refuses a ring.
-        """
-        if not self.live():
-            self.open()
-        self.looping = True
-        self.contexts = _context.contexts()
+        super().begin()
         self.register()
 
-    def end(self):
-        """The main loop is over: what is queued is submitted, for it may not run again."""
-        self.looping = False
-        self.contexts = None
-        if self.live():
-            self.flush()
-            self.unregister()
+    cdef int release(self) except -1:
+        self.unregister()
+        return 0
 
     cdef void *map(self, size_t size, long offset) except NULL:
         """Memory of the ring at C{offset}; ordinary memory where that is -1."""
@@ -277,10 +255,6 @@ cdef class Ring:
         if offset >= 0:
             madvise(at, size, MADV_DONTFORK)
         return at
-
-    def close(self):
-        """Give everything back to the kernel; the next turn makes a new ring."""
-        self.abandon()
 
     @property
     def descriptor(self):
@@ -361,7 +335,57 @@ cdef class Ring:
             handle.complete(TAG_FINISHED, 0, 0)
         return 0
 
-    cdef int cancel(self, Handle handle, int tag) except -1:
+    cdef bint receive(self, Handle handle, int fd) except -1:
+        cdef ur_sqe *entry = self.prepare(handle, TAG_RECEIVE, UR_OP_RECV, fd)
+        entry.flags = UR_SQE_BUFFER_SELECT
+        entry.ioprio = UR_RECV_MULTISHOT
+        # Without a limit it takes half a megabyte at once, before anybody can say that the
+        # rest is for somebody else, who would not copy it.
+        if self.capped:
+            entry.file_index = CAP  # optlen
+        return self.capped
+
+    cdef int receive_into(self, Handle handle, Handle owner, int fd,
+                          char *buffer, Py_ssize_t size) except -1:
+        cdef ur_sqe *entry = self.prepare(handle, TAG_RECEIVE, UR_OP_RECV, fd)
+        entry.addr = <uintptr_t>buffer
+        entry.len = <uint32_t>size
+        entry.op_flags = MSG_DONTWAIT
+        return 0
+
+    cdef int await_readable(self, Handle handle, Handle owner, int fd) except -1:
+        cdef ur_sqe *entry = self.prepare(handle, TAG_READY, UR_OP_POLL_ADD, fd)
+        entry.op_flags = POLLIN | POLLRDHUP
+        return 0
+
+    cdef int send(self, Handle handle, Handle owner, int fd,
+                  const char *data, Py_ssize_t size, msghdr *header) except -1:
+        cdef ur_sqe *entry = self.prepare(
+            handle, TAG_SEND, UR_OP_SENDMSG if data == NULL else UR_OP_SEND, fd)
+        entry.op_flags = MSG_WAITALL | MSG_NOSIGNAL
+        point(entry, data, size, header)
+        return 0
+
+    cdef bint send_silent(self, Handle handle, int fd,
+                          const char *data, Py_ssize_t size, msghdr *header) except -1:
+        cdef ur_sqe *entry = self.prepare_silent(
+            handle, TAG_SILENT, UR_OP_SENDMSG if data == NULL else UR_OP_SEND, fd)
+        entry.op_flags = MSG_WAITALL | MSG_NOSIGNAL | MSG_DONTWAIT
+        point(entry, data, size, header)
+        return False
+
+    cdef int accept(self, Handle handle, int fd, bint many) except -1:
+        cdef ur_sqe *entry = self.prepare(handle, TAG_ACCEPT, UR_OP_ACCEPT, fd)
+        if many:
+            entry.ioprio = UR_ACCEPT_MULTISHOT
+        entry.op_flags = SOCK_NONBLOCK | SOCK_CLOEXEC
+        return 0
+
+    cdef int nudge(self, Handle handle) except -1:
+        self.prepare(handle, TAG_FINISHED, UR_OP_NOP, -1)
+        return 0
+
+    cdef int cancel(self, Handle handle, Handle owner, int tag) except -1:
         """Queue the cancelling of C{handle}'s operation of that tag.
 
         Its own completion tells nothing that the cancelled operation's does
@@ -374,7 +398,7 @@ cdef class Ring:
         entry.flags = UR_SQE_CQE_SKIP_SUCCESS
         return 0
 
-    cdef int close_fd(self, int fd) except -1:
+    cdef int close_fd(self, Handle owner, int fd) except -1:
         """Queue the closing of a descriptor, behind all that is queued for it."""
         cdef ur_sqe *entry = self.sqe()
         entry.opcode = UR_OP_CLOSE
@@ -383,26 +407,6 @@ cdef class Ring:
         if not self.looping and self.depth == 0:
             self.flush()  # no turn is sure to follow
         return 0
-
-    cdef void link(self, Handle handle) noexcept:
-        """The ring's list of handles with operations: one reference each."""
-        Py_INCREF(handle)
-        handle.prev = NULL
-        handle.next = self.first
-        if self.first != NULL:
-            (<Handle>self.first).prev = <PyObject *>handle
-        self.first = <PyObject *>handle
-
-    cdef void unlink(self, Handle handle) noexcept:
-        """The caller holds a reference of its own."""
-        if handle.prev != NULL:
-            (<Handle>handle.prev).next = handle.next
-        else:
-            self.first = handle.next
-        if handle.next != NULL:
-            (<Handle>handle.next).prev = handle.prev
-        handle.prev = handle.next = NULL
-        Py_DECREF(handle)
 
     cdef int flush(self) except -1:
         """Submit what is queued, without waiting."""

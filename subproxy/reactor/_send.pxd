@@ -1,6 +1,6 @@
 # The sending half of a stream. See _send.pyx.
 from subproxy.reactor._receive cimport ReceivingStream
-from subproxy.reactor._ring cimport Handle
+from subproxy.reactor._engine cimport Handle
 
 
 cdef enum:

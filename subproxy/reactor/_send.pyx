@@ -6,11 +6,10 @@ until it is known to be over, also past the end of the connection.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.stdint cimport uintptr_t
 
-from subproxy.reactor._iovec cimport IOVectors
+from subproxy.reactor._iovec cimport IOVectors, msghdr
 from subproxy.reactor._receive cimport ReceivingStream
-from subproxy.reactor._ring cimport TAG_SEND, TAG_SILENT, calls, enqueue
+from subproxy.reactor._engine cimport calls, enqueue
 from subproxy.reactor._uapi cimport *
 
 from twisted.internet import abstract
@@ -18,7 +17,7 @@ from twisted.internet import abstract
 from subproxy.reactor._receive import DONE, LOST
 
 cdef extern from "sys/socket.h" nogil:
-    int MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL, MSG_WAITALL
+    int MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL
     Py_ssize_t send(int, const void *, size_t, int)
 
 cdef enum:
@@ -62,7 +61,7 @@ cdef class SendingStream(ReceivingStream):
         self.writing = True
         if not self.queued:
             self.queued = True
-            self.ring.todo.append(self)
+            self.engine.todo.append(self)
         return 0
 
     def startWriting(self):
@@ -87,8 +86,7 @@ cdef class SendingStream(ReceivingStream):
     def fall_back_to_epoll_writes(self):
         """From now on write by readiness, as Twisted does.
 
-        For what only C{sendmsg} can do. Bytes that a send of the ring has
-        taken go first.
+        For what only C{sendmsg} can do. Bytes that a send has taken go first.
         """
         if self.native_write and self.fd >= 0:
             if self.sending or self.silent:
@@ -170,29 +168,24 @@ cdef class SendingStream(ReceivingStream):
         only if the socket did not take it all. The other kind waits for room
         until all is sent.
         """
-        cdef ur_sqe *entry
-        cdef bint gathered = type(self.current) is IOVectors
-        if gathered and self.sent:
+        cdef const char *data = NULL
+        cdef msghdr *header = NULL
+        if type(self.current) is IOVectors and self.sent:
             self.current = self.rest()
             self.size = PyBytes_GET_SIZE(self.current)
             self.sent = 0
-            gathered = False
-        cdef int opcode = UR_OP_SENDMSG if gathered else UR_OP_SEND
-        if silent:
-            entry = self.ring.prepare_silent(self, TAG_SILENT, opcode, self.fd)
-            entry.op_flags = MSG_WAITALL | MSG_NOSIGNAL | MSG_DONTWAIT
-            self.silent = True
-            self.outlen -= self.size - self.sent
+        if type(self.current) is IOVectors:
+            header = &(<IOVectors>self.current).header
         else:
-            entry = self.ring.prepare(self, TAG_SEND, opcode, self.fd)
-            entry.op_flags = MSG_WAITALL | MSG_NOSIGNAL
+            data = PyBytes_AS_STRING(self.current) + self.sent
+        if not silent:
             self.sending = True
-        if gathered:
-            entry.addr = <uintptr_t>&(<IOVectors>self.current).header
-            entry.len = 1
-        else:
-            entry.addr = <uintptr_t>(PyBytes_AS_STRING(self.current) + self.sent)
-            entry.len = <uint32_t>min(self.size - self.sent, 0x40000000)
+            return self.engine.send(self, self, self.fd, data, self.size - self.sent, header)
+        self.silent = True
+        self.outlen -= self.size - self.sent
+        if self.engine.send_silent(self, self.fd, data, self.size - self.sent, header):
+            self.silent = False
+            self.current = None
         return 0
 
     cdef int transmitted(self, int res, bint silent) except -1:

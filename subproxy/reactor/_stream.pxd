@@ -1,6 +1,6 @@
 # The stream half of a transport. See _stream.pyx.
+from subproxy.reactor._engine cimport Engine
 from subproxy.reactor._receive cimport Receiver
-from subproxy.reactor._ring cimport Ring
 from subproxy.reactor._send cimport SendingStream
 
 
@@ -9,6 +9,6 @@ cdef class Stream(SendingStream):
     cdef readonly object former
     cdef public bint TLS
 
-    cdef int attach(self, Ring ring, int fd) except -1
+    cdef int attach(self, Engine engine, int fd) except -1
     cdef int cwrite(self, bytes data) except -1
     cdef int detach(self) except -1

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from subproxy.reactor._ring import Handle
+from subproxy.reactor._engine import Handle
 
 class Receiver:
     """A compiled protocol."""

@@ -6,7 +6,7 @@ is *native* (C{fd} is not -1) it reads by one multishot receive and writes by
 one send at a time, everything written in between gathered into the next.
 While it is not (a connecting socket) every method is what Twisted's would be.
 
-What is queued for the kernel is decided once a turn, in C{settle}: who pauses
+What the engine is asked for is decided once a turn, in C{settle}: who pauses
 and resumes within a turn, or writes ten times, costs one operation or none.
 
 Its two halves are C{ReceivingStream} and C{SendingStream}; here are the life of
@@ -15,7 +15,9 @@ the socket, the turn, and the methods that Twisted calls.
 
 from posix.unistd cimport close
 
-from subproxy.reactor._ring cimport TAG_RECEIVE, TAG_SEND, TAG_SILENT, Handle, Ring, enqueue
+from subproxy.reactor._engine cimport (
+    TAG_RECEIVE, TAG_SEND, TAG_SILENT, Engine, Handle, enqueue,
+)
 from subproxy.reactor._send cimport JOIN, SendingStream
 from subproxy.reactor._uapi cimport *
 
@@ -53,22 +55,22 @@ class BypassTLS:
 cdef class Stream(SendingStream):
     # -- life ---------------------------------------------------------------
 
-    cdef int attach(self, Ring ring, int fd) except -1:
+    cdef int attach(self, Engine engine, int fd) except -1:
         """Become native. The stream owns C{fd} unless a socket object does."""
-        self.ring = ring
+        self.engine = engine
         self.fd = fd
         self.native_write = True
         return 0
 
     def go_native(self):
-        """Move from the epoll descriptor to the ring: the socket is connected."""
-        self.attach(self.reactor.ring, self.socket.fileno())
+        """Move from Twisted's epoll descriptor to the engine: the socket is connected."""
+        self.attach(self.reactor.engine, self.socket.fileno())
 
     cdef int orphan(self) except -1:
         self.armed = self.cancelling = False
         self.incoming = None
         if self.sending:
-            # Whether the old ring sent some of it is not known; it was
+            # Whether the old engine sent some of it is not known; it was
             # another process's, or another thread's, business.
             self.sending = False
             if self.fd >= 0:
@@ -92,12 +94,12 @@ cdef class Stream(SendingStream):
                 relay.parted(self)
         self.out = self.backlog = self.quiet = None
         self.outlen = 0
-        if self.ring.live():
+        if self.engine.live():
             if self.armed and not self.cancelling:
-                self.ring.cancel(self, TAG_RECEIVE)
+                self.engine.cancel(self, self, TAG_RECEIVE)
             if self.sending:
-                self.ring.cancel(self, TAG_SEND)
-            self.ring.close_fd(fd)
+                self.engine.cancel(self, self, TAG_SEND)
+            self.engine.close_fd(self, fd)
         else:
             close(fd)
         return 0
@@ -325,7 +327,7 @@ cdef class Stream(SendingStream):
                 self.arm()
         elif self.armed and not self.cancelling:
             self.cancelling = True
-            self.ring.cancel(self, TAG_RECEIVE)
+            self.engine.cancel(self, self, TAG_RECEIVE)
         if self.writing:
             self.flush()
         return 0

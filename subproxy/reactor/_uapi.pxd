@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from "errno.h" nogil:
     int errno
-    int EAGAIN, EBUSY, ECANCELED, EINTR, EINVAL, ENOBUFS, ENOMEM, EPERM, ETIME
+    int EAGAIN, EBUSY, ECANCELED, EINTR, EINVAL, ENOBUFS, ENOMEM, ENOSPC, EPERM, ETIME
 
 cdef extern from "uapi.h" nogil:
     struct ur_sqe:

@@ -13,11 +13,11 @@ from twisted.internet import interfaces, tcp
 from twisted.logger import Logger
 from twisted.python import reflect
 
-from subproxy.reactor.ring_reactor import RingReactor
-from subproxy.reactor.tcp import NoTCPOptions, RingPort, ServerTransport
+from subproxy.reactor.engine_reactor import EngineReactor
+from subproxy.reactor.tcp import CompiledPort, NoTCPOptions, ServerTransport
 
 
-class RingStreamServer(ServerTransport, NoTCPOptions, tcp.Server):
+class CompiledStreamServer(ServerTransport, NoTCPOptions, tcp.Server):
     """A connection whose addresses somebody else knows."""
 
     def __init__(
@@ -28,7 +28,7 @@ class RingStreamServer(ServerTransport, NoTCPOptions, tcp.Server):
         host: interfaces.IAddress,
         server: Any,
         sessionno: int,
-        reactor: RingReactor,
+        reactor: EngineReactor,
     ) -> None:
         sock.setblocking(False)
         self.host = host
@@ -46,7 +46,7 @@ class RingStreamServer(ServerTransport, NoTCPOptions, tcp.Server):
         return found
 
 
-class StreamPort(RingPort):
+class StreamPort(CompiledPort):
     """A listening socket that somebody else made."""
 
     _log = Logger()
@@ -56,7 +56,7 @@ class StreamPort(RingPort):
         skt: socket.socket,
         factory: Any,
         buildAddress: Callable[[Any], interfaces.IAddress | None],
-        reactor: RingReactor,
+        reactor: EngineReactor,
     ) -> None:
         super().__init__(0, factory, reactor=reactor)
         self._preexistingSocket = skt
@@ -93,7 +93,7 @@ class StreamPort(RingPort):
         self, skt: socket.socket, protocol: Any, name: Any, peer: Any, number: int
     ) -> Any:
         host = self._buildAddr(skt.getsockname())
-        return RingStreamServer(skt, protocol, peer, host, self, number, self.reactor)
+        return CompiledStreamServer(skt, protocol, peer, host, self, number, self.reactor)
 
     def getHost(self) -> Any:
         """See IListeningPort."""

@@ -1,104 +1,28 @@
-"""The turn of the reactor: Twisted's epoll reactor, run by a ring.
-
-Everything that is not a TCP or UNIX stream (processes, inotify, UDP, wakers,
-other people's descriptors) stays where it was, on an epoll descriptor that
-the ring polls.
-"""
+"""The reactor on io_uring."""
 
 # Twisted's transports are untyped, or typed too narrowly to be subclassed.
-# mypy: disable-error-code="no-untyped-call,no-any-return"
+# mypy: disable-error-code="no-untyped-call"
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-from twisted.internet.base import _topHandler
-from twisted.internet.epollreactor import EPollReactor
-from twisted.logger import Logger
-from zope.interface import implementer
+from twisted.internet.main import installReactor
 
-from subproxy.reactor._poll import PollHandle
-from subproxy.reactor._turn import RingLoop
-from subproxy.reactor.interfaces import IReactorReadiness
-from subproxy.reactor.out_of_memory import shortage
+from subproxy.reactor._engine import Engine
+from subproxy.reactor._ring_turn import RingLoop
+from subproxy.reactor.stream_reactor import StreamReactor
 
 
-@implementer(IReactorReadiness)
-class RingReactor(EPollReactor):
-    """What the transports know of their reactor: it has a ring, and runs it.
+class IOUringReactor(StreamReactor):
+    """A reactor on io_uring. Its keyword arguments are those of L{RingLoop}."""
 
-    The keyword arguments are those of C{Ring}, the sizes of its queues and
-    buffers. No ring is made before the reactor first runs, so that a program
-    may daemonise, or hand the reactor to another thread, until then.
-    """
+    def _make_engine(self, epoll_fd: int, on_epoll: Callable[[], object], **sizes: int) -> Engine:
+        return RingLoop(epoll_fd, on_epoll, **sizes)
 
-    _log = Logger()
 
-    def __init__(self, **sizes: int) -> None:
-        super().__init__()
-        self.ring = RingLoop(self._poller.fileno(), self._poll_epoll, **sizes)
-
-    # -- the loop
-
-    def _poll_epoll(self) -> None:
-        """The epoll descriptor is readable."""
-        EPollReactor.doPoll(self, 0)
-
-    def doPoll(self, timeout: float | None) -> None:
-        """One turn; see ReactorBase.doIteration."""
-        self.ring.wait(timeout)
-
-    doIteration = doPoll
-
-    def mainLoop(self) -> None:
-        """Run until stopped: ReactorBase's, asking for no more than it must."""
-        ring = self.ring
-        ring.begin()
-        try:
-            while self._started:
-                with shortage, _topHandler, shortage:
-                    while self._started:
-                        ring.run(self)
-                        self.runUntilCurrent()
-                        ring.wait(self.running and self.timeout())
-        finally:
-            ring.end()
-        self._log.info("Main loop terminated.")
-
-    # -- IReactorFDSet
-
-    def getReaders(self) -> list[Any]:
-        """See IReactorFDSet."""
-        found = [handle.reader() for handle in self.ring.handles()]
-        return super().getReaders() + [reader for reader in found if reader is not None]
-
-    def getWriters(self) -> list[Any]:
-        """See IReactorFDSet."""
-        found = [handle.writer() for handle in self.ring.handles()]
-        return super().getWriters() + [writer for writer in found if writer is not None]
-
-    def removeAll(self) -> list[Any]:
-        """See IReactorFDSet."""
-        removed = super().removeAll()
-        for handle in self.ring.handles():
-            reader, writer = handle.reader(), handle.writer()
-            if reader is not None:
-                reader.stopReading()
-            if writer is not None:
-                writer.stopWriting()
-            if reader is not None or writer is not None:
-                removed.append(reader or writer)
-        return removed
-
-    def disconnectAll(self) -> None:
-        """See ReactorBase."""
-        super().disconnectAll()
-        if not self.ring.looping:
-            self.ring.close()
-
-    # -- IReactorReadiness
-
-    def watchReadable(self, fd: int, ready: Callable[[], object], name: str) -> PollHandle:
-        """See IReactorReadiness."""
-        return PollHandle(self.ring, fd, ready, name)
+def install() -> IOUringReactor:
+    """Make this the process's reactor."""
+    reactor = IOUringReactor()
+    installReactor(reactor)
+    return reactor

@@ -1,7 +1,7 @@
-"""TCP on the ring: Twisted's transports with the stream half replaced.
+"""Compiled TCP: Twisted's transports with the stream half replaced.
 
 What other stream sockets are built from is here too: C{ServerTransport} and
-C{RingPort} know nothing of address families. See L{subproxy.reactor.unix}
+C{CompiledPort} know nothing of address families. See L{subproxy.reactor.unix}
 and L{subproxy.reactor.generic}.
 """
 
@@ -25,10 +25,10 @@ from twisted.python import log
 from subproxy.reactor._accept import AcceptedStream, Acceptor, host_address
 from subproxy.reactor._relay import relay
 from subproxy.reactor._stream import Stream
-from subproxy.reactor.ring_reactor import RingReactor
+from subproxy.reactor.engine_reactor import EngineReactor
 
 # Seconds that a port which ran out of descriptors accepts by readiness, where
-# Twisted's recovery works, before it goes back to the ring.
+# Twisted's recovery works, before it is compiled again.
 EXHAUSTED_PAUSE = 1.0
 
 _EXHAUSTED = (EMFILE, ENFILE, ENOBUFS, ENOMEM)
@@ -50,7 +50,7 @@ class RelayingStream(Stream):
         then told to the protocol as ever. It fails when either connection is
         lost, and can be cancelled, after which this stream is paused.
 
-        @raise ValueError: one of the two is not a plain stream of the ring:
+        @raise ValueError: one of the two is not a plain stream of the engine:
             TLS, descriptor passing, another reactor's, or not connected.
         """
         return relay(self, target, -1 if length is None else length)
@@ -91,7 +91,7 @@ class NoTCPOptions(TCPOptions):
 
 
 class Connection(TCPOptions, tcp.Connection):
-    """A connection that C{go_native} moves to the ring once it is connected."""
+    """A connection that C{go_native} moves to the engine once it is connected."""
 
 
 class BaseClient(Connection, tcp.BaseClient):
@@ -162,7 +162,7 @@ class Server(ServerTransport, TCPOptions, tcp.Server):
         client: tuple[Any, ...],
         server: Any,
         sessionno: int,
-        reactor: RingReactor,
+        reactor: EngineReactor,
     ) -> None:
         sock.setblocking(False)
         self._addressType = address.IPv4Address if len(client) == 2 else address.IPv6Address
@@ -192,10 +192,10 @@ class Connector(tcp.Connector):
         return Client(self.host, self.port, self.bindAddress, self, self.reactor)
 
 
-class RingPort(tcp.Port):
-    """A listening stream socket that accepts by the ring, of any family."""
+class CompiledPort(tcp.Port):
+    """A listening stream socket that is accepted from by the engine, of any family."""
 
-    reactor: RingReactor
+    reactor: EngineReactor
     _logger = Logger()
     _acceptor: Acceptor | None = None
     _exhausted: Any = None
@@ -208,7 +208,7 @@ class RingPort(tcp.Port):
         """Accept connections."""
         if self._acceptor is None:
             self._acceptor = Acceptor(
-                self.reactor.ring, self, self.socket.fileno(), self._compiled_transport()
+                self.reactor.engine, self, self.socket.fileno(), self._compiled_transport()
             )
         if self._exhausted is None:
             self._acceptor.start()
@@ -297,7 +297,7 @@ class RingPort(tcp.Port):
         self.startReading()
 
 
-class Port(RingPort):
+class Port(CompiledPort):
     """A listening TCP socket."""
 
     transport = Server
@@ -310,7 +310,7 @@ class Port(RingPort):
             and isinstance(self.transport, type)
             and issubclass(self.transport, Server)
             and self.transport.__init__ is Server.__init__
-            and type(self).descriptor_accepted is RingPort.descriptor_accepted
+            and type(self).descriptor_accepted is CompiledPort.descriptor_accepted
             and type(self).doRead is tcp.Port.doRead
         ):
             return self.transport

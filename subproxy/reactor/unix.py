@@ -1,4 +1,4 @@
-"""UNIX stream sockets on the ring, and how descriptors are passed over them.
+"""Compiled UNIX stream sockets, and how descriptors are passed over them.
 
 A completion of a plain receive or send carries no descriptors. So a protocol
 that takes them (IFileDescriptorReceiver) gets Twisted's own transport, on
@@ -15,8 +15,8 @@ from typing import Any
 
 from twisted.internet import address, interfaces, unix
 
-from subproxy.reactor.ring_reactor import RingReactor
-from subproxy.reactor.tcp import BaseClient, NoTCPOptions, RingPort, ServerTransport
+from subproxy.reactor.engine_reactor import EngineReactor
+from subproxy.reactor.tcp import BaseClient, CompiledPort, NoTCPOptions, ServerTransport
 
 
 class SendsDescriptors(NoTCPOptions):
@@ -44,7 +44,7 @@ class Server(ServerTransport, SendsDescriptors, unix.Server):
         client: Any,
         server: Any,
         sessionno: int,
-        reactor: RingReactor,
+        reactor: EngineReactor,
     ) -> None:
         sock.setblocking(False)
         self.client = (client, None)
@@ -85,7 +85,7 @@ class Connector(unix.Connector):
         return Client(self.address, self, self.reactor, self.checkPID)
 
 
-class Port(RingPort, unix.Port):
+class Port(CompiledPort, unix.Port):
     """A listening UNIX socket."""
 
     transport = Server
@@ -99,7 +99,7 @@ class Port(RingPort, unix.Port):
         return transport(skt, protocol, name, self, number, self.reactor)
 
 
-def from_connected_socket(fd: int, factory: Any, reactor: RingReactor) -> Any:
+def from_connected_socket(fd: int, factory: Any, reactor: EngineReactor) -> Any:
     """See IReactorSocket.adoptStreamConnection."""
     skt = socket.fromfd(fd, socket.AF_UNIX, socket.SOCK_STREAM)
     name = skt.getsockname()

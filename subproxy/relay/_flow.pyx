@@ -162,7 +162,7 @@ cdef class SpliceScheduler:
     cdef public long long turn, alone
     cdef public int crowd
     cdef long long most, moved
-    cdef object poller, others, ring, everybody  # held, so that their descriptors stay what they are
+    cdef object poller, others, engine, everybody  # held, so that their descriptors stay what they are
     cdef object reactor, seconds
     cdef int fd, everybody_fd
     cdef epoll_event events[MOST_EVENTS]
@@ -177,7 +177,7 @@ cdef class SpliceScheduler:
         self.fd = poller.fileno()
         self.others = others
         if others is not None:
-            self.ring = others.ring
+            self.engine = others.engine
             self.reactor = others.reactor
             self.seconds = others.reactor.seconds
             self.everybody = others.poller
@@ -252,8 +252,8 @@ cdef class SpliceScheduler:
         calls = self.reactor._pendingTimedCalls
         if calls and calls[0].time <= self.seconds():
             return True
-        if self.ring is not None:
-            return self.ring.pending
+        if self.engine is not None:
+            return self.engine.pending
         for i in range(epoll_wait(self.everybody_fd, events, 2, 0)):
             if events[i].data.fd != self.fd:
                 return True

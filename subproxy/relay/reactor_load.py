@@ -13,18 +13,18 @@ class ReactorLoad:
     A turn costs as much as some hundred kilobytes that are spliced, the more so as the
     interpreter's part of it is no longer in the caches: if nobody waits, they may go on.
 
-    @param reactor: one on epoll, or on a ring that polls an epoll descriptor.
+    @param reactor: Twisted's on epoll, or one whose engine watches an epoll descriptor.
     @param relays: the epoll descriptor of the relays.
     @ivar reactor: the one.
-    @ivar ring: the reactor's, if it has one; it polls C{relays} itself.
-    @ivar poller: the reactor's; if there is no ring, C{relays} is one of those in it.
+    @ivar engine: the reactor's, if it has one; it watches C{relays} itself.
+    @ivar poller: the reactor's; if there is no engine, C{relays} is one of those in it.
     """
 
-    __slots__ = ("_relays", "poller", "reactor", "ring")
+    __slots__ = ("_relays", "engine", "poller", "reactor")
 
     def __init__(self, reactor: Any, relays: select.epoll) -> None:
         self.reactor = reactor
-        self.ring = getattr(reactor, "ring", None)
+        self.engine = getattr(reactor, "engine", None)
         self.poller: select.epoll = reactor._poller
         self._relays = relays.fileno()
 
@@ -34,8 +34,8 @@ class ReactorLoad:
         calls = reactor._pendingTimedCalls
         if reactor._newTimedCalls or (calls and calls[0].time <= reactor.seconds()):
             return True
-        if self.ring is not None:
-            return bool(self.ring.pending)
+        if self.engine is not None:
+            return bool(self.engine.pending)
         return any(fd != self._relays for fd, _ in self.poller.poll(0, 2))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import socket
 import struct
 import time
@@ -11,7 +12,7 @@ from typing import Any
 from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from subproxy.reactor import unavailable
+from subproxy.reactor import compiled_epoll, unavailable
 
 DEADLINE = 20.0  # seconds that anything may take
 
@@ -51,20 +52,28 @@ class Keeper(Factory):
 
 
 class ReactorTestCase(SynchronousTestCase):
-    """Each test has a reactor that is not the process's, and runs it by hand."""
+    """Each test has a reactor that is not the process's, and runs it by hand.
+
+    It is one on io_uring; see L{on_epoll_too}.
+
+    @cvar sizes: what the reactor is made with; those of a ring alone are left out on epoll.
+    """
 
     sizes: dict[str, int] = {}
+    epoll = False
 
     def setUp(self) -> None:
-        reason = unavailable()
+        reason = compiled_epoll.unavailable() if self.epoll else unavailable()
         if reason is not None:
             raise SkipTest(reason)
         self.reactor = self.makeReactor(**self.sizes)
 
     def makeReactor(self, **sizes: int) -> Any:
-        from subproxy.reactor import IOUringReactor
+        from subproxy.reactor import CompiledEpollReactor, IOUringReactor
 
-        reactor = IOUringReactor(**sizes)
+        if self.epoll:
+            sizes = {name: size for name, size in sizes.items() if name == "size"}
+        reactor = CompiledEpollReactor(**sizes) if self.epoll else IOUringReactor(**sizes)
         self.addCleanup(self.unmakeReactor, reactor)
         return reactor
 
@@ -108,6 +117,33 @@ class ReactorTestCase(SynchronousTestCase):
         peer = self.dial(port)
         self.spin(lambda: len(port.factory.built) > count)
         return port.factory.built[-1], peer
+
+
+def on_epoll_too(namespace: dict[str, Any]) -> None:
+    """Add to a module, of which these are the names, its cases on the compiled epoll reactor."""
+    for name, case in list(namespace.items()):
+        if (
+            isinstance(case, type)
+            and issubclass(case, ReactorTestCase)
+            and case.__module__ == namespace["__name__"]
+        ):
+            both = type(name + "OnEpoll", (case,), {"epoll": True, "__module__": case.__module__})
+            namespace[both.__name__] = both
+
+
+def ring_alone(reason: str) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
+    """Leave a test out on epoll, because it is of what only a ring has."""
+
+    def decorate(test: Callable[[Any], None]) -> Callable[[Any], None]:
+        @functools.wraps(test)
+        def guarded(self: Any) -> None:
+            if self.epoll:
+                raise SkipTest(reason)
+            test(self)
+
+        return guarded
+
+    return decorate
 
 
 def reset(peer: socket.socket) -> None:

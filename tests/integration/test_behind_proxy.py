@@ -51,7 +51,7 @@ class BehindProxyTests(SynchronousTestCase):
         self.assertEqual((status, fields["content-length"], body), (205, "0", b""))
 
     def test_on_each_reactor(self) -> None:
-        for reactor in ("io_uring", "epoll"):
+        for reactor in ("io_uring", "compiled_epoll", "epoll"):
             with self.subTest(reactor=reactor):
                 self.told(twistd=(f"--reactor={reactor}",))
                 if unavailable() is None:

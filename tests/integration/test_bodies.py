@@ -169,7 +169,7 @@ class SpliceTests(BodiesTestCase):
         """C{strace} sees splices, and no read or write as large as a piece of a body."""
         if shutil.which("strace") is None:
             raise SkipTest("there is no strace")
-        for reactor in ("epoll", "io_uring"):
+        for reactor in ("epoll", "compiled_epoll", "io_uring"):
             self.reactor = reactor
             self.setUp()
             proxy, _ = self.start()

@@ -93,7 +93,7 @@ class KillTests(BodiesTestCase):
 
     def test_killed_clients(self) -> None:
         """Clients leave at random bytes: nobody else suffers, nothing leaks."""
-        for reactor in ("io_uring", "epoll"):
+        for reactor in ("io_uring", "compiled_epoll", "epoll"):
             self.reactor = reactor
             self.setUp()
             proxy, guest = self.start()
@@ -137,7 +137,7 @@ class KillTests(BodiesTestCase):
 
     def test_killed_guests(self) -> None:
         """A guest is killed again and again: what clients get is whole, or visibly not."""
-        for reactor in ("io_uring", "epoll"):
+        for reactor in ("io_uring", "compiled_epoll", "epoll"):
             self.reactor = reactor
             self.setUp()
             proxy, guest = self.start("--hold=5")

@@ -60,7 +60,7 @@ class FastPathTests(SynchronousTestCase):
     def test_pipelined_requests(self) -> None:
         if unavailable() is not None:
             raise SkipTest("no compiled path")
-        for reactor in ("io_uring", "epoll"):
+        for reactor in ("io_uring", "compiled_epoll", "epoll"):
             with self.subTest(reactor=reactor):
                 output = self._serve(twistd=(f"--reactor={reactor}",))
                 self.assertNotIn("every request takes the Python path", output)

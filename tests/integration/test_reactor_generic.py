@@ -16,7 +16,13 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from subproxy.reactor.interfaces import IReactorStreamSocket
-from tests.integration.reactor_harness import Keeper, ReactorTestCase, Recorder, drained
+from tests.integration.reactor_harness import (
+    Keeper,
+    ReactorTestCase,
+    Recorder,
+    drained,
+    on_epoll_too,
+)
 
 
 @implementer(IAddress)
@@ -109,3 +115,6 @@ class StreamSocketTests(ReactorTestCase):
         self.assertEqual(drained(peer, 5), b"late")
         protocol.lost.trap(ConnectionDone)
         self.assertEqual(ours.fileno(), -1)
+
+
+on_epoll_too(globals())

@@ -17,7 +17,8 @@ from typing import Any
 
 from twisted.trial.unittest import SkipTest
 
-from tests.integration.reactor_harness import ReactorTestCase
+from subproxy.reactor import compiled_epoll
+from tests.integration.reactor_harness import ReactorTestCase, on_epoll_too
 from tests.integration.test_reactor_processes import SERVER, ProcessTestCase
 
 CONNECTIONS = int(os.environ.get("SUBPROXY_LEAK_CONNECTIONS", "20000"))
@@ -49,7 +50,7 @@ class ChurnTests(ProcessTestCase):
                 self.transport.write(json.dumps({
                     "rss": pages * os.sysconf("SC_PAGESIZE"),
                     "descriptors": len(os.listdir("/proc/self/fd")),
-                    "handles": len(reactor.ring.handles()),
+                    "handles": len(reactor.engine.handles()),
                     "blocks": sys.getallocatedblocks(),
                 }).encode() + b"\\n")
                 return
@@ -94,30 +95,36 @@ class ChurnTests(ProcessTestCase):
         self.assertLess(after["rss"] - before["rss"], 1 << 20)
 
 
-class RingTests(ReactorTestCase):
-    """Nothing is left of a ring that is closed."""
+class ChurnTestsOnEpoll(ChurnTests):
+    """The same on epoll."""
 
-    def test_descriptorsOfRings(self) -> None:
+    module = compiled_epoll
+
+
+class EngineTests(ReactorTestCase):
+    """Nothing is left of an engine that is closed."""
+
+    def test_descriptors(self) -> None:
         """Neither under its own number nor registered with the thread."""
         self.turns(1)
         before = len(os.listdir("/proc/self/fd"))
         maps = len(Path("/proc/self/maps").read_text().splitlines())
         for _ in range(50):  # (a thread may have 16 registered)
-            self.reactor.ring.begin()
+            self.reactor.engine.begin()
             self.turns(1)
-            self.reactor.ring.close()
+            self.reactor.engine.close()
             self.turns(1)
-            self.reactor.ring.end()
+            self.reactor.engine.end()
         self.assertEqual(len(os.listdir("/proc/self/fd")), before)
         self.assertLess(len(Path("/proc/self/maps").read_text().splitlines()), maps + 5)
 
     def test_reactorsAreCollected(self) -> None:
         """With connections that were open to the end."""
-        from subproxy.reactor import IOUringReactor
+        kind = type(self.reactor)
 
         def alive() -> int:
             gc.collect()
-            return sum(isinstance(o, IOUringReactor) for o in gc.get_objects())
+            return sum(isinstance(o, kind) for o in gc.get_objects())
 
         before = alive()
         for _ in range(5):
@@ -130,3 +137,6 @@ class RingTests(ReactorTestCase):
             self.reactor = mine
             del reactor
         self.assertEqual(alive(), before)
+
+
+on_epoll_too(globals())

@@ -15,15 +15,15 @@ from typing import Any
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from subproxy.reactor import unavailable
+from subproxy import reactor
+from subproxy.reactor import compiled_epoll
 from tests.integration.reactor_harness import DEADLINE
 
 ROOT = Path(__file__).resolve().parents[2]
 
 SERVER = """
-    import os, sys
-    from subproxy.reactor import install
-    reactor = install()
+    import importlib, os, sys
+    reactor = importlib.import_module(os.environ["TESTED_REACTOR"]).install()
     from twisted.internet.protocol import Factory, Protocol
 
     class Echo(Protocol):
@@ -36,17 +36,26 @@ SERVER = """
 
 
 class ProcessTestCase(SynchronousTestCase):
-    """Runs programs that use the reactor."""
+    """Runs programs that use a reactor.
+
+    @cvar module: that of C{install} and C{unavailable}.
+    @cvar named: what C{twistd --reactor} calls it.
+    @cvar kind: its class.
+    """
+
+    module: Any = reactor
+    named = "io_uring"
+    kind = "IOUringReactor"
 
     def setUp(self) -> None:
-        reason = unavailable()
+        reason = self.module.unavailable()
         if reason is not None:
             raise SkipTest(reason)
         self.directory = Path(self.mktemp())
         self.directory.mkdir(parents=True)
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "PYTHONPATH": str(ROOT)}
+        return {**os.environ, "PYTHONPATH": str(ROOT), "TESTED_REACTOR": self.module.__name__}
 
     def start(self, program: str, *args: str, **options: Any) -> subprocess.Popen[str]:
         """A program in Python, killed with the test."""
@@ -103,20 +112,23 @@ class ProcessTestCase(SynchronousTestCase):
 
 
 class ForkTests(ProcessTestCase):
-    """A child with its parent's ring makes one of its own."""
+    """A child with its parent's engine makes one of its own."""
 
     def test_daemonisedTwistdServes(self) -> None:
-        """C{twistd --reactor=io_uring} without -n answers, and sleeps in between."""
+        """C{twistd --reactor=...} without -n answers, and sleeps in between."""
         (self.directory / "service.py").write_text(
-            textwrap.dedent("""
+            textwrap.dedent(f"""
+            kind = "{self.kind}"
+            """)
+            + textwrap.dedent("""
             import os
             from twisted.application import internet, service
             from twisted.internet import reactor
             from twisted.internet.endpoints import TCP4ServerEndpoint
             from twisted.internet.protocol import Factory, Protocol
 
-            assert type(reactor).__name__ == "IOUringReactor"
-            reactor.iterate(0)  # as bad as it gets: there is a ring before the fork
+            assert type(reactor).__name__ == kind
+            reactor.iterate(0)  # as bad as it gets: there is an engine before the fork
 
             class Echo(Protocol):
                 def dataReceived(self, data):
@@ -143,7 +155,14 @@ class ForkTests(ProcessTestCase):
         )
         twistd = Path(sys.executable).with_name("twistd")
         subprocess.run(
-            [twistd, "--reactor=io_uring", "--pidfile=pid", "--logfile=log", "-y", "service.py"],
+            [
+                twistd,
+                f"--reactor={self.named}",
+                "--pidfile=pid",
+                "--logfile=log",
+                "-y",
+                "service.py",
+            ],
             env=self.environment(),
             cwd=self.directory,
             check=True,
@@ -156,7 +175,7 @@ class ForkTests(ProcessTestCase):
         for _ in range(3):
             self.assertEqual(self.ask(port), pid)
         self.assertQuiet(pid)
-        self.assertIn("IOUringReactor", (self.directory / "log").read_text())
+        self.assertIn(self.kind, (self.directory / "log").read_text())
 
     def test_connectionsSurviveAFork(self) -> None:
         """A child that goes on where its parent stopped takes the connections with it."""
@@ -184,7 +203,7 @@ class ForkTests(ProcessTestCase):
             before = int(other.recv(100).split()[0])
             child = self.ask(number, b"fork")
             self.assertNotEqual(child, before)
-            # Until it is gone the parent's ring accepts from the same socket.
+            # Until it is gone the parent accepts from the same socket.
             process.wait(DEADLINE)
             other.sendall(b"after")
             self.assertEqual(int(other.recv(100).split()[0]), child)
@@ -237,6 +256,14 @@ class ForkTests(ProcessTestCase):
         self.assertIn("stopped", output)
 
 
+class ForkTestsOnEpoll(ForkTests):
+    """The same, of an epoll descriptor."""
+
+    module = compiled_epoll
+    named = "compiled_epoll"
+    kind = "CompiledEpollReactor"
+
+
 class LimitTests(ProcessTestCase):
     """Descriptors run out."""
 
@@ -272,6 +299,12 @@ class LimitTests(ProcessTestCase):
         self.eventually(answered)
 
 
+class LimitTestsOnEpoll(LimitTests):
+    """The same on epoll."""
+
+    module = compiled_epoll
+
+
 class SeccompTests(ProcessTestCase):
     """Docker's default filter, and others, refuse io_uring."""
 
@@ -300,7 +333,8 @@ class SeccompTests(ProcessTestCase):
             self.FILTER
             + f"""
     refuse({code})
-    from subproxy.reactor import unavailable
+    from subproxy import reactor
+from subproxy.reactor import compiled_epoll
     print(unavailable())
 """
         )
@@ -330,7 +364,7 @@ class SeccompTests(ProcessTestCase):
 
 
 class PluginTests(ProcessTestCase):
-    """C{--reactor=io_uring}."""
+    """C{--reactor=io_uring} and C{--reactor=compiled_epoll}."""
 
     def test_listed(self) -> None:
         twistd = Path(sys.executable).with_name("twistd")
@@ -344,3 +378,4 @@ class PluginTests(ProcessTestCase):
             check=True,
         )
         self.assertIn("io_uring", listed.stdout)
+        self.assertIn("compiled_epoll", listed.stdout)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-from tests.integration.reactor_harness import ReactorTestCase, Recorder, drained
+from tests.integration.reactor_harness import ReactorTestCase, Recorder, drained, on_epoll_too
 
 
 class Pausing(Recorder):
@@ -82,7 +82,7 @@ class QuietTests(ReactorTestCase):
         self.spin(lambda: protocol.data)
         given = self.quiet(protocol)
         self.spin(lambda: given)
-        if self.reactor.ring.capped:
+        if self.reactor.engine.capped:
             self.assertLessEqual(len(protocol.data) + len(given[0]), 65_536)
 
     def test_the_end(self) -> None:
@@ -130,6 +130,9 @@ class QuietTests(ReactorTestCase):
 
     def test_an_older_kernel(self) -> None:
         """Where a receive can't be limited it is not, and nothing else changes."""
-        self.reactor.ring.capped = False
+        self.reactor.engine.capped = False
         self.test_no_byte_lost()
         self.test_many_receives()
+
+
+on_epoll_too(globals())

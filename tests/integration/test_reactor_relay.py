@@ -12,7 +12,13 @@ from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from zope.interface import implementer
 
-from tests.integration.reactor_harness import ReactorTestCase, Recorder, drained, reset
+from tests.integration.reactor_harness import (
+    ReactorTestCase,
+    Recorder,
+    drained,
+    on_epoll_too,
+    reset,
+)
 
 
 @implementer(IHalfCloseableProtocol)
@@ -225,7 +231,7 @@ class RelayTests(ReactorTestCase):
         """The source can be read again, and what was taken has been passed on."""
         ended = self.relay()
         self.sender.sendall(b"relayed")
-        self.spin(lambda: self.reactor.ring.completions and self.turns(5) is None)
+        self.spin(lambda: self.reactor.engine.completions and self.turns(5) is None)
         self.assertEqual(drained(self.receiver, 7), b"relayed")
         self.relaying.cancel()
         ended[0].trap(CancelledError)
@@ -247,3 +253,6 @@ class RelayTests(ReactorTestCase):
         other.transport.abortConnection()
         self.spin(lambda: other.lost)
         self.assertRaises(ValueError, target.relay_to, other.transport)
+
+
+on_epoll_too(globals())

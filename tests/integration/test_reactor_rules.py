@@ -13,11 +13,7 @@ from twisted.internet.abstract import FileDescriptor
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol
 
-from tests.integration.reactor_harness import (
-    Keeper,
-    ReactorTestCase,
-    drained,
-)
+from tests.integration.reactor_harness import Keeper, ReactorTestCase, drained, on_epoll_too
 
 
 class SubmissionTests(ReactorTestCase):
@@ -28,20 +24,20 @@ class SubmissionTests(ReactorTestCase):
         port = self.listen()
         pairs = [self.pair(port=port) for _ in range(20)]
         self.turns(3)
-        self.reactor.ring.begin()  # as under run(): the next turn is certain
-        before = self.reactor.ring.enters
+        self.reactor.engine.begin()  # as under run(): the next turn is certain
+        before = self.reactor.engine.enters
         for protocol, _ in pairs:
             for _ in range(10):
                 protocol.transport.write(b"x" * 7)
         self.reactor.iterate(0)
-        self.assertEqual(self.reactor.ring.enters - before, 1)
-        self.reactor.ring.end()
+        self.assertEqual(self.reactor.engine.enters - before, 1)
+        self.reactor.engine.end()
         for _, peer in pairs:
             self.assertEqual(drained(peer, 70), b"x" * 70)
 
     def test_oneAlarmForManyTurns(self) -> None:
         """The kernel is told when to wake us once, not in each turn; and anew for a time before."""
-        ring = self.reactor.ring
+        ring = self.reactor.engine
         self.turns(2)
         before = ring.alarms
         began = time.monotonic()
@@ -70,14 +66,14 @@ class SubmissionTests(ReactorTestCase):
     def test_theRingIsMadeByTheFirstTurn(self) -> None:
         """Not with the reactor: what forks, or changes threads, before it runs, may."""
         self.listen()
-        self.assertEqual(self.reactor.ring.descriptor, -1)
+        self.assertEqual(self.reactor.engine.descriptor, -1)
         self.turns(1)
-        self.assertGreater(self.reactor.ring.descriptor, -1)
+        self.assertGreater(self.reactor.engine.descriptor, -1)
 
     def test_theRingIsNotInherited(self) -> None:
         """Its descriptor is closed on exec."""
         self.turns(1)
-        self.assertFalse(os.get_inheritable(self.reactor.ring.descriptor))
+        self.assertFalse(os.get_inheritable(self.reactor.engine.descriptor))
 
     def test_nothingIsLinkedButTheCLibrary(self) -> None:
         """No liburing, neither to build nor to run."""
@@ -236,3 +232,6 @@ class AcceptingTests(ReactorTestCase):
             self.spin(lambda count=count: len(answers) < count)
             self.assertEqual(peer.recv(1), b"")
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+
+on_epoll_too(globals())

@@ -12,7 +12,9 @@ from tests.integration.reactor_harness import (
     ReactorTestCase,
     Recorder,
     drained,
+    on_epoll_too,
     reset,
+    ring_alone,
 )
 
 
@@ -25,12 +27,12 @@ class SendingTests(ReactorTestCase):
         first = os.urandom(16 * 1024 * 1024)
         protocol.transport.write(first)
         self.turns(3)
-        before = self.reactor.ring.completions
+        before = self.reactor.engine.completions
         rest = [os.urandom(100) for _ in range(500)]
         for part in rest:
             protocol.transport.write(part)
             self.turns(1)
-        self.assertLess(self.reactor.ring.completions - before, 20)
+        self.assertLess(self.reactor.engine.completions - before, 20)
         peer.setblocking(False)
         got = bytearray()
 
@@ -64,10 +66,10 @@ class SendingTests(ReactorTestCase):
         data = os.urandom(1000)
         before = sys.getrefcount(data)
         protocol.transport.write(data)
-        completions = self.reactor.ring.completions
+        completions = self.reactor.engine.completions
         self.turns(1)
         self.assertEqual(sys.getrefcount(data), before)
-        self.assertEqual(self.reactor.ring.completions, completions)
+        self.assertEqual(self.reactor.engine.completions, completions)
         self.assertEqual(drained(peer, 1000), data)
 
     def test_aSilentSendThatFallsShortIsFinished(self) -> None:
@@ -170,7 +172,8 @@ class ReceivingTests(ReactorTestCase):
         self.spin(lambda: protocol.chunks)
         for n in range(1, 11):
             self.turns(5)
-            self.assertEqual(len(protocol.chunks), n)
+            # (On epoll what is left after some full buffers is received at once.)
+            self.assertEqual(len(protocol.chunks), min(n, 5) if self.epoll else n)
             protocol.transport.resumeProducing()
         self.spin(lambda: protocol.lost)
         self.assertEqual(protocol.data, bytes(range(160)))
@@ -199,12 +202,12 @@ class ReceivingTests(ReactorTestCase):
         """As twisted.web does for every request."""
         protocol, _ = self.pair()
         self.turns(3)
-        before = self.reactor.ring.completions
+        before = self.reactor.engine.completions
         for _ in range(100):
             protocol.transport.pauseProducing()
             protocol.transport.resumeProducing()
             self.turns(1)
-        self.assertEqual(self.reactor.ring.completions, before)
+        self.assertEqual(self.reactor.engine.completions, before)
 
     def test_aFullStreamIsReceivedFromInLargePieces(self) -> None:
         """And in little ones again when it has run dry; pauses and the order are kept."""
@@ -226,14 +229,15 @@ class ReceivingTests(ReactorTestCase):
         self.assertIn(65536, {len(chunk) for chunk in protocol.chunks})
         protocol.chunks.clear()
         self.turns(5)
-        spare = self.reactor.ring.completions
+        spare = self.reactor.engine.completions
         peer.sendall(b"little")
         self.spin(lambda: protocol.chunks)
         self.assertEqual(protocol.data, b"little")
-        self.assertEqual(self.reactor.ring.completions - spare, 1)
+        self.assertEqual(self.reactor.engine.completions - spare, 1)
         peer.close()
         self.spin(lambda: protocol.lost)
 
+    @ring_alone("there is always a buffer")
     def test_whoFindsNoBufferIsParkedAndDoesNotSpin(self) -> None:
         """A storm on two buffers: all is delivered, in a bounded number of turns."""
         self.reactor = self.makeReactor(buffers=2, size=64)
@@ -241,17 +245,17 @@ class ReceivingTests(ReactorTestCase):
         pairs = [self.pair(port=port) for _ in range(100)]
         for n, (_, peer) in enumerate(pairs):
             peer.sendall(b"%3d" % n * 100)
-        before = self.reactor.ring.enters
+        before = self.reactor.engine.enters
         self.spin(lambda: all(len(p.data) == 300 for p, _ in pairs), 1)
-        self.assertGreater(self.reactor.ring.starvations, 0)
+        self.assertGreater(self.reactor.engine.starvations, 0)
         # 500 buffers full, two at a time; each turn is two calls outside run().
-        self.assertLess(self.reactor.ring.enters - before, 2000)
+        self.assertLess(self.reactor.engine.enters - before, 2000)
         for n, (protocol, _) in enumerate(pairs):
             self.assertEqual(protocol.data, b"%3d" % n * 100)
         # And when all is quiet, it is quiet here.
-        before = self.reactor.ring.enters
+        before = self.reactor.engine.enters
         self.reactor.iterate(0.2)
-        self.assertLessEqual(self.reactor.ring.enters - before, 2)
+        self.assertLessEqual(self.reactor.engine.enters - before, 2)
 
     def test_theHeadIsAdvancedBeforePythonIsCalled(self) -> None:
         """Who runs the reactor from inside a callback sees each completion once."""
@@ -279,7 +283,8 @@ class ReceivingTests(ReactorTestCase):
         for n, (protocol, peer) in enumerate(pairs):
             self.assertEqual(protocol.data, b"%4d" % n * 5)
             self.assertEqual(drained(peer, 20), b"%4d" % n * 5)
-        self.assertGreater(deepest[0], 1)
+        if not self.epoll:  # where the events of a turn have been fetched before
+            self.assertGreater(deepest[0], 1)
 
     def test_anOverflowingCompletionQueueLosesNothing(self) -> None:
         """The kernel keeps the rest aside, and a multishot that it ended is armed again."""
@@ -291,7 +296,7 @@ class ReceivingTests(ReactorTestCase):
                 peer.sendall(b"%9d" % round * 20)
             self.turns(1)
         self.spin(lambda: all(len(p.data) == 1800 for p, _ in pairs))
-        self.assertGreater(self.reactor.ring.overflows, 0)
+        self.assertEqual(self.reactor.engine.overflows > 0, not self.epoll)
         for protocol, _ in pairs:
             self.assertEqual(protocol.data, b"".join(b"%9d" % r * 20 for r in range(10)))
 
@@ -346,3 +351,6 @@ class ReceivingTests(ReactorTestCase):
         raising.lost.trap(ZeroDivisionError)
         self.assertIsNone(calm.lost)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+
+on_epoll_too(globals())

@@ -32,6 +32,7 @@ from tests.integration.reactor_harness import (
     ReactorTestCase,
     Recorder,
     drained,
+    on_epoll_too,
     reset,
 )
 
@@ -353,3 +354,6 @@ class UNIXTests(ReactorTestCase):
             peer.connect(self.path)
             peer.sendall(b"hello")
             self.spin(lambda: keeper.built and keeper.built[0].data == b"hello")
+
+
+on_epoll_too(globals())

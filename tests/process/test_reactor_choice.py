@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy import reactor as io_uring
 from subproxy.process import reactor_choice
+from subproxy.reactor import compiled_epoll
 from tests.rigs.paths import ROOT
 
 
@@ -28,10 +29,31 @@ class ChooseTests(SynchronousTestCase):
             self.assertIn(reason, chosen())
 
     def test_falls_back(self) -> None:
-        """Where it cannot be had: the platform's own, and why."""
+        """Where it cannot be had: the compiled one on epoll, and why; or the platform's own."""
         program = "import subproxy.reactor as r; r.unavailable = lambda: 'forbidden'"
         said = chosen(program)
-        self.assertIn("EPollReactor, since io_uring cannot be used: forbidden", said)
+        reason = "since io_uring cannot be used: forbidden"
+        if compiled_epoll.unavailable() is None:
+            self.assertEqual(said, f"CompiledEpollReactor, {reason}\n")
+        program += "\nfrom subproxy.reactor import compiled_epoll as e"
+        program += "\ne.unavailable = lambda: 'no compiler'"
+        said = chosen(program)
+        both = f"{reason}; compiled epoll cannot be used: no compiler"
+        self.assertEqual(said, f"EPollReactor, {both}\n")
+
+    def test_what_cannot_be_installed(self) -> None:
+        """The reason is told, and the next one is tried."""
+        program = """
+import subproxy.reactor as r
+r.unavailable = lambda: None
+def install():
+    raise OSError("too many of them")
+r.install = install
+"""
+        self.assertIn(
+            "Reactor, since io_uring cannot be used: it could not be installed (too many of them)",
+            chosen(program),
+        )
 
     def test_what_was_asked_for_stays(self) -> None:
         """A reactor that is installed already is kept."""

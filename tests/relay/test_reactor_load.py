@@ -13,8 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from subproxy.relay.reactor_load import ReactorLoad, reactor_load_of
 
 
-class Ring:
-    """What a reactor on a ring has."""
+class Engine:
+    """What a compiled reactor has."""
 
     pending = False
 
@@ -60,10 +60,10 @@ class OthersTests(SynchronousTestCase):
         self.assertTrue(others.has_pending_work())
         call.cancel()
 
-    def test_ring(self) -> None:
-        """What a ring has to tell."""
-        self.reactor.ring = ring = Ring()
+    def test_engine(self) -> None:
+        """What an engine has to tell."""
+        self.reactor.engine = engine = Engine()
         others = self.others()
         self.assertFalse(others.has_pending_work())
-        ring.pending = True
+        engine.pending = True
         self.assertTrue(others.has_pending_work())

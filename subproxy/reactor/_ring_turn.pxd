@@ -1,4 +1,4 @@
-# The turns of a ring. See _turn.pyx.
+# The turns of a ring. See _ring_turn.pyx.
 from libc.stdint cimport uint32_t, uint64_t
 
 from subproxy.reactor._ring cimport Ring
@@ -8,18 +8,11 @@ from subproxy.reactor._uapi cimport ur_timespec
 cdef class RingLoop(Ring):
     # When we are woken at the latest: see alarm_at.
     cdef ur_timespec alarm_in
-    cdef readonly unsigned long alarms
     # Looking for a moment before sleeping.
     cdef public double spin
     cdef int spin_pause
     cdef int spin_backoff
-    cdef readonly unsigned long completions
-    cdef readonly unsigned long overflows
 
-    cdef int settle(self) except -1
     cdef int sleep(self, double timeout) except? -1
     cdef double alarm(self, double seconds) except? -2.0
-    cdef bint turn(self, double timeout) except -1
-    cdef bint waits(self) noexcept nogil
-    cdef int drain(self) except -1
     cdef int dispatch(self, uint64_t user_data, int res, uint32_t flags) except -1

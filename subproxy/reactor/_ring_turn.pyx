@@ -1,21 +1,18 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, binding=False
 """The turns of a ring.
 
-A turn of the reactor is one call of L{RingLoop.wait}: what the handles have
-to do is turned into submission entries (*settled*), one system call submits
-them all and waits, and the completions are told to their handles.
+What the handles have to do is turned into submission entries, one system call
+submits them all and waits, and the completions are told to their handles.
 """
 
 from cpython.object cimport PyObject
 from libc.stdint cimport uintptr_t
 
-from subproxy.reactor._ring cimport TAG_ALARM, TAG_EPOLL, TAG_MASK, TAG_SILENT, Handle, Ring, enqueue
+from subproxy.reactor._engine cimport (
+    TAG_ALARM, TAG_EPOLL, TAG_MASK, TAG_SILENT, Engine, Handle, enqueue,
+)
+from subproxy.reactor._ring cimport Ring
 from subproxy.reactor._uapi cimport *
-
-from subproxy.reactor import _log_context as _context
-
-cdef extern from "Python.h":
-    int PyErr_CheckSignals() except -1
 
 cdef extern from "poll.h" nogil:
     int POLLIN
@@ -30,134 +27,42 @@ cdef class RingLoop(Ring):
     # -- the turn -----------------------------------------------------------
 
     cdef int settle(self) except -1:
-        """Have every queued handle submit what it wants."""
         cdef list todo
         cdef Handle handle
-        cdef Py_ssize_t i
-        cdef int rounds
         if self.parked and self.held < self.buffers:
             todo = self.parked
             self.parked = []
             for handle in todo:
                 enqueue(handle)
-        # Settling may call Python, which may queue more: that goes out with
-        # this turn too, but a handle that queues itself for ever may not keep
-        # the reactor here.
-        for rounds in range(2):
-            if not self.todo:
-                break
-            todo = self.todo
-            self.todo = []
-            i = 0
-            try:
-                for handle in todo:
-                    i += 1
-                    handle.settle()
-            except BaseException:
-                # The ring has failed, not a handle; the others are not forgotten.
-                self.todo = todo[i:] + self.todo
-                raise
-        return 0
+        return Engine.settle(self)
 
-    def wait(self, timeout):
-        """One turn: submit, wait at most C{timeout} seconds, tell completions.
-
-        None waits until something happens. Exceptions of the handles' owners
-        do not come out of here; what does is a failure of the ring itself.
-        """
-        self.turn(-1.0 if timeout is None else max(0.0, timeout))
-
-    def run(self, reactor):
-        """Turns as C{IOUringReactor.mainLoop} would have them, while it has nothing else to do.
-
-        Compiled, because where requests come one at a time each is two turns, and the interpreter's
-        part of them is not in the caches. Returns when a timed call is due or new, or another
-        thread has called, or the reactor stops, or a turn did not let other threads run.
-        """
-        cdef object seconds = reactor.seconds
-        cdef list pending
-        cdef double delay
-        while True:
-            PyErr_CheckSignals()
-            if (
-                reactor._newTimedCalls
-                or reactor.threadCallQueue
-                or reactor._justStopped
-                or not reactor.running
-                or not reactor._started
-            ):
-                return
-            pending = reactor._pendingTimedCalls
-            delay = -1.0
-            if pending:
-                delay = <double>pending[0].time - <double>seconds()
-                if delay <= 0.0:
-                    return
-            if not self.turn(delay):
-                return
-
-    cdef bint turn(self, double timeout) except -1:
-        """See C{wait}; below zero there is no limit. Returns whether it has waited, without the GIL."""
+    cdef int look(self, double timeout) except -1:
         cdef ur_sqe *entry
-        cdef bint waited = False
-        cdef list contexts = self.contexts if self.contexts is not None else _context.contexts()
-        self.depth += 1
-        contexts.append(self.context_entry)
-        try:
-            if self.silent_done and self.live():
-                self.drain()  # called by who was called in a turn
-            self.called = False
-            self.settle()
-            if not self.live():
-                self.open()
-                self.called = True
-            if not self.polled:
-                # One shot: with the descriptor left ready a multishot poll
-                # would say nothing more.
-                entry = self.sqe()
-                entry.opcode = UR_OP_POLL_ADD
-                entry.fd = self.epoll_fd
-                entry.op_flags = POLLIN
-                entry.user_data = TAG_EPOLL
-                self.polled = True
-            if self.called or self.todo or timeout == 0.0:
-                self.enter(0, 0.0)
-            else:
-                if timeout > 0.0:
-                    timeout = self.alarm(timeout)
-                self.sleep(timeout)
-                waited = True
-            self.drain()
-        finally:
-            contexts.pop()
-            self.context.owner = None
-            self.depth -= 1
-            if not self.looping and self.depth == 0 and self.live():
-                self.flush()
-        return waited
+        if not self.polled:
+            # One shot: with the descriptor left ready a multishot poll
+            # would say nothing more.
+            entry = self.sqe()
+            entry.opcode = UR_OP_POLL_ADD
+            entry.fd = self.epoll_fd
+            entry.op_flags = POLLIN
+            entry.user_data = TAG_EPOLL
+            self.polled = True
+        if timeout == 0.0:
+            self.enter(0, 0.0)
+            return 0
+        if timeout > 0.0:
+            timeout = self.alarm(timeout)
+        self.sleep(timeout)
+        return 1
 
-    @property
-    def pending(self):
-        """Whether a turn would have something to do at once, as far as can be told without it."""
-        return not self.live() or bool(self.todo) or not self.polled or self.waits()
-
-    cdef bint waits(self) noexcept nogil:
-        """Whether the kernel has something to tell; the ring must be live."""
-        return (
+    cdef bint waits(self) except -1:
+        return not self.polled or (
             self.cq_head[0] != ur_load_acquire(self.cq_tail)
             or ur_load_acquire(self.sq_flags) & (UR_SQ_TASKRUN | UR_SQ_CQ_OVERFLOW) != 0
         )
 
     def handles(self):
-        """The handles that have operations in the kernel, or are about to."""
-        cdef PyObject *at = self.first
-        found = []
-        while at != NULL:
-            found.append(<object>at)
-            at = (<Handle>at).next
-        found.extend(self.todo)
-        found.extend(self.parked)
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys(super().handles() + self.parked))
 
     # -- completion ---------------------------------------------------------
 

@@ -1,6 +1,6 @@
-"""The reactor: Twisted's epoll reactor with its stream transports on a ring.
+"""What the reactors share: Twisted's epoll reactor with its stream transports on an engine.
 
-How it turns is in L{subproxy.reactor.ring_reactor}; here it makes ports and connections.
+How they turn is in L{subproxy.reactor.engine_reactor}; here they make ports and connections.
 """
 
 # Twisted's transports are untyped, or typed too narrowly to be subclassed.
@@ -16,18 +16,13 @@ from twisted.internet import error, interfaces
 from zope.interface import implementer
 
 from subproxy.reactor import generic, tcp, unix
+from subproxy.reactor.engine_reactor import EngineReactor
 from subproxy.reactor.interfaces import IReactorStreamSocket
-from subproxy.reactor.ring_reactor import RingReactor
 
 
 @implementer(IReactorStreamSocket)
-class IOUringReactor(RingReactor):
-    """A reactor on io_uring; see docs/explanation/reactor.md.
-
-    The keyword arguments are those of C{Ring}, the sizes of its queues and
-    buffers. No ring is made before the reactor first runs, so that a program
-    may daemonise, or hand the reactor to another thread, until then.
-    """
+class StreamReactor(EngineReactor):
+    """A reactor whose streams are compiled; see docs/explanation/reactor.md."""
 
     # -- IReactorTCP
 
@@ -114,15 +109,6 @@ class IOUringReactor(RingReactor):
         host: interfaces.IAddress,
         server: Any = None,
         sessionno: int = 0,
-    ) -> generic.RingStreamServer:
+    ) -> generic.CompiledStreamServer:
         """See IReactorStreamSocket."""
-        return generic.RingStreamServer(skt, protocol, peer, host, server, sessionno, self)
-
-
-def install() -> IOUringReactor:
-    """Make this the process's reactor."""
-    from twisted.internet.main import installReactor
-
-    reactor = IOUringReactor()
-    installReactor(reactor)
-    return reactor
+        return generic.CompiledStreamServer(skt, protocol, peer, host, server, sessionno, self)
