@@ -333,8 +333,7 @@ class SeccompTests(ProcessTestCase):
             self.FILTER
             + f"""
     refuse({code})
-    from subproxy import reactor
-from subproxy.reactor import compiled_epoll
+    from subproxy.reactor import unavailable
     print(unavailable())
 """
         )

@@ -37,19 +37,19 @@ class SubmissionTests(ReactorTestCase):
 
     def test_oneAlarmForManyTurns(self) -> None:
         """The kernel is told when to wake us once, not in each turn; and anew for a time before."""
-        ring = self.reactor.engine
+        engine = self.reactor.engine
         self.turns(2)
-        before = ring.alarms
+        before = engine.alarms
         began = time.monotonic()
         for _ in range(50):
             self.reactor.callFromThread(lambda: None)
-            self.reactor.doIteration(0.2)
-        self.assertEqual(ring.alarms - before, 1)
+            self.reactor.doIteration(10)
+        self.assertEqual(engine.alarms - before, 1)
         self.reactor.doIteration(0.05)  # earlier
-        self.assertEqual(ring.alarms - before, 2)
-        self.assertTrue(0.05 <= time.monotonic() - began < 0.19)
+        self.assertEqual(engine.alarms - before, 2)
+        self.assertTrue(0.05 <= time.monotonic() - began < 9)
         self.reactor.doIteration(0.05)
-        self.assertEqual(ring.alarms - before, 3)
+        self.assertEqual(engine.alarms - before, 3)
 
     def test_waitsAsLongAsAsked(self) -> None:
         """Short or long, whatever was waited for before; longer ones may once be cut short."""
