@@ -28,7 +28,12 @@ Application = Callable[
     Awaitable[None],
 ]
 
-ASGI = {"version": "3.0", "spec_version": "2.5"}
+ASGI = {"version": "3.0", "spec_version": "2.3"}
+"""
+As uvicorn says. From 2.4 on Starlette no longer listens for a client that leaves while a stream of
+events has nothing to send: its generator would wait on, until it has.
+"""
+
 EXTENSIONS: dict[str, dict[str, Any]] = {
     "http.response.early_hint": {},
     "http.response.pathsend": {},
@@ -94,6 +99,8 @@ class AsgiAdapter:
 
     def _over(self, cycle: AsgiCycle, error: BaseException | None) -> None:
         self._running.discard(cycle)
+        # Its error has the frames of the application, and these have the cycle: no circle.
+        cycle.task = None
         cycle.over(error)
         if not self._running and self._idle is not None:
             idle, self._idle = self._idle, None

@@ -24,7 +24,7 @@ class ClientDisconnected(OSError):
     """
     Nobody waits for what an application sends.
 
-    ASGI (spec_version 2.4) wants an C{OSError} for that; one that lets it pass has done right.
+    ASGI wants an C{OSError} for that, from 2.4 on; one that lets it pass has done right.
     """
 
 

@@ -80,7 +80,7 @@ class ScopeTests(AsgiTestCase):
             scope,
             {
                 "type": "http",
-                "asgi": {"version": "3.0", "spec_version": "2.5"},
+                "asgi": {"version": "3.0", "spec_version": "2.3"},
                 "http_version": "1.1",
                 "method": "GET",
                 "scheme": "https",
