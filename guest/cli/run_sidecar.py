@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -125,7 +126,8 @@ class SidecarRunner:
         for number in ENDING:
             self._loop.add_signal_handler(number, self._leave, number, None)
         if self._reaper is not None:
-            self._reaper.start()
+            if os.getpid() == 1:
+                self._reaper.adopt()
             for number in PASSED_ON:
                 self._loop.add_signal_handler(number, self._pass_on, number)
         self._subscriber.over.add_done_callback(self._over)
@@ -135,6 +137,8 @@ class SidecarRunner:
         if self._leaving is not None:
             await self._leaving
         self._pool.clear()
+        if self._reaper is not None:
+            self._reaper.stop()
         return status if self._status is None else self._status
 
     # The end.

@@ -3,47 +3,69 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-import signal
 import subprocess
+import threading
 from collections.abc import Callable, Sequence
+
+ORPHANS = 1.0
+"""Seconds between looks for children of others, as process 1."""
 
 
 class ChildReaper:
     """
-    Takes the status of every child that ends.
+    Takes the status of children that end.
 
-    As process 1 of a machine or a container those of others come to us too, and would stay zombies.
+    By descriptors of processes, and where the kernel (before Linux 5.3), or a sandbox, has none, in
+    threads: uvloop leaves SIGCHLD to nobody. As process 1 of a machine or a container we also get
+    the children of others, which would stay zombies.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._waiting: dict[int, Callable[[int], object]] = {}
-
-    def start(self) -> None:
-        """Listen for C{SIGCHLD}: in the main thread only, and nobody else may wait for children."""
-        self._loop.add_signal_handler(signal.SIGCHLD, self._reap)
-
-    def stop(self) -> None:
-        """Listen no more."""
-        self._loop.remove_signal_handler(signal.SIGCHLD)
+        self._ours: set[int] = set()
+        self._timer: asyncio.TimerHandle | None = None
 
     def watch(self, pid: int, ended: Callable[[int], object]) -> None:
         """Call C{ended} with the status of that child, as a shell gives it: 128 + the signal."""
-        self._waiting[pid] = ended
+        self._ours.add(pid)
+        try:
+            descriptor = os.pidfd_open(pid)
+        except OSError:
+            threading.Thread(target=self._wait, args=(pid, ended), daemon=True).start()
+        else:
+            self._loop.add_reader(descriptor, self._readable, descriptor, pid, ended)
 
-    def _reap(self) -> None:
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if not pid:
-                return
-            ended = self._waiting.pop(pid, None)
-            if ended is not None:
-                code = os.waitstatus_to_exitcode(status)
-                ended(code if code >= 0 else 128 - code)
+    def _readable(self, descriptor: int, pid: int, ended: Callable[[int], object]) -> None:
+        self._loop.remove_reader(descriptor)
+        os.close(descriptor)
+        self._reaped(pid, os.waitpid(pid, 0)[1], ended)
+
+    def _wait(self, pid: int, ended: Callable[[int], object]) -> None:
+        status = os.waitpid(pid, 0)[1]
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody wants to know
+            self._loop.call_soon_threadsafe(self._reaped, pid, status, ended)
+
+    def _reaped(self, pid: int, status: int, ended: Callable[[int], object]) -> None:
+        self._ours.discard(pid)
+        code = os.waitstatus_to_exitcode(status)
+        ended(code if code >= 0 else 128 - code)
+
+    def adopt(self) -> None:
+        """Reap the children of others from now on."""
+        self._timer = self._loop.call_later(ORPHANS, self.adopt)
+        with contextlib.suppress(ChildProcessError):
+            # Looked at first: the status of our own is for who watches it.
+            while found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                if found.si_pid in self._ours:
+                    return
+                os.waitpid(found.si_pid, 0)
+
+    def stop(self) -> None:
+        """Adopt no more."""
+        if self._timer is not None:
+            self._timer.cancel()
 
 
 class ProgramProcess:

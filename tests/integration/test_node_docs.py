@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.integration.harness import ROOT, free_port
+from tests.integration.test_sidecar import need_node
 from tests.integration.test_tutorial import run_readme
 
 PAGE = ROOT / "docs" / "howto" / "node.md"
@@ -17,6 +18,7 @@ BLOCK = re.compile(r"^```console\n(.*?)^```$", re.M | re.S)
 
 class NodePageTests(SynchronousTestCase):
     def test_what_is_typed(self) -> None:
+        need_node()
         tool = run_readme()
         with TemporaryDirectory(prefix="subproxy-node-") as name:
             runner = tool.Runner(Path(name))

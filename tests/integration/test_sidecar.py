@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,13 +16,26 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from tests.integration.harness import Process, World, free_port, wait_until
 
 PROGRAMS = Path(__file__).resolve().parent / "programs"
 GUEST = str(Path(sys.executable).parent / "subproxy-guest")
 SERVER = str(PROGRAMS / "server.js")
+
+
+def need_node() -> None:
+    """Skip the test without Node, unless this is CI, where it must be there."""
+    if shutil.which("node") is None and os.environ.get("CI") != "true":
+        raise SkipTest("no node: apt install nodejs")
+
+
+ENDLESS = """
+require('http').createServer((q, r) => { r.write('x'); }).listen(process.argv[1], '127.0.0.1');
+process.on('SIGINT', () => {});
+"""
+"""A program of which no answer and no signal has an end."""
 
 
 class SidecarCase(SynchronousTestCase):
@@ -49,6 +64,7 @@ class SidecarCase(SynchronousTestCase):
 
     def node(self, *arguments: str, where: str = "", wait: bool = True, to: str = "") -> Process:
         """One with Node's server."""
+        need_node()
         program = ["node", SERVER, where or str(self.port), str(self.notes)]
         return self.sidecar(*arguments, "--", *program, wait=wait, to=to)
 
@@ -257,6 +273,7 @@ class LifeTests(SidecarCase):
 
     def test_only_a_bridge(self) -> None:
         """Somebody else starts the program, when it comes to his mind, and ends it."""
+        need_node()
         self.world.start_proxy("--hold=0")
         guest = self.sidecar(wait=False)
         for number in (1, 2):
@@ -267,6 +284,66 @@ class LifeTests(SidecarCase):
             wait_until(self.gone, "it is unregistered")
         guest.signal(signal.SIGTERM)
         self.assertEqual(guest.wait(), 0)
+
+
+class ProxyTests(SidecarCase):
+    """What the proxy does, and what that does to the program."""
+
+    def impatient(self, *arguments: str, wait: bool = True) -> Process:
+        program = [sys.executable, str(PROGRAMS / "impatient.py"), str(self.port)]
+        return self.sidecar(*arguments, "--", *program, wait=wait)
+
+    def test_it_comes_and_goes(self) -> None:
+        guest = self.impatient()
+        assert self.world.proxy is not None
+        self.world.proxy.end()
+        guest.wait_for("no subscription at")
+        self.world.start_proxy("--hold=0")
+        guest.wait_for("registered", 2)
+        self.assertEqual(self.ask("/")[2], b"ok")
+        other = self.impatient("--worker=0", wait=False)
+        self.assertEqual(other.wait(), 1, "the program of the first is there")
+        self.assertEqual(self.ask("/")[2], b"ok")
+
+    def test_another_instance(self) -> None:
+        """The program of who is replaced ends too."""
+        first = self.impatient("--worker=0", "--name=shop")
+        program = first.output.partition("process ")[2].split()[0]
+        self.port = free_port()
+        second = self.impatient("--worker=0", "--name=shop", wait=False)
+        self.assertEqual(first.wait(), 5, first.output)
+        self.assertFalse(os.path.exists(f"/proc/{program}"))
+        second.wait_for("registered")
+        self.assertEqual(self.ask("/")[2], b"ok")
+
+    def test_refused(self) -> None:
+        self.host = "a(b"
+        self.world.start_proxy()
+        guest = self.impatient(wait=False)
+        self.assertEqual(guest.wait(), 4, guest.output)
+        self.assertIn("guest: refused host=a(b", guest.output)
+        wrong = self.impatient("--proxy=/tmp/x", wait=False)
+        self.assertEqual(wrong.wait(), 2)
+        self.assertIn("--proxy=/tmp/x: not a client endpoint", wrong.output)
+
+    def test_nobody_waits_at_a_second_signal(self) -> None:
+        """Nor for a client that takes its time, nor, at a third, for the program."""
+        script = "trap '' INT; exec node -e \"" + ENDLESS.replace("\n", " ") + f'" {self.port}'
+        need_node()
+        guest = self.sidecar("--stop-timeout=20", "--", "sh", "-c", script)
+        with socket.create_connection(("127.0.0.1", self.world.port), 20) as client:
+            client.sendall(f"GET / HTTP/1.1\r\nHost: {self.host}\r\n\r\n".encode())
+            self.assertTrue(client.recv(1000))
+            guest.signal(signal.SIGINT)
+            guest.wait_for("draining")
+            began = time.monotonic()
+            guest.signal(signal.SIGINT)
+            with contextlib.suppress(ConnectionResetError):
+                while client.recv(1000):
+                    pass
+            guest.signal(signal.SIGINT)
+            self.assertEqual(guest.wait(), 137, guest.output)
+        self.assertLess(time.monotonic() - began, 15)
 
 
 class OtherServerTests(SidecarCase):

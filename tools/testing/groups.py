@@ -62,6 +62,7 @@ MEASURED = frozenset(
         "test_reactor_stream_rules",
         "test_reactor_transports",
         "test_sidecar",
+        "test_sidecar_process",
         "test_vm_image",
     }
 )
