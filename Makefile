@@ -31,7 +31,7 @@ $(VENV)/.base-$(HASH):
 
 # Holds all that .base has: whoever makes it first builds the extensions once, not twice.
 $(VENV)/.test-$(HASH):
-	@tools/install $(PYTHON) $(VENV) test,go,lint,tls,image
+	@tools/install $(PYTHON) $(VENV) test,go,node,lint,tls,image
 	@rm -f $(VENV)/.base* $(VENV)/.test*
 	@touch $@ $(VENV)/.base-$(HASH)
 

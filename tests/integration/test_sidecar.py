@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import random
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,26 +15,20 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
-from twisted.trial.unittest import SkipTest, SynchronousTestCase
+from twisted.trial.unittest import SynchronousTestCase
 
 from tests.integration.harness import Process, World, free_port, wait_until
+from tests.integration.node import node_folder
 
 PROGRAMS = Path(__file__).resolve().parent / "programs"
 GUEST = str(Path(sys.executable).parent / "subproxy-guest")
 SERVER = str(PROGRAMS / "server.js")
+ENDLESS = str(PROGRAMS / "endless.js")
 
 
-def need_node() -> None:
-    """Skip the test without Node, unless this is CI, where it must be there."""
-    if shutil.which("node") is None and os.environ.get("CI") != "true":
-        raise SkipTest("no node: apt install nodejs")
-
-
-ENDLESS = """
-require('http').createServer((q, r) => { r.write('x'); }).listen(process.argv[1], '127.0.0.1');
-process.on('SIGINT', () => {});
-"""
-"""A program of which no answer and no signal has an end."""
+def node() -> str:
+    """The command."""
+    return f"{node_folder()}/node"
 
 
 class SidecarCase(SynchronousTestCase):
@@ -64,8 +57,7 @@ class SidecarCase(SynchronousTestCase):
 
     def node(self, *arguments: str, where: str = "", wait: bool = True, to: str = "") -> Process:
         """One with Node's server."""
-        need_node()
-        program = ["node", SERVER, where or str(self.port), str(self.notes)]
+        program = [node(), SERVER, where or str(self.port), str(self.notes)]
         return self.sidecar(*arguments, "--", *program, wait=wait, to=to)
 
     def ask(self, path: str, **more: Any) -> tuple[int, dict[str, str], bytes]:
@@ -273,11 +265,10 @@ class LifeTests(SidecarCase):
 
     def test_only_a_bridge(self) -> None:
         """Somebody else starts the program, when it comes to his mind, and ends it."""
-        need_node()
         self.world.start_proxy("--hold=0")
         guest = self.sidecar(wait=False)
         for number in (1, 2):
-            program = self.world.start("program", ["node", SERVER, str(self.port), "/dev/null"])
+            program = self.world.start("program", [node(), SERVER, str(self.port), "/dev/null"])
             guest.wait_for("registered", number)
             self.assertEqual(self.ask("/hello")[2], b"hello\n")
             program.end()
@@ -328,9 +319,7 @@ class ProxyTests(SidecarCase):
 
     def test_nobody_waits_at_a_second_signal(self) -> None:
         """Nor for a client that takes its time, nor, at a third, for the program."""
-        script = "trap '' INT; exec node -e \"" + ENDLESS.replace("\n", " ") + f'" {self.port}'
-        need_node()
-        guest = self.sidecar("--stop-timeout=20", "--", "sh", "-c", script)
+        guest = self.sidecar("--stop-timeout=20", "--", node(), ENDLESS, str(self.port))
         with socket.create_connection(("127.0.0.1", self.world.port), 20) as client:
             client.sendall(f"GET / HTTP/1.1\r\nHost: {self.host}\r\n\r\n".encode())
             self.assertTrue(client.recv(1000))
@@ -363,6 +352,31 @@ class OtherServerTests(SidecarCase):
         self.assertEqual(self.ask("/page.html", method="POST", body=b"x")[0], 501)
         guest.signal(signal.SIGINT)
         self.assertIn(guest.wait(), (0, 130))
+
+    def test_gunicorn(self) -> None:
+        """Over a UNIX socket, with connections that it closes after 2 s; it reloads, and ends."""
+        path = str(self.world.folder / "gunicorn.sock")
+        command = [
+            sys.executable,
+            "-m",
+            "gunicorn",
+            f"--bind=unix:{path}",
+            "--worker-class=gthread",
+        ]
+        command += ["--chdir", str(PROGRAMS), "--no-control-socket", "wsgi_site:application"]
+        guest = self.sidecar("--", *command, to=f"unix:{path}")
+        master, *answer = self.ask("/", method="POST", body=bytes(100_000))[2].split()
+        self.assertEqual(answer, [b"POST", self.host.encode(), b"100000"])
+        for pause in (1.3, 2.05):
+            time.sleep(pause)
+            self.assertEqual(self.ask("/", method="POST", body=b"x")[2].split()[0], master)
+        guest.signal(signal.SIGHUP)
+        guest.wait_for("Hang up: Master")
+        self.assertEqual(self.ask("/")[2].split()[0], master)
+        guest.signal(signal.SIGTERM)
+        self.assertEqual(guest.wait(), 0, guest.output)
+        self.assertIn("Shutting down: Master", guest.output)
+        self.assertNotIn("registered", guest.output.partition("registered")[2])
 
     def test_idle_connections_that_are_closed(self) -> None:
         """Just when a request comes: a GET goes again, a POST is never executed twice."""
