@@ -17,7 +17,7 @@ from subproxy.config.options import Options
 from subproxy.process import compiled
 from subproxy.process.gc_tuning import tune
 from subproxy.process.inherited_sockets import InheritedSockets
-from subproxy.process.reactor_choice import choose, make_monotonic
+from subproxy.process.reactor_choice import choose, make_monotonic, set_spin
 from subproxy.process.sd_notify import SupervisorNotifier
 from subproxy.process.signals import stop_on_signals
 from subproxy.process.startup import detach, fail_running, started
@@ -37,9 +37,7 @@ def makeService(options: Options) -> ProxyService:
     shortfall = compiled.shortfall()
     if shortfall is not None:
         Logger("subproxy").warn("{shortfall} (see README, Install)", shortfall=shortfall)
-    engine = getattr(reactor, "engine", None)
-    if engine is not None and hasattr(engine, "spin"):
-        engine.spin = options.settings.spin / 1e6
+    set_spin(reactor, options.settings.spin)
     inheritance = InheritedSockets.of_environment()
     supervisor = SupervisorNotifier(config)
     uid = (config or {}).get("uid")

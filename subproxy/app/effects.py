@@ -17,6 +17,7 @@ from subproxy.frontend.half_close import HalfClose
 from subproxy.frontend.limits import HttpLimits
 from subproxy.frontend.proxy_protocol.protocol import DEFAULT_PEERS, ProxyProtocolFactory
 from subproxy.process.fd_limits import client_limit, raise_limit
+from subproxy.process.reactor_choice import set_spin
 from subproxy.subscription.settings import SubscriptionSettings
 
 NO_SITES = SiteTable(())
@@ -105,9 +106,7 @@ def subscribe(service: ProxyService, settings: Settings) -> None:
 
 def spin(service: ProxyService, settings: Settings) -> None:
     """Look for events for so long before sleeping, where the reactor can."""
-    ring = getattr(service.clock, "ring", None)
-    if ring is not None:
-        ring.spin = settings.spin / 1e6
+    set_spin(service.clock, settings.spin)
 
 
 EFFECTS: Mapping[str, Callable[[ProxyService, Settings], None]] = {

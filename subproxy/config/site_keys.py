@@ -27,6 +27,7 @@ from subproxy.core.sites.affinity import (
     HeaderAffinity,
 )
 from subproxy.core.sites.header_rules import HeaderRules, header_rules
+from subproxy.core.sites.origins import Origins
 from subproxy.core.sites.redirect import STATUSES
 
 A_DAY: Final = 86400.0
@@ -216,6 +217,20 @@ def _sticky(value: object) -> Affinity | None:
     return CookieAffinity(name, same_site)
 
 
+def _upgrade(value: object) -> frozenset[bytes] | None:
+    if value == "any":
+        return None
+    tokens = frozenset(each.lower().encode() for each in (strings(value) if value != [] else ()))
+    for token in tokens:
+        if len(token) > 32 or token.translate(None, TOKEN + b"/"):
+            raise ValueError(f'{token.decode()!r} is not a protocol; "any" lifts it')
+    return tokens
+
+
+def _origins(value: object) -> Origins | None:
+    return None if value == "any" else Origins(strings(value))
+
+
 def _any_of(*kinds: Schema) -> Schema:
     return {"anyOf": list(kinds)}
 
@@ -336,6 +351,28 @@ KEYS: Final[tuple[SiteKey, ...]] = (
         rule="connections",
     ),
     SiteKey(
+        "upgrade",
+        'array of protocols, or `"any"`',
+        _upgrade,
+        _any_of(STRING, {"type": "array", "items": STRING}),
+        "What clients may change to, such as websocket; other upgrades are ignored, as if nobody "
+        'took them. An empty array is none. "any" lifts it.',
+        '["websocket"]',
+        rule="upgrade",
+        default="any",
+    ),
+    SiteKey(
+        "origins",
+        'array of origins, or `"any"`',
+        _origins,
+        STRINGS,
+        "Pages that may open WebSockets: https://blog.example, https://*.blog.example, or same for "
+        'pages of the host itself; others get 403. "any" lifts it.',
+        '["same", "https://app.example"]',
+        rule="origins",
+        default="any",
+    ),
+    SiteKey(
         "request-headers",
         "table of `set`, `add`, `remove`",
         _headers(True),
@@ -428,8 +465,6 @@ LATER: Final[Mapping[str, str]] = {
     "client-ca": "certificates of clients are not asked for so far",
     "hsts": "response-headers can set Strict-Transport-Security",
     "https": 'redirect = "https://{host}{uri}" sends clients on',
-    "origins": "WebSockets are not passed on so far",
-    "upgrade": "connections are not upgraded so far",
     "wake": "no machine is woken so far: guests are started by others",
 }
 """Keys that later versions will know, and what there is instead: refused, since to accept them and

@@ -37,6 +37,19 @@ def choose() -> str:
     return f"{chosen}, since {'; '.join(reasons)}" if reasons else chosen
 
 
+def set_spin(reactor: Any, microseconds: float) -> bool:
+    """
+    Let C{reactor} look for events for so long before it sleeps.
+
+    @return: whether it can: the one on io_uring does.
+    """
+    engine = getattr(reactor, "engine", None)
+    if engine is None or not hasattr(engine, "spin"):
+        return False
+    engine.spin = microseconds / 1e6
+    return True
+
+
 def make_monotonic(reactor: Any) -> None:
     """
     Let C{reactor} count by the monotonic clock.

@@ -238,7 +238,7 @@ class EveryKeyTests(ReloadCase):
             half_close="deny",
             spin=3.0,
         )
-        ring = self.service.clock.ring = Mock()  # type: ignore[attr-defined]
+        engine = self.service.clock.engine = Mock()  # type: ignore[attr-defined]
         limits = {row.name: row.default + 1 for row in TABLE if row.name != "unsent"}
         settings = replace(settings, http_limits=HttpLimits(**limits))
         for effect in EFFECTS.values():
@@ -265,7 +265,7 @@ class EveryKeyTests(ReloadCase):
         self.assertTrue(proxied.factory.peers.trusts(b"192.0.2.1"))
         self.assertFalse(proxied.factory.peers.trusts(b"127.0.0.1"))
         self.assertIs(http.context.half_close, HalfClose.DENY)
-        self.assertEqual(ring.spin, 3e-6)
+        self.assertEqual(engine.spin, 3e-6)
         found = differences(Settings(), settings)
         self.assertEqual({each.name for each in found}, set(EFFECTS))
 

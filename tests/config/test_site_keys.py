@@ -32,6 +32,8 @@ GOOD: dict[str, tuple[str, ...]] = {
     "rate": ("0", "1000000", "0.5", '"100/m"', '"1.5/s"', '"20/h"'),
     "burst": ("1", "1000000"),
     "connections": ("0", "1000000"),
+    "upgrade": ('"any"', "[]", '["websocket", "TLS/1.3"]', '"websocket"'),
+    "origins": ('"any"', '["same"]', '["https://a.example:8443", "http://*.b"]', '"https://a"'),
     "request-headers": ("{}", '{ set = { A = "b", C = ["d", "e"] }, add = { F = "" } }'),
     "response-headers": (
         "{}",
@@ -60,6 +62,8 @@ BAD: dict[str, tuple[str, ...]] = {
     "rate": ("-1", "1000001", '"100/d"', '"100"', "true", "[]"),
     "burst": ("0", "1000001", "1.5", '"5"'),
     "connections": ("-1", "1000001", "1.5", '"5"'),
+    "upgrade": ("1", '""', "[1]", "true"),
+    "origins": ("1", "[]", '""', "true"),
     "request-headers": (
         '"a"',
         "{ sett = {} }",
@@ -85,6 +89,8 @@ WORSE: dict[str, tuple[str, ...]] = {
     "networks": ('"10.0.0.0/99"', '["localhost"]', '["any"]'),
     "max-body": ('"9999999999999 GiB"',),
     "rate": ("0.00001", '"9999999/s"', "inf", "nan"),
+    "upgrade": ('"a b"', f'["{"a" * 33}"]'),
+    "origins": ('"a.example"', '["https://a/"]', '["ftp://a"]', '["any"]', '"https://*"'),
     "request-headers": (
         '{ set = { Host = "a" } }',
         '{ remove = ["Via"] }',
@@ -150,13 +156,16 @@ class EverySiteKeyTests(SynchronousTestCase):
 
     def test_what_lifts_a_wider_site(self) -> None:
         """Each rule can be lifted again, but the numbers, which can be others."""
+        empty = {"request-headers": "{}", "response-headers": "{}", "sticky": "false"}
         lifts = {
-            "networks": '"any"', "rate": "0", "connections": "0", "request-headers": "{}",
-            "response-headers": "{}", "strip-prefix": '""', "host": '""', "redirect": '""',
-            "sticky": "false",
-        }  # fmt: skip
+            **dict.fromkeys(("networks", "upgrade", "origins"), '"any"'),
+            **dict.fromkeys(("rate", "connections"), "0"),
+            **dict.fromkeys(("strip-prefix", "host", "redirect"), '""'),
+            **empty,
+        }
         for key in KEYS:
-            if key.rule in EACH_TIME:
+            self.assertTrue(key.rule not in EACH_TIME or key.name in lifts)
+            if key.name in lifts:
                 [site] = parse_configuration(document(key.name, lifts[key.name])).sites
                 self.assertEqual(site.rules, {key.rule: None})
 

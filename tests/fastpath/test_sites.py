@@ -359,3 +359,52 @@ class RewriteTests(SiteCase):
         self.assertIn(b"\r\nSet-Cookie: theirs=1\r\n", told)
         self.ask(pair, get(b"/", b"a.example", b"Cookie: " + found[1]))
         self.assertNotIn(b"Set-Cookie", self.answer(pair, response(2)))
+
+
+class UpgradeTests(SiteCase):
+    KEY = (
+        *(b"Connection: Upgrade", b"Sec-WebSocket-Version: 13"),
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    )
+
+    def told(self, sites: str, *fields: bytes) -> dict[bytes, object]:
+        """What the guest is told of a request; empty if it is given none."""
+        pair = self.serve(sites, tunnel=[b"websocket"])
+        self.answered = self.ask(pair, get(b"/", b"a.example", *self.KEY, *fields))
+        info: dict[bytes, object] = decode(self.asked)[5] if self.asked else {}
+        return info
+
+    def test_which(self) -> None:
+        """What a site does not list, nobody hears; the request is served as any other."""
+        for said, protocols, taken in (
+            ("", b"websocket", True),
+            ('upgrade = "any"', b"websocket", True),
+            ('upgrade = ["WebSocket"]', b"x, websocket", True),
+            ('upgrade = ["echo/1"]', b"websocket", False),
+            ("upgrade = []", b"websocket", False),
+        ):
+            sites = f'[[site]]\nhosts = "a.example"\n{said}\n'
+            info = self.told(sites, b"Upgrade: " + protocols)
+            self.assertEqual(info.get(b"tunnel"), b"websocket" if taken else None, said)
+            self.assertIn(b"id", info)
+
+    def test_origins(self) -> None:
+        """Another page gets 403, and no guest hears of it; its other requests are served."""
+        sites = '[[site]]\nhosts = "a.example"\norigins = ["same", "https://app.example"]\n'
+        for origin in b"http://a.example", b"https://app.example":
+            info = self.told(sites, b"Upgrade: websocket", b"Origin: " + origin)
+            self.assertEqual(info.get(b"tunnel"), b"websocket")
+        self.assertIn(b"tunnel", self.told(sites, b"Upgrade: websocket"))
+        for origin in b"https://evil.example", b"null":
+            fields = b"Upgrade: websocket", b"Origin: " + origin
+            self.assertEqual(self.told(sites, *fields), {})
+            self.assertTrue(self.answered.startswith(b"HTTP/1.1 403 "))
+        info = self.told(sites, b"Origin: https://evil.example")
+        self.assertNotIn(b"tunnel", info)
+        self.assertIn(b"id", info)
+
+    def test_other_requests_stay_on_the_compiled_path(self) -> None:
+        pair = self.serve('[[site]]\nhosts = "*"\nupgrade = []\norigins = "same"\n')
+        self.assertEqual(self.ask(pair, get(b"/", b"a.example", b"Origin: https://x")), b"")
+        self.answer(pair, response(1))
+        self.assert_paths(pair, compiled=1, python=0)

@@ -65,3 +65,21 @@ r.install = install
         from twisted.internet import reactor  # noqa: F401
 
         self.assertIn("as it was asked for", reactor_choice.choose())
+
+
+class SpinTests(SynchronousTestCase):
+    def spun(self, program: str) -> str:
+        program = f"{program}\nfrom subproxy.process.reactor_choice import set_spin"
+        program += "\nfrom twisted.internet import reactor"
+        program += "\nprint(set_spin(reactor, 7.0), getattr(reactor, 'engine', None) and "
+        program += "getattr(reactor.engine, 'spin', None))"
+        return subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
+        ).stdout
+
+    def test_who_can(self) -> None:
+        """The reactor on io_uring, of those that there are."""
+        self.assertEqual(self.spun(""), "False None\n")
+        for kind, said in (io_uring, "True 7e-06\n"), (compiled_epoll, "False None\n"):
+            if kind.unavailable() is None:
+                self.assertEqual(self.spun(f"import {kind.__name__} as r\nr.install()"), said)

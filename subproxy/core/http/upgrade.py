@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha1
 from string import ascii_letters
 from typing import Final
@@ -48,6 +48,13 @@ class Upgrade:
         """The first of the protocols that is among C{tokens}, as it is spelled there; or None."""
         known = {token.lower(): token for token in tokens}
         return next((known[name] for name in self.protocols if name in known), None)
+
+    def of(self, allowed: frozenset[bytes]) -> Upgrade | None:
+        """The same with none but the C{allowed} protocols, in lower case; None if none is left."""
+        left = tuple(name for name in self.protocols if name in allowed)
+        if left == self.protocols:
+            return self
+        return replace(self, protocols=left) if left else None
 
 
 def requested_upgrade(

@@ -109,9 +109,13 @@ class SiteRequest:
             ]
         if rules.request_headers is not None:
             headers = rules.request_headers.apply(headers or request.headers)
-        if target is not None or headers is not None:
+        upgrade = request.upgrade
+        if rules.upgrade is not None and upgrade is not None:
+            upgrade = upgrade.of(rules.upgrade)
+        if target is not None or headers is not None or upgrade is not request.upgrade:
             self.forwarded = replace(
                 request,
                 target=request.target if target is None else target,
                 headers=request.headers if headers is None else headers,
+                upgrade=upgrade,
             )

@@ -10,6 +10,7 @@ from subproxy.core.http.request import Headers, RequestHead
 from subproxy.core.sites.affinity import Affinity
 from subproxy.core.sites.client_limits import ConnectionLimit, RateLimit
 from subproxy.core.sites.header_rules import HeaderRules
+from subproxy.core.sites.origins import Origins
 from subproxy.core.sites.redirect import Redirect
 from subproxy.errors import BadRequest, ClientError, Forbidden, ProxyError
 
@@ -36,6 +37,8 @@ class SiteRules:
     @ivar connections: how many requests of a client may be under way; else 429.
     @ivar strip_prefix: what is cut off the path before a guest sees it.
     @ivar host: what a guest sees as C{Host}.
+    @ivar upgrade: the protocols that clients may change to, in lower case; others are not heard.
+    @ivar origins: the pages that may open WebSockets; others get 403.
     @ivar request_headers: what becomes of the fields that a guest sees.
     @ivar response_headers: what becomes of those of its answer.
     @ivar affinity: which subscriber a client belongs to.
@@ -51,6 +54,8 @@ class SiteRules:
     connections: ConnectionLimit | None = None
     strip_prefix: bytes | None = None
     host: bytes | None = None
+    upgrade: frozenset[bytes] | None = None
+    origins: Origins | None = None
     request_headers: HeaderRules | None = None
     response_headers: HeaderRules | None = None
     affinity: Affinity | None = None
@@ -64,6 +69,8 @@ class SiteRules:
         """What C{request} gets instead of being passed on, whoever asked how often; or None."""
         if self.networks is not None and request.client not in self.networks:
             return Forbidden()
+        if self.origins is not None and not self.origins.allow(request):
+            return Forbidden()
         if self.redirect is not None:
             if self.redirect.needs_host and not request.host:
                 return BadRequest("no Host")
@@ -75,8 +82,13 @@ class SiteRules:
         return None
 
 
-AT_ONCE: Final = frozenset({"max_body", "response_timeout", "queue_timeout", "hold"})
-"""Rules that are numbers, which the compiled path compares or leaves to Python to wait by."""
+AT_ONCE: Final = frozenset(
+    {"max_body", "response_timeout", "queue_timeout", "hold", "upgrade", "origins"}
+)
+"""
+Rules that the compiled path need not ask for: numbers, which it compares or leaves to Python to
+wait by, and what is said of upgrades, none of which is ever its own.
+"""
 
 EACH_TIME: Final = tuple(each.name for each in fields(SiteRules) if each.name not in AT_ONCE)
 """The others: a request to which one of them applies is for the Python path."""
