@@ -13,6 +13,7 @@ from subproxy.core.balancing.member import POPULATED, Member, MemberState, Pool
 from subproxy.core.printable import printable
 from subproxy.core.routing.registry import Registry
 from subproxy.core.routing.router import Router
+from subproxy.core.sites.site_rules import EACH_TIME, key_of
 
 Data = dict[str, Any]
 
@@ -71,6 +72,21 @@ def subscribers_view(registry: Registry, now: float) -> Data:
     return {"subscribers": [member_view(member, now) for member in members]}
 
 
+def _site_rules(router: Router, host: bytes, path: bytes) -> list[Data]:
+    """The rules of sites for a host and a path, and the site that says each; not what is lifted."""
+    found: dict[str, Data] = {}
+    for site in [] if router.sites is None else router.sites.covering(host, path):
+        for name, value in site.rules.items():
+            said = {
+                "rule": key_of(name),
+                "site": str(site.claims[0]),
+                "lifted": value is None,
+                "each_request": value is not None and name in EACH_TIME,
+            }
+            found.setdefault(name, said)
+    return [each for each in found.values() if not each.pop("lifted")]
+
+
 def explain_view(router: Router, host: bytes, path: bytes, now: float) -> Data:
     """Which route wins for a URL, why, and who would be asked."""
     found = router.explain(host, path)
@@ -79,6 +95,7 @@ def explain_view(router: Router, host: bytes, path: bytes, now: float) -> Data:
         "path": text(found.path),
         "reason": found.reason,
         "route": pool_view(found.winner, now) if found.winner is not None else None,
+        "site_rules": _site_rules(router, found.host, found.path),
         "candidates": [
             {"route": str(each.pool.route), "rule": each.rule} for each in found.candidates
         ],

@@ -11,17 +11,15 @@ except ModuleNotFoundError:  # Python 3.10
     import tomli as tomllib
 
 from subproxy.config.configuration import SITE, Configuration
-from subproxy.config.site_keys import KEYS
 from subproxy.config.toml_text import toml_value
 from subproxy.core.access.policy import Policy
 from subproxy.core.printable import printable
+from subproxy.core.sites.site_rules import key_of
 from subproxy.core.sites.site_table import SiteTable
 from subproxy.core.sites.unserved import unserved
 
 MOST = 20
 """Sites that are told one by one."""
-
-KEY_OF = {each.rule: each.name for each in KEYS if each.rule}
 
 
 def _first(lines: Iterable[str], most: int, rest: str) -> Iterator[str]:
@@ -41,7 +39,7 @@ def not_compiled(configuration: Configuration) -> Iterator[str]:
     def lines() -> Iterator[str]:
         for index, site in enumerate(configuration.sites):
             rules = {
-                KEY_OF[name]: None
+                key_of(name): None
                 for claim in site.claims
                 for name in table.rules_of(claim).asked_each_time
             }

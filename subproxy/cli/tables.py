@@ -90,6 +90,9 @@ def certificates(data: Data) -> str:
 def explanation(data: Data) -> str:
     """The text of C{subproxy explain}."""
     lines = [f"{data['host']} {data['path']}"]
+    for each in data["site_rules"]:
+        note = ", asked at each request" if each["each_request"] else ""
+        lines.append(f"  {each['rule']}: by the site {each['site']}{note}")
     if data["route"] is None:
         lines.append(data["reason"])
         lines += [f"  same host: {route}" for route in data["same_host"]]

@@ -451,7 +451,7 @@ KEYS: Final[tuple[SiteKey, ...]] = (
         "Requests of one session go to one subscriber: by a cookie of the proxy's, or by the value "
         "of a field. false lifts it.",
         '"cookie"',
-        rule="affinity",
+        rule="sticky",
     ),
 )
 """Every key, in the order of the reference."""

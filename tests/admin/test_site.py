@@ -18,7 +18,9 @@ from subproxy.admin.guard import Guard
 from subproxy.admin.guarded import GuardedRequest
 from subproxy.admin.metrics import ProxyCollector
 from subproxy.admin.site import Admin, admin_site
+from subproxy.config.configuration import parse_configuration
 from subproxy.core.balancing.member import MemberState
+from subproxy.core.sites.site_table import SiteTable
 from subproxy.telemetry.counters import Counters
 from subproxy.wire import messages as m
 from tests.rigs.world import World
@@ -127,6 +129,28 @@ class AdminTests(SynchronousTestCase):
         self.assertEqual(data["route"]["host"], ".*")
         for bad in ("/api/explain", "/api/explain?url=http:///", "/api/explain?url=http://[x/"):
             self.assertEqual(self.ask(bad)[0], 400)
+
+    def test_explain_sites(self) -> None:
+        """Which rules a request meets, by which site; not what a narrower one lifts."""
+        sites = parse_configuration(
+            '[[site]]\nhosts = "*"\nhold = 5\nnetworks = "unix"\nrate = 5\n'
+            '[[site]]\nhosts = "a.example"\npaths = "/x"\nrate = 0\nmax-body = 7\nhold = 9\n'
+        ).sites
+        self.world.router.set_sites(SiteTable(sites))
+        said = {
+            each["rule"]: (each["site"], each["each_request"])
+            for each in self.data("/api/explain?url=http://a.example/x/y")["site_rules"]
+        }
+        self.assertEqual(
+            said,
+            {
+                "max-body": ("a.example/x", False),
+                "hold": ("a.example/x", False),
+                "networks": ("*/", True),
+            },
+        )
+        self.world.router.set_sites(SiteTable(()))
+        self.assertEqual(self.data("/api/explain?url=http://a.example/x")["site_rules"], [])
 
     def test_explain_nothing(self) -> None:
         """No route is an answer too."""

@@ -37,6 +37,10 @@ EXPLAINED = {
     "path": "/x",
     "reason": "a literal host beats a host pattern",
     "route": ROUTE,
+    "site_rules": [
+        {"rule": "networks", "site": "a/x", "each_request": True},
+        {"rule": "hold", "site": "*/", "each_request": False},
+    ],
     "candidates": [{"route": "a /.*", "rule": "r"}, {"route": ".* /.*", "rule": "r2"}],
     "same_host": [],
     "subscribers": [MEMBER],
@@ -139,6 +143,8 @@ class CommandTests(SynchronousTestCase):
         out = self.run_command("explain", "http://a/x")[1]
         for words in ("goes to a /.*", "a literal host beats", "2. .* /.*: loses", "cid:10/app/0"):
             self.assertIn(words, out)
+        self.assertIn("\n  networks: by the site a/x, asked at each request\n", out)
+        self.assertIn("\n  hold: by the site */\n", out)
 
     def test_drain_and_undrain(self) -> None:
         """Who was drained, by name."""
@@ -365,7 +371,7 @@ class TableTests(SynchronousTestCase):
         said = tables.explanation(
             {**EXPLAINED, "route": None, "reason": "no route: x", "same_host": ["a /y"]}
         )
-        self.assertEqual(said.splitlines()[1:], ["no route: x", "  same host: a /y"])
+        self.assertEqual(said.splitlines()[3:], ["no route: x", "  same host: a /y"])
 
     def test_explain_vacant(self) -> None:
         """A route without subscriber."""

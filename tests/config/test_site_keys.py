@@ -12,7 +12,7 @@ from subproxy.config.configuration import ConfigurationError, parse_configuratio
 from subproxy.config.schema import configuration_schema
 from subproxy.config.site_keys import BY_NAME, KEYS, LATER
 from subproxy.core.sites.affinity import CookieAffinity, HeaderAffinity
-from subproxy.core.sites.site_rules import EACH_TIME, SiteRules
+from subproxy.core.sites.site_rules import EACH_TIME, SiteRules, key_of
 from tests.app.test_reload import ReloadCase
 from tests.rigs.paths import ROOT
 
@@ -153,6 +153,8 @@ class EverySiteKeyTests(SynchronousTestCase):
         """No rule is without a key, and none has two."""
         rules = [key.rule for key in KEYS if key.rule]
         self.assertEqual(sorted(rules), sorted(SiteRules.__dataclass_fields__))
+        for key in KEYS:
+            self.assertIn(key.rule and key_of(key.rule), ("", key.name))
 
     def test_what_lifts_a_wider_site(self) -> None:
         """Each rule can be lifted again, but the numbers, which can be others."""
@@ -259,4 +261,4 @@ class StickyTests(SynchronousTestCase):
             ('{ header = "X-User" }', HeaderAffinity(b"x-user")),
         ):
             [site] = parse_configuration(document("sticky", value)).sites
-            self.assertEqual(site.rules["affinity"], expected)
+            self.assertEqual(site.rules["sticky"], expected)

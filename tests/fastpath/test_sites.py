@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from subproxy.frontend.limits import HttpLimits
 from subproxy.wire import messages as m
 from subproxy.wire.frames import decode
+from tests.rigs import fastpath_inputs as inputs
 from tests.rigs.conversation_case import ConversationCase, need_fastpath
 from tests.rigs.fastpath_rig import Pair, response
 
@@ -408,3 +412,48 @@ class UpgradeTests(SiteCase):
         self.assertEqual(self.ask(pair, get(b"/", b"a.example", b"Origin: https://x")), b"")
         self.answer(pair, response(1))
         self.assert_paths(pair, compiled=1, python=0)
+
+
+RULES = (
+    "",
+    "max-body = 10\nresponse-timeout = 1",
+    'networks = "10.0.0.0/8"',
+    'networks = "192.0.2.0/24"\nconnections = 1',
+    "rate = 0.5\nburst = 2",
+    'strip-prefix = "/x"\nhost = "h"\nrequest-headers = { set = { Accept = "z" }, remove = ["A"] }',
+    'response-headers = { set = { Server = "s" }, add = { Vary = "v" } }',
+    'redirect = "https://{host}/new{uri}"',
+    'sticky = "cookie"',
+    "queue-timeout = 0\nhold = 0",
+)
+
+
+class AnyRequestTests(SiteCase):
+    @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(
+        st.sampled_from(RULES),
+        st.sampled_from(RULES),
+        st.sampled_from(["/", "/x", "/x/y"]),
+        st.lists(st.binary(max_size=60), min_size=1, max_size=3),
+        st.integers(0, 1),
+    )
+    def test_any_request_under_any_site(
+        self, wide: str, narrow: str, path: str, asked: list[bytes], concurrency: int
+    ) -> None:
+        """Both paths do the same, whatever is asked for and answered."""
+        sites = (
+            f'[[site]]\nhosts = "*"\n{wide}\n'
+            f'[[site]]\nhosts = "a.example"\npaths = "{path}"\n{narrow}\n'
+        )
+        pair = Pair(sites=sites, concurrency=concurrency)
+        number = 0
+        for data in asked:
+            pair.client(inputs.request(inputs.Bytes(data)))
+            if pair.last["guest"]:
+                number += 1
+                pair.guest(inputs.answer(inputs.Bytes(data[::-1]), number))
+            pair.wait(1.0)
+        pair.wait(4.0)
+        pair.close()
+        for side in pair.sides:
+            self.assertEqual(side.world.dispatcher.clients.under_way, 0)

@@ -63,8 +63,8 @@ class SiteRequest:
         """Who of C{pool} is to have it, and how long it waits."""
         rules = self.rules
         member = None
-        if rules.affinity is not None and pool is not None:
-            member = rules.affinity.member(self.request, pool)
+        if rules.sticky is not None and pool is not None:
+            member = rules.sticky.member(self.request, pool)
             if member in tried:
                 member = None
         return RequestTerms(member, rules.queue_timeout, rules.hold)
@@ -74,8 +74,8 @@ class SiteRequest:
         rules = self.rules
         if rules.response_headers is not None:
             headers = rules.response_headers.apply(headers)
-        if rules.affinity is not None and pool is not None and member is not None:
-            told = rules.affinity.answered(self.request, pool, member)
+        if rules.sticky is not None and pool is not None and member is not None:
+            told = rules.sticky.answered(self.request, pool, member)
             if told is not None:
                 headers = [*headers, told]
         return headers

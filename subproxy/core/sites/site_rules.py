@@ -41,7 +41,7 @@ class SiteRules:
     @ivar origins: the pages that may open WebSockets; others get 403.
     @ivar request_headers: what becomes of the fields that a guest sees.
     @ivar response_headers: what becomes of those of its answer.
-    @ivar affinity: which subscriber a client belongs to.
+    @ivar sticky: which subscriber a client belongs to.
     """
 
     networks: NetworkSet | None = None
@@ -58,7 +58,7 @@ class SiteRules:
     origins: Origins | None = None
     request_headers: HeaderRules | None = None
     response_headers: HeaderRules | None = None
-    affinity: Affinity | None = None
+    sticky: Affinity | None = None
 
     @property
     def asked_each_time(self) -> tuple[str, ...]:
@@ -80,6 +80,11 @@ class SiteRules:
         if self.max_body and request.length is not None and request.length > self.max_body:
             return ClientError("the request body is too large", 413)
         return None
+
+
+def key_of(rule: str) -> str:
+    """What a rule is called in a configuration file."""
+    return rule.replace("_", "-")
 
 
 AT_ONCE: Final = frozenset(

@@ -148,7 +148,7 @@ class AnswerTests(SynchronousTestCase):
         """Those of the rule, then the cookie, which no rule takes away."""
         rules = SiteRules(
             response_headers=header_rules(["set-cookie"], [("X", "1")], [], of_request=False),
-            affinity=CookieAffinity(b"sid"),
+            sticky=CookieAffinity(b"sid"),
         )
         site = SiteRequest(rules, head())
         told = site.answered([(b"Set-Cookie", b"a=b")], self.pool, self.member)
@@ -160,7 +160,7 @@ class AnswerTests(SynchronousTestCase):
         site = SiteRequest(SiteRules(queue_timeout=1.0, hold=2.0), head())
         terms = site.terms(self.pool, [])
         self.assertEqual((terms.member, terms.busy, terms.vacant), (None, 1.0, 2.0))
-        site = SiteRequest(SiteRules(affinity=HeaderAffinity(b"x-a")), head())
+        site = SiteRequest(SiteRules(sticky=HeaderAffinity(b"x-a")), head())
         member = site.terms(self.pool, []).member
         assert member is not None
         self.assertIsNone(site.terms(self.pool, [member]).member)
