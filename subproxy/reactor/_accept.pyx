@@ -9,7 +9,7 @@ no socket object, no strings for log and repr, which are made when asked for.
 from libc.stdint cimport uint16_t
 from posix.unistd cimport close
 
-from subproxy.reactor._engine cimport TAG_ACCEPT, Engine, Handle, calls, enqueue
+from subproxy.reactor._engine cimport INTERNET, TAG_ACCEPT, Engine, Handle, calls, enqueue
 from subproxy.reactor._stream cimport Stream
 from subproxy.reactor._uapi cimport *
 
@@ -220,7 +220,7 @@ cdef class Acceptor(Handle):
         cdef unsigned size = sizeof(name)
         cdef AcceptedStream transport
         port = self.port
-        if getpeername(fd, <sockaddr *>&name, &size) < 0:
+        if self.engine.peer_name(fd, &name, &size) < 0:
             close(fd)  # reset in the meantime
             return 0
         try:
@@ -239,6 +239,7 @@ cdef class Acceptor(Handle):
         transport.peer = peer
         transport.sessionno = number = port.sessionno
         port.sessionno = number + 1
+        transport.family = INTERNET
         transport.begin(self.engine, fd)
         protocol.makeConnection(transport)
         return 0

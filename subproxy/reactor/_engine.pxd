@@ -19,6 +19,12 @@ cdef enum Tag:
     TAG_MASK = 7
 
 
+cdef enum Family:
+    UNKNOWN = 0
+    INTERNET = 1  # TCP
+    OTHER = 2  # see EpollLoop.pull
+
+
 cdef class Handle:
     cdef Engine engine
     cdef int ops
@@ -38,7 +44,7 @@ cdef class Handle:
     cdef unsigned char blocked  # the socket was full
     cdef unsigned char ending  # the peer's end, an error or urgent data has been told of
     cdef unsigned char hot  # is in the list of those that are readable, and are told no more
-    cdef unsigned char local  # not TCP: see Epoll.pull
+    cdef unsigned char family  # see Family
     cdef unsigned char burst  # connections that are accepted at once
 
     cdef int complete(self, int tag, int res, uint32_t flags) except -1
@@ -92,6 +98,7 @@ cdef class Engine:
     cdef bint send_silent(self, Handle handle, int fd,
                           const char *data, Py_ssize_t size, msghdr *header) except -1
     cdef int accept(self, Handle handle, int fd, bint many) except -1
+    cdef int peer_name(self, int fd, void *name, unsigned *size) noexcept
     cdef int nudge(self, Handle handle) except -1
     cdef int cancel(self, Handle handle, Handle owner, int tag) except -1
     cdef int disown(self, Handle owner) except -1

@@ -26,6 +26,11 @@ from subproxy.reactor import _log_context as _context
 cdef extern from "Python.h":
     int PyErr_CheckSignals() except -1
 
+cdef extern from "sys/socket.h" nogil:
+    struct sockaddr:
+        pass
+    int getpeername(int, sockaddr *, unsigned *)
+
 
 cdef class Handle:
     """What has operations in an engine: the base of streams and acceptors."""
@@ -302,6 +307,10 @@ cdef class Engine:
     cdef int accept(self, Handle handle, int fd, bint many) except -1:
         """TAG_ACCEPT: descriptors of connections, until cancelled, or one."""
         raise NotImplementedError
+
+    cdef int peer_name(self, int fd, void *name, unsigned *size) noexcept:
+        """C{getpeername} of a connection that was accepted."""
+        return getpeername(fd, <sockaddr *>name, size)
 
     cdef int nudge(self, Handle handle) except -1:
         """TAG_FINISHED, in this turn."""

@@ -15,6 +15,7 @@ cdef extern from "sys/epoll.h" nogil:
 
 cdef enum:
     EVENTS = 256  # that are asked for at once
+    NAME = 128  # bytes of a struct sockaddr_storage
     BUFFERS = 16  # of turns inside of turns
 
 
@@ -46,6 +47,10 @@ cdef class Epoll(Engine):
     # Events that were fetched to see whether there are any.
     cdef epoll_event fetched[EVENTS]
     cdef int nfetched
+    # The connection that is being told of, and its peer's name.
+    cdef int accepted
+    cdef unsigned name_size
+    cdef char name[NAME]
     cdef char *buffers[BUFFERS]
     cdef int taken
 

@@ -25,10 +25,12 @@ child; and it is kept until the events that were fetched before are told (C{clos
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t
+from libc.string cimport memcpy
 from posix.unistd cimport close
 
 from subproxy.reactor._engine cimport (
-    TAG_ACCEPT, TAG_FINISHED, TAG_READY, TAG_RECEIVE, TAG_SEND, TAG_SILENT, Engine, Handle,
+    INTERNET, OTHER, TAG_ACCEPT, TAG_FINISHED, TAG_READY, TAG_RECEIVE, TAG_SEND, TAG_SILENT, UNKNOWN, Engine,
+    Handle,
 )
 from subproxy.reactor._iovec cimport msghdr
 from subproxy.reactor._uapi cimport *
@@ -71,7 +73,7 @@ cdef class Epoll(Engine):
     """
 
     def __cinit__(self, int epoll_fd, on_epoll, *, int size=16384):
-        self.fd = self.timer = -1
+        self.fd = self.timer = self.accepted = -1
         self.size = size
         self.hot = []
         self.closed = []
@@ -203,8 +205,9 @@ cdef class Epoll(Engine):
         if not owner.registered:
             owner.registered = True
             self.hold(owner)
-            getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size)
-            owner.local = protocol != IPPROTO_TCP
+            if owner.family == UNKNOWN:
+                getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size)
+                owner.family = INTERNET if protocol == IPPROTO_TCP else OTHER
         return 0
 
     cdef int unwatch(self, Handle owner) except -1:
@@ -254,7 +257,7 @@ cdef class Epoll(Engine):
             n = -errno
             if n == -EAGAIN:
                 owner.readable = owner.ending = False
-        elif 0 < n < size and not owner.ending and not owner.local:
+        elif 0 < n < size and not owner.ending and owner.family == INTERNET:
             owner.readable = False
         self.hold(handle)
         return self.post(handle, TAG_RECEIVE, <int>n)
@@ -323,6 +326,13 @@ cdef class Epoll(Engine):
             return self.post(handle, TAG_ACCEPT, -error)
         handle.reader_handle = <PyObject *>handle
         handle.reader_tag = TAG_ACCEPT
+        return 0
+
+    cdef int peer_name(self, int fd, void *name, unsigned *size) noexcept:
+        if fd != self.accepted or self.name_size > size[0]:
+            return Engine.peer_name(self, fd, name, size)
+        memcpy(name, self.name, self.name_size)
+        size[0] = self.name_size
         return 0
 
     cdef int nudge(self, Handle handle) except -1:

@@ -6,6 +6,8 @@ from subproxy.reactor._epoll cimport Epoll, epoll_event
 
 
 cdef class EpollLoop(Epoll):
+    cdef readonly unsigned long events  # that were told
+
     cdef int ended(self, Handle owner, int res) except -1
     cdef int set_alarm(self, double seconds) except -1
     cdef int tell_fetched(self) except -1

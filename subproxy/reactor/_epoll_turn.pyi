@@ -4,3 +4,5 @@ from subproxy.reactor._epoll import Epoll
 
 class EpollLoop(Epoll):
     """An epoll descriptor that is waited for."""
+
+    events: int

@@ -6,9 +6,9 @@ from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t
 from libc.string cimport memmove, memset
 
-from subproxy.reactor._engine cimport TAG_ACCEPT, TAG_READY, TAG_RECEIVE, TAG_SEND, Handle
+from subproxy.reactor._engine cimport INTERNET, TAG_ACCEPT, TAG_READY, TAG_RECEIVE, TAG_SEND, Handle
 from subproxy.reactor._epoll cimport (
-    BUFFERS, EVENTS, EPOLLIN, EPOLLPRI, EPOLLRDHUP, Completion, Epoll, epoll_event, reads,
+    BUFFERS, EVENTS, NAME, EPOLLIN, EPOLLPRI, EPOLLRDHUP, Completion, Epoll, epoll_event, reads,
 )
 from subproxy.reactor._iovec cimport iovec
 from subproxy.reactor._uapi cimport *
@@ -118,6 +118,7 @@ cdef class EpollLoop(Epoll):
         try:
             while i < n:
                 i += 1
+                self.events += 1
                 whose = events[i - 1].data.ptr
                 if whose == NULL:
                     self.on_epoll()
@@ -263,7 +264,7 @@ cdef class EpollLoop(Epoll):
             buffer = self.buffers[number] = <char *>PyMem_Malloc(self.size + SHIFT)
             if buffer == NULL:
                 return self.ended(owner, -ENOMEM)
-        if owner.local:
+        if owner.family != INTERNET:
             # It ends where descriptors were sent along, though there is more; and says so.
             memset(&header, 0, sizeof(header))
             part.iov_base = buffer
@@ -310,7 +311,9 @@ cdef class EpollLoop(Epoll):
         """
         cdef int fd, got = 0, vain = 0, most = max(1, owner.burst)
         while got < most and vain < FRUITLESS:
-            fd = accept4(owner.watched, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)
+            self.name_size = NAME
+            fd = accept4(owner.watched, <sockaddr *>self.name, &self.name_size,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC)
             if fd < 0:
                 if errno == EAGAIN:
                     owner.burst = min(owner.burst, max(1, got))
@@ -320,10 +323,14 @@ cdef class EpollLoop(Epoll):
                 vain += 1
                 continue
             got += 1
-            if not owner.burst:
-                return self.ended(owner, fd)
-            self.completions += 1
-            owner.complete(TAG_ACCEPT, fd, UR_CQE_F_MORE)
+            self.accepted = fd
+            try:
+                if not owner.burst:
+                    return self.ended(owner, fd)
+                self.completions += 1
+                owner.complete(TAG_ACCEPT, fd, UR_CQE_F_MORE)
+            finally:
+                self.accepted = -1
             if owner.reader_handle == NULL or not owner.registered:
                 return 0
         owner.burst = min(2 * most, BURST)
