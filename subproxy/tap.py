@@ -7,20 +7,23 @@ L{subproxy.app.build}; here stands the order of a start.
 
 from __future__ import annotations
 
-from twisted.logger import Logger
-from twisted.python.failure import Failure
+from subproxy.process.lean_imports import lean_imports
 
-from subproxy.app.build import build
-from subproxy.app.listener import NotListening
-from subproxy.app.service import ProxyService
-from subproxy.config.options import Options
-from subproxy.process import compiled
-from subproxy.process.gc_tuning import tune
-from subproxy.process.inherited_sockets import InheritedSockets
-from subproxy.process.reactor_choice import choose, make_monotonic, set_spin
-from subproxy.process.sd_notify import SupervisorNotifier
-from subproxy.process.signals import stop_on_signals
-from subproxy.process.startup import detach, fail_running, started
+with lean_imports():
+    from twisted.logger import Logger
+    from twisted.python.failure import Failure
+
+    from subproxy.app.build import build
+    from subproxy.app.listener import NotListening
+    from subproxy.app.service import ProxyService
+    from subproxy.config.options import Options
+    from subproxy.process import compiled
+    from subproxy.process.gc_tuning import tune
+    from subproxy.process.inherited_sockets import InheritedSockets
+    from subproxy.process.reactor_choice import choose, make_monotonic, set_spin
+    from subproxy.process.sd_notify import SupervisorNotifier
+    from subproxy.process.signals import stop_on_signals
+    from subproxy.process.startup import detach, fail_running, started
 
 __all__ = ["Options", "makeService"]
 

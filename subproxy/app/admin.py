@@ -9,7 +9,6 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.endpoints import serverFromString
 from twisted.logger import Logger
 
 from subproxy.admin.guard import Guard
@@ -23,6 +22,7 @@ from subproxy.config.settings import Settings
 from subproxy.core.routing.router import Router
 from subproxy.endpoints.adopted import check_systemd
 from subproxy.endpoints.private import PrivateUnixEndpoint
+from subproxy.endpoints.server_endpoint import server_endpoint
 from subproxy.fastpath.http1_factory import FastHttp1Factory
 from subproxy.process.startup import fail
 from subproxy.telemetry.counters import Counters
@@ -88,7 +88,7 @@ def admin_listener(
             endpoint = PrivateUnixEndpoint(reactor, where)
         else:
             check_systemd(where)
-            endpoint = serverFromString(reactor, where)
+            endpoint = server_endpoint(reactor, where)
     except Exception as error:
         fail(f"--admin={where}: {error}")
     token = None if _is_unix(where) else _admin_token(settings.admin_token, uid)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import IService
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory
 
 from subproxy.app.effects import proxy_peers
@@ -18,6 +17,7 @@ from subproxy.config.settings import Settings
 from subproxy.endpoints.adopted import AdoptedVsockEndpoint, check_systemd, socket_of_systemd
 from subproxy.endpoints.folder import FolderService
 from subproxy.endpoints.hybrid import HybridVsockServerEndpoint
+from subproxy.endpoints.server_endpoint import server_endpoint
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.notsent_lowat import limit_unsent
 from subproxy.frontend.proxy_protocol.protocol import (
@@ -87,7 +87,7 @@ def _http_listener(
 ) -> ListenerService:
     where = listen.where
     factory: Factory = http if tls is None else tls.factory(where)
-    parse: Callable[[Any, str], Any] = serverFromString
+    parse: Callable[[Any, str], Any] = server_endpoint
     if is_proxied(where):
         factory = ProxyProtocolFactory(http, proxy_peers(settings), where, factory)
         parse = proxied_endpoint
@@ -140,7 +140,7 @@ def _vsock_listener(
         elif listen.kind == "path":
             endpoint = HybridVsockServerEndpoint(reactor, listen.value, port, **owned)
         else:
-            endpoint = serverFromString(reactor, listen.value)
+            endpoint = server_endpoint(reactor, listen.value)
         inheritance.endow(listen.value, endpoint)
     except Exception as error:
         fail(f"--vsock={listen.value}: {error}")

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from twisted.application.internet import TimerService
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, DeferredList, FirstError, gatherResults, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
@@ -16,6 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from subproxy.app.listener import ListenerService
+from subproxy.app.periodic import PeriodicService
 from subproxy.core.dispatcher import Dispatcher
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.tls.certificate_service import CertificateService
@@ -85,8 +85,7 @@ class ProxyService(MultiService):
         self.shutdown_timeout = shutdown_timeout
         self._lags: deque[float] = deque([0.0], maxlen=120)
         self._expected = registrar.now()
-        housekeeping = TimerService(HOUSEKEEPING_INTERVAL, self._housekeep)
-        housekeeping.clock = clock
+        housekeeping = PeriodicService(HOUSEKEEPING_INTERVAL, self._housekeep, clock)
         first = [housekeeping] if certificates is None else [housekeeping, certificates]
         for child in (*first, *http_listeners, *vsock_listeners):
             child.setServiceParent(self)

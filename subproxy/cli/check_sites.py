@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-try:
-    import tomllib
-except ModuleNotFoundError:  # Python 3.10
-    import tomli as tomllib
-
 from subproxy.config.configuration import SITE, Configuration
 from subproxy.config.toml_text import toml_value
 from subproxy.core.access.policy import Policy
+from subproxy.core.access.toml_lines import load_toml
 from subproxy.core.printable import printable
 from subproxy.core.sites.site_rules import key_of
 from subproxy.core.sites.site_table import SiteTable
@@ -70,7 +66,7 @@ def unserved_hosts(configuration: Configuration, policy: Policy) -> Iterator[str
 
 def site_lines(configuration: Configuration) -> Iterator[str]:
     """Each site as TOML has it: what it says, and what it has of wider ones, with their lines."""
-    tables: list[Mapping[str, Any]] = tomllib.loads(configuration.text).get(SITE, [])
+    tables: list[Mapping[str, Any]] = load_toml(configuration.text).get(SITE, [])
     table = SiteTable(configuration.sites)
     numbers = {id(site): index for index, site in enumerate(configuration.sites)}
     path, lines = configuration.path, configuration.lines

@@ -12,9 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from twisted.internet.endpoints import serverFromString
-
 from subproxy.endpoints.ipv6 import IPv6Endpoint, has_ipv6
+from subproxy.endpoints.server_endpoint import server_endpoint
 
 LOCAL_ONLY = (
     "no policy is in force: any guest may claim any host and path, so the port {ports} is one of "
@@ -43,7 +42,7 @@ class ClientListener:
         @raise Exception: C{where} is no endpoint.
         """
         if self.port is None:
-            return serverFromString(reactor, self.where)
+            return server_endpoint(reactor, self.where)
         return IPv6Endpoint(reactor, self.port, self.interface)
 
 

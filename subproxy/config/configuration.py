@@ -33,17 +33,12 @@ from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, NamedTuple
 
-try:
-    import tomllib
-except ModuleNotFoundError:  # Python 3.10
-    import tomli as tomllib
-
 from subproxy.config.setting import Setting
 from subproxy.config.settings import TABLE
 from subproxy.config.shown_value import shown_value
 from subproxy.config.sites import read_sites
 from subproxy.core.access.policy import Policy, PolicyError, read_policy
-from subproxy.core.access.toml_lines import TomlLines, error_column, error_line
+from subproxy.core.access.toml_lines import TomlLines, error_column, error_line, load_toml
 from subproxy.core.printable import printable
 from subproxy.core.sites.site import Site
 
@@ -161,7 +156,7 @@ def parse_configuration(text: str, path: str = "") -> Configuration:
     """
     text = text.replace("\r\n", "\n")
     try:
-        document = tomllib.loads(text)
+        document = load_toml(text)
     except ValueError as error:
         said = str(error)
         at = Problem(error_line(said, text), error_column(said), said.partition(" (at line")[0])
@@ -174,7 +169,7 @@ def parse_configuration(text: str, path: str = "") -> Configuration:
 def is_policy_alone(text: str) -> bool:
     """Whether C{text} has tables of a policy and nothing else, as the file of C{--policy} has."""
     try:
-        return set(tomllib.loads(text)) <= set(POLICY_TABLES)
+        return set(load_toml(text)) <= set(POLICY_TABLES)
     except (ValueError, RecursionError):
         return False
 

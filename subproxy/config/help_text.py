@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 
 DISTRIBUTION = "subscription-proxy-vsock"
 
@@ -23,6 +22,8 @@ COLUMN = 28
 
 def release(distribution: str = DISTRIBUTION) -> str:
     """The version of what is installed; C{unknown} for a copy that never was."""
+    from importlib.metadata import PackageNotFoundError, version  # slow, and seldom asked for
+
     try:
         return version(distribution)
     except PackageNotFoundError:

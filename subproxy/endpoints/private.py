@@ -6,11 +6,12 @@ import os
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.endpoints import UNIXServerEndpoint, serverFromString
+from twisted.internet.endpoints import UNIXServerEndpoint
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from zope.interface import implementer
 
 from .errors import CannotListenAt
+from .server_endpoint import server_endpoint
 
 __all__ = ["PrivateUnixEndpoint"]
 
@@ -31,7 +32,7 @@ class PrivateUnixEndpoint:
             self._endpoint = UNIXServerEndpoint(reactor, where, mode=0o600, wantPID=True)
         else:
             more = "" if ":mode=" in where else ":mode=600"
-            self._endpoint = serverFromString(reactor, where + more)
+            self._endpoint = server_endpoint(reactor, where + more)
             self._path = self._endpoint._address
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:

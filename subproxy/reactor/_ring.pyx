@@ -63,6 +63,7 @@ cdef extern from "sys/socket.h" nogil:
     int MSG_DONTWAIT, MSG_NOSIGNAL, MSG_WAITALL, SOCK_CLOEXEC, SOCK_NONBLOCK
 
 cdef enum:
+    LITTLE = 2047  # bytes of a message that is not large
     CAP = 64 * 1024  # bytes that one multishot receive takes before it ends
 
 
@@ -183,7 +184,12 @@ cdef class Ring(Engine):
                 (<uint32_t *>(base + p.sq_off.array))[i] = i
             self.tail = self.sq_tail[0]
             self.bufs = <ur_buf *>self.map(self.buffers * sizeof(ur_buf), -1)
-            self.pool = <char *>self.map(<size_t>self.buffers * self.stride, -1)
+            self.pool = <char *>self.map(<size_t>self.buffers * self.stride, -2)
+            # The kernel hands the buffers out in turn, so that the beginnings of all of them are
+            # touched sooner or later: now, for memory that grows then looks like a leak. Their
+            # ends are touched by whoever has so much to say, if ever.
+            for i in range(self.buffers):
+                self.pool[<long>i * self.stride] = self.pool[<long>i * self.stride + LITTLE] = 0
             memset(&reg, 0, sizeof(reg))
             reg.ring_addr = <uintptr_t>self.bufs
             reg.ring_entries = self.buffers
@@ -240,13 +246,11 @@ cdef class Ring(Engine):
         return 0
 
     cdef void *map(self, size_t size, long offset) except NULL:
-        """Memory of the ring at C{offset}; ordinary memory where that is -1."""
+        """Memory of the ring at C{offset}; ordinary memory where that is -1, or -2: when touched."""
         cdef void *at
         if offset < 0:
-            # Populated now: the kernel hands the buffers out in turn, so that all of them
-            # are touched sooner or later, and memory that grows then looks like a leak.
             at = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                      MAP_ANONYMOUS | MAP_PRIVATE | MAP_POPULATE, -1, 0)
+                      MAP_ANONYMOUS | MAP_PRIVATE | (MAP_POPULATE if offset == -1 else 0), -1, 0)
         else:
             at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
                       self.fd, offset)

@@ -27,13 +27,8 @@ from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, Final
 
-try:
-    import tomllib
-except ModuleNotFoundError:  # Python 3.10
-    import tomli as tomllib
-
 from subproxy.core.access.claims import Claim, ClaimError, conflict, wildcard
-from subproxy.core.access.toml_lines import TomlLines, error_line
+from subproxy.core.access.toml_lines import TomlLines, error_line, load_toml
 from subproxy.core.routing.pattern import Kind, escape
 from subproxy.core.routing.route import Route
 
@@ -226,7 +221,7 @@ def _advice(guest: Guest, route: Route) -> str:
 def parse_policy(text: str) -> Policy:
     """Return the policy in C{text}; raise L{PolicyError} with all that is wrong with it."""
     try:
-        document = tomllib.loads(text)
+        document = load_toml(text)
     except ValueError as error:  # also of a number with thousands of digits
         raise PolicyError([(error_line(str(error), text), str(error))]) from None
     except RecursionError:

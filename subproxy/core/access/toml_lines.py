@@ -8,13 +8,29 @@ is where its table is.
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 
 _HEADER: Final = re.compile(r"\s*\[\[?\s*([A-Za-z0-9_-]+)\s*\]\]?\s*(?:#.*)?$")
 _DEEPER: Final = re.compile(r"\s*\[\[?\s*([A-Za-z0-9_-]+)\s*\.\s*([A-Za-z0-9_-]+)")
 _NAME: Final = r"([\"']?)([A-Za-z0-9_-]+)\%d\s*"
 _KEY: Final = re.compile(rf"\s*{_NAME % 1}(?:\.\s*{_NAME % 3})?=")
 _POSITION: Final = re.compile(r"at line (\d+), column (\d+)")
+
+
+def load_toml(text: str) -> dict[str, Any]:
+    """
+    What the document says.
+
+    @raise ValueError: it is no TOML.
+    @raise RecursionError: it is nested too deep.
+    """
+    # Imported here: a proxy without a file need not spend it.
+    try:
+        import tomllib
+    except ModuleNotFoundError:  # Python 3.10
+        import tomli as tomllib
+    document: dict[str, Any] = tomllib.loads(text)
+    return document
 
 
 class TomlLines:

@@ -12,7 +12,6 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.address import UNIXAddress
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IListeningPort
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
@@ -22,6 +21,7 @@ from zope.interface import implementer
 from subproxy.core.access.log_limit import LogLimit
 from subproxy.core.http.forwarded import Trust
 from subproxy.core.http.origin import UNIX
+from subproxy.endpoints.server_endpoint import server_endpoint
 from subproxy.frontend.close_manner import MANNERS, CloseManner
 from subproxy.frontend.deadlines import NEVER
 from subproxy.frontend.factory import Http1Factory
@@ -242,7 +242,7 @@ def proxied_endpoint(reactor: Any, where: str) -> Any:
     inner = where.removeprefix(PREFIX)
     if is_proxied(inner):
         raise ValueError("one PROXY header is all that a connection begins with")
-    return serverFromString(HeaderFirstReactor(reactor), inner)
+    return server_endpoint(HeaderFirstReactor(reactor), inner)
 
 
 def _host(address: IAddress | None) -> bytes:
