@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.config.configuration import ConfigurationError, parse_configuration
+from subproxy.core.access.toml_lines import TomlLines
 from subproxy.core.sites.client_limits import ConnectionLimit, RateLimit
 
 
@@ -65,6 +66,26 @@ class SitesTests(SynchronousTestCase):
                 "f:16:1: unknown key 'tls' in [[site]]",
             ],
         )
+
+    def test_positions_are_looked_for_after_an_error_alone(self) -> None:
+        """Of thousands of sites that takes as long as all else."""
+        made: list[TomlLines] = []
+        scan = TomlLines.__init__
+
+        def counting(lines: TomlLines, text: str) -> None:
+            made.append(lines)
+            scan(lines, text)
+
+        self.patch(TomlLines, "__init__", counting)
+        text = (
+            '[guests]\nhold = 3\n[default]\nroutes = 3\n[[guest]]\nidentity = ["a", "a*"]\n'
+            'hosts = ["a", "*.b"]\n[[site]]\nhosts = ["a", "b"]\nmax-body = 3\n'
+            '[[site]]\nhosts = "*"\nrate = 3\nburst = 4\n'
+        )
+        parse_configuration(text)
+        self.assertEqual(made, [])
+        self.complaints(f"{text}max-bdy = 3\n")
+        self.assertNotEqual(made, [])
 
     def test_one_host_and_path_has_one_site(self) -> None:
         """Also one that is written another way."""

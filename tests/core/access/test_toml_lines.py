@@ -43,6 +43,23 @@ last = 1
 class TomlLinesTests(SynchronousTestCase):
     """C{TomlLines}."""
 
+    def test_tables_in_tables(self) -> None:
+        """Where one begins is a key of what it is in; what it holds is not."""
+        text = (
+            "[[site]]\nhosts = 1\n[site.headers]\nhosts = 2\nset = 3\n[site.headers.add]\nx = 4\n"
+            "[[site]]\n[site . headers]\npaths = 5\n[[site.more]]\ny = 6\n[other.deep]\nz = 7\n"
+        )
+        tomllib.loads(text)
+        lines = TomlLines(text)
+        self.assertEqual(lines.key("hosts", "site", 0), 2)
+        self.assertEqual(lines.key("headers", "site", 0), 3)
+        self.assertEqual(lines.key("set", "site", 0), 1)
+        self.assertEqual(lines.table("site", 1), 8)
+        self.assertEqual(lines.key("headers", "site", 1), 9)
+        self.assertEqual(lines.key("paths", "site", 1), 8)
+        self.assertEqual(lines.key("more", "site", 1), 11)
+        self.assertEqual(lines.key("deep", "other"), 13)
+
     def test_dotted_keys(self) -> None:
         """A key of a table that is written at the top of the document."""
         text = 'top = 1\n\'a\' . b = 1\na."c" = 2\n[d]\na.b = 3\n"e=5" = 1\n'
