@@ -78,6 +78,7 @@ BAD: dict[str, tuple[str, ...]] = {
     "redirect-status": ("300", '"308"', "true", "304"),
     "sticky": (
         *("true", '"header"', "{}", "1", '{ cookie = "a", header = "b" }', "{ cookie = 1 }"),
+        '{ cokie = "a" }',
         *('{ header = "a", same-site = "lax" }', '{ cookie = "a", same-site = "no" }'),
     ),
 }

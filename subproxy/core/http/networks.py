@@ -7,7 +7,7 @@ IPv4, IPv6 without a zone, C{unix}; or whatever a trusted proxy wrote, which is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from ipaddress import IPv6Network, ip_address, ip_network
 
 from subproxy.core.http.origin import IPV4, UNIX
@@ -40,6 +40,19 @@ def address_number(address: bytes) -> tuple[int, int] | None:
     return parsed.version, int(parsed)
 
 
+class NetworkIntersection:
+    """The addresses that are in both of two sets."""
+
+    __slots__ = ("_one", "_other")
+
+    def __init__(self, one: Container[bytes], other: Container[bytes]) -> None:
+        self._one = one
+        self._other = other
+
+    def __contains__(self, address: object) -> bool:
+        return address in self._one and address in self._other
+
+
 class NetworkSet:
     """
     Networks, of which an address is looked for by one lookup for each length of a prefix.
@@ -68,7 +81,9 @@ class NetworkSet:
         self._networks = [(version, shift, found) for (version, shift), found in networks.items()]
         self._known: dict[bytes, bool] = {}
 
-    def __contains__(self, address: bytes) -> bool:
+    def __contains__(self, address: object) -> bool:
+        if not isinstance(address, bytes):
+            return False
         if address == UNIX:
             return self._unix
         if not self._networks:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, fields
 from typing import Final
 
-from subproxy.core.http.networks import NetworkSet
 from subproxy.core.http.request import Headers, RequestHead
 from subproxy.core.sites.affinity import Affinity
 from subproxy.core.sites.client_limits import ConnectionLimit, RateLimit
@@ -44,7 +44,7 @@ class SiteRules:
     @ivar sticky: which subscriber a client belongs to.
     """
 
-    networks: NetworkSet | None = None
+    networks: Container[bytes] | None = None
     redirect: Redirect | None = None
     max_body: int | None = None
     response_timeout: float | None = None

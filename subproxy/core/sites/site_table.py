@@ -13,9 +13,12 @@ sites have paths so deep: however many sites there are.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Final
 
 from subproxy.core.access.claims import Claim
+from subproxy.core.http.networks import NetworkIntersection
+from subproxy.core.http.normalise import normalise_path
 from subproxy.core.sites.site import Site
 from subproxy.core.sites.site_rules import SiteRules
 
@@ -73,7 +76,25 @@ class SiteTable:
                 found.depth = max(found.depth, claim.path.count(b"/"))
 
     def find(self, host: bytes, path: bytes) -> SiteRules | None:
-        """The rules for a host and a path, both normalised; None where no site covers them."""
+        """
+        The rules for a host and a path, both normalised; None where no site covers them.
+
+        An escaped slash is none for a route, and many an application takes it for one: so with one
+        in its path a client has to be in the networks of either reading.
+        """
+        rules = self._find(host, path)
+        if b"%2F" not in path and b"%5C" not in path:
+            return rules
+        plain = normalise_path(path.replace(b"%2F", b"/").replace(b"%5C", b"/"))
+        other = self._find(host, plain)
+        if other is None or other.networks is None:
+            return rules
+        rules = rules or SiteRules()
+        if rules.networks is None:
+            return replace(rules, networks=other.networks)
+        return replace(rules, networks=NetworkIntersection(rules.networks, other.networks))
+
+    def _find(self, host: bytes, path: bytes) -> SiteRules | None:
         chain = self.covering(host, path)
         return self._together(chain) if chain else None
 

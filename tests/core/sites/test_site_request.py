@@ -68,6 +68,9 @@ class AdmitTests(SynchronousTestCase):
         self.assertEqual(answer, LocalAnswer(301, [(b"Location", b"https://b.example/api/x?q")]))
         rules = SiteRules(redirect=redirect("https://{host}{uri}", 301))
         self.assertIsInstance(self.admit(rules, head(host=b"")), BadRequest)
+        protected = head()
+        protected.scheme = b"https"
+        self.assertIsNone(self.admit(rules, protected))
 
     def test_max_body(self) -> None:
         rules = SiteRules(max_body=10)

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.access.claims import Claim
+from subproxy.core.http.networks import NetworkSet
+from subproxy.core.http.normalise import normalise_path
 from subproxy.core.sites.site import Site
 from subproxy.core.sites.site_table import MAX_CHAINS, SiteTable
 
@@ -79,6 +81,43 @@ class SiteTableTests(SynchronousTestCase):
         self.assertIsNone(SiteTable([]).find(b"a", b"/"))
         self.assertIsNone(SiteTable([site("a", "/x")]).find(b"a", b"/"))
         self.assertEqual(SiteTable([]).longest_hold, 0.0)
+
+    def test_an_escaped_slash(self) -> None:
+        """Neither hides a path from the networks of its site, nor lends it those of another."""
+        table = SiteTable(
+            [
+                site("a", "/inside", networks=NetworkSet(["10.0.0.0/8"])),
+                site("a", "/open", networks=None, hold=7.0),
+                site("b", "/x", networks=NetworkSet(["10.0.0.0/8"])),
+                site("b", "/x/y", networks=NetworkSet(["10.1.0.0/16", "192.0.2.0/24"])),
+                site("c", "/x", hold=1.0),
+            ]
+        )
+        for host, path, inside, outside in (
+            (b"a", b"/inside%2Fx", True, False),
+            (b"a", b"/inside%5Cx", True, False),
+            (b"a", b"/%2Finside/x", True, False),
+            (b"a", b"/open/..%2Finside", True, False),
+            (b"a", b"/open%2F..%2Finside", True, False),
+            (b"a", b"/inside/..%2Fopen", True, False),
+            (b"a", b"/open%2Fx", True, True),
+            (b"a", b"/insider%2Fx", True, True),
+            (b"b", b"/x/z%2Fy", True, False),
+            (b"b", b"/x%2Fy", False, False),
+            (b"c", b"/x%2Fy", True, True),
+        ):
+            rules = table.find(host, normalise_path(path))
+            networks = None if rules is None else rules.networks
+            self.assertEqual(networks is None or b"10.9.9.9" in networks, inside, path)
+            self.assertEqual(networks is None or b"198.51.100.1" in networks, outside, path)
+        rules = table.find(b"b", b"/x/..%2Fx%2Fy")
+        assert rules is not None
+        assert rules.networks is not None
+        self.assertIn(b"10.1.9.9", rules.networks)
+        self.assertNotIn(b"192.0.2.1", rules.networks)
+        rules = table.find(b"a", b"/open/..%2Finside")
+        assert rules is not None
+        self.assertEqual(rules.hold, 7.0)
 
     @given(st.sets(st.tuples(st.sampled_from(HOSTS), st.sampled_from(PATHS)), max_size=12))
     def test_as_all_claims_one_by_one(self, pairs: set[tuple[str, str]]) -> None:
