@@ -133,6 +133,7 @@ class SinkTests(SynchronousTestCase):
             "candidates": [{"route": evil, "rule": evil}] * 2,
             "same_host": [evil],
             "subscribers": [],
+            "site_rules": [{"rule": evil, "site": evil, "each_request": True}],
         }
         for words, said in (
             (["routes"], {"routes": [route]}),
