@@ -189,7 +189,8 @@ cdef class Ring(Engine):
             # touched sooner or later: now, for memory that grows then looks like a leak. Their
             # ends are touched by whoever has so much to say, if ever.
             for i in range(self.buffers):
-                self.pool[<long>i * self.stride] = self.pool[<long>i * self.stride + LITTLE] = 0
+                base = self.pool + <long>i * self.stride
+                base[0] = base[min(LITTLE, self.size)] = 0
             memset(&reg, 0, sizeof(reg))
             reg.ring_addr = <uintptr_t>self.bufs
             reg.ring_entries = self.buffers

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import socket
 import struct
 import time
@@ -129,21 +128,6 @@ def on_epoll_too(namespace: dict[str, Any]) -> None:
         ):
             both = type(name + "OnEpoll", (case,), {"epoll": True, "__module__": case.__module__})
             namespace[both.__name__] = both
-
-
-def ring_alone(reason: str) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
-    """Leave a test out on epoll, because it is of what only a ring has."""
-
-    def decorate(test: Callable[[Any], None]) -> Callable[[Any], None]:
-        @functools.wraps(test)
-        def guarded(self: Any) -> None:
-            if self.epoll:
-                raise SkipTest(reason)
-            test(self)
-
-        return guarded
-
-    return decorate
 
 
 def reset(peer: socket.socket) -> None:

@@ -345,6 +345,23 @@ class SeccompTests(ProcessTestCase):
     def test_noSystemCall(self) -> None:
         self.assertIn("ENOSYS", self.reason("38"))
 
+    def test_whatTheProxyTakesInstead(self) -> None:
+        """The compiled reactor on epoll, and it says why."""
+        process = self.start(
+            self.FILTER
+            + """
+    refuse(1)
+    from subproxy.process.reactor_choice import choose
+    print(choose())
+    from twisted.internet import reactor
+    reactor.callLater(0, reactor.stop)
+    reactor.run()
+"""
+        )
+        output, _ = process.communicate(timeout=DEADLINE)
+        self.assertEqual(process.returncode, 0, output)
+        self.assertIn("CompiledEpollReactor, since io_uring cannot be used: it is not", output)
+
     def test_twistdSaysWhy(self) -> None:
         """Asked for by name, it is refused with the reason, and not replaced."""
         process = self.start(

@@ -14,7 +14,6 @@ from tests.integration.reactor_harness import (
     drained,
     on_epoll_too,
     reset,
-    ring_alone,
 )
 
 
@@ -237,7 +236,6 @@ class ReceivingTests(ReactorTestCase):
         peer.close()
         self.spin(lambda: protocol.lost)
 
-    @ring_alone("there is always a buffer")
     def test_whoFindsNoBufferIsParkedAndDoesNotSpin(self) -> None:
         """A storm on two buffers: all is delivered, in a bounded number of turns."""
         self.reactor = self.makeReactor(buffers=2, size=64)
@@ -247,7 +245,7 @@ class ReceivingTests(ReactorTestCase):
             peer.sendall(b"%3d" % n * 100)
         before = self.reactor.engine.enters
         self.spin(lambda: all(len(p.data) == 300 for p, _ in pairs), 1)
-        self.assertGreater(self.reactor.engine.starvations, 0)
+        self.assertEqual(self.reactor.engine.starvations > 0, not self.epoll)
         # 500 buffers full, two at a time; each turn is two calls outside run().
         self.assertLess(self.reactor.engine.enters - before, 2000)
         for n, (protocol, _) in enumerate(pairs):
