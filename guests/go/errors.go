@@ -8,6 +8,11 @@ import (
 // ErrClosed is returned by Run after Close.
 var ErrClosed = errors.New("guest: closed")
 
+// ErrRefused is what a handler panics with, as with http.ErrAbortHandler, if it has not begun to
+// execute the request: another guest may, also a POST. If the response has begun it is
+// http.ErrAbortHandler.
+var ErrRefused = errors.New("guest: the request was not executed")
+
 // errLost is the end of an exchange whose connection is gone.
 var errLost = errors.New("guest: the connection to the proxy is gone")
 

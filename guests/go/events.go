@@ -66,9 +66,7 @@ func (s *session) greeted(welcome wire.WelcomeInfo) {
 	if s.draining {
 		return
 	}
-	for i := range s.routes {
-		s.register(i)
-	}
+	s.followLocked()
 }
 
 func (s *session) register(i int) {
@@ -91,6 +89,9 @@ func (s *session) routeAnswered(message wire.Message) {
 	owner := s.subscriber
 	switch message.Verb {
 	case wire.Registered:
+		if s.routes[i] != asked {
+			return // given back meanwhile
+		}
 		s.routes[i] = registered
 		if owner.Registered != nil {
 			go owner.Registered(owner.Routes[i])
@@ -99,6 +100,7 @@ func (s *session) routeAnswered(message wire.Message) {
 	case wire.Refused:
 		code := message.Parts[1].Data
 		if code == "too-fast" && !s.draining {
+			s.routes[i] = unasked
 			time.AfterFunc(tooFastTime, func() { s.registerAgain(i) })
 			return
 		}
@@ -114,17 +116,37 @@ func (s *session) routeAnswered(message wire.Message) {
 			go owner.Refused(owner.Routes[i], refusal)
 		}
 	}
-	if s.draining && s.routes[i] != gone && s.waiting > 0 {
+	switch {
+	case s.draining && s.waiting > 0 && (s.routes[i] == asked || s.routes[i] == registered):
 		s.waiting--
-		defer s.settleLocked()
+		s.routes[i] = gone
+		s.settleLocked()
+	case message.Verb == wire.Refused:
+		s.routes[i] = gone
 	}
-	s.routes[i] = gone
+}
+
+// followLocked registers the routes, or gives them back, as the subscriber serves or not.
+func (s *session) followLocked() {
+	if !s.welcomed || s.draining {
+		return
+	}
+	suspended := s.subscriber.suspended.Load()
+	for i, state := range s.routes {
+		switch {
+		case !suspended && state == unasked:
+			s.register(i)
+		case suspended && (state == asked || state == registered):
+			s.routes[i] = unasked
+			s.wire.Unregister(int64(i + 1))
+		}
+	}
 }
 
 func (s *session) registerAgain(i int) {
 	s.mu.Lock()
-	if !s.draining {
-		s.register(i)
+	if !s.draining && s.routes[i] == unasked {
+		s.followLocked()
 	}
 	s.mu.Unlock()
 	s.kick()

@@ -134,7 +134,11 @@ func (w *response) recovered() {
 	if value == nil {
 		return
 	}
-	if value != http.ErrAbortHandler {
+	if value == ErrRefused && !w.begun {
+		w.exchange.abort("refused", "")
+		return
+	}
+	if value != http.ErrAbortHandler && value != ErrRefused {
 		stack := make([]byte, 64<<10)
 		stack = stack[:runtime.Stack(stack, false)]
 		w.exchange.session.subscriber.logger().Error("a handler panicked",

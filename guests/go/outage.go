@@ -58,7 +58,7 @@ func (o outcome) describe(where string) string {
 	case refused:
 		return fmt.Sprintf("the proxy at %s refuses: %s", where, said(o.code, o.reason))
 	case toldBye:
-		return fmt.Sprintf("the proxy at %s said bye: %s", where, said(o.code, o.reason))
+		return fmt.Sprintf("no subscription at %s: the proxy said bye: %s", where, said(o.code, o.reason))
 	case misunderstood:
 		return fmt.Sprintf("the proxy at %s has broken a rule: %s", where, said(o.code, o.reason))
 	case restored:

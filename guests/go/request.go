@@ -28,6 +28,12 @@ func (e *exchange) request(message wire.Message) (*http.Request, error) {
 		r.Host = host[0]
 		delete(r.Header, "Host")
 	}
+	if info.Get("expect").True() {
+		r.Header["Expect"] = []string{"100-continue"}
+	}
+	if info.Get("trailers").True() {
+		r.Header["Te"] = []string{"trailers"}
+	}
 	if client := info.Get("client").Text(); client != "" {
 		r.RemoteAddr = net.JoinHostPort(client, "0")
 	}

@@ -303,6 +303,16 @@ func (w *response) sniff() {
 // begin sends the head of a body that is not complete, and what was collected of it.
 func (w *response) begin() {
 	w.sniff()
+	if w.mode == held && w.length >= 0 && w.written == w.length && !w.large() && !bodiless(w.status) &&
+		w.finalTrailers() == nil {
+		// All of it is here: it goes with its head, as it would without Flush.
+		if w.err = w.respond(wire.Whole(w.buffer)); w.err == nil {
+			w.mode, w.buffer = discarded, w.buffer[:0]
+			return
+		} else if w.err != wire.ErrTooLong {
+			return
+		}
+	}
 	if w.large() && w.mode == held && !bodiless(w.status) {
 		w.mode = carried
 		w.err = w.respond(wire.Line(w.length))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"os"
 	"runtime"
 	"sync"
@@ -45,13 +46,17 @@ type session struct {
 	timeout  time.Duration
 }
 
+// serverOfContexts stands where handlers look for their server: nothing serves it.
+var serverOfContexts = &http.Server{}
+
 // A routeState is what the proxy has said of a route.
 type routeState byte
 
 const (
-	asked routeState = iota
+	unasked routeState = iota
+	asked
 	registered
-	gone
+	gone // refused, or taken back
 )
 
 func newSession(s *Subscriber, conn net.Conn) *session {
@@ -65,7 +70,10 @@ func newSession(s *Subscriber, conn net.Conn) *session {
 		routes:     make([]routeState, len(s.Routes)),
 		timeout:    greetingTime,
 	}
-	session.base, session.cancel = context.WithCancelCause(s.base)
+	// As http.Server does; httputil.ReverseProxy reports a body that broke off only if it is there.
+	base := context.WithValue(s.base, http.ServerContextKey, serverOfContexts)
+	base = context.WithValue(base, http.LocalAddrContextKey, conn.LocalAddr())
+	session.base, session.cancel = context.WithCancelCause(base)
 	if s.Concurrency > 0 {
 		session.slots = make(chan struct{}, s.Concurrency)
 	}
@@ -263,7 +271,7 @@ func (s *session) drain() {
 	s.draining = true
 	s.wire.Drain()
 	for i, state := range s.routes {
-		if state != gone && s.welcomed {
+		if state == asked || state == registered {
 			s.waiting++
 			s.wire.Unregister(int64(i + 1))
 		}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"subproxy/guest/wire"
@@ -73,6 +74,8 @@ type Subscriber struct {
 	Refused func(Route, *RefusedError)
 	// Logger is told what goes wrong; slog.Default() if it is nil.
 	Logger *slog.Logger
+
+	suspended atomic.Bool
 
 	mu       sync.Mutex
 	running  bool
@@ -176,6 +179,26 @@ func (s *Subscriber) Close() {
 	}
 	for _, each := range sessions {
 		each.lose(ErrClosed)
+	}
+}
+
+// Suspend gives the routes back: no new requests come, until Resume. Connections stay, and what is
+// under way goes on. It may be called before Run.
+func (s *Subscriber) Suspend() { s.suspend(true) }
+
+// Resume registers the routes again.
+func (s *Subscriber) Resume() { s.suspend(false) }
+
+func (s *Subscriber) suspend(suspended bool) {
+	s.suspended.Store(suspended)
+	s.mu.Lock()
+	sessions := s.copyOfSessions()
+	s.mu.Unlock()
+	for _, each := range sessions {
+		each.mu.Lock()
+		each.followLocked()
+		each.mu.Unlock()
+		each.kick()
 	}
 }
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.integration.golang import MODULE, environment, go
-from tests.integration.harness import World, wait_until
+from tests.integration.harness import World, free_port, wait_until
 from tests.integration.test_tutorial import run_readme
 from tests.rigs.paths import ROOT
 
@@ -26,6 +27,7 @@ class GoHowToTests(SynchronousTestCase):
         world = World()
         self.addCleanup(world.close)
         world.start_proxy("--access-log=none")
+        self.port = free_port()
         folder = world.folder / "blog"
         folder.mkdir()
         text = PAGE.read_text()
@@ -35,7 +37,7 @@ class GoHowToTests(SynchronousTestCase):
             self.assertIn(snippet.strip(), self.used(), "a snippet that no test compiles")
         tool = run_readme()
         steps = [step for block in tool.BLOCK.finditer(text) for step in tool.steps(block["text"])]
-        self.assertEqual(len(steps), 7)
+        self.assertEqual(len(steps), 10)
         for typed, expected in steps:
             self.type(world, folder, command, typed, expected)
 
@@ -47,15 +49,17 @@ class GoHowToTests(SynchronousTestCase):
             ("../subproxy/guests/go", str(MODULE)),
             ("/tmp/vm.sock", str(world.vsock)),
             (":8888/", f":{world.port}/"),
+            ("/tmp/subproxy-guest", str(world.folder / "subproxy-guest")),
+            ("python3 -m http.server", f"{sys.executable} -m http.server"),
+            ("127.0.0.1:3000", f"127.0.0.1:{self.port}"),
+            ("127.0.0.1 3000", f"127.0.0.1 {self.port}"),
         ):
             typed = typed.replace(shown, real)
         variables = environment(PATH=f"{Path(command).parent}:/usr/bin:/bin")
         if typed.endswith(" &"):
-            variable, _, program = typed.removesuffix(" &").partition(" ")
-            name, _, value = variable.partition("=")
-            start = ["sh", "-c", f"cd {folder} && exec {program}"]
-            process = world.start("blog-in-go", start, **{name: value})
-            wait_until(lambda: expected[0].lstrip(".") in process.output, process.output)
+            start = ["sh", "-c", f"cd {folder}; exec env {typed.removesuffix(' &')}"]
+            process = world.start("in-go", start)
+            wait_until(lambda: expected[0].lstrip(".") in process.output, "it is registered")
             return
         done = subprocess.run(
             ["sh", "-ec", typed], cwd=folder, env=variables, capture_output=True, text=True,

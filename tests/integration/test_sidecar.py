@@ -39,6 +39,10 @@ class SidecarCase(SynchronousTestCase):
         self.port = free_port()
         self.notes = self.world.folder / f"{self.host}.notes"
 
+    def ours(self) -> list[str]:
+        """The command that is tested; tests/integration/test_go_sidecar.py has another."""
+        return [sys.executable, "-m", "guest"]
+
     def sidecar(self, *arguments: str, to: str = "", wait: bool = True) -> Process:
         """
         A sidecar for this test's host; it ends with the test.
@@ -49,7 +53,7 @@ class SidecarCase(SynchronousTestCase):
             self.world.start_proxy("--hold=0")
         to = to or f"http://127.0.0.1:{self.port}"
         proxy = f"--proxy=unix:{self.world.vsock}_12345"
-        command = [sys.executable, "-m", "guest", proxy, f"--host={self.host}", f"--to={to}"]
+        command = [*self.ours(), proxy, f"--host={self.host}", f"--to={to}"]
         process = self.world.start(self.host.partition(".")[0], [*command, *arguments])
         if wait:
             process.wait_for("registered")
@@ -401,7 +405,7 @@ class OtherServerTests(SidecarCase):
 
     def test_usage(self) -> None:
         done = subprocess.run(
-            [sys.executable, "-m", "guest", "--host=.*", "--", "node"],
+            [*self.ours(), "--host=.*", "--", "node"],
             capture_output=True,
             text=True,
             check=False,

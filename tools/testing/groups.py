@@ -15,6 +15,7 @@ TRIAL, PYTEST = "trial", "pytest"
 
 MACHINES = frozenset(
     {
+        "test_go_machine",
         "test_guest_init",
         "test_reactor_conformance",
         "test_reactor_oldest",

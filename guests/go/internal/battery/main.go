@@ -2,6 +2,9 @@
 // bodies and responses can do.
 //
 //	battery PROXY [NAME]
+//	battery --listen ADDRESS    as a server of its own, for a sidecar
+//
+// With PROFILE in its environment it writes a profile of its CPU there.
 package main
 
 import (
@@ -15,7 +18,10 @@ import (
 	"log"
 	"net/http"
 	"os"
+	"os/exec"
 	"os/signal"
+	"path/filepath"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"syscall"
@@ -71,6 +77,21 @@ func file(w http.ResponseWriter, r *http.Request, size int) {
 	}
 	w.Header().Set("Etag", `"`+name+`"`)
 	http.ServeFile(w, r, name)
+}
+
+// orphan starts this program twice, one below the other, and lets the upper end first: the lower
+// comes to process 1. It tells whether a zombie is left of that.
+func orphan(w io.Writer) {
+	exec.Command("/proc/self/exe", "--orphan", "again").Run()
+	time.Sleep(500 * time.Millisecond)
+	states, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, each := range states {
+		if data, _ := os.ReadFile(each); bytes.Contains(data, []byte(") Z ")) {
+			fmt.Fprintf(w, "%s", data)
+			return
+		}
+	}
+	io.WriteString(w, "no zombies")
 }
 
 func serve(w http.ResponseWriter, r *http.Request) {
@@ -141,6 +162,13 @@ func serve(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	case "told":
 		fmt.Fprintln(w, r.Proto, r.Host, r.RemoteAddr, r.TLS != nil, r.Header.Get("X-Forwarded-For"))
+	case "hello":
+		w.Header().Set("Content-Type", "text/plain")
+		io.WriteString(w, "Hello, World!")
+	case "environment":
+		io.WriteString(w, os.Getenv(parts[2]))
+	case "orphan":
+		orphan(w)
 	case "pid":
 		fmt.Fprint(w, os.Getpid())
 	default:
@@ -149,13 +177,32 @@ func serve(w http.ResponseWriter, r *http.Request) {
 }
 
 func main() {
+	if name := os.Getenv("PROFILE"); name != "" {
+		profile, err := os.Create(name)
+		if err != nil {
+			log.Fatal(err)
+		}
+		pprof.StartCPUProfile(profile)
+		defer pprof.StopCPUProfile()
+	}
+	if len(os.Args) == 3 && os.Args[1] == "--listen" {
+		log.Fatal(http.ListenAndServe(os.Args[2], http.HandlerFunc(serve)))
+	}
+	if len(os.Args) > 2 && os.Args[1] == "--orphan" {
+		if os.Args[2] == "again" {
+			exec.Command("/proc/self/exe", "--orphan", "last").Start()
+		} else {
+			time.Sleep(100 * time.Millisecond)
+		}
+		return
+	}
 	name := "battery"
 	if len(os.Args) > 2 {
 		name = os.Args[2]
 	}
 	subscriber := &guest.Subscriber{
 		Application: name,
-		Routes:      []guest.Route{{Host: `blog\.example`}},
+		Routes:      []guest.Route{{Host: `(blog|bench)\.example`}},
 		Proxy:       os.Args[1],
 		Handler:     http.HandlerFunc(serve),
 		Registered:  func(route guest.Route) { fmt.Println("registered", route) },

@@ -1,0 +1,4 @@
+package machine
+
+// sysFinitModule is not in package syscall.
+const sysFinitModule = 313
