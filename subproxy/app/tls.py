@@ -15,7 +15,8 @@ from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.tls.certificate_service import CertificateService
 from subproxy.frontend.tls.context_cache import ContextCache
 from subproxy.frontend.tls.front import HTTP_1_1, TlsFactory
-from subproxy.frontend.tls.library import LibraryUnavailable, choose_library
+from subproxy.frontend.tls.interfaces import LibraryUnavailable
+from subproxy.frontend.tls.library import choose_library
 from subproxy.process.startup import fail
 
 OUTCOMES = ("full", "resumed", "failed")
@@ -93,7 +94,7 @@ def build_tls(reactor: Any, settings: Settings, http: Http1Factory) -> TlsSetup 
         "TLS by {name}{lacks}{why}",
         name=engine.name,
         lacks="".join(f"; {each}" for each in engine.lacks),
-        why=f" (not by the system's libssl: {why})" if why else "",
+        why=f" ({why})" if why else "",
     )
     for path in settings.certificates:
         if not os.path.exists(path):

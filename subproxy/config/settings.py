@@ -195,7 +195,8 @@ class Settings:
     tls_library: str = _one(
         Choice(LIBRARIES),
         AUTO,
-        "What does TLS: python (its ssl), or auto: the best one that there is.",
+        "What does TLS: system (its libssl, by the compiled layer), python (its ssl), or auto: "
+        "the first of these that there is.",
         TLS,
         "tls",
         key="library",

@@ -18,7 +18,7 @@ from subproxy.app.service import ProxyService
 from subproxy.config.settings import Settings
 from subproxy.frontend.proxy_protocol.protocol import ProxyProtocolFactory
 from subproxy.frontend.tls.front import TlsFactory
-from subproxy.frontend.tls.library import LibraryUnavailable
+from subproxy.frontend.tls.interfaces import LibraryUnavailable
 from tests.rigs.tls_rig import Authority
 
 

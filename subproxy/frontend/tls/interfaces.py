@@ -10,6 +10,10 @@ from subproxy.frontend.open_connections import OpenConnection, OpenConnections
 from subproxy.frontend.tls.certificate import Certificate
 
 
+class LibraryUnavailable(Exception):
+    """A TLS library can't be used; the text says why."""
+
+
 class ICertificates(Protocol):
     """Certificates in force."""
 

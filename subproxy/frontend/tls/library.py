@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from subproxy.frontend.tls.interfaces import ITlsEngine
+from subproxy.frontend.tls.interfaces import ITlsEngine, LibraryUnavailable
 from subproxy.frontend.tls.python_engine import PythonEngine
 
 AUTO: Final = "auto"
-LIBRARIES: Final = (AUTO, "python")
+LIBRARIES: Final = (AUTO, "system", "python")
 """What an operator may ask for."""
-
-
-class LibraryUnavailable(Exception):
-    """A TLS library can't be used; the text says why."""
 
 
 def choose_library(asked: str) -> tuple[ITlsEngine, str]:
@@ -23,4 +19,16 @@ def choose_library(asked: str) -> tuple[ITlsEngine, str]:
     @return: it, and why it is not a better one; empty if there is none.
     @raise LibraryUnavailable: what was asked for by name can't be used.
     """
-    return PythonEngine(), ""
+    if asked == "python":
+        return PythonEngine(), ""
+    try:
+        from subproxy.frontend.tls.system_engine import SystemEngine
+
+        return SystemEngine(), ""
+    except ImportError as error:
+        why = f"its layer is not compiled: {error}"
+    except LibraryUnavailable as error:
+        why = str(error)
+    if asked != AUTO:
+        raise LibraryUnavailable(why)
+    return PythonEngine(), why

@@ -1,0 +1,413 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, binding=False
+"""One connection over TLS by the system's libssl: the compiled twin of
+C{subproxy.frontend.tls.connection}, which says what it does and why.
+
+It reads records where the reactor has put them, and gives a compiled protocol the plain text where
+libssl has put it. Nothing of its own is kept between two calls but what came while it was paused.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+
+from subproxy.frontend.tls._libssl cimport (
+    WANT_READ, ZERO_RETURN, Context, Feed, lib, output, reason,
+)
+from subproxy.reactor._receive cimport Receiver
+from subproxy.reactor._stream cimport Stream
+
+from twisted.internet.interfaces import (
+    IHalfCloseableProtocol, IProtocol, ISSLTransport, ITCPTransport,
+)
+from twisted.internet.protocol import connectionDone
+from zope.interface import classImplements
+
+from subproxy.frontend.tls import connection as _reference
+from subproxy.frontend.tls.states import TLS_TRANSITIONS, TlsState
+
+cdef enum Stage:
+    HANDSHAKE, OPEN, HALF_CLOSED, LINGERING, OVER
+
+cdef enum:
+    ROOM = 16384  # bytes of plain text in a record
+    AT_ONCE = 1 << 30  # bytes that one call takes
+
+if _reference.ROOM != ROOM:
+    raise ImportError("the reference has another size of records")
+
+cdef tuple STATES = tuple(TLS_TRANSITIONS)
+cdef long MOST_ODD = _reference.ODD_RECORDS * ROOM
+cdef double NEVER = float("inf")
+# Whoever is given plain text may write a zero behind it.
+cdef char scratch[ROOM + 64]
+
+
+cdef class CompiledTlsConnection(Receiver):
+    """See L{TlsConnection<subproxy.frontend.tls.connection.TlsConnection>}."""
+
+    cdef void *ssl
+    cdef Feed feed
+    cdef Context context
+    cdef object listener
+    cdef object told
+    cdef readonly object transport
+    cdef readonly object inner
+    cdef Receiver receiver  # inner, if it is compiled
+    cdef Stream stream  # transport, if it is
+    cdef public object scope
+    cdef public double deadline
+    cdef int stage
+    cdef long odd
+    cdef bytes held  # what is here and not decrypted yet
+    cdef bint paused
+    cdef bint in_read
+    cdef bint scheduled
+
+    busy = False
+    half_closes = True
+
+    def __cinit__(self):
+        self.ssl = NULL
+
+    def __dealloc__(self):
+        if self.ssl != NULL:
+            lib.SSL_free(self.ssl)
+
+    def __init__(self, Context context, listener):
+        self.context = context
+        self.listener = listener
+        self.deadline = NEVER
+        self.ssl = context.connection(&self.feed)
+
+    @property
+    def state(self):
+        """What becomes of what the client sends."""
+        return STATES[self.stage]
+
+    def tell(self, host, secure):
+        """Who the client is, by the word of a proxy: see C{Http1Protocol.tell}."""
+        self.told = (host, secure)
+
+    # IProtocol and IHalfCloseableProtocol: the socket speaks.
+
+    def makeConnection(self, transport):
+        """The ClientHello is about to come."""
+        self.transport = transport
+        if isinstance(transport, Stream) and not (<Stream>transport).TLS:
+            self.stream = <Stream>transport
+
+    def dataReceived(self, bytes data):
+        """Bytes came from the client."""
+        self.received(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+
+    cdef int received(self, char *data, Py_ssize_t size) except -1:
+        if self.stage > OPEN:
+            return 0
+        if self.held is not None or self.in_read:
+            more = PyBytes_FromStringAndSize(data, size)
+            self.held = more if self.held is None else self.held + more
+            return 0
+        self.feed.data = data
+        self.feed.size = size
+        self.read()
+        return 0
+
+    def readConnectionLost(self):
+        """The client's FIN."""
+        if self.stage == LINGERING:
+            self.inner_reads_no_more()
+        elif self.stage != HALF_CLOSED:
+            self.transport.connectionLost(connectionDone)
+
+    def writeConnectionLost(self):
+        """Our own half of the connection is closed."""
+
+    def connectionLost(self, reason=connectionDone):
+        """The client is gone, or was sent away."""
+        cdef int stage = self.stage
+        self.stage = OVER
+        self.held = None
+        inner, self.inner = self.inner, None
+        self.receiver = None
+        self.stream = None
+        if inner is None:
+            if stage == HANDSHAKE:
+                self.listener.failed(self.transport, "the client left in its handshake")
+            self.deadline = NEVER
+            self.listener.connections.closed(self)
+        else:
+            inner.connectionLost(reason)
+        if self.ssl != NULL and not self.in_read:
+            lib.SSL_free(self.ssl)
+            self.ssl = NULL
+
+    # Records.
+
+    cdef int read(self) except -1:
+        """Take in what the feed has; what must wait is held."""
+        self.in_read = True
+        try:
+            if self.stage == HANDSHAKE:
+                self.shake_hands()
+            while self.stage == OPEN and not self.paused and self.feed.size:
+                if not self.read_record():
+                    break
+        finally:
+            self.in_read = False
+            if self.feed.size and self.stage == OPEN:
+                rest = PyBytes_FromStringAndSize(self.feed.data, self.feed.size)
+                self.held = rest if self.held is None else rest + self.held
+            self.feed.data = NULL
+            self.feed.size = 0
+        return 0
+
+    cdef bint read_record(self) except -1:
+        """One record; False if it is not whole."""
+        cdef int n
+        cdef int error
+        lib.ERR_clear_error()
+        n = lib.SSL_read(self.ssl, scratch, ROOM)
+        if n > 0:
+            if output.size:
+                self.flush_odd()
+            if self.odd:
+                self.odd = max(self.odd - n, 0)
+            if self.receiver is not None:
+                self.receiver.received(scratch, n)
+            else:
+                self.inner.dataReceived(PyBytes_FromStringAndSize(scratch, n))
+            return True
+        error = lib.SSL_get_error(self.ssl, n)
+        if error == WANT_READ:
+            self.flush_odd()
+            return False
+        if error == ZERO_RETURN:
+            self.flush_odd()
+            if self.stage == OPEN:
+                self.stage = HALF_CLOSED
+                self.inner_reads_no_more()
+            return True
+        self.broke()
+        return False
+
+    cdef int flush_odd(self) except -1:
+        """Answer what was no data; so often, and no more."""
+        if output.size:
+            self.odd += ROOM
+            if self.odd > MOST_ODD:
+                output.size = 0
+                self.abortConnection()
+            else:
+                self.flush()
+        return 0
+
+    cdef int inner_reads_no_more(self) except -1:
+        if IHalfCloseableProtocol.providedBy(self.inner):
+            self.inner.readConnectionLost()
+        else:
+            self.loseConnection()
+        return 0
+
+    cdef int shake_hands(self) except -1:
+        cdef int n
+        cdef const unsigned char *alpn = NULL
+        cdef unsigned size = 0
+        lib.ERR_clear_error()
+        n = lib.SSL_do_handshake(self.ssl)
+        if n != 1:
+            if lib.SSL_get_error(self.ssl, n) == WANT_READ:
+                return self.flush()
+            return self.broke()
+        self.flush()
+        self.stage = OPEN
+        self.deadline = NEVER
+        lib.SSL_get0_alpn_selected(self.ssl, &alpn, &size)
+        chosen = None if size == 0 else PyBytes_FromStringAndSize(<const char *>alpn, size)
+        inner = self.listener.established(chosen, lib.SSL_session_reused(self.ssl) == 1)
+        if self.told is not None:
+            inner.tell(self.told[0], True, self.scope)
+        self.inner = inner
+        self.receiver = inner if isinstance(inner, Receiver) else None
+        self.listener.connections.left(self)
+        inner.makeConnection(self)
+        return 0
+
+    cdef int broke(self) except -1:
+        """The client sent what is no TLS, or what we do not take: an alert says so."""
+        cdef bint shaking = self.stage == HANDSHAKE
+        why = reason()
+        self.stage = OVER
+        self.flush()
+        if shaking:
+            self.listener.failed(self.transport, why)
+        self.transport.loseConnection()
+        return 0
+
+    cdef int flush(self) except -1:
+        """Let the socket have what the library has written."""
+        if output.size == 0:
+            return 0
+        data = PyBytes_FromStringAndSize(output.data, output.size)
+        output.size = 0
+        if self.stream is not None:
+            self.stream.cwrite(data)
+        else:
+            self.transport.write(data)
+        return 0
+
+    # ITransport: what speaks HTTP writes, or listens no more.
+
+    def write(self, bytes data):
+        """Encrypt, and send."""
+        cdef const char *at = PyBytes_AS_STRING(data)
+        cdef Py_ssize_t left = PyBytes_GET_SIZE(data)
+        cdef int n
+        if self.stage != OPEN and self.stage != HALF_CLOSED:
+            return
+        while left:
+            lib.ERR_clear_error()
+            n = lib.SSL_write(self.ssl, at, <int>min(left, AT_ONCE))
+            if n <= 0:
+                self.broke()
+                return
+            at += n
+            left -= n
+        self.flush()
+
+    def writeSequence(self, iovec):
+        """Likewise, all at once."""
+        self.write(b"".join(iovec))
+
+    cdef int close_notify(self) except -1:
+        """Say that nothing more is sent."""
+        lib.ERR_clear_error()
+        lib.SSL_shutdown(self.ssl)
+        return self.flush()
+
+    def loseConnection(self):
+        """Close, behind what was written."""
+        if self.stage == OPEN or self.stage == HALF_CLOSED:
+            self.close_notify()
+        self.stage = OVER
+        self.transport.loseConnection()
+
+    def loseWriteConnection(self):
+        """Send nothing more, and drop what comes until the client closes, too."""
+        if self.stage == OPEN:
+            self.close_notify()
+            self.stage = LINGERING
+            self.transport.loseWriteConnection()
+        elif self.stage == HALF_CLOSED:
+            self.loseConnection()
+
+    def abortConnection(self):
+        """Close at once, with a reset."""
+        self.stage = OVER
+        self.transport.abortConnection()
+
+    # Who makes more, and who takes it.
+
+    def registerProducer(self, producer, streaming):
+        """Tell C{producer} when the client does not take what is written."""
+        self.transport.registerProducer(producer, streaming)
+
+    def unregisterProducer(self):
+        """Tell nobody any more."""
+        self.transport.unregisterProducer()
+
+    def pauseProducing(self):
+        """Read no more for now."""
+        self.paused = True
+        self.transport.pauseProducing()
+
+    def resumeProducing(self):
+        """Read again: first what is here, in a turn of its own, as a socket would."""
+        self.paused = False
+        if (self.held is not None or self.in_read) and self.stage == OPEN:
+            if not self.scheduled:
+                self.scheduled = True
+                self.listener.clock.callLater(0, self.resume)
+        else:
+            self.transport.resumeProducing()
+
+    def resume(self):
+        """The turn for that has come."""
+        self.scheduled = False
+        if self.stage == OPEN and not self.paused and self.held is not None:
+            held, self.held = self.held, None
+            self.feed.data = PyBytes_AS_STRING(held)
+            self.feed.size = PyBytes_GET_SIZE(held)
+            self.read()
+        if self.stage != OVER and not self.paused and not self.scheduled:
+            self.transport.resumeProducing()
+
+    def stopProducing(self):
+        """Close."""
+        self.loseConnection()
+
+    # OpenConnection, until the handshake is done.
+
+    def deadline_passed(self, now):
+        """The handshake came too slowly."""
+        self.deadline = NEVER
+        if self.stage == HANDSHAKE:
+            self.listener.failed(self.transport, "its handshake came too slowly")
+        self.abortConnection()
+
+    def close_if_idle(self):
+        """Nobody has asked anything."""
+        self.deadline = NEVER
+        self.loseConnection()
+
+    def abort(self):
+        """Close at once, with a reset."""
+        self.deadline = NEVER
+        self.abortConnection()
+
+    # What the socket's transport knows.
+
+    @property
+    def bufferSize(self):
+        """Bytes that may wait before a producer is paused."""
+        return self.transport.bufferSize
+
+    @bufferSize.setter
+    def bufferSize(self, size):
+        self.transport.bufferSize = size
+
+    def getPeer(self):
+        """The client."""
+        return self.transport.getPeer()
+
+    def getHost(self):
+        """Us."""
+        return self.transport.getHost()
+
+    def getHandle(self):
+        """The socket."""
+        return self.transport.getHandle()
+
+    def fileno(self):
+        """The socket's descriptor, to look at: it is never lent."""
+        return self.transport.fileno()
+
+    def getPeerCertificate(self):
+        """The client's certificate: none is asked for."""
+        return None
+
+    def getTcpNoDelay(self):
+        """Whether small packets are sent at once: they are, from the handshake on."""
+        return True
+
+    def setTcpNoDelay(self, enabled):
+        """Nothing to do: see C{getTcpNoDelay}."""
+
+    def getTcpKeepAlive(self):
+        """Whether the system asks now and then if the client is there."""
+        return ITCPTransport.providedBy(self.transport) and bool(self.transport.getTcpKeepAlive())
+
+    def setTcpKeepAlive(self, enabled):
+        """Let the system ask now and then if the client is there."""
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpKeepAlive(enabled)
+
+
+classImplements(CompiledTlsConnection, IProtocol, ISSLTransport, IHalfCloseableProtocol)

@@ -1,0 +1,14 @@
+class Context:
+    def __init__(
+        self,
+        chain: tuple[bytes, ...],
+        key: bytes,
+        alpn: bytes,
+        ciphers: bytes,
+        scope: bytes,
+        tickets: int,
+        lifetime: int,
+    ) -> None: ...
+
+def load(seconds: int, ssl: bytes = ..., libcrypto: bytes = ...) -> tuple[int, str]: ...
+def age_ticket_keys(seconds: int) -> None: ...

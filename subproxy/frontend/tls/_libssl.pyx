@@ -1,0 +1,395 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, binding=False
+"""The system's libssl, opened when it is asked for: no headers, and nothing linked to.
+
+What is here for all connections: the functions, the contexts of certificates, the keys of tickets,
+and a BIO that reads where the bytes lie and writes into one place. One thread calls all of it.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.stdint cimport uint64_t
+from libc.stdlib cimport realloc
+from libc.string cimport memcmp, memcpy, memset
+
+cdef extern from "dlfcn.h" nogil:
+    void *dlopen(const char *, int)
+    void *dlsym(void *, const char *)
+    char *dlerror()
+    int RTLD_NOW, RTLD_LOCAL
+
+cdef extern from "time.h" nogil:
+    ctypedef long time_t
+    struct timespec:
+        time_t tv_sec
+        long tv_nsec
+    int clock_gettime(int, timespec *)
+    int CLOCK_MONOTONIC
+
+cdef enum:
+    TLS1_2_VERSION = 0x0303
+    CTRL_MODE = 33
+    CTRL_SET_SESS_CACHE_MODE = 44
+    CTRL_CHAIN_CERT = 89
+    CTRL_SET_MIN_PROTO_VERSION = 123
+    MODE_RELEASE_BUFFERS = 0x10
+    BIO_CTRL_FLUSH = 11
+    BIO_FLAGS_READ_RETRY = 0x01 | 0x08
+    BIO_FLAGS_RETRY = 0x0F
+    BIO_TYPE = 0x0400 | 128  # a source and sink, of a number for others than OpenSSL
+    OCTETS = 5
+    UTF8 = 4
+    KEY = 32
+    NAME = 16
+    IV = 16
+
+cdef uint64_t OPTIONS = (
+    (<uint64_t>1 << 17)  # no compression
+    | (<uint64_t>1 << 21)  # ChaCha20 first, for who has it first
+    | (<uint64_t>1 << 22)  # else our order of ciphers
+    | (<uint64_t>1 << 30)  # no renegotiation
+)
+
+cdef struct OsslParam:
+    const char *key
+    unsigned data_type
+    void *data
+    size_t data_size
+    size_t return_size
+
+cdef struct TicketKey:
+    u8 name[NAME]
+    u8 cipher[KEY]
+    u8 mac[KEY]
+    long made  # monotonic seconds; 0 for none
+
+cdef struct Rest:
+    # What is not called for each record.
+    void *(*TLS_server_method)() noexcept nogil
+    void *(*SSL_CTX_new)(void *) noexcept nogil
+    void (*SSL_CTX_free)(void *) noexcept nogil
+    long (*SSL_CTX_ctrl)(void *, int, long, void *) noexcept nogil
+    uint64_t (*SSL_CTX_set_options)(void *, uint64_t) noexcept nogil
+    long (*SSL_CTX_set_timeout)(void *, long) noexcept nogil
+    int (*SSL_CTX_set_cipher_list)(void *, const char *) noexcept nogil
+    int (*SSL_CTX_set_num_tickets)(void *, size_t) noexcept nogil
+    int (*SSL_CTX_set_session_id_context)(void *, const u8 *, unsigned) noexcept nogil
+    int (*SSL_CTX_use_certificate_ASN1)(void *, int, const u8 *) noexcept nogil
+    int (*SSL_CTX_use_PrivateKey)(void *, void *) noexcept nogil
+    int (*SSL_CTX_check_private_key)(void *) noexcept nogil
+    void (*SSL_CTX_set_alpn_select_cb)(void *, void *, void *) noexcept nogil
+    int (*SSL_CTX_set_tlsext_ticket_key_evp_cb)(void *, void *) noexcept nogil
+    int (*SSL_select_next_proto)(
+        u8 **, u8 *, const u8 *, unsigned, const u8 *, unsigned) noexcept nogil
+    void *(*d2i_X509)(void *, const u8 **, long) noexcept nogil
+    void (*X509_free)(void *) noexcept nogil
+    void *(*d2i_AutoPrivateKey)(void *, const u8 **, long) noexcept nogil
+    void (*EVP_PKEY_free)(void *) noexcept nogil
+    void *(*EVP_CIPHER_fetch)(void *, const char *, const char *) noexcept nogil
+    int (*EVP_EncryptInit_ex)(void *, void *, void *, const u8 *, const u8 *) noexcept nogil
+    int (*EVP_DecryptInit_ex)(void *, void *, void *, const u8 *, const u8 *) noexcept nogil
+    int (*EVP_MAC_CTX_set_params)(void *, OsslParam *) noexcept nogil
+    int (*RAND_bytes)(u8 *, int) noexcept nogil
+    void *(*BIO_new)(void *) noexcept nogil
+    void *(*BIO_meth_new)(int, const char *) noexcept nogil
+    int (*BIO_meth_set_read)(void *, void *) noexcept nogil
+    int (*BIO_meth_set_write)(void *, void *) noexcept nogil
+    int (*BIO_meth_set_ctrl)(void *, void *) noexcept nogil
+    int (*BIO_meth_set_create)(void *, void *) noexcept nogil
+    void (*BIO_set_data)(void *, void *) noexcept nogil
+    void *(*BIO_get_data)(void *) noexcept nogil
+    void (*BIO_set_init)(void *, int) noexcept nogil
+    void (*BIO_set_flags)(void *, int) noexcept nogil
+    void (*BIO_clear_flags)(void *, int) noexcept nogil
+    unsigned long (*OpenSSL_version_num)() noexcept nogil
+    const char *(*OpenSSL_version)(int) noexcept nogil
+
+cdef Rest rest
+cdef void *library = NULL
+cdef void *crypto = NULL
+cdef void *method = NULL  # of our BIOs
+cdef void *cipher = NULL  # of tickets
+cdef TicketKey keys[2]  # the one that is given out, and the one before
+cdef long rotation = 0  # seconds
+
+
+cdef void *symbol(const char *name) except NULL:
+    cdef void *found = dlsym(library, name)
+    if found == NULL:
+        found = dlsym(crypto, name)
+    if found == NULL:
+        raise OSError(f"it has no {name.decode()}")
+    return found
+
+
+def load(long seconds, bytes ssl=b"libssl.so.3", bytes libcrypto=b"libcrypto.so.3"):
+    """
+    Open the library; once.
+
+    @param seconds: after which there is another key for tickets; the one before is good for as
+        long again.
+    @return: its version as a number, and as text.
+    @raise OSError: it is not there, or lacks something.
+    """
+    global library, crypto, method, cipher, rotation
+    rotation = seconds
+    if method == NULL:
+        crypto = dlopen(libcrypto, RTLD_NOW | RTLD_LOCAL)
+        library = dlopen(ssl, RTLD_NOW | RTLD_LOCAL) if crypto != NULL else NULL
+        if library == NULL:
+            raise OSError(dlerror().decode("utf-8", "replace"))
+        find()
+        if rest.OpenSSL_version_num() < 0x30000000:
+            raise OSError("it is older than 3.0")
+        cipher = rest.EVP_CIPHER_fetch(NULL, b"AES-256-CBC", NULL)
+        if cipher == NULL:
+            raise OSError("it has no AES-256-CBC")
+        method = rest.BIO_meth_new(BIO_TYPE, b"subproxy")
+        rest.BIO_meth_set_read(method, <void *>read_feed)
+        rest.BIO_meth_set_write(method, <void *>write_output)
+        rest.BIO_meth_set_ctrl(method, <void *>control)
+        rest.BIO_meth_set_create(method, <void *>create)
+    return rest.OpenSSL_version_num(), rest.OpenSSL_version(0).decode()
+
+
+cdef int find() except -1:
+    """Fill in both tables: each name stands once more, as a string."""
+    cdef void **at
+    at = <void **>&lib
+    for name in (
+        b"SSL_new", b"SSL_free", b"SSL_set_accept_state", b"SSL_set_bio", b"SSL_do_handshake",
+        b"SSL_read", b"SSL_write", b"SSL_shutdown", b"SSL_get_error", b"SSL_session_reused",
+        b"SSL_get0_alpn_selected", b"ERR_clear_error", b"ERR_peek_error",
+        b"ERR_reason_error_string",
+    ):
+        at[0] = symbol(name)
+        at += 1
+    if at != <void **>&lib + sizeof(lib) // sizeof(void *):
+        raise AssertionError("as many names as functions")
+    at = <void **>&rest
+    for name in (
+        b"TLS_server_method", b"SSL_CTX_new", b"SSL_CTX_free", b"SSL_CTX_ctrl",
+        b"SSL_CTX_set_options", b"SSL_CTX_set_timeout", b"SSL_CTX_set_cipher_list",
+        b"SSL_CTX_set_num_tickets", b"SSL_CTX_set_session_id_context",
+        b"SSL_CTX_use_certificate_ASN1", b"SSL_CTX_use_PrivateKey", b"SSL_CTX_check_private_key",
+        b"SSL_CTX_set_alpn_select_cb", b"SSL_CTX_set_tlsext_ticket_key_evp_cb",
+        b"SSL_select_next_proto", b"d2i_X509", b"X509_free", b"d2i_AutoPrivateKey",
+        b"EVP_PKEY_free", b"EVP_CIPHER_fetch", b"EVP_EncryptInit_ex", b"EVP_DecryptInit_ex",
+        b"EVP_MAC_CTX_set_params", b"RAND_bytes", b"BIO_new", b"BIO_meth_new",
+        b"BIO_meth_set_read", b"BIO_meth_set_write", b"BIO_meth_set_ctrl", b"BIO_meth_set_create",
+        b"BIO_set_data", b"BIO_get_data", b"BIO_set_init", b"BIO_set_flags", b"BIO_clear_flags",
+        b"OpenSSL_version_num", b"OpenSSL_version",
+    ):
+        at[0] = symbol(name)
+        at += 1
+    if at != <void **>&rest + sizeof(rest) // sizeof(void *):
+        raise AssertionError("as many names as functions")
+    return 0
+
+
+# A BIO of our own.
+
+cdef int read_feed(void *bio, char *into, int size) noexcept:
+    cdef Feed *feed = <Feed *>rest.BIO_get_data(bio)
+    rest.BIO_clear_flags(bio, BIO_FLAGS_RETRY)
+    if feed.size == 0:
+        rest.BIO_set_flags(bio, BIO_FLAGS_READ_RETRY)
+        return -1
+    if size > feed.size:
+        size = <int>feed.size
+    memcpy(into, feed.data, size)
+    feed.data += size
+    feed.size -= size
+    return size
+
+
+cdef int write_output(void *bio, const char *data, int size) noexcept:
+    cdef Py_ssize_t wanted = output.size + size
+    cdef char *larger
+    rest.BIO_clear_flags(bio, BIO_FLAGS_RETRY)
+    if wanted > output.room:
+        larger = <char *>realloc(output.data, wanted + wanted // 2 + 16384)
+        if larger == NULL:
+            return -1
+        output.data = larger
+        output.room = wanted + wanted // 2 + 16384
+    memcpy(output.data + output.size, data, size)
+    output.size = wanted
+    return size
+
+
+cdef long control(void *bio, int command, long number, void *pointer) noexcept:
+    return 1 if command == BIO_CTRL_FLUSH else 0
+
+
+cdef int create(void *bio) noexcept:
+    rest.BIO_set_init(bio, 1)
+    return 1
+
+
+# Tickets (RFC 5077 section 4, RFC 8446 section 4.6.1): whoever has a key can read what was said in
+# a resumed session of TLS 1.2, so that keys are made here, leave this process never, and go.
+
+cdef bint make_key(TicketKey *key, long now) noexcept:
+    key.made = 0
+    if (
+        rest.RAND_bytes(key.name, NAME) != 1 or rest.RAND_bytes(key.cipher, KEY) != 1
+        or rest.RAND_bytes(key.mac, KEY) != 1
+    ):
+        return False
+    key.made = now
+    return True
+
+
+cdef bint rotate(long now) noexcept:
+    """Let both keys be such as may be used at C{now}; whether there is one to give out."""
+    if keys[0].made and now - keys[0].made >= rotation:
+        keys[1] = keys[0]
+        keys[0].made = 0
+    if keys[1].made and now - keys[1].made >= 2 * rotation:
+        memset(&keys[1], 0, sizeof(TicketKey))
+    return keys[0].made != 0 or make_key(&keys[0], now)
+
+
+cdef const char *DIGEST = b"SHA256"
+
+
+cdef int ticket_key(
+    void *ssl, u8 *name, u8 *iv, void *cipher_context, void *mac_context, int encrypt
+) noexcept:
+    cdef timespec clock
+    cdef TicketKey *key
+    cdef OsslParam parameters[3]
+    clock_gettime(CLOCK_MONOTONIC, &clock)
+    if not rotate(clock.tv_sec + 1):  # (0 is none)
+        return -1
+    key = &keys[0]
+    if encrypt:
+        memcpy(name, key.name, NAME)
+        if rest.RAND_bytes(iv, IV) != 1:
+            return -1
+    elif memcmp(name, key.name, NAME) != 0:
+        key = &keys[1]
+        if not key.made or memcmp(name, key.name, NAME) != 0:
+            return 0
+    memset(parameters, 0, sizeof(parameters))
+    parameters[0].key = b"key"
+    parameters[0].data_type = OCTETS
+    parameters[0].data = key.mac
+    parameters[0].data_size = KEY
+    parameters[1].key = b"digest"
+    parameters[1].data_type = UTF8
+    parameters[1].data = <void *>DIGEST
+    parameters[1].data_size = 6
+    if rest.EVP_MAC_CTX_set_params(mac_context, parameters) != 1:
+        return -1
+    if encrypt:
+        return rest.EVP_EncryptInit_ex(cipher_context, cipher, NULL, key.cipher, iv)
+    if rest.EVP_DecryptInit_ex(cipher_context, cipher, NULL, key.cipher, iv) != 1:
+        return -1
+    return 1 if key == &keys[0] else 2  # 2: good, and the client is given a new one
+
+
+def age_ticket_keys(long seconds):
+    """Let the keys of tickets be older by so much: for tests."""
+    cdef int i
+    for i in range(2):
+        if keys[i].made:
+            keys[i].made -= seconds
+
+
+cdef int choose_protocol(
+    void *ssl, const u8 **chosen, u8 *size, const u8 *offered, unsigned offered_size, void *ours
+) noexcept:
+    cdef bytes alpn = (<Context>ours).alpn
+    cdef int found = rest.SSL_select_next_proto(
+        <u8 **>chosen, size, <const u8 *>PyBytes_AS_STRING(alpn), <unsigned>PyBytes_GET_SIZE(alpn),
+        offered, offered_size,
+    )
+    return 0 if found == 1 else 3  # agreed, or as if nothing had been offered
+
+
+cdef str reason():
+    """What the library has complained about last."""
+    cdef unsigned long code = lib.ERR_peek_error()
+    cdef const char *text = lib.ERR_reason_error_string(code) if code else NULL
+    lib.ERR_clear_error()
+    return "unknown" if text == NULL else text.decode("utf-8", "replace")
+
+
+cdef class Context:
+    """
+    What connections with one certificate have in common. It is alive as long as they are.
+
+    @raise ValueError: the library does not take the certificate; what it says.
+    """
+
+    def __cinit__(self):
+        self.context = NULL
+
+    def __dealloc__(self):
+        if self.context != NULL:
+            rest.SSL_CTX_free(self.context)
+
+    def __init__(self, tuple chain, bytes key, bytes alpn, bytes ciphers, bytes scope, int tickets,
+                 long lifetime):
+        lib.ERR_clear_error()
+        self.alpn = alpn
+        self.context = rest.SSL_CTX_new(rest.TLS_server_method())
+        if self.context == NULL:
+            raise MemoryError
+        rest.SSL_CTX_ctrl(self.context, CTRL_SET_MIN_PROTO_VERSION, TLS1_2_VERSION, NULL)
+        rest.SSL_CTX_ctrl(self.context, CTRL_MODE, MODE_RELEASE_BUFFERS, NULL)
+        # Sessions are in their tickets, and nowhere else.
+        rest.SSL_CTX_ctrl(self.context, CTRL_SET_SESS_CACHE_MODE, 0, NULL)
+        rest.SSL_CTX_set_options(self.context, OPTIONS)
+        rest.SSL_CTX_set_timeout(self.context, lifetime)
+        rest.SSL_CTX_set_num_tickets(self.context, tickets)
+        self.check(rest.SSL_CTX_set_cipher_list(self.context, ciphers))
+        # A session is resumed with the same certificate alone.
+        self.check(rest.SSL_CTX_set_session_id_context(
+            self.context, <const u8 *>PyBytes_AS_STRING(scope), <unsigned>PyBytes_GET_SIZE(scope)))
+        self.check(rest.SSL_CTX_set_tlsext_ticket_key_evp_cb(self.context, <void *>ticket_key))
+        rest.SSL_CTX_set_alpn_select_cb(self.context, <void *>choose_protocol, <void *>self)
+        self.use(chain, key)
+
+    cdef int use(self, tuple chain, bytes key) except -1:
+        cdef const u8 *at
+        cdef void *found
+        cdef bytes der = chain[0]
+        self.check(rest.SSL_CTX_use_certificate_ASN1(
+            self.context, <int>PyBytes_GET_SIZE(der), <const u8 *>PyBytes_AS_STRING(der)))
+        for each in chain[1:]:
+            der = each
+            at = <const u8 *>PyBytes_AS_STRING(der)
+            found = rest.d2i_X509(NULL, &at, PyBytes_GET_SIZE(der))
+            self.check(found != NULL)
+            if rest.SSL_CTX_ctrl(self.context, CTRL_CHAIN_CERT, 0, found) != 1:
+                rest.X509_free(found)
+                self.check(False)
+        at = <const u8 *>PyBytes_AS_STRING(key)
+        found = rest.d2i_AutoPrivateKey(NULL, &at, PyBytes_GET_SIZE(key))
+        self.check(found != NULL)
+        taken = rest.SSL_CTX_use_PrivateKey(self.context, found)
+        rest.EVP_PKEY_free(found)
+        self.check(taken)
+        self.check(rest.SSL_CTX_check_private_key(self.context))
+        return 0
+
+    cdef int check(self, bint good) except -1:
+        if not good:
+            raise ValueError(reason())
+        return 0
+
+    cdef void *connection(self, Feed *feed) except NULL:
+        """A new connection of a server, which reads what C{feed} has."""
+        cdef void *bio
+        cdef void *ssl = lib.SSL_new(self.context)
+        if ssl == NULL:
+            raise MemoryError
+        bio = rest.BIO_new(method)
+        if bio == NULL:
+            lib.SSL_free(ssl)
+            raise MemoryError
+        rest.BIO_set_data(bio, feed)
+        lib.SSL_set_bio(ssl, bio, bio)
+        lib.SSL_set_accept_state(ssl)
+        return ssl
