@@ -92,6 +92,11 @@ TWINS: Final = {
         ("subproxy.fastpath._route_cache.choose", "subproxy.fastpath._route_cache.weight"),
         f"{_CHOICES}.test_the_same_choice",
     ),
+    "a connection over TLS": Twin(
+        ("subproxy.frontend.tls.connection.TlsConnection",),
+        ("subproxy.frontend.tls._connection.CompiledTlsConnection",),
+        "tests.frontend.tls.test_differential.DifferentialTests.test_any_conversation",
+    ),
     "route cache": Twin(
         ("subproxy.core.routing.router.Router",),
         ("subproxy.fastpath._route_cache.route", "subproxy.fastpath._route_cache.find"),

@@ -10,8 +10,7 @@ FIN without it proves nothing, and could be anybody's: the client is gone, and w
 sending is incomplete. We send C{close_notify} before we close, unless an answer is cut short: a
 client that has no length for its body sees that by its absence.
 
-Compiled a second time: L{subproxy.frontend.tls._connection} (see
-L{subproxy.frontend.tls.system_engine}).
+Compiled a second time: L{subproxy.frontend.tls._connection} (see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations
