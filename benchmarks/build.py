@@ -10,6 +10,9 @@ SOURCES = Path(__file__).parent / "native"
 ROOT = Path(__file__).parent.parent
 OUTPUT = ROOT / "build" / "benchmarks"
 
+LIBRARIES = {"tls_clients": ("-lssl", "-lcrypto")}
+"""What a program links with, beside the C library."""
+
 
 class NoCompiler(Exception):
     """There is no C compiler: nothing can be measured without the load generator."""
@@ -27,5 +30,6 @@ def program(name: str) -> str:
         raise NoCompiler("no C compiler: install gcc and libc6-dev")
     OUTPUT.mkdir(parents=True, exist_ok=True)
     command = [compiler, "-O2", "-Wall", "-Wextra", "-o", str(target), str(source)]
+    command += LIBRARIES.get(name, ())
     subprocess.run(command, check=True)
     return str(target)

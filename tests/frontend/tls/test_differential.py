@@ -54,7 +54,7 @@ class Conversation:
         match what:
             case "say":
                 data = self.sealed(values[0])
-                size = values[1] or len(data)
+                size = values[1] or len(data) or 1
                 for at in range(0, len(data), size):
                     self.feed(data[at : at + size])
             case "damaged":

@@ -1,0 +1,326 @@
+"""
+TLS beside nginx and HAProxy: C{python -m benchmarks.tls [--rounds N] [--only WORD] [--with NAME]}.
+
+Requests on kept connections (by C{h2load}), handshakes with a request each, full and resumed, and
+the memory of idle connections (by C{native/tls_clients.c}). TLS 1.3, P-256, tickets on, logs and
+X-Forwarded-For on; C and on the load's core what is behind each. Rounds are interleaved, ratios to
+nginx made pair by pair, as L{benchmarks.bench} does it. Prints, and writes nothing.
+
+Wants Debian's nginx-light, haproxy, nghttp2-client, gcc and libssl-dev.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.rigs.tls_rig import Authority, key_pem, make_key
+
+from .build import ROOT, program
+from .rig import (
+    HOST,
+    Rig,
+    cpu_seconds,
+    descendants,
+    free_port,
+    raise_descriptor_limit,
+    resident_bytes,
+    wait_until,
+)
+
+HEADERS = (
+    "user-agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+    "accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    "accept-language: en-GB,en;q=0.7,de;q=0.3",
+    "accept-encoding: gzip, deflate, br",
+    "referer: http://bench.example/from/here",
+    "cookie: session=0123456789abcdef0123456789abcdef; theme=dark",
+    "sec-fetch-mode: navigate",
+    "sec-fetch-site: same-origin",
+    "cache-control: no-cache",
+)
+
+NGINX = """\
+daemon off;
+user root;
+worker_processes 1;
+worker_rlimit_nofile 60000;
+pid {dir}/nginx.pid;
+error_log {dir}/error.log error;
+events {{ use epoll; worker_connections 30000; }}
+http {{
+  access_log {dir}/access.log combined buffer=64k flush=1s;
+  client_body_temp_path {dir}/client_body;
+  proxy_temp_path {dir}/proxy_temp;
+  fastcgi_temp_path {dir}/fastcgi_temp;
+  uwsgi_temp_path {dir}/uwsgi_temp;
+  scgi_temp_path {dir}/scgi_temp;
+  keepalive_timeout 600s;
+  keepalive_requests 1000000000;
+  ssl_protocols TLSv1.2 TLSv1.3;
+  ssl_session_cache shared:sessions:10m;
+  ssl_session_tickets on;
+  ssl_buffer_size 16k;
+  ssl_certificate {dir}/certificates/default.pem;
+  ssl_certificate_key {dir}/certificates/default.pem;
+  upstream application {{
+    server unix:{dir}/backend.sock;
+    keepalive 512;
+    keepalive_requests 1000000000;
+    keepalive_timeout 600s;
+  }}
+  server {{
+    listen 127.0.0.1:{port} ssl backlog=4096;
+    location / {{
+      proxy_pass http://application;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header Host $host;
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    }}
+  }}
+}}
+"""
+
+HAPROXY = """\
+global
+  nbthread 1
+  no strict-limits
+  maxconn 30000
+  log {dir}/log.sock len 1024 format raw local0
+  ssl-default-bind-options ssl-min-ver TLSv1.2
+defaults
+  mode http
+  log global
+  option httplog
+  option forwardfor
+  http-reuse always
+  timeout connect 10s
+  timeout client 600s
+  timeout server 600s
+frontend clients
+  bind 127.0.0.1:{port} ssl crt {dir}/certificates/default.pem alpn http/1.1 backlog 4096
+  default_backend application
+backend application
+  server one unix@{dir}/backend.sock
+"""
+
+
+class Contestant:
+    """
+    One server over TLS.
+
+    @ivar port: where it listens.
+    """
+
+    def __init__(self, name: str, server_core: int, load_core: int, pem: bytes) -> None:
+        self.name = name
+        self.port = free_port()
+        self.rig = Rig(name, server_core, load_core)
+        folder = Path(self.rig.directory) / "certificates"
+        folder.mkdir()
+        (folder / "default.pem").write_bytes(pem)
+        getattr(self, f"_start_{name.partition('-')[0]}")()
+        wait_until(self._answers, f"{name} answers")
+
+    def _answers(self) -> bool:
+        command = ["curl", "-sk", "--max-time", "2", "-o", "/dev/null", "-w", "%{http_code}"]
+        command += ["--resolve", f"{HOST}:{self.port}:127.0.0.1", f"https://{HOST}:{self.port}/"]
+        return subprocess.run(command, capture_output=True, check=False).stdout == b"200"
+
+    def _backend(self) -> None:
+        self.rig.spawn([program("backend"), self.rig.path("backend.sock")])
+        self.rig.wait_for_socket("backend.sock")
+
+    def _start_nginx(self) -> None:
+        self._backend()
+        text = NGINX.format(dir=self.rig.directory, port=self.port)
+        command = ["nginx", "-p", str(self.rig.directory), "-e", self.rig.path("early")]
+        command += ["-c", self.rig.write("nginx.conf", text)]
+        self._server = self.rig.spawn(command, counted=True)
+
+    def _start_haproxy(self) -> None:
+        self._backend()
+        self.rig.spawn([program("sink"), self.rig.path("log.sock")])
+        self.rig.wait_for_socket("log.sock")
+        text = HAPROXY.format(dir=self.rig.directory, port=self.port)
+        command = ["haproxy", "-db", "-f", self.rig.write("haproxy.cfg", text)]
+        self._server = self.rig.spawn(command, counted=True)
+
+    def _start_subproxy(self) -> None:
+        environment = {"PYTHONPATH": str(ROOT)}
+        vm = self.rig.path("vm.sock")
+        library = self.name.partition("-")[2] or "system"
+        self._server = self.rig.spawn(
+            [
+                *(sys.executable, "-c", "from twisted.scripts.twistd import run; run()"),
+                *("-n", f"--pidfile={self.rig.path('twistd.pid')}", "--reactor=io_uring"),
+                *("subproxy", f"--https=tcp:{self.port}:interface=127.0.0.1:backlog=4096"),
+                f"--certificates={self.rig.directory}/certificates",
+                f"--tls-library={library}",
+                f"--vsock={vm}",
+                f"--access-log={self.rig.path('access.log')}",
+                "--keepalive-requests=1000000000",
+            ],
+            counted=True,
+            env=environment,
+        )
+        self.rig.wait_for_socket("vm.sock_12345")
+        self.rig.spawn([program("guest"), f"{vm}_12345", HOST, "1", "1"])
+
+    @property
+    def pids(self) -> list[int]:
+        """Exactly its processes."""
+        return descendants(self._server.pid)
+
+    def close(self) -> None:
+        """End it."""
+        self.rig.close()
+
+
+def on_core(core: int, command: list[str], **options: Any) -> subprocess.Popen[str]:
+    """A process of the load."""
+    return subprocess.Popen(
+        ["taskset", "-c", str(core), *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """
+    One thing that is measured.
+
+    @ivar run: of a server, by the load on a core: microseconds a piece, or bytes.
+    """
+
+    name: str
+    unit: str
+    run: Callable[[Contestant, int], float]
+
+
+def requests(connections: int, count: int) -> Measurement:
+    """Requests on so many kept connections."""
+
+    def run(server: Contestant, core: int) -> float:
+        command = ["h2load", "--h1", "-n", str(count), "-c", str(connections), "-m", "1"]
+        for each in (*HEADERS, f":authority: {HOST}"):
+            command += ["-H", each]
+        pids = server.pids
+        before = cpu_seconds(pids)
+        out, errors = on_core(
+            core, [*command, f"https://127.0.0.1:{server.port}/hello"]
+        ).communicate(timeout=60)
+        used = cpu_seconds(pids) - before
+        good = re.search(r"status codes: (\d+) 2xx", out)
+        if not good or int(good[1]) != count:
+            raise RuntimeError(f"{server.name}: {out[-500:]}{errors[-300:]}")
+        return used / count * 1e6
+
+    return Measurement(f"requests, {connections} connections", "us", run)
+
+
+def clients(server: Contestant, core: int, at_once: int, total: int, how: str) -> Any:
+    """Run C{tls_clients}."""
+    command = [program("tls_clients"), str(server.port), str(at_once), str(total), how]
+    return on_core(core, command, stdin=subprocess.PIPE)
+
+
+def handshakes(how: str, count: int) -> Measurement:
+    """Connections with a handshake and a request each."""
+
+    def run(server: Contestant, core: int) -> float:
+        pids = server.pids
+        before = cpu_seconds(pids)
+        out, errors = clients(server, core, 32, count, how).communicate(timeout=60)
+        used = cpu_seconds(pids) - before
+        found = json.loads(out)
+        fresh = count - found["resumed"]
+        if found["bad"] or (how == "resumed") != (fresh <= 32):
+            raise RuntimeError(f"{server.name}: {found} {errors[-300:]}")
+        return used / count * 1e6
+
+    return Measurement(f"handshakes, {how}", "us", run)
+
+
+def idle(count: int) -> Measurement:
+    """Resident memory of idle connections, each of which has asked once."""
+
+    def run(server: Contestant, core: int) -> float:
+        warm = clients(server, core, 8, 300, "idle")
+        warm.stdout.readline()
+        warm.communicate()
+        time.sleep(1)
+        before = resident_bytes(server.pids)
+        held = clients(server, core, 8, count, "idle")
+        if held.stdout.readline() != "ready\n":
+            raise RuntimeError(f"{server.name}: {held.communicate()}")
+        time.sleep(1)
+        after = resident_bytes(server.pids)
+        held.communicate()
+        return (after - before) / count
+
+    return Measurement("an idle connection", "bytes", run)
+
+
+MEASUREMENTS = (
+    requests(1, 4000),
+    requests(8, 20000),
+    requests(64, 40000),
+    requests(256, 40000),
+    handshakes("full", 1500),
+    handshakes("resumed", 2000),
+    idle(5000),
+)
+
+
+def main() -> None:
+    """Measure, and print."""
+    parser = argparse.ArgumentParser(description="TLS beside nginx and HAProxy.")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", default="", help="measurements whose names hold this")
+    parser.add_argument("--with", dest="names", default="nginx,haproxy,subproxy,subproxy-python")
+    options = parser.parse_args()
+    raise_descriptor_limit()
+    server_core, load_core = sorted(os.sched_getaffinity(0))[:2]
+    authority, key = Authority(), make_key()
+    pem = authority.certify(HOST, "127.0.0.1", key=key) + authority.pem + key_pem(key)
+    servers: list[Contestant] = []
+    try:
+        for name in options.names.split(","):
+            servers.append(Contestant(name, server_core, load_core, pem))
+        for each in MEASUREMENTS:
+            if options.only not in each.name:
+                continue
+            found: dict[str, list[float]] = {server.name: [] for server in servers}
+            rounds = 1 if each.unit == "bytes" else options.rounds
+            for number in range(rounds):
+                turn = number % len(servers)
+                for server in servers[turn:] + servers[:turn]:
+                    found[server.name].append(each.run(server, load_core))
+            first = found[servers[0].name]
+            for name, values in found.items():
+                ratio = statistics.median(a / b for a, b in zip(values, first, strict=True))
+                median = statistics.median(values)
+                print(f"{each.name:28} {name:16} {median:9.1f} {each.unit:5} {ratio:.2f}")
+            sys.stdout.flush()
+    finally:
+        for server in servers:
+            server.close()
+
+
+if __name__ == "__main__":
+    main()
