@@ -321,7 +321,7 @@ cdef class CompiledTlsConnection(Receiver):
     def resumeProducing(self):
         """Read again: first what is here, in a turn of its own, as a socket would."""
         self.paused = False
-        if (self.held is not None or self.in_read) and self.stage == OPEN:
+        if (self.held is not None or self.feed.size) and self.stage == OPEN:
             if not self.scheduled:
                 self.scheduled = True
                 self.listener.clock.callLater(0, self.resume)

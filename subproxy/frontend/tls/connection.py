@@ -85,7 +85,8 @@ class TlsConnection(Protocol):
         """Bytes came from the client."""
         if self.state is TlsState.OPEN or self.state is TlsState.HANDSHAKE:
             self._in.write(data)
-            self._read()
+            if not self._scheduled:  # else it has its turn behind what is here
+                self._read()
 
     def readConnectionLost(self) -> None:
         """The client's FIN: see the head of this module."""

@@ -230,6 +230,22 @@ class ConnectionTestsMixin:
         line.clock.advance(0)
         self.assertEqual(line.transport.producerState, "producing")
 
+    def test_what_comes_before_that_turn(self: Any) -> None:
+        """It waits behind what is here."""
+        line = self.shaken()
+        inner = line.inner
+        inner.transport.pauseProducing()
+        line.server.dataReceived(line.client.send(b"one"))
+        inner.transport.resumeProducing()
+        line.server.dataReceived(line.client.send(b"two"))
+        self.assertEqual(inner.events, [])
+        inner.transport.pauseProducing()
+        line.clock.advance(0)
+        self.assertEqual(inner.events, [])
+        inner.transport.resumeProducing()
+        line.clock.advance(0)
+        self.assertEqual(inner.events, [b"one", b"two"])
+
     def test_paused_and_over(self: Any) -> None:
         line = self.shaken()
         inner = line.inner

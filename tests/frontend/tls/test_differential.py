@@ -129,7 +129,7 @@ class Conversation:
 
 
 class DifferentialTests(SynchronousTestCase):
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=200, deadline=None)
     @given(st.lists(STEPS, max_size=12))
     def test_any_conversation(self, steps: list[tuple[Any, ...]]) -> None:
         try:
