@@ -11,10 +11,12 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.reactor.availability import unavailable as without_ring
 from tests.integration.harness import World, free_port
 from tests.rigs.tls_rig import Authority
 
 HOST = "blog.example"
+RING = "epoll" if without_ring() else "io_uring"
 
 
 class TlsCase(SynchronousTestCase):
@@ -42,7 +44,7 @@ class TlsCase(SynchronousTestCase):
         fresh.write_bytes(self.authority.issue(*names, **options))
         os.replace(fresh, self.certificates / name)
 
-    def serve(self, *options: str, reactor: str = "default", application: str = "Named") -> None:
+    def serve(self, *options: str, reactor: str = "", application: str = "Named") -> None:
         """A proxy and a guest."""
         self.put("blog.pem", HOST, "news.example", "127.0.0.1")
         self.proxy = self.world.start_proxy(
@@ -50,7 +52,7 @@ class TlsCase(SynchronousTestCase):
             f"--certificates={self.certificates}",
             f"--tls-library={self.library}",
             *options,
-            twistd=(f"--reactor={reactor}",),
+            twistd=(f"--reactor={reactor or RING}",),
         )
         self.proxy.wait_for("HTTPS on")
         self.world.start_guest(f"tests.integration.apps:{application}", "--host=.*")
