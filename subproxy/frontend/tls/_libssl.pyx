@@ -26,6 +26,7 @@ cdef extern from "time.h" nogil:
 
 cdef enum:
     TLS1_2_VERSION = 0x0303
+    TLS1_3_VERSION = 0x0304
     CTRL_MODE = 33
     CTRL_SET_SESS_CACHE_MODE = 44
     CTRL_CHAIN_CERT = 89
@@ -77,6 +78,7 @@ cdef struct Rest:
     int (*SSL_CTX_check_private_key)(void *) noexcept nogil
     void (*SSL_CTX_set_alpn_select_cb)(void *, void *, void *) noexcept nogil
     int (*SSL_CTX_set_tlsext_ticket_key_evp_cb)(void *, void *) noexcept nogil
+    int (*SSL_version)(const void *) noexcept nogil
     int (*SSL_select_next_proto)(
         u8 **, u8 *, const u8 *, unsigned, const u8 *, unsigned) noexcept nogil
     void *(*d2i_X509)(void *, const u8 **, long) noexcept nogil
@@ -171,7 +173,7 @@ cdef int find() except -1:
         b"SSL_CTX_set_num_tickets", b"SSL_CTX_set_session_id_context",
         b"SSL_CTX_use_certificate_ASN1", b"SSL_CTX_use_PrivateKey", b"SSL_CTX_check_private_key",
         b"SSL_CTX_set_alpn_select_cb", b"SSL_CTX_set_tlsext_ticket_key_evp_cb",
-        b"SSL_select_next_proto", b"d2i_X509", b"X509_free", b"d2i_AutoPrivateKey",
+        b"SSL_version", b"SSL_select_next_proto", b"d2i_X509", b"X509_free", b"d2i_AutoPrivateKey",
         b"EVP_PKEY_free", b"EVP_CIPHER_fetch", b"EVP_EncryptInit_ex", b"EVP_DecryptInit_ex",
         b"EVP_MAC_CTX_set_params", b"RAND_bytes", b"BIO_new", b"BIO_meth_new",
         b"BIO_meth_set_read", b"BIO_meth_set_write", b"BIO_meth_set_ctrl", b"BIO_meth_set_create",
@@ -285,7 +287,9 @@ cdef int ticket_key(
         return rest.EVP_EncryptInit_ex(cipher_context, cipher, NULL, key.cipher, iv)
     if rest.EVP_DecryptInit_ex(cipher_context, cipher, NULL, key.cipher, iv) != 1:
         return -1
-    return 1 if key == &keys[0] else 2  # 2: good, and the client is given a new one
+    # 2: it is good, and the client is given a new one, as a ticket of 1.3 is used once
+    # (RFC 8446 appendix C.4).
+    return 1 if key == &keys[0] and rest.SSL_version(ssl) < TLS1_3_VERSION else 2
 
 
 def age_ticket_keys(long seconds):

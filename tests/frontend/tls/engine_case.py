@@ -115,6 +115,19 @@ class ConnectionTestsMixin:
             self.assertTrue(again.client.tls.session_reused)
             self.assertEqual(again.counts, {"resumed": 1})
 
+    def test_resumed_again_and_again(self: Any) -> None:
+        """Each time with what the client was given last: it uses no ticket of 1.3 twice."""
+        for version in (ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2):
+            context = AUTHORITY.client_context()
+            context.maximum_version = version
+            line = self.shaken(context=context)
+            for _ in range(4):
+                before = line.client.tls.session
+                line = self.shaken(context=context, session=before, contexts=line.contexts)
+                self.assertTrue(line.client.tls.session_reused)
+                fresh = line.client.tls.session.id != before.id
+                self.assertEqual(fresh, version is ssl.TLSVersion.TLSv1_3)
+
     def test_not_resumed_with_another_certificate(self: Any) -> None:
         for version in (ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2):
             context = AUTHORITY.client_context()
