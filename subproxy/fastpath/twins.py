@@ -92,6 +92,11 @@ TWINS: Final = {
         ("subproxy.fastpath._route_cache.choose", "subproxy.fastpath._route_cache.weight"),
         f"{_CHOICES}.test_the_same_choice",
     ),
+    "ClientHello": Twin(
+        ("subproxy.frontend.tls.client_hello.read_client_hello",),
+        ("subproxy.frontend.tls._client_hello.read_client_hello",),
+        "tests.frontend.tls.test_client_hello.CompiledTests.test_the_same",
+    ),
     "a connection over TLS": Twin(
         ("subproxy.frontend.tls.connection.TlsConnection",),
         ("subproxy.frontend.tls._connection.CompiledTlsConnection",),

@@ -5,6 +5,8 @@ RFC 8446 sections 4.1.2 and 5.1, RFC 6066 section 3. It is read here, and not in
 TLS library, so that a connection has its certificate's own context from the first byte: its ticket
 keys, and what else a host's rules may be. Whatever is wrong in the message, but for what is told
 here, is for the library to refuse.
+
+Compiled a second time: L{subproxy.frontend.tls._client_hello} (see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations
@@ -99,6 +101,8 @@ def _server_name(message: bytes) -> bytes | None:
         if size < at + length:
             return None
         at += length + int.from_bytes(message[at : at + length], "big")
+        if at > size:
+            return None
     at += 2
     while at + 4 <= size:
         kind = message[at] << 8 | message[at + 1]

@@ -23,10 +23,15 @@ from subproxy.frontend.close_manner import MANNERS, CloseManner
 from subproxy.frontend.deadlines import NEVER
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.tls.certificate import CertificateError
-from subproxy.frontend.tls.client_hello import ClientHello, NotTls, read_client_hello
+from subproxy.frontend.tls.client_hello import ClientHello, NotTls
 from subproxy.frontend.tls.context_cache import ContextCache
 from subproxy.frontend.tls.interfaces import ICertificates
 from subproxy.telemetry.close_reason import CloseReason
+
+try:
+    from subproxy.frontend.tls._client_hello import read_client_hello
+except ImportError:
+    from subproxy.frontend.tls.client_hello import read_client_hello
 
 UNRECOGNIZED_NAME: Final = b"\x15\x03\x03\x00\x02\x02\x70"
 """The alert for a name that nobody has a certificate for (RFC 6066 section 3)."""
@@ -98,7 +103,10 @@ class TlsFront(Protocol):
     def _give_way(self, hello: ClientHello, held: bytes) -> None:
         """TLS begins."""
         factory, transport = self.factory, self.transport
-        address = getattr(transport.getHost(), "host", "").encode("ascii", "replace")
+        address = b""
+        if hello.name is None:
+            # Asked for only here: the system has to be.
+            address = getattr(transport.getHost(), "host", "").encode("ascii", "replace")
         certificate = factory.certificates.find(hello.name, address)
         if certificate is None:
             transport.write(UNRECOGNIZED_NAME)

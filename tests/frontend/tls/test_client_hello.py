@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from unittest import SkipTest
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,6 +38,7 @@ def records(message: bytes, size: int) -> bytes:
 
 
 HELLO = hello("Blog.Example.")
+OTHERS = [hello(None), hello("b.example", ssl.TLSVersion.TLSv1_2), records(HELLO[5:], 200)]
 
 
 class ReadTests(SynchronousTestCase):
@@ -97,3 +99,44 @@ class ReadTests(SynchronousTestCase):
             read_client_hello(bytes(damaged))
         except NotTls:
             pass
+
+
+class CompiledTests(SynchronousTestCase):
+    """What is compiled reads the same."""
+
+    def both(self, data: bytes) -> None:
+        try:
+            from subproxy.frontend.tls import _client_hello
+        except ImportError as error:
+            raise SkipTest(str(error))
+        found: list[object] = []
+        for read in (read_client_hello, _client_hello.read_client_hello):
+            try:
+                found.append(read(data))
+            except NotTls as error:
+                found.append((str(error), error.http))
+        self.assertEqual(found[0], found[1], data)
+
+    def test_cut_anywhere(self) -> None:
+        for end in range(len(HELLO)):
+            self.both(HELLO[:end])
+
+    def test_lengths(self) -> None:
+        """Every byte that is one, larger and smaller."""
+        for at in range(len(HELLO)):
+            for value in (0, 1, 0x7F, 0xFF, HELLO[at] + 1 & 255, HELLO[at] - 1 & 255):
+                self.both(HELLO[:at] + bytes([value]) + HELLO[at + 1 :])
+
+    @given(st.data())
+    def test_the_same(self, data: st.DataObject) -> None:
+        hello = bytearray(data.draw(st.sampled_from([HELLO, *OTHERS])))
+        for _ in range(data.draw(st.integers(0, 4))):
+            hello[data.draw(st.integers(0, len(hello) - 1))] = data.draw(st.integers(0, 255))
+        end = data.draw(st.integers(0, len(hello)))
+        self.both(bytes(hello[: end or None]))
+
+    @given(st.binary(max_size=80))
+    def test_any_message(self, message: bytes) -> None:
+        """Behind a header that is right."""
+        body = b"\x01" + len(message).to_bytes(3, "big") + message
+        self.both(b"\x16\x03\x01" + len(body).to_bytes(2, "big") + body)

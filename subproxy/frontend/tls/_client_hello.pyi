@@ -1,0 +1,3 @@
+from subproxy.frontend.tls.client_hello import ClientHello
+
+def read_client_hello(data: bytes) -> ClientHello | None: ...
