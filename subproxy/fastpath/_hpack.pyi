@@ -1,0 +1,6 @@
+from subproxy.core.http.request import Headers
+
+class FastHpackDecoder:
+    def decode(self, block: bytes, size: int, count: int) -> Headers | None: ...
+
+def encode_field(name: bytes, value: bytes) -> bytes: ...

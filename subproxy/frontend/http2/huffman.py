@@ -1,0 +1,135 @@
+"""
+The Huffman code of HPACK: RFC 7541 appendix B, and section 5.2.
+
+The code is canonical, so that its lengths say all of it. It is read four bits at a time by a
+table of states, which L{subproxy.fastpath._hpack} reads too.
+
+Compiled a second time: L{subproxy.fastpath._hpack} (see L{subproxy.fastpath.twins}).
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+LENGTHS: Final = bytes(
+    # fmt: off
+    (
+    13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30,
+    28, 28, 28, 28, 28, 28, 28, 28, 28, 6, 10, 10, 12, 13, 6, 8, 11, 10, 10, 8, 11, 8, 6, 6, 6,
+    5, 5, 5, 6, 6, 6, 6, 6, 6, 6, 7, 8, 15, 6, 12, 10, 13, 6, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7,
+    7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 8, 7, 8, 13, 19, 13, 14, 6, 15, 5, 6, 5, 6, 5, 6, 6, 6, 5,
+    7, 7, 6, 6, 6, 5, 6, 7, 6, 5, 5, 6, 7, 7, 7, 7, 7, 15, 11, 14, 13, 28, 20, 22, 20, 20, 22,
+    22, 22, 23, 22, 23, 23, 23, 23, 23, 24, 23, 24, 24, 22, 23, 24, 23, 23, 23, 23, 21, 22, 23,
+    22, 23, 23, 24, 22, 21, 20, 22, 22, 23, 23, 21, 23, 22, 22, 24, 21, 22, 23, 23, 21, 21, 22,
+    21, 23, 22, 23, 23, 20, 22, 22, 22, 23, 22, 22, 23, 26, 26, 20, 19, 22, 23, 22, 25, 26, 26,
+    26, 27, 27, 26, 24, 25, 19, 21, 26, 27, 27, 26, 27, 24, 21, 21, 26, 26, 28, 27, 27, 27, 20,
+    24, 20, 21, 22, 21, 21, 23, 22, 22, 25, 25, 24, 24, 26, 23, 26, 27, 26, 26, 27, 27, 27, 27,
+    27, 28, 27, 27, 27, 27, 27, 26, 30,
+    )
+    # fmt: on
+)
+"""How many bits each byte has; and, the last one, the end of a string, which is never sent."""
+
+EOS: Final = 256
+
+_PADDING = 7
+"""Bits of padding that may stand behind the last code: the first ones of that of the end."""
+
+
+class HuffmanError(ValueError):
+    """A string is not in this code."""
+
+
+class HuffmanStep(NamedTuple):
+    """
+    What four bits do in one state.
+
+    @ivar state: the state behind them.
+    @ivar symbol: the byte that they complete, or -1: no code is shorter than five bits.
+    @ivar accepts: the string may end behind them.
+    @ivar fails: they are in no code; the rest means nothing then.
+    """
+
+    state: int
+    symbol: int
+    accepts: bool
+    fails: bool
+
+
+def codes() -> list[int]:
+    """The code of each symbol, as a number of its length."""
+    found = [0] * len(LENGTHS)
+    code = length = 0
+    for symbol in sorted(range(len(LENGTHS)), key=lambda each: (LENGTHS[each], each)):
+        code <<= LENGTHS[symbol] - length
+        length = LENGTHS[symbol]
+        found[symbol] = code
+        code += 1
+    return found
+
+
+def _tree() -> list[list[int]]:
+    """
+    The code as a tree: for each inner node where a 0 and a 1 lead.
+
+    To a node, by its number; or to a leaf, C{~symbol}.
+    """
+    nodes = [[0, 0]]
+    for symbol, code in enumerate(codes()):
+        at = 0
+        for bit in range(LENGTHS[symbol] - 1, 0, -1):
+            side = code >> bit & 1
+            if not nodes[at][side]:
+                nodes[at][side] = len(nodes)
+                nodes.append([0, 0])
+            at = nodes[at][side]
+        nodes[at][code & 1] = ~symbol
+    return nodes
+
+
+def steps() -> list[tuple[HuffmanStep, ...]]:
+    """For each state what each of the sixteen values of four bits does."""
+    nodes = _tree()
+    accepting = {0}
+    at = 0
+    for _ in range(_PADDING):
+        at = nodes[at][1]
+        accepting.add(at)
+    return [
+        tuple(_step(nodes, accepting, state, bits) for bits in range(16))
+        for state in range(len(nodes))
+    ]
+
+
+def _step(nodes: list[list[int]], accepting: set[int], state: int, bits: int) -> HuffmanStep:
+    at, symbol = state, -1
+    for bit in (3, 2, 1, 0):
+        at = nodes[at][bits >> bit & 1]
+        if at == ~EOS:
+            return HuffmanStep(0, -1, False, True)
+        if at < 0:
+            at, symbol = 0, ~at
+    return HuffmanStep(at, symbol, at in accepting, False)
+
+
+_STEPS = steps()
+
+
+def huffman_decode(data: bytes) -> bytes:
+    """
+    What C{data} stands for.
+
+    @raise HuffmanError: it holds the end, or is padded with something else or with too much.
+    """
+    decoded = bytearray()
+    state, accepts = 0, True
+    for byte in data:
+        for bits in (byte >> 4, byte & 15):
+            state, symbol, accepts, fails = _STEPS[state][bits]
+            if fails:
+                raise HuffmanError("the end of a string stands in a string")
+            if symbol >= 0:
+                decoded.append(symbol)
+    if not accepts:
+        raise HuffmanError("a string is padded wrongly")
+    return bytes(decoded)
