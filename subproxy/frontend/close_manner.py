@@ -40,6 +40,7 @@ MANNERS: dict[CloseReason, CloseManner] = {
     CloseReason.KEEPALIVE_TIMEOUT: CloseManner.FLUSH,
     CloseReason.PROXY_HEADER: CloseManner.RESET,
     CloseReason.TLS_HANDSHAKE: CloseManner.FLUSH,
+    CloseReason.HTTP2_ERROR: CloseManner.LINGER,
     CloseReason.TOO_MANY: CloseManner.RESET,
     CloseReason.DRAINING: CloseManner.FLUSH,
     CloseReason.SHUTDOWN: CloseManner.RESET,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
@@ -57,6 +58,7 @@ class FrontendContext:
     @ivar half_close: whether clients may close their half and still get an answer.
     @ivar connections: what is open.
     @ivar status: what changes.
+    @ivar floods: connections of HTTP/2 that were ended because of what came too often, by that.
     """
 
     dispatcher: IDispatcher
@@ -69,6 +71,7 @@ class FrontendContext:
     half_close: HalfClose
     connections: OpenConnections
     status: FrontendStatus
+    floods: Counter[str] = field(default_factory=Counter)
 
     def body_limit(self, rules: SiteRules | None) -> int:
         """Bytes of a request body, by the rules of its site; 0: no limit."""

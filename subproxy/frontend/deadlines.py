@@ -49,6 +49,11 @@ class MinDataRate:
         self._moved = moved
         self._since = NEVER
 
+    @property
+    def started(self) -> bool:
+        """This side is waited for."""
+        return self._since != NEVER
+
     def start(self, now: float) -> None:
         """From now on this side is waited for."""
         if self._since == NEVER:

@@ -24,6 +24,11 @@ from subproxy.frontend.deadlines import Sweeper
 from subproxy.frontend.half_close import HalfClose
 from subproxy.frontend.http1.framing import RequestValidator
 from subproxy.frontend.http1.protocol import Http1Protocol
+from subproxy.frontend.http2.connection import Http2Connection
+from subproxy.frontend.http2.counts import Http2Counts, IHttp2Counts
+from subproxy.frontend.http2.flood import FloodGuard
+from subproxy.frontend.http2.hpack import HpackDecoder, IFieldDecoder
+from subproxy.frontend.http2.protocol import Http2Protocol
 from subproxy.frontend.limits import HttpLimits
 from subproxy.frontend.open_connections import OpenConnection, OpenConnections
 from subproxy.telemetry.dates import http_date
@@ -112,6 +117,26 @@ class Http1Factory(Factory):
     ) -> IProtocol:
         """The protocol for a new connection."""
         return Http1Protocol(self.context, self.validator)
+
+    def build_http2(
+        self, decoder: IFieldDecoder | None = None, counts: IHttp2Counts | None = None
+    ) -> Http2Protocol:
+        """
+        The protocol for a new connection whose client speaks HTTP/2.
+
+        @param decoder: reads its fields; None for the reference, which is slow.
+        @param counts: its numbers, where somebody else changes them too.
+        """
+        context = self.context
+        guard = FloodGuard(context.floods)
+        connection = Http2Connection(
+            decoder or HpackDecoder(),
+            counts or Http2Counts(),
+            guard,
+            context.limits.head,
+            context.limits.fields,
+        )
+        return Http2Protocol(context, connection, guard)
 
     def set_limits(self, limits: HttpLimits) -> None:
         """

@@ -12,11 +12,11 @@ class OpenConnection(HasDeadline, Protocol):
     """
     A client's connection, whatever serves it now.
 
-    @ivar busy: a request is under way.
+    @ivar busy: how many requests are under way.
     """
 
     @property
-    def busy(self) -> bool:
+    def busy(self) -> int:
         """See above."""
 
     def close_if_idle(self) -> None:

@@ -41,6 +41,8 @@ class CloseReason(Enum):
     """What came is no PROXY header, or came too slowly."""
     TLS_HANDSHAKE = "tls-handshake"
     """What came is no handshake that could be answered, or came too slowly."""
+    HTTP2_ERROR = "http2-error"
+    """The client broke a rule of HTTP/2, or did something too often."""
     TOO_MANY = "too-many-connections"
     """There were as many connections as there may be."""
     DRAINING = "draining"

@@ -55,7 +55,9 @@ def play(seed: int) -> None:
     pairs = [(b":path", b"/"), (b"x", b""), (b"cookie", b"a=b"), (b"n" * 70, b"v" * 3000)]
     for _ in range(chosen.randrange(1, 6)):
         fields = [chosen.choice(pairs) for _ in range(chosen.randrange(8))]
-        fields.append((chosen.randbytes(chosen.randrange(9)), chosen.randbytes(chosen.choice((3, 90)))))
+        fields.append(
+            (chosen.randbytes(chosen.randrange(9)), chosen.randbytes(chosen.choice((3, 90))))
+        )
         block = encoder.encode(fields, huffman=chosen.random() < 0.5)
         if chosen.random() < 0.6:
             block = hostile(chosen, block)

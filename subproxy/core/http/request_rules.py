@@ -19,6 +19,7 @@ from subproxy.core.http.fields import (
     FORWARDING_DROPPED,
     FORWARDING_PREFIX,
     HOP_BY_HOP,
+    MAX_LENGTH,
     NOT_IN_TRAILERS,
     REQUEST_ID,
 )
@@ -285,6 +286,22 @@ def check_host(host: bytes) -> None:
     fault = host_fault(host)
     if fault is not None:
         raise BadRequest(fault)
+
+
+def content_length(value: bytes) -> int:
+    """
+    The length that a C{Content-Length} says (RFC 9110 section 8.6).
+
+    @raise BadRequest: it says none.
+    """
+    if not value or value.translate(None, DIGITS) or len(value) > 19:
+        raise BadRequest("Content-Length is not a length")
+    if value[:1] == b"0" and len(value) > 1:
+        raise BadRequest("Content-Length has a leading zero")
+    length = int(value)
+    if length > MAX_LENGTH:
+        raise BadRequest("Content-Length is too large")
+    return length
 
 
 def _hops(value: bytes) -> int:

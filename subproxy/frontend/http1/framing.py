@@ -15,10 +15,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from subproxy.core.http.fields import DIGITS, MAX_LENGTH, METHODS, METHODS_REFUSED, TARGET, TOKEN
+from subproxy.core.http.fields import METHODS, METHODS_REFUSED, TARGET, TOKEN
 from subproxy.core.http.forwarded import Peer
 from subproxy.core.http.request import Headers, RequestHead
-from subproxy.core.http.request_rules import RequestRules
+from subproxy.core.http.request_rules import RequestRules, content_length
 from subproxy.core.http.upgrade import Upgrade, requested_upgrade
 from subproxy.errors import BadRequest, ClientError
 from subproxy.frontend.http1.version import VERSIONS, Http1Version
@@ -149,7 +149,7 @@ class RequestValidator:
                 raise _bad_coding(coding)
             size = None
         elif length is not None:
-            size = _length(length)
+            size = content_length(length)
 
         # The connection (section 9.3).
         keep_alive = http.persistent
@@ -232,17 +232,6 @@ def _other_form(method: bytes, target: bytes) -> tuple[bytes, bytes | None]:
     if path[:1] != b"/":
         path = b"*" if method == b"OPTIONS" and not path else b"/" + path
     return path, authority
-
-
-def _length(value: bytes) -> int:
-    if not value or value.translate(None, DIGITS) or len(value) > 19:
-        raise BadRequest("Content-Length is not a length")
-    if value[:1] == b"0" and len(value) > 1:
-        raise BadRequest("Content-Length has a leading zero")
-    length = int(value)
-    if length > MAX_LENGTH:
-        raise BadRequest("Content-Length is too large")
-    return length
 
 
 def _bad_coding(value: bytes) -> ClientError:

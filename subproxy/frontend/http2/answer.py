@@ -1,0 +1,71 @@
+"""A L{ClientStream} whose client speaks HTTP/2: what it is told where HTTP alone says too little."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from subproxy.core.exchange import ResponseHead
+from subproxy.errors import ClientError, GuestMisbehaved, ProxyError
+from subproxy.frontend.client_stream import ClientStream, ResponseState
+from subproxy.frontend.http2.response_encoder import list_size
+
+_GRPC = b"application/grpc"
+_UNAVAILABLE: Final = b"14"
+_OVERLOADED: Final = frozenset({502, 503, 504})
+"""Statuses for which a client of gRPC is told that it may come again."""
+
+_OWN_FIELDS = 256
+"""What our own fields of a response count at most, as lists are counted."""
+
+
+class Http2ClientStream(ClientStream):
+    """
+    The response sink of one request.
+
+    @ivar most_fields: the largest list of fields that the client takes; None if it did not say.
+    """
+
+    __slots__ = ("most_fields",)
+
+    most_fields: int | None
+
+    def responseStarted(self, head: ResponseHead, body: bytes | None) -> None:
+        """Write the head, if the client takes one of that size."""
+        most = self.most_fields
+        if most is not None and self.answer is ResponseState.WAITING and not _fits(head, most):
+            exchange = self.exchange
+            if exchange is not None and exchange.state is not exchange.state.DONE:
+                exchange.fail(GuestMisbehaved("more fields than the client takes"))
+                return
+        super().responseStarted(head, body)
+
+    def responseFailed(self, error: ProxyError) -> None:
+        """
+        Write an error page; for gRPC a status that its clients try again after.
+
+        REFUSED_STREAM would say the same, but is not retried by grpcio, httpx, undici and Java.
+        """
+        if (
+            self.answer is ResponseState.WAITING
+            and not isinstance(error, ClientError)
+            and error.status in _OVERLOADED
+            and self._is_grpc()
+        ):
+            fields = [
+                (b"Content-Type", _GRPC),
+                (b"grpc-status", _UNAVAILABLE),
+                (b"grpc-message", type(error).__name__.encode("ascii")),
+            ]
+            self.responseStarted(ResponseHead(200, b"", fields, None, True), b"")
+            return
+        super().responseFailed(error)
+
+    def _is_grpc(self) -> bool:
+        for name, value in self.request.headers:
+            if len(name) == 12 and name.lower() == b"content-type":
+                return value.lower().startswith(_GRPC)
+        return False
+
+
+def _fits(head: ResponseHead, most: int) -> bool:
+    return list_size(head.headers) + _OWN_FIELDS <= most

@@ -1,0 +1,32 @@
+"""What a client may make one connection hold, and how much it may say at once."""
+
+from __future__ import annotations
+
+from typing import Final
+
+MOST_STREAMS: Final = 100
+"""Streams that a client may have open at a time."""
+
+STREAM_WINDOW: Final = 65_536
+"""Bytes that a client may send on a stream before the guest has taken some."""
+
+CONNECTION_WINDOW: Final = 786_432
+"""Likewise, on all streams together: what one connection can make us hold of its bodies."""
+
+MOST_BLOCK: Final = 65_536
+"""Bytes of one block of fields, as it is sent."""
+
+MOST_CONTINUATIONS: Final = 8
+"""CONTINUATION frames behind one HEADERS: nghttp2 takes as many."""
+
+MOST_CRUMBS: Final = 512
+"""Pieces of Cookie that a request may have beside its other fields: browsers send each alone."""
+
+MOST_SETTINGS: Final = 32
+"""Entries of one SETTINGS frame."""
+
+REMEMBERED: Final = 128
+"""Streams that we have reset, on which the client may still have sent something."""
+
+GOING: Final = b"subproxy"
+"""What a PING says that asks whether the client has seen our GOAWAY."""

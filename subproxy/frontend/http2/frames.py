@@ -1,0 +1,179 @@
+"""Frames of HTTP/2: RFC 9113 sections 4, 6 and 7; PRIORITY_UPDATE is RFC 9218's."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+HEADER: Final = 9
+"""Bytes before the payload of a frame."""
+
+FRAME_SIZE: Final = 16_384
+"""Bytes of payload that a frame may have: what nobody has to ask for."""
+
+MOST_WINDOW: Final = 0x7FFF_FFFF
+MOST_STREAM: Final = 0x7FFF_FFFF
+
+END_STREAM: Final = 0x1
+ACK: Final = 0x1
+END_HEADERS: Final = 0x4
+PADDED: Final = 0x8
+HAS_PRIORITY: Final = 0x20
+
+
+class FrameType(IntEnum):
+    """What a frame is; what is not here is ignored (section 4.1)."""
+
+    DATA = 0
+    HEADERS = 1
+    PRIORITY = 2
+    RST_STREAM = 3
+    SETTINGS = 4
+    PUSH_PROMISE = 5
+    PING = 6
+    GOAWAY = 7
+    WINDOW_UPDATE = 8
+    CONTINUATION = 9
+    PRIORITY_UPDATE = 0x10
+
+
+class ErrorCode(IntEnum):
+    """Why a stream or a connection ends: section 7."""
+
+    NO_ERROR = 0
+    PROTOCOL_ERROR = 1
+    INTERNAL_ERROR = 2
+    FLOW_CONTROL_ERROR = 3
+    SETTINGS_TIMEOUT = 4
+    STREAM_CLOSED = 5
+    FRAME_SIZE_ERROR = 6
+    REFUSED_STREAM = 7
+    CANCEL = 8
+    COMPRESSION_ERROR = 9
+    CONNECT_ERROR = 10
+    ENHANCE_YOUR_CALM = 11
+    INADEQUATE_SECURITY = 12
+    HTTP_1_1_REQUIRED = 13
+
+
+class Setting(IntEnum):
+    """What either side tells of itself: section 6.5.2, RFC 8441 and RFC 9218."""
+
+    HEADER_TABLE_SIZE = 1
+    ENABLE_PUSH = 2
+    MAX_CONCURRENT_STREAMS = 3
+    INITIAL_WINDOW_SIZE = 4
+    MAX_FRAME_SIZE = 5
+    MAX_HEADER_LIST_SIZE = 6
+    ENABLE_CONNECT_PROTOCOL = 8
+    NO_RFC7540_PRIORITIES = 9
+
+
+class Http2Error(Exception):
+    """
+    The client broke a rule in a way that ends the connection (section 5.4.1).
+
+    @ivar code: what GOAWAY says.
+    """
+
+    def __init__(self, code: ErrorCode, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class Frame(NamedTuple):
+    """
+    One frame.
+
+    @ivar kind: a L{FrameType}, or a number that means nothing here.
+    @ivar stream: what it is about; 0 for the connection.
+    """
+
+    kind: int
+    flags: int
+    stream: int
+    payload: bytes
+
+
+def write_frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
+    """A frame as bytes."""
+    return frame_head(len(payload), kind, flags, stream) + payload
+
+
+def frame_head(size: int, kind: int, flags: int, stream: int) -> bytes:
+    """What stands before C{size} bytes of payload."""
+    return (size << 16 | kind << 8 | flags).to_bytes(5, "big") + stream.to_bytes(4, "big")
+
+
+def write_settings(settings: dict[Setting, int]) -> bytes:
+    """A SETTINGS frame."""
+    payload = b"".join(
+        [key.to_bytes(2, "big") + value.to_bytes(4, "big") for key, value in settings.items()]
+    )
+    return write_frame(FrameType.SETTINGS, 0, 0, payload)
+
+
+class FrameReader:
+    """
+    Cuts what a client sends into frames; its preface comes first.
+
+    @ivar begun: the preface is here.
+    """
+
+    __slots__ = ("_held", "begun")
+
+    def __init__(self) -> None:
+        self._held = b""
+        self.begun = False
+
+    @property
+    def partial(self) -> bool:
+        """A frame, or the preface, is here in part."""
+        return bool(self._held)
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """
+        The frames that C{data} completes.
+
+        @raise Http2Error: what comes is no HTTP/2, or a frame is too large; the frames before
+            it are lost, since nothing can be trusted any more.
+        """
+        if self._held:
+            data = self._held + data
+        at, end = 0, len(data)
+        if not self.begun:
+            if data[: len(PREFACE)] != PREFACE[:end]:
+                raise Http2Error(ErrorCode.PROTOCOL_ERROR, "this is not the preface of HTTP/2")
+            if end < len(PREFACE):
+                self._held = data
+                return []
+            self.begun = True
+            at = len(PREFACE)
+        frames = []
+        while end - at >= HEADER:
+            size = int.from_bytes(data[at : at + 3], "big")
+            if size > FRAME_SIZE:
+                raise Http2Error(ErrorCode.FRAME_SIZE_ERROR, "a frame is too large")
+            begin = at + HEADER
+            if end - begin < size:
+                break
+            stream = int.from_bytes(data[at + 5 : begin], "big") & MOST_STREAM
+            frames.append(Frame(data[at + 3], data[at + 4], stream, data[begin : begin + size]))
+            at = begin + size
+        self._held = data[at:]
+        return frames
+
+
+def without_padding(flags: int, payload: bytes) -> bytes:
+    """
+    The payload of DATA or HEADERS (sections 6.1 and 6.2).
+
+    @raise Http2Error: the padding is as long as the payload, or longer.
+    """
+    if not flags & PADDED:
+        return payload
+    if not payload or payload[0] >= len(payload):
+        raise Http2Error(ErrorCode.PROTOCOL_ERROR, "more padding than payload")
+    return payload[1 : len(payload) - payload[0]]

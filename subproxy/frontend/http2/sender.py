@@ -1,0 +1,159 @@
+"""
+What waits to be sent on a connection, and in which order it goes: RFC 9113 sections 5.2 and 8.1.
+
+Fields are not under flow control, and go first. Data go by urgency, and within one the streams
+take turns, a frame each (L{subproxy.frontend.http2.priority}).
+"""
+
+from __future__ import annotations
+
+from subproxy.frontend.http2.counts import IHttp2Counts
+from subproxy.frontend.http2.frames import (
+    END_HEADERS,
+    END_STREAM,
+    FRAME_SIZE,
+    FrameType,
+    frame_head,
+    write_frame,
+)
+from subproxy.frontend.http2.priority import LEAST_URGENCY
+from subproxy.frontend.http2.stream import Http2Stream
+
+_EMPTY_TABLE = b"\x20"
+"""An instruction of HPACK: the dynamic table has no room (RFC 7541 section 6.3)."""
+
+
+class Http2Sender:
+    """
+    The sending half of a connection.
+
+    @ivar waiting: bytes of data that wait on all streams.
+    @ivar moved: streams of which data were sent since the last look.
+    @ivar ended: streams whose end was sent since the last look.
+    """
+
+    def __init__(self, counts: IHttp2Counts) -> None:
+        self._counts = counts
+        self._control: list[bytes] = []
+        self._free: dict[int, Http2Stream] = {}  # have something that no window holds back
+        self._ready: list[dict[int, Http2Stream]] = [{} for _ in range(LEAST_URGENCY + 1)]
+        self.waiting = 0
+        self.moved: list[Http2Stream] = []
+        self.ended: list[Http2Stream] = []
+
+    def put(self, frame: bytes) -> None:
+        """Send C{frame}, before all that belongs to streams."""
+        self._control.append(frame)
+
+    def block(self, stream: Http2Stream, block: bytes) -> None:
+        """Send fields before any data of C{stream}."""
+        stream.blocks.append(block)
+        self._free[stream.number] = stream
+
+    def data(self, stream: Http2Stream, data: bytes) -> None:
+        """Let C{data} wait for its turn."""
+        stream.add(data)
+        self.waiting += len(data)
+        self.window_opened(stream)
+
+    def end(self, stream: Http2Stream, trailers: bytes | None) -> None:
+        """End C{stream} behind what waits."""
+        stream.ends = True
+        stream.trailers = trailers
+        if not stream.waiting:
+            self._free[stream.number] = stream
+
+    def window_opened(self, stream: Http2Stream) -> None:
+        """The client takes more of C{stream}, or there is more of it."""
+        if stream.waiting and stream.room > 0:
+            self._ready[stream.urgency].setdefault(stream.number, stream)
+
+    def set_urgency(self, stream: Http2Stream, urgency: int) -> None:
+        """C{stream} is as urgent as that from now on."""
+        self._ready[stream.urgency].pop(stream.number, None)
+        stream.urgency = urgency
+        self.window_opened(stream)
+
+    def forget(self, stream: Http2Stream) -> None:
+        """Send nothing of C{stream} any more."""
+        self._free.pop(stream.number, None)
+        self._ready[stream.urgency].pop(stream.number, None)
+        self.waiting -= stream.waiting
+        stream.forget()
+
+    def pending(self, writable: bool) -> bool:
+        """Whether L{take} has something; where nothing is C{writable}, control frames alone."""
+        if self._control or not writable:
+            return bool(self._control)
+        return bool(self._free) or (self._counts.room > 0 and any(self._ready))
+
+    def take(self, room: int) -> bytes:
+        """
+        What is to be sent now.
+
+        @param room: bytes of data to stop at; 0 for control frames alone.
+        """
+        out, self._control = self._control, []
+        if room > 0:
+            free, self._free = self._free, {}
+            for stream in free.values():
+                self._put_free(stream, out)
+            self._put_data(room, out)
+        return b"".join(out)
+
+    def _put_free(self, stream: Http2Stream, out: list[bytes]) -> None:
+        """Fields, and the end of what has no data."""
+        blocks, stream.blocks = stream.blocks, []
+        bare = stream.ends and not stream.waiting
+        for left, block in zip(range(len(blocks) - 1, -1, -1), blocks, strict=True):
+            ends = bare and not left and stream.trailers is None
+            self._put_block(stream, block, ends, out)
+            if ends:
+                return
+        if bare:
+            self._put_end(stream, out)
+
+    def _put_end(self, stream: Http2Stream, out: list[bytes]) -> None:
+        """The end of a stream whose data were sent, and did not say so."""
+        if stream.trailers is not None:
+            self._put_block(stream, stream.trailers, True, out)
+        else:
+            out.append(write_frame(FrameType.DATA, END_STREAM, stream.number))
+            self.ended.append(stream)
+
+    def _put_block(self, stream: Http2Stream, block: bytes, ends: bool, out: list[bytes]) -> None:
+        """HEADERS, and CONTINUATION where it is longer than a frame."""
+        if self._counts.shrinks:
+            self._counts.shrinks = False
+            block = _EMPTY_TABLE + block
+        kind, flags = FrameType.HEADERS, END_STREAM if ends else 0
+        while len(block) > FRAME_SIZE:
+            out.append(write_frame(kind, flags, stream.number, block[:FRAME_SIZE]))
+            kind, flags, block = FrameType.CONTINUATION, 0, block[FRAME_SIZE:]
+        out.append(write_frame(kind, flags | END_HEADERS, stream.number, block))
+        if ends:
+            self.ended.append(stream)
+
+    def _put_data(self, room: int, out: list[bytes]) -> None:
+        """Data of the streams that may send, one frame after the other."""
+        counts = self._counts
+        for ready in self._ready:
+            while ready and room > 0 and counts.room > 0:
+                number = next(iter(ready))
+                stream = ready.pop(number)
+                data = stream.take(min(counts.room, stream.room))
+                size = len(data)
+                counts.room -= size
+                room -= size
+                self.waiting -= size
+                last = stream.ends and not stream.waiting
+                bare = last and stream.trailers is None
+                out.append(frame_head(size, FrameType.DATA, END_STREAM if bare else 0, number))
+                out.append(data)
+                if bare:
+                    self.ended.append(stream)
+                elif last:
+                    self._put_end(stream, out)
+                else:
+                    self.moved.append(stream)
+                    self.window_opened(stream)

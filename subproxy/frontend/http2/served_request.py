@@ -1,0 +1,322 @@
+"""
+One request on a connection of HTTP/2: where its answer goes, and where its body comes from.
+
+To its L{ClientStream} it is a connection, and the source of the request's body; the connection
+itself it knows as an L{IHttp2Shell}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from subproxy.core.exchange import Exchange, Headers
+from subproxy.core.http.request import RequestHead
+from subproxy.errors import ClientError
+from subproxy.frontend.client_stream import ResponseState
+from subproxy.frontend.context import FrontendContext
+from subproxy.frontend.deadlines import NEVER, MinDataRate
+from subproxy.frontend.http2.answer import Http2ClientStream
+from subproxy.frontend.http2.body_framing import StreamBody
+from subproxy.frontend.http2.connection import Http2Connection
+from subproxy.frontend.http2.response_encoder import HeaderBlock, Http2Encoder, TrailerBlock
+from subproxy.frontend.http2.stream import Http2Stream
+from subproxy.frontend.request_body_buffer import RequestBodyBuffer
+from subproxy.telemetry.close_reason import CloseReason
+
+_LOW = 16_384
+"""Bytes of an answer that wait on a stream, below which its guest may send more."""
+
+
+class IHttp2Shell(Protocol):
+    """
+    The connection, as a request on it sees it.
+
+    @ivar connection: its machine.
+    """
+
+    context: FrontendContext
+    connection: Http2Connection
+
+    def wrote(self) -> None:
+        """Something waits to be sent."""
+
+    def malformed(self, served: ServedRequest) -> None:
+        """What the client sends of C{served} is not HTTP."""
+
+    def refuse(self, served: ServedRequest, error: ClientError) -> None:
+        """The body of C{served} can't be had: answer that."""
+
+    def break_off_stream(self, served: ServedRequest) -> None:
+        """The answer can't be completed: let the client see that."""
+
+    def close(self, reason: CloseReason) -> None:
+        """Close the connection."""
+
+
+class ServedRequest:
+    """
+    See above.
+
+    @ivar stream: the stream.
+    @ivar client_stream: the answer.
+    @ivar due: when it has taken too long (monotonic seconds).
+    @ivar takes: the pace at which the client opens windows for it.
+    """
+
+    __slots__ = (
+        "_body",
+        "_framing",
+        "_shell",
+        "_trailers",
+        "client_stream",
+        "due",
+        "stream",
+        "takes",
+        "waits",
+    )
+
+    def __init__(
+        self, shell: IHttp2Shell, stream: Http2Stream, request: RequestHead, now: float
+    ) -> None:
+        self._shell = shell
+        self.stream = stream
+        self.client_stream = Http2ClientStream(
+            self, shell.context, Http2Encoder(), request, True, now
+        )
+        self.client_stream.most_fields = shell.connection.peer_list_size
+        self.due = NEVER
+        self.takes = MinDataRate()
+        self._framing: StreamBody | None = None
+        self._body: RequestBodyBuffer | None = None
+        self._trailers: bytes | None = None
+        self.waits = False
+
+    # The request.
+
+    def expect_body(self) -> None:
+        """The request has a body, which is to come."""
+        framing = StreamBody(self.client_stream.request.length, self._shell.context.limits.body)
+        self._framing = framing
+        self._body = RequestBodyBuffer(framing, b"")
+        self.client_stream.body_source = self
+
+    def begin(self, now: float) -> None:
+        """What came with the head is here: dispatch the request, or collect its body first."""
+        framing, body = self._framing, self._body
+        if framing is None or body is None:
+            self.dispatch(b"")
+            return
+        request, inline = self.client_stream.request, self._shell.context.limits.inline
+        if framing.complete and framing.size <= inline and not framing.trailers:
+            self._dispatch_whole()
+        elif (
+            not framing.complete
+            and request.length is not None
+            and request.length <= inline
+            and not request.expect
+        ):
+            body.pace.start(now)
+        else:
+            self.dispatch(None)
+
+    def _dispatch_whole(self) -> None:
+        body, framing = self._body, self._framing
+        assert body is not None
+        assert framing is not None
+        self._body = self.client_stream.body_source = None
+        self.client_stream.request.length = framing.size
+        data = body.held()
+        self._shell.connection.consumed(self.stream, self.stream.held)
+        self.dispatch(data)
+
+    def dispatch(self, body: bytes | None) -> None:
+        """Have it answered; with a body of None, that is still to come."""
+        context = self._shell.context
+        client_stream = self.client_stream
+        exchange = Exchange(client_stream.request, body, client_stream, context.dispatcher)
+        client_stream.exchange = exchange
+        self.due = context.monotonic() + context.limits.response_timeout
+        context.dispatcher.dispatch(exchange)
+
+    def body_came(self, data: bytes, ended: bool, trailers: Headers) -> None:
+        """Some of the body came, and perhaps its end."""
+        framing, body = self._framing, self._body
+        if framing is None or body is None:
+            return
+        try:
+            body.take(data)
+        except ClientError as error:
+            self._shell.refuse(self, error)
+            return
+        framing.complete = ended
+        framing.trailers = trailers
+        if not framing.agrees:
+            self._shell.malformed(self)
+            return
+        self.client_stream.body_came()
+        if self.client_stream.exchange is not None:
+            self._pass_on()
+        elif ended and body.pace.started:
+            self._dispatch_whole()
+
+    def _pass_on(self) -> None:
+        """Give the guest what is held of the body, as far as it takes it, and the end."""
+        body, framing, exchange = self._body, self._framing, self.client_stream.exchange
+        if body is None or framing is None or exchange is None:
+            return
+        context = self._shell.context
+        whole = body.pass_on(exchange)
+        if body.flows or self._body is not body:
+            self._shell.connection.consumed(self.stream, self.stream.held)
+            self._shell.wrote()
+        if framing.complete:
+            body.pace.stop(context.monotonic())
+            if self.client_stream.answer is ResponseState.WAITING:
+                self.due = context.monotonic() + context.limits.response_timeout
+        if whole and self._body is body:
+            self._body = self.client_stream.body_source = None
+            exchange.request_end(framing.trailers)
+
+    def over(self) -> None:
+        """Its body is wanted no more."""
+        self._body = self.client_stream.body_source = None
+
+    @property
+    def too_slow_to_send(self) -> bool:
+        """Whether the client is behind the slowest rate of the body by more than its grace."""
+        body = self._body
+        return (
+            body is not None
+            and not body.complete
+            and self.too_slow(self._shell.context.monotonic())
+        )
+
+    # IBodySource.
+
+    @property
+    def complete(self) -> bool:
+        """All of the body was read."""
+        return self._body is None or self._body.complete
+
+    def too_slow(self, now: float) -> bool:
+        """Whether the client is behind its slowest rate by more than its grace."""
+        limits = self._shell.context.limits
+        return self._body is not None and self._body.too_slow(
+            now, limits.body_grace, limits.body_rate
+        )
+
+    def restart_pace(self, started: float) -> None:
+        """The client has been waited for since C{started}, and owes nothing from before."""
+        if self._body is not None:
+            self._body.pace = MinDataRate()
+            self._body.pace.start(started)
+
+    def came(self, data: bytes) -> None:
+        """Bytes came: see L{body_came}."""
+        self.body_came(data, False, [])
+
+    def wait(self) -> None:
+        """Nothing is held that was not read."""
+
+    def pause(self) -> None:
+        """The guest takes no more body for now: its window is not opened."""
+        body = self._body
+        if body is not None and body.flows:
+            context = self._shell.context
+            body.flows = False
+            body.pace.stop(context.monotonic())
+            if self.client_stream.answer is ResponseState.WAITING:
+                self.due = context.monotonic() + context.limits.response_timeout
+
+    def resume(self) -> None:
+        """The guest takes body."""
+        body = self._body
+        if body is None or body.flows:
+            return
+        body.flows = True
+        self._pass_on()
+        if body.flows and self._body is body and not body.complete:
+            body.pace.start(self._shell.context.monotonic())
+            self.due = NEVER
+
+    def lend(self, least: int, then: Callable[[int, int], None]) -> bool:
+        """A stream has no socket of its own to lend."""
+        return False
+
+    def moved(self, amount: int) -> None:
+        """Nothing is lent."""
+
+    def stalled(self, stalled: bool) -> None:
+        """Nothing is lent."""
+
+    def returned(self) -> None:
+        """Nothing is lent."""
+
+    # IClientConnection.
+
+    lendable = False
+
+    @property
+    def writable(self) -> bool:
+        """The client takes what is written."""
+        return self.stream.waiting < _LOW
+
+    def write(self, data: bytes) -> None:
+        """Send C{data}: fields, or some of the body."""
+        stream = self.stream
+        if not stream.we_send:
+            return
+        sender = self._shell.connection.sender
+        if isinstance(data, TrailerBlock):
+            self._trailers = data
+        elif isinstance(data, HeaderBlock):
+            sender.block(stream, data)
+        else:
+            sender.data(stream, data)
+        self._shell.wrote()
+
+    def writeSequence(self, pieces: Sequence[bytes]) -> None:
+        """Send them all."""
+        for piece in pieces:
+            self.write(piece)
+
+    def may_stay(self, keep_alive: bool) -> bool:
+        """Streams end alone."""
+        return True
+
+    def response_begins(self) -> float:
+        """A response head is about to be written; returns the time."""
+        self.due = NEVER
+        return self._shell.context.monotonic()
+
+    def stream_begins(self) -> bool:
+        """The head of a streamed answer is about to be written: false if nobody wants it."""
+        return self.stream.we_send
+
+    def stream_wrote(self) -> None:
+        """Some of a streamed answer was written."""
+
+    def answered(self, stream: object, stays: bool) -> None:
+        """The answer was written whole; it is over when the client has its end."""
+        if self.stream.we_send:
+            self._shell.connection.end(self.stream, self._trailers)
+            self._shell.wrote()
+
+    def break_off(self) -> None:
+        """The answer can't be completed: let the client see that."""
+        self._shell.break_off_stream(self)
+
+    def lendSending(self, then: Callable[[int], None]) -> bool:
+        """A stream has no socket of its own to lend."""
+        return False
+
+    def pauseProducing(self) -> None:
+        """Nothing is lent."""
+
+    def resumeProducing(self) -> None:
+        """Nothing is lent."""
+
+    def close(self, reason: CloseReason) -> None:
+        """Close the connection."""
+        self._shell.close(reason)
