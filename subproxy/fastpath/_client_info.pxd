@@ -37,3 +37,4 @@ cdef class ClientInfoCache:
 
     cdef ClientInfo of(self, object transport)
     cdef ClientInfo at(self, object host, bint secure)
+    cdef ClientInfo with_http2(self, ClientInfo told)

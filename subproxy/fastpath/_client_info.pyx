@@ -149,22 +149,41 @@ cdef class ClientInfoCache:
             self.told[(host, secure)] = told
         return told
 
+    cdef ClientInfo with_http2(self, ClientInfo told):
+        """What is told of the same client where it speaks HTTP/2."""
+        cdef ClientInfo found
+        key = (told.address, told.scheme)
+        found = self.told.get(key)
+        if found is None:
+            found = self.describe(told.peer, True)
+            if len(self.told) >= MOST_TOLD:
+                self.told.clear()
+            self.told[key] = found
+        return found
+
     def make(self, host, secure):
         """What is told of clients at C{host}."""
+        return self.describe(
+            self.forwarding.peer(
+                UNIX if host is None else host.encode("ascii", "replace"),
+                b"https" if secure else b"http",
+            ),
+            False,
+        )
+
+    def describe(self, peer, http2):
+        """What is told of C{peer}."""
         cdef ClientInfo told = ClientInfo.__new__(ClientInfo)
         told.forwarding = self.forwarding
-        told.peer = self.forwarding.peer(
-            UNIX if host is None else host.encode("ascii", "replace"),
-            b"https" if secure else b"http",
-        )
+        told.peer = peer
         told.trusted = told.peer.trusted
         told.origins = self.origins
         told.others = self.others
         told.address = told.peer.address
         told.scheme = told.peer.scheme
-        told.key = told.address + b" " + told.scheme + b"\0"
+        told.key = told.address + b" " + told.scheme + (b" 2\0" if http2 else b"\0")
         told.node = forwarded_node(told.address)
-        told.via = b"1.1 " + self.forwarding.pseudonym
+        told.via = (b"2 " if http2 else b"1.1 ") + self.forwarding.pseudonym
         told.sender.address = <const u8 *>PyBytes_AS_STRING(told.address)
         told.sender.address_size = <int>PyBytes_GET_SIZE(told.address)
         told.sender.scheme = <const u8 *>PyBytes_AS_STRING(told.scheme)
@@ -175,4 +194,5 @@ cdef class ClientInfoCache:
         told.sender.via_size = <int>PyBytes_GET_SIZE(told.via)
         told.sender.fields = NULL
         told.sender.fields_size = 0
+        told.sender.http2 = http2
         return told

@@ -21,6 +21,9 @@ from subproxy.fastpath._response cimport Answer, bodiless_length, is_bodiless, w
 from subproxy.fastpath._pending cimport PendingRequest, acceptable
 from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._channel cimport FastChannel
+from subproxy.fastpath._http2_connection cimport (
+    FastHttp2Connection, begins_http2, take_over,
+)
 from subproxy.fastpath._route_cache cimport RouteCache, RouteEntry
 from subproxy.fastpath._slots cimport get, slot
 from subproxy.fastpath._request_frame cimport Sender, encode, room
@@ -227,6 +230,8 @@ cdef class FastConnection(ReplaceableConnection):
                 self.stage = PARTIAL
                 self.deadline = self.due = self.path.now() + self.path.header_timeout
                 return 0
+            if begins_http2(data, size) and not self.requests:
+                return self.to_http2(data, size)
             return self.decline(data, size)
         if self.stage == WAITING:
             more = PyBytes_FromStringAndSize(<const char *>data, size)
@@ -237,6 +242,8 @@ cdef class FastConnection(ReplaceableConnection):
                 self.deadline = 0.0
                 self.transport.pauseProducing()
         elif self.stage == SLOW:
+            if self.http2 is not None:
+                return self.http2.feed(data, size)
             self.slow.dataReceived(PyBytes_FromStringAndSize(<const char *>data, size))
         elif self.stage == PARTIAL:
             more = PyBytes_FromStringAndSize(<const char *>data, size)
@@ -252,11 +259,20 @@ cdef class FastConnection(ReplaceableConnection):
             elif found == PARTIAL_HEAD and size < MOST_PARTIAL:
                 self.rest = joined
                 return 0
+            elif begins_http2(data, size) and not self.requests:
+                self.rest = None
+                return self.to_http2(data, size)
             self.to_slow()
             self.slow.dataReceived(more)
         elif self.stage == GATHERING:
             self.gather_more(data, size)
         return 0
+
+    cdef int to_http2(self, const u8 *data, Py_ssize_t size) except -1:
+        """The client speaks HTTP/2, as it knew that we do: serve it so from now on."""
+        self.http2 = take_over(self, self.path, self.transport, self.told)
+        self.become(self.http2.shell)
+        return self.http2.feed(data, size)
 
     cdef int gather(self, const u8 *data, Py_ssize_t size, Py_ssize_t whole) except -1:
         """Wait for the rest of a body that is to ride in its frame."""

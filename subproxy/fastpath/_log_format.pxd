@@ -10,6 +10,7 @@ cdef struct LogLine:
     Text client  # of no bytes: nobody knows
     Text line  # method, target and version, as they came
     Py_ssize_t method_size
+    bint http2  # whatever version the line has
     Text host  # escaped, as are the route and the member
     Text referer  # NULL: none, as with the agent
     Text agent

@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, binding=False
 """Access-log lines, byte by byte as C{subproxy.telemetry.log_format} makes them of the same exchange.
 
-An exchange of the compiled path is answered whole by the first guest that is asked, in HTTP/1.1:
+An exchange of the compiled path is answered whole by the first guest that is asked:
 its first byte is its last, it has one attempt, and no error.
 
 The same in Python: C{subproxy.telemetry.log_format} (see C{subproxy.fastpath.twins}).
@@ -31,12 +31,19 @@ cdef Py_ssize_t room(const LogLine *line) noexcept nogil:
 cdef u8 *combined(u8 *o, const LogLine *line) noexcept:
     """C{subproxy.telemetry.log_format.combined}."""
     cdef u8 *first
+    cdef Text asked
     o = put_text(o, &line.client) if line.client.size else put_literal(o, b"-")
     o = put_literal(o, b" - - [")
     o = put_text(o, &line.date)
     o = put_literal(o, b'] "')
-    o = put_escaped(o, &line.line)
-    o = put_literal(o, b'" ')
+    if line.http2:
+        asked = line.line
+        asked.size -= VERSION
+        o = put_escaped(o, &asked)
+        o = put_literal(o, b' HTTP/2" ')
+    else:
+        o = put_escaped(o, &line.line)
+        o = put_literal(o, b'" ')
     o = put_number(o, line.status)
     o = put_literal(o, b" ")
     o = put_number(o, line.sent)
@@ -78,7 +85,10 @@ cdef u8 *json_line(u8 *o, const LogLine *line) noexcept:
     o = put_text(o, &line.host)
     o = put_literal(o, b'","target":"')
     o = put_json_escaped(o, &target)
-    o = put_literal(o, b'","version":"1.1","status":')
+    if line.http2:
+        o = put_literal(o, b'","version":"2","status":')
+    else:
+        o = put_literal(o, b'","version":"1.1","status":')
     o = put_number(o, line.status)
     o = put_literal(o, b',"bytes":')
     o = put_number(o, line.sent)

@@ -27,6 +27,7 @@ cdef class PendingRequest:
     cdef int referer_size
     cdef bint is_head
     cdef bint close
+    cdef bint http2
 
     cdef int keep(self, bytes data, const u8 *at, const Head *head) except -1
     cdef int forget(self) except -1

@@ -122,6 +122,7 @@ cdef class PendingRequest:
         line.line.at = data
         line.line.size = self.line_size
         line.method_size = self.method_size
+        line.http2 = self.http2
         line.host = text(way.host)
         line.referer.at = data + self.referer_at if self.referer_at >= 0 else NULL
         line.referer.size = self.referer_size

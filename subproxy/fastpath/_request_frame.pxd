@@ -17,6 +17,7 @@ cdef struct Sender:
     # X-Forwarded-For to Forwarded, as a frame has them, where the peer is a trusted proxy; else NULL.
     const u8 *fields
     int fields_size
+    bint http2  # what its connection speaks
 
 cdef u8 *encode(
     u8 *end, const u8 *data, const Head *head, const Sender *sender, uint64_t number,

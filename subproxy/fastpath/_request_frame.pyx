@@ -93,7 +93,10 @@ cdef u8 *encode(
     o = back_bytes(o, b"6:client,", 9)
     o = back_string(o, sender.scheme, sender.scheme_size)
     o = back_bytes(o, b"6:scheme,", 9)
-    o = back_bytes(o, b"7:version,3:1.1,", 16)
+    if sender.http2:
+        o = back_bytes(o, b"7:version,1:2,", 14)
+    else:
+        o = back_bytes(o, b"7:version,3:1.1,", 16)
     o = back_string(o, id, id_size)
     o = back_bytes(o, b"2:id,", 5)
     o = back_length(o, last)
@@ -170,6 +173,7 @@ def request_frame(
     sender.via_size = <int>len(via)
     sender.fields = NULL
     sender.fields_size = 0
+    sender.http2 = False
     scratch = bytearray(room(&head, &sender, <int>len(id), body))
     end = <u8 *>PyByteArray_AS_STRING(scratch) + len(scratch)
     frame = encode(

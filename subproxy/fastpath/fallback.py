@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from subproxy.core.exchange import Exchange, ExchangeState, RequestHead
 from subproxy.core.http.normalise import normalise_path
+from subproxy.core.http.request_rules import RequestRules
 from subproxy.core.sites.site_request import SiteRequest
 from subproxy.fastpath.interfaces import FallsBack
 from subproxy.frontend.client_stream import ClientStream, ResponseState
@@ -101,7 +102,7 @@ def answered(
 
 def _client_stream(protocol: FallbackProtocol, front: FallsBack) -> ClientStream:
     """The answer to the request that C{front} has sent, with its exchange."""
-    head, body = _request(front), front.asked.body
+    head, body = sent_request(front.frame, front.factory.context.rules), front.asked.body
     head.length = len(body)
     context = protocol.context
     encoder = Http1Encoder(VERSIONS[head.version])
@@ -119,19 +120,19 @@ def _client_stream(protocol: FallbackProtocol, front: FallsBack) -> ClientStream
     return client_stream
 
 
-def _request(front: FallsBack) -> RequestHead:
+def sent_request(frame: bytes, rules: RequestRules) -> RequestHead:
     """
-    The request that C{front} has sent.
+    The request that was sent as C{frame}.
 
     Out of its frame, in which it is what the validator would make of it: to parse and check it
     again would take ten times as long.
     """
-    _, _, method, target, fields, info, _ = decode(front.frame)
+    _, _, method, target, fields, info, _ = decode(frame)
     (_, host), *_ = headers = [(name, value) for name, value in fields]
     return RequestHead(
         method,
         target,
-        front.factory.context.rules.known_host(host),
+        rules.known_host(host),
         normalise_path(target.partition(b"?")[0]),
         headers,
         info[b"client"],

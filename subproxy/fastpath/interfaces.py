@@ -9,6 +9,7 @@ from subproxy.core.http.forwarded import Peer
 from subproxy.fastpath._channel import FastChannel
 from subproxy.fastpath._pending import PendingRequest
 from subproxy.frontend.factory import Http1Factory
+from subproxy.frontend.http2.counts import IHttp2Counts
 
 
 class FallsBack(Protocol):
@@ -51,3 +52,56 @@ class FallsBack(Protocol):
 
     def take_back(self, requests: int, due: float, deadline: float) -> None:
         """Serve the connection again, which is at rest."""
+
+
+class FallsBackAlone(Protocol):
+    """
+    A L{FastHttp2Stream}, of which all that it knows is taken; its connection stays.
+
+    @ivar number: that of the stream.
+    @ivar room: bytes by which the client has opened its window since it began.
+    @ivar frame: the request as it was sent to the guest.
+    """
+
+    number: int
+    room: int
+    asked: PendingRequest
+    channel: FastChannel
+    started: float
+    member: Member
+    frame: bytes
+
+
+class FrontOfHttp2(Protocol):
+    """
+    A L{FastHttp2Connection}, as what is behind it sees it.
+
+    @ivar counts: the numbers of the connection.
+    @ivar writable: the client takes what is written.
+    """
+
+    factory: Http1Factory
+    counts: IHttp2Counts
+    writable: bool
+
+    @property
+    def waiting(self) -> int:
+        """How many requests are under way there."""
+
+    def put(self, data: bytes) -> None:
+        """Write C{data} at the end of the turn."""
+
+    def call_turn_end(self) -> None:
+        """Tell when the turn of the reactor ends."""
+
+    def flush_now(self) -> None:
+        """Write what was gathered."""
+
+    def look(self, now: float) -> bool:
+        """Move what waits for too long; whether anything was asked since this was called."""
+
+    def give_up_all(self) -> None:
+        """Move all requests."""
+
+    def lost(self) -> None:
+        """The connection is over."""

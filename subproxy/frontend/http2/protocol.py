@@ -40,6 +40,7 @@ from subproxy.frontend.http2.request_fields import (
 from subproxy.frontend.http2.served_request import ServedRequest
 from subproxy.frontend.limits import WRITE_BUFFER
 from subproxy.frontend.local_replies import answer_for_all, refuse
+from subproxy.frontend.tcp_info import bytes_taken
 from subproxy.telemetry.close_reason import CloseReason
 
 A_WRITE: Final = WRITE_BUFFER + 16_384
@@ -323,10 +324,11 @@ class Http2Protocol(ClientConnection):
         self._log(served)
 
     def _cancel_all(self) -> None:
-        served, self.served = self.served, {}
+        served = list(self.served.values())
+        self.served.clear()
         self._later.clear()
         self._begun.clear()
-        for each in served.values():
+        for each in served:
             self._cancel(each)
 
     def _log(self, served: ServedRequest) -> None:
@@ -436,7 +438,18 @@ class Http2Protocol(ClientConnection):
 
     def deadline_passed(self, now: float) -> None:
         """The sweeper looks: who took too long?"""
-        super().deadline_passed(now)
+        limits, takes = self.context.limits, self.takes
+        if (
+            takes is not None
+            and (self.state is ConnectionState.OVER or not self.writable)
+            and takes.exceeded(
+                now, bytes_taken(self.transport) or 0, limits.body_grace, limits.body_rate
+            )
+        ):
+            self.close(CloseReason.SLOW_READER)
+        elif now >= self.due:
+            self.due = NEVER
+            self.late()
         if not self._over:
             try:
                 for served in list(self.served.values()):

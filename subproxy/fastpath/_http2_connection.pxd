@@ -1,0 +1,87 @@
+# The client's side of the compiled path where clients speak HTTP/2. See _http2_connection.pyx.
+from libc.stdint cimport int64_t, uint32_t
+
+from subproxy.fastpath._bytes cimport u8
+from subproxy.fastpath._channel cimport FastChannel, FastClient
+from subproxy.fastpath._client_info cimport ClientInfo
+from subproxy.fastpath._context cimport FastContext
+from subproxy.fastpath._hpack cimport FastHpackDecoder
+from subproxy.fastpath._pending cimport PendingRequest
+from subproxy.fastpath._request_head cimport Head
+from subproxy.fastpath._response cimport Answer
+from subproxy.reactor._ring cimport Handle
+from subproxy.reactor._stream cimport Stream
+
+
+cdef class FastHttp2Counts:
+    # subproxy.frontend.http2.counts.IHttp2Counts
+    cdef public long last_stream
+    cdef public long open
+    cdef public long requests
+    cdef public int64_t room
+    cdef public int64_t first_room
+    cdef public bint shrinks
+
+
+cdef class TurnEnd(Handle):
+    # Writes what a turn of the reactor has gathered.
+    cdef FastHttp2Connection front
+
+
+cdef class FastHttp2Connection:
+    cdef FastContext path
+    cdef object transport
+    cdef Stream stream
+    cdef TurnEnd turn_end
+    cdef FastHpackDecoder decoder
+    cdef readonly FastHttp2Counts counts
+    cdef ClientInfo told
+    cdef readonly object shell
+    cdef dict served  # the shell's
+    cdef object machine
+    cdef dict streams
+    cdef u8 *held
+    cdef Py_ssize_t held_size
+    cdef Py_ssize_t held_room
+    cdef u8 *out
+    cdef Py_ssize_t out_size
+    cdef Py_ssize_t out_room
+    cdef Py_ssize_t list_size
+    cdef int most_fields
+    cdef Py_ssize_t peer_list_size
+    cdef long seen  # requests at the last look
+    cdef bint begun
+    cdef bint greeted
+    cdef bint block  # fields are not whole
+    cdef bint turned  # Python has dealt with something of this read
+    cdef bint called  # the end of the turn will be told
+    cdef bint going
+    cdef readonly bint over
+    cdef public bint writable
+
+    cdef int feed(self, const u8 *data, Py_ssize_t size) except -1
+    cdef int hold(self, const u8 *data, Py_ssize_t size) except -1
+    cdef Py_ssize_t walk(self, const u8 *data, Py_ssize_t size) except -1
+    cdef bint fields(self, const u8 *p, uint32_t size, int flags, uint32_t number) except -1
+    cdef bint window(self, const u8 *p, uint32_t number) except -1
+    cdef int to_python(self, int kind, int flags, uint32_t number, const u8 *p, uint32_t size) except -1
+    cdef int turn(self) except -1
+    cdef u8 *reserve(self, Py_ssize_t size) except NULL
+    cdef int soon(self) except -1
+    cdef int flush(self) except -1
+
+
+cdef class FastHttp2Stream(FastClient):
+    cdef FastHttp2Connection front
+    cdef FastContext path
+    cdef ClientInfo told
+    cdef readonly PendingRequest asked
+    cdef readonly FastChannel channel
+    cdef readonly long number
+    cdef readonly int64_t room  # what the client has opened its window by
+    cdef readonly double started
+
+    cdef bint begin(self, const u8 *data, Py_ssize_t size, Head *head) except -1
+
+cdef bint begins_http2(const u8 *data, Py_ssize_t size) noexcept nogil
+cdef FastHttp2Connection take_over(object before, FastContext path, object transport, ClientInfo told)

@@ -1,0 +1,594 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, binding=False
+"""The client's side of the compiled path where clients speak HTTP/2.
+
+A C{FastHttp2Connection} cuts what comes into frames. A plain request without body goes from it to
+the guest, and its plain answer back, without an object but one for the stream. All other frames
+go to the C{FastHttp2Protocol} behind it, in order: it has the rules, and every stream that is not
+plain. A stream goes over to it whenever something happens that is not plain, with the request that
+a guest already has; the connection itself stays here, because its fields are read by one decoder.
+
+What both write in a turn of the reactor is gathered here, and written at once at its end.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.dict cimport PyDict_Size
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdlib cimport free, realloc
+from libc.string cimport memcmp, memcpy, memmove
+
+from subproxy.fastpath._bytes cimport put_bytes, u8
+from subproxy.fastpath._channel cimport FastChannel, FastClient
+from subproxy.fastpath._client_info cimport ClientInfo, ClientOrigin
+from subproxy.fastpath._context cimport FastContext
+from subproxy.fastpath._hpack cimport (
+    BLOCK_LARGE, BLOCK_MALFORMED, FastHpackDecoder, field_list, listed,
+)
+from subproxy.fastpath._http2_head cimport write_text
+from subproxy.fastpath._http2_response cimport FRAME_HEAD, FRAME_SIZE, answer_room, write_answer
+from subproxy.fastpath._pending cimport PendingRequest, acceptable
+from subproxy.fastpath._request_frame cimport Sender, encode, room
+from subproxy.fastpath._request_head cimport GOOD, Field, Head, scan
+from subproxy.fastpath._response cimport Answer, bodiless_length, is_bodiless
+from subproxy.fastpath._route_cache cimport RouteCache, RouteEntry
+from subproxy.fastpath._slots cimport get, slot
+from subproxy.fastpath._tables cimport SENT_FOR, SENT_ID
+from subproxy.reactor._ring cimport Handle, Ring, enqueue
+from subproxy.reactor._stream cimport Stream
+
+from subproxy.core.balancing.member import Member
+from subproxy.fastpath import shared_channel as _shared_channel
+from subproxy.fastpath.http2_protocol import FastHttp2Protocol
+from subproxy.frontend.http2 import frames as described
+from subproxy.frontend.http2.bounds import MOST_CRUMBS, MOST_STREAMS as _most_streams
+from subproxy.frontend.http2.counts import FIRST_WINDOW
+from subproxy.subscription import channel as _channel
+
+cdef enum:
+    PREFACE_SIZE = 24
+    END_STREAM = 1
+    END_HEADERS = 4
+    PADDED = 8
+    HAS_PRIORITY = 32
+    HEADERS = 1
+    RST_STREAM = 3
+    WINDOW_UPDATE = 8
+    MOST_ANSWER = 65536  # bytes of an answer's body: what rides in a frame of the guest
+    MOST_FIELDS_SIZE = 8192  # bytes of an answer's fields, which so fit into one frame
+    MOST_GATHERED = 262144  # bytes that are gathered in a turn, above which Python has answers
+    KEPT = 65536  # bytes of room that are kept from one turn to the next
+    MOST_WINDOW = 0x7FFFFFFF
+
+cdef bytes _preface = described.PREFACE
+cdef const u8 *PREFACE = <const u8 *><char *>_preface
+cdef long MOST_STREAMS = _most_streams
+cdef type PythonChannel = _shared_channel.SharedChannel
+cdef Py_ssize_t MEMBER_CHANNEL = slot(Member, "channel")
+cdef Py_ssize_t CHANNEL_FAST = slot(PythonChannel, "fast")
+cdef Py_ssize_t CHANNEL_CONGESTED = slot(_channel.Channel, "congested")
+
+if described.FRAME_SIZE != FRAME_SIZE or len(_preface) != PREFACE_SIZE:
+    raise ImportError("the frames differ from subproxy.frontend.http2.frames")
+
+
+cdef bint begins_http2(const u8 *data, Py_ssize_t size) noexcept nogil:
+    """Whether C{data} is what a connection of HTTP/2 begins with, as far as it goes."""
+    return size >= 4 and memcmp(data, PREFACE, min(size, PREFACE_SIZE)) == 0
+
+
+cdef FastHttp2Connection take_over(object before, FastContext path, object transport, ClientInfo told):
+    """What serves a connection, that was served by C{before}, from its first byte on."""
+    cdef FastHttp2Connection front = FastHttp2Connection.__new__(FastHttp2Connection)
+    front.path = path
+    front.transport = transport
+    front.told = path.clients.with_http2(told)
+    front.begin(before)
+    return front
+
+
+cdef class FastHttp2Counts:
+    """See C{subproxy.frontend.http2.counts.IHttp2Counts}."""
+
+    def __cinit__(self):
+        self.room = self.first_room = FIRST_WINDOW
+
+
+cdef class TurnEnd(Handle):
+    """Has what was gathered written before the reactor sleeps."""
+
+    cdef int settle(self) except -1:
+        self.queued = False
+        if self.front is not None:
+            self.front.turn_ended()
+        return 0
+
+
+cdef class FastHttp2Connection:
+    """One connection of a client. Made by C{take_over}."""
+
+    def __dealloc__(self):
+        free(self.held)
+        free(self.out)
+
+    def begin(self, before):
+        """The client is about to say its preface: say what is taken from it."""
+        cdef FastContext path = self.path
+        limits = path.factory.context.limits
+        transport = self.transport
+        self.writable = True
+        self.streams = {}
+        self.decoder = FastHpackDecoder()
+        self.counts = FastHttp2Counts()
+        self.list_size = limits.head
+        self.most_fields = limits.fields + MOST_CRUMBS
+        self.peer_list_size = MOST_WINDOW
+        if isinstance(transport, Stream) and not (<Stream>transport).TLS:
+            self.stream = <Stream>transport
+        lower = transport
+        while lower is not None and not isinstance(lower, Stream):
+            lower = getattr(lower, "transport", None)
+        if lower is not None and (<Stream>lower).ring is not None:
+            self.turn_end = TurnEnd.__new__(TurnEnd)
+            self.turn_end.front = self
+            self.turn_end.ring = (<Stream>lower).ring
+        self.shell = FastHttp2Protocol.behind(self, self.decoder)
+        self.machine = self.shell.connection
+        self.served = self.shell.served
+        self.shell.take_over(before, transport, self.told.peer)
+
+    @property
+    def factory(self):
+        """The factory of the connection, as with every protocol."""
+        return self.path.factory
+
+    @property
+    def waiting(self):
+        """How many requests are under way here."""
+        return PyDict_Size(self.streams)
+
+    # What the shell calls.
+
+    def put(self, bytes data):
+        """Write C{data} at the end of the turn."""
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
+        memcpy(self.reserve(size), PyBytes_AS_STRING(data), size)
+        self.out_size += size
+        self.soon()
+
+    def call_turn_end(self):
+        """Have the shell flush at the end of the turn."""
+        self.soon()
+
+    def turn_ended(self):
+        """The turn of the reactor ends: write what it has gathered."""
+        self.called = False
+        if not self.over:
+            self.shell.turn_over()
+        self.flush()
+
+    def flush_now(self):
+        """Write what was gathered: the connection is about to close."""
+        self.flush()
+
+    def look(self, double now):
+        """The sweeper looks: move to Python what waits for too long; whether anything was asked
+        since it looked before."""
+        cdef FastHttp2Stream stream
+        cdef bint asked = self.counts.requests != self.seen
+        cdef double patience = self.path.response_timeout
+        self.seen = self.counts.requests
+        for stream in list(self.streams.values()):
+            if now - stream.started >= patience:
+                stream.give_up()
+        return asked or bool(self.streams)
+
+    def give_up_all(self):
+        """Move all requests to Python, where they end."""
+        cdef FastHttp2Stream stream
+        for stream in list(self.streams.values()):
+            stream.give_up()
+
+    def lost(self):
+        """The connection is over: nothing is written any more."""
+        self.over = True
+        self.transport = None
+        self.stream = None
+        if self.turn_end is not None:
+            self.turn_end.front = None
+            self.turn_end = None
+        self.out_size = 0
+
+    # Bytes come.
+
+    def dataReceived(self, bytes data):
+        """Bytes came from the client."""
+        self.feed(<const u8 *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+
+    cdef int hold(self, const u8 *data, Py_ssize_t size) except -1:
+        cdef u8 *larger
+        if self.held_size + size > self.held_room:
+            larger = <u8 *>realloc(self.held, self.held_size + size + 256)
+            if larger == NULL:
+                raise MemoryError
+            self.held = larger
+            self.held_room = self.held_size + size + 256
+        memcpy(self.held + self.held_size, data, size)
+        self.held_size += size
+        return 0
+
+    cdef int feed(self, const u8 *data, Py_ssize_t size) except -1:
+        cdef Py_ssize_t used
+        if self.over:
+            return 0
+        if self.held_size:
+            self.hold(data, size)
+            used = self.walk(self.held, self.held_size)
+            self.held_size -= used
+            if self.held_size:
+                memmove(self.held, self.held + used, self.held_size)
+            elif self.held_room > FRAME_SIZE:
+                free(self.held)
+                self.held = NULL
+                self.held_room = 0
+        else:
+            used = self.walk(data, size)
+            if used < size:
+                self.hold(data + used, size - used)
+        if self.turned:
+            self.turned = False
+            self.shell.turn_ends()
+            self.learn()
+        return 0
+
+    def learn(self):
+        """What Python knows of the connection may have changed."""
+        most = self.machine.peer_list_size
+        self.peer_list_size = MOST_WINDOW if most is None else most
+        self.greeted = self.machine.greeted
+        self.block = self.machine.partial
+
+    cdef Py_ssize_t walk(self, const u8 *data, Py_ssize_t size) except -1:
+        """Deal with the whole frames of C{data}; return how many bytes that was."""
+        cdef const u8 *p = data
+        cdef const u8 *end = data + size
+        cdef uint32_t length, number
+        cdef int kind, flags
+        if not self.begun:
+            if memcmp(data, PREFACE, min(size, PREFACE_SIZE)) != 0:
+                self.shell.no_preface()
+                return size
+            if size < PREFACE_SIZE:
+                return 0
+            self.begun = True
+            p += PREFACE_SIZE
+        while end - p >= FRAME_HEAD and not self.over:
+            length = <uint32_t>p[0] << 16 | <uint32_t>p[1] << 8 | p[2]
+            if length > FRAME_SIZE:
+                self.turn()
+                self.shell.too_large()
+                return size
+            if end - p - FRAME_HEAD < <Py_ssize_t>length:
+                break
+            kind = p[3]
+            flags = p[4]
+            number = (
+                <uint32_t>(p[5] & 0x7F) << 24 | <uint32_t>p[6] << 16 | <uint32_t>p[7] << 8 | p[8]
+            )
+            p += FRAME_HEAD
+            if not (
+                self.greeted and not self.block and (
+                    (kind == HEADERS and self.fields(p, length, flags, number))
+                    or (kind == WINDOW_UPDATE and length == 4 and self.window(p, number))
+                )
+            ):
+                self.to_python(kind, flags, number, p, length)
+            p += length
+        return size if self.over else p - data
+
+    cdef int turn(self) except -1:
+        """Python is about to deal with something of this read."""
+        if not self.turned:
+            self.turned = True
+            self.shell.turn_begins()
+        return 0
+
+    cdef int to_python(
+        self, int kind, int flags, uint32_t number, const u8 *p, uint32_t size
+    ) except -1:
+        """A frame that is not plain."""
+        cdef FastHttp2Stream stream
+        self.turn()
+        if number:
+            stream = self.streams.get(number)
+            if stream is not None:
+                stream.give_up()
+        self.shell.frame_came(
+            kind, flags, number, PyBytes_FromStringAndSize(<const char *>p, size)
+        )
+        self.learn()
+        return 0
+
+    cdef bint window(self, const u8 *p, uint32_t number) except -1:
+        """WINDOW_UPDATE; False, and nothing has happened, if Python has to know of it."""
+        cdef FastHttp2Stream stream
+        cdef int64_t more = (
+            <int64_t>(p[0] & 0x7F) << 24 | <int64_t>p[1] << 16 | <int64_t>p[2] << 8 | p[3]
+        )
+        if more == 0:
+            return False
+        if number == 0:
+            if PyDict_Size(self.served) or self.counts.room + more > MOST_WINDOW:
+                return False
+            self.counts.room += more
+            return True
+        stream = self.streams.get(number)
+        if stream is None or self.counts.first_room + stream.room + more > MOST_WINDOW:
+            # Of a stream that is closed it means nothing; Python tells those from idle ones.
+            return False
+        stream.room += more
+        return True
+
+    cdef bint fields(self, const u8 *p, uint32_t size, int flags, uint32_t number) except -1:
+        """HEADERS; False, and nothing has happened, if Python has to read them."""
+        cdef const u8 *end = p + size
+        cdef FastHttp2Counts counts = self.counts
+        cdef FastHttp2Stream stream
+        cdef Head head
+        cdef u8 *text = NULL
+        cdef Py_ssize_t length
+        cdef int found
+        cdef long before = counts.last_stream
+        if not flags & END_HEADERS or flags & PADDED or not number & 1:
+            return False
+        if number <= <uint32_t>counts.last_stream or counts.open >= MOST_STREAMS or self.going:
+            return False
+        if flags & HAS_PRIORITY:
+            if size < 5:
+                return False
+            if ((<uint32_t>(p[0] & 0x7F) << 24 | <uint32_t>p[1] << 16 | <uint32_t>p[2] << 8 | p[3])
+                    == number):
+                return False
+            p += 5
+        found = self.decoder.read(p, end, self.list_size, self.most_fields)
+        if found == BLOCK_MALFORMED:
+            self.turn()
+            self.shell.fields_malformed()
+            return True
+        if found != BLOCK_LARGE and flags & END_STREAM and self.writable:
+            length = write_text(
+                field_list(), self.told.sender.scheme, self.told.sender.scheme_size, &text
+            )
+            if (
+                length
+                and scan(text, length, &self.path.bounds, self.told.trusted, &head) == GOOD
+            ):
+                stream = FastHttp2Stream.__new__(FastHttp2Stream)
+                stream.front = self
+                stream.path = self.path
+                stream.told = self.told
+                stream.number = number
+                # It is counted before: what it sends may be answered at once.
+                counts.last_stream = number
+                counts.open += 1
+                counts.requests += 1
+                if PyDict_Size(self.streams) == 0:
+                    self.shell.deadline = 0.0
+                self.streams[number] = stream
+                if stream.begin(text, length, &head):
+                    if self.path.draining or counts.requests >= self.path.most_requests:
+                        self.going = True
+                        self.shell.wrote()
+                    return True
+                del self.streams[number]
+                counts.last_stream = before
+                counts.open -= 1
+                counts.requests -= 1
+        self.path.declined_requests += 1
+        fields = None if found == BLOCK_LARGE else listed()
+        self.turn()
+        self.shell.fields_came(number, fields, bool(flags & END_STREAM))
+        self.learn()
+        return True
+
+    # Bytes go.
+
+    cdef u8 *reserve(self, Py_ssize_t size) except NULL:
+        """Return room for C{size} bytes behind what was gathered."""
+        cdef u8 *larger
+        if self.out_size + size > self.out_room:
+            larger = <u8 *>realloc(self.out, self.out_size + size + 4096)
+            if larger == NULL:
+                raise MemoryError
+            self.out = larger
+            self.out_room = self.out_size + size + 4096
+        return self.out + self.out_size
+
+    cdef int soon(self) except -1:
+        """See that what was gathered is written at the end of the turn."""
+        if self.called or self.over:
+            return 0
+        if self.turn_end is not None:
+            self.called = True
+            enqueue(self.turn_end)
+        else:
+            self.called = True
+            self.path.factory.context.clock.callLater(0, self.turn_ended)
+        return 0
+
+    cdef int flush(self) except -1:
+        cdef bytes data
+        if self.out_size and self.transport is not None:
+            data = PyBytes_FromStringAndSize(<char *>self.out, self.out_size)
+            self.out_size = 0
+            if self.out_room > KEPT:
+                free(self.out)
+                self.out = NULL
+                self.out_room = 0
+            if self.stream is not None:
+                self.stream.cwrite(data)
+            else:
+                self.transport.write(data)
+        return 0
+
+
+cdef class FastHttp2Stream(FastClient):
+    """One request that a guest has, and that nothing but its answer concerns."""
+
+    @property
+    def shell(self):
+        """What it goes over to."""
+        return self.front.shell
+
+    @property
+    def member(self):
+        """Who has the request."""
+        return self.channel.member
+
+    @property
+    def frame(self):
+        """The frame of the request, as it was sent."""
+        return self.asked.frame(self.path, self.told)
+
+    cdef bint begin(self, const u8 *data, Py_ssize_t size, Head *head) except -1:
+        """Send a request on. False, and nothing has happened, if that is not for here."""
+        cdef FastContext path = self.path
+        cdef RouteCache chooser = path.chooser
+        cdef ClientInfo told = self.told
+        cdef const Sender *sender = &told.sender
+        cdef PendingRequest asked
+        cdef FastChannel channel
+        cdef RouteEntry way
+        cdef ClientOrigin origin
+        cdef const Field *field
+        cdef const u8 *given
+        cdef bytes client
+        cdef u8 id[256]
+        cdef int id_size
+        cdef u8 *end
+        cdef u8 *at
+        cdef uint64_t number
+        cdef Py_ssize_t frame_size
+        way = chooser.route(head.host, head.host_size, head.target, head.path_size)
+        if way is None:
+            return False
+        member = chooser.choose(way.pool)
+        if member is None:
+            return False
+        python_channel = get(member, MEMBER_CHANNEL)
+        if type(python_channel) is not PythonChannel:
+            return False
+        channel = get(python_channel, CHANNEL_FAST)
+        if channel is None or not channel.open:
+            return False
+        congested = get(python_channel, CHANNEL_CONGESTED)
+        number = channel.last + 1
+        client = told.address
+        asked = self.asked = PendingRequest.__new__(PendingRequest)
+        asked.prefix = path.prefix
+        asked.id_at = -1
+        asked.http2 = True
+        id_size = <int>PyBytes_GET_SIZE(path.prefix) + 20
+        if id_size > 200:
+            return False
+        if told.trusted:
+            origin = told.origin(head)
+            client = origin.client
+            sender = &origin.sender
+            field = &head.sent[SENT_ID - SENT_FOR]
+            if field.name != NULL and acceptable(field):
+                asked.id_at = <int>(field.value - data)
+                asked.id_size = field.value_size
+                id_size = max(id_size, field.value_size)
+        frame_size = room(head, sender, id_size, 0)
+        if frame_size > channel.most:
+            return False
+        end = path.room(frame_size) + path.scratch_size
+        # The last thing that could fail is behind us: no id is wasted.
+        if asked.id_at < 0:
+            asked.id = path.next_id()
+            id_size = <int>(asked.put_id(id) - id)
+            given = <const u8 *>id
+        else:
+            id_size = asked.id_size
+            given = data + asked.id_at
+        at = encode(end, data, head, sender, number, given, id_size, data + head.size, 0)
+        frame = PyBytes_FromStringAndSize(<const char *>at, end - at)
+        self.started = path.now()
+        asked.keep(PyBytes_FromStringAndSize(<const char *>data, size), data, head)
+        asked.client = client
+        asked.way = way
+        asked.number = number
+        self.channel = channel
+        chooser.charge(member, way.pool)
+        channel.begin(self, number, frame, congested is not False)
+        return True
+
+    cdef int answered(self, Answer *answer) except -1:
+        cdef FastContext path = self.path
+        cdef FastChannel channel = self.channel
+        cdef PendingRequest asked = self.asked
+        cdef FastHttp2Connection front = self.front
+        cdef FastHttp2Counts counts
+        cdef bint bodiless = asked.is_head or is_bodiless(answer.status)
+        cdef Py_ssize_t size = 0 if bodiless else answer.body_size
+        cdef int64_t length
+        cdef bytes date = path.date
+        cdef u8 id[256]
+        cdef int id_size
+        cdef u8 *begin
+        cdef double now
+        if front is None or front.over or not front.writable or size > MOST_ANSWER:
+            return 0
+        if bodiless:
+            length = bodiless_length(answer)
+        else:
+            length = size
+            if answer.length >= 0 and answer.length != size:
+                return 0
+        counts = front.counts
+        if size > counts.room or size > counts.first_room + self.room:
+            return 0
+        if answer.fields_size > MOST_FIELDS_SIZE or front.out_size + size > MOST_GATHERED:
+            return 0
+        if answer.fields_size + 32 * answer.kept + 256 > front.peer_list_size:
+            return 0
+        id_size = <int>(asked.put_id(id) - id)
+        begin = front.reserve(answer_room(answer, id_size, size))
+        front.out_size += write_answer(
+            begin, answer, length, <const u8 *>PyBytes_AS_STRING(date),
+            <int>PyBytes_GET_SIZE(date), id, id_size, size, <uint32_t>self.number, counts.shrinks,
+        ) - begin
+        counts.shrinks = False
+        counts.room -= size
+        counts.open -= 1
+        now = path.now()
+        channel.drop(asked.number)
+        del front.streams[self.number]
+        front.soon()
+        if path.lines is not None:
+            asked.log(path.lines, channel.name, answer.status, size, now - self.started)
+        path.answered += 1
+        if asked.way.tally is not None:
+            asked.way.tally.count(
+                answer.status, size, PyBytes_GET_SIZE(asked.data) - asked.head_size,
+                now - self.started,
+            )
+        member = channel.member
+        self.front = None
+        self.channel = None
+        path.chooser.release(member)
+        return 1
+
+    cdef int give_up(self) except -1:
+        """See C{FastClient}: the exchange goes on in Python, on a stream there."""
+        cdef FastHttp2Connection front = self.front
+        if front is None:
+            return 0
+        self.path.declined_answers += 1
+        self.channel.drop(self.asked.number)
+        self.channel.tell()
+        front.streams.pop(self.number, None)
+        front.shell.adopt(self)
+        self.front = None
+        self.channel = None
+        self.asked = None
+        return 0

@@ -1,0 +1,3 @@
+from subproxy.fastpath._hpack import FastHpackDecoder
+
+def head_text(decoder: FastHpackDecoder, block: bytes, scheme: bytes = ...) -> bytes | None: ...

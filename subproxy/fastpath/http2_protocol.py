@@ -1,0 +1,179 @@
+"""What is behind a compiled connection of HTTP/2: the rules, and what is not plain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from subproxy.core.exchange import Exchange
+from subproxy.core.http.forwarded import Peer
+from subproxy.core.http.request import Headers
+from subproxy.fastpath.fallback import sent_request
+from subproxy.fastpath.interfaces import FallsBackAlone, FrontOfHttp2
+from subproxy.frontend.context import FrontendContext
+from subproxy.frontend.http2.connection import Http2Connection
+from subproxy.frontend.http2.flood import FloodGuard
+from subproxy.frontend.http2.frames import ErrorCode, Frame, Http2Error
+from subproxy.frontend.http2.hpack import IFieldDecoder
+from subproxy.frontend.http2.protocol import Http2Protocol
+from subproxy.frontend.http2.served_request import ServedRequest
+from subproxy.frontend.open_connections import OpenConnection
+from subproxy.telemetry.close_reason import CloseReason
+
+
+class FastHttp2Protocol(Http2Protocol):
+    """
+    Has the rules, and every stream that is not plain, behind a L{FastHttp2Connection}.
+
+    What it is told of a read stands between L{turn_begins} and L{turn_ends}.
+
+    @ivar front: what is before it, and writes for it.
+    """
+
+    def __init__(
+        self,
+        context: FrontendContext,
+        connection: Http2Connection,
+        guard: FloodGuard,
+        front: FrontOfHttp2,
+    ) -> None:
+        super().__init__(context, connection, guard)
+        self.front = front
+
+    @classmethod
+    def behind(cls, front: FrontOfHttp2, decoder: IFieldDecoder) -> FastHttp2Protocol:
+        """What is behind C{front}, which reads fields by C{decoder}."""
+        context = front.factory.context
+        guard = FloodGuard(context.floods)
+        limits = context.limits
+        connection = Http2Connection(decoder, front.counts, guard, limits.head, limits.fields)
+        return cls(context, connection, guard, front)
+
+    def take_over(self, before: OpenConnection, transport: Any, peer: Peer) -> None:
+        """Serve the connection that was served by C{before}, to which C{transport} speaks."""
+        self.transport = transport
+        self.peer = peer
+        self.context.connections.replaced(before, self)
+        self.connection.begin()
+        self.wait(self.context.limits.header_timeout)
+        self.flush()
+
+    # What came.
+
+    def turn_begins(self) -> None:
+        """Some of a read is for us."""
+        self._turns += 1
+
+    def turn_ends(self) -> None:
+        """That was all of the read."""
+        self._begin_bodies(self.context.monotonic())
+        self._turns -= 1
+        self._look_at_state()
+        self.flush()
+
+    def frame_came(self, kind: int, flags: int, number: int, payload: bytes) -> None:
+        """A frame came that is not plain."""
+        now = self.context.monotonic()
+        try:
+            event = self.connection.receive(Frame(kind, flags, number, payload), now)
+            if event is not None:
+                self.handle(event, now)
+        except Http2Error as error:
+            self.fail_connection(error)
+
+    def fields_came(self, number: int, fields: Headers | None, ended: bool) -> None:
+        """The fields of a request that is not plain came."""
+        now = self.context.monotonic()
+        try:
+            event = self.connection.fields_came(number, fields, ended, False, now)
+            if event is not None:
+                self.handle(event, now)
+        except Http2Error as error:
+            self.fail_connection(error)
+
+    def fields_malformed(self) -> None:
+        """A block of fields is none."""
+        self.fail_connection(
+            Http2Error(ErrorCode.COMPRESSION_ERROR, "a block of fields is malformed")
+        )
+
+    def too_large(self) -> None:
+        """A frame is larger than any may be."""
+        self.fail_connection(Http2Error(ErrorCode.FRAME_SIZE_ERROR, "a frame is too large"))
+
+    def no_preface(self) -> None:
+        """What began like the preface of HTTP/2 went on in another way."""
+        self.fail_connection(
+            Http2Error(ErrorCode.PROTOCOL_ERROR, "this is not the preface of HTTP/2")
+        )
+
+    def turn_over(self) -> None:
+        """The turn of the reactor ends: what waits is written now."""
+        if self._flush_called:
+            self.flush_called()
+
+    def adopt(self, fast: FallsBackAlone) -> None:
+        """Go on with the request of C{fast}, which a guest has."""
+        context = self.context
+        stream = self.connection.adopt(fast.number, fast.room)
+        head = sent_request(fast.frame, context.rules)
+        served = ServedRequest(self, stream, head, fast.started)
+        client_stream = served.client_stream
+        exchange = Exchange(head, b"", client_stream, context.dispatcher)
+        exchange.pool = fast.asked.pool
+        exchange.holder = fast.member
+        fast.channel.channel.adopt(exchange, fast.asked.number)
+        client_stream.exchange = exchange
+        served.due = fast.started + context.limits.response_timeout
+        self.served[fast.number] = served
+
+    # What goes.
+
+    def write(self, data: bytes) -> None:
+        """Write to the client, with all else that the turn has to say."""
+        self.front.put(data)
+
+    def call_flush(self) -> None:
+        """Have L{turn_over} called before the reactor sleeps."""
+        self.front.call_turn_end()
+
+    def pauseProducing(self) -> None:
+        """The client does not take what is written."""
+        self.front.writable = False
+        super().pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """All that was written has left."""
+        self.front.writable = True
+        super().resumeProducing()
+
+    # Time passes, and the connection ends.
+
+    def _look_ahead(self) -> None:
+        """Have the sweeper look when the deadline passes; at every sweep while requests are."""
+        super()._look_ahead()
+        if self.front.waiting:
+            self.deadline = 0.0
+
+    def deadline_passed(self, now: float) -> None:
+        """The sweeper looks: who took too long?"""
+        if self.front.look(now) and self._going is None and not self._head_waits:
+            # It was asked something that we do not know of: it is not idle.
+            self.due = now + self.context.limits.keepalive_timeout
+        super().deadline_passed(now)
+
+    def close(self, reason: CloseReason) -> None:
+        """Close, behind what was written before."""
+        self.front.flush_now()
+        self._cancel_all()
+        self.front.lost()
+        super().close(reason)
+
+    def _cancel_all(self) -> None:
+        self.front.give_up_all()
+        super()._cancel_all()
+
+    def connectionLost(self, reason: Any) -> None:  # type: ignore[override]
+        """The client is gone, or was sent away."""
+        self._cancel_all()
+        self.front.lost()
+        super().connectionLost(reason)
