@@ -9,7 +9,7 @@ or with the request that a guest already has. That gives the connection back whe
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.set cimport PySet_Size
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 from twisted.internet.interfaces import (
@@ -18,32 +18,25 @@ from twisted.internet.interfaces import (
 from zope.interface import classImplements
 
 from subproxy.fastpath._response cimport Answer, bodiless_length, is_bodiless, write_head
-from subproxy.fastpath._pending cimport PendingRequest, acceptable
+from subproxy.fastpath._pending cimport PendingRequest
 from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._channel cimport FastChannel
 from subproxy.fastpath._http2_connection cimport (
     FastHttp2Connection, begins_http2, take_over,
 )
-from subproxy.fastpath._route_cache cimport RouteCache, RouteEntry
-from subproxy.fastpath._slots cimport get, slot
-from subproxy.fastpath._request_frame cimport Sender, encode, room
+from subproxy.fastpath._route_cache cimport RouteEntry
 from subproxy.fastpath._body_assembly cimport BodyAssembly
-from subproxy.fastpath._request_head cimport GOOD, PARTIAL_HEAD, Field, Head, scan
+from subproxy.fastpath._request_head cimport GOOD, PARTIAL_HEAD, Head, scan
 from subproxy.fastpath._context cimport FastContext
-from subproxy.fastpath._tables cimport SENT_FOR, SENT_ID
-from subproxy.fastpath._client_info cimport ClientInfo, ClientOrigin
 from subproxy.fastpath._fallback cimport (
     CLOSING, GATHERING, IDLE, OVER, PARTIAL, SLOW, WAITING, ReplaceableConnection,
 )
 from subproxy.reactor._stream cimport Stream
 
-from subproxy.core.balancing.member import Member
 from subproxy.fastpath import fallback as handover
 from subproxy.frontend.hangup import Hangup, hangup
 from subproxy.frontend.limits import WRITE_BUFFER
 from subproxy.frontend.tcp_info import waits_for_peer
-from subproxy.fastpath import shared_channel as _shared_channel
-from subproxy.subscription import channel as _channel
 from subproxy.telemetry.close_reason import CloseReason
 
 cdef enum:
@@ -51,10 +44,6 @@ cdef enum:
     MOST_ANSWER = 65536  # bytes of an answer's body, likewise: what rides in a frame
 
 cdef double NEVER = float("inf")
-cdef type PythonChannel = _shared_channel.SharedChannel
-cdef Py_ssize_t MEMBER_CHANNEL = slot(Member, "channel")
-cdef Py_ssize_t CHANNEL_FAST = slot(PythonChannel, "fast")
-cdef Py_ssize_t CHANNEL_CONGESTED = slot(_channel.Channel, "congested")
 
 
 cdef class FastPath(FastContext):
@@ -319,77 +308,26 @@ cdef class FastConnection(ReplaceableConnection):
         """Send a request on, or wait for its body. False, and nothing has happened, if that is
         not for here."""
         cdef FastContext path = self.path
-        cdef RouteCache chooser = path.chooser
         cdef PendingRequest asked = self.asked
-        cdef FastChannel channel
         cdef RouteEntry way
-        cdef ClientInfo told = self.told
-        cdef ClientOrigin origin
-        cdef const Sender *sender = &told.sender
         cdef Py_ssize_t body = head.length if head.length > 0 else 0
         cdef Py_ssize_t whole = head.size + body
-        cdef Py_ssize_t frame_size
-        cdef const Field *field
-        cdef const u8 *given
-        cdef bytes client
-        cdef u8 id[256]
-        cdef int id_size
-        cdef u8 *end
-        cdef u8 *at
-        cdef uint64_t number
+        cdef bytes frame
         cdef double now
         if body > path.most_inline or not self.writable:
             return False
         if self.scope is not None and not self.in_scope(head.host, head.host_size):
             return False
         # What will not be sent on is refused now, not when its body is here.
-        way = chooser.route(head.host, head.host_size, head.target, head.path_size)
+        way = path.chooser.route(head.host, head.host_size, head.target, head.path_size)
         if way is None or way.asked or body > way.most_body:
             return False
         if whole > size:
             self.gather(data, size, whole)
             return True
-        member = chooser.choose(way.pool)
-        if member is None:
+        frame = self.prepare(data, head, body, way)
+        if frame is None:
             return False
-        python_channel = get(member, MEMBER_CHANNEL)
-        if type(python_channel) is not PythonChannel:
-            return False
-        channel = get(python_channel, CHANNEL_FAST)
-        if channel is None or not channel.open or body > channel.inline:
-            return False
-        congested = get(python_channel, CHANNEL_CONGESTED)
-        number = channel.last + 1
-        client = told.address
-        asked.id_at = -1
-        id_size = <int>PyBytes_GET_SIZE(path.prefix) + 20
-        if id_size > 200:
-            return False
-        if told.trusted:
-            origin = told.origin(head)
-            client = origin.client
-            sender = &origin.sender
-            field = &head.sent[SENT_ID - SENT_FOR]
-            if field.name != NULL and acceptable(field):
-                asked.id_at = <int>(field.value - data)
-                asked.id_size = field.value_size
-                id_size = max(id_size, field.value_size)
-        frame_size = room(head, sender, id_size, body)
-        if frame_size > channel.most:
-            return False
-        end = path.room(frame_size) + path.scratch_size
-        # The last thing that could fail is behind us: no id is wasted.
-        if asked.id_at < 0:
-            asked.id = path.next_id()
-            id_size = <int>(asked.put_id(id) - id)
-            given = <const u8 *>id
-        else:
-            id_size = asked.id_size
-            given = data + asked.id_at
-        at = encode(
-            end, data, head, sender, number, given, id_size, data + head.size, body,
-        )
-        frame = PyBytes_FromStringAndSize(<const char *>at, end - at)
         if self.requests == 1 and not self.undelayed:
             # One answer alone is never delayed: who makes one request needs no system call for it.
             self.undelayed = True
@@ -401,11 +339,7 @@ cdef class FastConnection(ReplaceableConnection):
         else:
             self.started = now
             asked.keep(PyBytes_FromStringAndSize(<const char *>data, whole), data, head)
-        asked.client = client
-        asked.way = way
-        asked.number = number
         self.requests += 1
-        self.channel = channel
         self.rest = None if whole == size else PyBytes_FromStringAndSize(
             <const char *>data + whole, size - whole
         )
@@ -413,8 +347,7 @@ cdef class FastConnection(ReplaceableConnection):
         self.deadline = self.due = now + (
             path.response_timeout if way.response_timeout < 0.0 else way.response_timeout
         )
-        chooser.charge(member, way.pool)
-        channel.begin(self, number, frame, congested is not False)
+        self.ask(frame)
         return True
 
     # Answers come.

@@ -1,18 +1,14 @@
 # What of a connection the Python path takes over. See _fallback.pyx.
-from subproxy.fastpath._pending cimport PendingRequest
 from subproxy.fastpath._bytes cimport u8
-from subproxy.fastpath._channel cimport FastClient, FastChannel
 from subproxy.fastpath._body_assembly cimport BodyAssembly
-from subproxy.fastpath._context cimport FastContext
-from subproxy.fastpath._client_info cimport ClientInfo
+from subproxy.fastpath._asking cimport AskingClient
 
 
 cdef enum Stage:
     IDLE, PARTIAL, GATHERING, WAITING, SLOW, CLOSING, OVER
 
 
-cdef class ReplaceableConnection(FastClient):
-    cdef FastContext path
+cdef class ReplaceableConnection(AskingClient):
     cdef readonly object transport
     cdef object slow
     cdef object closed_for  # a CloseReason, the first; None while none is known here
@@ -23,15 +19,10 @@ cdef class ReplaceableConnection(FastClient):
     cdef readonly bint writable
     cdef readonly bint paused
     cdef bint undelayed
-    cdef ClientInfo told
     cdef object scope  # a HostScope: the hosts that may be asked for; None: any
     cdef bytes asked_before  # the last host that was found in it
     cdef readonly bytes rest  # bytes behind the request that is being answered; or of a partial head
     cdef BodyAssembly gathering  # the request whose body is not here yet
-    # The request that is being answered:
-    cdef readonly PendingRequest asked
-    cdef readonly FastChannel channel
-    cdef readonly double started  # it, or what the stage is
 
     cdef bint in_scope(self, const u8 *name, Py_ssize_t size) except -1
     cdef int decline(self, const u8 *data, Py_ssize_t size) except -1

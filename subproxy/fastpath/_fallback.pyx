@@ -10,7 +10,7 @@ from libc.string cimport memcmp
 from twisted.internet.interfaces import ITCPTransport
 
 from subproxy.fastpath._bytes cimport u8
-from subproxy.fastpath._channel cimport FastClient
+from subproxy.fastpath._asking cimport AskingClient
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ from subproxy.core.http.normalise import normalise_host
 from subproxy.fastpath import fallback as handover
 
 
-cdef class ReplaceableConnection(FastClient):
+cdef class ReplaceableConnection(AskingClient):
     """A connection of a client, in whose place an C{Http1Protocol} can be put at any time."""
 
     @property
@@ -37,15 +37,6 @@ cdef class ReplaceableConnection(FastClient):
     def close_reason(self):
         """Why it closed, or closes: see C{ClientConnection}."""
         return self.closed_for if self.slow is None else self.slow.close_reason
-
-    @property
-    def member(self):
-        return self.channel.member
-
-    @property
-    def frame(self):
-        """The frame of the request that is being answered, as it was sent, but for its body."""
-        return self.asked.frame(self.path, self.told)
 
     cdef bint in_scope(self, const u8 *name, Py_ssize_t size) except -1:
         """Whether that host may be asked for on this connection, as C{HostScope} has it: mostly it

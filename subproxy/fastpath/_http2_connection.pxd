@@ -1,31 +1,15 @@
 # The client's side of the compiled path where clients speak HTTP/2. See _http2_connection.pyx.
 from libc.stdint cimport int64_t, uint32_t
 
+from subproxy.fastpath._asking cimport AskingClient
 from subproxy.fastpath._bytes cimport u8
-from subproxy.fastpath._channel cimport FastChannel, FastClient
 from subproxy.fastpath._client_info cimport ClientInfo
 from subproxy.fastpath._context cimport FastContext
 from subproxy.fastpath._hpack cimport FastHpackDecoder
-from subproxy.fastpath._pending cimport PendingRequest
+from subproxy.fastpath._http2_counts cimport FastHttp2Counts
 from subproxy.fastpath._request_head cimport Head
-from subproxy.fastpath._response cimport Answer
-from subproxy.reactor._ring cimport Handle
+from subproxy.fastpath._turn_end cimport TurnEnd
 from subproxy.reactor._stream cimport Stream
-
-
-cdef class FastHttp2Counts:
-    # subproxy.frontend.http2.counts.IHttp2Counts
-    cdef public long last_stream
-    cdef public long open
-    cdef public long requests
-    cdef public int64_t room
-    cdef public int64_t first_room
-    cdef public bint shrinks
-
-
-cdef class TurnEnd(Handle):
-    # Writes what a turn of the reactor has gathered.
-    cdef FastHttp2Connection front
 
 
 cdef class FastHttp2Connection:
@@ -71,15 +55,10 @@ cdef class FastHttp2Connection:
     cdef int flush(self) except -1
 
 
-cdef class FastHttp2Stream(FastClient):
+cdef class FastHttp2Stream(AskingClient):
     cdef FastHttp2Connection front
-    cdef FastContext path
-    cdef ClientInfo told
-    cdef readonly PendingRequest asked
-    cdef readonly FastChannel channel
     cdef readonly long number
     cdef readonly int64_t room  # what the client has opened its window by
-    cdef readonly double started
 
     cdef bint begin(self, const u8 *data, Py_ssize_t size, Head *head) except -1
 

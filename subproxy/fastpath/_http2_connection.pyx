@@ -17,31 +17,27 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp, memcpy, memmove
 
 from subproxy.fastpath._bytes cimport put_bytes, u8
-from subproxy.fastpath._channel cimport FastChannel, FastClient
-from subproxy.fastpath._client_info cimport ClientInfo, ClientOrigin
+from subproxy.fastpath._asking cimport AskingClient
+from subproxy.fastpath._channel cimport FastChannel
+from subproxy.fastpath._client_info cimport ClientInfo
 from subproxy.fastpath._context cimport FastContext
 from subproxy.fastpath._hpack cimport (
     BLOCK_LARGE, BLOCK_MALFORMED, FastHpackDecoder, field_list, listed,
 )
 from subproxy.fastpath._http2_head cimport write_text
 from subproxy.fastpath._http2_response cimport FRAME_HEAD, FRAME_SIZE, answer_room, write_answer
-from subproxy.fastpath._pending cimport PendingRequest, acceptable
-from subproxy.fastpath._request_frame cimport Sender, encode, room
-from subproxy.fastpath._request_head cimport GOOD, Field, Head, scan
+from subproxy.fastpath._http2_counts cimport FastHttp2Counts
+from subproxy.fastpath._pending cimport PendingRequest
+from subproxy.fastpath._request_head cimport GOOD, Head, scan
 from subproxy.fastpath._response cimport Answer, bodiless_length, is_bodiless
-from subproxy.fastpath._route_cache cimport RouteCache, RouteEntry
-from subproxy.fastpath._slots cimport get, slot
-from subproxy.fastpath._tables cimport SENT_FOR, SENT_ID
-from subproxy.reactor._ring cimport Handle, Ring, enqueue
+from subproxy.fastpath._route_cache cimport RouteEntry
+from subproxy.fastpath._turn_end cimport TurnEnd
+from subproxy.reactor._ring cimport enqueue
 from subproxy.reactor._stream cimport Stream
 
-from subproxy.core.balancing.member import Member
-from subproxy.fastpath import shared_channel as _shared_channel
 from subproxy.fastpath.http2_protocol import FastHttp2Protocol
 from subproxy.frontend.http2 import frames as described
 from subproxy.frontend.http2.bounds import MOST_CRUMBS, MOST_STREAMS as _most_streams
-from subproxy.frontend.http2.counts import FIRST_WINDOW
-from subproxy.subscription import channel as _channel
 
 cdef enum:
     PREFACE_SIZE = 24
@@ -61,10 +57,6 @@ cdef enum:
 cdef bytes _preface = described.PREFACE
 cdef const u8 *PREFACE = <const u8 *><char *>_preface
 cdef long MOST_STREAMS = _most_streams
-cdef type PythonChannel = _shared_channel.SharedChannel
-cdef Py_ssize_t MEMBER_CHANNEL = slot(Member, "channel")
-cdef Py_ssize_t CHANNEL_FAST = slot(PythonChannel, "fast")
-cdef Py_ssize_t CHANNEL_CONGESTED = slot(_channel.Channel, "congested")
 
 if described.FRAME_SIZE != FRAME_SIZE or len(_preface) != PREFACE_SIZE:
     raise ImportError("the frames differ from subproxy.frontend.http2.frames")
@@ -83,23 +75,6 @@ cdef FastHttp2Connection take_over(object before, FastContext path, object trans
     front.told = path.clients.with_http2(told)
     front.begin(before)
     return front
-
-
-cdef class FastHttp2Counts:
-    """See C{subproxy.frontend.http2.counts.IHttp2Counts}."""
-
-    def __cinit__(self):
-        self.room = self.first_room = FIRST_WINDOW
-
-
-cdef class TurnEnd(Handle):
-    """Has what was gathered written before the reactor sleeps."""
-
-    cdef int settle(self) except -1:
-        self.queued = False
-        if self.front is not None:
-            self.front.turn_ended()
-        return 0
 
 
 cdef class FastHttp2Connection:
@@ -128,7 +103,7 @@ cdef class FastHttp2Connection:
             lower = getattr(lower, "transport", None)
         if lower is not None and (<Stream>lower).ring is not None:
             self.turn_end = TurnEnd.__new__(TurnEnd)
-            self.turn_end.front = self
+            self.turn_end.gatherer = self
             self.turn_end.ring = (<Stream>lower).ring
         self.shell = FastHttp2Protocol.behind(self, self.decoder)
         self.machine = self.shell.connection
@@ -137,7 +112,7 @@ cdef class FastHttp2Connection:
 
     @property
     def factory(self):
-        """The factory of the connection, as with every protocol."""
+        """As with every protocol."""
         return self.path.factory
 
     @property
@@ -155,18 +130,18 @@ cdef class FastHttp2Connection:
         self.soon()
 
     def call_turn_end(self):
-        """Have the shell flush at the end of the turn."""
+        """Have the shell flush then."""
         self.soon()
 
     def turn_ended(self):
         """The turn of the reactor ends: write what it has gathered."""
         self.called = False
         if not self.over:
-            self.shell.turn_over()
+            self.shell.turn_ended()
         self.flush()
 
     def flush_now(self):
-        """Write what was gathered: the connection is about to close."""
+        """Write what was gathered."""
         self.flush()
 
     def look(self, double now):
@@ -182,7 +157,7 @@ cdef class FastHttp2Connection:
         return asked or bool(self.streams)
 
     def give_up_all(self):
-        """Move all requests to Python, where they end."""
+        """Move all requests to Python."""
         cdef FastHttp2Stream stream
         for stream in list(self.streams.values()):
             stream.give_up()
@@ -193,7 +168,7 @@ cdef class FastHttp2Connection:
         self.transport = None
         self.stream = None
         if self.turn_end is not None:
-            self.turn_end.front = None
+            self.turn_end.gatherer = None
             self.turn_end = None
         self.out_size = 0
 
@@ -406,11 +381,10 @@ cdef class FastHttp2Connection:
         """See that what was gathered is written at the end of the turn."""
         if self.called or self.over:
             return 0
+        self.called = True
         if self.turn_end is not None:
-            self.called = True
             enqueue(self.turn_end)
         else:
-            self.called = True
             self.path.factory.context.clock.callLater(0, self.turn_ended)
         return 0
 
@@ -430,7 +404,7 @@ cdef class FastHttp2Connection:
         return 0
 
 
-cdef class FastHttp2Stream(FastClient):
+cdef class FastHttp2Stream(AskingClient):
     """One request that a guest has, and that nothing but its answer concerns."""
 
     @property
@@ -438,88 +412,23 @@ cdef class FastHttp2Stream(FastClient):
         """What it goes over to."""
         return self.front.shell
 
-    @property
-    def member(self):
-        """Who has the request."""
-        return self.channel.member
-
-    @property
-    def frame(self):
-        """The frame of the request, as it was sent."""
-        return self.asked.frame(self.path, self.told)
-
     cdef bint begin(self, const u8 *data, Py_ssize_t size, Head *head) except -1:
         """Send a request on. False, and nothing has happened, if that is not for here."""
-        cdef FastContext path = self.path
-        cdef RouteCache chooser = path.chooser
-        cdef ClientInfo told = self.told
-        cdef const Sender *sender = &told.sender
         cdef PendingRequest asked
-        cdef FastChannel channel
         cdef RouteEntry way
-        cdef ClientOrigin origin
-        cdef const Field *field
-        cdef const u8 *given
-        cdef bytes client
-        cdef u8 id[256]
-        cdef int id_size
-        cdef u8 *end
-        cdef u8 *at
-        cdef uint64_t number
-        cdef Py_ssize_t frame_size
-        way = chooser.route(head.host, head.host_size, head.target, head.path_size)
+        cdef bytes frame
+        way = self.path.chooser.route(head.host, head.host_size, head.target, head.path_size)
         if way is None:
             return False
-        member = chooser.choose(way.pool)
-        if member is None:
-            return False
-        python_channel = get(member, MEMBER_CHANNEL)
-        if type(python_channel) is not PythonChannel:
-            return False
-        channel = get(python_channel, CHANNEL_FAST)
-        if channel is None or not channel.open:
-            return False
-        congested = get(python_channel, CHANNEL_CONGESTED)
-        number = channel.last + 1
-        client = told.address
         asked = self.asked = PendingRequest.__new__(PendingRequest)
-        asked.prefix = path.prefix
-        asked.id_at = -1
+        asked.prefix = self.path.prefix
         asked.http2 = True
-        id_size = <int>PyBytes_GET_SIZE(path.prefix) + 20
-        if id_size > 200:
+        frame = self.prepare(data, head, 0, way)
+        if frame is None:
             return False
-        if told.trusted:
-            origin = told.origin(head)
-            client = origin.client
-            sender = &origin.sender
-            field = &head.sent[SENT_ID - SENT_FOR]
-            if field.name != NULL and acceptable(field):
-                asked.id_at = <int>(field.value - data)
-                asked.id_size = field.value_size
-                id_size = max(id_size, field.value_size)
-        frame_size = room(head, sender, id_size, 0)
-        if frame_size > channel.most:
-            return False
-        end = path.room(frame_size) + path.scratch_size
-        # The last thing that could fail is behind us: no id is wasted.
-        if asked.id_at < 0:
-            asked.id = path.next_id()
-            id_size = <int>(asked.put_id(id) - id)
-            given = <const u8 *>id
-        else:
-            id_size = asked.id_size
-            given = data + asked.id_at
-        at = encode(end, data, head, sender, number, given, id_size, data + head.size, 0)
-        frame = PyBytes_FromStringAndSize(<const char *>at, end - at)
-        self.started = path.now()
+        self.started = self.path.now()
         asked.keep(PyBytes_FromStringAndSize(<const char *>data, size), data, head)
-        asked.client = client
-        asked.way = way
-        asked.number = number
-        self.channel = channel
-        chooser.charge(member, way.pool)
-        channel.begin(self, number, frame, congested is not False)
+        self.ask(frame)
         return True
 
     cdef int answered(self, Answer *answer) except -1:

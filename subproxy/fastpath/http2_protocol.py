@@ -11,6 +11,7 @@ from subproxy.fastpath.fallback import sent_request
 from subproxy.fastpath.interfaces import FallsBackAlone, FrontOfHttp2
 from subproxy.frontend.context import FrontendContext
 from subproxy.frontend.http2.connection import Http2Connection
+from subproxy.frontend.http2.ending import Ending
 from subproxy.frontend.http2.flood import FloodGuard
 from subproxy.frontend.http2.frames import ErrorCode, Frame, Http2Error
 from subproxy.frontend.http2.hpack import IFieldDecoder
@@ -67,8 +68,7 @@ class FastHttp2Protocol(Http2Protocol):
         """That was all of the read."""
         self._begin_bodies(self.context.monotonic())
         self._turns -= 1
-        self._look_at_state()
-        self.flush()
+        self.turn_over()
 
     def frame_came(self, kind: int, flags: int, number: int, payload: bytes) -> None:
         """A frame came that is not plain."""
@@ -106,7 +106,7 @@ class FastHttp2Protocol(Http2Protocol):
             Http2Error(ErrorCode.PROTOCOL_ERROR, "this is not the preface of HTTP/2")
         )
 
-    def turn_over(self) -> None:
+    def turn_ended(self) -> None:
         """The turn of the reactor ends: what waits is written now."""
         if self._flush_called:
             self.flush_called()
@@ -133,7 +133,7 @@ class FastHttp2Protocol(Http2Protocol):
         self.front.put(data)
 
     def call_flush(self) -> None:
-        """Have L{turn_over} called before the reactor sleeps."""
+        """Have L{turn_ended} called before the reactor sleeps."""
         self.front.call_turn_end()
 
     def pauseProducing(self) -> None:
@@ -156,7 +156,7 @@ class FastHttp2Protocol(Http2Protocol):
 
     def deadline_passed(self, now: float) -> None:
         """The sweeper looks: who took too long?"""
-        if self.front.look(now) and self._going is None and not self._head_waits:
+        if self.front.look(now) and self.ending is Ending.STAYS and not self._head_waits:
             # It was asked something that we do not know of: it is not idle.
             self.due = now + self.context.limits.keepalive_timeout
         super().deadline_passed(now)

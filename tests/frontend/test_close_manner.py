@@ -15,4 +15,4 @@ class MannerTests(SynchronousTestCase):
     def test_who_lingers(self) -> None:
         """Only who has been told that an answer is the last may still be sending by right."""
         lingering = {reason for reason, how in MANNERS.items() if how is CloseManner.LINGER}
-        self.assertEqual(lingering, {CloseReason.LAST_ANSWER})
+        self.assertEqual(lingering, {CloseReason.LAST_ANSWER, CloseReason.HTTP2_ERROR})

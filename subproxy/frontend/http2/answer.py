@@ -1,4 +1,4 @@
-"""A L{ClientStream} whose client speaks HTTP/2: what it is told where HTTP alone says too little."""
+"""A L{ClientStream} whose client speaks HTTP/2: gRPC, and clients that take small heads alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a request body ends on a stream: where the client says so, which its length has to match."""
+"""Where a request body ends on a stream: where the client says so, as its length has to."""
 
 from __future__ import annotations
 

@@ -45,7 +45,8 @@ from subproxy.frontend.http2.frames import (
     Frame,
     FrameType,
     Http2Error,
-    Setting,
+    Http2Setting,
+    check_setting,
     without_padding,
     write_frame,
     write_settings,
@@ -54,6 +55,7 @@ from subproxy.frontend.http2.hpack import HpackError, IFieldDecoder
 from subproxy.frontend.http2.priority import urgency, urgency_of
 from subproxy.frontend.http2.sender import Http2Sender
 from subproxy.frontend.http2.stream import Http2Stream, StreamState
+from subproxy.frontend.http2.window import ReceiveWindow
 
 
 class Http2Connection:
@@ -91,22 +93,18 @@ class Http2Connection:
         self._most_fields = most_fields
         self.greeted = False
         self._block: FieldBlock | None = None
-        self._window = CONNECTION_WINDOW
-        self._owed = 0
+        self._window = ReceiveWindow(CONNECTION_WINDOW)
         self._reset: deque[int] = deque(maxlen=REMEMBERED)
 
     def begin(self) -> None:
         """Say what we take."""
-        self.sender.put(
-            write_settings(
-                {
-                    Setting.MAX_CONCURRENT_STREAMS: MOST_STREAMS,
-                    Setting.INITIAL_WINDOW_SIZE: STREAM_WINDOW,
-                    Setting.MAX_HEADER_LIST_SIZE: self._list_size,
-                    Setting.NO_RFC7540_PRIORITIES: 1,
-                }
-            )
-        )
+        said = {
+            Http2Setting.MAX_CONCURRENT_STREAMS: MOST_STREAMS,
+            Http2Setting.INITIAL_WINDOW_SIZE: STREAM_WINDOW,
+            Http2Setting.MAX_HEADER_LIST_SIZE: self._list_size,
+            Http2Setting.NO_RFC7540_PRIORITIES: 1,
+        }
+        self.sender.put(write_settings(said))
         self._put_window(0, CONNECTION_WINDOW - FIRST_WINDOW)
 
     @property
@@ -241,9 +239,7 @@ class Http2Connection:
             raise _protocol("DATA on no stream")
         ended = bool(frame.flags & END_STREAM)
         data = without_padding(frame.flags, frame.payload)
-        self._window -= size
-        if self._window < 0:
-            raise Http2Error(ErrorCode.FLOW_CONTROL_ERROR, "more data than the connection takes")
+        self._window.came(size)
         stream = self.streams.get(number)
         if stream is None or not stream.client_sends:
             self._taken(size)
@@ -324,18 +320,13 @@ class Http2Connection:
         return None
 
     def _setting(self, key: int, value: int) -> None:
-        if key == Setting.ENABLE_PUSH and value > 1:
-            raise _protocol("ENABLE_PUSH is neither 0 nor 1")
-        if key == Setting.MAX_FRAME_SIZE and not 16_384 <= value <= 16_777_215:
-            raise _protocol("MAX_FRAME_SIZE is out of range")
-        if key == Setting.HEADER_TABLE_SIZE:
+        check_setting(key, value)
+        if key == Http2Setting.HEADER_TABLE_SIZE:
             # We have none; but who has just made it smaller wants to hear that.
             self.counts.shrinks = True
-        elif key == Setting.MAX_HEADER_LIST_SIZE:
+        elif key == Http2Setting.MAX_HEADER_LIST_SIZE:
             self.peer_list_size = value
-        elif key == Setting.INITIAL_WINDOW_SIZE:
-            if value > MOST_WINDOW:
-                raise Http2Error(ErrorCode.FLOW_CONTROL_ERROR, "a window is too large")
+        elif key == Http2Setting.INITIAL_WINDOW_SIZE:
             more = value - self.counts.first_room
             self.counts.first_room = value
             for stream in self.streams.values():
@@ -427,11 +418,9 @@ class Http2Connection:
                 stream.owed = 0
 
     def _taken(self, size: int) -> None:
-        self._owed += size
-        if self._owed >= CONNECTION_WINDOW // 2:
-            self._window += self._owed
-            self._put_window(0, self._owed)
-            self._owed = 0
+        more = self._window.taken(size)
+        if more:
+            self._put_window(0, more)
 
     def _put_window(self, number: int, more: int) -> None:
         self.sender.put(write_frame(FrameType.WINDOW_UPDATE, 0, number, more.to_bytes(4, "big")))
@@ -500,26 +489,6 @@ class Http2Connection:
             stream.move(StreamState.CLOSED)
         if self.streams.pop(stream.number, None) is not None:
             self.counts.open -= 1
-
-    # The connection ends.
-
-    def go_away(self) -> None:
-        """Say that the connection ends, and ask whether that was heard; all streams go on."""
-        self._put_goaway(MOST_STREAM, ErrorCode.NO_ERROR, b"")
-        self.sender.put(write_frame(FrameType.PING, 0, 0, GOING))
-
-    def finish(self) -> None:
-        """Say which stream was the last. Nothing is opened any more."""
-        self.refuses = True
-        self._put_goaway(self.counts.last_stream, ErrorCode.NO_ERROR, b"")
-
-    def fail(self, error: Http2Error) -> None:
-        """Say why the connection ends now."""
-        self._put_goaway(self.counts.last_stream, error.code, str(error).encode("ascii"))
-
-    def _put_goaway(self, last: int, code: ErrorCode, reason: bytes) -> None:
-        payload = last.to_bytes(4, "big") + code.to_bytes(4, "big") + reason
-        self.sender.put(write_frame(FrameType.GOAWAY, 0, 0, payload))
 
 
 def _protocol(reason: str) -> Http2Error:

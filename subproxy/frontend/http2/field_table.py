@@ -12,7 +12,6 @@ from typing import Final
 from subproxy.core.http.request import Header
 
 STATIC_TABLE: Final[tuple[Header, ...]] = (
-    # fmt: off
     (b":authority", b""),
     (b":method", b"GET"),
     (b":method", b"POST"),
@@ -74,7 +73,6 @@ STATIC_TABLE: Final[tuple[Header, ...]] = (
     (b"vary", b""),
     (b"via", b""),
     (b"www-authenticate", b""),
-    # fmt: on
 )
 """RFC 7541 appendix A; its first entry has the index 1."""
 

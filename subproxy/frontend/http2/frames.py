@@ -58,7 +58,7 @@ class ErrorCode(IntEnum):
     HTTP_1_1_REQUIRED = 13
 
 
-class Setting(IntEnum):
+class Http2Setting(IntEnum):
     """What either side tells of itself: section 6.5.2, RFC 8441 and RFC 9218."""
 
     HEADER_TABLE_SIZE = 1
@@ -107,12 +107,26 @@ def frame_head(size: int, kind: int, flags: int, stream: int) -> bytes:
     return (size << 16 | kind << 8 | flags).to_bytes(5, "big") + stream.to_bytes(4, "big")
 
 
-def write_settings(settings: dict[Setting, int]) -> bytes:
+def write_settings(settings: dict[Http2Setting, int]) -> bytes:
     """A SETTINGS frame."""
     payload = b"".join(
         [key.to_bytes(2, "big") + value.to_bytes(4, "big") for key, value in settings.items()]
     )
     return write_frame(FrameType.SETTINGS, 0, 0, payload)
+
+
+def check_setting(key: int, value: int) -> None:
+    """
+    Check a setting of the client (section 6.5.2).
+
+    @raise Http2Error: it has a value that it can't have.
+    """
+    if key == Http2Setting.ENABLE_PUSH and value > 1:
+        raise Http2Error(ErrorCode.PROTOCOL_ERROR, "ENABLE_PUSH is neither 0 nor 1")
+    if key == Http2Setting.MAX_FRAME_SIZE and not FRAME_SIZE <= value <= 16_777_215:
+        raise Http2Error(ErrorCode.PROTOCOL_ERROR, "MAX_FRAME_SIZE is out of range")
+    if key == Http2Setting.INITIAL_WINDOW_SIZE and value > MOST_WINDOW:
+        raise Http2Error(ErrorCode.FLOW_CONTROL_ERROR, "a window is too large")
 
 
 class FrameReader:

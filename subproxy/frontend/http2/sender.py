@@ -7,12 +7,16 @@ take turns, a frame each (L{subproxy.frontend.http2.priority}).
 
 from __future__ import annotations
 
+from subproxy.frontend.http2.bounds import GOING
 from subproxy.frontend.http2.counts import IHttp2Counts
 from subproxy.frontend.http2.frames import (
     END_HEADERS,
     END_STREAM,
     FRAME_SIZE,
+    MOST_STREAM,
+    ErrorCode,
     FrameType,
+    Http2Error,
     frame_head,
     write_frame,
 )
@@ -157,3 +161,23 @@ class Http2Sender:
                 else:
                     self.moved.append(stream)
                     self.window_opened(stream)
+
+    # The connection ends.
+
+    def go_away(self) -> None:
+        """Say that the connection ends, and ask whether that was heard; all streams go on."""
+        self._put_goaway(MOST_STREAM, ErrorCode.NO_ERROR, b"")
+        self.put(write_frame(FrameType.PING, 0, 0, GOING))
+
+    def finish(self) -> None:
+        """Say which stream was the last."""
+        self._put_goaway(self._counts.last_stream, ErrorCode.NO_ERROR, b"")
+
+    def fail(self, error: Http2Error) -> None:
+        """Say why the connection ends now."""
+        reason = str(error).encode("ascii")
+        self._put_goaway(self._counts.last_stream, error.code, reason)
+
+    def _put_goaway(self, last: int, code: ErrorCode, reason: bytes) -> None:
+        payload = last.to_bytes(4, "big") + code.to_bytes(4, "big") + reason
+        self.put(write_frame(FrameType.GOAWAY, 0, 0, payload))

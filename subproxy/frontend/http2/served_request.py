@@ -8,9 +8,11 @@ itself it knows as an L{IHttp2Shell}.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from enum import Enum, auto
 from typing import Protocol
 
 from subproxy.core.exchange import Exchange, Headers
+from subproxy.core.fast_enum import fast_enum
 from subproxy.core.http.request import RequestHead
 from subproxy.errors import ClientError
 from subproxy.frontend.client_stream import ResponseState
@@ -26,6 +28,20 @@ from subproxy.telemetry.close_reason import CloseReason
 
 _LOW = 16_384
 """Bytes of an answer that wait on a stream, below which its guest may send more."""
+
+
+@fast_enum
+class Late(Enum):
+    """What of a request took too long."""
+
+    REST = auto()
+    """The end of its body, behind an early answer, which was taken long ago."""
+    ANSWER = auto()
+    """Its answer."""
+    BODY = auto()
+    """Its body, which comes too slowly."""
+    WINDOW = auto()
+    """The windows for its answer, which the client opens too slowly."""
 
 
 class IHttp2Shell(Protocol):
@@ -61,18 +77,17 @@ class ServedRequest:
     @ivar stream: the stream.
     @ivar client_stream: the answer.
     @ivar due: when it has taken too long (monotonic seconds).
-    @ivar takes: the pace at which the client opens windows for it.
     """
 
     __slots__ = (
         "_body",
         "_framing",
         "_shell",
+        "_takes",
         "_trailers",
         "client_stream",
         "due",
         "stream",
-        "takes",
         "waits",
     )
 
@@ -86,7 +101,7 @@ class ServedRequest:
         )
         self.client_stream.most_fields = shell.connection.peer_list_size
         self.due = NEVER
-        self.takes = MinDataRate()
+        self._takes = MinDataRate()  # at which the client opens windows
         self._framing: StreamBody | None = None
         self._body: RequestBodyBuffer | None = None
         self._trailers: bytes | None = None
@@ -182,15 +197,22 @@ class ServedRequest:
         """Its body is wanted no more."""
         self._body = self.client_stream.body_source = None
 
-    @property
-    def too_slow_to_send(self) -> bool:
-        """Whether the client is behind the slowest rate of the body by more than its grace."""
-        body = self._body
-        return (
-            body is not None
-            and not body.complete
-            and self.too_slow(self._shell.context.monotonic())
-        )
+    def late(self, now: float) -> Late | None:
+        """What took too long, if anything did; told once."""
+        stream, shell = self.stream, self._shell
+        limits = shell.context.limits
+        if now >= self.due:
+            self.due = NEVER
+            return Late.ANSWER if stream.we_send else Late.REST
+        if self.too_slow(now):
+            return Late.BODY
+        takes = self._takes
+        if not stream.waiting or (stream.room > 0 and shell.connection.counts.room > 0):
+            takes.stop(now)
+            return None
+        takes.start(now)
+        slow = takes.exceeded(now, stream.sent, limits.body_grace, limits.body_rate)
+        return Late.WINDOW if slow else None
 
     # IBodySource.
 

@@ -13,7 +13,7 @@ from subproxy.frontend.http2.huffman import LENGTHS, HuffmanError, codes, huffma
 
 class HuffmanTests(SynchronousTestCase):
     def test_the_code_of_the_rfc(self) -> None:
-        """Lengths and codes are those of RFC 7541 appendix B, as another implementation has them."""
+        """Lengths and codes are those of RFC 7541 appendix B, as hpack has them."""
         self.assertEqual(list(LENGTHS), list(REQUEST_CODES_LENGTH))
         self.assertEqual(codes(), list(REQUEST_CODES))
 

@@ -1,0 +1,20 @@
+# Who asks guests. See _asking.pyx.
+from subproxy.fastpath._bytes cimport u8
+from subproxy.fastpath._channel cimport FastChannel, FastClient
+from subproxy.fastpath._client_info cimport ClientInfo
+from subproxy.fastpath._context cimport FastContext
+from subproxy.fastpath._pending cimport PendingRequest
+from subproxy.fastpath._request_head cimport Head
+from subproxy.fastpath._route_cache cimport RouteEntry
+
+
+cdef class AskingClient(FastClient):
+    cdef FastContext path
+    cdef ClientInfo told
+    # The request that is being answered:
+    cdef readonly PendingRequest asked
+    cdef readonly FastChannel channel
+    cdef readonly double started  # it, or what the stage is
+
+    cdef bytes prepare(self, const u8 *data, const Head *head, Py_ssize_t body, RouteEntry way)
+    cdef int ask(self, bytes frame) except -1

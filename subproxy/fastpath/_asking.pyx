@@ -1,0 +1,116 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, binding=False
+"""A client whose request is given to a guest: whom, and what that is told.
+
+What is asked in HTTP/1.1 and what in HTTP/2 differs by what C{ClientInfo} says of the client.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport uint64_t
+
+from subproxy.fastpath._bytes cimport u8
+from subproxy.fastpath._channel cimport FastChannel, FastClient
+from subproxy.fastpath._client_info cimport ClientInfo, ClientOrigin
+from subproxy.fastpath._context cimport FastContext
+from subproxy.fastpath._pending cimport PendingRequest, acceptable
+from subproxy.fastpath._request_frame cimport Sender, encode, room
+from subproxy.fastpath._request_head cimport Field, Head
+from subproxy.fastpath._route_cache cimport RouteCache, RouteEntry
+from subproxy.fastpath._slots cimport get, slot
+from subproxy.fastpath._tables cimport SENT_FOR, SENT_ID
+
+from subproxy.core.balancing.member import Member
+from subproxy.fastpath import shared_channel as _shared_channel
+from subproxy.subscription import channel as _channel
+
+cdef type PythonChannel = _shared_channel.SharedChannel
+cdef Py_ssize_t MEMBER_CHANNEL = slot(Member, "channel")
+cdef Py_ssize_t CHANNEL_FAST = slot(PythonChannel, "fast")
+cdef Py_ssize_t CHANNEL_CONGESTED = slot(_channel.Channel, "congested")
+
+
+cdef class AskingClient(FastClient):
+    """See above. Who derives from it keeps the request, and gets the answer."""
+
+    @property
+    def member(self):
+        """Who has the request."""
+        return self.channel.member
+
+    @property
+    def frame(self):
+        """The frame of the request that is being answered, as it was sent, but for its body."""
+        return self.asked.frame(self.path, self.told)
+
+    cdef bytes prepare(self, const u8 *data, const Head *head, Py_ssize_t body, RouteEntry way):
+        """The frame of a request, of which C{body} bytes lie behind its head, for whom is chosen
+        now. None, and nothing has happened, if that is not for here."""
+        cdef FastContext path = self.path
+        cdef RouteCache chooser = path.chooser
+        cdef PendingRequest asked = self.asked
+        cdef FastChannel channel
+        cdef ClientInfo told = self.told
+        cdef ClientOrigin origin
+        cdef const Sender *sender = &told.sender
+        cdef Py_ssize_t frame_size
+        cdef const Field *field
+        cdef const u8 *given
+        cdef bytes client
+        cdef u8 id[256]
+        cdef int id_size
+        cdef u8 *end
+        cdef u8 *at
+        cdef uint64_t number
+        member = chooser.choose(way.pool)
+        if member is None:
+            return None
+        python_channel = get(member, MEMBER_CHANNEL)
+        if type(python_channel) is not PythonChannel:
+            return None
+        channel = get(python_channel, CHANNEL_FAST)
+        if channel is None or not channel.open or body > channel.inline:
+            return None
+        number = channel.last + 1
+        client = told.address
+        asked.id_at = -1
+        id_size = <int>PyBytes_GET_SIZE(path.prefix) + 20
+        if id_size > 200:
+            return None
+        if told.trusted:
+            origin = told.origin(head)
+            client = origin.client
+            sender = &origin.sender
+            field = &head.sent[SENT_ID - SENT_FOR]
+            if field.name != NULL and acceptable(field):
+                asked.id_at = <int>(field.value - data)
+                asked.id_size = field.value_size
+                id_size = max(id_size, field.value_size)
+        frame_size = room(head, sender, id_size, body)
+        if frame_size > channel.most:
+            return None
+        end = path.room(frame_size) + path.scratch_size
+        # The last thing that could fail is behind us: no id is wasted.
+        if asked.id_at < 0:
+            asked.id = path.next_id()
+            id_size = <int>(asked.put_id(id) - id)
+            given = <const u8 *>id
+        else:
+            id_size = asked.id_size
+            given = data + asked.id_at
+        at = encode(
+            end, data, head, sender, number, given, id_size, data + head.size, body,
+        )
+        asked.client = client
+        asked.way = way
+        asked.number = number
+        self.channel = channel
+        return PyBytes_FromStringAndSize(<const char *>at, end - at)
+
+    cdef int ask(self, bytes frame) except -1:
+        """Send what was prepared: it may be answered before this returns."""
+        cdef FastChannel channel = self.channel
+        cdef PendingRequest asked = self.asked
+        self.path.chooser.charge(channel.member, asked.way.pool)
+        channel.begin(
+            self, asked.number, frame, get(channel.channel, CHANNEL_CONGESTED) is not False
+        )
+        return 0

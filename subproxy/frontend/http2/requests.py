@@ -1,0 +1,237 @@
+"""
+The requests on a connection of HTTP/2: what becomes of each, from its fields to its log line.
+
+What moves bytes and looks at the clock is built on it: L{subproxy.frontend.http2.protocol}.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+from subproxy.errors import ClientError, ClientGone
+from subproxy.frontend.client_stream import ResponseState
+from subproxy.frontend.connection import ClientConnection
+from subproxy.frontend.context import FrontendContext
+from subproxy.frontend.http2.connection import Http2Connection
+from subproxy.frontend.http2.ending import ENDINGS, Ending
+from subproxy.frontend.http2.events import (
+    BodyCame,
+    GoawaySeen,
+    Http2Event,
+    RequestCame,
+    StreamReset,
+)
+from subproxy.frontend.http2.frames import ErrorCode, Http2Error
+from subproxy.frontend.http2.request_fields import (
+    MalformedFields,
+    read_request,
+    read_trailers,
+    unreadable_request,
+)
+from subproxy.frontend.http2.served_request import ServedRequest
+from subproxy.frontend.local_replies import answer_for_all, refuse
+
+MOST_WAITING: Final = 524_288
+"""Bytes of answers that may wait for a client before its further requests wait, too."""
+
+
+class Http2Requests(ClientConnection):
+    """
+    A connection, as its requests know it (L{subproxy.frontend.http2.served_request.IHttp2Shell}).
+
+    @ivar connection: its machine.
+    @ivar served: the requests under way, by the number of their stream.
+    @ivar ending: how far it is with its end.
+    """
+
+    def __init__(self, context: FrontendContext, connection: Http2Connection) -> None:
+        super().__init__(context)
+        self.connection = connection
+        self.served: dict[int, ServedRequest] = {}
+        self._begun: list[ServedRequest] = []  # with a body, in this read
+        self._later: deque[RequestCame] = deque()
+        self.ending = Ending.STAYS
+
+    def wrote(self) -> None:
+        """Something waits to be sent."""
+        raise NotImplementedError
+
+    def fail_connection(self, error: Http2Error) -> None:
+        """The client broke a rule: tell it which, and close."""
+        raise NotImplementedError
+
+    def handle(self, event: Http2Event, now: float) -> None:
+        """Do what C{event} asks for."""
+        if isinstance(event, RequestCame):
+            if self._later or self.connection.sender.waiting > MOST_WAITING:
+                self._later.append(event)
+            else:
+                self._request(event, now)
+        elif isinstance(event, BodyCame):
+            self._body_came(event)
+        elif isinstance(event, StreamReset):
+            self._gone(event.stream.number)
+        elif isinstance(event, GoawaySeen):
+            if self.ending is Ending.TOLD:
+                self.ending = ENDINGS.move(self.ending, Ending.HEARD)
+
+    def _request(self, event: RequestCame, now: float) -> None:
+        """Make an exchange of a request."""
+        context, stream = self.context, event.stream
+        peer = self.peer
+        if peer is None:
+            peer = self.peer = self._meet()
+        try:
+            if event.fields is None:
+                raise ClientError("the request head is too large", 431)
+            passed = read_request(event.fields, event.ended, peer, context.limits, context.rules)
+        except MalformedFields:
+            self.connection.reset(stream, ErrorCode.PROTOCOL_ERROR, now)
+            return
+        except ClientError as error:
+            request = unreadable_request(event.fields or [], peer.address, context.rules.ids.make())
+            served = self.served[stream.number] = ServedRequest(self, stream, request, now)
+            refuse(served.client_stream, error)
+            return
+        served = self.served[stream.number] = ServedRequest(self, stream, passed.head, now)
+        if passed.for_us:
+            answer_for_all(served.client_stream)
+        elif event.ended:
+            served.begin(now)
+        else:
+            served.expect_body()
+            self._begun.append(served)
+
+    def _begin_bodies(self, now: float) -> None:
+        """What came with the heads of requests has been read."""
+        if self._begun:
+            begun, self._begun = self._begun, []
+            for served in begun:
+                if self.served.get(served.stream.number) is served:
+                    served.begin(now)
+
+    def _body_came(self, event: BodyCame) -> None:
+        served = self.served.get(event.stream.number)
+        if served is None:
+            self._body_of_later(event)
+            return
+        trailers = event.trailers
+        if trailers:
+            try:
+                trailers = read_trailers(trailers, self.context.rules, self.context.limits)
+            except MalformedFields:
+                self.malformed(served)
+                return
+        served.body_came(event.data, event.ended, trailers)
+
+    def _body_of_later(self, event: BodyCame) -> None:
+        """
+        The body of a request that waits for its turn.
+
+        It is to be sent when the guest takes it; what a client sends at once is refused.
+        """
+        for waits in self._later:
+            if waits.stream is event.stream:
+                self._later.remove(waits)
+                now = self.context.monotonic()
+                self._request(waits, now)
+                self._body_came(event)
+                break
+
+    # What a request asks for.
+
+    def malformed(self, served: ServedRequest) -> None:
+        """What the client sends of C{served} is not HTTP."""
+        self._reset(served, ErrorCode.PROTOCOL_ERROR)
+
+    def refuse(self, served: ServedRequest, error: ClientError) -> None:
+        """The body of C{served} can't be had: answer that."""
+        served.over()
+        refuse(served.client_stream, error)
+
+    def break_off_stream(self, served: ServedRequest) -> None:
+        """The answer can't be completed: let the client see that."""
+        self._reset(served, ErrorCode.INTERNAL_ERROR)
+
+    def _reset(self, served: ServedRequest, code: ErrorCode) -> None:
+        try:
+            self.connection.reset(served.stream, code, self.context.monotonic())
+        except Http2Error as error:
+            self.fail_connection(error)
+            return
+        self._gone(served.stream.number)
+        self.wrote()
+
+    def _gone(self, number: int) -> None:
+        """A stream was reset, by whichever side."""
+        served = self.served.pop(number, None)
+        if served is None:
+            for waits in self._later:
+                if waits.stream.number == number:
+                    self._later.remove(waits)
+                    break
+            return
+        self._cancel(served)
+
+    def _cancel(self, served: ServedRequest) -> None:
+        """Nobody waits for an answer."""
+        client_stream = served.client_stream
+        served.over()
+        if client_stream.status == 0:
+            client_stream.status = ClientGone.status
+        if client_stream.answer is not ResponseState.DONE:
+            client_stream.answer = ResponseState.DONE
+            if client_stream.exchange is not None:
+                client_stream.exchange.cancel(ClientGone())
+        self._log(served)
+
+    def _cancel_all(self) -> None:
+        served = [each for _, each in sorted(self.served.items())]
+        self.served.clear()
+        self._later.clear()
+        self._begun.clear()
+        for each in served:
+            self._cancel(each)
+
+    def _log(self, served: ServedRequest) -> None:
+        client_stream = served.client_stream
+        exchange, client_stream.exchange = client_stream.exchange, None
+        if exchange is not None:
+            context = self.context
+            context.log.exchangeEnded(
+                client_stream.record(exchange, context.monotonic(), self.close_reason)
+            )
+
+    # What was sent.
+
+    def _settle(self) -> None:
+        """What was sent whole is over; of what was sent in part more may come."""
+        connection = self.connection
+        for stream in connection.sent():
+            served = self.served.get(stream.number)
+            if served is not None:
+                self._log(served)
+                served.over()
+                if stream.client_sends:
+                    served.due = self.context.monotonic() + self.context.limits.linger
+                else:
+                    del self.served[stream.number]
+        moved, connection.sender.moved = connection.sender.moved, []
+        for stream in moved:
+            served = self.served.get(stream.number)
+            if served is not None and served.writable:
+                served.client_stream.drained()
+
+    def _go_on(self) -> None:
+        """Requests that waited have their turn."""
+        now = self.context.monotonic()
+        try:
+            while self._later and self.connection.sender.waiting <= MOST_WAITING:
+                event = self._later.popleft()
+                if event.stream.number in self.connection.streams:
+                    self._request(event, now)
+        except Http2Error as error:
+            self.fail_connection(error)
+            return
+        self._begin_bodies(now)
