@@ -55,13 +55,17 @@ class HAProxy(Contender):
         rig.spawn([program("sink"), rig.path("log.sock")])
         rig.wait_for_socket("backend.sock")
         rig.wait_for_socket("log.sock")
-        most = min(24_000, raise_descriptor_limit() - 500)
-        text = CONFIGURATION.format(
-            dir=rig.directory, port=port, most=most, tuning=self._tuning, extra=self._extra
-        )
-        process = rig.spawn(["haproxy", "-db", "-f", rig.write("haproxy.cfg", text)], counted=True)
+        text = rig.write("haproxy.cfg", self.configuration(rig, port))
+        process = rig.spawn(["haproxy", "-db", "-f", text], counted=True)
         rig.wait_for_answer(port)
         return Server(port, process, rig)
+
+    def configuration(self, rig: Rig, port: int) -> str:
+        """The file that it is started with."""
+        most = min(24_000, raise_descriptor_limit() - 500)
+        return CONFIGURATION.format(
+            dir=rig.directory, port=port, most=most, tuning=self._tuning, extra=self._extra
+        )
 
     def version(self) -> str:
         text = subprocess.run(["haproxy", "-v"], capture_output=True, text=True, check=True).stdout

@@ -73,12 +73,15 @@ class Nginx(Contender):
         port = free_port()
         rig.spawn([program("backend"), rig.path("backend.sock")])
         rig.wait_for_socket("backend.sock")
-        text = CONFIGURATION.format(dir=rig.directory, port=port, extra=self._extra)
-        configuration = rig.write("nginx.conf", text)
+        configuration = rig.write("nginx.conf", self.configuration(rig, port))
         command = ["nginx", "-p", str(rig.directory), "-c", configuration, "-e", rig.path("early")]
         process = rig.spawn(command, counted=True)
         rig.wait_for_answer(port)
         return Server(port, process, rig)
+
+    def configuration(self, rig: Rig, port: int) -> str:
+        """The file that it is started with."""
+        return CONFIGURATION.format(dir=rig.directory, port=port, extra=self._extra)
 
     def version(self) -> str:
         text = subprocess.run(["nginx", "-v"], capture_output=True, text=True, check=True).stderr

@@ -8,6 +8,8 @@ plain. A stream goes over to it whenever something happens that is not plain, wi
 a guest already has; the connection itself stays here, because its fields are read by one decoder.
 
 What both write in a turn of the reactor is gathered here, and written at once at its end.
+
+The same in Python: C{subproxy.frontend.http2.frames} (see C{subproxy.fastpath.twins}).
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE

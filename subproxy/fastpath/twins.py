@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 _CONVERSATIONS: Final = "tests.fastpath.test_differential.ConversationTests"
 _GUESTS: Final = "tests.fastpath.test_differential_guests.GuestConversationTests"
+_HTTP2: Final = "tests.fastpath.test_http2_differential.Http2ConversationTests"
 _CHOICES: Final = "tests.fastpath.test_route_cache.ChoiceTests"
 
 
@@ -78,6 +79,35 @@ TWINS: Final = {
         ("subproxy.frontend.http1.response_writer.write_head",),
         ("subproxy.fastpath._response.write_head",),
         f"{_CONVERSATIONS}.test_any_response",
+    ),
+    "HPACK": Twin(
+        (
+            "subproxy.frontend.http2.hpack.HpackDecoder",
+            "subproxy.frontend.http2.hpack.encode_field",
+            "subproxy.frontend.http2.huffman.huffman_decode",
+            "subproxy.frontend.http2.field_table.DynamicTable",
+        ),
+        (
+            "subproxy.fastpath._hpack.FastHpackDecoder",
+            "subproxy.fastpath._hpack.put_field",
+            "subproxy.fastpath._hpack.huffman",
+        ),
+        "tests.fastpath.test_hpack.HpackTests.test_any_block",
+    ),
+    "frames of HTTP/2": Twin(
+        ("subproxy.frontend.http2.frames.FrameReader",),
+        ("subproxy.fastpath._http2_connection.walk",),
+        f"{_HTTP2}.test_any_conversation",
+    ),
+    "request fields of HTTP/2": Twin(
+        ("subproxy.frontend.http2.request_fields.read_request",),
+        ("subproxy.fastpath._http2_head.write_text",),
+        f"{_HTTP2}.test_any_conversation",
+    ),
+    "response of HTTP/2": Twin(
+        ("subproxy.frontend.http2.response_encoder.Http2Encoder",),
+        ("subproxy.fastpath._http2_response.write_answer",),
+        f"{_HTTP2}.test_any_conversation",
     ),
     "log line": Twin(
         (

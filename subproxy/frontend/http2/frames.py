@@ -1,4 +1,8 @@
-"""Frames of HTTP/2: RFC 9113 sections 4, 6 and 7; PRIORITY_UPDATE is RFC 9218's."""
+"""
+Frames of HTTP/2: RFC 9113 sections 4, 6 and 7; PRIORITY_UPDATE is RFC 9218's.
+
+Compiled a second time: L{subproxy.fastpath._http2_connection} (see L{subproxy.fastpath.twins}).
+"""
 
 from __future__ import annotations
 

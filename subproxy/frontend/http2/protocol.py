@@ -232,10 +232,10 @@ class Http2Protocol(Http2Requests):
                 self._end(CloseReason.DRAINING)
             elif counts.requests >= limits.requests:
                 self._end(CloseReason.LAST_ANSWER)
-        if self.ending is Ending.QUIETENS:
-            if not counts.open or self.context.monotonic() >= self._tell_by:
-                self.ending = ENDINGS.move(self.ending, Ending.TOLD)
-                connection.sender.go_away()
+        quiet = not counts.open or self.context.monotonic() >= self._tell_by
+        if self.ending is Ending.QUIETENS and quiet:
+            self.ending = ENDINGS.move(self.ending, Ending.TOLD)
+            connection.sender.go_away()
         if self.ending is Ending.TOLD and not counts.open:
             self.due = min(self.due, self.context.monotonic() + HEARD_LIMIT)
         elif self.ending is Ending.HEARD and not counts.open:

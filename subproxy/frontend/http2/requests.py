@@ -72,9 +72,8 @@ class Http2Requests(ClientConnection):
             self._body_came(event)
         elif isinstance(event, StreamReset):
             self._gone(event.stream.number)
-        elif isinstance(event, GoawaySeen):
-            if self.ending is Ending.TOLD:
-                self.ending = ENDINGS.move(self.ending, Ending.HEARD)
+        elif isinstance(event, GoawaySeen) and self.ending is Ending.TOLD:
+            self.ending = ENDINGS.move(self.ending, Ending.HEARD)
 
     def _request(self, event: RequestCame, now: float) -> None:
         """Make an exchange of a request."""

@@ -1,0 +1,154 @@
+"""
+HTTP/2 under nghttp2's C{h2load}: the CPU time that a request costs the proxy, beside nginx and
+HAProxy.
+
+    python -m benchmarks.http2 [--rounds 5] [--seconds 1.5] [--targets subproxy,nginx]
+
+Contenders are started once and asked in turn, so that what changes on the machine changes for all;
+medians of pairs. Server on core 0, load and back ends on core 1. Logs and C{X-Forwarded-For} on.
+nginx keeps connections to a back end in C alive; subproxy's guest is in C, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+from statistics import median
+from typing import NamedTuple
+
+from .contenders.base import Server
+from .contenders.haproxy import HAProxy
+from .contenders.nginx import Nginx
+from .contenders.subproxy import Subproxy
+from .rig import HOST, Rig, cpu_seconds, free_port, raise_descriptor_limit
+
+HEADERS = (
+    "user-agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+    "accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    "accept-language: en-GB,en;q=0.7,de;q=0.3",
+    "accept-encoding: gzip, deflate, br",
+    "referer: http://bench.example/from/here",
+    "cookie: session=0123456789abcdef0123456789abcdef; theme=dark",
+    "sec-fetch-mode: navigate",
+    "sec-fetch-site: same-origin",
+    "cache-control: no-cache",
+)
+"""What a browser sends."""
+
+TARGETS = {"8x16": (8, 16), "64x10": (64, 10), "64x1": (64, 1), "1x1": (1, 1)}
+"""Connections, and streams on each at a time."""
+
+
+class Http2Nginx(Nginx):
+    """nginx with a second port, on which it speaks HTTP/2 alone."""
+
+    def configuration(self, rig: Rig, port: int) -> str:
+        text = super().configuration(rig, port)
+        self.http2_port = free_port()
+        listen = f"listen 127.0.0.1:{port} backlog=4096;"
+        text = text.replace("http {", "http { http2_max_concurrent_streams 256;")
+        return text.replace(
+            listen, f"{listen} listen 127.0.0.1:{self.http2_port} http2 backlog=4096;"
+        )
+
+    def start(self, rig: Rig) -> Server:
+        server = super().start(rig)
+        return Server(self.http2_port, server.process, rig)
+
+
+class Http2HAProxy(HAProxy):
+    """HAProxy, likewise."""
+
+    def configuration(self, rig: Rig, port: int) -> str:
+        text = super().configuration(rig, port)
+        self.http2_port = free_port()
+        bind = f"bind 127.0.0.1:{port} backlog 4096"
+        return text.replace(
+            bind, f"{bind}\n  bind 127.0.0.1:{self.http2_port} proto h2 backlog 4096"
+        )
+
+    def start(self, rig: Rig) -> Server:
+        server = super().start(rig)
+        return Server(self.http2_port, server.process, rig)
+
+
+CONTENDERS = {
+    "subproxy": lambda: Subproxy("io_uring"),
+    "subproxy-epoll": lambda: Subproxy("epoll"),
+    "nginx": Http2Nginx,
+    "haproxy": Http2HAProxy,
+}
+
+
+class Sample(NamedTuple):
+    """
+    One turn of one contender.
+
+    @ivar cost: CPU microseconds a request.
+    @ivar rate: requests a second.
+    @ivar busy: the share of its core.
+    """
+
+    cost: float
+    rate: float
+    busy: float
+
+
+def sample(server: Server, connections: int, streams: int, seconds: float) -> Sample:
+    """Asks C{server} for so long."""
+    command = ["h2load", f"-D{seconds}", f"-c{connections}", f"-m{streams}", "--warm-up-time=0.2"]
+    for header in HEADERS:
+        command += ["-H", header]
+    command += ["-H", f":authority: {HOST}", f"http://127.0.0.1:{server.port}/"]
+    pids = server.pids()
+    before = cpu_seconds(pids)
+    done = subprocess.run(
+        ["taskset", "-c", "1", *command], capture_output=True, text=True, check=True
+    )
+    used = cpu_seconds(pids) - before
+    found = re.search(r"(\d+) succeeded, (\d+) failed, (\d+) errored", done.stdout)
+    if found is None or found[2] != "0" or found[3] != "0":
+        raise SystemExit(done.stdout)
+    # Those of the warm-up cost as well, and h2load does not count them.
+    requests = int(found[1]) * (seconds + 0.2) / seconds
+    return Sample(used / requests * 1e6, int(found[1]) / seconds, used / (seconds + 0.2))
+
+
+def main() -> None:
+    """Measures, and prints a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=1.5)
+    parser.add_argument("--targets", default="subproxy,nginx,haproxy")
+    parser.add_argument("--only", default=",".join(TARGETS))
+    arguments = parser.parse_args()
+    raise_descriptor_limit()
+    names = arguments.targets.split(",")
+    rigs = {name: Rig(name, 0, 1) for name in names}
+    try:
+        servers = {name: CONTENDERS[name]().start(rigs[name]) for name in names}
+        print(f"{'':8}" + "".join(f"{name:>30}" for name in names))
+        for target in arguments.only.split(","):
+            taken: dict[str, list[Sample]] = {name: [] for name in names}
+            for _ in range(arguments.rounds):
+                for name in names:
+                    taken[name].append(sample(servers[name], *TARGETS[target], arguments.seconds))
+            line = f"{target:8}"
+            for name in names:
+                one = taken[name]
+                costs = [each.cost for each in one]
+                cell = f"{median(costs):.2f} us {median(each.rate for each in one):,.0f}/s"
+                cell += f" {median(each.busy for each in one):.2f}"
+                if "nginx" in taken and name != "nginx":
+                    pairs = [a.cost / b.cost for a, b in zip(one, taken["nginx"], strict=True)]
+                    cell += f" ({median(pairs):.2f})"
+                line += f"{cell:>30}"
+            print(line, flush=True)
+    finally:
+        for rig in rigs.values():
+            rig.close()
+
+
+if __name__ == "__main__":
+    main()
