@@ -7,6 +7,7 @@ from pathlib import Path
 from subproxy.core import exchange
 from subproxy.core.balancing import member
 from subproxy.frontend import client_tunnel, connection_state
+from subproxy.frontend.http2 import ending, stream
 from subproxy.frontend.tls import states as tls
 from subproxy.subscription import states
 from subproxy.subscription.bodies import data_connection, transfer
@@ -45,6 +46,11 @@ DIAGRAMS = {
         client_tunnel.TRANSITIONS.diagram,
     ),
     "A client's connection over TLS": ("frontend/tls/states.py", tls.TLS_TRANSITIONS.diagram),
+    "A stream of HTTP/2": ("frontend/http2/stream.py", stream.TRANSITIONS.diagram),
+    "The end of a connection of HTTP/2": (
+        "frontend/http2/ending.py",
+        ending.ENDINGS.diagram,
+    ),
     "A guest's connection": ("subscription/states.py", states.TRANSITIONS.diagram),
     "A member of a pool": ("core/balancing/member.py", of_members),
     "A data connection": (

@@ -26,6 +26,7 @@ class ProxyCollector(Collector):
 
     @ivar handshakes: of TLS, by how they ended; None if there is no TLS.
     @ivar certificates: those that are shown over TLS, as plain data.
+    @ivar floods: connections of HTTP/2 that were ended because of what came too often, by that.
     @ivar gauges: further numbers, by name: what they are, and a function for their value.
     """
 
@@ -35,6 +36,7 @@ class ProxyCollector(Collector):
         self._dispatcher = dispatcher
         self.handshakes: Mapping[str, int] | None = None
         self.certificates: Callable[[], list[Data]] = list
+        self.floods: Mapping[str, int] = {}
         self.gauges: dict[str, tuple[str, Callable[[], float]]] = {}
 
     def collect(self) -> Iterator[Metric]:
@@ -44,6 +46,14 @@ class ProxyCollector(Collector):
         yield from self._queue()
         if self.handshakes is not None:
             yield from self._tls(self.handshakes)
+        floods = CounterMetricFamily(
+            "subproxy_http2_floods",
+            "Connections of HTTP/2 that were ended because of what came too often.",
+            labels=["kind"],
+        )
+        for kind, count in self.floods.items():
+            floods.add_metric([kind], count)
+        yield floods
         for name, (what, value) in self.gauges.items():
             yield GaugeMetricFamily(f"subproxy_{name}", what, value=value())
 

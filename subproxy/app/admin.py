@@ -67,6 +67,7 @@ def admin_listener(
 
     registry = service.registrar.registry
     collector = ProxyCollector(counters, registry, service.dispatcher)
+    collector.floods = service.http.context.floods
     if tls is not None:
         collector.handshakes = tls.handshakes
         collector.certificates = tls.view

@@ -103,7 +103,9 @@ def build(
     if isinstance(http, FastHttp1Factory):
         install(http, subscriptions, log, counters)
     else:
-        Logger("subproxy").info("every request takes the Python path: {reason}", reason=reason)
+        Logger("subproxy").info(
+            "every request takes the Python path: {reason}; HTTP/2 is not spoken", reason=reason
+        )
     tls = build_tls(reactor, settings, http)
     service = ProxyService(
         reactor,

@@ -11,6 +11,8 @@ from twisted.internet.interfaces import IProtocolFactory
 from twisted.logger import Logger
 
 from subproxy.config.settings import Settings
+from subproxy.fastpath.http1_factory import FastHttp1Factory
+from subproxy.fastpath.http2_factory import HTTP_2, FastHttp2Factory
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.tls.certificate_service import CertificateService
 from subproxy.frontend.tls.context_cache import ContextCache
@@ -21,6 +23,13 @@ from subproxy.process.startup import fail
 
 OUTCOMES = ("full", "resumed", "failed")
 """How a handshake may end."""
+
+
+def spoken(http: Http1Factory) -> dict[bytes, IProtocolFactory]:
+    """What is spoken over TLS, the best one first (ALPN): HTTP/2 where it is compiled."""
+    if isinstance(http, FastHttp1Factory) and http.fastpath is not None:
+        return {HTTP_2: FastHttp2Factory(http), HTTP_1_1: http}
+    return {HTTP_1_1: http}
 
 
 class TlsSetup:
@@ -41,7 +50,7 @@ class TlsSetup:
 
     def factory(self, where: str) -> TlsFactory:
         """What stands before HTTP on the listener that an operator wrote so."""
-        protocols: dict[bytes, IProtocolFactory] = {HTTP_1_1: self._http}
+        protocols = spoken(self._http)
         return TlsFactory(
             self._http, self.certificates, self._contexts, protocols, where, self.handshakes
         )
@@ -107,5 +116,5 @@ def build_tls(reactor: Any, settings: Settings, http: Http1Factory) -> TlsSetup 
             fail(f"--certificates={path}: {held.problem}")
     if not certificates.store.held:
         log.warn("there is no certificate yet: nobody is served over TLS")
-    contexts = ContextCache(engine, (HTTP_1_1,), http.context.monotonic)
+    contexts = ContextCache(engine, tuple(spoken(http)), http.context.monotonic)
     return TlsSetup(http, certificates, contexts)

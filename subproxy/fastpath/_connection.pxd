@@ -13,6 +13,7 @@ cdef class FastPath(FastContext):
 
 cdef class FastConnection(ReplaceableConnection):
     cdef Stream stream
+    cdef bint agreed  # upon HTTP/2
     cdef FastHttp2Connection http2  # what serves it, if it turned out to speak that
 
 

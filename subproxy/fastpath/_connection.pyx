@@ -49,14 +49,15 @@ cdef double NEVER = float("inf")
 cdef class FastPath(FastContext):
     """The compiled path of one frontend: makes what stands on either side of it."""
 
-    def front(self):
-        """The protocol for a new connection of a client."""
+    def front(self, bint http2=False):
+        """The protocol for a new connection of a client, which has agreed upon HTTP/2, or not."""
         cdef FastConnection front = FastConnection.__new__(FastConnection)
         front.path = self
         front.asked = PendingRequest.__new__(PendingRequest)
         front.asked.prefix = self.prefix
         front.writable = True
         front.deadline = front.due = NEVER
+        front.agreed = http2
         return front
 
     def stats(self):
@@ -144,6 +145,10 @@ cdef class FastConnection(ReplaceableConnection):
         transport.bufferSize = WRITE_BUFFER
         transport.registerProducer(self, True)
         self.deadline = self.due = path.now() + path.keepalive_timeout
+        if self.agreed:
+            if self.told is None:
+                self.told = path.clients.of(transport)
+            self.to_http2(NULL, 0)
 
     def dataReceived(self, bytes data):
         """Bytes came from the client."""

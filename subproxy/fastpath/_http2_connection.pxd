@@ -5,6 +5,7 @@ from subproxy.fastpath._asking cimport AskingClient
 from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._client_info cimport ClientInfo
 from subproxy.fastpath._context cimport FastContext
+from subproxy.fastpath._fallback cimport ReplaceableConnection
 from subproxy.fastpath._hpack cimport FastHpackDecoder
 from subproxy.fastpath._http2_counts cimport FastHttp2Counts
 from subproxy.fastpath._request_head cimport Head
@@ -20,6 +21,7 @@ cdef class FastHttp2Connection:
     cdef FastHpackDecoder decoder
     cdef readonly FastHttp2Counts counts
     cdef ClientInfo told
+    cdef ReplaceableConnection before  # knows which hosts may be asked for; None: any
     cdef readonly object shell
     cdef dict served  # the shell's
     cdef object machine
@@ -58,9 +60,12 @@ cdef class FastHttp2Connection:
 cdef class FastHttp2Stream(AskingClient):
     cdef FastHttp2Connection front
     cdef readonly long number
+    cdef double late  # when it has waited for too long
     cdef readonly int64_t room  # what the client has opened its window by
 
     cdef bint begin(self, const u8 *data, Py_ssize_t size, Head *head) except -1
 
 cdef bint begins_http2(const u8 *data, Py_ssize_t size) noexcept nogil
-cdef FastHttp2Connection take_over(object before, FastContext path, object transport, ClientInfo told)
+cdef FastHttp2Connection take_over(
+    ReplaceableConnection before, FastContext path, object transport, ClientInfo told
+)

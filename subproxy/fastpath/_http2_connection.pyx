@@ -23,6 +23,7 @@ from subproxy.fastpath._asking cimport AskingClient
 from subproxy.fastpath._channel cimport FastChannel
 from subproxy.fastpath._client_info cimport ClientInfo
 from subproxy.fastpath._context cimport FastContext
+from subproxy.fastpath._fallback cimport ReplaceableConnection
 from subproxy.fastpath._hpack cimport (
     BLOCK_LARGE, BLOCK_MALFORMED, FastHpackDecoder, field_list, listed,
 )
@@ -33,8 +34,8 @@ from subproxy.fastpath._pending cimport PendingRequest
 from subproxy.fastpath._request_head cimport GOOD, Head, scan
 from subproxy.fastpath._response cimport Answer, bodiless_length, is_bodiless
 from subproxy.fastpath._route_cache cimport RouteEntry
-from subproxy.fastpath._turn_end cimport TurnEnd
-from subproxy.reactor._ring cimport enqueue
+from subproxy.fastpath._turn_end cimport turn_end
+from subproxy.reactor._engine cimport enqueue
 from subproxy.reactor._stream cimport Stream
 
 from subproxy.fastpath.http2_protocol import FastHttp2Protocol
@@ -69,12 +70,16 @@ cdef bint begins_http2(const u8 *data, Py_ssize_t size) noexcept nogil:
     return size >= 4 and memcmp(data, PREFACE, min(size, PREFACE_SIZE)) == 0
 
 
-cdef FastHttp2Connection take_over(object before, FastContext path, object transport, ClientInfo told):
+cdef FastHttp2Connection take_over(
+    ReplaceableConnection before, FastContext path, object transport, ClientInfo told
+):
     """What serves a connection, that was served by C{before}, from its first byte on."""
     cdef FastHttp2Connection front = FastHttp2Connection.__new__(FastHttp2Connection)
     front.path = path
     front.transport = transport
     front.told = path.clients.with_http2(told)
+    if before.scope is not None:
+        front.before = before
     front.begin(before)
     return front
 
@@ -100,39 +105,29 @@ cdef class FastHttp2Connection:
         self.peer_list_size = MOST_WINDOW
         if isinstance(transport, Stream) and not (<Stream>transport).TLS:
             self.stream = <Stream>transport
-        lower = transport
-        while lower is not None and not isinstance(lower, Stream):
-            lower = getattr(lower, "transport", None)
-        if lower is not None and (<Stream>lower).ring is not None:
-            self.turn_end = TurnEnd.__new__(TurnEnd)
-            self.turn_end.gatherer = self
-            self.turn_end.ring = (<Stream>lower).ring
+        self.turn_end = turn_end(transport, self)
         self.shell = FastHttp2Protocol.behind(self, self.decoder)
         self.machine = self.shell.connection
         self.served = self.shell.served
-        self.shell.take_over(before, transport, self.told.peer)
+        self.shell.take_over(before, transport, before.peer)
 
     @property
     def factory(self):
-        """As with every protocol."""
         return self.path.factory
 
     @property
     def waiting(self):
-        """How many requests are under way here."""
         return PyDict_Size(self.streams)
 
-    # What the shell calls.
+    # What the shell calls: see C{subproxy.fastpath.interfaces.FrontOfHttp2}.
 
     def put(self, bytes data):
-        """Write C{data} at the end of the turn."""
         cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
         memcpy(self.reserve(size), PyBytes_AS_STRING(data), size)
         self.out_size += size
         self.soon()
 
     def call_turn_end(self):
-        """Have the shell flush then."""
         self.soon()
 
     def turn_ended(self):
@@ -143,7 +138,6 @@ cdef class FastHttp2Connection:
         self.flush()
 
     def flush_now(self):
-        """Write what was gathered."""
         self.flush()
 
     def look(self, double now):
@@ -151,15 +145,13 @@ cdef class FastHttp2Connection:
         since it looked before."""
         cdef FastHttp2Stream stream
         cdef bint asked = self.counts.requests != self.seen
-        cdef double patience = self.path.response_timeout
         self.seen = self.counts.requests
         for stream in list(self.streams.values()):
-            if now - stream.started >= patience:
+            if now >= stream.late:
                 stream.give_up()
         return asked or bool(self.streams)
 
     def give_up_all(self):
-        """Move all requests to Python."""
         cdef FastHttp2Stream stream
         for stream in list(self.streams.values()):
             stream.give_up()
@@ -172,6 +164,7 @@ cdef class FastHttp2Connection:
         if self.turn_end is not None:
             self.turn_end.gatherer = None
             self.turn_end = None
+        self.before = None
         self.out_size = 0
 
     # Bytes come.
@@ -337,6 +330,7 @@ cdef class FastHttp2Connection:
             if (
                 length
                 and scan(text, length, &self.path.bounds, self.told.trusted, &head) == GOOD
+                and (self.before is None or self.before.in_scope(head.host, head.host_size))
             ):
                 stream = FastHttp2Stream.__new__(FastHttp2Stream)
                 stream.front = self
@@ -369,7 +363,6 @@ cdef class FastHttp2Connection:
     # Bytes go.
 
     cdef u8 *reserve(self, Py_ssize_t size) except NULL:
-        """Return room for C{size} bytes behind what was gathered."""
         cdef u8 *larger
         if self.out_size + size > self.out_room:
             larger = <u8 *>realloc(self.out, self.out_size + size + 4096)
@@ -380,7 +373,6 @@ cdef class FastHttp2Connection:
         return self.out + self.out_size
 
     cdef int soon(self) except -1:
-        """See that what was gathered is written at the end of the turn."""
         if self.called or self.over:
             return 0
         self.called = True
@@ -420,7 +412,7 @@ cdef class FastHttp2Stream(AskingClient):
         cdef RouteEntry way
         cdef bytes frame
         way = self.path.chooser.route(head.host, head.host_size, head.target, head.path_size)
-        if way is None:
+        if way is None or way.asked:
             return False
         asked = self.asked = PendingRequest.__new__(PendingRequest)
         asked.prefix = self.path.prefix
@@ -429,6 +421,9 @@ cdef class FastHttp2Stream(AskingClient):
         if frame is None:
             return False
         self.started = self.path.now()
+        self.late = self.started + (
+            self.path.response_timeout if way.response_timeout < 0.0 else way.response_timeout
+        )
         asked.keep(PyBytes_FromStringAndSize(<const char *>data, size), data, head)
         self.ask(frame)
         return True

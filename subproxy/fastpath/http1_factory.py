@@ -41,6 +41,11 @@ class FastHttp1Factory(Http1Factory):
         self.fastpath = FastPath(self, log, counters)
         return self.fastpath
 
+    def acceptableProtocols(self) -> list[bytes]:
+        """What is spoken over TLS (ALPN): a client of HTTP/2 is known by its preface."""
+        spoken = super().acceptableProtocols()
+        return spoken if self.fastpath is None else [b"h2", *spoken]
+
     def buildProtocol(  # type: ignore[override]
         self, addr: IAddress | None
     ) -> IProtocol:

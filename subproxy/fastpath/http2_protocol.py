@@ -7,6 +7,7 @@ from typing import Any
 from subproxy.core.exchange import Exchange
 from subproxy.core.http.forwarded import Peer
 from subproxy.core.http.request import Headers
+from subproxy.core.sites.site_request import SiteRequest
 from subproxy.fastpath.fallback import sent_request
 from subproxy.fastpath.interfaces import FallsBackAlone, FrontOfHttp2
 from subproxy.frontend.context import FrontendContext
@@ -116,14 +117,17 @@ class FastHttp2Protocol(Http2Protocol):
         context = self.context
         stream = self.connection.adopt(fast.number, fast.room)
         head = sent_request(fast.frame, context.rules)
-        served = ServedRequest(self, stream, head, fast.started)
+        rules = fast.asked.rules
+        served = ServedRequest(self, stream, head, fast.started, rules)
         client_stream = served.client_stream
         exchange = Exchange(head, b"", client_stream, context.dispatcher)
+        if rules is not None:
+            exchange.site = SiteRequest(rules, head)
         exchange.pool = fast.asked.pool
         exchange.holder = fast.member
         fast.channel.channel.adopt(exchange, fast.asked.number)
         client_stream.exchange = exchange
-        served.due = fast.started + context.limits.response_timeout
+        served.due = fast.started + client_stream.response_timeout
         self.served[fast.number] = served
 
     # What goes.

@@ -17,6 +17,7 @@ MACHINES = frozenset(
     {
         "test_go_machine",
         "test_guest_init",
+        "test_http2_spec",
         "test_reactor_conformance",
         "test_reactor_oldest",
         "test_vm_docs",

@@ -55,7 +55,7 @@ from subproxy.frontend.http2.hpack import HpackError, IFieldDecoder
 from subproxy.frontend.http2.priority import urgency, urgency_of
 from subproxy.frontend.http2.sender import Http2Sender
 from subproxy.frontend.http2.stream import Http2Stream, StreamState
-from subproxy.frontend.http2.window import ReceiveWindow
+from subproxy.frontend.http2.window import ConnectionWindow
 
 
 class Http2Connection:
@@ -93,7 +93,7 @@ class Http2Connection:
         self._most_fields = most_fields
         self.greeted = False
         self._block: FieldBlock | None = None
-        self._window = ReceiveWindow(CONNECTION_WINDOW)
+        self._window = ConnectionWindow(CONNECTION_WINDOW)
         self._reset: deque[int] = deque(maxlen=REMEMBERED)
 
     def begin(self) -> None:
@@ -256,11 +256,9 @@ class Http2Connection:
             return self.reset(stream, ErrorCode.FLOW_CONTROL_ERROR, now)
         if not data and not ended:
             self._guard.happened(Flood.EMPTY, now)
+        stream.received += size
         discards = stream.discards
-        if discards:
-            self._let_go(stream)
-        else:
-            self.consumed(stream, size - len(data))
+        self.consumed(stream, size if discards else size - len(data))
         if ended:
             self._client_ended(stream)
         return None if discards else BodyCame(stream, data, ended, [])
@@ -410,7 +408,7 @@ class Http2Connection:
         size = min(size, stream.held)
         stream.held -= size
         self._taken(size)
-        if stream.client_sends and not stream.discards:
+        if stream.client_sends:
             stream.owed += size
             if stream.owed >= STREAM_WINDOW // 2:
                 stream.window += stream.owed
@@ -436,13 +434,13 @@ class Http2Connection:
         """
         End C{stream} behind what waits to be sent.
 
-        If the client still sends, it is an early answer. A reset could overtake that: what comes
-        is thrown away, and the window of the stream opens no more.
+        If the client still sends, it is an early answer. A reset could overtake that, and curl
+        waits for its windows whatever it is told: what comes is read, and thrown away.
         """
         self.sender.end(stream, trailers)
         if stream.client_sends:
             stream.discards = True
-            self._let_go(stream)
+            self.consumed(stream, stream.held)
 
     def sent(self) -> list[Http2Stream]:
         """The streams whose end was sent since this was asked last."""

@@ -87,8 +87,6 @@ def read_request(
         size = content_length(said)
         if ended and size:
             raise MalformedFields("a length, and no body")
-        if limits.body and size > limits.body:
-            raise ClientError("the request body is too large", 413)
     if ended:
         size = 0
     authority = pseudo.get(b":authority")

@@ -93,13 +93,22 @@ class Http2Requests(ClientConnection):
             served = self.served[stream.number] = ServedRequest(self, stream, request, now)
             refuse(served.client_stream, error)
             return
-        served = self.served[stream.number] = ServedRequest(self, stream, passed.head, now)
+        head = passed.head
+        rules = None if passed.for_us else context.dispatcher.site_rules(head)
+        served = self.served[stream.number] = ServedRequest(self, stream, head, now, rules)
         if passed.for_us:
             answer_for_all(served.client_stream)
         elif event.ended:
             served.begin(now)
+        elif rules is not None and rules.answer(head) is not None:
+            # Its body is not waited for.
+            served.dispatch(None)
         else:
-            served.expect_body()
+            most = context.body_limit(rules)
+            if most and head.length is not None and head.length > most:
+                self.refuse(served, ClientError("the request body is too large", 413))
+                return
+            served.expect_body(most)
             self._begun.append(served)
 
     def _begin_bodies(self, now: float) -> None:
@@ -213,7 +222,7 @@ class Http2Requests(ClientConnection):
                 self._log(served)
                 served.over()
                 if stream.client_sends:
-                    served.due = self.context.monotonic() + self.context.limits.linger
+                    served.answered_early(self.context.monotonic())
                 else:
                     del self.served[stream.number]
         moved, connection.sender.moved = connection.sender.moved, []

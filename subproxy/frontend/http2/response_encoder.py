@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from subproxy.core.http.request import Headers
 from subproxy.core.http.response import ResponseHead
+from subproxy.core.http.upgrade import Upgrade
 from subproxy.frontend.http1.response_writer import content_length
 from subproxy.frontend.http2.field_table import OVERHEAD
 from subproxy.frontend.http2.hpack import encode_fields
@@ -75,6 +76,16 @@ class Http2Encoder:
             fields.append((b"x-request-id", request_id))
         block = HeaderBlock(encode_fields(fields))
         return [block, body] if body and self.has_body else [block]
+
+    def change_protocol(
+        self, head: ResponseHead, upgrade: Upgrade | None, protocol: bytes, request_id: bytes
+    ) -> tuple[int, bytes]:
+        """
+        Never called: no tunnel starts (L{subproxy.frontend.http2.served_request}).
+
+        @raise AssertionError: always.
+        """
+        raise AssertionError(f"HTTP/2 does not change to {protocol!r}")
 
     def data(self, data: bytes) -> list[bytes]:
         """Some of a body."""

@@ -14,8 +14,10 @@ from typing import Protocol
 from subproxy.core.exchange import Exchange, Headers
 from subproxy.core.fast_enum import fast_enum
 from subproxy.core.http.request import RequestHead
+from subproxy.core.sites.site_rules import SiteRules
 from subproxy.errors import ClientError
 from subproxy.frontend.client_stream import ResponseState
+from subproxy.frontend.client_tunnel import ClientTunnel, TunnelStream
 from subproxy.frontend.context import FrontendContext
 from subproxy.frontend.deadlines import NEVER, MinDataRate
 from subproxy.frontend.http2.answer import Http2ClientStream
@@ -82,6 +84,8 @@ class ServedRequest:
     __slots__ = (
         "_body",
         "_framing",
+        "_received",
+        "_rest_until",
         "_shell",
         "_takes",
         "_trailers",
@@ -92,12 +96,17 @@ class ServedRequest:
     )
 
     def __init__(
-        self, shell: IHttp2Shell, stream: Http2Stream, request: RequestHead, now: float
+        self,
+        shell: IHttp2Shell,
+        stream: Http2Stream,
+        request: RequestHead,
+        now: float,
+        rules: SiteRules | None = None,
     ) -> None:
         self._shell = shell
         self.stream = stream
         self.client_stream = Http2ClientStream(
-            self, shell.context, Http2Encoder(), request, True, now
+            self, shell.context, Http2Encoder(), request, True, now, rules
         )
         self.client_stream.most_fields = shell.connection.peer_list_size
         self.due = NEVER
@@ -105,13 +114,15 @@ class ServedRequest:
         self._framing: StreamBody | None = None
         self._body: RequestBodyBuffer | None = None
         self._trailers: bytes | None = None
+        self._received = 0  # at the last look behind an early answer
+        self._rest_until = NEVER
         self.waits = False
 
     # The request.
 
-    def expect_body(self) -> None:
-        """The request has a body, which is to come."""
-        framing = StreamBody(self.client_stream.request.length, self._shell.context.limits.body)
+    def expect_body(self, most: int) -> None:
+        """The request has a body, which is to come: C{most} bytes of it, or 0 for no limit."""
+        framing = StreamBody(self.client_stream.request.length, most)
         self._framing = framing
         self._body = RequestBodyBuffer(framing, b"")
         self.client_stream.body_source = self
@@ -151,7 +162,7 @@ class ServedRequest:
         client_stream = self.client_stream
         exchange = Exchange(client_stream.request, body, client_stream, context.dispatcher)
         client_stream.exchange = exchange
-        self.due = context.monotonic() + context.limits.response_timeout
+        self.due = context.monotonic() + self.client_stream.response_timeout
         context.dispatcher.dispatch(exchange)
 
     def body_came(self, data: bytes, ended: bool, trailers: Headers) -> None:
@@ -188,7 +199,7 @@ class ServedRequest:
         if framing.complete:
             body.pace.stop(context.monotonic())
             if self.client_stream.answer is ResponseState.WAITING:
-                self.due = context.monotonic() + context.limits.response_timeout
+                self.due = context.monotonic() + self.client_stream.response_timeout
         if whole and self._body is body:
             self._body = self.client_stream.body_source = None
             exchange.request_end(framing.trailers)
@@ -202,6 +213,8 @@ class ServedRequest:
         stream, shell = self.stream, self._shell
         limits = shell.context.limits
         if now >= self.due:
+            if not stream.we_send and self._still_sends(now):
+                return None
             self.due = NEVER
             return Late.ANSWER if stream.we_send else Late.REST
         if self.too_slow(now):
@@ -213,6 +226,21 @@ class ServedRequest:
         takes.start(now)
         slow = takes.exceeded(now, stream.sent, limits.body_grace, limits.body_rate)
         return Late.WINDOW if slow else None
+
+    def answered_early(self, now: float) -> None:
+        """The answer was sent before all of the body came: see how long that goes on."""
+        limits = self._shell.context.limits
+        self._rest_until = now + limits.response_timeout
+        self._received = self.stream.received
+        self.due = now + limits.linger
+
+    def _still_sends(self, now: float) -> bool:
+        """More of the body came since the last look, and it may go on."""
+        before, self._received = self._received, self.stream.received
+        if before == self._received or now >= self._rest_until:
+            return False
+        self.due = now + self._shell.context.limits.linger
+        return True
 
     # IBodySource.
 
@@ -249,7 +277,7 @@ class ServedRequest:
             body.flows = False
             body.pace.stop(context.monotonic())
             if self.client_stream.answer is ResponseState.WAITING:
-                self.due = context.monotonic() + context.limits.response_timeout
+                self.due = context.monotonic() + self.client_stream.response_timeout
 
     def resume(self) -> None:
         """The guest takes body."""
@@ -315,6 +343,18 @@ class ServedRequest:
     def stream_begins(self) -> bool:
         """The head of a streamed answer is about to be written: false if nobody wants it."""
         return self.stream.we_send
+
+    def tunnel_starts(self) -> bool:
+        """Never: extended CONNECT (RFC 8441) is not offered, and nothing else asks for one."""
+        return False
+
+    def tunnel_started(self, stream: TunnelStream) -> ClientTunnel:
+        """
+        Never called: see L{tunnel_starts}.
+
+        @raise AssertionError: always.
+        """
+        raise AssertionError(f"{stream} was never asked for")
 
     def stream_wrote(self) -> None:
         """Some of a streamed answer was written."""

@@ -59,6 +59,7 @@ class Http2Stream:
     @ivar ends: nothing is added to what waits.
     @ivar urgency: 0 for the most urgent, to 7.
     @ivar sent: bytes of data that were sent.
+    @ivar received: bytes of data that came.
     @ivar discards: what the client still sends means nothing.
     """
 
@@ -70,6 +71,7 @@ class Http2Stream:
         "held",
         "number",
         "owed",
+        "received",
         "room",
         "sent",
         "state",
@@ -93,6 +95,7 @@ class Http2Stream:
         self.ends = False
         self.urgency = DEFAULT_URGENCY
         self.sent = 0
+        self.received = 0
         self.discards = False
 
     def move(self, state: StreamState) -> None:

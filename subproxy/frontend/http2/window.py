@@ -5,7 +5,7 @@ from __future__ import annotations
 from subproxy.frontend.http2.frames import ErrorCode, Http2Error
 
 
-class ReceiveWindow:
+class ConnectionWindow:
     """
     How much a client may send, and how much of what it sent was taken.
 

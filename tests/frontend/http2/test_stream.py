@@ -15,7 +15,7 @@ from subproxy.frontend.http2.frames import (
 )
 from subproxy.frontend.http2.sender import Http2Sender
 from subproxy.frontend.http2.stream import Http2Stream, StreamState
-from subproxy.frontend.http2.window import ReceiveWindow
+from subproxy.frontend.http2.window import ConnectionWindow
 
 
 def frames(data: bytes) -> list[Frame]:
@@ -127,7 +127,7 @@ class SenderTests(SynchronousTestCase):
 class WindowTests(SynchronousTestCase):
     def test_it_opens_by_half(self) -> None:
         """Not for each byte; and who sends more than it takes is told so."""
-        window = ReceiveWindow(10)
+        window = ConnectionWindow(10)
         window.came(10)
         self.assertEqual((window.taken(4), window.taken(1), window.taken(1)), (0, 5, 0))
         window.came(5)
