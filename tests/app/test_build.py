@@ -67,7 +67,9 @@ class BuildTests(SynchronousTestCase):
 
     def test_the_python_path_alone(self) -> None:
         self.build(no_fastpath=True)
-        self.assertIn("every request takes the Python path: --no-fastpath", self.said())
+        self.assertIn(
+            "every request takes the Python path: --no-fastpath; HTTP/2 is not spoken", self.said()
+        )
 
     def test_signals(self) -> None:
         """A log is opened anew, a policy is read again, where there is one."""

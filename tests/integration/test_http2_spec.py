@@ -15,8 +15,8 @@ from tests.integration.harness import World
 
 MODULE = "github.com/summerwind/h2spec/cmd/h2spec@v2.6.0"
 OTHER_PREFACE = "Sends invalid connection preface"
-"""What is no preface of HTTP/2 is a request of HTTP/1.1 on a listener that speaks both, and answered
-so: 400, and a close. h2spec takes no answer but GOAWAY for a close."""
+"""What is no preface of HTTP/2 is a request of HTTP/1.1 on a listener that speaks both, and is
+answered so: 400, and a close. h2spec takes no answer but GOAWAY for a close."""
 
 
 def h2spec() -> str:
@@ -53,7 +53,7 @@ class SpecTests(SynchronousTestCase):
                 timeout=120,
                 check=False,
             )
-            failed = {each.strip() for each in re.findall(r"× \d+: (.*)", done.stdout)}
+            failed = {each.strip() for each in re.findall(r"\u00d7 \d+: (.*)", done.stdout)}
             self.assertLessEqual(failed, {OTHER_PREFACE}, done.stdout[-3000:])
             self.assertIn("146 tests", done.stdout)
         self.assertNotIn("Traceback", proxy.output)
