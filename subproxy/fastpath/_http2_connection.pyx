@@ -16,7 +16,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.dict cimport PyDict_Size
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcmp, memcpy, memmove
+from libc.string cimport memcmp, memcpy
 
 from subproxy.fastpath._bytes cimport put_bytes, u8
 from subproxy.fastpath._asking cimport AskingClient
@@ -187,18 +187,20 @@ cdef class FastHttp2Connection:
 
     cdef int feed(self, const u8 *data, Py_ssize_t size) except -1:
         cdef Py_ssize_t used
+        cdef u8 *held
         if self.over:
             return 0
         if self.held_size:
             self.hold(data, size)
-            used = self.walk(self.held, self.held_size)
-            self.held_size -= used
-            if self.held_size:
-                memmove(self.held, self.held + used, self.held_size)
-            elif self.held_room > FRAME_SIZE:
-                free(self.held)
-                self.held = NULL
-                self.held_room = 0
+            held, size = self.held, self.held_size  # which must not move under the walk
+            self.held = NULL
+            self.held_size = self.held_room = 0
+            try:
+                used = self.walk(held, size)
+                if used < size:
+                    self.hold(held + used, size - used)
+            finally:
+                free(held)
         else:
             used = self.walk(data, size)
             if used < size:
@@ -210,7 +212,6 @@ cdef class FastHttp2Connection:
         return 0
 
     def learn(self):
-        """What Python knows of the connection may have changed."""
         most = self.machine.peer_list_size
         self.peer_list_size = MOST_WINDOW if most is None else most
         self.greeted = self.machine.greeted
@@ -255,7 +256,6 @@ cdef class FastHttp2Connection:
         return size if self.over else p - data
 
     cdef int turn(self) except -1:
-        """Python is about to deal with something of this read."""
         if not self.turned:
             self.turned = True
             self.shell.turn_begins()
@@ -264,7 +264,6 @@ cdef class FastHttp2Connection:
     cdef int to_python(
         self, int kind, int flags, uint32_t number, const u8 *p, uint32_t size
     ) except -1:
-        """A frame that is not plain."""
         cdef FastHttp2Stream stream
         self.turn()
         if number:
