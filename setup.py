@@ -165,7 +165,7 @@ class BuildExtensions(build_ext):
         for extension in self.extensions:
             built = self._built(extension)
             built.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(cache / built.name, built)
+            shutil.copy2(cache / extension.name, built)
         os.utime(cache)
         return True
 
@@ -174,7 +174,8 @@ class BuildExtensions(build_ext):
         cache.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(dir=cache.parent))
         for extension in self.extensions:
-            shutil.copy2(self._built(extension), fresh)
+            # By its whole name: two packages may have a module of the same one.
+            shutil.copy2(self._built(extension), fresh / extension.name)
         try:
             fresh.rename(cache)
         except OSError:  # another build was quicker
