@@ -65,12 +65,13 @@ class AsgiAdapter:
         self._idle: Any = None
         self.state: dict[str, Any] | None = None
 
+    lower_names = True
+
     # ExchangeAdapter.
 
     def whole(self, exchanges: Exchanges, found: WholeRequest) -> None:
         """Answer a request that is all here."""
-        _, method, target, headers, info, body = found
-        fields = [(name.lower(), value) for name, value in headers]
+        _, method, target, fields, info, body = found
         cycle = AsgiCycle(self._runtime, exchanges, found, body)
         self._run(cycle, self._scope(method, target, fields, info))
         if not cycle.settled:

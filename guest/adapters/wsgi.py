@@ -76,6 +76,8 @@ class WsgiAdapter:
         self._under_way = 0
         self._idle: Any = None
 
+    lower_names = False
+
     # ExchangeAdapter.
 
     def whole(self, exchanges: Exchanges, found: WholeRequest) -> None:

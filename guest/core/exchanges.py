@@ -22,7 +22,13 @@ from subproxy.wire.whole import WholeRequest
 
 
 class ExchangeAdapter(Protocol):
-    """An application of another kind than C{Request} to C{Response}: ASGI, WSGI."""
+    """
+    An application of another kind than C{Request} to C{Response}: ASGI, WSGI.
+
+    @ivar lower_names: it wants names of fields in lower case, of whole requests.
+    """
+
+    lower_names: bool
 
     def whole(self, exchanges: Exchanges, found: WholeRequest) -> None:
         """Answer a request that is all here; its exchange has no state yet."""
@@ -37,6 +43,7 @@ class Exchanges:
 
     @ivar bulk: what large bodies go over, if not over frames.
     @ivar writable: the transport takes more.
+    @ivar lower_names: names of fields of whole requests are to be in lower case.
     """
 
     def __init__(
@@ -67,6 +74,7 @@ class Exchanges:
             self._take, self.whole = self._ask, self._whole
         else:
             self._take, self.whole = partial(receive.begun, self), partial(receive.whole, self)
+        self.lower_names = bool(getattr(receive, "lower_names", False))
         self.fields = FieldEncoder()
         self._aborted = aborted
         self._idle = idle
@@ -109,8 +117,7 @@ class Exchanges:
         """Give a whole request its exchange: it is not answered at once, or not whole."""
         number, method, target, headers, info, content = found
         self._connection.adopt_request(number)
-        fields = [(name, value) for name, value in headers]
-        return self._open(m.Request(number, method, target, fields, info, content), body)
+        return self._open(m.Request(number, method, target, headers, info, content), body)
 
     def answer_whole(
         self, number: int, method: bytes, status: int, fields: Iterable[Any], body: bytes
@@ -149,8 +156,7 @@ class Exchanges:
         number, method, target, headers, info, content = found
         prompt = _Prompt(self, found)
         body = IncomingBody(self._runtime, prompt.consumed, content)
-        fields = [(name, value) for name, value in headers]
-        request = Request(method, target, fields, info, body, prompt.interim)
+        request = Request(method, target, headers, info, body, prompt.interim)
         prompt.body = body
         try:
             result = self._receive(request)  # type: ignore[operator]

@@ -245,8 +245,9 @@ class GuestSubscription:
 
     def _work(self) -> None:
         connection = self.connection
+        lower = self.exchanges.lower_names
         for _ in range(EVENTS_A_TURN):
-            found = connection.next_whole()
+            found = connection.next_whole(lower)
             if found is not None:
                 self.exchanges.whole(found)
                 continue

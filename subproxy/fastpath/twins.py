@@ -57,6 +57,11 @@ TWINS: Final = {
         ("subproxy.fastpath._request_frame.encode",),
         f"{_CONVERSATIONS}.test_any_request",
     ),
+    "whole request frame, at the guest": Twin(
+        ("subproxy.wire.whole.whole_request",),
+        ("subproxy.wire._whole_frame.whole_request",),
+        "tests.wire.test_whole.WholeFrameTests.test_any_frame",
+    ),
     "response frame grammar": Twin(
         (
             "subproxy.wire.frames.FrameDecoder",

@@ -13,7 +13,7 @@ from subproxy.wire import messages as m
 from subproxy.wire.connection import WireConnection, limits_info
 from subproxy.wire.limits import Limits
 from subproxy.wire.states import Role, Side
-from subproxy.wire.whole import encoded_field
+from subproxy.wire.whole import _recognise, encoded_field, whole_request
 from tests.rigs.core_strategies import relaxed
 
 HEADERS = [(b"Host", b"blog.example"), (b"X", b"")]
@@ -70,7 +70,7 @@ class WholeRequestTests(SynchronousTestCase):
         connection.feed(request())
         self.assertEqual(
             connection.next_whole(),
-            (1, b"GET", b"/a?b", [list(pair) for pair in HEADERS], INFO, b""),
+            (1, b"GET", b"/a?b", HEADERS, INFO, b""),
         )
         self.assertIsNone(connection.next_whole())
         self.assertIsNone(connection.next_event())
@@ -143,8 +143,69 @@ class WholeRequestTests(SynchronousTestCase):
         else:
             assert isinstance(event, m.Request)
             number, method, target, headers, info, body = found
-            pairs = [(name, value) for name, value in headers]
-            self.assertEqual(m.Request(number, method, target, pairs, info, body), event)
+            self.assertEqual(m.Request(number, method, target, headers, info, body), event)
+
+
+class WholeFrameTests(SynchronousTestCase):
+    """The compiled recogniser beside the reference; without a compiler they are the same."""
+
+    def same(self, data: bytes, inline: int = 65_536) -> Any:
+        results = [
+            recognise(b"#" * start + data, start, start + len(data), inline, lower)
+            for recognise in (whole_request, _recognise)
+            for start in (0, 3)
+            for lower in (False, True)
+        ]
+        plain, lower = results[:2]
+        self.assertEqual(results, [plain, lower] * 4)
+        return plain
+
+    @given(frames, st.integers(0, 200), st.binary(max_size=2), st.integers(0, 2))
+    @relaxed
+    def test_any_frame(self, frame: list[Any], at: int, bytes_there: bytes, more: int) -> None:
+        """Whole ones, and ones with other bytes somewhere."""
+        data: bytes = tnetstring.dumps(frame)
+        self.same(data)
+        self.same(data[:at] + bytes_there + data[at + more :] or b"0:]")
+
+    @given(st.integers(0, 120), st.binary(max_size=2), st.integers(0, 2))
+    @relaxed
+    def test_nearly_one(self, at: int, bytes_there: bytes, more: int) -> None:
+        data = request(body=b"abc")
+        self.same(data[:at] + bytes_there + data[at + more :])
+
+    def test_limits(self) -> None:
+        most = [(b"a", b"x" * 511)] * 128
+        for data, taken in (
+            (request(headers=most), True),
+            (request(headers=[(b"ab", b"x" * 511), *most[1:]]), False),
+            (request(headers=[(b"", b"")] * 128), True),
+            (request(headers=[(b"", b"")] * 129), False),
+            (request(method=b"x" * 64), True),
+            (request(method=b"x" * 65), False),
+            (request(method=b""), False),
+            (request(target=b"x" * 65_536), True),
+            (request(target=b"x" * 65_537), False),
+            (request(2**53 - 1), True),
+            (request(2**53), False),
+            (request(0), False),
+            (request(info={b"id": b"x" * 1024}), True),
+            (request(info={b"id": b"x" * 1025}), False),
+            (request(info={b"trailers": True, b"stamped": False}), True),
+            (request(info={b"trailers": b"true"}), False),
+            (request(body=b"x" * 65_536), True),
+            (request(body=b"x" * 65_537), False),
+        ):
+            self.assertEqual(self.same(data) is not None, taken, data[:60])
+
+    def test_a_key_twice(self) -> None:
+        one = tnetstring.dumps({b"id": b"a"})
+        inner = one[one.index(b":") + 1 : -1]
+        twice = b"%d:%b}" % (2 * len(inner), 2 * inner)
+        data = request(info={b"id": b"a"})
+        at = data.index(b":") + 1
+        payload = data[at:-1].replace(one, twice)
+        self.assertIsNone(self.same(b"%d:%b]" % (len(payload), payload)))
 
 
 class WholeAnswerTests(SynchronousTestCase):
