@@ -8,6 +8,7 @@ an exchange nor a L{Request<guest.core.request.Request>}: most have not.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from functools import partial
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -94,9 +95,14 @@ class AsgiAdapter:
         except Exception as error:
             cycle.over(error)
             return
-        self._running.add(cycle)
-        cycle.task = task = self._runtime.start(running)
-        self._runtime.when_done(task, lambda error: self._over(cycle, error))
+        runtime = self._runtime
+        task = runtime.start(running)
+        if runtime.is_called(task):
+            runtime.when_done(task, cycle.over)
+        else:
+            cycle.task = task
+            self._running.add(cycle)
+            runtime.when_done(task, partial(self._over, cycle))
 
     def _over(self, cycle: AsgiCycle, error: BaseException | None) -> None:
         self._running.discard(cycle)

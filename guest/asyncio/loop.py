@@ -56,19 +56,25 @@ class _EagerStep:
         return task
 
 
-def begin_task(
-    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any]
-) -> asyncio.Task[Any] | None:
+def task_beginner(
+    loop: asyncio.AbstractEventLoop,
+) -> Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any] | None]:
     """
-    A task of C{coroutine} that has run until it first waits.
+    What makes a task of a coroutine that has run until it first waits.
 
-    @return: None if this loop, or this moment, does not allow it; then nothing has been done.
+    It returns None if the loop, or that moment, does not allow it; then nothing has been done.
     """
     if EAGER:
-        return asyncio.Task(coroutine, loop=loop, eager_start=True)  # type: ignore[call-arg, unused-ignore]
-    if isinstance(loop, _EagerStep) and asyncio.current_task(loop) is None:
-        return loop.begin(coroutine)
-    return None
+        return lambda coroutine: asyncio.Task(coroutine, loop=loop, eager_start=True)  # type: ignore[call-arg, unused-ignore]
+    if not isinstance(loop, _EagerStep):
+        return lambda coroutine: None
+    begin = loop.begin
+    current = asyncio.current_task
+
+    def task(coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any] | None:
+        return begin(coroutine) if current(loop) is None else None
+
+    return task
 
 
 def loop_maker(kind: str) -> Callable[[], asyncio.AbstractEventLoop]:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from guest.asyncio.loop import begin_task
+from guest.asyncio.loop import task_beginner
 from guest.core.framework import asyncio_framework
 from guest.core.runtime import Runtime, Task
 
@@ -67,8 +67,10 @@ def asyncio_runtime(loop: asyncio.AbstractEventLoop) -> Runtime:
             future.set_exception(error)
             future.exception()  # who does not look at it has been told by a hook
 
+    begin = task_beginner(loop)
+
     def start(coroutine: Coroutine[Any, Any, Any]) -> Task:
-        return begin_task(loop, coroutine) or _LateTask(loop, coroutine)
+        return begin(coroutine) or _LateTask(loop, coroutine)
 
     return Runtime(
         future=framework.future,
@@ -78,10 +80,15 @@ def asyncio_runtime(loop: asyncio.AbstractEventLoop) -> Runtime:
         later=loop.call_later,
         seconds=loop.time,
         start=start,
+        is_called=_is_called,
         when_done=_when_done,
         cancelled=asyncio.CancelledError,
         log=StandardLog(),
     )
+
+
+def _is_called(handle: Any) -> bool:
+    return bool((handle.task if type(handle) is _LateTask else handle).done())
 
 
 def _when_done(handle: Any, told: Callable[[BaseException | None], None]) -> None:

@@ -1,8 +1,8 @@
 """
 What a shell gives the core of this package: a way to wait, the time, tasks, and a log.
 
-Names and meanings are txaio's: C{txaio.create_future}, C{resolve}, C{reject} and C{call_later}
-fit as they are. A plain request needs none of them.
+Names and meanings are txaio's: C{txaio.create_future}, C{resolve}, C{reject}, C{is_called} and
+C{call_later} fit as they are. A plain request needs none of them.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ class Runtime(Framework):
     @ivar later: calls a function with arguments after so many seconds.
     @ivar seconds: a clock that never goes back.
     @ivar start: runs a coroutine: at once, until it first waits, where the framework can.
+    @ivar is_called: whether a task is over.
     @ivar when_done: calls a function with the error of a task, or None, when that is over.
     @ivar cancelled: what a cancelled task raises.
     @ivar log: where to tell.
@@ -64,6 +65,7 @@ class Runtime(Framework):
     later: Callable[..., Timer]
     seconds: Callable[[], float]
     start: Callable[[Coroutine[Any, Any, Any]], Task]
+    is_called: Callable[[Any], bool]
     when_done: Callable[[Any, Callable[[BaseException | None], None]], object]
     cancelled: type[BaseException]
     log: GuestLog

@@ -71,6 +71,7 @@ def twisted_runtime(clock: Any) -> Runtime:
         later=lambda delay, function, *args: _Call(clock.callLater(delay, function, *args)),
         seconds=clock.seconds,
         start=Deferred.fromCoroutine,
+        is_called=lambda deferred: bool(deferred.called),
         when_done=_when_done,
         cancelled=CancelledError,
         log=TwistedLog(),
