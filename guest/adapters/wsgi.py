@@ -114,7 +114,7 @@ class WsgiAdapter:
 
     async def _spool(self, job: WsgiJob) -> None:
         """Collect a body of unknown length: most frameworks read none without a length."""
-        file = SpooledTemporaryFile(self._spool_size)  # noqa: SIM115 (closed by its last user)
+        job.spooled = file = SpooledTemporaryFile(self._spool_size)  # noqa: SIM115 (the job does)
         incoming = job.exchange.request.body
         while (piece := await incoming.next()) is not None:
             file.write(piece)
@@ -125,7 +125,9 @@ class WsgiAdapter:
     def _spooled(self, job: WsgiJob, error: BaseException | None) -> None:
         if error is None:
             self._submit(job)
-        elif isinstance(error, Exception):
+            return
+        job.spooled.close()
+        if isinstance(error, Exception):
             job.fail(error)
 
     # Threads.

@@ -39,10 +39,12 @@ class WsgiJob:
     One request.
 
     @ivar gone: nobody waits for the answer any more.
+    @ivar spooled: the request's body, if it was collected; closed at the end.
     """
 
     __slots__ = ("_environ", "_fields", "_head", "_host", "_left", "_queue", "_reason", "_status",
-                 "_told", "exchange", "exchanges", "gone", "reader")  # fmt: skip
+                 "_told", "exchange", "exchanges", "gone", "reader",
+                 "spooled")  # fmt: skip
     _queue: ThreadBodyQueue
 
     def __init__(
@@ -69,6 +71,7 @@ class WsgiJob:
         self.exchange = exchange
         self.gone = False
         self.reader: PieceReader | None = None
+        self.spooled: Any = None
         exchange.closed = self._ended
 
     def prepare(self, environ: dict[str, Any]) -> None:
@@ -119,10 +122,9 @@ class WsgiJob:
 
     def run(self, application: Any) -> None:
         """Have the request answered."""
-        if self.gone:
-            return
         try:
-            self._run(application)
+            if not self.gone:
+                self._run(application)
         except ClientLeft as error:
             self._failed(RequestAborted("client", str(error)))
         except Exception as error:
@@ -130,6 +132,9 @@ class WsgiJob:
         except BaseException as error:
             # An application's exit is not ours: a thread must not end.
             self._failed(RuntimeError(f"the application wanted to end: {error!r}"))
+        finally:
+            if self.spooled is not None:
+                self.spooled.close()
 
     def _failed(self, error: Exception) -> None:
         if self._head:

@@ -7,7 +7,6 @@ One range is served; of several none is (section 14.2 allows that). Imports no f
 from __future__ import annotations
 
 import re
-from email.utils import parsedate_to_datetime
 
 from guest.core.files import FileBody
 from guest.core.request import Request
@@ -103,6 +102,8 @@ def _among(etag: bytes, tags: bytes, weak: bool) -> bool:
 
 def _date(value: bytes) -> int | None:
     """An HTTP date as seconds since the epoch; None if it is none."""
+    from email.utils import parsedate_to_datetime  # a cold start does without it
+
     try:
         return int(parsedate_to_datetime(value.decode("ascii")).timestamp()) if value else None
     except (ValueError, TypeError, OverflowError):

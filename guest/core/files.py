@@ -7,11 +7,9 @@ Imports no framework.
 
 from __future__ import annotations
 
-import mimetypes
 import os
 import stat
 from collections.abc import Iterator
-from email.utils import formatdate
 from pathlib import Path
 from typing import BinaryIO
 
@@ -79,6 +77,9 @@ def open_file(path: str | os.PathLike[str]) -> tuple[FileBody, list[tuple[bytes,
 
     @raise OSError: it can't be opened, or is not a regular file.
     """
+    import mimetypes  # a cold start does without these
+    from email.utils import formatdate
+
     file = Path(path).open("rb")  # noqa: SIM115 (closed with the response)
     try:
         body = FileBody(file)
