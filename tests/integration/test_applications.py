@@ -115,34 +115,33 @@ class HttpbinTests(ApplicationTestCase):
 
 
 class DjangoTests(ApplicationTestCase):
-    def start(self, application: str) -> Process:
+    def site(self, method: str, path: str, **options: Any) -> requests.Response:
+        return self.ask(method, path, "site.example", **options)
+
+    def test_wsgi_and_asgi(self) -> None:
+        """The same project, served either way."""
         variables = {"DJANGO_SITE": str(self.world.folder)}
         prepare = f"from {HERE}.django_site import prepare; prepare()"
         subprocess.run(
             [sys.executable, "-c", prepare], check=True, cwd=ROOT, env={**os.environ, **variables}
         )
-        return self.serve(
-            f"{HERE}.django_site:{application}", "--threads=4", host=r"site\.example", **variables
-        )
+        for name, kind in (
+            ("application", "a WSGI application, in 4 threads"),
+            ("asgi", "an ASGI application, on asyncio"),
+        ):
+            guest = self.serve(
+                f"{HERE}.django_site:{name}", "--threads=4", host=r"site\.example", **variables
+            )
+            self.assertIn(f"is {kind}", guest.output)
+            self.session.cookies.clear()
+            self.check_admin(name)
+            self.check_the_rest()
+            if name == "application":
+                self.assertEqual(self.site("GET", "/file").content, bytes(range(256)) * 12_000)
+                self.assertIn(self.truncated("/breaking", "site.example"), (b"", b"half"))
+            guest.end()
 
-    def site(self, method: str, path: str, **options: Any) -> requests.Response:
-        return self.ask(method, path, "site.example", **options)
-
-    def test_wsgi(self) -> None:
-        guest = self.start("application")
-        self.assertIn("is a WSGI application, in 4 threads", guest.output)
-        self.check_admin()
-        self.check_the_rest()
-        self.assertEqual(self.site("GET", "/file").content, bytes(range(256)) * 12_000)
-        self.assertEqual(self.truncated("/breaking", "site.example")[:4] or b"half", b"half")
-
-    def test_asgi(self) -> None:
-        guest = self.start("asgi")
-        self.assertIn("is an ASGI application, on asyncio", guest.output)
-        self.check_admin()
-        self.check_the_rest()
-
-    def check_admin(self) -> None:
+    def check_admin(self, name: str) -> None:
         """Log in, with the token against forged requests; make a group, and see it."""
         page = self.site("GET", "/admin/login/?next=/admin/")
         self.assertEqual(page.status_code, 200)
@@ -156,10 +155,10 @@ class DjangoTests(ApplicationTestCase):
         )
         self.assertEqual((there.status_code, there.headers["Location"]), (302, "/admin/"))
         self.assertIn("Site administration", self.site("GET", "/admin/").text)
-        form = {"name": "editors", "csrfmiddlewaretoken": self.session.cookies["csrftoken"]}
+        form = {"name": name, "csrfmiddlewaretoken": self.session.cookies["csrftoken"]}
         made = self.site("POST", "/admin/auth/group/add/", data=form, allow_redirects=False)
         self.assertEqual(made.status_code, 302)
-        self.assertIn("editors", self.site("GET", "/admin/auth/group/").text)
+        self.assertIn(name, self.site("GET", "/admin/auth/group/").text)
 
     def check_the_rest(self) -> None:
         digest = hashlib.sha256(CONTENT).hexdigest()
@@ -212,7 +211,7 @@ class FastApiTests(ApplicationTestCase):
         self.assertEqual((ranged.status_code, ranged.content), (206, source[4:10]))
         self.assertEqual(self.api("HEAD", "/nowhere").headers["Content-Length"], "22")
         self.assertEqual(self.api("GET", "/events?most=2").text, "data: 0\n\ndata: 1\n\n")
-        self.assertEqual(self.truncated("/breaking", self.host)[:4] or b"half", b"half")
+        self.assertIn(self.truncated("/breaking", self.host), (b"", b"half"))
         self.assertEqual(self.api("GET", "/nowhere").status_code, 404)
         ended = guest.output.count("no more events")
         with self.api("GET", "/events", stream=True) as events:
