@@ -22,6 +22,26 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 _USUAL = {status.value: status.phrase.encode("latin-1") for status in HTTPStatus}
 
 
+_ENCODED: dict[tuple[str, str], tuple[bytes, bytes]] = {}
+"""Fields of responses that have come before, as bytes; L{_MOST} of them."""
+_MOST = 1024
+_LONGEST = 256
+
+
+def _encode(name: str, value: str) -> tuple[bytes, bytes]:
+    """
+    A field as bytes, remembered if it is short.
+
+    @raise UnicodeEncodeError: it has what latin-1 has not.
+    """
+    encoded = name.encode("latin-1"), value.encode("latin-1")
+    if len(name) + len(value) <= _LONGEST:
+        if len(_ENCODED) >= _MOST:
+            _ENCODED.clear()
+        _ENCODED[name, value] = encoded
+    return encoded
+
+
 class JobHost(Protocol):
     """Who runs jobs."""
 
@@ -209,7 +229,8 @@ class WsgiJob:
         fields: Headers = []
         told = None
         for name, value in headers:
-            fields.append((name.encode("latin-1"), value.encode("latin-1")))
+            known = _ENCODED.get((name, value))
+            fields.append(known if known is not None else _encode(name, value))
             if len(name) == 14 and name.lower() == "content-length" and value.isdecimal():
                 told = int(value)
         self._reason = None if phrase == _USUAL.get(number, b"") else phrase

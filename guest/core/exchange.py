@@ -41,14 +41,14 @@ class GuestExchange:
     One exchange, seen from the guest.
 
     @ivar number: its number on its connection.
-    @ivar request: what the application gets.
     @ivar task: what runs for it, and can be cancelled; None if nothing does.
     @ivar closed: is told, once, when it is over, and why.
     """
 
     __slots__ = ("_announced", "_arrived", "_bulk", "_connection", "_ending", "_fetching",
-                 "_flush", "_framework", "_held", "_incoming", "_interim", "_line", "_ready",
-                 "_token", "_waiter", "closed", "number", "request", "task")  # fmt: skip
+                 "_flush", "_framework", "_held", "_incoming", "_interim", "_line",
+                 "_message", "_ready", "_request", "_token", "_waiter", "closed", "number",
+                 "task")  # fmt: skip
     _waiter: Awaitable[Any] | None
 
     def __init__(
@@ -87,19 +87,46 @@ class GuestExchange:
         self.number = message.exchange
         self.task: Any = None
         self.closed: Callable[[RequestAborted], object] | None = None
-        whole = message.body if type(message.body) is bytes else None
-        self._incoming = body or IncomingBody(framework, self._consumed, whole)
-        self.request = Request(
-            message.method,
-            message.target,
-            message.headers,
-            message.info,
-            self._incoming,
-            self.interim,
-        )
+        self._message = message
+        self._request: Request | None = None  # made when somebody asks for it
+        self._incoming = body
+        if body is None and type(message.body) is not bytes:
+            self._incoming = IncomingBody(framework, self._consumed, None)
 
     def __repr__(self) -> str:
         return f"<GuestExchange {self.number} {self.request!r}>"
+
+    @property
+    def request(self) -> Request:
+        """What the application gets."""
+        if self._request is None:
+            message = self._message
+            self._request = Request(
+                message.method,
+                message.target,
+                message.headers,
+                message.info,
+                self._body,
+                self.interim,
+            )
+        return self._request
+
+    @request.setter
+    def request(self, request: Request) -> None:
+        self._request = request
+
+    @property
+    def method(self) -> bytes:
+        """The method of the request."""
+        return self._message.method
+
+    @property
+    def _body(self) -> IncomingBody:
+        if self._incoming is None:
+            whole = self._message.body
+            assert isinstance(whole, bytes)
+            self._incoming = IncomingBody(self._framework, self._consumed, whole)
+        return self._incoming
 
     @property
     def over(self) -> bool:
@@ -115,7 +142,7 @@ class GuestExchange:
 
     def body_received(self, data: bytes) -> None:
         """A piece of the request's body came."""
-        self._incoming.received(data)
+        self._body.received(data)
 
     def agrees(self, length: object) -> bool:
         """Whether C{length}, if it is told, is what was told of the request's body before."""
@@ -126,7 +153,7 @@ class GuestExchange:
         if self._announced is not None and self._arrived < self._announced[b"length"]:
             self._ending = trailers
         else:
-            self._incoming.ended(trailers)
+            self._body.ended(trailers)
 
     def connect_came(self, token: bytes) -> None:
         """The proxy wants a data connection for the response's body."""
@@ -135,7 +162,8 @@ class GuestExchange:
 
     def ended(self, reason: RequestAborted) -> None:
         """It is over: whoever still reads or writes for it gets to know."""
-        self._incoming.failed(reason)
+        if self._incoming is not None:
+            self._incoming.failed(reason)
         closed, self.closed = self.closed, None
         if closed is not None:
             closed(reason)
@@ -175,13 +203,13 @@ class GuestExchange:
         self._held += size
         if self._held >= HELD and self._line is not None:
             self._line.pause()
-        self._incoming.received(data)
+        self._body.received(data)
 
     def data_complete(self) -> None:
         """All of it has come, and the line may carry another."""
         self._line = None
         if self._ending is not None:
-            self._incoming.ended(self._ending)
+            self._body.ended(self._ending)
 
     def data_lost(self) -> None:
         """The line is gone, and not all has come."""
@@ -189,7 +217,7 @@ class GuestExchange:
         if self.over:
             return
         if self._arrived:
-            self._incoming.failed(RequestAborted("lost", "the data connection is gone"))
+            self._body.failed(RequestAborted("lost", "the data connection is gone"))
         else:
             self._in_frames()
 
@@ -251,7 +279,7 @@ class GuestExchange:
             body = b"".join(body)
         if isinstance(body, bytes | bytearray | memoryview):
             return self._begin_bytes(response, bytes(body), length)
-        if response.bodiless(self.request.method):
+        if response.bodiless(self.method):
             self._head(response, response.headers, b"")
             return UnreadBody(body)
         outgoing = OutgoingBody(body, length, eager=not isinstance(body, FileBody))
@@ -270,7 +298,7 @@ class GuestExchange:
         self, response: Response, body: bytes, length: int | None
     ) -> OutgoingBody | None:
         headers = response.headers
-        method = self.request.method
+        method = self.method
         if response.bodiless(method):
             if length is None and not response.bodiless(b"GET"):
                 headers = [*headers, (b"content-length", b"%d" % len(body))]
@@ -408,7 +436,7 @@ class GuestExchange:
         if self.begun:
             self._break_off(b"the application failed")
             return
-        text = b"" if self.request.method == b"HEAD" else f"{status} {reason}\n".encode()
+        text = b"" if self.method == b"HEAD" else f"{status} {reason}\n".encode()
         headers = [(b"content-type", b"text/plain; charset=utf-8")]
         self._connection.send(m.Response(self.number, status, headers, {}, text))
         self._flush()

@@ -142,7 +142,7 @@ class Exchanges:
     def answer(self, exchange: GuestExchange, status: int, fields: Headers, body: bytes) -> None:
         """Answer with a body that is all here; L{flush} writes it, if nothing else does."""
         if not exchange.begun and self.answer_whole(
-            exchange.number, exchange.request.method, status, fields, body
+            exchange.number, exchange.method, status, fields, body
         ):
             self._reap(exchange)
         else:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 from wsgiref.validate import validator
 
+from guest.adapters import wsgi_job
 from guest.adapters.wsgi import WsgiAdapter
 from subproxy.wire import messages as m
 from subproxy.wire.frames import encode
@@ -170,6 +171,21 @@ class WsgiResponseTests(WsgiTestCase):
             yield b"one"
 
         self.assertEqual(self.ask(application)[0][5], b"one")
+
+    def test_remembered_fields_are_bounded(self) -> None:
+        def application(environ: Any, start_response: Any) -> Any:
+            for number in range(3000):
+                fields = [("X-Number", str(number)), ("X-Long", "x" * 400)]
+                try:
+                    raise ValueError
+                except ValueError:
+                    start_response("200 OK", fields, sys.exc_info())
+            return [b"x"]
+
+        frames = self.ask(application)
+        self.assertEqual(frames[0][3], [[b"X-Number", b"2999"], [b"X-Long", b"x" * 400]])
+        self.assertLessEqual(len(wsgi_job._ENCODED), wsgi_job._MOST)
+        self.assertNotIn(("X-Long", "x" * 400), wsgi_job._ENCODED)
 
     def test_a_reason_of_its_own(self) -> None:
         def application(environ: Any, start_response: Any) -> Any:
