@@ -161,6 +161,19 @@ class AsgiCycle:
         """
         kind = message["type"]
         state = self.state
+        # First what nearly all requests have: a head, then a body that is all of it.
+        if self._closed is None:
+            if kind == "http.response.start" and state is AsgiState.WAITING:
+                self._start(message)
+                return
+            if (
+                kind == "http.response.body"
+                and state is AsgiState.STARTED
+                and not message.get("more_body", False)
+                and not self._wants_trailers
+            ):
+                self._whole(message.get("body", b""))
+                return
         if kind not in _MAY[state]:
             raise RuntimeError(f"ASGI: {kind!r} came when the response was {state.name.lower()}")
         if self._closed is not None and self._closed.code not in _QUIET:
@@ -170,12 +183,9 @@ class AsgiCycle:
                 self._try(self._stream)
                 await self._push(message)
             else:
-                self._try(self._whole, message.get("body", b""))
+                self._whole(message.get("body", b""))
         elif kind == "http.response.start":
-            self._status = message["status"]
-            self._fields = message.get("headers", ())
-            self._wants_trailers = bool(message.get("trailers", False))
-            self.state = AsgiState.STARTED
+            self._start(message)
         elif kind == "http.response.body":
             await self._push(message)
         elif kind == "http.response.early_hint":
@@ -188,6 +198,13 @@ class AsgiCycle:
             if not message.get("more_trailers", False):
                 self._complete()
 
+    def _start(self, message: AsgiMessage) -> None:
+        """The head is here."""
+        self._status = message["status"]
+        self._fields = message.get("headers", ())
+        self._wants_trailers = bool(message.get("trailers", False))
+        self.state = AsgiState.STARTED
+
     def _try(self, begin: Callable[..., None], *args: Any) -> None:
         """Begin the response; if it is none, there may be another."""
         try:
@@ -199,15 +216,18 @@ class AsgiCycle:
     def _whole(self, body: bytes) -> None:
         """The response is all here."""
         found = self._found
-        self.state = AsgiState.DONE
         if type(body) is not bytes:
             body = bytes(body)
+        self.state = AsgiState.DONE
         if (
             self._exchange is None
             and found is not None
             and self._exchanges.answer_whole(found[0], found[1], self._status, self._fields, body)
         ):
             return
+        self._try(self._respond_whole, body)
+
+    def _respond_whole(self, body: bytes) -> None:
         self._respond(Response(self._status, self._pairs(), body))
 
     def _stream(self) -> None:

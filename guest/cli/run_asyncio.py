@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 from guest.asyncio.address import ProxyAddress, parse_address
@@ -43,6 +44,7 @@ def run(asked: GuestOptions, application: Any, interface: Interface, worker: int
         weight=asked.weight or DEFAULT_WEIGHT,
         drain_timeout=asked.drain_timeout,
     )
+    gc.freeze()  # what was imported stays: no collection need look at it
     serve = _serve_wsgi if interface is Interface.WSGI else _serve_asgi
     return run_in_loop(lambda: serve(asked, application, address, profile), make)
 
