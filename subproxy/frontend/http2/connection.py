@@ -168,8 +168,9 @@ class Http2Connection:
         """A block of fields is whole."""
         try:
             fields = self._decoder.decode(text, self._list_size, self._most_fields + MOST_CRUMBS)
-        except HpackError as error:
-            raise Http2Error(ErrorCode.COMPRESSION_ERROR, str(error)) from None
+        except HpackError:
+            reason = "a block of fields is malformed"
+            raise Http2Error(ErrorCode.COMPRESSION_ERROR, reason) from None
         return self.fields_came(number, fields, bool(flags & END_STREAM), depends, now)
 
     def fields_came(

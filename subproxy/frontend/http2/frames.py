@@ -6,6 +6,7 @@ Compiled a second time: L{subproxy.fastpath._http2_connection} (see L{subproxy.f
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import IntEnum
 from typing import Final, NamedTuple
 
@@ -155,8 +156,15 @@ class FrameReader:
         """
         The frames that C{data} completes.
 
-        @raise Http2Error: what comes is no HTTP/2, or a frame is too large; the frames before
-            it are lost, since nothing can be trusted any more.
+        @raise Http2Error: see L{read}.
+        """
+        return list(self.read(data))
+
+    def read(self, data: bytes) -> Iterator[Frame]:
+        """
+        The frames that C{data} completes, one by one: they are to be asked for to the last.
+
+        @raise Http2Error: what comes is no HTTP/2, or a frame is too large; where its turn is.
         """
         if self._held:
             data = self._held + data
@@ -166,10 +174,9 @@ class FrameReader:
                 raise Http2Error(ErrorCode.PROTOCOL_ERROR, "this is not the preface of HTTP/2")
             if end < len(PREFACE):
                 self._held = data
-                return []
+                return
             self.begun = True
             at = len(PREFACE)
-        frames = []
         while end - at >= HEADER:
             size = int.from_bytes(data[at : at + 3], "big")
             if size > FRAME_SIZE:
@@ -178,10 +185,9 @@ class FrameReader:
             if end - begin < size:
                 break
             stream = int.from_bytes(data[at + 5 : begin], "big") & MOST_STREAM
-            frames.append(Frame(data[at + 3], data[at + 4], stream, data[begin : begin + size]))
+            yield Frame(data[at + 3], data[at + 4], stream, data[begin : begin + size])
             at = begin + size
         self._held = data[at:]
-        return frames
 
 
 def without_padding(flags: int, payload: bytes) -> bytes:

@@ -7,6 +7,7 @@ has to say goes out in one write: over TLS, each would be a record.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer, ITCPTransport
@@ -76,11 +77,11 @@ class Http2Protocol(Http2Requests):
         if self._over:
             return
         try:
-            self.frames_came(self._reader.feed(data))
+            self.frames_came(self._reader.read(data))
         except Http2Error as error:
             self.fail_connection(error)
 
-    def frames_came(self, frames: list[Frame]) -> None:
+    def frames_came(self, frames: Iterable[Frame]) -> None:
         """
         Frames came from the client.
 
@@ -94,6 +95,8 @@ class Http2Protocol(Http2Requests):
                 event = receive(frame, now)
                 if event is not None:
                     self.handle(event, now)
+                if self._over:
+                    break
             self._begin_bodies(now)
         finally:
             self._turns -= 1
