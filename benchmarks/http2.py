@@ -2,7 +2,7 @@
 HTTP/2 under nghttp2's C{h2load}: the CPU time that a request costs the proxy, beside nginx and
 HAProxy.
 
-    python -m benchmarks.http2 [--rounds 5] [--seconds 1.5] [--targets subproxy,nginx]
+    python -m benchmarks.http2 [--rounds 5] [--targets subproxy,nginx]
 
 Contenders are started once and asked in turn, so that what changes on the machine changes for all;
 medians of pairs. Server on core 0, load and back ends on core 1. Logs and C{X-Forwarded-For} on.
@@ -12,9 +12,9 @@ nginx keeps connections to a back end in C alive; subproxy's guest is in C, too.
 from __future__ import annotations
 
 import argparse
-import re
 import subprocess
 from statistics import median
+from time import monotonic
 from typing import NamedTuple
 
 from .contenders.base import Server
@@ -36,8 +36,21 @@ HEADERS = (
 )
 """What a browser sends."""
 
-TARGETS = {"8x16": (8, 16), "64x10": (64, 10), "64x1": (64, 1), "1x1": (1, 1)}
-"""Connections, and streams on each at a time."""
+
+class Target(NamedTuple):
+    """So many connections, streams on each at a time, and requests in all."""
+
+    connections: int
+    streams: int
+    requests: int
+
+
+TARGETS = {
+    "8x16": Target(8, 16, 60_000),
+    "64x10": Target(64, 10, 60_000),
+    "64x1": Target(64, 1, 40_000),
+    "1x1": Target(1, 1, 8_000),
+}
 
 
 class Http2Nginx(Nginx):
@@ -95,31 +108,28 @@ class Sample(NamedTuple):
     busy: float
 
 
-def sample(server: Server, connections: int, streams: int, seconds: float) -> Sample:
-    """Asks C{server} for so long."""
-    command = ["h2load", f"-D{seconds}", f"-c{connections}", f"-m{streams}", "--warm-up-time=0.2"]
+def sample(server: Server, target: Target) -> Sample:
+    """Asks C{server} so many times; what h2load does before counts, too."""
+    command = [
+        *("taskset", "-c", "1", "h2load"),
+        *(f"-n{target.requests}", f"-c{target.connections}", f"-m{target.streams}"),
+    ]
     for header in HEADERS:
         command += ["-H", header]
     command += ["-H", f":authority: {HOST}", f"http://127.0.0.1:{server.port}/"]
     pids = server.pids()
-    before = cpu_seconds(pids)
-    done = subprocess.run(
-        ["taskset", "-c", "1", *command], capture_output=True, text=True, check=True
-    )
-    used = cpu_seconds(pids) - before
-    found = re.search(r"(\d+) succeeded, (\d+) failed, (\d+) errored", done.stdout)
-    if found is None or found[2] != "0" or found[3] != "0":
+    before, began = cpu_seconds(pids), monotonic()
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    used, took = cpu_seconds(pids) - before, monotonic() - began
+    if f" {target.requests} succeeded, 0 failed, 0 errored" not in done.stdout:
         raise SystemExit(done.stdout)
-    # Those of the warm-up cost as well, and h2load does not count them.
-    requests = int(found[1]) * (seconds + 0.2) / seconds
-    return Sample(used / requests * 1e6, int(found[1]) / seconds, used / (seconds + 0.2))
+    return Sample(used / target.requests * 1e6, target.requests / took, used / took)
 
 
 def main() -> None:
     """Measures, and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=1.5)
     parser.add_argument("--targets", default="subproxy,nginx,haproxy")
     parser.add_argument("--only", default=",".join(TARGETS))
     arguments = parser.parse_args()
@@ -133,7 +143,7 @@ def main() -> None:
             taken: dict[str, list[Sample]] = {name: [] for name in names}
             for _ in range(arguments.rounds):
                 for name in names:
-                    taken[name].append(sample(servers[name], *TARGETS[target], arguments.seconds))
+                    taken[name].append(sample(servers[name], TARGETS[target]))
             line = f"{target:8}"
             for name in names:
                 one = taken[name]
