@@ -54,7 +54,7 @@ cdef enum:
     MOST_ANSWER = 65536  # bytes of an answer's body: what rides in a frame of the guest
     MOST_FIELDS_SIZE = 8192  # bytes of an answer's fields, which so fit into one frame
     MOST_GATHERED = 262144  # bytes that are gathered in a turn, above which Python has answers
-    KEPT = 65536  # bytes of room that are kept from one turn to the next
+    KEPT = 32768  # bytes of room that are kept from one turn to the next
     MOST_WINDOW = 0x7FFFFFFF
 
 cdef bytes _preface = described.PREFACE
@@ -93,8 +93,7 @@ cdef class FastHttp2Connection:
 
     def begin(self, before):
         """The client is about to say its preface: say what is taken from it."""
-        cdef FastContext path = self.path
-        limits = path.factory.context.limits
+        limits = self.path.factory.context.limits
         transport = self.transport
         self.writable = True
         self.streams = {}
@@ -121,17 +120,23 @@ cdef class FastHttp2Connection:
 
     # What the shell calls: see C{subproxy.fastpath.interfaces.FrontOfHttp2}.
 
-    def put(self, bytes data):
-        cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
-        memcpy(self.reserve(size), PyBytes_AS_STRING(data), size)
-        self.out_size += size
+    def put(self, list pieces):
+        cdef bytes data
+        cdef Py_ssize_t size = sum(map(len, pieces))
+        if size > KEPT and self.transport is not None:
+            self.flush()
+            self.transport.writeSequence(pieces)  # which gathers them as they are
+            return
+        for data in pieces:
+            size = PyBytes_GET_SIZE(data)
+            memcpy(self.reserve(size), PyBytes_AS_STRING(data), size)
+            self.out_size += size
         self.soon()
 
     def call_turn_end(self):
         self.soon()
 
     def turn_ended(self):
-        """The turn of the reactor ends: write what it has gathered."""
         self.called = False
         if not self.over:
             self.shell.turn_ended()
@@ -168,10 +173,6 @@ cdef class FastHttp2Connection:
         self.out_size = 0
 
     # Bytes come.
-
-    def dataReceived(self, bytes data):
-        """Bytes came from the client."""
-        self.feed(<const u8 *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
 
     cdef int hold(self, const u8 *data, Py_ssize_t size) except -1:
         cdef u8 *larger
@@ -277,7 +278,7 @@ cdef class FastHttp2Connection:
         return 0
 
     cdef bint window(self, const u8 *p, uint32_t number) except -1:
-        """WINDOW_UPDATE; False, and nothing has happened, if Python has to know of it."""
+        """WINDOW_UPDATE; False if Python has to know of it."""
         cdef FastHttp2Stream stream
         cdef int64_t more = (
             <int64_t>(p[0] & 0x7F) << 24 | <int64_t>p[1] << 16 | <int64_t>p[2] << 8 | p[3]
@@ -297,7 +298,7 @@ cdef class FastHttp2Connection:
         return True
 
     cdef bint fields(self, const u8 *p, uint32_t size, int flags, uint32_t number) except -1:
-        """HEADERS; False, and nothing has happened, if Python has to read them."""
+        """HEADERS; False if Python has to read them."""
         cdef const u8 *end = p + size
         cdef FastHttp2Counts counts = self.counts
         cdef FastHttp2Stream stream

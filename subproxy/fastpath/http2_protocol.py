@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from subproxy.core.exchange import Exchange
@@ -132,9 +133,9 @@ class FastHttp2Protocol(Http2Protocol):
 
     # What goes.
 
-    def write(self, data: bytes) -> None:
+    def writeSequence(self, pieces: Sequence[bytes]) -> None:
         """Write to the client, with all else that the turn has to say."""
-        self.front.put(data)
+        self.front.put(pieces)
 
     def call_flush(self) -> None:
         """Have L{turn_ended} called before the reactor sleeps."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from subproxy.core.balancing.member import Member
@@ -88,8 +89,8 @@ class FrontOfHttp2(Protocol):
     def waiting(self) -> int:
         """How many requests are under way there."""
 
-    def put(self, data: bytes) -> None:
-        """Write C{data} at the end of the turn."""
+    def put(self, pieces: Sequence[bytes]) -> None:
+        """Write C{pieces} at the end of the turn."""
 
     def call_turn_end(self) -> None:
         """Tell when the turn of the reactor ends."""

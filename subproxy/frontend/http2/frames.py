@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import IntEnum
+from struct import Struct
 from typing import Final, NamedTuple
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -102,6 +103,9 @@ class Frame(NamedTuple):
     payload: bytes
 
 
+_HEAD = Struct(">HBBBI").pack
+
+
 def write_frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
     """A frame as bytes."""
     return frame_head(len(payload), kind, flags, stream) + payload
@@ -109,7 +113,7 @@ def write_frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> byt
 
 def frame_head(size: int, kind: int, flags: int, stream: int) -> bytes:
     """What stands before C{size} bytes of payload."""
-    return (size << 16 | kind << 8 | flags).to_bytes(5, "big") + stream.to_bytes(4, "big")
+    return _HEAD(size >> 8, size & 255, kind, flags, stream)
 
 
 def write_settings(settings: dict[Http2Setting, int]) -> bytes:

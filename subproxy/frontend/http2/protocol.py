@@ -189,9 +189,9 @@ class Http2Protocol(Http2Requests):
             connection = self.connection
             sender = connection.sender
             while sender.pending(self.writable) and not self._over:
-                data = sender.take(A_WRITE if self.writable else 0)
-                if data:
-                    self.write(data)
+                pieces = sender.take(A_WRITE if self.writable else 0)
+                if pieces:
+                    self.writeSequence(pieces)
                 self._settle()
             if self._later and sender.waiting <= MOST_WAITING and not self._over:
                 self._go_on()
@@ -336,9 +336,9 @@ class Http2Protocol(Http2Requests):
 
     def _write_control(self) -> None:
         """Write what belongs to no stream."""
-        data = self.connection.sender.take(0)
-        if data:
-            self.write(data)
+        pieces = self.connection.sender.take(0)
+        if pieces:
+            self.writeSequence(pieces)
 
     @property
     def _may_be_sending(self) -> bool:

@@ -91,9 +91,9 @@ class Http2Sender:
             return bool(self._control)
         return bool(self._free) or (self._counts.room > 0 and any(self._ready))
 
-    def take(self, room: int) -> bytes:
+    def take(self, room: int) -> list[bytes]:
         """
-        What is to be sent now.
+        What is to be sent now, in pieces.
 
         @param room: bytes of data to stop at; 0 for control frames alone.
         """
@@ -103,7 +103,7 @@ class Http2Sender:
             for stream in free.values():
                 self._put_free(stream, out)
             self._put_data(room, out)
-        return b"".join(out)
+        return out
 
     def _put_free(self, stream: Http2Stream, out: list[bytes]) -> None:
         """Fields, and the end of what has no data."""

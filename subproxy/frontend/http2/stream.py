@@ -64,6 +64,7 @@ class Http2Stream:
     """
 
     __slots__ = (
+        "_at",
         "_data",
         "blocks",
         "discards",
@@ -90,6 +91,7 @@ class Http2Stream:
         self.room = room
         self.blocks: list[bytes] = []
         self._data: deque[bytes] = deque()
+        self._at = 0  # where in the first of them what waits begins
         self.waiting = 0
         self.trailers: bytes | None = None
         self.ends = False
@@ -133,13 +135,16 @@ class Http2Stream:
 
     def take(self, most: int) -> bytes:
         """Some of the data that waits: at most C{most} bytes, and at most what a frame may have."""
-        data = self._data
+        data, at = self._data, self._at
         most = min(most, FRAME_SIZE)
         piece = data[0]
-        if len(piece) > most:
-            data[0] = piece[most:]
-            piece = piece[:most]
+        if len(piece) - at > most:
+            piece = piece[at : at + most]
+            self._at = at + most
         else:
+            if at:
+                piece = piece[at:]
+                self._at = 0
             data.popleft()
             while data and len(piece) + len(data[0]) <= most:
                 piece += data.popleft()
@@ -152,5 +157,6 @@ class Http2Stream:
         """Nothing that waits is sent."""
         self.blocks.clear()
         self._data.clear()
+        self._at = 0
         self.waiting = 0
         self.trailers = None

@@ -58,7 +58,10 @@ class SenderTests(SynchronousTestCase):
         self.stream.client_ended()
 
     def sent(self, room: int = 1 << 20) -> list[tuple[int, int, bytes]]:
-        return [(each.kind, each.flags, each.payload) for each in frames(self.sender.take(room))]
+        return [
+            (each.kind, each.flags, each.payload)
+            for each in frames(b"".join(self.sender.take(room)))
+        ]
 
     def test_ends(self) -> None:
         """The last frame of a stream says that it is the last."""
