@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from guest.sidecar import states as sidecar
 from subproxy.core import exchange
 from subproxy.core.balancing import member
+from subproxy.core.states import TransitionTable
 from subproxy.frontend import client_tunnel, connection_state
 from subproxy.frontend.http2 import ending, stream
 from subproxy.frontend.tls import states as tls
@@ -64,11 +66,21 @@ DIAGRAMS = {
 }
 
 
+OF_GUESTS = {
+    "A program behind a sidecar": TransitionTable(sidecar.PROGRAM_TRANSITIONS),
+    "A connection to such a program": TransitionTable(sidecar.CLIENT_CONNECTION_TRANSITIONS),
+}
+"""Tables of C{guest/sidecar/states.py}."""
+
+
 def page() -> str:
     """The page as it should be."""
     parts = [HEAD]
     for title, (module, diagram) in DIAGRAMS.items():
         parts.append(f"## {title}\n\n`subproxy/{module}`\n\n```mermaid\n{diagram()}```\n")
+    for title, table in OF_GUESTS.items():
+        part = f"## {title}\n\n`guest/sidecar/states.py`\n\n```mermaid\n{table.diagram()}```\n"
+        parts.append(part)
     return "\n".join(parts)
 
 

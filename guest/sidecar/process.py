@@ -9,6 +9,8 @@ import subprocess
 import threading
 from collections.abc import Callable, Sequence
 
+from guest.sidecar.listeners import listeners
+
 ORPHANS = 1.0
 """Seconds between looks for children of others, as process 1."""
 
@@ -98,6 +100,10 @@ class ProgramProcess:
     def running(self) -> bool:
         """Whether its first process is there."""
         return self._popen.returncode is None
+
+    def listeners(self) -> list[str]:
+        """Where it takes connections, as text; only what this user may see."""
+        return listeners(self.pid)
 
     def signal(self, number: int) -> None:
         """Send a signal to its first process."""

@@ -1,8 +1,8 @@
 """
 The life of a program under the sidecar, as a table.
 
-    STARTING ──▶ SERVING ──▶ WAITING ──▶ STARTING ...
-                                   any ──▶ STOPPING ──▶ ENDED
+    WAITING ──▶ STARTING ──▶ SERVING ──▶ WAITING ...
+                                 any ──▶ STOPPING ──▶ ENDED
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from enum import Enum, auto
 class ProgramState(Enum):
     """What a program does; routes are registered in C{SERVING} alone."""
 
+    WAITING = auto()
+    """It does not run: it has ended, and is started again after a while. The first."""
     STARTING = auto()
     """It runs, and does not take connections yet, or any more. (A program that is not ours may
     not run at all.)"""
     SERVING = auto()
     """It takes connections."""
-    WAITING = auto()
-    """It has ended, and is started again after a while."""
     STOPPING = auto()
     """It has been asked to end."""
     ENDED = auto()
@@ -27,14 +27,14 @@ class ProgramState(Enum):
 
 
 PROGRAM_TRANSITIONS: dict[ProgramState, frozenset[ProgramState]] = {
+    ProgramState.WAITING: frozenset(
+        {ProgramState.STARTING, ProgramState.WAITING, ProgramState.STOPPING, ProgramState.ENDED}
+    ),
     ProgramState.STARTING: frozenset(
         {ProgramState.SERVING, ProgramState.WAITING, ProgramState.STOPPING, ProgramState.ENDED}
     ),
     # Back to STARTING: it runs on, but its socket refuses connections (it reloads itself, say).
     ProgramState.SERVING: frozenset(
-        {ProgramState.STARTING, ProgramState.WAITING, ProgramState.STOPPING, ProgramState.ENDED}
-    ),
-    ProgramState.WAITING: frozenset(
         {ProgramState.STARTING, ProgramState.WAITING, ProgramState.STOPPING, ProgramState.ENDED}
     ),
     ProgramState.STOPPING: frozenset({ProgramState.ENDED}),

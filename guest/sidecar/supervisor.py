@@ -181,9 +181,18 @@ class ProgramSupervisor:
         if self._reminder is not None:
             waited = self._loop.time() - began
             runs = "runs, but " if self._process is not None else ""
-            lacks = self._probe.last or "has not answered yet"
-            self._observer.warn(f"{self._name} {runs}is not ready after {waited:.0f} s: {lacks}")
+            text = f"{self._name} {runs}is not ready after {waited:.0f} s"
+            self._observer.warn(
+                f"{text}: {self._probe.last or 'it has not answered'}{self._hint()}"
+            )
         self._reminder = self._loop.call_later(interval, self._remind, began, 2 * interval)
+
+    def _hint(self) -> str:
+        """Where it listens, if it does so elsewhere."""
+        others = self._process.listeners() if self._process is not None else []
+        if not others or str(self._probe.address) in others:
+            return ""
+        return f"; it listens at {', '.join(others)}: is that what --to should say?"
 
     # A run ends.
 

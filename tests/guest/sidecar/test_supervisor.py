@@ -27,6 +27,10 @@ class FakeProgram:
         self.ended = ended
         self.got: list[Any] = []
         self.left = 1
+        self.elsewhere: list[str] = []
+
+    def listeners(self) -> list[str]:
+        return self.elsewhere
 
     def signal(self, number: int) -> None:
         self.got.append(signal.Signals(number).name)
@@ -208,6 +212,21 @@ class RunTests(SupervisorCase):
         self.serve()
         self.advance(1000)
         self.assertEqual(self.said[5:], [])
+
+    def test_it_listens_elsewhere(self) -> None:
+        """The commonest mistake of all."""
+        self.program.elsewhere = ["127.0.0.1:5173", "[::1]:5173"]
+        self.advance(6)
+        self.assertTrue(
+            self.said[-1].endswith(
+                "nothing listens; it listens at 127.0.0.1:5173, [::1]:5173: "
+                "is that what --to should say?"
+            ),
+            self.said,
+        )
+        self.program.elsewhere.append("127.0.0.1:3000")
+        self.advance(10)
+        self.assertTrue(self.said[-1].endswith("after 15 s: nothing listens"), self.said)
 
 
 class StopTests(SupervisorCase):
