@@ -88,9 +88,15 @@ class SidecarCase(SynchronousTestCase):
 class NodeTests(SidecarCase):
     """All of HTTP/1.1 that there is, with Node's own server."""
 
-    def test_all_of_it(self) -> None:
+    def test_all_of_it_on_asyncio(self) -> None:
+        self.all_of_it("asyncio")
+
+    def test_all_of_it_on_uvloop(self) -> None:
+        self.all_of_it("uvloop")
+
+    def all_of_it(self, loop: str) -> None:
         """One program, and one sidecar, take it all."""
-        guest = self.node()
+        guest = self.node(f"--loop={loop}")
         self.requests(guest)
         self.streams()
         self.the_client_waits_for_100()
