@@ -9,6 +9,14 @@ _DROPPED = frozenset(
 )
 """Fields of one connection (RFC 9110 section 7.6.1); no more than the proxy drops."""
 
+_DROPPED_SIZES = frozenset(len(name) for name in _DROPPED)
+
+_USUAL = frozenset({b"keep-alive", b"close"})
+"""What C{Connection} mostly says: it nominates no field."""
+
+_NEVER_NOMINATED = frozenset({b"content-length", b"content-type"})
+"""Fields without which what follows is something else."""
+
 _CONTENT = frozenset({b"POST", b"PUT", b"PATCH"})
 """Methods whose requests say that they have no content (RFC 9110 section 8.6)."""
 
@@ -74,19 +82,21 @@ def has_length(headers: Headers) -> bool:
 
 def end_to_end(headers: Headers) -> Headers:
     """The fields of a response that go on: not those of the connection, nor what it nominates."""
+    kept: Headers = []
     nominated: set[bytes] = set()
-    dropped = False
-    for name, value in headers:
-        lowered = name.lower()
-        if lowered in _DROPPED:
-            dropped = True
-            if lowered == b"connection":
-                nominated.update(each.strip(b" \t") for each in value.lower().split(b","))
-    if not dropped:
-        return headers
-    nominated -= {b"content-length", b"content-type", b"host"}  # nobody can nominate those
-    gone = _DROPPED | nominated
-    return [pair for pair in headers if pair[0].lower() not in gone]
+    for pair in headers:
+        name = pair[0]
+        if len(name) in _DROPPED_SIZES:
+            lowered = name.lower()
+            if lowered in _DROPPED:
+                if lowered == b"connection" and pair[1].lower() not in _USUAL:
+                    nominated.update(each.strip(b" \t") for each in pair[1].lower().split(b","))
+                continue
+        kept.append(pair)
+    if nominated:
+        nominated -= _NEVER_NOMINATED
+        kept = [pair for pair in kept if pair[0].lower() not in nominated]
+    return kept
 
 
 def chunk(data: bytes) -> bytes:

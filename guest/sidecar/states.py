@@ -13,6 +13,8 @@ from enum import Enum, auto
 class ProgramState(Enum):
     """What a program does; routes are registered in C{SERVING} alone."""
 
+    __hash__ = object.__hash__  # that of Enum is Python code, and costs a microsecond a request
+
     WAITING = auto()
     """It does not run: it has ended, and is started again after a while. The first."""
     STARTING = auto()
@@ -45,6 +47,8 @@ PROGRAM_TRANSITIONS: dict[ProgramState, frozenset[ProgramState]] = {
 
 class ClientConnectionState(Enum):
     """What a connection to the program does."""
+
+    __hash__ = object.__hash__  # that of Enum is Python code, and costs a microsecond a request
 
     IDLE = auto()
     """It waits for a request."""

@@ -74,7 +74,9 @@ class RequestTests(SynchronousTestCase):
 class ResponseTests(SynchronousTestCase):
     def test_what_goes_on(self) -> None:
         plain = [(b"Content-Type", b"a"), (b"Set-Cookie", b"b"), (b"Set-Cookie", b"c")]
-        self.assertIs(end_to_end(plain), plain)
+        self.assertEqual(end_to_end(plain), plain)
+        keeping = [(b"Connection", b"Keep-Alive"), (b"Keep-Alive", b"timeout=5")]
+        self.assertEqual(end_to_end([*keeping, *plain]), plain)
         dropped = [
             (b"connection", b"close, X-Hop , content-length"),
             (b"Keep-Alive", b"timeout=5"),
