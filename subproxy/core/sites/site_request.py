@@ -45,6 +45,8 @@ class SiteRequest:
         answer = rules.answer(self.request)
         if answer is not None:
             return answer
+        if not rules.asked_each_time and self.request.upgrade is None:
+            return None
         if rules.connections is not None or rules.rate is not None:
             self._client = client_key(self.request.client)
             refusal = self._count(clients, now)
@@ -62,11 +64,11 @@ class SiteRequest:
     def terms(self, pool: Pool | None, tried: Sequence[Member]) -> RequestTerms:
         """Who of C{pool} is to have it, and how long it waits."""
         rules = self.rules
-        member = None
-        if rules.sticky is not None and pool is not None:
-            member = rules.sticky.member(self.request, pool)
-            if member in tried:
-                member = None
+        if rules.sticky is None or pool is None:
+            return rules.terms
+        member = rules.sticky.member(self.request, pool)
+        if member is None or member in tried:
+            return rules.terms
         return RequestTerms(member, rules.queue_timeout, rules.hold)
 
     def answered(self, headers: Headers, pool: Pool | None, member: Member | None) -> Headers:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Final
 
+from subproxy.core.balancing.admission import USUAL, RequestTerms
 from subproxy.core.http.request import Headers, RequestHead
 from subproxy.core.sites.affinity import Affinity
 from subproxy.core.sites.client_limits import ConnectionLimit, RateLimit
@@ -42,6 +43,9 @@ class SiteRules:
     @ivar request_headers: what becomes of the fields that a guest sees.
     @ivar response_headers: what becomes of those of its answer.
     @ivar sticky: which subscriber a client belongs to.
+    @ivar asked_each_time: the rules among them that are asked at each request: the compiled path
+        knows none.
+    @ivar terms: how long a request waits that belongs to nobody.
     """
 
     networks: Container[bytes] | None = None
@@ -59,11 +63,14 @@ class SiteRules:
     request_headers: HeaderRules | None = None
     response_headers: HeaderRules | None = None
     sticky: Affinity | None = None
+    asked_each_time: tuple[str, ...] = field(init=False, compare=False)
+    terms: RequestTerms = field(init=False, compare=False)
 
-    @property
-    def asked_each_time(self) -> tuple[str, ...]:
-        """The rules among them that are asked at each request: the compiled path knows none."""
-        return tuple(name for name in EACH_TIME if getattr(self, name) is not None)
+    def __post_init__(self) -> None:
+        asked = tuple(name for name in EACH_TIME if getattr(self, name) is not None)
+        object.__setattr__(self, "asked_each_time", asked)
+        terms = RequestTerms(None, self.queue_timeout, self.hold)
+        object.__setattr__(self, "terms", USUAL if terms == USUAL else terms)
 
     def answer(self, request: RequestHead) -> ProxyError | LocalAnswer | None:
         """What C{request} gets instead of being passed on, whoever asked how often; or None."""
@@ -95,5 +102,7 @@ Rules that the compiled path need not ask for: numbers, which it compares or lea
 wait by, and what is said of upgrades, none of which is ever its own.
 """
 
-EACH_TIME: Final = tuple(each.name for each in fields(SiteRules) if each.name not in AT_ONCE)
+EACH_TIME: Final = tuple(
+    each.name for each in fields(SiteRules) if each.init and each.name not in AT_ONCE
+)
 """The others: a request to which one of them applies is for the Python path."""
