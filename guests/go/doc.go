@@ -20,8 +20,8 @@
 // flow control, Flush sends what was written, WriteHeader with a status from 100 to 199 sends an
 // interim response, trailers work as net/http documents them, and the context of a request is done
 // when its client has left. The differences: the response's framing is the proxy's affair, requests
-// are always full duplex, [http.ResponseController.Hijack] is not supported, and a handler that
-// panics before its response has begun gives the client status 500.
+// are always full duplex, [http.ResponseController.Hijack] is there for requests with Upgrade alone
+// (WebSocket), and a handler that panics before its response has begun gives the client status 500.
 //
 // Large bodies go over connections of their own, beside the subscription. The package does that by
 // itself where the length is known; [Long] says it of a response whose length is not.

@@ -21,6 +21,7 @@ type exchange struct {
 	err     error // why it is over before its response was complete
 	body    requestBody
 	writer  response
+	job     job
 	sending *line // which carries the response's body
 	claim   claim // whether that is there
 }
@@ -38,11 +39,12 @@ const (
 // begin takes a request.
 func (s *session) begin(x *wire.Exchange, message wire.Message) {
 	e := &exchange{session: s, wire: x}
+	e.job = job{e, message}
 	e.cond.L = &s.mu
 	e.ctx, e.cancel = context.WithCancelCause(s.base)
 	e.body.init(e, message.Parts[5])
 	x.Owner = e
-	go e.serve(message)
+	s.dispatchLocked(&e.job)
 }
 
 // handle does what an event of the exchange asks for. It holds mu.
@@ -99,7 +101,8 @@ func (e *exchange) abort(code, reason string) {
 // serve calls the handler, when there is room for one more.
 func (e *exchange) serve(message wire.Message) {
 	defer e.done()
-	if slots := e.session.slots; slots != nil {
+	// Tunnels live long, and do not count.
+	if slots := e.session.slots; slots != nil && !e.asksTunnel() {
 		select {
 		case slots <- struct{}{}:
 			defer func() { <-slots }()
@@ -119,12 +122,16 @@ func (e *exchange) serve(message wire.Message) {
 	}
 	defer w.recovered()
 	e.session.subscriber.handler().ServeHTTP(w, request)
-	w.finish()
+	if !w.hijacked {
+		w.finish()
+	}
 }
 
 // done is the end of the handler.
 func (e *exchange) done() {
-	e.body.Close()
+	if !e.writer.hijacked {
+		e.body.Close()
+	}
 	e.cancel(context.Canceled)
 }
 
@@ -144,7 +151,7 @@ func (w *response) recovered() {
 		w.exchange.session.subscriber.logger().Error("a handler panicked",
 			"target", w.request.RequestURI, "panic", fmt.Sprint(value), "stack", string(stack))
 	}
-	if value == http.ErrAbortHandler || w.begun {
+	if value == http.ErrAbortHandler || w.begun || w.hijacked {
 		w.exchange.abort("error", "the handler panicked")
 		return
 	}

@@ -20,7 +20,21 @@ import (
 
 // served plays one request to a handler, and then step by step what more the proxy says; it returns
 // all frames of the exchange, one list for each step.
-func served(t *testing.T, handler http.HandlerFunc, request []any, more ...[]any) (said [][]any) {
+func served(t *testing.T, handler http.HandlerFunc, request []any, more ...[]any) [][]any {
+	t.Helper()
+	return servedBy(t, map[string]any{"version": 1, "frame": 70_000}, handler, request, more...)
+}
+
+// servedTunnel is served, by a proxy that has tunnels.
+func servedTunnel(t *testing.T, handler http.HandlerFunc, request []any, more ...[]any) [][]any {
+	t.Helper()
+	return servedBy(t, map[string]any{"version": 1, "tunnel": 0}, handler, request, more...)
+}
+
+// servedBy is served, by a proxy that welcomes so. To sleep is to let so many seconds pass.
+func servedBy(
+	t *testing.T, welcome map[string]any, handler http.HandlerFunc, request []any, more ...[]any,
+) (said [][]any) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		p := &player{T: t, session: vectors.Session{}}
@@ -36,11 +50,16 @@ func served(t *testing.T, handler http.HandlerFunc, request []any, more ...[]any
 		}()
 		synctest.Wait()
 		say := func(frame []any) { p.send(p.conns[0], string(wire.Append(nil, frame))) }
-		say([]any{"welcome", map[string]any{"version": 1, "frame": 70_000}})
+		say([]any{"welcome", welcome})
 		p.listen()
 		p.frames = nil
 		for _, each := range append([][]any{request}, more...) {
-			say(each)
+			if each[0] == "sleep" {
+				time.Sleep(time.Duration(each[1].(int)) * time.Second)
+				synctest.Wait()
+			} else {
+				say(each)
+			}
 			p.listen()
 			frames := []any{}
 			for _, frame := range p.frames {

@@ -47,6 +47,11 @@ func (e *exchange) request(message wire.Message) (*http.Request, error) {
 	if r.ContentLength == 0 {
 		r.Body = http.NoBody
 	}
+	if e.asksTunnel() {
+		// What follows is read by who hijacks the connection.
+		upgradeFields(r.Header, info.Get("tunnel").Text())
+		r.ContentLength, r.Body = 0, http.NoBody
+	}
 	if state := info.Get("tls"); state.Tag != 0 || info.Get("scheme").Text() == "https" {
 		r.TLS = tlsOf(state)
 	}
@@ -58,16 +63,21 @@ func (e *exchange) request(message wire.Message) (*http.Request, error) {
 	return r, err
 }
 
+// usualFields is how many fields a browser's request has, with those that the proxy sets.
+const usualFields = 20
+
 // headerOf returns fields as net/http has them.
 func headerOf(fields wire.Fields) http.Header {
-	count := fields.Count()
-	header := make(http.Header, count)
-	values := make([]string, count)
+	header := make(http.Header, usualFields)
+	values := make([]string, usualFields)
 	for name, value, ok := fields.Next(); ok; name, value, ok = fields.Next() {
 		name = textproto.CanonicalMIMEHeaderKey(name)
 		if there := header[name]; there != nil {
 			header[name] = append(there, value)
 			continue
+		}
+		if len(values) == 0 {
+			values = make([]string, usualFields)
 		}
 		values[0] = value
 		header[name] = values[:1:1]

@@ -44,6 +44,7 @@ type response struct {
 	begun    bool // the head has gone
 	long     bool // a data connection is wanted
 	over     bool // finish was called
+	hijacked bool // the handler has the connection
 	err      error
 	trailers []string // that were declared
 	deadline deadline
@@ -70,7 +71,7 @@ func (w *response) start(e *exchange, request *http.Request) {
 func (w *response) free() {
 	spare := w.scratch
 	w.scratch = nil
-	if spare == nil {
+	if spare == nil || w.hijacked {
 		return
 	}
 	clear(w.fields)
@@ -278,7 +279,7 @@ func write[T string | []byte](w *response, p T) (int, error) {
 
 // hold is how many bytes are collected before the head goes.
 func (w *response) hold() int {
-	if inline := w.exchange.session.inline(); w.length >= 0 && w.length <= int64(inline) {
+	if inline := w.exchange.session.inline(); w.exchange.asksTunnel() || w.length >= 0 && w.length <= int64(inline) {
 		return inline
 	}
 	return holdUnknown
@@ -302,6 +303,10 @@ func (w *response) sniff() {
 
 // begin sends the head of a body that is not complete, and what was collected of it.
 func (w *response) begin() {
+	if w.status < 300 && w.exchange.asksTunnel() {
+		w.err = errUpgrade // the proxy would take it for one that accepts
+		return
+	}
 	w.sniff()
 	if w.mode == held && w.length >= 0 && w.written == w.length && !w.large() && !bodiless(w.status) &&
 		w.finalTrailers() == nil {
@@ -337,7 +342,7 @@ func (w *response) FlushError() error {
 	if !w.headed {
 		w.WriteHeader(http.StatusOK)
 	}
-	if !w.begun && w.err == nil && !w.over {
+	if !w.begun && w.err == nil && !w.over && !(w.status < 300 && w.exchange.asksTunnel()) {
 		w.begin()
 	}
 	return w.err

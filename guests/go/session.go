@@ -44,6 +44,8 @@ type session struct {
 	answered chan struct{} // closed when they are here; nil: not asked
 	routes   []routeState
 	timeout  time.Duration
+	idle     []chan *job // of goroutines that wait for a request
+	ended    bool        // the connection is gone
 }
 
 // serverOfContexts stands where handlers look for their server: nothing serves it.
@@ -95,6 +97,7 @@ func (s *session) start() {
 		Weight:      int64(s.subscriber.Weight),
 		Agent:       agent,
 		Bulk:        !s.subscriber.NoDataConnections,
+		Tunnels:     s.subscriber.upgrades(),
 		Process:     -1,
 	})
 	s.mu.Unlock()
@@ -151,6 +154,7 @@ func (s *session) read() {
 	silent := errors.Is(err, os.ErrDeadlineExceeded)
 	s.mu.Lock()
 	s.endAll()
+	s.endWorkersLocked()
 	s.mu.Unlock()
 	reason := "the connection was closed"
 	if silent {

@@ -68,6 +68,9 @@ type Subscriber struct {
 	Limits wire.Limits
 	// NoDataConnections sends large bodies within the subscription.
 	NoDataConnections bool
+	// Upgrades are the protocols to which handlers can change by Hijack, as Upgrade names them: at
+	// most 8. Nil: websocket.
+	Upgrades []string
 	// Registered is called, if it is not nil, for each route that the proxy has taken.
 	Registered func(Route)
 	// Refused is called, if it is not nil, for each route that the proxy has refused or taken back.
@@ -101,6 +104,13 @@ func (s *Subscriber) limits() wire.Limits {
 		return wire.DefaultLimits
 	}
 	return s.Limits
+}
+
+func (s *Subscriber) upgrades() []string {
+	if s.Upgrades == nil {
+		return defaultUpgrades
+	}
+	return s.Upgrades
 }
 
 func (s *Subscriber) handler() http.Handler {

@@ -7,6 +7,7 @@ import signal
 import socket
 import time
 from http.client import HTTPException
+from threading import Thread
 
 from tests.integration.bodies_app import content
 from tests.integration.bodies_case import MB, BodiesTestCase, descriptors, digest, memory
@@ -14,6 +15,33 @@ from tests.integration.golang import built
 from tests.integration.harness import Process, wait_until
 
 HEAD = b"%b %b HTTP/1.1\r\nHost: blog.example\r\n%b\r\n"
+
+
+KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
+
+
+def tunnel(port: int, host: str, path: bytes) -> bytes:
+    """What comes back when a megabyte follows an upgrade, and then the client ends its half."""
+    more = b"Upgrade: websocket\r\nConnection: Upgrade, close\r\nSec-WebSocket-Version: 13\r\n"
+    head = b"GET %b HTTP/1.1\r\nHost: %b\r\n%bSec-WebSocket-Key: %b\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port), 30) as client:
+        client.sendall(head % (path, host.encode(), more, KEY))
+        said = client.recv(MB)
+        if b" 101 " in said:
+            sender = Thread(target=send_and_end, args=(client, content(MB)))
+            sender.start()
+            while piece := client.recv(MB):
+                said += piece
+            sender.join()
+        else:
+            while piece := client.recv(MB):
+                said += piece
+    return said
+
+
+def send_and_end(client: socket.socket, data: bytes) -> None:
+    client.sendall(data)
+    client.shutdown(socket.SHUT_WR)
 
 
 class GoGuestTestCase(BodiesTestCase):
@@ -145,6 +173,20 @@ class GoHttpTests(GoGuestTestCase):
         self.assertEqual(
             self.world.ask("/told")[2], b"HTTP/1.1 blog.example 127.0.0.1:0 false 127.0.0.1\n"
         )
+
+    def test_upgrade(self) -> None:
+        """A handler that hijacks has a tunnel: both ways, each half with its own end."""
+        _, guest = self.start()
+        said = tunnel(self.world.port, "blog.example", b"/upgrade")
+        self.assertTrue(said.startswith(b"HTTP/1.1 101 "), said[:500])
+        self.assertIn(b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n", said[:500])
+        self.assertIn(b"sec-websocket-protocol: echo\r\n", said[:500].lower())
+        self.assertTrue(said.partition(b"\r\n\r\n")[2] == b"welcome\n" + content(MB))
+        guest.wait_for("the tunnel is over")
+        said = tunnel(self.world.port, "blog.example", b"/upgrade/no")
+        self.assertTrue(said.startswith(b"HTTP/1.1 403 "), said)
+        said = tunnel(self.world.port, "blog.example", b"/small")
+        self.assertTrue(said.endswith(b"small"), said)
 
 
 class GoLifeTests(GoGuestTestCase):

@@ -5,7 +5,10 @@ from __future__ import annotations
 import subprocess
 
 from tests.integration import test_sidecar
+from tests.integration.bodies_app import content
+from tests.integration.bodies_case import MB
 from tests.integration.golang import built
+from tests.integration.test_go_guest import tunnel
 
 
 class GoSidecar(test_sidecar.SidecarCase):
@@ -30,6 +33,16 @@ class GoOtherServerTests(GoSidecar):
         test_sidecar.OtherServerTests.test_idle_connections_that_are_closed
     )
     test_usage = test_sidecar.OtherServerTests.test_usage
+
+    def test_upgrades_pass(self) -> None:
+        """A program that changes the protocol: its bytes go both ways, each half with its end."""
+        program = [str(built("./internal/battery")), "--listen", f"127.0.0.1:{self.port}"]
+        self.sidecar("--", *program)
+        said = tunnel(self.world.port, self.host, b"/upgrade")
+        self.assertTrue(said.startswith(b"HTTP/1.1 101 "), said[:500])
+        self.assertTrue(said.partition(b"\r\n\r\n")[2] == b"welcome\n" + content(MB))
+        said = tunnel(self.world.port, self.host, b"/upgrade/no")
+        self.assertTrue(said.startswith(b"HTTP/1.1 403 "), said)
 
     def test_it_is_static(self) -> None:
         """It runs in a machine that has nothing else."""

@@ -119,15 +119,6 @@ func (f *Fields) Next() (name, value string, ok bool) {
 	return first.Data, second.Data, true
 }
 
-// Count returns how many fields are left.
-func (f Fields) Count() int {
-	n := 0
-	for _, ok := f.items.Next(); ok; _, ok = f.items.Next() {
-		n++
-	}
-	return n
-}
-
 // length reads the length at the beginning of data. It returns how many bytes that takes with its
 // colon; 0 if the colon is not here yet.
 func length[T string | []byte](data T) (value, size int, err error) {

@@ -94,6 +94,25 @@ func orphan(w io.Writer) {
 	io.WriteString(w, "no zombies")
 }
 
+// upgrade is an echo over whatever protocol was asked for, or refuses it.
+func upgrade(w http.ResponseWriter, r *http.Request) {
+	if strings.HasSuffix(r.URL.Path, "/no") {
+		http.Error(w, "no", http.StatusForbidden)
+		return
+	}
+	conn, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		fmt.Fprint(w, err)
+		return
+	}
+	defer conn.Close()
+	fmt.Fprintf(buffered, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: %s\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Protocol: echo\r\n\r\nwelcome\n", r.Header.Get("Upgrade"))
+	buffered.Flush()
+	io.Copy(conn, buffered)
+	fmt.Println("the tunnel is over")
+}
+
 func serve(w http.ResponseWriter, r *http.Request) {
 	parts := strings.Split(r.URL.Path, "/")
 	size := 0
@@ -169,6 +188,8 @@ func serve(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, os.Getenv(parts[2]))
 	case "orphan":
 		orphan(w)
+	case "upgrade":
+		upgrade(w, r)
 	case "pid":
 		fmt.Fprint(w, os.Getpid())
 	default:
