@@ -321,11 +321,11 @@ cdef class FastConnection(ReplaceableConnection):
         cdef double now
         if body > path.most_inline or not self.writable:
             return False
-        if self.scope is not None and not self.in_scope(head.host, head.host_size):
+        if not self.in_scope(head.host, head.host_size):
             return False
         # What will not be sent on is refused now, not when its body is here.
         way = path.chooser.route(head.host, head.host_size, head.target, head.path_size)
-        if way is None or way.asked or body > way.most_body:
+        if way is None or body > way.most_body or way.asks(self.told.trusted, self.told.scheme):
             return False
         if whole > size:
             self.gather(data, size, whole)

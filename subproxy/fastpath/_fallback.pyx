@@ -42,6 +42,8 @@ cdef class ReplaceableConnection(AskingClient):
         """Whether that host may be asked for on this connection, as C{HostScope} has it: mostly it
         is the one before."""
         cdef bytes before = self.asked_before
+        if self.scope is None:
+            return True
         if (
             before is not None and PyBytes_GET_SIZE(before) == size
             and memcmp(PyBytes_AS_STRING(before), name, size) == 0

@@ -12,9 +12,12 @@ cdef class RouteEntry:
     cdef readonly bytes host  # likewise: one spelling of it, escaped
     cdef readonly object rules  # of its sites; None for none
     cdef bint asked  # a rule of them is asked at each request: that is for the Python path
+    cdef bint to_https  # it only sends on to https who came without
     cdef long most_body  # bytes of a body that they allow
     cdef double response_timeout  # seconds; negative: those of the limits
     cdef FastCounters tally
+
+    cdef bint asks(self, bint trusted, bytes scheme)
 
 
 cdef class RouteCache:

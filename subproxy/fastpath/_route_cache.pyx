@@ -57,6 +57,11 @@ cdef double SHARE = SLOW_START_SHARE
 cdef class RouteEntry:
     """Where the requests for one host and path go."""
 
+    cdef bint asks(self, bint trusted, bytes scheme):
+        """Whether Python must look at a request: a rule is asked each time, and it is not the one
+        that lets pass who came by https."""
+        return self.asked and (not self.to_https or trusted or scheme != b"https")
+
 
 cdef class RouteCache:
     """Finds pools, and subscribers in them."""
@@ -154,6 +159,7 @@ cdef class RouteCache:
             way.response_timeout = -1.0
             if rules is not None:
                 way.asked = bool(rules.asked_each_time)
+                way.to_https = rules.only_to_https
                 way.most_body = rules.max_body or LONG_MAX
                 if rules.response_timeout is not None:
                     way.response_timeout = rules.response_timeout

@@ -66,13 +66,14 @@ class SchemaTests(SynchronousTestCase):
     def test_files_of_the_documents(self) -> None:
         """They are good, by the program and by the schema."""
         seen = 0
-        for name in ("reference/proxy.md", "reference/sites.md", "howto/configure.md"):
+        pages = ("reference/proxy.md", "reference/sites.md", "howto/configure.md", "howto/tls.md")
+        for name in pages:
             page = (ROOT / "docs" / name).read_text()
             for text in re.findall(r"^```toml\n(.*?)^```$", page, re.M | re.S):
                 parse_configuration(text)
                 self.assertEqual(self.wrong(text), [])
                 seen += 1
-        self.assertEqual(seen, 5)
+        self.assertEqual(seen, 6)
 
     def test_examples(self) -> None:
         """What the program takes, the schema takes; what is no key or of no type of it, not."""

@@ -44,3 +44,46 @@ class HostScopeOnBothPathsTests(SynchronousTestCase):
         self.ask(b"c.example")
         self.pair.guest(response(1))
         self.assertIn(b"421 Misdirected Request", self.pair.last["client"])  # type: ignore[arg-type]
+
+
+class RedirectToHttpsTests(SynchronousTestCase):
+    """A site that sends on who came by http does not cost who came by https the compiled path."""
+
+    SITES = '[[site]]\nhosts = "a.example"\nredirect = "https://{host}{uri}"\n'
+    GET = b"GET /x?y HTTP/1.1\r\nHost: a.example\r\n\r\n"
+
+    def serve(self, secure: bool, **options: object) -> Pair:
+        why = unavailable()
+        if why is not None:
+            raise SkipTest(why)
+        pair = Pair(sites=options.pop("sites", self.SITES), **options)
+        self.addCleanup(pair.close)
+        for side in pair.sides:
+            side.protocol.tell("192.0.2.9", secure)
+        return pair
+
+    def test_http(self) -> None:
+        pair = self.serve(False)
+        pair.client(self.GET)
+        self.assertIn(b"Location: https://a.example/x?y\r\n", pair.last["client"])  # type: ignore[arg-type]
+
+    def test_https(self) -> None:
+        pair = self.serve(True)
+        pair.client(self.GET)
+        pair.guest(response(1))
+        self.assertIn(b"200 OK", pair.last["client"])  # type: ignore[arg-type]
+        self.assertEqual(pair.stats["requests"], 1)
+
+    def test_https_with_other_rules(self) -> None:
+        """They are asked each time, so Python asks them all."""
+        other = self.SITES.replace("{host}", "{host}:443")
+        for sites in (other, f'{self.SITES}strip-prefix = "/x"\n'):
+            pair = self.serve(True, sites=sites)
+            pair.client(self.GET)
+            self.assertEqual(pair.stats["declined_requests"], 1)
+
+    def test_a_trusted_peer_that_came_by_https(self) -> None:
+        """Its word counts, and Python hears it."""
+        pair = self.serve(True, trust=["192.0.2.0/24"])
+        pair.client(self.GET.replace(b"\r\n\r\n", b"\r\nX-Forwarded-Proto: http\r\n\r\n"))
+        self.assertIn(b"Location: https://", pair.last["client"])  # type: ignore[arg-type]

@@ -41,6 +41,11 @@ class Redirect:
         """It names the host that was asked for."""
         return b"{host}" in self.to
 
+    @property
+    def to_https(self) -> bool:
+        """It sends on who came by http to the same by https, and nobody else."""
+        return self.to == b"https://{host}{uri}"
+
     def location(self, request: RequestHead) -> bytes | None:
         """C{Location} for C{request}; None if that is what it asked for: it would never end."""
         target = request.target

@@ -72,6 +72,12 @@ class SiteRules:
         terms = RequestTerms(None, self.queue_timeout, self.hold)
         object.__setattr__(self, "terms", USUAL if terms == USUAL else terms)
 
+    @property
+    def only_to_https(self) -> bool:
+        """All that is asked each time is whether a client came by https: who did may pass."""
+        redirect = self.redirect
+        return self.asked_each_time == ("redirect",) and redirect is not None and redirect.to_https
+
     def answer(self, request: RequestHead) -> ProxyError | LocalAnswer | None:
         """What C{request} gets instead of being passed on, whoever asked how often; or None."""
         if self.networks is not None and request.client not in self.networks:
