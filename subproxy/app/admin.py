@@ -16,7 +16,6 @@ from subproxy.admin.token import TokenError, default_files, obtain_token
 from subproxy.app.listener import ListenerService
 from subproxy.app.reload import Reloaded
 from subproxy.app.service import ProxyService
-from subproxy.app.tls import TlsSetup
 from subproxy.config.listen import is_path
 from subproxy.config.settings import Settings
 from subproxy.core.routing.router import Router
@@ -29,6 +28,7 @@ from subproxy.telemetry.counters import Counters
 
 if TYPE_CHECKING:
     from subproxy.admin.metrics import ProxyCollector
+    from subproxy.app.tls import TlsSetup
 
 FASTPATH_COUNTS = {
     "answered": "Requests that the compiled path has answered.",

@@ -21,7 +21,6 @@ from subproxy.app.listener import why
 from subproxy.app.listeners import http_listeners, vsock_listeners
 from subproxy.app.reload import Reloader
 from subproxy.app.service import ProxyService
-from subproxy.app.tls import build_tls
 from subproxy.config.bare_port import without_policy
 from subproxy.config.settings import Settings
 from subproxy.config.sources import Effective, Sources
@@ -106,7 +105,11 @@ def build(
         Logger("subproxy").info(
             "every request takes the Python path: {reason}; HTTP/2 is not spoken", reason=reason
         )
-    tls = build_tls(reactor, settings, http)
+    tls = None
+    if settings.https:
+        from subproxy.app.tls import build_tls  # a dozen modules, of which others have no use
+
+        tls = build_tls(reactor, settings, http)
     service = ProxyService(
         reactor,
         registrar,

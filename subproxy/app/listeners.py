@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import IService
 from twisted.internet.protocol import Factory
 
 from subproxy.app.effects import proxy_peers
 from subproxy.app.listener import ListenerService
-from subproxy.app.tls import TlsSetup
 from subproxy.config.bare_port import ClientListener, expand
 from subproxy.config.listen import VsockListen
 from subproxy.config.settings import Settings
@@ -29,6 +28,9 @@ from subproxy.frontend.proxy_protocol.protocol import (
 from subproxy.process.inherited_sockets import InheritedSockets, http_endpoint
 from subproxy.process.startup import fail
 from subproxy.subscription.factory import SubscriptionFactory
+
+if TYPE_CHECKING:
+    from subproxy.app.tls import TlsSetup
 
 
 def http_listeners(

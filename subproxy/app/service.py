@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, DeferredList, FirstError, gatherResults, maybeDeferred
@@ -18,13 +18,15 @@ from subproxy.app.listener import ListenerService
 from subproxy.app.periodic import PeriodicService
 from subproxy.core.dispatcher import Dispatcher
 from subproxy.frontend.factory import Http1Factory
-from subproxy.frontend.tls.certificate_service import CertificateService
 from subproxy.process.inherited_sockets import SocketHandoff
 from subproxy.process.sd_notify import SupervisorNotifier
 from subproxy.process.upgrade import start_new_process
 from subproxy.subscription.factory import SubscriptionFactory
 from subproxy.subscription.registrar import Registrar
 from subproxy.telemetry.access_log import AccessLog
+
+if TYPE_CHECKING:
+    from subproxy.frontend.tls.certificate_service import CertificateService
 
 HOUSEKEEPING_INTERVAL = 0.25
 """Seconds between looks at what has expired: vacant routes, waiting exchanges."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from subproxy.frontend.tls.interfaces import ITlsEngine, LibraryUnavailable
-from subproxy.frontend.tls.python_engine import PythonEngine
 
 AUTO: Final = "auto"
 LIBRARIES: Final = (AUTO, "system", "python")
@@ -19,6 +18,9 @@ def choose_library(asked: str) -> tuple[ITlsEngine, str]:
     @return: it, and why it is not a better one; empty if there is none.
     @raise LibraryUnavailable: what was asked for by name can't be used.
     """
+    # Imported here: settings are read of which nobody asks for TLS.
+    from subproxy.frontend.tls.python_engine import PythonEngine
+
     if asked == "python":
         return PythonEngine(), ""
     try:
