@@ -412,7 +412,7 @@ cdef class FastHttp2Stream(AskingClient):
         cdef RouteEntry way
         cdef bytes frame
         way = self.path.chooser.route(head.host, head.host_size, head.target, head.path_size)
-        if way is None or way.asked:
+        if way is None or way.asks(self.told.trusted, self.told.scheme):
             return False
         asked = self.asked = PendingRequest.__new__(PendingRequest)
         asked.prefix = self.path.prefix

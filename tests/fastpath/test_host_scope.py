@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
 from unittest import SkipTest
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.http.host_names import HostNames, HostScope
 from subproxy.fastpath.install import unavailable
+from subproxy.wire import messages as m
+from tests.fastpath.test_http2_differential import Http2Side
 from tests.rigs.fastpath_rig import Pair, response
+from tests.rigs.http2_client import GET
 
 
 class HostScopeOnBothPathsTests(SynchronousTestCase):
@@ -87,3 +91,32 @@ class RedirectToHttpsTests(SynchronousTestCase):
         pair = self.serve(True, trust=["192.0.2.0/24"])
         pair.client(self.GET.replace(b"\r\n\r\n", b"\r\nX-Forwarded-Proto: http\r\n\r\n"))
         self.assertIn(b"Location: https://", pair.last["client"])  # type: ignore[arg-type]
+
+    def test_http2(self) -> None:
+        """Likewise on HTTP/2: served by the compiled path over TLS, sent on without."""
+        get = [GET[0], (b":scheme", b"https"), *GET[2:]]
+        for secure, fields, compiled in ((True, get, 1), (False, GET, 0)):
+            sides = [SecureHttp2Side(fast, secure, sites=self.SITES) for fast in (True, False)]
+            for side in sides:
+                side.client.request(1, fields)
+                side.say(side.client.take())
+                side.answer(*[m.Response(1, 200, [], {}, b"hello")][: len(side.asked)])
+            fast, slow = (side.observed() for side in sides)
+            self.assertEqual(fast, slow)
+            self.assertEqual(sides[0].client.head(1)[b":status"], b"200" if secure else b"307")
+            self.assertEqual(sides[0].fastpath.stats()["requests"], compiled)
+
+
+class SecureHttp2Side(Http2Side):
+    """A proxy whose client came by TLS, or not, by the word of a PROXY header."""
+
+    def __init__(self, fast: bool, secure: bool, **options: Any) -> None:
+        self.secure = secure
+        self.told = False
+        super().__init__(fast, **options)
+
+    def say(self, data: bytes) -> None:
+        if not self.told:
+            self.told = True
+            self.protocol.tell("192.0.2.9", self.secure)
+        super().say(data)
