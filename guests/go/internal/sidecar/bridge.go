@@ -40,7 +40,11 @@ type Bridge struct {
 func NewBridge(address Address, host string, unreachable func(), logger *slog.Logger) *Bridge {
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return address.Dial(ctx)
+			conn, err := address.Dial(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return &earlyConn{Conn: conn}, nil
 		},
 		DisableCompression:    true,
 		IdleConnTimeout:       idleTime,
@@ -50,7 +54,7 @@ func NewBridge(address Address, host string, unreachable func(), logger *slog.Lo
 	rewrite := func(r *httputil.ProxyRequest) { rewrite(r, address.Authority(), host) }
 	return &Bridge{transport, &httputil.ReverseProxy{
 		Rewrite:       rewrite,
-		Transport:     transport,
+		Transport:     earlyTransport{transport},
 		FlushInterval: -1,
 		BufferPool:    buffers{},
 		ErrorLog:      log.New(io.Discard, "", 0), // what goes wrong is told below

@@ -161,3 +161,38 @@ func TestBridge(t *testing.T) {
 		t.Error("nobody was told")
 	}
 }
+
+// TestEarlyAnswers come through, though the program closes while the request is still sent.
+func TestEarlyAnswers(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			conn.Read(make([]byte, 100))
+			io.WriteString(conn, "HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno")
+			conn.Close() // with unread data: a reset follows
+		}
+	}()
+	address, _ := ParseAddress(listener.Addr().String())
+	bridge := NewBridge(address, "", func() {}, slog.New(slog.DiscardHandler))
+	for range 50 {
+		w := httptest.NewRecorder()
+		request := httptest.NewRequest("POST", "/", io.LimitReader(zeros{}, 3_000_000))
+		request.RequestURI = "/"
+		bridge.ServeHTTP(w, request)
+		if w.Code != 413 || w.Body.String() != "no" {
+			t.Fatal(w.Code, w.Body.String())
+		}
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
