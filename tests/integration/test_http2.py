@@ -19,6 +19,7 @@ from subproxy.fastpath.install import unavailable
 from subproxy.frontend.http2.frames import PREFACE, FrameType, write_frame, write_settings
 from subproxy.frontend.http2.hpack import encode_fields
 from tests.integration.harness import World, free_port, wait_until
+from tests.integration.tls_case import TlsCase
 from tests.rigs.http2_client import GET
 
 NODE = """
@@ -172,3 +173,32 @@ class Http2Tests(SynchronousTestCase):
         self.assertIn("HTTP/2 is not spoken", self.proxy.output)
         wait_until(lambda: re.search('HTTP/2.0" 505', self.proxy.output), "the line of the log")
         self.assertNotIn("Traceback", self.proxy.output)
+
+
+class Http2OverTlsTests(TlsCase):
+    skip = unavailable()
+
+    def test_what_is_offered(self) -> None:
+        """HTTP/2 first, HTTP/1.1 too."""
+        self.serve()
+        for offered, chosen in ((["h2", "http/1.1"], "h2"), (["http/1.1"], "http/1.1")):
+            context = self.authority.client_context()
+            context.set_alpn_protocols(offered)
+            with self.connect(context=context) as client:
+                self.assertEqual(client.selected_alpn_protocol(), chosen)
+                if chosen == "h2":
+                    # SETTINGS come before the client has said anything.
+                    self.assertEqual(client.recv(9)[3], FrameType.SETTINGS)
+
+    def test_a_host_that_another_certificate_is_for(self) -> None:
+        """421, for that request alone: a client that coalesces asks elsewhere."""
+        self.put("other.pem", "other.example")
+        self.serve()
+        address = f"https://127.0.0.1:{self.https}"
+        asked = {"blog.example": 200, "other.example": 421, "news.example": 200}
+        with httpx.Client(http2=True, verify=self.context, timeout=30) as client:
+            for host, status in asked.items():
+                answer = client.get(
+                    address, headers={"Host": host}, extensions={"sni_hostname": "blog.example"}
+                )
+                self.assertEqual((answer.http_version, answer.status_code), ("HTTP/2", status))
