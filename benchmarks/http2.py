@@ -46,10 +46,10 @@ class Target(NamedTuple):
 
 
 TARGETS = {
-    "8x16": Target(8, 16, 60_000),
-    "64x10": Target(64, 10, 60_000),
-    "64x1": Target(64, 1, 40_000),
-    "1x1": Target(1, 1, 8_000),
+    "8x16": Target(8, 16, 40_000),
+    "64x10": Target(64, 10, 40_000),
+    "64x1": Target(64, 1, 20_000),
+    "1x1": Target(1, 1, 3_000),
 }
 
 
