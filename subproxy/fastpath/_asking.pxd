@@ -1,4 +1,6 @@
 # Who asks guests. See _asking.pyx.
+from libc.stdint cimport int64_t, uint64_t
+
 from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._channel cimport FastChannel, FastClient
 from subproxy.fastpath._client_info cimport ClientInfo
@@ -16,5 +18,6 @@ cdef class AskingClient(FastClient):
     cdef readonly FastChannel channel
     cdef readonly double started  # it, or what the stage is
 
+    cdef bytes promise(self, FastChannel channel, uint64_t number, int64_t length)
     cdef bytes prepare(self, const u8 *data, const Head *head, Py_ssize_t body, RouteEntry way)
     cdef int ask(self, bytes frame) except -1

@@ -5,7 +5,7 @@ What is asked in HTTP/1.1 and what in HTTP/2 differs by what C{ClientInfo} says 
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._channel cimport FastChannel, FastClient
@@ -41,9 +41,14 @@ cdef class AskingClient(FastClient):
         """The frame of the request that is being answered, as it was sent, but for its body."""
         return self.asked.frame(self.path, self.told)
 
+    cdef bytes promise(self, FastChannel channel, uint64_t number, int64_t length):
+        """The token for a body that is to go over a data connection; None if that is not for here."""
+        return None
+
     cdef bytes prepare(self, const u8 *data, const Head *head, Py_ssize_t body, RouteEntry way):
-        """The frame of a request, of which C{body} bytes lie behind its head, for whom is chosen
-        now. None, and nothing has happened, if that is not for here."""
+        """The frame of a request, of which C{body} bytes lie behind its head, or go over a data
+        connection, for whom is chosen now. None, and nothing has happened, if that is not for
+        here."""
         cdef FastContext path = self.path
         cdef RouteCache chooser = path.chooser
         cdef PendingRequest asked = self.asked
@@ -60,6 +65,8 @@ cdef class AskingClient(FastClient):
         cdef u8 *end
         cdef u8 *at
         cdef uint64_t number
+        cdef bint large = body > path.most_inline
+        cdef bytes token = None
         member = chooser.choose(way.pool)
         if member is None:
             return None
@@ -67,7 +74,9 @@ cdef class AskingClient(FastClient):
         if type(python_channel) is not PythonChannel:
             return None
         channel = get(python_channel, CHANNEL_FAST)
-        if channel is None or not channel.open or body > channel.inline:
+        if channel is None or not channel.open:
+            return None
+        if not 0 < channel.least_bulk <= body if large else body > channel.inline:
             return None
         number = channel.last + 1
         client = told.address
@@ -84,9 +93,13 @@ cdef class AskingClient(FastClient):
                 asked.id_at = <int>(field.value - data)
                 asked.id_size = field.value_size
                 id_size = max(id_size, field.value_size)
-        frame_size = room(head, sender, id_size, body)
+        frame_size = room(head, sender, id_size, 0 if large else body)
         if frame_size > channel.most:
             return None
+        if large:
+            token = self.promise(channel, number, body)
+            if token is None:
+                return None
         end = path.room(frame_size) + path.scratch_size
         # The last thing that could fail is behind us: no id is wasted.
         if asked.id_at < 0:
@@ -98,6 +111,8 @@ cdef class AskingClient(FastClient):
             given = data + asked.id_at
         at = encode(
             end, data, head, sender, number, given, id_size, data + head.size, body,
+            NULL if token is None else <const u8 *>PyBytes_AS_STRING(token),
+            0 if token is None else <int>PyBytes_GET_SIZE(token),
         )
         asked.client = client
         asked.way = way

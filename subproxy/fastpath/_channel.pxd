@@ -1,7 +1,8 @@
 # The guest's side of the compiled path. See _channel.pyx.
 from cpython.object cimport PyObject
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
+from subproxy.fastpath._claim_watch cimport ClaimTable
 from subproxy.fastpath._response cimport Answer
 from subproxy.fastpath._bytes cimport u8
 from subproxy.reactor._stream cimport Receiver, Stream
@@ -10,6 +11,7 @@ from subproxy.reactor._stream cimport Receiver, Stream
 cdef class FastClient(Receiver):
     # Who waits for an answer.
     cdef int answered(self, Answer *answer) except -1
+    cdef bint end_came(self, int64_t length) except -1
     cdef int give_up(self) except -1
 
 
@@ -40,14 +42,25 @@ cdef class FastChannel(Receiver):
     cdef u8 *held
     cdef readonly Py_ssize_t held_size
     cdef Py_ssize_t counted  # of what is held; 0 while that is little
+    cdef object part  # of what the virtual machine makes us hold: that of what is held here
+    cdef object account
+    cdef long quota  # bytes that it may make us hold, as was last asked
     cdef Py_ssize_t held_room
     cdef Py_ssize_t wanted
     cdef Py_ssize_t frame_limit
     cdef Py_ssize_t inline_limit
     cdef readonly Py_ssize_t most
     cdef readonly Py_ssize_t inline
+    # Of bodies over data connections:
+    cdef bint bulk  # there are such here
+    cdef readonly long long least_bulk  # bytes from which a request's body goes there; 0: none does
+    cdef object identity
+    cdef ClaimTable claims
+    cdef object pump
+    cdef object pipes
 
     cdef int begin(self, FastClient client, uint64_t number, bytes frame, bint congested) except -1
+    cdef int say(self, bytes frame) except -1
     cdef FastClient find(self, uint64_t number)
     cdef int put(self, FastClient client, uint64_t number) except -1
     cdef int drop(self, uint64_t number) except -1

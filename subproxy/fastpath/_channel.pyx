@@ -11,7 +11,7 @@ whole frames only, so that it holds nothing when a plain response comes.
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memmove
 
@@ -21,8 +21,13 @@ from subproxy.fastpath._response cimport (
 from subproxy.fastpath._bytes cimport u8
 from subproxy.reactor._stream cimport Receiver, Stream
 
-from subproxy.fastpath._slots cimport real, set_real, slot
+from subproxy.fastpath._body_frames cimport decode_end
+from subproxy.fastpath._claim_watch cimport ClaimTable
+from subproxy.fastpath._slots cimport get, number, real, set_number, set_real, slot
 
+from subproxy.subscription.buffer_account import BufferAccount, BufferPart
+from subproxy.subscription.channel import Channel
+from subproxy.subscription.protocol import SMALL_PART
 from subproxy.telemetry.log_format import escaped
 from subproxy.subscription.time_share import TimeShare
 
@@ -30,12 +35,14 @@ cdef enum:
     FEWEST_SLOTS = 32
     MOST_SLOTS = 16384
     SHORT = 512  # bytes of a read whose time is guessed: to look at a clock twice takes longer
-    COUNTED = 98304  # bytes of an incomplete frame that do not count: a whole answer rides in one
-    COUNTED_AGAIN = 32768  # bytes by which what is held grows before it is counted again
     A_LOOK = 16  # answers of a longer read between two looks at the clock
 
 cdef double A_READ = 2e-6  # seconds that a short read is taken to cost...
 cdef double A_BYTE = 1e-7  # ... and each byte of it: a small answer, 8 us
+cdef long COUNTED = SMALL_PART  # bytes of an incomplete frame from which it counts
+cdef Py_ssize_t PART_SIZE = slot(BufferPart, "size")
+cdef Py_ssize_t ACCOUNT_TOTAL = slot(BufferAccount, "total")
+cdef Py_ssize_t CHANNEL_CONGESTED = slot(Channel, "congested")
 cdef Py_ssize_t SHARE_USED = slot(TimeShare, "used")
 
 
@@ -45,6 +52,10 @@ cdef class FastClient(Receiver):
     cdef int answered(self, Answer *answer) except -1:
         """The answer came; return 0 if it is not one for the compiled path, and nothing was done."""
         raise NotImplementedError
+
+    cdef bint end_came(self, int64_t length) except -1:
+        """The guest has sent all of the body; false if that is not for the compiled path."""
+        return False
 
     cdef int give_up(self) except -1:
         """Move the exchange to the Python path."""
@@ -85,6 +96,14 @@ cdef class FastChannel(Receiver):
         self.inline_limit = wire.limits.inline
         self.most = wire.most
         self.inline = wire.peer_limits.inline
+        self.part, self.account = protocol.buffer_part()
+        self.bulk = wire.bulk
+        self.least_bulk = (protocol.context.settings.bulk or 0) if wire.bulk else 0
+        self.identity = protocol.identity
+        context = protocol.context
+        self.claims = ClaimTable(context.tokens, context.clock)
+        self.pump = context.pump
+        self.pipes = context.pipes
         self.last = wire.last
         self.share = protocol.share
         if type(self.share) is not TimeShare:
@@ -114,9 +133,17 @@ cdef class FastChannel(Receiver):
         """Send the request C{frame}, to which C{client} gets the answer."""
         self.put(client, number)
         self.last = number
-        if congested or self.out:
-            # The guest does not read, and it is counted what it leaves unread; or something of
-            # this turn waits to be written before.
+        if congested:
+            # The guest does not read, and it is counted what it leaves unread.
+            self.out.append(frame)
+            self.protocol.flush()
+            return 0
+        return self.say(frame)
+
+    cdef int say(self, bytes frame) except -1:
+        """Send a frame behind what was said before."""
+        if self.out or get(self.channel, CHANNEL_CONGESTED):
+            # Something of this turn waits to be written before; or the guest does not read.
             self.out.append(frame)
             self.protocol.flush()
         elif self.stream is not None:
@@ -227,17 +254,29 @@ cdef class FastChannel(Receiver):
             self.held_room = 2 * (self.held_size + size)
         memcpy(self.held + self.held_size, data, size)
         self.held_size += size
-        # Not at each piece: Python keeps the account.
-        if self.held_size >= COUNTED and (
-            not self.counted or self.held_size - self.counted >= COUNTED_AGAIN
-        ):
+        if self.held_size >= COUNTED:
             self.count_held()
         return 0
 
     cdef int count_held(self) except -1:
-        """What is held counts against what its virtual machine may make us hold."""
-        self.counted = self.held_size if self.held_size >= COUNTED else 0
-        self.protocol.partial()
+        """What is held counts against what its virtual machine may make us hold: C{partial} of the
+        C{SubscriptionProtocol}, in the same numbers, without a call as long as that is enough."""
+        cdef long size = self.held_size if self.held_size >= COUNTED else 0
+        cdef long before, total
+        self.counted = size
+        if self.behind:
+            # Python holds some of it.
+            self.protocol.partial()
+            return 0
+        before = number(self.part, PART_SIZE)
+        if size == before:
+            return 0
+        set_number(self.part, PART_SIZE, size)
+        total = number(self.account, ACCOUNT_TOTAL) + size - before
+        set_number(self.account, ACCOUNT_TOTAL, total)
+        if size > before and total > self.quota:
+            # A policy may have changed it since.
+            self.quota = self.protocol.check_partial(size)
         return 0
 
     # -- time ---------------------------------------------------------------
@@ -332,6 +371,8 @@ cdef class FastChannel(Receiver):
         cdef Py_ssize_t length
         cdef uint64_t number
         cdef Answer answer
+        cdef int64_t told
+        cdef bint plain
         cdef FastClient client
         cdef bint timed = size > SHORT
         cdef int answers = 0
@@ -359,15 +400,22 @@ cdef class FastChannel(Receiver):
                 return size
             if self.count:
                 number = 0
-                if decode(payload, payload + length, self.inline_limit, &answer):
+                told = -2  # no end
+                plain = decode(payload, payload + length, self.inline_limit, &answer)
+                if plain:
                     number = answer.number
+                elif decode_end(payload, payload + length, &number, &told):
+                    plain = True
+                if plain:
                     if self.find(number) is not None:
                         if run < p:
                             if not self.to_python(run, p - run):
                                 return p - data
                             run = p
                         client = self.find(number)
-                        if client is not None and client.answered(&answer):
+                        if client is not None and (
+                            client.answered(&answer) if told == -2 else client.end_came(told)
+                        ):
                             p = run = payload + length + 1
                             if not self.open:
                                 self.to_python(run, end - run)

@@ -4,6 +4,7 @@ from subproxy.core.balancing.member import Member
 from subproxy.core.http.forwarded import Peer
 from subproxy.core.http.host_names import HostScope
 from subproxy.fastpath._channel import FastChannel
+from subproxy.fastpath._download import FastDownload
 from subproxy.fastpath._pending import PendingRequest
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.limits import HttpLimits
@@ -44,6 +45,7 @@ class FastConnection:
     started: float
     peer: Peer | None
     member: Member
+    download: FastDownload
     frame: bytes
     busy: bool
     def tell(self, host: str | None, secure: bool, scope: HostScope | None = None) -> None: ...

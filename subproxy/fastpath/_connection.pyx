@@ -17,8 +17,6 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import classImplements
 
-from subproxy.fastpath._response cimport Answer, bodiless_length, is_bodiless, write_head
-from subproxy.fastpath._pending cimport PendingRequest
 from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._channel cimport FastChannel
 from subproxy.fastpath._http2_connection cimport (
@@ -26,10 +24,14 @@ from subproxy.fastpath._http2_connection cimport (
 )
 from subproxy.fastpath._route_cache cimport RouteEntry
 from subproxy.fastpath._body_assembly cimport BodyAssembly
+from subproxy.fastpath._answering_connection cimport AnsweringConnection
 from subproxy.fastpath._request_head cimport GOOD, PARTIAL_HEAD, Head, scan
 from subproxy.fastpath._context cimport FastContext
+from subproxy.fastpath._download cimport FastDownload
+from subproxy.fastpath._pending cimport PendingRequest
+from subproxy.fastpath._upload cimport FastUpload
 from subproxy.fastpath._fallback cimport (
-    CLOSING, GATHERING, IDLE, OVER, PARTIAL, SLOW, WAITING, ReplaceableConnection,
+    CLOSING, DOWNLOADING, GATHERING, IDLE, OVER, PARTIAL, SLOW, UPLOADING, WAITING,
 )
 from subproxy.reactor._stream cimport Stream
 
@@ -41,7 +43,6 @@ from subproxy.telemetry.close_reason import CloseReason
 
 cdef enum:
     MOST_PARTIAL = 8192  # bytes of a head in more than one read, above which Python has it
-    MOST_ANSWER = 65536  # bytes of an answer's body, likewise: what rides in a frame
 
 cdef double NEVER = float("inf")
 
@@ -71,7 +72,7 @@ cdef class FastPath(FastContext):
         }
 
 
-cdef class FastConnection(ReplaceableConnection):
+cdef class FastConnection(AnsweringConnection):
     """One connection of a client. Made by C{FastPath.front}."""
 
     # What the rest of the frontend sees.
@@ -84,7 +85,7 @@ cdef class FastConnection(ReplaceableConnection):
     @property
     def busy(self):
         """A request is under way."""
-        return self.stage == WAITING or self.stage == GATHERING
+        return GATHERING <= self.stage <= DOWNLOADING
 
     def close_if_idle(self):
         """Close the connection if no request is under way; else it closes behind its answer."""
@@ -110,6 +111,17 @@ cdef class FastConnection(ReplaceableConnection):
             return
         if (
             self.stage == WAITING and self.paused and now < self.due
+            and hangup(self.transport) is Hangup.NONE
+        ):
+            return
+        if (
+            self.stage == DOWNLOADING and not (<FastDownload>self.download).stalled
+            and not (self.paused and hangup(self.transport) is not Hangup.NONE)
+        ):
+            return
+        if (
+            self.stage == UPLOADING and now < self.due
+            and ((<FastUpload>self.upload).watch is None or not (<FastUpload>self.upload).slow())
             and hangup(self.transport) is Hangup.NONE
         ):
             return
@@ -172,8 +184,12 @@ cdef class FastConnection(ReplaceableConnection):
         """The client is gone, or was sent away."""
         cdef int stage
         self.undelayed = True
-        if self.stage == WAITING or self.stage == PARTIAL:
+        if self.stage == PARTIAL or UPLOADING <= self.stage <= DOWNLOADING:
             self.to_slow()
+        if self.sink is not None:
+            self.sink.closed()
+            self.sink = None
+        self.download = self.upload = None
         stage = self.stage
         self.stage = OVER
         if stage == SLOW:
@@ -201,6 +217,8 @@ cdef class FastConnection(ReplaceableConnection):
         self.writable = True
         if self.stage == SLOW:
             self.slow.resumeProducing()
+        elif self.sink is not None:
+            self.sink.left()
 
     def stopProducing(self):
         """The transport is gone; connectionLost follows."""
@@ -227,7 +245,7 @@ cdef class FastConnection(ReplaceableConnection):
             if begins_http2(data, size) and not self.requests:
                 return self.to_http2(data, size)
             return self.decline(data, size)
-        if self.stage == WAITING:
+        if self.stage == WAITING or self.stage == DOWNLOADING:
             more = PyBytes_FromStringAndSize(<const char *>data, size)
             self.rest = more if self.rest is None else self.rest + more
             if not self.paused:
@@ -239,6 +257,8 @@ cdef class FastConnection(ReplaceableConnection):
             if self.http2 is not None:
                 return self.http2.feed(data, size)
             self.slow.dataReceived(PyBytes_FromStringAndSize(<const char *>data, size))
+        elif self.stage == UPLOADING:
+            (<FastUpload>self.upload).more(PyBytes_FromStringAndSize(<const char *>data, size))
         elif self.stage == PARTIAL:
             more = PyBytes_FromStringAndSize(<const char *>data, size)
             joined = self.rest + more
@@ -319,7 +339,8 @@ cdef class FastConnection(ReplaceableConnection):
         cdef Py_ssize_t whole = head.size + body
         cdef bytes frame
         cdef double now
-        if body > path.most_inline or not self.writable:
+        cdef bint large = body > path.most_inline
+        if not self.writable or (large and (whole <= size or 0 < path.most_body < body)):
             return False
         if not self.in_scope(head.host, head.host_size):
             return False
@@ -327,7 +348,7 @@ cdef class FastConnection(ReplaceableConnection):
         way = path.chooser.route(head.host, head.host_size, head.target, head.path_size)
         if way is None or body > way.most_body or way.asks(self.told.trusted, self.told.scheme):
             return False
-        if whole > size:
+        if whole > size and not large:
             self.gather(data, size, whole)
             return True
         frame = self.prepare(data, head, body, way)
@@ -343,111 +364,26 @@ cdef class FastConnection(ReplaceableConnection):
             asked.keep(self.gathering.data, data, head)
         else:
             self.started = now
-            asked.keep(PyBytes_FromStringAndSize(<const char *>data, whole), data, head)
+            asked.keep(
+                PyBytes_FromStringAndSize(<const char *>data, head.size if large else whole),
+                data, head,
+            )
         self.requests += 1
-        self.rest = None if whole == size else PyBytes_FromStringAndSize(
+        self.rest = None if whole == size or large else PyBytes_FromStringAndSize(
             <const char *>data + whole, size - whole
         )
         self.stage = WAITING
-        self.deadline = self.due = now + (
-            path.response_timeout if way.response_timeout < 0.0 else way.response_timeout
-        )
+        self.deadline = self.due = now + self.patience()
+        if large:
+            self.stage = UPLOADING
+            self.deadline = 0.0
+            self.ask(frame)
+            (<FastUpload>self.upload).hold(
+                PyBytes_FromStringAndSize(<const char *>data + head.size, size - head.size)
+            )
+            return True
         self.ask(frame)
         return True
 
-    # Answers come.
-
-    cdef int answered(self, Answer *answer) except -1:
-        cdef FastContext path = self.path
-        cdef FastChannel channel = self.channel
-        cdef PendingRequest asked = self.asked
-        cdef bint bodiless = asked.is_head or is_bodiless(answer.status)
-        cdef bint stays
-        cdef Py_ssize_t size = 0 if bodiless else answer.body_size
-        cdef Py_ssize_t head_size
-        cdef int64_t length
-        cdef u8 id[256]
-        cdef int id_size
-        cdef u8 *begin
-        cdef u8 *end
-        cdef double now
-        if size > MOST_ANSWER or self.stage != WAITING:
-            return 0
-        if bodiless:
-            length = bodiless_length(answer)
-        else:
-            length = size
-            if answer.length >= 0 and answer.length != size:
-                return 0
-        stays = not asked.close and self.requests < path.most_requests and not path.draining
-        date = path.date
-        id_size = <int>(asked.put_id(id) - id)
-        begin = path.room(answer.fields_size + 4 * answer.kept + answer.reason_size + 1024)
-        end = write_head(
-            begin, answer, length, <const u8 *>PyBytes_AS_STRING(date), PyBytes_GET_SIZE(date),
-            id, id_size, not stays,
-        )
-        head_size = end - begin
-        data = PyBytes_FromStringAndSize(NULL, head_size + size)
-        memcpy(PyBytes_AS_STRING(data), begin, head_size)
-        memcpy(PyBytes_AS_STRING(data) + head_size, answer.body, size)
-        now = path.now()
-        channel.drop(asked.number)
-        if self.stream is not None:
-            self.stream.cwrite(data)
-        else:
-            self.transport.write(data)
-        if not self.writable:
-            # It is logged when it has left, and until then the client is waited for.
-            channel.tell()
-            slow = handover.answered(self, answer.status, size, now, stays)
-            self.become(slow)
-            return self.forget() + 1
-        if path.lines is not None:
-            asked.log(path.lines, channel.name, answer.status, size, now - self.started)
-        path.answered += 1
-        if asked.way.tally is not None:
-            asked.way.tally.count(
-                answer.status, size, PyBytes_GET_SIZE(asked.data) - asked.head_size,
-                now - self.started,
-            )
-        rest = self.rest
-        member = channel.member
-        asked.way = None
-        asked.data = None
-        self.channel = None
-        self.rest = None
-        if stays:
-            self.stage = IDLE
-            self.due = now + path.keepalive_timeout
-            self.deadline = self.due - path.look_early
-            path.chooser.release(member)
-            if self.paused and rest is not None and PyBytes_GET_SIZE(rest) > MOST_PARTIAL:
-                # To read on would add to it at each answer: Python serves what is here first.
-                self.paused = False
-                self.become(handover.idle(self))
-                handover.held(self.slow, rest)
-                return 1
-            if self.paused:
-                self.paused = False
-                self.transport.resumeProducing()
-            if rest is not None and self.stage == IDLE:
-                self.take(<const u8 *>PyBytes_AS_STRING(rest), PyBytes_GET_SIZE(rest))
-        elif rest is None and not self.paused:
-            self.stage = CLOSING
-            self.closed_for = CloseReason.LAST_ANSWER
-            self.started = now
-            self.deadline = 0.0
-            self.transport.unregisterProducer()
-            self.transport.loseConnection()
-            path.chooser.release(member)
-        else:
-            self.stage = IDLE
-            slow = handover.idle(self)
-            handover.close(slow, rest, self.paused)
-            self.paused = False
-            self.become(slow)
-            path.chooser.release(member)
-        return 1
 
 classImplements(FastConnection, IProtocol, IHalfCloseableProtocol, IPushProducer)

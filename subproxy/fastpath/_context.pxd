@@ -24,7 +24,8 @@ cdef class FastContext:
     cdef double look_early  # how long before an idle connection's end its last answer is looked after
     cdef double header_timeout
     cdef double response_timeout
-    cdef long most_inline  # bytes of a body that is sent on from here
+    cdef long most_inline  # bytes of a body that is sent on from here, in its frame
+    cdef long long most_body  # bytes of a body that is allowed at all; 0: any
     cdef object next_id
     cdef bytes prefix
     cdef public bytes date

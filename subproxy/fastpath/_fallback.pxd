@@ -5,7 +5,7 @@ from subproxy.fastpath._asking cimport AskingClient
 
 
 cdef enum Stage:
-    IDLE, PARTIAL, GATHERING, WAITING, SLOW, CLOSING, OVER
+    IDLE, PARTIAL, GATHERING, UPLOADING, WAITING, DOWNLOADING, SLOW, CLOSING, OVER
 
 
 cdef class ReplaceableConnection(AskingClient):
@@ -23,9 +23,14 @@ cdef class ReplaceableConnection(AskingClient):
     cdef bytes asked_before  # the last host that was found in it
     cdef readonly bytes rest  # bytes behind the request that is being answered; or of a partial head
     cdef BodyAssembly gathering  # the request whose body is not here yet
+    # Bodies over data connections, from the first one on; used again.
+    cdef readonly object download
+    cdef readonly object upload
 
     cdef bint in_scope(self, const u8 *name, Py_ssize_t size) except -1
     cdef int decline(self, const u8 *data, Py_ssize_t size) except -1
     cdef int become(self, object slow) except -1
     cdef int to_slow(self) except -1
     cdef int forget(self) except -1
+    cdef int download_over(self, object download) except -1
+    cdef int upload_over(self) except -1

@@ -15,6 +15,7 @@ from subproxy.fastpath._asking cimport AskingClient
 from dataclasses import replace
 
 from subproxy.core.http.normalise import normalise_host
+from subproxy.fastpath import body_fallback as body_handover
 from subproxy.fastpath import fallback as handover
 
 
@@ -86,7 +87,7 @@ cdef class ReplaceableConnection(AskingClient):
             self.gathering.data = None
             self.become(handover.idle(self))
             handover.gathering(self.slow, came, self.started)
-        elif self.stage == WAITING:
+        elif self.stage == UPLOADING or self.stage == WAITING or self.stage == DOWNLOADING:
             self.give_up()
         elif self.stage == CLOSING:
             self.become(handover.closing(self))
@@ -94,14 +95,30 @@ cdef class ReplaceableConnection(AskingClient):
 
     cdef int give_up(self) except -1:
         """See C{FastClient}: the exchange goes on there, with its connection."""
-        if self.stage != WAITING:
+        cdef int stage = self.stage
+        if stage != UPLOADING and stage != WAITING and stage != DOWNLOADING:
             return 0
         self.path.declined_answers += 1
         self.channel.drop(self.asked.number)
         self.channel.tell()
-        slow = handover.waiting(self)
+        if stage == UPLOADING:
+            slow = body_handover.uploading(self)
+            self.upload = None
+        elif stage == DOWNLOADING:
+            slow = body_handover.downloading(self)
+            self.download = None
+        else:
+            slow = handover.waiting(self)
         self.become(slow)
         return self.forget()
+
+    cdef int upload_over(self) except -1:
+        """All of the request's body has gone to the guest, and its C{end}."""
+        raise NotImplementedError
+
+    cdef int download_over(self, object download) except -1:
+        """All of the answer's body has gone to the client, and its C{end} has come."""
+        raise NotImplementedError
 
     cdef int forget(self) except -1:
         """Nothing is kept of a request that is no longer here."""

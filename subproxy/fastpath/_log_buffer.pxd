@@ -36,8 +36,17 @@ cdef class FastCounters:
     cdef uint64_t received
     cdef double seconds
     cdef uint64_t buckets[MOST_BUCKETS + 1]
+    # Of answers whose first byte is not their last:
+    cdef double first_seconds
+    cdef double last_seconds
+    cdef uint64_t first_buckets[MOST_BUCKETS + 1]
+    cdef uint64_t last_buckets[MOST_BUCKETS + 1]
     cdef int status[MOST_STATUSES]
     cdef uint64_t status_count[MOST_STATUSES]
 
     cdef int count(self, int status, Py_ssize_t sent, Py_ssize_t received, double seconds) except -1
+    cdef int count_streamed(
+        self, int status, long long sent, long long received, double first, double last
+    ) except -1
+    cdef int add(self, int status, long long sent, long long received) except -1
     cpdef settle(self)

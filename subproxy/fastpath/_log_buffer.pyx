@@ -111,6 +111,13 @@ for _i in range(BUCKET_COUNT):
     END[_i] = _buckets[_i]
 
 
+cdef inline int bucket(double seconds) noexcept nogil:
+    cdef int i = 0
+    while i < BUCKET_COUNT and END[i] < seconds:
+        i += 1
+    return i
+
+
 cdef class FastCounters:
     """Counts of one route, which C{settle} adds to the C{RouteCounters} that others read.
 
@@ -126,16 +133,27 @@ cdef class FastCounters:
         self, int status, Py_ssize_t sent, Py_ssize_t received, double seconds
     ) except -1:
         """One answer: bytes of body each way, and the time that it took."""
-        cdef int i = 0
+        self.seconds += seconds
+        self.buckets[bucket(seconds)] += 1
+        return self.add(status, sent, received)
+
+    cdef int count_streamed(
+        self, int status, long long sent, long long received, double first, double last
+    ) except -1:
+        """The same of one whose first byte was written before its last."""
+        self.first_seconds += first
+        self.last_seconds += last
+        self.first_buckets[bucket(first)] += 1
+        self.last_buckets[bucket(last)] += 1
+        return self.add(status, sent, received)
+
+    cdef int add(self, int status, long long sent, long long received) except -1:
+        cdef int i
         if self.requests == 0:
             self.dirty.append(self)
         self.requests += 1
         self.sent += sent
         self.received += received
-        self.seconds += seconds
-        while i < BUCKET_COUNT and END[i] < seconds:
-            i += 1
-        self.buckets[i] += 1
         for i in range(MOST_STATUSES):
             if self.status[i] == status:
                 self.status_count[i] += 1
@@ -157,12 +175,13 @@ cdef class FastCounters:
             if self.status_count[i]:
                 counters.statuses[self.status[i]] += self.status_count[i]
                 self.status_count[i] = 0
-        # The whole answer is written at once: its first byte is its last.
-        for histogram in (counters.first_byte, counters.last_byte):
-            histogram.total += self.seconds
-            for i in range(BUCKET_COUNT + 1):
-                histogram.counts[i] += self.buckets[i]
+        # Mostly the whole answer is written at once: its first byte is its last.
+        first, last = counters.first_byte, counters.last_byte
+        first.total += self.seconds + self.first_seconds
+        last.total += self.seconds + self.last_seconds
         for i in range(BUCKET_COUNT + 1):
-            self.buckets[i] = 0
+            first.counts[i] += self.buckets[i] + self.first_buckets[i]
+            last.counts[i] += self.buckets[i] + self.last_buckets[i]
+            self.buckets[i] = self.first_buckets[i] = self.last_buckets[i] = 0
         self.requests = self.sent = self.received = 0
-        self.seconds = 0.0
+        self.seconds = self.first_seconds = self.last_seconds = 0.0

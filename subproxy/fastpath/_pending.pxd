@@ -1,5 +1,5 @@
 # The request that is being answered. See _pending.pyx.
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._route_cache cimport RouteEntry
@@ -19,6 +19,8 @@ cdef class PendingRequest:
     cdef int id_at
     cdef int id_size
     cdef int head_size
+    cdef readonly int64_t received  # bytes of body, in `data` or not
+    cdef readonly bint streamed  # it is not there
     cdef int method_size
     cdef int line_size
     cdef int agent_at

@@ -6,4 +6,6 @@ class PendingRequest:
     pool: Pool
     rules: SiteRules | None
     body: bytes
+    received: int
+    streamed: bool
     stays: bool

@@ -69,6 +69,8 @@ cdef class PendingRequest:
         self.referer_size = head.referer_size
         self.is_head = head.method_size == 4 and at[0] == c"H"
         self.close = head.close
+        self.received = head.length if head.length > 0 else 0
+        self.streamed = PyBytes_GET_SIZE(data) < head.size + self.received
         return 0
 
     cdef int forget(self) except -1:
@@ -103,7 +105,7 @@ cdef class PendingRequest:
         size = room(&head, sender, id_size, 0)
         end = path.room(size) + path.scratch_size
         at = encode(
-            end, data, &head, sender, self.number, id, id_size, data, 0,
+            end, data, &head, sender, self.number, id, id_size, data, 0, NULL, 0,
         )
         return PyBytes_FromStringAndSize(<const char *>at, end - at)
 

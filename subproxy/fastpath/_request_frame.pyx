@@ -75,8 +75,12 @@ cdef inline u8 *back_own_fields(u8 *o, const Head *head, const Sender *sender) n
 cdef u8 *encode(
     u8 *end, const u8 *data, const Head *head, const Sender *sender, uint64_t number,
     const u8 *id, int id_size, const u8 *body, Py_ssize_t body_size,
+    const u8 *token, int token_size,
 ) noexcept nogil:
-    """Write the frame so that it ends at C{end}; return where it begins."""
+    """Write the frame so that it ends at C{end}; return where it begins.
+
+    With a C{token} the body comes over a data connection, and there is no C{body}.
+    """
     cdef u8 *o = end - 1
     cdef u8 *last
     cdef u8 *inner
@@ -84,7 +88,21 @@ cdef u8 *encode(
     cdef int i = head.kept
     cdef const Field *field
     o[0] = c"]"
-    o = back_string(o, body, body_size)
+    if token != NULL:
+        o -= 1
+        o[0] = c"}"
+        last = o
+        o = back_string(o, token, token_size)
+        o = back_bytes(o, b"5:token,", 8)
+        o -= 1
+        o[0] = c"#"
+        digits = o
+        o = back_number(o, <uint64_t>body_size)
+        o = back_length(o, digits)
+        o = back_bytes(o, b"6:length,", 9)
+        o = back_length(o, last)
+    else:
+        o = back_string(o, body, body_size)
     o -= 1
     o[0] = c"}"
     last = o
@@ -178,7 +196,7 @@ def request_frame(
     end = <u8 *>PyByteArray_AS_STRING(scratch) + len(scratch)
     frame = encode(
         end, begin, &head, &sender, number, <const u8 *>PyBytes_AS_STRING(id), <int>len(id),
-        begin + head.size, body,
+        begin + head.size, body, NULL, 0,
     )
     return (
         PyBytes_FromStringAndSize(<char *>frame, end - frame),

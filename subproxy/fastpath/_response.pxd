@@ -23,6 +23,9 @@ cdef struct Answer:
     int reason_size
     const u8 *body
     Py_ssize_t body_size
+    int64_t bulk  # bytes of a body that comes over a data connection; -1: it is here
+    const u8 *payload  # of the frame
+    Py_ssize_t payload_size
     AnswerField field[MOST_ANSWERED]
 
 cdef enum Length:
@@ -31,6 +34,8 @@ cdef enum Length:
     INCOMPLETE = -2
 
 cdef Py_ssize_t frame_length(const u8 *data, const u8 *end, Py_ssize_t limit, const u8 **payload) noexcept nogil
+cdef const u8 *item(const u8 *p, const u8 *end, u8 tag, Py_ssize_t *size) noexcept nogil
+cdef int64_t integer(const u8 *p, Py_ssize_t size) noexcept nogil
 cdef bint decode(const u8 *payload, const u8 *end, Py_ssize_t inline_limit, Answer *answer) noexcept nogil
 cdef uint64_t concerned(const u8 *payload, const u8 *end) noexcept nogil
 cdef u8 *write_head(

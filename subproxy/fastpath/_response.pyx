@@ -64,7 +64,7 @@ cdef Py_ssize_t frame_length(
     return length
 
 
-cdef inline const u8 *item(const u8 *p, const u8 *end, u8 tag, Py_ssize_t *size) noexcept nogil:
+cdef const u8 *item(const u8 *p, const u8 *end, u8 tag, Py_ssize_t *size) noexcept nogil:
     """The value at C{p}, if it has that tag and its length is spelled as it must be; else NULL."""
     cdef const u8 *begin = p
     cdef Py_ssize_t length = 0
@@ -82,7 +82,7 @@ cdef inline const u8 *item(const u8 *p, const u8 *end, u8 tag, Py_ssize_t *size)
     return p
 
 
-cdef inline int64_t integer(const u8 *p, Py_ssize_t size) noexcept nogil:
+cdef int64_t integer(const u8 *p, Py_ssize_t size) noexcept nogil:
     """A number from 0 in its shortest form, of at most 15 digits; else -1."""
     cdef int64_t n = 0
     cdef Py_ssize_t i
@@ -219,6 +219,22 @@ cdef bint decode(
         answer.reason = p
         answer.reason_size = <int>size
         p = last + 1
+    answer.payload = payload
+    answer.payload_size = end - payload
+    if end - p > 12 and (end - 1)[0] == c"}":
+        # {"length": ...} and nothing else: so many bytes come over a data connection.
+        p = item(p, end, c"}", &size)
+        if p == NULL or p + size + 1 != end or size < 9 or memcmp(p, b"6:length,", 9) != 0:
+            return False
+        last = p + size
+        p = item(p + 9, last, c"#", &size)
+        if p == NULL or p + size + 1 != last:
+            return False
+        answer.bulk = integer(p, size)
+        answer.body = NULL
+        answer.body_size = 0
+        return answer.bulk >= 0
+    answer.bulk = -1
     p = item(p, end, c",", &size)
     if p == NULL or p + size + 1 != end or size > inline_limit:
         return False
@@ -278,7 +294,7 @@ def response_bytes(bytes frame, bytes method, bytes date, bytes id, Py_ssize_t i
     cdef u8 *last
     if length < 0 or payload + length + 1 != begin + len(frame) or payload[length] != c"]":
         return None
-    if not decode(payload, payload + length, inline, &answer):
+    if not decode(payload, payload + length, inline, &answer) or answer.bulk >= 0:
         return None
     bodiless = method == b"HEAD" or is_bodiless(answer.status)
     if bodiless:

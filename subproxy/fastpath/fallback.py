@@ -45,6 +45,16 @@ class FallbackProtocol(Http1Protocol):
             self.go(ConnectionState.OVER)
             front.take_back(self.count, self.due, self.deadline)
 
+    def head_written(self, acknowledged: int | None) -> None:
+        """
+        The head of a streamed answer has been written.
+
+        @param acknowledged: bytes that the client had taken before, if that is known.
+        """
+        self.due = NEVER
+        self._taken = acknowledged
+        self._look_ahead()
+
 
 def idle(front: FallsBack) -> FallbackProtocol:
     """A protocol in the place of C{front}, between two requests."""
@@ -102,8 +112,9 @@ def answered(
 
 def _client_stream(protocol: FallbackProtocol, front: FallsBack) -> ClientStream:
     """The answer to the request that C{front} has sent, with its exchange."""
-    head, body = sent_request(front.frame, front.factory.context.rules), front.asked.body
-    head.length = len(body)
+    head = sent_request(front.frame, front.factory.context.rules)
+    head.length = front.asked.received
+    body = None if front.asked.streamed else front.asked.body
     context = protocol.context
     encoder = Http1Encoder(VERSIONS[head.version])
     rules = front.asked.rules
@@ -115,6 +126,10 @@ def _client_stream(protocol: FallbackProtocol, front: FallsBack) -> ClientStream
         exchange.site = SiteRequest(rules, head)
     exchange.pool = front.asked.pool
     exchange.holder = front.member
+    if body is None:
+        # Its body has gone over a data connection.
+        exchange.streamed = front.asked.received
+        exchange.ended = True
     front.channel.channel.adopt(exchange, front.asked.number)
     client_stream.exchange = exchange
     return client_stream

@@ -5,12 +5,67 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from twisted.internet.interfaces import IProtocol
+
 from subproxy.core.balancing.member import Member
 from subproxy.core.http.forwarded import Peer
 from subproxy.fastpath._channel import FastChannel
 from subproxy.fastpath._pending import PendingRequest
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.http2.counts import IHttp2Counts
+from subproxy.relay.flow import Flow
+from subproxy.relay.pipes import Pipe
+from subproxy.subscription.bodies.data_connection import DataConnection
+from subproxy.subscription.bodies.transfer import RequestTransfer, ResponseTransfer
+
+
+class StreamedDownload(Protocol):
+    """
+    A L{FastDownload}, in the middle of whatever it is.
+
+    @ivar head: the frame of the answer, without its length.
+    @ivar length: bytes of the body; so many were C{moved} to the client.
+    @ivar first_byte: when the head was written, in monotonic seconds.
+    @ivar stays: the client was told that the connection stays.
+    @ivar acknowledged: bytes that it had taken before the head, if that is known.
+    @ivar ended: the guest has said that all has been sent.
+    """
+
+    head: bytes
+    length: int
+    moved: int
+    first_byte: float
+    stays: bool
+    acknowledged: int | None
+    ended: bool
+
+    def part(self) -> tuple[DataConnection | None, Flow | None, Pipe | None]:
+        """Give up what carries the body: its data connection, its flow and that one's pipe."""
+
+    def given_to(self, transfer: ResponseTransfer) -> None:
+        """C{transfer} goes on with it."""
+
+
+class StreamedUpload(Protocol):
+    """
+    A L{FastUpload}, in the middle of whatever it is.
+
+    @ivar length: bytes of the body; so many were C{moved} to the guest, the flow's left out.
+    @ivar came: what came of it and was not passed on.
+    """
+
+    length: int
+    moved: int
+    came: bytes
+
+    def part(self) -> tuple[DataConnection | None, Flow | None, Pipe | None]:
+        """Give up what carries the body: its data connection, its flow and that one's pipe."""
+
+    def given_to(self, transfer: RequestTransfer) -> None:
+        """C{transfer} goes on with it."""
+
+    def awaited_by(self, protocol: IProtocol) -> None:
+        """What is still to come when nothing is read any more, C{protocol} is to be given."""
 
 
 class FallsBack(Protocol):
@@ -20,6 +75,8 @@ class FallsBack(Protocol):
     @ivar deadline: when it is looked at next; C{due}: when its state is over. Monotonic seconds.
     @ivar requests: how many there were, the one under way included.
     @ivar rest: what has come behind the request under way.
+    @ivar download: the body of the answer under way, if that goes over a data connection.
+    @ivar upload: the body of the request under way, likewise.
     @ivar frame: the request as it was sent to the guest.
     """
 
@@ -36,6 +93,8 @@ class FallsBack(Protocol):
     started: float
     peer: Peer | None
     member: Member
+    download: StreamedDownload
+    upload: StreamedUpload
     frame: bytes
 
     @property

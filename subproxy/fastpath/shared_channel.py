@@ -7,6 +7,9 @@ from typing import Protocol
 from subproxy.core.balancing.member import Member
 from subproxy.core.exchange import Exchange
 from subproxy.errors import GuestFailure
+from subproxy.subscription.bodies.data_connection import DataConnection
+from subproxy.subscription.bodies.tokens import PendingClaim
+from subproxy.subscription.bodies.transfer import RequestTransfer, ResponseTransfer
 from subproxy.subscription.channel import Channel
 from subproxy.subscription.context import GuestContext
 from subproxy.subscription.interfaces import ChannelConnection
@@ -64,6 +67,50 @@ class SharedChannel(Channel):
         self.wire.adopt(number)
         carrier = self._carriers[number] = UpstreamRequest(self, number, exchange)
         exchange.taken(self.member, carrier)
+
+    def adopt_download(
+        self,
+        number: int,
+        length: int,
+        promise: PendingClaim[DataConnection],
+        moved: int,
+        ended: bool,
+    ) -> ResponseTransfer:
+        """
+        The head of the answer to C{number}, which was adopted, has come, and its token is out.
+
+        @param length: bytes of the body; so many were C{moved} already.
+        @param ended: its C{end} has come.
+        """
+        self.wire.adopt_download(number, ended)
+        carrier = self._carriers[number]
+        transfer = ResponseTransfer(carrier, self._context, length, promise, moved)
+        carrier.download = transfer
+        return transfer
+
+    def adopt_upload(
+        self,
+        exchange: Exchange,
+        number: int,
+        promise: PendingClaim[DataConnection],
+        sent: int,
+    ) -> RequestTransfer:
+        """
+        C{exchange} was sent under C{number}, and its body is to go over a data connection.
+
+        @param promise: its token, which is out.
+        @param sent: bytes of the body that went there.
+        """
+        self.wire.adopt(number, whole=False)
+        carrier = self._carriers[number] = UpstreamRequest(self, number, exchange)
+        exchange.taken(self.member, carrier)
+        transfer = carrier.upload = RequestTransfer(carrier, self._context, promise, sent)
+        return transfer
+
+    @property
+    def context(self) -> GuestContext:
+        """What all guests share."""
+        return self._context
 
     def disown(self, number: int) -> None:
         """The answer to C{number} has come, by the compiled path."""

@@ -7,7 +7,10 @@ from functools import partial
 
 from subproxy.core.balancing.member import Member
 from subproxy.fastpath._channel import FastChannel
+from subproxy.fastpath.data_connection import FastDataConnection
 from subproxy.fastpath.shared_channel import SharedChannel
+from subproxy.subscription.bodies.data_connection import DataConnection
+from subproxy.subscription.buffer_account import BufferAccount, BufferPart
 from subproxy.subscription.channel import Channel
 from subproxy.subscription.context import GuestContext
 from subproxy.subscription.interfaces import Connections
@@ -45,6 +48,29 @@ class FastSubscriptionProtocol(SubscriptionProtocol):
     def make_channel(self, member: Member) -> Channel:
         """Where the exchanges of the subscription are."""
         return SharedChannel(self, member, self._context)
+
+    def make_data_connection(self) -> DataConnection:
+        """What carries bodies here."""
+        return FastDataConnection(self, self._context)
+
+    @property
+    def context(self) -> GuestContext:
+        """What all guests share."""
+        return self._context
+
+    def buffer_part(self) -> tuple[BufferPart, BufferAccount]:
+        """What is held of incomplete frames, and the account that it is part of."""
+        return self._partial, self._held
+
+    def check_partial(self, size: int) -> int:
+        """
+        C{size} bytes of incomplete frames have been added to the account: may that be?
+
+        @return: how many bytes the virtual machine may make us hold.
+        """
+        if self.overdrawn():
+            self._cut_off("sent {size} bytes of what is not complete", size)
+        return self._registrar.quotas(self.identity).buffer
 
     def dataReceived(self, data: bytes) -> None:
         """The guest said something."""

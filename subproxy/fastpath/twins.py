@@ -15,6 +15,8 @@ _GUESTS: Final = "tests.fastpath.test_differential_guests.GuestConversationTests
 _HTTP2: Final = "tests.fastpath.test_http2_differential.Http2ConversationTests"
 _CHOICES: Final = "tests.fastpath.test_route_cache.ChoiceTests"
 
+_BODIES: Final = "tests.integration.test_body_paths.BodyPathTests.test_the_same_is_seen"
+
 
 class Twin(NamedTuple):
     """
@@ -136,6 +138,40 @@ TWINS: Final = {
         ("subproxy.frontend.tls.connection.TlsConnection",),
         ("subproxy.frontend.tls._connection.CompiledTlsConnection",),
         "tests.frontend.tls.test_differential.DifferentialTests.test_any_conversation",
+    ),
+    "frames of bodies": Twin(
+        ("subproxy.wire.messages.Connect", "subproxy.wire.messages.End"),
+        (
+            "subproxy.fastpath._body_frames.decode_connect",
+            "subproxy.fastpath._body_frames.decode_end",
+            "subproxy.fastpath._body_frames.connect_frame",
+            "subproxy.fastpath._body_frames.end_with_length",
+        ),
+        "tests.fastpath.test_body_frames.BodyFrameTests.test_what_is_written",
+    ),
+    "claims of data connections": Twin(
+        (
+            "subproxy.subscription.bodies.connect_peeker.ConnectPeeker",
+            "subproxy.subscription.bodies.data_connection.DataConnection",
+            "subproxy.subscription.bodies.tokens.Tokens",
+        ),
+        (
+            "subproxy.fastpath._claim_watch.ClaimWatch",
+            "subproxy.fastpath._claim_watch.ClaimTable",
+        ),
+        _BODIES,
+    ),
+    "bodies over data connections": Twin(
+        (
+            "subproxy.subscription.bodies.transfer.ResponseTransfer",
+            "subproxy.subscription.bodies.transfer.RequestTransfer",
+        ),
+        (
+            "subproxy.fastpath._fast_body.FastBody",
+            "subproxy.fastpath._download.FastDownload",
+            "subproxy.fastpath._upload.FastUpload",
+        ),
+        _BODIES,
     ),
     "route cache": Twin(
         ("subproxy.core.routing.router.Router",),

@@ -74,6 +74,10 @@ class ClientSocket:
         self._body_source = source
         return source.lend(least, then)
 
+    def lent_by(self, source: IBodySource) -> None:
+        """C{source} has lent its receiving side already."""
+        self._body_source = source
+
     def received(self, amount: int) -> None:
         """See L{IClientSocket}."""
         if self._body_source is not None:

@@ -253,6 +253,23 @@ class ClientStream:
         """The client knows, or could, where the body ends: by its length, or there is none."""
         return self._encoder.plain or not self._encoder.has_body
 
+    def resume(
+        self, head: ResponseHead, stays: bool, date: bytes, first_byte: float, sent: int
+    ) -> None:
+        """
+        Go on with a body of known length, whose head somebody else has written as we would have.
+
+        @param stays: the client was told that the connection stays.
+        @param date: of the head.
+        @param first_byte: when it was written, in monotonic seconds.
+        @param sent: bytes of the body that were written.
+        """
+        self._encoder.start(head, None, stays, self.request.request_id, date)
+        self.status = head.status
+        self.first_byte = first_byte
+        self.sent = sent
+        self.answer = ResponseState.STREAMING
+
     # What the connection calls.
 
     def tunnel_over(self) -> None:

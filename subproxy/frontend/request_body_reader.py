@@ -166,6 +166,12 @@ class RequestBodyReader:
         connection.lend_receiving(quiet)
         return True
 
+    def resume_lent(self) -> None:
+        """Go on with a body that the guest takes, while the receiving side is lent already."""
+        self.body.flows = True
+        self.body.pace.start(self._context.monotonic())
+        self._connection.wait_for_pace()
+
     def moved(self, amount: int) -> None:
         """Some of the body went its way."""
         self.body.moved(amount)

@@ -1,9 +1,13 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, binding=False
 """See C{subproxy.relay.flow} and C{subproxy.relay.scheduler}, which have the same in Python."""
 
+from libc.errno cimport EAGAIN, EINTR, errno
+
+from subproxy.relay._byte_sink cimport RoomWaiter
+
 from collections import deque
 
-from libc.errno cimport EAGAIN, EINTR, errno
+from twisted.logger import Logger
 
 cdef extern from "fcntl.h" nogil:
     """
@@ -38,7 +42,7 @@ cdef extern from "sys/epoll.h" nogil:
     struct epoll_event:
         unsigned events
         epoll_data_t data
-    int EPOLL_CTL_MOD, EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLONESHOT
+    int EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLONESHOT
     int epoll_ctl(int, int, int, epoll_event *)
     int epoll_wait(int, epoll_event *, int, int)
 
@@ -49,28 +53,37 @@ cdef enum:
     LOOKS = 3
     MOST_EVENTS = 64
 
-    SPENT = 0
-    EMPTY = 1
-    FULL = 2
-    DONE = 3
-    ENDED = 4
-    BROKEN = 5
-
     UNASKED = 0  # kinds of sinks
     TCP = 1
     UNIX = 2
     OTHER = 3
 
 
+_log = Logger("subproxy.relay")
+
+
+cdef class Watcher:
+    """Who waits for a descriptor, once, beside the flows."""
+
+    cdef int ready(self) except -1:
+        """It is: called between two rounds."""
+        raise NotImplementedError
+
+
+cdef class FlowUser(RoomWaiter):
+    """Whose a flow is, in the place of a C{SpliceRelay}: told at the end of the round, in C."""
+
+    cdef int flow_stopped(self, Flow flow, int outcome) except -1:
+        """It has stopped, for now or for ever; for now: until C{reads} or C{writes} and C{arm}."""
+        raise NotImplementedError
+
+    cdef int flow_failed(self) except -1:
+        """What it was told has raised: it is as if the sink broke."""
+        raise NotImplementedError
+
+
 cdef class Flow:
     """The bytes of one relay."""
-
-    cdef public int source, sink, entry, exit
-    cdef public long long size, held, left, taken, given
-    cdef public bint queued, noted, held_back, full, reads, writes
-    cdef public object relay
-    cdef bint eager
-    cdef int kind, buffer
 
     def __init__(self, int source, int sink, int entry, int exit, long long size, long long length):
         self.source = source
@@ -156,23 +169,13 @@ cdef class Flow:
 cdef class SpliceScheduler:
     """Who has its turn."""
 
-    cdef readonly object queue
-    cdef readonly dict waiting
-    cdef readonly list noted
-    cdef public long long turn, alone
-    cdef public int crowd
-    cdef long long most, moved
-    cdef object poller, others, engine, everybody  # held, so that their descriptors stay what they are
-    cdef object reactor, seconds
-    cdef int fd, everybody_fd
-    cdef epoll_event events[MOST_EVENTS]
-
     def __init__(self, poller, others, long long turn, long long alone, long long most):
         self.turn = turn
         self.alone = alone
         self.queue = deque()
         self.waiting = {}
         self.noted = []
+        self.ended = []
         self.poller = poller
         self.fd = poller.fileno()
         self.others = others
@@ -190,6 +193,12 @@ cdef class SpliceScheduler:
             flow.queued = True
             self.queue.append(flow)
 
+    def close(self):
+        """Nothing is watched or moved any more: the poller is about to be closed."""
+        self.fd = -1
+        self.waiting.clear()
+        self.queue.clear()
+
     def begin(self):
         """A turn of the reactor begins."""
         self.moved = 0
@@ -205,17 +214,26 @@ cdef class SpliceScheduler:
 
     def run(self):
         """Rounds, until one of them ends with something to tell, or it is time for others."""
+        cdef epoll_event events[MOST_EVENTS]
         cdef long long moved
         cdef int looks = 0, i, n
         cdef list told = []
-        cdef object flow
+        cdef object who
         while True:
-            n = epoll_wait(self.fd, self.events, MOST_EVENTS, 0)
+            n = epoll_wait(self.fd, events, MOST_EVENTS, 0)
             for i in range(n):
-                flow = self.waiting.get(self.events[i].data.fd)
-                if flow is not None:
-                    self.enqueue(<Flow>flow)
+                # Who was called before may have taken it out.
+                who = self.waiting.get(events[i].data.fd)
+                if type(who) is Flow:
+                    self.enqueue(<Flow>who)
+                elif who is not None:
+                    try:
+                        (<Watcher>who).ready()
+                    except Exception:
+                        _log.failure("a descriptor beside the relays could not be served")
             moved = self.round(told)
+            if self.ended:
+                self.tell()
             self.moved += moved
             looks = 0 if moved else looks + 1
             if (
@@ -236,11 +254,55 @@ cdef class SpliceScheduler:
 
     cdef int arm(self, int fd, unsigned events) except -1:
         cdef epoll_event event
+        if self.fd < 0:
+            return 0
         event.events = events | EPOLLONESHOT
         event.data.fd = fd
         if epoll_ctl(self.fd, EPOLL_CTL_MOD, fd, &event):
             raise OSError(errno, "epoll_ctl")
         return 0
+
+    cdef int add(self, int fd, unsigned events, object who) except -1:
+        """Have C{who} told when C{fd} is ready, once; C{arm} asks again."""
+        cdef epoll_event event
+        if self.fd < 0:
+            return 0
+        event.events = events | EPOLLONESHOT
+        event.data.fd = fd
+        if epoll_ctl(self.fd, EPOLL_CTL_ADD, fd, &event):
+            raise OSError(errno, "epoll_ctl")
+        self.waiting[fd] = who
+        return 0
+
+    cdef int remove(self, int fd) except -1:
+        """C{fd}, which may be closed already, is watched no more."""
+        cdef epoll_event event
+        if self.waiting.pop(fd, None) is not None:
+            epoll_ctl(self.fd, EPOLL_CTL_DEL, fd, &event)
+        return 0
+
+    cdef bint tell(self) except -1:
+        """Tell compiled users which of their flows have stopped."""
+        cdef list ended = self.ended
+        cdef Flow flow
+        cdef FlowUser user
+        self.ended = []
+        for flow, outcome in ended:
+            user = flow.user
+            if user is None:
+                # Given to somebody else meanwhile, who has to find out himself.
+                flow.full = False
+                self.enqueue(flow)
+                continue
+            try:
+                user.flow_stopped(flow, outcome)
+            except Exception:
+                _log.failure("a relay failed")
+                try:
+                    user.flow_failed()
+                except Exception:
+                    _log.failure("a relay that failed could not be ended")
+        return True
 
     cdef bint wait(self) except -1:
         """See C{subproxy.relay.reactor_load}."""
@@ -277,7 +339,7 @@ cdef class SpliceScheduler:
                 outcome = flow._move(budget, most)
             left -= flow.given - before
             flow.full = outcome == FULL
-            if not flow.noted:
+            if flow.user is None and not flow.noted:
                 flow.noted = True
                 self.noted.append(flow)
             if outcome == SPENT:
@@ -286,6 +348,8 @@ cdef class SpliceScheduler:
                 self.arm(flow.source, EPOLLIN | EPOLLRDHUP)
             elif flow.full and flow.writes:
                 self.arm(flow.sink, EPOLLOUT)
+            elif flow.user is not None:
+                self.ended.append((flow, outcome))
             else:
                 told.append((flow, outcome))
         return most - left

@@ -49,16 +49,17 @@ class PipePool:
     Gives pipes out and takes them back.
 
     @ivar out: how many are out.
+    @ivar idle: those that are kept, empty.
     """
 
     def __init__(self, size: int = SIZE, kept: int = KEPT) -> None:
         self.out = 0
         self._size = size
         self._kept = kept
-        self._idle: list[Pipe] = []
+        self.idle: list[Pipe] = []
 
     def __len__(self) -> int:
-        return len(self._idle)
+        return len(self.idle)
 
     def take(self) -> Pipe:
         """
@@ -66,8 +67,8 @@ class PipePool:
 
         @raise OSError: there are no more descriptors.
         """
-        if self._idle:
-            pipe = self._idle.pop()
+        if self.idle:
+            pipe = self.idle.pop()
         else:
             reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
             with contextlib.suppress(OSError):
@@ -79,12 +80,12 @@ class PipePool:
     def give(self, pipe: Pipe) -> None:
         """Take C{pipe} back; with something in it, it is of no more use."""
         self.out -= 1
-        if pipe.held or len(self._idle) >= self._kept:
+        if pipe.held or len(self.idle) >= self._kept:
             pipe.close()
         else:
-            self._idle.append(pipe)
+            self.idle.append(pipe)
 
     def close(self) -> None:
         """Close those that are not out."""
-        while self._idle:
-            self._idle.pop().close()
+        while self.idle:
+            self.idle.pop().close()

@@ -76,6 +76,14 @@ class Pump:
         self._poller.register(fd, events)
         rounds.waiting[fd] = flow
 
+    def scheduler(self) -> SpliceScheduler:
+        """
+        Whose descriptors and flows take part in the rounds here: for compiled code.
+
+        @raise OSError: there is no descriptor to be had for it.
+        """
+        return self._rounds or self._open()
+
     def forget(self, fd: int) -> None:
         """C{fd}, which is still open, is watched no more."""
         if self._rounds is not None and self._rounds.waiting.pop(fd, None) is not None:
@@ -101,6 +109,8 @@ class Pump:
             else:
                 self._reactor.removeReader(self)
                 os.close(self._bell)
+            if self._rounds is not None:
+                self._rounds.close()
             self._poller = self._rounds = self._others = self._watch = self._telling = None
             poller.close()
 

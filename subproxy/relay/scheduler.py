@@ -75,6 +75,11 @@ class PlainSpliceScheduler:
             flow.queued = True
             self.queue.append(flow)
 
+    def close(self) -> None:
+        """Nothing is watched or moved any more: the poller is about to be closed."""
+        self.waiting.clear()
+        self.queue.clear()
+
     def begin(self) -> None:
         """A turn of the reactor begins."""
         self._moved = 0

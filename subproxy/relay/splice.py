@@ -63,14 +63,12 @@ class SpliceRelay:
 
         @raise OSError: there are not enough descriptors.
         """
-        self.running = True
-        self._pump = pump
-        self._pipes = pipes
-        self._user = user
-        self._blocked = False  # so the user was told
-        self._taken = self._given = 0  # of these the user knows
         pipe: Pipe = pipes.take()
-        self._pipe = pipe
+        self._hold(pump, pipes, pipe, user)
+        self._keep(source, sink, Flow(source, sink, pipe.writing, pipe.reading, FILL, length))
+
+    def _keep(self, source: int, sink: int, flow: Flow) -> None:
+        """Have C{flow} move from and to duplicates of these."""
         try:
             source = os.dup(source)
             try:
@@ -79,10 +77,40 @@ class SpliceRelay:
                 os.close(source)
                 raise
         except OSError:
-            pipes.give(pipe)
+            self.running = False
+            self._pipes.give(self._pipe)
             raise
-        self._flow = flow = Flow(source, sink, pipe.writing, pipe.reading, FILL, length)
+        flow.source, flow.sink = source, sink
         flow.relay = self
+        self._flow = flow
+
+    @classmethod
+    def adopting(
+        cls, pump: Pump, pipes: PipePool, pipe: Pipe, flow: Flow, user: RelayUser
+    ) -> SpliceRelay:
+        """
+        Go on with C{flow}, which somebody else has begun, on duplicates of its descriptors.
+
+        Its user knows what it has moved so far, and it is watched by nobody.
+
+        @param pipe: the one that it uses.
+        @raise OSError: there are not enough descriptors; the pipe is given back.
+        """
+        relay = cls.__new__(cls)
+        relay._hold(pump, pipes, pipe, user)
+        relay._taken, relay._given = flow.taken, flow.given
+        pipe.held = flow.held
+        relay._keep(flow.source, flow.sink, flow)
+        return relay
+
+    def _hold(self, pump: Pump, pipes: PipePool, pipe: Pipe, user: RelayUser) -> None:
+        self.running = True
+        self._pump = pump
+        self._pipes = pipes
+        self._pipe = pipe
+        self._user = user
+        self._blocked = False  # so the user was told
+        self._taken = self._given = 0  # of these the user knows
 
     @property
     def blocked(self) -> bool:

@@ -383,6 +383,10 @@ class SubscriptionProtocol(Protocol):
         """Where the exchanges of the subscription are."""
         return Channel(self, member, self._context)
 
+    def make_data_connection(self) -> DataConnection:
+        """What carries bodies here, if this turns out to be a data connection."""
+        return DataConnection(self, self._context.tokens, self._clock, self._settings.data_idle)
+
     def retire(self) -> None:
         """Another subscription has this one's place."""
         assert self.subscription is not None
@@ -393,9 +397,7 @@ class SubscriptionProtocol(Protocol):
         """This is a data connection: its first C{connect} is answered with the same."""
         self._in_time()
         self.go(SubscriptionState.DATA)
-        data = self.data = DataConnection(
-            self, self._context.tokens, self._clock, self._settings.data_idle
-        )
+        data = self.data = self.make_data_connection()
         self.wire.send(message)
         data.connect(message, self.wire.data_to_send(), self.wire.rest())
         if data.count:

@@ -99,16 +99,33 @@ class WireConnection(WholeExchanges):
         """How many bytes are held that are no whole message yet, or not taken."""
         return self._decoder.pending
 
-    def adopt(self, number: int) -> None:
-        """A request with its whole body was sent under C{number}, which is C{last} or less."""
+    def adopt(self, number: int, whole: bool = True) -> None:
+        """
+        A request was sent under C{number}, which is C{last} or less.
+
+        @param whole: with its body; else that goes over a data connection, and its C{end} has not
+            been said.
+        """
         exchange = WireExchange(
             self.role,
             number,
-            SendWindow(self.peer_limits.window, self._chunk),
+            SendWindow(self.peer_limits.window if whole else 0, self._chunk),
             ReceiveWindow(self.limits.window),
         )
-        exchange.sent(Event.WHOLE)
+        exchange.sent(Event.WHOLE if whole else Event.BULK)
         self.exchanges[number] = exchange
+
+    def adopt_download(self, number: int, ended: bool) -> None:
+        """
+        The peer has begun to answer C{number}, which was adopted, over a data connection.
+
+        @param ended: it has said C{end}.
+        """
+        exchange = self.exchanges[number]
+        exchange.came(Event.BULK)
+        if ended:
+            exchange.came(Event.END)
+            self._settle(exchange)
 
     # Receiving.
 

@@ -5,7 +5,8 @@ A message class lists its elements in order; C{ELEMENTS} gives the check of each
 many of them must be there. What follows the last known element is ignored, and so are
 unknown keys of a dictionary: that is how version 1 can grow (docs/protocol.md, "Growth").
 
-Compiled a second time: L{subproxy.fastpath._response} (see L{subproxy.fastpath.twins}).
+Compiled a second time: L{subproxy.fastpath._response} and L{subproxy.fastpath._body_frames}
+(see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations

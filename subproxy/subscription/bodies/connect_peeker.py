@@ -4,6 +4,9 @@ Waits for C{connect} on an idle data connection, and reads no byte beyond it.
 A transport reads as much as there is: with C{connect} the beginning of the body, which then has to
 be copied, and on the ring a receive would have to be armed and cancelled for each body. So while a
 connection is idle its transport does not read; its socket is looked at here, beside it.
+
+Compiled a second time: L{subproxy.fastpath._claim_watch}
+(see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations

@@ -4,6 +4,9 @@ A data connection: raw bytes of one body after the other (docs/protocol.md, "Dat
 It belongs to an identity, not to a subscription. Each body begins with a C{connect} that claims
 a token; what the token was issued for, a L{IBodyUser}, then has the connection until
 its body is complete. L{DataConnection} knows nothing of HTTP.
+
+Compiled a second time: L{subproxy.fastpath._claim_watch}
+(see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations
@@ -13,7 +16,6 @@ from enum import Enum, auto
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from zope.interface import Interface
 
 from subproxy.core.fast_enum import fast_enum
 from subproxy.core.states import TransitionTable
@@ -25,6 +27,7 @@ from subproxy.relay.socket_lease import (
     notify_when_flushed,
 )
 from subproxy.subscription.bodies.connect_peeker import ConnectPeeker
+from subproxy.subscription.bodies.interfaces import ConnectWatch
 from subproxy.subscription.bodies.tokens import Tokens
 from subproxy.subscription.close_reason import GuestCloseReason
 from subproxy.subscription.interfaces import RawConnection
@@ -37,22 +40,6 @@ MOST_HELD = 65_536
 """Bytes of a body that came and have not left for the client before the guest must wait."""
 
 _LONGEST_CONNECT = 1024
-
-
-class IBodyUser(Interface):
-    """Whose body a data connection carries."""
-
-    def bodyReceived(data: bytes) -> None:
-        """More of the body."""
-
-    def bodyComplete() -> None:
-        """All of its length has come."""
-
-    def writable() -> None:
-        """All that was written has left."""
-
-    def connectionGone() -> None:
-        """The connection is closed; never called after the body is complete."""
 
 
 @fast_enum
@@ -138,7 +125,7 @@ class DataConnection:
         self._parsing = False
         self._used = False
         self._wide = False
-        self._watch: ConnectPeeker | None = None
+        self._watch: ConnectWatch | None = None
 
     def __repr__(self) -> str:
         return f"<DataConnection {self.identity} {self.state.name.lower()} #{self.count}>"
@@ -208,13 +195,14 @@ class DataConnection:
                 frame = self._decoder.next()
                 if frame is None:
                     break
-                self._frame_came(frame)
+                self.frame_came(frame)
         except RemoteProtocolError as error:
             self._broken(error)
         finally:
             self._parsing = False
 
-    def _frame_came(self, frame: Frame) -> None:
+    def frame_came(self, frame: Frame) -> None:
+        """Take a whole frame, which came while the connection was idle."""
         try:
             message = m.parse(frame)
             if not isinstance(message, m.Connect):
@@ -305,6 +293,11 @@ class DataConnection:
             self._paused = False
             self.transport.resumeProducing()
 
+    def used_by(self, user: Any) -> None:
+        """The body under way is C{user}'s from now on; of a connection that is closed nobody's."""
+        if self.state is not DataConnectionState.CLOSED:
+            self._user = user
+
     def consumed(self, amount: int) -> None:
         """C{amount} bytes that C{user} was given have left for the client."""
         self._owed = max(0, self._owed - amount)
@@ -373,11 +366,15 @@ class DataConnection:
         """C{user} writes a body."""
         self._go(DataConnectionState.SENDING)
         if not self._wide:
-            self._wide = True
-            grow_send_buffer(self.transport)
+            self.widen()
         self._used = True
         self._user = user
         self.take_back()
+
+    def widen(self) -> None:
+        """Let the kernel hold more of what is sent here: once, before the first body."""
+        self._wide = True
+        grow_send_buffer(self.transport)
 
     def write(self, data: bytes) -> None:
         """Send more of the body."""
@@ -404,6 +401,10 @@ class DataConnection:
             self._paused = self._lent = False
             self.transport.resumeProducing()
         self._go(DataConnectionState.IDLE)
+        self.rests()
+
+    def rests(self) -> None:
+        """Count from now how long the connection is idle."""
         # One call serves for many bodies, and looks when it comes: a timer a body costs more.
         self._idle_until = self._clock.seconds() + self._idle_timeout
         if self._idle is None:
@@ -413,13 +414,19 @@ class DataConnection:
         """Look for the next C{connect} beside the transport, if there is a descriptor for that."""
         if self._watch is None:
             try:
-                self._watch = ConnectPeeker(
-                    self._clock, self.transport.fileno(), self._frame_came, self.take_back
-                )
+                self._watch = self.make_watch()
             except OSError:
                 return False
         self._watch.start()
         return True
+
+    def make_watch(self) -> ConnectWatch:
+        """
+        Make what looks for the next C{connect}.
+
+        @raise OSError: there is no descriptor for it.
+        """
+        return ConnectPeeker(self._clock, self.transport.fileno(), self.frame_came, self.take_back)
 
     def _idled(self) -> None:
         self._idle = None

@@ -3,6 +3,9 @@ Tokens of data connections: each is good once, for one body, for the identity it
 
 A token is 128 bits of the system's randomness. What became of the last thousand that
 are no longer good is remembered, so that the log can say why one was refused.
+
+Compiled a second time: L{subproxy.fastpath._claim_watch}
+(see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations
@@ -21,7 +24,8 @@ Carrier = TypeVar("Carrier")
 SIZE = 16
 """Bytes of a token."""
 
-_REMEMBERED = 1000
+REMEMBERED = 1000
+"""So many tokens that are no longer good are known."""
 
 
 @dataclass(slots=True, eq=False)
@@ -51,6 +55,12 @@ class Tokens(Generic[Carrier]):
     @param timeout: seconds within which a token must be claimed.
     @param predecessor: seconds from now on within which unknown tokens may be those of the process
         from which this one has taken over, whose guests dial here already.
+    The compiled path issues and claims tokens by itself, in the same tables
+    (L{subproxy.fastpath._claim_watch}).
+
+    @ivar promises: what the tokens that are out stand for.
+    @ivar spent: what became of those that are no longer good, the last C{REMEMBERED}.
+    @ivar timer: looks for those that are due.
     @ivar counts: how many were C{issued} and C{claimed}, and how many claims failed, by reason:
         C{unknown}, C{used}, C{late}, C{void}, C{foreign} (another identity), C{exchange} (the
         number is wrong), C{elsewhere} (unknown, but perhaps not to the process before this one).
@@ -59,14 +69,14 @@ class Tokens(Generic[Carrier]):
     def __init__(self, clock: IReactorTime, timeout: float, predecessor: float = 0.0) -> None:
         self.counts: Counter[str] = Counter()
         self._clock = clock
-        self._timeout = timeout
+        self.timeout = timeout
         self._alone = clock.seconds() + predecessor
-        self._promises: dict[bytes, PendingClaim[Carrier]] = {}
-        self._spent: OrderedDict[bytes, str] = OrderedDict()
-        self._timer: IDelayedCall | None = None  # looks when the oldest is due
+        self.promises: dict[bytes, PendingClaim[Carrier]] = {}
+        self.spent: OrderedDict[bytes, str] = OrderedDict()
+        self.timer: IDelayedCall | None = None  # looks when the oldest is due
 
     def __len__(self) -> int:
-        return len(self._promises)
+        return len(self.promises)
 
     def issue(
         self,
@@ -76,30 +86,42 @@ class Tokens(Generic[Carrier]):
         expired: Callable[[], None],
     ) -> PendingClaim[Carrier]:
         """A new token."""
-        due = self._clock.seconds() + self._timeout
-        promise = PendingClaim(secrets.token_bytes(SIZE), identity, exchange, claimed, expired, due)
-        self._promises[promise.token] = promise
-        if self._timer is None:
-            self._timer = self._clock.callLater(self._timeout, self._look)
-        self.counts["issued"] += 1
+        promise = PendingClaim(secrets.token_bytes(SIZE), identity, exchange, claimed, expired, 0.0)
+        self.promise(promise)
         return promise
+
+    def promise(self, promise: PendingClaim[Carrier]) -> None:
+        """The token of C{promise}, which is new, is out."""
+        promise.due = self._clock.seconds() + self.timeout
+        self.promises[promise.token] = promise
+        if self.timer is None:
+            self.wait()
+        self.counts["issued"] += 1
+
+    def wait(self) -> None:
+        """Look when the token that was issued just now, the only one, is due."""
+        self.timer = self._clock.callLater(self.timeout, self._look)
 
     def claim(self, identity: str, exchange: int, token: bytes) -> PendingClaim[Carrier] | str:
         """Somebody names a token: what it stands for; or why it is not good."""
-        promise = self._promises.get(token)
+        promise = self.promises.get(token)
         if promise is None:
             nobodys = "unknown" if self._clock.seconds() >= self._alone else "elsewhere"
-            reason = self._spent.get(token, nobodys)
+            reason = self.spent.get(token, nobodys)
         elif promise.identity != identity:
             reason = "foreign"
         elif promise.exchange != exchange:
             reason = "exchange"
         else:
-            self._spend(promise, "used")
-            self.counts["claimed"] += 1
+            self.use(promise)
             return promise
         self.counts[reason] += 1
         return reason
+
+    def use(self, promise: PendingClaim[Carrier]) -> None:
+        """C{promise} is claimed by whom it was issued to."""
+        self._spend(promise, "used")
+        self.counts["claimed"] += 1
 
     def void(self, promise: PendingClaim[Carrier]) -> None:
         """The body of C{promise} goes another way, or nowhere; does nothing if it was spent."""
@@ -107,11 +129,11 @@ class Tokens(Generic[Carrier]):
 
     def _look(self) -> None:
         """Find those that are due, oldest first: all have the same time."""
-        self._timer = None
+        self.timer = None
         now = self._clock.seconds()
-        for promise in list(self._promises.values()):
+        for promise in list(self.promises.values()):
             if promise.due > now:
-                self._timer = self._clock.callLater(promise.due - now, self._look)
+                self.timer = self._clock.callLater(promise.due - now, self._look)
                 break
             if promise.timer is None:
                 self._overdue(promise)
@@ -125,11 +147,11 @@ class Tokens(Generic[Carrier]):
         promise.expired()
 
     def _spend(self, promise: PendingClaim[Carrier], how: str) -> None:
-        if self._promises.pop(promise.token, None) is None:
+        if self.promises.pop(promise.token, None) is None:
             return
         timer, promise.timer = promise.timer, None
         if timer is not None and timer.active():
             timer.cancel()
-        self._spent[promise.token] = how
-        if len(self._spent) > _REMEMBERED:
-            self._spent.popitem(last=False)
+        self.spent[promise.token] = how
+        if len(self.spent) > REMEMBERED:
+            self.spent.popitem(last=False)

@@ -3,6 +3,9 @@ The bodies of one exchange that go over data connections: who waits for which, a
 
 Each has a state, by a table. A guest that can't dial takes the other way, C{body} frames, and
 then the body has L{TransferState.FRAMES} and this module nothing more to do with it.
+
+Compiled a second time: L{subproxy.fastpath._fast_body}, L{subproxy.fastpath._download} and
+L{subproxy.fastpath._upload} (see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations
@@ -18,7 +21,9 @@ from subproxy.core.fast_enum import fast_enum
 from subproxy.core.states import TransitionTable
 from subproxy.errors import GuestFailure, GuestGone, GuestMisbehaved, GuestSlow
 from subproxy.relay.splice import LEAST, SpliceRelay
-from subproxy.subscription.bodies.data_connection import DataConnection, IBodyUser
+from subproxy.subscription.bodies.data_connection import DataConnection
+from subproxy.subscription.bodies.interfaces import IBodyUser
+from subproxy.subscription.bodies.tokens import PendingClaim
 from subproxy.subscription.close_reason import GuestCloseReason
 from subproxy.subscription.context import GuestContext
 from subproxy.subscription.interfaces import TransferRequest
@@ -57,7 +62,17 @@ TRANSITIONS: TransitionTable[TransferState] = TransitionTable(
 class _BodyTransfer:
     """What both directions have in common."""
 
-    def __init__(self, request: TransferRequest, context: GuestContext) -> None:
+    def __init__(
+        self,
+        request: TransferRequest,
+        context: GuestContext,
+        promise: PendingClaim[DataConnection] | None = None,
+    ) -> None:
+        """
+        Promise a body.
+
+        @param promise: its token, if that is out already.
+        """
         self.way = TransferState.PROMISED
         self._request = request
         self._context = context
@@ -66,10 +81,22 @@ class _BodyTransfer:
         self._socket: Any = None  # the client's, while it is lent to us
         self._relay: SpliceRelay | None = None
         self._tokens = context.tokens
-        self._promise = self._tokens.issue(
+        self._promise = promise or self._tokens.issue(
             request.identity, request.number, self._claimed, self._expired
         )
         self.token = self._promise.token
+
+    def adopt(self, connection: DataConnection, relay: SpliceRelay | None, socket: Any) -> None:
+        """
+        Go on with a body that C{connection} carries already.
+
+        @param relay: what moves it, if anything does yet; made for us.
+        @param socket: the client's, lent to us.
+        """
+        self._go(TransferState.CARRIED)
+        self._connection = connection
+        self._relay = relay
+        self._socket = socket
 
     def release(self) -> None:
         """The exchange is over, or needs this body no more."""
@@ -159,12 +186,23 @@ class ResponseTransfer(_BodyTransfer):
     @param length: of it, if the guest has told; else C{end} tells.
     """
 
-    def __init__(self, request: TransferRequest, context: GuestContext, length: int | None) -> None:
-        super().__init__(request, context)
+    def __init__(
+        self,
+        request: TransferRequest,
+        context: GuestContext,
+        length: int | None,
+        promise: PendingClaim[DataConnection] | None = None,
+        moved: int = 0,
+    ) -> None:
+        super().__init__(request, context, promise)
         self._length = length
         self._told = length is not None
-        self._moved = 0
+        self._moved = moved
         self._end: m.End | None = None
+
+    def all_came(self) -> None:
+        """All has been moved by somebody else, and its connection is free again."""
+        self._go(TransferState.CARRIED)
 
     def _claimed(self, connection: DataConnection) -> None:
         super()._claimed(connection)
@@ -174,9 +212,14 @@ class ResponseTransfer(_BodyTransfer):
         if connection.lendable and (self._length or 0) - self._moved >= LEAST:
             self._socket = self._request.exchange.sink.clientSocket()
         if self._socket is not None:
-            connection.lendReceiving(self._source_lent)
+            self.lend()
         else:
             connection.take_back()
+
+    def lend(self) -> None:
+        """Have the rest moved past us as soon as both sockets can be lent."""
+        assert self._connection is not None
+        self._connection.lendReceiving(self._source_lent)
 
     def _source_lent(self, source: int, left: int) -> None:
         def lent(sink: int) -> None:
@@ -318,9 +361,15 @@ class ResponseTransfer(_BodyTransfer):
 class RequestTransfer(_BodyTransfer):
     """A request body."""
 
-    def __init__(self, request: TransferRequest, context: GuestContext) -> None:
-        super().__init__(request, context)
-        self._sent = 0
+    def __init__(
+        self,
+        request: TransferRequest,
+        context: GuestContext,
+        promise: PendingClaim[DataConnection] | None = None,
+        sent: int = 0,
+    ) -> None:
+        super().__init__(request, context, promise)
+        self._sent = sent
 
     def _claimed(self, connection: DataConnection) -> None:
         super()._claimed(connection)

@@ -16,7 +16,8 @@ from zope.interface import implementer
 from subproxy.core.fast_enum import fast_enum
 from subproxy.core.states import TransitionTable
 from subproxy.errors import GuestGone, GuestMisbehaved, GuestSlow
-from subproxy.subscription.bodies.data_connection import DataConnection, IBodyUser
+from subproxy.subscription.bodies.data_connection import DataConnection
+from subproxy.subscription.bodies.interfaces import IBodyUser
 from subproxy.subscription.close_reason import GuestCloseReason
 from subproxy.subscription.context import GuestContext
 from subproxy.subscription.interfaces import TunnelTransferRequest

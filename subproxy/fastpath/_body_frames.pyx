@@ -1,0 +1,169 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, binding=False
+"""The frames of bodies that go over data connections: C{connect} and C{end}, both ways.
+
+What is decoded is only what a guest says in its shortest form, without trailers; the rest is for the
+Python path, which sees the same bytes.
+
+The same in Python: C{subproxy.wire.messages} (see C{subproxy.fastpath.twins}).
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memcmp
+
+from subproxy.fastpath._bytes cimport u8, back_bytes, back_length, back_number, back_string
+from subproxy.fastpath._response cimport frame_length, integer, item
+
+
+cdef Py_ssize_t decode_connect(
+    const u8 *data, Py_ssize_t size, uint64_t *number, const u8 **token, Py_ssize_t *token_size,
+) noexcept nogil:
+    """The size of the whole C{connect} frame that C{data} begins with; 0 if there is none."""
+    cdef const u8 *payload = NULL
+    cdef const u8 *end
+    cdef const u8 *p
+    cdef Py_ssize_t length, part
+    cdef int64_t value
+    if size < 8:
+        return 0
+    length = frame_length(data, data + size, LONGEST_CONNECT, &payload)
+    if length < 0 or data + size - payload <= length or payload[length] != c"]":
+        return 0
+    end = payload + length
+    if length < 10 or memcmp(payload, b"7:connect,", 10) != 0:
+        return 0
+    p = item(payload + 10, end, c"#", &part)
+    if p == NULL:
+        return 0
+    value = integer(p, part)
+    if value <= 0:
+        return 0
+    p = item(p + part + 1, end, c",", &part)
+    if p == NULL or p + part + 1 != end:
+        return 0
+    number[0] = <uint64_t>value
+    token[0] = p
+    token_size[0] = part
+    return end + 1 - data
+
+
+cdef bint decode_end(const u8 *payload, const u8 *end, uint64_t *number, int64_t *length) noexcept nogil:
+    """Whether payload..end is an C{end} without trailers; C{length} is -1 where it tells none."""
+    cdef const u8 *p = payload
+    cdef const u8 *last
+    cdef Py_ssize_t size
+    cdef int64_t value
+    if end - p < 6 or memcmp(p, b"3:end,", 6) != 0:
+        return False
+    p = item(p + 6, end, c"#", &size)
+    if p == NULL:
+        return False
+    value = integer(p, size)
+    if value <= 0:
+        return False
+    number[0] = <uint64_t>value
+    length[0] = -1
+    p += size + 1
+    if p == end:
+        return True
+    if end - p < 3 or memcmp(p, b"0:]", 3) != 0:
+        return False
+    p += 3
+    if end - p == 3 and memcmp(p, b"0:}", 3) == 0:
+        return True
+    p = item(p, end, c"}", &size)
+    if p == NULL or p + size + 1 != end or size < 9 or memcmp(p, b"6:length,", 9) != 0:
+        return False
+    last = p + size
+    p = item(p + 9, last, c"#", &size)
+    if p == NULL or p + size + 1 != last:
+        return False
+    length[0] = integer(p, size)
+    return length[0] >= 0
+
+
+cdef inline u8 *back_integer(u8 *o, uint64_t value) noexcept nogil:
+    cdef u8 *end
+    o -= 1
+    o[0] = c"#"
+    end = o
+    return back_length(back_number(o, value), end)
+
+
+cdef bytes connect_frame(uint64_t number, bytes token):
+    """C{Connect(number, token)}."""
+    cdef u8 room[LONGEST_CONNECT + 16]
+    cdef u8 *end = room + sizeof(room) - 1
+    cdef u8 *o
+    end[0] = c"]"
+    o = back_string(end, PyBytes_AS_STRING(token), PyBytes_GET_SIZE(token))
+    o = back_integer(o, number)
+    o = back_bytes(o, b"7:connect,", 10)
+    o = back_length(o, end)
+    return PyBytes_FromStringAndSize(<char *>o, end + 1 - o)
+
+
+cdef int end_frame(u8 *room, uint64_t number, const u8 **begin) noexcept nogil:
+    """Write C{End(number)} into C{room}, of 64 bytes; return its size."""
+    cdef u8 *end = room + 63
+    cdef u8 *o
+    end[0] = c"]"
+    o = back_bytes(end, b"0:]0:}", 6)
+    o = back_integer(o, number)
+    o = back_bytes(o, b"3:end,", 6)
+    o = back_length(o, end)
+    begin[0] = o
+    return <int>(end + 1 - o)
+
+
+cdef bytes end_with_length(uint64_t number, uint64_t length):
+    """C{End(number, [], {"length": length})}."""
+    cdef u8 room[128]
+    cdef u8 *end = room + 127
+    cdef u8 *last = end - 1
+    cdef u8 *o
+    end[0] = c"]"
+    last[0] = c"}"
+    o = back_integer(last, length)
+    o = back_bytes(o, b"6:length,", 9)
+    o = back_length(o, last)
+    o = back_bytes(o, b"0:]", 3)
+    o = back_integer(o, number)
+    o = back_bytes(o, b"3:end,", 6)
+    o = back_length(o, end)
+    return PyBytes_FromStringAndSize(<char *>o, end + 1 - o)
+
+
+def body_frames(int number, bytes token, int length):
+    """The frames that are written here, for tests: C{connect}, C{end} on a data connection and on a subscription."""
+    cdef u8 room[64]
+    cdef const u8 *begin = NULL
+    cdef int size = end_frame(room, number, &begin)
+    return (
+        connect_frame(number, token),
+        PyBytes_FromStringAndSize(<const char *>begin, size),
+        end_with_length(number, length),
+    )
+
+
+def read_connect(bytes data):
+    """C{decode_connect}, for tests: the size of the frame, the number and the token; or None."""
+    cdef uint64_t number = 0
+    cdef const u8 *token = NULL
+    cdef Py_ssize_t token_size = 0
+    cdef Py_ssize_t size = decode_connect(
+        <const u8 *>PyBytes_AS_STRING(data), len(data), &number, &token, &token_size
+    )
+    if not size:
+        return None
+    return size, number, PyBytes_FromStringAndSize(<const char *>token, token_size)
+
+
+def read_end(bytes payload):
+    """C{decode_end}, for tests: the number and the length, which may be None; or None."""
+    cdef uint64_t number = 0
+    cdef int64_t length = -1
+    cdef const u8 *begin = <const u8 *>PyBytes_AS_STRING(payload)
+    if not decode_end(begin, begin + len(payload), &number, &length):
+        return None
+    return number, None if length < 0 else length

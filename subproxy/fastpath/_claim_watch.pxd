@@ -1,0 +1,46 @@
+# Idle data connections, and who may claim one. See _claim_watch.pyx.
+from subproxy.relay._flow cimport FlowUser, SpliceScheduler, Watcher
+
+
+cdef class BodyClaim(FlowUser):
+    # What a token stands for: subproxy.subscription.bodies.tokens.PendingClaim.
+    cdef public bytes token
+    cdef public object identity
+    cdef public object exchange
+    cdef public double due
+    cdef public object timer
+    cdef public object transfer  # of the Python path, which has it by now; or None
+
+    cdef int taken(self, ClaimWatch watch) except -1
+    cdef object to_python(self)
+
+
+cdef class ClaimTable:
+    # The tokens that are out, as compiled code knows them: subproxy.subscription.bodies.tokens.Tokens.
+    cdef object tokens
+    cdef object seconds
+    cdef double timeout
+    cdef dict promises
+    cdef object spent
+    cdef object counts
+
+    cdef int issue(self, BodyClaim claim) except -1
+    cdef int use(self, BodyClaim claim) except -1
+
+
+cdef class ClaimWatch(Watcher):
+    cdef object connection  # a FastDataConnection; None when it is closed
+    cdef readonly int fd
+    cdef SpliceScheduler rounds
+    cdef ClaimTable claims
+    cdef object identity
+    cdef double patience  # seconds for which it may be idle
+    cdef BodyClaim body  # whose body is carried
+    cdef object transfer  # of the Python path, where that has it since the connection was closed
+    cdef bint watching
+
+    cdef int carry(self, BodyClaim body, object state, object left) except -1
+    cdef int carried(self) except -1
+    cdef int idle(self) except -1
+    cdef int odd(self) except -1
+    cdef bint say(self, const void *data, Py_ssize_t size) noexcept

@@ -1,0 +1,93 @@
+"""Tests of subproxy.fastpath._body_frames: the frames of bodies, as subproxy.wire has them."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.wire import messages as m
+from subproxy.wire.errors import WireError
+from subproxy.wire.frames import FrameDecoder, decode
+from tests.rigs.conversation_case import need_fastpath
+
+NUMBERS = st.integers(1, 10**9)
+TOKENS = st.binary(min_size=16, max_size=16)
+
+
+def setUpModule() -> None:
+    need_fastpath()
+
+
+def spoilt(frame: bytes, at: int, byte: int) -> bytes:
+    """C{frame} with one byte changed."""
+    at %= len(frame)
+    return frame[:at] + bytes([byte]) + frame[at + 1 :]
+
+
+class BodyFrameTests(SynchronousTestCase):
+    @given(NUMBERS, TOKENS, st.integers(0, 10**9))
+    def test_what_is_written(self, number: int, token: bytes, length: int) -> None:
+        """Byte for byte what the wire writes."""
+        from subproxy.fastpath._body_frames import body_frames
+
+        self.assertEqual(
+            body_frames(number, token, length),
+            (
+                m.Connect(number, token).encode(),
+                m.End(number).encode(),
+                m.End(number, [], {b"length": length}).encode(),
+            ),
+        )
+
+    @given(NUMBERS, TOKENS, st.binary(max_size=40), st.integers(0, 80), st.integers(0, 255))
+    def test_any_connect(self, number: int, token: bytes, rest: bytes, at: int, byte: int) -> None:
+        """What is read as a connect is one; a whole one is read, and nothing behind it."""
+        from subproxy.fastpath._body_frames import read_connect
+
+        frame = m.Connect(number, token).encode()
+        self.assertEqual(read_connect(frame + rest), (len(frame), number, token))
+        for cut in range(len(frame)):
+            self.assertIsNone(read_connect(frame[:cut]))
+        data = spoilt(frame, at, byte) + rest
+        found = read_connect(data)
+        if found is not None:
+            size, number, token = found
+            decoder = FrameDecoder(1024)
+            decoder.feed(data)
+            message = m.parse(decoder.next() or [])
+            self.assertEqual(message, m.Connect(number, token))
+            self.assertEqual(decoder.pending, len(data) - size)
+
+    @given(
+        NUMBERS,
+        st.one_of(st.none(), st.integers(0, 10**12)),
+        st.lists(st.tuples(st.just(b"a"), st.just(b"b")), max_size=1),
+        st.integers(0, 80),
+        st.integers(0, 255),
+    )
+    def test_any_end(
+        self,
+        number: int,
+        length: int | None,
+        trailers: list[tuple[bytes, bytes]],
+        at: int,
+        byte: int,
+    ) -> None:
+        """Read is what has no trailers; whatever is read, the wire reads the same."""
+        from subproxy.fastpath._body_frames import read_end
+
+        info = {} if length is None else {b"length": length}
+        frame = m.End(number, trailers, info).encode()
+        payload = frame[frame.index(b":") + 1 : -1]
+        self.assertEqual(read_end(payload), None if trailers else (number, length))
+        changed = spoilt(payload, at, byte)
+        found = read_end(changed)
+        if found is not None:
+            try:
+                message = m.parse(decode(b"%d:%b]" % (len(changed), changed)))
+            except WireError as error:
+                raise AssertionError(f"the wire refuses {changed!r}: {error}") from None
+            assert isinstance(message, m.End)
+            self.assertEqual((message.exchange, message.info.get(b"length")), found)
+            self.assertEqual(message.trailers, [])
