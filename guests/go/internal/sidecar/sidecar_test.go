@@ -1,6 +1,7 @@
 package sidecar
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net"
@@ -97,9 +98,12 @@ func TestBridge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var requests atomic.Int32
-	program := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if requests.Add(1)%2 == 0 && r.URL.Path == "/closes" {
+	type ofConnection struct{}
+	program := &http.Server{ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
+		return context.WithValue(ctx, ofConnection{}, new(atomic.Int32))
+	}, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests := r.Context().Value(ofConnection{}).(*atomic.Int32)
+		if requests.Add(1) > 1 && r.URL.Path == "/closes" {
 			// An idle connection that is closed just when a request comes.
 			conn, _, _ := http.NewResponseController(w).Hijack()
 			conn.Close()
