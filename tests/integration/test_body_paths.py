@@ -19,6 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from subproxy.wire import messages as m
 from tests.integration.body_guest import DataLine, ScriptedGuest
 from tests.integration.harness import World, wait_until
+from tests.rigs.conversation_case import need_fastpath
 
 SIZE = 120_000
 HALF = SIZE // 2
@@ -30,6 +31,10 @@ CHANGES = (
     (rb"(?i)date: [^\r]*", b"date"),
     (rb"[0-9a-f]{16}-[0-9a-f]{8}", b"id"),
 )
+
+
+def setUpModule() -> None:
+    need_fastpath()
 
 
 class Play:
