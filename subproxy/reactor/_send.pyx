@@ -46,6 +46,13 @@ cdef class SendingStream(ReceivingStream):
         """Whether all that was written has been given to the kernel."""
         return not (self.out or self.sending or self.silent)
 
+    @property
+    def waiting(self):
+        """Bytes that were written, and that the kernel has not taken."""
+        if self.native_write:
+            return self.outlen
+        return len(self.dataBuffer) - self.offset + self._tempDataLen
+
     cdef int push(self, bytes data) except -1:
         cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
         if not self.connected or self._writeDisconnected or self.aborting or size == 0:

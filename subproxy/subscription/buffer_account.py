@@ -7,6 +7,8 @@ does not read, of a frame that is not complete, interim responses that a client 
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class BufferAccount:
     """
@@ -50,3 +52,12 @@ class BufferPart:
     def add(self, size: int) -> int:
         """Hold so many more; returns how many the identity has in all."""
         return self.set(self.size + size)
+
+
+def unsent(transport: Any) -> int | None:
+    """How many bytes were written to C{transport} and wait; None if it does not tell."""
+    waiting = getattr(transport, "waiting", None)
+    if waiting is None and hasattr(transport, "_tempDataLen"):
+        # Twisted's own: see twisted.internet.abstract.FileDescriptor.
+        waiting = len(transport.dataBuffer) - transport.offset + transport._tempDataLen
+    return waiting

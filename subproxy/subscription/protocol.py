@@ -23,7 +23,7 @@ from subproxy.core.access.penalties import MOST_COUNTED, SMALLEST
 from subproxy.core.balancing.member import Member
 from subproxy.errors import GuestGone
 from subproxy.subscription.bodies.data_connection import DataConnection
-from subproxy.subscription.buffer_account import BufferAccount, BufferPart
+from subproxy.subscription.buffer_account import BufferAccount, BufferPart, unsent
 from subproxy.subscription.channel import Channel
 from subproxy.subscription.close_reason import GuestCloseReason
 from subproxy.subscription.context import GuestContext
@@ -245,7 +245,18 @@ class SubscriptionProtocol(Protocol):
             if self._congested:
                 self._unread.add(len(data) + AN_OBJECT)
                 if self.overdrawn():
-                    self._cut_off("leaves {size} bytes unread", self._unread.size)
+                    self._recount()
+                    if self.overdrawn():
+                        self._cut_off("leaves {size} bytes unread", self._unread.size)
+
+    def _recount(self) -> None:
+        """
+        Count what waits now: of a guest that reads, and never quite catches up, all that was
+        written since it fell behind was counted. Twice, because each piece is an object, too.
+        """
+        waiting = unsent(self.transport)
+        if waiting is not None:
+            self._unread.set(min(self._unread.size, 2 * waiting))
 
     def close(self, code: bytes, reason: str) -> None:
         """
