@@ -1,5 +1,6 @@
 """
-ASGI 3 applications: the C{http} scope (https://asgi.readthedocs.io/en/latest/specs/www.html).
+ASGI 3 applications: the scopes C{http} and C{websocket}
+(https://asgi.readthedocs.io/en/latest/specs/www.html).
 
 A request that came whole, and is answered whole before the application first waits, has neither
 an exchange nor a L{Request<guest.core.request.Request>}: most have not.
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from guest.adapters.asgi_cycle import AsgiCycle
@@ -18,6 +19,9 @@ from guest.core.exchanges import Exchanges
 from guest.core.runtime import Runtime
 from subproxy.wire.fields import Info
 from subproxy.wire.whole import WholeRequest
+
+if TYPE_CHECKING:
+    from guest.adapters.asgi_websocket import AsgiWebSocket
 
 Scope = MutableMapping[str, Any]
 Application = Callable[
@@ -41,6 +45,8 @@ EXTENSIONS: dict[str, dict[str, Any]] = {
     "http.response.trailers": {},
 }
 
+WEBSOCKET = b"websocket"
+
 _MOST_HOSTS = 256
 
 
@@ -62,7 +68,7 @@ class AsgiAdapter:
         self._runtime = runtime
         self._root_path = root_path
         self._hosts: dict[bytes, tuple[str, int | None]] = {}
-        self._running: set[AsgiCycle] = set()
+        self._running: set[AsgiCycle | AsgiWebSocket] = set()
         self._idle: Any = None
         self.state: dict[str, Any] | None = None
 
@@ -81,13 +87,31 @@ class AsgiAdapter:
     def begun(self, exchanges: Exchanges, exchange: GuestExchange) -> None:
         """Answer a request whose body is to come, or that is unusual in another way."""
         request = exchange.request
+        if request.tunnel == WEBSOCKET:
+            self._web_socket(exchanges, exchange)
+            return
         info: Info = {b"client": request.client, b"scheme": request.scheme,
                       b"version": request.version}  # fmt: skip
         fields = [(name.lower(), value) for name, value in request.headers]
         cycle = AsgiCycle(self._runtime, exchanges, None, request.body.whole, exchange)
         self._run(cycle, self._scope(request.method, request.target, fields, info))
 
-    def _run(self, cycle: AsgiCycle, scope: Scope) -> None:
+    def _web_socket(self, exchanges: Exchanges, exchange: GuestExchange) -> None:
+        # Nobody needs wsproto for anything else.
+        from guest.adapters.asgi_websocket import AsgiWebSocket, protocols
+
+        request = exchange.request
+        scheme = b"wss" if request.scheme == b"https" else b"ws"
+        info: Info = {b"client": request.client, b"scheme": scheme, b"version": request.version}
+        fields = [(name.lower(), value) for name, value in request.headers]
+        scope = self._scope(request.method, request.target, fields, info)
+        del scope["method"]
+        scope["type"] = "websocket"
+        scope["subprotocols"] = protocols(request.headers)
+        scope["extensions"] = {"websocket.http.response": {}}
+        self._run(AsgiWebSocket(self._runtime, exchanges, exchange), scope)
+
+    def _run(self, cycle: AsgiCycle | AsgiWebSocket, scope: Scope) -> None:
         try:
             running: Any = self._application(scope, cycle.receive, cycle.send)
             if not isinstance(running, Coroutine):
@@ -104,7 +128,7 @@ class AsgiAdapter:
             self._running.add(cycle)
             runtime.when_done(task, partial(self._over, cycle))
 
-    def _over(self, cycle: AsgiCycle, error: BaseException | None) -> None:
+    def _over(self, cycle: AsgiCycle | AsgiWebSocket, error: BaseException | None) -> None:
         self._running.discard(cycle)
         # Its error has the frames of the application, and these have the cycle: no circle.
         cycle.task = None
@@ -177,7 +201,7 @@ class AsgiAdapter:
     def _learn(self, host: bytes, scheme: bytes) -> tuple[str, int | None]:
         name, colon, port = host.rpartition(b":")
         if not colon or not port.isdigit() or len(port) > 5:
-            name, port = host, b"443" if scheme == b"https" else b"80"
+            name, port = host, b"443" if scheme in (b"https", b"wss") else b"80"
         server = (name.decode("latin-1"), int(port))
         if len(self._hosts) >= _MOST_HOSTS:
             self._hosts.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from importlib.util import find_spec
 from typing import Any
 
 from guest.asyncio.address import ProxyAddress, parse_address
@@ -52,11 +53,13 @@ def run(asked: GuestOptions, application: Any, interface: Interface, worker: int
 async def _serve_asgi(
     asked: GuestOptions, application: Any, address: ProxyAddress, profile: SubscriberProfile
 ) -> int:
-    from guest.adapters.asgi import AsgiAdapter
+    from guest.adapters.asgi import WEBSOCKET, AsgiAdapter
     from guest.adapters.lifespan import Lifespan, LifespanFailed
 
     runtime = asyncio_runtime(asyncio.get_running_loop())
     runner = AsyncioRunner(asked.keep_going)
+    if find_spec("wsproto") is not None:
+        profile.tunnels = (WEBSOCKET,)
     adapter = AsgiAdapter(application, runtime, asked.root_path)
     lifespan = Lifespan(application, runtime)
     try:

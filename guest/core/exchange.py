@@ -109,6 +109,10 @@ class GuestExchange:
                 self._body,
                 self.interim,
             )
+            wire = self._connection.exchanges.get(self.number)
+            if wire is None or wire.tunnel is None:
+                # Where none were agreed upon, the key means nothing.
+                self._request.tunnel = None
         return self._request
 
     @request.setter

@@ -276,6 +276,8 @@ class Exchanges:
             return
         if exchange.agrees(message.info.get(b"length")):
             exchange.body_ended(message.trailers)
+            # The last word of a tunnel may be the proxy's.
+            self._reap(exchange)
             return
         reason = "the end of the body tells another length than its head"
         self._connection.send(m.Abort(exchange.number, b"protocol", reason.encode()))

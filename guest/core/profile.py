@@ -32,6 +32,8 @@ class SubscriberProfile:
     @ivar data: dials data connections for large bodies (a
         L{DataConnectionPool<guest.core.data_connection.DataConnectionPool>}); None: those go the
         common way, too.
+    @ivar tunnels: the protocols for which clients may have tunnels, as C{Upgrade} names them: at
+        most 8, of 1 to 32 bytes.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class SubscriberProfile:
         self.drain_timeout = drain_timeout
         self.agent = agent
         self.data: Any = None
+        self.tunnels: tuple[bytes, ...] = ()
 
     def renew(self) -> None:
         """Be another instance from the next connection on: this id is somebody else's, too."""
@@ -74,6 +77,8 @@ class SubscriberProfile:
         }
         if self.data is not None:
             info[b"bulk"] = True
+        if self.tunnels:
+            info[b"tunnel"] = list(self.tunnels)
         return info
 
     def pong(self) -> Info:

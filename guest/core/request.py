@@ -27,10 +27,13 @@ class Request:
     @ivar expects: the client sends its body when somebody has begun to read it (C{Expect:
         100-continue}).
     @ivar takes_trailers: the client has said that it takes trailers.
+    @ivar tunnel: the protocol that the client changes to, if this guest takes it; else None. It
+        does by a response with a status from 200 to 299 and a body that streams: its pieces go to
+        the client as they are, and those of the request's body come from it.
     """
 
     __slots__ = ("_interim", "body", "client", "expects", "headers", "id", "method", "scheme",
-                 "takes_trailers", "target", "version")  # fmt: skip
+                 "takes_trailers", "target", "tunnel", "version")  # fmt: skip
 
     def __init__(
         self,
@@ -50,6 +53,7 @@ class Request:
         self.id: bytes = _text(info, b"id", b"")
         self.expects = info.get(b"expect") is True
         self.takes_trailers = info.get(b"trailers") is True
+        self.tunnel: bytes | None = _text(info, b"tunnel", b"") or None
         self.body = body
         self._interim = interim
 

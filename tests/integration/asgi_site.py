@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import BackgroundTasks, FastAPI, File, Request, UploadFile
+from fastapi import BackgroundTasks, FastAPI, File, Request, UploadFile, WebSocket
 from fastapi.responses import FileResponse, PlainTextResponse, StreamingResponse
 
 
@@ -100,3 +100,16 @@ async def breaking() -> StreamingResponse:
         raise RuntimeError("on purpose")
 
     return StreamingResponse(pieces())
+
+
+@app.websocket("/chat")
+async def chat(socket: WebSocket) -> None:
+    """Sends back what comes, and says how it ended."""
+    offered = socket.scope["subprotocols"]
+    await socket.accept(subprotocol=offered[-1] if offered else None)
+    while (message := await socket.receive())["type"] == "websocket.receive":
+        if message.get("text") is not None:
+            await socket.send_text(message["text"])
+        else:
+            await socket.send_bytes(message["bytes"])
+    say(f"over: {message['code']} {message['reason']}")

@@ -1,0 +1,92 @@
+"""WebSockets of a FastAPI application, by real clients through the real proxy."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+from typing import Any
+
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from tests.integration.harness import Process
+from tests.integration.test_applications import HERE, ApplicationTestCase
+
+HOST = "api.example"
+
+
+class WebSocketTests(ApplicationTestCase):
+    def start(self, *options: str) -> Process:
+        return self.serve(f"{HERE}.asgi_site:app", *options, host=r"api\.example")
+
+    def client(self, path: str = "/chat", **options: Any) -> ClientConnection:
+        line = socket.create_connection(("127.0.0.1", self.world.port), timeout=30)
+        self.addCleanup(line.close)
+        return connect(f"ws://{HOST}:{self.world.port}{path}", sock=line, **options)
+
+    def test_all(self) -> None:
+        """On either event loop, compressed and not, short and long; each end is told."""
+        for loop in ("uvloop", "asyncio"):
+            guest = self.start(f"--loop={loop}")
+            for compression in ("deflate", None):
+                with self.client(
+                    subprotocols=["chat", "superchat"],
+                    compression=compression,
+                    max_size=None,
+                ) as client:
+                    self.assertEqual(client.subprotocol, "superchat")
+                    self.assertEqual(bool(client.protocol.extensions), compression is not None)
+                    for message in ("grüß", b"\0\xff", "x" * 300_000, bytes(range(256)) * 3000, ""):
+                        client.send(message)
+                        self.assertEqual(client.recv(timeout=30), message)
+                    client.ping().wait(30)
+                    client.close(4001, "bye")
+                guest.wait_for("over: 4001 bye")
+            with self.client() as client:
+                guest.signal(signal.SIGTERM)
+                guest.wait_for("draining")
+                client.send("still here")
+                self.assertEqual(client.recv(timeout=30), "still here")
+            self.assertEqual(guest.wait(), 0, guest.output)
+
+    def test_many_at_once(self) -> None:
+        self.start()
+        failed: list[Exception] = []
+
+        def talk(number: int) -> None:
+            try:
+                with self.client() as client:
+                    for turn in range(20):
+                        client.send(f"{number} {turn}")
+                        self.assertEqual(client.recv(timeout=30), f"{number} {turn}")
+            except Exception as error:
+                failed.append(error)
+
+        threads = [threading.Thread(target=talk, args=(number,)) for number in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(failed, [])
+
+    def test_refused(self) -> None:
+        """What no route of the application takes: 403, as Starlette has it."""
+        self.start()
+        error = self.assertRaises(InvalidStatus, self.client, "/nowhere")
+        self.assertEqual(error.response.status_code, 403)
+
+    def test_ends(self) -> None:
+        """A client that is gone is 1006 to the application; a guest that is, a break to it."""
+        guest = self.start()
+        client = self.client()
+        client.send("x")
+        client.recv(timeout=30)
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        client.socket.close()
+        guest.wait_for("over: 1006")
+        client = self.client()
+        guest.signal(signal.SIGKILL)
+        closed = self.assertRaises(ConnectionClosed, client.recv, timeout=30)
+        self.assertIsNone(closed.rcvd)
+        guest.wait()
