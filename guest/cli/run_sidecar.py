@@ -60,6 +60,7 @@ def run(asked: GuestOptions, sidecar: SidecarOptions, worker: int) -> int:
         weight=asked.weight or DEFAULT_WEIGHT,
         drain_timeout=asked.drain_timeout,
     )
+    profile.tunnels = (b"websocket",)
 
     async def serve() -> int:
         return await SidecarRunner(asked, sidecar, address, profile).run()
@@ -101,7 +102,11 @@ class SidecarRunner:
             grace=sidecar.grace,
         )
         bridge = ProgramBridge(
-            self._pool, authority, sidecar.host, lambda _: self._supervisor.unreachable()
+            self._pool,
+            authority,
+            sidecar.host,
+            lambda _: self._supervisor.unreachable(),
+            sidecar.upgrade_timeout,
         )
         self._subscriber = AsyncioSubscriber(
             address,

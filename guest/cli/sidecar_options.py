@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from guest.sidecar.address import ProgramAddress, parse_program_address
+from guest.sidecar.bridge import UPGRADE_TIMEOUT
 from guest.sidecar.restart import RestartMode
 
 _OF_APPLICATIONS = ("interface", "root_path", "threads", "hung", "reload")
@@ -23,6 +24,7 @@ class SidecarOptions:
     @ivar command: the program and its arguments; empty: somebody else runs it.
     @ivar ready: the target that answers when it is ready; None: to listen is enough.
     @ivar host: C{Host} in the place of the client's; None: the client's.
+    @ivar upgrade_timeout: how many seconds it may take to answer an upgrade.
     @ivar restart: after which ends it is started again.
     @ivar grace: how many seconds it has to end when it was asked to.
     """
@@ -31,6 +33,7 @@ class SidecarOptions:
     command: tuple[str, ...]
     ready: str | None
     host: bytes | None
+    upgrade_timeout: float
     restart: RestartMode
     grace: float
 
@@ -70,6 +73,12 @@ def add_sidecar_options(parser: argparse.ArgumentParser, seconds: Callable[[str]
         help="the Host that it sees, where it refuses others (default: the client's)",
     )
     add(
+        "--upgrade-timeout",
+        type=seconds,
+        metavar="SECONDS",
+        help="how long it may take to answer an upgrade, such as to WebSocket (default: 10)",
+    )
+    add(
         "--restart",
         type=_mode,
         metavar="WHEN",
@@ -104,6 +113,7 @@ def sidecar_options(
     others = {
         "--ready": found.ready,
         "--host-header": found.host_header,
+        "--upgrade-timeout": found.upgrade_timeout,
         "--restart": found.restart,
         "--stop-timeout": found.stop_timeout,
     }
@@ -128,6 +138,9 @@ def sidecar_options(
         command=command or (),
         ready=found.ready,
         host=found.host_header,
+        upgrade_timeout=(
+            UPGRADE_TIMEOUT if found.upgrade_timeout is None else found.upgrade_timeout
+        ),
         restart=found.restart or RestartMode.ALWAYS,
         grace=10.0 if found.stop_timeout is None else found.stop_timeout,
     )

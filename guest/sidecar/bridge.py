@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from guest.core.errors import RequestFailed, RequestRefused
@@ -13,6 +14,9 @@ from guest.sidecar.fields import request_head
 from guest.sidecar.pool import ConnectionPool
 from guest.sidecar.retry import IDEMPOTENT, may_repeat
 
+UPGRADE_TIMEOUT = 10.0
+"""Seconds that the answer to an upgrade may take."""
+
 
 class ProgramBridge:
     """
@@ -22,6 +26,7 @@ class ProgramBridge:
     @param authority: C{Host} for clients that sent none.
     @param host: C{Host} in the place of the client's; None: the client's.
     @param unreachable: called when the program can't be dialled.
+    @param upgrade_timeout: seconds that the answer to an upgrade may take.
     """
 
     def __init__(
@@ -30,11 +35,13 @@ class ProgramBridge:
         authority: bytes,
         host: bytes | None,
         unreachable: Callable[[OSError], object],
+        upgrade_timeout: float = UPGRADE_TIMEOUT,
     ) -> None:
         self._pool = pool
         self._authority = authority
         self._host = host
         self._unreachable = unreachable
+        self._upgrade_timeout = upgrade_timeout
 
     async def answer(self, request: Request) -> Response:
         """
@@ -43,6 +50,8 @@ class ProgramBridge:
         @raise RequestRefused: the program can't be reached: nobody has seen the request.
         @raise RequestFailed: it gave no answer, or none that can be passed on.
         """
+        if request.tunnel is not None:
+            return await self._upgrade(request)
         whole = request.body.whole
         head = request_head(
             request.method,
@@ -71,6 +80,26 @@ class ProgramBridge:
                 ):
                     raise RequestFailed(str(error)) from None
                 fresh = True
+
+    async def _upgrade(self, request: Request) -> Response:
+        """Ask for another protocol, on a connection of its own; the answer may be one like any."""
+        head = request_head(
+            request.method,
+            request.target,
+            request.headers,
+            authority=self._authority,
+            host=self._host,
+            upgrade=request.tunnel,
+        )
+        connection = await self._connection(request.method, fresh=True)
+        exchange = ProgramExchange(self._pool, connection, request)
+        try:
+            return await asyncio.wait_for(exchange.ask(head, b""), self._upgrade_timeout)
+        except asyncio.TimeoutError:
+            text = f"no answer to an upgrade within {self._upgrade_timeout:g} s"
+            raise RequestFailed(text) from None
+        except ProgramGone as error:
+            raise RequestFailed(str(error)) from None
 
     async def _connection(self, method: bytes, fresh: bool) -> ProgramConnection:
         connection = None if fresh else self._pool.take(careful=method not in IDEMPOTENT)

@@ -81,18 +81,23 @@ class ProgramConnection(asyncio.Protocol):
         poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
         return not poll.poll(0)
 
-    def begin(self, method: bytes) -> None:
-        """A request follows."""
+    def begin(self, method: bytes, upgrades: bool = False) -> None:
+        """A request follows; with C{upgrades}, one that asks for another protocol."""
         self._move(State.ASKING)
         self.written = self.answered = False
         self.requests += 1
-        self._reader.begin(method)
+        self._reader.begin(method, upgrades)
 
     def write(self, data: bytes) -> None:
         """Send some of the request; what is written to a connection that is gone is dropped."""
         if not self.transport.is_closing():
             self.written = True
             self.transport.write(data)
+
+    def write_end(self) -> None:
+        """All of a tunnel has been written."""
+        if not self.transport.is_closing() and self.transport.can_write_eof():
+            self.transport.write_eof()
 
     async def drain(self) -> None:
         """
@@ -153,6 +158,12 @@ class ProgramConnection(asyncio.Protocol):
             return True
         self.abort()
         return False
+
+    def close(self) -> None:
+        """Close, behind what was written."""
+        if self.state is not State.CLOSED:
+            self._close(ProgramGone("the tunnel is over"))
+        self.transport.close()
 
     def abort(self) -> None:
         """Close at once."""
@@ -224,7 +235,8 @@ class ProgramConnection(asyncio.Protocol):
         self._came()
         if self.state is State.IDLE:
             self._close(ProgramGone("the program closed the connection"))
-        return False
+        # Of a tunnel the client's half goes on.
+        return self._reader.raw
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone, perhaps while we wrote: then an early answer may not have been read."""

@@ -13,6 +13,7 @@ from guest.sidecar.connection import ProgramConnection, ProgramGone
 from guest.sidecar.fields import end_to_end, has_length
 from guest.sidecar.pool import ConnectionPool
 from guest.sidecar.response_reader import AnswerEnd, AnswerHead
+from guest.sidecar.tunnel import ProgramTunnel
 from guest.sidecar.upload import BodyUpload
 from subproxy.wire.fields import Headers
 
@@ -63,7 +64,7 @@ class ProgramExchange:
         @raise ProgramGone: there is no response.
         """
         connection, request = self._connection, self._request
-        connection.begin(request.method)
+        connection.begin(request.method, request.tunnel is not None)
         connection.write(head + whole if whole else head)
         if whole is None:
             told = request.header(b"content-length")
@@ -71,6 +72,9 @@ class ProgramExchange:
             self._upload = BodyUpload(request, connection, length, request.expects)
         try:
             while (found := cast("AnswerHead", await connection.next())).status < 200:
+                if found.status == 101:
+                    self._over = True
+                    return ProgramTunnel(connection, request).response(found)
                 self._interim(found)
         except BaseException:
             self.give_up()

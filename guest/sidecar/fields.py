@@ -32,6 +32,7 @@ def request_head(
     size: int = 0,
     expect: bool = False,
     trailers: bool = False,
+    upgrade: bytes | None = None,
 ) -> bytes:
     """
     The head of a request (RFC 9112 section 3), up to its empty line.
@@ -46,6 +47,7 @@ def request_head(
     @param size: bytes of the body, if it is not streamed.
     @param expect: the client sends its body when it is told to go on.
     @param trailers: the client takes trailers.
+    @param upgrade: the protocol that it would rather speak.
     """
     asked: bytes | None = None
     forwarded = sized = False
@@ -69,7 +71,9 @@ def request_head(
         lines.append(b"Content-Length: %d\r\n" % size)
     if expect:
         lines.append(b"Expect: 100-continue\r\n")
-    if trailers:
+    if upgrade is not None:
+        lines.append(b"Connection: Upgrade\r\nUpgrade: " + upgrade + b"\r\n")
+    elif trailers:
         lines.append(b"TE: trailers\r\nConnection: TE\r\n")
     lines.append(b"\r\n")
     return b"".join(lines)

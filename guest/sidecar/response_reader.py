@@ -53,14 +53,15 @@ class ResponseReader:
 
     @ivar events: what was read: L{AnswerHead}s, pieces of the body as bytes, L{AnswerEnd}.
     @ivar complete: the response to the last request has ended.
+    @ivar raw: the program has changed the protocol: all that comes are pieces, until it closes.
     @ivar reusable: another request may follow; False until the response is complete.
     @ivar idle_limit: for how many seconds the program keeps an idle connection, by its
         C{Keep-Alive} (RFC 2068 section 19.7.1.1); None if it does not say.
     """
 
     __slots__ = ("_bodiless", "_fault", "_head", "_headers", "_parser", "_reason", "_stays",
-                 "_trailers", "_unread", "_until_close", "complete", "events", "idle_limit",
-                 "reusable")  # fmt: skip
+                 "_trailers", "_unread", "_until_close", "_upgrades", "complete", "events",
+                 "idle_limit", "raw", "reusable")  # fmt: skip
 
     def __init__(self) -> None:
         self.events: deque[AnswerHead | AnswerEnd | bytes] = deque()
@@ -80,12 +81,18 @@ class ResponseReader:
         self._stays = False
         self._until_close = False
         self._unread = 0
+        self._upgrades = self.raw = False
 
-    def begin(self, method: bytes) -> None:
-        """A request has been sent with C{method}: its response comes next."""
+    def begin(self, method: bytes, upgrades: bool = False) -> None:
+        """
+        A request has been sent with C{method}: its response comes next.
+
+        @param upgrades: it asks for another protocol, so 101 may be the answer.
+        """
         if self._bodiless:  # llhttp waits for the body that HEAD has not
             self._parser = httptools.HttpResponseParser(self)
         self._reset(method)
+        self._upgrades = upgrades
         self.complete = self.reusable = False
 
     def feed(self, data: bytes) -> None:
@@ -96,7 +103,15 @@ class ResponseReader:
         """
         before = len(self.events)
         try:
-            self._parser.feed_data(data)
+            if self.raw:
+                self.events.append(data)
+            else:
+                self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if not self.raw:
+                raise BadResponse("another protocol, and nobody has asked for it") from None
+            if rest := data[upgrade.args[0] :]:
+                self.events.append(rest)
         except Exception as error:
             self.reusable = False
             if self.complete and self._fault is None:
@@ -115,7 +130,7 @@ class ResponseReader:
         self.reusable = False
         if self.complete:
             return
-        if not self._until_close:
+        if not self._until_close and not self.raw:
             where = "before its end" if self._head is not None else "before it answered"
             raise BadResponse(f"the program closed the connection {where}")
         self._end()
@@ -150,7 +165,12 @@ class ResponseReader:
         """The head is complete."""
         status = self._parser.get_status_code()
         if status == 101:
-            self._fail("101, and nobody has asked for another protocol")
+            if not self._upgrades or not self._parser.should_upgrade():
+                self._fail("101, and nobody has asked for another protocol")
+            self.raw = True
+            self._head = AnswerHead(status, self._reason, self._headers)
+            self.events.append(self._head)
+            return
         if status < 200:
             return
         version = self._parser.get_http_version()
@@ -194,7 +214,9 @@ class ResponseReader:
             self.events.append(data)
 
     def on_message_complete(self) -> None:
-        """A response is complete."""
+        """A response is complete; what follows 101 is none."""
+        if self.raw:
+            return
         if self._head is None:
             status = self._parser.get_status_code()
             self.events.append(AnswerHead(status, self._reason, self._headers))

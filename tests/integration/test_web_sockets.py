@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import signal
 import socket
+import sys
 import threading
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from tests.integration.harness import Process
+from tests.integration.harness import ROOT, Process
 from tests.integration.test_applications import HERE, ApplicationTestCase
 
 HOST = "api.example"
@@ -49,6 +50,26 @@ class WebSocketTests(ApplicationTestCase):
                 client.send("still here")
                 self.assertEqual(client.recv(timeout=30), "still here")
             self.assertEqual(guest.wait(), 0, guest.output)
+
+    def test_behind_the_sidecar(self) -> None:
+        """A program that listens, here the server of the library that is our client, too."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        command = [sys.executable, "-m", "guest", f"--proxy=unix:{self.world.vsock}_12345"]
+        command += [r"--host=api\.example", f"--to=http://127.0.0.1:{port}", "--"]
+        program = ROOT / "tests" / "integration" / "programs" / "web_socket_server.py"
+        guest = self.world.start("guest", [*command, sys.executable, str(program), str(port)])
+        guest.wait_for("registered")
+        with self.client(subprotocols=["chat"], max_size=None) as client:
+            self.assertEqual(client.subprotocol, "chat")
+            for message in ("grüß", b"\0\xff", bytes(range(256)) * 3000, "x"):
+                client.send(message)
+                self.assertEqual(client.recv(timeout=30), message)
+            client.ping().wait(30)
+        self.assertEqual(client.close_code, 1000)
+        guest.signal(signal.SIGTERM)
+        guest.wait()
 
     def test_many_at_once(self) -> None:
         self.start()

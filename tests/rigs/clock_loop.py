@@ -75,7 +75,7 @@ class MemoryTransport(asyncio.Transport):
         super().__init__()
         self.written = b""
         self.reading = True
-        self.aborted = False
+        self.aborted = self.half_closed = False
         self.socket: Any = None
         self.far: Any = None
         self.protocol = protocol
@@ -99,6 +99,15 @@ class MemoryTransport(asyncio.Transport):
 
     def resume_reading(self) -> None:
         self.reading = True
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.half_closed = True
+
+    def close(self) -> None:
+        self.lose(None)
 
     def abort(self) -> None:
         self.aborted = True
