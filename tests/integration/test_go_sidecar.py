@@ -17,7 +17,9 @@ class GoSidecar(test_sidecar.SidecarCase):
 
 
 class GoNodeTests(GoSidecar, test_sidecar.NodeTests):
-    pass
+    loops = {"asyncio": ()}
+    # There is one event loop, Go's, and so one run.
+    test_all_of_it_on_uvloop = None  # type: ignore[assignment]
 
 
 class GoSidecarLifeTests(GoSidecar, test_sidecar.LifeTests):

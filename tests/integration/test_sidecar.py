@@ -88,6 +88,11 @@ class SidecarCase(SynchronousTestCase):
 class NodeTests(SidecarCase):
     """All of HTTP/1.1 that there is, with Node's own server."""
 
+    loops: dict[str, tuple[str, ...]] = {
+        "asyncio": ("--loop=asyncio",),
+        "uvloop": ("--loop=uvloop",),
+    }
+
     def test_all_of_it_on_asyncio(self) -> None:
         self.all_of_it("asyncio")
 
@@ -96,7 +101,7 @@ class NodeTests(SidecarCase):
 
     def all_of_it(self, loop: str) -> None:
         """One program, and one sidecar, take it all."""
-        guest = self.node(f"--loop={loop}")
+        guest = self.node(*self.loops[loop])
         self.requests(guest)
         self.streams()
         self.the_client_waits_for_100()
