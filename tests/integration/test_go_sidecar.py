@@ -16,10 +16,9 @@ class GoSidecar(test_sidecar.SidecarCase):
         return [str(built("./cmd/subproxy-guest"))]
 
 
-class GoNodeTests(GoSidecar, test_sidecar.NodeTests):
-    loops = {"asyncio": ()}
-    # There is one event loop, Go's, and so one run.
-    test_all_of_it_on_uvloop = None  # type: ignore[assignment]
+class GoNodeTests(GoSidecar, test_sidecar.NodeCase):
+    def test_all_of_it(self) -> None:
+        self.all_of_it()
 
 
 class GoSidecarLifeTests(GoSidecar, test_sidecar.LifeTests):
