@@ -7,11 +7,11 @@ import gc
 from importlib.util import find_spec
 from typing import Any
 
-from guest.asyncio.address import ProxyAddress, parse_address
-from guest.asyncio.loop import loop_maker
-from guest.asyncio.runner import AsyncioRunner, begin_logging, run_in_loop
+from guest.asyncio.address import ProxyAddress
+from guest.asyncio.runner import AsyncioRunner, run_in_loop
 from guest.asyncio.runtime import asyncio_runtime
 from guest.asyncio.subscriber import AsyncioSubscriber
+from guest.cli.begin_asyncio import begin_asyncio
 from guest.cli.interface import Interface
 from guest.cli.options import GuestOptions
 from guest.core.profile import SubscriberProfile
@@ -26,17 +26,10 @@ def run(asked: GuestOptions, application: Any, interface: Interface, worker: int
 
     @return: the exit status.
     """
-    begin_logging(asked.log_level)
-    try:
-        address = parse_address(asked.proxy)
-    except ValueError as error:
-        complain(f"--proxy={asked.proxy}: {error}")
+    begun = begin_asyncio(asked)
+    if begun is None:
         return USAGE
-    try:
-        make = loop_maker(asked.loop)
-    except ValueError as error:
-        complain(f"--loop={asked.loop}: {error}")
-        return USAGE
+    address, make = begun
     profile = SubscriberProfile(
         asked.name,
         asked.routes,

@@ -10,10 +10,10 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
-from guest.asyncio.address import ProxyAddress, parse_address
-from guest.asyncio.loop import loop_maker
-from guest.asyncio.runner import begin_logging, run_in_loop
+from guest.asyncio.address import ProxyAddress
+from guest.asyncio.runner import run_in_loop
 from guest.asyncio.subscriber import AsyncioSubscriber
+from guest.cli.begin_asyncio import begin_asyncio
 from guest.cli.options import GuestOptions
 from guest.cli.sidecar_options import SidecarOptions
 from guest.core.errors import GuestError, RegistrationRefused, SubscriptionEnded
@@ -42,17 +42,10 @@ def run(asked: GuestOptions, sidecar: SidecarOptions, worker: int) -> int:
 
     @return: the exit status.
     """
-    begin_logging(asked.log_level)
-    try:
-        address = parse_address(asked.proxy)
-    except ValueError as error:
-        complain(f"--proxy={asked.proxy}: {error}")
+    begun = begin_asyncio(asked)
+    if begun is None:
         return USAGE
-    try:
-        make = loop_maker(asked.loop)
-    except ValueError as error:
-        complain(f"--loop={asked.loop}: {error}")
-        return USAGE
+    address, make = begun
     profile = SubscriberProfile(
         asked.name,
         worker=worker,
