@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from guest.sidecar.address import ProgramAddress, parse_program_address
-from guest.sidecar.bridge import UPGRADE_TIMEOUT
 from guest.sidecar.restart import RestartMode
+
+UPGRADE_TIMEOUT = 10.0
+"""Seconds that the answer to an upgrade may take, where nothing else is asked."""
 
 _OF_APPLICATIONS = ("interface", "root_path", "threads", "hung", "reload")
 

@@ -14,9 +14,6 @@ from guest.sidecar.fields import request_head
 from guest.sidecar.pool import ConnectionPool
 from guest.sidecar.retry import IDEMPOTENT, may_repeat
 
-UPGRADE_TIMEOUT = 10.0
-"""Seconds that the answer to an upgrade may take."""
-
 
 class ProgramBridge:
     """
@@ -35,7 +32,7 @@ class ProgramBridge:
         authority: bytes,
         host: bytes | None,
         unreachable: Callable[[OSError], object],
-        upgrade_timeout: float = UPGRADE_TIMEOUT,
+        upgrade_timeout: float,
     ) -> None:
         self._pool = pool
         self._authority = authority

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import packages_distributions, requires
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from twisted.trial.unittest import SynchronousTestCase
 
+from guest.image.layout import GUEST_REQUIREMENTS
 from tests.rigs.paths import ROOT
 
 MODULES = sorted(
@@ -16,17 +20,48 @@ MODULES = sorted(
 )
 
 
+HIDING = """\
+import sys
+
+class Hiding:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] not in {held}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Hiding())
+"""
+"""Hides all packages but those that are named."""
+
+
 def imported(code: str) -> set[str]:
     """The modules of a fresh interpreter after C{code}."""
     child = subprocess.run(
         [sys.executable, "-c", code + "\nimport sys; print(*sys.modules)"],
         capture_output=True,
-        check=True,
+        check=False,
         cwd=ROOT,
         text=True,
         timeout=120,
     )
+    if child.returncode:
+        raise AssertionError(child.stderr)
     return set(child.stdout.split())
+
+
+def packages_of(distribution: str) -> set[str]:
+    """The top packages of a distribution, and of all that it cannot do without."""
+    wanted, known = [distribution], set[str]()
+    while wanted:
+        name = canonicalize_name(wanted.pop())
+        if name not in known:
+            known.add(name)
+            needs = map(Requirement, requires(name) or ())
+            wanted += [each.name for each in needs if each.marker is None or each.marker.evaluate()]
+    return {
+        package
+        for package, owners in packages_distributions().items()
+        if known & {canonicalize_name(owner) for owner in owners}
+    }
 
 
 class ImportTests(SynchronousTestCase):
@@ -56,6 +91,16 @@ class ImportTests(SynchronousTestCase):
         self.assertGreater(len(modules), 4)
         found = imported("".join(f"import {name}\n" for name in modules))
         self.assertFalse([name for name in found if name.partition(".")[0] in ("twisted", "zope")])
+
+    def test_on_twisted_what_every_image_holds_is_enough(self) -> None:
+        held = {"guest", "subproxy", *sys.stdlib_module_names}
+        for name in GUEST_REQUIREMENTS:
+            held |= packages_of(name)
+        imported(
+            HIDING.format(held=sorted(held))
+            + "import guest.__main__, guest.cli.options, guest.cli.interface, guest.cli.loading\n"
+            + "import guest.cli.worker, guest.cli.run_twisted\n"
+        )
 
     def test_the_minimal_guest_needs_the_standard_library_alone(self) -> None:
         child = subprocess.run(

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+from guest.cli.sidecar_options import UPGRADE_TIMEOUT
 from guest.core.errors import RequestAborted
 from guest.core.framework import asyncio_framework
 from guest.core.request import Request
@@ -91,7 +92,9 @@ class ProgramCase(ClockLoopCase):
         self.dialler = MemoryDialler(self)
         self.pool = ConnectionPool(self.loop, self.dialler)  # type: ignore[arg-type]
         self.unreachable: list[OSError] = []
-        self.bridge = ProgramBridge(self.pool, b"a:1", self.host, self.unreachable.append)
+        self.bridge = ProgramBridge(
+            self.pool, b"a:1", self.host, self.unreachable.append, UPGRADE_TIMEOUT
+        )
 
     @property
     def line(self) -> MemoryTransport:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from guest.cli.sidecar_options import UPGRADE_TIMEOUT
 from guest.core.errors import RequestFailed
-from guest.sidecar.bridge import UPGRADE_TIMEOUT
 from tests.rigs.program_case import Asked, ProgramCase
 
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
