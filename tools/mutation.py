@@ -29,6 +29,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+WAITING = 20
+"""How much longer than its time of the processor a mutant may take by the clock."""
+
 COMPARE: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE,
     ast.LtE: ast.Lt,
@@ -189,10 +192,16 @@ def passes(finder: Finder | None, tests: list[str]) -> bool:
 
 
 def survives(finder: Finder | None, tests: list[str], seconds: int) -> bool:
-    """Run the tests in a process of their own; a mutant that hangs is dead."""
+    """
+    Run the tests in a process of their own; a mutant that hangs is dead.
+
+    What it may take is counted in time of the processor: on a busy machine a mutant that nothing
+    notices must not die of the load. The alarm is for one that waits for ever.
+    """
     child = os.fork()
     if not child:
-        signal.alarm(seconds)
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+        signal.alarm(seconds * WAITING)
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)
         os.dup2(null, 2)
@@ -257,7 +266,7 @@ def main() -> None:
     parser.add_argument("--sample", type=float, default=1.0, help="this part of the mutants")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--part", default="1/1", help="2/4: every fourth one from the second on")
-    parser.add_argument("--timeout", type=int, default=60, help="seconds a mutant")
+    parser.add_argument("--timeout", type=int, default=60, help="seconds of the processor a mutant")
     options = parser.parse_args()
     sys.path.insert(0, os.getcwd())
     import hypothesis.stateful  # noqa: F401  # once, not for each
