@@ -49,7 +49,8 @@ KNOWS_ONLY = {
     # Both log at a limited rate, and nothing else here is about the proxy.
     "reactor": ("core.access.log_limit",),
     "endpoints": ("core.access.log_limit", "core.printable"),
-    "relay": ("reactor.interfaces",),
+    # What tables of states are made of knows nothing of HTTP either.
+    "relay": ("reactor.interfaces", "core.states", "core.fast_enum"),
     "telemetry": ("core",),
     "admin": ("core", "telemetry"),
     # It hands over listeners and routes, and chooses the reactor.

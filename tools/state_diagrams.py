@@ -11,7 +11,8 @@ from subproxy.core.states import TransitionTable
 from subproxy.frontend import client_tunnel, connection_state
 from subproxy.frontend.http2 import ending, stream
 from subproxy.frontend.tls import states as tls
-from subproxy.subscription import states
+from subproxy.relay import receiving
+from subproxy.subscription import message_pump, states
 from subproxy.subscription.bodies import data_connection, transfer
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "explanation" / "states.md"
@@ -43,6 +44,10 @@ DIAGRAMS = {
         "frontend/connection_state.py",
         connection_state.TRANSITIONS.diagram,
     ),
+    "The receiving side of a client's connection, or of a data connection": (
+        "relay/receiving.py",
+        receiving.TRANSITIONS.diagram,
+    ),
     "The halves of a client's tunnel": (
         "frontend/client_tunnel.py",
         client_tunnel.TRANSITIONS.diagram,
@@ -54,6 +59,7 @@ DIAGRAMS = {
         ending.ENDINGS.diagram,
     ),
     "A guest's connection": ("subscription/states.py", states.TRANSITIONS.diagram),
+    "What came from a guest": ("subscription/message_pump.py", message_pump.TRANSITIONS.diagram),
     "A member of a pool": ("core/balancing/member.py", of_members),
     "A data connection": (
         "subscription/bodies/data_connection.py",

@@ -28,6 +28,7 @@ from subproxy.core.balancing.admission import (
 from subproxy.core.balancing.member import GONE, READY, Member, Pool
 from subproxy.core.balancing.retry import Progress, RetryBudget, RetryDecision
 from subproxy.core.exchange import Exchange, ExchangeState, IDispatcher, RequestHead
+from subproxy.core.reentrancy import ReentrancyGuard
 from subproxy.core.routing.router import Router
 from subproxy.core.sites.client_limits import ClientLimits
 from subproxy.core.sites.site_request import SiteRequest
@@ -67,7 +68,7 @@ class Dispatcher:
         self.clients = ClientLimits()
         self.verdicts = dict.fromkeys(RetryDecision, 0)
         self._admitted: deque[Admitted] = deque()
-        self._delivering = False
+        self._delivering = ReentrancyGuard()
 
     @property
     def retries(self) -> int:
@@ -232,10 +233,9 @@ class Dispatcher:
     def _deliver(self, admitted: list[Admitted]) -> None:
         """Give what was admitted to its members; flat, though a delivery may admit more."""
         self._admitted.extend(admitted)
-        if self._delivering:
+        if self._delivering.depth:
             return
-        self._delivering = True
-        try:
+        with self._delivering:
             while self._admitted:
                 each = self._admitted.popleft()
                 exchange: Exchange = each.ticket.exchange
@@ -246,8 +246,6 @@ class Dispatcher:
                 self.admission.release(each.member)
                 if exchange.state is ExchangeState.NEW:
                     self._submit(exchange, each.ticket.pool)
-        finally:
-            self._delivering = False
 
     def budget(self, pool: Pool) -> RetryBudget:
         """What C{pool} may spend on retries."""

@@ -26,6 +26,7 @@ from subproxy.frontend.request_body_buffer import RequestBodyBuffer
 from subproxy.frontend.request_body_reader import RequestBodyReader
 from subproxy.relay.flow import Flow
 from subproxy.relay.pipes import Pipe
+from subproxy.relay.receiving import ReceivingState
 from subproxy.relay.splice import RelayUser, SpliceRelay
 from subproxy.subscription.bodies.data_connection import DataConnection
 from subproxy.subscription.bodies.tokens import PendingClaim
@@ -145,7 +146,7 @@ def uploading(front: FallsBack) -> FallbackProtocol:
     reader = RequestBodyReader(protocol, client_stream, RequestBodyBuffer(body, came))
     protocol.body_reader = client_stream.body_source = reader
     protocol.state = ConnectionState.STREAMING
-    protocol.paused = True
+    protocol.receive(ReceivingState.PAUSED)
     transfer = front.channel.channel.adopt_upload(
         exchange, front.asked.number, cast("PendingClaim[DataConnection]", upload), sent
     )
@@ -164,7 +165,7 @@ def uploading(front: FallsBack) -> FallbackProtocol:
     if flow is not None:
         socket = ClientSocket(protocol, client_stream)
         socket.lent_by(reader)
-        protocol.lent = True
+        protocol.receive(ReceivingState.LENT)
     transfer.adopt(connection, relay, socket)
     if relay is not None:
         reader.resume_lent()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from subproxy.fastpath._claim_watch import ClaimWatch
 from subproxy.relay.pump import Pump
-from subproxy.relay.socket_lease import can_lend, lend_reading
+from subproxy.relay.receiving import ReceivingState
+from subproxy.relay.socket_lease import can_lend
 from subproxy.subscription.bodies.data_connection import DataConnection, DataConnectionState
 from subproxy.subscription.bodies.tokens import Tokens
 from subproxy.subscription.context import GuestContext
@@ -25,10 +26,13 @@ class FastDataConnection(DataConnection):
 
     def _carried(self) -> None:
         super()._carried()
-        if self.state is DataConnectionState.IDLE and not self._lent and can_lend(self.transport):
+        if (
+            self.state is DataConnectionState.IDLE
+            and self.receiving is not ReceivingState.LENT
+            and can_lend(self.transport)
+        ):
             # It was read, to hear its end, while a body was sent.
-            self._lent = True
-            lend_reading(self.transport, self._quiet)
+            self.lend_to(self._quiet)
 
     def _quiet(self, data: bytes) -> None:
         """The transport reads no more, since C{data}: the watch takes its place."""
@@ -36,7 +40,7 @@ class FastDataConnection(DataConnection):
             self.dataReceived(data)
         if (
             self.state is DataConnectionState.IDLE
-            and self._lent
+            and self.receiving is ReceivingState.LENT
             and (self._decoder.pending or not self._watches())
         ):
             self.take_back()

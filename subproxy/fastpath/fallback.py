@@ -21,6 +21,7 @@ from subproxy.frontend.http1.protocol import Http1Protocol
 from subproxy.frontend.http1.response_writer import Http1Encoder
 from subproxy.frontend.http1.version import VERSIONS
 from subproxy.frontend.tcp_info import bytes_taken
+from subproxy.relay.receiving import ReceivingState
 from subproxy.telemetry.close_reason import CloseReason
 from subproxy.wire.frames import decode
 
@@ -73,7 +74,8 @@ def waiting(front: FallsBack) -> FallbackProtocol:
     """A protocol in the place of C{front}, whose request a guest has."""
     protocol = idle(front)
     protocol.held = front.rest or b""
-    protocol.paused = front.paused
+    if front.paused:
+        protocol.receive(ReceivingState.PAUSED)
     protocol.client_stream = _client_stream(protocol, front)
     protocol.state = ConnectionState.ANSWERING
     return protocol
@@ -178,14 +180,15 @@ def gathering(protocol: FallbackProtocol, data: bytes, started: float) -> None:
 def held(protocol: FallbackProtocol, data: bytes) -> None:
     """C{protocol}, at rest, is not read from, and has this to answer before it is."""
     protocol.held = data
-    protocol.paused = True
+    protocol.receive(ReceivingState.PAUSED)
     protocol._advance()
 
 
 def close(protocol: FallbackProtocol, held: bytes | None, paused: bool) -> None:
     """Close C{protocol} behind an answer, where more had come from the client."""
     protocol.held = held or b""
-    protocol.paused = paused
+    if paused:
+        protocol.receive(ReceivingState.PAUSED)
     protocol.go(ConnectionState.ANSWERING)
     protocol.close(CloseReason.LAST_ANSWER)
 

@@ -64,12 +64,12 @@ class FastHttp2Protocol(Http2Protocol):
 
     def turn_begins(self) -> None:
         """Some of a read is for us."""
-        self._turns += 1
+        self._turns.depth += 1
 
     def turn_ends(self) -> None:
         """That was all of the read."""
         self._begin_bodies(self.context.monotonic())
-        self._turns -= 1
+        self._turns.depth -= 1
         self.turn_over()
 
     def frame_came(self, kind: int, flags: int, number: int, payload: bytes) -> None:

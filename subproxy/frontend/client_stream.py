@@ -15,7 +15,7 @@ from subproxy.core.exchange import Exchange, Headers, RequestHead, ResponseHead
 from subproxy.core.fast_enum import fast_enum
 from subproxy.core.interfaces import IResponseSink
 from subproxy.core.sites.site_rules import SiteRules
-from subproxy.errors import ClientError, ProxyError
+from subproxy.errors import ClientError, ClientGone, ProxyError
 from subproxy.frontend.client_socket import ClientSocket
 from subproxy.frontend.client_tunnel import ClientTunnel
 from subproxy.frontend.context import FrontendContext
@@ -223,6 +223,15 @@ class ClientStream:
         elif self.answer is ResponseState.STREAMING:
             self.answer = ResponseState.DONE
             self._connection.break_off()
+
+    def client_gone(self) -> None:
+        """Its client has left: nobody waits for what is not written yet."""
+        if self.status == 0:
+            self.status = ClientGone.status
+        if self.answer is not ResponseState.DONE:
+            self.answer = ResponseState.DONE
+            if self.exchange is not None:
+                self.exchange.cancel(ClientGone())
 
     def requestPaused(self) -> None:
         """Read no more of the request body."""

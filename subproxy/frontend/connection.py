@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from twisted.internet.interfaces import ISSLTransport
+from twisted.internet.interfaces import ISSLTransport, ITCPTransport
 from twisted.internet.protocol import Protocol
 
 from subproxy.core.http.forwarded import Peer
@@ -24,13 +24,11 @@ from subproxy.frontend.context import FrontendContext
 from subproxy.frontend.deadlines import NEVER, MinDataRate
 from subproxy.frontend.hangup import Hangup, hangup
 from subproxy.frontend.interfaces import IBodySource
+from subproxy.frontend.limits import WRITE_BUFFER
 from subproxy.frontend.tcp_info import bytes_taken, waits_for_peer
-from subproxy.relay.socket_lease import (
-    can_lend,
-    is_flushed,
-    lend_reading,
-    notify_when_flushed,
-)
+from subproxy.relay.receiving import TRANSITIONS as RECEIVING_TRANSITIONS
+from subproxy.relay.receiving import UNHEARD, ReceivingState
+from subproxy.relay.socket_lease import SendingLease, can_lend, lend_reading
 from subproxy.telemetry.close_reason import CloseReason
 
 
@@ -47,9 +45,8 @@ class ClientConnection(Protocol):
     @ivar peer: who it is, once somebody wanted to know.
     @ivar body_reader: reads the body of a request that was not here with its head.
     @ivar takes: the pace at which the client takes responses.
-    @ivar paused: it is not read from.
-    @ivar half_closed: the client sends no more.
-    @ivar lent: the receiving side is.
+    @ivar receiving: who takes what the client sends.
+    @ivar sending: the lease of the other side.
     @ivar tunnel: what its exchange has become, if it is one.
     @ivar close_reason: why it closed, or closes: the first reason; None before.
     """
@@ -66,13 +63,10 @@ class ClientConnection(Protocol):
         self.peer: Peer | None = None
         self.body_reader: IBodySource | None = None
         self.takes: MinDataRate | None = None
-        self.paused = False
-        self.half_closed = False
-        self.lent = False
+        self.receiving = ReceivingState.READING
+        self.sending = SendingLease()
         self.tunnel: ClientTunnel | None = None
         self.close_reason: CloseReason | None = None
-        # Waits for the sending side until what was written has left.
-        self._borrower: Callable[[int], None] | None = None
 
     def tell(self, host: str | None, secure: bool, scope: HostScope | None = None) -> None:
         """
@@ -97,6 +91,49 @@ class ClientConnection(Protocol):
             getattr(transport, "scope", None),
         )
 
+    @property
+    def busy(self) -> int:
+        """How many requests are under way."""
+        raise NotImplementedError
+
+    # The transport speaks.
+
+    def opened(self) -> bool:
+        """A client connected: whether there is room for it; then its transport tells of its own."""
+        transport = self.transport
+        if not self.context.connections.opened(self):
+            self.close(CloseReason.TOO_MANY)
+            return False
+        if ITCPTransport.providedBy(transport):
+            transport.setTcpNoDelay(True)
+        transport.bufferSize = WRITE_BUFFER
+        transport.registerProducer(self, True)
+        return True
+
+    def pauseProducing(self) -> None:
+        """The client does not take what is written."""
+        self.writable = False
+        if self.state is not ConnectionState.OVER and self.tunnel is None:
+            # Who takes nothing out of a tunnel holds up itself alone, until that is idle.
+            self._expect_taking()
+            self.deadline = 0.0
+
+    def resumeProducing(self) -> None:
+        """All that was written has left."""
+        self.writable = True
+        if self.state is not ConnectionState.OVER:
+            if self.takes is not None:
+                self.takes.stop(self.context.monotonic())
+            self.drained()
+
+    def stopProducing(self) -> None:
+        """The transport is gone; C{connectionLost} follows."""
+        self.writable = False
+
+    def drained(self) -> None:
+        """The client takes more."""
+        raise NotImplementedError
+
     # Bytes go.
 
     def write(self, data: bytes) -> None:
@@ -114,26 +151,14 @@ class ClientConnection(Protocol):
 
     def lendSending(self, then: Callable[[int], None]) -> bool:
         """Lend the sending side when all that was written has left."""
-        transport = self.transport
         if self.state is ConnectionState.OVER:
             return False
-        if is_flushed(transport):
-            then(transport.fileno())
-        else:
-            self._borrower = then
-            notify_when_flushed(transport)
+        self.sending.lend(self.transport, then)
         return True
-
-    def _lend_when_written(self) -> None:
-        """Whoever waits for it may have the sending side, if all that was written has left."""
-        borrower = self._borrower
-        if borrower is not None and is_flushed(self.transport):
-            self._borrower = None
-            borrower(self.transport.fileno())
 
     def lend_receiving(self, then: Callable[[bytes], None]) -> None:
         """Lend the receiving side; C{then} is given what had been read already, now or later."""
-        self.lent = self.paused = True
+        self.receive(ReceivingState.LENT)
         lend_reading(self.transport, then)
 
     # Time passes.
@@ -153,7 +178,7 @@ class ClientConnection(Protocol):
         while nobody reads, and so nobody hears the client leaving.
         """
         body_reader = self.body_reader
-        unheard = self.paused and self.state in LISTENING
+        unheard = self.receiving in UNHEARD and self.state in LISTENING
         if self.writable and not unheard and (body_reader is None or body_reader.complete):
             self.deadline = self.due
         else:
@@ -185,7 +210,7 @@ class ClientConnection(Protocol):
             self.slow()
         elif (
             (state in LISTENING or state is ConnectionState.STREAMING)
-            and self.paused
+            and self.receiving in UNHEARD
             and self._hung_up()
         ):
             pass
@@ -265,12 +290,17 @@ class ClientConnection(Protocol):
         """The client may still be sending, and could get our FIN and go on."""
         transport = self.transport
         return not (
-            self.half_closed or (self.state is ConnectionState.ANSWERING and not self.held)
+            self.receiving is ReceivingState.ENDED
+            or (self.state is ConnectionState.ANSWERING and not self.held)
         ) and getattr(transport, "half_closes", not ISSLTransport.providedBy(transport))
 
     def break_off(self) -> None:
         """The answer can't be completed: let the client see that."""
         self.close(CloseReason.TRUNCATED)
+
+    def close_if_idle(self) -> None:
+        """Close if no request is under way; else behind the answers."""
+        raise NotImplementedError
 
     def abort(self) -> None:
         """Close at once: the frontend stops."""
@@ -294,7 +324,7 @@ class ClientConnection(Protocol):
         self.takes = None
         tunnel = self.tunnel = ClientTunnel(self, stream)
         self.wait(self.context.limits.tunnel_idle)
-        if self.half_closed:
+        if self.receiving is ReceivingState.ENDED:
             # It may be over then, but who has started it must know of it first.
             self.context.clock.callLater(0, self._ended_early, tunnel)
         return tunnel
@@ -318,14 +348,18 @@ class ClientConnection(Protocol):
 
     def pause_reading(self) -> None:
         """Read no more for now."""
-        if not self.paused and not self.half_closed:
-            self.paused = True
+        if self.receiving is ReceivingState.READING:
+            self.receive(ReceivingState.PAUSED)
             if self.state in LISTENING:
                 self.deadline = 0.0
             self.transport.pauseProducing()
 
     def resume_reading(self) -> None:
         """Read again."""
-        if self.paused and not self.half_closed and not self.lent:
-            self.paused = False
+        if self.receiving is ReceivingState.PAUSED:
+            self.receive(ReceivingState.READING)
             self.transport.resumeProducing()
+
+    def receive(self, state: ReceivingState) -> None:
+        """Have somebody else take what the client sends, from now on."""
+        self.receiving = RECEIVING_TRANSITIONS.move(self.receiving, state)

@@ -16,6 +16,7 @@ from subproxy.errors import ClientError
 from subproxy.frontend.client_tunnel import ClientTunnel, TunnelStream
 from subproxy.frontend.connection_state import ConnectionState
 from subproxy.frontend.context import FrontendContext
+from subproxy.relay.receiving import ReceivingState
 from subproxy.telemetry.close_reason import CloseReason
 
 
@@ -209,7 +210,7 @@ class IBodyConnection(Protocol):
 
     @ivar held: bytes that are not parsed yet.
     @ivar body_reader: the source, while it reads.
-    @ivar lent: the receiving side is.
+    @ivar receiving: who takes what the client sends.
     """
 
     context: FrontendContext
@@ -217,8 +218,7 @@ class IBodyConnection(Protocol):
     state: ConnectionState
     held: bytes
     body_reader: IBodySource | None
-    lent: bool
-    half_closed: bool
+    receiving: ReceivingState
 
     def go(self, state: ConnectionState) -> None:
         """Do something else with the bytes that come in, from now on."""
@@ -234,6 +234,9 @@ class IBodyConnection(Protocol):
 
     def resume_reading(self) -> None:
         """Read again."""
+
+    def receive(self, state: ReceivingState) -> None:
+        """Have somebody else take what the client sends, from now on."""
 
     def lend_receiving(self, then: Callable[[bytes], None]) -> None:
         """Lend the receiving side; C{then} is given what had been read already, now or later."""

@@ -15,6 +15,7 @@ from subproxy.frontend.connection_state import ConnectionState
 from subproxy.frontend.deadlines import MinDataRate
 from subproxy.frontend.interfaces import IBodyConnection, IClientStream
 from subproxy.frontend.request_body_buffer import RequestBodyBuffer
+from subproxy.relay.receiving import ReceivingState
 
 
 class RequestBodyReader:
@@ -76,7 +77,7 @@ class RequestBodyReader:
         self._read(data)
         if self.waits:
             return
-        if connection.half_closed:
+        if connection.receiving is ReceivingState.ENDED:
             connection.readConnectionLost()
         elif connection.state is not ConnectionState.OVER and (body.complete or body.flows):
             connection.resume_reading()
@@ -146,19 +147,25 @@ class RequestBodyReader:
         if (
             connection.state is not ConnectionState.STREAMING
             or not body.flows
-            or connection.half_closed
-            or connection.lent
+            or connection.receiving in (ReceivingState.LENT, ReceivingState.ENDED)
             or body.left < least
         ):
             return False
 
         def quiet(data: bytes) -> None:
-            if not connection.lent or connection.body_reader is not self:
+            if (
+                connection.receiving is not ReceivingState.LENT
+                or connection.body_reader is not self
+            ):
                 return
             if data:
                 self.came(data)
             # That the guest pauses for what was held does not matter: who moves the rest waits.
-            if connection.lent and connection.body_reader is self and body.left >= least:
+            if (
+                connection.receiving is ReceivingState.LENT
+                and connection.body_reader is self
+                and body.left >= least
+            ):
                 then(connection.transport.fileno(), body.left)
             else:
                 self.returned()
@@ -184,9 +191,9 @@ class RequestBodyReader:
     def returned(self) -> None:
         """The receiving side is the connection's again."""
         connection = self._connection
-        if not connection.lent:
+        if connection.receiving is not ReceivingState.LENT:
             return
-        connection.lent = False
+        connection.receive(ReceivingState.PAUSED)
         if connection.body_reader is not self or connection.state is not ConnectionState.STREAMING:
             return
         if self.body.complete:

@@ -71,3 +71,35 @@ def notify_when_flushed(transport: Any) -> None:
     """Have the streaming producer of C{transport} resumed when all is written, once."""
     transport.producerPaused = True
     transport.startWriting()
+
+
+class SendingLease:
+    """
+    The lease of one transport's writing side, and who waits for it.
+
+    The streaming producer of the transport tells it of each C{resumeProducing}.
+    """
+
+    __slots__ = ("_waiting",)
+
+    def __init__(self) -> None:
+        self._waiting: Callable[[int], None] | None = None
+
+    def lend(self, transport: Any, then: Callable[[int], None]) -> None:
+        """Give C{then} the descriptor when all that was written has left, now or later."""
+        if is_flushed(transport):
+            then(transport.fileno())
+        else:
+            self._waiting = then
+            notify_when_flushed(transport)
+
+    def resumed(self, transport: Any) -> None:
+        """The transport takes more: whoever waits has the descriptor, if all has left."""
+        waiting = self._waiting
+        if waiting is not None and is_flushed(transport):
+            self._waiting = None
+            waiting(transport.fileno())
+
+    def void(self) -> None:
+        """The connection is over: who waits waits for nothing."""
+        self._waiting = None

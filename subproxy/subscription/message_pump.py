@@ -9,10 +9,14 @@ take of a reactor turn (L{TurnBudget}), and who says what nobody needs is not re
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum, auto
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall
 
+from subproxy.core.fast_enum import fast_enum
+from subproxy.core.reentrancy import ReentrancyGuard
+from subproxy.core.states import TransitionTable
 from subproxy.subscription.context import GuestContext
 from subproxy.subscription.interfaces import Handlers, PumpedConnection
 from subproxy.subscription.states import SubscriptionState
@@ -24,15 +28,40 @@ from subproxy.wire.messages import Hello, Register
 _ENDED = (SubscriptionState.CLOSING, SubscriptionState.CLOSED)
 
 
+@fast_enum
+class PumpState(Enum):
+    """What becomes of what comes."""
+
+    READY = auto()
+    """It is dealt with at once."""
+    HELD = auto()
+    """It waits until a time has passed."""
+    POSTPONED = auto()
+    """It waits until others have had their share of the processor."""
+    CLOSED = auto()
+    """It is nobody's business any more."""
+
+
+TRANSITIONS: TransitionTable[PumpState] = TransitionTable(
+    {
+        PumpState.READY: {PumpState.HELD, PumpState.POSTPONED, PumpState.CLOSED},
+        PumpState.HELD: {PumpState.READY, PumpState.CLOSED},
+        PumpState.POSTPONED: {PumpState.READY, PumpState.CLOSED},
+        PumpState.CLOSED: {PumpState.CLOSED},
+    }
+)
+
+
 class MessagePump:
     """
     The turns of one connection.
 
     While something waits for a later one, its transport does not read.
 
+    @ivar state: see L{PumpState}.
     @ivar handlers: what is done with an event of the wire, by its type.
     @ivar rest: seconds for which to read nothing after the event of the moment.
-    @ivar busy: more than 0 during a turn.
+    @ivar turn: whether one is under way.
     @ivar since: when the work for the event of the moment began, by the timer of the share.
     """
 
@@ -41,12 +70,12 @@ class MessagePump:
         "_clock",
         "_connection",
         "_most",
-        "_postponed",
         "_turns",
-        "busy",
         "handlers",
         "rest",
         "since",
+        "state",
+        "turn",
     )
 
     def __init__(
@@ -54,26 +83,26 @@ class MessagePump:
     ) -> None:
         self.handlers: dict[type[Any], Callable[[Any], None]] = dict(handlers)
         self.rest = 0.0
-        self.busy = 0
+        self.state = PumpState.READY
+        self.turn = ReentrancyGuard()
         self.since = 0.0
         self._connection: PumpedConnection | None = connection
         self._clock = context.clock
         self._turns = context.turns
         self._most = context.settings.events_a_turn  # messages that a turn deals with
         self._call: IDelayedCall | None = None
-        self._postponed = False
 
     @property
     def behind(self) -> bool:
         """Some of what came waits for its turn: what comes now has to wait, too."""
-        return self._call is not None or self._postponed
+        return self.state is PumpState.HELD or self.state is PumpState.POSTPONED
 
     def take(self, data: bytes) -> None:
         """Bytes came: deal with them now, or when it is their turn."""
         connection = self._connection
         assert connection is not None
         connection.wire.feed(data)
-        if self._call is None and not self._postponed:
+        if self.state is PumpState.READY:
             if connection.state is SubscriptionState.GREETING and self._turns.exhausted():
                 self._postpone(connection, self._turns)
             elif connection.share.exhausted():
@@ -85,11 +114,13 @@ class MessagePump:
         """Read nothing for so long; then call C{then}."""
         connection = self._connection
         assert connection is not None
+        self._go(PumpState.HELD)
         connection.transport.pauseProducing()
         self._call = self._clock.callLater(seconds, self._held, then)
 
     def _held(self, then: Callable[[], None]) -> None:
         self._call = None
+        self._go(PumpState.READY)
         then()
 
     def go_on(self) -> None:
@@ -103,6 +134,7 @@ class MessagePump:
 
     def close(self) -> None:
         """Nothing comes any more; what has come is nobody's business."""
+        self._go(PumpState.CLOSED)
         call, self._call = self._call, None
         if call is not None:
             call.cancel()
@@ -113,11 +145,10 @@ class MessagePump:
     def _turn(self, connection: PumpedConnection) -> None:
         if connection.state in _ENDED:
             return
-        self.busy += 1
         share = connection.share
         timer = share.timer
         self.since = began = timer()
-        try:
+        with self.turn:
             wire, handlers = connection.wire, self.handlers
             left = self._most
             while left > 0:
@@ -145,8 +176,6 @@ class MessagePump:
             else:
                 # More may be there: let others have their turn first.
                 self.hold(0, self.go_on)
-        finally:
-            self.busy -= 1
         connection.flush()
         share.used += timer() - began
 
@@ -159,10 +188,14 @@ class MessagePump:
 
     def _postpone(self, connection: PumpedConnection, share: TurnBudget | TimeShare) -> None:
         """What may be taken of this turn of the reactor was taken: go on in a later one."""
-        self._postponed = True
+        self._go(PumpState.POSTPONED)
         connection.transport.pauseProducing()
         share.defer(self._my_turn)
 
     def _my_turn(self) -> None:
-        self._postponed = False
-        self.go_on()
+        if self.state is PumpState.POSTPONED:
+            self._go(PumpState.READY)
+            self.go_on()
+
+    def _go(self, state: PumpState) -> None:
+        self.state = TRANSITIONS.move(self.state, state)

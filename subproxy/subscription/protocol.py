@@ -237,7 +237,7 @@ class SubscriptionProtocol(Protocol):
 
     def flush(self) -> None:
         """Write what has been said, unless a turn is under way, which does so at its end."""
-        if self.message_pump.busy or self.state is SubscriptionState.CLOSED:
+        if self.message_pump.turn.depth or self.state is SubscriptionState.CLOSED:
             return
         data = self.wire.data_to_send()
         if data:

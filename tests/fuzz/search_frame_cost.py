@@ -26,6 +26,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
+from subproxy.subscription.message_pump import PumpState
 from subproxy.subscription.states import SubscriptionState
 from subproxy.subscription.time_share import SHARE
 from subproxy.wire.frames import encode
@@ -194,7 +195,8 @@ class Stage:
             for _ in range(3000):
                 if side.guest_transport.producerState == "producing":
                     break
-                due = self._due(0.0 if side.guest.message_pump._postponed else 0.02)
+                postponed = side.guest.message_pump.state is PumpState.POSTPONED
+                due = self._due(0.0 if postponed else 0.02)
                 began = clock()
                 for call in due:
                     call.func(*call.args, **call.kw)

@@ -9,13 +9,14 @@ all section 6 (bodies). What is below a request is in L{subproxy.frontend.connec
 
 from __future__ import annotations
 
-from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer, ITCPTransport
+from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from subproxy.core.exchange import Exchange
-from subproxy.errors import BadRequest, ClientError, ClientGone, GuestSlow, RequestTimeout
+from subproxy.core.reentrancy import ReentrancyGuard
+from subproxy.errors import BadRequest, ClientError, GuestSlow, RequestTimeout
 from subproxy.frontend.client_stream import ClientStream, ResponseState
 from subproxy.frontend.client_tunnel import ClientTunnel, TunnelStream
 from subproxy.frontend.connection import ClientConnection
@@ -30,11 +31,11 @@ from subproxy.frontend.http1.head_parser import MessageParser, ParserError, with
 from subproxy.frontend.http1.response_writer import Http1Encoder
 from subproxy.frontend.http1.unreadable_head import unreadable
 from subproxy.frontend.http1.version import HTTP_1_1, VERSIONS
-from subproxy.frontend.limits import WRITE_BUFFER
 from subproxy.frontend.local_replies import answer_for_all, refuse
 from subproxy.frontend.request_body_buffer import RequestBodyBuffer
 from subproxy.frontend.request_body_reader import RequestBodyReader
 from subproxy.frontend.tcp_info import bytes_taken
+from subproxy.relay.receiving import ReceivingState
 from subproxy.telemetry.close_reason import CloseReason
 
 _EMPTY_LINE = b"\r\n\r\n"
@@ -61,7 +62,7 @@ class Http1Protocol(ClientConnection):
         self.count = 0
         self.client_stream: ClientStream | None = None
         self._stays: bool | None = None  # an answer is written and waits for its bytes to leave
-        self._advancing = False
+        self._advancing = ReentrancyGuard()
         self.departure: DisconnectProbe | None = None
         self._taken: int | None = None  # of what went before the streamed answer
 
@@ -74,15 +75,8 @@ class Http1Protocol(ClientConnection):
 
     def connectionMade(self) -> None:
         """A client connected."""
-        transport = self.transport
-        if not self.context.connections.opened(self):
-            self.close(CloseReason.TOO_MANY)
-            return
-        if ITCPTransport.providedBy(transport):
-            transport.setTcpNoDelay(True)
-        transport.bufferSize = WRITE_BUFFER
-        transport.registerProducer(self, True)
-        self.wait(self.context.limits.keepalive_timeout)
+        if self.opened():
+            self.wait(self.context.limits.keepalive_timeout)
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes came from the client."""
@@ -103,7 +97,7 @@ class Http1Protocol(ClientConnection):
 
     def readConnectionLost(self) -> None:
         """The client will send no more; it still gets the answers to what it sent."""
-        self.half_closed = True
+        self.receive(ReceivingState.ENDED)
         state = self.state
         if state is ConnectionState.IDLE or state is ConnectionState.HEAD:
             self._ask_no_more()
@@ -153,35 +147,16 @@ class Http1Protocol(ClientConnection):
         self.context.connections.closed(self)
         self.deadline = NEVER
         self.held = b""
-        self.body_reader = self._borrower = None
+        self.body_reader = None
+        self.sending.void()
         client_stream, self.client_stream = self.client_stream, None
         if client_stream is not None:
             client_stream.body_source = None
-            if client_stream.status == 0:
-                client_stream.status = ClientGone.status
-            if client_stream.answer is not ResponseState.DONE:
-                client_stream.answer = ResponseState.DONE
-                if client_stream.exchange is not None:
-                    client_stream.exchange.cancel(ClientGone())
+            client_stream.client_gone()
             self._log(client_stream)
 
-    # IPushProducer: the transport speaks.
-
-    def pauseProducing(self) -> None:
-        """The client does not take what is written."""
-        self.writable = False
-        if self.state is not ConnectionState.OVER and self.tunnel is None:
-            # Who takes nothing out of a tunnel holds up itself alone, until that is idle.
-            self._expect_taking()
-            self.deadline = 0.0
-
-    def resumeProducing(self) -> None:
-        """All that was written has left."""
-        self.writable = True
-        if self.state is ConnectionState.OVER:
-            return
-        if self.takes is not None:
-            self.takes.stop(self.context.monotonic())
+    def drained(self) -> None:
+        """See L{ClientConnection}."""
         self._look_ahead()
         client_stream = self.client_stream
         if client_stream is not None:
@@ -190,20 +165,15 @@ class Http1Protocol(ClientConnection):
                 stays, self._stays = self._stays, None
                 self._settle(client_stream, stays)
         self._advance()
-        self._lend_when_written()
-
-    def stopProducing(self) -> None:
-        """The transport is gone; C{connectionLost} follows."""
-        self.writable = False
+        self.sending.resumed(self.transport)
 
     # Requests come.
 
     def _advance(self) -> None:
         """Begin with the next request if it is here whole and nothing is in its way."""
-        if self._advancing:
+        if self._advancing.depth:
             return
-        self._advancing = True
-        try:
+        with self._advancing:
             while (
                 (self.state is ConnectionState.IDLE or self.state is ConnectionState.HEAD)
                 and self.held
@@ -211,16 +181,14 @@ class Http1Protocol(ClientConnection):
                 and self._read_head()
             ):
                 pass
-        finally:
-            self._advancing = False
-        if self.paused and (
+        if self.receiving is ReceivingState.PAUSED and (
             self.state is ConnectionState.IDLE or self.state is ConnectionState.HEAD
         ):
             if self.writable:
                 self.resume_reading()
         elif not self.writable and self.held:
             self.pause_reading()
-        if self.half_closed and self.writable:
+        if self.receiving is ReceivingState.ENDED and self.writable:
             self._ask_no_more()
         self.rests()
 
@@ -237,7 +205,8 @@ class Http1Protocol(ClientConnection):
         return (
             self.state is ConnectionState.IDLE
             and self.writable
-            and not (self._advancing or self.held or self.paused or self.half_closed)
+            and self.receiving is ReceivingState.READING
+            and not (self._advancing.depth or self.held)
         )
 
     def _read_head(self) -> bool:
@@ -349,7 +318,7 @@ class Http1Protocol(ClientConnection):
         exchange = Exchange(client_stream.request, body, client_stream, context.dispatcher)
         client_stream.exchange = exchange
         self.wait(client_stream.response_timeout)
-        if self.half_closed:
+        if self.receiving is ReceivingState.ENDED:
             self.fin_came()
         context.dispatcher.dispatch(exchange)
 
@@ -386,7 +355,7 @@ class Http1Protocol(ClientConnection):
         return (
             keep_alive
             and self.state is ConnectionState.ANSWERING
-            and (not self.half_closed or bool(self.held))
+            and (self.receiving is not ReceivingState.ENDED or bool(self.held))
             and self.count < self.context.limits.requests
             and not self.context.status.draining
         )
@@ -406,7 +375,8 @@ class Http1Protocol(ClientConnection):
     def stream_begins(self) -> bool:
         """The head of a streamed answer is about to be written: false if nobody wants it."""
         if self.departure is None:
-            if not self.half_closed and hangup(self.transport) is Hangup.FIN:
+            ended = self.receiving is ReceivingState.ENDED
+            if not ended and hangup(self.transport) is Hangup.FIN:
                 self.fin_came()
             else:
                 self._taken = bytes_taken(self.transport)
@@ -461,7 +431,7 @@ class Http1Protocol(ClientConnection):
         self.wait(limits.keepalive_timeout)
         if limits.body_rate:
             self.deadline -= max(0.0, limits.keepalive_timeout - limits.body_grace)
-        if self.held or self.paused or self.half_closed:
+        if self.held or self.receiving is not ReceivingState.READING:
             self._advance()
         else:
             self.rests()

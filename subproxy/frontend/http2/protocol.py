@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer, ITCPTransport
+from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from subproxy.core.reentrancy import ReentrancyGuard
 from subproxy.errors import GuestSlow, RequestTimeout
 from subproxy.frontend.connection_state import ConnectionState
 from subproxy.frontend.context import FrontendContext
@@ -27,6 +28,7 @@ from subproxy.frontend.http2.requests import MOST_WAITING, Http2Requests
 from subproxy.frontend.http2.served_request import Late, ServedRequest
 from subproxy.frontend.limits import WRITE_BUFFER
 from subproxy.frontend.tcp_info import bytes_taken
+from subproxy.relay.receiving import ReceivingState
 from subproxy.telemetry.close_reason import CloseReason
 
 A_WRITE: Final = WRITE_BUFFER + 16_384
@@ -45,7 +47,7 @@ class Http2Protocol(Http2Requests):
         super().__init__(context, connection)
         self._guard = guard
         self._reader = FrameReader()
-        self._turns = 0  # how deep in what ends with a flush
+        self._turns = ReentrancyGuard()  # what ends with a flush
         self._flush_called = False
         self._head_waits = True  # the preface, or a block of fields, is not whole
         self._end_reason = CloseReason.LAST_ANSWER
@@ -60,17 +62,10 @@ class Http2Protocol(Http2Requests):
 
     def connectionMade(self) -> None:
         """A client connected."""
-        transport = self.transport
-        if not self.context.connections.opened(self):
-            self.close(CloseReason.TOO_MANY)
-            return
-        if ITCPTransport.providedBy(transport):
-            transport.setTcpNoDelay(True)
-        transport.bufferSize = WRITE_BUFFER
-        transport.registerProducer(self, True)
-        self.connection.begin()
-        self.wait(self.context.limits.header_timeout)
-        self.flush()
+        if self.opened():
+            self.connection.begin()
+            self.wait(self.context.limits.header_timeout)
+            self.flush()
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes came from the client."""
@@ -89,8 +84,7 @@ class Http2Protocol(Http2Requests):
         """
         now = self.context.monotonic()
         receive = self.connection.receive
-        self._turns += 1
-        try:
+        with self._turns:
             for frame in frames:
                 event = receive(frame, now)
                 if event is not None:
@@ -98,8 +92,6 @@ class Http2Protocol(Http2Requests):
                 if self._over:
                     break
             self._begin_bodies(now)
-        finally:
-            self._turns -= 1
         self.turn_over()
 
     @property
@@ -108,7 +100,7 @@ class Http2Protocol(Http2Requests):
 
     def readConnectionLost(self) -> None:
         """The client sends no more, and so takes no more: nothing can be told of its windows."""
-        self.half_closed = True
+        self.receive(ReceivingState.ENDED)
         if not self._over:
             reason = CloseReason.CLIENT_LEFT if self.served else CloseReason.CLIENT_DONE
             self._cancel_all()
@@ -132,34 +124,16 @@ class Http2Protocol(Http2Requests):
         self.deadline = NEVER
         self._cancel_all()
 
-    # IPushProducer: the transport speaks.
-
-    def pauseProducing(self) -> None:
-        """The client does not take what is written."""
-        self.writable = False
-        if self.state is not ConnectionState.OVER:
-            self._expect_taking()
-            self.deadline = 0.0
-
-    def resumeProducing(self) -> None:
-        """All that was written has left."""
-        self.writable = True
-        if self.state is ConnectionState.OVER:
-            return
-        if self.takes is not None:
-            self.takes.stop(self.context.monotonic())
+    def drained(self) -> None:
+        """See L{ClientConnection}."""
         self.flush()
         self._look_ahead()
-
-    def stopProducing(self) -> None:
-        """The transport is gone; C{connectionLost} follows."""
-        self.writable = False
 
     # What a request asks for.
 
     def wrote(self) -> None:
         """Something waits to be sent: send it when the turn is over."""
-        if not self._turns and not self._flush_called:
+        if not self._turns.depth and not self._flush_called:
             self._flush_called = True
             self.call_flush()
 
@@ -182,10 +156,9 @@ class Http2Protocol(Http2Requests):
 
     def flush(self) -> None:
         """Write what waits, as far as the client takes it."""
-        if self._turns:
+        if self._turns.depth:
             return
-        self._turns += 1
-        try:
+        with self._turns:
             connection = self.connection
             sender = connection.sender
             while sender.pending(self.writable) and not self._over:
@@ -196,8 +169,6 @@ class Http2Protocol(Http2Requests):
             if self._later and sender.waiting <= MOST_WAITING and not self._over:
                 self._go_on()
                 self._wrote_in_turn()
-        finally:
-            self._turns -= 1
 
     def _wrote_in_turn(self) -> None:
         """As L{wrote}, in the middle of a turn."""
@@ -343,4 +314,5 @@ class Http2Protocol(Http2Requests):
     @property
     def _may_be_sending(self) -> bool:
         """The client may still be sending: it is about to hear that it should not."""
-        return not self.half_closed and self.close_reason is CloseReason.HTTP2_ERROR
+        ended = self.receiving is ReceivingState.ENDED
+        return not ended and self.close_reason is CloseReason.HTTP2_ERROR

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from subproxy.errors import ClientError, ClientGone
-from subproxy.frontend.client_stream import ResponseState
+from subproxy.errors import ClientError
 from subproxy.frontend.connection import ClientConnection
 from subproxy.frontend.context import FrontendContext
 from subproxy.frontend.http2.connection import Http2Connection
@@ -186,12 +185,7 @@ class Http2Requests(ClientConnection):
         """Nobody waits for an answer."""
         client_stream = served.client_stream
         served.over()
-        if client_stream.status == 0:
-            client_stream.status = ClientGone.status
-        if client_stream.answer is not ResponseState.DONE:
-            client_stream.answer = ResponseState.DONE
-            if client_stream.exchange is not None:
-                client_stream.exchange.cancel(ClientGone())
+        client_stream.client_gone()
         self._log(served)
 
     def _cancel_all(self) -> None:

@@ -29,6 +29,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from subproxy.core.http.host_names import HostScope
+from subproxy.core.reentrancy import ReentrancyGuard
 from subproxy.frontend.deadlines import NEVER
 from subproxy.frontend.tls.interfaces import ITlsListener
 from subproxy.frontend.tls.states import TLS_TRANSITIONS, TlsState
@@ -71,7 +72,7 @@ class TlsConnection(Protocol):
         self._out = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._in, self._out, server_side=True)
         self._paused = False
-        self._reading = False
+        self._reading = ReentrancyGuard()
         self._scheduled = False
         self._odd = 0
 
@@ -119,19 +120,17 @@ class TlsConnection(Protocol):
 
     def _read(self) -> None:
         """Take in what has come."""
-        if self._reading:
+        if self._reading.depth:
             return
-        self._reading = True
-        try:
-            if self.state is TlsState.HANDSHAKE:
-                self._shake_hands()
-            while self.state is TlsState.OPEN and not self._paused and self._in.pending:
-                if not self._read_record():
-                    break
-        except ssl.SSLError as error:
-            self._broke(error)
-        finally:
-            self._reading = False
+        with self._reading:
+            try:
+                if self.state is TlsState.HANDSHAKE:
+                    self._shake_hands()
+                while self.state is TlsState.OPEN and not self._paused and self._in.pending:
+                    if not self._read_record():
+                        break
+            except ssl.SSLError as error:
+                self._broke(error)
 
     def _read_record(self) -> bool:
         """One record; False if it is not whole."""

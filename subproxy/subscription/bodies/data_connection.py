@@ -18,13 +18,16 @@ from typing import Any
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from subproxy.core.fast_enum import fast_enum
+from subproxy.core.reentrancy import ReentrancyGuard
 from subproxy.core.states import TransitionTable
+from subproxy.relay.receiving import TRANSITIONS as RECEIVING_TRANSITIONS
+from subproxy.relay.receiving import ReceivingState
 from subproxy.relay.socket_lease import (
+    SendingLease,
     can_lend,
     grow_send_buffer,
     is_flushed,
     lend_reading,
-    notify_when_flushed,
 )
 from subproxy.subscription.bodies.connect_peeker import ConnectPeeker
 from subproxy.subscription.bodies.interfaces import ConnectWatch
@@ -90,6 +93,7 @@ class DataConnection:
     @ivar identity: which VM is at the other end.
     @ivar transport: its transport.
     @ivar state: see L{DataConnectionState}.
+    @ivar receiving: who takes what the guest sends on it.
     @ivar ready: less waits to be written than the transport's buffer takes.
     @ivar count: bodies that it has carried, or carries.
     """
@@ -119,12 +123,10 @@ class DataConnection:
         self._user: Any = None
         self._left: int | None = None  # of the body that comes; None: until its end is told
         self._owed = 0  # bytes that the user has not got rid of
-        self._paused = False
-        self._lent = False
-        self._borrower: Callable[[int], None] | None = None
-        self._parsing = False
-        self._used = False
-        self._wide = False
+        self.receiving = ReceivingState.READING
+        self._sending = SendingLease()
+        self._parsing = ReentrancyGuard()
+        self._wide = False  # the kernel holds more of what is sent
         self._watch: ConnectWatch | None = None
 
     def __repr__(self) -> str:
@@ -133,7 +135,7 @@ class DataConnection:
     @property
     def reads(self) -> bool:
         """Whether the transport is to read: neither the client nor a relay forbids it."""
-        return not (self._paused or self._lent)
+        return self.receiving is ReceivingState.READING
 
     # The guest speaks.
 
@@ -159,13 +161,12 @@ class DataConnection:
                 self._offend()
             self.abort(GuestCloseReason.BAD_TOKEN)
             return
-        self.count += 1
+        count = self.count
         self._exchange = message.exchange
         if answer:
             self.transport.write(answer)
-        self._used = False
         claim.claimed(self)
-        if not self._used:
+        if self.count == count:
             # Whoever it was for has no use for it any more.
             self.abort(GuestCloseReason.NOT_NEEDED)
 
@@ -187,19 +188,17 @@ class DataConnection:
 
     def _next(self) -> None:
         """Look for a C{connect} in what is held."""
-        if self._parsing:
+        if self._parsing.depth:
             return
-        self._parsing = True
-        try:
-            while self.state is DataConnectionState.IDLE:
-                frame = self._decoder.next()
-                if frame is None:
-                    break
-                self.frame_came(frame)
-        except RemoteProtocolError as error:
-            self._broken(error)
-        finally:
-            self._parsing = False
+        with self._parsing:
+            try:
+                while self.state is DataConnectionState.IDLE:
+                    frame = self._decoder.next()
+                    if frame is None:
+                        break
+                    self.frame_came(frame)
+            except RemoteProtocolError as error:
+                self._broken(error)
 
     def frame_came(self, frame: Frame) -> None:
         """Take a whole frame, which came while the connection was idle."""
@@ -233,9 +232,8 @@ class DataConnection:
             self._carried()
             user.bodyComplete()
             self._next()
-        elif self._owed >= MOST_HELD and not self._paused:
-            self._paused = True
-            self.transport.pauseProducing()
+        elif self._owed >= MOST_HELD and self.receiving is ReceivingState.READING:
+            self._pause()
 
     # The user of the moment.
 
@@ -246,11 +244,7 @@ class DataConnection:
         @param length: how many; None if the guest will tell: then nothing follows on
             this connection, and C{bodyComplete} is not called.
         """
-        self._go(DataConnectionState.RECEIVING)
-        self._used = True
-        self._user = user
-        self._left = length
-        self._owed = 0
+        self._carry(DataConnectionState.RECEIVING, user, length)
         rest = self._decoder.take_rest()
         if length == 0:
             self._decoder.feed(rest)
@@ -263,21 +257,15 @@ class DataConnection:
 
     def carry_tunnel(self, user: Any) -> None:
         """C{user} writes to it; what comes waits for L{duplex}."""
-        self._go(DataConnectionState.HELD)
-        self._used = True
-        self._user = user
-        self._left = None
-        self._owed = 0
+        self._carry(DataConnectionState.HELD, user, None)
         self.take_back()
-        self._paused = True
-        self.transport.pauseProducing()
+        self._pause()
 
     def duplex(self) -> None:
         """Give the user the bytes that come, and those that have come, until it is over."""
         self._go(DataConnectionState.DUPLEX)
-        if self._paused:
-            self._paused = False
-            self.transport.resumeProducing()
+        if self.receiving is ReceivingState.PAUSED:
+            self._read_again()
         rest = self._decoder.take_rest()
         if rest:
             self._body_came(rest)
@@ -289,9 +277,8 @@ class DataConnection:
         self._idle_until = self._clock.seconds() + self._idle_timeout
         if self._idle is None:
             self._idle = self._clock.callLater(self._idle_timeout, self._idled)
-        if self._paused:
-            self._paused = False
-            self.transport.resumeProducing()
+        if self.receiving is ReceivingState.PAUSED:
+            self._read_again()
 
     def used_by(self, user: Any) -> None:
         """The body under way is C{user}'s from now on; of a connection that is closed nobody's."""
@@ -301,9 +288,28 @@ class DataConnection:
     def consumed(self, amount: int) -> None:
         """C{amount} bytes that C{user} was given have left for the client."""
         self._owed = max(0, self._owed - amount)
-        if self._paused and not self._lent and self._owed < MOST_HELD // 2:
-            self._paused = False
-            self.transport.resumeProducing()
+        if self.receiving is ReceivingState.PAUSED and self._owed < MOST_HELD // 2:
+            self._read_again()
+
+    # Who takes what comes.
+
+    def _pause(self) -> None:
+        """Read no more for now."""
+        self._receive(ReceivingState.PAUSED)
+        self.transport.pauseProducing()
+
+    def _read_again(self) -> None:
+        """Nothing keeps the transport from reading any more."""
+        self._receive(ReceivingState.READING)
+        self.transport.resumeProducing()
+
+    def lend_to(self, quiet: Callable[[bytes], None]) -> None:
+        """Lend the receiving side; C{quiet} is given what had been read already, now or later."""
+        self._receive(ReceivingState.LENT)
+        lend_reading(self.transport, quiet)
+
+    def _receive(self, state: ReceivingState) -> None:
+        self.receiving = RECEIVING_TRANSITIONS.move(self.receiving, state)
 
     # The descriptor is lent to a relay.
 
@@ -322,23 +328,21 @@ class DataConnection:
         user = self._user
 
         def quiet(data: bytes) -> None:
-            if data and self._user is user and self._lent:
+            if data and self._user is user and self.receiving is ReceivingState.LENT:
                 self._body_came(data)
-            if self._user is user and self._lent:
+            if self._user is user and self.receiving is ReceivingState.LENT:
                 assert self._left is not None
                 then(self.transport.fileno(), self._left)
 
-        if self._lent:
+        if self.receiving is ReceivingState.LENT:
             quiet(b"")
         else:
-            self._lent = True
-            lend_reading(self.transport, quiet)
+            self.lend_to(quiet)
 
     def take_back(self) -> None:
         """The transport reads again."""
-        if self._lent:
-            self._lent = self._paused = False
-            self.transport.resumeProducing()
+        if self.receiving is ReceivingState.LENT:
+            self._read_again()
 
     def returned(self, taken: int) -> None:
         """The receiving side is ours again; C{taken} bytes of the body were taken from it."""
@@ -356,19 +360,13 @@ class DataConnection:
 
     def lendSending(self, then: Callable[[int], None]) -> None:
         """Give C{then} the descriptor when all that was written has left."""
-        if is_flushed(self.transport):
-            then(self.transport.fileno())
-        else:
-            self._borrower = then
-            notify_when_flushed(self.transport)
+        self._sending.lend(self.transport, then)
 
     def send(self, user: Any) -> None:
         """C{user} writes a body."""
-        self._go(DataConnectionState.SENDING)
+        self._carry(DataConnectionState.SENDING, user, None)
         if not self._wide:
             self.widen()
-        self._used = True
-        self._user = user
         self.take_back()
 
     def widen(self) -> None:
@@ -385,6 +383,14 @@ class DataConnection:
         self._carried()
         self._next()
 
+    def _carry(self, state: DataConnectionState, user: Any, left: int | None) -> None:
+        """A body begins, or a tunnel."""
+        self._go(state)
+        self.count += 1
+        self._user = user
+        self._left = left
+        self._owed = 0
+
     def _carried(self) -> None:
         """A body is over: the next one may come."""
         if self.state is DataConnectionState.RECEIVING:
@@ -395,11 +401,11 @@ class DataConnection:
                 self.transport.write(taken)
         self._user = None
         self._owed = 0
-        if self._lent and not self._decoder.pending and self._watches():
-            self._paused = False
-        elif self._paused or self._lent:
-            self._paused = self._lent = False
-            self.transport.resumeProducing()
+        if self.receiving is ReceivingState.LENT:
+            if self._decoder.pending or not self._watches():
+                self._read_again()
+        elif self.receiving is ReceivingState.PAUSED:
+            self._read_again()
         self._go(DataConnectionState.IDLE)
         self.rests()
 
@@ -448,10 +454,7 @@ class DataConnection:
         self.ready = True
         if self._user is not None:
             self._user.writable()
-        borrower = self._borrower
-        if borrower is not None and is_flushed(self.transport):
-            self._borrower = None
-            borrower(self.transport.fileno())
+        self._sending.resumed(self.transport)
 
     def abort(self, why: GuestCloseReason) -> None:
         """Close: what is under way is over."""
@@ -475,7 +478,8 @@ class DataConnection:
 
     def _end(self) -> None:
         self._go(DataConnectionState.CLOSED)
-        self._user = self._borrower = None
+        self._user = None
+        self._sending.void()
         idle, self._idle = self._idle, None
         if idle is not None and idle.active():
             idle.cancel()
