@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from guest.core.request import Request
     from guest.core.response import Response
     from guest.core.route import Route
+    from guest.core.tunnel import TunnelAcceptance, TunnelConnection
+    from guest.core.web_socket import WebSocket
+    from guest.core.web_socket_acceptance import WebSocketAcceptance
     from guest.twisted.factory import SubscriberFactory
     from guest.twisted.service import SubscriberService
     from guest.twisted.subscriber import SubscriberProtocol
@@ -26,6 +29,10 @@ _HOME = {
     "SubscriberFactory": "guest.twisted.factory",
     "SubscriberProtocol": "guest.twisted.subscriber",
     "SubscriberService": "guest.twisted.service",
+    "TunnelAcceptance": "guest.core.tunnel",
+    "TunnelConnection": "guest.core.tunnel",
+    "WebSocket": "guest.core.web_socket",
+    "WebSocketAcceptance": "guest.core.web_socket_acceptance",
 }
 
 __all__ = [
@@ -35,6 +42,10 @@ __all__ = [
     "SubscriberFactory",
     "SubscriberProtocol",
     "SubscriberService",
+    "TunnelAcceptance",
+    "TunnelConnection",
+    "WebSocket",
+    "WebSocketAcceptance",
 ]
 
 

@@ -14,6 +14,7 @@ from guest.core.errors import (
     SubscriptionEnded,
     SubscriptionRefused,
     SubscriptionReplaced,
+    WebSocketClosed,
 )
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "SubscriptionEnded",
     "SubscriptionRefused",
     "SubscriptionReplaced",
+    "WebSocketClosed",
 ]

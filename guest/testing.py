@@ -22,25 +22,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import ITransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from guest.core.errors import GuestError
 from guest.core.route import Route
 from guest.twisted.factory import SubscriberFactory
+from guest.twisted.memory_transport import MemoryTransport
 from guest.twisted.subscriber import SubscriberProtocol
 from subproxy.wire import messages as m
 from subproxy.wire.connection import Broken, Violation, WireConnection, limits_info
 from subproxy.wire.fields import Headers, Info
 from subproxy.wire.limits import Limits
 from subproxy.wire.states import Role, Side
+
+if TYPE_CHECKING:
+    from guest.twisted.memory_web_socket import MemoryWebSocket
 
 ROUNDS = 100_000
 """After so many deliveries without an end, something must be going in circles."""
@@ -228,7 +230,9 @@ class ProxyProtocol(Protocol):
         match event:
             case m.Hello():
                 self.hello = event.info
-                connection.send(m.Welcome({**limits_info(connection.limits), **self._welcome}))
+                tunnels: Info = {b"tunnel": 0} if b"tunnel" in event.info else {}
+                welcome = {**limits_info(connection.limits), **tunnels, **self._welcome}
+                connection.send(m.Welcome(welcome))
             case m.Register():
                 self._register(event)
             case m.Unregister():
@@ -294,68 +298,6 @@ class ProxyProtocol(Protocol):
         exchange = self.exchanges.pop(number, None)
         if exchange is not None:
             exchange.finished.errback(ExchangeFailed(code, reason))
-
-
-@implementer(ITransport)
-class MemoryTransport:
-    """
-    One end of a connection that is two lists.
-
-    @ivar disconnecting: whether C{loseConnection} was called.
-    @ivar paused: whether the protocol wants to read nothing now.
-    @ivar written: what waits to be delivered.
-    """
-
-    def __init__(self, protocol: Any) -> None:
-        self.protocol = protocol
-        self.written: list[bytes] = []
-        self.producer: Any = None
-        self.paused = False
-        self.disconnecting = False
-        self.aborted = False
-        self.lost = False
-
-    def write(self, data: bytes) -> None:
-        """To be delivered."""
-        if not self.disconnecting and not self.lost:
-            self.written.append(data)
-
-    def writeSequence(self, data: Iterable[bytes]) -> None:
-        """As C{write}."""
-        self.write(b"".join(data))
-
-    def loseConnection(self) -> None:
-        """Close, when all that was written has been delivered."""
-        self.disconnecting = True
-
-    def abortConnection(self) -> None:
-        """Close at once."""
-        self.disconnecting = self.aborted = True
-        self.written.clear()
-
-    def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """Remember it; L{MemoryProxy.choke} pauses it."""
-        self.producer = producer
-
-    def unregisterProducer(self) -> None:
-        """Forget it."""
-        self.producer = None
-
-    def pauseProducing(self) -> None:
-        """Deliver nothing to our protocol."""
-        self.paused = True
-
-    def resumeProducing(self) -> None:
-        """Deliver again."""
-        self.paused = False
-
-    def getPeer(self) -> Any:
-        """Nobody in particular."""
-        return "memory"
-
-    def getHost(self) -> Any:
-        """Nowhere in particular."""
-        return "memory"
 
 
 class MemoryProxy:
@@ -428,6 +370,23 @@ class MemoryProxy:
         exchange = self.proxy.request(method, target, headers, body, info, hold)
         self.advance()
         return exchange
+
+    def web_socket(
+        self,
+        target: bytes,
+        headers: Iterable[tuple[bytes, bytes]] = (),
+        subprotocols: Iterable[str] = (),
+        *,
+        compress: bool = False,
+    ) -> MemoryWebSocket:
+        """
+        Ask for a WebSocket, as a client that offers these subprotocols.
+
+        @param compress: offer permessage-deflate, too.
+        """
+        from guest.twisted.memory_web_socket import MemoryWebSocket
+
+        return MemoryWebSocket(self, target, headers, subprotocols, compress)
 
     def advance(self, seconds: float = 0) -> None:
         """

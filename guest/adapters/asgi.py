@@ -98,7 +98,8 @@ class AsgiAdapter:
 
     def _web_socket(self, exchanges: Exchanges, exchange: GuestExchange) -> None:
         # Nobody needs wsproto for anything else.
-        from guest.adapters.asgi_websocket import AsgiWebSocket, protocols
+        from guest.adapters.asgi_websocket import AsgiWebSocket
+        from guest.core.web_socket_handshake import offered_subprotocols
 
         request = exchange.request
         scheme = b"wss" if request.scheme == b"https" else b"ws"
@@ -107,7 +108,7 @@ class AsgiAdapter:
         scope = self._scope(request.method, request.target, fields, info)
         del scope["method"]
         scope["type"] = "websocket"
-        scope["subprotocols"] = protocols(request.headers)
+        scope["subprotocols"] = offered_subprotocols(request.headers)
         scope["extensions"] = {"websocket.http.response": {}}
         self._run(AsgiWebSocket(self._runtime, exchanges, exchange), scope)
 

@@ -45,6 +45,8 @@ class AsyncioConnection(asyncio.Protocol):
     @ivar lost: a future: None when the connection is gone.
     """
 
+    tunnel: Callable[[Request], Any] | None = None
+
     def __init__(
         self,
         runtime: Runtime,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,9 +11,9 @@ from guest.core.framework import Framework
 
 class BodyQueue(AsyncIterator[bytes]):
     """
-    Holds one piece at a time: who pushes waits until the one before has been taken.
+    Holds one piece at a time: who pushes waits until those before have been taken.
 
-    One pushes, and one pulls.
+    Many may push, and one pulls: pieces leave in the order in which they were pushed.
     """
 
     __slots__ = ("_closed", "_ended", "_error", "_framework", "_piece", "_pushing", "_taking")
@@ -22,17 +23,24 @@ class BodyQueue(AsyncIterator[bytes]):
         self._piece: bytes | None = None
         self._ended = self._closed = False
         self._error: BaseException | None = None
-        self._pushing: Any = None
+        self._pushing: deque[tuple[Any, bytes]] = deque()
         self._taking: Any = None
 
     async def put(self, piece: bytes) -> bool:
-        """Push C{piece} when there is room; False if nobody wants it any more."""
-        while self._piece is not None and not self._closed:
-            self._pushing = self._framework.future()
-            await self._pushing
-        if not self._closed and piece:
+        """
+        Push C{piece} when there is room; False if nobody wants it any more.
+
+        One that is cancelled while it waits may have been pushed all the same.
+        """
+        if not piece or self._closed:
+            return not self._closed
+        if self._piece is None:
             self._piece = piece
             self._wake_taker()
+        else:
+            waiter = self._framework.future()
+            self._pushing.append((waiter, piece))
+            await waiter
         return not self._closed
 
     def end(self) -> None:
@@ -50,11 +58,6 @@ class BodyQueue(AsyncIterator[bytes]):
         if taking is not None:
             self._framework.resolve(taking, None)
 
-    def _wake_pusher(self) -> None:
-        pushing, self._pushing = self._pushing, None
-        if pushing is not None:
-            self._framework.resolve(pushing, None)
-
     async def __anext__(self) -> bytes:
         """The next piece."""
         while self._piece is None:
@@ -65,10 +68,14 @@ class BodyQueue(AsyncIterator[bytes]):
             self._taking = self._framework.future()
             await self._taking
         piece, self._piece = self._piece, None
-        self._wake_pusher()
+        if self._pushing:
+            waiter, self._piece = self._pushing.popleft()
+            self._framework.resolve(waiter, None)
         return piece
 
     async def aclose(self) -> None:
         """Nobody wants the rest."""
         self._closed = True
-        self._wake_pusher()
+        pushing, self._pushing = self._pushing, deque()
+        for waiter, _ in pushing:
+            self._framework.resolve(waiter, None)

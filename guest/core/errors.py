@@ -7,6 +7,7 @@ What can go wrong for a guest.
     ├── RequestFailed           there is no answer: 502, or another guest is asked
     ├── RequestRefused          not begun: another guest is asked, or 503
     ├── RegistrationRefused     the proxy does not give us that route
+    ├── WebSocketClosed         there is nobody any more to talk to
     └── SubscriptionEnded       why a connection is over
         ├── SubscriptionRefused     the proxy said no to C{hello}
         ├── SubscriptionReplaced    another instance has our place: never retry
@@ -61,6 +62,20 @@ class RequestFailed(GuestError):
 
     The proxy asks another guest if the request may be repeated; otherwise its client gets 502.
     """
+
+
+class WebSocketClosed(GuestError):
+    """
+    A WebSocket is closed: nothing more comes, and nothing more can be sent.
+
+    @ivar code: RFC 6455 section 7.4; 1005 if the client gave none, 1006 if it left without a word.
+    @ivar reason: the client's, or what it did wrong.
+    """
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"{reason} ({code})" if reason else str(code))
+        self.code = code
+        self.reason = reason
 
 
 class RegistrationRefused(GuestError):

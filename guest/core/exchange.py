@@ -166,11 +166,11 @@ class GuestExchange:
 
     def ended(self, reason: RequestAborted) -> None:
         """It is over: whoever still reads or writes for it gets to know."""
-        if self._incoming is not None:
-            self._incoming.failed(reason)
         closed, self.closed = self.closed, None
         if closed is not None:
             closed(reason)
+        if self._incoming is not None:
+            self._incoming.failed(reason)
         line, self._line = self._line, None
         if line is not None:
             line.abort()

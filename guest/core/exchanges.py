@@ -15,6 +15,7 @@ from guest.core.request_body import IncomingBody
 from guest.core.response import BODILESS, Response
 from guest.core.response_body import OutgoingBody
 from guest.core.runtime import Runtime
+from guest.core.tunnel import Acceptance, TunnelConnection
 from subproxy.wire import messages as m
 from subproxy.wire.connection import Violation, WireConnection
 from subproxy.wire.fields import Headers, Info
@@ -54,6 +55,7 @@ class Exchanges:
         receive: Callable[[Request], Any] | ExchangeAdapter,
         aborted: Callable[[Request, RequestAborted], None],
         idle: Callable[[], None],
+        tunnels: Callable[[Request], Any] | None = None,
     ) -> None:
         """
         Begin with none.
@@ -63,6 +65,8 @@ class Exchanges:
             awaited for one. Or who answers by itself.
         @param aborted: is told that nobody waits for an answer any more.
         @param idle: is told when there may be none any more.
+        @param tunnels: the application's answer to a request for a tunnel: an L{Acceptance}, or a
+            L{Response}, or what can be awaited for one; None: C{receive} has it.
         """
         self.bulk: BulkPolicy | None = None
         self.writable = True
@@ -70,6 +74,7 @@ class Exchanges:
         self._runtime = runtime
         self._flush = flush
         self._receive = self._adapter = receive
+        self._receive_tunnel = tunnels or receive
         if callable(receive):
             self._take, self.whole = self._ask, self._whole
         else:
@@ -176,8 +181,10 @@ class Exchanges:
         self._go(prompt.promoted(request), result)
 
     def _ask(self, exchange: GuestExchange) -> None:
+        request = exchange.request
+        receive = self._receive if request.tunnel is None else self._receive_tunnel
         try:
-            result = self._receive(exchange.request)  # type: ignore[operator]
+            result = receive(request)  # type: ignore[operator]
         except Exception as error:
             self._over(exchange, error)
         else:
@@ -221,11 +228,30 @@ class Exchanges:
     async def _answer(self, exchange: GuestExchange, result: Any) -> None:
         if hasattr(result, "__await__"):
             result = await result
+        serve = None
+        if isinstance(result, Acceptance) and exchange.request.tunnel is not None:
+            result, serve = result.begin(self._runtime, self.tunnel(exchange))
         if not isinstance(result, Response):
             raise TypeError(f"requestReceived returns a Response, not {type(result).__name__}")
         outgoing = exchange.begin(result)
+        if serve is not None and not exchange.over:
+            serving = self._runtime.start(serve())
+            self._runtime.when_done(serving, partial(self._served, exchange))
         if outgoing is not None:
             await exchange.stream(outgoing, result)
+
+    def tunnel(self, exchange: GuestExchange) -> TunnelConnection:
+        """The tunnel that C{exchange} becomes if it is accepted."""
+        return TunnelConnection(self._runtime, exchange, partial(self._give_up, exchange))
+
+    def _give_up(self, exchange: GuestExchange, reason: str) -> None:
+        exchange.give_up(b"error", reason)
+        self._reap(exchange)
+
+    def _served(self, exchange: GuestExchange, error: BaseException | None) -> None:
+        """What served a tunnel is over."""
+        if error is not None and not isinstance(error, (self._runtime.cancelled, *_NO_ANSWER)):
+            self._log_failure(exchange, error)
 
     def _over(self, exchange: GuestExchange, error: BaseException | None) -> None:
         """What ran for an exchange is over."""

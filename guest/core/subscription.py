@@ -71,7 +71,9 @@ class ByteStream(Protocol):
 
 
 class SubscriptionListener(Protocol):
-    """Who answers the requests of a subscription, and hears what becomes of it."""
+    """Who answers requests, those for tunnels by C{tunnel} if that is not None, and hears."""
+
+    tunnel: Callable[[Request], Any] | None
 
     @property
     def answer(self) -> Callable[[Request], Any] | ExchangeAdapter:
@@ -131,6 +133,7 @@ class GuestSubscription:
             listener.answer,
             self._aborted,
             self._bye_if_idle,
+            listener.tunnel,
         )
 
     def begin(self) -> None:

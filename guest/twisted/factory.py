@@ -102,6 +102,12 @@ class SubscriberFactory(SubscriberProfile, ClientFactory[Protocol]):
         self.clock: Any = clock
         self.announcer: Announcer = LogAnnouncer()
 
+    def buildProtocol(self, addr: Any) -> Any:
+        """See C{IProtocolFactory}: the protocol says what tunnels it takes."""
+        protocol: Any = super().buildProtocol(addr)
+        self.tunnels = protocol.tunnel_protocols()
+        return protocol
+
     @property
     def drainTimeout(self) -> float:
         """How long requests may take after C{SubscriberProtocol.drain}, in seconds."""

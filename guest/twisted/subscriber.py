@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from guest.twisted.factory import SubscriberFactory
 
 
+WEBSOCKET = b"websocket"
+
+
 @implementer(IPushProducer)
 class SubscriberProtocol(Protocol):
     """
@@ -33,10 +37,13 @@ class SubscriberProtocol(Protocol):
 
     @ivar factory: the L{SubscriberFactory} that made it.
     @ivar connection: the state of the wire.
+    @cvar tunnels: protocols for which clients may have tunnels, as C{Upgrade} names them: at most
+        8, of 1 to 32 bytes. C{websocket} is one where L{webSocketReceived} is overridden.
     """
 
     factory: SubscriberFactory
     connection: WireConnection
+    tunnels: tuple[bytes, ...] = ()
 
     # What an application writes.
 
@@ -49,6 +56,28 @@ class SubscriberProtocol(Protocol):
         @raise Exception: the client gets 500, the log gets the traceback.
         """
         raise NotImplementedError(f"{type(self).__name__}.requestReceived")
+
+    def webSocketReceived(self, request: Request) -> Any:
+        """
+        Take a WebSocket, or refuse it.
+
+        @return: a L{WebSocketAcceptance<guest.core.web_socket_acceptance.WebSocketAcceptance>}; or
+            a L{Response}, which refuses; or a coroutine or a Deferred with either.
+        @raise Exception: the client gets 500, the log gets the traceback.
+        """
+        return self.requestReceived(request)
+
+    def tunnelReceived(self, request: Request) -> Any:
+        """
+        Take a tunnel, or refuse it: C{request.tunnel} is the protocol that the client changes to.
+
+        A WebSocket is given to L{webSocketReceived}, unless you override this.
+
+        @return: a L{TunnelAcceptance<guest.core.tunnel.TunnelAcceptance>}; otherwise likewise.
+        """
+        if request.tunnel == WEBSOCKET:
+            return self.webSocketReceived(request)
+        return self.requestReceived(request)
 
     def subscribed(self, welcome: Welcome) -> None:
         """The proxy has taken us; the place to L{register} routes of one's own."""
@@ -96,7 +125,14 @@ class SubscriberProtocol(Protocol):
         self._subscription.drain()
         return self.whenLost()
 
-    # What its service wants to know.
+    # What its service and its factory want to know.
+
+    def tunnel_protocols(self) -> tuple[bytes, ...]:
+        """The protocols for which clients may have tunnels."""
+        own = type(self).webSocketReceived is not SubscriberProtocol.webSocketReceived
+        if own and WEBSOCKET not in self.tunnels:
+            return (*self.tunnels, WEBSOCKET)
+        return self.tunnels
 
     def whenSubscribed(self) -> Deferred[Welcome | None]:
         """Fires when the proxy has taken us, with None if it never did."""
@@ -189,6 +225,7 @@ class _Listener:
     def __init__(self, protocol: SubscriberProtocol) -> None:
         self._protocol = protocol
         self.answer = protocol.requestReceived
+        self.tunnel: Callable[[Request], Any] | None = protocol.tunnelReceived
         self.aborted = protocol.requestAborted
 
     def _hook(self, hook: Any, *args: object) -> None:

@@ -38,7 +38,7 @@ TRANSITIONS: TransitionTable[TunnelHalves] = TransitionTable(
 )
 
 
-class TunnelConnection(Protocol):
+class TunnelTransport(Protocol):
     """The connection of the client, as its tunnel sees it."""
 
     def pause_reading(self) -> None:
@@ -73,7 +73,7 @@ class ClientTunnel:
 
     __slots__ = ("_client_stream", "_connection", "halves")
 
-    def __init__(self, connection: TunnelConnection, client_stream: TunnelStream) -> None:
+    def __init__(self, connection: TunnelTransport, client_stream: TunnelStream) -> None:
         self._connection = connection
         self._client_stream = client_stream
         self.halves = TunnelHalves.BOTH

@@ -91,6 +91,15 @@ class HowToTests(SynchronousTestCase):
         body = b"data: 0\n\ndata: 1\n\ndata: 2\n\n"
         self.assertEqual(self.successResultOf(asked).body, body)
 
+    def test_chat(self) -> None:
+        proxy = memory(self.space("Chat"), "Chat")
+        first, second = proxy.web_socket(b"/"), proxy.web_socket(b"/")
+        first.send("hi")
+        self.assertEqual((first.received, second.received), (["hi"], ["hi"]))
+        first.close()
+        second.send("still here")
+        self.assertEqual((first.received, second.received), (["hi"], ["hi", "still here"]))
+
     def test_tenants(self) -> None:
         proxy = MemoryProxy(self.space("Tenants")["Tenants"], [])
         hosts = [route.host for route in proxy.proxy.routes.values()]
@@ -149,6 +158,7 @@ class ReferenceTests(SynchronousTestCase):
                 "whenLeaving",
                 "whenLost",
                 "when_idle",
+                "tunnel_protocols",
             }
             if callable(value) and not name.startswith("_") and not inherited:
                 self.assertIn(f"`{name}(", self.text)

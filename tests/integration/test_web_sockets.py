@@ -71,6 +71,27 @@ class WebSocketTests(ApplicationTestCase):
         guest.signal(signal.SIGTERM)
         guest.wait()
 
+    def test_of_the_library(self) -> None:
+        """An application on Twisted; what it refuses, and how each end is told."""
+        guest = self.serve(f"{HERE}.web_socket_app:Echo", host=r"api\.example")
+        for compression in ("deflate", None):
+            with self.client(compression=compression, max_size=None) as client:
+                self.assertEqual(bool(client.protocol.extensions), compression is not None)
+                for message in ("grüß", b"\0\xff", "x" * 300_000, bytes(range(256)) * 3000, ""):
+                    client.send(message)
+                    self.assertEqual(client.recv(timeout=30), message)
+                client.ping().wait(30)
+                client.close(4001, "bye")
+            guest.wait_for("over: 4001 bye")
+        error = self.assertRaises(InvalidStatus, self.client, "/nowhere")
+        self.assertEqual(error.response.status_code, 403)
+        client = self.client()
+        guest.signal(signal.SIGTERM)
+        client.send("still here")
+        self.assertEqual(client.recv(timeout=30), "still here")
+        client.close()
+        self.assertEqual(guest.wait(), 0, guest.output)
+
     def test_many_at_once(self) -> None:
         self.start()
         failed: list[Exception] = []

@@ -18,7 +18,7 @@ from wsproto.extensions import PerMessageDeflate
 
 from guest.adapters.asgi import AsgiAdapter
 from guest.adapters.asgi_cycle import ClientDisconnected
-from guest.adapters.asgi_websocket import MESSAGE_LIMIT, MOST_WAITING
+from guest.core.web_socket import MESSAGE_LIMIT, MOST_WAITING
 from subproxy.wire import messages as m
 from subproxy.wire.frames import encode
 from tests.guest.adapters.test_asgi import AsgiTestCase, body, request
