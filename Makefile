@@ -19,6 +19,9 @@ HASH := $(shell cat $(SOURCES) | sha256sum | cut -c 1-16)
 # Compiled once for the same sources and compiler.
 export SUBPROXY_BUILD_CACHE ?= $(CURDIR)/.cache/build
 
+# Hundreds of processes are started: what they import is compiled once, not each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: venv demo test unit integration machines lint coverage mutation bench bench-bodies dist nightly clean
 
 venv: $(VENV)/.base-$(HASH)
