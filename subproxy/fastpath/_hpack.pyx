@@ -11,14 +11,14 @@ C{subproxy.frontend.http2.huffman} (see C{subproxy.fastpath.twins}).
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcmp, memcpy, memset
 
 from subproxy.fastpath._bytes cimport put_bytes, u8
 
 from subproxy.frontend.http2 import hpack as described
 from subproxy.frontend.http2.field_table import OVERHEAD, STATIC_TABLE, TABLE_SIZE
 from subproxy.frontend.http2.hpack import HpackError
-from subproxy.frontend.http2.huffman import steps
+from subproxy.frontend.http2.huffman import EOS, LENGTHS, PADDING, codes
 
 cdef enum:
     STATIC = 61
@@ -34,6 +34,7 @@ if len(STATIC_TABLE) != STATIC or OVERHEAD != COUNTED or TABLE_SIZE > MOST_ENTRI
     raise ImportError("the tables of HPACK differ from subproxy.frontend.http2.field_table")
 
 cdef int TABLE_LIMIT = TABLE_SIZE
+cdef int END = EOS
 cdef uint64_t MOST = 0x7FFFFFFF
 
 
@@ -57,17 +58,55 @@ cdef short BY_SIZE[LONGEST_STATIC + 1]  # the first entry with a name of that si
 cdef short NEXT[STATIC + 1]  # the next one with a name of the same size
 
 
-cdef int fill() except -1:
-    cdef int i, k
-    table = steps()
-    if len(table) != 256:
+cdef int fill_steps() except -1:
+    """The steps of the Huffman code: in Python they would take a tenth of a start."""
+    cdef short nodes[256][2]  # where a 0 and a 1 lead: to a node, or to a leaf, ~symbol
+    cdef bint accepting[256]
+    cdef int used = 1, symbol, at, bit, side, state, bits, found
+    cdef unsigned int code
+    cdef Step *step
+    memset(nodes, 0, sizeof(nodes))
+    memset(accepting, 0, sizeof(accepting))
+    for symbol, number in enumerate(codes()):
+        code, at = number, 0
+        for bit in range(LENGTHS[symbol] - 1, 0, -1):
+            side = code >> bit & 1
+            if nodes[at][side] <= 0:
+                if used == 256 or nodes[at][side] < 0:
+                    raise ImportError("the Huffman code has another number of states")
+                nodes[at][side] = used
+                used += 1
+            at = nodes[at][side]
+        nodes[at][code & 1] = ~symbol
+    if used != 256:
         raise ImportError("the Huffman code has another number of states")
-    for i, row in enumerate(table):
-        for k, (state, symbol, accepts, fails) in enumerate(row):
-            STEPS[i][k].state = state
-            STEPS[i][k].symbol = max(0, symbol)
-            STEPS[i][k].does = FAILS * fails | ACCEPTS * accepts | COMPLETES * (symbol >= 0)
-    seen = set()
+    at = 0
+    accepting[0] = True
+    for _ in range(PADDING):
+        at = nodes[at][1]
+        accepting[at] = True
+    for state in range(256):
+        for bits in range(16):
+            step = &STEPS[state][bits]
+            at, found = state, -1
+            for bit in range(3, -1, -1):
+                at = nodes[at][bits >> bit & 1]
+                if at == ~END:
+                    break
+                if at < 0:
+                    at, found = 0, ~at
+            if at < 0:
+                step.does = FAILS
+            else:
+                step.state = at
+                step.symbol = max(0, found)
+                step.does = ACCEPTS * accepting[at] | COMPLETES * (found >= 0)
+    return 0
+
+
+cdef int fill_statics() except -1:
+    """The static table, and where to look in it for a name."""
+    cdef int i
     for i in range(STATIC, 0, -1):
         name, value = STATIC_TABLE[i - 1]
         if max(len(name), len(value)) > LONGEST_STATIC:
@@ -80,7 +119,8 @@ cdef int fill() except -1:
         BY_SIZE[len(name)] = i
     return 0
 
-fill()
+fill_steps()
+fill_statics()
 
 
 cdef FieldList *field_list() noexcept:

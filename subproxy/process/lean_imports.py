@@ -15,7 +15,7 @@ def lean_imports() -> Iterator[None]:
     A context for imports: a tenth less CPU time, and 13 MB less of memory.
 
     Nothing of what an import makes is garbage, but each of its classes is in a cycle, so that
-    collecting looks at all of them again and again.
+    collecting looks at all of them again and again. They are never looked at afterwards either.
     """
     openssl.postpone()
     collects = gc.isenabled()
@@ -23,5 +23,6 @@ def lean_imports() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.freeze()
         if collects:
             gc.enable()

@@ -2,13 +2,14 @@
 The Huffman code of HPACK: RFC 7541 appendix B, and section 5.2.
 
 The code is canonical, so that its lengths say all of it. It is read four bits at a time by a
-table of states, which L{subproxy.fastpath._hpack} reads too.
+table of states.
 
 Compiled a second time: L{subproxy.fastpath._hpack} (see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final, NamedTuple
 
 LENGTHS: Final = bytes.fromhex(
@@ -23,7 +24,7 @@ LENGTHS: Final = bytes.fromhex(
 
 EOS: Final = 256
 
-_PADDING = 7
+PADDING = 7
 """Bits of padding that may stand behind the last code: the first ones of that of the end."""
 
 
@@ -78,12 +79,13 @@ def _tree() -> list[list[int]]:
     return nodes
 
 
+@cache
 def steps() -> list[tuple[HuffmanStep, ...]]:
-    """For each state what each of the sixteen values of four bits does."""
+    """For each state what each of the sixteen values of four bits does; made when it is wanted."""
     nodes = _tree()
     accepting = {0}
     at = 0
-    for _ in range(_PADDING):
+    for _ in range(PADDING):
         at = nodes[at][1]
         accepting.add(at)
     return [
@@ -103,9 +105,6 @@ def _step(nodes: list[list[int]], accepting: set[int], state: int, bits: int) ->
     return HuffmanStep(at, symbol, at in accepting, False)
 
 
-_STEPS = steps()
-
-
 def huffman_decode(data: bytes) -> bytes:
     """
     What C{data} stands for.
@@ -113,10 +112,11 @@ def huffman_decode(data: bytes) -> bytes:
     @raise HuffmanError: it holds the end, or is padded with something else or with too much.
     """
     decoded = bytearray()
+    table = steps()
     state, accepts = 0, True
     for byte in data:
         for bits in (byte >> 4, byte & 15):
-            state, symbol, accepts, fails = _STEPS[state][bits]
+            state, symbol, accepts, fails = table[state][bits]
             if fails:
                 raise HuffmanError("the end of a string stands in a string")
             if symbol >= 0:
