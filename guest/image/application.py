@@ -6,6 +6,9 @@ C{path/to/hello.py}           a file, with one application class
 C{path/to/hello.py:Class}     a file with several
 C{path/to/folder:module:Class}  a folder whose modules are importable in the guest
 =============================  =====================================================
+
+In the place of C{Class} a WSGI or ASGI application is any name, C{app.server} or C{create_app()};
+a file without one has C{app} or C{application}.
 """
 
 from __future__ import annotations
@@ -16,10 +19,11 @@ import importlib.machinery
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 BASE = "SubscriberProtocol"
+OBJECTS = ("app", "application")
 
 
 class ApplicationError(ValueError):
@@ -44,34 +48,44 @@ class Application:
         return self.spec.partition(":")[0]
 
 
-def find(app: str, search: Path | None = None) -> Application:
-    """The application that C{app} names; modules are looked for in C{search} and C{sys.path}.
-
-    Raises C{ApplicationError}.
+def find(app: str, search: Path | None = None, any_object: bool = False) -> Application:
     """
+    The application that C{app} names; modules are looked for in C{search} and C{sys.path}.
+
+    @param any_object: it need not be derived from C{SubscriberProtocol}: WSGI and ASGI.
+    @raise ApplicationError: it isn't there, or isn't named fully.
+    """
+    app, call = (app[:-2], "()") if app.endswith("()") else (app, "")
+    found = _find(app, search or Path.cwd(), any_object or bool(call))
+    return replace(found, spec=found.spec + call)
+
+
+def _find(app: str, search: Path, any_object: bool) -> Application:
     head, _, rest = app.partition(":")
     path = Path(head)
     if path.is_dir() and (os.sep in head or rest.count(":") == 1):
         if rest.count(":") != 1:
             raise ApplicationError(f"{app}: a folder's application is FOLDER:module:Class")
-        check(_module_file(path, *rest.split(":")), rest.partition(":")[2])
+        check(_module_file(path, *rest.split(":")), rest.partition(":")[2], any_object)
         return Application(rest, path, tuple(_below(path)))
     if path.suffix == ".py":
         if not path.is_file():
             raise ApplicationError(f"no file {path}")
         if rest:
-            check(path, rest)
-        return Application(f"{path.stem}:{rest or only_class(path)}", path.parent, (path,))
-    if not rest or not all(part.isidentifier() for part in (*head.split("."), rest)):
+            check(path, rest, any_object)
+        else:
+            rest = only_object(path) if any_object else only_class(path)
+        return Application(f"{path.stem}:{rest}", path.parent, (path,))
+    if not rest or not all(part.isidentifier() for part in (*head.split("."), *rest.split("."))):
         raise ApplicationError(f"{app}: neither module:Class nor a .py file nor a folder")
-    return _importable(head, rest, search or Path.cwd())
+    return _importable(head, rest, search, any_object)
 
 
-def check(path: Path, name: str) -> None:
+def check(path: Path, name: str, any_object: bool = False) -> None:
     """Look whether the module C{path} can define C{name}, without running it.
 
     What it imports need not be here, but in the image. Raises C{ApplicationError} if it isn't
-    Python, or has no such name, or a class that is derived from nothing.
+    Python, or has no such name, or, unless C{any_object}, a class that is derived from nothing.
     """
     if path.suffix != ".py":
         return  # compiled: it can't be told
@@ -89,10 +103,24 @@ def check(path: Path, name: str) -> None:
         near = difflib.get_close_matches(first, defined, 1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise ApplicationError(f"{path} has no {first}{hint}")
-    if isinstance(found, ast.ClassDef) and not dot:
+    if isinstance(found, ast.ClassDef) and not dot and not any_object:
         plain = not found.bases and not found.keywords and not found.decorator_list
         if plain:
             raise ApplicationError(f"{path}: {name} is no {BASE}")
+
+
+def only_object(path: Path) -> str:
+    """
+    The name that WSGI and ASGI applications usually have, of the two that are usual.
+
+    @raise ApplicationError: the file has neither, or both, or isn't Python.
+    """
+    defined = {name for node in _statements(_parsed(path)) for name in _names(node)}
+    found = [name for name in OBJECTS if name in defined]
+    if len(found) != 1:
+        there = " and ".join(found) or f"neither {' nor '.join(OBJECTS)} is there"
+        raise ApplicationError(f"say which application: {path}:NAME ({there})")
+    return found[0]
 
 
 def _statements(tree: ast.AST) -> Iterator[ast.AST]:
@@ -151,7 +179,7 @@ def only_class(path: Path) -> str:
     return names[0]
 
 
-def _importable(module: str, name: str, search: Path) -> Application:
+def _importable(module: str, name: str, search: Path, any_object: bool) -> Application:
     top = module.partition(".")[0]
     found = importlib.machinery.PathFinder.find_spec(top, [str(search), *sys.path])
     if found is None or not found.has_location or found.origin is None:
@@ -159,9 +187,9 @@ def _importable(module: str, name: str, search: Path) -> Application:
     origin = Path(found.origin)
     within = origin.parent if found.submodule_search_locations is None else origin.parent.parent
     if found.submodule_search_locations is None and module == top:
-        check(origin, name)
+        check(origin, name, any_object)
     else:
-        check(_module_file(within, module, name), name)
+        check(_module_file(within, module, name), name, any_object)
     if found.submodule_search_locations is None:
         return Application(f"{module}:{name}", origin.parent, (origin,))
     return Application(f"{module}:{name}", origin.parent.parent, tuple(_below(origin.parent)))

@@ -11,7 +11,8 @@ thus C{%20}, a quotation mark C{%22} (the kernel gives meaning to a bare one) an
 C{%} itself C{%25}. Every other C{%} is refused rather than guessed at.
 
 A name may repeat (C{host}, C{path}, C{env}, C{arg}). What the kernel is given
-takes the place of what the image was built with, name by name.
+takes the place of what the image was built with, name by name; of the environment,
+variable by variable.
 
 Standard library only, and sans-I/O: this module runs in the guest as well.
 """
@@ -34,9 +35,26 @@ NAMES: Mapping[str, str] = {
     "env": "NAME=VALUE in the application's environment (may repeat)",
     "grace": "seconds from SIGTERM to SIGKILL when the machine is told to power off",
     "end": "what follows when the application ends: poweroff, reboot (Firecracker) or halt",
-    "service": "what serves: guest (Twisted) or minimal (the standard library alone)",
+    "service": "what serves: guest (Twisted), asgi, wsgi, or minimal (the standard library alone)",
     "run": "exec a command (may repeat, one word each) in place of the guest service",
 }
+"""What a machine with Python knows."""
+
+PROGRAM_NAMES: Mapping[str, str] = {
+    "proxy": NAMES["proxy"],
+    "to": "where the program listens: http://HOST:PORT or unix:PATH",
+    "host": NAMES["host"],
+    "path": NAMES["path"],
+    "arg": "one more option of subproxy-guest, such as --ready=/healthz (may repeat)",
+    "env": "NAME=VALUE in the program's environment (may repeat)",
+    "run": "the program, a word each (may repeat)",
+    "folder": "where the program runs",
+    "user": "who it runs as: UID:GID, and further groups behind commas",
+    "root": "the folder that is the machine's root",
+    "end": "what follows when the program ends: poweroff, reboot (Firecracker) or halt",
+}
+"""What a machine with a program knows (guests/go/internal/machine/settings.go)."""
+
 REPEATABLE = frozenset({"host", "path", "arg", "env", "run"})
 
 _BLANKS = re.compile(r"[ \t\n\v\f\r]+")
@@ -71,22 +89,29 @@ def parse(command_line: str) -> Settings:
     return settings
 
 
-def render(settings: Mapping[str, Iterable[str]]) -> str:
-    """The words that C{parse} reads as C{settings}.
+def render(settings: Mapping[str, Iterable[str]], names: Iterable[str] = NAMES) -> str:
+    """The words that C{parse}, or a machine that knows C{names}, reads as C{settings}.
 
     Raises C{ArgumentError} for an unknown name.
     """
+    names = tuple(names)
     for name in settings:
-        if name not in NAMES:
-            raise ArgumentError(f"unknown setting {name!r}; known: {', '.join(NAMES)}")
+        if name not in names:
+            raise ArgumentError(f"unknown setting {name!r}; known: {', '.join(names)}")
     return " ".join(
-        f"{PREFIX}{name}={_encode(value)}" for name in NAMES for value in settings.get(name, ())
+        f"{PREFIX}{name}={_encode(value)}" for name in names for value in settings.get(name, ())
     )
 
 
 def merge(built_in: Mapping[str, list[str]], given: Mapping[str, list[str]]) -> Settings:
-    """C{built_in} with what was C{given} in its place, name by name."""
-    return {name: list(values) for name, values in {**built_in, **given}.items()}
+    """C{built_in} with what was C{given} in its place, name by name.
+
+    Of the environment both stand there: the last value of each variable is what counts.
+    """
+    merged = {name: list(values) for name, values in {**built_in, **given}.items()}
+    if "env" in built_in and "env" in given:
+        merged["env"] = [*built_in["env"], *given["env"]]
+    return merged
 
 
 def routes(settings: Mapping[str, list[str]]) -> list[tuple[str, str]]:

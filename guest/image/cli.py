@@ -1,4 +1,4 @@
-"""C{subproxy-mkinitramfs APP -o app.img}: an application as a virtual machine's whole disk."""
+"""C{subproxy-mkinitramfs}: an application, or a program, as a virtual machine's whole disk."""
 
 from __future__ import annotations
 
@@ -9,26 +9,45 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from guest.image import application, distributions, kernel, layout, machines, prune, python, vmlinux
+from guest.image import application, distributions, kernel, layout, machines, python, vmlinux
 from guest.image.application import Application, ApplicationError
-from guest.image.arguments import NAMES, ArgumentError, routes
+from guest.image.arguments import NAMES, PROGRAM_NAMES, ArgumentError, routes
 from guest.image.bytecode import Compiler
-from guest.image.cpio import CpioError, Tree, pack
+from guest.image.container import read_container
+from guest.image.container_archive import ContainerError
+from guest.image.cpio import CpioError, Tree, pieces
 from guest.image.debian import PackageError, Packages
 from guest.image.elf import ElfError, unavailable
+from guest.image.folder import read_folder
+from guest.image.go_guest import GoGuestError, find_go_guest
+from guest.image.kernel import Kernel
 from guest.image.machines import Machine
+from guest.image.options import PROGRAM, parse
+from guest.image.program import (
+    Program,
+    ProgramError,
+    program_of_container,
+    program_of_folder,
+)
+from guest.image.program_layout import assemble_program
+from guest.image.rootfs import RootfsError
 
 ERRORS = (
     ApplicationError,
     ArgumentError,
+    ContainerError,
     CpioError,
     ElfError,
+    GoGuestError,
     OSError,
     PackageError,
+    ProgramError,
+    RootfsError,
     distributions.RequirementError,
     kernel.KernelError,
     layout.LayoutError,
@@ -38,38 +57,65 @@ ERRORS = (
 
 NO_ZSTD = "no zstd here: install the package zstd"
 
-DISTRIBUTION = "subscription-proxy-vsock"
+Settings = Mapping[str, Sequence[str]]
 
-EXAMPLES = r"""
-examples:
-  subproxy-mkinitramfs blog.py -o blog.img --host='blog\.example'
-  subproxy-mkinitramfs shop:Shop --requirements requirements.txt -o shop.img
-  subproxy-mkinitramfs --minimal app.py -o small.img
-"""
+
+@dataclass(frozen=True)
+class Contents:
+    """
+    What was put together.
+
+    @ivar what: what serves in it, for people.
+    @ivar more: what its kernel must still be told.
+    """
+
+    tree: Tree
+    kernel: Kernel
+    settings: Settings
+    what: str
+    more: str = ""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build one image; the exit status, 1 with one line of reason if it can't be built."""
-    options = _parser().parse_args(arguments)
+    options = parse(sys.argv[1:] if arguments is None else arguments)
     try:
         _build(options)
     except ERRORS as error:
-        print(f"subproxy-mkinitramfs: {error}", file=sys.stderr)
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def compress(archive: bytes, level: int) -> bytes:
-    """C{archive} as zstd packs it: the same bytes whatever number of cores the machine has."""
+def compress(archive: Iterable[bytes], level: int) -> tuple[int, bytes]:
+    """
+    An archive as zstd packs it: the same bytes whatever number of cores the machine has.
+
+    @return: its size before, and what was packed.
+    """
     if shutil.which("zstd") is None:
         raise PackageError(NO_ZSTD)
     command = ["zstd", f"-{level}", "-T1", "--no-progress", "--quiet", "--stdout"]
-    return subprocess.run(command, input=archive, capture_output=True, check=True).stdout
+    size = 0
+    with tempfile.TemporaryFile(prefix="subproxy-image-") as packed:
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=packed) as process:
+            assert process.stdin is not None
+            for piece in archive:
+                size += len(piece)
+                process.stdin.write(piece)
+        if process.returncode:
+            raise PackageError(f"zstd ended with status {process.returncode}")
+        packed.seek(0)
+        return size, packed.read()
 
 
 def _say(line: str) -> None:
     """Tell what goes on; standard output is for the result."""
-    print(f"subproxy-mkinitramfs: {line}", file=sys.stderr, flush=True)
+    print(f"{PROGRAM}: {line}", file=sys.stderr, flush=True)
+
+
+def _silent(line: str) -> None:
+    """Tell nobody."""
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -88,9 +134,25 @@ def _build(options: argparse.Namespace) -> None:
     missing = unavailable()
     if missing is not None:
         raise ElfError(missing)
-    found_application, settings = _application(options), _settings(options)
-    _check(options)
     say = _silent if options.quiet else _say
+    contents = (_program if options.container or options.root else _python)(options, say)
+    say("packing")
+    unpacked, packed = compress(pieces(contents.tree, options.epoch), options.level)
+    _write(options.output, packed)
+    vmlinuz = options.output.with_suffix(".vmlinuz")
+    elf = options.output.with_suffix(".vmlinux")
+    image = contents.kernel.image.read_bytes()
+    _write(vmlinuz, image)
+    _write(elf, vmlinux.extract(image))
+    if options.list:
+        _list(contents.tree)
+    _tell(options.output, contents, unpacked, len(packed), vmlinuz, elf)
+
+
+def _python(options: argparse.Namespace, say: Callable[[str], None]) -> Contents:
+    """An application in Python, or Python alone."""
+    found_application, settings = _application(options), application_settings(options)
+    _check(options)
     packages = Packages(options.cache, say)
     say("the kernel and Python, of Debian's packages")
     found_kernel = kernel.find(options.kernel, packages)
@@ -101,6 +163,8 @@ def _build(options: argparse.Namespace) -> None:
         python=found_python,
         application=found_application,
         minimal=options.minimal,
+        on_asyncio=options.wsgi or options.asgi,
+        websocket=options.websocket,
         settings=settings,
         requirements=options.requirements,
         keep=options.keep,
@@ -108,18 +172,35 @@ def _build(options: argparse.Namespace) -> None:
         files=dict(options.file),
     )
     tree = layout.assemble(plan, Compiler(found_python, options.cache))
-    archive = pack(tree, options.epoch)
-    say(f"packing {len(archive) / 1e6:.0f} MB")
-    packed = compress(archive, options.level)
-    _write(options.output, packed)
-    vmlinuz = options.output.with_suffix(".vmlinuz")
-    elf = options.output.with_suffix(".vmlinux")
-    image = found_kernel.image.read_bytes()
-    _write(vmlinuz, image)
-    _write(elf, vmlinux.extract(image))
-    if options.list:
-        _list(tree)
-    _tell(options, plan, len(archive), len(packed), vmlinuz, elf)
+    more = "" if settings.get("app") or options.minimal else "subproxy.app=module:Class"
+    return Contents(tree, found_kernel, settings, f"Python {found_python.version}", more)
+
+
+def _program(options: argparse.Namespace, say: Callable[[str], None]) -> Contents:
+    """A program that speaks HTTP."""
+    given = _given(options, PROGRAM_NAMES)
+    _check(options)
+    if options.container:
+        say("the container image")
+        image = read_container(options.container, options.tag, say)
+        program = program_of_container(image, options.command, options.to)
+    else:
+        program = program_of_folder(read_folder(options.root), options.command or (), options.to)
+    settings = program_settings(program, given)
+    init = find_go_guest(options.subproxy_guest, options.cache, say)
+    say("the kernel, of Debian's packages")
+    found = kernel.find(options.kernel, Packages(options.cache, say))
+    tree = assemble_program(found, init, program.root, settings, dict(options.file))
+    return Contents(tree, found, settings, program.command[0])
+
+
+def program_settings(program: Program, given: Settings) -> dict[str, list[str]]:
+    """What a program's machine is told, with what was given over it."""
+    settings = program.settings()
+    for name, values in given.items():
+        settings[name] = [*settings["env"], *values] if name == "env" else list(values)
+    routes(settings)
+    return settings
 
 
 def _application(options: argparse.Namespace) -> Application | None:
@@ -131,26 +212,35 @@ def _application(options: argparse.Namespace) -> Application | None:
             raise ApplicationError(f"{options.app}: with --minimal an application is a .py file")
         application.check(path, "app")
         return Application(path.stem, path.parent, (path,))
-    return application.find(options.app)
+    return application.find(options.app, any_object=options.wsgi or options.asgi)
 
 
-def _settings(options: argparse.Namespace) -> dict[str, list[str]]:
+def application_settings(options: argparse.Namespace) -> dict[str, list[str]]:
+    """What the machine of an application is told."""
     settings: dict[str, list[str]] = {}
     found = _application(options)
     if found is not None:
         settings["app"] = [f"/app/{found.spec}.py" if options.minimal else found.spec]
-    if options.minimal:
-        settings["service"] = ["minimal"]
-    for word in options.set:
-        name, equals, value = word.partition("=")
-        if not equals or name not in NAMES:
-            raise ArgumentError(f"--set {word}: not NAME=VALUE with one of {', '.join(NAMES)}")
-        settings.setdefault(name, []).append(value)
-    for name in ("proxy", "host", "path"):
-        if getattr(options, name):
-            settings[name] = list(getattr(options, name))
+    for service in ("minimal", "wsgi", "asgi"):
+        if getattr(options, service):
+            settings["service"] = [service]
+    settings |= _given(options, NAMES)
     routes(settings)
     return settings
+
+
+def _given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, list[str]]:
+    """The settings of the command line, whatever is served."""
+    given: dict[str, list[str]] = {}
+    for word in options.set:
+        name, equals, value = word.partition("=")
+        if not equals or name not in names:
+            raise ArgumentError(f"--set {word}: not NAME=VALUE with one of {', '.join(names)}")
+        given.setdefault(name, []).append(value)
+    for name in ("proxy", "host", "path"):
+        if getattr(options, name):
+            given[name] = list(getattr(options, name))
+    return given
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -162,29 +252,30 @@ def _write(path: Path, data: bytes) -> None:
 
 def _list(tree: Tree) -> None:
     for entry in tree:
-        arrow = f" -> {entry.data.decode()}" if stat.S_ISLNK(entry.mode) else ""
-        print(f"{stat.filemode(entry.mode)} {len(entry.data):>9} /{entry.path}{arrow}")
+        arrow = f" -> {_shown(entry.data)}" if stat.S_ISLNK(entry.mode) else ""
+        path = _shown(os.fsencode(entry.path))
+        print(f"{stat.filemode(entry.mode)} {len(entry.data):>9} /{path}{arrow}")
+
+
+def _shown(name: bytes) -> str:
+    """A name of a file, which may be any bytes, in one line."""
+    text = name.decode(errors="backslashreplace")
+    return text if text.isprintable() else ascii(text)[1:-1]
 
 
 def _tell(
-    options: argparse.Namespace,
-    plan: layout.Plan,
-    unpacked: int,
-    packed: int,
-    vmlinuz: Path,
-    elf: Path,
+    output: Path, contents: Contents, unpacked: int, packed: int, vmlinuz: Path, elf: Path
 ) -> None:
     memory = machines.memory_for(unpacked, packed)
-    machine = Machine(str(options.output), str(vmlinuz), str(elf), memory)
+    machine = Machine(str(output), str(vmlinuz), str(elf), memory)
+    more = contents.more
     print(
-        f"{options.output}: {packed / 1e6:.1f} MB packed, {unpacked / 1e6:.1f} MB in the guest; "
-        f"Python {plan.python.version}, Linux {plan.kernel.version}"
+        f"{output}: {packed / 1e6:.1f} MB packed, {unpacked / 1e6:.1f} MB in the guest; "
+        f"{contents.what}, Linux {contents.kernel.version}"
     )
-    port = _port(plan)
-    more = "" if plan.settings.get("app") or plan.minimal else "subproxy.app=module:Class"
     print(f"""
 On the host, the proxy (for cloud-hypervisor, Firecracker and vhost-device-vsock):
-twistd -n subproxy --http=8888 --vsock={machine.socket}{port}
+twistd -n subproxy --http=8888 --vsock={machine.socket}{vsock_port(contents.settings)}
 
 cloud-hypervisor:
 {machines.cloud_hypervisor(machine, more)}
@@ -199,112 +290,10 @@ QEMU with KVM and vhost_vsock in the host's kernel (and twistd -n subproxy --vso
 {machines.qemu_native(machine, more)}""")
 
 
-def _port(plan: layout.Plan) -> str:
-    found = re.fullmatch(r"vsock:2:(\d+)", (plan.settings.get("proxy") or [""])[-1])
+def vsock_port(settings: Settings) -> str:
+    """The option of the proxy for a guest that dials another port than the usual one."""
+    found = re.fullmatch(r"vsock:2:(\d+)", (settings.get("proxy") or [""])[-1])
     return f" --vsock-port={found[1]}" if found and found[1] != "12345" else ""
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="subproxy-mkinitramfs",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Build an initramfs: Python, an application that subscribes, and the kernel "
-        "modules of vsock. Needs neither root nor a virtual machine, but Debian's apt and zstd.",
-        epilog=_epilog(),
-    )
-    parser.add_argument("--version", action="version", version=_release())
-    add = parser.add_argument
-    add("app", nargs="?", help="module:Class, FILE.py[:Class] or FOLDER:module:Class")
-    add("-o", "--output", type=Path, required=True, help="the image; the kernel goes beside it")
-    add("-q", "--quiet", action="store_true", help="don't tell what goes on")
-    add = parser.add_argument_group("what is in the image").add_argument
-    add("--minimal", action="store_true", help="only guest/minimal.py, no Twisted")
-    add(
-        "--requirements",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="what pip is to put in: a requirements file (may repeat)",
-    )
-    add("--kernel", help="an image, or an installed version; else Debian's cloud kernel")
-    add("--python", metavar="X.Y", help="a Python of Debian's; else the release's own")
-    add = parser.add_argument_group("what it does when it boots").add_argument
-    add("--host", action="append", metavar="RE", help="register this host pattern (may repeat)")
-    add("--path", action="append", metavar="RE", help="register this path pattern (may repeat)")
-    add("--proxy", action="append", metavar="ENDPOINT", help="where the proxy is: vsock:2:12345")
-    add("--set", action="append", default=[], metavar="NAME=VALUE", help="build in a setting")
-    add = parser.add_argument_group("how it is built").add_argument
-    add(
-        "--keep",
-        action="append",
-        default=[],
-        choices=sorted(prune.GROUPS),
-        metavar="GROUP",
-        help=f"don't leave out: {', '.join(prune.GROUPS)}",
-    )
-    add(
-        "--file",
-        action="append",
-        default=[],
-        type=_file,
-        metavar="PATH=FILE",
-        help="put a further file in",
-    )
-    add("--with-proxy", action="store_true", help="put the proxy itself in (to test it there)")
-    add(
-        "--epoch",
-        type=int,
-        default=int(os.environ.get("SOURCE_DATE_EPOCH", "0")),
-        metavar="SECONDS",
-        help="the date of every file (SOURCE_DATE_EPOCH, or 1970)",
-    )
-    add(
-        "--level",
-        type=int,
-        default=9,
-        choices=range(1, 20),
-        metavar="1..19",
-        help="how hard zstd packs (9); 19 is a tenth smaller and takes twenty times as long",
-    )
-    add("--list", action="store_true", help="list what is in the image")
-    add("--cache", type=Path, default=_default_cache(), help="where packages are kept")
-    return parser
-
-
-def _silent(line: str) -> None:
-    """Tell nobody."""
-
-
-def _epilog() -> str:
-    width = max(map(len, NAMES)) + len("subproxy.=...")
-    lines = [f"  {f'subproxy.{name}=...':{width}}  {text}" for name, text in NAMES.items()]
-    return (
-        EXAMPLES.lstrip("\n")
-        + "\nkernel arguments:\n"
-        + "\n".join(lines)
-        + "\nIn a value %XX is a byte (a blank is %20, % is %25); all else stands for itself."
-    )
-
-
-def _release() -> str:
-    try:
-        return f"subproxy-mkinitramfs {version(DISTRIBUTION)} ({DISTRIBUTION})"
-    except PackageNotFoundError:
-        return "subproxy-mkinitramfs, a copy that was not installed"
-
-
-def _file(word: str) -> tuple[str, bytes]:
-    path, _, name = word.partition("=")
-    try:
-        return path.lstrip("/"), Path(name).read_bytes()
-    except OSError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _default_cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "subproxy" / "images"
 
 
 if __name__ == "__main__":

@@ -45,6 +45,26 @@ def needed(data: bytes) -> list[str]:
     return [name.rpartition("/")[2] for name in names]
 
 
+def interpreter(data: bytes) -> str | None:
+    """
+    The path of the loader that a program asks for; None: it is static.
+
+    Raises C{ElfError} for what is no program for x86-64.
+    """
+    try:
+        file = _file(data)
+        if file["e_machine"] != "EM_X86_64":
+            raise ElfError(f"a program for another processor: {file['e_machine']}")
+        for segment in file.iter_segments():
+            if segment["p_type"] == "PT_INTERP":
+                return str(segment.get_interp_name())
+    except ElfError:
+        raise
+    except Exception as error:  # of pyelftools, or of what it is built on
+        raise ElfError(f"a broken ELF file: {error}") from error
+    return None
+
+
 def modinfo(module: bytes) -> dict[str, str]:
     """The C{name=value} notes of a kernel module (its C{.modinfo}), the last of each name.
 

@@ -32,6 +32,7 @@ from guest.image.supervisor import ChildSupervisor
 PYTHON_PATH = "/app:/opt/python"
 SETTINGS = "/etc/subproxy.args"
 MODULES = "/etc/modules"
+INTERFACES = ("asgi", "wsgi")
 DEFAULT_PROXY = "vsock:2:12345"
 DEFAULT_GRACE = 35.0
 """Seconds: the guest service has 30 for what is under way."""
@@ -79,12 +80,14 @@ def command(settings: Mapping[str, list[str]], python: str) -> list[str]:
     words = [python, "-S", "-B"]
     if service == "minimal":
         words += ["/opt/python/guest/minimal.py"]
-    elif service == "guest":
+    elif service in ("guest", *INTERFACES):
         words += ["-m", "guest"]
+        if service in INTERFACES:
+            words += [f"--interface={service}"]
         if not app:
             raise ArgumentError("no application: the kernel argument subproxy.app is missing")
     else:
-        raise ArgumentError(f"subproxy.service is guest or minimal, not {service!r}")
+        raise ArgumentError(f"subproxy.service is guest, asgi, wsgi or minimal, not {service!r}")
     words += [f"--proxy={proxy}"]
     for host, path in routes(settings):
         words += [f"--host={host}", f"--path={path}"]

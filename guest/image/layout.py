@@ -40,6 +40,22 @@ LOADED_LATE = ("libgcc_s.so.1",)
 GUEST_REQUIREMENTS = ("Twisted", "tnetstring3")
 """What the guest library itself needs, beside the standard library."""
 
+ASYNCIO_REQUIREMENTS = ("tnetstring3",)
+"""What it needs for WSGI and ASGI applications, which run on asyncio."""
+
+WEBSOCKET_REQUIREMENTS = ("wsproto",)
+"""What an ASGI application's WebSockets need."""
+
+NOT_ON_ASYNCIO = ("guest/twisted", "guest/image", "guest/sidecar", "guest/minimal.py")
+"""What of the guest library no WSGI or ASGI application needs; but C{ON_ASYNCIO} it does."""
+
+ON_ASYNCIO = (
+    "guest/sidecar/__init__.py",
+    "guest/sidecar/address.py",
+    "guest/sidecar/restart.py",
+)
+"""The command line reads its options by these."""
+
 INIT_MODULES = (
     "guest/image/__init__.py",
     "guest/image/arguments.py",
@@ -84,6 +100,9 @@ class Plan:
     python: Python
     application: Application | None = None
     minimal: bool = False
+    on_asyncio: bool = False
+    """For a WSGI or ASGI application: without Twisted."""
+    websocket: bool = False
     settings: Mapping[str, Sequence[str]] = field(default_factory=dict)
     requirements: Sequence[Path] = ()
     keep: Sequence[str] = ()
@@ -98,15 +117,14 @@ def assemble(plan: Plan, compiler: Compiler) -> Tree:
     tree = Tree()
     pruning = Pruning([*plan.keep, *(() if plan.minimal else USUAL)])
     python = plan.python
-    for name, major, minor in DEVICES:
-        tree.character_device(f"dev/{name}", major, minor)
+    put_devices(tree)
     for folder in ("proc", "sys", "tmp", "run", "root", "mnt"):
         tree.folder(folder)
     for path, text in FILES.items():
         tree.file(path, text.encode())
     for path, data in plan.files.items():
         tree.file(path, data)
-    _modules(tree, plan.kernel)
+    put_modules(tree, plan.kernel)
     tree.file("etc/subproxy.args", (render(plan.settings) + "\n").encode())
     start = f"#!/{python.interpreter} -ISB\nimport sys\nsys.path.insert(0, '/{INIT}')\n"
     start += "from guest.image.init import main\nmain()\n"
@@ -131,7 +149,14 @@ def assemble(plan: Plan, compiler: Compiler) -> Tree:
     return tree
 
 
-def _modules(tree: Tree, kernel: Kernel) -> None:
+def put_devices(tree: Tree) -> None:
+    """Put in what is in C{/dev} before anything is mounted there."""
+    for name, major, minor in DEVICES:
+        tree.character_device(f"dev/{name}", major, minor)
+
+
+def put_modules(tree: Tree, kernel: Kernel) -> None:
+    """Put a kernel's modules in, and the order in which they are loaded."""
     modules = kernel.load_order()
     for module in modules:
         tree.file(f"lib/modules/{module.name}.ko", module.data)
@@ -143,14 +168,17 @@ def _site(tree: Tree, plan: Plan, pruning: Pruning, compiler: Compiler) -> None:
     if plan.minimal:
         tree.file(f"{SITE}/guest/minimal.py", (guest / "minimal.py").read_bytes())
     else:
-        _compiled(tree, SITE, _own(guest, plan.python.version), compiler)
+        own = _own(guest, plan.python.version)
+        if plan.on_asyncio:
+            own = ((path, data) for path, data in own if on_asyncio(path))
+        _compiled(tree, SITE, own, compiler)
         proxy = _package("subproxy")
         only = None if plan.with_proxy else (proxy / "__init__.py", proxy / "wire")
         _compiled(tree, SITE, _own(proxy, plan.python.version, only), compiler)
     if plan.with_proxy:
         for plugin in sorted((_package("subproxy").parent / "twisted/plugins").glob("*.py")):
             tree.file(f"{SITE}/twisted/plugins/{plugin.name}", plugin.read_bytes())
-    wanted = () if plan.minimal else GUEST_REQUIREMENTS
+    wanted = _requirements(plan)
     if wanted or plan.requirements:
         with TemporaryDirectory(prefix="subproxy-image-") as scratch:
             target = Path(scratch)
@@ -161,6 +189,19 @@ def _site(tree: Tree, plan: Plan, pruning: Pruning, compiler: Compiler) -> None:
                 if file.is_file() and not pruning.drops(str(file.relative_to(target)))
             )
             _compiled(tree, SITE, files, compiler)
+
+
+def on_asyncio(path: str) -> bool:
+    """Whether a WSGI or ASGI application needs this file of the guest library."""
+    return path in ON_ASYNCIO or not path.startswith(NOT_ON_ASYNCIO)
+
+
+def _requirements(plan: Plan) -> tuple[str, ...]:
+    if plan.minimal:
+        return ()
+    if not plan.on_asyncio:
+        return GUEST_REQUIREMENTS
+    return ASYNCIO_REQUIREMENTS + (WEBSOCKET_REQUIREMENTS if plan.websocket else ())
 
 
 def _compiled(

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from guest.image import kernel, vmlinux
 from guest.image.cli import compress
-from guest.image.cpio import Tree, pack
+from guest.image.cpio import Tree, pieces
 from guest.image.debian import Packages
 from tests.integration.bodies_app import content
 from tests.integration.bodies_case import MB, digest
@@ -46,7 +46,7 @@ def image(folder: Path) -> Image:
     for each in modules:
         tree.file(f"lib/modules/{each.name}.ko", each.data)
     initrd, elf = folder / "go.img", folder / "go.vmlinux"
-    initrd.write_bytes(compress(pack(tree), 3))
+    initrd.write_bytes(compress(pieces(tree), 3)[1])
     elf.write_bytes(vmlinux.extract(found.image.read_bytes()))
     return Image(elf, initrd)
 

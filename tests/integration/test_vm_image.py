@@ -10,8 +10,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from guest.image.cli import _default_cache
 from guest.image.cpio import Entry, unpack
+from guest.image.options import default_cache
 from tests.integration.qemu import ROOT, need_tools, scratch
 
 HELLO = str(ROOT / "examples" / "hello.py")
@@ -48,7 +48,7 @@ class ImageTests(SynchronousTestCase):
             first = run(HELLO, "-o", f"{folder}/a.img")
             self.assertEqual(first.returncode, 0, first.stderr)
             for name in ("archives", "unpacked"):
-                (cache / name).symlink_to(_default_cache() / name)
+                (cache / name).symlink_to(default_cache() / name)
             second = run(HELLO, "-o", f"{folder}/b.img", f"--cache={cache}", "--epoch=0")
             self.assertEqual(second.returncode, 0, second.stderr)
             self.assertEqual((folder / "a.img").read_bytes(), (folder / "b.img").read_bytes())

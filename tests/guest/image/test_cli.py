@@ -15,7 +15,7 @@ from guest.image import cli
 from guest.image.application import ApplicationError
 from guest.image.arguments import NAMES, ArgumentError
 from guest.image.debian import PackageError
-from guest.image.layout import Plan
+from guest.image.options import default_cache, make_parser, parse, read_file
 
 
 class SettingsTests(SynchronousTestCase):
@@ -26,7 +26,7 @@ class SettingsTests(SynchronousTestCase):
         self.app.write_text("def app(): ...\n")
 
     def settings(self, *words: str) -> dict[str, list[str]]:
-        return cli._settings(cli._parser().parse_args([*words, "-o", "out.img"]))
+        return cli.application_settings(parse([*words, "-o", "out.img"]))
 
     def test_without_an_application(self) -> None:
         self.assertEqual(self.settings(), {})
@@ -50,26 +50,24 @@ class SettingsTests(SynchronousTestCase):
                 self.settings(f"--set={wrong}")
 
     def test_the_port_that_the_proxy_is_told(self) -> None:
-        kernel, python = mock.sentinel.kernel, mock.sentinel.python
         for proxy, option in (
             ([], ""),
             (["vsock:2:12345"], ""),
             (["vsock:2:7"], " --vsock-port=7"),
             (["unix:/x"], ""),
         ):
-            plan = Plan(kernel=kernel, python=python, settings={"proxy": proxy})
-            self.assertEqual(cli._port(plan), option)
+            self.assertEqual(cli.vsock_port({"proxy": proxy}), option)
 
     def test_files(self) -> None:
-        self.assertEqual(cli._file(f"/etc/x={self.app}"), ("etc/x", b"def app(): ...\n"))
+        self.assertEqual(read_file(f"/etc/x={self.app}"), ("etc/x", b"def app(): ...\n"))
         with mock.patch("sys.stderr"):
             self.assertRaises(SystemExit, self.settings, "--file=etc/x=/no/such/file")
 
     def test_where_packages_are_kept(self) -> None:
         with mock.patch.dict("os.environ", XDG_CACHE_HOME="/x"):
-            self.assertEqual(cli._default_cache(), Path("/x/subproxy/images"))
+            self.assertEqual(default_cache(), Path("/x/subproxy/images"))
         with mock.patch.dict("os.environ", XDG_CACHE_HOME="", HOME="/home/me"):
-            self.assertEqual(cli._default_cache(), Path("/home/me/.cache/subproxy/images"))
+            self.assertEqual(default_cache(), Path("/home/me/.cache/subproxy/images"))
 
 
 class RefusalTests(SynchronousTestCase):
@@ -135,7 +133,7 @@ class HelpTests(SynchronousTestCase):
         said = self.said("--help")
         for name, text in NAMES.items():
             self.assertRegex(said, rf"\n  subproxy\.{name}=\.\.\. +{re.escape(text)}\n")
-        for action in cli._parser()._actions:
+        for action in make_parser()._actions:
             self.assertTrue(action.help, action)
         self.assertIn("examples:\n  subproxy-mkinitramfs blog.py -o blog.img", said)
 
@@ -147,11 +145,12 @@ class CompressTests(SynchronousTestCase):
     def test_the_same_bytes_each_time(self) -> None:
         if shutil.which("zstd") is None:
             raise SkipTest("no zstd here")
-        packed = cli.compress(b"x" * 10_000, 1)
+        size, packed = cli.compress([b"x" * 9_999, b"x"], 1)
+        self.assertEqual(size, 10_000)
         self.assertLess(len(packed), 100)
-        self.assertEqual(cli.compress(b"x" * 10_000, 1), packed)
+        self.assertEqual(cli.compress([b"x" * 10_000], 1), (size, packed))
 
     def test_without_zstd(self) -> None:
         self.patch(cli.shutil, "which", lambda tool: None)
         with self.assertRaisesRegex(PackageError, "no zstd here: install the package zstd"):
-            cli.compress(b"", 1)
+            cli.compress([], 1)

@@ -8,6 +8,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"syscall"
 
 	"subproxy/guest/internal/machine"
 )
@@ -26,16 +27,16 @@ func main() {
 	if machine.IsInit() {
 		machine.Run(arguments, start)
 	}
-	os.Exit(start(arguments))
+	os.Exit(start(arguments, nil))
 }
 
-// start runs a command line, and returns the exit status.
-func start(arguments []string) int {
+// start runs a command line, its program as somebody unless that is nil, and returns the exit status.
+func start(arguments []string, as *syscall.Credential) int {
 	asked, status := parse(arguments, os.Stdout, os.Stderr)
 	if asked == nil {
 		return status
 	}
-	return run(asked)
+	return run(asked, as)
 }
 
 // complain prints one line on stderr.

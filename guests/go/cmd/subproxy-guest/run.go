@@ -37,8 +37,9 @@ type runner struct {
 	status  int // to exit with; -1: that of the program
 }
 
-// run serves a program until something ends it, and returns the exit status.
-func run(asked *options) int {
+// run serves a program, as somebody unless that is nil, until something ends it, and returns the exit
+// status.
+func run(asked *options, as *syscall.Credential) int {
 	if asked.worker < 0 {
 		number, release, err := takeWorker(asked.name)
 		if err != nil {
@@ -76,7 +77,7 @@ func run(asked *options) int {
 	}
 	var reaper *sidecar.Reaper
 	if len(asked.command) > 0 {
-		reaper = sidecar.NewReaper()
+		reaper = sidecar.NewReaper(as)
 	}
 	r.supervisor.Start(asked.to, asked.ready, host, reaper)
 	go r.signals()

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -77,6 +78,40 @@ func file(w http.ResponseWriter, r *http.Request, size int) {
 	}
 	w.Header().Set("Etag", `"`+name+`"`)
 	http.ServeFile(w, r, name)
+}
+
+// process tells who this process is, and where.
+func process(w io.Writer) {
+	groups, _ := os.Getgroups()
+	folder, _ := os.Getwd()
+	name, _ := os.Hostname()
+	var resolved string
+	if addresses, _ := net.LookupHost(name); len(addresses) > 0 {
+		resolved = addresses[0]
+	}
+	fmt.Fprintf(w, "%d:%d %v in %s, home %s, host %s is %s\n", os.Getuid(), os.Getgid(), groups, folder,
+		os.Getenv("HOME"), name, resolved)
+	if file, err := os.OpenFile("/dev/stderr", os.O_WRONLY, 0); err == nil {
+		fmt.Fprintln(file, "battery: written to /dev/stderr")
+		file.Close()
+	} else {
+		fmt.Fprintln(w, err)
+	}
+}
+
+// listing tells what a folder holds, a line each.
+func listing(w io.Writer, folder string) {
+	filepath.Walk(folder, func(path string, found os.FileInfo, err error) error {
+		if err != nil {
+			fmt.Fprintln(w, err)
+			return nil
+		}
+		stat := found.Sys().(*syscall.Stat_t)
+		target, _ := os.Readlink(path)
+		fmt.Fprintf(w, "%s %o %d:%d %d %d %s\n", path, stat.Mode, stat.Uid, stat.Gid, stat.Nlink,
+			found.ModTime().Unix(), target)
+		return nil
+	})
 }
 
 // orphan starts this program twice, one below the other, and lets the upper end first: the lower
@@ -190,6 +225,10 @@ func serve(w http.ResponseWriter, r *http.Request) {
 		orphan(w)
 	case "upgrade":
 		upgrade(w, r)
+	case "process":
+		process(w)
+	case "listing":
+		listing(w, "/"+strings.Join(parts[2:], "/"))
 	case "pid":
 		fmt.Fprint(w, os.Getpid())
 	default:

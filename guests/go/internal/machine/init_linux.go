@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -20,15 +21,23 @@ const (
 	path         = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 )
 
-var mounts = []struct{ source, target, kind string }{
-	{"proc", "/proc", "proc"},
-	{"sysfs", "/sys", "sysfs"},
-	{"devtmpfs", "/dev", "devtmpfs"},
-	{"devpts", "/dev/pts", "devpts"},
-	{"tmpfs", "/dev/shm", "tmpfs"},
-	{"tmpfs", "/tmp", "tmpfs"},
-	{"tmpfs", "/run", "tmpfs"},
-}
+type mount struct{ source, target, kind string }
+
+var (
+	// mounts are what every program expects, as in a container.
+	mounts = []mount{
+		{"proc", "/proc", "proc"},
+		{"sysfs", "/sys", "sysfs"},
+		{"devtmpfs", "/dev", "devtmpfs"},
+		{"devpts", "/dev/pts", "devpts"},
+		{"tmpfs", "/dev/shm", "tmpfs"},
+	}
+	// scratch is where nothing of the image can be. A root of its own may have something there.
+	scratch = []mount{
+		{"tmpfs", "/tmp", "tmpfs"},
+		{"tmpfs", "/run", "tmpfs"},
+	}
+)
 
 var ends = map[string]int{
 	"poweroff": syscall.LINUX_REBOOT_CMD_POWER_OFF,
@@ -47,9 +56,9 @@ func say(text string) {
 	fmt.Printf("subproxy-init: [%.2f] %s\n", time.Since(began).Seconds(), text)
 }
 
-// Run is the init of this machine. Start runs a command line of subproxy-guest, and returns its
-// status; then the machine goes off.
-func Run(arguments []string, start func([]string) int) {
+// Run is the init of this machine. Start runs a command line of subproxy-guest, its program as
+// somebody unless that is nil, and returns its status; then the machine goes off.
+func Run(arguments []string, start func([]string, *syscall.Credential) int) {
 	status, end := broken, "poweroff"
 	defer func() {
 		if failure := recover(); failure != nil {
@@ -61,7 +70,7 @@ func Run(arguments []string, start func([]string) int) {
 		// Without a power switch (Firecracker has none) the kernel returns: halting is what is left.
 		os.Exit(status)
 	}()
-	words, wanted, err := prepare(arguments)
+	words, as, wanted, err := prepare(arguments)
 	if ends[wanted] != 0 {
 		end = wanted
 	}
@@ -71,60 +80,101 @@ func Run(arguments []string, start func([]string) int) {
 	}
 	go watchButtons()
 	say("starting " + strings.Join(words, " "))
-	status = start(words)
+	status = start(words, as)
 	say(fmt.Sprintf("the application ended with status %d: %s", status, end))
 }
 
-// prepare makes a machine in which programs run, and reads what is to be run.
-func prepare(arguments []string) (words []string, end string, err error) {
-	if err := mountAll(); err != nil {
-		return nil, "", err
+// prepare makes a machine in which programs run, and reads what is to be run, and as whom.
+func prepare(arguments []string) (words []string, as *syscall.Credential, end string, err error) {
+	if err := mountAll(mounts[:1]); err != nil {
+		return nil, nil, "", err
 	}
 	built, err := parseSettings(lines(settingsFile))
 	if err != nil {
-		return nil, "", err
+		return nil, nil, "", err
 	}
 	kernel, _ := os.ReadFile("/proc/cmdline")
 	own, _, _ := strings.Cut(string(kernel), " -- ")
 	given, err := parseSettings(own)
 	if err != nil {
-		return nil, "", err
+		return nil, nil, "", err
 	}
 	all := merge(built, given)
 	end = all.last("end", "poweroff")
 	if _, is := ends[end]; !is {
-		return nil, "", fmt.Errorf("subproxy.end is poweroff, reboot or halt, not %q", end)
+		return nil, nil, "", fmt.Errorf("subproxy.end is poweroff, reboot or halt, not %q", end)
+	}
+	syscall.Reboot(syscall.LINUX_REBOOT_CMD_CAD_OFF) // Ctrl-Alt-Del is a SIGINT from now on
+	loadModules()
+	if root := all.last("root", ""); root != "" {
+		err = enter(root)
+	} else {
+		err = mountAll(append(slices.Clone(mounts[1:]), scratch...))
+		os.Chmod("/tmp", 0o1777)
+	}
+	if err != nil {
+		return nil, nil, end, err
+	}
+	for name, target := range map[string]string{
+		"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2",
+	} {
+		os.Symlink(target, "/dev/"+name)
 	}
 	for _, each := range append([]string{"PATH=" + path, "HOME=/root", "TERM=dumb"}, all["env"]...) {
 		name, value, equals := strings.Cut(each, "=")
 		if name == "" || !equals {
-			return nil, end, fmt.Errorf("subproxy.env is NAME=VALUE, not %q", each)
+			return nil, nil, end, fmt.Errorf("subproxy.env is NAME=VALUE, not %q", each)
 		}
 		os.Setenv(name, value)
 	}
-	syscall.Reboot(syscall.LINUX_REBOOT_CMD_CAD_OFF) // Ctrl-Alt-Del is a SIGINT from now on
-	loadModules()
 	if err := loopbackUp(); err != nil {
-		return nil, end, fmt.Errorf("no loopback: %w", err)
+		return nil, nil, end, fmt.Errorf("no loopback: %w", err)
+	}
+	syscall.Sethostname([]byte("localhost")) // so that it resolves
+	// Whoever is not root may listen on port 80, as in a container.
+	os.WriteFile("/proc/sys/net/ipv4/ip_unprivileged_port_start", []byte("0"), 0o644)
+	if err := os.Chdir(all.last("folder", "/")); err != nil {
+		return nil, nil, end, fmt.Errorf("subproxy.folder: %w", err)
+	}
+	if as, err = all.credential(); err != nil {
+		return nil, nil, end, err
+	}
+	if as != nil {
+		// Programs open /dev/stderr anew, which is the console.
+		for fd := range 3 {
+			syscall.Fchown(fd, int(as.Uid), -1)
+		}
 	}
 	words, err = all.command(arguments)
-	return words, end, err
+	return words, as, end, err
 }
 
-func mountAll() error {
-	for _, each := range mounts {
+// enter makes a folder the root, as switch_root does: it is no jail, but all that there is.
+func enter(root string) error {
+	syscall.Unmount("/proc", 0)
+	if err := syscall.Mount(root, root, "", syscall.MS_BIND, ""); err != nil {
+		return fmt.Errorf("no root in %s: %w", root, err)
+	}
+	if err := os.Chdir(root); err != nil {
+		return err
+	}
+	if err := syscall.Mount(".", "/", "", syscall.MS_MOVE, ""); err != nil {
+		return fmt.Errorf("can't make %s the root: %w", root, err)
+	}
+	if err := syscall.Chroot("."); err != nil {
+		return fmt.Errorf("can't make %s the root: %w", root, err)
+	}
+	return mountAll(mounts)
+}
+
+func mountAll(wanted []mount) error {
+	for _, each := range wanted {
 		os.MkdirAll(each.target, 0o755)
 		err := syscall.Mount(each.source, each.target, each.kind, 0, "")
 		// The kernel may have mounted /dev; without ptys much runs all the same.
 		if err != nil && err != syscall.EBUSY && each.kind != "devpts" {
 			return fmt.Errorf("can't mount %s: %w", each.target, err)
 		}
-	}
-	os.Chmod("/tmp", 0o1777)
-	for name, target := range map[string]string{
-		"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2",
-	} {
-		os.Symlink(target, "/dev/"+name)
 	}
 	return nil
 }

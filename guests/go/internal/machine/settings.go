@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"unicode/utf8"
 )
 
@@ -23,6 +25,10 @@ var known = map[string]bool{
 	"env":   true,  // NAME=VALUE in the environment
 	"run":   true,  // the program, a word each
 	"end":   false, // what follows when it has ended: poweroff, reboot or halt
+
+	"root":   false, // the folder that is to be the root
+	"folder": false, // where the program runs
+	"user":   false, // who it runs as: UID:GID, and further groups behind commas
 }
 
 // settings are the values of each name, in the order given.
@@ -53,12 +59,34 @@ func parseSettings(line string) (settings, error) {
 	return found, nil
 }
 
-// merge puts what was given in the place of what is built in, name by name.
+// merge puts what was given in the place of what is built in, name by name; of the environment
+// variable by variable, the last of each is what counts.
 func merge(builtIn, given settings) settings {
 	for name, values := range given {
+		if name == "env" {
+			values = append(builtIn[name], values...)
+		}
 		builtIn[name] = values
 	}
 	return builtIn
+}
+
+// credential is who the program runs as; nil: as init.
+func (s settings) credential() (*syscall.Credential, error) {
+	text := s.last("user", "")
+	if text == "" {
+		return nil, nil
+	}
+	user, groups, _ := strings.Cut(text, ":")
+	var numbers []uint32
+	for _, each := range append([]string{user}, strings.Split(groups, ",")...) {
+		number, err := strconv.ParseUint(each, 10, 32)
+		if err != nil {
+			return nil, fmt.Errorf("subproxy.user is UID:GID, and further groups behind commas, not %q", text)
+		}
+		numbers = append(numbers, uint32(number))
+	}
+	return &syscall.Credential{Uid: numbers[0], Gid: numbers[1], Groups: numbers[2:]}, nil
 }
 
 func (s settings) last(name, otherwise string) string {

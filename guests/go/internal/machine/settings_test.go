@@ -35,6 +35,28 @@ func TestWrongSettings(t *testing.T) {
 	}
 }
 
+func TestTheEnvironmentIsAddedTo(t *testing.T) {
+	all := merge(settings{"env": {"A=1", "B=2"}, "host": {"a"}}, settings{"env": {"A=3"}, "host": {"b"}})
+	if !slices.Equal(all["env"], []string{"A=1", "B=2", "A=3"}) || !slices.Equal(all["host"], []string{"b"}) {
+		t.Error(all)
+	}
+}
+
+func TestUser(t *testing.T) {
+	as, err := settings{"user": {"1000:100,44,27"}}.credential()
+	if err != nil || as.Uid != 1000 || as.Gid != 100 || !slices.Equal(as.Groups, []uint32{44, 27}) {
+		t.Error(as, err)
+	}
+	if as, err := (settings{}).credential(); as != nil || err != nil {
+		t.Error(as, err)
+	}
+	for _, text := range []string{"app", "1000", "1000:", "1000:1,", "-1:1", "4294967296:1"} {
+		if as, err := (settings{"user": {text}}).credential(); err == nil {
+			t.Error(text, as)
+		}
+	}
+}
+
 func TestPressed(t *testing.T) {
 	event := make([]byte, eventSize)
 	event[16], event[18], event[20] = evKey, keyPower, 1

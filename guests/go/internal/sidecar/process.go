@@ -15,11 +15,13 @@ type Reaper struct {
 	mu      sync.Mutex
 	waiting map[int]func(status int)
 	signals chan os.Signal
+	as      *syscall.Credential
 }
 
-// NewReaper returns one that waits for children from now on. Nobody else may.
-func NewReaper() *Reaper {
-	r := &Reaper{waiting: map[int]func(int){}, signals: make(chan os.Signal, 1)}
+// NewReaper returns one that waits for children from now on. Nobody else may. What it starts runs as
+// somebody, or as this process if that is nil.
+func NewReaper(as *syscall.Credential) *Reaper {
+	r := &Reaper{waiting: map[int]func(int){}, signals: make(chan os.Signal, 1), as: as}
 	signal.Notify(r.signals, syscall.SIGCHLD)
 	go func() {
 		for range r.signals {
@@ -68,7 +70,7 @@ func (r *Reaper) start(command []string, ended func(status int)) (*process, erro
 	defer r.mu.Unlock()
 	started, err := os.StartProcess(path, command, &os.ProcAttr{
 		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
-		Sys:   &syscall.SysProcAttr{Setsid: true},
+		Sys:   &syscall.SysProcAttr{Setsid: true, Credential: r.as},
 	})
 	if err != nil {
 		return nil, err
