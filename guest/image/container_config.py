@@ -12,7 +12,7 @@ from typing import Any
 
 from guest.image.json_fields import mapping, text, texts
 
-_TCP = re.compile(r"(\d{1,5})(?:/tcp)?")
+_TCP = re.compile(r"([0-9]{1,5})(?:/tcp)?")
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,13 @@ ASYNCIO_REQUIREMENTS = ("tnetstring3",)
 WEBSOCKET_REQUIREMENTS = ("wsproto",)
 """What an ASGI application's WebSockets need."""
 
-NOT_ON_ASYNCIO = ("guest/twisted", "guest/image", "guest/sidecar", "guest/minimal.py")
+NOT_ON_ASYNCIO = (
+    "guest/twisted",
+    "guest/image",
+    "guest/sidecar",
+    "guest/minimal.py",
+    "guest/testing.py",
+)
 """What of the guest library no WSGI or ASGI application needs; but C{ON_ASYNCIO} it does."""
 
 ON_ASYNCIO = (

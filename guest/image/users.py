@@ -43,11 +43,11 @@ def find_user(wanted: str, root: Rootfs) -> ProgramUser:
     name, colon, group = wanted.partition(":")
     name = name or "0"
     for fields in _lines(root, "/etc/passwd", 7):
-        if fields[0] == name or (fields[2] == name and name.isdecimal()):
+        if fields[0] == name or (fields[2] == name and _is_number(name)):
             known, number, own, home = fields[0], _number(fields[2]), _number(fields[3]), fields[5]
             break
     else:
-        if not name.isdecimal():
+        if not _is_number(name):
             raise UserError(f"it runs as {name}, whom its /etc/passwd doesn't know")
         known, number, own, home = None, _number(name), 0, "/"
     if colon and group:
@@ -64,13 +64,17 @@ def _group(wanted: str, root: Rootfs) -> int:
     for fields in _lines(root, "/etc/group", 4):
         if fields[0] == wanted:
             return _number(fields[2])
-    if not wanted.isdecimal():
+    if not _is_number(wanted):
         raise UserError(f"it runs in the group {wanted}, which its /etc/group doesn't know")
     return _number(wanted)
 
 
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal()
+
+
 def _number(text: str) -> int:
-    if not text.isdecimal() or int(text) >= 2**32 - 1:
+    if not _is_number(text) or int(text) >= 2**32 - 1:
         raise UserError(f"{text!r} is no number of a user or a group")
     return int(text)
 

@@ -10,7 +10,12 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from twisted.trial.unittest import SynchronousTestCase
 
-from guest.image.layout import GUEST_REQUIREMENTS
+from guest.image.layout import (
+    ASYNCIO_REQUIREMENTS,
+    GUEST_REQUIREMENTS,
+    WEBSOCKET_REQUIREMENTS,
+    on_asyncio,
+)
 from tests.rigs.paths import ROOT
 
 MODULES = sorted(
@@ -101,6 +106,31 @@ class ImportTests(SynchronousTestCase):
             + "import guest.__main__, guest.cli.options, guest.cli.interface, guest.cli.loading\n"
             + "import guest.cli.worker, guest.cli.run_twisted\n"
         )
+
+    def test_on_asyncio_what_every_image_of_wsgi_and_asgi_holds_is_enough(self) -> None:
+        for requirements, more in (
+            (ASYNCIO_REQUIREMENTS, ""),
+            (
+                ASYNCIO_REQUIREMENTS + WEBSOCKET_REQUIREMENTS,
+                "import guest.adapters.asgi_websocket\n",
+            ),
+        ):
+            held = {"guest", "subproxy", *sys.stdlib_module_names}
+            for name in requirements:
+                held |= packages_of(name)
+            found = imported(
+                HIDING.format(held=sorted(held))
+                + "import guest.__main__, guest.cli.options, guest.cli.interface\n"
+                + "import guest.cli.loading, guest.cli.reloading, guest.cli.worker\n"
+                + "import guest.cli.run_asyncio, guest.adapters.wsgi, guest.adapters.asgi\n"
+                + "import guest.adapters.lifespan\n"
+                + more
+            )
+            own = {name for name in found if name.startswith("guest.")}
+            files = {name: name.replace(".", "/") + ".py" for name in own}
+            packages = {name for name in own if (ROOT / files[name][:-3]).is_dir()}
+            left_out = {name for name in own - packages if not on_asyncio(files[name])}
+            self.assertEqual(left_out, set())
 
     def test_the_minimal_guest_needs_the_standard_library_alone(self) -> None:
         child = subprocess.run(

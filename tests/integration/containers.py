@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 from unittest import SkipTest
+
+from tests.integration.golang import go
 
 CRANE = "github.com/google/go-containerregistry/cmd/crane@v0.20.6"
 
@@ -38,6 +41,23 @@ def run(folder: Path, *command: str, timeout: float = 120) -> str:
     return done.stdout
 
 
+@cache
+def crane() -> str:
+    """The program, built once a machine: Debian has none, but it is a module of Go."""
+    folder = Path.home() / ".cache" / "subproxy" / "tools" / CRANE.rpartition("@")[2]
+    if not (folder / "crane").is_file():
+        kept = {"GOBIN": str(folder), "GOFLAGS": "-p=1", "GOTOOLCHAIN": "local"}
+        done = subprocess.run(
+            [go(), "install", CRANE], env=os.environ | kept, capture_output=True, check=False
+        )
+        if done.returncode:
+            text = f"no crane: {done.stderr.decode()}"
+            if os.environ.get("CI") == "true":
+                raise AssertionError(text)
+            raise SkipTest(text)
+    return str(folder / "crane")
+
+
 class Layout:
     """An OCI layout that umoci fills: a bundle is changed, and what has changed is a layer."""
 
@@ -54,7 +74,7 @@ class Layout:
 
     def _unpack(self) -> None:
         self._bundles += 1
-        self._bundle = self.folder / f"bundle{self._bundles}"
+        self._bundle = self.folder / f"bundle-{self._image}-{self._bundles}".replace(":", "-")
         rootless = ["--rootless"] if os.getuid() else []
         run(self.folder, "umoci", "unpack", *rootless, "--image", self._image, str(self._bundle))
         self.root = self._bundle / "rootfs"

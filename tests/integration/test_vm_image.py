@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from guest.image.cpio import Entry, unpack
 from guest.image.options import default_cache
+from tests.integration.golang import built, go
 from tests.integration.qemu import ROOT, need_tools, scratch
 
 HELLO = str(ROOT / "examples" / "hello.py")
@@ -77,6 +79,40 @@ class ImageTests(SynchronousTestCase):
             self.assertTrue((folder / "a.vmlinux").read_bytes().startswith(b"\x7fELF"))
             self.assertIn("twistd -n subproxy --http=8888 --vsock=/tmp/vm3.sock", done.stdout)
 
+    def test_a_program_and_its_folder(self) -> None:
+        go()
+        with scratch() as folder:
+            root = folder / "root"
+            (root / "srv").mkdir(parents=True)
+            serve = root / "srv" / "serve"
+            serve.write_text("#!/srv/interpreter\n")
+            serve.chmod(0o755)
+            words = ["--root", str(root), "--to=http://127.0.0.1:3000", "-o", f"{folder}/a.img"]
+            program = ["--set=arg=--ready=/up", "--", "/srv/serve", "--port", "3000"]
+            missing = run(*words, *program)
+            self.assertEqual(missing.returncode, 1)
+            self.assertIn("/srv/interpreter isn't in there", missing.stderr)
+
+            shutil.copy(built("./internal/battery"), root / "srv" / "interpreter")
+            done = run(*words, *program)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            found = entries(folder / "a.img")
+            self.assertEqual(
+                found["etc/subproxy.args"].data.decode().split(),
+                ["subproxy.to=http://127.0.0.1:3000", "subproxy.arg=--ready=/up"]
+                + ["subproxy.run=/srv/serve", "subproxy.run=--port", "subproxy.run=3000"]
+                + ["subproxy.folder=/", "subproxy.root=/rootfs"],
+            )
+            self.assertTrue(found["init"].data.startswith(b"\x7fELF"))
+            self.assertEqual(found["rootfs/srv/serve"].mode, stat.S_IFREG | 0o755)
+            self.assertIn("rootfs/etc/hosts", found)
+            self.assertIn("lib/modules/vsock.ko", found)
+            self.assertIn("/srv/serve, Linux", done.stdout)
+
+            again = run(*words, *program)
+            self.assertEqual(again.returncode, 0, again.stderr)
+            self.assertEqual(entries(folder / "a.img"), found)
+
     def test_what_is_wrong_is_one_line(self) -> None:
         with scratch() as folder:
             for arguments in (
@@ -86,6 +122,10 @@ class ImageTests(SynchronousTestCase):
                 [HELLO, "--set=hosts=a"],
                 [HELLO, "--host=a", "--host=b", "--path=/1", "--path=/2", "--path=/3"],
                 [HELLO, "--python=2.7"],
+                ["--asgi", f"{HELLO}:none"],
+                ["--container", HELLO],
+                ["--container", f"{folder}/none.tar"],
+                ["--root", f"{folder}/none", "--to=unix:/x"],
             ):
                 done = run(*arguments, "--quiet", "-o", f"{folder}/a.img")
                 self.assertEqual(done.returncode, 1, arguments)

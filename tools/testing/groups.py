@@ -20,6 +20,8 @@ MACHINES = frozenset(
         "test_http2_spec",
         "test_reactor_conformance",
         "test_reactor_oldest",
+        "test_vm_applications",
+        "test_vm_container_docs",
         "test_vm_docs",
         "test_vm_guest",
         "test_vm_native",

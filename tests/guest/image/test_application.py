@@ -45,6 +45,29 @@ class FindTests(SynchronousTestCase):
         names = [str(p.relative_to(found.root)) for p in found.files]
         self.assertEqual(names, [f"package/{n}" for n in ("__init__.py", "page.html", "web.py")])
 
+    def test_wsgi_and_asgi_applications(self) -> None:
+        (self.folder / "one.py").write_text("application = make()\n")
+        (self.folder / "both.py").write_text("app = application = make()\ndef make(): ...\n")
+        (self.folder / "factory.py").write_text("class Plain: ...\nserver = Plain()\n")
+        for app, spec in (
+            (f"{self.folder}/one.py", "one:application"),
+            (f"{self.folder}/both.py:app", "both:app"),
+            (f"{self.folder}/both.py:make()", "both:make()"),
+            (f"{self.folder}/factory.py:Plain", "factory:Plain"),
+            (f"{self.folder}:factory:server.wsgi", "factory:server.wsgi"),
+            ("factory:server.wsgi", "factory:server.wsgi"),
+            ("package.web:App()", "package.web:App()"),
+        ):
+            self.assertEqual(find(app, self.folder, any_object=True).spec, spec)
+        for app, reason in (
+            (f"{self.folder}/both.py", "which application: .*app and application"),
+            (f"{self.folder}/factory.py", "neither app nor application is there"),
+            (f"{self.folder}/one.py:aplication", "did you mean application"),
+            ("one:none()", "has no none"),
+        ):
+            with self.assertRaisesRegex(ApplicationError, reason):
+                find(app, self.folder, any_object=True)
+
     def test_refusals(self) -> None:
         (self.folder / "broken.py").write_text("class (")
         for app in (

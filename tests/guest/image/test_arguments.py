@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -9,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from guest.image.arguments import (
     COMMAND_LINE_LIMIT,
     NAMES,
+    PROGRAM_NAMES,
     REPEATABLE,
     ArgumentError,
     check_length,
@@ -17,6 +20,7 @@ from guest.image.arguments import (
     render,
     routes,
 )
+from tests.rigs.paths import ROOT
 
 VALUES = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 SETTINGS = st.fixed_dictionaries(
@@ -82,6 +86,24 @@ class MergeTests(SynchronousTestCase):
     def test_the_kernels_words_replace_name_by_name(self) -> None:
         built_in = {"host": ["a", "b"], "path": ["/x"]}
         self.assertEqual(merge(built_in, {"host": ["c"]}), {"host": ["c"], "path": ["/x"]})
+
+    def test_the_environment_is_added_to(self) -> None:
+        merged = merge({"env": ["A=1", "B=2"]}, {"env": ["A=3"]})
+        self.assertEqual(merged, {"env": ["A=1", "B=2", "A=3"]})
+        self.assertEqual(merge({}, {"env": ["A=3"]}), {"env": ["A=3"]})
+
+    def test_settings_of_programs_are_others(self) -> None:
+        self.assertEqual(render({"to": ["unix:/x y"]}, PROGRAM_NAMES), "subproxy.to=unix:/x%20y")
+        self.assertRaises(ArgumentError, render, {"to": ["unix:/x"]})
+        self.assertRaises(ArgumentError, render, {"app": ["a:b"]}, PROGRAM_NAMES)
+
+    def test_the_settings_that_machines_with_programs_know(self) -> None:
+        source = (ROOT / "guests/go/internal/machine/settings.go").read_text()
+        (table,) = re.findall(r"var known = map.*?\n}", source, re.DOTALL)
+        known = dict(re.findall(r'"(\w+)": *(true|false)', table))
+        self.assertEqual(set(known), set(PROGRAM_NAMES))
+        repeated = {name for name, text in PROGRAM_NAMES.items() if "may repeat" in text}
+        self.assertEqual({name for name, repeats in known.items() if repeats == "true"}, repeated)
 
 
 class RoutesTests(SynchronousTestCase):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import stat
 import subprocess
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,6 +72,34 @@ class PackTests(SynchronousTestCase):
             with self.assertRaises(CpioError):
                 pack(tree, epoch)
 
+    def test_owners_and_dates_of_their_own(self) -> None:
+        entry = Entry("a", stat.S_IFREG | 0o4755, b"x", owner=(1000, 7), date=1234)
+        archive = pack([entry], 99)
+        self.assertEqual([each.owner for each in unpack(archive)], [(1000, 7)])
+        self.assertIn(b"%08X%08X%08X%08X" % (1000, 7, 1, 1234), archive)
+        self.assertNotIn(b"%08X" % 99, archive)
+
+    def test_a_file_with_several_names_has_its_content_once(self) -> None:
+        entries = [Entry(path, stat.S_IFREG | 0o644, b"content", file=5) for path in "abc"]
+        entries.insert(1, Entry("aa", stat.S_IFREG | 0o644, b"other"))
+        archive = pack(entries)
+        self.assertEqual(archive.count(b"content"), 1)
+        self.assertEqual(
+            [(e.path, e.data, e.file) for e in unpack(archive)],
+            [("a", b"content", 1), ("aa", b"other", 0), ("b", b"", 1), ("c", b"", 1)],
+        )
+
+    def test_the_cpio_tool_makes_the_links(self) -> None:
+        if shutil.which("cpio") is None:
+            raise SkipTest("the tool cpio is not installed")
+        entries = [Entry(path, stat.S_IFREG | 0o644, b"content", file=5) for path in "abc"]
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        subprocess.run(["cpio", "-i", "--quiet"], input=pack(entries), cwd=folder, check=True)
+        found = [(folder / name).stat() for name in "abc"]
+        self.assertEqual({(each.st_ino, each.st_nlink) for each in found}, {(found[0].st_ino, 3)})
+        self.assertEqual((folder / "c").read_bytes(), b"content")
+
     def test_the_cpio_tool_reads_it(self) -> None:
         if shutil.which("cpio") is None:
             raise SkipTest("the tool cpio is not installed")
@@ -82,6 +111,12 @@ class PackTests(SynchronousTestCase):
 
 
 class RefusalTests(SynchronousTestCase):
+    def test_what_linux_would_pass_over(self) -> None:
+        Entry("a/" * 2047 + "b", stat.S_IFREG | 0o644)
+        self.assertRaises(CpioError, Entry, "a/" * 2047 + "bc", stat.S_IFREG | 0o644)
+        for wrong in ({"owner": (1 << 32, 0)}, {"date": -1}, {"device": (0, -1)}):
+            self.assertRaises(CpioError, Entry, "a", stat.S_IFREG | 0o644, **wrong)
+
     def test_paths_that_leave_the_image_or_are_not_plain(self) -> None:
         for path in ("", "/etc", "../a", "a/../b", "a//b", "./a", "a/", "a\0b", "TRAILER!!!", "."):
             with self.assertRaises(CpioError, msg=path):

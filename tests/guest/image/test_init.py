@@ -28,6 +28,16 @@ class CommandTests(SynchronousTestCase):
             ["/opt/python/guest/minimal.py", "--proxy=vsock:2:7", "--host=.*", "--path=/.*"],
         )
 
+    def test_applications_as_they_are(self) -> None:
+        for service in ("asgi", "wsgi"):
+            words = command({"service": [service], "app": ["shop:app"]}, PYTHON)
+            self.assertEqual(
+                words[3:],
+                ["-m", "guest", f"--interface={service}", "--proxy=vsock:2:12345"]
+                + ["--host=.*", "--path=/.*", "shop:app"],
+            )
+            self.assertRaises(ArgumentError, command, {"service": [service]}, PYTHON)
+
     def test_another_program(self) -> None:
         self.assertEqual(command({"run": ["/bin/x", "a b"]}, PYTHON), ["/bin/x", "a b"])
 
