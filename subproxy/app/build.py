@@ -22,7 +22,7 @@ from subproxy.app.listeners import http_listeners, vsock_listeners
 from subproxy.app.reload import Reloader
 from subproxy.app.service import ProxyService
 from subproxy.config.bare_port import without_policy
-from subproxy.config.settings import Settings
+from subproxy.config.settings import ON, Settings
 from subproxy.config.sources import Effective, Sources
 from subproxy.core.access.policy import PolicyError
 from subproxy.core.balancing.admission import Admission
@@ -100,7 +100,9 @@ def build(
         half_close=HalfClose(settings.half_close),
     )
     if isinstance(http, FastHttp1Factory):
-        install(http, subscriptions, log, counters)
+        install(http, subscriptions, log, counters, settings.http2 == ON)
+        if not http.speaks_http2:
+            Logger("subproxy").info("HTTP/2 is not spoken: --http2=off")
     else:
         Logger("subproxy").info(
             "every request takes the Python path: {reason}; HTTP/2 is not spoken", reason=reason

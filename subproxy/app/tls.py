@@ -26,8 +26,8 @@ OUTCOMES = ("full", "resumed", "failed")
 
 
 def spoken(http: Http1Factory) -> dict[bytes, IProtocolFactory]:
-    """What is spoken over TLS, the best one first (ALPN): HTTP/2 where it is compiled."""
-    if isinstance(http, FastHttp1Factory) and http.fastpath is not None:
+    """What is spoken over TLS, the best one first (ALPN): HTTP/2 where it is compiled, and on."""
+    if isinstance(http, FastHttp1Factory) and http.speaks_http2:
         return {HTTP_2: FastHttp2Factory(http), HTTP_1_1: http}
     return {HTTP_1_1: http}
 

@@ -56,6 +56,8 @@ HTTP_LIMITS = "Limits of HTTP"
 PROCESS = "The process"
 
 _wire = SubscriptionSettings()
+ON, OFF = ON_OFF = ("on", "off")
+
 _half_close = [each.value for each in HalfClose]
 
 
@@ -305,6 +307,14 @@ class Settings:
         word="NETWORK",
         otherwise="loopback, `unix`, `--trust`",
         reload=True,
+    )
+    http2: str = _one(
+        Choice(ON_OFF),
+        "on",
+        "Whether HTTP/2 is spoken: on, off. If it is off, TLS offers HTTP/1.1 alone.",
+        CLIENTS,
+        "http",
+        word="HOW",
     )
     half_close: str = _one(
         Choice(_half_close),

@@ -16,6 +16,7 @@ class FastPath:
     factory: Http1Factory
     date: bytes
     draining: bool
+    http2: bool
     answered: int
     declined_requests: int
     declined_answers: int

@@ -242,7 +242,7 @@ cdef class FastConnection(AnsweringConnection):
                 self.stage = PARTIAL
                 self.deadline = self.due = self.path.now() + self.path.header_timeout
                 return 0
-            if begins_http2(data, size) and not self.requests:
+            if self.path.http2 and not self.requests and begins_http2(data, size):
                 return self.to_http2(data, size)
             return self.decline(data, size)
         if self.stage == WAITING or self.stage == DOWNLOADING:
@@ -273,7 +273,7 @@ cdef class FastConnection(AnsweringConnection):
             elif found == PARTIAL_HEAD and size < MOST_PARTIAL:
                 self.rest = joined
                 return 0
-            elif begins_http2(data, size) and not self.requests:
+            elif self.path.http2 and not self.requests and begins_http2(data, size):
                 self.rest = None
                 return self.to_http2(data, size)
             self.to_slow()

@@ -30,6 +30,7 @@ cdef class FastContext:
     cdef bytes prefix
     cdef public bytes date
     cdef public bint draining
+    cdef public bint http2  # it is spoken
     cdef readonly long answered
     cdef readonly long declined_requests
     cdef readonly long declined_answers

@@ -35,6 +35,7 @@ cdef class FastContext:
         self.clients = ClientInfoCache(context.forwarding)
         if counters is not None:
             counters.before.append((<object>self.chooser).settle)
+        self.http2 = True
         self.set_limits(limits)
         self.next_id = context.rules.ids.next
         self.prefix = context.rules.ids.prefix + b"-"

@@ -2,6 +2,7 @@
 from libc.stdint cimport int64_t, uint32_t
 
 from subproxy.fastpath._asking cimport AskingClient
+from subproxy.fastpath._body_assembly cimport BodyAssembly
 from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._client_info cimport ClientInfo
 from subproxy.fastpath._context cimport FastContext
@@ -26,6 +27,7 @@ cdef class FastHttp2Connection:
     cdef dict served  # the shell's
     cdef object machine
     cdef dict streams
+    cdef list begun_bodies  # of this read, whose lengths are not known; None for none
     cdef u8 *held
     cdef Py_ssize_t held_size
     cdef Py_ssize_t held_room
@@ -49,6 +51,10 @@ cdef class FastHttp2Connection:
     cdef int hold(self, const u8 *data, Py_ssize_t size) except -1
     cdef Py_ssize_t walk(self, const u8 *data, Py_ssize_t size) except -1
     cdef bint fields(self, const u8 *p, uint32_t size, int flags, uint32_t number) except -1
+    cdef bint may_gather(self, const Head *head) except -1
+    cdef bint data(self, const u8 *p, uint32_t size, int flags, uint32_t number) except -1
+    cdef int put_window(self, uint32_t more) except -1
+    cdef int end_of_read(self) except -1
     cdef bint window(self, const u8 *p, uint32_t number) except -1
     cdef int to_python(self, int kind, int flags, uint32_t number, const u8 *p, uint32_t size) except -1
     cdef int turn(self) except -1
@@ -63,6 +69,15 @@ cdef class FastHttp2Stream(AskingClient):
     cdef double late  # when it has waited for too long
     cdef readonly int64_t room  # what the client has opened its window by
 
+    # Of a request whose body is gathered:
+    cdef BodyAssembly gathering
+    cdef Py_ssize_t head_size  # of the text in it
+    cdef Py_ssize_t came  # bytes of the body, of so many:
+    cdef int64_t length  # -1 if that is not known
+    cdef readonly bint whole
+
+    cdef bint gather(self, const u8 *data, Py_ssize_t size, const Head *head) except -1
+    cdef bint begin_gathered(self) except -1
     cdef bint begin(self, const u8 *data, Py_ssize_t size, Head *head) except -1
 
 cdef bint begins_http2(const u8 *data, Py_ssize_t size) noexcept nogil

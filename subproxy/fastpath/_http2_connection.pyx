@@ -4,7 +4,7 @@
 A C{FastHttp2Connection} cuts what comes into frames. A plain request without body goes from it to
 the guest, and its plain answer back, without an object but one for the stream. All other frames
 go to the C{FastHttp2Protocol} behind it, in order: it has the rules, and every stream that is not
-plain. A stream goes over to it whenever something happens that is not plain, with the request that
+plain. A body that is small is gathered here, and goes with its request. A stream goes over to it whenever something happens that is not plain, with the request that
 a guest already has; the connection itself stays here, because its fields are read by one decoder.
 
 What both write in a turn of the reactor is gathered here, and written at once at its end.
@@ -20,6 +20,7 @@ from libc.string cimport memcmp, memcpy
 
 from subproxy.fastpath._bytes cimport put_bytes, u8
 from subproxy.fastpath._asking cimport AskingClient
+from subproxy.fastpath._body_assembly cimport BodyAssembly
 from subproxy.fastpath._channel cimport FastChannel
 from subproxy.fastpath._client_info cimport ClientInfo
 from subproxy.fastpath._context cimport FastContext
@@ -28,7 +29,9 @@ from subproxy.fastpath._hpack cimport (
     BLOCK_LARGE, BLOCK_MALFORMED, FastHpackDecoder, field_list, listed,
 )
 from subproxy.fastpath._http2_head cimport write_text
-from subproxy.fastpath._http2_response cimport FRAME_HEAD, FRAME_SIZE, answer_room, write_answer
+from subproxy.fastpath._http2_response cimport (
+    FRAME_HEAD, FRAME_SIZE, answer_room, put_frame_head, write_answer,
+)
 from subproxy.fastpath._http2_counts cimport FastHttp2Counts
 from subproxy.fastpath._pending cimport PendingRequest
 from subproxy.fastpath._request_head cimport GOOD, Head, scan
@@ -40,7 +43,10 @@ from subproxy.reactor._stream cimport Stream
 
 from subproxy.fastpath.http2_protocol import FastHttp2Protocol
 from subproxy.frontend.http2 import frames as described
-from subproxy.frontend.http2.bounds import MOST_CRUMBS, MOST_STREAMS as _most_streams
+from subproxy.frontend.http2.bounds import (
+    CONNECTION_WINDOW as _connection_window, MOST_CRUMBS, MOST_STREAMS as _most_streams,
+    STREAM_WINDOW as _stream_window,
+)
 
 cdef enum:
     PREFACE_SIZE = 24
@@ -48,6 +54,7 @@ cdef enum:
     END_HEADERS = 4
     PADDED = 8
     HAS_PRIORITY = 32
+    DATA = 0
     HEADERS = 1
     RST_STREAM = 3
     WINDOW_UPDATE = 8
@@ -57,9 +64,12 @@ cdef enum:
     KEPT = 32768  # bytes of room that are kept from one turn to the next
     MOST_WINDOW = 0x7FFFFFFF
 
+cdef double NEVER = float("inf")
 cdef bytes _preface = described.PREFACE
 cdef const u8 *PREFACE = <const u8 *><char *>_preface
 cdef long MOST_STREAMS = _most_streams
+cdef long STREAM_WINDOW = _stream_window
+cdef long CONNECTION_WINDOW = _connection_window
 
 if described.FRAME_SIZE != FRAME_SIZE or len(_preface) != PREFACE_SIZE:
     raise ImportError("the frames differ from subproxy.frontend.http2.frames")
@@ -152,7 +162,8 @@ cdef class FastHttp2Connection:
         cdef bint asked = self.counts.requests != self.seen
         self.seen = self.counts.requests
         for stream in list(self.streams.values()):
-            if now >= stream.late:
+            # A body that is not here by now has its pace looked at, which Python does.
+            if now >= stream.late or stream.gathering is not None:
                 stream.give_up()
         return asked or bool(self.streams)
 
@@ -206,10 +217,25 @@ cdef class FastHttp2Connection:
             used = self.walk(data, size)
             if used < size:
                 self.hold(data + used, size - used)
+        if self.begun_bodies:
+            self.end_of_read()
         if self.turned:
             self.turned = False
             self.shell.turn_ends()
             self.learn()
+        return 0
+
+    cdef int end_of_read(self) except -1:
+        """Bodies of which it is not known how long they are, and that are not here by now, are not
+        waited for: their guests may take them as they come."""
+        cdef FastHttp2Stream stream
+        cdef list begun = self.begun_bodies
+        self.begun_bodies = None
+        for stream in begun:
+            if stream.gathering is not None:
+                self.path.declined_requests += 1
+                self.turn()
+                stream.give_up()
         return 0
 
     def learn(self):
@@ -249,6 +275,7 @@ cdef class FastHttp2Connection:
             if not (
                 self.greeted and not self.block and (
                     (kind == HEADERS and self.fields(p, length, flags, number))
+                    or (kind == DATA and self.data(p, length, flags, number))
                     or (kind == WINDOW_UPDATE and length == 4 and self.window(p, number))
                 )
             ):
@@ -323,7 +350,7 @@ cdef class FastHttp2Connection:
             self.turn()
             self.shell.fields_malformed()
             return True
-        if found != BLOCK_LARGE and flags & END_STREAM and self.writable:
+        if found != BLOCK_LARGE and self.writable:
             length = write_text(
                 field_list(), self.told.sender.scheme, self.told.sender.scheme_size, &text
             )
@@ -331,6 +358,7 @@ cdef class FastHttp2Connection:
                 length
                 and scan(text, length, &self.path.bounds, self.told.trusted, &head) == GOOD
                 and (self.before is None or self.before.in_scope(head.host, head.host_size))
+                and (head.length <= 0 if flags & END_STREAM else self.may_gather(&head))
             ):
                 stream = FastHttp2Stream.__new__(FastHttp2Stream)
                 stream.front = self
@@ -344,7 +372,8 @@ cdef class FastHttp2Connection:
                 if PyDict_Size(self.streams) == 0:
                     self.shell.deadline = 0.0
                 self.streams[number] = stream
-                if stream.begin(text, length, &head):
+                stream.started = self.path.now()
+                if stream.begin(text, length, &head) if flags & END_STREAM else stream.gather(text, length, &head):
                     if self.path.draining or counts.requests >= self.path.most_requests:
                         self.going = True
                         self.shell.wrote()
@@ -359,6 +388,63 @@ cdef class FastHttp2Connection:
         self.shell.fields_came(number, fields, bool(flags & END_STREAM))
         self.learn()
         return True
+
+    cdef bint may_gather(self, const Head *head) except -1:
+        """Whether a body that is to come may go with its request. What will not be sent on is refused
+        now, not when its body is here."""
+        cdef FastContext path = self.path
+        cdef Py_ssize_t size = head.length if head.length > 0 else 0
+        cdef RouteEntry way
+        if size > path.most_inline or size > STREAM_WINDOW or 0 < path.most_body < size:
+            return False
+        way = path.chooser.route(head.host, head.host_size, head.target, head.path_size)
+        return (
+            way is not None and size <= way.most_body
+            and not way.asks(self.told.trusted, self.told.scheme)
+        )
+
+    cdef bint data(self, const u8 *p, uint32_t size, int flags, uint32_t number) except -1:
+        """DATA of a body that is gathered; False if Python has to know of it."""
+        cdef FastHttp2Counts counts = self.counts
+        cdef FastHttp2Stream stream = self.streams.get(number)
+        cdef Py_ssize_t came
+        cdef bint ends = flags & END_STREAM
+        if stream is None or stream.gathering is None or flags & PADDED or not (size or ends):
+            return False
+        came = stream.came + size
+        if size > counts.left or came > STREAM_WINDOW:
+            return False
+        if (came > stream.length or (ends and came < stream.length)) if stream.length >= 0 else (
+            came > self.path.most_inline or 0 < self.path.most_body < came
+        ):
+            return False
+        counts.left -= size
+        stream.gathering.add(p, size)
+        stream.came = came
+        if not ends:
+            return True
+        stream.whole = True
+        if not self.writable or not stream.begin_gathered():
+            self.path.declined_requests += 1
+            self.turn()
+            stream.give_up()
+            return True
+        counts.taken += came
+        if counts.taken >= CONNECTION_WINDOW // 2:
+            counts.left += counts.taken
+            self.put_window(<uint32_t>counts.taken)
+            counts.taken = 0
+        return True
+
+    cdef int put_window(self, uint32_t more) except -1:
+        """Open the window of the connection by C{more} bytes."""
+        cdef u8 *o = put_frame_head(self.reserve(FRAME_HEAD + 4), 4, WINDOW_UPDATE, 0, 0)
+        o[0] = more >> 24
+        o[1] = more >> 16 & 255
+        o[2] = more >> 8 & 255
+        o[3] = more & 255
+        self.out_size += FRAME_HEAD + 4
+        return self.soon()
 
     # Bytes go.
 
@@ -407,7 +493,9 @@ cdef class FastHttp2Stream(AskingClient):
         return self.front.shell
 
     cdef bint begin(self, const u8 *data, Py_ssize_t size, Head *head) except -1:
-        """Send a request on. False, and nothing has happened, if that is not for here."""
+        """Send a request on, with what lies behind its head. False, and nothing has happened, if that is
+        not for here."""
+        cdef Py_ssize_t body = size - head.size
         cdef PendingRequest asked
         cdef RouteEntry way
         cdef bytes frame
@@ -417,16 +505,62 @@ cdef class FastHttp2Stream(AskingClient):
         asked = self.asked = PendingRequest.__new__(PendingRequest)
         asked.prefix = self.path.prefix
         asked.http2 = True
-        frame = self.prepare(data, head, 0, way)
+        if body > way.most_body:
+            return False
+        head.length = body
+        frame = self.prepare(data, head, body, way)
         if frame is None:
             return False
-        self.started = self.path.now()
-        self.late = self.started + (
+        self.late = self.path.now() + (
             self.path.response_timeout if way.response_timeout < 0.0 else way.response_timeout
         )
         asked.keep(PyBytes_FromStringAndSize(<const char *>data, size), data, head)
         self.ask(frame)
         return True
+
+    cdef bint gather(self, const u8 *data, Py_ssize_t size, const Head *head) except -1:
+        """Wait for the body of a request; it is not longer than STREAM_WINDOW."""
+        self.length = head.length
+        self.gathering = BodyAssembly.__new__(BodyAssembly)
+        self.gathering.start(data, size, size + (STREAM_WINDOW if head.length < 0 else head.length))
+        self.head_size = size
+        self.late = NEVER
+        if head.length < 0:
+            if self.front.begun_bodies is None:
+                self.front.begun_bodies = []
+            self.front.begun_bodies.append(self)
+        return True
+
+    cdef bint begin_gathered(self) except -1:
+        """The body is whole: send the request on, if that is for here."""
+        cdef Head head
+        cdef BodyAssembly gathering = self.gathering
+        cdef bytes whole = gathering.data
+        cdef const u8 *data
+        if PyBytes_GET_SIZE(whole) > gathering.filled:
+            whole = whole[:gathering.filled]
+        data = <const u8 *>PyBytes_AS_STRING(whole)
+        if (
+            scan(data, PyBytes_GET_SIZE(whole), &self.path.bounds, self.told.trusted, &head) != GOOD
+            or head.size != self.head_size
+        ):
+            return False
+        # It may be answered before this returns.
+        self.gathering = None
+        if self.begin(data, PyBytes_GET_SIZE(whole), &head):
+            return True
+        self.gathering = gathering
+        return False
+
+    @property
+    def text(self):
+        """The head of a request whose body is gathered, as HTTP/1.1 has it."""
+        return self.gathering.data[:self.head_size]
+
+    @property
+    def body(self):
+        """What came of that body."""
+        return self.gathering.data[self.head_size:self.gathering.filled]
 
     cdef int answered(self, Answer *answer) except -1:
         cdef FastContext path = self.path
@@ -488,6 +622,12 @@ cdef class FastHttp2Stream(AskingClient):
         """See C{FastClient}: the exchange goes on in Python, on a stream there."""
         cdef FastHttp2Connection front = self.front
         if front is None:
+            return 0
+        if self.gathering is not None:
+            front.streams.pop(self.number, None)
+            front.shell.adopt_gathered(self)
+            self.front = None
+            self.gathering = None
             return 0
         self.path.declined_answers += 1
         self.channel.drop(self.asked.number)

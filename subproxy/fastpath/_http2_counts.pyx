@@ -1,6 +1,7 @@
 # cython: language_level=3, binding=False
 """The numbers of one connection of HTTP/2, which both paths change at each request."""
 
+from subproxy.frontend.http2.bounds import CONNECTION_WINDOW
 from subproxy.frontend.http2.counts import FIRST_WINDOW
 
 
@@ -9,3 +10,4 @@ cdef class FastHttp2Counts:
 
     def __cinit__(self):
         self.room = self.first_room = FIRST_WINDOW
+        self.left = CONNECTION_WINDOW

@@ -29,17 +29,13 @@ if CONNECTION_SPECIFIC != {
 
 
 cdef inline bint of_connection(const u8 *name, int size) noexcept nogil:
-    """C{CONNECTION_SPECIFIC}; and Host, TE, Content-Length, of which Python knows more."""
-    if size == 2:
-        return memcmp(name, b"te", 2) == 0
+    """C{CONNECTION_SPECIFIC}; and Host, of which Python knows more."""
     if size == 4:
         return memcmp(name, b"host", 4) == 0
     if size == 7:
         return memcmp(name, b"upgrade", 7) == 0
     if size == 10:
         return memcmp(name, b"connection", 10) == 0 or memcmp(name, b"keep-alive", 10) == 0
-    if size == 14:
-        return memcmp(name, b"content-length", 14) == 0
     if size == 16:
         return memcmp(name, b"proxy-connection", 16) == 0
     return size == 17 and memcmp(name, b"transfer-encoding", 17) == 0
@@ -72,6 +68,17 @@ cdef inline bint plain_value(const u8 *value, int size) noexcept nogil:
     return value_end(value, value + size) == value + size
 
 
+cdef inline bint is_trailers(const u8 *value, int size) noexcept nogil:
+    """All that C{TE} may say (section 8.2.2)."""
+    cdef int i
+    if size != 8:
+        return False
+    for i in range(8):
+        if T.lower[value[i]] != (<const u8 *>b"trailers")[i]:
+            return False
+    return True
+
+
 cdef inline bint is_cookie(const u8 *name, int size) noexcept nogil:
     return size == 6 and memcmp(name, b"cookie", 6) == 0
 
@@ -79,7 +86,7 @@ cdef inline bint is_cookie(const u8 *name, int size) noexcept nogil:
 cdef Py_ssize_t write_text(
     const FieldList *fields, const u8 *scheme, int scheme_size, u8 **text
 ) except -1:
-    """Write the head of a request without body; return its size, or 0 if it is not plain.
+    """Write the head of a request; return its size, or 0 if it is not plain.
 
     A zero stands behind it. C{scheme} is the one that the connection has.
     """
@@ -139,6 +146,8 @@ cdef Py_ssize_t write_text(
         if not plain_name(name, span.name_size) or not plain_value(value, span.value_size):
             return 0
         if of_connection(name, span.name_size):
+            return 0
+        if span.name_size == 2 and memcmp(name, b"te", 2) == 0 and not is_trailers(value, span.value_size):
             return 0
         if is_cookie(name, span.name_size):
             if span.value_size == 0:

@@ -117,6 +117,8 @@ cdef u8 *encode(
         o = back_bytes(o, b"7:version,3:1.1,", 16)
     o = back_string(o, id, id_size)
     o = back_bytes(o, b"2:id,", 5)
+    if head.trailers:
+        o = back_bytes(o, b"8:trailers,4:true!", 18)
     o = back_length(o, last)
     o -= 1
     o[0] = c"]"

@@ -40,6 +40,7 @@ cdef struct Head:
     int fields
     int kept
     bint close
+    bint trailers  # the client takes them
     int64_t length
     # What a trusted peer said of the client, by kind less SENT_FOR; no name where it said nothing.
     Field sent[SENT_KINDS]

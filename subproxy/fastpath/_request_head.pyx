@@ -16,7 +16,7 @@ from subproxy.core.http.fields import FORWARDING_PREFIX
 from subproxy.fastpath._bytes cimport u8, value_end
 from subproxy.fastpath._tables cimport (
     AGENT, CLAIMED, CONNECTION, DROP, HOST, IS_TARGET, IS_TOKEN, IS_UNDERSCORE, KEEP, LENGTH,
-    ODD, REFERER, SENT_FOR, SENT_ID, UPGRADE, Names, Tables, lookup, tables,
+    ODD, REFERER, SENT_FOR, SENT_ID, TE, UPGRADE, Names, Tables, lookup, tables,
 )
 
 cdef const Tables *T = tables()
@@ -62,6 +62,15 @@ cdef bint connection_options(const u8 *p, const u8 *end, bint *close) noexcept n
         ):
             return False
         p = last
+
+
+cdef bint lists_trailers(const u8 *p, const u8 *end) noexcept nogil:
+    """Whether a C{TE} may say C{trailers} somewhere."""
+    while end - p >= 8:
+        if folded(p, b"trailers", 8):
+            return True
+        p += 1
+    return False
 
 
 cdef int scan(
@@ -125,7 +134,7 @@ cdef int scan(
     head.host = head.agent = head.referer = NULL
     head.host_size = head.agent_size = head.referer_size = 0
     head.fields = head.kept = 0
-    head.close = False
+    head.close = head.trailers = False
     head.length = -1
     for kind in range(SENT_KINDS):
         head.sent[kind].name = NULL
@@ -206,6 +215,12 @@ cdef int scan(
             if kind == UPGRADE:
                 # Clients in Java offer it with every request. RFC 9110 section 7.8: it is ignored.
                 if not (last - value == 3 and folded(value, b"h2c", 3)):
+                    return NOT_PLAIN
+                continue
+            if kind == TE:
+                if last - value == 8 and folded(value, b"trailers", 8):
+                    head.trailers = True
+                elif lists_trailers(value, last):
                     return NOT_PLAIN
                 continue
             if kind >= CLAIMED:

@@ -48,7 +48,7 @@ fill(&_tables.methods, described.METHOD_KINDS, _same)
 for _name, _value in (
     ("KEEP", KEEP), ("DROP", DROP), ("ODD", ODD), ("HOST", HOST), ("LENGTH", LENGTH),
     ("CONNECTION", CONNECTION), ("AGENT", AGENT), ("REFERER", REFERER), ("DATE", DATE),
-    ("UPGRADE", UPGRADE),
+    ("UPGRADE", UPGRADE), ("TE", TE),
     ("CLAIMED", CLAIMED), ("SENT_FOR", SENT_FOR), ("SENT_PROTO", SENT_PROTO),
     ("SENT_HOST", SENT_HOST), ("SENT_PORT", SENT_PORT), ("SENT_FORWARDED", SENT_FORWARDED),
     ("SENT_VIA", SENT_VIA), ("SENT_ID", SENT_ID), ("IS_ID", IS_ID),

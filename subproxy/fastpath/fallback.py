@@ -156,6 +156,7 @@ def sent_request(frame: bytes, rules: RequestRules) -> RequestHead:
         info[b"scheme"],
         info[b"version"],
         info[b"id"],
+        trailers=info.get(b"trailers", False),
     )
 
 

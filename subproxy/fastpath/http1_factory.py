@@ -44,7 +44,12 @@ class FastHttp1Factory(Http1Factory):
     def acceptableProtocols(self) -> list[bytes]:
         """What is spoken over TLS (ALPN): a client of HTTP/2 is known by its preface."""
         spoken = super().acceptableProtocols()
-        return spoken if self.fastpath is None else [b"h2", *spoken]
+        return [b"h2", *spoken] if self.speaks_http2 else spoken
+
+    @property
+    def speaks_http2(self) -> bool:
+        """Whether clients may speak HTTP/2."""
+        return self.fastpath is not None and self.fastpath.http2
 
     def buildProtocol(  # type: ignore[override]
         self, addr: IAddress | None

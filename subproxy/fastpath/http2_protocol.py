@@ -10,13 +10,15 @@ from subproxy.core.http.forwarded import Peer
 from subproxy.core.http.request import Headers
 from subproxy.core.sites.site_request import SiteRequest
 from subproxy.fastpath.fallback import sent_request
-from subproxy.fastpath.interfaces import FallsBackAlone, FrontOfHttp2
+from subproxy.fastpath.interfaces import FallsBackAlone, FrontOfHttp2, GatheredBody
 from subproxy.frontend.context import FrontendContext
 from subproxy.frontend.http2.connection import Http2Connection
 from subproxy.frontend.http2.ending import Ending
+from subproxy.frontend.http2.events import BodyCame, RequestCame
 from subproxy.frontend.http2.flood import FloodGuard
 from subproxy.frontend.http2.frames import ErrorCode, Frame, Http2Error
 from subproxy.frontend.http2.hpack import IFieldDecoder
+from subproxy.frontend.http2.priority import urgency_of
 from subproxy.frontend.http2.protocol import Http2Protocol
 from subproxy.frontend.http2.served_request import ServedRequest
 from subproxy.frontend.open_connections import OpenConnection
@@ -121,7 +123,9 @@ class FastHttp2Protocol(Http2Protocol):
         rules = fast.asked.rules
         served = ServedRequest(self, stream, head, fast.started, rules)
         client_stream = served.client_stream
-        exchange = Exchange(head, b"", client_stream, context.dispatcher)
+        head.length = fast.asked.received
+        stream.urgency = urgency_of(head.headers)
+        exchange = Exchange(head, fast.asked.body, client_stream, context.dispatcher)
         if rules is not None:
             exchange.site = SiteRequest(rules, head)
         exchange.pool = fast.asked.pool
@@ -130,6 +134,42 @@ class FastHttp2Protocol(Http2Protocol):
         client_stream.exchange = exchange
         served.due = fast.started + client_stream.response_timeout
         self.served[fast.number] = served
+
+    def adopt_gathered(self, fast: GatheredBody) -> None:
+        """Go on with the request of C{fast}, whose body was gathered so far."""
+        body, started = fast.body, fast.started
+        stream = self.connection.adopt(fast.number, fast.room, len(body), fast.whole)
+        fields = self._fields_of(fast.text)
+        stream.urgency = urgency_of(fields)
+        try:
+            now = self.context.monotonic()
+            self.handle(RequestCame(stream, fields, False), now)
+            served = self.served.get(fast.number)
+            if served is not None:
+                served.client_stream.started = started
+            if body or fast.whole:
+                self.handle(BodyCame(stream, body, fast.whole, []), now)
+        except Http2Error as error:
+            self.fail_connection(error)
+            return
+        if not self._turns:
+            self._begin_bodies(started)
+            self.wrote()
+
+    def _fields_of(self, text: bytes) -> Headers:
+        """The fields of which C{text} was made (L{subproxy.fastpath._http2_head})."""
+        line, *fields = text[:-4].split(b"\r\n")
+        method, path, _ = line.split(b" ")
+        pairs = [field.split(b": ", 1) for field in fields]
+        peer = self.peer
+        assert peer is not None
+        return [
+            (b":method", method),
+            (b":path", path),
+            (b":scheme", peer.scheme),
+            (b":authority", pairs[0][1]),
+            *((name, value) for name, value in pairs[1:]),
+        ]
 
     # What goes.
 

@@ -26,14 +26,16 @@ def install(
     subscriptions: SubscriptionFactory,
     log: AccessLog | None,
     counters: Counters | None,
+    http2: bool = True,
 ) -> None:
     """
     Let the compiled path, which is there, have C{http} and C{subscriptions}, which are new.
 
     @param log: the access log that C{http} writes.
     @param counters: what C{http} counts in.
+    @param http2: HTTP/2 is spoken.
     """
     from subproxy.fastpath.subscription_protocol import fast_subscription_protocol
 
-    http.use_fastpath(log, counters)
+    http.use_fastpath(log, counters).http2 = http2
     subscriptions.protocol = fast_subscription_protocol(log)

@@ -132,6 +132,23 @@ class FallsBackAlone(Protocol):
     frame: bytes
 
 
+class GatheredBody(Protocol):
+    """
+    A L{FastHttp2Stream} whose request is not whole, or is not plain as a whole.
+
+    @ivar text: the head of the request, as HTTP/1.1 has it.
+    @ivar body: what came of its body.
+    @ivar whole: that is all of it.
+    """
+
+    number: int
+    room: int
+    started: float
+    text: bytes
+    body: bytes
+    whole: bool
+
+
 class FrontOfHttp2(Protocol):
     """
     A L{FastHttp2Connection}, as what is behind it sees it.

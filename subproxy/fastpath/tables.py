@@ -40,15 +40,17 @@ DATE: Final = 8
 """Kept, and then none is added."""
 UPGRADE: Final = 9
 """Goes no further; and if it is no C{h2c}, which is never taken here, the request is not plain."""
-CLAIMED: Final = 10
+TE: Final = 10
+"""Goes no further; and its client takes trailers, if it says that."""
+CLAIMED: Final = 11
 """Kept from a trusted peer, dropped from any other; as are those that follow."""
-SENT_FOR: Final = 11
-SENT_PROTO: Final = 12
-SENT_HOST: Final = 13
-SENT_PORT: Final = 14
-SENT_FORWARDED: Final = 15
-SENT_VIA: Final = 16
-SENT_ID: Final = 17
+SENT_FOR: Final = 12
+SENT_PROTO: Final = 13
+SENT_HOST: Final = 14
+SENT_PORT: Final = 15
+SENT_FORWARDED: Final = 16
+SENT_VIA: Final = 17
+SENT_ID: Final = 18
 
 REQUEST_KINDS: Final[dict[bytes, int]] = {
     **dict.fromkeys(HOP_BY_HOP, DROP),
@@ -66,6 +68,7 @@ REQUEST_KINDS: Final[dict[bytes, int]] = {
     b"connection": CONNECTION,
     b"transfer-encoding": ODD,
     b"upgrade": UPGRADE,
+    b"te": TE,
     b"expect": ODD,
     b"max-forwards": ODD,
     b"user-agent": AGENT,

@@ -62,6 +62,8 @@ def request_info(exchange: Exchange) -> Info:
     }
     if request.expect and exchange.body is None:
         info[b"expect"] = True
+    if request.trailers:
+        info[b"trailers"] = True
     return info
 
 

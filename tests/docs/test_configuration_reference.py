@@ -21,7 +21,7 @@ try:
 except ModuleNotFoundError:  # Python 3.10
     import tomli as tomllib
 
-COMMENTED = re.compile(r"^# (\[\[?[a-z]+\]\]?|[a-z-]+ = .*)$", re.M)
+COMMENTED = re.compile(r"^# (\[\[?[a-z]+\]\]?|[a-z0-9-]+ = .*)$", re.M)
 
 
 class MadeTests(SynchronousTestCase):
@@ -35,7 +35,7 @@ class MadeTests(SynchronousTestCase):
         page = (ROOT / "docs" / "reference" / "configuration.md").read_text()
         parts = dict(part.split("]\n", 1) for part in page.split("\n## [")[1:])
         for section, rows in SECTIONS.items():
-            found = re.findall(r"^\| `([a-z-]+)` \|(.*)\|$", parts[section], re.M)
+            found = re.findall(r"^\| `([a-z0-9-]+)` \|(.*)\|$", parts[section], re.M)
             self.assertEqual([key for key, _ in found], list(rows))
             for key, row in found:
                 setting = rows[key]

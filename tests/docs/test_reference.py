@@ -18,7 +18,7 @@ class ReferenceTests(SynchronousTestCase):
         told = set()
         for page in ("proxy.md", "http.md"):
             text = (DOCS / page).read_text()
-            told |= set(re.findall(r"`--([a-z][a-z-]*)", text))
+            told |= set(re.findall(r"`--([a-z][a-z0-9-]*)", text))
         there = {option.rstrip("=") for option in Options().longOpt} - {"help", "version"}
         self.assertEqual(there - told, set())
         self.assertEqual(told - there - {"proxy"}, set())
@@ -28,7 +28,7 @@ class ReferenceTests(SynchronousTestCase):
         found: dict[str, list[tuple[str, str]]] = {}
         for part in (DOCS / "proxy.md").read_text().split("\n## ")[1:]:
             heading = part.partition("\n")[0]
-            rows = re.findall(r"^\| `--([a-z-]+)` \| ?([^|]*?) ?\|", part, re.M)
+            rows = re.findall(r"^\| `--([a-z0-9-]+)` \| ?([^|]*?) ?\|", part, re.M)
             if rows:
                 found[heading] = rows
         expected: dict[str, list[tuple[str, str]]] = {}

@@ -8,6 +8,7 @@ each stream was told, what the guest was sent, the log and the counts are the sa
 from __future__ import annotations
 
 import random
+import re
 from typing import Any
 
 from twisted.internet.error import ConnectionDone
@@ -18,7 +19,7 @@ from subproxy.fastpath.install import unavailable
 from subproxy.frontend.http2.frames import FrameType, write_frame
 from subproxy.wire import messages as m
 from subproxy.wire.frames import FrameDecoder
-from tests.rigs.fastpath_rig import Side
+from tests.rigs.fastpath_rig import PREFIX, Side
 from tests.rigs.http2_client import GET, POST, Headers, Http2Client
 
 
@@ -30,6 +31,7 @@ class Http2Side(Side):
         self.asked: list[m.Request] = []
         self.aborted: set[int] = set()
         self.frames = FrameDecoder(1 << 20)
+        self.ids: dict[bytes, bytes] = {}
         super().__init__(fast, **options)
 
     def connect(self) -> None:
@@ -52,7 +54,7 @@ class Http2Side(Side):
         """The reactor turns: guests and clients get what was written."""
         for _ in range(3):
             self.world.advance(0)
-            came = self.guest_transport.value()
+            came = self.renamed(self.guest_transport.value())
             self.guest_transport.clear()
             self.sent += came
             self.frames.feed(came)
@@ -62,13 +64,22 @@ class Http2Side(Side):
                     self.asked.append(event)
                 elif isinstance(event, m.Abort):
                     self.aborted.add(event.exchange)
-            self.client.receive(self.transport.value())
+            self.client.receive(self.renamed(self.transport.value()))
             self.transport.clear()
             more = self.client.take()
             if not more:
                 break
             if not self.gone:
                 self.protocol.dataReceived(more)
+
+    def renamed(self, data: bytes) -> bytes:
+        """C{data} with ids in the order in which they are told: Python makes one for a request
+        whose body is still to come, the compiled path when it is here."""
+
+        def renamed_id(found: re.Match[bytes]) -> bytes:
+            return self.ids.setdefault(found[0], PREFIX + b"-%08x" % len(self.ids))
+
+        return re.sub(PREFIX + b"-[0-9a-f]{8}", renamed_id, data)
 
     def answer(self, *messages: m.Message) -> None:
         """The guest says that, in one read."""
@@ -81,6 +92,7 @@ class Http2Side(Side):
         seen["client"] = {number: told for number, told in self.client.told.items() if told}
         seen["bodies"] = self.client.bodies
         seen["guest"] = self.sent
+        seen["log"] = (self.renamed(seen["log"][0]), *seen["log"][1:])  # type: ignore[index]
         return seen
 
 
@@ -161,6 +173,29 @@ def request(chosen: random.Random) -> Headers:
     return fields
 
 
+def upload(client: Http2Client, chosen: random.Random, number: int) -> None:
+    """A request with a body; it may be longer or shorter than it says, or never end."""
+    sizes = [chosen.choice([1, 5, 3000, 16384]) for _ in range(chosen.randrange(4))]
+    total = sum(sizes)
+    said = chosen.choice([None, total, total, total, total + 1, max(0, total - 1), 70_000])
+    fields = [*POST, *NAMES[: chosen.randrange(3)]]
+    if said is not None:
+        fields.append((b"content-length", b"%d" % said))
+    if chosen.random() < 0.2:
+        fields.append(chosen.choice(NAMES))
+    client.request(number, fields, ended=False)
+    for size in sizes:
+        padding = 7 if chosen.random() < 0.1 else None
+        client.h2.send_data(number, b"x" * size, pad_length=padding)
+    end = chosen.random()
+    if end < 0.75:
+        client.h2.send_data(number, b"y" * chosen.choice([0, 0, 5]), end_stream=True)
+    elif end < 0.85:
+        client.h2.send_headers(number, [(b"x-sum", b"1")], end_stream=True)
+    elif end < 0.9:
+        client.h2.reset_stream(number)
+
+
 def response(chosen: random.Random, number: int) -> list[m.Message]:
     """What a guest says to a request."""
     status = chosen.choice([200, 200, 200, 204, 205, 304, 404, 500])
@@ -239,29 +274,112 @@ class Http2ConversationTests(SynchronousTestCase):
                 for each in range(chosen.randrange(1, 4)):
                     client.request(number + 2 * each, request(chosen))
             elif what == 5:
-                client.request(number, [*POST, *NAMES[: chosen.randrange(3)]], ended=False)
-                client.h2.send_data(number, b"x" * chosen.choice([0, 5, 9000]), end_stream=True)
+                for each in range(chosen.randrange(1, 4)):
+                    upload(client, chosen, number + 2 * each)
             elif what == 6 and side.asked:
                 client.h2.reset_stream(chosen.choice([number - 8, number - 6]))
             elif what == 7:
                 client.h2.increment_flow_control_window(10)
             elif what == 8:
                 client.h2.ping(b"12345678")
+            elif what == 9:
+                side.world.advance(0.6)
         except Exception:  # h2 knows that the stream is over
             client.take()
         data = client.take()
-        cut = chosen.randrange(len(data) + 1) if chosen.random() < 0.3 else len(data)
-        side.say(data[:cut])
-        side.say(data[cut:])
+        while data:
+            cut = chosen.randrange(len(data) + 1) if chosen.random() < 0.4 else len(data)
+            side.say(data[:cut])
+            data = data[cut:]
         while side.asked and chosen.random() < 0.7:
             asked = side.asked.pop(chosen.randrange(len(side.asked)))
             if asked.exchange not in side.aborted:
+                if asked.body is None and chosen.random() < 0.8:
+                    side.answer(m.Credit(asked.exchange, chosen.choice([100, 100_000])))
                 side.answer(*response(chosen, asked.exchange))
 
     def test_any_conversation(self) -> None:
         """Requests good and bad, resets, windows and answers, as they come."""
         for seed in range(150):
             self.play(seed)
+
+    def test_uploads(self) -> None:
+        """A small body costs no Python, whether its length is told, or it comes with its head."""
+        sides = self.pair()
+        for side in sides:
+            said = (b"content-length", b"10")
+            side.client.request(1, [*POST, said], ended=False)
+            side.say(side.client.take())
+            side.client.h2.send_data(1, b"hello")
+            side.say(side.client.take())
+            self.assertEqual(side.asked, [])
+            side.client.h2.send_data(1, b"world", end_stream=True)
+            side.client.request(3, POST, ended=False)
+            side.client.h2.send_data(3, b"unknown", end_stream=True)
+            side.client.request(5, [*POST, (b"content-length", b"0")], ended=False)
+            side.client.h2.send_data(5, b"", end_stream=True)
+            side.say(side.client.take())
+            self.assertEqual([each.body for each in side.asked], [b"helloworld", b"unknown", b""])
+            self.assertIn([b"Content-Length", b"10"], [list(p) for p in side.asked[0].headers])
+            side.answer(*(m.Response(each, 200, [], {}, b"fine") for each in (1, 2, 3)))
+        self.same(sides, "uploads")
+        self.assertEqual(sides[0].fastpath.stats()["requests"], 3)
+        self.assertEqual(sides[0].fastpath.stats()["declined_requests"], 0)
+
+    def test_uploads_that_are_not_plain(self) -> None:
+        """What was gathered goes on in Python."""
+        for after in (
+            lambda h2: h2.send_data(1, b"x" * 6, end_stream=True),  # too long
+            lambda h2: h2.send_data(1, b"x", end_stream=True),  # too short
+            lambda h2: h2.send_data(1, b"x" * 5, end_stream=True, pad_length=3),
+            lambda h2: h2.send_headers(1, [(b"x-sum", b"1")], end_stream=True),
+            lambda h2: h2.reset_stream(1),
+            lambda h2: h2.send_data(1, b""),
+            lambda h2: None,
+        ):
+            sides = self.pair()
+            for side in sides:
+                fields = [*POST, (b"content-length", b"10"), (b"cookie", b"a"), (b"cookie", b"b")]
+                side.client.request(1, fields, ended=False)
+                side.client.h2.send_data(1, b"hello")
+                side.say(side.client.take())
+                after(side.client.h2)
+                side.say(side.client.take())
+                for _ in range(100):
+                    side.world.advance(0.6)
+                    side.turn()
+            self.same(sides, after)
+
+    def test_the_window_of_uploads(self) -> None:
+        """It opens as bodies are taken, also where nothing but bodies comes."""
+        sides = self.pair()
+        for side in sides:
+            number = 1
+            for _ in range(40):
+                size = b"60000"
+                side.client.request(number, [*POST, (b"content-length", size)], ended=False)
+                for part in range(4):
+                    side.client.h2.send_data(number, b"x" * 15000, end_stream=part == 3)
+                side.say(side.client.take())
+                side.answer(m.Response(side.asked.pop().exchange, 204, [], {}, b""))
+                number += 2
+        self.same(sides, "windows")
+        self.assertEqual(sides[0].fastpath.stats()["requests"], 40)
+
+    def test_trailers_are_taken(self) -> None:
+        """The guest hears of it, from either path."""
+        sides = self.pair()
+        for side in sides:
+            side.client.request(1, [*GET, (b"te", b"trailers")])
+            side.client.request(3, [*GET, (b"te", b"Trailers"), (b"max-forwards", b"1")])
+            side.client.request(5, [*GET, (b"te", b"gzip")])
+            side.client.request(7)
+            side.say(side.client.take())
+            self.assertEqual(
+                [each.info.get(b"trailers") for each in side.asked], [True, True, None]
+            )
+        self.same(sides, "trailers")
+        self.assertEqual(sides[0].fastpath.stats()["declined_requests"], 2)
 
     def test_small_windows(self) -> None:
         """An answer larger than the windows of its stream goes on in Python when they open."""

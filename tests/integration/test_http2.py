@@ -116,15 +116,17 @@ class Http2Tests(SynchronousTestCase):
                 self.assertEqual((answer.http_version, len(answer.content)), ("HTTP/2", 500_000))
 
     def test_an_early_answer(self) -> None:
-        """curl gets an error that comes before its upload is through: it neither hangs nor loses
-        it. (Of an early 200 the one of Debian 12 reads no window any more, and waits.)"""
+        """curl gets an answer that comes before its upload is through: it neither hangs nor loses
+        it, whether it is an error or not, and the connection goes on."""
         self.serve("tests.integration.apps:Named", "--max-body=4000000")
         big = self.world.folder / "big"
-        big.write_bytes(bytes(5_000_000))
-        upload = ("--data-binary", f"@{big}", "-w", "%{http_code}")
-        for _ in range(3):
-            said = self.curl(*upload, self.url)
-            self.assertTrue(said.endswith("413"), said)
+        upload = ("--data-binary", f"@{big}", "-w", "%{http_code}", self.url)
+        for size, status in ((5_000_000, "413"), (3_000_000, "200"), (70_000, "200")):
+            big.write_bytes(bytes(size))
+            for _ in range(3):
+                said = self.curl(*upload, "--next", "-sSw%{http_code} %{num_connects}", self.url)
+                self.assertIn(f"{status}", said)
+                self.assertTrue(said.endswith("200 0"), said)
 
     def test_a_stop_under_load(self) -> None:
         """SIGTERM while streams come and go: all that were begun are answered."""
@@ -174,9 +176,27 @@ class Http2Tests(SynchronousTestCase):
         wait_until(lambda: re.search('HTTP/2.0" 505', self.proxy.output), "the line of the log")
         self.assertNotIn("Traceback", self.proxy.output)
 
+    def test_off(self) -> None:
+        """Who has switched it off speaks HTTP/1.1 alone."""
+        self.serve("echo:Echo", "--http2=off")
+        command = ("curl", "-sS", "--http2-prior-knowledge", "-m", "10", self.url)
+        self.run_client(*command, check=False)
+        self.assertIn("HTTP/2 is not spoken: --http2=off", self.proxy.output)
+        wait_until(lambda: re.search('HTTP/2.0" 505', self.proxy.output), "the line of the log")
+        self.assertEqual(self.world.ask("/")[2], b"OK")
+
 
 class Http2OverTlsTests(TlsCase):
     skip = unavailable()
+
+    def test_off(self) -> None:
+        """ALPN offers HTTP/1.1, to a client that would rather have HTTP/2 too."""
+        self.serve("--http2=off")
+        context = self.authority.client_context()
+        context.set_alpn_protocols(["h2", "http/1.1"])
+        with self.connect(context=context) as client:
+            self.assertEqual(client.selected_alpn_protocol(), "http/1.1")
+            self.assertTrue(self.get(client).startswith(b"HTTP/1.1 200"))
 
     def test_what_is_offered(self) -> None:
         """HTTP/2 first, HTTP/1.1 too."""

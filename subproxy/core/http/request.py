@@ -27,6 +27,7 @@ class RequestHead:
     @ivar length: body length in bytes where it is known; 0 for no body; None for unknown.
     @ivar expect: the client waits for 100 (Continue) before it sends its body.
     @ivar upgrade: the protocol that it would rather speak, if it says so.
+    @ivar trailers: the client has said (by TE) that it takes trailers.
     """
 
     method: bytes
@@ -41,3 +42,4 @@ class RequestHead:
     length: int | None = 0
     expect: bool = False
     upgrade: Upgrade | None = None
+    trailers: bool = False

@@ -40,7 +40,8 @@ _LONGEST_REMEMBERED = 64
 
 # What becomes of a field.
 _KEEP, _HOST, _LENGTH, _CODING, _CONNECTION, _EXPECT, _ID, _HOPS, _DROP = range(9)
-_SET, _CLAIMED = 9, 10  # forwarding fields that the proxy sets, and that it only may pass on
+_TE = 9
+_SET, _CLAIMED = 10, 11  # forwarding fields that the proxy sets, and that it only may pass on
 
 _SPECIAL = {
     **dict.fromkeys(HOP_BY_HOP, _DROP),
@@ -52,6 +53,7 @@ _SPECIAL = {
     b"connection": _CONNECTION,
     b"expect": _EXPECT,
     b"max-forwards": _HOPS,
+    b"te": _TE,
     REQUEST_ID: _ID,
 }
 
@@ -66,11 +68,13 @@ SortedFields = tuple[
     bytes | None,
     int | None,
     Headers,
+    bool,
 ]
 """
 The fields of a request, apart by what becomes of them: what goes on as it is, Host,
 Content-Length, Transfer-Encoding, what all Connection fields list in lower case, what all Expect
-fields list, X-Request-Id, Max-Forwards (of OPTIONS alone), forwarding fields of a trusted peer.
+fields list, X-Request-Id, Max-Forwards (of OPTIONS alone), forwarding fields of a trusted peer, and
+whether TE says that trailers are taken.
 
 A tuple, since each request has one: an object would cost several times as much.
 """
@@ -107,6 +111,7 @@ class RequestRules:
         request_id: bytes | None = None
         hops: int | None = None
         sent: Headers = []
+        trailers = False
         for pair in fields:
             name = pair[0]
             kind = kinds.get(name)
@@ -140,12 +145,14 @@ class RequestRules:
                     hops = _hops(pair[1])
                     pair = (pair[0], b"%d" % max(0, hops - 1))
                 kept.append(pair)
+            elif kind == _TE:
+                trailers = trailers or _takes_trailers(pair[1])
             elif peer.trusted:
                 if kind == _SET:
                     sent.append(pair)
                 elif kind == _CLAIMED:
                     kept.append(pair)
-        return kept, host, length, coding, options, expect, request_id, hops, sent
+        return kept, host, length, coding, options, expect, request_id, hops, sent, trailers
 
     def request_head(
         self,
@@ -160,6 +167,7 @@ class RequestRules:
         request_id: bytes | None = None,
         sent: Headers | None = None,
         misdirected: bool = False,
+        trailers: bool = False,
     ) -> RequestHead:
         """
         Check what a request asks for, and rewrite it.
@@ -173,6 +181,7 @@ class RequestRules:
         @param request_id: what it says its id is.
         @param sent: its forwarding fields.
         @param misdirected: it asks for what is protected, over what is not.
+        @param trailers: its client takes trailers.
         @raise ClientError: the request is refused.
         """
         if host is None:
@@ -222,6 +231,7 @@ class RequestRules:
             request_id,
             size,
             expects,
+            trailers=trailers,
         )
 
     def known_host(self, host: bytes) -> bytes:
@@ -302,6 +312,11 @@ def content_length(value: bytes) -> int:
     if length > MAX_LENGTH:
         raise BadRequest("Content-Length is too large")
     return length
+
+
+def _takes_trailers(value: bytes) -> bool:
+    """Whether C{TE} has C{trailers} among what it lists (RFC 9110 section 10.1.4)."""
+    return any(part.strip(b" \t") == b"trailers" for part in value.lower().split(b","))
 
 
 def _hops(value: bytes) -> int:

@@ -132,8 +132,8 @@ class RequestValidator:
         @raise ClientError: the request is refused.
         """
         rules, http = self.rules, VERSIONS[version]
-        kept, host, length, coding, options, expect, request_id, hops, sent = rules.sort_fields(
-            method, fields, peer
+        kept, host, length, coding, options, expect, request_id, hops, sent, trailers = (
+            rules.sort_fields(method, fields, peer)
         )
         nominated: frozenset[bytes] = frozenset()
         upgrade: Upgrade | None = None
@@ -189,6 +189,7 @@ class RequestValidator:
             request_id,
             sent,
             misdirected,
+            trailers and http.chunked,
         )
         head.upgrade = upgrade
         return ValidatedRequest(head, http, keep_alive, target == b"*" or hops == 0, nominated)

@@ -93,7 +93,7 @@ class Http2Connection:
         self._most_fields = most_fields
         self.greeted = False
         self._block: FieldBlock | None = None
-        self._window = ConnectionWindow(CONNECTION_WINDOW)
+        self._window = ConnectionWindow(counts)
         self._reset: deque[int] = deque(maxlen=REMEMBERED)
 
     def begin(self) -> None:
@@ -212,16 +212,24 @@ class Http2Connection:
         self.streams[number] = stream
         return stream
 
-    def adopt(self, number: int, room: int) -> Http2Stream:
+    def adopt(self, number: int, room: int, came: int = 0, ended: bool = True) -> Http2Stream:
         """
-        A stream that was opened elsewhere, and counted, whose request is whole.
+        A stream that was opened elsewhere, and counted.
 
         @param room: what the client has opened its window by since then.
+        @param came: bytes of data that came, and that nobody has taken yet.
+        @param ended: the request is whole.
         """
-        stream = Http2Stream(number, STREAM_WINDOW, self.counts.first_room + room)
-        stream.client_ended()
+        stream = Http2Stream(number, STREAM_WINDOW - came, self.counts.first_room + room)
+        stream.held = stream.received = came
+        if ended:
+            stream.client_ended()
         self.streams[number] = stream
         return stream
+
+    def taken(self, size: int) -> None:
+        """C{size} bytes of a body that came elsewhere were taken."""
+        self._taken(size)
 
     def _trailers(
         self, stream: Http2Stream, fields: Headers | None, ended: bool, now: float

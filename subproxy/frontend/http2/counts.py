@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
+from subproxy.frontend.http2.bounds import CONNECTION_WINDOW
+
 FIRST_WINDOW: Final = 65_535
 """Bytes that either side may send before it is told otherwise (RFC 9113 section 6.9.2)."""
 
@@ -17,6 +19,8 @@ class IHttp2Counts(Protocol):
     @ivar requests: how many streams there were.
     @ivar room: bytes of data that may be sent on the connection.
     @ivar first_room: bytes of data that may be sent on a new stream.
+    @ivar left: bytes of data that the client may still send on the connection.
+    @ivar taken: bytes of data that were taken, and are not in its window again.
     @ivar shrinks: the next block of fields has to say that our table is empty.
     """
 
@@ -25,13 +29,24 @@ class IHttp2Counts(Protocol):
     requests: int
     room: int
     first_room: int
+    left: int
+    taken: int
     shrinks: bool
 
 
 class Http2Counts:
     """See L{IHttp2Counts}."""
 
-    __slots__ = ("first_room", "last_stream", "open", "requests", "room", "shrinks")
+    __slots__ = (
+        "first_room",
+        "last_stream",
+        "left",
+        "open",
+        "requests",
+        "room",
+        "shrinks",
+        "taken",
+    )
 
     def __init__(self) -> None:
         self.last_stream = 0
@@ -39,4 +54,6 @@ class Http2Counts:
         self.requests = 0
         self.room = FIRST_WINDOW
         self.first_room = FIRST_WINDOW
+        self.left = CONNECTION_WINDOW
+        self.taken = 0
         self.shrinks = False

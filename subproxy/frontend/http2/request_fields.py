@@ -79,7 +79,7 @@ def read_request(
     if len(regular) > limits.fields:
         raise ClientError("the request has too many fields", 431)
     _check_line(method, target, scheme, limits)
-    kept, host, said, _, _, expect, request_id, hops, sent = rules.sort_fields(
+    kept, host, said, _, _, expect, request_id, hops, sent, trailers = rules.sort_fields(
         method, regular, peer
     )
     size: int | None = None
@@ -109,6 +109,7 @@ def read_request(
         request_id,
         sent,
         not protected and scheme.lower() == b"https",
+        trailers,
     )
     return FieldsRequest(head, target == b"*" or hops == 0)
 

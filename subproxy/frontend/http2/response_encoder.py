@@ -10,6 +10,8 @@ Compiled a second time: L{subproxy.fastpath._http2_response} (see L{subproxy.fas
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from subproxy.core.http.request import Headers
 from subproxy.core.http.response import ResponseHead
 from subproxy.core.http.upgrade import Upgrade
@@ -40,17 +42,33 @@ def list_size(headers: Headers) -> int:
     return sum(len(name) + len(value) + OVERHEAD for name, value in headers)
 
 
-class Http2Encoder:
-    """One response: see L{subproxy.frontend.interfaces.IResponseEncoder}."""
+class IRequestHalf(Protocol):
+    """Of a stream, what the client sends."""
 
-    __slots__ = ("has_body",)
+    @property
+    def client_sends(self) -> bool:
+        """The client may still send."""
+
+
+class Http2Encoder:
+    """
+    One response: see L{subproxy.frontend.interfaces.IResponseEncoder}.
+
+    If the request is not whole when the head is written, no length is told: a curl that has as
+    much as it says reads no window any more, and never ends its upload.
+
+    @param half: knows whether it is whole; None: it is.
+    """
+
+    __slots__ = ("_half", "has_body")
 
     supports_interim = True
     stays = True
     plain = False
 
-    def __init__(self) -> None:
+    def __init__(self, half: IRequestHalf | None = None) -> None:
         self.has_body = False
+        self._half = half
 
     def interim(self, status: int, headers: Headers) -> HeaderBlock:
         """An interim response."""
@@ -70,7 +88,8 @@ class Http2Encoder:
         if not any(name == b"date" for name, _ in fields):
             fields.append((b"date", date))
         length = content_length(head, body)
-        if length is not None:
+        early = self.has_body and self._half is not None and self._half.client_sends
+        if length is not None and not early:
             fields.append((b"content-length", b"%d" % length))
         if request_id:
             fields.append((b"x-request-id", request_id))

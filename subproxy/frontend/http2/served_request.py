@@ -106,7 +106,7 @@ class ServedRequest:
         self._shell = shell
         self.stream = stream
         self.client_stream = Http2ClientStream(
-            self, shell.context, Http2Encoder(), request, True, now, rules
+            self, shell.context, Http2Encoder(stream), request, True, now, rules
         )
         self.client_stream.most_fields = shell.connection.peer_list_size
         self.due = NEVER
@@ -130,13 +130,14 @@ class ServedRequest:
     def begin(self, now: float) -> None:
         """What came with the head is here: dispatch the request, or collect its body first."""
         framing, body = self._framing, self._body
-        if framing is None or body is None:
+        if framing is None:
             self.dispatch(b"")
             return
+        if body is None or self.client_stream.exchange is not None:
+            # It was refused, or it was whole.
+            return
         request, inline = self.client_stream.request, self._shell.context.limits.inline
-        if framing.complete and framing.size <= inline and not framing.trailers:
-            self._dispatch_whole()
-        elif (
+        if (
             not framing.complete
             and request.length is not None
             and request.length <= inline
@@ -145,6 +146,17 @@ class ServedRequest:
             body.pace.start(now)
         else:
             self.dispatch(None)
+
+    @property
+    def _rides_along(self) -> bool:
+        """The body is whole, and small enough to go in one piece with the head."""
+        framing = self._framing
+        return (
+            framing is not None
+            and framing.complete
+            and framing.size <= self._shell.context.limits.inline
+            and not framing.trailers
+        )
 
     def _dispatch_whole(self) -> None:
         body, framing = self._body, self._framing
@@ -183,8 +195,10 @@ class ServedRequest:
         self.client_stream.body_came()
         if self.client_stream.exchange is not None:
             self._pass_on()
-        elif ended and body.pace.started:
+        elif self._rides_along:
             self._dispatch_whole()
+        elif ended and body.pace.started:
+            self.dispatch(None)  # it has trailers
 
     def _pass_on(self) -> None:
         """Give the guest what is held of the body, as far as it takes it, and the end."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from subproxy.frontend.http2.bounds import CONNECTION_WINDOW
+from subproxy.frontend.http2.counts import IHttp2Counts
 from subproxy.frontend.http2.frames import ErrorCode, Http2Error
 
 
@@ -11,15 +13,13 @@ class ConnectionWindow:
 
     It is opened again by half of itself at a time, so that few frames say so.
 
-    @param size: bytes that may be under way, or wait to be taken.
+    @param counts: has its numbers.
     """
 
-    __slots__ = ("_left", "_size", "_taken")
+    __slots__ = ("_counts",)
 
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._left = size
-        self._taken = 0
+    def __init__(self, counts: IHttp2Counts) -> None:
+        self._counts = counts
 
     def came(self, size: int) -> None:
         """
@@ -27,8 +27,8 @@ class ConnectionWindow:
 
         @raise Http2Error: more than may.
         """
-        self._left -= size
-        if self._left < 0:
+        self._counts.left -= size
+        if self._counts.left < 0:
             raise Http2Error(ErrorCode.FLOW_CONTROL_ERROR, "more data than the connection takes")
 
     def taken(self, size: int) -> int:
@@ -37,9 +37,10 @@ class ConnectionWindow:
 
         @return: by how much to open the window; 0 for not yet.
         """
-        self._taken += size
-        if self._taken < self._size // 2:
+        counts = self._counts
+        counts.taken += size
+        if counts.taken < CONNECTION_WINDOW // 2:
             return 0
-        more, self._taken = self._taken, 0
-        self._left += more
+        more, counts.taken = counts.taken, 0
+        counts.left += more
         return more

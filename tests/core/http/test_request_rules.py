@@ -16,8 +16,22 @@ PEER = Peer(b"192.0.2.1")
 
 def asked(rules: RequestRules, fields: Headers, method: bytes = b"GET") -> RequestHead:
     """A request for C{/} over a version that has neither framing fields nor Connection."""
-    kept, host, _, _, _, expect, request_id, _, sent = rules.sort_fields(method, fields, PEER)
-    return rules.request_head(method, b"/", host, kept, 5, PEER, b"2", expect, request_id, sent)
+    kept, host, _, _, _, expect, request_id, _, sent, trailers = rules.sort_fields(
+        method, fields, PEER
+    )
+    return rules.request_head(
+        method,
+        b"/",
+        host,
+        kept,
+        5,
+        PEER,
+        b"2",
+        expect,
+        request_id,
+        sent,
+        trailers=trailers,
+    )
 
 
 class RequestRulesTests(SynchronousTestCase):
@@ -44,9 +58,22 @@ class RequestRulesTests(SynchronousTestCase):
             PEER,
         )
         self.assertEqual(
-            found[1:], (None, b"5", b"chunked", [b"close", b"x", b"y"], b"a,b", None, 3, [])
+            found[1:], (None, b"5", b"chunked", [b"close", b"x", b"y"], b"a,b", None, 3, [], False)
         )
         self.assertEqual(found[0], [(b"Max-Forwards", b"2")])
+
+    def test_who_takes_trailers(self) -> None:
+        """TE says so; it goes no further itself."""
+        for value, takes in (
+            (b"trailers", True),
+            (b"gzip;q=0.5, Trailers", True),
+            (b"gzip", False),
+            (b"trailers;q=1", False),
+            (b"", False),
+        ):
+            head = asked(RequestRules(), [(b"host", b"a"), (b"te", value)])
+            self.assertEqual(head.trailers, takes, value)
+            self.assertNotIn(b"te", dict(head.headers))
 
     def test_expectations(self) -> None:
         """They are looked at where the version has them."""

@@ -206,6 +206,10 @@ class BodyTests(SynchronousTestCase):
         rig.send_data(3, b"x" * 6)
         self.assertEqual(rig.client.status(3), b"413")
         self.assertIsNotNone(rig.guest.cancelled)
+        asked = len(rig.dispatcher.guests)
+        rig.upload(5, b"x" * 11)
+        self.assertEqual(rig.client.status(5), b"413")
+        self.assertEqual(len(rig.dispatcher.guests), asked)
 
     def test_trailers(self) -> None:
         """They go to the guest; what is no trailer does not, and pseudo fields are malformed."""

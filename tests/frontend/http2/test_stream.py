@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.frontend.http2.bounds import CONNECTION_WINDOW
 from subproxy.frontend.http2.counts import Http2Counts
 from subproxy.frontend.http2.frames import (
     FRAME_SIZE,
@@ -130,8 +131,9 @@ class SenderTests(SynchronousTestCase):
 class WindowTests(SynchronousTestCase):
     def test_it_opens_by_half(self) -> None:
         """Not for each byte; and who sends more than it takes is told so."""
-        window = ConnectionWindow(10)
-        window.came(10)
-        self.assertEqual((window.taken(4), window.taken(1), window.taken(1)), (0, 5, 0))
-        window.came(5)
+        window, half = ConnectionWindow(Http2Counts()), CONNECTION_WINDOW // 2
+        window.came(CONNECTION_WINDOW)
+        taken = (window.taken(half - 1), window.taken(1), window.taken(1))
+        self.assertEqual(taken, (0, half, 0))
+        window.came(half)
         self.assertRaises(Http2Error, window.came, 1)
