@@ -152,7 +152,7 @@ class FastHttp2Protocol(Http2Protocol):
         except Http2Error as error:
             self.fail_connection(error)
             return
-        if not self._turns:
+        if not self._turns.depth:
             self._begin_bodies(started)
             self.wrote()
 
