@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from guest.adapters.asgi_cycle import AsgiCycle
+from guest.adapters.client_certificate import asgi_tls
 from guest.core.exchange import GuestExchange
 from guest.core.exchanges import Exchanges
 from guest.core.runtime import Runtime
@@ -90,11 +91,11 @@ class AsgiAdapter:
         if request.tunnel == WEBSOCKET:
             self._web_socket(exchanges, exchange)
             return
-        info: Info = {b"client": request.client, b"scheme": request.scheme,
-                      b"version": request.version}  # fmt: skip
         fields = [(name.lower(), value) for name, value in request.headers]
         cycle = AsgiCycle(self._runtime, exchanges, None, request.body.whole, exchange)
-        self._run(cycle, self._scope(request.method, request.target, fields, info))
+        self._run(
+            cycle, self._scope(request.method, request.target, fields, request.connection_info())
+        )
 
     def _web_socket(self, exchanges: Exchanges, exchange: GuestExchange) -> None:
         # Nobody needs wsproto for anything else.
@@ -103,7 +104,7 @@ class AsgiAdapter:
 
         request = exchange.request
         scheme = b"wss" if request.scheme == b"https" else b"ws"
-        info: Info = {b"client": request.client, b"scheme": scheme, b"version": request.version}
+        info: Info = {**request.connection_info(), b"scheme": scheme}
         fields = [(name.lower(), value) for name, value in request.headers]
         scope = self._scope(request.method, request.target, fields, info)
         del scope["method"]
@@ -185,6 +186,8 @@ class AsgiAdapter:
             "server": self._server(fields, scheme),
             "extensions": EXTENSIONS,
         }
+        if b"tls" in info:
+            scope["extensions"] = {**EXTENSIONS, "tls": asgi_tls(info)}
         if self.state is not None:
             scope["state"] = self.state.copy()
         return scope

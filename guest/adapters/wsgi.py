@@ -21,7 +21,7 @@ from guest.adapters.wsgi_job import WsgiJob
 from guest.core.exchange import GuestExchange
 from guest.core.exchanges import Exchanges
 from guest.core.runtime import Runtime
-from subproxy.wire.fields import Headers, Info
+from subproxy.wire.fields import Headers
 from subproxy.wire.whole import WholeRequest
 
 THREADS = 8
@@ -106,8 +106,7 @@ class WsgiAdapter:
 
     def _environ(self, exchange: GuestExchange, body: Any, length: int | None) -> dict[str, Any]:
         request = exchange.request
-        info: Info = {b"client": request.client, b"scheme": request.scheme,
-                      b"version": request.version}  # fmt: skip
+        info = request.connection_info()
         return self._environs.make(
             request.method, request.target, request.headers, info, body, length
         )

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from guest.adapters.client_certificate import wsgi_tls
 from guest.adapters.wsgi_input import FileWrapper
 from subproxy.wire.fields import Info
 
@@ -75,6 +76,8 @@ class EnvironMaker:
         environ["REMOTE_ADDR"] = info.get(b"client", b"").decode("latin-1")
         environ["SERVER_PROTOCOL"] = "HTTP/" + info.get(b"version", b"1.1").decode("latin-1")
         environ["wsgi.url_scheme"] = scheme
+        if b"tls" in info:
+            environ.update(wsgi_tls(info))
         environ["wsgi.input"] = body
         names = self._names
         for name, value in fields:

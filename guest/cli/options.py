@@ -20,6 +20,7 @@ from subproxy.wire.limits import MAX_NAME, MAX_PATTERN, MAX_WEIGHT, PORT
 
 DEFAULT_PROXY = f"vsock:2:{PORT}"
 LOOPS = ("auto", "asyncio", "uvloop")
+TLS_NAMES = ("sni", "alpn", "cert")
 LEVELS = ("debug", "info", "warn", "error", "critical")
 
 SCRIPT = "subproxy-guest"
@@ -74,6 +75,7 @@ class GuestOptions:
     loop: str = "auto"
     reload: bool = False
     sidecar: SidecarOptions | None = None
+    tls: tuple[bytes, ...] = ()
 
 
 def parse(arguments: Sequence[str]) -> GuestOptions:
@@ -86,6 +88,8 @@ def parse(arguments: Sequence[str]) -> GuestOptions:
     own, command = split_command(arguments)
     found = parser.parse_args(own)
     sidecar = sidecar_options(parser, found, command)
+    if sidecar is not None and found.tls:
+        parser.error("--tls: a program that speaks HTTP cannot be told")
     if sidecar is None and found.target is None:
         parser.error("what is to be served? module:attr, or --to and a program")
     routes: list[Route] = []
@@ -109,6 +113,7 @@ def parse(arguments: Sequence[str]) -> GuestOptions:
         proxy=found.proxy,
         routes=tuple(route if route.path else Route(route.host) for route in routes),
         concurrency=found.concurrency,
+        tls=found.tls,
         weight=found.weight,
         name=name,
         worker=found.worker,
@@ -220,6 +225,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="RE",
         help="paths that match, for the --host before it (default: /.*)",
     )
+    add(
+        "--tls",
+        type=_tls_names,
+        default=(),
+        metavar="NAMES",
+        help="what requests tell of the TLS of clients: sni, alpn, cert, or several with commas",
+    )
     add = parser.add_argument_group("how much").add_argument
     add(
         "--weight",
@@ -299,6 +311,14 @@ def _seconds(text: str) -> float:
     if not 0 <= value <= 86_400:
         raise argparse.ArgumentTypeError(f"{text} is not from 0 to 86400")
     return value
+
+
+def _tls_names(text: str) -> tuple[bytes, ...]:
+    names = tuple(each.strip() for each in text.split(","))
+    unknown = [each for each in names if each not in TLS_NAMES]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(TLS_NAMES)}")
+    return tuple(each.encode("ascii") for each in dict.fromkeys(names))
 
 
 def _number(low: int, high: int) -> Callable[[str], int]:

@@ -38,6 +38,7 @@ def run(asked: GuestOptions, application: Any, interface: Interface, worker: int
         weight=asked.weight or DEFAULT_WEIGHT,
         drain_timeout=asked.drain_timeout,
     )
+    profile.tls = asked.tls
     gc.freeze()  # what was imported stays: no collection need look at it
     serve = _serve_wsgi if interface is Interface.WSGI else _serve_asgi
     return run_in_loop(lambda: serve(asked, application, address, profile), make)

@@ -32,6 +32,7 @@ def run(asked: GuestOptions, application: Any, worker: int) -> int:
         factory = SubscriberFactory(application, asked.name, asked.routes)
     factory.worker = worker
     factory.concurrency = asked.concurrency or factory.concurrency
+    factory.tls = asked.tls or factory.tls
     factory.weight = asked.weight or factory.weight
     factory.drainTimeout = asked.drain_timeout
     service = SubscriberService(endpoint, factory, retryRefused=asked.keep_going, where=asked.proxy)

@@ -7,7 +7,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from guest.core.route import Route
+from guest.core.runtime import GuestLog
+from subproxy.wire import messages as m
 from subproxy.wire.fields import Info
+from subproxy.wire.info import tls_names
 from subproxy.wire.limits import DEFAULT_WEIGHT, Limits
 
 
@@ -34,6 +37,7 @@ class SubscriberProfile:
         common way, too.
     @ivar tunnels: the protocols for which clients may have tunnels, as C{Upgrade} names them: at
         most 8, of 1 to 32 bytes.
+    @ivar tls: what requests are to tell of the TLS of clients: C{b"sni"}, C{b"alpn"}, C{b"cert"}.
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class SubscriberProfile:
         self.agent = agent
         self.data: Any = None
         self.tunnels: tuple[bytes, ...] = ()
+        self.tls: tuple[bytes, ...] = ()
 
     def renew(self) -> None:
         """Be another instance from the next connection on: this id is somebody else's, too."""
@@ -80,6 +85,18 @@ class SubscriberProfile:
         if self.tunnels:
             info[b"tunnel"] = list(self.tunnels)
         return info
+
+    def register(self, reference: int, route: Route) -> m.Register:
+        """What asks for C{route}."""
+        info: Info = {b"tls": list(self.tls)} if self.tls else {}
+        return m.Register(reference, route.host, route.path, info)
+
+    def registered(self, message: m.Registered, log: GuestLog) -> None:
+        """Say what we have asked to be told, and are not."""
+        told = tls_names(message.info)
+        names = ", ".join(name.decode("latin-1") for name in self.tls if name not in told)
+        if names:
+            log.warn("the proxy tells no {names} of the TLS of clients", names=names)
 
     def pong(self) -> Info:
         """What C{pong} says of us: override it to tell how many requests you take now."""

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from guest.core.errors import BodyTooLong
 from guest.core.request_body import IncomingBody
 from subproxy.wire.fields import Headers, Info
+from subproxy.wire.info import Tls
+from subproxy.wire.info import tls as read_tls
 
 
 class Request:
@@ -32,8 +34,8 @@ class Request:
         the client as they are, and those of the request's body come from it.
     """
 
-    __slots__ = ("_interim", "body", "client", "expects", "headers", "id", "method", "scheme",
-                 "takes_trailers", "target", "tunnel", "version")  # fmt: skip
+    __slots__ = ("_interim", "_tls", "body", "client", "expects", "headers", "id", "method",
+                 "scheme", "takes_trailers", "target", "tunnel", "version")  # fmt: skip
 
     def __init__(
         self,
@@ -53,6 +55,7 @@ class Request:
         self.id: bytes = _text(info, b"id", b"")
         self.expects = info.get(b"expect") is True
         self.takes_trailers = info.get(b"trailers") is True
+        self._tls: Info | None = info.get(b"tls")
         self.tunnel: bytes | None = _text(info, b"tunnel", b"") or None
         self.body = body
         self._interim = interim
@@ -84,6 +87,22 @@ class Request:
             if each.lower() == name:
                 return value
         return default
+
+    @property
+    def tls(self) -> Tls | None:
+        """
+        What the proxy tells of the client's TLS: C{version}, C{sni}, C{alpn}, and of the client's
+        certificate C{verified}, C{sha256} and C{cert}, as far as was asked for when the route was
+        registered. None if it tells nothing: nobody asked, or the client came without TLS.
+        """
+        return None if self._tls is None else read_tls({b"tls": self._tls})
+
+    def connection_info(self) -> Info:
+        """C{client}, C{scheme}, C{version} and C{tls} as the proxy has told them."""
+        info: Info = {b"client": self.client, b"scheme": self.scheme, b"version": self.version}
+        if self._tls is not None:
+            info[b"tls"] = self._tls
+        return info
 
     @property
     def trailers(self) -> Headers:

@@ -66,10 +66,10 @@ class Registrations:
         """How many registrations there have been, those that are gone included."""
         return self._last
 
-    def add(self, route: Route) -> Registration:
-        """A new registration of C{route}, under the next reference."""
+    def add(self, route: Route, waiter: Any = None) -> Registration:
+        """A new registration of C{route}, under the next reference, for which C{waiter} waits."""
         self._last += 1
-        registration = Registration(self._last, route)
+        registration = Registration(self._last, route, waiter=waiter)
         self._by_reference[self._last] = registration
         return registration
 

@@ -162,9 +162,8 @@ class GuestSubscription:
         return waiter
 
     def _ask(self, route: Route, waiter: Any) -> None:
-        registration = self._registrations.add(route)
-        registration.waiter = waiter
-        self._say(m.Register(registration.reference, route.host, route.path))
+        registration = self._registrations.add(route, waiter)
+        self._say(self._profile.register(registration.reference, route))
 
     def unregister(self, host: bytes, path: bytes) -> Any:
         """
@@ -380,6 +379,7 @@ class GuestSubscription:
             return
         registration.standing = RegistrationState.STANDS
         waiter, registration.waiter = registration.waiter, None
+        self._profile.registered(message, self._runtime.log)
         self._listener.registered(registration.route)
         self._resolve(waiter, registration.route)
 

@@ -25,6 +25,7 @@ class ProxyCollector(Collector):
     Collects everything at the moment that it is asked for.
 
     @ivar handshakes: of TLS, by how they ended; None if there is no TLS.
+    @ivar clients: of TLS that were asked for a certificate and let in, by what they have shown.
     @ivar certificates: those that are shown over TLS, as plain data.
     @ivar floods: connections of HTTP/2 that were ended because of what came too often, by that.
     @ivar gauges: further numbers, by name: what they are, and a function for their value.
@@ -35,6 +36,7 @@ class ProxyCollector(Collector):
         self._registry = registry
         self._dispatcher = dispatcher
         self.handshakes: Mapping[str, int] | None = None
+        self.clients: Mapping[str, int] = {}
         self.certificates: Callable[[], list[Data]] = list
         self.floods: Mapping[str, int] = {}
         self.gauges: dict[str, tuple[str, Callable[[], float]]] = {}
@@ -115,6 +117,13 @@ class ProxyCollector(Collector):
         )
         for outcome, count in handshakes.items():
             ended.add_metric([outcome], count)
+        clients = CounterMetricFamily(
+            "subproxy_tls_client_certificates",
+            "Clients that were asked for a certificate and let in, by what they have shown.",
+            labels=["outcome"],
+        )
+        for outcome, count in self.clients.items():
+            clients.add_metric([outcome], count)
         expiry = GaugeMetricFamily(
             "subproxy_certificate_expiry_timestamp_seconds",
             "When the certificate in force expires.",
@@ -130,7 +139,7 @@ class ProxyCollector(Collector):
             if each["not_after"] is not None:
                 expiry.add_metric([path], each["not_after"])
             usable.add_metric([path, each["state"]], float(not each["problem"]))
-        yield from (ended, expiry, usable)
+        yield from (ended, clients, expiry, usable)
 
     def _queue(self) -> Iterator[Metric]:
         yield GaugeMetricFamily(

@@ -70,6 +70,7 @@ def admin_listener(
     collector.floods = service.http.context.floods
     if tls is not None:
         collector.handshakes = tls.handshakes
+        collector.clients = tls.clients
         collector.certificates = tls.view
     _add_gauges(collector, service)
     collectors = CollectorRegistry()

@@ -42,7 +42,7 @@ from subproxy.process.sd_notify import SupervisorNotifier
 from subproxy.process.signals import SignalService
 from subproxy.process.startup import fail
 from subproxy.subscription.factory import SubscriptionFactory
-from subproxy.subscription.registrar import Registrar
+from subproxy.subscription.registrar import TLS_NAMES, Registrar
 from subproxy.subscription.settings import SubscriptionSettings
 from subproxy.telemetry.access_log import AccessLog
 from subproxy.telemetry.counters import Counters, ExchangeLogFanOut
@@ -111,7 +111,8 @@ def build(
     if settings.https:
         from subproxy.app.tls import build_tls  # a dozen modules, of which others have no use
 
-        tls = build_tls(reactor, settings, http)
+        tls = build_tls(reactor, settings, http, router.client_authorities)
+        registrar.tells_tls = TLS_NAMES
     service = ProxyService(
         reactor,
         registrar,

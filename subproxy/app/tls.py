@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IProtocolFactory
 from twisted.logger import Logger
 
 from subproxy.config.settings import Settings
+from subproxy.core.http.client_tls import HostRule
 from subproxy.fastpath.http1_factory import FastHttp1Factory
 from subproxy.fastpath.http2_factory import HTTP_2, FastHttp2Factory
 from subproxy.frontend.factory import Http1Factory
@@ -23,6 +24,9 @@ from subproxy.process.startup import fail
 
 OUTCOMES = ("full", "resumed", "failed")
 """How a handshake may end."""
+
+CLIENT_CERTIFICATES = ("verified", "none")
+"""What clients may show who are asked for a certificate; another one ends the handshake."""
 
 
 def spoken(http: Http1Factory) -> dict[bytes, IProtocolFactory]:
@@ -38,21 +42,35 @@ class TlsSetup:
 
     @ivar certificates: what is shown.
     @ivar handshakes: how many there were, by how they ended.
+    @ivar clients: who was asked for a certificate and let in, by what they have shown.
     """
 
     def __init__(
-        self, http: Http1Factory, certificates: CertificateService, contexts: ContextCache
+        self,
+        http: Http1Factory,
+        certificates: CertificateService,
+        contexts: ContextCache,
+        rule: HostRule,
     ) -> None:
         self.certificates = certificates
         self.handshakes: Counter[str] = Counter(dict.fromkeys(OUTCOMES, 0))
+        self.clients: Counter[str] = Counter(dict.fromkeys(CLIENT_CERTIFICATES, 0))
         self._http = http
         self._contexts = contexts
+        self._rule = rule
 
     def factory(self, where: str) -> TlsFactory:
         """What stands before HTTP on the listener that an operator wrote so."""
         protocols = spoken(self._http)
         return TlsFactory(
-            self._http, self.certificates, self._contexts, protocols, where, self.handshakes
+            self._http,
+            self.certificates,
+            self._contexts,
+            protocols,
+            where,
+            self.handshakes,
+            self._rule,
+            self.clients,
         )
 
     @property
@@ -82,9 +100,13 @@ class TlsSetup:
         return found
 
 
-def build_tls(reactor: Any, settings: Settings, http: Http1Factory) -> TlsSetup | None:
+def build_tls(
+    reactor: Any, settings: Settings, http: Http1Factory, rule: HostRule
+) -> TlsSetup | None:
     """
     TLS, with its certificates read; None if no listener wants it.
+
+    @param rule: what hosts ask of the certificates of clients.
 
     @raise SystemExit: what was asked for can't be had.
     """
@@ -117,4 +139,4 @@ def build_tls(reactor: Any, settings: Settings, http: Http1Factory) -> TlsSetup 
     if not certificates.store.held:
         log.warn("there is no certificate yet: nobody is served over TLS")
     contexts = ContextCache(engine, tuple(spoken(http)), http.context.monotonic)
-    return TlsSetup(http, certificates, contexts)
+    return TlsSetup(http, certificates, contexts, rule)

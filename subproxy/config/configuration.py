@@ -121,6 +121,11 @@ class Configuration:
         line = self.line(setting)
         return Problem(line, self.lines.column(line), text)
 
+    def site_problem(self, key: str, index: int, text: str) -> Problem:
+        """What is wrong with a key of a site, by its number."""
+        line = self.lines.key(key, SITE, index)
+        return Problem(line, self.lines.column(line), text)
+
     def policy_problem(self, text: str) -> Problem:
         """Say C{text} of its policy."""
         name = "guest" if "\n[[guest]]" in f"\n{self.text}" else "default"

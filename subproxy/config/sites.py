@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 
+from subproxy.config.client_ca import ClientCaFiles
 from subproxy.config.shown_value import shown_value
 from subproxy.config.site_keys import BY_NAME, KEYS, LATER
 from subproxy.core.access.claims import Claim, ClaimError
@@ -29,6 +30,9 @@ def read_sites(tables: Sequence[Mapping[str, object]], note: Note, where: Where)
     for index, table in enumerate(tables):
         values = _values(table, index, note)
         claims = _claims(values, index, note)
+        if "client-ca" in table and any(claim.path for claim in claims):
+            # The handshake is over when a path is asked for.
+            note(index, "client-ca", "client-ca is a rule of whole hosts: the site has no paths")
         for claim in claims:
             before = taken.setdefault(claim, index)
             if before != index:
@@ -91,6 +95,9 @@ def _rules(
     for row in KEYS:
         if row.rule and row.name in values:
             rules[row.rule] = values[row.name]
+    files = values.get("client-ca")
+    if isinstance(files, tuple):
+        rules["client_ca"] = ClientCaFiles(files, values.get("client-ca-optional") is True)
     rate = values.get("rate")
     if isinstance(rate, float):
         burst = values.get("burst", max(1, math.ceil(rate)))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
+from subproxy.config.client_ca import ClientCaError, with_authorities
 from subproxy.config.configuration import (
     Configuration,
     ConfigurationError,
@@ -106,7 +107,21 @@ class Sources:
                 raise
             problem = found.problem(BY_OPTION[option], str(error))
             raise ConfigurationError(found.path, [problem]) from None
+        if found is not None:
+            found = replace(found, sites=tuple(self._sites(found)))
         return Effective(values, Settings.of(values), found)
+
+    @staticmethod
+    def _sites(found: Configuration) -> Iterator[Site]:
+        """The sites, with what the files hold that they name."""
+        problems = []
+        for index, site in enumerate(with_authorities(found.sites)):
+            if isinstance(site, ClientCaError):
+                problems.append(found.site_problem("client-ca", index, f"client-ca: {site}"))
+            else:
+                yield site
+        if problems:
+            raise ConfigurationError(found.path, problems)
 
     def _check(self, found: Configuration, values: Mapping[str, Any]) -> None:
         path = values["policy"]

@@ -1,8 +1,8 @@
 from typing import Any
 
 from subproxy.core.balancing.member import Member
+from subproxy.core.http.client_tls import ClientTls
 from subproxy.core.http.forwarded import Peer
-from subproxy.core.http.host_names import HostScope
 from subproxy.fastpath._channel import FastChannel
 from subproxy.fastpath._download import FastDownload
 from subproxy.fastpath._pending import PendingRequest
@@ -49,7 +49,7 @@ class FastConnection:
     download: FastDownload
     frame: bytes
     busy: bool
-    def tell(self, host: str | None, secure: bool, scope: HostScope | None = None) -> None: ...
+    def tell(self, host: str | None, secure: bool, tls: ClientTls | None = None) -> None: ...
     def close_if_idle(self) -> None: ...
     def abort(self) -> None: ...
     def deadline_passed(self, now: float) -> None: ...

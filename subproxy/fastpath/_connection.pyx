@@ -77,10 +77,10 @@ cdef class FastConnection(AnsweringConnection):
 
     # What the rest of the frontend sees.
 
-    def tell(self, host, secure, scope=None):
+    def tell(self, host, secure, tls=None):
         """Who the client is, by the word of a proxy: see C{Http1Protocol.tell}."""
         self.told = self.path.clients.at(host, secure)
-        self.scope = scope
+        self.tls = tls
 
     @property
     def busy(self):
@@ -152,7 +152,7 @@ cdef class FastConnection(AnsweringConnection):
         if isinstance(transport, Stream) and not (<Stream>transport).TLS:
             self.stream = <Stream>transport
         else:
-            self.scope = getattr(transport, "scope", None)
+            self.tls = getattr(transport, "tls", None)
         path.connections.add(self)
         transport.bufferSize = WRITE_BUFFER
         transport.registerProducer(self, True)
@@ -346,7 +346,10 @@ cdef class FastConnection(AnsweringConnection):
             return False
         # What will not be sent on is refused now, not when its body is here.
         way = path.chooser.route(head.host, head.host_size, head.target, head.path_size)
-        if way is None or body > way.most_body or way.asks(self.told.trusted, self.told.scheme):
+        if (
+            way is None or body > way.most_body
+            or way.asks(self.told.trusted, self.told.scheme, self.tls)
+        ):
             return False
         if whole > size and not large:
             self.gather(data, size, whole)

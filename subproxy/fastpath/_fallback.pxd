@@ -19,8 +19,8 @@ cdef class ReplaceableConnection(AskingClient):
     cdef readonly bint writable
     cdef readonly bint paused
     cdef bint undelayed
-    cdef object scope  # a HostScope: the hosts that may be asked for; None: any
-    cdef bytes asked_before  # the last host that was found in it
+    cdef object tls  # a ClientTls; None: it has none, or not of ours
+    cdef bytes asked_before  # the last host that was found to be served on it
     cdef readonly bytes rest  # bytes behind the request that is being answered; or of a partial head
     cdef BodyAssembly gathering  # the request whose body is not here yet
     # Bodies over data connections, from the first one on; used again.

@@ -32,7 +32,7 @@ cdef class ReplaceableConnection(AskingClient):
         """What is known of the client, if anybody asked."""
         if self.told is None:
             return None
-        return self.told.peer if self.scope is None else replace(self.told.peer, scope=self.scope)
+        return self.told.peer if self.tls is None else replace(self.told.peer, tls=self.tls)
 
     @property
     def close_reason(self):
@@ -40,10 +40,10 @@ cdef class ReplaceableConnection(AskingClient):
         return self.closed_for if self.slow is None else self.slow.close_reason
 
     cdef bint in_scope(self, const u8 *name, Py_ssize_t size) except -1:
-        """Whether that host may be asked for on this connection, as C{HostScope} has it: mostly it
+        """Whether that host may be asked for on this connection, as C{ClientTls} has it: mostly it
         is the one before."""
         cdef bytes before = self.asked_before
-        if self.scope is None:
+        if self.tls is None:
             return True
         if (
             before is not None and PyBytes_GET_SIZE(before) == size
@@ -51,7 +51,7 @@ cdef class ReplaceableConnection(AskingClient):
         ):
             return True
         host = PyBytes_FromStringAndSize(<const char *>name, size)
-        if not self.scope.serves(normalise_host(host)):
+        if not self.tls.serves(normalise_host(host)):
             return False
         self.asked_before = host
         return True

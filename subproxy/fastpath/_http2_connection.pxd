@@ -23,6 +23,7 @@ cdef class FastHttp2Connection:
     cdef readonly FastHttp2Counts counts
     cdef ClientInfo told
     cdef ReplaceableConnection before  # knows which hosts may be asked for; None: any
+    cdef object tls  # a ClientTls; None: it has none, or not of ours
     cdef readonly object shell
     cdef dict served  # the shell's
     cdef object machine

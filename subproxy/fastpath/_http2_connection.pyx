@@ -88,8 +88,8 @@ cdef FastHttp2Connection take_over(
     front.path = path
     front.transport = transport
     front.told = path.clients.with_http2(told)
-    if before.scope is not None:
-        front.before = before
+    if before.tls is not None:
+        front.before, front.tls = before, before.tls
     front.begin(before)
     return front
 
@@ -500,7 +500,7 @@ cdef class FastHttp2Stream(AskingClient):
         cdef RouteEntry way
         cdef bytes frame
         way = self.path.chooser.route(head.host, head.host_size, head.target, head.path_size)
-        if way is None or way.asks(self.told.trusted, self.told.scheme):
+        if way is None or way.asks(self.told.trusted, self.told.scheme, self.front.tls):
             return False
         asked = self.asked = PendingRequest.__new__(PendingRequest)
         asked.prefix = self.path.prefix

@@ -13,11 +13,13 @@ cdef class RouteEntry:
     cdef readonly object rules  # of its sites; None for none
     cdef bint asked  # a rule of them is asked at each request: that is for the Python path
     cdef bint to_https  # it only sends on to https who came without
+    cdef object authorities  # a ClientAuthorities: who vouches for its clients; None: nobody
+    cdef bint tells_tls  # some of its guests want to know of the TLS of clients
     cdef long most_body  # bytes of a body that they allow
     cdef double response_timeout  # seconds; negative: those of the limits
     cdef FastCounters tally
 
-    cdef bint asks(self, bint trusted, bytes scheme)
+    cdef bint asks(self, bint trusted, bytes scheme, object tls) except -1
 
 
 cdef class RouteCache:

@@ -57,9 +57,15 @@ cdef double SHARE = SLOW_START_SHARE
 cdef class RouteEntry:
     """Where the requests for one host and path go."""
 
-    cdef bint asks(self, bint trusted, bytes scheme):
+    cdef bint asks(self, bint trusted, bytes scheme, object tls) except -1:
         """Whether Python must look at a request: a rule is asked each time, and it is not the one
-        that lets pass who came by https."""
+        that lets pass who came by https; or the guest is told of TLS; or the handshake went by
+        another rule for the certificates of clients than is in force here now."""
+        if tls is None:
+            if self.authorities is not None:
+                return True
+        elif self.tells_tls or tls.authorities is not self.authorities:
+            return True
         return self.asked and (not self.to_https or trusted or scheme != b"https")
 
 
@@ -157,9 +163,11 @@ cdef class RouteCache:
             way.rules = rules
             way.most_body = LONG_MAX
             way.response_timeout = -1.0
+            way.tells_tls = pool.tells_tls
             if rules is not None:
                 way.asked = bool(rules.asked_each_time)
                 way.to_https = rules.only_to_https
+                way.authorities = rules.client_ca
                 way.most_body = rules.max_body or LONG_MAX
                 if rules.response_timeout is not None:
                     way.response_timeout = rules.response_timeout

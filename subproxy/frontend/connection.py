@@ -13,8 +13,8 @@ from typing import Any
 from twisted.internet.interfaces import ISSLTransport, ITCPTransport
 from twisted.internet.protocol import Protocol
 
+from subproxy.core.http.client_tls import ClientTls
 from subproxy.core.http.forwarded import Peer
-from subproxy.core.http.host_names import HostScope
 from subproxy.core.http.origin import UNIX
 from subproxy.errors import TunnelIdle
 from subproxy.frontend.client_tunnel import ClientTunnel, TunnelStream
@@ -68,18 +68,18 @@ class ClientConnection(Protocol):
         self.tunnel: ClientTunnel | None = None
         self.close_reason: CloseReason | None = None
 
-    def tell(self, host: str | None, secure: bool, scope: HostScope | None = None) -> None:
+    def tell(self, host: str | None, secure: bool, tls: ClientTls | None = None) -> None:
         """
         Who the client is, by the word of a proxy that has connected for it.
 
         @param host: its IP address; None for a UNIX socket.
         @param secure: it came over TLS.
-        @param scope: the hosts that may be asked for; None: any.
+        @param tls: what is known of its connection over TLS; None: it has none, or not of ours.
         """
         self.peer = self.context.forwarding.peer(
             UNIX if host is None else host.encode("ascii", "replace"),
             b"https" if secure else b"http",
-            scope,
+            tls,
         )
 
     def _meet(self) -> Peer:
@@ -88,7 +88,7 @@ class ClientConnection(Protocol):
         return self.context.forwarding.peer(
             UNIX if address is None else address.encode("ascii", "replace"),
             b"https" if ISSLTransport.providedBy(transport) else b"http",
-            getattr(transport, "scope", None),
+            getattr(transport, "tls", None),
         )
 
     @property

@@ -29,11 +29,8 @@ from subproxy.errors import (
 )
 from subproxy.subscription.bodies.transfer import RequestTransfer, ResponseTransfer
 from subproxy.subscription.context import GuestContext
-from subproxy.subscription.interfaces import (
-    ChannelConnection,
-    Handlers,
-    NumberedExchange,
-)
+from subproxy.subscription.interfaces import ChannelConnection, Handlers, NumberedExchange
+from subproxy.subscription.tls_info import tls_info
 from subproxy.subscription.tunnel_request import TunnelRequest
 from subproxy.subscription.upstream_request import UpstreamRequest
 from subproxy.wire import messages as m
@@ -51,8 +48,8 @@ def request_headers(exchange: Exchange) -> Headers:
     return [*request.headers, (b"Content-Length", b"%d" % request.length)]
 
 
-def request_info(exchange: Exchange) -> Info:
-    """The C{info} of a request frame."""
+def request_info(exchange: Exchange, member: Member | None = None) -> Info:
+    """The C{info} of a request frame, for C{member}."""
     request = exchange.request
     info: Info = {
         b"client": request.client,
@@ -64,6 +61,8 @@ def request_info(exchange: Exchange) -> Info:
         info[b"expect"] = True
     if request.trailers:
         info[b"trailers"] = True
+    if request.tls is not None and member is not None and exchange.pool in member.tls:
+        info[b"tls"] = tls_info(request.tls, member.tls[exchange.pool])
     return info
 
 
@@ -135,7 +134,7 @@ class Channel:
             request.method,
             request.target,
             request_headers(exchange),
-            request_info(exchange),
+            request_info(exchange, self.member),
             body if transport is BodyTransport.INLINE else self._promised(carrier),
         )
         try:
@@ -167,7 +166,7 @@ class Channel:
         except ProxyError as error:
             exchange.fail(error)
             return True
-        info = {**request_info(exchange), b"tunnel": tunnel}
+        info = {**request_info(exchange, self.member), b"tunnel": tunnel}
         frame = m.Request(number, request.method, request.target, request.headers, info, None)
         carrier = TunnelRequest(self, number, exchange, tunnel, self._context)
         try:
@@ -213,7 +212,13 @@ class Channel:
 
         @raise TooLarge: its frame is longer than the guest takes.
         """
-        self.wire.send(request)
+        try:
+            self.wire.send(request)
+        except TooLarge:
+            # Who the client is the digest tells, too.
+            if request.info.get(b"tls", {}).pop(b"cert", None) is None:
+                raise
+            self.wire.send(request)
 
     def _take_over(self) -> list[int]:
         """Take over a few exchanges that somebody else has; returns their numbers."""

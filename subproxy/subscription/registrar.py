@@ -8,6 +8,7 @@ turns their decisions into messages.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from twisted.logger import Logger
 
@@ -15,17 +16,21 @@ from subproxy.core.access.epochs import Epochs, RefuseHello
 from subproxy.core.access.penalties import PenaltyBox
 from subproxy.core.access.policy import NO_CLAIMS, Policy, Quotas
 from subproxy.core.access.token_bucket import TokenBucket
-from subproxy.core.balancing.member import Member, MemberEvent
+from subproxy.core.balancing.member import Member, MemberEvent, Pool
 from subproxy.core.routing.registry import Registry
 from subproxy.core.routing.route import Route, RouteRefused
 from subproxy.subscription.log_limiter import INFO, IdentityLogLimiter
 from subproxy.wire import messages as m
 from subproxy.wire.errors import MessageError
 from subproxy.wire.fields import Info, integer, name
+from subproxy.wire.info import tls_names
 from subproxy.wire.limits import DEFAULT_WEIGHT, MAX_NUMBER, MAX_WEIGHT
 
 BURST = 1000
 """Registrations that a guest may make at once, at its start."""
+
+TLS_NAMES: Final = (b"sni", b"alpn", b"cert")
+"""What guests may be told of the TLS of clients, where clients come over TLS."""
 
 _weight = integer(1, MAX_WEIGHT)
 _count = integer(0, MAX_NUMBER)
@@ -54,6 +59,7 @@ class Registrar:
     @ivar now: monotonic seconds.
     @ivar log_limiter: what is logged for whom.
     @ivar changed: told of a member that takes more than before.
+    @ivar tells_tls: what guests are told of the TLS of clients, if they ask for it.
     """
 
     _log = Logger()
@@ -72,6 +78,7 @@ class Registrar:
         self.now = now
         self.log_limiter = IdentityLogLimiter(now)
         self.changed = changed
+        self.tells_tls: tuple[bytes, ...] = ()
         self._routes: dict[Member, dict[int, Route]] = {}
         self._granted: dict[Member, int] = {}
         self._buckets: dict[str, TokenBucket] = {}
@@ -129,7 +136,7 @@ class Registrar:
             # Only who may have the route makes RE2 work for it.
             if route.compile():
                 self._check_policy(member, route)
-            self.registry.register(member, route, now, quota)
+            pool = self.registry.register(member, route, now, quota)
         except RouteRefused as refusal:
             self.log_limiter.emit(
                 self._log,
@@ -150,7 +157,19 @@ class Registrar:
             "{identity} serves {route}",
             route=str(route),
         )
-        return m.Registered(reference)
+        granted = self._tell_tls(member, pool, tls_names(message.info))
+        return m.Registered(reference, {b"tls": granted} if granted else {})
+
+    def _tell_tls(self, member: Member, pool: Pool, asked: list[bytes]) -> list[bytes]:
+        """Let C{member} be told what it asks for of the TLS of those who ask C{pool}."""
+        granted = [name for name in self.tells_tls if name in asked]
+        if granted:
+            # Two registrations of one route are one route.
+            member.tls[pool] = member.tls.get(pool, frozenset()) | frozenset(granted)
+            if not pool.tells_tls:
+                pool.tells_tls = True
+                self.registry.outdate()
+        return granted
 
     def unregister(self, member: Member, message: m.Unregister) -> m.Unregistered | None:
         """A guest gives a route back: the answer to it, None if it had none of that reference."""
@@ -250,4 +269,6 @@ class Registrar:
 
     def _drop(self, member: Member, route: Route) -> None:
         if route not in self._routes[member].values():
-            self.registry.unregister(member, route, self.now())
+            pool = self.registry.unregister(member, route, self.now())
+            if pool is not None:
+                member.tls.pop(pool, None)

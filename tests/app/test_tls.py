@@ -97,7 +97,7 @@ class BuildTlsTests(SynchronousTestCase):
     def test_view(self) -> None:
         (self.folder / "default.pem").write_text("nothing")
         service = self.build()
-        found = tls.build_tls(service.clock, self.settings, service.http)
+        found = tls.build_tls(service.clock, self.settings, service.http, lambda host: None)
         assert found is not None
         self.assertIn("Python's ssl", found.library)
         good, bad = found.view()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -15,6 +16,7 @@ from subproxy.core.sites.affinity import CookieAffinity, HeaderAffinity
 from subproxy.core.sites.site_rules import AT_ONCE, EACH_TIME, SiteRules, key_of
 from tests.app.test_reload import ReloadCase
 from tests.rigs.paths import ROOT
+from tests.rigs.tls_rig import Authority
 
 try:
     import tomllib
@@ -25,6 +27,8 @@ GOOD: dict[str, tuple[str, ...]] = {
     "hosts": ('"a"', '["a", "*.b.example", "*", "[::1]"]'),
     "paths": ('"/"', '["/a", "/a/b%20c"]'),
     "networks": ('"any"', '"unix"', '["10.0.0.0/8", "::/0", "192.0.2.1"]'),
+    "client-ca": ("false", '"/a.pem"', '["/a.pem", "b.pem"]'),
+    "client-ca-optional": ("true", "false"),
     "max-body": ("0", "9223372036854775807", '"16 MiB"', '"5"', '"0 B"'),
     "response-timeout": ("0.1", "86400", "5"),
     "queue-timeout": ("0", "86400", "0.5"),
@@ -55,6 +59,8 @@ BAD: dict[str, tuple[str, ...]] = {
     "hosts": ("1", "[]", '""', '[""]', "[1]"),
     "paths": ("1", "[]", '""'),
     "networks": ("1", "[]", '""', "true"),
+    "client-ca": ("true", "1", '""', "[]", "[1]"),
+    "client-ca-optional": ("1", '"yes"'),
     "max-body": ("-1", "9223372036854775808", '"16 MB"', "1.5", "true", '""'),
     "response-timeout": ("0", "0.09", "86401", '"5"', "true", "nan"),
     "queue-timeout": ("-1", "86401", '"5"'),
@@ -113,6 +119,13 @@ def document(key: str, value: str) -> str:
     if needs:
         lines.append(f"{needs} = {BY_NAME[needs].example}")
     return "\n".join(("[[site]]", *lines, f"{key} = {value}", ""))
+
+
+def authority(case: SynchronousTestCase) -> str:
+    """A file with the certificate of an authority."""
+    path = Path(case.mktemp())
+    path.write_bytes(Authority().pem)
+    return str(path)
 
 
 class EverySiteKeyTests(SynchronousTestCase):
@@ -209,7 +222,8 @@ class EverySiteKeyReloadTests(ReloadCase):
             if not key.rule:
                 continue
             self.assertIsNone(self.rules())
-            self.assertEqual(self.reload(document(key.name, key.example)).applied, ["site"])
+            value = key.example if key.name != "client-ca" else f'"{authority(self)}"'
+            self.assertEqual(self.reload(document(key.name, value)).applied, ["site"])
             rules = self.rules()
             assert rules is not None
             self.assertIsNotNone(getattr(rules, key.rule))

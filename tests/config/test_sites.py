@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.config.client_ca import ClientCaFiles
 from subproxy.config.configuration import ConfigurationError, parse_configuration
 from subproxy.core.access.toml_lines import TomlLines
 from subproxy.core.sites.client_limits import ConnectionLimit, RateLimit
@@ -22,6 +23,21 @@ class SitesTests(SynchronousTestCase):
             [str(each) for each in site.claims], ["a.example/", "a.example/x", "*.b/", "*.b/x"]
         )
         self.assertEqual(parse_configuration("site = []").sites, ())
+
+    def test_client_ca(self) -> None:
+        """Files and whether one must be shown are one rule, of whole hosts."""
+        one, other, third = parse_configuration(
+            '[[site]]\nhosts = "a"\nclient-ca = "x.pem"\n'
+            '[[site]]\nhosts = "b"\nclient-ca = ["x.pem", "y.pem"]\nclient-ca-optional = true\n'
+            '[[site]]\nhosts = "c"\nclient-ca = false\n'
+        ).sites
+        self.assertEqual(one.rules["client_ca"], ClientCaFiles(("x.pem",), False))
+        self.assertEqual(other.rules["client_ca"], ClientCaFiles(("x.pem", "y.pem"), True))
+        self.assertIsNone(third.rules["client_ca"])
+        self.assertEqual(
+            self.complaints('[[site]]\nhosts = "a"\npaths = ["/", "/x"]\nclient-ca = "x.pem"\n'),
+            ["f:4:1: client-ca is a rule of whole hosts: the site has no paths"],
+        )
 
     def test_whose_limits_they_are(self) -> None:
         """One site counts its clients together, and apart from other sites."""

@@ -7,7 +7,8 @@ from unittest import SkipTest
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.core.http.host_names import HostNames, HostScope
+from subproxy.core.http.client_tls import ClientTls
+from subproxy.core.http.host_names import HostNames
 from subproxy.fastpath.install import unavailable
 from subproxy.wire import messages as m
 from tests.fastpath.test_http2_differential import Http2Side
@@ -20,7 +21,7 @@ class HostScopeOnBothPathsTests(SynchronousTestCase):
         why = unavailable()
         if why is not None:
             raise SkipTest(why)
-        self.pair = Pair(scope=HostScope(HostNames([b"a.example", b"*.b.example"]), b"b.example"))
+        self.pair = Pair(tls=ClientTls(HostNames([b"a.example", b"*.b.example"]), b"b.example"))
         self.addCleanup(self.pair.close)
 
     def ask(self, host: bytes) -> bytes:
@@ -118,5 +119,5 @@ class SecureHttp2Side(Http2Side):
     def say(self, data: bytes) -> None:
         if not self.told:
             self.told = True
-            self.protocol.tell("192.0.2.9", self.secure)
+            self.protocol.tell("192.0.2.9", self.secure, self.tls)
         super().say(data)

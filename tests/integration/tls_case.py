@@ -44,8 +44,8 @@ class TlsCase(SynchronousTestCase):
         fresh.write_bytes(self.authority.issue(*names, **options))
         os.replace(fresh, self.certificates / name)
 
-    def serve(self, *options: str, reactor: str = "", application: str = "Named") -> None:
-        """A proxy and a guest."""
+    def serve(self, *options: str, reactor: str = "", application: str | None = "Named") -> None:
+        """A proxy and a guest, if that is an application."""
         self.put("blog.pem", HOST, "news.example", "127.0.0.1")
         self.proxy = self.world.start_proxy(
             f"--https=tcp:{self.https}:interface=127.0.0.1",
@@ -55,7 +55,8 @@ class TlsCase(SynchronousTestCase):
             twistd=(f"--reactor={reactor or RING}",),
         )
         self.proxy.wait_for("HTTPS on")
-        self.world.start_guest(f"tests.integration.apps:{application}", "--host=.*")
+        if application is not None:
+            self.world.start_guest(f"tests.integration.apps:{application}", "--host=.*")
 
     def connect(
         self,

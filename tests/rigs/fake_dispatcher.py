@@ -24,8 +24,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from subproxy.core.exchange import Exchange, ExchangeState, Headers, IDispatcher, RequestHead
+from subproxy.core.http.client_tls import ClientTls
 from subproxy.core.http.forwarded import Forwarding, Trust
-from subproxy.core.http.host_names import HostScope
 from subproxy.core.interfaces import IUpstreamRequest
 from subproxy.core.sites.site_rules import SiteRules
 from subproxy.errors import GuestMisbehaved, ProxyError
@@ -136,7 +136,7 @@ class Transport(StringTransport):
     A transport in memory that fills up, half-closes and aborts as a TCP one does.
 
     @ivar stalled: the client reads nothing; C{bufferSize} bytes later the producer is paused.
-    @ivar scope: the hosts that may be asked for, as a transport of TLS has it.
+    @ivar tls: what is known of the client, as a transport of TLS has it.
     @ivar line: a socket that stands for the connection, where the kernel is asked about that.
     """
 
@@ -145,7 +145,7 @@ class Transport(StringTransport):
     def __init__(self, address: str) -> None:
         super().__init__(peerAddress=IPv4Address("TCP", address, 4711))
         self.stalled = False
-        self.scope: HostScope | None = None
+        self.tls: ClientTls | None = None
         self.pending = 0
         self.producerPaused = False
         self.halfClosed = False

@@ -11,6 +11,7 @@ whoever looks sees the same: the bytes to the client, the frames to the guest, t
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -19,13 +20,15 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from subproxy.config.configuration import parse_configuration
+from subproxy.core.http.client_tls import ClientTls
 from subproxy.core.http.forwarded import Forwarding, Trust
-from subproxy.core.http.host_names import HostScope
 from subproxy.core.http.request_id import RequestIds
+from subproxy.core.sites.site import Site
 from subproxy.core.sites.site_table import SiteTable
 from subproxy.fastpath.http1_factory import FastHttp1Factory
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.limits import HttpLimits
+from subproxy.subscription.registrar import TLS_NAMES
 from subproxy.subscription.settings import SubscriptionSettings
 from subproxy.telemetry.access_log import AccessLog
 from subproxy.telemetry.counters import Counters, ExchangeLogFanOut
@@ -57,8 +60,9 @@ class Side:
         share: float = math.inf,
         style: str = "combined",
         tunnel: list[bytes] | None = None,
-        sites: str = "",
-        scope: HostScope | None = None,
+        sites: str | Sequence[Site] = "",
+        tls: ClientTls | None = None,
+        told: Sequence[bytes] = (),
     ) -> None:
         self.world = World(
             # Both may take all the time of a turn: how much is used depends on the path.
@@ -66,7 +70,10 @@ class Side:
         )
         clock = self.world.clock
         clock.advance(1000)
-        self.world.router.set_sites(SiteTable(parse_configuration(sites).sites))
+        if isinstance(sites, str):
+            sites = parse_configuration(sites).sites
+        self.world.router.set_sites(SiteTable(sites))
+        self.world.registrar.tells_tls = TLS_NAMES
         self.log = AccessLog("/dev/null", style, clock, clock.seconds)
         self.counters = Counters()
         self.factory = (FastHttp1Factory if fast else Http1Factory)(
@@ -88,7 +95,7 @@ class Side:
             self.world.factory.protocol = fast_subscription_protocol(self.log)
         self.factory.doStart()
         self.address = address
-        self.scope = scope
+        self.tls = tls
         self.wire = WireConnection(Role.GUEST, wire)
         self.guest_gone = False
         self.guest = self.world.factory.buildProtocol(None)
@@ -105,7 +112,7 @@ class Side:
             info[b"bulk"] = True
         for message in (
             m.Hello(info),
-            m.Register(1, b"a\\.example", b"/.*"),
+            m.Register(1, b"a\\.example", b"/.*", {b"tls": list(told)} if told else {}),
             m.Register(2, b"b\\.example", b"/.*"),
         ):
             self.wire.send(message)
@@ -116,7 +123,7 @@ class Side:
     def connect(self) -> None:
         """A client connects."""
         self.transport = Transport(self.address)
-        self.transport.scope = self.scope
+        self.transport.tls = self.tls
         self.protocol: Any = self.factory.buildProtocol(None)
         self.protocol.makeConnection(self.transport)
         self.gone = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from twisted.internet.interfaces import IHalfCloseableProtocol
@@ -12,6 +13,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from subproxy.core.http.client_authorities import ClientAuthorities
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.limits import HttpLimits
 from subproxy.frontend.tls.certificate import Certificate, read_certificate
@@ -86,7 +88,10 @@ class Line:
         session: ssl.SSLSession | None = None,
         contexts: ContextCache | None = None,
         limits: HttpLimits | None = None,
+        rules: Mapping[bytes, ClientAuthorities] | None = None,
     ) -> None:
+        self.rules = dict(rules or {})
+        self.clients: Counter[str] = Counter()
         self.clock = Clock()
         self.http = Http1Factory(
             FakeDispatcher(FakeGuest.respond), limits, self.clock, monotonic=self.clock.seconds
@@ -100,6 +105,8 @@ class Line:
             {HTTP_1_1: self.http if inner is None else Factory.forProtocol(inner)},
             "tcp:443",
             self.counts,
+            self.rules.get,
+            self.clients,
         )
         self.factory.doStart()
         self.transport = SocketTransport("192.0.2.7")
@@ -112,8 +119,8 @@ class Line:
 
     def find(self, name: bytes | None, address: bytes = b"") -> Certificate | None:
         """See L{ICertificates}."""
-        names = {b"a.example": self.certificate, b"c.example": self.other, None: self.certificate}
-        return names.get(name)
+        names = dict.fromkeys((b"a.example", b"b.example", None), self.certificate)
+        return self.other if name == b"c.example" else names.get(name)
 
     @property
     def server(self) -> Any:

@@ -10,6 +10,7 @@ Certificates for tests, and a TLS client in memory.
 
 from __future__ import annotations
 
+import os
 import ssl
 from datetime import datetime, timedelta, timezone
 from ipaddress import ip_address
@@ -43,9 +44,9 @@ def _ec() -> Any:
 class Authority:
     """Vouches for whatever it is asked to."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "Authority of tests") -> None:
         self.key = _ec()
-        self.name = x509.Name([x509.NameAttribute(CN, "Authority of tests")])
+        self.name = x509.Name([x509.NameAttribute(CN, name)])
         self.certificate = self._builder(self.name, self.key, -1, 100).sign(
             self.key, hashes.SHA256()
         )
@@ -93,6 +94,17 @@ class Authority:
         if protocols:
             context.set_alpn_protocols(list(protocols))
         return context
+
+
+def show_certificate(context: ssl.SSLContext, pem: bytes) -> ssl.SSLContext:
+    """Let a client with C{context} show that certificate."""
+    file = os.memfd_create("client")
+    try:
+        os.write(file, pem)
+        context.load_cert_chain(f"/proc/self/fd/{file}")
+    finally:
+        os.close(file)
+    return context
 
 
 def _general(name: str) -> x509.GeneralName:

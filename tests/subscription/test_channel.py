@@ -1,14 +1,19 @@
 """Exchanges over one subscription, both ends of the wire in memory."""
 
+from hashlib import sha256
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.access.policy import Policy, Quotas
 from subproxy.core.exchange import ExchangeState
+from subproxy.core.http.client_tls import ClientTls
+from subproxy.core.http.host_names import HostNames
 from subproxy.errors import BadRequest, ClientGone, GuestGone, GuestMisbehaved, GuestRefused
+from subproxy.subscription.registrar import TLS_NAMES
 from subproxy.subscription.settings import SubscriptionSettings
 from subproxy.wire import messages as m
 from subproxy.wire.frames import decode, encode
-from subproxy.wire.limits import Limits
+from subproxy.wire.limits import MAX_CERTIFICATE, Limits
 from tests.rigs.world import World
 
 
@@ -22,6 +27,40 @@ class ChannelTests(SynchronousTestCase):
         guest.pump()
         (request,) = guest.take(m.Request)
         return request
+
+    def tls_told(
+        self, *names: bytes, certificate: bytes | None = b"DER", **limits: int
+    ) -> m.Request:
+        """What a guest that is told so much hears of a client."""
+        world = World()
+        world.registrar.tells_tls = TLS_NAMES
+        guest = world.guest(limits=Limits(**limits) if limits else None)
+        guest.hello()
+        guest.say(m.Register(1, b"a\\.example", b"/.*", {b"tls": list(names)} if names else {}))
+        tls = ClientTls(HostNames([b"a.example"]), b"a.example")
+        tls.agreed(b"1.3", b"h2", certificate)
+        world.ask(tls=tls)
+        guest.events = [each for each in guest.events if isinstance(each, m.Request)]
+        return self.request(guest)
+
+    def test_tls_information(self) -> None:
+        """As much as was granted, and of nobody who came without TLS."""
+        self.assertNotIn(b"tls", self.tls_told().info)
+        self.assertEqual(
+            self.tls_told(b"sni", b"alpn").info[b"tls"],
+            {b"version": b"1.3", b"sni": b"a.example", b"alpn": b"h2"},
+        )
+        shown = {b"verified": True, b"sha256": sha256(b"DER").digest(), b"cert": b"DER"}
+        self.assertEqual(self.tls_told(b"cert").info[b"tls"], {b"version": b"1.3", **shown})
+        self.assertEqual(
+            self.tls_told(b"cert", certificate=None).info[b"tls"], {b"version": b"1.3"}
+        )
+
+    def test_a_certificate_that_is_too_long(self) -> None:
+        """Who it is the digest tells, too."""
+        for size, limits in ((MAX_CERTIFICATE + 1, {}), (20_000, {"frame": 16_384, "inline": 0})):
+            told = self.tls_told(b"cert", certificate=b"x" * size, **limits).info[b"tls"]
+            self.assertEqual(sorted(told), [b"sha256", b"verified", b"version"])
 
     def test_request_and_response(self) -> None:
         """A request goes to the guest, its response to the frontend, and is no longer in flight."""

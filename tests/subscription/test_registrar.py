@@ -9,6 +9,7 @@ from subproxy.core.access.policy import Policy, Quotas, parse_policy
 from subproxy.core.routing import pattern
 from subproxy.core.routing.route import Route
 from subproxy.core.routing.route_table import HOST_COST
+from subproxy.subscription.registrar import TLS_NAMES
 from subproxy.wire import messages as m
 from tests.rigs.world import World
 
@@ -40,6 +41,25 @@ class RegistrarTests(SynchronousTestCase):
         self.assertEqual((refused.reference, refused.code), (2, b"policy"))
         self.assertTrue(refused.reason)
         self.assertIsNone(self.world.router.lookup(b"two.example", b"/"))
+
+    def test_tls_information(self) -> None:
+        """It is granted where clients come over TLS, of what there is; and goes with the route."""
+        for offered, granted in (((), []), (TLS_NAMES, [b"sni", b"cert"])):
+            self.registrar.tells_tls = offered
+            guest = self.world.guest(str(len(offered)))
+            guest.hello()
+            guest.say(m.Register(1, b"a", b"/.*", {b"tls": [b"cert", b"later", b"sni"]}))
+            guest.say(m.Register(2, b"b", b"/.*"))
+            (first, second) = guest.take(m.Registered)
+            self.assertEqual(first.info.get(b"tls", []), granted)
+            self.assertEqual(second.info, {})
+        pool = self.world.router.lookup(b"a", b"/")
+        assert pool is not None
+        self.assertTrue(pool.tells_tls)
+        member = pool.members[-1]
+        self.assertEqual(member.tls, {pool: frozenset([b"sni", b"cert"])})
+        guest.say(m.Unregister(1))
+        self.assertEqual(member.tls, {})
 
     def test_the_policy_is_asked_first(self) -> None:
         """RE2 is asked about nothing that a guest may not have anyway."""

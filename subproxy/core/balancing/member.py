@@ -108,7 +108,8 @@ class Member:
     of its own. latency: average round trip in seconds, and latency_at the time of the last
     sample. in_flight: exchanges it has now. state: a C{MemberState}, as int. since: when it last
     became READY, which is when its slow start began. pools: where it is registered. channel:
-    whatever the shell needs to reach it; never looked at here.
+    whatever the shell needs to reach it; never looked at here. tls: what it is told of the TLS of
+    clients, by pool (names of the protocol); no pool that it is told nothing of.
     """
 
     __slots__ = (
@@ -123,6 +124,7 @@ class Member:
         "pools",
         "since",
         "state",
+        "tls",
         "weight",
         "worker",
     )
@@ -155,6 +157,7 @@ class Member:
         self.state = READY
         self.since = now
         self.pools: list[Pool] = []
+        self.tls: dict[Pool, frozenset[bytes]] = {}
 
     def feed(self, event: MemberEvent, now: float) -> bool:
         """Move to the next state; return whether it is another one."""
@@ -193,7 +196,8 @@ class Pool:
 
     precedence: its sort key in the table. members: in the order of their registration.
     vacant_since: when the last one left, or POPULATED. waiting: exchanges that wait for a member.
-    cursor: where round robin stands. retries: whatever budget the shell keeps for it; never looked
+    cursor: where round robin stands. tells_tls: a member is, or was, told of the TLS of clients.
+    retries: whatever budget the shell keeps for it; never looked
     at here. Who remembers something of a pool keeps it by a weak reference: a pool holds compiled
     patterns.
     """
@@ -205,6 +209,7 @@ class Pool:
         "precedence",
         "retries",
         "route",
+        "tells_tls",
         "vacant_since",
         "waiting",
     )
@@ -217,6 +222,7 @@ class Pool:
         self.waiting = 0
         self.cursor = 0
         self.retries: Any = None
+        self.tells_tls = False
 
     def has_ready(self) -> bool:
         """Tell whether any member is READY or FULL: it is there, if perhaps busy."""

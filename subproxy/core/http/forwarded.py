@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from subproxy.core.http.host_names import HostScope
+from subproxy.core.http.client_tls import ClientTls
 from subproxy.core.http.networks import NetworkSet, plain_address
 from subproxy.core.http.origin import UNIX, Origin, read_origin
 
@@ -32,13 +32,13 @@ class Peer:
     @ivar address: its IP address as text, or L{UNIX}.
     @ivar trusted: it is a proxy whose word about the client is taken.
     @ivar scheme: C{b"http"} or C{b"https"}.
-    @ivar scope: the hosts that may be asked for on its connection; None: any.
+    @ivar tls: what is known of its connection over TLS; None: it has none, or not of ours.
     """
 
     address: bytes
     trusted: bool = False
     scheme: bytes = b"http"
-    scope: HostScope | None = None
+    tls: ClientTls | None = None
 
 
 class Trust:
@@ -70,10 +70,10 @@ class Forwarding:
         self.pseudonym = pseudonym
         self._via = {version: version + b" " + pseudonym for version in (b"1.0", b"1.1", b"2")}
 
-    def peer(self, address: bytes, scheme: bytes = b"http", scope: HostScope | None = None) -> Peer:
+    def peer(self, address: bytes, scheme: bytes = b"http", tls: ClientTls | None = None) -> Peer:
         """The peer at C{address}, with what is thought of it."""
         address = plain_address(address)
-        return Peer(address, self.trust.trusts(address), scheme, scope)
+        return Peer(address, self.trust.trusts(address), scheme, tls)
 
     def stamp(self, headers: Headers, peer: Peer, host: bytes, version: bytes) -> bytes:
         """

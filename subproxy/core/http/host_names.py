@@ -52,30 +52,3 @@ class HostNames:
         """All of them, sorted, for people."""
         found = [*self.exact, *(WILDCARD + each for each in self.wildcards)]
         return sorted(each.decode("latin-1") for each in found)
-
-
-class HostScope:
-    """
-    The hosts that may be asked for on one connection over TLS.
-
-    RFC 9110 section 7.4: a client may use a connection for every host that the certificate covers
-    which it was shown. Another one is misdirected (421).
-
-    @param names: those of the certificate.
-    @param asked: what the client asked for when it connected (SNI), covered or not.
-    """
-
-    __slots__ = ("_asked", "_names")
-
-    def __init__(self, names: HostNames, asked: bytes) -> None:
-        self._names = names
-        self._asked = asked
-
-    def serves(self, host: bytes) -> bool:
-        """Whether C{host}, spelt for routing, may be asked for."""
-        return host == self._asked or self._names.covers(_address(host))
-
-
-def _address(host: bytes) -> bytes:
-    """C{host}; an IPv6 literal without its brackets, as certificates have it."""
-    return host[1:-1] if host[:1] == b"[" else host

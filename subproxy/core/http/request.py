@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from subproxy.core.http.client_tls import ClientTls
 from subproxy.core.http.upgrade import Upgrade
 
 Header = tuple[bytes, bytes]
@@ -28,6 +29,7 @@ class RequestHead:
     @ivar expect: the client waits for 100 (Continue) before it sends its body.
     @ivar upgrade: the protocol that it would rather speak, if it says so.
     @ivar trailers: the client has said (by TE) that it takes trailers.
+    @ivar tls: what is known of its connection over TLS; None: it has none, or not of ours.
     """
 
     method: bytes
@@ -43,3 +45,4 @@ class RequestHead:
     expect: bool = False
     upgrade: Upgrade | None = None
     trailers: bool = False
+    tls: ClientTls | None = None

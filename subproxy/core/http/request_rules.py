@@ -192,8 +192,8 @@ class RequestRules:
         if misdirected:
             # RFC 9110 section 7.4: whoever asks so must not take it for protected.
             raise ClientError("an https URL was asked for without TLS", 421)
-        if peer.scope is not None and not peer.scope.serves(name):
-            raise ClientError("the certificate of this connection is not one for that host", 421)
+        if peer.tls is not None and not peer.tls.serves(name):
+            raise ClientError("the handshake of this connection was not one for that host", 421)
         path = target.partition(b"?")[0]
         if target == b"*":
             path = target
@@ -232,6 +232,7 @@ class RequestRules:
             size,
             expects,
             trailers=trailers,
+            tls=peer.tls,
         )
 
     def known_host(self, host: bytes) -> bytes:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from subproxy.core.balancing.member import Pool
+from subproxy.core.http.client_authorities import ClientAuthorities
 from subproxy.core.http.normalise import normalise_host, normalise_path, path_fault
 from subproxy.core.routing.explain import Explanation, explain
 from subproxy.core.routing.registry import Registry
@@ -61,6 +62,10 @@ class Router:
         """Go by C{sites} from now on, in the compiled path's cache too."""
         self.sites = sites if sites.sites else None
         self.registry.outdate()
+
+    def client_authorities(self, host: bytes) -> ClientAuthorities | None:
+        """Return who has to vouch for the clients of C{host}, which is spelt for routing."""
+        return None if self.sites is None else self.sites.client_authorities(host)
 
     def lookup(self, host: bytes, path: bytes) -> Pool | None:
         """Return the pool of a request, or None if no route is its: see L{match}."""

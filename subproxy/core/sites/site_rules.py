@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Final
 
 from subproxy.core.balancing.admission import USUAL, RequestTerms
+from subproxy.core.http.client_authorities import ClientAuthorities
 from subproxy.core.http.request import Headers, RequestHead
 from subproxy.core.sites.affinity import Affinity
 from subproxy.core.sites.client_limits import ConnectionLimit, RateLimit
@@ -38,6 +39,7 @@ class SiteRules:
     @ivar connections: how many requests of a client may be under way; else 429.
     @ivar strip_prefix: what is cut off the path before a guest sees it.
     @ivar host: what a guest sees as C{Host}.
+    @ivar client_ca: who has to vouch for clients, over TLS; who has nobody gets 403.
     @ivar upgrade: the protocols that clients may change to, in lower case; others are not heard.
     @ivar origins: the pages that may open WebSockets; others get 403.
     @ivar request_headers: what becomes of the fields that a guest sees.
@@ -58,6 +60,7 @@ class SiteRules:
     connections: ConnectionLimit | None = None
     strip_prefix: bytes | None = None
     host: bytes | None = None
+    client_ca: ClientAuthorities | None = None
     upgrade: frozenset[bytes] | None = None
     origins: Origins | None = None
     request_headers: HeaderRules | None = None
@@ -90,6 +93,10 @@ class SiteRules:
             location = self.redirect.location(request)
             if location is not None:
                 return LocalAnswer(self.redirect.status, [(b"Location", location)])
+        authorities = self.client_ca
+        # Over TLS the handshake has seen to it: who came by another rule got 421 before.
+        if authorities is not None and not authorities.optional and request.tls is None:
+            return Forbidden()
         if self.max_body and request.length is not None and request.length > self.max_body:
             return ClientError("the request body is too large", 413)
         return None
@@ -101,11 +108,12 @@ def key_of(rule: str) -> str:
 
 
 AT_ONCE: Final = frozenset(
-    {"max_body", "response_timeout", "queue_timeout", "hold", "upgrade", "origins"}
+    {"max_body", "response_timeout", "queue_timeout", "hold", "client_ca", "upgrade", "origins"}
 )
 """
 Rules that the compiled path need not ask for: numbers, which it compares or leaves to Python to
-wait by, and what is said of upgrades, none of which is ever its own.
+wait by; what is said of upgrades, none of which is ever its own; and whose word for clients counts,
+which it compares with what the handshake went by.
 """
 
 EACH_TIME: Final = tuple(

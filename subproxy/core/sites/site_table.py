@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import Final
 
 from subproxy.core.access.claims import Claim
+from subproxy.core.http.client_authorities import ClientAuthorities
 from subproxy.core.http.networks import NetworkIntersection
 from subproxy.core.http.normalise import normalise_path
 from subproxy.core.sites.site import Site
@@ -57,7 +58,7 @@ class SiteTable:
     @ivar longest_hold: the greatest C{hold} of them, seconds.
     """
 
-    __slots__ = ("_below", "_chains", "_exact", "longest_hold", "sites")
+    __slots__ = ("_asks_clients", "_below", "_chains", "_exact", "longest_hold", "sites")
 
     def __init__(self, sites: Iterable[Site]) -> None:
         self.sites = tuple(sites)
@@ -66,6 +67,7 @@ class SiteTable:
         self._chains: dict[tuple[int, ...], SiteRules] = {}
         holds = [site.rules.get("hold") for site in self.sites]
         self.longest_hold = max([each for each in holds if isinstance(each, float)], default=0.0)
+        self._asks_clients = any(site.rules.get("client_ca") for site in self.sites)
         for site in self.sites:
             for claim in site.claims:
                 of = self._exact if claim.literal else self._below
@@ -93,6 +95,13 @@ class SiteTable:
         if rules.networks is None:
             return replace(rules, networks=other.networks)
         return replace(rules, networks=NetworkIntersection(rules.networks, other.networks))
+
+    def client_authorities(self, host: bytes) -> ClientAuthorities | None:
+        """Who has to vouch for the clients of C{host}, normalised: the same for all its paths."""
+        if not self._asks_clients:
+            return None
+        rules = self._find(host, b"/")
+        return None if rules is None else rules.client_ca
 
     def _find(self, host: bytes, path: bytes) -> SiteRules | None:
         chain = self.covering(host, path)

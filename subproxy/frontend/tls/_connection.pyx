@@ -9,7 +9,7 @@ libssl has put it. Nothing of its own is kept between two calls but what came wh
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
 from subproxy.frontend.tls._libssl cimport (
-    WANT_READ, ZERO_RETURN, Context, Feed, lib, output, reason,
+    TLS1_3_VERSION, WANT_READ, ZERO_RETURN, Context, Feed, lib, output, peer_certificate, reason,
 )
 from subproxy.reactor._receive cimport Receiver
 from subproxy.reactor._stream cimport Stream
@@ -52,7 +52,7 @@ cdef class CompiledTlsConnection(Receiver):
     cdef readonly object inner
     cdef Receiver receiver  # inner, if it is compiled
     cdef Stream stream  # transport, if it is
-    cdef public object scope
+    cdef public object tls  # a ClientTls
     cdef public double deadline
     cdef int stage
     cdef long odd
@@ -221,9 +221,15 @@ cdef class CompiledTlsConnection(Receiver):
         self.deadline = NEVER
         lib.SSL_get0_alpn_selected(self.ssl, &alpn, &size)
         chosen = None if size == 0 else PyBytes_FromStringAndSize(<const char *>alpn, size)
-        inner = self.listener.established(chosen, lib.SSL_session_reused(self.ssl) == 1)
+        if self.tls is not None:
+            self.tls.agreed(
+                b"1.3" if lib.SSL_version(self.ssl) == TLS1_3_VERSION else b"1.2", chosen,
+                peer_certificate(self.ssl) if self.context.asks_clients else None,
+            )
+        inner = self.listener.established(
+            chosen, lib.SSL_session_reused(self.ssl) == 1, self.tls)
         if self.told is not None:
-            inner.tell(self.told[0], True, self.scope)
+            inner.tell(self.told[0], True, self.tls)
         self.inner = inner
         self.receiver = inner if isinstance(inner, Receiver) else None
         self.listener.connections.left(self)

@@ -4,6 +4,7 @@ from libc.stdint cimport uint64_t
 ctypedef unsigned char u8
 
 cdef enum:
+    TLS1_3_VERSION = 0x0304
     WANT_READ = 2
     ZERO_RETURN = 6
 
@@ -29,6 +30,8 @@ cdef struct Libssl:
     int (*SSL_shutdown)(void *) noexcept nogil
     int (*SSL_get_error)(void *, int) noexcept nogil
     int (*SSL_session_reused)(void *) noexcept nogil
+    int (*SSL_version)(const void *) noexcept nogil
+    void *(*SSL_get1_peer_certificate)(const void *) noexcept nogil
     void (*SSL_get0_alpn_selected)(void *, const u8 **, unsigned *) noexcept nogil
     void (*ERR_clear_error)() noexcept nogil
     unsigned long (*ERR_peek_error)() noexcept nogil
@@ -38,11 +41,14 @@ cdef Libssl lib
 cdef Output output
 
 cdef str reason()
+cdef bytes peer_certificate(void *ssl)
 
 cdef class Context:
     cdef void *context
     cdef bytes alpn
+    cdef bint asks_clients  # for certificates
 
     cdef int use(self, tuple chain, bytes key) except -1
+    cdef int ask_clients(self, tuple authorities, bint optional) except -1
     cdef int check(self, bint good) except -1
     cdef void *connection(self, Feed *feed) except NULL

@@ -8,6 +8,8 @@ class Context:
         scope: bytes,
         tickets: int,
         lifetime: int,
+        authorities: tuple[bytes, ...] = (),
+        optional: bool = False,
     ) -> None: ...
 
 def load(seconds: int, ssl: bytes = ..., libcrypto: bytes = ...) -> tuple[int, str]: ...

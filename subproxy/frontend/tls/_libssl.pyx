@@ -5,7 +5,7 @@ What is here for all connections: the functions, the contexts of certificates, t
 and a BIO that reads where the bytes lie and writes into one place. One thread calls all of it.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport realloc
 from libc.string cimport memcmp, memcpy, memset
@@ -26,7 +26,6 @@ cdef extern from "time.h" nogil:
 
 cdef enum:
     TLS1_2_VERSION = 0x0303
-    TLS1_3_VERSION = 0x0304
     CTRL_MODE = 33
     CTRL_SET_SESS_CACHE_MODE = 44
     CTRL_CHAIN_CERT = 89
@@ -38,6 +37,9 @@ cdef enum:
     BIO_TYPE = 0x0400 | 128  # a source and sink, of a number for others than OpenSSL
     OCTETS = 5
     UTF8 = 4
+    VERIFY_PEER = 0x01
+    VERIFY_FAIL_IF_NO_PEER_CERT = 0x02
+    PARTIAL_CHAIN = 0x80000
     KEY = 32
     NAME = 16
     IV = 16
@@ -78,7 +80,12 @@ cdef struct Rest:
     int (*SSL_CTX_check_private_key)(void *) noexcept nogil
     void (*SSL_CTX_set_alpn_select_cb)(void *, void *, void *) noexcept nogil
     int (*SSL_CTX_set_tlsext_ticket_key_evp_cb)(void *, void *) noexcept nogil
-    int (*SSL_version)(const void *) noexcept nogil
+    void (*SSL_CTX_set_verify)(void *, int, void *) noexcept nogil
+    void *(*SSL_CTX_get_cert_store)(void *) noexcept nogil
+    int (*SSL_CTX_add_client_CA)(void *, void *) noexcept nogil
+    int (*X509_STORE_add_cert)(void *, void *) noexcept nogil
+    int (*X509_STORE_set_flags)(void *, unsigned long) noexcept nogil
+    int (*i2d_X509)(const void *, u8 **) noexcept nogil
     int (*SSL_select_next_proto)(
         u8 **, u8 *, const u8 *, unsigned, const u8 *, unsigned) noexcept nogil
     void *(*d2i_X509)(void *, const u8 **, long) noexcept nogil
@@ -159,7 +166,7 @@ cdef int find() except -1:
     for name in (
         b"SSL_new", b"SSL_free", b"SSL_set_accept_state", b"SSL_set_bio", b"SSL_do_handshake",
         b"SSL_read", b"SSL_write", b"SSL_shutdown", b"SSL_get_error", b"SSL_session_reused",
-        b"SSL_get0_alpn_selected", b"ERR_clear_error", b"ERR_peek_error",
+        b"SSL_version", b"SSL_get1_peer_certificate", b"SSL_get0_alpn_selected", b"ERR_clear_error", b"ERR_peek_error",
         b"ERR_reason_error_string",
     ):
         at[0] = symbol(name)
@@ -173,7 +180,9 @@ cdef int find() except -1:
         b"SSL_CTX_set_num_tickets", b"SSL_CTX_set_session_id_context",
         b"SSL_CTX_use_certificate_ASN1", b"SSL_CTX_use_PrivateKey", b"SSL_CTX_check_private_key",
         b"SSL_CTX_set_alpn_select_cb", b"SSL_CTX_set_tlsext_ticket_key_evp_cb",
-        b"SSL_version", b"SSL_select_next_proto", b"d2i_X509", b"X509_free", b"d2i_AutoPrivateKey",
+        b"SSL_CTX_set_verify", b"SSL_CTX_get_cert_store", b"SSL_CTX_add_client_CA",
+        b"X509_STORE_add_cert", b"X509_STORE_set_flags", b"i2d_X509",
+        b"SSL_select_next_proto", b"d2i_X509", b"X509_free", b"d2i_AutoPrivateKey",
         b"EVP_PKEY_free", b"EVP_CIPHER_fetch", b"EVP_EncryptInit_ex", b"EVP_DecryptInit_ex",
         b"EVP_MAC_CTX_set_params", b"RAND_bytes", b"BIO_new", b"BIO_meth_new",
         b"BIO_meth_set_read", b"BIO_meth_set_write", b"BIO_meth_set_ctrl", b"BIO_meth_set_create",
@@ -289,7 +298,7 @@ cdef int ticket_key(
         return -1
     # 2: it is good, and the client is given a new one, as a ticket of 1.3 is used once
     # (RFC 8446 appendix C.4).
-    return 1 if key == &keys[0] and rest.SSL_version(ssl) < TLS1_3_VERSION else 2
+    return 1 if key == &keys[0] and lib.SSL_version(ssl) < TLS1_3_VERSION else 2
 
 
 def age_ticket_keys(long seconds):
@@ -319,6 +328,24 @@ cdef str reason():
     return "unknown" if text == NULL else text.decode("utf-8", "replace")
 
 
+cdef bytes peer_certificate(void *ssl):
+    """The client's certificate, in DER; None if it has shown none."""
+    cdef void *found = lib.SSL_get1_peer_certificate(ssl)
+    cdef u8 *at
+    cdef int size
+    if found == NULL:
+        return None
+    try:
+        size = rest.i2d_X509(found, NULL)
+        der = PyBytes_FromStringAndSize(NULL, max(size, 0))
+        at = <u8 *>PyBytes_AS_STRING(der)
+        if size <= 0 or rest.i2d_X509(found, &at) != size:
+            raise MemoryError
+        return der
+    finally:
+        rest.X509_free(found)
+
+
 cdef class Context:
     """
     What connections with one certificate have in common. It is alive as long as they are.
@@ -334,7 +361,7 @@ cdef class Context:
             rest.SSL_CTX_free(self.context)
 
     def __init__(self, tuple chain, bytes key, bytes alpn, bytes ciphers, bytes scope, int tickets,
-                 long lifetime):
+                 long lifetime, tuple authorities=(), bint optional=False):
         lib.ERR_clear_error()
         self.alpn = alpn
         self.context = rest.SSL_CTX_new(rest.TLS_server_method())
@@ -354,6 +381,29 @@ cdef class Context:
         self.check(rest.SSL_CTX_set_tlsext_ticket_key_evp_cb(self.context, <void *>ticket_key))
         rest.SSL_CTX_set_alpn_select_cb(self.context, <void *>choose_protocol, <void *>self)
         self.use(chain, key)
+        if authorities:
+            self.ask_clients(authorities, optional)
+
+    cdef int ask_clients(self, tuple authorities, bint optional) except -1:
+        """Ask clients for a certificate that one of C{authorities} vouches for, and say of whom."""
+        cdef const u8 *at
+        cdef void *found
+        cdef void *store = rest.SSL_CTX_get_cert_store(self.context)
+        for der in authorities:
+            at = <const u8 *>PyBytes_AS_STRING(der)
+            found = rest.d2i_X509(NULL, &at, PyBytes_GET_SIZE(der))
+            self.check(found != NULL)
+            good = (
+                rest.X509_STORE_add_cert(store, found) == 1
+                and rest.SSL_CTX_add_client_CA(self.context, found) == 1
+            )
+            rest.X509_free(found)
+            self.check(good)
+        self.check(rest.X509_STORE_set_flags(store, PARTIAL_CHAIN))
+        rest.SSL_CTX_set_verify(
+            self.context, VERIFY_PEER | (0 if optional else VERIFY_FAIL_IF_NO_PEER_CERT), NULL)
+        self.asks_clients = True
+        return 0
 
     cdef int use(self, tuple chain, bytes key) except -1:
         cdef const u8 *at

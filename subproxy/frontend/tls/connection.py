@@ -28,7 +28,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from subproxy.core.http.host_names import HostScope
+from subproxy.core.http.client_tls import VERSIONS, ClientTls
 from subproxy.core.reentrancy import ReentrancyGuard
 from subproxy.frontend.deadlines import NEVER
 from subproxy.frontend.tls.interfaces import ITlsListener
@@ -53,7 +53,7 @@ class TlsConnection(Protocol):
     @param listener: who makes what speaks HTTP.
     @ivar state: what becomes of what the client sends.
     @ivar deadline: when the handshake has to be done (monotonic seconds).
-    @ivar scope: the hosts that may be asked for on it; None: any.
+    @ivar tls: what is known of it; told what was agreed upon.
     @ivar inner: what speaks HTTP, as soon as the handshake is done.
     """
 
@@ -64,7 +64,7 @@ class TlsConnection(Protocol):
     def __init__(self, context: ssl.SSLContext, listener: ITlsListener) -> None:
         self.state = TlsState.HANDSHAKE
         self.deadline = NEVER
-        self.scope: HostScope | None = None
+        self.tls: ClientTls | None = None
         self.inner: Any = None
         self._listener = listener
         self._told: tuple[str | None, bool] | None = None
@@ -173,12 +173,14 @@ class TlsConnection(Protocol):
         self._go(TlsState.OPEN)
         self.deadline = NEVER
         listener = self._listener
-        alpn = self._tls.selected_alpn_protocol()
-        inner = listener.established(
-            None if alpn is None else alpn.encode("ascii"), bool(self._tls.session_reused)
-        )
+        tls = self._tls
+        alpn = tls.selected_alpn_protocol()
+        chosen = None if alpn is None else alpn.encode("ascii")
+        if self.tls is not None:
+            self.tls.agreed(VERSIONS[tls.version() or ""], chosen, tls.getpeercert(True))
+        inner = listener.established(chosen, bool(tls.session_reused), self.tls)
         if self._told is not None:
-            inner.tell(self._told[0], True, self.scope)
+            inner.tell(self._told[0], True, self.tls)
         self.inner = inner
         listener.connections.left(self)
         inner.makeConnection(self)

@@ -6,11 +6,15 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Final
 
+from subproxy.core.http.client_authorities import ClientAuthorities
 from subproxy.frontend.tls.certificate import Certificate
 from subproxy.frontend.tls.interfaces import ITlsConnection, ITlsEngine, ITlsListener
 
 MOST: Final = 1024
 """Contexts that are kept: each takes some ten to twenty kilobytes."""
+
+
+Key = tuple[Certificate, ClientAuthorities | None]
 
 
 class ContextCache:
@@ -34,33 +38,41 @@ class ContextCache:
         self._protocols = protocols
         self._monotonic = monotonic
         self._most = most
-        self._kept: OrderedDict[Certificate, tuple[float, Any]] = OrderedDict()
+        self._kept: OrderedDict[Key, tuple[float, Any]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def connection(self, certificate: Certificate, listener: ITlsListener) -> ITlsConnection:
+    def connection(
+        self,
+        certificate: Certificate,
+        listener: ITlsListener,
+        authorities: ClientAuthorities | None = None,
+    ) -> ITlsConnection:
         """
-        A new connection that shows C{certificate}.
+        A new connection that shows C{certificate}, to a client whom C{authorities} vouch for.
 
-        @raise CertificateError: the library does not take it.
+        @raise CertificateError: the library does not take one of them.
         """
-        return self.engine.connect(self.context(certificate), listener)
+        return self.engine.connect(self.context(certificate, authorities), listener)
 
-    def context(self, certificate: Certificate) -> Any:
+    def context(
+        self, certificate: Certificate, authorities: ClientAuthorities | None = None
+    ) -> Any:
         """
-        The context of C{certificate}.
+        The context of C{certificate} and C{authorities}.
 
-        @raise CertificateError: the library does not take it.
+        @raise CertificateError: the library does not take one of them.
         """
         kept = self._kept
         now = self._monotonic()
-        known = kept.get(certificate)
+        key = certificate, authorities
+        known = kept.get(key)
         renew = self.engine.renew_contexts
         if known is None or (renew and now - known[0] > renew):
-            known = now, self.engine.context(certificate, self._protocols)
-            kept[certificate] = known
+            known = now, self.engine.context(certificate, self._protocols, authorities)
+            kept[key] = known
             if len(kept) > self._most:
                 kept.popitem(last=False)
-        kept.move_to_end(certificate)
+        kept.move_to_end(key)
         return known[1]

@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from subproxy.core.access.log_limit import LogLimit
-from subproxy.core.http.host_names import HostScope
+from subproxy.core.http.client_tls import ClientTls, HostRule
 from subproxy.core.printable import printable
 from subproxy.frontend.close_manner import MANNERS, CloseManner
 from subproxy.frontend.deadlines import NEVER
@@ -113,14 +113,16 @@ class TlsFront(Protocol):
             name = "no name" if hello.name is None else printable(hello.name)
             self._refuse(f"there is no certificate for {name}")
             return
+        rule = factory.rule
+        # Who names no host may mean the address; for any other one the rule is looked at again.
+        authorities = None if rule is None else rule(hello.name or _host_of(address))
         try:
-            connection = factory.contexts.connection(certificate, factory)
+            connection = factory.contexts.connection(certificate, factory, authorities)
         except CertificateError as error:
             transport.write(INTERNAL_ERROR)
             self._refuse(str(error))
             return
-        if hello.name is not None:
-            connection.scope = HostScope(certificate.names, hello.name)
+        connection.tls = ClientTls(certificate.names, hello.name, authorities, rule)
         if self._told is not None:
             connection.tell(*self._told)
         connection.deadline = self.deadline
@@ -170,6 +172,11 @@ class TlsFront(Protocol):
         self.close(CloseReason.TLS_HANDSHAKE)
 
 
+def _host_of(address: bytes) -> bytes:
+    """An IP address as a host is spelt."""
+    return b"[%b]" % address if b":" in address else address
+
+
 class TlsFactory(Factory):
     """
     Stands before an L{Http1Factory} on listeners for TLS.
@@ -180,6 +187,8 @@ class TlsFactory(Factory):
     @param protocols: what makes the protocols that are spoken over TLS, the best one first (ALPN).
     @param where: the endpoint as the operator wrote it, for the log.
     @param counts: of handshakes, by how they ended; several listeners may share it.
+    @param rule: what hosts ask of the certificates of clients; None: no host asks.
+    @param clients: counts those that were asked and let in, by what they have shown.
     """
 
     noisy = False
@@ -193,14 +202,18 @@ class TlsFactory(Factory):
         protocols: Mapping[bytes, IProtocolFactory],
         where: str,
         counts: Counter[str],
+        rule: HostRule | None = None,
+        clients: Counter[str] | None = None,
     ) -> None:
         self.http = http
         self.certificates = certificates
         self.contexts = contexts
         self.connections = http.connections
         self.clock: Any = http.context.clock
+        self.rule = rule
         self._protocols = protocols
         self._counts = counts
+        self._clients: Counter[str] = Counter() if clients is None else clients
         self._where = where
         self._limit = LogLimit()
 
@@ -221,9 +234,13 @@ class TlsFactory(Factory):
         context = self.http.context
         return context.monotonic() + context.limits.header_timeout
 
-    def established(self, alpn: bytes | None, resumed: bool) -> IProtocol | None:
+    def established(
+        self, alpn: bytes | None, resumed: bool, tls: ClientTls | None = None
+    ) -> IProtocol | None:
         """See L{ITlsListener<subproxy.frontend.tls.interfaces.ITlsListener>}."""
         self._counts["resumed" if resumed else "full"] += 1
+        if tls is not None and tls.authorities is not None:
+            self._clients["verified" if tls.certificate is not None else "none"] += 1
         return self._protocols[alpn or HTTP_1_1].buildProtocol(None)  # type: ignore[arg-type]
 
     def failed(self, transport: Any, reason: str) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from subproxy.core.http.host_names import HostScope
+from subproxy.core.http.client_authorities import ClientAuthorities
+from subproxy.core.http.client_tls import ClientTls
 from subproxy.frontend.open_connections import OpenConnection, OpenConnections
 from subproxy.frontend.tls.certificate import Certificate
 
@@ -37,10 +38,11 @@ class ITlsListener(Protocol):
     connections: OpenConnections
     clock: Any
 
-    def established(self, alpn: bytes | None, resumed: bool) -> Any:
+    def established(self, alpn: bytes | None, resumed: bool, tls: ClientTls | None) -> Any:
         """
         A handshake is done.
 
+        @param tls: what is known of the connection.
         @return: the protocol that speaks what was agreed upon.
         """
 
@@ -53,11 +55,11 @@ class ITlsConnection(OpenConnection, Protocol):
     A connection from its first byte that is for the TLS library, as a Twisted protocol.
 
     @ivar deadline: when its handshake has to be done (monotonic seconds).
-    @ivar scope: the hosts that may be asked for on it; None: any.
+    @ivar tls: told what was agreed upon, and then to what speaks HTTP.
     """
 
     deadline: float
-    scope: HostScope | None
+    tls: ClientTls | None
 
     def tell(self, host: str | None, secure: bool) -> None:
         """Who the client is, by the word of a proxy: see C{Http1Protocol.tell}."""
@@ -91,11 +93,18 @@ class ITlsEngine(Protocol):
     def renew_contexts(self) -> float:
         """See above."""
 
-    def context(self, certificate: Certificate, protocols: tuple[bytes, ...]) -> Any:
+    def context(
+        self,
+        certificate: Certificate,
+        protocols: tuple[bytes, ...],
+        authorities: ClientAuthorities | None = None,
+    ) -> Any:
         """
-        What connections with that certificate have in common.
+        What connections with that certificate have in common. No session of one with other
+        C{authorities} is resumed with it.
 
         @param protocols: what is spoken over TLS, the best one first (ALPN).
+        @param authorities: who has to vouch for clients; None: these are not asked.
         @raise CertificateError: the library does not take the certificate.
         """
 

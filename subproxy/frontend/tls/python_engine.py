@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Callable
 from typing import Final
 
+from subproxy.core.http.client_authorities import ClientAuthorities
 from subproxy.frontend.tls.certificate import Certificate, CertificateError
 from subproxy.frontend.tls.connection import TlsConnection
 from subproxy.frontend.tls.interfaces import ITlsConnection, ITlsListener
@@ -37,11 +38,18 @@ def pem(certificate: Certificate) -> bytes:
     return found
 
 
-def make_context(certificate: Certificate, protocols: tuple[bytes, ...]) -> ssl.SSLContext:
+def make_context(
+    certificate: Certificate,
+    protocols: tuple[bytes, ...],
+    authorities: ClientAuthorities | None = None,
+) -> ssl.SSLContext:
     """
     A context of C{ssl}: TLS 1.2 and 1.3, tickets, no renegotiation, no compression, no early data.
 
-    @raise CertificateError: the library does not take the certificate.
+    Whoever is among C{authorities} is trusted, also if it has signed itself nothing, or is signed
+    by others.
+
+    @raise CertificateError: the library does not take the certificate, or an authority.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -58,7 +66,18 @@ def make_context(certificate: Certificate, protocols: tuple[bytes, ...]) -> ssl.
         raise CertificateError(f"the TLS library does not take it: {error}") from None
     finally:
         os.close(file)
+    if authorities is not None:
+        _ask_clients(context, authorities)
     return context
+
+
+def _ask_clients(context: ssl.SSLContext, authorities: ClientAuthorities) -> None:
+    try:
+        context.load_verify_locations(cadata=b"".join(authorities.certificates))
+    except ssl.SSLError as error:
+        raise CertificateError(f"the TLS library does not take an authority: {error}") from None
+    context.verify_mode = ssl.CERT_OPTIONAL if authorities.optional else ssl.CERT_REQUIRED
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
 
 
 class PythonEngine:
@@ -75,9 +94,14 @@ class PythonEngine:
             found.append("no X25519MLKEM768")
         return tuple(found)
 
-    def context(self, certificate: Certificate, protocols: tuple[bytes, ...]) -> ssl.SSLContext:
+    def context(
+        self,
+        certificate: Certificate,
+        protocols: tuple[bytes, ...],
+        authorities: ClientAuthorities | None = None,
+    ) -> ssl.SSLContext:
         """See L{ITlsEngine<subproxy.frontend.tls.interfaces.ITlsEngine>}."""
-        return make_context(certificate, protocols)
+        return make_context(certificate, protocols, authorities)
 
     @property
     def connect(self) -> Callable[[ssl.SSLContext, ITlsListener], ITlsConnection]:

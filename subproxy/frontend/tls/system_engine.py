@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from twisted.internet.protocol import Protocol
 
+from subproxy.core.http.client_authorities import ClientAuthorities
 from subproxy.frontend.tls._connection import CompiledTlsConnection
 from subproxy.frontend.tls._libssl import Context, load
 from subproxy.frontend.tls.certificate import Certificate, CertificateError, read_certificate
@@ -49,17 +50,27 @@ class SystemEngine:
         """See L{ITlsEngine<subproxy.frontend.tls.interfaces.ITlsEngine>}."""
         return () if self._version >= POST_QUANTUM else ("no X25519MLKEM768",)
 
-    def context(self, certificate: Certificate, protocols: tuple[bytes, ...]) -> Context:
+    def context(
+        self,
+        certificate: Certificate,
+        protocols: tuple[bytes, ...],
+        authorities: ClientAuthorities | None = None,
+    ) -> Context:
         """See L{ITlsEngine<subproxy.frontend.tls.interfaces.ITlsEngine>}."""
+        scope = hashlib.sha256(certificate.chain[0])
+        if authorities is not None:
+            scope.update(authorities.digest + bytes([authorities.optional]))
         try:
             return Context(
                 certificate.chain,
                 certificate.key,
                 b"".join(bytes([len(each)]) + each for each in protocols),
                 CIPHERS.encode("ascii"),
-                hashlib.sha256(certificate.chain[0]).digest(),
+                scope.digest(),
                 TICKETS,
                 int(RENEW),
+                () if authorities is None else authorities.certificates,
+                authorities is not None and authorities.optional,
             )
         except ValueError as error:
             raise CertificateError(f"the TLS library does not take it: {error}") from None
@@ -88,7 +99,7 @@ class _Trial:
         self.connections: Any = self
         self.written = b""
 
-    def established(self, alpn: bytes | None, resumed: bool) -> Protocol:
+    def established(self, alpn: bytes | None, resumed: bool, tls: object) -> Protocol:
         assert alpn == b"trial", "ALPN"
         return _Echo()
 

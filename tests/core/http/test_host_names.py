@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.core.http.host_names import HostNames, HostScope, parent
+from subproxy.core.http.host_names import HostNames, parent
 
 LABEL = st.sampled_from([b"a", b"b", b"www", b"x1", b"1"])
 HOST = st.lists(LABEL, min_size=1, max_size=4).map(b".".join)
@@ -41,12 +41,3 @@ class HostNamesTests(SynchronousTestCase):
     @given(st.lists(NAME, max_size=4), HOST)
     def test_as_the_rfc_has_it(self, names: list[bytes], host: bytes) -> None:
         self.assertEqual(HostNames(names).covers(host), covered(names, host))
-
-
-class HostScopeTests(SynchronousTestCase):
-    def test_serves(self) -> None:
-        scope = HostScope(HostNames([b"a.example", b"::1"]), b"other.example")
-        for good in (b"a.example", b"other.example", b"[::1]"):
-            self.assertTrue(scope.serves(good), good)
-        self.assertFalse(scope.serves(b"b.example"))
-        self.assertFalse(scope.serves(b""))

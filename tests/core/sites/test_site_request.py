@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.balancing.member import Member, Pool
+from subproxy.core.http.client_authorities import ClientAuthorities
+from subproxy.core.http.client_tls import ClientTls
+from subproxy.core.http.host_names import HostNames
 from subproxy.core.http.networks import NetworkSet
 from subproxy.core.http.request import RequestHead
 from subproxy.core.routing.route import Route
@@ -171,6 +174,16 @@ class AnswerTests(SynchronousTestCase):
 
 
 class RulesTests(SynchronousTestCase):
+    def test_client_ca(self) -> None:
+        """Who came without TLS has shown nothing; who is only sent on need not."""
+        tls = ClientTls(HostNames([]), None)
+        for optional, refused in ((False, True), (True, False)):
+            rules = SiteRules(client_ca=ClientAuthorities((), optional, b""))
+            self.assertEqual(isinstance(rules.answer(head()), Forbidden), refused)
+            self.assertIsNone(rules.answer(replace(head(), tls=tls)))
+        rules = SiteRules(client_ca=ClientAuthorities((), False, b""), redirect=redirect("/x", 307))
+        self.assertIsInstance(rules.answer(head()), LocalAnswer)
+
     def test_every_rule_is_one_or_the_other(self) -> None:
         names = {each.name for each in fields(SiteRules) if each.init}
         self.assertEqual({*AT_ONCE, *EACH_TIME}, names)

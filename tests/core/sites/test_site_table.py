@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.access.claims import Claim
+from subproxy.core.http.client_authorities import ClientAuthorities
 from subproxy.core.http.networks import NetworkSet
 from subproxy.core.http.normalise import normalise_path
 from subproxy.core.sites.site import Site
@@ -26,6 +27,32 @@ class SiteTableTests(SynchronousTestCase):
     def most(self, table: SiteTable, host: bytes, path: bytes = b"/") -> int | None:
         rules = table.find(host, path)
         return None if rules is None else rules.max_body
+
+    def test_client_authorities(self) -> None:
+        """The rule of a host is one for all its paths, and a narrower host has its own."""
+        one, other = (ClientAuthorities((), False, each) for each in (b"1", b"2"))
+        table = SiteTable(
+            [
+                site("*.example", client_ca=one),
+                site("a.example", client_ca=None),
+                site("b.example", client_ca=other),
+                site("c.example", "/x", max_body=1),
+            ]
+        )
+        for host, rule in (
+            (b"x.example", one),
+            (b"a.example", None),
+            (b"b.example", other),
+            (b"c.example", one),
+            (b"example", None),
+            (b"", None),
+            (b"[::1]", None),
+        ):
+            self.assertIs(table.client_authorities(host), rule, host)
+            for path in AT:
+                rules = table.find(host, path)
+                self.assertIs(rules.client_ca if rules else None, rule)
+        self.assertIsNone(SiteTable([site("*", max_body=1)]).client_authorities(b"a"))
 
     def test_the_narrowest_decides(self) -> None:
         table = SiteTable(

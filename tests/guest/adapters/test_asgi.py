@@ -11,6 +11,7 @@ from guest.adapters.asgi import AsgiAdapter
 from guest.adapters.asgi_cycle import ClientDisconnected
 from subproxy.wire import messages as m
 from subproxy.wire.frames import encode
+from tests.frontend.tls.client_certificate_case import ALICE, der
 from tests.guest.asyncio.test_connection import LoopTestCase
 from tests.rigs.asyncio_guest import LoopGuest
 
@@ -97,6 +98,22 @@ class ScopeTests(AsgiTestCase):
             sorted(extensions),
             ["http.response.early_hint", "http.response.pathsend", "http.response.trailers"],
         )
+
+    def test_tls(self) -> None:
+        """The extension is there for who came over TLS, if the guest is told of that."""
+        self.assertNotIn("tls", self.scope()["extensions"])
+        none = {"server_cert": None, "client_cert_chain": (), "client_cert_name": None,
+                "client_cert_error": None, "tls_version": 0x0303, "cipher_suite": None}  # fmt: skip
+        told: dict[bytes, Any] = {b"version": b"1.2", b"sni": b"blog.example"}
+        for content in (b"", None):  # whole, and not
+            extensions = self.scope(info={b"tls": told}, content=content)["extensions"]
+            self.assertEqual(extensions["tls"], none)
+            self.assertIn("http.response.trailers", extensions)
+        shown = {b"version": b"1.3", b"verified": True, b"cert": der(ALICE), b"sha256": bytes(32)}
+        found = self.scope(info={b"tls": shown})["extensions"]["tls"]
+        self.assertEqual((found["tls_version"], found["client_cert_name"]), (0x0304, "CN=alice"))
+        [text] = found["client_cert_chain"]
+        self.assertIn(text.encode(), ALICE)
 
     def test_server(self) -> None:
         self.assertEqual(self.scope()["server"], ("blog.example", 443))

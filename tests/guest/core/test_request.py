@@ -45,6 +45,17 @@ class RequestTests(SynchronousTestCase):
             request = self.request(target)
             self.assertEqual((request.target, request.path, request.query), (target, path, query))
 
+    def test_tls(self) -> None:
+        self.assertIsNone(self.request().tls)
+        told = {b"version": b"1.3", b"verified": True, b"cert": b"DER", b"sha256": b"x" * 32}
+        request = self.request(tls=told, client=b"192.0.2.7")
+        found = request.tls
+        assert found is not None
+        self.assertEqual(
+            (found.version, found.sni, found.verified, found.cert), (b"1.3", None, True, b"DER")
+        )
+        self.assertEqual(request.connection_info()[b"tls"], told)
+
     def test_hosts(self) -> None:
         for value, host in (
             (b"blog.example", b"blog.example"),
