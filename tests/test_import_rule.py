@@ -14,11 +14,20 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.rigs.import_graph import Graph, circles, cython_imported, graph, imported, sources
+from tests.rigs.import_graph import (
+    Graph,
+    circles,
+    cython_imported,
+    graph,
+    imported,
+    sources,
+    tree_of,
+)
 
 ROOT = Path(__file__).parent.parent
 
@@ -90,7 +99,7 @@ def modules(package: str) -> Iterator[tuple[str, ast.Module]]:
     """Name and tree of each Python module of that package."""
     for path in sorted((ROOT / package.replace(".", "/")).rglob("*.py")):
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        yield name.removesuffix(".__init__"), ast.parse(path.read_text(), str(path))
+        yield name.removesuffix(".__init__"), tree_of(path)
 
 
 def within(name: str, packages: tuple[str, ...]) -> bool:
@@ -132,9 +141,15 @@ def wrong_imports(edges: Graph, package: str) -> Iterator[tuple[str, str]]:
                 yield module, other
 
 
+@cache
+def house() -> Graph:
+    """Who imports whom: read once."""
+    return graph(sources(ROOT, "subproxy", "guest"))
+
+
 class FloorTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.edges = graph(sources(ROOT, "subproxy", "guest"))
+        self.edges = {module: set(others) for module, others in house().items()}
 
     def test_every_room_has_a_floor(self) -> None:
         """A new room has its place in the table; the packages themselves hold nothing."""
@@ -251,7 +266,7 @@ class PurityTests(SynchronousTestCase):
 
     def test_guest_minimal(self) -> None:
         """The guest of one file uses the standard library alone."""
-        tree = ast.parse((ROOT / "guest" / "minimal.py").read_text())
+        tree = tree_of(ROOT / "guest" / "minimal.py")
         names = {name.split(".")[0] for name in imported("guest.minimal", tree)}
         self.assertEqual(set(), names - set(sys.stdlib_module_names))
 

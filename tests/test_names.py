@@ -19,6 +19,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web import http, resource, server
 from zope.interface.interface import InterfaceClass
 
+from tests.rigs.import_graph import tree_of
+
 ROOT = Path(__file__).parent.parent
 HOUSE = ("subproxy", "guest")
 ALL = (*HOUSE, "tests", "tools", "benchmarks", "examples", "twisted")
@@ -86,7 +88,7 @@ def relative(path: Path) -> str:
 def classes(path: Path) -> Iterator[str]:
     """The names of the classes of a file."""
     if path.suffix == ".py":
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.ClassDef):
                 yield node.name
     elif path.suffix == ".pyx":
@@ -96,7 +98,7 @@ def classes(path: Path) -> Iterator[str]:
 def functions(path: Path) -> Iterator[str]:
     """The names of the functions and methods of a file."""
     if path.suffix == ".py":
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 yield node.name
     else:
@@ -106,7 +108,7 @@ def functions(path: Path) -> Iterator[str]:
 def docstrings(path: Path) -> Iterator[str]:
     """The docstrings of a file."""
     if path.suffix == ".py":
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 yield ast.get_docstring(node) or ""
     else:
@@ -126,7 +128,7 @@ def own_interfaces() -> Iterator[str]:
     """The methods of the zope interfaces that stand here."""
     for path in paths(*HOUSE):
         if path.suffix == ".py":
-            for node in ast.walk(ast.parse(path.read_text())):
+            for node in ast.walk(tree_of(path)):
                 if isinstance(node, ast.ClassDef) and any(
                     isinstance(parent, ast.Name) and re.fullmatch(r"I[A-Z]\w+|Interface", parent.id)
                     for parent in node.bases

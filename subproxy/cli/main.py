@@ -17,10 +17,8 @@ from urllib.parse import quote
 
 from subproxy.admin.token import default_files
 from subproxy.cli import tables
-from subproxy.cli.check import check
 from subproxy.cli.client import AdminClient, AdminError
 from subproxy.config.help_text import DISTRIBUTION, release
-from subproxy.config.toml_text import commented_file
 from subproxy.core.printable import printable
 
 DEFAULT_ADMIN = "/run/subproxy/admin.sock"
@@ -34,6 +32,13 @@ The proxy itself is twistd subproxy (see twistd subproxy --help).
 """
 
 
+class _ShowVersion(argparse.Action):
+    """Prints the version, which takes as long to find as to ask a proxy."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *args: object, **named: object) -> None:
+        parser.exit(message=f"subproxy {release()} ({DISTRIBUTION})\n")
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     found = argparse.ArgumentParser(
@@ -43,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     found.add_argument(
-        "--version", action="version", version=f"subproxy {release()} ({DISTRIBUTION})"
+        "--version", action=_ShowVersion, nargs=0, help="show program's version number and exit"
     )
     found.add_argument(
         "--admin", default=DEFAULT_ADMIN, help="the admin socket, or HOST:PORT (%(default)s)"
@@ -79,6 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run it; the exit status."""
     options = parser().parse_args(arguments)
     if options.command == "check":
+        from subproxy.cli.check import check  # half a second: it knows all that can be set
+
         return check(options.file, options.print)
     if options.command == "init":
         return init(options.file)
@@ -98,6 +105,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def init(path: str | None) -> int:
     """Write a configuration file with comments; one that is there stays as it is."""
+    from subproxy.config.toml_text import commented_file  # as long to import as L{check}
+
     if path is None:
         print(commented_file(), end="")
         return 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import signal
 import socket
 import time
 from collections.abc import Callable
@@ -44,6 +45,7 @@ class Play:
         self.port = world.port
         self.path = f"{world.vsock}_12345"
         self.seen: list[object] = []
+        self.requests = 0  # that the guest was asked
         self.guest = ScriptedGuest(self.path)
         self.line: DataLine | None = None
         self.client = self.connect()
@@ -67,6 +69,7 @@ class Play:
     def asked(self) -> m.Request:
         """What the guest is asked."""
         found = self.guest.take(m.Request)
+        self.requests += 1
         body = found.body
         shown = (
             {key: value for key, value in body.items() if key != b"token"}
@@ -415,22 +418,21 @@ class BodyPathTests(SynchronousTestCase):
         world = self.worlds[options]
         log = world.folder / "access.log"
         before = log.read_bytes().count(b"\n") if log.exists() else 0
+        proxy = world.proxy
+        assert proxy is not None
         play = Play(world)
         try:
             play.warm()
             scene(play)
         finally:
             play.close()
-        asked = 0
 
         def written() -> bool:
-            nonlocal asked
-            lines = log.read_bytes().splitlines()[before:]
-            settled, asked = len(lines) == asked, len(lines)
-            return settled and bool(lines)
+            # It writes what it holds, and opens its file again.
+            proxy.signal(signal.SIGUSR1)
+            return len(log.read_bytes().splitlines()) - before >= play.requests
 
-        time.sleep(0.3)
-        wait_until(written, "log lines")
+        wait_until(written, "a line of the log for each request")
         lines = log.read_text().splitlines()[before:]
         return [
             *play.seen,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 Graph = dict[str, set[str]]
@@ -15,6 +16,12 @@ _CYTHON = re.compile(
     r"|c?import[ \t]+([\w.]+(?:[ \t]*,[ \t]*[\w.]+)*))",
     re.M,
 )
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """What is in a Python source: read once, for all who look at the whole tree."""
+    return ast.parse(path.read_text(), str(path))
 
 
 def sources(root: Path, *packages: str) -> dict[str, list[Path]]:
@@ -67,7 +74,7 @@ def graph(files: Mapping[str, Iterable[Path]]) -> Graph:
             if path.suffix in (".pyx", ".pxd"):
                 names = cython_imported(path.read_text())
             else:
-                names = imported(module, ast.parse(path.read_text(), str(path)))
+                names = imported(module, tree_of(path))
             for name in names:
                 base = name.rpartition(".")[0]
                 target = name if name in files else base
