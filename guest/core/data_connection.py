@@ -57,7 +57,7 @@ class BodyConnection(ABC):
         self._decoder = FrameDecoder(1024)
         self._receiver: BodyReceiver | None = None
         self._early: list[bytes] = []  # came before anybody wanted it
-        self._left = 0
+        self._left: int | None = 0  # of what is to come; None of a tunnel
         self._paused = False
         self._timer: Timer | None = None
 
@@ -160,10 +160,10 @@ class BodyConnection(ABC):
             self._runtime.log.error("data connection: {error}", error=error)
             self.abort()
 
-    # A request's body.
+    # A request's body, or a client's half of a tunnel.
 
-    def receive(self, length: int, receiver: BodyReceiver) -> None:
-        """Give C{receiver} the next C{length} bytes."""
+    def receive(self, length: int | None, receiver: BodyReceiver) -> None:
+        """Give C{receiver} the next C{length} bytes; None: all that come."""
         self._receiver = receiver
         self._left = length
         early, self._early = self._early, []
@@ -181,6 +181,9 @@ class BodyConnection(ABC):
         if receiver is None:
             self._early.append(data)
             self.pause()
+            return
+        if self._left is None:
+            receiver.data_received(data)
             return
         self._left -= len(data)
         if self._left < 0:
@@ -307,6 +310,14 @@ class DataConnectionPool(ABC):
             idle = self._idle.pop()
             idle.claim(exchange, token)
             return idle
+        return await self.tunnel(exchange, token)
+
+    async def tunnel(self, exchange: int, token: bytes) -> BodyConnection | None:
+        """
+        A data connection that nothing went over, and for which the proxy has taken the token.
+
+        What is to move must not before that.
+        """
         try:
             connection = await self.dial()
         except Exception as error:

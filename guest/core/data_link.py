@@ -29,8 +29,8 @@ class DataLink(Protocol):
     L{guest.twisted.data_connection.GuestDataConnection}.
     """
 
-    def receive(self, length: int, receiver: BodyReceiver) -> None:
-        """Give C{receiver} the next C{length} bytes."""
+    def receive(self, length: int | None, receiver: BodyReceiver) -> None:
+        """Give C{receiver} the next C{length} bytes; None: all that come, of a tunnel."""
 
     def pause(self) -> None:
         """Read no more for now."""
@@ -59,6 +59,9 @@ class DataLinks(Protocol):
 
     async def connect(self, exchange: int, token: bytes) -> DataLink | None:
         """One for the body that C{token} stands for; None if none can be had."""
+
+    async def tunnel(self, exchange: int, token: bytes) -> DataLink | None:
+        """One for a tunnel, for which the proxy has said that it has it; likewise."""
 
 
 @dataclass(frozen=True)

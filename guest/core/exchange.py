@@ -138,6 +138,11 @@ class GuestExchange:
         return self.number not in self._connection.exchanges
 
     @property
+    def finished(self) -> bool:
+        """Nothing is to come or to go any more."""
+        return self.over
+
+    @property
     def begun(self) -> bool:
         """Whether the final response has begun, or nobody waits for it."""
         return self.over or self._connection.exchanges[self.number].ours is not Half.WAITING

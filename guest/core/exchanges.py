@@ -16,6 +16,7 @@ from guest.core.response import BODILESS, Response
 from guest.core.response_body import OutgoingBody
 from guest.core.runtime import Runtime
 from guest.core.tunnel import Acceptance, TunnelConnection
+from guest.core.tunnel_exchange import TunnelExchange
 from subproxy.wire import messages as m
 from subproxy.wire.connection import Violation, WireConnection
 from subproxy.wire.fields import Headers, Info
@@ -100,7 +101,7 @@ class Exchanges:
             self._connection.send(m.Abort(number, b"protocol", b"a body without token or length"))
             self._flush()
             return
-        exchange = self._open(message)
+        exchange = self._open(message) if b"tunnel" not in message.info else self._asked(message)
         if message.info.get(b"expect") is not True:
             exchange.fetch()
         self._take(exchange)
@@ -116,6 +117,21 @@ class Exchanges:
             body,
         )
         self._exchanges[message.exchange] = exchange
+        return exchange
+
+    def _asked(self, message: m.Request) -> GuestExchange:
+        """A request for a tunnel, if those were agreed upon."""
+        if self._connection.exchanges[message.exchange].tunnel is None:
+            return self._open(message)
+        exchange = self._exchanges[message.exchange] = TunnelExchange(
+            self._connection,
+            message,
+            self._runtime,
+            self._flush,
+            self._is_writable,
+            self.bulk,
+            self._reap,
+        )
         return exchange
 
     def promote(self, found: WholeRequest, body: IncomingBody | None = None) -> GuestExchange:
@@ -284,7 +300,7 @@ class Exchanges:
 
     def _reap(self, exchange: GuestExchange) -> None:
         """Forget an exchange when it is over on the wire and nothing runs for it."""
-        if exchange.over and exchange.task is None:
+        if exchange.finished and exchange.task is None:
             if self._exchanges.pop(exchange.number, None) is not None:
                 exchange.ended(RequestAborted("answered", "the request has been answered"))
             self._idle()
@@ -326,6 +342,12 @@ class Exchanges:
         exchange = self._exchanges.get(message.exchange)
         if exchange is not None:
             exchange.connect_came(message.token)
+
+    def move(self, message: m.Move) -> None:
+        """The client's half of a tunnel goes over its data connection from now on."""
+        exchange = self._exchanges.get(message.exchange)
+        if isinstance(exchange, TunnelExchange):
+            exchange.moved()
 
     def violation(self, event: Violation) -> None:
         """The proxy broke a rule in one exchange."""
@@ -386,6 +408,7 @@ IN_EXCHANGE: dict[type, Callable[[Exchanges, Any], None]] = {
     m.Credit: Exchanges.credit,
     m.Abort: Exchanges.abort,
     m.Connect: Exchanges.connect,
+    m.Move: Exchanges.move,
     Violation: Exchanges.violation,
 }
 """Who takes what comes for an exchange."""

@@ -21,6 +21,7 @@ from subproxy.frontend.client_tunnel import ClientTunnel
 from subproxy.frontend.context import FrontendContext
 from subproxy.frontend.error_pages import error_page
 from subproxy.frontend.interfaces import IBodySource, IClientConnection, IResponseEncoder
+from subproxy.frontend.tunnel_socket import TunnelSocket
 from subproxy.telemetry.close_reason import CloseReason
 from subproxy.telemetry.exchange_record import ExchangeRecord
 
@@ -246,10 +247,12 @@ class ClientStream:
         if source is not None:
             source.resume()
 
-    def clientSocket(self) -> ClientSocket | None:
+    def clientSocket(self) -> ClientSocket | TunnelSocket | None:
         """The socket, if it is a plain one."""
         if not self._connection.lendable:
             return None
+        if self.tunnel is not None:
+            return TunnelSocket(self._connection, self.tunnel, self)
         return ClientSocket(self._connection, self)
 
     @property

@@ -7,13 +7,15 @@ guest's with C{end} (docs/protocol.md, "Tunnels"). Which have is a table.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum, auto
-from typing import Protocol
+from typing import Any, Protocol
 
 from subproxy.core.exchange import Exchange
 from subproxy.core.fast_enum import fast_enum
 from subproxy.core.states import TransitionTable
 from subproxy.errors import ProxyError
+from subproxy.relay.receiving import ReceivingState
 
 
 @fast_enum
@@ -37,9 +39,35 @@ TRANSITIONS: TransitionTable[TunnelHalves] = TransitionTable(
     }
 )
 
+_TAKEN = (ReceivingState.LENT, ReceivingState.ENDED)
+
 
 class TunnelTransport(Protocol):
-    """The connection of the client, as its tunnel sees it."""
+    """
+    The connection of the client, as its tunnel sees it.
+
+    @ivar transport: its transport.
+    @ivar receiving: who takes what the client sends.
+    """
+
+    transport: Any
+    receiving: ReceivingState
+
+    def receive(self, state: ReceivingState) -> None:
+        """Somebody else takes it from now on."""
+
+    @property
+    def in_tunnel(self) -> bool:
+        """What comes is for the tunnel, still."""
+
+    def keep_tunnel(self) -> None:
+        """It is not idle."""
+
+    def hung_up(self) -> bool:
+        """Look whether the client has reset the connection: it is over then."""
+
+    def lend_receiving(self, then: Callable[[bytes], None]) -> None:
+        """Lend the receiving side; C{then} is given what had been read already, now or later."""
 
     def pause_reading(self) -> None:
         """Read no more for now."""
@@ -109,6 +137,40 @@ class ClientTunnel:
         self.halves = TRANSITIONS.move(self.halves, left)
         if left is TunnelHalves.NEITHER:
             self._client_stream.tunnel_over()
+
+    # The socket is lent (L{subproxy.frontend.tunnel_socket}).
+
+    def lend(self, then: Callable[[int], None]) -> bool:
+        """
+        Lend the receiving side, if the client may still send.
+
+        @param then: is given the descriptor, now or later, unless it is over before.
+        """
+        connection = self._connection
+        if connection.receiving in _TAKEN or not connection.in_tunnel:
+            return False
+
+        def quiet(data: bytes) -> None:
+            if data and connection.receiving is ReceivingState.LENT and connection.in_tunnel:
+                self.came(data)
+            if connection.receiving is ReceivingState.LENT and connection.in_tunnel:
+                then(connection.transport.fileno())
+
+        connection.lend_receiving(quiet)
+        return True
+
+    def passed(self) -> None:
+        """Bytes went by, in either direction."""
+        self._connection.keep_tunnel()
+
+    def returned(self) -> None:
+        """The receiving side is the connection's again."""
+        connection = self._connection
+        if connection.receiving is ReceivingState.LENT:
+            connection.receive(ReceivingState.PAUSED)
+            # A relay that was told of a reset has taken it out of the socket.
+            if connection.in_tunnel and not connection.hung_up():
+                connection.resume_reading()
 
     # The guest's wishes: see C{IBodySource}.
 

@@ -19,7 +19,13 @@ from subproxy.core.http.origin import UNIX
 from subproxy.errors import TunnelIdle
 from subproxy.frontend.client_tunnel import ClientTunnel, TunnelStream
 from subproxy.frontend.close_manner import MANNERS, CloseManner
-from subproxy.frontend.connection_state import LISTENING, SHUT, TRANSITIONS, ConnectionState
+from subproxy.frontend.connection_state import (
+    IN_TUNNEL,
+    LISTENING,
+    SHUT,
+    TRANSITIONS,
+    ConnectionState,
+)
 from subproxy.frontend.context import FrontendContext
 from subproxy.frontend.deadlines import NEVER, MinDataRate
 from subproxy.frontend.hangup import Hangup, hangup
@@ -211,7 +217,7 @@ class ClientConnection(Protocol):
         elif (
             (state in LISTENING or state is ConnectionState.STREAMING)
             and self.receiving in UNHEARD
-            and self._hung_up()
+            and self.hung_up()
         ):
             pass
         elif now >= self.due:
@@ -230,8 +236,11 @@ class ClientConnection(Protocol):
         elif state in LISTENING:
             self._look_ahead()
 
-    def _hung_up(self) -> bool:
+    def hung_up(self) -> bool:
         """Who is not read from is not heard leaving either: look. Whether that was the end."""
+        if self.state is ConnectionState.TUNNEL_SHUT:
+            # Behind our own FIN the client's looks the same as a reset.
+            return False
         found = hangup(self.transport)
         if found is Hangup.RESET:
             self.close(CloseReason.CLIENT_RESET)
@@ -333,6 +342,11 @@ class ClientConnection(Protocol):
         """The client had sent its FIN before C{tunnel} started."""
         if self.tunnel is tunnel:
             tunnel.client_ended()
+
+    @property
+    def in_tunnel(self) -> bool:
+        """What comes is for the tunnel, still."""
+        return self.state in IN_TUNNEL
 
     def keep_tunnel(self) -> None:
         """Something passes through it: the sweeper finds out later by how much it may wait."""

@@ -139,6 +139,12 @@ class SpliceRelay:
             self.stopProducing()
             raise
 
+    def limit(self, left: int) -> None:
+        """No more than C{left} bytes are to be taken from the source, from now on."""
+        if self.running:
+            self._flow.left = left
+            self._pump.enqueue(self._flow)
+
     # IPushProducer.
 
     def pauseProducing(self) -> None:

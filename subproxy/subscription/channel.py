@@ -324,7 +324,7 @@ class Channel:
             except GuestMisbehaved as error:
                 self.misbehaved(carrier, error)
             if isinstance(carrier, TunnelRequest):
-                carrier.offer()
+                carrier.passed(message.data)
 
     def move(self, message: m.Move) -> None:
         """The guest's half of a tunnel goes on over its data connection."""

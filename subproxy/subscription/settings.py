@@ -15,6 +15,12 @@ That is all that may not ride in a frame: for these a data connection costs less
 (benchmarks/performance-history.md).
 """
 
+TUNNEL = 1_048_576
+"""
+Bytes of one half of a tunnel, in pieces that are not small, from which it is offered a data
+connection: that costs as much as is saved with the first few megabytes.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionSettings:
@@ -32,8 +38,8 @@ class SubscriptionSettings:
     @ivar offences: how many broken responses end a subscription...
     @ivar offences_window: ... within so many seconds.
     @ivar bulk: bodies from so many bytes on go over data connections; None: there are none.
-    @ivar tunnel: when so many bytes of one half of a tunnel have passed in frames, it is offered a
-        data connection; 0: never.
+    @ivar tunnel: when so many bytes of one half of a tunnel have passed in frames, in pieces that
+        are not small, it is offered a data connection; 0: never.
     @ivar claim_timeout: a token for a data connection must be claimed within this.
     @ivar data_idle: an idle data connection is closed after this.
     @ivar predecessor: for so long another process, from which this one has taken over, may issue
@@ -51,7 +57,7 @@ class SubscriptionSettings:
     offences: int = 10
     offences_window: float = 60.0
     bulk: int | None = BULK
-    tunnel: int = 0
+    tunnel: int = TUNNEL
     claim_timeout: float = 2.0
     data_idle: float = 60.0
     predecessor: float = 0.0

@@ -20,6 +20,9 @@ from subproxy.wire.connection import WireConnection
 from subproxy.wire.fields import Headers
 from subproxy.wire.states import Tunnel
 
+SMALL = 4096
+"""Bytes of a piece from which on it counts as some of much."""
+
 
 @implementer(IUpstreamRequest)
 class TunnelRequest(UpstreamRequest):
@@ -30,7 +33,7 @@ class TunnelRequest(UpstreamRequest):
     @ivar transfer: what goes over a data connection, once one was offered.
     """
 
-    __slots__ = ("_context", "_tunnels", "protocol", "transfer")
+    __slots__ = ("_context", "_received", "_sent", "_tunnels", "protocol", "transfer")
 
     def __init__(
         self,
@@ -45,6 +48,7 @@ class TunnelRequest(UpstreamRequest):
         self._context = context
         self.protocol = protocol
         self.transfer: TunnelTransfer | None = None
+        self._sent = self._received = 0  # bytes in pieces that are not small
 
     @property
     def wire(self) -> WireConnection:
@@ -115,7 +119,8 @@ class TunnelRequest(UpstreamRequest):
             self.transfer.write(data)
         else:
             super().sendBody(data)
-            self.offer()
+            self._sent += self._weight(data)
+            self._offer()
 
     def endBody(self, trailers: Headers) -> None:
         """See L{IUpstreamRequest}."""
@@ -133,7 +138,17 @@ class TunnelRequest(UpstreamRequest):
 
     # Data connections.
 
-    def offer(self) -> None:
+    def passed(self, data: bytes) -> None:
+        """Some of the guest's half has come in a frame."""
+        self._received += self._weight(data)
+        self._offer()
+
+    def _weight(self, data: bytes) -> int:
+        """What C{data} counts for: small messages are best off in frames, however many."""
+        size = len(data)
+        return size if size >= min(SMALL, self._context.settings.tunnel) else 0
+
+    def _offer(self) -> None:
         """Offer a data connection, once, when enough has passed in frames."""
         most = self._context.settings.tunnel
         wire = self.wire.exchanges.get(self.number)
@@ -143,7 +158,7 @@ class TunnelRequest(UpstreamRequest):
         if (
             tunnel.state is Tunnel.FRAMED
             and self.wire.bulk
-            and max(tunnel.sent, tunnel.received) >= most
+            and max(self._sent, self._received) >= most
         ):
             transfer = self.transfer = TunnelTransfer(self, self._context, direct=False)
             self.wire.send(m.Connect(self.number, transfer.token))

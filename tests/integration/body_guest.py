@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from typing import TypeVar
 
 from subproxy.wire import messages as m
@@ -60,9 +61,10 @@ class ScriptedGuest:
     The subscription.
 
     @param path: where the proxy listens for guests.
+    @param tunnels: the protocols for which it takes tunnels.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, tunnels: tuple[bytes, ...] = ()) -> None:
         self.path = path
         self.wire = WireConnection(Role.GUEST)
         self.socket = socket.socket(socket.AF_UNIX)
@@ -73,6 +75,7 @@ class ScriptedGuest:
             b"application": b"script",
             b"instance": b"i",
             b"bulk": True,
+            **({b"tunnel": list(tunnels)} if tunnels else {}),
         }
         self.say(m.Hello(info))
         self.say(m.Register(1, b"a\\.example", b"/.*"))
@@ -89,8 +92,11 @@ class ScriptedGuest:
 
     def take(self, kind: type[Kind]) -> Kind:
         """The next message of that kind; pings are answered, what else comes before is dropped."""
+        deadline = time.monotonic() + 3 * SECONDS
         while True:
             event = self.wire.next_event()
+            # What is pinged never waits for so long that its socket would say so.
+            assert time.monotonic() < deadline, f"no {kind.__name__} came"
             if event is None:
                 data = self.socket.recv(65536)
                 assert data, "the proxy has closed"

@@ -38,6 +38,7 @@ from subproxy.subscription.log_limiter import WARN
 from subproxy.wire import messages as m
 from subproxy.wire.errors import RemoteProtocolError, StateError
 from subproxy.wire.frames import Frame, FrameDecoder
+from subproxy.wire.limits import MAX_NUMBER
 
 MOST_HELD = 65_536
 """Bytes of a body that came and have not left for the client before the guest must wait."""
@@ -258,6 +259,8 @@ class DataConnection:
     def carry_tunnel(self, user: Any) -> None:
         """C{user} writes to it; what comes waits for L{duplex}."""
         self._carry(DataConnectionState.HELD, user, None)
+        if not self._wide:
+            self.widen()
         self.take_back()
         self._pause()
 
@@ -331,8 +334,8 @@ class DataConnection:
             if data and self._user is user and self.receiving is ReceivingState.LENT:
                 self._body_came(data)
             if self._user is user and self.receiving is ReceivingState.LENT:
-                assert self._left is not None
-                then(self.transport.fileno(), self._left)
+                left = MAX_NUMBER if self._left is None else self._left
+                then(self.transport.fileno(), left)
 
         if self.receiving is ReceivingState.LENT:
             quiet(b"")
@@ -346,6 +349,8 @@ class DataConnection:
 
     def returned(self, taken: int) -> None:
         """The receiving side is ours again; C{taken} bytes of the body were taken from it."""
+        if self.state is DataConnectionState.DUPLEX:
+            self.take_back()
         if self.state is not DataConnectionState.RECEIVING:
             return
         if self._left is not None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
+from twisted.internet.interfaces import IDelayedCall
 from zope.interface import implementer
 
 from subproxy.core.fast_enum import fast_enum
@@ -18,6 +19,7 @@ from subproxy.core.states import TransitionTable
 from subproxy.errors import GuestGone, GuestMisbehaved, GuestSlow
 from subproxy.subscription.bodies.data_connection import DataConnection
 from subproxy.subscription.bodies.interfaces import IBodyUser
+from subproxy.subscription.bodies.tunnel_splice import SplicedClientHalf, SplicedGuestHalf
 from subproxy.subscription.close_reason import GuestCloseReason
 from subproxy.subscription.context import GuestContext
 from subproxy.subscription.interfaces import TunnelTransferRequest
@@ -35,6 +37,8 @@ class TunnelTransferState(Enum):
     """Likewise, and there is no other way."""
     CARRIED = auto()
     """A data connection carries what each half has moved."""
+    CUT = auto()
+    """It has closed before the guest's end came, which may still say that all was here."""
     LAPSED = auto()
     """Nobody dialled: the tunnel stays in frames."""
     OVER = auto()
@@ -49,7 +53,8 @@ TRANSITIONS: TransitionTable[TunnelTransferState] = TransitionTable(
             TunnelTransferState.OVER,
         },
         TunnelTransferState.AWAITED: {TunnelTransferState.CARRIED, TunnelTransferState.OVER},
-        TunnelTransferState.CARRIED: {TunnelTransferState.OVER},
+        TunnelTransferState.CARRIED: {TunnelTransferState.CUT, TunnelTransferState.OVER},
+        TunnelTransferState.CUT: {TunnelTransferState.OVER},
         TunnelTransferState.LAPSED: {TunnelTransferState.OVER},
         TunnelTransferState.OVER: (),
     }
@@ -77,7 +82,11 @@ class TunnelTransfer:
         self.state = TunnelTransferState.AWAITED if direct else TunnelTransferState.OFFERED
         self.complete = False
         self._request = request
+        self._context = context
         self._connection: DataConnection | None = None
+        self._client_half: SplicedClientHalf | None = None
+        self._guest_half: SplicedGuestHalf | None = None
+        self._waits: IDelayedCall | None = None
         self._tokens = context.tokens
         self._claim = self._tokens.issue(
             request.identity, request.number, self._claimed, self._expired
@@ -146,6 +155,37 @@ class TunnelTransfer:
             request.end_raw(self._sent)
         if connection.ready:
             request.exchange.resume_request()
+        self._splice()
+
+    def _splice(self) -> None:
+        """Have past us what can go so: what has moved, between sockets that can be lent."""
+        connection = self._connection
+        if connection is None or not connection.lendable or self.state is TunnelTransferState.OVER:
+            return
+        socket = self._request.exchange.sink.clientSocket()
+        if socket is None:
+            return
+        if self._client_half is None and self._sends and not self._request.exchange.ended:
+            self._client_half = SplicedClientHalf(self._context, connection, socket, self)
+            self._client_half.start()
+        if self._guest_half is None and self._moved and not self.complete:
+            left = None if self._length is None else self._length - self._received
+            self._guest_half = SplicedGuestHalf(self._context, connection, socket, self)
+            self._guest_half.start(left)
+
+    def client_moved(self, taken: int, given: int) -> None:
+        """See L{SplicedTunnel<subproxy.subscription.bodies.tunnel_splice.SplicedTunnel>}."""
+        self._sent += given
+        self._request.exchange.request_moved(taken)
+
+    def guest_moved(self, taken: int, given: int) -> None:
+        """See L{SplicedTunnel<subproxy.subscription.bodies.tunnel_splice.SplicedTunnel>}."""
+        self._received += taken
+        self._request.exchange.response_moved(given)
+
+    def guest_complete(self) -> None:
+        """See L{SplicedTunnel<subproxy.subscription.bodies.tunnel_splice.SplicedTunnel>}."""
+        self._settle()
 
     def _move(self, connection: DataConnection) -> None:
         """Move our half, if it has not ended: what waited for credit is the first to go."""
@@ -177,12 +217,19 @@ class TunnelTransfer:
         self._received = length
         if self._connection is not None:
             self._connection.duplex()
+            self._splice()
 
     def ended(self, message: m.End) -> None:
         """The guest has sent all of a half that has moved: its C{end} tells how much that is."""
         length = message.info.get(b"length")
         assert type(length) is int  # the wire has looked
         self._length = length
+        half = self._guest_half
+        if half is not None and half.moves:
+            half.report()
+            if self._received <= length:
+                half.limit(length - self._received)
+                return
         self._settle()
 
     def bodyReceived(self, data: bytes) -> None:
@@ -203,6 +250,8 @@ class TunnelTransfer:
         elif self._received == self._length:
             self.complete = True
             self._request.response_complete()
+        elif self.state is TunnelTransferState.CUT:
+            self._break()
 
     def _misbehaved(self) -> None:
         self._request.transfer_misbehaved(
@@ -219,12 +268,32 @@ class TunnelTransfer:
     def connectionGone(self) -> None:
         """See L{IBodyUser}: before both halves have ended, it is a break."""
         self._connection = None
+        self._stop()
+        if self._request.exchange.ended and self._moved and self._length is None:
+            # What says that this was the end comes on another connection.
+            self._go(TunnelTransferState.CUT)
+            context = self._context
+            self._waits = context.clock.callLater(context.settings.claim_timeout, self._break)
+        else:
+            self._break()
+
+    def _break(self) -> None:
         self._request.transfer_broke(GuestGone("the data connection of the tunnel broke"))
+
+    def _stop(self) -> None:
+        """Nothing more passes, whoever moves it."""
+        for half in (self._client_half, self._guest_half):
+            if half is not None:
+                half.stop()
+        waits, self._waits = self._waits, None
+        if waits is not None and waits.active():
+            waits.cancel()
 
     # Its end.
 
     def over(self) -> None:
         """Both halves have ended: the guest closes the connection, when it has read to the end."""
+        self._stop()
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.spent()
@@ -235,6 +304,7 @@ class TunnelTransfer:
         if self.state is TunnelTransferState.OVER:
             return
         self._go(TunnelTransferState.OVER)
+        self._stop()
         self._tokens.void(self._claim)
         self._waiting.clear()
         connection, self._connection = self._connection, None

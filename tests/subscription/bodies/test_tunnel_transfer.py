@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from subproxy.core.http.upgrade import Upgrade
 from subproxy.errors import GuestGone, GuestMisbehaved, GuestSlow
 from subproxy.subscription.settings import SubscriptionSettings
+from subproxy.subscription.tunnel_request import SMALL
 from subproxy.wire import messages as m
 from subproxy.wire.connection import Violation
 from subproxy.wire.limits import Limits
@@ -159,10 +160,29 @@ class DirectTests(TunnelTransferCase):
         """The connection ends before both halves have."""
         self.accept({})
         line = self.line()
-        self.exchange.request_end([])
         line.lose()
         self.assertIsInstance(self.sink.error, GuestGone)
         self.assertTrue(self.left())
+
+    def test_a_close_that_overtakes_the_end(self) -> None:
+        """That is on another connection: it has a moment, and must be of what has come."""
+        for told in (3, 4, None):
+            self.begin()
+            self.accept({})
+            line = self.line()
+            self.exchange.request_end([])
+            line.say(b"123")
+            line.lose()
+            self.assertIsNone(self.sink.error)
+            if told is not None:
+                self.guest.wire.end_body(self.number, [], {b"length": told})
+                self.guest.pump()
+            else:
+                self.world.advance(2)
+            self.assertEqual(told == 3, self.sink.complete)
+            self.assertEqual(told != 3, isinstance(self.sink.error, GuestGone))
+            self.assertTrue(self.left())
+            self.world.advance(3)
 
     def test_a_client_that_takes_nothing(self) -> None:
         """The guest is not read from, beyond what is held."""
@@ -223,18 +243,32 @@ class MoveTests(TunnelTransferCase):
         return line
 
     def test_when(self) -> None:
-        """After so many bytes of either half, once."""
+        """After so many bytes of either half, in pieces that are not small, once."""
         for half in ("request", "response"):
             self.begin()
             self.accept()
             self.grant()
-            for size in (9, 1, 1):
+            for size in (9, 10, 9, 10):
                 if half == "request":
                     self.exchange.request_data(b"x" * size)
                 else:
                     self.guest.wire.write_body(self.number, b"x" * size)
                 self.guest.pump()
             self.assertEqual(1, len(self.guest.take(m.Connect)))
+
+    def test_small_pieces(self) -> None:
+        """However many, they are best off where they are."""
+        self.begin(tunnel=10_000, window=65_536)
+        self.accept()
+        self.grant()
+        for _ in range(10):
+            self.exchange.request_data(b"x" * (SMALL - 1))
+            self.guest.pump()
+        self.assertEqual([], self.guest.take(m.Connect))
+        for _ in range(3):
+            self.exchange.request_data(b"x" * SMALL)
+            self.guest.pump()
+        self.assertEqual(1, len(self.guest.take(m.Connect)))
 
     def test_never(self) -> None:
         self.begin(tunnel=0)
