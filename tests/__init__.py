@@ -2,5 +2,12 @@
 
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("subproxy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+from tests.rigs.examples import examples
+
+settings.register_profile(
+    "subproxy",
+    max_examples=examples(100),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("subproxy")

@@ -16,6 +16,7 @@ from subproxy.wire import messages as m
 from tests.fuzz.fastpath_target import one_input
 from tests.rigs import fastpath_inputs as inputs
 from tests.rigs.conversation_case import CORPUS, GET, POST, ConversationCase, need_fastpath
+from tests.rigs.examples import examples
 from tests.rigs.fastpath_rig import Pair, response
 
 
@@ -24,17 +25,17 @@ def setUpModule() -> None:
 
 
 class ConversationTests(ConversationCase):
-    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.binary(min_size=10, max_size=250), st.sampled_from(list(FORMATS)))
     def test_any_conversation(self, data: bytes, style: str) -> None:
         inputs.play(data, style).close()
 
-    @settings(max_examples=500, deadline=None)
+    @settings(max_examples=examples(500), deadline=None)
     @given(st.binary(max_size=120))
     def test_any_request(self, data: bytes) -> None:
         inputs.compare_request(inputs.request(inputs.Bytes(data)))
 
-    @settings(max_examples=500, deadline=None)
+    @settings(max_examples=examples(500), deadline=None)
     @given(st.binary(max_size=120), st.integers(1, 2**53 - 1), st.sampled_from([b"GET", b"HEAD"]))
     def test_any_response(self, data: bytes, number: int, method: bytes) -> None:
         inputs.compare_response(inputs.answer(inputs.Bytes(data), number), method)
@@ -235,7 +236,7 @@ class ConversationTests(ConversationCase):
         self.assertEqual(pair.stats["requests"], 2)
         pair.close()
 
-    @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(200), deadline=None, suppress_health_check=list(HealthCheck))
     @given(
         st.integers(1, 70_000),
         st.lists(st.integers(0, 70_200), max_size=6),
@@ -291,7 +292,7 @@ class ConversationTests(ConversationCase):
         pair.wait(4)
         pair.close()
 
-    @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(200), deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.binary(max_size=120), st.booleans())
     def test_a_request_that_is_handed_over(self, data: bytes, trusted: bool) -> None:
         """What Python gets of it is what the validator would have made of it."""

@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from subproxy.frontend.limits import HttpLimits
 from subproxy.wire import messages as m
 from tests.rigs.conversation_case import GET, POST, ConversationCase, need_fastpath
+from tests.rigs.examples import examples
 from tests.rigs.fastpath_rig import Pair, response
 
 
@@ -53,7 +54,7 @@ class GuestConversationTests(ConversationCase):
         requests: int = pair.stats["requests"]
         return requests
 
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=examples(400), deadline=None)
     @given(
         st.lists(
             st.tuples(

@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.fastpath.install import unavailable
 from subproxy.telemetry.log_format import FORMATS
+from tests.rigs.examples import examples
 from tests.rigs.fastpath_rig import Pair, response
 
 GET = b"GET /x?y=1 HTTP/1.1\r\nHost: a.example\r\nUser-Agent: curl\r\nAccept: */*\r\n\r\n"
@@ -45,7 +46,7 @@ class LogFormatTests(SynchronousTestCase):
                 self.assertEqual({line["first_byte"] for line in got}, {0.012346})
                 self.assertEqual({line["attempts"] for line in got}, {1})
 
-    @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(200), deadline=None, suppress_health_check=list(HealthCheck))
     @given(
         st.sampled_from(list(FORMATS)),
         st.text(st.characters(codec="latin-1", exclude_categories=["Cc"]) | st.just("\t")),

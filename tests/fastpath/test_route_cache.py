@@ -18,6 +18,7 @@ from subproxy.core.routing.registry import Registry
 from subproxy.core.routing.route import Route
 from subproxy.core.routing.router import Router
 from subproxy.fastpath.install import unavailable
+from tests.rigs.examples import examples
 
 NOW = 1000.0
 
@@ -39,7 +40,7 @@ def setUpModule() -> None:
 
 
 class ChoiceTests(SynchronousTestCase):
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=examples(400), deadline=None)
     @given(st.lists(members, max_size=6), st.integers(0, 2**32), st.sampled_from(list(BALANCERS)))
     def test_the_same_choice(self, each: list[dict[str, float]], seed: int, name: str) -> None:
         from subproxy.fastpath._route_cache import RouteCache

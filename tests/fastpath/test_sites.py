@@ -12,6 +12,7 @@ from subproxy.wire import messages as m
 from subproxy.wire.frames import decode
 from tests.rigs import fastpath_inputs as inputs
 from tests.rigs.conversation_case import ConversationCase, need_fastpath
+from tests.rigs.examples import examples
 from tests.rigs.fastpath_rig import Pair, response
 
 
@@ -429,7 +430,7 @@ RULES = (
 
 
 class AnyRequestTests(SiteCase):
-    @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(200), deadline=None, suppress_health_check=list(HealthCheck))
     @given(
         st.sampled_from(RULES),
         st.sampled_from(RULES),

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from twisted.trial.unittest import SynchronousTestCase
 
 from tools.testing import run
-from tools.testing.groups import PYTEST, TRIAL, Shard
+from tools.testing.groups import PYTEST, TRIAL, Phase, Shard
 from tools.testing.records import FAILED, PASSED, SKIPPED
 from tools.testing.run import Running
 
@@ -105,6 +105,20 @@ run.main()
             self.assertIn("Interrupted.", said)
             self.assertNotIn("test_next", said)
             self.assertNotIn("[2/2]", said)
+
+    def test_lanes_take_what_is_left(self) -> None:
+        """A lane that is done with its own goes on with the queue; each shard is run once."""
+        names = [f"test_{number}" for number in range(5)]
+        for name in names:
+            (self.folder / f"{name}.py").write_text(TESTS.format(last="pass"))
+        first, *rest = (Shard(name, TRIAL, (name,), limit=60) for name in names)
+        self.patch(run.os, "environ", dict(run.os.environ, PYTHONPATH=str(self.folder)))
+        results, interrupted = run.run_phase(
+            Phase("all", "a minute", ((first,), ()), tuple(rest)), self.folder / "out"
+        )
+        self.assertFalse(interrupted)
+        self.assertEqual(sorted(result.shard.name for result in results), names)
+        self.assertEqual([len(result.run.records) for result in results], [4] * len(names))
 
     def test_a_module_that_cannot_be_imported(self) -> None:
         for runner in (TRIAL, PYTEST):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from subproxy.relay.flow import LITTLE, MUCH, Flow, Outcome, PlainFlow
+from tests.rigs.examples import examples
 
 KINDS: list[Any] = list({PlainFlow, Flow})
 PIPE = 1 << 16
@@ -163,7 +164,7 @@ class FlowTests(SynchronousTestCase):
                 self.assertEqual(flow.move(1 << 30), Outcome.EMPTY)
                 self.assertEqual(flow.given, 2 * PIPE)
 
-    @settings(deadline=None, max_examples=60)
+    @settings(deadline=None, max_examples=examples(60))
     @given(
         st.integers(1, 300_000),
         st.lists(

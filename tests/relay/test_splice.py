@@ -20,6 +20,7 @@ from subproxy.relay.pipes import PipePool
 from subproxy.relay.pump import ALONE, Pump
 from subproxy.relay.scheduler import PlainSpliceScheduler, SpliceScheduler
 from subproxy.relay.splice import FILL, SpliceRelay
+from tests.rigs.examples import examples
 
 
 class Readiness(Clock):
@@ -133,7 +134,9 @@ class SpliceRelayTests(SynchronousTestCase):
         return bytes(got)
 
     @settings(
-        deadline=None, max_examples=30, suppress_health_check=[HealthCheck.differing_executors]
+        deadline=None,
+        max_examples=examples(30),
+        suppress_health_check=[HealthCheck.differing_executors],
     )
     @given(st.integers(1, 3 << 20), st.integers(1000, 1 << 20), st.integers(0, 100))
     def test_whole(self, size: int, step: int, more: int) -> None:

@@ -14,6 +14,7 @@ from tools.testing.groups import (
     LONG,
     MACHINES,
     MEASURED,
+    TOGETHER,
     TRIAL,
     Shard,
     integration_modules,
@@ -29,7 +30,10 @@ SHARD = Shard("some tests", TRIAL, ("tests.test_x",))
 
 def shards(*groups: str) -> list[Shard]:
     return [
-        shard for phase in phases(ROOT, frozenset(groups)) for lane in phase.lanes for shard in lane
+        shard
+        for phase in phases(ROOT, frozenset(groups))
+        for lane in (*phase.lanes, phase.queue)
+        for shard in lane
     ]
 
 
@@ -56,6 +60,18 @@ class GroupTests(SynchronousTestCase):
         names = {module.rpartition(".")[2] for module in integration_modules(ROOT)}
         self.assertEqual((ALONE | LONG | MACHINES | MEASURED) - names, set())
         self.assertEqual(len(ALONE | LONG | MACHINES), len(ALONE) + len(LONG) + len(MACHINES))
+
+    def test_the_search_is_done_once(self) -> None:
+        """All examples are tried by one runner of the unit tests, some by the other."""
+        self.assertEqual(sorted(shard.examples for shard in shards("unit")), [1, 10])
+        self.assertEqual({shard.examples for shard in shards("integration", "machines")}, {1})
+
+    def test_the_long_ones_are_begun_first(self) -> None:
+        """Else one lane would be left with one of them."""
+        (phase, *_) = phases(ROOT, frozenset({"unit", "integration"}))
+        first = [shard.modules[0].rpartition(".")[2] for shard in phase.queue[: len(LONG)]]
+        self.assertEqual(set(first), LONG)
+        self.assertTrue(all(len(shard.modules) <= TOGETHER for shard in phase.queue))
 
     def test_measured(self) -> None:
         """With branch coverage: the unit tests under pytest, and the table's of the others."""

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.fuzz.wire_target import run
+from tests.rigs.examples import examples
 from tests.rigs.paths import ROOT
 
 CORPUS = ROOT / "tests" / "corpus" / "wire"
@@ -22,7 +23,7 @@ class CorpusTests(SynchronousTestCase):
             for mode in {data[0], data[0] ^ 1, data[0] | 0x18, data[0] | 0xF8, data[0] ^ 2}:
                 run(bytes([mode]) + data[1:])
 
-    @settings(max_examples=300)
+    @settings(max_examples=examples(300))
     @given(st.binary(min_size=1, max_size=60))
     def test_any_input(self, data: bytes) -> None:
         """So do a few hundred that hypothesis makes up."""

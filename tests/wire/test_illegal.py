@@ -18,6 +18,7 @@ from subproxy.wire.connection import Broken, Violation, WireConnection
 from subproxy.wire.frames import encode
 from subproxy.wire.limits import MAX_CREDIT, Limits
 from subproxy.wire.states import REQUEST, RESPONSE, SIDES, Event, Half, Role
+from tests.rigs.examples import examples
 from tests.rigs.wire_pair import ConnectionPair, frames_of, request, response
 
 VICTIM, WAITING, STREAMING, BOTH, OVER, NEVER = 1, 2, 3, 4, 5, 9
@@ -127,7 +128,7 @@ def verdict(end: WireConnection, message: m.Message) -> str:
 
 
 class IllegalTests(SynchronousTestCase):
-    @settings(max_examples=300)
+    @settings(max_examples=examples(300))
     @given(st.sampled_from(Role), st.lists(messages, max_size=8))
     def test_messages(self, role: Role, sent: list[m.Message]) -> None:
         """Each message has the end that the tables say, and harms nobody else."""

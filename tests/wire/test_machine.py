@@ -27,6 +27,7 @@ from subproxy.wire.fields import Headers
 from subproxy.wire.frames import FrameDecoder, encode
 from subproxy.wire.limits import Limits
 from subproxy.wire.states import Half, Role, Side, Tunnel
+from tests.rigs.examples import examples
 from tests.rigs.wire_pair import HELLO, WELCOME, pieces_of, request, response
 
 limits = st.builds(
@@ -492,6 +493,6 @@ class WireMachine(RuleBasedStateMachine):
 
 
 WireMachine.TestCase.settings = settings(
-    settings.get_profile("subproxy"), max_examples=120, stateful_step_count=40
+    settings.get_profile("subproxy"), max_examples=examples(120), stateful_step_count=40
 )
 TestWireMachine = WireMachine.TestCase

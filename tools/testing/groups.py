@@ -32,7 +32,6 @@ MACHINES = frozenset(
 ALONE = frozenset(
     {
         "test_bodies",
-        "test_bodies_killed",
         "test_http_attacks",
         "test_kill_alike",
         "test_main_job",
@@ -44,9 +43,23 @@ ALONE = frozenset(
 )
 """Asserts times, or shares of a processor."""
 
-LONG = frozenset({"test_body_paths", "test_threats"})
-"""Takes minutes: run where the unit tests are done, beside the other integration tests, so that
-both lanes end at about the same time."""
+LONG = frozenset(
+    {
+        "test_applications",
+        "test_bodies_killed",
+        "test_departures",
+        "test_go_library",
+        "test_guest_process",
+        "test_threats",
+    }
+)
+"""Takes a minute or more: begun first, so that no lane is left with one at the end."""
+
+TOGETHER = 4
+"""Modules that one process runs of those that take no minute: to begin one costs a second."""
+
+LANES = 3
+"""Processes side by side on two cores: integration tests mostly wait, for others or for a time."""
 
 MEASURED = frozenset(
     {
@@ -77,22 +90,32 @@ and what needs real sockets. They are run with branch coverage, as the unit test
 
 @dataclass(frozen=True)
 class Shard:
-    """What one process runs. It is ended after so many seconds."""
+    """
+    What one process runs. It is ended after so many seconds.
+
+    C{examples}: a divisor; of the examples that hypothesis tries, it tries this part.
+    """
 
     name: str
     runner: str
     modules: tuple[str, ...]
     measured: bool = False
     limit: int = 1200
+    examples: int = 1
 
 
 @dataclass(frozen=True)
 class Phase:
-    """Lanes that run side by side, each shard of a lane after the other."""
+    """
+    Lanes that run side by side, each shard of a lane after the other.
+
+    C{queue}: what a lane takes next, one after the other, when it is done with its own.
+    """
 
     name: str
     about: str
     lanes: tuple[tuple[Shard, ...], ...]
+    queue: tuple[Shard, ...] = ()
 
 
 def unit_modules(root: Path) -> tuple[str, ...]:
@@ -110,20 +133,22 @@ def phases(root: Path, wanted: frozenset[str]) -> list[Phase]:
     found: list[Phase] = []
     unit = unit_modules(root)
     integration = integration_modules(root)
-    beside = _choose(integration, lambda name: name not in ALONE | LONG | MACHINES)
-    long = _both("long integration tests, trial", _choose(integration, lambda name: name in LONG))
+    beside = _choose(integration, lambda name: name not in ALONE | MACHINES)
+    queue = _queue("integration tests", beside)
     units = (
-        Shard("unit tests, pytest, branch coverage", PYTEST, unit, measured=True),
+        # The search is trial's, which runs them twice as fast.
+        Shard("unit tests, pytest, branch coverage", PYTEST, unit, measured=True, examples=10),
         Shard("unit tests, trial", TRIAL, unit),
     )
     if "unit" in wanted and "integration" in wanted:
-        lanes = ((*units, *long), _both("integration tests, trial", beside))
-        found.append(Phase("unit tests beside integration tests that mostly wait", "5 min", lanes))
+        lanes = (units, *((),) * (LANES - 1))
+        about = "unit tests beside integration tests that mostly wait"
+        found.append(Phase(about, "5 min", lanes, queue))
     elif "unit" in wanted:
         found.append(Phase("unit tests", "2 min", tuple((shard,) for shard in units)))
     elif "integration" in wanted:
-        lanes = (_both("integration tests, trial", beside), long)
-        found.append(Phase("integration tests that mostly wait", "5 min", lanes))
+        lanes = ((),) * LANES
+        found.append(Phase("integration tests that mostly wait", "5 min", lanes, queue))
     if "integration" in wanted:
         alone = _choose(integration, lambda name: name in ALONE)
         lanes = (_both("integration tests that measure, trial", alone),)
@@ -133,6 +158,21 @@ def phases(root: Path, wanted: frozenset[str]) -> list[Phase]:
         lanes = (_both("machines and Twisted's own suites, trial", machines, 3000),)
         found.append(Phase("machines and Twisted's own suites", "10 min", lanes))
     return found
+
+
+def _queue(name: str, modules: tuple[str, ...]) -> tuple[Shard, ...]:
+    """What lanes take one after the other: the long ones alone and first, the others by a few."""
+    groups = [(module,) for module in _choose(modules, lambda each: each in LONG)]
+    for measured in (True, False):
+        rest = _choose(
+            modules, lambda each, of=measured: each not in LONG and (each in MEASURED) is of
+        )
+        groups += [rest[at : at + TOGETHER] for at in range(0, len(rest), TOGETHER)]
+    return tuple(
+        shard
+        for number, group in enumerate(groups, 1)
+        for shard in _both(f"{name}, {number} of {len(groups)}, trial", group)
+    )
 
 
 def _both(name: str, modules: tuple[str, ...], limit: int = 1200) -> tuple[Shard, ...]:

@@ -15,6 +15,9 @@ from pathlib import Path
 VARIABLE = "SUBPROXY_TEST_RECORDS"
 """The variable of the environment that names the file."""
 
+EXAMPLES = "SUBPROXY_TEST_EXAMPLES"
+"""The variable that has the part of the examples, a divisor: L{tests.rigs.examples}."""
+
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 
 

@@ -17,12 +17,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from tools.testing.groups import PYTEST, Phase, Shard, phases
-from tools.testing.records import FAILED, VARIABLE, Run, read
+from tools.testing.records import EXAMPLES, FAILED, VARIABLE, Run, read
 from tools.testing.summary import Result, failure, summary
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -68,7 +69,7 @@ class Running:
             os.environ,
             PYTHONPATH=":".join(filter(None, paths)),
             PYTHONFAULTHANDLER="1",
-            **{VARIABLE: str(self.records)},
+            **{VARIABLE: str(self.records), EXAMPLES: str(shard.examples)},
         )
         with self.log.open("wb") as log:
             self.child = subprocess.Popen(
@@ -122,20 +123,30 @@ class Running:
 
 
 class Lane(threading.Thread):
-    """Shards that run one after the other."""
+    """Shards that run one after the other: its own, and then what is left in C{queue}."""
 
-    def __init__(self, shards: tuple[Shard, ...], folder: Path) -> None:
+    def __init__(self, shards: tuple[Shard, ...], queue: deque[Shard], folder: Path) -> None:
         super().__init__(daemon=True)
         self.shards = shards
+        self.queue = queue
         self.folder = folder
         self.results: list[Result] = []
         self.current: Running | None = None
         self._lock = threading.Lock()
         self._stopped = False
 
+    def _next(self) -> Iterator[Shard]:
+        """What there is to run, as long as there is any."""
+        yield from self.shards
+        while True:
+            try:
+                yield self.queue.popleft()
+            except IndexError:
+                return
+
     def run(self) -> None:
         """Run them."""
-        for index, shard in enumerate(self.shards):
+        for index, shard in enumerate(self._next()):
             folder = self.folder / str(index)
             folder.mkdir(parents=True)
             with self._lock:
@@ -173,7 +184,8 @@ def run_phase(phase: Phase, folder: Path) -> tuple[list[Result], bool]:
 
     @return: what came of the shards that ran to their end, and whether there was a Ctrl-C.
     """
-    lanes = [Lane(shards, folder / str(index)) for index, shards in enumerate(phase.lanes)]
+    queue = deque(phase.queue)
+    lanes = [Lane(shards, queue, folder / str(index)) for index, shards in enumerate(phase.lanes)]
     began = time.monotonic()
     for lane in lanes:
         lane.start()

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from subproxy.core.access.epochs import FORGET, AcceptHello, Epochs, RefuseHello
 from subproxy.core.balancing.member import Member
 from tests.rigs.core_strategies import relaxed
+from tests.rigs.examples import examples
 
 
 def instance(
@@ -198,4 +199,4 @@ class EpochMachine(RuleBasedStateMachine):
 
 
 EpochMachineTests = EpochMachine.TestCase
-EpochMachineTests.settings = settings(relaxed, max_examples=60)
+EpochMachineTests.settings = settings(relaxed, max_examples=examples(60))

@@ -23,6 +23,7 @@ from subproxy.core.routing.registry import Registry
 from subproxy.core.routing.route import Route
 from subproxy.core.routing.router import Router
 from tests.rigs.core_strategies import make_member, relaxed
+from tests.rigs.examples import examples
 from tests.rigs.paths import ROOT
 
 EXAMPLE = ROOT / "examples" / "policy.toml"
@@ -296,7 +297,7 @@ class OwnershipTests(SynchronousTestCase):
         st.lists(st.lists(own_claims, min_size=1, max_size=2), min_size=2, max_size=3),
         st.lists(st.tuples(st.integers(0, 2), own_routes), min_size=2, max_size=25),
     )
-    @settings(relaxed, max_examples=250)
+    @settings(relaxed, max_examples=examples(250))
     def test_where_the_owner_has_a_route_the_owner_answers(
         self, wished: list[list[Claim]], wanted: list[tuple[int, Route]]
     ) -> None:

@@ -26,6 +26,7 @@ from subproxy.core.balancing.admission import (
 from subproxy.core.balancing.balancer import PowerOfTwo, RoundRobin
 from subproxy.core.balancing.member import LINGER, Member, MemberEvent, MemberState, Pool, usable
 from tests.rigs.core_strategies import make_member, make_pool, relaxed
+from tests.rigs.examples import examples
 
 
 class AdmissionTests(SynchronousTestCase):
@@ -343,4 +344,6 @@ class AdmissionMachine(RuleBasedStateMachine):
 
 
 AdmissionMachineTests = AdmissionMachine.TestCase
-AdmissionMachineTests.settings = settings(relaxed, max_examples=60, stateful_step_count=50)
+AdmissionMachineTests.settings = settings(
+    relaxed, max_examples=examples(60), stateful_step_count=50
+)

@@ -13,6 +13,7 @@ from subproxy.core.routing import pattern as pattern_module
 from subproxy.core.routing.pattern import MAX_PROGRAM, Pattern, RouteRefused, options
 from subproxy.core.routing.pattern_scan import MAX_NESTED, OVERHEAD, PatternFault, scan
 from tests.rigs.core_strategies import relaxed
+from tests.rigs.examples import examples
 
 MOST = 100_000
 
@@ -96,7 +97,7 @@ class ScanTests(SynchronousTestCase):
     """C{scan}."""
 
     @given(sources, st.booleans())
-    @settings(relaxed, max_examples=500)
+    @settings(relaxed, max_examples=examples(500))
     def test_it_is_a_bound_of_the_program(self, source: bytes, ignore_case: bool) -> None:
         """Whatever RE2 compiles has no more instructions, and ends with what was read."""
         try:

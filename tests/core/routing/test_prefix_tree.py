@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.routing.prefix_tree import NODE, PrefixTree, _Node
 from tests.rigs.core_strategies import relaxed
+from tests.rigs.examples import examples
 
 keys = st.text(alphabet="ab", max_size=6).map(str.encode)
 
@@ -37,7 +38,7 @@ class PrefixTreeTests(SynchronousTestCase):
         self.assertEqual(tree.worst, 1055 + 2 * NODE)
 
     @given(st.lists(keys, max_size=12, unique=True), keys)
-    @settings(relaxed, max_examples=200)
+    @settings(relaxed, max_examples=examples(200))
     def test_a_text_meets_the_keys_that_it_begins_with(
         self, some: list[bytes], text: bytes
     ) -> None:
@@ -100,4 +101,4 @@ def shape(node: _Node[int]) -> tuple[object, ...]:
 
 
 AnyHistoryTests = AnyHistory.TestCase
-AnyHistoryTests.settings = settings(relaxed, max_examples=60, stateful_step_count=30)
+AnyHistoryTests.settings = settings(relaxed, max_examples=examples(60), stateful_step_count=30)

@@ -12,6 +12,7 @@ from subproxy.core.routing.registry import FORGOTTEN_AT_ONCE, LINGER, Registry, 
 from subproxy.core.routing.route import Route, RouteRefused
 from subproxy.core.routing.router import Router
 from tests.rigs.core_strategies import hosts, make_member, paths, relaxed, routes
+from tests.rigs.examples import examples
 
 BLOG = Route(rb"blog\.example")
 SHOP = Route(rb"shop\.example")
@@ -409,4 +410,4 @@ class RegistryMachine(RuleBasedStateMachine):
 
 
 RegistryMachineTests = RegistryMachine.TestCase
-RegistryMachineTests.settings = settings(relaxed, max_examples=80, stateful_step_count=50)
+RegistryMachineTests.settings = settings(relaxed, max_examples=examples(80), stateful_step_count=50)

@@ -22,6 +22,7 @@ from subproxy.core.routing.route_table import (
     RouteTable,
 )
 from tests.rigs.core_strategies import hosts, paths, relaxed, routes
+from tests.rigs.examples import examples
 
 #: Many distinct patterns below one host.
 crowds = st.integers(0, 32).map(lambda number: Route(rb"a\.example", b"/[ab]*%d?" % number))
@@ -87,7 +88,7 @@ class TableTests(SynchronousTestCase):
         hosts,
         paths | st.sampled_from([b"/ab7", b"/12", b"/a"]),
     )
-    @settings(relaxed, max_examples=150)
+    @settings(relaxed, max_examples=examples(150))
     def test_any_history_finds_the_smallest_precedence(
         self, registered: list[Route], data: st.DataObject, host: bytes, path: bytes
     ) -> None:

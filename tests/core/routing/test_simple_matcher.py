@@ -12,6 +12,7 @@ from subproxy.core.routing.simple_matcher import LOOK, MAX_STEPS, SimpleMatcher
 from subproxy.core.routing.simple_pattern import parse, search
 from tests.core.routing.test_simple_pattern import sequences
 from tests.rigs.core_strategies import relaxed
+from tests.rigs.examples import examples
 
 texts = st.lists(
     st.sampled_from([b"a", b"b", b"A", b"B", b"-", b".", b"0", b"c", b"]", b"\xe9", b"\n"]),
@@ -31,7 +32,7 @@ class SimpleMatcherTests(SynchronousTestCase):
     """C{SimpleMatcher}."""
 
     @given(sequences, texts, st.booleans())
-    @settings(relaxed, max_examples=1000)
+    @settings(relaxed, max_examples=examples(1000))
     def test_it_matches_what_re2_matches(
         self, source: bytes, text: bytes, ignore_case: bool
     ) -> None:

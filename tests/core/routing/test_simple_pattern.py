@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from subproxy.core.routing.pattern import options
 from subproxy.core.routing.simple_pattern import Item, fold, is_simple, parse
 from tests.rigs.core_strategies import relaxed
+from tests.rigs.examples import examples
 
 atoms = st.sampled_from(
     [
@@ -143,7 +144,7 @@ class TameTests(SynchronousTestCase):
         self.assertTrue(is_simple(rb"[a-z]*x", ignore_case=True))
 
     @given(sequences)
-    @settings(relaxed, max_examples=300)
+    @settings(relaxed, max_examples=examples(300))
     def test_what_is_parsed_is_what_re2_matches(self, source: bytes) -> None:
         items = parse(source)
         if items is None:
@@ -173,7 +174,7 @@ class TameTests(SynchronousTestCase):
             self.assertEqual(matches, bool(mask >> byte & 1), byte)
 
     @given(sequences, st.booleans())
-    @settings(relaxed, max_examples=300)
+    @settings(relaxed, max_examples=examples(300))
     def test_a_tame_pattern_has_few_states(self, source: bytes, ignore_case: bool) -> None:
         items = parse(source)
         if items is not None and is_simple(source, ignore_case=ignore_case):

@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.errors import BadRequest, ClientError
 from subproxy.frontend.http1.body_framing import _MOST_CHUNKS, ChunkedBody, LengthBody
+from tests.rigs.examples import examples
 
 HEAD = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
 BAD_SPACE = re.compile(rb"[ \t]*([;=])[ \t]*")
@@ -262,7 +263,7 @@ class ChunkedBodyTests(SynchronousTestCase):
         ).map(b"".join),
         st.lists(st.integers(0, 200), max_size=6),
     )
-    @settings(deadline=None, max_examples=500)
+    @settings(deadline=None, max_examples=examples(500))
     def test_it_takes_no_more_than_llhttp(self, data: bytes, cuts: list[int]) -> None:
         """But white space in extensions, which is put out of its way here."""
         body = chunked()

@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from subproxy.core.exchange import ExchangeState
 from subproxy.errors import GuestGone
 from subproxy.frontend.limits import HttpLimits
+from tests.rigs.examples import examples
 from tests.rigs.fake_dispatcher import Client, FakeGuest
 from tests.rigs.http_oracle import Recorder, check_client, parse_responses
 
@@ -104,7 +105,7 @@ LIMITS = HttpLimits(target=200, head=1000, fields=10, body=100_000, inline=20, c
 
 class ClientSideTests(SynchronousTestCase):
     @given(INPUTS, st.lists(st.integers(0, 2000), max_size=6), ANSWERS, st.booleans())
-    @settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(600), deadline=None, suppress_health_check=list(HealthCheck))
     def test_any_bytes_in_any_split(
         self, data: bytes, cuts: list[int], answer: object, finish: bool
     ) -> None:
@@ -122,7 +123,7 @@ class ClientSideTests(SynchronousTestCase):
 
     @given(st.lists(plausible(), max_size=4).map(b"".join), st.lists(st.integers(0, 2000)))
     @example(CHUNKED_WRONGLY, [CHUNKED_WRONGLY.index(b"z")])
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=examples(300), deadline=None)
     def test_a_split_changes_nothing(self, data: bytes, cuts: list[int]) -> None:
         def run(pieces: list[bytes]) -> list[object]:
             recorder = Recorder()
@@ -186,7 +187,7 @@ class GuestSideTests(SynchronousTestCase):
         st.lists(st.tuples(st.integers(90, 220), HEADERS), max_size=2),
         st.booleans(),
     )
-    @settings(max_examples=800, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(800), deadline=None, suppress_health_check=list(HealthCheck))
     @example(b"GET", b"1.0", 206, b"", [(b"Content-Length", b"0")], [b"x"], [], [], False)
     @example(b"GET", b"1.1", 200, b"", [(b"Content-Length", b"1")], [b"x", b"y"], [], [], False)
     @example(b"GET", b"1.1", 200, b"", [(b"Content-Length", b"2")], [b"x", b"yz"], [], [], False)

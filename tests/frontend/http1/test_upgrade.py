@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from subproxy.fastpath.install import unavailable
+from tests.rigs.examples import examples
 from tests.rigs.fake_dispatcher import Client, FakeGuest
 from tests.rigs.fastpath_rig import Pair, response
 
@@ -179,7 +180,7 @@ class BothPathsTests(SynchronousTestCase):
             pair.guest(response(number))
         self.assertEqual(pair.stats["declined_requests"], 3)
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=examples(150), deadline=None)
     @given(
         st.lists(
             st.tuples(

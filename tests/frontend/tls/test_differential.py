@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.frontend.tls.python_engine import PythonEngine
+from tests.rigs.examples import examples
 from tests.rigs.tls_line import Line
 
 DATA = st.integers(1, 40000).map(lambda size: bytes([size & 255]) * size)
@@ -129,7 +130,7 @@ class Conversation:
 
 
 class DifferentialTests(SynchronousTestCase):
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=examples(200), deadline=None)
     @given(st.lists(STEPS, max_size=12))
     def test_any_conversation(self, steps: list[tuple[Any, ...]]) -> None:
         try:

@@ -14,6 +14,7 @@ from subproxy.wire import messages as m
 from subproxy.wire.connection import Violation
 from subproxy.wire.limits import Limits
 from tests.rigs.data_line import Line
+from tests.rigs.examples import examples
 from tests.rigs.world import Guest, World
 
 ASKS = Upgrade((b"websocket",))
@@ -376,7 +377,7 @@ class MoveTests(TunnelTransferCase):
         self.exchange.response_consumed(65_536)
         self.assertEqual("producing", line.transport.producerState)
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=examples(150), deadline=None)
     @given(st.lists(st.sampled_from("cgdmCGr"), max_size=25), st.integers(1, 40))
     def test_any_order(self, steps: list[str], window: int) -> None:
         """Whatever is said and read when: each side gets all that the other has sent, in order."""
