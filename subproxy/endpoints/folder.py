@@ -15,7 +15,7 @@ import re
 import stat
 from collections.abc import Callable
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
@@ -32,12 +32,8 @@ from .errors import CannotListenAt
 from .hybrid import HybridVsockPort, HybridVsockServerEndpoint
 from .socketfile import SocketFile
 
-try:
-    from .folderwatch import FolderWatch, WatchError
-except ImportError as e:
-    _WITHOUT = f"no inotify: {e}"
-else:
-    _WITHOUT = ""
+if TYPE_CHECKING:
+    from .folderwatch import FolderWatch
 
 __all__ = ["FolderService", "vm_sockets"]
 
@@ -284,8 +280,11 @@ class FolderService(Service):
 
     def _rewatch(self) -> None:
         """Watch the folder, or what is nearest to it, before it is looked at."""
-        if _WITHOUT:
-            self._look_by_the_clock(_WITHOUT)
+        try:
+            # Of those who have a folder: it asks ldconfig or a compiler for the C library.
+            from .folderwatch import FolderWatch, WatchError
+        except ImportError as e:
+            self._look_by_the_clock(f"no inotify: {e}")
             return
         target, found = _nearest(self._folder)
         while self._watch is None or not self._watch.is_on(target, found):
