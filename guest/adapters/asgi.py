@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_to_bytes
 
 from guest.adapters.asgi_cycle import AsgiCycle
 from guest.adapters.client_certificate import asgi_tls
@@ -161,6 +160,8 @@ class AsgiAdapter:
     ) -> Scope:
         raw_path, _, query = target.partition(b"?")
         if b"%" in raw_path or not raw_path.isascii():
+            from urllib.parse import unquote_to_bytes  # few paths need it
+
             path = unquote_to_bytes(raw_path).decode("utf-8", "replace")
         else:
             path = raw_path.decode("ascii")

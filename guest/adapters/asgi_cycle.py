@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, MutableMapping
 from enum import Enum, auto
-from pathlib import Path
 from typing import Any
 
 from guest.core.body_queue import BodyQueue
@@ -241,7 +240,7 @@ class AsgiCycle:
 
     def _file(self, path: str) -> None:
         """The body is a file."""
-        file = FileBody(Path(path).open("rb"), settled=True)  # noqa: SIM115 (closed when sent)
+        file = FileBody(open(path, "rb"), settled=True)  # noqa: SIM115 (closed when sent)
         fields = self._pairs()
         if not any(name.lower() == b"content-length" for name, _ in fields):
             fields.append((b"content-length", b"%d" % len(file)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 import traceback
@@ -47,6 +46,8 @@ def load(name: str, interface: str = "auto") -> Any:
         try:
             found = getattr(found, part)
         except AttributeError:
+            import difflib
+
             near = difflib.get_close_matches(part, dir(found), 1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise BadImport(f"{module_name} has no {path}{hint}") from None

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from pathlib import Path
 from typing import BinaryIO
 
 PIECE = 65_536
@@ -80,7 +79,7 @@ def open_file(path: str | os.PathLike[str]) -> tuple[FileBody, list[tuple[bytes,
     import mimetypes  # a cold start does without these
     from email.utils import formatdate
 
-    file = Path(path).open("rb")  # noqa: SIM115 (closed with the response)
+    file = open(path, "rb")  # noqa: SIM115 (closed with the response)
     try:
         body = FileBody(file)
     except OSError:

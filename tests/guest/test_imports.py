@@ -132,6 +132,17 @@ class ImportTests(SynchronousTestCase):
             left_out = {name for name in own - packages if not on_asyncio(files[name])}
             self.assertEqual(left_out, set())
 
+    def test_what_a_hello_on_asyncio_does_not_ask_for_is_not_imported(self) -> None:
+        """Each of these costs milliseconds at the start of each guest."""
+        common = imported("import argparse, asyncio, contextlib, dataclasses, logging, traceback")
+        found = imported(
+            "import guest.__main__, guest.cli.options, guest.cli.interface, guest.cli.loading\n"
+            "import guest.cli.worker, guest.cli.run_asyncio, guest.adapters.asgi\n"
+            "import guest.adapters.lifespan\n"
+        )
+        costly = {"difflib", "email", "http", "importlib.metadata", "pathlib", "tempfile", "urllib"}
+        self.assertEqual((found - common) & costly, set())
+
     def test_the_minimal_guest_needs_the_standard_library_alone(self) -> None:
         child = subprocess.run(
             [sys.executable, "-I", "-S", str(ROOT / "guest" / "minimal.py"), "--help"],
