@@ -4,8 +4,9 @@ What a guest costs beside the servers that people use: CPU of the application's 
     python -m benchmarks.applications [--rounds 5] [--seconds 2] [--connections 64]
         [--only NAME,...] [--peers FOLDER]
 
-Each application answers the same 13 bytes. uvicorn and gunicorn stand behind HAProxy, on a unix
-socket with connections kept; guests behind subproxy. The application has one core for itself; the
+Each application answers the same 13 bytes. uvicorn, gunicorn and Node stand behind HAProxy, on a
+unix socket with connections kept; guests behind subproxy. Of C{guest-sidecar} the bridge alone is
+counted, and not the Node program that it asks. The application has one core for itself; the
 proxy and the load share the other. Only the application's process is counted, its threads and
 children included. Rounds go through all of them in turn; a figure is the median, a ratio the median
 of the ratios within rounds. C{--peers} is the virtual environment that has uvicorn 0.54.0 (with
@@ -53,12 +54,14 @@ GUESTS = {
     "guest-asgi-asyncio": ("--loop=asyncio", f"{HERE}:asgi"),
     "guest-wsgi": ("--loop=uvloop", "--threads=8", f"{HERE}:wsgi"),
     "guest-twisted": (f"{HERE}:Hello",),
+    "guest-sidecar": ("--loop=uvloop", "--to=unix:{socket}"),
 }
 PEERS = {
     "uvicorn": ("uvicorn", "--uds", "{socket}", "--loop", "uvloop", *UVICORN, f"{HERE}:asgi"),
     "uvicorn-asyncio": (
         *("uvicorn", "--uds", "{socket}", "--loop", "asyncio", *UVICORN, f"{HERE}:asgi"),
     ),
+    "node": ("node", str(ROOT / "benchmarks" / "hello.js"), "{socket}"),
     "gunicorn-gthread": (
         *("gunicorn", "--bind", "unix:{socket}", *GUNICORN, "--log-level", "error"),
         *("--no-control-socket", f"{HERE}:wsgi"),
@@ -68,6 +71,7 @@ BESIDE = (
     ("guest-asgi", "uvicorn"),
     ("guest-asgi-asyncio", "uvicorn-asyncio"),
     ("guest-wsgi", "gunicorn-gthread"),
+    ("guest-sidecar", "node"),
 )
 """Which ratios are told."""
 
@@ -79,15 +83,17 @@ class Application:
         self.rig = Rig(name, *cores)
         self.port = free_port()
         environment = {"PYTHONPATH": str(ROOT)}
+        socket = self.rig.path("app.sock")
         if name in GUESTS:
             self._subproxy(environment)
+            if name == "guest-sidecar":
+                self.rig.spawn(_command(PEERS["node"], socket, peers))
+                self.rig.wait_for_socket("app.sock")
             proxy = f"--proxy=unix:{self.rig.path('vm.sock')}_12345"
             command = [sys.executable, "-m", "guest", proxy, r"--host=bench\.example"]
-            command += [*GUESTS[name]]
+            command += [each.format(socket=socket) for each in GUESTS[name]]
         else:
-            socket = self.rig.path("app.sock")
-            program, *rest = (each.format(socket=socket) for each in PEERS[name])
-            command = [str(peers / "bin" / program), *rest]
+            command = _command(PEERS[name], socket, peers)
         process = self.rig.spawn(command, counted=True, env=environment)
         if name in PEERS:
             self.rig.wait_for_socket("app.sock")
@@ -114,6 +120,13 @@ class Application:
         from .rig import descendants
 
         return descendants(self._pid)
+
+
+def _command(words: tuple[str, ...], socket: str, peers: Path) -> list[str]:
+    """A peer's command line; what C{peers} has not is of the path."""
+    program, *rest = (each.format(socket=socket) for each in words)
+    there = peers / "bin" / program
+    return [str(there) if there.exists() else program, *rest]
 
 
 def measure(
@@ -150,7 +163,8 @@ def tell(found: dict[str, list[float]]) -> None:
 def start_times(rounds: int) -> dict[str, list[float]]:
     """Seconds from C{python -m guest} to C{registered}, by application, one figure a round."""
     rig = Rig("start", 0, 1)
-    found: dict[str, list[float]] = {name: [] for name in GUESTS}
+    starting = {name: GUESTS[name] for name in GUESTS if name != "guest-sidecar"}
+    found: dict[str, list[float]] = {name: [] for name in starting}
     try:
         rig.spawn(
             [
@@ -162,7 +176,7 @@ def start_times(rounds: int) -> dict[str, list[float]]:
         )
         socket = rig.wait_for_socket("vm.sock_12345")
         for _ in range(rounds):
-            for name, options in GUESTS.items():
+            for name, options in starting.items():
                 command = [sys.executable, "-m", "guest", f"--proxy=unix:{socket}", "--host=a"]
                 began = time.monotonic()
                 with subprocess.Popen(

@@ -27,6 +27,10 @@ class ConnectionEnded(Exception):
     """The proxy, or what is between, has closed the connection."""
 
 
+_MOST_HELD = 65_536
+"""Bytes that wait for the end of a turn at most: the transport's own limits are to be felt."""
+
+
 class SubscriberEvents(Protocol):
     """Who hears what becomes of a subscription."""
 
@@ -74,14 +78,19 @@ class AsyncioConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See C{asyncio.BaseProtocol}."""
         self._transport = transport
-        self.subscription = GuestSubscription(
-            self._runtime, self._profile, _AsyncioStream(transport), self
-        )
+        self._stream = _AsyncioStream(transport, self._runtime.soon)
+        self.subscription = GuestSubscription(self._runtime, self._profile, self._stream, self)
         self.subscription.begin()
 
     def data_received(self, data: bytes) -> None:
         """See C{asyncio.Protocol}."""
-        self.subscription.data_received(data)
+        stream = self._stream
+        stream.held = True
+        try:
+            self.subscription.data_received(data)
+        finally:
+            stream.held = False
+            stream.send()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See C{asyncio.BaseProtocol}."""
@@ -131,13 +140,42 @@ class AsyncioConnection(asyncio.Protocol):
 
 
 class _AsyncioStream:
-    """A transport (L{guest.core.subscription.ByteStream})."""
+    """
+    A transport (L{guest.core.subscription.ByteStream}).
 
-    def __init__(self, transport: Any) -> None:
+    What is written in one turn of the event loop goes out at its end, in one piece: many responses
+    may become complete in one turn, each of them by itself.
+
+    @ivar held: somebody calls L{send} behind what goes on now.
+    """
+
+    __slots__ = ("_pieces", "_size", "_soon", "_transport", "abort", "held")
+
+    def __init__(self, transport: Any, soon: Callable[[Callable[[], None]], object]) -> None:
         self._transport = transport
-        self.write = transport.write
-        self.close = transport.close
+        self._soon = soon
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self.held = False
         self.abort = transport.abort
+
+    def write(self, data: bytes) -> None:
+        if not self._pieces and not self.held:
+            self._soon(self.send)
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._size > _MOST_HELD:
+            self.send()
+
+    def send(self) -> None:
+        pieces = self._pieces
+        if pieces:
+            self._pieces, self._size = [], 0
+            self._transport.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+
+    def close(self) -> None:
+        self.send()
+        self._transport.close()
 
     def pause(self) -> None:
         if not self._transport.is_closing():

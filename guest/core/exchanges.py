@@ -249,6 +249,19 @@ class Exchanges:
             result, serve = result.begin(self._runtime, self.tunnel(exchange))
         if not isinstance(result, Response):
             raise TypeError(f"requestReceived returns a Response, not {type(result).__name__}")
+        if (
+            type(result.body) is bytes
+            and not result.trailers
+            and not result.bulk
+            and result.reason is None
+            and exchange.request.body.whole is not None
+            and not exchange.begun
+            and self.answer_whole(
+                exchange.number, exchange.method, result.status, result.headers, result.body
+            )
+        ):
+            self._flush()
+            return
         outgoing = exchange.begin(result)
         if serve is not None and not exchange.over:
             serving = self._runtime.start(serve())

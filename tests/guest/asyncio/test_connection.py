@@ -8,6 +8,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from guest.asyncio.connection import _AsyncioStream
 from guest.core.errors import ProxySilent, SubscriptionRefused
 from guest.core.request import Request
 from guest.core.response import Response
@@ -86,6 +87,44 @@ class AsyncioConnectionTests(LoopTestCase):
         guest = self.greeted(lambda request: Response(200, [], request.target))
         guest.send(m.Request(1, b"GET", b"/x", []).encode())
         self.assertEqual(guest.frames(), [[b"response", 1, 200, [], {}, b"/x"]])
+
+    def test_responses_of_one_turn_are_one_write(self) -> None:
+        """Whether they are complete while requests are read, or later, each by itself."""
+        waiting: list[asyncio.Future[None]] = []
+
+        async def answer(request: Request) -> Response:
+            if request.target == b"/slow":
+                waiter = asyncio.get_running_loop().create_future()
+                waiting.append(waiter)
+                await waiter
+            return Response(200, [], b"")
+
+        guest = self.greeted(answer)
+        guest.frames()
+        for target, first in ((b"/quick", 1), (b"/slow", 4)):
+            requests = [m.Request(first + i, b"GET", target, []).encode() for i in range(3)]
+            guest.send(b"".join(requests))
+            for waiter in waiting:
+                waiter.set_result(None)
+            guest.loop.advance()
+            self.assertEqual(len(guest.stream.written), 1, target)
+            self.assertEqual([frame[1] for frame in guest.frames()], [first, first + 1, first + 2])
+
+    def test_much_does_not_wait_for_the_end_of_a_turn(self) -> None:
+        guest = self.greeted()
+        guest.frames()
+        later: list[Any] = []
+        stream, written = _AsyncioStream(guest.stream, later.append), guest.stream.written
+        stream.write(b"a" * 40_000)
+        self.assertEqual((written, len(later)), ([], 1))
+        stream.write(b"b" * 40_000)
+        self.assertEqual([len(each) for each in written], [80_000])
+        stream.write(b"c")
+        stream.close()
+        self.assertEqual((written[1:], guest.stream.closing), ([b"c"], True))
+        for each in later:
+            each()
+        self.assertEqual(len(written), 2)
 
     def test_who_leaves_is_cancelled(self) -> None:
         ended: list[str] = []
