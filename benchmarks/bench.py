@@ -14,7 +14,6 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from . import bench_report, machine, options
@@ -238,12 +237,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         type=parts,
         default=",".join(PARTS),
         help="what to measure; latencies need the keep-alive figures",
-    )
-    parser.add_argument(
-        "--onto",
-        type=Path,
-        help="add to the raw figures in this file, if it is there, and write them there alone: "
-        "a run in pieces, which --again then shows",
     )
     settings = parser.parse_args(arguments)
     if settings.again:

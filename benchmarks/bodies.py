@@ -206,12 +206,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--clients", default="1,16", help="numbers, with commas between")
     parser.add_argument("--seconds", type=float, default=3.0, help="of small requests; 0: none")
     parser.add_argument("--least", default="1G", help="bytes that a measurement moves at least")
-    parser.add_argument(
-        "--onto",
-        type=Path,
-        help="add to the raw figures in this file, if it is there, and write them there alone: "
-        "a run in pieces, which --again then shows",
-    )
     settings = parser.parse_args(arguments)
     if settings.again:
         return show(json.loads(settings.again.read_text()), settings)

@@ -31,6 +31,12 @@ def parser(description: str) -> argparse.ArgumentParser:
     it.add_argument("--load-core", type=int, default=1, help="the core of all else")
     it.add_argument("--print", action="store_true", help="print; touch neither pages nor results")
     it.add_argument("--again", type=Path, help="measure nothing: show these raw figures again")
+    it.add_argument(
+        "--onto",
+        type=Path,
+        help="add to the raw figures in this file, if it is there, and write them there alone: "
+        "a run in pieces, which --again then shows",
+    )
     it.add_argument("--page", type=Path, default=PAGE, help="where the summary goes")
     it.add_argument("--tables", type=Path, default=TABLES, help="where tables and plots go")
     it.add_argument("--results", type=Path, default=RESULTS, help="where the raw figures go")

@@ -28,6 +28,7 @@ from tests.rigs.tls_rig import Authority, key_pem, make_key
 
 from .browser import HEADERS
 from .build import ROOT, program
+from .contenders import haproxy, nginx
 from .rig import (
     HOST,
     Rig,
@@ -40,69 +41,16 @@ from .rig import (
 )
 
 NGINX = """\
-daemon off;
-user root;
-worker_processes 1;
-worker_rlimit_nofile 60000;
-pid {dir}/nginx.pid;
-error_log {dir}/error.log error;
-events {{ use epoll; worker_connections 30000; }}
-http {{
-  access_log {dir}/access.log combined buffer=64k flush=1s;
-  client_body_temp_path {dir}/client_body;
-  proxy_temp_path {dir}/proxy_temp;
-  fastcgi_temp_path {dir}/fastcgi_temp;
-  uwsgi_temp_path {dir}/uwsgi_temp;
-  scgi_temp_path {dir}/scgi_temp;
-  keepalive_timeout 600s;
-  keepalive_requests 1000000000;
-  ssl_protocols TLSv1.2 TLSv1.3;
+ssl_protocols TLSv1.2 TLSv1.3;
   ssl_session_cache shared:sessions:10m;
   ssl_session_tickets on;
   ssl_buffer_size 16k;
   ssl_certificate {dir}/certificates/default.pem;
-  ssl_certificate_key {dir}/certificates/default.pem;
-  upstream application {{
-    server unix:{dir}/backend.sock;
-    keepalive 512;
-    keepalive_requests 1000000000;
-    keepalive_timeout 600s;
-  }}
-  server {{
-    listen 127.0.0.1:{port} ssl backlog=4096;
-    location / {{
-      proxy_pass http://application;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-      proxy_set_header Host $host;
-      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-    }}
-  }}
-}}
-"""
+  ssl_certificate_key {dir}/certificates/default.pem;"""
+"""What its block C{http} has for TLS."""
 
-HAPROXY = """\
-global
-  nbthread 1
-  no strict-limits
-  maxconn 30000
-  log {dir}/log.sock len 1024 format raw local0
-  ssl-default-bind-options ssl-min-ver TLSv1.2
-defaults
-  mode http
-  log global
-  option httplog
-  option forwardfor
-  http-reuse always
-  timeout connect 10s
-  timeout client 600s
-  timeout server 600s
-frontend clients
-  bind 127.0.0.1:{port} ssl crt {dir}/certificates/default.pem alpn http/1.1 backlog 4096
-  default_backend application
-backend application
-  server one unix@{dir}/backend.sock
-"""
+MOST = 30_000
+"""Connections that each may have."""
 
 
 class Contestant:
@@ -133,7 +81,8 @@ class Contestant:
 
     def _start_nginx(self) -> None:
         self._backend()
-        text = NGINX.format(dir=self.rig.directory, port=self.port)
+        http = NGINX.format(dir=self.rig.directory)
+        text = nginx.configuration(self.rig, self.port, most=MOST, http=http, ssl="ssl")
         command = ["nginx", "-p", str(self.rig.directory), "-e", self.rig.path("early")]
         command += ["-c", self.rig.write("nginx.conf", text)]
         self._server = self.rig.spawn(command, counted=True)
@@ -142,7 +91,13 @@ class Contestant:
         self._backend()
         self.rig.spawn([program("sink"), self.rig.path("log.sock")])
         self.rig.wait_for_socket("log.sock")
-        text = HAPROXY.format(dir=self.rig.directory, port=self.port)
+        text = haproxy.configuration(
+            self.rig,
+            self.port,
+            most=MOST,
+            tuning="ssl-default-bind-options ssl-min-ver TLSv1.2",
+            ssl=f"ssl crt {self.rig.directory}/certificates/default.pem alpn http/1.1",
+        )
         command = ["haproxy", "-db", "-f", self.rig.write("haproxy.cfg", text)]
         self._server = self.rig.spawn(command, counted=True)
 

@@ -28,11 +28,32 @@ defaults
   timeout server 600s
   {extra}
 frontend clients
-  bind 127.0.0.1:{port} backlog 4096
+  bind 127.0.0.1:{port}{ssl} backlog 4096
   default_backend application
 backend application
   server one unix@{dir}/backend.sock
 """
+
+
+def configuration(
+    rig: Rig, port: int, *, most: int, tuning: str = "", extra: str = "", ssl: str = ""
+) -> str:
+    """
+    The file that HAProxy is started with.
+
+    @param most: connections that it may have.
+    @param tuning: more lines of the section C{global}.
+    @param extra: more lines of the section C{defaults}.
+    @param ssl: what its listener is, beside where it is.
+    """
+    return CONFIGURATION.format(
+        dir=rig.directory,
+        port=port,
+        most=most,
+        tuning=tuning,
+        extra=extra,
+        ssl=f" {ssl}" if ssl else "",
+    )
 
 
 class HAProxy(Contender):
@@ -63,9 +84,7 @@ class HAProxy(Contender):
     def configuration(self, rig: Rig, port: int) -> str:
         """The file that it is started with."""
         most = min(24_000, raise_descriptor_limit() - 500)
-        return CONFIGURATION.format(
-            dir=rig.directory, port=port, most=most, tuning=self._tuning, extra=self._extra
-        )
+        return configuration(rig, port, most=most, tuning=self._tuning, extra=self._extra)
 
     def version(self) -> str:
         text = subprocess.run(["haproxy", "-v"], capture_output=True, text=True, check=True).stdout

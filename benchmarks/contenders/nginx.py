@@ -14,10 +14,10 @@ CONFIGURATION = """\
 daemon off;
 user root;
 worker_processes 1;
-worker_rlimit_nofile 30000;
+worker_rlimit_nofile {files};
 pid {dir}/nginx.pid;
 error_log {dir}/error.log error;
-events {{ use epoll; worker_connections 24000; }}
+events {{ use epoll; worker_connections {most}; }}
 http {{
   access_log {dir}/access.log combined buffer=64k flush=1s;
   client_body_temp_path {dir}/client_body;
@@ -28,6 +28,7 @@ http {{
   client_max_body_size 0;
   keepalive_timeout 600s;
   keepalive_requests 1000000000;
+  {http}
   upstream application {{
     server unix:{dir}/backend.sock;
     keepalive 512;
@@ -35,7 +36,7 @@ http {{
     keepalive_timeout 600s;
   }}
   server {{
-    listen 127.0.0.1:{port} backlog=4096;
+    listen 127.0.0.1:{port}{ssl} backlog=4096;
     location / {{
       proxy_pass http://application;
       proxy_http_version 1.1;
@@ -47,6 +48,29 @@ http {{
   }}
 }}
 """
+
+
+def configuration(
+    rig: Rig, port: int, *, most: int = 24_000, http: str = "", ssl: str = "", extra: str = ""
+) -> str:
+    """
+    The file that nginx is started with.
+
+    @param most: connections that it may have.
+    @param http: more directives of the block C{http}.
+    @param ssl: what its listener is, beside where it is.
+    @param extra: more directives of its location.
+    """
+    return CONFIGURATION.format(
+        dir=rig.directory,
+        port=port,
+        files=most + 6_000,
+        most=most,
+        http=http,
+        ssl=f" {ssl}" if ssl else "",
+        extra=extra,
+    )
+
 
 UNBUFFERED = """\
 proxy_buffering off;
@@ -81,7 +105,7 @@ class Nginx(Contender):
 
     def configuration(self, rig: Rig, port: int) -> str:
         """The file that it is started with."""
-        return CONFIGURATION.format(dir=rig.directory, port=port, extra=self._extra)
+        return configuration(rig, port, extra=self._extra)
 
     def version(self) -> str:
         text = subprocess.run(["nginx", "-v"], capture_output=True, text=True, check=True).stderr

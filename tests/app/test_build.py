@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import io
 import signal
-from contextlib import redirect_stderr
-from dataclasses import replace
 from pathlib import Path
 
-from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
+from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import formatEvent, globalLogPublisher
-from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.app.build import build
 from subproxy.app.listener import ListenerService
-from subproxy.app.service import ProxyService
 from subproxy.config.listen import VsockListen
 from subproxy.config.settings import Settings
 from subproxy.endpoints.folder import FolderService
 from subproxy.frontend.limits import HttpLimits
 from subproxy.process.signals import SignalService
+from tests.rigs.build_case import BuildTestCase
 
 SIGNALS = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP)
 
 
-class BuildTests(SynchronousTestCase):
+class BuildTests(BuildTestCase):
     def setUp(self) -> None:
         self.folder = Path(self.mktemp())
         self.folder.mkdir()
@@ -38,17 +33,6 @@ class BuildTests(SynchronousTestCase):
             access_log="none",
             http_limits=HttpLimits(connections=7),
         )
-
-    def build(self, **changes: object) -> ProxyService:
-        settings = replace(self.settings, **changes)  # type: ignore[arg-type]
-        return build(settings, MemoryReactorClock())  # type: ignore[no-untyped-call]
-
-    def complaint(self, **changes: object) -> str:
-        said = io.StringIO()
-        with redirect_stderr(said):
-            error = self.assertRaises(SystemExit, self.build, **changes)
-        self.assertEqual(error.code, 1)
-        return said.getvalue()
 
     def said(self) -> list[str]:
         return [formatEvent(event) for event in self.events]

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import io
-from contextlib import redirect_stderr
-from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
-from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
+from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import formatEvent, globalLogPublisher
-from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.app import tls
-from subproxy.app.build import build
-from subproxy.app.service import ProxyService
 from subproxy.config.settings import Settings
 from subproxy.frontend.proxy_protocol.protocol import ProxyProtocolFactory
 from subproxy.frontend.tls.front import TlsFactory
 from subproxy.frontend.tls.interfaces import LibraryUnavailable
+from tests.rigs.build_case import BuildTestCase
 from tests.rigs.tls_rig import Authority
 
 
-class BuildTlsTests(SynchronousTestCase):
+class BuildTlsTests(BuildTestCase):
     authority = Authority()
 
     def setUp(self) -> None:
@@ -37,17 +32,6 @@ class BuildTlsTests(SynchronousTestCase):
             access_log="none",
             tls_library="python",
         )
-
-    def build(self, **changes: object) -> ProxyService:
-        settings = replace(self.settings, **changes)  # type: ignore[arg-type]
-        return build(settings, MemoryReactorClock())  # type: ignore[no-untyped-call]
-
-    def complaint(self, **changes: object) -> str:
-        said = io.StringIO()
-        with redirect_stderr(said):
-            error = self.assertRaises(SystemExit, self.build, **changes)
-        self.assertEqual(error.code, 1)
-        return said.getvalue()
 
     def said(self) -> str:
         return "\n".join(formatEvent(event) for event in self.events)

@@ -4,29 +4,15 @@ from __future__ import annotations
 
 import socket
 import struct
-import time
-from collections.abc import Callable
 
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.frontend.hangup import Hangup, hangup
+from tests.rigs.socket_case import SocketTestCase
 
 
-class SocketTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            self.client = socket.create_connection(server.getsockname())
-            self.server, _ = server.accept()
-        self.addCleanup(self.client.close)
-        self.addCleanup(self.server.close)
-
-    def until(self, condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + 10
-        while not condition():
-            self.assertLess(time.monotonic(), end)
-            time.sleep(0.005)
-
+class SocketTests(SocketTestCase):
     def found(self, what: Hangup) -> None:
         self.until(lambda: hangup(self.server) is what)
 

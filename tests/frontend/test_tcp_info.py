@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import socket
-import time
 
 from twisted.internet.testing import StringTransport
-from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.frontend.tcp_info import bytes_taken, quiet_for, waits_for_peer
+from tests.rigs.socket_case import SocketTestCase
 
 
 class Holder:
@@ -19,20 +18,19 @@ class Holder:
         return self.held
 
 
-class TcpInfoTests(SynchronousTestCase):
+class TcpInfoTests(SocketTestCase):
     def setUp(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            self.client = socket.create_connection(server.getsockname())
-            self.server, _ = server.accept()
-        self.addCleanup(self.client.close)
-        self.addCleanup(self.server.close)
+        super().setUp()
         self.transport = Holder(self.server)
 
-    def until(self, condition: object) -> None:
-        end = time.monotonic() + 10
-        while not condition():  # type: ignore[operator]
-            self.assertLess(time.monotonic(), end)
-            time.sleep(0.005)
+    def fill(self) -> None:
+        """Send until the kernel takes no more."""
+        self.server.setblocking(False)
+        try:
+            while True:
+                self.server.send(bytes(65536))
+        except BlockingIOError:
+            pass
 
     def test_bytes_that_the_peer_has_taken(self) -> None:
         before = bytes_taken(self.transport)
@@ -47,22 +45,12 @@ class TcpInfoTests(SynchronousTestCase):
         self.assertLess(quiet_for(self.transport) or 0, 0.02)
 
     def test_who_does_not_take_what_was_sent_is_not_sent_nothing(self) -> None:
-        self.server.setblocking(False)
-        try:
-            while True:
-                self.server.send(bytes(65536))
-        except BlockingIOError:
-            pass
+        self.fill()
         self.assertEqual(quiet_for(self.transport), 0.0)
 
     def test_bytes_that_wait(self) -> None:
         self.assertFalse(waits_for_peer(self.transport))
-        self.server.setblocking(False)
-        try:
-            while True:
-                self.server.send(bytes(65536))
-        except BlockingIOError:
-            pass
+        self.fill()
         self.assertTrue(waits_for_peer(self.transport))
 
     def test_what_is_no_tcp_socket_tells_nothing(self) -> None:

@@ -34,7 +34,7 @@ from twisted.python.failure import Failure
 from subproxy.core.exchange import Exchange, ExchangeState
 from subproxy.core.http.fields import FIELD_VALUE, TARGET, TOKEN
 from subproxy.frontend.limits import HttpLimits
-from tests.rigs.fake_dispatcher import Client, FakeGuest
+from tests.rigs.fake_dispatcher import Client, FakeGuest, echo
 from tests.rigs.http_oracle import Recorder, check_client
 
 LIMITS = HttpLimits(target=200, head=2000, fields=20, body=50_000, inline=32, chunk_overhead=200)
@@ -73,20 +73,7 @@ def broken(guest: FakeGuest) -> None:
     guest.data(b"four")
 
 
-def whole(guest: FakeGuest) -> None:
-    """Answers when it has the whole body."""
-    if guest.exchange.body is not None:
-        guest.respond(200, [], guest.exchange.body)
-        return
-
-    def end(trailers: object) -> None:
-        guest.respond(200, [], guest.body)
-
-    guest.endBody = end  # type: ignore[method-assign, assignment]
-    guest.exchange.resume_request()
-
-
-ANSWERS = (at_once, streamed, slowly, broken, whole)
+ANSWERS = (at_once, streamed, slowly, broken, echo)
 
 
 class Bench:

@@ -102,6 +102,19 @@ class FakeGuest:
 
 
 @implementer(IDispatcher)
+def echo(guest: FakeGuest) -> None:
+    """The body as the answer, when it is whole."""
+    if guest.exchange.body is not None:
+        guest.respond(200, [], guest.exchange.body)
+        return
+
+    def end(trailers: object) -> None:
+        guest.respond(200, [], guest.body)
+
+    guest.endBody = end  # type: ignore[method-assign, assignment]
+    guest.exchange.resume_request()
+
+
 class FakeDispatcher:
     """
     Gives every exchange to a L{FakeGuest}.

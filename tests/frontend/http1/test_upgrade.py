@@ -15,7 +15,7 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from subproxy.fastpath.install import unavailable
 from tests.rigs.examples import examples
-from tests.rigs.fake_dispatcher import Client, FakeGuest
+from tests.rigs.fake_dispatcher import Client, echo
 from tests.rigs.fastpath_rig import Pair, response
 
 JAVA = (
@@ -37,19 +37,6 @@ def by_length(body: bytes, head: bytes = JAVA) -> bytes:
 def chunked(body: bytes, head: bytes = JAVA) -> bytes:
     chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
     return head % (b"", b"Transfer-encoding: chunked\r\n") + chunk + b"0\r\n\r\n"
-
-
-def echo(guest: FakeGuest) -> None:
-    """The body as the answer, when it is whole."""
-    if guest.exchange.body is not None:
-        guest.respond(200, [], guest.exchange.body)
-        return
-
-    def end(trailers: object) -> None:
-        guest.respond(200, [], guest.body)
-
-    guest.endBody = end  # type: ignore[method-assign, assignment]
-    guest.exchange.resume_request()
 
 
 def pieces(data: bytes, size: int) -> list[bytes]:

@@ -9,18 +9,15 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from guest.cli.options import parse
 from guest.core.route import Route
+from tests.rigs.refused_options import refused
 
 
 class ParseTests(SynchronousTestCase):
     """What a command line asks for."""
 
     def refused(self, *arguments: str) -> str:
-        """The last line that is printed; the status is 2."""
-        stderr = io.StringIO()
-        with contextlib.redirect_stderr(stderr):
-            error = self.assertRaises(SystemExit, parse, arguments)
-        self.assertEqual(error.code, 2)
-        return stderr.getvalue().splitlines()[-1]
+        """The last line that is printed."""
+        return refused(parse, *arguments)
 
     def test_defaults(self) -> None:
         options = parse(["hello:Hello"])

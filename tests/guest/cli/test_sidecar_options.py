@@ -11,6 +11,7 @@ from guest.cli.options import parse
 from guest.cli.sidecar_options import SidecarOptions, split_command
 from guest.sidecar.address import ProgramAddress
 from guest.sidecar.restart import RestartMode
+from tests.rigs.refused_options import refused
 
 TO = "--to=http://127.0.0.1:3000"
 
@@ -23,12 +24,8 @@ def sidecar(*arguments: str) -> SidecarOptions:
 
 class SidecarOptionTests(SynchronousTestCase):
     def refused(self, *arguments: str) -> str:
-        """The last line that is printed; the status is 2."""
-        stderr = io.StringIO()
-        with contextlib.redirect_stderr(stderr):
-            error = self.assertRaises(SystemExit, parse, arguments)
-        self.assertEqual(error.code, 2)
-        return stderr.getvalue().splitlines()[-1]
+        """The last line that is printed."""
+        return refused(parse, *arguments)
 
     def test_a_program(self) -> None:
         options = parse(["--host=a", TO, "--", "node", "server.js", "--host=b", "--", "c"])
