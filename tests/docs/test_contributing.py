@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 
@@ -29,6 +30,27 @@ class ContributingTests(SynchronousTestCase):
             self.assertTrue((ROOT / each).exists(), each)
         rooms = {path.parent for path in (ROOT / "subproxy").glob("*/__init__.py")}
         self.assertEqual({str(room.relative_to(ROOT)) for room in rooms} - named, set())
+
+    def test_where_it_is_decided(self) -> None:
+        """Each file has what its row says to begin at, and no question has two answers."""
+        rows = re.findall(
+            r"^\| (.+?) \| `(subproxy/\S+)` \| `(\w+)` \|$",
+            self.section("Where is it decided?"),
+            re.MULTILINE,
+        )
+        self.assertGreater(len(rows), 12)
+        self.assertEqual(len({question for question, _, _ in rows}), len(rows))
+        for question, file, name in rows:
+            tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+            found = {
+                getattr(node, "name", None) or ast.unparse(target).partition(":")[0]
+                for node in tree.body
+                for target in (
+                    *getattr(node, "targets", ()),
+                    getattr(node, "target", ast.Constant(None)),
+                )
+            }
+            self.assertIn(name, found, question)
 
     def test_commands_exist(self) -> None:
         """Targets of make, modules of tests, and files."""
