@@ -110,6 +110,18 @@ class AccessTests(SiteCase):
         self.assertEqual(sink.body, b"ok")
 
 
+class AnswerTests(SiteCase):
+    def test_fields_of_a_tunnel(self) -> None:
+        """What a site sets of answers, it sets of one that begins a tunnel, too."""
+        self.sites('[site.response-headers]\nset = { X-Site = "a" }\nremove = ["X-Guest"]')
+        self.world.serving("1")
+        exchange, sink = self.ask()
+        exchange.tunnel_start(200, [(b"X-Guest", b"b")], b"x")
+        assert exchange.response is not None
+        self.assertEqual(exchange.response.headers, [(b"X-Site", b"a")])
+        self.assertEqual(sink.tunnel, b"x")
+
+
 class WaitingTests(SiteCase):
     def test_hold(self) -> None:
         """Longer or shorter than for others."""

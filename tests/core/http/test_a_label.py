@@ -23,6 +23,13 @@ class ALabelTests(SynchronousTestCase):
         ]:
             self.assertEqual(a_label(label), made)
 
+    def test_the_longest(self) -> None:
+        """63 bytes (RFC 1035 section 2.3.4), and not one more."""
+        made = {
+            len(label): label for label in map(a_label, ("ü" + "a" * n for n in range(63))) if label
+        }
+        self.assertEqual(max(made), 63)
+
     def test_advice(self) -> None:
         for source, words in [
             ("bücher\\.example", "for bücher write xn--bcher-kva"),

@@ -37,6 +37,17 @@ class NetworkSetTests(SynchronousTestCase):
         for address in b"11.0.0.1", b"192.0.2.2", b"2001:db9::", b"nonsense", b"", b"\xff":
             self.assertNotIn(address, found)
 
+    def test_a_long_spelling_is_looked_up_each_time(self) -> None:
+        """It is not remembered, and no less in it."""
+        found = NetworkSet(["fe80::/10"])
+        long = b"fe80::1%" + b"e" * 100
+        for _ in range(2):
+            self.assertIn(long, found)
+            self.assertNotIn(long.replace(b"fe80", b"2001"), found)
+
+    def test_what_is_no_bytes(self) -> None:
+        self.assertNotIn("10.0.0.1", NetworkSet(["10.0.0.0/8"]))
+
     def test_nothing(self) -> None:
         for address in b"127.0.0.1", b"::1", UNIX:
             self.assertNotIn(address, NetworkSet())

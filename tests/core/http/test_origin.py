@@ -94,6 +94,7 @@ class OriginTests(SynchronousTestCase):
     def test_spellings_of_addresses(self) -> None:
         for text, address in (
             (b"192.0.2.1:80", b"192.0.2.1"),
+            (b"192.0.2.1:65535", b"192.0.2.1"),
             (b"[2001:DB9:0::1]:80", b"2001:db9::1"),
             (b"[2001:db9::1]", b"2001:db9::1"),
             (b"2001:db9::1", b"2001:db9::1"),

@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.core.http.client_tls import ClientTls
 from subproxy.core.http.forwarded import Peer
+from subproxy.core.http.host_names import HostNames
 from subproxy.core.http.request import Headers, RequestHead
 from subproxy.core.http.request_rules import RequestRules, check_host
 from subproxy.errors import BadRequest, ClientError
@@ -41,6 +43,19 @@ class RequestRulesTests(SynchronousTestCase):
         self.assertEqual((head.version, head.host, head.path), (b"2", b"a.example", b"/"))
         self.assertEqual(head.headers[:2], [(b"Host", b"A.example:80"), (b"accept", b"x")])
         self.assertIn((b"Via", b"2 subproxy"), head.headers)
+
+    def test_a_host_that_the_handshake_was_for(self) -> None:
+        """Others on the same connection are misdirected (RFC 9110 section 7.4)."""
+        tls = ClientTls(HostNames([b"a.example"]), b"a.example")
+        peer = Peer(b"192.0.2.1", b"https", tls=tls)
+        rules = RequestRules()
+
+        def ask(host: bytes) -> bytes:
+            return rules.request_head(b"GET", b"/", host, [], 0, peer, b"1.1", None, b"", []).host
+
+        self.assertEqual(ask(b"A.example:443"), b"a.example")
+        error = self.assertRaises(ClientError, ask, b"b.example")
+        self.assertEqual(error.status, 421)
 
     def test_fields_are_sorted(self) -> None:
         found = RequestRules().sort_fields(

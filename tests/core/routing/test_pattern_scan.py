@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.routing import pattern as pattern_module
 from subproxy.core.routing.pattern import MAX_PROGRAM, Pattern, RouteRefused, options
-from subproxy.core.routing.pattern_scan import MAX_NESTED, OVERHEAD, PatternFault, scan
+from subproxy.core.routing.pattern_scan import MAX_NESTED, NO_OTHERS, OVERHEAD, PatternFault, scan
 from tests.rigs.core_strategies import relaxed
 from tests.rigs.examples import examples
 
@@ -128,6 +128,26 @@ class ScanTests(SynchronousTestCase):
             (rb"\Qab\E{3}", 4),
             (b"a(?i){10}", 10),
             (b"a{b", 3),
+        ]:
+            self.assertEqual(scan(source, MOST)[0] - OVERHEAD, work, source)
+
+    def test_characters_by_number(self) -> None:
+        """The last that a path can have is 7F, however it is spelt."""
+        for source in (rb"\x7f", rb"\x{7F}", rb"\177", rb"[\x7f]"):
+            self.assertEqual(scan(source, MOST)[0] - OVERHEAD > 0, True, source)
+        for source in (rb"\x80", rb"\x{80}", rb"\x{fc}", rb"\200", rb"[\x80]", b"\x80", b"[\x80]"):
+            self.assertEqual(reason(source), NO_OTHERS, source)
+
+    def test_escapes_cost_what_they_compile_to(self) -> None:
+        """A class in a class counts like any other part of it."""
+        for source, work in [
+            (rb"\d", 6),
+            (rb"[\d]", 8),
+            (rb"[\d\d]", 14),
+            (rb"[\.\.]", 6),
+            (rb"\Qab\Ec", 3),
+            (rb"\Qab", 2),
+            (rb"\Ea", 1),
         ]:
             self.assertEqual(scan(source, MOST)[0] - OVERHEAD, work, source)
 

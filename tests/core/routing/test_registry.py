@@ -158,6 +158,15 @@ class RegistryTests(SynchronousTestCase):
         self.assertEqual(list(self.registry.routes()), [route(0)])
         self.assertNotIn("vm2", self.registry._holdings)
 
+    def test_what_expected_patterns_cost_is_added(self) -> None:
+        """RE2's instructions of all that an identity is expected to register again."""
+        patterns = [Route(b"a", b"/(b)"), Route(b"a", b"/(c|d)")]
+        for each in patterns:
+            self.registry.expect("vm2", each, 5.0)
+        programs = [each.program for each in patterns]
+        self.assertGreater(min(programs), 0)
+        self.assertEqual(self.registry._holdings["vm2"].program, sum(programs))
+
     def test_linger_may_be_zero(self) -> None:
         registry = Registry(linger=0.0)
         pool = registry.register(self.member, BLOG, 0.0)
@@ -216,6 +225,9 @@ class LimitTests(SynchronousTestCase):
         code, reason = self.refused(registry, one, route(2))
         self.assertEqual(code, "quota")
         self.assertIn("a virtual machine may register 2", reason)
+        # What it serves already is asked for in vain, whatever may be registered still.
+        registry.check(one, route(0))
+        self.assertRaises(RouteRefused, registry.check, make_member("vm"), route(2))
         registry.register(make_member("vm2"), route(2), 0.0)
         self.refused(registry, one, route(2))
         registry.unregister(one, route(1), 0.0)

@@ -34,6 +34,14 @@ class RouteTests(SynchronousTestCase):
         self.assertRaises(RouteRefused, Route, b"(", b"/")
         self.assertRaises(RouteRefused, Route, b"a", b"(")
 
+    def test_whose_cost_is_shared(self) -> None:
+        """Literal hosts share with none but themselves, patterns with every pattern."""
+        literal, pattern = Route(b"a", b"/(x)"), Route(b"(a)", b"/(x)")
+        self.assertTrue(literal.shares_cost(Route(b"a", b"/(y)")))
+        self.assertFalse(literal.shares_cost(Route(b"b", b"/(x)")))
+        self.assertFalse(literal.shares_cost(pattern))
+        self.assertTrue(pattern.shares_cost(Route(b"(b)", b"/")))
+
     def test_program_is_the_cost_of_both(self) -> None:
         self.assertEqual(Route(b"a", b"/b").program, 0)
         self.assertEqual(Route(b"[ab]", b"/[ab]").program, 0)

@@ -87,6 +87,8 @@ class TameTests(SynchronousTestCase):
             rb"/a?b",
             rb"/[ab][ab][ab]",
             rb"[a]+ab",
+            rb"[a-a]",
+            rb"[a-cx-z]",
         ]:
             self.assertTrue(is_simple(source), source)
 
@@ -114,6 +116,7 @@ class TameTests(SynchronousTestCase):
             rb"[a-\d]",
             rb"[\d-a]",
             rb"[b-a]",
+            rb"[a-c-e]",
             rb"[a-",
             rb"[a",
             rb"[",
