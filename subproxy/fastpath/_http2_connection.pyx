@@ -400,7 +400,7 @@ cdef class FastHttp2Connection:
         way = path.chooser.route(head.host, head.host_size, head.target, head.path_size)
         return (
             way is not None and size <= way.most_body
-            and not way.asks(self.told.trusted, self.told.scheme, self.front.tls)
+            and not way.asks(self.told.trusted, self.told.scheme, self.tls)
         )
 
     cdef bint data(self, const u8 *p, uint32_t size, int flags, uint32_t number) except -1:
