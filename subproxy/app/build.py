@@ -11,6 +11,7 @@ from typing import Any
 from twisted.logger import Logger
 
 from subproxy.app.admin import admin_listener
+from subproxy.app.challenge_folder import ChallengeFolder
 from subproxy.app.effects import (
     admission_limits,
     http_limits,
@@ -74,6 +75,7 @@ def build(
     router.set_sites(sites)
     admission = Admission(BALANCERS[settings.balance](), random, admission_limits(settings, sites))
     dispatcher = Dispatcher(router, admission, monotonic)
+    dispatcher.challenges += [ChallengeFolder(path).find for path in settings.acme_challenges]
     registrar = Registrar(registry, monotonic, dispatcher.capacity)
     _put_policy_in_force(effective, registrar)
     subscriptions = SubscriptionFactory(

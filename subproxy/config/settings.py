@@ -194,6 +194,15 @@ class Settings:
         "tls",
         word="FOLDER|FILE",
     )
+    acme_challenges: tuple[str, ...] = _many(
+        Text(str),
+        "Folder of files that answer /.well-known/acme-challenge/, before any rule or route: the "
+        "webroot of certbot and others. May repeat.",
+        TLS,
+        "tls",
+        key="acme-challenges",
+        word="FOLDER",
+    )
     tls_library: str = _one(
         Choice(LIBRARIES),
         AUTO,

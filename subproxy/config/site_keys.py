@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from subproxy.config import site_values as values
-from subproxy.config.site_values import MANY
+from subproxy.config.site_values import MANY, MAX_AGE
 from subproxy.core.http.fields import MAX_LENGTH
 from subproxy.core.sites.affinity import SAME_SITE
 from subproxy.core.sites.redirect import STATUSES
@@ -258,6 +258,39 @@ KEYS: Final[tuple[SiteKey, ...]] = (
         rule="host",
     ),
     SiteKey(
+        "https",
+        "`true`, `false` or a port",
+        values.https_port,
+        _any_of({"type": "boolean"}, {"type": "integer", "minimum": 1, "maximum": 65535}),
+        "Who comes by http is sent on to https with 308: to port 443, or to that one. Challenges "
+        "of certificate authorities are let pass. false lifts it.",
+        "true",
+        rule="https",
+    ),
+    SiteKey(
+        "hsts",
+        "seconds, table of `max-age`, `include-subdomains` and `preload`, or `false`",
+        values.hsts,
+        _any_of(
+            {"const": False},
+            {"type": "integer", "minimum": 0, "maximum": MAX_AGE},
+            {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {
+                    "max-age": {"type": "integer", "minimum": 0, "maximum": MAX_AGE},
+                    "include-subdomains": {"type": "boolean"},
+                    "preload": {"type": "boolean"},
+                },
+                "required": ["max-age"],
+            },
+        ),
+        "For how long browsers that came by https are to come by nothing else "
+        "(Strict-Transport-Security). 0 takes it back; false says nothing.",
+        "31536000",
+        rule="hsts",
+    ),
+    SiteKey(
         "redirect",
         "string",
         values.redirect_target,
@@ -310,8 +343,6 @@ LATER: Final[Mapping[str, str]] = {
     "access": "who may ask is said by networks so far",
     "acme": "certificates are read from files so far",
     "auth": "nobody logs in here so far",
-    "hsts": "response-headers can set Strict-Transport-Security",
-    "https": 'redirect = "https://{host}{uri}" sends clients on',
     "wake": "no machine is woken so far: guests are started by others",
 }
 """Keys that later versions will know, and what there is instead: refused, since to accept them and

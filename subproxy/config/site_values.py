@@ -22,9 +22,12 @@ from subproxy.core.sites.affinity import (
 )
 from subproxy.core.sites.header_rules import HeaderRules, header_rules
 from subproxy.core.sites.origins import Origins
-from subproxy.core.sites.redirect import STATUSES
+from subproxy.core.sites.redirect import HTTPS_PORT, STATUSES
 
 MANY: Final = 1_000_000
+A_YEAR: Final = 31_536_000
+MAX_AGE: Final = 10 * A_YEAR
+"""Seconds for which a browser is told to come by https."""
 
 
 def strings(value: object) -> tuple[str, ...]:
@@ -142,6 +145,40 @@ def _pairs(table: object) -> list[tuple[str, str]]:
         for name, value in table.items()
         for each in ([""] if value == "" else strings(value))
     ]
+
+
+def https_port(value: object) -> int | None:
+    """The port of https; None to stay with http."""
+    if isinstance(value, bool):
+        return HTTPS_PORT if value else None
+    if not isinstance(value, int) or not 1 <= value <= 65535:
+        raise ValueError("true, false or a port is needed")
+    return value
+
+
+def hsts(value: object) -> bytes | None:
+    """What C{Strict-Transport-Security} says (RFC 6797 section 6.1); None for nothing."""
+    if value is False:
+        return None
+    table = {"max-age": value} if type(value) is int else value
+    if not isinstance(table, dict) or "max-age" not in table:
+        raise ValueError("seconds, { max-age = SECONDS } or false is needed")
+    wrong = [key for key in table if key not in ("max-age", "include-subdomains", "preload")]
+    if wrong:
+        raise ValueError(
+            f"unknown key {wrong[0]!r}; there are max-age, include-subdomains, preload"
+        )
+    age = table["max-age"]
+    if type(age) is not int or not 0 <= age <= MAX_AGE:
+        raise ValueError(f"max-age is seconds, 0 to {MAX_AGE}")
+    below, preload = (table.get(key, False) for key in ("include-subdomains", "preload"))
+    if not isinstance(below, bool) or not isinstance(preload, bool):
+        raise ValueError("include-subdomains and preload are true or false")
+    if preload and not (below and age >= A_YEAR):
+        raise ValueError("preload wants include-subdomains, and a max-age of at least a year")
+    found = b"max-age=%d" % age
+    found += b"; includeSubDomains" if below else b""
+    return found + (b"; preload" if preload else b"")
 
 
 def redirect_target(value: object) -> str:

@@ -21,6 +21,7 @@ EXAMPLES = {
     "admin_host": '["proxy.example"]',
     "https": "[443]",
     "certificates": '["/etc/subproxy/certificates"]',
+    "acme_challenges": '["/var/www/certbot/.well-known/acme-challenge"]',
     "policy": '"/etc/subproxy/policy.toml"',
     "trust": '["10.0.0.0/8", "unix"]',
     "proxy_protocol": '["10.0.0.0/8"]',

@@ -27,6 +27,7 @@ from subproxy.core.balancing.admission import (
 )
 from subproxy.core.balancing.member import GONE, READY, Member, Pool
 from subproxy.core.balancing.retry import Progress, RetryBudget, RetryDecision
+from subproxy.core.challenges import FIELDS, ChallengeFinder, challenge_answer
 from subproxy.core.exchange import Exchange, ExchangeState, IDispatcher, RequestHead
 from subproxy.core.reentrancy import ReentrancyGuard
 from subproxy.core.routing.router import Router
@@ -57,6 +58,7 @@ class Dispatcher:
 
     @ivar now: monotonic seconds.
     @ivar clients: what clients have asked for lately, where sites limit that.
+    @ivar challenges: what knows answers to the challenges of certificate authorities.
     @ivar retries: exchanges that were moved to another subscriber so far.
     @ivar verdicts: how often each decision about a retry was made.
     """
@@ -66,6 +68,7 @@ class Dispatcher:
         self.admission = admission
         self.now = now
         self.clients = ClientLimits()
+        self.challenges: list[ChallengeFinder] = []
         self.verdicts = dict.fromkeys(RetryDecision, 0)
         self._admitted: deque[Admitted] = deque()
         self._delivering = ReentrancyGuard()
@@ -83,6 +86,8 @@ class Dispatcher:
         exchange.dispatcher = self
         pool, rules = self.router.match(request.host, request.path)
         exchange.pool = pool
+        if self.challenges and self._challenged(exchange):
+            return
         # Before anything waits, or is woken.
         if rules is not None and not self._admit(exchange, rules):
             return
@@ -97,6 +102,16 @@ class Dispatcher:
         if self.router.sites is None:
             return None
         return self.router.match(request.host, request.path).rules
+
+    def _challenged(self, exchange: Exchange) -> bool:
+        """Whether C{exchange} is a challenge that is known, and answered."""
+        request = exchange.request
+        answer = challenge_answer(self.challenges, request.method, request.path)
+        if answer is None:
+            return False
+        exchange.move(ExchangeState.SENT)
+        exchange.response_start(200, b"", [*FIELDS], answer)
+        return True
 
     def _admit(self, exchange: Exchange, rules: SiteRules) -> bool:
         """Whether C{exchange} passes the rules of its site; else it is answered."""

@@ -22,6 +22,7 @@ from subproxy.core.http.normalise import normalise_path, path_fault
 from subproxy.core.balancing.member import Pool
 from subproxy.core.routing.registry import Registry
 from subproxy.core.balancing.retry import RetryBudget
+from subproxy.core.sites.redirect import is_challenge
 from subproxy.errors import ClientError
 from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._log_buffer cimport FastCounters
@@ -154,6 +155,8 @@ cdef class RouteCache:
             try:
                 name = self.rules.host(name)
             except ClientError:
+                return None
+            if is_challenge(where) and self.dispatcher.challenges:
                 return None
             pool, rules = self.router.match(name, normalise_path(where))
             if pool is None:

@@ -46,6 +46,8 @@ GOOD: dict[str, tuple[str, ...]] = {
     ),
     "strip-prefix": ('""', '"/a"', '"/a/"', '"/"'),
     "host": ('""', '"a.example:81"', '"[::1]"'),
+    "https": ("true", "false", "8443", "1", "65535"),
+    "hsts": ("false", "0", "315360000", "{ max-age = 5, include-subdomains = true }"),
     "redirect": ('""', '"/b{uri}"', '"https://{host}{uri}"'),
     "redirect-status": ("301", "302", "303", "307", "308"),
     "sticky": (
@@ -80,6 +82,8 @@ BAD: dict[str, tuple[str, ...]] = {
     "response-headers": ('"a"', "{ sett = {} }", "{ set = [] }", "{ remove = [1] }"),
     "strip-prefix": ("1", '"a"'),
     "host": ("1",),
+    "https": ("0", "65536", '"yes"', "1.5"),
+    "hsts": ("true", "-1", '"1y"', "{}", "{ max-age = 1, prelod = true }", "1.5"),
     "redirect": ("1",),
     "redirect-status": ("300", '"308"', "true", "304"),
     "sticky": (
@@ -106,6 +110,7 @@ WORSE: dict[str, tuple[str, ...]] = {
     "response-headers": ('{ set = { A = "b\\nc" } }', '{ remove = ["Connection"] }'),
     "strip-prefix": ('"/a//b"', '"/%41"', '"/a b"'),
     "host": ('"a b"', '"a:99999"', '"u@a"'),
+    "hsts": ("{ max-age = 31536000, preload = true }",),
     "redirect": ('"x"', '"{uri}"', '"https://a/{no}"'),
     "sticky": ('{ cookie = "a b" }', '{ header = "a:" }'),
 }
@@ -172,11 +177,12 @@ class EverySiteKeyTests(SynchronousTestCase):
 
     def test_what_lifts_a_wider_site(self) -> None:
         """Each rule can be lifted again, but the numbers, which can be others."""
-        empty = {"request-headers": "{}", "response-headers": "{}", "sticky": "false"}
+        empty = {"request-headers": "{}", "response-headers": "{}"}
         lifts = {
             **dict.fromkeys(("networks", "upgrade", "origins"), '"any"'),
             **dict.fromkeys(("rate", "connections"), "0"),
             **dict.fromkeys(("strip-prefix", "host", "redirect"), '""'),
+            **dict.fromkeys(("https", "hsts", "sticky", "client-ca"), "false"),
             **empty,
         }
         for key in KEYS:

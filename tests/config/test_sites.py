@@ -39,6 +39,20 @@ class SitesTests(SynchronousTestCase):
             ["f:4:1: client-ca is a rule of whole hosts: the site has no paths"],
         )
 
+    def test_hsts(self) -> None:
+        for value, said in (
+            ("31536000", b"max-age=31536000"),
+            ("0", b"max-age=0"),
+            ("{ max-age = 5, include-subdomains = true }", b"max-age=5; includeSubDomains"),
+            (
+                "{ max-age = 31536000, include-subdomains = true, preload = true }",
+                b"max-age=31536000; includeSubDomains; preload",
+            ),
+            ("false", None),
+        ):
+            [site] = parse_configuration(f'[[site]]\nhosts = "a"\nhsts = {value}\n').sites
+            self.assertEqual(site.rules["hsts"], said)
+
     def test_whose_limits_they_are(self) -> None:
         """One site counts its clients together, and apart from other sites."""
         one, other = parse_configuration(

@@ -79,6 +79,31 @@ class RedirectToHttpsTests(SynchronousTestCase):
         self.assertIn(b"200 OK", pair.last["client"])  # type: ignore[arg-type]
         self.assertEqual(pair.stats["requests"], 1)
 
+    def test_the_rule_https(self) -> None:
+        """It costs no more than the redirect does."""
+        sites = '[[site]]\nhosts = "a.example"\nhttps = true\n'
+        pair = self.serve(False, sites=sites)
+        pair.client(self.GET)
+        self.assertIn(b"308 Permanent", pair.last["client"])  # type: ignore[arg-type]
+        pair = self.serve(True, sites=sites)
+        pair.client(self.GET)
+        pair.guest(response(1))
+        self.assertEqual(pair.stats["requests"], 1)
+
+    def test_challenges(self) -> None:
+        """They are answered before any route, in the compiled path's cache or not."""
+        for known in (False, True):
+            pair = self.serve(False, sites='[[site]]\nhosts = "a.example"\nhttps = true\n')
+            if known:
+                for side in pair.sides:
+                    side.world.dispatcher.challenges.append({b"tok": b"tok.key"}.get)
+            pair.client(self.GET.replace(b"/x?y", b"/.well-known/acme-challenge/tok"))
+            if known:
+                self.assertIn(b"\r\n\r\ntok.key", pair.last["client"])  # type: ignore[arg-type]
+            else:
+                pair.guest(response(1))
+                self.assertIn(b"200 OK", pair.last["client"])  # type: ignore[arg-type]
+
     def test_https_with_other_rules(self) -> None:
         """They are asked each time, so Python asks them all."""
         other = self.SITES.replace("{host}", "{host}:443")

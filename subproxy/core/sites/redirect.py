@@ -20,6 +20,23 @@ _ABSOLUTE: Final = re.compile(rb"(https?|\{scheme\})://([^/?#]+)", re.IGNORECASE
 _AUTHORITY: Final = re.compile(rb"(\{host\}|[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
 
+CHALLENGES: Final = b"/.well-known/acme-challenge/"
+"""What the paths begin with by which certificate authorities see whose a host is."""
+
+HTTPS_PORT: Final = 443
+
+
+def is_challenge(path: bytes) -> bool:
+    """Whether a certificate authority may ask so, which comes by http (RFC 8555 section 8.3)."""
+    return path.startswith(CHALLENGES)
+
+
+def https_location(request: RequestHead, port: int) -> bytes:
+    """The same by https, as C{Location}."""
+    where = b"" if port == HTTPS_PORT else b":%d" % port
+    return b"https://" + request.host + where + request.target
+
+
 class RedirectError(ValueError):
     """What is no target of a redirect."""
 

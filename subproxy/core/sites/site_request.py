@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from subproxy.core.balancing.admission import RequestTerms
 from subproxy.core.balancing.member import Member, Pool
@@ -13,6 +14,8 @@ from subproxy.core.sites.client_limits import ClientKey, ClientLimits, Connectio
 from subproxy.core.sites.site_rules import LocalAnswer, SiteRules
 from subproxy.core.sites.strip_prefix import with_prefix, without_prefix
 from subproxy.errors import ProxyError, TooManyRequests
+
+HSTS: Final = b"Strict-Transport-Security"
 
 
 class SiteRequest:
@@ -74,6 +77,10 @@ class SiteRequest:
     def answered(self, headers: Headers, pool: Pool | None, member: Member | None) -> Headers:
         """The fields of an answer as the client gets them; C{member} gave it, if anybody."""
         rules = self.rules
+        if rules.hsts is not None and self.request.scheme == b"https":
+            # One field (RFC 6797 section 7.1), and none over http (section 7.2).
+            headers = [pair for pair in headers if pair[0].lower() != HSTS.lower()]
+            headers.append((HSTS, rules.hsts))
         if rules.response_headers is not None:
             headers = rules.response_headers.apply(headers)
         if rules.sticky is not None and pool is not None and member is not None:

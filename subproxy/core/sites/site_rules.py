@@ -13,7 +13,7 @@ from subproxy.core.sites.affinity import Affinity
 from subproxy.core.sites.client_limits import ConnectionLimit, RateLimit
 from subproxy.core.sites.header_rules import HeaderRules
 from subproxy.core.sites.origins import Origins
-from subproxy.core.sites.redirect import Redirect
+from subproxy.core.sites.redirect import Redirect, https_location, is_challenge
 from subproxy.errors import BadRequest, ClientError, Forbidden, ProxyError
 
 
@@ -31,6 +31,8 @@ class SiteRules:
     What is asked of each request for one host and path, and done to it. None: nothing.
 
     @ivar networks: whose clients may ask; others get 403.
+    @ivar https: the port of https to which those are sent on who came by http.
+    @ivar hsts: what C{Strict-Transport-Security} tells who came by https.
     @ivar redirect: where all are sent on to.
     @ivar max_body: bytes of a request body, instead of those of C{[limits]}; 0: no limit.
     @ivar response_timeout: seconds, instead of those of C{[limits]}.
@@ -51,6 +53,8 @@ class SiteRules:
     """
 
     networks: Container[bytes] | None = None
+    https: int | None = None
+    hsts: bytes | None = None
     redirect: Redirect | None = None
     max_body: int | None = None
     response_timeout: float | None = None
@@ -79,7 +83,9 @@ class SiteRules:
     def only_to_https(self) -> bool:
         """All that is asked each time is whether a client came by https: who did may pass."""
         redirect = self.redirect
-        return self.asked_each_time == ("redirect",) and redirect is not None and redirect.to_https
+        return {"https", "redirect"}.issuperset(self.asked_each_time) and (
+            self.https is not None if redirect is None else redirect.to_https
+        )
 
     def answer(self, request: RequestHead) -> ProxyError | LocalAnswer | None:
         """What C{request} gets instead of being passed on, whoever asked how often; or None."""
@@ -87,6 +93,10 @@ class SiteRules:
             return Forbidden()
         if self.origins is not None and not self.origins.allow(request):
             return Forbidden()
+        if self.https is not None and request.scheme == b"http" and not is_challenge(request.path):
+            if not request.host:
+                return BadRequest("no Host")
+            return LocalAnswer(308, [(b"Location", https_location(request, self.https))])
         if self.redirect is not None:
             if self.redirect.needs_host and not request.host:
                 return BadRequest("no Host")

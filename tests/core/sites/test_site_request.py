@@ -174,6 +174,43 @@ class AnswerTests(SynchronousTestCase):
 
 
 class RulesTests(SynchronousTestCase):
+    def test_https(self) -> None:
+        """Who comes by http is sent on, whatever it asks for; but for challenges."""
+        rules, other = SiteRules(https=443), SiteRules(https=8443)
+        asked = head()
+        answer = rules.answer(asked)
+        assert isinstance(answer, LocalAnswer)
+        where = b"https://" + asked.host
+        self.assertEqual(
+            (answer.status, answer.headers), (308, [(b"Location", where + asked.target)])
+        )
+        answer = other.answer(asked)
+        assert isinstance(answer, LocalAnswer)
+        self.assertEqual(answer.headers, [(b"Location", where + b":8443" + asked.target)])
+        self.assertIsNone(rules.answer(replace(asked, scheme=b"https")))
+        path = b"/.well-known/acme-challenge/x"
+        self.assertIsNone(rules.answer(replace(asked, target=path, path=path)))
+        self.assertIsInstance(rules.answer(replace(asked, host=b"")), BadRequest)
+        both = SiteRules(https=443, redirect=redirect("https://www.x{uri}", 307))
+        self.assertEqual(both.answer(asked), rules.answer(asked))
+        for only, found in (
+            (rules, True),
+            (both, False),
+            (SiteRules(https=443, redirect=redirect("https://{host}{uri}", 307)), True),
+            (SiteRules(https=443, host=b"x"), False),
+            (SiteRules(), False),
+        ):
+            self.assertIs(only.only_to_https, found)
+
+    def test_hsts(self) -> None:
+        """One field, the operator's, and none over http."""
+        rules = SiteRules(hsts=b"max-age=5")
+        own = [(b"strict-Transport-security", b"max-age=1"), (b"A", b"b")]
+        secure = SiteRequest(rules, replace(head(), scheme=b"https"))
+        told = (b"Strict-Transport-Security", b"max-age=5")
+        self.assertEqual(secure.answered(own, None, None), [(b"A", b"b"), told])
+        self.assertEqual(SiteRequest(rules, head()).answered(own, None, None), own)
+
     def test_client_ca(self) -> None:
         """Who came without TLS has shown nothing; who is only sent on need not."""
         tls = ClientTls(HostNames([]), None)
