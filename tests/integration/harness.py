@@ -89,16 +89,24 @@ class Process:
         """Wait for its end; the exit status."""
         return self.child.wait(deadline)
 
-    def end(self) -> None:
-        """End it, kindly first."""
+    def ask_to_end(self) -> None:
+        """Tell it to end, even if it is stopped."""
         if self.child.poll() is None:
             self.child.send_signal(signal.SIGCONT)
             self.child.terminate()
-            try:
-                self.child.wait(10)
-            except subprocess.TimeoutExpired:
-                self.child.kill()
-                self.child.wait()
+
+    def end(self) -> None:
+        """End it, kindly first."""
+        self.ask_to_end()
+        self.wait_or_kill()
+
+    def wait_or_kill(self) -> None:
+        """Wait for its end, which it knows of, and no longer than can be."""
+        try:
+            self.child.wait(10)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            self.child.wait()
 
 
 class World:
@@ -181,7 +189,9 @@ class World:
             client.close()
 
     def close(self) -> None:
-        """End everything."""
+        """End everything: all are told to, and only then the first is waited for."""
         for process in reversed(self.processes):
-            process.end()
+            process.ask_to_end()
+        for process in reversed(self.processes):
+            process.wait_or_kill()
         self._temporary.cleanup()
