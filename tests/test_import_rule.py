@@ -40,7 +40,7 @@ FLOORS = (
     ("reactor",),
     ("relay", "endpoints"),
     ("telemetry",),
-    ("frontend", "subscription", "admin"),
+    ("frontend", "subscription", "admin", "acme"),
     ("fastpath", "process"),
     ("config",),
     ("app", "cli"),
@@ -62,6 +62,7 @@ KNOWS_ONLY = {
     "relay": ("reactor.interfaces", "core.states", "core.fast_enum"),
     "telemetry": ("core",),
     "admin": ("core", "telemetry"),
+    "acme": ("core",),
     # It hands over listeners and routes, and chooses the reactor.
     "process": ("endpoints", "core.routing", "reactor"),
     "cli": ("admin", "config", "core"),

@@ -26,6 +26,7 @@ class ProxyCollector(Collector):
 
     @ivar handshakes: of TLS, by how they ended; None if there is no TLS.
     @ivar clients: of TLS that were asked for a certificate and let in, by what they have shown.
+    @ivar orders: of certificates, by how they ended; None if none are ordered.
     @ivar certificates: those that are shown over TLS, as plain data.
     @ivar floods: connections of HTTP/2 that were ended because of what came too often, by that.
     @ivar gauges: further numbers, by name: what they are, and a function for their value.
@@ -37,6 +38,7 @@ class ProxyCollector(Collector):
         self._dispatcher = dispatcher
         self.handshakes: Mapping[str, int] | None = None
         self.clients: Mapping[str, int] = {}
+        self.orders: Mapping[str, int] | None = None
         self.certificates: Callable[[], list[Data]] = list
         self.floods: Mapping[str, int] = {}
         self.gauges: dict[str, tuple[str, Callable[[], float]]] = {}
@@ -140,6 +142,13 @@ class ProxyCollector(Collector):
                 expiry.add_metric([path], each["not_after"])
             usable.add_metric([path, each["state"]], float(not each["problem"]))
         yield from (ended, clients, expiry, usable)
+        if self.orders is not None:
+            orders = CounterMetricFamily(
+                "subproxy_acme_orders", "Orders of certificates.", labels=["outcome"]
+            )
+            for outcome, count in self.orders.items():
+                orders.add_metric([outcome], count)
+            yield orders
 
     def _queue(self) -> Iterator[Metric]:
         yield GaugeMetricFamily(

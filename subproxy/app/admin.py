@@ -71,6 +71,7 @@ def admin_listener(
     if tls is not None:
         collector.handshakes = tls.handshakes
         collector.clients = tls.clients
+        collector.orders = tls.orders
         collector.certificates = tls.view
     _add_gauges(collector, service)
     collectors = CollectorRegistry()

@@ -109,12 +109,19 @@ def build(
         Logger("subproxy").info(
             "every request takes the Python path: {reason}; HTTP/2 is not spoken", reason=reason
         )
-    tls = None
+    tls = acme = None
     if settings.https:
         from subproxy.app.tls import build_tls  # a dozen modules, of which others have no use
 
-        tls = build_tls(reactor, settings, http, router.client_authorities)
+        more = []
+        if settings.acme is not None:
+            from subproxy.app.acme import acme_folder, build_acme
+
+            more.append(acme_folder(settings, uid))
+        tls = build_tls(reactor, settings, http, router.client_authorities, more)
         registrar.tells_tls = TLS_NAMES
+        if settings.acme is not None and tls is not None:
+            acme = build_acme(reactor, settings, tls, dispatcher, registrar)
     service = ProxyService(
         reactor,
         registrar,
@@ -128,6 +135,8 @@ def build(
         supervisor,
         None if tls is None else tls.certificates,
     )
+    if acme is not None:
+        service.addService(acme)  # type: ignore[no-untyped-call]
     inheritance.routes(registry, monotonic())
     reloader = _reloader(service, effective, sources)
     reload = None if reloader is None else reloader.reload

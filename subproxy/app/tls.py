@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.interfaces import IProtocolFactory
@@ -42,6 +43,7 @@ class TlsSetup:
 
     @ivar certificates: what is shown.
     @ivar handshakes: how many there were, by how they ended.
+    @ivar orders: of certificates, by how they ended; None if none are ordered.
     @ivar clients: who was asked for a certificate and let in, by what they have shown.
     """
 
@@ -54,6 +56,7 @@ class TlsSetup:
     ) -> None:
         self.certificates = certificates
         self.handshakes: Counter[str] = Counter(dict.fromkeys(OUTCOMES, 0))
+        self.orders: Counter[str] | None = None
         self.clients: Counter[str] = Counter(dict.fromkeys(CLIENT_CERTIFICATES, 0))
         self._http = http
         self._contexts = contexts
@@ -101,11 +104,16 @@ class TlsSetup:
 
 
 def build_tls(
-    reactor: Any, settings: Settings, http: Http1Factory, rule: HostRule
+    reactor: Any,
+    settings: Settings,
+    http: Http1Factory,
+    rule: HostRule,
+    more: Sequence[str] = (),
 ) -> TlsSetup | None:
     """
     TLS, with its certificates read; None if no listener wants it.
 
+    @param more: folders of certificates, behind those of the operator.
     @param rule: what hosts ask of the certificates of clients.
 
     @raise SystemExit: what was asked for can't be had.
@@ -130,7 +138,7 @@ def build_tls(
     for path in settings.certificates:
         if not os.path.exists(path):
             fail(f"--certificates={path}: there is no such file or folder")
-    certificates = CertificateService(reactor, settings.certificates, time.time)
+    certificates = CertificateService(reactor, [*settings.certificates, *more], time.time)
     certificates.read_now()
     for path in settings.certificates:
         held = certificates.store.held.get(os.path.abspath(path))

@@ -82,6 +82,17 @@ def parse_vsock(value: str) -> VsockListen:
     return VsockListen("path", value)
 
 
+def parse_acme(value: str) -> str:
+    """
+    The directory that C{--acme} names.
+
+    @raise ValueError: it is no URL of https: what is ordered there could be anybody's.
+    """
+    if not value.startswith("https://"):
+        raise ValueError("the URL of a directory is needed, https://...")
+    return value
+
+
 def parse_admin(value: str) -> str:
     """
     What C{--admin} asks for: a path or an endpoint string.

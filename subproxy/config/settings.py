@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from subproxy.config.listen import (
     VsockListen,
+    parse_acme,
     parse_admin,
     parse_http,
     parse_https,
@@ -202,6 +203,49 @@ class Settings:
         "tls",
         key="acme-challenges",
         word="FOLDER",
+    )
+    acme: str | None = _maybe(
+        Text(parse_acme),
+        "Get and renew certificates from the authority with this ACME directory, for hosts that "
+        "the policy names and a guest serves. You agree to its terms. Wants --https, and --http on "
+        "port 80.",
+        TLS,
+        "tls",
+        word="URL",
+    )
+    acme_email: str | None = _maybe(
+        Text(str),
+        "Whom that authority writes to.",
+        TLS,
+        "tls",
+        key="acme-email",
+        word="ADDRESS",
+    )
+    acme_folder: str = _one(
+        Text(str),
+        "/var/lib/subproxy/acme",
+        "Folder of the account and the certificates, ours alone.",
+        TLS,
+        "tls",
+        key="acme-folder",
+        word="FOLDER",
+    )
+    acme_profile: str | None = _maybe(
+        Text(str),
+        "Profile of certificates, of those that the authority offers.",
+        TLS,
+        "tls",
+        key="acme-profile",
+        word="NAME",
+    )
+    acme_dns_hook: str | None = _maybe(
+        Text(str),
+        "Program that makes and removes records of DNS, so that wildcards can be had: "
+        "PROGRAM add|remove NAME VALUE.",
+        TLS,
+        "tls",
+        key="acme-dns-hook",
+        word="PROGRAM",
     )
     tls_library: str = _one(
         Choice(LIBRARIES),
@@ -436,8 +480,10 @@ def complete(values: MutableMapping[str, Any]) -> None:
     @param values: by option; what has several is a list.
     @raise ValueError: two settings do not go together.
     """
-    if values["https"] and not values["certificates"]:
+    if values["https"] and not values["certificates"] and values["acme"] is None:
         raise ValueError("--https: say where the certificates are (--certificates=FOLDER)")
+    if values["acme"] is not None and not values["https"]:
+        raise ValueError("--acme: no listener shows certificates; say --https=PORT")
     if values["certificates"] and not values["https"]:
         raise ValueError("--certificates: no listener shows them; say --https=PORT")
     if not values["http"] and not values["https"]:

@@ -341,7 +341,7 @@ BY_NAME: Final[Mapping[str, SiteKey]] = {each.name: each for each in KEYS}
 
 LATER: Final[Mapping[str, str]] = {
     "access": "who may ask is said by networks so far",
-    "acme": "certificates are read from files so far",
+    "acme": "--acme orders certificates for all hosts that the policy names",
     "auth": "nobody logs in here so far",
     "wake": "no machine is woken so far: guests are started by others",
 }

@@ -35,6 +35,7 @@ class AdminTests(SynchronousTestCase):
         self.counters = Counters()
         collector = ProxyCollector(self.counters, self.world.registry, self.world.dispatcher)
         collector.handshakes = {"full": 3, "failed": 0}
+        collector.orders = {"issued": 4, "failed": 1}
         collector.clients = {"verified": 2, "none": 0}
         collector.certificates = lambda: [CERTIFICATE]
         collector.gauges["lag"] = ("Lag.", lambda: 0.25)
@@ -196,6 +197,7 @@ class AdminTests(SynchronousTestCase):
             "subproxy_waiting 0.0",
             "subproxy_lag 0.25",
             'subproxy_tls_handshakes_total{outcome="full"} 3.0',
+            'subproxy_acme_orders_total{outcome="issued"} 4.0',
             'subproxy_tls_client_certificates_total{outcome="verified"} 2.0',
             'subproxy_certificate_expiry_timestamp_seconds{path="/a.pem"} 7e+08',
             'subproxy_certificate_usable{path="/a.pem",state="kept"} 0.0',

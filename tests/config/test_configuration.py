@@ -196,7 +196,7 @@ class EveryKeyTests(SynchronousTestCase):
                     text = row.kind.words[-1]
                     good, bad = f"'{text}'", ("1", "'none of them'", "['x']")
                 else:
-                    text = "unix" if row.word == "NETWORK" else "unix:/x"
+                    text = {"NETWORK": "unix", "URL": "https://a/dir"}.get(row.word, "unix:/x")
                     good, bad = f"'{text}'", ("1.5", "true", "{a = 1}")
                 found = self.of(section, key, good).values
                 value = row.parse(text)

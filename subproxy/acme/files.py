@@ -1,0 +1,92 @@
+"""What is kept between two starts: the account, and certificates with their keys, for us alone."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import Final
+
+CERTIFICATES: Final = "certificates"
+"""The folder of certificates, in ours."""
+
+ACCOUNTS: Final = "accounts"
+
+_MODE: Final = 0o700
+
+
+class AcmeFiles:
+    """
+    Our folder.
+
+    @param path: for nobody but us.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = os.path.abspath(path)
+
+    @property
+    def certificates(self) -> str:
+        """Where the certificates are: one file a name, with chain and key."""
+        return os.path.join(self._path, CERTIFICATES)
+
+    def prepare(self, uid: int | None) -> None:
+        """
+        Make the folders, for the user that we are going to be.
+
+        @raise OSError: they cannot be made.
+        """
+        for path in (self._path, self.certificates, os.path.join(self._path, ACCOUNTS)):
+            os.makedirs(path, _MODE, exist_ok=True)
+            if uid is not None and os.geteuid() == 0:
+                os.chown(path, uid, -1)
+
+    def certificate_path(self, name: str) -> str:
+        """The file of the certificate for C{name}."""
+        return os.path.join(self.certificates, f"{name.replace('*', '_')}.pem")
+
+    def account(self, authority: str) -> bytes | None:
+        """
+        The key of our account, in PEM; None if there is none yet.
+
+        @raise OSError: it cannot be read.
+        """
+        try:
+            with open(self._account_path(authority), "rb") as file:
+                return file.read()
+        except FileNotFoundError:
+            return None
+
+    def keep_account(self, authority: str, key: bytes) -> None:
+        """
+        Keep the key of an account.
+
+        @raise OSError: it cannot be written.
+        """
+        self._write(self._account_path(authority), key)
+
+    def keep_certificate(self, name: str, pem: bytes) -> None:
+        """
+        Keep a certificate, in the place of the one before.
+
+        @param pem: certificate, chain and key.
+        @raise OSError: it cannot be written.
+        """
+        self._write(self.certificate_path(name), pem)
+
+    def _account_path(self, authority: str) -> str:
+        name = "".join(each if each.isalnum() or each in ".-" else "_" for each in authority)
+        return os.path.join(self._path, ACCOUNTS, f"{name}.pem")
+
+    @staticmethod
+    def _write(path: str, data: bytes) -> None:
+        """In one step, so that nobody reads a half; readable by nobody else (mkstemp's 0600)."""
+        handle, fresh = tempfile.mkstemp(prefix=".", dir=os.path.dirname(path))
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(fresh, path)
+        except BaseException:
+            os.unlink(fresh)
+            raise

@@ -1,0 +1,199 @@
+"""ACME with pebble: what is ordered, by which challenge, what is kept, and when it is renewed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import ssl
+import sys
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+from cryptography import x509
+
+from tests.integration.golang import run
+from tests.integration.harness import free_port, wait_until
+from tests.integration.tls_case import HOST, RING, TlsCase
+
+MODULE = Path(__file__).parent / "pebble"
+COMMAND = "github.com/letsencrypt/pebble/v2/cmd/pebble"
+POLICY = f"""
+[[guest]]
+identity = "*"
+hosts = ["{HOST}", "*.wild.example", "idle.example"]
+"""
+
+
+def pebble() -> str:
+    """Where it is; made once, of modules that go.sum holds to their bytes."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "subproxy" / "go"
+    program = cache / f"pebble-{sha256((MODULE / 'go.sum').read_bytes()).hexdigest()[:12]}"
+    if not program.exists():
+        done = run("build", "-o", str(program), COMMAND, folder=MODULE, GOPROXY="", timeout=600)
+        if done.returncode:
+            raise AssertionError(f"pebble cannot be had: {done.stderr[-400:]}")
+    return str(program)
+
+
+class AcmeCase(TlsCase):
+    validity = 7_776_000
+
+    def setUp(self) -> None:
+        super().setUp()
+        folder = self.world.folder
+        self.records = folder / "records"
+        self.files = folder / "acme"
+        self.policy = folder / "policy.toml"
+        self.policy.write_text(POLICY)
+        names = free_port()
+        self.world.start(
+            "dns", [sys.executable, "-m", "tests.integration.acme_dns", str(names), self.records]
+        ).wait_for("answers")
+        own = folder / "pebble.pem"
+        own.write_bytes(self.authority.issue("127.0.0.1"))
+        self.directory, self.management = free_port(), free_port()
+        config = folder / "pebble.json"
+        config.write_text(
+            json.dumps(
+                {
+                    "pebble": {
+                        "listenAddress": f"127.0.0.1:{self.directory}",
+                        "managementListenAddress": f"127.0.0.1:{self.management}",
+                        "certificate": str(own),
+                        "privateKey": str(own),
+                        "httpPort": self.world.port,
+                        "tlsPort": self.https,
+                        "retryAfter": {"authz": 1, "order": 1},
+                        "profiles": {
+                            "usual": {"description": "", "validityPeriod": self.validity},
+                            "other": {"description": "", "validityPeriod": 86400 * 300},
+                        },
+                    }
+                }
+            )
+        )
+        self.world.start(
+            "pebble",
+            [pebble(), "-config", str(config), "-dnsserver", f"127.0.0.1:{names}"],
+            PEBBLE_VA_NOSLEEP="1",
+        ).wait_for("ACME directory available")
+
+    def start(self, *options: str) -> None:
+        """The proxy."""
+        os.environ["REQUESTS_CA_BUNDLE"] = str(self.ca)
+        self.addCleanup(os.environ.pop, "REQUESTS_CA_BUNDLE", None)
+        self.proxy = self.world.start_proxy(
+            f"--https=tcp:{self.https}:interface=127.0.0.1",
+            f"--tls-library={self.library}",
+            f"--policy={self.policy}",
+            f"--acme=https://127.0.0.1:{self.directory}/dir",
+            "--acme-email=admin@blog.example",
+            "--acme-profile=usual",
+            f"--acme-folder={self.files}",
+            f"--admin={self.world.folder / 'admin'}",
+            *options,
+            twistd=(f"--reactor={RING}",),
+        )
+        self.proxy.wait_for("HTTPS on")
+
+    def guest(self, *hosts: str) -> None:
+        self.world.start_guest(
+            "tests.integration.apps:Named", *(f"--host={each}" for each in hosts), "--keep-going"
+        )
+
+    def root(self) -> ssl.SSLContext:
+        """What believes pebble."""
+        context = ssl.create_default_context(cafile=str(self.ca))
+        url = f"https://127.0.0.1:{self.management}/roots/0"
+        with urlopen(url, context=context, timeout=30) as answer:
+            return ssl.create_default_context(cadata=answer.read().decode())
+
+    def certificate(self, name: str) -> x509.Certificate | None:
+        path = self.files / "certificates" / f"{name}.pem"
+        return x509.load_pem_x509_certificate(path.read_bytes()) if path.exists() else None
+
+    def names(self) -> list[str]:
+        return sorted(each.stem for each in (self.files / "certificates").glob("[!.]*"))
+
+    def ask(self, host: str) -> bytes:
+        with self.connect(host, self.root()) as client:
+            return self.get(client, host=host)
+
+    def wait(self, name: str) -> Any:
+        wait_until(lambda: self.certificate(name), f"a certificate for {name}", 120)
+        return self.certificate(name)
+
+
+class AcmeTests(AcmeCase):
+    def test_http(self) -> None:
+        """
+        A host that the policy names and a guest serves; none that is below a wildcard, none that
+        nobody serves; of the profile that was asked for; by the same account the next time.
+        """
+        self.start()
+        self.guest("blog\\.example", "a\\.wild\\.example", "evil\\.example")
+        found = self.wait(HOST)
+        life = found.not_valid_after_utc - found.not_valid_before_utc
+        self.assertEqual(round(life.total_seconds() / 86400), 90)
+        wait_until(lambda: self.served(HOST), "it is shown", 60)
+        self.assertEqual(self.names(), [HOST])
+        for path in self.files.rglob("*"):
+            self.assertEqual(path.stat().st_mode & 0o777, 0o700 if path.is_dir() else 0o600)
+        [account] = (self.files / "accounts").iterdir()
+        before = account.read_bytes()
+        self.proxy.signal(signal.SIGTERM)
+        self.proxy.wait()
+        (self.files / "certificates" / f"{HOST}.pem").unlink()
+        self.start()
+        self.wait(HOST)
+        self.assertEqual(account.read_bytes(), before)
+        self.assertEqual(self.names(), [HOST])
+        self.assertNotIn("Traceback", self.proxy.output)
+
+    def served(self, host: str) -> bool:
+        try:
+            return b" 200 " in self.ask(host)
+        except ssl.SSLError:
+            return False
+
+    def test_dns(self) -> None:
+        """A wildcard, by records that a program makes, and takes away again."""
+        hook = self.world.folder / "hook"
+        hook.write_text(
+            f"""#!/bin/sh
+case $1 in
+add) echo "$2 $3" >> {shlex.quote(str(self.records))};;
+remove) : > {shlex.quote(str(self.records))};;
+esac
+"""
+        )
+        hook.chmod(0o755)
+        self.start(f"--acme-dns-hook={hook}")
+        self.guest("a\\.wild\\.example")
+        self.wait("_.wild.example")
+        wait_until(lambda: self.served("a.wild.example"), "it is shown", 60)
+        self.assertEqual(self.names(), ["_.wild.example"])
+        wait_until(lambda: self.records.read_text() == "", "no record is left", 60)
+
+    def test_failure(self) -> None:
+        """What could not be validated is tried again, later, and harms nobody."""
+        self.start("--acme-dns-hook=/bin/false")
+        self.guest("a\\.wild\\.example", "blog\\.example")
+        self.proxy.wait_for("no certificate for *.wild.example: /bin/false add: status 1")
+        self.wait(HOST)
+        self.assertNotIn("Traceback", self.proxy.output)
+
+
+class RenewalTests(AcmeCase):
+    validity = 30
+
+    def test_renewed(self) -> None:
+        """When the authority says so."""
+        self.start()
+        self.guest("blog\\.example")
+        first = self.wait(HOST).serial_number
+        wait_until(lambda: self.wait(HOST).serial_number != first, "another one", 120)
