@@ -30,6 +30,8 @@ the program:
                           program that listens there, and is started
   --ready=PATH            serve when GET PATH answers 200 to 399 (default: when it takes connections)
   --host-header=HOST      the Host that it sees, where it refuses others (default: the client's)
+  --upgrade-timeout=SECONDS
+                          how long it may take to answer an upgrade (default: 10)
   --restart=WHEN          start it again when it has ended: always, on-failure, never
                           (default: always)
   --stop-timeout=SECONDS  how long it may take to end before it is killed (default: 10)
@@ -84,6 +86,8 @@ type options struct {
 	level        slog.Level
 	keepGoing    bool
 	drainTimeout time.Duration
+
+	upgradeTimeout time.Duration
 }
 
 // levelCritical is above those of slog.
@@ -98,7 +102,7 @@ var levels = map[string]slog.Level{
 func parse(arguments []string, out, complaints io.Writer) (*options, int) {
 	asked := &options{
 		restart: sidecar.Always, stopTimeout: 10 * time.Second, proxy: guest.DefaultProxy,
-		worker: -1, drainTimeout: guest.DefaultDrainTimeout,
+		worker: -1, drainTimeout: guest.DefaultDrainTimeout, upgradeTimeout: 10 * time.Second,
 	}
 	set := asked.flags()
 	set.SetOutput(io.Discard)
@@ -199,6 +203,7 @@ func (o *options) flags() *flag.FlagSet {
 	})
 	set.Func("stop-timeout", "", seconds(&o.stopTimeout))
 	set.Func("drain-timeout", "", seconds(&o.drainTimeout))
+	set.Func("upgrade-timeout", "", seconds(&o.upgradeTimeout))
 	set.Func("weight", "", number(&o.weight, 1, wire.MaxWeight))
 	set.Func("concurrency", "", number(&o.concurrency, 0, 1<<31))
 	set.Func("worker", "", number(&o.worker, 0, 1<<31))

@@ -17,7 +17,7 @@ func TestParse(t *testing.T) {
 	asked, status := parse([]string{
 		"--proxy=unix:/run/vm.sock_12345", "--host", `blog\.example`, "--path=/a/.*", "--host=.*",
 		"--to=http://127.0.0.1:3000", "--ready=/healthz", "--host-header=localhost:5173",
-		"--restart=on-failure", "--stop-timeout=0.5", "--weight=7", "--concurrency=3", "--name=blog",
+		"--restart=on-failure", "--stop-timeout=0.5", "--upgrade-timeout=2", "--weight=7", "--concurrency=3", "--name=blog",
 		"--worker=2", "--log-level=warn", "--keep-going", "--drain-timeout=1", "--", "node", "--to=x", "--", "y",
 	}, &out, &complaints)
 	if status != 0 || asked == nil {
@@ -28,6 +28,7 @@ func TestParse(t *testing.T) {
 		asked.routes[1] != guest.Route{Host: ".*"}, asked.to.String() != "127.0.0.1:3000",
 		asked.ready != "/healthz", asked.hostHeader != "localhost:5173",
 		asked.restart != sidecar.OnFailure, asked.stopTimeout != 500*time.Millisecond,
+		asked.upgradeTimeout != 2*time.Second,
 		asked.weight != 7, asked.concurrency != 3, asked.name != "blog", asked.worker != 2,
 		!asked.keepGoing, asked.drainTimeout != time.Second,
 		strings.Join(asked.command, " ") != "node --to=x -- y":
@@ -85,7 +86,7 @@ func TestHelp(t *testing.T) {
 			t.Error("not in the reference:", each[1])
 		}
 	}
-	if len(names) != 16 {
+	if len(names) != 17 {
 		t.Error(len(names))
 	}
 	out.Reset()

@@ -52,7 +52,9 @@ func run(asked *options, as *syscall.Credential) int {
 	r := &runner{asked: asked, left: make(chan struct{}), status: -1}
 	r.running, r.drain = context.WithCancel(context.Background())
 	logger := newLogger(os.Stderr, asked.level)
-	r.bridge = sidecar.NewBridge(asked.to, asked.hostHeader, func() { r.supervisor.Unreachable() }, logger)
+	r.bridge = sidecar.NewBridge(
+		asked.to, asked.hostHeader, asked.upgradeTimeout, func() { r.supervisor.Unreachable() }, logger,
+	)
 	r.subscriber = &guest.Subscriber{
 		Handler:       r.bridge,
 		Application:   asked.name,

@@ -36,8 +36,11 @@ type Bridge struct {
 }
 
 // NewBridge returns one for the program at address. Host is the Host that it sees; empty: the
-// client's. Unreachable is called when it can't be dialled.
-func NewBridge(address Address, host string, unreachable func(), logger *slog.Logger) *Bridge {
+// client's. UpgradeTimeout is how long it may take to answer an upgrade. Unreachable is called when
+// it can't be dialled.
+func NewBridge(
+	address Address, host string, upgradeTimeout time.Duration, unreachable func(), logger *slog.Logger,
+) *Bridge {
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			conn, err := address.Dial(ctx)
@@ -54,7 +57,7 @@ func NewBridge(address Address, host string, unreachable func(), logger *slog.Lo
 	rewrite := func(r *httputil.ProxyRequest) { rewrite(r, address.Authority(), host) }
 	return &Bridge{transport, &httputil.ReverseProxy{
 		Rewrite:       rewrite,
-		Transport:     earlyTransport{transport},
+		Transport:     upgradeTransport{earlyTransport{transport}, upgradeTimeout},
 		FlushInterval: -1,
 		BufferPool:    buffers{},
 		ErrorLog:      log.New(io.Discard, "", 0), // what goes wrong is told below

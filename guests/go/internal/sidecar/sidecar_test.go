@@ -118,7 +118,7 @@ func TestBridge(t *testing.T) {
 	defer program.Close()
 	address, _ := ParseAddress("unix:" + path)
 	unreachable := make(chan bool, 1)
-	bridge := NewBridge(address, "inner", func() { unreachable <- true }, slog.New(slog.DiscardHandler))
+	bridge := NewBridge(address, "inner", time.Minute, func() { unreachable <- true }, slog.New(slog.DiscardHandler))
 	defer bridge.Clear()
 	front := httptest.NewServer(bridge)
 	defer front.Close()
@@ -167,6 +167,42 @@ func TestBridge(t *testing.T) {
 }
 
 // TestEarlyAnswers come through, though the program closes while the request is still sent.
+func TestSlowUpgrade(t *testing.T) {
+	slow, done := make(chan bool, 1), make(chan bool)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			slow <- true
+			<-done
+		}
+		w.WriteHeader(http.StatusTeapot)
+	}))
+	defer server.Close()
+	defer close(done)
+	address, err := ParseAddress(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bridge := NewBridge(address, "", 50*time.Millisecond, func() {}, slog.New(slog.DiscardHandler))
+	ask := func(path string) (code int, failed any) {
+		defer func() { failed = recover() }()
+		recorder := httptest.NewRecorder()
+		request := httptest.NewRequest("GET", path, nil)
+		request.Header.Set("Connection", "Upgrade")
+		request.Header.Set("Upgrade", "websocket")
+		bridge.ServeHTTP(recorder, request)
+		return recorder.Code, nil
+	}
+	if code, failed := ask("/quick"); code != http.StatusTeapot || failed != nil {
+		t.Error(code, failed)
+	}
+	if code, failed := ask("/slow"); failed != http.ErrAbortHandler {
+		t.Error(code, failed)
+	}
+	if !<-slow {
+		t.Error("nobody was asked")
+	}
+}
+
 func TestEarlyAnswers(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -185,7 +221,7 @@ func TestEarlyAnswers(t *testing.T) {
 		}
 	}()
 	address, _ := ParseAddress(listener.Addr().String())
-	bridge := NewBridge(address, "", func() {}, slog.New(slog.DiscardHandler))
+	bridge := NewBridge(address, "", time.Minute, func() {}, slog.New(slog.DiscardHandler))
 	for range 50 {
 		w := httptest.NewRecorder()
 		request := httptest.NewRequest("POST", "/", io.LimitReader(zeros{}, 3_000_000))
