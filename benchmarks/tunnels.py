@@ -1,0 +1,219 @@
+"""
+Tunnels beside HAProxy and nginx: C{python -m benchmarks.tunnels [--rounds N] [--only WORD]}.
+
+Messages there and back over WebSockets that are open (C{native/tunnel_load.c}): CPU of the proxy a
+small message, CPU seconds a GB of long ones, both directions counted. Behind each is the same echo
+in C (C{native/tunnel_echo.c}), in frames or over data connections. The bytes are no frames of
+WebSocket: no proxy looks. Rounds are interleaved, ratios to HAProxy made pair by pair. Prints, and
+writes nothing. Wants Debian's nginx-light, haproxy and gcc.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from .build import ROOT, program
+from .rig import HOST, Rig, descendants, free_port, wait_until
+
+NGINX = """\
+daemon off;
+user root;
+worker_processes 1;
+worker_rlimit_nofile 60000;
+pid {dir}/nginx.pid;
+error_log {dir}/error.log error;
+events {{ use epoll; worker_connections 30000; }}
+http {{
+  access_log {dir}/access.log combined buffer=64k flush=1s;
+  client_body_temp_path {dir}/client_body;
+  proxy_temp_path {dir}/proxy_temp;
+  fastcgi_temp_path {dir}/fastcgi_temp;
+  uwsgi_temp_path {dir}/uwsgi_temp;
+  scgi_temp_path {dir}/scgi_temp;
+  upstream application {{ server unix:{dir}/backend.sock; }}
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    location / {{
+      proxy_pass http://application;
+      proxy_http_version 1.1;
+      proxy_buffers 8 64k;
+      proxy_buffer_size 64k;
+      proxy_read_timeout 600s;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection "upgrade";
+      proxy_set_header Host $host;
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    }}
+  }}
+}}
+"""
+
+HAPROXY = """\
+global
+  nbthread 1
+  no strict-limits
+  maxconn 30000
+  tune.pipesize 1048576
+  log {dir}/log.sock len 1024 format raw local0
+defaults
+  mode http
+  log global
+  option httplog
+  option forwardfor
+  option splice-auto
+  timeout connect 10s
+  timeout client 600s
+  timeout server 600s
+  timeout tunnel 3600s
+frontend clients
+  bind 127.0.0.1:{port} backlog 4096
+  default_backend application
+backend application
+  server one unix@{dir}/backend.sock
+"""
+
+
+class Contestant:
+    """
+    One proxy, with its echo.
+
+    @ivar port: where it listens.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.port = free_port()
+        self.rig = Rig(name, 0, 1)
+        getattr(self, f"_start_{name.partition('-')[0]}")()
+        wait_until(self._answers, f"{name} answers")
+
+    def _answers(self) -> bool:
+        try:
+            self.measure("/chat", 1, 64, 0.05)
+        except RuntimeError:
+            return False
+        return True
+
+    def _backend(self) -> None:
+        self.rig.spawn([program("tunnel_echo"), "backend", self.rig.path("backend.sock")])
+        self.rig.spawn([program("sink"), self.rig.path("log.sock")])
+        self.rig.wait_for_socket("backend.sock")
+        self.rig.wait_for_socket("log.sock")
+
+    def _start_nginx(self) -> None:
+        self._backend()
+        text = NGINX.format(dir=self.rig.directory, port=self.port)
+        command = ["nginx", "-p", str(self.rig.directory), "-e", self.rig.path("early")]
+        command += ["-c", self.rig.write("nginx.conf", text)]
+        self._server = self.rig.spawn(command, counted=True)
+
+    def _start_haproxy(self) -> None:
+        self._backend()
+        text = HAPROXY.format(dir=self.rig.directory, port=self.port)
+        command = ["haproxy", "-db", "-f", self.rig.write("haproxy.cfg", text)]
+        self._server = self.rig.spawn(command, counted=True)
+
+    def _start_subproxy(self) -> None:
+        vm = self.rig.path("vm.sock")
+        self._server = self.rig.spawn(
+            [
+                *(sys.executable, "-c", "from twisted.scripts.twistd import run; run()"),
+                *("-n", f"--pidfile={self.rig.path('twistd.pid')}", "--reactor=io_uring"),
+                *("subproxy", f"--http=tcp:{self.port}:interface=127.0.0.1:backlog=4096"),
+                f"--vsock={vm}",
+                f"--access-log={self.rig.path('access.log')}",
+            ],
+            counted=True,
+            env={"PYTHONPATH": str(ROOT)},
+        )
+        self.rig.wait_for_socket("vm.sock_12345")
+        self.rig.spawn([program("tunnel_echo"), "guest", f"{vm}_12345", HOST])
+
+    def measure(self, path: str, connections: int, size: int, seconds: float) -> dict[str, float]:
+        """One measurement."""
+        command = ["taskset", "-c", "1", program("tunnel_load"), "--port", str(self.port)]
+        command += ["--host", HOST, "--path", path, "--connections", str(connections)]
+        command += ["--size", str(size), "--seconds", str(seconds)]
+        for pid in descendants(self._server.pid):
+            command += ["--pid", str(pid)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{self.name}: {done.stderr[-300:]}")
+        found: dict[str, float] = json.loads(done.stdout)
+        return found
+
+    def close(self) -> None:
+        """End it."""
+        self.rig.close()
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """
+    What is measured.
+
+    @ivar path: C{/bulk} goes over data connections from the start.
+    @ivar a: what one figure is of: a message, or 10^9 bytes.
+    """
+
+    name: str
+    path: str
+    connections: int
+    size: int
+    a: str = "messages"
+
+    def figure(self, raw: dict[str, float]) -> float:
+        """Microseconds a message, or seconds a GB."""
+        return raw["cpu_ns"] / raw[self.a] / (1e3 if self.a == "messages" else 1)
+
+
+SCENARIOS = (
+    *(Scenario(f"64 bytes, {n} connections", "/chat", n, 64) for n in (64, 8, 1)),
+    Scenario("64 KiB, 8 connections", "/bulk", 8, 65_536, "bytes"),
+    Scenario("1 MiB, 4 connections", "/bulk", 4, 1_048_576, "bytes"),
+)
+
+
+def main() -> None:
+    """Measure, and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.tunnels")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--only", default="", help="scenarios with this in their name")
+    parser.add_argument("--with", default="haproxy,nginx,subproxy", dest="names")
+    options = parser.parse_args()
+    names = options.names.split(",")
+    servers = []
+    try:
+        for name in names:
+            servers.append(Contestant(name))
+        for scenario in SCENARIOS:
+            if options.only not in scenario.name:
+                continue
+            figures: dict[str, list[float]] = {name: [] for name in names}
+            for _ in range(options.rounds):
+                for server in servers:
+                    raw = server.measure(
+                        scenario.path, scenario.connections, scenario.size, options.seconds
+                    )
+                    figures[server.name].append(scenario.figure(raw))
+            base = figures[names[0]]
+            shown = [
+                f"{name} {statistics.median(found):.2f} "
+                f"({statistics.median(a / b for a, b in zip(found, base, strict=True)):.2f})"
+                for name, found in figures.items()
+            ]
+            unit = "us a message" if scenario.a == "messages" else "s a GB"
+            print(f"{scenario.name}, {unit}: {', '.join(shown)}", flush=True)
+    finally:
+        for server in servers:
+            server.close()
+
+
+if __name__ == "__main__":
+    main()
