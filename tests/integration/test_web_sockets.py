@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import subprocess
 import sys
 import threading
 from typing import Any
@@ -12,6 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from tests.integration.harness import ROOT, Process
+from tests.integration.node import node_folder
 from tests.integration.test_applications import HERE, ApplicationTestCase
 
 HOST = "api.example"
@@ -91,6 +93,25 @@ class WebSocketTests(ApplicationTestCase):
         self.assertEqual(client.recv(timeout=30), "still here")
         client.close()
         self.assertEqual(guest.wait(), 0, guest.output)
+
+    def test_node(self) -> None:
+        """The client of a browser's kind that Node has: it offers permessage-deflate."""
+        guest = self.world.start_guest(
+            f"{HERE}.web_socket_app:Echo", r"--host=localhost|127\.0\.0\.1"
+        )
+        done = subprocess.run(
+            [
+                f"{node_folder()}/node",
+                str(ROOT / "tests" / "integration" / "programs" / "web_socket_client.mjs"),
+                f"ws://127.0.0.1:{self.world.port}/chat",
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        self.assertEqual(done.stdout, "4 messages, closed cleanly with 4001\n", done.stderr)
+        guest.wait_for("over: 4001 bye")
 
     def test_many_at_once(self) -> None:
         self.start()
