@@ -20,6 +20,7 @@ MACHINES = frozenset(
         "test_http2_spec",
         "test_reactor_conformance",
         "test_reactor_oldest",
+        "test_tunnels_killed",
         "test_vm_applications",
         "test_vm_container_docs",
         "test_vm_docs",
@@ -27,7 +28,7 @@ MACHINES = frozenset(
         "test_vm_native",
     }
 )
-"""Boots virtual machines, or runs Twisted's own tests of reactors, for minutes."""
+"""Boots virtual machines, or runs suites that are not ours, or much at once: for minutes."""
 
 ALONE = frozenset(
     {
