@@ -33,7 +33,7 @@ class TunnelRequest(UpstreamRequest):
     @ivar transfer: what goes over a data connection, once one was offered.
     """
 
-    __slots__ = ("_context", "_received", "_sent", "_tunnels", "protocol", "transfer")
+    __slots__ = ("_context", "_received", "_sent", "_tunnels", "_weighty", "protocol", "transfer")
 
     def __init__(
         self,
@@ -48,7 +48,9 @@ class TunnelRequest(UpstreamRequest):
         self._context = context
         self.protocol = protocol
         self.transfer: TunnelTransfer | None = None
-        self._sent = self._received = 0  # bytes in pieces that are not small
+        # Small messages are best off in frames, however many: these count what is not small.
+        self._sent = self._received = 0
+        self._weighty = min(SMALL, context.settings.tunnel)
 
     @property
     def wire(self) -> WireConnection:
@@ -119,8 +121,10 @@ class TunnelRequest(UpstreamRequest):
             self.transfer.write(data)
         else:
             super().sendBody(data)
-            self._sent += self._weight(data)
-            self._offer()
+            size = len(data)
+            if size >= self._weighty:
+                self._sent += size
+                self._offer()
 
     def endBody(self, trailers: Headers) -> None:
         """See L{IUpstreamRequest}."""
@@ -140,13 +144,10 @@ class TunnelRequest(UpstreamRequest):
 
     def passed(self, data: bytes) -> None:
         """Some of the guest's half has come in a frame."""
-        self._received += self._weight(data)
-        self._offer()
-
-    def _weight(self, data: bytes) -> int:
-        """What C{data} counts for: small messages are best off in frames, however many."""
         size = len(data)
-        return size if size >= min(SMALL, self._context.settings.tunnel) else 0
+        if size >= self._weighty:
+            self._received += size
+            self._offer()
 
     def _offer(self) -> None:
         """Offer a data connection, once, when enough has passed in frames."""
