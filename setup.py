@@ -19,6 +19,7 @@ from pathlib import Path
 
 from setuptools import Extension, find_namespace_packages, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 from setuptools.errors import BaseError
 
 COMPILE_ARGS = ["-O2", "-fno-strict-aliasing"]
@@ -185,6 +186,22 @@ class BuildExtensions(build_ext):
             shutil.rmtree(old, ignore_errors=True)
 
 
+class BuildModules(build_py):
+    """With the modules, what ``subproxy-mkinitramfs`` builds the init of programs of."""
+
+    def run(self) -> None:
+        """Copy the sources of the guest in Go, but for its tests."""
+        super().run()
+        if self.editable_mode:
+            return  # they are where they are
+        sources = Path("guests/go")
+        for file in [sources / "go.mod", *sources.rglob("*.go")]:
+            if not file.name.endswith("_test.go"):
+                copy = Path(self.build_lib, "guest/image/go", file.relative_to(sources))
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, copy)
+
+
 setup(
     packages=find_namespace_packages(
         include=["subproxy", "subproxy.*", "guest", "guest.*", "twisted.plugins"]
@@ -195,6 +212,6 @@ setup(
     },
     exclude_package_data={"subproxy": ["**/*.c"]},
     ext_modules=extensions(),
-    cmdclass={"build_ext": BuildExtensions},
+    cmdclass={"build_ext": BuildExtensions, "build_py": BuildModules},
     options={"build_ext": {"parallel": CORES}},
 )

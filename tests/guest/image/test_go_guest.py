@@ -30,7 +30,7 @@ class GoGuestTests(SynchronousTestCase):
 
     def test_neither_program_nor_sources(self) -> None:
         self.patch(go_guest, "BUILT", self.folder / "none")
-        self.patch(go_guest, "SOURCES", self.folder)
+        self.patch(go_guest, "SOURCES", (self.folder,))
         with self.assertRaisesRegex(GoGuestError, "--subproxy-guest=FILE says where"):
             self.find()
 
