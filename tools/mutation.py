@@ -89,6 +89,8 @@ def changes(node: ast.AST) -> Iterator[ast.AST]:
             yield ast.Constant(b"XX" + node.value)
         case ast.IfExp():
             yield ast.IfExp(node.test, node.orelse, node.body)
+        case ast.If(test=ast.Name(id="TYPE_CHECKING")):
+            pass  # it runs nowhere
         case ast.If(test=ast.Name() | ast.Attribute() | ast.Call()):
             yield ast.If(ast.UnaryOp(ast.Not(), node.test), node.body, node.orelse)
         case ast.Return(value=ast.expr()) if not _is_none(node.value):

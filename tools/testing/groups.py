@@ -51,6 +51,8 @@ LONG = frozenset(
         "test_departures",
         "test_go_library",
         "test_guest_process",
+        "test_kill_loop",
+        "test_sidecar",
         "test_threats",
     }
 )

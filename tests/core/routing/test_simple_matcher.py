@@ -60,6 +60,25 @@ class SimpleMatcherTests(SynchronousTestCase):
                         expected = compiled.fullmatch(each) is not None
                         self.assertEqual(matches(each), expected, (source, each))
 
+    def test_cost(self) -> None:
+        """Of each step, of each run, and once of all bytes where a run looks at each of them."""
+        for source, steps, runs, looks in [
+            (b"ab", 1, 0, False),
+            (b"a[bc]d", 3, 0, False),
+            (b"a?b", 2, 0, False),
+            (b".*ab", 0, 1, False),
+            (b"[^x]*x[^y]*y", 4, 2, False),
+            # Two characters are looked for by themselves, three are not.
+            (b"[^xy]*x", 2, 1, False),
+            (b"[^xyz]*x", 2, 1, True),
+            (b"x[a-c]+[d-f]*", 3, 2, True),
+        ]:
+            matches = matcher(source)
+            assert matches is not None
+            self.assertEqual(matches.steps, steps, source)
+            expected = 250 * (2 + steps) + 500 * runs + 4 * 1024 * looks
+            self.assertEqual(matches.cost, expected, source)
+
     def test_how_a_pattern_ends(self) -> None:
         for source, tail in [
             (rb".*\.blog\.example", b".blog.example"),
