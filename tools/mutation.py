@@ -217,20 +217,22 @@ def tests_of(path: Path) -> list[str]:
     The unit tests that import the module at C{path}: its own, those of its room, the others, each
     time the smallest first.
 
-    A test reaches a part of its room through the modules beside it that import the part, and
-    through the rigs that import either, so those that import one of them are among them.
+    A test reaches a part of its room through the modules beside it that import the part, or one
+    that does, and through rigs, so those that import any of them are among them.
     """
-    beside = [
-        other for other in path.parent.glob("*.py") if _imports(path).search(other.read_text())
-    ]
-    imports = [_imports(module) for module in (path, *beside)]
-    rigs = {rig: rig.read_text() for rig in Path("tests/rigs").glob("*.py")}
+    imports = [_imports(path)]
+    between = {
+        module: module.read_text()
+        for folder in (path.parent, Path("tests/rigs"))
+        for module in folder.glob("*.py")
+        if module != path
+    }
     while reached := [
-        rig for rig, text in rigs.items() if any(each.search(text) for each in imports)
+        module for module, text in between.items() if any(each.search(text) for each in imports)
     ]:
-        imports += [_imports(rig) for rig in reached]
-        for rig in reached:
-            del rigs[rig]
+        imports += [_imports(module) for module in reached]
+        for module in reached:
+            del between[module]
     inside = path.with_suffix("").parts
     room = inside[1:-1] if inside[0] == "subproxy" else inside[:-1]
     own = Path("tests", *room, f"test_{inside[-1].strip('_')}.py")
