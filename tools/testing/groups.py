@@ -69,6 +69,7 @@ MEASURED = frozenset(
         "test_admin",
         "test_bodies",
         "test_bodies_killed",
+        "test_bodies_whole",
         "test_endpoints_folder",
         "test_endpoints_hybrid",
         "test_fastpath",
