@@ -10,12 +10,13 @@ from __future__ import annotations
 from subproxy.process.lean_imports import lean_imports
 
 with lean_imports():
+    from twisted.application.service import Service
     from twisted.logger import Logger
     from twisted.python.failure import Failure
 
     from subproxy.app.build import build
     from subproxy.app.listener import NotListening
-    from subproxy.app.service import ProxyService
+    from subproxy.app.make_parent import make_parent
     from subproxy.config.options import Options
     from subproxy.process import compiled
     from subproxy.process.gc_tuning import tune
@@ -28,9 +29,11 @@ with lean_imports():
 __all__ = ["Options", "makeService"]
 
 
-def makeService(options: Options) -> ProxyService:
+def makeService(options: Options) -> Service:
     """The service that C{twistd subproxy} runs; it is in the background then, if it is to be."""
     config = getattr(options, "parent", None)
+    if options.settings.workers > 1:
+        return make_parent(options)
     detach(config)
     chosen = choose()
     from twisted.internet import reactor

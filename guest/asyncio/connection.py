@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from guest.core.errors import RegistrationRefused, RequestAborted
 from guest.core.exchanges import ExchangeAdapter
+from guest.core.process_share import ProcessShare
 from guest.core.profile import SubscriberProfile
 from guest.core.request import Request
 from guest.core.response import Response
@@ -47,6 +48,7 @@ class AsyncioConnection(asyncio.Protocol):
 
     @ivar subscription: its core; None before it is made.
     @ivar lost: a future: None when the connection is gone.
+    @ivar welcome: what the proxy said when it took us; None before that.
     """
 
     tunnel: Callable[[Request], Any] | None = None
@@ -58,13 +60,17 @@ class AsyncioConnection(asyncio.Protocol):
         answer: Answer | ExchangeAdapter,
         events: SubscriberEvents,
         subscribed: Callable[[AsyncioConnection], None],
+        share: ProcessShare | None = None,
     ) -> None:
         """
         Prepare.
 
         @param answer: the application.
         @param subscribed: is told when the proxy has taken us.
+        @param share: what it is of its instance, where a proxy has several processes.
         """
+        self.share = share or ProcessShare()
+        self.welcome: Welcome | None = None
         self._runtime = runtime
         self._profile = profile
         self._events = events
@@ -79,7 +85,9 @@ class AsyncioConnection(asyncio.Protocol):
         """See C{asyncio.BaseProtocol}."""
         self._transport = transport
         self._stream = _AsyncioStream(transport, self._runtime.soon)
-        self.subscription = GuestSubscription(self._runtime, self._profile, self._stream, self)
+        self.subscription = GuestSubscription(
+            self._runtime, self._profile, self._stream, self, self.share
+        )
         self.subscription.begin()
 
     def data_received(self, data: bytes) -> None:
@@ -110,6 +118,7 @@ class AsyncioConnection(asyncio.Protocol):
 
     def subscribed(self, welcome: Welcome) -> None:
         """The proxy has taken us."""
+        self.welcome = welcome
         self._subscribed(self)
 
     def registered(self, route: Route) -> None:

@@ -14,7 +14,8 @@ from guest.asyncio.data_connection import AsyncioDataPool
 from guest.asyncio.runtime import asyncio_runtime
 from guest.core.errors import GuestError, RegistrationRefused, SubscriptionEnded
 from guest.core.exchanges import ExchangeAdapter
-from guest.core.keeper import SubscriptionKeeper
+from guest.core.keepers import SubscriptionKeepers
+from guest.core.process_share import ProcessShare
 from guest.core.profile import SubscriberProfile
 from guest.core.restore import drift
 from guest.core.route import Route
@@ -69,10 +70,11 @@ class AsyncioSubscriber:
         self._stopping = False
         self._staying: asyncio.Task[None] | None = None
         self.over: asyncio.Future[GuestError] = loop.create_future()
-        self._keeper = SubscriptionKeeper(
+        self._keepers = SubscriptionKeepers(
             self._runtime,
             profile,
             self._dial,
+            self._leave,
             partial(self._runtime.resolve, self.over),
             where=where or repr(address),
             chance=chance,
@@ -82,13 +84,13 @@ class AsyncioSubscriber:
 
     def start(self) -> None:
         """Begin to dial."""
-        self._staying = self._loop.create_task(self._keeper.run())
+        self._staying = self._loop.create_task(self._keepers.run())
         self._staying.add_done_callback(self._stopped)
 
     async def stop(self) -> None:
         """Drain; returns when all that was under way is finished and the connections are gone."""
         self._stopping = True
-        self._keeper.stop()
+        self._keepers.stop()
         if self._staying is not None:
             self._staying.cancel()
         for each in self._connections:
@@ -136,10 +138,10 @@ class AsyncioSubscriber:
             except SubscriptionEnded:
                 continue
 
-    async def _dial(self) -> AsyncioConnection:
+    async def _dial(self, share: ProcessShare) -> AsyncioConnection:
         connection = await self._address.connect(
             lambda: AsyncioConnection(
-                self._runtime, self._profile, self.answer, self._events, self._subscribed
+                self._runtime, self._profile, self.answer, self._events, self._subscribed, share
             )
         )
         if self._stopping:
@@ -149,8 +151,16 @@ class AsyncioSubscriber:
         connection.lost.add_done_callback(lambda _: self._connections.remove(connection))
         return connection
 
+    def _leave(self, share: ProcessShare) -> None:
+        for each in list(self._connections):
+            if each.share is share:
+                each.subscription.drain()
+
     def _subscribed(self, connection: AsyncioConnection) -> None:
-        self._keeper.subscribed(connection.subscription.when_idle)
+        assert connection.welcome is not None
+        self._keepers.subscribed(
+            connection.share, connection.welcome, connection.subscription.when_idle
+        )
 
     def _stopped(self, task: asyncio.Task[Any]) -> None:
         if not task.cancelled() and task.exception() is not None:

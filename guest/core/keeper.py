@@ -17,6 +17,7 @@ from guest.core.errors import (
     SubscriptionReplaced,
 )
 from guest.core.outage import Outage, advice, system_says
+from guest.core.process_share import SubscriptionDivided
 from guest.core.profile import SubscriberProfile
 from guest.core.restore import RestoreDetector, drift
 from guest.core.runtime import Runtime
@@ -58,6 +59,7 @@ class SubscriptionKeeper:
         chance: Callable[[], float] = random.random,
         retry_refused: bool = True,
         drift: Callable[[], float] = drift,
+        copied: Callable[[], bool] = lambda: True,
     ) -> None:
         """
         Take what is to be kept up; L{run} does it.
@@ -72,6 +74,8 @@ class SubscriptionKeeper:
         @param retry_refused: whether to dial again when the proxy refuses C{hello}, if it might
             take it another time: never after C{replaced}, C{version} or C{hello}.
         @param drift: seconds from the monotonic to the wall clock (L{guest.core.restore}).
+        @param copied: whether another machine has come with our instance, where the proxy says so:
+            it may have been another connection of ours.
         """
         self._runtime = runtime
         self._profile = profile
@@ -81,6 +85,7 @@ class SubscriptionKeeper:
         self._chance = chance
         self._retry_refused = retry_refused
         self._restore = RestoreDetector(drift)
+        self._copied = copied
         self._outage = Outage()
         self._idle = False  # it was said that nothing is served
         self._dialled = False
@@ -99,7 +104,11 @@ class SubscriptionKeeper:
             reason = await self._subscription()
             if self._stopped:
                 return
-            if self._restore.restored() or isinstance(reason, SubscriptionCopied):
+            if isinstance(reason, SubscriptionDivided):
+                continue
+            if self._restore.restored() or (
+                isinstance(reason, SubscriptionCopied) and self._copied()
+            ):
                 self._runtime.log.info(
                     "this machine seems to be restored, or a copy: a new instance"
                 )

@@ -23,6 +23,7 @@ from guest.core.errors import (
     SubscriptionReplaced,
 )
 from guest.core.exchanges import IN_EXCHANGE, ExchangeAdapter, Exchanges, words
+from guest.core.process_share import ProcessShare, SubscriptionDivided
 from guest.core.profile import SubscriberProfile
 from guest.core.request import Request
 from guest.core.route import Registration, Registrations, RegistrationState, Route
@@ -110,8 +111,14 @@ class GuestSubscription:
         profile: SubscriberProfile,
         stream: ByteStream,
         listener: SubscriptionListener,
+        share: ProcessShare | None = None,
     ) -> None:
-        """Take a connection that has just been made; L{begin} says hello."""
+        """
+        Take a connection that has just been made; L{begin} says hello.
+
+        @param share: what it is of its instance; the whole, as far as anybody knows, if None.
+        """
+        self._share = share or ProcessShare()
         self._runtime = runtime
         self._profile = profile
         self._stream = stream
@@ -139,11 +146,16 @@ class GuestSubscription:
     def begin(self) -> None:
         """Say hello, and register what the profile has without waiting for an answer."""
         profile = self._profile
-        self._say(m.Hello({**limits_info(profile.limits), **profile.hello()}))
-        for route in profile.routes:
+        said = self._share.hello(profile.hello())
+        self._say(m.Hello({**limits_info(profile.limits), **said}))
+        if not self._share.waits(profile.concurrency):
+            self._ask_all()
+        self._watchdog = self._timers.after(self._timeout, self._watch)
+
+    def _ask_all(self) -> None:
+        for route in self._profile.routes:
             # What can go wrong here, the listener is told.
             self._ask(route, None)
-        self._watchdog = self._timers.after(self._timeout, self._watch)
 
     # What an application asks for.
 
@@ -358,6 +370,14 @@ class GuestSubscription:
 
     def _welcome(self, message: m.Welcome) -> None:
         welcome = Welcome.of(message.info)
+        waited = self._share.waits(self._profile.concurrency)
+        if self._share.welcomed(message.info, self._profile.concurrency):
+            self._reason = SubscriptionDivided("the proxy has another number of processes")
+            self.leave(self._reason)
+            self.drain()
+            return
+        if waited:
+            self._ask_all()
         self._timeout = welcome.timeout
         self._watchdog.cancel()
         self._watch()

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from typing import Protocol as Structure
 
+from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import ClientFactory, Protocol
 from twisted.logger import Logger
 
 from guest.core.errors import RegistrationRefused
+from guest.core.process_share import ProcessShare
 from guest.core.profile import SubscriberProfile
 from guest.core.route import Route
 from subproxy.wire.limits import DEFAULT_WEIGHT, Limits
@@ -108,6 +110,10 @@ class SubscriberFactory(SubscriberProfile, ClientFactory[Protocol]):
         self.tunnels = protocol.tunnel_protocols()
         return protocol
 
+    def sharing(self, share: ProcessShare) -> ClientFactory[Protocol]:
+        """What makes subscriptions of this factory that have C{share} of its instance."""
+        return _SharingFactory(self, share)
+
     @property
     def drainTimeout(self) -> float:
         """How long requests may take after C{SubscriberProtocol.drain}, in seconds."""
@@ -116,3 +122,20 @@ class SubscriberFactory(SubscriberProfile, ClientFactory[Protocol]):
     @drainTimeout.setter
     def drainTimeout(self, seconds: float) -> None:
         self.drain_timeout = seconds
+
+
+class _SharingFactory(ClientFactory[Protocol]):
+    """Makes what another factory makes, and tells it its share."""
+
+    noisy = False
+
+    def __init__(self, factory: SubscriberFactory, share: ProcessShare) -> None:
+        self._factory = factory
+        self._share = share
+
+    def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
+        """A connection has been made."""
+        protocol: Protocol | None = self._factory.buildProtocol(addr)  # type: ignore[arg-type]
+        if protocol is not None:
+            protocol.share = self._share  # type: ignore[attr-defined]
+        return protocol

@@ -13,8 +13,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from guest.core.errors import GuestError
-from guest.core.keeper import SubscriptionKeeper
+from guest.core.keepers import SubscriptionKeepers
+from guest.core.process_share import ProcessShare
 from guest.core.restore import drift
+from guest.core.welcome import Welcome
 from guest.twisted.data_connection import DataPool
 from guest.twisted.factory import SubscriberFactory
 from guest.twisted.one_shot import OneShotObserver
@@ -64,10 +66,11 @@ class SubscriberService(Service):
         self._subscriptions: list[SubscriberProtocol] = []
         self._staying: Deferred[None] = succeed(None)
         self._over: OneShotObserver[GuestError] = OneShotObserver()
-        self._keeper = SubscriptionKeeper(
+        self._keepers = SubscriptionKeepers(
             twisted_runtime(clock),
             factory,
             self._dial,
+            self._leave,
             self._over.fire,
             where=where or repr(endpoint),
             chance=chance,
@@ -87,7 +90,7 @@ class SubscriberService(Service):
     def startService(self) -> None:
         """Begin to dial."""
         super().startService()  # type: ignore[no-untyped-call]
-        self._staying = Deferred.fromCoroutine(self._keeper.run())
+        self._staying = Deferred.fromCoroutine(self._keepers.run())
         self._staying.addErrback(self._stopped)
 
     def stopService(self) -> Deferred[None]:
@@ -97,7 +100,7 @@ class SubscriberService(Service):
         @return: fires when all that was under way is finished and the connections are gone.
         """
         super().stopService()  # type: ignore[no-untyped-call]
-        self._keeper.stop()
+        self._keepers.stop()
         self._staying.cancel()
         draining = [each.drain() for each in self._subscriptions]
         return DeferredList(draining).addCallback(self._drained)
@@ -125,16 +128,21 @@ class SubscriberService(Service):
         if not isinstance(failure.value, CancelledError):
             self._log.failure("no more dialling, because of a bug", failure)
 
-    async def _dial(self) -> _Dialled:
-        protocol: Any = await self._endpoint.connect(self._factory)
+    async def _dial(self, share: ProcessShare) -> _Dialled:
+        protocol: Any = await self._endpoint.connect(self._factory.sharing(share))
         self._subscriptions.append(protocol)
         protocol.whenSubscribed().addCallback(self._subscribed, protocol)
         protocol.whenLost().addCallback(lambda _: self._subscriptions.remove(protocol))
         return _Dialled(protocol)
 
-    def _subscribed(self, welcome: object, protocol: SubscriberProtocol) -> None:
+    def _leave(self, share: ProcessShare) -> None:
+        for each in list(self._subscriptions):
+            if each._share is share:
+                each.drain()
+
+    def _subscribed(self, welcome: Welcome | None, protocol: SubscriberProtocol) -> None:
         if welcome is not None:
-            self._keeper.subscribed(protocol._subscription.when_idle)
+            self._keepers.subscribed(protocol._share, welcome, protocol._subscription.when_idle)
 
 
 class _Dialled:

@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from guest.core.errors import RegistrationRefused, RequestAborted
+from guest.core.process_share import ProcessShare
 from guest.core.request import Request
 from guest.core.route import Route
 from guest.core.subscription import GuestSubscription
@@ -39,11 +40,13 @@ class SubscriberProtocol(Protocol):
     @ivar connection: the state of the wire.
     @cvar tunnels: protocols for which clients may have tunnels, as C{Upgrade} names them: at most
         8, of 1 to 32 bytes. C{websocket} is one where L{webSocketReceived} is overridden.
+    @ivar share: what it is of its instance, where a proxy has several processes.
     """
 
     factory: SubscriberFactory
     connection: WireConnection
     tunnels: tuple[bytes, ...] = ()
+    share: ProcessShare | None = None
 
     # What an application writes.
 
@@ -165,11 +168,16 @@ class SubscriberProtocol(Protocol):
     def connectionMade(self) -> None:
         """Say hello, and register what the factory has without waiting for an answer."""
         factory = self.factory
+        self._share = self.share or ProcessShare()
         self._welcomed: OneShotObserver[Welcome | None] = OneShotObserver()
         self._leaving: OneShotObserver[Exception | None] = OneShotObserver()
         self._gone: OneShotObserver[None] = OneShotObserver()
         self._subscription = GuestSubscription(
-            twisted_runtime(factory.clock), factory, _TwistedStream(self.transport), _Listener(self)
+            twisted_runtime(factory.clock),
+            factory,
+            _TwistedStream(self.transport),
+            _Listener(self),
+            self._share,
         )
         self.connection = self._subscription.connection
         self._transport().registerProducer(self, True)

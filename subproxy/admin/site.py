@@ -20,12 +20,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from prometheus_client import CollectorRegistry, generate_latest
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 from twisted.web.resource import Resource
-from twisted.web.server import Request
+from twisted.web.server import NOT_DONE_YET, Request
 
 from subproxy.admin.guard import Guard
 from subproxy.admin.guarded import GuardedSite
@@ -35,19 +38,45 @@ from subproxy.core.printable import printable
 from subproxy.core.routing.registry import Registry
 from subproxy.core.routing.router import Router
 
+_log = Logger()
+
+Reply = tuple[Data, int]
+"""Plain data, and the status of HTTP that goes with it."""
+
+
+class Operations(Protocol):
+    """
+    What the pages do. What is not known here, but has to be asked for, comes later.
+
+    @ivar ready: whether new requests are taken.
+    """
+
+    ready: Callable[[], bool]
+
+    def metrics(self) -> bytes | Deferred[bytes]:
+        """The page of Prometheus."""
+
+    def reply(self, what: str, about: str = "") -> Reply | Deferred[Reply]:
+        """
+        Look, or do something.
+
+        @param what: C{routes}, C{subscribers}, C{certificates}, C{reload}; C{explain}, about a
+            URL; C{drain} and C{undrain}, about the name of subscribers.
+        """
+
 
 class Page(Resource):
     """A leaf that is a function of the request."""
 
     isLeaf = True
 
-    def __init__(self, render: Callable[[Request], bytes]) -> None:
+    def __init__(self, render: Callable[[Request], bytes | Deferred[bytes]]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._render = render
 
-    def render_GET(self, request: Request) -> bytes:
+    def render_GET(self, request: Request) -> bytes | int:
         """Answer GET (and HEAD)."""
-        return self._render(request)
+        return later(request, self._render(request))
 
 
 class Folder(Resource):
@@ -58,12 +87,40 @@ class Folder(Resource):
         return Page(lambda request: answer(request, {"error": "no such page"}, 404))
 
 
+def later(request: Request, body: bytes | Deferred[bytes]) -> bytes | int:
+    """C{body}, or what the pages of twisted.web return for one that comes later."""
+    if isinstance(body, bytes):
+        return body
+    gone: list[Failure] = []
+    request.notifyFinish().addErrback(gone.append)  # type: ignore[no-untyped-call]
+
+    def written(found: bytes) -> None:
+        if not gone:
+            request.write(found)
+            request.finish()  # type: ignore[no-untyped-call]
+
+    def failed(failure: Failure) -> None:
+        _log.failure("a page of the admin listener failed", failure)
+        if not gone:
+            written(answer(request, {"error": "it failed; the log says why"}, 500))
+
+    body.addCallback(written).addErrback(failed)
+    return NOT_DONE_YET
+
+
+def told(request: Request, reply: Reply | Deferred[Reply]) -> bytes | Deferred[bytes]:
+    """C{reply} as JSON."""
+    if isinstance(reply, Deferred):
+        return reply.addCallback(lambda found: answer(request, *found))
+    return answer(request, *reply)
+
+
 class DrainPage(Resource):
     """Drains the subscriptions that its path names."""
 
     isLeaf = True
 
-    def __init__(self, admin: Admin) -> None:
+    def __init__(self, admin: Operations) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._admin = admin
 
@@ -72,21 +129,18 @@ class DrainPage(Resource):
         request.setHeader(b"allow", b"POST, DELETE")
         return answer(request, {"error": "POST drains, DELETE takes it back"}, 405)
 
-    def render_POST(self, request: Request) -> bytes:
+    def render_POST(self, request: Request) -> bytes | int:
         """Give them nothing new."""
-        return self._feed(request, MemberEvent.DRAIN)
+        return self._feed(request, "drain")
 
-    def render_DELETE(self, request: Request) -> bytes:
+    def render_DELETE(self, request: Request) -> bytes | int:
         """Use them again."""
-        return self._feed(request, MemberEvent.UNDRAIN)
+        return self._feed(request, "undrain")
 
-    def _feed(self, request: Request, event: MemberEvent) -> bytes:
+    def _feed(self, request: Request, what: str) -> bytes | int:
         path = request.path or b""
         name = unquote(path.decode("ascii", "replace").removeprefix("/api/drain/"))
-        members = self._admin.drain(name, event)
-        if not members:
-            return answer(request, {"error": f"no subscriber is called '{printable(name)}'"}, 404)
-        return answer(request, {"subscribers": [member_id(member) for member in members]})
+        return later(request, told(request, self._admin.reply(what, name)))
 
 
 class ReloadPage(Resource):
@@ -94,24 +148,18 @@ class ReloadPage(Resource):
 
     isLeaf = True
 
-    def __init__(self, reload: Callable[[], Data] | None) -> None:
+    def __init__(self, admin: Operations) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._reload = reload
+        self._admin = admin
 
     def render_GET(self, request: Request) -> bytes:
         """Looking at it must not reload anything."""
         request.setHeader(b"allow", b"POST")
         return answer(request, {"error": "POST reloads"}, 405)
 
-    def render_POST(self, request: Request) -> bytes:
+    def render_POST(self, request: Request) -> bytes | int:
         """Say what has changed, or why nothing has."""
-        if self._reload is None:
-            error = "there is no file to read again: neither --config nor --policy was given"
-            return answer(request, {"error": error}, 409)
-        done = self._reload()
-        if done["problems"]:
-            return answer(request, {"error": "nothing has changed", **done}, 422)
-        return answer(request, done)
+        return later(request, told(request, self._admin.reply("reload")))
 
 
 class Admin:
@@ -140,7 +188,30 @@ class Admin:
         self.now = now
         self.ready = ready
         self.reload = reload
+        self.collectors: CollectorRegistry | None = None
         self._capacity = capacity
+
+    def metrics(self) -> bytes:
+        """See L{Operations}."""
+        assert self.collectors is not None
+        return generate_latest(self.collectors)
+
+    def reply(self, what: str, about: str = "") -> Reply:
+        """See L{Operations}."""
+        match what:
+            case "routes":
+                return routes_view(self.registry, self.now()), 200
+            case "subscribers":
+                return subscribers_view(self.registry, self.now()), 200
+            case "certificates":
+                return self._certificates()
+            case "explain":
+                return self._explain(about)
+            case "drain" | "undrain":
+                return self._drain(about, MemberEvent[what.upper()])
+            case "reload":
+                return self._reload()
+        return {"error": "no such page"}, 404
 
     def drain(self, name: str, event: MemberEvent) -> list[Member]:
         """
@@ -159,45 +230,37 @@ class Admin:
                 self._capacity(member)
         return members
 
-    def explain(self, request: Request) -> bytes:
-        """The page that tells which route wins."""
-        arguments = request.args or {}
-        url = arguments.get(b"url", [b""])[0].decode("latin-1")
+    def _drain(self, name: str, event: MemberEvent) -> Reply:
+        members = self.drain(name, event)
+        if not members:
+            return {"error": f"no subscriber is called '{printable(name)}'"}, 404
+        return {"subscribers": [member_id(member) for member in members]}, 200
+
+    def _explain(self, url: str) -> Reply:
+        """Which route wins."""
         try:
             parts = urlsplit(url if "//" in url else f"//{url}")
             host = parts.netloc.encode("latin-1")
         except ValueError as error:
-            return answer(request, {"error": printable(str(error))}, 400)
+            return {"error": printable(str(error))}, 400
         if not host:
-            wanted = "a URL with a host is needed, such as http://blog.example/news"
-            return answer(request, {"error": wanted}, 400)
+            return {"error": "a URL with a host is needed, such as http://blog.example/news"}, 400
         path = (parts.path or "/").encode("latin-1")
-        return answer(request, explain_view(self.router, host, path, self.now()))
+        return explain_view(self.router, host, path, self.now()), 200
 
-    def health(self, request: Request) -> bytes:
-        """The process serves."""
-        return plain(request, b"ok\n")
-
-    def readiness(self, request: Request) -> bytes:
-        """New requests are taken."""
-        if self.ready():
-            return plain(request, b"ready\n")
-        request.setResponseCode(503)
-        return plain(request, b"stopping\n")
-
-    def routes(self, request: Request) -> bytes:
-        """All routes."""
-        return answer(request, routes_view(self.registry, self.now()))
-
-    def subscribers(self, request: Request) -> bytes:
-        """All subscribers."""
-        return answer(request, subscribers_view(self.registry, self.now()))
-
-    def shown_certificates(self, request: Request) -> bytes:
-        """All certificates."""
+    def _certificates(self) -> Reply:
         if self.certificates is None:
-            return answer(request, {"error": "nothing is served over TLS (see --https)"}, 409)
-        return answer(request, {"certificates": self.certificates()})
+            return {"error": "nothing is served over TLS (see --https)"}, 409
+        return {"certificates": self.certificates()}, 200
+
+    def _reload(self) -> Reply:
+        if self.reload is None:
+            error = "there is no file to read again: neither --config nor --policy was given"
+            return {"error": error}, 409
+        done = self.reload()
+        if done["problems"]:
+            return {"error": "nothing has changed", **done}, 422
+        return done, 200
 
 
 def answer(request: Request, data: Data, status: int = 200) -> bytes:
@@ -215,21 +278,44 @@ def plain(request: Request, said: bytes) -> bytes:
 
 def admin_site(admin: Admin, collectors: CollectorRegistry, guard: Guard) -> GuardedSite:
     """The site of C{admin} and of what C{collectors} collect, for whom C{guard} lets in."""
+    admin.collectors = collectors
+    return operations_site(admin, guard)
 
-    def metrics(request: Request) -> bytes:
+
+def operations_site(admin: Operations, guard: Guard) -> GuardedSite:
+    """The site of what C{admin} does, for whom C{guard} lets in."""
+
+    def metrics(request: Request) -> bytes | Deferred[bytes]:
         request.setHeader(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
-        return generate_latest(collectors)
+        return admin.metrics()
+
+    def health(request: Request) -> bytes:
+        """The process serves."""
+        return plain(request, b"ok\n")
+
+    def readiness(request: Request) -> bytes:
+        """New requests are taken."""
+        if admin.ready():
+            return plain(request, b"ready\n")
+        request.setResponseCode(503)
+        return plain(request, b"stopping\n")
+
+    def explain(request: Request) -> bytes | Deferred[bytes]:
+        url = (request.args or {}).get(b"url", [b""])[0].decode("latin-1")
+        return told(request, admin.reply("explain", url))
+
+    def page(what: str) -> Page:
+        return Page(lambda request: told(request, admin.reply(what)))
 
     root: Any = Folder()  # type: ignore[no-untyped-call]
     api: Any = Folder()  # type: ignore[no-untyped-call]
     root.putChild(b"metrics", Page(metrics))
-    root.putChild(b"healthz", Page(admin.health))
-    root.putChild(b"readyz", Page(admin.readiness))
+    root.putChild(b"healthz", Page(health))
+    root.putChild(b"readyz", Page(readiness))
     root.putChild(b"api", api)
-    api.putChild(b"routes", Page(admin.routes))
-    api.putChild(b"subscribers", Page(admin.subscribers))
-    api.putChild(b"certificates", Page(admin.shown_certificates))
-    api.putChild(b"explain", Page(admin.explain))
+    for name in ("routes", "subscribers", "certificates"):
+        api.putChild(name.encode(), page(name))
+    api.putChild(b"explain", Page(explain))
     api.putChild(b"drain", DrainPage(admin))
-    api.putChild(b"reload", ReloadPage(admin.reload))
+    api.putChild(b"reload", ReloadPage(admin))
     return GuardedSite(root, guard)

@@ -27,7 +27,9 @@ from subproxy.process.startup import fail
 from subproxy.telemetry.counters import Counters
 
 if TYPE_CHECKING:
+    from subproxy.admin.guarded import GuardedSite
     from subproxy.admin.metrics import ProxyCollector
+    from subproxy.admin.site import Admin
     from subproxy.app.tls import TlsSetup
 
 FASTPATH_COUNTS = {
@@ -60,10 +62,25 @@ def admin_listener(
     if where is None:
         return None
     # Imported here: twisted.web is half a second that a proxy without admin need not spend.
+    from subproxy.admin.site import operations_site
+
+    admin = operations(service, router, counters, reload, tls)
+    guard = admin_guard(settings, uid)
+    return admin_service(reactor, where, operations_site(admin, guard))
+
+
+def operations(
+    service: ProxyService,
+    router: Router,
+    counters: Counters,
+    reload: Callable[[], Reloaded] | None,
+    tls: TlsSetup | None,
+) -> Admin:
+    """What can be asked of C{service}."""
     from prometheus_client import CollectorRegistry
 
     from subproxy.admin.metrics import ProxyCollector
-    from subproxy.admin.site import Admin, admin_site
+    from subproxy.admin.site import Admin
 
     registry = service.registrar.registry
     collector = ProxyCollector(counters, registry, service.dispatcher)
@@ -74,8 +91,6 @@ def admin_listener(
         collector.orders = tls.orders
         collector.certificates = tls.view
     _add_gauges(collector, service)
-    collectors = CollectorRegistry()
-    collectors.register(collector)
     admin = Admin(
         registry,
         router,
@@ -85,6 +100,24 @@ def admin_listener(
         None if reload is None else lambda: asdict(reload()),
         None if tls is None else tls.view,
     )
+    admin.collectors = CollectorRegistry()
+    admin.collectors.register(collector)
+    return admin
+
+
+def admin_guard(settings: Settings, uid: int | None) -> Guard:
+    """Who may see the pages of the admin listener, which is wanted."""
+    assert settings.admin is not None
+    token = None if _is_unix(settings.admin) else _admin_token(settings.admin_token, uid)
+    return Guard(token, settings.admin_host)
+
+
+def admin_service(reactor: Any, where: str, site: GuardedSite) -> ListenerService:
+    """
+    The listener for C{site}.
+
+    @raise SystemExit: it can't be had as it was asked for.
+    """
     endpoint: Any
     try:
         if _is_unix(where):
@@ -94,9 +127,7 @@ def admin_listener(
             endpoint = server_endpoint(reactor, where)
     except Exception as error:
         fail(f"--admin={where}: {error}")
-    token = None if _is_unix(where) else _admin_token(settings.admin_token, uid)
-    guard = Guard(token, settings.admin_host)
-    return ListenerService(endpoint, admin_site(admin, collectors, guard), "admin", where)
+    return ListenerService(endpoint, site, "admin", where)
 
 
 def _add_gauges(collector: ProxyCollector, service: ProxyService) -> None:

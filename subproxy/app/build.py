@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from dataclasses import dataclass
 from random import Random
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
 
@@ -20,7 +21,7 @@ from subproxy.app.effects import (
 )
 from subproxy.app.listener import why
 from subproxy.app.listeners import http_listeners, vsock_listeners
-from subproxy.app.reload import Reloader
+from subproxy.app.reload import Reloaded, Reloader
 from subproxy.app.service import ProxyService
 from subproxy.config.bare_port import without_policy
 from subproxy.config.settings import ON, Settings
@@ -48,6 +49,26 @@ from subproxy.subscription.settings import SubscriptionSettings
 from subproxy.telemetry.access_log import AccessLog
 from subproxy.telemetry.counters import Counters, ExchangeLogFanOut
 
+if TYPE_CHECKING:
+    from subproxy.app.tls import TlsSetup
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """
+    A proxy of one process, or what one of several workers is.
+
+    @ivar service: what starts and stops it.
+    @ivar tls: what its listeners of TLS share; None if there are none.
+    @ivar reload: reads the files again; None: there are none.
+    """
+
+    service: ProxyService
+    router: Router
+    counters: Counters
+    tls: TlsSetup | None
+    reload: Callable[[], Reloaded] | None
+
 
 def build(
     settings: Settings,
@@ -67,6 +88,35 @@ def build(
     @raise SystemExit: something that was asked for can't be had; standard error says what.
     """
     inheritance = inheritance or InheritedSockets()
+    built = build_proxy(settings, reactor, inheritance, supervisor, sources, effective)
+    service, reload = built.service, built.reload
+    admin = admin_listener(
+        reactor, settings, service, built.router, built.counters, uid, reload, built.tls
+    )
+    if admin is not None:
+        service.addService(admin)  # type: ignore[no-untyped-call]
+        service.admin_listeners.append(admin)
+    handlers = _signal_handlers(reactor, service, reload)
+    service.addService(SignalService(reactor, handlers))  # type: ignore[no-untyped-call]
+    return service
+
+
+def build_proxy(
+    settings: Settings,
+    reactor: Any,
+    inheritance: InheritedSockets,
+    supervisor: SupervisorNotifier | None = None,
+    sources: Sources | None = None,
+    effective: Effective | None = None,
+    guests: SubscriptionSettings | None = None,
+) -> Proxy:
+    """
+    What L{build} builds, without an admin listener and signals.
+
+    @param guests: of a worker, to which somebody else passes the connections of guests: what is so
+        in its subscriptions.
+    @raise SystemExit: see L{build}.
+    """
     random = Random()
     effective = effective or Effective({}, settings, None)
     sites = SiteTable(effective.sites)
@@ -85,7 +135,10 @@ def build(
         identity_of_transport,
         subscription_settings(
             settings,
-            SubscriptionSettings(predecessor=2 * settings.shutdown_timeout if inheritance else 0.0),
+            guests
+            or SubscriptionSettings(
+                predecessor=2 * settings.shutdown_timeout if inheritance else 0.0
+            ),
         ),
         random,
         identity_of_peer,
@@ -129,7 +182,7 @@ def build(
         http,
         subscriptions,
         http_listeners(reactor, settings, http, inheritance, effective.has_policy, tls),
-        vsock_listeners(reactor, settings, subscriptions, inheritance),
+        [] if guests else vsock_listeners(reactor, settings, subscriptions, inheritance),
         settings.shutdown_timeout,
         log,
         supervisor,
@@ -139,14 +192,7 @@ def build(
         service.addService(acme)  # type: ignore[no-untyped-call]
     inheritance.routes(registry, monotonic())
     reloader = _reloader(service, effective, sources)
-    reload = None if reloader is None else reloader.reload
-    admin = admin_listener(reactor, settings, service, router, counters, uid, reload, tls)
-    if admin is not None:
-        service.addService(admin)  # type: ignore[no-untyped-call]
-        service.admin_listeners.append(admin)
-    handlers = _signal_handlers(reactor, service, reload)
-    service.addService(SignalService(reactor, handlers))  # type: ignore[no-untyped-call]
-    return service
+    return Proxy(service, router, counters, tls, None if reloader is None else reloader.reload)
 
 
 def _signal_handlers(
@@ -186,7 +232,7 @@ def _reloader(
     has_file = sources is not None and sources.path is not None
     if not has_file and effective.settings.policy is None and not service.certificates:
         return None
-    read = sources.read if sources is not None and has_file else lambda: effective
+    read = sources.read if sources is not None and has_file else effective.again
     return Reloader(service, effective.settings, read, effective.has_policy)
 
 

@@ -88,6 +88,17 @@ class ListenerService(Service):
         super().startService()  # type: ignore[no-untyped-call]
         self._begin()
 
+    def prepared(self, prepare: Callable[[IListeningPort], None]) -> None:
+        """Do that, too, with the port as soon as it listens."""
+        before = self._prepare
+
+        def both(port: IListeningPort) -> None:
+            if before is not None:
+                before(port)
+            prepare(port)
+
+        self._prepare = both
+
     async def stopListening(self) -> None:
         """Take no new connections; those that are open live on."""
         if self._listening is not None and self.port is None:

@@ -27,7 +27,6 @@ from subproxy.frontend.proxy_protocol.protocol import (
 )
 from subproxy.process.inherited_sockets import InheritedSockets, http_endpoint
 from subproxy.process.startup import fail
-from subproxy.subscription.factory import SubscriptionFactory
 
 if TYPE_CHECKING:
     from subproxy.app.tls import TlsSetup
@@ -65,7 +64,7 @@ def http_listeners(
 def vsock_listeners(
     reactor: Any,
     settings: Settings,
-    subscriptions: SubscriptionFactory,
+    subscriptions: Factory,
     inheritance: InheritedSockets,
 ) -> list[IService]:
     """
@@ -116,7 +115,7 @@ def _http_listener(
 def _vsock_listener(
     reactor: Any,
     listen: VsockListen,
-    factory: SubscriptionFactory,
+    factory: Factory,
     settings: Settings,
     inheritance: InheritedSockets,
 ) -> IService:

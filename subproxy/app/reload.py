@@ -158,6 +158,11 @@ class Reloader:
         return Reloaded(said)
 
 
+def in_force(old: Settings, new: Settings) -> Settings:
+    """What a reload makes of C{old} where C{new} is what was read: the rest needs a hand-over."""
+    return _with(old, new, [each for each in differences(old, new) if each.name in EFFECTS])
+
+
 def differences(old: Settings, new: Settings) -> list[Setting]:
     """The rows of the table whose values are not the same."""
     return [each for each in TABLE if _value(old, each) != _value(new, each)]

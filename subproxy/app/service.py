@@ -200,6 +200,18 @@ class ProxyService(MultiService):
             return
         self.supervisor.succeeded(pid)
         self._log.info("process {pid} has taken over", pid=pid)
+        await self._retire(legacy)
+        reactor.stop()
+
+    def retire(self) -> Deferred[None]:
+        """
+        Leave the listeners to another process that has them already, and finish.
+
+        @return: fires when all is answered, and guests are gone.
+        """
+        return Deferred.fromCoroutine(self._retire(SocketHandoff([*self.http_listeners])))
+
+    async def _retire(self, legacy: SocketHandoff) -> None:
         await legacy.abandon(self.clock)
         # Who is connected is answered here, for the last time. Guests that nobody here depends
         # on move at once, the others as soon as it is quiet: until they have, requests wait there.
@@ -209,7 +221,6 @@ class ProxyService(MultiService):
         self.subscriptions.drain()
         await self._within(self.shutdown_timeout, self.http.drain())
         await self._within(self.shutdown_timeout, self.subscriptions.when_empty())
-        reactor.stop()
 
     async def _quiet(self) -> None:
         """Wait until nobody has asked anything for a moment, for at most L{QUIET_LIMIT}."""

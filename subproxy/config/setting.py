@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
@@ -112,6 +113,36 @@ class Count:
     def schema(self) -> Mapping[str, Any]:
         """See L{SettingKind}."""
         return {"type": "integer", "minimum": self.low, "maximum": self.high}
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """How many processes: a whole number, or C{auto} for the cores that this process may use."""
+
+    most: int
+    unit: str = ""
+
+    def parse(self, text: str) -> int:
+        """See L{SettingKind}."""
+        if text == "auto":
+            return min(self.most, len(os.sched_getaffinity(0)))
+        try:
+            return Count(1, self.most, "").parse(text)
+        except ValueError as error:
+            raise ValueError(f"auto, or {error}") from None
+
+    def text(self, value: object) -> str:
+        """See L{SettingKind}."""
+        if value == "auto":
+            return "auto"
+        try:
+            return _whole_text(value)
+        except ValueError as error:
+            raise ValueError(f'"auto", or {error}') from None
+
+    def schema(self) -> Mapping[str, Any]:
+        """See L{SettingKind}."""
+        return {"anyOf": [{"const": "auto"}, Count(1, self.most, "").schema()]}
 
 
 @dataclass(frozen=True, slots=True)

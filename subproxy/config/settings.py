@@ -29,6 +29,7 @@ from subproxy.config.setting import (
     HttpLimit,
     Number,
     Octal,
+    Processes,
     Setting,
     SettingKind,
     Text,
@@ -397,6 +398,16 @@ class Settings:
 
     http_limits: limits.HttpLimits = field(default_factory=limits.HttpLimits)
 
+    workers: int = _one(
+        Processes(64),
+        "1",
+        "Processes that serve, one a core; auto: as many as there are cores. With more than one "
+        "the process that was started owns the listeners, and serves nothing itself.",
+        PROCESS,
+        "workers",
+        key="count",
+        word="N|auto",
+    )
     shutdown_timeout: float = _one(
         Number(0.0, A_DAY, "seconds"),
         "30",

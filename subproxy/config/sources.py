@@ -62,6 +62,33 @@ class Effective:
             return read_policy_file(path)
         return None if self.configuration is None else self.configuration.policy
 
+    def again(self) -> Effective:
+        """What is read again where there is no configuration file: the policy is a file, too."""
+        return self
+
+    def with_policy(self, policy: Policy | None, settings: Settings) -> Effective:
+        """The same with a policy that was read, and by the settings that are in force."""
+        return EffectivePolicy(self.values, settings, self.configuration, policy)
+
+
+@dataclass(frozen=True)
+class EffectivePolicy(Effective):
+    """
+    What is in force, whatever is in the files by now: a worker that replaces another goes by it.
+
+    @ivar policy: as it was read.
+    """
+
+    policy: Policy | None
+
+    def read_policy(self) -> Policy | None:
+        """That policy."""
+        return self.policy
+
+    def again(self) -> Effective:
+        """What reads the file."""
+        return Effective(self.values, self.settings, self.configuration)
+
 
 @dataclass(frozen=True)
 class Sources:

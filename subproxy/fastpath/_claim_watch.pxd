@@ -19,7 +19,7 @@ cdef class ClaimTable:
     # The tokens that are out, as compiled code knows them: subproxy.subscription.bodies.tokens.Tokens.
     cdef object tokens
     cdef object seconds
-    cdef double timeout
+    cdef bytes prefix
     cdef dict promises
     cdef object spent
     cdef object counts

@@ -71,7 +71,7 @@ cdef class ClaimTable:
     def __init__(self, tokens, clock):
         self.tokens = tokens
         self.seconds = clock.seconds
-        self.timeout = tokens.timeout
+        self.prefix = tokens.prefix
         self.promises = tokens.promises
         self.spent = tokens.spent
         self.counts = tokens.counts
@@ -79,7 +79,9 @@ cdef class ClaimTable:
     cdef int issue(self, BodyClaim claim) except -1:
         """Give a new token to C{claim}."""
         claim.token = random_bytes(TOKEN_SIZE)
-        claim.due = <double>self.seconds() + self.timeout
+        if self.prefix:
+            claim.token = self.prefix + claim.token
+        claim.due = <double>self.seconds() + <double>self.tokens.timeout
         self.promises[claim.token] = claim
         if self.tokens.timer is None:
             self.tokens.wait()

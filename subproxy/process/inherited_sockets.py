@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import os
 import socket
+import stat
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.endpoints import AdoptedStreamServerEndpoint
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
@@ -150,7 +151,16 @@ class InheritingReactor:
 
     def listenUNIX(self, address: str, factory: Any, *more: Any, **options: Any) -> IListeningPort:
         """As IReactorUNIX has it."""
-        return self._adopt(factory) or self._reactor.listenUNIX(address, factory, *more, **options)
+        if not self._inheritance.has(self._where):
+            return cast(
+                "IListeningPort", self._reactor.listenUNIX(address, factory, *more, **options)
+            )
+        # Twisted gives an adopted socket the mode that it gives to new ones by default.
+        mode = stat.S_IMODE(os.stat(address).st_mode)
+        port = self._adopt(factory)
+        os.chmod(address, mode)
+        assert port is not None
+        return port
 
     def listenSSL(
         self, port: int, factory: Any, contextFactory: Any, *more: Any, **options: Any
@@ -213,6 +223,16 @@ class SocketHandoff:
         """All of them, as they are numbered here and there."""
         return [port.fileno() for port in self._all]
 
+    def described(self) -> dict[str, Any]:
+        """By which descriptor each listener goes, as L{InheritedSockets} reads it."""
+        return {
+            "files": {
+                path: [port.made.socket.fileno(), port.made.device, port.made.inode]
+                for path, port in self._files.items()
+            },
+            "ports": {where: port.fileno() for where, port in self._ports.items()},
+        }
+
     def write(self, registry: Registry, ready: int, pidfile: str = "") -> int:
         """A memory file that tells of all; its descriptor."""
         routes = [
@@ -220,11 +240,7 @@ class SocketHandoff:
             for identity, route in registry.owners()
         ]
         left = {
-            "files": {
-                path: [port.made.socket.fileno(), port.made.device, port.made.inode]
-                for path, port in self._files.items()
-            },
-            "ports": {where: port.fileno() for where, port in self._ports.items()},
+            **self.described(),
             "routes": routes,
             "ready": ready,
             "pidfile": pidfile,
@@ -243,13 +259,18 @@ class SocketHandoff:
             port.abandon()
         for port in self._ports.values():
             port._shouldShutdown = False
-            if getattr(port, "addressFamily", None) == socket.AF_UNIX:
-                port.connectionLost = _without_unlink(port)
+            keep_name(port)
         for listener in self._listeners:
             if isinstance(listener, FolderService):
                 await listener.stopService()
             else:
                 await listener.stopListening()
+
+
+def keep_name(port: Any) -> None:
+    """Let C{port}, if it has a name in a folder, leave that there when it is closed."""
+    if getattr(port, "addressFamily", None) == socket.AF_UNIX:
+        port.connectionLost = _without_unlink(port)
 
 
 def _without_unlink(port: Any) -> Callable[[Failure], None]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any, NoReturn, TextIO
 
 from twisted.logger import LoggingFile
@@ -30,9 +30,11 @@ def terminal() -> TextIO | None:
 
 
 def say(reason: str) -> None:
-    """One line on standard error, for whoever starts the program."""
+    """One line on standard error, for whoever starts the program; or to who has asked for it."""
     to = terminal()
-    if to is not None:
+    if foreground.reporter is not None:
+        foreground.reporter(reason)
+    elif to is not None:
         print(f"subproxy: {reason}", file=to, flush=True)
 
 
@@ -66,10 +68,12 @@ class Foreground:
     The process that somebody has started, and that waits for our word.
 
     @ivar pipe: the descriptor to tell it; -1: there is none, or it was told.
+    @ivar reporter: hears why the program cannot go on, in the place of the terminal.
     """
 
     def __init__(self) -> None:
         self.pipe = -1
+        self.reporter: Callable[[str], object] | None = None
 
     def tell(self, word: bytes) -> None:
         """Say L{UP}; or L{DOWN}, and then it waits for our end."""
@@ -139,3 +143,16 @@ def _to_null(*descriptors: int) -> None:
         os.dup2(null, descriptor)
     if null > 2:
         os.close(null)
+
+
+def leave_foreground() -> None:
+    """
+    Be no part of the start: another process tells how that went, and has the terminal.
+
+    For a process that is forked while the program starts, and stays. Where the program goes to the
+    background, so does this one at once.
+    """
+    pipe, foreground.pipe = foreground.pipe, -1
+    if pipe >= 0:
+        os.close(pipe)
+        _to_null(0, 1, 2)

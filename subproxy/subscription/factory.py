@@ -77,7 +77,9 @@ class SubscriptionFactory(Factory):
             settings=settings,
             pipes=PipePool(),
             pump=Pump(clock),
-            tokens=Tokens(clock, settings.claim_timeout, settings.predecessor),
+            tokens=Tokens(
+                clock, settings.claim_timeout, settings.predecessor, settings.token_prefix
+            ),
             turns=TurnBudget(clock),
             rounds=self._wheel(clock, settings),
             tunnels=Tunnels(registrar),
@@ -130,6 +132,24 @@ class SubscriptionFactory(Factory):
         self.subscriptions.add(protocol)
         return True
 
+    def passed(self, identity: str) -> SubscriptionProtocol:
+        """Another process has accepted a connection of C{identity}, and lets us have it."""
+        return self.protocol(self.context, self, identity)
+
+    def supersede(self, newer: Member) -> None:
+        """
+        An instance has greeted at another process: who has its place here, leaves it.
+
+        @param newer: stands for it; it has no connection here.
+        """
+        registrar = self.context.registrar
+        registrar.epochs.hello(newer)
+        registrar.epochs.gone(newer, registrar.now())
+        line = newer.identity, newer.application, newer.worker
+        for member, subscription in list(self._by_member.items()):
+            if (member.identity, member.application, member.worker) == line:
+                subscription.retire(newer)
+
     def _may_connect(self, identity: str) -> bool:
         """Whether C{identity} may open one more connection."""
         registrar = self.context.registrar
@@ -160,6 +180,7 @@ class SubscriptionFactory(Factory):
             return
         self.subscriptions.discard(protocol)
         self._counts[protocol.identity] -= 1
+        self.context.registrar.observer.closed(protocol.identity)
         if not self._counts[protocol.identity]:
             for kept in (self._counts, self._shares, self._held):
                 del kept[protocol.identity]

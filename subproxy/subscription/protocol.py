@@ -360,6 +360,20 @@ class SubscriptionProtocol(Protocol):
     def _expect_greeting(self) -> None:
         self._deadline = self._clock.callLater(self._settings.greeting_timeout, self._no_greeting)
 
+    def greeting_late(self) -> None:
+        """It has not said in time what it is; whoever read before us has waited for that."""
+        if self.state is SubscriptionState.GREETING:
+            self._in_time()
+            self._no_greeting()
+
+    def refuse(self, refusal: HelloRefused) -> None:
+        """Say no to its C{hello} when that comes: another process knows why."""
+        self.message_pump.handlers[m.Hello] = lambda message: self._refused(refusal)
+
+    def _refused(self, refusal: HelloRefused) -> None:
+        self.wire.send(m.Refused(0, refusal.code, str(refusal).encode()[:1024]))
+        self.close(b"refused", str(refusal))
+
     def _no_greeting(self) -> None:
         self.offend()
         self.close(b"timeout", "no hello came in time")
@@ -373,8 +387,7 @@ class SubscriptionProtocol(Protocol):
         try:
             member, replaced = self._registrar.hello(self.identity, message.info)
         except HelloRefused as refusal:
-            self.wire.send(m.Refused(0, refusal.code, str(refusal).encode()[:1024]))
-            self.close(b"refused", str(refusal))
+            self._refused(refusal)
             return
         self._in_time()
         self.go(SubscriptionState.SUBSCRIBED)

@@ -8,6 +8,7 @@ turns their decisions into messages.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from twisted.logger import Logger
@@ -19,6 +20,7 @@ from subproxy.core.access.token_bucket import TokenBucket
 from subproxy.core.balancing.member import Member, MemberEvent, Pool
 from subproxy.core.routing.registry import Registry
 from subproxy.core.routing.route import Route, RouteRefused
+from subproxy.subscription.guest_observer import GuestObserver
 from subproxy.subscription.log_limiter import INFO, IdentityLogLimiter
 from subproxy.wire import messages as m
 from subproxy.wire.errors import MessageError
@@ -60,6 +62,9 @@ class Registrar:
     @ivar log_limiter: what is logged for whom.
     @ivar changed: told of a member that takes more than before.
     @ivar tells_tls: what guests are told of the TLS of clients, if they ask for it.
+    @ivar observer: hears who comes and goes.
+    @ivar shares: among how many processes the quotas of an identity are divided, where that is more
+        than this one.
     """
 
     _log = Logger()
@@ -79,13 +84,32 @@ class Registrar:
         self.log_limiter = IdentityLogLimiter(now)
         self.changed = changed
         self.tells_tls: tuple[bytes, ...] = ()
+        self.observer = GuestObserver()
+        self.shares: dict[str, int] = {}
         self._routes: dict[Member, dict[int, Route]] = {}
         self._granted: dict[Member, int] = {}
         self._buckets: dict[str, TokenBucket] = {}
 
     def quotas(self, identity: str) -> Quotas:
         """How much C{identity} may use."""
-        return self.policy.quotas(identity)
+        quotas = self.policy.quotas(identity)
+        if not self.shares:
+            return quotas
+        share = self.shares.get(identity, 1)
+        return quotas if share == 1 else _divided(quotas, share)
+
+    def divide(self, identity: str, share: int) -> None:
+        """The quotas of C{identity} are divided among so many processes from now on."""
+        if share > 1:
+            self.shares[identity] = share
+        else:
+            self.shares.pop(identity, None)
+        for member, granted in self._granted.items():
+            if member.identity == identity:
+                before = member.concurrency
+                self._grant(member, granted)
+                if member.concurrency > before:
+                    self.changed(member)
 
     def hello(self, identity: str, info: Info) -> tuple[Member, Member | None]:
         """
@@ -116,6 +140,7 @@ class Registrar:
             raise HelloRefused(decision.code.encode(), decision.reason)
         self._routes[member] = {}
         self._grant(member, concurrency)
+        self.observer.subscribed(member)
         return member, decision.replaced
 
     def register(self, member: Member, message: m.Register) -> m.Registered | m.Refused:
@@ -150,6 +175,7 @@ class Registrar:
             reason = refusal.reason.encode("utf-8", "replace")[:1024]
             return m.Refused(reference, refusal.code.encode(), reason)
         routes[reference] = route
+        self.observer.served(member, route, True)
         self.log_limiter.emit(
             self._log,
             INFO,
@@ -198,8 +224,10 @@ class Registrar:
         member.feed(MemberEvent.LEAVE, now)
         self.registry.remove(member, now)
         self._granted.pop(member, None)
-        self._routes.pop(member, None)
+        known = self._routes.pop(member, None)
         self.epochs.gone(member, now)
+        if known is not None:
+            self.observer.left(member)
 
     def pong(self, member: Member, info: Info) -> bool:
         """
@@ -272,3 +300,14 @@ class Registrar:
             pool = self.registry.unregister(member, route, self.now())
             if pool is not None:
                 member.tls.pop(pool, None)
+            self.observer.served(member, route, False)
+
+
+def _divided(quotas: Quotas, share: int) -> Quotas:
+    """What of C{quotas} one of so many processes has. Each of them may have all the routes."""
+    return replace(
+        quotas,
+        exchanges=max(1, quotas.exchanges // share),
+        buffer=max(1, quotas.buffer // share),
+        tunnels=-(-quotas.tunnels // share),
+    )

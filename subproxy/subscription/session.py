@@ -124,6 +124,9 @@ class Subscription:
             info[b"bulk"] = settings.bulk
         if self._tunnel:
             info[b"tunnel"] = settings.tunnel
+        if settings.processes > 1:
+            info[b"process"] = settings.process
+            info[b"processes"] = settings.processes
         return info
 
     # What the guest says.

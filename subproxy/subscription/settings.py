@@ -44,6 +44,8 @@ class SubscriptionSettings:
     @ivar data_idle: an idle data connection is closed after this.
     @ivar predecessor: for so long another process, from which this one has taken over, may issue
         tokens that are claimed here.
+    @ivar process: which of the proxy's C{processes} this is, from 0.
+    @ivar token_prefix: what tokens begin with, so that it can be told which process made them.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -61,3 +63,6 @@ class SubscriptionSettings:
     claim_timeout: float = 2.0
     data_idle: float = 60.0
     predecessor: float = 0.0
+    process: int = 0
+    processes: int = 1
+    token_prefix: bytes = b""

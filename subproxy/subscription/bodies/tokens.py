@@ -22,7 +22,7 @@ Carrier = TypeVar("Carrier")
 """What carries a body once its token was claimed."""
 
 SIZE = 16
-"""Bytes of a token."""
+"""Random bytes of a token."""
 
 REMEMBERED = 1000
 """So many tokens that are no longer good are known."""
@@ -53,11 +53,13 @@ class Tokens(Generic[Carrier]):
     The tokens that are out.
 
     @param timeout: seconds within which a token must be claimed.
+    @param prefix: what each token begins with, beside its randomness.
     @param predecessor: seconds from now on within which unknown tokens may be those of the process
         from which this one has taken over, whose guests dial here already.
     The compiled path issues and claims tokens by itself, in the same tables
     (L{subproxy.fastpath._claim_watch}).
 
+    @ivar prefix: see above.
     @ivar promises: what the tokens that are out stand for.
     @ivar spent: what became of those that are no longer good, the last C{REMEMBERED}.
     @ivar timer: looks for those that are due.
@@ -66,10 +68,17 @@ class Tokens(Generic[Carrier]):
         number is wrong), C{elsewhere} (unknown, but perhaps not to the process before this one).
     """
 
-    def __init__(self, clock: IReactorTime, timeout: float, predecessor: float = 0.0) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        timeout: float,
+        predecessor: float = 0.0,
+        prefix: bytes = b"",
+    ) -> None:
         self.counts: Counter[str] = Counter()
         self._clock = clock
         self.timeout = timeout
+        self.prefix = prefix
         self._alone = clock.seconds() + predecessor
         self.promises: dict[bytes, PendingClaim[Carrier]] = {}
         self.spent: OrderedDict[bytes, str] = OrderedDict()
@@ -86,7 +95,8 @@ class Tokens(Generic[Carrier]):
         expired: Callable[[], None],
     ) -> PendingClaim[Carrier]:
         """A new token."""
-        promise = PendingClaim(secrets.token_bytes(SIZE), identity, exchange, claimed, expired, 0.0)
+        token = self.prefix + secrets.token_bytes(SIZE)
+        promise = PendingClaim(token, identity, exchange, claimed, expired, 0.0)
         self.promise(promise)
         return promise
 

@@ -1,0 +1,122 @@
+"""The start of a proxy with several workers: what is forked when, and from what."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from twisted.internet import epollreactor
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from subproxy.app.listener import NotListening
+from subproxy.app.parent_state import TRIAL, ParentState
+from subproxy.app.reload import in_force
+from subproxy.config.configuration import ConfigurationError
+from subproxy.config.options import Options
+from subproxy.core.access.policy import PolicyError
+from subproxy.process import compiled
+from subproxy.process.fd_limits import raise_limit
+from subproxy.process.gc_tuning import tune
+from subproxy.process.reactor_choice import make_monotonic
+from subproxy.process.sd_notify import SupervisorNotifier
+from subproxy.process.signals import stop_on_signals
+from subproxy.process.startup import UMASK, detach, fail, fail_running, started
+from subproxy.workers.template import WorkerProcess, fork_template
+
+
+def make_parent(options: Options) -> Any:
+    """
+    The parent's service. In a worker this does not return.
+
+    @raise SystemExit: something that was asked for can't be had; standard error says what.
+    """
+    config: Any = getattr(options, "parent", None) or {}
+    if os.environ.pop(TRIAL, ""):
+        _try(options)
+    state = ParentState.of_environment()
+    if state is None:
+        detach(config)
+    else:
+        _stay_detached(config)
+    shortfall = compiled.shortfall()
+    _pin(options)
+    forked = fork_template(lambda: _refresh(options))
+    if isinstance(forked, WorkerProcess):
+        from subproxy.app.worker import run_worker
+
+        run_worker(options, forked.end)
+    if shortfall is not None:
+        Logger("subproxy").warn("{shortfall} (see README, Install)", shortfall=shortfall)
+    raise_limit()
+    if "twisted.internet.reactor" not in sys.modules:
+        epollreactor.install()  # type: ignore[no-untyped-call]
+    from twisted.internet import reactor
+
+    from subproxy.app.parent import NotStarting, ParentService
+
+    make_monotonic(reactor)
+    supervisor = SupervisorNotifier(config)
+    if state is not None:
+        supervisor.succeed(state.pidfile)
+    service = ParentService(reactor, options, forked, supervisor, config.get("uid"), state)
+    stop_on_signals(reactor, service.hurry)
+
+    def up(_: object) -> None:
+        started(config)
+        supervisor.ready()
+
+    def running() -> None:
+        stop_on_signals(reactor, service.hurry)
+        service.when_listening().addCallback(up).addErrback(down)
+
+    def down(failure: Failure) -> None:
+        if not failure.check(NotListening, NotStarting):
+            Logger("subproxy").failure("the start failed", failure)
+        fail_running(reactor, failure.getErrorMessage())
+
+    reactor.callWhenRunning(running)  # type: ignore[attr-defined]
+    tune()
+    return service
+
+
+def _stay_detached(config: Any) -> None:
+    """This program was run by another one, in the same process: that is where it has to be."""
+    if config and not config.get("nodaemon", True):
+        config["nodaemon"] = True
+        config["umask"] = UMASK if config["umask"] is None else config["umask"]
+
+
+def _pin(options: Options) -> None:
+    """Workers go by what is in force now, whatever is in the files when they are made."""
+    path = options.settings.policy
+    try:
+        policy = options.effective.read_policy()
+    except OSError as error:
+        fail(f"--policy={path}: {error.strerror}")
+    except PolicyError as error:
+        fail("\nsubproxy: ".join(f"{path}:{line}: {text}" for line, text in error.problems))
+    options.effective = options.effective.with_policy(policy, options.settings)
+
+
+def _refresh(options: Options) -> None:
+    """The same for what a reload has put in force."""
+    try:
+        effective = options.sources.read()
+        policy = effective.read_policy()
+    except (ConfigurationError, PolicyError, OSError, ValueError) as error:
+        Logger("subproxy").error("workers go by what was before: {error}", error=error)
+        return
+    options.settings = in_force(options.settings, effective.settings)
+    options.effective = effective.with_policy(policy, options.settings)
+
+
+def _try(options: Options) -> None:
+    """Find out whether the program would start, as far as that changes nothing; and end."""
+    from subproxy.app import parent, worker  # noqa: F401
+
+    _pin(options)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

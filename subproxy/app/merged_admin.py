@@ -1,0 +1,221 @@
+"""The whole proxy's pages: what its workers say, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+from twisted.internet.defer import Deferred, gatherResults
+
+from subproxy.admin.site import Reply
+from subproxy.admin.view import Data
+from subproxy.workers.crew import Crew, decoded
+from subproxy.workers.slots import Worker
+from subproxy.workers.states import WorkerState
+
+GREATEST = frozenset(
+    {
+        "subproxy_reactor_lag_seconds",
+        "subproxy_routes",
+        "subproxy_certificate_expiry_timestamp_seconds",
+        "subproxy_certificate_usable",
+        "subproxy_subscriber_ping_seconds",
+        "subproxy_subscriber_weight",
+        "subproxy_subscriber_ready",
+    }
+)
+"""Gauges of which the greatest is that of the whole; all other numbers are added."""
+
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+class MergedCollector(Collector):
+    """
+    The metrics of all workers as those of one proxy.
+
+    @param pages: what each of them would show.
+    """
+
+    def __init__(self, pages: Sequence[str]) -> None:
+        self._pages = pages
+
+    def collect(self) -> Iterator[Metric]:
+        """See C{Collector}."""
+        families: dict[str, Metric] = {}
+        samples: dict[str, Samples] = {}
+        for page in self._pages:
+            for family in text_string_to_metric_families(page):
+                families.setdefault(family.name, family)
+                found = samples.setdefault(family.name, {})
+                for sample in family.samples:
+                    key = sample.name, tuple(sorted(sample.labels.items()))
+                    if key not in found:
+                        found[key] = sample.value
+                    elif family.name in GREATEST:
+                        found[key] = max(found[key], sample.value)
+                    else:
+                        found[key] += sample.value
+        for name, family in families.items():
+            merged = Metric(family.name, family.documentation, family.type)
+            for (sample, labels), value in samples[name].items():
+                merged.add_sample(sample, dict(labels), value)
+            yield merged
+
+
+class CrewCollector(Collector):
+    """What the parent itself knows."""
+
+    def __init__(self, crew: Crew) -> None:
+        self._crew = crew
+
+    def collect(self) -> Iterator[Metric]:
+        """See C{Collector}."""
+        workers = GaugeMetricFamily(
+            "subproxy_workers", "Processes that serve, by state.", labels=["state"]
+        )
+        for state in WorkerState:
+            if state is not WorkerState.ENDED:
+                count = sum(each.state is state for each in self._crew.slots)
+                workers.add_metric([state.name.lower()], count)
+        yield workers
+        yield CounterMetricFamily(
+            "subproxy_worker_deaths",
+            "Workers that ended and should not have.",
+            value=self._crew.slots.deaths,
+        )
+
+
+class MergedAdmin:
+    """
+    The operations of L{subproxy.admin.site.Operations}, for all workers.
+
+    @param reload: reads the files again, here and in all workers.
+    """
+
+    def __init__(
+        self,
+        crew: Crew,
+        ready: Callable[[], bool],
+        reload: Callable[[], Deferred[Reply]],
+    ) -> None:
+        self.ready = ready
+        self._crew = crew
+        self._reload = reload
+
+    def metrics(self) -> Deferred[bytes]:
+        """See C{Operations}."""
+
+        def merge(pages: list[bytes]) -> bytes:
+            collectors = CollectorRegistry()
+            collectors.register(MergedCollector([page.decode() for page in pages if page]))
+            collectors.register(CrewCollector(self._crew))
+            return generate_latest(collectors)
+
+        asked = [self._crew.ask(each, "metrics") for each in self._crew.serving]
+        return gatherResults(asked).addCallback(merge)
+
+    def reply(self, what: str, about: str = "") -> Deferred[Reply]:
+        """See C{Operations}."""
+        if what == "reload":
+            return self._reload()
+        workers = self._crew.serving
+        asked = [self._crew.ask(each, what, about) for each in workers]
+        return gatherResults(asked).addCallback(lambda found: _merged(what, workers, found))
+
+
+def merged_reloads(payloads: Sequence[bytes]) -> Reply:
+    """What a reload has come to, in all workers."""
+    found = [each for each in map(decoded, payloads) if each is not None]
+    if not found:
+        return {"error": "no worker has answered"}, 503
+    status = max(status for _, status in found)
+    data: Data = {}
+    for each, _ in found:
+        for key, value in each.items():
+            if isinstance(value, list):
+                data[key] = list(dict.fromkeys([*data.get(key, []), *value]))
+            else:
+                data.setdefault(key, value)
+    return data, status
+
+
+def _merged(what: str, workers: Sequence[Worker], payloads: Sequence[bytes]) -> Reply:
+    found: list[tuple[Worker, Data, int]] = []
+    for worker, payload in zip(workers, payloads, strict=True):
+        reply = decoded(payload)
+        if reply is not None:
+            found.append((worker, *reply))
+    if not found:
+        return {"error": "no worker has answered"}, 503
+    good = [(worker, data) for worker, data, status in found if status == 200]
+    if not good:
+        return found[0][1], found[0][2]
+    match what:
+        case "routes":
+            return {"routes": _routes([data["routes"] for _, data in good])}, 200
+        case "subscribers":
+            listed = [
+                {**each, "process": worker.slot}
+                for worker, data in good
+                for each in data["subscribers"]
+            ]
+            return {
+                "subscribers": sorted(listed, key=lambda each: (each["id"], each["process"]))
+            }, 200
+        case "drain" | "undrain":
+            names = [each for _, data in good for each in data["subscribers"]]
+            return {"subscribers": list(dict.fromkeys(names))}, 200
+        case "explain":
+            return _explained(good), 200
+    return good[0][1], 200
+
+
+def _routes(lists: Sequence[list[Data]]) -> list[Data]:
+    """Each route once, in the order of precedence, which is the same everywhere."""
+    found: dict[tuple[str, str], Data] = {}
+    order: list[tuple[str, str]] = []
+    for routes in lists:
+        at = 0
+        for route in routes:
+            key = route["host"], route["path"]
+            if key in found:
+                have = found[key]
+                have["vacant"] = have["vacant"] and route["vacant"]
+                have["waiting"] += route["waiting"]
+                named = [*have["subscribers"], *route["subscribers"]]
+                have["subscribers"] = list(dict.fromkeys(named))
+                at = order.index(key) + 1
+            else:
+                found[key] = dict(route)
+                order.insert(at, key)
+                at += 1
+    return [found[key] for key in order]
+
+
+def _explained(good: Sequence[tuple[Worker, Data]]) -> Data:
+    """The answer of the first worker that has a winner, with the subscribers of all."""
+    best = next((data for _, data in good if data["route"] is not None), good[0][1])
+    found: dict[str, Any] = dict(best)
+    found["subscribers"] = [
+        {**each, "process": worker.slot}
+        for worker, data in good
+        if data["route"] is not None
+        and best["route"] is not None
+        and (data["route"]["host"], data["route"]["path"])
+        == (best["route"]["host"], best["route"]["path"])
+        for each in data["subscribers"]
+    ]
+    if best["route"] is not None:
+        named = [
+            name
+            for _, data in good
+            if data["route"] is not None
+            for name in data["route"]["subscribers"]
+        ]
+        found["route"] = {**best["route"], "subscribers": list(dict.fromkeys(named))}
+    return found

@@ -1,0 +1,457 @@
+"""
+The parent of several workers: it owns every listening socket, and serves no HTTP.
+
+It starts workers and replaces them, passes guests to them, and speaks for all of them: to the
+operator by signals and the admin listener, to the supervisor, to its next program on SIGUSR2.
+See docs/explanation/workers.md.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+from twisted.application.service import IService, MultiService
+from twisted.internet.defer import Deferred, DeferredList, gatherResults, maybeDeferred
+from twisted.internet.protocol import Factory
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from subproxy.admin.site import Reply
+from subproxy.app.admin import admin_guard, admin_service
+from subproxy.app.guest_placing import GuestPlacing
+from subproxy.app.listener import ListenerService, why
+from subproxy.app.listeners import vsock_listeners
+from subproxy.app.parent_state import TRIAL, VARIABLE, ParentState
+from subproxy.app.periodic import PeriodicService
+from subproxy.app.reload import in_force
+from subproxy.app.trial import try_program
+from subproxy.config.bare_port import expand
+from subproxy.config.configuration import ConfigurationError
+from subproxy.config.options import Options
+from subproxy.core.access.policy import Policy, PolicyError
+from subproxy.endpoints.adopted import check_systemd
+from subproxy.endpoints.server_endpoint import server_endpoint
+from subproxy.frontend.proxy_protocol.protocol import PREFIX, is_proxied
+from subproxy.process.inherited_sockets import InheritedSockets, SocketHandoff
+from subproxy.process.sd_notify import SupervisorNotifier
+from subproxy.process.signals import SignalService
+from subproxy.process.startup import fail
+from subproxy.process.upgrade import START_LIMIT, command_line
+from subproxy.workers import messages as msg
+from subproxy.workers.client_sockets import ClientSockets, tcp_sockets
+from subproxy.workers.crew import Crew
+from subproxy.workers.greeting import GreetingFactory
+from subproxy.workers.messages import Message
+from subproxy.workers.slots import Worker
+from subproxy.workers.template import TemplateProcess
+
+HOUSEKEEPING_INTERVAL = 0.25
+"""Seconds between looks at what has expired."""
+
+STOP_GRACE = 8.0
+"""Seconds that workers have, beside C{--shutdown-timeout}, until they are killed."""
+
+SETTLE_LIMIT = 1.0
+"""Seconds until the next program is run, though a message is half said."""
+
+
+class NotStarting(Exception):
+    """No worker has come up; the text is one line for a person."""
+
+
+class ParentService(MultiService):
+    """
+    The parent.
+
+    @ivar crew: the workers.
+    @ivar guests: who passes guests to them.
+    @ivar greetings: what reads their first frames.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        options: Options,
+        template: TemplateProcess,
+        supervisor: SupervisorNotifier,
+        uid: int | None,
+        state: ParentState | None = None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._reactor = reactor
+        self._options = options
+        self._effective = options.effective
+        self._settings = options.settings
+        self._supervisor = supervisor
+        self._state = state or ParentState()
+        self._restarted = state is not None
+        self._template = template
+        self._templates = [*self._state.templates, template.pid]
+        self._upgrading = False
+        self._hurried = False
+        self._todo: list[int] = []
+        self._started: Worker | None = None
+        self._failure = ""
+        self._up: Deferred[None] = Deferred()
+        self._sockets = ClientSockets()
+        self.guests = GuestPlacing(reactor, monotonic, self._conduct)
+        self.greetings = GreetingFactory(reactor, self.guests, monotonic)
+        self.crew = self.guests.crew = Crew(
+            reactor, self._settings.workers, self, self._state.serial
+        )
+        self.greetings.policy = self._read_policy() or Policy()
+        inheritance = InheritedSockets(self._state.listeners)
+        self._vsock: list[IService] = vsock_listeners(
+            reactor, self._settings, self.greetings, inheritance
+        )
+        self._inheritance = inheritance
+        self._admin = self._admin_listener(uid)
+        self._housekeeping = PeriodicService(HOUSEKEEPING_INTERVAL, self._housekeep, reactor)
+        for child in (*self._vsock, self._admin, self._housekeeping):
+            if child is not None:
+                child.setServiceParent(self)
+        self.addService(SignalService(reactor, self._handlers()))  # type: ignore[no-untyped-call]
+
+    def _admin_listener(self, uid: int | None) -> ListenerService | None:
+        where = self._settings.admin
+        if where is None:
+            return None
+        from subproxy.admin.site import operations_site
+        from subproxy.app.merged_admin import MergedAdmin
+
+        admin = MergedAdmin(
+            self.crew, lambda: bool(self.running and self.crew.serving), self.reload
+        )
+        guard = admin_guard(self._settings, uid)
+        return admin_service(self._reactor, where, operations_site(admin, guard))
+
+    def _handlers(self) -> dict[signal.Signals, Callable[[], object]]:
+        return {
+            signal.SIGUSR1: lambda: self.crew.tell(self.crew.slots, msg.Reopen()),
+            signal.SIGUSR2: self.hand_over,
+            signal.SIGHUP: self.reload,
+        }
+
+    def _read_policy(self) -> Policy | None:
+        """The policy; or the program ends, with one line for each problem."""
+        path = self._settings.policy
+        try:
+            return self._effective.read_policy()
+        except OSError as error:
+            fail(f"--policy={path}: {error.strerror}")
+        except PolicyError as error:
+            fail("\nsubproxy: ".join(f"{path}:{line}: {text}" for line, text in error.problems))
+
+    # The start.
+
+    def privilegedStartService(self) -> None:
+        """Make all listening sockets, before privileges are shed."""
+        with self._supervisor.starting():
+            try:
+                self._make_sockets()
+                super().privilegedStartService()  # type: ignore[no-untyped-call]
+            except SystemExit:
+                self._give_back()
+                raise
+
+    def _make_sockets(self) -> None:
+        settings = self._settings
+        inherited = dict(self._state.clients)
+        for option, values in (("http", settings.http), ("https", settings.https)):
+            for value in values:
+                for listen in expand(value, self._effective.has_policy):
+                    left = inherited.pop(listen.where, None)
+                    try:
+                        if left is not None:
+                            self._adopt(listen.where, left)
+                        elif listen.port is not None:
+                            made = tcp_sockets(
+                                listen.interface, listen.port, settings.workers, only_v6=True
+                            )
+                            self._sockets.made[listen.where] = made
+                        else:
+                            self._make(listen.where)
+                    except ValueError as error:
+                        fail(f"--{option}={listen.where}: {error}")
+                    except Exception as error:
+                        what = "HTTP" if option == "http" else "HTTPS"
+                        fail(f"cannot listen for {what} on {listen.where}: {why(error)}")
+        for unwanted in inherited.values():
+            for each in unwanted:
+                os.close(each)
+        self._sockets.names += self._state.names
+
+    def _adopt(self, where: str, descriptors: list[int]) -> None:
+        sockets = [socket.socket(fileno=each) for each in descriptors]
+        self._sockets.adopt(where, sockets, self._settings.workers)
+
+    def _make(self, where: str) -> None:
+        plain = where.removeprefix(PREFIX) if is_proxied(where) else where
+        check_systemd(plain)
+
+        def listen(maker: Any) -> Any:
+            return server_endpoint(maker, plain).listen(Factory())
+
+        self._sockets.make(where, self._settings.workers, listen, self._reactor)
+
+    def _give_back(self) -> None:
+        """The start failed: nothing is left behind, unless it is another program's."""
+        if not self._restarted:
+            self._sockets.close()
+            for each in self._listeners():
+                each.close_now()
+
+    def _listeners(self) -> list[Any]:
+        return [*self._vsock, *([] if self._admin is None else [self._admin])]
+
+    def startService(self) -> None:
+        """Start all, and the workers."""
+        with self._supervisor.starting():
+            try:
+                super().startService()  # type: ignore[no-untyped-call]
+            except SystemExit:
+                self._give_back()
+                raise
+        self._reactor.callWhenRunning(self._begin)
+
+    def _begin(self) -> None:
+        self.crew.begin(self._template)
+        if self._restarted:
+            self._go_on()
+            return
+        for slot in range(self.crew.slots.count):
+            self.crew.start(slot)
+
+    def when_listening(self) -> Deferred[Any]:
+        """Fires when all serve; fails if they can't."""
+        asked = [
+            each.when_listening() for each in self._listeners() if isinstance(each, ListenerService)
+        ]
+        return gatherResults([self._up, *asked], consumeErrors=True).addErrback(
+            lambda failure: getattr(failure.value, "subFailure", failure)
+        )
+
+    # CrewObserver.
+
+    def began(self, worker: Worker) -> msg.Begin:
+        """What C{worker} is."""
+        self.guests.began(worker)
+        found = self._sockets.of(worker.slot)
+        return msg.Begin(
+            worker.slot,
+            worker.serial,
+            self.crew.slots.count,
+            [where for where, _ in found],
+            self.guests.table.routes(),
+            descriptors=tuple(os.dup(each) for _, each in found),
+        )
+
+    def ready(self, worker: Worker) -> None:
+        """C{worker} serves."""
+        self.guests.retry()
+        if not self._up.called and len(self.crew.serving) == self.crew.slots.count:
+            self._up.callback(None)
+        if self._upgrading:
+            self._replace_next()
+
+    def came(self, worker: Worker, said: Message) -> None:
+        """C{worker} says something of its guests."""
+        self.guests.came(worker, said)
+
+    def failed(self, worker: Worker, reason: str) -> None:
+        """C{worker} cannot serve: at the start that ends the program."""
+        self._failure = reason
+
+    def ended(self, worker: Worker) -> None:
+        """C{worker} is gone."""
+        self.guests.ended(worker)
+        if not self._up.called and not self.crew.slots.stopping and not self._restarted:
+            self.crew.slots.stopping = True
+            self._up.errback(NotStarting(self._failure or f"worker {worker.slot} has died"))
+        if self._upgrading and self._started is worker:
+            self._upgrade_failed(self._failure or f"worker {worker.slot} has died")
+
+    def _conduct(self, identity: str, what: str) -> None:
+        if what == "offence":
+            self.greetings.penalties.record_offence(identity, monotonic())
+        else:
+            self.greetings.penalties.refund_dial(identity)
+
+    def _housekeep(self) -> None:
+        self.guests.retry()
+        self.greetings.expire()
+        self.guests.table.epochs.expire(monotonic())
+        for pid in self._templates[:-1]:
+            try:
+                found, _ = os.waitpid(pid, os.WNOHANG)
+            except ChildProcessError:
+                found = pid
+            if found:
+                self._templates.remove(pid)
+
+    # Signals.
+
+    def reload(self) -> Deferred[Reply]:
+        """Read the files again, here and in all workers."""
+        from subproxy.app.merged_admin import merged_reloads
+
+        asked = [self.crew.ask(each, "reload") for each in self.crew.serving]
+
+        def done(payloads: list[bytes]) -> Reply:
+            data, status = merged_reloads(payloads)
+            if status == 200:
+                self._reloaded()
+            return data, status
+
+        answer: Deferred[Reply] = gatherResults(asked).addCallback(done)
+        return answer
+
+    def _reloaded(self) -> None:
+        """The workers have taken what is in the files; so is done here."""
+        try:
+            effective = self._options.sources.read()
+            policy = effective.read_policy()
+        except (ConfigurationError, PolicyError, OSError, ValueError) as error:
+            self._log.error("the files have changed while they were read: {error}", error=error)
+            return
+        self._settings = in_force(self._settings, effective.settings)
+        self._effective = effective
+        self.greetings.policy = policy or Policy()
+        self.crew.refresh()
+
+    def hurry(self) -> None:
+        """Cut a stop short."""
+        self._hurried = True
+        self.crew.stop(hurry=True)
+
+    def stopService(self) -> Deferred[Any]:
+        """Let all workers finish, then stop everything."""
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        self._log.info("stopping: {count} workers", count=len(self.crew.slots))
+        self._supervisor.stopping()
+        self._sockets.close()
+        self.crew.stop(self._hurried)
+        # Until they have finished, a body may need a data connection.
+        empty = self.crew.when_empty()
+        limit = deferLater(self._reactor, self._settings.shutdown_timeout + STOP_GRACE)
+        limit.addErrback(lambda _: None)
+        await DeferredList([empty, limit], fireOnOneCallback=True)
+        limit.cancel()
+        self.crew.kill()
+        await DeferredList([maybeDeferred(each.stopService) for each in self._vsock])
+        await maybeDeferred(super().stopService)
+        self.crew.close()
+
+    # The next program.
+
+    def hand_over(self) -> None:
+        """Run the program anew in this process, if it would come up; then replace all workers."""
+        if self._upgrading or not self.running:
+            self._log.info("a hand-over is under way already")
+            return
+        self._upgrading = True
+        done = Deferred.fromCoroutine(self._hand_over())
+        done.addErrback(self._not_handed_over)
+
+    def _not_handed_over(self, failure: Failure) -> None:
+        self._log.error(
+            "no new process came up, so this one goes on: {error}", error=failure.getErrorMessage()
+        )
+        self._upgrading = False
+
+    async def _hand_over(self) -> None:
+        self._log.info("handing over to a new program")
+        environment = dict(os.environ, **{TRIAL: str(os.getpid())})
+        await try_program(self._reactor, command_line(), environment, START_LIMIT)
+        self.crew.tell(self.crew.slots, msg.Away(START_LIMIT))
+        if self._admin is not None:
+            await self._admin.stopListening()
+        for _ in range(int(SETTLE_LIMIT / 0.01)):
+            if self.crew.settled:
+                break
+            await deferLater(self._reactor, 0.01)
+        state = self._describe()
+        environment = dict(os.environ, **{VARIABLE: str(state.write())})
+        sys.stdout.flush()
+        sys.stderr.flush()
+        try:
+            os.execve(sys.executable, command_line(), environment)
+        except OSError:
+            if self._admin is not None:
+                self._admin.listen_again()
+            raise
+
+    def _describe(self) -> ParentState:
+        """What the next program has to know."""
+        state = ParentState(
+            serial=self.crew.slots.serial,
+            workers=self.crew.data(),
+            guests=self.guests.table.data(),
+            clients={
+                where: [each.fileno() for each in made]
+                for where, made in self._sockets.made.items()
+            },
+            names=self._sockets.names,
+            listeners=SocketHandoff(self._vsock).described(),
+            templates=self._templates,
+            pidfile=self._supervisor.pidfile,
+        )
+        for protocol in list(self.greetings.open):
+            waits = protocol.detach()
+            said = [waits.descriptor, waits.identity, waits.data.decode("latin-1")]
+            state.greetings.append(said)
+        for waits in self.guests.waiting():
+            said = [waits.descriptor, waits.identity, waits.data.decode("latin-1")]
+            state.greetings.append(said)
+        return state
+
+    def _go_on(self) -> None:
+        """This is the next program: take the workers, then replace them one by one."""
+        state = self._state
+        for slot, serial, pid, name, descriptor in state.workers:
+            self.crew.adopt(slot, serial, pid, name, descriptor)
+        self.guests.table.restore(state.guests, monotonic())
+        for descriptor, identity, data in state.greetings:
+            self.greetings.resume(descriptor, identity, data.encode("latin-1"))
+        self.crew.tell(self.crew.slots, msg.Away(0.0))
+        self._upgrading = True
+        serving = self.crew.serving
+        count = self.crew.slots.count
+        self._todo = sorted({*range(count), *(each.slot for each in serving)})
+        self._up.callback(None)
+        self._replace_next()
+
+    def _replace_next(self) -> None:
+        """Let the next slot have a worker of this program; one that there is no more, none."""
+        while self._todo:
+            slot = self._todo.pop(0)
+            if slot < self.crew.slots.count:
+                self.crew.start(slot)
+                self._started = self.crew.slots.starting(slot)
+                return
+            surplus = self.crew.slots.serving(slot)
+            if surplus is not None:
+                self.crew.slots.retire(surplus)
+                self.crew.send(surplus, msg.Retire())
+        self._upgrading = False
+        self._started = None
+        self._log.info("process {pid} has taken over", pid=os.getpid())
+
+    def _upgrade_failed(self, reason: str) -> None:
+        self._todo = []
+        self._upgrading = False
+        self._started = None
+        self._log.error(
+            "a new worker did not come up, so the old ones go on: {reason}", reason=reason
+        )

@@ -1,0 +1,354 @@
+"""
+One of several workers: today's proxy, with listeners and guests that its parent gives it.
+
+It is a fork of the template. What it is, the first message on its channel says; the end of the
+channel is the end of the parent, and then it stops as on SIGTERM.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from time import monotonic
+from typing import Any, NoReturn, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ReactorNotRunning
+from twisted.internet.main import installReactor
+from twisted.logger import LogEvent, Logger, eventAsText, globalLogBeginner
+from twisted.python.failure import Failure
+from twisted.python.util import switchUID
+
+from subproxy.app.build import Proxy, build_proxy
+from subproxy.config.options import Options
+from subproxy.core.access.penalties import PenaltyBox
+from subproxy.core.balancing.member import Member
+from subproxy.core.routing.route import Route
+from subproxy.process.gc_tuning import tune
+from subproxy.process.inherited_sockets import InheritedSockets, keep_name
+from subproxy.process.reactor_choice import choose, make_monotonic, set_spin
+from subproxy.process.signals import stop_on_signals
+from subproxy.process.startup import foreground
+from subproxy.subscription.guest_observer import GuestObserver
+from subproxy.subscription.registrar import HelloRefused
+from subproxy.subscription.settings import SubscriptionSettings
+from subproxy.workers import messages as msg
+from subproxy.workers.channel import MessageChannel, receive_now, send_now
+from subproxy.workers.guest_connection import begin_connection
+from subproxy.workers.guest_table import token_prefix
+from subproxy.workers.messages import Message
+
+MAX_LOG_WAITING = 2000
+"""Packets that wait for the parent, beyond which lines of the log are lost."""
+
+RECORDED_TIMEOUT = 2.0
+"""Seconds that the last messages may take."""
+
+
+def run_worker(options: Options, end: socket.socket) -> NoReturn:
+    """Be a worker; the process ends with it."""
+    status = 1
+    try:
+        begin = receive_now(end)
+        if isinstance(begin, msg.Begin):
+            status = _Worker(options, end, begin).run()
+    except SystemExit as ending:
+        status = ending.code if isinstance(ending.code, int) else 1
+    except BaseException:
+        _last_words(end, msg.Failed(traceback.format_exc()))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _last_words(end: socket.socket, said: Message) -> None:
+    try:
+        end.settimeout(RECORDED_TIMEOUT)
+        send_now(end, said)
+    except OSError:
+        pass
+
+
+class _ParentObserver(GuestObserver):
+    """Tells the parent what becomes of guests."""
+
+    def __init__(self, send: Callable[[Message], None]) -> None:
+        self._send = send
+        self._numbers: dict[Member, int] = {}
+        self._last = 0
+
+    def subscribed(self, member: Member) -> None:
+        self._last += 1
+        self._numbers[member] = self._last
+        self._send(
+            msg.Subscribed(
+                self._last,
+                member.identity,
+                member.application.decode("latin-1"),
+                member.worker,
+                member.instance.decode("latin-1"),
+            )
+        )
+
+    def left(self, member: Member) -> None:
+        number = self._numbers.pop(member, None)
+        if number is not None:
+            self._send(msg.Left(number))
+
+    def served(self, member: Member, route: Route, served: bool) -> None:
+        number = self._numbers.get(member)
+        if number is not None:
+            host, path = route.host.source.decode("latin-1"), route.path.source.decode("latin-1")
+            self._send(msg.RouteServed(number, host, path, served))
+
+    def closed(self, identity: str) -> None:
+        self._send(msg.Closed(identity))
+
+
+class _ReportedPenalties(PenaltyBox):
+    """Counts as ever, and tells the parent what counts for all workers."""
+
+    __slots__ = ("_send",)
+
+    def __init__(self, send: Callable[[Message], None]) -> None:
+        super().__init__()
+        self._send = send
+
+    def record_offence(self, identity: str, now: float) -> float:
+        self._send(msg.Conduct(identity, "offence"))
+        return super().record_offence(identity, now)
+
+    def penalty(self, identity: str, now: float) -> float:
+        return 0.0  # the parent has let it wait before it passed it on
+
+    def refund_dial(self, identity: str) -> None:
+        self._send(msg.Conduct(identity, "refund"))
+
+
+class _Worker:
+    """A worker, from its first message to its end."""
+
+    _log = Logger()
+    _channel: MessageChannel | None = None
+    _reactor: Any
+    _proxy: Proxy
+
+    def __init__(self, options: Options, end: socket.socket, begin: msg.Begin) -> None:
+        self._options = options
+        self._end = end
+        self._begin = begin
+        self._told_to_stop = False
+        self._failed = False
+        self._operations: Any = None
+
+    def run(self) -> int:
+        """Serve until it is over; the exit status."""
+        foreground.reporter = lambda reason: self._send(msg.Failed(reason))
+        globalLogBeginner.beginLoggingTo([self._observe], discardBuffer=True)
+        reactor = self._reactor = _fresh_reactor()
+        settings, begin = self._options.settings, self._begin
+        set_spin(reactor, settings.spin)
+        left = {"ports": dict(zip(begin.listeners, begin.descriptors, strict=True))}
+        inheritance = InheritedSockets({**left, "routes": begin.routes})
+        proxy = self._proxy = build_proxy(
+            settings,
+            reactor,
+            inheritance,
+            None,
+            self._options.sources,
+            self._options.effective,
+            SubscriptionSettings(
+                process=begin.slot,
+                processes=begin.processes,
+                token_prefix=token_prefix(begin.serial),
+            ),
+        )
+        service = proxy.service
+        for listener in service.http_listeners:
+            listener.prepared(keep_name)
+        registrar = service.registrar
+        registrar.observer = _ParentObserver(self._send)
+        registrar.penalties = _ReportedPenalties(self._send)
+        config = getattr(self._options, "parent", None) or {}
+        _set_up_process(config)
+        service.privilegedStartService()
+        inheritance.done()
+        _shed_privileges(config)
+        service.startService()
+        reactor.addSystemEventTrigger("before", "shutdown", self._shut_down)
+        stop_on_signals(reactor, service.hurry)
+        reactor.callWhenRunning(self._running)
+        tune()
+        reactor.run()
+        return int(self._failed)
+
+    # What the parent hears.
+
+    def _send(self, said: Message) -> None:
+        if self._channel is not None:
+            self._channel.send(said)
+        else:
+            # It waits in the socket: few are said before the reactor runs.
+            try:
+                send_now(self._end, said)
+            except OSError:
+                pass
+
+    def _observe(self, event: LogEvent) -> None:
+        channel = self._channel
+        if channel is not None and channel.waiting > MAX_LOG_WAITING:
+            return
+        text = eventAsText(event, includeTimestamp=False, includeSystem=False)
+        level = event.get("log_level")
+        name = "info" if level is None else level.name
+        said = msg.Logged(name, str(event.get("log_namespace") or "-"), text[:50_000])
+        if channel is not None and not channel.is_open:
+            print(text, file=sys.__stderr__)
+        else:
+            self._send(said)
+
+    def _running(self) -> None:
+        service = self._proxy.service
+        stop_on_signals(self._reactor, service.hurry)
+        self._channel = MessageChannel(self._reactor, self._end, self._came, self._parent_gone)
+        service.when_listening().addCallback(lambda _: self._send(msg.Ready())).addErrback(
+            self._not_listening
+        )
+
+    def _not_listening(self, failure: Failure) -> None:
+        self._failed = True
+        self._send(msg.Failed(failure.getErrorMessage()))
+        self._stop()
+
+    def _parent_gone(self) -> None:
+        if self._told_to_stop:
+            return
+        self._log.warn("the parent is gone: stopping")
+        self._told_to_stop = True
+        self._stop()
+
+    def _stop(self) -> None:
+        try:
+            self._reactor.stop()
+        except ReactorNotRunning:
+            pass
+
+    def _shut_down(self) -> Deferred[Any]:
+        if not self._told_to_stop:
+            self._told_to_stop = True
+            self._send(msg.Leaving())
+        return self._proxy.service.stopService()
+
+    # What the parent says.
+
+    def _came(self, said: Message) -> None:
+        service = self._proxy.service
+        match said:
+            case msg.Guest():
+                self._guest(said)
+            case msg.Supersede():
+                service.subscriptions.supersede(
+                    Member(
+                        said.identity,
+                        said.application.encode("latin-1"),
+                        said.instance.encode("latin-1"),
+                        now=monotonic(),
+                        worker=said.worker,
+                    )
+                )
+            case msg.Share():
+                service.registrar.divide(said.identity, said.workers)
+            case msg.Ask():
+                self._answer(said)
+            case msg.Reopen():
+                if service.log is not None:
+                    service.log.reopen()
+            case msg.Away():
+                self._parent_away(said.seconds)
+            case msg.Retire():
+                self._told_to_stop = True
+                service.retire().addErrback(
+                    lambda failure: self._log.failure("it could not retire", failure)
+                ).addBoth(lambda _: self._stop())
+            case msg.Stop():
+                self._told_to_stop = True
+                if said.hurry:
+                    service.hurry()
+                self._stop()
+
+    def _guest(self, said: msg.Guest) -> None:
+        (descriptor,) = said.descriptors
+        protocol = self._proxy.service.subscriptions.passed(said.identity)
+        if said.refusal:
+            code, reason = said.refusal
+            protocol.refuse(HelloRefused(code.encode(), reason))
+        begin_connection(self._reactor, descriptor, said.identity, protocol, said.payload)
+        if said.late:
+            protocol.greeting_late()
+
+    def _parent_away(self, seconds: float) -> None:
+        tokens = self._proxy.service.subscriptions.context.tokens
+        usual = self._proxy.service.subscriptions.context.settings.claim_timeout
+        tokens.timeout = usual + seconds
+        self._reactor.callLater(seconds, setattr, tokens, "timeout", usual)
+
+    def _answer(self, asked: msg.Ask) -> None:
+        try:
+            answer = self._do(asked.what, *asked.about)
+        except Exception:
+            self._log.failure("{what} failed", what=asked.what)
+            answer = json.dumps([{"error": f"{asked.what} failed; the log says why"}, 500]).encode()
+        self._send(msg.Answer(asked.number, payload=answer))
+
+    def _do(self, what: str, about: str = "") -> bytes:
+        """Metrics, or one of the replies of L{subproxy.admin.site.Operations}."""
+        if self._operations is None:
+            from subproxy.app.admin import operations
+
+            proxy = self._proxy
+            self._operations = operations(
+                proxy.service, proxy.router, proxy.counters, proxy.reload, proxy.tls
+            )
+        if what == "metrics":
+            return cast("bytes", self._operations.metrics())
+        return json.dumps(self._operations.reply(what, about)).encode()
+
+
+def _fresh_reactor() -> Any:
+    """A reactor of this process: of the kind that was asked for, or the best that can be had."""
+    before = sys.modules.pop("twisted.internet.reactor", None)
+    if before is None:
+        chosen = choose()
+    else:
+        installReactor(type(before)())
+        chosen = f"{type(before).__name__}, as it was asked for"
+    from twisted.internet import reactor
+
+    make_monotonic(reactor)
+    Logger("subproxy").info("reactor: {chosen}", chosen=chosen)
+    return reactor
+
+
+def _set_up_process(config: Any) -> None:
+    """Folder, root and umask, as twistd sets them (C{UnixApplicationRunner.setupEnvironment})."""
+    root, folder = config.get("chroot"), config.get("rundir", ".")
+    if root is not None:
+        os.chroot(root)
+        folder = "/" if folder == "." else folder
+    os.chdir(folder)
+    if config.get("umask") is not None:
+        os.umask(config["umask"])
+
+
+def _shed_privileges(config: Any) -> None:
+    """Be the user that twistd was told to be (C{UnixApplicationRunner.shedPrivileges})."""
+    uid, gid = config.get("uid"), config.get("gid")
+    if uid is not None and gid is None:
+        gid = pwd.getpwuid(uid).pw_gid
+    if uid is not None or gid is not None:
+        switchUID(uid, gid, config.get("euid", False))  # type: ignore[no-untyped-call]

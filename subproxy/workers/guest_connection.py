@@ -1,0 +1,68 @@
+"""A connection of a guest that another process has accepted: it begins here, with what was read."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.interfaces import IAddress, IProtocol
+from twisted.internet.tcp import Server
+from zope.interface import implementer
+
+
+@implementer(IAddress)
+@dataclass(frozen=True)
+class PassedAddress:
+    """Either end of a connection that was passed on: all that is known is the identity."""
+
+    identity: str
+
+
+class PassedServer(Server):
+    """Its transport, on a reactor that has none of its own for sockets of any family."""
+
+    def __init__(
+        self, skt: socket.socket, protocol: IProtocol, peer: IAddress, reactor: Any
+    ) -> None:
+        skt.setblocking(False)
+        self._address = peer
+        super().__init__(skt, protocol, ("", None), self, 0, reactor)
+
+    _realPortNumber = None
+
+    def getPeer(self) -> IAddress:
+        """Who is there."""
+        return self._address
+
+    def getHost(self) -> IAddress:
+        """The same: it tells all that is known."""
+        return self._address
+
+    def getTcpNoDelay(self) -> bool:
+        """False: it may be no TCP."""
+        return False
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """Nothing: it may be no TCP."""
+
+
+def begin_connection(
+    reactor: Any, descriptor: int, identity: str, protocol: Any, data: bytes
+) -> None:
+    """
+    Give C{protocol} a connection, and then what was read of it.
+
+    A socket of vsock is taken for one of UNIX, as everywhere here (L{subproxy.endpoints.vsocket}).
+    """
+    skt = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=descriptor)
+    address = PassedAddress(identity)
+    adopt = getattr(reactor, "adoptStreamSocket", None)
+    transport: Any
+    if adopt is None:
+        transport = PassedServer(skt, protocol, address, reactor)
+    else:
+        transport = adopt(skt, protocol, address, address, None, 0)
+    protocol.makeConnection(transport)
+    if data and transport.connected:
+        protocol.dataReceived(data)
