@@ -33,7 +33,8 @@ def makeService(options: Options) -> Service:
     """The service that C{twistd subproxy} runs; it is in the background then, if it is to be."""
     config = getattr(options, "parent", None)
     if options.settings.workers > 1:
-        return make_parent(options)
+        made: Service = make_parent(options)
+        return made
     detach(config)
     chosen = choose()
     from twisted.internet import reactor

@@ -135,7 +135,7 @@ class _SharingFactory(ClientFactory[Protocol]):
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         """A connection has been made."""
-        protocol: Protocol | None = self._factory.buildProtocol(addr)  # type: ignore[arg-type]
+        protocol: Protocol | None = self._factory.buildProtocol(addr)
         if protocol is not None:
             protocol.share = self._share  # type: ignore[attr-defined]
         return protocol

@@ -33,7 +33,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 from subproxy.admin.guard import Guard
 from subproxy.admin.guarded import GuardedSite
 from subproxy.admin.view import Data, explain_view, member_id, routes_view, subscribers_view
-from subproxy.core.balancing.member import Member, MemberEvent
+from subproxy.core.balancing.member import Member, MemberEvent, is_peer
 from subproxy.core.printable import printable
 from subproxy.core.routing.registry import Registry
 from subproxy.core.routing.router import Router
@@ -92,12 +92,12 @@ def later(request: Request, body: bytes | Deferred[bytes]) -> bytes | int:
     if isinstance(body, bytes):
         return body
     gone: list[Failure] = []
-    request.notifyFinish().addErrback(gone.append)  # type: ignore[no-untyped-call]
+    request.notifyFinish().addErrback(gone.append)
 
     def written(found: bytes) -> None:
         if not gone:
             request.write(found)
-            request.finish()  # type: ignore[no-untyped-call]
+            request.finish()
 
     def failed(failure: Failure) -> None:
         _log.failure("a page of the admin listener failed", failure)
@@ -223,7 +223,7 @@ class Admin:
         members = [
             member
             for member in self.registry.members()
-            if f"{member_id(member)}/".startswith(f"{name}/")
+            if not is_peer(member) and f"{member_id(member)}/".startswith(f"{name}/")
         ]
         for member in members:
             if member.feed(event, self.now()) and event is MemberEvent.UNDRAIN:

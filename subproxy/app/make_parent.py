@@ -51,7 +51,7 @@ def make_parent(options: Options) -> Any:
         Logger("subproxy").warn("{shortfall} (see README, Install)", shortfall=shortfall)
     raise_limit()
     if "twisted.internet.reactor" not in sys.modules:
-        epollreactor.install()  # type: ignore[no-untyped-call]
+        epollreactor.install()
     from twisted.internet import reactor
 
     from subproxy.app.parent import NotStarting, ParentService
@@ -76,7 +76,7 @@ def make_parent(options: Options) -> Any:
             Logger("subproxy").failure("the start failed", failure)
         fail_running(reactor, failure.getErrorMessage())
 
-    reactor.callWhenRunning(running)  # type: ignore[attr-defined]
+    reactor.callWhenRunning(running)
     tune()
     return service
 

@@ -62,8 +62,8 @@ class MergedCollector(Collector):
                         found[key] += sample.value
         for name, family in families.items():
             merged = Metric(family.name, family.documentation, family.type)
-            for (sample, labels), value in samples[name].items():
-                merged.add_sample(sample, dict(labels), value)
+            for (called, labels), value in samples[name].items():
+                merged.add_sample(called, dict(labels), value)
             yield merged
 
 

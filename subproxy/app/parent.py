@@ -118,7 +118,7 @@ class ParentService(MultiService):
         self._housekeeping = PeriodicService(HOUSEKEEPING_INTERVAL, self._housekeep, reactor)
         for child in (*self._vsock, self._admin, self._housekeeping):
             if child is not None:
-                child.setServiceParent(self)
+                child.setServiceParent(self)  # type: ignore[no-untyped-call]
         self.addService(SignalService(reactor, self._handlers()))  # type: ignore[no-untyped-call]
 
     def _admin_listener(self, uid: int | None) -> ListenerService | None:
@@ -255,8 +255,21 @@ class ParentService(MultiService):
             descriptors=tuple(os.dup(each) for _, each in found),
         )
 
+    def _introduce(self, worker: Worker) -> None:
+        """Connect C{worker} with all others, both ways."""
+        for other in self.crew.serving:
+            if other is worker:
+                continue
+            for asking, serving in ((worker, other), (other, worker)):
+                one, two = socket.socketpair()
+                asks = msg.Peer(serving.serial, True, descriptors=(one.detach(),))
+                serves = msg.Peer(asking.serial, False, descriptors=(two.detach(),))
+                self.crew.send(asking, asks)
+                self.crew.send(serving, serves)
+
     def ready(self, worker: Worker) -> None:
         """C{worker} serves."""
+        self._introduce(worker)
         self.guests.retry()
         if not self._up.called and len(self.crew.serving) == self.crew.slots.count:
             self._up.callback(None)
@@ -344,7 +357,9 @@ class ParentService(MultiService):
         self.crew.stop(self._hurried)
         # Until they have finished, a body may need a data connection.
         empty = self.crew.when_empty()
-        limit = deferLater(self._reactor, self._settings.shutdown_timeout + STOP_GRACE)
+        limit: Deferred[None] = deferLater(
+            self._reactor, self._settings.shutdown_timeout + STOP_GRACE
+        )
         limit.addErrback(lambda _: None)
         await DeferredList([empty, limit], fireOnOneCallback=True)
         limit.cancel()

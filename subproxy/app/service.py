@@ -26,6 +26,7 @@ from subproxy.subscription.registrar import Registrar
 from subproxy.telemetry.access_log import AccessLog
 
 if TYPE_CHECKING:
+    from subproxy.app.peer_links import PeerLinks
     from subproxy.frontend.tls.certificate_service import CertificateService
 
 HOUSEKEEPING_INTERVAL = 0.25
@@ -45,6 +46,7 @@ class ProxyService(MultiService):
     Listeners for clients and guests, and what connects them.
 
     @ivar certificates: what is shown over TLS, if anything is.
+    @ivar peers: the other processes of the proxy, if there are several.
     @ivar inherits: its sockets may be another process's, which goes on with them if this one
         does not come up.
 
@@ -81,6 +83,7 @@ class ProxyService(MultiService):
         self.inherits = False
         self._handing = False
         self._hurried = False
+        self.peers: PeerLinks | None = None
         self._limit: Deferred[None] | None = None
         self.log = log
         self.supervisor = supervisor or SupervisorNotifier()
@@ -117,6 +120,8 @@ class ProxyService(MultiService):
             [Deferred.fromCoroutine(each.stopListening()) for each in self.http_listeners]
         )
         await self._within(self.shutdown_timeout, self.http.drain())
+        if self.peers is not None:
+            await self._within(self.shutdown_timeout, self.peers.leave())
         # Until now a body may have needed a data connection. A guest that is sent away dials
         # again at once, and would be waited for as if it had not been.
         await self._within(CLOSING_LIMIT, self._accept_no_guests())
@@ -212,6 +217,8 @@ class ProxyService(MultiService):
         return Deferred.fromCoroutine(self._retire(SocketHandoff([*self.http_listeners])))
 
     async def _retire(self, legacy: SocketHandoff) -> None:
+        if self.peers is not None:
+            self.peers.drain()
         await legacy.abandon(self.clock)
         # Who is connected is answered here, for the last time. Guests that nobody here depends
         # on move at once, the others as soon as it is quiet: until they have, requests wait there.
@@ -220,6 +227,8 @@ class ProxyService(MultiService):
         await self._quiet()
         self.subscriptions.drain()
         await self._within(self.shutdown_timeout, self.http.drain())
+        if self.peers is not None:
+            await self._within(self.shutdown_timeout, self.peers.when_idle())
         await self._within(self.shutdown_timeout, self.subscriptions.when_empty())
 
     async def _quiet(self) -> None:

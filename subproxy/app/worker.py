@@ -14,17 +14,19 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from time import monotonic
 from typing import Any, NoReturn, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ReactorNotRunning
 from twisted.internet.main import installReactor
-from twisted.logger import LogEvent, Logger, eventAsText, globalLogBeginner
+from twisted.logger import ILogObserver, LogEvent, Logger, eventAsText, globalLogBeginner
 from twisted.python.failure import Failure
 from twisted.python.util import switchUID
 
 from subproxy.app.build import Proxy, build_proxy
+from subproxy.app.peer_links import PeerLinks
 from subproxy.config.options import Options
 from subproxy.core.access.penalties import PenaltyBox
 from subproxy.core.balancing.member import Member
@@ -34,7 +36,9 @@ from subproxy.process.inherited_sockets import InheritedSockets, keep_name
 from subproxy.process.reactor_choice import choose, make_monotonic, set_spin
 from subproxy.process.signals import stop_on_signals
 from subproxy.process.startup import foreground
+from subproxy.subscription.factory import SubscriptionFactory
 from subproxy.subscription.guest_observer import GuestObserver
+from subproxy.subscription.peer_registrar import PeerRegistrar
 from subproxy.subscription.registrar import HelloRefused
 from subproxy.subscription.settings import SubscriptionSettings
 from subproxy.workers import messages as msg
@@ -46,7 +50,10 @@ from subproxy.workers.messages import Message
 MAX_LOG_WAITING = 2000
 """Packets that wait for the parent, beyond which lines of the log are lost."""
 
-RECORDED_TIMEOUT = 2.0
+PEER_SHARE = 1.0
+"""Of a turn of the reactor, that of another worker: it speaks for many guests."""
+
+LAST_WORDS_TIMEOUT = 2.0
 """Seconds that the last messages may take."""
 
 
@@ -68,17 +75,18 @@ def run_worker(options: Options, end: socket.socket) -> NoReturn:
 
 def _last_words(end: socket.socket, said: Message) -> None:
     try:
-        end.settimeout(RECORDED_TIMEOUT)
+        end.settimeout(LAST_WORDS_TIMEOUT)
         send_now(end, said)
     except OSError:
         pass
 
 
 class _ParentObserver(GuestObserver):
-    """Tells the parent what becomes of guests."""
+    """Tells the parent, and the other workers, what becomes of guests."""
 
-    def __init__(self, send: Callable[[Message], None]) -> None:
+    def __init__(self, send: Callable[[Message], None], links: PeerLinks) -> None:
         self._send = send
+        self._links = links
         self._numbers: dict[Member, int] = {}
         self._last = 0
 
@@ -98,12 +106,14 @@ class _ParentObserver(GuestObserver):
     def left(self, member: Member) -> None:
         number = self._numbers.pop(member, None)
         if number is not None:
+            self._links.left(member)
             self._send(msg.Left(number))
 
     def served(self, member: Member, route: Route, served: bool) -> None:
         number = self._numbers.get(member)
         if number is not None:
             host, path = route.host.source.decode("latin-1"), route.path.source.decode("latin-1")
+            self._links.served(member, route, served)
             self._send(msg.RouteServed(number, host, path, served))
 
     def closed(self, identity: str) -> None:
@@ -149,7 +159,7 @@ class _Worker:
     def run(self) -> int:
         """Serve until it is over; the exit status."""
         foreground.reporter = lambda reason: self._send(msg.Failed(reason))
-        globalLogBeginner.beginLoggingTo([self._observe], discardBuffer=True)
+        globalLogBeginner.beginLoggingTo([cast("ILogObserver", self._observe)], discardBuffer=True)
         reactor = self._reactor = _fresh_reactor()
         settings, begin = self._options.settings, self._begin
         set_spin(reactor, settings.spin)
@@ -172,7 +182,8 @@ class _Worker:
         for listener in service.http_listeners:
             listener.prepared(keep_name)
         registrar = service.registrar
-        registrar.observer = _ParentObserver(self._send)
+        links = service.peers = self._links()
+        registrar.observer = _ParentObserver(self._send, links)
         registrar.penalties = _ReportedPenalties(self._send)
         config = getattr(self._options, "parent", None) or {}
         _set_up_process(config)
@@ -186,6 +197,19 @@ class _Worker:
         tune()
         reactor.run()
         return int(self._failed)
+
+    def _links(self) -> PeerLinks:
+        service = self._proxy.service
+        dispatcher = service.dispatcher
+        registrar = PeerRegistrar(service.registrar.registry, monotonic, dispatcher.capacity)
+        settings = replace(
+            service.subscriptions.context.settings, bulk=None, processes=1, share=PEER_SHARE
+        )
+        factory = SubscriptionFactory(
+            self._reactor, dispatcher, registrar, lambda transport: "", settings, peers=True
+        )
+        factory.protocol = service.subscriptions.protocol
+        return PeerLinks(self._reactor, dispatcher, registrar, factory, self._begin.slot)
 
     # What the parent hears.
 
@@ -261,6 +285,10 @@ class _Worker:
                         worker=said.worker,
                     )
                 )
+            case msg.Peer():
+                (descriptor,) = said.descriptors
+                assert service.peers is not None
+                service.peers.connect(descriptor, said.serial, said.asks)
             case msg.Share():
                 service.registrar.divide(said.identity, said.workers)
             case msg.Ask():
@@ -325,7 +353,7 @@ def _fresh_reactor() -> Any:
     if before is None:
         chosen = choose()
     else:
-        installReactor(type(before)())
+        installReactor(cast("Any", type(before))())
         chosen = f"{type(before).__name__}, as it was asked for"
     from twisted.internet import reactor
 
@@ -351,4 +379,4 @@ def _shed_privileges(config: Any) -> None:
     if uid is not None and gid is None:
         gid = pwd.getpwuid(uid).pw_gid
     if uid is not None or gid is not None:
-        switchUID(uid, gid, config.get("euid", False))  # type: ignore[no-untyped-call]
+        switchUID(uid, gid, config.get("euid", False))

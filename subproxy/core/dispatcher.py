@@ -25,7 +25,7 @@ from subproxy.core.balancing.admission import (
     Refuse,
     Send,
 )
-from subproxy.core.balancing.member import GONE, READY, Member, Pool
+from subproxy.core.balancing.member import GONE, READY, Member, MemberState, Pool
 from subproxy.core.balancing.retry import Progress, RetryBudget, RetryDecision
 from subproxy.core.challenges import FIELDS, ChallengeFinder, challenge_answer
 from subproxy.core.exchange import Exchange, ExchangeState, IDispatcher, RequestHead
@@ -35,6 +35,7 @@ from subproxy.core.sites.client_limits import ClientLimits
 from subproxy.core.sites.site_request import SiteRequest
 from subproxy.core.sites.site_rules import SiteRules
 from subproxy.errors import (
+    GuestRefused,
     NoRoute,
     NoSubscriber,
     ProxyError,
@@ -94,6 +95,28 @@ class Dispatcher:
         if pool is None:
             exchange.fail(NoRoute())
             return
+        self.budget(pool).requests += 1
+        self._submit(exchange, pool)
+
+    def dispatch_here(self, exchange: Exchange, others: Callable[[Member], bool]) -> None:
+        """
+        As L{dispatch}, of an exchange that another process of the proxy has passed on.
+
+        The rules of its site were applied there. Where no guest of this process can take it, it is
+        refused at once: the other one may know better by now.
+
+        @param others: whether a member is another process, which must not be asked.
+        """
+        request = exchange.request
+        exchange.dispatcher = self
+        pool = exchange.pool = self.router.match(request.host, request.path).pool
+        if pool is None or all(
+            others(member) or member.state in (MemberState.DRAINING, GONE)
+            for member in pool.members
+        ):
+            exchange.fail(GuestRefused("its guests have left"))
+            return
+        exchange.tried += [member for member in pool.members if others(member)]
         self.budget(pool).requests += 1
         self._submit(exchange, pool)
 

@@ -134,7 +134,7 @@ class Channel:
             request.method,
             request.target,
             request_headers(exchange),
-            request_info(exchange, self.member),
+            self._info(exchange),
             body if transport is BodyTransport.INLINE else self._promised(carrier),
         )
         try:
@@ -155,6 +155,14 @@ class Channel:
             self.wire.end_body(number)
         self.flush()
 
+    def _info(self, exchange: Exchange) -> Info:
+        """The C{info} of a request frame; for another process, by what it is to be routed, too."""
+        info = request_info(exchange, self.member)
+        if self._context.peers:
+            request = exchange.request
+            info |= {b"host": request.host, b"path": request.path, b"hops": 1, b"stamped": True}
+        return info
+
     def _ask_for_tunnel(self, number: int, exchange: Exchange, upgrade: Upgrade) -> bool:
         """Send a request for a tunnel, if there may be one here: whether it was dealt with."""
         identity, tunnels, request = self.identity, self._context.tunnels, exchange.forwarded
@@ -166,7 +174,7 @@ class Channel:
         except ProxyError as error:
             exchange.fail(error)
             return True
-        info = {**request_info(exchange, self.member), b"tunnel": tunnel}
+        info = {**self._info(exchange), b"tunnel": tunnel}
         frame = m.Request(number, request.method, request.target, request.headers, info, None)
         carrier = TunnelRequest(self, number, exchange, tunnel, self._context)
         try:

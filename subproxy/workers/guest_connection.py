@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.interfaces import IAddress, IProtocol
 from twisted.internet.tcp import Server
@@ -27,7 +27,7 @@ class PassedServer(Server):
     ) -> None:
         skt.setblocking(False)
         self._address = peer
-        super().__init__(skt, protocol, ("", None), self, 0, reactor)
+        super().__init__(skt, protocol, ("", None), cast("Any", self), 0, reactor)
 
     _realPortNumber = None
 

@@ -214,6 +214,20 @@ class Share(Message):
 
 @message
 @dataclass(frozen=True, slots=True)
+class Peer(Message):
+    """
+    A connection to another worker, the one descriptor.
+
+    @ivar serial: of that worker.
+    @ivar asks: whether this worker asks, and that one's guests answer; or the other way round.
+    """
+
+    serial: int
+    asks: bool
+
+
+@message
+@dataclass(frozen=True, slots=True)
 class Ask(Message):
     """Do something, and answer; what can be asked is in L{subproxy.app.worker}."""
 

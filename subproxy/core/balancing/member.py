@@ -13,6 +13,9 @@ from subproxy.core.balancing import latency as _latency
 from subproxy.core.printable import printable
 from subproxy.core.routing.route import Precedence, Route
 
+PEERS: Final = "worker:"
+"""What the identities of other processes of the proxy begin with; those of guests never do."""
+
 
 class MemberState(IntEnum):
     """Where a member is in its life. Only a READY one gets new exchanges."""
@@ -189,6 +192,11 @@ def usable(member: Member) -> bool:
     return member.state == READY and (
         member.concurrency == 0 or member.in_flight < member.concurrency
     )
+
+
+def is_peer(member: Member) -> bool:
+    """Whether C{member} is another process of the proxy, which passes requests on to its guests."""
+    return member.identity.startswith(PEERS)
 
 
 class Pool:

@@ -81,17 +81,27 @@ class Registry:
         """The identity that each vacant pool counts for: the last to leave it."""
         self._holdings: dict[str, _Holding] = {}
 
-    def register(self, member: Member, route: Route, now: float, quota: int | None = None) -> Pool:
+    def register(
+        self,
+        member: Member,
+        route: Route,
+        now: float,
+        quota: int | None = None,
+        *,
+        limited: bool = True,
+    ) -> Pool:
         """Make C{member} serve C{route}; return its pool. Again is no error and changes nothing.
 
-        C{quota} is how many routes its identity may have, where a policy says so.
+        C{quota} is how many routes its identity may have, where a policy says so. One that is not
+        C{limited} is another process of the proxy, where quotas were looked at.
 
         Raises L{RouteRefused} with the code C{quota}.
         """
         pool = self._pools.get(route)
         if pool is not None and member in pool.members:
             return pool
-        self._check(member, route, pool, quota)
+        if limited:
+            self._check(member, route, pool, quota)
         if pool is None:
             pool = Pool(route, now=now)
             self._add(member, pool)

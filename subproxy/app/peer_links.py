@@ -1,0 +1,106 @@
+"""The connections of one worker with all others: those that ask it, and those that it asks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredList
+
+from subproxy.core.balancing.member import PEERS, Member, is_peer
+from subproxy.core.dispatcher import Dispatcher
+from subproxy.core.exchange import Exchange
+from subproxy.core.routing.route import Route
+from subproxy.frontend.peer.protocol import PeerProtocol
+from subproxy.subscription.factory import SubscriptionFactory
+from subproxy.subscription.peer_registrar import PeerRegistrar
+from subproxy.workers.guest_connection import begin_connection
+
+
+class PeerLinks:
+    """
+    See above. It hears what the worker's own guests serve, and tells the others.
+
+    @ivar factory: the other workers, as who is asked.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        dispatcher: Dispatcher,
+        registrar: PeerRegistrar,
+        factory: SubscriptionFactory,
+        process: int,
+    ) -> None:
+        self.factory = factory
+        self._reactor = reactor
+        self._dispatcher = dispatcher
+        self._registrar = registrar
+        self._process = process
+        self._routes: dict[Member, set[Route]] = {}
+        self._counts: dict[Route, int] = {}
+        self._asking: list[PeerProtocol] = []
+        self._asked: list[Any] = []
+
+    def dispatch_here(self, exchange: Exchange) -> None:
+        """See C{LocalDispatcher}."""
+        self._dispatcher.dispatch_here(exchange, is_peer)
+
+    # Connections.
+
+    def connect(self, descriptor: int, serial: int, asks: bool) -> None:
+        """Begin with another worker: this one C{asks} it, or is asked."""
+        identity = f"{PEERS}{serial}"
+        protocol: Any
+        if asks:
+            protocol = self.factory.passed(identity)
+            self._asked = [each for each in self._asked if each.transport.connected]
+            self._asked.append(protocol)
+        else:
+            protocol = PeerProtocol(self, self._process, self._counts)
+            self._asking = [each for each in self._asking if each.transport.connected]
+            self._asking.append(protocol)
+        begin_connection(self._reactor, descriptor, identity, protocol, b"")
+
+    def drain(self) -> None:
+        """Let nobody ask anything new."""
+        for each in self._asking:
+            each.drain()
+
+    def when_idle(self) -> Deferred[Any]:
+        """Fires when nobody waits for an answer."""
+        return DeferredList([each.when_idle() for each in self._asking])
+
+    def leave(self) -> Deferred[Any]:
+        """Ask nobody any more; fires when nobody will ask here."""
+        for each in self._asked:
+            each.transport.loseConnection()
+        return DeferredList([each.when_gone() for each in self._asking])
+
+    # What the worker's own guests serve.
+
+    def served(self, member: Member, route: Route, served: bool) -> None:
+        """C{member} has registered C{route}, or no longer has it."""
+        routes = self._routes.setdefault(member, set())
+        if served and route not in routes:
+            routes.add(route)
+            self._count(route, 1)
+        elif not served and route in routes:
+            routes.discard(route)
+            self._count(route, -1)
+
+    def left(self, member: Member) -> None:
+        """C{member} has nothing any more."""
+        for route in self._routes.pop(member, ()):
+            self._count(route, -1)
+
+    def _count(self, route: Route, change: int) -> None:
+        count = self._counts[route] = self._counts.get(route, 0) + change
+        if not count:
+            del self._counts[route]
+            self._registrar.left(route)
+            for each in self._asking:
+                each.withdraw(route)
+        elif count == 1 and change > 0:
+            self._registrar.came(route)
+            for each in self._asking:
+                each.serve(route)

@@ -1,0 +1,266 @@
+"""
+The serving end between two processes of a proxy: it has guests, and takes the part of one
+(docs/protocol.md, "Peers").
+
+It registers what its guests serve at the other process, which sends it requests as to any guest.
+Only its own guests may answer these: a request goes from a process to another once.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from typing import Any
+from typing import Protocol as Structure
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.protocol import Protocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from subproxy.core.exchange import Exchange, RequestHead
+from subproxy.core.http.normalise import normalise_host, normalise_path
+from subproxy.core.http.upgrade import Upgrade
+from subproxy.core.routing.route import Route
+from subproxy.errors import ClientGone
+from subproxy.frontend.peer.stream import PeerStream
+from subproxy.wire import messages as m
+from subproxy.wire.connection import Broken, Violation, WireConnection, limits_info
+from subproxy.wire.states import Role, Side
+
+APPLICATION = b"subproxy"
+"""What the processes of a proxy are called among themselves."""
+
+TUNNELS = [b"websocket"]
+"""Protocols for which tunnels go from one process to another."""
+
+
+class LocalDispatcher(Structure):
+    """Who has an exchange answered by guests of this process."""
+
+    def dispatch_here(self, exchange: Exchange) -> None:
+        """As C{IDispatcher.dispatch}, but not by another process, and without rules of sites."""
+
+
+def request_head(message: m.Request) -> RequestHead:
+    """
+    The request of a frame, for routing and for a guest.
+
+    @raise ValueError: it is none, although another process of this proxy has sent it.
+    """
+    headers, info = message.headers, message.info
+    length: int | None = None if message.body is None else len(message.body)
+    kept = []
+    host = b""
+    for name, value in headers:
+        lower = name.lower()
+        if lower == b"content-length":
+            length = int(value)
+            continue
+        if lower == b"host":
+            host = value
+        kept.append((name, value))
+    tunnel = info.get(b"tunnel")
+    return RequestHead(
+        message.method,
+        message.target,
+        info.get(b"host") or normalise_host(host),
+        info.get(b"path") or normalise_path(message.target.partition(b"?")[0]),
+        kept,
+        client=info.get(b"client", b""),
+        scheme=info.get(b"scheme", b"http"),
+        version=info.get(b"version", b"1.1"),
+        request_id=info.get(b"id", b""),
+        length=0 if tunnel is not None else length,
+        expect=info.get(b"expect") is True,
+        upgrade=None if tunnel is None else Upgrade((tunnel,)),
+    )
+
+
+@implementer(IPushProducer)
+class PeerProtocol(Protocol):
+    """
+    One other process, which asks.
+
+    @ivar wire: the protocol state.
+    @ivar writable: the other process reads what is written.
+    """
+
+    _log = Logger()
+    transport: Any
+
+    def __init__(self, dispatcher: LocalDispatcher, process: int, served: Iterable[Route]) -> None:
+        """
+        Prepare.
+
+        @param process: which of the proxy's processes this is.
+        @param served: what its guests serve now.
+        """
+        self.wire = WireConnection(Role.GUEST)
+        self.writable = True
+        self._dispatcher = dispatcher
+        self._process = process
+        self._served = list(served)
+        self._references: dict[Route, int] = {}
+        self._last = 0
+        self._streams: dict[int, PeerStream] = {}
+        self._in_turn = False
+        self._gone: Deferred[None] | None = None
+        self._idle: Deferred[None] | None = None
+
+    def connectionMade(self) -> None:
+        """Say who we are, and what we have."""
+        self.transport.registerProducer(self, True)
+        info = {
+            **limits_info(self.wire.limits),
+            b"application": APPLICATION,
+            b"instance": secrets.token_hex(8).encode(),
+            b"tunnel": TUNNELS,
+            b"peer": {b"host": b"-", b"process": self._process},
+        }
+        self.wire.send(m.Hello(info))
+        for route in self._served:
+            self.serve(route)
+        self.flush()
+
+    # What this process has.
+
+    def serve(self, route: Route) -> None:
+        """A guest of ours serves C{route}."""
+        if route not in self._references and self.wire.ours is Side.OPEN:
+            self._last += 1
+            self._references[route] = self._last
+            self.wire.send(m.Register(self._last, route.host.source, route.path.source))
+            self.flush()
+
+    def withdraw(self, route: Route) -> None:
+        """None does any more."""
+        reference = self._references.pop(route, None)
+        if reference is not None and self.wire.ours in (Side.OPEN, Side.DRAINING):
+            self.wire.send(m.Unregister(reference))
+            self.flush()
+
+    def drain(self) -> None:
+        """Take nothing new."""
+        if self.wire.ours is Side.OPEN:
+            self.wire.send(m.Drain())
+            self.flush()
+
+    def when_gone(self) -> Deferred[None]:
+        """Fires when the other process has closed the connection. To be asked for once."""
+        self._gone = Deferred()
+        if self.transport is None or not self.transport.connected:
+            self._gone.callback(None)
+        return self._gone
+
+    def when_idle(self) -> Deferred[None]:
+        """Fires when nothing is under way. To be asked for once."""
+        self._idle = Deferred()
+        self._look_whether_idle()
+        return self._idle
+
+    def _look_whether_idle(self) -> None:
+        if self._idle is not None and not self._streams:
+            idle, self._idle = self._idle, None
+            idle.callback(None)
+
+    # The connection.
+
+    def dataReceived(self, data: bytes) -> None:
+        """The other process said something."""
+        self.wire.feed(data)
+        self._in_turn = True
+        try:
+            while (event := self.wire.next_event()) is not None:
+                self._take(event)
+        finally:
+            self._in_turn = False
+        self.flush()
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        """Nobody waits for any answer."""
+        self.wire.discard()
+        for stream in list(self._streams.values()):
+            stream.cancel(ClientGone())
+        self._streams.clear()
+        self._look_whether_idle()
+        if self._gone is not None and not self._gone.called:
+            self._gone.callback(None)
+
+    def flush(self) -> None:
+        """Write what was said, unless a turn is under way."""
+        if not self._in_turn:
+            data = self.wire.data_to_send()
+            if data:
+                self.transport.write(data)
+
+    def over(self, number: int) -> None:
+        """That exchange needs nothing more."""
+        self._streams.pop(number, None)
+        self._look_whether_idle()
+
+    def pauseProducing(self) -> None:
+        """The other process does not read as fast as we write."""
+        self.writable = False
+
+    def resumeProducing(self) -> None:
+        """It reads again."""
+        self.writable = True
+        for stream in list(self._streams.values()):
+            stream.credit()
+
+    def stopProducing(self) -> None:
+        """The transport is going: L{connectionLost} says the rest."""
+
+    def _take(self, event: Any) -> None:
+        match event:
+            case m.Request():
+                self._request(event)
+            case m.Body():
+                stream = self._streams.get(event.exchange)
+                if stream is not None:
+                    stream.body(event.data)
+                else:
+                    self.wire.consumed(event.exchange, len(event.data))
+            case m.End():
+                stream = self._streams.get(event.exchange)
+                if stream is not None:
+                    stream.end(event.trailers)
+            case m.Credit():
+                stream = self._streams.get(event.exchange)
+                if stream is not None:
+                    stream.credit()
+            case m.Abort():
+                self._cancelled(event.exchange)
+            case Violation():
+                self._cancelled(event.exchange)
+            case m.Ping():
+                self.wire.send(m.Pong(event.nonce))
+            case m.Refused():
+                self._log.error("another process refuses: {reason}", reason=event.reason)
+            case m.Bye():
+                self.transport.loseConnection()
+            case Broken():
+                self._log.error("another process broke the protocol: {error}", error=event.error)
+                self.transport.abortConnection()
+
+    def _request(self, message: m.Request) -> None:
+        number = message.exchange
+        body = message.body
+        try:
+            if body is not None and not isinstance(body, bytes):
+                raise ValueError("a body over a data connection")
+            request = request_head(message)
+        except ValueError as error:
+            self.wire.send(m.Abort(number, b"protocol", str(error).encode()[:1024]))
+            return
+        stream = self._streams[number] = PeerStream(self, number, request, body)
+        self._dispatcher.dispatch_here(stream.exchange)
+
+    def _cancelled(self, number: int) -> None:
+        stream = self._streams.pop(number, None)
+        if stream is not None:
+            stream.cancel(ClientGone())
+        self._look_whether_idle()
