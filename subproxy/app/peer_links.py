@@ -21,6 +21,7 @@ class PeerLinks:
     See above. It hears what the worker's own guests serve, and tells the others.
 
     @ivar factory: the other workers, as who is asked.
+    @ivar alone: this worker ends, and the others do not.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class PeerLinks:
         self._counts: dict[Route, int] = {}
         self._asking: list[PeerProtocol] = []
         self._asked: list[Any] = []
+        self.alone = False
 
     def dispatch_here(self, exchange: Exchange) -> None:
         """See C{LocalDispatcher}."""
@@ -71,7 +73,15 @@ class PeerLinks:
         return DeferredList([each.when_idle() for each in self._asking])
 
     def leave(self) -> Deferred[Any]:
-        """Ask nobody any more; fires when nobody will ask here."""
+        """
+        Ask nobody any more; fires when nobody will ask here.
+
+        Where all workers stop, each has finished what it asks when it closes its connections. The
+        others do not, where this one goes C{alone}: they are told to ask nothing new.
+        """
+        if self.alone:
+            self.drain()
+            return self.when_idle()
         for each in self._asked:
             each.transport.loseConnection()
         return DeferredList([each.when_gone() for each in self._asking])

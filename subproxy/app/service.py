@@ -218,6 +218,7 @@ class ProxyService(MultiService):
 
     async def _retire(self, legacy: SocketHandoff) -> None:
         if self.peers is not None:
+            self.peers.alone = True
             self.peers.drain()
         await legacy.abandon(self.clock)
         # Who is connected is answered here, for the last time. Guests that nobody here depends

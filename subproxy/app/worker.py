@@ -265,6 +265,8 @@ class _Worker:
     def _shut_down(self) -> Deferred[Any]:
         if not self._told_to_stop:
             self._told_to_stop = True
+            if self._proxy.service.peers is not None:
+                self._proxy.service.peers.alone = True
             self._send(msg.Leaving())
         return self._proxy.service.stopService()
 

@@ -200,9 +200,9 @@ class Crew:
 
     def when_empty(self) -> Deferred[None]:
         """Fires when the last worker has ended. To be asked for once."""
-        self._empty = Deferred()
+        empty = self._empty = Deferred()
         self._look_whether_empty()
-        return self._empty
+        return empty
 
     def close(self) -> None:
         """Let go of the template, which ends when its last worker has."""

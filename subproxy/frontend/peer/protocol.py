@@ -150,16 +150,16 @@ class PeerProtocol(Protocol):
 
     def when_gone(self) -> Deferred[None]:
         """Fires when the other process has closed the connection. To be asked for once."""
-        self._gone = Deferred()
-        if self.transport is None or not self.transport.connected:
-            self._gone.callback(None)
-        return self._gone
+        gone = self._gone = Deferred()
+        if not self.transport.connected:
+            gone.callback(None)
+        return gone
 
     def when_idle(self) -> Deferred[None]:
         """Fires when nothing is under way. To be asked for once."""
-        self._idle = Deferred()
+        idle = self._idle = Deferred()
         self._look_whether_idle()
-        return self._idle
+        return idle
 
     def _look_whether_idle(self) -> None:
         if self._idle is not None and not self._streams:
