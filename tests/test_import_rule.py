@@ -42,7 +42,7 @@ FLOORS = (
     ("telemetry",),
     ("frontend", "subscription", "admin", "acme"),
     ("fastpath", "process"),
-    ("config",),
+    ("config", "workers"),
     ("app", "cli"),
     ("tap",),
     ("__main__",),
@@ -65,6 +65,8 @@ KNOWS_ONLY = {
     "acme": ("core",),
     # It hands over listeners and routes, and chooses the reactor.
     "process": ("endpoints", "core.routing", "reactor"),
+    # It starts processes and passes guests on; what these are is the business of others.
+    "workers": ("core", "endpoints", "process", "subscription.log_limiter", "wire"),
     "cli": ("admin", "config", "core"),
     "__main__": ("cli",),
 }

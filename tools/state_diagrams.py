@@ -14,6 +14,7 @@ from subproxy.frontend.tls import states as tls
 from subproxy.relay import receiving
 from subproxy.subscription import message_pump, states
 from subproxy.subscription.bodies import data_connection, transfer
+from subproxy.workers import states as workers
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "explanation" / "states.md"
 
@@ -39,6 +40,7 @@ def of_members() -> str:
 
 
 DIAGRAMS = {
+    "A worker": ("workers/states.py", workers.TRANSITIONS.diagram),
     "An exchange": ("core/exchange.py", exchange.TRANSITIONS.diagram),
     "A client's connection": (
         "frontend/connection_state.py",

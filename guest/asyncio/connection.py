@@ -114,7 +114,7 @@ class AsyncioConnection(asyncio.Protocol):
         """See C{asyncio.BaseProtocol}."""
         self.subscription.writable(True)
 
-    # What the core tells (guest.core.subscription.SubscriptionListener).
+    # What the core tells (guest.core.shell.SubscriptionListener).
 
     def subscribed(self, welcome: Welcome) -> None:
         """The proxy has taken us."""
@@ -150,7 +150,7 @@ class AsyncioConnection(asyncio.Protocol):
 
 class _AsyncioStream:
     """
-    A transport (L{guest.core.subscription.ByteStream}).
+    A transport (L{guest.core.shell.ByteStream}).
 
     What is written in one turn of the event loop goes out at its end, in one piece: many responses
     may become complete in one turn, each of them by itself.

@@ -8,7 +8,7 @@ of what happens. Imports no framework.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from guest.core.data_link import BulkPolicy
 from guest.core.errors import (
@@ -22,12 +22,13 @@ from guest.core.errors import (
     SubscriptionRefused,
     SubscriptionReplaced,
 )
-from guest.core.exchanges import IN_EXCHANGE, ExchangeAdapter, Exchanges, words
+from guest.core.exchanges import IN_EXCHANGE, Exchanges, words
 from guest.core.process_share import ProcessShare, SubscriptionDivided
 from guest.core.profile import SubscriberProfile
 from guest.core.request import Request
 from guest.core.route import Registration, Registrations, RegistrationState, Route
 from guest.core.runtime import Runtime, TimerGroup
+from guest.core.shell import ByteStream, SubscriptionListener
 from guest.core.welcome import Welcome
 from subproxy.wire import messages as m
 from subproxy.wire.connection import Broken, Ignored, WireConnection, limits_info
@@ -50,50 +51,6 @@ TOO_FAST = 1.0
 
 LINGER = 2.0
 """How long to wait for the proxy's C{bye} after ours, and for C{unregistered}, in seconds."""
-
-
-class ByteStream(Protocol):
-    """The connection, as the core wants it of a shell."""
-
-    def write(self, data: bytes) -> None:
-        """Send C{data} behind what was written before."""
-
-    def pause(self) -> None:
-        """Read no more for now."""
-
-    def resume(self) -> None:
-        """Read on."""
-
-    def close(self) -> None:
-        """Close behind what was written."""
-
-    def abort(self) -> None:
-        """Close at once."""
-
-
-class SubscriptionListener(Protocol):
-    """Who answers requests, those for tunnels by C{tunnel} if that is not None, and hears."""
-
-    tunnel: Callable[[Request], Any] | None
-
-    @property
-    def answer(self) -> Callable[[Request], Any] | ExchangeAdapter:
-        """The L{Response<guest.core.response.Response>} to a request, or what to await for it."""
-
-    def subscribed(self, welcome: Welcome) -> None:
-        """The proxy has taken us."""
-
-    def registered(self, route: Route) -> None:
-        """Requests for that route may come from now on."""
-
-    def refused(self, refusal: RegistrationRefused) -> None:
-        """The proxy does not give us that route."""
-
-    def aborted(self, request: Request, reason: RequestAborted) -> None:
-        """Nobody waits any more for the answer to C{request}."""
-
-    def leaving(self, reason: Exception | None) -> None:
-        """No new requests will come: None if the proxy drains. Told once."""
 
 
 class GuestSubscription:

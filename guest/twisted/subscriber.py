@@ -213,7 +213,7 @@ class SubscriberProtocol(Protocol):
 
 
 class _TwistedStream:
-    """A transport (L{guest.core.subscription.ByteStream})."""
+    """A transport (L{guest.core.shell.ByteStream})."""
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
@@ -228,7 +228,7 @@ class _TwistedStream:
 
 
 class _Listener:
-    """The hooks of an application (L{guest.core.subscription.SubscriptionListener})."""
+    """The hooks of an application (L{guest.core.shell.SubscriptionListener})."""
 
     def __init__(self, protocol: SubscriberProtocol) -> None:
         self._protocol = protocol

@@ -12,7 +12,7 @@ from subproxy.workers import messages as msg
 from subproxy.workers.crew import Crew
 from subproxy.workers.greeting import GreetedConnection
 from subproxy.workers.guest_table import GuestTable, InstanceKey, Placement, instance_of
-from subproxy.workers.messages import Message
+from subproxy.workers.messages import ChannelMessage
 from subproxy.workers.slots import Worker
 from subproxy.workers.states import WorkerState
 
@@ -121,7 +121,7 @@ class GuestPlacing:
         self.table.passed(worker.serial, greeted.identity)
         self.crew.send(
             worker,
-            msg.Guest(
+            msg.PassedGuest(
                 greeted.identity,
                 list(refusal or ()),
                 greeted.late,
@@ -161,7 +161,7 @@ class GuestPlacing:
         for identity in self.table.ended(worker.serial, self._now()):
             self._divide(identity)
 
-    def came(self, worker: Worker, said: Message) -> None:
+    def came(self, worker: Worker, said: ChannelMessage) -> None:
         """C{worker} says something of its guests."""
         serial = worker.serial
         match said:

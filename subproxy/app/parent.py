@@ -48,7 +48,7 @@ from subproxy.workers import messages as msg
 from subproxy.workers.client_sockets import ClientSockets, tcp_sockets
 from subproxy.workers.crew import Crew
 from subproxy.workers.greeting import GreetingFactory
-from subproxy.workers.messages import Message
+from subproxy.workers.messages import ChannelMessage
 from subproxy.workers.slots import Worker
 from subproxy.workers.template import TemplateProcess
 
@@ -262,8 +262,8 @@ class ParentService(MultiService):
                 continue
             for asking, serving in ((worker, other), (other, worker)):
                 one, two = socket.socketpair()
-                asks = msg.Peer(serving.serial, True, descriptors=(one.detach(),))
-                serves = msg.Peer(asking.serial, False, descriptors=(two.detach(),))
+                asks = msg.PeerLink(serving.serial, True, descriptors=(one.detach(),))
+                serves = msg.PeerLink(asking.serial, False, descriptors=(two.detach(),))
                 self.crew.send(asking, asks)
                 self.crew.send(serving, serves)
 
@@ -276,7 +276,7 @@ class ParentService(MultiService):
         if self._upgrading:
             self._replace_next()
 
-    def came(self, worker: Worker, said: Message) -> None:
+    def came(self, worker: Worker, said: ChannelMessage) -> None:
         """C{worker} says something of its guests."""
         self.guests.came(worker, said)
 

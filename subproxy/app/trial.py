@@ -16,7 +16,7 @@ class TrialFailed(Exception):
     """The program would not come up; the text is what it said."""
 
 
-class _Trial(ProcessProtocol):
+class _TrialProtocol(ProcessProtocol):
     def __init__(self) -> None:
         self.done: Deferred[None] = Deferred()
         self._said = b""
@@ -42,7 +42,7 @@ async def try_program(
 
     @raise TrialFailed: it would not come up, or takes longer than C{limit} seconds to say so.
     """
-    trial = _Trial()
+    trial = _TrialProtocol()
     process = reactor.spawnProcess(trial, sys.executable, command, dict(environment))
 
     def late() -> None:

@@ -45,7 +45,7 @@ from subproxy.workers import messages as msg
 from subproxy.workers.channel import MessageChannel, receive_now, send_now
 from subproxy.workers.guest_connection import begin_connection
 from subproxy.workers.guest_table import token_prefix
-from subproxy.workers.messages import Message
+from subproxy.workers.messages import ChannelMessage
 
 MAX_LOG_WAITING = 2000
 """Packets that wait for the parent, beyond which lines of the log are lost."""
@@ -73,7 +73,7 @@ def run_worker(options: Options, end: socket.socket) -> NoReturn:
     os._exit(status)
 
 
-def _last_words(end: socket.socket, said: Message) -> None:
+def _last_words(end: socket.socket, said: ChannelMessage) -> None:
     try:
         end.settimeout(LAST_WORDS_TIMEOUT)
         send_now(end, said)
@@ -84,7 +84,7 @@ def _last_words(end: socket.socket, said: Message) -> None:
 class _ParentObserver(GuestObserver):
     """Tells the parent, and the other workers, what becomes of guests."""
 
-    def __init__(self, send: Callable[[Message], None], links: PeerLinks) -> None:
+    def __init__(self, send: Callable[[ChannelMessage], None], links: PeerLinks) -> None:
         self._send = send
         self._links = links
         self._numbers: dict[Member, int] = {}
@@ -125,7 +125,7 @@ class _ReportedPenalties(PenaltyBox):
 
     __slots__ = ("_send",)
 
-    def __init__(self, send: Callable[[Message], None]) -> None:
+    def __init__(self, send: Callable[[ChannelMessage], None]) -> None:
         super().__init__()
         self._send = send
 
@@ -213,7 +213,7 @@ class _Worker:
 
     # What the parent hears.
 
-    def _send(self, said: Message) -> None:
+    def _send(self, said: ChannelMessage) -> None:
         if self._channel is not None:
             self._channel.send(said)
         else:
@@ -272,10 +272,10 @@ class _Worker:
 
     # What the parent says.
 
-    def _came(self, said: Message) -> None:
+    def _came(self, said: ChannelMessage) -> None:
         service = self._proxy.service
         match said:
-            case msg.Guest():
+            case msg.PassedGuest():
                 self._guest(said)
             case msg.Supersede():
                 service.subscriptions.supersede(
@@ -287,7 +287,7 @@ class _Worker:
                         worker=said.worker,
                     )
                 )
-            case msg.Peer():
+            case msg.PeerLink():
                 (descriptor,) = said.descriptors
                 assert service.peers is not None
                 service.peers.connect(descriptor, said.serial, said.asks)
@@ -311,7 +311,7 @@ class _Worker:
                     service.hurry()
                 self._stop()
 
-    def _guest(self, said: msg.Guest) -> None:
+    def _guest(self, said: msg.PassedGuest) -> None:
         (descriptor,) = said.descriptors
         protocol = self._proxy.service.subscriptions.passed(said.identity)
         if said.refusal:

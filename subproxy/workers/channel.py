@@ -23,7 +23,7 @@ from zope.interface import implementer
 from subproxy.workers.messages import (
     MAX_DESCRIPTORS,
     PACKET,
-    Message,
+    ChannelMessage,
     MessageBroken,
     MessageDecoder,
     encode,
@@ -68,7 +68,7 @@ def receive_packet(of: socket.socket) -> tuple[bytes, list[int]]:
     return packet, list(found)
 
 
-def send_now(to: socket.socket, sent: Message) -> None:
+def send_now(to: socket.socket, sent: ChannelMessage) -> None:
     """
     Send a message over a socket that blocks; its descriptors stay open.
 
@@ -80,7 +80,7 @@ def send_now(to: socket.socket, sent: Message) -> None:
         descriptors = ()
 
 
-def receive_now(of: socket.socket) -> Message | None:
+def receive_now(of: socket.socket) -> ChannelMessage | None:
     """
     Receive a message from a socket that blocks; None at the end.
 
@@ -111,7 +111,7 @@ class MessageChannel:
         self,
         reactor: Any,
         end: socket.socket,
-        came: Callable[[Message], object],
+        came: Callable[[ChannelMessage], object],
         ended: Callable[[], object],
     ) -> None:
         end.setblocking(False)
@@ -140,7 +140,7 @@ class MessageChannel:
         """Whether no message is half sent, or half received."""
         return not self._unsent and not self._decoder.partial
 
-    def send(self, sent: Message) -> None:
+    def send(self, sent: ChannelMessage) -> None:
         """Send a message, as soon as there is room; its descriptors are closed then."""
         if not self._open:
             _close_all(sent.descriptors)

@@ -19,7 +19,7 @@ from twisted.logger import Logger, LogLevel
 
 from subproxy.workers import messages as msg
 from subproxy.workers.channel import MessageChannel, channel_pair
-from subproxy.workers.messages import Message
+from subproxy.workers.messages import ChannelMessage
 from subproxy.workers.slots import Slots, Worker
 from subproxy.workers.states import WorkerState
 from subproxy.workers.template import TemplateProcess
@@ -37,7 +37,7 @@ class CrewObserver(Protocol):
     def ready(self, worker: Worker) -> None:
         """C{worker} serves."""
 
-    def came(self, worker: Worker, said: Message) -> None:
+    def came(self, worker: Worker, said: ChannelMessage) -> None:
         """C{worker} has said something that is not about itself."""
 
     def failed(self, worker: Worker, reason: str) -> None:
@@ -48,7 +48,7 @@ class CrewObserver(Protocol):
 
 
 @dataclass(slots=True, eq=False)
-class _Held:
+class _CrewMember:
     """
     What belongs to a worker.
 
@@ -75,7 +75,7 @@ class Crew:
         self._reactor = reactor
         self._observer = observer
         self._template: MessageChannel | None = None
-        self._held: dict[int, _Held] = {}
+        self._held: dict[int, _CrewMember] = {}
         self._last_asked = 0
         self._statuses: dict[int, int] = {}
         self._empty: Deferred[None] | None = None
@@ -108,12 +108,12 @@ class Crew:
         worker = self.slots.adopt(slot, serial, WorkerState[state], self._reactor.seconds())
         self._hold(worker, socket.socket(fileno=end)).pid = pid
 
-    def _hold(self, worker: Worker, end: socket.socket) -> _Held:
+    def _hold(self, worker: Worker, end: socket.socket) -> _CrewMember:
         serial = worker.serial
         channel = MessageChannel(
             self._reactor, end, lambda said: self._came(serial, said), lambda: self._ended(serial)
         )
-        held = self._held[serial] = _Held(worker, channel)
+        held = self._held[serial] = _CrewMember(worker, channel)
         return held
 
     def pid(self, worker: Worker) -> int:
@@ -136,7 +136,7 @@ class Crew:
 
     # What is said.
 
-    def send(self, worker: Worker, said: Message) -> None:
+    def send(self, worker: Worker, said: ChannelMessage) -> None:
         """Tell C{worker}."""
         held = self._held.get(worker.serial)
         if held is not None:
@@ -145,7 +145,7 @@ class Crew:
             for each in said.descriptors:
                 os.close(each)
 
-    def tell(self, workers: Iterable[Worker], said: Message) -> None:
+    def tell(self, workers: Iterable[Worker], said: ChannelMessage) -> None:
         """Tell all of C{workers}."""
         for each in workers:
             self.send(each, said)
@@ -175,7 +175,7 @@ class Crew:
         held.channel.send(msg.Ask(number, what, list(about)))
         return answer
 
-    def _answered(self, held: _Held, number: int, payload: bytes) -> None:
+    def _answered(self, held: _CrewMember, number: int, payload: bytes) -> None:
         answer = held.asked.pop(number, None)
         if answer is not None:
             answer.callback(payload)
@@ -216,7 +216,7 @@ class Crew:
 
     # What comes.
 
-    def _template_said(self, said: Message) -> None:
+    def _template_said(self, said: ChannelMessage) -> None:
         match said:
             case msg.Forked():
                 held = self._held.get(said.serial)
@@ -237,7 +237,7 @@ class Crew:
                 "replaced until a hand-over (SIGUSR2)"
             )
 
-    def _came(self, serial: int, said: Message) -> None:
+    def _came(self, serial: int, said: ChannelMessage) -> None:
         held = self._held.get(serial)
         if held is None:
             return

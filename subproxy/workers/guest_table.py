@@ -85,7 +85,7 @@ class _Subscription:
 
 
 @dataclass(slots=True)
-class _Held:
+class _WorkerGuests:
     """
     What one worker has.
 
@@ -111,14 +111,14 @@ class GuestTable:
 
     def __init__(self) -> None:
         self.epochs = Epochs()
-        self._held: dict[int, _Held] = {}
+        self._held: dict[int, _WorkerGuests] = {}
         self._members: dict[InstanceKey, Member] = {}
 
     # Workers.
 
     def began(self, serial: int, slot: int) -> None:
         """A worker may get guests."""
-        self._held[serial] = _Held(slot)
+        self._held[serial] = _WorkerGuests(slot)
 
     def ended(self, serial: int, now: float) -> list[str]:
         """A worker is gone, with all that it had: identities whose shares are others now."""
@@ -263,7 +263,7 @@ class GuestTable:
     def restore(self, data: dict[str, Any], now: float) -> None:
         """Take what L{data} has written."""
         for serial, each in data.items():
-            held = self._held[int(serial)] = _Held(each["slot"])
+            held = self._held[int(serial)] = _WorkerGuests(each["slot"])
             held.connections.update(each["connections"])
             for number, identity, application, worker, instance, routes in each["subscriptions"]:
                 key = InstanceKey(

@@ -31,7 +31,7 @@ class MessageBroken(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class ChannelMessage:
     """
     The root of all messages.
 
@@ -40,22 +40,22 @@ class Message:
         receives owns them.
     """
 
-    kinds: ClassVar[dict[str, type[Message]]] = {}
+    kinds: ClassVar[dict[str, type[ChannelMessage]]] = {}
 
     payload: bytes = b""
     descriptors: tuple[int, ...] = ()
 
 
-AnyMessage = TypeVar("AnyMessage", bound=type[Message])
+AnyMessage = TypeVar("AnyMessage", bound=type[ChannelMessage])
 
 
 def message(kind: AnyMessage) -> AnyMessage:
     """Let C{kind} be sent and understood, by the name of its class."""
-    Message.kinds[kind.__name__] = kind
+    ChannelMessage.kinds[kind.__name__] = kind
     return kind
 
 
-def encode(sent: Message) -> list[bytes]:
+def encode(sent: ChannelMessage) -> list[bytes]:
     """
     The packets of a message.
 
@@ -89,7 +89,7 @@ class MessageDecoder:
         """Whether a message has begun that is not whole."""
         return bool(self._parts)
 
-    def feed(self, packet: bytes, descriptors: Sequence[int] = ()) -> Message | None:
+    def feed(self, packet: bytes, descriptors: Sequence[int] = ()) -> ChannelMessage | None:
         """
         The message that C{packet} completes; None if there is more to come.
 
@@ -108,7 +108,7 @@ class MessageDecoder:
         head, _, payload = data.partition(b"\n")
         try:
             name, values, count = json.loads(head)
-            kind = Message.kinds[name]
+            kind = ChannelMessage.kinds[name]
             if count != len(self.held):
                 raise MessageBroken(f"{name}: {len(self.held)} descriptors came, of {count}")
             found = kind(**values, payload=payload, descriptors=tuple(self.held))
@@ -123,7 +123,7 @@ class MessageDecoder:
 
 @message
 @dataclass(frozen=True, slots=True)
-class Fork(Message):
+class Fork(ChannelMessage):
     """Parent to template: make a worker, whose end of its channel is the one descriptor."""
 
     serial: int
@@ -131,13 +131,13 @@ class Fork(Message):
 
 @message
 @dataclass(frozen=True, slots=True)
-class Refresh(Message):
+class Refresh(ChannelMessage):
     """Parent to template: what is in the files by now is in force, as after a reload."""
 
 
 @message
 @dataclass(frozen=True, slots=True)
-class Forked(Message):
+class Forked(ChannelMessage):
     """Template to parent: worker C{serial} is process C{pid}."""
 
     serial: int
@@ -146,7 +146,7 @@ class Forked(Message):
 
 @message
 @dataclass(frozen=True, slots=True)
-class Ended(Message):
+class Ended(ChannelMessage):
     """Template to parent: process C{pid} has ended, with that status of C{waitpid}."""
 
     pid: int
@@ -158,7 +158,7 @@ class Ended(Message):
 
 @message
 @dataclass(frozen=True, slots=True)
-class Begin(Message):
+class Begin(ChannelMessage):
     """
     What a worker is.
 
@@ -178,7 +178,7 @@ class Begin(Message):
 
 @message
 @dataclass(frozen=True, slots=True)
-class Guest(Message):
+class PassedGuest(ChannelMessage):
     """
     A connection of a guest, the one descriptor; C{payload} are the bytes that were read.
 
@@ -194,7 +194,7 @@ class Guest(Message):
 
 @message
 @dataclass(frozen=True, slots=True)
-class Supersede(Message):
+class Supersede(ChannelMessage):
     """An instance has greeted at another worker: who has its place here, leaves it."""
 
     identity: str
@@ -205,7 +205,7 @@ class Supersede(Message):
 
 @message
 @dataclass(frozen=True, slots=True)
-class Share(Message):
+class Share(ChannelMessage):
     """The quotas of an identity are divided among so many workers."""
 
     identity: str
@@ -214,7 +214,7 @@ class Share(Message):
 
 @message
 @dataclass(frozen=True, slots=True)
-class Peer(Message):
+class PeerLink(ChannelMessage):
     """
     A connection to another worker, the one descriptor.
 
@@ -228,7 +228,7 @@ class Peer(Message):
 
 @message
 @dataclass(frozen=True, slots=True)
-class Ask(Message):
+class Ask(ChannelMessage):
     """Do something, and answer; what can be asked is in L{subproxy.app.worker}."""
 
     number: int
@@ -238,19 +238,19 @@ class Ask(Message):
 
 @message
 @dataclass(frozen=True, slots=True)
-class Reopen(Message):
+class Reopen(ChannelMessage):
     """Open the logs anew."""
 
 
 @message
 @dataclass(frozen=True, slots=True)
-class Retire(Message):
+class Retire(ChannelMessage):
     """Another worker has the listeners: accept no more, send guests away, finish, and end."""
 
 
 @message
 @dataclass(frozen=True, slots=True)
-class Stop(Message):
+class Stop(ChannelMessage):
     """Stop as on SIGTERM."""
 
     hurry: bool
@@ -258,7 +258,7 @@ class Stop(Message):
 
 @message
 @dataclass(frozen=True, slots=True)
-class Away(Message):
+class Away(ChannelMessage):
     """The parent reads nothing for so many seconds, at most: guests may be slow to come."""
 
     seconds: float
@@ -269,19 +269,19 @@ class Away(Message):
 
 @message
 @dataclass(frozen=True, slots=True)
-class Ready(Message):
+class Ready(ChannelMessage):
     """It serves."""
 
 
 @message
 @dataclass(frozen=True, slots=True)
-class Leaving(Message):
+class Leaving(ChannelMessage):
     """Somebody has told it to stop, and that was not the parent: it serves no more."""
 
 
 @message
 @dataclass(frozen=True, slots=True)
-class Failed(Message):
+class Failed(ChannelMessage):
     """It cannot serve, for that reason, and ends."""
 
     reason: str
@@ -289,7 +289,7 @@ class Failed(Message):
 
 @message
 @dataclass(frozen=True, slots=True)
-class Subscribed(Message):
+class Subscribed(ChannelMessage):
     """An instance of a guest is subscribed there, and called by C{number} from now on."""
 
     number: int
@@ -301,7 +301,7 @@ class Subscribed(Message):
 
 @message
 @dataclass(frozen=True, slots=True)
-class Left(Message):
+class Left(ChannelMessage):
     """It is no more, and with it all that it registered."""
 
     number: int
@@ -309,7 +309,7 @@ class Left(Message):
 
 @message
 @dataclass(frozen=True, slots=True)
-class RouteServed(Message):
+class RouteServed(ChannelMessage):
     """A subscription has registered a route, or given it back."""
 
     number: int
@@ -320,7 +320,7 @@ class RouteServed(Message):
 
 @message
 @dataclass(frozen=True, slots=True)
-class Closed(Message):
+class Closed(ChannelMessage):
     """A connection of a guest that was passed is closed."""
 
     identity: str
@@ -328,7 +328,7 @@ class Closed(Message):
 
 @message
 @dataclass(frozen=True, slots=True)
-class Conduct(Message):
+class Conduct(ChannelMessage):
     """C{offence}: a guest did what no honest one does. C{refund}: a dial of it does not count."""
 
     identity: str
@@ -337,7 +337,7 @@ class Conduct(Message):
 
 @message
 @dataclass(frozen=True, slots=True)
-class Answer(Message):
+class Answer(ChannelMessage):
     """What C{Ask} of that number has come to: C{payload}."""
 
     number: int
@@ -345,7 +345,7 @@ class Answer(Message):
 
 @message
 @dataclass(frozen=True, slots=True)
-class Logged(Message):
+class Logged(ChannelMessage):
     """A line for the log: the name of a level, who logs, and the text."""
 
     level: str

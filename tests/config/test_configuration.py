@@ -14,7 +14,7 @@ from subproxy.config.configuration import (
     read_configuration,
 )
 from subproxy.config.listen import VsockListen
-from subproxy.config.setting import Choice, Count, Flag, HttpLimit, Number, Octal
+from subproxy.config.setting import Choice, Count, Flag, HttpLimit, Number, Octal, Processes
 from subproxy.config.settings import TABLE
 
 EVERY_TYPE = """\
@@ -192,6 +192,8 @@ class EveryKeyTests(SynchronousTestCase):
                     good, text, bad = "true", "true", ("'true'", "1")
                 elif isinstance(row.kind, Octal):
                     good, text, bad = "'640'", "640", ("640", "0o640", "'999'", "true")
+                elif isinstance(row.kind, Processes):
+                    good, text, bad = "4", "4", ("'4'", "0", "65", "true", "'all'")
                 elif isinstance(row.kind, Choice):
                     text = row.kind.words[-1]
                     good, bad = f"'{text}'", ("1", "'none of them'", "['x']")

@@ -38,7 +38,12 @@ class WorkersTests(SynchronousTestCase):
 
     def start(self, count: int = 2, *options: str, **more: Any) -> Process:
         proxy = self.world.start_proxy(
-            f"--workers={count}", "--access-log=none", HOLD, f"--admin={self.admin}", *options, **more
+            f"--workers={count}",
+            "--access-log=none",
+            HOLD,
+            f"--admin={self.admin}",
+            *options,
+            **more,
         )
         wait_until(lambda: len(self.pids) == count, "all workers to serve")
         return proxy
