@@ -76,6 +76,7 @@ def request_head(message: m.Request) -> RequestHead:
         length=0 if tunnel is not None else length,
         expect=info.get(b"expect") is True,
         upgrade=None if tunnel is None else Upgrade((tunnel,)),
+        trailers=info.get(b"trailers") is True,
     )
 
 
