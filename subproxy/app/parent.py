@@ -188,7 +188,7 @@ class ParentService(MultiService):
         for unwanted in inherited.values():
             for each in unwanted:
                 os.close(each)
-        self._sockets.names += self._state.names
+        self._sockets.adopted += self._state.names
 
     def _adopt(self, where: str, descriptors: list[int]) -> None:
         sockets = [socket.socket(fileno=each) for each in descriptors]

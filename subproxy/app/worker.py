@@ -206,7 +206,7 @@ class _Worker:
             service.subscriptions.context.settings, bulk=None, processes=1, share=PEER_SHARE
         )
         factory = SubscriptionFactory(
-            self._reactor, dispatcher, registrar, lambda transport: "", settings, peers=True
+            self._reactor, dispatcher, registrar, lambda transport: "", settings
         )
         factory.protocol = service.subscriptions.protocol
         return PeerLinks(self._reactor, dispatcher, registrar, factory, self._begin.slot)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from zope.interface import implementer
 
-from subproxy.core.balancing.member import Member
+from subproxy.core.balancing.member import Member, is_peer
 from subproxy.core.body_transport import BodyLimits, BodyTransport, announced, choose
 from subproxy.core.exchange import Exchange, ExchangeState, IChannel
 from subproxy.core.http.upgrade import Upgrade
@@ -49,7 +49,7 @@ def request_headers(exchange: Exchange) -> Headers:
 
 
 def request_info(exchange: Exchange, member: Member | None = None) -> Info:
-    """The C{info} of a request frame, for C{member}."""
+    """The C{info} of a request frame, for C{member}; to a peer, by what it is routed, too."""
     request = exchange.request
     info: Info = {
         b"client": request.client,
@@ -63,6 +63,8 @@ def request_info(exchange: Exchange, member: Member | None = None) -> Info:
         info[b"trailers"] = True
     if request.tls is not None and member is not None and exchange.pool in member.tls:
         info[b"tls"] = tls_info(request.tls, member.tls[exchange.pool])
+    if member is not None and is_peer(member):
+        info |= {b"host": request.host, b"path": request.path, b"hops": 1, b"stamped": True}
     return info
 
 
@@ -134,7 +136,7 @@ class Channel:
             request.method,
             request.target,
             request_headers(exchange),
-            self._info(exchange),
+            request_info(exchange, self.member),
             body if transport is BodyTransport.INLINE else self._promised(carrier),
         )
         try:
@@ -155,14 +157,6 @@ class Channel:
             self.wire.end_body(number)
         self.flush()
 
-    def _info(self, exchange: Exchange) -> Info:
-        """The C{info} of a request frame; for another process, by what it is to be routed, too."""
-        info = request_info(exchange, self.member)
-        if self._context.peers:
-            request = exchange.request
-            info |= {b"host": request.host, b"path": request.path, b"hops": 1, b"stamped": True}
-        return info
-
     def _ask_for_tunnel(self, number: int, exchange: Exchange, upgrade: Upgrade) -> bool:
         """Send a request for a tunnel, if there may be one here: whether it was dealt with."""
         identity, tunnels, request = self.identity, self._context.tunnels, exchange.forwarded
@@ -174,7 +168,7 @@ class Channel:
         except ProxyError as error:
             exchange.fail(error)
             return True
-        info = {**self._info(exchange), b"tunnel": tunnel}
+        info = {**request_info(exchange, self.member), b"tunnel": tunnel}
         frame = m.Request(number, request.method, request.target, request.headers, info, None)
         carrier = TunnelRequest(self, number, exchange, tunnel, self._context)
         try:

@@ -33,7 +33,6 @@ class GuestContext:
     @ivar turns: how much of a reactor turn newcomers may take.
     @ivar rounds: when each is pinged.
     @ivar tunnels: which tunnels there may be, and how many there are.
-    @ivar peers: these are no guests, but other processes of the proxy.
     """
 
     clock: IReactorTime
@@ -46,4 +45,3 @@ class GuestContext:
     turns: TurnBudget
     rounds: TimerWheel
     tunnels: Tunnels
-    peers: bool = False

@@ -48,7 +48,6 @@ class SubscriptionFactory(Factory):
     @ivar accepting: how much of a reactor turn accepting them may take.
     @ivar protocol: what it makes.
     @param identify: who is at the other end of a transport.
-    @param peers: these are no guests, but other processes of the proxy.
     @param recognise: the same by the address alone, where that proves it, so that who is refused
         costs no protocol; None where it does not.
     """
@@ -68,7 +67,6 @@ class SubscriptionFactory(Factory):
         settings: SubscriptionSettings | None = None,
         random: Random | None = None,
         recognise: Callable[[object], str | None] = lambda address: None,
-        peers: bool = False,
     ) -> None:
         settings = settings or SubscriptionSettings()
         self._random = random or Random()
@@ -85,7 +83,6 @@ class SubscriptionFactory(Factory):
             turns=TurnBudget(clock),
             rounds=self._wheel(clock, settings),
             tunnels=Tunnels(registrar),
-            peers=peers,
         )
         self.subscriptions: set[AdmittedConnection] = set()
         self.accepting = TurnBudget(clock)

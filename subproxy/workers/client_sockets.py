@@ -114,12 +114,12 @@ class ClientSockets:
     The listening sockets for clients, by where an operator wants them.
 
     @ivar made: for each place its sockets: one a worker, or one for all.
-    @ivar names: paths of UNIX sockets that are ours to remove.
+    @ivar adopted: paths of UNIX sockets that another program has made, and we have to remove.
     """
 
     def __init__(self) -> None:
         self.made: dict[str, list[socket.socket]] = {}
-        self.names: list[str] = []
+        self.adopted: list[str] = []
         self._ports: list[Any] = []
 
     def make(
@@ -141,7 +141,6 @@ class ClientSockets:
         self.made[where] = maker.sockets
         if maker.port is not None:
             self._ports.append(maker.port)
-            self.names.append(os.fsdecode(maker.sockets[0].getsockname()))
 
     def adopt(self, where: str, sockets: Sequence[socket.socket], count: int) -> None:
         """
@@ -168,6 +167,12 @@ class ClientSockets:
             found = found[:count]
         self.made[where] = found
 
+    @property
+    def names(self) -> list[str]:
+        """Paths of UNIX sockets that are removed at the end."""
+        made = [os.fsdecode(port.getHost().name) for port in self._ports]
+        return [*self.adopted, *made]
+
     def of(self, slot: int) -> list[tuple[str, int]]:
         """The places, and the descriptors for the worker of that slot."""
         return [
@@ -183,12 +188,12 @@ class ClientSockets:
         self.made.clear()
         while self._ports:
             self._ports.pop().stopListening()
-        while self.names:
-            _unlink(self.names.pop())
+        while self.adopted:
+            _unlink(self.adopted.pop())
 
 
 def _unlink(path: str) -> None:
-    """Remove a socket and its lock, if they are still there: Twisted removes those that it made."""
+    """Remove a socket and its lock, if they are still there."""
     for each in (path, f"{path}.lock"):
         try:
             os.unlink(each)

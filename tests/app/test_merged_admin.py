@@ -1,0 +1,125 @@
+"""What the workers say, put together."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+from prometheus_client import CollectorRegistry, generate_latest
+from twisted.internet.defer import Deferred, succeed
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.app.merged_admin import MergedAdmin, MergedCollector, merged_reloads
+from subproxy.workers.crew import Crew
+from subproxy.workers.slots import Slots
+from subproxy.workers.states import WorkerState
+
+
+class FakeCrew:
+    """Workers that answer what a test says."""
+
+    def __init__(self, *answers: object) -> None:
+        self.slots = Slots(len(answers))
+        self._answers = answers
+
+    @property
+    def serving(self) -> list[Any]:
+        return [
+            self.slots.adopt(slot, slot + 1, WorkerState.SERVING, 0.0)
+            for slot in range(len(self._answers))
+        ]
+
+    def ask(self, worker: Any, what: str, *about: str) -> Deferred[bytes]:
+        found = self._answers[worker.slot]
+        return succeed(found if isinstance(found, bytes) else json.dumps(found).encode())
+
+
+def merged(what: str, *answers: object) -> Any:
+    """The reply for all."""
+    admin = MergedAdmin(cast("Crew", FakeCrew(*answers)), lambda: True, Deferred)
+    found: list[Any] = []
+    admin.reply(what).addCallback(found.append)
+    return found[0]
+
+
+def route(path: str, *subscribers: str, vacant: bool = False) -> dict[str, Any]:
+    """A route of a worker."""
+    return {
+        "host": "a",
+        "path": path,
+        "vacant": vacant,
+        "waiting": 1,
+        "subscribers": list(subscribers),
+    }
+
+
+class MergedAdminTests(SynchronousTestCase):
+    def test_routes(self) -> None:
+        """Each once, in one order, with all who serve it."""
+        one = {"routes": [route("/a/b", "x"), route("/a", "x"), route("/", vacant=True)]}
+        two = {"routes": [route("/a/b", "x", "y"), route("/a/c", "z"), route("/", "z")]}
+        (data, status) = merged("routes", [one, 200], [two, 200])
+        self.assertEqual(status, 200)
+        found = {each["path"]: each for each in data["routes"]}
+        self.assertEqual(list(found), ["/a/b", "/a/c", "/a", "/"])
+        self.assertEqual(found["/a/b"]["subscribers"], ["x", "y"])
+        self.assertEqual(found["/a/b"]["waiting"], 2)
+        self.assertFalse(found["/"]["vacant"])
+
+    def test_subscribers(self) -> None:
+        """Each says with which worker it is."""
+        (data, _) = merged(
+            "subscribers",
+            [{"subscribers": [{"id": "b"}]}, 200],
+            b"",
+            [{"subscribers": [{"id": "a"}, {"id": "b"}]}, 200],
+        )
+        found = [(each["id"], each["process"]) for each in data["subscribers"]]
+        self.assertEqual(found, [("a", 2), ("b", 0), ("b", 2)])
+
+    def test_drain(self) -> None:
+        """Found by one is found; by none is not."""
+        good, bad = [{"subscribers": ["a"]}, 200], [{"error": "nobody"}, 404]
+        self.assertEqual(merged("drain", bad, good, good), ({"subscribers": ["a"]}, 200))
+        self.assertEqual(merged("drain", bad, bad), ({"error": "nobody"}, 404))
+
+    def test_nobody_answers(self) -> None:
+        """That is said, too."""
+        self.assertEqual(merged("routes", b"", b"")[1], 503)
+        self.assertEqual(merged_reloads([b""])[1], 503)
+
+    def test_explain(self) -> None:
+        """By a worker that knows the route, with the subscribers of all."""
+        nothing = {"route": None, "subscribers": [], "reason": "no"}
+        one = {"route": route("/", "x"), "subscribers": [{"id": "x"}], "reason": "yes"}
+        two = {"route": route("/", "y"), "subscribers": [{"id": "y"}], "reason": "yes"}
+        (data, _) = merged("explain", [nothing, 200], [one, 200], [two, 200])
+        self.assertEqual(data["reason"], "yes")
+        self.assertEqual([each["process"] for each in data["subscribers"]], [1, 2])
+        self.assertEqual(data["route"]["subscribers"], ["x", "y"])
+
+    def test_reloads(self) -> None:
+        """What one could not take, is told, once."""
+        good = {"problems": [], "applied": ["a"], "hand_over": []}
+        bad = {"error": "nothing has changed", "problems": ["p"], "applied": [], "hand_over": []}
+        data, status = merged_reloads([json.dumps([each, 200]).encode() for each in (good, good)])
+        self.assertEqual((data["applied"], status), (["a"], 200))
+        data, status = merged_reloads([json.dumps([bad, 422]).encode()] * 2)
+        self.assertEqual((data["problems"], status), (["p"], 422))
+
+    def test_metrics(self) -> None:
+        """Numbers are added; of some gauges the greatest counts."""
+        page = (
+            "# TYPE subproxy_requests_total counter\n"
+            'subproxy_requests_total{{code="200"}} {}\n'
+            "# TYPE subproxy_routes gauge\nsubproxy_routes {}\n"
+            "# TYPE subproxy_request_seconds histogram\n"
+            'subproxy_request_seconds_bucket{{le="1.0"}} {}\n'
+            'subproxy_request_seconds_bucket{{le="+Inf"}} {}\n'
+        )
+        registry = CollectorRegistry()
+        registry.register(MergedCollector([page.format(2, 7, 1, 2), page.format(3, 5, 0, 4)]))
+        found = generate_latest(registry).decode()
+        self.assertIn('subproxy_requests_total{code="200"} 5.0', found)
+        self.assertIn("subproxy_routes 7.0", found)
+        self.assertIn('subproxy_request_seconds_bucket{le="+Inf"} 6.0', found)
