@@ -100,9 +100,7 @@ class Channel:
         member: Member,
         context: GuestContext,
     ) -> None:
-        self.wire = connection.wire
-        self.member = member
-        self.identity = member.identity
+        self.wire, self.member, self.identity = connection.wire, member, member.identity
         self.congested = False
         self.emptied: Callable[[], None] | None = None
         self.flush = connection.flush
