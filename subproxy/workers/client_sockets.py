@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import CannotListenError
+from twisted.internet.error import CannotListenError, ConnectionDone
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
@@ -187,7 +187,8 @@ class ClientSockets:
                 each.close()
         self.made.clear()
         while self._ports:
-            self._ports.pop().stopListening()
+            # At once: where the start has failed, no reactor will run.
+            self._ports.pop().connectionLost(Failure(ConnectionDone()))
         while self.adopted:
             _unlink(self.adopted.pop())
 
