@@ -87,6 +87,7 @@ MEASURED = frozenset(
         "test_sidecar",
         "test_sidecar_process",
         "test_vm_image",
+        "test_workers",
     }
 )
 """Without these whole modules would not have run: what twistd, guests and init do as processes,
