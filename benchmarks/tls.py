@@ -58,10 +58,14 @@ class Contestant:
     One server over TLS.
 
     @ivar port: where it listens.
+    @param bodies: its application sends and takes large ones.
     """
 
-    def __init__(self, name: str, server_core: int, load_core: int, pem: bytes) -> None:
+    def __init__(
+        self, name: str, server_core: int, load_core: int, pem: bytes, bodies: bool = False
+    ) -> None:
         self.name = name
+        self._bodies = bodies
         self.port = free_port()
         self.rig = Rig(name, server_core, load_core)
         folder = Path(self.rig.directory) / "certificates"
@@ -82,7 +86,10 @@ class Contestant:
     def _start_nginx(self) -> None:
         self._backend()
         http = NGINX.format(dir=self.rig.directory)
-        text = nginx.configuration(self.rig, self.port, most=MOST, http=http, ssl="ssl")
+        extra = nginx.UNBUFFERED if self._bodies else ""
+        text = nginx.configuration(
+            self.rig, self.port, most=MOST, http=http, ssl="ssl http2", extra=extra
+        )
         command = ["nginx", "-p", str(self.rig.directory), "-e", self.rig.path("early")]
         command += ["-c", self.rig.write("nginx.conf", text)]
         self._server = self.rig.spawn(command, counted=True)
@@ -96,7 +103,7 @@ class Contestant:
             self.port,
             most=MOST,
             tuning="ssl-default-bind-options ssl-min-ver TLSv1.2",
-            ssl=f"ssl crt {self.rig.directory}/certificates/default.pem alpn http/1.1",
+            ssl=f"ssl crt {self.rig.directory}/certificates/default.pem alpn h2,http/1.1",
         )
         command = ["haproxy", "-db", "-f", self.rig.write("haproxy.cfg", text)]
         self._server = self.rig.spawn(command, counted=True)
@@ -120,7 +127,10 @@ class Contestant:
             env=environment,
         )
         self.rig.wait_for_socket("vm.sock_12345")
-        self.rig.spawn([program("guest"), f"{vm}_12345", HOST, "1", "1"])
+        guest = [program("guest"), f"{vm}_12345", HOST, "1", "1"]
+        if self._bodies:
+            guest = [program("bulk_guest"), f"{vm}_12345", HOST]
+        self.rig.spawn(guest)
 
     @property
     def pids(self) -> list[int]:
@@ -177,6 +187,49 @@ def requests(connections: int, count: int) -> Measurement:
     return Measurement(f"requests, {connections} connections", "us", run)
 
 
+def streams(connections: int, streams: int, count: int) -> Measurement:
+    """Requests of HTTP/2, so many streams at a time on each of so many connections."""
+
+    def run(server: Contestant, core: int) -> float:
+        command = ["h2load", "-n", str(count), "-c", str(connections), "-m", str(streams)]
+        for each in (*HEADERS, f":authority: {HOST}"):
+            command += ["-H", each]
+        return load(server, core, [*command, f"https://127.0.0.1:{server.port}/hello"], count)
+
+    return Measurement(f"HTTP/2, {connections}x{streams}", "us", run)
+
+
+def bodies(size: str, connections: int, count: int, direction: str = "down") -> Measurement:
+    """Bodies over HTTP/2, one at a time on each connection: CPU seconds a gigabyte."""
+    amount = int(size[:-1]) << 20
+
+    def run(server: Contestant, core: int) -> float:
+        command = ["h2load", "-n", str(count), "-c", str(connections), "-m", "1"]
+        command += ["-w", "24", "-W", "26", "-H", f":authority: {HOST}"]
+        path = "hello" if direction == "up" else f"bytes/{amount}"
+        if direction == "up":
+            file = Path(server.rig.directory) / size
+            if not file.exists():
+                file.write_bytes(bytes(amount))
+            command += ["-d", str(file)]
+        url = f"https://127.0.0.1:{server.port}/{path}"
+        return load(server, core, [*command, url], count) * count / 1e6 / (count * amount / 1e9)
+
+    return Measurement(f"bodies over HTTP/2 {direction}, {size}, {connections}", "s/GB", run)
+
+
+def load(server: Contestant, core: int, command: list[str], count: int) -> float:
+    """CPU microseconds a request of C{command}, which makes C{count}."""
+    pids = server.pids
+    before = cpu_seconds(pids)
+    out, errors = on_core(core, command).communicate(timeout=80)
+    used = cpu_seconds(pids) - before
+    good = re.search(r"status codes: (\d+) 2xx", out)
+    if not good or int(good[1]) != count or " 0 failed, 0 errored" not in out:
+        raise RuntimeError(f"{server.name}: {out[-500:]}{errors[-300:]}")
+    return used / count * 1e6
+
+
 def clients(server: Contestant, core: int, at_once: int, total: int, how: str) -> Any:
     """Run C{tls_clients}."""
     command = [program("tls_clients"), str(server.port), str(at_once), str(total), how]
@@ -228,6 +281,16 @@ MEASUREMENTS = (
     handshakes("full", 1500),
     handshakes("resumed", 2000),
     idle(5000),
+    streams(8, 16, 40_000),
+    streams(64, 10, 40_000),
+    streams(64, 1, 20_000),
+    streams(1, 1, 3_000),
+)
+BODIES = (
+    bodies("1M", 8, 256),
+    bodies("64M", 2, 8),
+    bodies("1M", 8, 256, "up"),
+    bodies("64M", 2, 8, "up"),
 )
 
 
@@ -237,6 +300,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default="", help="measurements whose names hold this")
     parser.add_argument("--with", dest="names", default="nginx,haproxy,subproxy,subproxy-python")
+    parser.add_argument("--bodies", action="store_true", help="measure large bodies")
     options = parser.parse_args()
     raise_descriptor_limit()
     server_core, load_core = sorted(os.sched_getaffinity(0))[:2]
@@ -245,8 +309,8 @@ def main() -> None:
     servers: list[Contestant] = []
     try:
         for name in options.names.split(","):
-            servers.append(Contestant(name, server_core, load_core, pem))
-        for each in MEASUREMENTS:
+            servers.append(Contestant(name, server_core, load_core, pem, options.bodies))
+        for each in BODIES if options.bodies else MEASUREMENTS:
             if options.only not in each.name:
                 continue
             found: dict[str, list[float]] = {server.name: [] for server in servers}

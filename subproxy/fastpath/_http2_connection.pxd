@@ -28,6 +28,11 @@ cdef class FastHttp2Connection:
     cdef dict served  # the shell's
     cdef object machine
     cdef dict streams
+    # DATA of a stream that Python has, frames of one turn that it is given as one:
+    cdef list pieces  # None for none
+    cdef Py_ssize_t pieces_size
+    cdef uint32_t pieces_number
+    cdef int pieces_flags
     cdef list begun_bodies  # of this read, whose lengths are not known; None for none
     cdef u8 *held
     cdef Py_ssize_t held_size
@@ -55,6 +60,8 @@ cdef class FastHttp2Connection:
     cdef bint may_gather(self, const Head *head) except -1
     cdef bint data(self, const u8 *p, uint32_t size, int flags, uint32_t number) except -1
     cdef int put_window(self, uint32_t more) except -1
+    cdef bint collect(self, const u8 *p, uint32_t size, int flags, uint32_t number) except -1
+    cdef int pass_on(self) except -1
     cdef int end_of_read(self) except -1
     cdef bint window(self, const u8 *p, uint32_t number) except -1
     cdef int to_python(self, int kind, int flags, uint32_t number, const u8 *p, uint32_t size) except -1

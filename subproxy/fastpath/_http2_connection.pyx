@@ -60,6 +60,7 @@ cdef enum:
     WINDOW_UPDATE = 8
     MOST_ANSWER = 65536  # bytes of an answer's body: what rides in a frame of the guest
     MOST_FIELDS_SIZE = 8192  # bytes of an answer's fields, which so fit into one frame
+    MOST_COLLECTED = 131072  # bytes of one body that Python is given at a time
     MOST_GATHERED = 262144  # bytes that are gathered in a turn, above which Python has answers
     KEPT = 32768  # bytes of room that are kept from one turn to the next
     MOST_WINDOW = 0x7FFFFFFF
@@ -148,6 +149,13 @@ cdef class FastHttp2Connection:
 
     def turn_ended(self):
         self.called = False
+        if self.pieces is not None and not self.over:
+            self.turned = True
+            self.shell.turn_begins()
+            self.pass_on()
+            self.turned = False
+            self.shell.turn_ends()
+            self.learn()
         if not self.over:
             self.shell.turn_ended()
         self.flush()
@@ -181,6 +189,7 @@ cdef class FastHttp2Connection:
             self.turn_end.gatherer = None
             self.turn_end = None
         self.before = None
+        self.pieces = None
         self.out_size = 0
 
     # Bytes come.
@@ -220,6 +229,7 @@ cdef class FastHttp2Connection:
         if self.begun_bodies:
             self.end_of_read()
         if self.turned:
+            self.pass_on()
             self.turned = False
             self.shell.turn_ends()
             self.learn()
@@ -294,6 +304,7 @@ cdef class FastHttp2Connection:
     ) except -1:
         cdef FastHttp2Stream stream
         self.turn()
+        self.pass_on()
         if number:
             stream = self.streams.get(number)
             if stream is not None:
@@ -385,6 +396,7 @@ cdef class FastHttp2Connection:
         self.path.declined_requests += 1
         fields = None if found == BLOCK_LARGE else listed()
         self.turn()
+        self.pass_on()
         self.shell.fields_came(number, fields, bool(flags & END_STREAM))
         self.learn()
         return True
@@ -409,7 +421,11 @@ cdef class FastHttp2Connection:
         cdef FastHttp2Stream stream = self.streams.get(number)
         cdef Py_ssize_t came
         cdef bint ends = flags & END_STREAM
-        if stream is None or stream.gathering is None or flags & PADDED or not (size or ends):
+        if flags & PADDED or not (size or ends):
+            return False
+        if stream is None:
+            return self.collect(p, size, flags, number)
+        if stream.gathering is None:
             return False
         came = stream.came + size
         if size > counts.left or came > STREAM_WINDOW:
@@ -435,6 +451,38 @@ cdef class FastHttp2Connection:
             self.put_window(<uint32_t>counts.taken)
             counts.taken = 0
         return True
+
+    cdef bint collect(self, const u8 *p, uint32_t size, int flags, uint32_t number) except -1:
+        """DATA of a body that Python has: it is told once a turn, of many frames as of one, because
+        each time costs more than what a frame holds. False if it is to be told now."""
+        if self.pieces is not None and (
+            self.pieces_number != number or self.pieces_flags & END_STREAM
+            or self.pieces_size + size > MOST_COLLECTED
+        ):
+            self.turn()
+            self.pass_on()
+        if self.pieces is None:
+            if flags & END_STREAM or number not in self.served:
+                return False
+            self.pieces = []
+            self.pieces_size = 0
+            self.pieces_number = number
+            self.pieces_flags = 0
+            self.soon()
+        self.pieces.append(PyBytes_FromStringAndSize(<const char *>p, size))
+        self.pieces_size += size
+        self.pieces_flags |= flags
+        return True
+
+    cdef int pass_on(self) except -1:
+        """Tell Python of the DATA that were collected."""
+        cdef list pieces = self.pieces
+        if pieces is None:
+            return 0
+        self.pieces = None
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self.shell.frame_came(DATA, self.pieces_flags, self.pieces_number, data)
+        return 0
 
     cdef int put_window(self, uint32_t more) except -1:
         """Open the window of the connection by C{more} bytes."""

@@ -4,6 +4,7 @@
 The same in Python: C{subproxy.frontend.http2.response_encoder} (see C{subproxy.fastpath.twins}).
 """
 
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from subproxy.fastpath._bytes cimport put_bytes, put_number, u8
@@ -77,3 +78,32 @@ cdef u8 *write_answer(
         o = put_bytes(o, body, part)
         body += part
     return o
+
+
+def data_frames(object waiting, Py_ssize_t at, Py_ssize_t size, uint32_t stream, bint ends):
+    """DATA of C{size} bytes, which are taken from a deque of bytes, from C{at} in its first on.
+
+    Returns the frames, and where in the deque what is left begins.
+    """
+    cdef Py_ssize_t part = 0, n
+    cdef bytes piece
+    cdef bytes out = PyBytes_FromStringAndSize(
+        NULL, size + (size + FRAME_SIZE - 1) // FRAME_SIZE * FRAME_HEAD
+    )
+    cdef u8 *o = <u8 *>PyBytes_AS_STRING(out)
+    while size:
+        if part == 0:
+            part = min(size, FRAME_SIZE)
+            o = put_frame_head(
+                o, <uint32_t>part, 0, 1 if ends and part == size else 0, stream
+            )
+        piece = waiting[0]
+        n = min(PyBytes_GET_SIZE(piece) - at, part)
+        o = put_bytes(o, <const u8 *>PyBytes_AS_STRING(piece) + at, n)
+        at += n
+        part -= n
+        size -= n
+        if at == PyBytes_GET_SIZE(piece):
+            waiting.popleft()
+            at = 0
+    return out, at

@@ -10,6 +10,7 @@ from subproxy.core.http.forwarded import Peer
 from subproxy.core.http.request import Headers
 from subproxy.core.sites.site_request import SiteRequest
 from subproxy.fastpath.fallback import sent_request
+from subproxy.fastpath.http2_sender import FastHttp2Sender
 from subproxy.fastpath.interfaces import FallsBackAlone, FrontOfHttp2, GatheredBody
 from subproxy.frontend.context import FrontendContext
 from subproxy.frontend.http2.connection import Http2Connection
@@ -50,7 +51,14 @@ class FastHttp2Protocol(Http2Protocol):
         context = front.factory.context
         guard = FloodGuard(context.floods)
         limits = context.limits
-        connection = Http2Connection(decoder, front.counts, guard, limits.head, limits.fields)
+        connection = Http2Connection(
+            decoder,
+            front.counts,
+            guard,
+            limits.head,
+            limits.fields,
+            FastHttp2Sender(front.counts),
+        )
         return cls(context, connection, guard, front)
 
     def take_over(self, before: OpenConnection, transport: Any, peer: Peer) -> None:

@@ -40,7 +40,7 @@ class Http2Side(Side):
                 lambda addr: self.factory.build_http2()
             )
         self.client = Http2Client()
-        self.sent = b""
+        self.sent: dict[int, list[m.Message]] = {}
         super().connect()
         self.say(self.client.take())
 
@@ -56,10 +56,10 @@ class Http2Side(Side):
             self.world.advance(0)
             came = self.renamed(self.guest_transport.value())
             self.guest_transport.clear()
-            self.sent += came
             self.frames.feed(came)
             while (frame := self.frames.next()) is not None:
                 event = m.parse(frame)
+                self.guest_told(event)
                 if isinstance(event, m.Request):
                     self.asked.append(event)
                 elif isinstance(event, m.Abort):
@@ -71,6 +71,13 @@ class Http2Side(Side):
                 break
             if not self.gone:
                 self.protocol.dataReceived(more)
+
+    def guest_told(self, event: m.Message) -> None:
+        """Keep what the guest was told of each exchange, however a body was cut."""
+        told = self.sent.setdefault(getattr(event, "exchange", 0), [])
+        if isinstance(event, m.Body) and told and isinstance(told[-1], m.Body):
+            event = m.Body(event.exchange, told.pop().data + event.data)
+        told.append(event)
 
     def renamed(self, data: bytes) -> bytes:
         """C{data} with ids in the order in which they are told: Python makes one for a request

@@ -10,6 +10,10 @@ MOST_STREAMS: Final = 100
 STREAM_WINDOW: Final = 65_536
 """Bytes that a client may send on a stream before the guest has taken some."""
 
+LARGEST_WINDOW: Final = 262_144
+"""To which the window of a stream grows whose guest takes all that comes, as long as others have
+room: a client that waits for a window is woken up for each."""
+
 CONNECTION_WINDOW: Final = 786_432
 """Likewise, on all streams together: what one connection can make us hold of its bodies."""
 

@@ -16,6 +16,7 @@ from subproxy.core.http.request import Headers
 from subproxy.frontend.http2.bounds import (
     CONNECTION_WINDOW,
     GOING,
+    LARGEST_WINDOW,
     MOST_BLOCK,
     MOST_CONTINUATIONS,
     MOST_CRUMBS,
@@ -67,6 +68,7 @@ class Http2Connection:
     @param guard: what it may do how often.
     @param list_size: bytes of the fields of a request, each counted with 32 more.
     @param most_fields: how many fields a request may have, pieces of Cookie not counted.
+    @param sender: has what waits to be sent; None for a new one.
     @ivar streams: those that are open, by number.
     @ivar sender: what waits to be sent.
     @ivar greeted: the client's SETTINGS are here.
@@ -81,9 +83,10 @@ class Http2Connection:
         guard: FloodGuard,
         list_size: int,
         most_fields: int,
+        sender: Http2Sender | None = None,
     ) -> None:
         self.counts = counts
-        self.sender = Http2Sender(counts)
+        self.sender = sender or Http2Sender(counts)
         self.streams: dict[int, Http2Stream] = {}
         self.refuses = False
         self.peer_list_size: int | None = None
@@ -220,16 +223,13 @@ class Http2Connection:
         @param came: bytes of data that came, and that nobody has taken yet.
         @param ended: the request is whole.
         """
-        stream = Http2Stream(number, STREAM_WINDOW - came, self.counts.first_room + room)
+        stream = Http2Stream(number, STREAM_WINDOW, self.counts.first_room + room)
+        stream.window -= came
         stream.held = stream.received = came
         if ended:
             stream.client_ended()
         self.streams[number] = stream
         return stream
-
-    def taken(self, size: int) -> None:
-        """C{size} bytes of a body that came elsewhere were taken."""
-        self._taken(size)
 
     def _trailers(
         self, stream: Http2Stream, fields: Headers | None, ended: bool, now: float
@@ -419,9 +419,12 @@ class Http2Connection:
         self._taken(size)
         if stream.client_sends:
             stream.owed += size
-            if stream.owed >= STREAM_WINDOW // 2:
-                stream.window += stream.owed
-                self._put_window(stream.number, stream.owed)
+            if stream.owed >= stream.size // 2:
+                more = stream.owed
+                if self.counts.left >= CONNECTION_WINDOW // 2:
+                    more += stream.grow(LARGEST_WINDOW)
+                stream.window += more
+                self._put_window(stream.number, more)
                 stream.owed = 0
 
     def _taken(self, size: int) -> None:

@@ -154,13 +154,17 @@ class Http2Sender:
                 bare = last and stream.trailers is None
                 out.append(frame_head(size, FrameType.DATA, END_STREAM if bare else 0, number))
                 out.append(data)
-                if bare:
-                    self.ended.append(stream)
-                elif last:
-                    self._put_end(stream, out)
-                else:
-                    self.moved.append(stream)
-                    self.window_opened(stream)
+                self._sent(stream, last, bare, out)
+
+    def _sent(self, stream: Http2Stream, last: bool, bare: bool, out: list[bytes]) -> None:
+        """Data of C{stream} were sent: the C{last}, and if C{bare}, with its end."""
+        if bare:
+            self.ended.append(stream)
+        elif last:
+            self._put_end(stream, out)
+        else:
+            self.moved.append(stream)
+            self.window_opened(stream)
 
     # The connection ends.
 

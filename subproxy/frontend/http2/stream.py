@@ -50,10 +50,12 @@ class Http2Stream:
     @ivar number: its number.
     @ivar state: see above.
     @ivar window: bytes that the client may still send; less than nothing is its fault.
+    @ivar size: what that window is at most.
     @ivar held: bytes that came and that nobody has taken yet.
     @ivar owed: bytes that were taken, and are not in its window again.
     @ivar room: bytes that we may still send; may be negative (section 6.9.2).
     @ivar blocks: fields that go before all data.
+    @ivar data: data that wait, from C{at} in the first piece on.
     @ivar waiting: bytes of data that wait.
     @ivar trailers: fields that go behind all data.
     @ivar ends: nothing is added to what waits.
@@ -64,9 +66,9 @@ class Http2Stream:
     """
 
     __slots__ = (
-        "_at",
-        "_data",
+        "at",
         "blocks",
+        "data",
         "discards",
         "ends",
         "held",
@@ -75,6 +77,7 @@ class Http2Stream:
         "received",
         "room",
         "sent",
+        "size",
         "state",
         "trailers",
         "urgency",
@@ -85,13 +88,13 @@ class Http2Stream:
     def __init__(self, number: int, window: int, room: int) -> None:
         self.number = number
         self.state = StreamState.OPEN
-        self.window = window
+        self.window = self.size = window
         self.held = 0
         self.owed = 0
         self.room = room
         self.blocks: list[bytes] = []
-        self._data: deque[bytes] = deque()
-        self._at = 0  # where in the first of them what waits begins
+        self.data: deque[bytes] = deque()
+        self.at = 0  # where in the first of them what waits begins
         self.waiting = 0
         self.trailers: bytes | None = None
         self.ends = False
@@ -107,6 +110,18 @@ class Http2Stream:
         @raise AssertionError: the table does not allow it: a bug of ours.
         """
         self.state = TRANSITIONS.move(self.state, state)
+
+    def grow(self, most: int) -> int:
+        """
+        Let the client send more at a time, up to C{most} bytes, if all that came was taken.
+
+        @return: by how much its window is larger.
+        """
+        if self.held or self.discards:
+            return 0
+        growth = min(self.size, most - self.size)
+        self.size += growth
+        return growth
 
     def client_ended(self) -> None:
         """The client sends no more."""
@@ -130,33 +145,38 @@ class Http2Stream:
 
     def add(self, data: bytes) -> None:
         """Let C{data} wait."""
-        self._data.append(data)
+        self.data.append(data)
         self.waiting += len(data)
 
     def take(self, most: int) -> bytes:
         """Some of the data that waits: at most C{most} bytes, and at most what a frame may have."""
-        data, at = self._data, self._at
+        data, at = self.data, self.at
         most = min(most, FRAME_SIZE)
         piece = data[0]
         if len(piece) - at > most:
             piece = piece[at : at + most]
-            self._at = at + most
+            self.at = at + most
         else:
             if at:
                 piece = piece[at:]
-                self._at = 0
+                self.at = 0
             data.popleft()
             while data and len(piece) + len(data[0]) <= most:
                 piece += data.popleft()
-        self.waiting -= len(piece)
-        self.room -= len(piece)
-        self.sent += len(piece)
+        self.took(len(piece), self.at)
         return piece
+
+    def took(self, size: int, at: int) -> None:
+        """C{size} bytes were taken of the data, and what is left begins C{at} there."""
+        self.at = at
+        self.waiting -= size
+        self.room -= size
+        self.sent += size
 
     def forget(self) -> None:
         """Nothing that waits is sent."""
         self.blocks.clear()
-        self._data.clear()
-        self._at = 0
+        self.data.clear()
+        self.at = 0
         self.waiting = 0
         self.trailers = None
