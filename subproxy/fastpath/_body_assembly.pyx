@@ -8,14 +8,16 @@ from subproxy.fastpath._bytes cimport u8
 
 cdef enum:
     AHEAD = 4  # times what came of a body there is room for
+    TIGHT = 8  # ... or a part of what came, where a connection has many bodies at a time
 
 
 cdef class BodyAssembly:
     """One after the other, of one connection."""
 
-    cdef int start(self, const u8 *data, Py_ssize_t size, Py_ssize_t whole) except -1:
-        """Hold what came; with the body it will be C{whole} bytes."""
-        self.data = PyBytes_FromStringAndSize(NULL, min(whole, AHEAD * size))
+    cdef int start(self, const u8 *data, Py_ssize_t size, Py_ssize_t whole, bint tight=False) except -1:
+        """Hold what came; with the body it will be C{whole} bytes. C{tight}: others do the same."""
+        self.tight = tight
+        self.data = PyBytes_FromStringAndSize(NULL, self.room(size, whole))
         memcpy(PyBytes_AS_STRING(self.data), data, size)
         self.filled = size
         self.whole = whole
@@ -27,9 +29,13 @@ cdef class BodyAssembly:
         cdef Py_ssize_t part = min(size, self.whole - self.filled)
         if self.filled + part > PyBytes_GET_SIZE(self.data):
             # As much as came, some times over: not what a client says that it will send.
-            larger = PyBytes_FromStringAndSize(NULL, min(self.whole, AHEAD * (self.filled + part)))
+            larger = PyBytes_FromStringAndSize(NULL, self.room(self.filled + part, self.whole))
             memcpy(PyBytes_AS_STRING(larger), PyBytes_AS_STRING(self.data), self.filled)
             self.data = larger
         memcpy(PyBytes_AS_STRING(self.data) + self.filled, data, part)
         self.filled += part
         return part
+
+    cdef Py_ssize_t room(self, Py_ssize_t size, Py_ssize_t whole) noexcept:
+        """How much room there is for C{size} bytes, of C{whole}: in few steps, and not for all at once."""
+        return min(whole, size + size // TIGHT if self.tight else AHEAD * size)

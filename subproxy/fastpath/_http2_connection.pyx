@@ -44,7 +44,8 @@ from subproxy.reactor._stream cimport Stream
 from subproxy.fastpath.http2_protocol import FastHttp2Protocol
 from subproxy.frontend.http2 import frames as described
 from subproxy.frontend.http2.bounds import (
-    CONNECTION_WINDOW as _connection_window, MOST_CRUMBS, MOST_STREAMS as _most_streams,
+    CONNECTION_WINDOW as _connection_window, MOST_CRUMBS, MOST_HEADS as _most_heads,
+    MOST_STREAMS as _most_streams,
     STREAM_WINDOW as _stream_window,
 )
 
@@ -62,6 +63,7 @@ cdef enum:
     MOST_FIELDS_SIZE = 8192  # bytes of an answer's fields, which so fit into one frame
     MOST_COLLECTED = 131072  # bytes of one body that Python is given at a time
     MOST_GATHERED = 262144  # bytes that are gathered in a turn, above which Python has answers
+    A_STREAM = 512  # bytes of a stream, beside the text of its head
     KEPT = 32768  # bytes of room that are kept from one turn to the next
     MOST_WINDOW = 0x7FFFFFFF
 
@@ -70,6 +72,7 @@ cdef bytes _preface = described.PREFACE
 cdef const u8 *PREFACE = <const u8 *><char *>_preface
 cdef long MOST_STREAMS = _most_streams
 cdef long STREAM_WINDOW = _stream_window
+cdef long MOST_HEADS = _most_heads
 cdef long CONNECTION_WINDOW = _connection_window
 
 if described.FRAME_SIZE != FRAME_SIZE or len(_preface) != PREFACE_SIZE:
@@ -366,7 +369,7 @@ cdef class FastHttp2Connection:
                 field_list(), self.told.sender.scheme, self.told.sender.scheme_size, &text
             )
             if (
-                length
+                length and counts.heads + length + A_STREAM <= MOST_HEADS
                 and scan(text, length, &self.path.bounds, self.told.trusted, &head) == GOOD
                 and (self.before is None or self.before.in_scope(head.host, head.host_size))
                 and (head.length <= 0 if flags & END_STREAM else self.may_gather(&head))
@@ -378,6 +381,8 @@ cdef class FastHttp2Connection:
                 stream.number = number
                 # It is counted before: what it sends may be answered at once.
                 counts.last_stream = number
+                stream.cost = length + A_STREAM
+                counts.heads += stream.cost
                 counts.open += 1
                 counts.requests += 1
                 if PyDict_Size(self.streams) == 0:
@@ -392,6 +397,7 @@ cdef class FastHttp2Connection:
                 del self.streams[number]
                 counts.last_stream = before
                 counts.open -= 1
+                counts.heads -= stream.cost
                 counts.requests -= 1
         self.path.declined_requests += 1
         fields = None if found == BLOCK_LARGE else listed()
@@ -570,7 +576,9 @@ cdef class FastHttp2Stream(AskingClient):
         """Wait for the body of a request; it is not longer than STREAM_WINDOW."""
         self.length = head.length
         self.gathering = BodyAssembly.__new__(BodyAssembly)
-        self.gathering.start(data, size, size + (STREAM_WINDOW if head.length < 0 else head.length))
+        self.gathering.start(
+            data, size, size + (STREAM_WINDOW if head.length < 0 else head.length), tight=True
+        )
         self.head_size = size
         self.late = NEVER
         if head.length < 0:
@@ -648,6 +656,7 @@ cdef class FastHttp2Stream(AskingClient):
         counts.shrinks = False
         counts.room -= size
         counts.open -= 1
+        counts.heads -= self.cost
         now = path.now()
         channel.drop(asked.number)
         del front.streams[self.number]
@@ -671,6 +680,7 @@ cdef class FastHttp2Stream(AskingClient):
         cdef FastHttp2Connection front = self.front
         if front is None:
             return 0
+        front.counts.heads -= self.cost
         if self.gathering is not None:
             front.streams.pop(self.number, None)
             front.shell.adopt_gathered(self)

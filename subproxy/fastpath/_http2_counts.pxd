@@ -9,6 +9,7 @@ cdef class FastHttp2Counts:
     cdef public long requests
     cdef public int64_t room
     cdef public int64_t first_room
+    cdef public int64_t heads
     cdef public int64_t left
     cdef public int64_t taken
     cdef public bint shrinks

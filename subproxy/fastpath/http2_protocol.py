@@ -13,6 +13,7 @@ from subproxy.fastpath.fallback import sent_request
 from subproxy.fastpath.http2_sender import FastHttp2Sender
 from subproxy.fastpath.interfaces import FallsBackAlone, FrontOfHttp2, GatheredBody
 from subproxy.frontend.context import FrontendContext
+from subproxy.frontend.http2.bounds import head_cost
 from subproxy.frontend.http2.connection import Http2Connection
 from subproxy.frontend.http2.ending import Ending
 from subproxy.frontend.http2.events import BodyCame, RequestCame
@@ -126,8 +127,8 @@ class FastHttp2Protocol(Http2Protocol):
     def adopt(self, fast: FallsBackAlone) -> None:
         """Go on with the request of C{fast}, which a guest has."""
         context = self.context
-        stream = self.connection.adopt(fast.number, fast.room)
         head = sent_request(fast.frame, context.rules)
+        stream = self.connection.adopt(fast.number, fast.room, head_cost(head.headers))
         rules = fast.asked.rules
         served = ServedRequest(self, stream, head, fast.started, rules)
         client_stream = served.client_stream
@@ -146,8 +147,10 @@ class FastHttp2Protocol(Http2Protocol):
     def adopt_gathered(self, fast: GatheredBody) -> None:
         """Go on with the request of C{fast}, whose body was gathered so far."""
         body, started = fast.body, fast.started
-        stream = self.connection.adopt(fast.number, fast.room, len(body), fast.whole)
         fields = self._fields_of(fast.text)
+        stream = self.connection.adopt(
+            fast.number, fast.room, head_cost(fields), len(body), fast.whole
+        )
         stream.urgency = urgency_of(fields)
         try:
             now = self.context.monotonic()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from subproxy.core.http.request import Headers
+
 MOST_STREAMS: Final = 100
 """Streams that a client may have open at a time."""
 
@@ -14,8 +16,12 @@ LARGEST_WINDOW: Final = 262_144
 """To which the window of a stream grows whose guest takes all that comes, as long as others have
 room: a client that waits for a window is woken up for each."""
 
-CONNECTION_WINDOW: Final = 786_432
+CONNECTION_WINDOW: Final = 524_288
 """Likewise, on all streams together: what one connection can make us hold of its bodies."""
+
+MOST_HEADS: Final = 393_216
+"""Bytes that the heads of all streams may take while they are open, 3,900 each if there are as many
+as may be: see L{head_cost}."""
 
 MOST_BLOCK: Final = 65_536
 """Bytes of one block of fields, as it is sent."""
@@ -34,3 +40,9 @@ REMEMBERED: Final = 128
 
 GOING: Final = b"subproxy"
 """What a PING says that asks whether the client has seen our GOAWAY."""
+
+
+def head_cost(fields: Headers) -> int:
+    """How many bytes the fields of a request take while it is under way, without what is the same
+    for each: two strings, and a pair of them, in a list."""
+    return sum(len(name) + len(value) for name, value in fields) + 128 * len(fields)

@@ -20,10 +20,12 @@ from subproxy.frontend.http2.bounds import (
     MOST_BLOCK,
     MOST_CONTINUATIONS,
     MOST_CRUMBS,
+    MOST_HEADS,
     MOST_SETTINGS,
     MOST_STREAMS,
     REMEMBERED,
     STREAM_WINDOW,
+    head_cost,
 )
 from subproxy.frontend.http2.counts import FIRST_WINDOW, IHttp2Counts
 from subproxy.frontend.http2.events import (
@@ -199,7 +201,13 @@ class Http2Connection:
         if self.refuses or counts.open >= MOST_STREAMS:
             self._put_reset(number, ErrorCode.REFUSED_STREAM, now)
             return None
+        cost = 0 if fields is None else head_cost(fields)
+        if counts.heads + cost > MOST_HEADS:
+            # More than it may have under way: as one that is too large by itself.
+            self._guard.happened(Flood.FIELDS, now)
+            fields, cost = None, 0
         stream = self._opened(number)
+        self._cost(stream, cost)
         if depends:
             return self.reset(stream, ErrorCode.PROTOCOL_ERROR, now)
         if ended:
@@ -215,17 +223,25 @@ class Http2Connection:
         self.streams[number] = stream
         return stream
 
-    def adopt(self, number: int, room: int, came: int = 0, ended: bool = True) -> Http2Stream:
+    def _cost(self, stream: Http2Stream, cost: int) -> None:
+        stream.cost = cost
+        self.counts.heads += cost
+
+    def adopt(
+        self, number: int, room: int, cost: int, came: int = 0, ended: bool = True
+    ) -> Http2Stream:
         """
         A stream that was opened elsewhere, and counted.
 
         @param room: what the client has opened its window by since then.
+        @param cost: bytes that its head takes.
         @param came: bytes of data that came, and that nobody has taken yet.
         @param ended: the request is whole.
         """
         stream = Http2Stream(number, STREAM_WINDOW, self.counts.first_room + room)
         stream.window -= came
         stream.held = stream.received = came
+        self._cost(stream, cost)
         if ended:
             stream.client_ended()
         self.streams[number] = stream
@@ -499,6 +515,7 @@ class Http2Connection:
             stream.move(StreamState.CLOSED)
         if self.streams.pop(stream.number, None) is not None:
             self.counts.open -= 1
+            self.counts.heads -= stream.cost
 
 
 def _protocol(reason: str) -> Http2Error:

@@ -19,6 +19,7 @@ class IHttp2Counts(Protocol):
     @ivar requests: how many streams there were.
     @ivar room: bytes of data that may be sent on the connection.
     @ivar first_room: bytes of data that may be sent on a new stream.
+    @ivar heads: bytes that the heads of open streams take.
     @ivar left: bytes of data that the client may still send on the connection.
     @ivar taken: bytes of data that were taken, and are not in its window again.
     @ivar shrinks: the next block of fields has to say that our table is empty.
@@ -29,6 +30,7 @@ class IHttp2Counts(Protocol):
     requests: int
     room: int
     first_room: int
+    heads: int
     left: int
     taken: int
     shrinks: bool
@@ -39,6 +41,7 @@ class Http2Counts:
 
     __slots__ = (
         "first_room",
+        "heads",
         "last_stream",
         "left",
         "open",
@@ -54,6 +57,7 @@ class Http2Counts:
         self.requests = 0
         self.room = FIRST_WINDOW
         self.first_room = FIRST_WINDOW
+        self.heads = 0
         self.left = CONNECTION_WINDOW
         self.taken = 0
         self.shrinks = False

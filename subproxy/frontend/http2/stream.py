@@ -51,6 +51,7 @@ class Http2Stream:
     @ivar state: see above.
     @ivar window: bytes that the client may still send; less than nothing is its fault.
     @ivar size: what that window is at most.
+    @ivar cost: bytes that its head takes.
     @ivar held: bytes that came and that nobody has taken yet.
     @ivar owed: bytes that were taken, and are not in its window again.
     @ivar room: bytes that we may still send; may be negative (section 6.9.2).
@@ -68,6 +69,7 @@ class Http2Stream:
     __slots__ = (
         "at",
         "blocks",
+        "cost",
         "data",
         "discards",
         "ends",
@@ -89,6 +91,7 @@ class Http2Stream:
         self.number = number
         self.state = StreamState.OPEN
         self.window = self.size = window
+        self.cost = 0
         self.held = 0
         self.owed = 0
         self.room = room
