@@ -88,7 +88,7 @@ def build(
     @raise SystemExit: something that was asked for can't be had; standard error says what.
     """
     inheritance = inheritance or InheritedSockets()
-    built = build_proxy(settings, reactor, inheritance, supervisor, sources, effective)
+    built = build_proxy(settings, reactor, inheritance, supervisor, sources, effective, uid=uid)
     service, reload = built.service, built.reload
     admin = admin_listener(
         reactor, settings, service, built.router, built.counters, uid, reload, built.tls
@@ -109,12 +109,14 @@ def build_proxy(
     sources: Sources | None = None,
     effective: Effective | None = None,
     guests: SubscriptionSettings | None = None,
+    uid: int | None = None,
 ) -> Proxy:
     """
     What L{build} builds, without an admin listener and signals.
 
     @param guests: of a worker, to which somebody else passes the connections of guests: what is so
         in its subscriptions.
+    @param uid: see L{build}.
     @raise SystemExit: see L{build}.
     """
     random = Random()

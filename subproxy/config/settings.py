@@ -495,6 +495,9 @@ def complete(values: MutableMapping[str, Any]) -> None:
         raise ValueError("--https: say where the certificates are (--certificates=FOLDER)")
     if values["acme"] is not None and not values["https"]:
         raise ValueError("--acme: no listener shows certificates; say --https=PORT")
+    if values["acme"] is not None and values["workers"] > 1:
+        # Each would order, and only one of them could answer the challenge.
+        raise ValueError("--acme: with --workers several processes would order; say --workers=1")
     if values["certificates"] and not values["https"]:
         raise ValueError("--certificates: no listener shows them; say --https=PORT")
     if not values["http"] and not values["https"]:

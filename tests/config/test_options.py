@@ -109,6 +109,22 @@ class OptionsTests(SynchronousTestCase):
                 f"subproxy: {line} (twistd subproxy --help tells the options)\n",
             )
 
+    def test_what_does_not_go_together(self) -> None:
+        acme = "--acme=https://authority.example/directory"
+        for words, line in (
+            (("--https=443",), "--https: say where the certificates are (--certificates=FOLDER)"),
+            (
+                ("--certificates=/",),
+                "--certificates: no listener shows them; say --https=PORT",
+            ),
+            ((acme,), "--acme: no listener shows certificates; say --https=PORT"),
+            (
+                (acme, "--https=443", "--workers=2"),
+                "--acme: with --workers several processes would order; say --workers=1",
+            ),
+        ):
+            self.assertIn(f"subproxy: {line} (", self.complaint(*words))
+
     def test_unknown(self) -> None:
         """An unknown option is a complaint too, and tells where the known ones are."""
         said = self.complaint("--nonsense")
