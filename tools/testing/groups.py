@@ -15,6 +15,7 @@ TRIAL, PYTEST = "trial", "pytest"
 
 MACHINES = frozenset(
     {
+        "test_autobahn",
         "test_acme",
         "test_go_machine",
         "test_guest_init",
