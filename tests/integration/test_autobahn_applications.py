@@ -1,0 +1,84 @@
+"""
+Autobahn|Testsuite to applications as they are: Starlette in ASGI, websockets behind a sidecar.
+
+What the suite wants, and where it comes from, is in C{test_autobahn}. Its parts 9, 12 and 13 are
+about sizes and compression, which the bytes of a tunnel don't know of.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.integration.harness import World, free_port
+from tests.integration.test_autobahn import FINE, FOLDER, RUN, install, interpreter
+
+PARTS = [f"{part}.*" for part in (*range(1, 8), 10)]
+"""Framing, pings, reserved bits, opcodes, fragments, UTF-8, closing, automatic fragments."""
+
+CASES = 247
+
+
+class AutobahnApplicationTests(SynchronousTestCase):
+    """Each plays the same cases."""
+
+    def setUp(self) -> None:
+        self.python = interpreter()
+        install(self.python)
+        self.world = World()
+        self.addCleanup(self.world.close)
+        self.world.start_proxy()
+
+    def start(self, *options: str) -> None:
+        command = [sys.executable, "-m", "guest", f"--proxy=unix:{self.world.vsock}_12345"]
+        command += [r"--host=127\.0\.0\.1", *options]
+        self.world.start("application", command).wait_for("registered")
+
+    def results(self, port: int) -> dict[str, tuple[str, str]]:
+        """
+        How the application behaved, and how it closed, by case.
+
+        A message, and at once a frame that breaks the protocol: whether the first is answered is a
+        matter of turns. The suite calls it not strict if it isn't, and RFC 6455 allows it (7.1.7).
+        """
+        report = self.world.folder / f"report-{port}"
+        spec = self.world.folder / f"spec-{port}.json"
+        said = {
+            "outdir": str(report),
+            "servers": [{"agent": "one", "url": f"ws://127.0.0.1:{port}/"}],
+            "cases": PARTS,
+            "exclude-cases": [],
+            "exclude-agent-cases": {},
+        }
+        spec.write_text(json.dumps(said))
+        done = subprocess.run(
+            [self.python, "-c", RUN, str(spec)],
+            env={**os.environ, "PYTHONPATH": str(FOLDER)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self.assertEqual(done.returncode, 0, done.stderr[-2000:])
+        found = json.loads((report / "index.json").read_text())["one"]
+        self.assertEqual(len(found), CASES)
+        return {
+            case: (each["behavior"].replace("NON-STRICT", "OK"), each["behaviorClose"])
+            for case, each in found.items()
+        }
+
+    def test_starlette(self) -> None:
+        self.start("tests.integration.autobahn_app:app")
+        found = self.results(self.world.port)
+        wrong = {case: each for case, each in found.items() if not FINE.issuperset(each)}
+        self.assertEqual(wrong, {})
+
+    def test_websockets_behind_the_sidecar(self) -> None:
+        """Whatever the program does, its clients see what they would see without us."""
+        port = free_port()
+        program = [sys.executable, "-m", "tests.integration.autobahn_app", str(port)]
+        self.start(f"--to=http://127.0.0.1:{port}", "--", *program)
+        self.assertEqual(self.results(self.world.port), self.results(port))
