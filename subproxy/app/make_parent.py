@@ -33,9 +33,6 @@ def make_parent(options: Options) -> Any:
     @raise SystemExit: something that was asked for can't be had; standard error says what.
     """
     config: Any = getattr(options, "parent", None) or {}
-    if options.settings.acme is not None:
-        # A challenge may come to any worker, and only the one that has ordered would know it.
-        fail("--acme is not to be had with --workers: order by another client (--acme-challenges)")
     if os.environ.pop(TRIAL, ""):
         _try(options)
     state = ParentState.of_environment()

@@ -8,8 +8,7 @@ and its line in docs/reference/proxy.md, which a test compares.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
@@ -38,7 +37,6 @@ from subproxy.core.balancing.balancer import BALANCERS
 from subproxy.core.http.forwarded import Trust
 from subproxy.frontend import limits
 from subproxy.frontend.half_close import HalfClose
-from subproxy.frontend.proxy_protocol.protocol import is_proxied
 from subproxy.frontend.tls.library import AUTO, LIBRARIES
 from subproxy.subscription.settings import BULK, SubscriptionSettings
 from subproxy.telemetry.log_format import FORMATS
@@ -482,31 +480,3 @@ def _limit(row: limits.Row) -> Setting:
 
 TABLE: list[Setting] = _rows()
 """Every setting, in the order of C{--help}."""
-
-
-def complete(values: MutableMapping[str, Any]) -> None:
-    """
-    Fill in which listeners there are where none was asked for.
-
-    @param values: by option; what has several is a list.
-    @raise ValueError: two settings do not go together.
-    """
-    if values["https"] and not values["certificates"] and values["acme"] is None:
-        raise ValueError("--https: say where the certificates are (--certificates=FOLDER)")
-    if values["acme"] is not None and not values["https"]:
-        raise ValueError("--acme: no listener shows certificates; say --https=PORT")
-    if values["acme"] is not None and values["workers"] > 1:
-        # Each would order, and only one of them could answer the challenge.
-        raise ValueError("--acme: with --workers several processes would order; say --workers=1")
-    if values["certificates"] and not values["https"]:
-        raise ValueError("--certificates: no listener shows them; say --https=PORT")
-    if not values["http"] and not values["https"]:
-        values["http"].append(DEFAULT_HTTP)
-    listeners = [*values["http"], *values["https"]]
-    if values["proxy-protocol"] and not any(map(is_proxied, listeners)):
-        raise ValueError("--proxy-protocol: no listener expects it; say --http=haproxy:tcp:PORT")
-    if not values["vsock"]:
-        if os.path.exists("/dev/vsock"):
-            port = values["vsock-port"]
-            values["vsock"].append(VsockListen("endpoint", f"vsock:{port}", optional=True))
-        values["vsock"].append(VsockListen("glob", DEFAULT_FOLDER, optional=True))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from subproxy.config.client_ca import ClientCaError, with_authorities
+from subproxy.config.combinations import complete
 from subproxy.config.configuration import (
     Configuration,
     ConfigurationError,
@@ -14,7 +15,7 @@ from subproxy.config.configuration import (
 )
 from subproxy.config.policy_file import read_policy_file
 from subproxy.config.setting import Flag, Setting
-from subproxy.config.settings import TABLE, Settings, complete
+from subproxy.config.settings import TABLE, Settings
 from subproxy.core.access.policy import Policy
 from subproxy.core.sites.site import Site
 

@@ -4,24 +4,20 @@
 A C{FastHttp2Connection} cuts what comes into frames. A plain request without body goes from it to
 the guest, and its plain answer back, without an object but one for the stream. All other frames
 go to the C{FastHttp2Protocol} behind it, in order: it has the rules, and every stream that is not
-plain. A body that is small is gathered here, and goes with its request. A stream goes over to it whenever something happens that is not plain, with the request that
-a guest already has; the connection itself stays here, because its fields are read by one decoder.
-
-What both write in a turn of the reactor is gathered here, and written at once at its end.
+plain. A body that is small is gathered here, and goes with its request. A stream goes over to it
+whenever something happens that is not plain, with the request that a guest already has; the
+connection itself stays here, because its fields are read by one decoder.
 
 The same in Python: C{subproxy.frontend.http2.frames} (see C{subproxy.fastpath.twins}).
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.dict cimport PyDict_Size
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp, memcpy
 
-from subproxy.fastpath._bytes cimport put_bytes, u8
-from subproxy.fastpath._asking cimport AskingClient
-from subproxy.fastpath._body_assembly cimport BodyAssembly
-from subproxy.fastpath._channel cimport FastChannel
+from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._client_info cimport ClientInfo
 from subproxy.fastpath._context cimport FastContext
 from subproxy.fastpath._fallback cimport ReplaceableConnection
@@ -29,16 +25,13 @@ from subproxy.fastpath._hpack cimport (
     BLOCK_LARGE, BLOCK_MALFORMED, FastHpackDecoder, field_list, listed,
 )
 from subproxy.fastpath._http2_head cimport write_text
-from subproxy.fastpath._http2_response cimport (
-    FRAME_HEAD, FRAME_SIZE, answer_room, put_frame_head, write_answer,
-)
 from subproxy.fastpath._http2_counts cimport FastHttp2Counts
-from subproxy.fastpath._pending cimport PendingRequest
+from subproxy.fastpath._http2_output cimport FastHttp2Output
+from subproxy.fastpath._http2_response cimport FRAME_HEAD, FRAME_SIZE
+from subproxy.fastpath._http2_stream cimport FastHttp2Stream
 from subproxy.fastpath._request_head cimport GOOD, Head, scan
-from subproxy.fastpath._response cimport Answer, bodiless_length, is_bodiless
 from subproxy.fastpath._route_cache cimport RouteEntry
 from subproxy.fastpath._turn_end cimport turn_end
-from subproxy.reactor._engine cimport enqueue
 from subproxy.reactor._stream cimport Stream
 
 from subproxy.fastpath.http2_protocol import FastHttp2Protocol
@@ -59,15 +52,10 @@ cdef enum:
     HEADERS = 1
     RST_STREAM = 3
     WINDOW_UPDATE = 8
-    MOST_ANSWER = 65536  # bytes of an answer's body: what rides in a frame of the guest
-    MOST_FIELDS_SIZE = 8192  # bytes of an answer's fields, which so fit into one frame
     MOST_COLLECTED = 131072  # bytes of one body that Python is given at a time
-    MOST_GATHERED = 262144  # bytes that are gathered in a turn, above which Python has answers
     A_STREAM = 512  # bytes of a stream, beside the text of its head
-    KEPT = 32768  # bytes of room that are kept from one turn to the next
     MOST_WINDOW = 0x7FFFFFFF
 
-cdef double NEVER = float("inf")
 cdef bytes _preface = described.PREFACE
 cdef const u8 *PREFACE = <const u8 *><char *>_preface
 cdef long MOST_STREAMS = _most_streams
@@ -98,12 +86,11 @@ cdef FastHttp2Connection take_over(
     return front
 
 
-cdef class FastHttp2Connection:
+cdef class FastHttp2Connection(FastHttp2Output):
     """One connection of a client. Made by C{take_over}."""
 
     def __dealloc__(self):
         free(self.held)
-        free(self.out)
 
     def begin(self, before):
         """The client is about to say its preface: say what is taken from it."""
@@ -132,23 +119,8 @@ cdef class FastHttp2Connection:
     def waiting(self):
         return PyDict_Size(self.streams)
 
-    # What the shell calls: see C{subproxy.fastpath.interfaces.FrontOfHttp2}.
-
-    def put(self, list pieces):
-        cdef bytes data
-        cdef Py_ssize_t size = sum(map(len, pieces))
-        if size > KEPT and self.transport is not None:
-            self.flush()
-            self.transport.writeSequence(pieces)  # which gathers them as they are
-            return
-        for data in pieces:
-            size = PyBytes_GET_SIZE(data)
-            memcpy(self.reserve(size), PyBytes_AS_STRING(data), size)
-            self.out_size += size
-        self.soon()
-
-    def call_turn_end(self):
-        self.soon()
+    # What the shell calls, with what C{FastHttp2Output} has: see
+    # C{subproxy.fastpath.interfaces.FrontOfHttp2}.
 
     def turn_ended(self):
         self.called = False
@@ -161,9 +133,6 @@ cdef class FastHttp2Connection:
             self.learn()
         if not self.over:
             self.shell.turn_ended()
-        self.flush()
-
-    def flush_now(self):
         self.flush()
 
     def look(self, double now):
@@ -488,211 +457,4 @@ cdef class FastHttp2Connection:
         self.pieces = None
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self.shell.frame_came(DATA, self.pieces_flags, self.pieces_number, data)
-        return 0
-
-    cdef int put_window(self, uint32_t more) except -1:
-        """Open the window of the connection by C{more} bytes."""
-        cdef u8 *o = put_frame_head(self.reserve(FRAME_HEAD + 4), 4, WINDOW_UPDATE, 0, 0)
-        o[0] = more >> 24
-        o[1] = more >> 16 & 255
-        o[2] = more >> 8 & 255
-        o[3] = more & 255
-        self.out_size += FRAME_HEAD + 4
-        return self.soon()
-
-    # Bytes go.
-
-    cdef u8 *reserve(self, Py_ssize_t size) except NULL:
-        cdef u8 *larger
-        if self.out_size + size > self.out_room:
-            larger = <u8 *>realloc(self.out, self.out_size + size + 4096)
-            if larger == NULL:
-                raise MemoryError
-            self.out = larger
-            self.out_room = self.out_size + size + 4096
-        return self.out + self.out_size
-
-    cdef int soon(self) except -1:
-        if self.called or self.over:
-            return 0
-        self.called = True
-        if self.turn_end is not None:
-            enqueue(self.turn_end)
-        else:
-            self.path.factory.context.clock.callLater(0, self.turn_ended)
-        return 0
-
-    cdef int flush(self) except -1:
-        cdef bytes data
-        if self.out_size and self.transport is not None:
-            data = PyBytes_FromStringAndSize(<char *>self.out, self.out_size)
-            self.out_size = 0
-            if self.out_room > KEPT:
-                free(self.out)
-                self.out = NULL
-                self.out_room = 0
-            if self.stream is not None:
-                self.stream.cwrite(data)
-            else:
-                self.transport.write(data)
-        return 0
-
-
-cdef class FastHttp2Stream(AskingClient):
-    """One request that a guest has, and that nothing but its answer concerns."""
-
-    @property
-    def shell(self):
-        """What it goes over to."""
-        return self.front.shell
-
-    cdef bint begin(self, const u8 *data, Py_ssize_t size, Head *head) except -1:
-        """Send a request on, with what lies behind its head. False, and nothing has happened, if that is
-        not for here."""
-        cdef Py_ssize_t body = size - head.size
-        cdef PendingRequest asked
-        cdef RouteEntry way
-        cdef bytes frame
-        way = self.path.chooser.route(head.host, head.host_size, head.target, head.path_size)
-        if way is None or way.asks(self.told.trusted, self.told.scheme, self.front.tls):
-            return False
-        asked = self.asked = PendingRequest.__new__(PendingRequest)
-        asked.prefix = self.path.prefix
-        asked.http2 = True
-        if body > way.most_body:
-            return False
-        head.length = body
-        frame = self.prepare(data, head, body, way)
-        if frame is None:
-            return False
-        self.late = self.path.now() + (
-            self.path.response_timeout if way.response_timeout < 0.0 else way.response_timeout
-        )
-        asked.keep(PyBytes_FromStringAndSize(<const char *>data, size), data, head)
-        self.ask(frame)
-        return True
-
-    cdef bint gather(self, const u8 *data, Py_ssize_t size, const Head *head) except -1:
-        """Wait for the body of a request; it is not longer than STREAM_WINDOW."""
-        self.length = head.length
-        self.gathering = BodyAssembly.__new__(BodyAssembly)
-        self.gathering.start(
-            data, size, size + (STREAM_WINDOW if head.length < 0 else head.length), tight=True
-        )
-        self.head_size = size
-        self.late = NEVER
-        if head.length < 0:
-            if self.front.begun_bodies is None:
-                self.front.begun_bodies = []
-            self.front.begun_bodies.append(self)
-        return True
-
-    cdef bint begin_gathered(self) except -1:
-        """The body is whole: send the request on, if that is for here."""
-        cdef Head head
-        cdef BodyAssembly gathering = self.gathering
-        cdef bytes whole = gathering.data
-        cdef const u8 *data
-        if PyBytes_GET_SIZE(whole) > gathering.filled:
-            whole = whole[:gathering.filled]
-        data = <const u8 *>PyBytes_AS_STRING(whole)
-        if (
-            scan(data, PyBytes_GET_SIZE(whole), &self.path.bounds, self.told.trusted, &head) != GOOD
-            or head.size != self.head_size
-        ):
-            return False
-        # It may be answered before this returns.
-        self.gathering = None
-        if self.begin(data, PyBytes_GET_SIZE(whole), &head):
-            return True
-        self.gathering = gathering
-        return False
-
-    @property
-    def text(self):
-        """The head of a request whose body is gathered, as HTTP/1.1 has it."""
-        return self.gathering.data[:self.head_size]
-
-    @property
-    def body(self):
-        """What came of that body."""
-        return self.gathering.data[self.head_size:self.gathering.filled]
-
-    cdef int answered(self, Answer *answer) except -1:
-        cdef FastContext path = self.path
-        cdef FastChannel channel = self.channel
-        cdef PendingRequest asked = self.asked
-        cdef FastHttp2Connection front = self.front
-        cdef FastHttp2Counts counts
-        cdef bint bodiless = asked.is_head or is_bodiless(answer.status)
-        cdef Py_ssize_t size = 0 if bodiless else answer.body_size
-        cdef int64_t length
-        cdef bytes date = path.date
-        cdef u8 id[256]
-        cdef int id_size
-        cdef u8 *begin
-        cdef double now
-        if answer.bulk >= 0 or front is None or front.over or not front.writable or size > MOST_ANSWER:
-            return 0
-        if bodiless:
-            length = bodiless_length(answer)
-        else:
-            length = size
-            if answer.length >= 0 and answer.length != size:
-                return 0
-        counts = front.counts
-        if size > counts.room or size > counts.first_room + self.room:
-            return 0
-        if answer.fields_size > MOST_FIELDS_SIZE or front.out_size + size > MOST_GATHERED:
-            return 0
-        if answer.fields_size + 32 * answer.kept + 256 > front.peer_list_size:
-            return 0
-        id_size = <int>(asked.put_id(id) - id)
-        begin = front.reserve(answer_room(answer, id_size, size))
-        front.out_size += write_answer(
-            begin, answer, length, <const u8 *>PyBytes_AS_STRING(date),
-            <int>PyBytes_GET_SIZE(date), id, id_size, size, <uint32_t>self.number, counts.shrinks,
-        ) - begin
-        counts.shrinks = False
-        counts.room -= size
-        counts.open -= 1
-        counts.heads -= self.cost
-        now = path.now()
-        channel.drop(asked.number)
-        del front.streams[self.number]
-        front.soon()
-        if path.lines is not None:
-            asked.log(path.lines, channel.name, answer.status, size, now - self.started)
-        path.answered += 1
-        if asked.way.tally is not None:
-            asked.way.tally.count(
-                answer.status, size, PyBytes_GET_SIZE(asked.data) - asked.head_size,
-                now - self.started,
-            )
-        member = channel.member
-        self.front = None
-        self.channel = None
-        path.chooser.release(member)
-        return 1
-
-    cdef int give_up(self) except -1:
-        """See C{FastClient}: the exchange goes on in Python, on a stream there."""
-        cdef FastHttp2Connection front = self.front
-        if front is None:
-            return 0
-        front.counts.heads -= self.cost
-        if self.gathering is not None:
-            front.streams.pop(self.number, None)
-            front.shell.adopt_gathered(self)
-            self.front = None
-            self.gathering = None
-            return 0
-        self.path.declined_answers += 1
-        self.channel.drop(self.asked.number)
-        self.channel.tell()
-        front.streams.pop(self.number, None)
-        front.shell.adopt(self)
-        self.front = None
-        self.channel = None
-        self.asked = None
         return 0

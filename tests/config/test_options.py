@@ -120,7 +120,7 @@ class OptionsTests(SynchronousTestCase):
             ((acme,), "--acme: no listener shows certificates; say --https=PORT"),
             (
                 (acme, "--https=443", "--workers=2"),
-                "--acme: with --workers several processes would order; say --workers=1",
+                "--acme: not with --workers; order by another client (--acme-challenges)",
             ),
         ):
             self.assertIn(f"subproxy: {line} (", self.complaint(*words))

@@ -14,6 +14,7 @@ from tools.testing.groups import (
     LONG,
     MACHINES,
     MEASURED,
+    NIGHTLY,
     TOGETHER,
     TRIAL,
     Shard,
@@ -24,7 +25,7 @@ from tools.testing.groups import (
 from tools.testing.records import FAILED, PASSED, SKIPPED, Record, Recorder, Run, read
 from tools.testing.summary import Result, summary
 
-EVERY = frozenset({"unit", "integration", "machines"})
+EVERY = frozenset({"unit", "integration", "machines", "nightly"})
 SHARD = Shard("some tests", TRIAL, ("tests.test_x",))
 
 
@@ -47,7 +48,7 @@ class GroupTests(SynchronousTestCase):
         self.assertEqual(sorted(found), [("pytest", unit), ("trial", unit)])
 
     def test_integration_tests_are_run_once(self) -> None:
-        found = [module for shard in shards("integration", "machines") for module in shard.modules]
+        found = [module for shard in shards(*EVERY - {"unit"}) for module in shard.modules]
         self.assertEqual(sorted(found), sorted(integration_modules(ROOT)))
 
     def test_all_together(self) -> None:
@@ -58,7 +59,7 @@ class GroupTests(SynchronousTestCase):
 
     def test_every_name_in_a_table_is_that_of_a_module(self) -> None:
         names = {module.rpartition(".")[2] for module in integration_modules(ROOT)}
-        self.assertEqual((ALONE | LONG | MACHINES | MEASURED) - names, set())
+        self.assertEqual((ALONE | LONG | MACHINES | MEASURED | NIGHTLY) - names, set())
         self.assertEqual(len(ALONE | LONG | MACHINES), len(ALONE) + len(LONG) + len(MACHINES))
 
     def test_the_search_is_done_once(self) -> None:

@@ -15,7 +15,6 @@ TRIAL, PYTEST = "trial", "pytest"
 
 MACHINES = frozenset(
     {
-        "test_autobahn",
         "test_acme",
         "test_go_machine",
         "test_guest_init",
@@ -23,7 +22,6 @@ MACHINES = frozenset(
         "test_reactor_conformance",
         "test_reactor_oldest",
         "test_tunnels_killed",
-        "test_autobahn_applications",
         "test_vm_applications",
         "test_vm_container_docs",
         "test_vm_docs",
@@ -32,6 +30,9 @@ MACHINES = frozenset(
     }
 )
 """Boots virtual machines, or runs suites that are not ours, or much at once: for minutes."""
+
+NIGHTLY = frozenset({"test_autobahn", "test_autobahn_applications"})
+"""Runs suites that are not ours, for many minutes, on interpreters that few have."""
 
 ALONE = frozenset(
     {
@@ -137,11 +138,11 @@ def integration_modules(root: Path) -> tuple[str, ...]:
 
 
 def phases(root: Path, wanted: frozenset[str]) -> list[Phase]:
-    """The phases of the wanted groups: C{unit}, C{integration}, C{machines}."""
+    """The phases of the wanted groups: C{unit}, C{integration}, C{machines}, C{nightly}."""
     found: list[Phase] = []
     unit = unit_modules(root)
     integration = integration_modules(root)
-    beside = _choose(integration, lambda name: name not in ALONE | MACHINES)
+    beside = _choose(integration, lambda name: name not in ALONE | MACHINES | NIGHTLY)
     queue = _queue("integration tests", beside)
     units = (
         # The search is trial's, which runs them twice as fast.
@@ -165,6 +166,10 @@ def phases(root: Path, wanted: frozenset[str]) -> list[Phase]:
         machines = _choose(integration, lambda name: name in MACHINES)
         lanes = (_both("machines and Twisted's own suites, trial", machines, 3000),)
         found.append(Phase("machines and Twisted's own suites", "10 min", lanes))
+    if "nightly" in wanted:
+        nightly = _choose(integration, lambda name: name in NIGHTLY)
+        lanes = (_both("foreign suites, trial", nightly, 3000),)
+        found.append(Phase("foreign suites", "15 min", lanes))
     return found
 
 

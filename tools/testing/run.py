@@ -27,7 +27,7 @@ from tools.testing.records import EXAMPLES, FAILED, VARIABLE, Run, read
 from tools.testing.summary import Result, failure, summary
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-GROUPS = ("unit", "integration", "machines")
+GROUPS = ("unit", "integration", "machines", "nightly")
 PROGRESS = 20.0
 """Seconds between lines of progress."""
 GRACE = 15.0

@@ -21,7 +21,6 @@ from subproxy.frontend.http2.bounds import (
     MOST_CONTINUATIONS,
     MOST_CRUMBS,
     MOST_HEADS,
-    MOST_SETTINGS,
     MOST_STREAMS,
     REMEMBERED,
     STREAM_WINDOW,
@@ -49,7 +48,9 @@ from subproxy.frontend.http2.frames import (
     FrameType,
     Http2Error,
     Http2Setting,
-    check_setting,
+    protocol_error,
+    read_priority_update,
+    read_settings,
     without_padding,
     write_frame,
     write_settings,
@@ -70,9 +71,8 @@ class Http2Connection:
     @param guard: what it may do how often.
     @param list_size: bytes of the fields of a request, each counted with 32 more.
     @param most_fields: how many fields a request may have, pieces of Cookie not counted.
-    @param sender: has what waits to be sent; None for a new one.
+    @param sender: has what waits to be sent; None for a new one. An ivar, too.
     @ivar streams: those that are open, by number.
-    @ivar sender: what waits to be sent.
     @ivar greeted: the client's SETTINGS are here.
     @ivar refuses: no stream is opened any more.
     @ivar peer_list_size: what the client said is the largest list of fields that it takes.
@@ -129,9 +129,9 @@ class Http2Connection:
         if self._block is not None and (
             kind != FrameType.CONTINUATION or frame.stream != self._block.number
         ):
-            raise _protocol("fields are not followed by the rest of them")
+            raise protocol_error("fields are not followed by the rest of them")
         if not self.greeted and kind != FrameType.SETTINGS:
-            raise _protocol("the first frame is not SETTINGS")
+            raise protocol_error("the first frame is not SETTINGS")
         handler = self._HANDLERS.get(kind)
         if handler is None:
             self._guard.happened(Flood.EMPTY, now)
@@ -141,7 +141,7 @@ class Http2Connection:
     def _headers(self, frame: Frame, now: float) -> Http2Event | None:
         number, flags = frame.stream, frame.flags
         if not number & 1:
-            raise _protocol("HEADERS on a stream that is not the client's")
+            raise protocol_error("HEADERS on a stream that is not the client's")
         text = without_padding(flags, frame.payload)
         depends = False
         if flags & HAS_PRIORITY:
@@ -157,7 +157,7 @@ class Http2Connection:
     def _continuation(self, frame: Frame, now: float) -> Http2Event | None:
         block = self._block
         if block is None:
-            raise _protocol("CONTINUATION behind no fields")
+            raise protocol_error("CONTINUATION behind no fields")
         block.text += frame.payload
         block.more += 1
         if block.more > MOST_CONTINUATIONS or len(block.text) > MOST_BLOCK:
@@ -261,7 +261,7 @@ class Http2Connection:
     def _data(self, frame: Frame, now: float) -> Http2Event | None:
         number, size = frame.stream, len(frame.payload)
         if not number:
-            raise _protocol("DATA on no stream")
+            raise protocol_error("DATA on no stream")
         ended = bool(frame.flags & END_STREAM)
         data = without_padding(frame.flags, frame.payload)
         self._window.came(size)
@@ -271,7 +271,7 @@ class Http2Connection:
             if stream is not None:
                 return self.reset(stream, ErrorCode.STREAM_CLOSED, now)
             if number > self.counts.last_stream:
-                raise _protocol("DATA on a stream that is idle")
+                raise protocol_error("DATA on a stream that is idle")
             if number not in self._reset:
                 self._put_reset(number, ErrorCode.STREAM_CLOSED, now)
             return None
@@ -289,7 +289,10 @@ class Http2Connection:
         return None if discards else BodyCame(stream, data, ended, [])
 
     def _rst_stream(self, frame: Frame, now: float) -> Http2Event | None:
-        self._about_a_stream(frame, 4)
+        if len(frame.payload) != 4:
+            raise Http2Error(ErrorCode.FRAME_SIZE_ERROR, "a frame of a wrong size")
+        if not frame.stream or frame.stream > self.counts.last_stream:
+            raise protocol_error("a frame of a stream that is idle")
         self._guard.happened(Flood.RESET, now)
         stream = self.streams.get(frame.stream)
         if stream is None:
@@ -301,7 +304,7 @@ class Http2Connection:
         """RFC 7540's, which means nothing any more; what is malformed is still an error."""
         number, payload = frame.stream, frame.payload
         if not number:
-            raise _protocol("PRIORITY of no stream")
+            raise protocol_error("PRIORITY of no stream")
         self._guard.happened(Flood.PRIORITY, now)
         if len(payload) != 5:
             return self._stream_error(number, ErrorCode.FRAME_SIZE_ERROR, now)
@@ -311,39 +314,24 @@ class Http2Connection:
 
     def _priority_update(self, frame: Frame, now: float) -> Http2Event | None:
         """RFC 9218 section 7.1; of a stream that is not open it is forgotten."""
-        if frame.stream:
-            raise _protocol("PRIORITY_UPDATE on a stream")
-        if len(frame.payload) < 4:
-            raise Http2Error(ErrorCode.FRAME_SIZE_ERROR, "PRIORITY_UPDATE of nothing")
+        number, value = read_priority_update(frame)
         self._guard.happened(Flood.PRIORITY, now)
-        number = int.from_bytes(frame.payload[:4], "big") & MOST_STREAM
-        if not number:
-            raise _protocol("PRIORITY_UPDATE of no stream")
         stream = self.streams.get(number)
         if stream is not None:
-            self.sender.set_urgency(stream, urgency(frame.payload[4:]))
+            self.sender.set_urgency(stream, urgency(value))
         return None
 
     def _settings(self, frame: Frame, now: float) -> Http2Event | None:
-        payload = frame.payload
-        if frame.stream:
-            raise _protocol("SETTINGS on a stream")
-        if len(payload) % 6 or (frame.flags & ACK and payload):
-            raise Http2Error(ErrorCode.FRAME_SIZE_ERROR, "SETTINGS of a wrong size")
+        found = read_settings(frame)
         self._guard.happened(Flood.SETTINGS, now)
-        if frame.flags & ACK:
-            return None
-        if len(payload) > 6 * MOST_SETTINGS:
-            raise Http2Error(ErrorCode.ENHANCE_YOUR_CALM, "more settings than there are")
-        self.greeted = True
-        for at in range(0, len(payload), 6):
-            value = int.from_bytes(payload[at + 2 : at + 6], "big")
-            self._setting(int.from_bytes(payload[at : at + 2], "big"), value)
-        self.sender.put(write_frame(FrameType.SETTINGS, ACK, 0))
+        if found is not None:
+            self.greeted = True
+            for key, value in found:
+                self._setting(key, value)
+            self.sender.put(write_frame(FrameType.SETTINGS, ACK, 0))
         return None
 
     def _setting(self, key: int, value: int) -> None:
-        check_setting(key, value)
         if key == Http2Setting.HEADER_TABLE_SIZE:
             # We have none; but who has just made it smaller wants to hear that.
             self.counts.shrinks = True
@@ -359,11 +347,11 @@ class Http2Connection:
                 self.sender.window_opened(stream)
 
     def _push_promise(self, frame: Frame, now: float) -> Http2Event | None:
-        raise _protocol("PUSH_PROMISE of a client")
+        raise protocol_error("PUSH_PROMISE of a client")
 
     def _ping(self, frame: Frame, now: float) -> Http2Event | None:
         if frame.stream:
-            raise _protocol("PING on a stream")
+            raise protocol_error("PING on a stream")
         if len(frame.payload) != 8:
             raise Http2Error(ErrorCode.FRAME_SIZE_ERROR, "PING of a wrong size")
         self._guard.happened(Flood.PING, now)
@@ -375,7 +363,7 @@ class Http2Connection:
     def _goaway(self, frame: Frame, now: float) -> Http2Event | None:
         """The client opens no stream any more; it closes when it has its answers."""
         if frame.stream:
-            raise _protocol("GOAWAY on a stream")
+            raise protocol_error("GOAWAY on a stream")
         if len(frame.payload) < 8:
             raise Http2Error(ErrorCode.FRAME_SIZE_ERROR, "GOAWAY of a wrong size")
         self._guard.happened(Flood.SETTINGS, now)
@@ -388,16 +376,16 @@ class Http2Connection:
         more = int.from_bytes(frame.payload, "big") & MOST_WINDOW
         if not number:
             if not more:
-                raise _protocol("a window opens by nothing")
+                raise protocol_error("a window opens by nothing")
             self.counts.room += more
             if self.counts.room > MOST_WINDOW:
                 raise Http2Error(ErrorCode.FLOW_CONTROL_ERROR, "a window is too large")
             return None
         if number > self.counts.last_stream:
-            raise _protocol("WINDOW_UPDATE on a stream that is idle")
-        stream = self.streams.get(number)
+            raise protocol_error("WINDOW_UPDATE on a stream that is idle")
         if not more:
             return self._stream_error(number, ErrorCode.PROTOCOL_ERROR, now)
+        stream = self.streams.get(number)
         if stream is None:
             return None
         if stream.room + more > MOST_WINDOW:
@@ -405,12 +393,6 @@ class Http2Connection:
         stream.room += more
         self.sender.window_opened(stream)
         return None
-
-    def _about_a_stream(self, frame: Frame, size: int) -> None:
-        if len(frame.payload) != size:
-            raise Http2Error(ErrorCode.FRAME_SIZE_ERROR, "a frame of a wrong size")
-        if not frame.stream or frame.stream > self.counts.last_stream:
-            raise _protocol("a frame of a stream that is idle")
 
     _HANDLERS: ClassVar[dict[int, Callable[[Http2Connection, Frame, float], Http2Event | None]]] = {
         FrameType.DATA: _data,
@@ -516,7 +498,3 @@ class Http2Connection:
         if self.streams.pop(stream.number, None) is not None:
             self.counts.open -= 1
             self.counts.heads -= stream.cost
-
-
-def _protocol(reason: str) -> Http2Error:
-    return Http2Error(ErrorCode.PROTOCOL_ERROR, reason)

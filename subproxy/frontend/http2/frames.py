@@ -11,6 +11,8 @@ from enum import IntEnum
 from struct import Struct
 from typing import Final, NamedTuple
 
+from subproxy.frontend.http2.bounds import MOST_SETTINGS
+
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 HEADER: Final = 9
@@ -136,6 +138,51 @@ def check_setting(key: int, value: int) -> None:
         raise Http2Error(ErrorCode.PROTOCOL_ERROR, "MAX_FRAME_SIZE is out of range")
     if key == Http2Setting.INITIAL_WINDOW_SIZE and value > MOST_WINDOW:
         raise Http2Error(ErrorCode.FLOW_CONTROL_ERROR, "a window is too large")
+
+
+def protocol_error(reason: str) -> Http2Error:
+    """What ends a connection whose client does not keep to the protocol."""
+    return Http2Error(ErrorCode.PROTOCOL_ERROR, reason)
+
+
+def read_settings(frame: Frame) -> list[tuple[int, int]] | None:
+    """
+    The settings of the client (section 6.5), each with its value; None: it has seen ours.
+
+    @raise Http2Error: they are malformed, more than there are, or one can't have its value.
+    """
+    payload = frame.payload
+    if frame.stream:
+        raise protocol_error("SETTINGS on a stream")
+    if len(payload) % 6 or (frame.flags & ACK and payload):
+        raise Http2Error(ErrorCode.FRAME_SIZE_ERROR, "SETTINGS of a wrong size")
+    if frame.flags & ACK:
+        return None
+    if len(payload) > 6 * MOST_SETTINGS:
+        raise Http2Error(ErrorCode.ENHANCE_YOUR_CALM, "more settings than there are")
+    found = []
+    for at in range(0, len(payload), 6):
+        key = int.from_bytes(payload[at : at + 2], "big")
+        value = int.from_bytes(payload[at + 2 : at + 6], "big")
+        check_setting(key, value)
+        found.append((key, value))
+    return found
+
+
+def read_priority_update(frame: Frame) -> tuple[int, bytes]:
+    """
+    The stream of a PRIORITY_UPDATE, and its priority (RFC 9218 section 7.1).
+
+    @raise Http2Error: it is malformed.
+    """
+    if frame.stream:
+        raise protocol_error("PRIORITY_UPDATE on a stream")
+    if len(frame.payload) < 4:
+        raise Http2Error(ErrorCode.FRAME_SIZE_ERROR, "PRIORITY_UPDATE of nothing")
+    number = int.from_bytes(frame.payload[:4], "big") & MOST_STREAM
+    if not number:
+        raise protocol_error("PRIORITY_UPDATE of no stream")
+    return number, frame.payload[4:]
 
 
 class FrameReader:
