@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from benchmarks import applications, hello_applications
 from guest.cli.loading import load
+from guest.cli.options import parse
 from guest.core.request import Request
 
 
@@ -53,5 +54,6 @@ class HelloTests(SynchronousTestCase):
         self.assertRaises(AttributeError, getattr, hello_applications, "Other")
 
     def test_the_guest_sees_what_they_are(self) -> None:
-        for options in applications.GUESTS.values():
-            self.assertTrue(load(options[-1]))
+        for given in applications.GUESTS.values():
+            asked = parse(["--host=a", *(each.format(socket="/tmp/a.sock") for each in given)])
+            self.assertTrue(asked.sidecar or load(asked.target))
