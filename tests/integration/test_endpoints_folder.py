@@ -17,7 +17,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import TestCase
 
-from subproxy.endpoints import folder
+from subproxy.endpoints import folder, folderwatch
 from subproxy.endpoints.addresses import HybridVsockAddress
 from subproxy.endpoints.folder import FolderService
 
@@ -244,11 +244,11 @@ class FolderServiceTests(TestCase):
     async def test_withoutInotify(self) -> None:
         """Where inotify can't be had it looks by the clock, and says so once."""
 
-        class Refused(folder.FolderWatch):
+        class Refused(folderwatch.FolderWatch):
             def watch(self, *args: Any, **kwargs: Any) -> None:
                 raise inotify.INotifyError("no space left on device")
 
-        self.patch(folder, "FolderWatch", Refused)
+        self.patch(folderwatch, "FolderWatch", Refused)
         self.patch(folder, "RESYNC_WITHOUT_INOTIFY", 0.02)
         self.started()
         self.vmm("a.sock")

@@ -104,7 +104,10 @@ class ImageInitTests(NamespaceTestCase):
     def test_settings_that_make_no_sense(self) -> None:
         for setting, complaint in (
             ("end=sleep", "subproxy.end is one of poweroff, reboot, halt, not 'sleep': poweroff"),
-            ("service=other", "subproxy.service is guest or minimal, not 'other': poweroff"),
+            (
+                "service=other",
+                "subproxy.service is guest, asgi, wsgi or minimal, not 'other': poweroff",
+            ),
         ):
             self.assertEqual(self.start(setting), [complaint])
 
