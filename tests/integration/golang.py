@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from unittest import SkipTest
 
@@ -60,4 +61,21 @@ def built(package: str, folder: Path = MODULE) -> Path:
     done = run("build", "-o", str(program), package, folder=folder)
     if done.returncode:
         raise AssertionError(done.stdout + done.stderr)
+    return program
+
+
+def fetched(name: str, command: str, folder: Path) -> Path:
+    """
+    A program of other people's modules, which the C{go.sum} of C{folder} holds to their bytes; made
+    once for this user. Where a module is not to be had, the test is skipped.
+    """
+    cached = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "subproxy" / "go"
+    program = cached / f"{name}-{sha256((folder / 'go.sum').read_bytes()).hexdigest()[:12]}"
+    if not program.exists():
+        done = run("build", "-o", str(program), command, folder=folder, GOPROXY="", timeout=600)
+        if done.returncode:
+            text = f"{name} cannot be had: {done.stderr[-400:]}"
+            if any(word in done.stderr for word in ("Forbidden", "dial tcp", "Not Found")):
+                raise SkipTest(text)
+            raise AssertionError(text)
     return program

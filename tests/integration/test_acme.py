@@ -8,14 +8,13 @@ import shlex
 import signal
 import ssl
 import sys
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
 from cryptography import x509
 
-from tests.integration.golang import run
+from tests.integration.golang import fetched
 from tests.integration.harness import free_port, wait_until
 from tests.integration.tls_case import HOST, RING, TlsCase
 
@@ -29,14 +28,8 @@ hosts = ["{HOST}", "*.wild.example", "idle.example"]
 
 
 def pebble() -> str:
-    """Where it is; made once, of modules that go.sum holds to their bytes."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "subproxy" / "go"
-    program = cache / f"pebble-{sha256((MODULE / 'go.sum').read_bytes()).hexdigest()[:12]}"
-    if not program.exists():
-        done = run("build", "-o", str(program), COMMAND, folder=MODULE, GOPROXY="", timeout=600)
-        if done.returncode:
-            raise AssertionError(f"pebble cannot be had: {done.stderr[-400:]}")
-    return str(program)
+    """Where it is."""
+    return str(fetched("pebble", COMMAND, MODULE))
 
 
 class AcmeCase(TlsCase):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
-from hashlib import sha256
 from pathlib import Path
 
 from subproxy.fastpath.install import unavailable
-from tests.integration.golang import run
+from tests.integration.golang import fetched
 from tests.integration.tls_case import TlsCase
 
 MODULE = Path(__file__).parent / "h2spec"
@@ -20,14 +18,8 @@ answered so: 400, and a close. h2spec takes no answer but GOAWAY for a close."""
 
 
 def h2spec() -> str:
-    """Where it is; made once, of modules that go.sum holds to their bytes."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "subproxy" / "go"
-    program = cache / f"h2spec-{sha256((MODULE / 'go.sum').read_bytes()).hexdigest()[:12]}"
-    if not program.exists():
-        done = run("build", "-o", str(program), COMMAND, folder=MODULE, GOPROXY="")
-        if done.returncode:
-            raise AssertionError(f"h2spec cannot be had: {done.stderr[-400:]}")
-    return str(program)
+    """Where it is."""
+    return str(fetched("h2spec", COMMAND, MODULE))
 
 
 class SpecTests(TlsCase):

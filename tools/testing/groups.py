@@ -79,6 +79,7 @@ MEASURED = frozenset(
         "test_fastpath",
         "test_guest_process",
         "test_handover",
+        "test_http2",
         "test_init_namespace",
         "test_main_job",
         "test_reactor_generic",
@@ -89,6 +90,7 @@ MEASURED = frozenset(
         "test_reactor_transports",
         "test_sidecar",
         "test_sidecar_process",
+        "test_tunnel_splice",
         "test_vm_image",
         "test_workers",
     }
