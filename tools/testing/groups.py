@@ -154,7 +154,7 @@ def phases(root: Path, wanted: frozenset[str]) -> list[Phase]:
     if "unit" in wanted and "integration" in wanted:
         lanes = (units, *((),) * (LANES - 1))
         about = "unit tests beside integration tests that mostly wait"
-        found.append(Phase(about, "5 min", lanes, queue))
+        found.append(Phase(about, "11 min", lanes, queue))
     elif "unit" in wanted:
         found.append(Phase("unit tests", "2 min", tuple((shard,) for shard in units)))
     elif "integration" in wanted:
@@ -163,7 +163,7 @@ def phases(root: Path, wanted: frozenset[str]) -> list[Phase]:
     if "integration" in wanted:
         alone = _choose(integration, lambda name: name in ALONE)
         lanes = (_both("integration tests that measure, trial", alone),)
-        found.append(Phase("integration tests that measure, alone", "4 min", lanes))
+        found.append(Phase("integration tests that measure, alone", "2 min", lanes))
     if "machines" in wanted:
         machines = _choose(integration, lambda name: name in MACHINES)
         lanes = (_both("machines and Twisted's own suites, trial", machines, 3000),)
