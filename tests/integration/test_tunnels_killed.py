@@ -128,4 +128,5 @@ class TunnelsKilledTests(SynchronousTestCase):
         line.wait_for_the_old()
         self.assertNotIn("Traceback", line.log)
         self.open(10)
+        self.close()
         os.kill(line.pids[-1], signal.SIGTERM)
