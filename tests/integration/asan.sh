@@ -18,6 +18,7 @@ case $python in /*) ;; *) python=$PWD/$python ;; esac
     tests.fastpath.test_route_cache tests.fastpath.test_hpack tests.fastpath.test_http2_differential tests.fastpath.test_sites \
     tests.fastpath.test_http2_sites tests.wire.test_whole \
     tests.frontend.tls.test_system_engine tests.frontend.tls.test_differential \
+    tests.frontend.tls.test_client_certificates tests.fastpath.test_client_certificates \
     tests.integration.test_reactor_conformance
 root=$(cd "$(dirname "$0")/../.." && pwd)
 build=$(mktemp -d)
