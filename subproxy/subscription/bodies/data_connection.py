@@ -185,7 +185,18 @@ class DataConnection:
             if state is DataConnectionState.IDLE:
                 self._next()
             elif self._decoder.pending > _LONGEST_CONNECT:
-                self.abort(GuestCloseReason.PROTOCOL)
+                self._much_came()
+
+    def _much_came(self) -> None:
+        """More than a claim came while a body is sent."""
+        if self._left != 0:
+            user = self._user
+            self.abort(GuestCloseReason.PROTOCOL)
+            if user is not None:
+                user.connectionGone()
+        elif self.receiving is ReceivingState.READING:
+            # The guest has all of the body, and goes on before its end is told: that waits.
+            self._pause()
 
     def _next(self) -> None:
         """Look for a C{connect} in what is held."""
@@ -383,8 +394,12 @@ class DataConnection:
         """Send more of the body."""
         self.transport.write(data)
 
+    def all_written(self) -> None:
+        """The body has as many bytes as were announced: the guest may go on when it has them."""
+        self._left = 0
+
     def sent(self) -> None:
-        """All of the body has been written."""
+        """All of the body has been written, and its end was told."""
         self._carried()
         self._next()
 

@@ -408,7 +408,7 @@ class RequestTransfer(_BodyTransfer):
 
     def relay_moved(self, taken: int, given: int) -> None:
         """See L{RelayUser<subproxy.relay.splice.RelayUser>}."""
-        self._sent += given
+        self._count(given)
         self._request.exchange.request_moved(taken)
         self._socket.received(taken)
 
@@ -440,10 +440,22 @@ class RequestTransfer(_BodyTransfer):
         """More of it came from the client."""
         connection = self._connection
         if connection is not None:
-            self._sent += len(data)
+            self._count(len(data))
             connection.write(data)
             if not connection.ready:
                 self._request.exchange.pause_request()
+
+    def _count(self, sent: int) -> None:
+        """So many bytes more went to the guest: it may know that these were all."""
+        self._sent += sent
+        connection = self._connection
+        if connection is not None and self._is_written:
+            connection.all_written()
+
+    @property
+    def _is_written(self) -> bool:
+        """The guest was given as many bytes as were announced, whether their end was told or not."""
+        return self._sent == self._request.exchange.request.length
 
     def end(self, trailers: Headers) -> None:
         """All of it has come from the client."""
@@ -468,6 +480,10 @@ class RequestTransfer(_BodyTransfer):
     def connectionGone(self) -> None:
         """See L{IBodyUser}: a guest that answers needs not read to the end, but must answer."""
         self._connection = None
+        if self._is_written:
+            # It may have read all, and have no further use for the connection.
+            self._stop()
+            return
         self._go(TransferState.BROKEN)
         self._request.exchange.pause_request()
         self._stop()

@@ -130,10 +130,44 @@ class UploadTests(BulkTestCase):
         self.guest.pump()
         self.assertEqual(self.guest.take(m.Abort)[0].code, b"client")
 
+    def test_the_guest_goes_on_before_the_end(self) -> None:
+        """It has all the bytes that were announced, and carries the next body: HTTP/2 ends a body by
+        a frame of its own, which comes later."""
+        line = Line(self.world)
+        exchange, sink, request = self.asked()
+        line.connect(request.exchange, request.body[b"token"])
+        line.frame()
+        exchange.request_data(BODY)
+        _, other, number = self.begun()
+        line.connect(number, self.token(), BODY)
+        self.assertEqual((line.closed, line.transport.producerState), (False, "paused"))
+        exchange.request_end([])
+        self.assertEqual(line.transport.producerState, "producing")
+        self.answer(request.exchange)
+        self.end(number, SIZE)
+        self.assertEqual((sink.complete, other.complete, other.body), (True, True, BODY))
+        self.assertFalse(line.closed)
+
+    def test_the_guest_closes_before_the_end(self) -> None:
+        """It has all the bytes that were announced, and needs the connection no more."""
+        exchange, sink, request = self.asked()
+        line = Line(self.world)
+        line.connect(request.exchange, request.body[b"token"])
+        exchange.request_data(BODY)
+        line.lose()
+        exchange.request_end([])
+        self.world.advance(60)
+        self.answer(request.exchange)
+        self.assertEqual((sink.error, sink.complete), (None, True))
+
     def test_talk_on_the_wrong_side(self) -> None:
-        """A guest that sends much while it should receive is cut off."""
-        _, _, request = self.asked()
+        """A guest that sends much while it should receive is cut off, and its upload with it."""
+        exchange, sink, request = self.asked()
         line = Line(self.world)
         line.connect(request.exchange, request.body[b"token"])
         line.say(b"x" * 2000)
         self.assertTrue(line.closed)
+        exchange.request_data(BODY)
+        exchange.request_end([])
+        self.world.advance(60)
+        self.assertIsInstance(sink.error, GuestGone)
