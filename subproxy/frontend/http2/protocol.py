@@ -21,7 +21,14 @@ from subproxy.frontend.connection_state import ConnectionState
 from subproxy.frontend.context import FrontendContext
 from subproxy.frontend.deadlines import NEVER
 from subproxy.frontend.http2.connection import Http2Connection
-from subproxy.frontend.http2.ending import ENDINGS, HEARD_LIMIT, QUIET_LIMIT, Ending
+from subproxy.frontend.http2.ending import (
+    ENDINGS,
+    HEARD_LIMIT,
+    LONG_QUIET_LIMIT,
+    QUIET_FOR,
+    QUIET_LIMIT,
+    Ending,
+)
 from subproxy.frontend.http2.flood import Flood, FloodGuard
 from subproxy.frontend.http2.frames import ErrorCode, Frame, FrameReader, Http2Error
 from subproxy.frontend.http2.requests import MOST_WAITING, Http2Requests
@@ -52,6 +59,8 @@ class Http2Protocol(Http2Requests):
         self._head_waits = True  # the preface, or a block of fields, is not whole
         self._end_reason = CloseReason.LAST_ANSWER
         self._tell_by = NEVER
+        self._quiet_at = 0.0
+        self._seen = 0  # requests at the last look, since it is to end
 
     @property
     def busy(self) -> int:
@@ -206,8 +215,7 @@ class Http2Protocol(Http2Requests):
                 self._end(CloseReason.DRAINING)
             elif counts.requests >= limits.requests:
                 self._end(CloseReason.LAST_ANSWER)
-        quiet = not counts.open or self.context.monotonic() >= self._tell_by
-        if self.ending is Ending.QUIETENS and quiet:
+        if self.ending is Ending.QUIETENS and self._is_quiet():
             self.ending = ENDINGS.move(self.ending, Ending.TOLD)
             connection.sender.go_away()
         if self.ending is Ending.TOLD and not counts.open:
@@ -215,6 +223,21 @@ class Http2Protocol(Http2Requests):
         elif self.ending is Ending.HEARD and not counts.open:
             self._finish()
         self._look_ahead()
+
+    def _is_quiet(self) -> bool:
+        """Whether nothing has been under way for a moment, or that has been waited for too long."""
+        now = self.context.monotonic()
+        counts = self.connection.counts
+        if counts.open or counts.requests != self._seen:
+            # Also if it was answered before anybody looked.
+            self._seen = counts.requests
+            self._quiet_at = now + QUIET_FOR
+        if counts.open:
+            return now >= self._tell_by
+        if now >= min(self._quiet_at, self._tell_by):
+            return True
+        self.due = min(self.due, self._quiet_at)
+        return False
 
     def _look_ahead(self) -> None:
         """Have the sweeper look when the deadline passes; at every sweep while requests are."""
@@ -271,7 +294,7 @@ class Http2Protocol(Http2Requests):
             self.fail_connection(Http2Error(ErrorCode.PROTOCOL_ERROR, "it came too slowly"))
         elif self.ending is Ending.STAYS:
             self._end(CloseReason.KEEPALIVE_TIMEOUT)
-        else:
+        elif self.ending is not Ending.QUIETENS:
             self._finish()
 
     # The connection ends.
@@ -284,8 +307,13 @@ class Http2Protocol(Http2Requests):
 
     def _end(self, reason: CloseReason) -> None:
         """Begin to end the connection, for C{reason}: see L{subproxy.frontend.http2.ending}."""
+        now = self.context.monotonic()
         self._end_reason = reason
-        self._tell_by = self.context.monotonic() + QUIET_LIMIT
+        self._tell_by = now + (
+            LONG_QUIET_LIMIT if reason is CloseReason.LAST_ANSWER else QUIET_LIMIT
+        )
+        # Who has idled for long is quiet.
+        self._quiet_at = now + (0.0 if reason is CloseReason.KEEPALIVE_TIMEOUT else QUIET_FOR)
         self.ending = ENDINGS.move(self.ending, Ending.QUIETENS)
 
     def _finish(self) -> None:

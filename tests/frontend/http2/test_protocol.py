@@ -317,6 +317,8 @@ class EndTests(SynchronousTestCase):
         self.assertEqual(rig.goaways, [])
         rig.guest.respond(200, [], b"late")
         rig.turn()
+        self.assertEqual(rig.goaways, [])
+        rig.later(0.5)
         self.assertEqual(rig.goaways, [(0, 0x7FFFFFFF)])
         rig.say(write_frame(FrameType.PING, ACK, 0, b"subproxy"))
         self.assertEqual(rig.goaways[-1], (0, 1))
@@ -327,7 +329,7 @@ class EndTests(SynchronousTestCase):
         """What the client sent before it heard is answered."""
         rig = Http2Rig()
         rig.protocol.close_if_idle()
-        rig.turn()
+        rig.later(0.5)
         self.assertEqual(rig.goaways, [(0, 0x7FFFFFFF)])
         block = encode_fields(GET)
         rig.say(write_frame(FrameType.HEADERS, END_STREAM | END_HEADERS, 1, block))
@@ -349,6 +351,19 @@ class EndTests(SynchronousTestCase):
         rig.later(1)
         self.assertEqual(rig.goaways, [(0, 0x7FFFFFFF)])
         self.assertFalse(rig.closed)
+
+    def test_one_request_after_the_other(self) -> None:
+        """Who asks again as soon as it has an answer is told when it has stopped, or after long."""
+        for most, told in ((40, range(40, 41)), (500, range(370, 385))):
+            rig = Http2Rig(hello, HttpLimits(requests=2))
+            asked = 0
+            while asked < most and not rig.goaways:
+                rig.ask(1 + 2 * asked)
+                rig.later(0.08)
+                asked += 1
+            self.assertIn(asked, told)
+            rig.later(0.5)
+            self.assertTrue(rig.goaways)
 
     def test_idle(self) -> None:
         """Told, and closed a second later; so is who has asked as often as it may."""
