@@ -1,0 +1,85 @@
+"""
+Clients of HTTP/2 as they are, over TLS, whose connection is to end after 50 requests: none is lost.
+
+Each asks 400 times, 20 at once, bodies small and large, and so its connection is never quiet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import httpx
+
+from subproxy.fastpath.install import unavailable
+from tests.integration import golang
+from tests.integration.harness import wait_until
+from tests.integration.tls_case import TlsCase
+
+PROGRAMS = Path(__file__).parent / "programs"
+SIZES = (0, 5, 70_000, 5, 300_000)
+
+
+class ClientTests(TlsCase):
+    skip = unavailable()
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.put("local.pem", "localhost")
+        self.proxy = self.world.start_proxy(
+            f"--https=tcp:{self.https}:interface=127.0.0.1",
+            f"--certificates={self.certificates}",
+            "--keepalive-requests=50",
+        )
+        self.proxy.wait_for("HTTPS on")
+        self.world.start_guest("echo:Echo", "--host=.*")
+        self.url = f"https://localhost:{self.https}/echo"
+
+    def ask(self, *command: str) -> None:
+        """Run a client, which says what failed."""
+        done = subprocess.run(
+            [*command, self.url, str(self.ca)],
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+            cwd=self.world.folder,
+        )
+        self.assertEqual((done.stdout, done.returncode), ("done\n", 0), done.stderr)
+        self.told()
+
+    def told(self) -> None:
+        """All were asked over HTTP/2."""
+        wait_until(lambda: self.proxy.output.count('HTTP/2" 200') == 400, "a line for each")
+        self.assertNotIn("Traceback", self.proxy.output)
+
+    def test_go(self) -> None:
+        program = self.world.folder / "client"
+        source = shutil.copy(PROGRAMS / "http2_client.go", self.world.folder / "main.go")
+        command = [golang.go(), "build", "-o", str(program), source]
+        environment = golang.environment(GO111MODULE="off")
+        subprocess.run(command, env=environment, check=True, cwd=self.world.folder)
+        self.ask(str(program))
+
+    def test_httpx(self) -> None:
+        async def ask_all() -> list[object]:
+            gate = asyncio.Semaphore(20)
+            async with httpx.AsyncClient(http2=True, verify=self.context, timeout=60) as client:
+
+                async def ask(size: int) -> object:
+                    body = os.urandom(size)
+                    async with gate:
+                        if not size:
+                            answer = await client.get(self.url)
+                        else:
+                            answer = await client.post(self.url, content=body)
+                    good = answer.status_code == 200 and answer.content == (body or b"OK")
+                    return (good, answer.http_version)
+
+                return await asyncio.gather(*(ask(SIZES[each % 5]) for each in range(400)))
+
+        self.assertEqual(asyncio.run(ask_all()), [(True, "HTTP/2")] * 400)
+        self.told()
