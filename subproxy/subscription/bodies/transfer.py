@@ -454,7 +454,7 @@ class RequestTransfer(_BodyTransfer):
 
     @property
     def _is_written(self) -> bool:
-        """The guest was given as many bytes as were announced, whether their end was told or not."""
+        """The guest was given as many bytes as were announced, be their end told or not."""
         return self._sent == self._request.exchange.request.length
 
     def end(self, trailers: Headers) -> None:

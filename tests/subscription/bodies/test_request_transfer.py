@@ -131,8 +131,8 @@ class UploadTests(BulkTestCase):
         self.assertEqual(self.guest.take(m.Abort)[0].code, b"client")
 
     def test_the_guest_goes_on_before_the_end(self) -> None:
-        """It has all the bytes that were announced, and carries the next body: HTTP/2 ends a body by
-        a frame of its own, which comes later."""
+        """It has all the bytes that were announced, and carries the next body: HTTP/2 tells the end
+        of one by a frame that comes later."""
         line = Line(self.world)
         exchange, sink, request = self.asked()
         line.connect(request.exchange, request.body[b"token"])
