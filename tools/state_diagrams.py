@@ -13,7 +13,7 @@ from subproxy.frontend.http2 import ending, stream
 from subproxy.frontend.tls import states as tls
 from subproxy.relay import receiving
 from subproxy.subscription import message_pump, states
-from subproxy.subscription.bodies import data_connection, transfer
+from subproxy.subscription.bodies import data_connection_state, transfer
 from subproxy.workers import states as workers
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "explanation" / "states.md"
@@ -64,8 +64,8 @@ DIAGRAMS = {
     "What came from a guest": ("subscription/message_pump.py", message_pump.TRANSITIONS.diagram),
     "A member of a pool": ("core/balancing/member.py", of_members),
     "A data connection": (
-        "subscription/bodies/data_connection.py",
-        data_connection.TRANSITIONS.diagram,
+        "subscription/bodies/data_connection_state.py",
+        data_connection_state.TRANSITIONS.diagram,
     ),
     "A body over a data connection": (
         "subscription/bodies/transfer.py",

@@ -19,7 +19,7 @@ from subproxy.relay._flow cimport FlowUser, SpliceScheduler, Watcher
 
 import os
 
-from subproxy.subscription.bodies.data_connection import DataConnectionState
+from subproxy.subscription.bodies.data_connection_state import DataConnectionState
 from subproxy.subscription.bodies.tokens import REMEMBERED, SIZE
 from subproxy.wire.errors import FrameError
 from subproxy.wire.frames import FrameDecoder

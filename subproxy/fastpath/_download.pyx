@@ -16,7 +16,7 @@ from subproxy.fastpath._fast_body cimport FastBody
 from subproxy.fastpath._response cimport Answer
 from subproxy.relay._flow cimport DONE, FULL, Flow
 
-from subproxy.subscription.bodies.data_connection import DataConnectionState
+from subproxy.subscription.bodies.data_connection_state import DataConnectionState
 
 cdef extern from "sys/epoll.h" nogil:
     int EPOLLOUT

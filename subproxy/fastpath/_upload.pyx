@@ -18,7 +18,7 @@ from subproxy.fastpath._fast_body cimport FastBody
 from subproxy.relay._flow cimport DONE, EMPTY, Flow
 
 from subproxy.relay.socket_lease import lend_reading
-from subproxy.subscription.bodies.data_connection import DataConnectionState
+from subproxy.subscription.bodies.data_connection_state import DataConnectionState
 
 cdef extern from "sys/epoll.h" nogil:
     int EPOLLIN, EPOLLRDHUP

@@ -6,7 +6,8 @@ from subproxy.fastpath._claim_watch import ClaimWatch
 from subproxy.relay.pump import Pump
 from subproxy.relay.receiving import ReceivingState
 from subproxy.relay.socket_lease import can_lend
-from subproxy.subscription.bodies.data_connection import DataConnection, DataConnectionState
+from subproxy.subscription.bodies.data_connection import DataConnection
+from subproxy.subscription.bodies.data_connection_state import DataConnectionState
 from subproxy.subscription.bodies.tokens import Tokens
 from subproxy.subscription.context import GuestContext
 from subproxy.subscription.interfaces import RawConnection

@@ -11,7 +11,7 @@ from subproxy.core.exchange import ExchangeState
 from subproxy.core.fast_enum import fast_enum
 from subproxy.core.states import TransitionTable
 from subproxy.subscription.bodies.data_connection import TRANSITIONS as DATA_CONNECTION
-from subproxy.subscription.bodies.data_connection import DataConnectionState
+from subproxy.subscription.bodies.data_connection_state import DataConnectionState
 from subproxy.subscription.bodies.transfer import TRANSITIONS as TRANSFER
 from subproxy.subscription.bodies.transfer import TransferState
 from subproxy.subscription.states import TRANSITIONS as SUBSCRIPTION

@@ -12,14 +12,11 @@ Compiled a second time: L{subproxy.fastpath._claim_watch}
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum, auto
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from subproxy.core.fast_enum import fast_enum
 from subproxy.core.reentrancy import ReentrancyGuard
-from subproxy.core.states import TransitionTable
 from subproxy.relay.receiving import TRANSITIONS as RECEIVING_TRANSITIONS
 from subproxy.relay.receiving import ReceivingState
 from subproxy.relay.socket_lease import (
@@ -30,6 +27,7 @@ from subproxy.relay.socket_lease import (
     lend_reading,
 )
 from subproxy.subscription.bodies.connect_peeker import ConnectPeeker
+from subproxy.subscription.bodies.data_connection_state import TRANSITIONS, DataConnectionState
 from subproxy.subscription.bodies.interfaces import ConnectWatch
 from subproxy.subscription.bodies.tokens import Tokens
 from subproxy.subscription.close_reason import GuestCloseReason
@@ -44,47 +42,6 @@ MOST_HELD = 65_536
 """Bytes of a body that came and have not left for the client before the guest must wait."""
 
 _LONGEST_CONNECT = 1024
-
-
-@fast_enum
-class DataConnectionState(Enum):
-    """What a data connection does."""
-
-    IDLE = auto()
-    """It waits for a C{connect}."""
-    RECEIVING = auto()
-    """The guest sends a body."""
-    SENDING = auto()
-    """A body is sent to the guest."""
-    HELD = auto()
-    """It carries a tunnel of which the guest's half has not moved: what comes of that waits."""
-    DUPLEX = auto()
-    """It carries a tunnel, both ways."""
-    SPENT = auto()
-    """That is over, and the guest closes."""
-    CLOSED = auto()
-
-
-TRANSITIONS: TransitionTable[DataConnectionState] = TransitionTable(
-    {
-        DataConnectionState.IDLE: {
-            DataConnectionState.RECEIVING,
-            DataConnectionState.SENDING,
-            DataConnectionState.HELD,
-            DataConnectionState.CLOSED,
-        },
-        DataConnectionState.RECEIVING: {DataConnectionState.IDLE, DataConnectionState.CLOSED},
-        DataConnectionState.SENDING: {DataConnectionState.IDLE, DataConnectionState.CLOSED},
-        DataConnectionState.HELD: {
-            DataConnectionState.DUPLEX,
-            DataConnectionState.SPENT,
-            DataConnectionState.CLOSED,
-        },
-        DataConnectionState.DUPLEX: {DataConnectionState.SPENT, DataConnectionState.CLOSED},
-        DataConnectionState.SPENT: {DataConnectionState.CLOSED},
-        DataConnectionState.CLOSED: (),
-    }
-)
 
 
 class DataConnection:
