@@ -12,6 +12,14 @@ from tests.integration.harness import World, wait_until
 _TAKEN = re.compile(r"process (\d+) has taken over")
 
 
+def catches(pid: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler for a signal, which would end it otherwise."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    found = re.search(r"^SigCgt:\s+([0-9a-f]+)$", status, re.MULTILINE)
+    assert found, status
+    return bool(int(found[1], 16) >> (number - 1) & 1)
+
+
 class Line:
     """
     The proxies of a world, each the successor of the one before.
@@ -33,6 +41,8 @@ class Line:
     def hand_over(self, deadline: float = 30.0) -> int:
         """Let the newest hand over; the pid of the one that took over."""
         before = len(_TAKEN.findall(self.log))
+        # It may have said that it listens before it has got that far.
+        wait_until(lambda: catches(self.pids[-1], signal.SIGUSR2), "it to catch the signal")
         os.kill(self.pids[-1], signal.SIGUSR2)
 
         def taken() -> int:
