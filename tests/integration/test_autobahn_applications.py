@@ -1,34 +1,24 @@
 """
 Autobahn|Testsuite to applications as they are: Starlette in ASGI, websockets behind a sidecar.
 
-What the suite wants, and where it comes from, is in C{test_autobahn}. Its parts 9, 12 and 13 are
-about sizes and compression, which the bytes of a tunnel don't know of.
+Its parts 9, 12 and 13 are about sizes and compression, which the bytes of a tunnel don't know of.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.integration.autobahn import CASES, FINE, PARTS, interpreter, played
 from tests.integration.harness import World, free_port
-from tests.integration.test_autobahn import FINE, FOLDER, RUN, install, interpreter
-
-PARTS = [f"{part}.*" for part in (*range(1, 8), 10)]
-"""Framing, pings, reserved bits, opcodes, fragments, UTF-8, closing, automatic fragments."""
-
-CASES = 247
 
 
 class AutobahnApplicationTests(SynchronousTestCase):
     """Each plays the same cases."""
 
     def setUp(self) -> None:
-        self.python = interpreter()
-        install(self.python)
+        interpreter()
         self.world = World()
         self.addCleanup(self.world.close)
         self.world.start_proxy()
@@ -45,29 +35,11 @@ class AutobahnApplicationTests(SynchronousTestCase):
         A message, and at once a frame that breaks the protocol: whether the first is answered is a
         matter of turns. The suite calls it not strict if it isn't, and RFC 6455 allows it (7.1.7).
         """
-        report = self.world.folder / f"report-{port}"
-        spec = self.world.folder / f"spec-{port}.json"
-        said = {
-            "outdir": str(report),
-            "servers": [{"agent": "one", "url": f"ws://127.0.0.1:{port}/"}],
-            "cases": PARTS,
-            "exclude-cases": [],
-            "exclude-agent-cases": {},
-        }
-        spec.write_text(json.dumps(said))
-        done = subprocess.run(
-            [self.python, "-c", RUN, str(spec)],
-            env={**os.environ, "PYTHONPATH": str(FOLDER)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        self.assertEqual(done.returncode, 0, done.stderr[-2000:])
-        found = json.loads((report / "index.json").read_text())["one"]
+        found = played(self.world.folder, port, "", PARTS)
         self.assertEqual(len(found), CASES)
         return {
-            case: (each["behavior"].replace("NON-STRICT", "OK"), each["behaviorClose"])
-            for case, each in found.items()
+            case: (behavior.replace("NON-STRICT", "OK"), closing)
+            for case, (behavior, closing) in found.items()
         }
 
     def test_starlette(self) -> None:
