@@ -64,11 +64,17 @@ class Process:
         """All that it has printed."""
         return self.log.read_text(errors="replace")
 
+    @property
+    def whole_lines(self) -> str:
+        """What it has printed up to its last newline: a line may come in two writes."""
+        output = self.output
+        return output[: output.rfind("\n") + 1]
+
     def wait_for(self, text: str, count: int = 1, deadline: float = DEADLINE) -> None:
-        """Wait until it has printed C{text} so many times."""
+        """Wait until it has printed C{text} so many times, each with the end of its line."""
 
         def printed() -> bool:
-            if self.output.count(text) >= count:
+            if self.whole_lines.count(text) >= count:
                 return True
             if self.child.poll() is not None:
                 raise AssertionError(
