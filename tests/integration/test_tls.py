@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import select
 import shutil
 import signal
 import socket
@@ -112,7 +114,10 @@ class ClientTests(TlsCase):
         self.assertIn("no renegotiation", self.typed([b"R\n"], "-tls1_2"))
 
     def typed(self, lines: list[bytes], *options: str) -> str:
-        """What s_client prints; it reads a command off the beginning of what it reads at once."""
+        """
+        What s_client prints. It reads a command off the beginning of what it reads at once, so
+        each is given when the one before has been taken.
+        """
         with subprocess.Popen(
             ["openssl", "s_client", "-connect", f"127.0.0.1:{self.https}", "-servername", HOST]
             + ["-crlf", *options],
@@ -122,20 +127,32 @@ class ClientTests(TlsCase):
         ) as client:
             assert client.stdin is not None
             assert client.stdout is not None
-            time.sleep(0.3)
+            out = b""
+            end = time.monotonic() + 30
+
+            def until(text: bytes, count: int) -> None:
+                nonlocal out
+                while out.count(text) < count and time.monotonic() < end:
+                    if select.select([client.stdout], [], [], 0.5)[0]:
+                        piece = os.read(client.stdout.fileno(), 65536)
+                        if not piece:
+                            return
+                        out += piece
+
+            until(b"Verify return code", 1)
             try:
-                for line in lines:
+                for number, line in enumerate(lines, 1):
                     client.stdin.write(line)
                     client.stdin.flush()
-                    time.sleep(0.005)
+                    until(b"KEYUPDATE", min(number, lines.count(b"K\n")))
             except BrokenPipeError:
                 pass
-            out = client.stdout.read().decode(errors="replace")
+            text = (out + client.stdout.read()).decode(errors="replace")
             try:
                 client.stdin.close()
             except BrokenPipeError:
                 pass
-        return out
+        return text
 
     def test_bodies(self) -> None:
         """Both ways, by data connections and by frames, by either library."""

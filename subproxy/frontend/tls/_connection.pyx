@@ -29,6 +29,8 @@ cdef enum Stage:
 cdef enum:
     ROOM = 16384  # bytes of plain text in a record
     AT_ONCE = 1 << 30  # bytes that one call takes
+    READS = 2  # of the feed for one record: its head, and its content
+    UNLIMITED = 1 << 30
 
 if _reference.ROOM != ROOM:
     raise ImportError("the reference has another size of records")
@@ -164,10 +166,12 @@ cdef class CompiledTlsConnection(Receiver):
         cdef int n
         cdef int error
         lib.ERR_clear_error()
+        self.feed.reads = READS
+        self.feed.stopped = False
         n = lib.SSL_read(self.ssl, scratch, ROOM)
         if n > 0:
             if output.size:
-                self.flush_odd()
+                self.flush_odd(False)
             if self.odd:
                 self.odd = max(self.odd - n, 0)
             if self.receiver is not None:
@@ -177,10 +181,10 @@ cdef class CompiledTlsConnection(Receiver):
             return True
         error = lib.SSL_get_error(self.ssl, n)
         if error == WANT_READ:
-            self.flush_odd()
-            return False
+            self.flush_odd(self.feed.stopped)
+            return self.feed.stopped
         if error == ZERO_RETURN:
-            self.flush_odd()
+            self.flush_odd(False)
             if self.stage == OPEN:
                 self.stage = HALF_CLOSED
                 self.inner_reads_no_more()
@@ -188,9 +192,9 @@ cdef class CompiledTlsConnection(Receiver):
         self.broke()
         return False
 
-    cdef int flush_odd(self) except -1:
+    cdef int flush_odd(self, bint odd) except -1:
         """Answer what was no data; so often, and no more."""
-        if output.size:
+        if odd or output.size:
             self.odd += ROOM
             if self.odd > MOST_ODD:
                 output.size = 0
@@ -211,6 +215,7 @@ cdef class CompiledTlsConnection(Receiver):
         cdef const unsigned char *alpn = NULL
         cdef unsigned size = 0
         lib.ERR_clear_error()
+        self.feed.reads = UNLIMITED
         n = lib.SSL_do_handshake(self.ssl)
         if n != 1:
             if lib.SSL_get_error(self.ssl, n) == WANT_READ:

@@ -12,6 +12,9 @@ cdef struct Feed:
     # What a BIO of ours reads: bytes that lie somewhere else, as long as that call lasts.
     const char *data
     Py_ssize_t size
+    # How often it may still be read within a call of libssl's, and whether that held one up.
+    int reads
+    bint stopped
 
 cdef struct Output:
     # What BIOs of ours have written within one call, which is for one connection.

@@ -201,9 +201,11 @@ cdef int find() except -1:
 cdef int read_feed(void *bio, char *into, int size) noexcept:
     cdef Feed *feed = <Feed *>rest.BIO_get_data(bio)
     rest.BIO_clear_flags(bio, BIO_FLAGS_RETRY)
-    if feed.size == 0:
+    if feed.size == 0 or feed.reads == 0:
+        feed.stopped = feed.size != 0
         rest.BIO_set_flags(bio, BIO_FLAGS_READ_RETRY)
         return -1
+    feed.reads -= 1
     if size > feed.size:
         size = <int>feed.size
     memcpy(into, feed.data, size)

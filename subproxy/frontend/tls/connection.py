@@ -40,8 +40,19 @@ ROOM: Final = 16384
 ODD_RECORDS: Final = 32
 """
 Records of a client that hold no data and cause an answer of ours (key updates, refused
-renegotiations) before we have enough; each 16 KiB of data allow one more.
+renegotiations) before we have enough; each 16 KiB of data allow one more. A record without data
+that more is behind counts though it causes none. libssl reads on until there is data, so it is
+given one record at a time: else it would take all that a segment holds before we count.
 """
+
+HEAD: Final = 5
+"""Bytes before a record's content (RFC 8446 section 5.1): type, version, length."""
+
+TYPES: Final = frozenset(range(20, 24))
+"""Types of record that there are (RFC 8446 appendix B.1)."""
+
+MAX_RECORD: Final = ROOM + 2048
+"""Bytes of encrypted content at most (RFC 5246 section 6.2.3)."""
 
 
 @implementer(ISSLTransport, IHalfCloseableProtocol)
@@ -68,6 +79,7 @@ class TlsConnection(Protocol):
         self.inner: Any = None
         self._listener = listener
         self._told: tuple[str | None, bool] | None = None
+        self._waiting = bytearray()  # what libssl has not been given yet
         self._in = ssl.MemoryBIO()
         self._out = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._in, self._out, server_side=True)
@@ -85,7 +97,7 @@ class TlsConnection(Protocol):
     def dataReceived(self, data: bytes) -> None:
         """Bytes came from the client."""
         if self.state is TlsState.OPEN or self.state is TlsState.HANDSHAKE:
-            self._in.write(data)
+            self._waiting += data
             if not self._scheduled:  # else it has its turn behind what is here
                 self._read()
 
@@ -124,33 +136,54 @@ class TlsConnection(Protocol):
             return
         with self._reading:
             try:
-                if self.state is TlsState.HANDSHAKE:
-                    self._shake_hands()
-                while self.state is TlsState.OPEN and not self._paused and self._in.pending:
-                    if not self._read_record():
-                        break
+                while self._takes_more() and self._feed_record():
+                    if self.state is TlsState.HANDSHAKE:
+                        self._shake_hands()
+                    else:
+                        self._read_record()
             except ssl.SSLError as error:
                 self._broke(error)
 
-    def _read_record(self) -> bool:
-        """One record; False if it is not whole."""
+    def _takes_more(self) -> bool:
+        state = self.state
+        return state is TlsState.HANDSHAKE or (state is TlsState.OPEN and not self._paused)
+
+    def _feed_record(self) -> bool:
+        """Give libssl the next record, or all that cannot be one; False if none is whole."""
+        waiting = self._waiting
+        if not waiting:
+            return False
+        size = len(waiting)
+        if waiting[0] in TYPES:
+            if size < HEAD:
+                return False
+            length = int.from_bytes(waiting[3:HEAD], "big")
+            if length <= MAX_RECORD:
+                if size < HEAD + length:
+                    return False
+                size = HEAD + length
+        self._in.write(waiting[:size])
+        del waiting[:size]
+        return True
+
+    def _read_record(self) -> None:
+        """What the record holds that was fed."""
         try:
             data = self._tls.read(ROOM)
         except ssl.SSLWantReadError:
-            self._flush_odd()
-            return False
-        self._flush_odd()
+            self._flush_odd(bool(self._waiting))
+            return
+        self._flush_odd(False)
         if data:
             self._odd = max(self._odd - len(data), 0)
             self.inner.dataReceived(data)
         elif self.state is TlsState.OPEN:
             self._go(TlsState.HALF_CLOSED)
             self._inner_reads_no_more()
-        return True
 
-    def _flush_odd(self) -> None:
+    def _flush_odd(self, odd: bool) -> None:
         """Answer what was no data; so often, and no more."""
-        if self._out.pending:
+        if odd or self._out.pending:
             self._odd += ROOM
             if self._odd > ODD_RECORDS * ROOM:
                 self.abortConnection()
@@ -260,7 +293,7 @@ class TlsConnection(Protocol):
     def resumeProducing(self) -> None:
         """Read again: first what is here, in a turn of its own, as a socket would."""
         self._paused = False
-        if self._in.pending and self.state is TlsState.OPEN:
+        if self._waiting and self.state is TlsState.OPEN:
             if not self._scheduled:
                 self._scheduled = True
                 self._listener.clock.callLater(0, self._resume)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import warnings
 from typing import Any
+from unittest import SkipTest
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHalfCloseableProtocol, ISSLTransport
@@ -12,7 +13,9 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from subproxy.frontend.tls.connection import ODD_RECORDS
 from subproxy.frontend.tls.interfaces import ITlsEngine
+from tests.rigs.key_update_client import KeyUpdateClient
 from tests.rigs.tls_line import AUTHORITY, Line, WholeProtocol
 
 
@@ -334,6 +337,30 @@ class ConnectionTestsMixin:
         transport.setTcpNoDelay(False)
         transport.setTcpKeepAlive(True)
         self.assertFalse(transport.getTcpKeepAlive())
+
+    def test_key_updates(self: Any) -> None:
+        """Some are answered; what asks for more is not read on, though all came at once."""
+        try:
+            client = KeyUpdateClient()
+        except OSError as error:
+            raise SkipTest(str(error))
+        self.addCleanup(client.close)
+        line = self.line(host=None)
+        while not client.shake():
+            line.server.dataReceived(client.take())
+            client.feed(line.take())
+        line.server.dataReceived(client.take())
+        line.take()
+        asked = client.key_updates(20)
+        line.server.dataReceived(asked + client.send(b"a"))
+        self.assertEqual(line.inner.data, b"a")
+        answered = len(line.take())
+        answer = 27  # bytes of such a record
+        self.assertGreaterEqual(answered, len(asked) - answer)
+        line.server.dataReceived(client.key_updates(100) + client.send(b"b"))
+        self.assertEqual(line.inner.data, b"a")
+        self.assertTrue(line.transport.disconnecting)
+        self.assertLessEqual(answered + len(line.take()), answer * ODD_RECORDS)
 
     def test_half_a_handshake(self: Any) -> None:
         """It is given up by the deadline of a head, and was counted until then."""
