@@ -67,8 +67,9 @@ class Process:
     @property
     def whole_lines(self) -> str:
         """What it has printed up to its last newline: a line may come in two writes."""
+        ended = self.child.poll() is not None
         output = self.output
-        return output[: output.rfind("\n") + 1]
+        return output if ended else output[: output.rfind("\n") + 1]
 
     def wait_for(self, text: str, count: int = 1, deadline: float = DEADLINE) -> None:
         """Wait until it has printed C{text} so many times, each with the end of its line."""

@@ -123,7 +123,10 @@ class Process:
         deadline = time.monotonic() + seconds
         while True:
             ended = not self.running
-            found = re.search(pattern, self.text(since), re.MULTILINE)
+            text = self.text(since)
+            # A line may come in two writes: a number at its end would be half of one.
+            whole = text if ended else text[: text.rfind("\n") + 1]
+            found = re.search(pattern, whole, re.MULTILINE)
             if found:
                 return found
             if ended:

@@ -36,7 +36,7 @@ class Line:
     def log(self) -> str:
         """What all of them have printed."""
         assert self._world.proxy is not None
-        return self._world.proxy.output
+        return self._world.proxy.whole_lines
 
     def hand_over(self, deadline: float = 30.0) -> int:
         """Let the newest hand over; the pid of the one that took over."""

@@ -125,7 +125,7 @@ class AdminTests(SynchronousTestCase):
         self.command(f"--admin-token={token}", "drain", member["id"])
         self.assertIn("draining", self.command(f"--admin-token={token}", "subscribers"))
         proxy.wait_for("the token is wrong")
-        self.assertIn(time.strftime("/%Y:", time.gmtime()), proxy.output)
+        proxy.wait_for(time.strftime("/%Y:", time.gmtime()))
         self.assertNotIn("1970", proxy.output)
 
     def test_a_token_that_everybody_may_read(self) -> None:
@@ -136,7 +136,7 @@ class AdminTests(SynchronousTestCase):
         line = [*TWISTD, "-n", "--pidfile=", "subproxy", "--admin=tcp:0", f"--admin-token={token}"]
         process = self.world.start("bad", [*line, "--http=tcp:0", "--vsock=/tmp/x"])
         self.assertEqual(process.wait(), 1)
-        self.assertIn(f"subproxy: --admin-token: {token}: everybody may read", process.output)
+        process.wait_for(f"subproxy: --admin-token: {token}: everybody may read")
 
     def test_names_that_steer_a_terminal(self) -> None:
         """A guest's names are printable in the log, the command's tables and the metrics."""
@@ -161,7 +161,7 @@ class AdminTests(SynchronousTestCase):
         for text in (*told, proxy.log.read_bytes().decode("latin-1")):
             self.assertEqual([each for each in text if not " " <= each <= "~" and each != "\n"], [])
             self.assertNotIn("\nline", text)
-        self.assertIn(r"\x1b[2Jforged\x0d\x0aline", proxy.output)
+        proxy.wait_for(r"\x1b[2Jforged\x0d\x0aline")
 
     def test_no_place_for_a_token(self) -> None:
         """Without one the open pages are served, and nothing else."""
@@ -179,7 +179,7 @@ class AdminTests(SynchronousTestCase):
         options = [f"--admin=tcp:{port}:interface=127.0.0.1", f"--vsock={self.world.vsock}"]
         proxy = self.world.start("proxy", [*command, *options], **places)
         proxy.wait_for("admin on")
-        self.assertIn("no token: over TCP the admin listener has open pages only", proxy.output)
+        proxy.wait_for("no token: over TCP the admin listener has open pages only")
         self.assertEqual(self.fetch(port, "/metrics")[0], 200)
         self.assertEqual(self.fetch(port, "/api/routes", Authorization="Bearer None")[0], 401)
 
@@ -219,7 +219,7 @@ class AdminTests(SynchronousTestCase):
         proxy = self.world.start_proxy(f"--policy={policy}", "--hold=0")
         guest = self.world.start_guest("hello:Hello", r"--host=blog\.example", wait=False)
         self.assertEqual(guest.wait(), 4, guest.output)
-        self.assertIn("this virtual machine may claim other.example", guest.output)
+        guest.wait_for("this virtual machine may claim other.example")
         policy.write_text(POLICY.format(vsock=self.world.vsock, host="blog.example"))
         proxy.signal(signal.SIGHUP)
         proxy.wait_for("is in force")
@@ -280,6 +280,7 @@ class AdminTests(SynchronousTestCase):
     def test_no_policy_is_told(self) -> None:
         """One line at the start says that any guest may claim anything."""
         proxy = self.world.start_proxy()
+        proxy.wait_for("no policy is in force")
         self.assertEqual(proxy.output.count("no policy is in force"), 1)
 
     def test_a_bad_policy_at_the_start(self) -> None:
@@ -291,4 +292,4 @@ class AdminTests(SynchronousTestCase):
         )
         self.assertEqual(process.wait(), 1)
         self.assertNotIn("Traceback", process.output)
-        self.assertIn(f"{policy}:2: ", process.output)
+        process.wait_for(f"{policy}:2: ")

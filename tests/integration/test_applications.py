@@ -132,7 +132,7 @@ class DjangoTests(ApplicationTestCase):
             guest = self.serve(
                 f"{HERE}.django_site:{name}", "--threads=4", host=r"site\.example", **variables
             )
-            self.assertIn(f"is {kind}", guest.output)
+            guest.wait_for(f"is {kind}")
             self.session.cookies.clear()
             self.check_admin(name)
             self.check_the_rest()
@@ -186,8 +186,8 @@ class FastApiTests(ApplicationTestCase):
         """On either event loop, and without Twisted."""
         for loop, module in (("uvloop", "uvloop"), ("asyncio", "asyncio")):
             guest = self.start(f"--loop={loop}")
-            self.assertIn("begins without []\n", guest.output)
-            self.assertIn(f"on {module}", guest.output)
+            guest.wait_for("begins without []\n")
+            guest.wait_for(f"on {module}")
             self.check(guest)
             guest.signal(signal.SIGTERM)
             self.assertEqual(guest.wait(), 0, guest.output)

@@ -126,4 +126,4 @@ class ShortTests(BodiesTestCase):
             self.assertTrue(self.get(client, f"/{kind}/{2 * MB}") == body, kind)
         self.assertEqual(self.put(client, body), digest(body))
         assert self.world.proxy is not None
-        self.assertIn("connections already", self.world.proxy.output)
+        self.world.proxy.wait_for("connections already")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import time
 from http.client import HTTPException
 from threading import Thread
 
@@ -13,6 +12,7 @@ from tests.integration.bodies_app import content
 from tests.integration.bodies_case import MB, BodiesTestCase, descriptors, digest, memory
 from tests.integration.golang import built
 from tests.integration.harness import Process, wait_until
+from tests.integration.kill_loop import metric
 
 HEAD = b"%b %b HTTP/1.1\r\nHost: blog.example\r\n%b\r\n"
 
@@ -192,16 +192,17 @@ class GoHttpTests(GoGuestTestCase):
 class GoLifeTests(GoGuestTestCase):
     def test_signal(self) -> None:
         """SIGTERM: what is under way is finished; who has nothing to do leaves at once."""
-        _, guest = self.start()
+        admin = self.world.folder / "admin"
+        _, guest = self.start(f"--admin={admin}")
         other = self.guest("other")
         other.signal(signal.SIGTERM)
         self.assertEqual(other.wait(), 0)
         with socket.create_connection(("127.0.0.1", self.world.port), 30) as client:
-            client.sendall(HEAD % (b"GET", b"/sleep/500", b"Connection: close\r\n"))
-            time.sleep(0.1)
+            client.sendall(HEAD % (b"GET", b"/sleep/2000", b"Connection: close\r\n"))
+            wait_until(lambda: metric(admin, "in_flight") == 1, "it to be under way")
             guest.signal(signal.SIGTERM)
             said = b"".join(iter(lambda: client.recv(MB), b""))
-        self.assertTrue(said.endswith(b"slept 500"), said)
+        self.assertTrue(said.endswith(b"slept 2000"), said)
         self.assertEqual(guest.wait(), 0)
 
     def test_killed(self) -> None:
@@ -233,4 +234,4 @@ class GoLifeTests(GoGuestTestCase):
         _, guest = self.start()
         self.guest()
         self.assertEqual(guest.wait(), 4)
-        self.assertIn("replaced", guest.output)
+        guest.wait_for("replaced")

@@ -59,7 +59,7 @@ class StatusTests(GuestTestCase):
     def test_sigterm(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             guest = self.world.start_guest("hello:Hello", BLOG, name=f"guest{number}")
-            self.assertIn("registered host=blog\\.example path=/.*\n", guest.output)
+            guest.wait_for("registered host=blog\\.example path=/.*\n")
             guest.signal(number)
             self.assertEqual(guest.wait(), 0)
 
@@ -110,10 +110,9 @@ class StayingTests(GuestTestCase):
         self.world.proxy.end()
         guest = self.world.start_guest("hello:Hello", BLOG, wait=False)
         guest.wait_for("dialling again")
-        self.assertIn(
+        guest.wait_for(
             f"cannot reach the proxy at unix:{self.world.vsock}_12345: No such file or directory; "
-            f"is the proxy running, with --vsock={self.world.vsock} and --vsock-port=12345?",
-            guest.output,
+            f"is the proxy running, with --vsock={self.world.vsock} and --vsock-port=12345?"
         )
         self.world.start_proxy()
         guest.wait_for("registered", deadline=15)
@@ -126,7 +125,7 @@ class StayingTests(GuestTestCase):
         os.chmod(f"{self.world.vsock}_12345", 0)
         guest = self.world.start_guest("hello:Hello", BLOG, wait=False)
         guest.wait_for("Permission denied")
-        self.assertIn("--vsock-mode", guest.output)
+        guest.wait_for("--vsock-mode")
 
     def test_without_a_host(self) -> None:
         """It says that it serves nothing."""
@@ -265,7 +264,7 @@ class MinimalTests(GuestTestCase):
 
     def test_it_answers_like_the_example(self) -> None:
         guest = self.minimal(BLOG)
-        self.assertIn("registered host=blog\\.example path=/.*\n", guest.output)
+        guest.wait_for("registered host=blog\\.example path=/.*\n")
         status, fields, body = self.world.ask("/")
         self.assertEqual((status, fields["content-type"], body), (200, "text/plain", b"hello\n"))
         guest.signal(signal.SIGTERM)

@@ -82,7 +82,7 @@ class Http2Tests(SynchronousTestCase):
         self.assertEqual(hashlib.sha256(back).digest(), hashlib.sha256(big.read_bytes()).digest())
         self.assertEqual(self.world.ask("/")[2], b"OK")
         wait_until(lambda: self.proxy.output.count('HTTP/2" 200') == 3, "lines of the log")
-        self.assertIn('HTTP/1.1" 200', self.proxy.output)
+        self.proxy.wait_for('HTTP/1.1" 200')
         self.assertNotIn("Traceback", self.proxy.output)
 
     def test_every_reactor(self) -> None:
@@ -172,7 +172,7 @@ class Http2Tests(SynchronousTestCase):
         self.serve("echo:Echo", "--no-fastpath")
         command = ("curl", "-sS", "--http2-prior-knowledge", "-m", "10", self.url)
         self.run_client(*command, check=False)
-        self.assertIn("HTTP/2 is not spoken", self.proxy.output)
+        self.proxy.wait_for("HTTP/2 is not spoken")
         wait_until(lambda: re.search('HTTP/2.0" 505', self.proxy.output), "the line of the log")
         self.assertNotIn("Traceback", self.proxy.output)
 
@@ -181,7 +181,7 @@ class Http2Tests(SynchronousTestCase):
         self.serve("echo:Echo", "--http2=off")
         command = ("curl", "-sS", "--http2-prior-knowledge", "-m", "10", self.url)
         self.run_client(*command, check=False)
-        self.assertIn("HTTP/2 is not spoken: --http2=off", self.proxy.output)
+        self.proxy.wait_for("HTTP/2 is not spoken: --http2=off")
         wait_until(lambda: re.search('HTTP/2.0" 505', self.proxy.output), "the line of the log")
         self.assertEqual(self.world.ask("/")[2], b"OK")
 

@@ -202,7 +202,7 @@ class HAProxyTests(SynchronousTestCase):
         line = [*TWISTD, "-n", "--pidfile=", "subproxy", "--http=8080"]
         process = self.world.start("bad", [*line, "--proxy-protocol=127.0.0.1"])
         self.assertEqual(process.wait(), 1)
-        self.assertIn("say --http=haproxy:tcp:PORT", process.output)
+        process.wait_for("say --http=haproxy:tcp:PORT")
 
 
 class SocketTests(SynchronousTestCase):

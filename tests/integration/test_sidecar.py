@@ -101,7 +101,7 @@ class NodeCase(SidecarCase):
 
     def requests(self, guest: Process) -> None:
         self.assertEqual(self.ask("/hello")[2], b"hello\n")
-        self.assertIn("started, process", guest.output)
+        guest.wait_for("started, process")
         head = json.loads(self.ask("/head?a=b", method="DELETE", headers={"Origin": "http://o"})[2])
         self.assertEqual((head["method"], head["url"]), ("DELETE", "/head?a=b"))
         self.assertEqual(head["headers"]["host"], self.host)
@@ -164,7 +164,7 @@ class NodeCase(SidecarCase):
         self.assertEqual(self.ask("/gone")[0], 502)
         self.assertEqual(self.ask("/gone", method="POST", body=b"x")[0], 502)
         self.assertRaises((HTTPException, OSError), self.ask, "/breaks")
-        self.assertIn("No answer to GET /gone", guest.output)
+        guest.wait_for("No answer to GET /gone")
         self.assertEqual(self.ask("/hello")[0], 200)
 
     def the_client_leaves(self) -> None:
@@ -220,11 +220,11 @@ class LifeTests(SidecarCase):
         os.kill(first, signal.SIGKILL)
         wait_until(self.gone, "it is unregistered")
         guest.wait_for("registered", 2)
-        self.assertIn("ended by SIGKILL, status 137", guest.output)
+        guest.wait_for("ended by SIGKILL, status 137")
         self.assertNotEqual(int(self.ask("/pid")[2]), first)
         self.assertEqual(self.ask("/crash", method="POST", body=b"x")[0], 502)
         guest.wait_for("registered", 3)
-        self.assertIn("ended, status 3", guest.output)
+        guest.wait_for("ended, status 3")
 
     def what_is_under_way_is_finished(self, guest: Process) -> None:
         """Before the program hears of the end."""
@@ -261,19 +261,19 @@ class LifeTests(SidecarCase):
         wait_until(self.notes.exists, "it runs")
         guest.signal(signal.SIGTERM)
         self.assertEqual(guest.wait(), 137, guest.output)
-        self.assertIn("has not ended within 0.3 s: killed", guest.output)
+        guest.wait_for("has not ended within 0.3 s: killed")
 
     def test_what_cannot_be_started(self) -> None:
         guest = self.sidecar("--", "no-such-program", wait=False)
         self.assertEqual(guest.wait(), 127)
-        self.assertIn("no-such-program: not found", guest.output)
+        guest.wait_for("no-such-program: not found")
         guest = self.sidecar("--", "/etc/passwd", wait=False)
         self.assertEqual(guest.wait(), 126)
-        self.assertIn("/etc/passwd: Permission denied", guest.output)
+        guest.wait_for("/etc/passwd: Permission denied")
         with socket.create_server(("127.0.0.1", self.port)):
             guest = self.node(wait=False)
             self.assertEqual(guest.wait(), 1)
-        self.assertIn(f"something listens at 127.0.0.1:{self.port} already", guest.output)
+        guest.wait_for(f"something listens at 127.0.0.1:{self.port} already")
 
     def test_only_a_bridge(self) -> None:
         """Somebody else starts the program, when it comes to his mind, and ends it."""
@@ -324,10 +324,10 @@ class ProxyTests(SidecarCase):
         self.world.start_proxy()
         guest = self.impatient(wait=False)
         self.assertEqual(guest.wait(), 4, guest.output)
-        self.assertIn("guest: refused host=a(b", guest.output)
+        guest.wait_for("guest: refused host=a(b")
         wrong = self.impatient("--proxy=/tmp/x", wait=False)
         self.assertEqual(wrong.wait(), 2)
-        self.assertIn("--proxy=/tmp/x: not a client endpoint", wrong.output)
+        wrong.wait_for("--proxy=/tmp/x: not a client endpoint")
 
     def test_nobody_waits_at_a_second_signal(self) -> None:
         """Nor for a client that takes its time, nor, at a third, for the program."""
@@ -387,7 +387,7 @@ class OtherServerTests(SidecarCase):
         self.assertEqual(self.ask("/")[2].split()[0], master)
         guest.signal(signal.SIGTERM)
         self.assertEqual(guest.wait(), 0, guest.output)
-        self.assertIn("Shutting down: Master", guest.output)
+        guest.wait_for("Shutting down: Master")
         self.assertNotIn("registered", guest.output.partition("registered")[2])
 
     def test_idle_connections_that_are_closed(self) -> None:

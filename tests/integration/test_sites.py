@@ -143,5 +143,5 @@ class SitesTests(SynchronousTestCase):
         self.world.start("check", [sys.executable, "-m", "subproxy", "check", str(self.file)])
         check = self.world.processes[-1]
         self.assertEqual(check.wait(), 0)
-        self.assertIn(f"{Path(self.file)}: good, 0 settings, 5 sites, no policy", check.output)
+        check.wait_for(f"{Path(self.file)}: good, 0 settings, 5 sites, no policy")
         self.assertEqual(check.output.count("is not on the compiled path"), 5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -25,6 +26,15 @@ from tests.integration.successors import alive
 _SERVES = re.compile(r"worker (\d+) serves: process (\d+)")
 REQUESTS = int(os.environ.get("WORKERS_REQUESTS", "2000"))
 """More of them where somebody has the time: 60,000 take a minute."""
+
+
+def open_files(pid: int) -> set[Path]:
+    """What files a process has open."""
+    found = set()
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.add(each.readlink())
+    return found
 
 
 class WorkersTests(SynchronousTestCase):
@@ -51,7 +61,7 @@ class WorkersTests(SynchronousTestCase):
     @property
     def log(self) -> str:
         assert self.world.proxy is not None
-        return self.world.proxy.output
+        return self.world.proxy.whole_lines
 
     @property
     def pids(self) -> dict[int, int]:
@@ -290,8 +300,8 @@ class WorkersTests(SynchronousTestCase):
         wait_until(lambda: log.read_text().count("/before/") == 16, "lines of all workers")
         log.rename(self.world.folder / "access.log.1")
         proxy.signal(signal.SIGUSR1)
-        wait_until(log.exists, "a new file")
-        time.sleep(0.2)
+        for pid in self.pids.values():
+            wait_until(lambda pid=pid: log in open_files(pid), "the new file of a worker")
         for number in range(16):
             self.world.ask(f"/after/{number}")
         wait_until(lambda: log.read_text().count("/after/") == 16, "lines of all workers")
@@ -355,7 +365,7 @@ class WorkersTests(SynchronousTestCase):
             other.listen()
             proxy = self.world.start_proxy("--workers=2")
             self.assertEqual(proxy.wait(), 1)
-        self.assertIn("Address already in use", proxy.output)
+        proxy.wait_for("Address already in use")
 
     def test_a_unix_socket(self) -> None:
         """One for all workers, with its mode; and the name goes when the proxy does."""
