@@ -114,7 +114,7 @@ class Reloader:
                     "the policy is gone from the file: no guest may claim anything until a "
                     "hand-over (SIGUSR2)"
                 )
-                policy = Policy((), policy.default) if policy is not None else Policy(())
+                policy = (policy or Policy()).of(())
             assert policy is not None
             self._service.registrar.policy = policy
             self._service.subscriptions.policy_changed()

@@ -238,7 +238,7 @@ class _ConfigurationReader:
             for line, text in error.problems:
                 self._note(line, text)
             return None
-        return policy if "guest" in document else Policy(None, policy.default)
+        return policy if "guest" in document else policy.of(None)
 
     def _sites(self, tables: object) -> list[Site]:
         if not isinstance(tables, list) or not all(isinstance(each, dict) for each in tables):

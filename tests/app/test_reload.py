@@ -163,10 +163,11 @@ class ConfigurationReloadTests(ReloadCase):
         self.assertEqual((self.knows("cid:10"), self.knows("cid:11")), (True, False))
         self.assertEqual(self.reload(GUEST.replace("10", "11")), Reloaded(applied=["policy"]))
         self.assertEqual((self.knows("cid:10"), self.knows("cid:11")), (False, True))
-        for text in ("", "[default]\nroutes = 3\n"):
+        for text in ("", "[default]\nroutes = 3\nupgrades = ['tcp']\n"):
             self.assertEqual(self.reload(text), Reloaded(applied=["policy"]))
             self.assertFalse(self.knows("cid:11"))
         self.assertEqual(self.service.registrar.policy.quotas("cid:11").routes, 3)
+        self.assertEqual(self.service.registrar.policy.upgrades("cid:11"), {b"tcp"})
         self.assertIn("the policy is gone", "".join(self.said()))
         self.reload(GUEST)
         self.assertTrue(self.knows("cid:10"))

@@ -85,11 +85,12 @@ class ConfigurationTests(SynchronousTestCase):
 
     def test_quotas_alone(self) -> None:
         """Who may claim what is said by C{[[guest]]} alone."""
-        policy = parse_configuration("[default]\nroutes = 5\n").policy
+        policy = parse_configuration('[default]\nroutes = 5\nupgrades = ["tcp"]\n').policy
         assert policy is not None
         self.assertIsNone(policy.guests)
         self.assertTrue(policy.knows("cid:1"))
         self.assertEqual(policy.quotas("cid:1").routes, 5)
+        self.assertEqual(policy.upgrades("cid:1"), {b"tcp"})
         nobody = parse_configuration("guest = []\n").policy
         assert nobody is not None
         self.assertFalse(nobody.knows("cid:1"))

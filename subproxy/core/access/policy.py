@@ -124,6 +124,10 @@ class Policy:
         owners.sort(key=lambda owner: owner[0].specificity, reverse=True)
         self._owners = tuple(owners)
 
+    def of(self, guests: Iterable[Guest] | None) -> Policy:
+        """The same defaults for other guests; None: everybody may claim everything."""
+        return Policy(guests, self.default, self._upgrades)
+
     def guest(self, identity: str) -> Guest | None:
         """Return the entry that C{identity} belongs to."""
         guest = self._exact.get(identity)
