@@ -20,7 +20,11 @@ from guest.core.statuses import (
 
 __all__ = ["BAD_IMPORT", "FAILED", "NO_WORKER", "REFUSED", "REPLACED", "USAGE", "main"]
 
-_TOLD = {"asgi": "an ASGI application, on asyncio", "wsgi": "a WSGI application, in {} threads"}
+_TOLD = {
+    "asgi": "an ASGI application, on asyncio",
+    "wsgi": "a WSGI application, in {threads} threads",
+    "twisted": "a {kind}, on Twisted",
+}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -46,6 +50,9 @@ def main(arguments: Sequence[str]) -> int:
         complain(str(error))
         return BAD_IMPORT
     interface = interface_of(application, asked.interface)
+    kind = "SubscriberProtocol" if isinstance(application, type) else "SubscriberFactory"
+    told = _TOLD[interface.value].format(threads=asked.threads, kind=kind)
+    complain(f"{asked.target} is {told}")
     if interface is Interface.TWISTED:
         from guest.cli import run_twisted
 
@@ -53,7 +60,6 @@ def main(arguments: Sequence[str]) -> int:
 
     from guest.cli import run_asyncio
 
-    complain(f"{asked.target} is {_TOLD[interface.value].format(asked.threads)}")
     return _with_number(asked, partial(run_asyncio.run, asked, application, interface))
 
 

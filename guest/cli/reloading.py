@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from guest.cli.options import SCRIPT
 from guest.core.statuses import complain
 
 EVERY = 0.5
@@ -98,7 +99,19 @@ class RestartOnChange:
             self.status = 0 if status < 0 else status
 
 
+def own_command(called: str) -> list[str]:
+    """
+    What runs the guest as it was run: C{subproxy-guest} by its path, else C{-m guest}.
+
+    With C{-m} a C{guest.py} in the current folder would take its place.
+
+    @param called: the first word of the command line, as C{sys.argv} has it.
+    """
+    if os.path.basename(called) == SCRIPT:
+        return [sys.executable, called]
+    return [sys.executable, "-m", "guest"]
+
+
 def reload_main(arguments: Sequence[str]) -> int:
-    """Run C{python -m guest} with these arguments, again and again."""
-    command = [sys.executable, "-m", "guest", *arguments]
-    return RestartOnChange(command, Path.cwd()).run()
+    """Run the guest with these arguments, again and again."""
+    return RestartOnChange([*own_command(sys.argv[0]), *arguments], Path.cwd()).run()

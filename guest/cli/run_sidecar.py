@@ -53,7 +53,7 @@ def run(asked: GuestOptions, sidecar: SidecarOptions, worker: int) -> int:
         weight=asked.weight or DEFAULT_WEIGHT,
         drain_timeout=asked.drain_timeout,
     )
-    profile.tunnels = (b"websocket",)
+    profile.tunnels = sidecar.upgrades
 
     async def serve() -> int:
         return await SidecarRunner(asked, sidecar, address, profile).run()

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from guest.sidecar.address import ProgramAddress, parse_program_address
 from guest.sidecar.restart import RestartMode
+from guest.sidecar.upgrades import WEBSOCKET, parse_upgrade
+from subproxy.wire.limits import MAX_TUNNELS
 
 UPGRADE_TIMEOUT = 10.0
 """Seconds that the answer to an upgrade may take, where nothing else is asked."""
@@ -26,6 +28,7 @@ class SidecarOptions:
     @ivar command: the program and its arguments; empty: somebody else runs it.
     @ivar ready: the target that answers when it is ready; None: to listen is enough.
     @ivar host: C{Host} in the place of the client's; None: the client's.
+    @ivar upgrades: the protocols to which clients may change, as C{Upgrade} names them.
     @ivar upgrade_timeout: how many seconds it may take to answer an upgrade.
     @ivar restart: after which ends it is started again.
     @ivar grace: how many seconds it has to end when it was asked to.
@@ -35,6 +38,7 @@ class SidecarOptions:
     command: tuple[str, ...]
     ready: str | None
     host: bytes | None
+    upgrades: tuple[bytes, ...]
     upgrade_timeout: float
     restart: RestartMode
     grace: float
@@ -73,6 +77,13 @@ def add_sidecar_options(parser: argparse.ArgumentParser, seconds: Callable[[str]
         type=_host,
         metavar="HOST",
         help="the Host that it sees, where it refuses others (default: the client's)",
+    )
+    add(
+        "--upgrade",
+        type=_upgrade,
+        action="append",
+        metavar="PROTOCOL",
+        help="what clients may change to, beside websocket, as Upgrade names it; may repeat",
     )
     add(
         "--upgrade-timeout",
@@ -115,6 +126,7 @@ def sidecar_options(
     others = {
         "--ready": found.ready,
         "--host-header": found.host_header,
+        "--upgrade": found.upgrade,
         "--upgrade-timeout": found.upgrade_timeout,
         "--restart": found.restart,
         "--stop-timeout": found.stop_timeout,
@@ -135,11 +147,15 @@ def sidecar_options(
         parser.error("what is to be started? A program follows --")
     if command is None and (found.restart or found.stop_timeout is not None):
         parser.error("--restart and --stop-timeout are for a program that follows --")
+    upgrades = tuple(dict.fromkeys([WEBSOCKET, *(found.upgrade or [])]))
+    if len(upgrades) > MAX_TUNNELS:
+        parser.error(f"--upgrade: at most {MAX_TUNNELS} protocols, websocket among them")
     return SidecarOptions(
         address=found.to,
         command=command or (),
         ready=found.ready,
         host=found.host_header,
+        upgrades=upgrades,
         upgrade_timeout=(
             UPGRADE_TIMEOUT if found.upgrade_timeout is None else found.upgrade_timeout
         ),
@@ -167,6 +183,13 @@ def _host(text: str) -> bytes:
     if not text or not text.isascii() or not all(c.isalnum() or c in "-._~:[]" for c in text):
         raise argparse.ArgumentTypeError(f"{text!r} is no host, such as localhost:5173")
     return text.encode()
+
+
+def _upgrade(text: str) -> bytes:
+    try:
+        return parse_upgrade(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _mode(text: str) -> RestartMode:

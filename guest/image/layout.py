@@ -60,6 +60,7 @@ ON_ASYNCIO = (
     "guest/sidecar/__init__.py",
     "guest/sidecar/address.py",
     "guest/sidecar/restart.py",
+    "guest/sidecar/upgrades.py",
 )
 """The command line reads its options by these."""
 

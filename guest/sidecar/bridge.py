@@ -13,6 +13,7 @@ from guest.sidecar.exchange import ProgramExchange
 from guest.sidecar.fields import request_head
 from guest.sidecar.pool import ConnectionPool
 from guest.sidecar.retry import IDEMPOTENT, may_repeat
+from guest.sidecar.upgrades import upgrade_fields
 
 
 class ProgramBridge:
@@ -48,7 +49,7 @@ class ProgramBridge:
         @raise RequestFailed: it gave no answer, or none that can be passed on.
         """
         if request.tunnel is not None:
-            return await self._upgrade(request)
+            return await self._upgrade(request, request.tunnel)
         whole = request.body.whole
         head = request_head(
             request.method,
@@ -78,15 +79,15 @@ class ProgramBridge:
                     raise RequestFailed(str(error)) from None
                 fresh = True
 
-    async def _upgrade(self, request: Request) -> Response:
+    async def _upgrade(self, request: Request, protocol: bytes) -> Response:
         """Ask for another protocol, on a connection of its own; the answer may be one like any."""
         head = request_head(
             request.method,
             request.target,
-            request.headers,
+            upgrade_fields(protocol, request.headers),
             authority=self._authority,
             host=self._host,
-            upgrade=request.tunnel,
+            upgrade=protocol,
         )
         connection = await self._connection(request.method, fresh=True)
         exchange = ProgramExchange(self._pool, connection, request)

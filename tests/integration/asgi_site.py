@@ -102,6 +102,19 @@ async def breaking() -> StreamingResponse:
     return StreamingResponse(pieces())
 
 
+async def plain(scope: Any, receive: Any, send: Any) -> None:
+    """What few frameworks do: early hints, and trailers."""
+    await send({"type": "http.response.early_hint", "links": [b"</style.css>; rel=preload"]})
+    fields = [(b"trailer", b"x-digest")]
+    await send({"type": "http.response.start", "status": 200, "headers": fields, "trailers": True})
+    await send({"type": "http.response.body", "body": b"some, ", "more_body": True})
+    await send({"type": "http.response.body", "body": b"and more"})
+    await send({"type": "http.response.trailers", "headers": [(b"x-digest", b"abc")]})
+
+
+app.mount("/plain", plain)
+
+
 @app.websocket("/chat")
 async def chat(socket: WebSocket) -> None:
     """Sends back what comes, and says how it ended."""

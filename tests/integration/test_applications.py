@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tarfile
@@ -214,11 +215,54 @@ class FastApiTests(ApplicationTestCase):
         self.assertIn(self.truncated("/breaking", self.host), (b"", b"half"))
         self.assertEqual(self.api("GET", "/nowhere").status_code, 404)
         ended = guest.output.count("no more events")
+        self.check_plain()
         with self.api("GET", "/events", stream=True) as events:
             lines = events.iter_lines()
             self.assertEqual([next(lines) for _ in range(3)], [b"data: 0", b"", b"data: 1"])
         guest.wait_for("no more events", ended + 1)
         self.assertEqual(self.api("GET", "/background").text, "begun")
+
+    def check_plain(self) -> None:
+        """Early hints come before the answer, and trailers behind it."""
+        with socket.create_connection(("127.0.0.1", self.world.port), 30) as client:
+            client.sendall(
+                b"GET /plain/ HTTP/1.1\r\nHost: api.example\r\nTE: trailers\r\n"
+                b"Connection: TE, close\r\n\r\n"
+            )
+            said = b""
+            while piece := client.recv(65_536):
+                said += piece
+        self.assertTrue(said.startswith(b"HTTP/1.1 103 Early Hints\r\n"), said)
+        self.assertIn(b"</style.css>; rel=preload", said)
+        self.assertTrue(said.endswith(b"0\r\nx-digest: abc\r\n\r\n"), said)
+
+    def test_below_a_path(self) -> None:
+        self.start("--root-path=/v1", r"--path=/v1(/.*)?")
+        self.assertEqual(self.api("GET", "/v1/").json()["url"], "http://api.example/v1/")
+        self.assertIn("'/v1/openapi.json'", self.api("GET", "/v1/docs").text)
+        self.assertIn("/digest", self.api("GET", "/v1/openapi.json").json()["paths"])
+
+
+class ReloadTests(ApplicationTestCase):
+    def test_a_file_that_changes(self) -> None:
+        """It begins again with that, though the folder has a C{guest.py} of its own."""
+        folder = self.world.folder
+        (folder / "guest.py").write_text("raise SystemExit('not this one')\n")
+        code = (
+            "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [%r]\n"
+        )
+        (folder / "changing.py").write_text(code % b"first")
+        script = Path(sys.executable).parent / "subproxy-guest"
+        command = [str(script), f"--proxy=unix:{self.world.vsock}_12345", r"--host=a\.example"]
+        guest = self.world.start("guest", [*command, "--reload", "changing:app"], PYTHONPATH="")
+        guest.wait_for("registered")
+        self.assertEqual(self.ask("GET", "/", "a.example").text, "first")
+        (folder / "changing.py").write_text(code % b"the second")
+        guest.wait_for("changing.py has changed: reloading")
+        guest.wait_for("registered", 2)
+        self.assertEqual(self.ask("GET", "/", "a.example").text, "the second")
+        guest.signal(signal.SIGTERM)
+        self.assertEqual(guest.wait(), 0, guest.output)
 
 
 class HangingTests(ApplicationTestCase):

@@ -6,12 +6,15 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from twisted.trial.unittest import SynchronousTestCase
+from websockets.sync.client import connect
+from websockets.typing import Origin, Subprotocol
 
 from tests.integration.harness import ROOT, Process, World, free_port
 from tests.integration.node import node_path, npm
@@ -92,7 +95,28 @@ class ViteTests(SynchronousTestCase):
         ):
             status, fields, body = self.world.ask(path, host="b.example")
             self.assertEqual((status, text in body), (200, True), (path, fields, body[:200]))
+        self.changed_files()
         self.end(guest)
+
+    def changed_files(self) -> None:
+        """A page hears of them over a WebSocket, which it opens with the token that it was told."""
+        script = self.world.ask("/@vite/client", host="b.example")[2].decode()
+        token = re.search(r'wsToken = "([^"]+)"', script)
+        assert token is not None
+        with connect(
+            f"ws://b.example/?token={token[1]}",
+            sock=socket.create_connection(("127.0.0.1", self.world.port), 30),
+            origin=Origin("http://b.example"),
+            subprotocols=[Subprotocol("vite-hmr")],
+        ) as page:
+            self.assertEqual(page.subprotocol, "vite-hmr")
+            self.assertEqual(json.loads(page.recv(30)), {"type": "connected"})
+            (self.folder / "style.css").write_text("p { color: blue; }\n")
+            kinds = {"update", "full-reload"}
+            while (said := json.loads(page.recv(30)))["type"] not in kinds:
+                pass
+            self.assertIn("/style.css", str(said))
+        self.assertIn(b"color: blue", self.world.ask("/style.css", host="b.example")[2])
 
     def end(self, guest: Process) -> None:
         guest.signal(signal.SIGINT)

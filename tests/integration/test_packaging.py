@@ -136,6 +136,9 @@ class WheelTests(SynchronousTestCase):
             run([str(environment / "bin" / "twistd"), "subproxy", "--help"], elsewhere),
         )
         self.assertIn("--proxy", run([python, "-m", "guest", "--help"], elsewhere))
+        (elsewhere / "guest.py").write_text("raise SystemExit('not this one')\n")
+        script = str(environment / "bin" / "subproxy-guest")
+        self.assertIn("subproxy guest", run([script, "--version"], elsewhere))
         parsed = run(
             [
                 python,

@@ -189,6 +189,34 @@ class NodeCase(SidecarCase):
         self.assertEqual(fields["x-forwarded-host"], self.host)
         self.assertEqual(fields["origin"], f"http://{self.host}")
 
+    def test_other_protocols(self) -> None:
+        """What the sidecar names, and the proxy allows: a client may change to that."""
+        file = self.world.folder / "subproxy.toml"
+        file.write_text('[default]\nupgrades = ["websocket", "tcp", "foo/2"]\n')
+        self.world.start_proxy("--hold=0", f"--config={file}")
+        self.node("--upgrade=TCP")
+        for asked, changes in ((b"bar, tcp", True), (b"Foo/2", False)):
+            with socket.create_connection(("127.0.0.1", self.world.port), 20) as client:
+                more = b"Upgrade: %b\r\nConnection: Upgrade%b\r\n" % (
+                    asked,
+                    b"" if changes else b", close",
+                )
+                host = self.host.encode()
+                client.sendall(b"POST /hello HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (host, more))
+                said = client.recv(65_536)
+                if changes:
+                    client.sendall(b"there and back")
+                    client.shutdown(socket.SHUT_WR)
+                while piece := client.recv(65_536):
+                    said += piece
+            head, _, rest = said.partition(b"\r\n\r\n")
+            if changes:
+                self.assertTrue(head.startswith(b"HTTP/1.1 101 "), said)
+                self.assertIn(b"\r\nUpgrade: tcp", head)
+                self.assertEqual(rest, b"POST /hello tcp\nthere and back")
+            else:
+                self.assertTrue(head.startswith(b"HTTP/1.1 200 "), said)
+
 
 class NodeTests(NodeCase):
     def test_all_of_it_on_asyncio(self) -> None:

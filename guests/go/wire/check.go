@@ -66,9 +66,12 @@ func list(each check, most int) check {
 // A protocol as Upgrade names it: RFC 9110, section 7.8.
 var upgrade = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+(/[!#$%&'*+.^_`|~0-9A-Za-z-]+)?$")
 
-func isProtocol(v Value) bool {
-	return v.Tag == Bytes && len(v.Data) <= maxProtocol && upgrade.MatchString(v.Data)
+// IsProtocol says whether text is one: NAME or NAME/VERSION, of at most 32 bytes.
+func IsProtocol(text string) bool {
+	return len(text) <= maxProtocol && upgrade.MatchString(text)
 }
+
+func isProtocol(v Value) bool { return v.Tag == Bytes && IsProtocol(v.Data) }
 
 // isWelcome checks the keys, and that the process is one of those that there are.
 func isWelcome(v Value) bool {
@@ -118,7 +121,7 @@ var (
 	process   = integer(0, maxProcesses-1)
 	weight    = integer(1, MaxWeight)
 	isDict    = dict(nil)
-	names     = list(octets(1, maxProtocol), maxProtocols)
+	names     = list(octets(1, maxProtocol), MaxProtocols)
 	peer      = dict(map[string]check{"host": name, "process": process}, "host")
 
 	tlsKeys = dict(map[string]check{
@@ -130,7 +133,7 @@ var (
 		"inline": integer(0, MaxWindow), "version": integer(Version, Version),
 		"application": name, "instance": name, "worker": orZero, "concurrency": orZero,
 		"weight": weight, "agent": reason, "bulk": isBoolean,
-		"tunnel": list(isProtocol, maxProtocols), "process": process, "peer": peer,
+		"tunnel": list(isProtocol, MaxProtocols), "process": process, "peer": peer,
 	}, "version", "application", "instance")
 	welcomeKeys = dict(map[string]check{
 		"frame": integer(minFrame, maxFrame), "window": integer(1, MaxWindow),

@@ -40,7 +40,9 @@ const (
 	// MaxPiece is how many bytes the data of a body frame should have at most.
 	MaxPiece = 16_384
 
-	maxProtocols   = 8
+	// MaxProtocols is how many protocols a guest takes tunnels for at most.
+	MaxProtocols = 8
+
 	maxProtocol    = 32
 	maxProcesses   = 1024
 	maxHops        = 2

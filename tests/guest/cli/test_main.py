@@ -44,7 +44,10 @@ class MainTests(SynchronousTestCase):
         status, said = self.run_main(
             "--proxy=nonsense:1", "tests.guest.cli.test_loading:Application"
         )
-        self.assertEqual((status, said.count("\n")), (program.USAGE, 1))
+        self.assertEqual((status, said.count("\n")), (program.USAGE, 2))
+        self.assertIn("test_loading:Application is a SubscriberProtocol, on Twisted\n", said)
         self.assertIn("--proxy=nonsense:1: not a client endpoint", said)
+        said = self.run_main("--proxy=nonsense:1", "tests.guest.cli.test_loading:factory")[1]
+        self.assertIn("test_loading:factory is a SubscriberFactory, on Twisted\n", said)
         said = self.run_main("--proxy=/run/a.sock_1", "tests.guest.cli.test_loading:Application")[1]
         self.assertTrue(said.endswith("; of a socket say unix:/run/a.sock_1\n"), said)

@@ -63,6 +63,14 @@ class ReloadTests(SynchronousTestCase):
         self.assertEqual((status, looks), (0, 2))
         self.assertEqual(said.getvalue(), "guest: a.py has changed: reloading\n")
 
+    def test_it_runs_by_the_name_that_it_had(self) -> None:
+        """C{-m guest} would be the C{guest.py} of the current folder, if there is one."""
+        for called, command in (
+            ("/usr/bin/subproxy-guest", ["/usr/bin/subproxy-guest"]),
+            ("/x/guest/__main__.py", ["-m", "guest"]),
+        ):
+            self.assertEqual(reloading.own_command(called), [sys.executable, *command])
+
     def test_the_status_of_the_child(self) -> None:
         def sleep(seconds: float) -> None:
             assert restart._child is not None

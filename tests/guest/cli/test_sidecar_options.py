@@ -46,6 +46,14 @@ class SidecarOptionTests(SynchronousTestCase):
         self.assertEqual((found.ready, found.host), ("/health/z?a=%20", b"localhost:5173"))
         self.assertEqual((found.restart, found.grace), (RestartMode.ON_FAILURE, 0.0))
         self.assertEqual(found.name, "a" * 57 + "...")
+        self.assertEqual(found.upgrades, (b"websocket",))
+
+    def test_upgrades(self) -> None:
+        found = sidecar(TO, "--upgrade=TCP", "--upgrade=WebSocket", "--upgrade=foo/2")
+        self.assertEqual(found.upgrades, (b"websocket", b"tcp", b"foo/2"))
+        more = [f"--upgrade=a{number}" for number in range(8)]
+        self.assertEqual(len(sidecar(TO, *more[:7]).upgrades), 8)
+        self.assertIn("at most 8 protocols", self.refused(TO, *more))
 
     def test_only_a_bridge(self) -> None:
         found = sidecar(TO, "--ready=/", "--name=shop")
@@ -61,6 +69,7 @@ class SidecarOptionTests(SynchronousTestCase):
             (("--", "node"), "-- and a program want --to"),
             (("--ready=/", "a:b"), "--ready wants --to"),
             (("--host-header=a", "a:b"), "--host-header wants --to"),
+            (("--upgrade=tcp", "a:b"), "--upgrade wants --to"),
             (("--restart=never", "a:b"), "--restart wants --to"),
             (("--stop-timeout=1", "a:b"), "--stop-timeout wants --to"),
             ((TO, "node"), "node or --to, not both"),
@@ -83,6 +92,7 @@ class SidecarOptionTests(SynchronousTestCase):
             ("--host-header=", "no host"),
             ("--host-header=a\r\nb", "no host"),
             ("--host-header=b\xfccher", "no host"),
+            ("--upgrade=a b", "no protocol"),
             ("--restart=sometimes", "always, on-failure or never"),
             ("--stop-timeout=-1", ""),
         ):

@@ -36,6 +36,19 @@ class TunnelTests(ProgramCase):
         self.assertIn(b"\r\nSec-WebSocket-Key: " + KEY + b"\r\n", head)
         self.assertNotIn(b"Transfer-Encoding", head)
 
+    def test_another_protocol(self) -> None:
+        asked = self.ask(b"POST", body=None, tunnel=b"tcp")
+        head = self.line.take()
+        self.assertTrue(head.endswith(b"\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"), head)
+        self.assertNotIn(b"Sec-WebSocket", head)
+        self.program(b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\nhello")
+        self.assertEqual((asked.result().status, asked.result().headers), (200, []))
+        self.assertEqual(self.piece(asked), b"hello")
+
+    def test_a_client_of_http2_has_no_key(self) -> None:
+        self.ask(body=None, tunnel=b"websocket")
+        self.assertRegex(self.line.take(), rb"\r\nSec-WebSocket-Key: [0-9A-Za-z+/]{22}==\r\n")
+
     def test_accepted(self) -> None:
         """The proxy makes the 101, and proves that it has read the key."""
         response = self.opened().result()

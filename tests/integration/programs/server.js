@@ -56,6 +56,14 @@ const server = http.createServer((request, response) => {
   }
 });
 
+// Any other protocol: what comes goes back, each half with its end.
+server.on('upgrade', (request, socket, head) => {
+  const { upgrade } = request.headers;
+  socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: ${upgrade}\r\nConnection: Upgrade\r\n\r\n`);
+  socket.write(`${request.method} ${request.url} ${upgrade}\n`);
+  socket.write(head);
+  socket.pipe(socket);
+});
 process.on('SIGHUP', () => fs.appendFileSync(`${process.argv[3]}`, 'hup\n'));
 process.on('SIGTERM', () => {
   fs.appendFileSync(`${process.argv[3]}`, 'term\n');

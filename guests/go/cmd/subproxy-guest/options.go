@@ -30,6 +30,7 @@ the program:
                           program that listens there, and is started
   --ready=PATH            serve when GET PATH answers 200 to 399 (default: when it takes connections)
   --host-header=HOST      the Host that it sees, where it refuses others (default: the client's)
+  --upgrade=PROTOCOL      what clients may change to, beside websocket, as Upgrade names it; may repeat
   --upgrade-timeout=SECONDS
                           how long it may take to answer an upgrade (default: 10)
   --restart=WHEN          start it again when it has ended: always, on-failure, never
@@ -56,6 +57,7 @@ the process:
   --log-level=LEVEL       debug, info, warn, error or critical (default: info)
   --keep-going            stay when the proxy refuses a route, and retry when it refuses us
   --drain-timeout=SECONDS how long requests under way may take at the end (default: 30)
+  --loop=LOOP             auto, asyncio or uvloop: of the same command in Python, and nothing here
   --version               tell the version
 
 exit statuses:
@@ -87,6 +89,7 @@ type options struct {
 	keepGoing    bool
 	drainTimeout time.Duration
 
+	upgrades       []string
 	upgradeTimeout time.Duration
 }
 
@@ -103,6 +106,7 @@ func parse(arguments []string, out, complaints io.Writer) (*options, int) {
 	asked := &options{
 		restart: sidecar.Always, stopTimeout: 10 * time.Second, proxy: guest.DefaultProxy,
 		worker: -1, drainTimeout: guest.DefaultDrainTimeout, upgradeTimeout: 10 * time.Second,
+		upgrades: []string{"websocket"},
 	}
 	set := asked.flags()
 	set.SetOutput(io.Discard)
@@ -172,6 +176,21 @@ func (o *options) flags() *flag.FlagSet {
 			return errors.New("that is no host, such as localhost:5173")
 		}
 		o.hostHeader = text
+		return nil
+	})
+	set.Func("upgrade", "", func(text string) error {
+		if !wire.IsProtocol(text) {
+			return errors.New("that is no protocol of at most 32 bytes, such as tcp")
+		}
+		if name := strings.ToLower(text); !slices.Contains(o.upgrades, name) {
+			o.upgrades = append(o.upgrades, name)
+		}
+		return nil
+	})
+	set.Func("loop", "", func(text string) error {
+		if !slices.Contains([]string{"auto", "asyncio", "uvloop"}, text) {
+			return errors.New("auto, asyncio or uvloop")
+		}
 		return nil
 	})
 	set.Func("restart", "", func(text string) error {
@@ -252,6 +271,9 @@ func (o *options) check(set *flag.FlagSet, hasCommand bool) error {
 		return errors.New("what is to be started? A program follows --")
 	case !hasCommand && (given["restart"] || given["stop-timeout"]):
 		return errors.New("--restart and --stop-timeout are for a program that follows --")
+	}
+	if len(o.upgrades) > wire.MaxProtocols {
+		return fmt.Errorf("--upgrade: at most %d protocols, websocket among them", wire.MaxProtocols)
 	}
 	if o.name == "" {
 		o.name = o.to.String()

@@ -17,7 +17,8 @@ func TestParse(t *testing.T) {
 	asked, status := parse([]string{
 		"--proxy=unix:/run/vm.sock_12345", "--host", `blog\.example`, "--path=/a/.*", "--host=.*",
 		"--to=http://127.0.0.1:3000", "--ready=/healthz", "--host-header=localhost:5173",
-		"--restart=on-failure", "--stop-timeout=0.5", "--upgrade-timeout=2", "--weight=7", "--concurrency=3", "--name=blog",
+		"--restart=on-failure", "--stop-timeout=0.5", "--upgrade-timeout=2",
+		"--upgrade=TCP", "--upgrade=foo/2", "--upgrade=tcp", "--loop=uvloop", "--weight=7", "--concurrency=3", "--name=blog",
 		"--worker=2", "--log-level=warn", "--keep-going", "--drain-timeout=1", "--", "node", "--to=x", "--", "y",
 	}, &out, &complaints)
 	if status != 0 || asked == nil {
@@ -28,7 +29,7 @@ func TestParse(t *testing.T) {
 		asked.routes[1] != guest.Route{Host: ".*"}, asked.to.String() != "127.0.0.1:3000",
 		asked.ready != "/healthz", asked.hostHeader != "localhost:5173",
 		asked.restart != sidecar.OnFailure, asked.stopTimeout != 500*time.Millisecond,
-		asked.upgradeTimeout != 2*time.Second,
+		asked.upgradeTimeout != 2*time.Second, strings.Join(asked.upgrades, " ") != "websocket tcp foo/2",
 		asked.weight != 7, asked.concurrency != 3, asked.name != "blog", asked.worker != 2,
 		!asked.keepGoing, asked.drainTimeout != time.Second,
 		strings.Join(asked.command, " ") != "node --to=x -- y":
@@ -39,16 +40,20 @@ func TestParse(t *testing.T) {
 func TestBadUsage(t *testing.T) {
 	to := "--to=127.0.0.1:3000"
 	for complaint, arguments := range map[string][]string{
-		"what is to be served":     {"--host=.*"},
-		"where it listens":         {"--host=.*", "--", "node"},
-		"what is to be started":    {to, "--"},
-		"runs no Python":           {to, "blog:app"},
-		"which --host is it for":   {"--path=/.*", to},
-		"a pattern has 1 to 1024":  {"--host=", to},
-		"no path, such as":         {to, "--ready=healthz"},
-		"no host, such as":         {to, "--host-header=a b"},
-		"always, on-failure":       {to, "--restart=sometimes", "--", "node"},
-		"for a program that":       {to, "--restart=never"},
+		"what is to be served":    {"--host=.*"},
+		"where it listens":        {"--host=.*", "--", "node"},
+		"what is to be started":   {to, "--"},
+		"runs no Python":          {to, "blog:app"},
+		"which --host is it for":  {"--path=/.*", to},
+		"a pattern has 1 to 1024": {"--host=", to},
+		"no path, such as":        {to, "--ready=healthz"},
+		"no host, such as":        {to, "--host-header=a b"},
+		"always, on-failure":      {to, "--restart=sometimes", "--", "node"},
+		"for a program that":      {to, "--restart=never"},
+		"no protocol of at most":  {to, "--upgrade=a b"},
+		"at most 8 protocols": {to, "--upgrade=a", "--upgrade=b", "--upgrade=c", "--upgrade=d",
+			"--upgrade=e", "--upgrade=f", "--upgrade=g", "--upgrade=h"},
+		"auto, asyncio or uvloop":  {to, "--loop=reactor"},
 		"not from 0 to 86400":      {to, "--drain-timeout=x"},
 		"not from 1 to 1000":       {to, "--weight=0"},
 		"vsock:CID:PORT":           {to, "--proxy=/run/vm.sock"},
@@ -86,7 +91,7 @@ func TestHelp(t *testing.T) {
 			t.Error("not in the reference:", each[1])
 		}
 	}
-	if len(names) != 17 {
+	if len(names) != 19 {
 		t.Error(len(names))
 	}
 	out.Reset()

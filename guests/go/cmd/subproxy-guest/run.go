@@ -63,6 +63,7 @@ func run(asked *options, as *syscall.Credential) int {
 		Concurrency:   asked.concurrency,
 		Weight:        asked.weight,
 		Worker:        asked.worker,
+		Upgrades:      asked.upgrades,
 		DrainTimeout:  asked.drainTimeout,
 		GiveUpRefused: !asked.keepGoing,
 		Logger:        logger,
