@@ -131,7 +131,7 @@ class StayingTests(GuestTestCase):
         """It says that it serves nothing."""
         guest = self.world.start_guest("hello:Hello", wait=False)
         guest.wait_for("serving nothing: there is no --host")
-        self.assertEqual(guest.output.count("\n"), 1)
+        self.assertEqual(guest.output.count("\n"), 2, "what it is, and that it serves nothing")
 
     def test_no_warning_at_its_end(self) -> None:
         """What holds its worker number is given back."""
