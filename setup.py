@@ -207,7 +207,7 @@ setup(
         include=["subproxy", "subproxy.*", "guest", "guest.*", "twisted.plugins"]
     ),
     package_data={
-        "subproxy": ["**/*.pyx", "**/*.pxd", "**/*.pyi", "**/*.h", "py.typed"],
+        "subproxy": ["**/*.pyx", "**/*.pxd", "**/*.pyi", "**/*.h", "py.typed", "admin/static/*"],
         "guest": ["py.typed"],
     },
     exclude_package_data={"subproxy": ["**/*.c"]},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from io import BytesIO
 from typing import Any
+from urllib.parse import parse_qs
 
 from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import IReactorTime
@@ -13,37 +14,50 @@ from twisted.web.http import combinedLogFormatter, datetimeToLogString
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
-from subproxy.admin.guard import METHODS, Guard, Refusal
+from subproxy.admin.guard import METHODS, READS, SIGN_IN, Guard, Refusal
+from subproxy.admin.markup import PAGE_POLICY, sign_in_page
 from subproxy.core.access.log_limit import LogLimit
 from subproxy.core.printable import printable
 
 HEADERS = {
     b"cache-control": b"no-store",
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+    b"cross-origin-opener-policy": b"same-origin",
     b"cross-origin-resource-policy": b"same-origin",
+    b"referrer-policy": b"same-origin",
     b"x-content-type-options": b"nosniff",
 }
 """Of every answer: no browser keeps it, runs it, frames it or gives it to a page."""
 
 
+LONGEST_FORM = 8192
+"""Bytes of a body that are kept: a token is 4096 at most. A longer one is forgotten."""
+
+SIGN_OUT = b"/sign-out"
+
+
 class GuardedRequest(Request):
     """
-    A request whose body is read and forgotten: no page wants one.
+    A request whose body is read and forgotten, but for one that may be a form with a token.
 
     @ivar refusal: why it was not answered.
     """
 
     refusal: Refusal | None = None
+    _kept = False
 
     def gotLength(self, length: int | None) -> None:
-        """Keep nothing: Twisted would write a long body to a file before anybody is asked."""
-        self.content = BytesIO()
+        """Keep little: Twisted would write a long body to a file before anybody is asked."""
+        self.content = self._form = BytesIO()
+        self._kept = length is not None and length <= LONGEST_FORM
 
     def handleContentChunk(self, data: bytes) -> None:
-        """Forget it."""
+        """Keep it, or forget it."""
+        if self._kept:
+            self._form.write(data)
 
 
-class _Refused(Resource):
+class _Body(Resource):
     isLeaf = True
 
     def __init__(self, body: bytes) -> None:
@@ -70,7 +84,9 @@ class GuardedSite(Site):
     def __init__(
         self, resource: Resource, guard: Guard, reactor: IReactorTime | None = None
     ) -> None:
-        super().__init__(resource, logFormatter=_line, reactor=reactor)  # type: ignore[no-untyped-call]
+        super().__init__(  # type: ignore[no-untyped-call]
+            resource, logFormatter=_line, reactor=reactor, parsePOSTFormSubmission=False
+        )
         self._guard = guard
         self._limit = LogLimit()
 
@@ -86,16 +102,53 @@ class GuardedSite(Site):
             None if isinstance(here, UNIXAddress) else getattr(here, "host", ""),
         )
         if refusal is None:
+            if request.method == b"POST" and request.path == SIGN_IN:
+                return self._sign_in(request)
+            if request.method == b"POST" and request.path == SIGN_OUT:
+                return self._sign_out(request)
             return super().getResourceFor(request)  # type: ignore[no-untyped-call]
+        return self._refused(request, refusal)
+
+    def _refused(self, request: Any, refusal: Refusal) -> Resource:
         request.refusal = refusal
         self._tell(request, refusal)
         request.setResponseCode(refusal.status)
-        request.setHeader(b"content-type", b"application/json")
         if refusal.status == 405:
             request.setHeader(b"allow", b", ".join(METHODS))
         if refusal.challenge:
             request.setHeader(b"www-authenticate", refusal.challenge)
-        return _Refused(b'{"error": "%b"}\n' % refusal.reason.encode())
+        signs_in = request.path == SIGN_IN or (request.path == b"/" and request.method in READS)
+        if refusal.status == 401 and signs_in:
+            request.setHeader(b"content-type", b"text/html; charset=utf-8")
+            request.setHeader(b"content-security-policy", PAGE_POLICY)
+            wrong = refusal.reason if request.path == SIGN_IN else ""
+            return _Body(sign_in_page(wrong, can=self._guard.cookie is not None))
+        request.setHeader(b"content-type", b"application/json")
+        return _Body(b'{"error": "%b"}\n' % refusal.reason.encode())
+
+    def _sign_in(self, request: Any) -> Resource:
+        try:
+            form = parse_qs(request.content.read(), max_num_fields=10)
+        except ValueError:
+            form = {}
+        token = form.get(b"token", [b""])[0]
+        cookie = self._guard.sign_in(token, secure=request.isSecure())
+        if isinstance(cookie, Refusal):
+            return self._refused(request, cookie)
+        return self._to_the_page(request, cookie)
+
+    def _sign_out(self, request: Any) -> Resource:
+        cookie = self._guard.cookie
+        field = None if cookie is None else cookie.withdraw(secure=request.isSecure())
+        return self._to_the_page(request, field)
+
+    @staticmethod
+    def _to_the_page(request: Any, field: bytes | None) -> Resource:
+        if field is not None:
+            request.setHeader(b"set-cookie", field)
+        request.setResponseCode(303)
+        request.setHeader(b"location", b"/")
+        return _Body(b"")
 
     def log(self, request: Any) -> None:
         """Log what was answered; what was refused has been told already."""

@@ -4,12 +4,17 @@ The admin listener: metrics, health, and what is routed where.
 A UNIX socket of mode 0600: who may open it may drain guests. Over TCP all but the first three
 need a token; see L{subproxy.admin.guard}.
 
+    GET /                            the page, for browsers
+    POST /sign-in, /sign-out         a browser's token becomes a cookie; takes it back
+    GET /static/...                  what the page is made of
     GET /metrics                     Prometheus
     GET /healthz                     200 while the process serves
     GET /readyz                      200 if it takes requests, 503 while it stops
     GET /api/routes
     GET /api/subscribers
     GET /api/certificates
+    GET /api/overview                all that the page shows
+    GET /api/events                  the same again and again, as server-sent events
     GET /api/explain?url=http://host/path
     POST /api/drain/IDENTITY[/APPLICATION[/WORKER]]
     DELETE /api/drain/...            takes it back
@@ -18,101 +23,32 @@ need a token; see L{subproxy.admin.guard}.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from prometheus_client import CollectorRegistry, generate_latest
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
-from twisted.python.failure import Failure
+from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET, Request
+from twisted.web.server import Request
 
+from subproxy.admin.events import EventPage
 from subproxy.admin.guard import Guard
 from subproxy.admin.guarded import GuardedSite
+from subproxy.admin.markup import PAGE_POLICY, asset, overview_page
+from subproxy.admin.pages import Folder, Operations, Page, Reply, answer, later, plain, told
 from subproxy.admin.view import Data, explain_view, member_id, routes_view, subscribers_view
 from subproxy.core.balancing.member import Member, MemberEvent, is_peer
 from subproxy.core.printable import printable
 from subproxy.core.routing.registry import Registry
 from subproxy.core.routing.router import Router
 
-_log = Logger()
-
-Reply = tuple[Data, int]
-"""Plain data, and the status of HTTP that goes with it."""
-
-
-class Operations(Protocol):
-    """
-    What the pages do. What is not known here, but has to be asked for, comes later.
-
-    @ivar ready: whether new requests are taken.
-    """
-
-    ready: Callable[[], bool]
-
-    def metrics(self) -> bytes | Deferred[bytes]:
-        """The page of Prometheus."""
-
-    def reply(self, what: str, about: str = "") -> Reply | Deferred[Reply]:
-        """
-        Look, or do something.
-
-        @param what: C{routes}, C{subscribers}, C{certificates}, C{reload}; C{explain}, about a
-            URL; C{drain} and C{undrain}, about the name of subscribers.
-        """
-
-
-class Page(Resource):
-    """A leaf that is a function of the request."""
-
-    isLeaf = True
-
-    def __init__(self, render: Callable[[Request], bytes | Deferred[bytes]]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._render = render
-
-    def render_GET(self, request: Request) -> bytes | int:
-        """Answer GET (and HEAD)."""
-        return later(request, self._render(request))
-
-
-class Folder(Resource):
-    """Pages by name; another name is not found."""
-
-    def getChild(self, path: bytes, request: Request) -> Resource:
-        """There is none of that name."""
-        return Page(lambda request: answer(request, {"error": "no such page"}, 404))
-
-
-def later(request: Request, body: bytes | Deferred[bytes]) -> bytes | int:
-    """C{body}, or what the pages of twisted.web return for one that comes later."""
-    if isinstance(body, bytes):
-        return body
-    gone: list[Failure] = []
-    request.notifyFinish().addErrback(gone.append)
-
-    def written(found: bytes) -> None:
-        if not gone:
-            request.write(found)
-            request.finish()
-
-    def failed(failure: Failure) -> None:
-        _log.failure("a page of the admin listener failed", failure)
-        if not gone:
-            written(answer(request, {"error": "it failed; the log says why"}, 500))
-
-    body.addCallback(written).addErrback(failed)
-    return NOT_DONE_YET
-
-
-def told(request: Request, reply: Reply | Deferred[Reply]) -> bytes | Deferred[bytes]:
-    """C{reply} as JSON."""
-    if isinstance(reply, Deferred):
-        return reply.addCallback(lambda found: answer(request, *found))
-    return answer(request, *reply)
+ASSET_TYPES = {
+    "page.css": b"text/css; charset=utf-8",
+    "page.js": b"text/javascript; charset=utf-8",
+    "icon.svg": b"image/svg+xml",
+}
 
 
 class DrainPage(Resource):
@@ -168,6 +104,7 @@ class Admin:
 
     @ivar ready: whether new requests are taken.
     @ivar certificates: all certificates as plain data; None if there is no TLS.
+    @ivar overview: looks at everything at once.
     @ivar reload: reads the files again, and says C{problems}, C{applied} and C{hand_over}; None if
         there are none.
     """
@@ -181,7 +118,9 @@ class Admin:
         ready: Callable[[], bool],
         reload: Callable[[], Data] | None = None,
         certificates: Callable[[], list[Data]] | None = None,
+        overview: Callable[[], Data] | None = None,
     ) -> None:
+        self.overview = overview
         self.certificates = certificates
         self.registry = registry
         self.router = router
@@ -205,6 +144,8 @@ class Admin:
                 return subscribers_view(self.registry, self.now()), 200
             case "certificates":
                 return self._certificates()
+            case "overview" if self.overview is not None:
+                return self.overview(), 200
             case "explain":
                 return self._explain(about)
             case "drain" | "undrain":
@@ -263,26 +204,15 @@ class Admin:
         return done, 200
 
 
-def answer(request: Request, data: Data, status: int = 200) -> bytes:
-    """JSON."""
-    request.setResponseCode(status)
-    request.setHeader(b"content-type", b"application/json")
-    return json.dumps(data, indent=1).encode() + b"\n"
-
-
-def plain(request: Request, said: bytes) -> bytes:
-    """Text."""
-    request.setHeader(b"content-type", b"text/plain; charset=utf-8")
-    return said
-
-
-def admin_site(admin: Admin, collectors: CollectorRegistry, guard: Guard) -> GuardedSite:
+def admin_site(
+    admin: Admin, collectors: CollectorRegistry, guard: Guard, clock: IReactorTime
+) -> GuardedSite:
     """The site of C{admin} and of what C{collectors} collect, for whom C{guard} lets in."""
     admin.collectors = collectors
-    return operations_site(admin, guard)
+    return operations_site(admin, guard, clock)
 
 
-def operations_site(admin: Operations, guard: Guard) -> GuardedSite:
+def operations_site(admin: Operations, guard: Guard, clock: IReactorTime) -> GuardedSite:
     """The site of what C{admin} does, for whom C{guard} lets in."""
 
     def metrics(request: Request) -> bytes | Deferred[bytes]:
@@ -307,15 +237,42 @@ def operations_site(admin: Operations, guard: Guard) -> GuardedSite:
     def page(what: str) -> Page:
         return Page(lambda request: told(request, admin.reply(what)))
 
+    def index(request: Request) -> bytes | Deferred[bytes]:
+        signed_in = guard.cookie is not None
+
+        def written(reply: Reply) -> bytes:
+            data, status = reply
+            if status != 200:
+                return answer(request, data, status)
+            request.setHeader(b"content-type", b"text/html; charset=utf-8")
+            request.setHeader(b"content-security-policy", PAGE_POLICY)
+            return overview_page(data, signed_in=signed_in)
+
+        reply = admin.reply("overview")
+        return reply.addCallback(written) if isinstance(reply, Deferred) else written(reply)
+
+    def static(name: str, kind: bytes) -> Page:
+        def asked(request: Request) -> bytes:
+            request.setHeader(b"content-type", kind)
+            return asset(name)
+
+        return Page(asked)
+
     root: Any = Folder()  # type: ignore[no-untyped-call]
+    files: Any = Folder()  # type: ignore[no-untyped-call]
     api: Any = Folder()  # type: ignore[no-untyped-call]
+    root.putChild(b"", Page(index))
+    root.putChild(b"static", files)
+    for name, kind in ASSET_TYPES.items():
+        files.putChild(name.encode(), static(name, kind))
     root.putChild(b"metrics", Page(metrics))
     root.putChild(b"healthz", Page(health))
     root.putChild(b"readyz", Page(readiness))
     root.putChild(b"api", api)
-    for name in ("routes", "subscribers", "certificates"):
+    for name in ("routes", "subscribers", "certificates", "overview"):
         api.putChild(name.encode(), page(name))
+    api.putChild(b"events", EventPage(admin, clock))
     api.putChild(b"explain", Page(explain))
     api.putChild(b"drain", DrainPage(admin))
     api.putChild(b"reload", ReloadPage(admin))
-    return GuardedSite(root, guard)
+    return GuardedSite(root, guard, clock)

@@ -66,7 +66,7 @@ def admin_listener(
 
     admin = operations(service, router, counters, reload, tls)
     guard = admin_guard(settings, uid)
-    return admin_service(reactor, where, operations_site(admin, guard))
+    return admin_service(reactor, where, operations_site(admin, guard, reactor))
 
 
 def operations(
@@ -80,6 +80,7 @@ def operations(
     from prometheus_client import CollectorRegistry
 
     from subproxy.admin.metrics import ProxyCollector
+    from subproxy.admin.overview import Overview
     from subproxy.admin.site import Admin
 
     registry = service.registrar.registry
@@ -99,6 +100,7 @@ def operations(
         lambda: bool(service.running),
         None if reload is None else lambda: asdict(reload()),
         None if tls is None else tls.view,
+        Overview(counters, registry, monotonic, _numbers(service)).look,
     )
     admin.collectors = CollectorRegistry()
     admin.collectors.register(collector)
@@ -130,6 +132,18 @@ def admin_service(reactor: Any, where: str, site: GuardedSite) -> ListenerServic
     return ListenerService(endpoint, site, "admin", where)
 
 
+def _numbers(service: ProxyService) -> dict[str, Callable[[], int]]:
+    """What the overview has of the whole."""
+    http, guests = service.http, service.subscriptions
+    return {
+        "in_flight": lambda: http.active,
+        "waiting": lambda: service.dispatcher.admission.waiting,
+        "tunnels": lambda: guests.context.tunnels.total,
+        "connections": lambda: len(http.connections),
+        "subscriptions": lambda: len(guests.subscriptions),
+    }
+
+
 def _add_gauges(collector: ProxyCollector, service: ProxyService) -> None:
     gauges = collector.gauges
     gauges["reactor_lag_seconds"] = ("Longest delay of a turn lately.", service.lag)
@@ -142,6 +156,10 @@ def _add_gauges(collector: ProxyCollector, service: ProxyService) -> None:
         lambda: len(service.http.connections),
     )
     gauges["in_flight"] = ("Requests under way.", lambda: service.http.active)
+    gauges["tunnels"] = (
+        "Tunnels of guests, WebSockets among them.",
+        lambda: service.subscriptions.context.tunnels.total,
+    )
     if isinstance(service.http, FastHttp1Factory):
         fastpath = service.http.fastpath
         for name, what in FASTPATH_COUNTS.items():

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 from twisted.internet.defer import Deferred, gatherResults
 
-from subproxy.admin.site import Reply
+from subproxy.admin.pages import Reply
 from subproxy.admin.view import Data
 from subproxy.workers.crew import Crew, decoded
 from subproxy.workers.slots import Worker
@@ -125,7 +125,22 @@ class MergedAdmin:
             return self._reload()
         workers = self._crew.serving
         asked = [self._crew.ask(each, what, about) for each in workers]
-        return gatherResults(asked).addCallback(lambda found: _merged(what, workers, found))
+        merged = gatherResults(asked).addCallback(lambda found: _merged(what, workers, found))
+        return merged.addCallback(self._with_workers) if what == "overview" else merged
+
+    def _with_workers(self, reply: Reply) -> Reply:
+        data, status = reply
+        if status == 200:
+            data["workers"] = [
+                {
+                    "worker": each.slot,
+                    "serial": each.serial,
+                    "state": each.state.name.lower(),
+                    "pid": self._crew.pid(each),
+                }
+                for each in sorted(self._crew.slots, key=lambda each: (each.slot, each.serial))
+            ]
+        return reply
 
 
 def merged_reloads(payloads: Sequence[bytes]) -> Reply:
@@ -172,7 +187,34 @@ def _merged(what: str, workers: Sequence[Worker], payloads: Sequence[bytes]) -> 
             return {"subscribers": list(dict.fromkeys(names))}, 200
         case "explain":
             return _explained(good), 200
+        case "overview":
+            return _overview(good), 200
     return good[0][1], 200
+
+
+def _overview(good: Sequence[tuple[Worker, Data]]) -> Data:
+    """One overview: numbers are added. What is at the end of a long list may be in one alone."""
+    totals: Data = {}
+    for _, data in good:
+        for name, value in data["totals"].items():
+            totals[name] = totals.get(name, 0) + value
+    routes = _routes([data["routes"] for _, data in good])
+    listed = [
+        {**each, "process": worker.slot} for worker, data in good for each in data["subscribers"]
+    ]
+    return {
+        "at": good[0][1]["at"],
+        "totals": totals,
+        "routes": routes,
+        "routes_in_all": max(len(routes), *(data["routes_in_all"] for _, data in good)),
+        "subscribers": sorted(listed, key=lambda each: (each["id"], each["process"])),
+        "subscribers_in_all": sum(data["subscribers_in_all"] for _, data in good),
+        "workers": [],
+    }
+
+
+COUNTED = ("waiting", "requests", "errors", "answers", "first_byte")
+"""Numbers of a route that are added."""
 
 
 def _routes(lists: Sequence[list[Data]]) -> list[Data]:
@@ -186,7 +228,9 @@ def _routes(lists: Sequence[list[Data]]) -> list[Data]:
             if key in found:
                 have = found[key]
                 have["vacant"] = have["vacant"] and route["vacant"]
-                have["waiting"] += route["waiting"]
+                for name in COUNTED:
+                    if name in route:
+                        have[name] += route[name]
                 named = [*have["subscribers"], *route["subscribers"]]
                 have["subscribers"] = list(dict.fromkeys(named))
                 at = order.index(key) + 1

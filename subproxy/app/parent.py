@@ -23,7 +23,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from subproxy.admin.site import Reply
+from subproxy.admin.pages import Reply
 from subproxy.app.admin import admin_guard, admin_service
 from subproxy.app.guest_placing import GuestPlacing
 from subproxy.app.listener import ListenerService, why
@@ -132,7 +132,7 @@ class ParentService(MultiService):
             self.crew, lambda: bool(self.running and self.crew.serving), self.reload
         )
         guard = admin_guard(self._settings, uid)
-        return admin_service(self._reactor, where, operations_site(admin, guard))
+        return admin_service(self._reactor, where, operations_site(admin, guard, self._reactor))
 
     def _handlers(self) -> dict[signal.Signals, Callable[[], object]]:
         return {

@@ -24,6 +24,11 @@ class Tunnels:
         self._policies = policies
         self._open: dict[str, int] = {}
 
+    @property
+    def total(self) -> int:
+        """How many there are."""
+        return sum(self._open.values())
+
     def agreed(self, identity: str, tokens: frozenset[bytes], upgrade: Upgrade) -> bytes | None:
         """
         Which protocol C{identity} changes to, as it has spelled that.

@@ -17,7 +17,8 @@ BEARER = b"Bearer " + TOKEN
 
 class GuardTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.guard = Guard(TOKEN, ["Proxy.example"])
+        self.time = 1_800_000_000.0
+        self.guard = Guard(TOKEN, ["Proxy.example"], lambda: self.time)
 
     def check(
         self,
@@ -124,6 +125,36 @@ class GuardTests(SynchronousTestCase):
         assert missing is not None
         self.assertEqual(missing.challenge, b'Bearer realm="admin"')
 
+    def test_cookie(self) -> None:
+        """It opens what the token opens; to change something needs Origin too."""
+        given = self.guard.sign_in(TOKEN, secure=False)
+        assert isinstance(given, bytes)
+        cookie = (b"cookie", given.partition(b";")[0])
+        ours = (b"origin", b"http://localhost:9900")
+        for method, fields, status in (
+            (b"GET", [cookie], 200),
+            (b"POST", [cookie], 403),
+            (b"DELETE", [cookie], 403),
+            (b"POST", [cookie, ours], 200),
+            (b"POST", [cookie, (b"origin", b"null")], 403),
+            (b"POST", [cookie, ours, (b"sec-fetch-site", b"same-site")], 403),
+            (b"POST", [ours], 401),
+            (b"GET", [(b"cookie", cookie[1] + b"0")], 401),
+            (b"GET", [cookie, (b"authorization", b"Bearer wrong")], 401),
+        ):
+            found = self.status(method, b"/api/drain/x", "x", *fields, token=None)
+            self.assertEqual(found, status, fields)
+        self.time += 43_200
+        self.assertEqual(self.status(b"GET", b"/", "x", cookie, token=None), 401)
+
+    def test_sign_in(self) -> None:
+        """Anybody may try, by a name that is ours; a wrong token gets nothing."""
+        self.assertEqual(self.status(b"POST", b"/sign-in", token=None), 200)
+        self.assertEqual(self.status(b"POST", b"/sign-in", host=b"evil.example"), 421)
+        self.assertEqual(self.status(b"GET", b"/sign-in", token=None), 401)
+        for guard, token in ((self.guard, b"wrong"), (self.guard, b""), (Guard(), b"")):
+            self.assertIsInstance(guard.sign_in(token, secure=False), Refusal)
+
     def test_no_token_opens_nothing(self) -> None:
         """A guard without token lets nobody in over TCP."""
         self.guard = Guard()
@@ -140,6 +171,14 @@ class GuardTests(SynchronousTestCase):
     def test_unix(self) -> None:
         """Over a UNIX socket the mode has decided; a browser's word still counts."""
         self.assertEqual(self.status(b"POST", b"/api/drain/x", None, token=None, host=b"x"), 200)
+        for host, status in (
+            (b"evil.example:9900", 421),
+            (b"proxy.example", 200),
+            (b"127.0.0.1:9900", 200),
+            (b"localhost:9900", 200),
+            (None, 200),
+        ):
+            self.assertEqual(self.status(own=None, token=None, host=host), status, host)
         evil = (b"origin", b"http://evil.example")
         self.assertEqual(self.status(b"POST", b"/api/drain/x", None, evil, token=None), 403)
 

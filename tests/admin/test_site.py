@@ -17,6 +17,7 @@ from twisted.web.test.requesthelper import DummyChannel
 from subproxy.admin.guard import Guard
 from subproxy.admin.guarded import GuardedRequest
 from subproxy.admin.metrics import ProxyCollector
+from subproxy.admin.overview import Overview
 from subproxy.admin.site import Admin, admin_site
 from subproxy.config.configuration import parse_configuration
 from subproxy.core.balancing.member import MemberState
@@ -25,6 +26,9 @@ from subproxy.telemetry.counters import Counters
 from subproxy.wire import messages as m
 from tests.rigs.world import World
 
+NUMBERS = dict.fromkeys(
+    ("in_flight", "waiting", "tunnels", "connections", "subscriptions"), lambda: 0
+)
 CERTIFICATE = {"path": "/a.pem", "state": "kept", "problem": "broken", "not_after": 7e8}
 
 
@@ -49,9 +53,10 @@ class AdminTests(SynchronousTestCase):
             lambda: self.ready,
             lambda: self.reloaded,
             lambda: [CERTIFICATE],
+            Overview(self.counters, self.world.registry, self.world.clock.seconds, NUMBERS).look,
         )
         self.reloaded: dict[str, Any] = {"problems": [], "applied": ["policy"], "hand_over": []}
-        self.site = admin_site(self.admin, collectors, Guard())
+        self.site = admin_site(self.admin, collectors, Guard(), self.world.clock)
         self.site.doStart()
         self.addCleanup(self.site.doStop)
 
@@ -85,7 +90,7 @@ class AdminTests(SynchronousTestCase):
         status, body = self.ask("/api/reload", "POST")
         self.assertEqual((status, json.loads(body)["problems"]), (422, ["f:1:1: x"]))
         self.admin.reload = None
-        self.site = admin_site(self.admin, CollectorRegistry(), Guard())
+        self.site = admin_site(self.admin, CollectorRegistry(), Guard(), self.world.clock)
         self.site.doStart()
         self.addCleanup(self.site.doStop)
         self.assertEqual(self.ask("/api/reload", "POST")[0], 409)
@@ -153,6 +158,21 @@ class AdminTests(SynchronousTestCase):
         )
         self.world.router.set_sites(SiteTable(()))
         self.assertEqual(self.data("/api/explain?url=http://a.example/x")["site_rules"], [])
+
+    def test_page(self) -> None:
+        """What is routed where, as tables; the same as data; and no way to sign out of a socket."""
+        self.world.serving("1")
+        status, page = self.ask("/")
+        self.assertEqual(status, 200)
+        self.assertIn("<td>ready</td>", page)
+        self.assertNotIn("Sign out", page)
+        self.assertEqual(self.data("/api/overview")["subscribers"][0]["id"], "vm:1/app/0")
+        for name in ("page.css", "page.js", "icon.svg"):
+            self.assertEqual(self.ask(f"/static/{name}")[0], 200)
+        for name in ("page.html", "..", "%2e%2e/site.py", ""):
+            self.assertEqual(self.ask(f"/static/{name}")[0], 404)
+        self.admin.overview = None
+        self.assertEqual(self.ask("/")[0], 404)
 
     def test_explain_nothing(self) -> None:
         """No route is an answer too."""
@@ -225,8 +245,9 @@ class TcpTests(SynchronousTestCase):
         observer = self.events_append
         globalLogPublisher.addObserver(observer)
         self.addCleanup(globalLogPublisher.removeObserver, observer)
-        self.site = admin_site(admin, collectors, Guard(b"sesame"))
-        self.site.reactor = world.clock
+        overview = Overview(Counters(), world.registry, world.clock.seconds, NUMBERS)
+        admin.overview = overview.look
+        self.site = admin_site(admin, collectors, Guard(b"sesame"), world.clock)
         self.site.doStart()
         self.addCleanup(self.site.doStop)
 
@@ -255,6 +276,46 @@ class TcpTests(SynchronousTestCase):
         granted = self.ask("GET /api/routes", "Host: localhost", "Authorization: Bearer sesame")
         self.assertTrue(granted.startswith("HTTP/1.1 200 "), granted)
         self.assertTrue(self.ask("GET /healthz", "Host: x").endswith("ok\n"))
+
+    def sign_in(self, token: str, *fields: str) -> tuple[str, str]:
+        """The answer, and the cookie of it."""
+        body = f"token={token}".encode()
+        answer = self.ask(
+            "POST /sign-in", "Host: localhost", f"Content-Length: {len(body)}", *fields, body=body
+        )
+        cookies = [each for each in answer.split("\r\n") if each.startswith("Set-Cookie: ")]
+        return answer, cookies[0][12:].partition(";")[0] if cookies else ""
+
+    def test_sign_in(self) -> None:
+        """The page asks for the token, and then knows the browser, until it signs out."""
+        asked = self.ask("GET /", "Host: localhost")
+        self.assertTrue(asked.startswith("HTTP/1.1 401 "), asked)
+        self.assertIn('<input id="token"', asked)
+        self.assertIn("script-src 'self'", asked)
+        answer, cookie = self.sign_in("sesame")
+        self.assertTrue(answer.startswith("HTTP/1.1 303 "), answer)
+        self.assertIn("\r\nLocation: /\r\n", answer)
+        page = self.ask("GET /", "Host: localhost", f"Cookie: {cookie}")
+        self.assertIn("vm:1/app/0", page)
+        self.assertIn("Sign out", page)
+        fields = ("Host: localhost", f"Cookie: {cookie}", "Content-Length: 0")
+        drain = self.ask("POST /api/drain/vm:1", *fields)
+        self.assertTrue(drain.startswith("HTTP/1.1 403 "), drain)
+        drain = self.ask("POST /api/drain/vm:1", *fields, "Origin: http://localhost")
+        self.assertTrue(drain.startswith("HTTP/1.1 200 "), drain)
+        out = self.ask("POST /sign-out", *fields, "Origin: http://localhost")
+        self.assertIn("Max-Age=0", out)
+
+    def test_no_sign_in(self) -> None:
+        """Wrong tokens, and what is no form; it is logged, the token is not."""
+        for token in ("wrong", "", "%ff", "sesame&" + "a=b&" * 20, "sesame" + "x" * 9000):
+            answer, cookie = self.sign_in(token)
+            self.assertTrue(answer.startswith("HTTP/1.1 401 "), answer)
+            self.assertIn('role="alert"', answer)
+            self.assertEqual(cookie, "")
+        answer, _ = self.sign_in("sesame", "Origin: http://evil.example")
+        self.assertTrue(answer.startswith("HTTP/1.1 403 "), answer)
+        self.assertIn("refused POST /sign-in of 192.0.2.9: the token is wrong", self.events[0])
 
     def test_a_page_in_a_browser(self) -> None:
         """No method of it goes through, nor does any answer have a CORS field."""

@@ -29,6 +29,9 @@ class FakeCrew:
             for slot in range(len(self._answers))
         ]
 
+    def pid(self, worker: Any) -> int:
+        return 100 + worker.slot
+
     def ask(self, worker: Any, what: str, *about: str) -> Deferred[bytes]:
         found = self._answers[worker.slot]
         return succeed(found if isinstance(found, bytes) else json.dumps(found).encode())
@@ -97,6 +100,34 @@ class MergedAdminTests(SynchronousTestCase):
         self.assertEqual(data["reason"], "yes")
         self.assertEqual([each["process"] for each in data["subscribers"]], [1, 2])
         self.assertEqual(data["route"]["subscribers"], ["x", "y"])
+
+    def test_overview(self) -> None:
+        """Numbers are added, each subscriber says where it is, and the workers are told."""
+
+        def overview(requests: int, *subscribers: str) -> list[Any]:
+            counts = {"requests": requests, "errors": 1, "answers": 1, "first_byte": 0.5}
+            data = {
+                "at": 5.0,
+                "totals": {**counts, "tunnels": 2},
+                "routes": [{**route("/", *subscribers), **counts}],
+                "routes_in_all": 1,
+                "subscribers": [{"id": each} for each in subscribers],
+                "subscribers_in_all": len(subscribers),
+                "workers": [],
+            }
+            return [data, 200]
+
+        (data, status) = merged("overview", overview(3, "a"), b"", overview(4, "b", "a"))
+        self.assertEqual(status, 200)
+        self.assertEqual((data["totals"]["requests"], data["totals"]["tunnels"]), (7, 4))
+        (found,) = data["routes"]
+        self.assertEqual((found["requests"], found["first_byte"]), (7, 1.0))
+        self.assertEqual(found["subscribers"], ["a", "b"])
+        listed = [(each["id"], each["process"]) for each in data["subscribers"]]
+        self.assertEqual(listed, [("a", 0), ("a", 2), ("b", 2)])
+        self.assertEqual((data["routes_in_all"], data["subscribers_in_all"]), (1, 3))
+        self.assertEqual([each["worker"] for each in data["workers"]], [0, 1, 2])
+        self.assertEqual({each["state"] for each in data["workers"]}, {"serving"})
 
     def test_reloads(self) -> None:
         """What one could not take, is told, once."""

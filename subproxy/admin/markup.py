@@ -1,0 +1,142 @@
+"""
+The page of the admin listener as HTML: what it shows is in it before any script has run.
+
+Pure: data in, bytes out. All that comes from guests is escaped, here and nowhere else. The script
+(C{static/page.js}) fills the same tables anew with each event; their columns are those of
+C{static/page.html}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from html import escape
+from pathlib import Path
+
+from subproxy.admin.view import Data
+from subproxy.core.printable import printable
+
+STATIC = Path(__file__).parent / "static"
+
+PAGE_POLICY = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    b"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
+    b"require-trusted-types-for 'script'"
+)
+"""The C{Content-Security-Policy} of pages: nothing of another host, nothing that is inline."""
+
+UNKNOWN = "\N{EN DASH}"
+"""What a rate is, until there are two looks."""
+
+
+@cache
+def asset(name: str) -> bytes:
+    """A file of the page, as it is."""
+    return (STATIC / name).read_bytes()
+
+
+def sign_in_page(wrong: str, *, can: bool) -> bytes:
+    """
+    Where the token is typed.
+
+    @param wrong: why the last attempt was refused, or nothing.
+    @param can: whether there is a token that would be right.
+    """
+    said = wrong if can else "There is no token: see the log of the proxy, and --admin-token."
+    alert = f'<p role="alert">{escape(said)}</p>' if said else ""
+    return asset("sign-in.html").replace(b"<!-- alert -->", alert.encode())
+
+
+def overview_page(data: Data, *, signed_in: bool) -> bytes:
+    """
+    The page.
+
+    @param data: of L{Overview.look<subproxy.admin.overview.Overview.look>}.
+    @param signed_in: by a cookie, which can be taken back.
+    """
+    filled = {
+        "figures": _figures(data["totals"]),
+        "routes": "".join(map(_route, data["routes"])),
+        "routes in all": _in_all(data, "routes"),
+        "subscribers": "".join(map(_subscriber, data["subscribers"])),
+        "subscribers in all": _in_all(data, "subscribers"),
+        "workers": "".join(map(_worker, data["workers"])),
+        "hidden": "" if data["workers"] else " hidden",
+    }
+    page = asset("page.html").decode()
+    for name, text in filled.items():
+        page = page.replace(f"<!-- {name} -->", text)
+    if not signed_in:
+        page = _without(page, '<form id="sign-out"', "</form>")
+    return page.encode()
+
+
+def _without(page: str, start: str, end: str) -> str:
+    before, _, rest = page.partition(start)
+    return before + rest.partition(end)[2]
+
+
+def _figures(totals: Data) -> str:
+    rows = (
+        ("rate", "Requests a second", UNKNOWN),
+        ("error_rate", "Errors a second", UNKNOWN),
+        ("requests", "Requests", totals["requests"]),
+        ("errors", "Errors (5xx)", totals["errors"]),
+        ("in_flight", "Under way", totals["in_flight"]),
+        ("waiting", "Waiting", totals["waiting"]),
+        ("tunnels", "Tunnels", totals["tunnels"]),
+        ("connections", "Clients", totals["connections"]),
+        ("subscriptions", "Guests", totals["subscriptions"]),
+    )
+    return "".join(
+        f'<div><dt>{name}</dt><dd id="total-{key}">{value}</dd></div>' for key, name, value in rows
+    )
+
+
+def _in_all(data: Data, what: str) -> str:
+    shown, count = len(data[what]), data[f"{what}_in_all"]
+    return str(count) if shown == count else f"{shown} of {count}"
+
+
+def _route(route: Data) -> str:
+    served = "vacant" if route["vacant"] else str(len(route["subscribers"]))
+    return _row(
+        f"{printable(route['host'])} {printable(route['path'])}",
+        served,
+        route["waiting"],
+        UNKNOWN,
+        route["requests"],
+        route["errors"],
+        mean_milliseconds(route["first_byte"], route["answers"]),
+    )
+
+
+def _subscriber(each: Data) -> str:
+    return _row(
+        each["id"],
+        each["state"],
+        each.get("process", 0),
+        round(each["latency"] * 1000, 1),
+        each["in_flight"],
+        each["concurrency"] or UNKNOWN,
+        each["weight"],
+        each["routes"],
+        "",
+    )
+
+
+def _worker(each: Data) -> str:
+    return _row(str(each["worker"]), each["state"], each["pid"])
+
+
+def mean_milliseconds(seconds: float, count: int) -> str:
+    """The mean of so many that took so long together."""
+    return f"{seconds * 1000 / count:.1f}" if count else UNKNOWN
+
+
+def _row(head: str, *cells: object) -> str:
+    return f'<tr><th scope="row">{escape(head)}</th>{"".join(_cells(cells))}</tr>\n'
+
+
+def _cells(cells: Iterable[object]) -> Iterable[str]:
+    return (f"<td>{escape(str(cell))}</td>" for cell in cells)

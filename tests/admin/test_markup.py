@@ -1,0 +1,121 @@
+"""The page as it comes, before a script has run."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.admin.guard import ASSETS
+from subproxy.admin.markup import asset, overview_page, sign_in_page
+from subproxy.admin.site import ASSET_TYPES
+
+EVIL = '"><script>alert(1)</script><!-- workers -->'
+TOTALS = {
+    **{"requests": 5, "errors": 1, "answers": 4, "first_byte": 0.2, "in_flight": 2},
+    **{"waiting": 0, "tunnels": 0, "connections": 3, "subscriptions": 1},
+}
+ROUTE = {
+    **{"host": "blog\\.example", "path": "/.*", "vacant": False, "waiting": 0},
+    **{"subscribers": ["a/b/0"], "requests": 5, "errors": 1, "answers": 4, "first_byte": 0.2},
+}
+SUBSCRIBER = {
+    **{"id": "a/b/0", "state": "draining", "latency": 0.0123, "in_flight": 2},
+    **{"concurrency": 0, "weight": 1.0, "routes": 1, "instance": "i"},
+}
+
+
+class _Cells(HTMLParser):
+    """The texts of the cells of each table, by its id."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.rows: dict[str, list[list[str]]] = {}
+        self.tags: list[str] = []
+        self._table = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag == "table":
+            self._table = dict(attrs)["id"] or ""
+            self.rows[self._table] = []
+        elif tag == "tr":
+            self.rows[self._table].append([])
+        elif tag in ("th", "td"):
+            self.rows[self._table][-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "table":
+            self._table = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._table and self.rows[self._table] and self.rows[self._table][-1]:
+            self.rows[self._table][-1][-1] += data.strip()
+
+
+def page(**more: Any) -> str:
+    """Of one route and one subscriber."""
+    data = {"totals": TOTALS, "routes": [ROUTE], "subscribers": [SUBSCRIBER], "workers": []}
+    data |= {"routes_in_all": 1, "subscribers_in_all": 1, **more}
+    return overview_page(data, signed_in=bool(more.get("signed_in"))).decode()
+
+
+class MarkupTests(SynchronousTestCase):
+    def test_tables(self) -> None:
+        """What there is, under the right heads."""
+        rows = _Cells(page(workers=[{"worker": 0, "state": "serving", "pid": 7}])).rows
+        for heads, cells in rows.values():
+            self.assertEqual(len(heads), len(cells))
+        route = dict(zip(*rows["routes"], strict=True))
+        self.assertEqual(route["Host and path"], "blog\\.example /.*")
+        self.assertEqual((route["Requests"], route["Errors"]), ("5", "1"))
+        self.assertEqual(route["First byte, ms"], "50.0")
+        subscriber = dict(zip(*rows["subscribers"], strict=True))
+        self.assertEqual((subscriber["State"], subscriber["Ping, ms"]), ("draining", "12.3"))
+        self.assertEqual(rows["workers"][1], ["0", "serving", "7"])
+
+    def test_vacant(self) -> None:
+        rows = _Cells(page(routes=[{**ROUTE, "vacant": True, "answers": 0}])).rows
+        route = dict(zip(*rows["routes"], strict=True))
+        self.assertEqual((route["Subscribers"], route["First byte, ms"]), ("vacant", "\u2013"))
+
+    def test_names_of_guests(self) -> None:
+        """They are text, whatever they say."""
+        shown = page(
+            routes=[{**ROUTE, "host": EVIL, "path": "\x1b\x9b\u202e"}],
+            subscribers=[{**SUBSCRIBER, "id": EVIL, "state": EVIL}],
+        )
+        found = _Cells(shown)
+        self.assertEqual(found.tags.count("script"), 1)
+        self.assertEqual(found.rows["subscribers"][1][0], EVIL)
+        self.assertIn(r"\x1b\x9b\u202e", found.rows["routes"][1][0])
+
+    def test_parts(self) -> None:
+        """Nothing is left of the template; what has no use is not there."""
+        self.assertNotIn("<!--", page())
+        self.assertIn(' id="workers-section" hidden>', page())
+        self.assertNotIn("sign-out", page())
+        self.assertIn("sign-out", page(signed_in=True))
+        self.assertIn("1 of 900", page(routes_in_all=900))
+
+    def test_nothing_is_inline(self) -> None:
+        """Nor of another host: the policy would stop it."""
+        for text in (page(), sign_in_page("no", can=True).decode()):
+            self.assertNotRegex(text, r"<style|<script(?! src=\"/static/)| style=| on[a-z]+=")
+            self.assertNotRegex(text, r"(?:src|href|action)=\"(?!/|#)")
+        for name in ASSET_TYPES:
+            self.assertEqual(re.findall(rb"url\(|@import|innerHTML|eval\(", asset(name)), [])
+
+    def test_assets(self) -> None:
+        """Those that are open are those that there are."""
+        self.assertEqual({f"/static/{name}".encode() for name in ASSET_TYPES}, set(ASSETS))
+
+    def test_sign_in(self) -> None:
+        self.assertNotIn(b"alert", sign_in_page("", can=True))
+        self.assertIn(
+            b'<p role="alert">the token is wrong</p>', sign_in_page("the token is wrong", can=True)
+        )
+        self.assertIn(b"There is no token", sign_in_page("", can=False))

@@ -1,0 +1,173 @@
+"""The page of the admin listener in a real browser, over TCP, with one process and with workers."""
+
+from __future__ import annotations
+
+import os
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.integration.browser import browser, faults
+from tests.integration.harness import World, free_port, wait_until
+
+SHOTS = os.environ.get("SUBPROXY_SCREENSHOTS")
+"""A folder for pictures of what the browser shows, for who wants to look."""
+
+
+class AdminPageTests(SynchronousTestCase):
+    timeout = 240
+
+    def setUp(self) -> None:
+        self.world = World()
+        self.addCleanup(self.world.close)
+        self.port = free_port()
+        self.token = self.world.folder / "admin.token"
+        self.driver = browser(self.world.folder)
+        self.addCleanup(self.driver.quit)  # before its folder goes
+
+    def start(self, *options: str) -> None:
+        """A proxy that serves one guest."""
+        self.world.start_proxy(
+            f"--admin=tcp:{self.port}:interface=127.0.0.1", f"--admin-token={self.token}", *options
+        )
+        self.world.start_guest("hello:Hello", r"--host=blog\.example")
+
+    def find(self, selector: str) -> Any:
+        return self.driver.find_element("css selector", selector)
+
+    def text(self, selector: str) -> str:
+        """What is there now; nothing while it is not."""
+        found = self.driver.execute_script(
+            "return document.querySelector(arguments[0])?.textContent ?? ''", selector
+        )
+        return str(found)
+
+    def sign_in(self) -> None:
+        self.driver.get(f"http://localhost:{self.port}/")
+        self.find("#token").send_keys(self.token.read_text().strip(), "\n")
+        wait_until(lambda: self.text("#live") == "Live", "the page is live")
+
+    def look(self, name: str, scheme: str) -> None:
+        """No fault of accessibility in that scheme of colours; a picture, if one is wanted."""
+        self.driver.execute_cdp_cmd(
+            "Emulation.setEmulatedMedia",
+            {"features": [{"name": "prefers-color-scheme", "value": scheme}]},
+        )
+        self.assertEqual(faults(self.driver), [], f"{name}, {scheme}")
+        if SHOTS:
+            self.driver.save_screenshot(str(Path(SHOTS) / f"{name}-{scheme}.png"))
+
+    def complaints(self) -> list[str]:
+        """Of the browser: what the policy stopped, what failed."""
+        return [each["message"] for each in self.driver.get_log("browser")]
+
+    def drain(self, verb: str) -> None:
+        """Press the button, by keyboard alone, and confirm."""
+        button = self.find("#subscribers td button")
+        self.assertEqual(button.text, verb)
+        button.send_keys("\n")
+        self.assertIn(verb, self.text("#confirm-title"))
+        self.find("#confirm-yes").send_keys("\n")
+        wait_until(lambda: self.text("#said").startswith(f"{verb}ed"), "it has been done")
+
+    def test_an_operators_day(self) -> None:
+        """Sign in, watch, ask who answers, drain and undrain, sign out."""
+        self.start()
+        self.driver.get(f"http://localhost:{self.port}/")
+        for scheme in ("light", "dark"):
+            self.look("sign-in", scheme)
+        self.find("#token").send_keys("wrong-wrong-wrong", "\n")
+        wait_until(lambda: "wrong" in self.text("[role=alert]"), "it is refused")
+        refused = [each for each in self.complaints() if "401" not in each]
+        self.assertEqual(refused, [])
+        self.sign_in()
+        self.complaints()
+        (cookie,) = self.driver.get_cookies()
+        self.assertEqual((cookie["sameSite"], cookie["httpOnly"]), ("Strict", True))
+
+        # Live: what is asked is seen, without loading the page again.
+        self.assertEqual(self.text("#routes tbody th"), r"blog\.example /.*")
+        for _ in range(3):
+            self.assertEqual(self.world.ask()[0], 200)
+        wait_until(lambda: self.text("#total-requests") == "3", "three requests are counted")
+        self.assertEqual(self.text("#subscribers tbody td"), "ready")
+
+        # A search answers as explain does.
+        self.find("#url").send_keys("http://blog.example/news", "\n")
+        wait_until(lambda: "the only route that matches" in self.text("#answer"), "an answer")
+        for scheme in ("light", "dark"):
+            self.look("page", scheme)
+
+        # Escape changes nothing; a confirmation does.
+        self.find("#subscribers td button").send_keys("\n")
+        self.assertEqual(self.driver.switch_to.active_element.text, "Cancel")
+        for scheme in ("light", "dark"):
+            self.look("confirm", scheme)
+        self.driver.switch_to.active_element.send_keys("\ue00c")
+        wait_until(lambda: not self.find("#confirm").is_displayed(), "it is closed")
+        self.drain("Drain")
+        wait_until(lambda: self.text("#subscribers tbody td") == "draining", "it is seen")
+        self.drain("Undrain")
+        wait_until(lambda: self.text("#subscribers tbody td") == "ready", "it is seen")
+
+        # Sorting, by keyboard.
+        head = self.find('#routes th[data-key="requests"]')
+        head.find_element("css selector", "button").send_keys("\n")
+        self.assertEqual(head.get_attribute("aria-sort"), "descending")
+
+        self.assertEqual(self.complaints(), [])
+        self.find("#sign-out button").click()
+        wait_until(lambda: self.text('label[for="token"]') != "", "the token is asked for")
+        self.assertEqual(self.driver.get_cookies(), [])
+
+    def test_a_page_of_another_origin(self) -> None:
+        """One of the same site, whose requests have the cookie, neither reads nor acts."""
+        self.start()
+        self.sign_in()
+        # Another port of localhost is another origin of the same site: here, the proxy's own.
+        self.driver.get(f"http://localhost:{self.world.port}/")
+        found = self.driver.execute_async_script(
+            "const [at, done] = arguments;"
+            "const ask = (path, more) => fetch(at + path, {credentials: 'include', ...more});"
+            "Promise.allSettled(["
+            "ask('/api/overview'),"
+            "ask('/api/overview', {mode: 'no-cors'}),"
+            "ask('/api/drain/path', {mode: 'no-cors', method: 'POST'}),"
+            "]).then(all => done(all.map(each => each.status)))",
+            f"http://localhost:{self.port}",
+        )
+        self.assertEqual(found, ["rejected"] * 3)
+        assert self.world.proxy is not None
+        self.world.proxy.wait_for("refused POST /api/drain/path", deadline=30)
+
+    def test_workers(self) -> None:
+        """The page is the parent's, and shows all."""
+        self.start("--workers=2")
+        self.sign_in()
+        wait_until(lambda: len(self.cells("#workers tbody tr")) == 2, "two workers")
+        self.assertEqual(self.text("#workers tbody td"), "serving")
+        for _ in range(4):
+            self.assertEqual(self.world.ask()[0], 200)
+        wait_until(lambda: int(self.text("#total-requests")) >= 4, "what all have counted")
+        self.look("workers", "light")
+
+    def cells(self, selector: str) -> list[Any]:
+        return list(self.driver.find_elements("css selector", selector))
+
+    def test_without_script(self) -> None:
+        """A plain table, and a search that works."""
+        self.start()
+        self.world.ask()
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        self.addCleanup(connection.close)
+        bearer = {"Authorization": f"Bearer {self.token.read_text().strip()}"}
+        connection.request("GET", "/", headers=bearer)
+        page = connection.getresponse().read().decode()
+        plain = self.world.folder / "plain.html"
+        plain.write_text(page.replace('<script src="/static/page.js" defer></script>', ""))
+        self.driver.get(plain.as_uri())
+        row = [each.text for each in self.cells("#routes tbody tr > *")]
+        self.assertEqual(row[:2] + row[4:6], [r"blog\.example /.*", "1", "1", "0"])
+        self.assertEqual(self.text("#subscribers tbody td"), "ready")
