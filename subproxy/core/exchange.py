@@ -90,7 +90,7 @@ class Exchange:
     @ivar pool: the pool that it was routed to.
     @ivar attempts: how many guests have been given it.
     @ivar streamed: bytes of streamed request body that have gone to a guest.
-    @ivar response: the response head, once there is one.
+    @ivar response: the response head, once there is one, without its fields.
     @ivar received: bytes of response body so far.
     @ivar interim: what its interim responses have cost of what they may.
     @ivar tried: the subscribers that have failed it, though they are there.
@@ -235,7 +235,10 @@ class Exchange:
         if self.site is not None:
             head.headers = self.site.answered(head.headers, self.pool, self.member)
         self.move(ExchangeState.RESPONDING)
-        self.response = head
+        # Its fields are written, and need no room while the client takes what follows.
+        self.response = ResponseHead(
+            head.status, head.reason, [], head.length, head.bodiless, head.nominated
+        )
         self.sink.responseStarted(head, body)
         if body is not None and self.state is ExchangeState.RESPONDING:
             self._finish(None)

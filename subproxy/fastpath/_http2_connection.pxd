@@ -37,6 +37,7 @@ cdef class FastHttp2Connection(FastHttp2Output):
     cdef int hold(self, const u8 *data, Py_ssize_t size) except -1
     cdef Py_ssize_t walk(self, const u8 *data, Py_ssize_t size) except -1
     cdef bint fields(self, const u8 *p, uint32_t size, int flags, uint32_t number) except -1
+    cdef bint crowded(self) except -1
     cdef bint may_gather(self, const Head *head) except -1
     cdef bint data(self, const u8 *p, uint32_t size, int flags, uint32_t number) except -1
     cdef bint collect(self, const u8 *p, uint32_t size, int flags, uint32_t number) except -1

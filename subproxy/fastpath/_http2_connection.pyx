@@ -333,7 +333,7 @@ cdef class FastHttp2Connection(FastHttp2Output):
             self.turn()
             self.shell.fields_malformed()
             return True
-        if found != BLOCK_LARGE and self.writable:
+        if found != BLOCK_LARGE and self.writable and not self.crowded():
             length = write_text(
                 field_list(), self.told.sender.scheme, self.told.sender.scheme_size, &text
             )
@@ -376,6 +376,10 @@ cdef class FastHttp2Connection(FastHttp2Output):
         self.learn()
         return True
 
+    cdef bint crowded(self) except -1:
+        """So much waits for the client that a further request waits, too; all of it is Python's."""
+        return PyDict_Size(self.served) and self.machine.sender.crowded
+
     cdef bint may_gather(self, const Head *head) except -1:
         """Whether a body that is to come may go with its request. What will not be sent on is refused
         now, not when its body is here."""
@@ -415,7 +419,7 @@ cdef class FastHttp2Connection(FastHttp2Output):
         if not ends:
             return True
         stream.whole = True
-        if not self.writable or not stream.begin_gathered():
+        if not self.writable or self.crowded() or not stream.begin_gathered():
             self.path.declined_requests += 1
             self.turn()
             stream.give_up()

@@ -287,11 +287,18 @@ class ResponseTests(ExchangeCase):
         headers = [] if said is None else [(b"content-length", b"%d" % said)]
         exchange.response_start(status, b"", headers, body, length)
 
+    def test_fields_are_not_kept(self) -> None:
+        """They have been written; what follows may last."""
+        exchange = self.taken()
+        exchange.response_start(200, b"", [(b"x", b"y")], None)
+        assert self.sink.head is not None
+        assert exchange.response is not None
+        self.assertEqual((self.sink.head.headers, exchange.response.headers), ([(b"x", b"y")], []))
+
     def test_whole(self) -> None:
         exchange = self.taken()
         self.start(exchange, b"hello")
-        assert self.sink.head is not None
-        self.assertIs(exchange.response, self.sink.head)
+        self.assertEqual(exchange.response, self.sink.head)
         self.assertEqual((self.sink.body, exchange.received), (b"hello", 5))
         self.assertIs(exchange.state, ExchangeState.DONE)
         # The guest has done its part: it is not told that nobody waits.

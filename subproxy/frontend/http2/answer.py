@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from subproxy.core.exchange import ResponseHead
@@ -23,11 +24,27 @@ class Http2ClientStream(ClientStream):
     The response sink of one request.
 
     @ivar most_fields: the largest list of fields that the client takes; None if it did not say.
+    @ivar hold: is told by how many bytes more, or fewer, of the body wait here.
     """
 
-    __slots__ = ("most_fields",)
+    __slots__ = ("hold", "most_fields")
 
     most_fields: int | None
+    hold: Callable[[int], None]
+
+    def bodyReceived(self, data: bytes) -> None:
+        """Write some body, or let it wait."""
+        before = len(self._late)
+        super().bodyReceived(data)
+        if len(self._late) != before:
+            self.hold(len(self._late) - before)
+
+    def _put_late(self) -> None:
+        """Write what the client did not take when it came."""
+        late = len(self._late)
+        super()._put_late()
+        if late:
+            self.hold(-late)
 
     def responseStarted(self, head: ResponseHead, body: bytes | None) -> None:
         """Write the head, if the client takes one of that size."""

@@ -23,6 +23,9 @@ MOST_HEADS: Final = 393_216
 """Bytes that the heads of all streams may take while they are open, 3,900 each if there are as many
 as may be: see L{head_cost}."""
 
+MOST_WAITING: Final = 524_288
+"""Bytes of answers that may wait for a client before its further requests wait, too."""
+
 MOST_BLOCK: Final = 65_536
 """Bytes of one block of fields, as it is sent."""
 

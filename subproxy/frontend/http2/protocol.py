@@ -31,7 +31,7 @@ from subproxy.frontend.http2.ending import (
 )
 from subproxy.frontend.http2.flood import Flood, FloodGuard
 from subproxy.frontend.http2.frames import ErrorCode, Frame, FrameReader, Http2Error
-from subproxy.frontend.http2.requests import MOST_WAITING, Http2Requests
+from subproxy.frontend.http2.requests import Http2Requests
 from subproxy.frontend.http2.served_request import Late, ServedRequest
 from subproxy.frontend.limits import WRITE_BUFFER
 from subproxy.frontend.tcp_info import bytes_taken
@@ -175,7 +175,7 @@ class Http2Protocol(Http2Requests):
                 if pieces:
                     self.writeSequence(pieces)
                 self._settle()
-            if self._later and sender.waiting <= MOST_WAITING and not self._over:
+            if self._later and not sender.crowded and not self._over:
                 self._go_on()
                 self._wrote_in_turn()
 

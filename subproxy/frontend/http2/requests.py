@@ -6,13 +6,11 @@ What moves bytes and looks at the clock is built on it: L{subproxy.frontend.http
 
 from __future__ import annotations
 
-from collections import deque
-from typing import Final
-
 from subproxy.errors import ClientError
 from subproxy.frontend.connection import ClientConnection
 from subproxy.frontend.context import FrontendContext
 from subproxy.frontend.http2.connection import Http2Connection
+from subproxy.frontend.http2.deferred_request import DeferredRequest
 from subproxy.frontend.http2.ending import ENDINGS, Ending
 from subproxy.frontend.http2.events import (
     BodyCame,
@@ -31,9 +29,6 @@ from subproxy.frontend.http2.request_fields import (
 from subproxy.frontend.http2.served_request import ServedRequest
 from subproxy.frontend.local_replies import answer_for_all, refuse
 
-MOST_WAITING: Final = 524_288
-"""Bytes of answers that may wait for a client before its further requests wait, too."""
-
 
 class Http2Requests(ClientConnection):
     """
@@ -49,7 +44,7 @@ class Http2Requests(ClientConnection):
         self.connection = connection
         self.served: dict[int, ServedRequest] = {}
         self._begun: list[ServedRequest] = []  # with a body, in this read
-        self._later: deque[RequestCame] = deque()
+        self._later: dict[int, DeferredRequest] = {}
         self.ending = Ending.STAYS
 
     def wrote(self) -> None:
@@ -63,8 +58,8 @@ class Http2Requests(ClientConnection):
     def handle(self, event: Http2Event, now: float) -> None:
         """Do what C{event} asks for."""
         if isinstance(event, RequestCame):
-            if self._later or self.connection.sender.waiting > MOST_WAITING:
-                self._later.append(event)
+            if self._later or self.connection.sender.crowded:
+                self._later[event.stream.number] = DeferredRequest(event)
             else:
                 self._request(event, now)
         elif isinstance(event, BodyCame):
@@ -121,7 +116,9 @@ class Http2Requests(ClientConnection):
     def _body_came(self, event: BodyCame) -> None:
         served = self.served.get(event.stream.number)
         if served is None:
-            self._body_of_later(event)
+            waits = self._later.get(event.stream.number)
+            if waits is not None:
+                waits.body_came(event)
             return
         trailers = event.trailers
         if trailers:
@@ -131,20 +128,6 @@ class Http2Requests(ClientConnection):
                 self.malformed(served)
                 return
         served.body_came(event.data, event.ended, trailers)
-
-    def _body_of_later(self, event: BodyCame) -> None:
-        """
-        The body of a request that waits for its turn.
-
-        It is to be sent when the guest takes it; what a client sends at once is refused.
-        """
-        for waits in self._later:
-            if waits.stream is event.stream:
-                self._later.remove(waits)
-                now = self.context.monotonic()
-                self._request(waits, now)
-                self._body_came(event)
-                break
 
     # What a request asks for.
 
@@ -174,10 +157,7 @@ class Http2Requests(ClientConnection):
         """A stream was reset, by whichever side."""
         served = self.served.pop(number, None)
         if served is None:
-            for waits in self._later:
-                if waits.stream.number == number:
-                    self._later.remove(waits)
-                    break
+            self._later.pop(number, None)
             return
         self._cancel(served)
 
@@ -229,10 +209,12 @@ class Http2Requests(ClientConnection):
         """Requests that waited have their turn."""
         now = self.context.monotonic()
         try:
-            while self._later and self.connection.sender.waiting <= MOST_WAITING:
-                event = self._later.popleft()
-                if event.stream.number in self.connection.streams:
-                    self._request(event, now)
+            while self._later and not self.connection.sender.crowded:
+                waits = self._later.pop(next(iter(self._later)))
+                if waits.request.stream.number in self.connection.streams:
+                    self._request(waits.request, now)
+                    if waits.has_body:
+                        self._body_came(waits.body())
         except Http2Error as error:
             self.fail_connection(error)
             return

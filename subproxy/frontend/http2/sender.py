@@ -7,7 +7,7 @@ take turns, a frame each (L{subproxy.frontend.http2.priority}).
 
 from __future__ import annotations
 
-from subproxy.frontend.http2.bounds import GOING
+from subproxy.frontend.http2.bounds import GOING, MOST_WAITING
 from subproxy.frontend.http2.counts import IHttp2Counts
 from subproxy.frontend.http2.frames import (
     END_HEADERS,
@@ -31,7 +31,7 @@ class Http2Sender:
     """
     The sending half of a connection.
 
-    @ivar waiting: bytes of data that wait on all streams.
+    @ivar waiting: bytes of answers that wait on all streams.
     @ivar moved: streams of which data were sent since the last look.
     @ivar ended: streams whose end was sent since the last look.
     """
@@ -45,6 +45,11 @@ class Http2Sender:
         self.moved: list[Http2Stream] = []
         self.ended: list[Http2Stream] = []
 
+    @property
+    def crowded(self) -> bool:
+        """So much waits that further requests have to wait, too."""
+        return self.waiting > MOST_WAITING
+
     def put(self, frame: bytes) -> None:
         """Send C{frame}, before all that belongs to streams."""
         self._control.append(frame)
@@ -52,6 +57,7 @@ class Http2Sender:
     def block(self, stream: Http2Stream, block: bytes) -> None:
         """Send fields before any data of C{stream}."""
         stream.blocks.append(block)
+        self.hold(stream, len(block))
         self._free[stream.number] = stream
 
     def data(self, stream: Http2Stream, data: bytes) -> None:
@@ -60,8 +66,16 @@ class Http2Sender:
         self.waiting += len(data)
         self.window_opened(stream)
 
+    def hold(self, stream: Http2Stream, more: int) -> None:
+        """C{more} bytes wait beside the data of C{stream}; less than nothing: so many do not."""
+        if stream.we_send:
+            stream.beside += more
+            self.waiting += more
+
     def end(self, stream: Http2Stream, trailers: bytes | None) -> None:
         """End C{stream} behind what waits."""
+        if trailers is not None:
+            self.hold(stream, len(trailers))
         stream.ends = True
         stream.trailers = trailers
         if not stream.waiting:
@@ -82,7 +96,7 @@ class Http2Sender:
         """Send nothing of C{stream} any more."""
         self._free.pop(stream.number, None)
         self._ready[stream.urgency].pop(stream.number, None)
-        self.waiting -= stream.waiting
+        self.waiting -= stream.waiting + stream.beside
         stream.forget()
 
     def pending(self, writable: bool) -> bool:
@@ -108,6 +122,7 @@ class Http2Sender:
     def _put_free(self, stream: Http2Stream, out: list[bytes]) -> None:
         """Fields, and the end of what has no data."""
         blocks, stream.blocks = stream.blocks, []
+        self.hold(stream, -sum(map(len, blocks)))
         bare = stream.ends and not stream.waiting
         for left, block in zip(range(len(blocks) - 1, -1, -1), blocks, strict=True):
             ends = bare and not left and stream.trailers is None
@@ -120,6 +135,7 @@ class Http2Sender:
     def _put_end(self, stream: Http2Stream, out: list[bytes]) -> None:
         """The end of a stream whose data were sent, and did not say so."""
         if stream.trailers is not None:
+            self.hold(stream, -len(stream.trailers))
             self._put_block(stream, stream.trailers, True, out)
         else:
             out.append(write_frame(FrameType.DATA, END_STREAM, stream.number))

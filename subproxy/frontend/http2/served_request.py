@@ -109,6 +109,7 @@ class ServedRequest:
             self, shell.context, Http2Encoder(stream), request, True, now, rules
         )
         self.client_stream.most_fields = shell.connection.peer_list_size
+        self.client_stream.hold = self._hold
         self.due = NEVER
         self._takes = MinDataRate()  # at which the client opens windows
         self._framing: StreamBody | None = None
@@ -117,6 +118,9 @@ class ServedRequest:
         self._received = 0  # at the last look behind an early answer
         self._rest_until = NEVER
         self.waits = False
+
+    def _hold(self, more: int) -> None:
+        self._shell.connection.sender.hold(self.stream, more)
 
     # The request.
 

@@ -43,6 +43,10 @@ TRANSITIONS: TransitionTable[StreamState] = TransitionTable(
 )
 
 
+_SMALL = 1024
+"""Bytes up to which pieces become one: small ones cost more than they hold."""
+
+
 class Http2Stream:
     """
     One stream.
@@ -58,6 +62,7 @@ class Http2Stream:
     @ivar blocks: fields that go before all data.
     @ivar data: data that wait, from C{at} in the first piece on.
     @ivar waiting: bytes of data that wait.
+    @ivar beside: bytes that wait beside them: fields, and data that are not here yet.
     @ivar trailers: fields that go behind all data.
     @ivar ends: nothing is added to what waits.
     @ivar urgency: 0 for the most urgent, to 7.
@@ -68,6 +73,7 @@ class Http2Stream:
 
     __slots__ = (
         "at",
+        "beside",
         "blocks",
         "cost",
         "data",
@@ -99,6 +105,7 @@ class Http2Stream:
         self.data: deque[bytes] = deque()
         self.at = 0  # where in the first of them what waits begins
         self.waiting = 0
+        self.beside = 0
         self.trailers: bytes | None = None
         self.ends = False
         self.urgency = DEFAULT_URGENCY
@@ -148,7 +155,11 @@ class Http2Stream:
 
     def add(self, data: bytes) -> None:
         """Let C{data} wait."""
-        self.data.append(data)
+        pieces = self.data
+        if pieces and len(pieces[-1]) + len(data) <= _SMALL:
+            pieces[-1] += data
+        else:
+            pieces.append(data)
         self.waiting += len(data)
 
     def take(self, most: int) -> bytes:
@@ -182,4 +193,5 @@ class Http2Stream:
         self.data.clear()
         self.at = 0
         self.waiting = 0
+        self.beside = 0
         self.trailers = None

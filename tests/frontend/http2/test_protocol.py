@@ -288,6 +288,33 @@ class FlowTests(SynchronousTestCase):
         rig.turn()
         self.assertEqual(len(rig.dispatcher.guests), 13)
 
+    def test_bodies_wait_with_their_requests(self) -> None:
+        """So they do when they have come: whole, in part, with trailers; or are reset by then."""
+        rig = Http2Rig(window=False)
+        for each in range(12):
+            rig.client.request(1 + 2 * each)
+        rig.turn()
+        for guest in rig.dispatcher.guests:
+            guest.respond(200, [], b"x" * 60000)
+        rig.turn()
+        rig.upload(31, b"whole")
+        rig.upload(33, b"part", ended=False)
+        rig.upload(35, b"trailers", ended=False)
+        rig.client.h2.send_headers(35, [(b"x", b"y")], end_stream=True)
+        rig.upload(37, b"reset", ended=False)
+        rig.client.h2.reset_stream(37)
+        rig.turn()
+        self.assertEqual(len(rig.dispatcher.guests), 12)
+        rig.client.h2.increment_flow_control_window(1_000_000)
+        rig.turn()
+        waited = rig.dispatcher.guests[12:]
+        for guest in waited:
+            guest.exchange.resume_request()
+        rig.send_data(33, b" and the rest", ended=True)
+        bodies = [guest.exchange.body or guest.body for guest in waited]
+        self.assertEqual(bodies, [b"whole", b"part and the rest", b"trailers"])
+        self.assertEqual(rig.protocol.connection.counts.open, 3)
+
     def test_a_transport_that_is_full(self) -> None:
         """Nothing is written but what belongs to the connection; it is told who reads nothing."""
         rig = Http2Rig()

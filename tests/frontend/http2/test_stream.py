@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.frontend.http2.bounds import CONNECTION_WINDOW
+from subproxy.frontend.http2.bounds import CONNECTION_WINDOW, MOST_WAITING
 from subproxy.frontend.http2.counts import Http2Counts
 from subproxy.frontend.http2.frames import (
     FRAME_SIZE,
@@ -43,8 +43,9 @@ class StreamTests(SynchronousTestCase):
         stream = Http2Stream(1, 10, 100_000)
         for piece in (b"a" * 10, b"b" * 10, b"c" * 20_000):
             stream.add(piece)
-        self.assertEqual(stream.take(15), b"a" * 10)
-        self.assertEqual(stream.take(1 << 20), b"b" * 10)
+        self.assertEqual(stream.data[0], b"a" * 10 + b"b" * 10)
+        self.assertEqual(stream.take(15), b"a" * 10 + b"b" * 5)
+        self.assertEqual(stream.take(1 << 20), b"b" * 5)
         self.assertEqual(len(stream.take(1 << 20)), FRAME_SIZE)
         self.assertEqual((stream.waiting, stream.sent), (20_000 - FRAME_SIZE, 20 + FRAME_SIZE))
         stream.forget()
@@ -115,6 +116,37 @@ class SenderTests(SynchronousTestCase):
         self.sender.window_opened(self.stream)
         self.assertEqual([data for _, _, data in self.sent()], [b"a"])
         self.assertEqual((self.sender.waiting, self.counts.room), (0, 9))
+
+    def test_what_waits_is_counted(self) -> None:
+        """Data, fields, and what somebody else holds for the stream; what is sent is not."""
+        self.sender.block(self.stream, b"head")
+        self.sender.data(self.stream, b"data")
+        self.sender.hold(self.stream, 100)
+        self.assertEqual(self.sender.waiting, 108)
+        self.sent()
+        self.assertEqual(self.sender.waiting, 100)
+        self.sender.hold(self.stream, -100)
+        self.sender.end(self.stream, b"trailers")
+        self.assertEqual(self.sender.waiting, 8)
+        self.sent()
+        self.assertEqual(self.sender.waiting, 0)
+
+    def test_crowded(self) -> None:
+        self.sender.hold(self.stream, MOST_WAITING)
+        self.assertFalse(self.sender.crowded)
+        self.sender.block(self.stream, b"h")
+        self.assertTrue(self.sender.crowded)
+
+    def test_what_is_forgotten_is_not_counted(self) -> None:
+        self.sender.block(self.stream, b"head")
+        self.sender.data(self.stream, b"data")
+        self.sender.hold(self.stream, 100)
+        self.sender.end(self.stream, b"trailers")
+        self.sender.forget(self.stream)
+        self.assertEqual(self.sender.waiting, 0)
+        self.stream.move(StreamState.CLOSED)
+        self.sender.hold(self.stream, 100)
+        self.assertEqual(self.sender.waiting, 0)
 
     def test_a_transport_that_is_full(self) -> None:
         """Control frames alone go out."""
