@@ -1,4 +1,5 @@
 import java.io.ByteArrayInputStream;
+import java.io.InputStream;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -6,12 +7,21 @@ import java.net.http.HttpRequest.BodyPublisher;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.KeyStore;
+import java.security.cert.CertificateFactory;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import javax.net.ssl.SSLContext;
+import javax.net.ssl.TrustManagerFactory;
 
-/** Posts bodies to a URL that sends them back, by the client's defaults, and prints what came. */
+/**
+ * Posts bodies to a URL that sends them back, by the client's defaults, and prints what came. With a
+ * file behind the URL it believes the authority whose certificate is there.
+ */
 public class PostClient {
     private static byte[] body(int size) {
         byte[] body = new byte[size];
@@ -33,8 +43,26 @@ public class PostClient {
         return HttpRequest.newBuilder(url).POST(publisher).build();
     }
 
+    private static HttpClient client(String[] arguments) throws Exception {
+        if (arguments.length < 2) {
+            return HttpClient.newHttpClient();
+        }
+        KeyStore store = KeyStore.getInstance(KeyStore.getDefaultType());
+        store.load(null, null);
+        try (InputStream file = Files.newInputStream(Path.of(arguments[1]))) {
+            CertificateFactory factory = CertificateFactory.getInstance("X.509");
+            store.setCertificateEntry("authority", factory.generateCertificate(file));
+        }
+        TrustManagerFactory trust =
+            TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
+        trust.init(store);
+        SSLContext context = SSLContext.getInstance("TLS");
+        context.init(null, trust.getTrustManagers(), null);
+        return HttpClient.newBuilder().sslContext(context).build();
+    }
+
     public static void main(String[] arguments) throws Exception {
-        HttpClient client = HttpClient.newHttpClient();
+        HttpClient client = client(arguments);
         URI url = URI.create(arguments[0]);
         Object[][] cases = {{5, true}, {5, false}, {65536, true}, {300000, true}, {300000, false}};
         for (Object[] each : cases) {

@@ -73,12 +73,17 @@ class Authority:
         end: float = 90,
         common: str = "",
     ) -> bytes:
-        """A certificate for C{names} (hosts, wildcards, IP addresses) from day to day, in PEM."""
+        """
+        A certificate for C{names} (hosts, wildcards, IP addresses) from day to day, in PEM.
+
+        If it has no C{common} name, its names are critical (RFC 5280 section 4.2.1.6): Java reads
+        no other.
+        """
         subject = x509.Name([x509.NameAttribute(CN, common)] if common else [])
         builder = self._builder(subject, key, begin, end)
         if names:
             builder = builder.add_extension(
-                x509.SubjectAlternativeName([_general(each) for each in names]), False
+                x509.SubjectAlternativeName([_general(each) for each in names]), not common
             )
         found: bytes = builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM)
         return found
