@@ -14,15 +14,19 @@ from ipaddress import ip_address
 from subproxy.core.access.policy import Policy
 from subproxy.core.balancing.member import Pool
 from subproxy.core.routing.pattern import Kind
+from subproxy.core.sites.site_table import SiteTable
 
 
-def wanted_names(policy: Policy, pools: Iterable[Pool], wildcards: bool) -> Iterator[str]:
+def wanted_names(
+    policy: Policy, pools: Iterable[Pool], wildcards: bool, sites: SiteTable | None = None
+) -> Iterator[str]:
     """
     Yield each name once: a host, or C{*.} and a host.
 
     @param policy: one without guests wants nothing.
     @param pools: what is served; vacant ones count for nothing.
     @param wildcards: such names can be had, too.
+    @param sites: for which hosts none may be ordered.
     """
     served = {
         pool.route.host.literal
@@ -37,6 +41,8 @@ def wanted_names(policy: Policy, pools: Iterable[Pool], wildcards: bool) -> Iter
             elif wildcards and any(host.endswith(claim.suffix) for host in served):
                 name = b"*" + claim.suffix
             else:
+                continue
+            if sites is not None and sites.rules_of(claim).acme is False:
                 continue
             if is_public(name) and name not in seen:
                 seen.add(name)

@@ -42,7 +42,12 @@ def build_acme(
         tls.certificates.now,
         authority,
         files,
-        lambda: wanted_names(registrar.policy, registrar.registry.pools(), hook is not None),
+        lambda: wanted_names(
+            registrar.policy,
+            registrar.registry.pools(),
+            hook is not None,
+            dispatcher.router.sites,
+        ),
         covering(tls),
         Random().random,
     )

@@ -124,6 +124,17 @@ KEYS: Final[tuple[SiteKey, ...]] = (
         needs="client-ca",
     ),
     SiteKey(
+        "acme",
+        "`true` or `false`",
+        values.flag,
+        {"type": "boolean"},
+        "false: with `--acme`, no certificates are ordered for these hosts, nor for a wildcard "
+        "that is one of them. Of whole hosts only.",
+        "false",
+        rule="acme",
+        default="`true`",
+    ),
+    SiteKey(
         "max-body",
         'whole number from 0, or a size such as `"16 MiB"`',
         values.size,
@@ -341,7 +352,6 @@ BY_NAME: Final[Mapping[str, SiteKey]] = {each.name: each for each in KEYS}
 
 LATER: Final[Mapping[str, str]] = {
     "access": "who may ask is said by networks so far",
-    "acme": "--acme orders certificates for all hosts that the policy names",
     "auth": "nobody logs in here so far",
     "wake": "no machine is woken so far: guests are started by others",
 }

@@ -19,6 +19,9 @@ REDIRECT_STATUS = 307
 Note = Callable[[int, str, str], None]
 """Takes what is wrong: the number of the site, the key or an empty string, and what."""
 
+OF_HOSTS = ("client-ca", "acme")
+"""Keys of sites that have no paths."""
+
 Where = Callable[[int, str], int]
 """The line of a key of a site, by the number of the site."""
 
@@ -30,9 +33,10 @@ def read_sites(tables: Sequence[Mapping[str, object]], note: Note, where: Where)
     for index, table in enumerate(tables):
         values = _values(table, index, note)
         claims = _claims(values, index, note)
-        if "client-ca" in table and any(claim.path for claim in claims):
-            # The handshake is over when a path is asked for.
-            note(index, "client-ca", "client-ca is a rule of whole hosts: the site has no paths")
+        for key in OF_HOSTS:
+            if key in table and any(claim.path for claim in claims):
+                # The handshake is over when a path is asked for.
+                note(index, key, f"{key} is a rule of whole hosts: the site has no paths")
         for claim in claims:
             before = taken.setdefault(claim, index)
             if before != index:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.acme.wanted import is_public, wanted_names
+from subproxy.config.configuration import parse_configuration
 from subproxy.core.access.policy import Policy, parse_policy
+from subproxy.core.sites.site_table import SiteTable
 from tests.rigs.world import World
 
 POLICY = """
@@ -20,14 +22,20 @@ paths = ["/api"]
 
 
 class WantedTests(SynchronousTestCase):
-    def wanted(self, policy: Policy, *hosts: bytes, wildcards: bool = False) -> list[str]:
+    def wanted(
+        self,
+        policy: Policy,
+        *hosts: bytes,
+        wildcards: bool = False,
+        sites: SiteTable | None = None,
+    ) -> list[str]:
         world = World()
         world.registrar.policy = policy
         guest = world.guest("1")
         guest.hello()
         for number, host in enumerate(hosts, 1):
             guest.register(host, reference=number)
-        return list(wanted_names(policy, world.registry.pools(), wildcards))
+        return list(wanted_names(policy, world.registry.pools(), wildcards, sites))
 
     def test_named_and_served(self) -> None:
         policy = parse_policy(POLICY)
@@ -48,6 +56,25 @@ class WantedTests(SynchronousTestCase):
             ((b"a\\.wild\\.example", b"b\\.c\\.wild\\.example"), ["*.wild.example"]),
         ):
             self.assertEqual(self.wanted(policy, *hosts, wildcards=True), names)
+
+    def test_sites(self) -> None:
+        """A site may say that nothing is ordered for its hosts; a narrower one, that it is."""
+        hosts = (b"blog\\.example", b"a\\.wild\\.example")
+        for said, names in (
+            ('hosts = "blog.example"\nacme = false', ["*.wild.example"]),
+            ('hosts = "*.wild.example"\nacme = false', ["blog.example"]),
+            # What is below it is not the wildcard.
+            ('hosts = "a.wild.example"\nacme = false', ["blog.example", "*.wild.example"]),
+            ('hosts = "*"\nacme = false', []),
+            (
+                'hosts = "*"\nacme = false\n[[site]]\nhosts = "blog.example"\nacme = true',
+                ["blog.example"],
+            ),
+            ('hosts = "blog.example"\nmax-body = 1', ["blog.example", "*.wild.example"]),
+        ):
+            sites = SiteTable(parse_configuration(f"[[site]]\n{said}\n").sites)
+            found = self.wanted(parse_policy(POLICY), *hosts, wildcards=True, sites=sites)
+            self.assertEqual(found, names, said)
 
     def test_without_guests_in_the_policy(self) -> None:
         self.assertEqual(self.wanted(Policy(), b"blog\\.example", wildcards=True), [])

@@ -38,6 +38,10 @@ class SitesTests(SynchronousTestCase):
             self.complaints('[[site]]\nhosts = "a"\npaths = ["/", "/x"]\nclient-ca = "x.pem"\n'),
             ["f:4:1: client-ca is a rule of whole hosts: the site has no paths"],
         )
+        self.assertEqual(
+            self.complaints('[[site]]\nhosts = "a"\npaths = "/x"\nacme = false\n'),
+            ["f:4:1: acme is a rule of whole hosts: the site has no paths"],
+        )
 
     def test_hsts(self) -> None:
         for value, said in (

@@ -42,6 +42,7 @@ class SiteRules:
     @ivar strip_prefix: what is cut off the path before a guest sees it.
     @ivar host: what a guest sees as C{Host}.
     @ivar client_ca: who has to vouch for clients, over TLS; who has nobody gets 403.
+    @ivar acme: whether certificates may be ordered for the host; false: they may not.
     @ivar upgrade: the protocols that clients may change to, in lower case; others are not heard.
     @ivar origins: the pages that may open WebSockets; others get 403.
     @ivar request_headers: what becomes of the fields that a guest sees.
@@ -65,6 +66,7 @@ class SiteRules:
     strip_prefix: bytes | None = None
     host: bytes | None = None
     client_ca: ClientAuthorities | None = None
+    acme: bool | None = None
     upgrade: frozenset[bytes] | None = None
     origins: Origins | None = None
     request_headers: HeaderRules | None = None
@@ -118,12 +120,21 @@ def key_of(rule: str) -> str:
 
 
 AT_ONCE: Final = frozenset(
-    {"max_body", "response_timeout", "queue_timeout", "hold", "client_ca", "upgrade", "origins"}
+    {
+        "max_body",
+        "response_timeout",
+        "queue_timeout",
+        "hold",
+        "client_ca",
+        "acme",
+        "upgrade",
+        "origins",
+    }
 )
 """
 Rules that the compiled path need not ask for: numbers, which it compares or leaves to Python to
-wait by; what is said of upgrades, none of which is ever its own; and whose word for clients counts,
-which it compares with what the handshake went by.
+wait by; what is said of upgrades, none of which is ever its own; whose word for clients counts,
+which it compares with what the handshake went by; and of certificates, which no request asks for.
 """
 
 EACH_TIME: Final = tuple(
