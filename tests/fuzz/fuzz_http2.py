@@ -4,9 +4,11 @@ Fuzzes the compiled side of HTTP/2 against the reference, blindly, by seeds.
     python -m tests.fuzz.fuzz_http2 blocks 1 100000         # HPACK, of one connection each
     python -m tests.fuzz.fuzz_http2 frames 1 100000         # frames, nearly right, in any pieces
     python -m tests.fuzz.fuzz_http2 conversations 1 10000   # requests and answers
+    python -m tests.fuzz.fuzz_http2 hpack 1 100000          # HPACK, against python's hpack
+    python -m tests.fuzz.fuzz_http2 requests 1 10000        # any frames, against python's h2
 
 The numbers are the first seed and how many; a seed that differs is printed, and ends the run. Under
-AddressSanitizer: see C{tests/integration/asan.sh}.
+AddressSanitizer: C{tests/integration/asan.sh .venv/bin/python -m tests.fuzz.fuzz_http2 ...}.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from tests.fastpath.test_http2_differential import (
     Http2Side,
     request,
 )
+from tests.fuzz import http2_oracle
 
 
 class RawSide(Http2Side):
@@ -97,6 +100,8 @@ def main() -> None:
         "blocks": blocks,
         "frames": frames,
         "conversations": Http2ConversationTests("test_plain").play,
+        "hpack": http2_oracle.blocks,
+        "requests": http2_oracle.requests,
     }
     kind, first, count = kinds[sys.argv[1]], int(sys.argv[2]), int(sys.argv[3])
     began = time.monotonic()

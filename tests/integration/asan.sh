@@ -2,6 +2,7 @@
 # Build the extensions under AddressSanitizer, and run their tests:
 #
 #     tests/integration/asan.sh [PYTHON [TEST...]]
+#     tests/integration/asan.sh PYTHON -m MODULE [ARGUMENT...]      # a fuzzer, say
 #
 # Leaves nothing behind. Python's own allocator is switched off, so that every
 # object is the sanitizer's; leaks are counted by test_reactor_leaks instead,
@@ -20,6 +21,7 @@ case $python in /*) ;; *) python=$PWD/$python ;; esac
     tests.frontend.tls.test_system_engine tests.frontend.tls.test_differential \
     tests.frontend.tls.test_client_certificates tests.fastpath.test_client_certificates \
     tests.integration.test_reactor_conformance
+[ "$1" = -m ] || set -- -m twisted.trial "$@"
 root=$(cd "$(dirname "$0")/../.." && pwd)
 build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT
@@ -32,4 +34,4 @@ cp -r twisted "$build/lib/"
 cd "$build/lib"
 PYTHONPATH="$build/lib" SUBPROXY_CONFORMANCE_LIMIT=900 PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 \
     LD_PRELOAD="$("${CC:-cc}" -print-file-name=libasan.so)" \
-    timeout -k 5 "${ASAN_TIMEOUT:-1500}" "$python" -m twisted.trial "$@"
+    timeout -k 5 "${ASAN_TIMEOUT:-1500}" "$python" "$@"
