@@ -6,12 +6,12 @@ What a guest costs beside the servers that people use: CPU of the application's 
 
 Each application answers the same 13 bytes. uvicorn, gunicorn and Node stand behind HAProxy, on a
 unix socket with connections kept; guests behind subproxy. Of C{guest-sidecar} the bridge alone is
-counted, and not the Node program that it asks. The application has one core for itself; the
-proxy and the load share the other. Only the application's process is counted, its threads and
-children included. Rounds go through all of them in turn; a figure is the median, a ratio the median
-of the ratios within rounds. C{--peers} is the virtual environment that has uvicorn 0.54.0 (with
-httptools and uvloop) and gunicorn 27.0.1; by default that of this Python. C{--start} measures the
-time from C{python -m guest} to C{registered} instead.
+counted, and not the Node program that it asks; C{guest-twisted-python} has no compiled codec. The
+application has one core for itself; the proxy and the load share the other. Only the application's
+process is counted, its threads and children included. Rounds go through all of them in turn; a
+figure is the median, a ratio the median of the ratios within rounds. C{--peers} is the virtual
+environment that has uvicorn 0.54.0 (with httptools and uvloop) and gunicorn 27.0.1; by default that
+of this Python. C{--start} measures the time from C{python -m guest} to C{registered} instead.
 """
 
 from __future__ import annotations
@@ -54,8 +54,15 @@ GUESTS = {
     "guest-asgi-asyncio": ("--loop=asyncio", f"{HERE}:asgi"),
     "guest-wsgi": ("--loop=uvloop", "--threads=8", f"{HERE}:wsgi"),
     "guest-twisted": (f"{HERE}:Hello",),
+    "guest-twisted-python": (f"{HERE}:Hello",),
     "guest-sidecar": ("--loop=uvloop", "--to=unix:{socket}"),
 }
+UNCOMPILED = (
+    "import sys; sys.modules['subproxy.wire._whole_frame'] = None; "
+    "from guest.__main__ import main; sys.exit(main(sys.argv[1:]))"
+)
+"""Runs a guest as where nothing can be compiled."""
+
 PEERS = {
     "uvicorn": ("uvicorn", "--uds", "{socket}", "--loop", "uvloop", *UVICORN, f"{HERE}:asgi"),
     "uvicorn-asyncio": (
@@ -70,6 +77,8 @@ PEERS = {
 BESIDE = (
     ("guest-asgi", "uvicorn"),
     ("guest-asgi-asyncio", "uvicorn-asyncio"),
+    ("guest-twisted", "uvicorn"),
+    ("guest-twisted-python", "uvicorn"),
     ("guest-wsgi", "gunicorn-gthread"),
     ("guest-sidecar", "node"),
 )
@@ -90,7 +99,8 @@ class Application:
                 self.rig.spawn(_command(PEERS["node"], socket, peers))
                 self.rig.wait_for_socket("app.sock")
             proxy = f"--proxy=unix:{self.rig.path('vm.sock')}_12345"
-            command = [sys.executable, "-m", "guest", proxy, r"--host=bench\.example"]
+            runs = ["-c", UNCOMPILED] if name.endswith("-python") else ["-m", "guest"]
+            command = [sys.executable, *runs, proxy, r"--host=bench\.example"]
             command += [each.format(socket=socket) for each in GUESTS[name]]
         else:
             command = _command(PEERS[name], socket, peers)
@@ -163,7 +173,8 @@ def tell(found: dict[str, list[float]]) -> None:
 def start_times(rounds: int) -> dict[str, list[float]]:
     """Seconds from C{python -m guest} to C{registered}, by application, one figure a round."""
     rig = Rig("start", 0, 1)
-    starting = {name: GUESTS[name] for name in GUESTS if name != "guest-sidecar"}
+    others = ("guest-sidecar", "guest-twisted-python")
+    starting = {name: GUESTS[name] for name in GUESTS if name not in others}
     found: dict[str, list[float]] = {name: [] for name in starting}
     try:
         rig.spawn(

@@ -7,8 +7,9 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from guest.asyncio.framework import asyncio_futures
 from guest.asyncio.loop import task_beginner
-from guest.core.framework import asyncio_framework
+from guest.core.framework import resolver
 from guest.core.runtime import Runtime, Task
 
 
@@ -60,11 +61,11 @@ class _LateTask:
 
 def asyncio_runtime(loop: asyncio.AbstractEventLoop) -> Runtime:
     """All that the core wants of asyncio."""
-    framework = asyncio_framework(loop)
+    futures = asyncio_futures(loop)
 
     def reject(future: asyncio.Future[Any], error: Exception) -> None:
-        if not future.done():
-            future.set_exception(error)
+        if not futures.is_called(future):
+            futures.reject(future, error)
             future.exception()  # who does not look at it has been told by a hook
 
     begin = task_beginner(loop)
@@ -73,9 +74,9 @@ def asyncio_runtime(loop: asyncio.AbstractEventLoop) -> Runtime:
         return begin(coroutine) or _LateTask(loop, coroutine)
 
     return Runtime(
-        future=framework.future,
-        resolve=framework.resolve,
-        soon=framework.soon,
+        future=futures.create_future,
+        resolve=resolver(futures),
+        soon=loop.call_soon,
         reject=reject,
         later=loop.call_later,
         seconds=loop.time,

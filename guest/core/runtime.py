@@ -1,8 +1,8 @@
 """
 What a shell gives the core of this package: a way to wait, the time, tasks, and a log.
 
-Names and meanings are txaio's: C{txaio.create_future}, C{resolve}, C{reject}, C{is_called} and
-C{call_later} fit as they are. A plain request needs none of them.
+Names and meanings are txaio's, whose C{create_future}, C{resolve}, C{reject} and C{is_called} the
+shells hand over. A plain request needs none of them.
 """
 
 from __future__ import annotations

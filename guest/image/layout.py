@@ -38,10 +38,10 @@ LIBRARIES = "lib/x86_64-linux-gnu"
 LOADED_LATE = ("libgcc_s.so.1",)
 """Libraries that the C library itself loads when they are wanted: this one to end a thread."""
 
-GUEST_REQUIREMENTS = ("Twisted", "tnetstring3")
+GUEST_REQUIREMENTS = ("Twisted", "tnetstring3", "txaio")
 """What the guest library itself needs, beside the standard library."""
 
-ASYNCIO_REQUIREMENTS = ("tnetstring3",)
+ASYNCIO_REQUIREMENTS = ("tnetstring3", "txaio")
 """What it needs for WSGI and ASGI applications, which run on asyncio."""
 
 WEBSOCKET_REQUIREMENTS = ("wsproto",)

@@ -9,8 +9,9 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
-from guest.core.framework import Framework
+from guest.core.framework import resolver
 from guest.core.runtime import Runtime
+from guest.twisted.framework import FUTURES, soon_of
 
 _NAMESPACE = "guest"
 
@@ -52,11 +53,6 @@ class _Call:
             self._call.cancel()
 
 
-def twisted_framework(clock: Any) -> Framework:
-    """Twisted's way to wait."""
-    return Framework(Deferred, _resolve, _soon(clock))
-
-
 def twisted_runtime(clock: Any) -> Runtime:
     """
     All that the core wants of Twisted.
@@ -64,26 +60,18 @@ def twisted_runtime(clock: Any) -> Runtime:
     @param clock: an L{IReactorTime}.
     """
     return Runtime(
-        future=Deferred,
-        resolve=_resolve,
-        soon=_soon(clock),
-        reject=lambda deferred, error: deferred.errback(error),
+        future=FUTURES.create_future,
+        resolve=resolver(FUTURES),
+        soon=soon_of(clock),
+        reject=FUTURES.reject,
         later=lambda delay, function, *args: _Call(clock.callLater(delay, function, *args)),
         seconds=clock.seconds,
         start=Deferred.fromCoroutine,
-        is_called=lambda deferred: bool(deferred.called),
+        is_called=FUTURES.is_called,
         when_done=_when_done,
         cancelled=CancelledError,
         log=TwistedLog(),
     )
-
-
-def _resolve(deferred: Any, value: object) -> None:
-    deferred.callback(value)
-
-
-def _soon(clock: Any) -> Callable[[Callable[[], None]], object]:
-    return lambda function: clock.callLater(0, function)
 
 
 def _when_done(

@@ -154,8 +154,14 @@ class ImportTests(SynchronousTestCase):
         )
         self.assertEqual(child.returncode, 0, child.stderr)
 
-    def test_txaio_is_left_alone(self) -> None:
-        self.assertNotIn("txaio", imported("import guest.twisted.service"))
+    def test_the_way_to_wait_imports_a_framework_for_who_asks(self) -> None:
+        code = "from guest.framework import Framework, framework_of\n"
+        for name in ("twisted", "asyncio", "txaio"):
+            self.assertNotIn(name, imported(code))
+        found = imported("from guest.framework import asyncio_framework\n")
+        self.assertIn("txaio.aio", found)
+        self.assertNotIn("twisted", found)
+        self.assertIn("txaio.tx", imported("from guest.framework import twisted_framework\n"))
 
     def test_names(self) -> None:
         import guest

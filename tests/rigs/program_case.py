@@ -7,9 +7,9 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+from guest.asyncio.framework import asyncio_framework
 from guest.cli.sidecar_options import UPGRADE_TIMEOUT
 from guest.core.errors import RequestAborted
-from guest.core.framework import asyncio_framework
 from guest.core.request import Request
 from guest.core.request_body import IncomingBody
 from guest.core.response import Response

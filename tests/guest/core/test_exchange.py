@@ -15,7 +15,7 @@ from guest.core.errors import RequestAborted
 from guest.core.exchange import TURN, GuestExchange
 from guest.core.response import Response
 from guest.core.response_body import OutgoingBody
-from guest.twisted.runtime import twisted_framework
+from guest.twisted.framework import twisted_framework
 from subproxy.wire import messages as m
 from subproxy.wire.connection import WireConnection, limits_info
 from subproxy.wire.limits import Limits

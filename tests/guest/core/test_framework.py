@@ -16,7 +16,7 @@ from tests.rigs.paths import ROOT
 CORE = """
 import asyncio, hashlib, sys
 from guest.core.exchange import GuestExchange
-from guest.core.framework import Framework, asyncio_framework
+from guest.framework import Framework, asyncio_framework, framework_of
 from guest.core.response import Response
 from subproxy.wire import messages as m
 from subproxy.wire.connection import WireConnection, limits_info
@@ -96,6 +96,7 @@ async def start():
     loop = asyncio.get_running_loop()
     txaio.config.loop = loop
     await main(Framework(txaio.create_future, txaio.resolve, loop.call_soon))
+    await main(framework_of(txaio, loop.call_soon))
 asyncio.run(start())
 print("twisted" in sys.modules)
 """

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from guest.core.errors import BodyTooLong
 from guest.core.request import Request
 from guest.core.request_body import IncomingBody
-from guest.twisted.runtime import twisted_framework
+from guest.twisted.framework import twisted_framework
 
 
 class RequestTests(SynchronousTestCase):

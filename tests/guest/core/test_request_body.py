@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from guest.core.errors import BodyTooLong, RequestAborted
 from guest.core.request_body import IncomingBody
-from guest.twisted.runtime import twisted_framework
+from guest.twisted.framework import twisted_framework
 
 
 def run(coroutine: Any) -> Deferred[Any]:
