@@ -207,7 +207,10 @@ setup(
         include=["subproxy", "subproxy.*", "guest", "guest.*", "twisted.plugins"]
     ),
     package_data={
-        "subproxy": ["**/*.pyx", "**/*.pxd", "**/*.pyi", "**/*.h", "py.typed", "admin/static/*"],
+        "subproxy": [
+            *("**/*.pyx", "**/*.pxd", "**/*.pyi", "**/*.h", "py.typed"),
+            *("admin/static/*", "cli/completion/*"),
+        ],
         "guest": ["py.typed"],
     },
     exclude_package_data={"subproxy": ["**/*.c"]},

@@ -36,7 +36,7 @@ class Operations(Protocol):
         """
         Look, or do something.
 
-        @param what: C{routes}, C{subscribers}, C{certificates}, C{overview}, C{reload};
+        @param what: C{routes}, C{subscribers}, C{certificates}, C{overview}, C{log}, C{reload};
             C{explain}, about a URL; C{drain} and C{undrain}, about the name of subscribers.
         """
 

@@ -14,6 +14,7 @@ need a token; see L{subproxy.admin.guard}.
     GET /api/subscribers
     GET /api/certificates
     GET /api/overview                all that the page shows
+    GET /api/log                     where the access log is
     GET /api/events                  the same again and again, as server-sent events
     GET /api/explain?url=http://host/path
     POST /api/drain/IDENTITY[/APPLICATION[/WORKER]]
@@ -105,6 +106,7 @@ class Admin:
     @ivar ready: whether new requests are taken.
     @ivar certificates: all certificates as plain data; None if there is no TLS.
     @ivar overview: looks at everything at once.
+    @ivar log: where the access log is, and its format; None if there is none.
     @ivar reload: reads the files again, and says C{problems}, C{applied} and C{hand_over}; None if
         there are none.
     """
@@ -119,7 +121,9 @@ class Admin:
         reload: Callable[[], Data] | None = None,
         certificates: Callable[[], list[Data]] | None = None,
         overview: Callable[[], Data] | None = None,
+        log: Callable[[], Data] | None = None,
     ) -> None:
+        self.log = log
         self.overview = overview
         self.certificates = certificates
         self.registry = registry
@@ -144,6 +148,10 @@ class Admin:
                 return subscribers_view(self.registry, self.now()), 200
             case "certificates":
                 return self._certificates()
+            case "log":
+                if self.log is None:
+                    return {"error": "no access log is written (see --access-log)"}, 409
+                return self.log(), 200
             case "overview" if self.overview is not None:
                 return self.overview(), 200
             case "explain":
@@ -269,7 +277,7 @@ def operations_site(admin: Operations, guard: Guard, clock: IReactorTime) -> Gua
     root.putChild(b"healthz", Page(health))
     root.putChild(b"readyz", Page(readiness))
     root.putChild(b"api", api)
-    for name in ("routes", "subscribers", "certificates", "overview"):
+    for name in ("routes", "subscribers", "certificates", "overview", "log"):
         api.putChild(name.encode(), page(name))
     api.putChild(b"events", EventPage(admin, clock))
     api.putChild(b"explain", Page(explain))

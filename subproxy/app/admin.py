@@ -92,6 +92,7 @@ def operations(
         collector.orders = tls.orders
         collector.certificates = tls.view
     _add_gauges(collector, service)
+    log = service.log
     admin = Admin(
         registry,
         router,
@@ -101,6 +102,7 @@ def operations(
         None if reload is None else lambda: asdict(reload()),
         None if tls is None else tls.view,
         Overview(counters, registry, monotonic, _numbers(service)).look,
+        None if log is None else lambda: {"path": log.path, "format": log.style},
     )
     admin.collectors = CollectorRegistry()
     admin.collectors.register(collector)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import json
 import sys
 from collections.abc import Iterable
+from contextlib import redirect_stderr, redirect_stdout
 
 from subproxy.cli.check_sites import not_compiled, site_lines, unserved_hosts
 from subproxy.config.configuration import (
@@ -37,6 +40,26 @@ def check(path: str, effective: bool = False) -> int:
     except OSError as error:
         return _wrong([f"subproxy: {path}: {error.strerror or error}"])
     return _check_policy(path) if alone else _check_configuration(path, effective)
+
+
+def check_as_json(path: str, effective: bool = False) -> int:
+    """
+    The same as one object: C{good}, C{problems}, C{warnings}, and C{said} otherwise, by lines.
+
+    @return: the exit status.
+    """
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        status = check(path, effective)
+    told = err.getvalue().splitlines()
+    found = {
+        "good": status == 0,
+        "problems": told if status else [],
+        "warnings": [] if status else told,
+        "said": out.getvalue().splitlines(),
+    }
+    print(json.dumps(found, indent=1))
+    return status
 
 
 def _check_policy(path: str) -> int:

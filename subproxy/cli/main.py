@@ -10,8 +10,9 @@ import argparse
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -22,7 +23,8 @@ from subproxy.config.help_text import DISTRIBUTION, release
 from subproxy.core.printable import printable
 
 DEFAULT_ADMIN = "/run/subproxy/admin.sock"
-CLEAR = "\x1b[H\x1b[2J"
+COMPLETIONS = {"bash": "completion/subproxy.bash", "zsh": "completion/_subproxy"}
+"""By shell, what C{python -m tools.completions} has made of L{parser}."""
 EPILOG = """\
 examples:
   subproxy routes
@@ -68,27 +70,53 @@ def parser() -> argparse.ArgumentParser:
     for name, what in (("drain", "give a subscriber nothing new"), ("undrain", "use it again")):
         command = commands.add_parser(name, help=what)
         command.add_argument("subscriber", help="IDENTITY[/APPLICATION[/WORKER]]")
-    top = commands.add_parser("top", help="subscribers, again and again")
+    top = commands.add_parser("top", help="who serves what, live; keys sort it")
     top.add_argument("--interval", type=float, default=2.0, help="seconds (%(default)s)")
     top.add_argument("--count", type=int, default=0, help="how often; 0: until Ctrl-C")
+    top.add_argument("--routes", action="store_true", help="routes instead of subscribers")
+    top.add_argument("--sort", metavar="COLUMN", help="as its head has it, such as 'in flight'")
+    logs = commands.add_parser("logs", help="the access log, filtered")
+    logs.add_argument("--follow", "-f", action="store_true", help="and what is written from now on")
+    logs.add_argument("--lines", "-n", type=int, default=10, help="of those that are there (10)")
+    logs.add_argument("--host", default="", help="requests for this host")
+    logs.add_argument(
+        "--status", default="", help="with this status: 404, 5xx, or several: 404,5xx"
+    )
+    logs.add_argument("--guest", default="", help="answered by a VM whose identity has this in it")
+    _is_file(logs.add_argument("file", nargs="?", help="default: what the proxy writes; -: stdin"))
     commands.add_parser("reload", help="read the configuration file and the policy again")
     check = commands.add_parser("check", help="check a configuration file or a policy")
     check.add_argument("--print", action="store_true", help="what is in force then, and why")
-    check.add_argument("file", help="a file in TOML")
+    _is_file(check.add_argument("file", help="a file in TOML"))
     init = commands.add_parser("init", help="write a configuration file, with comments")
-    init.add_argument("file", nargs="?", help="where (default: standard output)")
+    _is_file(init.add_argument("file", nargs="?", help="where (default: standard output)"))
+    completion = commands.add_parser("completion", help="a script that completes this command")
+    completion.add_argument("shell", choices=[*COMPLETIONS])
     return found
+
+
+def _is_file(action: argparse.Action) -> None:
+    """The shells complete names of files there: as C{shtab.FILE} has it."""
+    action.complete = {  # type: ignore[attr-defined]
+        "bash": "_shtab_compgen_files",
+        "zsh": "_files",
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run it; the exit status."""
     options = parser().parse_args(arguments)
     if options.command == "check":
-        from subproxy.cli.check import check  # half a second: it knows all that can be set
+        # Half a second: it knows all that can be set.
+        from subproxy.cli.check import check, check_as_json
 
-        return check(options.file, options.print)
+        return (check_as_json if options.json else check)(options.file, options.print)
     if options.command == "init":
-        return init(options.file)
+        return init(options.file, options.json)
+    if options.command == "completion":
+        text = (Path(__file__).parent / COMPLETIONS[options.shell]).read_text()
+        print(json.dumps({"script": text}) if options.json else text, end="")
+        return 0
     try:
         files = default_files(os.geteuid(), os.environ)
         if options.admin_token is not None:
@@ -103,12 +131,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def init(path: str | None) -> int:
+def init(path: str | None, as_json: bool = False) -> int:
     """Write a configuration file with comments; one that is there stays as it is."""
     from subproxy.config.toml_text import commented_file  # as long to import as L{check}
 
     if path is None:
-        print(commented_file(), end="")
+        text = commented_file()
+        print(json.dumps({"text": text}) if as_json else text, end="")
         return 0
     try:
         with open(path, "x", encoding="utf-8") as file:
@@ -116,7 +145,10 @@ def init(path: str | None) -> int:
     except OSError as error:
         print(f"subproxy: {path}: {error.strerror}", file=sys.stderr)
         return 1
-    print(f"{path}: written; check it with: subproxy check {path}")
+    if as_json:
+        print(json.dumps({"written": path}))
+    else:
+        print(f"{path}: written; check it with: subproxy check {path}")
     return 0
 
 
@@ -145,22 +177,39 @@ def run(options: argparse.Namespace, client: AdminClient) -> None:
         case "reload":
             show(client.ask("/api/reload", "POST"), tables.reloaded)
         case "top":
-            top(options, client, show)
+            from subproxy.cli.top import VIEWS, TopView, top
+
+            try:
+                view = TopView(VIEWS[options.routes], options.sort)
+            except ValueError:
+                columns = ", ".join(TopView(VIEWS[options.routes]).columns)
+                raise AdminError(f"--sort={options.sort}: there are {columns}") from None
+            look = partial(client.ask, "/api/overview")
+            top(look, view, options.interval, options.count, options.json)
+        case "logs":
+            show_logs(options, client)
 
 
-def top(
-    options: argparse.Namespace,
-    client: AdminClient,
-    show: Callable[[Any, Callable[[Any], str]], None],
-) -> None:
-    """Print the subscribers until it has been done often enough."""
-    done = 0
-    while True:
-        data = client.ask("/api/subscribers")
-        if sys.stdout.isatty() and not options.json:
-            sys.stdout.write(CLEAR)
-        show(data, tables.subscribers)
-        done += 1
-        if done == options.count:
-            return
-        time.sleep(options.interval)
+def show_logs(options: argparse.Namespace, client: AdminClient) -> None:
+    """Print what is wanted of the access log: of a file, or of where the proxy writes it."""
+    from subproxy.cli.log_lines import LogFilter, statuses
+    from subproxy.cli.logs import logs
+
+    try:
+        wanted = tuple(statuses(options.status)) if options.status else ()
+    except ValueError as error:
+        raise AdminError(f"--status: {error}") from None
+    path = options.file
+    if path is None:
+        path = client.ask("/api/log")["path"]
+        if path == "-":
+            hint = "subproxy logs -, with what it prints as standard input"
+            raise AdminError(f"the proxy writes its access log to standard output: {hint}")
+    logs(
+        path,
+        LogFilter(options.host, wanted, options.guest),
+        last=max(0, options.lines),
+        follow=options.follow,
+        as_json=options.json,
+        out=sys.stdout,
+    )

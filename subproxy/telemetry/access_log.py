@@ -50,6 +50,7 @@ class AccessLog:
     @param style: a key of L{subproxy.telemetry.log_format.FORMATS}.
     @param clock: what flushes.
     @param wall: the time of day, in seconds since the epoch.
+    @ivar path: where the file is, whatever folder anybody is in; C{"-"} likewise.
     @ivar style: see above.
     @ivar wall: see above.
     @ivar spell: the time of day as the lines have it.
@@ -68,7 +69,7 @@ class AccessLog:
         clock: IReactorTime,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self._path = path
+        self.path = path if path == "-" else os.path.abspath(path)
         self._descriptor = -1
         self.style = style
         self._format, self.spell = FORMATS[style].line, FORMATS[style].date
@@ -115,14 +116,14 @@ class AccessLog:
 
     def reopen(self) -> None:
         """Open the file anew, after a rotation. If that fails, the old one is kept."""
-        if self._path == "-" or self._descriptor < 0:
+        if self.path == "-" or self._descriptor < 0:
             return
         self.flush()
         old = self._descriptor
         try:
             self._open()
         except OSError as error:
-            self._log.error("cannot reopen {path}: {error}", path=self._path, error=error)
+            self._log.error("cannot reopen {path}: {error}", path=self.path, error=error)
         else:
             os.close(old)
 
@@ -141,10 +142,10 @@ class AccessLog:
             self._descriptor = -1
 
     def _open(self) -> None:
-        if self._path == "-":
+        if self.path == "-":
             self._descriptor = _standard_output()
         else:
-            self._descriptor = _open_file(self._path)
+            self._descriptor = _open_file(self.path)
         self._torn = False
         self._pipe: select.poll | None = None
         if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):

@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.cli import tables
 from subproxy.cli.client import AdminClient, AdminError
-from subproxy.cli.main import main
+from subproxy.cli.main import COMPLETIONS, main
 from subproxy.config.configuration import parse_configuration
 from subproxy.config.settings import TABLE
 from subproxy.config.toml_text import commented_file
@@ -63,8 +63,20 @@ CERTIFICATES = [
         "days_left": None,
     },
 ]
+OVERVIEW = {
+    "at": 5.0,
+    "totals": {
+        **{"requests": 5, "errors": 0, "answers": 5, "first_byte": 0.1},
+        **{"in_flight": 2, "waiting": 0, "tunnels": 0, "connections": 1, "subscriptions": 1},
+    },
+    "routes": [{**ROUTE, "requests": 5, "errors": 0, "answers": 5, "first_byte": 0.1}],
+    "subscribers": [{**MEMBER, "routes": 1}],
+    "workers": [],
+}
 PAGES: dict[str, Any] = {
     "GET /api/certificates": {"certificates": CERTIFICATES},
+    "GET /api/overview": OVERVIEW,
+    "GET /api/log": {"path": "-", "format": "combined"},
     "GET /api/routes": {"routes": [ROUTE]},
     "GET /api/subscribers": {"subscribers": [MEMBER]},
     "GET /api/explain?url=http%3A%2F%2Fa%2Fx": EXPLAINED,
@@ -72,6 +84,16 @@ PAGES: dict[str, Any] = {
     "DELETE /api/drain/cid:10": {"subscribers": ["cid:10/app/0"]},
 }
 RELOADED = {"problems": [], "applied": ["guests.hold"], "hand_over": ["http.listen"]}
+
+
+LINES = (
+    rb"""192.0.2.7 - - [24/Nov/2026:08:01:00 +0000] "GET /x HTTP/1.1" 200 5 "-" "curl/8" """
+    rb"""9f3a-2a "a\.example /.*" "path:/vms/a.sock" 0.001 0.002 -"""
+    b"\n"
+    rb"""192.0.2.7 - - [24/Nov/2026:08:01:00 +0000] "GET /y HTTP/1.1" 502 0 "-" "-" """
+    rb"""9f3a-2b "[b-c]\.example /.*" "path:/vms/b.sock" - 0.002 guest-gone"""
+    b"\n"
+)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -172,6 +194,62 @@ class CommandTests(SynchronousTestCase):
         """The same table again and again."""
         out = self.run_command("top", "--interval=0.01", "--count=2")[1]
         self.assertEqual(out.count("SUBSCRIBER"), 2)
+        self.assertEqual(out.count("requests/s"), 2)
+        out = self.run_command("top", "--routes", "--sort=rate", "--count=1")[1]
+        self.assertIn("a /.*", out)
+        told = self.run_command("top", "--sort=x", "--count=1")[2]
+        self.assertIn("--sort=x: there are subscriber, state", told)
+        out = self.run_command("--json", "top", "--interval=0", "--count=2")[1]
+        self.assertEqual([json.loads(line) for line in out.splitlines()], [OVERVIEW] * 2)
+
+    def test_logs(self) -> None:
+        """Of a file, filtered; where the proxy has none that can be read, it is said."""
+        path = Path(self.mktemp())
+        path.write_bytes(LINES)
+        self.assertEqual(self.run_command("logs", str(path))[1], LINES.decode())
+        for words, shown in (
+            (["--status=5xx"], [1]),
+            (["--status=200,404"], [0]),
+            (["--host=a.example"], [0]),
+            (["--host=b.example"], [1]),
+            (["--guest=b.sock"], [1]),
+            (["--lines=1"], [1]),
+            (["--lines=0"], []),
+        ):
+            out = self.run_command("logs", *words, str(path))[1]
+            self.assertEqual(out, "".join(LINES.decode().splitlines(True)[at] for at in shown))
+        out = self.run_command("--json", "logs", "--status=200", str(path))[1]
+        self.assertEqual(json.loads(out)["target"], "/x")
+        for words, problem in (
+            (["logs"], "writes its access log to standard output"),
+            (["logs", "--status=9xx", str(path)], "'9xx' is no status"),
+            (["logs", "/nonexistent"], "/nonexistent: No such file or directory"),
+        ):
+            status, _, err = self.run_command(*words)
+            self.assertEqual(status, 1)
+            self.assertIn(problem, err)
+        with mock.patch("sys.stdin", io.StringIO(LINES.decode() + "nonsense\n")):
+            self.assertEqual(self.run_command("logs", "-", "--status=502")[1].count("\n"), 1)
+
+    def test_json_of_all(self) -> None:
+        """Commands that ask no proxy have it, too."""
+        path = self.mktemp()
+        Path(path).write_text("[guests]\nhold = 4\n")
+        found = json.loads(self.run_command("--json", "check", path)[1])
+        self.assertEqual((found["good"], found["problems"]), (True, []))
+        Path(path).write_text("[guests]\nhodl = 4\n")
+        status, out, err = self.run_command("--json", "check", path)
+        self.assertEqual((status, err, json.loads(out)["good"]), (1, "", False))
+        self.assertIn("unknown key 'hodl'", json.loads(out)["problems"][0])
+        self.assertEqual(
+            json.loads(self.run_command("--json", "init")[1])["text"], commented_file()
+        )
+        fresh = self.mktemp()
+        out = self.run_command("--json", "init", fresh)[1]
+        self.assertEqual(json.loads(out), {"written": fresh})
+        for shell in COMPLETIONS:
+            script = json.loads(self.run_command("--json", "completion", shell)[1])["script"]
+            self.assertEqual(self.run_command("completion", shell)[1], script)
 
     def test_check(self) -> None:
         """A policy is good, or each problem has its line."""
