@@ -1,0 +1,1 @@
+"""Machines on demand: virtual machines that a request starts."""
