@@ -1,0 +1,69 @@
+"""What an operator declares of a machine: a C{[[machine]]} of the configuration file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+QEMU: Final = "qemu"
+CLOUD_HYPERVISOR: Final = "cloud-hypervisor"
+FIRECRACKER: Final = "firecracker"
+PROCESS: Final = "process"
+VMMS: Final = (QEMU, CLOUD_HYPERVISOR, FIRECRACKER, PROCESS)
+"""What runs a machine. The last is no virtual machine, but a process: for demos and tests."""
+
+READ_ONLY: Final = "read-only"
+OWN: Final = "own"
+DISK_MODES: Final = (READ_ONLY, OWN)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """
+    One declared machine; it may run as several instances.
+
+    @ivar name: letters, digits and C{-}; unique.
+    @ivar vmm: one of L{VMMS}.
+    @ivar hosts: whom it serves, as in a policy: C{blog.example}, C{*.blog.example} or C{*}.
+    @ivar paths: what of them; each covers what is below.
+    @ivar kernel: an absolute path; empty for a process.
+    @ivar initramfs: an absolute path, or empty.
+    @ivar disk: an absolute path of an image, or empty.
+    @ivar disk_mode: C{read-only}, or C{own}: each instance writes to a copy, which ends with it.
+    @ivar memory: bytes of the guest.
+    @ivar cpus: virtual processors.
+    @ivar arguments: of the application in the guest.
+    @ivar environment: of the application in the guest.
+    @ivar kernel_arguments: more of the kernel's.
+    @ivar command: the program of a C{process}, and its arguments; C{{vsock}} stands for the path
+        of its device, C{{listener}} for where the proxy listens for it.
+    @ivar idle: seconds without use after which an instance is stopped; None: never.
+    @ivar most: instances at a time.
+    @ivar start_timeout: seconds from the start until it has registered; as long waits a request.
+    @ivar stop_timeout: seconds from power-off until it is killed.
+    @ivar scale_after: seconds that a request waits until another instance is started for it.
+    @ivar user: whom the VMM runs as, where the proxy is root; empty: as the proxy.
+    @ivar console: bytes of a console file, of which the one before is kept.
+    """
+
+    name: str
+    vmm: str
+    hosts: tuple[str, ...]
+    paths: tuple[str, ...] = ("/",)
+    kernel: str = ""
+    initramfs: str = ""
+    disk: str = ""
+    disk_mode: str = READ_ONLY
+    memory: int = 256 << 20
+    cpus: int = 1
+    arguments: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+    kernel_arguments: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    idle: float | None = 300.0
+    most: int = 1
+    start_timeout: float = 30.0
+    stop_timeout: float = 10.0
+    scale_after: float = 0.5
+    user: str = ""
+    console: int = 1 << 20
