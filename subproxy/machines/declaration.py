@@ -16,6 +16,10 @@ READ_ONLY: Final = "read-only"
 OWN: Final = "own"
 DISK_MODES: Final = (READ_ONLY, OWN)
 
+AUTO: Final = "auto"
+ACCELERATIONS: Final = (AUTO, "kvm", "tcg")
+"""What QEMU runs a machine by: C{/dev/kvm}, or its own emulation; C{auto}: the first if it can."""
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -32,6 +36,7 @@ class Machine:
     @ivar disk_mode: C{read-only}, or C{own}: each instance writes to a copy, which ends with it.
     @ivar memory: bytes of the guest.
     @ivar cpus: virtual processors.
+    @ivar acceleration: one of L{ACCELERATIONS}; of QEMU alone.
     @ivar arguments: of the application in the guest.
     @ivar environment: of the application in the guest.
     @ivar kernel_arguments: more of the kernel's.
@@ -56,6 +61,7 @@ class Machine:
     disk_mode: str = READ_ONLY
     memory: int = 256 << 20
     cpus: int = 1
+    acceleration: str = AUTO
     arguments: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     kernel_arguments: tuple[str, ...] = ()
