@@ -41,7 +41,7 @@ FLOORS = (
     ("relay", "endpoints"),
     ("telemetry",),
     ("frontend", "subscription", "admin", "acme"),
-    ("fastpath", "process"),
+    ("fastpath", "process", "machines"),
     ("config", "workers"),
     ("app", "cli"),
     ("tap",),
@@ -67,6 +67,7 @@ KNOWS_ONLY = {
     "process": ("endpoints", "core.routing", "reactor"),
     # It starts processes and passes guests on; what these are is the business of others.
     "workers": ("core", "endpoints", "process", "subscription.log_limiter", "wire"),
+    "machines": ("core",),
     "cli": ("admin", "config", "core"),
     "__main__": ("cli",),
 }
