@@ -26,7 +26,7 @@ from guest.image.elf import ElfError, unavailable
 from guest.image.folder import read_folder
 from guest.image.go_guest import GoGuestError, find_go_guest
 from guest.image.kernel import Kernel
-from guest.image.machines import Machine
+from guest.image.machines import BootSpec
 from guest.image.options import PROGRAM, parse
 from guest.image.program import (
     Program,
@@ -267,7 +267,7 @@ def _tell(
     output: Path, contents: Contents, unpacked: int, packed: int, vmlinuz: Path, elf: Path
 ) -> None:
     memory = machines.memory_for(unpacked, packed)
-    machine = Machine(str(output), str(vmlinuz), str(elf), memory)
+    machine = BootSpec(str(output), str(vmlinuz), str(elf), memory)
     more = contents.more
     print(
         f"{output}: {packed / 1e6:.1f} MB packed, {unpacked / 1e6:.1f} MB in the guest; "

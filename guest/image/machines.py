@@ -18,7 +18,7 @@ MEBIBYTE = 1 << 20
 
 
 @dataclass(frozen=True)
-class Machine:
+class BootSpec:
     """A machine to boot, with file names quoted for the shell."""
 
     image: str
@@ -44,7 +44,7 @@ def command_line(more: str = "", *, base: str = CONSOLE) -> str:
     return check_length(f"{base} {more}".strip())
 
 
-def cloud_hypervisor(machine: Machine, more: str = "") -> str:
+def cloud_hypervisor(machine: BootSpec, more: str = "") -> str:
     """For cloud-hypervisor, which emulates vsock itself."""
     return _continued(
         "cloud-hypervisor",
@@ -57,7 +57,7 @@ def cloud_hypervisor(machine: Machine, more: str = "") -> str:
     )
 
 
-def firecracker(machine: Machine, more: str = "") -> str:
+def firecracker(machine: BootSpec, more: str = "") -> str:
     """For Firecracker 1.8 or newer (ACPI), which ends when its guest reboots."""
     arguments = command_line(
         f"{more} subproxy.end=reboot".strip(), base="console=ttyS0 reboot=k panic=1 quiet"
@@ -79,7 +79,7 @@ def firecracker(machine: Machine, more: str = "") -> str:
     )
 
 
-def qemu(machine: Machine, more: str = "") -> str:
+def qemu(machine: BootSpec, more: str = "") -> str:
     """For QEMU anywhere: without KVM, and with vhost-device-vsock for the socket."""
     vhost = f"{machine.socket}.vhost"
     device = f"guest-cid={GUEST_CID},uds-path={machine.socket},socket={vhost}"
@@ -98,7 +98,7 @@ def qemu(machine: Machine, more: str = "") -> str:
     )
 
 
-def qemu_native(machine: Machine, more: str = "") -> str:
+def qemu_native(machine: BootSpec, more: str = "") -> str:
     """For QEMU on a host with vhost_vsock: no socket, the guest's CID is its identity."""
     return _continued(
         "qemu-system-x86_64 -machine q35 -accel kvm -cpu host",

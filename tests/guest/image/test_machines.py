@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from guest.image.arguments import ArgumentError, parse, render
 from guest.image.machines import (
-    Machine,
+    BootSpec,
     cloud_hypervisor,
     firecracker,
     memory_for,
@@ -19,7 +19,7 @@ from guest.image.machines import (
     qemu_native,
 )
 
-MACHINE = Machine("a b.img", "k.vmlinuz", "k.vmlinux", 256)
+MACHINE = BootSpec("a b.img", "k.vmlinuz", "k.vmlinux", 256)
 SETTINGS = {"host": [r"^(a|b)\.example$"], "path": ["/it's $HOME%"], "app": ["hello:Hello"]}
 
 
