@@ -11,6 +11,7 @@ from subproxy.core.states import TransitionTable
 from subproxy.frontend import client_tunnel, connection_state
 from subproxy.frontend.http2 import ending, stream
 from subproxy.frontend.tls import states as tls
+from subproxy.machines.vmm import machine_run
 from subproxy.relay import receiving
 from subproxy.subscription import message_pump, states
 from subproxy.subscription.bodies import data_connection_state, transfer
@@ -41,6 +42,10 @@ def of_members() -> str:
 
 DIAGRAMS = {
     "A worker": ("workers/states.py", workers.TRANSITIONS.diagram),
+    "The processes of a virtual machine": (
+        "machines/vmm/machine_run.py",
+        machine_run.TRANSITIONS.diagram,
+    ),
     "An exchange": ("core/exchange.py", exchange.TRANSITIONS.diagram),
     "A client's connection": (
         "frontend/connection_state.py",

@@ -92,7 +92,11 @@ class ChildProcess:
                 dict(os.environ if environment is None else environment),
                 file_actions=[
                     (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-                    *((os.POSIX_SPAWN_CLOSE, each) for each in _inheritable() if each not in places),
+                    *(
+                        (os.POSIX_SPAWN_CLOSE, each)
+                        for each in _inheritable()
+                        if each not in places
+                    ),
                     *((os.POSIX_SPAWN_DUP2, here, there) for there, here in places.items()),
                 ],
                 setsid=True,

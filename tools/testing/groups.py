@@ -25,6 +25,7 @@ MACHINES = frozenset(
         "test_vm_applications",
         "test_vm_container_docs",
         "test_vm_docs",
+        "test_vm_drivers",
         "test_vm_guest",
         "test_vm_native",
     }

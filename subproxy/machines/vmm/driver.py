@@ -85,7 +85,8 @@ class VmmEnded:
     """
     No process of this machine is left.
 
-    @ivar status: the exit status of the VMM; C{None} if a signal has ended it.
+    @ivar status: the exit status of the process that ended first, mostly the VMM; C{None} if
+        a signal has ended it, or nobody knows.
     @ivar signal: the number of that signal, or C{None}.
     @ivar reason: what is known of why, in a few words: printable, never empty.
     @ivar console: the last lines of the guest's console, made printable.
@@ -128,9 +129,7 @@ class RunningVmm(Protocol):
 class Vmm(Protocol):
     """Starts machines with one kind of VMM. It keeps nothing of those that it has started."""
 
-    def start(
-        self, launch: Launch, on_event: Callable[[VmmEvent], None]
-    ) -> Deferred[RunningVmm]:
+    def start(self, launch: Launch, on_event: Callable[[VmmEvent], None]) -> Deferred[RunningVmm]:
         """
         Start a machine.
 
@@ -142,4 +141,15 @@ class Vmm(Protocol):
 
         @param on_event: called with each event, in order, from C{SPAWNED} on; never after
             C{ended} has fired.
+        """
+
+    def adopt(self, launch: Launch, pid: int, on_event: Callable[[VmmEvent], None]) -> RunningVmm:
+        """
+        Take over a machine that this process has started before it executed itself anew.
+
+        Its processes are children of ours still. If one of them is gone by now, C{ended} fires
+        soon. Events of the time between are lost.
+
+        @param launch: as it was started.
+        @param pid: L{RunningVmm.pid}.
         """

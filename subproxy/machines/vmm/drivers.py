@@ -1,0 +1,24 @@
+"""Which driver starts machines of which VMM."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from subproxy.machines.declaration import QEMU
+from subproxy.machines.vmm.driver import Vmm
+from subproxy.machines.vmm.process_starter import PlainStarter
+
+
+def make_driver(vmm: str, reactor: Any) -> Vmm:
+    """
+    The driver of a VMM. Its modules are imported when it is asked for.
+
+    @param vmm: one of L{VMMS<subproxy.machines.declaration.VMMS>} but a process, which is none.
+    @raise ValueError: there is none.
+    """
+    starter = PlainStarter(reactor)
+    if vmm == QEMU:
+        from subproxy.machines.vmm.qemu import QemuVmm
+
+        return QemuVmm(reactor, starter)
+    raise ValueError(f"no driver for {vmm!r}")

@@ -1,0 +1,97 @@
+"""The command lines of QEMU and of vhost-device-vsock for one machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from subproxy.machines.declaration import OWN, Machine
+from subproxy.machines.vmm.driver import Launch, VmmError
+from subproxy.machines.vmm.kernel_command_line import kernel_command_line
+
+QEMU_PROGRAM: Final = "qemu-system-x86_64"
+VHOST_PROGRAM: Final = "vhost-device-vsock"
+
+GUEST_CID: Final = 3
+"""The guest's context id. Each machine has a device of its own, so all may have the same."""
+
+KERNEL_WORDS: Final = ("console=ttyS0", "panic=-1", "quiet", "no_timer_check")
+"""
+A panic restarts the machine, which ends QEMU. On a busy host that emulates the processor the
+kernel's test of its timer may fail: C{IO-APIC + timer doesn't work!}.
+"""
+
+SANDBOX: Final = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+"""QEMU's own filter of system calls: as libvirt has it."""
+
+MEBIBYTE: Final = 1 << 20
+
+
+def mebibytes(memory: int) -> int:
+    """A size of so many bytes in MiB, rounded up."""
+    return -(-memory // MEBIBYTE)
+
+
+def vhost_command(vsock: Path, control: Path) -> list[str]:
+    """
+    The device: what a guest sends to a port of its host arrives at C{<vsock>_PORT}.
+
+    @param control: the socket that QEMU connects to.
+    @raise VmmError: it has no way to be told such a path.
+    """
+    for path in (vsock, control):
+        if "," in str(path):
+            raise VmmError(f"{VHOST_PROGRAM} can't have a path with a comma: {path}")
+    device = f"guest-cid={GUEST_CID},uds-path={vsock},socket={control}"
+    return [VHOST_PROGRAM, "--vm", device]
+
+
+def qemu_command(
+    launch: Launch, accelerators: Sequence[str], vhost: Path, monitor: int
+) -> list[str]:
+    """
+    QEMU itself. The guest's console is its standard output.
+
+    @param accelerators: C{kvm} and C{tcg}, the best first.
+    @param vhost: where vhost-device-vsock listens.
+    @param monitor: the descriptor, in QEMU, of a listening unix socket for QMP.
+    @raise VmmError: the machine can't be had so.
+    """
+    machine = launch.machine
+    size = f"{mebibytes(machine.memory)}M"
+    return [
+        QEMU_PROGRAM,
+        *("-name", _quoted(f"{machine.name}-{launch.index}")),
+        *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
+        *("-sandbox", SANDBOX),
+        *(word for each in accelerators for word in ("-accel", each)),
+        *("-cpu", "max", "-smp", str(machine.cpus)),
+        *("-machine", "q35,memory-backend=mem0", "-m", size),
+        # The device is another process, which reads and writes the guest's memory.
+        *("-object", f"memory-backend-memfd,id=mem0,size={size},share=on"),
+        *("-kernel", machine.kernel),
+        *(("-initrd", machine.initramfs) if machine.initramfs else ()),
+        *("-append", kernel_command_line(machine, *KERNEL_WORDS)),
+        *("-chardev", f"socket,id=vsock0,path={_quoted(str(vhost))},reconnect=0"),
+        *("-device", "vhost-user-vsock-pci,chardev=vsock0"),
+        *_disk(machine),
+        *("-chardev", f"socket,id=qmp0,fd={monitor},server=on,wait=off"),
+        *("-mon", "chardev=qmp0,mode=control"),
+        *("-serial", "stdio"),
+    ]
+
+
+def _disk(machine: Machine) -> tuple[str, ...]:
+    """An image of a disk; what is written to one's own goes to a file that has no name."""
+    if not machine.disk:
+        return ()
+    own = machine.disk_mode == OWN
+    how = "snapshot=on" if own else "readonly=on"
+    drive = f"file={_quoted(machine.disk)},format=raw,if=none,id=disk0,{how}"
+    return ("-drive", drive, "-device", "virtio-blk-pci,drive=disk0")
+
+
+def _quoted(value: str) -> str:
+    """A value among QEMU's options, where a comma parts them."""
+    return value.replace(",", ",,")

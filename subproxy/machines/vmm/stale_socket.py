@@ -1,0 +1,48 @@
+"""Unix sockets that a VMM has left behind, or will make."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from pathlib import Path
+from typing import Final
+
+from subproxy.machines.vmm.driver import VmmError
+
+LONGEST: Final = 107
+"""Bytes of the path of a unix socket (C{sockaddr_un}, with its zero)."""
+
+
+def make_way(path: Path) -> None:
+    """
+    Let a socket be made there: remove one that nobody listens on.
+
+    @raise VmmError: somebody does, the path is too long, or what is there is no socket.
+    """
+    size = len(os.fsencode(path))
+    if size > LONGEST:
+        raise VmmError(f"a socket's path of {size} bytes, of at most {LONGEST}: {path}")
+    try:
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            raise VmmError(f"{path} is there, and is no socket")
+        if _alive(path):
+            raise VmmError(f"{path} is in use by another process")
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise VmmError(f"{path}: {error.strerror}") from None
+
+
+def _alive(path: Path) -> bool:
+    """Whether somebody listens: a full backlog counts, too."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            return False
+        except BlockingIOError:
+            pass
+    return True

@@ -1,0 +1,201 @@
+"""The drivers of VMMs with real machines: started, told to power off, killed, crashed."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from twisted.internet import reactor
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import deferLater
+from twisted.trial.unittest import TestCase
+
+from subproxy.machines.declaration import Machine as DeclaredMachine
+from subproxy.machines.vmm.driver import (
+    Launch,
+    RunningVmm,
+    VmmEnded,
+    VmmError,
+    VmmEvent,
+    VmmEventKind,
+)
+from subproxy.machines.vmm.drivers import make_driver
+from tests.integration.qemu import Image, build_image, need_tools, scratch
+
+MINIMAL_APP = "tests/integration/vm_minimal_app.py"
+POLL = 0.02
+
+
+@cache
+def image() -> Image:
+    """One image for all tests."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    folder = stack.enter_context(scratch())
+    return build_image(folder, "minimal", "--minimal", MINIMAL_APP)
+
+
+def processes_in(folder: Path) -> list[int]:
+    """The processes that were told of something in that folder."""
+    found = []
+    for each in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if os.fsencode(folder) in each.read_bytes():
+                found.append(int(each.parent.name))
+        except OSError:
+            pass
+    return found
+
+
+class FirstBytes(Factory[Protocol]):
+    """Where the proxy would listen: fires with what a guest sends first."""
+
+    def __init__(self) -> None:
+        self.heard: Deferred[bytes] = Deferred()
+
+    def buildProtocol(self, addr: object) -> Protocol:
+        """A guest has dialled."""
+        heard = self.heard
+
+        class Reader(Protocol):
+            def dataReceived(self, data: bytes) -> None:
+                if not heard.called:
+                    heard.callback(data)
+
+        return Reader()
+
+
+class DriverTests(TestCase):
+    """QEMU, which emulates the processor."""
+
+    timeout = 240
+
+    def setUp(self) -> None:
+        need_tools()
+        stack = ExitStack()
+        self.addCleanup(stack.close)
+        self.folder = stack.enter_context(scratch()) / "0"
+        self.folder.mkdir(0o700)
+        self.events: list[VmmEvent] = []
+        self.driver = make_driver("qemu", reactor)
+        self.machine = DeclaredMachine(
+            "small",
+            "qemu",
+            ("small.example",),
+            kernel=str(image().kernel),
+            initramfs=str(image().initrd),
+            memory=192 << 20,
+            acceleration="tcg",
+        )
+
+    def launch(self, machine: DeclaredMachine | None = None) -> Launch:
+        """What is started."""
+        return Launch(machine or self.machine, 0, self.folder, self.folder / "vsock")
+
+    async def start(self, machine: DeclaredMachine | None = None) -> RunningVmm:
+        """Start it; it is killed when the test is over."""
+        running = await self.driver.start(self.launch(machine), self.events.append)
+        self.addCleanup(lambda: self.until(lambda: not processes_in(self.folder)))
+        self.addCleanup(running.kill)
+        return running
+
+    def kinds(self) -> list[VmmEventKind]:
+        """What has happened."""
+        return [each.kind for each in self.events]
+
+    def until(self, condition: Callable[[], object]) -> Deferred[None]:
+        """Wait for it."""
+
+        async def poll() -> None:
+            for _ in range(round(60 / POLL)):
+                if condition():
+                    return
+                await deferLater(reactor, POLL)
+            raise AssertionError("not within 60 seconds")
+
+        return Deferred.fromCoroutine(poll())
+
+    async def ended(self, running: RunningVmm) -> VmmEnded:
+        """Its end; nothing is left of it then but what it wrote."""
+        ended = await running.ended
+        self.assertEqual(processes_in(self.folder), [])
+        left = sorted(each.name for each in self.folder.iterdir())
+        for name in ("vsock_12345", "console.log.1"):
+            if name in left:
+                left.remove(name)
+        self.assertEqual(left, ["console.log", "qemu.log", "vhost.log"])
+        return ended
+
+    async def test_a_guest_dials_and_powers_off(self) -> None:
+        guest = FirstBytes()
+        port = reactor.listenUNIX(str(self.folder / "vsock_12345"), guest)  # type: ignore[attr-defined]
+        self.addCleanup(port.stopListening)
+        running = await self.start()
+        self.assertEqual(self.kinds(), [VmmEventKind.SPAWNED, VmmEventKind.BOOTING])
+        self.assertIn(running.pid, processes_in(self.folder))
+        self.assertIn(b"5:hello", await guest.heard)
+
+        await running.power_off()
+        ended = await self.ended(running)
+        self.assertEqual((ended.status, ended.signal), (0, None))
+        self.assertTrue(ended.reason.startswith("the guest has powered off"), ended.reason)
+        self.assertEqual(self.kinds()[2:], [VmmEventKind.SHUTDOWN])
+        self.assertIn("subproxy-init", "\n".join(ended.console))
+        self.assertIn("subproxy-init", (self.folder / "console.log").read_text())
+        await running.power_off()
+        running.kill()
+
+    async def test_a_machine_is_killed(self) -> None:
+        running = await self.start()
+        running.kill()
+        ended = await self.ended(running)
+        self.assertEqual((ended.status, ended.signal), (None, signal.SIGKILL))
+        self.assertEqual(ended.reason, "killed")
+
+    async def test_a_kernel_that_is_not_there(self) -> None:
+        machine = replace(self.machine, kernel="/nowhere/vmlinuz")
+        error = await self.assertFailure(Deferred.fromCoroutine(self.start(machine)), VmmError)
+        self.assertIn("/nowhere/vmlinuz", error.reason)
+        self.assertIn("No such file", error.reason)
+        self.assertEqual(processes_in(self.folder), [])
+
+    async def test_a_kernel_that_panics(self) -> None:
+        machine = replace(self.machine, kernel_arguments=("rdinit=/nothing",))
+        running = await self.start(machine)
+        ended = await self.ended(running)
+        self.assertEqual(ended.status, 0)
+        self.assertIn("Kernel panic - not syncing", ended.reason)
+        self.assertIn("Kernel panic - not syncing", "\n".join(ended.console))
+        self.assertEqual(self.kinds()[2:], [VmmEventKind.PANICKED, VmmEventKind.SHUTDOWN])
+
+    async def test_the_device_ends(self) -> None:
+        """QEMU tells nobody, and goes on without it."""
+        running = await self.start()
+        (device,) = set(processes_in(self.folder)) - {running.pid}
+        os.kill(device, signal.SIGKILL)
+        ended = await self.ended(running)
+        self.assertEqual(ended.reason, "vhost was ended by SIGKILL")
+
+    async def test_a_start_is_given_up(self) -> None:
+        starting = self.driver.start(self.launch(), self.events.append)
+        await self.until(lambda: processes_in(self.folder))
+        starting.cancel()
+        await self.assertFailure(starting, CancelledError)
+        self.assertEqual(processes_in(self.folder), [])
+
+    async def test_a_machine_is_taken_over(self) -> None:
+        """By what this process has become after it executed itself anew."""
+        first = await self.start()
+        running = make_driver("qemu", reactor).adopt(self.launch(), first.pid, self.events.append)
+        self.assertEqual(running.pid, first.pid)
+        running.kill()
+        ended = await running.ended
+        self.assertEqual(ended.reason, "killed")
+        await self.until(lambda: not processes_in(self.folder))
