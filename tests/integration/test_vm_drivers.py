@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import atexit
 import os
+import pwd
+import shutil
 import signal
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from unittest import SkipTest
 
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred
@@ -18,6 +21,7 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from subproxy.machines.declaration import Machine as DeclaredMachine
+from subproxy.machines.vmm.confinement import Confinement, facts_of_this_host, group_name
 from subproxy.machines.vmm.driver import (
     Launch,
     RunningVmm,
@@ -29,6 +33,7 @@ from subproxy.machines.vmm.driver import (
 from subproxy.machines.vmm.drivers import make_driver
 from tests.integration.qemu import Image, build_image, need_tools, scratch
 
+NOBODY = "nobody"
 MINIMAL_APP = "tests/integration/vm_minimal_app.py"
 POLL = 0.02
 
@@ -52,6 +57,11 @@ def processes_in(folder: Path) -> list[int]:
         except OSError:
             pass
     return found
+
+
+def proc(pid: int, name: str) -> list[str]:
+    """The lines of a file of a process."""
+    return Path(f"/proc/{pid}/{name}").read_text().splitlines()
 
 
 class FirstBytes(Factory[Protocol]):
@@ -84,7 +94,9 @@ class DriverTests(TestCase):
         self.folder = stack.enter_context(scratch()) / "0"
         self.folder.mkdir(0o700)
         self.events: list[VmmEvent] = []
-        self.driver = make_driver("qemu", reactor)
+        self.confinement = Confinement(self.folder.parent)
+        self.told = self.confinement.begin([])
+        self.driver = make_driver("qemu", reactor, self.confinement)
         self.machine = DeclaredMachine(
             "small",
             "qemu",
@@ -131,7 +143,13 @@ class DriverTests(TestCase):
             if name in left:
                 left.remove(name)
         self.assertEqual(left, ["console.log", "qemu.log", "vhost.log"])
+        self.assertFalse(self.group_left())
         return ended
+
+    def group_left(self) -> bool:
+        """Whether there still is a cgroup of this test's machines."""
+        group = facts_of_this_host().group
+        return group is not None and (group / group_name(self.folder.parent)).exists()
 
     async def test_a_guest_dials_and_powers_off(self) -> None:
         guest = FirstBytes()
@@ -190,10 +208,46 @@ class DriverTests(TestCase):
         await self.assertFailure(starting, CancelledError)
         self.assertEqual(processes_in(self.folder), [])
 
+    async def test_what_a_machine_can_not_do(self) -> None:
+        """As another user where we are root, and in a cgroup where we may have one."""
+        user = NOBODY if os.geteuid() == 0 else ""
+        if user:
+            self.folder.parent.chmod(0o711)
+            image().kernel.parent.chmod(0o711)
+            shutil.chown(self.folder, user)
+        running = await self.start(replace(self.machine, user=user))
+        processes = processes_in(self.folder)
+        self.assertEqual(len(processes), 2)
+        for pid in processes:
+            told = dict(line.split(":\t", 1) for line in proc(pid, "status") if ":\t" in line)
+            self.assertEqual(told["NoNewPrivs"], "1")
+            self.assertEqual(int(told["CapEff"], 16), 0)
+            uid = pwd.getpwnam(user).pw_uid if user else os.getuid()
+            self.assertEqual(told["Uid"].split(), [str(uid)] * 4)
+            group = proc(pid, "cgroup")[-1]
+            if not any("no cgroups" in each for each in self.told):
+                self.assertRegex(group, r"^0::.*/subproxy-[0-9a-f]{8}/small-0$")
+        running.kill()
+        await self.ended(running)
+
+    async def test_what_an_earlier_proxy_has_left(self) -> None:
+        """It is ended before anything is started: never twice."""
+        if any("no cgroups" in each for each in self.told):
+            raise SkipTest(self.told[0])
+        running = await self.start()
+        self.assertIn("/small-0", proc(running.pid, "cgroup")[-1])
+        Confinement(self.folder.parent).begin([])
+        ended = await self.ended(running)
+        self.assertEqual(ended.signal, signal.SIGKILL)
+
     async def test_a_machine_is_taken_over(self) -> None:
         """By what this process has become after it executed itself anew."""
         first = await self.start()
-        running = make_driver("qemu", reactor).adopt(self.launch(), first.pid, self.events.append)
+        self.confinement = Confinement(self.folder.parent)
+        self.confinement.begin([], resume=True)
+        running = make_driver("qemu", reactor, self.confinement).adopt(
+            self.launch(), first.pid, self.events.append
+        )
         self.assertEqual(running.pid, first.pid)
         running.kill()
         ended = await running.ended

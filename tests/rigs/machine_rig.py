@@ -51,10 +51,28 @@ class FakeStarter:
     def __init__(self) -> None:
         self.children: list[FakeChild] = []
         self.error: OSError | None = None
+        self.admitted = 0
+        self.known = ""
+
+    def admit(self, launch: Launch) -> None:
+        """The first is to come."""
+        self.admitted += 1
+
+    def helpers(self, argument: str) -> list[int]:
+        """Those that have not ended."""
+        return [
+            each.pid for each in self.children if argument in each.command and not each.ended.called
+        ]
+
+    def dismiss(self, launch: Launch) -> str:
+        """The last is gone."""
+        self.admitted -= 1
+        return self.known
 
     def spawn(
         self,
         launch: Launch,
+        name: str,
         command: list[str],
         output: Path,
         errors: Path,

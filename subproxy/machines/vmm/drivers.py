@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from subproxy.machines.declaration import QEMU
+from subproxy.machines.vmm.confinement import Confinement
 from subproxy.machines.vmm.driver import Vmm
-from subproxy.machines.vmm.process_starter import PlainStarter
+from subproxy.machines.vmm.process_starter import ConfinedStarter
 
 
-def make_driver(vmm: str, reactor: Any) -> Vmm:
+def make_driver(vmm: str, reactor: Any, confinement: Confinement) -> Vmm:
     """
     The driver of a VMM. Its modules are imported when it is asked for.
 
     @param vmm: one of L{VMMS<subproxy.machines.declaration.VMMS>} but a process, which is none.
+    @param confinement: one for all drivers, which has begun.
     @raise ValueError: there is none.
     """
-    starter = PlainStarter(reactor)
+    starter = ConfinedStarter(reactor, confinement)
     if vmm == QEMU:
         from subproxy.machines.vmm.qemu import QemuVmm
 

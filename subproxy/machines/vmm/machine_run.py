@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Coroutine, Mapping
 from enum import Enum, auto
@@ -42,8 +41,6 @@ connection has to close when it has ended: the reason is what it says then."""
 LOG_LIMIT: Final = 1 << 16
 """Bytes of the file of what a VMM itself writes."""
 
-PIDS: Final = "pids.json"
-
 
 class Child(Protocol):
     """A process of ours."""
@@ -63,9 +60,17 @@ class Child(Protocol):
 class ProcessStarter(Protocol):
     """Starts processes: for each machine confined as can be had here."""
 
+    def admit(self, launch: Launch) -> None:
+        """
+        Before the first process of a machine.
+
+        @raise VmmError: it can't be confined.
+        """
+
     def spawn(
         self,
         launch: Launch,
+        name: str,
         command: list[str],
         output: Path,
         errors: Path,
@@ -74,6 +79,7 @@ class ProcessStarter(Protocol):
         """
         Start a program.
 
+        @param name: which of the machine's processes it is.
         @param output: a file or pipe that becomes its standard output.
         @param errors: one for its standard error.
         @param descriptors: further descriptors: its number, and ours.
@@ -82,7 +88,17 @@ class ProcessStarter(Protocol):
         """
 
     def adopt(self, pid: int) -> Child:
-        """A child that this process has started before it executed itself anew."""
+        """
+        A child that this process has started before it executed itself anew.
+
+        @raise OSError: there is none.
+        """
+
+    def helpers(self, argument: str) -> list[int]:
+        """The processes that are children of ours, and have that word in their command line."""
+
+    def dismiss(self, launch: Launch) -> str:
+        """After the last process of a machine: what the host knows of why it ended, or nothing."""
 
 
 class RunState(Enum):
@@ -211,40 +227,44 @@ class MachineRun:
         @raise VmmError: it can't be started.
         """
         try:
+            if not self._pids:
+                self._starter.admit(self.launch)
             log = OutputLog(self._reactor, self.launch.folder, name, LOG_LIMIT)
             output = self._console.pipe if main else log.pipe
             try:
                 child = self._starter.spawn(
-                    self.launch, command, output, log.pipe, dict(descriptors or {})
+                    self.launch, name, command, output, log.pipe, dict(descriptors or {})
                 )
             except BaseException:
                 log.close()
                 raise
             self._watch(name, child, log, main)
-            (self.launch.folder / PIDS).write_text(json.dumps(self._pids))
         except OSError as error:
             raise VmmError(_told(error)) from None
         if main:
             self.tell(VmmEventKind.SPAWNED)
 
-    def adopt(self, pid: int) -> None:
-        """Take over the processes of a machine that runs, C{pid} being the VMM's."""
-        try:
-            pids = json.loads((self.launch.folder / PIDS).read_text())
-        except (OSError, ValueError):
-            pids = {}
-        if pid not in pids.values():
-            pids = {"vmm": pid}
-        for name, each in pids.items():
-            if each == pid:
-                self._main, self._pids[name] = name, pid
+    def adopt(self, name: str, pid: int, helpers: Mapping[str, str]) -> None:
+        """
+        Take over the processes of a machine that runs.
+
+        @param pid: the VMM's.
+        @param helpers: by their names, a word that only their command line has.
+        """
+        self._main, self._pids[name] = name, pid
+        found = {
+            helper: next(iter(self._starter.helpers(word)), 0) for helper, word in helpers.items()
+        }
+        for each, number in {**found, name: pid}.items():
             try:
-                child = self._starter.adopt(each)
+                if not number:
+                    raise ProcessLookupError
+                child = self._starter.adopt(number)
             except OSError:
-                self._first = self._first or ProcessEnd(name, None, None)
+                self._first = self._first or ProcessEnd(each, None, None)
                 continue
-            log = OutputLog(self._reactor, self.launch.folder, name, LOG_LIMIT, resume=True)
-            self._watch(name, child, log, each == pid)
+            log = OutputLog(self._reactor, self.launch.folder, each, LOG_LIMIT, resume=True)
+            self._watch(each, child, log, each == name)
         if self._first is not None:
             self._end()
 
@@ -360,7 +380,6 @@ class MachineRun:
         for closed in self._connections:
             await self._last_words(closed)
         self._console.close()
-        (self.launch.folder / PIDS).unlink(missing_ok=True)
         for path in self._sockets:
             try:
                 make_way(path)
@@ -368,7 +387,9 @@ class MachineRun:
                 self._logger.warn("left as it is: {reason}", reason=error.reason)
         end = self._first or ProcessEnd("the VMM", 0, None)
         console = self._console.lines
-        reason = end_reason(end, shutdown=self._shutdown, killed=self._killed, console=console)
+        known = self._starter.dismiss(self.launch)
+        killed = self._killed or known
+        reason = end_reason(end, shutdown=self._shutdown, killed=killed, console=console)
         self._state = TRANSITIONS.move(self._state, RunState.ENDED)
         self.ended.callback(VmmEnded(end.status, end.signal, reason, console.last()))
 

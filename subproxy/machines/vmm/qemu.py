@@ -84,7 +84,7 @@ class QemuVmm:
         """As in L{Vmm<subproxy.machines.vmm.driver.Vmm>}."""
         run = MachineRun(self._reactor, self._starter, launch, on_event, resume=True)
         self._own(run)
-        run.adopt(pid)
+        run.adopt("qemu", pid, {"vhost": vhost_command(launch.vsock, _vhost(launch))[-1]})
         Deferred.fromCoroutine(self._talk(run)).addErrback(self._mute, launch)
         return run
 

@@ -260,6 +260,15 @@ class MachineRunTests(MachineCase):
         self.failureResultOf(waiting, CancelledError)
         self.failureResultOf(Deferred.fromCoroutine(run.wait(Deferred())), CancelledError)
 
+    def test_what_only_the_host_knows(self) -> None:
+        run = self.running()
+        self.assertEqual(self.starter.admitted, 1)
+        self.starter.known = "killed for want of memory"
+        for each in self.children:
+            each.end(None, 9)
+        self.assertEqual(self.successResultOf(run.ended).reason, "killed for want of memory")
+        self.assertEqual(self.starter.admitted, 0)
+
     def test_a_socket_in_use(self) -> None:
         with socket.socket(socket.AF_UNIX) as other:
             other.bind(str(self.launch.vsock))
@@ -289,7 +298,7 @@ class TakenOverTests(MachineCase):
         """By the same process, with another program."""
         run = MachineRun(self.reactor, self.starter, self.launch, self.events.append, resume=True)
         run.own(self.launch.vsock)
-        run.adopt(pid)
+        run.adopt("vmm", pid, {"helper": "helper"})
         return run
 
     def test_it_goes_on(self) -> None:
@@ -313,8 +322,17 @@ class TakenOverTests(MachineCase):
         self.assertEqual((ended.status, ended.signal), (None, None))
         self.assertEqual(ended.reason, "vmm has ended")
 
-    def test_nobody_knows_its_helpers(self) -> None:
-        (self.folder / "pids.json").write_text("{")
+    def test_its_helper_has_ended_meanwhile(self) -> None:
+        helper, vmm = self.children
+        helper.ended.called = True
+        run = self.taken_over(vmm.pid)
+        self.assertTrue(vmm.killed)
+        self.assertNoResult(run.ended)
+        vmm.end(None, 9)
+        self.assertEqual(self.successResultOf(run.ended).reason, "helper has ended")
+
+    def test_all_have_ended_meanwhile(self) -> None:
+        for each in self.children:
+            each.ended.called = True
         run = self.taken_over(self.children[1].pid)
-        self.children[1].end()
         self.successResultOf(run.ended)
