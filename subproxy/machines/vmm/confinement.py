@@ -15,7 +15,12 @@ from typing import Final
 
 from subproxy.core.printable import printable
 from subproxy.machines.declaration import QEMU, Machine
-from subproxy.machines.vmm.control_group import CONTROLLERS, ControlGroups, Limits, own_group
+from subproxy.machines.vmm.control_group import (
+    CONTROLLERS,
+    ControlGroups,
+    ResourceLimits,
+    own_group,
+)
 from subproxy.machines.vmm.driver import Launch, VmmError
 
 MEBIBYTE: Final = 1 << 20
@@ -110,10 +115,10 @@ def missing_of(
     return tuple(found)
 
 
-def limits_of(machine: Machine) -> Limits:
+def limits_of(machine: Machine) -> ResourceLimits:
     """What the processes of a machine may use: the guest's, and what the VMM itself needs."""
     own = OWN_MEMORY.get(machine.vmm, OWN_MEMORY_ELSE)
-    return Limits(machine.memory + own, machine.cpus + 1, PROCESSES)
+    return ResourceLimits(machine.memory + own, machine.cpus + 1, PROCESSES)
 
 
 def privileges(user: str, group: int | None, *, root: bool) -> list[str]:
@@ -130,7 +135,7 @@ def privileges(user: str, group: int | None, *, root: bool) -> list[str]:
     return [*words, "--inh-caps=-all", "--bounding-set=-all"] if root else words
 
 
-def scope_words(unit: str, limits: Limits) -> list[str]:
+def scope_words(unit: str, limits: ResourceLimits) -> list[str]:
     """The words before a command that put it into a scope of systemd's: C{systemd-run(1)}."""
     return [
         *("systemd-run", "--scope", "--quiet", "--collect", f"--unit={unit}"),

@@ -29,7 +29,7 @@ PATIENCE: Final = 2.0
 
 
 @dataclass(frozen=True)
-class Limits:
+class ResourceLimits:
     """
     What a machine's processes may use together.
 
@@ -103,7 +103,7 @@ class ControlGroups:
         """The file of a group into which a process writes C{0} to join."""
         return self._top / name / "cgroup.procs"
 
-    def make(self, name: str, limits: Limits) -> None:
+    def make(self, name: str, limits: ResourceLimits) -> None:
         """
         An empty group with these limits.
 

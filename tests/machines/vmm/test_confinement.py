@@ -23,7 +23,7 @@ from subproxy.machines.vmm.confinement import (
     privileges,
     scope_words,
 )
-from subproxy.machines.vmm.control_group import CONTROLLERS, Limits
+from subproxy.machines.vmm.control_group import CONTROLLERS, ResourceLimits
 from subproxy.machines.vmm.driver import Launch, VmmError
 
 ALL = frozenset(CONTROLLERS)
@@ -88,7 +88,7 @@ class MeansTests(SynchronousTestCase):
 
     @given(st.builds(HostFacts, group=st.none() | st.just(Path("/x"))))
     def test_any_host(self, facts: HostFacts) -> None:
-        """Limits that can't be had are always told."""
+        """ResourceLimits that can't be had are always told."""
         means = means_of(facts)
         told = missing_of(facts, means, frozenset(), [SHOP])
         self.assertEqual(bool(told), means is not Means.SCOPE or not facts.setpriv)
@@ -96,7 +96,7 @@ class MeansTests(SynchronousTestCase):
 
 class WordsTests(SynchronousTestCase):
     def test_limits(self) -> None:
-        self.assertEqual(limits_of(BLOG), Limits(768 * MEBIBYTE, 3, 256))
+        self.assertEqual(limits_of(BLOG), ResourceLimits(768 * MEBIBYTE, 3, 256))
         self.assertEqual(limits_of(replace(BLOG, vmm="firecracker")).memory, 384 * MEBIBYTE)
 
     def test_privileges(self) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.machines.vmm.control_group import ControlGroups, Limits, own_group
+from subproxy.machines.vmm.control_group import ControlGroups, ResourceLimits, own_group
 
 UNIFIED = (
     "25 1 0:22 / /proc rw - proc proc rw\n30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"
@@ -15,7 +15,7 @@ HYBRID = (
     "35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n"
     "41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n"
 )
-LIMITS = Limits(memory=1 << 29, cpus=2, processes=256)
+LIMITS = ResourceLimits(memory=1 << 29, cpus=2, processes=256)
 
 
 class OwnGroupTests(SynchronousTestCase):
