@@ -19,6 +19,7 @@ of ifs::
     ├── TooManyRequests        429, Retry-After, likewise
     ├── Unavailable            503, Retry-After
     │   ├── NoSubscriber
+    │   ├── MachineDown
     │   ├── TooManyTunnels
     │   ├── QueueFull
     │   └── QueueTimeout
@@ -136,6 +137,12 @@ class NoSubscriber(Unavailable):
     """The application has no live subscriber."""
 
     code = "no-subscriber"
+
+
+class MachineDown(Unavailable):
+    """The machine of the application is not up."""
+
+    code = "machine-down"
 
 
 class TooManyTunnels(Unavailable):

@@ -16,6 +16,8 @@ from zope.interface import implementer
 
 from subproxy.core.balancing import retry
 from subproxy.core.balancing.admission import (
+    MACHINE_DOWN,
+    NO_ROUTE,
     NO_SUBSCRIBER,
     QUEUE_FULL,
     QUEUE_TIMEOUT,
@@ -26,6 +28,7 @@ from subproxy.core.balancing.admission import (
     Send,
 )
 from subproxy.core.balancing.member import GONE, READY, Member, MemberState, Pool
+from subproxy.core.balancing.pool_owner import PoolOwner
 from subproxy.core.balancing.retry import Progress, RetryBudget, RetryDecision
 from subproxy.core.challenges import FIELDS, ChallengeFinder, challenge_answer
 from subproxy.core.exchange import Exchange, ExchangeState, IDispatcher, RequestHead
@@ -36,15 +39,17 @@ from subproxy.core.sites.site_request import SiteRequest
 from subproxy.core.sites.site_rules import SiteRules
 from subproxy.errors import (
     GuestRefused,
+    MachineDown,
     NoRoute,
     NoSubscriber,
     ProxyError,
     QueueFull,
     QueueTimeout,
-    Unavailable,
 )
 
-REFUSALS: dict[str, type[Unavailable]] = {
+REFUSALS: dict[str, type[ProxyError]] = {
+    MACHINE_DOWN: MachineDown,
+    NO_ROUTE: NoRoute,
     NO_SUBSCRIBER: NoSubscriber,
     QUEUE_FULL: QueueFull,
     QUEUE_TIMEOUT: QueueTimeout,
@@ -236,6 +241,42 @@ class Dispatcher:
         """C{member} has finished an exchange, and others wait."""
         self._deliver(self.admission.relieve(member, self.now()))
 
+    def reroute(self, pool: Pool) -> None:
+        """Let those that wait for C{pool} go where their routes are by now, if that is known."""
+        given_up = self.admission.gives_up(pool, self.now())
+        for ticket in self.admission.tickets(pool):
+            exchange: Exchange = ticket.exchange
+            request = exchange.request
+            found = self.router.match(request.host, request.path).pool
+            if found is pool and not given_up:
+                continue
+            self.admission.leave(ticket)
+            exchange.ticket = None
+            if found is None or found is pool:
+                exchange.fail(NoRoute())
+                continue
+            exchange.pool = found
+            self._submit(exchange, found)
+
+    def own(self, pool: Pool, owner: PoolOwner | None) -> None:
+        """C{owner} is woken for C{pool} from now on; who waits for it waits anew."""
+        tickets = self.admission.tickets(pool)
+        for ticket in tickets:
+            self.admission.leave(ticket)
+        pool.owner = owner
+        for ticket in tickets:
+            exchange: Exchange = ticket.exchange
+            exchange.ticket = None
+            self._submit(exchange, pool)
+
+    def refuse_waiting(self, pool: Pool, error: ProxyError) -> None:
+        """Nobody is going to serve C{pool}: who waits for it is told so."""
+        for ticket in self.admission.tickets(pool):
+            self.admission.leave(ticket)
+            exchange: Exchange = ticket.exchange
+            exchange.ticket = None
+            exchange.fail(error)
+
     # What a timer calls.
 
     def expire(self, now: float) -> None:
@@ -300,8 +341,9 @@ def progress_of(exchange: Exchange, error: ProxyError) -> Progress:
     return Progress.NOT_SENT if error.retry_safe else Progress.SENT
 
 
-def refusal(decision: Refuse) -> Unavailable:
+def refusal(decision: Refuse) -> ProxyError:
     """The error of a refusal by admission."""
     error = REFUSALS[decision.code]()
-    error.retry_after = decision.retry_after
+    if decision.retry_after:
+        error.retry_after = decision.retry_after
     return error

@@ -8,6 +8,8 @@ from zope.interface.verify import verifyObject
 
 from subproxy.core.balancing import retry
 from subproxy.core.balancing.admission import (
+    MACHINE_DOWN,
+    NO_ROUTE,
     NO_SUBSCRIBER,
     QUEUE_FULL,
     QUEUE_TIMEOUT,
@@ -423,9 +425,12 @@ class DispatcherTests(SynchronousTestCase):
 
     def test_refusals(self) -> None:
         """Each refusal of admission has its error, with Retry-After."""
-        self.assertEqual(set(REFUSALS), {NO_SUBSCRIBER, QUEUE_FULL, QUEUE_TIMEOUT})
+        codes = {NO_SUBSCRIBER, QUEUE_FULL, QUEUE_TIMEOUT, MACHINE_DOWN, NO_ROUTE}
+        self.assertEqual(set(REFUSALS), codes)
         for code, kind in REFUSALS.items():
             error = refusal(Refuse(code, 7))
             self.assertIsInstance(error, kind)
-            self.assertIsInstance(error, Unavailable)
-            self.assertEqual((error.retry_after, error.status), (7, 503))
+            if code != NO_ROUTE:
+                self.assertIsInstance(error, Unavailable)
+                self.assertEqual((error.retry_after, error.status), (7, 503))
+        self.assertIsNone(refusal(Refuse(NO_ROUTE, 0)).retry_after)

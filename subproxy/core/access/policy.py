@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, Final
@@ -127,6 +127,11 @@ class Policy:
     def of(self, guests: Iterable[Guest] | None) -> Policy:
         """The same defaults for other guests; None: everybody may claim everything."""
         return Policy(guests, self.default, self._upgrades)
+
+    def with_guests(self, more: Iterable[Guest]) -> Policy:
+        """Return a policy with C{more} entries; they may change to what is said for all."""
+        added = [replace(guest, upgrades=self._upgrades) for guest in more]
+        return self.of((*(self.guests or ()), *added))
 
     def guest(self, identity: str) -> Guest | None:
         """Return the entry that C{identity} belongs to."""

@@ -19,10 +19,13 @@ from typing import Any, Final
 
 from subproxy.core.balancing.balancer import Balancer, Random
 from subproxy.core.balancing.member import LINGER, POPULATED, READY, Member, Pool, usable
+from subproxy.core.balancing.pool_owner import PoolOwner
 
 NO_SUBSCRIBER: Final = "no-subscriber"
 QUEUE_FULL: Final = "queue-full"
 QUEUE_TIMEOUT: Final = "queue-timeout"
+MACHINE_DOWN: Final = "machine-down"
+NO_ROUTE: Final = "no-route"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +52,14 @@ class RequestTerms:
     """What one exchange has of its own.
 
     member is whom it belongs to: it goes there or waits for it, and elsewhere only where it can't
-    wait. busy and vacant are seconds, instead of those of the limits; None for those.
+    wait. busy and vacant are seconds, instead of those of the limits; None for those. wake: it may
+    start a machine, and wait for it.
     """
 
     member: Member | None = None
     busy: float | None = None
     vacant: float | None = None
+    wake: bool = True
 
 
 USUAL: Final = RequestTerms()
@@ -163,7 +168,8 @@ class Admission:
         """Decide on a new exchange, or on one that is tried again without C{excluded}."""
         if terms is not USUAL:
             return self._submit_by(terms, exchange, pool, now, excluded)
-        return self._submit(exchange, pool, now, excluded, self._limits.busy, self._limits.vacant)
+        limits = self._limits
+        return self._submit(exchange, pool, now, excluded, limits.busy, limits.vacant, True)
 
     def _submit_by(
         self,
@@ -183,7 +189,7 @@ class Admission:
         if member is not None and member.state == READY and self._has_room(pool) and busy > 0.0:
             others = frozenset(pool.members) - {member}
             return self._enqueue(exchange, pool, others, now, busy)
-        return self._submit(exchange, pool, now, excluded, busy, vacant)
+        return self._submit(exchange, pool, now, excluded, busy, vacant, terms.wake)
 
     def _submit(
         self,
@@ -193,6 +199,7 @@ class Admission:
         excluded: Sequence[Member],
         busy: float,
         vacant: float,
+        wake: bool,
     ) -> Send | Wait | Refuse:
         if not pool.waiting or not self._queues[pool].plain:
             member = self.balancer.choose(pool, now, self.rng, excluded)
@@ -201,6 +208,8 @@ class Admission:
                 return Send(member)
         limits = self._limits
         ready = pool.has_ready()
+        if pool.owner is not None and not ready:
+            return self._await(pool.owner, exchange, pool, now, excluded, wake)
         patience = busy if ready else vacant
         if pool.vacant_since != POPULATED and now - pool.vacant_since >= limits.linger:
             patience = 0.0
@@ -210,7 +219,31 @@ class Admission:
             return Refuse(QUEUE_FULL, limits.retry_after)
         return self._enqueue(exchange, pool, tuple(excluded), now, patience)
 
+    def _await(
+        self,
+        owner: PoolOwner,
+        exchange: Any,
+        pool: Pool,
+        now: float,
+        excluded: Sequence[Member],
+        wake: bool,
+    ) -> Wait | Refuse:
+        """Decide on an exchange for whose pool a machine has to come up."""
+        limits = self._limits
+        seconds = owner.refusal(now)
+        if seconds:
+            return Refuse(MACHINE_DOWN, seconds)
+        if self.gives_up(pool, now):
+            return Refuse(NO_ROUTE, 0)
+        if not wake and not owner.waiting:
+            return Refuse(MACHINE_DOWN, limits.retry_after)
+        if not self._has_room(pool):
+            return Refuse(QUEUE_FULL, limits.retry_after)
+        return self._enqueue(exchange, pool, tuple(excluded), now, owner.patience)
+
     def _has_room(self, pool: Pool) -> bool:
+        if pool.owner is not None and pool.owner.waiting >= self._limits.pool:
+            return False
         return pool.waiting < self._limits.pool and self.waiting < self._limits.total
 
     def _enqueue(
@@ -231,6 +264,8 @@ class Admission:
         self.waiting += 1
         self._serial += 1
         heappush(self._deadlines, (ticket.deadline, self._serial, ticket))
+        if pool.owner is not None:
+            pool.owner.wait()
         return Wait(ticket)
 
     def accepts(self, pool: Pool, now: float, excluded: Sequence[Member] = ()) -> bool:
@@ -284,6 +319,22 @@ class Admission:
         self._remove(ticket)
         return True
 
+    def tickets(self, pool: Pool) -> list[Ticket]:
+        """Return all that wait for C{pool}, first come first."""
+        queue = self._queues.get(pool)
+        return [] if queue is None else list(queue.tickets)
+
+    def gives_up(self, pool: Pool, now: float) -> bool:
+        """Tell whether nobody will serve C{pool}: its owner is up, and serves something else."""
+        owner = pool.owner
+        if owner is None or pool.members:
+            return False
+        return owner.serves_not(pool.vacant_since, now, self._limits.vacant)
+
+    def oldest(self, pool: Pool) -> float | None:
+        """Return since when C{pool} is waited for; None if nobody waits."""
+        return self._oldest(pool) if pool.waiting else None
+
     def next_deadline(self) -> float | None:
         """Return when C{expired} has something to say, None if nobody waits."""
         heap = self._deadlines
@@ -297,7 +348,9 @@ class Admission:
         while (deadline := self.next_deadline()) is not None and deadline <= now:
             ticket = heappop(self._deadlines)[2]
             self._remove(ticket)
-            code = QUEUE_TIMEOUT if ticket.pool.has_ready() else NO_SUBSCRIBER
+            pool = ticket.pool
+            vacant = NO_SUBSCRIBER if pool.owner is None else MACHINE_DOWN
+            code = QUEUE_TIMEOUT if pool.has_ready() else vacant
             gone.append(Expired(ticket, Refuse(code, self._limits.retry_after)))
         return gone
 
@@ -323,6 +376,8 @@ class Admission:
         if not queue.tickets:
             del self._queues[pool]
         pool.waiting -= 1
+        if pool.owner is not None:
+            pool.owner.waiting -= 1
         self.waiting -= 1
         ticket.waiting = False
         if len(self._deadlines) > 2 * self.waiting + 64:

@@ -10,6 +10,7 @@ from enum import IntEnum
 from typing import Any, Final
 
 from subproxy.core.balancing import latency as _latency
+from subproxy.core.balancing.pool_owner import PoolOwner
 from subproxy.core.printable import printable
 from subproxy.core.routing.route import Precedence, Route
 
@@ -205,15 +206,16 @@ class Pool:
     precedence: its sort key in the table. members: in the order of their registration.
     vacant_since: when the last one left, or POPULATED. waiting: exchanges that wait for a member.
     cursor: where round robin stands. tells_tls: a member is, or was, told of the TLS of clients.
-    retries: whatever budget the shell keeps for it; never looked
-    at here. Who remembers something of a pool keeps it by a weak reference: a pool holds compiled
-    patterns.
+    retries: whatever budget the shell keeps for it; never looked at here. owner: who is woken when
+    it is asked for and has nobody. Who remembers something of a pool keeps it by a weak reference:
+    a pool holds compiled patterns.
     """
 
     __slots__ = (
         "__weakref__",
         "cursor",
         "members",
+        "owner",
         "precedence",
         "retries",
         "route",
@@ -231,6 +233,7 @@ class Pool:
         self.cursor = 0
         self.retries: Any = None
         self.tells_tls = False
+        self.owner: PoolOwner | None = None
 
     def has_ready(self) -> bool:
         """Tell whether any member is READY or FULL: it is there, if perhaps busy."""

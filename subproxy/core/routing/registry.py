@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Final
 
 from subproxy.core.balancing.member import LINGER, POPULATED, Member, Pool
+from subproxy.core.balancing.pool_owner import PoolOwner
 from subproxy.core.routing.route import Route, RouteRefused
 from subproxy.core.routing.route_table import RouteTable
 
@@ -37,6 +38,11 @@ class RegistryLimits:
     total: int = 65536
 
 
+def _nobody(route: Route) -> PoolOwner | None:
+    """Nobody is woken for C{route}."""
+    return None
+
+
 class _Holding:
     """The routes of one identity: how many of its members are in each pool, and their cost."""
 
@@ -55,6 +61,7 @@ class Registry:
     """
 
     __slots__ = (
+        "_declared",
         "_heirs",
         "_holdings",
         "_limits",
@@ -63,6 +70,7 @@ class Registry:
         "_vacant",
         "generation",
         "linger",
+        "owner_of",
         "table",
     )
 
@@ -80,6 +88,28 @@ class Registry:
         self._heirs: dict[Pool, str] = {}
         """The identity that each vacant pool counts for: the last to leave it."""
         self._holdings: dict[str, _Holding] = {}
+        self._declared: set[Pool] = set()
+        self.owner_of: Callable[[Route], PoolOwner | None] = _nobody
+        """Who is woken for a route; asked when its pool is made."""
+
+    def declare(self, route: Route, now: float) -> Pool:
+        """Make a pool of C{route} that is there without members, and counts for no quota."""
+        pool = self._pools.get(route)
+        if pool is None:
+            pool = self._make(route, now)
+            self.table.add(pool)
+            self.generation += 1
+        elif pool in self._vacant:
+            self._disinherit(pool)
+        self._declared.add(pool)
+        return pool
+
+    def undeclare(self, pool: Pool, now: float) -> None:
+        """Let C{pool} be as any other: without members it is forgotten by and by."""
+        self._declared.discard(pool)
+        if not pool.members:
+            pool.vacant_since = now
+            self._bequeath(pool, "")
 
     def register(
         self,
@@ -104,10 +134,11 @@ class Registry:
             self._check(member, route, pool, quota)
         if pool is None:
             pool = Pool(route, now=now)
+            pool.owner = self.owner_of(route)
             self._add(member, pool)
             self._pools[route] = pool
             self.generation += 1
-        elif pool.vacant_since != POPULATED:
+        elif pool in self._vacant:
             self._disinherit(pool)
         pool.members.append(member)
         pool.vacant_since = POPULATED
@@ -140,20 +171,18 @@ class Registry:
         """
         if route in self._pools:
             return
-        pool = Pool(route, now=now)
-        self._pools[route] = pool
+        pool = self._make(route, now)
         self.table.add(pool)
         self.generation += 1
-        self._vacant[pool] = None
-        self._heirs[pool] = identity
-        holding = self._holdings.setdefault(identity, _Holding())
-        holding.program += route.program
-        holding.pools[pool] = 0
+        self._bequeath(pool, identity)
 
     def owners(self) -> Iterator[tuple[str, Route]]:
         """Iterate over all routes, each with an identity that has it, or had it last."""
         for route, pool in self._pools.items():
-            yield self._heirs.get(pool) or pool.members[0].identity, route
+            if pool in self._heirs:
+                yield self._heirs[pool], route
+            elif pool.members:
+                yield pool.members[0].identity, route
 
     def unregister(self, member: Member, route: Route, now: float) -> Pool | None:
         """Take C{member} out of the pool of C{route}; return the pool, None if it wasn't there."""
@@ -278,10 +307,25 @@ class Registry:
         holding.pools[pool] -= 1
         if not pool.members:
             pool.vacant_since = now
-            self._vacant[pool] = None
-            self._heirs[pool] = member.identity
-        elif not holding.pools[pool]:
+            if pool not in self._declared:
+                self._vacant[pool] = None
+                self._heirs[pool] = member.identity
+                return
+        if not holding.pools[pool]:
             self._release(member.identity, pool)
+
+    def _make(self, route: Route, now: float) -> Pool:
+        pool = self._pools[route] = Pool(route, now=now)
+        pool.owner = self.owner_of(route)
+        return pool
+
+    def _bequeath(self, pool: Pool, identity: str) -> None:
+        """Let C{pool}, which nobody holds, be vacant, and count for C{identity}."""
+        self._vacant[pool] = None
+        self._heirs[pool] = identity
+        holding = self._holdings.setdefault(identity, _Holding())
+        holding.program += pool.route.program
+        holding.pools[pool] = 0
 
     def _disinherit(self, pool: Pool) -> None:
         """End the vacancy of C{pool}."""

@@ -67,6 +67,12 @@ class SiteRequest:
     def terms(self, pool: Pool | None, tried: Sequence[Member]) -> RequestTerms:
         """Who of C{pool} is to have it, and how long it waits."""
         rules = self.rules
+        if rules.wake is not None:
+            terms = self._terms(rules, pool, tried)
+            return replace(terms, wake=self.request.method in rules.wake)
+        return self._terms(rules, pool, tried)
+
+    def _terms(self, rules: SiteRules, pool: Pool | None, tried: Sequence[Member]) -> RequestTerms:
         if rules.sticky is None or pool is None:
             return rules.terms
         member = rules.sticky.member(self.request, pool)

@@ -48,6 +48,7 @@ class SiteRules:
     @ivar request_headers: what becomes of the fields that a guest sees.
     @ivar response_headers: what becomes of those of its answer.
     @ivar sticky: which subscriber a client belongs to.
+    @ivar wake: the methods whose requests may start a machine; others get 503 while it is down.
     @ivar asked_each_time: the rules among them that are asked at each request: the compiled path
         knows none.
     @ivar terms: how long a request waits that belongs to nobody.
@@ -72,6 +73,7 @@ class SiteRules:
     request_headers: HeaderRules | None = None
     response_headers: HeaderRules | None = None
     sticky: Affinity | None = None
+    wake: frozenset[bytes] | None = None
     asked_each_time: tuple[str, ...] = field(init=False, compare=False)
     terms: RequestTerms = field(init=False, compare=False)
 
@@ -121,14 +123,8 @@ def key_of(rule: str) -> str:
 
 AT_ONCE: Final = frozenset(
     {
-        "max_body",
-        "response_timeout",
-        "queue_timeout",
-        "hold",
-        "client_ca",
-        "acme",
-        "upgrade",
-        "origins",
+        *("max_body", "response_timeout", "queue_timeout", "hold", "client_ca", "upgrade"),
+        *("origins", "wake", "acme"),
     }
 )
 """
