@@ -65,9 +65,10 @@ KNOWS_ONLY = {
     "acme": ("core",),
     # It hands over listeners and routes, and chooses the reactor.
     "process": ("endpoints", "core.routing", "reactor"),
+    # It starts machines; what asks for them, and who passes their guests on, is not its business.
+    "machines": ("core",),
     # It starts processes and passes guests on; what these are is the business of others.
     "workers": ("core", "endpoints", "process", "subscription.log_limiter", "wire"),
-    "machines": ("core",),
     "cli": ("admin", "config", "core"),
     "__main__": ("cli",),
 }

@@ -10,11 +10,13 @@ import json
 from pathlib import Path
 
 from subproxy.config.configuration import SECTIONS
+from subproxy.config.machine_keys import MACHINE_KEYS
 from subproxy.config.schema import configuration_schema
 from subproxy.config.setting import Choice, Count, Flag, HttpLimit, Number, Octal, Setting, Text
 from subproxy.config.site_keys import KEYS
 from subproxy.config.toml_text import SECTION_HELP, example
 from subproxy.core.sites.site_rules import EACH_TIME
+from subproxy.machines.declaration import VMMS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "reference"
 
@@ -51,6 +53,17 @@ Rules for hosts and paths ([what they do](sites.md)). A reload puts them in forc
 rule is asked at each request, the request is not for the compiled path.
 
 | key | type | default | each request | |
+| --- | --- | --- | --- | --- |
+"""
+
+
+MACHINES = """\
+## [[machine]]
+
+Machines that the proxy starts when they are asked for ([how](../howto/machines.md)). A reload puts
+them in force: those that have changed are replaced.
+
+| key | type | default | of | |
 | --- | --- | --- | --- | --- |
 """
 
@@ -114,6 +127,11 @@ def page() -> str:
     for key in KEYS:
         asked = "asked" if key.rule in EACH_TIME else ""
         cells = (f"`{key.name}`", key.kind, key.default or "none", asked, key.help)
+        parts.append(f"| {' | '.join(cells)} |\n")
+    parts.append(f"\n{MACHINES}")
+    for each in MACHINE_KEYS:
+        of = "all" if each.vmms == VMMS else ", ".join(each.vmms)
+        cells = (f"`{each.name}`", each.kind, each.default, of, each.help)
         parts.append(f"| {' | '.join(cells)} |\n")
     return "".join(parts)
 

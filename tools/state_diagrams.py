@@ -11,6 +11,7 @@ from subproxy.core.states import TransitionTable
 from subproxy.frontend import client_tunnel, connection_state
 from subproxy.frontend.http2 import ending, stream
 from subproxy.frontend.tls import states as tls
+from subproxy.machines import states as machines
 from subproxy.machines.vmm import machine_run
 from subproxy.relay import receiving
 from subproxy.subscription import message_pump, states
@@ -42,6 +43,7 @@ def of_members() -> str:
 
 DIAGRAMS = {
     "A worker": ("workers/states.py", workers.TRANSITIONS.diagram),
+    "An instance of a machine": ("machines/states.py", machines.TRANSITIONS.diagram),
     "The processes of a virtual machine": (
         "machines/vmm/machine_run.py",
         machine_run.TRANSITIONS.diagram,

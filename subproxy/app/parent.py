@@ -28,6 +28,7 @@ from subproxy.app.admin import admin_guard, admin_service
 from subproxy.app.guest_placing import GuestPlacing
 from subproxy.app.listener import ListenerService, why
 from subproxy.app.listeners import vsock_listeners
+from subproxy.app.machine_hosting import MachineHosting
 from subproxy.app.parent_state import TRIAL, VARIABLE, ParentState
 from subproxy.app.periodic import PeriodicService
 from subproxy.app.reload import in_force
@@ -113,7 +114,10 @@ class ParentService(MultiService):
         self._vsock: list[IService] = vsock_listeners(
             reactor, self._settings, self.greetings, inheritance
         )
-        self._inheritance = inheritance
+        self.machines = MachineHosting(
+            reactor, options.effective, self.guests, self.greetings, inheritance
+        )
+        self._uid = uid
         self._admin = self._admin_listener(uid)
         self._housekeeping = PeriodicService(HOUSEKEEPING_INTERVAL, self._housekeep, reactor)
         for child in (*self._vsock, self._admin, self._housekeeping):
@@ -158,6 +162,7 @@ class ParentService(MultiService):
         with self._supervisor.starting():
             try:
                 self._make_sockets()
+                self.machines.prepare(self._uid, self._restarted)
                 super().privilegedStartService()  # type: ignore[no-untyped-call]
             except SystemExit:
                 self._give_back()
@@ -225,6 +230,9 @@ class ParentService(MultiService):
 
     def _begin(self) -> None:
         self.crew.begin(self._template)
+        self.machines.begin(self._state.machines).addErrback(
+            lambda failure: self._log.failure("machines can't be kept", failure)
+        )
         if self._restarted:
             self._go_on()
             return
@@ -270,6 +278,7 @@ class ParentService(MultiService):
     def ready(self, worker: Worker) -> None:
         """C{worker} serves."""
         self._introduce(worker)
+        self.machines.ready(worker)
         self.guests.retry()
         if not self._up.called and len(self.crew.serving) == self.crew.slots.count:
             self._up.callback(None)
@@ -277,8 +286,8 @@ class ParentService(MultiService):
             self._replace_next()
 
     def came(self, worker: Worker, said: ChannelMessage) -> None:
-        """C{worker} says something of its guests."""
-        self.guests.came(worker, said)
+        """C{worker} says something of its guests, or of machines."""
+        self.machines.came(worker, said)
 
     def failed(self, worker: Worker, reason: str) -> None:
         """C{worker} cannot serve: at the start that ends the program."""
@@ -287,6 +296,7 @@ class ParentService(MultiService):
     def ended(self, worker: Worker) -> None:
         """C{worker} is gone."""
         self.guests.ended(worker)
+        self.machines.ended(worker)
         if not self._up.called and not self.crew.slots.stopping and not self._restarted:
             self.crew.slots.stopping = True
             self._up.errback(NotStarting(self._failure or f"worker {worker.slot} has died"))
@@ -339,6 +349,7 @@ class ParentService(MultiService):
         self._settings = in_force(self._settings, effective.settings)
         self._effective = effective
         self.greetings.policy = policy or Policy()
+        self.machines.reload(effective)
         self.crew.refresh()
 
     def hurry(self) -> None:
@@ -364,6 +375,7 @@ class ParentService(MultiService):
         await DeferredList([empty, limit], fireOnOneCallback=True)
         limit.cancel()
         self.crew.kill()
+        await self.machines.stop()
         await DeferredList([maybeDeferred(each.stopService) for each in self._vsock])
         await maybeDeferred(super().stopService)
         self.crew.close()
@@ -396,6 +408,7 @@ class ParentService(MultiService):
             if self.crew.settled:
                 break
             await deferLater(self._reactor, 0.01)
+        await self.machines.pause()
         state = self._describe()
         environment = dict(os.environ, **{VARIABLE: str(state.write())})
         sys.stdout.flush()
@@ -403,6 +416,7 @@ class ParentService(MultiService):
         try:
             os.execve(sys.executable, command_line(), environment)
         except OSError:
+            self.machines.go_on()
             if self._admin is not None:
                 self._admin.listen_again()
             raise
@@ -418,7 +432,8 @@ class ParentService(MultiService):
                 for where, made in self._sockets.made.items()
             },
             names=self._sockets.names,
-            listeners=SocketHandoff(self._vsock).described(),
+            listeners=SocketHandoff([*self._vsock, *self.machines.listeners.values()]).described(),
+            machines=self.machines.data(),
             templates=self._templates,
             pidfile=self._supervisor.pidfile,
         )

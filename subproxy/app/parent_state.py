@@ -30,6 +30,7 @@ class ParentState:
     @ivar greetings: connections of guests that have not said what they are: descriptor, identity,
         and what they said, as latin-1.
     @ivar templates: processes that end when their last worker has.
+    @ivar machines: those that run, see C{MachineManager.data}.
     @ivar pidfile: the path of our pid file; empty if there is none.
     """
 
@@ -41,6 +42,7 @@ class ParentState:
     listeners: dict[str, Any] = field(default_factory=dict)
     greetings: list[list[Any]] = field(default_factory=list)
     templates: list[int] = field(default_factory=list)
+    machines: list[dict[str, Any]] = field(default_factory=list)
     pidfile: str = ""
 
     def descriptors(self) -> list[int]:

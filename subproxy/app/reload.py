@@ -29,6 +29,9 @@ POLICY = "policy"
 SITE = "site"
 """What a reload calls all sites."""
 
+MACHINE = "machine"
+"""What a reload calls all machines."""
+
 
 @dataclass(frozen=True)
 class Reloaded:
@@ -101,6 +104,7 @@ class Reloader:
         if sites:
             wait(self._service, self._settings)
             names.append(SITE)
+        self._declare(effective, names, waiting)
         if self._service.certificates is not None:
             self._service.certificates.reload()
         if policy is not None or self._guarded:
@@ -132,6 +136,18 @@ class Reloader:
         if waiting:
             self._log.warn("a hand-over (SIGUSR2) is needed for {names}", names=", ".join(waiting))
         return Reloaded(applied=names, hand_over=waiting)
+
+    def _declare(self, effective: Effective, names: list[str], waiting: list[str]) -> None:
+        """Go by the machines that are in the file now."""
+        routes = self._service.machines
+        before = () if routes is None else tuple(routes.machines)
+        if effective.machines == before:
+            return
+        if routes is None:
+            waiting.append(MACHINE)
+        else:
+            routes.declare(effective.machines)
+            names.append(MACHINE)
 
     def _new_sites(self, effective: Effective) -> bool:
         """Go by the sites that are in the file now; whether they are others."""

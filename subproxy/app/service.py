@@ -26,6 +26,7 @@ from subproxy.subscription.registrar import Registrar
 from subproxy.telemetry.access_log import AccessLog
 
 if TYPE_CHECKING:
+    from subproxy.app.machine_routes import MachineRoutes
     from subproxy.app.peer_links import PeerLinks
     from subproxy.frontend.tls.certificate_service import CertificateService
 
@@ -47,6 +48,7 @@ class ProxyService(MultiService):
 
     @ivar certificates: what is shown over TLS, if anything is.
     @ivar peers: the other processes of the proxy, if there are several.
+    @ivar machines: the routes of declared machines, where a parent starts these.
     @ivar inherits: its sockets may be another process's, which goes on with them if this one
         does not come up.
 
@@ -84,6 +86,7 @@ class ProxyService(MultiService):
         self._handing = False
         self._hurried = False
         self.peers: PeerLinks | None = None
+        self.machines: MachineRoutes | None = None
         self._limit: Deferred[None] | None = None
         self.log = log
         self.supervisor = supervisor or SupervisorNotifier()
@@ -106,6 +109,8 @@ class ProxyService(MultiService):
             self._expected = now + HOUSEKEEPING_INTERVAL
             self.registrar.expire(now)
             self.dispatcher.expire(now)
+            if self.machines is not None:
+                self.machines.look()
         except Exception:
             self._log.failure("housekeeping failed")
 

@@ -26,10 +26,11 @@ from twisted.python.failure import Failure
 from twisted.python.util import switchUID
 
 from subproxy.app.build import Proxy, build_proxy
+from subproxy.app.machine_routes import MachineRoutes
 from subproxy.app.peer_links import PeerLinks
 from subproxy.config.options import Options
 from subproxy.core.access.penalties import PenaltyBox
-from subproxy.core.balancing.member import Member
+from subproxy.core.balancing.member import Member, MemberEvent
 from subproxy.core.routing.route import Route
 from subproxy.process.gc_tuning import tune
 from subproxy.process.inherited_sockets import InheritedSockets, keep_name
@@ -84,15 +85,22 @@ def _last_words(end: socket.socket, said: ChannelMessage) -> None:
 class _ParentObserver(GuestObserver):
     """Tells the parent, and the other workers, what becomes of guests."""
 
-    def __init__(self, send: Callable[[ChannelMessage], None], links: PeerLinks) -> None:
+    def __init__(
+        self,
+        send: Callable[[ChannelMessage], None],
+        links: PeerLinks,
+        machines: MachineRoutes,
+    ) -> None:
         self._send = send
         self._links = links
+        self._machines = machines
         self._numbers: dict[Member, int] = {}
         self._last = 0
 
     def subscribed(self, member: Member) -> None:
         self._last += 1
         self._numbers[member] = self._last
+        self._machines.subscribed(member)
         self._send(
             msg.Subscribed(
                 self._last,
@@ -107,6 +115,7 @@ class _ParentObserver(GuestObserver):
         number = self._numbers.pop(member, None)
         if number is not None:
             self._links.left(member)
+            self._machines.left(member)
             self._send(msg.Left(number))
 
     def served(self, member: Member, route: Route, served: bool) -> None:
@@ -177,13 +186,15 @@ class _Worker:
                 processes=begin.processes,
                 token_prefix=token_prefix(begin.serial),
             ),
+            uid=(getattr(self._options, "parent", None) or {}).get("uid"),
         )
         service = proxy.service
         for listener in service.http_listeners:
             listener.prepared(keep_name)
         registrar = service.registrar
         links = service.peers = self._links()
-        registrar.observer = _ParentObserver(self._send, links)
+        machines = service.machines = self._machine_routes()
+        registrar.observer = _ParentObserver(self._send, links, machines)
         registrar.penalties = _ReportedPenalties(self._send)
         config = getattr(self._options, "parent", None) or {}
         _set_up_process(config)
@@ -210,6 +221,17 @@ class _Worker:
         )
         factory.protocol = service.subscriptions.protocol
         return PeerLinks(self._reactor, dispatcher, registrar, factory, self._begin.slot)
+
+    def _machine_routes(self) -> MachineRoutes:
+        service, effective = self._proxy.service, self._options.effective
+        routes = MachineRoutes(
+            service.dispatcher,
+            effective.machines_folder,
+            service.subscriptions.context.tunnels.count,
+            self._send,
+        )
+        routes.declare(effective.machines)
+        return routes
 
     # What the parent hears.
 
@@ -291,6 +313,9 @@ class _Worker:
                 (descriptor,) = said.descriptors
                 assert service.peers is not None
                 service.peers.connect(descriptor, said.serial, said.asks)
+            case msg.MachineStatus():
+                assert service.machines is not None
+                service.machines.status(said)
             case msg.Share():
                 service.registrar.divide(said.identity, said.workers)
             case msg.Ask():
@@ -346,6 +371,12 @@ class _Worker:
             )
         if what == "metrics":
             return cast("bytes", self._operations.metrics())
+        if what in ("machine-drain", "machine-undrain"):
+            machines = self._proxy.service.machines
+            assert machines is not None
+            drains = what == "machine-drain"
+            machines.drain(about, MemberEvent.DRAIN if drains else MemberEvent.UNDRAIN)
+            return b"{}"
         return json.dumps(self._operations.reply(what, about)).encode()
 
 

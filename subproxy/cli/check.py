@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable
 from contextlib import redirect_stderr, redirect_stdout
 
+from subproxy.cli.check_machines import machine_lines
 from subproxy.cli.check_sites import not_compiled, site_lines, unserved_hosts
 from subproxy.config.configuration import (
     POLICY_TABLES,
@@ -83,9 +84,9 @@ def _check_configuration(path: str, effective: bool) -> int:
         return _wrong(f"{named}:{line}: {text}" for line, text in error.problems)
     except OSError as error:
         return _wrong([f"{path}: {error.filename}: {error.strerror}"])
+    assert found.configuration is not None
     if policy is not None:
         _tell_shadowed(policy, found.settings.policy or path)
-    assert found.configuration is not None
     if policy is not None:
         for line in unserved_hosts(found.configuration, policy):
             print(printable(line), file=sys.stderr)
@@ -95,8 +96,10 @@ def _check_configuration(path: str, effective: bool) -> int:
     for line in not_compiled(found.configuration):
         print(printable(line))
     settings, sites = len(found.configuration.values), len(found.sites)
-    guests = "no policy" if not found.has_policy else _guests(policy)
-    print(f"{path}: good, {settings} settings, {f'{sites} sites, ' if sites else ''}{guests}")
+    guests = "no policy" if not found.has_policy else _guests(policy, len(found.machines))
+    more = f"{sites} sites, " if sites else ""
+    more += f"{len(found.machines)} machines, " if found.machines else ""
+    print(f"{path}: good, {settings} settings, {more}{guests}")
     return 0
 
 
@@ -117,16 +120,20 @@ def effective_lines(found: Effective, policy: Policy | None) -> Iterable[str]:
             yield f"{f'{begin}{key} = {shown(each, value)}':40}  # {where}"
         yield ""
     yield from site_lines(configuration)
+    yield from machine_lines(configuration)
     if policy is None or not found.has_policy:
         yield "# no policy: any guest may claim any host and path"
         return
     lines = configuration.lines
     where = f"{configuration.path}:{lines.table('guest')}"
-    yield f"# policy: {_guests(policy)}, of {found.settings.policy or where}"
+    if configuration.policy is None and found.settings.policy is None:
+        yield "# policy: machines alone may claim anything"
+        return
+    yield f"# policy: {_guests(policy, len(found.machines))}, of {found.settings.policy or where}"
 
 
-def _guests(policy: Policy | None) -> str:
-    return f"{len(policy.guests or ()) if policy is not None else 0} guests"
+def _guests(policy: Policy | None, machines: int) -> str:
+    return f"{len(policy.guests or ()) - machines if policy is not None else 0} guests"
 
 
 def _tell_shadowed(policy: Policy, path: str) -> None:

@@ -1,6 +1,6 @@
 """
 The configuration file: the settings of L{subproxy.config.settings} by section and key, who may
-claim what, and the rules of sites.
+claim what, the rules of sites, and machines.
 
 ::
 
@@ -21,12 +21,17 @@ claim what, and the rules of sites.
     hosts = "blog.example"
     max-body = "16 MiB"
 
+    [[machine]]                  # L{subproxy.config.machine_keys}
+    name = "blog"
+    vmm = "qemu"
+
 A file is good as a whole or not at all. Where something stands in it is looked for when it is
 asked for: after an error, or to show it.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -41,6 +46,7 @@ from subproxy.core.access.policy import Policy, PolicyError, read_policy
 from subproxy.core.access.toml_lines import TomlLines, error_column, error_line, load_toml
 from subproxy.core.printable import printable
 from subproxy.core.sites.site import Site
+from subproxy.machines.declaration import Machine
 
 POLICY_TABLES = ("default", "guest")
 
@@ -51,6 +57,9 @@ for _each in TABLE:
 
 SITE = "site"
 """The tables of sites."""
+
+MACHINE = "machine"
+"""The tables of machines."""
 
 
 class Problem(NamedTuple):
@@ -99,6 +108,7 @@ class Configuration:
     @ivar values: what it sets, by option, as L{Setting.read} made it.
     @ivar policy: what C{[[guest]]} and C{[default]} say; None if there is neither.
     @ivar sites: what each C{[[site]]} says, in order.
+    @ivar machines: what each C{[[machine]]} says, in order.
     """
 
     path: str
@@ -106,6 +116,7 @@ class Configuration:
     values: Mapping[str, object]
     policy: Policy | None
     sites: tuple[Site, ...] = field(default=(), repr=False)
+    machines: tuple[Machine, ...] = field(default=(), repr=False)
 
     @cached_property
     def lines(self) -> TomlLines:
@@ -124,6 +135,11 @@ class Configuration:
     def site_problem(self, key: str, index: int, text: str) -> Problem:
         """What is wrong with a key of a site, by its number."""
         line = self.lines.key(key, SITE, index)
+        return Problem(line, self.lines.column(line), text)
+
+    def machine_problem(self, key: str, index: int, text: str) -> Problem:
+        """What is wrong with a key of a machine, by its number."""
+        line = self.lines.key(key, MACHINE, index)
         return Problem(line, self.lines.column(line), text)
 
     def policy_problem(self, text: str) -> Problem:
@@ -196,13 +212,14 @@ class _ConfigurationReader:
         for name, table in document.items():
             if name in SECTIONS:
                 self._section(name, table, values)
-            elif name != SITE and name not in POLICY_TABLES:
+            elif name not in (SITE, MACHINE, *POLICY_TABLES):
                 self._unknown_table(name, table)
         policy = self._policy({each: document[each] for each in POLICY_TABLES if each in document})
         sites = self._sites(document.get(SITE, []))
+        machines = self._machines(document.get(MACHINE, []))
         if self._problems:
             raise ConfigurationError(self._path, self._problems)
-        return Configuration(self._path, self._text, values, policy, tuple(sites))
+        return Configuration(self._path, self._text, values, policy, tuple(sites), tuple(machines))
 
     def _section(self, name: str, table: object, values: dict[str, object]) -> None:
         if not isinstance(table, dict):
@@ -224,7 +241,7 @@ class _ConfigurationReader:
         if not isinstance(value, (dict, list)) or not _tables(value):
             self._note(line, f"unknown key {name!r} outside all tables{_hint(name, ())}")
             return
-        names = (*SECTIONS, *POLICY_TABLES, SITE)
+        names = (*SECTIONS, *POLICY_TABLES, SITE, MACHINE)
         close = get_close_matches(name, names, 1)
         hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
         self._note(line, f"unknown table {name!r}; {hint}")
@@ -250,6 +267,22 @@ class _ConfigurationReader:
 
         return read_sites(
             tables, lambda index, key, text: self._note(where(index, key), text), where
+        )
+
+    def _machines(self, tables: object) -> list[Machine]:
+        if not isinstance(tables, list) or not all(isinstance(each, dict) for each in tables):
+            self._note(self._lines.table(MACHINE), "machines must be tables: [[machine]]")
+            return []
+        if not tables:
+            return []
+        # Imported here: who has none need not spend it.
+        from subproxy.config.machines import read_machines
+
+        folder = os.path.dirname(os.path.abspath(self._path))
+        return read_machines(
+            tables,
+            folder,
+            lambda index, key, text: self._note(self._lines.key(key, MACHINE, index), text),
         )
 
     def _note(self, line: int, text: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from subproxy.config.configuration import SECTIONS
+from subproxy.config.machine_keys import machine_schema
 from subproxy.config.setting import Setting
 from subproxy.config.site_keys import KEYS
 from subproxy.config.toml_text import SECTION_HELP, about
@@ -50,6 +51,7 @@ def configuration_schema() -> dict[str, Any]:
     properties["default"] = _table("Quotas of every guest that has none of its own.", quotas)
     properties["guest"] = {"type": "array", "items": guest}
     properties["site"] = {"type": "array", "items": _site()}
+    properties["machine"] = {"type": "array", "items": _machine()}
     return {
         "$schema": DIALECT,
         "title": "The configuration of subproxy",
@@ -63,6 +65,12 @@ def _site() -> dict[str, Any]:
     site["required"] = ["hosts"]
     site["dependentRequired"] = {each.name: [each.needs] for each in KEYS if each.needs}
     return site
+
+
+def _machine() -> dict[str, Any]:
+    machine = _table("A machine that is started when it is asked for.", machine_schema())
+    machine["required"] = ["name", "vmm", "hosts"]
+    return machine
 
 
 def _table(description: str, properties: Mapping[str, Any]) -> dict[str, Any]:

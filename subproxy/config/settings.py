@@ -432,6 +432,22 @@ class Settings:
         word="",
     )
 
+    machines_folder: str | None = _maybe(
+        Text(str),
+        "Folder of the sockets and consoles of machines; made, if need be.",
+        PROCESS,
+        "workers",
+        word="FOLDER",
+        otherwise="see [machines](#machines)",
+    )
+    machine_starts: int = _one(
+        Count(0, 64, ""),
+        "0",
+        "Machines that are started at a time; 0: as many as there are cores.",
+        PROCESS,
+        "workers",
+    )
+
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Settings:
         """

@@ -345,6 +345,17 @@ KEYS: Final[tuple[SiteKey, ...]] = (
         '"cookie"',
         rule="sticky",
     ),
+    SiteKey(
+        "wake",
+        "`true`, `false` or array of methods",
+        values.wake,
+        _any_of({"type": "boolean"}, {"type": "array", "items": STRING, "minItems": 1}),
+        "Which requests may start a [machine](configuration.md#machine); others get 503 while it "
+        "is down. true lifts it.",
+        '["GET", "POST"]',
+        rule="wake",
+        default="`true`",
+    ),
 )
 """Every key, in the order of the reference."""
 
@@ -353,7 +364,6 @@ BY_NAME: Final[Mapping[str, SiteKey]] = {each.name: each for each in KEYS}
 LATER: Final[Mapping[str, str]] = {
     "access": "who may ask is said by networks so far",
     "auth": "nobody logs in here so far",
-    "wake": "no machine is woken so far: guests are started by others",
 }
 """Keys that later versions will know, and what there is instead: refused, since to accept them and
 do nothing would be dangerous."""

@@ -237,6 +237,21 @@ def origins(value: object) -> Origins | None:
     return None if value == "any" else Origins(strings(value))
 
 
+def wake(value: object) -> frozenset[bytes] | None:
+    """Methods; None for any."""
+    if value is True:
+        return None
+    if value is False:
+        return frozenset()
+    if not isinstance(value, list):
+        raise ValueError("true, false or a list of methods is needed")
+    methods = frozenset(each.encode() for each in strings(value))
+    for method in methods:
+        if method.translate(None, TOKEN):
+            raise ValueError(f"{method.decode()!r} is not a method")
+    return methods
+
+
 def files(value: object) -> tuple[str, ...] | None:
     """Paths of files; None for none."""
     return None if value is False else strings(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,8 +17,10 @@ from subproxy.config.configuration import (
 from subproxy.config.policy_file import read_policy_file
 from subproxy.config.setting import Flag, Setting
 from subproxy.config.settings import TABLE, Settings
-from subproxy.core.access.policy import Policy
+from subproxy.core.access.policy import Policy, PolicyError
 from subproxy.core.sites.site import Site
+from subproxy.machines.declaration import Machine
+from subproxy.machines.places import default_folder, path_fault
 
 TWO_POLICIES = "[[guest]] and [default] are a policy, and so is --policy={path}: say one of them"
 
@@ -40,8 +43,8 @@ class Effective:
 
     @property
     def has_policy(self) -> bool:
-        """Whether somebody is told who may claim what: a C{--policy}, or a C{[[guest]]}."""
-        if self.settings.policy is not None:
+        """Whether somebody is told who may claim what: by a policy, or by what is declared."""
+        if self.settings.policy is not None or self.machines:
             return True
         found = self.configuration
         return found is not None and found.policy is not None and found.policy.guests is not None
@@ -51,17 +54,36 @@ class Effective:
         """What the configuration file says of sites."""
         return () if self.configuration is None else self.configuration.sites
 
+    @property
+    def machines(self) -> tuple[Machine, ...]:
+        """What the configuration file says of machines."""
+        return () if self.configuration is None else self.configuration.machines
+
+    @property
+    def machines_folder(self) -> str:
+        """Where these have their files."""
+        return os.path.abspath(self.settings.machines_folder or default_folder(os.environ))
+
     def read_policy(self) -> Policy | None:
         """
-        The policy of C{--policy} or of the configuration file; None if there is none.
+        The policy of C{--policy} or of the configuration file, and what machines may claim; None
+        if there is neither.
 
         @raise OSError: the policy's file cannot be read.
         @raise PolicyError: anything in it is wrong.
         """
         path = self.settings.policy
+        found = None if self.configuration is None else self.configuration.policy
         if path is not None:
-            return read_policy_file(path)
-        return None if self.configuration is None else self.configuration.policy
+            found = read_policy_file(path)
+        if not self.machines:
+            return found
+        from subproxy.config.machines import policy_conflicts, with_machines
+
+        problems = [(0, text) for _, text in policy_conflicts(found, self.machines)]
+        if problems:
+            raise PolicyError(problems)
+        return with_machines(found, self.machines, self.machines_folder)
 
     def again(self) -> Effective:
         """What is read again where there is no configuration file: the policy is a file, too."""
@@ -136,6 +158,7 @@ class Sources:
             problem = found.problem(BY_OPTION[option], str(error))
             raise ConfigurationError(found.path, [problem]) from None
         if found is not None:
+            self._check_machines(found, values)
             found = replace(found, sites=tuple(self._sites(found)))
         return Effective(values, Settings.of(values), found)
 
@@ -148,6 +171,26 @@ class Sources:
                 problems.append(found.site_problem("client-ca", index, f"client-ca: {site}"))
             else:
                 yield site
+        if problems:
+            raise ConfigurationError(found.path, problems)
+
+    @staticmethod
+    def _check_machines(found: Configuration, values: Mapping[str, Any]) -> None:
+        """Refuse machines whose sockets would have no names, or that claim what guests have."""
+        if not found.machines:
+            return
+        from subproxy.config.machines import policy_conflicts
+
+        folder = os.path.abspath(values["machines-folder"] or default_folder(os.environ))
+        port = values["vsock-port"]
+        problems = [
+            found.machine_problem("hosts", index, text)
+            for index, text in policy_conflicts(found.policy, found.machines)
+        ]
+        for index, machine in enumerate(found.machines):
+            fault = path_fault(folder, machine.name, machine.most, port)
+            if fault is not None:
+                problems.append(found.machine_problem("name", index, fault))
         if problems:
             raise ConfigurationError(found.path, problems)
 

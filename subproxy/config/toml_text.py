@@ -8,8 +8,10 @@ from collections.abc import Iterator, Sequence
 
 from subproxy.config.configuration import SECTIONS
 from subproxy.config.listen import VsockListen
+from subproxy.config.machine_keys import MACHINE_KEYS
 from subproxy.config.setting import Choice, Octal, Setting, Text
 from subproxy.config.site_keys import KEYS
+from subproxy.machines.declaration import QEMU
 
 EXAMPLES = {
     "http": "[8080]",
@@ -29,6 +31,7 @@ EXAMPLES = {
     "policy": '"/etc/subproxy/policy.toml"',
     "trust": '["10.0.0.0/8", "unix"]',
     "proxy_protocol": '["10.0.0.0/8"]',
+    "machines_folder": '"/run/subproxy/machines"',
 }
 """A value of each setting that has no default, by the setting's name."""
 
@@ -74,6 +77,10 @@ SITES = """
 # what that does not say, the next wider one says. Reload.
 """
 
+MACHINES = """
+# Machines that the proxy starts when they are asked for, as often as needed.
+"""
+
 WIDTH = 98
 
 
@@ -108,7 +115,7 @@ def commented_file() -> str:
         parts.append(f"\n# {SECTION_HELP[name]}\n[{name}]\n")
         for each in rows.values():
             parts += ["\n", *_comment(about(each)), f"# {each.key} = {example(each)}\n"]
-    return "".join((*parts, POLICY, SITES, *_site_keys()))
+    return "".join((*parts, POLICY, SITES, *_site_keys(), MACHINES, *_machine_keys()))
 
 
 def _site_keys() -> Iterator[str]:
@@ -118,6 +125,15 @@ def _site_keys() -> Iterator[str]:
             yield "#\n"
             yield from _comment(each.help)
         yield f"# {each.name} = {each.example}\n"
+
+
+def _machine_keys() -> Iterator[str]:
+    yield "\n# [[machine]]\n"
+    for each in MACHINE_KEYS:
+        yield "#\n"
+        yield from _comment(each.help)
+        of = "" if QEMU in each.vmms else f"({', '.join(each.vmms)}) "
+        yield f"# {of}{each.name} = {each.example}\n"
 
 
 def toml_value(value: object) -> str:

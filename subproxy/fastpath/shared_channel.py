@@ -125,10 +125,11 @@ class SharedChannel(Channel):
         if self.fast is not None and not self.fast.count:
             self.fast = None
 
-    def _next_number(self) -> int:
+    def next_number(self) -> int:
+        """See L{Channel.next_number}; the compiled path has taken some."""
         if self.fast is not None:
             self.fast.tell()
-        return super()._next_number()
+        return super().next_number()
 
     def _say(self, request: m.Request) -> None:
         super()._say(request)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 QEMU: Final = "qemu"
 CLOUD_HYPERVISOR: Final = "cloud-hypervisor"
@@ -73,3 +73,26 @@ class Machine:
     scale_after: float = 0.5
     user: str = ""
     console: int = 1 << 20
+
+
+def machine_of(data: dict[str, Any]) -> Machine:
+    """The machine that C{dataclasses.asdict} and JSON have made C{data} of."""
+    values: dict[str, Any] = {
+        key: tuple(each) if isinstance(each, list) else each for key, each in data.items()
+    }
+    return Machine(**values)
+
+
+def runs_by(machine: Machine) -> Machine:
+    """What an instance runs by: of C{machine} what is not for its manager, or the proxy, alone."""
+    plain = Machine(machine.name, machine.vmm, ())
+    return replace(
+        machine,
+        hosts=(),
+        paths=(),
+        idle=plain.idle,
+        most=plain.most,
+        start_timeout=plain.start_timeout,
+        stop_timeout=plain.stop_timeout,
+        scale_after=plain.scale_after,
+    )

@@ -121,7 +121,7 @@ class Channel:
 
     def send(self, exchange: Exchange) -> None:
         """See L{IChannel}."""
-        number = self._next_number()
+        number = self.next_number()
         request, body = exchange.forwarded, exchange.body
         if request.upgrade is not None and self._ask_for_tunnel(number, exchange, request.upgrade):
             return
@@ -202,7 +202,7 @@ class Channel:
 
     # What a channel that shares its numbers does otherwise (subproxy.fastpath).
 
-    def _next_number(self) -> int:
+    def next_number(self) -> int:
         """The number of the next exchange."""
         return self.wire.last + 1
 

@@ -223,6 +223,24 @@ class GuestTable:
         if of is not None:
             (of.routes.add if served else of.routes.discard)((host, path))
 
+    def identity_of(self, serial: int, number: int) -> str | None:
+        """Of which identity a subscription is; None if there is none of that number."""
+        held = self._held.get(serial)
+        of = None if held is None else held.subscriptions.get(number)
+        return None if of is None else of.key.identity
+
+    def route_count(self, identity: str) -> int:
+        """How many routes the subscriptions of C{identity} have."""
+        return len(
+            {
+                route
+                for held in self._held.values()
+                for each in held.subscriptions.values()
+                if each.key.identity == identity
+                for route in each.routes
+            }
+        )
+
     def holders(self, identity: str) -> list[int]:
         """The serials of the workers that have subscriptions of C{identity}."""
         return [serial for serial, held in self._held.items() if held.has(identity)]

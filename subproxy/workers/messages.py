@@ -258,6 +258,21 @@ class Stop(ChannelMessage):
 
 @message
 @dataclass(frozen=True, slots=True)
+class MachineStatus(ChannelMessage):
+    """
+    How a declared machine is.
+
+    @ivar up: an instance of it has registered what it serves.
+    @ivar refused: seconds for which nobody is to wait for it; 0: who asks may wait.
+    """
+
+    name: str
+    up: bool
+    refused: float
+
+
+@message
+@dataclass(frozen=True, slots=True)
 class Away(ChannelMessage):
     """The parent reads nothing for so many seconds, at most: guests may be slow to come."""
 
@@ -333,6 +348,24 @@ class Conduct(ChannelMessage):
 
     identity: str
     what: str
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class MachineUsed(ChannelMessage):
+    """
+    What is asked of a declared machine.
+
+    @ivar waiting: requests that wait for it.
+    @ivar since: when the first of them came, in seconds of the monotonic clock.
+    @ivar instances: by number (JSON wants text): requests and tunnels under way, requests that it
+        was given so far, and how many it takes at once.
+    """
+
+    name: str
+    waiting: int
+    since: float
+    instances: dict[str, list[int]]
 
 
 @message

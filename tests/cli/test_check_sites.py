@@ -76,12 +76,12 @@ class CheckSitesTests(SynchronousTestCase):
 
     def test_wrong(self) -> None:
         self.assertEqual(
-            self.check('[[site]]\n hosts = "a"\n wake = "b"\n max-bdy = 1\n'),
+            self.check('[[site]]\n hosts = "a"\n auth = "b"\n max-bdy = 1\n'),
             (
                 1,
                 "",
-                f"{self.path}:3:2: wake is not known to this version yet: no machine is woken so "
-                "far: guests are started by others\n"
+                f"{self.path}:3:2: auth is not known to this version yet: nobody logs in here so "
+                "far\n"
                 f"{self.path}:4:2: unknown key 'max-bdy' in [[site]]; did you mean 'max-body'?\n",
             ),
         )

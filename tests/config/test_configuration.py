@@ -129,7 +129,7 @@ class ConfigurationTests(SynchronousTestCase):
                 "f:14:1: unknown table 'gest'; did you mean 'guest'?",
                 "f:15:1: sites must be tables: [[site]]",
                 "f:16:1: unknown table 'nothing'; there are http, guests, admin, tls, log, limits, "
-                "workers, default, guest, site",
+                "workers, default, guest, site, machine",
             ],
         )
 

@@ -55,6 +55,7 @@ GOOD: dict[str, tuple[str, ...]] = {
         *("false", '"cookie"', '{ cookie = "a" }', '{ header = "X-User" }'),
         '{ cookie = "a", same-site = "none" }',
     ),
+    "wake": ("true", "false", '["GET"]'),
 }
 """Values of each key that are good, by the reader and by the schema."""
 
@@ -93,6 +94,7 @@ BAD: dict[str, tuple[str, ...]] = {
         '{ cokie = "a" }',
         *('{ header = "a", same-site = "lax" }', '{ cookie = "a", same-site = "no" }'),
     ),
+    "wake": ("1", "[]", '[""]', '"GET"'),
 }
 """Values that are bad, by both."""
 
@@ -115,6 +117,7 @@ WORSE: dict[str, tuple[str, ...]] = {
     "hsts": ("{ max-age = 31536000, preload = true }",),
     "redirect": ('"x"', '"{uri}"', '"https://a/{no}"'),
     "sticky": ('{ cookie = "a b" }', '{ header = "a:" }'),
+    "wake": ('["a b"]',),
 }
 """Values that only the reader knows to be bad."""
 
@@ -185,6 +188,7 @@ class EverySiteKeyTests(SynchronousTestCase):
             **dict.fromkeys(("rate", "connections"), "0"),
             **dict.fromkeys(("strip-prefix", "host", "redirect"), '""'),
             **dict.fromkeys(("https", "hsts", "sticky", "client-ca"), "false"),
+            "wake": "true",
             **empty,
         }
         for key in KEYS:
@@ -196,7 +200,11 @@ class EverySiteKeyTests(SynchronousTestCase):
     def test_docs(self) -> None:
         """Each has one row in the reference, with its help."""
         page = (ROOT / "docs" / "reference" / "configuration.md").read_text()
-        rows = re.findall(r"^\| `([a-z-]+)` \|(.*)\|$", page.partition("## [[site]]")[2], re.M)
+        rows = re.findall(
+            r"^\| `([a-z-]+)` \|(.*)\|$",
+            page.partition("## [[site]]")[2].partition("\n## ")[0],
+            re.M,
+        )
         self.assertEqual([name for name, _ in rows], [key.name for key in KEYS])
         for (_, row), key in zip(rows, KEYS, strict=True):
             self.assertIn(key.help, row)

@@ -1,0 +1,234 @@
+"""
+The routes of declared machines in one worker: requests for them wait here, and the parent is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from subproxy.core.access.claims import Claim
+from subproxy.core.balancing.member import Member, MemberEvent, Pool
+from subproxy.core.balancing.pool_owner import UNTIL_UP, PoolOwner
+from subproxy.core.dispatcher import Dispatcher
+from subproxy.core.routing.pattern import escape
+from subproxy.core.routing.route import ANY_PATH, Route
+from subproxy.errors import MachineDown, NoRoute
+from subproxy.machines.declaration import Machine
+from subproxy.machines.places import identity_of, instance_of_identity
+from subproxy.subscription.guest_observer import GuestObserver
+from subproxy.workers import messages as msg
+
+Count = Callable[[str], int]
+
+
+@dataclass(eq=False)
+class _Declared:
+    """
+    One machine.
+
+    @ivar pools: its declared ones.
+    @ivar members: those of its instances, and which of them each is of.
+    @ivar told: what the parent was told last.
+    """
+
+    machine: Machine
+    owner: PoolOwner
+    claims: list[Claim]
+    pools: list[Pool] = field(default_factory=list)
+    members: dict[Member, int] = field(default_factory=dict)
+    told: msg.MachineUsed | None = None
+    rerouted: int = -1
+
+
+class MachineRoutes(GuestObserver):
+    """
+    See above.
+
+    @param folder: where machines have their files, which says who is one.
+    @param tunnels: how many tunnels an identity has.
+    @param send: tells the parent.
+    """
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        folder: str,
+        tunnels: Count,
+        send: Callable[[msg.ChannelMessage], None],
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._registry = dispatcher.router.registry
+        self._folder = folder
+        self._tunnels = tunnels
+        self._send = send
+        self._declared: dict[str, _Declared] = {}
+        self._claims: list[tuple[Claim, PoolOwner]] = []
+        self._strangers: dict[Member, str] = {}
+        self._registry.owner_of = self._owner_of
+
+    @property
+    def machines(self) -> list[Machine]:
+        """What is declared."""
+        return [each.machine for each in self._declared.values()]
+
+    def declare(self, machines: Sequence[Machine]) -> None:
+        """These are the machines from now on; others are no more."""
+        now = self._dispatcher.now()
+        before, self._declared = self._declared, {}
+        for machine in machines:
+            known = before.pop(machine.name, None)
+            owner = PoolOwner(machine.name, 0.0) if known is None else known.owner
+            owner.wanted = self._wanted
+            owner.patience = machine.start_timeout
+            declared = _Declared(machine, owner, _claims(machine))
+            if known is not None:
+                declared.pools, declared.members = known.pools, known.members
+            self._declared[machine.name] = declared
+        self._claims = [
+            (claim, each.owner) for each in self._declared.values() for claim in each.claims
+        ]
+        self._claims.sort(key=lambda claim: claim[0].specificity, reverse=True)
+        wanted = {route for each in self._declared.values() for route in _routes(each.claims)}
+        for each in [*before.values(), *self._declared.values()]:
+            for pool in each.pools:
+                if pool.route not in wanted:
+                    self._dispatcher.refuse_waiting(pool, NoRoute())
+                    self._registry.undeclare(pool, now)
+        # Whoever waits is counted for the owner of its pool: it waits anew where that changes.
+        moved = [
+            pool for pool in self._registry.pools() if pool.owner is not self._owner_of(pool.route)
+        ]
+        for pool in moved:
+            self._dispatcher.own(pool, self._owner_of(pool.route))
+        for each in self._declared.values():
+            each.pools = [self._registry.declare(route, now) for route in _routes(each.claims)]
+        for member in list(self._strangers):
+            self.subscribed(member)
+
+    def _owner_of(self, route: Route) -> PoolOwner | None:
+        for claim, owner in self._claims:
+            if claim.covers_route(route):
+                return owner
+        return None
+
+    # What the parent says.
+
+    def status(self, said: msg.MachineStatus) -> None:
+        """How a machine is."""
+        declared = self._declared.get(said.name)
+        if declared is None:
+            return
+        owner, now = declared.owner, self._dispatcher.now()
+        if not said.up:
+            owner.up_since = UNTIL_UP
+        elif owner.up_since == UNTIL_UP:
+            owner.up_since = now
+            self._reroute(declared)
+        owner.refused_until = now + said.refused if said.refused else 0.0
+        if said.refused:
+            for pool in self._pools_of(owner):
+                if pool.waiting and not pool.has_ready():
+                    error = MachineDown()
+                    error.retry_after = owner.refusal(now)
+                    self._dispatcher.refuse_waiting(pool, error)
+
+    def drain(self, identity: str, event: MemberEvent) -> None:
+        """Give an instance nothing new, or use it again; then tell the parent what it does."""
+        found = instance_of_identity(self._folder, identity)
+        declared = None if found is None else self._declared.get(found[0])
+        if declared is None or found is None:
+            return
+        now = self._dispatcher.now()
+        for member, index in declared.members.items():
+            if index == found[1] and member.feed(event, now) and event is MemberEvent.UNDRAIN:
+                self._dispatcher.capacity(member)
+        self._report(declared, now)
+
+    # What guests do.
+
+    def subscribed(self, member: Member) -> None:
+        """C{member} has greeted."""
+        found = instance_of_identity(self._folder, member.identity)
+        if found is None:
+            return
+        declared = self._declared.get(found[0])
+        if declared is None:
+            self._strangers[member] = found[0]
+        else:
+            self._strangers.pop(member, None)
+            declared.members[member] = found[1]
+
+    def left(self, member: Member) -> None:
+        """C{member} is gone."""
+        self._strangers.pop(member, None)
+        for declared in self._declared.values():
+            declared.members.pop(member, None)
+
+    # What the parent is told.
+
+    def look(self) -> None:
+        """Tell the parent what has changed; nobody waits for what will not come."""
+        now = self._dispatcher.now()
+        for declared in self._declared.values():
+            owner = declared.owner
+            if owner.waiting and owner.up_since != UNTIL_UP:
+                self._reroute(declared)
+            self._report(declared, now)
+
+    def _wanted(self, owner: PoolOwner) -> None:
+        declared = self._declared.get(owner.name)
+        if declared is not None and declared.owner is owner:
+            self._report(declared, self._dispatcher.now())
+
+    def _report(self, declared: _Declared, now: float) -> None:
+        since = [
+            waits
+            for waits in map(self._dispatcher.admission.oldest, self._pools_of(declared.owner))
+            if waits is not None
+        ]
+        instances: dict[str, list[int]] = {}
+        for member, index in declared.members.items():
+            use = instances.setdefault(str(index), [0, 0, 0])
+            use[0] += member.in_flight
+            use[1] += member.channel.next_number() - 1 if member.channel is not None else 0
+            use[2] += member.concurrency
+        for number, use in instances.items():
+            use[0] += self._tunnels(identity_of(self._folder, declared.machine.name, int(number)))
+        # When the first of them came does not change while it waits.
+        said = msg.MachineUsed(
+            declared.machine.name, declared.owner.waiting, min(since, default=0.0), instances
+        )
+        if said != declared.told:
+            declared.told = said
+            self._send(said)
+
+    def _pools_of(self, owner: PoolOwner) -> list[Pool]:
+        if not owner.waiting:
+            return []
+        return [pool for pool in self._registry.pools() if pool.owner is owner]
+
+    def _reroute(self, declared: _Declared) -> None:
+        """Let who waits go where the machine has registered by now, or nowhere."""
+        for pool in declared.pools:
+            if pool.waiting and not pool.members:
+                self._dispatcher.reroute(pool)
+
+
+def _claims(machine: Machine) -> list[Claim]:
+    return [Claim(host, path) for host in machine.hosts for path in machine.paths]
+
+
+def _routes(claims: Iterable[Claim]) -> list[Route]:
+    """What is declared for a claim: routes of what it covers."""
+    found: dict[Route, None] = {}
+    for claim in claims:
+        suffix = escape(claim.suffix)
+        host = suffix if claim.literal else rb".*" + suffix
+        if claim.path:
+            path = escape(claim.path)
+            found[Route(host, path)] = None
+            found[Route(host, path + ANY_PATH)] = None
+        else:
+            found[Route(host, ANY_PATH)] = None
+    return list(found)

@@ -1,0 +1,142 @@
+"""Reads the tables C{[[machine]]} of a configuration file (L{subproxy.config.machine_keys})."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+from typing import Any, Final
+
+from subproxy.config.machine_keys import BY_NAME, MACHINE_KEYS
+from subproxy.config.shown_value import shown_value
+from subproxy.config.sites import Note
+from subproxy.core.access.claims import Claim, ClaimError, conflict
+from subproxy.core.access.policy import Guest, Policy
+from subproxy.machines.declaration import Machine
+from subproxy.machines.places import identity_of
+
+LATER: Final = {
+    "snapshot": "machines are started anew each time so far",
+}
+"""Keys that later versions will know: refused, since they would do nothing."""
+
+_FILES: Final = ("kernel", "initramfs", "disk")
+
+
+def read_machines(tables: Sequence[Mapping[str, Any]], folder: str, note: Note) -> list[Machine]:
+    """
+    The machines of C{tables}; what is wrong with them goes to C{note}.
+
+    @param folder: where relative paths begin.
+    """
+    found: list[tuple[int, Machine]] = []
+    for index, table in enumerate(tables):
+        machine = _read(table, index, folder, note)
+        if machine is not None:
+            found.append((index, machine))
+    named: dict[str, int] = {}
+    for index, machine in found:
+        if machine.name in named:
+            note(index, "name", f"there is a machine {machine.name!r} already")
+        named.setdefault(machine.name, index)
+    for at, (index, machine) in enumerate(found):
+        for _, other in found[:at]:
+            for claim, there, reason in conflicts(claims_of(machine), claims_of(other)):
+                note(index, "hosts", f"{claim} {reason} ({there} of machine {other.name!r})")
+    return [machine for _, machine in found]
+
+
+def _read(table: Mapping[str, Any], index: int, folder: str, note: Note) -> Machine | None:
+    values: dict[str, Any] = {}
+    good = True
+
+    def wrong(key: str, text: str) -> None:
+        nonlocal good
+        good = False
+        note(index, key, text)
+
+    vmm = table.get("vmm")
+    for key, value in table.items():
+        row = BY_NAME.get(key)
+        if row is None:
+            wrong(key, _unknown(key))
+            continue
+        if vmm in BY_NAME["vmm"].schema["enum"] and vmm not in row.vmms:
+            wrong(key, f"{key} is not of a machine whose vmm is {vmm!r}")
+        try:
+            values[row.field] = row.read(value)
+        except ValueError as error:
+            wrong(key, f"{key} = {shown_value(value)}: {error}")
+    for row in MACHINE_KEYS:
+        if row.default == "needed" and row.name not in table and vmm in (*row.vmms, None):
+            wrong("", f"the machine has no {row.name}")
+    if not good:
+        return None
+    for name in _FILES:
+        if values.get(name):
+            values[name] = os.path.normpath(os.path.join(folder, values[name]))
+    machine = Machine(**values)
+    try:
+        machine = replace(machine, paths=tuple(dict.fromkeys(machine.paths)))
+        claims_of(machine)
+    except ClaimError as error:
+        said = str(error)
+        wrong("paths" if said.startswith("path ") else "hosts", said)
+        return None
+    return machine
+
+
+def claims_of(machine: Machine) -> list[Claim]:
+    """
+    What a machine may claim.
+
+    @raise ClaimError: what it names is none.
+    """
+    return list(
+        dict.fromkeys(Claim(host, path) for host in machine.hosts for path in machine.paths)
+    )
+
+
+def conflicts(ours: Sequence[Claim], theirs: Sequence[Claim]) -> Iterator[tuple[Claim, Claim, str]]:
+    """Claims that cannot stand beside each other, and why."""
+    for claim in ours:
+        for other in theirs:
+            reason = conflict(claim, other)
+            if reason is not None:
+                yield claim, other, reason
+
+
+def with_machines(policy: Policy | None, machines: Sequence[Machine], folder: str) -> Policy:
+    """
+    The policy with what machines may claim: its guests come first, as they stand in the file.
+
+    Without guests nobody but the machines may claim anything.
+    """
+    policy = policy or Policy(())
+    return policy.with_guests(
+        Guest(
+            tuple(identity_of(folder, each.name, index) for index in range(each.most)),
+            tuple(claims_of(each)),
+            policy.default,
+        )
+        for each in machines
+    )
+
+
+def policy_conflicts(
+    policy: Policy | None, machines: Sequence[Machine]
+) -> Iterator[tuple[int, str]]:
+    """The number of each machine that claims what a guest of C{policy} may claim, and what."""
+    theirs = [claim for guest in (policy and policy.guests) or () for claim in guest.claims]
+    for index, machine in enumerate(machines):
+        for claim, other, reason in conflicts(claims_of(machine), theirs):
+            yield index, f"machine {machine.name!r}: {claim} {reason} ({other} of a [[guest]])"
+
+
+def _unknown(key: str) -> str:
+    if key in LATER:
+        return f"{key} is not known to this version yet: {LATER[key]}"
+    close = get_close_matches(key, BY_NAME, 1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"unknown key {key!r} in [[machine]]{hint}"

@@ -1,0 +1,88 @@
+"""One instance of a machine: its state, and the times that decisions are made by."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from subproxy.machines.states import TRANSITIONS, InstanceState
+
+_KEPT: Final = (
+    *("since", "began", "registered", "used", "busy", "asked", "routes", "told", "ending"),
+    *("stale", "starts", "took"),
+)
+"""What the parent's next program has to know of an instance; times are those of the machine."""
+
+
+class Instance:
+    """
+    See above.
+
+    @ivar index: which of the machine's instances, from 0.
+    @ivar since: when it came into its state.
+    @ivar began: when its last start began.
+    @ivar registered: when it registered after that; None if it has not.
+    @ivar used: when it was last seen at work, or came up.
+    @ivar busy: how many requests it had under way at the last look.
+    @ivar asked: how many requests it had been given until then.
+    @ivar routes: how many routes it serves now.
+    @ivar told: all workers know that it is drained.
+    @ivar ending: why it was told to end; empty if it was not.
+    @ivar stale: what it runs by is no longer what is declared.
+    @ivar starts: how often it was started.
+    @ivar took: seconds from its last start until it registered; None before.
+    """
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.state = InstanceState.COLD
+        self.since = 0.0
+        self.began = 0.0
+        self.registered: float | None = None
+        self.used = 0.0
+        self.busy = 0
+        self.asked = 0
+        self.routes = 0
+        self.told = False
+        self.ending = ""
+        self.stale = False
+        self.starts = 0
+        self.took: float | None = None
+
+    def move(self, state: InstanceState, now: float) -> None:
+        """Come into C{state}."""
+        self.state = TRANSITIONS.move(self.state, state)
+        self.since = now
+
+    def start(self, now: float) -> None:
+        """Its VMM is being started."""
+        self.move(InstanceState.STARTING, now)
+        self.began = now
+        self.registered = None
+        self.took = None
+        self.routes = self.busy = self.asked = 0
+        self.told = self.stale = False
+        self.ending = ""
+        self.starts += 1
+
+    def come_up(self, now: float) -> None:
+        """It has registered."""
+        self.move(InstanceState.UP, now)
+        self.registered = now
+        self.used = now
+        self.took = now - self.began
+
+    def data(self) -> dict[str, Any]:
+        """All of it but its index, to be written as JSON."""
+        return {**{name: getattr(self, name) for name in _KEPT}, "state": self.state.name}
+
+    @classmethod
+    def restored(cls, index: int, data: dict[str, Any]) -> Instance:
+        """What L{data} has written."""
+        found = cls(index)
+        for name in _KEPT:
+            setattr(found, name, data[name])
+        found.state = InstanceState[data["state"]]
+        return found
+
+    def __repr__(self) -> str:
+        return f"<Instance {self.index} {self.state.name}>"

@@ -1,0 +1,331 @@
+"""
+Decides about one machine: when an instance is started, drained, told to end and killed.
+
+Pure: it is told what has happened and what the time is, and says what is to be done. Whoever does
+it tells of every event, then asks L{Supervisor.decide}, and again at L{Supervisor.next_look}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, Protocol
+
+from subproxy.machines.back_off import STABLE, BackOff
+from subproxy.machines.decisions import (
+    DrainInstance,
+    KillInstance,
+    MachineDecision,
+    NoteFailure,
+    PowerOffInstance,
+    RefuseRequests,
+    StartInstance,
+    UndrainInstance,
+)
+from subproxy.machines.declaration import Machine, runs_by
+from subproxy.machines.instance import Instance
+from subproxy.machines.states import COMING, InstanceState
+from subproxy.machines.usage import UseTable
+
+DRAIN_LIMIT: Final = 30.0
+"""Seconds that an instance has to finish what it has before it is told to end."""
+
+STOPPED: Final = "it was stopped"
+"""Why an instance ends that an operator has told to, or that ends with the proxy."""
+
+_AT_REST = frozenset({InstanceState.COLD, InstanceState.UP})
+
+_RUNNING = frozenset({InstanceState.UP, InstanceState.DRAINING})
+
+
+class StartLimit(Protocol):
+    """How many instances of all machines may be started at a time."""
+
+    def may_start(self) -> bool:
+        """Whether one more may be."""
+
+
+class Supervisor:
+    """
+    See above.
+
+    @ivar machine: what is declared of it.
+    @ivar instances: all that it may have, by index.
+    @ivar use: what is asked of it.
+    @ivar back_off: its failures in a row.
+    @ivar starts: how many starts there were, by how they ended.
+    """
+
+    def __init__(self, machine: Machine, limit: StartLimit) -> None:
+        self.machine = machine
+        self.instances = [Instance(index) for index in range(machine.most)]
+        self.use = UseTable()
+        self.back_off = BackOff()
+        self.starts = {"registered": 0, "failed": 0}
+        self._limit = limit
+        self._wanted = False
+        self._stopped = False
+        self._crowded = 0.0
+        self._noted: list[MachineDecision] = []
+
+    def declare(self, machine: Machine) -> None:
+        """It is declared anew: what runs by something else is replaced, one after the other."""
+        stale = runs_by(machine) != runs_by(self.machine)
+        self.machine = machine
+        self._stopped = False
+        for index in range(len(self.instances), machine.most):
+            self.instances.append(Instance(index))
+        for instance in self.instances:
+            instance.stale = instance.stale or stale or instance.index >= machine.most
+        if stale:
+            self.back_off.succeeded()
+
+    # What has happened.
+
+    def booting(self, index: int, now: float) -> None:
+        """Its processors run."""
+        if self.instances[index].state is InstanceState.STARTING:
+            self.instances[index].move(InstanceState.BOOTING, now)
+
+    def served(self, index: int, routes: int, now: float) -> None:
+        """It serves so many routes now."""
+        instance = self.instances[index]
+        before, instance.routes = instance.routes, routes
+        if routes and instance.state in COMING:
+            instance.come_up(now)
+            self._wanted = False
+            self.starts["registered"] += 1
+        elif before and not routes and instance.state is InstanceState.UP:
+            instance.since = now
+
+    def drain_told(self, index: int) -> None:
+        """All workers know that it is drained."""
+        self.instances[index].told = True
+
+    def rebooted(self, index: int, reason: str, now: float) -> None:
+        """It has begun anew by itself, or its kernel has panicked: it is not what it was."""
+        instance = self.instances[index]
+        if instance.state in COMING or instance.state in _RUNNING:
+            self._kill(instance, reason, now)
+
+    def ended(self, index: int, reason: str, now: float) -> None:
+        """No process of it is left, or it could not be started."""
+        self._over(self.instances[index], reason, now)
+
+    def start(self) -> None:
+        """An operator wants it up, now."""
+        self.back_off.succeeded()
+        self._wanted = not self.up
+
+    def give_up_starts(self, now: float) -> None:
+        """Kill what is being started; who waits has it started again."""
+        for instance in self.instances:
+            if instance.state is InstanceState.STARTING:
+                self._kill(instance, STOPPED, now)
+
+    def adopt(self, instance: Instance) -> None:
+        """Go on with an instance that the parent's former program has started."""
+        while len(self.instances) <= instance.index:
+            self.instances.append(Instance(len(self.instances)))
+        self.instances[instance.index] = instance
+
+    def stop(self, now: float, *, forever: bool = False) -> None:
+        """
+        Let all instances finish, and end.
+
+        @param forever: none is started any more.
+        """
+        self._wanted = False
+        self._stopped = self._stopped or forever
+        for instance in self.instances:
+            if instance.state is InstanceState.UP:
+                self._noted.append(self._drain(instance, STOPPED, now))
+            elif instance.state in COMING:
+                self._kill(instance, STOPPED, now)
+            elif instance.state is InstanceState.DRAINING:
+                instance.ending = STOPPED
+
+    # What is to be done.
+
+    def decide(self, now: float) -> list[MachineDecision]:
+        """What is to be done now; it counts as begun."""
+        found, self._noted = self._noted, []
+        for instance in self.instances:
+            found += self._look_at(instance, now)
+        found += self._replace(now)
+        found += self._scale_down(now)
+        found += self._scale_up(now)
+        return found + self._take_noted()
+
+    def next_look(self, now: float) -> float | None:
+        """When there may be something to decide, if nothing happens; None: never."""
+        return min(self._times(now), default=None)
+
+    @property
+    def up(self) -> int:
+        """How many instances are up."""
+        return sum(each.state is InstanceState.UP for each in self.instances)
+
+    @property
+    def coming(self) -> int:
+        """How many instances are on their way up."""
+        return sum(each.state in COMING for each in self.instances)
+
+    @property
+    def cold(self) -> bool:
+        """Whether nothing of it runs."""
+        return all(each.state is InstanceState.COLD for each in self.instances)
+
+    def _take_noted(self) -> list[MachineDecision]:
+        found, self._noted = self._noted, []
+        return found
+
+    # One instance.
+
+    def _look_at(self, instance: Instance, now: float) -> Iterator[MachineDecision]:
+        machine = self.machine
+        since = instance.since
+        match instance.state:
+            case InstanceState.STARTING | InstanceState.BOOTING:
+                if now >= instance.began + machine.start_timeout:
+                    self._kill(instance, self._too_late(), now)
+            case InstanceState.UP if not instance.routes:
+                if now >= since + machine.start_timeout:
+                    self._kill(instance, "it serves nothing any more", now)
+            case InstanceState.UP:
+                self._note_use(instance, now)
+                if self._is_idle(instance, now):
+                    yield self._drain(instance, "", now)
+            case InstanceState.DRAINING:
+                if self.use.waiting and not instance.ending and instance.routes:
+                    instance.move(InstanceState.UP, now)
+                    instance.used = now
+                    yield UndrainInstance(instance.index)
+                elif self._is_drained(instance) or now >= since + DRAIN_LIMIT:
+                    instance.ending = instance.ending or "it was idle"
+                    instance.move(InstanceState.POWERING_OFF, now)
+                    yield PowerOffInstance(instance.index)
+            case InstanceState.POWERING_OFF:
+                if now >= since + machine.stop_timeout:
+                    self._kill(instance, "it did not end when it was told to", now)
+
+    def _too_late(self) -> str:
+        return f"it has not registered within {self.machine.start_timeout:g} s"
+
+    def _note_use(self, instance: Instance, now: float) -> None:
+        use = self.use.instance(instance.index)
+        if use.busy or instance.busy or use.asked != instance.asked:
+            instance.used = now
+        instance.busy, instance.asked = use.busy, use.asked
+        if self.back_off.failures and self._was_stable(instance, now):
+            self.back_off.succeeded()
+
+    def _is_idle(self, instance: Instance, now: float) -> bool:
+        idle = self.machine.idle
+        return idle is not None and not self.use.waiting and now >= instance.used + idle
+
+    def _is_drained(self, instance: Instance) -> bool:
+        return instance.told and not self.use.instance(instance.index).busy
+
+    def _drain(self, instance: Instance, why: str, now: float) -> MachineDecision:
+        instance.move(InstanceState.DRAINING, now)
+        instance.told = False
+        instance.ending = why
+        return DrainInstance(instance.index)
+
+    def _kill(self, instance: Instance, reason: str, now: float) -> None:
+        if instance.state is InstanceState.KILLED:
+            return
+        asked_to_end = instance.state in (InstanceState.DRAINING, InstanceState.POWERING_OFF)
+        instance.move(InstanceState.KILLED, now)
+        self._noted.append(KillInstance(instance.index, reason))
+        if not asked_to_end and reason != STOPPED:
+            self._failed(instance, reason, now)
+        instance.ending = reason
+
+    def _over(self, instance: Instance, reason: str, now: float) -> None:
+        was = instance.state
+        if was is InstanceState.COLD:
+            return
+        instance.move(InstanceState.COLD, now)
+        instance.routes = 0
+        if was in COMING or (was is InstanceState.UP and not self._was_stable(instance, now)):
+            self._failed(instance, reason, now)
+
+    def _was_stable(self, instance: Instance, now: float) -> bool:
+        return instance.registered is not None and now - instance.registered >= STABLE
+
+    def _failed(self, instance: Instance, reason: str, now: float) -> None:
+        if instance.registered is None:
+            self.starts["failed"] += 1
+        seconds = self.back_off.failed(reason, now)
+        self._noted.append(NoteFailure(instance.index, reason, seconds))
+        if self.back_off.refuses(now):
+            self._wanted = False
+            self._noted.append(RefuseRequests(seconds, reason))
+
+    # How many.
+
+    def _scale_up(self, now: float) -> Iterator[MachineDecision]:
+        since = self.use.waiting_since
+        if self._stopped or (since is None and not self._wanted) or self.coming:
+            return
+        if not self.back_off.may_start(now) or not self._limit.may_start():
+            return
+        if self.up and (since is None or now < since + self.machine.scale_after):
+            return
+        for instance in self.instances[: self.machine.most]:
+            if instance.state is InstanceState.COLD:
+                instance.start(now)
+                yield StartInstance(instance.index)
+                return
+
+    def _replace(self, now: float) -> Iterator[MachineDecision]:
+        """End one that is stale, unless another is on its way."""
+        if any(each.state not in _AT_REST for each in self.instances):
+            return
+        for instance in self.instances:
+            if instance.stale and instance.state is InstanceState.UP:
+                yield self._drain(instance, "what is declared of it has changed", now)
+                return
+
+    def _scale_down(self, now: float) -> Iterator[MachineDecision]:
+        """End the last of several instances, if the others would have been enough for a while."""
+        up = [each for each in self.instances if each.state is InstanceState.UP]
+        idle = self.machine.idle
+        if len(up) < 2 or idle is None:
+            self._crowded = now
+            return
+        uses = [self.use.instance(each.index) for each in up]
+        if self.use.waiting or sum(each.busy for each in uses) > sum(
+            each.capacity for each in uses[:-1]
+        ):
+            self._crowded = now
+        elif now >= self._crowded + idle:
+            self._crowded = now
+            yield self._drain(up[-1], "", now)
+
+    # Times.
+
+    def _times(self, now: float) -> Iterator[float]:
+        machine = self.machine
+        for instance in self.instances:
+            match instance.state:
+                case InstanceState.STARTING | InstanceState.BOOTING:
+                    yield instance.began + machine.start_timeout
+                case InstanceState.UP if not instance.routes:
+                    yield instance.since + machine.start_timeout
+                case InstanceState.UP if machine.idle is not None and not self.use.waiting:
+                    yield instance.used + machine.idle
+                case InstanceState.DRAINING:
+                    yield instance.since + DRAIN_LIMIT
+                case InstanceState.POWERING_OFF:
+                    yield instance.since + machine.stop_timeout
+        if self.up > 1 and machine.idle is not None:
+            yield self._crowded + machine.idle
+        since = self.use.waiting_since
+        if (since is not None or self._wanted) and not self.coming:
+            due = self.back_off.until
+            if self.up and since is not None:
+                due = max(due, since + machine.scale_after)
+            if due > now:
+                yield due

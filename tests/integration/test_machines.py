@@ -1,0 +1,231 @@
+"""
+Machines on demand, which are processes here: a request starts one, and waits for it.
+
+Real proxies, clients and signals; what a VMM does instead is in C{test_vm_...}.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.integration.harness import Process, World, wait_until
+from tests.integration.successors import alive
+
+GUEST = Path(__file__).parent / "machine_guest.py"
+GREETING = b"hello, world\n"
+REQUEST = b"GET %b HTTP/1.1\r\nHost: blog.example\r\nConnection: close\r\n\r\n"
+
+
+class MachineCase(SynchronousTestCase):
+    """A proxy with one machine."""
+
+    def setUp(self) -> None:
+        self.world = World()
+        self.addCleanup(self.world.close)
+        self.folder = self.world.folder
+        self.run_folder = self.folder / "run"
+        self.starts_file = self.folder / "starts"
+
+    def quick(self, concurrency: int = 0) -> list[str]:
+        """The command of a guest that starts quickly."""
+        return [sys.executable, str(GUEST), "{listener}", "blog\\.example", str(concurrency)]
+
+    def library(self, application: str) -> list[str]:
+        """That of one that comes back when its connection is gone."""
+        program = [sys.executable, "-m", "guest", "--proxy=unix:{listener}"]
+        return [*program, "--host=blog\\.example", application]
+
+    def start(self, command: list[str], *options: str, sites: str = "", **keys: Any) -> Process:
+        values = {
+            "name": "blog",
+            "vmm": "process",
+            "hosts": "blog.example",
+            "command": command,
+            "idle": False,
+            **keys,
+        }
+        lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
+        environment = f'environment = {{ MACHINE_GUEST = "{self.folder}" }}'
+        path = self.folder / "subproxy.toml"
+        path.write_text("\n".join([sites, "[[machine]]", *lines, environment, ""]))
+        proxy = self.world.start_proxy(
+            f"--config={path}",
+            f"--machines-folder={self.run_folder}",
+            f"--admin={self.folder / 'admin'}",
+            *options,
+        )
+        wait_until(lambda: "worker 0 serves" in proxy.whole_lines, "a worker to serve")
+        return proxy
+
+    def pids(self) -> list[int]:
+        """The processes of all starts so far."""
+        try:
+            return [int(line) for line in self.starts_file.read_text().splitlines()]
+        except FileNotFoundError:
+            return []
+
+    def begin(self, path: str = "/") -> socket.socket:
+        """A request whose answer is not read yet."""
+        client = socket.create_connection(("127.0.0.1", self.world.port), 30)
+        self.addCleanup(client.close)
+        client.sendall(REQUEST % path.encode())
+        return client
+
+    def answer(self, client: socket.socket) -> bytes:
+        """All of the answer to it."""
+        return b"".join(iter(lambda: client.recv(65536), b""))
+
+    def logged(self, text: str) -> bool:
+        assert self.world.proxy is not None
+        return re.search(text, self.world.proxy.whole_lines) is not None
+
+    def wait_for(self, text: str) -> None:
+        wait_until(lambda: self.logged(text), text)
+
+
+class StartTests(MachineCase):
+    def test_many_wait(self) -> None:
+        """One start answers all; who leaves meanwhile keeps nobody from it."""
+        self.start(self.quick())
+        self.assertEqual(self.pids(), [])
+        clients = [self.begin(f"/{number}") for number in range(100)]
+        clients.pop().close()
+        for client in clients:
+            self.assertIn(GREETING, self.answer(client))
+        self.assertEqual(len(self.pids()), 1)
+        self.assertEqual(self.world.ask()[0], 200)
+
+    def test_until_it_is_idle(self) -> None:
+        """It stays while a request is under way; then it is stopped, and started anew."""
+        proxy = self.start(self.quick(), idle=0.3)
+        held = self.begin("/held")
+        wait_until(self.pids, "a start")
+        self.wait_for(r"is up")
+        self.assertEqual(self.world.ask()[0], 200)
+        self.assertFalse(self.logged("is told to end"))
+        (self.folder / "released").touch()
+        self.assertIn(GREETING, self.answer(held))
+        self.wait_for(r"\(0\) is told to end: it was idle")
+        [pid] = self.pids()
+        wait_until(lambda: not alive(pid), "its end")
+        self.wait_for(r"vsock', 12345\) closed")
+        left = sorted(each.name for each in (self.run_folder / "blog" / "0").iterdir())
+        self.assertEqual(left, ["console.log"])
+        self.assertEqual(self.world.ask()[0], 200)
+        self.assertEqual(len(self.pids()), 2)
+        proxy.signal(signal.SIGTERM)
+        self.assertEqual(proxy.wait(), 0)
+        self.assertFalse(alive(self.pids()[-1]))
+
+    def test_what_does_not_wake(self) -> None:
+        """Who may not ask, and what is said not to: neither starts anything."""
+        sites = (
+            '[[site]]\nhosts = "blog.example"\nwake = ["GET"]\n'
+            '[[site]]\nhosts = "blog.example"\npaths = "/private"\nnetworks = "10.0.0.0/8"\n'
+        )
+        self.start(self.quick(), sites=sites)
+        self.assertEqual(self.world.ask("/private")[0], 403)
+        self.assertEqual(self.world.ask(method="DELETE")[0], 503)
+        self.assertEqual(self.pids(), [])
+        self.assertEqual(self.world.ask()[0], 200)
+        self.assertEqual(self.world.ask(method="DELETE")[0], 200)
+
+    def test_more_of_them(self) -> None:
+        """Another instance is started while requests wait, and ends when one is enough."""
+        self.start(self.quick(concurrency=1), most=2, idle=1, **{"scale-after": 0.1})
+        held = [self.begin(f"/held{number}") for number in range(2)]
+        self.wait_for(r"\(1\) is up")
+        (self.folder / "released").touch()
+        for each in held:
+            self.assertIn(GREETING, self.answer(each))
+        self.wait_for(r"\(1\) has ended")
+        self.assertEqual(len(self.pids()), 2)
+
+
+class FailureTests(MachineCase):
+    def test_crash_on_boot(self) -> None:
+        """503 after the third failure, then at once; the log has the reason and the console."""
+        script = 'echo >>"$MACHINE_GUEST/starts" $$; echo no application; exit 3'
+        self.start(["/bin/sh", "-c", script])
+        status, fields, _ = self.world.ask(timeout=30)
+        self.assertEqual(status, 503)
+        self.assertIn("retry-after", fields)
+        self.assertEqual(len(self.pids()), 3)
+        self.assertTrue(self.logged(r"has failed: ended with status 3"))
+        self.assertTrue(self.logged(r"machine blog \(0\): no application"))
+        self.wait_for(r"machine-down")
+
+    def test_no_such_program(self) -> None:
+        """The reason is told; nothing is left."""
+        self.start(["/nowhere/guest"])
+        self.assertEqual(self.world.ask(timeout=30)[0], 503)
+        self.assertTrue(self.logged(r"has failed: /nowhere/guest: no such program"))
+
+    def test_killed(self) -> None:
+        """A request after that starts another one."""
+        self.start(self.quick())
+        self.assertEqual(self.world.ask()[0], 200)
+        [pid] = self.pids()
+        os.kill(pid, signal.SIGKILL)
+        self.wait_for(r"has ended: killed by SIGKILL")
+        self.assertEqual(self.world.ask()[0], 200)
+        self.assertEqual(len(self.pids()), 2)
+
+    def test_proxy_killed(self) -> None:
+        """Its machines end with it; the next one starts them anew, and none twice."""
+        proxy = self.start(self.quick())
+        self.assertEqual(self.world.ask()[0], 200)
+        [pid] = self.pids()
+        proxy.signal(signal.SIGKILL)
+        proxy.wait()
+        wait_until(lambda: not alive(pid), "the end of what it has started")
+        self.start(self.quick())
+        self.assertEqual(self.world.ask()[0], 200)
+        self.assertEqual(len(self.pids()), 2)
+
+
+class HandOverTests(MachineCase):
+    def test_next_program(self) -> None:
+        """A machine runs on, is served by the next workers, and is stopped by the next parent."""
+        proxy = self.start(self.library("hello:Hello"), "--workers=2")
+        self.assertEqual(self.world.ask()[0], 200)
+        running = self.run_folder / "blog" / "0.running"
+        wait_until(running.exists, "a record")
+        pid = json.loads(running.read_text())["pid"]
+        proxy.signal(signal.SIGUSR2)
+        proxy.wait_for("has taken over")
+        self.assertEqual(self.world.ask()[0], 200)
+        self.assertTrue(alive(pid))
+        self.assertFalse(self.logged(r"has failed|has ended: k"))
+        os.kill(pid, signal.SIGKILL)
+        self.wait_for(r"machine blog \(0\) has ended")
+        self.assertEqual(self.world.ask()[0], 200)
+        self.assertNotEqual(json.loads(running.read_text())["pid"], pid)
+
+
+class ReloadTests(MachineCase):
+    def test_replaced(self) -> None:
+        """What runs by something else than is declared is replaced; what is gone ends."""
+        proxy = self.start(self.quick())
+        self.assertEqual(self.world.ask()[0], 200)
+        path = self.folder / "subproxy.toml"
+        text = path.read_text()
+        path.write_text(text.replace("environment = {", 'environment = { MORE = "1",'))
+        proxy.signal(signal.SIGHUP)
+        self.wait_for(r"is told to end: what is declared of it has changed")
+        self.assertEqual(self.world.ask()[0], 200)
+        self.assertEqual(len(self.pids()), 2)
+        path.write_text("")
+        proxy.signal(signal.SIGHUP)
+        self.wait_for(r"is told to end: it was stopped")
+        wait_until(lambda: not alive(self.pids()[-1]), "its end")
+        wait_until(lambda: self.world.ask()[0] == 404, "a route to be gone")
