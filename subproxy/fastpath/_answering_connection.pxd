@@ -15,6 +15,7 @@ cdef class AnsweringConnection(ReplaceableConnection):
     cdef ClientSink sink  # once a large body goes there
 
     cdef int take(self, const u8 *data, Py_ssize_t size) except -1
+    cdef int write(self, bytes data) except -1
     cdef int ended(self, bint stays, double now) except -1
     cdef double patience(self) except? -1.0
     cdef ClientSink sinks(self)

@@ -42,6 +42,14 @@ cdef class AnsweringConnection(ReplaceableConnection):
         """Bytes came from the client."""
         raise NotImplementedError
 
+    cdef int write(self, bytes data) except -1:
+        """Write to the client."""
+        if self.stream is not None:
+            self.stream.cwrite(data)
+        else:
+            self.transport.write(data)
+        return 0
+
     # Answers come.
 
     cdef int answered(self, Answer *answer) except -1:
@@ -82,10 +90,7 @@ cdef class AnsweringConnection(ReplaceableConnection):
         memcpy(PyBytes_AS_STRING(data) + head_size, answer.body, size)
         now = path.now()
         channel.drop(asked.number)
-        if self.stream is not None:
-            self.stream.cwrite(data)
-        else:
-            self.transport.write(data)
+        self.write(data)
         if not self.writable:
             # It is logged when it has left, and until then the client is waited for.
             channel.tell()

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, binding=False
-"""The frames of bodies that go over data connections: C{connect} and C{end}, both ways.
+"""The frames of bodies: C{body} of tunnels, and C{connect} and C{end} of data connections, both ways.
 
 What is decoded is only what a guest says in its shortest form, without trailers; the rest is for the
 Python path, which sees the same bytes.
@@ -9,7 +9,7 @@ The same in Python: C{subproxy.wire.messages} (see C{subproxy.fastpath.twins}).
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint64_t
-from libc.string cimport memcmp
+from libc.string cimport memcmp, memcpy
 
 from subproxy.fastpath._bytes cimport u8, back_bytes, back_length, back_number, back_string
 from subproxy.fastpath._response cimport frame_length, integer, item
@@ -82,6 +82,29 @@ cdef bint decode_end(const u8 *payload, const u8 *end, uint64_t *number, int64_t
     return length[0] >= 0
 
 
+cdef bint decode_body(
+    const u8 *payload, const u8 *end, uint64_t *number, const u8 **data, Py_ssize_t *size,
+) noexcept nogil:
+    """Whether payload..end is a C{body} frame."""
+    cdef const u8 *p = payload
+    cdef Py_ssize_t part
+    cdef int64_t value
+    if end - p < 7 or memcmp(p, b"4:body,", 7) != 0:
+        return False
+    p = item(p + 7, end, c"#", &part)
+    if p == NULL:
+        return False
+    value = integer(p, part)
+    if value <= 0:
+        return False
+    p = item(p + part + 1, end, c",", size)
+    if p == NULL or p + size[0] + 1 != end or size[0] == 0:
+        return False
+    number[0] = <uint64_t>value
+    data[0] = p
+    return True
+
+
 cdef inline u8 *back_integer(u8 *o, uint64_t value) noexcept nogil:
     cdef u8 *end
     o -= 1
@@ -134,6 +157,31 @@ cdef bytes end_with_length(uint64_t number, uint64_t length):
     return PyBytes_FromStringAndSize(<char *>o, end + 1 - o)
 
 
+cdef bytes body_frame(uint64_t number, const u8 *data, Py_ssize_t size):
+    """C{Body(number, data)}."""
+    cdef u8 room[96]
+    cdef u8 *end = room + sizeof(room)
+    cdef u8 *o = end - 1
+    cdef u8 *p
+    cdef Py_ssize_t head
+    cdef bytes frame
+    o[0] = c":"
+    o = back_integer(back_number(o, <uint64_t>size), number)
+    o = back_bytes(o, b"4:body,", 7)
+    head = end - o
+    o -= 1
+    o[0] = c":"
+    o = back_number(o, <uint64_t>(head + size + 1))
+    head = end - o
+    frame = PyBytes_FromStringAndSize(NULL, head + size + 2)
+    p = <u8 *>PyBytes_AS_STRING(frame)
+    memcpy(p, o, head)
+    memcpy(p + head, data, size)
+    p[head + size] = c","
+    p[head + size + 1] = c"]"
+    return frame
+
+
 def body_frames(int number, bytes token, int length):
     """The frames that are written here, for tests: C{connect}, C{end} on a data connection and on a subscription."""
     cdef u8 room[64]
@@ -167,3 +215,19 @@ def read_end(bytes payload):
     if not decode_end(begin, begin + len(payload), &number, &length):
         return None
     return number, None if length < 0 else length
+
+
+def tunnel_frame(uint64_t number, bytes data):
+    """C{body_frame}, for tests."""
+    return body_frame(number, <const u8 *>PyBytes_AS_STRING(data), len(data))
+
+
+def read_body(bytes payload):
+    """C{decode_body}, for tests: the number and the data; or None."""
+    cdef uint64_t number = 0
+    cdef const u8 *data = NULL
+    cdef Py_ssize_t size = 0
+    cdef const u8 *begin = <const u8 *>PyBytes_AS_STRING(payload)
+    if not decode_body(begin, begin + len(payload), &number, &data, &size):
+        return None
+    return number, PyBytes_FromStringAndSize(<const char *>data, size)

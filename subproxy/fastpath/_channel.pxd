@@ -24,6 +24,7 @@ cdef class FastChannel(Receiver):
     cdef object protocol
     cdef object wire
     cdef object out
+    cdef dict exchanges  # of the wire
     cdef readonly object channel
     cdef readonly object member
     cdef readonly bytes name  # the member's identity, as the log has it
@@ -65,6 +66,8 @@ cdef class FastChannel(Receiver):
     cdef int put(self, FastClient client, uint64_t number) except -1
     cdef int drop(self, uint64_t number) except -1
     cdef int grow(self) except -1
+    cdef object tunnel(self, uint64_t number)
+    cdef bint body_came(self, object tunnel, const u8 *data, Py_ssize_t size) except -1
     cdef int feed(self, const u8 *data, Py_ssize_t size) except -1
     cdef int hold(self, const u8 *data, Py_ssize_t size) except -1
     cdef int count_held(self) except -1

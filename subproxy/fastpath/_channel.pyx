@@ -21,7 +21,7 @@ from subproxy.fastpath._response cimport (
 from subproxy.fastpath._bytes cimport u8
 from subproxy.reactor._stream cimport Receiver, Stream
 
-from subproxy.fastpath._body_frames cimport decode_end
+from subproxy.fastpath._body_frames cimport decode_body, decode_end
 from subproxy.fastpath._claim_watch cimport ClaimTable
 from subproxy.fastpath._slots cimport get, number, real, set_number, set_real, slot
 
@@ -87,6 +87,7 @@ cdef class FastChannel(Receiver):
         self.protocol = protocol
         self.wire = wire
         self.out = wire.out
+        self.exchanges = wire.exchanges
         self.channel = protocol.subscription.channel
         self.member = protocol.subscription.member
         self.name = escape(self.member.identity.encode("utf-8", "replace"))
@@ -220,6 +221,17 @@ cdef class FastChannel(Receiver):
         self.tell()
         if self.stream is not None and self.stream.connected and self.stream.protocol is self:
             self.stream.protocol = self.protocol
+
+    # -- tunnels ------------------------------------------------------------
+
+    cdef object tunnel(self, uint64_t number):
+        """The tunnel that has that number, if the compiled path may pass on what comes for it."""
+        return None
+
+    cdef bint body_came(self, object tunnel, const u8 *data, Py_ssize_t size) except -1:
+        """Pass on what the guest sends through C{tunnel}; false, and nothing was done, if that is
+        not for here."""
+        return False
 
     # -- bytes --------------------------------------------------------------
 
@@ -372,8 +384,10 @@ cdef class FastChannel(Receiver):
         cdef uint64_t number
         cdef Answer answer
         cdef int64_t told
-        cdef bint plain
+        cdef bint plain, passed
         cdef FastClient client
+        cdef const u8 *body = NULL
+        cdef Py_ssize_t body_size = 0
         cdef bint timed = size > SHORT
         cdef int answers = 0
         self.wanted = 0
@@ -398,7 +412,18 @@ cdef class FastChannel(Receiver):
                 self.open = False
                 self.to_python(run, end - run)
                 return size
-            if self.count:
+            passed = False
+            tunnel = None
+            if decode_body(payload, payload + length, &number, &body, &body_size):
+                tunnel = self.tunnel(number)
+            if tunnel is not None:
+                if run < p:
+                    if not self.to_python(run, p - run):
+                        return p - data
+                    run = p
+                    tunnel = self.tunnel(number)
+                passed = tunnel is not None and self.body_came(tunnel, body, body_size)
+            elif self.count:
                 number = 0
                 told = -2  # no end
                 plain = decode(payload, payload + length, self.inline_limit, &answer)
@@ -413,21 +438,12 @@ cdef class FastChannel(Receiver):
                                 return p - data
                             run = p
                         client = self.find(number)
-                        if client is not None and (
+                        passed = client is not None and (
                             client.answered(&answer) if told == -2 else client.end_came(told)
-                        ):
-                            p = run = payload + length + 1
-                            if not self.open:
-                                self.to_python(run, end - run)
-                                return size
-                            answers += 1
-                            if timed and answers % A_LOOK == 0 and self.spent(True) and p < end:
-                                self.wait()
-                                return p - data
-                            continue
+                        )
                 else:
                     number = concerned(payload, payload + length)
-                client = self.find(number)
+                client = None if passed else self.find(number)
                 if client is not None:
                     if not timed:
                         # What was guessed is not true of this.
@@ -442,6 +458,15 @@ cdef class FastChannel(Receiver):
                             self.wait()
                         return p - data
             p = payload + length + 1
+            if passed:
+                run = p
+                if not self.open:
+                    self.to_python(run, end - run)
+                    return size
+                answers += 1
+                if timed and answers % A_LOOK == 0 and self.spent(True) and p < end:
+                    self.wait()
+                    return p - data
         if timed:
             self.spent(True)
         if run < p:

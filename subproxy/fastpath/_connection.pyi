@@ -20,6 +20,7 @@ class FastPath:
     answered: int
     declined_requests: int
     declined_answers: int
+    tunnelled: int
     def __init__(
         self,
         factory: Http1Factory,

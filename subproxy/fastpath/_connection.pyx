@@ -19,6 +19,7 @@ from zope.interface import classImplements
 
 from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._channel cimport FastChannel
+from subproxy.fastpath._client_tunnel cimport pass_to_guest
 from subproxy.fastpath._http2_connection cimport (
     FastHttp2Connection, begins_http2, take_over,
 )
@@ -62,12 +63,13 @@ cdef class FastPath(FastContext):
         return front
 
     def stats(self):
-        """How many requests were answered here, and how many were left to Python, and when; of how
-        many clients is remembered what trusted peers said of them."""
+        """How many requests were answered here, and how many were left to Python, and when; how many
+        pieces went through tunnels; of how many clients is remembered what trusted peers said."""
         return {
             "requests": self.answered,
             "declined_requests": self.declined_requests,
             "declined_answers": self.declined_answers,
+            "tunnelled": self.tunnelled,
             "remembered_origins": len(self.clients.origins),
         }
 
@@ -256,6 +258,9 @@ cdef class FastConnection(AnsweringConnection):
         elif self.stage == SLOW:
             if self.http2 is not None:
                 return self.http2.feed(data, size)
+            tunnel = self.slow.tunnel
+            if tunnel is not None and pass_to_guest(self.path, self.slow, tunnel, data, size):
+                return 0
             self.slow.dataReceived(PyBytes_FromStringAndSize(<const char *>data, size))
         elif self.stage == UPLOADING:
             (<FastUpload>self.upload).more(PyBytes_FromStringAndSize(<const char *>data, size))

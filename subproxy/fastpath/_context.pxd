@@ -24,6 +24,7 @@ cdef class FastContext:
     cdef double look_early  # how long before an idle connection's end its last answer is looked after
     cdef double header_timeout
     cdef double response_timeout
+    cdef double tunnel_idle
     cdef long most_inline  # bytes of a body that is sent on from here, in its frame
     cdef long long most_body  # bytes of a body that is allowed at all; 0: any
     cdef object next_id
@@ -34,6 +35,7 @@ cdef class FastContext:
     cdef readonly long answered
     cdef readonly long declined_requests
     cdef readonly long declined_answers
+    cdef readonly long tunnelled  # pieces that went through tunnels, in either direction
     cdef u8 *scratch
     cdef Py_ssize_t scratch_size
 

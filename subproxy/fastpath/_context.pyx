@@ -55,6 +55,7 @@ cdef class FastContext:
             self.look_early = max(0.0, limits.keepalive_timeout - limits.body_grace)
         self.header_timeout = limits.header_timeout
         self.response_timeout = limits.response_timeout
+        self.tunnel_idle = limits.tunnel_idle
         self.most_body = limits.body
         self.most_inline = min(limits.inline, 65536, limits.body or 65536)
 

@@ -108,6 +108,11 @@ class SharedChannel(Channel):
         return transfer
 
     @property
+    def carriers(self) -> dict[int, UpstreamRequest]:
+        """The exchanges of the Python path, by number: the same dictionary until C{lost}."""
+        return self._carriers
+
+    @property
     def context(self) -> GuestContext:
         """What all guests share."""
         return self._context

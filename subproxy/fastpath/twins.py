@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 _CONVERSATIONS: Final = "tests.fastpath.test_differential.ConversationTests"
 _GUESTS: Final = "tests.fastpath.test_differential_guests.GuestConversationTests"
 _HTTP2: Final = "tests.fastpath.test_http2_differential.Http2ConversationTests"
+_TUNNELS: Final = "tests.fastpath.test_tunnels.TunnelConversationTests.test_any_tunnel"
 _CHOICES: Final = "tests.fastpath.test_route_cache.ChoiceTests"
 
 _BODIES: Final = "tests.integration.test_body_paths.BodyPathTests.test_the_same_is_seen"
@@ -140,14 +141,40 @@ TWINS: Final = {
         "tests.frontend.tls.test_differential.DifferentialTests.test_any_conversation",
     ),
     "frames of bodies": Twin(
-        ("subproxy.wire.messages.Connect", "subproxy.wire.messages.End"),
+        (
+            "subproxy.wire.messages.Body",
+            "subproxy.wire.messages.Connect",
+            "subproxy.wire.messages.End",
+        ),
         (
             "subproxy.fastpath._body_frames.decode_connect",
             "subproxy.fastpath._body_frames.decode_end",
+            "subproxy.fastpath._body_frames.decode_body",
             "subproxy.fastpath._body_frames.connect_frame",
+            "subproxy.fastpath._body_frames.body_frame",
             "subproxy.fastpath._body_frames.end_with_length",
         ),
         "tests.fastpath.test_body_frames.BodyFrameTests.test_what_is_written",
+    ),
+    "what a client sends through a tunnel": Twin(
+        (
+            "subproxy.frontend.client_tunnel.ClientTunnel",
+            "subproxy.subscription.tunnel_request.TunnelRequest",
+            "subproxy.subscription.upstream_request.UpstreamRequest",
+            "subproxy.wire.bodies.WireBodies",
+            "subproxy.wire.credit.SendWindow",
+        ),
+        ("subproxy.fastpath._client_tunnel.pass_to_guest",),
+        _TUNNELS,
+    ),
+    "what a guest sends through a tunnel": Twin(
+        (
+            "subproxy.subscription.channel.Channel",
+            "subproxy.frontend.client_stream.ClientStream",
+            "subproxy.wire.credit.ReceiveWindow",
+        ),
+        ("subproxy.fastpath._tunnel_channel.FastTunnelChannel",),
+        _TUNNELS,
     ),
     "claims of data connections": Twin(
         (

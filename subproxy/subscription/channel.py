@@ -4,7 +4,8 @@ The exchanges of one subscription: numbered, framed, and given their answers.
 Between L{subproxy.core.exchange}, which knows no wire, and L{subproxy.wire.connection},
 which knows no HTTP. What becomes of an exchange whose guest failed is the dispatcher's decision.
 
-Compiled a second time: L{subproxy.fastpath._request_frame} (see L{subproxy.fastpath.twins}).
+Compiled a second time: L{subproxy.fastpath._request_frame} and
+L{subproxy.fastpath._tunnel_channel} (see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations
@@ -324,7 +325,7 @@ class Channel:
             except GuestMisbehaved as error:
                 self.misbehaved(carrier, error)
             if isinstance(carrier, TunnelRequest):
-                carrier.passed(message.data)
+                carrier.passed(len(message.data))
 
     def move(self, message: m.Move) -> None:
         """The guest's half of a tunnel goes on over its data connection."""

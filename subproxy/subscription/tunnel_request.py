@@ -3,9 +3,13 @@ A tunnel on one channel, as its exchange sees it: who carries both halves to the
 
 What passes goes in frames, or by a L{TunnelTransfer} over a data connection (docs/protocol.md,
 "Tunnels").
+
+Compiled a second time: L{subproxy.fastpath._client_tunnel} (see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations
+
+import sys
 
 from zope.interface import implementer
 
@@ -50,7 +54,8 @@ class TunnelRequest(UpstreamRequest):
         self.transfer: TunnelTransfer | None = None
         # Small messages are best off in frames, however many: these count what is not small.
         self._sent = self._received = 0
-        self._weighty = min(SMALL, context.settings.tunnel)
+        most = context.settings.tunnel
+        self._weighty = min(SMALL, most) if most else sys.maxsize
 
     @property
     def wire(self) -> WireConnection:
@@ -121,10 +126,7 @@ class TunnelRequest(UpstreamRequest):
             self.transfer.write(data)
         else:
             super().sendBody(data)
-            size = len(data)
-            if size >= self._weighty:
-                self._sent += size
-                self._offer()
+            self.sent(len(data))
 
     def endBody(self, trailers: Headers) -> None:
         """See L{IUpstreamRequest}."""
@@ -142,9 +144,14 @@ class TunnelRequest(UpstreamRequest):
 
     # Data connections.
 
-    def passed(self, data: bytes) -> None:
-        """Some of the guest's half has come in a frame."""
-        size = len(data)
+    def sent(self, size: int) -> None:
+        """So much of the client's half has gone in frames, or waits for credit to go there."""
+        if size >= self._weighty:
+            self._sent += size
+            self._offer()
+
+    def passed(self, size: int) -> None:
+        """So much of the guest's half has come in a frame."""
         if size >= self._weighty:
             self._received += size
             self._offer()

@@ -2,6 +2,8 @@
 One exchange on one channel, as the exchange sees it: who carries its request to the guest.
 
 Its body goes in frames, or by a L{RequestTransfer} over a data connection; its answer likewise.
+
+Compiled a second time: L{subproxy.fastpath._client_tunnel} (see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations

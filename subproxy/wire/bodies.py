@@ -1,4 +1,8 @@
-"""The bodies of a connection's exchanges: what we send of ours, and the credit for theirs."""
+"""
+The bodies of a connection's exchanges: what we send of ours, and the credit for theirs.
+
+Compiled a second time: L{subproxy.fastpath._client_tunnel} (see L{subproxy.fastpath.twins}).
+"""
 
 from __future__ import annotations
 

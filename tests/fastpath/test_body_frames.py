@@ -91,3 +91,35 @@ class BodyFrameTests(SynchronousTestCase):
             assert isinstance(message, m.End)
             self.assertEqual((message.exchange, message.info.get(b"length")), found)
             self.assertEqual(message.trailers, [])
+
+    @given(st.integers(1, 2**53 - 1), st.binary(min_size=1, max_size=700))
+    def test_a_body_that_is_written(self, number: int, data: bytes) -> None:
+        """Byte for byte what the wire writes."""
+        from subproxy.fastpath._body_frames import tunnel_frame
+
+        self.assertEqual(tunnel_frame(number, data), m.Body(number, data).encode())
+
+    def test_a_body_of_any_length(self) -> None:
+        """Also where the lengths grow by a digit."""
+        from subproxy.fastpath._body_frames import tunnel_frame
+
+        for size in (*range(1, 130), *range(900, 1050), *range(9_900, 10_050), 16_384, 65_536):
+            data = b"x" * size
+            self.assertEqual(tunnel_frame(9, data), m.Body(9, data).encode())
+
+    @given(NUMBERS, st.binary(max_size=40), st.integers(0, 80), st.integers(0, 255))
+    def test_any_body(self, number: int, data: bytes, at: int, byte: int) -> None:
+        """Read is what is not empty; whatever is read, the wire reads the same."""
+        from subproxy.fastpath._body_frames import read_body
+
+        frame = m.Body(number, data).encode()
+        payload = frame[frame.index(b":") + 1 : -1]
+        self.assertEqual(read_body(payload), (number, data) if data else None)
+        changed = spoilt(payload, at, byte)
+        found = read_body(changed)
+        if found is not None:
+            try:
+                message = m.parse(decode(b"%d:%b]" % (len(changed), changed)))
+            except WireError as error:
+                raise AssertionError(f"the wire refuses {changed!r}: {error}") from None
+            self.assertEqual(message, m.Body(*found))

@@ -60,13 +60,20 @@ class Side:
         share: float = math.inf,
         style: str = "combined",
         tunnel: list[bytes] | None = None,
+        moves: int | None = None,
         sites: str | Sequence[Site] = "",
         tls: ClientTls | None = None,
         told: Sequence[bytes] = (),
     ) -> None:
         self.world = World(
             # Both may take all the time of a turn: how much is used depends on the path.
-            SubscriptionSettings(ping_interval=1e6, ping_timeout=2e6, timeout=3e6, share=share)
+            SubscriptionSettings(
+                ping_interval=1e6,
+                ping_timeout=2e6,
+                timeout=3e6,
+                share=share,
+                **({} if moves is None else {"tunnel": moves}),
+            )
         )
         clock = self.world.clock
         clock.advance(1000)

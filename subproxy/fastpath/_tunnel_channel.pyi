@@ -1,0 +1,3 @@
+from subproxy.fastpath._channel import FastChannel
+
+class FastTunnelChannel(FastChannel): ...

@@ -1,0 +1,125 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, binding=False
+"""What a guest sends through a tunnel that is in frames, to its client.
+
+The tunnel stays the Python path's: see C{_client_tunnel.pyx}. For Python is what is not plain: a client that
+does not take what is written, a guest that has no credit, a half that has moved or ended, a client of
+HTTP/2 or of another process.
+
+The same in Python: C{subproxy.subscription.channel}, C{subproxy.frontend.client_stream} and
+C{subproxy.wire.credit} (see C{subproxy.fastpath.twins}).
+"""
+
+from cpython.bytearray cimport PyByteArray_GET_SIZE
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.dict cimport PyDict_GetItem
+from cpython.object cimport PyObject
+from libc.stdint cimport uint64_t
+
+from subproxy.fastpath._answering_connection cimport AnsweringConnection
+from subproxy.fastpath._bytes cimport u8
+from subproxy.fastpath._channel cimport FastChannel
+from subproxy.fastpath._context cimport FastContext
+from subproxy.fastpath._fallback cimport SLOW
+from subproxy.fastpath._slots cimport get, number, set_number, slot
+
+from subproxy.core.exchange import Exchange
+from subproxy.fastpath.fallback import FallbackProtocol
+from subproxy.frontend.client_stream import ClientStream, ResponseState
+from subproxy.subscription.tunnel_request import TunnelRequest
+from subproxy.subscription.upstream_request import UpstreamRequest
+from subproxy.telemetry.log_format import escaped
+from subproxy.wire.credit import ReceiveWindow
+from subproxy.wire.exchange import WireExchange
+from subproxy.wire.states import Half
+from subproxy.wire.tunnel import WireTunnel
+
+cdef Py_ssize_t REQUEST_EXCHANGE = slot(UpstreamRequest, "exchange")
+cdef Py_ssize_t REQUEST_NUMBER = slot(UpstreamRequest, "number")
+cdef Py_ssize_t REQUEST_WEIGHTY = slot(TunnelRequest, "_weighty")
+cdef Py_ssize_t EXCHANGE_SINK = slot(Exchange, "sink")
+cdef Py_ssize_t EXCHANGE_CARRIER = slot(Exchange, "carrier")
+cdef Py_ssize_t EXCHANGE_RECEIVED = slot(Exchange, "received")
+cdef Py_ssize_t STREAM_CONNECTION = slot(ClientStream, "_connection")
+cdef Py_ssize_t STREAM_ANSWER = slot(ClientStream, "answer")
+cdef Py_ssize_t STREAM_TUNNEL = slot(ClientStream, "tunnel")
+cdef Py_ssize_t STREAM_LATE = slot(ClientStream, "_late")
+cdef Py_ssize_t STREAM_OWED = slot(ClientStream, "_owed")
+cdef Py_ssize_t STREAM_SENT = slot(ClientStream, "sent")
+cdef Py_ssize_t WIRE_THEIRS = slot(WireExchange, "theirs")
+cdef Py_ssize_t WIRE_RECEIVING = slot(WireExchange, "receiving")
+cdef Py_ssize_t WIRE_TUNNEL = slot(WireExchange, "tunnel")
+cdef Py_ssize_t WINDOW_SIZE = slot(ReceiveWindow, "size")
+cdef Py_ssize_t WINDOW_LEFT = slot(ReceiveWindow, "left")
+cdef Py_ssize_t WINDOW_CONSUMED = slot(ReceiveWindow, "_consumed")
+cdef Py_ssize_t CAME_IN_FRAMES = slot(WireTunnel, "received")
+cdef object STREAMING = Half.STREAMING
+cdef object ANSWER_STREAMING = ResponseState.STREAMING
+
+
+cdef class FastTunnelChannel(FastChannel):
+    """A C{FastChannel} that also passes on what comes for the tunnels of the Python path."""
+
+    cdef dict carriers
+
+    def __init__(self, protocol, escape=escaped):
+        FastChannel.__init__(self, protocol, escape)
+        self.carriers = self.channel.carriers
+
+    cdef object tunnel(self, uint64_t number):
+        cdef PyObject *found = PyDict_GetItem(self.carriers, number)
+        if found == NULL or type(<object>found) is not TunnelRequest:
+            return None
+        return <object>found
+
+    cdef bint body_came(self, object tunnel, const u8 *data, Py_ssize_t size) except -1:
+        cdef AnsweringConnection front
+        cdef FastContext path
+        cdef PyObject *found = PyDict_GetItem(self.exchanges, get(tunnel, REQUEST_NUMBER))
+        cdef long left, owed, consumed
+        if found == NULL:
+            return False
+        wire = <object>found
+        framed = get(wire, WIRE_TUNNEL)
+        if type(wire) is not WireExchange or framed is None or get(wire, WIRE_THEIRS) is not STREAMING:
+            return False
+        window = get(wire, WIRE_RECEIVING)
+        left = number(window, WINDOW_LEFT)
+        if size > left:
+            return False
+        exchange = get(tunnel, REQUEST_EXCHANGE)
+        stream = get(exchange, EXCHANGE_SINK)
+        if (
+            type(stream) is not ClientStream or get(stream, STREAM_TUNNEL) is None
+            or get(stream, STREAM_ANSWER) is not ANSWER_STREAMING
+            or PyByteArray_GET_SIZE(get(stream, STREAM_LATE)) != 0
+        ):
+            return False
+        connection = get(stream, STREAM_CONNECTION)
+        if type(connection) is not FallbackProtocol or connection.writable is not True:
+            return False
+        replaced = connection.front
+        if not isinstance(replaced, AnsweringConnection):
+            return False
+        front = <AnsweringConnection>replaced
+        if front.stage != SLOW or front.transport is None:
+            return False
+        path = front.path
+        path.tunnelled += 1
+        set_number(window, WINDOW_LEFT, left - size)
+        set_number(framed, CAME_IN_FRAMES, number(framed, CAME_IN_FRAMES) + size)
+        set_number(exchange, EXCHANGE_RECEIVED, number(exchange, EXCHANGE_RECEIVED) + size)
+        owed = number(stream, STREAM_OWED) + size
+        set_number(stream, STREAM_SENT, number(stream, STREAM_SENT) + size)
+        set_number(stream, STREAM_OWED, owed)
+        connection.due = path.now() + path.tunnel_idle
+        front.write(PyBytes_FromStringAndSize(<const char *>data, size))
+        if connection.writable:
+            set_number(stream, STREAM_OWED, 0)
+            consumed = number(window, WINDOW_CONSUMED) + owed
+            if consumed * 2 < number(window, WINDOW_SIZE) and get(exchange, EXCHANGE_CARRIER) is tunnel:
+                set_number(window, WINDOW_CONSUMED, consumed)
+            else:
+                exchange.response_consumed(owed)
+        if size >= number(tunnel, REQUEST_WEIGHTY):
+            tunnel.passed(size)
+        return True
