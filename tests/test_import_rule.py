@@ -40,7 +40,7 @@ FLOORS = (
     ("reactor",),
     ("relay", "endpoints"),
     ("telemetry",),
-    ("frontend", "subscription", "admin", "acme"),
+    ("frontend", "subscription", "admin", "acme", "cluster"),
     ("fastpath", "process", "machines"),
     ("config", "workers"),
     ("app", "cli"),
@@ -63,6 +63,8 @@ KNOWS_ONLY = {
     "telemetry": ("core",),
     "admin": ("core", "telemetry"),
     "acme": ("core",),
+    # What others serve is told to whom it concerns; how they are asked is the business of others.
+    "cluster": ("core",),
     # It hands over listeners and routes, and chooses the reactor.
     "process": ("endpoints", "core.routing", "reactor"),
     # It starts machines; what asks for them, and who passes their guests on, is not its business.

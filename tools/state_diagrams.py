@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from guest.sidecar import states as sidecar
+from subproxy.cluster import states as cluster
 from subproxy.core import exchange
 from subproxy.core.balancing import member
 from subproxy.core.states import TransitionTable
 from subproxy.frontend import client_tunnel, connection_state
 from subproxy.frontend.http2 import ending, stream
+from subproxy.frontend.peer import dialer
 from subproxy.frontend.tls import states as tls
 from subproxy.machines import states as machines
 from subproxy.machines.vmm import machine_run
@@ -48,6 +50,12 @@ DIAGRAMS = {
         "machines/vmm/machine_run.py",
         machine_run.TRANSITIONS.diagram,
     ),
+    "The connection to another host": (
+        "frontend/peer/dialer.py",
+        dialer.DIAL_TRANSITIONS.diagram,
+    ),
+    "The view of a cluster's store": ("cluster/states.py", cluster.VIEW_TRANSITIONS.diagram),
+    "The lease of a host": ("cluster/states.py", cluster.LEASE_TRANSITIONS.diagram),
     "An exchange": ("core/exchange.py", exchange.TRANSITIONS.diagram),
     "A client's connection": (
         "frontend/connection_state.py",

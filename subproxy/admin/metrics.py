@@ -13,7 +13,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from subproxy.admin.view import Data, text
-from subproxy.core.balancing.member import MemberState, is_peer
+from subproxy.core.balancing.member import MemberState, is_worker
 from subproxy.core.dispatcher import Dispatcher
 from subproxy.core.printable import printable
 from subproxy.core.routing.registry import Registry
@@ -106,7 +106,7 @@ class ProxyCollector(Collector):
             "subproxy_subscriber_ready", "1 if it is given new requests.", labels=labels
         )
         for member in self._registry.members():
-            if is_peer(member):
+            if is_worker(member):
                 continue
             values = [printable(member.identity), text(member.application), str(member.worker)]
             latency.add_metric(values, member.latency)

@@ -40,7 +40,7 @@ from subproxy.admin.guarded import GuardedSite
 from subproxy.admin.markup import PAGE_POLICY, asset, overview_page
 from subproxy.admin.pages import Folder, Operations, Page, Reply, answer, later, plain, told
 from subproxy.admin.view import Data, explain_view, member_id, routes_view, subscribers_view
-from subproxy.core.balancing.member import Member, MemberEvent, is_peer
+from subproxy.core.balancing.member import Member, MemberEvent, is_worker
 from subproxy.core.printable import printable
 from subproxy.core.routing.registry import Registry
 from subproxy.core.routing.router import Router
@@ -107,6 +107,7 @@ class Admin:
     @ivar certificates: all certificates as plain data; None if there is no TLS.
     @ivar overview: looks at everything at once.
     @ivar log: where the access log is, and its format; None if there is none.
+    @ivar hosts: other hosts as plain data; None if none are named.
     @ivar reload: reads the files again, and says C{problems}, C{applied} and C{hand_over}; None if
         there are none.
     """
@@ -126,6 +127,7 @@ class Admin:
         self.log = log
         self.overview = overview
         self.certificates = certificates
+        self.hosts: Callable[[], Data] | None = None
         self.registry = registry
         self.router = router
         self.now = now
@@ -148,6 +150,8 @@ class Admin:
                 return subscribers_view(self.registry, self.now()), 200
             case "certificates":
                 return self._certificates()
+            case "hosts":
+                return self._hosts()
             case "log":
                 if self.log is None:
                     return {"error": "no access log is written (see --access-log)"}, 409
@@ -172,7 +176,7 @@ class Admin:
         members = [
             member
             for member in self.registry.members()
-            if not is_peer(member) and f"{member_id(member)}/".startswith(f"{name}/")
+            if not is_worker(member) and f"{member_id(member)}/".startswith(f"{name}/")
         ]
         for member in members:
             if member.feed(event, self.now()) and event is MemberEvent.UNDRAIN:
@@ -201,6 +205,11 @@ class Admin:
         if self.certificates is None:
             return {"error": "nothing is served over TLS (see --https)"}, 409
         return {"certificates": self.certificates()}, 200
+
+    def _hosts(self) -> Reply:
+        if self.hosts is None:
+            return {"error": "no other hosts are named (see --peer-listen)"}, 409
+        return self.hosts(), 200
 
     def _reload(self) -> Reply:
         if self.reload is None:
@@ -277,7 +286,7 @@ def operations_site(admin: Operations, guard: Guard, clock: IReactorTime) -> Gua
     root.putChild(b"healthz", Page(health))
     root.putChild(b"readyz", Page(readiness))
     root.putChild(b"api", api)
-    for name in ("routes", "subscribers", "certificates", "overview", "log"):
+    for name in ("routes", "subscribers", "certificates", "hosts", "overview", "log"):
         api.putChild(name.encode(), page(name))
     api.putChild(b"events", EventPage(admin, clock))
     api.putChild(b"explain", Page(explain))

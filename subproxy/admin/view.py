@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from subproxy.core.balancing.balancer import PowerOfTwo
-from subproxy.core.balancing.member import POPULATED, Member, MemberState, Pool, is_peer
+from subproxy.core.balancing.member import POPULATED, Member, MemberState, Pool, is_worker
 from subproxy.core.printable import printable
 from subproxy.core.routing.registry import Registry
 from subproxy.core.routing.router import Router
@@ -56,7 +56,7 @@ def pool_view(pool: Pool, now: float) -> Data:
         "path": pool.route.path.source.decode("latin-1"),
         "vacant": pool.vacant_since != POPULATED,
         "waiting": pool.waiting,
-        "subscribers": [member_id(member) for member in pool.members if not is_peer(member)],
+        "subscribers": [member_id(member) for member in pool.members if not is_worker(member)],
     }
 
 
@@ -69,7 +69,9 @@ def routes_view(registry: Registry, now: float) -> Data:
 def subscribers_view(registry: Registry, now: float) -> Data:
     """All subscriptions that serve something."""
     members = sorted(registry.members(), key=member_id)
-    return {"subscribers": [member_view(member, now) for member in members if not is_peer(member)]}
+    return {
+        "subscribers": [member_view(member, now) for member in members if not is_worker(member)]
+    }
 
 
 def _site_rules(router: Router, host: bytes, path: bytes) -> list[Data]:
@@ -101,7 +103,7 @@ def explain_view(router: Router, host: bytes, path: bytes, now: float) -> Data:
         ],
         "same_host": [str(pool.route) for pool in found.same_host],
         "subscribers": [
-            member_view(member, now) for member in found.winner.members if not is_peer(member)
+            member_view(member, now) for member in found.winner.members if not is_worker(member)
         ]
         if found.winner is not None
         else [],

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from subproxy.admin.guarded import GuardedSite
     from subproxy.admin.metrics import ProxyCollector
     from subproxy.admin.site import Admin
+    from subproxy.app.hosts import Hosts
     from subproxy.app.tls import TlsSetup
 
 FASTPATH_COUNTS = {
@@ -49,6 +50,7 @@ def admin_listener(
     uid: int | None,
     reload: Callable[[], Reloaded] | None = None,
     tls: TlsSetup | None = None,
+    hosts: Hosts | None = None,
 ) -> ListenerService | None:
     """
     The admin listener of C{service}; None if nobody asked for one.
@@ -56,6 +58,7 @@ def admin_listener(
     @param uid: the user that the process is going to be; None: the one that it is.
     @param reload: reads the files again; None: there are none.
     @param tls: what is told of TLS; None if there is none.
+    @param hosts: what is told of other hosts; None if there are none.
     @raise SystemExit: it can't be had as it was asked for.
     """
     where = settings.admin
@@ -64,7 +67,7 @@ def admin_listener(
     # Imported here: twisted.web is half a second that a proxy without admin need not spend.
     from subproxy.admin.site import operations_site
 
-    admin = operations(service, router, counters, reload, tls)
+    admin = operations(service, router, counters, reload, tls, hosts)
     guard = admin_guard(settings, uid)
     return admin_service(reactor, where, operations_site(admin, guard, reactor))
 
@@ -75,6 +78,7 @@ def operations(
     counters: Counters,
     reload: Callable[[], Reloaded] | None,
     tls: TlsSetup | None,
+    hosts: Hosts | None = None,
 ) -> Admin:
     """What can be asked of C{service}."""
     from prometheus_client import CollectorRegistry
@@ -104,6 +108,9 @@ def operations(
         Overview(counters, registry, monotonic, _numbers(service)).look,
         None if log is None else lambda: {"path": log.path, "format": log.style},
     )
+    if hosts is not None:
+        admin.hosts = hosts.data
+        _add_host_gauges(collector, hosts)
     admin.collectors = CollectorRegistry()
     admin.collectors.register(collector)
     return admin
@@ -169,6 +176,25 @@ def _add_gauges(collector: ProxyCollector, service: ProxyService) -> None:
     log = service.log
     if log is not None:
         gauges["access_log_dropped_lines"] = ("Lines lost.", lambda: log.dropped)
+
+
+def _add_host_gauges(collector: ProxyCollector, hosts: Hosts) -> None:
+    gauges, links = collector.gauges, hosts.links
+    gauges["hosts_asked"] = ("Other hosts that can be asked.", lambda: links.counts()[0])
+    gauges["hosts_asking"] = ("Other hosts that ask.", lambda: links.counts()[1])
+    if hosts.cluster is None:
+        return
+    view, publisher = hosts.cluster.view, hosts.cluster.publisher
+    gauges["cluster_stale"] = (
+        "1 if the cluster's store is away, and what it said last goes on.",
+        lambda: float(view.stale),
+    )
+    gauges["cluster_hosts"] = ("Other hosts in the store.", lambda: len(view.table.hosts))
+    gauges["cluster_routes"] = ("Routes of other hosts in it.", lambda: view.table.routes)
+    gauges["cluster_unpublished"] = (
+        "Records of this host that the store does not have yet as they are.",
+        lambda: publisher.publication.pending,
+    )
 
 
 def _is_unix(where: str) -> bool:

@@ -35,6 +35,7 @@ from subproxy.core.routing.registry import Registry
 from subproxy.core.routing.router import Router
 from subproxy.core.sites.site_table import SiteTable
 from subproxy.endpoints.identity import identity_of_peer, identity_of_transport
+from subproxy.endpoints.openssl import openssl
 from subproxy.fastpath.http1_factory import FastHttp1Factory
 from subproxy.fastpath.install import install, unavailable
 from subproxy.frontend.factory import Http1Factory
@@ -50,6 +51,7 @@ from subproxy.telemetry.access_log import AccessLog
 from subproxy.telemetry.counters import Counters, ExchangeLogFanOut
 
 if TYPE_CHECKING:
+    from subproxy.app.hosts import Hosts
     from subproxy.app.tls import TlsSetup
 
 
@@ -61,6 +63,7 @@ class Proxy:
     @ivar service: what starts and stops it.
     @ivar tls: what its listeners of TLS share; None if there are none.
     @ivar reload: reads the files again; None: there are none.
+    @ivar hosts: what is known of other hosts; None: there are none.
     """
 
     service: ProxyService
@@ -68,6 +71,7 @@ class Proxy:
     counters: Counters
     tls: TlsSetup | None
     reload: Callable[[], Reloaded] | None
+    hosts: Hosts | None = None
 
 
 def build(
@@ -91,7 +95,15 @@ def build(
     built = build_proxy(settings, reactor, inheritance, supervisor, sources, effective, uid=uid)
     service, reload = built.service, built.reload
     admin = admin_listener(
-        reactor, settings, service, built.router, built.counters, uid, reload, built.tls
+        reactor,
+        settings,
+        service,
+        built.router,
+        built.counters,
+        uid,
+        reload,
+        built.tls,
+        built.hosts,
     )
     if admin is not None:
         service.addService(admin)  # type: ignore[no-untyped-call]
@@ -192,9 +204,30 @@ def build_proxy(
     )
     if acme is not None:
         service.addService(acme)  # type: ignore[no-untyped-call]
+    hosts = None
+    if settings.peer_certificate is not None:
+        hosts = _hosts(reactor, settings, service, inheritance)
     inheritance.routes(registry, monotonic())
     reloader = _reloader(service, effective, sources)
-    return Proxy(service, router, counters, tls, None if reloader is None else reloader.reload)
+    reload = None if reloader is None else reloader.reload
+    return Proxy(service, router, counters, tls, reload, hosts)
+
+
+def _hosts(
+    reactor: Any, settings: Settings, service: ProxyService, inheritance: InheritedSockets
+) -> Hosts:
+    """What is known of other hosts, whose modules others have no use for."""
+    openssl.provide()
+    try:
+        import OpenSSL  # noqa: F401
+    except ImportError:
+        fail(
+            "--peer-certificate wants the package pyOpenSSL: "
+            "pip install 'subscription-proxy-vsock[tls]'"
+        )
+    from subproxy.app.hosts import build_hosts
+
+    return build_hosts(reactor, settings, service, inheritance)
 
 
 def _signal_handlers(

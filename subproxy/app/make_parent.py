@@ -32,6 +32,8 @@ def make_parent(options: Options) -> Any:
 
     @raise SystemExit: something that was asked for can't be had; standard error says what.
     """
+    if options.settings.peer_certificate is not None:
+        fail("--peer-certificate: not with machines, nor with --workers")
     config: Any = getattr(options, "parent", None) or {}
     if os.environ.pop(TRIAL, ""):
         _try(options)

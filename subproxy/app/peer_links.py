@@ -6,6 +6,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
 
+from subproxy.app.served_routes import ServedRoutes
 from subproxy.core.balancing.member import PEERS, Member, is_peer
 from subproxy.core.dispatcher import Dispatcher
 from subproxy.core.exchange import Exchange
@@ -37,8 +38,7 @@ class PeerLinks:
         self._dispatcher = dispatcher
         self._registrar = registrar
         self._process = process
-        self._routes: dict[Member, set[Route]] = {}
-        self._counts: dict[Route, int] = {}
+        self._served = ServedRoutes(self._route_came, self._route_left)
         self._asking: list[PeerProtocol] = []
         self._asked: list[Any] = []
         self.alone = False
@@ -58,8 +58,8 @@ class PeerLinks:
             self._asked = [each for each in self._asked if each.transport.connected]
             self._asked.append(protocol)
         else:
-            protocol = PeerProtocol(self, self._process, self._counts)
-            self._asking = [each for each in self._asking if each.transport.connected]
+            protocol = PeerProtocol(self, self._process, self._served)
+            self._asking = [each for each in self._asking if each.connected]
             self._asking.append(protocol)
         begin_connection(self._reactor, descriptor, identity, protocol, b"")
 
@@ -90,27 +90,18 @@ class PeerLinks:
 
     def served(self, member: Member, route: Route, served: bool) -> None:
         """C{member} has registered C{route}, or no longer has it."""
-        routes = self._routes.setdefault(member, set())
-        if served and route not in routes:
-            routes.add(route)
-            self._count(route, 1)
-        elif not served and route in routes:
-            routes.discard(route)
-            self._count(route, -1)
+        self._served.served(member, route, served)
 
     def left(self, member: Member) -> None:
         """C{member} has nothing any more."""
-        for route in self._routes.pop(member, ()):
-            self._count(route, -1)
+        self._served.member_left(member)
 
-    def _count(self, route: Route, change: int) -> None:
-        count = self._counts[route] = self._counts.get(route, 0) + change
-        if not count:
-            del self._counts[route]
-            self._registrar.left(route)
-            for each in self._asking:
-                each.withdraw(route)
-        elif count == 1 and change > 0:
-            self._registrar.came(route)
-            for each in self._asking:
-                each.serve(route)
+    def _route_came(self, route: Route) -> None:
+        self._registrar.came(route)
+        for each in self._asking:
+            each.serve(route)
+
+    def _route_left(self, route: Route) -> None:
+        self._registrar.left(route)
+        for each in self._asking:
+            each.withdraw(route)

@@ -27,7 +27,7 @@ from subproxy.telemetry.access_log import AccessLog
 
 if TYPE_CHECKING:
     from subproxy.app.machine_routes import MachineRoutes
-    from subproxy.app.peer_links import PeerLinks
+    from subproxy.app.peer_connections import PeerConnections
     from subproxy.frontend.tls.certificate_service import CertificateService
 
 HOUSEKEEPING_INTERVAL = 0.25
@@ -47,7 +47,7 @@ class ProxyService(MultiService):
     Listeners for clients and guests, and what connects them.
 
     @ivar certificates: what is shown over TLS, if anything is.
-    @ivar peers: the other processes of the proxy, if there are several.
+    @ivar peers: the other processes of the proxy, or those of other hosts, if there are any.
     @ivar machines: the routes of declared machines, where a parent starts these.
     @ivar inherits: its sockets may be another process's, which goes on with them if this one
         does not come up.
@@ -85,7 +85,8 @@ class ProxyService(MultiService):
         self.inherits = False
         self._handing = False
         self._hurried = False
-        self.peers: PeerLinks | None = None
+        self.peers: PeerConnections | None = None
+        self.peer_listeners: list[ListenerService] = []
         self.machines: MachineRoutes | None = None
         self._limit: Deferred[None] | None = None
         self.log = log
@@ -122,7 +123,7 @@ class ProxyService(MultiService):
         self._log.info("stopping: {count} requests in flight", count=self.http.active)
         self.supervisor.stopping()
         await DeferredList(
-            [Deferred.fromCoroutine(each.stopListening()) for each in self.http_listeners]
+            [Deferred.fromCoroutine(each.stopListening()) for each in self._client_listeners()]
         )
         await self._within(self.shutdown_timeout, self.http.drain())
         if self.peers is not None:
@@ -165,7 +166,11 @@ class ProxyService(MultiService):
                 raise
 
     def _listeners(self) -> list[Any]:
-        return [*self.http_listeners, *self.vsock_listeners, *self.admin_listeners]
+        return [*self._client_listeners(), *self.vsock_listeners, *self.admin_listeners]
+
+    def _client_listeners(self) -> list[ListenerService]:
+        """Those by which requests come."""
+        return [*self.http_listeners, *self.peer_listeners]
 
     def when_listening(self) -> Deferred[Any]:
         """
@@ -195,7 +200,7 @@ class ProxyService(MultiService):
         done.addErrback(lambda failure: self._log.failure("the hand-over failed", failure=failure))
 
     async def _hand_over(self, reactor: Any) -> None:
-        legacy = SocketHandoff([*self.http_listeners, *self.vsock_listeners])
+        legacy = SocketHandoff([*self._client_listeners(), *self.vsock_listeners])
         self._log.info("handing over to a new process")
         for listener in self.admin_listeners:
             await listener.stopListening()
@@ -219,7 +224,7 @@ class ProxyService(MultiService):
 
         @return: fires when all is answered, and guests are gone.
         """
-        return Deferred.fromCoroutine(self._retire(SocketHandoff([*self.http_listeners])))
+        return Deferred.fromCoroutine(self._retire(SocketHandoff([*self._client_listeners()])))
 
     async def _retire(self, legacy: SocketHandoff) -> None:
         if self.peers is not None:

@@ -311,7 +311,7 @@ class _Worker:
                 )
             case msg.PeerLink():
                 (descriptor,) = said.descriptors
-                assert service.peers is not None
+                assert isinstance(service.peers, PeerLinks)
                 service.peers.connect(descriptor, said.serial, said.asks)
             case msg.MachineStatus():
                 assert service.machines is not None

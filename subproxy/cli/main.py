@@ -65,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("routes", help="what is served, in the order of precedence")
     commands.add_parser("subscribers", help="who serves it")
     commands.add_parser("certificates", help="what is shown over TLS, and for how long")
+    commands.add_parser("hosts", help="other hosts of the cluster, and whether they are reached")
     explain = commands.add_parser("explain", help="which route wins for a URL, and why")
     explain.add_argument("url", help="such as http://blog.example/news")
     for name, what in (("drain", "give a subscriber nothing new"), ("undrain", "use it again")):
@@ -166,6 +167,8 @@ def run(options: argparse.Namespace, client: AdminClient) -> None:
             show(client.ask("/api/subscribers"), tables.subscribers)
         case "certificates":
             show(client.ask("/api/certificates"), tables.certificates)
+        case "hosts":
+            show(client.ask("/api/hosts"), tables.hosts)
         case "explain":
             show(client.ask("/api/explain", url=options.url), tables.explanation)
         case "drain" | "undrain":

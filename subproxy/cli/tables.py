@@ -69,6 +69,33 @@ def subscribers(data: Data) -> str:
     return table(heads, rows)
 
 
+def hosts(data: Data) -> str:
+    """The table of C{subproxy hosts}, with a line on the cluster below."""
+    rows = [
+        (
+            each["host"],
+            each["address"] or "-",
+            each["asks"],
+            each["asked"],
+            each["routes"],
+            "-" if each["latency"] is None else milliseconds(each["latency"]),
+            each["in_flight"],
+        )
+        for each in data["hosts"]
+    ]
+    heads = ("HOST", "ADDRESS", "ASKS", "ASKED", "ROUTES", "PING MS", "IN FLIGHT")
+    lines = [table(heads, rows) if rows else "no other hosts"]
+    cluster = data["cluster"]
+    if cluster is not None:
+        stale = f", stale for {cluster['stale_for']:.0f} s" if cluster["stale"] else ""
+        lines.append(
+            f"this host: {data['host']} at {cluster['address']}; store: {cluster['state']}{stale}; "
+            f"lease: {cluster['lease']}; published: {cluster['published']}"
+            + (f", of which {cluster['unpublished']} not yet" if cluster["unpublished"] else "")
+        )
+    return "\n".join(lines)
+
+
 def certificates(data: Data) -> str:
     """The table of C{subproxy certificates}: what expires first comes first."""
     if not data["certificates"]:

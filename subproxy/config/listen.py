@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from subproxy.config.bare_port import is_bare
 
 _MAGIC = re.compile(r"[*?[]")
+_ETCD = re.compile(r"etcd:https?://[A-Za-z0-9.:\[\]-]+\Z")
+_PREFIX = re.compile(r"/(?:[A-Za-z0-9._-]+/)*\Z")
 _ENDPOINT = re.compile(r"[A-Za-z][A-Za-z0-9_-]*:")
 
 
@@ -90,6 +92,40 @@ def parse_acme(value: str) -> str:
     """
     if not value.startswith("https://"):
         raise ValueError("the URL of a directory is needed, https://...")
+    return value
+
+
+def parse_peer_listen(value: str) -> str:
+    """
+    What C{--peer-listen} asks for: an endpoint; a bare port is one of all interfaces.
+
+    @raise ValueError: it is neither, or an endpoint that does TLS itself.
+    """
+    parse_https(value)
+    if value.startswith("haproxy:"):
+        raise ValueError("hosts dial each other directly: say tcp:PORT")
+    return f"tcp:{value}" if is_bare(value) else value
+
+
+def parse_cluster(value: str) -> str:
+    """
+    What C{--cluster} names: a member of etcd.
+
+    @raise ValueError: it is none.
+    """
+    if not _ETCD.match(value):
+        raise ValueError("etcd:http://HOST:PORT is needed, or https")
+    return value
+
+
+def parse_prefix(value: str) -> str:
+    """
+    What C{--cluster-prefix} asks for.
+
+    @raise ValueError: keys cannot begin so.
+    """
+    if not _PREFIX.match(value):
+        raise ValueError("letters, digits, and . _ - / are needed, a slash at both ends")
     return value
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
+from subproxy.config.host_settings import OTHER_HOSTS, HostSettings
 from subproxy.config.listen import (
     VsockListen,
     parse_acme,
@@ -30,9 +31,9 @@ from subproxy.config.setting import (
     Octal,
     Processes,
     Setting,
-    SettingKind,
     Text,
 )
+from subproxy.config.setting_fields import many, maybe, one
 from subproxy.core.balancing.balancer import BALANCERS
 from subproxy.core.http.forwarded import Trust
 from subproxy.frontend import limits
@@ -54,6 +55,8 @@ GUESTS = "Guests"
 CLIENTS = "Clients"
 HTTP_LIMITS = "Limits of HTTP"
 PROCESS = "The process"
+GROUPS = (LISTENERS, TLS, GUESTS, CLIENTS, OTHER_HOSTS, HTTP_LIMITS, PROCESS)
+"""The headings of C{--help}, in their order."""
 
 _wire = SubscriptionSettings()
 ON, OFF = ON_OFF = ("on", "off")
@@ -67,42 +70,15 @@ def _network(text: str) -> str:
     return text
 
 
-def _field(kind: SettingKind[object], default: Any, row: dict[str, Any]) -> Any:
-    row.setdefault("key", "")
-    row.setdefault("word", WORDS.get(kind.unit, "N"))
-    return field(default=default, metadata={"kind": kind, **row})
-
-
-def _one(kind: SettingKind[T], default: str, help: str, group: str, section: str, **row: Any) -> T:
-    """A setting that has a default."""
-    row |= {"default": default, "help": help, "group": group, "section": section}
-    found: T = _field(kind, kind.parse(default), row)
-    return found
-
-
-def _maybe(kind: SettingKind[T], help: str, group: str, section: str, **row: Any) -> T | None:
-    """A setting that has none."""
-    row |= {"default": None, "help": help, "group": group, "section": section}
-    found: T | None = _field(kind, None, row)
-    return found
-
-
-def _many(kind: SettingKind[T], help: str, group: str, section: str, **row: Any) -> tuple[T, ...]:
-    """A setting that may be said more than once."""
-    row |= {"default": None, "help": help, "group": group, "section": section, "repeats": True}
-    found: tuple[T, ...] = _field(kind, (), row)
-    return found
-
-
 @dataclass(frozen=True)
-class Settings:
+class Settings(HostSettings):
     """
     What an operator has set, and defaults for the rest.
 
     The order is that of C{--help}. Times are in seconds where the rows say nothing else.
     """
 
-    http: tuple[str, ...] = _many(
+    http: tuple[str, ...] = many(
         Text(parse_http, port=True),
         "Serve HTTP there: a port, or a Twisted server endpoint such as "
         "tcp:8888:interface=192.0.2.1. A bare port is of this machine alone, unless there is a "
@@ -113,7 +89,7 @@ class Settings:
         word="PORT|ENDPOINT",
         otherwise=DEFAULT_HTTP,
     )
-    vsock: tuple[VsockListen, ...] = _many(
+    vsock: tuple[VsockListen, ...] = many(
         Text(parse_vsock, port=True),
         "Guests dial in there: the path of a VM's vsock socket, a pattern such as "
         "/run/vms/*.sock, a native vsock port, or an endpoint. May repeat (default: native "
@@ -124,7 +100,7 @@ class Settings:
         word="PATH|GLOB|...",
         otherwise="see below",
     )
-    vsock_port: int = _one(
+    vsock_port: int = one(
         Count(0, 0xFFFFFFFE, "port"),
         str(PORT),
         "The vsock port that guests dial.",
@@ -132,7 +108,7 @@ class Settings:
         "guests",
         word="PORT",
     )
-    vsock_mode: int = _one(
+    vsock_mode: int = one(
         Octal(),
         "660",
         "Mode of emulated vsock sockets, octal.",
@@ -140,17 +116,17 @@ class Settings:
         "guests",
         word="MODE",
     )
-    vsock_owner: str | None = _maybe(
+    vsock_owner: str | None = maybe(
         Text(str),
         "Owner of emulated vsock sockets: the VMM's user.",
         LISTENERS,
         "guests",
         word="USER",
     )
-    vsock_group: str | None = _maybe(
+    vsock_group: str | None = maybe(
         Text(str), "Group of emulated vsock sockets.", LISTENERS, "guests", word="GROUP"
     )
-    admin: str | None = _maybe(
+    admin: str | None = maybe(
         Text(parse_admin),
         "Metrics, health and API there: a path (mode 600) or an endpoint.",
         LISTENERS,
@@ -158,7 +134,7 @@ class Settings:
         key="listen",
         word="PATH|ENDPOINT",
     )
-    admin_token: str | None = _maybe(
+    admin_token: str | None = maybe(
         Text(str),
         "File of the token that the admin listener wants over TCP.",
         LISTENERS,
@@ -167,7 +143,7 @@ class Settings:
         word="FILE",
         otherwise="see [below](#the-admin-listener)",
     )
-    admin_host: tuple[str, ...] = _many(
+    admin_host: tuple[str, ...] = many(
         Text(str),
         "A name by which the admin listener is called over TCP, beside localhost and the address "
         "that is dialled. May repeat.",
@@ -177,7 +153,7 @@ class Settings:
         word="NAME",
     )
 
-    https: tuple[str, ...] = _many(
+    https: tuple[str, ...] = many(
         Text(parse_https, port=True),
         "Serve HTTPS there: a port, or a Twisted server endpoint, as with --http. Wants "
         "--certificates. May repeat.",
@@ -186,7 +162,7 @@ class Settings:
         key="listen",
         word="PORT|ENDPOINT",
     )
-    certificates: tuple[str, ...] = _many(
+    certificates: tuple[str, ...] = many(
         Text(str),
         "Certificates and their keys: a folder, or a PEM file, which then is the default. What "
         "changes there is read again. May repeat.",
@@ -194,7 +170,7 @@ class Settings:
         "tls",
         word="FOLDER|FILE",
     )
-    acme_challenges: tuple[str, ...] = _many(
+    acme_challenges: tuple[str, ...] = many(
         Text(str),
         "Folder of files that answer /.well-known/acme-challenge/, before any rule or route: the "
         "webroot of certbot and others. May repeat.",
@@ -203,7 +179,7 @@ class Settings:
         key="acme-challenges",
         word="FOLDER",
     )
-    acme: str | None = _maybe(
+    acme: str | None = maybe(
         Text(parse_acme),
         "Get and renew certificates from the authority with this ACME directory, for hosts that "
         "the policy names and a guest serves. You agree to its terms. Wants --https, and --http on "
@@ -212,7 +188,7 @@ class Settings:
         "tls",
         word="URL",
     )
-    acme_email: str | None = _maybe(
+    acme_email: str | None = maybe(
         Text(str),
         "Whom that authority writes to.",
         TLS,
@@ -220,7 +196,7 @@ class Settings:
         key="acme-email",
         word="ADDRESS",
     )
-    acme_folder: str = _one(
+    acme_folder: str = one(
         Text(str),
         "/var/lib/subproxy/acme",
         "Folder of the account and the certificates, ours alone.",
@@ -229,7 +205,7 @@ class Settings:
         key="acme-folder",
         word="FOLDER",
     )
-    acme_profile: str | None = _maybe(
+    acme_profile: str | None = maybe(
         Text(str),
         "Profile of certificates, of those that the authority offers.",
         TLS,
@@ -237,7 +213,7 @@ class Settings:
         key="acme-profile",
         word="NAME",
     )
-    acme_dns_hook: str | None = _maybe(
+    acme_dns_hook: str | None = maybe(
         Text(str),
         "Program that makes and removes records of DNS, so that wildcards can be had: "
         "PROGRAM add|remove NAME VALUE.",
@@ -246,7 +222,7 @@ class Settings:
         key="acme-dns-hook",
         word="PROGRAM",
     )
-    tls_library: str = _one(
+    tls_library: str = one(
         Choice(LIBRARIES),
         AUTO,
         "What does TLS: system (its libssl, by the compiled layer), python (its ssl), or auto: "
@@ -257,7 +233,7 @@ class Settings:
         word="WHICH",
     )
 
-    policy: str | None = _maybe(
+    policy: str | None = maybe(
         Text(str),
         "Which guest may claim what: a TOML file, read again on SIGHUP.",
         GUESTS,
@@ -265,7 +241,7 @@ class Settings:
         word="FILE",
         reload=True,
     )
-    balance: str = _one(
+    balance: str = one(
         Choice(tuple(BALANCERS)),
         "p2c-ewma",
         f"Who gets a request: {', '.join(BALANCERS)}.",
@@ -274,7 +250,7 @@ class Settings:
         word="HOW",
         reload=True,
     )
-    ping_interval: float = _one(
+    ping_interval: float = one(
         Number(0.05, A_DAY, "seconds"),
         f"{_wire.ping_interval:g}",
         "Seconds between the pings of a subscriber.",
@@ -282,7 +258,7 @@ class Settings:
         "guests",
         reload=True,
     )
-    ping_timeout: float = _one(
+    ping_timeout: float = one(
         Number(0.05, A_DAY, "seconds"),
         f"{_wire.ping_timeout:g}",
         "Seconds after which a subscriber without pong is ejected.",
@@ -290,7 +266,7 @@ class Settings:
         "guests",
         reload=True,
     )
-    guest_timeout: float = _one(
+    guest_timeout: float = one(
         Number(0.05, A_DAY, "seconds"),
         f"{_wire.timeout:g}",
         "Seconds of silence after which a subscriber is given up.",
@@ -299,7 +275,7 @@ class Settings:
         key="timeout",
         reload=True,
     )
-    hold: float = _one(
+    hold: float = one(
         Number(0.0, A_DAY, "seconds"),
         "3",
         "Seconds that requests wait for a route that nobody serves just now.",
@@ -307,7 +283,7 @@ class Settings:
         "guests",
         reload=True,
     )
-    queue_timeout: float = _one(
+    queue_timeout: float = one(
         Number(0.0, A_DAY, "seconds"),
         "10",
         "Seconds that requests wait while all subscribers are busy.",
@@ -315,7 +291,7 @@ class Settings:
         "guests",
         reload=True,
     )
-    queue: int = _one(
+    queue: int = one(
         Count(0, 1_000_000, "requests"),
         "100",
         "Requests of one route that may wait for a subscriber.",
@@ -323,7 +299,7 @@ class Settings:
         "guests",
         reload=True,
     )
-    queue_total: int = _one(
+    queue_total: int = one(
         Count(0, 1_000_000, "requests"),
         "1000",
         "Requests that may wait in all.",
@@ -331,7 +307,7 @@ class Settings:
         "guests",
         reload=True,
     )
-    bulk: int = _one(
+    bulk: int = one(
         Count(0, MAX_NUMBER, "bytes"),
         str(BULK),
         "Bytes from which a body has a data connection; 0: none has.",
@@ -340,7 +316,7 @@ class Settings:
         reload=True,
     )
 
-    trust: tuple[str, ...] = _many(
+    trust: tuple[str, ...] = many(
         Text(_network, repeats=True),
         "Believe X-Forwarded-* and the like of clients in this network, such as 10.0.0.0/8, or "
         "unix for clients on UNIX sockets. May repeat.",
@@ -349,7 +325,7 @@ class Settings:
         word="NETWORK",
         reload=True,
     )
-    proxy_protocol: tuple[str, ...] = _many(
+    proxy_protocol: tuple[str, ...] = many(
         Text(_network, repeats=True),
         "Peers in this network, such as 10.0.0.0/8, or unix, may say by the PROXY protocol who "
         "their clients are, on listeners such as --http=haproxy:tcp:8888. May repeat. Default: "
@@ -360,7 +336,7 @@ class Settings:
         otherwise="loopback, `unix`, `--trust`",
         reload=True,
     )
-    http2: str = _one(
+    http2: str = one(
         Choice(ON_OFF),
         "on",
         "Whether HTTP/2 is spoken: on, off. If it is off, TLS offers HTTP/1.1 alone.",
@@ -368,7 +344,7 @@ class Settings:
         "http",
         word="HOW",
     )
-    half_close: str = _one(
+    half_close: str = one(
         Choice(_half_close),
         "auto",
         f"What a client's FIN means: {', '.join(_half_close)}.",
@@ -377,7 +353,7 @@ class Settings:
         word="HOW",
         reload=True,
     )
-    access_log: str = _one(
+    access_log: str = one(
         Text(str),
         "-",
         "The access log: a file, - for standard output, or none.",
@@ -385,7 +361,7 @@ class Settings:
         "log",
         word="FILE",
     )
-    access_log_format: str = _one(
+    access_log_format: str = one(
         Choice(tuple(FORMATS)),
         "combined",
         f"{' or '.join(FORMATS)}.",
@@ -396,7 +372,7 @@ class Settings:
 
     http_limits: limits.HttpLimits = field(default_factory=limits.HttpLimits)
 
-    workers: int = _one(
+    workers: int = one(
         Processes(64),
         "1",
         "Processes that serve, one a core; auto: as many as there are cores. With more than one "
@@ -406,7 +382,7 @@ class Settings:
         key="count",
         word="N|auto",
     )
-    shutdown_timeout: float = _one(
+    shutdown_timeout: float = one(
         Number(0.0, A_DAY, "seconds"),
         "30",
         "Seconds that SIGTERM leaves for what is in flight.",
@@ -414,7 +390,7 @@ class Settings:
         "workers",
         reload=True,
     )
-    spin: float = _one(
+    spin: float = one(
         Number(0.0, 1000.0, "microseconds"),
         "0",
         "Microseconds to look for events before sleeping (io_uring only).",
@@ -423,7 +399,7 @@ class Settings:
         word="MICROSECONDS",
         reload=True,
     )
-    no_fastpath: bool = _one(
+    no_fastpath: bool = one(
         Flag(),
         "false",
         "Serve every request by the Python path.",
@@ -473,7 +449,7 @@ def _rows() -> list[Setting]:
             rows.append(Setting(name=each.name, **row))
         else:
             rows += map(_limit, limits.TABLE)
-    return rows
+    return sorted(rows, key=lambda row: GROUPS.index(row.group))
 
 
 def _limit(row: limits.Row) -> Setting:

@@ -103,7 +103,9 @@ class Dispatcher:
         self.budget(pool).requests += 1
         self._submit(exchange, pool)
 
-    def dispatch_here(self, exchange: Exchange, others: Callable[[Member], bool]) -> None:
+    def dispatch_here(
+        self, exchange: Exchange, others: Callable[[Member], bool], *, patient: bool = False
+    ) -> None:
         """
         As L{dispatch}, of an exchange that another process of the proxy has passed on.
 
@@ -111,13 +113,18 @@ class Dispatcher:
         refused at once: the other one may know better by now.
 
         @param others: whether a member is another process, which must not be asked.
+        @param patient: it comes from another host, which hears later of what guests do here. Where
+            nobody else is known to have the route, it waits as one of a client's would.
         """
         request = exchange.request
         exchange.dispatcher = self
         pool = exchange.pool = self.router.match(request.host, request.path).pool
-        if pool is None or all(
-            others(member) or member.state in (MemberState.DRAINING, GONE)
-            for member in pool.members
+        if pool is None or (
+            all(
+                others(member) or member.state in (MemberState.DRAINING, GONE)
+                for member in pool.members
+            )
+            and not (patient and not any(member.state == READY for member in pool.members))
         ):
             exchange.fail(GuestRefused("its guests have left"))
             return

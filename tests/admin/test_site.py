@@ -106,6 +106,12 @@ class AdminTests(SynchronousTestCase):
         guest.lose()
         self.assertTrue(self.data("/api/routes")["routes"][0]["vacant"])
 
+    def test_hosts(self) -> None:
+        """Other hosts, where some are named."""
+        self.assertEqual(self.ask("/api/hosts")[0], 409)
+        self.admin.hosts = lambda: {"host": "kvm-1", "cluster": None, "hosts": []}
+        self.assertEqual(self.data("/api/hosts")["host"], "kvm-1")
+
     def test_certificates(self) -> None:
         self.assertEqual(self.data("/api/certificates"), {"certificates": [CERTIFICATE]})
         self.admin.certificates = None

@@ -128,8 +128,8 @@ class ConfigurationTests(SynchronousTestCase):
                 "f:13:1: unknown key 'hots'; did you mean 'hosts'?",
                 "f:14:1: unknown table 'gest'; did you mean 'guest'?",
                 "f:15:1: sites must be tables: [[site]]",
-                "f:16:1: unknown table 'nothing'; there are http, guests, admin, tls, log, limits, "
-                "workers, default, guest, site, machine",
+                "f:16:1: unknown table 'nothing'; there are http, guests, admin, tls, log, "
+                "cluster, limits, workers, default, guest, site, machine",
             ],
         )
 
@@ -177,6 +177,17 @@ class ConfigurationTests(SynchronousTestCase):
         )
 
 
+TEXTS = {
+    "NETWORK": "unix",
+    "URL": "https://a/dir",
+    "NAME=HOST:PORT": "a=b:1",
+    "HOST:PORT": "b:1",
+    "etcd:URL": "etcd:http://a:1",
+    "PREFIX": "/x/",
+}
+"""Good values of what not every text is one of, by what C{--help} calls it."""
+
+
 class EveryKeyTests(SynchronousTestCase):
     """Each row of the table, in a file."""
 
@@ -199,7 +210,7 @@ class EveryKeyTests(SynchronousTestCase):
                     text = row.kind.words[-1]
                     good, bad = f"'{text}'", ("1", "'none of them'", "['x']")
                 else:
-                    text = {"NETWORK": "unix", "URL": "https://a/dir"}.get(row.word, "unix:/x")
+                    text = TEXTS.get(row.word, "unix:/x")
                     good, bad = f"'{text}'", ("1.5", "true", "{a = 1}")
                 found = self.of(section, key, good).values
                 value = row.parse(text)

@@ -2,7 +2,15 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.config.listen import parse_admin, parse_http, parse_https, parse_vsock
+from subproxy.config.listen import (
+    parse_admin,
+    parse_cluster,
+    parse_http,
+    parse_https,
+    parse_peer_listen,
+    parse_prefix,
+    parse_vsock,
+)
 
 
 class ListenTests(SynchronousTestCase):
@@ -43,3 +51,34 @@ class ListenTests(SynchronousTestCase):
         for good in ("/run/a.sock", "tcp:9090", "unix:/a", "relative.sock"):
             self.assertEqual(parse_admin(good), good)
         self.assertRaises(ValueError, parse_admin, "9090")
+
+    def test_peer_listen(self) -> None:
+        """A bare port is one of all interfaces; TLS and the PROXY protocol are not before it."""
+        self.assertEqual(parse_peer_listen("7443"), "tcp:7443")
+        self.assertEqual(parse_peer_listen("tcp:7443:interface=::1"), "tcp:7443:interface=::1")
+        for bad in ("70000", "peer", "ssl:7443", "haproxy:tcp:7443"):
+            self.assertRaises(ValueError, parse_peer_listen, bad)
+
+    def test_cluster(self) -> None:
+        """A member of etcd."""
+        for good in ("etcd:http://a:2379", "etcd:https://[2001:db8::1]:2379"):
+            self.assertEqual(parse_cluster(good), good)
+        for bad in (
+            "etcd",
+            "etcd:",
+            "etcd:a:2379",
+            "http://a:2379",
+            "zk:http://a:1",
+            "etcd:http://u:p@a:1",
+            "etcd:http://a:1/x",
+            "etcd:http://a:1,",
+            "",
+        ):
+            self.assertRaises(ValueError, parse_cluster, bad)
+
+    def test_prefix(self) -> None:
+        """It begins and ends with a slash."""
+        for good in ("/", "/subproxy/", "/a/b-c_d.e/"):
+            self.assertEqual(parse_prefix(good), good)
+        for bad in ("", "a", "/a", "a/", "//", "/a b/", "/\u00e4/"):
+            self.assertRaises(ValueError, parse_prefix, bad)

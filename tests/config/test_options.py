@@ -9,6 +9,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from twisted.copyright import version as twisted_version
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.config.combinations import address_of
 from subproxy.config.help_text import EXAMPLE, release
 from subproxy.config.options import GROUPS, Options
 from subproxy.frontend.limits import TABLE
@@ -124,6 +125,51 @@ class OptionsTests(SynchronousTestCase):
             ),
         ):
             self.assertIn(f"subproxy: {line} (", self.complaint(*words))
+
+    def test_other_hosts(self) -> None:
+        """What is said of them belongs together."""
+        files = ("--peer-certificate=a.pem", "--peer-ca=b.pem")
+        listen, peer = "--peer-listen=tcp:7443:interface=192.0.2.1", "--peer=kvm-2=a:1"
+        etcd = "--cluster=etcd:http://127.0.0.1:2379"
+        for words, line in (
+            ((listen,), "--peer-listen: say --peer-certificate=FILE, too"),
+            ((peer, files[0]), "--peer: say --peer-ca=FILE, too"),
+            (files, "--peer-certificate: no other host is named; say --peer-listen or --peer"),
+            ((listen, *files, "--workers=2"), "--peer-listen: not with --workers"),
+            ((listen, peer, etcd, *files), "--peer: not with --cluster, which names the hosts"),
+            ((etcd, *files), "--cluster: say where the others dial in (--peer-listen=PORT)"),
+            ((listen, *files, "--cluster-ca=c"), "--cluster-ca: there is no --cluster"),
+            ((listen, *files, "--peer-address=a:1"), "--peer-address: there is no --cluster"),
+            (
+                (listen, *files, etcd, "--cluster=etcd:https://a:1"),
+                "--cluster: all members by http, or all by https",
+            ),
+            (
+                ("--peer-listen=7443", *files, etcd),
+                "--cluster: say where the others dial this host (--peer-address)",
+            ),
+            (
+                ("--peer-listen=tcp:7443:interface=0.0.0.0", *files, etcd),
+                "--cluster: say where the others dial this host (--peer-address)",
+            ),
+        ):
+            self.assertIn(f"subproxy: {line} (", self.complaint(*words))
+        self.assertIn("--peer=a: NAME=HOST:PORT is needed", self.complaint("--peer=a"))
+        found = self.parse(listen, *files, etcd).settings
+        self.assertEqual(found.cluster, ("etcd:http://127.0.0.1:2379",))
+        found = self.parse(listen, peer, "--peer=kvm-3=b:2", *files).settings
+        self.assertEqual(found.peer, ("kvm-2=a:1", "kvm-3=b:2"))
+
+    def test_address(self) -> None:
+        """Where other hosts dial this one, if its listener says that."""
+        for listen, address in (
+            ("tcp:7443:interface=192.0.2.1", "192.0.2.1:7443"),
+            ("tcp6:7443:interface=2001\\:db8\\:\\:1", "[2001:db8::1]:7443"),
+            ("tcp:7443", None),
+            ("tcp6:7443:interface=\\:\\:", None),
+            ("unix:/tmp/x", None),
+        ):
+            self.assertEqual(address_of(listen), address)
 
     def test_unknown(self) -> None:
         """An unknown option is a complaint too, and tells where the known ones are."""

@@ -154,8 +154,10 @@ class Guest:
 class World:
     """The proxy."""
 
-    def __init__(self, settings: SubscriptionSettings | None = None) -> None:
-        self.clock = Clock()
+    def __init__(
+        self, settings: SubscriptionSettings | None = None, clock: Clock | None = None
+    ) -> None:
+        self.clock = clock or Clock()
         self.random = Random(1)
         self.registry = Registry()
         self.router = Router(self.registry)

@@ -17,6 +17,11 @@ from subproxy.core.routing.route import Precedence, Route
 PEERS: Final = "worker:"
 """What the identities of other processes of the proxy begin with; those of guests never do."""
 
+HOSTS: Final = "host:"
+"""The same of proxies on other hosts."""
+
+_PASS_ON: Final = (PEERS, HOSTS)
+
 
 class MemberState(IntEnum):
     """Where a member is in its life. Only a READY one gets new exchanges."""
@@ -196,7 +201,12 @@ def usable(member: Member) -> bool:
 
 
 def is_peer(member: Member) -> bool:
-    """Whether C{member} is another process of the proxy, which passes requests on to its guests."""
+    """Whether C{member} is another process of the proxy, or another host's: it has the guests."""
+    return member.identity.startswith(_PASS_ON)
+
+
+def is_worker(member: Member) -> bool:
+    """Whether C{member} is another process of this proxy, which speaks of its guests itself."""
     return member.identity.startswith(PEERS)
 
 

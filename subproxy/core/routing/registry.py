@@ -27,9 +27,9 @@ class RegistryLimits:
 
     member and identity count routes; program counts RE2 instructions of those patterns of an
     identity that are not simple, which bounds the memory that they take; total counts the routes of
-    everybody. Routes that an identity left vacant count until they are forgotten, but make room
-    for new ones. What one request may cost is bounded by the table; see
-    L{RouteTable.excess}.
+    everybody, but not those that only other hosts serve. Routes that an identity left vacant count
+    until they are forgotten, but make room for new ones. What one request may cost is bounded by
+    the table; see L{RouteTable.excess}.
     """
 
     member: int = 256
@@ -61,6 +61,7 @@ class Registry:
     """
 
     __slots__ = (
+        "_apart",
         "_declared",
         "_heirs",
         "_holdings",
@@ -87,6 +88,8 @@ class Registry:
         """Vacant pools, the longest vacant first."""
         self._heirs: dict[Pool, str] = {}
         """The identity that each vacant pool counts for: the last to leave it."""
+        self._apart: set[Pool] = set()
+        """Pools that nobody who is limited was ever in: they do not count for the total."""
         self._holdings: dict[str, _Holding] = {}
         self._declared: set[Pool] = set()
         self.owner_of: Callable[[Route], PoolOwner | None] = _nobody
@@ -123,7 +126,7 @@ class Registry:
         """Make C{member} serve C{route}; return its pool. Again is no error and changes nothing.
 
         C{quota} is how many routes its identity may have, where a policy says so. One that is not
-        C{limited} is another process of the proxy, where quotas were looked at.
+        C{limited} is another process or host, where quotas were looked at.
 
         Raises L{RouteRefused} with the code C{quota}.
         """
@@ -138,8 +141,12 @@ class Registry:
             self._add(member, pool)
             self._pools[route] = pool
             self.generation += 1
+            if not limited:
+                self._apart.add(pool)
         elif pool in self._vacant:
             self._disinherit(pool)
+        if limited:
+            self._apart.discard(pool)
         pool.members.append(member)
         pool.vacant_since = POPULATED
         member.pools.append(pool)
@@ -164,14 +171,17 @@ class Registry:
         if pool is None or member not in pool.members:
             self._check(member, route, pool, quota)
 
-    def expect(self, identity: str, route: Route, now: float) -> None:
+    def expect(self, identity: str, route: Route, now: float, *, limited: bool = True) -> None:
         """Make a vacant pool of C{route}, as if its last member, of C{identity}, had left just now.
 
-        A proxy that takes over from another knows by this what to hold requests for.
+        A proxy that takes over from another knows by this what to hold requests for. C{limited} is
+        that of L{register}.
         """
         if route in self._pools:
             return
         pool = self._make(route, now)
+        if not limited:
+            self._apart.add(pool)
         self.table.add(pool)
         self.generation += 1
         self._bequeath(pool, identity)
@@ -271,7 +281,8 @@ class Registry:
                     "instructions altogether; literals, prefixes and patterns "
                     "without groups and counts seldom have any",
                 )
-        if pool is None and len(self._pools) >= limits.total:
+        new = pool is None or pool in self._apart
+        if new and len(self._pools) - len(self._apart) >= limits.total:
             raise RouteRefused("quota", f"the proxy holds {limits.total} routes")
 
     def _add(self, member: Member, pool: Pool) -> None:
@@ -342,6 +353,7 @@ class Registry:
 
     def _forget(self, pool: Pool) -> None:
         self._disinherit(pool)
+        self._apart.discard(pool)
         del self._pools[pool.route]
         self.table.discard(pool)
         self.generation += 1

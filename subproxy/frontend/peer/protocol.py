@@ -92,17 +92,31 @@ class PeerProtocol(Protocol):
     _log = Logger()
     transport: Any
 
-    def __init__(self, dispatcher: LocalDispatcher, process: int, served: Iterable[Route]) -> None:
+    def __init__(
+        self,
+        dispatcher: LocalDispatcher,
+        process: int,
+        served: Iterable[Route],
+        host: bytes = b"-",
+        instance: str = "",
+    ) -> None:
         """
         Prepare.
 
         @param process: which of the proxy's processes this is.
         @param served: what its guests serve now.
+        @param host: what this host is called, where the other one is another host.
+        @param instance: what this process is called there, on all its connections.
         """
         self.wire = WireConnection(Role.GUEST)
         self.writable = True
         self._dispatcher = dispatcher
-        self._process = process
+        self._hello = {
+            b"application": APPLICATION,
+            b"instance": (instance or secrets.token_hex(8)).encode(),
+            b"tunnel": TUNNELS,
+            b"peer": {b"host": host, b"process": process},
+        }
         self._served = list(served)
         self._references: dict[Route, int] = {}
         self._last = 0
@@ -114,14 +128,7 @@ class PeerProtocol(Protocol):
     def connectionMade(self) -> None:
         """Say who we are, and what we have."""
         self.transport.registerProducer(self, True)
-        info = {
-            **limits_info(self.wire.limits),
-            b"application": APPLICATION,
-            b"instance": secrets.token_hex(8).encode(),
-            b"tunnel": TUNNELS,
-            b"peer": {b"host": b"-", b"process": self._process},
-        }
-        self.wire.send(m.Hello(info))
+        self.wire.send(m.Hello({**limits_info(self.wire.limits), **self._hello}))
         for route in self._served:
             self.serve(route)
         self.flush()
@@ -152,7 +159,7 @@ class PeerProtocol(Protocol):
     def when_gone(self) -> Deferred[None]:
         """Fires when the other process has closed the connection. To be asked for once."""
         gone = self._gone = Deferred()
-        if not self.transport.connected:
+        if not self.connected:
             gone.callback(None)
         return gone
 
@@ -182,6 +189,7 @@ class PeerProtocol(Protocol):
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         """Nobody waits for any answer."""
+        self.connected = 0
         self.wire.discard()
         for stream in list(self._streams.values()):
             stream.cancel(ClientGone())

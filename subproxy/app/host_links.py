@@ -1,0 +1,278 @@
+"""
+The connections of this proxy with those of other hosts: those that ask it, and those that it asks.
+
+Each host dials all others, and what it dials for is that they ask what its guests serve. So who is
+asked has dialled in here.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.endpoints import (
+    HostnameEndpoint,
+    TCP4ClientEndpoint,
+    TCP6ClientEndpoint,
+)
+from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOFactory
+
+from subproxy.app.served_routes import ServedRoutes
+from subproxy.core.access.log_limit import LogLimit
+from subproxy.core.balancing.member import HOSTS, Member, MemberState, is_peer
+from subproxy.core.dispatcher import Dispatcher
+from subproxy.core.exchange import Exchange
+from subproxy.core.host_address import split_address
+from subproxy.core.routing.route import Route
+from subproxy.frontend.peer.dialer import DialState, HostDialer
+from subproxy.frontend.peer.host_protocol import HostPeerProtocol
+from subproxy.frontend.peer.host_tls import HostCertificates, HostGateFactory
+from subproxy.subscription.factory import SubscriptionFactory
+from subproxy.subscription.guest_observer import GuestObserver
+from subproxy.subscription.host_registrar import HostRegistrar
+from subproxy.subscription.interfaces import ActiveSubscription
+from subproxy.subscription.protocol import SubscriptionProtocol
+
+
+class RoutePublisher(Protocol):
+    """Who tells all hosts what this one serves: L{subproxy.cluster.service.ClusterService}."""
+
+    def serve(self, route: Route) -> None:
+        """A guest serves C{route}, which none has done."""
+
+    def withdraw(self, route: Route) -> None:
+        """None does any more."""
+
+    def freeze(self) -> None:
+        """Another process of this host tells it from now on."""
+
+    def stopService(self) -> Deferred[None]:
+        """Nothing of this host is served any more."""
+
+
+class HostSubscriptions(SubscriptionFactory):
+    """The hosts that are asked."""
+
+    def greeted(self, subscription: ActiveSubscription, replaced: Member | None) -> None:
+        """C{subscription} begins; its routes are there before those of who is replaced go."""
+        registrar = self.context.registrar
+        assert isinstance(registrar, HostRegistrar)
+        registrar.joined(subscription.member)
+        super().greeted(subscription, replaced)
+
+
+class HostLinks(GuestObserver):
+    """
+    See above. It hears what this host's own guests serve, and which hosts there are.
+
+    @param factory: the other hosts, as who is asked.
+    @param random: from 0 to 1.
+    @ivar publisher: tells what is served here; None: each host is told over its connection.
+    @ivar alone: see L{PeerLinks<subproxy.app.peer_links.PeerLinks>}; a host always is.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        dispatcher: Dispatcher,
+        registrar: HostRegistrar,
+        factory: HostSubscriptions,
+        certificates: HostCertificates,
+        random: Callable[[], float],
+    ) -> None:
+        self.factory = factory
+        self.publisher: RoutePublisher | None = None
+        self.alone = True
+        self._reactor = reactor
+        self._dispatcher = dispatcher
+        self._registrar = registrar
+        self._certificates = certificates
+        self._random = random
+        self._instance = secrets.token_hex(8)
+        self._served = ServedRoutes(self._route_came, self._route_left)
+        self._dialers: dict[str, HostDialer] = {}
+        self._routes: dict[str, int] = {}
+        self._asking: list[HostPeerProtocol] = []
+        self._limit = LogLimit()
+        self._stopped = False
+
+    @property
+    def host(self) -> str:
+        """What this host is called."""
+        return self._certificates.name
+
+    def dispatch_here(self, exchange: Exchange) -> None:
+        """See C{LocalDispatcher}."""
+        self._dispatcher.dispatch_here(exchange, is_peer, patient=True)
+
+    # Who is asked.
+
+    def listener(self) -> TLSMemoryBIOFactory:
+        """What takes in other hosts."""
+        return self._certificates.server(
+            HostGateFactory(self._reactor, self._admit, self._not_admitted), self._reactor
+        )
+
+    def _admit(self, name: str) -> SubscriptionProtocol | None:
+        if name == self.host:
+            return None
+        return self.factory.passed(HOSTS + name)
+
+    def _not_admitted(self, reason: str) -> None:
+        if self._limit.admit(self._reactor.seconds()) is not None:
+            self._log.warn("a host is not let in: {reason}", reason=reason)
+
+    # Who asks.
+
+    def host_came(self, name: str, address: str) -> None:
+        """Let host C{name} ask what is served here; it is at C{address}."""
+        if name == self.host or self._stopped:
+            return
+        self.host_left(name)
+        dialer = HostDialer(self._reactor, name, address, self._dial, self._random)
+        self._dialers[name] = dialer
+        dialer.begin()
+
+    def host_left(self, name: str) -> None:
+        """Dial it no more; a connection that there is stays."""
+        dialer = self._dialers.pop(name, None)
+        if dialer is not None:
+            dialer.stop()
+
+    def _dial(self, dialer: HostDialer) -> Deferred[Any]:
+        def admit(name: str) -> HostPeerProtocol | None:
+            if name != dialer.name or not dialer.reached():
+                return None
+            protocol = HostPeerProtocol(
+                self,
+                () if self.publisher is not None else self._served,
+                self.host,
+                self._instance,
+                self._reactor,
+                dialer.begun,
+                dialer.left,
+            )
+            self._asking = [each for each in self._asking if each.connected]
+            self._asking.append(protocol)
+            return protocol
+
+        gate = HostGateFactory(self._reactor, admit, dialer.refused)
+        endpoint = endpoint_of(self._reactor, dialer.address)
+        connecting: Deferred[Any] = endpoint.connect(self._certificates.client(gate, self._reactor))
+        return connecting
+
+    # What others serve, where the store says it.
+
+    def route_came(self, name: str, route: Route) -> None:
+        """Guests of host C{name} serve C{route}."""
+        self._routes[name] = self._routes.get(name, 0) + 1
+        self._registrar.offer(name, route)
+
+    def route_left(self, name: str, route: Route) -> None:
+        """They do no more."""
+        self._routes[name] -= 1
+        if not self._routes[name]:
+            del self._routes[name]
+        self._registrar.withdraw(name, route)
+
+    # What this host's guests serve.
+
+    def served(self, member: Member, route: Route, served: bool) -> None:
+        """See L{GuestObserver}."""
+        self._served.served(member, route, served)
+
+    def left(self, member: Member) -> None:
+        """See L{GuestObserver}."""
+        self._served.member_left(member)
+
+    def _route_came(self, route: Route) -> None:
+        if self.publisher is not None:
+            self.publisher.serve(route)
+            return
+        for each in self._asking:
+            each.serve(route)
+
+    def _route_left(self, route: Route) -> None:
+        if self.publisher is not None:
+            self.publisher.withdraw(route)
+            return
+        for each in self._asking:
+            each.withdraw(route)
+
+    # The end.
+
+    def drain(self) -> None:
+        """Another process of this host is there: let all hosts turn to it."""
+        self._stop_dialling()
+        if self.publisher is not None:
+            self.publisher.freeze()
+        for each in self._asking:
+            each.drain()
+        self.factory.drain()
+
+    def when_idle(self) -> Deferred[Any]:
+        """Fires when nobody waits for an answer."""
+        return DeferredList([each.when_idle() for each in self._asking if each.connected])
+
+    def leave(self) -> Deferred[Any]:
+        """
+        Ask nobody any more; fires when nobody asks here.
+
+        What is under way is answered. Others hear that nothing new is taken.
+        """
+        self._stop_dialling()
+        waiting: list[Deferred[Any]] = []
+        if self.publisher is not None:
+            waiting.append(self.publisher.stopService())
+        for each in self._asking:
+            each.drain()
+        waiting.append(self.factory.close(b"shutdown", "the proxy stops"))
+        waiting.append(self.when_idle())
+        return DeferredList(waiting, consumeErrors=True)
+
+    def _stop_dialling(self) -> None:
+        self._stopped = True
+        for name in list(self._dialers):
+            self.host_left(name)
+
+    # For people.
+
+    def counts(self) -> tuple[int, int]:
+        """How many hosts can be asked, and how many ask."""
+        connected = sum(each.state is DialState.CONNECTED for each in self._dialers.values())
+        return len(self._registrar.data()), connected
+
+    def data(self) -> list[dict[str, Any]]:
+        """All other hosts that are known, as plain data."""
+        asked = self._registrar.data()
+        found = []
+        for name in sorted({*self._dialers, *self._routes, *asked}):
+            dialer, member = self._dialers.get(name), asked.get(name)
+            known = self._routes.get(name, 0)
+            found.append(
+                {
+                    "host": name,
+                    "address": "" if dialer is None else dialer.address,
+                    "asks": "no" if dialer is None else dialer.state.name.lower(),
+                    "asked": "no" if member is None else MemberState(member.state).name.lower(),
+                    "routes": known if member is None else max(known, len(member.pools)),
+                    "latency": None if member is None else round(member.latency, 6),
+                    "in_flight": 0 if member is None else member.in_flight,
+                }
+            )
+        return found
+
+
+def endpoint_of(reactor: Any, address: str) -> Any:
+    """Where C{address} is dialled; a name is looked up anew each time."""
+    host, port = split_address(address)
+    if ":" in host:
+        return TCP6ClientEndpoint(reactor, host, port)
+    if host.replace(".", "").isdigit():
+        return TCP4ClientEndpoint(reactor, host, port)
+    return HostnameEndpoint(reactor, host, port)

@@ -1,0 +1,125 @@
+"""Other hosts as an operator asked for them: who they are, where they dial in, and the cluster."""
+
+from __future__ import annotations
+
+from random import Random
+from time import monotonic
+from typing import Any
+
+from twisted.logger import Logger
+
+from subproxy.app.host_links import HostLinks, HostSubscriptions
+from subproxy.app.listener import ListenerService
+from subproxy.app.service import ProxyService
+from subproxy.cluster.service import ClusterService
+from subproxy.config.combinations import address_of
+from subproxy.config.settings import Settings
+from subproxy.core.host_address import parse_peer
+from subproxy.endpoints.adopted import check_systemd
+from subproxy.endpoints.server_endpoint import server_endpoint
+from subproxy.frontend.peer.host_tls import HostCertificateError, HostCertificates
+from subproxy.process.inherited_sockets import InheritedSockets, http_endpoint
+from subproxy.process.startup import fail
+from subproxy.subscription.host_registrar import HostRegistrar
+from subproxy.subscription.settings import SubscriptionSettings
+
+PEER_SHARE = 1.0
+"""Of a turn of the reactor, that of another host: it speaks for many guests."""
+
+
+class Hosts:
+    """
+    What is known of other hosts, for people.
+
+    @ivar cluster: None where an operator has named them.
+    """
+
+    def __init__(self, links: HostLinks, cluster: ClusterService | None) -> None:
+        self.links = links
+        self.cluster = cluster
+
+    def data(self) -> dict[str, Any]:
+        """All of it, as plain data."""
+        cluster = None if self.cluster is None else self.cluster.data()
+        return {"host": self.links.host, "cluster": cluster, "hosts": self.links.data()}
+
+
+def build_hosts(
+    reactor: Any, settings: Settings, service: ProxyService, inheritance: InheritedSockets
+) -> Hosts:
+    """
+    Let C{service} have other hosts, which C{settings} name.
+
+    @raise SystemExit: something that was asked for can't be had.
+    """
+    assert settings.peer_certificate is not None
+    assert settings.peer_ca is not None
+    try:
+        certificates = HostCertificates(settings.peer_certificate, settings.peer_ca)
+    except HostCertificateError as error:
+        fail(f"--peer-certificate: {error}")
+    random = Random().random
+    dispatcher, guests = service.dispatcher, service.subscriptions
+    registrar = HostRegistrar(
+        service.registrar.registry, monotonic, dispatcher.capacity, bool(settings.cluster)
+    )
+    times = guests.context.settings
+    factory = HostSubscriptions(
+        reactor,
+        dispatcher,
+        registrar,
+        lambda transport: "",
+        SubscriptionSettings(
+            ping_interval=times.ping_interval,
+            ping_timeout=times.ping_timeout,
+            timeout=times.timeout,
+            bulk=None,
+            tunnel=0,
+            share=PEER_SHARE,
+        ),
+    )
+    factory.protocol = guests.protocol
+    links = HostLinks(reactor, dispatcher, registrar, factory, certificates, random)
+    service.peers = links
+    service.registrar.observer = links
+    if settings.peer_listen is not None:
+        listener = _listener(reactor, settings.peer_listen, links, inheritance)
+        listener.setServiceParent(service)  # type: ignore[no-untyped-call]
+        service.peer_listeners.append(listener)
+    cluster = None
+    if settings.cluster:
+        cluster = _cluster(reactor, settings, links)
+        links.publisher = cluster
+        cluster.setServiceParent(service)  # type: ignore[no-untyped-call]
+    for name, address in map(parse_peer, settings.peer):
+        if name == links.host:
+            fail(f"--peer={name}={address}: that is this host")
+        reactor.callWhenRunning(links.host_came, name, address)
+    Logger("subproxy").info("this host is {name}", name=links.host)
+    return Hosts(links, cluster)
+
+
+def _listener(
+    reactor: Any, where: str, links: HostLinks, inheritance: InheritedSockets
+) -> ListenerService:
+    try:
+        if inheritance.has(where):
+            endpoint = http_endpoint(reactor, where, inheritance, server_endpoint)
+        else:
+            check_systemd(where)
+            endpoint = server_endpoint(reactor, where)
+    except Exception as error:
+        fail(f"--peer-listen={where}: {error}")
+    return ListenerService(endpoint, links.listener(), "other hosts", where)
+
+
+def _cluster(reactor: Any, settings: Settings, links: HostLinks) -> ClusterService:
+    from subproxy.app.etcd import etcd_store  # twisted.web.client is a third of a second
+
+    assert settings.peer_listen is not None
+    address = settings.peer_address or address_of(settings.peer_listen)
+    assert address is not None
+    store = etcd_store(reactor, settings)
+    return ClusterService(
+        reactor, store, settings.cluster_prefix, links.host, address, links, Random().random
+    )

@@ -1,0 +1,92 @@
+"""
+The serving end between two hosts: L{PeerProtocol}, on a connection that may die unseen.
+
+The other host pings. If it does not for as long as it has said that it would wait itself, or never
+says C{welcome}, nobody is there. If it drains, another process of it takes its place: it is dialled
+anew, and what came before is finished here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from twisted.internet.interfaces import IDelayedCall
+from twisted.python.failure import Failure
+
+from subproxy.core.routing.route import Route
+from subproxy.frontend.peer.protocol import LocalDispatcher, PeerProtocol
+from subproxy.wire import messages as m
+from subproxy.wire.fields import integer
+from subproxy.wire.limits import MAX_NUMBER
+
+WELCOME_TIMEOUT: Final = 10.0
+"""Seconds until the other host has said C{welcome}."""
+
+_milliseconds = integer(1, MAX_NUMBER)
+
+
+class HostPeerProtocol(PeerProtocol):
+    """
+    One other host, which asks.
+
+    @param begun: hears that it has said C{welcome}.
+    @param leaves: hears once that it takes no more: its end, or that it drains.
+    """
+
+    def __init__(
+        self,
+        dispatcher: LocalDispatcher,
+        served: Iterable[Route],
+        host: str,
+        instance: str,
+        clock: Any,
+        begun: Callable[[], None],
+        leaves: Callable[[], None],
+    ) -> None:
+        super().__init__(dispatcher, 0, served, host.encode(), instance)
+        self._clock = clock
+        self._begun = begun
+        self._leaves: Callable[[], None] | None = leaves
+        self._silence = WELCOME_TIMEOUT
+        self._dead: IDelayedCall | None = None
+
+    def connectionMade(self) -> None:
+        """Say who we are."""
+        self._dead = self._clock.callLater(self._silence, self._silent)
+        super().connectionMade()
+
+    def dataReceived(self, data: bytes) -> None:
+        """It is there."""
+        if self._dead is not None and self._dead.active():
+            self._dead.reset(self._silence)
+        super().dataReceived(data)
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        """It is gone."""
+        if self._dead is not None and self._dead.active():
+            self._dead.cancel()
+        super().connectionLost(reason)
+        self._left()
+
+    def _silent(self) -> None:
+        self._log.warn("another host is silent: given up")
+        self.transport.abortConnection()
+
+    def _left(self) -> None:
+        leaves, self._leaves = self._leaves, None
+        if leaves is not None:
+            leaves()
+
+    def _take(self, event: Any) -> None:
+        match event:
+            case m.Welcome():
+                timeout = m.lookup(event.info, b"timeout", _milliseconds, 10_000)
+                self._silence = timeout / 1000
+                if self._dead is not None and self._dead.active():
+                    self._dead.reset(self._silence)
+                self._begun()
+            case m.Drain():
+                self._left()
+            case _:
+                super()._take(event)
