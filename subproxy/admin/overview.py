@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from heapq import nsmallest
 
 from subproxy.admin.view import Data, member_id, member_view, pool_view
-from subproxy.core.balancing.member import Member, MemberState, Pool, is_peer
+from subproxy.core.balancing.member import Member, MemberState, Pool, is_worker
 from subproxy.core.printable import printable
 from subproxy.core.routing.registry import Registry
 from subproxy.telemetry.counters import Counters, RouteCounters
@@ -50,7 +50,7 @@ class Overview:
         """
         now = self._now()
         counted = self._counters.routes
-        members = [each for each in self._registry.members() if not is_peer(each)]
+        members = [each for each in self._registry.members() if not is_worker(each)]
         pools = list(self._registry.pools())
         shown = nsmallest(MOST_ROWS, pools, key=lambda pool: (_is_well(pool), pool.precedence))
         listed = nsmallest(

@@ -408,7 +408,7 @@ class Settings(HostSettings):
         word="",
     )
 
-    machines_folder: str | None = _maybe(
+    machines_folder: str | None = maybe(
         Text(str),
         "Folder of the sockets and consoles of machines; made, if need be.",
         PROCESS,
@@ -416,7 +416,7 @@ class Settings(HostSettings):
         word="FOLDER",
         otherwise="see [machines](#machines)",
     )
-    machine_starts: int = _one(
+    machine_starts: int = one(
         Count(0, 64, ""),
         "0",
         "Machines that are started at a time; 0: as many as there are cores.",

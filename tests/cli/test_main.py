@@ -73,41 +73,7 @@ OVERVIEW = {
     "subscribers": [{**MEMBER, "routes": 1}],
     "workers": [],
 }
-HOSTS = {
-    "host": "kvm-1",
-    "cluster": {
-        "host": "kvm-1",
-        "address": "192.0.2.1:7443",
-        "state": "away",
-        "stale": True,
-        "stale_for": 12.34,
-        "lease": "held",
-        "published": 7,
-        "unpublished": 2,
-    },
-    "hosts": [
-        {
-            "host": "kvm-2",
-            "address": "192.0.2.2:7443",
-            "asks": "connected",
-            "asked": "ready",
-            "routes": 3,
-            "latency": 0.00123,
-            "in_flight": 4,
-        },
-        {
-            "host": "kvm-3",
-            "address": "",
-            "asks": "no",
-            "asked": "no",
-            "routes": 0,
-            "latency": None,
-            "in_flight": 0,
-        },
-    ],
-}
 PAGES: dict[str, Any] = {
-    "GET /api/hosts": HOSTS,
     "GET /api/certificates": {"certificates": CERTIFICATES},
     "GET /api/overview": OVERVIEW,
     "GET /api/log": {"path": "-", "format": "combined"},
@@ -183,22 +149,6 @@ class CommandTests(SynchronousTestCase):
         """What the proxy said, for programs."""
         out = self.run_command("--json", "subscribers")[1]
         self.assertEqual(json.loads(out), {"subscribers": [MEMBER]})
-
-    def test_hosts(self) -> None:
-        """Who is reached, and how the cluster is."""
-        lines = self.run_command("hosts")[1].splitlines()
-        self.assertEqual(
-            lines[1].split(),
-            ["kvm-2", "192.0.2.2:7443", "connected", "ready", "3", "1.23", "4"],
-        )
-        self.assertEqual(lines[2].split(), ["kvm-3", "-", "no", "no", "0", "-", "0"])
-        self.assertEqual(
-            lines[3],
-            "this host: kvm-1 at 192.0.2.1:7443; store: away, stale for 12 s; lease: held; "
-            "published: 7, of which 2 not yet",
-        )
-        alone = {"host": "kvm-1", "cluster": None, "hosts": []}
-        self.assertEqual(tables.hosts(alone), "no other hosts")
 
     def test_certificates(self) -> None:
         """What needs care comes first."""

@@ -5,11 +5,12 @@
 #    source ~/.local/share/bash_completion/subproxy
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_subproxy_subparsers=(routes subscribers certificates explain drain undrain top logs reload check init completion)
+_shtab_subproxy_subparsers=(routes subscribers certificates hosts explain drain undrain top logs reload check init completion)
 
 _shtab_subproxy_routes_option_strings=(-h --help)
 _shtab_subproxy_subscribers_option_strings=(-h --help)
 _shtab_subproxy_certificates_option_strings=(-h --help)
+_shtab_subproxy_hosts_option_strings=(-h --help)
 _shtab_subproxy_explain_option_strings=(-h --help)
 _shtab_subproxy_drain_option_strings=(-h --help)
 _shtab_subproxy_undrain_option_strings=(-h --help)
@@ -26,7 +27,7 @@ _shtab_subproxy_check_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_subproxy_init_pos_0_COMPGEN=_shtab_compgen_files
 
 _shtab_subproxy_completion_pos_0_choices=(bash zsh)
-_shtab_subproxy_pos_0_choices=(routes subscribers certificates explain drain undrain top logs reload check init completion)
+_shtab_subproxy_pos_0_choices=(routes subscribers certificates hosts explain drain undrain top logs reload check init completion)
 
 _shtab_subproxy_routes__h_nargs=0
 _shtab_subproxy_routes___help_nargs=0
@@ -34,6 +35,8 @@ _shtab_subproxy_subscribers__h_nargs=0
 _shtab_subproxy_subscribers___help_nargs=0
 _shtab_subproxy_certificates__h_nargs=0
 _shtab_subproxy_certificates___help_nargs=0
+_shtab_subproxy_hosts__h_nargs=0
+_shtab_subproxy_hosts___help_nargs=0
 _shtab_subproxy_explain__h_nargs=0
 _shtab_subproxy_explain___help_nargs=0
 _shtab_subproxy_drain__h_nargs=0

@@ -297,22 +297,6 @@ class LimitTests(SynchronousTestCase):
         registry.unregister(one, route(1), 0.0)
         self.refused(registry, one, route(2))
 
-    def test_others_do_not_count(self) -> None:
-        """Routes that only other hosts serve leave guests theirs; those of both count."""
-        registry = Registry(limits=RegistryLimits(total=1))
-        other, member = make_member("host:a"), make_member()
-        for number in range(3):
-            registry.register(other, route(number), 0.0, limited=False)
-        registry.expect("host:b", route(3), 0.0, limited=False)
-        registry.register(member, route(0), 0.0)
-        self.refused(registry, member, route(1))
-        self.refused(registry, member, route(4))
-        registry.remove(member, 0.0)
-        self.refused(registry, member, route(4))
-        registry.remove(other, 0.0)
-        registry.expire(registry.linger)
-        registry.register(member, route(4), 0.0)
-
     def test_total(self) -> None:
         registry = Registry(limits=RegistryLimits(total=1))
         registry.register(make_member("vm1"), route(0), 0.0)
