@@ -11,6 +11,7 @@ of ifs::
     │   ├── BadRequest         400
     │   ├── RequestTimeout     408
     │   ├── UpgradeRequired    426
+    │   ├── NotImplementedHere 501
     │   ├── ...                whatever status the validator decides on
     │   └── ClientGone         499, never sent: only logged
     ├── NoRoute                404
@@ -86,6 +87,13 @@ class UpgradeRequired(ClientError):
 
     status = 426
     code = "upgrade-required"
+
+
+class NotImplementedHere(ClientError):
+    """An extended CONNECT asks for a protocol that there is no tunnel for."""
+
+    status = 501
+    code = "not-implemented"
 
 
 class ClientGone(ClientError):

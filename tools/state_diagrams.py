@@ -10,7 +10,7 @@ from subproxy.core import exchange
 from subproxy.core.balancing import member
 from subproxy.core.states import TransitionTable
 from subproxy.frontend import client_tunnel, connection_state
-from subproxy.frontend.http2 import ending, stream
+from subproxy.frontend.http2 import ending, stream, stream_tunnel
 from subproxy.frontend.peer import dialer
 from subproxy.frontend.tls import states as tls
 from subproxy.machines import states as machines
@@ -71,6 +71,10 @@ DIAGRAMS = {
     ),
     "A client's connection over TLS": ("frontend/tls/states.py", tls.TLS_TRANSITIONS.diagram),
     "A stream of HTTP/2": ("frontend/http2/stream.py", stream.TRANSITIONS.diagram),
+    "A tunnel on such a stream": (
+        "frontend/http2/stream_tunnel.py",
+        stream_tunnel.TRANSITIONS.diagram,
+    ),
     "The end of a connection of HTTP/2": (
         "frontend/http2/ending.py",
         ending.ENDINGS.diagram,

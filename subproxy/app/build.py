@@ -31,6 +31,7 @@ from subproxy.core.balancing.admission import Admission
 from subproxy.core.balancing.balancer import BALANCERS
 from subproxy.core.dispatcher import Dispatcher
 from subproxy.core.http.forwarded import Forwarding, Trust
+from subproxy.core.http.upgrade import WEBSOCKET
 from subproxy.core.routing.registry import Registry
 from subproxy.core.routing.router import Router
 from subproxy.core.sites.site_table import SiteTable
@@ -168,6 +169,7 @@ def build_proxy(
         Forwarding(Trust(settings.trust)),
         half_close=HalfClose(settings.half_close),
     )
+    http.context.web_sockets = lambda: registrar.policy.changes_to(WEBSOCKET)
     if isinstance(http, FastHttp1Factory):
         install(http, subscriptions, log, counters, settings.http2 == ON)
         if not http.speaks_http2:

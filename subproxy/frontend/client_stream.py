@@ -161,7 +161,7 @@ class ClientStream:
             return
         request = self.request
         self.status, data = encoder.change_protocol(
-            head, request.upgrade, protocol, request.request_id
+            head, request.upgrade, protocol, request.request_id, self._context.status.date
         )
         self.first_byte = connection.response_begins()
         self.answer = ResponseState.STREAMING

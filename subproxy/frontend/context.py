@@ -58,6 +58,7 @@ class FrontendContext:
     @ivar half_close: whether clients may close their half and still get an answer.
     @ivar connections: what is open.
     @ivar status: what changes.
+    @ivar web_sockets: whether any guest may take a WebSocket; asked for each connection of HTTP/2.
     @ivar floods: connections of HTTP/2 that were ended because of what came too often, by that.
     """
 
@@ -72,6 +73,7 @@ class FrontendContext:
     connections: OpenConnections
     status: FrontendStatus
     floods: Counter[str] = field(default_factory=Counter)
+    web_sockets: Callable[[], bool] = lambda: True
 
     def body_limit(self, rules: SiteRules | None) -> int:
         """Bytes of a request body, by the rules of its site; 0: no limit."""

@@ -107,12 +107,18 @@ class IResponseEncoder(Protocol):
         """
 
     def change_protocol(
-        self, head: ResponseHead, upgrade: Upgrade | None, protocol: bytes, request_id: bytes
+        self,
+        head: ResponseHead,
+        upgrade: Upgrade | None,
+        protocol: bytes,
+        request_id: bytes,
+        date: bytes,
     ) -> tuple[int, bytes]:
         """
         The head that changes to C{protocol}, in the place of C{start}; C{data} is raw then.
 
         @param upgrade: what the client has asked for.
+        @param date: added to a final response, if the guest sent no C{Date}.
         @return: its status, and its bytes.
         """
 

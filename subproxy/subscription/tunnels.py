@@ -6,7 +6,7 @@ from typing import Protocol
 
 from subproxy.core.access.policy import Policy
 from subproxy.core.http.upgrade import WEBSOCKET, Upgrade
-from subproxy.errors import TooManyTunnels
+from subproxy.errors import NotImplementedHere, TooManyTunnels
 
 
 class HasPolicy(Protocol):
@@ -36,12 +36,15 @@ class Tunnels:
         @param tokens: those that it takes.
         @param upgrade: what a client asks for.
         @return: None for no tunnel.
-        @raise ClientError: the client does not ask as that protocol wants it.
+        @raise ClientError: the client does not ask as that protocol wants it, or asks for nothing
+            but what there is not.
         """
-        if not tokens:
-            return None
-        allowed = self._policies.policy.upgrades(identity)
-        token = upgrade.agreed(frozenset(each for each in tokens if each.lower() in allowed))
+        token = None
+        if tokens:
+            allowed = self._policies.policy.upgrades(identity)
+            token = upgrade.agreed(frozenset(each for each in tokens if each.lower() in allowed))
+        if token is None and upgrade.connects:
+            raise NotImplementedHere("the application does not speak that protocol")
         if token is not None and token.lower() == WEBSOCKET and upgrade.fault is not None:
             raise upgrade.fault
         return token

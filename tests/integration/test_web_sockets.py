@@ -8,11 +8,14 @@ import subprocess
 import sys
 import threading
 from typing import Any
+from unittest import SkipTest
 
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from subproxy.fastpath.install import unavailable
 from tests.integration.harness import ROOT, Process
+from tests.integration.http2_web_socket import Http2WebSocket
 from tests.integration.node import node_folder
 from tests.integration.test_applications import HERE, ApplicationTestCase
 
@@ -70,6 +73,13 @@ class WebSocketTests(ApplicationTestCase):
                 self.assertEqual(client.recv(timeout=30), message)
             client.ping().wait(30)
         self.assertEqual(client.close_code, 1000)
+        # The library wants a key, which a client of HTTP/2 has none of.
+        if not unavailable():
+            stream = self.over_http2(subprotocols="chat")
+            self.assertEqual((stream.status, stream.subprotocol), ("200", "chat"))
+            stream.send("grüß")
+            self.assertEqual(stream.recv(), "grüß")
+            stream.close(1000)
         guest.signal(signal.SIGTERM)
         guest.wait()
 
@@ -93,6 +103,37 @@ class WebSocketTests(ApplicationTestCase):
         self.assertEqual(client.recv(timeout=30), "still here")
         client.close()
         self.assertEqual(guest.wait(), 0, guest.output)
+
+    def over_http2(self, path: str = "/chat", subprotocols: str = "") -> Http2WebSocket:
+        """A WebSocket on a stream."""
+        if unavailable():
+            raise SkipTest("HTTP/2 is not spoken")
+        line = socket.create_connection(("127.0.0.1", self.world.port), timeout=30)
+        self.addCleanup(line.close)
+        return Http2WebSocket(line, f"{HOST}:{self.world.port}", path, subprotocols)
+
+    def test_over_http2(self) -> None:
+        """RFC 8441: messages short and long, each end told; ASGI, then the library, refusals."""
+        guest = self.start()
+        client = self.over_http2(subprotocols="chat, superchat")
+        self.assertEqual((client.status, client.subprotocol), ("200", "superchat"))
+        for message in ("grüß", b"\0\xff", "x" * 300_000, bytes(range(256)) * 3000, ""):
+            client.send(message)
+            self.assertEqual(client.recv(), message)
+        client.close(4001, "bye")
+        self.assertEqual(client.close_code, 4001)
+        guest.wait_for("over: 4001 bye")
+        self.assertEqual(self.over_http2("/nowhere").status, "403")
+        guest.signal(signal.SIGTERM)
+        guest.wait()
+        guest = self.serve(f"{HERE}.web_socket_app:Echo", host=r"api\.example")
+        for path in ("/chat", "/bulk"):
+            client = self.over_http2(path)
+            for message in ("grüß", b"\0\xff" * 150_000):
+                client.send(message)
+                self.assertEqual(client.recv(), message)
+            client.close(4001, "bye")
+            guest.wait_for("over: 4001 bye")
 
     def test_node(self) -> None:
         """The client of a browser's kind that Node has: it offers permessage-deflate."""

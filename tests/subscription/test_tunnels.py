@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.access.policy import parse_policy
 from subproxy.core.http.upgrade import Upgrade
-from subproxy.errors import BadRequest, TooManyTunnels
+from subproxy.errors import BadRequest, NotImplementedHere, TooManyTunnels
 from subproxy.subscription.tunnels import Tunnels
 
 POLICY = """
@@ -50,6 +50,15 @@ class TunnelsTests(SynchronousTestCase):
         self.assertRaises(BadRequest, self.tunnels.agreed, "a", tokens, upgrade)
         self.assertIsNone(self.tunnels.agreed("b", tokens, upgrade))
         self.assertEqual(self.tunnels.agreed("a", frozenset({b"echo/1"}), upgrade), b"echo/1")
+
+    def test_a_request_that_is_nothing_else(self) -> None:
+        """An extended CONNECT without a tunnel is refused."""
+        for identity, tokens in (("a", {b"tls"}), ("a", set()), ("b", {b"websocket"})):
+            upgrade = Upgrade((b"websocket",), connects=True)
+            error = self.assertRaises(
+                NotImplementedHere, self.tunnels.agreed, identity, frozenset(tokens), upgrade
+            )
+            self.assertEqual(error.status, 501)
 
     def test_count(self) -> None:
         self.tunnels.opened("a")

@@ -148,6 +148,12 @@ class Policy:
         guest = self.guest(identity)
         return self.default if guest is None else guest.quotas
 
+    def changes_to(self, protocol: bytes) -> bool:
+        """Whether any guest may change to C{protocol}, which is in lower case."""
+        if self.guests is None:
+            return protocol in self._upgrades
+        return any(protocol in guest.upgrades for guest in self.guests)
+
     def upgrades(self, identity: str) -> frozenset[bytes]:
         """Return the protocols that C{identity} may change to, in lower case."""
         guest = self.guest(identity)

@@ -1,9 +1,10 @@
 """
 What protocol a client wants to change to, and whether it asks for that properly.
 
-C{Upgrade} and C{Connection: upgrade} (RFC 9110 section 7.8), and the client's side of the WebSocket
-handshake (RFC 6455 section 4.2.1). A server is free to ignore an C{Upgrade}: so whether it is
-wanted is found out first, by whom the request goes to, and only then is a fault one.
+C{Upgrade} and C{Connection: upgrade} (RFC 9110 section 7.8), extended C{CONNECT} of HTTP/2 (RFC
+8441), and the client's side of the WebSocket handshake (RFC 6455 section 4.2.1). A server is free
+to ignore an C{Upgrade}: so whether it is wanted is found out first, by whom the request goes to,
+and only then is a fault one.
 """
 
 from __future__ import annotations
@@ -38,11 +39,13 @@ class Upgrade:
         client likes best is first.
     @ivar key: the C{Sec-WebSocket-Key}; empty where there is none, or more than one.
     @ivar fault: what is wrong with the WebSocket handshake, if it is that which is wanted.
+    @ivar connects: it is an extended CONNECT: without the change there is no request.
     """
 
     protocols: tuple[bytes, ...]
     key: bytes = b""
     fault: ClientError | None = None
+    connects: bool = False
 
     def agreed(self, tokens: frozenset[bytes]) -> bytes | None:
         """The first of the protocols that is among C{tokens}, as it is spelled there; or None."""
@@ -50,11 +53,14 @@ class Upgrade:
         return next((known[name] for name in self.protocols if name in known), None)
 
     def of(self, allowed: frozenset[bytes]) -> Upgrade | None:
-        """The same with none but the C{allowed} protocols, in lower case; None if none is left."""
+        """
+        The same with none but the C{allowed} protocols, in lower case; None if nothing is left to
+        ask for, and the request is one without it.
+        """
         left = tuple(name for name in self.protocols if name in allowed)
         if left == self.protocols:
             return self
-        return replace(self, protocols=left) if left else None
+        return replace(self, protocols=left) if left or self.connects else None
 
 
 def requested_upgrade(
@@ -90,6 +96,34 @@ def requested_upgrade(
     return Upgrade(tuple(names), key, _handshake_fault(method, keys, versions))
 
 
+def connect_upgrade(protocol: bytes, fields: Iterable[tuple[bytes, bytes]]) -> Upgrade:
+    """
+    What an extended C{CONNECT} of HTTP/2 asks for (RFC 8441 sections 4 and 5).
+
+    There is no key: that a server has read the handshake is shown by its answer.
+
+    @param protocol: the C{:protocol}.
+    @param fields: all its fields, in lower case.
+    @raise BadRequest: C{protocol} is none.
+    """
+    name = protocol.lower()
+    if _malformed(name):
+        raise BadRequest("the protocol is not one")
+    fault = None
+    if name == WEBSOCKET:
+        fault = _version_fault([value for key, value in fields if key == b"sec-websocket-version"])
+    return Upgrade((name,), b"", fault, True)
+
+
+def websocket_key(request_id: bytes) -> bytes:
+    """
+    A C{Sec-WebSocket-Key} for applications behind us that want one, where the client has none.
+
+    That it is a nonce means nothing between us and them.
+    """
+    return b64encode(sha1(request_id + _GUID).digest()[:16])
+
+
 def websocket_accept(key: bytes) -> bytes:
     """The C{Sec-WebSocket-Accept} that proves that C{key} was read (RFC 6455 section 4.2.2)."""
     return b64encode(sha1(key + _GUID).digest())
@@ -103,10 +137,17 @@ def _malformed(name: bytes) -> bool:
 def _handshake_fault(method: bytes, keys: list[bytes], versions: list[bytes]) -> ClientError | None:
     if method != b"GET":
         return BadRequest("a WebSocket is asked for with GET")
-    if versions != [b"13"]:
-        return UpgradeRequired("the only Sec-WebSocket-Version that is known is 13")
+    fault = _version_fault(versions)
+    if fault is not None:
+        return fault
     if len(keys) != 1 or not _is_nonce(keys[0]):
         return BadRequest("Sec-WebSocket-Key is not 16 bytes in base64")
+    return None
+
+
+def _version_fault(versions: list[bytes]) -> ClientError | None:
+    if versions != [b"13"]:
+        return UpgradeRequired("the only Sec-WebSocket-Version that is known is 13")
     return None
 
 

@@ -174,7 +174,12 @@ class Http1Encoder:
         return [data + body] if len(body) <= _JOINED else [data, body]
 
     def change_protocol(
-        self, head: ResponseHead, upgrade: Upgrade | None, protocol: bytes, request_id: bytes
+        self,
+        head: ResponseHead,
+        upgrade: Upgrade | None,
+        protocol: bytes,
+        request_id: bytes,
+        date: bytes,
     ) -> tuple[int, bytes]:
         """101 (Switching Protocols): RFC 9110 section 15.2.2, RFC 6455 section 4.2.2."""
         self._framing = Framing.CLOSE

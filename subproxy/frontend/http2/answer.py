@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from subproxy.core.exchange import ResponseHead
-from subproxy.errors import ClientError, GuestMisbehaved, ProxyError
+from subproxy.errors import ClientError, GuestMisbehaved, NotImplementedHere, ProxyError
 from subproxy.frontend.client_stream import ClientStream, ResponseState
 from subproxy.frontend.http2.response_encoder import list_size
 
@@ -47,14 +47,39 @@ class Http2ClientStream(ClientStream):
             self.hold(-late)
 
     def responseStarted(self, head: ResponseHead, body: bytes | None) -> None:
-        """Write the head, if the client takes one of that size."""
+        """Write the head, if the client takes one of that size, and can't take it for a tunnel."""
+        if not self._too_large(head) and not (
+            self.request.upgrade is not None
+            and 200 <= head.status < 300
+            and self._fails(NotImplementedHere("the application did not change to that protocol"))
+        ):
+            super().responseStarted(head, body)
+
+    def tunnelStarted(self, head: ResponseHead, protocol: bytes) -> None:
+        """Tell the client, if it takes a head of that size."""
+        if not self._too_large(head):
+            super().tunnelStarted(head, protocol)
+
+    def _too_large(self, head: ResponseHead) -> bool:
+        """Whether the client does not take C{head}: the exchange has failed."""
         most = self.most_fields
-        if most is not None and self.answer is ResponseState.WAITING and not _fits(head, most):
-            exchange = self.exchange
-            if exchange is not None and exchange.state is not exchange.state.DONE:
-                exchange.fail(GuestMisbehaved("more fields than the client takes"))
-                return
-        super().responseStarted(head, body)
+        return (
+            most is not None
+            and not _fits(head, most)
+            and self._fails(GuestMisbehaved("more fields than the client takes"))
+        )
+
+    def _fails(self, error: ProxyError) -> bool:
+        """Have the exchange fail, if it has not, and nothing was answered."""
+        exchange = self.exchange
+        if (
+            self.answer is not ResponseState.WAITING
+            or exchange is None
+            or exchange.state is exchange.state.DONE
+        ):
+            return False
+        exchange.fail(error)
+        return True
 
     def responseFailed(self, error: ProxyError) -> None:
         """

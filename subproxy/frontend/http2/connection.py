@@ -56,6 +56,7 @@ from subproxy.frontend.http2.frames import (
     write_settings,
 )
 from subproxy.frontend.http2.hpack import HpackError, IFieldDecoder
+from subproxy.frontend.http2.own_settings import own_settings
 from subproxy.frontend.http2.priority import urgency, urgency_of
 from subproxy.frontend.http2.sender import Http2Sender
 from subproxy.frontend.http2.stream import Http2Stream, StreamState
@@ -75,6 +76,7 @@ class Http2Connection:
     @ivar streams: those that are open, by number.
     @ivar greeted: the client's SETTINGS are here.
     @ivar refuses: no stream is opened any more.
+    @ivar connects: a request may be an extended CONNECT (RFC 8441): we have said so.
     @ivar peer_list_size: what the client said is the largest list of fields that it takes.
     """
 
@@ -92,6 +94,7 @@ class Http2Connection:
         self.streams: dict[int, Http2Stream] = {}
         self.refuses = False
         self.peer_list_size: int | None = None
+        self.connects = False
         self._decoder = decoder
         self._guard = guard
         self._list_size = list_size
@@ -101,15 +104,10 @@ class Http2Connection:
         self._window = ConnectionWindow(counts)
         self._reset: deque[int] = deque(maxlen=REMEMBERED)
 
-    def begin(self) -> None:
-        """Say what we take."""
-        said = {
-            Http2Setting.MAX_CONCURRENT_STREAMS: MOST_STREAMS,
-            Http2Setting.INITIAL_WINDOW_SIZE: STREAM_WINDOW,
-            Http2Setting.MAX_HEADER_LIST_SIZE: self._list_size,
-            Http2Setting.NO_RFC7540_PRIORITIES: 1,
-        }
-        self.sender.put(write_settings(said))
+    def begin(self, connects: bool) -> None:
+        """Say what we take; C{connects}: extended CONNECT, too."""
+        self.connects = connects
+        self.sender.put(write_settings(own_settings(self._list_size, connects)))
         self._put_window(0, CONNECTION_WINDOW - FIRST_WINDOW)
 
     @property

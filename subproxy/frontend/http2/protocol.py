@@ -72,7 +72,7 @@ class Http2Protocol(Http2Requests):
     def connectionMade(self) -> None:
         """A client connected."""
         if self.opened():
-            self.connection.begin()
+            self.connection.begin(self.context.web_sockets())
             self.wait(self.context.limits.header_timeout)
             self.flush()
 
@@ -277,6 +277,9 @@ class Http2Protocol(Http2Requests):
             self._reset(served, ErrorCode.NO_ERROR)
         elif late is Late.ANSWER and exchange is not None:
             exchange.fail(GuestSlow())
+        elif late is Late.TUNNEL:
+            served.abandon()
+            self._reset(served, ErrorCode.CANCEL)
         elif late is Late.BODY:
             self.refuse(served, RequestTimeout("the request body came too slowly"))
         elif late is Late.WINDOW:

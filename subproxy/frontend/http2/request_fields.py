@@ -24,6 +24,7 @@ from subproxy.core.http.forwarded import Peer
 from subproxy.core.http.normalise import host_fault, normalise_host
 from subproxy.core.http.request import Headers, RequestHead
 from subproxy.core.http.request_rules import RequestRules, content_length
+from subproxy.core.http.upgrade import WEBSOCKET, connect_upgrade, websocket_key
 from subproxy.errors import BadRequest, ClientError
 from subproxy.frontend.limits import HttpLimits
 
@@ -37,7 +38,7 @@ CONNECTION_SPECIFIC: Final = frozenset(
 
 _UPPER = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _NAME: Final = bytes(byte for byte in TOKEN if byte not in _UPPER)
-_PSEUDO: Final = frozenset({b":method", b":scheme", b":authority", b":path"})
+_PSEUDO: Final = frozenset({b":method", b":scheme", b":authority", b":path", b":protocol"})
 _SHOWN = 256
 
 
@@ -59,12 +60,18 @@ class FieldsRequest:
 
 
 def read_request(
-    fields: Headers, ended: bool, peer: Peer, limits: HttpLimits, rules: RequestRules
+    fields: Headers,
+    ended: bool,
+    peer: Peer,
+    limits: HttpLimits,
+    rules: RequestRules,
+    connects: bool = False,
 ) -> FieldsRequest:
     """
-    The request that C{fields} are.
+    The request that C{fields} are; of an extended CONNECT it is a GET, as HTTP/1.1 has that.
 
     @param ended: it has no body.
+    @param connects: it may be an extended CONNECT (RFC 8441).
     @raise MalformedFields: they are none of HTTP/2.
     @raise ClientError: it is refused.
     """
@@ -76,6 +83,13 @@ def read_request(
         raise ClientError("this method is not allowed", 405)
     if not method or not target or scheme is None:
         raise MalformedFields("no method, scheme or path")
+    upgrade = None
+    protocol = pseudo.get(b":protocol")
+    if protocol is not None:
+        if not connects or method != b"CONNECT":
+            raise MalformedFields("a protocol, and no extended CONNECT")
+        upgrade = connect_upgrade(protocol, regular)
+        method = b"GET"
     if len(regular) > limits.fields:
         raise ClientError("the request has too many fields", 431)
     _check_line(method, target, scheme, limits)
@@ -87,7 +101,12 @@ def read_request(
         size = content_length(said)
         if ended and size:
             raise MalformedFields("a length, and no body")
-    if ended:
+    if upgrade is not None:
+        if ended or said is not None:
+            raise BadRequest("an extended CONNECT has no body, but a stream that goes on")
+        # RFC 8441 section 5: what it says means nothing. Applications want one, as of HTTP/1.1.
+        kept = [pair for pair in kept if pair[0] != b"sec-websocket-key"]
+    if ended or upgrade is not None:
         size = 0
     authority = pseudo.get(b":authority")
     if authority is not None:
@@ -105,12 +124,16 @@ def read_request(
         size,
         peer,
         VERSION,
-        expect,
+        expect if upgrade is None else None,
         request_id,
         sent,
         not protected and scheme.lower() == b"https",
         trailers,
     )
+    if upgrade is not None:
+        head.upgrade = upgrade
+        if upgrade.protocols == (WEBSOCKET,):
+            head.headers.append((b"sec-websocket-key", websocket_key(head.request_id)))
     return FieldsRequest(head, target == b"*" or hops == 0)
 
 

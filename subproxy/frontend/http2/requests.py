@@ -78,7 +78,14 @@ class Http2Requests(ClientConnection):
         try:
             if event.fields is None:
                 raise ClientError("the request head is too large", 431)
-            passed = read_request(event.fields, event.ended, peer, context.limits, context.rules)
+            passed = read_request(
+                event.fields,
+                event.ended,
+                peer,
+                context.limits,
+                context.rules,
+                self.connection.connects,
+            )
         except MalformedFields:
             self.connection.reset(stream, ErrorCode.PROTOCOL_ERROR, now)
             return
@@ -92,6 +99,8 @@ class Http2Requests(ClientConnection):
         served = self.served[stream.number] = ServedRequest(self, stream, head, now, rules)
         if passed.for_us:
             answer_for_all(served.client_stream)
+        elif head.upgrade is not None:
+            served.ask_for_tunnel()
         elif event.ended:
             served.begin(now)
         elif rules is not None and rules.answer(head) is not None:
@@ -122,6 +131,9 @@ class Http2Requests(ClientConnection):
             return
         trailers = event.trailers
         if trailers:
+            if served.tunnel is not None:
+                self.malformed(served)
+                return
             try:
                 trailers = read_trailers(trailers, self.context.rules, self.context.limits)
             except MalformedFields:
@@ -142,7 +154,15 @@ class Http2Requests(ClientConnection):
 
     def break_off_stream(self, served: ServedRequest) -> None:
         """The answer can't be completed: let the client see that."""
-        self._reset(served, ErrorCode.INTERNAL_ERROR)
+        lasts = served.tunnel is not None and served.tunnel.lasts
+        # RFC 8441 section 5: as a reset of a connection.
+        self._reset(served, ErrorCode.CANCEL if lasts else ErrorCode.INTERNAL_ERROR)
+
+    def tunnel_over(self, served: ServedRequest) -> None:
+        """Both halves of a tunnel have ended, ours first."""
+        if self.served.pop(served.stream.number, None) is not None:
+            self._log(served)
+            served.over()
 
     def _reset(self, served: ServedRequest, code: ErrorCode) -> None:
         try:
@@ -192,6 +212,8 @@ class Http2Requests(ClientConnection):
         connection = self.connection
         for stream in connection.sent():
             served = self.served.get(stream.number)
+            if served is not None and served.tunnel is not None and served.tunnel.lasts:
+                continue  # our half of it has ended
             if served is not None:
                 self._log(served)
                 served.over()

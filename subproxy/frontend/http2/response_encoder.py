@@ -97,14 +97,22 @@ class Http2Encoder:
         return [block, body] if body and self.has_body else [block]
 
     def change_protocol(
-        self, head: ResponseHead, upgrade: Upgrade | None, protocol: bytes, request_id: bytes
+        self,
+        head: ResponseHead,
+        upgrade: Upgrade | None,
+        protocol: bytes,
+        request_id: bytes,
+        date: bytes,
     ) -> tuple[int, bytes]:
-        """
-        Never called: no tunnel starts (L{subproxy.frontend.http2.served_request}).
-
-        @raise AssertionError: always.
-        """
-        raise AssertionError(f"HTTP/2 does not change to {protocol!r}")
+        """200, which accepts an extended CONNECT: RFC 8441 section 5."""
+        self.has_body = True
+        fields = [(b":status", b"200")]
+        fields += (pair for pair in lowered(head.headers) if pair[0] != b"sec-websocket-accept")
+        if not any(name == b"date" for name, _ in fields):
+            fields.append((b"date", date))
+        if request_id:
+            fields.append((b"x-request-id", request_id))
+        return 200, HeaderBlock(encode_fields(fields))
 
     def data(self, data: bytes) -> list[bytes]:
         """Some of a body."""

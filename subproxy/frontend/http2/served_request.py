@@ -25,6 +25,7 @@ from subproxy.frontend.http2.body_framing import StreamBody
 from subproxy.frontend.http2.connection import Http2Connection
 from subproxy.frontend.http2.response_encoder import HeaderBlock, Http2Encoder, TrailerBlock
 from subproxy.frontend.http2.stream import Http2Stream
+from subproxy.frontend.http2.stream_tunnel import StreamTunnel
 from subproxy.frontend.request_body_buffer import RequestBodyBuffer
 from subproxy.telemetry.close_reason import CloseReason
 
@@ -42,6 +43,8 @@ class Late(Enum):
     """Its answer."""
     BODY = auto()
     """Its body, which comes too slowly."""
+    TUNNEL = auto()
+    """The next byte of a tunnel, in either direction."""
     WINDOW = auto()
     """The windows for its answer, which the client opens too slowly."""
 
@@ -65,6 +68,9 @@ class IHttp2Shell(Protocol):
     def refuse(self, served: ServedRequest, error: ClientError) -> None:
         """The body of C{served} can't be had: answer that."""
 
+    def tunnel_over(self, served: ServedRequest) -> None:
+        """Both halves of a tunnel have ended, ours first."""
+
     def break_off_stream(self, served: ServedRequest) -> None:
         """The answer can't be completed: let the client see that."""
 
@@ -78,6 +84,7 @@ class ServedRequest:
 
     @ivar stream: the stream.
     @ivar client_stream: the answer.
+    @ivar tunnel: what its stream is, if a tunnel was asked for.
     @ivar due: when it has taken too long (monotonic seconds).
     """
 
@@ -92,6 +99,7 @@ class ServedRequest:
         "client_stream",
         "due",
         "stream",
+        "tunnel",
         "waits",
     )
 
@@ -112,6 +120,7 @@ class ServedRequest:
         self.client_stream.hold = self._hold
         self.due = NEVER
         self._takes = MinDataRate()  # at which the client opens windows
+        self.tunnel: StreamTunnel | None = None
         self._framing: StreamBody | None = None
         self._body: RequestBodyBuffer | None = None
         self._trailers: bytes | None = None
@@ -151,6 +160,11 @@ class ServedRequest:
         else:
             self.dispatch(None)
 
+    def ask_for_tunnel(self) -> None:
+        """The request is an extended CONNECT: what follows on its stream is no body."""
+        self.tunnel = StreamTunnel(self._shell, self.stream)
+        self.dispatch(b"")
+
     @property
     def _rides_along(self) -> bool:
         """The body is whole, and small enough to go in one piece with the head."""
@@ -183,6 +197,9 @@ class ServedRequest:
 
     def body_came(self, data: bytes, ended: bool, trailers: Headers) -> None:
         """Some of the body came, and perhaps its end."""
+        if self.tunnel is not None:
+            self.tunnel.came(data, ended)
+            return
         framing, body = self._framing, self._body
         if framing is None or body is None:
             return
@@ -225,11 +242,15 @@ class ServedRequest:
     def over(self) -> None:
         """Its body is wanted no more."""
         self._body = self.client_stream.body_source = None
+        if self.tunnel is not None:
+            self.tunnel.over()
 
     def late(self, now: float) -> Late | None:
         """What took too long, if anything did; told once."""
         stream, shell = self.stream, self._shell
         limits = shell.context.limits
+        if self.tunnel is not None and self.tunnel.lasts:
+            return Late.TUNNEL if now >= self.tunnel.due else None
         if now >= self.due:
             if not stream.we_send and self._still_sends(now):
                 return None
@@ -363,25 +384,31 @@ class ServedRequest:
         return self.stream.we_send
 
     def tunnel_starts(self) -> bool:
-        """Never: extended CONNECT (RFC 8441) is not offered, and nothing else asks for one."""
-        return False
+        """A tunnel is about to start: false if nobody wants it."""
+        return self.stream.we_send
 
     def tunnel_started(self, stream: TunnelStream) -> ClientTunnel:
-        """
-        Never called: see L{tunnel_starts}.
+        """The client has been told that C{stream} is one: what it sends is for the guest."""
+        assert self.tunnel is not None
+        return self.tunnel.start(stream)
 
-        @raise AssertionError: always.
-        """
-        raise AssertionError(f"{stream} was never asked for")
+    def abandon(self) -> None:
+        """The tunnel has been idle for too long."""
+        if self.tunnel is not None:
+            self.tunnel.abandon()
 
     def stream_wrote(self) -> None:
         """Some of a streamed answer was written."""
+        if self.tunnel is not None and self.tunnel.lasts:
+            self.tunnel.keep_tunnel()
 
     def answered(self, stream: object, stays: bool) -> None:
         """The answer was written whole; it is over when the client has its end."""
         if self.stream.we_send:
             self._shell.connection.end(self.stream, self._trailers)
             self._shell.wrote()
+        elif self.tunnel is not None:
+            self._shell.tunnel_over(self)
 
     def break_off(self) -> None:
         """The answer can't be completed: let the client see that."""

@@ -58,6 +58,13 @@ class ParseTests(SynchronousTestCase):
         self.assertEqual(policy.upgrades("nobody"), {b"websocket", b"echo/1"})
         self.assertEqual(policy.upgrades("b"), set())
         self.assertEqual(parse_policy("").upgrades("a"), {b"websocket"})
+        # Whether any may: of those that may claim anything.
+        self.assertTrue(policy.changes_to(b"echo/1"))
+        self.assertFalse(policy.changes_to(b"x"))
+        self.assertTrue(Policy().changes_to(b"websocket"))
+        none = text.replace("[default]", "[default]\n        tunnels = 1", 1)
+        none = none.replace('upgrades = ["WebSocket", "Echo/1"]', "upgrades = []")
+        self.assertFalse(parse_policy(none).changes_to(b"websocket"))
 
     def test_bad_upgrades(self) -> None:
         for value in ('"websocket"', "[1]", '[""]', '["a b"]', f'["{"x" * 33}"]', f"{['x'] * 9}"):

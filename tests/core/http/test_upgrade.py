@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.core.http.upgrade import requested_upgrade, websocket_accept
+from subproxy.core.http.upgrade import (
+    connect_upgrade,
+    requested_upgrade,
+    websocket_accept,
+    websocket_key,
+)
 from subproxy.errors import BadRequest, UpgradeRequired
 
 KEY = b"AQIDBAUGBwgJCgsMDQ4PEC=="
@@ -73,6 +80,43 @@ class RequestedTests(SynchronousTestCase):
         if upgrade is not None:
             self.assertTrue(0 < len(upgrade.protocols) <= 8)
             self.assertTrue(all(name and b"," not in name for name in upgrade.protocols))
+
+
+class ConnectTests(SynchronousTestCase):
+    """Extended CONNECT (RFC 8441)."""
+
+    VERSION: ClassVar = [(b"sec-websocket-version", b"13")]
+
+    def test_websocket(self) -> None:
+        """Without a key; the name without case, as of C{Upgrade}."""
+        for name in (b"websocket", b"WebSocket"):
+            upgrade = connect_upgrade(name, self.VERSION)
+            self.assertEqual(upgrade.protocols, (b"websocket",))
+            self.assertEqual((upgrade.key, upgrade.fault, upgrade.connects), (b"", None, True))
+
+    def test_faults(self) -> None:
+        for fields in ([], [(b"sec-websocket-version", b"8")], self.VERSION * 2):
+            self.assertIs(type(connect_upgrade(b"websocket", fields).fault), UpgradeRequired)
+        self.assertIsNone(connect_upgrade(b"connect-udp", []).fault)
+        for name in (b"", b"a b", b"a/", b"a,b", b"a/b/c"):
+            self.assertRaises(BadRequest, connect_upgrade, name, self.VERSION)
+
+    def test_without_the_change_there_is_no_request(self) -> None:
+        """What a site does not allow leaves nothing of it, but it stays one."""
+        upgrade = connect_upgrade(b"websocket", self.VERSION)
+        self.assertIs(upgrade.of(frozenset({b"websocket"})), upgrade)
+        left = upgrade.of(frozenset({b"x"}))
+        assert left is not None
+        self.assertEqual((left.protocols, left.connects), ((), True))
+        self.assertIsNone(left.agreed(frozenset({b"websocket"})))
+
+    @given(st.binary())
+    def test_a_key_is_one(self, request_id: bytes) -> None:
+        upgrade = requested_upgrade(
+            b"GET", [FIELDS[0], (b"sec-websocket-key", websocket_key(request_id)), FIELDS[2]], 0
+        )
+        assert upgrade is not None
+        self.assertIsNone(upgrade.fault)
 
 
 class AgreedTests(SynchronousTestCase):
