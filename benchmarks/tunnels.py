@@ -4,8 +4,9 @@ Tunnels beside HAProxy and nginx: C{python -m benchmarks.tunnels [--rounds N] [-
 Messages there and back over WebSockets that are open (C{native/tunnel_load.c}): CPU of the proxy a
 small message, CPU seconds a GB of long ones, both directions counted. Behind each is the same echo
 in C (C{native/tunnel_echo.c}), in frames or over data connections. The bytes are no frames of
-WebSocket: no proxy looks. Rounds are interleaved, ratios to HAProxy made pair by pair. Prints, and
-writes nothing. Wants Debian's nginx-light, haproxy and gcc.
+WebSocket: no proxy looks. C{--tls}: small ones over TLS 1.3, P-256. C{--idle N}: the memory of N
+tunnels through which nothing passes. Rounds are interleaved, ratios to HAProxy made pair by pair.
+Prints, and writes nothing. Wants Debian's nginx-light, haproxy and gcc.
 """
 
 from __future__ import annotations
@@ -16,9 +17,20 @@ import statistics
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
+
+from tests.rigs.tls_rig import Authority
 
 from .build import ROOT, program
-from .rig import HOST, Rig, descendants, free_port, wait_until
+from .rig import (
+    HOST,
+    Rig,
+    descendants,
+    free_port,
+    raise_descriptor_limit,
+    resident_bytes,
+    wait_until,
+)
 
 NGINX = """\
 daemon off;
@@ -37,7 +49,8 @@ http {{
   scgi_temp_path {dir}/scgi_temp;
   upstream application {{ server unix:{dir}/backend.sock; }}
   server {{
-    listen 127.0.0.1:{port} backlog=4096;
+    listen 127.0.0.1:{port} backlog=4096{ssl};
+    {certificate}
     location / {{
       proxy_pass http://application;
       proxy_http_version 1.1;
@@ -71,11 +84,20 @@ defaults
   timeout server 600s
   timeout tunnel 3600s
 frontend clients
-  bind 127.0.0.1:{port} backlog 4096
+  bind 127.0.0.1:{port} backlog 4096{ssl}
   default_backend application
 backend application
   server one unix@{dir}/backend.sock
 """
+
+
+POLICY = f"""\
+[[guest]]
+identity = "*"
+hosts = "{HOST}"
+tunnels = 1000000
+"""
+"""By default a virtual machine has 1,000."""
 
 
 class Contestant:
@@ -83,12 +105,19 @@ class Contestant:
     One proxy, with its echo.
 
     @ivar port: where it listens.
+    @param pem: its certificate and key; None for no TLS.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, pem: bytes | None = None) -> None:
         self.name = name
+        self._pem = pem
         self.port = free_port()
         self.rig = Rig(name, 0, 1)
+        if pem is not None:
+            folder = Path(self.rig.directory) / "certificates"
+            folder.mkdir()
+            (folder / "default.pem").write_bytes(pem)
+        self._file = f"{self.rig.directory}/certificates/default.pem"
         getattr(self, f"_start_{name.partition('-')[0]}")()
         wait_until(self._answers, f"{name} answers")
 
@@ -107,25 +136,37 @@ class Contestant:
 
     def _start_nginx(self) -> None:
         self._backend()
-        text = NGINX.format(dir=self.rig.directory, port=self.port)
+        certificate = f"ssl_certificate {self._file}; ssl_certificate_key {self._file};"
+        text = NGINX.format(
+            dir=self.rig.directory,
+            port=self.port,
+            ssl=" ssl" if self._pem else "",
+            certificate=certificate if self._pem else "",
+        )
         command = ["nginx", "-p", str(self.rig.directory), "-e", self.rig.path("early")]
         command += ["-c", self.rig.write("nginx.conf", text)]
         self._server = self.rig.spawn(command, counted=True)
 
     def _start_haproxy(self) -> None:
         self._backend()
-        text = HAPROXY.format(dir=self.rig.directory, port=self.port)
+        ssl = f" ssl crt {self._file}" if self._pem else ""
+        text = HAPROXY.format(dir=self.rig.directory, port=self.port, ssl=ssl)
         command = ["haproxy", "-db", "-f", self.rig.write("haproxy.cfg", text)]
         self._server = self.rig.spawn(command, counted=True)
 
     def _start_subproxy(self) -> None:
         vm = self.rig.path("vm.sock")
+        endpoint = f"tcp:{self.port}:interface=127.0.0.1:backlog=4096"
+        listen = [f"--http={endpoint}"]
+        if self._pem:
+            listen = [f"--https={endpoint}", f"--certificates={self.rig.directory}/certificates"]
         self._server = self.rig.spawn(
             [
                 *(sys.executable, "-c", "from twisted.scripts.twistd import run; run()"),
                 *("-n", f"--pidfile={self.rig.path('twistd.pid')}", "--reactor=io_uring"),
-                *("subproxy", f"--http=tcp:{self.port}:interface=127.0.0.1:backlog=4096"),
+                *("subproxy", *listen),
                 f"--vsock={vm}",
+                f"--policy={self.rig.write('policy.toml', POLICY)}",
                 f"--access-log={self.rig.path('access.log')}",
             ],
             counted=True,
@@ -136,16 +177,35 @@ class Contestant:
 
     def measure(self, path: str, connections: int, size: int, seconds: float) -> dict[str, float]:
         """One measurement."""
-        command = ["taskset", "-c", "1", program("tunnel_load"), "--port", str(self.port)]
-        command += ["--host", HOST, "--path", path, "--connections", str(connections)]
-        command += ["--size", str(size), "--seconds", str(seconds)]
-        for pid in descendants(self._server.pid):
-            command += ["--pid", str(pid)]
+        command = self._command(path, connections, size, seconds)
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         if done.returncode:
             raise RuntimeError(f"{self.name}: {done.stderr[-300:]}")
         found: dict[str, float] = json.loads(done.stdout)
         return found
+
+    def idle(self, connections: int) -> float:
+        """Resident bytes a tunnel, of so many through which nothing passes."""
+        pids = descendants(self._server.pid)
+        before = resident_bytes(pids)
+        command = self._command("/chat", connections, 64, 0.0)
+        load = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert load.stdout is not None
+        try:
+            if load.stdout.readline() != "ready\n":
+                raise RuntimeError(f"{self.name}: not all tunnels were opened")
+            return (resident_bytes(pids) - before) / connections
+        finally:
+            load.communicate()
+
+    def _command(self, path: str, connections: int, size: int, seconds: float) -> list[str]:
+        command = ["taskset", "-c", "1", program("tunnel_load"), "--port", str(self.port)]
+        command += ["--host", HOST, "--path", path, "--connections", str(connections)]
+        command += ["--size", str(size), "--seconds", str(seconds)]
+        command += ["--tls", "1" if self._pem else "0"]
+        for pid in descendants(self._server.pid):
+            command += ["--pid", str(pid)]
+        return command
 
     def close(self) -> None:
         """End it."""
@@ -186,14 +246,22 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--only", default="", help="scenarios with this in their name")
     parser.add_argument("--with", default="haproxy,nginx,subproxy", dest="names")
+    parser.add_argument("--tls", action="store_true", help="over TLS, small messages alone")
+    parser.add_argument("--idle", type=int, default=0, help="of so many idle tunnels the memory")
     options = parser.parse_args()
+    raise_descriptor_limit()
     names = options.names.split(",")
     servers = []
+    pem = Authority().issue(HOST) if options.tls else None
     try:
         for name in names:
-            servers.append(Contestant(name))
+            servers.append(Contestant(name, pem))
+        if options.idle:
+            shown = [f"{each.name} {each.idle(options.idle):.0f}" for each in servers]
+            print(f"{options.idle} idle tunnels, bytes each: {', '.join(shown)}", flush=True)
+            return
         for scenario in SCENARIOS:
-            if options.only not in scenario.name:
+            if options.only not in scenario.name or (pem and scenario.size > 64):
                 continue
             figures: dict[str, list[float]] = {name: [] for name in names}
             for _ in range(options.rounds):

@@ -1,14 +1,49 @@
 /* The load of tunnels: one thread, epoll, over loopback TCP.
  *
- *   tunnel_load --port P --host H --path /chat --connections N --size BYTES --seconds S --pid PID...
+ *   tunnel_load --port P --host H --path /chat --connections N --size BYTES --seconds S --tls 0|1
+ *               --pid PID...
  *
  * Each connection asks for a WebSocket, and then sends a message whenever the one before has come
- * back: BYTES bytes, which are no frames of WebSocket, since no proxy looks. Prints one JSON object.
+ * back: BYTES bytes, which are no frames of WebSocket, since no proxy looks. Over TLS by the system's
+ * libssl, without its headers; small messages alone. With 0 seconds the connections are opened,
+ * "ready" is said, and nothing more until standard input ends. Prints one JSON object.
  */
 #include "common.h"
+#include <dlfcn.h>
 #include <sys/epoll.h>
 
-struct conn { int fd, open; size_t sent, got; uint64_t since; };
+struct conn { int fd, open; size_t sent, got; uint64_t since; void *ssl; };
+
+static void *context;
+static void *(*ssl_new)(void *);
+static int (*ssl_set_fd)(void *, int), (*ssl_connect)(void *);
+static int (*ssl_read)(void *, void *, int), (*ssl_write)(void *, const void *, int);
+
+static void open_libssl(void) {
+    void *library = dlopen("libssl.so.3", RTLD_NOW);
+    void *(*method)(void), *(*make)(void *);
+    if (!library) { fprintf(stderr, "%s\n", dlerror()); exit(2); }
+    *(void **)&method = dlsym(library, "TLS_client_method");
+    *(void **)&make = dlsym(library, "SSL_CTX_new");
+    *(void **)&ssl_new = dlsym(library, "SSL_new");
+    *(void **)&ssl_set_fd = dlsym(library, "SSL_set_fd");
+    *(void **)&ssl_connect = dlsym(library, "SSL_connect");
+    *(void **)&ssl_read = dlsym(library, "SSL_read");
+    *(void **)&ssl_write = dlsym(library, "SSL_write");
+    context = make(method());
+}
+
+static ssize_t put(struct conn *c, const void *data, size_t n, int how) {
+    return c->ssl ? ssl_write(c->ssl, data, (int)n) : send(c->fd, data, n, how);
+}
+
+static ssize_t take(struct conn *c, void *into, size_t n, int how) {
+    if (!c->ssl) return recv(c->fd, into, n, how);
+    /* What is not whole, or is a ticket, is waited for: a message is one record. */
+    int got = ssl_read(c->ssl, into, (int)n);
+    if (got <= 0) { errno = EIO; return -1; }
+    return got;
+}
 
 static char *message, *room;
 static size_t size = 64;
@@ -20,12 +55,12 @@ static void ask(struct conn *c, const char *host, const char *path) {
     int n = snprintf(text, sizeof text,
         "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", path, host);
-    if (send(c->fd, text, (size_t)n, 0) != n) die("send");
+    if (put(c, text, (size_t)n, 0) != n) die("send");
     /* Nothing may follow until the answer is here (RFC 9931). */
     size_t have = 0;
     char head[4096];
     while (have < sizeof head && !memmem(head, have, "\r\n\r\n", 4)) {
-        ssize_t got = recv(c->fd, head + have, 1, 0);
+        ssize_t got = take(c, head + have, 1, 0);
         if (got <= 0) die("no answer");
         have += (size_t)got;
     }
@@ -40,7 +75,7 @@ static void watch(struct conn *c, unsigned events, int how) {
 /* Send as much of the message as there is room for. */
 static void push(struct conn *c) {
     while (c->sent < size) {
-        ssize_t n = send(c->fd, message + c->sent, size - c->sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+        ssize_t n = put(c, message + c->sent, size - c->sent, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n < 0) {
             if (errno != EAGAIN) die("send");
             if (!c->open) { c->open = 1; watch(c, EPOLLIN | EPOLLOUT, EPOLL_CTL_MOD); }
@@ -52,7 +87,7 @@ static void push(struct conn *c) {
 }
 
 static void pull(struct conn *c) {
-    ssize_t n = recv(c->fd, room, 1 << 20, MSG_DONTWAIT);
+    ssize_t n = take(c, room, 1 << 20, MSG_DONTWAIT);
     if (n < 0 && errno == EAGAIN) return;
     if (n <= 0) die("a tunnel broke");
     c->got += (size_t)n;
@@ -77,6 +112,7 @@ int main(int argc, char **argv) {
         else if (!strcmp(argv[i], "--connections")) count = atoi(value);
         else if (!strcmp(argv[i], "--size")) size = strtoul(value, NULL, 10);
         else if (!strcmp(argv[i], "--seconds")) seconds = atof(value);
+        else if (!strcmp(argv[i], "--tls")) { if (atoi(value)) open_libssl(); }
         else if (!strcmp(argv[i], "--pid")) count_pid(value);
         else { fprintf(stderr, "unknown: %s\n", argv[i]); return 2; }
     }
@@ -93,8 +129,19 @@ int main(int argc, char **argv) {
         struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
         a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         if (connect(conns[i].fd, (struct sockaddr *)&a, sizeof a)) die("connect");
+        if (context) {
+            conns[i].ssl = ssl_new(context);
+            ssl_set_fd(conns[i].ssl, conns[i].fd);
+            if (ssl_connect(conns[i].ssl) != 1) { fprintf(stderr, "no handshake\n"); exit(2); }
+        }
         ask(&conns[i], host, path);
         watch(&conns[i], EPOLLIN, EPOLL_CTL_ADD);
+    }
+    if (seconds <= 0) {
+        char end;
+        printf("ready\n");
+        fflush(stdout);
+        return read(0, &end, 1) < 0;
     }
     for (int i = 0; i < count; i++) { conns[i].since = now_ns(); push(&conns[i]); }
     uint64_t begin = now_ns() + (uint64_t)(warm * 1e9), end = begin + (uint64_t)(seconds * 1e9);
