@@ -109,9 +109,10 @@ class Http2WebSocket:
                 self.subprotocol = fields.get(b"sec-websocket-protocol", b"").decode()
             elif isinstance(event, DataReceived):
                 self._h2.acknowledge_received_data(event.flow_controlled_length, 1)
-                self._ws.receive_data(event.data)
-                for each in self._ws.events():
-                    self._came(each)
+                if event.data:  # there may be none, at the end of the stream
+                    self._ws.receive_data(event.data)
+                    for each in self._ws.events():
+                        self._came(each)
             elif isinstance(event, StreamEnded):
                 self.ended = True
         self._flush()
