@@ -26,6 +26,7 @@ from subproxy.frontend.interfaces import IBodySource, IClientConnection, IRespon
 from subproxy.frontend.tunnel_socket import TunnelSocket
 from subproxy.telemetry.close_reason import CloseReason
 from subproxy.telemetry.exchange_record import ExchangeRecord
+from subproxy.telemetry.log_format import logged_fields
 
 
 @fast_enum
@@ -167,6 +168,9 @@ class ClientStream:
         self.answer = ResponseState.STREAMING
         connection.write(data)
         self.tunnel = connection.tunnel_started(self)
+        # It may last, and nobody but the log asks for its request any more: a kilobyte.
+        request.headers = logged_fields(request.headers)
+        request.upgrade = None
 
     def bodyReceived(self, data: bytes) -> None:
         """

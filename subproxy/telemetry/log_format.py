@@ -23,6 +23,7 @@ from weakref import WeakKeyDictionary
 
 from subproxy.core.balancing.member import Pool
 from subproxy.core.exchange import Exchange
+from subproxy.core.http.request import Headers
 from subproxy.telemetry.dates import iso_date, log_date
 from subproxy.telemetry.exchange_record import ExchangeRecord
 
@@ -119,6 +120,14 @@ def json_line(record: ExchangeRecord, date: bytes) -> bytes:
         exchange.attempts,
         b"null" if error is None else b'"%b"' % error.code.encode("ascii", "replace"),
     )
+
+
+def logged_fields(headers: Headers) -> Headers:
+    """Those fields of a request that a line has: Referer and User-Agent."""
+    return [pair for pair in headers if pair[0].lower() in _LOGGED]
+
+
+_LOGGED = frozenset({b"referer", b"user-agent"})
 
 
 def _client_says(exchange: Exchange) -> tuple[bytes, bytes]:

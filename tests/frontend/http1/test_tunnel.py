@@ -258,6 +258,20 @@ class PassingTests(TunnelCase):
 
 
 class EndTests(TunnelCase):
+    def test_what_the_log_has_of_its_request(self) -> None:
+        """The rest of that is kept no longer than the request: a tunnel may last."""
+        pair = self.pair()
+        says = b"User-Agent: a browser\r\nReferer: http://a.example/\r\n"
+        pair.client(HANDSHAKE.replace(b"Origin:", says + b"Origin:"))
+        pair.guest(ACCEPT)
+        for side in pair.sides:
+            carrier = side.guest.subscription.channel._carriers[1]
+            names = [name for name, _ in carrier.exchange.request.headers]
+            self.assertEqual(names, [b"User-Agent", b"Referer"])
+        pair.lose()
+        line: bytes = pair.last["log"][0]  # type: ignore[index]
+        self.assertIn(b'"GET /chat HTTP/1.1" 101 0 "http://a.example/" "a browser"', line)
+
     def test_the_client_first(self) -> None:
         """Its FIN is an end, and the guest goes on."""
         pair = self.opened()
