@@ -20,6 +20,7 @@ from guest.core.errors import GuestError, RegistrationRefused, SubscriptionEnded
 from guest.core.profile import SubscriberProfile
 from guest.core.route import Route
 from guest.core.statuses import REFUSED, USAGE, complain, ended_with
+from guest.sidecar.adapter import ProgramAdapter
 from guest.sidecar.bridge import ProgramBridge
 from guest.sidecar.dialler import ProgramDialler
 from guest.sidecar.pool import ConnectionPool
@@ -104,7 +105,7 @@ class SidecarRunner:
         self._subscriber = AsyncioSubscriber(
             address,
             profile,
-            bridge.answer,
+            ProgramAdapter(bridge),
             self,
             where=asked.proxy,
             retry_refused=asked.keep_going,

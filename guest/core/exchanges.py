@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
 from typing import Any, Protocol
 
@@ -160,14 +160,29 @@ class Exchanges:
         section = self.fields.encode(fields, len(body))
         return section is not None and self._connection.answer_whole(number, status, section, body)
 
-    def answer(self, exchange: GuestExchange, status: int, fields: Headers, body: bytes) -> None:
-        """Answer with a body that is all here; L{flush} writes it, if nothing else does."""
+    def answer(
+        self,
+        exchange: GuestExchange,
+        status: int,
+        fields: Headers,
+        body: bytes,
+        kind: type[Response] = Response,
+    ) -> None:
+        """
+        Answer with a body that is all here; L{flush} writes it, if nothing else does.
+
+        @param kind: of response that it is, where it needs one.
+        """
         if not exchange.begun and self.answer_whole(
             exchange.number, exchange.method, status, fields, body
         ):
             self._reap(exchange)
         else:
-            self.respond(exchange, Response(status, fields, body))
+            self.respond(exchange, kind(status, fields, body))
+
+    def answer_later(self, exchange: GuestExchange, result: Awaitable[Response]) -> None:
+        """Answer with what is awaited, which is cancelled when nobody waits any more."""
+        self._go(exchange, result)
 
     def flush(self) -> None:
         """Write what was said, where no turn of the connection's own ends with that."""

@@ -14,6 +14,7 @@ from guest.sidecar.fields import request_head
 from guest.sidecar.pool import ConnectionPool
 from guest.sidecar.retry import IDEMPOTENT, may_repeat
 from guest.sidecar.upgrades import upgrade_fields
+from subproxy.wire.whole import WholeRequest
 
 
 class ProgramBridge:
@@ -62,12 +63,44 @@ class ProgramBridge:
             expect=whole is None and request.expects,
             trailers=request.takes_trailers,
         )
+        return await self._ask(request, head, whole)
+
+    def whole_head(self, found: WholeRequest) -> bytes:
+        """The head of a request that is all here."""
+        _, method, target, headers, info, body = found
+        return request_head(
+            method,
+            target,
+            headers,
+            authority=self._authority,
+            host=self._host,
+            size=len(body),
+            trailers=info.get(b"trailers") is True,
+        )
+
+    async def go_on(
+        self, request: Request, connection: ProgramConnection, head: bytes, whole: bytes
+    ) -> Response:
+        """
+        As L{answer}, where the request has been written already.
+
+        @param connection: an idle one, to which it was written.
+        """
+        return await self._ask(request, head, whole, connection)
+
+    async def _ask(
+        self,
+        request: Request,
+        head: bytes,
+        whole: bytes | None,
+        asked: ProgramConnection | None = None,
+    ) -> Response:
         fresh = False
         while True:
-            connection = await self._connection(request.method, fresh)
+            connection = asked or await self._connection(request.method, fresh)
             exchange = ProgramExchange(self._pool, connection, request)
             try:
-                return await exchange.ask(head, whole)
+                return await (exchange.ask(head, whole) if asked is None else exchange.answer())
             except ProgramGone as error:
                 if not may_repeat(
                     request.method,
@@ -77,7 +110,7 @@ class ProgramBridge:
                     body=not exchange.taken,
                 ):
                     raise RequestFailed(str(error)) from None
-                fresh = True
+                fresh, asked = True, None
 
     async def _upgrade(self, request: Request, protocol: bytes) -> Response:
         """Ask for another protocol, on a connection of its own; the answer may be one like any."""
@@ -99,8 +132,17 @@ class ProgramBridge:
         except ProgramGone as error:
             raise RequestFailed(str(error)) from None
 
+    def idle_connection(self, method: bytes) -> ProgramConnection | None:
+        """One that waits for a request; None if there is none."""
+        return self._pool.take(careful=method not in IDEMPOTENT)
+
+    def give_back(self, connection: ProgramConnection) -> None:
+        """Its response has been taken, and all of the request was written."""
+        if connection.finish(sent=True):
+            self._pool.give_back(connection)
+
     async def _connection(self, method: bytes, fresh: bool) -> ProgramConnection:
-        connection = None if fresh else self._pool.take(careful=method not in IDEMPOTENT)
+        connection = None if fresh else self.idle_connection(method)
         if connection is not None:
             return connection
         try:

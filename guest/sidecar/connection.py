@@ -33,6 +33,8 @@ class ProgramConnection(asyncio.Protocol):
     @ivar written: some of the current request has been written.
     @ivar answered: some of the response to it has come.
     @ivar requests: how many requests it has carried before this one.
+    @ivar observer: is called when some of a response has come, or the connection is closed: in the
+        place of L{next}, for who does not wait in a coroutine.
     """
 
     transport: asyncio.Transport
@@ -49,6 +51,7 @@ class ProgramConnection(asyncio.Protocol):
         self.written = self.answered = False
         self.requests = -1
         self._loop = loop
+        self.observer: Callable[[], object] | None = None
         self._gone = gone
         self._reader = ResponseReader()
         self._held = 0
@@ -136,6 +139,19 @@ class ProgramConnection(asyncio.Protocol):
                 self.transport.resume_reading()
         return event
 
+    @property
+    def told(self) -> bool:
+        """Whether L{next} has something to say at once."""
+        return bool(self._reader.events) or self._error is not None
+
+    def whole(self) -> tuple[AnswerHead, bytes, AnswerEnd] | None:
+        """The response, if all of it is here, and nothing was before it; otherwise None."""
+        events = self._reader.events
+        if self.state is not State.ANSWERED or cast("AnswerHead", events[0]).status < 200:
+            return None
+        head = cast("AnswerHead", events.popleft())
+        return head, *self.rest()
+
     def rest(self) -> tuple[bytes, AnswerEnd]:
         """What there is of a response that is complete, but for its head."""
         *pieces, end = self._reader.events
@@ -186,6 +202,9 @@ class ProgramConnection(asyncio.Protocol):
             self._gone(self)
 
     def _wake(self) -> None:
+        if self.observer is not None:
+            self.observer()
+            return
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)

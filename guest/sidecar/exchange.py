@@ -20,6 +20,11 @@ from subproxy.wire.fields import Headers
 _PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 
+def unusual_reason(head: AnswerHead) -> bytes | None:
+    """The reason phrase of a response, if it is not the one that its status has anyway."""
+    return None if _PHRASES.get(head.status) == head.reason else head.reason or None
+
+
 class ProgramResponse(Response):
     """A response of the program."""
 
@@ -70,11 +75,20 @@ class ProgramExchange:
             told = request.header(b"content-length")
             length = int(told) if told else None
             self._upload = BodyUpload(request, connection, length, request.expects)
+        return await self.answer()
+
+    async def answer(self) -> Response:
+        """
+        Wait for the head of the response to a request that has been sent.
+
+        @raise ProgramGone: there is no response.
+        """
+        connection = self._connection
         try:
             while (found := cast("AnswerHead", await connection.next())).status < 200:
                 if found.status == 101:
                     self._over = True
-                    return ProgramTunnel(connection, request).response(found)
+                    return ProgramTunnel(connection, self._request).response(found)
                 self._interim(found)
         except BaseException:
             self.give_up()
@@ -93,7 +107,7 @@ class ProgramExchange:
 
     def _response(self, head: AnswerHead) -> Response:
         headers = end_to_end(head.headers)
-        reason = None if _PHRASES.get(head.status) == head.reason else head.reason or None
+        reason = unusual_reason(head)
         if not self._connection.complete:
             body = ProgramBody(self)
             return ProgramResponse(head.status, headers, body, lambda: self.trailers, reason)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import httptools
 
@@ -199,8 +200,7 @@ class ResponseReader:
                 self.idle_limit = _timeout(value)
         if coding and (coding != b",chunked" or version == "1.0"):
             self._fail(f"a Transfer-Encoding of {coding[1:].decode('latin-1')}")
-        tokens = [option.strip(b" \t") for option in options.split(b",")] if options else []
-        self._stays = b"close" not in tokens and (version == "1.1" or b"keep-alive" in tokens)
+        self._stays = _stays(options, version)
         if self._bodiless or head.status in _BODILESS:
             head.length = None
         else:
@@ -225,6 +225,14 @@ class ResponseReader:
             self._end()
 
 
+@lru_cache(64)
+def _stays(options: bytes, version: str) -> bool:
+    """Whether a connection is kept, by all that C{Connection} says (RFC 9112 section 9.3)."""
+    tokens = [option.strip(b" \t") for option in options.split(b",")]
+    return b"close" not in tokens and (version == "1.1" or b"keep-alive" in tokens)
+
+
+@lru_cache(64)
 def _timeout(value: bytes) -> float | None:
     """C{timeout=} of a C{Keep-Alive} field, in seconds."""
     for part in value.split(b","):

@@ -21,6 +21,10 @@ class GoNodeTests(GoSidecar, test_sidecar.NodeCase):
         self.all_of_it()
 
 
+class GoNodeAddressTests(GoSidecar, test_sidecar.NodeAddressTests):
+    pass
+
+
 class GoSidecarLifeTests(GoSidecar, test_sidecar.LifeTests):
     pass
 

@@ -177,6 +177,18 @@ class NodeCase(SidecarCase):
         wait_until(self.notes.exists, "the program hears of it")
         self.assertEqual(self.notes.read_text(), "closed false\n")
 
+
+class NodeTests(NodeCase):
+    def test_all_of_it_on_asyncio(self) -> None:
+        self.all_of_it("--loop=asyncio")
+
+    def test_all_of_it_on_uvloop(self) -> None:
+        self.all_of_it("--loop=uvloop")
+
+
+class NodeAddressTests(SidecarCase):
+    """Where it listens, who it is taken for, and what it changes to."""
+
     def test_a_unix_socket_and_another_host(self) -> None:
         path = str(self.world.folder / "node.sock")
         self.node("--host-header=localhost:5173", where=path, to=f"unix:{path}")
@@ -216,14 +228,6 @@ class NodeCase(SidecarCase):
                 self.assertEqual(rest, b"POST /hello tcp\nthere and back")
             else:
                 self.assertTrue(head.startswith(b"HTTP/1.1 200 "), said)
-
-
-class NodeTests(NodeCase):
-    def test_all_of_it_on_asyncio(self) -> None:
-        self.all_of_it("--loop=asyncio")
-
-    def test_all_of_it_on_uvloop(self) -> None:
-        self.all_of_it("--loop=uvloop")
 
 
 class LifeTests(SidecarCase):
