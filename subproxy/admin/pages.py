@@ -36,8 +36,10 @@ class Operations(Protocol):
         """
         Look, or do something.
 
-        @param what: C{routes}, C{subscribers}, C{certificates}, C{overview}, C{log}, C{reload};
-            C{explain}, about a URL; C{drain} and C{undrain}, about the name of subscribers.
+        @param what: C{routes}, C{subscribers}, C{certificates}, C{overview}, C{log}, C{machines},
+            C{reload}; C{explain}, about a URL; C{drain} and C{undrain}, about the name of
+            subscribers; C{machine-start}, C{machine-stop}, C{machine-restart} and
+            C{machine-console}, about a machine.
         """
 
 

@@ -20,6 +20,7 @@ need a token; see L{subproxy.admin.guard}.
     POST /api/drain/IDENTITY[/APPLICATION[/WORKER]]
     DELETE /api/drain/...            takes it back
     POST /api/reload                 reads the configuration and the policy again
+    /api/machines...                 see L{subproxy.admin.machines_page}
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from twisted.web.server import Request
 from subproxy.admin.events import EventPage
 from subproxy.admin.guard import Guard
 from subproxy.admin.guarded import GuardedSite
+from subproxy.admin.machines_page import NO_MACHINES, MachinesPage
 from subproxy.admin.markup import PAGE_POLICY, asset, overview_page
 from subproxy.admin.pages import Folder, Operations, Page, Reply, answer, later, plain, told
 from subproxy.admin.view import Data, explain_view, member_id, routes_view, subscribers_view
@@ -164,6 +166,8 @@ class Admin:
                 return self._drain(about, MemberEvent[what.upper()])
             case "reload":
                 return self._reload()
+        if what.startswith("machine"):
+            return {"error": NO_MACHINES}, 409
         return {"error": "no such page"}, 404
 
     def drain(self, name: str, event: MemberEvent) -> list[Member]:
@@ -292,4 +296,5 @@ def operations_site(admin: Operations, guard: Guard, clock: IReactorTime) -> Gua
     api.putChild(b"explain", Page(explain))
     api.putChild(b"drain", DrainPage(admin))
     api.putChild(b"reload", ReloadPage(admin))
+    api.putChild(b"machines", MachinesPage(admin))
     return GuardedSite(root, guard, clock)

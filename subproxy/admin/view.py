@@ -55,6 +55,7 @@ def pool_view(pool: Pool, now: float) -> Data:
         "host": pool.route.host.source.decode("latin-1"),
         "path": pool.route.path.source.decode("latin-1"),
         "vacant": pool.vacant_since != POPULATED,
+        "machine": None if pool.owner is None else pool.owner.name,
         "waiting": pool.waiting,
         "subscribers": [member_id(member) for member in pool.members if not is_worker(member)],
     }
@@ -89,6 +90,13 @@ def _site_rules(router: Router, host: bytes, path: bytes) -> list[Data]:
     return [each for each in found.values() if not each.pop("lifted")]
 
 
+def would_start(pool: Pool | None) -> str | None:
+    """The machine that a request for C{pool} would start; None if it would start none."""
+    if pool is None or pool.owner is None or pool.has_ready():
+        return None
+    return pool.owner.name
+
+
 def explain_view(router: Router, host: bytes, path: bytes, now: float) -> Data:
     """Which route wins for a URL, why, and who would be asked."""
     found = router.explain(host, path)
@@ -97,6 +105,7 @@ def explain_view(router: Router, host: bytes, path: bytes, now: float) -> Data:
         "path": text(found.path),
         "reason": found.reason,
         "route": pool_view(found.winner, now) if found.winner is not None else None,
+        "would_start": would_start(found.winner),
         "site_rules": _site_rules(router, found.host, found.path),
         "candidates": [
             {"route": str(each.pool.route), "rule": each.rule} for each in found.candidates

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 from twisted.internet.defer import Deferred, gatherResults
 
+from subproxy.admin.machines_page import NO_MACHINES
 from subproxy.admin.pages import Reply
 from subproxy.admin.view import Data
 from subproxy.workers.crew import Crew, decoded
@@ -30,6 +31,9 @@ GREATEST = frozenset(
     }
 )
 """Gauges of which the greatest is that of the whole; all other numbers are added."""
+
+if TYPE_CHECKING:
+    from subproxy.machines.manager import MachineManager
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -95,6 +99,8 @@ class MergedAdmin:
     The operations of L{subproxy.admin.site.Operations}, for all workers.
 
     @param reload: reads the files again, here and in all workers.
+    @param clock: the reactor.
+    @param manager: who keeps machines, if there are any.
     """
 
     def __init__(
@@ -102,7 +108,11 @@ class MergedAdmin:
         crew: Crew,
         ready: Callable[[], bool],
         reload: Callable[[], Deferred[Reply]],
+        clock: Any = None,
+        manager: Callable[[], MachineManager | None] = lambda: None,
     ) -> None:
+        self._clock = clock
+        self._manager = manager
         self.ready = ready
         self._crew = crew
         self._reload = reload
@@ -114,13 +124,26 @@ class MergedAdmin:
             collectors = CollectorRegistry()
             collectors.register(MergedCollector([page.decode() for page in pages if page]))
             collectors.register(CrewCollector(self._crew))
+            manager = self._manager()
+            if manager is not None:
+                # Of those who have machines.
+                from subproxy.app.machine_metrics import MachineCollector
+
+                collectors.register(MachineCollector(manager))
             return generate_latest(collectors)
 
         asked = [self._crew.ask(each, "metrics") for each in self._crew.serving]
         return gatherResults(asked).addCallback(merge)
 
-    def reply(self, what: str, about: str = "") -> Deferred[Reply]:
+    def reply(self, what: str, about: str = "") -> Reply | Deferred[Reply]:
         """See C{Operations}."""
+        if what.startswith("machine"):
+            manager = self._manager()
+            if manager is None:
+                return {"error": NO_MACHINES}, 409
+            from subproxy.app.machine_operations import machine_reply
+
+            return machine_reply(manager, self._clock.seconds(), what, about)
         if what == "reload":
             return self._reload()
         workers = self._crew.serving

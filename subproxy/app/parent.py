@@ -133,7 +133,11 @@ class ParentService(MultiService):
         from subproxy.app.merged_admin import MergedAdmin
 
         admin = MergedAdmin(
-            self.crew, lambda: bool(self.running and self.crew.serving), self.reload
+            self.crew,
+            lambda: bool(self.running and self.crew.serving),
+            self.reload,
+            self._reactor,
+            lambda: self.machines.manager,
         )
         guard = admin_guard(self._settings, uid)
         return admin_service(self._reactor, where, operations_site(admin, guard, self._reactor))

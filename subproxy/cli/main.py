@@ -19,6 +19,7 @@ from urllib.parse import quote
 from subproxy.admin.token import default_files
 from subproxy.cli import tables
 from subproxy.cli.client import AdminClient, AdminError
+from subproxy.cli.machines import add_machines, machines
 from subproxy.config.help_text import DISTRIBUTION, release
 from subproxy.core.printable import printable
 
@@ -85,6 +86,7 @@ def parser() -> argparse.ArgumentParser:
     )
     logs.add_argument("--guest", default="", help="answered by a VM whose identity has this in it")
     _is_file(logs.add_argument("file", nargs="?", help="default: what the proxy writes; -: stdin"))
+    add_machines(commands)
     commands.add_parser("reload", help="read the configuration file and the policy again")
     check = commands.add_parser("check", help="check a configuration file or a policy")
     check.add_argument("--print", action="store_true", help="what is in force then, and why")
@@ -179,6 +181,8 @@ def run(options: argparse.Namespace, client: AdminClient) -> None:
             show(data, lambda data: tables.drained(data, verb))
         case "reload":
             show(client.ask("/api/reload", "POST"), tables.reloaded)
+        case "machines":
+            machines(options, client, show)
         case "top":
             from subproxy.cli.top import VIEWS, TopView, top
 

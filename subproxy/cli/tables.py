@@ -41,12 +41,52 @@ def routes(data: Data) -> str:
         (
             route["host"],
             route["path"],
-            "vacant" if route["vacant"] else len(route["subscribers"]),
+            _served_by(route),
             route["waiting"],
         )
         for route in data["routes"]
     ]
     return table(("HOST", "PATH", "SUBSCRIBERS", "WAITING"), rows)
+
+
+def _served_by(route: Data) -> object:
+    if not route["vacant"]:
+        return len(route["subscribers"])
+    return f"starts {route['machine']}" if route.get("machine") else "vacant"
+
+
+def machines(data: Data) -> str:
+    """The table of C{subproxy machines}: a line for each instance that runs, or for the machine."""
+    rows: list[tuple[object, ...]] = []
+    for machine in data["machines"]:
+        waiting, failed = machine["waiting"], machine["starts"]["failed"]
+        instances = [each for each in machine["instances"] if each["state"] != "cold"]
+        if not instances:
+            rows.append((machine["name"], machine["state"], "", "", "", waiting, "", failed))
+        for each in instances:
+            took = "" if each["start_seconds"] is None else f"{each['start_seconds']:.2f}"
+            rows.append(
+                (
+                    f"{machine['name']} ({each['index']})",
+                    each["state"],
+                    f"{each['since']:.0f}",
+                    each["starts"],
+                    took,
+                    waiting,
+                    each["busy"],
+                    failed,
+                    f"{each['memory'] >> 20}M",
+                )
+            )
+    heads = ("MACHINE", "STATE", "SINCE", "STARTS", "TOOK", "WAITING", "BUSY", "FAILED", "MEMORY")
+    lines = [table(heads, [(*row, *[""] * (len(heads) - len(row))) for row in rows])]
+    for machine in data["machines"]:
+        if machine["failures"]:
+            lines.append(
+                f"{machine['name']}: {machine['reason']}; it may be started again in "
+                f"{machine['next_attempt']:.0f} s"
+            )
+    return "\n".join(lines)
 
 
 def subscribers(data: Data) -> str:
@@ -128,6 +168,9 @@ def explanation(data: Data) -> str:
     lines.append(f"goes to {route['host']} {route['path']}: {data['reason']}")
     for number, each in enumerate(data["candidates"][1:], 2):
         lines.append(f"  {number}. {each['route']}: loses, since {each['rule']}")
+    if data.get("would_start"):
+        lines.append(f"it would start the machine {data['would_start']}, and wait for it")
+        return "\n".join(lines)
     if not data["subscribers"]:
         lines.append("it has no subscriber now")
         return "\n".join(lines)

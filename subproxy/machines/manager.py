@@ -33,6 +33,7 @@ from subproxy.machines.instance_folder import make_folder
 from subproxy.machines.managed import ManagedMachine
 from subproxy.machines.places import device_of, folder_of, identity_of
 from subproxy.machines.run_record import RunRecord
+from subproxy.machines.start_times import StartTimes
 from subproxy.machines.states import COMING, InstanceState
 from subproxy.machines.supervisor import Supervisor
 from subproxy.machines.usage import MachineUse
@@ -55,7 +56,7 @@ class MachineManager:
     See above.
 
     @ivar machines: all of them, by name; what is no longer declared until it has ended.
-    @ivar took: how long each start took until it has registered, seconds.
+    @ivar start_times: how long starts took until they had registered.
     @param folder: where they have their files.
     @param most_starts: how many are started at a time.
     @param driver: of a machine.
@@ -72,7 +73,7 @@ class MachineManager:
         driver: Callable[[Machine], Vmm],
     ) -> None:
         self.machines: dict[str, ManagedMachine] = {}
-        self.took: list[float] = []
+        self.start_times = StartTimes()
         self.folder = folder
         self._clock = clock
         self._most_starts = most_starts
@@ -134,7 +135,7 @@ class MachineManager:
         managed.supervisor.served(index, routes, self._clock.seconds())
         if before in COMING and instance.state is InstanceState.UP:
             assert instance.took is not None
-            self.took.append(instance.took)
+            self.start_times.observe(instance.took)
             self._log.info(
                 "machine {name} ({index}) is up, {seconds:.3f} s after it was woken; "
                 "requests that wait for it: {waiting}",

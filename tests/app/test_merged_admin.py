@@ -7,12 +7,16 @@ from typing import Any, cast
 
 from prometheus_client import CollectorRegistry, generate_latest
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.admin.machines_page import NO_MACHINES
 from subproxy.app.merged_admin import MergedAdmin, MergedCollector, merged_reloads
+from subproxy.machines.manager import MachineManager
 from subproxy.workers.crew import Crew
 from subproxy.workers.slots import Slots
 from subproxy.workers.states import WorkerState
+from tests.rigs.machine_fakes import FakeHost, FakeVmm
 
 
 class FakeCrew:
@@ -43,6 +47,24 @@ def merged(what: str, *answers: object) -> Any:
     found: list[Any] = []
     admin.reply(what).addCallback(found.append)
     return found[0]
+
+
+class MachinesTests(SynchronousTestCase):
+    def test_none(self) -> None:
+        """Nobody keeps machines where none was ever declared."""
+        admin = MergedAdmin(cast("Crew", FakeCrew()), lambda: True, Deferred)
+        self.assertEqual(admin.reply("machines"), ({"error": NO_MACHINES}, 409))
+        page = self.successResultOf(admin.metrics())
+        self.assertNotIn(b"machine", page)
+
+    def test_some(self) -> None:
+        """Their manager is asked, and has numbers."""
+        clock = Clock()
+        manager = MachineManager(clock, "/run/m", 1, FakeHost(), lambda _: FakeVmm())
+        crew = cast("Crew", FakeCrew())
+        admin = MergedAdmin(crew, lambda: True, Deferred, clock, lambda: manager)
+        self.assertEqual(admin.reply("machines"), ({"machines": []}, 200))
+        self.assertIn(b"subproxy_machine_start_seconds", self.successResultOf(admin.metrics()))
 
 
 def route(path: str, *subscribers: str, vacant: bool = False) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,14 @@ class MachineCase(SynchronousTestCase):
         """All of the answer to it."""
         return b"".join(iter(lambda: client.recv(65536), b""))
 
+    def command(self, *words: str) -> str:
+        """What C{subproxy} says."""
+        program = [sys.executable, "-m", "subproxy", f"--admin={self.folder / 'admin'}"]
+        done = subprocess.run(
+            [*program, *words], capture_output=True, text=True, check=True, timeout=30
+        )
+        return done.stdout
+
     def logged(self, text: str) -> bool:
         assert self.world.proxy is not None
         return re.search(text, self.world.proxy.whole_lines) is not None
@@ -96,6 +105,8 @@ class StartTests(MachineCase):
     def test_many_wait(self) -> None:
         """One start answers all; who leaves meanwhile keeps nobody from it."""
         self.start(self.quick())
+        url = "http://blog.example/"
+        self.assertIn("would start the machine blog", self.command("explain", url))
         self.assertEqual(self.pids(), [])
         clients = [self.begin(f"/{number}") for number in range(100)]
         clients.pop().close()
@@ -111,6 +122,7 @@ class StartTests(MachineCase):
         wait_until(self.pids, "a start")
         self.wait_for(r"is up")
         self.assertEqual(self.world.ask()[0], 200)
+        self.assertRegex(self.command("machines"), r"blog \(0\) +up ")
         self.assertFalse(self.logged("is told to end"))
         (self.folder / "released").touch()
         self.assertIn(GREETING, self.answer(held))

@@ -73,7 +73,9 @@ class LifeTests(ManagerCase):
         self.clock.advance(1.0)
         self.manager.served("blog", 0, 1)
         self.assertEqual(self.host.told, [("blog", True, 0.0)])
-        self.assertEqual(self.manager.took, [2.5])
+        self.assertEqual(self.manager.start_times.total, 2.5)
+        counts = dict(self.manager.start_times.cumulative())
+        self.assertEqual([counts[each] for each in ("1.0", "2.5", "+Inf")], [0, 1, 1])
 
     def test_idle(self) -> None:
         """Drained, told to end; what it listened on goes with it."""

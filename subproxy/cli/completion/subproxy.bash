@@ -5,7 +5,8 @@
 #    source ~/.local/share/bash_completion/subproxy
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_subproxy_subparsers=(routes subscribers certificates hosts explain drain undrain top logs reload check init completion)
+_shtab_subproxy_machines_subparsers=(list start stop restart logs)
+_shtab_subproxy_subparsers=(routes subscribers certificates hosts explain drain undrain top logs machines reload check init completion)
 
 _shtab_subproxy_routes_option_strings=(-h --help)
 _shtab_subproxy_subscribers_option_strings=(-h --help)
@@ -16,6 +17,12 @@ _shtab_subproxy_drain_option_strings=(-h --help)
 _shtab_subproxy_undrain_option_strings=(-h --help)
 _shtab_subproxy_top_option_strings=(-h --help --interval --count --routes --sort)
 _shtab_subproxy_logs_option_strings=(-h --help --follow -f --lines -n --host --status --guest)
+_shtab_subproxy_machines_list_option_strings=(-h --help)
+_shtab_subproxy_machines_start_option_strings=(-h --help)
+_shtab_subproxy_machines_stop_option_strings=(-h --help)
+_shtab_subproxy_machines_restart_option_strings=(-h --help)
+_shtab_subproxy_machines_logs_option_strings=(-h --help --instance --follow -f)
+_shtab_subproxy_machines_option_strings=(-h --help)
 _shtab_subproxy_reload_option_strings=(-h --help)
 _shtab_subproxy_check_option_strings=(-h --help --print)
 _shtab_subproxy_init_option_strings=(-h --help)
@@ -26,8 +33,9 @@ _shtab_subproxy_logs_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_subproxy_check_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_subproxy_init_pos_0_COMPGEN=_shtab_compgen_files
 
+_shtab_subproxy_machines_pos_0_choices=(list start stop restart logs)
 _shtab_subproxy_completion_pos_0_choices=(bash zsh)
-_shtab_subproxy_pos_0_choices=(routes subscribers certificates hosts explain drain undrain top logs reload check init completion)
+_shtab_subproxy_pos_0_choices=(routes subscribers certificates hosts explain drain undrain top logs machines reload check init completion)
 
 _shtab_subproxy_routes__h_nargs=0
 _shtab_subproxy_routes___help_nargs=0
@@ -50,6 +58,21 @@ _shtab_subproxy_logs__h_nargs=0
 _shtab_subproxy_logs___help_nargs=0
 _shtab_subproxy_logs___follow_nargs=0
 _shtab_subproxy_logs__f_nargs=0
+_shtab_subproxy_machines_list__h_nargs=0
+_shtab_subproxy_machines_list___help_nargs=0
+_shtab_subproxy_machines_start__h_nargs=0
+_shtab_subproxy_machines_start___help_nargs=0
+_shtab_subproxy_machines_stop__h_nargs=0
+_shtab_subproxy_machines_stop___help_nargs=0
+_shtab_subproxy_machines_restart__h_nargs=0
+_shtab_subproxy_machines_restart___help_nargs=0
+_shtab_subproxy_machines_logs__h_nargs=0
+_shtab_subproxy_machines_logs___help_nargs=0
+_shtab_subproxy_machines_logs___follow_nargs=0
+_shtab_subproxy_machines_logs__f_nargs=0
+_shtab_subproxy_machines_pos_0_nargs=A...
+_shtab_subproxy_machines__h_nargs=0
+_shtab_subproxy_machines___help_nargs=0
 _shtab_subproxy_reload__h_nargs=0
 _shtab_subproxy_reload___help_nargs=0
 _shtab_subproxy_check__h_nargs=0

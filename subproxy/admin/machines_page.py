@@ -1,0 +1,67 @@
+"""
+The pages of machines:
+
+    GET /api/machines
+    GET /api/machines/NAME/console[?instance=N&from=BYTE]
+    POST /api/machines/NAME/start
+    POST /api/machines/NAME/stop
+    POST /api/machines/NAME/restart
+"""
+
+from __future__ import annotations
+
+from urllib.parse import unquote
+
+from twisted.internet.defer import Deferred
+from twisted.web.resource import Resource
+from twisted.web.server import Request
+
+from subproxy.admin.pages import Operations, Reply, later, told
+
+VERBS = ("start", "stop", "restart")
+
+NO_MACHINES = "no machine is declared ([[machine]] of the configuration file)"
+
+
+class MachinesPage(Resource):
+    """All of them."""
+
+    isLeaf = True
+
+    def __init__(self, admin: Operations) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._admin = admin
+
+    def render_GET(self, request: Request) -> bytes | int:
+        """All machines, or the console of one."""
+        parts = _parts(request)
+        if not parts:
+            return _told(request, self._admin.reply("machines"))
+        if len(parts) == 2 and parts[1] == "console":
+            about = f"{parts[0]}/{_argument(request, b'instance')}/{_argument(request, b'from')}"
+            return _told(request, self._admin.reply("machine-console", about))
+        if len(parts) == 2 and parts[1] in VERBS:
+            request.setHeader(b"allow", b"POST")
+            return _told(request, ({"error": "POST does it"}, 405))
+        return _told(request, ({"error": "no such page"}, 404))
+
+    def render_POST(self, request: Request) -> bytes | int:
+        """Start, stop, or both."""
+        parts = _parts(request)
+        if len(parts) != 2 or parts[1] not in VERBS:
+            return _told(request, ({"error": "no such page"}, 404))
+        return _told(request, self._admin.reply(f"machine-{parts[1]}", parts[0]))
+
+
+def _told(request: Request, reply: Reply | Deferred[Reply]) -> bytes | int:
+    return later(request, told(request, reply))
+
+
+def _parts(request: Request) -> list[str]:
+    path = (request.path or b"").decode("ascii", "replace").removeprefix("/api/machines")
+    return [unquote(part) for part in path.strip("/").split("/") if part]
+
+
+def _argument(request: Request, name: bytes) -> str:
+    found: bytes = (request.args or {}).get(name, [b""])[0]
+    return found.decode("latin-1").replace("/", "")

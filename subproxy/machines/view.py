@@ -1,0 +1,127 @@
+"""The state of machines as plain data, for the API and the command line."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Any, Final
+
+from subproxy.core.printable import printable
+from subproxy.machines.instance import Instance
+from subproxy.machines.managed import ManagedMachine
+from subproxy.machines.manager import MachineManager
+from subproxy.machines.places import folder_of
+from subproxy.machines.states import COMING, InstanceState
+
+Data = dict[str, Any]
+
+CONSOLE_PIECE: Final = 65_536
+"""Bytes of a console that are told at once."""
+
+CONSOLE: Final = "console.log"
+
+
+def machines_view(manager: MachineManager, now: float) -> list[Data]:
+    """All machines, by name."""
+    return [machine_view(each, now) for _, each in sorted(manager.machines.items())]
+
+
+def machine_view(managed: ManagedMachine, now: float) -> Data:
+    """One machine, and its instances but those that never ran."""
+    supervisor, machine = managed.supervisor, managed.machine
+    back_off = supervisor.back_off
+    return {
+        "name": machine.name,
+        "vmm": machine.vmm,
+        "hosts": list(machine.hosts),
+        "state": _state(managed),
+        "waiting": supervisor.use.waiting,
+        "most": machine.most,
+        "starts": dict(supervisor.starts),
+        "failures": back_off.failures,
+        "reason": printable(back_off.reason),
+        "next_attempt": round(max(0.0, back_off.until - now), 3),
+        "instances": [
+            _instance_view(managed, each, now) for each in supervisor.instances if each.starts
+        ],
+    }
+
+
+def _state(managed: ManagedMachine) -> str:
+    """That of the instance that has come farthest."""
+    supervisor = managed.supervisor
+    if managed.removed:
+        return "removed"
+    if supervisor.up:
+        return "up"
+    if supervisor.coming:
+        return "starting"
+    if supervisor.cold:
+        return "failed" if supervisor.back_off.failures else "cold"
+    return "stopping"
+
+
+def _instance_view(managed: ManagedMachine, instance: Instance, now: float) -> Data:
+    running = managed.running.get(instance.index)
+    use = managed.supervisor.use.instance(instance.index)
+    return {
+        "index": instance.index,
+        "state": instance.state.name.lower(),
+        "since": round(now - instance.since, 3),
+        "starts": instance.starts,
+        "start_seconds": None if instance.took is None else round(instance.took, 3),
+        "busy": use.busy,
+        "pid": None if running is None else running.pid,
+        "memory": 0 if running is None else memory_of(running.pid),
+    }
+
+
+def memory_of(pid: int) -> int:
+    """Bytes of memory that a process has resident; 0 if it is gone."""
+    try:
+        with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError):
+        return 0
+
+
+def latest(managed: ManagedMachine) -> int:
+    """Which instance is meant where nobody says: one that runs, else the last one that ran."""
+    instances = managed.supervisor.instances
+    ranks = [
+        (
+            each.state in COMING or each.state is InstanceState.UP,
+            each.state is not InstanceState.COLD,
+            each.began,
+            -each.index,
+        )
+        for each in instances
+    ]
+    return ranks.index(max(ranks))
+
+
+def console_view(folder: str, name: str, index: int, begin: int) -> Data:
+    """
+    What an instance has printed, from a byte on; of what is long only the end.
+
+    A negative C{begin} counts from the end, and so does one that is beyond it: the file was begun
+    anew.
+
+    @raise OSError: there is nothing.
+    """
+    path = Path(folder_of(folder, name, index), CONSOLE)
+    # The folder may be another user's: no link is followed, and no pipe waited for.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise FileNotFoundError(2, "no file", str(path))
+        if begin > found.st_size:
+            begin = 0
+        elif begin < 0:
+            begin = max(0, found.st_size + begin)
+        begin = max(begin, found.st_size - CONSOLE_PIECE)
+        file.seek(begin)
+        data = file.read(CONSOLE_PIECE)
+    return {"index": index, "text": data.decode("utf-8", "replace"), "next": begin + len(data)}

@@ -1,0 +1,154 @@
+"""C{subproxy machines}: what it asks, and what it prints."""
+
+from __future__ import annotations
+
+import io
+from contextlib import redirect_stderr, redirect_stdout
+from typing import Any, cast
+from unittest import mock
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.cli import tables
+from subproxy.cli.client import AdminClient
+from subproxy.cli.main import main, parser, run
+
+UP = {
+    "name": "blog",
+    "state": "up",
+    "waiting": 2,
+    "starts": {"registered": 3, "failed": 1},
+    "failures": 0,
+    "reason": "",
+    "next_attempt": 0.0,
+    "instances": [
+        {
+            "index": 0,
+            "state": "up",
+            "since": 61.4,
+            "starts": 3,
+            "start_seconds": 4.211,
+            "busy": 5,
+            "pid": 77,
+            "memory": 300 << 20,
+        },
+        {
+            "index": 1,
+            "state": "starting",
+            "since": 0.4,
+            "starts": 1,
+            "start_seconds": None,
+            "busy": 0,
+            "pid": None,
+            "memory": 0,
+        },
+        {"index": 2, "state": "cold"},
+    ],
+}
+FAILED = {
+    **UP,
+    "name": "shop",
+    "state": "failed",
+    "failures": 3,
+    "reason": "no kernel",
+    "next_attempt": 3.6,
+    "instances": [],
+}
+
+
+HEADS = ["MACHINE", "STATE", "SINCE", "STARTS", "TOOK", "WAITING", "BUSY", "FAILED", "MEMORY"]
+
+
+class FakeClient:
+    """Answers in turn, and remembers what it was asked."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.asked: list[tuple[Any, ...]] = []
+        self._answers = list(answers)
+
+    def ask(self, path: str, method: str = "GET", **query: str) -> Any:
+        self.asked.append((method, path, query))
+        found = self._answers.pop(0)
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+
+class MachinesCommandTests(SynchronousTestCase):
+    def run_(self, *words: str, answers: tuple[Any, ...]) -> str:
+        self.client = FakeClient(*answers)
+        out = io.StringIO()
+        with redirect_stdout(out), mock.patch("time.sleep"):
+            run(parser().parse_args(["machines", *words]), cast("AdminClient", self.client))
+        return out.getvalue()
+
+    def test_list(self) -> None:
+        """A line for each that runs, and why one does not."""
+        said = self.run_(answers=({"machines": [UP, FAILED]},))
+        self.assertEqual(
+            [line.split() for line in said.splitlines()],
+            [
+                HEADS,
+                ["blog", "(0)", "up", "61", "3", "4.21", "2", "5", "1", "300M"],
+                ["blog", "(1)", "starting", "0", "1", "2", "0", "1", "0M"],
+                ["shop", "failed", "2", "1"],
+                ["shop:", "no", "kernel;", "it", "may", "be", "started", "again", "in", "4", "s"],
+            ],
+        )
+        self.assertEqual(self.client.asked, [("GET", "/api/machines", {})])
+
+    def test_verbs(self) -> None:
+        """What becomes of it."""
+        for verb in ("start", "stop", "restart"):
+            said = self.run_(verb, "a/b", answers=({"machine": "a/b"},))
+            self.assertTrue(said.startswith("a/b: "))
+            self.assertEqual(self.client.asked, [("POST", f"/api/machines/a%2Fb/{verb}", {})])
+
+    def test_logs(self) -> None:
+        """The end of the console, made printable; then what is new of the same instance."""
+        first = {"index": 1, "text": "a\x1b[0m\nb", "next": 20}
+        self.assertEqual(self.run_("logs", "blog", answers=(first,)), "a\\x1b[0m\nb")
+        path = "/api/machines/blog/console"
+        self.assertEqual(self.client.asked, [("GET", path, {"instance": "", "from": "-16384"})])
+        more = {"index": 1, "text": "c\n", "next": 22}
+        with self.assertRaises(KeyboardInterrupt):
+            self.run_("logs", "--follow", "blog", answers=(first, more, KeyboardInterrupt()))
+        self.assertEqual(
+            self.client.asked[1:],
+            [
+                ("GET", path, {"instance": "1", "from": "20"}),
+                ("GET", path, {"instance": "1", "from": "22"}),
+            ],
+        )
+
+    def test_usage(self) -> None:
+        """A verb wants a name, a list none."""
+        for words in (["machines", "stop"], ["machines", "list", "blog"], ["machines", "x"]):
+            with redirect_stderr(io.StringIO()), self.assertRaises(SystemExit) as caught:
+                main(words)
+            self.assertEqual(caught.exception.code, 2)
+
+    def test_routes_and_explain(self) -> None:
+        """Which machine would be started."""
+        route = {
+            "host": "a",
+            "path": "/.*",
+            "vacant": True,
+            "machine": "blog",
+            "waiting": 1,
+            "subscribers": [],
+        }
+        self.assertIn("starts blog", tables.routes({"routes": [route]}))
+        explained = {
+            "host": "a",
+            "path": "/",
+            "reason": "the only route that matches",
+            "route": route,
+            "site_rules": [],
+            "candidates": [],
+            "same_host": [],
+            "subscribers": [],
+            "would_start": "blog",
+        }
+        said = tables.explanation(explained)
+        self.assertIn("it would start the machine blog, and wait for it", said)
