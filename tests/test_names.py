@@ -16,7 +16,7 @@ from twisted.internet import interfaces as twisted_interfaces
 from twisted.internet import protocol as twisted_protocol
 from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web import http, resource, server
+from twisted.web import http, iweb, resource, server
 from zope.interface.interface import InterfaceClass
 
 from tests.rigs.import_graph import tree_of
@@ -58,7 +58,8 @@ HOOKS = {
 
 TWISTED = (
     *(twisted_interfaces, twisted_protocol, abstract, base, posixbase, epollreactor),
-    *(tcp, unix, endpoints, service, application_internet, usage, http, resource, server),
+    *(tcp, unix, endpoints, service, application_internet, usage),
+    *(http, iweb, resource, server),
 )
 """The modules of Twisted whose classes and interfaces are implemented here."""
 

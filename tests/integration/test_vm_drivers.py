@@ -31,6 +31,7 @@ from subproxy.machines.vmm.driver import (
     VmmEventKind,
 )
 from subproxy.machines.vmm.drivers import make_driver
+from subproxy.machines.vmm.qemu import kvm_usable
 from tests.integration.qemu import Image, build_image, need_tools, scratch
 
 NOBODY = "nobody"
@@ -82,10 +83,11 @@ class FirstBytes(Factory[Protocol]):
         return Reader()
 
 
-class DriverTests(TestCase):
-    """QEMU, which emulates the processor."""
+class DriverCase(TestCase):
+    """A small machine, and a folder for it."""
 
     timeout = 240
+    program = "qemu"
 
     def setUp(self) -> None:
         need_tools()
@@ -96,10 +98,10 @@ class DriverTests(TestCase):
         self.events: list[VmmEvent] = []
         self.confinement = Confinement(self.folder.parent)
         self.told = self.confinement.begin([])
-        self.driver = make_driver("qemu", reactor, self.confinement)
+        self.driver = make_driver(self.program, reactor, self.confinement)
         self.machine = DeclaredMachine(
             "small",
-            "qemu",
+            self.program,
             ("small.example",),
             kernel=str(image().kernel),
             initramfs=str(image().initrd),
@@ -142,7 +144,8 @@ class DriverTests(TestCase):
         for name in ("vsock_12345", "console.log.1"):
             if name in left:
                 left.remove(name)
-        self.assertEqual(left, ["console.log", "qemu.log", "vhost.log"])
+        own = [f"{self.program}.log", *(["vhost.log"] if self.program == "qemu" else [])]
+        self.assertEqual(left, sorted(["console.log", *own]))
         self.assertFalse(self.group_left())
         return ended
 
@@ -151,10 +154,19 @@ class DriverTests(TestCase):
         group = facts_of_this_host().group
         return group is not None and (group / group_name(self.folder.parent)).exists()
 
-    async def test_a_guest_dials_and_powers_off(self) -> None:
+    def listen(self) -> FirstBytes:
+        """Be where the proxy would be."""
         guest = FirstBytes()
         port = reactor.listenUNIX(str(self.folder / "vsock_12345"), guest)  # type: ignore[attr-defined]
         self.addCleanup(port.stopListening)
+        return guest
+
+
+class DriverTests(DriverCase):
+    """QEMU, which emulates the processor."""
+
+    async def test_a_guest_dials_and_powers_off(self) -> None:
+        guest = self.listen()
         running = await self.start()
         self.assertEqual(self.kinds(), [VmmEventKind.SPAWNED, VmmEventKind.BOOTING])
         self.assertIn(running.pid, processes_in(self.folder))
@@ -253,3 +265,37 @@ class DriverTests(TestCase):
         ended = await running.ended
         self.assertEqual(ended.reason, "killed")
         await self.until(lambda: not processes_in(self.folder))
+
+
+class CloudHypervisorTests(DriverCase):
+    """Where it is installed, and KVM can boot its guest. Its answers are replayed elsewhere."""
+
+    program = "cloud-hypervisor"
+
+    def setUp(self) -> None:
+        if shutil.which(self.program) is None:
+            raise SkipTest(f"no {self.program} here; see tests/integration/test_vmm_replay.py")
+        if not kvm_usable():
+            raise SkipTest("no /dev/kvm here")
+        super().setUp()
+        elf = image().kernel.with_suffix(".vmlinux")
+        self.machine = replace(self.machine, kernel=str(elf))
+
+    async def test_a_guest_dials_and_powers_off(self) -> None:
+        guest = self.listen()
+        running = await self.start()
+        await self.until(lambda: guest.heard.called or not processes_in(self.folder))
+        if not guest.heard.called:
+            ended = await running.ended
+            if not ended.console:
+                raise SkipTest(f"KVM can't boot a guest here: {ended.reason}")
+        self.assertIn(b"5:hello", await guest.heard)
+        await running.power_off()
+        ended = await self.ended(running)
+        self.assertEqual(ended.status, 0)
+
+
+class FirecrackerTests(CloudHypervisorTests):
+    """The same."""
+
+    program = "firecracker"

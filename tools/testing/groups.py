@@ -93,6 +93,7 @@ MEASURED = frozenset(
         "test_sidecar_process",
         "test_tunnel_splice",
         "test_vm_image",
+        "test_vmm_replay",
         "test_workers",
     }
 )

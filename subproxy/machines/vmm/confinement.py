@@ -22,8 +22,7 @@ from subproxy.machines.vmm.control_group import (
     own_group,
 )
 from subproxy.machines.vmm.driver import Launch, VmmError
-
-MEBIBYTE: Final = 1 << 20
+from subproxy.machines.vmm.memory_size import MEBIBYTE
 
 OWN_MEMORY: Final = {QEMU: 512 * MEBIBYTE}
 """

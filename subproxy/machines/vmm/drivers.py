@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from subproxy.machines.declaration import QEMU
+from subproxy.machines.declaration import CLOUD_HYPERVISOR, FIRECRACKER, QEMU
 from subproxy.machines.vmm.confinement import Confinement
 from subproxy.machines.vmm.driver import Vmm
 from subproxy.machines.vmm.process_starter import ConfinedStarter
@@ -23,4 +23,14 @@ def make_driver(vmm: str, reactor: Any, confinement: Confinement) -> Vmm:
         from subproxy.machines.vmm.qemu import QemuVmm
 
         return QemuVmm(reactor, starter)
+    if vmm == CLOUD_HYPERVISOR:
+        from subproxy.machines.vmm.api_driver import ApiVmm
+        from subproxy.machines.vmm.cloud_hypervisor import CloudHypervisor
+
+        return ApiVmm(reactor, starter, CloudHypervisor())
+    if vmm == FIRECRACKER:
+        from subproxy.machines.vmm.api_driver import ApiVmm
+        from subproxy.machines.vmm.firecracker import Firecracker
+
+        return ApiVmm(reactor, starter, Firecracker())
     raise ValueError(f"no driver for {vmm!r}")

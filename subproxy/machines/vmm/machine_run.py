@@ -140,6 +140,7 @@ class MachineRun:
     @raise VmmError: its folder can't be written to.
     @ivar press: asks the guest to power off: the driver's, once it can be asked.
     @ivar ended: as in L{RunningVmm}.
+    @ivar meanings: what exit statuses of the VMM mean.
     """
 
     _logger = Logger()
@@ -156,6 +157,7 @@ class MachineRun:
         self.launch = launch
         self.ended: Deferred[VmmEnded] = Deferred()
         self.press: Callable[[], Deferred[None]] | None = None
+        self.meanings: Mapping[int, str] = {}
         self._reactor = reactor
         self._starter = starter
         self._on_event = on_event
@@ -172,6 +174,7 @@ class MachineRun:
         self._sockets: list[Path] = []
         self._waiting: Deferred[Any] | None = None
         self._connections: list[Deferred[None]] = []
+        self._closers: list[Callable[[], None]] = []
         try:
             self._console = OutputLog(
                 *(reactor, launch.folder, "console", launch.machine.console),
@@ -283,6 +286,10 @@ class MachineRun:
         """What is said on a connection counts until it is closed, also when all has ended."""
         self._connections.append(closed)
 
+    def close_with(self, close: Callable[[], None]) -> None:
+        """Call it when its last process is gone; what it tells then still counts."""
+        self._closers.append(close)
+
     async def wait(self, awaited: Deferred[T]) -> T:
         """
         Its result, while the machine is there. One at a time can be waited for.
@@ -358,9 +365,11 @@ class MachineRun:
         del self._children[name]
         log = self._logs.pop(name)
         log.close()
-        said = log.lines.last()[-1:]
+        said = next(iter(log.lines.last()[-1:]), "")
+        if name == self._main and status is not None:
+            said = said or self.meanings.get(status, "")
         if self._first is None:
-            self._first = ProcessEnd(name, status, signal, *said)
+            self._first = ProcessEnd(name, status, signal, said)
         self._end()
 
     def _end(self) -> None:
@@ -379,6 +388,8 @@ class MachineRun:
     async def _close(self) -> None:
         for closed in self._connections:
             await self._last_words(closed)
+        for close in self._closers:
+            close()
         self._console.close()
         for path in self._sockets:
             try:

@@ -9,6 +9,7 @@ from typing import Final
 from subproxy.machines.declaration import OWN, Machine
 from subproxy.machines.vmm.driver import Launch, VmmError
 from subproxy.machines.vmm.kernel_command_line import kernel_command_line
+from subproxy.machines.vmm.memory_size import mebibytes
 
 QEMU_PROGRAM: Final = "qemu-system-x86_64"
 VHOST_PROGRAM: Final = "vhost-device-vsock"
@@ -24,13 +25,6 @@ kernel's test of its timer may fail: C{IO-APIC + timer doesn't work!}.
 
 SANDBOX: Final = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 """QEMU's own filter of system calls: as libvirt has it."""
-
-MEBIBYTE: Final = 1 << 20
-
-
-def mebibytes(memory: int) -> int:
-    """A size of so many bytes in MiB, rounded up."""
-    return -(-memory // MEBIBYTE)
 
 
 def vhost_command(vsock: Path, control: Path) -> list[str]:

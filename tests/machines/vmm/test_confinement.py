@@ -11,7 +11,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.machines.declaration import Machine
 from subproxy.machines.vmm.confinement import (
-    MEBIBYTE,
     Confinement,
     HostFacts,
     Means,
@@ -25,6 +24,7 @@ from subproxy.machines.vmm.confinement import (
 )
 from subproxy.machines.vmm.control_group import CONTROLLERS, ResourceLimits
 from subproxy.machines.vmm.driver import Launch, VmmError
+from subproxy.machines.vmm.memory_size import MEBIBYTE
 
 ALL = frozenset(CONTROLLERS)
 FACTS = HostFacts(

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.machines.declaration import Machine
 from subproxy.machines.vmm.driver import Launch, VmmError
-from subproxy.machines.vmm.qemu_command import mebibytes, qemu_command, vhost_command
+from subproxy.machines.vmm.qemu_command import qemu_command, vhost_command
 
 FOLDER = Path("/run/machines/blog/0")
 MACHINE = Machine(
@@ -60,10 +60,6 @@ class QemuCommandTests(SynchronousTestCase):
         )
         own = replace(disk, disk_mode="own")
         self.assertIn("snapshot=on", self.value(command(own), "-drive"))
-
-    def test_memory_is_rounded_up(self) -> None:
-        for size, found in ((1, 1), (1 << 20, 1), ((1 << 20) + 1, 2), (256 << 20, 256)):
-            self.assertEqual(mebibytes(size), found)
 
     def test_the_device(self) -> None:
         self.assertEqual(

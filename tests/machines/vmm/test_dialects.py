@@ -1,0 +1,113 @@
+"""What cloud-hypervisor and Firecracker are asked, and what their refusals say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.machines.declaration import Machine
+from subproxy.machines.vmm.cloud_hypervisor import CloudHypervisor
+from subproxy.machines.vmm.driver import Launch, VmmError
+from subproxy.machines.vmm.firecracker import Firecracker
+
+MACHINE = Machine(
+    "blog",
+    "firecracker",
+    ("blog.example",),
+    kernel="/k",
+    memory=(128 << 20) + 1,
+    cpus=2,
+    disk="/d",
+    arguments=("--weight=2",),
+)
+LAUNCH = Launch(MACHINE, 0, Path("/m/0"), Path("/m/0/vsock"))
+OWN = replace(LAUNCH, machine=replace(MACHINE, disk_mode="own"))
+LONG = replace(LAUNCH, machine=replace(MACHINE, kernel_arguments=("x" * 2048,)))
+
+
+class CloudHypervisorDialectTests(SynchronousTestCase):
+    def test_command(self) -> None:
+        self.assertEqual(
+            CloudHypervisor().command(Path("/m/0/api.sock"), 3),
+            ["cloud-hypervisor", "--api-socket", "path=/m/0/api.sock", "--event-monitor", "fd=3"],
+        )
+
+    def test_a_machine(self) -> None:
+        create, boot = CloudHypervisor().calls(LAUNCH)
+        assert create.body is not None
+        self.assertEqual(create.body["memory"], {"size": 129 << 20})
+        self.assertEqual(create.body["cpus"], {"boot_vcpus": 2, "max_vcpus": 2})
+        self.assertEqual(create.body["disks"], [{"path": "/d", "readonly": True}])
+        self.assertEqual(
+            create.body["payload"],
+            {"kernel": "/k", "cmdline": "console=ttyS0 panic=-1 quiet subproxy.arg=--weight=2"},
+        )
+        self.assertIsNone(boot.body)
+
+    def test_what_can_not_be_had(self) -> None:
+        for launch in (OWN, LONG):
+            self.assertRaises(VmmError, CloudHypervisor().calls, launch)
+
+    def test_refusals(self) -> None:
+        for body, told in (
+            (
+                b'["Error from API", "The VM could not boot"]',
+                "Error from API: The VM could not boot",
+            ),
+            (b'"text"', "text"),
+            (b"no json", "no json"),
+            (b"", ""),
+        ):
+            self.assertEqual(CloudHypervisor().explain(body), told)
+
+    @given(st.binary())
+    def test_anything(self, body: bytes) -> None:
+        CloudHypervisor().explain(body)
+
+
+class FirecrackerDialectTests(SynchronousTestCase):
+    def test_command(self) -> None:
+        self.assertEqual(
+            Firecracker().command(Path("/m/0/api.sock"), 3),
+            ["firecracker", "--api-sock", "/m/0/api.sock"],
+        )
+
+    def test_a_machine(self) -> None:
+        calls = Firecracker().calls(LAUNCH)
+        self.assertEqual(
+            [each.path for each in calls],
+            ["/boot-source", "/machine-config", "/vsock", "/drives/disk0", "/actions"],
+        )
+        self.assertEqual(calls[1].body, {"vcpu_count": 2, "mem_size_mib": 129})
+        self.assertEqual(
+            calls[3].body,
+            {
+                "drive_id": "disk0",
+                "path_on_host": "/d",
+                "is_root_device": False,
+                "is_read_only": True,
+            },
+        )
+
+    def test_what_can_not_be_had(self) -> None:
+        for launch in (OWN, LONG):
+            self.assertRaises(VmmError, Firecracker().calls, launch)
+
+    def test_refusals(self) -> None:
+        for body, told in (
+            (b'{"fault_message": "no kernel"}', "no kernel"),
+            (b"[]", "[]"),
+            (b"no json", "no json"),
+        ):
+            self.assertEqual(Firecracker().explain(body), told)
+
+    def test_it_tells_no_events(self) -> None:
+        self.assertEqual(Firecracker().events().feed(b"x"), [])
+
+    @given(st.binary())
+    def test_anything(self, body: bytes) -> None:
+        Firecracker().explain(body)
