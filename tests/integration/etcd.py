@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 import signal
-from http.client import HTTPConnection
+import ssl
+from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 
 from tests.integration.harness import Process, free_port, wait_until
+from tests.rigs.tls_rig import Authority
 
 PROGRAM = shutil.which("etcd")
 SKIP = None if PROGRAM else "there is no etcd (Debian: etcd-server)"
@@ -17,10 +19,18 @@ class Etcd:
     """
     See above.
 
+    @param authority: signs its certificate; None: it speaks HTTP without TLS.
     @ivar port: for clients.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, authority: Authority | None = None) -> None:
+        self._tls: list[str] = []
+        self._context: ssl.SSLContext | None = None
+        if authority is not None:
+            pair = folder.resolve() / "etcd.pem"
+            pair.write_bytes(authority.issue("localhost", "127.0.0.1"))
+            self._tls = [f"--cert-file={pair}", f"--key-file={pair}"]
+            self._context = authority.client_context()
         self.port = free_port()
         self._peer = free_port()
         self._folder = folder
@@ -28,7 +38,7 @@ class Etcd:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'s' if self._tls else ''}://127.0.0.1:{self.port}"
 
     def start(self) -> None:
         """Start it, and wait until it is healthy."""
@@ -45,6 +55,7 @@ class Etcd:
                 f"--listen-peer-urls={peers}",
                 f"--initial-advertise-peer-urls={peers}",
                 f"--initial-cluster=default={peers}",
+                *self._tls,
                 "--log-outputs=stderr",
                 "--logger=zap",
             ],
@@ -62,6 +73,8 @@ class Etcd:
         if self.process.child.poll() is not None:
             raise AssertionError(self.process.output)
         connection = HTTPConnection("127.0.0.1", self.port, timeout=2)
+        if self._context is not None:
+            connection = HTTPSConnection("127.0.0.1", self.port, timeout=2, context=self._context)
         try:
             connection.request("GET", "/health")
             return b'"true"' in connection.getresponse().read()

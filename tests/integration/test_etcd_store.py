@@ -9,17 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor
+from twisted.internet.ssl import Certificate, trustRootFromCertificates
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
+from twisted.web.client import BrowserLikePolicyForHTTPS
 
 from subproxy.cluster import etcd_messages as em
 from subproxy.cluster.etcd_client import EtcdClient
 from subproxy.cluster.etcd_store import EtcdStore
 from subproxy.cluster.publication import Batch
-from subproxy.cluster.store import MAX_BATCH, StoreError
+from subproxy.cluster.store import MAX_BATCH, StoreError, WatchCanceled
 from tests.integration.etcd import SKIP, Etcd
 from tests.integration.harness import DEADLINE, free_port
 from tests.rigs.store_contract import PREFIX, StoreContract, Watched
+from tests.rigs.tls_rig import Authority
 
 _started: list[tuple[Etcd, Any]] = []
 
@@ -125,3 +128,81 @@ class KilledEtcdTests(EtcdCase):
         await store.write(lease, Batch({PREFIX + b"b": b"2"}))
         await self.until(lambda: again.events, "what happens")
         again.watch.cancel()
+
+
+class SecuredEtcdTests(EtcdCase):
+    """Over TLS, and etcd wants to know who asks."""
+
+    def setUp(self) -> None:
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        authority = Authority()
+        self.etcd = Etcd(folder, authority)
+        self.addCleanup(self.etcd.kill)
+        self.etcd.start()
+        roots = trustRootFromCertificates([Certificate.loadPEM(authority.pem)])
+        self.policy = BrowserLikePolicyForHTTPS(roots)
+        self.password = "secret"
+
+    def credentials(self) -> tuple[str, str]:
+        return "proxy", self.password
+
+    async def enable(self) -> None:
+        """Let etcd have users: one that may do all, and that of the proxies."""
+        admin = self.client(self.etcd.url, policy=self.policy)
+        everything = {"key": em.text(PREFIX), "range_end": em.text(em.prefix_end(PREFIX))}
+        for path, body in (
+            ("user/add", {"name": "root", "password": "root"}),
+            ("user/grant", {"user": "root", "role": "root"}),
+            ("user/add", {"name": "proxy", "password": "secret"}),
+            ("role/add", {"name": "proxies"}),
+            ("user/grant", {"user": "proxy", "role": "proxies"}),
+            (
+                "role/grant",
+                {"name": "proxies", "perm": {"permType": "READWRITE", **everything}},
+            ),
+            ("enable", {}),
+        ):
+            if body.get("role") == "root":
+                await admin.ask("/v3/auth/role/add", {"name": "root"})
+            await admin.ask(f"/v3/auth/{path}", body)
+
+    async def test_users(self) -> None:
+        """All goes on with a name and a password, also when etcd has forgotten its tokens."""
+        await self.enable()
+        stranger = EtcdStore(self.client(self.etcd.url, policy=self.policy))
+        await self.assertFailure(stranger.list(PREFIX), StoreError)
+        unbelieving = EtcdStore(self.client(self.etcd.url))
+        await self.assertFailure(unbelieving.list(PREFIX), StoreError)
+        client = self.client(self.etcd.url, credentials=self.credentials, policy=self.policy)
+        store = EtcdStore(client)
+        lease = await store.grant(60)
+        await store.write(lease, Batch({PREFIX + b"a": b"1"}))
+        before = await store.list(PREFIX)
+        self.assertEqual(before.items, [(PREFIX + b"a", b"1")])
+        await self.assertFailure(store.list(b"/other/"), StoreError)
+        watched = Watched(store, before.revision + 1)
+        await self.until(lambda: watched.begun, "a watch")
+        self.etcd.kill()
+        await self.until(lambda: watched.closed, "its end")
+        self.etcd.start()
+        # Tokens are in its memory alone.
+        await store.keep_alive(lease)
+        await store.write(lease, Batch({PREFIX + b"b": b"2"}))
+        again = Watched(store, before.revision + 1)
+        await self.until(lambda: again.events, "what has happened")
+        again.watch.cancel()
+        client.forget_token()
+        self.password = "wrong"
+        await self.assertFailure(store.list(PREFIX), StoreError)
+
+    async def test_watch_with_an_old_token(self) -> None:
+        """A watch that is refused for it ends, and the next thing that is asked gets another."""
+        await self.enable()
+        client = self.client(self.etcd.url, credentials=self.credentials, policy=self.policy)
+        store = EtcdStore(client)
+        revision = (await store.list(PREFIX)).revision
+        client._token = "old.1"
+        watched = Watched(store, revision + 1)
+        await self.until(lambda: watched.closed or watched.has(WatchCanceled), "its end")
+        self.assertEqual((await store.list(PREFIX)).items, [])
