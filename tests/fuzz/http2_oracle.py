@@ -211,7 +211,7 @@ def heard_by_us(pieces: list[bytes]) -> Heard:
     connection = Http2Connection(
         FastHpackDecoder(), Http2Counts(), FloodGuard(Counter()), _LARGE, 1000
     )
-    connection.begin()
+    connection.begin(False)
     reader = FrameReader()
     heard: Heard = {}
     for piece in pieces:
