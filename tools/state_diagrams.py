@@ -17,7 +17,11 @@ from subproxy.machines import states as machines
 from subproxy.machines.vmm import machine_run
 from subproxy.relay import receiving
 from subproxy.subscription import message_pump, states
-from subproxy.subscription.bodies import data_connection_state, transfer
+from subproxy.subscription.bodies import (
+    data_connection_state,
+    transfer,
+    tunnel_transfer_state,
+)
 from subproxy.workers import states as workers
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "explanation" / "states.md"
@@ -89,6 +93,14 @@ DIAGRAMS = {
     "A body over a data connection": (
         "subscription/bodies/transfer.py",
         transfer.TRANSITIONS.diagram,
+    ),
+    "A tunnel over a data connection": (
+        "subscription/bodies/tunnel_transfer_state.py",
+        tunnel_transfer_state.TRANSITIONS.diagram,
+    ),
+    "A half of such a tunnel": (
+        "subscription/bodies/tunnel_transfer_state.py",
+        tunnel_transfer_state.HALF_TRANSITIONS.diagram,
     ),
 }
 

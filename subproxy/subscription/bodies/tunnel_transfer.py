@@ -9,56 +9,24 @@ its frames; one that was accepted for a data connection alone is broken then.
 
 from __future__ import annotations
 
-from enum import Enum, auto
-
 from twisted.internet.interfaces import IDelayedCall
 from zope.interface import implementer
 
-from subproxy.core.fast_enum import fast_enum
-from subproxy.core.states import TransitionTable
 from subproxy.errors import GuestGone, GuestMisbehaved, GuestSlow
 from subproxy.subscription.bodies.data_connection import DataConnection
 from subproxy.subscription.bodies.interfaces import IBodyUser
 from subproxy.subscription.bodies.tunnel_splice import SplicedClientHalf, SplicedGuestHalf
+from subproxy.subscription.bodies.tunnel_transfer_state import (
+    HALF_TRANSITIONS,
+    TRANSITIONS,
+    TunnelHalfState,
+    TunnelTransferState,
+)
 from subproxy.subscription.close_reason import GuestCloseReason
 from subproxy.subscription.context import GuestContext
 from subproxy.subscription.interfaces import TunnelTransferRequest
 from subproxy.wire import messages as m
 from subproxy.wire.states import Half
-
-
-@fast_enum
-class TunnelTransferState(Enum):
-    """How far it is."""
-
-    OFFERED = auto()
-    """A token is out for it; until it is claimed the tunnel is in frames."""
-    AWAITED = auto()
-    """Likewise, and there is no other way."""
-    CARRIED = auto()
-    """A data connection carries what each half has moved."""
-    CUT = auto()
-    """It has closed before the guest's end came, which may still say that all was here."""
-    LAPSED = auto()
-    """Nobody dialled: the tunnel stays in frames."""
-    OVER = auto()
-    """It is complete, or nobody wants it any more."""
-
-
-TRANSITIONS: TransitionTable[TunnelTransferState] = TransitionTable(
-    {
-        TunnelTransferState.OFFERED: {
-            TunnelTransferState.CARRIED,
-            TunnelTransferState.LAPSED,
-            TunnelTransferState.OVER,
-        },
-        TunnelTransferState.AWAITED: {TunnelTransferState.CARRIED, TunnelTransferState.OVER},
-        TunnelTransferState.CARRIED: {TunnelTransferState.CUT, TunnelTransferState.OVER},
-        TunnelTransferState.CUT: {TunnelTransferState.OVER},
-        TunnelTransferState.LAPSED: {TunnelTransferState.OVER},
-        TunnelTransferState.OVER: (),
-    }
-)
 
 
 @implementer(IBodyUser)
@@ -68,7 +36,6 @@ class TunnelTransfer:
 
     @ivar state: see L{TunnelTransferState}.
     @ivar token: what the guest claims it with.
-    @ivar complete: all that the guest has sent is here, and its end.
     """
 
     def __init__(
@@ -80,7 +47,6 @@ class TunnelTransfer:
         @param direct: it was accepted for a data connection, and nothing passes in frames.
         """
         self.state = TunnelTransferState.AWAITED if direct else TunnelTransferState.OFFERED
-        self.complete = False
         self._request = request
         self._context = context
         self._connection: DataConnection | None = None
@@ -92,23 +58,26 @@ class TunnelTransfer:
             request.identity, request.number, self._claimed, self._expired
         )
         self.token = self._claim.token
-        self._sends = direct  # our half has moved
+        self._ours = self._theirs = TunnelHalfState.RAW if direct else TunnelHalfState.FRAMED
         self._waiting: list[bytes] = []
-        self._ending = False
         self._sent = 0  # bytes of our half, those in frames among them
-        self._moved = direct  # theirs has
         self._received = 0  # likewise, of theirs
         self._length: int | None = None  # of theirs, once its end was told
 
     @property
     def sends(self) -> bool:
         """Whether what our half still sends goes this way."""
-        return self._sends
+        return self._ours is not TunnelHalfState.FRAMED
 
     @property
     def receives(self) -> bool:
         """Whether what the guest's half still sends comes this way."""
-        return self._moved
+        return self._theirs is not TunnelHalfState.FRAMED
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that the guest has sent is here, and its end."""
+        return self._theirs is TunnelHalfState.COMPLETE
 
     # The client speaks.
 
@@ -127,13 +96,17 @@ class TunnelTransfer:
     def end(self) -> None:
         """The client sends no more."""
         if self._connection is None:
-            self._ending = True
+            self._ours = HALF_TRANSITIONS.move(self._ours, TunnelHalfState.ENDING)
         else:
-            self._request.end_raw(self._sent)
+            self._end()
+
+    def _end(self) -> None:
+        self._ours = HALF_TRANSITIONS.move(self._ours, TunnelHalfState.COMPLETE)
+        self._request.end_raw(self._sent)
 
     def consumed(self, amount: int) -> None:
         """So many bytes have left for the client; those that had come in frames come first."""
-        if self._connection is not None and self._moved:
+        if self._connection is not None and self.receives:
             self._connection.consumed(amount)
 
     # The guest dials, and speaks.
@@ -151,8 +124,8 @@ class TunnelTransfer:
             connection.duplex()
         else:
             self._move(connection)
-        if self._ending:
-            request.end_raw(self._sent)
+        if self._ours is TunnelHalfState.ENDING:
+            self._end()
         if connection.ready:
             request.exchange.resume_request()
         self._splice()
@@ -165,10 +138,10 @@ class TunnelTransfer:
         socket = self._request.exchange.sink.clientSocket()
         if socket is None:
             return
-        if self._client_half is None and self._sends and not self._request.exchange.ended:
+        if self._client_half is None and self.sends and not self._request.exchange.ended:
             self._client_half = SplicedClientHalf(self._context, connection, socket, self)
             self._client_half.start()
-        if self._guest_half is None and self._moved and not self.complete:
+        if self._guest_half is None and self.receives and not self.complete:
             left = None if self._length is None else self._length - self._received
             self._guest_half = SplicedGuestHalf(self._context, connection, socket, self)
             self._guest_half.start(left)
@@ -194,9 +167,11 @@ class TunnelTransfer:
         if exchange is None or exchange.ours is not Half.STREAMING:
             return
         assert exchange.tunnel is not None
-        self._ending = exchange.ending is not None
+        ends = exchange.ending is not None
         pieces = wire.move_body(number)
-        self._sends = True
+        self._ours = HALF_TRANSITIONS.move(self._ours, TunnelHalfState.RAW)
+        if ends:
+            self._ours = HALF_TRANSITIONS.move(self._ours, TunnelHalfState.ENDING)
         self._sent = exchange.tunnel.sent
         for piece in pieces:
             self._sent += len(piece)
@@ -213,7 +188,7 @@ class TunnelTransfer:
 
     def moved(self, length: int) -> None:
         """The guest's half has moved; C{length} bytes of it came in frames."""
-        self._moved = True
+        self._theirs = HALF_TRANSITIONS.move(self._theirs, TunnelHalfState.RAW)
         self._received = length
         if self._connection is not None:
             self._connection.duplex()
@@ -223,6 +198,7 @@ class TunnelTransfer:
         """The guest has sent all of a half that has moved: its C{end} tells how much that is."""
         length = message.info.get(b"length")
         assert type(length) is int  # the wire has looked
+        self._theirs = HALF_TRANSITIONS.move(self._theirs, TunnelHalfState.ENDING)
         self._length = length
         half = self._guest_half
         if half is not None and half.moves:
@@ -243,12 +219,14 @@ class TunnelTransfer:
 
     def _settle(self) -> None:
         """Look whether all of the guest's half is here."""
-        if self._length is None or self.complete or self.state is TunnelTransferState.OVER:
+        length = self._length
+        if self._theirs is not TunnelHalfState.ENDING or self.state is TunnelTransferState.OVER:
             return
-        if self._received > self._length:
+        assert length is not None
+        if self._received > length:
             self._misbehaved()
-        elif self._received == self._length:
-            self.complete = True
+        elif self._received == length:
+            self._theirs = HALF_TRANSITIONS.move(self._theirs, TunnelHalfState.COMPLETE)
             self._request.response_complete()
         elif self.state is TunnelTransferState.CUT:
             self._break()
@@ -269,7 +247,7 @@ class TunnelTransfer:
         """See L{IBodyUser}: before both halves have ended, it is a break."""
         self._connection = None
         self._stop()
-        if self._request.exchange.ended and self._moved and self._length is None:
+        if self._request.exchange.ended and self._theirs is TunnelHalfState.RAW:
             # What says that this was the end comes on another connection.
             self._go(TunnelTransferState.CUT)
             context = self._context
