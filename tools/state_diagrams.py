@@ -74,6 +74,10 @@ DIAGRAMS = {
         client_tunnel.TRANSITIONS.diagram,
     ),
     "A client's connection over TLS": ("frontend/tls/states.py", tls.TLS_TRANSITIONS.diagram),
+    "When such a connection reads": (
+        "frontend/tls/states.py",
+        tls.READING_TRANSITIONS.diagram,
+    ),
     "A stream of HTTP/2": ("frontend/http2/stream.py", stream.TRANSITIONS.diagram),
     "A tunnel on such a stream": (
         "frontend/http2/stream_tunnel.py",

@@ -32,7 +32,12 @@ from subproxy.core.http.client_tls import VERSIONS, ClientTls
 from subproxy.core.reentrancy import ReentrancyGuard
 from subproxy.frontend.deadlines import NEVER
 from subproxy.frontend.tls.interfaces import ITlsListener
-from subproxy.frontend.tls.states import TLS_TRANSITIONS, TlsState
+from subproxy.frontend.tls.states import (
+    READING_TRANSITIONS,
+    TLS_TRANSITIONS,
+    TlsReadingState,
+    TlsState,
+)
 
 ROOM: Final = 16384
 """Bytes of plain text in a record at most (RFC 8446 section 5.1)."""
@@ -53,6 +58,9 @@ TYPES: Final = frozenset(range(20, 24))
 
 MAX_RECORD: Final = ROOM + 2048
 """Bytes of encrypted content at most (RFC 5246 section 6.2.3)."""
+
+_TURN_COMES: Final = frozenset({TlsReadingState.DUE, TlsReadingState.HELD})
+_TAKES_NOTHING: Final = frozenset({TlsReadingState.PAUSED, TlsReadingState.HELD})
 
 
 @implementer(ISSLTransport, IHalfCloseableProtocol)
@@ -83,9 +91,8 @@ class TlsConnection(Protocol):
         self._in = ssl.MemoryBIO()
         self._out = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._in, self._out, server_side=True)
-        self._paused = False
+        self._flow = TlsReadingState.FLOWING
         self._reading = ReentrancyGuard()
-        self._scheduled = False
         self._odd = 0
 
     def tell(self, host: str | None, secure: bool) -> None:
@@ -98,7 +105,7 @@ class TlsConnection(Protocol):
         """Bytes came from the client."""
         if self.state is TlsState.OPEN or self.state is TlsState.HANDSHAKE:
             self._waiting += data
-            if not self._scheduled:  # else it has its turn behind what is here
+            if self._flow not in _TURN_COMES:  # else it has its turn behind what is here
                 self._read()
 
     def readConnectionLost(self) -> None:
@@ -146,7 +153,9 @@ class TlsConnection(Protocol):
 
     def _takes_more(self) -> bool:
         state = self.state
-        return state is TlsState.HANDSHAKE or (state is TlsState.OPEN and not self._paused)
+        return state is TlsState.HANDSHAKE or (
+            state is TlsState.OPEN and self._flow not in _TAKES_NOTHING
+        )
 
     def _feed_record(self) -> bool:
         """Give libssl the next record, or all that cannot be one; False if none is whole."""
@@ -287,25 +296,35 @@ class TlsConnection(Protocol):
 
     def pauseProducing(self) -> None:
         """Read no more for now."""
-        self._paused = True
+        if self._flow is TlsReadingState.FLOWING:
+            self._flow_is(TlsReadingState.PAUSED)
+        elif self._flow is TlsReadingState.DUE:
+            self._flow_is(TlsReadingState.HELD)
         self.transport.pauseProducing()
 
     def resumeProducing(self) -> None:
         """Read again: first what is here, in a turn of its own, as a socket would."""
-        self._paused = False
-        if self._waiting and self.state is TlsState.OPEN:
-            if not self._scheduled:
-                self._scheduled = True
-                self._listener.clock.callLater(0, self._resume)
-        else:
+        waits = bool(self._waiting) and self.state is TlsState.OPEN
+        if self._flow is TlsReadingState.HELD:
+            self._flow_is(TlsReadingState.DUE)
+        elif waits and self._flow is not TlsReadingState.DUE:
+            self._flow_is(TlsReadingState.DUE)
+            self._listener.clock.callLater(0, self._resume)
+        elif self._flow is TlsReadingState.PAUSED:
+            self._flow_is(TlsReadingState.FLOWING)
+        if not waits:
             self.transport.resumeProducing()
 
     def _resume(self) -> None:
-        self._scheduled = False
-        if self.state is TlsState.OPEN and not self._paused:
+        held = self._flow is TlsReadingState.HELD
+        self._flow_is(TlsReadingState.PAUSED if held else TlsReadingState.FLOWING)
+        if self.state is TlsState.OPEN and not held:
             self._read()
-        if self.state is not TlsState.OVER and not self._paused and not self._scheduled:
+        if self.state is not TlsState.OVER and self._flow is TlsReadingState.FLOWING:
             self.transport.resumeProducing()
+
+    def _flow_is(self, state: TlsReadingState) -> None:
+        self._flow = READING_TRANSITIONS.move(self._flow, state)
 
     def stopProducing(self) -> None:
         """Close."""

@@ -1,4 +1,4 @@
-"""The states of a connection over TLS, as a table: what becomes of what the client sends."""
+"""The states of a connection over TLS, as tables: what comes of what the client sends, and when."""
 
 from __future__ import annotations
 
@@ -31,5 +31,29 @@ TLS_TRANSITIONS: TransitionTable[TlsState] = TransitionTable(
         TlsState.HALF_CLOSED: {TlsState.OVER},
         TlsState.LINGERING: {TlsState.OVER},
         TlsState.OVER: {TlsState.OVER},
+    }
+)
+
+
+@fast_enum
+class TlsReadingState(Enum):
+    """When what has come is decrypted, once the connection is open."""
+
+    FLOWING = auto()
+    """As it comes."""
+    PAUSED = auto()
+    """Not now: what speaks HTTP takes nothing."""
+    DUE = auto()
+    """In a turn of its own, which will come: it waited while nothing was taken."""
+    HELD = auto()
+    """Not now; the turn that was due comes all the same, and finds nothing to do."""
+
+
+READING_TRANSITIONS: TransitionTable[TlsReadingState] = TransitionTable(
+    {
+        TlsReadingState.FLOWING: {TlsReadingState.PAUSED, TlsReadingState.DUE},
+        TlsReadingState.PAUSED: {TlsReadingState.FLOWING, TlsReadingState.DUE},
+        TlsReadingState.DUE: {TlsReadingState.FLOWING, TlsReadingState.HELD},
+        TlsReadingState.HELD: {TlsReadingState.PAUSED, TlsReadingState.DUE},
     }
 )
