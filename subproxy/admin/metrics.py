@@ -165,3 +165,11 @@ class ProxyCollector(Collector):
         for verdict, count in self._dispatcher.verdicts.items():
             verdicts.add_metric([verdict.name.lower()], count)
         yield verdicts
+        ejections = CounterMetricFamily(
+            "subproxy_ejections",
+            "Subscribers that got nothing for a while because they failed, by why.",
+            labels=["reason"],
+        )
+        for reason, count in self._dispatcher.failing.ejections.items():
+            ejections.add_metric([reason], count)
+        yield ejections

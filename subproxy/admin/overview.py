@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from heapq import nsmallest
 
-from subproxy.admin.view import Data, member_id, member_view, pool_view
-from subproxy.core.balancing.member import Member, MemberState, Pool, is_worker
+from subproxy.admin.view import Data, member_view, pool_view
+from subproxy.core.balancing.member import Member, MemberState, Pool, is_worker, member_name
 from subproxy.core.printable import printable
 from subproxy.core.routing.registry import Registry
 from subproxy.telemetry.counters import Counters, RouteCounters
@@ -56,7 +56,7 @@ class Overview:
         listed = nsmallest(
             MOST_ROWS,
             members,
-            key=lambda member: (member.state == MemberState.READY, member_id(member)),
+            key=lambda member: (member.state == MemberState.READY, member_name(member)),
         )
         totals: Data = _counts(counted.values())
         totals.update((name, value()) for name, value in self._numbers.items())
@@ -68,7 +68,7 @@ class Overview:
                 for pool in sorted(shown, key=lambda pool: pool.precedence)
             ],
             "routes_in_all": len(pools),
-            "subscribers": [_subscriber(member, now) for member in sorted(listed, key=member_id)],
+            "subscribers": [_subscriber(member, now) for member in sorted(listed, key=member_name)],
             "subscribers_in_all": len(members),
             "workers": [],
         }

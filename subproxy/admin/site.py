@@ -19,6 +19,8 @@ need a token; see L{subproxy.admin.guard}.
     GET /api/explain?url=http://host/path
     POST /api/drain/IDENTITY[/APPLICATION[/WORKER]]
     DELETE /api/drain/...            takes it back
+    POST /api/weight/NAME?weight=N   as in hello, 100 is usual
+    DELETE /api/weight/NAME          what it asks for
     POST /api/reload                 reads the configuration and the policy again
     /api/machines...                 see L{subproxy.admin.machines_page}
 """
@@ -41,8 +43,16 @@ from subproxy.admin.guarded import GuardedSite
 from subproxy.admin.machines_page import NO_MACHINES, MachinesPage
 from subproxy.admin.markup import PAGE_POLICY, asset, overview_page
 from subproxy.admin.pages import Folder, Operations, Page, Reply, answer, later, plain, told
-from subproxy.admin.view import Data, explain_view, member_id, routes_view, subscribers_view
-from subproxy.core.balancing.member import Member, MemberEvent, is_worker
+from subproxy.admin.view import Data, explain_view, routes_view, subscribers_view
+from subproxy.core.balancing.member import (
+    MAX_WEIGHT,
+    MIN_WEIGHT,
+    Member,
+    MemberEvent,
+    is_worker,
+    member_name,
+)
+from subproxy.core.balancing.weights import AssignedWeights
 from subproxy.core.printable import printable
 from subproxy.core.routing.registry import Registry
 from subproxy.core.routing.router import Router
@@ -82,6 +92,44 @@ class DrainPage(Resource):
         return later(request, told(request, self._admin.reply(what, name)))
 
 
+class WeightPage(Resource):
+    """Gives the subscriptions that its path names a weight."""
+
+    isLeaf = True
+
+    def __init__(self, admin: Operations) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._admin = admin
+
+    def render_GET(self, request: Request) -> bytes:
+        """Looking at it must not change anything."""
+        request.setHeader(b"allow", b"POST, DELETE")
+        return answer(request, {"error": "POST gives a weight, DELETE takes it back"}, 405)
+
+    def render_POST(self, request: Request) -> bytes | int:
+        """Let them have so much of the requests."""
+        given = (request.args or {}).get(b"weight", [b""])[0]
+        return self._weigh(request, given.decode("ascii", "replace"))
+
+    def render_DELETE(self, request: Request) -> bytes | int:
+        """Let them have what they ask for."""
+        return self._weigh(request, "")
+
+    def _weigh(self, request: Request, weight: str) -> bytes | int:
+        path = request.path or b""
+        name = unquote(path.decode("ascii", "replace").removeprefix("/api/weight/"))
+        if (weight or request.method == b"POST") and not is_weight(weight):
+            error = "a weight is an integer of 1 to 1000; to give nothing, drain"
+            return answer(request, {"error": error}, 400)
+        return later(request, told(request, self._admin.reply("weight", f"{weight} {name}")))
+
+
+def is_weight(text: str) -> bool:
+    """Whether C{text} is one as in hello: an integer, of which 100 is usual."""
+    least, most = MIN_WEIGHT * 100, MAX_WEIGHT * 100
+    return text.isdecimal() and len(text) < 6 and least <= int(text) <= most
+
+
 class ReloadPage(Resource):
     """Reads the files of the proxy again."""
 
@@ -108,6 +156,7 @@ class Admin:
     @ivar ready: whether new requests are taken.
     @ivar certificates: all certificates as plain data; None if there is no TLS.
     @ivar overview: looks at everything at once.
+    @ivar weights: those that an operator has given.
     @ivar log: where the access log is, and its format; None if there is none.
     @ivar hosts: other hosts as plain data; None if none are named.
     @ivar reload: reads the files again, and says C{problems}, C{applied} and C{hand_over}; None if
@@ -125,7 +174,9 @@ class Admin:
         certificates: Callable[[], list[Data]] | None = None,
         overview: Callable[[], Data] | None = None,
         log: Callable[[], Data] | None = None,
+        weights: AssignedWeights | None = None,
     ) -> None:
+        self.weights = weights or AssignedWeights()
         self.log = log
         self.overview = overview
         self.certificates = certificates
@@ -164,6 +215,8 @@ class Admin:
                 return self._explain(about)
             case "drain" | "undrain":
                 return self._drain(about, MemberEvent[what.upper()])
+            case "weight":
+                return self._weigh(about)
             case "reload":
                 return self._reload()
         if what.startswith("machine"):
@@ -176,22 +229,36 @@ class Admin:
 
         @return: those that there were.
         """
-        name = printable(name)
-        members = [
-            member
-            for member in self.registry.members()
-            if not is_worker(member) and f"{member_id(member)}/".startswith(f"{name}/")
-        ]
+        members = self._called(printable(name))
         for member in members:
             if member.feed(event, self.now()) and event is MemberEvent.UNDRAIN:
                 self._capacity(member)
         return members
 
+    def _called(self, name: str) -> list[Member]:
+        return [
+            member
+            for member in self.registry.members()
+            if not is_worker(member) and f"{member_name(member)}/".startswith(f"{name}/")
+        ]
+
+    def _weigh(self, about: str) -> Reply:
+        """C{about}: an integer, or nothing, and the name behind a space."""
+        weight, _, name = about.partition(" ")
+        name = printable(name)
+        members = self._called(name)
+        if not members:
+            return {"error": f"no subscriber is called '{name}'"}, 404
+        self.weights.assign(name, int(weight) / 100 if weight else None)
+        for member in members:
+            member.assign(self.weights.of(member))
+        return {"subscribers": [member_name(member) for member in members]}, 200
+
     def _drain(self, name: str, event: MemberEvent) -> Reply:
         members = self.drain(name, event)
         if not members:
             return {"error": f"no subscriber is called '{printable(name)}'"}, 404
-        return {"subscribers": [member_id(member) for member in members]}, 200
+        return {"subscribers": [member_name(member) for member in members]}, 200
 
     def _explain(self, url: str) -> Reply:
         """Which route wins."""
@@ -295,6 +362,7 @@ def operations_site(admin: Operations, guard: Guard, clock: IReactorTime) -> Gua
     api.putChild(b"events", EventPage(admin, clock))
     api.putChild(b"explain", Page(explain))
     api.putChild(b"drain", DrainPage(admin))
+    api.putChild(b"weight", WeightPage(admin))
     api.putChild(b"reload", ReloadPage(admin))
     api.putChild(b"machines", MachinesPage(admin))
     return GuardedSite(root, guard, clock)

@@ -9,7 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 from subproxy.core.balancing.balancer import PowerOfTwo
-from subproxy.core.balancing.member import POPULATED, Member, MemberState, Pool, is_worker
+from subproxy.core.balancing.member import (
+    POPULATED,
+    Member,
+    MemberState,
+    Pool,
+    is_worker,
+    member_name,
+)
 from subproxy.core.printable import printable
 from subproxy.core.routing.registry import Registry
 from subproxy.core.routing.router import Router
@@ -27,8 +34,9 @@ def text(value: bytes) -> str:
 
 def member_view(member: Member, now: float) -> Data:
     """One subscription."""
+    outcomes = member.outcomes
     return {
-        "id": member_id(member),
+        "id": member_name(member),
         "identity": printable(member.identity),
         "application": text(member.application),
         "worker": member.worker,
@@ -37,16 +45,14 @@ def member_view(member: Member, now: float) -> Data:
         "latency": round(member.latency, 6),
         "in_flight": member.in_flight,
         "weight": member.weight,
+        "assigned": member.assigned is not None,
+        "failures": 0 if outcomes is None else outcomes.row,
+        "out_for": round(outcomes.until - now, 3) if outcomes and outcomes.until else None,
         "concurrency": member.concurrency,
         "score": round(_SCORES.score(member, now), 9),
         "ready_for": round(now - member.since, 3),
         "routes": [str(pool.route) for pool in member.pools],
     }
-
-
-def member_id(member: Member) -> str:
-    """What an operator calls a subscription: identity, application and worker."""
-    return f"{printable(member.identity)}/{text(member.application)}/{member.worker}"
 
 
 def pool_view(pool: Pool, now: float) -> Data:
@@ -57,7 +63,7 @@ def pool_view(pool: Pool, now: float) -> Data:
         "vacant": pool.vacant_since != POPULATED,
         "machine": None if pool.owner is None else pool.owner.name,
         "waiting": pool.waiting,
-        "subscribers": [member_id(member) for member in pool.members if not is_worker(member)],
+        "subscribers": [member_name(member) for member in pool.members if not is_worker(member)],
     }
 
 
@@ -69,7 +75,7 @@ def routes_view(registry: Registry, now: float) -> Data:
 
 def subscribers_view(registry: Registry, now: float) -> Data:
     """All subscriptions that serve something."""
-    members = sorted(registry.members(), key=member_id)
+    members = sorted(registry.members(), key=member_name)
     return {
         "subscribers": [member_view(member, now) for member in members if not is_worker(member)]
     }

@@ -19,6 +19,7 @@ from subproxy.app.effects import (
     route_linger,
     subscription_settings,
 )
+from subproxy.app.ejection_log import ejection_log
 from subproxy.app.listener import why
 from subproxy.app.listeners import http_listeners, vsock_listeners
 from subproxy.app.reload import Reloaded, Reloader
@@ -140,6 +141,9 @@ def build_proxy(
     router.set_sites(sites)
     admission = Admission(BALANCERS[settings.balance](), random, admission_limits(settings, sites))
     dispatcher = Dispatcher(router, admission, monotonic)
+    detector = dispatcher.failing.detector
+    detector.row, detector.time = settings.eject_failures, settings.eject_time
+    dispatcher.failing.told = ejection_log()
     dispatcher.challenges += [ChallengeFolder(path).find for path in settings.acme_challenges]
     registrar = Registrar(registry, monotonic, dispatcher.capacity)
     _put_policy_in_force(effective, registrar)

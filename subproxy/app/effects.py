@@ -74,6 +74,12 @@ def wait(service: ProxyService, settings: Settings) -> None:
     service.dispatcher.admission.set_limits(admission_limits(settings, sites))
 
 
+def eject(service: ProxyService, settings: Settings) -> None:
+    """Take out who fails so often, for so long; who is out already stays so for as long as was."""
+    detector = service.dispatcher.failing.detector
+    detector.row, detector.time = settings.eject_failures, settings.eject_time
+
+
 def stop(service: ProxyService, settings: Settings) -> None:
     """Let a stop take so long."""
     service.shutdown_timeout = settings.shutdown_timeout
@@ -115,6 +121,8 @@ EFFECTS: Mapping[str, Callable[[ProxyService, Settings], None]] = {
     "ping_timeout": subscribe,
     "guest_timeout": subscribe,
     "bulk": subscribe,
+    "eject_failures": eject,
+    "eject_time": eject,
     "hold": wait,
     "queue": wait,
     "queue_total": wait,

@@ -205,7 +205,7 @@ def _merged(what: str, workers: Sequence[Worker], payloads: Sequence[bytes]) -> 
             return {
                 "subscribers": sorted(listed, key=lambda each: (each["id"], each["process"]))
             }, 200
-        case "drain" | "undrain":
+        case "drain" | "undrain" | "weight":
             names = [each for _, data in good for each in data["subscribers"]]
             return {"subscribers": list(dict.fromkeys(names))}, 200
         case "explain":

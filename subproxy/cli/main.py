@@ -72,6 +72,9 @@ def parser() -> argparse.ArgumentParser:
     for name, what in (("drain", "give a subscriber nothing new"), ("undrain", "use it again")):
         command = commands.add_parser(name, help=what)
         command.add_argument("subscriber", help="IDENTITY[/APPLICATION[/WORKER]]")
+    weight = commands.add_parser("weight", help="how much of the requests a subscriber gets")
+    weight.add_argument("subscriber", help="IDENTITY[/APPLICATION[/WORKER]]")
+    weight.add_argument("weight", nargs="?", help="1 to 1000, 100 is usual; none: what it asks for")
     top = commands.add_parser("top", help="who serves what, live; keys sort it")
     top.add_argument("--interval", type=float, default=2.0, help="seconds (%(default)s)")
     top.add_argument("--count", type=int, default=0, help="how often; 0: until Ctrl-C")
@@ -178,6 +181,14 @@ def run(options: argparse.Namespace, client: AdminClient) -> None:
             method = "POST" if options.command == "drain" else "DELETE"
             verb = f"{options.command}ed"
             data = client.ask(f"/api/drain/{name}", method)
+            show(data, lambda data: tables.drained(data, verb))
+        case "weight":
+            path = f"/api/weight/{quote(options.subscriber, safe='/:')}"
+            if options.weight is None:
+                data = client.ask(path, "DELETE")
+            else:
+                data = client.ask(path, "POST", weight=options.weight)
+            verb = f"weight {options.weight or 'as it asks for'}:"
             show(data, lambda data: tables.drained(data, verb))
         case "reload":
             show(client.ask("/api/reload", "POST"), tables.reloaded)

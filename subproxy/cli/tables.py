@@ -174,6 +174,12 @@ def explanation(data: Data) -> str:
     if not data["subscribers"]:
         lines.append("it has no subscriber now")
         return "\n".join(lines)
+    for each in data["subscribers"]:
+        if each.get("out_for") is not None:
+            back = f"it comes back in {max(0.0, each['out_for']):.0f} s"
+            lines.append(f"  {each['id']} gets nothing, since it has failed: {back}")
+        elif each.get("failures"):
+            lines.append(f"  {each['id']} has failed {each['failures']} times in a row")
     rows = [
         (each["id"], each["state"], each["score"], each["in_flight"])
         for each in sorted(data["subscribers"], key=lambda each: float(each["score"]))

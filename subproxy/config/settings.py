@@ -34,6 +34,7 @@ from subproxy.config.setting import (
     Text,
 )
 from subproxy.config.setting_fields import many, maybe, one
+from subproxy.core.balancing import outliers
 from subproxy.core.balancing.balancer import BALANCERS
 from subproxy.core.http.forwarded import Trust
 from subproxy.frontend import limits
@@ -303,6 +304,23 @@ class Settings(HostSettings):
         Count(0, 1_000_000, "requests"),
         "1000",
         "Requests that may wait in all.",
+        GUESTS,
+        "guests",
+        reload=True,
+    )
+    eject_failures: int = one(
+        Count(0, 1000, "failures"),
+        str(outliers.ROW),
+        "Failures in a row after which a subscriber gets nothing for a while, where others of its "
+        "routes do well; 0: none is taken out, for whatever share of failures.",
+        GUESTS,
+        "guests",
+        reload=True,
+    )
+    eject_time: float = one(
+        Number(0.1, A_DAY, "seconds"),
+        f"{outliers.TIME:g}",
+        "Seconds that it gets nothing the first time; each time twice as long.",
         GUESTS,
         "guests",
         reload=True,

@@ -32,6 +32,7 @@ from subproxy.core.balancing.pool_owner import PoolOwner
 from subproxy.core.balancing.retry import Progress, RetryBudget, RetryDecision
 from subproxy.core.challenges import FIELDS, ChallengeFinder, challenge_answer
 from subproxy.core.exchange import Exchange, ExchangeState, IDispatcher, RequestHead
+from subproxy.core.failing_members import FailingMembers
 from subproxy.core.reentrancy import ReentrancyGuard
 from subproxy.core.routing.router import Router
 from subproxy.core.sites.client_limits import ClientLimits
@@ -65,6 +66,7 @@ class Dispatcher:
     @ivar now: monotonic seconds.
     @ivar clients: what clients have asked for lately, where sites limit that.
     @ivar challenges: what knows answers to the challenges of certificate authorities.
+    @ivar failing: who fails at what it is asked.
     @ivar retries: exchanges that were moved to another subscriber so far.
     @ivar verdicts: how often each decision about a retry was made.
     """
@@ -74,6 +76,7 @@ class Dispatcher:
         self.admission = admission
         self.now = now
         self.clients = ClientLimits()
+        self.failing = FailingMembers(now, self.capacity)
         self.challenges: list[ChallengeFinder] = []
         self.verdicts = dict.fromkeys(RetryDecision, 0)
         self._admitted: deque[Admitted] = deque()
@@ -169,6 +172,7 @@ class Dispatcher:
         if ticket is not None:
             self.admission.leave(ticket)
         self._release(exchange)
+        self.failing.ended(exchange)
 
     def tunnel_started(self, exchange: Exchange) -> None:
         """See L{IDispatcher}."""
@@ -189,6 +193,7 @@ class Dispatcher:
         # Somebody is left to try, or the pool is empty only for a moment.
         taker = self._left(exchange, pool) or not pool.has_ready()
         if self._decide(exchange, pool, error, taker):
+            self.failing.failed(exchange.member, error)
             self.move(exchange)
         else:
             exchange.fail(error)
@@ -292,10 +297,13 @@ class Dispatcher:
             exchange: Exchange = expired.ticket.exchange
             exchange.ticket = None
             exchange.fail(refusal(expired.refusal))
+        self.failing.expire()
 
     # Acting on decisions.
 
     def _submit(self, exchange: Exchange, pool: Pool) -> None:
+        if self.failing.detector.out:
+            self.failing.relieve(pool)
         terms = USUAL if exchange.site is None else exchange.site.terms(pool, exchange.tried)
         decision = self.admission.submit(exchange, pool, self.now(), exchange.tried, terms)
         if isinstance(decision, Send):

@@ -103,6 +103,7 @@ cdef class AnsweringConnection(ReplaceableConnection):
             asked.way.tally.count(
                 answer.status, size, asked.received, now - self.started,
             )
+        path.chooser.judge(channel.member, answer.status)
         self.ended(stays, now)
         return 1
 
@@ -252,4 +253,5 @@ cdef class AnsweringConnection(ReplaceableConnection):
                 download.status, download.moved, asked.received,
                 download.first_byte - self.started, now - self.started,
             )
+        path.chooser.judge(self.channel.member, download.status)
         return self.ended(download.stays, now)

@@ -160,6 +160,7 @@ cdef class FastHttp2Stream(AskingClient):
                 now - self.started,
             )
         member = channel.member
+        path.chooser.judge(member, answer.status)
         self.front = None
         self.channel = None
         path.chooser.release(member)

@@ -24,6 +24,7 @@ cdef class RouteEntry:
 
 cdef class RouteCache:
     cdef object dispatcher
+    cdef object failing
     cdef object admission
     cdef object router
     cdef object registry
@@ -50,4 +51,5 @@ cdef class RouteCache:
     cdef object choose(self, object pool)
     cdef int charge(self, object member, object pool) except -1
     cdef double weight(self, object member, double age) except? -1.0
+    cdef int judge(self, object member, int status) except -1
     cdef int release(self, object member) except -1

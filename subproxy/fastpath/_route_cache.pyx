@@ -4,8 +4,8 @@
 C{Member}, C{Pool} and their like keep their attributes in C{__slots__}: here they are read
 from where Python keeps them, so that there is one set of numbers, and the classes stay Python.
 
-The same in Python: C{subproxy.core.balancing.balancer} and C{subproxy.core.routing.router} (see
-C{subproxy.fastpath.twins}).
+The same in Python: C{subproxy.core.balancing.balancer}, C{subproxy.core.routing.router} and
+C{subproxy.core.failing_members} (see C{subproxy.fastpath.twins}).
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
@@ -20,6 +20,7 @@ from subproxy.core.http.fields import PATH
 from subproxy.core.balancing.member import READY, Member
 from subproxy.core.http.normalise import normalise_path, path_fault
 from subproxy.core.balancing.member import Pool
+from subproxy.core.balancing.outcomes import Outcomes
 from subproxy.core.routing.registry import Registry
 from subproxy.core.balancing.retry import RetryBudget
 from subproxy.core.sites.redirect import is_challenge
@@ -43,6 +44,9 @@ cdef Py_ssize_t MEMBER_CONCURRENCY = slot(Member, "concurrency")
 cdef Py_ssize_t MEMBER_SINCE = slot(Member, "since")
 cdef Py_ssize_t MEMBER_LATENCY = slot(Member, "latency")
 cdef Py_ssize_t MEMBER_WEIGHT = slot(Member, "weight")
+cdef Py_ssize_t MEMBER_OUTCOMES = slot(Member, "outcomes")
+cdef Py_ssize_t OUTCOMES_ANSWERS = slot(Outcomes, "answers")
+cdef Py_ssize_t OUTCOMES_ROW = slot(Outcomes, "row")
 cdef Py_ssize_t POOL_MEMBERS = slot(Pool, "members")
 cdef Py_ssize_t POOL_WAITING = slot(Pool, "waiting")
 cdef Py_ssize_t POOL_RETRIES = slot(Pool, "retries")
@@ -51,6 +55,7 @@ cdef Py_ssize_t REGISTRY_GENERATION = slot(Registry, "generation")
 cdef Py_ssize_t ADMISSION_WAITING = slot(Admission, "waiting")
 cdef type MEMBER = Member
 cdef type BUDGET = RetryBudget
+cdef type OUTCOMES = Outcomes
 cdef long IS_READY = READY
 cdef double SHARE = SLOW_START_SHARE
 
@@ -76,6 +81,7 @@ cdef class RouteCache:
     def __init__(self, dispatcher, rules, counters, lines=None):
         admission = dispatcher.admission
         self.dispatcher = dispatcher
+        self.failing = dispatcher.failing
         self.rules = rules
         self.escape = escaped if lines is None else lines.escape
         self.route_name = route_name if lines is None else lines.route_name
@@ -259,6 +265,23 @@ cdef class RouteCache:
             budget = self.dispatcher.budget(pool)
         set_number(budget, BUDGET_REQUESTS, number(budget, BUDGET_REQUESTS) + 1)
         return set_number(member, MEMBER_IN_FLIGHT, number(member, MEMBER_IN_FLIGHT) + 1)
+
+    cdef int judge(self, object member, int status) except -1:
+        """What C{FailingMembers.answered} does: nothing, of a good answer while all is well."""
+        outcomes = get(member, MEMBER_OUTCOMES)
+        if status < 500:
+            if outcomes is None:
+                return 0
+            if type(outcomes) is OUTCOMES and number(outcomes, OUTCOMES_ROW) == 0:
+                return set_number(
+                    outcomes, OUTCOMES_ANSWERS, number(outcomes, OUTCOMES_ANSWERS) + 1
+                )
+        self.failing.answered(member, status)
+        return 0
+
+    def tell(self, member, int status):
+        """C{judge}, for tests."""
+        self.judge(member, status)
 
     cdef int release(self, object member) except -1:
         """What C{Dispatcher.finished} does."""

@@ -130,6 +130,11 @@ TWINS: Final = {
         ("subproxy.fastpath._route_cache.choose", "subproxy.fastpath._route_cache.weight"),
         f"{_CHOICES}.test_the_same_choice",
     ),
+    "an answer of a member that may fail": Twin(
+        ("subproxy.core.failing_members.FailingMembers",),
+        ("subproxy.fastpath._route_cache.judge",),
+        f"{_CHOICES}.test_the_same_verdict",
+    ),
     "ClientHello": Twin(
         ("subproxy.frontend.tls.client_hello.read_client_hello",),
         ("subproxy.frontend.tls._client_hello.read_client_hello",),

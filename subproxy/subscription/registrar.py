@@ -18,6 +18,7 @@ from subproxy.core.access.penalties import PenaltyBox
 from subproxy.core.access.policy import NO_CLAIMS, Policy, Quotas
 from subproxy.core.access.token_bucket import TokenBucket
 from subproxy.core.balancing.member import Member, MemberEvent, Pool
+from subproxy.core.balancing.weights import AssignedWeights
 from subproxy.core.routing.registry import Registry
 from subproxy.core.routing.route import Route, RouteRefused
 from subproxy.subscription.guest_observer import GuestObserver
@@ -63,6 +64,7 @@ class Registrar:
     @ivar changed: told of a member that takes more than before.
     @ivar tells_tls: what guests are told of the TLS of clients, if they ask for it.
     @ivar observer: hears who comes and goes.
+    @ivar weights: what an operator has given, by name.
     @ivar shares: among how many processes the quotas of an identity are divided, where that is more
         than this one.
     """
@@ -85,6 +87,7 @@ class Registrar:
         self.changed = changed
         self.tells_tls: tuple[bytes, ...] = ()
         self.observer = GuestObserver()
+        self.weights = AssignedWeights()
         self.shares: dict[str, int] = {}
         self._routes: dict[Member, dict[int, Route]] = {}
         self._granted: dict[Member, int] = {}
@@ -135,6 +138,7 @@ class Registrar:
             weight=weight / DEFAULT_WEIGHT,
             concurrency=concurrency,
         )
+        member.assign(self.weights.of(member))
         decision = self.epochs.hello(member)
         if isinstance(decision, RefuseHello):
             raise HelloRefused(decision.code.encode(), decision.reason)

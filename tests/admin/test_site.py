@@ -199,6 +199,48 @@ class AdminTests(SynchronousTestCase):
         self.assertEqual(len(guest.take(m.Request)), 1)
         self.assertIsNone(sink.error)
 
+    def test_weight(self) -> None:
+        """By name, in place of what it asks for, until it is taken back."""
+        self.world.serving("1", weight=200)
+        self.admin.weights = self.world.registrar.weights
+        found = self.data("/api/weight/vm:1?weight=10", "POST")
+        self.assertEqual(found, {"subscribers": ["vm:1/app/0"]})
+        (member,) = self.data("/api/subscribers")["subscribers"]
+        self.assertEqual((member["weight"], member["assigned"]), (0.1, True))
+        self.world.serving("1", instance=b"i2")
+        weights = [each.weight for each in self.world.registry.members()]
+        self.assertEqual(weights[-1], 0.1)
+        self.data("/api/weight/vm:1", "DELETE")
+        self.assertEqual({each.weight for each in self.world.registry.members()} - {2.0}, {1.0})
+        for target, method, status in (
+            ("/api/weight/vm:1", "GET", 405),
+            ("/api/weight/vm:2?weight=10", "POST", 404),
+            ("/api/weight/vm:1", "POST", 400),
+            ("/api/weight/vm:1?weight=0", "POST", 400),
+            ("/api/weight/vm:1?weight=1001", "POST", 400),
+            ("/api/weight/vm:1?weight=1.5", "POST", 400),
+            ("/api/weight/vm:1?weight=-1", "POST", 400),
+        ):
+            self.assertEqual(self.ask(target, method)[0], status, target)
+
+    def test_failing(self) -> None:
+        """Who fails, how often in a row, and for how long it gets nothing."""
+        for name in ("1", "2"):
+            self.world.serving(name)
+        failing = self.world.dispatcher.failing
+        member = next(iter(self.world.registry.members()))
+        failing.answered(member, 500)
+        (first, _) = self.data("/api/subscribers")["subscribers"]
+        self.assertEqual((first["failures"], first["out_for"]), (1, None))
+        for _ in range(9):
+            failing.answered(member, 500)
+        self.world.advance(1.0)
+        (first, _) = self.data("/api/explain?url=http://a.example/")["subscribers"]
+        self.assertEqual((first["state"], first["out_for"]), ("failing", 29.0))
+        self.assertIn('subproxy_ejections_total{reason="in-a-row"} 1.0\n', self.ask("/metrics")[1])
+        self.data("/api/drain/vm:1", "DELETE")
+        self.assertEqual(member.state, MemberState.READY)
+
     def test_drain_of_nobody(self) -> None:
         """A name that nobody has is told, and a prefix of a name is no name."""
         self.world.serving("1")

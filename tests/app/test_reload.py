@@ -256,6 +256,8 @@ class EveryKeyTests(ReloadCase):
             proxy_protocol=("192.0.2.0/24",),
             half_close="deny",
             spin=3.0,
+            eject_failures=9,
+            eject_time=1.5,
         )
         engine = self.service.clock.engine = Mock()  # type: ignore[attr-defined]
         limits = {row.name: row.default + 1 for row in TABLE if row.name != "unsent"}
@@ -285,6 +287,8 @@ class EveryKeyTests(ReloadCase):
         self.assertFalse(proxied.factory.peers.trusts(b"127.0.0.1"))
         self.assertIs(http.context.half_close, HalfClose.DENY)
         self.assertEqual(engine.spin, 3e-6)
+        detector = self.service.dispatcher.failing.detector
+        self.assertEqual((detector.row, detector.time), (9, 1.5))
         found = differences(Settings(), settings)
         self.assertEqual({each.name for each in found}, set(EFFECTS))
 

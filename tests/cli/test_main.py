@@ -80,6 +80,8 @@ PAGES: dict[str, Any] = {
     "GET /api/routes": {"routes": [ROUTE]},
     "GET /api/subscribers": {"subscribers": [MEMBER]},
     "GET /api/explain?url=http%3A%2F%2Fa%2Fx": EXPLAINED,
+    "POST /api/weight/cid:10?weight=10": {"subscribers": ["cid:10/app/0"]},
+    "DELETE /api/weight/cid:10": {"subscribers": ["cid:10/app/0"]},
     "POST /api/drain/cid:10": {"subscribers": ["cid:10/app/0"]},
     "DELETE /api/drain/cid:10": {"subscribers": ["cid:10/app/0"]},
 }
@@ -172,6 +174,20 @@ class CommandTests(SynchronousTestCase):
         """Who was drained, by name."""
         self.assertEqual(self.run_command("drain", "cid:10")[1], "drained cid:10/app/0\n")
         self.assertEqual(self.run_command("undrain", "cid:10")[1], "undrained cid:10/app/0\n")
+
+    def test_weight(self) -> None:
+        """Who has it now."""
+        out = self.run_command("weight", "cid:10", "10")[1]
+        self.assertEqual(out, "weight 10: cid:10/app/0\n")
+        out = self.run_command("weight", "cid:10")[1]
+        self.assertEqual(out, "weight as it asks for: cid:10/app/0\n")
+
+    def test_explain_who_fails(self) -> None:
+        """For how long it gets nothing, or how often it has failed."""
+        failing = [{**MEMBER, "failures": 2}, {**MEMBER, "id": "x", "failures": 0, "out_for": 12.4}]
+        text = tables.explanation({**EXPLAINED, "subscribers": failing})
+        self.assertIn("cid:10/app/0 has failed 2 times in a row", text)
+        self.assertIn("x gets nothing, since it has failed: it comes back in 12 s", text)
 
     def test_no(self) -> None:
         """A no of the proxy is one line, and status 1."""

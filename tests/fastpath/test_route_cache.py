@@ -69,3 +69,34 @@ class ChoiceTests(SynchronousTestCase):
                 expected.in_flight += 1
         pool.waiting = 1
         self.assertIsNone(chooser.pick(pool))
+
+    @settings(max_examples=examples(200), deadline=None)
+    @given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from([200, 404, 500, 501, 503]))))
+    def test_the_same_verdict(self, answers: list[tuple[int, int]]) -> None:
+        """Of each answer, on the same numbers: what is watched, and who is out."""
+        from subproxy.fastpath._route_cache import RouteCache
+
+        def told(compiled: bool) -> list[object]:
+            registry = Registry()
+            admission = Admission(BALANCERS["p2c-ewma"](), Random(1))
+            dispatcher = Dispatcher(Router(registry), admission, lambda: NOW)
+            chooser = RouteCache(dispatcher, RequestRules(), None)
+            route = Route(b"a", b"/.*")
+            members = [Member(f"vm{number}", b"a", b"i", now=0.0) for number in range(3)]
+            for member in members:
+                registry.register(member, route, 0.0)
+            for at, status in answers:
+                if compiled:
+                    chooser.tell(members[at], status)
+                else:
+                    dispatcher.failing.answered(members[at], status)
+            return [
+                (
+                    each.state,
+                    each.weight,
+                    each.outcomes and (each.outcomes.row, each.outcomes.share),
+                )
+                for each in members
+            ] + [each.outcomes and each.outcomes.answers for each in members]
+
+        self.assertEqual(told(True), told(False))

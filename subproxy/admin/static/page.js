@@ -69,10 +69,17 @@ const ROUTES = {
 
 const STATES = { ready: "good", full: "warn", draining: "warn" };
 
+function stateText(row) {
+  if (row.out_for !== null && row.out_for !== undefined) {
+    return `${row.state}, back in ${Math.max(0, Math.ceil(row.out_for))} s`;
+  }
+  return row.failures > 0 ? `${row.state}, ${row.failures} failures in a row` : row.state;
+}
+
 const SUBSCRIBERS = {
   table: byId("subscribers"),
   cells: (row) => [
-    [row.state, STATES[row.state] || "bad"],
+    [stateText(row), row.failures > 0 ? "bad" : STATES[row.state] || "bad"],
     [number(row.process)],
     [number(row.latency * 1000)],
     [number(row.in_flight)],

@@ -6,7 +6,7 @@
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
 _shtab_subproxy_machines_subparsers=(list start stop restart logs)
-_shtab_subproxy_subparsers=(routes subscribers certificates hosts explain drain undrain top logs machines reload check init completion)
+_shtab_subproxy_subparsers=(routes subscribers certificates hosts explain drain undrain weight top logs machines reload check init completion)
 
 _shtab_subproxy_routes_option_strings=(-h --help)
 _shtab_subproxy_subscribers_option_strings=(-h --help)
@@ -15,6 +15,7 @@ _shtab_subproxy_hosts_option_strings=(-h --help)
 _shtab_subproxy_explain_option_strings=(-h --help)
 _shtab_subproxy_drain_option_strings=(-h --help)
 _shtab_subproxy_undrain_option_strings=(-h --help)
+_shtab_subproxy_weight_option_strings=(-h --help)
 _shtab_subproxy_top_option_strings=(-h --help --interval --count --routes --sort)
 _shtab_subproxy_logs_option_strings=(-h --help --follow -f --lines -n --host --status --guest)
 _shtab_subproxy_machines_list_option_strings=(-h --help)
@@ -35,7 +36,7 @@ _shtab_subproxy_init_pos_0_COMPGEN=_shtab_compgen_files
 
 _shtab_subproxy_machines_pos_0_choices=(list start stop restart logs)
 _shtab_subproxy_completion_pos_0_choices=(bash zsh)
-_shtab_subproxy_pos_0_choices=(routes subscribers certificates hosts explain drain undrain top logs machines reload check init completion)
+_shtab_subproxy_pos_0_choices=(routes subscribers certificates hosts explain drain undrain weight top logs machines reload check init completion)
 
 _shtab_subproxy_routes__h_nargs=0
 _shtab_subproxy_routes___help_nargs=0
@@ -51,6 +52,8 @@ _shtab_subproxy_drain__h_nargs=0
 _shtab_subproxy_drain___help_nargs=0
 _shtab_subproxy_undrain__h_nargs=0
 _shtab_subproxy_undrain___help_nargs=0
+_shtab_subproxy_weight__h_nargs=0
+_shtab_subproxy_weight___help_nargs=0
 _shtab_subproxy_top__h_nargs=0
 _shtab_subproxy_top___help_nargs=0
 _shtab_subproxy_top___routes_nargs=0

@@ -10,6 +10,7 @@ from enum import IntEnum
 from typing import Any, Final
 
 from subproxy.core.balancing import latency as _latency
+from subproxy.core.balancing.outcomes import Outcomes
 from subproxy.core.balancing.pool_owner import PoolOwner
 from subproxy.core.printable import printable
 from subproxy.core.routing.route import Precedence, Route
@@ -31,6 +32,7 @@ class MemberState(IntEnum):
     EJECTED = 2
     GONE = 3
     FULL = 4
+    FAILING = 5
 
 
 class MemberEvent(IntEnum):
@@ -50,6 +52,10 @@ class MemberEvent(IntEnum):
     """It says that it takes nothing new for now."""
     CLEAR = 6
     """It does not say so."""
+    FAIL = 7
+    """It answers its pings, and fails at what it is asked."""
+    RECOVER = 8
+    """It has been left alone for long enough, or is needed."""
 
 
 TRANSITIONS: Final[dict[MemberState, dict[MemberEvent, MemberState]]] = {
@@ -61,6 +67,8 @@ TRANSITIONS: Final[dict[MemberState, dict[MemberEvent, MemberState]]] = {
         MemberEvent.LEAVE: MemberState.GONE,
         MemberEvent.FILL: MemberState.FULL,
         MemberEvent.CLEAR: MemberState.READY,
+        MemberEvent.FAIL: MemberState.FAILING,
+        MemberEvent.RECOVER: MemberState.READY,
     },
     MemberState.FULL: {
         MemberEvent.DRAIN: MemberState.DRAINING,
@@ -70,6 +78,8 @@ TRANSITIONS: Final[dict[MemberState, dict[MemberEvent, MemberState]]] = {
         MemberEvent.LEAVE: MemberState.GONE,
         MemberEvent.FILL: MemberState.FULL,
         MemberEvent.CLEAR: MemberState.READY,
+        MemberEvent.FAIL: MemberState.FAILING,
+        MemberEvent.RECOVER: MemberState.FULL,
     },
     MemberState.DRAINING: {
         MemberEvent.DRAIN: MemberState.DRAINING,
@@ -80,6 +90,8 @@ TRANSITIONS: Final[dict[MemberState, dict[MemberEvent, MemberState]]] = {
         MemberEvent.LEAVE: MemberState.GONE,
         MemberEvent.FILL: MemberState.DRAINING,
         MemberEvent.CLEAR: MemberState.DRAINING,
+        MemberEvent.FAIL: MemberState.DRAINING,
+        MemberEvent.RECOVER: MemberState.DRAINING,
     },
     MemberState.EJECTED: {
         MemberEvent.DRAIN: MemberState.DRAINING,
@@ -89,6 +101,19 @@ TRANSITIONS: Final[dict[MemberState, dict[MemberEvent, MemberState]]] = {
         MemberEvent.LEAVE: MemberState.GONE,
         MemberEvent.FILL: MemberState.EJECTED,
         MemberEvent.CLEAR: MemberState.EJECTED,
+        MemberEvent.FAIL: MemberState.EJECTED,
+        MemberEvent.RECOVER: MemberState.EJECTED,
+    },
+    MemberState.FAILING: {
+        MemberEvent.DRAIN: MemberState.DRAINING,
+        MemberEvent.UNDRAIN: MemberState.READY,
+        MemberEvent.EJECT: MemberState.EJECTED,
+        MemberEvent.REVIVE: MemberState.FAILING,
+        MemberEvent.LEAVE: MemberState.GONE,
+        MemberEvent.FILL: MemberState.FAILING,
+        MemberEvent.CLEAR: MemberState.FAILING,
+        MemberEvent.FAIL: MemberState.FAILING,
+        MemberEvent.RECOVER: MemberState.READY,
     },
     MemberState.GONE: dict.fromkeys(MemberEvent, MemberState.GONE),
 }
@@ -96,7 +121,8 @@ TRANSITIONS: Final[dict[MemberState, dict[MemberEvent, MemberState]]] = {
 
 READY: Final = int(MemberState.READY)
 GONE: Final = int(MemberState.GONE)
-_THERE: Final = frozenset({READY, int(MemberState.FULL)})
+THERE: Final = frozenset({READY, int(MemberState.FULL)})
+"""States of who is there, if perhaps busy."""
 
 MIN_WEIGHT: Final = 0.01
 MAX_WEIGHT: Final = 10.0
@@ -112,25 +138,32 @@ class Member:
     """One subscription that registered routes.
 
     identity: which VM speaks, from the transport. application, instance, worker: what it says
-    of itself in C{hello}. weight: its declared share, 1.0 unless it says otherwise, clamped to
-    MIN_WEIGHT and MAX_WEIGHT. concurrency: how many exchanges it takes at once, 0 for no limit
-    of its own. latency: average round trip in seconds, and latency_at the time of the last
-    sample. in_flight: exchanges it has now. state: a C{MemberState}, as int. since: when it last
-    became READY, which is when its slow start began. pools: where it is registered. channel:
-    whatever the shell needs to reach it; never looked at here. tls: what it is told of the TLS of
-    clients, by pool (names of the protocol); no pool that it is told nothing of.
+    of itself in C{hello}. weight: the share that counts, clamped to MIN_WEIGHT and MAX_WEIGHT:
+    what an operator has given it (assigned), or else what it declared, 1.0 unless it says
+    otherwise, and less of that while it is suspected to fail. outcomes: how it has answered,
+    while it is watched (C{subproxy.core.balancing.outliers}); None while all is well.
+    concurrency: how many exchanges it takes at once, 0 for no limit of its own. latency:
+    average round trip in seconds, and latency_at the time of the last sample. in_flight:
+    exchanges it has now. state: a C{MemberState}, as int. since: when it last became READY,
+    which is when its slow start began. pools: where it is registered. channel: whatever the
+    shell needs to reach it; never looked at here. tls: what it is told of the TLS of clients,
+    by pool (names of the protocol); no pool that it is told nothing of.
     """
 
     __slots__ = (
         "application",
+        "assigned",
         "channel",
         "concurrency",
+        "declared",
         "identity",
         "in_flight",
         "instance",
         "latency",
         "latency_at",
+        "outcomes",
         "pools",
+        "share",
         "since",
         "state",
         "tls",
@@ -157,7 +190,11 @@ class Member:
         self.instance = instance
         self.worker = worker
         # In this order, so that what is not a number becomes MIN_WEIGHT.
-        self.weight = max(MIN_WEIGHT, min(weight, MAX_WEIGHT))
+        self.declared = max(MIN_WEIGHT, min(weight, MAX_WEIGHT))
+        self.assigned: float | None = None
+        self.share = 1.0
+        self.weight = self.declared
+        self.outcomes: Outcomes | None = None
         self.concurrency = concurrency
         self.channel = channel
         self.in_flight = 0
@@ -181,6 +218,17 @@ class Member:
             self.latency_at = _latency.UNKNOWN
         return True
 
+    def assign(self, weight: float | None) -> None:
+        """An operator gives it C{weight}; None: what it asks for."""
+        self.assigned = weight
+        self.reweigh(self.share)
+
+    def reweigh(self, share: float) -> None:
+        """Let it have C{share} of its weight."""
+        self.share = share
+        weight = self.declared if self.assigned is None else self.assigned
+        self.weight = max(MIN_WEIGHT, min(weight * share, MAX_WEIGHT))
+
     def observe(self, round_trip: float, now: float) -> None:
         """Count one ping that took C{round_trip} seconds."""
         self.latency = _latency.ewma(self.latency, self.latency_at, round_trip, now)
@@ -198,6 +246,12 @@ def usable(member: Member) -> bool:
     return member.state == READY and (
         member.concurrency == 0 or member.in_flight < member.concurrency
     )
+
+
+def member_name(member: Member) -> str:
+    """What an operator calls C{member}: identity, application and worker, printable."""
+    application = printable(member.application, unambiguous=True)
+    return f"{printable(member.identity)}/{application}/{member.worker}"
 
 
 def is_peer(member: Member) -> bool:
@@ -247,7 +301,7 @@ class Pool:
 
     def has_ready(self) -> bool:
         """Tell whether any member is READY or FULL: it is there, if perhaps busy."""
-        return any(member.state in _THERE for member in self.members)
+        return any(member.state in THERE for member in self.members)
 
     def __repr__(self) -> str:
         return f"<Pool {self.route} members {len(self.members)} waiting {self.waiting}>"

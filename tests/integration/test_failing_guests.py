@@ -1,0 +1,106 @@
+"""Of two guests one fails: it gets nothing, and is asked again when it does well; on both paths."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.integration.harness import ROOT, Process, World, wait_until
+
+
+class FailingGuestTests(SynchronousTestCase):
+    timeout = 180
+
+    def setUp(self) -> None:
+        self.world = World()
+        self.addCleanup(self.world.close)
+        self.socket = self.world.folder / "admin.sock"
+
+    def command(self, *words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "subproxy", f"--admin={self.socket}", *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=ROOT,
+        )
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def guest(self, name: str) -> Process:
+        guest = self.world.start(
+            name,
+            [sys.executable, "-m", "guest", f"--proxy=unix:{self.world.vsock}_12345"]
+            + [r"--host=blog\.example", "--name", name, "failing_app:Failing"],
+            FAILING_NAME=name,
+            FAILING_FILE=str(self.world.folder / f"{name}.broken"),
+            PYTHONPATH=str(ROOT / "tests" / "integration"),
+        )
+        guest.wait_for("registered")
+        return guest
+
+    def states(self) -> dict[str, Any]:
+        told = json.loads(self.command("--json", "subscribers"))["subscribers"]
+        return {each["application"]: each for each in told}
+
+    def play(self, *options: str) -> None:
+        proxy = self.world.start_proxy(
+            f"--admin={self.socket}",
+            "--balance=round-robin",  # by two choices, who is idle and a little slower gets nothing
+            "--eject-failures=2",
+            "--eject-time=3",
+            *options,
+        )
+        self.guest("good")
+        bad = self.guest("bad")
+        broken = self.world.folder / "bad.broken"
+        broken.write_text("")
+        failed = 0
+
+        def out() -> bool:
+            nonlocal failed
+            failed += self.world.ask()[0] == 500
+            return "bad/0 gets nothing for" in proxy.whole_lines
+
+        wait_until(out, "it is taken out", 60)
+        self.assertEqual(failed, 2)
+        if self.states()["bad"]["state"] == "failing":  # for three seconds; else it is back already
+            self.assertIn(
+                "gets nothing, since it has failed", self.command("explain", "blog.example")
+            )
+        broken.unlink()
+        proxy.wait_for("bad/0 is used again")
+        wait_until(lambda: self.world.ask()[2] == b"bad\n", "it is asked again", 60)
+
+        # The last one is asked, however it does.
+        self.command("drain", f"path:{self.world.vsock}/good")
+        broken.write_text("")
+        for _ in range(20):
+            status, _, body = self.world.ask()
+            self.assertEqual((status, body), (500, b"bad\n"))
+        self.assertEqual(self.states()["bad"]["state"], "ready")
+        bad.end()
+
+    def test_compiled(self) -> None:
+        self.play()
+
+    def test_python(self) -> None:
+        self.play("--no-fastpath")
+
+    def test_weights(self) -> None:
+        """A canary gets little, though it dials again."""
+        self.world.start_proxy(f"--admin={self.socket}")
+        self.guest("good")
+        canary = self.guest("canary")
+        name = f"path:{self.world.vsock}/canary"
+        self.assertEqual(self.command("weight", name, "1"), f"weight 1: {name}/0\n")
+        self.assertEqual(self.states()["canary"]["weight"], 0.01)
+        canary.end()
+        self.guest("canary")
+        self.assertEqual(self.states()["canary"]["weight"], 0.01)
+        self.command("weight", name)
+        self.assertEqual(self.states()["canary"]["weight"], 1.0)
