@@ -114,6 +114,23 @@ class ConversationTests(ConversationCase):
         self.assertEqual(pair.stats["declined_requests"], 0)
         self.assertEqual(pair.stats["declined_answers"], 0)
 
+    def test_the_context_of_a_trace(self) -> None:
+        """C{traceparent} and C{tracestate} reach the guest as they came, and cost no detour."""
+        pair = self.pair()
+        fields = (
+            b"traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n"
+            b"tracestate: congo=t61rcWkgMzE,rojo=00f067aa0ba902b7\r\n"
+        )
+        pair.client(GET.replace(b"Accept: */*\r\n", fields))
+        asked = pair.last["guest"]
+        assert isinstance(asked, bytes)
+        for field in fields.splitlines():
+            name, _, value = field.partition(b": ")
+            self.assertIn(name, asked)
+            self.assertIn(value, asked)
+        pair.guest(response(1))
+        self.assertEqual(pair.stats["declined_requests"], 0)
+
     def test_statuses_without_a_body(self) -> None:
         """Whatever the guest says, on both paths, and the connection stays."""
         pair = self.pair()
