@@ -52,7 +52,7 @@ class FailingGuestTests(SynchronousTestCase):
             f"--admin={self.socket}",
             "--balance=round-robin",  # by two choices, who is idle and a little slower gets nothing
             "--eject-failures=2",
-            "--eject-time=3",
+            "--eject-time=5",
             *options,
         )
         self.guest("good")
@@ -68,10 +68,9 @@ class FailingGuestTests(SynchronousTestCase):
 
         wait_until(out, "it is taken out", 60)
         self.assertEqual(failed, 2)
-        if self.states()["bad"]["state"] == "failing":  # for three seconds; else it is back already
-            self.assertIn(
-                "gets nothing, since it has failed", self.command("explain", "blog.example")
-            )
+        told = self.command("explain", "blog.example")
+        if "failing" in told:  # on a busy machine it may be back already
+            self.assertIn("gets nothing, since it has failed: it comes back in", told)
         broken.unlink()
         proxy.wait_for("bad/0 is used again")
         wait_until(lambda: self.world.ask()[2] == b"bad\n", "it is asked again", 60)
