@@ -36,6 +36,9 @@ from subproxy.core.printable import printable
 HANDSHAKE_TIMEOUT: Final = 10.0
 """Seconds that a handshake may take."""
 
+MAX_HANDSHAKES: Final = 128
+"""Handshakes with strangers that may be under way at once; each takes some 100 kB."""
+
 _BEGIN, _END = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
 
 
@@ -177,6 +180,7 @@ class HostGate(Protocol):
 
     @param admit: is given the name of the host; what speaks with it, None for nobody.
     @param refused: hears why nobody does.
+    @param settled: hears once that the handshake is over, well or badly.
     """
 
     transport: Any
@@ -186,8 +190,10 @@ class HostGate(Protocol):
         clock: Any,
         admit: Callable[[str], Protocol | None],
         refused: Callable[[str], None],
+        settled: Callable[[], None] = lambda: None,
     ) -> None:
         self.inner: Protocol | None = None
+        self._settled: Callable[[], None] | None = settled
         self._clock = clock
         self._admit = admit
         self._refused: Callable[[str], None] | None = refused
@@ -200,6 +206,7 @@ class HostGate(Protocol):
     def handshakeCompleted(self) -> None:
         """The other end has shown a certificate of our authority."""
         self._deadline.cancel()
+        self._settle()
         try:
             name = host_name(self.transport.getPeerCertificate().to_cryptography())
         except HostCertificateError as error:
@@ -222,11 +229,17 @@ class HostGate(Protocol):
         """It is gone."""
         if self._deadline is not None and self._deadline.active():
             self._deadline.cancel()
+        self._settle()
         if self.inner is not None:
             self.inner.connectionLost(reason)
         elif self._refused is not None:
             refused, self._refused = self._refused, None
             refused(_why(reason))
+
+    def _settle(self) -> None:
+        settled, self._settled = self._settled, None
+        if settled is not None:
+            settled()
 
     def _late(self) -> None:
         self._refuse("no handshake in time")
@@ -239,7 +252,13 @@ class HostGate(Protocol):
 
 
 class HostGateFactory(Factory):
-    """Makes a L{HostGate} for each connection; see there."""
+    """
+    Makes a L{HostGate} for each connection; see there.
+
+    Where L{MAX_HANDSHAKES} are under way, another one is closed: strangers can dial, too.
+
+    @ivar handshakes: how many are.
+    """
 
     noisy = False
 
@@ -250,12 +269,20 @@ class HostGateFactory(Factory):
         refused: Callable[[str], None],
     ) -> None:
         self._clock = clock
+        self.handshakes = 0
         self._admit = admit
         self._refused = refused
 
-    def buildProtocol(self, addr: object) -> HostGate:
+    def buildProtocol(self, addr: object) -> HostGate | None:
         """Another host has dialled, or was."""
-        return HostGate(self._clock, self._admit, self._refused)
+        if self.handshakes >= MAX_HANDSHAKES:
+            self._refused("too many handshakes at once")
+            return None
+        self.handshakes += 1
+        return HostGate(self._clock, self._admit, self._refused, self._settled)
+
+    def _settled(self) -> None:
+        self.handshakes -= 1
 
 
 def _why(reason: Failure) -> str:

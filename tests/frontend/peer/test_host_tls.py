@@ -17,9 +17,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.frontend.peer.host_tls import (
     HANDSHAKE_TIMEOUT,
+    MAX_HANDSHAKES,
     HostCertificateError,
     HostCertificates,
     HostGate,
+    HostGateFactory,
     host_name,
 )
 from tests.rigs.memory_hosts import certificate_files
@@ -165,3 +167,24 @@ class GateTests(SynchronousTestCase):
             gate.makeConnection(StringTransport())
             gate.connectionLost(Failure(reason))
             self.assertIn(said, self.refused[-1])
+
+    def test_strangers(self) -> None:
+        """So many handshakes at once, and no more, whatever becomes of them."""
+        factory = HostGateFactory(self.clock, self.admit, self.refused.append)
+        gates = []
+        for _ in range(MAX_HANDSHAKES):
+            gate = factory.buildProtocol(None)
+            assert gate is not None
+            transport: Any = StringTransport()
+            transport.getPeerCertificate = lambda: self
+            gate.makeConnection(transport)
+            gates.append(gate)
+        self.assertIsNone(factory.buildProtocol(None))
+        self.assertEqual(self.refused, ["too many handshakes at once"])
+        gates[0].handshakeCompleted()
+        gates[1].connectionLost(Failure(ConnectionLost()))
+        self.assertEqual(factory.handshakes, MAX_HANDSHAKES - 2)
+        self.clock.advance(HANDSHAKE_TIMEOUT)
+        for gate in gates:
+            gate.connectionLost(Failure(ConnectionLost()))
+        self.assertEqual(factory.handshakes, 0)
