@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from subproxy.core.balancing.member import HOSTS, Member
+from subproxy.core.balancing.latency import UNKNOWN
+from subproxy.core.balancing.member import HOSTS, Member, is_peer
 from subproxy.core.routing.registry import Registry
 from subproxy.core.routing.route import Route, RouteRefused
 from subproxy.subscription.peer_registrar import PeerRegistrar
@@ -61,6 +62,21 @@ class HostRegistrar(PeerRegistrar):
         for route in self._known.get(member.identity, ()):
             self._join(member, route)
         self.changed(member)
+
+    def measured(self, member: Member, seconds: float) -> None:
+        """
+        A ping of a host took C{seconds} there and back.
+
+        Its proxy has answered, not the guest that will be asked, which is as far behind it as the
+        guests here are: so it counts as farther than each of those that serve the same.
+        """
+        near = [
+            other.latency
+            for pool in member.pools
+            for other in pool.members
+            if other.latency_at != UNKNOWN and not is_peer(other)
+        ]
+        member.observe(seconds + max(near, default=0.0), self.now())
 
     def leave(self, member: Member) -> None:
         """Its connection is gone, or another one has taken its place."""

@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.app.host_links import endpoint_of
 from subproxy.app.served_routes import ServedRoutes
+from subproxy.core.balancing.latency import UNKNOWN
 from subproxy.core.balancing.member import Member
 from subproxy.core.routing.route import Route
 from subproxy.errors import NoRoute, NoSubscriber
@@ -98,6 +99,21 @@ class NamedHostsTests(HostsCase):
         near.lose()
         self.ask(self.two)
         self.assertEqual(len(far.take(m.Request)), 1)
+
+    def test_farther(self) -> None:
+        """The proxy of another host answers pings, so it counts as behind the guests here."""
+        self.rig.introduce(self.one, self.two)
+        self.rig.serving(self.one)
+        (host,) = self.two.registry.members()
+        self.two.hosts.measured(host, 0.002)
+        alone = host.latency
+        self.rig.serving(self.two)
+        (near,) = (each for each in self.two.registry.members() if each is not host)
+        near.latency, near.latency_at = 0.05, self.rig.reactor.seconds()
+        host.latency_at = UNKNOWN
+        self.two.hosts.measured(host, 0.002)
+        self.assertGreater(host.latency, near.latency)
+        self.assertLess(alone, near.latency)
 
     def test_never_further(self) -> None:
         """What another host has asked goes to a guest here, or nowhere."""
