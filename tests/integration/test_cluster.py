@@ -34,7 +34,8 @@ class ClusterTests(SynchronousTestCase):
     def begin(self, *names: str) -> list[Host]:
         """Start these hosts, and wait until each asks the others."""
         for name in names:
-            self.hosts[name].serve(f"--cluster=etcd:{self.etcd.url}")
+            # A guest moves to another process slowly on a machine that has much else to do.
+            self.hosts[name].serve(f"--cluster=etcd:{self.etcd.url}", "--hold=15")
         for name in names:
             self.hosts[name].until_asks(*(other for other in names if other != name))
         return [self.hosts[name] for name in names]
