@@ -12,6 +12,7 @@ import shlex
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from subproxy.machines.declaration import Machine
-from subproxy.machines.vmm.confinement import Confinement
+from subproxy.machines.vmm.confinement import Confinement, facts_of_this_host, group_name
 from subproxy.machines.vmm.driver import (
     Launch,
     RunningVmm,
@@ -117,13 +118,13 @@ class ReplayCase(TestCase):
         """What has happened."""
         return [each.kind for each in self.events]
 
-    async def until_told(self, kind: VmmEventKind) -> None:
-        """Wait for an event."""
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for it."""
         for _ in range(round(PATIENCE / POLL)):
-            if kind in self.kinds():
+            if condition():
                 return
             await deferLater(reactor, POLL)
-        raise AssertionError(f"not {kind} within {PATIENCE} seconds")
+        raise AssertionError(f"not within {PATIENCE} seconds")
 
 
 class CloudHypervisorTests(ReplayCase):
@@ -162,7 +163,7 @@ class CloudHypervisorTests(ReplayCase):
     async def test_it_reboots_in_place(self) -> None:
         """The process stays; the shutdown that it tells of between is none."""
         running = await self.start("reboots")
-        await self.until_told(VmmEventKind.REBOOTED)
+        await self.until(lambda: VmmEventKind.REBOOTED in self.kinds())
         self.assertNotIn(VmmEventKind.SHUTDOWN, self.kinds())
         running.kill()
         ended = await self.ended(running)
@@ -286,6 +287,31 @@ class FirecrackerTests(ReplayCase):
             ("bad kernel", "InvalidElfMagicNumber"),
         ):
             self.assertEqual(await self.refused(scene), reason)
+
+    async def test_nothing_is_left_of_many(self) -> None:
+        """No descriptor, reader, timer or cgroup, however it ends."""
+
+        async def one(number: int) -> None:
+            running = await self.start("starts")
+            if number % 2:
+                await running.power_off()
+            else:
+                running.kill()
+            await self.ended(running)
+
+        def held() -> tuple[int, int, int]:
+            files = len(list(Path("/proc/self/fd").iterdir()))
+            return files, len(reactor.getReaders()), len(reactor.getDelayedCalls())  # type: ignore[attr-defined]
+
+        await one(0)
+        before = held()
+        for number in range(1, 9):
+            await one(number)
+        # A connection that its other side has closed is gone in the next turn, before or after.
+        await self.until(lambda: all(now <= then for now, then in zip(held(), before, strict=True)))
+        group = facts_of_this_host().group
+        if group is not None:
+            self.assertFalse((group / group_name(self.folder.parent)).exists())
 
     async def test_what_its_statuses_mean(self) -> None:
         reason = await self.refused("forbidden call")
