@@ -28,6 +28,7 @@ MACHINES = frozenset(
         "test_vm_drivers",
         "test_vm_guest",
         "test_vm_native",
+        "test_vm_on_demand",
     }
 )
 """Boots virtual machines, or runs suites that are not ours, or much at once: for minutes."""

@@ -1,0 +1,93 @@
+"""A request starts a real machine, and waits for it: QEMU, a kernel, a guest that registers."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import threading
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.integration.harness import World, wait_until
+from tests.integration.qemu import build_image, need_tools, scratch
+from tests.integration.successors import alive
+
+BOOT_DEADLINE = 120.0
+"""Seconds of a boot on a machine that has much else to do."""
+
+
+class OnDemandTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        need_tools()
+        stack = scratch()
+        self.folder = stack.__enter__()
+        self.addCleanup(stack.__exit__, None, None, None)
+        image = build_image(
+            self.folder, "minimal", "--minimal", "tests/integration/vm_minimal_app.py"
+        )
+        self.world = World()
+        self.addCleanup(self.world.close)
+        config = self.folder / "subproxy.toml"
+        values = {
+            "name": "blog",
+            "vmm": "qemu",
+            "kernel": image.kernel.name,
+            "initramfs": image.initrd.name,
+            "hosts": "blog.example",
+            "memory": "192M",
+            "acceleration": "tcg",
+            "kernel-arguments": ["subproxy.host=blog\\.example"],
+            "start-timeout": BOOT_DEADLINE,
+            "idle": 5,
+        }
+        lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
+        config.write_text("\n".join(["[[machine]]", *lines, ""]))
+        self.proxy = self.world.start_proxy(
+            f"--config={config}",
+            f"--machines-folder={self.folder / 'm'}",
+            f"--admin={self.folder / 'admin'}",
+        )
+        self.proxy.wait_for("worker 0 serves")
+
+    def machines(self) -> list[dict[str, object]]:
+        """The instances, as C{subproxy machines} has them."""
+        program = [sys.executable, "-m", "subproxy", f"--admin={self.folder / 'admin'}", "--json"]
+        done = subprocess.run(
+            [*program, "machines"], capture_output=True, text=True, check=True, timeout=60
+        )
+        [machine] = json.loads(done.stdout)["machines"]
+        instances: list[dict[str, object]] = machine["instances"]
+        return instances
+
+    def test_cold_start(self) -> None:
+        """A hundred requests wait for one start, by one boot; idle, it powers off by itself."""
+        answers: list[tuple[int, bytes]] = []
+
+        def ask() -> None:
+            status, _, body = self.world.ask("/boot", timeout=BOOT_DEADLINE)
+            answers.append((status, body))
+
+        clients = [threading.Thread(target=ask) for _ in range(100)]
+        for each in clients:
+            each.start()
+        wait_until(self.machines, "a start")
+        for each in clients:
+            each.join(BOOT_DEADLINE)
+        self.assertEqual(len(answers), 100)
+        self.assertEqual({status for status, _ in answers}, {200})
+        self.assertEqual(len({body for _, body in answers}), 1)
+        [instance] = self.machines()
+        self.assertEqual((instance["starts"], instance["state"]), (1, "up"))
+        pid = instance["pid"]
+        assert isinstance(pid, int)
+        self.proxy.wait_for("machine blog (0) is told to end: it was idle", deadline=BOOT_DEADLINE)
+        self.proxy.wait_for("machine blog (0) has ended", deadline=BOOT_DEADLINE)
+        self.assertFalse(alive(pid))
+        said = re.search(r"machine blog \(0\) has ended: (.*)", self.proxy.output)
+        assert said is not None
+        self.assertNotIn("kill", said[1])
+        names = {each.name for each in (self.folder / "m" / "blog" / "0").iterdir()}
+        self.assertNotIn("vsock", names)
+        self.assertNotIn("vsock_12345", names)
