@@ -117,12 +117,14 @@ class StartTests(MachineCase):
 
     def test_until_it_is_idle(self) -> None:
         """It stays while a request is under way; then it is stopped, and started anew."""
-        proxy = self.start(self.quick(), idle=0.3)
+        # Longer than a worker needs to tell what is under way, four times a second.
+        proxy = self.start(self.quick(), idle=2)
         held = self.begin("/held")
         wait_until(self.pids, "a start")
         self.wait_for(r"is up")
         self.assertEqual(self.world.ask()[0], 200)
-        self.assertRegex(self.command("machines"), r"blog \(0\) +up ")
+        up = re.compile(r"blog \(0\) +up ")
+        wait_until(lambda: up.search(self.command("machines")), "it to be used")
         self.assertFalse(self.logged("is told to end"))
         (self.folder / "released").touch()
         self.assertIn(GREETING, self.answer(held))
