@@ -32,6 +32,7 @@ cdef class FastContext:
     cdef public bytes date
     cdef public bint draining
     cdef public bint http2  # it is spoken
+    cdef readonly object turns  # what connections of HTTP/2 that have much for Python have of each
     cdef readonly long answered
     cdef readonly long declined_requests
     cdef readonly long declined_answers

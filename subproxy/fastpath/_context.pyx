@@ -11,6 +11,12 @@ from subproxy.fastpath._log_buffer cimport FastLogBuffer
 from subproxy.fastpath._request_head cimport MOST_FIELDS
 from subproxy.fastpath._client_info cimport ClientInfoCache
 
+from subproxy.subscription.turn_budget import TurnBudget
+
+HTTP2_BUDGET = 0.0005
+"""Seconds of a turn of the reactor that connections of HTTP/2 may take, together, whose clients send
+more at once than one turn deals with."""
+
 cdef extern from "time.h":
     int CLOCK_MONOTONIC
 
@@ -36,6 +42,7 @@ cdef class FastContext:
         if counters is not None:
             counters.before.append((<object>self.chooser).settle)
         self.http2 = True
+        self.turns = TurnBudget(context.clock, HTTP2_BUDGET)
         self.set_limits(limits)
         self.next_id = context.rules.ids.next
         self.prefix = context.rules.ids.prefix + b"-"

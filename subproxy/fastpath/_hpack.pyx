@@ -301,6 +301,9 @@ cdef class FastHpackDecoder:
             p = integer(p, end, 7 if byte & 0x80 else 6 if byte & 0x40 else 4, &index)
             if p == NULL or index > <uint32_t>(STATIC + self.count):
                 return BLOCK_MALFORMED
+            if over and byte & 0x80 and index:
+                # It changes no table: to copy it would cost a thousand times what it is.
+                continue
             span.name_at = <int>LIST.used
             if index == 0:
                 if byte & 0x80:

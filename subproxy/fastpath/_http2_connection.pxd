@@ -32,6 +32,8 @@ cdef class FastHttp2Connection(FastHttp2Output):
     cdef bint block  # fields are not whole
     cdef bint turned  # Python has dealt with something of this read
     cdef bint going
+    cdef int spent  # what frames of this read have cost Python
+    cdef bint resting  # it has had its share of the turn, and goes on in a later one
 
     cdef int feed(self, const u8 *data, Py_ssize_t size) except -1
     cdef int hold(self, const u8 *data, Py_ssize_t size) except -1

@@ -54,6 +54,8 @@ cdef enum:
     WINDOW_UPDATE = 8
     MOST_COLLECTED = 131072  # bytes of one body that Python is given at a time
     A_STREAM = 512  # bytes of a stream, beside the text of its head
+    SHARE = 4  # frames that Python deals with in a turn: 50 to 100 us each, for which others wait
+    A_LARGE_BLOCK = 2  # as many of them as a block of fields that is read for nothing counts
     MOST_WINDOW = 0x7FFFFFFF
 
 cdef bytes _preface = described.PREFACE
@@ -168,6 +170,8 @@ cdef class FastHttp2Connection(FastHttp2Output):
 
     cdef int hold(self, const u8 *data, Py_ssize_t size) except -1:
         cdef u8 *larger
+        if not size:
+            return 0
         if self.held_size + size > self.held_room:
             larger = <u8 *>realloc(self.held, self.held_size + size + 256)
             if larger == NULL:
@@ -182,7 +186,11 @@ cdef class FastHttp2Connection(FastHttp2Output):
         cdef Py_ssize_t used
         cdef u8 *held
         if self.over:
+            self.shell.discard(size)
             return 0
+        if self.resting:
+            return self.hold(data, size)
+        self.spent = 0
         if self.held_size:
             self.hold(data, size)
             held, size = self.held, self.held_size  # which must not move under the walk
@@ -205,7 +213,17 @@ cdef class FastHttp2Connection(FastHttp2Output):
             self.turned = False
             self.shell.turn_ends()
             self.learn()
+        if self.spent >= SHARE and self.held_size and not self.over:
+            self.resting = True
+            self.shell.rest(self.path.turns)
         return 0
+
+    def go_on(self):
+        """It is our turn again."""
+        self.resting = False
+        self.feed(NULL, 0)
+        if not self.resting and not self.over:
+            self.shell.resume_reading()
 
     cdef int end_of_read(self) except -1:
         """Bodies of which it is not known how long they are, and that are not here by now, are not
@@ -240,7 +258,7 @@ cdef class FastHttp2Connection(FastHttp2Output):
                 return 0
             self.begun = True
             p += PREFACE_SIZE
-        while end - p >= FRAME_HEAD and not self.over:
+        while end - p >= FRAME_HEAD and self.spent < SHARE and not self.over:
             length = <uint32_t>p[0] << 16 | <uint32_t>p[1] << 8 | p[2]
             if length > FRAME_SIZE:
                 self.turn()
@@ -275,6 +293,7 @@ cdef class FastHttp2Connection(FastHttp2Output):
         self, int kind, int flags, uint32_t number, const u8 *p, uint32_t size
     ) except -1:
         cdef FastHttp2Stream stream
+        self.spent += 1
         self.turn()
         self.pass_on()
         if number:
@@ -369,6 +388,7 @@ cdef class FastHttp2Connection(FastHttp2Output):
                 counts.heads -= stream.cost
                 counts.requests -= 1
         self.path.declined_requests += 1
+        self.spent += A_LARGE_BLOCK if found == BLOCK_LARGE else 1
         fields = None if found == BLOCK_LARGE else listed()
         self.turn()
         self.pass_on()

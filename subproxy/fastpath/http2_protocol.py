@@ -24,6 +24,7 @@ from subproxy.frontend.http2.priority import urgency_of
 from subproxy.frontend.http2.protocol import Http2Protocol
 from subproxy.frontend.http2.served_request import ServedRequest
 from subproxy.frontend.open_connections import OpenConnection
+from subproxy.subscription.turn_budget import TurnBudget
 from subproxy.telemetry.close_reason import CloseReason
 
 
@@ -82,6 +83,12 @@ class FastHttp2Protocol(Http2Protocol):
         self._begin_bodies(self.context.monotonic())
         self._turns.depth -= 1
         self.turn_over()
+
+    def rest(self, turns: TurnBudget) -> None:
+        """The front has had its share of a turn: it goes on when those have who rest already."""
+        self.pause_reading()
+        turns.exhausted()  # which has it look, if nobody rests yet
+        turns.defer(self.front.go_on)
 
     def frame_came(self, kind: int, flags: int, number: int, payload: bytes) -> None:
         """A frame came that is not plain."""

@@ -180,5 +180,8 @@ class FrontOfHttp2(Protocol):
     def give_up_all(self) -> None:
         """Move all requests."""
 
+    def go_on(self) -> None:
+        """Deal with what was left of what came."""
+
     def lost(self) -> None:
         """The connection is over."""

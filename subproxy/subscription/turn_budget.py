@@ -51,7 +51,7 @@ class TurnBudget:
         return bool(self._waiting) or self._timer() - self._began > self._budget
 
     def defer(self, turn: Callable[[], None]) -> None:
-        """Call C{turn} when it is its turn; only after L{spent} said so."""
+        """Call C{turn} when it is its turn; only after L{exhausted} was asked."""
         self._waiting.append(turn)
 
     def _next(self) -> None:

@@ -20,6 +20,7 @@ from subproxy.errors import GuestSlow, RequestTimeout
 from subproxy.frontend.connection_state import ConnectionState
 from subproxy.frontend.context import FrontendContext
 from subproxy.frontend.deadlines import NEVER
+from subproxy.frontend.http2.bounds import CONNECTION_WINDOW
 from subproxy.frontend.http2.connection import Http2Connection
 from subproxy.frontend.http2.ending import (
     ENDINGS,
@@ -56,6 +57,7 @@ class Http2Protocol(Http2Requests):
         self._reader = FrameReader()
         self._turns = ReentrancyGuard()  # what ends with a flush
         self._flush_called = False
+        self._discarded = 0
         self._head_waits = True  # the preface, or a block of fields, is not whole
         self._end_reason = CloseReason.LAST_ANSWER
         self._tell_by = NEVER
@@ -79,6 +81,7 @@ class Http2Protocol(Http2Requests):
     def dataReceived(self, data: bytes) -> None:
         """Bytes came from the client."""
         if self._over:
+            self.discard(len(data))
             return
         try:
             self.frames_came(self._reader.read(data))
@@ -102,6 +105,12 @@ class Http2Protocol(Http2Requests):
                     break
             self._begin_bodies(now)
         self.turn_over()
+
+    def discard(self, size: int) -> None:
+        """So many bytes came of a client that was sent away: no more than it may have under way."""
+        self._discarded += size
+        if self._discarded > CONNECTION_WINDOW and self.state is ConnectionState.LINGERING:
+            self.close(CloseReason.LINGER_TIMEOUT)
 
     @property
     def _over(self) -> bool:

@@ -1,0 +1,116 @@
+"""
+A client of HTTP/2 that sends much for Python at once: each turn of the reactor deals with some of
+it, so that others have theirs; then nothing more is read until the rest has had its turn.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.fastpath.install import unavailable
+from subproxy.frontend.http2.bounds import CONNECTION_WINDOW
+from subproxy.frontend.http2.frames import PREFACE, FrameType, write_frame, write_settings
+from tests.rigs.fastpath_rig import Side
+
+PING = write_frame(FrameType.PING, 0, 0, b"12345678")
+PONG = write_frame(FrameType.PING, 1, 0, b"12345678")
+GREETING = PREFACE + write_settings({})
+
+
+class ShareTests(SynchronousTestCase):
+    skip = unavailable()
+
+    def setUp(self) -> None:
+        self.side = Side(True)
+        self.addCleanup(self.side.log.close)
+        self.side.protocol.dataReceived(GREETING)
+        self.turn()
+        self.side.transport.clear()
+
+    def turn(self) -> int:
+        """A turn of the reactor; how many frames were answered by its end."""
+        self.side.world.advance(0)
+        return int(self.side.transport.value().count(PONG))
+
+    @property
+    def read_from(self) -> bool:
+        """The client is read from."""
+        return bool(self.side.transport.producerState == "producing")
+
+    def test_what_comes_at_once_takes_several_turns(self) -> None:
+        """A few each time; the client is not read from meanwhile."""
+        self.side.protocol.dataReceived(PING * 21 + PING[:5])
+        self.assertFalse(self.read_from)
+        counts = [self.turn() for _ in range(8)]
+        self.assertEqual(counts[-1], 21)
+        steps = [b - a for a, b in pairwise(counts)]
+        self.assertLessEqual(max(steps), 4)
+        self.assertTrue(self.read_from)
+        self.side.protocol.dataReceived(PING[5:])
+        self.assertEqual(self.turn(), 22)
+
+    def test_what_comes_meanwhile_waits(self) -> None:
+        """Over TLS some may: it keeps its place."""
+        self.side.protocol.dataReceived(PING * 9)
+        self.side.protocol.dataReceived(PING[:9])
+        self.side.protocol.dataReceived(PING[9:] + PING)
+        for _ in range(8):
+            last = self.turn()
+        self.assertEqual(last, 11)
+
+    def test_few_are_dealt_with_at_once(self) -> None:
+        """Who sends as much as clients do never waits."""
+        self.side.protocol.dataReceived(PING * 4)
+        self.assertTrue(self.read_from)
+        self.assertEqual(self.turn(), 4)
+
+    def test_the_client_leaves(self) -> None:
+        """Nothing goes on for who is gone."""
+        self.side.protocol.dataReceived(PING * 50)
+        self.side.transport.clear()
+        self.side.protocol.connectionLost(None)
+        for _ in range(4):
+            self.turn()
+        self.assertEqual(self.side.transport.value(), b"")
+
+    def test_many_clients(self) -> None:
+        """They take turns, however many there are."""
+        protocols = [self.side.protocol]
+        transports = [self.side.transport]
+        for _ in range(4):
+            self.side.connect()
+            self.side.protocol.dataReceived(GREETING)
+            self.turn()
+            protocols.append(self.side.protocol)
+            transports.append(self.side.transport)
+        for protocol, transport in zip(protocols, transports, strict=True):
+            transport.clear()
+            protocol.dataReceived(PING * 30)
+        for _ in range(12):
+            self.side.world.advance(0)
+        self.assertEqual([each.value().count(PONG) for each in transports], [30] * 5)
+
+
+class DiscardTests(SynchronousTestCase):
+    skip = unavailable()
+
+    def test_who_sends_on_and_on(self) -> None:
+        """A client that was sent away is read for no more than it may have had under way."""
+        for fast in (True, False):
+            side = Side(fast)
+            self.addCleanup(side.log.close)
+            if not fast:
+                side.factory.buildProtocol = (  # type: ignore[method-assign]
+                    lambda addr, side=side: side.factory.build_http2()
+                )
+                side.connect()
+            side.protocol.dataReceived(GREETING + write_frame(FrameType.PING, 0, 1, bytes(8)))
+            side.world.advance(0)
+            self.assertFalse(side.transport.aborted)
+            for _ in range(CONNECTION_WINDOW // 16_384):
+                side.protocol.dataReceived(bytes(16_384))
+            self.assertFalse(side.transport.aborted)
+            side.protocol.dataReceived(b"x")
+            self.assertTrue(side.transport.aborted)
