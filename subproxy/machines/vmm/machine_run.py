@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol, TypeVar
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from subproxy.core.printable import printable
 from subproxy.core.states import TransitionTable
@@ -300,9 +301,12 @@ class MachineRun:
             awaited.addErrback(lambda _: None)
             awaited.cancel()
             raise CancelledError
-        self._waiting = awaited
+        # What is cancelled may fail with an error of its own, as an attempt to connect does.
+        waiting: Deferred[T] = Deferred(lambda cancelled: _cancel(cancelled, awaited))
+        awaited.addBoth(lambda result: _pass_on(result, waiting))
+        self._waiting = waiting
         try:
-            return await awaited
+            return await waiting
         finally:
             self._waiting = None
 
@@ -431,6 +435,20 @@ class MachineRun:
         if panic and not self._panicked:
             self._panicked = True
             self.tell(VmmEventKind.PANICKED, panic)
+
+
+def _cancel(waiting: Deferred[T], awaited: Deferred[T]) -> None:
+    waiting.errback(CancelledError())
+    awaited.cancel()
+
+
+def _pass_on(result: Any, waiting: Deferred[T]) -> None:
+    if waiting.called:
+        return
+    if isinstance(result, Failure):
+        waiting.errback(result)
+    else:
+        waiting.callback(result)
 
 
 def _is_there(path: Path) -> bool:

@@ -132,6 +132,22 @@ class MachineRunTests(MachineCase):
         self.failureResultOf(started, CancelledError)
         self.assertEqual(self.files(), ["console.log", "helper.log"])
 
+    def test_it_is_given_up_while_it_connects(self) -> None:
+        """What is cancelled then fails with an error of its own."""
+        connecting: Deferred[None] = Deferred(
+            lambda cancelled: cancelled.errback(ConnectionError("cancelled"))
+        )
+
+        async def steps() -> None:
+            self.run_.spawn("vmm", ["vmm"], main=True)
+            await self.run_.wait(connecting)
+
+        started = self.bring_up(steps())
+        started.cancel()
+        self.assertTrue(self.children[0].killed)
+        self.children[0].end(None, 9)
+        self.failureResultOf(started, CancelledError)
+
     def test_it_is_given_up_twice(self) -> None:
         started = self.bring_up(self.both())
         started.cancel()
