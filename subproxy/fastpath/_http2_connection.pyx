@@ -190,6 +190,11 @@ cdef class FastHttp2Connection(FastHttp2Output):
             return 0
         if self.resting:
             return self.hold(data, size)
+        if self.heavy and size:
+            self.hold(data, size)
+            self.resting = True
+            self.shell.rest(self.path.turns)
+            return 0
         self.spent = 0
         if self.held_size:
             self.hold(data, size)
@@ -213,7 +218,8 @@ cdef class FastHttp2Connection(FastHttp2Output):
             self.turned = False
             self.shell.turn_ends()
             self.learn()
-        if self.spent >= SHARE and self.held_size and not self.over:
+        self.heavy = self.spent >= SHARE
+        if self.heavy and self.held_size and not self.over:
             self.resting = True
             self.shell.rest(self.path.turns)
         return 0

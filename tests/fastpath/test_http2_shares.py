@@ -60,6 +60,17 @@ class ShareTests(SynchronousTestCase):
             last = self.turn()
         self.assertEqual(last, 11)
 
+    def test_who_had_its_share_waits_in_line(self) -> None:
+        """What it sends next is not dealt with as it is read, however little; once."""
+        self.side.protocol.dataReceived(PING * 4)
+        self.assertEqual(self.turn(), 4)
+        self.side.protocol.dataReceived(PING)
+        self.assertFalse(self.read_from)
+        self.assertEqual([self.turn() for _ in range(3)][-1], 5)
+        self.assertTrue(self.read_from)
+        self.side.protocol.dataReceived(PING)
+        self.assertTrue(self.read_from)
+
     def test_few_are_dealt_with_at_once(self) -> None:
         """Who sends as much as clients do never waits."""
         self.side.protocol.dataReceived(PING * 4)
