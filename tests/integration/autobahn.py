@@ -25,6 +25,12 @@ PARTS = tuple(f"{part}.*" for part in (*range(1, 8), 10))
 CASES = 247
 """So many these are."""
 
+COMPRESSED = (
+    *("12.1.1", "12.1.2", "12.1.10", "12.2.5", "12.3.8", "12.4.1", "12.5.3"),
+    *("13.1.1", "13.3.5", "13.5.9", "13.7.1"),
+)
+"""Some of those with compression: each has a thousand messages."""
+
 RUN = (
     "import sys; sys.argv = ['wstest', '-m', 'fuzzingclient', '-s', sys.argv[1]];"
     "from autobahntestsuite.wstest import run; run()"

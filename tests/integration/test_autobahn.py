@@ -12,13 +12,8 @@ import sys
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.integration.autobahn import CASES, FINE, PARTS, interpreter, played
+from tests.integration.autobahn import CASES, COMPRESSED, FINE, PARTS, interpreter, played
 from tests.integration.harness import World
-
-COMPRESSED = (
-    *("12.1.1", "12.1.2", "12.1.10", "12.2.5", "12.3.8", "12.4.1", "12.5.3"),
-    *("13.1.1", "13.3.5", "13.5.9", "13.7.1"),
-)
 
 
 class AutobahnTests(SynchronousTestCase):
