@@ -286,7 +286,8 @@ class ClientConnection(Protocol):
             self.resume_reading()
             self.wait(self.context.limits.linger)
         else:
-            if self.state not in SHUT:
+            # An idle tunnel whose guest has ended its half is closed by that, and then as idle.
+            if self.state not in SHUT and self.state is not ConnectionState.OVER:
                 self.transport.unregisterProducer()
             self.go(ConnectionState.OVER)
             self.due = NEVER

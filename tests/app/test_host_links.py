@@ -6,8 +6,10 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.interfaces import IReactorPluggableNameResolver
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from subproxy.app.host_links import endpoint_of
 from subproxy.app.served_routes import ServedRoutes
@@ -340,6 +342,7 @@ class EndpointTests(SynchronousTestCase):
             self.assertIsInstance(endpoint_of(_Resolving(), address), kind)
 
 
+@implementer(IReactorPluggableNameResolver)
 class _Resolving(Clock):
     nameResolver = None
 

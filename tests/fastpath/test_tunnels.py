@@ -192,6 +192,7 @@ class TunnelConversationTests(ConversationCase):
 
     @settings(max_examples=examples(300), deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(STEPS, max_size=20), OPTIONS, st.sampled_from([10, 5000, 100_000]))
+    @example([("end", 1), ("wait long", 0)], {"limits": HttpLimits(tunnel_idle=10.0)}, 10)
     @example([("guest", 32_767), ("guest", 1), ("client", 1), ("bye", 0)], {}, 10)
     @example([("stall", 0), ("guest", 65_536), ("guest", 1), ("drain", 0), ("guest", 1)], {}, 1)
     @example([("client", 5000), ("client", 1), ("guest", 1), ("move", 0)], {"moves": 1000}, 5000)

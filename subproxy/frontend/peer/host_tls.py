@@ -124,14 +124,15 @@ class HostCertificates:
     def _read(self) -> tuple[CertificateOptions, str]:
         own, authority = map(_content, self._paths)
         try:
-            chain = _certificates(own)
+            # pyOpenSSL wants no objects of its own any more; Twisted's types say otherwise.
+            chain: list[Any] = [*_certificates(own)]
             key = KeyPair.load(own, 1)
-            name = host_name(chain[0].to_cryptography())
-            roots = [Certificate(each) for each in _certificates(authority)]
+            name = host_name(chain[0])
+            roots = [Certificate(X509.from_cryptography(each)) for each in _certificates(authority)]
             if not roots:
                 raise HostCertificateError(f"{self._paths[1]}: there is no certificate in it")
             options = CertificateOptions(
-                privateKey=key.original,
+                privateKey=key.original.to_cryptography_key(),
                 certificate=chain[0],
                 extraCertChain=chain[1:],
                 trustRoot=trustRootFromCertificates(roots),
@@ -163,13 +164,12 @@ def _content(path: str) -> bytes:
         raise HostCertificateError(f"{path}: {error.strerror}") from None
 
 
-def _certificates(pem: bytes) -> list[X509]:
+def _certificates(pem: bytes) -> list[x509.Certificate]:
     """All certificates of a PEM file, in order."""
     found = []
     for part in pem.split(_BEGIN)[1:]:
         body = part.partition(_END)[0]
-        one = x509.load_pem_x509_certificate(_BEGIN + body + _END + b"\n")
-        found.append(X509.from_cryptography(one))
+        found.append(x509.load_pem_x509_certificate(_BEGIN + body + _END + b"\n"))
     return found
 
 
