@@ -69,7 +69,6 @@ def makeService(options: Options) -> Service:
             supervisor.ready()
 
     def running() -> None:
-        stop_on_signals(reactor, service.hurry)
         service.when_listening().addCallback(up).addErrback(down)
 
     def down(failure: Failure) -> None:

@@ -70,7 +70,6 @@ def make_parent(options: Options) -> Any:
         supervisor.ready()
 
     def running() -> None:
-        stop_on_signals(reactor, service.hurry)
         service.when_listening().addCallback(up).addErrback(down)
 
     def down(failure: Failure) -> None:

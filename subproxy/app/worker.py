@@ -260,7 +260,6 @@ class _Worker:
 
     def _running(self) -> None:
         service = self._proxy.service
-        stop_on_signals(self._reactor, service.hurry)
         self._channel = MessageChannel(self._reactor, self._end, self._came, self._parent_gone)
         service.when_listening().addCallback(lambda _: self._send(msg.Ready())).addErrback(
             self._not_listening

@@ -52,8 +52,10 @@ def stop_on_signals(reactor: Any, again: Callable[[], object]) -> None:
 
     Twisted's own handlers do that too, but then the process ends by that signal: to whoever
     started it, a proxy that left in good order looks as if it had been killed. They are put in
-    place when the reactor begins to run, so this is to be called before, and once more then.
+    place when the reactor begins to run, so ours are put back right behind: not when all that waits
+    for the reactor to run has had its turn, in which a signal may come.
 
+    @param reactor: one that does not run yet.
     @param again: called when such a signal comes once more.
     """
 
@@ -67,5 +69,9 @@ def stop_on_signals(reactor: Any, again: Callable[[], object]) -> None:
     def caught(number: int, frame: FrameType | None) -> None:
         reactor.callFromThread(stop)
 
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, caught)
+    def handle() -> None:
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, caught)
+
+    handle()
+    reactor.addSystemEventTrigger("during", "startup", handle)

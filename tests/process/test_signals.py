@@ -2,6 +2,7 @@
 
 import os
 import signal
+from typing import Any
 
 from twisted.internet.error import ReactorNotRunning
 from twisted.internet.task import Clock
@@ -13,8 +14,15 @@ from subproxy.process.signals import SignalService, stop_on_signals
 class FakeReactor(Clock):
     """A clock that takes calls from signal handlers."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.triggers: list[tuple[str, str, Any]] = []
+
     def callFromThread(self, function, *arguments) -> None:
         self.callLater(0, function, *arguments)
+
+    def addSystemEventTrigger(self, phase: str, event: str, function: Any) -> None:
+        self.triggers.append((phase, event, function))
 
 
 class SignalServiceTests(SynchronousTestCase):
@@ -50,6 +58,21 @@ class StopOnSignalsTests(SynchronousTestCase):
         os.kill(os.getpid(), signal.SIGINT)
         reactor.advance(0)
         self.assertEqual(called, ["stop", "hurry"])
+
+    def test_put_back(self) -> None:
+        """What the reactor has put in their place when it starts to run is not in force."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.addCleanup(signal.signal, number, signal.getsignal(number))
+        called: list[str] = []
+        reactor = StoppingReactor(called)
+        stop_on_signals(reactor, lambda: None)
+        signal.signal(signal.SIGTERM, lambda number, frame: called.append("Twisted's"))
+        ((phase, event, put_back),) = reactor.triggers
+        self.assertEqual((phase, event), ("during", "startup"))
+        put_back()
+        os.kill(os.getpid(), signal.SIGTERM)
+        reactor.advance(0)
+        self.assertEqual(called, ["stop"])
 
 
 class StoppingReactor(FakeReactor):
