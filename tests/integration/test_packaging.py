@@ -17,10 +17,15 @@ from tests.integration.harness import ROOT, TWISTD, World, free_port, wait_until
 
 
 def run(command: list[str], folder: Path) -> str:
-    """What C{command} prints; it must succeed."""
+    """
+    What C{command} prints; it must succeed.
+
+    It does not see the checkout, which pip would take for what is to be installed.
+    """
     done = subprocess.run(
         command,
         cwd=folder,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
