@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""Start a proxy with so many sites, reload it, and ask it beside one without any; print the cost.
+
+    python benchmarks/sites.py [--count 10000] [--rounds 5] [--seconds 1.5] [--connections 64]
+
+Each site is one host with three rules that are numbers. A start is from the command to "HTTP on",
+less that of the proxy without sites; a reload is the process's CPU from SIGHUP, with one rule of
+each site changed, until the new rule is in force. Requests are wrk's, in turns on one core, and
+what is printed is the median and the range of the pairs' ratios in CPU a request.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.rig import Rig, cpu_seconds, free_port, wait_until
+
+ROOT = Path(__file__).resolve().parent.parent
+TWISTD = str(Path(sys.executable).parent / "twistd")
+ASKED = "h5.sites.example"
+COMPLETED = re.compile(r"(\d+) requests in")
+
+
+def configuration(count: int, most: int) -> str:
+    """C{count} sites whose largest body is C{most} bytes, and the host that is asked among them."""
+    return "".join(
+        f'[[site]]\nhosts = "h{number}.sites.example"\nmax-body = {most}\nhold = 2\n'
+        "response-timeout = 30\n"
+        for number in range(count)
+    )
+
+
+class SiteProxy:
+    """
+    A proxy with a guest behind it.
+
+    @ivar start: seconds from its command until it listened.
+    """
+
+    def __init__(self, rig: Rig, count: int) -> None:
+        self._rig = rig
+        self.port = free_port()
+        self._log = rig.directory / f"proxy-{count}.log"
+        self._file = Path(rig.write(f"sites-{count}.toml", configuration(count, 1000)))
+        self._count = count
+        vsock = rig.path(f"vm{count}.sock")
+        command = [TWISTD, "-n", "--pidfile=", f"--logfile={self._log}", "subproxy"]
+        command += [f"--http=tcp:{self.port}:interface=127.0.0.1", f"--vsock={vsock}"]
+        command += [f"--config={self._file}", "--access-log=none"]
+        began = time.monotonic()
+        self.process = rig.spawn(command, counted=True)
+        wait_until(lambda: self._says("HTTP on"), "it listens", 60)
+        self.start = time.monotonic() - began
+        guest = [sys.executable, "-m", "guest", f"--proxy=unix:{vsock}_12345"]
+        rig.spawn([*guest, r"--host=.*\.example", "hello:Hello"], env={"PYTHONPATH": _paths()})
+        rig.wait_for_answer(self.port, ASKED)
+
+    def _says(self, text: str, times: int = 1) -> bool:
+        return self._log.exists() and self._log.read_text().count(text) >= times
+
+    def reload(self) -> float:
+        """CPU seconds of a reload that changes each site."""
+        self._file.write_text(configuration(self._count, 2000))
+        before = cpu_seconds([self.process.pid])
+        self.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: self._says("is in force"), "it is in force", 60)
+        return cpu_seconds([self.process.pid]) - before
+
+    def ask(self, core: int, seconds: float, connections: int) -> float:
+        """Microseconds of CPU a request."""
+        before = cpu_seconds([self.process.pid])
+        load = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{connections}", f"-d{seconds:.0f}s"]
+        load += ["-H", f"Host: {ASKED}", f"http://127.0.0.1:{self.port}/"]
+        said = subprocess.run(load, capture_output=True, text=True, check=True).stdout
+        found = COMPLETED.search(said)
+        if found is None or "Non-2xx" in said:
+            raise SystemExit(said)
+        return (cpu_seconds([self.process.pid]) - before) / int(found[1]) * 1e6
+
+
+def _paths() -> str:
+    return f"{ROOT}:{ROOT / 'examples'}"
+
+
+def main() -> None:
+    """Print the three figures."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--connections", type=int, default=64)
+    asked = parser.parse_args()
+    with Rig("sites", 0, 1) as rig:
+        none, many = SiteProxy(rig, 0), SiteProxy(rig, asked.count)
+        print(f"start: {many.start:.2f} s with {asked.count} sites, {none.start:.2f} s without")
+        pairs = [
+            (
+                many.ask(1, asked.seconds, asked.connections),
+                none.ask(1, asked.seconds, asked.connections),
+            )
+            for _ in range(asked.rounds)
+        ]
+        ratios = [with_sites / without for with_sites, without in pairs]
+        print(
+            f"a request: {statistics.median(each for each, _ in pairs):.2f} and "
+            f"{statistics.median(each for _, each in pairs):.2f} µs; pairs "
+            f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
+        )
+        print(f"reload: {many.reload():.2f} CPU s")
+
+
+if __name__ == "__main__":
+    main()
