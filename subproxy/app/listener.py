@@ -99,6 +99,12 @@ class ListenerService(Service):
 
         self._prepare = both
 
+    def look(self) -> None:
+        """Take who waits in the queue of a socket that is shared, where the port has to look."""
+        look: Callable[[], None] | None = getattr(self.port, "look", None)
+        if look is not None:
+            look()
+
     async def stopListening(self) -> None:
         """Take no new connections; those that are open live on."""
         if self._listening is not None and self.port is None:

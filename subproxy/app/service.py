@@ -112,6 +112,8 @@ class ProxyService(MultiService):
             self.dispatcher.expire(now)
             if self.machines is not None:
                 self.machines.look()
+            for listener in self._client_listeners():
+                listener.look()
         except Exception:
             self._log.failure("housekeeping failed")
 

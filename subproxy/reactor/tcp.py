@@ -229,6 +229,23 @@ class CompiledPort(tcp.Port):
             self._exhausted.cancel()
             self._recovered()
 
+    def look(self) -> None:
+        """
+        Take one who waits though nobody was told; to be called now and then.
+
+        Of those that accept from one socket the kernel wakes one for a connection. If that one
+        takes its request back just then, since its process hands over, the connection stays in the
+        queue, and the others are not woken until the next one comes.
+        """
+        acceptor = self._acceptor
+        if acceptor is None or acceptor.reader() is None or self._exhausted is not None:
+            return
+        try:
+            found, _ = self.socket.accept()
+        except OSError:
+            return  # nobody waits, or the kernel says what is wrong to who accepts
+        self.descriptor_accepted(found.detach())
+
     def _closeSocket(self, orderly: bool) -> None:
         if self._acceptor is None:
             super()._closeSocket(orderly)

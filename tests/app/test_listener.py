@@ -31,6 +31,15 @@ class FakePort:
         return self.stopped
 
 
+class LookingPort(FakePort):
+    """One whose socket may be another process's, too."""
+
+    looks = 0
+
+    def look(self) -> None:
+        self.looks += 1
+
+
 class FakeEndpoint:
     """An endpoint whose listening is what the test says."""
 
@@ -150,6 +159,17 @@ class ListenerServiceTests(SynchronousTestCase):
         service.startService()
         self.successResultOf(service.stopService())
         self.assertEqual(len(cancelled), 1)
+
+    def test_looks(self) -> None:
+        """Where the port has to, and while it listens."""
+        for port, looks in ((LookingPort(), 1), (FakePort(), 0)):
+            service = self.service(succeed(port))
+            service.look()
+            service.startService()
+            service.look()
+            service.stopService()
+            service.look()
+            self.assertEqual(getattr(port, "looks", 0), looks)
 
     def test_why(self) -> None:
         """Few words: what the system says, or the folder that is not there."""
