@@ -159,7 +159,7 @@ def phases(root: Path, wanted: frozenset[str]) -> list[Phase]:
     if "unit" in wanted and "integration" in wanted:
         lanes = (units, *((),) * (LANES - 1))
         about = "unit tests beside integration tests that mostly wait"
-        found.append(Phase(about, "11 min", lanes, queue))
+        found.append(Phase(about, "16 min", lanes, queue))
     elif "unit" in wanted:
         found.append(Phase("unit tests", "2 min", tuple((shard,) for shard in units)))
     elif "integration" in wanted:
