@@ -72,7 +72,7 @@ class SiteProxy:
         self._file.write_text(configuration(self._count, 2000))
         before = cpu_seconds([self.process.pid])
         self.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: self._says("is in force"), "it is in force", 60)
+        wait_until(lambda: self._says(f"{self._file} is in force"), "it is in force", 60)
         return cpu_seconds([self.process.pid]) - before
 
     def ask(self, core: int, seconds: float, connections: int) -> float:
