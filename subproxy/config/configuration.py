@@ -42,6 +42,7 @@ from subproxy.config.setting import Setting
 from subproxy.config.settings import TABLE
 from subproxy.config.shown_value import shown_value
 from subproxy.config.sites import read_sites
+from subproxy.config.unknown_key import nearest_hint
 from subproxy.core.access.policy import Policy, PolicyError, read_policy
 from subproxy.core.access.toml_lines import TomlLines, error_column, error_line, load_toml
 from subproxy.core.printable import printable
@@ -132,14 +133,9 @@ class Configuration:
         line = self.line(setting)
         return Problem(line, self.lines.column(line), text)
 
-    def site_problem(self, key: str, index: int, text: str) -> Problem:
-        """What is wrong with a key of a site, by its number."""
-        line = self.lines.key(key, SITE, index)
-        return Problem(line, self.lines.column(line), text)
-
-    def machine_problem(self, key: str, index: int, text: str) -> Problem:
-        """What is wrong with a key of a machine, by its number."""
-        line = self.lines.key(key, MACHINE, index)
+    def table_problem(self, table: str, key: str, index: int, text: str) -> Problem:
+        """What is wrong with a key of a C{SITE} or a C{MACHINE}, by its number."""
+        line = self.lines.key(key, table, index)
         return Problem(line, self.lines.column(line), text)
 
     def policy_problem(self, text: str) -> Problem:
@@ -215,8 +211,8 @@ class _ConfigurationReader:
             elif name not in (SITE, MACHINE, *POLICY_TABLES):
                 self._unknown_table(name, table)
         policy = self._policy({each: document[each] for each in POLICY_TABLES if each in document})
-        sites = self._sites(document.get(SITE, []))
-        machines = self._machines(document.get(MACHINE, []))
+        sites = self._sites(self._array(SITE, document.get(SITE, [])))
+        machines = self._machines(self._array(MACHINE, document.get(MACHINE, [])))
         if self._problems:
             raise ConfigurationError(self._path, self._problems)
         return Configuration(self._path, self._text, values, policy, tuple(sites), tuple(machines))
@@ -257,11 +253,14 @@ class _ConfigurationReader:
             return None
         return policy if "guest" in document else policy.of(None)
 
-    def _sites(self, tables: object) -> list[Site]:
-        if not isinstance(tables, list) or not all(isinstance(each, dict) for each in tables):
-            self._note(self._lines.table(SITE), "sites must be tables: [[site]]")
-            return []
+    def _array(self, name: str, tables: object) -> list[dict[str, Any]]:
+        """The tables C{[[name]]}; none where it is something else, which is noted."""
+        if isinstance(tables, list) and all(isinstance(each, dict) for each in tables):
+            return tables
+        self._note(self._lines.table(name), f"{name}s must be tables: [[{name}]]")
+        return []
 
+    def _sites(self, tables: list[dict[str, Any]]) -> list[Site]:
         def where(index: int, key: str) -> int:
             return self._lines.key(key, SITE, index)
 
@@ -269,10 +268,7 @@ class _ConfigurationReader:
             tables, lambda index, key, text: self._note(where(index, key), text), where
         )
 
-    def _machines(self, tables: object) -> list[Machine]:
-        if not isinstance(tables, list) or not all(isinstance(each, dict) for each in tables):
-            self._note(self._lines.table(MACHINE), "machines must be tables: [[machine]]")
-            return []
+    def _machines(self, tables: list[dict[str, Any]]) -> list[Machine]:
         if not tables:
             return []
         # Imported here: who has none need not spend it.
@@ -295,9 +291,9 @@ def _tables(value: dict[str, Any] | list[Any]) -> bool:
 
 def _hint(key: str, known: Iterable[str]) -> str:
     """Where C{key} belongs, or what it may have been meant to be."""
-    close = get_close_matches(key, known, 1)
-    if close:
-        return f"; did you mean {close[0]!r}?"
+    near = nearest_hint(key, known)
+    if near:
+        return near
     # An option of the command line may have another name here.
     for name, section in SECTIONS.items():
         for each in section.values():

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import Any, Final
 
 from subproxy.config.machine_keys import BY_NAME, MACHINE_KEYS
 from subproxy.config.shown_value import shown_value
 from subproxy.config.sites import Note
+from subproxy.config.unknown_key import unknown_key
 from subproxy.core.access.claims import Claim, ClaimError, conflict
 from subproxy.core.access.policy import Guest, Policy
 from subproxy.machines.declaration import Machine
@@ -60,7 +60,7 @@ def _read(table: Mapping[str, Any], index: int, folder: str, note: Note) -> Mach
     for key, value in table.items():
         row = BY_NAME.get(key)
         if row is None:
-            wrong(key, _unknown(key))
+            wrong(key, unknown_key(key, BY_NAME, LATER, "[[machine]]"))
             continue
         if vmm in BY_NAME["vmm"].schema["enum"] and vmm not in row.vmms:
             wrong(key, f"{key} is not of a machine whose vmm is {vmm!r}")
@@ -132,11 +132,3 @@ def policy_conflicts(
     for index, machine in enumerate(machines):
         for claim, other, reason in conflicts(claims_of(machine), theirs):
             yield index, f"machine {machine.name!r}: {claim} {reason} ({other} of a [[guest]])"
-
-
-def _unknown(key: str) -> str:
-    if key in LATER:
-        return f"{key} is not known to this version yet: {LATER[key]}"
-    close = get_close_matches(key, BY_NAME, 1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"unknown key {key!r} in [[machine]]{hint}"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 
 from subproxy.config.client_ca import ClientCaFiles
 from subproxy.config.shown_value import shown_value
 from subproxy.config.site_keys import BY_NAME, KEYS, LATER
+from subproxy.config.unknown_key import unknown_key
 from subproxy.core.access.claims import Claim, ClaimError
 from subproxy.core.sites.client_limits import ConnectionLimit, RateLimit
 from subproxy.core.sites.redirect import redirect
@@ -56,7 +56,7 @@ def _values(table: Mapping[str, object], index: int, note: Note) -> dict[str, ob
     for key, value in table.items():
         row = BY_NAME.get(key)
         if row is None:
-            note(index, key, _unknown(key))
+            note(index, key, unknown_key(key, BY_NAME, LATER, "[[site]]"))
             continue
         if row.needs and row.needs not in table:
             note(index, key, f"{key} is said beside {row.needs}, which is not here")
@@ -116,11 +116,3 @@ def _rules(
         assert isinstance(status, int)
         rules["redirect"] = redirect(to, status) if to else None
     return rules
-
-
-def _unknown(key: str) -> str:
-    if key in LATER:
-        return f"{key} is not known to this version yet: {LATER[key]}"
-    close = get_close_matches(key, BY_NAME, 1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"unknown key {key!r} in [[site]]{hint}"

@@ -10,6 +10,8 @@ from typing import Any
 from subproxy.config.client_ca import ClientCaError, with_authorities
 from subproxy.config.combinations import complete
 from subproxy.config.configuration import (
+    MACHINE,
+    SITE,
     Configuration,
     ConfigurationError,
     read_configuration,
@@ -168,7 +170,7 @@ class Sources:
         problems = []
         for index, site in enumerate(with_authorities(found.sites)):
             if isinstance(site, ClientCaError):
-                problems.append(found.site_problem("client-ca", index, f"client-ca: {site}"))
+                problems.append(found.table_problem(SITE, "client-ca", index, f"client-ca: {site}"))
             else:
                 yield site
         if problems:
@@ -184,13 +186,13 @@ class Sources:
         folder = os.path.abspath(values["machines-folder"] or default_folder(os.environ))
         port = values["vsock-port"]
         problems = [
-            found.machine_problem("hosts", index, text)
+            found.table_problem(MACHINE, "hosts", index, text)
             for index, text in policy_conflicts(found.policy, found.machines)
         ]
         for index, machine in enumerate(found.machines):
             fault = path_fault(folder, machine.name, machine.most, port)
             if fault is not None:
-                problems.append(found.machine_problem("name", index, fault))
+                problems.append(found.table_problem(MACHINE, "name", index, fault))
         if problems:
             raise ConfigurationError(found.path, problems)
 
