@@ -22,6 +22,8 @@ from twisted.internet.interfaces import IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from subproxy.machines.privileges import account, privileges
+
 Ended = tuple[int | None, int | None]
 """The exit status, or the signal that has ended it; neither of a process that is no child."""
 
@@ -199,16 +201,5 @@ def _privileges(user: str) -> list[str]:
         if user:
             raise FileNotFoundError(2, "no such program, which user needs", "setpriv")
         return []
-    found = [setpriv, "--pdeathsig=KILL", "--no-new-privs"]
-    if user:
-        found += [f"--reuid={user}", f"--regid={_group(user)}", "--init-groups"]
-    return found
-
-
-def _group(user: str) -> int:
-    import pwd
-
-    try:
-        return pwd.getpwnam(user).pw_gid
-    except KeyError:
-        raise FileNotFoundError(2, "no such user", user) from None
+    group = account(user).pw_gid if user else None
+    return [setpriv, *privileges(user, group, root=False)[1:]]

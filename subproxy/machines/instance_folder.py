@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import pwd
 from pathlib import Path
+
+from subproxy.machines.privileges import account
 
 
 def make_folder(folder: Path, user: str) -> None:
@@ -16,8 +17,5 @@ def make_folder(folder: Path, user: str) -> None:
     folder.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
     if user:
-        try:
-            found = pwd.getpwnam(user)
-        except KeyError:
-            raise FileNotFoundError(2, "no such user", user) from None
+        found = account(user)
         os.chown(folder, found.pw_uid, found.pw_gid)

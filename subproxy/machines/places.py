@@ -8,8 +8,8 @@ from typing import Final
 
 DEFAULT_FOLDER: Final = "/run/subproxy/machines"
 
-LONGEST: Final = 107
-"""Bytes of the path of a socket, at most (C{unix(7)})."""
+LONGEST_SOCKET: Final = 107
+"""Bytes of the path of a socket, at most (C{sockaddr_un} with its zero: C{unix(7)})."""
 
 
 def default_folder(environment: Mapping[str, str]) -> str:
@@ -48,6 +48,6 @@ def instance_of_identity(folder: str, identity: str) -> tuple[str, int] | None:
 def path_fault(folder: str, name: str, most: int, port: int) -> str | None:
     """Why a machine can't have its sockets in C{folder}; None if it can."""
     longest = f"{device_of(folder, name, most - 1)}_{port}"
-    if len(os.fsencode(longest)) <= LONGEST:
+    if len(os.fsencode(longest)) <= LONGEST_SOCKET:
         return None
-    return f"{longest} is longer than {LONGEST} bytes, which no socket's path may be"
+    return f"{longest} is longer than {LONGEST_SOCKET} bytes, which no socket's path may be"

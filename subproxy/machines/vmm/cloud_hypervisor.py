@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Final
 
 from subproxy.machines.declaration import OWN
-from subproxy.machines.vmm.driver import Launch, VmmError
+from subproxy.machines.vmm.driver import GUEST_CID, Launch, VmmError
 from subproxy.machines.vmm.http_api import ApiCall
 from subproxy.machines.vmm.kernel_command_line import kernel_command_line
 from subproxy.machines.vmm.memory_size import MEBIBYTE, mebibytes
 from subproxy.machines.vmm.monitor_events import MonitorReader
-
-GUEST_CID: Final = 3
 
 KERNEL_WORDS: Final = ("console=ttyS0", "panic=-1", "quiet")
 """A panic restarts the machine in place, which cloud-hypervisor tells."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pwd
 import shutil
 import subprocess
 from collections.abc import Iterable
@@ -15,6 +14,7 @@ from typing import Final
 
 from subproxy.core.printable import printable
 from subproxy.machines.declaration import QEMU, Machine
+from subproxy.machines.privileges import account, privileges
 from subproxy.machines.vmm.control_group import (
     CONTROLLERS,
     ControlGroups,
@@ -120,20 +120,6 @@ def limits_of(machine: Machine) -> ResourceLimits:
     return ResourceLimits(machine.memory + own, machine.cpus + 1, PROCESSES)
 
 
-def privileges(user: str, group: int | None, *, root: bool) -> list[str]:
-    """
-    The words before a command that take privileges from it.
-
-    @param user: whom it runs as; empty: as we do.
-    @param group: that user's.
-    @param root: whether we are root. Without a user it is root then, with none of its capabilities.
-    """
-    words = ["setpriv", "--pdeathsig=KILL", "--no-new-privs"]
-    if user:
-        return [*words, f"--reuid={user}", f"--regid={group}", "--init-groups"]
-    return [*words, "--inh-caps=-all", "--bounding-set=-all"] if root else words
-
-
 def scope_words(unit: str, limits: ResourceLimits) -> list[str]:
     """The words before a command that put it into a scope of systemd's: C{systemd-run(1)}."""
     return [
@@ -216,8 +202,8 @@ class Confinement:
             if not self._facts.root:
                 raise VmmError(f"user {user}: the proxy must be root for that")
             try:
-                group = pwd.getpwnam(user).pw_gid
-            except KeyError:
+                group = account(user).pw_gid
+            except FileNotFoundError:
                 raise VmmError(f"there is no user {user}") from None
         if self._facts.setpriv:
             command = [*privileges(user, group, root=self._facts.root), *command]

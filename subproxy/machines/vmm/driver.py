@@ -15,11 +15,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred
 
 from subproxy.machines.declaration import Machine
+
+GUEST_CID: Final = 3
+"""The guest's context id. Each machine has a device of its own, so all may have the same."""
 
 
 class VmmError(Exception):

@@ -7,15 +7,12 @@ from pathlib import Path
 from typing import Final
 
 from subproxy.machines.declaration import OWN, Machine
-from subproxy.machines.vmm.driver import Launch, VmmError
+from subproxy.machines.vmm.driver import GUEST_CID, Launch, VmmError
 from subproxy.machines.vmm.kernel_command_line import kernel_command_line
 from subproxy.machines.vmm.memory_size import mebibytes
 
 QEMU_PROGRAM: Final = "qemu-system-x86_64"
 VHOST_PROGRAM: Final = "vhost-device-vsock"
-
-GUEST_CID: Final = 3
-"""The guest's context id. Each machine has a device of its own, so all may have the same."""
 
 KERNEL_WORDS: Final = ("console=ttyS0", "panic=-1", "quiet", "no_timer_check")
 """

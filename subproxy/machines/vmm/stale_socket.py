@@ -6,12 +6,9 @@ import os
 import socket
 import stat
 from pathlib import Path
-from typing import Final
 
+from subproxy.machines.places import LONGEST_SOCKET
 from subproxy.machines.vmm.driver import VmmError
-
-LONGEST: Final = 107
-"""Bytes of the path of a unix socket (C{sockaddr_un}, with its zero)."""
 
 
 def make_way(path: Path) -> None:
@@ -21,8 +18,8 @@ def make_way(path: Path) -> None:
     @raise VmmError: somebody does, the path is too long, or what is there is no socket.
     """
     size = len(os.fsencode(path))
-    if size > LONGEST:
-        raise VmmError(f"a socket's path of {size} bytes, of at most {LONGEST}: {path}")
+    if size > LONGEST_SOCKET:
+        raise VmmError(f"a socket's path of {size} bytes, of at most {LONGEST_SOCKET}: {path}")
     try:
         if not stat.S_ISSOCK(os.lstat(path).st_mode):
             raise VmmError(f"{path} is there, and is no socket")

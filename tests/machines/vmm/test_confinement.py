@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.machines.declaration import Machine
+from subproxy.machines.privileges import privileges
 from subproxy.machines.vmm.confinement import (
     Confinement,
     HostFacts,
@@ -19,7 +20,6 @@ from subproxy.machines.vmm.confinement import (
     limits_of,
     means_of,
     missing_of,
-    privileges,
     scope_words,
 )
 from subproxy.machines.vmm.control_group import CONTROLLERS, ResourceLimits
