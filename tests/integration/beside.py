@@ -27,9 +27,10 @@ from statistics import median
 from types import TracebackType
 
 from benchmarks.build import program
+from tests.integration.admin_client import metric
 from tests.integration.harness import ROOT, World
 from tests.integration.hostile import ATTACKS, Attack, Behaves
-from tests.integration.kill_loop import HOLD, metric
+from tests.integration.kill_loop import HOLD
 from tests.integration.test_main_job import memory_of
 
 RATE = 4000

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import socket
 from http.client import HTTPConnection
 from typing import Any
 
+from tests.integration import admin_client
 from tests.integration.harness import Process, World, free_port, wait_until
 from tests.rigs.tls_rig import Authority
 
@@ -63,23 +62,11 @@ class Host(World):
 
     def api(self, path: str) -> Any:
         """What the admin listener says."""
-        return json.loads(self.page(path))
-
-    def page(self, path: str) -> bytes:
-        """A page of the admin listener."""
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(20)
-            client.connect(str(self.admin))
-            client.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
-            page = b"".join(iter(lambda: client.recv(65536), b""))
-        return page.partition(b"\r\n\r\n")[2]
+        return admin_client.api(self.admin, path)
 
     def metric(self, name: str) -> float:
         """A number of the metrics page."""
-        for line in self.page("/metrics").decode().splitlines():
-            if line.startswith(f"subproxy_{name} "):
-                return float(line.split()[1])
-        raise AssertionError(f"there is no metric {name}")
+        return admin_client.metric(self.admin, name)
 
     def until_asks(self, *names: str) -> None:
         """Wait until those hosts, and no others, can be asked."""

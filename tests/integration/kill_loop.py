@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import socket
 import threading
 import time
 from collections import Counter
@@ -24,6 +23,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from benchmarks.rig import raise_descriptor_limit
+from tests.integration.admin_client import metric
 from tests.integration.harness import World, wait_until
 from tests.integration.load import Load, Outcome
 from tests.integration.nursery import Nursery
@@ -278,19 +278,6 @@ def storm(seconds: float, count: int = 1000) -> Result:
         )
     finally:
         world.close()
-
-
-def metric(admin: Path, name: str) -> float:
-    """One number of the admin page /metrics."""
-    with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(20)
-        client.connect(str(admin))
-        client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
-        page = b"".join(iter(lambda: client.recv(65536), b"")).decode()
-    for line in page.splitlines():
-        if line.startswith(f"subproxy_{name} "):
-            return float(line.split()[1])
-    raise AssertionError(f"no metric {name}:\n{page}")
 
 
 def _accepts(port: int) -> bool:

@@ -19,10 +19,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.integration.admin_client import metric
 from tests.integration.beside import Askers
 from tests.integration.harness import ROOT
 from tests.integration.hostile import ATTACKS
-from tests.integration.kill_loop import CONNECTIONS, executed_in, kill, metric, scene
+from tests.integration.kill_loop import CONNECTIONS, executed_in, kill, scene
 from tests.integration.load import Load, Outcome, Trouble
 from tests.integration.test_main_job import memory_of
 

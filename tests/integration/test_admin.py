@@ -19,6 +19,7 @@ from subproxy.cli.client import AdminClient
 from subproxy.wire.connection import WireConnection, limits_info
 from subproxy.wire.messages import Hello, Register
 from subproxy.wire.states import Role
+from tests.integration import admin_client
 from tests.integration.harness import ROOT, TWISTD, World, free_port, wait_until
 
 POLICY = """
@@ -35,15 +36,7 @@ class AdminTests(SynchronousTestCase):
         self.socket: Path | str = self.world.folder / "admin.sock"
 
     def command(self, *words: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "subproxy", f"--admin={self.socket}", *words],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=ROOT,
-        )
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return done.stdout
+        return admin_client.command(self.socket, *words)
 
     def test_operators(self) -> None:
         """Routes, explanation, drain and metrics of a proxy that serves."""

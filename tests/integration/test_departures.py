@@ -21,6 +21,7 @@ from unittest import SkipTest
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.fastpath.install import unavailable
+from tests.integration.admin_client import metric
 from tests.integration.certificate import certificate
 from tests.integration.harness import Process, World, free_port, wait_until
 
@@ -99,13 +100,7 @@ class Proxy:
 
     def in_flight(self) -> int:
         """Requests under way, as the metrics page has it."""
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(20)
-            client.connect(str(self.admin))
-            client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
-            page = b"".join(iter(lambda: client.recv(65536), b""))
-        (line,) = (each for each in page.splitlines() if each.startswith(b"subproxy_in_flight "))
-        return int(float(line.split()[1]))
+        return int(metric(self.admin, "in_flight"))
 
     def close_wait(self) -> int:
         """Sockets on the port of the proxy whose client has closed, and it has not."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.integration import admin_client
 from tests.integration.harness import ROOT, Process, World, wait_until
 
 
@@ -21,15 +21,7 @@ class FailingGuestTests(SynchronousTestCase):
         self.socket = self.world.folder / "admin.sock"
 
     def command(self, *words: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "subproxy", f"--admin={self.socket}", *words],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=ROOT,
-        )
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return done.stdout
+        return admin_client.command(self.socket, *words)
 
     def guest(self, name: str) -> Process:
         guest = self.world.start(

@@ -8,11 +8,11 @@ import socket
 from http.client import HTTPException
 from threading import Thread
 
+from tests.integration.admin_client import metric
 from tests.integration.bodies_app import content
 from tests.integration.bodies_case import MB, BodiesTestCase, descriptors, digest, memory
 from tests.integration.golang import built
 from tests.integration.harness import Process, wait_until
-from tests.integration.kill_loop import metric
 
 HEAD = b"%b %b HTTP/1.1\r\nHost: blog.example\r\n%b\r\n"
 

@@ -15,9 +15,10 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.integration.admin_client import metric
 from tests.integration.certificate import certificate
 from tests.integration.harness import TWISTD, World, free_port, wait_until
-from tests.integration.kill_loop import HOLD, metric
+from tests.integration.kill_loop import HOLD
 from tests.integration.load import Load
 from tests.integration.nursery import Nursery
 from tests.integration.successors import Line, alive

@@ -11,13 +11,13 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.integration import admin_client
 from tests.integration.harness import Process, World, wait_until
 from tests.integration.successors import alive
 
@@ -87,11 +87,7 @@ class MachineCase(SynchronousTestCase):
 
     def command(self, *words: str) -> str:
         """What C{subproxy} says."""
-        program = [sys.executable, "-m", "subproxy", f"--admin={self.folder / 'admin'}"]
-        done = subprocess.run(
-            [*program, *words], capture_output=True, text=True, check=True, timeout=30
-        )
-        return done.stdout
+        return admin_client.command(self.folder / "admin", *words)
 
     def logged(self, text: str) -> bool:
         assert self.world.proxy is not None

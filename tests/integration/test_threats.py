@@ -16,9 +16,9 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.integration import hostile
+from tests.integration.admin_client import metric
 from tests.integration.beside import Askers, Seen, beside
 from tests.integration.harness import World, wait_until
-from tests.integration.kill_loop import metric
 from tests.integration.load import Load
 from tests.integration.nursery import Nursery
 from tests.integration.relay import Relay

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 import threading
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.integration import admin_client
 from tests.integration.harness import World, wait_until
 from tests.integration.qemu import build_image, need_tools, scratch
 from tests.integration.successors import alive
@@ -53,11 +52,8 @@ class OnDemandTests(SynchronousTestCase):
 
     def machines(self) -> list[dict[str, object]]:
         """The instances, as C{subproxy machines} has them."""
-        program = [sys.executable, "-m", "subproxy", f"--admin={self.folder / 'admin'}", "--json"]
-        done = subprocess.run(
-            [*program, "machines"], capture_output=True, text=True, check=True, timeout=60
-        )
-        [machine] = json.loads(done.stdout)["machines"]
+        told = admin_client.command(self.folder / "admin", "--json", "machines")
+        [machine] = json.loads(told)["machines"]
         instances: list[dict[str, object]] = machine["instances"]
         return instances
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import re
 import signal
 import socket
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -17,8 +15,10 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.integration import admin_client
+from tests.integration.admin_client import metric
 from tests.integration.harness import Process, World, free_port, wait_until
-from tests.integration.kill_loop import HOLD, executed_in, metric
+from tests.integration.kill_loop import HOLD, executed_in
 from tests.integration.load import Load
 from tests.integration.nursery import Nursery
 from tests.integration.successors import alive
@@ -69,12 +69,7 @@ class WorkersTests(SynchronousTestCase):
         return {int(slot): int(pid) for slot, pid in _SERVES.findall(self.log)}
 
     def api(self, path: str, method: str = "GET") -> Any:
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(20)
-            client.connect(str(self.admin))
-            client.sendall(f"{method} {path} HTTP/1.0\r\n\r\n".encode())
-            page = b"".join(iter(lambda: client.recv(65536), b""))
-        return json.loads(page.partition(b"\r\n\r\n")[2])
+        return admin_client.api(self.admin, path, method)
 
     def subscriptions(self, count: int) -> list[dict[str, Any]]:
         """All subscriptions, as soon as there are so many."""
@@ -314,16 +309,11 @@ class WorkersTests(SynchronousTestCase):
         name = self.subscriptions(2)[0]["id"]
         for number in range(20):
             self.world.ask(f"/{number}")
-        with socket.socket(socket.AF_UNIX) as client:
-            client.connect(str(self.admin))
-            client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
-            page = b"".join(iter(lambda: client.recv(65536), b"")).decode()
+        page = admin_client.page(self.admin, "/metrics").decode()
         self.assertIn('requests_total{code="200",route="blog\\\\.example /.*"} 20.0', page)
         self.assertIn('subproxy_workers{state="serving"} 2.0', page)
         self.assertEqual(metric(self.admin, "routes"), 1)
-        command = [sys.executable, "-m", "subproxy", f"--admin={self.admin}"]
-        said = subprocess.run([*command, "drain", name], capture_output=True, text=True, check=True)
-        self.assertIn(name, said.stdout)
+        self.assertIn(name, admin_client.command(self.admin, "drain", name))
         self.assertEqual({each["state"] for each in self.subscriptions(2)}, {"draining"})
         explained = self.api("/api/explain?url=http://blog.example/x")
         self.assertEqual(len(explained["subscribers"]), 2)
