@@ -20,7 +20,6 @@ from collections.abc import Callable
 
 from subproxy.frontend.http2.frames import FrameType, write_frame, write_settings
 from subproxy.frontend.http2.hpack import encode_fields
-from tests.fastpath.test_hpack import hostile
 from tests.fastpath.test_hpack import play as blocks
 from tests.fastpath.test_http2_differential import (
     Http2ConversationTests,
@@ -28,6 +27,7 @@ from tests.fastpath.test_http2_differential import (
     request,
 )
 from tests.fuzz import http2_oracle
+from tests.rigs.hpack_blocks import hostile
 
 
 class RawSide(Http2Side):

@@ -35,7 +35,7 @@ from subproxy.frontend.http2.frames import (
     write_frame,
 )
 from subproxy.frontend.http2.hpack import HpackError
-from tests.fastpath.test_hpack import hostile
+from tests.rigs.hpack_blocks import some_blocks
 from tests.rigs.http2_client import GET, POST, Headers
 
 _LARGE = 1 << 20
@@ -44,17 +44,9 @@ _LARGE = 1 << 20
 def blocks(seed: int) -> None:
     """One connection: blocks, some of them changed, to our decoder and to python's hpack."""
     chosen = random.Random(seed)
-    encoder, ours, theirs = Encoder(), FastHpackDecoder(), Decoder(_LARGE)
+    ours, theirs = FastHpackDecoder(), Decoder(_LARGE)
     theirs.max_allowed_table_size = 4096
-    pairs = [(b":path", b"/"), (b"x", b""), (b"cookie", b"a=b"), (b"n" * 70, b"v" * 3000)]
-    for _ in range(chosen.randrange(1, 6)):
-        fields = [chosen.choice(pairs) for _ in range(chosen.randrange(8))]
-        fields.append(
-            (chosen.randbytes(chosen.randrange(9)), chosen.randbytes(chosen.choice((3, 90))))
-        )
-        block = encoder.encode(fields, huffman=chosen.random() < 0.5)
-        if chosen.random() < 0.6:
-            block = hostile(chosen, block)
+    for block in some_blocks(chosen):
         found = ours_of(ours, block)
         expected = theirs_of(theirs, block)
         if found != expected:

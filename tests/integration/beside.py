@@ -171,6 +171,33 @@ def leave_to_others(pid: int) -> None:
     os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
 
 
+class AttackApart:
+    """
+    An attacker in a process of its own, which has what others leave it. It is under way when it has
+    said that it has dialled, and says at its end how often, and how many bytes it has sent.
+    """
+
+    def __init__(self, module: str, *words: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", module, *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == "dialled\n"
+        leave_to_others(self._process.pid)
+        for thread in os.listdir(f"/proc/{self._process.pid}/task"):
+            leave_to_others(int(thread))
+
+    def stop(self) -> tuple[int, int]:
+        """End it: how often it has dialled, and how many bytes it has sent."""
+        sums, _ = self._process.communicate("", 30)
+        dialled, sent = map(int, sums.split())
+        return dialled, sent
+
+
 class Stage:
     """A proxy with a victim, and a socket for whoever attacks."""
 
@@ -238,23 +265,11 @@ class Stage:
     def attacked(self, kind: type[Attack], seconds: float, seen: Seen) -> None:
         """Ask for the victim's host under attack: what was seen is added to C{seen}."""
         log = len(self.proxy.output)
-        attack = subprocess.Popen(
-            [sys.executable, "-m", "tests.integration.hostile", kind.__name__, str(self.hostile)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=ROOT,
-            text=True,
-        )
-        assert attack.stdout is not None
-        assert attack.stdout.readline() == "dialled\n"
-        leave_to_others(attack.pid)
-        for thread in os.listdir(f"/proc/{attack.pid}/task"):
-            leave_to_others(int(thread))
+        attack = AttackApart("tests.integration.hostile", kind.__name__, str(self.hostile))
         askers = AskersApart(self.world.port, kind.path) if kind.asked else None
         seen.attacked.append(self.ask(seconds))
         seen.lag = max(seen.lag, metric(self.admin, "reactor_lag_seconds"))
-        sums, _ = attack.communicate("", 30)
-        dialled, sent = map(int, sums.split())
+        dialled, sent = attack.stop()
         seen.dialled += dialled
         seen.sent += sent
         if askers is not None:

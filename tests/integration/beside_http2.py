@@ -12,10 +12,8 @@ is closed it dials again. It asks for a guest of its own.
 from __future__ import annotations
 
 import argparse
-import os
 import selectors
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -25,8 +23,9 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.build import program
-from tests.integration.beside import Asked, Stage, leave_to_others
-from tests.integration.harness import ROOT
+from benchmarks.rig import cpu_seconds
+from tests.integration.beside import Asked, AttackApart, Stage
+from tests.integration.test_main_job import memory_of
 from tests.rigs.http2_floods import COSTLY, ERRORS, FLOODS, Attack
 
 ATTACKS: dict[str, Attack] = {**FLOODS, **ERRORS, **COSTLY}
@@ -37,8 +36,6 @@ PREPARED = 4_000
 
 AT_ONCE = 65_536
 """Bytes that are written at once."""
-
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass
@@ -147,42 +144,26 @@ def prepared(attack: Attack) -> Iterator[bytes]:
     yield bytes(out)
 
 
-def status(pid: int, name: str) -> int:
-    """A line of /proc/PID/status that counts kilobytes, in bytes."""
+def peak_of(pid: int) -> int:
+    """The most memory that a process has had, bytes."""
     text = Path(f"/proc/{pid}/status").read_text()
-    return int(text.partition(f"{name}:")[2].split()[0]) * 1024
-
-
-def cpu(pid: int) -> float:
-    """CPU seconds of a process."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    return int(text.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def attacked(stage: Stage, name: str, seconds: float, seen: Seen) -> None:
     """One round without the attack, and one with it."""
     pid = stage.proxy.child.pid
-    before, began = cpu(pid), time.monotonic()
+    before, began = cpu_seconds([pid]), time.monotonic()
     seen.quiet.append(stage.ask(seconds))
-    seen.spent.append((cpu(pid) - before) / (time.monotonic() - began))
-    memory = status(pid, "VmRSS")
+    seen.spent.append((cpu_seconds([pid]) - before) / (time.monotonic() - began))
+    memory = memory_of(pid)
     Path(f"/proc/{pid}/clear_refs").write_text("5")  # the peak is counted anew
-    child = subprocess.Popen(
-        [sys.executable, "-m", MODULE, "--attack", name, str(stage.world.port)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        cwd=ROOT,
-        text=True,
-    )
-    assert child.stdout is not None
-    assert child.stdout.readline() == "dialled\n"
-    leave_to_others(child.pid)
-    before, began = cpu(pid), time.monotonic()
+    attack = AttackApart(MODULE, "--attack", name, str(stage.world.port))
+    before, began = cpu_seconds([pid]), time.monotonic()
     seen.attacked.append(stage.ask(seconds))
-    seen.spent_attacked.append((cpu(pid) - before) / (time.monotonic() - began))
-    seen.peak.append(status(pid, "VmHWM") - memory)
-    sums, _ = child.communicate("", 30)
-    dialled, sent = map(int, sums.split())
+    seen.spent_attacked.append((cpu_seconds([pid]) - before) / (time.monotonic() - began))
+    seen.peak.append(peak_of(pid) - memory)
+    dialled, sent = attack.stop()
     seen.dialled += dialled
     seen.sent += sent
     assert "Traceback" not in stage.proxy.output, stage.proxy.output

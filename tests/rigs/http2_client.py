@@ -9,6 +9,7 @@ A client of HTTP/2 in memory: python's h2, which checks nothing that it sends.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from h2.config import H2Configuration
@@ -59,6 +60,25 @@ class Http2Client:
         self._rest = b""
         self._gone = False
         self.window = window
+
+    def converse(
+        self, protocol: Any, advance: Callable[[], object], heard: Callable[[], bytes]
+    ) -> None:
+        """
+        What it has to say goes out, and what the proxy writes comes in, until both rest.
+
+        @param advance: lets the proxy have a turn.
+        @param heard: takes what that has written.
+        """
+        for _ in range(8):
+            data = self.take()
+            if data:
+                protocol.dataReceived(data)
+            advance()
+            came = heard()
+            self.receive(came)
+            if not came and not data:
+                break
 
     def take(self) -> bytes:
         """What is to be sent."""

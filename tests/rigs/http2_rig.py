@@ -42,15 +42,7 @@ class Http2Rig(Client):
 
     def turn(self) -> None:
         """What the client has to say goes out, and what the proxy has written comes in."""
-        for _ in range(8):
-            data = self.client.take()
-            if data:
-                self.protocol.dataReceived(data)
-            self.clock.advance(0)
-            came = self.received()
-            self.client.receive(came)
-            if not came and not data:
-                break
+        self.client.converse(self.protocol, lambda: self.clock.advance(0), self.received)
 
     def ask(self, number: int = 1, fields: Headers = GET, ended: bool = True) -> None:
         """Open a stream."""

@@ -53,16 +53,13 @@ class StreamLine:
 
     def turn(self) -> None:
         """What everybody has to say goes where it is to go."""
-        for _ in range(8):
-            data = self.client.take()
-            if data:
-                self.protocol.dataReceived(data)
-            self.side.world.advance(0)
-            came = self.transport.value()
+
+        def heard() -> bytes:
+            came: bytes = self.transport.value()
             self.transport.clear()
-            self.client.receive(came)
-            if not came and not data:
-                break
+            return came
+
+        self.client.converse(self.protocol, lambda: self.side.world.advance(0), heard)
 
     def ask(self, fields: Headers = CONNECT, ended: bool = False, number: int = 1) -> None:
         """Open a stream."""
