@@ -5,8 +5,9 @@ Searches for what a guest can send that costs the proxy most CPU time.
 
 An input is a few frames, each a form, a number and a size, perhaps repeated. It is sent to a
 real subscription with exchanges in flight, in memory, and its CPU time is taken: of each read of
-64 KiB, and of each turn of the reactor that follows, until all is dealt with. What costs most in a
-turn, as a message or for its bytes is kept and changed further; half of the inputs are new.
+64 KiB, and of each turn of the reactor that follows, until all is dealt with. COUNT is how many
+messages are sent, all inputs together. What costs most in a turn, as a message or for its bytes is
+kept and changed further; half of the inputs are new.
 
 Patterns are not searched here: hosts and paths are literal. Times are the least of five runs.
 """
@@ -212,6 +213,7 @@ class Search:
     Tries genomes.
 
     @ivar count: how many.
+    @ivar messages: how many frames they had, without those that were sent again to be measured.
     @ivar broken: how many of them ended the connection.
     """
 
@@ -219,7 +221,7 @@ class Search:
         self._random = random.Random(seed)
         self._fast = fast
         self._stage = Stage(fast)
-        self.count = self.broken = 0
+        self.count = self.broken = self.messages = 0
         self.by_turn: list[tuple[float, int, Genome, int]] = []
         """The costliest turns: seconds, a number, the genome, bytes."""
         self.by_byte: list[tuple[float, int, Genome, int]] = []
@@ -292,6 +294,7 @@ class Search:
         if not size:
             return
         messages = len(genome[0]) * genome[1]
+        self.messages += messages
         for kept, value in (
             (self.by_turn, worst),
             # Who is thrown out may not come again as often as it likes.
@@ -315,7 +318,10 @@ class Search:
 
     def told(self) -> str:
         """What was found."""
-        lines = [f"{self.count} inputs, {self.broken} of the runs ended the connection"]
+        lines = [
+            f"{self.count} inputs of {self.messages} messages, "
+            f"{self.broken} of the runs ended the connection"
+        ]
         for name, kept, unit, times in (
             ("a turn", self.by_turn, "ms", 1e3),
             ("a message", self.by_message, "ms", 1e3),
@@ -337,9 +343,10 @@ def main() -> None:
         globalLogPublisher.removeObserver(observer)
     search = Search(options.seed, options.path == "fast")
     with contextlib.suppress(KeyboardInterrupt):
-        while search.count < options.count:
-            search.run(min(50_000, options.count - search.count))
-            print(search.count, flush=True)
+        while search.messages < options.count:
+            search.run(300)
+            if search.count % 15_000 == 0:
+                print(search.told(), flush=True)
     print(search.told(), flush=True)
 
 

@@ -20,7 +20,7 @@ class SearchTests(SynchronousTestCase):
             for kept in (search.by_turn, search.by_message):
                 self.assertGreater(len(kept), 10)
             told = search.told()
-            self.assertIn("40 inputs", told)
+            self.assertIn("40 inputs of ", told)
             self.assertIn("a message: ", told)
 
     def test_every_form_is_sent(self) -> None:
