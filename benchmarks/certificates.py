@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from twisted.internet.task import Clock
 
+from subproxy.frontend.tls.certificate_reader import CertificateReader
 from subproxy.frontend.tls.certificate_service import CertificateService
 from tests.rigs.tls_rig import Authority
 
@@ -37,7 +38,7 @@ def fill(folder: Path, count: int) -> None:
 
 def measure(folder: Path, count: int, choices: int = CHOICES) -> dict[str, float]:
     """What reading the certificates costs, in seconds, and choosing one, in microseconds."""
-    service = CertificateService(Clock(), [str(folder)], time.time)
+    service = CertificateService(Clock(), CertificateReader([str(folder)], time.time))
     begin = time.process_time()
     service.read_now()
     found = {"read": time.process_time() - begin}

@@ -55,6 +55,7 @@ from subproxy.telemetry.counters import Counters, ExchangeLogFanOut
 if TYPE_CHECKING:
     from subproxy.app.hosts import Hosts
     from subproxy.app.tls import TlsSetup
+    from subproxy.frontend.tls.certificate_reader import CertificateReader
 
 
 @dataclass(frozen=True)
@@ -124,9 +125,15 @@ def build_proxy(
     effective: Effective | None = None,
     guests: SubscriptionSettings | None = None,
     uid: int | None = None,
+    certificates: CertificateReader | None = None,
+    replaces: bool = False,
 ) -> Proxy:
     """
     What L{build} builds, without an admin listener and signals.
+
+    @param certificates: see L{subproxy.app.tls.build_tls}.
+    @param replaces: it takes the place of one that has died: it is better to serve without an
+        access log than not at all.
 
     @param guests: of a worker, to which somebody else passes the connections of guests: what is so
         in its subscriptions.
@@ -162,7 +169,7 @@ def build_proxy(
         random,
         identity_of_peer,
     )
-    log = _access_log(reactor, settings)
+    log = _access_log(reactor, settings, replaces)
     counters = Counters()
     reason = "--no-fastpath" if settings.no_fastpath else unavailable()
     http = (FastHttp1Factory if reason is None else Http1Factory)(
@@ -191,7 +198,7 @@ def build_proxy(
             from subproxy.app.acme import acme_folder, build_acme
 
             more.append(acme_folder(settings, uid))
-        tls = build_tls(reactor, settings, http, router.client_authorities, more)
+        tls = build_tls(reactor, settings, http, router.client_authorities, more, certificates)
         registrar.tells_tls = TLS_NAMES
         if settings.acme is not None and tls is not None:
             acme = build_acme(reactor, settings, tls, dispatcher, registrar)
@@ -277,10 +284,12 @@ def _reloader(
     return Reloader(service, effective.settings, read, effective.has_policy)
 
 
-def _access_log(reactor: Any, settings: Settings) -> AccessLog | None:
+def _access_log(reactor: Any, settings: Settings, may_wait: bool) -> AccessLog | None:
     if settings.access_log == "none":
         return None
     try:
-        return AccessLog(settings.access_log, settings.access_log_format, reactor)
+        return AccessLog(
+            settings.access_log, settings.access_log_format, reactor, may_wait=may_wait
+        )
     except OSError as error:
         fail(f"--access-log={settings.access_log}: {why(error)}")

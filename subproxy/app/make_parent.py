@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet import epollreactor
 from twisted.logger import Logger
@@ -25,6 +25,9 @@ from subproxy.process.signals import stop_on_signals
 from subproxy.process.startup import UMASK, detach, fail, fail_running, started
 from subproxy.workers.template import WorkerProcess, fork_template
 
+if TYPE_CHECKING:
+    from subproxy.frontend.tls.certificate_reader import CertificateReader
+
 
 def make_parent(options: Options) -> Any:
     """
@@ -44,11 +47,15 @@ def make_parent(options: Options) -> Any:
         _stay_detached(config)
     shortfall = compiled.shortfall()
     _pin(options)
-    forked = fork_template(lambda: _refresh(options))
+    certificates = _certificates(options)
+    forked = fork_template(
+        lambda: _refresh(options, certificates),
+        lambda: 0 if certificates is None else certificates.read(),
+    )
     if isinstance(forked, WorkerProcess):
         from subproxy.app.worker import run_worker
 
-        run_worker(options, forked.end)
+        run_worker(options, forked.end, certificates)
     if shortfall is not None:
         Logger("subproxy").warn("{shortfall} (see README, Install)", shortfall=shortfall)
     raise_limit()
@@ -101,8 +108,24 @@ def _pin(options: Options) -> None:
     options.effective = options.effective.with_policy(policy, options.settings)
 
 
-def _refresh(options: Options) -> None:
+def _certificates(options: Options) -> CertificateReader | None:
+    """
+    What is shown over TLS, as the files are now; None if nothing is.
+
+    Workers go on from there: what was good once is shown until there is something better.
+    """
+    if not options.settings.https:
+        return None
+    from subproxy.app.tls import read_certificates  # a dozen modules, of which others have no use
+
+    return read_certificates(options.settings)
+
+
+def _refresh(options: Options, certificates: CertificateReader | None) -> None:
     """The same for what a reload has put in force."""
+    if certificates is not None:
+        certificates.store.forget_removed(certificates.now())
+        certificates.read()
     try:
         effective = options.sources.read()
         policy = effective.read_policy()
@@ -118,6 +141,7 @@ def _try(options: Options) -> None:
     from subproxy.app import parent, worker  # noqa: F401
 
     _pin(options)
+    _certificates(options)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

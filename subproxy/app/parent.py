@@ -264,6 +264,8 @@ class ParentService(MultiService):
             self.crew.slots.count,
             [where for where, _ in found],
             self.guests.table.routes(),
+            # What is wrong with the files ends a start, and a hand-over, with its reason.
+            self._up.called and not self._upgrading,
             descriptors=tuple(os.dup(each) for _, each in found),
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from subproxy.core.http.client_tls import HostRule
 from subproxy.fastpath.http1_factory import FastHttp1Factory
 from subproxy.fastpath.http2_factory import HTTP_2, FastHttp2Factory
 from subproxy.frontend.factory import Http1Factory
+from subproxy.frontend.tls.certificate_reader import CertificateReader, NamedFileUnusable
 from subproxy.frontend.tls.certificate_service import CertificateService
 from subproxy.frontend.tls.context_cache import ContextCache
 from subproxy.frontend.tls.front import HTTP_1_1, TlsFactory
@@ -103,27 +103,48 @@ class TlsSetup:
         return found
 
 
+def read_certificates(settings: Settings, more: Sequence[str] = ()) -> CertificateReader:
+    """
+    The certificates that are to be shown, as their files are now.
+
+    @param more: see L{build_tls}.
+    @raise SystemExit: a file that was asked for by name holds none.
+    """
+    try:
+        import cryptography  # noqa: F401
+    except ImportError:
+        fail("--https wants the package cryptography: pip install 'subscription-proxy-vsock[tls]'")
+    reader = CertificateReader([*settings.certificates, *more], time.time)
+    reader.read()
+    try:
+        reader.check(settings.certificates)
+    except NamedFileUnusable as error:
+        fail(f"--certificates={error.path}: {error.why}")
+    return reader
+
+
 def build_tls(
     reactor: Any,
     settings: Settings,
     http: Http1Factory,
     rule: HostRule,
     more: Sequence[str] = (),
+    reader: CertificateReader | None = None,
 ) -> TlsSetup | None:
     """
     TLS, with its certificates read; None if no listener wants it.
 
     @param more: folders of certificates, behind those of the operator.
+    @param reader: what L{read_certificates} has read already, in the process that this one is
+        forked from; None: nothing was read.
     @param rule: what hosts ask of the certificates of clients.
 
     @raise SystemExit: what was asked for can't be had.
     """
     if not settings.https:
         return None
-    try:
-        import cryptography  # noqa: F401
-    except ImportError:
-        fail("--https wants the package cryptography: pip install 'subscription-proxy-vsock[tls]'")
+    if reader is None:
+        reader = read_certificates(settings, more)
     try:
         engine, why = choose_library(settings.tls_library)
     except LibraryUnavailable as error:
@@ -135,15 +156,8 @@ def build_tls(
         lacks="".join(f"; {each}" for each in engine.lacks),
         why=f" ({why})" if why else "",
     )
-    for path in settings.certificates:
-        if not os.path.exists(path):
-            fail(f"--certificates={path}: there is no such file or folder")
-    certificates = CertificateService(reactor, [*settings.certificates, *more], time.time)
+    certificates = CertificateService(reactor, reader)
     certificates.read_now()
-    for path in settings.certificates:
-        held = certificates.store.held.get(os.path.abspath(path))
-        if held is not None and held.certificate is None:
-            fail(f"--certificates={path}: {held.problem}")
     if not certificates.store.held:
         log.warn("there is no certificate yet: nobody is served over TLS")
     contexts = ContextCache(engine, tuple(spoken(http)), http.context.monotonic)

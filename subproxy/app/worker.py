@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic
-from typing import Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ReactorNotRunning
@@ -48,6 +48,9 @@ from subproxy.workers.guest_connection import begin_connection
 from subproxy.workers.guest_table import token_prefix
 from subproxy.workers.messages import ChannelMessage
 
+if TYPE_CHECKING:
+    from subproxy.frontend.tls.certificate_reader import CertificateReader
+
 MAX_LOG_WAITING = 2000
 """Packets that wait for the parent, beyond which lines of the log are lost."""
 
@@ -58,13 +61,19 @@ LAST_WORDS_TIMEOUT = 2.0
 """Seconds that the last messages may take."""
 
 
-def run_worker(options: Options, end: socket.socket) -> NoReturn:
-    """Be a worker; the process ends with it."""
+def run_worker(
+    options: Options, end: socket.socket, certificates: CertificateReader | None
+) -> NoReturn:
+    """
+    Be a worker; the process ends with it.
+
+    @param certificates: those that were read in the template; None: none are shown.
+    """
     status = 1
     try:
         begin = receive_now(end)
         if isinstance(begin, msg.Begin):
-            status = _Worker(options, end, begin).run()
+            status = _Worker(options, end, begin, certificates).run()
     except SystemExit as ending:
         status = ending.code if isinstance(ending.code, int) else 1
     except BaseException:
@@ -157,8 +166,15 @@ class _Worker:
     _reactor: Any
     _proxy: Proxy
 
-    def __init__(self, options: Options, end: socket.socket, begin: msg.Begin) -> None:
+    def __init__(
+        self,
+        options: Options,
+        end: socket.socket,
+        begin: msg.Begin,
+        certificates: CertificateReader | None,
+    ) -> None:
         self._options = options
+        self._certificates = certificates
         self._end = end
         self._begin = begin
         self._told_to_stop = False
@@ -187,8 +203,12 @@ class _Worker:
                 token_prefix=token_prefix(begin.serial),
             ),
             uid=(getattr(self._options, "parent", None) or {}).get("uid"),
+            certificates=self._certificates,
+            replaces=begin.replaces,
         )
         service = proxy.service
+        if service.certificates is not None:
+            service.certificates.renewed = lambda: self._send(msg.ReadAgain())
         for listener in service.http_listeners:
             listener.prepared(keep_name)
         registrar = service.registrar

@@ -50,6 +50,8 @@ class AccessLog:
     @param style: a key of L{subproxy.telemetry.log_format.FORMATS}.
     @param clock: what flushes.
     @param wall: the time of day, in seconds since the epoch.
+    @param may_wait: a file that can't be opened now is tried again, whenever lines are written;
+        those are lost, meanwhile.
     @ivar path: where the file is, whatever folder anybody is in; C{"-"} likewise.
     @ivar style: see above.
     @ivar wall: see above.
@@ -57,7 +59,7 @@ class AccessLog:
     @ivar waiting: what waits to be written; another holder may take its place at the start.
     @ivar lines: lines written so far.
     @ivar dropped: lines lost so far.
-    @raise OSError: the file can't be opened.
+    @raise OSError: the file can't be opened, and may not be later.
     """
 
     _log = Logger()
@@ -68,6 +70,8 @@ class AccessLog:
         style: str,
         clock: IReactorTime,
         wall: Callable[[], float] = time.time,
+        *,
+        may_wait: bool = False,
     ) -> None:
         self.path = path if path == "-" else os.path.abspath(path)
         self._descriptor = -1
@@ -84,7 +88,15 @@ class AccessLog:
         self._torn = False  # a line in the file has no end
         self.lines = 0
         self.dropped = 0
-        self._open()
+        self._missing = ""  # why there is no file yet
+        try:
+            self._open()
+        except OSError as error:
+            if not may_wait:
+                raise
+            self._log.error("cannot open {path}: {why}", path=self.path, why=error.strerror)
+            self._missing = str(error.strerror)
+            self._descriptor = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
 
     def exchangeEnded(self, record: ExchangeRecord) -> None:
         """See L{IExchangeLog}. What ends after L{close} is not written."""
@@ -109,7 +121,11 @@ class AccessLog:
     def flush(self) -> None:
         """Write what waits, as far as that does not block."""
         data, lines = self.waiting.take()
-        if self._pipe:
+        if self._missing and lines:
+            self.reopen()
+        if self._missing:
+            self._drop(lines, self._missing)
+        elif self._pipe:
             self._to_pipe(data)
         elif lines:
             self._to_file(data, lines)
@@ -118,13 +134,16 @@ class AccessLog:
         """Open the file anew, after a rotation. If that fails, the old one is kept."""
         if self.path == "-" or self._descriptor < 0:
             return
-        self.flush()
+        if not self._missing:
+            self.flush()
         old = self._descriptor
         try:
             self._open()
         except OSError as error:
-            self._log.error("cannot reopen {path}: {error}", path=self.path, error=error)
+            if not self._missing:
+                self._log.error("cannot reopen {path}: {error}", path=self.path, error=error)
         else:
+            self._missing = ""
             os.close(old)
 
     def close(self) -> None:
@@ -202,6 +221,8 @@ class AccessLog:
         self._rest = rest
 
     def _drop(self, lines: int, reason: str) -> None:
+        if not lines:
+            return
         self.dropped += lines
         if not self._losing:
             self._log.warn("the access log loses lines: {reason}", reason=reason)

@@ -79,7 +79,6 @@ class Crew:
         self._last_asked = 0
         self._statuses: dict[int, int] = {}
         self._empty: Deferred[None] | None = None
-        self._held_back: set[int] = set()
 
     def begin(self, template: TemplateProcess) -> None:
         """Fork from C{template} from now on."""
@@ -222,6 +221,11 @@ class Crew:
                 held = self._held.get(said.serial)
                 if held is not None:
                     held.pid = said.pid
+            case msg.HasRead():
+                self._log.info(
+                    "workers that are made from now on begin with {count} renewed certificates",
+                    count=said.count,
+                )
             case msg.Ended():
                 self._log.info(
                     "process {pid} of a worker has ended: {how}",
@@ -258,6 +262,10 @@ class Crew:
                 self._observer.failed(worker, said.reason)
             case msg.Leaving():
                 self._leaves(worker)
+            case msg.ReadAgain():
+                # All workers say so; there is something to read for the first word only.
+                if self._template is not None:
+                    self._template.send(said)
             case _:
                 self._observer.came(worker, said)
 

@@ -137,6 +137,20 @@ class Refresh(ChannelMessage):
 
 @message
 @dataclass(frozen=True, slots=True)
+class ReadAgain(ChannelMessage):
+    """Parent to template: certificates were renewed. Worker to parent: it has read such ones."""
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class HasRead(ChannelMessage):
+    """Template to parent: so many renewed certificates were read."""
+
+    count: int
+
+
+@message
+@dataclass(frozen=True, slots=True)
 class Forked(ChannelMessage):
     """Template to parent: worker C{serial} is process C{pid}."""
 
@@ -167,6 +181,7 @@ class Begin(ChannelMessage):
     @ivar listeners: where it listens, as an operator wrote it; its socket is the descriptor at the
         same place.
     @ivar routes: identity, host and path of what guests served just now.
+    @ivar replaces: one that has died; it starts with what it can have.
     """
 
     slot: int
@@ -174,6 +189,7 @@ class Begin(ChannelMessage):
     processes: int
     listeners: list[str]
     routes: list[list[str]]
+    replaces: bool
 
 
 @message

@@ -21,7 +21,15 @@ from typing import Any
 
 from subproxy.process.startup import leave_foreground
 from subproxy.workers.channel import channel_pair, receive_now, send_now
-from subproxy.workers.messages import Ended, Fork, Forked, MessageBroken, Refresh
+from subproxy.workers.messages import (
+    Ended,
+    Fork,
+    Forked,
+    HasRead,
+    MessageBroken,
+    ReadAgain,
+    Refresh,
+)
 
 _LEFT_TO_THE_PARENT = (
     *(signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2),
@@ -44,13 +52,16 @@ class WorkerProcess:
     end: socket.socket
 
 
-def fork_template(refresh: Callable[[], object]) -> TemplateProcess | WorkerProcess:
+def fork_template(
+    refresh: Callable[[], object], read_again: Callable[[], int]
+) -> TemplateProcess | WorkerProcess:
     """
     Fork a template. This returns once in the parent, and once in each worker.
 
     To be called before there is a reactor.
 
     @param refresh: called in the template when what is in force has changed.
+    @param read_again: likewise, when certificates were renewed; it returns how many.
     """
     ours, theirs = channel_pair()
     sys.stdout.flush()
@@ -62,7 +73,7 @@ def fork_template(refresh: Callable[[], object]) -> TemplateProcess | WorkerProc
     ours.close()
     try:
         leave_foreground()
-        end = _serve(theirs, refresh)
+        end = _serve(theirs, refresh, read_again)
     except BaseException:
         traceback.print_exc()
         os._exit(1)
@@ -71,7 +82,9 @@ def fork_template(refresh: Callable[[], object]) -> TemplateProcess | WorkerProc
     return WorkerProcess(end)
 
 
-def _serve(control: socket.socket, refresh: Callable[[], object]) -> socket.socket | None:
+def _serve(
+    control: socket.socket, refresh: Callable[[], object], read_again: Callable[[], int]
+) -> socket.socket | None:
     """Fork when told to; in a worker, its end of the channel; None when there is no more to do."""
     for each in _LEFT_TO_THE_PARENT:
         signal.signal(each, signal.SIG_IGN)
@@ -97,6 +110,11 @@ def _serve(control: socket.socket, refresh: Callable[[], object]) -> socket.sock
                 asked = None
             if isinstance(asked, Refresh):
                 refresh()
+                continue
+            if isinstance(asked, ReadAgain):
+                count = read_again()
+                if count:
+                    listening = _tell(control, HasRead(count))
                 continue
             if not isinstance(asked, Fork):
                 listening = False
@@ -127,7 +145,7 @@ def _reap(control: socket.socket, children: set[int]) -> bool:
     return heard
 
 
-def _tell(control: socket.socket, what: Forked | Ended) -> bool:
+def _tell(control: socket.socket, what: Forked | Ended | HasRead) -> bool:
     try:
         send_now(control, what)
     except OSError:

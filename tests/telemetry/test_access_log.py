@@ -51,6 +51,33 @@ class AccessLogTests(SynchronousTestCase):
     def test_interface(self) -> None:
         verifyObject(IExchangeLog, self.make())
 
+    def test_a_file_that_may_be_had_later(self) -> None:
+        """Lines are lost until it can be opened; how many is told then."""
+        folder = self.path.parent / "later"
+        path = str(folder / "log")
+        self.assertRaises(OSError, self.make, path)
+        log = AccessLog(path, "combined", self.clock, self.clock.seconds, may_wait=True)
+        self.addCleanup(log.close)
+        self.write(log, 2)
+        self.clock.advance(1)
+        self.write(log, 1)
+        log.reopen()
+        self.clock.advance(1)
+        self.assertEqual((log.lines, log.dropped), (0, 3))
+        folder.mkdir()
+        self.write(log, 4)
+        self.clock.advance(1)
+        self.assertEqual(len((folder / "log").read_text().splitlines()), 4)
+        self.assertEqual((log.lines, log.dropped), (4, 3))
+        self.assertEqual(
+            self.events,
+            [
+                f"cannot open {os.path.abspath(path)}: No such file or directory",
+                "the access log loses lines: No such file or directory",
+                "the access log lost 3 lines",
+            ],
+        )
+
     def test_lines_are_written_within_a_second(self) -> None:
         log = self.make()
         self.write(log, 3)

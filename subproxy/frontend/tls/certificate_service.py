@@ -1,5 +1,5 @@
 """
-Reads certificates, watches where they lie, and says what becomes of them.
+Watches where certificates lie, has them read, and says what becomes of them.
 
 Inotify tells that something happened, never what: on any event all files are looked at again, and
 those read that have changed. Because a file system that is mounted over a folder causes no event,
@@ -8,8 +8,7 @@ and a file on another machine neither, they are looked at from time to time anyw
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from twisted.application.service import Service
@@ -18,18 +17,10 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from subproxy.core.printable import printable
-from subproxy.frontend.tls.certificate import (
-    MAX_FILE,
-    Certificate,
-    CertificateError,
-    read_certificate,
-)
-from subproxy.frontend.tls.certificate_files import (
-    CertificateFiles,
-    find_certificates,
-    watched_folders,
-)
-from subproxy.frontend.tls.certificate_store import CertificateState, CertificateStore
+from subproxy.frontend.tls.certificate import Certificate
+from subproxy.frontend.tls.certificate_files import CertificateFiles, watched_folders
+from subproxy.frontend.tls.certificate_reader import CertificateReader
+from subproxy.frontend.tls.certificate_store import CertificateState
 
 try:
     from subproxy.frontend.tls.folders_watch import FoldersWatch, WatchFailed
@@ -53,47 +44,25 @@ REMIND: Final = 86400.0
 """Seconds after which it is said again that a certificate is about to expire."""
 
 
-def read_files(files: CertificateFiles) -> Certificate | CertificateError:
-    """What the files hold, or why that is of no use."""
-    try:
-        pem = _read(files.path)
-        key = _read(files.key) if files.key and os.path.exists(files.key) else b""
-        return read_certificate(pem, key)
-    except CertificateError as error:
-        return error
-    except OSError as error:
-        return CertificateError(f"{error.filename}: {error.strerror}")
-
-
-def _read(path: str) -> bytes:
-    with open(path, "rb") as file:
-        text = file.read(MAX_FILE + 1)
-    if len(text) > MAX_FILE:
-        raise CertificateError(f"{path} is longer than {MAX_FILE} bytes")
-    return text
-
-
 class CertificateService(Service):
     """
     The certificates of some folders and files, in force as they change.
 
-    @param paths: the folders and files.
-    @param wall: the time of day, in seconds since the epoch.
+    @param reader: what reads them; it may have done so before.
     @ivar store: what is in force, and what is known of each file.
-    @ivar now: the time of day.
+    @ivar now: the time of day, in seconds since the epoch.
+    @ivar renewed: called when something was read that is not what was there at the start.
     """
 
     _log = Logger()
 
-    def __init__(
-        self, reactor: Any, paths: Sequence[str], wall: Callable[[], float], resync: float = RESYNC
-    ) -> None:
-        self.store = CertificateStore()
-        self.now = wall
-        self._paths = [os.path.abspath(each) for each in paths]
+    def __init__(self, reactor: Any, reader: CertificateReader, resync: float = RESYNC) -> None:
+        self._reader = reader
+        self.store = reader.store
+        self.now = reader.now
+        self.renewed: Callable[[], object] = lambda: None
         self._reactor = reactor
         self._resync = resync
-        self._stamps: dict[str, tuple[int, ...]] = {}
         self._told: dict[str, tuple[CertificateState, str, float]] = {}
         self._watch: FoldersWatch | None = None
         self._deaf = ""
@@ -117,7 +86,7 @@ class CertificateService(Service):
             self._log.info(
                 "{count} certificates of {paths}; what changes there is read again",
                 count=count,
-                paths=", ".join(map(printable, self._paths)),
+                paths=", ".join(map(printable, self._reader.paths)),
             )
             if self.store.index.default is None:
                 self._log.info(
@@ -207,38 +176,18 @@ class CertificateService(Service):
 
     def _reconcile(self) -> Iterator[None]:
         """Bring what is in force in line with the files; may pause at each C{yield}."""
-        found = []
-        for files in find_certificates(self._paths):
-            found.append(files)
-            yield
+        count = yield from self._reader.steps(self._watch_all)
+        self._tell()
+        if count and self.running:
+            self.renewed()
+
+    def _watch_all(self, found: list[CertificateFiles]) -> None:
+        """Watch all; before they are read, so that nothing happens unheard in between."""
         if self._watch is not None:
-            # First, so that nothing happens unheard between a look and its watch.
-            missed = self._watch.watch_only(watched_folders(self._paths, found))
+            missed = self._watch.watch_only(watched_folders(self._reader.paths, found))
             if missed and missed != self._missed:
                 self._log.warn("not watched, but looked at now and then: {paths}", paths=missed)
             self._missed = missed
-        read: dict[str, Certificate | CertificateError] = {}
-        there = []
-        stamps = {}
-        for files in found:
-            try:
-                stamps[files.path] = stamp = files.stamp()
-            except OSError as error:
-                stamp = ()
-                if not isinstance(error, FileNotFoundError):
-                    read[files.path] = CertificateError(str(error.strerror))
-                else:
-                    held = self.store.held.get(files.path)
-                    if held is not None and held.certificate is not None:
-                        continue  # the store keeps it, as one whose file is gone
-                    read[files.path] = CertificateError("there is no such file")
-            there.append(files)
-            if stamp and self._stamps.get(files.path) != stamp:
-                read[files.path] = read_files(files)
-            yield
-        self._stamps = stamps
-        self.store.update(there, read, self.now())
-        self._tell()
 
     def _tell(self) -> None:
         """Say what is new of each, and again each day what an operator must not forget."""

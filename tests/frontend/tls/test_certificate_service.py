@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.frontend.tls import certificate_service
 from subproxy.frontend.tls.certificate import MAX_FILE
+from subproxy.frontend.tls.certificate_reader import CertificateReader
 from subproxy.frontend.tls.certificate_service import RESYNC, SETTLE, CertificateService
 from subproxy.frontend.tls.folders_watch import WatchFailed
 from tests.rigs.tls_rig import Authority
@@ -27,7 +28,9 @@ class CertificateServiceTests(SynchronousTestCase):
         self.folder = Path(self.mktemp())
         self.folder.mkdir()
         self.reactor: Any = MemoryReactorClock()  # type: ignore[no-untyped-call]
-        self.service = CertificateService(self.reactor, [str(self.folder)], time.time)
+        self.service = CertificateService(
+            self.reactor, CertificateReader([str(self.folder)], time.time)
+        )
         self.addCleanup(lambda: self.service.running and self.service.stopService())
 
     def put(self, name: str, *names: str, **options: Any) -> None:
@@ -128,7 +131,7 @@ class CertificateServiceTests(SynchronousTestCase):
 
     def test_a_file_by_name(self) -> None:
         path = self.folder / "a.pem"
-        self.service = CertificateService(self.reactor, [str(path)], time.time)
+        self.service = CertificateService(self.reactor, CertificateReader([str(path)], time.time))
         self.start()
         self.assertIn("a.pem: there is no such file", self.said())
         self.settle(RESYNC)
