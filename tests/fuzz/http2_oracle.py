@@ -178,7 +178,7 @@ class Said:
             flags |= HAS_PRIORITY
             payload = b"\0\0\0\0\x10" + payload
         if payload and chosen.random() < 0.2:
-            # Of a frame with nothing but padding h2 says that there is more padding than payload.
+            # h2 refuses a head with nothing but padding: findings/hyperframe-padded-headers.sh.
             size = chosen.randrange(20)
             flags |= PADDED
             payload = bytes((size,)) + payload + bytes(size)
