@@ -57,7 +57,7 @@ KNOWS_ONLY = {
     "core": ("core", "errors"),
     # Both log at a limited rate, and nothing else here is about the proxy.
     "reactor": ("core.access.log_limit",),
-    "endpoints": ("core.access.log_limit", "core.printable"),
+    "endpoints": ("core.access.log_limit", "core.printable", "core.rescan"),
     # What tables of states are made of knows nothing of HTTP either.
     "relay": ("reactor.interfaces", "core.states", "core.fast_enum"),
     "telemetry": ("core",),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from guest.sidecar import states as sidecar
 from subproxy.cluster import states as cluster
-from subproxy.core import exchange
+from subproxy.core import exchange, rescan
 from subproxy.core.balancing import member
 from subproxy.core.states import TransitionTable
 from subproxy.frontend import client_tunnel, connection_state
@@ -60,6 +60,7 @@ DIAGRAMS = {
     ),
     "The view of a cluster's store": ("cluster/states.py", cluster.VIEW_TRANSITIONS.diagram),
     "The lease of a host": ("cluster/states.py", cluster.LEASE_TRANSITIONS.diagram),
+    "A folder that is looked at again": ("core/rescan.py", rescan.TRANSITIONS.diagram),
     "An exchange": ("core/exchange.py", exchange.TRANSITIONS.diagram),
     "A client's connection": (
         "frontend/connection_state.py",

@@ -26,6 +26,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from subproxy.core.printable import printable
+from subproxy.core.rescan import Rescan
 
 from .addresses import HybridVsockAddress
 from .errors import CannotListenAt
@@ -116,11 +117,9 @@ class FolderService(Service):
         self._watch: FolderWatch | None = None
         self._withoutInotify = False
         self._next: IDelayedCall | None = None
-        self._looking = False
-        self._again = False
+        self._rescan = Rescan()
         self._afterLook: list[Deferred[None]] = []
         self._pause = SETTLE
-        self._open = False
 
     def __repr__(self) -> str:
         return (
@@ -139,7 +138,7 @@ class FolderService(Service):
 
     def close_now(self) -> None:
         """Close all without the reactor, which never ran: they lose their names."""
-        self._open = False
+        self._rescan.close()
         self._unwatch()
         for path in sorted(self._ports):
             self._ports.pop(path).connectionLost(Failure(ConnectionDone()))
@@ -157,7 +156,7 @@ class FolderService(Service):
     def stopService(self) -> Deferred[None]:
         """Stop watching and listening; fires when every listener is closed and unlinked."""
         super().stopService()  # type: ignore[no-untyped-call]
-        self._open = False
+        self._rescan.close()
         if self._next is not None:
             self._next.cancel()
             self._next = None
@@ -165,7 +164,7 @@ class FolderService(Service):
         return Deferred.fromCoroutine(self._finish())
 
     async def _finish(self) -> None:
-        if self._looking:
+        if self._rescan.scanning:
             looked: Deferred[None] = Deferred()
             self._afterLook.append(looked)
             await looked
@@ -173,8 +172,7 @@ class FolderService(Service):
             await self._stop(path)
 
     def _begin(self) -> None:
-        if not self._open:
-            self._open = True
+        if not self._rescan.open:
             self._look_now()
             self._say_what_is_there()
 
@@ -195,19 +193,14 @@ class FolderService(Service):
 
     def _changed(self) -> None:
         """Something happened in the folder: look soon, once for all that happens until then."""
-        if not self._open:
-            return
-        if self._looking:
-            self._again = True
-        elif self._next is None:
-            self._next = self._reactor.callLater(self._pause, self._look_now)
-        elif self._next.getTime() - self._reactor.seconds() > self._pause:
-            self._next.reset(self._pause)
+        if self._rescan.changed():
+            assert self._next is not None
+            if self._next.getTime() - self._reactor.seconds() > self._pause:
+                self._next.reset(self._pause)
 
     def _look_now(self) -> None:
         self._next = None
-        self._again = False
-        self._looking = True
+        self._rescan.begin()
         look = Deferred.fromCoroutine(self._reconcile())
         look.addErrback(self._failed)
         look.addCallback(self._looked)
@@ -224,12 +217,10 @@ class FolderService(Service):
             self._log.error("{why}", why=printable(why))
 
     def _looked(self, _: object) -> None:
-        self._looking = False
-        if self._open:
+        soon = self._rescan.done()
+        if self._rescan.open:
             usual = RESYNC_WITHOUT_INOTIFY if self._withoutInotify else RESYNC
-            self._next = self._reactor.callLater(
-                self._pause if self._again else usual, self._look_now
-            )
+            self._next = self._reactor.callLater(self._pause if soon else usual, self._look_now)
         waiting, self._afterLook = self._afterLook, []
         for looked in waiting:
             looked.callback(None)
@@ -250,7 +241,7 @@ class FolderService(Service):
             del self._complaints[path]
         began = self._reactor.seconds()
         for path in sorted(wanted - self._ports.keys()):
-            if not self._open:
+            if not self._rescan.open:
                 return
             await self._start(path)
             if self._reactor.seconds() - began > SLICE:

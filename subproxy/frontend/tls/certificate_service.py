@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from subproxy.core.printable import printable
+from subproxy.core.rescan import Rescan
 from subproxy.frontend.tls.certificate import Certificate
 from subproxy.frontend.tls.certificate_files import CertificateFiles, watched_folders
 from subproxy.frontend.tls.certificate_reader import CertificateReader
@@ -68,8 +69,8 @@ class CertificateService(Service):
         self._deaf = ""
         self._missed: list[str] = []
         self._next: IDelayedCall | None = None
-        self._look: Iterator[None] | None = None
-        self._again = False
+        self._look: Iterator[None] = iter(())
+        self._rescan = Rescan()
         self._begun = False
 
     def find(self, name: bytes | None, address: bytes = b"") -> Certificate | None:
@@ -113,7 +114,11 @@ class CertificateService(Service):
         if self._next is not None:
             self._next.cancel()
             self._next = None
-        self._look = None
+        if self._rescan.scanning:
+            self._look = iter(())
+            self._rescan.close()
+            self._rescan.done()
+        self._rescan.close()
         if self._watch is not None:
             self._watch.close()
             self._watch = None
@@ -144,35 +149,30 @@ class CertificateService(Service):
 
     def _changed(self) -> None:
         """Something happened: look soon, once for all that happens until then."""
-        if self._look is not None:
-            self._again = True
-        elif self._next is None:
-            self._next = self._reactor.callLater(SETTLE, self._look_now)
-        elif self._next.getTime() - self._reactor.seconds() > SETTLE:
-            self._next.reset(SETTLE)
+        if self._rescan.changed():
+            assert self._next is not None
+            if self._next.getTime() - self._reactor.seconds() > SETTLE:
+                self._next.reset(SETTLE)
 
     def _look_now(self) -> None:
+        self._rescan.begin()
         self._look = self._reconcile()
-        self._again = False
         self._step()
 
     def _step(self) -> None:
         """Go on with the look for a slice of a turn."""
         self._next = None
-        look = self._look
-        if look is None:
-            return
         until = self._reactor.seconds() + SLICE
         try:
-            for _ in look:
+            for _ in self._look:
                 if self._reactor.seconds() >= until:
                     self._next = self._reactor.callLater(0, self._step)
                     return
         except Exception:
             self._log.failure("the certificates could not be looked at")
-        self._look = None
+        soon = self._rescan.done()
         usual = RESYNC_WITHOUT_INOTIFY if self._deaf else self._resync
-        self._next = self._reactor.callLater(SETTLE if self._again else usual, self._look_now)
+        self._next = self._reactor.callLater(SETTLE if soon else usual, self._look_now)
 
     def _reconcile(self) -> Iterator[None]:
         """Bring what is in force in line with the files; may pause at each C{yield}."""
