@@ -18,6 +18,7 @@ from subproxy.app.effects import (
     http_limits,
     route_linger,
     subscription_settings,
+    traces,
 )
 from subproxy.app.ejection_log import ejection_log
 from subproxy.app.listener import why
@@ -180,6 +181,7 @@ def build_proxy(
         Forwarding(Trust(settings.trust)),
         half_close=HalfClose(settings.half_close),
     )
+    http.set_traces(traces(settings))
     http.context.web_sockets = lambda: registrar.policy.changes_to(WEBSOCKET)
     if isinstance(http, FastHttp1Factory):
         install(http, subscriptions, log, counters, settings.http2 == ON)

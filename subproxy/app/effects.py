@@ -12,6 +12,7 @@ from subproxy.core.balancing.admission import AdmissionLimits
 from subproxy.core.balancing.balancer import BALANCERS
 from subproxy.core.balancing.member import LINGER
 from subproxy.core.http.forwarded import Trust
+from subproxy.core.http.trace_context import TraceContext
 from subproxy.core.sites.site_table import SiteTable
 from subproxy.frontend.half_close import HalfClose
 from subproxy.frontend.limits import HttpLimits
@@ -104,6 +105,16 @@ def believe(service: ProxyService, settings: Settings) -> None:
             listener.factory.peers = proxy_peers(settings)
 
 
+def traces(settings: Settings) -> TraceContext | None:
+    """What follows traces; None: nobody does."""
+    return None if settings.traces is None else TraceContext(settings.traces)
+
+
+def follow(service: ProxyService, settings: Settings) -> None:
+    """Follow traces, or no more."""
+    service.http.set_traces(traces(settings))
+
+
 def subscribe(service: ProxyService, settings: Settings) -> None:
     """Tell who subscribes from now on other times; the others go by what they were told."""
     subscriptions = service.subscriptions
@@ -130,6 +141,7 @@ EFFECTS: Mapping[str, Callable[[ProxyService, Settings], None]] = {
     "trust": believe,
     "proxy_protocol": believe,
     "half_close": half_close,
+    "traces": follow,
     "shutdown_timeout": stop,
     "spin": spin,
     **{each.name: limit for each in TABLE if isinstance(each.kind, HttpLimit) and each.reload},

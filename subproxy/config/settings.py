@@ -21,6 +21,7 @@ from subproxy.config.listen import (
     parse_https,
     parse_vsock,
 )
+from subproxy.config.log_settings import CLIENTS, LogSettings
 from subproxy.config.setting import (
     WORDS,
     Choice,
@@ -41,7 +42,6 @@ from subproxy.frontend import limits
 from subproxy.frontend.half_close import HalfClose
 from subproxy.frontend.tls.library import AUTO, LIBRARIES
 from subproxy.subscription.settings import BULK, SubscriptionSettings
-from subproxy.telemetry.log_format import FORMATS
 from subproxy.wire.limits import MAX_NUMBER, PORT
 
 T = TypeVar("T")
@@ -53,7 +53,6 @@ A_DAY = 86400.0
 LISTENERS = "Listeners"
 TLS = "TLS"
 GUESTS = "Guests"
-CLIENTS = "Clients"
 HTTP_LIMITS = "Limits of HTTP"
 PROCESS = "The process"
 GROUPS = (LISTENERS, TLS, GUESTS, CLIENTS, OTHER_HOSTS, HTTP_LIMITS, PROCESS)
@@ -72,7 +71,7 @@ def _network(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Settings(HostSettings):
+class Settings(HostSettings, LogSettings):
     """
     What an operator has set, and defaults for the rest.
 
@@ -371,23 +370,6 @@ class Settings(HostSettings):
         word="HOW",
         reload=True,
     )
-    access_log: str = one(
-        Text(str),
-        "-",
-        "The access log: a file, - for standard output, or none.",
-        CLIENTS,
-        "log",
-        word="FILE",
-    )
-    access_log_format: str = one(
-        Choice(tuple(FORMATS)),
-        "combined",
-        f"{' or '.join(FORMATS)}.",
-        CLIENTS,
-        "log",
-        word="FORMAT",
-    )
-
     http_limits: limits.HttpLimits = field(default_factory=limits.HttpLimits)
 
     workers: int = one(

@@ -356,6 +356,17 @@ KEYS: Final[tuple[SiteKey, ...]] = (
         rule="wake",
         default="`true`",
     ),
+    SiteKey(
+        "server-timing",
+        "`true` or `false`",
+        values.wanted,
+        {"type": "boolean"},
+        "Answers of guests tell in Server-Timing how long the request waited, for a machine too, "
+        "and how long the guest took. false lifts it.",
+        "true",
+        rule="server_timing",
+        default="`false`",
+    ),
 )
 """Every key, in the order of the reference."""
 

@@ -262,3 +262,8 @@ def flag(value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError("true or false is needed")
     return value
+
+
+def wanted(value: object) -> bool | None:
+    """True; None for false, which lifts it."""
+    return flag(value) or None

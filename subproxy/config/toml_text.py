@@ -40,6 +40,7 @@ EXAMPLES = {
     "trust": '["10.0.0.0/8", "unix"]',
     "proxy_protocol": '["10.0.0.0/8"]',
     "machines_folder": '"/run/subproxy/machines"',
+    "traces": "0.1",
 }
 """A value of each setting that has no default, by the setting's name."""
 

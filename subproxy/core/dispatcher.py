@@ -168,9 +168,9 @@ class Dispatcher:
         """See L{IDispatcher}."""
         if exchange.site is not None:
             exchange.site.release()
-        ticket, exchange.ticket = exchange.ticket, None
-        if ticket is not None:
-            self.admission.leave(ticket)
+        if exchange.ticket is not None:
+            self.admission.leave(exchange.ticket)
+            exchange.waited(self.now())
         self._release(exchange)
         self.failing.ended(exchange)
 
@@ -220,7 +220,7 @@ class Dispatcher:
         """Give C{exchange}, which its guest has no more, to another."""
         pool = exchange.pool
         assert pool is not None
-        exchange.released()
+        exchange.released(self.now())
         self._release(exchange)
         self._submit(exchange, pool)
 
@@ -263,7 +263,7 @@ class Dispatcher:
             if found is pool and not given_up:
                 continue
             self.admission.leave(ticket)
-            exchange.ticket = None
+            exchange.waited(self.now())
             if found is None or found is pool:
                 exchange.fail(NoRoute())
                 continue
@@ -278,7 +278,7 @@ class Dispatcher:
         pool.owner = owner
         for ticket in tickets:
             exchange: Exchange = ticket.exchange
-            exchange.ticket = None
+            exchange.waited(self.now())
             self._submit(exchange, pool)
 
     def refuse_waiting(self, pool: Pool, error: ProxyError) -> None:
@@ -286,7 +286,7 @@ class Dispatcher:
         for ticket in self.admission.tickets(pool):
             self.admission.leave(ticket)
             exchange: Exchange = ticket.exchange
-            exchange.ticket = None
+            exchange.waited(self.now())
             exchange.fail(error)
 
     # What a timer calls.
@@ -295,7 +295,7 @@ class Dispatcher:
         """Fail those that have waited for too long."""
         for expired in self.admission.expired(now):
             exchange: Exchange = expired.ticket.exchange
-            exchange.ticket = None
+            exchange.waited(now)
             exchange.fail(refusal(expired.refusal))
         self.failing.expire()
 
@@ -315,6 +315,7 @@ class Dispatcher:
 
     def _give(self, exchange: Exchange, member: Member) -> None:
         exchange.holder = exchange.member = member
+        exchange.given = self.now()
         member.channel.send(exchange)
 
     def _release(self, exchange: Exchange) -> None:
@@ -333,7 +334,7 @@ class Dispatcher:
             while self._admitted:
                 each = self._admitted.popleft()
                 exchange: Exchange = each.ticket.exchange
-                exchange.ticket = None
+                exchange.waited(self.now())
                 if exchange.state is ExchangeState.NEW and each.member.state != GONE:
                     self._give(exchange, each.member)
                     continue

@@ -23,6 +23,7 @@ from subproxy.core.http.response import (
     check_response,
     check_trailers,
 )
+from subproxy.core.http.server_timing import server_timing
 from subproxy.core.states import TransitionTable
 from subproxy.errors import GuestMisbehaved, ProxyError
 
@@ -96,8 +97,12 @@ class Exchange:
     @ivar tried: the subscribers that have failed it, though they are there.
     @ivar ticket: its place in a queue, while it waits for a subscriber.
     @ivar ended: the streamed request body is complete.
+    @ivar queued: seconds that it has waited for a subscriber.
+    @ivar wake: seconds that it has waited for a machine to come up.
+    @ivar guest: seconds that those guests had it from which it was taken again.
+    @ivar given: when the guest that has it, or had it last, was given it, in monotonic seconds; 0:
+        none was, or it was taken from it.
     @ivar tunnel: the protocol to which the guest has agreed to change; None of any other exchange.
-
     @ivar site: what the rules of a site make of it; None where there are none.
     """
 
@@ -118,6 +123,10 @@ class Exchange:
     tried: list[Member] = field(default_factory=list)
     ticket: Ticket | None = None
     ended: bool = False
+    queued: float = 0.0
+    wake: float = 0.0
+    guest: float = 0.0
+    given: float = 0.0
     tunnel: bytes | None = None
     error: ProxyError | None = None
     site: SiteRequest | None = None
@@ -234,6 +243,9 @@ class Exchange:
             head.length = length
         if self.site is not None:
             head.headers = self.site.answered(head.headers, self.pool, self.member)
+            if self.site.rules.server_timing and self.given and self.dispatcher is not None:
+                guest = self.guest + self.dispatcher.now() - self.given
+                head.headers = [*head.headers, server_timing(self.queued, self.wake, guest)]
         self.move(ExchangeState.RESPONDING)
         # Its fields are written, and need no room while the client takes what follows.
         self.response = ResponseHead(
@@ -313,9 +325,23 @@ class Exchange:
         self._finish(error)
         sink.responseFailed(error)
 
-    def released(self) -> None:
+    def waited(self, now: float) -> Ticket | None:
+        """It waits no longer in the queue where it did, if it did: return its place there."""
+        ticket, self.ticket = self.ticket, None
+        if ticket is None:
+            return None
+        if ticket.wakes:
+            self.wake += now - ticket.arrived
+        else:
+            self.queued += now - ticket.arrived
+        return ticket
+
+    def released(self, now: float) -> None:
         """The guest no longer has it: it may be given to another."""
         self.move(ExchangeState.NEW)
+        if self.given:
+            self.guest += now - self.given
+            self.given = 0.0
         self.carrier = None
         if self.body is None:
             self.sink.requestPaused()
@@ -334,6 +360,8 @@ class Exchange:
 
 class IDispatcher(Interface):
     """Finds who answers an exchange."""
+
+    now = Attribute("A function: monotonic seconds.")
 
     def dispatch(exchange: Exchange) -> None:
         """

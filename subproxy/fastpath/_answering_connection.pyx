@@ -98,7 +98,10 @@ cdef class AnsweringConnection(ReplaceableConnection):
             self.become(slow)
             return self.forget() + 1
         if path.lines is not None:
-            asked.log(path.lines, channel.name, answer.status, size, now - self.started)
+            asked.log(
+                path.lines, channel.name, answer.status, size, now - self.given,
+                now - self.started, now - self.started,
+            )
         if asked.way.tally is not None:
             asked.way.tally.count(
                 answer.status, size, asked.received, now - self.started,
@@ -246,7 +249,9 @@ cdef class AnsweringConnection(ReplaceableConnection):
         self.channel.drop(asked.number)
         if path.lines is not None:
             asked.log(
-                path.lines, self.channel.name, download.status, download.moved, now - self.started
+                path.lines, self.channel.name, download.status, download.moved,
+                download.first_byte - self.given, download.first_byte - self.started,
+                now - self.started,
             )
         if asked.way.tally is not None:
             asked.way.tally.count_streamed(

@@ -17,7 +17,8 @@ cdef class AskingClient(FastClient):
     cdef readonly PendingRequest asked
     cdef readonly FastChannel channel
     cdef readonly double started  # it, or what the stage is
+    cdef readonly double given  # when the guest was given it
 
     cdef bytes promise(self, FastChannel channel, uint64_t number, int64_t length)
-    cdef bytes prepare(self, const u8 *data, const Head *head, Py_ssize_t body, RouteEntry way)
+    cdef bytes prepare(self, const u8 *data, Head *head, Py_ssize_t body, RouteEntry way)
     cdef int ask(self, bytes frame) except -1

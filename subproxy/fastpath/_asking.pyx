@@ -17,6 +17,7 @@ from subproxy.fastpath._request_head cimport Field, Head
 from subproxy.fastpath._route_cache cimport RouteCache, RouteEntry
 from subproxy.fastpath._slots cimport get, slot
 from subproxy.fastpath._tables cimport SENT_FOR, SENT_ID
+from subproxy.fastpath._trace_field cimport ROOM, add_traceparent, find_trace
 
 from subproxy.core.balancing.member import Member
 from subproxy.fastpath import shared_channel as _shared_channel
@@ -45,7 +46,7 @@ cdef class AskingClient(FastClient):
         """The token for a body that is to go over a data connection; None if that is not for here."""
         return None
 
-    cdef bytes prepare(self, const u8 *data, const Head *head, Py_ssize_t body, RouteEntry way):
+    cdef bytes prepare(self, const u8 *data, Head *head, Py_ssize_t body, RouteEntry way):
         """The frame of a request, of which C{body} bytes lie behind its head, or go over a data
         connection, for whom is chosen now. None, and nothing has happened, if that is not for
         here."""
@@ -61,7 +62,7 @@ cdef class AskingClient(FastClient):
         cdef const u8 *given
         cdef bytes client
         cdef u8 id[256]
-        cdef int id_size
+        cdef int id_size, found
         cdef u8 *end
         cdef u8 *at
         cdef uint64_t number
@@ -94,6 +95,14 @@ cdef class AskingClient(FastClient):
                 asked.id_size = field.value_size
                 id_size = max(id_size, field.value_size)
         frame_size = room(head, sender, id_size, 0 if large else body)
+        asked.traceparent = None
+        asked.trace_at = 0
+        if path.traces is not None:
+            found = find_trace(data, head)
+            if found < 0:
+                return None
+            asked.trace_at = found
+            frame_size += ROOM
         if frame_size > channel.most:
             return None
         if large:
@@ -109,6 +118,9 @@ cdef class AskingClient(FastClient):
         else:
             id_size = asked.id_size
             given = data + asked.id_at
+        if path.traces is not None and not asked.trace_at:
+            asked.traceparent = path.traces.make()
+            add_traceparent(head, asked.traceparent)
         at = encode(
             end, data, head, sender, number, given, id_size, data + head.size, body,
             NULL if token is None else <const u8 *>PyBytes_AS_STRING(token),

@@ -367,7 +367,7 @@ cdef class FastConnection(AnsweringConnection):
             self.undelayed = True
             if self.stream is not None or ITCPTransport.providedBy(self.transport):
                 self.transport.setTcpNoDelay(True)
-        now = path.now()
+        self.given = now = path.now()
         if self.stage == GATHERING:
             asked.keep(self.gathering.data, data, head)
         else:

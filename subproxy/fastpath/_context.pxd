@@ -29,6 +29,7 @@ cdef class FastContext:
     cdef long long most_body  # bytes of a body that is allowed at all; 0: any
     cdef object next_id
     cdef bytes prefix
+    cdef object traces  # what follows them; None: nobody does
     cdef public bytes date
     cdef public bint draining
     cdef public bint http2  # it is spoken

@@ -45,6 +45,7 @@ cdef class FastContext:
         self.turns = TurnBudget(context.clock, HTTP2_BUDGET)
         self.set_limits(limits)
         self.next_id = context.rules.ids.next
+        self.traces = context.rules.traces
         self.prefix = context.rules.ids.prefix + b"-"
         self.date = context.status.date
         self.draining = context.status.draining
@@ -65,6 +66,10 @@ cdef class FastContext:
         self.tunnel_idle = limits.tunnel_idle
         self.most_body = limits.body
         self.most_inline = min(limits.inline, 65536, limits.body or 65536)
+
+    def set_traces(self, traces):
+        """Follow traces in another way from now on; C{None}: no more."""
+        self.traces = traces
 
     def forget_clients(self):
         """What is told of clients has changed: those that connect from now on are looked at anew."""

@@ -55,7 +55,8 @@ cdef class FastHttp2Stream(AskingClient):
         frame = self.prepare(data, head, body, way)
         if frame is None:
             return False
-        self.late = self.path.now() + (
+        self.given = self.path.now()
+        self.late = self.given + (
             self.path.response_timeout if way.response_timeout < 0.0 else way.response_timeout
         )
         asked.keep(PyBytes_FromStringAndSize(<const char *>data, size), data, head)
@@ -152,7 +153,10 @@ cdef class FastHttp2Stream(AskingClient):
         del front.streams[self.number]
         front.soon()
         if path.lines is not None:
-            asked.log(path.lines, channel.name, answer.status, size, now - self.started)
+            asked.log(
+                path.lines, channel.name, answer.status, size, now - self.given,
+                now - self.started, now - self.started,
+            )
         path.answered += 1
         if asked.way.tally is not None:
             asked.way.tally.count(

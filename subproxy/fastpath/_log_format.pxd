@@ -15,10 +15,13 @@ cdef struct LogLine:
     Text referer  # NULL: none, as with the agent
     Text agent
     Text id
+    Text trace  # NULL: none is known
     Text route
     Text member
     int status
     Py_ssize_t sent
+    double guest  # that it had the request, until the head of the answer was written
+    double first  # until then
     double seconds
 
 cdef Py_ssize_t room(const LogLine *line) noexcept nogil

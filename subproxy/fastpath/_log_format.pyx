@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, binding=False
 """Access-log lines, byte by byte as C{subproxy.telemetry.log_format} makes them of the same exchange.
 
-An exchange of the compiled path is answered whole by the first guest that is asked:
-its first byte is its last, it has one attempt, and no error.
+An exchange of the compiled path is answered by the first guest that is asked, at once:
+it has waited for nobody, and has one attempt, and no error.
 
 The same in Python: C{subproxy.telemetry.log_format} (see C{subproxy.fastpath.twins}).
 """
@@ -31,6 +31,7 @@ cdef Py_ssize_t room(const LogLine *line) noexcept nogil:
 cdef u8 *combined(u8 *o, const LogLine *line) noexcept:
     """C{subproxy.telemetry.log_format.combined}."""
     cdef u8 *first
+    cdef u8 *end
     cdef Text asked
     o = put_text(o, &line.client) if line.client.size else put_literal(o, b"-")
     o = put_literal(o, b" - - [")
@@ -59,9 +60,13 @@ cdef u8 *combined(u8 *o, const LogLine *line) noexcept:
     o = put_text(o, &line.member)
     o = put_literal(o, b'" ')
     first = o
-    o = put_milliseconds(o, line.seconds)
+    o = put_milliseconds(o, line.first)
+    end = o
     o = put_literal(o, b" ")
-    o = put_bytes(o, first, o - 1 - first)
+    if line.seconds == line.first:
+        o = put_bytes(o, first, end - first)
+    else:
+        o = put_milliseconds(o, line.seconds)
     return put_literal(o, b" -\n")
 
 
@@ -70,7 +75,7 @@ cdef u8 *json_line(u8 *o, const LogLine *line) noexcept:
     cdef Text method
     cdef Text target
     cdef u8 *first
-    cdef Py_ssize_t size
+    cdef u8 *end
     method.at = line.line.at
     method.size = line.method_size
     target.at = line.line.at + line.method_size + 1
@@ -98,16 +103,26 @@ cdef u8 *json_line(u8 *o, const LogLine *line) noexcept:
     o = put_json_escaped(o, &line.agent) if line.agent.at != NULL else put_literal(o, b"-")
     o = put_literal(o, b'","id":"')
     o = put_text(o, &line.id)
-    o = put_literal(o, b'","route":"')
+    if line.trace.at != NULL:
+        o = put_literal(o, b'","trace":"')
+        o = put_text(o, &line.trace)
+        o = put_literal(o, b'","route":"')
+    else:
+        o = put_literal(o, b'","trace":null,"route":"')
     o = put_text(o, &line.route)
     o = put_literal(o, b'","subscriber":"')
     o = put_text(o, &line.member)
-    o = put_literal(o, b'","first_byte":')
+    o = put_literal(o, b'","queued":0.000000,"wake":0.000000,"guest":')
+    o = put_microseconds(o, line.guest)
+    o = put_literal(o, b',"first_byte":')
     first = o
-    o = put_microseconds(o, line.seconds)
-    size = o - first
+    o = put_microseconds(o, line.first)
+    end = o
     o = put_literal(o, b',"last_byte":')
-    o = put_bytes(o, first, size)
+    if line.seconds == line.first:
+        o = put_bytes(o, first, end - first)
+    else:
+        o = put_microseconds(o, line.seconds)
     return put_literal(o, b',"attempts":1,"error":null}\n')
 
 

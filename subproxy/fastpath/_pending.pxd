@@ -27,6 +27,8 @@ cdef class PendingRequest:
     cdef int agent_size
     cdef int referer_at
     cdef int referer_size
+    cdef bytes traceparent  # that it was given; None: it has its own, or traces are not followed
+    cdef int trace_at  # its own
     cdef bint is_head
     cdef bint close
     cdef bint http2
@@ -36,7 +38,8 @@ cdef class PendingRequest:
     cdef u8 *put_id(self, u8 *o)
     cdef bytes frame(self, FastContext path, ClientInfo told)
     cdef int log(
-        self, FastLogBuffer lines, bytes member, int status, Py_ssize_t sent, double seconds,
+        self, FastLogBuffer lines, bytes member, int status, Py_ssize_t sent, double guest,
+        double first, double seconds,
     ) except -1
 
 

@@ -15,6 +15,7 @@ from subproxy.fastpath._request_head cimport GOOD, Field, Head, scan
 from subproxy.fastpath._context cimport FastContext
 from subproxy.fastpath._route_cache cimport RouteEntry
 from subproxy.fastpath._tables cimport IS_ID, Tables, tables
+from subproxy.fastpath._trace_field cimport ROOM, TRACE_AT, TRACE_SIZE, add_traceparent
 from subproxy.fastpath._client_info cimport ClientInfo, ClientOrigin
 
 from subproxy.core.http.request_id import MAX_LENGTH as _id_limit
@@ -103,6 +104,9 @@ cdef class PendingRequest:
             origin = told.origin(&head)
             sender = &origin.sender
         size = room(&head, sender, id_size, 0)
+        if self.traceparent is not None:
+            size += ROOM
+            add_traceparent(&head, self.traceparent)
         end = path.room(size) + path.scratch_size
         at = encode(
             end, data, &head, sender, self.number, id, id_size, data, 0, NULL, 0,
@@ -110,9 +114,10 @@ cdef class PendingRequest:
         return PyBytes_FromStringAndSize(<const char *>at, end - at)
 
     cdef int log(
-        self, FastLogBuffer lines, bytes member, int status, Py_ssize_t sent, double seconds,
+        self, FastLogBuffer lines, bytes member, int status, Py_ssize_t sent, double guest,
+        double first, double seconds,
     ) except -1:
-        """Write its line of the access log."""
+        """Write its line of the access log; see C{LogLine} for the times."""
         cdef const u8 *data = <const u8 *>PyBytes_AS_STRING(self.data)
         cdef bytes date = lines.today()
         cdef RouteEntry way = self.way
@@ -136,7 +141,14 @@ cdef class PendingRequest:
         line.member = text(member)
         line.status = status
         line.sent = sent
+        line.guest = guest
+        line.first = first
         line.seconds = seconds
+        if self.traceparent is not None:
+            line.trace.at = <const u8 *>PyBytes_AS_STRING(self.traceparent) + TRACE_AT
+        else:
+            line.trace.at = data + self.trace_at if self.trace_at else NULL
+        line.trace.size = TRACE_SIZE
         o = lines.reserve(room_for_line(&line))
         lines.wrote(json_line(o, &line) if lines.json else combined(o, &line))
         return 0

@@ -132,6 +132,7 @@ def uploading(front: FallsBack) -> FallbackProtocol:
         exchange.site = SiteRequest(rules, head)
     exchange.pool = front.asked.pool
     exchange.holder = front.member
+    exchange.given = front.given
     protocol.client_stream = client_stream
     client_stream.exchange = exchange
     connection, flow, pipe = upload.part()

@@ -11,6 +11,7 @@ from __future__ import annotations
 from subproxy.core.exchange import Exchange, ExchangeState, RequestHead
 from subproxy.core.http.normalise import normalise_path
 from subproxy.core.http.request_rules import RequestRules
+from subproxy.core.http.trace_context import trace_of
 from subproxy.core.sites.site_request import SiteRequest
 from subproxy.fastpath.interfaces import FallsBack
 from subproxy.frontend.client_stream import ClientStream, ResponseState
@@ -128,6 +129,7 @@ def _client_stream(protocol: FallbackProtocol, front: FallsBack) -> ClientStream
         exchange.site = SiteRequest(rules, head)
     exchange.pool = front.asked.pool
     exchange.holder = front.member
+    exchange.given = front.given
     if body is None:
         # Its body has gone over a data connection.
         exchange.streamed = front.asked.received
@@ -157,6 +159,7 @@ def sent_request(frame: bytes, rules: RequestRules) -> RequestHead:
         info[b"version"],
         info[b"id"],
         trailers=info.get(b"trailers", False),
+        trace=b"" if rules.traces is None else trace_of(headers),
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 from twisted.internet.interfaces import IAddress, IProtocol
 
 from subproxy.core.http.forwarded import Trust
+from subproxy.core.http.trace_context import TraceContext
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.limits import HttpLimits
 from subproxy.frontend.open_connections import OpenConnection
@@ -74,6 +75,12 @@ class FastHttp1Factory(Http1Factory):
         super().set_trust(trust)
         if self.fastpath is not None:
             self.fastpath.forget_clients()
+
+    def set_traces(self, traces: TraceContext | None) -> None:
+        """Follow traces by C{traces} from now on; None: follow none."""
+        super().set_traces(traces)
+        if self.fastpath is not None:
+            self.fastpath.set_traces(traces)
 
     def last_answers(self) -> None:
         """Let every answer from now on be its connection's last; idle ones may still ask."""

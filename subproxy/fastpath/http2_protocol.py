@@ -146,6 +146,7 @@ class FastHttp2Protocol(Http2Protocol):
             exchange.site = SiteRequest(rules, head)
         exchange.pool = fast.asked.pool
         exchange.holder = fast.member
+        exchange.given = fast.given
         fast.channel.channel.adopt(exchange, fast.asked.number)
         client_stream.exchange = exchange
         served.due = fast.started + client_stream.response_timeout

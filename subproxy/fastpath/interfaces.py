@@ -91,6 +91,7 @@ class FallsBack(Protocol):
     asked: PendingRequest
     channel: FastChannel
     started: float
+    given: float
     peer: Peer | None
     member: Member
     download: StreamedDownload
@@ -128,6 +129,7 @@ class FallsBackAlone(Protocol):
     asked: PendingRequest
     channel: FastChannel
     started: float
+    given: float
     member: Member
     frame: bytes
 
@@ -144,6 +146,7 @@ class GatheredBody(Protocol):
     number: int
     room: int
     started: float
+    given: float
     text: bytes
     body: bytes
     whole: bool

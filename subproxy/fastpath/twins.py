@@ -51,6 +51,14 @@ TWINS: Final = {
         ),
         f"{_GUESTS}.test_whatever_a_trusted_peer_tells",
     ),
+    "the trace of a request": Twin(
+        ("subproxy.core.http.trace_context.TraceContext",),
+        (
+            "subproxy.fastpath._trace_field.find_trace",
+            "subproxy.fastpath._trace_field.add_traceparent",
+        ),
+        "tests.fastpath.test_traces.TraceTests.test_any_trace",
+    ),
     "request frame": Twin(
         (
             "subproxy.subscription.channel.request_headers",

@@ -19,6 +19,7 @@ from zope.interface import implementer
 from subproxy.core.exchange import IDispatcher
 from subproxy.core.http.forwarded import Forwarding, Trust
 from subproxy.core.http.request_rules import RequestRules
+from subproxy.core.http.trace_context import TraceContext
 from subproxy.frontend.context import FrontendContext, FrontendStatus, NoLog
 from subproxy.frontend.deadlines import Sweeper
 from subproxy.frontend.half_close import HalfClose
@@ -151,6 +152,10 @@ class Http1Factory(Factory):
     def set_trust(self, trust: Trust) -> None:
         """Believe what C{trust} has, of clients that connect from now on."""
         self.context.forwarding.trust = trust
+
+    def set_traces(self, traces: TraceContext | None) -> None:
+        """Follow traces by C{traces} from now on; None: follow none."""
+        self.context.rules.traces = traces
 
     def last_answers(self) -> None:
         """Let every answer from now on be its connection's last; idle ones may still ask."""

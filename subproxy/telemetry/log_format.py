@@ -97,10 +97,12 @@ def json_line(record: ExchangeRecord, date: bytes) -> bytes:
     started = record.started
     first = record.first_byte
     member, error = exchange.member, exchange.error
+    guest = guest_time(record)
     return (
         b'{"time":"%b","client":"%b","method":"%b","host":"%b","target":"%b","version":"%b",'
-        b'"status":%d,"bytes":%d,"referer":"%b","user_agent":"%b","id":"%b","route":"%b",'
-        b'"subscriber":"%b","first_byte":%b,"last_byte":%.6f,"attempts":%d,"error":%b}\n'
+        b'"status":%d,"bytes":%d,"referer":"%b","user_agent":"%b","id":"%b","trace":%b,'
+        b'"route":"%b","subscriber":"%b","queued":%.6f,"wake":%.6f,"guest":%b,"first_byte":%b,'
+        b'"last_byte":%.6f,"attempts":%d,"error":%b}\n'
     ) % (
         date,
         json_escaped(request.client),
@@ -113,13 +115,29 @@ def json_line(record: ExchangeRecord, date: bytes) -> bytes:
         json_escaped(referer),
         json_escaped(agent),
         json_escaped(request.request_id),
+        b'"%b"' % request.trace if request.trace else b"null",
         b"-" if exchange.pool is None else json_route_name(exchange.pool),
         b"-" if member is None else json_escaped(member.identity.encode("utf-8", "replace")),
+        exchange.queued,
+        exchange.wake,
+        b"null" if guest is None else b"%.6f" % guest,
         b"%.6f" % (first - started) if first else b"null",
         record.ended - started,
         exchange.attempts,
         b"null" if error is None else b'"%b"' % error.code.encode("ascii", "replace"),
     )
+
+
+def guest_time(record: ExchangeRecord) -> float | None:
+    """
+    Seconds that guests had the request, until the head of the answer was written.
+
+    @return: None if none had it.
+    """
+    exchange = record.exchange
+    if not exchange.given:
+        return exchange.guest or None
+    return exchange.guest + (record.first_byte or record.ended) - exchange.given
 
 
 def logged_fields(headers: Headers) -> Headers:

@@ -208,6 +208,8 @@ class EveryKeyTests(ReloadCase):
                     value = "'unix'"
                 elif row.default not in (None, "-") and row.word != "FOLDER":
                     value = str(int(float(str(row.default))) + 1)
+                elif row.word == "SHARE":
+                    value = "0.5"
                 else:
                     value = "'unix:/x'"
                 if row.name in ("policy", "http", "vsock", "access_log", "proxy_protocol"):
@@ -258,6 +260,7 @@ class EveryKeyTests(ReloadCase):
             spin=3.0,
             eject_failures=9,
             eject_time=1.5,
+            traces=0.25,
         )
         engine = self.service.clock.engine = Mock()  # type: ignore[attr-defined]
         limits = {row.name: row.default + 1 for row in TABLE if row.name != "unsent"}
@@ -286,6 +289,8 @@ class EveryKeyTests(ReloadCase):
         self.assertTrue(proxied.factory.peers.trusts(b"192.0.2.1"))
         self.assertFalse(proxied.factory.peers.trusts(b"127.0.0.1"))
         self.assertIs(http.context.half_close, HalfClose.DENY)
+        assert http.context.rules.traces is not None
+        self.assertEqual(http.context.rules.traces.share, 0.25)
         self.assertEqual(engine.spin, 3e-6)
         detector = self.service.dispatcher.failing.detector
         self.assertEqual((detector.row, detector.time), (9, 1.5))

@@ -199,7 +199,11 @@ class EveryKeyTests(SynchronousTestCase):
         for section, rows in SECTIONS.items():
             for key, row in rows.items():
                 if isinstance(row.kind, (Number, Count, HttpLimit)):
-                    good, text, bad = row.default or "", row.default or "", ("'1'", "true", "[1]")
+                    good, text, bad = (
+                        row.default or "0.5",
+                        row.default or "0.5",
+                        ("'1'", "true", "[1]"),
+                    )
                 elif isinstance(row.kind, Flag):
                     good, text, bad = "true", "true", ("'true'", "1")
                 elif isinstance(row.kind, Octal):

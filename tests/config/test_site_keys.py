@@ -56,6 +56,7 @@ GOOD: dict[str, tuple[str, ...]] = {
         '{ cookie = "a", same-site = "none" }',
     ),
     "wake": ("true", "false", '["GET"]'),
+    "server-timing": ("true", "false"),
 }
 """Values of each key that are good, by the reader and by the schema."""
 
@@ -95,6 +96,7 @@ BAD: dict[str, tuple[str, ...]] = {
         *('{ header = "a", same-site = "lax" }', '{ cookie = "a", same-site = "no" }'),
     ),
     "wake": ("1", "[]", '[""]', '"GET"'),
+    "server-timing": ("1", '"yes"'),
 }
 """Values that are bad, by both."""
 
@@ -187,7 +189,7 @@ class EverySiteKeyTests(SynchronousTestCase):
             **dict.fromkeys(("networks", "upgrade", "origins"), '"any"'),
             **dict.fromkeys(("rate", "connections"), "0"),
             **dict.fromkeys(("strip-prefix", "host", "redirect"), '""'),
-            **dict.fromkeys(("https", "hsts", "sticky", "client-ca"), "false"),
+            **dict.fromkeys(("https", "hsts", "sticky", "client-ca", "server-timing"), "false"),
             "wake": "true",
             **empty,
         }

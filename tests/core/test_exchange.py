@@ -48,6 +48,8 @@ class Carrier:
 class Finished:
     """A dispatcher: what is done."""
 
+    now = staticmethod(lambda: 0.0)
+
     def __init__(self) -> None:
         self.exchanges: list[Exchange] = []
 
@@ -131,7 +133,7 @@ class LifeTests(ExchangeCase):
     def test_released_and_taken_by_another(self) -> None:
         exchange = self.taken(b"held")
         self.sink.paused = False
-        exchange.released()
+        exchange.released(0.0)
         self.assertIs(exchange.state, ExchangeState.NEW)
         self.assertIsNone(exchange.carrier)
         # A body that is held is not read from the client: nothing to pause.
@@ -142,7 +144,7 @@ class LifeTests(ExchangeCase):
     def test_a_released_stream_is_paused(self) -> None:
         exchange = self.taken(None)
         self.sink.paused = False
-        exchange.released()
+        exchange.released(0.0)
         self.assertTrue(self.sink.paused)
 
     def test_failed(self) -> None:

@@ -130,6 +130,9 @@ class FakeDispatcher:
         self.rules: SiteRules | None = None
         self.answer = answer
 
+    def now(self) -> float:
+        return 0.0
+
     def dispatch(self, exchange: Exchange) -> None:
         guest = FakeGuest(exchange)
         self.guests.append(guest)

@@ -89,6 +89,8 @@ class JsonTests(SynchronousTestCase):
         it = exchange()
         it.pool = Pool(Route(rb"a\.example", b"/.*"), now=0)
         it.member = Member("/run/vms/a.sock", b"app", b"i", now=0)
+        it.queued, it.wake, it.guest, it.given = 0.25, 1.5, 0.125, 100.0005
+        it.request.trace = b"4bf92f3577b34da6a3ce929d0e0e4736"
         found = json.loads(json_line(record(it), b"2026-11-24T08:01:00Z"))
         self.assertEqual(
             found,
@@ -104,14 +106,33 @@ class JsonTests(SynchronousTestCase):
                 "referer": "http://b/",
                 "user_agent": "curl/8",
                 "id": "some-id",
+                "trace": "4bf92f3577b34da6a3ce929d0e0e4736",
                 "route": r"a\.example /.*",
                 "subscriber": "/run/vms/a.sock",
+                "queued": 0.25,
+                "wake": 1.5,
+                "guest": 0.1255,
                 "first_byte": 0.001,
                 "last_byte": 0.25,
                 "attempts": 0,
                 "error": None,
             },
         )
+
+    def test_the_time_with_guests(self) -> None:
+        """Until the head of the answer; of one that never came, until the end; or none had it."""
+        it = exchange()
+        for since, before, first_byte, expected in (
+            (0.0, 0.0, 100.001, None),
+            (0.0, 0.5, 100.001, 0.5),
+            (100.0, 0.0, 100.125, 0.125),
+            (100.0, 0.5, 100.125, 0.625),
+            (100.0, 0.0, 0.0, 0.25),
+        ):
+            it.given, it.guest = since, before
+            found = json.loads(json_line(record(it, first_byte), b"now"))
+            self.assertEqual(found["guest"], expected)
+            self.assertIsNone(found["trace"])
 
     @given(st.binary(), st.binary())
     def test_nothing_breaks_a_line(self, target: bytes, agent: bytes) -> None:

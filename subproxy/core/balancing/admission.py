@@ -66,9 +66,12 @@ USUAL: Final = RequestTerms()
 
 
 class Ticket:
-    """An exchange that waits: C{exchange} is whatever was submitted. Compared by identity."""
+    """An exchange that waits: C{exchange} is whatever was submitted. Compared by identity.
 
-    __slots__ = ("arrived", "deadline", "exchange", "excluded", "pool", "waiting")
+    wakes: it waits for a machine to come up, and not for a subscriber to have room.
+    """
+
+    __slots__ = ("arrived", "deadline", "exchange", "excluded", "pool", "waiting", "wakes")
 
     def __init__(
         self,
@@ -77,7 +80,9 @@ class Ticket:
         excluded: Collection[Member],
         arrived: float,
         deadline: float,
+        wakes: bool = False,
     ) -> None:
+        self.wakes = wakes
         self.exchange = exchange
         self.pool = pool
         self.excluded = excluded
@@ -239,7 +244,7 @@ class Admission:
             return Refuse(MACHINE_DOWN, limits.retry_after)
         if not self._has_room(pool):
             return Refuse(QUEUE_FULL, limits.retry_after)
-        return self._enqueue(exchange, pool, tuple(excluded), now, owner.patience)
+        return self._enqueue(exchange, pool, tuple(excluded), now, owner.patience, True)
 
     def _has_room(self, pool: Pool) -> bool:
         if pool.owner is not None and pool.owner.waiting >= self._limits.pool:
@@ -253,8 +258,9 @@ class Admission:
         excluded: Collection[Member],
         now: float,
         patience: float,
+        wakes: bool = False,
     ) -> Wait:
-        ticket = Ticket(exchange, pool, excluded, now, now + patience)
+        ticket = Ticket(exchange, pool, excluded, now, now + patience, wakes)
         queue = self._queues.get(pool)
         if queue is None:
             queue = self._queues[pool] = _Queue()

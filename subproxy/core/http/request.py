@@ -29,6 +29,7 @@ class RequestHead:
     @ivar expect: the client waits for 100 (Continue) before it sends its body.
     @ivar upgrade: the protocol that it would rather speak, if it says so.
     @ivar trailers: the client has said (by TE) that it takes trailers.
+    @ivar trace: the trace that it belongs to, where traces are followed.
     @ivar tls: what is known of its connection over TLS; None: it has none, or not of ours.
     """
 
@@ -46,3 +47,4 @@ class RequestHead:
     upgrade: Upgrade | None = None
     trailers: bool = False
     tls: ClientTls | None = None
+    trace: bytes = b""

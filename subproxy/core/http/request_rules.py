@@ -32,6 +32,7 @@ from subproxy.core.http.normalise import (
 )
 from subproxy.core.http.request import Headers, RequestHead
 from subproxy.core.http.request_id import RequestIds, acceptable
+from subproxy.core.http.trace_context import TraceContext
 from subproxy.errors import BadRequest, ClientError
 
 _MAX_REMEMBERED = 2048
@@ -86,11 +87,13 @@ class RequestRules:
 
     @param forwarding: what is told about the client, and who is trusted to tell it.
     @param ids: where request ids come from.
+    @ivar traces: what follows traces; None: nobody does.
     """
 
     def __init__(self, forwarding: Forwarding | None = None, ids: RequestIds | None = None) -> None:
         self.forwarding = forwarding or Forwarding()
         self.ids = ids or RequestIds()
+        self.traces: TraceContext | None = None
         self._kinds: dict[bytes, int] = {}
         self._hosts: dict[bytes, bytes] = {}
 
@@ -210,6 +213,7 @@ class RequestRules:
                 raise ClientError("the only expectation that can be met is 100-continue", 417)
             expects = size != 0
 
+        trace = b"" if self.traces is None else self.traces.follow(kept)
         if peer.trusted:
             if request_id is None or not acceptable(request_id):
                 request_id = self.ids.make()
@@ -233,6 +237,7 @@ class RequestRules:
             expects,
             trailers=trailers,
             tls=peer.tls,
+            trace=trace,
         )
 
     def known_host(self, host: bytes) -> bytes:

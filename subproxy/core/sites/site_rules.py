@@ -49,6 +49,7 @@ class SiteRules:
     @ivar response_headers: what becomes of those of its answer.
     @ivar sticky: which subscriber a client belongs to.
     @ivar wake: the methods whose requests may start a machine; others get 503 while it is down.
+    @ivar server_timing: clients are told which parts of the time an answer took.
     @ivar asked_each_time: the rules among them that are asked at each request: the compiled path
         knows none.
     @ivar terms: how long a request waits that belongs to nobody.
@@ -74,6 +75,7 @@ class SiteRules:
     response_headers: HeaderRules | None = None
     sticky: Affinity | None = None
     wake: frozenset[bytes] | None = None
+    server_timing: bool | None = None
     asked_each_time: tuple[str, ...] = field(init=False, compare=False)
     terms: RequestTerms = field(init=False, compare=False)
 

@@ -1,0 +1,126 @@
+"""The parts of the time that an exchange takes, and what a client is told of them."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.config.configuration import parse_configuration
+from subproxy.core.balancing.pool_owner import PoolOwner
+from subproxy.core.exchange import Exchange
+from subproxy.core.routing.route import Route
+from subproxy.core.sites.site_table import SiteTable
+from subproxy.errors import ClientGone
+from subproxy.wire import messages as m
+from tests.rigs.world import Guest, World
+
+
+class TimeCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.world = World()
+        self.world.clock.advance(100)
+
+    def answer(self, guest: Guest, *headers: tuple[bytes, bytes]) -> None:
+        guest.pump()
+        request = guest.take(m.Request)[-1]
+        guest.say(m.Response(request.exchange, 200, list(headers), {}, b"ok"))
+
+    def times(self, exchange: Exchange) -> tuple[float, float, float, float]:
+        return (exchange.queued, exchange.wake, exchange.guest, exchange.given)
+
+
+class ExchangeTimeTests(TimeCase):
+    def test_at_once(self) -> None:
+        guest = self.world.serving()
+        exchange, _ = self.world.ask()
+        self.world.advance(0.5)
+        self.answer(guest)
+        self.assertEqual(self.times(exchange), (0.0, 0.0, 0.0, 100.0))
+
+    def test_behind_another(self) -> None:
+        guest = self.world.serving(concurrency=1)
+        self.world.ask()
+        exchange, _ = self.world.ask()
+        self.world.advance(0.25)
+        self.answer(guest)
+        self.assertEqual(self.times(exchange), (0.25, 0.0, 0.0, 100.25))
+
+    def test_of_a_guest_that_died(self) -> None:
+        """It had the request for a while; then another did, after a while of nobody."""
+        first = self.world.serving()
+        exchange, _ = self.world.ask()
+        self.world.advance(0.5)
+        first.lose()
+        self.world.advance(0.25)
+        self.assertEqual(self.times(exchange), (0.0, 0.0, 0.5, 0.0))
+        self.world.serving("2")
+        self.assertEqual(self.times(exchange), (0.25, 0.0, 0.5, 100.75))
+
+    def test_a_machine_that_starts(self) -> None:
+        """Whoever leaves before it is up has waited as long."""
+        self.declare()
+        exchange, _ = self.world.ask()
+        leaving, _ = self.world.ask()
+        self.world.advance(1.5)
+        leaving.cancel(ClientGone())
+        self.assertEqual(self.times(leaving), (0.0, 1.5, 0.0, 0.0))
+        self.world.advance(0.5)
+        self.world.serving(concurrency=1)
+        self.assertEqual(self.times(exchange), (0.0, 2.0, 0.0, 102.0))
+        behind, _ = self.world.ask()
+        self.world.advance(0.25)
+        behind.cancel(ClientGone())
+        self.assertEqual(self.times(behind), (0.25, 0.0, 0.0, 0.0))
+
+    def declare(self) -> None:
+        owner = PoolOwner("vm", 30.0)
+        self.world.registry.owner_of = lambda route: owner
+        self.world.registry.declare(Route(rb"a\.example"), 100.0)
+
+    def test_too_long(self) -> None:
+        guest = self.world.serving(concurrency=1)
+        self.world.ask()
+        exchange, sink = self.world.ask()
+        self.world.advance(10)
+        assert sink.error is not None
+        self.assertEqual(sink.error.code, "queue-timeout")
+        self.assertEqual(self.times(exchange), (10.0, 0.0, 0.0, 0.0))
+        guest.lose()
+
+
+class ServerTimingTests(TimeCase):
+    def sites(self, text: str) -> None:
+        self.world.router.set_sites(SiteTable(parse_configuration(text).sites))
+
+    def test_a_client_is_told(self) -> None:
+        """Beside what the guest says of itself."""
+        self.sites('[[site]]\nhosts = "a.example"\nserver-timing = true\n')
+        guest = self.world.serving(concurrency=1)
+        self.world.ask()
+        _, sink = self.world.ask()
+        self.world.advance(0.25)
+        self.answer(guest)
+        self.world.advance(0.0125)
+        self.answer(guest, (b"server-timing", b"db;dur=5"))
+        assert sink.head is not None
+        self.assertEqual(
+            sink.head.headers,
+            [
+                (b"server-timing", b"db;dur=5"),
+                (b"Server-Timing", b"queued;dur=250.000, wake;dur=0.000, guest;dur=12.500"),
+            ],
+        )
+
+    def test_nobody_is_told_without(self) -> None:
+        """Nor where a narrower site lifts it, nor of an answer of ours."""
+        self.sites(
+            '[[site]]\nhosts = "*"\nserver-timing = true\n'
+            '[[site]]\nhosts = "a.example"\nserver-timing = false\n'
+            '[[site]]\nhosts = "b.example"\nredirect = "/b"\n'
+        )
+        guest = self.world.serving()
+        _, sink = self.world.ask()
+        self.answer(guest)
+        _, redirected = self.world.ask(host=b"b.example")
+        for each in (sink, redirected):
+            assert each.head is not None
+            self.assertNotIn(b"Server-Timing", dict(each.head.headers))
