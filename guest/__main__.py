@@ -47,6 +47,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         application = load(asked.target, asked.interface)
     except BadImport as error:
+        if error.trace:
+            print(error.trace, end="", file=sys.stderr)
         complain(str(error))
         return BAD_IMPORT
     interface = interface_of(application, asked.interface)

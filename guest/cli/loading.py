@@ -6,13 +6,22 @@ import os
 import sys
 import traceback
 from importlib import import_module
+from types import TracebackType
 from typing import Any
 
 from guest.cli.interface import InterfaceUnclear, interface_of
 
 
 class BadImport(Exception):
-    """The application cannot be had; its text is one line for a person."""
+    """
+    The application cannot be had; its text is one line for a person.
+
+    @ivar trace: the traceback of the error that its code raised, from that code on; or nothing.
+    """
+
+    def __init__(self, text: str, error: Exception | None = None) -> None:
+        super().__init__(text if error is None else f"{text}: {_where(error)}")
+        self.trace = "" if error is None else _trace(error)
 
 
 def load(name: str, interface: str = "auto") -> Any:
@@ -41,7 +50,7 @@ def load(name: str, interface: str = "auto") -> Any:
     try:
         found: object = import_module(module_name)
     except Exception as error:
-        raise BadImport(f"cannot import {module_name}: {_where(error)}") from error
+        raise BadImport(f"cannot import {module_name}", error) from error
     for part in path.split("."):
         try:
             found = getattr(found, part)
@@ -66,17 +75,41 @@ def _call(factory: Any, name: str) -> object:
     try:
         return factory()
     except Exception as error:
-        raise BadImport(f"{name} failed: {_where(error)}") from error
+        raise BadImport(f"{name} failed", error) from error
 
 
 def _where(error: Exception) -> str:
-    """The error in words, with file and line if they are in the application's code."""
+    """The error in words, with file and line of the last call in the application's own code."""
     text = f"{type(error).__name__}: {error}".replace("\n", " ")
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if "importlib" not in frame.filename and frame.filename != __file__
-    ]
-    if frames:
-        text += f" ({frames[-1].filename}, line {frames[-1].lineno})"
+    frames = traceback.extract_tb(_of_application(error))
+    own = [each for each in frames if _is_own(each.filename)] or frames
+    if own:
+        text += f" ({own[-1].filename}, line {own[-1].lineno})"
     return text
+
+
+def _trace(error: Exception) -> str:
+    """The error as Python prints it, without us who called; nothing if no code of it ran."""
+    there = _of_application(error)
+    if there is None and not isinstance(error, SyntaxError):
+        return ""
+    return "".join(traceback.format_exception(type(error), error, there))
+
+
+def _of_application(error: Exception) -> TracebackType | None:
+    """Its traceback behind us and what imports modules."""
+    there = error.__traceback__
+    while there is not None:
+        name = there.tb_frame.f_code.co_filename
+        if name != __file__ and "importlib" not in name:
+            return there
+        there = there.tb_next
+    return None
+
+
+def _is_own(filename: str) -> bool:
+    """Whether it is a file of the application: neither of Python's library nor of a package."""
+    library = os.path.dirname(os.__file__) + os.sep
+    return os.path.isfile(filename) and not (
+        filename.startswith(library) or f"{os.sep}site-packages{os.sep}" in filename
+    )

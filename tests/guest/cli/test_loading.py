@@ -102,14 +102,39 @@ class LoadTests(SynchronousTestCase):
             f"{HERE} has no Application.Iner; did you mean Inner?",
         )
 
-    def test_the_current_directory_is_searched(self) -> None:
+    def here(self, **modules: str) -> None:
+        """Be in a folder with these modules."""
         folder = Path(self.mktemp())
         folder.mkdir()
-        (folder / "broken_application.py").write_text("\n\nraise RuntimeError('on\\npurpose')\n")
+        for name, text in modules.items():
+            (folder / f"{name}.py").write_text(text)
+            self.addCleanup(sys.modules.pop, name, None)
         before, path = os.getcwd(), list(sys.path)
         os.chdir(folder)
         self.addCleanup(os.chdir, before)
         self.patch(sys, "path", [each for each in path if each])
+
+    def test_where_it_fails(self) -> None:
+        """The line is the application's, also where a library that it calls raises."""
+        self.here(
+            deep_settings="import json\n\nCONFIG = json.loads('{oops')\n",
+            deep_application="import deep_settings\n",
+            wrong_syntax="\ndef app(:\n",
+        )
+        error = self.assertRaises(BadImport, load, "deep_application:app")
+        self.assertRegex(str(error), r"JSONDecodeError: .* \(.*/deep_settings\.py, line 3\)$")
+        lines = error.trace.splitlines()
+        self.assertEqual(lines[0], "Traceback (most recent call last):")
+        self.assertIn("deep_application.py", lines[1])
+        self.assertIn("json/decoder.py", error.trace)
+        self.assertNotIn("importlib", error.trace)
+        self.assertNotIn("loading.py", error.trace)
+        error = self.assertRaises(BadImport, load, "wrong_syntax:app")
+        self.assertIn('wrong_syntax.py", line 2', error.trace)
+        self.assertEqual(self.assertRaises(BadImport, load, "no_such_module:A").trace, "")
+
+    def test_the_current_directory_is_searched(self) -> None:
+        self.here(broken_application="\n\nraise RuntimeError('on\\npurpose')\n")
         text = self.refused("broken_application:A")
         self.assertIn("RuntimeError: on purpose", text)
         self.assertIn("broken_application.py, line 3", text)
