@@ -71,7 +71,7 @@ KNOWS_ONLY = {
     "machines": ("core",),
     # It starts processes and passes guests on; what these are is the business of others.
     "workers": ("core", "endpoints", "process", "subscription.log_limiter", "wire"),
-    "cli": ("admin", "config", "core"),
+    "cli": ("admin", "config", "core", "telemetry"),
     "__main__": ("cli",),
 }
 """Rooms that know less than all that is below them, and what that is."""

@@ -37,10 +37,10 @@ class Operations(Protocol):
         Look, or do something.
 
         @param what: C{routes}, C{subscribers}, C{certificates}, C{overview}, C{log}, C{machines},
-            C{reload}; C{explain}, about a URL; C{drain} and C{undrain}, about the name of
-            subscribers; C{machine-start}, C{machine-stop}, C{machine-restart} and
-            C{machine-console}, about a machine; C{weight}, about a weight or nothing, and the name
-            of subscribers behind a space.
+            C{reload}; C{explain}, about a URL; C{request}, about the id of one, or a trace;
+            C{drain} and C{undrain}, about the name of subscribers; C{machine-start},
+            C{machine-stop}, C{machine-restart} and C{machine-console}, about a machine;
+            C{weight}, about a weight or nothing, and the name of subscribers behind a space.
         """
 
 

@@ -16,7 +16,8 @@ need a token; see L{subproxy.admin.guard}.
     GET /api/overview                all that the page shows
     GET /api/log                     where the access log is
     GET /api/events                  the same again and again, as server-sent events
-    GET /api/explain?url=http://host/path
+    GET /api/explain?url=http://host/path, or what /api/request takes
+    GET /api/request?id=ID           of a request that has ended, or of a trace
     POST /api/drain/IDENTITY[/APPLICATION[/WORKER]]
     DELETE /api/drain/...            takes it back
     POST /api/weight/NAME?weight=N   as in hello, 100 is usual
@@ -43,6 +44,7 @@ from subproxy.admin.guarded import GuardedSite
 from subproxy.admin.machines_page import NO_MACHINES, MachinesPage
 from subproxy.admin.markup import PAGE_POLICY, asset, overview_page
 from subproxy.admin.pages import Folder, Operations, Page, Reply, answer, later, plain, told
+from subproxy.admin.request_search import search
 from subproxy.admin.view import Data, explain_view, routes_view, subscribers_view
 from subproxy.core.balancing.member import (
     MAX_WEIGHT,
@@ -62,6 +64,9 @@ ASSET_TYPES = {
     "page.js": b"text/javascript; charset=utf-8",
     "icon.svg": b"image/svg+xml",
 }
+
+
+NOT_REMEMBERED = "no request of that id is remembered: it has not ended, or many have since"
 
 
 class DrainPage(Resource):
@@ -158,6 +163,7 @@ class Admin:
     @ivar overview: looks at everything at once.
     @ivar weights: those that an operator has given.
     @ivar log: where the access log is, and its format; None if there is none.
+    @ivar requests: finds the ways of requests by an id; None if there is no access log.
     @ivar hosts: other hosts as plain data; None if none are named.
     @ivar reload: reads the files again, and says C{problems}, C{applied} and C{hand_over}; None if
         there are none.
@@ -181,6 +187,7 @@ class Admin:
         self.overview = overview
         self.certificates = certificates
         self.hosts: Callable[[], Data] | None = None
+        self.requests: Callable[[str], list[Data]] | None = None
         self.registry = registry
         self.router = router
         self.now = now
@@ -213,6 +220,8 @@ class Admin:
                 return self.overview(), 200
             case "explain":
                 return self._explain(about)
+            case "request":
+                return self._requests(about)
             case "drain" | "undrain":
                 return self._drain(about, MemberEvent[what.upper()])
             case "weight":
@@ -272,6 +281,16 @@ class Admin:
         path = (parts.path or "/").encode("latin-1")
         return explain_view(self.router, host, path, self.now()), 200
 
+    def _requests(self, about: str) -> Reply:
+        """Where a request went."""
+        if self.requests is None:
+            error = "no access log is written (see --access-log), by which requests are found"
+            return {"error": error}, 409
+        found = self.requests(about)
+        if not found:
+            return {"error": NOT_REMEMBERED}, 404
+        return {"requests": found}, 200
+
     def _certificates(self) -> Reply:
         if self.certificates is None:
             return {"error": "nothing is served over TLS (see --https)"}, 409
@@ -320,7 +339,11 @@ def operations_site(admin: Operations, guard: Guard, clock: IReactorTime) -> Gua
 
     def explain(request: Request) -> bytes | Deferred[bytes]:
         url = (request.args or {}).get(b"url", [b""])[0].decode("latin-1")
-        return told(request, admin.reply("explain", url))
+        return told(request, search(admin, url))
+
+    def one_request(request: Request) -> bytes | Deferred[bytes]:
+        about = (request.args or {}).get(b"id", [b""])[0].decode("latin-1")
+        return told(request, admin.reply("request", about))
 
     def page(what: str) -> Page:
         return Page(lambda request: told(request, admin.reply(what)))
@@ -361,6 +384,7 @@ def operations_site(admin: Operations, guard: Guard, clock: IReactorTime) -> Gua
         api.putChild(name.encode(), page(name))
     api.putChild(b"events", EventPage(admin, clock))
     api.putChild(b"explain", Page(explain))
+    api.putChild(b"request", Page(one_request))
     api.putChild(b"drain", DrainPage(admin))
     api.putChild(b"weight", WeightPage(admin))
     api.putChild(b"reload", ReloadPage(admin))

@@ -109,6 +109,8 @@ def operations(
         None if log is None else lambda: {"path": log.path, "format": log.style},
         service.registrar.weights,
     )
+    if log is not None:
+        admin.requests = log.find
     if hosts is not None:
         admin.hosts = hosts.data
         _add_host_gauges(collector, hosts)

@@ -52,6 +52,7 @@ from subproxy.subscription.registrar import TLS_NAMES, Registrar
 from subproxy.subscription.settings import SubscriptionSettings
 from subproxy.telemetry.access_log import AccessLog
 from subproxy.telemetry.counters import Counters, ExchangeLogFanOut
+from subproxy.telemetry.recent_requests import RecentRequests
 
 if TYPE_CHECKING:
     from subproxy.app.hosts import Hosts
@@ -290,8 +291,9 @@ def _access_log(reactor: Any, settings: Settings, may_wait: bool) -> AccessLog |
     if settings.access_log == "none":
         return None
     try:
-        return AccessLog(
-            settings.access_log, settings.access_log_format, reactor, may_wait=may_wait
-        )
+        log = AccessLog(settings.access_log, settings.access_log_format, reactor, may_wait=may_wait)
     except OSError as error:
         fail(f"--access-log={settings.access_log}: {why(error)}")
+    if settings.admin is not None:
+        log.recent = RecentRequests()
+    return log

@@ -208,6 +208,13 @@ def _merged(what: str, workers: Sequence[Worker], payloads: Sequence[bytes]) -> 
         case "drain" | "undrain" | "weight":
             names = [each for _, data in good for each in data["subscribers"]]
             return {"subscribers": list(dict.fromkeys(names))}, 200
+        case "request":
+            ways = [
+                {**each, "process": worker.slot}
+                for worker, data in good
+                for each in data["requests"]
+            ]
+            return {"requests": ways}, 200
         case "explain":
             return _explained(good), 200
         case "overview":

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator
 from typing import TextIO
 
 from subproxy.cli.client import AdminError
-from subproxy.cli.log_lines import LogFilter, parsed
+from subproxy.cli.log_lines import LogFilter
 from subproxy.core.printable import printable
+from subproxy.telemetry.log_reader import parsed
 
 LOOK_AGAIN = 0.25
 """Seconds between looks at a file that has no more."""

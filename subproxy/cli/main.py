@@ -67,8 +67,10 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("subscribers", help="who serves it")
     commands.add_parser("certificates", help="what is shown over TLS, and for how long")
     commands.add_parser("hosts", help="other hosts of the cluster, and whether they are reached")
-    explain = commands.add_parser("explain", help="which route wins for a URL, and why")
-    explain.add_argument("url", help="such as http://blog.example/news")
+    explain = commands.add_parser(
+        "explain", help="which route wins for a URL, and why; or where a request went"
+    )
+    explain.add_argument("url", help="such as http://blog.example/news, or a request id or trace")
     for name, what in (("drain", "give a subscriber nothing new"), ("undrain", "use it again")):
         command = commands.add_parser(name, help=what)
         command.add_argument("subscriber", help="IDENTITY[/APPLICATION[/WORKER]]")

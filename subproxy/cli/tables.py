@@ -156,6 +156,8 @@ def certificates(data: Data) -> str:
 
 def explanation(data: Data) -> str:
     """The text of C{subproxy explain}."""
+    if "requests" in data:
+        return "\n\n".join(map(way_of_request, data["requests"]))
     lines = [f"{data['host']} {data['path']}"]
     for each in data["site_rules"]:
         note = ", asked at each request" if each["each_request"] else ""
@@ -185,6 +187,29 @@ def explanation(data: Data) -> str:
         for each in sorted(data["subscribers"], key=lambda each: float(each["score"]))
     ]
     lines.append(table(("CANDIDATE", "STATE", "SCORE (LESS IS BETTER)", "IN FLIGHT"), rows))
+    return "\n".join(lines)
+
+
+def way_of_request(data: Data) -> str:
+    """The way of a request that has ended."""
+    host = "" if data["host"] is None else f" of {data['host']}"
+    worker = f", worker {data['process']}" if "process" in data else ""
+    lines = [
+        f"{data['id']} at {data['time']}{worker}",
+        f"  {data['client']}: {data['method']} {data['target']}{host}",
+        "  no route" if data["route"] == "-" else f"  route {data['route']}",
+    ]
+    lines += [f"  {each} had it, and lost it" for each in data["tried"]]
+    if data["subscriber"] != "-":
+        lines.append(f"  subscriber {data['subscriber']}, attempt {data['attempts']}")
+    error = "" if data["error"] is None else f": {data['error']}"
+    lines.append(f"  status {data['status']}, {data['bytes']} bytes{error}")
+    if data["trace"]:
+        lines.append(f"  trace {data['trace']}")
+    names = ("queued", "wake", "guest", "first_byte", "last_byte")
+    times = [(name.replace("_", " "), data[name]) for name in names]
+    known = [f"{name} {value:.3f} s" for name, value in times if value is not None]
+    lines.append(f"  {', '.join(known)}")
     return "\n".join(lines)
 
 

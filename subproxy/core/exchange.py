@@ -102,6 +102,7 @@ class Exchange:
     @ivar guest: seconds that those guests had it from which it was taken again.
     @ivar given: when the guest that has it, or had it last, was given it, in monotonic seconds; 0:
         none was, or it was taken from it.
+    @ivar taken_from: the subscribers that had it, and from which it was taken again.
     @ivar tunnel: the protocol to which the guest has agreed to change; None of any other exchange.
     @ivar site: what the rules of a site make of it; None where there are none.
     """
@@ -127,6 +128,7 @@ class Exchange:
     wake: float = 0.0
     guest: float = 0.0
     given: float = 0.0
+    taken_from: tuple[Member, ...] = ()
     tunnel: bytes | None = None
     error: ProxyError | None = None
     site: SiteRequest | None = None
@@ -339,6 +341,8 @@ class Exchange:
     def released(self, now: float) -> None:
         """The guest no longer has it: it may be given to another."""
         self.move(ExchangeState.NEW)
+        if self.member is not None:
+            self.taken_from += (self.member,)
         if self.given:
             self.guest += now - self.given
             self.given = 0.0

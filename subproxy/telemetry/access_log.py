@@ -24,6 +24,7 @@ from zope.interface import implementer
 from subproxy.telemetry.exchange_record import ExchangeRecord, IExchangeLog
 from subproxy.telemetry.log_buffer import ILogBuffer, LogBuffer
 from subproxy.telemetry.log_format import FORMATS
+from subproxy.telemetry.recent_requests import Data, RecentRequests
 
 FLUSH_AFTER = 1.0
 """Seconds that a line may wait."""
@@ -57,6 +58,7 @@ class AccessLog:
     @ivar wall: see above.
     @ivar spell: the time of day as the lines have it.
     @ivar waiting: what waits to be written; another holder may take its place at the start.
+    @ivar recent: what keeps the newest lines in memory; None: nobody does.
     @ivar lines: lines written so far.
     @ivar dropped: lines lost so far.
     @raise OSError: the file can't be opened, and may not be later.
@@ -80,6 +82,7 @@ class AccessLog:
         self._clock = clock
         self.wall = wall
         self.waiting: LogBuffer = ILogBuffer()
+        self.recent: RecentRequests | None = None
         self._second = -1
         self._date = b""
         self._rest = b""  # what a pipe did not take yet
@@ -107,6 +110,8 @@ class AccessLog:
             self._second = now
             self._date = self.spell(now)
         line = self._format(record, self._date)
+        if self.recent is not None:
+            self.recent.note(record)
         self.waits(self.waiting.append(line))
 
     def waits(self, size: int) -> None:
@@ -121,6 +126,8 @@ class AccessLog:
     def flush(self) -> None:
         """Write what waits, as far as that does not block."""
         data, lines = self.waiting.take()
+        if self.recent is not None and lines:
+            self.recent.keep(data)
         if self._missing and lines:
             self.reopen()
         if self._missing:
@@ -129,6 +136,13 @@ class AccessLog:
             self._to_pipe(data)
         elif lines:
             self._to_file(data, lines)
+
+    def find(self, about: str) -> list[Data]:
+        """See L{RecentRequests.find}; what waits to be written is written first."""
+        if self.recent is None:
+            return []
+        self.flush()
+        return self.recent.find(about)
 
     def reopen(self) -> None:
         """Open the file anew, after a rotation. If that fails, the old one is kept."""

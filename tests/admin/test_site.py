@@ -32,7 +32,7 @@ NUMBERS = dict.fromkeys(
 CERTIFICATE = {"path": "/a.pem", "state": "kept", "problem": "broken", "not_after": 7e8}
 
 
-class AdminTests(SynchronousTestCase):
+class AdminCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.world = World()
         self.ready = True
@@ -75,6 +75,8 @@ class AdminTests(SynchronousTestCase):
         self.assertEqual(status, 200, body)
         return json.loads(body)
 
+
+class AdminTests(AdminCase):
     def test_health(self) -> None:
         """Healthy while it answers; ready until it stops."""
         self.assertEqual(self.ask("/healthz"), (200, "ok\n"))

@@ -123,6 +123,13 @@ class MergedAdminTests(SynchronousTestCase):
         self.assertEqual([each["process"] for each in data["subscribers"]], [1, 2])
         self.assertEqual(data["route"]["subscribers"], ["x", "y"])
 
+    def test_request(self) -> None:
+        """Whoever remembers it says which worker that is."""
+        nobody = [{"error": "not remembered"}, 404]
+        (data, status) = merged("request", nobody, [{"requests": [{"id": "a"}]}, 200])
+        self.assertEqual((data, status), ({"requests": [{"id": "a", "process": 1}]}, 200))
+        self.assertEqual(merged("request", nobody, nobody)[1], 404)
+
     def test_overview(self) -> None:
         """Numbers are added, each subscriber says where it is, and the workers are told."""
 

@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.cli import logs as logs_module
-from subproxy.cli.log_lines import LogFilter, parsed, statuses
+from subproxy.cli.log_lines import LogFilter, statuses
 from subproxy.cli.logs import logs
 from subproxy.core.balancing.member import Member, Pool
 from subproxy.core.exchange import Exchange, RequestHead
 from subproxy.core.routing.route import Route
 from subproxy.telemetry.exchange_record import ExchangeRecord
 from subproxy.telemetry.log_format import combined, json_line
+from subproxy.telemetry.log_reader import parsed
 from tests.cli.test_main import LINES
 
 

@@ -100,6 +100,15 @@ class AdminPageTests(SynchronousTestCase):
         for scheme in ("light", "dark"):
             self.look("page", scheme)
 
+        # So does the way of a request whose id is pasted.
+        request_id = self.world.ask()[1]["x-request-id"]
+        self.find("#url").clear()
+        self.find("#url").send_keys(request_id, "\n")
+        wait_until(lambda: "Status 200" in self.text("#answer"), "its way")
+        self.assertIn(r"Route: blog\.example /.*", self.text("#answer"))
+        for scheme in ("light", "dark"):
+            self.look("request", scheme)
+
         # Escape changes nothing; a confirmation does.
         self.find("#subscribers td button").send_keys("\n")
         self.assertEqual(self.driver.switch_to.active_element.text, "Cancel")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -87,7 +89,20 @@ class TraceTests(SynchronousTestCase):
         self.check()
 
     def test_workers(self) -> None:
-        self.check("--workers=2")
+        """Whichever has served a request, its way is told."""
+        admin = self.world.folder / "admin.sock"
+        self.check("--workers=2", f"--admin={admin}")
+        for _ in range(4):
+            request_id = self.world.ask()[1]["x-request-id"]
+            command = [sys.executable, "-m", "subproxy", f"--admin={admin}", "explain", request_id]
+            said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+            self.assertEqual(said.returncode, 0, said.stderr)
+            self.assertRegex(
+                said.stdout,
+                rf"^{request_id} at .*, worker [01]\n"
+                r"  127\.0\.0\.1: GET / of blog\.example\n"
+                r"  route blog\\\.example /\.\*\n  subscriber .*, attempt 1\n  status 200, ",
+            )
 
     def test_the_python_path(self) -> None:
         self.check("--no-fastpath")

@@ -270,8 +270,35 @@ byId("search").addEventListener("submit", async (event) => {
   answer.replaceChildren(...lines);
 });
 
+function wayOfRequest(data) {
+  const title = make("p");
+  title.append(make("code", data.id), ` at ${data.time}`);
+  if (data.process !== undefined) title.append(`, worker ${data.process}`);
+  const list = make("ul");
+  const say = (text) => list.append(make("li", text));
+  const host = data.host === null ? "" : ` of ${data.host}`;
+  say(`${data.client} asked: ${data.method} ${data.target}${host}`);
+  say(data.route === "-" ? "No route." : `Route: ${data.route}`);
+  data.tried.forEach((each) => say(`${each} had it, and lost it.`));
+  if (data.subscriber !== "-") say(`Subscriber: ${data.subscriber}, attempt ${data.attempts}`);
+  const error = data.error === null ? "" : `: ${data.error}`;
+  say(`Status ${data.status}, ${number(data.bytes)} bytes${error}`);
+  if (data.trace) say(`Trace: ${data.trace}`);
+  const times = [
+    ["waited for a subscriber", data.queued],
+    ["for a machine", data.wake],
+    ["guest", data.guest],
+    ["first byte", data.first_byte],
+    ["last byte", data.last_byte],
+  ];
+  const known = times.filter(([, value]) => value !== null);
+  say(`Milliseconds: ${known.map(([name, value]) => `${name} ${number(value * 1000)}`).join(", ")}`);
+  return [title, list];
+}
+
 function explanation(data) {
   if (data.error) return [make("p", data.error)];
+  if (data.requests) return data.requests.flatMap(wayOfRequest);
   const title = make("p");
   title.append(make("code", `${data.host} ${data.path}`));
   const lines = [title];

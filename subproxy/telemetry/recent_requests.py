@@ -1,0 +1,110 @@
+"""
+The ways of the last requests, by their ids: what an operator asks who has one of them.
+
+It is the newest of what the access log has written, kept in memory as it was written: a request
+costs nothing more than its line, on the compiled path too, and a flush of the log an entry in a
+queue. What a line does not tell, and few requests have (who had it before, that it waited), is kept
+beside the lines that it belongs to, and goes with them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from typing import Any
+
+from subproxy.core.balancing.member import is_worker
+from subproxy.core.printable import printable
+from subproxy.telemetry.exchange_record import ExchangeRecord
+from subproxy.telemetry.log_format import guest_time
+from subproxy.telemetry.log_reader import parsed
+
+Data = dict[str, Any]
+
+MOST = 2 << 20
+"""Bytes of lines that are kept: ten thousand requests, or so."""
+
+MOST_FOUND = 20
+"""Requests that are told of one id, the newest ones: a trace may have many."""
+
+_ID = re.compile(r"[A-Za-z0-9_.:/+=@-]{1,128}")
+
+
+class RecentRequests:
+    """
+    See above.
+
+    @param most: bytes of lines that are kept, but for those of the last flush.
+    """
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._size = 0
+        self._blocks: deque[tuple[bytes, dict[str, Data]]] = deque()
+        self._notes: dict[str, Data] = {}
+
+    def note(self, record: ExchangeRecord) -> None:
+        """The line of C{record} is among those that are kept next."""
+        exchange = record.exchange
+        if not (exchange.queued or exchange.wake or exchange.attempts > 1 or exchange.taken_from):
+            return
+        request = exchange.request
+        self._notes[request.request_id.decode("latin-1")] = {
+            "host": printable(request.host, unambiguous=True),
+            "attempts": exchange.attempts,
+            "queued": round(exchange.queued, 6),
+            "wake": round(exchange.wake, 6),
+            "guest": guest_time(record),
+            "trace": request.trace.decode("latin-1") or None,
+            "tried": [
+                printable(member.identity)
+                for member in exchange.taken_from
+                if not is_worker(member)
+            ],
+        }
+
+    def keep(self, lines: bytes) -> None:
+        """These have been written."""
+        self._blocks.append((lines, self._notes))
+        self._notes = {}
+        self._size += len(lines)
+        while self._size > self._most and len(self._blocks) > 1:
+            self._size -= len(self._blocks.popleft()[0])
+
+    def find(self, about: str) -> list[Data]:
+        """
+        The requests whose id, or whose trace, is C{about}, the newest first.
+
+        @return: what the JSON format has of each, and C{tried}, those that had it before. What the
+            combined format does not tell, C{host} of most, C{guest} and C{trace}, is None there.
+        """
+        found: list[Data] = []
+        if not _ID.fullmatch(about):
+            return found
+        needle = about.encode()
+        for lines, notes in reversed(self._blocks):
+            at = lines.rfind(needle)
+            while at >= 0 and len(found) < MOST_FOUND:
+                begin = lines.rfind(b"\n", 0, at) + 1
+                end = lines.find(b"\n", at)
+                data = parsed(lines[begin : len(lines) if end < 0 else end].decode("latin-1"))
+                if data is not None:
+                    way = _way(data, notes.get(str(data["id"])))
+                    if about in (way["id"], way["trace"]):
+                        found.append(way)
+                at = lines.rfind(needle, 0, begin)
+        return found
+
+
+def _way(line: Data, note: Data | None) -> Data:
+    """All that is known of a request."""
+    unnoted: Data = {
+        "host": None,
+        "attempts": 0 if line["subscriber"] == "-" else 1,
+        "queued": 0.0,
+        "wake": 0.0,
+        "guest": None,
+        "trace": None,
+        "tried": [],
+    }
+    return {**unnoted, **(note or {}), **line}
