@@ -28,6 +28,7 @@ need a token; see L{subproxy.admin.guard}.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -135,6 +136,12 @@ def is_weight(text: str) -> bool:
     return text.isdecimal() and len(text) < 6 and least <= int(text) <= most
 
 
+def assigned(about: str) -> tuple[str, float | None]:
+    """The name and the weight of C{about}: an integer, or nothing, and the name behind a space."""
+    weight, _, name = about.partition(" ")
+    return printable(name), int(weight) / 100 if weight else None
+
+
 class ReloadPage(Resource):
     """Reads the files of the proxy again."""
 
@@ -226,6 +233,9 @@ class Admin:
                 return self._drain(about, MemberEvent[what.upper()])
             case "weight":
                 return self._weigh(about)
+            case "weights":
+                self._restore_weights(json.loads(about))
+                return {}, 200
             case "reload":
                 return self._reload()
         if what.startswith("machine"):
@@ -253,15 +263,21 @@ class Admin:
 
     def _weigh(self, about: str) -> Reply:
         """C{about}: an integer, or nothing, and the name behind a space."""
-        weight, _, name = about.partition(" ")
-        name = printable(name)
+        name, weight = assigned(about)
         members = self._called(name)
         if not members:
             return {"error": f"no subscriber is called '{name}'"}, 404
-        self.weights.assign(name, int(weight) / 100 if weight else None)
+        self.weights.assign(name, weight)
         for member in members:
             member.assign(self.weights.of(member))
         return {"subscribers": [member_name(member) for member in members]}, 200
+
+    def _restore_weights(self, given: dict[str, float]) -> None:
+        """The parent of this worker tells what all of them go by."""
+        self.weights.restore(given)
+        for member in self.registry.members():
+            if not is_worker(member):
+                member.assign(self.weights.of(member))
 
     def _drain(self, name: str, event: MemberEvent) -> Reply:
         members = self.drain(name, event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,9 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from subproxy.admin.machines_page import NO_MACHINES
 from subproxy.admin.pages import Reply
+from subproxy.admin.site import assigned
 from subproxy.admin.view import Data
+from subproxy.core.balancing.weights import AssignedWeights
 from subproxy.workers.crew import Crew, decoded
 from subproxy.workers.slots import Worker
 from subproxy.workers.states import WorkerState
@@ -101,6 +104,7 @@ class MergedAdmin:
     @param reload: reads the files again, here and in all workers.
     @param clock: the reactor.
     @param manager: who keeps machines, if there are any.
+    @param weights: those that an operator has given: what new workers begin with.
     """
 
     def __init__(
@@ -110,7 +114,9 @@ class MergedAdmin:
         reload: Callable[[], Deferred[Reply]],
         clock: Any = None,
         manager: Callable[[], MachineManager | None] = lambda: None,
+        weights: AssignedWeights | None = None,
     ) -> None:
+        self._weights = weights or AssignedWeights()
         self._clock = clock
         self._manager = manager
         self.ready = ready
@@ -149,7 +155,22 @@ class MergedAdmin:
         workers = self._crew.serving
         asked = [self._crew.ask(each, what, about) for each in workers]
         merged = gatherResults(asked).addCallback(lambda found: _merged(what, workers, found))
-        return merged.addCallback(self._with_workers) if what == "overview" else merged
+        if what == "overview":
+            return merged.addCallback(self._with_workers)
+        return merged.addCallback(self._weighed, about) if what == "weight" else merged
+
+    def _weighed(self, reply: Reply, about: str) -> Reply | Deferred[Reply]:
+        """Who is called so in one worker may dial another one next: all know its weight."""
+        if reply[1] != 200:
+            return reply
+        self._weights.assign(*assigned(about))
+        given = json.dumps(self._weights.given)
+        serving = self._crew.serving
+        told = [self._crew.ask(each, "weights", given) for each in serving]
+        for starting in self._crew.slots:
+            if starting not in serving:
+                self._crew.ask(starting, "weights", given)
+        return gatherResults(told).addCallback(lambda _: reply)
 
     def _with_workers(self, reply: Reply) -> Reply:
         data, status = reply

@@ -25,6 +25,7 @@ class ParentState:
     @ivar serial: of the worker that was made last.
     @ivar workers: see C{Crew.data}.
     @ivar guests: see C{GuestTable.data}.
+    @ivar weights: those that an operator has given, by name.
     @ivar clients: the listening sockets for clients, by place; C{names}: those to be removed.
     @ivar listeners: those for guests, as C{InheritedSockets} reads them.
     @ivar greetings: connections of guests that have not said what they are: descriptor, identity,
@@ -37,6 +38,7 @@ class ParentState:
     serial: int = 0
     workers: list[list[Any]] = field(default_factory=list)
     guests: dict[str, Any] = field(default_factory=dict)
+    weights: dict[str, float] = field(default_factory=dict)
     clients: dict[str, list[int]] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
     listeners: dict[str, Any] = field(default_factory=dict)

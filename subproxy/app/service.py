@@ -202,7 +202,8 @@ class ProxyService(MultiService):
         done.addErrback(lambda failure: self._log.failure("the hand-over failed", failure=failure))
 
     async def _hand_over(self, reactor: Any) -> None:
-        legacy = SocketHandoff([*self._client_listeners(), *self.vsock_listeners])
+        listeners = [*self._client_listeners(), *self.vsock_listeners]
+        legacy = SocketHandoff(listeners, self.registrar.weights.given)
         self._log.info("handing over to a new process")
         for listener in self.admin_listeners:
             await listener.stopListening()

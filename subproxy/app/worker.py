@@ -189,7 +189,7 @@ class _Worker:
         settings, begin = self._options.settings, self._begin
         set_spin(reactor, settings.spin)
         left = {"ports": dict(zip(begin.listeners, begin.descriptors, strict=True))}
-        inheritance = InheritedSockets({**left, "routes": begin.routes})
+        inheritance = InheritedSockets({**left, "routes": begin.routes, "weights": begin.weights})
         proxy = self._proxy = build_proxy(
             settings,
             reactor,

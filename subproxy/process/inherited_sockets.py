@@ -11,7 +11,7 @@ import json
 import os
 import socket
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from twisted.internet.endpoints import AdoptedStreamServerEndpoint
@@ -42,6 +42,7 @@ class InheritedSockets:
     Each socket is taken once, by name; those that nobody took are closed at the end.
 
     @ivar pidfile: the path of the pid file that is ours now; empty if there is none.
+    @ivar weights: those that an operator has given there, by name.
     """
 
     _log = Logger()
@@ -52,6 +53,7 @@ class InheritedSockets:
         self._ports: dict[str, int] = left.get("ports", {})
         self._routes: list[list[str]] = left.get("routes", [])
         self._ready: int = left.get("ready", -1)
+        self.weights: dict[str, float] = left.get("weights", {})
         self.pidfile: str = left.get("pidfile", "")
 
     @classmethod
@@ -197,9 +199,11 @@ class SocketHandoff:
     What a process leaves to the next one: its listening ports, by what they are called.
 
     @param listeners: those of HTTP and of guests: each a C{ListenerService} or a L{FolderService}.
+    @param weights: those that an operator has given, by name.
     """
 
-    def __init__(self, listeners: list[Any]) -> None:
+    def __init__(self, listeners: list[Any], weights: Mapping[str, float] | None = None) -> None:
+        self._weights = dict(weights or {})
         self._files: dict[str, HybridVsockPort] = {}
         self._ports: dict[str, Any] = {}
         self._listeners = listeners
@@ -242,6 +246,7 @@ class SocketHandoff:
         left = {
             **self.described(),
             "routes": routes,
+            "weights": self._weights,
             "ready": ready,
             "pidfile": pidfile,
         }

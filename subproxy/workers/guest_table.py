@@ -16,6 +16,7 @@ from typing import Any
 
 from subproxy.core.access.epochs import Epochs, RefuseHello
 from subproxy.core.balancing.member import Member
+from subproxy.core.balancing.weights import AssignedWeights
 from subproxy.wire import info as wire_info
 from subproxy.wire import messages as m
 from subproxy.wire.errors import MessageError
@@ -107,10 +108,12 @@ class GuestTable:
     All guests of all workers, by the workers' serials.
 
     @ivar epochs: which instance of an application counts.
+    @ivar weights: those that an operator has given.
     """
 
     def __init__(self) -> None:
         self.epochs = Epochs()
+        self.weights = AssignedWeights()
         self._held: dict[int, _WorkerGuests] = {}
         self._members: dict[InstanceKey, Member] = {}
 

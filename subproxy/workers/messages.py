@@ -181,6 +181,7 @@ class Begin(ChannelMessage):
     @ivar listeners: where it listens, as an operator wrote it; its socket is the descriptor at the
         same place.
     @ivar routes: identity, host and path of what guests served just now.
+    @ivar weights: those that an operator has given, by name.
     @ivar replaces: one that has died; it starts with what it can have.
     """
 
@@ -189,6 +190,7 @@ class Begin(ChannelMessage):
     processes: int
     listeners: list[str]
     routes: list[list[str]]
+    weights: dict[str, float]
     replaces: bool
 
 

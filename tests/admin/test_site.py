@@ -212,6 +212,9 @@ class AdminTests(AdminCase):
         self.world.serving("1", instance=b"i2")
         weights = [each.weight for each in self.world.registry.members()]
         self.assertEqual(weights[-1], 0.1)
+        # As the parent of workers tells each of them.
+        self.assertEqual(self.admin.reply("weights", '{"vm:1": 0.5}'), ({}, 200))
+        self.assertEqual({each.weight for each in self.world.registry.members()}, {0.5})
         self.data("/api/weight/vm:1", "DELETE")
         self.assertEqual({each.weight for each in self.world.registry.members()} - {2.0}, {1.0})
         for target, method, status in (

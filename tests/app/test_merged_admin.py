@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.admin.machines_page import NO_MACHINES
 from subproxy.app.merged_admin import MergedAdmin, MergedCollector, merged_reloads
+from subproxy.core.balancing.weights import AssignedWeights
 from subproxy.machines.manager import MachineManager
 from subproxy.workers.crew import Crew
 from subproxy.workers.slots import Slots
@@ -24,19 +25,18 @@ class FakeCrew:
 
     def __init__(self, *answers: object) -> None:
         self.slots = Slots(len(answers))
+        self.asked: list[tuple[Any, ...]] = []
         self._answers = answers
-
-    @property
-    def serving(self) -> list[Any]:
-        return [
+        self.serving = [
             self.slots.adopt(slot, slot + 1, WorkerState.SERVING, 0.0)
-            for slot in range(len(self._answers))
+            for slot in range(len(answers))
         ]
 
     def pid(self, worker: Any) -> int:
         return 100 + worker.slot
 
     def ask(self, worker: Any, what: str, *about: str) -> Deferred[bytes]:
+        self.asked.append((worker.slot, what, *about))
         found = self._answers[worker.slot]
         return succeed(found if isinstance(found, bytes) else json.dumps(found).encode())
 
@@ -122,6 +122,31 @@ class MergedAdminTests(SynchronousTestCase):
         self.assertEqual(data["reason"], "yes")
         self.assertEqual([each["process"] for each in data["subscribers"]], [1, 2])
         self.assertEqual(data["route"]["subscribers"], ["x", "y"])
+
+    def test_weight(self) -> None:
+        """Who has it in one worker has it in all, also in those that are made later."""
+        found, nobody = [{"subscribers": ["cid:1"]}, 200], [{"error": "nobody"}, 404]
+        weights = AssignedWeights()
+        crew = FakeCrew(nobody, found)
+        admin = MergedAdmin(cast("Crew", crew), lambda: True, Deferred, weights=weights)
+        reply = admin.reply("weight", "10 cid:1")
+        assert isinstance(reply, Deferred)
+        self.assertEqual(self.successResultOf(reply), ({"subscribers": ["cid:1"]}, 200))
+        self.assertEqual(weights.given, {"cid:1": 0.1})
+        told = [(slot, about) for slot, what, *about in crew.asked if what == "weights"]
+        self.assertEqual(told, [(0, ['{"cid:1": 0.1}']), (1, ['{"cid:1": 0.1}'])])
+        admin.reply("weight", " cid:1")
+        self.assertEqual(weights.given, {})
+
+    def test_the_weight_of_nobody(self) -> None:
+        nobody = [{"error": "nobody"}, 404]
+        weights = AssignedWeights()
+        crew = FakeCrew(nobody, nobody)
+        admin = MergedAdmin(cast("Crew", crew), lambda: True, Deferred, weights=weights)
+        reply = admin.reply("weight", "10 cid:1")
+        assert isinstance(reply, Deferred)
+        self.assertEqual(self.successResultOf(reply)[1], 404)
+        self.assertEqual(weights.given, {})
 
     def test_request(self) -> None:
         """Whoever remembers it says which worker that is."""

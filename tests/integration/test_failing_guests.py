@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from typing import Any
 
@@ -10,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.integration import admin_client
 from tests.integration.harness import ROOT, Process, World, wait_until
+from tests.integration.successors import Line
 
 
 class FailingGuestTests(SynchronousTestCase):
@@ -95,3 +98,44 @@ class FailingGuestTests(SynchronousTestCase):
         self.assertEqual(self.states()["canary"]["weight"], 0.01)
         self.command("weight", name)
         self.assertEqual(self.states()["canary"]["weight"], 1.0)
+
+    def check_kept(self, *options: str) -> None:
+        """A weight outlives a reload, and a hand-over."""
+        file = self.world.folder / "subproxy.toml"
+        file.write_text("")
+        self.world.start_proxy(f"--admin={self.socket}", f"--config={file}", *options)
+        line = Line(self.world)
+        self.addCleanup(line.end)
+        self.guest("good")
+        canary = self.guest("canary")
+        self.command("weight", f"path:{self.world.vsock}/canary", "1")
+        file.write_text("[guests]\nqueue = 7\n")
+        self.command("reload")
+        self.assertEqual(self.weights(), {("canary", 0.01), ("good", 1.0)})
+        line.hand_over(60)
+        wait_until(
+            lambda: self.weights() == {("canary", 0.01), ("good", 1.0)}, "both are there again", 60
+        )
+        canary.end()
+        self.guest("canary")
+        self.assertEqual(self.weights(), {("canary", 0.01), ("good", 1.0)})
+
+    def weights(self) -> set[tuple[str, float]]:
+        """Of each application, in whatever worker; nothing while nobody answers."""
+        try:
+            told = json.loads(self.command("--json", "subscribers"))["subscribers"]
+        except (OSError, ValueError, AssertionError):
+            return set()
+        return {(each["application"], each["weight"]) for each in told}
+
+    def test_weights_are_kept(self) -> None:
+        self.check_kept()
+
+    def test_weights_of_workers_are_kept(self) -> None:
+        """By those that take the places of others, too."""
+        self.check_kept("--workers=2")
+        (worker, *_) = json.loads(self.command("--json", "top", "--count=1"))["workers"]
+        os.kill(worker["pid"], signal.SIGKILL)
+        assert self.world.proxy is not None
+        self.world.proxy.wait_for(f"worker {worker['worker']} serves", 3)
+        wait_until(lambda: self.weights() == {("canary", 0.01), ("good", 1.0)}, "all are back", 60)

@@ -115,17 +115,19 @@ class HandoffTests(SynchronousTestCase):
         registry = Registry()
         member = Member("cid:7", b"app", b"i", now=0.0)
         registry.register(member, Route(b"a\\.example", b"/x"), 0.0)
-        legacy = SocketHandoff([listener])
+        legacy = SocketHandoff([listener], {"cid:7": 0.5})
         self.assertEqual(legacy.descriptors(), [skt.fileno()])
         memory = legacy.write(registry, 9, "/run/subproxy.pid")
         self.addCleanup(os.close, memory)
         left = json.loads(Path(f"/proc/self/fd/{memory}").read_text())
+        self.assertEqual(InheritedSockets({"weights": left["weights"]}).weights, {"cid:7": 0.5})
         self.assertEqual(
             left,
             {
                 "files": {},
                 "ports": {"tcp:1": skt.fileno()},
                 "routes": [["cid:7", "a\\.example", "/x"]],
+                "weights": {"cid:7": 0.5},
                 "ready": 9,
                 "pidfile": "/run/subproxy.pid",
             },

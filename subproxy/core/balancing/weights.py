@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from subproxy.core.balancing.member import Member, member_name
 
 
@@ -9,8 +11,8 @@ class AssignedWeights:
     """
     Weights by name: that of an identity, of an application of it, or of one of its workers.
 
-    They are kept while the process runs, so that who dials again has the same. The longest name
-    that fits decides.
+    They are kept while the proxy runs, over a reload and a hand-over too, so that who dials again
+    has the same. The longest name that fits decides.
     """
 
     __slots__ = ("_by_name",)
@@ -24,6 +26,15 @@ class AssignedWeights:
             self._by_name.pop(name, None)
         else:
             self._by_name[name] = weight
+
+    @property
+    def given(self) -> dict[str, float]:
+        """All of them by name: 1.0 is usual."""
+        return dict(self._by_name)
+
+    def restore(self, given: Mapping[str, float]) -> None:
+        """These are all, as L{given} has told them."""
+        self._by_name = dict(given)
 
     def of(self, member: Member) -> float | None:
         """What C{member} was given; None for nothing."""

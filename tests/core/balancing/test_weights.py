@@ -39,3 +39,13 @@ class WeightTests(SynchronousTestCase):
         self.assertEqual(member.weight, 0.5)
         member.assign(None)
         self.assertEqual(member.weight, 2.0)
+
+    def test_kept(self) -> None:
+        """As a next process, or another worker, takes them: they are all that there are."""
+        weights, others = AssignedWeights(), AssignedWeights()
+        weights.assign("cid:1", 0.5)
+        others.assign("cid:2", 0.1)
+        given = weights.given
+        others.restore(given)
+        given["cid:3"] = 1.0
+        self.assertEqual((others.given, weights.given), ({"cid:1": 0.5}, {"cid:1": 0.5}))
