@@ -72,7 +72,20 @@ func (s *session) greeted(welcome wire.WelcomeInfo) {
 func (s *session) register(i int) {
 	route := s.subscriber.Routes[i]
 	s.routes[i] = asked
-	s.wire.Register(int64(i+1), route.Host, route.path(), nil)
+	var info map[string]any
+	if route.Passthrough {
+		info = map[string]any{"passthrough": true}
+	}
+	s.wire.Register(int64(i+1), route.Host, route.path(), info)
+}
+
+// refusedLocked tells that a route can't be had.
+func (s *session) refusedLocked(i int, refusal *RefusedError) {
+	owner := s.subscriber
+	owner.logger().Error("the proxy refused a route", "route", owner.Routes[i].String(), "reason", refusal.Error())
+	if owner.Refused != nil {
+		go owner.Refused(owner.Routes[i], refusal)
+	}
 }
 
 // routeAnswered takes a registered, a refused or an unregistered.
@@ -92,6 +105,13 @@ func (s *session) routeAnswered(message wire.Message) {
 		if s.routes[i] != asked {
 			return // given back meanwhile
 		}
+		if owner.Routes[i].Passthrough && !message.Parts[1].Get("passthrough").True() {
+			// To this proxy it is a route for HTTP, which is not what is served there.
+			s.routes[i] = gone
+			s.wire.Unregister(int64(i + 1))
+			s.refusedLocked(i, &RefusedError{"passthrough", "the proxy knows nothing of TLS that is passed through"})
+			return
+		}
 		s.routes[i] = registered
 		if owner.Registered != nil {
 			go owner.Registered(owner.Routes[i])
@@ -110,11 +130,7 @@ func (s *session) routeAnswered(message wire.Message) {
 		if s.draining {
 			break
 		}
-		refusal := &RefusedError{code, message.Parts[2].Data}
-		owner.logger().Error("the proxy refused a route", "route", owner.Routes[i].String(), "reason", refusal.Error())
-		if owner.Refused != nil {
-			go owner.Refused(owner.Routes[i], refusal)
-		}
+		s.refusedLocked(i, &RefusedError{code, message.Parts[2].Data})
 	}
 	switch {
 	case s.draining && s.waiting > 0 && (s.routes[i] == asked || s.routes[i] == registered):

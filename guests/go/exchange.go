@@ -114,6 +114,10 @@ func (e *exchange) serve(message wire.Message) {
 	w := &e.writer
 	w.start(e, request)
 	defer w.free()
+	if e.isTLS(message) {
+		e.passThrough()
+		return
+	}
 	if err != nil {
 		e.session.subscriber.logger().Error("a request that cannot be read", "reason", err.Error())
 		http.Error(w, "400 Bad Request", http.StatusBadRequest)

@@ -31,9 +31,23 @@ func servedTunnel(t *testing.T, handler http.HandlerFunc, request []any, more ..
 	return servedBy(t, map[string]any{"version": 1, "tunnel": 0}, handler, request, more...)
 }
 
-// servedBy is served, by a proxy that welcomes so. To sleep is to let so many seconds pass.
+// servedWith is servedTunnel, of a subscriber that is more than a handler.
+func servedWith(t *testing.T, prepare func(*Subscriber), request []any, more ...[]any) [][]any {
+	t.Helper()
+	return played(t, map[string]any{"version": 1, "tunnel": 0}, prepare, request, more...)
+}
+
+// servedBy is served, by a proxy that welcomes so.
 func servedBy(
 	t *testing.T, welcome map[string]any, handler http.HandlerFunc, request []any, more ...[]any,
+) [][]any {
+	t.Helper()
+	return played(t, welcome, func(s *Subscriber) { s.Handler = handler }, request, more...)
+}
+
+// played is what the others are. To sleep is to let so many seconds pass.
+func played(
+	t *testing.T, welcome map[string]any, prepare func(*Subscriber), request []any, more ...[]any,
 ) (said [][]any) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -41,8 +55,9 @@ func servedBy(
 		p.decoder.Limit = wire.DefaultLimits.Frame
 		ctx, stop := context.WithCancel(context.Background())
 		subscriber := &Subscriber{
-			Handler: handler, Application: "test", Dial: p.dial, Logger: slog.New(slog.DiscardHandler),
+			Application: "test", Dial: p.dial, Logger: slog.New(slog.DiscardHandler),
 		}
+		prepare(subscriber)
 		ended := make(chan struct{})
 		go func() {
 			subscriber.Run(ctx)

@@ -24,9 +24,18 @@ type Route struct {
 	Host string
 	// Path matches the whole path; "/.*" if it is empty.
 	Path string
+	// Passthrough asks for the TLS of clients itself, which Subscriber.Passthrough takes. Path is
+	// empty then.
+	Passthrough bool
 }
 
-func (r Route) String() string { return "host=" + r.Host + " path=" + r.path() }
+func (r Route) String() string {
+	text := "host=" + r.Host + " path=" + r.path()
+	if r.Passthrough {
+		text += " passthrough"
+	}
+	return text
+}
 
 func (r Route) path() string {
 	if r.Path == "" {
@@ -71,6 +80,8 @@ type Subscriber struct {
 	// Upgrades are the protocols to which handlers can change by Hijack, as Upgrade names them: at
 	// most 8. Nil: websocket.
 	Upgrades []string
+	// Passthrough takes the clients of Routes with Passthrough: their TLS, which is ended here.
+	Passthrough *Listener
 	// Registered is called, if it is not nil, for each route that the proxy has taken.
 	Registered func(Route)
 	// Refused is called, if it is not nil, for each route that the proxy has refused or taken back.
@@ -107,10 +118,14 @@ func (s *Subscriber) limits() wire.Limits {
 }
 
 func (s *Subscriber) upgrades() []string {
-	if s.Upgrades == nil {
-		return defaultUpgrades
+	upgrades := s.Upgrades
+	if upgrades == nil {
+		upgrades = defaultUpgrades
 	}
-	return s.Upgrades
+	if s.Passthrough != nil {
+		upgrades = append([]string{tlsTunnel}, upgrades...)
+	}
+	return upgrades
 }
 
 func (s *Subscriber) handler() http.Handler {
@@ -146,6 +161,9 @@ func (s *Subscriber) begin() error {
 	for _, each := range s.Routes {
 		if n := max(len(each.Host), len(each.path())); each.Host == "" || n > wire.MaxPattern {
 			return fmt.Errorf("guest: a pattern of %v has not 1 to %d bytes", each, wire.MaxPattern)
+		}
+		if each.Passthrough && s.Passthrough == nil {
+			return fmt.Errorf("guest: %v, and no Passthrough that takes its clients", each)
 		}
 	}
 	dial := s.Dial

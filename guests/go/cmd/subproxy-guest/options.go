@@ -42,6 +42,7 @@ what is served, and where:
                           (default: vsock:2:12345)
   --host=RE               serve hosts that match, an RE2 pattern of the whole host; may repeat
   --path=RE               paths that match, for the --host before it (default: /.*)
+  --passthrough           have the TLS of clients as it is: the program has the keys
 
 how much:
   --weight=N              how much of the requests, relative to others with the same route
@@ -89,6 +90,7 @@ type options struct {
 	keepGoing    bool
 	drainTimeout time.Duration
 
+	passthrough    bool
 	upgrades       []string
 	upgradeTimeout time.Duration
 }
@@ -154,6 +156,7 @@ func (o *options) flags() *flag.FlagSet {
 	set := flag.NewFlagSet("subproxy-guest", flag.ContinueOnError)
 	set.Bool("version", false, "")
 	set.BoolVar(&o.keepGoing, "keep-going", false, "")
+	set.BoolVar(&o.passthrough, "passthrough", false, "")
 	set.StringVar(&o.proxy, "proxy", o.proxy, "")
 	set.StringVar(&o.name, "name", "", "")
 	set.Func("to", "", func(text string) (err error) {
@@ -271,6 +274,20 @@ func (o *options) check(set *flag.FlagSet, hasCommand bool) error {
 		return errors.New("what is to be started? A program follows --")
 	case !hasCommand && (given["restart"] || given["stop-timeout"]):
 		return errors.New("--restart and --stop-timeout are for a program that follows --")
+	}
+	if o.passthrough {
+		for _, each := range []string{"ready", "host-header", "upgrade", "upgrade-timeout"} {
+			if given[each] {
+				return fmt.Errorf("--%s is for a program that speaks HTTP, not for --passthrough", each)
+			}
+		}
+		if given["path"] {
+			return errors.New("--path: with --passthrough a host has all its paths")
+		}
+		o.upgrades = []string{}
+		for i := range o.routes {
+			o.routes[i].Passthrough = true
+		}
 	}
 	if len(o.upgrades) > wire.MaxProtocols {
 		return fmt.Errorf("--upgrade: at most %d protocols, websocket among them", wire.MaxProtocols)

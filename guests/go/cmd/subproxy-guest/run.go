@@ -70,6 +70,11 @@ func run(asked *options, as *syscall.Credential) int {
 		Registered:    func(route guest.Route) { fmt.Println("registered", route) },
 		Refused:       r.refused,
 	}
+	if asked.passthrough {
+		listener := guest.NewListener()
+		r.subscriber.Passthrough = listener
+		go sidecar.PassThrough(listener, asked.to, func() { r.supervisor.Unreachable() })
+	}
 	r.supervisor = &sidecar.Supervisor{
 		Command: asked.command, Name: asked.shown(), Mode: asked.restart, Grace: asked.stopTimeout,
 		Serving: r.serving, Down: r.down, Logger: logger,

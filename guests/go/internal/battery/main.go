@@ -4,6 +4,7 @@
 //	battery PROXY [NAME]
 //	battery --listen ADDRESS    as a server of its own, for a sidecar
 //
+// With CERTIFICATE in its environment, a file with its key, it holds its own keys for keys.example.
 // With PROFILE in its environment it writes a profile of its CPU there.
 package main
 
@@ -266,6 +267,12 @@ func main() {
 		Proxy:       os.Args[1],
 		Handler:     http.HandlerFunc(serve),
 		Registered:  func(route guest.Route) { fmt.Println("registered", route) },
+	}
+	if file := os.Getenv("CERTIFICATE"); file != "" {
+		listener := guest.NewListener()
+		subscriber.Routes = []guest.Route{{Host: `keys\.example`, Passthrough: true}}
+		subscriber.Passthrough = listener
+		go func() { log.Fatal(http.ServeTLS(listener, http.HandlerFunc(serve), file, file)) }()
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
