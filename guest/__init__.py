@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from guest.core.request import Request
     from guest.core.response import Response
     from guest.core.route import Route
+    from guest.core.tls_acceptance import TlsAcceptance, TlsTunnel
     from guest.core.tunnel import TunnelAcceptance, TunnelConnection
     from guest.core.web_socket import WebSocket
     from guest.core.web_socket_acceptance import WebSocketAcceptance
@@ -29,6 +30,8 @@ _HOME = {
     "SubscriberFactory": "guest.twisted.factory",
     "SubscriberProtocol": "guest.twisted.subscriber",
     "SubscriberService": "guest.twisted.service",
+    "TlsAcceptance": "guest.core.tls_acceptance",
+    "TlsTunnel": "guest.core.tls_acceptance",
     "TunnelAcceptance": "guest.core.tunnel",
     "TunnelConnection": "guest.core.tunnel",
     "WebSocket": "guest.core.web_socket",
@@ -42,6 +45,8 @@ __all__ = [
     "SubscriberFactory",
     "SubscriberProtocol",
     "SubscriberService",
+    "TlsAcceptance",
+    "TlsTunnel",
     "TunnelAcceptance",
     "TunnelConnection",
     "WebSocket",

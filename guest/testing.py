@@ -38,6 +38,7 @@ from guest.twisted.subscriber import SubscriberProtocol
 from subproxy.wire import messages as m
 from subproxy.wire.connection import Broken, Violation, WireConnection, limits_info
 from subproxy.wire.fields import Headers, Info
+from subproxy.wire.info import passthrough
 from subproxy.wire.limits import Limits
 from subproxy.wire.states import Role, Side
 
@@ -255,11 +256,13 @@ class ProxyProtocol(Protocol):
                 self.transport.loseConnection()  # type: ignore[union-attr]
 
     def _register(self, message: m.Register) -> None:
-        route = Route(message.host, message.path)
+        passed = passthrough(message.info)
+        route = Route(message.host, message.path, passed)
         refusal = self._admit(route)
         if refusal is None:
             self.routes[message.reference] = route
-            self.connection.send(m.Registered(message.reference))
+            info: Info = {b"passthrough": True} if passed else {}
+            self.connection.send(m.Registered(message.reference, info))
         else:
             self.connection.send(m.Refused(message.reference, *refusal))
 

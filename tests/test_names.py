@@ -48,7 +48,7 @@ TWICE = {
 HOOKS = {
     # of SubscriberProtocol, which an application overrides
     *("requestReceived", "requestAborted", "subscriptionLost"),
-    *("webSocketReceived", "tunnelReceived"),
+    *("webSocketReceived", "tlsReceived", "tunnelReceived"),
     # of SubscriberProtocol and SubscriberService, which an application calls
     *("whenSubscribed", "whenLeaving", "whenLost", "whenOver"),
     # of SubscriberFactory, an attribute

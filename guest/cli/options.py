@@ -76,6 +76,7 @@ class GuestOptions:
     reload: bool = False
     sidecar: SidecarOptions | None = None
     tls: tuple[bytes, ...] = ()
+    passthrough: bool = False
 
 
 def parse(arguments: Sequence[str]) -> GuestOptions:
@@ -98,7 +99,9 @@ def parse(arguments: Sequence[str]) -> GuestOptions:
         if not 1 <= size <= MAX_PATTERN:
             parser.error(f"--{kind}: a pattern has 1 to {MAX_PATTERN} bytes")
         if kind == "host":
-            routes.append(Route(pattern.encode(), b""))
+            routes.append(Route(pattern.encode(), b"", found.passthrough))
+        elif found.passthrough:
+            parser.error(f"--path={pattern}: with --passthrough a host has all its paths")
         elif routes and not routes[-1].path:
             routes[-1] = Route(routes[-1].host, pattern.encode())
         else:
@@ -111,9 +114,13 @@ def parse(arguments: Sequence[str]) -> GuestOptions:
         target=target,
         sidecar=sidecar,
         proxy=found.proxy,
-        routes=tuple(route if route.path else Route(route.host) for route in routes),
+        routes=tuple(
+            route if route.path else Route(route.host, passthrough=found.passthrough)
+            for route in routes
+        ),
         concurrency=found.concurrency,
         tls=found.tls,
+        passthrough=found.passthrough,
         weight=found.weight,
         name=name,
         worker=found.worker,
@@ -231,6 +238,11 @@ def _parser() -> argparse.ArgumentParser:
         default=(),
         metavar="NAMES",
         help="what requests tell of the TLS of clients: sni, alpn, cert, or several with commas",
+    )
+    add(
+        "--passthrough",
+        action="store_true",
+        help="have the TLS of clients as it is: the program or the SubscriberProtocol has the keys",
     )
     add = parser.add_argument_group("how much").add_argument
     add(

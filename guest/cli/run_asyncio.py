@@ -29,6 +29,9 @@ def run(asked: GuestOptions, application: Any, interface: Interface, worker: int
     begun = begin_asyncio(asked)
     if begun is None:
         return USAGE
+    if asked.passthrough:
+        complain("--passthrough is for --to and a program with the keys, or for tlsReceived")
+        return USAGE
     address, make = begun
     profile = SubscriberProfile(
         asked.name,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from guest.sidecar.address import ProgramAddress, parse_program_address
 from guest.sidecar.restart import RestartMode
-from guest.sidecar.upgrades import WEBSOCKET, parse_upgrade
+from guest.sidecar.upgrades import TLS, WEBSOCKET, parse_upgrade
 from subproxy.wire.limits import MAX_TUNNELS
 
 UPGRADE_TIMEOUT = 10.0
@@ -148,6 +148,11 @@ def sidecar_options(
     if command is None and (found.restart or found.stop_timeout is not None):
         parser.error("--restart and --stop-timeout are for a program that follows --")
     upgrades = tuple(dict.fromkeys([WEBSOCKET, *(found.upgrade or [])]))
+    if found.passthrough:
+        for name in ("--ready", "--host-header", "--upgrade", "--upgrade-timeout"):
+            if others[name] is not None:
+                parser.error(f"{name} is for a program that speaks HTTP, not for --passthrough")
+        upgrades = (TLS,)
     if len(upgrades) > MAX_TUNNELS:
         parser.error(f"--upgrade: at most {MAX_TUNNELS} protocols, websocket among them")
     return SidecarOptions(

@@ -10,7 +10,7 @@ from guest.core.route import Route
 from guest.core.runtime import GuestLog
 from subproxy.wire import messages as m
 from subproxy.wire.fields import Info
-from subproxy.wire.info import tls_names
+from subproxy.wire.info import passthrough, tls_names
 from subproxy.wire.limits import DEFAULT_WEIGHT, Limits
 
 
@@ -88,11 +88,15 @@ class SubscriberProfile:
 
     def register(self, reference: int, route: Route) -> m.Register:
         """What asks for C{route}."""
+        if route.passthrough:
+            return m.Register(reference, route.host, route.path, {b"passthrough": True})
         info: Info = {b"tls": list(self.tls)} if self.tls else {}
         return m.Register(reference, route.host, route.path, info)
 
     def registered(self, message: m.Registered, log: GuestLog) -> None:
         """Say what we have asked to be told, and are not."""
+        if passthrough(message.info):
+            return
         told = tls_names(message.info)
         names = ", ".join(name.decode("latin-1") for name in self.tls if name not in told)
         if names:

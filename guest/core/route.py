@@ -15,14 +15,17 @@ class Route:
 
     @ivar host: RE2 pattern of the whole host, C{rb"blog\\.example"}.
     @ivar path: RE2 pattern of the whole path.
+    @ivar passthrough: we want the TLS of clients itself, and have the keys; then the path is that
+        of all.
     """
 
     host: bytes
     path: bytes = b"/.*"
+    passthrough: bool = False
 
     def __str__(self) -> str:
         host, path = self.host.decode("utf-8", "replace"), self.path.decode("utf-8", "replace")
-        return f"host={host} path={path}"
+        return f"host={host} path={path}{' passthrough' if self.passthrough else ''}"
 
 
 class RegistrationState(Enum):

@@ -32,6 +32,7 @@ from guest.core.shell import ByteStream, SubscriptionListener
 from guest.core.welcome import Welcome
 from subproxy.wire import messages as m
 from subproxy.wire.connection import Broken, Ignored, WireConnection, limits_info
+from subproxy.wire.info import passthrough
 from subproxy.wire.states import Role, Side
 
 EVENTS_A_TURN = 64
@@ -48,6 +49,8 @@ process was stopped for long, what the proxy has sent meanwhile has not been rea
 
 TOO_FAST = 1.0
 """How long to wait before a route is asked for again that was C{too-fast}, in seconds."""
+
+_NO_PASSTHROUGH = "the proxy knows nothing of TLS that is passed through"
 
 LINGER = 2.0
 """How long to wait for the proxy's C{bye} after ours, and for C{unregistered}, in seconds."""
@@ -354,8 +357,13 @@ class GuestSubscription:
         registration = self._registrations.get(message.reference)
         if registration is None or registration.standing is not RegistrationState.ASKED:
             return
-        registration.standing = RegistrationState.STANDS
         waiter, registration.waiter = registration.waiter, None
+        if registration.route.passthrough and not passthrough(message.info):
+            # To this proxy it is a route for HTTP, which we do not speak there.
+            self._take_back(registration)
+            self._not_given(registration.route, "passthrough", _NO_PASSTHROUGH, waiter)
+            return
+        registration.standing = RegistrationState.STANDS
         self._profile.registered(message, self._runtime.log)
         self._listener.registered(registration.route)
         self._resolve(waiter, registration.route)
@@ -375,10 +383,13 @@ class GuestSubscription:
         if code == "too-fast" and registration.standing is RegistrationState.ASKED:
             self._postpone(route, waiter)
             return
+        self._not_given(route, code, reason, waiter)
+        self._bye_if_idle()
+
+    def _not_given(self, route: Route, code: str, reason: str, waiter: Any) -> None:
         refusal = RegistrationRefused(route.host, route.path, code, reason)
         self._listener.refused(refusal)
         self._reject(waiter, refusal)
-        self._bye_if_idle()
 
     def _postpone(self, route: Route, waiter: Any) -> None:
         """The proxy takes no more routes at the moment: ask again later, for all of those."""

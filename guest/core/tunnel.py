@@ -110,6 +110,10 @@ class TunnelConnection(AsyncIterator[bytes]):
         self._ended = True
         self._outgoing.fail(error)
 
+    def give_up(self, reason: str) -> None:
+        """Break off, for a C{reason} that a person understands."""
+        self._give_up(reason)
+
     def linger(self) -> None:
         """We send no more, and the client has a moment to end its half, too."""
         self.end()

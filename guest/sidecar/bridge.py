@@ -13,7 +13,8 @@ from guest.sidecar.exchange import ProgramExchange
 from guest.sidecar.fields import request_head
 from guest.sidecar.pool import ConnectionPool
 from guest.sidecar.retry import IDEMPOTENT, may_repeat
-from guest.sidecar.upgrades import upgrade_fields
+from guest.sidecar.tls_tunnel import ProgramTlsTunnel
+from guest.sidecar.upgrades import TLS, upgrade_fields
 from subproxy.wire.whole import WholeRequest
 
 
@@ -49,6 +50,8 @@ class ProgramBridge:
         @raise RequestRefused: the program can't be reached: nobody has seen the request.
         @raise RequestFailed: it gave no answer, or none that can be passed on.
         """
+        if request.tunnel == TLS:
+            return await self._pass_through(request)
         if request.tunnel is not None:
             return await self._upgrade(request, request.tunnel)
         whole = request.body.whole
@@ -132,6 +135,14 @@ class ProgramBridge:
         except ProgramGone as error:
             raise RequestFailed(str(error)) from None
 
+    async def _pass_through(self, request: Request) -> Response:
+        """Let the program have the TLS of a client."""
+        try:
+            reader, writer = await self._pool.dial_stream()
+        except OSError as error:
+            raise self._refused(error) from None
+        return ProgramTlsTunnel(reader, writer, request).response()
+
     def idle_connection(self, method: bytes) -> ProgramConnection | None:
         """One that waits for a request; None if there is none."""
         return self._pool.take(careful=method not in IDEMPOTENT)
@@ -148,6 +159,9 @@ class ProgramBridge:
         try:
             return await self._pool.dial()
         except OSError as error:
-            self._unreachable(error)
-            reason = error.strerror or str(error)
-            raise RequestRefused(f"the program can't be reached: {reason}") from None
+            raise self._refused(error) from None
+
+    def _refused(self, error: OSError) -> RequestRefused:
+        self._unreachable(error)
+        reason = error.strerror or str(error)
+        return RequestRefused(f"the program can't be reached: {reason}")

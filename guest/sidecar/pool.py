@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from typing import cast
 
 from guest.sidecar.connection import ProgramConnection
 from guest.sidecar.dialler import ProgramDialler
@@ -13,6 +14,20 @@ IDLE = 1.5
 Seconds for which an idle connection is used again. Programs close theirs after a while, and what is
 sent at that moment is lost: gunicorn after 2 s, uvicorn and Node after 5.
 """
+
+
+class _ProgramStream(asyncio.StreamReaderProtocol):
+    """
+    What a reader reads from, and a writer writes to.
+
+    @ivar transport: of the connection.
+    """
+
+    transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.transport = cast("asyncio.Transport", transport)
 
 
 class ConnectionPool:
@@ -60,6 +75,16 @@ class ConnectionPool:
         return await self._dialler.dial(
             self._loop, lambda: ProgramConnection(self._loop, self._gone)
         )
+
+    async def dial_stream(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """
+        A fresh one on which the program speaks what it likes.
+
+        @raise OSError: the program can't be reached.
+        """
+        loop, reader = self._loop, asyncio.StreamReader(loop=self._loop)
+        made = await self._dialler.dial(loop, lambda: _ProgramStream(reader, loop=loop))
+        return reader, asyncio.StreamWriter(made.transport, made, reader, loop)
 
     def give_back(self, connection: ProgramConnection) -> None:
         """It is idle now."""

@@ -11,6 +11,9 @@ from subproxy.wire.limits import MAX_TUNNEL_TOKEN
 
 WEBSOCKET = b"websocket"
 
+TLS = b"tls"
+"""What no client asks for: TLS that the proxy passes through."""
+
 _KEY = b"sec-websocket-key"
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 
 WEBSOCKET = b"websocket"
+TLS = b"tls"
 
 
 @implementer(IPushProducer)
@@ -39,7 +40,8 @@ class SubscriberProtocol(Protocol):
     @ivar factory: the L{SubscriberFactory} that made it.
     @ivar connection: the state of the wire.
     @cvar tunnels: protocols for which clients may have tunnels, as C{Upgrade} names them: at most
-        8, of 1 to 32 bytes. C{websocket} is one where L{webSocketReceived} is overridden.
+        8, of 1 to 32 bytes. C{websocket} is one where L{webSocketReceived} is overridden, and
+        C{tls} where L{tlsReceived} is.
     @ivar share: what it is of its instance, where a proxy has several processes.
     """
 
@@ -70,16 +72,31 @@ class SubscriberProtocol(Protocol):
         """
         return self.requestReceived(request)
 
+    def tlsReceived(self, request: Request) -> Any:
+        """
+        Take the TLS of a client that the proxy passes through, or refuse it.
+
+        For hosts that were registered with C{passthrough}. C{request.tls.sni} is the host.
+
+        @return: a L{TlsAcceptance<guest.core.tls_acceptance.TlsAcceptance>}, or a
+            L{TunnelAcceptance<guest.core.tunnel.TunnelAcceptance>} that has the bytes as they are;
+            otherwise as of a WebSocket.
+        """
+        return self.requestReceived(request)
+
     def tunnelReceived(self, request: Request) -> Any:
         """
         Take a tunnel, or refuse it: C{request.tunnel} is the protocol that the client changes to.
 
-        A WebSocket is given to L{webSocketReceived}, unless you override this.
+        A WebSocket is given to L{webSocketReceived}, and TLS that is passed through to
+        L{tlsReceived}, unless you override this.
 
         @return: a L{TunnelAcceptance<guest.core.tunnel.TunnelAcceptance>}; otherwise likewise.
         """
         if request.tunnel == WEBSOCKET:
             return self.webSocketReceived(request)
+        if request.tunnel == TLS:
+            return self.tlsReceived(request)
         return self.requestReceived(request)
 
     def subscribed(self, welcome: Welcome) -> None:
@@ -99,14 +116,18 @@ class SubscriberProtocol(Protocol):
 
     # What an application calls.
 
-    def register(self, host: bytes | str, path: bytes | str = b"/.*") -> Deferred[Route]:
+    def register(
+        self, host: bytes | str, path: bytes | str = b"/.*", *, passthrough: bool = False
+    ) -> Deferred[Route]:
         """
         Ask for a route: RE2 patterns of the whole host and of the whole path.
 
+        @param passthrough: we want the TLS of clients itself (L{tlsReceived}).
         @return: fires with the L{Route} when requests may come; fails with
             L{RegistrationRefused}, or with L{SubscriptionEnded} if the connection is over.
         """
-        deferred: Deferred[Route] = self._subscription.register(Route(_bytes(host), _bytes(path)))
+        route = Route(_bytes(host), _bytes(path), passthrough)
+        deferred: Deferred[Route] = self._subscription.register(route)
         return deferred
 
     def unregister(self, host: bytes | str, path: bytes | str = b"/.*") -> Deferred[None]:
@@ -132,10 +153,12 @@ class SubscriberProtocol(Protocol):
 
     def tunnel_protocols(self) -> tuple[bytes, ...]:
         """The protocols for which clients may have tunnels."""
-        own = type(self).webSocketReceived is not SubscriberProtocol.webSocketReceived
-        if own and WEBSOCKET not in self.tunnels:
-            return (*self.tunnels, WEBSOCKET)
-        return self.tunnels
+        kind, found = type(self), self.tunnels
+        if kind.webSocketReceived is not SubscriberProtocol.webSocketReceived:
+            found = (*found, WEBSOCKET)
+        if kind.tlsReceived is not SubscriberProtocol.tlsReceived:
+            found = (*found, TLS)
+        return tuple(dict.fromkeys(found))
 
     def whenSubscribed(self) -> Deferred[Welcome | None]:
         """Fires when the proxy has taken us, with None if it never did."""
