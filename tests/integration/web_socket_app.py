@@ -56,3 +56,29 @@ class Echo(SubscriberProtocol):
 def say(text: str) -> None:
     """For the test, which reads our log."""
     print(text, file=sys.stdout, flush=True)
+
+
+class Page(Echo):
+    """A page that opens a WebSocket to where it comes from, and says in its title how that went."""
+
+    def requestReceived(self, request: Request) -> Response:
+        return Response(200, [(b"Content-Type", b"text/html; charset=utf-8")], PAGE)
+
+
+PAGE = b"""<!doctype html><title>waiting</title><script>
+const ws = new WebSocket(location.origin.replace('http', 'ws') + '/chat');
+const sent = ['hello', 'x'.repeat(300000), new Uint8Array([0, 255, 10])];
+ws.binaryType = 'arraybuffer';
+const came = [];
+ws.onopen = () => sent.forEach(each => ws.send(each));
+ws.onmessage = event => {
+  came.push(event.data);
+  if (came.length == sent.length) ws.close(4001, 'enough');
+};
+ws.onclose = event => {
+  const same = came.length == 3 && came[0] == sent[0] && came[1] == sent[1]
+    && new Uint8Array(came[2]).join() == sent[2].join();
+  document.title = [same, event.code, event.reason, event.wasClean, ws.extensions].join(' ');
+};
+</script>
+"""
