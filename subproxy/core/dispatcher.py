@@ -131,7 +131,7 @@ class Dispatcher:
         ):
             exchange.fail(GuestRefused("its guests have left"))
             return
-        exchange.tried += [member for member in pool.members if others(member)]
+        exchange.tried += tuple(member for member in pool.members if others(member))
         self.budget(pool).requests += 1
         self._submit(exchange, pool)
 
@@ -189,7 +189,7 @@ class Dispatcher:
         assert exchange.member is not None
         if exchange.member.state == READY:
             # One that is ejected or gone is not asked anyway, and as good as any if it returns.
-            exchange.tried.append(exchange.member)
+            exchange.tried += (exchange.member,)
         # Somebody is left to try, or the pool is empty only for a moment.
         taker = self._left(exchange, pool) or not pool.has_ready()
         if self._decide(exchange, pool, error, taker):

@@ -8,9 +8,9 @@ and who is told what.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from zope.interface import Attribute, Interface
 
@@ -72,6 +72,10 @@ TRANSITIONS: TransitionTable[ExchangeState] = TransitionTable(
 )
 
 
+ACCEPTED: Final = ResponseHead(200, b"", [])
+"""What is kept of the response that has begun a tunnel, which may last: the same for all."""
+
+
 @dataclass(slots=True, eq=False)
 class Exchange:
     """
@@ -121,7 +125,7 @@ class Exchange:
     response: ResponseHead | None = None
     received: int = 0
     interim: int = 0
-    tried: list[Member] = field(default_factory=list)
+    tried: tuple[Member, ...] = ()
     ticket: Ticket | None = None
     ended: bool = False
     queued: float = 0.0
@@ -270,7 +274,7 @@ class Exchange:
         if self.site is not None:
             head.headers = self.site.answered(head.headers, self.pool, self.member)
         self.move(ExchangeState.RESPONDING)
-        self.response = head
+        self.response = ACCEPTED
         self.tunnel = protocol
         if self.dispatcher is not None:
             self.dispatcher.tunnel_started(self)

@@ -164,9 +164,11 @@ class ClientStream:
         self.status, data = encoder.change_protocol(
             head, request.upgrade, protocol, request.request_id, self._context.status.date
         )
+        self._encoder = encoder.changed
         self.first_byte = connection.response_begins()
         self.answer = ResponseState.STREAMING
-        connection.write(data)
+        if data:
+            connection.write(data)
         self.tunnel = connection.tunnel_started(self)
         # It may last, and nobody but the log asks for its request any more: a kilobyte.
         request.headers = logged_fields(request.headers)

@@ -122,6 +122,10 @@ class IResponseEncoder(Protocol):
         @return: its status, and its bytes.
         """
 
+    @property
+    def changed(self) -> IResponseEncoder:
+        """Behind C{change_protocol}: what writes what follows, perhaps for more than one."""
+
     def data(self, data: bytes) -> list[bytes]:
         """Some of a body."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.config.configuration import parse_configuration
-from subproxy.core.exchange import Exchange, RequestHead
+from subproxy.core.exchange import ACCEPTED, Exchange, RequestHead
 from subproxy.core.sites.site_table import SiteTable
 from subproxy.errors import (
     ClientGone,
@@ -117,9 +117,11 @@ class AnswerTests(SiteCase):
         self.world.serving("1")
         exchange, sink = self.ask()
         exchange.tunnel_start(200, [(b"X-Guest", b"b")], b"x")
-        assert exchange.response is not None
-        self.assertEqual(exchange.response.headers, [(b"X-Site", b"a")])
+        assert sink.head is not None
+        self.assertEqual(sink.head.headers, [(b"X-Site", b"a")])
         self.assertEqual(sink.tunnel, b"x")
+        # Of the head nothing is kept as long as the tunnel lasts.
+        self.assertIs(exchange.response, ACCEPTED)
 
 
 class WaitingTests(SiteCase):

@@ -116,7 +116,7 @@ class LifeTests(ExchangeCase):
         exchange = self.make()
         self.assertIs(exchange.state, ExchangeState.NEW)
         counts = exchange.attempts, exchange.streamed, exchange.received, exchange.tried
-        self.assertEqual(counts, (0, 0, 0, []))
+        self.assertEqual(counts, (0, 0, 0, ()))
         self.assertFalse(exchange.ended)
         self.assertEqual((exchange.request.length, exchange.request.expect), (0, False))
         self.assertEqual((exchange.request.client, exchange.request.request_id), (b"", b""))

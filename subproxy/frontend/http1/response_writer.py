@@ -18,7 +18,7 @@ from subproxy.core.fast_enum import fast_enum
 from subproxy.core.http.fields import BODILESS, PHRASES
 from subproxy.core.http.response import ResponseHead
 from subproxy.core.http.upgrade import WEBSOCKET, Upgrade, websocket_accept
-from subproxy.frontend.http1.version import Http1Version
+from subproxy.frontend.http1.version import HTTP_1_1, Http1Version
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -182,8 +182,6 @@ class Http1Encoder:
         date: bytes,
     ) -> tuple[int, bytes]:
         """101 (Switching Protocols): RFC 9110 section 15.2.2, RFC 6455 section 4.2.2."""
-        self._framing = Framing.CLOSE
-        self.has_body = True
         fields = [(b"Upgrade", protocol), (b"Connection", b"Upgrade")]
         if protocol.lower() == WEBSOCKET and upgrade is not None:
             fields.append((b"Sec-WebSocket-Accept", websocket_accept(upgrade.key)))
@@ -191,6 +189,11 @@ class Http1Encoder:
         if request_id:
             fields.append((b"X-Request-Id", request_id))
         return 101, write_interim(101, fields)
+
+    @property
+    def changed(self) -> Http1Encoder:
+        """What a tunnel needs, which may last: the same for all."""
+        return _CHANGED
 
     def data(self, data: bytes) -> list[bytes]:
         """Some of a body."""
@@ -204,3 +207,13 @@ class Http1Encoder:
     def end(self, trailers: Headers) -> bytes:
         """The end of a body; empty where nothing is to be written."""
         return last_chunk(trailers) if self._framing is Framing.CHUNKED else b""
+
+
+def _changed() -> Http1Encoder:
+    encoder = Http1Encoder(HTTP_1_1)
+    encoder._framing = Framing.CLOSE
+    encoder.has_body = True
+    return encoder
+
+
+_CHANGED: Final = _changed()

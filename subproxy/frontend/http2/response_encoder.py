@@ -114,6 +114,11 @@ class Http2Encoder:
             fields.append((b"x-request-id", request_id))
         return 200, HeaderBlock(encode_fields(fields))
 
+    @property
+    def changed(self) -> Http2Encoder:
+        """The same: it knows its stream."""
+        return self
+
     def data(self, data: bytes) -> list[bytes]:
         """Some of a body."""
         return [data]
