@@ -24,14 +24,15 @@ def wanted_names(
     Yield each name once: a host, or C{*.} and a host.
 
     @param policy: one without guests wants nothing.
-    @param pools: what is served; vacant ones count for nothing.
+    @param pools: what is served; vacant ones count for nothing, nor do those whose guests have
+        certificates of their own.
     @param wildcards: such names can be had, too.
     @param sites: for which hosts none may be ordered.
     """
     served = {
         pool.route.host.literal
         for pool in pools
-        if pool.members and pool.route.host.kind is Kind.LITERAL
+        if pool.members and pool.route.host.kind is Kind.LITERAL and not pool.route.passthrough
     }
     seen = set()
     for guest in policy.guests or ():

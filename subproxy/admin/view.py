@@ -60,6 +60,7 @@ def pool_view(pool: Pool, now: float) -> Data:
     return {
         "host": pool.route.host.source.decode("latin-1"),
         "path": pool.route.path.source.decode("latin-1"),
+        "passthrough": pool.route.passthrough,
         "vacant": pool.vacant_since != POPULATED,
         "machine": None if pool.owner is None else pool.owner.name,
         "waiting": pool.waiting,

@@ -201,8 +201,9 @@ def build_proxy(
             from subproxy.app.acme import acme_folder, build_acme
 
             more.append(acme_folder(settings, uid))
-        tls = build_tls(reactor, settings, http, router.client_authorities, more, certificates)
+        tls = build_tls(reactor, settings, http, router, more, certificates)
         registrar.tells_tls = TLS_NAMES
+        registrar.passes_tls = True
         if settings.acme is not None and tls is not None:
             acme = build_acme(reactor, settings, tls, dispatcher, registrar)
     service = ProxyService(

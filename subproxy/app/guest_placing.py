@@ -7,6 +7,7 @@ from typing import Any
 
 from twisted.logger import Logger
 
+from subproxy.core.routing.route import PASSTHROUGH
 from subproxy.wire import messages as m
 from subproxy.workers import messages as msg
 from subproxy.workers.crew import Crew
@@ -179,7 +180,10 @@ class GuestPlacing:
                 if identity is not None:
                     self._divide(identity)
             case msg.RouteServed():
-                self.table.served(serial, said.number, said.host, said.path, said.served)
+                route = [said.host, said.path]
+                if said.passthrough:
+                    route.append(PASSTHROUGH)
+                self.table.served(serial, said.number, route, said.served)
             case msg.Closed():
                 self.table.closed(serial, said.identity)
             case msg.Conduct():

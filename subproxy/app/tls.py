@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IProtocolFactory
 from twisted.logger import Logger
 
 from subproxy.config.settings import Settings
-from subproxy.core.http.client_tls import HostRule
+from subproxy.core.routing.router import Router
 from subproxy.fastpath.http1_factory import FastHttp1Factory
 from subproxy.fastpath.http2_factory import HTTP_2, FastHttp2Factory
 from subproxy.frontend.factory import Http1Factory
@@ -23,8 +23,8 @@ from subproxy.frontend.tls.interfaces import LibraryUnavailable
 from subproxy.frontend.tls.library import choose_library
 from subproxy.process.startup import fail
 
-OUTCOMES = ("full", "resumed", "failed")
-"""How a handshake may end."""
+OUTCOMES = ("full", "resumed", "failed", "passthrough")
+"""How a handshake may end; C{passthrough}: it is a guest's."""
 
 CLIENT_CERTIFICATES = ("verified", "none")
 """What clients may show who are asked for a certificate; another one ends the handshake."""
@@ -52,7 +52,7 @@ class TlsSetup:
         http: Http1Factory,
         certificates: CertificateService,
         contexts: ContextCache,
-        rule: HostRule,
+        router: Router,
     ) -> None:
         self.certificates = certificates
         self.handshakes: Counter[str] = Counter(dict.fromkeys(OUTCOMES, 0))
@@ -60,7 +60,7 @@ class TlsSetup:
         self.clients: Counter[str] = Counter(dict.fromkeys(CLIENT_CERTIFICATES, 0))
         self._http = http
         self._contexts = contexts
-        self._rule = rule
+        self._router = router
 
     def factory(self, where: str) -> TlsFactory:
         """What stands before HTTP on the listener that an operator wrote so."""
@@ -72,8 +72,9 @@ class TlsSetup:
             protocols,
             where,
             self.handshakes,
-            self._rule,
+            self._router.client_authorities,
             self.clients,
+            self._router.passthrough,
         )
 
     @property
@@ -127,7 +128,7 @@ def build_tls(
     reactor: Any,
     settings: Settings,
     http: Http1Factory,
-    rule: HostRule,
+    router: Router,
     more: Sequence[str] = (),
     reader: CertificateReader | None = None,
 ) -> TlsSetup | None:
@@ -137,7 +138,7 @@ def build_tls(
     @param more: folders of certificates, behind those of the operator.
     @param reader: what L{read_certificates} has read already, in the process that this one is
         forked from; None: nothing was read.
-    @param rule: what hosts ask of the certificates of clients.
+    @param router: knows what hosts ask of the certificates of clients, and whose TLS is a guest's.
 
     @raise SystemExit: what was asked for can't be had.
     """
@@ -161,4 +162,4 @@ def build_tls(
     if not certificates.store.held:
         log.warn("there is no certificate yet: nobody is served over TLS")
     contexts = ContextCache(engine, tuple(spoken(http)), http.context.monotonic)
-    return TlsSetup(http, certificates, contexts, rule)
+    return TlsSetup(http, certificates, contexts, router)

@@ -130,9 +130,9 @@ class _ParentObserver(GuestObserver):
     def served(self, member: Member, route: Route, served: bool) -> None:
         number = self._numbers.get(member)
         if number is not None:
-            host, path = route.host.source.decode("latin-1"), route.path.source.decode("latin-1")
+            host, path = route.words()[:2]
             self._links.served(member, route, served)
-            self._send(msg.RouteServed(number, host, path, served))
+            self._send(msg.RouteServed(number, host, path, served, route.passthrough))
 
     def closed(self, identity: str) -> None:
         self._send(msg.Closed(identity))

@@ -40,7 +40,7 @@ def routes(data: Data) -> str:
     rows = [
         (
             route["host"],
-            route["path"],
+            "passthrough" if route.get("passthrough") else route["path"],
             _served_by(route),
             route["waiting"],
         )

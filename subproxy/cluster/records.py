@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from subproxy.core.host_address import check_name, split_address
-from subproxy.core.routing.route import Route, RouteRefused
+from subproxy.core.routing.route import PASSTHROUGH, Route, RouteRefused
 
 MAX_VALUE: Final = 16_384
 """Bytes of a value at most: two patterns of 1,024 bytes as JSON take fewer."""
@@ -61,7 +61,7 @@ def host_key(prefix: str, name: str) -> bytes:
 
 def route_key(prefix: str, name: str, route: Route) -> bytes:
     """Where the record of a route stands."""
-    return f"{prefix}{ROUTES}/{name}/{_digest(route.host.source, route.path.source)}".encode()
+    return f"{prefix}{ROUTES}/{name}/{_digest(route)}".encode()
 
 
 def host_value(address: str) -> bytes:
@@ -71,8 +71,9 @@ def host_value(address: str) -> bytes:
 
 def route_value(route: Route) -> bytes:
     """What stands in the record of a route."""
-    host, path = route.host.source.decode("latin-1"), route.path.source.decode("latin-1")
-    return json.dumps({"host": host, "path": path}).encode()
+    host, path, *more = route.words()
+    said: dict[str, Any] = {"host": host, "path": path}
+    return json.dumps(said | dict.fromkeys(more, True)).encode()
 
 
 def parse_record(prefix: str, key: bytes, value: bytes) -> HostRecord | RouteRecord:
@@ -89,9 +90,10 @@ def parse_record(prefix: str, key: bytes, value: bytes) -> HostRecord | RouteRec
             split_address(address)
             return HostRecord(name, address)
         host, path = _text(said, "host").encode("latin-1"), _text(said, "path").encode("latin-1")
-        if rest != _digest(host, path):
+        route = Route(host, path, lazy=True, passthrough=said.get(PASSTHROUGH) is True)
+        if rest != _digest(route):
             raise RecordRefused("it stands under the key of another route")
-        return RouteRecord(name, Route(host, path, lazy=True))
+        return RouteRecord(name, route)
     except RouteRefused as refusal:
         raise RecordRefused(refusal.reason) from None
     except UnicodeEncodeError:
@@ -140,5 +142,6 @@ def _text(said: dict[str, Any], key: str) -> str:
     return found
 
 
-def _digest(host: bytes, path: bytes) -> str:
-    return hashlib.sha256(host + b"\0" + path).hexdigest()[:DIGEST]
+def _digest(route: Route) -> str:
+    text = "\0".join(route.words()).encode("latin-1")
+    return hashlib.sha256(text).hexdigest()[:DIGEST]

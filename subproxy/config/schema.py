@@ -46,6 +46,11 @@ def configuration_schema() -> dict[str, Any]:
         "maxItems": MOST_UPGRADES,
         "items": {"type": "string", "pattern": UPGRADE_PATTERN},
     }
+    quotas["passthrough"] = {
+        "description": "Whether they may have the TLS of clients as it is, and hold the keys.",
+        "default": False,
+        "type": "boolean",
+    }
     guest = _table("Who may claim what.", {**claims, **_without_defaults(quotas)})
     guest["required"] = ["identity", "hosts"]
     properties["default"] = _table("Quotas of every guest that has none of its own.", quotas)

@@ -34,7 +34,7 @@ from subproxy.core.challenges import FIELDS, ChallengeFinder, challenge_answer
 from subproxy.core.exchange import Exchange, ExchangeState, IDispatcher, RequestHead
 from subproxy.core.failing_members import FailingMembers
 from subproxy.core.reentrancy import ReentrancyGuard
-from subproxy.core.routing.router import Router
+from subproxy.core.routing.router import RouteMatch, Router
 from subproxy.core.sites.client_limits import ClientLimits
 from subproxy.core.sites.site_request import SiteRequest
 from subproxy.core.sites.site_rules import SiteRules
@@ -91,9 +91,8 @@ class Dispatcher:
 
     def dispatch(self, exchange: Exchange) -> None:
         """See L{IDispatcher}."""
-        request = exchange.request
         exchange.dispatcher = self
-        pool, rules = self.router.match(request.host, request.path)
+        pool, rules = self._match(exchange.request)
         exchange.pool = pool
         if self.challenges and self._challenged(exchange):
             return
@@ -119,9 +118,8 @@ class Dispatcher:
         @param patient: it comes from another host, which hears later of what guests do here. Where
             nobody else is known to have the route, it waits as one of a client's would.
         """
-        request = exchange.request
         exchange.dispatcher = self
-        pool = exchange.pool = self.router.match(request.host, request.path).pool
+        pool = exchange.pool = self._match(exchange.request).pool
         if pool is None or (
             all(
                 others(member) or member.state in (MemberState.DRAINING, GONE)
@@ -140,6 +138,11 @@ class Dispatcher:
         if self.router.sites is None:
             return None
         return self.router.match(request.host, request.path).rules
+
+    def _match(self, request: RequestHead) -> RouteMatch:
+        if request.passthrough:
+            return self.router.match_passthrough(request.host)
+        return self.router.match(request.host, request.path)
 
     def _challenged(self, exchange: Exchange) -> bool:
         """Whether C{exchange} is a challenge that is known, and answered."""
@@ -258,8 +261,7 @@ class Dispatcher:
         given_up = self.admission.gives_up(pool, self.now())
         for ticket in self.admission.tickets(pool):
             exchange: Exchange = ticket.exchange
-            request = exchange.request
-            found = self.router.match(request.host, request.path).pool
+            found = self._match(exchange.request).pool
             if found is pool and not given_up:
                 continue
             self.admission.leave(ticket)

@@ -3,7 +3,7 @@
 
 Written from the end to the beginning, because a tnetstring begins with its length.
 
-The same in Python: C{subproxy.core.http.forwarded}, C{subproxy.subscription.channel} and
+The same in Python: C{subproxy.core.http.forwarded}, C{subproxy.subscription.request_frame} and
 C{subproxy.wire.frames} (see C{subproxy.fastpath.twins}).
 """
 

@@ -61,8 +61,8 @@ TWINS: Final = {
     ),
     "request frame": Twin(
         (
-            "subproxy.subscription.channel.request_headers",
-            "subproxy.subscription.channel.request_info",
+            "subproxy.subscription.request_frame.request_headers",
+            "subproxy.subscription.request_frame.request_info",
             "subproxy.wire.frames.encoded_pieces",
         ),
         ("subproxy.fastpath._request_frame.encode",),

@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 
 from subproxy.core.routing.pattern import RouteRefused
 from subproxy.core.routing.registry import Registry
-from subproxy.core.routing.route import Route
+from subproxy.core.routing.route import PASSTHROUGH, Route
 from subproxy.endpoints.folder import FolderService
 from subproxy.endpoints.hybrid import HybridVsockPort, HybridVsockServerEndpoint
 from subproxy.endpoints.native import VsockServerEndpoint
@@ -51,7 +51,7 @@ class InheritedSockets:
         left = left or {}
         self._files: dict[str, list[int]] = left.get("files", {})
         self._ports: dict[str, int] = left.get("ports", {})
-        self._routes: list[list[str]] = left.get("routes", [])
+        self._routes: list[list[str]] = [*left.get("routes", []), *left.get(PASSTHROUGH, [])]
         self._ready: int = left.get("ready", -1)
         self.weights: dict[str, float] = left.get("weights", {})
         self.pidfile: str = left.get("pidfile", "")
@@ -109,11 +109,9 @@ class InheritedSockets:
 
     def routes(self, registry: Registry, now: float) -> None:
         """Expect the routes that the other process knew."""
-        for identity, host, path in self._routes:
+        for identity, *words in self._routes:
             try:
-                registry.expect(
-                    identity, Route(host.encode("latin-1"), path.encode("latin-1")), now
-                )
+                registry.expect(identity, Route.of_words(words), now)
             except RouteRefused:
                 self._log.failure("a route of the other process is none of ours")
 
@@ -239,14 +237,14 @@ class SocketHandoff:
 
     def write(self, registry: Registry, ready: int, pidfile: str = "") -> int:
         """A memory file that tells of all; its descriptor."""
-        routes = [
-            [identity, route.host.source.decode("latin-1"), route.path.source.decode("latin-1")]
-            for identity, route in registry.owners()
-        ]
+        routes: dict[bool, list[list[str]]] = {False: [], True: []}
+        for identity, route in registry.owners():
+            routes[route.passthrough].append([identity, *route.words()])
         left = {
             **self.described(),
-            "routes": routes,
+            "routes": routes[False],
             "weights": self._weights,
+            PASSTHROUGH: routes[True],
             "ready": ready,
             "pidfile": pidfile,
         }

@@ -4,8 +4,7 @@ The exchanges of one subscription: numbered, framed, and given their answers.
 Between L{subproxy.core.exchange}, which knows no wire, and L{subproxy.wire.connection},
 which knows no HTTP. What becomes of an exchange whose guest failed is the dispatcher's decision.
 
-Compiled a second time: L{subproxy.fastpath._request_frame} and
-L{subproxy.fastpath._tunnel_channel} (see L{subproxy.fastpath.twins}).
+Compiled a second time: L{subproxy.fastpath._tunnel_channel} (see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from collections.abc import Callable
 
 from zope.interface import implementer
 
-from subproxy.core.balancing.member import Member, is_peer
+from subproxy.core.balancing.member import Member
 from subproxy.core.body_transport import BodyLimits, BodyTransport, announced, choose
 from subproxy.core.exchange import Exchange, ExchangeState, IChannel
 from subproxy.core.http.upgrade import Upgrade
@@ -31,7 +30,7 @@ from subproxy.errors import (
 from subproxy.subscription.bodies.transfer import RequestTransfer, ResponseTransfer
 from subproxy.subscription.context import GuestContext
 from subproxy.subscription.interfaces import ChannelConnection, Handlers, NumberedExchange
-from subproxy.subscription.tls_info import tls_info
+from subproxy.subscription.request_frame import request_headers, request_info
 from subproxy.subscription.tunnel_request import TunnelRequest
 from subproxy.subscription.upstream_request import UpstreamRequest
 from subproxy.wire import messages as m
@@ -39,34 +38,6 @@ from subproxy.wire.connection import Violation
 from subproxy.wire.errors import TooLarge
 from subproxy.wire.fields import Headers, Info
 from subproxy.wire.states import Side
-
-
-def request_headers(exchange: Exchange) -> Headers:
-    """The header section of a request frame: the length of the body is in it, if it is known."""
-    request = exchange.forwarded
-    if not request.length:
-        return request.headers
-    return [*request.headers, (b"Content-Length", b"%d" % request.length)]
-
-
-def request_info(exchange: Exchange, member: Member | None = None) -> Info:
-    """The C{info} of a request frame, for C{member}; to a peer, by what it is routed, too."""
-    request = exchange.request
-    info: Info = {
-        b"client": request.client,
-        b"scheme": request.scheme,
-        b"version": request.version,
-        b"id": request.request_id,
-    }
-    if request.expect and exchange.body is None:
-        info[b"expect"] = True
-    if request.trailers:
-        info[b"trailers"] = True
-    if request.tls is not None and member is not None and exchange.pool in member.tls:
-        info[b"tls"] = tls_info(request.tls, member.tls[exchange.pool])
-    if member is not None and is_peer(member):
-        info |= {b"host": request.host, b"path": request.path, b"hops": 1, b"stamped": True}
-    return info
 
 
 @implementer(IChannel)

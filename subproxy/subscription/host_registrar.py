@@ -7,7 +7,7 @@ cluster says it, and then nobody else may. Who it is, its certificate has said.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from subproxy.core.balancing.latency import UNKNOWN
 from subproxy.core.balancing.member import HOSTS, Member, is_peer
@@ -50,11 +50,13 @@ class HostRegistrar(PeerRegistrar):
             raise HelloRefused(b"hello", "hello: its peer is not the host of its certificate")
         return super().hello(identity, info)
 
-    def register(self, member: Member, message: m.Register) -> m.Registered | m.Refused:
+    def register(
+        self, member: Member, message: m.Register, tunnels: Container[bytes] = ()
+    ) -> m.Registered | m.Refused:
         """A host offers a route."""
         if self._told:
             return m.Refused(message.reference, b"policy", NOT_HERE.encode())
-        return super().register(member, message)
+        return super().register(member, message, tunnels)
 
     def joined(self, member: Member) -> None:
         """It has greeted, and can be asked."""

@@ -7,14 +7,15 @@ only while no guest serves that here; what it offers is remembered for then.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
-from subproxy.core.access.policy import Quotas
+from subproxy.core.access.policy import Policy, Quotas
 from subproxy.core.balancing.member import Member, is_peer
 from subproxy.core.routing.registry import Registry
 from subproxy.core.routing.route import Route, RouteRefused
 from subproxy.subscription.registrar import Registrar
 from subproxy.wire import messages as m
+from subproxy.wire.info import passthrough
 
 MOST = 1 << 30
 
@@ -38,18 +39,22 @@ class PeerRegistrar(Registrar):
         now: Callable[[], float],
         changed: Callable[[Member], None],
     ) -> None:
-        super().__init__(registry, now, changed)
+        super().__init__(registry, now, changed, Policy(passthrough=True))
         self._offers: dict[Route, list[Member]] = {}
 
     def quotas(self, identity: str) -> Quotas:
         """There are none: see L{UNLIMITED}."""
         return UNLIMITED
 
-    def register(self, member: Member, message: m.Register) -> m.Registered | m.Refused:
+    def register(
+        self, member: Member, message: m.Register, tunnels: Container[bytes] = ()
+    ) -> m.Registered | m.Refused:
         """Another process offers a route."""
         reference = message.reference
         try:
-            route = Route(message.host, message.path, lazy=True)
+            route = Route(
+                message.host, message.path, lazy=True, passthrough=passthrough(message.info)
+            )
             route.compile()
         except RouteRefused as refusal:
             return m.Refused(reference, refusal.code.encode(), refusal.reason.encode()[:1024])
@@ -57,7 +62,7 @@ class PeerRegistrar(Registrar):
         self._offers.setdefault(route, []).append(member)
         if not self._served_here(route):
             self._join(member, route)
-        return m.Registered(reference)
+        return m.Registered(reference, {b"passthrough": True} if route.passthrough else {})
 
     def unregister(self, member: Member, message: m.Unregister) -> m.Unregistered | None:
         """It takes the offer back."""

@@ -7,7 +7,7 @@ turns their decisions into messages.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import replace
 from typing import Final
 
@@ -19,14 +19,15 @@ from subproxy.core.access.policy import NO_CLAIMS, Policy, Quotas
 from subproxy.core.access.token_bucket import TokenBucket
 from subproxy.core.balancing.member import Member, MemberEvent, Pool
 from subproxy.core.balancing.weights import AssignedWeights
+from subproxy.core.http.upgrade import TLS
 from subproxy.core.routing.registry import Registry
-from subproxy.core.routing.route import Route, RouteRefused
+from subproxy.core.routing.route import ANY_PATH, Route, RouteRefused
 from subproxy.subscription.guest_observer import GuestObserver
 from subproxy.subscription.log_limiter import INFO, IdentityLogLimiter
 from subproxy.wire import messages as m
 from subproxy.wire.errors import MessageError
 from subproxy.wire.fields import Info, integer, name
-from subproxy.wire.info import tls_names
+from subproxy.wire.info import passthrough, tls_names
 from subproxy.wire.limits import DEFAULT_WEIGHT, MAX_NUMBER, MAX_WEIGHT
 
 BURST = 1000
@@ -63,6 +64,7 @@ class Registrar:
     @ivar log_limiter: what is logged for whom.
     @ivar changed: told of a member that takes more than before.
     @ivar tells_tls: what guests are told of the TLS of clients, if they ask for it.
+    @ivar passes_tls: clients come over TLS, which may be passed through.
     @ivar observer: hears who comes and goes.
     @ivar weights: what an operator has given, by name.
     @ivar shares: among how many processes the quotas of an identity are divided, where that is more
@@ -86,6 +88,7 @@ class Registrar:
         self.log_limiter = IdentityLogLimiter(now)
         self.changed = changed
         self.tells_tls: tuple[bytes, ...] = ()
+        self.passes_tls = False
         self.observer = GuestObserver()
         self.weights = AssignedWeights()
         self.shares: dict[str, int] = {}
@@ -147,8 +150,14 @@ class Registrar:
         self.observer.subscribed(member)
         return member, decision.replaced
 
-    def register(self, member: Member, message: m.Register) -> m.Registered | m.Refused:
-        """A guest claims a route: the answer to it."""
+    def register(
+        self, member: Member, message: m.Register, tunnels: Container[bytes] = ()
+    ) -> m.Registered | m.Refused:
+        """
+        A guest claims a route: the answer to it.
+
+        @param tunnels: the protocols for which it may have tunnels.
+        """
         routes = self._routes[member]
         reference = message.reference
         if reference in routes:
@@ -158,8 +167,12 @@ class Registrar:
             self._check_rate(member, now)
             if not self.policy.knows(member.identity):
                 raise RouteRefused("policy", NO_CLAIMS)
-            route = Route(message.host, message.path, lazy=True)
+            route = Route(
+                message.host, message.path, lazy=True, passthrough=passthrough(message.info)
+            )
             self._check_policy(member, route)
+            if route.passthrough:
+                self._check_passthrough(route, tunnels)
             quota = self.quotas(member.identity).routes
             self.registry.check(member, route, quota)
             # Only who may have the route makes RE2 work for it.
@@ -187,6 +200,8 @@ class Registrar:
             "{identity} serves {route}",
             route=str(route),
         )
+        if route.passthrough:
+            return m.Registered(reference, {b"passthrough": True})
         granted = self._tell_tls(member, pool, tls_names(message.info))
         return m.Registered(reference, {b"tls": granted} if granted else {})
 
@@ -215,7 +230,7 @@ class Registrar:
         refused = []
         self._grant(member, self._granted[member])
         for reference, route in list(self._routes[member].items()):
-            reason = self.policy.allows(member.identity, route)
+            reason = self._forbidden(member, route)
             if reason is not None:
                 del self._routes[member][reference]
                 self._drop(member, route)
@@ -295,9 +310,24 @@ class Registrar:
             raise RouteRefused("too-fast", f"at most {rate} registrations a second are taken")
 
     def _check_policy(self, member: Member, route: Route) -> None:
-        reason = self.policy.allows(member.identity, route)
+        reason = self._forbidden(member, route)
         if reason is not None:
             raise RouteRefused("policy", reason)
+
+    def _forbidden(self, member: Member, route: Route) -> str | None:
+        """Why the policy does not let C{member} have C{route}; None if it does."""
+        reason = self.policy.allows(member.identity, route)
+        if reason is None and route.passthrough:
+            reason = self.policy.passthrough_fault(member.identity, route)
+        return reason
+
+    def _check_passthrough(self, route: Route, tunnels: Container[bytes]) -> None:
+        if route.path.source != ANY_PATH:
+            raise RouteRefused("passthrough", "the TLS of a host is passed through for all paths")
+        if TLS not in tunnels:
+            raise RouteRefused("passthrough", "hello names no tunnel 'tls'")
+        if not self.passes_tls:
+            raise RouteRefused("passthrough", "clients of this proxy do not come over TLS")
 
     def _drop(self, member: Member, route: Route) -> None:
         if route not in self._routes[member].values():

@@ -132,7 +132,7 @@ class Subscription:
     # What the guest says.
 
     def _register(self, message: m.Register) -> None:
-        answer = self._registrar.register(self.member, message)
+        answer = self._registrar.register(self.member, message, self._wire.tunnels)
         self._wire.send(answer)
         if isinstance(answer, m.Registered):
             # After the answer, so that a guest knows its route before it is asked.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from subproxy.core.access.policy import Policy
-from subproxy.core.http.upgrade import WEBSOCKET, Upgrade
+from subproxy.core.http.upgrade import TLS, WEBSOCKET, Upgrade
 from subproxy.errors import NotImplementedHere, TooManyTunnels
 
 
@@ -41,7 +41,11 @@ class Tunnels:
         """
         token = None
         if tokens:
-            allowed = self._policies.policy.upgrades(identity)
+            policy = self._policies.policy
+            if not upgrade.passthrough:
+                allowed = policy.upgrades(identity)
+            else:
+                allowed = frozenset({TLS} if policy.passes_through(identity) else ())
             token = upgrade.agreed(frozenset(each for each in tokens if each.lower() in allowed))
         if token is None and upgrade.connects:
             raise NotImplementedHere("the application does not speak that protocol")

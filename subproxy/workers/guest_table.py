@@ -10,7 +10,7 @@ worker whose serial its token begins with.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,7 +82,7 @@ class Placement:
 @dataclass(slots=True)
 class _Subscription:
     key: InstanceKey
-    routes: set[tuple[str, str]] = field(default_factory=set)
+    routes: set[tuple[str, ...]] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -219,12 +219,12 @@ class GuestTable:
         if member is not None:
             self.epochs.gone(member, now)
 
-    def served(self, serial: int, number: int, host: str, path: str, served: bool) -> None:
-        """A subscription has registered a route, or given it back."""
+    def served(self, serial: int, number: int, route: Sequence[str], served: bool) -> None:
+        """A subscription has registered a route, as C{Route.words} has it, or given it back."""
         held = self._held.get(serial)
         of = None if held is None else held.subscriptions.get(number)
         if of is not None:
-            (of.routes.add if served else of.routes.discard)((host, path))
+            (of.routes.add if served else of.routes.discard)(tuple(route))
 
     def identity_of(self, serial: int, number: int) -> str | None:
         """Of which identity a subscription is; None if there is none of that number."""
@@ -249,12 +249,12 @@ class GuestTable:
         return [serial for serial, held in self._held.items() if held.has(identity)]
 
     def routes(self) -> list[list[str]]:
-        """Identity, host and path of all that is served: what a new worker has to expect."""
+        """Identity, and words, of all routes that are served: what a new worker has to expect."""
         found = {
-            (each.key.identity, host, path)
+            (each.key.identity, *route)
             for held in self._held.values()
             for each in held.subscriptions.values()
-            for host, path in each.routes
+            for route in each.routes
         }
         return [list(each) for each in sorted(found)]
 
@@ -290,7 +290,7 @@ class GuestTable:
                 key = InstanceKey(
                     identity, application.encode("latin-1"), worker, instance.encode("latin-1")
                 )
-                held.subscriptions[number] = _Subscription(key, {(it[0], it[1]) for it in routes})
+                held.subscriptions[number] = _Subscription(key, set(map(tuple, routes)))
                 if key not in self._members:
                     member = Member(identity, key.application, key.instance, now=now, worker=worker)
                     self.epochs.hello(member)

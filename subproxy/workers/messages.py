@@ -349,6 +349,7 @@ class RouteServed(ChannelMessage):
     host: str
     path: str
     served: bool
+    passthrough: bool = False
 
 
 @message

@@ -30,8 +30,10 @@ KEY = route_key(PREFIX, "kvm-2", ROUTE)
 class RecordTests(SynchronousTestCase):
     def test_route(self) -> None:
         """What is written is read again."""
-        found = parse_record(PREFIX, KEY, route_value(ROUTE))
-        self.assertEqual(found, RouteRecord("kvm-2", ROUTE))
+        for route in (ROUTE, Route(b"blog\\.example", passthrough=True)):
+            key = route_key(PREFIX, "kvm-2", route)
+            found = parse_record(PREFIX, key, route_value(route))
+            self.assertEqual(found, RouteRecord("kvm-2", route))
 
     def test_host(self) -> None:
         """So is a host's."""
@@ -45,7 +47,8 @@ class RecordTests(SynchronousTestCase):
             route_key(PREFIX, "a", Route(host, path))
             for host, path in ((b"a", b"/b"), (b"ab", b"/"), (b"b", b"/b"), (b"a", b"/"))
         }
-        self.assertEqual(len(keys), 4)
+        keys.add(route_key(PREFIX, "a", Route(b"a", b"/", passthrough=True)))
+        self.assertEqual(len(keys), 5)
 
     def test_refused(self) -> None:
         """What does not have the form of a record is none, for a reason that can be printed."""

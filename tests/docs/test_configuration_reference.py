@@ -73,7 +73,7 @@ class SchemaTests(SynchronousTestCase):
                 parse_configuration(text)
                 self.assertEqual(self.wrong(text), [])
                 seen += 1
-        self.assertEqual(seen, 8)
+        self.assertEqual(seen, 9)
 
     def test_examples(self) -> None:
         """What the program takes, the schema takes; what is no key or of no type of it, not."""

@@ -115,6 +115,8 @@ class HandoffTests(SynchronousTestCase):
         registry = Registry()
         member = Member("cid:7", b"app", b"i", now=0.0)
         registry.register(member, Route(b"a\\.example", b"/x"), 0.0)
+        keys = Route(b"k\\.example", passthrough=True)
+        registry.register(member, keys, 0.0)
         legacy = SocketHandoff([listener], {"cid:7": 0.5})
         self.assertEqual(legacy.descriptors(), [skt.fileno()])
         memory = legacy.write(registry, 9, "/run/subproxy.pid")
@@ -128,10 +130,15 @@ class HandoffTests(SynchronousTestCase):
                 "ports": {"tcp:1": skt.fileno()},
                 "routes": [["cid:7", "a\\.example", "/x"]],
                 "weights": {"cid:7": 0.5},
+                "passthrough": [["cid:7", "k\\.example", "/.*", "passthrough"]],
                 "ready": 9,
                 "pidfile": "/run/subproxy.pid",
             },
         )
+        expecting = Registry()
+        InheritedSockets(left).routes(expecting, 0.0)
+        self.assertEqual(list(registry.owners()), list(expecting.owners()))
+        self.assertIsNotNone(expecting.passthrough.find(b"k.example", b"/"))
 
 
 class ExpectTests(SynchronousTestCase):

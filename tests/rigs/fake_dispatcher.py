@@ -140,6 +140,9 @@ class FakeDispatcher:
         if self.answer is not None:
             self.answer(guest)
 
+    def tunnel_started(self, exchange: Exchange) -> None:
+        pass
+
     def site_rules(self, request: RequestHead) -> SiteRules | None:
         return self.rules
 

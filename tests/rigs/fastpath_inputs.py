@@ -21,7 +21,7 @@ from subproxy.frontend.http1.framing import RequestValidator
 from subproxy.frontend.http1.head_parser import MessageParser, ParserError
 from subproxy.frontend.http1.response_writer import choose_framing, content_length, write_head
 from subproxy.frontend.limits import HttpLimits
-from subproxy.subscription.channel import request_headers, request_info
+from subproxy.subscription.request_frame import request_headers, request_info
 from subproxy.wire import messages as m
 from subproxy.wire.errors import WireError
 from subproxy.wire.frames import FrameDecoder

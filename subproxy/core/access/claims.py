@@ -67,6 +67,15 @@ class Claim:
         """Tell whether all that C{route} matches lies within the claim."""
         return self._covers_host(route.host) and self._covers_path(route.path)
 
+    def meets_host(self, host: Pattern) -> bool:
+        """Tell whether C{host} may match a host that lies within the claim."""
+        if host.kind is Kind.LITERAL or self.host == "*":
+            return self._covers_host(host)
+        suffix = wildcard(host)
+        if suffix is None or self.suffix.endswith(suffix):
+            return True
+        return not self.literal and suffix.endswith(self.suffix)
+
     @property
     def specificity(self) -> tuple[bool, int, int]:
         """The sort key of claims that cover the same: the greatest one owns it."""

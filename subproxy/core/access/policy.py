@@ -88,29 +88,33 @@ class Guest:
     """
     One entry: who it is for, what they may claim, how much each of them may use.
 
-    upgrades are the protocols that they may change to, in lower case.
+    upgrades are the protocols that they may change to, in lower case. passthrough: they may have
+    the TLS of clients as it is, and so hold the keys themselves.
     """
 
     identities: tuple[str, ...]
     claims: tuple[Claim, ...]
     quotas: Quotas
     upgrades: frozenset[bytes] = UPGRADES
+    passthrough: bool = False
 
 
 class Policy:
     """What C{parse_policy} read. Without guests (None) everybody may claim everything."""
 
-    __slots__ = ("_exact", "_globs", "_owners", "_upgrades", "default", "guests")
+    __slots__ = ("_exact", "_globs", "_owners", "_passthrough", "_upgrades", "default", "guests")
 
     def __init__(
         self,
         guests: Iterable[Guest] | None = None,
         default: Quotas = Quotas(),
         upgrades: frozenset[bytes] = UPGRADES,
+        passthrough: bool = False,
     ) -> None:
         self.guests = None if guests is None else tuple(guests)
         self.default = default
         self._upgrades = upgrades
+        self._passthrough = passthrough
         self._exact: dict[str, Guest] = {}
         self._globs: list[tuple[Glob, Guest]] = []
         owners: list[tuple[Claim, Guest]] = []
@@ -126,11 +130,13 @@ class Policy:
 
     def of(self, guests: Iterable[Guest] | None) -> Policy:
         """The same defaults for other guests; None: everybody may claim everything."""
-        return Policy(guests, self.default, self._upgrades)
+        return Policy(guests, self.default, self._upgrades, self._passthrough)
 
     def with_guests(self, more: Iterable[Guest]) -> Policy:
-        """Return a policy with C{more} entries; they may change to what is said for all."""
-        added = [replace(guest, upgrades=self._upgrades) for guest in more]
+        """Return a policy with C{more} entries; they may do what is said for all."""
+        added = [
+            replace(guest, upgrades=self._upgrades, passthrough=self._passthrough) for guest in more
+        ]
         return self.of((*(self.guests or ()), *added))
 
     def guest(self, identity: str) -> Guest | None:
@@ -159,6 +165,11 @@ class Policy:
         guest = self.guest(identity)
         return self._upgrades if guest is None else guest.upgrades
 
+    def passes_through(self, identity: str) -> bool:
+        """Return whether C{identity} may have the TLS of clients as it is."""
+        guest = self.guest(identity)
+        return self._passthrough if guest is None else guest.passthrough
+
     def knows(self, identity: str) -> bool:
         """Tell whether C{identity} may claim anything at all."""
         return self.guests is None or self.guest(identity) is not None
@@ -176,6 +187,21 @@ class Policy:
                     return None
                 return f"{claim} belongs to another virtual machine"
         return _advice(guest, route)
+
+    def passthrough_fault(self, identity: str, route: Route) -> str | None:
+        """Return why C{identity}, which may register C{route}, may not have its TLS; or None.
+
+        A name whose TLS is passed through has no other routes, so nobody else may own any of it.
+        """
+        if not self.passes_through(identity):
+            return "the TLS of clients is not passed through to this virtual machine"
+        guest = self.guest(identity)
+        for claim, owner in self._owners:
+            if claim.covers_route(route):
+                break
+            if owner is not guest and claim.meets_host(route.host):
+                return f"{claim} belongs to another virtual machine, which would lose it"
+        return None
 
     def owner(self, host: bytes, path: bytes) -> tuple[Claim, Guest] | None:
         """Return whose the normalised C{host} and C{path} are, and by which claim, if anybody's."""
@@ -263,23 +289,27 @@ class _Reader:
 
     def read(self, document: dict[str, Any]) -> Policy:
         self._known(document, ("default", "guest"), "", 0)
-        default, upgrades = Quotas(), UPGRADES
+        default, upgrades, passthrough = Quotas(), UPGRADES, False
         table = document.get("default", {})
         if isinstance(table, dict):
-            self._known(table, (*_QUOTAS, "upgrades"), "default", 0)
+            self._known(table, (*_QUOTAS, "upgrades", "passthrough"), "default", 0)
             default = self._quotas(table, default, "default", 0)
             upgrades = self._upgrades(table, upgrades, "default", 0)
+            passthrough = self._passthrough(table, passthrough, "default", 0)
         else:
             self._problem(self.lines.table("default"), "default must be a table: [default]")
         tables = document.get("guest", [])
         if not isinstance(tables, list) or not all(isinstance(each, dict) for each in tables):
             self._problem(self.lines.table("guest"), "guests must be tables: [[guest]]")
             tables = []
-        guests = [self._guest(each, default, upgrades, index) for index, each in enumerate(tables)]
+        guests = [
+            self._guest(each, default, upgrades, passthrough, index)
+            for index, each in enumerate(tables)
+        ]
         self._conflicts(guests)
         if self.problems:
             raise PolicyError(self.problems)
-        return Policy(guests, default, upgrades)
+        return Policy(guests, default, upgrades, passthrough)
 
     def _problem(self, line: int, text: str) -> None:
         self.problems.append((line, text))
@@ -339,10 +369,24 @@ class _Reader:
             return default
         return frozenset(each.lower().encode() for each in value)
 
+    def _passthrough(self, table: dict[str, Any], default: bool, name: str, index: int) -> bool:
+        value = table.get("passthrough", default)
+        if type(value) is not bool:
+            line = self.lines.key("passthrough", name, index)
+            self._problem(line, "passthrough must be true or false")
+            return default
+        return value
+
     def _guest(
-        self, table: dict[str, Any], default: Quotas, upgrades: frozenset[bytes], index: int
+        self,
+        table: dict[str, Any],
+        default: Quotas,
+        upgrades: frozenset[bytes],
+        passthrough: bool,
+        index: int,
     ) -> Guest:
-        self._known(table, ("identity", "hosts", "paths", *_QUOTAS, "upgrades"), "guest", index)
+        known = ("identity", "hosts", "paths", *_QUOTAS, "upgrades", "passthrough")
+        self._known(table, known, "guest", index)
         for key in ("identity", "hosts"):
             if key not in table:
                 self._problem(self.lines.table("guest", index), f"the guest has no {key}")
@@ -370,7 +414,8 @@ class _Reader:
                 self._problem(line, f"identity {identity!r}: {error}")
         quotas = self._quotas(table, default, "guest", index)
         upgrades = self._upgrades(table, upgrades, "guest", index)
-        return Guest(identities, tuple(dict.fromkeys(claims)), quotas, upgrades)
+        passthrough = self._passthrough(table, passthrough, "guest", index)
+        return Guest(identities, tuple(dict.fromkeys(claims)), quotas, upgrades, passthrough)
 
     def _conflicts(self, guests: list[Guest]) -> None:
         named: dict[str, int] = {}

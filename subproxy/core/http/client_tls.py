@@ -27,12 +27,22 @@ class ClientTls:
     @param sni: the host that the client asked for in its handshake, covered or not; None for none.
     @param authorities: who had to vouch for the client; None: it was not asked for a certificate.
     @param rule: what other hosts ask for.
+    @param passthrough: whether the TLS of a host is a guest's: that host is never asked for here.
     @ivar version: C{1.2} or C{1.3}.
     @ivar alpn: the protocol that was agreed upon; None for none.
     @ivar certificate: the client's, in DER, which one of C{authorities} vouches for; None for none.
     """
 
-    __slots__ = ("_names", "_rule", "alpn", "authorities", "certificate", "sni", "version")
+    __slots__ = (
+        "_names",
+        "_passthrough",
+        "_rule",
+        "alpn",
+        "authorities",
+        "certificate",
+        "sni",
+        "version",
+    )
 
     def __init__(
         self,
@@ -40,9 +50,11 @@ class ClientTls:
         sni: bytes | None,
         authorities: ClientAuthorities | None = None,
         rule: HostRule | None = None,
+        passthrough: Callable[[bytes], object] | None = None,
     ) -> None:
         self._names = names
         self._rule = rule
+        self._passthrough = passthrough
         self.sni = sni
         self.authorities = authorities
         self.version = b""
@@ -59,6 +71,8 @@ class ClientTls:
         """Whether C{host}, spelt for routing, may be asked for."""
         sni = self.sni
         if sni is not None and host != sni and not self._names.covers(_address(host)):
+            return False
+        if self._passthrough is not None and self._passthrough(host):
             return False
         # Asked each time: the rule may have changed since.
         return self._rule is None or self._rule(host) == self.authorities

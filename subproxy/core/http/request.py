@@ -48,3 +48,8 @@ class RequestHead:
     trailers: bool = False
     tls: ClientTls | None = None
     trace: bytes = b""
+
+    @property
+    def passthrough(self) -> bool:
+        """It stands for a connection whose TLS is passed through, until that is a tunnel."""
+        return self.upgrade is not None and self.upgrade.passthrough

@@ -21,6 +21,9 @@ from subproxy.errors import BadRequest, ClientError, UpgradeRequired
 
 WEBSOCKET: Final = b"websocket"
 
+TLS: Final = b"tls"
+"""What a tunnel is for that passes through the TLS of a client (docs/protocol.md)."""
+
 MOST_PROTOCOLS: Final = 8
 """How many protocols one C{Upgrade} may name; of one with more none is looked at."""
 
@@ -40,12 +43,14 @@ class Upgrade:
     @ivar key: the C{Sec-WebSocket-Key}; empty where there is none, or more than one.
     @ivar fault: what is wrong with the WebSocket handshake, if it is that which is wanted.
     @ivar connects: it is an extended CONNECT: without the change there is no request.
+    @ivar passthrough: no client has asked for it: its TLS is to be passed through.
     """
 
     protocols: tuple[bytes, ...]
     key: bytes = b""
     fault: ClientError | None = None
     connects: bool = False
+    passthrough: bool = False
 
     def agreed(self, tokens: frozenset[bytes]) -> bytes | None:
         """The first of the protocols that is among C{tokens}, as it is spelled there; or None."""
@@ -58,9 +63,13 @@ class Upgrade:
         ask for, and the request is one without it.
         """
         left = tuple(name for name in self.protocols if name in allowed)
-        if left == self.protocols:
+        if left == self.protocols or self.passthrough:
             return self
         return replace(self, protocols=left) if left or self.connects else None
+
+
+PASSTHROUGH: Final = Upgrade((TLS,), connects=True, passthrough=True)
+"""That of a connection whose TLS is passed through."""
 
 
 def requested_upgrade(

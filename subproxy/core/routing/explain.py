@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from subproxy.core.balancing.member import Pool
 from subproxy.core.http.a_label import advice
@@ -18,6 +19,8 @@ from subproxy.core.http.normalise import (
     request_path_fault,
 )
 from subproxy.core.routing.route import decisive
+
+PASSED_THROUGH: Final = "a name whose TLS is passed through to a guest has no other routes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ def explain(pools: Iterable[Pool], host: bytes, path: bytes) -> Explanation:
     for pool in pools:
         if pool.route.host.matches(host):
             (matching if pool.route.path.matches(path) else same_host).append(pool)
-    matching.sort(key=lambda pool: pool.precedence)
+    matching.sort(key=lambda pool: (not pool.route.passthrough, pool.precedence))
     same_host.sort(key=lambda pool: pool.precedence)
     if not matching:
         reason = (
@@ -79,6 +82,8 @@ def explain(pools: Iterable[Pool], host: bytes, path: bytes) -> Explanation:
 
 
 def _rule(matching: list[Pool], at: int) -> str:
+    if matching[at].route.passthrough or (at and matching[at - 1].route.passthrough):
+        return PASSED_THROUGH
     if len(matching) == 1:
         return "the only route that matches"
     before, after = matching[max(at - 1, 0)], matching[max(at, 1)]

@@ -57,7 +57,8 @@ class Registry:
     """Members, routes and pools, and the table that finds a pool.
 
     C{generation} grows whenever the table changes: when a pool appears or is forgotten, not when
-    a member joins or leaves one; and whenever C{outdate} is called.
+    a member joins or leaves one; and whenever C{outdate} is called. C{passthrough} is the table of
+    the routes over which TLS goes as it is.
     """
 
     __slots__ = (
@@ -72,6 +73,7 @@ class Registry:
         "generation",
         "linger",
         "owner_of",
+        "passthrough",
         "table",
     )
 
@@ -81,6 +83,7 @@ class Registry:
         self.generation = 0
         self.linger = linger
         self.table = RouteTable()
+        self.passthrough = RouteTable()
         self._limits = limits
         self._pools: dict[Route, Pool] = {}
         self._members: dict[Member, None] = {}
@@ -100,7 +103,7 @@ class Registry:
         pool = self._pools.get(route)
         if pool is None:
             pool = self._make(route, now)
-            self.table.add(pool)
+            self._table(route).add(pool)
             self.generation += 1
         elif pool in self._vacant:
             self._disinherit(pool)
@@ -182,7 +185,7 @@ class Registry:
         pool = self._make(route, now)
         if not limited:
             self._apart.add(pool)
-        self.table.add(pool)
+        self._table(route).add(pool)
         self.generation += 1
         self._bequeath(pool, identity)
 
@@ -287,14 +290,18 @@ class Registry:
 
     def _add(self, member: Member, pool: Pool) -> None:
         """Put a new C{pool} into the table, unless a request could cost too much then."""
-        self.table.add(pool)
-        if self.table.excess(pool) is None:
+        table = self._table(pool.route)
+        table.add(pool)
+        if table.excess(pool) is None:
             return
         self._make_room(member.identity, pool.route.shares_cost)
-        reason = self.table.excess(pool)
+        reason = table.excess(pool)
         if reason is not None:
-            self.table.discard(pool)
+            table.discard(pool)
             raise RouteRefused("quota", reason)
+
+    def _table(self, route: Route) -> RouteTable:
+        return self.passthrough if route.passthrough else self.table
 
     def _make_room(self, identity: str, helps: Callable[[Route], bool]) -> None:
         """Forget what C{identity} left vacant: a restarted guest must not be locked out.
@@ -355,5 +362,5 @@ class Registry:
         self._disinherit(pool)
         self._apart.discard(pool)
         del self._pools[pool.route]
-        self.table.discard(pool)
+        self._table(pool.route).discard(pool)
         self.generation += 1

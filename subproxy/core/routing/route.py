@@ -15,6 +15,7 @@ Of equal patterns all have one text (L{Pattern.text}), however each guest has sp
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final
 
@@ -23,6 +24,9 @@ from subproxy.core.routing.pattern import Kind, Pattern, RouteRefused, host_patt
 __all__ = ["ANY_PATH", "Kind", "Pattern", "Precedence", "Route", "RouteRefused", "Rule", "decisive"]
 
 ANY_PATH: Final = rb"/.*"
+
+PASSTHROUGH: Final = "passthrough"
+"""What tells a route over which TLS goes as it is from one for HTTP."""
 
 Precedence = tuple[int, int, int, int, int, bytes, bytes]
 """Smaller wins: host is a pattern, minus literal bytes of the path, path is a pattern, minus bytes
@@ -74,13 +78,21 @@ class Route:
     """An anchored host pattern and path pattern; immutable, hashable.
 
     The same route spelled twice is equal, whatever the case of a literal host. With C{lazy} the
-    patterns are read, and RE2 is asked about them by L{compile}.
+    patterns are read, and RE2 is asked about them by L{compile}. With C{passthrough} it is one for
+    connections over TLS, which whoever serves it gets as they are.
     Raises L{RouteRefused} for a pattern that cannot be registered.
     """
 
-    __slots__ = ("_hash", "host", "path")
+    __slots__ = ("_hash", "host", "passthrough", "path")
 
-    def __init__(self, host: bytes, path: bytes = ANY_PATH, *, lazy: bool = False) -> None:
+    def __init__(
+        self,
+        host: bytes,
+        path: bytes = ANY_PATH,
+        *,
+        lazy: bool = False,
+        passthrough: bool = False,
+    ) -> None:
         what = "host"
         try:
             self.host: Final = host_pattern(host, lazy=lazy)
@@ -88,7 +100,8 @@ class Route:
             self.path: Final = path_pattern(path, lazy=lazy)
         except RouteRefused as refused:
             raise _named(what, refused) from None
-        self._hash = hash((self.host, self.path))
+        self.passthrough: Final = passthrough
+        self._hash = hash((self.host, self.path, passthrough))
 
     def compile(self) -> bool:
         """Ask RE2 about the patterns; tell whether what the policy looks at is other then.
@@ -102,6 +115,18 @@ class Route:
             return self.path.compile() or changed
         except RouteRefused as refused:
             raise _named(what, refused) from None
+
+    @classmethod
+    def of_words(cls, words: Sequence[str]) -> Route:
+        """Read what L{words} has written; raises L{RouteRefused}."""
+        host, path, *more = words
+        passthrough = PASSTHROUGH in more
+        return cls(host.encode("latin-1"), path.encode("latin-1"), passthrough=passthrough)
+
+    def words(self) -> list[str]:
+        """Return the route as text, for another process of the proxy."""
+        words = [self.host.source.decode("latin-1"), self.path.source.decode("latin-1")]
+        return [*words, PASSTHROUGH] if self.passthrough else words
 
     def matches(self, host: bytes, path: bytes) -> bool:
         """Tell whether the normalised C{host} and C{path} belong to this route."""
@@ -131,13 +156,19 @@ class Route:
         return self.host.program + self.path.program
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Route) and self.host == other.host and self.path == other.path
+        return (
+            isinstance(other, Route)
+            and self.host == other.host
+            and self.path == other.path
+            and self.passthrough == other.passthrough
+        )
 
     def __hash__(self) -> int:
         return self._hash
 
     def __str__(self) -> str:
-        return f"{self.host.source.decode('latin-1')} {self.path.source.decode('latin-1')}"
+        text = f"{self.host.source.decode('latin-1')} {self.path.source.decode('latin-1')}"
+        return f"{text} ({PASSTHROUGH})" if self.passthrough else text
 
     def __repr__(self) -> str:
         return f"<Route {self}>"

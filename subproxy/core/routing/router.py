@@ -99,6 +99,15 @@ class Router:
         self._young[key] = found
         return found
 
+    def passthrough(self, host: bytes) -> Pool | None:
+        """Return who gets the TLS of C{host}, spelt for routing, as it is; None: nobody does."""
+        return self.registry.passthrough.find(host, b"/")
+
+    def match_passthrough(self, host: bytes) -> RouteMatch:
+        """Return the same, with the rules of its sites."""
+        rules = None if self.sites is None else self.sites.find(host, b"/")
+        return RouteMatch(self.passthrough(host), rules)
+
     def explain(self, host: bytes, path: bytes) -> Explanation:
         """Return which routes would take a request, in order, and why the first wins.
 
@@ -111,4 +120,6 @@ class Router:
             return NO_MATCH
         host, path = normalise_host(host), normalise_path(path)
         rules = None if self.sites is None else self.sites.find(host, path)
+        if self.passthrough(host) is not None:
+            return RouteMatch(None, rules)
         return RouteMatch(self.registry.table.find(host, path), rules)

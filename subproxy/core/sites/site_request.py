@@ -55,7 +55,8 @@ class SiteRequest:
             refusal = self._count(clients, now)
             if refusal is not None:
                 return refusal
-        self._rewrite()
+        if not self.request.passthrough:
+            self._rewrite()
         return None
 
     def release(self) -> None:

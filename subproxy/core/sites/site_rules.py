@@ -110,8 +110,13 @@ class SiteRules:
             if location is not None:
                 return LocalAnswer(self.redirect.status, [(b"Location", location)])
         authorities = self.client_ca
-        # Over TLS the handshake has seen to it: who came by another rule got 421 before.
-        if authorities is not None and not authorities.optional and request.tls is None:
+        # Over TLS the handshake has seen to it: who came by another rule got 421 before. Of a
+        # handshake with a guest nothing is known.
+        if (
+            authorities is not None
+            and not authorities.optional
+            and (request.tls is None or request.passthrough)
+        ):
             return Forbidden()
         if self.max_body and request.length is not None and request.length > self.max_body:
             return ClientError("the request body is too large", 413)

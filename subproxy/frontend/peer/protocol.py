@@ -21,19 +21,23 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from subproxy.core.exchange import Exchange, RequestHead
+from subproxy.core.http.client_tls import ClientTls
+from subproxy.core.http.host_names import HostNames
 from subproxy.core.http.normalise import normalise_host, normalise_path
-from subproxy.core.http.upgrade import Upgrade
+from subproxy.core.http.upgrade import PASSTHROUGH, TLS, Upgrade
 from subproxy.core.routing.route import Route
 from subproxy.errors import ClientGone
 from subproxy.frontend.peer.stream import PeerStream
 from subproxy.wire import messages as m
 from subproxy.wire.connection import Broken, Violation, WireConnection, limits_info
+from subproxy.wire.fields import Info
+from subproxy.wire.info import passthrough, tls
 from subproxy.wire.states import Role, Side
 
 APPLICATION = b"subproxy"
 """What the processes of a proxy are called among themselves."""
 
-TUNNELS = [b"websocket"]
+TUNNELS = [b"websocket", TLS]
 """Protocols for which tunnels go from one process to another."""
 
 
@@ -75,9 +79,24 @@ def request_head(message: m.Request) -> RequestHead:
         request_id=info.get(b"id", b""),
         length=0 if tunnel is not None else length,
         expect=info.get(b"expect") is True,
-        upgrade=None if tunnel is None else Upgrade((tunnel,)),
+        upgrade=_upgrade(tunnel),
         trailers=info.get(b"trailers") is True,
+        tls=_passed_tls(info) if tunnel == TLS else None,
     )
+
+
+def _upgrade(tunnel: bytes | None) -> Upgrade | None:
+    if tunnel == TLS:
+        return PASSTHROUGH
+    return None if tunnel is None else Upgrade((tunnel,))
+
+
+def _passed_tls(info: Info) -> ClientTls:
+    """What is known of TLS that is passed through: what the client has offered."""
+    said = tls(info)
+    found = ClientTls(HostNames(()), None if said is None else said.sni)
+    found.version = b"" if said is None else said.version
+    return found
 
 
 @implementer(IPushProducer)
@@ -140,7 +159,8 @@ class PeerProtocol(Protocol):
         if route not in self._references and self.wire.ours is Side.OPEN:
             self._last += 1
             self._references[route] = self._last
-            self.wire.send(m.Register(self._last, route.host.source, route.path.source))
+            info: Info = {b"passthrough": True} if route.passthrough else {}
+            self.wire.send(m.Register(self._last, route.host.source, route.path.source, info))
             self.flush()
 
     def withdraw(self, route: Route) -> None:
@@ -245,6 +265,8 @@ class PeerProtocol(Protocol):
                 self._cancelled(event.exchange)
             case Violation():
                 self._cancelled(event.exchange)
+            case m.Registered():
+                self._registered(event)
             case m.Ping():
                 self.wire.send(m.Pong(event.nonce))
             case m.Refused():
@@ -254,6 +276,14 @@ class PeerProtocol(Protocol):
             case Broken():
                 self._log.error("another process broke the protocol: {error}", error=event.error)
                 self.transport.abortConnection()
+
+    def _registered(self, message: m.Registered) -> None:
+        """A process of an older version takes a route for TLS as one for HTTP."""
+        for route, reference in self._references.items():
+            if reference == message.reference:
+                if route.passthrough and not passthrough(message.info):
+                    self.withdraw(route)
+                return
 
     def _request(self, message: m.Request) -> None:
         number = message.exchange

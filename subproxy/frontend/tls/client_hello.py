@@ -65,12 +65,16 @@ def read_client_hello(data: bytes) -> ClientHello | None:
             return None
         http = data[:4] in _METHODS
         raise NotTls("it speaks HTTP in clear text" if http else "it does not speak TLS", http)
-    message = _message(data)
+    message = hello_message(data)
     return None if message is None else ClientHello(_server_name(message))
 
 
-def _message(data: bytes) -> bytes | None:
-    """The body of the message, out of its records; None if it is not whole."""
+def hello_message(data: bytes) -> bytes | None:
+    """
+    The body of the message, out of its records; None if it is not whole.
+
+    @raise NotTls: it will never be one.
+    """
     if len(data) < _HEADER + 4:
         return None
     at, gathered = 0, b""
@@ -93,26 +97,36 @@ def _message(data: bytes) -> bytes | None:
     raise NotTls("its first message comes in too many pieces")
 
 
-def _server_name(message: bytes) -> bytes | None:
-    """The name that is asked for; None also where the message is malformed."""
+def hello_extensions(message: bytes) -> dict[int, bytes]:
+    """
+    The extensions of the body of a message, by their numbers; of two alike the first.
+
+    Those before what is malformed, if anything is.
+    """
     size = len(message)
     at = _RANDOM
     for length in (1, 2, 1):  # session id, cipher suites, compression methods
         if size < at + length:
-            return None
+            return {}
         at += length + int.from_bytes(message[at : at + length], "big")
         if at > size:
-            return None
+            return {}
     at += 2
+    found: dict[int, bytes] = {}
     while at + 4 <= size:
         kind = message[at] << 8 | message[at + 1]
         end = at + 4 + (message[at + 2] << 8 | message[at + 3])
         if end > size:
-            return None
-        if kind == _SERVER_NAME:
-            return _host_name(message[at + 4 : end])
+            break
+        found.setdefault(kind, message[at + 4 : end])
         at = end
-    return None
+    return found
+
+
+def _server_name(message: bytes) -> bytes | None:
+    """The name that is asked for; None also where the message is malformed."""
+    names = hello_extensions(message).get(_SERVER_NAME)
+    return None if names is None else _host_name(names)
 
 
 def _host_name(names: bytes) -> bytes | None:

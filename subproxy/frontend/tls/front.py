@@ -8,7 +8,7 @@ certificate that was chosen, and is given the same bytes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from twisted.internet.interfaces import IAddress, IProtocol, IProtocolFactory, ITCPTransport
@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 
 from subproxy.core.access.log_limit import LogLimit
 from subproxy.core.http.client_tls import ClientTls, HostRule
+from subproxy.core.http.normalise import host_fault, normalise_host
 from subproxy.core.printable import printable
 from subproxy.frontend.close_manner import MANNERS, CloseManner
 from subproxy.frontend.deadlines import NEVER
@@ -26,6 +27,8 @@ from subproxy.frontend.tls.certificate import CertificateError
 from subproxy.frontend.tls.client_hello import ClientHello, NotTls
 from subproxy.frontend.tls.context_cache import ContextCache
 from subproxy.frontend.tls.interfaces import ICertificates
+from subproxy.frontend.tls.offered_version import offered_version
+from subproxy.frontend.tls.passthrough import PassthroughConnection
 from subproxy.telemetry.close_reason import CloseReason
 
 try:
@@ -103,6 +106,9 @@ class TlsFront(Protocol):
     def _give_way(self, hello: ClientHello, held: bytes) -> None:
         """TLS begins."""
         factory, transport = self.factory, self.transport
+        if hello.name is not None and factory.passes(hello.name):
+            self._pass_through(hello.name, held)
+            return
         address = b""
         if hello.name is None:
             # Asked for only here: the system has to be.
@@ -122,13 +128,27 @@ class TlsFront(Protocol):
             transport.write(INTERNAL_ERROR)
             self._refuse(str(error))
             return
-        connection.tls = ClientTls(certificate.names, hello.name, authorities, rule)
+        connection.tls = ClientTls(
+            certificate.names, hello.name, authorities, rule, factory.passthrough
+        )
         if self._told is not None:
             connection.tell(*self._told)
         connection.deadline = self.deadline
         factory.connections.replaced(self, connection)
         transport.protocol = connection
         connection.makeConnection(transport)
+        connection.dataReceived(held)
+
+    def _pass_through(self, name: bytes, held: bytes) -> None:
+        """A guest has the keys of C{name}: it gets all that the client says."""
+        factory, transport = self.factory, self.transport
+        connection = PassthroughConnection(factory.http.context, name, offered_version(held))
+        if self._told is not None:
+            connection.tell(*self._told)
+        factory.passed()
+        factory.connections.left(self)
+        transport.protocol = connection
+        connection.makeConnection(transport)  # type: ignore[no-untyped-call]
         connection.dataReceived(held)
 
     def deadline_passed(self, now: float) -> None:
@@ -189,6 +209,7 @@ class TlsFactory(Factory):
     @param counts: of handshakes, by how they ended; several listeners may share it.
     @param rule: what hosts ask of the certificates of clients; None: no host asks.
     @param clients: counts those that were asked and let in, by what they have shown.
+    @param passthrough: finds who gets the TLS of a host, spelt for routing, as it is.
     """
 
     noisy = False
@@ -204,6 +225,7 @@ class TlsFactory(Factory):
         counts: Counter[str],
         rule: HostRule | None = None,
         clients: Counter[str] | None = None,
+        passthrough: Callable[[bytes], object] | None = None,
     ) -> None:
         self.http = http
         self.certificates = certificates
@@ -211,6 +233,7 @@ class TlsFactory(Factory):
         self.connections = http.connections
         self.clock: Any = http.context.clock
         self.rule = rule
+        self.passthrough = passthrough
         self._protocols = protocols
         self._counts = counts
         self._clients: Counter[str] = Counter() if clients is None else clients
@@ -233,6 +256,16 @@ class TlsFactory(Factory):
         """When a handshake that begins now has to be done: as late as the head of a request."""
         context = self.http.context
         return context.monotonic() + context.limits.header_timeout
+
+    def passes(self, name: bytes) -> bool:
+        """Whether the TLS of C{name}, as a client has spelt it, is a guest's."""
+        if self.passthrough is None or host_fault(name) is not None:
+            return False
+        return self.passthrough(normalise_host(name)) is not None
+
+    def passed(self) -> None:
+        """Count a handshake that is a guest's."""
+        self._counts["passthrough"] += 1
 
     def established(
         self, alpn: bytes | None, resumed: bool, tls: ClientTls | None = None
