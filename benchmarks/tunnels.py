@@ -4,8 +4,9 @@ Tunnels beside HAProxy and nginx: C{python -m benchmarks.tunnels [--rounds N] [-
 Messages there and back over WebSockets that are open (C{native/tunnel_load.c}): CPU of the proxy a
 small message, CPU seconds a GB of long ones, both directions counted. Behind each is the same echo
 in C (C{native/tunnel_echo.c}), in frames or over data connections. The bytes are no frames of
-WebSocket: no proxy looks. C{--tls}: small ones over TLS 1.3, P-256. C{--idle N}: the memory of N
-tunnels through which nothing passes. Rounds are interleaved, ratios to HAProxy made pair by pair.
+WebSocket: no proxy looks. C{--tls}: over TLS 1.3, P-256. C{--idle N}: the memory of N tunnels
+through which nothing passes, and the CPU of opening such beside that of connections with one
+request each. Rounds are interleaved, ratios to HAProxy made pair by pair.
 Prints, and writes nothing. Wants Debian's nginx-light, haproxy and gcc.
 """
 
@@ -91,10 +92,13 @@ backend application
 """
 
 
+PLAIN = "plain.example"
+"""A host whose guest answers requests."""
+
 POLICY = f"""\
 [[guest]]
 identity = "*"
-hosts = "{HOST}"
+hosts = ["{HOST}", "{PLAIN}"]
 tunnels = 1000000
 """
 """By default a virtual machine has 1,000."""
@@ -174,6 +178,7 @@ class Contestant:
         )
         self.rig.wait_for_socket("vm.sock_12345")
         self.rig.spawn([program("tunnel_echo"), "guest", f"{vm}_12345", HOST])
+        self.rig.spawn([program("guest"), f"{vm}_12345", PLAIN, "1", "1"])
 
     def measure(self, path: str, connections: int, size: int, seconds: float) -> dict[str, float]:
         """One measurement."""
@@ -184,17 +189,26 @@ class Contestant:
         found: dict[str, float] = json.loads(done.stdout)
         return found
 
-    def idle(self, connections: int) -> float:
-        """Resident bytes a tunnel, of so many through which nothing passes."""
+    def idle(self, connections: int, plain: bool = False) -> tuple[float, float]:
+        """
+        Of so many tunnels through which nothing passes, each: resident bytes, and microseconds of
+        CPU that opening it took.
+
+        @param plain: of connections with one request each instead.
+        """
         pids = descendants(self._server.pid)
         before = resident_bytes(pids)
         command = self._command("/chat", connections, 64, 0.0)
+        if plain:
+            command = [PLAIN if each == HOST else each for each in command] + ["--plain", "1"]
         load = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert load.stdout is not None
         try:
-            if load.stdout.readline() != "ready\n":
+            said = load.stdout.readline().split()
+            if said[:1] != ["ready"]:
                 raise RuntimeError(f"{self.name}: not all tunnels were opened")
-            return (resident_bytes(pids) - before) / connections
+            took = int(said[1]) / connections / 1e3
+            return (resident_bytes(pids) - before) / connections, took
         finally:
             load.communicate()
 
@@ -246,7 +260,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--only", default="", help="scenarios with this in their name")
     parser.add_argument("--with", default="haproxy,nginx,subproxy", dest="names")
-    parser.add_argument("--tls", action="store_true", help="over TLS, small messages alone")
+    parser.add_argument("--tls", action="store_true", help="over TLS")
     parser.add_argument("--idle", type=int, default=0, help="of so many idle tunnels the memory")
     options = parser.parse_args()
     raise_descriptor_limit()
@@ -257,11 +271,15 @@ def main() -> None:
         for name in names:
             servers.append(Contestant(name, pem))
         if options.idle:
-            shown = [f"{each.name} {each.idle(options.idle):.0f}" for each in servers]
-            print(f"{options.idle} idle tunnels, bytes each: {', '.join(shown)}", flush=True)
+            for each in servers:
+                size = each.idle(options.idle)[0]
+                print(f"{options.idle} idle tunnels of {each.name}: {size:.0f} bytes each")
+                if each.name == "subproxy":
+                    took, request = (each.idle(2000, plain)[1] for plain in (False, True))
+                    print(f"opening one takes {took:.0f} us, with one request {request:.0f} us")
             return
         for scenario in SCENARIOS:
-            if options.only not in scenario.name or (pem and scenario.size > 64):
+            if options.only not in scenario.name:
                 continue
             figures: dict[str, list[float]] = {name: [] for name in names}
             for _ in range(options.rounds):

@@ -1,12 +1,13 @@
 /* The load of tunnels: one thread, epoll, over loopback TCP.
  *
  *   tunnel_load --port P --host H --path /chat --connections N --size BYTES --seconds S --tls 0|1
- *               --pid PID...
+ *               [--plain 0|1] --pid PID...
  *
  * Each connection asks for a WebSocket, and then sends a message whenever the one before has come
  * back: BYTES bytes, which are no frames of WebSocket, since no proxy looks. Over TLS by the system's
- * libssl, without its headers; small messages alone. With 0 seconds the connections are opened,
- * "ready" is said, and nothing more until standard input ends. Prints one JSON object.
+ * libssl, without its headers. With 0 seconds the connections are opened, "ready" and the CPU time
+ * that this took are said, and nothing more until standard input ends; --plain 1 opens connections
+ * with one request and its answer instead. Prints one JSON object.
  */
 #include "common.h"
 #include <dlfcn.h>
@@ -50,11 +51,11 @@ static size_t size = 64;
 static int poll_fd, measuring;
 static uint64_t done, bytes;
 
-static void ask(struct conn *c, const char *host, const char *path) {
+static void ask(struct conn *c, const char *host, const char *path, int plain) {
     char text[512];
-    int n = snprintf(text, sizeof text,
-        "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", path, host);
+    int n = snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: %s\r\n%s\r\n", path, host, plain ? "" :
+        "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n");
     if (put(c, text, (size_t)n, 0) != n) die("send");
     /* Nothing may follow until the answer is here (RFC 9931). */
     size_t have = 0;
@@ -64,7 +65,7 @@ static void ask(struct conn *c, const char *host, const char *path) {
         if (got <= 0) die("no answer");
         have += (size_t)got;
     }
-    if (strncmp(head, "HTTP/1.1 101", 12)) { fprintf(stderr, "%.*s\n", (int)have, head); exit(2); }
+    if (strncmp(head, plain ? "HTTP/1.1 200" : "HTTP/1.1 101", 12)) { fprintf(stderr, "%.*s\n", (int)have, head); exit(2); }
 }
 
 static void watch(struct conn *c, unsigned events, int how) {
@@ -101,7 +102,7 @@ static void pull(struct conn *c) {
 }
 
 int main(int argc, char **argv) {
-    int port = 0, count = 64;
+    int port = 0, count = 64, plain = 0;
     double seconds = 2, warm = .3;
     const char *host = "bench.example", *path = "/chat";
     for (int i = 1; i + 1 < argc; i += 2) {
@@ -112,6 +113,7 @@ int main(int argc, char **argv) {
         else if (!strcmp(argv[i], "--connections")) count = atoi(value);
         else if (!strcmp(argv[i], "--size")) size = strtoul(value, NULL, 10);
         else if (!strcmp(argv[i], "--seconds")) seconds = atof(value);
+        else if (!strcmp(argv[i], "--plain")) plain = atoi(value);
         else if (!strcmp(argv[i], "--tls")) { if (atoi(value)) open_libssl(); }
         else if (!strcmp(argv[i], "--pid")) count_pid(value);
         else { fprintf(stderr, "unknown: %s\n", argv[i]); return 2; }
@@ -122,6 +124,7 @@ int main(int argc, char **argv) {
     memset(message, 'x', size);
     room = malloc(1 << 20);
     struct conn *conns = calloc((size_t)count, sizeof *conns);
+    struct cpu unopened = cpu_of_pids();
     for (int i = 0; i < count; i++) {
         conns[i].fd = socket(AF_INET, SOCK_STREAM, 0);
         int on = 1;
@@ -134,12 +137,12 @@ int main(int argc, char **argv) {
             ssl_set_fd(conns[i].ssl, conns[i].fd);
             if (ssl_connect(conns[i].ssl) != 1) { fprintf(stderr, "no handshake\n"); exit(2); }
         }
-        ask(&conns[i], host, path);
+        ask(&conns[i], host, path, plain);
         watch(&conns[i], EPOLLIN, EPOLL_CTL_ADD);
     }
     if (seconds <= 0) {
         char end;
-        printf("ready\n");
+        printf("ready %lu\n", cpu_of_pids().total_ns - unopened.total_ns);
         fflush(stdout);
         return read(0, &end, 1) < 0;
     }
