@@ -44,6 +44,7 @@ def member_view(member: Member, now: float) -> Data:
         "state": MemberState(member.state).name.lower(),
         "latency": round(member.latency, 6),
         "in_flight": member.in_flight,
+        "tunnels": 0 if member.channel is None else member.channel.tunnels,
         "weight": member.weight,
         "assigned": member.assigned is not None,
         "failures": 0 if outcomes is None else outcomes.row,

@@ -99,13 +99,14 @@ def subscribers(data: Data) -> str:
             each["state"],
             milliseconds(each["latency"]),
             each["in_flight"],
+            each.get("tunnels", 0),
             each["concurrency"] or "-",
             each["weight"],
             len(each["routes"]),
         )
         for each in data["subscribers"]
     ]
-    heads = ("SUBSCRIBER", "STATE", "PING MS", "IN FLIGHT", "MOST", "WEIGHT", "ROUTES")
+    heads = ("SUBSCRIBER", "STATE", "PING MS", "IN FLIGHT", "TUNNELS", "MOST", "WEIGHT", "ROUTES")
     return table(heads, rows)
 
 

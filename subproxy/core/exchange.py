@@ -393,6 +393,7 @@ class IChannel(Interface):
     """A live subscription, as the dispatcher sees it: C{Member.channel}."""
 
     identity = Attribute("The identity of the VM, as a string.")
+    tunnels = Attribute("How many tunnels it has, those that wait for an answer among them.")
 
     def send(exchange: Exchange) -> None:
         """Number C{exchange}, frame it and send it; sets C{exchange.carrier}."""

@@ -89,6 +89,11 @@ class Channel:
     def __len__(self) -> int:
         return len(self._carriers)
 
+    @property
+    def tunnels(self) -> int:
+        """See L{IChannel}."""
+        return sum(isinstance(each, TunnelRequest) for each in self._carriers.values())
+
     # What the dispatcher and the exchanges call.
 
     def send(self, exchange: Exchange) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.admin.view import subscribers_view
 from subproxy.core.access.policy import Policy, parse_policy
 from subproxy.core.exchange import Exchange, ExchangeState
 from subproxy.core.http.client_tls import ClientTls
@@ -99,6 +100,8 @@ class PassthroughRouteTests(SynchronousTestCase):
         )
         guest.say(m.Response(request.exchange, 200, [], {}, None))
         self.assertEqual(b"tls", exchange.tunnel)
+        (seen,) = subscribers_view(self.world.registry, 0.0)["subscribers"]
+        self.assertEqual((1, 0), (seen["tunnels"], seen["in_flight"]))
         guest.wire.consumed(request.exchange, 0)
         guest.pump()
         exchange.request_data(b"hello")
