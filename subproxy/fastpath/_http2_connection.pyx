@@ -52,10 +52,12 @@ cdef enum:
     HEADERS = 1
     RST_STREAM = 3
     WINDOW_UPDATE = 8
+    CONTINUATION = 9
     MOST_COLLECTED = 131072  # bytes of one body that Python is given at a time
     A_STREAM = 512  # bytes of a stream, beside the text of its head
     SHARE = 4  # frames that Python deals with in a turn: 50 to 100 us each, for which others wait
-    A_LARGE_BLOCK = 2  # as many of them as a block of fields that is read for nothing counts
+    FIELDS_A_FRAME = 50  # so many more in a request cost Python as much as a frame
+    BYTES_A_FRAME = 8192  # likewise of a block that is read, if only for the table's sake
     MOST_WINDOW = 0x7FFFFFFF
 
 cdef bytes _preface = described.PREFACE
@@ -72,6 +74,12 @@ if described.FRAME_SIZE != FRAME_SIZE or len(_preface) != PREFACE_SIZE:
 cdef bint begins_http2(const u8 *data, Py_ssize_t size) noexcept nogil:
     """Whether C{data} is what a connection of HTTP/2 begins with, as far as it goes."""
     return size >= 4 and memcmp(data, PREFACE, min(size, PREFACE_SIZE)) == 0
+
+
+cdef int block_cost(uint32_t size) noexcept:
+    """What the block that was read last, or the frame of C{size} bytes that is a part of one, counts
+    beside its frame."""
+    return field_list().count // FIELDS_A_FRAME + <int>(size // BYTES_A_FRAME)
 
 
 cdef FastHttp2Connection take_over(
@@ -309,6 +317,8 @@ cdef class FastHttp2Connection(FastHttp2Output):
         self.shell.frame_came(
             kind, flags, number, PyBytes_FromStringAndSize(<const char *>p, size)
         )
+        if kind == HEADERS or kind == CONTINUATION:
+            self.spent += block_cost(size)
         self.learn()
         return 0
 
@@ -394,7 +404,7 @@ cdef class FastHttp2Connection(FastHttp2Output):
                 counts.heads -= stream.cost
                 counts.requests -= 1
         self.path.declined_requests += 1
-        self.spent += A_LARGE_BLOCK if found == BLOCK_LARGE else 1
+        self.spent += 1 + block_cost(size)
         fields = None if found == BLOCK_LARGE else listed()
         self.turn()
         self.pass_on()

@@ -50,8 +50,8 @@ class AttackedSide(Http2Side):
             if self.over or sent == most:
                 return sent
             self.protocol.dataReceived(piece)
-            if not sent % 100:
-                self.turn()
+            if not sent % 100 or self.transport.producerState != "producing":
+                self.turn()  # who is not read from sends no more
         return most
 
     def answer_all(self) -> None:

@@ -11,8 +11,17 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.fastpath.install import unavailable
 from subproxy.frontend.http2.bounds import CONNECTION_WINDOW
-from subproxy.frontend.http2.frames import PREFACE, FrameType, write_frame, write_settings
+from subproxy.frontend.http2.frames import (
+    PADDED,
+    PREFACE,
+    FrameType,
+    write_frame,
+    write_settings,
+)
+from subproxy.frontend.http2.hpack import encode_fields
 from tests.rigs.fastpath_rig import Side
+from tests.rigs.http2_client import GET
+from tests.rigs.http2_floods import WHOLE
 
 PING = write_frame(FrameType.PING, 0, 0, b"12345678")
 PONG = write_frame(FrameType.PING, 1, 0, b"12345678")
@@ -31,7 +40,7 @@ class ShareTests(SynchronousTestCase):
 
     def turn(self) -> int:
         """A turn of the reactor; how many frames were answered by its end."""
-        self.side.world.advance(0)
+        self.side.world.turn()
         return int(self.side.transport.value().count(PONG))
 
     @property
@@ -43,13 +52,26 @@ class ShareTests(SynchronousTestCase):
         """A few each time; the client is not read from meanwhile."""
         self.side.protocol.dataReceived(PING * 21 + PING[:5])
         self.assertFalse(self.read_from)
-        counts = [self.turn() for _ in range(8)]
+        counts = [0, *(self.turn() for _ in range(8))]
         self.assertEqual(counts[-1], 21)
         steps = [b - a for a, b in pairwise(counts)]
         self.assertLessEqual(max(steps), 4)
         self.assertTrue(self.read_from)
         self.side.protocol.dataReceived(PING[5:])
         self.assertEqual(self.turn(), 22)
+
+    def test_many_fields_are_many_frames(self) -> None:
+        """Hundreds of pieces of Cookie, a byte each on the wire: a request a turn, in whichever way
+        it goes to Python."""
+        block = encode_fields(GET) + b"\x60\x00" + b"\xbe" * 300
+        for flags, padding in ((0, b""), (PADDED, b"\0")):
+            self.setUp()
+            for number in range(1, 17, 2):
+                frame = write_frame(FrameType.HEADERS, WHOLE | flags, number, padding + block)
+                self.side.protocol.dataReceived(frame + PING)
+            counts = [0, *(self.turn() for _ in range(20))]
+            self.assertEqual(counts[-1], 8)
+            self.assertEqual(max(b - a for a, b in pairwise(counts)), 1)
 
     def test_what_comes_meanwhile_waits(self) -> None:
         """Over TLS some may: it keeps its place."""
@@ -100,7 +122,7 @@ class ShareTests(SynchronousTestCase):
             transport.clear()
             protocol.dataReceived(PING * 30)
         for _ in range(12):
-            self.side.world.advance(0)
+            self.side.world.turn()
         self.assertEqual([each.value().count(PONG) for each in transports], [30] * 5)
 
 
