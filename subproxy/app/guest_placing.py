@@ -7,7 +7,10 @@ from typing import Any
 
 from twisted.logger import Logger
 
+from subproxy.app.effects import route_linger
+from subproxy.config.sources import Effective
 from subproxy.core.routing.route import PASSTHROUGH
+from subproxy.core.sites.site_table import SiteTable
 from subproxy.wire import messages as m
 from subproxy.workers import messages as msg
 from subproxy.workers.crew import Crew
@@ -42,7 +45,16 @@ class GuestPlacing:
         self.crew: Crew | None = None
         self._clock = clock
         self._now = now
+        self._linger = 0.0
         self._waiting: list[tuple[float, Callable[[], bool], GreetedConnection]] = []
+
+    def go_by(self, effective: Effective) -> None:
+        """These settings are in force."""
+        self._linger = route_linger(effective.settings, SiteTable(effective.sites))
+
+    def expire(self) -> None:
+        """Forget what is old."""
+        self.table.expire(self._now(), self._linger)
 
     # GuestPlacer.
 

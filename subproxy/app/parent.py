@@ -105,6 +105,7 @@ class ParentService(MultiService):
         self._up: Deferred[None] = Deferred()
         self._sockets = ClientSockets()
         self.guests = GuestPlacing(reactor, monotonic, self._conduct)
+        self.guests.go_by(self._effective)
         self.greetings = GreetingFactory(reactor, self.guests, monotonic)
         self.crew = self.guests.crew = Crew(
             reactor, self._settings.workers, self, self._state.serial
@@ -320,7 +321,7 @@ class ParentService(MultiService):
     def _housekeep(self) -> None:
         self.guests.retry()
         self.greetings.expire()
-        self.guests.table.epochs.expire(monotonic())
+        self.guests.expire()
         for pid in self._templates[:-1]:
             try:
                 found, _ = os.waitpid(pid, os.WNOHANG)
@@ -356,6 +357,7 @@ class ParentService(MultiService):
             return
         self._settings = in_force(self._settings, effective.settings)
         self._effective = effective
+        self.guests.go_by(effective)
         self.greetings.policy = policy or Policy()
         self.machines.reload(effective)
         self.crew.refresh()

@@ -22,6 +22,7 @@ from subproxy.wire import messages as m
 from subproxy.wire.errors import MessageError
 from subproxy.wire.fields import Info, integer, name
 from subproxy.wire.limits import MAX_NUMBER
+from subproxy.workers.lapsed_routes import LapsedRoutes
 
 SERIAL_SIZE = 2
 """Bytes of a token that say which worker has made it."""
@@ -109,11 +110,13 @@ class GuestTable:
 
     @ivar epochs: which instance of an application counts.
     @ivar weights: those that an operator has given.
+    @ivar lapsed: the routes of guests that have left, or whose worker has.
     """
 
     def __init__(self) -> None:
         self.epochs = Epochs()
         self.weights = AssignedWeights()
+        self.lapsed = LapsedRoutes()
         self._held: dict[int, _WorkerGuests] = {}
         self._members: dict[InstanceKey, Member] = {}
 
@@ -128,6 +131,8 @@ class GuestTable:
         held = self._held.pop(serial, None)
         if held is None:
             return []
+        for each in held.subscriptions.values():
+            self.lapsed.add(each.key.identity, each.routes, now)
         gone = [each.key for each in held.subscriptions.values()]
         for key in gone:
             self._forget(key, now)
@@ -208,6 +213,7 @@ class GuestTable:
         over = None if held is None else held.subscriptions.pop(number, None)
         if held is None or over is None:
             return None
+        self.lapsed.add(over.key.identity, over.routes, now)
         self._forget(over.key, now)
         return None if held.has(over.key.identity) else over.key.identity
 
@@ -249,14 +255,27 @@ class GuestTable:
         return [serial for serial, held in self._held.items() if held.has(identity)]
 
     def routes(self) -> list[list[str]]:
-        """Identity, and words, of all routes that are served: what a new worker has to expect."""
-        found = {
+        """
+        Identity, and words, of all routes that are served, or were just now: what a new worker has
+        to expect.
+        """
+        found = set(self.lapsed)
+        found |= {
             (each.key.identity, *route)
             for held in self._held.values()
             for each in held.subscriptions.values()
             for route in each.routes
         }
         return [list(each) for each in sorted(found)]
+
+    def expire(self, now: float, linger: float) -> None:
+        """
+        Forget what is old.
+
+        @param linger: seconds for which a route without guests is remembered.
+        """
+        self.epochs.expire(now)
+        self.lapsed.expire(now, linger)
 
     # What the parent's next program has to know.
 

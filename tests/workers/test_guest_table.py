@@ -103,6 +103,26 @@ class GuestTableTests(SynchronousTestCase):
         self.table.ended(11, 0.0)
         self.assertEqual(self.table.connections("cid:7"), 1)
 
+    def test_routes_that_have_lapsed(self) -> None:
+        """Are expected for a while: their guest is about to return, with whichever worker."""
+        one, two = ["cid:7", "a", "/.*"], ["cid:7", "b", "/.*"]
+        for number, route in ((1, one), (2, two)):
+            self.table.subscribed(10, number, key(worker=number))
+            self.table.served(10, number, route[1:], True)
+        self.table.left(10, 1, 5.0)
+        self.assertEqual(self.table.routes(), [one, two])
+        self.table.ended(10, 6.0)
+        self.assertEqual(self.table.routes(), [one, two])
+        self.table.expire(15.0, 10.0)
+        self.assertEqual(self.table.routes(), [two])
+        # One that is served is no lapsed one, whatever was before.
+        self.table.subscribed(11, 1, key(worker=2))
+        self.table.served(11, 1, two[1:], True)
+        self.table.expire(16.0, 10.0)
+        self.assertEqual(self.table.routes(), [two])
+        self.table.served(11, 1, two[1:], False)
+        self.assertEqual(self.table.routes(), [])
+
     def test_an_identity_is_forgotten(self) -> None:
         """An hour after its last subscription."""
         self.place(key())
