@@ -61,7 +61,12 @@ def overview_page(data: Data, *, signed_in: bool) -> bytes:
         "subscribers": "".join(map(_subscriber, data["subscribers"])),
         "subscribers in all": _in_all(data, "subscribers"),
         "workers": "".join(map(_worker, data["workers"])),
-        "hidden": "" if data["workers"] else " hidden",
+        "machines": "".join(map(_machine, data["machines"])),
+        "hosts": "".join(map(_host, data["hosts"])),
+        "cluster": escape(_cluster(data["cluster"])),
+        "no workers": _hidden(data["workers"]),
+        "no machines": _hidden(data["machines"]),
+        "no hosts": _hidden(data["hosts"] or data["cluster"]),
     }
     page = asset("page.html").decode()
     for name, text in filled.items():
@@ -127,6 +132,47 @@ def _subscriber(each: Data) -> str:
 
 def _worker(each: Data) -> str:
     return _row(str(each["worker"]), each["state"], each["pid"])
+
+
+def _machine(each: Data) -> str:
+    """An instance of a machine, or a machine that is cold."""
+    index = each["index"]
+    state = f"{each['state']}: {each['reason']}" if each["reason"] else each["state"]
+    return _row(
+        each["machine"] if index is None else f"{each['machine']} ({index})",
+        state,
+        UNKNOWN if each["since"] is None else round(each["since"]),
+        UNKNOWN if each["starts"] is None else each["starts"],
+        UNKNOWN if each["start_seconds"] is None else round(each["start_seconds"], 2),
+        each["waiting"],
+        each["busy"],
+        each["failed"],
+        each["memory"] >> 20,
+    )
+
+
+def _host(each: Data) -> str:
+    return _row(
+        each["host"],
+        each["address"] or UNKNOWN,
+        each["asks"],
+        each["asked"],
+        each["routes"],
+        UNKNOWN if each["latency"] is None else round(each["latency"] * 1000, 1),
+        each["in_flight"],
+    )
+
+
+def _cluster(cluster: Data | None) -> str:
+    """A line on the store of a cluster."""
+    if cluster is None:
+        return ""
+    stale = f", stale for {cluster['stale_for']:.0f} s" if cluster["stale"] else ""
+    return f"Store: {cluster['state']}{stale}; lease: {cluster['lease']}."
+
+
+def _hidden(shown: object) -> str:
+    return "" if shown else " hidden"
 
 
 def mean_milliseconds(seconds: float, count: int) -> str:

@@ -46,7 +46,8 @@ class Overview:
         The state of the proxy now.
 
         @return: C{at}, monotonic seconds; C{totals}; C{routes} and C{subscribers}, at most
-            L{MOST_ROWS} of each, and how many there are.
+            L{MOST_ROWS} of each, and how many there are; C{workers}, C{machines}, C{hosts} and
+            C{cluster}, which others fill who know of them.
         """
         now = self._now()
         counted = self._counters.routes
@@ -71,6 +72,9 @@ class Overview:
             "subscribers": [_subscriber(member, now) for member in sorted(listed, key=member_name)],
             "subscribers_in_all": len(members),
             "workers": [],
+            "machines": [],
+            "hosts": [],
+            "cluster": None,
         }
 
 

@@ -224,7 +224,11 @@ class Admin:
                     return {"error": "no access log is written (see --access-log)"}, 409
                 return self.log(), 200
             case "overview" if self.overview is not None:
-                return self.overview(), 200
+                data = self.overview()
+                if self.hosts is not None:
+                    others = self.hosts()
+                    data.update(hosts=others["hosts"], cluster=others["cluster"])
+                return data, 200
             case "explain":
                 return self._explain(about)
             case "request":

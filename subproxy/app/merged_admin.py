@@ -156,7 +156,7 @@ class MergedAdmin:
         asked = [self._crew.ask(each, what, about) for each in workers]
         merged = gatherResults(asked).addCallback(lambda found: _merged(what, workers, found))
         if what == "overview":
-            return merged.addCallback(self._with_workers)
+            return merged.addCallback(self._with_the_parents)
         return merged.addCallback(self._weighed, about) if what == "weight" else merged
 
     def _weighed(self, reply: Reply, about: str) -> Reply | Deferred[Reply]:
@@ -172,8 +172,14 @@ class MergedAdmin:
                 self._crew.ask(starting, "weights", given)
         return gatherResults(told).addCallback(lambda _: reply)
 
-    def _with_workers(self, reply: Reply) -> Reply:
+    def _with_the_parents(self, reply: Reply) -> Reply:
+        """With what the parent alone knows."""
         data, status = reply
+        manager = self._manager()
+        if status == 200 and manager is not None:
+            from subproxy.machines.view import instances_view
+
+            data["machines"] = instances_view(manager, self._clock.seconds())
         if status == 200:
             data["workers"] = [
                 {
@@ -261,6 +267,9 @@ def _overview(good: Sequence[tuple[Worker, Data]]) -> Data:
         "subscribers": sorted(listed, key=lambda each: (each["id"], each["process"])),
         "subscribers_in_all": sum(data["subscribers_in_all"] for _, data in good),
         "workers": [],
+        "machines": [],
+        "hosts": [],
+        "cluster": None,
     }
 
 

@@ -48,6 +48,36 @@ def machine_view(managed: ManagedMachine, now: float) -> Data:
     }
 
 
+def instances_view(manager: MachineManager, now: float) -> list[Data]:
+    """
+    A row for each instance that is not cold, and one for each machine of which all are.
+
+    @return: of each C{machine}, C{index} (None of a machine that is cold), C{state}, C{since},
+        C{starts}, C{start_seconds}, C{waiting}, C{busy}, C{failed}, C{memory} and C{reason}: why
+        the last start failed, or nothing.
+    """
+    cold = InstanceState.COLD.name.lower()
+    rows: list[Data] = []
+    for machine in machines_view(manager, now):
+        whole = {
+            "machine": machine["name"],
+            "index": None,
+            "state": machine["state"],
+            "waiting": machine["waiting"],
+            "failed": machine["starts"]["failed"],
+            "reason": machine["reason"] if machine["failures"] else "",
+            **{"since": None, "starts": None, "start_seconds": None, "busy": 0, "memory": 0},
+        }
+        running = [each for each in machine["instances"] if each["state"] != cold]
+        for each in running:
+            row = {**whole, **each}
+            del row["pid"]
+            rows.append(row)
+        if not running:
+            rows.append(whole)
+    return rows
+
+
 def _state(managed: ManagedMachine) -> str:
     """That of the instance that has come farthest."""
     supervisor = managed.supervisor

@@ -27,6 +27,30 @@ SUBSCRIBER = {
 }
 
 
+_COLD = {"since": None, "starts": None, "start_seconds": None, "busy": 0, "memory": 0}
+ROWS: dict[str, list[dict[str, Any]]] = {
+    "workers": [{"worker": 0, "state": "serving", "pid": 7}],
+    "machines": [
+        {
+            **{"machine": "blog", "index": 1, "state": "up", "since": 12.3, "starts": 2},
+            **{"start_seconds": 0.51, "waiting": 0, "busy": 1, "failed": 0, "memory": 64 << 20},
+            "reason": "",
+        },
+        {
+            **{"machine": "shop", "index": None, "state": "failed", "waiting": 1, "failed": 3},
+            **{**_COLD, "reason": "no disk"},
+        },
+    ],
+    "hosts": [
+        {
+            **{"host": "kvm-2", "address": "192.0.2.2:1", "asks": "connected", "asked": "ready"},
+            **{"routes": 3, "latency": 0.0012, "in_flight": 1},
+        }
+    ],
+}
+CLUSTER = {"state": "away", "stale": True, "stale_for": 7.2, "lease": "held"}
+
+
 class _Cells(HTMLParser):
     """The texts of the cells of each table, by its id."""
 
@@ -59,6 +83,7 @@ class _Cells(HTMLParser):
 def page(**more: Any) -> str:
     """Of one route and one subscriber."""
     data = {"totals": TOTALS, "routes": [ROUTE], "subscribers": [SUBSCRIBER], "workers": []}
+    data |= {"machines": [], "hosts": [], "cluster": None}
     data |= {"routes_in_all": 1, "subscribers_in_all": 1, **more}
     return overview_page(data, signed_in=bool(more.get("signed_in"))).decode()
 
@@ -67,8 +92,9 @@ class MarkupTests(SynchronousTestCase):
     def test_tables(self) -> None:
         """What there is, under the right heads."""
         rows = _Cells(page(workers=[{"worker": 0, "state": "serving", "pid": 7}])).rows
-        for heads, cells in rows.values():
-            self.assertEqual(len(heads), len(cells))
+        for heads, *found in rows.values():
+            for cells in found:
+                self.assertEqual(len(heads), len(cells))
         route = dict(zip(*rows["routes"], strict=True))
         self.assertEqual(route["Host and path"], "blog\\.example /.*")
         self.assertEqual((route["Requests"], route["Errors"]), ("5", "1"))
@@ -76,6 +102,16 @@ class MarkupTests(SynchronousTestCase):
         subscriber = dict(zip(*rows["subscribers"], strict=True))
         self.assertEqual((subscriber["State"], subscriber["Ping, ms"]), ("draining", "12.3"))
         self.assertEqual(rows["workers"][1], ["0", "serving", "7"])
+
+    def test_machines_and_hosts(self) -> None:
+        rows = _Cells(page(**ROWS)).rows
+        for heads, *found in rows.values():
+            for cells in found:
+                self.assertEqual(len(heads), len(cells))
+        self.assertEqual(rows["machines"][1][:3], ["blog (1)", "up", "12"])
+        self.assertEqual(rows["machines"][2][:3], ["shop", "failed: no disk", "\N{EN DASH}"])
+        self.assertEqual(rows["machines"][1][-1], "64")
+        self.assertEqual(rows["hosts"][1][:4], ["kvm-2", "192.0.2.2:1", "connected", "ready"])
 
     def test_vacant(self) -> None:
         rows = _Cells(page(routes=[{**ROUTE, "vacant": True, "answers": 0}])).rows
@@ -96,7 +132,11 @@ class MarkupTests(SynchronousTestCase):
     def test_parts(self) -> None:
         """Nothing is left of the template; what has no use is not there."""
         self.assertNotIn("<!--", page())
-        self.assertIn(' id="workers-section" hidden>', page())
+        for name in ("workers", "machines", "hosts"):
+            self.assertIn(f' id="{name}-section" hidden>', page())
+            self.assertEqual(page(**{name: ROWS[name]}).count(" hidden>"), 2)
+        self.assertEqual(page(cluster=CLUSTER).count(" hidden>"), 2)
+        self.assertIn(">Store: away, stale for 7 s; lease: held.<", page(cluster=CLUSTER))
         self.assertNotIn("sign-out", page())
         self.assertIn("sign-out", page(signed_in=True))
         self.assertIn("1 of 900", page(routes_in_all=900))

@@ -201,6 +201,14 @@ class AdminTests(AdminCase):
         self.assertEqual(len(guest.take(m.Request)), 1)
         self.assertIsNone(sink.error)
 
+    def test_overview_of_other_hosts(self) -> None:
+        """They are in it where there are some."""
+        self.assertEqual(self.data("/api/overview")["hosts"], [])
+        hosts = [{"host": "kvm-2"}]
+        self.admin.hosts = lambda: {"host": "kvm-1", "cluster": None, "hosts": hosts}
+        found = self.data("/api/overview")
+        self.assertEqual((found["hosts"], found["cluster"]), (hosts, None))
+
     def test_weight(self) -> None:
         """By name, in place of what it asks for, until it is taken back."""
         self.world.serving("1", weight=200)

@@ -15,7 +15,7 @@ from subproxy.app.machine_operations import machine_reply
 from subproxy.machines.declaration import Machine
 from subproxy.machines.manager import MachineManager
 from subproxy.machines.usage import InstanceUse, MachineUse
-from subproxy.machines.view import CONSOLE_PIECE, memory_of
+from subproxy.machines.view import CONSOLE_PIECE, instances_view, memory_of
 from subproxy.machines.vmm.driver import VmmError
 from tests.rigs.machine_fakes import FakeHost, FakeVmm
 
@@ -66,6 +66,13 @@ class OperationsTests(SynchronousTestCase):
         self.assertEqual((first["since"], first["pid"]), (0.4, os.getpid()))
         self.assertGreater(first["memory"], 1 << 20)
         self.assertEqual((second["state"], second["pid"], second["memory"]), ("starting", None, 0))
+        rows = instances_view(self.manager, self.clock.seconds())
+        named = [(each["machine"], each["index"], each["state"]) for each in rows]
+        self.assertEqual(
+            named, [("blog", 0, "up"), ("blog", 1, "starting"), ("shop", None, "cold")]
+        )
+        self.assertEqual((rows[0]["busy"], rows[0]["waiting"], rows[0]["failed"]), (2, 3, 0))
+        self.assertEqual(len({tuple(sorted(each)) for each in rows}), 1)
         self.manager.used("blog", 1, MachineUse())
         self.good("machine-stop", "blog")
         self.assertEqual(self.state(), "stopping")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.integration.browser import browser, faults
 from tests.integration.harness import World, free_port, wait_until
+from tests.integration.host import Host
+from tests.rigs.tls_rig import Authority
+
+GUEST = Path(__file__).parent / "machine_guest.py"
 
 SHOTS = os.environ.get("SUBPROXY_SCREENSHOTS")
 """A folder for pictures of what the browser shows, for who wants to look."""
@@ -27,11 +33,15 @@ class AdminPageTests(SynchronousTestCase):
         self.driver = browser(self.world.folder)
         self.addCleanup(self.driver.quit)  # before its folder goes
 
-    def start(self, *options: str) -> None:
-        """A proxy that serves one guest."""
+    def proxy(self, *options: str) -> None:
+        """A proxy, with its page."""
         self.world.start_proxy(
             f"--admin=tcp:{self.port}:interface=127.0.0.1", f"--admin-token={self.token}", *options
         )
+
+    def start(self, *options: str) -> None:
+        """One that serves a guest."""
+        self.proxy(*options)
         self.world.start_guest("hello:Hello", r"--host=blog\.example")
 
     def find(self, selector: str) -> Any:
@@ -161,6 +171,57 @@ class AdminPageTests(SynchronousTestCase):
             self.assertEqual(self.world.ask()[0], 200)
         wait_until(lambda: int(self.text("#total-requests")) >= 4, "what all have counted")
         self.look("workers", "light")
+
+    def test_machines(self) -> None:
+        """Cold, then up, live; what waits for one is seen."""
+        folder = self.world.folder
+        guest = [sys.executable, str(GUEST), "{listener}", r"blog\.example", "0"]
+        file = folder / "subproxy.toml"
+        file.write_text(
+            '[[machine]]\nname = "blog"\nvmm = "process"\nhosts = "blog.example"\nidle = false\n'
+            f'command = {json.dumps(guest)}\nenvironment = {{ MACHINE_GUEST = "{folder}" }}\n'
+        )
+        self.proxy(f"--config={file}", f"--machines-folder={folder / 'run'}")
+        self.sign_in()
+        self.complaints()
+        wait_until(lambda: self.text("#machines tbody td") == "cold", "it is cold")
+        self.assertEqual(self.text("#machines tbody th"), "blog")
+        wait_until(lambda: self.world.ask()[0] == 200, "it is started")
+        wait_until(lambda: self.text("#machines tbody td") == "up", "it is seen")
+        self.assertEqual(self.text("#machines tbody th"), "blog (0)")
+        self.assertTrue(self.find("#machines-section").is_displayed())
+        self.assertFalse(self.find("#hosts-section").is_displayed())
+        for scheme in ("light", "dark"):
+            self.look("machines", scheme)
+        self.assertEqual(self.complaints(), [])
+
+    def test_hosts(self) -> None:
+        """Others that an operator has named: there, and gone."""
+        authority = Authority()
+        other = Host("kvm-2", authority)
+        self.addCleanup(other.close)
+        folder, port = self.world.folder, free_port()
+        (folder / "host.pem").write_bytes(authority.issue("kvm-1"))
+        (folder / "ca.pem").write_bytes(authority.pem)
+        self.proxy(
+            f"--peer-listen=tcp:{port}:interface=127.0.0.1",
+            f"--peer-certificate={folder / 'host.pem'}",
+            f"--peer-ca={folder / 'ca.pem'}",
+            other.peer,
+        )
+        self.sign_in()
+        self.complaints()
+        wait_until(lambda: self.text("#hosts tbody th") == "kvm-2", "it is named")
+        self.assertEqual(self.text("#hosts tbody td:nth-of-type(3)"), "no")
+        other.serve(f"--peer=kvm-1=127.0.0.1:{port}")
+        asked = "#hosts tbody td:nth-of-type(3)"
+        wait_until(lambda: self.text(asked) == "ready", "it can be asked")
+        for scheme in ("light", "dark"):
+            self.look("hosts", scheme)
+        assert other.proxy is not None
+        other.proxy.end()
+        wait_until(lambda: self.text(asked) == "no", "it is gone")
+        self.assertEqual(self.complaints(), [])
 
     def cells(self, selector: str) -> list[Any]:
         return list(self.driver.find_elements("css selector", selector))

@@ -97,6 +97,44 @@ const WORKERS = {
   head: (row) => String(row.worker),
 };
 
+const MACHINE_STATES = { up: "good", failed: "bad" };
+
+const MACHINES = {
+  table: byId("machines"),
+  cells: (row) => [
+    [row.reason ? `${row.state}: ${row.reason}` : row.state, MACHINE_STATES[row.state] || "warn"],
+    [row.since === null ? UNKNOWN : number(Math.round(row.since))],
+    [number(row.starts)],
+    [row.start_seconds === null ? UNKNOWN : row.start_seconds.toFixed(2)],
+    [number(row.waiting), row.waiting > 0 ? "warn" : ""],
+    [number(row.busy)],
+    [number(row.failed), row.failed > 0 ? "bad" : ""],
+    [number(Math.floor(row.memory / 1048576))],
+  ],
+  head: (row) => row.name,
+};
+
+const reached = (state) => (state === "no" ? "warn" : STATES[state] || "");
+
+const HOSTS = {
+  table: byId("hosts"),
+  cells: (row) => [
+    [row.address || UNKNOWN],
+    [row.asks],
+    [row.asked, reached(row.asked)],
+    [number(row.routes)],
+    [row.latency === null ? UNKNOWN : number(row.latency * 1000)],
+    [number(row.in_flight)],
+  ],
+  head: (row) => row.host,
+};
+
+function clusterText(cluster) {
+  if (cluster === null) return "";
+  const stale = cluster.stale ? `, stale for ${Math.round(cluster.stale_for)} s` : "";
+  return `Store: ${cluster.state}${stale}; lease: ${cluster.lease}.`;
+}
+
 function fill(kind, rows) {
   kind.rows = rows;
   const order = kind.order;
@@ -168,7 +206,12 @@ function sortable(kind) {
   }
 }
 
-[ROUTES, SUBSCRIBERS, WORKERS].forEach(sortable);
+[ROUTES, SUBSCRIBERS, MACHINES, HOSTS, WORKERS].forEach(sortable);
+
+function machineRow(each) {
+  const name = each.index === null ? each.machine : `${each.machine} (${each.index})`;
+  return { ...each, name, key: name };
+}
 
 // What comes.
 
@@ -199,6 +242,11 @@ function show(data) {
   );
   fill(WORKERS, data.workers.map((each) => ({ ...each, key: `${each.worker} ${each.serial}` })));
   byId("workers-section").hidden = data.workers.length === 0;
+  fill(MACHINES, data.machines.map(machineRow));
+  byId("machines-section").hidden = data.machines.length === 0;
+  fill(HOSTS, data.hosts.map((each) => ({ ...each, key: each.host })));
+  setText(byId("cluster"), clusterText(data.cluster));
+  byId("hosts-section").hidden = data.hosts.length === 0 && data.cluster === null;
   last = data;
 }
 
