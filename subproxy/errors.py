@@ -153,6 +153,13 @@ class MachineDown(Unavailable):
     code = "machine-down"
 
 
+class MachineStarting(Unavailable):
+    """The machine of the application starts, and a browser is told so."""
+
+    code = "machine-starting"
+    retry_after = 2
+
+
 class TooManyTunnels(Unavailable):
     """The virtual machine of the application has all the tunnels that it may have."""
 

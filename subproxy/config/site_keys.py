@@ -357,6 +357,17 @@ KEYS: Final[tuple[SiteKey, ...]] = (
         default="`true`",
     ),
     SiteKey(
+        "starting-page",
+        "`true` or `false`",
+        values.wanted,
+        {"type": "boolean"},
+        "A browser that goes to a page while its machine starts gets one that says so, with 503, "
+        "and asks again by itself; all others wait. false lifts it.",
+        "true",
+        rule="starting_page",
+        default="`false`",
+    ),
+    SiteKey(
         "server-timing",
         "`true` or `false`",
         values.wanted,

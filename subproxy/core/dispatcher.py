@@ -17,6 +17,7 @@ from zope.interface import implementer
 from subproxy.core.balancing import retry
 from subproxy.core.balancing.admission import (
     MACHINE_DOWN,
+    MACHINE_STARTING,
     NO_ROUTE,
     NO_SUBSCRIBER,
     QUEUE_FULL,
@@ -41,6 +42,7 @@ from subproxy.core.sites.site_rules import SiteRules
 from subproxy.errors import (
     GuestRefused,
     MachineDown,
+    MachineStarting,
     NoRoute,
     NoSubscriber,
     ProxyError,
@@ -50,6 +52,7 @@ from subproxy.errors import (
 
 REFUSALS: dict[str, type[ProxyError]] = {
     MACHINE_DOWN: MachineDown,
+    MACHINE_STARTING: MachineStarting,
     NO_ROUTE: NoRoute,
     NO_SUBSCRIBER: NoSubscriber,
     QUEUE_FULL: QueueFull,

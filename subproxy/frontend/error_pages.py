@@ -5,7 +5,8 @@ from __future__ import annotations
 from subproxy.core.http.fields import METHODS, PHRASES
 from subproxy.core.http.response import ResponseHead
 from subproxy.core.printable import printable
-from subproxy.errors import ClientError, ProxyError, UpgradeRequired
+from subproxy.errors import ClientError, MachineStarting, ProxyError, UpgradeRequired
+from subproxy.frontend.starting_page import REFRESH, STARTING_HEADERS, starting_page
 
 _ALLOW = b", ".join(sorted(METHODS))
 
@@ -20,6 +21,8 @@ def error_page(error: ProxyError, method: bytes, request_id: bytes) -> tuple[Res
     @param method: that of the request: HEAD gets no body.
     @return: its head, and its body.
     """
+    if isinstance(error, MachineStarting):
+        return _starting(error, request_id)
     status = error.status if 400 <= error.status <= 599 and error.status != 499 else 500
     phrase = PHRASES.get(status, b"Error")
     reason = error.reason if isinstance(error, ClientError) else _kind(error)
@@ -42,6 +45,17 @@ def error_page(error: ProxyError, method: bytes, request_id: bytes) -> tuple[Res
         # RFC 6455 section 4.4.
         headers.append((b"Sec-WebSocket-Version", b"13"))
     return ResponseHead(status, phrase, headers, len(body), method == b"HEAD"), body
+
+
+def _starting(error: MachineStarting, request_id: bytes) -> tuple[ResponseHead, bytes]:
+    body = starting_page(request_id)
+    headers = [
+        *STARTING_HEADERS,
+        (b"Cache-Control", b"no-store"),
+        (b"X-Content-Type-Options", b"nosniff"),
+        (b"Retry-After", b"%d" % (error.retry_after or REFRESH)),
+    ]
+    return ResponseHead(error.status, PHRASES[error.status], headers, len(body)), body
 
 
 def _kind(error: ProxyError) -> str:

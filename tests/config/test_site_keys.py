@@ -56,6 +56,7 @@ GOOD: dict[str, tuple[str, ...]] = {
         '{ cookie = "a", same-site = "none" }',
     ),
     "wake": ("true", "false", '["GET"]'),
+    "starting-page": ("true", "false"),
     "server-timing": ("true", "false"),
 }
 """Values of each key that are good, by the reader and by the schema."""
@@ -96,6 +97,7 @@ BAD: dict[str, tuple[str, ...]] = {
         *('{ header = "a", same-site = "lax" }', '{ cookie = "a", same-site = "no" }'),
     ),
     "wake": ("1", "[]", '[""]', '"GET"'),
+    "starting-page": ("1", '"yes"'),
     "server-timing": ("1", '"yes"'),
 }
 """Values that are bad, by both."""

@@ -9,6 +9,7 @@ from zope.interface.verify import verifyObject
 from subproxy.core.balancing import retry
 from subproxy.core.balancing.admission import (
     MACHINE_DOWN,
+    MACHINE_STARTING,
     NO_ROUTE,
     NO_SUBSCRIBER,
     QUEUE_FULL,
@@ -425,7 +426,7 @@ class DispatcherTests(SynchronousTestCase):
 
     def test_refusals(self) -> None:
         """Each refusal of admission has its error, with Retry-After."""
-        codes = {NO_SUBSCRIBER, QUEUE_FULL, QUEUE_TIMEOUT, MACHINE_DOWN, NO_ROUTE}
+        codes = {NO_SUBSCRIBER, QUEUE_FULL, QUEUE_TIMEOUT, MACHINE_DOWN, MACHINE_STARTING, NO_ROUTE}
         self.assertEqual(set(REFUSALS), codes)
         for code, kind in REFUSALS.items():
             error = refusal(Refuse(code, 7))

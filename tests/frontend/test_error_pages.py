@@ -45,3 +45,15 @@ class ErrorPageTests(SynchronousTestCase):
     def test_head_gets_no_body(self) -> None:
         head, _ = error_page(errors.NoRoute(), b"HEAD", b"id")
         self.assertTrue(head.bodiless)
+
+    def test_a_machine_that_starts(self) -> None:
+        """A page for browsers, which asks again by itself."""
+        head, body = error_page(errors.MachineStarting(), b"GET", b"some-id")
+        fields = dict(head.headers)
+        self.assertEqual(head.status, 503)
+        self.assertEqual((fields[b"Refresh"], fields[b"Retry-After"]), (b"2", b"2"))
+        self.assertEqual(fields[b"Content-Type"], b"text/html; charset=utf-8")
+        self.assertEqual(fields[b"Cache-Control"], b"no-store")
+        self.assertEqual(head.length, len(body))
+        self.assertIn(b"request id: some-id<", body)
+        self.assertNotIn(b"<script", body)

@@ -25,6 +25,7 @@ NO_SUBSCRIBER: Final = "no-subscriber"
 QUEUE_FULL: Final = "queue-full"
 QUEUE_TIMEOUT: Final = "queue-timeout"
 MACHINE_DOWN: Final = "machine-down"
+MACHINE_STARTING: Final = "machine-starting"
 NO_ROUTE: Final = "no-route"
 
 
@@ -53,13 +54,15 @@ class RequestTerms:
 
     member is whom it belongs to: it goes there or waits for it, and elsewhere only where it can't
     wait. busy and vacant are seconds, instead of those of the limits; None for those. wake: it may
-    start a machine, and wait for it.
+    start a machine, and wait for it. glance: seconds that it waits for that, and is told then that
+    the machine starts; None: as long as that may take.
     """
 
     member: Member | None = None
     busy: float | None = None
     vacant: float | None = None
     wake: bool = True
+    glance: float | None = None
 
 
 USUAL: Final = RequestTerms()
@@ -68,10 +71,20 @@ USUAL: Final = RequestTerms()
 class Ticket:
     """An exchange that waits: C{exchange} is whatever was submitted. Compared by identity.
 
-    wakes: it waits for a machine to come up, and not for a subscriber to have room.
+    wakes: it waits for a machine to come up, and not for a subscriber to have room. glances: not
+    for as long as that may take.
     """
 
-    __slots__ = ("arrived", "deadline", "exchange", "excluded", "pool", "waiting", "wakes")
+    __slots__ = (
+        "arrived",
+        "deadline",
+        "exchange",
+        "excluded",
+        "glances",
+        "pool",
+        "waiting",
+        "wakes",
+    )
 
     def __init__(
         self,
@@ -83,6 +96,7 @@ class Ticket:
         wakes: bool = False,
     ) -> None:
         self.wakes = wakes
+        self.glances = False
         self.exchange = exchange
         self.pool = pool
         self.excluded = excluded
@@ -174,7 +188,7 @@ class Admission:
         if terms is not USUAL:
             return self._submit_by(terms, exchange, pool, now, excluded)
         limits = self._limits
-        return self._submit(exchange, pool, now, excluded, limits.busy, limits.vacant, True)
+        return self._submit(exchange, pool, now, excluded, limits.busy, limits.vacant)
 
     def _submit_by(
         self,
@@ -194,7 +208,7 @@ class Admission:
         if member is not None and member.state == READY and self._has_room(pool) and busy > 0.0:
             others = frozenset(pool.members) - {member}
             return self._enqueue(exchange, pool, others, now, busy)
-        return self._submit(exchange, pool, now, excluded, busy, vacant, terms.wake)
+        return self._submit(exchange, pool, now, excluded, busy, vacant, terms)
 
     def _submit(
         self,
@@ -204,7 +218,7 @@ class Admission:
         excluded: Sequence[Member],
         busy: float,
         vacant: float,
-        wake: bool,
+        terms: RequestTerms = USUAL,
     ) -> Send | Wait | Refuse:
         if not pool.waiting or not self._queues[pool].plain:
             member = self.balancer.choose(pool, now, self.rng, excluded)
@@ -214,7 +228,7 @@ class Admission:
         limits = self._limits
         ready = pool.has_ready()
         if pool.owner is not None and not ready:
-            return self._await(pool.owner, exchange, pool, now, excluded, wake)
+            return self._await(pool.owner, exchange, pool, now, excluded, terms)
         patience = busy if ready else vacant
         if pool.vacant_since != POPULATED and now - pool.vacant_since >= limits.linger:
             patience = 0.0
@@ -231,7 +245,7 @@ class Admission:
         pool: Pool,
         now: float,
         excluded: Sequence[Member],
-        wake: bool,
+        terms: RequestTerms,
     ) -> Wait | Refuse:
         """Decide on an exchange for whose pool a machine has to come up."""
         limits = self._limits
@@ -240,11 +254,16 @@ class Admission:
             return Refuse(MACHINE_DOWN, seconds)
         if self.gives_up(pool, now):
             return Refuse(NO_ROUTE, 0)
-        if not wake and not owner.waiting:
+        if not terms.wake and not owner.waiting:
             return Refuse(MACHINE_DOWN, limits.retry_after)
         if not self._has_room(pool):
             return Refuse(QUEUE_FULL, limits.retry_after)
-        return self._enqueue(exchange, pool, tuple(excluded), now, owner.patience, True)
+        patience, glance = owner.patience, terms.glance
+        if glance is None or glance >= patience:
+            return self._enqueue(exchange, pool, tuple(excluded), now, patience, True)
+        wait = self._enqueue(exchange, pool, tuple(excluded), now, glance, True)
+        wait.ticket.glances = True
+        return wait
 
     def _has_room(self, pool: Pool) -> bool:
         if pool.owner is not None and pool.owner.waiting >= self._limits.pool:
@@ -357,7 +376,10 @@ class Admission:
             pool = ticket.pool
             vacant = NO_SUBSCRIBER if pool.owner is None else MACHINE_DOWN
             code = QUEUE_TIMEOUT if pool.has_ready() else vacant
-            gone.append(Expired(ticket, Refuse(code, self._limits.retry_after)))
+            refusal = Refuse(code, self._limits.retry_after)
+            if ticket.glances:
+                refusal = Refuse(MACHINE_STARTING, 0)
+            gone.append(Expired(ticket, refusal))
         return gone
 
     def _oldest(self, pool: Pool) -> float:

@@ -9,6 +9,7 @@ from typing import Final
 
 from subproxy.core.balancing.admission import RequestTerms
 from subproxy.core.balancing.member import Member, Pool
+from subproxy.core.http.navigation import is_navigation
 from subproxy.core.http.request import Headers, RequestHead
 from subproxy.core.sites.client_limits import ClientKey, ClientLimits, ConnectionLimit, client_key
 from subproxy.core.sites.site_rules import LocalAnswer, SiteRules
@@ -16,6 +17,10 @@ from subproxy.core.sites.strip_prefix import with_prefix, without_prefix
 from subproxy.errors import ProxyError, TooManyRequests
 
 HSTS: Final = b"Strict-Transport-Security"
+
+
+GLANCE: Final = 1.0
+"""Seconds that a browser waits for a machine before it gets a page: some are up by then."""
 
 
 class SiteRequest:
@@ -68,10 +73,12 @@ class SiteRequest:
     def terms(self, pool: Pool | None, tried: Sequence[Member]) -> RequestTerms:
         """Who of C{pool} is to have it, and how long it waits."""
         rules = self.rules
+        terms = self._terms(rules, pool, tried)
         if rules.wake is not None:
-            terms = self._terms(rules, pool, tried)
-            return replace(terms, wake=self.request.method in rules.wake)
-        return self._terms(rules, pool, tried)
+            terms = replace(terms, wake=self.request.method in rules.wake)
+        if rules.starting_page and is_navigation(self.request):
+            terms = replace(terms, glance=GLANCE)
+        return terms
 
     def _terms(self, rules: SiteRules, pool: Pool | None, tried: Sequence[Member]) -> RequestTerms:
         if rules.sticky is None or pool is None:

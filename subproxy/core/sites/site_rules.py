@@ -49,6 +49,7 @@ class SiteRules:
     @ivar response_headers: what becomes of those of its answer.
     @ivar sticky: which subscriber a client belongs to.
     @ivar wake: the methods whose requests may start a machine; others get 503 while it is down.
+    @ivar starting_page: browsers that go to a page are told that a machine starts, by a page.
     @ivar server_timing: clients are told which parts of the time an answer took.
     @ivar asked_each_time: the rules among them that are asked at each request: the compiled path
         knows none.
@@ -75,6 +76,7 @@ class SiteRules:
     response_headers: HeaderRules | None = None
     sticky: Affinity | None = None
     wake: frozenset[bytes] | None = None
+    starting_page: bool | None = None
     server_timing: bool | None = None
     asked_each_time: tuple[str, ...] = field(init=False, compare=False)
     terms: RequestTerms = field(init=False, compare=False)
@@ -131,7 +133,7 @@ def key_of(rule: str) -> str:
 AT_ONCE: Final = frozenset(
     {
         *("max_body", "response_timeout", "queue_timeout", "hold", "client_ca", "upgrade"),
-        *("origins", "wake", "acme"),
+        *("origins", "wake", "acme", "starting_page"),
     }
 )
 """

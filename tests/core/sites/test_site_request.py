@@ -17,7 +17,7 @@ from subproxy.core.sites.affinity import CookieAffinity, HeaderAffinity
 from subproxy.core.sites.client_limits import ClientLimits, ConnectionLimit, RateLimit
 from subproxy.core.sites.header_rules import header_rules
 from subproxy.core.sites.redirect import redirect
-from subproxy.core.sites.site_request import SiteRequest
+from subproxy.core.sites.site_request import GLANCE, SiteRequest
 from subproxy.core.sites.site_rules import AT_ONCE, EACH_TIME, LocalAnswer, SiteRules
 from subproxy.errors import BadRequest, ClientError, Forbidden, TooManyRequests
 
@@ -32,6 +32,22 @@ def head(
     return RequestHead(
         b"GET", target, host, target.partition(b"?")[0], fields, client, length=length
     )
+
+
+class StartingPageTests(SynchronousTestCase):
+    def test_browsers_alone(self) -> None:
+        """They wait for a moment, whatever else is said of waiting."""
+        browser = head()
+        browser.headers += [(b"Accept", b"text/html"), (b"Sec-Fetch-Mode", b"navigate")]
+        for rules, request, glance in (
+            (SiteRules(starting_page=True), browser, GLANCE),
+            (SiteRules(starting_page=True, hold=7.0, wake=frozenset()), browser, GLANCE),
+            (SiteRules(starting_page=True), head(), None),
+            (SiteRules(), browser, None),
+        ):
+            terms = SiteRequest(rules, request).terms(None, ())
+            self.assertEqual((terms.glance, terms.vacant), (glance, rules.hold))
+            self.assertEqual(terms.wake, rules.wake is None)
 
 
 class AdmitTests(SynchronousTestCase):
