@@ -108,6 +108,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--reactor", default="io_uring")
     made.add_argument("--no-fastpath", action="store_true", help="the Python path alone")
     made.add_argument("--sites", type=int, default=0, help="[[site]] tables that this tree has")
+    made.add_argument("--operator", action="store_true", help="this tree has what operators use")
+    made.add_argument("--traces", type=float, help="this tree follows traces, and samples so many")
     made.add_argument("--server-core", type=int, default=0)
     made.add_argument("--load-core", type=int, default=1)
     return made
@@ -124,6 +126,8 @@ def main() -> int:
             fastpath=not options.no_fastpath,
             bodies=options.bodies,
             sites=options.sites if name == OURS else 0,
+            operator=options.operator and name == OURS,
+            traces=options.traces if name == OURS else None,
             checkout=checkout,
         )
         for name, checkout in ((OURS, ROOT), (OTHER, options.checkout.resolve()))

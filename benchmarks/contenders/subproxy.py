@@ -34,6 +34,8 @@ class Subproxy(Contender):
         subscriptions: int = 1,
         routes: int = 1,
         sites: int = 0,
+        operator: bool = False,
+        traces: float | None = None,
         checkout: Path | None = None,
     ) -> None:
         """
@@ -41,6 +43,9 @@ class Subproxy(Contender):
 
         @param sites: how many sites a configuration file has: one is that of the requests, and has
             rules that are numbers.
+        @param operator: what an operator has at hand is configured: the admin listener, and sites
+            with all that a public route may have beside.
+        @param traces: traces are followed, and so many of them sampled.
         @param checkout: a tree with its own virtual environment, to be measured beside another.
         """
         self.name = f"subproxy-{reactor.replace('_', '-')}"
@@ -57,6 +62,8 @@ class Subproxy(Contender):
         self._subscriptions = subscriptions
         self._routes = routes
         self._sites = sites
+        self._operator = operator
+        self._traces = traces
         self._root = checkout or ROOT
         # With -c it would be the tree of the current folder.
         self._twistd = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()"]
@@ -76,6 +83,12 @@ class Subproxy(Contender):
             file = Path(rig.path("subproxy.toml"))
             file.write_text(sites_file(self._sites))
             options.append(f"--config={file}")
+        if self._operator:
+            file = Path(rig.path("subproxy.toml"))
+            file.write_text(OPERATOR_FILE)
+            options += [f"--config={file}", f"--admin={rig.path('admin.sock')}"]
+        if self._traces is not None:
+            options.append(f"--traces={self._traces}")
         environment = {"PYTHONPATH": str(self._root)}
         process = rig.spawn(
             [
@@ -122,6 +135,32 @@ class Subproxy(Contender):
             return importlib.metadata.version("subscription-proxy-vsock")
         except importlib.metadata.PackageNotFoundError:
             return "from the checkout"
+
+
+OPERATOR_FILE = f"""
+[guests]
+eject-failures = 3
+
+[[site]]
+hosts = "{HOST}"
+max-body = "16 MiB"
+response-timeout = 30
+starting-page = true
+wake = ["GET"]
+upgrade = ["websocket"]
+
+[[site]]
+hosts = "{HOST}"
+paths = "/inside"
+networks = "10.0.0.0/8"
+server-timing = true
+
+[[site]]
+hosts = "other.example"
+rate = "100/m"
+server-timing = true
+"""
+"""Rules of which those for other hosts and paths are asked at each request."""
 
 
 def sites_file(count: int) -> str:

@@ -319,6 +319,7 @@ class ParentService(MultiService):
             self.greetings.penalties.refund_dial(identity)
 
     def _housekeep(self) -> None:
+        self._supervisor.alive(monotonic())
         self.guests.retry()
         self.greetings.expire()
         self.guests.expire()

@@ -108,6 +108,7 @@ class ProxyService(MultiService):
             now = self.registrar.now()
             self._lags.append(max(0.0, now - self._expected))
             self._expected = now + HOUSEKEEPING_INTERVAL
+            self.supervisor.alive(now)
             self.registrar.expire(now)
             self.dispatcher.expire(now)
             if self.machines is not None:

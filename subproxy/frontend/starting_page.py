@@ -25,7 +25,8 @@ _PAGE = b"""\
 <title>Starting</title>
 <style>
 :root { color-scheme: light dark; }
-body { box-sizing: border-box; margin: 0; min-height: 100vh; display: grid; place-content: center; padding: 1rem;
+body { box-sizing: border-box; margin: 0; min-height: 100vh; padding: 1rem;
+  display: grid; place-content: center;
   background: #f6f7f9; color: #16191f; font: 1.1rem/1.5 system-ui, sans-serif; text-align: center; }
 h1 { margin: 0 0 .5rem; font-size: 1.5rem; }
 p { margin: 0; }

@@ -19,6 +19,12 @@ from twisted.logger import Logger
 
 VARIABLE = "NOTIFY_SOCKET"
 
+WATCHDOG = "WATCHDOG_USEC"
+"""Microseconds within which systemd wants to hear that the process is alive (C{WatchdogSec=})."""
+
+WATCHED = "WATCHDOG_PID"
+"""Of which process; where it is not said, of whoever reads it."""
+
 
 class SupervisorNotifier:
     """
@@ -42,7 +48,10 @@ class SupervisorNotifier:
         @param environment: C{os.environ} if None.
         """
         self._config: MutableMapping[str, Any] = {} if config is None else config
-        self._socket = (os.environ if environment is None else environment).get(VARIABLE, "")
+        variables = os.environ if environment is None else environment
+        self._socket = variables.get(VARIABLE, "")
+        self._alive_each = _watched(variables)
+        self._said_alive = float("-inf")
 
     @property
     def pidfile(self) -> str:
@@ -52,6 +61,16 @@ class SupervisorNotifier:
     def ready(self) -> None:
         """Tell systemd that the proxy serves."""
         self._notify(b"READY=1")
+
+    def alive(self, now: float) -> None:
+        """
+        The reactor turns: tell systemd, if it wants to know, twice as often as it has to.
+
+        @param now: monotonic seconds. To be called several times as often.
+        """
+        if self._alive_each and now - self._said_alive >= self._alive_each:
+            self._said_alive = now
+            self._notify(b"WATCHDOG=1")
 
     def stopping(self) -> None:
         """Tell systemd that the proxy is stopping."""
@@ -113,3 +132,14 @@ class SupervisorNotifier:
                 state=state.decode(),
                 error=error,
             )
+
+
+def _watched(variables: MutableMapping[str, str]) -> float:
+    """Seconds after which this process is to say that it is alive; 0: nobody asks."""
+    time = variables.get(WATCHDOG, "")
+    if not time.isdecimal():
+        return 0.0
+    # What is started from here is not watched.
+    if variables.setdefault(WATCHED, str(os.getpid())) != str(os.getpid()):
+        return 0.0
+    return int(time) / 2e6

@@ -22,6 +22,7 @@ from twisted.python.failure import Failure
 
 from subproxy.core.routing.registry import Registry
 from subproxy.process.inherited_sockets import VARIABLE, SocketHandoff
+from subproxy.process.sd_notify import WATCHED
 
 START_LIMIT = 30.0
 """Seconds that the new process has to say that it is ready."""
@@ -82,6 +83,8 @@ async def start_new_process(
         children: dict[int, Any] = {fd: fd for fd in (0, 1, 2, file, *descriptors)}
         children[ready] = "r"
         environment = dict(os.environ, **{VARIABLE: str(file)})
+        # It is the one that is watched then.
+        environment.pop(WATCHED, None)
         process = reactor.spawnProcess(
             successor, sys.executable, command_line(), environment, childFDs=children
         )

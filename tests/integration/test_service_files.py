@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
-import sys
+from http.client import HTTPConnection
 from pathlib import Path
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from tests.integration.harness import ROOT, World, wait_until
+from tests.integration.harness import ROOT, TWISTD, World, wait_until
+from tests.integration.successors import Line
 
 UNIT = ROOT / "examples" / "service" / "subproxy.service"
+SOCKET = UNIT.with_suffix(".socket")
 ROTATION = ROOT / "examples" / "service" / "subproxy.logrotate"
 SETS = re.compile(r"^(@[a-z-]+)\n((?:    .*\n)+)", re.M)
 CALLED = re.compile(r"^\d+ +([a-z0-9_]+)\(", re.M)
@@ -47,9 +52,7 @@ class ServiceFileTests(SynchronousTestCase):
 
     def test_what_systemd_says(self) -> None:
         """It knows every setting, and little is exposed."""
-        unit = self.world.folder / UNIT.name
-        twistd = str(Path(sys.executable).parent / "twistd")
-        unit.write_text(UNIT.read_text().replace("/opt/subproxy/bin/twistd", twistd))
+        unit = self.unit()
         done = self.analyze("verify", "--man=no", str(unit))
         ours = [line for line in done.stderr.splitlines() if UNIT.name in line]
         self.assertEqual(ours, [])
@@ -57,6 +60,90 @@ class ServiceFileTests(SynchronousTestCase):
         self.assertEqual(done.returncode, 0, done.stdout)
         overall = done.stdout.strip().splitlines()[-1]
         self.assertIn("Overall exposure level", overall)
+
+    def notified(self, *options: str) -> socket.socket:
+        """Start a proxy; the socket where it says how it is: systemd's, as that makes it."""
+        path = str(self.world.folder / "notify")
+        told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(told.close)
+        told.bind(path)
+        told.settimeout(60)
+        shell = 'WATCHDOG_PID=$$ exec "$@"'
+        environment = ("env", f"NOTIFY_SOCKET={path}", "WATCHDOG_USEC=500000")
+        self.world.start_proxy(*options, prefix=(*environment, "sh", "-c", shell, "sh"))
+        return told
+
+    def heard(self, told: socket.socket, what: bytes) -> None:
+        while told.recv(100) != what:
+            pass
+
+    def check_watchdog(self, *options: str) -> None:
+        """systemd hears that it is alive, also after a hand-over, while its reactor turns."""
+        told = self.notified(*options)
+        line = Line(self.world)
+        self.addCleanup(line.end)
+        self.heard(told, b"READY=1")
+        for _ in range(3):
+            self.heard(told, b"WATCHDOG=1")
+        line.hand_over(60)
+        if len(set(line.pids)) == 2:
+            line.wait_for_the_old()
+        told.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while told.recv(100):
+                pass
+        told.settimeout(60)
+        for _ in range(3):
+            self.heard(told, b"WATCHDOG=1")
+        os.kill(line.pids[-1], signal.SIGSTOP)
+        self.addCleanup(os.kill, line.pids[-1], signal.SIGCONT)
+        told.settimeout(1.5)
+        self.assertRaises(TimeoutError, lambda: [self.heard(told, b"WATCHDOG=1") for _ in range(9)])
+
+    def test_watchdog(self) -> None:
+        self.check_watchdog()
+
+    def test_watchdog_of_a_parent(self) -> None:
+        self.check_watchdog("--workers=2")
+
+    def test_socket_activation(self) -> None:
+        """systemd makes the port, by the unit's name of it; who comes first starts the proxy."""
+        activate = need("systemd-socket-activate")
+        found = re.search(r"^FileDescriptorName=(.*)$", SOCKET.read_text(), re.M)
+        assert found is not None
+        self.assertIn(f"name={found[1]}", SOCKET.read_text())
+        world = self.world
+        self.world.start(
+            "proxy",
+            [
+                *(activate, f"--listen=127.0.0.1:{world.port}", f"--fdname={found[1]}"),
+                *(*TWISTD, "-n", "--pidfile=", "subproxy", f"--vsock={world.vsock}"),
+                f"--http=systemd:domain=INET:name={found[1]}",
+            ],
+        )
+        waits = HTTPConnection("127.0.0.1", world.port, timeout=60)
+        self.addCleanup(waits.close)
+
+        def connected() -> bool:
+            with contextlib.suppress(ConnectionRefusedError):
+                waits.connect()
+                return True
+            return False
+
+        wait_until(connected, "the port")
+        world.processes[-1].wait_for("HTTP on")
+        world.start_guest("hello:Hello", r"--host=blog\.example")
+        waits.request("GET", "/", headers={"Host": "blog.example"})
+        self.assertEqual(waits.getresponse().status, 200)
+        done = self.analyze("verify", "--man=no", str(SOCKET), str(self.unit()))
+        ours = [line for line in done.stderr.splitlines() if SOCKET.name in line]
+        self.assertEqual(ours, [])
+
+    def unit(self) -> Path:
+        """The unit of the service, with a program that is there."""
+        unit = self.world.folder / UNIT.name
+        unit.write_text(UNIT.read_text().replace("/opt/subproxy/bin/twistd", TWISTD[0]))
+        return unit
 
     def allowed(self, name: str, sets: dict[str, list[str]]) -> set[str]:
         """The system calls of a set, and of those in it."""

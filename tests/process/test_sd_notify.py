@@ -9,7 +9,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.process.sd_notify import VARIABLE, SupervisorNotifier
+from subproxy.process.sd_notify import VARIABLE, WATCHDOG, WATCHED, SupervisorNotifier
 
 
 class SupervisorTests(SynchronousTestCase):
@@ -37,6 +37,28 @@ class SupervisorTests(SynchronousTestCase):
             SupervisorNotifier(None, {VARIABLE: given}).stopping()
             said = [listening.recv(100) for _ in range(3)]
             self.assertEqual(said, [b"READY=1", b"MAINPID=7", b"STOPPING=1"])
+
+    def test_watchdog(self) -> None:
+        """It hears twice as often as it has to; of the process that it has started, alone."""
+        path = str(self.folder / "notify")
+        listening = self.listening(path)
+        for pid in (str(os.getpid()), None):
+            variables = {VARIABLE: path, WATCHDOG: "4000000"}
+            if pid is not None:
+                variables[WATCHED] = pid
+            supervisor = SupervisorNotifier(None, variables)
+            # What is forked or started from here hears of it, and is silent.
+            self.assertEqual(variables[WATCHED], str(os.getpid()))
+            for now in (100.0, 101.0, 101.9, 102.0, 103.0, 104.5):
+                supervisor.alive(now)
+            supervisor.stopping()
+            said = [listening.recv(100) for _ in range(4)]
+            self.assertEqual(said, [b"WATCHDOG=1"] * 3 + [b"STOPPING=1"])
+        for more in ({WATCHDOG: "4000000", WATCHED: "1"}, {}, {WATCHDOG: "no"}, {WATCHDOG: "0"}):
+            supervisor = SupervisorNotifier(None, {VARIABLE: path, **more})
+            supervisor.alive(1.0)
+            supervisor.stopping()
+            self.assertEqual(listening.recv(100), b"STOPPING=1")
 
     def test_nobody_listens(self) -> None:
         """That is logged, and no more."""
