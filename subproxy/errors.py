@@ -17,6 +17,7 @@ of ifs::
     ├── NoRoute                404
     ├── TunnelIdle             504, never sent: a tunnel was open
     ├── Forbidden              403, by the rules of a site
+    │   └── LinkRefused        403, likewise: a signed link is needed
     ├── TooManyRequests        429, Retry-After, likewise
     ├── Unavailable            503, Retry-After
     │   ├── NoSubscriber
@@ -122,6 +123,12 @@ class Forbidden(ProxyError):
 
     status = 403
     code = "forbidden"
+
+
+class LinkRefused(Forbidden):
+    """This is private, and opens by a link. Yours is missing here, has expired or was revoked."""
+
+    code = "link"
 
 
 class TooManyRequests(ProxyError):

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
-from time import monotonic
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
@@ -150,6 +150,7 @@ def build_proxy(
     router.set_sites(sites)
     admission = Admission(BALANCERS[settings.balance](), random, admission_limits(settings, sites))
     dispatcher = Dispatcher(router, admission, monotonic)
+    dispatcher.wall = time
     detector = dispatcher.failing.detector
     detector.row, detector.time = settings.eject_failures, settings.eject_time
     dispatcher.failing.told = ejection_log()

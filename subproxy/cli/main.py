@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from urllib.parse import quote
 from subproxy.admin.token import default_files
 from subproxy.cli import tables
 from subproxy.cli.client import AdminClient, AdminError
+from subproxy.cli.link import add_link
 from subproxy.cli.machines import add_machines, machines
 from subproxy.config.help_text import DISTRIBUTION, release
 from subproxy.core.printable import printable
@@ -92,6 +94,7 @@ def parser() -> argparse.ArgumentParser:
     logs.add_argument("--guest", default="", help="answered by a VM whose identity has this in it")
     _is_file(logs.add_argument("file", nargs="?", help="default: what the proxy writes; -: stdin"))
     add_machines(commands)
+    add_link(commands, _is_file)
     commands.add_parser("reload", help="read the configuration file and the policy again")
     check = commands.add_parser("check", help="check a configuration file or a policy")
     check.add_argument("--print", action="store_true", help="what is in force then, and why")
@@ -126,6 +129,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(json.dumps({"script": text}) if options.json else text, end="")
         return 0
     try:
+        if options.command == "link":
+            return make_link(options)
         files = default_files(os.geteuid(), os.environ)
         if options.admin_token is not None:
             files = [options.admin_token]
@@ -136,6 +141,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         pass
+    return 0
+
+
+def make_link(options: argparse.Namespace) -> int:
+    """Make a link, or change what signs them: with the file of keys alone, no proxy is asked."""
+    from subproxy.cli.link import link
+
+    done = link(options, datetime.now(timezone.utc))
+    print(
+        json.dumps(done.data) if options.json else "\n".join(map(printable, done.text.split("\n")))
+    )
     return 0
 
 

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
+from subproxy.config.site_files import SiteFileError
 from subproxy.core.http.client_authorities import ClientAuthorities
-from subproxy.core.sites.site import Site
-
-RULE: Final = "client_ca"
-"""The rule of a site that is made of them."""
 
 MAX_FILE: Final = 1 << 20
 """Bytes of a file that is read."""
@@ -36,20 +32,12 @@ class ClientCaFiles:
     paths: tuple[str, ...]
     optional: bool
 
-
-def with_authorities(sites: Iterable[Site]) -> Iterator[Site | ClientCaError]:
-    """Yield each site with what its files hold, or what is wrong with these."""
-    for site in sites:
-        files = site.rules.get(RULE)
-        if not isinstance(files, ClientCaFiles):
-            yield site
-            continue
+    def read_rule(self) -> ClientAuthorities:
+        """See L{subproxy.config.site_files.SiteFiles}."""
         try:
-            found = read_authorities(files)
+            return read_authorities(self)
         except ClientCaError as error:
-            yield error
-        else:
-            yield replace(site, rules={**site.rules, RULE: found})
+            raise SiteFileError("client-ca", f"client-ca: {error}") from None
 
 
 def read_authorities(files: ClientCaFiles) -> ClientAuthorities:

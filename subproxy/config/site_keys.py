@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from subproxy.config import site_values as values
+from subproxy.config.access_files import PUBLIC_ACCESS, WAYS
 from subproxy.config.site_values import MANY, MAX_AGE
 from subproxy.core.http.fields import MAX_LENGTH
 from subproxy.core.sites.affinity import SAME_SITE
@@ -210,6 +211,29 @@ KEYS: Final[tuple[SiteKey, ...]] = (
         rule="connections",
     ),
     SiteKey(
+        "access",
+        '`"public"`, or array of ' + ", ".join(f'`"{way}"`' for way in WAYS),
+        values.access,
+        _any_of(
+            {"enum": [PUBLIC_ACCESS, *WAYS]},
+            {"type": "array", "items": {"enum": [*WAYS]}, "minItems": 1, "uniqueItems": True},
+        ),
+        "Who is let in, where more than one of these keys is said: whom any of those named lets "
+        "in. public lifts what a wider site says.",
+        "[" + ", ".join(f'"{way}"' for way in WAYS) + "]",
+        rule="access",
+        default="what is said",
+    ),
+    SiteKey(
+        "links",
+        "string",
+        values.file,
+        STRING,
+        "A file with keys: only who has a link that `subproxy link` has signed with one of them "
+        "is let in; others get 403.",
+        '"/etc/subproxy/links.keys"',
+    ),
+    SiteKey(
         "upgrade",
         'array of protocols, or `"any"`',
         values.upgrade,
@@ -384,7 +408,6 @@ KEYS: Final[tuple[SiteKey, ...]] = (
 BY_NAME: Final[Mapping[str, SiteKey]] = {each.name: each for each in KEYS}
 
 LATER: Final[Mapping[str, str]] = {
-    "access": "who may ask is said by networks so far",
     "auth": "nobody logs in here so far",
 }
 """Keys that later versions will know, and what there is instead: refused, since to accept them and

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
+from subproxy.config.access_files import PUBLIC_ACCESS, WAYS
 from subproxy.config.setting import Count, Number
 from subproxy.core.access.policy import parse_size
 from subproxy.core.http.fields import MAX_LENGTH, TOKEN
@@ -250,6 +251,25 @@ def wake(value: object) -> frozenset[bytes] | None:
         if method.translate(None, TOKEN):
             raise ValueError(f"{method.decode()!r} is not a method")
     return methods
+
+
+def file(value: object) -> str:
+    """The path of a file."""
+    if not isinstance(value, str) or not value:
+        raise ValueError("a file is needed, in quotes")
+    return value
+
+
+def access(value: object) -> tuple[str, ...]:
+    """Ways in; none for everybody."""
+    if value == PUBLIC_ACCESS:
+        return ()
+    ways = strings(value)
+    wrong = [each for each in ways if each not in WAYS]
+    if wrong or len(set(ways)) != len(ways):
+        known = ", ".join(WAYS)
+        raise ValueError(f'"{PUBLIC_ACCESS}", or some of {known} is needed, each once')
+    return ways
 
 
 def files(value: object) -> tuple[str, ...] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
+from subproxy.config.access_files import WAYS, access_rule
 from subproxy.config.client_ca import ClientCaFiles
 from subproxy.config.shown_value import shown_value
 from subproxy.config.site_keys import BY_NAME, KEYS, LATER
@@ -43,10 +44,17 @@ def read_sites(tables: Sequence[Mapping[str, object]], note: Note, where: Where)
                 line = where(before, "hosts")
                 note(index, "hosts", f"{claim} has a site at line {line} already")
         try:
-            rules = _rules(table, values, str(claims[0]) if claims else "")
+            rules = _rules(values, str(claims[0]) if claims else "")
         except ValueError as error:
             note(index, "redirect", f"redirect = {table['redirect']!r}: {error}")
             continue
+        if {"access", *WAYS.values()} & values.keys():
+            try:
+                rules["access"] = access_rule(
+                    values, tuple(sorted({claim.path for claim in claims}))
+                )
+            except ValueError as error:
+                note(index, str(error).partition(":")[0], str(error))
         sites.append(Site(claims, rules))
     return sites
 
@@ -87,9 +95,7 @@ def _claims(values: Mapping[str, object], index: int, note: Note) -> tuple[Claim
     return tuple(found)
 
 
-def _rules(
-    table: Mapping[str, object], values: Mapping[str, object], scope: str
-) -> dict[str, object]:
+def _rules(values: Mapping[str, object], scope: str) -> dict[str, object]:
     """
     What a site says, by the names of L{subproxy.core.sites.site_rules.SiteRules}.
 

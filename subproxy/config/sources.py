@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from subproxy.config.client_ca import ClientCaError, with_authorities
 from subproxy.config.combinations import complete
 from subproxy.config.configuration import (
     MACHINE,
@@ -19,6 +18,7 @@ from subproxy.config.configuration import (
 from subproxy.config.policy_file import read_policy_file
 from subproxy.config.setting import Flag, Setting
 from subproxy.config.settings import TABLE, Settings
+from subproxy.config.site_files import SiteFileError, with_files
 from subproxy.core.access.policy import Policy, PolicyError
 from subproxy.core.sites.site import Site
 from subproxy.machines.declaration import Machine
@@ -168,9 +168,9 @@ class Sources:
     def _sites(found: Configuration) -> Iterator[Site]:
         """The sites, with what the files hold that they name."""
         problems = []
-        for index, site in enumerate(with_authorities(found.sites)):
-            if isinstance(site, ClientCaError):
-                problems.append(found.table_problem(SITE, "client-ca", index, f"client-ca: {site}"))
+        for index, site in enumerate(with_files(found.sites)):
+            if isinstance(site, SiteFileError):
+                problems.append(found.table_problem(SITE, site.key, index, str(site)))
             else:
                 yield site
         if problems:

@@ -9,6 +9,7 @@ a function that is given.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 
@@ -67,6 +68,7 @@ class Dispatcher:
     Gives exchanges to subscribers.
 
     @ivar now: monotonic seconds.
+    @ivar wall: seconds since the epoch; where nobody has said them, every link has expired.
     @ivar clients: what clients have asked for lately, where sites limit that.
     @ivar challenges: what knows answers to the challenges of certificate authorities.
     @ivar failing: who fails at what it is asked.
@@ -78,6 +80,7 @@ class Dispatcher:
         self.router = router
         self.admission = admission
         self.now = now
+        self.wall: Callable[[], float] = _end_of_time
         self.clients = ClientLimits()
         self.failing = FailingMembers(now, self.capacity)
         self.challenges: list[ChallengeFinder] = []
@@ -160,14 +163,16 @@ class Dispatcher:
     def _admit(self, exchange: Exchange, rules: SiteRules) -> bool:
         """Whether C{exchange} passes the rules of its site; else it is answered."""
         site = exchange.site = SiteRequest(rules, exchange.request)
-        answer = site.admit(self.clients, self.now())
+        answer = site.admit(self.clients, self.now(), self.wall())
+        # The log has what was asked for, without the token of a link.
+        exchange.request = site.request
         if answer is None:
             return True
         if isinstance(answer, ProxyError):
             exchange.fail(answer)
         else:
             exchange.move(ExchangeState.SENT)
-            exchange.response_start(answer.status, b"", answer.headers, b"")
+            exchange.response_start(answer.status, b"", answer.headers, answer.body)
         return False
 
     def finished(self, exchange: Exchange) -> None:
@@ -353,6 +358,10 @@ class Dispatcher:
         if budget is None:
             budget = pool.retries = RetryBudget(self.now())
         return budget
+
+
+def _end_of_time() -> float:
+    return math.inf
 
 
 def progress_of(exchange: Exchange, error: ProxyError) -> Progress:

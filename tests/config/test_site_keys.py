@@ -9,6 +9,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.config.access_files import WAYS
 from subproxy.config.configuration import ConfigurationError, parse_configuration
 from subproxy.config.schema import configuration_schema
 from subproxy.config.site_keys import BY_NAME, KEYS, LATER
@@ -16,6 +17,7 @@ from subproxy.core.sites.affinity import CookieAffinity, HeaderAffinity
 from subproxy.core.sites.site_rules import AT_ONCE, EACH_TIME, SiteRules, key_of
 from tests.app.test_reload import ReloadCase
 from tests.rigs.paths import ROOT
+from tests.rigs.private_site import key_file
 from tests.rigs.tls_rig import Authority
 
 try:
@@ -37,6 +39,8 @@ GOOD: dict[str, tuple[str, ...]] = {
     "rate": ("0", "1000000", "0.5", '"100/m"', '"1.5/s"', '"20/h"'),
     "burst": ("1", "1000000"),
     "connections": ("0", "1000000"),
+    "access": ('"public"', '"link"', '["link"]'),
+    "links": ('"/k"', '"k"'),
     "upgrade": ('"any"', "[]", '["websocket", "TLS/1.3"]', '"websocket"'),
     "origins": ('"any"', '["same"]', '["https://a.example:8443", "http://*.b"]', '"https://a"'),
     "request-headers": ("{}", '{ set = { A = "b", C = ["d", "e"] }, add = { F = "" } }'),
@@ -75,6 +79,8 @@ BAD: dict[str, tuple[str, ...]] = {
     "rate": ("-1", "1000001", '"100/d"', '"100"', "true", "[]"),
     "burst": ("0", "1000001", "1.5", '"5"'),
     "connections": ("-1", "1000001", "1.5", '"5"'),
+    "access": ("true", '"links"', "[]", '["public"]', '["link", "link"]', "1", '""'),
+    "links": ("true", "1", '""', "[]", '["k"]'),
     "upgrade": ("1", '""', "[1]", "true"),
     "origins": ("1", "[]", '""', "true"),
     "request-headers": (
@@ -132,6 +138,7 @@ def document(key: str, value: str) -> str:
     needs = BY_NAME[key].needs
     if needs:
         lines.append(f"{needs} = {BY_NAME[needs].example}")
+    lines += [f"{WAYS[way]} = {BY_NAME[WAYS[way]].example}" for way in WAYS if f'"{way}"' in value]
     return "\n".join(("[[site]]", *lines, f"{key} = {value}", ""))
 
 
@@ -191,6 +198,7 @@ class EverySiteKeyTests(SynchronousTestCase):
             **dict.fromkeys(("networks", "upgrade", "origins"), '"any"'),
             **dict.fromkeys(("rate", "connections"), "0"),
             **dict.fromkeys(("strip-prefix", "host", "redirect"), '""'),
+            "access": '"public"',
             **dict.fromkeys(("https", "hsts", "sticky", "client-ca", "server-timing"), "false"),
             "wake": "true",
             **empty,
@@ -242,8 +250,12 @@ class EverySiteKeyReloadTests(ReloadCase):
             if not key.rule:
                 continue
             self.assertIsNone(self.rules())
-            value = key.example if key.name != "client-ca" else f'"{authority(self)}"'
-            self.assertEqual(self.reload(document(key.name, value)).applied, ["site"])
+            text = document(key.name, key.example)
+            if key.name == "client-ca":
+                text = document(key.name, f'"{authority(self)}"')
+            elif key.name == "access":
+                text = document("links", f'"{key_file(self.mktemp())}"')
+            self.assertEqual(self.reload(text).applied, ["site"])
             rules = self.rules()
             assert rules is not None
             self.assertIsNotNone(getattr(rules, key.rule))

@@ -16,6 +16,7 @@ from subproxy.errors import (
     TooManyRequests,
 )
 from subproxy.wire import messages as m
+from tests.rigs.private_site import sites_of
 from tests.rigs.world import Guest, RecordingSink, World
 
 
@@ -25,7 +26,7 @@ class SiteCase(SynchronousTestCase):
 
     def sites(self, text: str) -> None:
         """Go by one site of a.example that says C{text}."""
-        sites = parse_configuration(f'[[site]]\nhosts = "a.example"\n{text}\n').sites
+        sites = sites_of(f'[[site]]\nhosts = "a.example"\n{text}\n')
         self.world.router.set_sites(SiteTable(sites))
 
     def ask(

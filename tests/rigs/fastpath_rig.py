@@ -19,7 +19,6 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from subproxy.config.configuration import parse_configuration
 from subproxy.core.http.client_tls import ClientTls
 from subproxy.core.http.forwarded import Forwarding, Trust
 from subproxy.core.http.request_id import RequestIds
@@ -37,6 +36,7 @@ from subproxy.wire.connection import WireConnection, limits_info
 from subproxy.wire.limits import Limits as WireLimits
 from subproxy.wire.states import Role
 from tests.rigs.fake_dispatcher import Transport
+from tests.rigs.private_site import WALL, sites_of
 from tests.rigs.world import World
 
 PREFIX = b"0123456789abcdef"
@@ -78,8 +78,9 @@ class Side:
         clock = self.world.clock
         clock.advance(1000)
         if isinstance(sites, str):
-            sites = parse_configuration(sites).sites
+            sites = sites_of(sites)
         self.world.router.set_sites(SiteTable(sites))
+        self.world.dispatcher.wall = lambda: WALL + clock.seconds() - 1000
         self.world.registrar.tells_tls = TLS_NAMES
         self.log = AccessLog("/dev/null", style, clock, clock.seconds)
         self.counters = Counters()

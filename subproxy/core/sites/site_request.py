@@ -12,7 +12,8 @@ from subproxy.core.balancing.member import Member, Pool
 from subproxy.core.http.navigation import is_navigation
 from subproxy.core.http.request import Headers, RequestHead
 from subproxy.core.sites.client_limits import ClientKey, ClientLimits, ConnectionLimit, client_key
-from subproxy.core.sites.site_rules import LocalAnswer, SiteRules
+from subproxy.core.sites.local_answer import LocalAnswer
+from subproxy.core.sites.site_rules import SiteRules
 from subproxy.core.sites.strip_prefix import with_prefix, without_prefix
 from subproxy.errors import ProxyError, TooManyRequests
 
@@ -28,7 +29,7 @@ class SiteRequest:
     One request.
 
     @ivar rules: those of its host and path.
-    @ivar request: as it came.
+    @ivar request: as it came; and as it is logged, once it was admitted or not.
     @ivar forwarded: as a guest sees it.
     """
 
@@ -42,13 +43,25 @@ class SiteRequest:
         self._counted: ConnectionLimit | None = None
         self._client: ClientKey = b""
 
-    def admit(self, clients: ClientLimits, now: float) -> ProxyError | LocalAnswer | None:
+    def admit(
+        self, clients: ClientLimits, now: float, wall: float
+    ) -> ProxyError | LocalAnswer | None:
         """
         Decide whether it passes; once, before it waits for anybody.
 
+        @param now: monotonic seconds.
+        @param wall: seconds since the epoch.
         @return: its answer; or None: then it goes on as C{forwarded}, and L{release} is called when
             it is over.
         """
+        answer = self._decide(clients, now, wall)
+        if self.rules.access is not None:
+            self.request = self.rules.access.logged(self.request)
+        return answer
+
+    def _decide(
+        self, clients: ClientLimits, now: float, wall: float
+    ) -> ProxyError | LocalAnswer | None:
         rules = self.rules
         answer = rules.answer(self.request)
         if answer is not None:
@@ -60,6 +73,11 @@ class SiteRequest:
             refusal = self._count(clients, now)
             if refusal is not None:
                 return refusal
+        if rules.access is not None:
+            refused = rules.access.decide(self.request, wall)
+            if refused is not None:
+                self.release()
+                return refused
         if not self.request.passthrough:
             self._rewrite()
         return None
@@ -120,6 +138,8 @@ class SiteRequest:
 
     def _rewrite(self) -> None:
         rules, request = self.rules, self.request
+        if rules.access is not None:
+            request = self.forwarded = rules.access.forwarded(request)
         target = headers = None
         if rules.strip_prefix is not None:
             target = without_prefix(request, rules.strip_prefix)

@@ -8,21 +8,15 @@ from typing import Final
 
 from subproxy.core.balancing.admission import USUAL, RequestTerms
 from subproxy.core.http.client_authorities import ClientAuthorities
-from subproxy.core.http.request import Headers, RequestHead
+from subproxy.core.http.request import RequestHead
 from subproxy.core.sites.affinity import Affinity
 from subproxy.core.sites.client_limits import ConnectionLimit, RateLimit
 from subproxy.core.sites.header_rules import HeaderRules
+from subproxy.core.sites.local_answer import LocalAnswer
 from subproxy.core.sites.origins import Origins
 from subproxy.core.sites.redirect import Redirect, https_location, is_challenge
+from subproxy.core.sites.site_access import SiteAccess
 from subproxy.errors import BadRequest, ClientError, Forbidden, ProxyError
-
-
-@dataclass(frozen=True, slots=True)
-class LocalAnswer:
-    """An answer that no guest is asked for: a redirect."""
-
-    status: int
-    headers: Headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +33,7 @@ class SiteRules:
     @ivar queue_timeout: seconds, instead of those of C{[guests]}; so is C{hold}.
     @ivar rate: how often a client may ask; else 429.
     @ivar connections: how many requests of a client may be under way; else 429.
+    @ivar access: who is let in, once he may ask; None: everybody.
     @ivar strip_prefix: what is cut off the path before a guest sees it.
     @ivar host: what a guest sees as C{Host}.
     @ivar client_ca: who has to vouch for clients, over TLS; who has nobody gets 403.
@@ -66,6 +61,7 @@ class SiteRules:
     hold: float | None = None
     rate: RateLimit | None = None
     connections: ConnectionLimit | None = None
+    access: SiteAccess | None = None
     strip_prefix: bytes | None = None
     host: bytes | None = None
     client_ca: ClientAuthorities | None = None

@@ -21,6 +21,7 @@ from subproxy.core.http.client_authorities import ClientAuthorities
 from subproxy.core.http.networks import NetworkIntersection
 from subproxy.core.http.normalise import normalise_path
 from subproxy.core.sites.site import Site
+from subproxy.core.sites.site_access import NOBODY, PUBLIC, SiteAccess
 from subproxy.core.sites.site_rules import SiteRules
 
 MAX_CHAINS: Final = 16_384
@@ -82,14 +83,20 @@ class SiteTable:
         The rules for a host and a path, both normalised; None where no site covers them.
 
         An escaped slash is none for a route, and many an application takes it for one: so with one
-        in its path a client has to be in the networks of either reading.
+        in its path a client has to be in the networks of either reading, and has to be let in by
+        both.
         """
         rules = self._find(host, path)
         if b"%2F" not in path and b"%5C" not in path:
             return rules
         plain = normalise_path(path.replace(b"%2F", b"/").replace(b"%5C", b"/"))
         other = self._find(host, plain)
-        if other is None or other.networks is None:
+        if other is None:
+            return rules
+        if other.access is not None and other.access is not PUBLIC:
+            rules = rules or SiteRules()
+            rules = replace(rules, access=_both(rules.access, other.access))
+        if other.networks is None:
             return rules
         rules = rules or SiteRules()
         if rules.networks is None:
@@ -118,6 +125,8 @@ class SiteTable:
             said: dict[str, object] = {}
             for site in reversed(chain):
                 said.update(site.rules)
+            if said.get("access") is None and _cookies_come(chain):
+                said["access"] = PUBLIC
             rules = SiteRules(**said)  # type: ignore[arg-type]
             if len(self._chains) >= MAX_CHAINS:
                 self._chains.clear()
@@ -153,6 +162,28 @@ class SiteTable:
         found = below.get(b"")
         if found is not None:
             yield found
+
+
+def _cookies_come(chain: Iterable[Site]) -> bool:
+    """
+    Whether what a public site covers has a wider site with links, whose cookies come here too.
+
+    @param chain: the narrowest first. Behind one that is public as a whole, there are wider hosts.
+    """
+    for site in chain:
+        access = site.rules.get("access")
+        if isinstance(access, SiteAccess):
+            return access.links is not None
+        if "access" in site.rules and not all(claim.path for claim in site.claims):
+            return False
+    return False
+
+
+def _both(one: SiteAccess | None, other: SiteAccess) -> SiteAccess:
+    """Who is let in by both."""
+    if one is None or one is PUBLIC or one == other:
+        return other
+    return NOBODY
 
 
 def _prefixes(path: bytes, depth: int) -> list[bytes]:

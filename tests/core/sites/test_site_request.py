@@ -16,10 +16,12 @@ from subproxy.core.routing.route import Route
 from subproxy.core.sites.affinity import CookieAffinity, HeaderAffinity
 from subproxy.core.sites.client_limits import ClientLimits, ConnectionLimit, RateLimit
 from subproxy.core.sites.header_rules import header_rules
+from subproxy.core.sites.local_answer import LocalAnswer
 from subproxy.core.sites.redirect import redirect
 from subproxy.core.sites.site_request import GLANCE, SiteRequest
-from subproxy.core.sites.site_rules import AT_ONCE, EACH_TIME, LocalAnswer, SiteRules
+from subproxy.core.sites.site_rules import AT_ONCE, EACH_TIME, SiteRules
 from subproxy.errors import BadRequest, ClientError, Forbidden, TooManyRequests
+from tests.rigs.private_site import WALL
 
 
 def head(
@@ -56,7 +58,7 @@ class AdmitTests(SynchronousTestCase):
 
     def admit(self, rules: SiteRules, request: RequestHead, now: float = 0.0) -> object:
         self.last = SiteRequest(rules, request)
-        return self.last.admit(self.clients, now)
+        return self.last.admit(self.clients, now, WALL)
 
     def test_nothing_is_said(self) -> None:
         request = head()

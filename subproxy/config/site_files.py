@@ -1,0 +1,54 @@
+"""Reads the files that sites name, when these are put in force: at a start, and at each reload."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Protocol, runtime_checkable
+
+from subproxy.core.sites.site import Site
+
+
+class SiteFileError(ValueError):
+    """
+    A file is not what its key is for; the text names it and says why, to a person.
+
+    @ivar key: the key of the site that names it.
+    """
+
+    def __init__(self, key: str, text: str) -> None:
+        super().__init__(text)
+        self.key = key
+
+
+@runtime_checkable
+class SiteFiles(Protocol):
+    """What stands for a rule until its files are read."""
+
+    def read_rule(self) -> object:
+        """
+        The rule that they hold.
+
+        @raise SiteFileError: they hold none.
+        """
+
+
+def with_files(sites: Iterable[Site]) -> Iterator[Site | SiteFileError]:
+    """Yield each site with what its files hold, or what is wrong with these."""
+    for site in sites:
+        if not any(isinstance(value, SiteFiles) for value in site.rules.values()):
+            yield site
+            continue
+        try:
+            found = _read(site.rules)
+        except SiteFileError as error:
+            yield error
+        else:
+            yield replace(site, rules=found)
+
+
+def _read(rules: Mapping[str, object]) -> dict[str, object]:
+    return {
+        name: value.read_rule() if isinstance(value, SiteFiles) else value
+        for name, value in rules.items()
+    }

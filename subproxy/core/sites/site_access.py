@@ -1,0 +1,100 @@
+"""Who is let in to a private site, whatever else its rules say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from subproxy.core.http.request import RequestHead
+from subproxy.core.sites.link_token import (
+    cookie,
+    target_without_token,
+    tokens_of_cookies,
+    tokens_of_target,
+    without_cookie,
+)
+from subproxy.core.sites.local_answer import LocalAnswer
+from subproxy.core.sites.signed_links import Link, LinkKeys
+from subproxy.errors import Forbidden, LinkRefused, ProxyError
+
+METHODS_TO_SEE: Final = (b"GET", b"HEAD")
+"""Methods of which a redirect is followed by a GET (303); others are repeated as they are (307)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteAccess:
+    """
+    The ways in: any one of them lets a client in, and without one nobody is.
+
+    @ivar public: everybody is; but a wider site has links, whose cookie comes here too, and is not
+        for the application.
+    @ivar links: who has a signed link.
+    @ivar paths: those of the site, without a final slash: no cookie goes to what is above them.
+    """
+
+    public: bool = False
+    links: LinkKeys | None = None
+    paths: tuple[bytes, ...] = ()
+
+    def decide(self, request: RequestHead, wall: float) -> ProxyError | LocalAnswer | None:
+        """
+        What C{request} gets instead of being passed on; or None.
+
+        @param wall: seconds since the epoch.
+        """
+        if self.public:
+            return None
+        if self.links is None:
+            return Forbidden()
+        tokens = tokens_of_target(request.target)
+        for token in tokens or tokens_of_cookies(request.headers):
+            link = self.links.read(token, wall)
+            if link is not None and link.opens(request.host, request.path):
+                break
+        else:
+            return LinkRefused()
+        if not tokens or request.upgrade is not None:
+            # A client does not follow where a WebSocket is sent on to.
+            return None
+        return self._remember(token, link, request, wall)
+
+    def logged(self, request: RequestHead) -> RequestHead:
+        """C{request} without the token of its address, which nobody else is to read."""
+        target = request.target if self.links is None else target_without_token(request.target)
+        return request if target == request.target else replace(request, target=target)
+
+    def forwarded(self, request: RequestHead) -> RequestHead:
+        """C{request} as an application may see it: without what lets a client in here."""
+        request = self.logged(request)
+        headers = without_cookie(request.headers)
+        return request if headers is request.headers else replace(request, headers=headers)
+
+    def _remember(self, token: bytes, link: Link, request: RequestHead, wall: float) -> LocalAnswer:
+        """Have the browser keep C{token}, and ask again without it in the address."""
+        path = link.path.encode()
+        for each in self.paths:
+            if len(each) > len(path) and (request.path + b"/").startswith(each + b"/"):
+                path = each
+        # Two slashes in front would be another host.
+        location = b"/" + target_without_token(request.target).lstrip(b"/")
+        return LocalAnswer(
+            303 if request.method in METHODS_TO_SEE else 307,
+            [
+                (b"Location", location),
+                cookie(
+                    token,
+                    path,
+                    max(1, int(link.expires - wall)),
+                    secure=request.scheme == b"https",
+                ),
+                (b"Cache-Control", b"no-store"),
+                (b"Referrer-Policy", b"no-referrer"),
+            ],
+        )
+
+
+PUBLIC: Final = SiteAccess(public=True)
+"""A public site below one that has links."""
+
+NOBODY: Final = SiteAccess()
+"""Of a path that two sites could be meant by, which let in others."""
