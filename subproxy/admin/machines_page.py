@@ -2,7 +2,7 @@
 The pages of machines:
 
     GET /api/machines
-    GET /api/machines/NAME/console[?instance=N&from=BYTE]
+    GET /api/machines/NAME/console[?instance=N&from=BYTE&part=whole]
     POST /api/machines/NAME/start
     POST /api/machines/NAME/stop
     POST /api/machines/NAME/restart
@@ -38,7 +38,8 @@ class MachinesPage(Resource):
         if not parts:
             return _told(request, self._admin.reply("machines"))
         if len(parts) == 2 and parts[1] == "console":
-            about = f"{parts[0]}/{_argument(request, b'instance')}/{_argument(request, b'from')}"
+            names = (b"instance", b"from", b"part")
+            about = "/".join([parts[0], *(_argument(request, each) for each in names)])
             return _told(request, self._admin.reply("machine-console", about))
         if len(parts) == 2 and parts[1] in VERBS:
             request.setHeader(b"allow", b"POST")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from subproxy.admin.pages import Reply
 from subproxy.core.printable import printable
+from subproxy.machines.console_reading import read_console
 from subproxy.machines.manager import MachineManager
-from subproxy.machines.view import console_view, latest, machines_view
+from subproxy.machines.view import latest, machines_view
 
 
 def machine_reply(manager: MachineManager, now: float, what: str, about: str) -> Reply:
@@ -30,11 +31,12 @@ def machine_reply(manager: MachineManager, now: float, what: str, about: str) ->
 
 
 def _console(manager: MachineManager, name: str, more: str) -> Reply:
-    """What an instance has printed; C{more} is which, or nothing, a slash, and from where."""
-    instance, _, begin = more.partition("/")
+    """What an instance has printed; C{more}: which, from which byte, and C{whole}, by slashes."""
+    instance, begin, whole, *_ = (*more.split("/"), "", "")
     try:
         index = int(instance) if instance else latest(manager.machines[name])
-        return console_view(manager.folder, name, index, int(begin or 0)), 200
+        found = read_console(manager.folder, name, index, int(begin or 0), whole=whole == "whole")
+        return found, 200
     except ValueError:
         return {"error": "an instance and a place are numbers"}, 400
     except OSError as error:

@@ -60,13 +60,21 @@ def machines(
         data = client.ask(f"{path}/{options.verb}", "POST")
         show(data, lambda data: f"{data['machine']}: {DONE[options.verb]}")
         return
-    instance, begin = options.instance, -FIRST_LOG
+    _logs(f"{path}/console", client, options.instance, follow=options.follow)
+
+
+def _logs(path: str, client: AdminClient, instance: str, *, follow: bool) -> None:
+    """Print a console; with C{follow} what comes, over rotations and starts, without end."""
+    place = {"instance": instance, "from": str(-FIRST_LOG)}
     while True:
-        found = client.ask(f"{path}/console", instance=instance, **{"from": str(begin)})
-        lines = found["text"].split("\n")
-        sys.stdout.write("\n".join(map(printable, lines)))
+        found = client.ask(path, **place)
+        if found["lost"]:
+            print("some of it was written too fast, and is lost", file=sys.stderr)
+        sys.stdout.write("\n".join(map(printable, found["text"].split("\n"))))
         sys.stdout.flush()
-        if not options.follow:
+        if not follow:
             return
-        instance, begin = str(found["index"]), found["next"]
-        time.sleep(FOLLOW_INTERVAL)
+        place = {"instance": str(found["index"]), "from": str(found["next"])}
+        place["part"] = "whole"
+        if not found["more"]:
+            time.sleep(FOLLOW_INTERVAL)

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import os
-import stat
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from subproxy.core.printable import printable
 from subproxy.machines.instance import Instance
 from subproxy.machines.managed import ManagedMachine
 from subproxy.machines.manager import MachineManager
-from subproxy.machines.places import folder_of
 from subproxy.machines.states import COMING, InstanceState
 
 Data = dict[str, Any]
-
-CONSOLE_PIECE: Final = 65_536
-"""Bytes of a console that are told at once."""
-
-CONSOLE: Final = "console.log"
 
 
 def machines_view(manager: MachineManager, now: float) -> list[Data]:
@@ -129,29 +121,3 @@ def latest(managed: ManagedMachine) -> int:
         for each in instances
     ]
     return ranks.index(max(ranks))
-
-
-def console_view(folder: str, name: str, index: int, begin: int) -> Data:
-    """
-    What an instance has printed, from a byte on; of what is long only the end.
-
-    A negative C{begin} counts from the end, and so does one that is beyond it: the file was begun
-    anew.
-
-    @raise OSError: there is nothing.
-    """
-    path = Path(folder_of(folder, name, index), CONSOLE)
-    # The folder may be another user's: no link is followed, and no pipe waited for.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise FileNotFoundError(2, "no file", str(path))
-        if begin > found.st_size:
-            begin = 0
-        elif begin < 0:
-            begin = max(0, found.st_size + begin)
-        begin = max(begin, found.st_size - CONSOLE_PIECE)
-        file.seek(begin)
-        data = file.read(CONSOLE_PIECE)
-    return {"index": index, "text": data.decode("utf-8", "replace"), "next": begin + len(data)}

@@ -66,10 +66,10 @@ class MachinesPageTests(SynchronousTestCase):
     def test_console(self) -> None:
         """Of which instance, and from where."""
         path = "/api/machines/blog/console"
-        self.assertEqual(self.asked(path), ("machine-console", "blog//"))
+        self.assertEqual(self.asked(path), ("machine-console", "blog///"))
         found = self.asked(f"{path}?instance=1&from=-5")
-        self.assertEqual(found, ("machine-console", "blog/1/-5"))
-        self.assertEqual(self.asked(f"{path}?instance=1/2"), ("machine-console", "blog/12/"))
+        self.assertEqual(found, ("machine-console", "blog/1/-5/"))
+        self.assertEqual(self.asked(f"{path}?instance=1/2"), ("machine-console", "blog/12//"))
 
     def test_others(self) -> None:
         """Are not there."""

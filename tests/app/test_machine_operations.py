@@ -13,9 +13,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from subproxy.app.machine_metrics import MachineCollector
 from subproxy.app.machine_operations import machine_reply
 from subproxy.machines.declaration import Machine
+from subproxy.machines.console_reading import CONSOLE_PIECE
 from subproxy.machines.manager import MachineManager
 from subproxy.machines.usage import InstanceUse, MachineUse
-from subproxy.machines.view import CONSOLE_PIECE, instances_view, memory_of
+from subproxy.machines.view import instances_view, memory_of
 from subproxy.machines.vmm.driver import VmmError
 from tests.rigs.machine_fakes import FakeHost, FakeVmm
 
@@ -112,7 +113,8 @@ class OperationsTests(SynchronousTestCase):
         path = Path(self.folder, "blog", "0", "console.log")
         path.write_bytes(b"one\ntwo\n")
         found = self.good("machine-console", "blog//0")
-        self.assertEqual(found, {"index": 0, "text": "one\ntwo\n", "next": 8})
+        self.assertEqual((found["index"], found["text"], found["next"]), (0, "one\ntwo\n", 8))
+        self.assertEqual((found["more"], found["lost"]), (False, False))
         self.assertEqual(self.good("machine-console", "blog/0/4")["text"], "two\n")
         self.assertEqual(self.good("machine-console", "blog/0/-4")["text"], "two\n")
         self.assertEqual(self.good("machine-console", "blog/0/8")["text"], "")
@@ -121,6 +123,9 @@ class OperationsTests(SynchronousTestCase):
         path.write_bytes(b"x" * (CONSOLE_PIECE + 5))
         self.assertEqual(len(self.good("machine-console", "blog/0/0")["text"]), CONSOLE_PIECE)
         self.assertEqual(self.ask("machine-console", "blog/x/0")[1], 400)
+        whole = self.good("machine-console", "blog/0/0/whole")
+        self.assertEqual((len(whole["text"]), whole["more"]), (CONSOLE_PIECE, True))
+        self.assertEqual(self.good("machine-console", f"blog/0/{whole['next']}/whole")["text"], "x" * 5)
         self.assertEqual(self.ask("machine-console", "blog/1/0")[1], 404)
 
     def test_no_other_file(self) -> None:

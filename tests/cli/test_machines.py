@@ -106,18 +106,19 @@ class MachinesCommandTests(SynchronousTestCase):
 
     def test_logs(self) -> None:
         """The end of the console, made printable; then what is new of the same instance."""
-        first = {"index": 1, "text": "a\x1b[0m\nb", "next": 20}
+        place = {"index": 1, "more": False, "lost": False}
+        first = {**place, "text": "a\x1b[0m\nb", "next": 20}
         self.assertEqual(self.run_("logs", "blog", answers=(first,)), "a\\x1b[0m\nb")
         path = "/api/machines/blog/console"
         self.assertEqual(self.client.asked, [("GET", path, {"instance": "", "from": "-16384"})])
-        more = {"index": 1, "text": "c\n", "next": 22}
+        more = {**place, "text": "c\n", "next": 22}
         with self.assertRaises(KeyboardInterrupt):
             self.run_("logs", "--follow", "blog", answers=(first, more, KeyboardInterrupt()))
         self.assertEqual(
             self.client.asked[1:],
             [
-                ("GET", path, {"instance": "1", "from": "20"}),
-                ("GET", path, {"instance": "1", "from": "22"}),
+                ("GET", path, {"instance": "1", "from": "20", "part": "whole"}),
+                ("GET", path, {"instance": "1", "from": "22", "part": "whole"}),
             ],
         )
 

@@ -161,6 +161,33 @@ class StartTests(MachineCase):
         self.assertEqual(len(self.pids()), 2)
 
 
+class ConsoleTests(MachineCase):
+    def test_bounded(self) -> None:
+        """However much it prints, two files are kept; who follows reads on over a rotation."""
+        script = 'seq -f "line %g" $(cat "$MACHINE_GUEST/lines"); exec "$@"'
+        lines = self.folder / "lines"
+        lines.write_text("9999")
+        self.start(["/bin/sh", "-c", script, "sh", *self.quick()], console=16384)
+        self.assertEqual(self.world.ask()[0], 200)
+        folder = self.run_folder / "blog" / "0"
+        wait_until(lambda: "line 9999" in (folder / "console.log").read_text(), "the last line")
+        for name in ("console.log", "console.log.1"):
+            self.assertLessEqual((folder / name).stat().st_size, 16384)
+        before = (folder / "console.log").read_text()
+        self.assertEqual(self.command("machines", "logs", "blog"), before)
+        program = [sys.executable, "-m", "subproxy", f"--admin={self.folder / 'admin'}"]
+        follower = Process(
+            "follower", self.folder, [*program, "machines", "logs", "--follow", "blog"]
+        )
+        self.addCleanup(follower.end)
+        follower.wait_for("line 9999")
+        lines.write_text("999")
+        self.command("machines", "restart", "blog")
+        follower.wait_for("\nline 999\n")
+        after = "".join(f"line {number}\n" for number in range(1, 1000))
+        self.assertEqual(follower.output, before + after)
+
+
 class FailureTests(MachineCase):
     def test_crash_on_boot(self) -> None:
         """503 after the third failure, then at once; the log has the reason and the console."""

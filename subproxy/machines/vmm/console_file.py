@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from subproxy.machines.rotation_record import RotationRecord
 from subproxy.machines.vmm.console_lines import ConsoleLines
 
 PIECE: Final = 1 << 16
@@ -32,7 +33,8 @@ _FLAGS: Final = os.O_NOFOLLOW | os.O_CLOEXEC
 
 class RotatedFile:
     """
-    A file of at most so many bytes; the one before it is kept as C{<path>.1}.
+    A file of at most so many bytes; the one before it is kept as C{<path>.1}, and a
+    L{RotationRecord} beside it.
 
     An error of the disk loses what was to be written, and is told once.
 
@@ -49,6 +51,7 @@ class RotatedFile:
         self._size = 0
         self._fd = -1
         self._told = False
+        self._record = RotationRecord.read(path)
         if resume:
             self._open(0)
         if self._fd < 0:
@@ -78,12 +81,23 @@ class RotatedFile:
         self.close()
         self._size = 0
         try:
-            if self._path.is_symlink() or self._path.exists():
+            found = self._found()
+            if found is not None:
                 os.replace(self._path, f"{self._path}.1")
+                begin = self._record.begin
+                self._record = RotationRecord(begin, begin + found)
+                self._record.write(self._path)
         except OSError as error:
             self._tell(error)
         else:
             self._open(os.O_EXCL)
+
+    def _found(self) -> int | None:
+        """The size of what is there; None if nothing is."""
+        try:
+            return os.lstat(self._path).st_size
+        except FileNotFoundError:
+            return None
 
     def _open(self, how: int) -> None:
         try:

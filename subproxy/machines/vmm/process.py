@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from signal import SIGTERM, Signals
-from typing import Any, Final
+from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
 
 from subproxy.core.printable import printable
 from subproxy.machines.child_process import ChildProcess, Ended
+from subproxy.machines.vmm.console_file import OutputLog
 from subproxy.machines.vmm.driver import (
     Launch,
     RunningVmm,
@@ -20,10 +20,6 @@ from subproxy.machines.vmm.driver import (
     VmmEvent,
     VmmEventKind,
 )
-
-LAST_LINES: Final = 20
-LAST_BYTES: Final = 4096
-"""Of the console, what is told of a process that has ended."""
 
 
 class ProcessVmm:
@@ -42,18 +38,20 @@ class ProcessVmm:
         machine = launch.machine
         places = {"vsock": str(launch.vsock), "listener": f"{launch.vsock}_{self._port}"}
         command = [_filled(each, places) for each in machine.command]
-        console = launch.folder / "console.log"
         try:
-            if console.exists():
-                os.replace(console, f"{console}.1")
+            console = self._console(launch)
+        except OSError as error:
+            return fail(VmmError(f"{printable(str(error.filename))}: {error.strerror}"))
+        try:
             child = ChildProcess.spawn(
                 self._reactor,
                 command,
-                console,
+                console.pipe,
                 environment={**os.environ, **machine.environment},
                 user=machine.user,
             )
         except OSError as error:
+            console.close()
             return fail(VmmError(f"{printable(command[0])}: {error.strerror}"))
         on_event(VmmEvent(VmmEventKind.SPAWNED))
         on_event(VmmEvent(VmmEventKind.BOOTING))
@@ -61,7 +59,13 @@ class ProcessVmm:
 
     def adopt(self, launch: Launch, pid: int, on_event: Callable[[VmmEvent], None]) -> RunningVmm:
         """See L{Vmm<subproxy.machines.vmm.driver.Vmm>}."""
-        return RunningProcess(ChildProcess.adopt(self._reactor, pid), launch.folder / "console.log")
+        child = ChildProcess.adopt(self._reactor, pid)
+        return RunningProcess(child, self._console(launch, resume=True))
+
+    def _console(self, launch: Launch, *, resume: bool = False) -> OutputLog:
+        """What it writes: a file that stays as small as a machine's."""
+        limit = launch.machine.console
+        return OutputLog(self._reactor, launch.folder, "console", limit, resume=resume)
 
 
 class RunningProcess:
@@ -71,7 +75,7 @@ class RunningProcess:
     @ivar ended: fires when it has ended.
     """
 
-    def __init__(self, child: ChildProcess, console: Path) -> None:
+    def __init__(self, child: ChildProcess, console: OutputLog) -> None:
         self._child = child
         self._console = console
         self.ended: Deferred[VmmEnded] = Deferred()
@@ -97,19 +101,8 @@ class RunningProcess:
             reason = f"killed by {Signals(number).name}"
         else:
             reason = "ended" if status is None else f"ended with status {status}"
-        self.ended.callback(VmmEnded(status, number, reason, last_lines(self._console)))
-
-
-def last_lines(console: Path) -> tuple[str, ...]:
-    """The end of a console, made printable."""
-    try:
-        with open(console, "rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - LAST_BYTES))
-            data = file.read()
-    except OSError:
-        return ()
-    return tuple(printable(line) for line in data.splitlines()[-LAST_LINES:])
+        self._console.close()
+        self.ended.callback(VmmEnded(status, number, reason, self._console.lines.last()))
 
 
 def _filled(text: str, places: dict[str, str]) -> str:
