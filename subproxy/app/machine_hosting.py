@@ -207,6 +207,12 @@ class MachineHosting:
                 }
                 use = MachineUse(said.waiting, said.since, instances)
                 manager.used(said.name, worker.serial, use)
+            case msg.Subscribed():
+                self._guests.came(worker, said)
+                if (found := instance_of_identity(self._folder, said.identity)) is not None:
+                    manager.greeted(*found)
+            case msg.MachineAnswered():
+                manager.answered(said.name, said.index, said.at)
             case msg.RouteServed() | msg.Left():
                 identity = self._guests.table.identity_of(worker.serial, said.number)
                 self._guests.came(worker, said)

@@ -46,4 +46,11 @@ class MachineCollector(Collector):
             "From the start of an instance until it has registered.",
         )
         times.add_metric([], manager.start_times.cumulative(), manager.start_times.total)
-        yield from (starts, states, waiting, times)
+        phases = HistogramMetricFamily(
+            "subproxy_machine_start_phase_seconds",
+            "Parts of starts that requests waited for, until the first byte of an answer.",
+            labels=["phase"],
+        )
+        for phase, found in manager.phase_times.items():
+            phases.add_metric([phase], found.cumulative(), found.total)
+        yield from (starts, states, waiting, times, phases)

@@ -29,6 +29,7 @@ class _Declared:
 
     @ivar pools: its declared ones.
     @ivar members: those of its instances, and which of them each is of.
+    @ivar answered: those of which the parent was told that they have answered.
     @ivar told: what the parent was told last.
     """
 
@@ -37,6 +38,7 @@ class _Declared:
     claims: list[Claim]
     pools: list[Pool] = field(default_factory=list)
     members: dict[Member, int] = field(default_factory=dict)
+    answered: set[Member] = field(default_factory=set)
     told: msg.MachineUsed | None = None
     rerouted: int = -1
 
@@ -80,10 +82,12 @@ class MachineRoutes(GuestObserver):
             known = before.pop(machine.name, None)
             owner = PoolOwner(machine.name, 0.0) if known is None else known.owner
             owner.wanted = self._wanted
+            owner.answered = self._answered
             owner.patience = machine.start_timeout
             declared = _Declared(machine, owner, _claims(machine))
             if known is not None:
                 declared.pools, declared.members = known.pools, known.members
+                declared.answered = known.answered
             self._declared[machine.name] = declared
         self._claims = [
             (claim, each.owner) for each in self._declared.values() for claim in each.claims
@@ -164,6 +168,7 @@ class MachineRoutes(GuestObserver):
         self._strangers.pop(member, None)
         for declared in self._declared.values():
             declared.members.pop(member, None)
+            declared.answered.discard(member)
 
     # What the parent is told.
 
@@ -180,6 +185,17 @@ class MachineRoutes(GuestObserver):
         declared = self._declared.get(owner.name)
         if declared is not None and declared.owner is owner:
             self._report(declared, self._dispatcher.now())
+
+    def _answered(self, owner: PoolOwner, member: Member) -> None:
+        """A request that has waited is being answered: the first one of an instance is told of."""
+        declared = self._declared.get(owner.name)
+        if declared is None or member in declared.answered:
+            return
+        # Where another worker has it nobody here knows which instance it is.
+        index = declared.members.get(member, msg.SOME_INSTANCE)
+        if index != msg.SOME_INSTANCE:
+            declared.answered.add(member)
+        self._send(msg.MachineAnswered(owner.name, index, self._dispatcher.now()))
 
     def _report(self, declared: _Declared, now: float) -> None:
         since = [

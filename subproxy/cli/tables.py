@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from subproxy.core.printable import printable
@@ -81,12 +81,25 @@ def machines(data: Data) -> str:
     heads = ("MACHINE", "STATE", "SINCE", "STARTS", "TOOK", "WAITING", "BUSY", "FAILED", "MEMORY")
     lines = [table(heads, [(*row, *[""] * (len(heads) - len(row))) for row in rows])]
     for machine in data["machines"]:
+        lines += _starts(machine)
         if machine["failures"]:
             lines.append(
                 f"{machine['name']}: {machine['reason']}; it may be started again in "
                 f"{machine['next_attempt']:.0f} s"
             )
     return "\n".join(lines)
+
+
+def _starts(machine: Data) -> Iterator[str]:
+    """Where the time of the last start went, of each instance that is up."""
+    for each in machine["instances"]:
+        known = [
+            f"{phase.replace('_', ' ')} {seconds:.3f}"
+            for phase, seconds in each.get("start_split", {}).items()
+            if seconds is not None
+        ]
+        if known and each["state"] == "up":
+            yield f"{machine['name']} ({each['index']}), seconds of its start: {', '.join(known)}"
 
 
 def subscribers(data: Data) -> str:

@@ -185,6 +185,12 @@ class Dispatcher:
         self._release(exchange)
         self.failing.ended(exchange)
 
+    def woken(self, exchange: Exchange) -> None:
+        """See L{IDispatcher}."""
+        owner = None if exchange.pool is None else exchange.pool.owner
+        if owner is not None:
+            owner.answered(owner, exchange.member)
+
     def tunnel_started(self, exchange: Exchange) -> None:
         """See L{IDispatcher}."""
         self._release(exchange)

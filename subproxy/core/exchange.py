@@ -253,6 +253,8 @@ class Exchange:
                 guest = self.guest + self.dispatcher.now() - self.given
                 head.headers = [*head.headers, server_timing(self.queued, self.wake, guest)]
         self.move(ExchangeState.RESPONDING)
+        if self.wake and self.dispatcher is not None:
+            self.dispatcher.woken(self)
         # Its fields are written, and need no room while the client takes what follows.
         self.response = ResponseHead(
             head.status, head.reason, [], head.length, head.bodiless, head.nominated
@@ -277,6 +279,8 @@ class Exchange:
         self.response = ACCEPTED
         self.tunnel = protocol
         if self.dispatcher is not None:
+            if self.wake:
+                self.dispatcher.woken(self)
             self.dispatcher.tunnel_started(self)
         self.sink.tunnelStarted(head, protocol)
 
@@ -378,6 +382,9 @@ class IDispatcher(Interface):
         Never raises: what cannot be served comes back as
         L{IResponseSink.responseFailed}, possibly before this method returns.
         """
+
+    def woken(exchange: Exchange) -> None:
+        """C{exchange}, which has waited for a machine, is answered."""
 
     def tunnel_started(exchange: Exchange) -> None:
         """C{exchange} has become a tunnel: give back what it held of its subscriber."""

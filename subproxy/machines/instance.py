@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from subproxy.machines.states import TRANSITIONS, InstanceState
+from subproxy.machines.wake_times import WakeTimes
 
 _KEPT: Final = (
     *("since", "began", "registered", "used", "busy", "asked", "routes", "told", "ending"),
@@ -30,6 +31,7 @@ class Instance:
     @ivar stale: what it runs by is no longer what is declared.
     @ivar starts: how often it was started.
     @ivar took: seconds from its last start until it registered; None before.
+    @ivar wake: where the time of its last start went.
     """
 
     def __init__(self, index: int) -> None:
@@ -47,16 +49,18 @@ class Instance:
         self.stale = False
         self.starts = 0
         self.took: float | None = None
+        self.wake = WakeTimes()
 
     def move(self, state: InstanceState, now: float) -> None:
         """Come into C{state}."""
         self.state = TRANSITIONS.move(self.state, state)
         self.since = now
 
-    def start(self, now: float) -> None:
-        """Its VMM is being started."""
+    def start(self, now: float, wanted: float | None = None) -> None:
+        """Its VMM is being started; C{wanted}: since when somebody waits for it."""
         self.move(InstanceState.STARTING, now)
         self.began = now
+        self.wake = WakeTimes(wanted, now)
         self.registered = None
         self.took = None
         self.routes = self.busy = self.asked = 0
@@ -70,10 +74,12 @@ class Instance:
         self.registered = now
         self.used = now
         self.took = now - self.began
+        self.wake.reach("registered", now)
 
     def data(self) -> dict[str, Any]:
         """All of it but its index, to be written as JSON."""
-        return {**{name: getattr(self, name) for name in _KEPT}, "state": self.state.name}
+        kept = {name: getattr(self, name) for name in _KEPT}
+        return {**kept, "state": self.state.name, "wake": self.wake.data()}
 
     @classmethod
     def restored(cls, index: int, data: dict[str, Any]) -> Instance:
@@ -82,6 +88,7 @@ class Instance:
         for name in _KEPT:
             setattr(found, name, data[name])
         found.state = InstanceState[data["state"]]
+        found.wake = WakeTimes(**data.get("wake", {}))
         return found
 
     def __repr__(self) -> str:

@@ -1,18 +1,16 @@
 """
 Keeps machines as their supervisors decide: the shell round L{Supervisor}.
 
-It starts them through the drivers of their VMMs, listens for their guests before, and tells the
-workers how each machine is.
+It has them run by L{InstanceRunner}, and tells the workers how each machine is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, Final
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -29,23 +27,17 @@ from subproxy.machines.decisions import (
 from subproxy.machines.declaration import PROCESS, Machine, machine_of
 from subproxy.machines.host import InstanceHost
 from subproxy.machines.instance import Instance
-from subproxy.machines.instance_folder import make_folder
+from subproxy.machines.instance_runner import InstanceRunner
 from subproxy.machines.managed import ManagedMachine
-from subproxy.machines.places import device_of, folder_of, identity_of
-from subproxy.machines.run_record import RunRecord
-from subproxy.machines.start_times import StartTimes
+from subproxy.machines.places import identity_of
+from subproxy.machines.start_times import PHASE_BOUNDS, StartTimes
 from subproxy.machines.states import COMING, InstanceState
 from subproxy.machines.supervisor import Supervisor
 from subproxy.machines.usage import MachineUse
 from subproxy.machines.vmm.driver import (
-    Launch,
-    RunningVmm,
     Vmm,
-    VmmEnded,
-    VmmError,
-    VmmEvent,
-    VmmEventKind,
 )
+from subproxy.machines.wake_times import PHASES
 
 SOONEST: Final = 0.02
 """Seconds until a supervisor is asked again, at least."""
@@ -57,6 +49,7 @@ class MachineManager:
 
     @ivar machines: all of them, by name; what is no longer declared until it has ended.
     @ivar start_times: how long starts took until they had registered.
+    @ivar phase_times: how long each of their phases took.
     @param folder: where they have their files.
     @param most_starts: how many are started at a time.
     @param driver: of a machine.
@@ -74,11 +67,12 @@ class MachineManager:
     ) -> None:
         self.machines: dict[str, ManagedMachine] = {}
         self.start_times = StartTimes()
+        self.phase_times = {each: StartTimes(PHASE_BOUNDS) for each in PHASES}
         self.folder = folder
         self._clock = clock
         self._most_starts = most_starts
         self._host = host
-        self._driver = driver
+        self._runner = InstanceRunner(clock, folder, host, driver, self._step)
         self._paused = False
         self._empty: list[Deferred[None]] = []
 
@@ -125,10 +119,48 @@ class MachineManager:
             managed.supervisor.use.forget(worker)
         self._step_all()
 
+    def greeted(self, name: str, index: int) -> None:
+        """An application in an instance has greeted."""
+        self._reached(name, index, "greeted", self._clock.seconds())
+
+    def answered(self, name: str, index: int, at: float) -> None:
+        """
+        A request that has waited for an instance is answered, since then.
+
+        @param index: of the instance; negative: of one that has answered nobody yet.
+        """
+        managed = self.machines.get(name)
+        if index < 0 and managed is not None:
+            index = managed.supervisor.unanswered()
+        self._reached(name, index, "answered", at)
+
+    def _reached(self, name: str, index: int, moment: str, at: float) -> None:
+        """A start has come so far, as a worker says."""
+        managed = self._known(name, index)
+        if managed is None:
+            return
+        instance = managed.supervisor.instances[index]
+        expected = COMING if moment == "greeted" else (InstanceState.UP,)
+        if instance.state in expected and getattr(instance.wake, moment) is None:
+            managed.supervisor.reach(index, moment, at)
+            if moment == "answered":
+                self._count_phases(instance)
+
+    def _count_phases(self, instance: Instance) -> None:
+        for phase, seconds in instance.wake.split().items():
+            if seconds is not None:
+                self.phase_times[phase].observe(seconds)
+
+    def _known(self, name: str, index: int) -> ManagedMachine | None:
+        managed = self.machines.get(name)
+        if managed is None or not 0 <= index < len(managed.supervisor.instances):
+            return None
+        return managed
+
     def served(self, name: str, index: int, routes: int) -> None:
         """An instance serves so many routes now."""
-        managed = self.machines.get(name)
-        if managed is None or index >= len(managed.supervisor.instances):
+        managed = self._known(name, index)
+        if managed is None:
             return
         instance = managed.supervisor.instances[index]
         before = instance.state
@@ -238,8 +270,7 @@ class MachineManager:
         name = managed.machine.name
         match decision:
             case StartInstance(index):
-                started = Deferred.fromCoroutine(self._start(managed, index))
-                started.addErrback(self._failed, "a start of machine {name} failed", name)
+                self._runner.start(managed, index)
             case DrainInstance(index):
                 drained = self._host.drain(self._identity(name, index))
                 drained.addCallback(self._drained, managed, index)
@@ -254,7 +285,7 @@ class MachineManager:
                     index=index,
                     why=why,
                 )
-                self._power_off(managed, index)
+                self._runner.power_off(managed, index)
             case KillInstance(index, reason):
                 self._log.warn(
                     "machine {name} ({index}) is killed: {reason}",
@@ -262,7 +293,7 @@ class MachineManager:
                     index=index,
                     reason=reason,
                 )
-                self._kill(managed, index)
+                self._runner.kill(managed, index)
             case NoteFailure(index, reason, seconds):
                 self._log.error(
                     "machine {name} ({index}) has failed: {reason}; it may be started again in "
@@ -285,114 +316,6 @@ class MachineManager:
     def _drained(self, _: object, managed: ManagedMachine, index: int) -> None:
         managed.supervisor.drain_told(index)
         self._step(managed)
-
-    # One instance.
-
-    def launch(self, machine: Machine, index: int) -> Launch:
-        """What is started."""
-        folder = Path(folder_of(self.folder, machine.name, index))
-        return Launch(machine, index, folder, Path(device_of(self.folder, machine.name, index)))
-
-    async def _start(self, managed: ManagedMachine, index: int) -> None:
-        machine = managed.machine
-        name = machine.name
-        launch = self.launch(machine, index)
-        self._log.info("machine {name} ({index}) is started", name=name, index=index)
-
-        def event(said: VmmEvent) -> None:
-            self._event(managed, index, said)
-
-        try:
-            make_folder(launch.folder, machine.user)
-            await self._host.listen(str(launch.vsock), machine.user)
-            # It may have been given up meanwhile.
-            if managed.supervisor.instances[index].state is InstanceState.KILLED:
-                raise CancelledError()
-            starting = managed.starting[index] = self._driver(machine).start(launch, event)
-            try:
-                running = await starting
-            finally:
-                managed.starting.pop(index, None)
-        except CancelledError:
-            await self._over(managed, index, "it was given up")
-        except VmmError as error:
-            self._show_console(name, index, error.console)
-            await self._over(managed, index, error.reason)
-        except OSError as error:
-            await self._over(managed, index, f"{error.filename}: {error.strerror}")
-        except Exception as error:
-            self._log.failure("machine {name} can't be started", name=name)
-            await self._over(managed, index, str(error) or type(error).__name__)
-        else:
-            RunRecord(running.pid).write(launch.folder)
-            self._runs(managed, index, running)
-
-    def _runs(self, managed: ManagedMachine, index: int, running: RunningVmm) -> None:
-        managed.running[index] = running
-        running.ended.addCallback(self._ended, managed, index)
-        running.ended.addErrback(
-            self._failed, "the end of machine {name} failed", managed.machine.name
-        )
-        if managed.supervisor.instances[index].state is InstanceState.KILLED:
-            running.kill()
-
-    def _ended(self, ended: VmmEnded, managed: ManagedMachine, index: int) -> VmmEnded:
-        managed.running.pop(index, None)
-        name = managed.machine.name
-        state = managed.supervisor.instances[index].state
-        self._log.info(
-            "machine {name} ({index}) has ended: {reason}",
-            name=name,
-            index=index,
-            reason=ended.reason,
-        )
-        if state in COMING or state is InstanceState.UP:
-            self._show_console(name, index, ended.console)
-        done = Deferred.fromCoroutine(self._over(managed, index, ended.reason))
-        done.addErrback(self._failed, "the end of machine {name} failed", name)
-        return ended
-
-    async def _over(self, managed: ManagedMachine, index: int, reason: str) -> None:
-        """Nothing of it is left."""
-        launch = self.launch(managed.machine, index)
-        RunRecord.remove(launch.folder)
-        await self._host.stop_listening(str(launch.vsock))
-        managed.supervisor.ended(index, reason, self._clock.seconds())
-        self._step(managed)
-
-    def _show_console(self, name: str, index: int, lines: Sequence[str]) -> None:
-        for line in lines:
-            self._log.info("machine {name} ({index}): {line}", name=name, index=index, line=line)
-
-    def _event(self, managed: ManagedMachine, index: int, event: VmmEvent) -> None:
-        now = self._clock.seconds()
-        match event.kind:
-            case VmmEventKind.BOOTING:
-                managed.supervisor.booting(index, now)
-            case VmmEventKind.REBOOTED | VmmEventKind.PANICKED:
-                reason = event.reason or event.kind.value
-                managed.supervisor.rebooted(index, reason, now)
-                self._step(managed)
-
-    def _power_off(self, managed: ManagedMachine, index: int) -> None:
-        running = managed.running.get(index)
-        if running is None:
-            self._kill(managed, index)
-            return
-
-        def refused(failure: Failure) -> None:
-            if failure.check(VmmError) is None:
-                self._failed(failure, "machine {name} can't be told to end", managed.machine.name)
-            running.kill()
-
-        running.power_off().addErrback(refused)
-
-    def _kill(self, managed: ManagedMachine, index: int) -> None:
-        starting, running = managed.starting.get(index), managed.running.get(index)
-        if starting is not None:
-            starting.cancel()
-        if running is not None:
-            running.kill()
 
     def _look_whether_empty(self) -> None:
         if self._empty and all(
@@ -447,20 +370,9 @@ class MachineManager:
                 managed = ManagedMachine(Supervisor(machine, self))
                 self.machines[machine.name] = managed
             index = each["index"]
-            launch = self.launch(machine, index)
-            await self._host.listen(str(launch.vsock), machine.user)
             instance = Instance.restored(index, each["instance"])
             managed.supervisor.adopt(instance)
-
-            def event(said: VmmEvent, to: ManagedMachine = managed, index: int = index) -> None:
-                self._event(to, index, said)
-
-            try:
-                running = self._driver(machine).adopt(launch, each["pid"], event)
-            except (OSError, VmmError) as error:
-                await self._over(managed, index, str(error))
-            else:
-                self._runs(managed, index, running)
+            await self._runner.resume(managed, index, each["pid"])
         self.declare(declared)
 
 

@@ -85,6 +85,11 @@ class Supervisor:
         """Its processors run."""
         if self.instances[index].state is InstanceState.STARTING:
             self.instances[index].move(InstanceState.BOOTING, now)
+        self.reach(index, "booting", now)
+
+    def reach(self, index: int, moment: str, now: float) -> None:
+        """Its start has come to a moment of L{subproxy.machines.wake_times}."""
+        self.instances[index].wake.reach(moment, now)
 
     def served(self, index: int, routes: int, now: float) -> None:
         """It serves so many routes now."""
@@ -96,6 +101,13 @@ class Supervisor:
             self.starts["registered"] += 1
         elif before and not routes and instance.state is InstanceState.UP:
             instance.since = now
+
+    def unanswered(self) -> int:
+        """An instance that is up and has answered nobody yet; -1: there is none."""
+        for each in self.instances:
+            if each.state is InstanceState.UP and each.wake.answered is None:
+                return each.index
+        return -1
 
     def drain_told(self, index: int) -> None:
         """All workers know that it is drained."""
@@ -275,7 +287,7 @@ class Supervisor:
             return
         for instance in self.instances[: self.machine.most]:
             if instance.state is InstanceState.COLD:
-                instance.start(now)
+                instance.start(now, since)
                 yield StartInstance(instance.index)
                 return
 

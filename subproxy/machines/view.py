@@ -93,6 +93,10 @@ def _instance_view(managed: ManagedMachine, instance: Instance, now: float) -> D
         "since": round(now - instance.since, 3),
         "starts": instance.starts,
         "start_seconds": None if instance.took is None else round(instance.took, 3),
+        "start_split": {
+            phase: None if seconds is None else round(seconds, 4)
+            for phase, seconds in instance.wake.split().items()
+        },
         "busy": use.busy,
         "pid": None if running is None else running.pid,
         "memory": 0 if running is None else memory_of(running.pid),

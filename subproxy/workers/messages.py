@@ -299,6 +299,9 @@ class Away(ChannelMessage):
 
 # Worker to parent.
 
+SOME_INSTANCE = -1
+"""Of C{MachineAnswered}: it is a guest of another worker."""
+
 
 @message
 @dataclass(frozen=True, slots=True)
@@ -385,6 +388,21 @@ class MachineUsed(ChannelMessage):
     waiting: int
     since: float
     instances: dict[str, list[int]]
+
+
+@message
+@dataclass(frozen=True, slots=True)
+class MachineAnswered(ChannelMessage):
+    """
+    The first request that waited for a machine has the first byte of its answer.
+
+    @ivar index: which instance has answered; or C{SOME_INSTANCE}.
+    @ivar at: when, in seconds of the monotonic clock.
+    """
+
+    name: str
+    index: int
+    at: float
 
 
 @message

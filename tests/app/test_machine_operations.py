@@ -12,12 +12,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.app.machine_metrics import MachineCollector
 from subproxy.app.machine_operations import machine_reply
-from subproxy.machines.declaration import Machine
 from subproxy.machines.console_reading import CONSOLE_PIECE
+from subproxy.machines.declaration import Machine
 from subproxy.machines.manager import MachineManager
 from subproxy.machines.usage import InstanceUse, MachineUse
 from subproxy.machines.view import instances_view, memory_of
-from subproxy.machines.vmm.driver import VmmError
+from subproxy.machines.vmm.driver import VmmError, VmmEvent, VmmEventKind
 from tests.rigs.machine_fakes import FakeHost, FakeVmm
 
 BLOG = Machine("blog", "qemu", ("blog.example",), most=2)
@@ -65,6 +65,7 @@ class OperationsTests(SynchronousTestCase):
         first, second = blog["instances"]
         self.assertEqual((first["state"], first["start_seconds"], first["busy"]), ("up", 2.0, 2))
         self.assertEqual((first["since"], first["pid"]), (0.4, os.getpid()))
+        self.assertEqual(first["start_split"]["spawn"], 0.0)
         self.assertGreater(first["memory"], 1 << 20)
         self.assertEqual((second["state"], second["pid"], second["memory"]), ("starting", None, 0))
         rows = instances_view(self.manager, self.clock.seconds())
@@ -125,7 +126,9 @@ class OperationsTests(SynchronousTestCase):
         self.assertEqual(self.ask("machine-console", "blog/x/0")[1], 400)
         whole = self.good("machine-console", "blog/0/0/whole")
         self.assertEqual((len(whole["text"]), whole["more"]), (CONSOLE_PIECE, True))
-        self.assertEqual(self.good("machine-console", f"blog/0/{whole['next']}/whole")["text"], "x" * 5)
+        self.assertEqual(
+            self.good("machine-console", f"blog/0/{whole['next']}/whole")["text"], "x" * 5
+        )
         self.assertEqual(self.ask("machine-console", "blog/1/0")[1], 404)
 
     def test_no_other_file(self) -> None:
@@ -157,6 +160,46 @@ class OperationsTests(SynchronousTestCase):
             "subproxy_machine_start_seconds_sum 2.0",
         ):
             self.assertIn(line, page.splitlines())
+
+    def test_phases(self) -> None:
+        """Where the time of a start went, which counts once requests are answered."""
+        self.clock.advance(1.0)
+        self.manager.used("blog", 1, MachineUse(2, 0.75))
+        self.clock.advance(1.0)
+        self.manager.greeted("blog", 0)
+        start = self.vmm.starts[0]
+        start.runs()
+        self.clock.advance(3.0)
+        start.on_event(VmmEvent(VmmEventKind.INIT))
+        self.clock.advance(0.5)
+        self.manager.greeted("blog", 0)
+        self.manager.answered("blog", 0, 5.0)
+        self.clock.advance(0.125)
+        self.manager.served("blog", 0, 1)
+        for index in (-1, 0, 5):
+            self.manager.answered("blog", index, 5.75)
+        self.manager.greeted("no", 0)
+        [blog, _] = self.good()["machines"]
+        self.assertEqual(
+            blog["instances"][0]["start_split"],
+            {
+                "decide": 0.25,
+                "spawn": 1.0,
+                "kernel": 3.0,
+                "init": 0.0,
+                "register": 0.625,
+                "first_byte": 0.125,
+            },
+        )
+        collectors = CollectorRegistry()
+        collectors.register(MachineCollector(self.manager))
+        page = generate_latest(collectors).decode().splitlines()
+        for line in (
+            'subproxy_machine_start_phase_seconds_count{phase="kernel"} 1.0',
+            'subproxy_machine_start_phase_seconds_sum{phase="kernel"} 3.0',
+            'subproxy_machine_start_phase_seconds_bucket{le="0.025",phase="init"} 1.0',
+        ):
+            self.assertIn(line, page)
 
     def test_memory(self) -> None:
         """Of who is gone there is none."""

@@ -63,6 +63,33 @@ class MachineRoutesCase(SynchronousTestCase):
         return len(asked)
 
 
+class AnsweredTests(MachineRoutesCase):
+    def waits(self) -> Exchange:
+        exchange = Exchange(RequestHead(b"GET", b"/", b"a.example", b"/", []), b"", RecordingSink())
+        self.world.dispatcher.dispatch(exchange)
+        return exchange
+
+    def answered(self) -> list[tuple[str, int]]:
+        """Of which instances was told that they have answered, since the last call."""
+        found, self.sent[:] = list(self.sent), []
+        return [(each.name, each.index) for each in found if isinstance(each, msg.MachineAnswered)]
+
+    def test_the_first_byte(self) -> None:
+        """Told of once, when one that has waited is answered; others are none of it."""
+        waiting = [self.waits(), self.waits()]
+        self.world.clock.advance(2.5)
+        guest = self.machine("blog")
+        guest.register(rb"a\.example", b"/.*")
+        self.assertEqual(self.answered(), [])
+        self.assertEqual(self.answer(guest), 2)
+        self.assertEqual(self.answered(), [("blog", 0)])
+        self.assertEqual([each.wake for each in waiting], [2.5, 2.5])
+        late = self.waits()
+        self.assertEqual(self.answer(guest), 1)
+        self.assertEqual(self.answered(), [])
+        self.assertEqual(late.wake, 0.0)
+
+
 class WaitingTests(MachineRoutesCase):
     def test_the_first(self) -> None:
         """Is told of at once; more are told of by and by, and so is that all have left."""

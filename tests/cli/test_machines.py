@@ -28,6 +28,7 @@ UP = {
             "since": 61.4,
             "starts": 3,
             "start_seconds": 4.211,
+            "start_split": {"decide": 0.0012, "kernel": 3.1, "init": None, "first_byte": 0.02},
             "busy": 5,
             "pid": 77,
             "memory": 300 << 20,
@@ -92,6 +93,10 @@ class MachinesCommandTests(SynchronousTestCase):
                 ["blog", "(0)", "up", "61", "3", "4.21", "2", "5", "1", "300M"],
                 ["blog", "(1)", "starting", "0", "1", "2", "0", "1", "0M"],
                 ["shop", "failed", "2", "1"],
+                [
+                    *("blog", "(0),", "seconds", "of", "its", "start:"),
+                    *("decide", "0.001,", "kernel", "3.100,", "first", "byte", "0.020"),
+                ],
                 ["shop:", "no", "kernel;", "it", "may", "be", "started", "again", "in", "4", "s"],
             ],
         )

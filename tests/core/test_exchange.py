@@ -59,6 +59,9 @@ class Finished:
     def site_rules(self, request: RequestHead) -> None:
         return None
 
+    def woken(self, exchange: Exchange) -> None:
+        raise AssertionError("none has waited for a machine here")
+
     def tunnel_started(self, exchange: Exchange) -> None:
         raise AssertionError("none is asked for here")
 

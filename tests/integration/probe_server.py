@@ -108,6 +108,9 @@ class EchoDispatcher:
     def site_rules(self, request: RequestHead) -> None:
         return None
 
+    def woken(self, exchange: Exchange) -> None:
+        pass
+
     def finished(self, exchange: Exchange) -> None:
         pass
 

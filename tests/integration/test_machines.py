@@ -35,6 +35,7 @@ class MachineCase(SynchronousTestCase):
         self.folder = self.world.folder
         self.run_folder = self.folder / "run"
         self.starts_file = self.folder / "starts"
+        self.access_log = self.folder / "access.log"
 
     def quick(self, concurrency: int = 0) -> list[str]:
         """The command of a guest that starts quickly."""
@@ -62,6 +63,8 @@ class MachineCase(SynchronousTestCase):
             f"--config={path}",
             f"--machines-folder={self.run_folder}",
             f"--admin={self.folder / 'admin'}",
+            f"--access-log={self.access_log}",
+            "--access-log-format=json",
             *options,
         )
         wait_until(lambda: "worker 0 serves" in proxy.whole_lines, "a worker to serve")
@@ -110,6 +113,17 @@ class StartTests(MachineCase):
             self.assertIn(GREETING, self.answer(client))
         self.assertEqual(len(self.pids()), 1)
         self.assertEqual(self.world.ask()[0], 200)
+        said = self.command("machines")
+        self.assertRegex(
+            said,
+            r"blog \(0\), seconds of its start: decide 0\.\d+, spawn 0\.\d+, init \d+\.\d+, "
+            r"register \d+\.\d+, first byte 0\.\d+\n",
+        )
+        wait_until(lambda: self.access_log.read_text().count("\n") == 101, "the log")
+        lines = [json.loads(line) for line in self.access_log.read_text().splitlines()]
+        woke = [line["wake"] for line in lines if line["target"].startswith("/0")]
+        self.assertTrue(woke and woke[0] > 0.0)
+        self.assertEqual(lines[-1]["wake"], 0.0)
 
     def test_until_it_is_idle(self) -> None:
         """It stays while a request is under way; then it is stopped, and started anew."""

@@ -76,6 +76,10 @@ class OnDemandTests(SynchronousTestCase):
         self.assertEqual(len({body for _, body in answers}), 1)
         [instance] = self.machines()
         self.assertEqual((instance["starts"], instance["state"]), (1, "up"))
+        split = instance["start_split"]
+        assert isinstance(split, dict)
+        self.assertEqual([phase for phase, seconds in split.items() if seconds is None], [])
+        self.assertGreater(split["kernel"], split["spawn"])
         pid = instance["pid"]
         assert isinstance(pid, int)
         self.proxy.wait_for("machine blog (0) is told to end: it was idle", deadline=BOOT_DEADLINE)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 UNTIL_UP: Final = -1.0
 """C{PoolOwner.up_since} of one that is not up."""
@@ -25,13 +25,15 @@ class PoolOwner:
     @ivar up_since: when it was up first, by what is known here; or C{UNTIL_UP}.
     @ivar refused_until: until when requests are refused at once: it has failed too often.
     @ivar wanted: is called when the first request begins to wait.
+    @ivar answered: is called when one that has waited is being answered, also with who answers.
     """
 
-    __slots__ = ("name", "patience", "refused_until", "up_since", "waiting", "wanted")
+    __slots__ = ("answered", "name", "patience", "refused_until", "up_since", "waiting", "wanted")
 
     def __init__(
         self, name: str, patience: float, wanted: Callable[[PoolOwner], object] = lambda _: None
     ) -> None:
+        self.answered: Callable[[PoolOwner, Any], object] = lambda _, by: None
         self.name = name
         self.patience = patience
         self.waiting = 0

@@ -23,6 +23,9 @@ _PANIC: Final = re.compile(r"(?:\[ *\d+\.\d+\] )?(Kernel panic - not syncing: .*
 """At the begin of a line only: an application may show what others have logged."""
 
 _STATUS: Final = re.compile(r"subproxy-init: .*(the application ended with status \d+)")
+_INIT: Final = re.compile(r"subproxy-init: \[ *\d+\.\d+\] ")
+"""What init says has the seconds since the kernel has started."""
+
 _UNPACKING: Final = re.compile(r"Initramfs unpacking failed.*")
 
 
@@ -31,6 +34,7 @@ class ConsoleLines:
     The end of a console's output.
 
     @ivar panic: what the kernel said when it panicked, or empty.
+    @ivar init: whether init has said something.
     @ivar status: what init said of the application's end, or empty.
     @ivar unpacking: what the kernel said of an initramfs that it could not read, or empty. It goes
         on with the files that it has, so what follows is confusing without this line.
@@ -39,6 +43,7 @@ class ConsoleLines:
     def __init__(self) -> None:
         self._lines: deque[str] = deque(maxlen=KEPT)
         self._rest = b""
+        self.init = False
         self.panic = ""
         self.status = ""
         self.unpacking = ""
@@ -59,11 +64,13 @@ class ConsoleLines:
     def restarted(self) -> None:
         """The machine has begun anew: what it said before counts no more, but is still shown."""
         self.panic = self.status = self.unpacking = ""
+        self.init = False
 
     def _take(self, line: str) -> None:
         if not line:
             return
         self._lines.append(line)
+        self.init = self.init or _INIT.match(line) is not None
         if found := _PANIC.match(line):
             self.panic = self.panic or found[1]
         elif found := _STATUS.search(line):

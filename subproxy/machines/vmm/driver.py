@@ -62,6 +62,8 @@ class VmmEventKind(Enum):
 
     - C{SPAWNED}: the VMM's process runs.
     - C{BOOTING}: its virtual processors run: the kernel is started.
+    - C{INIT}: its kernel has started its init, by what that says on the console. Of images of
+      others it does not come.
     - C{REBOOTED}: the machine has begun anew within the same process, which cloud-hypervisor does
       after a panic, too. Nothing that the guest had is left.
     - C{PANICKED}: the guest's kernel has said so, or its VMM.
@@ -70,6 +72,7 @@ class VmmEventKind(Enum):
 
     SPAWNED = "spawned"
     BOOTING = "booting"
+    INIT = "init"
     REBOOTED = "rebooted"
     PANICKED = "panicked"
     SHUTDOWN = "shutdown"

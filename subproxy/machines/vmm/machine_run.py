@@ -172,6 +172,7 @@ class MachineRun:
         self._shutdown = ""
         self._killed = ""
         self._panicked = False
+        self._init_told = resume
         self._sockets: list[Path] = []
         self._waiting: Deferred[Any] | None = None
         self._connections: list[Deferred[None]] = []
@@ -279,7 +280,7 @@ class MachineRun:
         if kind is VmmEventKind.SHUTDOWN:
             self._shutdown = self._shutdown or printable(reason)
         elif kind is VmmEventKind.REBOOTED:
-            self._panicked = False
+            self._panicked = self._init_told = False
             self._console.lines.restarted()
         self._on_event(VmmEvent(kind, printable(reason)))
 
@@ -431,6 +432,9 @@ class MachineRun:
         return False
 
     def _watch_console(self) -> None:
+        if self._console.lines.init and not self._init_told:
+            self._init_told = True
+            self.tell(VmmEventKind.INIT)
         panic = self._console.lines.panic
         if panic and not self._panicked:
             self._panicked = True

@@ -19,6 +19,14 @@ def lines_of(*pieces: bytes) -> ConsoleLines:
 
 
 class ConsoleLinesTests(SynchronousTestCase):
+    def test_init(self) -> None:
+        """It has begun once it says something by its own name and time."""
+        self.assertFalse(lines_of(b"subproxy-init: hello\n[0.5] subproxy-init: [0.50] x\n").init)
+        found = lines_of(b"subproxy-init: [3.20] starting python\n")
+        self.assertTrue(found.init)
+        found.restarted()
+        self.assertFalse(found.init)
+
     def test_the_last_lines(self) -> None:
         lines = lines_of(b"one\r\ntw", b"o\n\n  \nthr")
         self.assertEqual(lines.last(), ("one", "two", "thr"))
