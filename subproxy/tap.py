@@ -32,7 +32,7 @@ __all__ = ["Options", "makeService"]
 def makeService(options: Options) -> Service:
     """The service that C{twistd subproxy} runs; it is in the background then, if it is to be."""
     config = getattr(options, "parent", None)
-    if options.settings.workers > 1 or options.effective.machines:
+    if options.settings.workers > 1 or options.effective.may_have_machines:
         made: Service = make_parent(options)
         return made
     detach(config)

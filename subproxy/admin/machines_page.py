@@ -3,6 +3,9 @@ The pages of machines:
 
     GET /api/machines
     GET /api/machines/NAME/console[?instance=N&from=BYTE&part=whole]
+    POST /api/machines               makes one: its table in JSON
+    POST /api/machines/NAME          changes it: all of its table
+    DELETE /api/machines/NAME
     POST /api/machines/NAME/start
     POST /api/machines/NAME/stop
     POST /api/machines/NAME/restart
@@ -16,6 +19,7 @@ from twisted.internet.defer import Deferred
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
+from subproxy.admin.guarded import LONGEST_FORM
 from subproxy.admin.pages import Operations, Reply, later, told
 
 VERBS = ("start", "stop", "restart")
@@ -47,11 +51,30 @@ class MachinesPage(Resource):
         return _told(request, ({"error": "no such page"}, 404))
 
     def render_POST(self, request: Request) -> bytes | int:
-        """Start, stop, or both."""
+        """Start, stop, or both; or make one, or change it."""
         parts = _parts(request)
+        if len(parts) < 2:
+            return self._change("machine-change" if parts else "machine-add", parts, request)
         if len(parts) != 2 or parts[1] not in VERBS:
             return _told(request, ({"error": "no such page"}, 404))
         return _told(request, self._admin.reply(f"machine-{parts[1]}", parts[0]))
+
+    def render_DELETE(self, request: Request) -> bytes | int:
+        """It is no longer declared."""
+        parts = _parts(request)
+        if len(parts) != 1:
+            return _told(request, ({"error": "no such page"}, 404))
+        return _told(request, self._admin.reply("machine-remove", f"{parts[0]} "))
+
+    def _change(self, what: str, parts: list[str], request: Request) -> bytes | int:
+        length = request.getHeader("content-length")
+        if length is None:
+            return _told(request, ({"error": "a machine in JSON is needed, and its length"}, 411))
+        body = b"" if request.content is None else request.content.read()
+        if len(body) != int(length):
+            return _told(request, ({"error": f"more than {LONGEST_FORM} bytes"}, 413))
+        about = f"{''.join(parts)} {body.decode('utf-8', 'replace')}"
+        return _told(request, self._admin.reply(what, about))
 
 
 def _told(request: Request, reply: Reply | Deferred[Reply]) -> bytes | int:

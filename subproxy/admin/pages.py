@@ -40,7 +40,9 @@ class Operations(Protocol):
             C{reload}; C{explain}, about a URL; C{request}, about the id of one, or a trace;
             C{drain} and C{undrain}, about the name of subscribers; C{machine-start},
             C{machine-stop}, C{machine-restart} and C{machine-console}, about a machine;
-            C{weight}, about a weight or nothing, and the name of subscribers behind a space.
+            C{machine-add}, C{machine-change} and C{machine-remove}, about its name, a space, and
+            its table in JSON; C{weight}, about a weight or nothing, and the name of subscribers
+            behind a space.
         """
 
 

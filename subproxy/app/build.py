@@ -283,7 +283,9 @@ def _reloader(
     service: ProxyService, effective: Effective, sources: Sources | None
 ) -> Reloader | None:
     """What reads the files again; None if there is none."""
-    has_file = sources is not None and sources.path is not None
+    has_file = sources is not None and (
+        sources.path is not None or effective.settings.machine_files is not None
+    )
     if not has_file and effective.settings.policy is None and not service.certificates:
         return None
     read = sources.read if sources is not None and has_file else effective.again

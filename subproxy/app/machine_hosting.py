@@ -68,6 +68,8 @@ class MachineHosting:
         self._reactor = reactor
         self._settings: Settings = effective.settings
         self._machines = effective.machines
+        self._left_out = effective.left_out
+        self._may_come = effective.settings.machine_files is not None
         self._folder = effective.machines_folder
         self._guests = guests
         self._greetings = greetings
@@ -84,7 +86,7 @@ class MachineHosting:
         @param restarted: machines of this parent's former program may run.
         @raise SystemExit: it can't be had; standard error says why.
         """
-        if not self._machines:
+        if self._lock >= 0 or not (self._machines or self._may_come):
             return
         folder = self._folder
         try:
@@ -125,7 +127,8 @@ class MachineHosting:
 
     def begin(self, left: Sequence[dict[str, Any]]) -> Deferred[None]:
         """Keep machines from now on, those among them that the former program has C{left}."""
-        if not self._machines and not left:
+        self._tell_left_out()
+        if not self._machines and not left and not self._may_come:
             return succeed(None)
         return Deferred.fromCoroutine(self._made().restore(left, self._machines))
 
@@ -134,7 +137,10 @@ class MachineHosting:
             from subproxy.machines.manager import MachineManager
 
             starts = self._settings.machine_starts or len(os.sched_getaffinity(0))
-            self.manager = MachineManager(self._reactor, self._folder, starts, self, self._driver)
+            self.manager = MachineManager(
+                *(self._reactor, self._folder, starts, self, self._driver),
+                self._settings.most_in_all,
+            )
         return self.manager
 
     def _driver(self, machine: Machine) -> Vmm:
@@ -153,6 +159,8 @@ class MachineHosting:
 
     def reload(self, effective: Effective) -> None:
         """Go by what is declared now."""
+        self._left_out = effective.left_out
+        self._tell_left_out()
         if effective.machines == self._machines:
             return
         before, self._machines = self._machines, effective.machines
@@ -163,6 +171,10 @@ class MachineHosting:
                 return
         self._confine(restarted=False)
         self._made().declare(self._machines)
+
+    def _tell_left_out(self) -> None:
+        for line in self._left_out:
+            self._log.error("a machine is left out: {line}", line=line)
 
     def stop(self) -> Deferred[None]:
         """Stop all machines; fires when none runs."""

@@ -105,6 +105,7 @@ class MergedAdmin:
     @param clock: the reactor.
     @param manager: who keeps machines, if there are any.
     @param weights: those that an operator has given: what new workers begin with.
+    @param changes: does what makes, changes or removes one; C{None}: nobody does.
     """
 
     def __init__(
@@ -115,8 +116,10 @@ class MergedAdmin:
         clock: Any = None,
         manager: Callable[[], MachineManager | None] = lambda: None,
         weights: AssignedWeights | None = None,
+        changes: Callable[[str, str], Deferred[Reply]] | None = None,
     ) -> None:
         self._weights = weights or AssignedWeights()
+        self._changes = changes
         self._clock = clock
         self._manager = manager
         self.ready = ready
@@ -147,7 +150,11 @@ class MergedAdmin:
             manager = self._manager()
             if manager is None:
                 return {"error": NO_MACHINES}, 409
+            from subproxy.app.machine_changes import CHANGES
             from subproxy.app.machine_operations import machine_reply
+
+            if what in CHANGES and self._changes is not None:
+                return self._changes(what, about)
 
             return machine_reply(manager, self._clock.seconds(), what, about)
         if what == "reload":

@@ -14,7 +14,7 @@ import socket
 import sys
 from collections.abc import Callable
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, DeferredList, gatherResults, maybeDeferred
@@ -52,6 +52,9 @@ from subproxy.workers.greeting import GreetingFactory
 from subproxy.workers.messages import ChannelMessage
 from subproxy.workers.slots import Worker
 from subproxy.workers.template import TemplateProcess
+
+if TYPE_CHECKING:
+    from subproxy.app.machine_changes import MachineChanges
 
 HOUSEKEEPING_INTERVAL = 0.25
 """Seconds between looks at what has expired."""
@@ -119,6 +122,7 @@ class ParentService(MultiService):
             reactor, options.effective, self.guests, self.greetings, inheritance
         )
         self._uid = uid
+        self._changes: MachineChanges | None = None
         self._admin = self._admin_listener(uid)
         self._housekeeping = PeriodicService(HOUSEKEEPING_INTERVAL, self._housekeep, reactor)
         for child in (*self._vsock, self._admin, self._housekeeping):
@@ -140,9 +144,18 @@ class ParentService(MultiService):
             self._reactor,
             lambda: self.machines.manager,
             self.guests.table.weights,
+            self._change_machines,
         )
         guard = admin_guard(self._settings, uid)
         return admin_service(self._reactor, where, operations_site(admin, guard, self._reactor))
+
+    def _change_machines(self, what: str, about: str) -> Deferred[Reply]:
+        """Make, change or remove a machine."""
+        if self._changes is None:
+            from subproxy.app.machine_changes import MachineChanges
+
+            self._changes = MachineChanges(self._options.sources, self.reload)
+        return self._changes.reply(what, about)
 
     def _handlers(self) -> dict[signal.Signals, Callable[[], object]]:
         return {

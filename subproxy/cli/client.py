@@ -48,17 +48,18 @@ class AdminClient:
         self.where = where
         self._token_files = token_files
 
-    def ask(self, path: str, method: str = "GET", **query: str) -> Any:
+    def ask(self, path: str, method: str = "GET", body: bytes | None = None, **query: str) -> Any:
         """
         Ask the admin listener; return the decoded JSON of its answer.
 
+        @param body: what it is told beside that.
         @raise AdminError: there is no good answer.
         """
         target = f"{path}?{urlencode(query)}" if query else path
         connection = self._connection()
         fields = {} if isinstance(connection, _UnixConnection) else self._credentials()
         try:
-            connection.request(method, target, headers=fields)
+            connection.request(method, target, body, fields)
             response = connection.getresponse()
             body = response.read()
         except (OSError, HTTPException) as error:

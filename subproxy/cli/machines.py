@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from subproxy.cli import tables
-from subproxy.cli.client import AdminClient
+from subproxy.cli.client import AdminClient, AdminError
 from subproxy.core.printable import printable
 
 VERBS = {
@@ -21,7 +24,16 @@ VERBS = {
 }
 """What a machine can be told; the last one asks."""
 
+CHANGES = {
+    "add": "make one, which is kept over restarts",
+    "change": "let one that was made so be as a file says",
+}
+"""What makes another of what is declared."""
+
 DONE = {
+    "add": "is declared",
+    "change": "is declared anew; what runs by something else is replaced",
+    "remove": "is drained, told to end, and no longer declared",
     "start": "starts, unless it is up",
     "stop": "is drained, then told to end; a request starts it again",
     "restart": "is drained, told to end, and starts again",
@@ -42,8 +54,13 @@ def add_machines(commands: Any) -> None:
     for name, what in VERBS.items():
         verb = verbs.add_parser(name, help=what)
         verb.add_argument("machine", help="its name")
-    verb.add_argument("--instance", default="", help="whose (default: of one that runs)")
-    verb.add_argument("--follow", "-f", action="store_true", help="go on, until Ctrl-C")
+    logs = verb
+    for name, what in CHANGES.items():
+        verb = verbs.add_parser(name, help=what)
+        verb.add_argument("file", help="a TOML file with one [[machine]]; '-' is standard input")
+    verbs.add_parser("remove", help="it is no longer declared").add_argument("machine")
+    logs.add_argument("--instance", default="", help="whose (default: of one that runs)")
+    logs.add_argument("--follow", "-f", action="store_true", help="go on, until Ctrl-C")
 
 
 def machines(
@@ -55,19 +72,62 @@ def machines(
     if options.verb in (None, "list"):
         show(client.ask("/api/machines"), tables.machines)
         return
+    if options.verb in CHANGES:
+        name, body = _table(options.file)
+        path = "/api/machines" if options.verb == "add" else f"/api/machines/{quote(name, safe='')}"
+        _show_done(options.verb, client.ask(path, "POST", body), show)
+        return
     path = f"/api/machines/{quote(options.machine, safe='')}"
+    if options.verb == "remove":
+        _show_done(options.verb, client.ask(path, "DELETE"), show)
+        return
     if options.verb != "logs":
-        data = client.ask(f"{path}/{options.verb}", "POST")
-        show(data, lambda data: f"{data['machine']}: {DONE[options.verb]}")
+        _show_done(options.verb, client.ask(f"{path}/{options.verb}", "POST"), show)
         return
     _logs(f"{path}/console", client, options.instance, follow=options.follow)
+
+
+def _show_done(verb: str, data: Any, show: Callable[[Any, Callable[[Any], str]], None]) -> None:
+    show(data, lambda data: f"{data['machine']}: {DONE[verb]}")
+
+
+def _table(path: str) -> tuple[str, bytes]:
+    """
+    The name of the machine in a file, and all of its table in JSON.
+
+    @raise AdminError: there is none.
+    """
+    # A tenth of the start, and seldom needed.
+    from subproxy.core.access.toml_lines import load_toml
+
+    try:
+        if path == "-":
+            text, folder = sys.stdin.read(), os.getcwd()
+        else:
+            text, folder = Path(path).read_text("utf-8"), os.path.dirname(os.path.abspath(path))
+        document = load_toml(text)
+    except OSError as error:
+        raise AdminError(f"{path}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise AdminError(f"{path}: {error}") from None
+    tables = document.get("machine")
+    if list(document) != ["machine"] or not isinstance(tables, list) or len(tables) != 1:
+        raise AdminError(f"{path}: it has to be one [[machine]], and nothing else")
+    [table] = tables
+    for key in ("kernel", "initramfs", "disk"):
+        if isinstance(table.get(key), str):
+            table[key] = os.path.normpath(os.path.join(folder, table[key]))
+    try:
+        return str(table.get("name", "")), json.dumps(table).encode()
+    except TypeError as error:
+        raise AdminError(f"{path}: {error}") from None
 
 
 def _logs(path: str, client: AdminClient, instance: str, *, follow: bool) -> None:
     """Print a console; with C{follow} what comes, over rotations and starts, without end."""
     place = {"instance": instance, "from": str(-FIRST_LOG)}
     while True:
-        found = client.ask(path, **place)
+        found = client.ask(path, "GET", None, **place)
         if found["lost"]:
             print("some of it was written too fast, and is lost", file=sys.stderr)
         sys.stdout.write("\n".join(map(printable, found["text"].split("\n"))))

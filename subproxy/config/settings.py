@@ -22,6 +22,7 @@ from subproxy.config.listen import (
     parse_vsock,
 )
 from subproxy.config.log_settings import CLIENTS, LogSettings
+from subproxy.config.machine_settings import MACHINES, MachineSettings
 from subproxy.config.setting import (
     WORDS,
     Choice,
@@ -55,7 +56,7 @@ TLS = "TLS"
 GUESTS = "Guests"
 HTTP_LIMITS = "Limits of HTTP"
 PROCESS = "The process"
-GROUPS = (LISTENERS, TLS, GUESTS, CLIENTS, OTHER_HOSTS, HTTP_LIMITS, PROCESS)
+GROUPS = (LISTENERS, TLS, GUESTS, CLIENTS, OTHER_HOSTS, HTTP_LIMITS, PROCESS, MACHINES)
 """The headings of C{--help}, in their order."""
 
 _wire = SubscriptionSettings()
@@ -71,7 +72,7 @@ def _network(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Settings(HostSettings, LogSettings):
+class Settings(HostSettings, LogSettings, MachineSettings):
     """
     What an operator has set, and defaults for the rest.
 
@@ -406,22 +407,6 @@ class Settings(HostSettings, LogSettings):
         PROCESS,
         "workers",
         word="",
-    )
-
-    machines_folder: str | None = maybe(
-        Text(str),
-        "Folder of the sockets and consoles of machines; made, if need be.",
-        PROCESS,
-        "workers",
-        word="FOLDER",
-        otherwise="see [machines](#machines)",
-    )
-    machine_starts: int = one(
-        Count(0, 64, ""),
-        "0",
-        "Machines that are started at a time; 0: as many as there are cores.",
-        PROCESS,
-        "workers",
     )
 
     @classmethod

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from subproxy.config.combinations import complete
 from subproxy.config.configuration import (
@@ -24,6 +24,9 @@ from subproxy.core.sites.site import Site
 from subproxy.machines.declaration import Machine
 from subproxy.machines.places import default_folder, path_fault
 
+if TYPE_CHECKING:
+    from subproxy.config.machine_files import MachineRules
+
 TWO_POLICIES = "[[guest]] and [default] are a policy, and so is --policy={path}: say one of them"
 
 BY_OPTION = {each.option: each for each in TABLE}
@@ -37,16 +40,20 @@ class Effective:
     @ivar values: every setting by option; what has several is a list.
     @ivar settings: the same, as the program reads it.
     @ivar configuration: the file; None if there is none.
+    @ivar added: machines of the folder C{--machine-files}.
+    @ivar left_out: why other files there are none, a line each.
     """
 
     values: Mapping[str, Any]
     settings: Settings
     configuration: Configuration | None
+    added: tuple[Machine, ...] = field(default=(), kw_only=True)
+    left_out: tuple[str, ...] = field(default=(), kw_only=True)
 
     @property
     def has_policy(self) -> bool:
         """Whether somebody is told who may claim what: by a policy, or by what is declared."""
-        if self.settings.policy is not None or self.machines:
+        if self.settings.policy is not None or self.may_have_machines:
             return True
         found = self.configuration
         return found is not None and found.policy is not None and found.policy.guests is not None
@@ -58,8 +65,14 @@ class Effective:
 
     @property
     def machines(self) -> tuple[Machine, ...]:
-        """What the configuration file says of machines."""
-        return () if self.configuration is None else self.configuration.machines
+        """What the configuration file says of machines, and then those of their folder."""
+        found = self.configuration
+        return self.added if found is None else (*found.machines, *self.added)
+
+    @property
+    def may_have_machines(self) -> bool:
+        """Whether there are machines, or may be by and by: files of their own may come."""
+        return bool(self.machines) or self.settings.machine_files is not None
 
     @property
     def machines_folder(self) -> str:
@@ -78,7 +91,7 @@ class Effective:
         found = None if self.configuration is None else self.configuration.policy
         if path is not None:
             found = read_policy_file(path)
-        if not self.machines:
+        if not self.may_have_machines:
             return found
         from subproxy.config.machines import policy_conflicts, with_machines
 
@@ -93,7 +106,11 @@ class Effective:
 
     def with_policy(self, policy: Policy | None, settings: Settings) -> Effective:
         """The same with a policy that was read, and by the settings that are in force."""
-        return EffectivePolicy(self.values, settings, self.configuration, policy)
+        return EffectivePolicy(
+            *(self.values, settings, self.configuration, policy),
+            added=self.added,
+            left_out=self.left_out,
+        )
 
 
 @dataclass(frozen=True)
@@ -112,7 +129,11 @@ class EffectivePolicy(Effective):
 
     def again(self) -> Effective:
         """What reads the file."""
-        return Effective(self.values, self.settings, self.configuration)
+        return Effective(
+            *(self.values, self.settings, self.configuration),
+            added=self.added,
+            left_out=self.left_out,
+        )
 
 
 @dataclass(frozen=True)
@@ -162,7 +183,34 @@ class Sources:
         if found is not None:
             self._check_machines(found, values)
             found = replace(found, sites=tuple(self._sites(found)))
-        return Effective(values, Settings.of(values), found)
+        added, left_out = self._added(found, values)
+        return Effective(values, Settings.of(values), found, added=added, left_out=left_out)
+
+    def _added(
+        self, found: Configuration | None, values: Mapping[str, Any]
+    ) -> tuple[tuple[Machine, ...], tuple[str, ...]]:
+        """The machines of the folder, and why not all that is there."""
+        folder = values["machine-files"]
+        if folder is None:
+            return (), ()
+        from subproxy.config.machine_files import read_machine_files
+
+        return read_machine_files(os.path.abspath(folder), self.machine_rules(found, values))
+
+    @staticmethod
+    def machine_rules(found: Configuration | None, values: Mapping[str, Any]) -> MachineRules:
+        """What a machine of the folder has to agree with: all but the others there."""
+        from subproxy.config.machine_files import MachineRules
+
+        policy = None if found is None else found.policy
+        if values["policy"] is not None:
+            try:
+                policy = read_policy_file(values["policy"])
+            except (OSError, PolicyError):
+                policy = None  # it is told of where it is read for good
+        machines = () if found is None else found.machines
+        folder = os.path.abspath(values["machines-folder"] or default_folder(os.environ))
+        return MachineRules(machines, policy, folder, values["vsock-port"])
 
     @staticmethod
     def _sites(found: Configuration) -> Iterator[Site]:

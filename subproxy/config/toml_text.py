@@ -39,6 +39,7 @@ EXAMPLES = {
     "policy": '"/etc/subproxy/policy.toml"',
     "trust": '["10.0.0.0/8", "unix"]',
     "proxy_protocol": '["10.0.0.0/8"]',
+    "machine_files": '"/var/lib/subproxy/machines"',
     "machines_folder": '"/run/subproxy/machines"',
     "traces": "0.1",
 }
@@ -114,7 +115,7 @@ def shown(setting: Setting, value: object) -> str:
     if isinstance(value, VsockListen):
         value = value.value
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        return _quoted(value)
     return str(value).lower().removesuffix(".0")
 
 
@@ -154,12 +155,17 @@ def toml_value(value: object) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(toml_value, value))}]"
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        return _quoted(value)
     return str(value).lower()
 
 
+def _quoted(text: str) -> str:
+    # JSON lets a DEL stand as it is, which TOML does not.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
 def _toml_key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key)
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _quoted(key)
 
 
 def about(setting: Setting) -> str:

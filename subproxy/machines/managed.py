@@ -18,6 +18,7 @@ class ManagedMachine:
     @ivar starting: what is being started.
     @ivar look: when its supervisor is asked again.
     @ivar coming: how many instances were on their way at the last look.
+    @ivar instances: how many instances there were then.
     @ivar up: what workers were told: whether an instance is up.
     @ivar refused_until: likewise, until when nobody is to wait for it.
     @ivar removed: it is no longer declared, and goes when it has ended.
@@ -29,6 +30,7 @@ class ManagedMachine:
         self.starting: dict[int, Deferred[RunningVmm]] = {}
         self.look: IDelayedCall | None = None
         self.coming = 0
+        self.instances = 0
         self.up = False
         self.refused_until = 0.0
         self.removed = False

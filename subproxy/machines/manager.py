@@ -11,9 +11,11 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from subproxy.machines.capacity import Capacity
 from subproxy.machines.decisions import (
     DrainInstance,
     KillInstance,
@@ -43,6 +45,10 @@ SOONEST: Final = 0.02
 """Seconds until a supervisor is asked again, at least."""
 
 
+LOOK_FOR_ROOM: Final = 0.25
+"""Seconds between looks for an instance that nobody uses, while somebody needs its place."""
+
+
 class MachineManager:
     """
     See above.
@@ -52,6 +58,7 @@ class MachineManager:
     @ivar phase_times: how long each of their phases took.
     @param folder: where they have their files.
     @param most_starts: how many are started at a time.
+    @param most_in_all: how many instances run at a time; 0: any number.
     @param driver: of a machine.
     """
 
@@ -64,24 +71,21 @@ class MachineManager:
         most_starts: int,
         host: InstanceHost,
         driver: Callable[[Machine], Vmm],
+        most_in_all: int = 0,
     ) -> None:
         self.machines: dict[str, ManagedMachine] = {}
         self.start_times = StartTimes()
         self.phase_times = {each: StartTimes(PHASE_BOUNDS) for each in PHASES}
         self.folder = folder
         self._clock = clock
-        self._most_starts = most_starts
+        self._capacity = Capacity(
+            most_starts, most_in_all, lambda: [each.supervisor for each in self.machines.values()]
+        )
         self._host = host
         self._runner = InstanceRunner(clock, folder, host, driver, self._step)
-        self._paused = False
+        self._making_room: IDelayedCall | None = None
+        self._short = False
         self._empty: list[Deferred[None]] = []
-
-    # StartLimit.
-
-    def may_start(self) -> bool:
-        """Whether one more may be started now."""
-        coming = sum(each.supervisor.coming for each in self.machines.values())
-        return not self._paused and coming < self._most_starts
 
     # What is declared.
 
@@ -95,7 +99,7 @@ class MachineManager:
         for machine in machines:
             known = self.machines.get(machine.name)
             if known is None:
-                self.machines[machine.name] = ManagedMachine(Supervisor(machine, self))
+                self.machines[machine.name] = ManagedMachine(Supervisor(machine, self._capacity))
                 if machine.vmm == PROCESS:
                     self._log.warn(
                         "machine {name} is a process: nothing confines it", name=machine.name
@@ -240,15 +244,44 @@ class MachineManager:
         self._look_later(managed, now)
         if managed.removed and supervisor.cold and not managed.running:
             self.machines.pop(supervisor.machine.name, None)
-        before, managed.coming = managed.coming, supervisor.coming
-        if managed.coming < before:
+        before = managed.coming, managed.instances
+        managed.coming, managed.instances = supervisor.coming, supervisor.running
+        if managed.coming < before[0] or managed.instances < before[1]:
             self._others_may_start(managed)
+        self._make_room(now)
         self._look_whether_empty()
 
     def _others_may_start(self, but: ManagedMachine) -> None:
-        for managed in list(self.machines.values()):
-            if managed is not but and self.may_start():
+        """One is up, or gone: who waits longest may start."""
+        for supervisor in self._capacity.queue(self._clock.seconds()):
+            managed = self.machines.get(supervisor.machine.name)
+            if managed is not None and managed is not but:
                 self._step(managed)
+
+    def _make_room(self, now: float) -> None:
+        """Where as many run as may, have one end that nobody uses, for who waits."""
+        if self._making_room is not None and self._making_room.active():
+            self._making_room.cancel()
+        self._making_room = None
+        waiting = self._capacity.queue(now) if self._capacity.full else []
+        if waiting and not self._short:
+            self._log.warn(
+                "machine {name} has to wait: as many run as may (--most-in-all)",
+                name=waiting[0].machine.name,
+            )
+        self._short = bool(waiting)
+        if not waiting:
+            return
+        found = self._capacity.room(now)
+        if found is None:
+            self._making_room = self._clock.callLater(LOOK_FOR_ROOM, self._look_for_room)
+            return
+        supervisor, index = found
+        supervisor.make_room(index, now)
+        self._step(self.machines[supervisor.machine.name])
+
+    def _look_for_room(self) -> None:
+        self._make_room(self._clock.seconds())
 
     def _tell(self, managed: ManagedMachine, now: float) -> None:
         up = managed.supervisor.up > 0
@@ -329,7 +362,7 @@ class MachineManager:
 
     def pause(self) -> Deferred[Any]:
         """Start nothing more, give up what is being started; fires when nothing is."""
-        self._paused = True
+        self._capacity.paused = True
         now = self._clock.seconds()
         ending = []
         for managed in list(self.machines.values()):
@@ -344,7 +377,7 @@ class MachineManager:
 
     def go_on(self) -> None:
         """There is no next program: start what is wanted again."""
-        self._paused = False
+        self._capacity.paused = False
         self._step_all()
 
     def data(self) -> list[dict[str, Any]]:
@@ -367,7 +400,7 @@ class MachineManager:
             machine = machine_of(each["machine"])
             managed = self.machines.get(machine.name)
             if managed is None:
-                managed = ManagedMachine(Supervisor(machine, self))
+                managed = ManagedMachine(Supervisor(machine, self._capacity))
                 self.machines[machine.name] = managed
             index = each["index"]
             instance = Instance.restored(index, each["instance"])

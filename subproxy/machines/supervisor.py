@@ -29,10 +29,15 @@ from subproxy.machines.usage import UseTable
 DRAIN_LIMIT: Final = 30.0
 """Seconds that an instance has to finish what it has before it is told to end."""
 
+MADE_ROOM: Final = "another machine needs its place"
+"""Why an instance ends that nobody uses, where as many run as may."""
+
 STOPPED: Final = "it was stopped"
 """Why an instance ends that an operator has told to, or that ends with the proxy."""
 
 _AT_REST = frozenset({InstanceState.COLD, InstanceState.UP})
+
+_ENDING = frozenset({InstanceState.POWERING_OFF, InstanceState.KILLED})
 
 _RUNNING = frozenset({InstanceState.UP, InstanceState.DRAINING})
 
@@ -40,8 +45,8 @@ _RUNNING = frozenset({InstanceState.UP, InstanceState.DRAINING})
 class StartLimit(Protocol):
     """How many instances of all machines may be started at a time."""
 
-    def may_start(self) -> bool:
-        """Whether one more may be."""
+    def may_start(self, by: Supervisor, now: float) -> bool:
+        """Whether one more of C{by} may be."""
 
 
 class Supervisor:
@@ -156,6 +161,12 @@ class Supervisor:
             elif instance.state is InstanceState.DRAINING:
                 instance.ending = STOPPED
 
+    def make_room(self, index: int, now: float) -> None:
+        """Let an instance end that nobody uses: another machine waits for its place."""
+        instance = self.instances[index]
+        if instance.state is InstanceState.UP:
+            self._noted.append(self._drain(instance, MADE_ROOM, now))
+
     # What is to be done.
 
     def decide(self, now: float) -> list[MachineDecision]:
@@ -181,6 +192,28 @@ class Supervisor:
     def coming(self) -> int:
         """How many instances are on their way up."""
         return sum(each.state in COMING for each in self.instances)
+
+    @property
+    def running(self) -> int:
+        """Of how many instances there is something left."""
+        return sum(each.state is not InstanceState.COLD for each in self.instances)
+
+    @property
+    def ending(self) -> int:
+        """How many instances of these will not be used again."""
+        ends = sum(each.state in _ENDING for each in self.instances)
+        return ends + sum(
+            each.state is InstanceState.DRAINING and bool(each.ending) for each in self.instances
+        )
+
+    def rested(self, since: float) -> Iterator[tuple[float, int]]:
+        """Instances that nobody has used since then: when each was used last, and which it is."""
+        if self.use.waiting:
+            return
+        for each in self.instances:
+            busy = self.use.instance(each.index).busy
+            if each.state is InstanceState.UP and not busy and each.used <= since:
+                yield each.used, each.index
 
     @property
     def cold(self) -> bool:
@@ -277,19 +310,30 @@ class Supervisor:
 
     # How many.
 
-    def _scale_up(self, now: float) -> Iterator[MachineDecision]:
+    def wants(self, now: float) -> float | None:
+        """Since when it wants to start an instance; C{None}: it does not, or may not yet."""
         since = self.use.waiting_since
         if self._stopped or (since is None and not self._wanted) or self.coming:
-            return
-        if not self.back_off.may_start(now) or not self._limit.may_start():
-            return
+            return None
+        if not self.back_off.may_start(now) or self._next() is None:
+            return None
         if self.up and (since is None or now < since + self.machine.scale_after):
-            return
+            return None
+        # An operator's word comes before all requests.
+        return 0.0 if since is None else since
+
+    def _next(self) -> Instance | None:
         for instance in self.instances[: self.machine.most]:
             if instance.state is InstanceState.COLD:
-                instance.start(now, since)
-                yield StartInstance(instance.index)
-                return
+                return instance
+        return None
+
+    def _scale_up(self, now: float) -> Iterator[MachineDecision]:
+        instance = self._next()
+        if instance is None or self.wants(now) is None or not self._limit.may_start(self, now):
+            return
+        instance.start(now, self.use.waiting_since)
+        yield StartInstance(instance.index)
 
     def _replace(self, now: float) -> Iterator[MachineDecision]:
         """End one that is stale, unless another is on its way."""

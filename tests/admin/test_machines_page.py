@@ -33,17 +33,20 @@ class Recorder:
 
 
 class MachinesPageTests(SynchronousTestCase):
-    def ask(self, target: str, method: str = "GET", admin: Any = None) -> tuple[int, Any]:
+    def ask(
+        self, target: str, method: str = "GET", admin: Any = None, body: str | None = None
+    ) -> tuple[int, Any]:
         site = operations_site(admin or Recorder(), Guard(), Clock())
         site.doStart()
         self.addCleanup(site.doStop)
         protocol = site.buildProtocol(None)
         transport = StringTransport(hostAddress=UNIXAddress("/run/admin.sock"))
         protocol.makeConnection(transport)
-        head = f"{method} {target} HTTP/1.0\r\nHost: x\r\n\r\n"
+        length = "" if body is None else f"Content-Length: {len(body)}\r\n"
+        head = f"{method} {target} HTTP/1.0\r\nHost: x\r\n{length}\r\n{body or ''}"
         protocol.dataReceived(head.encode())
-        head, _, body = transport.value().decode().partition("\r\n\r\n")
-        return int(head.split()[1]), json.loads(body)
+        head, _, said = transport.value().decode().partition("\r\n\r\n")
+        return int(head.split()[1]), json.loads(said)
 
     def asked(self, target: str, method: str = "GET") -> tuple[str, str]:
         status, data = self.ask(target, method)
@@ -63,6 +66,20 @@ class MachinesPageTests(SynchronousTestCase):
             self.assertEqual(self.ask(path)[0], 405)
         self.assertEqual(self.asked("/api/machines/a%2Fb/stop", "POST"), ("machine-stop", "a/b"))
 
+    def test_changes(self) -> None:
+        """A body of JSON makes one, or changes it; what is too long is refused."""
+        for target, what, about in (
+            ("/api/machines", "machine-add", " {}"),
+            ("/api/machines/a%2Fb", "machine-change", "a/b {}"),
+        ):
+            self.assertEqual(
+                self.ask(target, "POST", body="{}"), (200, {"what": what, "about": about})
+            )
+            self.assertEqual(self.ask(target, "POST")[0], 411)
+            self.assertEqual(self.ask(target, "POST", body="x" * 8193)[0], 413)
+        self.assertEqual(self.asked("/api/machines/blog", "DELETE"), ("machine-remove", "blog "))
+        self.assertEqual(self.ask("/api/machines", "DELETE")[0], 404)
+
     def test_console(self) -> None:
         """Of which instance, and from where."""
         path = "/api/machines/blog/console"
@@ -75,6 +92,7 @@ class MachinesPageTests(SynchronousTestCase):
         """Are not there."""
         for path in ("/api/machines/blog", "/api/machines/blog/other", "/api/machines/a/b/c"):
             self.assertEqual(self.ask(path)[0], 404)
+        for path in ("/api/machines/blog/other", "/api/machines/a/b/c"):
             self.assertEqual(self.ask(path, "POST")[0], 404)
 
     def test_one_process(self) -> None:

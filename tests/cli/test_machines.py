@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+import json
+import os
 from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
 from typing import Any, cast
 from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.cli import tables
-from subproxy.cli.client import AdminClient
+from subproxy.cli.client import AdminClient, AdminError
 from subproxy.cli.main import main, parser, run
 
 UP = {
@@ -67,8 +70,9 @@ class FakeClient:
         self.asked: list[tuple[Any, ...]] = []
         self._answers = list(answers)
 
-    def ask(self, path: str, method: str = "GET", **query: str) -> Any:
-        self.asked.append((method, path, query))
+    def ask(self, path: str, method: str = "GET", body: bytes | None = None, **query: str) -> Any:
+        said = () if body is None else (json.loads(body),)
+        self.asked.append((method, path, query, *said))
         found = self._answers.pop(0)
         if isinstance(found, BaseException):
             raise found
@@ -126,6 +130,28 @@ class MachinesCommandTests(SynchronousTestCase):
                 ("GET", path, {"instance": "1", "from": "22", "part": "whole"}),
             ],
         )
+
+    def test_changes(self) -> None:
+        """A file becomes a table in JSON, whose files are named in full."""
+        folder = self.mktemp()
+        os.mkdir(folder)
+        path = os.path.join(folder, "a.toml")
+        Path(path).write_text('[[machine]]\nname = "a/b"\nkernel = "k"\ncpus = 2\n')
+        kernel = os.path.abspath(os.path.join(folder, "k"))
+        table = {"name": "a/b", "kernel": kernel, "cpus": 2}
+        said = self.run_("add", path, answers=({"machine": "a/b"},))
+        self.assertEqual(said, "a/b: is declared\n")
+        self.assertEqual(self.client.asked, [("POST", "/api/machines", {}, table)])
+        self.run_("change", path, answers=({"machine": "a/b"},))
+        self.assertEqual(self.client.asked, [("POST", "/api/machines/a%2Fb", {}, table)])
+        self.run_("remove", "a/b", answers=({"machine": "a/b"},))
+        self.assertEqual(self.client.asked, [("DELETE", "/api/machines/a%2Fb", {})])
+        for text in ("", "x", "[[machine]]\n[[machine]]\n", "[[machine]]\n[http]\n"):
+            Path(path).write_text(text)
+            self.assertRaises(AdminError, self.run_, "add", path, answers=())
+        Path(path).write_text("[[machine]]\ncpus = 2020-01-01\n")
+        self.assertRaises(AdminError, self.run_, "add", path, answers=())
+        self.assertRaises(AdminError, self.run_, "add", f"{path}.no", answers=())
 
     def test_usage(self) -> None:
         """A verb wants a name, a list none."""

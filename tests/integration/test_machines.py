@@ -263,6 +263,50 @@ class HandOverTests(MachineCase):
         self.assertNotEqual(json.loads(running.read_text())["pid"], pid)
 
 
+class ChangesTests(MachineCase):
+    def run_proxy(self) -> Process:
+        proxy = self.world.start_proxy(
+            f"--machine-files={self.folder / 'made'}",
+            f"--machines-folder={self.run_folder}",
+            f"--admin={self.folder / 'admin'}",
+        )
+        wait_until(lambda: "worker 0 serves" in proxy.whole_lines, "a worker to serve")
+        return proxy
+
+    def test_made(self) -> None:
+        """Made while it runs, kept over a restart, changed, removed; a broken file is left out."""
+        proxy = self.run_proxy()
+        self.assertEqual(self.world.ask()[0], 404)
+        file = self.folder / "blog.toml"
+        values = {"name": "blog", "vmm": "process", "hosts": "blog.example", "idle": False}
+        lines = [f"{key} = {json.dumps(each)}" for key, each in values.items()]
+        lines.append(f"command = {json.dumps(self.library('hello:Hello'))}")
+        environment = f'environment = {{ MACHINE_GUEST = "{self.folder}" }}'
+        file.write_text("\n".join(["[[machine]]", *lines, environment, ""]))
+        self.assertIn("blog: is declared", self.command("machines", "add", str(file)))
+        self.assertEqual(self.world.ask()[0], 200)
+        with self.assertRaises(AssertionError) as refused:
+            self.command("machines", "add", str(file))
+        self.assertIn("there is a machine 'blog' already", str(refused.exception))
+        proxy.signal(signal.SIGTERM)
+        self.assertEqual(proxy.wait(), 0)
+        (self.folder / "made" / "bad.toml").write_text("[[machine]]\n")
+        proxy = self.run_proxy()
+        self.assertTrue(self.logged(r"a machine is left out: .*bad\.toml:1:1: the machine has no"))
+        self.assertEqual(self.world.ask()[0], 200)
+        file.write_text(file.read_text().replace("environment = {", 'environment = { MORE = "1",'))
+        self.command("machines", "change", str(file))
+        self.wait_for(r"is told to end: what is declared of it has changed")
+        self.assertEqual(self.world.ask()[0], 200)
+        proxy.signal(signal.SIGUSR2)
+        proxy.wait_for("has taken over")
+        self.assertEqual(self.world.ask()[0], 200)
+        self.command("machines", "remove", "blog")
+        wait_until(lambda: self.world.ask()[0] == 404, "a route to be gone")
+        self.wait_for(r"machine blog \(0\) is told to end: it was stopped")
+        self.wait_for(r"machine blog \(0\) has ended")
+
+
 class ReloadTests(MachineCase):
     def test_replaced(self) -> None:
         """What runs by something else than is declared is replaced; what is gone ends."""

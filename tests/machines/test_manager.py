@@ -20,6 +20,7 @@ from subproxy.machines.vmm.driver import VmmError, VmmEvent, VmmEventKind
 from tests.rigs.machine_fakes import FakeHost, FakeRunning, FakeVmm
 
 BLOG = Machine("blog", "qemu", ("blog.example",), idle=60.0)
+NEWS = Machine("news", "qemu", ("news.example",), idle=60.0)
 SHOP = Machine("shop", "qemu", ("shop.example",), idle=60.0)
 
 
@@ -54,6 +55,101 @@ class ManagerCase(SynchronousTestCase):
 
     def record(self, name: str = "blog") -> Path:
         return Path(self.folder, name, "0" + SUFFIX)
+
+
+class RoomTests(ManagerCase):
+    """At most so many instances of all machines run."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.limit(1)
+
+    def limit(self, most: int) -> None:
+        self.manager = MachineManager(
+            *(self.clock, self.folder, 2, self.host, lambda _: self.vmm), most
+        )
+        self.manager.declare([BLOG, SHOP, NEWS])
+
+    def started(self) -> list[str]:
+        return [each.launch.machine.name for each in self.vmm.starts]
+
+    def drained(self) -> None:
+        """All workers know."""
+        for each in list(self.host.drains):
+            self.host.drains.pop(each).callback(None)
+
+    def test_an_idle_one_makes_room(self) -> None:
+        """It is drained and stopped, then the other starts; once it is idle for a moment."""
+        running = self.up()
+        self.use("shop", waiting=1)
+        self.assertEqual(self.started(), ["blog"])
+        self.clock.pump([0.25] * 4)
+        self.assertEqual(self.state(), InstanceState.DRAINING)
+        self.drained()
+        self.assertEqual(running.told, ["power off"])
+        self.assertEqual(self.started(), ["blog"])
+        running.end()
+        self.assertEqual(self.started(), ["blog", "shop"])
+        self.assertEqual(self.manager.machines["blog"].supervisor.back_off.failures, 0)
+
+    def test_none_is_idle(self) -> None:
+        """Who waits goes on waiting, until the other is used no more."""
+        self.up()
+        self.use(i0=InstanceUse(1, 1, 1))
+        self.use("shop", waiting=1)
+        self.clock.pump([0.25] * 20)
+        self.assertEqual(self.state(), InstanceState.UP)
+        self.use(i0=InstanceUse(0, 1, 1))
+        self.clock.pump([0.25] * 4)
+        self.assertEqual(self.state(), InstanceState.DRAINING)
+
+    def test_who_waits_longest(self) -> None:
+        """Is next, whoever was declared first; one place is made for one."""
+        running = self.up("news")
+        self.use("shop", waiting=1)
+        self.clock.advance(0.1)
+        self.use("blog", waiting=1)
+        self.clock.pump([0.25] * 5)
+        self.drained()
+        running.end()
+        self.assertEqual(self.started(), ["news", "shop"])
+        second = self.vmm.starts[-1].runs()
+        self.manager.served("shop", 0, 1)
+        self.use("shop")
+        self.clock.pump([0.25] * 5)
+        self.drained()
+        second.end()
+        self.assertEqual(self.started(), ["news", "shop", "blog"])
+
+    def test_nobody_waits_any_more(self) -> None:
+        """Nothing is stopped for who has left."""
+        self.up()
+        self.use("shop", waiting=1)
+        self.use("shop")
+        self.clock.pump([0.25] * 20)
+        self.assertEqual(self.state(), InstanceState.UP)
+        self.assertEqual(self.started(), ["blog"])
+
+    def test_an_operator(self) -> None:
+        """Whose word needs a place, too."""
+        running = self.up()
+        self.manager.start("shop")
+        self.clock.pump([0.25] * 5)
+        self.drained()
+        running.end()
+        self.assertEqual(self.started(), ["blog", "shop"])
+
+    def test_the_one_least_used(self) -> None:
+        """Of two that nobody uses it is the one that was used earlier."""
+        self.limit(2)
+        self.up("news")
+        self.clock.advance(1.0)
+        self.up("blog")
+        self.use("news", i0=InstanceUse(0, 1, 1))
+        self.clock.advance(5.0)
+        self.use("shop", waiting=1)
+        self.assertEqual(self.state("blog"), InstanceState.DRAINING)
+        self.assertEqual(self.state("news"), InstanceState.UP)
 
 
 class LifeTests(ManagerCase):

@@ -31,7 +31,7 @@ class Limit:
 
     free: bool = True
 
-    def may_start(self) -> bool:
+    def may_start(self, by: Supervisor, now: float) -> bool:
         return self.free
 
 

@@ -5,7 +5,7 @@
 #    source ~/.local/share/bash_completion/subproxy
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_subproxy_machines_subparsers=(list start stop restart logs)
+_shtab_subproxy_machines_subparsers=(list start stop restart logs add change remove)
 _shtab_subproxy_subparsers=(routes subscribers certificates hosts explain drain undrain weight top logs machines link reload check init completion)
 
 _shtab_subproxy_routes_option_strings=(-h --help)
@@ -23,6 +23,9 @@ _shtab_subproxy_machines_start_option_strings=(-h --help)
 _shtab_subproxy_machines_stop_option_strings=(-h --help)
 _shtab_subproxy_machines_restart_option_strings=(-h --help)
 _shtab_subproxy_machines_logs_option_strings=(-h --help --instance --follow -f)
+_shtab_subproxy_machines_add_option_strings=(-h --help)
+_shtab_subproxy_machines_change_option_strings=(-h --help)
+_shtab_subproxy_machines_remove_option_strings=(-h --help)
 _shtab_subproxy_machines_option_strings=(-h --help)
 _shtab_subproxy_link_option_strings=(-h --help --expires --path --keys --revoke --rotate)
 _shtab_subproxy_reload_option_strings=(-h --help)
@@ -36,7 +39,7 @@ _shtab_subproxy_link___keys_COMPGEN=_shtab_compgen_files
 _shtab_subproxy_check_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_subproxy_init_pos_0_COMPGEN=_shtab_compgen_files
 
-_shtab_subproxy_machines_pos_0_choices=(list start stop restart logs)
+_shtab_subproxy_machines_pos_0_choices=(list start stop restart logs add change remove)
 _shtab_subproxy_completion_pos_0_choices=(bash zsh)
 _shtab_subproxy_pos_0_choices=(routes subscribers certificates hosts explain drain undrain weight top logs machines link reload check init completion)
 
@@ -75,6 +78,12 @@ _shtab_subproxy_machines_logs__h_nargs=0
 _shtab_subproxy_machines_logs___help_nargs=0
 _shtab_subproxy_machines_logs___follow_nargs=0
 _shtab_subproxy_machines_logs__f_nargs=0
+_shtab_subproxy_machines_add__h_nargs=0
+_shtab_subproxy_machines_add___help_nargs=0
+_shtab_subproxy_machines_change__h_nargs=0
+_shtab_subproxy_machines_change___help_nargs=0
+_shtab_subproxy_machines_remove__h_nargs=0
+_shtab_subproxy_machines_remove___help_nargs=0
 _shtab_subproxy_machines_pos_0_nargs=A...
 _shtab_subproxy_machines__h_nargs=0
 _shtab_subproxy_machines___help_nargs=0

@@ -1,0 +1,153 @@
+"""
+A folder of machines: one a file, C{NAME.toml}, which has a C{[[machine]]} and nothing else.
+
+Who is made by the API is kept so, and an operator may put files there. One that can't be used is
+left out, with a line that says why: the others are as good as before.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from subproxy.config.configuration import ConfigurationError, parse_configuration
+from subproxy.config.machines import claims_of, conflicts, policy_conflicts
+from subproxy.config.toml_text import toml_value
+from subproxy.core.access.policy import Policy
+from subproxy.core.printable import printable
+from subproxy.machines.declaration import Machine
+from subproxy.machines.places import path_fault
+
+SUFFIX: Final = ".toml"
+
+LONGEST: Final = 65_536
+"""Bytes of a file."""
+
+FILES: Final = ("kernel", "initramfs", "disk")
+
+
+class MachineFileError(Exception):
+    """
+    A machine that can't be had.
+
+    @ivar lines: why, for a person.
+    """
+
+    def __init__(self, *lines: str) -> None:
+        self.lines = [printable(line) for line in lines]
+        super().__init__("; ".join(self.lines))
+
+
+def file_of(folder: str, name: str) -> str:
+    """Where a machine is kept."""
+    return os.path.join(folder, f"{name}{SUFFIX}")
+
+
+def machine_text(table: Mapping[str, Any]) -> str:
+    """The file of a machine, of the keys and values of its table."""
+    lines = [f"{key} = {toml_value(value)}" for key, value in table.items()]
+    return "\n".join(["[[machine]]", *lines, ""])
+
+
+def parse_machine(text: str, path: str) -> Machine:
+    """
+    The machine that the text of a file is.
+
+    @raise MachineFileError: it is none, or one of another name.
+    """
+    try:
+        found = parse_configuration(text, path)
+    except ConfigurationError as error:
+        raise MachineFileError(*error.lines()) from None
+    if len(found.machines) != 1 or found.values or found.policy or found.sites:
+        raise MachineFileError(f"{path}: it has to be one [[machine]], and nothing else")
+    [machine] = found.machines
+    if path != file_of(os.path.dirname(path), machine.name):
+        raise MachineFileError(
+            f"{path}: machine {machine.name!r} belongs in {machine.name}{SUFFIX}"
+        )
+    return machine
+
+
+def read_file(path: str) -> str:
+    """
+    What is in a file.
+
+    @raise OSError: it can't be read.
+    @raise MachineFileError: it is too long, or no text.
+    """
+    with open(path, "rb") as file:
+        data = file.read(LONGEST + 1)
+    if len(data) > LONGEST:
+        raise MachineFileError(f"{path}: more than {LONGEST} bytes")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise MachineFileError(f"{path}: not UTF-8: {error.reason}") from None
+
+
+class MachineRules:
+    """
+    What a machine of the folder has to agree with.
+
+    @param machines: those of the configuration file, and of the folder so far.
+    @param policy: what guests may claim, where there is one.
+    @param folder: where machines have their sockets.
+    @param port: what guests dial.
+    """
+
+    def __init__(
+        self, machines: Sequence[Machine], policy: Policy | None, folder: str, port: int
+    ) -> None:
+        self._machines = list(machines)
+        self._policy = policy
+        self._folder = folder
+        self._port = port
+
+    def add(self, machine: Machine) -> None:
+        """
+        It is one of them from now on.
+
+        @raise MachineFileError: it can't be.
+        """
+        name = machine.name
+        faults = []
+        if any(each.name == name for each in self._machines):
+            faults.append(f"there is a machine {name!r} already")
+        for other in self._machines:
+            for claim, there, reason in conflicts(claims_of(machine), claims_of(other)):
+                faults.append(f"{claim} {reason} ({there} of machine {other.name!r})")
+        faults += [text for _, text in policy_conflicts(self._policy, [machine])]
+        long = path_fault(self._folder, name, machine.most, self._port)
+        if long is not None:
+            faults.append(long)
+        if faults:
+            raise MachineFileError(*faults)
+        self._machines.append(machine)
+
+
+def read_machine_files(
+    folder: str, rules: MachineRules
+) -> tuple[tuple[Machine, ...], tuple[str, ...]]:
+    """The machines of a folder, and why what else is there is left out, a line each."""
+    machines: list[Machine] = []
+    lines: list[str] = []
+    try:
+        names = sorted(each for each in os.listdir(folder) if each.endswith(SUFFIX))
+    except FileNotFoundError:
+        return (), ()
+    except OSError as error:
+        return (), (printable(f"{folder}: {error.strerror}"),)
+    for name in names:
+        path = os.path.join(folder, name)
+        try:
+            machine = parse_machine(read_file(path), path)
+            rules.add(machine)
+        except OSError as error:
+            lines.append(printable(f"{path}: {error.strerror}"))
+        except MachineFileError as error:
+            lines += [each if each.startswith(path) else f"{path}: {each}" for each in error.lines]
+        else:
+            machines.append(machine)
+    return tuple(machines), tuple(lines)
