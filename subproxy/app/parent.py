@@ -14,7 +14,7 @@ import socket
 import sys
 from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, DeferredList, gatherResults, maybeDeferred
@@ -52,9 +52,6 @@ from subproxy.workers.greeting import GreetingFactory
 from subproxy.workers.messages import ChannelMessage
 from subproxy.workers.slots import Worker
 from subproxy.workers.template import TemplateProcess
-
-if TYPE_CHECKING:
-    from subproxy.app.machine_changes import MachineChanges
 
 HOUSEKEEPING_INTERVAL = 0.25
 """Seconds between looks at what has expired."""
@@ -122,7 +119,6 @@ class ParentService(MultiService):
             reactor, options.effective, self.guests, self.greetings, inheritance
         )
         self._uid = uid
-        self._changes: MachineChanges | None = None
         self._admin = self._admin_listener(uid)
         self._housekeeping = PeriodicService(HOUSEKEEPING_INTERVAL, self._housekeep, reactor)
         for child in (*self._vsock, self._admin, self._housekeeping):
@@ -135,6 +131,7 @@ class ParentService(MultiService):
         if where is None:
             return None
         from subproxy.admin.site import operations_site
+        from subproxy.app.machine_changes import MachineChanges
         from subproxy.app.merged_admin import MergedAdmin
 
         admin = MergedAdmin(
@@ -144,18 +141,10 @@ class ParentService(MultiService):
             self._reactor,
             lambda: self.machines.manager,
             self.guests.table.weights,
-            self._change_machines,
+            MachineChanges(self._options.sources, self.reload).reply,
         )
         guard = admin_guard(self._settings, uid)
         return admin_service(self._reactor, where, operations_site(admin, guard, self._reactor))
-
-    def _change_machines(self, what: str, about: str) -> Deferred[Reply]:
-        """Make, change or remove a machine."""
-        if self._changes is None:
-            from subproxy.app.machine_changes import MachineChanges
-
-            self._changes = MachineChanges(self._options.sources, self.reload)
-        return self._changes.reply(what, about)
 
     def _handlers(self) -> dict[signal.Signals, Callable[[], object]]:
         return {

@@ -216,12 +216,22 @@ class EveryKeyTests(ReloadCase):
                     continue  # the policy is tested above, the others stand on the command line
                 if row.name in ("https", "certificates", "acme"):
                     continue  # each wants another one
+                if row.name == "machine_files":
+                    continue  # with it there is a policy: see below
                 done = self.reload(f"[{section}]\n{key} = {value}\n")
                 self.assertEqual(done.problems, [])
                 place = [row.place]
                 self.assertEqual(done.applied, place if row.reload else [], row.place)
                 self.assertEqual(done.hand_over, [] if row.reload else place, row.place)
                 self.reload("")
+
+    def test_machine_files(self) -> None:
+        """The folder waits for a hand-over; that nobody may claim what is not declared does not."""
+        self.start("", "--http=8080")
+        done = self.reload("[workers]\nmachine-files = '/nowhere/machines'\n")
+        self.assertEqual(done.hand_over[:1], ["workers.machine-files"])
+        self.assertEqual(done.applied, ["policy"])
+        self.assertFalse(self.knows("cid:10"))
 
     def test_other_hosts(self) -> None:
         """What is said of other hosts wants a hand-over, all of it."""
