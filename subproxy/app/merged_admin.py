@@ -36,6 +36,8 @@ GREATEST = frozenset(
 """Gauges of which the greatest is that of the whole; all other numbers are added."""
 
 if TYPE_CHECKING:
+    from subproxy.app.machine_changes import MachineChanges
+    from subproxy.config.sources import Sources
     from subproxy.machines.manager import MachineManager
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -105,7 +107,7 @@ class MergedAdmin:
     @param clock: the reactor.
     @param manager: who keeps machines, if there are any.
     @param weights: those that an operator has given: what new workers begin with.
-    @param changes: does what makes, changes or removes one; C{None}: nobody does.
+    @param sources: where the settings come from; C{None}: no machine can be made.
     """
 
     def __init__(
@@ -116,10 +118,11 @@ class MergedAdmin:
         clock: Any = None,
         manager: Callable[[], MachineManager | None] = lambda: None,
         weights: AssignedWeights | None = None,
-        changes: Callable[[str, str], Deferred[Reply]] | None = None,
+        sources: Sources | None = None,
     ) -> None:
         self._weights = weights or AssignedWeights()
-        self._changes = changes
+        self._sources = sources
+        self._changes: MachineChanges | None = None
         self._clock = clock
         self._manager = manager
         self.ready = ready
@@ -150,11 +153,12 @@ class MergedAdmin:
             manager = self._manager()
             if manager is None:
                 return {"error": NO_MACHINES}, 409
-            from subproxy.app.machine_changes import CHANGES
+            from subproxy.app.machine_changes import CHANGES, MachineChanges
             from subproxy.app.machine_operations import machine_reply
 
-            if what in CHANGES and self._changes is not None:
-                return self._changes(what, about)
+            if what in CHANGES and self._sources is not None:
+                self._changes = self._changes or MachineChanges(self._sources, self._reload)
+                return self._changes.reply(what, about)
 
             return machine_reply(manager, self._clock.seconds(), what, about)
         if what == "reload":

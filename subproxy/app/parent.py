@@ -131,7 +131,6 @@ class ParentService(MultiService):
         if where is None:
             return None
         from subproxy.admin.site import operations_site
-        from subproxy.app.machine_changes import MachineChanges
         from subproxy.app.merged_admin import MergedAdmin
 
         admin = MergedAdmin(
@@ -140,8 +139,7 @@ class ParentService(MultiService):
             self.reload,
             self._reactor,
             lambda: self.machines.manager,
-            self.guests.table.weights,
-            MachineChanges(self._options.sources, self.reload).reply,
+            *(self.guests.table.weights, self._options.sources),
         )
         guard = admin_guard(self._settings, uid)
         return admin_service(self._reactor, where, operations_site(admin, guard, self._reactor))

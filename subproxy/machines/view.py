@@ -62,9 +62,7 @@ def instances_view(manager: MachineManager, now: float) -> list[Data]:
         }
         running = [each for each in machine["instances"] if each["state"] != cold]
         for each in running:
-            row = {**whole, **each}
-            del row["pid"]
-            rows.append(row)
+            rows.append({key: each.get(key, value) for key, value in whole.items()})
         if not running:
             rows.append(whole)
     return rows
