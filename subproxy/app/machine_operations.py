@@ -14,6 +14,8 @@ def machine_reply(manager: MachineManager, now: float, what: str, about: str) ->
     if what == "machines":
         return {"machines": machines_view(manager, now)}, 200
     name, _, more = about.partition("/")
+    if what == "machine-start":
+        manager.make(name)
     if name not in manager.machines:
         return {"error": f"no machine is called '{printable(name)}'"}, 404
     match what:

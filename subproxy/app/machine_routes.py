@@ -6,18 +6,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
+
+from twisted.logger import Logger
 
 from subproxy.core.access.claims import Claim
 from subproxy.core.balancing.member import Member, MemberEvent, Pool
 from subproxy.core.balancing.pool_owner import UNTIL_UP, PoolOwner
 from subproxy.core.dispatcher import Dispatcher
+from subproxy.core.http.normalise import normalise_host
 from subproxy.core.routing.pattern import escape
 from subproxy.core.routing.route import ANY_PATH, Route
-from subproxy.errors import MachineDown, NoRoute
+from subproxy.errors import MachineDown, NoRoute, ProxyError
 from subproxy.machines.declaration import Machine
-from subproxy.machines.places import identity_of, instance_of_identity
+from subproxy.machines.places import identity_of, instance_of_identity, path_fault
+from subproxy.machines.template import MachineTemplate, is_template
 from subproxy.subscription.guest_observer import GuestObserver
+from subproxy.wire.limits import PORT
 from subproxy.workers import messages as msg
+
+MOST_MADE: Final = 1000
+"""Machines of templates that one worker has routes of, at most."""
+
+FORGET: Final = 60.0
+"""Seconds without use after which it lets go of one."""
 
 Count = Callable[[str], int]
 
@@ -42,6 +54,10 @@ class _Declared:
     told: msg.MachineUsed | None = None
     rerouted: int = -1
 
+    def routes(self) -> list[Route]:
+        """Those of its pools."""
+        return _routes(self.claims, one_label=is_template(self.machine))
+
 
 class MachineRoutes(GuestObserver):
     """
@@ -50,7 +66,10 @@ class MachineRoutes(GuestObserver):
     @param folder: where machines have their files, which says who is one.
     @param tunnels: how many tunnels an identity has.
     @param send: tells the parent.
+    @param port: what guests dial.
     """
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -58,24 +77,83 @@ class MachineRoutes(GuestObserver):
         folder: str,
         tunnels: Count,
         send: Callable[[msg.ChannelMessage], None],
+        port: int = PORT,
     ) -> None:
         self._dispatcher = dispatcher
         self._registry = dispatcher.router.registry
         self._folder = folder
         self._tunnels = tunnels
         self._send = send
+        self._port = port
+        self._static: list[Machine] = []
+        self._templates: list[MachineTemplate] = []
+        self._made: dict[str, float] = {}
         self._declared: dict[str, _Declared] = {}
         self._claims: list[tuple[Claim, PoolOwner]] = []
+        self._template_routes: dict[Route, PoolOwner] = {}
         self._strangers: dict[Member, str] = {}
         self._registry.owner_of = self._owner_of
 
     @property
     def machines(self) -> list[Machine]:
-        """What is declared."""
-        return [each.machine for each in self._declared.values()]
+        """What is declared: templates, not what was made of them."""
+        return list(self._static)
 
     def declare(self, machines: Sequence[Machine]) -> None:
         """These are the machines from now on; others are no more."""
+        self._static = list(machines)
+        self._templates = [MachineTemplate(each) for each in machines if is_template(each)]
+        made = [each for each in map(self._of_name, self._made) if each is not None]
+        self._made = {each.name: self._made[each.name] for each in made}
+        self._declare([*machines, *made])
+
+    def _of_name(self, name: str) -> Machine | None:
+        """The machine of a template that has that name."""
+        return next(filter(None, (each.of_name(name) for each in self._templates)), None)
+
+    def _concrete(self, host: bytes, path: bytes) -> Pool | ProxyError:
+        """The pool of a host of a template: its machine is declared from now on."""
+        name = normalise_host(host).decode("latin-1")
+        machine = next(filter(None, (each.of_host(name) for each in self._templates)), None)
+        if machine is None:
+            return NoRoute()
+        fault = path_fault(self._folder, machine.name, machine.most, self._port)
+        if fault is None and len(self._made) >= MOST_MADE:
+            fault = f"there are {MOST_MADE} machines of templates already"
+        if fault is not None:
+            self._log.warn("machine {name}: {fault}", name=machine.name, fault=fault)
+            error = MachineDown()
+            error.retry_after = 1
+            return error
+        self._make(machine)
+        pool = self._dispatcher.router.match(host, path).pool
+        return NoRoute() if pool is None or pool.owner is None or pool.owner.concrete else pool
+
+    def _make(self, machine: Machine) -> _Declared:
+        if machine.name not in self._made:
+            self._made[machine.name] = self._dispatcher.now()
+            self._declare([*(each.machine for each in self._declared.values()), machine])
+        return self._declared[machine.name]
+
+    def _known(self, name: str) -> _Declared | None:
+        """What is declared of a machine, or of the template that it is of."""
+        machine = self._of_name(name) if name not in self._declared else None
+        return self._declared.get(name) if machine is None else self._make(machine)
+
+    def _forget(self, now: float) -> None:
+        """Let go of machines of templates that nobody has used for long."""
+        for name in self._made:
+            declared = self._declared[name]
+            owner = declared.owner
+            if owner.waiting or declared.members or owner.up_since != UNTIL_UP:
+                self._made[name] = now
+        gone = {name for name, used in self._made.items() if now >= used + FORGET}
+        if gone:
+            self._made = {name: used for name, used in self._made.items() if name not in gone}
+            kept = [each.machine for name, each in self._declared.items() if name not in gone]
+            self._declare(kept)
+
+    def _declare(self, machines: Sequence[Machine]) -> None:
         now = self._dispatcher.now()
         before, self._declared = self._declared, {}
         for machine in machines:
@@ -84,6 +162,7 @@ class MachineRoutes(GuestObserver):
             owner.wanted = self._wanted
             owner.answered = self._answered
             owner.patience = machine.start_timeout
+            owner.concrete = self._concrete if is_template(machine) else None
             declared = _Declared(machine, owner, _claims(machine))
             if known is not None:
                 declared.pools, declared.members = known.pools, known.members
@@ -92,8 +171,14 @@ class MachineRoutes(GuestObserver):
         self._claims = [
             (claim, each.owner) for each in self._declared.values() for claim in each.claims
         ]
+        self._template_routes = {
+            route: each.owner
+            for each in self._declared.values()
+            if each.owner.concrete is not None
+            for route in each.routes()
+        }
         self._claims.sort(key=lambda claim: claim[0].specificity, reverse=True)
-        wanted = {route for each in self._declared.values() for route in _routes(each.claims)}
+        wanted = {route for each in self._declared.values() for route in each.routes()}
         for each in [*before.values(), *self._declared.values()]:
             for pool in each.pools:
                 if pool.route not in wanted:
@@ -106,11 +191,15 @@ class MachineRoutes(GuestObserver):
         for pool in moved:
             self._dispatcher.own(pool, self._owner_of(pool.route))
         for each in self._declared.values():
-            each.pools = [self._registry.declare(route, now) for route in _routes(each.claims)]
+            each.pools = [self._registry.declare(route, now) for route in each.routes()]
         for member in list(self._strangers):
             self.subscribed(member)
 
     def _owner_of(self, route: Route) -> PoolOwner | None:
+        # No claim covers what a template's route has: all hosts of one label.
+        template = self._template_routes.get(route)
+        if template is not None:
+            return template
         for claim, owner in self._claims:
             if claim.covers_route(route):
                 return owner
@@ -120,7 +209,7 @@ class MachineRoutes(GuestObserver):
 
     def status(self, said: msg.MachineStatus) -> None:
         """How a machine is."""
-        declared = self._declared.get(said.name)
+        declared = self._known(said.name)
         if declared is None:
             return
         owner, now = declared.owner, self._dispatcher.now()
@@ -156,7 +245,7 @@ class MachineRoutes(GuestObserver):
         found = instance_of_identity(self._folder, member.identity)
         if found is None:
             return
-        declared = self._declared.get(found[0])
+        declared = self._known(found[0])
         if declared is None:
             self._strangers[member] = found[0]
         else:
@@ -175,8 +264,11 @@ class MachineRoutes(GuestObserver):
     def look(self) -> None:
         """Tell the parent what has changed; nobody waits for what will not come."""
         now = self._dispatcher.now()
+        self._forget(now)
         for declared in self._declared.values():
             owner = declared.owner
+            if owner.concrete is not None:
+                continue
             if owner.waiting and owner.up_since != UNTIL_UP:
                 self._reroute(declared)
             self._report(declared, now)
@@ -235,12 +327,12 @@ def _claims(machine: Machine) -> list[Claim]:
     return [Claim(host, path) for host in machine.hosts for path in machine.paths]
 
 
-def _routes(claims: Iterable[Claim]) -> list[Route]:
-    """What is declared for a claim: routes of what it covers."""
+def _routes(claims: Iterable[Claim], *, one_label: bool) -> list[Route]:
+    """What is declared for a claim: routes of what it covers; of a template hosts of one label."""
     found: dict[Route, None] = {}
     for claim in claims:
         suffix = escape(claim.suffix)
-        host = suffix if claim.literal else rb".*" + suffix
+        host = suffix if claim.literal else (rb"[^.]+" if one_label else rb".*") + suffix
         if claim.path:
             path = escape(claim.path)
             found[Route(host, path)] = None

@@ -249,6 +249,7 @@ class _Worker:
             effective.machines_folder,
             service.subscriptions.context.tunnels.count,
             self._send,
+            self._options.settings.vsock_port,
         )
         routes.declare(effective.machines)
         return routes

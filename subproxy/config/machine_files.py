@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from subproxy.config.configuration import ConfigurationError, parse_configuration
-from subproxy.config.machines import claims_of, conflicts, policy_conflicts
+from subproxy.config.machines import claims_of, conflicts, policy_conflicts, template_faults
 from subproxy.config.toml_text import toml_value
 from subproxy.core.access.policy import Policy
 from subproxy.core.printable import printable
@@ -119,6 +119,8 @@ class MachineRules:
             for claim, there, reason in conflicts(claims_of(machine), claims_of(other)):
                 faults.append(f"{claim} {reason} ({there} of machine {other.name!r})")
         faults += [text for _, text in policy_conflicts(self._policy, [machine])]
+        templates = template_faults([*self._machines, machine])
+        faults += list(dict.fromkeys(text for _, text in templates))
         long = path_fault(self._folder, name, machine.most, self._port)
         if long is not None:
             faults.append(long)

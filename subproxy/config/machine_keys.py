@@ -70,7 +70,9 @@ MACHINE_KEYS: Final[tuple[MachineKey, ...]] = (
         "string",
         values.name,
         {"type": "string", "pattern": values.NAME_PATTERN},
-        "What it is called: small letters, digits and dashes, at most 32.",
+        "What it is called: small letters, digits and dashes, at most 32. One with `{1}` is a "
+        "template: its hosts are such as `*.dev.example`, and each name of one label has a "
+        "machine. `{1}` stands for it in files, arguments, environment and command, too.",
         '"blog"',
         default="needed",
     ),

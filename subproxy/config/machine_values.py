@@ -9,7 +9,10 @@ from typing import Final
 
 from subproxy.core.access.policy import parse_size
 
-NAME_PATTERN: Final = "^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$"
+_MIDDLE: Final = "[a-z0-9-]{0,29}"
+NAME_PATTERN: Final = (
+    f"^([a-z0-9]([a-z0-9-]{{0,30}}[a-z0-9])?|([a-z0-9]{_MIDDLE})?\\{{1\\}}({_MIDDLE}[a-z0-9])?)$"
+)
 SIZE_PATTERN: Final = "^[0-9]+ *(B|K|M|G|KiB|MiB|GiB)?$"
 DURATION_PATTERN: Final = "^[0-9]+(\\.[0-9]+)? *(ms|s|m|h|d)?$"
 
@@ -33,7 +36,7 @@ def text(value: object) -> str:
 
 
 def name(value: object) -> str:
-    """The name of a machine: it becomes one of a folder."""
+    """The name of a machine, which becomes one of a folder; or of a template, with C{{1}}."""
     found = text(value)
     if not _NAME.fullmatch(found):
         raise ValueError("small letters, digits and dashes between them are needed, at most 32")

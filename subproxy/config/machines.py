@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -14,7 +14,8 @@ from subproxy.config.unknown_key import unknown_key
 from subproxy.core.access.claims import Claim, ClaimError, conflict
 from subproxy.core.access.policy import Guest, Policy
 from subproxy.machines.declaration import Machine
-from subproxy.machines.places import identity_of
+from subproxy.machines.places import identity_of, instance_of_identity
+from subproxy.machines.template import PLACE, MachineTemplate, is_template
 
 LATER: Final = {
     "snapshot": "machines are started anew each time so far",
@@ -40,6 +41,8 @@ def read_machines(tables: Sequence[Mapping[str, Any]], folder: str, note: Note) 
         if machine.name in named:
             note(index, "name", f"there is a machine {machine.name!r} already")
         named.setdefault(machine.name, index)
+    for index, text in template_faults([machine for _, machine in found]):
+        note(found[index][0], "name", text)
     for at, (index, machine) in enumerate(found):
         for _, other in found[:at]:
             for claim, there, reason in conflicts(claims_of(machine), claims_of(other)):
@@ -77,6 +80,9 @@ def _read(table: Mapping[str, Any], index: int, folder: str, note: Note) -> Mach
         if values.get(name):
             values[name] = os.path.normpath(os.path.join(folder, values[name]))
     machine = Machine(**values)
+    if is_template(machine) and not all(host.startswith("*.") for host in machine.hosts):
+        wrong("hosts", "the hosts of a template are such as *.dev.example")
+        return None
     try:
         machine = replace(machine, paths=tuple(dict.fromkeys(machine.paths)))
         claims_of(machine)
@@ -85,6 +91,20 @@ def _read(table: Mapping[str, Any], index: int, folder: str, note: Note) -> Mach
         wrong("paths" if said.startswith("path ") else "hosts", said)
         return None
     return machine
+
+
+def template_faults(machines: Sequence[Machine]) -> Iterator[tuple[int, str]]:
+    """Names that two machines could have: the number of a template, and why it can't be."""
+    templates = [
+        (at, MachineTemplate(each)) for at, each in enumerate(machines) if is_template(each)
+    ]
+    for at, template in templates:
+        for other in machines:
+            if not is_template(other) and template.of_name(other.name) is not None:
+                yield at, f"the machine {other.name!r} has a name that it could make"
+        for before, other_template in templates:
+            if before < at and template.meets(other_template):
+                yield at, f"it could make a name that {other_template.machine.name!r} makes, too"
 
 
 def claims_of(machine: Machine) -> list[Claim]:
@@ -116,12 +136,28 @@ def with_machines(policy: Policy | None, machines: Sequence[Machine], folder: st
     policy = policy or Policy(())
     return policy.with_guests(
         Guest(
-            tuple(identity_of(folder, each.name, index) for index in range(each.most)),
+            tuple(
+                identity_of(folder, each.name.replace(PLACE, "*"), index)
+                for index in range(each.most)
+            ),
             tuple(claims_of(each)),
             policy.default,
+            within=_claims_within(each, folder) if is_template(each) else None,
         )
         for each in machines
     )
+
+
+def _claims_within(machine: Machine, folder: str) -> Callable[[str], Sequence[Claim]]:
+    """What each machine of a template may claim of what all of them may."""
+    template = MachineTemplate(machine)
+
+    def within(identity: str) -> Sequence[Claim]:
+        found = instance_of_identity(folder, identity)
+        made = None if found is None else template.of_name(found[0])
+        return () if made is None else claims_of(made)
+
+    return within
 
 
 def policy_conflicts(

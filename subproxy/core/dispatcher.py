@@ -27,6 +27,7 @@ from subproxy.core.balancing.admission import (
     Admission,
     Admitted,
     Refuse,
+    RequestTerms,
     Send,
 )
 from subproxy.core.balancing.member import GONE, READY, Member, MemberState, Pool
@@ -321,6 +322,13 @@ class Dispatcher:
         if self.failing.detector.out:
             self.failing.relieve(pool)
         terms = USUAL if exchange.site is None else exchange.site.terms(pool, exchange.tried)
+        owner = pool.owner
+        if owner is not None and owner.concrete is not None and not pool.has_ready():
+            found = self._concrete(exchange, owner.concrete, terms)
+            if isinstance(found, ProxyError):
+                exchange.fail(found)
+                return
+            pool = exchange.pool = found
         decision = self.admission.submit(exchange, pool, self.now(), exchange.tried, terms)
         if isinstance(decision, Send):
             self._give(exchange, decision.member)
@@ -328,6 +336,19 @@ class Dispatcher:
             exchange.fail(refusal(decision))
         else:
             exchange.ticket = decision.ticket
+
+    def _concrete(
+        self,
+        exchange: Exchange,
+        make: Callable[[bytes, bytes], Pool | ProxyError],
+        terms: RequestTerms,
+    ) -> Pool | ProxyError:
+        """The pool of the machine, made of a template, that C{exchange} is for; or why not."""
+        if terms.wake and self.admission.has_room():
+            return make(exchange.request.host, exchange.request.path)
+        error: ProxyError = QueueFull() if terms.wake else MachineDown()
+        error.retry_after = 1
+        return error
 
     def _give(self, exchange: Exchange, member: Member) -> None:
         exchange.holder = exchange.member = member

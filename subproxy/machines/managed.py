@@ -21,6 +21,8 @@ class ManagedMachine:
     @ivar instances: how many instances there were then.
     @ivar up: what workers were told: whether an instance is up.
     @ivar refused_until: likewise, until when nobody is to wait for it.
+    @ivar made: it is of a template; it is forgotten when it was not used for long.
+    @ivar forget: when that is.
     @ivar removed: it is no longer declared, and goes when it has ended.
     """
 
@@ -33,6 +35,8 @@ class ManagedMachine:
         self.instances = 0
         self.up = False
         self.refused_until = 0.0
+        self.made = False
+        self.forget: IDelayedCall | None = None
         self.removed = False
 
     @property

@@ -6,6 +6,8 @@ It has them run by L{InstanceRunner}, and tells the workers how each machine is.
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any, Final
@@ -35,6 +37,7 @@ from subproxy.machines.places import identity_of
 from subproxy.machines.start_times import PHASE_BOUNDS, StartTimes
 from subproxy.machines.states import COMING, InstanceState
 from subproxy.machines.supervisor import Supervisor
+from subproxy.machines.template import MachineTemplate, is_template
 from subproxy.machines.usage import MachineUse
 from subproxy.machines.vmm.driver import (
     Vmm,
@@ -44,6 +47,9 @@ from subproxy.machines.wake_times import PHASES
 SOONEST: Final = 0.02
 """Seconds until a supervisor is asked again, at least."""
 
+
+FORGET: Final = 600.0
+"""Seconds that a machine of a template is known for when it runs no more."""
 
 LOOK_FOR_ROOM: Final = 0.25
 """Seconds between looks for an instance that nobody uses, while somebody needs its place."""
@@ -85,12 +91,16 @@ class MachineManager:
         self._runner = InstanceRunner(clock, folder, host, driver, self._step)
         self._making_room: IDelayedCall | None = None
         self._short = False
+        self._templates: list[MachineTemplate] = []
         self._empty: list[Deferred[None]] = []
 
     # What is declared.
 
     def declare(self, machines: Sequence[Machine]) -> None:
-        """These there are from now on; others are stopped."""
+        """These there are from now on, and what was made of templates; others are stopped."""
+        self._templates = [MachineTemplate(each) for each in machines if is_template(each)]
+        machines = [each for each in machines if not is_template(each)]
+        machines += [each for each in map(self._of_name, self.machines) if each is not None]
         names = {each.name for each in machines}
         for name, managed in self.machines.items():
             managed.removed = name not in names
@@ -99,20 +109,53 @@ class MachineManager:
         for machine in machines:
             known = self.machines.get(machine.name)
             if known is None:
-                self.machines[machine.name] = ManagedMachine(Supervisor(machine, self._capacity))
-                if machine.vmm == PROCESS:
-                    self._log.warn(
-                        "machine {name} is a process: nothing confines it", name=machine.name
-                    )
+                self._add(machine)
             else:
                 known.supervisor.declare(machine)
+                known.made = self._of_name(machine.name) is not None
         self._step_all()
+
+    def _add(self, machine: Machine) -> ManagedMachine:
+        managed = ManagedMachine(Supervisor(machine, self._capacity))
+        self.machines[machine.name] = managed
+        managed.made = self._of_name(machine.name) is not None
+        if machine.vmm == PROCESS:
+            self._log.warn("machine {name} is a process: nothing confines it", name=machine.name)
+        return managed
+
+    def _of_name(self, name: str) -> Machine | None:
+        return next(filter(None, (each.of_name(name) for each in self._templates)), None)
+
+    def make(self, name: str) -> ManagedMachine | None:
+        """The machine of that name, made of its template if need be; None: there is none."""
+        managed = self.machines.get(name)
+        if managed is None and (machine := self._of_name(name)) is not None:
+            managed = self._add(machine)
+        return managed
+
+    def _forget_later(self, managed: ManagedMachine) -> None:
+        """What is of a template and runs no more is forgotten, with its consoles."""
+        if managed.forget is not None and managed.forget.active():
+            managed.forget.cancel()
+        supervisor = managed.supervisor
+        at_rest = supervisor.cold and not managed.running and not supervisor.use.waiting
+        managed.forget = (
+            self._clock.callLater(FORGET, self._forget, managed)
+            if managed.made and at_rest
+            else None
+        )
+
+    def _forget(self, managed: ManagedMachine) -> None:
+        name = managed.machine.name
+        if self.machines.get(name) is managed:
+            del self.machines[name]
+            shutil.rmtree(os.path.join(self.folder, name), ignore_errors=True)
 
     # What workers say.
 
     def used(self, name: str, worker: int, use: MachineUse) -> None:
         """What one of them knows of a machine."""
-        managed = self.machines.get(name)
+        managed = self.make(name) if use.waiting else self.machines.get(name)
         if managed is not None:
             managed.supervisor.use.tell(worker, use)
             self._step(managed)
@@ -244,6 +287,7 @@ class MachineManager:
         self._look_later(managed, now)
         if managed.removed and supervisor.cold and not managed.running:
             self.machines.pop(supervisor.machine.name, None)
+        self._forget_later(managed)
         before = managed.coming, managed.instances
         managed.coming, managed.instances = supervisor.coming, supervisor.running
         if managed.coming < before[0] or managed.instances < before[1]:

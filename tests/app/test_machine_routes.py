@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.app.machine_routes import MachineRoutes
+from subproxy.app.machine_routes import FORGET, MachineRoutes
 from subproxy.core.balancing.member import MemberEvent, MemberState
 from subproxy.core.exchange import Exchange, RequestHead
 from subproxy.core.routing.route import Route
@@ -88,6 +89,61 @@ class AnsweredTests(MachineRoutesCase):
         self.assertEqual(self.answer(guest), 1)
         self.assertEqual(self.answered(), [])
         self.assertEqual(late.wake, 0.0)
+
+
+class TemplateRoutesTests(MachineRoutesCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.template = Machine("dev-{1}", "process", ("*.dev.example",), most=1)
+        self.routes.declare([BLOG, self.template])
+
+    def test_a_machine_a_name(self) -> None:
+        """The first request for a name declares its machine; each has a queue of its own."""
+        self.ask(b"a.dev.example")
+        self.ask(b"B.dev.example:80")
+        self.ask(b"a.dev.example")
+        self.assertEqual(self.told(), [("dev-a", 1), ("dev-b", 1)])
+        self.assertEqual(self.routes.machines, [BLOG, self.template])
+        guest = self.machine("dev-a")
+        guest.register(rb"a\.dev\.example", b"/.*")
+        self.status("dev-a")
+        self.assertEqual(self.answer(guest), 2)
+        self.assertEqual(self.world.dispatcher.admission.waiting, 1)
+
+    def test_no_name(self) -> None:
+        """Deeper names do not match; what can't be a machine's is not found."""
+        for host in (b"a.b.dev.example", b"dev.example", b"a_b.dev.example"):
+            self.assertIsInstance(self.ask(host).error, NoRoute, host)
+        self.assertEqual(self.told(), [])
+
+    def test_a_long_path(self) -> None:
+        """A socket's path that is too long is refused, with a reason in the log."""
+        self.routes._folder = f"/{'a' * 80}"
+        with capturedLogs() as logs:
+            error = self.ask(b"a-long-name.dev.example").error
+        self.assertIsInstance(error, MachineDown)
+        self.assertIn("longer than 107 bytes", logs[-1]["fault"])
+
+    def test_forgotten(self) -> None:
+        """What nobody has used for long is declared no more, and made again when asked for."""
+        sink = self.ask(b"a.dev.example")
+        for seconds in (FORGET, FORGET):
+            self.world.clock.advance(seconds)
+            self.world.dispatcher.expire(self.world.clock.seconds())
+            self.routes.look()
+        self.assertIsInstance(sink.error, MachineDown)
+        self.told()
+        self.assertNotIn("dev-a", self.routes._made)
+        self.ask(b"a.dev.example")
+        self.assertEqual(self.told(), [("dev-a", 1)])
+
+    def test_reload(self) -> None:
+        """What was made stays while its template does, and who waits is answered so."""
+        sink = self.ask(b"a.dev.example")
+        self.routes.declare([BLOG, self.template])
+        self.assertIsNone(sink.error)
+        self.routes.declare([BLOG])
+        self.assertIsInstance(sink.error, NoRoute)
 
 
 class WaitingTests(MachineRoutesCase):

@@ -191,6 +191,29 @@ class EffectiveTests(SynchronousTestCase):
         assert alone is not None
         self.assertFalse(alone.knows("cid:3"))
 
+    def test_template(self) -> None:
+        """Each machine of a template may claim its own host; names stay apart."""
+        plain = PLAIN.replace('"blog"', '"dev-{1}"').replace('"blog.example"', '"*.dev.example"')
+        policy = self.write(f"[[machine]]\n{plain}").read().read_policy()
+        assert policy is not None
+        mine, other = Route(rb"a\.dev\.example"), Route(rb"b\.dev\.example")
+        identity = identity_of(FOLDER, "dev-a", 0)
+        self.assertIsNone(policy.allows(identity, mine))
+        self.assertIn("may claim a.dev.example", str(policy.allows(identity, other)))
+        for stranger in (identity_of(FOLDER, "dev-a", 9), identity_of(FOLDER, "a", 0), "cid:3"):
+            self.assertIsNotNone(policy.allows(stranger, mine))
+        fixed = f"[[machine]]\n{PLAIN.replace('blog', 'dev-x')}"
+        short = plain.replace("dev-{1}", "{1}").replace("*.dev", "*.x")
+        for text, reason in (
+            (f"[[machine]]\n{plain}{fixed}", "has a name that it could make"),
+            (f"[[machine]]\n{plain}[[machine]]\n{short}", "makes, too"),
+            (f"[[machine]]\n{plain.replace('*.dev.example', 'dev.example')}", "such as"),
+            (f"[[machine]]\n{plain.replace('{1}', '{1}{1}')}", "small letters"),
+        ):
+            with self.assertRaises(ConfigurationError) as caught:
+                self.write(text).read()
+            self.assertIn(reason, str(caught.exception))
+
     def test_conflicts(self) -> None:
         """With a guest of the same file, with one of another, with a path that is too long."""
         text = f'[[machine]]\n{PLAIN}[[guest]]\nidentity = "cid:3"\nhosts = "blog.example"\n'

@@ -263,6 +263,22 @@ class HandOverTests(MachineCase):
         self.assertNotEqual(json.loads(running.read_text())["pid"], pid)
 
 
+class TemplateTests(MachineCase):
+    def test_a_machine_a_name(self) -> None:
+        """Each name of one label has a machine; of as many as may run an idle one makes room."""
+        command = [sys.executable, str(GUEST), "{listener}", "{1}\\.dev\\.example", "0"]
+        proxy = self.start(command, "--most-in-all=1", name="dev-{1}", hosts="*.dev.example")
+        self.assertEqual(self.world.ask(host="a.dev.example")[0], 200)
+        self.assertEqual(self.world.ask(host="a.b.dev.example")[0], 404)
+        self.assertEqual(self.world.ask(host="b.dev.example")[0], 200)
+        self.assertTrue(self.logged(r"dev-a \(0\) is told to end: another machine needs its place"))
+        self.assertIn("dev-b (0)", self.command("machines"))
+        proxy.signal(signal.SIGHUP)
+        self.wait_for(r"is in force")
+        self.assertEqual(self.world.ask(host="b.dev.example")[0], 200)
+        self.assertEqual(len(self.pids()), 2)
+
+
 class ChangesTests(MachineCase):
     def run_proxy(self) -> Process:
         proxy = self.world.start_proxy(

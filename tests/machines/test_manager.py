@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.machines.declaration import Machine
-from subproxy.machines.manager import MachineManager
+from subproxy.machines.manager import FORGET, MachineManager
 from subproxy.machines.places import device_of, identity_of
 from subproxy.machines.run_record import SUFFIX
 from subproxy.machines.states import InstanceState
@@ -150,6 +150,41 @@ class RoomTests(ManagerCase):
         self.use("shop", waiting=1)
         self.assertEqual(self.state("blog"), InstanceState.DRAINING)
         self.assertEqual(self.state("news"), InstanceState.UP)
+
+
+class ManagedTemplateTests(ManagerCase):
+    def setUp(self) -> None:
+        super().setUp()
+        template = replace(BLOG, name="dev-{1}", hosts=("*.dev.example",))
+        self.manager.declare([BLOG, template])
+
+    def test_made(self) -> None:
+        """By the first request for its name; forgotten, with its folder, when cold for long."""
+        self.use("dev-a")
+        self.use("other", waiting=1)
+        self.assertEqual(list(self.manager.machines), ["blog"])
+        running = self.up("dev-a")
+        self.assertEqual(self.vmm.starts[-1].launch.machine.hosts, ("a.dev.example",))
+        self.manager.stop("dev-a")
+        self.host.drains.popitem()[1].callback(None)
+        running.end()
+        folder = Path(self.folder, "dev-a")
+        self.assertTrue(folder.exists())
+        self.clock.advance(FORGET - 1.0)
+        self.assertIn("dev-a", self.manager.machines)
+        self.clock.advance(1.0)
+        self.assertEqual(list(self.manager.machines), ["blog"])
+        self.assertFalse(folder.exists())
+
+    def test_declared_anew(self) -> None:
+        """It stays while its template does."""
+        running = self.up("dev-a")
+        self.manager.declare([replace(BLOG, name="dev-{1}", hosts=("*.dev.example",))])
+        self.assertEqual(self.state("dev-a"), InstanceState.UP)
+        self.manager.declare([BLOG])
+        self.host.drains.popitem()[1].callback(None)
+        running.end()
+        self.assertEqual(list(self.manager.machines), ["blog"])
 
 
 class LifeTests(ManagerCase):

@@ -21,7 +21,7 @@ quotas are for each of them. What a claim covers is told in L{subproxy.core.acce
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from functools import cached_property
@@ -89,7 +89,8 @@ class Guest:
     One entry: who it is for, what they may claim, how much each of them may use.
 
     upgrades are the protocols that they may change to, in lower case. passthrough: they may have
-    the TLS of clients as it is, and so hold the keys themselves.
+    the TLS of clients as it is, and so hold the keys themselves. within says which of the claims
+    each of them has, by its identity; None: all of them have all.
     """
 
     identities: tuple[str, ...]
@@ -97,6 +98,7 @@ class Guest:
     quotas: Quotas
     upgrades: frozenset[bytes] = UPGRADES
     passthrough: bool = False
+    within: Callable[[str], Sequence[Claim]] | None = None
 
 
 class Policy:
@@ -184,7 +186,7 @@ class Policy:
         for claim, owner in self._owners:
             if claim.covers_route(route):
                 if owner is guest:
-                    return None
+                    return _beyond(guest, identity, route)
                 return f"{claim} belongs to another virtual machine"
         return _advice(guest, route)
 
@@ -237,6 +239,16 @@ class Glob:
                 return False
             at = found + len(part)
         return True
+
+
+def _beyond(guest: Guest, identity: str, route: Route) -> str | None:
+    """Why a claim of its entry is not one of C{identity}; None: it is."""
+    if guest.within is None:
+        return None
+    own = guest.within(identity)
+    if any(claim.covers_route(route) for claim in own):
+        return None
+    return f"this virtual machine may claim {', '.join(map(str, own)) or 'nothing'}"
 
 
 def _advice(guest: Guest, route: Route) -> str:

@@ -293,6 +293,10 @@ class Admission:
             pool.owner.wait()
         return Wait(ticket)
 
+    def has_room(self) -> bool:
+        """Tell whether one more may wait, of whatever pool."""
+        return self.waiting < self._limits.total
+
     def accepts(self, pool: Pool, now: float, excluded: Sequence[Member] = ()) -> bool:
         """Tell whether C{submit} would send it or let it wait now, and not refuse it."""
         limits = self._limits

@@ -25,14 +25,20 @@ class PoolOwner:
     @ivar up_since: when it was up first, by what is known here; or C{UNTIL_UP}.
     @ivar refused_until: until when requests are refused at once: it has failed too often.
     @ivar wanted: is called when the first request begins to wait.
+    @ivar concrete: makes the owner of a host, where this one stands for many: returns its pool, or
+        why there is none. None of any other: requests wait for it itself.
     @ivar answered: is called when one that has waited is being answered, also with who answers.
     """
 
-    __slots__ = ("answered", "name", "patience", "refused_until", "up_since", "waiting", "wanted")
+    __slots__ = (
+        *("answered", "concrete", "name", "patience", "refused_until", "up_since", "waiting"),
+        "wanted",
+    )
 
     def __init__(
         self, name: str, patience: float, wanted: Callable[[PoolOwner], object] = lambda _: None
     ) -> None:
+        self.concrete: Callable[[bytes, bytes], Any] | None = None
         self.answered: Callable[[PoolOwner, Any], object] = lambda _, by: None
         self.name = name
         self.patience = patience
