@@ -205,7 +205,8 @@ def explanation(data: Data) -> str:
 
 
 def way_of_request(data: Data) -> str:
-    """The way of a request that has ended."""
+    """The way of a request that has ended; what a client said of itself is one line, too."""
+    data = {key: printable(it) if isinstance(it, str) else it for key, it in data.items()}
     host = "" if data["host"] is None else f" of {data['host']}"
     worker = f", worker {data['process']}" if "process" in data else ""
     lines = [

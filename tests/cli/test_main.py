@@ -191,6 +191,16 @@ class CommandTests(SynchronousTestCase):
             "  queued 0.250 s, wake 0.000 s, last byte 1.000 s",
         )
 
+    def test_a_request_of_several_lines(self) -> None:
+        """What was refused may hold anything: it ends no line of what is printed."""
+        way = dict.fromkeys(("time", "client", "host", "trace", "error", "guest", "first_byte"))
+        way |= {"id": "a", "method": "GET", "target": "/\n\x1b[1mb", "route": "-", "tried": []}
+        way |= {"subscriber": "-", "attempts": 0, "status": 400, "bytes": 0}
+        way |= {"queued": 0.0, "wake": 0.0, "last_byte": 0.0}
+        text = tables.explanation({"requests": [way]})
+        self.assertEqual(len(text.split("\n")), 5)
+        self.assertNotIn("\x1b", text)
+
     def test_drain_and_undrain(self) -> None:
         """Who was drained, by name."""
         self.assertEqual(self.run_command("drain", "cid:10")[1], "drained cid:10/app/0\n")

@@ -13,8 +13,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from subproxy.core.http.trace_context import TraceContext
 from subproxy.fastpath.install import unavailable
 from subproxy.wire import messages as m
+from tests.fastpath.test_http2_differential import Http2Side
 from tests.rigs.examples import examples
 from tests.rigs.fastpath_rig import Pair, response
+from tests.rigs.http2_client import GET
 
 PARENT = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -105,6 +107,27 @@ class TraceTests(SynchronousTestCase):
         self.assertEqual(line["guest"], 0.25)
         self.assertEqual(found.stats["declined_answers"], 1)
         found.close()
+
+    def test_http2(self) -> None:
+        """The guest is told the same, and so is the log; what is left to Python is the same."""
+        parent, state = (b"traceparent", PARENT), (b"tracestate", b"a=1")
+        for more, declined in (([], 0), ([parent], 0), ([parent, state], 1), ([state], 1)):
+            told, lines = [], []
+            for fast in True, False:
+                side = Http2Side(fast, style="json")
+                self.addCleanup(side.log.close)
+                side.factory.set_traces(TraceContext(0.5, Numbered()))
+                side.client.request(1, [*GET, *more], True)
+                side.say(side.client.take())
+                (asked,) = side.asked
+                side.answer(m.Response(1, 200, [], {}, b""))
+                told.append([pair for pair in asked.headers if pair[0].startswith(b"trace")])
+                lines.append(json.loads(side.log.waiting.take()[0])["trace"])
+                if side.fastpath is not None:
+                    self.assertEqual(side.fastpath.stats()["declined_requests"], declined)
+            self.assertEqual(told[0], told[1])
+            self.assertEqual(lines[0], lines[1])
+            self.assertEqual(told[0][0][1][3:35].decode(), lines[0])
 
     def test_nobody_follows(self) -> None:
         """Then all of it is passed on, unread."""
