@@ -25,6 +25,9 @@ PAGE_POLICY = (
 )
 """The C{Content-Security-Policy} of pages: nothing of another host, nothing that is inline."""
 
+MOST_NAMES = 3
+"""Subscribers of a route that are named."""
+
 UNKNOWN = "\N{EN DASH}"
 """What a rate is, until there are two looks."""
 
@@ -104,10 +107,9 @@ def _in_all(data: Data, what: str) -> str:
 
 
 def _route(route: Data) -> str:
-    served = "vacant" if route["vacant"] else str(len(route["subscribers"]))
     return _row(
         f"{printable(route['host'])} {printable(route['path'])}",
-        served,
+        served_by(route),
         route["waiting"],
         UNKNOWN,
         route["requests"],
@@ -173,6 +175,14 @@ def _cluster(cluster: Data | None) -> str:
 
 def _hidden(shown: object) -> str:
     return "" if shown else " hidden"
+
+
+def served_by(route: Data) -> str:
+    """Who serves a route: a few names, and how many there are beside."""
+    if route["vacant"]:
+        return "vacant"
+    names, more = route["subscribers"][:MOST_NAMES], len(route["subscribers"]) - MOST_NAMES
+    return ", ".join([*names, *([f"and {more} more"] if more > 0 else [])])
 
 
 def mean_milliseconds(seconds: float, count: int) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.admin.guard import ASSETS
-from subproxy.admin.markup import asset, overview_page, sign_in_page
+from subproxy.admin.markup import asset, overview_page, served_by, sign_in_page
 from subproxy.admin.site import ASSET_TYPES
 
 EVIL = '"><script>alert(1)</script><!-- workers -->'
@@ -98,6 +98,7 @@ class MarkupTests(SynchronousTestCase):
         route = dict(zip(*rows["routes"], strict=True))
         self.assertEqual(route["Host and path"], "blog\\.example /.*")
         self.assertEqual((route["Requests"], route["Errors"]), ("5", "1"))
+        self.assertEqual(route["Subscribers"], "a/b/0")
         self.assertEqual(route["First byte, ms"], "50.0")
         subscriber = dict(zip(*rows["subscribers"], strict=True))
         self.assertEqual((subscriber["State"], subscriber["Ping, ms"]), ("draining", "12.3"))
@@ -112,6 +113,11 @@ class MarkupTests(SynchronousTestCase):
         self.assertEqual(rows["machines"][2][:3], ["shop", "failed: no disk", "\N{EN DASH}"])
         self.assertEqual(rows["machines"][1][-1], "64")
         self.assertEqual(rows["hosts"][1][:4], ["kvm-2", "192.0.2.2:1", "connected", "ready"])
+
+    def test_who_serves(self) -> None:
+        """A few by name."""
+        for names, said in ((["a", "b", "c"], "a, b, c"), ([*"abcde"], "a, b, c, and 2 more")):
+            self.assertEqual(served_by({**ROUTE, "subscribers": names}), said)
 
     def test_vacant(self) -> None:
         rows = _Cells(page(routes=[{**ROUTE, "vacant": True, "answers": 0}])).rows

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.config.configuration import parse_configuration
 from subproxy.core.exchange import ACCEPTED, Exchange, RequestHead
 from subproxy.core.sites.site_table import SiteTable
 from subproxy.errors import (

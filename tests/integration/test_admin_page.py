@@ -99,6 +99,8 @@ class AdminPageTests(SynchronousTestCase):
 
         # Live: what is asked is seen, without loading the page again.
         self.assertEqual(self.text("#routes tbody th"), r"blog\.example /.*")
+        served = f"path:{self.world.vsock}/hello:Hello/0"
+        self.assertEqual(self.text("#routes tbody td"), served)
         for _ in range(3):
             self.assertEqual(self.world.ask()[0], 200)
         wait_until(lambda: self.text("#total-requests") == "3", "three requests are counted")
@@ -239,5 +241,6 @@ class AdminPageTests(SynchronousTestCase):
         plain.write_text(page.replace('<script src="/static/page.js" defer></script>', ""))
         self.driver.get(plain.as_uri())
         row = [each.text for each in self.cells("#routes tbody tr > *")]
-        self.assertEqual(row[:2] + row[4:6], [r"blog\.example /.*", "1", "1", "0"])
+        served = f"path:{self.world.vsock}/hello:Hello/0"
+        self.assertEqual(row[:2] + row[4:6], [r"blog\.example /.*", served, "1", "0"])
         self.assertEqual(self.text("#subscribers tbody td"), "ready")

@@ -30,6 +30,15 @@ function change(now, before, key, seconds) {
   return (now[key] - before[key]) / seconds;
 }
 
+const MOST_NAMES = 3;
+
+function servedBy(route) {
+  if (route.vacant) return "vacant";
+  const more = route.subscribers.length - MOST_NAMES;
+  const names = route.subscribers.slice(0, MOST_NAMES);
+  return [...names, ...(more > 0 ? [`and ${more} more`] : [])].join(", ");
+}
+
 function routeRows(data) {
   const before = new Map((last ? last.routes : []).map((each) => [`${each.host} ${each.path}`, each]));
   const seconds = last ? data.at - last.at : 0;
@@ -42,6 +51,7 @@ function routeRows(data) {
       key: name,
       name,
       served: each.vacant ? -1 : each.subscribers.length,
+      served_by: servedBy(each),
       waiting: each.waiting,
       rate: change(each, old, "requests", seconds),
       requests: each.requests,
@@ -57,7 +67,7 @@ function routeRows(data) {
 const ROUTES = {
   table: byId("routes"),
   cells: (row) => [
-    [row.served < 0 ? "vacant" : number(row.served), row.served < 0 ? "bad" : ""],
+    [row.served_by, row.served < 0 ? "bad" : "names"],
     [number(row.waiting), row.waiting > 0 ? "warn" : ""],
     [number(row.rate)],
     [number(row.requests)],
