@@ -17,6 +17,7 @@ import json
 import statistics
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -197,6 +198,7 @@ class Contestant:
         @param plain: of connections with one request each instead.
         """
         pids = descendants(self._server.pid)
+        self._rest(pids)
         before = resident_bytes(pids)
         command = self._command("/chat", connections, 64, 0.0)
         if plain:
@@ -211,6 +213,17 @@ class Contestant:
             return (resident_bytes(pids) - before) / connections, took
         finally:
             load.communicate()
+
+    @staticmethod
+    def _rest(pids: list[int]) -> None:
+        """Wait until the proxy has done with what was before: less than 20 ms of CPU in 0.5 s."""
+        used = -1
+        while True:
+            now = sum(int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) for pid in pids)
+            if used >= 0 and now - used < 20_000_000:
+                return
+            used = now
+            time.sleep(0.5)
 
     def _command(self, path: str, connections: int, size: int, seconds: float) -> list[str]:
         command = ["taskset", "-c", "1", program("tunnel_load"), "--port", str(self.port)]
