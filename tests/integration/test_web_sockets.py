@@ -154,6 +154,30 @@ class WebSocketTests(ApplicationTestCase):
         self.assertEqual(done.stdout, "4 messages, closed cleanly with 4001\n", done.stderr)
         guest.wait_for("over: 4001 bye")
 
+    def test_curl(self) -> None:
+        """libcurl's C{ws://}: what Debian has is built without, and a package brings its own."""
+        try:
+            from curl_cffi import CurlWsFlag, WebSocket
+        except ImportError:
+            raise SkipTest(
+                "no curl_cffi, whose libcurl has WebSockets: pip install '.[test]'"
+            ) from None
+        guest = self.world.start_guest(
+            f"{HERE}.web_socket_app:Echo", r"--host=localhost|127\.0\.0\.1"
+        )
+        client = WebSocket()
+        client.connect(f"ws://127.0.0.1:{self.world.port}/chat", timeout=30)
+        for message, kind in (
+            ("grüß".encode(), CurlWsFlag.TEXT),
+            (b"\0\xff", CurlWsFlag.BINARY),
+            (b"x" * 60_000, CurlWsFlag.TEXT),
+        ):
+            client.send(message, kind, timeout=30)
+            came, flags = client.recv(timeout=30)
+            self.assertEqual((message, kind), (came, flags & kind))
+        client.close(4001, "bye")
+        guest.wait_for("over: 4001 bye")
+
     def test_many_at_once(self) -> None:
         self.start()
         failed: list[Exception] = []
