@@ -11,8 +11,10 @@ from subproxy.core.http.client_tls import ClientTls
 from subproxy.core.http.host_names import HostNames
 from subproxy.core.http.request import RequestHead
 from subproxy.core.http.upgrade import PASSTHROUGH, Upgrade
+from subproxy.core.sites.site_table import SiteTable
 from subproxy.errors import NoRoute, NotImplementedHere
 from subproxy.wire import messages as m
+from tests.rigs.private_site import key_file, sites_of
 from tests.rigs.world import Guest, RecordingSink, World
 
 POLICY = """
@@ -186,6 +188,27 @@ class PassthroughRouteTests(SynchronousTestCase):
         self.register(again, b"mail\\.example")
         again.pump()
         self.assertEqual(1, len(again.take(m.Request)))
+
+    def test_sites(self) -> None:
+        """Nobody sees which path is asked for: a client must be let in to all of them."""
+        guest = self.guest()
+        self.register(guest, b"mail\\.example")
+        link = f'access = "link"\nlinks = "{key_file(self.mktemp())}"'
+        for paths, rule, comes in (
+            ('["/"]', 'networks = ["192.0.2.0/24"]', True),
+            ('["/"]', 'networks = ["198.51.100.0/24"]', False),
+            ('["/admin"]', 'networks = ["198.51.100.0/24"]', False),
+            ('["/a/b", "/c"]', 'networks = ["192.0.2.0/24"]', True),
+            ('["/admin"]', link, False),
+            ('["/"]', link, False),
+            ('["/admin"]', "max-body = 7", True),
+        ):
+            text = f'[[site]]\nhosts = "*.example"\npaths = {paths}\n{rule}\n'
+            self.world.router.set_sites(SiteTable(sites_of(text)))
+            exchange, _ = self.come()
+            guest.pump()
+            self.assertEqual(int(comes), len(guest.take(m.Request)), (paths, rule))
+            self.assertEqual(comes, exchange.error is None, (paths, rule))
 
     def test_nobody(self) -> None:
         exchange, _ = self.come()

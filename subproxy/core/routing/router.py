@@ -105,7 +105,7 @@ class Router:
 
     def match_passthrough(self, host: bytes) -> RouteMatch:
         """Return the same, with the rules of its sites."""
-        rules = None if self.sites is None else self.sites.find(host, b"/")
+        rules = None if self.sites is None else self.sites.find_host(host)
         return RouteMatch(self.passthrough(host), rules)
 
     def explain(self, host: bytes, path: bytes) -> Explanation:

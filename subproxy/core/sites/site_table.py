@@ -90,18 +90,21 @@ class SiteTable:
         if b"%2F" not in path and b"%5C" not in path:
             return rules
         plain = normalise_path(path.replace(b"%2F", b"/").replace(b"%5C", b"/"))
-        other = self._find(host, plain)
-        if other is None:
-            return rules
-        if other.access is not None and other.access is not PUBLIC:
-            rules = rules or SiteRules()
-            rules = replace(rules, access=_both(rules.access, other.access))
-        if other.networks is None:
-            return rules
-        rules = rules or SiteRules()
-        if rules.networks is None:
-            return replace(rules, networks=other.networks)
-        return replace(rules, networks=NetworkIntersection(rules.networks, other.networks))
+        return _let_in_by_both(rules, self._find(host, plain))
+
+    def find_host(self, host: bytes) -> SiteRules | None:
+        """
+        The rules for a host whatever the path, normalised; None where no site covers it.
+
+        Those of its root. But who asks for no path in particular could have any: so a client has
+        to be in the networks of each, and has to be let in by all.
+        """
+        rules = self._find(host, b"/")
+        for hosts in self._hosts(host):
+            for path in hosts.paths:
+                if path:
+                    rules = _let_in_by_both(rules, self._find(host, path))
+        return rules
 
     def client_authorities(self, host: bytes) -> ClientAuthorities | None:
         """Who has to vouch for the clients of C{host}, normalised: the same for all its paths."""
@@ -198,3 +201,21 @@ def _prefixes(path: bytes, depth: int) -> list[bytes]:
             break
         found.append(path[:at])
     return found
+
+
+def _let_in_by_both(rules: SiteRules | None, other: SiteRules | None) -> SiteRules | None:
+    """C{rules}, for who must be let in by C{other} as well."""
+    if other is None:
+        return rules
+    if other.access is not None and other.access is not PUBLIC:
+        rules = rules or SiteRules()
+        if rules.access is not other.access:
+            rules = replace(rules, access=_both(rules.access, other.access))
+    if other.networks is None:
+        return rules
+    rules = rules or SiteRules()
+    if rules.networks is None:
+        return replace(rules, networks=other.networks)
+    if rules.networks is other.networks:
+        return rules
+    return replace(rules, networks=NetworkIntersection(rules.networks, other.networks))
