@@ -66,6 +66,20 @@ class ParseTests(SynchronousTestCase):
         none = none.replace('upgrades = ["WebSocket", "Echo/1"]', "upgrades = []")
         self.assertFalse(parse_policy(none).changes_to(b"websocket"))
 
+    def test_passthrough(self) -> None:
+        """Not unless it is said, for all or for one; and only yes or no."""
+        guest = '[[guest]]\nidentity = "a"\nhosts = "a.example"\n'
+        for text, passes in (
+            (guest, False),
+            (guest + "passthrough = true", True),
+            ("[default]\npassthrough = true\n" + guest, True),
+            ("[default]\npassthrough = true\n" + guest + "passthrough = false", False),
+        ):
+            self.assertIs(parse_policy(text).passes_through("a"), passes, text)
+        for value in ("1", '"yes"', "[true]"):
+            [(line, text)] = self.problems(f"[default]\npassthrough = {value}")
+            self.assertEqual((line, text), (2, "passthrough must be true or false"))
+
     def test_bad_upgrades(self) -> None:
         for value in ('"websocket"', "[1]", '[""]', '["a b"]', f'["{"x" * 33}"]', f"{['x'] * 9}"):
             [(line, text)] = self.problems(f"[default]\nupgrades = {value}")

@@ -8,8 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.core.access.policy import Policy
 from subproxy.core.exchange import ExchangeState
-from subproxy.core.http.upgrade import Upgrade
+from subproxy.core.http.client_tls import ClientTls
+from subproxy.core.http.host_names import HostNames
+from subproxy.core.http.upgrade import PASSTHROUGH, Upgrade
+from subproxy.core.routing.route import Route
 from subproxy.errors import ClientGone, GuestGone, NoRoute, NoSubscriber
 from subproxy.frontend.peer.protocol import request_head
 from subproxy.wire import messages as m
@@ -57,6 +61,43 @@ class PeerTests(SynchronousTestCase):
         self.assertTrue(sink.complete)
         self.assertEqual((sink.head.status, sink.head.reason), (201, b"Made"))
         self.assertEqual((sink.head.headers, sink.body), (fields, b"there"))
+
+    def test_passthrough(self) -> None:
+        """TLS of the other's client comes to the guest as it would have come here."""
+        self.one.registrar.passes_tls = True
+        self.one.registrar.policy = Policy(passthrough=True)
+        guest = self.rig.serving(self.one, tunnel=[b"tls"])
+        guest.say(m.Register(2, b"keys\\.example", b"/.*", {b"passthrough": True}))
+        self.rig.pump()
+        self.assertIsNotNone(self.two.router.passthrough(b"keys.example"))
+        self.assertIsNone(self.two.router.lookup(b"keys.example", b"/"))
+        tls = ClientTls(HostNames(()), b"keys.example")
+        tls.version = b"1.3"
+        exchange, _ = self.ask(
+            method=b"CONNECT",
+            host=b"keys.example",
+            upgrade=PASSTHROUGH,
+            tls=tls,
+            client=b"192.0.2.7",
+        )
+        (request,) = guest.take(m.Request)
+        self.assertEqual({b"version": b"1.3", b"sni": b"keys.example"}, dict(request.info[b"tls"]))
+        self.assertEqual((b"tls", b"192.0.2.7"), (request.info[b"tunnel"], request.info[b"client"]))
+        self.answer(guest, m.Response(request.exchange, 200, [], {}, None))
+        guest.wire.consumed(request.exchange, 0)
+        self.rig.pump()
+        self.assertEqual(b"tls", exchange.tunnel)
+        exchange.request_data(b"hello")
+        self.rig.pump()
+        self.assertEqual([b"hello"], [each.data for each in guest.take(m.Body)])
+
+    def test_an_older_process(self) -> None:
+        """One that knows nothing of that would have it as a route for HTTP: it is taken back."""
+        peer = self.rig.lines[1].peer
+        route = Route(b"keys\\.example", passthrough=True)
+        peer.serve(route)
+        peer._registered(m.Registered(peer._references[route]))
+        self.assertNotIn(route, peer._references)
 
     def test_head(self) -> None:
         """The length that a body would have had is told."""

@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from guest.cli.options import parse
 from guest.cli.sidecar_options import SidecarOptions, split_command
+from guest.core.route import Route
 from guest.sidecar.address import ProgramAddress
 from guest.sidecar.restart import RestartMode
 from tests.rigs.refused_options import refused
@@ -54,6 +55,18 @@ class SidecarOptionTests(SynchronousTestCase):
         more = [f"--upgrade=a{number}" for number in range(8)]
         self.assertEqual(len(sidecar(TO, *more[:7]).upgrades), 8)
         self.assertIn("at most 8 protocols", self.refused(TO, *more))
+
+    def test_passthrough(self) -> None:
+        """All hosts are for TLS, and what is about HTTP does not go with it."""
+        options = parse(["--host=a", "--passthrough", TO, "--host=b"])
+        assert options.sidecar is not None
+        self.assertEqual(options.sidecar.upgrades, (b"tls",))
+        routes = (Route(b"a", passthrough=True), Route(b"b", passthrough=True))
+        self.assertEqual(options.routes, routes)
+        for wrong in ("--ready=/", "--host-header=a", "--upgrade=tcp", "--upgrade-timeout=1"):
+            self.assertIn("not for --passthrough", self.refused(TO, "--passthrough", wrong))
+        said = self.refused(TO, "--host=a", "--path=/x", "--passthrough")
+        self.assertIn("a host has all its paths", said)
 
     def test_only_a_bridge(self) -> None:
         found = sidecar(TO, "--ready=/", "--name=shop")
