@@ -34,6 +34,7 @@ cdef class FastHttp2Connection(FastHttp2Output):
     cdef bint going
     cdef int spent  # what frames of this read have cost Python
     cdef bint heavy  # it had its share of the last turn: what it is read next waits in line, too
+    cdef bint called_up  # it goes on where it rested, within the budget of whoever has
     cdef bint resting  # it has had its share of the turn, and goes on in a later one
 
     cdef int feed(self, const u8 *data, Py_ssize_t size) except -1

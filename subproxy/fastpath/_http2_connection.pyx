@@ -72,13 +72,12 @@ if described.FRAME_SIZE != FRAME_SIZE or len(_preface) != PREFACE_SIZE:
 
 
 cdef bint begins_http2(const u8 *data, Py_ssize_t size) noexcept nogil:
-    """Whether C{data} is what a connection of HTTP/2 begins with, as far as it goes."""
+    """Whether C{data} is what HTTP/2 begins with, as far as it goes."""
     return size >= 4 and memcmp(data, PREFACE, min(size, PREFACE_SIZE)) == 0
 
 
 cdef int block_cost(uint32_t size) noexcept:
-    """What the block that was read last, or the frame of C{size} bytes that is a part of one, counts
-    beside its frame."""
+    """What a block that was read, or a frame of C{size} bytes of one, counts beside its frame."""
     return field_list().count // FIELDS_A_FRAME + <int>(size // BYTES_A_FRAME)
 
 
@@ -235,7 +234,9 @@ cdef class FastHttp2Connection(FastHttp2Output):
     def go_on(self):
         """It is our turn again."""
         self.resting = False
+        self.called_up = True
         self.feed(NULL, 0)
+        self.called_up = False
         if not self.resting and not self.over:
             self.shell.resume_reading()
 
@@ -282,9 +283,7 @@ cdef class FastHttp2Connection(FastHttp2Output):
                 break
             kind = p[3]
             flags = p[4]
-            number = (
-                <uint32_t>(p[5] & 0x7F) << 24 | <uint32_t>p[6] << 16 | <uint32_t>p[7] << 8 | p[8]
-            )
+            number = <uint32_t>(p[5] & 0x7F) << 24 | <uint32_t>p[6] << 16 | <uint32_t>p[7] << 8 | p[8]
             p += FRAME_HEAD
             if not (
                 self.greeted and not self.block and (
@@ -295,6 +294,8 @@ cdef class FastHttp2Connection(FastHttp2Output):
             ):
                 self.to_python(kind, flags, number, p, length)
             p += length
+            if self.spent and not self.called_up and self.path.turns.exhausted():
+                self.spent = SHARE  # others have spent this turn: what comes next waits in line
         return size if self.over else p - data
 
     cdef int turn(self) except -1:
@@ -314,9 +315,8 @@ cdef class FastHttp2Connection(FastHttp2Output):
             stream = self.streams.get(number)
             if stream is not None:
                 stream.give_up()
-        self.shell.frame_came(
-            kind, flags, number, PyBytes_FromStringAndSize(<const char *>p, size)
-        )
+        data = PyBytes_FromStringAndSize(<const char *>p, size)
+        self.shell.frame_came(kind, flags, number, data)
         if kind == HEADERS or kind == CONTINUATION:
             self.spent += block_cost(size)
         self.learn()

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from subproxy.fastpath._context import HTTP2_BUDGET
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.fastpath.install import unavailable
 from subproxy.frontend.http2.bounds import CONNECTION_WINDOW
+from subproxy.frontend.http2.connection import Http2Connection
+from subproxy.frontend.http2.events import Http2Event
 from subproxy.frontend.http2.frames import (
     PADDED,
     PREFACE,
+    Frame,
     FrameType,
     write_frame,
     write_settings,
@@ -29,9 +33,22 @@ GREETING = PREFACE + write_settings({})
 
 
 class ShareTests(SynchronousTestCase):
+    """
+    @ivar handled: how many PING frames Python has dealt with.
+    """
+
     skip = unavailable()
 
     def setUp(self) -> None:
+        self.handled = 0
+        handler = Http2Connection._HANDLERS[FrameType.PING]
+
+        def handles(connection: Http2Connection, frame: Frame, now: float) -> Http2Event | None:
+            self.handled += 1
+            return handler(connection, frame, now)
+
+        handlers = {**Http2Connection._HANDLERS, FrameType.PING: handles}
+        self.patch(Http2Connection, "_HANDLERS", handlers)
         self.side = Side(True)
         self.addCleanup(self.side.log.close)
         self.side.protocol.dataReceived(GREETING)
@@ -39,8 +56,14 @@ class ShareTests(SynchronousTestCase):
         self.side.transport.clear()
 
     def turn(self) -> int:
-        """A turn of the reactor; how many frames were answered by its end."""
+        """A turn of the reactor; how many frames were dealt with by its end."""
         self.side.world.turn()
+        return self.handled
+
+    @property
+    def answered(self) -> int:
+        """How many were, when nothing is left to do."""
+        self.side.world.advance(0)
         return int(self.side.transport.value().count(PONG))
 
     @property
@@ -52,26 +75,30 @@ class ShareTests(SynchronousTestCase):
         """A few each time; the client is not read from meanwhile."""
         self.side.protocol.dataReceived(PING * 21 + PING[:5])
         self.assertFalse(self.read_from)
-        counts = [0, *(self.turn() for _ in range(8))]
-        self.assertEqual(counts[-1], 21)
-        steps = [b - a for a, b in pairwise(counts)]
-        self.assertLessEqual(max(steps), 4)
+        counts = [0, self.handled, *(self.turn() for _ in range(8))]
+        self.assertEqual((counts[-1], self.answered), (21, 21))
+        self.assertEqual(max(b - a for a, b in pairwise(counts)), 4)
         self.assertTrue(self.read_from)
         self.side.protocol.dataReceived(PING[5:])
         self.assertEqual(self.turn(), 22)
 
-    def test_many_fields_are_many_frames(self) -> None:
-        """Hundreds of pieces of Cookie, a byte each on the wire: a request a turn, in whichever way
-        it goes to Python."""
+    def many_fields(self, flags: int, padding: bytes) -> None:
+        """Hundreds of pieces of Cookie, a byte each on the wire: a request a turn."""
         block = encode_fields(GET) + b"\x60\x00" + b"\xbe" * 300
-        for flags, padding in ((0, b""), (PADDED, b"\0")):
-            self.setUp()
-            for number in range(1, 17, 2):
-                frame = write_frame(FrameType.HEADERS, WHOLE | flags, number, padding + block)
-                self.side.protocol.dataReceived(frame + PING)
-            counts = [0, *(self.turn() for _ in range(20))]
-            self.assertEqual(counts[-1], 8)
-            self.assertEqual(max(b - a for a, b in pairwise(counts)), 1)
+        for number in range(1, 17, 2):
+            frame = write_frame(FrameType.HEADERS, WHOLE | flags, number, padding + block)
+            self.side.protocol.dataReceived(frame + PING)
+        counts = [0, self.handled, *(self.turn() for _ in range(20))]
+        self.assertEqual((counts[-1], self.answered), (8, 8))
+        self.assertEqual(max(b - a for a, b in pairwise(counts)), 1)
+
+    def test_many_fields_are_many_frames(self) -> None:
+        """If they are read where frames are."""
+        self.many_fields(0, b"")
+
+    def test_many_fields_of_a_padded_frame(self) -> None:
+        """If Python has them read."""
+        self.many_fields(PADDED, b"\0")
 
     def test_what_comes_meanwhile_waits(self) -> None:
         """Over TLS some may: it keeps its place."""
@@ -121,9 +148,48 @@ class ShareTests(SynchronousTestCase):
         for protocol, transport in zip(protocols, transports, strict=True):
             transport.clear()
             protocol.dataReceived(PING * 30)
-        for _ in range(12):
-            self.side.world.turn()
+        counts = [self.handled, *(self.turn() for _ in range(12))]
+        self.assertEqual((counts[0], counts[-1]), (8, 150))
+        self.side.world.advance(0)
         self.assertEqual([each.value().count(PONG) for each in transports], [30] * 5)
+
+
+class BudgetTests(SynchronousTestCase):
+    skip = unavailable()
+
+    def test_all_together(self) -> None:
+        """However many clients there are, a turn deals with as many frames as its budget allows,
+        and one of each that is new."""
+        side = Side(True)
+        self.addCleanup(side.log.close)
+        spent, handled = 0.0, 0
+        budget = side.factory.fastpath.turns
+        budget._timer = lambda: spent
+        protocols = []
+        for _ in range(20):
+            side.connect()
+            side.protocol.dataReceived(GREETING)
+            side.world.advance(0)
+            protocols.append(side.protocol)
+        ping = Http2Connection._HANDLERS[FrameType.PING]
+
+        def takes_time(connection: Http2Connection, frame: Frame, now: float) -> Http2Event | None:
+            nonlocal spent, handled
+            spent += HTTP2_BUDGET / 2
+            handled += 1
+            return ping(connection, frame, now)
+
+        handlers = {**Http2Connection._HANDLERS, FrameType.PING: takes_time}
+        self.patch(Http2Connection, "_HANDLERS", handlers)
+        for protocol in protocols:
+            protocol.dataReceived(PING * 4)
+        counts = [handled]
+        for _ in range(60):
+            side.world.turn()
+            counts.append(handled)
+        self.assertEqual(counts[-1], 80)
+        self.assertLessEqual(counts[0], 20 + 4)
+        self.assertLessEqual(max(b - a for a, b in pairwise(counts)), 8)
 
 
 class DiscardTests(SynchronousTestCase):

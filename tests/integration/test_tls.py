@@ -15,6 +15,8 @@ from http.client import HTTPSConnection
 from pathlib import Path
 from unittest import SkipTest
 
+from subproxy.fastpath.install import unavailable as without_compiler
+from tests.integration.h2load import H2Load
 from tests.integration.harness import wait_until
 from tests.integration.successors import Line
 from tests.integration.tls_case import HOST, RING, Load, TlsCase
@@ -243,23 +245,27 @@ class ChangingCertificateTests(TlsCase):
             assert found is not None
             return str(found["serialNumber"])
 
-    def test_under_load(self) -> None:
-        """Replaced, broken, expired, removed, withdrawn, moved: nobody notices."""
-        self.serve()
+    def change_all(self) -> str:
+        """Replaced, broken, expired, removed, moved; the serial number of the last one."""
         first = self.serial()
+        self.put("blog.pem", HOST, end=80)
+        second = wait_until(lambda: self.serial() not in (first,) and self.serial(), "another")
+        (self.certificates / "blog.pem").write_bytes(b"broken")
+        self.proxy.wait_for("kept (there is no certificate in it)")
+        self.put("blog.pem", HOST, begin=-9, end=-1)
+        self.proxy.wait_for("kept (it has expired)")
+        (self.certificates / "blog.pem").unlink()
+        self.proxy.wait_for("removed (its file is gone)")
+        self.assertEqual(self.serial(), second)
+        self.put("moved.pem", HOST, end=70)
+        return str(wait_until(lambda: self.serial() not in (second,) and self.serial(), "moved"))
+
+    def test_under_load(self) -> None:
+        """Nobody notices; nor that the proxy hands over to its successor."""
+        self.serve()
         load = Load(self)
         try:
-            self.put("blog.pem", HOST, end=80)
-            second = wait_until(lambda: self.serial() not in (first,) and self.serial(), "another")
-            (self.certificates / "blog.pem").write_bytes(b"broken")
-            self.proxy.wait_for("kept (there is no certificate in it)")
-            self.put("blog.pem", HOST, begin=-9, end=-1)
-            self.proxy.wait_for("kept (it has expired)")
-            (self.certificates / "blog.pem").unlink()
-            self.proxy.wait_for("removed (its file is gone)")
-            self.assertEqual(self.serial(), second)
-            self.put("moved.pem", HOST, end=70)
-            third = wait_until(lambda: self.serial() not in (second,) and self.serial(), "moved")
+            third = self.change_all()
             successors = Line(self.world)
             successors.hand_over()
             self.addCleanup(successors.end)
@@ -269,3 +275,22 @@ class ChangingCertificateTests(TlsCase):
             load.stop()
         self.assertEqual(load.failed, [])
         self.assertGreater(load.served, 20)
+
+    def test_under_http2_load(self) -> None:
+        """Nobody notices: neither who stays connected, nor who connects again and again."""
+        if without_compiler():
+            raise SkipTest("HTTP/2 is spoken where it is compiled")
+        self.serve("--keepalive-requests=1000000")
+        # So many a second on each connection that it stays while certificates change.
+        stays = H2Load(self, "-n2000", "-c2", "-m8", "--rps=200")
+        comes = H2Load(self, "-n40", "-c4", "-m4")
+        try:
+            self.change_all()
+        finally:
+            stays.stop()
+            comes.stop()
+        for load in stays, comes:
+            self.assertEqual(load.failed, [])
+            self.assertGreater(load.served, 100)
+        self.assertGreater(comes.runs, 2)
+        self.assertNotIn("Traceback", self.proxy.output)

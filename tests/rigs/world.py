@@ -200,7 +200,7 @@ class World:
     def turn(self) -> None:
         """One turn of a reactor: what is to be called at once waits for the next one, where
         C{Clock.advance} would do that, too."""
-        for call in self.clock.getDelayedCalls():
+        for call in list(self.clock.getDelayedCalls()):
             if call.getTime() <= self.clock.seconds() and call.active():
                 self.clock.calls.remove(call)
                 call.called = 1
