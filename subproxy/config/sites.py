@@ -107,7 +107,12 @@ def _rules(values: Mapping[str, object], scope: str) -> dict[str, object]:
             rules[row.rule] = values[row.name]
     files = values.get("client-ca")
     if isinstance(files, tuple):
-        rules["client_ca"] = ClientCaFiles(files, values.get("client-ca-optional") is True)
+        lists = values.get("client-crl")
+        rules["client_ca"] = ClientCaFiles(
+            files,
+            values.get("client-ca-optional") is True,
+            lists if isinstance(lists, tuple) else (),
+        )
     rate = values.get("rate")
     if isinstance(rate, float):
         burst = values.get("burst", max(1, math.ceil(rate)))

@@ -55,6 +55,22 @@ class ClientCaTests(SynchronousTestCase):
             self.assertIn(why, str(error))
             self.assertTrue(str(error).startswith(path))
 
+    def test_revoked(self) -> None:
+        """Lists are read, too; with another one nothing is equal."""
+        ca, crl = self.file(ONE.pem), self.file(b"# list\n" + ONE.revoke())
+        rule = read_authorities(ClientCaFiles((ca,), False, (crl,)))
+        self.assertEqual(len(rule.revoked), 1)
+        self.assertIs(read_authorities(ClientCaFiles((ca,), False, (crl, crl))), rule)
+        self.assertNotEqual(read_authorities(ClientCaFiles((ca,), False)), rule)
+        begin, end = b"-----BEGIN X509 CRL-----\n", b"-----END X509 CRL-----\n"
+        for data, why in (
+            (ONE.pem, "there is no list of revoked certificates in it"),
+            (begin + b"AAAA\n" + end, "cannot be read"),
+        ):
+            files = ClientCaFiles((ca,), False, (self.file(data),))
+            error = self.assertRaises(ClientCaError, read_authorities, files)
+            self.assertIn(why, str(error))
+
     def test_in_a_configuration(self) -> None:
         """What is wrong stands at its line; what is right is in the rules."""
         good = self.file(ONE.pem)

@@ -85,6 +85,22 @@ class ClientCertificateTests(TlsCase):
             answer = self.get(client, host=f"{HOST}\r\n{HEADERS}")
             self.assertTrue(answer.endswith(b"\r\nTLSv1.3 NONE None"))
 
+    def test_revoked(self) -> None:
+        """Who is revoked is let in until the list is read again, and then no more."""
+        crl = self.world.folder / "crl.pem"
+        crl.write_bytes(self.clients.revoke())
+        self.say(f'client-crl = "{crl}"\n')
+        self.start("TwistedTls")
+        alice = self.as_alice()
+        with self.connect(context=alice) as client:
+            self.assertIn(b" 200 ", self.get(client))
+            crl.write_bytes(self.clients.revoke(self.alice))
+            self.proxy.signal(signal.SIGHUP)
+            self.proxy.wait_for("site changed")
+            self.assertIn(b" 421 ", self.get(client))
+        with self.assertRaisesRegex(ssl.SSLError, "(?i)revoked"):
+            self.body(context=alice)
+
     def test_reload(self) -> None:
         """Another authority: a connection that was made before is for that host no more."""
         self.start("TwistedTls")

@@ -93,6 +93,22 @@ class Authority:
         key = options.pop("key", None) or make_key(options.pop("kind", "ec"))
         return self.certify(*names, key=key, **options) + self.pem + key_pem(key)
 
+    def revoke(self, *pems: bytes, begin: float = -1, end: float = 7) -> bytes:
+        """A list that says that these certificates of its are revoked, from day to day, in PEM."""
+        now = datetime.now(timezone.utc)
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self.name)
+            .last_update(now + timedelta(days=begin))
+            .next_update(now + timedelta(days=end))
+        )
+        for pem in pems:
+            number = x509.load_pem_x509_certificate(pem).serial_number
+            entry = x509.RevokedCertificateBuilder().serial_number(number).revocation_date(now)
+            builder = builder.add_revoked_certificate(entry.build())
+        found: bytes = builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM)
+        return found
+
     def client_context(self, protocols: tuple[str, ...] = ("http/1.1",)) -> ssl.SSLContext:
         """A context of a client that believes this authority."""
         context = ssl.create_default_context(cadata=self.pem.decode())

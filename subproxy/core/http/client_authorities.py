@@ -12,9 +12,12 @@ class ClientAuthorities:
 
     @ivar certificates: those of the authorities, in DER.
     @ivar optional: a client may also show none; one that is not good is refused all the same.
-    @ivar digest: of the certificates, 32 bytes.
+    @ivar digest: of the certificates and of the lists, 32 bytes.
+    @ivar revoked: lists of the certificates that they have revoked, in DER (RFC 5280 section 5).
+        If there is one, each authority of a chain needs a list that is in force.
     """
 
     certificates: tuple[bytes, ...] = field(repr=False, compare=False)
     optional: bool
     digest: bytes = field(repr=False)
+    revoked: tuple[bytes, ...] = field(default=(), repr=False, compare=False)

@@ -53,5 +53,6 @@ cdef class Context:
 
     cdef int use(self, tuple chain, bytes key) except -1
     cdef int ask_clients(self, tuple authorities, bint optional) except -1
+    cdef int revoke(self, tuple lists) except -1
     cdef int check(self, bint good) except -1
     cdef void *connection(self, Feed *feed) except NULL

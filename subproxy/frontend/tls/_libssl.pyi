@@ -10,6 +10,7 @@ class Context:
         lifetime: int,
         authorities: tuple[bytes, ...] = (),
         optional: bool = False,
+        revoked: tuple[bytes, ...] = (),
     ) -> None: ...
 
 def load(seconds: int, ssl: bytes = ..., libcrypto: bytes = ...) -> tuple[int, str]: ...

@@ -40,6 +40,7 @@ cdef enum:
     VERIFY_PEER = 0x01
     VERIFY_FAIL_IF_NO_PEER_CERT = 0x02
     PARTIAL_CHAIN = 0x80000
+    CRL_CHECK_CHAIN = 0xC  # of each certificate of a chain
     KEY = 32
     NAME = 16
     IV = 16
@@ -85,6 +86,9 @@ cdef struct Rest:
     int (*SSL_CTX_add_client_CA)(void *, void *) noexcept nogil
     int (*X509_STORE_add_cert)(void *, void *) noexcept nogil
     int (*X509_STORE_set_flags)(void *, unsigned long) noexcept nogil
+    int (*X509_STORE_add_crl)(void *, void *) noexcept nogil
+    void *(*d2i_X509_CRL)(void *, const u8 **, long) noexcept nogil
+    void (*X509_CRL_free)(void *) noexcept nogil
     int (*i2d_X509)(const void *, u8 **) noexcept nogil
     int (*SSL_select_next_proto)(
         u8 **, u8 *, const u8 *, unsigned, const u8 *, unsigned) noexcept nogil
@@ -181,7 +185,8 @@ cdef int find() except -1:
         b"SSL_CTX_use_certificate_ASN1", b"SSL_CTX_use_PrivateKey", b"SSL_CTX_check_private_key",
         b"SSL_CTX_set_alpn_select_cb", b"SSL_CTX_set_tlsext_ticket_key_evp_cb",
         b"SSL_CTX_set_verify", b"SSL_CTX_get_cert_store", b"SSL_CTX_add_client_CA",
-        b"X509_STORE_add_cert", b"X509_STORE_set_flags", b"i2d_X509",
+        b"X509_STORE_add_cert", b"X509_STORE_set_flags",
+        b"X509_STORE_add_crl", b"d2i_X509_CRL", b"X509_CRL_free", b"i2d_X509",
         b"SSL_select_next_proto", b"d2i_X509", b"X509_free", b"d2i_AutoPrivateKey",
         b"EVP_PKEY_free", b"EVP_CIPHER_fetch", b"EVP_EncryptInit_ex", b"EVP_DecryptInit_ex",
         b"EVP_MAC_CTX_set_params", b"RAND_bytes", b"BIO_new", b"BIO_meth_new",
@@ -363,7 +368,7 @@ cdef class Context:
             rest.SSL_CTX_free(self.context)
 
     def __init__(self, tuple chain, bytes key, bytes alpn, bytes ciphers, bytes scope, int tickets,
-                 long lifetime, tuple authorities=(), bint optional=False):
+                 long lifetime, tuple authorities=(), bint optional=False, tuple revoked=()):
         lib.ERR_clear_error()
         self.alpn = alpn
         self.context = rest.SSL_CTX_new(rest.TLS_server_method())
@@ -385,6 +390,8 @@ cdef class Context:
         self.use(chain, key)
         if authorities:
             self.ask_clients(authorities, optional)
+            if revoked:
+                self.revoke(revoked)
 
     cdef int ask_clients(self, tuple authorities, bint optional) except -1:
         """Ask clients for a certificate that one of C{authorities} vouches for, and say of whom."""
@@ -405,6 +412,21 @@ cdef class Context:
         rest.SSL_CTX_set_verify(
             self.context, VERIFY_PEER | (0 if optional else VERIFY_FAIL_IF_NO_PEER_CERT), NULL)
         self.asks_clients = True
+        return 0
+
+    cdef int revoke(self, tuple lists) except -1:
+        """Refuse what these lists have; each authority needs one."""
+        cdef const u8 *at
+        cdef void *found
+        cdef void *store = rest.SSL_CTX_get_cert_store(self.context)
+        for der in lists:
+            at = <const u8 *>PyBytes_AS_STRING(der)
+            found = rest.d2i_X509_CRL(NULL, &at, PyBytes_GET_SIZE(der))
+            self.check(found != NULL)
+            good = rest.X509_STORE_add_crl(store, found)
+            rest.X509_CRL_free(found)
+            self.check(good)
+        self.check(rest.X509_STORE_set_flags(store, CRL_CHECK_CHAIN))
         return 0
 
     cdef int use(self, tuple chain, bytes key) except -1:

@@ -15,6 +15,7 @@ from subproxy.core.http.client_authorities import ClientAuthorities
 from subproxy.frontend.tls.certificate import Certificate, CertificateError
 from subproxy.frontend.tls.connection import TlsConnection
 from subproxy.frontend.tls.interfaces import ITlsConnection, ITlsListener
+from subproxy.frontend.tls.pem_blocks import REVOKED, load_blocks
 
 CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """Of TLS 1.2: forward secrecy and authenticated encryption, or nothing. 1.3 has no others."""
@@ -74,6 +75,9 @@ def make_context(
 def _ask_clients(context: ssl.SSLContext, authorities: ClientAuthorities) -> None:
     try:
         context.load_verify_locations(cadata=b"".join(authorities.certificates))
+        if authorities.revoked:
+            load_blocks(context, REVOKED, authorities.revoked)
+            context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
     except ssl.SSLError as error:
         raise CertificateError(f"the TLS library does not take an authority: {error}") from None
     context.verify_mode = ssl.CERT_OPTIONAL if authorities.optional else ssl.CERT_REQUIRED

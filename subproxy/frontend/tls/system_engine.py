@@ -71,6 +71,7 @@ class SystemEngine:
                 int(RENEW),
                 () if authorities is None else authorities.certificates,
                 authorities is not None and authorities.optional,
+                () if authorities is None else authorities.revoked,
             )
         except ValueError as error:
             raise CertificateError(f"the TLS library does not take it: {error}") from None

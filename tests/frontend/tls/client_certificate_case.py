@@ -29,6 +29,13 @@ def authorities(*of: Authority, optional: bool = False) -> ClientAuthorities:
     return ClientAuthorities(certificates, optional, b"".join(each[-16:] for each in certificates))
 
 
+def revoking(crl: bytes, optional: bool = False) -> ClientAuthorities:
+    """The rule of who believes C{CLIENTS}, and reads that list."""
+    revoked = x509.load_pem_x509_crl(crl).public_bytes(Encoding.DER)
+    certificates = (der(CLIENTS.pem),)
+    return ClientAuthorities(certificates, optional, revoked[-32:], (revoked,))
+
+
 ALICE = CLIENTS.issue(common="alice")
 REQUIRED = authorities(CLIENTS)
 OPTIONAL = authorities(CLIENTS, optional=True)
@@ -101,6 +108,25 @@ class ClientCertificateTestsMixin:
         link = CLIENTS.certify(key=key, common="alice")
         leaf = mallory.issue(common="root").replace(mallory.pem, link)
         self.assert_refused(self.visit(leaf))
+
+    def test_revoked(self: Any) -> None:
+        """Who is in the list is refused, whether or not one must be shown; others are not."""
+        bob = CLIENTS.issue(common="bob")
+        for version in VERSIONS:
+            for optional in (False, True):
+                rules = {b"a.example": revoking(CLIENTS.revoke(bob), optional=optional)}
+                line = self.visit(bob, version, rules=rules)
+                self.assert_refused(line)
+                self.assertIn("revoked", line.said)
+                self.assertEqual(self.visit(ALICE, version, rules=rules).clients["verified"], 1)
+
+    def test_a_list_that_is_no_good(self: Any) -> None:
+        """Expired, or another authority's: nobody knows who is revoked."""
+        for crl in (CLIENTS.revoke(begin=-9, end=-1), OTHERS.revoke()):
+            self.assert_refused(self.visit(ALICE, rules={b"a.example": revoking(crl)}))
+        with self.assertRaises(CertificateError):
+            rule = ClientAuthorities(REQUIRED.certificates, False, b"", (b"nonsense",))
+            self.engine().context(Line.certificate, (b"http/1.1",), rule)
 
     def test_optional(self: Any) -> None:
         rules = {b"a.example": OPTIONAL}
