@@ -98,11 +98,11 @@ def _site_rules(router: Router, host: bytes, path: bytes) -> list[Data]:
     return [each for each in found.values() if not each.pop("lifted")]
 
 
-def would_start(pool: Pool | None) -> str | None:
+def would_start(pool: Pool | None, host: bytes) -> str | None:
     """The machine that a request for C{pool} would start; None if it would start none."""
     if pool is None or pool.owner is None or pool.has_ready():
         return None
-    return pool.owner.name
+    return pool.owner.called(host)
 
 
 def explain_view(router: Router, host: bytes, path: bytes, now: float) -> Data:
@@ -113,7 +113,7 @@ def explain_view(router: Router, host: bytes, path: bytes, now: float) -> Data:
         "path": text(found.path),
         "reason": found.reason,
         "route": pool_view(found.winner, now) if found.winner is not None else None,
-        "would_start": would_start(found.winner),
+        "would_start": would_start(found.winner, found.host),
         "site_rules": _site_rules(router, found.host, found.path),
         "candidates": [
             {"route": str(each.pool.route), "rule": each.rule} for each in found.candidates

@@ -130,7 +130,13 @@ class MachineHosting:
         self._tell_left_out()
         if not self._machines and not left and not self._may_come:
             return succeed(None)
+        self._import_drivers()
         return Deferred.fromCoroutine(self._made().restore(left, self._machines))
+
+    def _import_drivers(self) -> None:
+        """No request that wakes a machine is to wait for imports."""
+        for each in {each.vmm: each for each in self._machines}.values():
+            self._driver(each)
 
     def _made(self) -> MachineManager:
         if self.manager is None:
@@ -170,6 +176,7 @@ class MachineHosting:
             except SystemExit:
                 return
         self._confine(restarted=False)
+        self._import_drivers()
         self._made().declare(self._machines)
 
     def _tell_left_out(self) -> None:

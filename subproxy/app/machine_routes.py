@@ -111,10 +111,17 @@ class MachineRoutes(GuestObserver):
         """The machine of a template that has that name."""
         return next(filter(None, (each.of_name(name) for each in self._templates)), None)
 
+    def _of_host(self, host: bytes) -> Machine | None:
+        name = host.decode("latin-1")
+        return next(filter(None, (each.of_host(name) for each in self._templates)), None)
+
+    def _name_of(self, host: bytes) -> str | None:
+        machine = self._of_host(host)
+        return None if machine is None else machine.name
+
     def _concrete(self, host: bytes, path: bytes) -> Pool | ProxyError:
         """The pool of a host of a template: its machine is declared from now on."""
-        name = normalise_host(host).decode("latin-1")
-        machine = next(filter(None, (each.of_host(name) for each in self._templates)), None)
+        machine = self._of_host(normalise_host(host))
         if machine is None:
             return NoRoute()
         fault = path_fault(self._folder, machine.name, machine.most, self._port)
@@ -162,7 +169,9 @@ class MachineRoutes(GuestObserver):
             owner.wanted = self._wanted
             owner.answered = self._answered
             owner.patience = machine.start_timeout
-            owner.concrete = self._concrete if is_template(machine) else None
+            template = is_template(machine)
+            owner.concrete = self._concrete if template else None
+            owner.named = self._name_of if template else None
             declared = _Declared(machine, owner, _claims(machine))
             if known is not None:
                 declared.pools, declared.members = known.pools, known.members

@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.admin.view import explain_view
 from subproxy.app.machine_routes import FORGET, MachineRoutes
 from subproxy.core.balancing.member import MemberEvent, MemberState
 from subproxy.core.exchange import Exchange, RequestHead
@@ -109,6 +110,12 @@ class TemplateRoutesTests(MachineRoutesCase):
         self.status("dev-a")
         self.assertEqual(self.answer(guest), 2)
         self.assertEqual(self.world.dispatcher.admission.waiting, 1)
+
+    def test_explained(self) -> None:
+        """Which machine would be started is told by its own name."""
+        for host, name in ((b"a.dev.example", "dev-a"), (b"a_b.dev.example", None)):
+            found = explain_view(self.world.router, host, b"/", 0.0)
+            self.assertEqual(found["would_start"], name)
 
     def test_no_name(self) -> None:
         """Deeper names do not match; what can't be a machine's is not found."""

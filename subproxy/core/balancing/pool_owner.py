@@ -27,17 +27,19 @@ class PoolOwner:
     @ivar wanted: is called when the first request begins to wait.
     @ivar concrete: makes the owner of a host, where this one stands for many: returns its pool, or
         why there is none. None of any other: requests wait for it itself.
+    @ivar named: with C{concrete}: the name of the owner that it would make for a host, or None.
     @ivar answered: is called when one that has waited is being answered, also with who answers.
     """
 
     __slots__ = (
-        *("answered", "concrete", "name", "patience", "refused_until", "up_since", "waiting"),
-        "wanted",
+        *("answered", "concrete", "name", "named", "patience", "refused_until", "up_since"),
+        *("waiting", "wanted"),
     )
 
     def __init__(
         self, name: str, patience: float, wanted: Callable[[PoolOwner], object] = lambda _: None
     ) -> None:
+        self.named: Callable[[bytes], str | None] | None = None
         self.concrete: Callable[[bytes, bytes], Any] | None = None
         self.answered: Callable[[PoolOwner, Any], object] = lambda _, by: None
         self.name = name
@@ -46,6 +48,10 @@ class PoolOwner:
         self.up_since = UNTIL_UP
         self.refused_until = 0.0
         self.wanted = wanted
+
+    def called(self, host: bytes) -> str | None:
+        """What is woken for a host, which is spelt for routing; None: nothing."""
+        return self.name if self.named is None else self.named(host)
 
     def wait(self) -> None:
         """One more request waits."""
