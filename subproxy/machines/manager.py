@@ -123,6 +123,11 @@ class MachineManager:
             self._log.warn("machine {name} is a process: nothing confines it", name=machine.name)
         return managed
 
+    @property
+    def templates(self) -> list[Machine]:
+        """What is declared of machines that are made by their names."""
+        return [each.machine for each in self._templates]
+
     def _of_name(self, name: str) -> Machine | None:
         return next(filter(None, (each.of_name(name) for each in self._templates)), None)
 

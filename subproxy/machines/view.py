@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from subproxy.core.printable import printable
+from subproxy.machines.declaration import Machine
 from subproxy.machines.instance import Instance
 from subproxy.machines.managed import ManagedMachine
 from subproxy.machines.manager import MachineManager
@@ -15,8 +16,27 @@ Data = dict[str, Any]
 
 
 def machines_view(manager: MachineManager, now: float) -> list[Data]:
-    """All machines, by name."""
-    return [machine_view(each, now) for _, each in sorted(manager.machines.items())]
+    """All machines, by name, and the templates that some of them are of."""
+    found = [machine_view(each, now) for each in manager.machines.values()]
+    found += map(template_view, manager.templates)
+    return sorted(found, key=lambda each: each["name"])
+
+
+def template_view(machine: Machine) -> Data:
+    """A template: it has the keys of a machine, and never runs itself."""
+    return {
+        "name": machine.name,
+        "vmm": machine.vmm,
+        "hosts": list(machine.hosts),
+        "state": "template",
+        "waiting": 0,
+        "most": machine.most,
+        "starts": {"registered": 0, "failed": 0},
+        "failures": 0,
+        "reason": "",
+        "next_attempt": 0.0,
+        "instances": [],
+    }
 
 
 def machine_view(managed: ManagedMachine, now: float) -> Data:

@@ -82,6 +82,17 @@ class OperationsTests(SynchronousTestCase):
         running.end()
         self.assertEqual(self.state(), "cold")
 
+    def test_template(self) -> None:
+        """It stands there with the keys of any machine; an operator may start one of its names."""
+        self.manager.declare([BLOG, Machine("dev-{1}", "qemu", ("*.dev.example",))])
+        blog, template = self.good()["machines"]
+        self.assertEqual((template["name"], template["state"]), ("dev-{1}", "template"))
+        self.assertEqual(set(template), set(blog))
+        self.good("machine-start", "dev-a")
+        names = [each["name"] for each in self.good()["machines"]]
+        self.assertEqual(names, ["blog", "dev-a", "dev-{1}"])
+        self.assertEqual(self.ask("machine-start", "dev-{1}")[1], 404)
+
     def test_failed(self) -> None:
         """Why, and when it may be tried again."""
         self.good("machine-start", "blog")
