@@ -270,6 +270,14 @@ class MachineHosting:
         self._inheritance.endow(device, endpoint)
         port = await endpoint.listen(self._greetings)
         self.listeners[device] = MachineListener(device, port)
+        self._forget_instances(f"path:{device}")
+
+    def _forget_instances(self, identity: str) -> None:
+        """Nobody is refused as replaced who was once an instance of this machine, and is again."""
+        self._guests.table.epochs.forget(identity)
+        crew = self._guests.crew
+        if crew is not None:
+            crew.tell(crew.slots, msg.MachineStarts(identity))
 
     def stop_listening(self, device: str) -> Deferred[None]:
         """See L{InstanceHost<subproxy.machines.manager.InstanceHost>}."""

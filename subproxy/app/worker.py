@@ -333,6 +333,8 @@ class _Worker:
                 (descriptor,) = said.descriptors
                 assert isinstance(service.peers, PeerLinks)
                 service.peers.connect(descriptor, said.serial, said.asks)
+            case msg.MachineStarts():
+                service.registrar.epochs.forget(said.identity)
             case msg.MachineStatus():
                 assert service.machines is not None
                 service.machines.status(said)

@@ -291,6 +291,14 @@ class MachineStatus(ChannelMessage):
 
 @message
 @dataclass(frozen=True, slots=True)
+class MachineStarts(ChannelMessage):
+    """A machine is started: whichever instances its guest has, they are new ones."""
+
+    identity: str
+
+
+@message
+@dataclass(frozen=True, slots=True)
 class Away(ChannelMessage):
     """The parent reads nothing for so many seconds, at most: guests may be slow to come."""
 

@@ -3,8 +3,8 @@ A guest that starts quickly, for machines that are processes.
 
     machine_guest.py LISTENER HOST CONCURRENCY
 
-It notes each of its starts, and answers C{/held...} when there is a file C{released}; both files
-are in the folder that C{MACHINE_GUEST} names.
+It notes each of its starts, is the instance that a file C{instance} says, if there is one, and
+answers C{/held...} when there is a file C{released}: all in the folder that C{MACHINE_GUEST} names.
 """
 
 from __future__ import annotations
@@ -21,6 +21,14 @@ from tests.integration.light import ANSWER, Subscriber
 FOLDER = Path(os.environ["MACHINE_GUEST"])
 
 
+def instance() -> bytes:
+    """What the file of that name says; else it is another one each time."""
+    try:
+        return (FOLDER / "instance").read_bytes()
+    except FileNotFoundError:
+        return b"%d" % os.getpid()
+
+
 class HoldingSubscriber(Subscriber):
     """Answers some requests later."""
 
@@ -31,7 +39,7 @@ class HoldingSubscriber(Subscriber):
         info = {
             b"version": 1,
             b"application": b"machine",
-            b"instance": b"%d" % os.getpid(),
+            b"instance": instance(),
             b"concurrency": self.concurrency,
         }
         for frame in ([b"hello", info], [b"register", 1, self.host, b"/.*"]):

@@ -202,6 +202,19 @@ class ConsoleTests(MachineCase):
         self.assertEqual(follower.output, before + after)
 
 
+class RestoredTests(MachineCase):
+    def test_an_instance_of_before(self) -> None:
+        """A machine that is started again may be any instance: none is refused as replaced."""
+        self.start(self.quick(), **{"start-timeout": 10})
+        for number, name in enumerate(("one", "two", "one"), 1):
+            (self.folder / "instance").write_text(name)
+            self.assertEqual(self.world.ask()[0], 200, name)
+            self.command("machines", "stop", "blog")
+            ended = r"(?s)" + r".*".join([r"machine blog \(0\) has ended"] * number)
+            self.wait_for(ended)
+        self.assertFalse(self.logged("refused"))
+
+
 class FailureTests(MachineCase):
     def test_crash_on_boot(self) -> None:
         """503 after the third failure, then at once; the log has the reason and the console."""

@@ -3,7 +3,8 @@
 The proxy keeps one subscription for each (identity, application, worker), a *line*:
 
 - a newer instance replaces the older at once: a restarted VM does not wait for its own ghost;
-- an instance that was once replaced never returns, even if the newer one is gone: what comes
+- an instance that was once replaced never returns, even if the newer one is gone, unless its
+  machine is started anew (C{forget}): what comes
   late is a delayed connection, or a VM restored from an old snapshot;
 - the same instance connecting again replaces its own older connection.
 
@@ -107,6 +108,23 @@ class Epochs:
         if not known.current:
             known.quiet_since = now
             self._quiet[member.identity] = None
+
+    def forget(self, identity: str) -> None:
+        """
+        The machine of C{identity} is started anew: whichever instance comes then is a new one.
+
+        One restored from a snapshot has the instance of that, which may be retired by now. Who is
+        subscribed stays so.
+        """
+        known = self._identities.get(identity)
+        if known is None:
+            return
+        if known.current:
+            known.retired.clear()
+            known.latest = {line: known.latest[line] for line in known.current}
+        else:
+            self._quiet.pop(identity, None)
+            del self._identities[identity]
 
     def expire(self, now: float) -> int:
         """Forget identities that are quiet for FORGET seconds; return how many."""

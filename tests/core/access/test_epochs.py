@@ -19,6 +19,26 @@ def instance(
     return Member(identity, application, name, now=0.0, worker=worker)
 
 
+class ForgetTests(SynchronousTestCase):
+    def test_started_anew(self) -> None:
+        """After that a retired instance is as good as any; who is subscribed stays so."""
+        epochs = Epochs()
+        one, two = (Member("vm", b"app", each, now=0) for each in (b"one", b"two"))
+        epochs.hello(one)
+        epochs.hello(two)
+        self.assertIsInstance(epochs.hello(one), RefuseHello)
+        epochs.forget("vm")
+        found = epochs.hello(one)
+        assert isinstance(found, AcceptHello)
+        self.assertIs(found.replaced, two)
+        epochs.gone(one, 1.0)
+        epochs.forget("vm")
+        epochs.forget("nobody")
+        self.assertEqual(len(epochs), 0)
+        self.assertEqual(epochs.expire(9999.0), 0)
+        self.assertIsInstance(epochs.hello(two), AcceptHello)
+
+
 class EpochTests(SynchronousTestCase):
     """C{Epochs.hello}."""
 
