@@ -4,8 +4,8 @@ The proxy keeps one subscription for each (identity, application, worker), a *li
 
 - a newer instance replaces the older at once: a restarted VM does not wait for its own ghost;
 - an instance that was once replaced never returns, even if the newer one is gone, unless its
-  machine is started anew (C{forget}): what comes
-  late is a delayed connection, or a VM restored from an old snapshot;
+  machine is started anew (C{forget}): what comes late is a delayed connection, or a VM restored
+  from an old snapshot;
 - the same instance connecting again replaces its own older connection.
 
 What is newer is decided by who came first to say a new instance id; nothing that a guest says
