@@ -70,6 +70,7 @@ class HostLinks(GuestObserver):
 
     @param factory: the other hosts, as who is asked.
     @param random: from 0 to 1.
+    @ivar protocol: makes what serves a host that asks.
     @ivar publisher: tells what is served here; None: each host is told over its connection.
     @ivar alone: see L{PeerLinks<subproxy.app.peer_links.PeerLinks>}; a host always is.
     """
@@ -86,6 +87,7 @@ class HostLinks(GuestObserver):
         random: Callable[[], float],
     ) -> None:
         self.factory = factory
+        self.protocol: Callable[..., HostPeerProtocol] = HostPeerProtocol
         self.publisher: RoutePublisher | None = None
         self.alone = True
         self._reactor = reactor
@@ -148,7 +150,7 @@ class HostLinks(GuestObserver):
         def admit(name: str) -> HostPeerProtocol | None:
             if name != dialer.name or not dialer.reached():
                 return None
-            protocol = HostPeerProtocol(
+            protocol = self.protocol(
                 self,
                 () if self.publisher is not None else self._served,
                 self.host,

@@ -17,6 +17,7 @@ from subproxy.config.settings import Settings
 from subproxy.core.host_address import parse_peer
 from subproxy.endpoints.adopted import check_systemd
 from subproxy.endpoints.server_endpoint import server_endpoint
+from subproxy.fastpath.install import host_protocol
 from subproxy.frontend.peer.host_tls import HostCertificateError, HostCertificates
 from subproxy.process.inherited_sockets import InheritedSockets, http_endpoint
 from subproxy.process.startup import fail
@@ -80,6 +81,7 @@ def build_hosts(
     )
     factory.protocol = guests.protocol
     links = HostLinks(reactor, dispatcher, registrar, factory, certificates, random)
+    links.protocol = host_protocol(service.http)
     service.peers = links
     service.registrar.observer = links
     if settings.peer_listen is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
@@ -22,6 +23,7 @@ class PeerLinks:
     See above. It hears what the worker's own guests serve, and tells the others.
 
     @ivar factory: the other workers, as who is asked.
+    @ivar protocol: makes what serves one that asks.
     @ivar alone: this worker ends, and the others do not.
     """
 
@@ -34,6 +36,7 @@ class PeerLinks:
         process: int,
     ) -> None:
         self.factory = factory
+        self.protocol: Callable[..., PeerProtocol] = PeerProtocol
         self._reactor = reactor
         self._dispatcher = dispatcher
         self._registrar = registrar
@@ -58,7 +61,7 @@ class PeerLinks:
             self._asked = [each for each in self._asked if each.transport.connected]
             self._asked.append(protocol)
         else:
-            protocol = PeerProtocol(self, self._process, self._served)
+            protocol = self.protocol(self, self._process, self._served)
             self._asking = [each for each in self._asking if each.connected]
             self._asking.append(protocol)
         begin_connection(self._reactor, descriptor, identity, protocol, b"")

@@ -32,6 +32,7 @@ from subproxy.config.options import Options
 from subproxy.core.access.penalties import PenaltyBox
 from subproxy.core.balancing.member import Member, MemberEvent
 from subproxy.core.routing.route import Route
+from subproxy.fastpath.install import worker_protocol
 from subproxy.process.gc_tuning import tune
 from subproxy.process.inherited_sockets import InheritedSockets, keep_name
 from subproxy.process.reactor_choice import choose, make_monotonic, set_spin
@@ -240,7 +241,9 @@ class _Worker:
             self._reactor, dispatcher, registrar, lambda transport: "", settings
         )
         factory.protocol = service.subscriptions.protocol
-        return PeerLinks(self._reactor, dispatcher, registrar, factory, self._begin.slot)
+        links = PeerLinks(self._reactor, dispatcher, registrar, factory, self._begin.slot)
+        links.protocol = worker_protocol(service.http)
+        return links
 
     def _machine_routes(self) -> MachineRoutes:
         service, effective = self._proxy.service, self._options.effective

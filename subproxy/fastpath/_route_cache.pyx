@@ -17,7 +17,7 @@ from libc.string cimport memcpy
 from subproxy.core.balancing.admission import Admission
 from subproxy.core.balancing.balancer import SLOW_START_SHARE, PowerOfTwo
 from subproxy.core.http.fields import PATH
-from subproxy.core.balancing.member import READY, Member
+from subproxy.core.balancing.member import HOSTS, PEERS, READY, Member, is_peer
 from subproxy.core.http.normalise import normalise_path, path_fault
 from subproxy.core.balancing.member import Pool
 from subproxy.core.balancing.outcomes import Outcomes
@@ -38,6 +38,8 @@ cdef enum:
     MOST_KEY = 512  # bytes of host and path, above which an answer is not kept
 
 
+cdef str FIRST_OF_PEERS = PEERS[0] + HOSTS[0]
+cdef Py_ssize_t MEMBER_IDENTITY = slot(Member, "identity")
 cdef Py_ssize_t MEMBER_STATE = slot(Member, "state")
 cdef Py_ssize_t MEMBER_IN_FLIGHT = slot(Member, "in_flight")
 cdef Py_ssize_t MEMBER_CONCURRENCY = slot(Member, "concurrency")
@@ -247,6 +249,26 @@ cdef class RouteCache:
         if other_cost * real(one, MEMBER_WEIGHT) < cost * real(other, MEMBER_WEIGHT):
             return other
         return one
+
+    cdef object choose_here(self, object pool):
+        """What C{Dispatcher.dispatch_here} would choose now: no other process; None likewise."""
+        cdef list others = None
+        cdef str identity
+        for member in <list>get(pool, POOL_MEMBERS):
+            identity = get(member, MEMBER_IDENTITY)
+            if identity and identity[0] in FIRST_OF_PEERS and is_peer(member):
+                if others is None:
+                    others = []
+                others.append(member)
+        if others is None:
+            return self.choose(pool)
+        if number(pool, POOL_WAITING):
+            return None
+        return self.balancer.choose(pool, self.now(), self.admission.rng, others)
+
+    def pick_here(self, pool):
+        """C{choose_here}, for tests."""
+        return self.choose_here(pool)
 
     def pick(self, pool):
         """C{choose}, for tests."""

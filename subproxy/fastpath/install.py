@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from subproxy.fastpath.http1_factory import FastHttp1Factory
+from subproxy.frontend.factory import Http1Factory
+from subproxy.frontend.peer.host_protocol import HostPeerProtocol
+from subproxy.frontend.peer.protocol import PeerProtocol
 from subproxy.telemetry.access_log import AccessLog
 from subproxy.telemetry.counters import Counters
 
@@ -39,3 +44,23 @@ def install(
 
     http.use_fastpath(log, counters).http2 = http2
     subscriptions.protocol = fast_subscription_protocol(log)
+
+
+def worker_protocol(http: Http1Factory) -> Callable[..., PeerProtocol]:
+    """What serves another worker: with the compiled path before it, if C{http} has that."""
+    path = http.fastpath if isinstance(http, FastHttp1Factory) else None
+    if path is None:
+        return PeerProtocol
+    from subproxy.fastpath.peer_protocol import FastPeerProtocol
+
+    return partial(FastPeerProtocol, path)
+
+
+def host_protocol(http: Http1Factory) -> Callable[..., HostPeerProtocol]:
+    """What serves another host: likewise."""
+    path = http.fastpath if isinstance(http, FastHttp1Factory) else None
+    if path is None:
+        return HostPeerProtocol
+    from subproxy.fastpath.peer_protocol import FastHostPeerProtocol
+
+    return partial(FastHostPeerProtocol, path)

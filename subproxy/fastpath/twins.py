@@ -14,6 +14,7 @@ _CONVERSATIONS: Final = "tests.fastpath.test_differential.ConversationTests"
 _GUESTS: Final = "tests.fastpath.test_differential_guests.GuestConversationTests"
 _HTTP2: Final = "tests.fastpath.test_http2_differential.Http2ConversationTests"
 _TUNNELS: Final = "tests.fastpath.test_tunnels.TunnelConversationTests.test_any_tunnel"
+_PEERS: Final = "tests.fastpath.test_peer.PeerConversationTests"
 _CHOICES: Final = "tests.fastpath.test_route_cache.ChoiceTests"
 
 _BODIES: Final = "tests.integration.test_body_paths.BodyPathTests.test_the_same_is_seen"
@@ -72,6 +73,22 @@ TWINS: Final = {
         ("subproxy.wire.whole.whole_request",),
         ("subproxy.wire._whole_frame.whole_request",),
         "tests.wire.test_whole.WholeFrameTests.test_any_frame",
+    ),
+    "request of another process": Twin(
+        ("subproxy.frontend.peer.protocol.PeerProtocol",),
+        (
+            "subproxy.fastpath._peer.FastPeer",
+            "subproxy.fastpath._peer_frames.decode_request",
+        ),
+        f"{_PEERS}.test_any_conversation",
+    ),
+    "answer to another process": Twin(
+        ("subproxy.frontend.peer.stream.PeerStream",),
+        (
+            "subproxy.fastpath._peer.FastPeerRequest",
+            "subproxy.fastpath._peer_frames.back_answer",
+        ),
+        f"{_PEERS}.test_any_conversation",
     ),
     "response frame grammar": Twin(
         (

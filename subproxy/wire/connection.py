@@ -115,6 +115,17 @@ class WireConnection(WholeExchanges):
         exchange.sent(Event.WHOLE if whole else Event.BULK)
         self.exchanges[number] = exchange
 
+    def adopt_request(self, number: int) -> None:
+        """A whole request came under C{number}, which is C{last} or less, and is not answered."""
+        exchange = WireExchange(
+            self.role,
+            number,
+            SendWindow(self.peer_limits.window, self._chunk),
+            ReceiveWindow(self.limits.window),
+        )
+        exchange.came(Event.WHOLE)
+        self.exchanges[number] = exchange
+
     def adopt_download(self, number: int, ended: bool) -> None:
         """
         The peer has begun to answer C{number}, which was adopted, over a data connection.

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.balancing.admission import Admission
 from subproxy.core.balancing.balancer import BALANCERS
-from subproxy.core.balancing.member import Member, MemberState
+from subproxy.core.balancing.member import HOSTS, PEERS, Member, MemberState, is_peer
 from subproxy.core.dispatcher import Dispatcher
 from subproxy.core.http.request_rules import RequestRules
 from subproxy.core.routing.registry import Registry
@@ -67,8 +67,22 @@ class ChoiceTests(SynchronousTestCase):
             self.assertIs(chooser.pick(pool), expected)
             if expected is not None:
                 expected.in_flight += 1
+        # As for another process: who is one itself is left out.
+        for number in range(0, len(pool.members), 2):
+            pool.members[number].identity = f"{PEERS if number % 4 else HOSTS}{number}"
+        for _ in range(10):
+            state = admission.rng.getstate()
+            cursor = pool.cursor
+            others = [member for member in pool.members if is_peer(member)]
+            expected = admission.balancer.choose(pool, NOW, admission.rng, others)
+            admission.rng.setstate(state)
+            pool.cursor = cursor
+            self.assertIs(chooser.pick_here(pool), expected)
+            if expected is not None:
+                expected.in_flight += 1
         pool.waiting = 1
         self.assertIsNone(chooser.pick(pool))
+        self.assertIsNone(chooser.pick_here(pool))
 
     @settings(max_examples=examples(200), deadline=None)
     @given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from([200, 404, 500, 501, 503]))))

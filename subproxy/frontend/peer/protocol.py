@@ -4,6 +4,9 @@ The serving end between two processes of a proxy: it has guests, and takes the p
 
 It registers what its guests serve at the other process, which sends it requests as to any guest.
 Only its own guests may answer these: a request goes from a process to another once.
+
+Compiled a second time: L{subproxy.fastpath._peer} and L{subproxy.fastpath._peer_frames} (see
+L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations
@@ -189,8 +192,13 @@ class PeerProtocol(Protocol):
         self._look_whether_idle()
         return idle
 
+    @property
+    def under_way(self) -> int:
+        """How many requests are."""
+        return len(self._streams)
+
     def _look_whether_idle(self) -> None:
-        if self._idle is not None and not self._streams:
+        if self._idle is not None and not self.under_way:
             idle, self._idle = self._idle, None
             idle.callback(None)
 
@@ -198,6 +206,14 @@ class PeerProtocol(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """The other process said something."""
+        self.bytes_received(data)
+
+    def bytes_received(self, data: bytes) -> None:
+        """Some of what it says came."""
+        self.frames_received(data)
+
+    def frames_received(self, data: bytes) -> None:
+        """The wire is to have C{data}."""
         self.wire.feed(data)
         self._in_turn = True
         try:
@@ -211,8 +227,11 @@ class PeerProtocol(Protocol):
         """Nobody waits for any answer."""
         self.connected = 0
         self.wire.discard()
-        for stream in list(self._streams.values()):
-            stream.cancel(ClientGone())
+        # The last ones first: else one that waits would get the place of one that is cancelled.
+        for number in sorted(self._streams, reverse=True):
+            stream = self._streams.get(number)
+            if stream is not None:
+                stream.cancel(ClientGone())
         self._streams.clear()
         self._look_whether_idle()
         if self._gone is not None and not self._gone.called:

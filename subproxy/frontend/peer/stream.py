@@ -3,6 +3,9 @@ One request that another process has passed on: what its guest answers goes back
 
 It is to an exchange what a client's stream is. What the request may be, the process that has the
 client has checked; it also writes the access log.
+
+Compiled a second time: L{subproxy.fastpath._peer} and L{subproxy.fastpath._peer_frames} (see
+L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations

@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""Ask a guest at its own host, and at another host; print the CPU of both proxies a request.
+
+    python benchmarks/hosts.py [--rounds 5] [--seconds 2] [--connections 64]
+
+Two proxies on this machine know each other by mutual TLS (C{--peer}). The guest, which is
+C{native/guest.c}, is at the second one. wrk asks it there, and at the first, in turns; what is
+printed is the median of the rounds: microseconds of CPU a request, of the host that asks, of the
+one that serves, and how often as much both take together as the one does directly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import statistics
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.build import program
+from benchmarks.rig import HOST, Rig, cpu_seconds, descendants, free_port, wait_until
+from tests.rigs.tls_rig import Authority
+
+TWISTD = str(Path(sys.executable).parent / "twistd")
+COMPLETED = re.compile(r"(\d+) requests in")
+
+
+class HostProxy:
+    """A proxy that is one of two hosts."""
+
+    def __init__(self, rig: Rig, name: str, authority: Authority, options: list[str]) -> None:
+        self._rig = rig
+        self.name = name
+        self.port, self.peer_port = free_port(), free_port()
+        certificate = Path(rig.path(f"{name}.pem"))
+        certificate.write_bytes(authority.issue(name))
+        self.vsock = rig.path(f"{name}.sock")
+        self._options = [
+            f"--http=tcp:{self.port}:interface=127.0.0.1",
+            f"--vsock={self.vsock}",
+            f"--peer-listen=tcp:{self.peer_port}:interface=127.0.0.1",
+            f"--peer-certificate={certificate}",
+            f"--peer-ca={rig.path('ca.pem')}",
+            f"--access-log={rig.path(name)}.access",
+            *options,
+        ]
+
+    def start(self, other: HostProxy) -> None:
+        """Start it; it dials the other one."""
+        peer = f"--peer={other.name}=127.0.0.1:{other.peer_port}"
+        log = self._rig.path(f"{self.name}.log")
+        command = [TWISTD, "-n", "--pidfile=", f"--logfile={log}", "subproxy"]
+        self.process = self._rig.spawn([*command, *self._options, peer], counted=True)
+
+    def cpu(self) -> float:
+        """CPU seconds that it has taken."""
+        return cpu_seconds(descendants(self.process.pid))
+
+
+@dataclass(frozen=True)
+class HostCost:
+    """Microseconds of CPU a request, of each host."""
+
+    asking: float
+    serving: float
+
+    @property
+    def both(self) -> float:
+        """Of both together."""
+        return self.asking + self.serving
+
+
+def ask(
+    asked: HostProxy, asking: HostProxy, serving: HostProxy, seconds: float, connections: int
+) -> HostCost:
+    """What both hosts take for a request that a client asks C{asked}."""
+    before = asking.cpu(), serving.cpu()
+    load = ["taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", f"-d{seconds:.0f}s"]
+    load += ["-H", f"Host: {HOST}", f"http://127.0.0.1:{asked.port}/"]
+    said = subprocess.run(load, capture_output=True, text=True, check=True).stdout
+    found = COMPLETED.search(said)
+    if found is None or "Non-2xx" in said:
+        raise SystemExit(said)
+    count = int(found[1])
+    return HostCost(
+        (asking.cpu() - before[0]) / count * 1e6, (serving.cpu() - before[1]) / count * 1e6
+    )
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2)
+    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--option", action="append", default=[], help="of both proxies")
+    asked = parser.parse_args()
+    authority = Authority()
+    with Rig("hosts", 0, 1) as rig:
+        Path(rig.path("ca.pem")).write_bytes(authority.pem)
+        one, two = (HostProxy(rig, name, authority, asked.option) for name in ("kvm-1", "kvm-2"))
+        one.start(two)
+        two.start(one)
+        wait_until(lambda: Path(two.vsock + "_12345").exists(), "the second host listens")
+        rig.spawn([program("guest"), f"{two.vsock}_12345", HOST, "1", "1"])
+        rig.wait_for_answer(two.port)
+        rig.wait_for_answer(one.port)
+        pairs = [
+            (
+                ask(two, one, two, asked.seconds, asked.connections),
+                ask(one, one, two, asked.seconds, asked.connections),
+            )
+            for _ in range(asked.rounds)
+        ]
+    middle = statistics.median
+    print(f"directly: {middle(pair[0].serving for pair in pairs):.1f} us a request")
+    print(f"by another host: {middle(pair[1].asking for pair in pairs):.1f} us there, ", end="")
+    print(f"{middle(pair[1].serving for pair in pairs):.1f} us here")
+    ratios = sorted(pair[1].both / pair[0].serving for pair in pairs)
+    print(f"together {middle(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}) times as much")
+
+
+if __name__ == "__main__":
+    main()

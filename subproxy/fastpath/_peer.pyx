@@ -1,0 +1,300 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, binding=False
+"""What another process of the proxy asks, on the compiled path: for guests of this one.
+
+A C{FastPeer} stands before a C{FastPeerProtocol} once both have greeted. A plain request goes straight
+to a guest, and its plain answer straight back; both ways a frame is copied, not taken to pieces. What
+is written in a turn of the reactor goes out at its end, at once: a record of TLS costs more than what
+is in it. Every other frame goes to the Python path, in order and untouched, after the exchange
+that it is about, if that was begun here, has been moved there.
+
+The same in Python: C{subproxy.frontend.peer.protocol} and C{subproxy.frontend.peer.stream} (see
+C{subproxy.fastpath.twins}).
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport uint64_t
+from libc.stdlib cimport free, realloc
+from libc.string cimport memcmp, memcpy
+
+from subproxy.fastpath._bytes cimport u8
+from subproxy.fastpath._channel cimport FastChannel
+from subproxy.fastpath._peer_frames cimport (
+    PeerRequest, answer_room, back_answer, decode_request, guest_frame,
+)
+from subproxy.fastpath._response cimport (
+    INCOMPLETE, NO_FRAME, Answer, concerned, frame_length, is_bodiless,
+)
+from subproxy.fastpath._route_cache cimport RouteCache, RouteEntry
+from subproxy.fastpath._slots cimport get, slot
+from subproxy.fastpath._turn_end cimport turn_end
+from subproxy.reactor._engine cimport enqueue
+
+from subproxy.core.balancing.member import Member
+from subproxy.fastpath import shared_channel as _shared_channel
+from subproxy.subscription import channel as _channel
+from subproxy.wire.states import Side
+
+cdef enum:
+    KEPT = 65536  # bytes of room that are kept from one turn to the next
+    MUCH = 262144  # bytes that are written before the turn ends
+
+cdef type PythonChannel = _shared_channel.SharedChannel
+cdef Py_ssize_t MEMBER_CHANNEL = slot(Member, "channel")
+cdef Py_ssize_t CHANNEL_FAST = slot(PythonChannel, "fast")
+cdef Py_ssize_t CHANNEL_CONGESTED = slot(_channel.Channel, "congested")
+cdef object OPEN = Side.OPEN
+cdef object DRAINING = Side.DRAINING
+
+
+cdef class FastPeerRequest(FastClient):
+    """A request that a guest has, and that nothing but its answer concerns."""
+
+    @property
+    def member(self):
+        """Who has it."""
+        return self.channel.member
+
+    cdef int answered(self, Answer *answer) except -1:
+        cdef FastPeer front = self.front
+        cdef FastChannel channel = self.channel
+        cdef bint bodiless = self.is_head or is_bodiless(answer.status)
+        cdef Py_ssize_t size = 0 if bodiless else answer.body_size
+        cdef Py_ssize_t room
+        cdef u8 *end
+        cdef u8 *at
+        if answer.bulk >= 0 or front is None or not front.open or not front.protocol.writable:
+            return 0
+        if not bodiless and answer.length >= 0 and answer.length != size:
+            return 0
+        if size > front.inline:
+            return 0
+        room = answer_room(answer)
+        if room > front.most:
+            return 0
+        # It is written from its end, and moved to where it belongs.
+        end = front.reserve(2 * room) + 2 * room
+        at = back_answer(end, answer, self.number, bodiless)
+        memcpy(front.out + front.out_size, at, end - at)
+        front.out_size += end - at
+        front.soon()
+        channel.drop(self.asked)
+        del front.requests[self.number]
+        front.path.answered += 1
+        member = channel.member
+        front.path.chooser.judge(member, answer.status)
+        self.front = None
+        self.channel = None
+        front.path.chooser.release(member)
+        if not front.requests:
+            front.protocol.emptied()
+        return 1
+
+    cdef int give_up(self) except -1:
+        """See C{FastClient}: the exchange goes on in Python."""
+        cdef FastPeer front = self.front
+        if front is None:
+            return 0
+        self.front = None
+        front.path.declined_answers += 1
+        self.channel.drop(self.asked)
+        self.channel.tell()
+        del front.requests[self.number]
+        front.wire.last = front.last
+        front.protocol.adopt(self)
+        self.channel = None
+        return 0
+
+
+cdef class FastPeer(Receiver):
+    """The exchanges of one other process that were begun on the compiled path."""
+
+    def __dealloc__(self):
+        free(self.out)
+
+    def __init__(self, protocol, FastContext path):
+        wire = protocol.wire
+        self.protocol = protocol
+        self.wire = wire
+        self.transport = protocol.transport
+        self.path = path
+        self.turn_end = turn_end(self.transport, self)
+        self.requests = {}
+        self.held = b""
+        self.frame_limit = wire.limits.frame
+        self.inline_limit = wire.limits.inline
+        self.inline = wire.peer_limits.inline
+        self.most = wire.most
+        self.last = wire.last
+        self.look()
+
+    def __len__(self):
+        return len(self.requests)
+
+    def __bool__(self):
+        return True
+
+    # -- what the protocol calls --------------------------------------------
+
+    def dataReceived(self, bytes data):
+        """The other process said something."""
+        cdef Py_ssize_t size, done
+        if self.held:
+            data = self.held + data
+            self.held = b""
+        size = PyBytes_GET_SIZE(data)
+        if size < self.wanted:
+            self.held = data
+            return
+        self.wanted = 0
+        done = self.walk(<const u8 *>PyBytes_AS_STRING(data), size)
+        if done < size:
+            self.held = data[done:]
+
+    def surrender(self):
+        """Move all exchanges to the Python path; the connection is over."""
+        self.open = False
+        for request in [self.requests[number] for number in sorted(self.requests)]:
+            (<FastPeerRequest>request).give_up()
+
+    def write(self):
+        """Write what was gathered."""
+        cdef bytes data
+        if self.out_size:
+            data = PyBytes_FromStringAndSize(<char *>self.out, self.out_size)
+            self.out_size = 0
+            if self.out_room > KEPT:
+                free(self.out)
+                self.out = NULL
+                self.out_room = 0
+            self.transport.write(data)
+
+    def turn_ended(self):
+        """The turn of the reactor in which something was gathered ends."""
+        self.called = False
+        self.write()
+
+    # -- bytes --------------------------------------------------------------
+
+    cdef u8 *reserve(self, Py_ssize_t size) except NULL:
+        cdef u8 *larger
+        if self.out_size + size > self.out_room:
+            larger = <u8 *>realloc(self.out, self.out_size + size + 16384)
+            if larger == NULL:
+                raise MemoryError
+            self.out = larger
+            self.out_room = self.out_size + size + 16384
+        return self.out + self.out_size
+
+    cdef int soon(self) except -1:
+        if self.out_size > MUCH:
+            self.write()
+        if self.called:
+            return 0
+        self.called = True
+        if self.turn_end is not None:
+            enqueue(self.turn_end)
+        else:
+            self.path.factory.context.clock.callLater(0, self.turn_ended)
+        return 0
+
+    cdef int look(self) except -1:
+        """Find out whether requests may be begun here."""
+        self.open = self.wire.theirs is OPEN and (
+            self.wire.ours is OPEN or self.wire.ours is DRAINING
+        )
+        self.last = self.wire.last
+        return 0
+
+    cdef int to_python(self, const u8 *data, Py_ssize_t size) except -1:
+        """Give Python these frames."""
+        if size:
+            self.wire.last = self.last
+            self.protocol.frames_received(PyBytes_FromStringAndSize(<const char *>data, size))
+            self.look()
+        return 0
+
+    cdef Py_ssize_t walk(self, const u8 *data, Py_ssize_t size) except -1:
+        """Deal with the whole frames of C{data}; return how many bytes that was."""
+        cdef const u8 *p = data
+        cdef const u8 *end = data + size
+        cdef const u8 *run = data  # where that begins which Python has not been given yet
+        cdef const u8 *payload = NULL
+        cdef Py_ssize_t length
+        cdef PeerRequest request
+        cdef bint passed
+        while p < end:
+            length = frame_length(p, end, self.frame_limit, &payload)
+            if length == INCOMPLETE:
+                break
+            if length == NO_FRAME or (end - payload > length and payload[length] != c"]"):
+                # Nothing after it can be trusted, and Python says so.
+                self.open = False
+                self.to_python(run, end - run)
+                return size
+            if end - payload <= length:
+                self.wanted = payload - p + length + 1
+                break
+            passed = False
+            if length > 10 and memcmp(payload, b"7:request,", 10) == 0:
+                if self.open and decode_request(
+                    payload, payload + length, self.inline_limit, &request
+                ):
+                    # Their numbers grow, here and there.
+                    self.to_python(run, p - run)
+                    run = p
+                    passed = (
+                        self.open and request.number > self.last
+                        and self.begin(&request, payload + length)
+                    )
+                if not passed:
+                    self.path.declined_requests += 1
+            elif self.requests:
+                asked = self.requests.get(concerned(payload, payload + length))
+                if asked is not None:
+                    # It is about to hear of it, behind what came before.
+                    self.to_python(run, p - run)
+                    run = p
+                    (<FastPeerRequest>asked).give_up()
+            p = payload + length + 1
+            if passed:
+                run = p
+        self.to_python(run, p - run)
+        return p - data
+
+    cdef bint begin(self, const PeerRequest *request, const u8 *end) except -1:
+        """Send a request on. False, and nothing has happened, if that is not for here."""
+        cdef RouteCache chooser = self.path.chooser
+        cdef FastPeerRequest asked
+        cdef FastChannel channel
+        cdef RouteEntry way
+        cdef bytes frame
+        way = chooser.route(request.host, request.host_size, request.target, request.path_size)
+        if way is None:
+            return False
+        member = chooser.choose_here(way.pool)
+        if member is None:
+            return False
+        python_channel = get(member, MEMBER_CHANNEL)
+        if type(python_channel) is not PythonChannel:
+            return False
+        channel = get(python_channel, CHANNEL_FAST)
+        if channel is None or not channel.open or request.body_size > channel.inline:
+            return False
+        if end - request.rest + 64 > channel.most:
+            return False
+        asked = FastPeerRequest.__new__(FastPeerRequest)
+        asked.front = self
+        asked.number = request.number
+        asked.asked = channel.last + 1
+        asked.pool = way.pool
+        asked.channel = channel
+        asked.is_head = request.method_size == 4 and memcmp(request.method, b"HEAD", 4) == 0
+        asked.frame = frame = guest_frame(request, end, asked.asked)
+        self.requests[asked.number] = asked
+        self.last = request.number
+        chooser.charge(member, way.pool)
+        # It may be answered before this returns.
+        channel.begin(
+            asked, asked.asked, frame, get(python_channel, CHANNEL_CONGESTED) is not False
+        )
+        return True
