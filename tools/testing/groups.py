@@ -33,8 +33,9 @@ MACHINES = frozenset(
 )
 """Boots virtual machines, or runs suites that are not ours, or much at once: for minutes."""
 
-NIGHTLY = frozenset({"test_autobahn", "test_autobahn_applications"})
-"""Runs suites that are not ours, for many minutes, on interpreters that few have."""
+NIGHTLY = frozenset({"test_autobahn", "test_autobahn_applications", "test_cluster_cuts"})
+"""Runs suites that are not ours, for many minutes, on interpreters that few have; or cuts networks,
+which wants root, and waits for what expires."""
 
 ALONE = frozenset(
     {
