@@ -37,7 +37,10 @@ def main(arguments: Sequence[str]) -> int:
         return _with_number(asked, partial(run_sidecar.run, asked, asked.sidecar))
 
     from guest.cli.interface import Interface, interface_of
+    from guest.cli.late_import import import_late
     from guest.cli.loading import BadImport, load
+
+    import_late()
 
     if asked.reload:
         from guest.cli.reloading import CHILD, reload_main
