@@ -19,7 +19,6 @@ Standard library only, and sans-I/O: this module runs in the guest as well.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
 PREFIX = "subproxy."
@@ -57,9 +56,11 @@ PROGRAM_NAMES: Mapping[str, str] = {
 
 REPEATABLE = frozenset({"host", "path", "arg", "env", "run"})
 
-_BLANKS = re.compile(r"[ \t\n\v\f\r]+")
-_ESCAPED = re.compile(r"%([0-9A-Fa-f]{2})|%")
-_UNSAFE = re.compile(rb"[^\x21\x23\x24\x26-\x7e]")
+_BLANKS = str.maketrans("\t\n\v\f\r", "     ")
+_DIGITS = frozenset("0123456789abcdefABCDEF")
+_SAFE = frozenset(b"!#$&'()*+,-./:;<=>?@[\\]^_`{|}~") | frozenset(
+    b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+)
 
 
 class ArgumentError(ValueError):
@@ -77,7 +78,7 @@ def parse(command_line: str) -> Settings:
     and a broken escape.
     """
     settings: Settings = {}
-    for word in _BLANKS.split(command_line):
+    for word in command_line.translate(_BLANKS).split(" "):
         if not word.startswith(PREFIX):
             continue
         name, equals, value = word[len(PREFIX) :].partition("=")
@@ -144,19 +145,17 @@ def check_length(command_line: str) -> str:
 
 
 def _encode(value: str) -> str:
-    return _UNSAFE.sub(lambda found: b"%%%02X" % found[0][0], value.encode()).decode()
+    return "".join(chr(byte) if byte in _SAFE else f"%{byte:02X}" for byte in value.encode())
 
 
 def _decode(value: str) -> str:
-    raw = bytearray()
-    at = 0
-    for found in _ESCAPED.finditer(value):
-        if found[1] is None:
+    first, *others = value.split("%")
+    raw = bytearray(first.encode(errors="surrogateescape"))
+    for each in others:
+        if len(each) < 2 or not _DIGITS.issuperset(each[:2]):
             raise ArgumentError(f"a % in {value!r} without two hexadecimal digits: write %25")
-        raw += value[at : found.start()].encode(errors="surrogateescape")
-        raw.append(int(found[1], 16))
-        at = found.end()
-    raw += value[at:].encode(errors="surrogateescape")
+        raw.append(int(each[:2], 16))
+        raw += each[2:].encode(errors="surrogateescape")
     try:
         return raw.decode()
     except UnicodeDecodeError as error:

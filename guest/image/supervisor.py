@@ -5,14 +5,16 @@ Standard library only: part of what a guest boots with.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import signal
 import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NoReturn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 _INPUT_EVENT = struct.Struct("qqHHi")
 EV_KEY = 1
@@ -81,14 +83,16 @@ class ChildSupervisor:
             self._kill_at = time.monotonic() + self._grace
 
     def _reap(self) -> None:
-        with contextlib.suppress(ChildProcessError):
-            while True:
+        while True:
+            try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
-                if not pid:
-                    return
-                if pid == self._child:
-                    code = os.waitstatus_to_exitcode(status)
-                    self._status = code if code >= 0 else 128 - code
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            if pid == self._child:
+                code = os.waitstatus_to_exitcode(status)
+                self._status = code if code >= 0 else 128 - code
 
 
 def become(words: Sequence[str], env: Mapping[str, str], say: Callable[[str], None]) -> NoReturn:
@@ -124,7 +128,9 @@ def power_buttons() -> list[int]:
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
     buttons = []
     for name in names:
-        with contextlib.suppress(OSError):
+        try:
             if name.startswith("event"):
                 buttons.append(os.open(f"/dev/input/{name}", flags))
+        except OSError:
+            pass
     return buttons

@@ -25,6 +25,16 @@ MODULES = sorted(
 )
 
 
+INIT = f"""
+import sys, types
+for name in ("guest", "guest.image"):
+    package = sys.modules[name] = types.ModuleType(name)
+    package.__path__ = [{str(ROOT)!r} + "/" + name.replace(".", "/")]
+import guest.image.init
+print(*sys.modules)
+"""
+"""Imports what is in C{/opt/init} of an image, where C{guest} is a bare folder."""
+
 HIDING = """\
 import sys
 
@@ -131,6 +141,31 @@ class ImportTests(SynchronousTestCase):
             packages = {name for name in own if (ROOT / files[name][:-3]).is_dir()}
             left_out = {name for name in own - packages if not on_asyncio(files[name])}
             self.assertEqual(left_out, set())
+
+    def test_what_the_init_of_a_machine_does_not_need_is_not_imported(self) -> None:
+        """It is the first that a machine runs, and nothing else can happen meanwhile."""
+        child = subprocess.run(
+            [sys.executable, "-ISB", "-c", INIT],
+            capture_output=True,
+            check=True,
+            cwd=ROOT,
+            text=True,
+            timeout=60,
+        )
+        costly = {"contextlib", "re", "selectors", "socket", "subprocess", "traceback", "typing"}
+        self.assertEqual(costly & set(child.stdout.split()), set())
+
+    def test_what_twisted_names_and_no_guest_uses_is_loaded_when_it_is_used(self) -> None:
+        """It brings C{urllib.request} with it, and works when it is asked."""
+        begin = (
+            "from guest.cli.late_import import import_late\nimport_late()\n"
+            "import guest.cli.run_twisted\nfrom twisted.internet import reactor\n"
+        )
+        self.assertNotIn("urllib.request", imported(begin))
+        use = "from http.cookiejar import CookieJar\nassert len(CookieJar()) == 0\n"
+        self.assertIn("urllib.request", imported(begin + use))
+        use = "from twisted.python import compat\nassert compat.cookielib.CookieJar\n"
+        self.assertIn("urllib.request", imported(begin + "import warnings\n" + use))
 
     def test_what_a_hello_on_asyncio_does_not_ask_for_is_not_imported(self) -> None:
         """Each of these costs milliseconds at the start of each guest."""

@@ -18,7 +18,9 @@ const (
 	settingsFile = "/etc/subproxy.args"
 	modulesFile  = "/etc/modules"
 	broken       = 70 // the status that is printed when the machine itself has failed
-	path         = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	// clockMonotonic is a number of the kernel, which the package syscall does not name.
+	clockMonotonic = 1
+	path           = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 )
 
 type mount struct{ source, target, kind string }
@@ -49,16 +51,17 @@ var ends = map[string]int{
 // process 1 has another name.
 func IsInit() bool { return os.Getpid() == 1 && filepath.Base(os.Args[0]) == "init" }
 
-var began = time.Now()
-
-// say prints one line on the console, with the seconds since init started.
+// say prints one line on the console, with the seconds since the kernel started.
 func say(text string) {
-	fmt.Printf("subproxy-init: [%.2f] %s\n", time.Since(began).Seconds(), text)
+	var now syscall.Timespec
+	syscall.Syscall(syscall.SYS_CLOCK_GETTIME, clockMonotonic, uintptr(unsafe.Pointer(&now)), 0)
+	fmt.Printf("subproxy-init: [%.2f] %s\n", float64(now.Nano())/1e9, text)
 }
 
 // Run is the init of this machine. Start runs a command line of subproxy-guest, its program as
 // somebody unless that is nil, and returns its status; then the machine goes off.
 func Run(arguments []string, start func([]string, *syscall.Credential) int) {
+	say("up")
 	status, end := broken, "poweroff"
 	defer func() {
 		if failure := recover(); failure != nil {
@@ -115,6 +118,7 @@ func prepare(arguments []string) (words []string, as *syscall.Credential, end st
 	if err != nil {
 		return nil, nil, end, err
 	}
+	os.Chmod("/dev/vsock", 0o666) // no udev does it: the program may not be root
 	for name, target := range map[string]string{
 		"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2",
 	} {
