@@ -27,6 +27,7 @@ from guest.image.folder import read_folder
 from guest.image.go_guest import GoGuestError, find_go_guest
 from guest.image.kernel import Kernel
 from guest.image.machines import BootSpec
+from guest.image.measure import ROUNDS, MeasureError, check_tools, measure, table
 from guest.image.options import PROGRAM, parse
 from guest.image.program import (
     Program,
@@ -44,6 +45,7 @@ ERRORS = (
     CpioError,
     ElfError,
     GoGuestError,
+    MeasureError,
     OSError,
     PackageError,
     ProgramError,
@@ -91,8 +93,12 @@ def compress(archive: Iterable[bytes], level: int) -> tuple[int, bytes]:
     """
     An archive as zstd packs it: the same bytes whatever number of cores the machine has.
 
+    @param level: 1 to 19, or 0: not at all.
     @return: its size before, and what was packed.
     """
+    if not level:
+        whole = b"".join(archive)
+        return len(whole), whole
     if shutil.which("zstd") is None:
         raise PackageError(NO_ZSTD)
     command = ["zstd", f"-{level}", "-T1", "--no-progress", "--quiet", "--stdout"]
@@ -126,8 +132,10 @@ def _check(options: argparse.Namespace) -> None:
     folder = options.output.absolute().parent
     if not folder.is_dir():
         raise ApplicationError(f"--output {options.output}: there is no folder {folder}")
-    if shutil.which("zstd") is None:
+    if options.level and shutil.which("zstd") is None:
         raise PackageError(NO_ZSTD)
+    if options.measure:
+        check_tools()
 
 
 def _build(options: argparse.Namespace) -> None:
@@ -146,7 +154,12 @@ def _build(options: argparse.Namespace) -> None:
     _write(elf, vmlinux.extract(image))
     if options.list:
         _list(contents.tree)
-    _tell(options.output, contents, unpacked, len(packed), vmlinuz, elf)
+    memory = machines.memory_for(unpacked, len(packed))
+    machine = BootSpec(str(options.output), str(vmlinuz), str(elf), memory)
+    _tell(machine, contents, unpacked, len(packed))
+    if options.measure:
+        found = measure(machine, ROUNDS, say)
+        print(f"\nFrom the start of QEMU, emulated, to the first answer:\n{table(found)}")
 
 
 def _python(options: argparse.Namespace, say: Callable[[str], None]) -> Contents:
@@ -263,14 +276,10 @@ def _shown(name: bytes) -> str:
     return text if text.isprintable() else ascii(text)[1:-1]
 
 
-def _tell(
-    output: Path, contents: Contents, unpacked: int, packed: int, vmlinuz: Path, elf: Path
-) -> None:
-    memory = machines.memory_for(unpacked, packed)
-    machine = BootSpec(str(output), str(vmlinuz), str(elf), memory)
+def _tell(machine: BootSpec, contents: Contents, unpacked: int, packed: int) -> None:
     more = contents.more
     print(
-        f"{output}: {packed / 1e6:.1f} MB packed, {unpacked / 1e6:.1f} MB in the guest; "
+        f"{machine.image}: {packed / 1e6:.1f} MB packed, {unpacked / 1e6:.1f} MB in the guest; "
         f"{contents.what}, Linux {contents.kernel.version}"
     )
     print(f"""

@@ -23,6 +23,7 @@ MACHINES = frozenset(
         "test_reactor_oldest",
         "test_tunnels_killed",
         "test_vm_applications",
+        "test_vm_boot",
         "test_vm_container_docs",
         "test_vm_docs",
         "test_vm_drivers",

@@ -150,6 +150,10 @@ class CompressTests(SynchronousTestCase):
         self.assertLess(len(packed), 100)
         self.assertEqual(cli.compress([b"x" * 10_000], 1), (size, packed))
 
+    def test_not_packed(self) -> None:
+        self.patch(cli.shutil, "which", lambda tool: None)
+        self.assertEqual(cli.compress([b"x" * 9_999, b"y"], 0), (10_000, b"x" * 9_999 + b"y"))
+
     def test_without_zstd(self) -> None:
         self.patch(cli.shutil, "which", lambda tool: None)
         with self.assertRaisesRegex(PackageError, "no zstd here: install the package zstd"):

@@ -36,6 +36,7 @@ class OptionsTests(SynchronousTestCase):
             ("app.py --to unix:/x", "--to is for --container or --root"),
             ("app.py --subproxy-guest x", "--subproxy-guest is for"),
             ("--wsgi", "which application?"),
+            ("--measure", "--measure boots it: which application?"),
             ("--wsgi app.py --websocket", "--websocket is for --asgi"),
             ("--wsgi --asgi app.py", "not allowed with"),
             ("app.py -- node", "-- and a program are for --container or --root"),
