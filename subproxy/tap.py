@@ -16,7 +16,6 @@ with lean_imports():
 
     from subproxy.app.build import build
     from subproxy.app.listener import NotListening
-    from subproxy.app.make_parent import make_parent
     from subproxy.config.options import Options
     from subproxy.process import compiled
     from subproxy.process.gc_tuning import tune
@@ -33,6 +32,8 @@ def makeService(options: Options) -> Service:
     """The service that C{twistd subproxy} runs; it is in the background then, if it is to be."""
     config = getattr(options, "parent", None)
     if options.settings.workers > 1 or options.effective.may_have_machines:
+        with lean_imports():
+            from subproxy.app.make_parent import make_parent
         made: Service = make_parent(options)
         return made
     detach(config)

@@ -78,28 +78,20 @@ class Subproxy(Contender):
     def start(self, rig: Rig) -> Server:
         port = free_port()
         path = rig.path("vm.sock") if self._subscriptions == 1 else self._machines(rig)
-        options = [] if self._fastpath else ["--no-fastpath"]
-        if self._sites:
-            file = Path(rig.path("subproxy.toml"))
-            file.write_text(sites_file(self._sites))
-            options.append(f"--config={file}")
-        if self._operator:
-            file = Path(rig.path("subproxy.toml"))
-            file.write_text(OPERATOR_FILE)
-            options += [f"--config={file}", f"--admin={rig.path('admin.sock')}"]
-        if self._traces is not None:
-            options.append(f"--traces={self._traces}")
         environment = {"PYTHONPATH": str(self._root)}
         process = rig.spawn(
             [
                 *self._twistd,
-                *("-n", f"--pidfile={rig.path('twistd.pid')}", f"--reactor={self._reactor}"),
+                *("-n", f"--pidfile={rig.path('twistd.pid')}"),
+                # As it comes it takes io_uring where it can. To be told of a reactor is to import
+                # it, and pyOpenSSL with it, before the proxy's own modules can leave that out.
+                *([] if self._reactor == "io_uring" else [f"--reactor={self._reactor}"]),
                 *("subproxy", f"--http=tcp:{port}:interface=127.0.0.1:backlog=4096"),
                 *(
                     f"--vsock={path.replace('#', '*')}",
                     f"--access-log={rig.path('access.log')}",
                     "--keepalive-requests=1000000000",
-                    *options,
+                    *self.options(rig),
                 ),
             ],
             counted=True,
@@ -114,6 +106,18 @@ class Subproxy(Contender):
             for index in range(self._subscriptions):
                 rig.wait_for_answer(port, f"app{index}.{HOST}")
         return Server(port, process, rig)
+
+    def options(self, rig: Rig) -> list[str]:
+        """What its command line says beside where it listens and what it logs."""
+        options = [] if self._fastpath else ["--no-fastpath"]
+        if self._sites:
+            options.append(f"--config={rig.write('subproxy.toml', sites_file(self._sites))}")
+        if self._operator:
+            options.append(f"--config={rig.write('subproxy.toml', OPERATOR_FILE)}")
+            options.append(f"--admin={rig.path('admin.sock')}")
+        if self._traces is not None:
+            options.append(f"--traces={self._traces}")
+        return options
 
     def _machines(self, rig: Rig) -> str:
         """Makes the vsock sockets of as many machines as subscriptions; a # is their number."""

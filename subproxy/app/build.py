@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
 
-from subproxy.app.admin import admin_listener
 from subproxy.app.challenge_folder import ChallengeFolder
 from subproxy.app.effects import (
     admission_limits,
@@ -23,7 +22,6 @@ from subproxy.app.effects import (
 from subproxy.app.ejection_log import ejection_log
 from subproxy.app.listener import why
 from subproxy.app.listeners import http_listeners, vsock_listeners
-from subproxy.app.reload import Reloaded, Reloader
 from subproxy.app.service import ProxyService
 from subproxy.config.bare_port import without_policy
 from subproxy.config.settings import ON, Settings
@@ -56,6 +54,7 @@ from subproxy.telemetry.recent_requests import RecentRequests
 
 if TYPE_CHECKING:
     from subproxy.app.hosts import Hosts
+    from subproxy.app.reload import Reloaded, Reloader
     from subproxy.app.tls import TlsSetup
     from subproxy.frontend.tls.certificate_reader import CertificateReader
 
@@ -99,20 +98,24 @@ def build(
     inheritance = inheritance or InheritedSockets()
     built = build_proxy(settings, reactor, inheritance, supervisor, sources, effective, uid=uid)
     service, reload = built.service, built.reload
-    admin = admin_listener(
-        reactor,
-        settings,
-        service,
-        built.router,
-        built.counters,
-        uid,
-        reload,
-        built.tls,
-        built.hosts,
-    )
-    if admin is not None:
-        service.addService(admin)  # type: ignore[no-untyped-call]
-        service.admin_listeners.append(admin)
+    if settings.admin is not None:
+        # Imported here, as what follows in this module: who has none need not spend it.
+        from subproxy.app.admin import admin_listener
+
+        admin = admin_listener(
+            reactor,
+            settings,
+            service,
+            built.router,
+            built.counters,
+            uid,
+            reload,
+            built.tls,
+            built.hosts,
+        )
+        if admin is not None:
+            service.addService(admin)  # type: ignore[no-untyped-call]
+            service.admin_listeners.append(admin)
     handlers = _signal_handlers(reactor, service, reload)
     service.addService(SignalService(reactor, handlers))  # type: ignore[no-untyped-call]
     return service
@@ -288,6 +291,8 @@ def _reloader(
     )
     if not has_file and effective.settings.policy is None and not service.certificates:
         return None
+    from subproxy.app.reload import Reloader
+
     read = sources.read if sources is not None and has_file else effective.again
     return Reloader(service, effective.settings, read, effective.has_policy)
 

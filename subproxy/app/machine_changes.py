@@ -15,7 +15,7 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred, DeferredLock
 
 from subproxy.admin.pages import Reply
-from subproxy.config.configuration import ConfigurationError
+from subproxy.config.configuration_error import ConfigurationError
 from subproxy.config.machine_files import (
     FILES,
     MachineFileError,

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from subproxy.app.listener import NotListening
 from subproxy.app.parent_state import TRIAL, ParentState
 from subproxy.app.reload import in_force
-from subproxy.config.configuration import ConfigurationError
+from subproxy.config.configuration_error import ConfigurationError
 from subproxy.config.options import Options
 from subproxy.core.access.policy import PolicyError
 from subproxy.process import compiled

@@ -34,7 +34,7 @@ from subproxy.app.periodic import PeriodicService
 from subproxy.app.reload import in_force
 from subproxy.app.trial import try_program
 from subproxy.config.bare_port import expand
-from subproxy.config.configuration import ConfigurationError
+from subproxy.config.configuration_error import ConfigurationError
 from subproxy.config.options import Options
 from subproxy.core.access.policy import Policy, PolicyError
 from subproxy.endpoints.adopted import check_systemd

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from subproxy.app.effects import EFFECTS, wait
 from subproxy.app.service import ProxyService
 from subproxy.config.bare_port import is_bare
-from subproxy.config.configuration import ConfigurationError
+from subproxy.config.configuration_error import ConfigurationError
 from subproxy.config.setting import HttpLimit, Setting
 from subproxy.config.settings import TABLE, Settings
 from subproxy.config.sources import Effective

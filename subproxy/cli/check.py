@@ -13,10 +13,10 @@ from subproxy.cli.check_sites import not_compiled, site_lines, unserved_hosts
 from subproxy.config.configuration import (
     POLICY_TABLES,
     SECTIONS,
-    ConfigurationError,
     is_policy_alone,
     read_configuration,
 )
+from subproxy.config.configuration_error import ConfigurationError
 from subproxy.config.policy_file import read_policy_file
 from subproxy.config.sources import Effective, Sources
 from subproxy.config.toml_text import shown

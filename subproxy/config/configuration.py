@@ -36,8 +36,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
+from subproxy.config.configuration_error import ConfigurationError, Problem
 from subproxy.config.setting import Setting
 from subproxy.config.settings import TABLE
 from subproxy.config.shown_value import shown_value
@@ -45,7 +46,6 @@ from subproxy.config.sites import read_sites
 from subproxy.config.unknown_key import nearest_hint
 from subproxy.core.access.policy import Policy, PolicyError, read_policy
 from subproxy.core.access.toml_lines import TomlLines, error_column, error_line, load_toml
-from subproxy.core.printable import printable
 from subproxy.core.sites.site import Site
 from subproxy.machines.declaration import Machine
 
@@ -61,42 +61,6 @@ SITE = "site"
 
 MACHINE = "machine"
 """The tables of machines."""
-
-
-class Problem(NamedTuple):
-    """
-    What is wrong, and where.
-
-    @ivar line: from 1; 0: it is the file as a whole.
-    @ivar column: from 1.
-    """
-
-    line: int
-    column: int
-    text: str
-
-    def of(self, path: str) -> str:
-        """The line for a person, of the file C{path}."""
-        where = f"{path}:{self.line}:{self.column}" if self.line else path
-        return printable(f"{where}: {self.text}")
-
-
-class ConfigurationError(Exception):
-    """
-    A configuration that is refused as a whole.
-
-    @ivar path: the file.
-    @ivar problems: all that is wrong, in the order of the file.
-    """
-
-    def __init__(self, path: str, problems: Iterable[Problem]) -> None:
-        self.path = path
-        self.problems = sorted(problems)
-        super().__init__("\n".join(self.lines()))
-
-    def lines(self) -> list[str]:
-        """A line for each problem."""
-        return [each.of(self.path) for each in self.problems]
 
 
 @dataclass(frozen=True)

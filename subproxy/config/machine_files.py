@@ -11,7 +11,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from subproxy.config.configuration import ConfigurationError, parse_configuration
+from subproxy.config.configuration import parse_configuration
+from subproxy.config.configuration_error import ConfigurationError
 from subproxy.config.machines import claims_of, conflicts, policy_conflicts, template_faults
 from subproxy.config.toml_text import toml_value
 from subproxy.core.access.policy import Policy

@@ -12,7 +12,7 @@ from typing import Any
 from twisted.copyright import version as twisted_version
 from twisted.python import usage
 
-from subproxy.config.configuration import ConfigurationError
+from subproxy.config.configuration_error import ConfigurationError
 from subproxy.config.help_text import DISTRIBUTION, EXAMPLE, Group, options_text, release
 from subproxy.config.setting import Flag, Setting
 from subproxy.config.settings import PROCESS, TABLE, Settings

@@ -8,24 +8,19 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from subproxy.config.combinations import complete
-from subproxy.config.configuration import (
-    MACHINE,
-    SITE,
-    Configuration,
-    ConfigurationError,
-    read_configuration,
-)
-from subproxy.config.policy_file import read_policy_file
+from subproxy.config.configuration_error import ConfigurationError
 from subproxy.config.setting import Flag, Setting
 from subproxy.config.settings import TABLE, Settings
-from subproxy.config.site_files import SiteFileError, with_files
 from subproxy.core.access.policy import Policy, PolicyError
-from subproxy.core.sites.site import Site
-from subproxy.machines.declaration import Machine
-from subproxy.machines.places import default_folder, path_fault
 
 if TYPE_CHECKING:
+    from subproxy.config.configuration import Configuration
     from subproxy.config.machine_files import MachineRules
+    from subproxy.core.sites.site import Site
+    from subproxy.machines.declaration import Machine
+
+# What reads a file is imported where one is read: a proxy without any starts without a dozen
+# modules.
 
 TWO_POLICIES = "[[guest]] and [default] are a policy, and so is --policy={path}: say one of them"
 
@@ -77,6 +72,8 @@ class Effective:
     @property
     def machines_folder(self) -> str:
         """Where these have their files."""
+        from subproxy.machines.places import default_folder
+
         return os.path.abspath(self.settings.machines_folder or default_folder(os.environ))
 
     def read_policy(self) -> Policy | None:
@@ -90,6 +87,8 @@ class Effective:
         path = self.settings.policy
         found = None if self.configuration is None else self.configuration.policy
         if path is not None:
+            from subproxy.config.policy_file import read_policy_file
+
             found = read_policy_file(path)
         if not self.may_have_machines:
             return found
@@ -158,8 +157,11 @@ class Sources:
         @raise ConfigurationError: anything in it is wrong.
         @raise ValueError: two settings do not go together: a line for a person.
         """
-        found = None if self.path is None else read_configuration(self.path)
-        return self.merge(found)
+        if self.path is None:
+            return self.merge(None)
+        from subproxy.config.configuration import read_configuration
+
+        return self.merge(read_configuration(self.path))
 
     def merge(self, found: Configuration | None) -> Effective:
         """As L{Sources.read}, with what was read."""
@@ -201,6 +203,8 @@ class Sources:
     def machine_rules(found: Configuration | None, values: Mapping[str, Any]) -> MachineRules:
         """What a machine of the folder has to agree with: all but the others there."""
         from subproxy.config.machine_files import MachineRules
+        from subproxy.config.policy_file import read_policy_file
+        from subproxy.machines.places import default_folder
 
         policy = None if found is None else found.policy
         if values["policy"] is not None:
@@ -215,6 +219,9 @@ class Sources:
     @staticmethod
     def _sites(found: Configuration) -> Iterator[Site]:
         """The sites, with what the files hold that they name."""
+        from subproxy.config.configuration import SITE
+        from subproxy.config.site_files import SiteFileError, with_files
+
         problems = []
         for index, site in enumerate(with_files(found.sites)):
             if isinstance(site, SiteFileError):
@@ -229,7 +236,9 @@ class Sources:
         """Refuse machines whose sockets would have no names, or that claim what guests have."""
         if not found.machines:
             return
+        from subproxy.config.configuration import MACHINE
         from subproxy.config.machines import policy_conflicts
+        from subproxy.machines.places import default_folder, path_fault
 
         folder = os.path.abspath(values["machines-folder"] or default_folder(os.environ))
         port = values["vsock-port"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 
 
 def nearest_hint(key: str, known: Iterable[str]) -> str:
     """C{; did you mean 'max-target'?}, or nothing where none that is C{known} is near."""
+    from difflib import get_close_matches
+
     close = get_close_matches(key, known, 1)
     return f"; did you mean {close[0]!r}?" if close else ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
@@ -10,11 +11,7 @@ HERE = Path(__file__).resolve().parent.parent
 
 def missing(package: Path = HERE) -> list[str]:
     """The extensions of C{package} that were not compiled for this Python: C{relay._flow}."""
-    return [
-        ".".join(source.relative_to(package).with_suffix("").parts)
-        for source in sorted(package.rglob("*.pyx"))
-        if not any(source.with_suffix(end).exists() for end in EXTENSION_SUFFIXES)
-    ]
+    return [name for name, compiled in sorted(_extensions(package).items()) if not compiled]
 
 
 def shortfall(package: Path = HERE) -> str | None:
@@ -22,11 +19,29 @@ def shortfall(package: Path = HERE) -> str | None:
 
     The package's sources tell what there could be: each C{.pyx} is installed beside its extension.
     """
-    lacking = missing(package)
+    found = _extensions(package)
+    lacking = [name for name, compiled in sorted(found.items()) if not compiled]
     if not lacking:
         return None
-    if len(lacking) == len(list(package.rglob("*.pyx"))):
+    if len(lacking) == len(found):
         return (
             "nothing is compiled here: requests take the Python path, on epoll, and cost more CPU"
         )
     return f"not all is compiled here: {', '.join(lacking)} is missing"
+
+
+def _extensions(package: Path) -> dict[str, bool]:
+    """What could be compiled, and whether it is. Each start asks, so that no path is an object."""
+    found = {}
+    for folder, folders, files in os.walk(package):
+        if "__pycache__" in folders:
+            folders.remove("__pycache__")
+        there = set(files)
+        for file in files:
+            name, end = os.path.splitext(file)
+            if end == ".pyx":
+                inner = os.path.relpath(os.path.join(folder, name), package)
+                found[inner.replace(os.sep, ".")] = any(
+                    name + suffix in there for suffix in EXTENSION_SUFFIXES
+                )
+    return found

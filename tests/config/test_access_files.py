@@ -7,7 +7,8 @@ import os
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.config.access_files import AccessFiles
-from subproxy.config.configuration import ConfigurationError, parse_configuration
+from subproxy.config.configuration import parse_configuration
+from subproxy.config.configuration_error import ConfigurationError
 from subproxy.config.sources import Sources
 from subproxy.core.sites.signed_links import LinkKeys
 from subproxy.core.sites.site_access import SiteAccess

@@ -7,7 +7,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.config.client_ca import MAX_FILE, ClientCaError, ClientCaFiles, read_authorities
-from subproxy.config.configuration import ConfigurationError
+from subproxy.config.configuration_error import ConfigurationError
 from subproxy.config.sources import Sources
 from tests.frontend.tls.client_certificate_case import der
 from tests.rigs.tls_rig import Authority

@@ -9,10 +9,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from subproxy.config.configuration import (
     SECTIONS,
     Configuration,
-    ConfigurationError,
     parse_configuration,
     read_configuration,
 )
+from subproxy.config.configuration_error import ConfigurationError
 from subproxy.config.listen import VsockListen
 from subproxy.config.setting import Choice, Count, Flag, HttpLimit, Number, Octal, Processes
 from subproxy.config.settings import TABLE

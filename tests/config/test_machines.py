@@ -9,7 +9,8 @@ from pathlib import Path
 from jsonschema import Draft202012Validator
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.config.configuration import Configuration, ConfigurationError, parse_configuration
+from subproxy.config.configuration import Configuration, parse_configuration
+from subproxy.config.configuration_error import ConfigurationError
 from subproxy.config.machine_keys import MACHINE_KEYS
 from subproxy.config.schema import configuration_schema
 from subproxy.config.sources import Sources

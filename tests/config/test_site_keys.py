@@ -10,7 +10,8 @@ from jsonschema import Draft202012Validator
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.config.access_files import WAYS
-from subproxy.config.configuration import ConfigurationError, parse_configuration
+from subproxy.config.configuration import parse_configuration
+from subproxy.config.configuration_error import ConfigurationError
 from subproxy.config.schema import configuration_schema
 from subproxy.config.site_keys import BY_NAME, KEYS, LATER
 from subproxy.core.sites.affinity import CookieAffinity, HeaderAffinity

@@ -5,7 +5,8 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.config.client_ca import ClientCaFiles
-from subproxy.config.configuration import ConfigurationError, parse_configuration
+from subproxy.config.configuration import parse_configuration
+from subproxy.config.configuration_error import ConfigurationError
 from subproxy.core.access.toml_lines import TomlLines
 from subproxy.core.sites.client_limits import ConnectionLimit, RateLimit
 

@@ -23,7 +23,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, Final
 
@@ -329,6 +328,8 @@ class _Reader:
     def _known(self, table: dict[str, Any], names: tuple[str, ...], name: str, index: int) -> None:
         for key in table:
             if key not in names:
+                from difflib import get_close_matches
+
                 close = get_close_matches(key, names, 1)
                 hint = f"; did you mean {close[0]!r}?" if close else ""
                 line = self.lines.key(key, name, index) if name else self.lines.table(key)

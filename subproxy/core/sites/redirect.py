@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Final
 
 from subproxy.core.http.fields import TARGET
@@ -92,6 +91,8 @@ def redirect(to: str, status: int) -> Redirect:
     for hole in _HOLE.findall(encoded):
         name = hole.decode()
         if name not in HOLES:
+            from difflib import get_close_matches
+
             close = get_close_matches(name, HOLES, 1)
             hint = f"did you mean {{{close[0]}}}?" if close else f"there are {', '.join(HOLES)}"
             raise RedirectError(f"unknown {{{name}}}; {hint}")
