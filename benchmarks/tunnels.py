@@ -85,6 +85,7 @@ defaults
   timeout client 600s
   timeout server 600s
   timeout tunnel 3600s
+  {more}
 frontend clients
   bind 127.0.0.1:{port} backlog 4096{ssl}
   default_backend application
@@ -109,9 +110,15 @@ class Contestant:
     """
     One proxy, with its echo.
 
+    @cvar haproxy: one more line of the section C{defaults} of HAProxy.
+
     @ivar port: where it listens.
+    @param name: C{haproxy}, C{nginx}, C{subproxy}, or C{subproxy-python}, without the
+        compiled path.
     @param pem: its certificate and key; None for no TLS.
     """
+
+    haproxy = ""
 
     def __init__(self, name: str, pem: bytes | None = None) -> None:
         self.name = name
@@ -133,8 +140,12 @@ class Contestant:
             return False
         return True
 
+    def behind(self, role: str, where: str) -> list[str]:
+        """What is behind it: the command of a C{backend} or a C{guest} on a socket."""
+        return [program("tunnel_echo"), role, where, *([HOST] if role == "guest" else [])]
+
     def _backend(self) -> None:
-        self.rig.spawn([program("tunnel_echo"), "backend", self.rig.path("backend.sock")])
+        self.rig.spawn(self.behind("backend", self.rig.path("backend.sock")))
         self.rig.spawn([program("sink"), self.rig.path("log.sock")])
         self.rig.wait_for_socket("backend.sock")
         self.rig.wait_for_socket("log.sock")
@@ -155,7 +166,7 @@ class Contestant:
     def _start_haproxy(self) -> None:
         self._backend()
         ssl = f" ssl crt {self._file}" if self._pem else ""
-        text = HAPROXY.format(dir=self.rig.directory, port=self.port, ssl=ssl)
+        text = HAPROXY.format(dir=self.rig.directory, port=self.port, ssl=ssl, more=self.haproxy)
         command = ["haproxy", "-db", "-f", self.rig.write("haproxy.cfg", text)]
         self._server = self.rig.spawn(command, counted=True)
 
@@ -173,12 +184,13 @@ class Contestant:
                 f"--vsock={vm}",
                 f"--policy={self.rig.write('policy.toml', POLICY)}",
                 f"--access-log={self.rig.path('access.log')}",
+                *(["--no-fastpath"] if self.name.endswith("-python") else []),
             ],
             counted=True,
             env={"PYTHONPATH": str(ROOT)},
         )
         self.rig.wait_for_socket("vm.sock_12345")
-        self.rig.spawn([program("tunnel_echo"), "guest", f"{vm}_12345", HOST])
+        self.rig.spawn(self.behind("guest", f"{vm}_12345"))
         self.rig.spawn([program("guest"), f"{vm}_12345", PLAIN, "1", "1"])
 
     def measure(self, path: str, connections: int, size: int, seconds: float) -> dict[str, float]:

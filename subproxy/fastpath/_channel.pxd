@@ -66,8 +66,8 @@ cdef class FastChannel(Receiver):
     cdef int put(self, FastClient client, uint64_t number) except -1
     cdef int drop(self, uint64_t number) except -1
     cdef int grow(self) except -1
-    cdef object tunnel(self, uint64_t number)
-    cdef bint body_came(self, object tunnel, const u8 *data, Py_ssize_t size) except -1
+    cdef object body_carrier(self, uint64_t number)
+    cdef bint body_came(self, object carrier, const u8 *data, Py_ssize_t size) except -1
     cdef int feed(self, const u8 *data, Py_ssize_t size) except -1
     cdef int hold(self, const u8 *data, Py_ssize_t size) except -1
     cdef int count_held(self) except -1

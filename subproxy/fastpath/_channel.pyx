@@ -222,14 +222,14 @@ cdef class FastChannel(Receiver):
         if self.stream is not None and self.stream.connected and self.stream.protocol is self:
             self.stream.protocol = self.protocol
 
-    # -- tunnels ------------------------------------------------------------
+    # -- bodies of the Python path ------------------------------------------
 
-    cdef object tunnel(self, uint64_t number):
-        """The tunnel that has that number, if the compiled path may pass on what comes for it."""
+    cdef object body_carrier(self, uint64_t number):
+        """Who has the exchange of that number, if the compiled path may pass on what comes for it."""
         return None
 
-    cdef bint body_came(self, object tunnel, const u8 *data, Py_ssize_t size) except -1:
-        """Pass on what the guest sends through C{tunnel}; false, and nothing was done, if that is
+    cdef bint body_came(self, object carrier, const u8 *data, Py_ssize_t size) except -1:
+        """Pass on what the guest sends for C{carrier}; false, and nothing was done, if that is
         not for here."""
         return False
 
@@ -413,16 +413,16 @@ cdef class FastChannel(Receiver):
                 self.to_python(run, end - run)
                 return size
             passed = False
-            tunnel = None
+            carrier = None
             if decode_body(payload, payload + length, &number, &body, &body_size):
-                tunnel = self.tunnel(number)
-            if tunnel is not None:
+                carrier = self.body_carrier(number)
+            if carrier is not None:
                 if run < p:
                     if not self.to_python(run, p - run):
                         return p - data
                     run = p
-                    tunnel = self.tunnel(number)
-                passed = tunnel is not None and self.body_came(tunnel, body, body_size)
+                    carrier = self.body_carrier(number)
+                passed = carrier is not None and self.body_came(carrier, body, body_size)
             elif self.count:
                 number = 0
                 told = -2  # no end

@@ -22,6 +22,7 @@ class FastPath:
     declined_requests: int
     declined_answers: int
     tunnelled: int
+    streamed: int
     def __init__(
         self,
         factory: Http1Factory,

@@ -64,12 +64,13 @@ cdef class FastPath(FastContext):
 
     def stats(self):
         """How many requests were answered here, and how many were left to Python, and when; how many
-        pieces went through tunnels; of how many clients is remembered what trusted peers said."""
+        pieces went through tunnels, and of streamed answers; of how many clients is remembered what trusted peers said."""
         return {
             "requests": self.answered,
             "declined_requests": self.declined_requests,
             "declined_answers": self.declined_answers,
             "tunnelled": self.tunnelled,
+            "streamed": self.streamed,
             "remembered_origins": len(self.clients.origins),
         }
 

@@ -38,6 +38,7 @@ cdef class FastContext:
     cdef readonly long declined_requests
     cdef readonly long declined_answers
     cdef readonly long tunnelled  # pieces that went through tunnels, in either direction
+    cdef readonly long streamed  # pieces of answers that Python streams
     cdef u8 *scratch
     cdef Py_ssize_t scratch_size
 

@@ -59,13 +59,11 @@ cdef object ANSWER_STREAMING = ResponseState.STREAMING
 cdef class FastTunnelChannel(FastChannel):
     """A C{FastChannel} that also passes on what comes for the tunnels of the Python path."""
 
-    cdef dict carriers
-
     def __init__(self, protocol, escape=escaped):
         FastChannel.__init__(self, protocol, escape)
         self.carriers = self.channel.carriers
 
-    cdef object tunnel(self, uint64_t number):
+    cdef object body_carrier(self, uint64_t number):
         cdef PyObject *found = PyDict_GetItem(self.carriers, number)
         if found == NULL or type(<object>found) is not TunnelRequest:
             return None

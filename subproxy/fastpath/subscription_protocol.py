@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import partial
 
 from subproxy.core.balancing.member import Member
+from subproxy.fastpath._answer_channel import FastAnswerChannel
 from subproxy.fastpath._channel import FastChannel
-from subproxy.fastpath._tunnel_channel import FastTunnelChannel
 from subproxy.fastpath.data_connection import FastDataConnection
 from subproxy.fastpath.shared_channel import SharedChannel
 from subproxy.subscription.bodies.data_connection import DataConnection
@@ -109,7 +109,7 @@ class FastSubscriptionProtocol(SubscriptionProtocol):
         ):
             channel = subscription.channel
             assert isinstance(channel, SharedChannel)
-            self.fast = channel.fast = FastTunnelChannel(self, self._escape)
+            self.fast = channel.fast = FastAnswerChannel(self, self._escape)
 
     def _leave(self) -> None:
         self.fast = None

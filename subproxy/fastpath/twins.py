@@ -206,6 +206,16 @@ TWINS: Final = {
         ("subproxy.fastpath._tunnel_channel.FastTunnelChannel",),
         _TUNNELS,
     ),
+    "what a guest sends of a streamed answer": Twin(
+        (
+            "subproxy.subscription.channel.Channel",
+            "subproxy.frontend.client_stream.ClientStream",
+            "subproxy.frontend.http1.response_writer.Http1Encoder",
+            "subproxy.wire.credit.ReceiveWindow",
+        ),
+        ("subproxy.fastpath._answer_channel.FastAnswerChannel",),
+        "tests.fastpath.test_answer_streams.AnswerStreamTests.test_any_stream",
+    ),
     "claims of data connections": Twin(
         (
             "subproxy.subscription.bodies.connect_peeker.ConnectPeeker",

@@ -4,7 +4,8 @@ One exchange of a client: the frontend's side of it, in whatever HTTP version.
 It writes what a guest says, as the encoder of its version has it, and keeps what the access log
 wants to know of it. It decides nothing about the connection.
 
-Compiled a second time: L{subproxy.fastpath._tunnel_channel} (see L{subproxy.fastpath.twins}).
+Compiled a second time: L{subproxy.fastpath._tunnel_channel} and
+L{subproxy.fastpath._answer_channel} (see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ The exchanges of one subscription: numbered, framed, and given their answers.
 Between L{subproxy.core.exchange}, which knows no wire, and L{subproxy.wire.connection},
 which knows no HTTP. What becomes of an exchange whose guest failed is the dispatcher's decision.
 
-Compiled a second time: L{subproxy.fastpath._tunnel_channel} (see L{subproxy.fastpath.twins}).
+Compiled a second time: L{subproxy.fastpath._tunnel_channel} and
+L{subproxy.fastpath._answer_channel} (see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations

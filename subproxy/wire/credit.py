@@ -4,8 +4,9 @@ Credit: how many bytes of a streamed body may be under way (docs/protocol.md, "C
 One L{SendWindow} and one L{ReceiveWindow} an exchange, so that nobody's slow body
 stalls another's on the same connection. Only the data of C{body} frames counts.
 
-Compiled a second time: L{subproxy.fastpath._client_tunnel} and
-L{subproxy.fastpath._tunnel_channel} (see L{subproxy.fastpath.twins}).
+Compiled a second time: L{subproxy.fastpath._client_tunnel},
+L{subproxy.fastpath._tunnel_channel} and L{subproxy.fastpath._answer_channel} (see
+L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ client learns where the body ends, and the fields that are the proxy's are added
 L{subproxy.frontend.client_stream} asks for is L{Http1Encoder}; the rest are its parts. See RFC
 9112 sections 4 (status line), 6.3 (body length) and 7.1 (chunked).
 
-Compiled a second time: L{subproxy.fastpath._response} (see L{subproxy.fastpath.twins}).
+Compiled a second time: L{subproxy.fastpath._response} and
+L{subproxy.fastpath._answer_channel} (see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations
