@@ -3,7 +3,7 @@
  *   closed loop    every connection sends its next request when it has the answer of the last
  *   --rate R       open loop: request k is due at start + k/R whatever the answers do, and its
  *                  latency counts from when it was due (no coordinated omission)
- *   --close        a new connection for each request
+ *   --close        a new connection for each request; with --rate it is opened when that is due
  *   --idle         one request on each connection, then "ready", then nothing until stdin ends
  *
  * Every answer is checked: 2xx, and the whole body. Prints one JSON object.
@@ -103,6 +103,11 @@ static void reopen(struct conn *c, int failed) {
     close(c->fd);
     if (failed) broken++;
     else if (!closing) reconnects++;
+    if (closing && rate) {
+        c->busy = 0;
+        ready[ready_count++] = (int)(c - conns);
+        return;
+    }
     c->busy = 0;
     c->since = now_ns();
     open_conn(c);
@@ -179,7 +184,6 @@ int main(int argc, char **argv) {
         else if (!strcmp(o, "--pid")) count_pid(argv[++i]);
         else { fprintf(stderr, "unknown option %s\n", o); return 2; }
     }
-    if (closing && rate) { fprintf(stderr, "--close has no --rate\n"); return 2; }
     raise_descriptor_limit();
     prctl(PR_SET_TIMERSLACK, 1);
     make_requests();
@@ -190,7 +194,8 @@ int main(int argc, char **argv) {
     uint64_t start = now_ns();
     for (int i = 0; i < count; i++) {
         conns[i].since = start;
-        if (!idling || i < IDLE_ABREAST) open_conn(&conns[i]);
+        if (closing && rate) ready[ready_count++] = i;
+        else if (!idling || i < IDLE_ABREAST) open_conn(&conns[i]);
     }
     opened = IDLE_ABREAST;
     count_from = start + (uint64_t)(warm * 1e9);
@@ -225,8 +230,13 @@ int main(int argc, char **argv) {
             continue;
         } else if (measuring && now >= count_until) break;
         if (rate) {
-            for (; due <= now && ready_count; due += step)
-                send_request(&conns[ready[--ready_count]], due);
+            for (; due <= now && ready_count; due += step) {
+                struct conn *c = &conns[ready[--ready_count]];
+                if (!closing) { send_request(c, due); continue; }
+                c->busy = 1;
+                c->since = due;
+                open_conn(c);
+            }
             if (ready_count && due < wake) wake = due;
         }
         struct timespec left = {0, 0};
