@@ -24,6 +24,12 @@ Data = dict[str, Any]
 MOST = 2 << 20
 """Bytes of lines that are kept: ten thousand requests, or so."""
 
+BUSY = 256 << 10
+"""Likewise while much is written: more would push out of the processor's cache what serves."""
+
+FULL = 16 << 10
+"""Bytes that are written at once, from which that is much: else a second's lines are."""
+
 MOST_FOUND = 20
 """Requests that are told of one id, the newest ones: a trace may have many."""
 
@@ -35,10 +41,12 @@ class RecentRequests:
     See above.
 
     @param most: bytes of lines that are kept, but for those of the last flush.
+    @param busy: likewise while much is written.
     """
 
-    def __init__(self, most: int = MOST) -> None:
+    def __init__(self, most: int = MOST, busy: int = BUSY) -> None:
         self._most = most
+        self._busy = min(most, busy)
         self._size = 0
         self._blocks: deque[tuple[bytes, dict[str, Data]]] = deque()
         self._notes: dict[str, Data] = {}
@@ -68,7 +76,8 @@ class RecentRequests:
         self._blocks.append((lines, self._notes))
         self._notes = {}
         self._size += len(lines)
-        while self._size > self._most and len(self._blocks) > 1:
+        most = self._most if len(lines) < FULL else self._busy
+        while self._size > most and len(self._blocks) > 1:
             self._size -= len(self._blocks.popleft()[0])
 
     def find(self, about: str) -> list[Data]:

@@ -14,7 +14,7 @@ from subproxy.core.exchange import Exchange, RequestHead
 from subproxy.core.routing.route import Route
 from subproxy.telemetry.access_log import AccessLog
 from subproxy.telemetry.exchange_record import ExchangeRecord
-from subproxy.telemetry.recent_requests import MOST_FOUND, RecentRequests
+from subproxy.telemetry.recent_requests import FULL, MOST_FOUND, RecentRequests
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -120,6 +120,26 @@ class RecentRequestTests(SynchronousTestCase):
         self.assertEqual(len(noted), len(log.recent._blocks))
         self.assertEqual(log.find("n0"), [])
         self.assertEqual(len(log.find("n999")), 1)
+
+    def test_while_much_is_written(self) -> None:
+        """Less is kept, and more again when that is over."""
+        recent = RecentRequests(10 * FULL, 4 * FULL)
+        small, full = b"x" * (FULL - 1), b"x" * FULL
+
+        def kept() -> int:
+            return len(recent._blocks)
+
+        for _ in range(20):
+            recent.keep(small)
+        self.assertEqual(kept(), 10)
+        recent.keep(full)
+        self.assertEqual(kept(), 4)
+        for _ in range(20):
+            recent.keep(full)
+        self.assertEqual(kept(), 4)
+        for _ in range(20):
+            recent.keep(small)
+        self.assertEqual(kept(), 10)
 
     def test_nobody_keeps(self) -> None:
         log = self.log("json")
