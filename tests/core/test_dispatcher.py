@@ -43,6 +43,7 @@ class InstantChannel:
     """A subscriber that answers at once, and notes how deep its calls are nested."""
 
     identity = "instant"
+    tunnels = 0
 
     def __init__(self) -> None:
         self.first: Callable[[], None] = lambda: None
