@@ -18,6 +18,7 @@ of ifs::
     ├── TunnelIdle             504, never sent: a tunnel was open
     ├── Forbidden              403, by the rules of a site
     │   └── LinkRefused        403, likewise: a signed link is needed
+    ├── AccessUnknown          503, Retry-After: who is let in cannot be found out now
     ├── TooManyRequests        429, Retry-After, likewise
     ├── Unavailable            503, Retry-After
     │   ├── NoSubscriber
@@ -129,6 +130,14 @@ class LinkRefused(Forbidden):
     """This is private, and opens by a link. Yours is missing here, has expired or was revoked."""
 
     code = "link"
+
+
+class AccessUnknown(ProxyError):
+    """Whether you may see this cannot be found out just now."""
+
+    status = 503
+    code = "access-unknown"
+    retry_after = 1
 
 
 class TooManyRequests(ProxyError):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
 
+from subproxy.app.access_asker import ReactorAccessAsker
 from subproxy.app.challenge_folder import ChallengeFolder
 from subproxy.app.effects import (
     admission_limits,
@@ -154,6 +155,7 @@ def build_proxy(
     admission = Admission(BALANCERS[settings.balance](), random, admission_limits(settings, sites))
     dispatcher = Dispatcher(router, admission, monotonic)
     dispatcher.wall = time
+    dispatcher.asker = ReactorAccessAsker(reactor)
     detector = dispatcher.failing.detector
     detector.row, detector.time = settings.eject_failures, settings.eject_time
     dispatcher.failing.told = ejection_log()

@@ -1,13 +1,16 @@
-"""What the keys C{access} and C{links} of a site come to, and the files that they name."""
+"""What the keys C{access}, C{links} and C{users} of a site come to, and the files they name."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Final
 
 from subproxy.config.link_key_file import KeyFileError, read_key_file
 from subproxy.config.site_files import SiteFileError
+from subproxy.config.users_file import UsersFileError, read_users_file
+from subproxy.core.sites.basic_auth import SiteUsers
 from subproxy.core.sites.signed_links import LinkKeys
 from subproxy.core.sites.site_access import SiteAccess
 
@@ -17,7 +20,7 @@ RULE: Final = "access"
 PUBLIC_ACCESS: Final = "public"
 """What lifts it."""
 
-WAYS: Final[Mapping[str, str]] = {"link": "links"}
+WAYS: Final[Mapping[str, str]] = {"link": "links", "users": "users"}
 """Ways in, as C{access} names them, and the key that says more of each."""
 
 
@@ -27,27 +30,31 @@ class AccessFiles:
     Who is let in, before files are read.
 
     @ivar links: the file of keys; None: no links let anybody in.
+    @ivar users: the file of users; None: no password lets anybody in.
     @ivar paths: those of the site, as claims have them.
     """
 
     links: str | None
     paths: tuple[bytes, ...]
+    users: str | None = None
 
     def read_rule(self) -> SiteAccess:
         """See L{subproxy.config.site_files.SiteFiles}."""
-        return SiteAccess(links=self._keys(), paths=self.paths)
+        return SiteAccess(links=self._keys(), paths=self.paths, users=self._users())
+
+    def _users(self) -> SiteUsers | None:
+        if self.users is None:
+            return None
+        _need("users", "bcrypt")
+        try:
+            return read_users_file(self.users)
+        except UsersFileError as error:
+            raise SiteFileError("users", f"users: {error}") from None
 
     def _keys(self) -> LinkKeys | None:
         if self.links is None:
             return None
-        try:
-            import itsdangerous  # noqa: F401
-        except ImportError:
-            raise SiteFileError(
-                "links",
-                "links: the package itsdangerous is missing: "
-                "pip install 'subscription-proxy-vsock[access]'",
-            ) from None
+        _need("links", "itsdangerous")
         try:
             return read_key_file(self.links).link_keys
         except KeyFileError as error:
@@ -78,6 +85,16 @@ def access_rule(values: Mapping[str, object], paths: tuple[bytes, ...]) -> Acces
                 raise ValueError(f"{WAYS[way]}: access does not say {way!r}")
     if not ways:
         return None
-    links = named["link"]
+    links, users = named["link"], named["users"]
     assert links is None or isinstance(links, str)
-    return AccessFiles(links, paths)
+    assert users is None or isinstance(users, str)
+    return AccessFiles(links, paths, users)
+
+
+def _need(key: str, package: str) -> None:
+    if find_spec(package) is None:
+        raise SiteFileError(
+            key,
+            f"{key}: the package {package} is missing: "
+            "pip install 'subscription-proxy-vsock[access]'",
+        )

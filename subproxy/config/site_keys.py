@@ -246,6 +246,15 @@ KEYS: Final[tuple[SiteKey, ...]] = (
         '"/etc/subproxy/links.keys"',
     ),
     SiteKey(
+        "users",
+        "string",
+        values.file,
+        STRING,
+        "A file of names and bcrypt hashes, as `htpasswd -B` writes it: only who knows the "
+        "password of one of them is let in; others get 401.",
+        '"/etc/subproxy/users"',
+    ),
+    SiteKey(
         "upgrade",
         'array of protocols, or `"any"`',
         values.upgrade,

@@ -38,10 +38,13 @@ from subproxy.core.exchange import Exchange, ExchangeState, IDispatcher, Request
 from subproxy.core.failing_members import FailingMembers
 from subproxy.core.reentrancy import ReentrancyGuard
 from subproxy.core.routing.router import RouteMatch, Router
+from subproxy.core.sites.access_question import AccessAsker, AccessVerdict, LetIn
 from subproxy.core.sites.client_limits import ClientLimits
+from subproxy.core.sites.local_answer import LocalAnswer
 from subproxy.core.sites.site_request import SiteRequest
 from subproxy.core.sites.site_rules import SiteRules
 from subproxy.errors import (
+    AccessUnknown,
     GuestRefused,
     MachineDown,
     MachineStarting,
@@ -72,6 +75,7 @@ class Dispatcher:
     @ivar wall: seconds since the epoch; where nobody has said them, every link has expired.
     @ivar clients: what clients have asked for lately, where sites limit that.
     @ivar challenges: what knows answers to the challenges of certificate authorities.
+    @ivar asker: who finds out who is let in, where a site has to ask; None: nobody is then.
     @ivar failing: who fails at what it is asked.
     @ivar retries: exchanges that were moved to another subscriber so far.
     @ivar verdicts: how often each decision about a retry was made.
@@ -85,6 +89,7 @@ class Dispatcher:
         self.clients = ClientLimits()
         self.failing = FailingMembers(now, self.capacity)
         self.challenges: list[ChallengeFinder] = []
+        self.asker: AccessAsker | None = None
         self.verdicts = dict.fromkeys(RetryDecision, 0)
         self._admitted: deque[Admitted] = deque()
         self._delivering = ReentrancyGuard()
@@ -106,6 +111,10 @@ class Dispatcher:
         # Before anything waits, or is woken.
         if rules is not None and not self._admit(exchange, rules):
             return
+        self._go_on(exchange, pool)
+
+    def _go_on(self, exchange: Exchange, pool: Pool | None) -> None:
+        """C{exchange} has passed the rules of its site."""
         if pool is None:
             exchange.fail(NoRoute())
             return
@@ -169,12 +178,37 @@ class Dispatcher:
         exchange.request = site.request
         if answer is None:
             return True
+        if isinstance(answer, (ProxyError, LocalAnswer)):
+            self._answer(exchange, answer)
+        elif self.asker is None:
+            exchange.fail(AccessUnknown("there is nobody to ask"))
+        else:
+            give_up = self.asker.ask(answer, lambda verdict: self._told(exchange, site, verdict))
+            if exchange.state is ExchangeState.NEW:
+                site.give_up = give_up
+        return False
+
+    def _told(self, exchange: Exchange, site: SiteRequest, verdict: AccessVerdict) -> None:
+        """What was asked about C{exchange} is known."""
+        site.give_up = None
+        if exchange.state is not ExchangeState.NEW:
+            return
+        if not isinstance(verdict, LetIn):
+            self._answer(exchange, verdict)
+            return
+        site.let_in(verdict.fields)
+        request = exchange.request
+        # Guests may have come and gone meanwhile.
+        exchange.pool = self.router.match(request.host, request.path).pool
+        self._go_on(exchange, exchange.pool)
+
+    @staticmethod
+    def _answer(exchange: Exchange, answer: ProxyError | LocalAnswer) -> None:
         if isinstance(answer, ProxyError):
             exchange.fail(answer)
         else:
             exchange.move(ExchangeState.SENT)
             exchange.response_start(answer.status, b"", answer.headers, answer.body)
-        return False
 
     def finished(self, exchange: Exchange) -> None:
         """See L{IDispatcher}."""

@@ -41,8 +41,9 @@ GOOD: dict[str, tuple[str, ...]] = {
     "rate": ("0", "1000000", "0.5", '"100/m"', '"1.5/s"', '"20/h"'),
     "burst": ("1", "1000000"),
     "connections": ("0", "1000000"),
-    "access": ('"public"', '"link"', '["link"]'),
+    "access": ('"public"', '"link"', '["link"]', '"users"', '["users", "link"]'),
     "links": ('"/k"', '"k"'),
+    "users": ('"/u"', '"u"'),
     "upgrade": ('"any"', "[]", '["websocket", "TLS/1.3"]', '"websocket"'),
     "origins": ('"any"', '["same"]', '["https://a.example:8443", "http://*.b"]', '"https://a"'),
     "request-headers": ("{}", '{ set = { A = "b", C = ["d", "e"] }, add = { F = "" } }'),
@@ -84,6 +85,7 @@ BAD: dict[str, tuple[str, ...]] = {
     "connections": ("-1", "1000001", "1.5", '"5"'),
     "access": ("true", '"links"', "[]", '["public"]', '["link", "link"]', "1", '""'),
     "links": ("true", "1", '""', "[]", '["k"]'),
+    "users": ("true", "1", '""', "[]", '["k"]'),
     "upgrade": ("1", '""', "[1]", "true"),
     "origins": ("1", "[]", '""', "true"),
     "request-headers": (

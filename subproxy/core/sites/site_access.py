@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from subproxy.core.http.request import RequestHead
+from subproxy.core.http.request import Headers, RequestHead
+from subproxy.core.sites.access_question import AccessQuestion
+from subproxy.core.sites.basic_auth import (
+    CHALLENGE,
+    USER_FIELD,
+    PasswordQuestion,
+    SiteUsers,
+    credentials,
+)
 from subproxy.core.sites.link_token import (
     cookie,
     target_without_token,
@@ -29,34 +37,46 @@ class SiteAccess:
     @ivar public: everybody is; but a wider site has links, whose cookie comes here too, and is not
         for the application.
     @ivar links: who has a signed link.
+    @ivar users: who knows the password of one of them.
     @ivar paths: those of the site, without a final slash: no cookie goes to what is above them.
     """
 
     public: bool = False
     links: LinkKeys | None = None
     paths: tuple[bytes, ...] = ()
+    users: SiteUsers | None = None
 
-    def decide(self, request: RequestHead, wall: float) -> ProxyError | LocalAnswer | None:
+    def decide(
+        self, request: RequestHead, wall: float
+    ) -> ProxyError | LocalAnswer | AccessQuestion | None:
         """
-        What C{request} gets instead of being passed on; or None.
+        What C{request} gets instead of being passed on, or what has to be asked; or None.
 
         @param wall: seconds since the epoch.
         """
         if self.public:
             return None
-        if self.links is None:
+        if request.passthrough:
+            # It is TLS between client and guest: nothing that could let it in is seen here.
             return Forbidden()
-        tokens = tokens_of_target(request.target)
-        for token in tokens or tokens_of_cookies(request.headers):
-            link = self.links.read(token, wall)
-            if link is not None and link.opens(request.host, request.path):
-                break
-        else:
-            return LinkRefused()
-        if not tokens or request.upgrade is not None:
-            # A client does not follow where a WebSocket is sent on to.
-            return None
-        return self._remember(token, link, request, wall)
+        if self.links is not None:
+            tokens = tokens_of_target(request.target)
+            for token in tokens or tokens_of_cookies(request.headers):
+                link = self.links.read(token, wall)
+                if link is None or not link.opens(request.host, request.path):
+                    continue
+                if not tokens or request.upgrade is not None:
+                    # A client does not follow where a WebSocket is sent on to.
+                    return None
+                return self._remember(token, link, request, wall)
+            if tokens:
+                return LinkRefused()
+        if self.users is not None:
+            told = credentials(request.headers)
+            if told is not None:
+                return PasswordQuestion(self.users, *told, request.client)
+            return CHALLENGE
+        return Forbidden() if self.links is None else LinkRefused()
 
     def logged(self, request: RequestHead) -> RequestHead:
         """C{request} without the token of its address, which nobody else is to read."""
@@ -67,6 +87,8 @@ class SiteAccess:
         """C{request} as an application may see it: without what lets a client in here."""
         request = self.logged(request)
         headers = without_cookie(request.headers)
+        if self.users is not None:
+            headers = _without(headers, _OF_USERS)
         return request if headers is request.headers else replace(request, headers=headers)
 
     def _remember(self, token: bytes, link: Link, request: RequestHead, wall: float) -> LocalAnswer:
@@ -91,6 +113,15 @@ class SiteAccess:
                 (b"Referrer-Policy", b"no-referrer"),
             ],
         )
+
+
+_OF_USERS: Final = frozenset({b"authorization", USER_FIELD.lower()})
+"""Fields with what is for us, and what a client could claim to be."""
+
+
+def _without(headers: Headers, names: frozenset[bytes]) -> Headers:
+    """C{headers} without those; also in the spelling that CGI and WSGI cannot tell from it."""
+    return [pair for pair in headers if pair[0].lower().replace(b"_", b"-") not in names]
 
 
 PUBLIC: Final = SiteAccess(public=True)

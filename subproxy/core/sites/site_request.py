@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -11,6 +11,7 @@ from subproxy.core.balancing.admission import RequestTerms
 from subproxy.core.balancing.member import Member, Pool
 from subproxy.core.http.navigation import is_navigation
 from subproxy.core.http.request import Headers, RequestHead
+from subproxy.core.sites.access_question import AccessQuestion
 from subproxy.core.sites.client_limits import ClientKey, ClientLimits, ConnectionLimit, client_key
 from subproxy.core.sites.local_answer import LocalAnswer
 from subproxy.core.sites.site_rules import SiteRules
@@ -31,28 +32,38 @@ class SiteRequest:
     @ivar rules: those of its host and path.
     @ivar request: as it came; and as it is logged, once it was admitted or not.
     @ivar forwarded: as a guest sees it.
+    @ivar give_up: what gives up a question about it; None: nobody is asked.
     """
 
-    __slots__ = ("_client", "_clients", "_counted", "forwarded", "request", "rules")
+    __slots__ = (
+        "_client",
+        "_clients",
+        "_counted",
+        "forwarded",
+        "give_up",
+        "request",
+        "rules",
+    )
 
     def __init__(self, rules: SiteRules, request: RequestHead) -> None:
         self.rules = rules
         self.request = request
         self.forwarded = request
+        self.give_up: Callable[[], None] | None = None
         self._clients: ClientLimits | None = None
         self._counted: ConnectionLimit | None = None
         self._client: ClientKey = b""
 
     def admit(
         self, clients: ClientLimits, now: float, wall: float
-    ) -> ProxyError | LocalAnswer | None:
+    ) -> ProxyError | LocalAnswer | AccessQuestion | None:
         """
         Decide whether it passes; once, before it waits for anybody.
 
         @param now: monotonic seconds.
         @param wall: seconds since the epoch.
         @return: its answer; or None: then it goes on as C{forwarded}, and L{release} is called when
-            it is over.
+            it is over. Of a question, it is not decided yet.
         """
         answer = self._decide(clients, now, wall)
         if self.rules.access is not None:
@@ -61,7 +72,7 @@ class SiteRequest:
 
     def _decide(
         self, clients: ClientLimits, now: float, wall: float
-    ) -> ProxyError | LocalAnswer | None:
+    ) -> ProxyError | LocalAnswer | AccessQuestion | None:
         rules = self.rules
         answer = rules.answer(self.request)
         if answer is not None:
@@ -74,16 +85,22 @@ class SiteRequest:
             if refusal is not None:
                 return refusal
         if rules.access is not None:
-            refused = rules.access.decide(self.request, wall)
-            if refused is not None:
-                self.release()
-                return refused
+            decided = rules.access.decide(self.request, wall)
+            if decided is not None:
+                return decided
         if not self.request.passthrough:
             self._rewrite()
         return None
 
+    def let_in(self, fields: Headers) -> None:
+        """Somebody was asked, and let it in: it goes on as C{forwarded}, with C{fields}."""
+        self._rewrite(fields)
+
     def release(self) -> None:
         """It is over. To call it once more does nothing."""
+        give_up, self.give_up = self.give_up, None
+        if give_up is not None:
+            give_up()
         counted, self._counted = self._counted, None
         if counted is not None and self._clients is not None:
             self._clients.end(counted, self._client)
@@ -136,10 +153,13 @@ class SiteRequest:
                 return refusal
         return None
 
-    def _rewrite(self) -> None:
+    def _rewrite(self, told: Headers | None = None) -> None:
         rules, request = self.rules, self.request
         if rules.access is not None:
-            request = self.forwarded = rules.access.forwarded(request)
+            request = rules.access.forwarded(request)
+            if told:
+                request = replace(request, headers=request.headers + told)
+            self.forwarded = request
         target = headers = None
         if rules.strip_prefix is not None:
             target = without_prefix(request, rules.strip_prefix)

@@ -1,0 +1,86 @@
+"""Names and passwords (RFC 7617): who the users of a site are, and what is asked of a client."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass, field
+from typing import Final
+
+from subproxy.core.http.request import Headers
+from subproxy.core.sites.access_question import AccessVerdict, LetIn
+from subproxy.core.sites.local_answer import LocalAnswer
+
+USER_FIELD: Final = b"X-Forwarded-User"
+"""By which an application is told who came."""
+
+MAX_PASSWORD: Final = 72
+"""Bytes of a password that bcrypt looks at: one with more is nobody's."""
+
+
+@dataclass(frozen=True)
+class SiteUsers:
+    """
+    Users.
+
+    @ivar hashes: names and the bcrypt hashes of their passwords.
+    """
+
+    hashes: tuple[tuple[bytes, bytes], ...] = field(repr=False)
+
+    def hash_of(self, name: bytes) -> tuple[bytes, bool]:
+        """
+        The hash to check a password of C{name} against, and whether it can be the right one.
+
+        Of who is not known it is somebody's: to find that out takes as long.
+        """
+        for user, hashed in self.hashes:
+            if user == name:
+                return hashed, True
+        return self.hashes[0][1], False
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordQuestion:
+    """Whether somebody is who he says he is."""
+
+    users: SiteUsers
+    name: bytes
+    password: bytes = field(repr=False)
+    client: bytes = b""
+
+    def verdict(self, good: bool) -> AccessVerdict:
+        """What comes of it."""
+        return LetIn([(USER_FIELD, self.name)]) if good else CHALLENGE
+
+
+CHALLENGE: Final = LocalAnswer(
+    401,
+    [
+        (b"WWW-Authenticate", b'Basic realm="private", charset="UTF-8"'),
+        (b"Content-Type", b"text/plain; charset=utf-8"),
+        (b"Cache-Control", b"no-store"),
+    ],
+    b"401 Unauthorized\nA name and a password are needed.\n",
+)
+"""What is said to who has not said who he is, or not truly."""
+
+
+def credentials(headers: Headers) -> tuple[bytes, bytes] | None:
+    """The name and the password that a client sends; None if it sends none, or two."""
+    told = [value for name, value in headers if name.lower() == b"authorization"]
+    if len(told) != 1:
+        return None
+    scheme, _, rest = told[0].strip().partition(b" ")
+    if scheme.lower() != b"basic":
+        return None
+    try:
+        decoded = base64.b64decode(rest.strip(), validate=True)
+    except binascii.Error:
+        return None
+    name, colon, password = decoded.partition(b":")
+    if not colon or not name or min(name) < 0x20 or 0x7F in name:
+        return None
+    if not password or len(password) > MAX_PASSWORD or 0 in password:
+        return None
+    return name, password
