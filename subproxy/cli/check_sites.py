@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from subproxy.config.access_files import ACCESS_KEYS
 from subproxy.config.configuration import SITE, Configuration
 from subproxy.config.toml_text import toml_value
 from subproxy.core.access.policy import Policy
@@ -77,6 +78,8 @@ def site_lines(configuration: Configuration) -> Iterator[str]:
         seen = set(said)
         for wider in table.of_claim(site.claims[0])[1:]:
             other = numbers[id(wider)]
+            if seen & ACCESS_KEYS:
+                seen |= ACCESS_KEYS
             for key, value in tables[other].items():
                 if key not in seen and key not in ("hosts", "paths"):
                     where = f"{path}:{lines.key(key, SITE, other)}, of {wider.claims[0]}"

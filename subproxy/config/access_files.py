@@ -1,4 +1,4 @@
-"""What the keys C{access}, C{links} and C{users} of a site come to, and the files they name."""
+"""What C{access}, C{links}, C{users} and C{auth} of a site come to, and the files they name."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from subproxy.config.link_key_file import KeyFileError, read_key_file
 from subproxy.config.site_files import SiteFileError
 from subproxy.config.users_file import UsersFileError, read_users_file
 from subproxy.core.sites.basic_auth import SiteUsers
+from subproxy.core.sites.forward_auth import AuthService
 from subproxy.core.sites.signed_links import LinkKeys
 from subproxy.core.sites.site_access import SiteAccess
 
@@ -20,8 +21,11 @@ RULE: Final = "access"
 PUBLIC_ACCESS: Final = "public"
 """What lifts it."""
 
-WAYS: Final[Mapping[str, str]] = {"link": "links", "users": "users"}
+WAYS: Final[Mapping[str, str]] = {"link": "links", "users": "users", "auth": "auth"}
 """Ways in, as C{access} names them, and the key that says more of each."""
+
+ACCESS_KEYS: Final = frozenset({RULE, *WAYS.values(), "auth-timeout", "auth-headers", "auth-cache"})
+"""All keys that take part in the rule: of two sites it is one's, or the other's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +35,21 @@ class AccessFiles:
 
     @ivar links: the file of keys; None: no links let anybody in.
     @ivar users: the file of users; None: no password lets anybody in.
+    @ivar service: who is asked; None: nobody.
     @ivar paths: those of the site, as claims have them.
     """
 
     links: str | None
     paths: tuple[bytes, ...]
     users: str | None = None
+    service: AuthService | None = None
 
     def read_rule(self) -> SiteAccess:
         """See L{subproxy.config.site_files.SiteFiles}."""
-        return SiteAccess(links=self._keys(), paths=self.paths, users=self._users())
+        if self.service is not None:
+            # A third of a second: before requests come, and of those who have a service.
+            import twisted.web.client  # noqa: F401
+        return SiteAccess(False, self._keys(), self.paths, self._users(), self.service)
 
     def _users(self) -> SiteUsers | None:
         if self.users is None:
@@ -88,7 +97,17 @@ def access_rule(values: Mapping[str, object], paths: tuple[bytes, ...]) -> Acces
     links, users = named["link"], named["users"]
     assert links is None or isinstance(links, str)
     assert users is None or isinstance(users, str)
-    return AccessFiles(links, paths, users)
+    return AccessFiles(links, paths, users, _service(values) if named["auth"] else None)
+
+
+def _service(values: Mapping[str, object]) -> AuthService:
+    url, timeout = values["auth"], values.get("auth-timeout", 5.0)
+    fields, cache = values.get("auth-headers", ()), values.get("auth-cache", 0.0)
+    assert isinstance(url, bytes)
+    assert isinstance(timeout, float)
+    assert isinstance(fields, tuple)
+    assert isinstance(cache, float)
+    return AuthService(url, timeout, fields, cache)
 
 
 def _need(key: str, package: str) -> None:

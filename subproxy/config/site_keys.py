@@ -255,6 +255,46 @@ KEYS: Final[tuple[SiteKey, ...]] = (
         '"/etc/subproxy/users"',
     ),
     SiteKey(
+        "auth",
+        "string",
+        values.auth_url,
+        {"type": "string", "pattern": "^http://[^/]"},
+        "A service that says who is let in, by a status: 2xx; its 401, 403 and 3xx are the "
+        "client's answer; all else is 503.",
+        '"http://127.0.0.1:4181/auth"',
+    ),
+    SiteKey(
+        "auth-timeout",
+        "number, 0.1 to 60; seconds",
+        values.number(0.1, 60.0),
+        {"type": "number", "minimum": 0.1, "maximum": 60},
+        "Seconds for its whole answer.",
+        "2",
+        default="5",
+        needs="auth",
+    ),
+    SiteKey(
+        "auth-headers",
+        "string or array of names",
+        values.auth_headers,
+        STRINGS,
+        "Fields of its answer that an application gets. What clients send by these names is "
+        "dropped.",
+        '["X-Auth-Request-User"]',
+        needs="auth",
+    ),
+    SiteKey(
+        "auth-cache",
+        "number, 0 to 3600; seconds",
+        values.number(0.0, 3600.0),
+        {"type": "number", "minimum": 0, "maximum": 3600},
+        "Seconds for which it is not asked the same again, where it let in; less if it says so "
+        "by Cache-Control.",
+        "10",
+        default="0",
+        needs="auth",
+    ),
+    SiteKey(
         "upgrade",
         'array of protocols, or `"any"`',
         values.upgrade,
@@ -427,9 +467,3 @@ KEYS: Final[tuple[SiteKey, ...]] = (
 """Every key, in the order of the reference."""
 
 BY_NAME: Final[Mapping[str, SiteKey]] = {each.name: each for each in KEYS}
-
-LATER: Final[Mapping[str, str]] = {
-    "auth": "nobody logs in here so far",
-}
-"""Keys that later versions will know, and what there is instead: refused, since to accept them and
-do nothing would be dangerous."""

@@ -21,6 +21,7 @@ from subproxy.core.sites.affinity import (
     CookieAffinity,
     HeaderAffinity,
 )
+from subproxy.core.sites.forward_auth import field_fault
 from subproxy.core.sites.header_rules import HeaderRules, header_rules
 from subproxy.core.sites.origins import Origins
 from subproxy.core.sites.redirect import HTTPS_PORT, STATUSES
@@ -76,6 +77,7 @@ def count(low: int, high: int) -> Callable[[object], int]:
     return lambda value: kind.parse(kind.text(value))
 
 
+_AUTH_URL: Final = re.compile(r"http://([^/?#@\s]+)(?:/[!$-;=@-Z_a-z~]*)?(?:\?[!$-;=?@-Z_a-z~]*)?")
 _PERIODS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _RATE: Final = re.compile(r"([0-9]{1,7}(?:\.[0-9]{1,6})?)/([smh])")
 
@@ -258,6 +260,24 @@ def file(value: object) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError("a file is needed, in quotes")
     return value
+
+
+def auth_url(value: object) -> bytes:
+    """Where a service is asked."""
+    found = _AUTH_URL.fullmatch(value) if isinstance(value, str) else None
+    if found is None or host_fault(found[1].encode()) is not None:
+        raise ValueError("a URL such as http://127.0.0.1:4181/auth is needed")
+    return found[0].encode()
+
+
+def auth_headers(value: object) -> tuple[bytes, ...]:
+    """Names of fields, in lower case."""
+    names = tuple(each.encode() for each in strings(value))
+    for name in names:
+        fault = field_fault(name)
+        if fault is not None:
+            raise ValueError(f"{name.decode()!r} {fault}")
+    return tuple(dict.fromkeys(name.lower() for name in names))
 
 
 def access(value: object) -> tuple[str, ...]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from subproxy.config.access_files import WAYS, access_rule
+from subproxy.config.access_files import ACCESS_KEYS, access_rule
 from subproxy.config.client_ca import ClientCaFiles
 from subproxy.config.shown_value import shown_value
-from subproxy.config.site_keys import BY_NAME, KEYS, LATER
+from subproxy.config.site_keys import BY_NAME, KEYS
 from subproxy.config.unknown_key import unknown_key
 from subproxy.core.access.claims import Claim, ClaimError
 from subproxy.core.sites.client_limits import ConnectionLimit, RateLimit
@@ -48,7 +48,7 @@ def read_sites(tables: Sequence[Mapping[str, object]], note: Note, where: Where)
         except ValueError as error:
             note(index, "redirect", f"redirect = {table['redirect']!r}: {error}")
             continue
-        if {"access", *WAYS.values()} & values.keys():
+        if ACCESS_KEYS & values.keys():
             try:
                 rules["access"] = access_rule(
                     values, tuple(sorted({claim.path for claim in claims}))
@@ -64,7 +64,7 @@ def _values(table: Mapping[str, object], index: int, note: Note) -> dict[str, ob
     for key, value in table.items():
         row = BY_NAME.get(key)
         if row is None:
-            note(index, key, unknown_key(key, BY_NAME, LATER, "[[site]]"))
+            note(index, key, unknown_key(key, BY_NAME, {}, "[[site]]"))
             continue
         if row.needs and row.needs not in table:
             note(index, key, f"{key} is said beside {row.needs}, which is not here")

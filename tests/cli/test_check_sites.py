@@ -80,11 +80,21 @@ class CheckSitesTests(SynchronousTestCase):
             (
                 1,
                 "",
-                f"{self.path}:3:2: auth is not known to this version yet: nobody logs in here so "
-                "far\n"
+                f"{self.path}:3:2: auth = 'b': a URL such as http://127.0.0.1:4181/auth is needed\n"
                 f"{self.path}:4:2: unknown key 'max-bdy' in [[site]]; did you mean 'max-body'?\n",
             ),
         )
+
+    def test_print_access(self) -> None:
+        """Who is let in is said by one site as a whole: nothing of a wider one is added."""
+        text = (
+            '[[site]]\nhosts = "a"\nauth = "http://b/"\nauth-cache = 5\n'
+            '[[site]]\nhosts = "a"\npaths = "/x"\naccess = "public"\n'
+            '[[site]]\nhosts = "a"\npaths = "/y"\nhold = 5\n'
+        )
+        status, out, _ = self.check(text, "--print")
+        self.assertEqual((status, out.count("auth-cache = 5"), out.count("auth = ")), (0, 2, 2))
+        parse_configuration(out)
 
     def test_print(self) -> None:
         """What each says and has of wider ones, with its line; and it is such a file again."""

@@ -13,7 +13,7 @@ from subproxy.config.access_files import WAYS
 from subproxy.config.configuration import parse_configuration
 from subproxy.config.configuration_error import ConfigurationError
 from subproxy.config.schema import configuration_schema
-from subproxy.config.site_keys import BY_NAME, KEYS, LATER
+from subproxy.config.site_keys import BY_NAME, KEYS
 from subproxy.core.sites.affinity import CookieAffinity, HeaderAffinity
 from subproxy.core.sites.site_rules import AT_ONCE, EACH_TIME, SiteRules, key_of
 from tests.app.test_reload import ReloadCase
@@ -44,6 +44,10 @@ GOOD: dict[str, tuple[str, ...]] = {
     "access": ('"public"', '"link"', '["link"]', '"users"', '["users", "link"]'),
     "links": ('"/k"', '"k"'),
     "users": ('"/u"', '"u"'),
+    "auth": ('"http://a"', '"http://127.0.0.1:4181/auth?x=y"', '"http://[::1]:80/"'),
+    "auth-timeout": ("0.1", "60", "5"),
+    "auth-headers": ('"X-User"', '["X-User", "Remote_User", "X-Forwarded-User"]'),
+    "auth-cache": ("0", "3600", "0.5"),
     "upgrade": ('"any"', "[]", '["websocket", "TLS/1.3"]', '"websocket"'),
     "origins": ('"any"', '["same"]', '["https://a.example:8443", "http://*.b"]', '"https://a"'),
     "request-headers": ("{}", '{ set = { A = "b", C = ["d", "e"] }, add = { F = "" } }'),
@@ -86,6 +90,10 @@ BAD: dict[str, tuple[str, ...]] = {
     "access": ("true", '"links"', "[]", '["public"]', '["link", "link"]', "1", '""'),
     "links": ("true", "1", '""', "[]", '["k"]'),
     "users": ("true", "1", '""', "[]", '["k"]'),
+    "auth": ("true", "1", '""', '"https://a/"', '"a.example"', '"http:///x"'),
+    "auth-timeout": ("0", "61", '"5"', "true"),
+    "auth-headers": ("true", "1", '""', "[]", "[1]"),
+    "auth-cache": ("-1", "3601", '"5"', "true"),
     "upgrade": ("1", '""', "[1]", "true"),
     "origins": ("1", "[]", '""', "true"),
     "request-headers": (
@@ -119,6 +127,8 @@ WORSE: dict[str, tuple[str, ...]] = {
     "networks": ('"10.0.0.0/99"', '["localhost"]', '["any"]'),
     "max-body": ('"9999999999999 GiB"',),
     "rate": ("0.00001", '"9999999/s"', "inf", "nan"),
+    "auth": ('"http://u@a/"', '"http://a:99999/"', '"http://a/ b"', '"http://a/#b"'),
+    "auth-headers": ('"a b"', '["Connection"]', '"Content-Length"', '"host"', '"X_Forwarded_For"'),
     "upgrade": ('"a b"', f'["{"a" * 33}"]'),
     "origins": ('"a.example"', '["https://a/"]', '["ftp://a"]', '["any"]', '"https://*"'),
     "request-headers": (
@@ -229,18 +239,6 @@ class EverySiteKeyTests(SynchronousTestCase):
         behaviour = (ROOT / "docs" / "reference" / "sites.md").read_text()
         for key in KEYS:
             self.assertIn(f"`{key.name}", behaviour, key.name)
-
-    def test_keys_of_later_versions(self) -> None:
-        """They are refused, and none of them is known."""
-        self.assertEqual(set(LATER) & set(BY_NAME), set())
-        for name, instead in LATER.items():
-            for value in "true", '"x"', "[]":
-                text = f'[[site]]\nhosts = "a"\n{name} = {value}\n'
-                error = self.assertRaises(ConfigurationError, parse_configuration, text, "f")
-                self.assertEqual(
-                    error.lines(), [f"f:3:1: {name} is not known to this version yet: {instead}"]
-                )
-                self.assertFalse(self.valid(text))
 
 
 class EverySiteKeyReloadTests(ReloadCase):

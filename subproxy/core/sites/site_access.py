@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from subproxy.core.http.request import Headers, RequestHead
+from subproxy.core.http.request import RequestHead
 from subproxy.core.sites.access_question import AccessQuestion
 from subproxy.core.sites.basic_auth import (
     CHALLENGE,
@@ -14,6 +14,7 @@ from subproxy.core.sites.basic_auth import (
     SiteUsers,
     credentials,
 )
+from subproxy.core.sites.forward_auth import AuthService, service_question
 from subproxy.core.sites.link_token import (
     cookie,
     target_without_token,
@@ -38,6 +39,7 @@ class SiteAccess:
         for the application.
     @ivar links: who has a signed link.
     @ivar users: who knows the password of one of them.
+    @ivar service: whom a service lets in; it is asked after all others.
     @ivar paths: those of the site, without a final slash: no cookie goes to what is above them.
     """
 
@@ -45,6 +47,7 @@ class SiteAccess:
     links: LinkKeys | None = None
     paths: tuple[bytes, ...] = ()
     users: SiteUsers | None = None
+    service: AuthService | None = None
 
     def decide(
         self, request: RequestHead, wall: float
@@ -75,6 +78,9 @@ class SiteAccess:
             told = credentials(request.headers)
             if told is not None:
                 return PasswordQuestion(self.users, *told, request.client)
+        if self.service is not None:
+            return service_question(self.service, self._without_ours(request))
+        if self.users is not None:
             return CHALLENGE
         return Forbidden() if self.links is None else LinkRefused()
 
@@ -85,10 +91,23 @@ class SiteAccess:
 
     def forwarded(self, request: RequestHead) -> RequestHead:
         """C{request} as an application may see it: without what lets a client in here."""
+        request = self._without_ours(request)
+        dropped: frozenset[bytes] = frozenset()
+        if self.users is not None:
+            dropped = _OF_USERS
+            if self.service is not None and credentials(request.headers) is None:
+                # It is a token for the service, and perhaps the application.
+                dropped -= {b"authorization"}
+        if self.service is not None:
+            dropped |= self.service.dropped
+        if not dropped:
+            return request
+        headers = [pair for pair in request.headers if _plain(pair[0]) not in dropped]
+        return replace(request, headers=headers)
+
+    def _without_ours(self, request: RequestHead) -> RequestHead:
         request = self.logged(request)
         headers = without_cookie(request.headers)
-        if self.users is not None:
-            headers = _without(headers, _OF_USERS)
         return request if headers is request.headers else replace(request, headers=headers)
 
     def _remember(self, token: bytes, link: Link, request: RequestHead, wall: float) -> LocalAnswer:
@@ -119,9 +138,9 @@ _OF_USERS: Final = frozenset({b"authorization", USER_FIELD.lower()})
 """Fields with what is for us, and what a client could claim to be."""
 
 
-def _without(headers: Headers, names: frozenset[bytes]) -> Headers:
-    """C{headers} without those; also in the spelling that CGI and WSGI cannot tell from it."""
-    return [pair for pair in headers if pair[0].lower().replace(b"_", b"-") not in names]
+def _plain(name: bytes) -> bytes:
+    """One spelling of all that CGI and WSGI cannot tell from C{name}."""
+    return name.lower().replace(b"_", b"-")
 
 
 PUBLIC: Final = SiteAccess(public=True)
