@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from subproxy.core.sites.access_question import AccessQuestion, AccessVerdict, LetIn
 from subproxy.wire import messages as m
 from tests.fastpath.test_http2_differential import Http2Side
 from tests.fastpath.test_sites import SiteCase, get, post
@@ -104,6 +107,53 @@ class LinksOfHttp1Tests(SiteCase):
             self.assertEqual(self.ask(pair, get(target, b"a.example", *upgrade, *more)), b"")
             self.assertIn(b"websocket", self.asked)
             self.assertNotIn(b"subproxy_link", self.asked)
+
+
+class Later:
+    """Lets in whoever is asked about, when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked: list[Callable[[AccessVerdict], None]] = []
+
+    def ask(
+        self, question: AccessQuestion, told: Callable[[AccessVerdict], None]
+    ) -> Callable[[], None]:
+        self.asked.append(told)
+        return self.asked.clear
+
+    def let_in(self) -> None:
+        self.asked.pop()(LetIn([(b"X-User", b"alice")]))
+
+
+class AskedTests(SiteCase):
+    SITE = '[[site]]\nhosts = "a.example"\nauth = "http://b/"\nauth-headers = "X-User"\n'
+
+    def test_http1(self) -> None:
+        """A body that comes meanwhile waits, and a client that leaves is asked about no more."""
+        pair = self.serve(self.SITE)
+        askers = [Later(), Later()]
+        for side, asker in zip(pair.sides, askers, strict=True):
+            side.world.dispatcher.asker = asker
+        for number, size in ((1, 0), (2, 5), (3, 70_000)):
+            self.assertEqual(self.ask(pair, post(size), b"x" * size), b"")
+            self.assertEqual(self.asked, b"")
+            for asker in askers:
+                asker.let_in()
+            pair.wait(0.0)
+            pair.guest(m.Credit(number, 100_000).encode())
+            self.assertIn(b" 200 ", self.answer(pair, response(number)))
+
+    def test_http2_and_a_web_socket(self) -> None:
+        for fast in PATHS:
+            line = StreamLine(fast, sites=self.SITE)
+            asker = line.side.world.dispatcher.asker = Later()
+            for number, fields, ended in ((1, GET, True), (3, CONNECT, False)):
+                line.ask(fields, ended, number)
+                self.assertEqual(line.told(), [])
+                asker.let_in()
+                line.turn()
+                [frame] = line.told()
+                self.assertIn([b"X-User", b"alice"], frame[4])
 
 
 class LinksOfHttp2Tests(SiteCase):
