@@ -69,7 +69,7 @@ class EventContestant(Contestant):
         if done.returncode:
             raise RuntimeError(f"{self.name}: {done.stderr[-300:]}")
         raw = json.loads(done.stdout)
-        return float(raw["cpu_ns"]) / 1e3 / max(1, raw["events"])
+        return float(raw["cpu_ns"]) / 1e3 / max(1, int(raw["events"]))
 
 
 def main() -> None:
