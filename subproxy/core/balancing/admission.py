@@ -54,15 +54,15 @@ class RequestTerms:
 
     member is whom it belongs to: it goes there or waits for it, and elsewhere only where it can't
     wait. busy and vacant are seconds, instead of those of the limits; None for those. wake: it may
-    start a machine, and wait for it. glance: seconds that it waits for that, and is told then that
-    the machine starts; None: as long as that may take.
+    start a machine, and wait for it. told_after: seconds that it waits for that, and is told then
+    that the machine starts; None: it waits for as long as that may take.
     """
 
     member: Member | None = None
     busy: float | None = None
     vacant: float | None = None
     wake: bool = True
-    glance: float | None = None
+    told_after: float | None = None
 
 
 USUAL: Final = RequestTerms()
@@ -71,8 +71,8 @@ USUAL: Final = RequestTerms()
 class Ticket:
     """An exchange that waits: C{exchange} is whatever was submitted. Compared by identity.
 
-    wakes: it waits for a machine to come up, and not for a subscriber to have room. glances: not
-    for as long as that may take.
+    wakes: it waits for a machine to come up, and not for a subscriber to have room. told_soon: at
+    its deadline it is told that the machine starts, and not that it is down.
     """
 
     __slots__ = (
@@ -80,8 +80,8 @@ class Ticket:
         "deadline",
         "exchange",
         "excluded",
-        "glances",
         "pool",
+        "told_soon",
         "waiting",
         "wakes",
     )
@@ -96,7 +96,7 @@ class Ticket:
         wakes: bool = False,
     ) -> None:
         self.wakes = wakes
-        self.glances = False
+        self.told_soon = False
         self.exchange = exchange
         self.pool = pool
         self.excluded = excluded
@@ -258,11 +258,11 @@ class Admission:
             return Refuse(MACHINE_DOWN, limits.retry_after)
         if not self._has_room(pool):
             return Refuse(QUEUE_FULL, limits.retry_after)
-        patience, glance = owner.patience, terms.glance
-        if glance is None or glance >= patience:
+        patience, told_after = owner.patience, terms.told_after
+        if told_after is None or told_after >= patience:
             return self._enqueue(exchange, pool, tuple(excluded), now, patience, True)
-        wait = self._enqueue(exchange, pool, tuple(excluded), now, glance, True)
-        wait.ticket.glances = True
+        wait = self._enqueue(exchange, pool, tuple(excluded), now, told_after, True)
+        wait.ticket.told_soon = True
         return wait
 
     def _has_room(self, pool: Pool) -> bool:
@@ -381,7 +381,7 @@ class Admission:
             vacant = NO_SUBSCRIBER if pool.owner is None else MACHINE_DOWN
             code = QUEUE_TIMEOUT if pool.has_ready() else vacant
             refusal = Refuse(code, self._limits.retry_after)
-            if ticket.glances:
+            if ticket.told_soon:
                 refusal = Refuse(MACHINE_STARTING, 0)
             gone.append(Expired(ticket, refusal))
         return gone

@@ -21,7 +21,7 @@ from subproxy.errors import ProxyError, TooManyRequests
 HSTS: Final = b"Strict-Transport-Security"
 
 
-GLANCE: Final = 1.0
+STARTING_PAGE_AFTER: Final = 1.0
 """Seconds that a browser waits for a machine before it gets a page: some are up by then."""
 
 
@@ -112,7 +112,7 @@ class SiteRequest:
         if rules.wake is not None:
             terms = replace(terms, wake=self.request.method in rules.wake)
         if rules.starting_page and is_navigation(self.request):
-            terms = replace(terms, glance=GLANCE)
+            terms = replace(terms, told_after=STARTING_PAGE_AFTER)
         return terms
 
     def _terms(self, rules: SiteRules, pool: Pool | None, tried: Sequence[Member]) -> RequestTerms:

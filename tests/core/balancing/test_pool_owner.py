@@ -34,36 +34,36 @@ class PoolOwnerTests(SynchronousTestCase):
         self.pool.vacant_since = 0.0
         self.pool.owner = self.owner
 
-    def glance(self, now: float, glance: float) -> Send | Wait | Refuse:
-        return self.admission.submit("x", self.pool, now, (), RequestTerms(glance=glance))
+    def wait(self, now: float, seconds: float) -> Send | Wait | Refuse:
+        return self.admission.submit("x", self.pool, now, (), RequestTerms(told_after=seconds))
 
-    def test_a_glance(self) -> None:
+    def test_a_short_wait(self) -> None:
         """It wakes, waits a moment, and is told that the machine starts; others wait on."""
-        glance = self.glance(100.0, 1.0)
-        assert isinstance(glance, Wait)
-        self.assertEqual((glance.ticket.deadline, len(self.wanted)), (101.0, 1))
-        self.assertTrue(glance.ticket.wakes)
+        short = self.wait(100.0, 1.0)
+        assert isinstance(short, Wait)
+        self.assertEqual((short.ticket.deadline, len(self.wanted)), (101.0, 1))
+        self.assertTrue(short.ticket.wakes)
         other = self.wait()
         self.assertEqual(self.admission.expired(100.9), [])
         (expired,) = self.admission.expired(101.0)
-        self.assertEqual(expired.ticket, glance.ticket)
+        self.assertEqual(expired.ticket, short.ticket)
         self.assertEqual(expired.refusal, Refuse(MACHINE_STARTING, 0))
         self.assertEqual(self.admission.tickets(self.pool), [other.ticket])
         # Nor is it told anything else where the machine is up by then, and full.
-        glance = self.glance(102.0, 1.0)
+        short = self.wait(102.0, 1.0)
         member = make_member("vm", concurrency=1)
         member.in_flight = 1
         self.pool.members.append(member)
         (expired,) = self.admission.expired(103.0)
         self.assertEqual(expired.refusal.code, MACHINE_STARTING)
 
-    def test_a_glance_at_what_is_not_there(self) -> None:
+    def test_a_wait_that_is_longer_than_a_start(self) -> None:
         """Longer than the machine may take, or refused: as any other."""
-        long = self.glance(100.0, 31.0)
+        long = self.wait(100.0, 31.0)
         assert isinstance(long, Wait)
-        self.assertEqual((long.ticket.deadline, long.ticket.glances), (130.0, False))
+        self.assertEqual((long.ticket.deadline, long.ticket.told_soon), (130.0, False))
         self.owner.refused_until = 105.0
-        self.assertEqual(self.glance(101.0, 1.0), Refuse(MACHINE_DOWN, 4))
+        self.assertEqual(self.wait(101.0, 1.0), Refuse(MACHINE_DOWN, 4))
 
     def submit(self, now: float = 100.0, wake: bool = True) -> Send | Wait | Refuse:
         terms = RequestTerms(wake=wake)

@@ -18,7 +18,7 @@ from subproxy.core.sites.client_limits import ClientLimits, ConnectionLimit, Rat
 from subproxy.core.sites.header_rules import header_rules
 from subproxy.core.sites.local_answer import LocalAnswer
 from subproxy.core.sites.redirect import redirect
-from subproxy.core.sites.site_request import GLANCE, SiteRequest
+from subproxy.core.sites.site_request import STARTING_PAGE_AFTER, SiteRequest
 from subproxy.core.sites.site_rules import AT_ONCE, EACH_TIME, SiteRules
 from subproxy.errors import BadRequest, ClientError, Forbidden, TooManyRequests
 from tests.rigs.private_site import WALL
@@ -41,14 +41,18 @@ class StartingPageTests(SynchronousTestCase):
         """They wait for a moment, whatever else is said of waiting."""
         browser = head()
         browser.headers += [(b"Accept", b"text/html"), (b"Sec-Fetch-Mode", b"navigate")]
-        for rules, request, glance in (
-            (SiteRules(starting_page=True), browser, GLANCE),
-            (SiteRules(starting_page=True, hold=7.0, wake=frozenset()), browser, GLANCE),
+        for rules, request, told_after in (
+            (SiteRules(starting_page=True), browser, STARTING_PAGE_AFTER),
+            (
+                SiteRules(starting_page=True, hold=7.0, wake=frozenset()),
+                browser,
+                STARTING_PAGE_AFTER,
+            ),
             (SiteRules(starting_page=True), head(), None),
             (SiteRules(), browser, None),
         ):
             terms = SiteRequest(rules, request).terms(None, ())
-            self.assertEqual((terms.glance, terms.vacant), (glance, rules.hold))
+            self.assertEqual((terms.told_after, terms.vacant), (told_after, rules.hold))
             self.assertEqual(terms.wake, rules.wake is None)
 
 
