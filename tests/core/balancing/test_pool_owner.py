@@ -34,12 +34,12 @@ class PoolOwnerTests(SynchronousTestCase):
         self.pool.vacant_since = 0.0
         self.pool.owner = self.owner
 
-    def wait(self, now: float, seconds: float) -> Send | Wait | Refuse:
+    def wait_shortly(self, now: float, seconds: float) -> Send | Wait | Refuse:
         return self.admission.submit("x", self.pool, now, (), RequestTerms(told_after=seconds))
 
     def test_a_short_wait(self) -> None:
         """It wakes, waits a moment, and is told that the machine starts; others wait on."""
-        short = self.wait(100.0, 1.0)
+        short = self.wait_shortly(100.0, 1.0)
         assert isinstance(short, Wait)
         self.assertEqual((short.ticket.deadline, len(self.wanted)), (101.0, 1))
         self.assertTrue(short.ticket.wakes)
@@ -50,7 +50,7 @@ class PoolOwnerTests(SynchronousTestCase):
         self.assertEqual(expired.refusal, Refuse(MACHINE_STARTING, 0))
         self.assertEqual(self.admission.tickets(self.pool), [other.ticket])
         # Nor is it told anything else where the machine is up by then, and full.
-        short = self.wait(102.0, 1.0)
+        short = self.wait_shortly(102.0, 1.0)
         member = make_member("vm", concurrency=1)
         member.in_flight = 1
         self.pool.members.append(member)
@@ -59,11 +59,11 @@ class PoolOwnerTests(SynchronousTestCase):
 
     def test_a_wait_that_is_longer_than_a_start(self) -> None:
         """Longer than the machine may take, or refused: as any other."""
-        long = self.wait(100.0, 31.0)
+        long = self.wait_shortly(100.0, 31.0)
         assert isinstance(long, Wait)
         self.assertEqual((long.ticket.deadline, long.ticket.told_soon), (130.0, False))
         self.owner.refused_until = 105.0
-        self.assertEqual(self.wait(101.0, 1.0), Refuse(MACHINE_DOWN, 4))
+        self.assertEqual(self.wait_shortly(101.0, 1.0), Refuse(MACHINE_DOWN, 4))
 
     def submit(self, now: float = 100.0, wake: bool = True) -> Send | Wait | Refuse:
         terms = RequestTerms(wake=wake)
