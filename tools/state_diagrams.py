@@ -60,6 +60,7 @@ DIAGRAMS = {
     ),
     "The view of a cluster's store": ("cluster/states.py", cluster.VIEW_TRANSITIONS.diagram),
     "The lease of a host": ("cluster/states.py", cluster.LEASE_TRANSITIONS.diagram),
+    "What is asked of a store": ("cluster/states.py", cluster.ASKING_TRANSITIONS.diagram),
     "A folder that is looked at again": ("core/rescan.py", rescan.TRANSITIONS.diagram),
     "An exchange": ("core/exchange.py", exchange.TRANSITIONS.diagram),
     "A client's connection": (

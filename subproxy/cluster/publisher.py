@@ -16,7 +16,12 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from subproxy.cluster.publication import Batch, Publication
-from subproxy.cluster.states import LEASE_TRANSITIONS, LeaseState
+from subproxy.cluster.states import (
+    ASKING_TRANSITIONS,
+    LEASE_TRANSITIONS,
+    AskingState,
+    LeaseState,
+)
 from subproxy.cluster.store import MAX_BATCH, LeaseLost, Store, StoreError
 from subproxy.core.retry_delay import RetryDelay
 
@@ -42,8 +47,7 @@ class Publisher:
         self._delay = RetryDelay(random)
         self._lease = 0
         self._kept = 0.0
-        self._busy = False
-        self._waits = False
+        self._asking = AskingState.IDLE
         self._next: IDelayedCall | None = None
         self._done: Deferred[None] | None = None
 
@@ -53,9 +57,9 @@ class Publisher:
 
     def look(self) -> None:
         """Ask the store for what is due, unless something is asked for, or failed just now."""
-        if self._busy or self._waits or self.state is LeaseState.REVOKED:
+        if self._asking is not AskingState.IDLE or self.state is LeaseState.REVOKED:
             return
-        self._busy = True
+        self._turn(AskingState.ASKING)
         # What changes within one turn is written at once.
         self._cancel()
         self._next = self._clock.callLater(0, self._ask)
@@ -88,6 +92,9 @@ class Publisher:
     def _go(self, state: LeaseState) -> None:
         self.state = LEASE_TRANSITIONS.move(self.state, state)
 
+    def _turn(self, state: AskingState) -> None:
+        self._asking = ASKING_TRANSITIONS.move(self._asking, state)
+
     def _cancel(self) -> None:
         if self._next is not None and self._next.active():
             self._next.cancel()
@@ -106,7 +113,7 @@ class Publisher:
             batch = self.publication.next(MAX_BATCH)
             asked = self._write(batch)
         else:
-            self._busy = False
+            self._turn(AskingState.IDLE)
             if self._lease:
                 self._next = self._clock.callLater(
                     max(0.0, self._kept + LEASE_SECONDS / 3 - now), self.look
@@ -142,17 +149,18 @@ class Publisher:
         return self._store.write(self._lease, batch).addCallbacks(written, failed)
 
     def _succeeded(self, result: object) -> None:
-        self._busy = False
+        self._turn(AskingState.IDLE)
         self._delay.succeeded()
         self.look()
 
     def _failed(self, failure: Failure) -> None:
-        self._busy = False
         if self.state is LeaseState.REVOKED:
+            self._turn(AskingState.IDLE)
             return
         if failure.check(LeaseLost):
             self._log.warn("the lease of this host was lost: all is published again")
             self._lease = 0
+            self._turn(AskingState.IDLE)
             if self.state is LeaseState.HELD:
                 self._go(LeaseState.NONE)
                 self.look()
@@ -161,9 +169,9 @@ class Publisher:
             self._log.failure("a bug in the cluster", failure)
         if not self._delay.failures:
             self._log.warn("nothing can be published: {why}", why=failure.getErrorMessage())
-        self._waits = True
+        self._turn(AskingState.BACKING_OFF)
         self._next = self._clock.callLater(self._delay.failed(), self._again)
 
     def _again(self) -> None:
-        self._waits = False
+        self._turn(AskingState.IDLE)
         self.look()

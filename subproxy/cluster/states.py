@@ -1,4 +1,4 @@
-"""The life of a view of the store, and of a lease in it."""
+"""The life of a view of the store, of a lease in it, and of what is asked for its sake."""
 
 from __future__ import annotations
 
@@ -69,5 +69,28 @@ LEASE_TRANSITIONS: TransitionTable[LeaseState] = TransitionTable(
         LeaseState.HELD: [LeaseState.NONE, LeaseState.FROZEN, LeaseState.REVOKED],
         LeaseState.FROZEN: [LeaseState.REVOKED],
         LeaseState.REVOKED: [],
+    }
+)
+
+
+class AskingState(Enum):
+    """
+    Whether something is asked of the store for the sake of a lease.
+
+    - C{IDLE}: nothing is due.
+    - C{ASKING}: it is, or will be in this turn.
+    - C{BACKING_OFF}: what was asked has failed; nothing is asked for some time.
+    """
+
+    IDLE = auto()
+    ASKING = auto()
+    BACKING_OFF = auto()
+
+
+ASKING_TRANSITIONS: TransitionTable[AskingState] = TransitionTable(
+    {
+        AskingState.IDLE: [AskingState.ASKING],
+        AskingState.ASKING: [AskingState.IDLE, AskingState.BACKING_OFF],
+        AskingState.BACKING_OFF: [AskingState.IDLE],
     }
 )
