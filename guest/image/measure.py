@@ -163,9 +163,15 @@ def _ended() -> Iterator[Spawn]:
         running.append(process)
         return process
 
+    def told(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    # Whoever is ended so would leave a machine running.
+    before = signal.signal(signal.SIGTERM, told)
     try:
         yield spawn
     finally:
+        signal.signal(signal.SIGTERM, before)
         for process in reversed(running):
             process.send_signal(signal.SIGKILL)
             process.wait()

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from guest.image import measure
 from guest.image.machines import BootSpec
 from guest.image.measure import BootTimes, MeasureError, split, table
+from tests.rigs.paths import ROOT
 
 CONSOLE = [
     (3.0, b"[    2.1] something of the kernel\n"),
@@ -43,6 +49,33 @@ class SplitTests(SynchronousTestCase):
         self.assertRegex(lines[0], r"^ +0\.50 s  QEMU")
         self.assertRegex(lines[-2], r"^ +2\.01 s  in all \(1\.76 to 3\.01, of 3\)$")
         self.assertRegex(lines[-1], r"^ +100 MB")
+
+
+ENDED = """
+import os, signal, sys
+from guest.image.measure import _ended
+
+with _ended() as spawn:
+    child = spawn(["sleep", "1000"])
+    print(child.pid, flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+    child.wait()
+"""
+
+
+class EndTests(SynchronousTestCase):
+    def test_nothing_is_left_running(self) -> None:
+        """Not even where whoever measures is told to end."""
+        done = subprocess.run(
+            [sys.executable, "-c", ENDED],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        self.assertEqual(done.returncode, 128 + signal.SIGTERM)
+        self.assertFalse(Path(f"/proc/{int(done.stdout)}").exists())
 
 
 class NeedsTests(SynchronousTestCase):
