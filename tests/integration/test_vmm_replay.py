@@ -106,7 +106,9 @@ class ReplayCase(TestCase):
 
     def check_left(self) -> None:
         """No socket is left."""
-        left = {each.name.removesuffix(".1") for each in self.folder.iterdir()}
+        left = {
+            each.name.removesuffix(".1").removesuffix(".begin") for each in self.folder.iterdir()
+        }
         logs = {"console.log", f"{self.program}.log"}
         self.assertEqual(left - {"scene", "asked.json"}, logs)
 

@@ -13,15 +13,19 @@ ROOT = Path(__file__).parents[2]
 
 START = """
 import sys
+before = set(sys.modules)
 import subproxy.tap
 options = subproxy.tap.Options()
 options.parseOptions([{arguments}])
-print("\\n".join(sys.modules))
+print("\\n".join(sys.modules.keys() - before))
 """
 
 
 def loaded(*arguments: str) -> set[str]:
-    """What a start has loaded when C{arguments} are read."""
+    """
+    What a start has loaded when C{arguments} are read, beside what the interpreter comes with:
+    where branches are counted, that has read a configuration of its own.
+    """
     done = subprocess.run(
         [sys.executable, "-c", START.format(arguments=", ".join(map(repr, arguments)))],
         cwd=ROOT,
