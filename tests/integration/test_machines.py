@@ -226,7 +226,7 @@ class FailureTests(MachineCase):
         self.assertEqual(len(self.pids()), 3)
         self.assertTrue(self.logged(r"has failed: ended with status 3"))
         self.assertTrue(self.logged(r"machine blog \(0\): no application"))
-        self.wait_for(r"machine-down")
+        wait_until(lambda: "machine-down" in self.access_log.read_text(), "the log")
 
     def test_no_such_program(self) -> None:
         """The reason is told; nothing is left."""
