@@ -69,7 +69,7 @@ LONG = frozenset(
 TOGETHER = 4
 """Modules that one process runs of those that take no minute: to begin one costs a second."""
 
-LANES = 3
+LANES = 4
 """Processes side by side on two cores: integration tests mostly wait, for others or for a time."""
 
 MEASURED = frozenset(
