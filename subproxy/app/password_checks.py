@@ -3,13 +3,14 @@ Checks of passwords, in a thread: one takes a tenth of a second, which the react
 
 What they cost is bounded: one thread, so at most one core; so many that wait, and so many of one
 client; and what was found out is remembered for a while, in a digest that means nothing outside of
-this process.
+this process. The thread has one at a time, and the others wait here: what nobody wants to know any
+more is not checked, and a stop waits for one at most.
 """
 
 from __future__ import annotations
 
 import os
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -45,9 +46,17 @@ Told = Callable[[AccessVerdict], None]
 
 @dataclass(eq=False)
 class _Check:
-    """One that is under way, and who waits for it."""
+    """
+    One that is under way, and who waits for it.
 
+    @ivar possible: whether the hash is that of who was named.
+    """
+
+    digest: bytes
     client: ClientKey
+    password: bytes = field(repr=False)
+    hashed: bytes = field(repr=False)
+    possible: bool
     waiting: list[tuple[PasswordQuestion, Told]] = field(default_factory=list)
 
 
@@ -68,7 +77,10 @@ class PasswordChecks:
         self._run = run or self._in_thread
         self._key = os.urandom(32)
         self._pool: ThreadPool | None = None
+        self._stopped = False
         self._under_way: dict[bytes, _Check] = {}
+        self._queue: deque[_Check] = deque()
+        self._running: _Check | None = None
         self._of_client: Counter[ClientKey] = Counter()
         self._known: dict[bool, OrderedDict[bytes, float]] = {
             True: OrderedDict(),
@@ -83,8 +95,10 @@ class PasswordChecks:
     def ask(self, question: PasswordQuestion, told: Told) -> Callable[[], None]:
         """See L{subproxy.core.sites.access_question.AccessAsker}."""
         hashed, possible = question.users.hash_of(question.name)
+        # Whose hash it is counts: one name is not let in by what was found out of another.
         digest = blake2b(
-            b"%b\0%b\0%b" % (hashed, question.name, question.password), key=self._key
+            b"%d\0%b\0%b\0%b" % (possible, hashed, question.name, question.password),
+            key=self._key,
         ).digest()
         known = self._remembered(digest)
         if known is not None:
@@ -93,50 +107,68 @@ class PasswordChecks:
         check = self._under_way.get(digest)
         if check is None:
             client = client_key(question.client)
-            if len(self._under_way) >= MAX_WAITING or self._of_client[client] >= MAX_OF_CLIENT:
+            if (
+                self._stopped
+                or len(self._under_way) >= MAX_WAITING
+                or self._of_client[client] >= MAX_OF_CLIENT
+            ):
                 told(AccessUnknown("too many passwords are being checked"))
                 return _nothing
-            check = self._begin(digest, client, question.password, hashed, possible)
+            check = _Check(digest, client, question.password, hashed, possible)
+            self._under_way[digest] = check
+            self._of_client[client] += 1
+            self._queue.append(check)
         waits = (question, told)
         check.waiting.append(waits)
+        self._next()
 
         def give_up() -> None:
             if waits in check.waiting:
                 check.waiting.remove(waits)
+                if not check.waiting and check in self._queue:
+                    self._queue.remove(check)
+                    self._over(check)
 
         return give_up
 
-    def _begin(
-        self, digest: bytes, client: ClientKey, password: bytes, hashed: bytes, possible: bool
-    ) -> _Check:
-        check = self._under_way[digest] = _Check(client)
-        self._of_client[client] += 1
-        found = self._run(password, hashed)
-        found.addCallback(lambda good: self._done(digest, check, good and possible))
-        found.addErrback(lambda failure: self._failed(digest, check, failure))
+    def _next(self) -> None:
+        """Begin with the check that has waited for longest, if none is being made."""
+        if self._running is not None or self._stopped or not self._queue:
+            return
+        check = self._running = self._queue.popleft()
+        found = self._run(check.password, check.hashed)
+        found.addCallback(lambda good: self._done(check, good and check.possible))
+        found.addErrback(lambda failure: self._failed(check, failure))
         found.addErrback(lambda failure: self._log.failure("a password", failure))
-        return check
 
-    def _done(self, digest: bytes, check: _Check, good: bool) -> None:
-        self._over(digest, check)
+    def _done(self, check: _Check, good: bool) -> None:
+        self._over(check)
         known = self._known[good]
-        known[digest] = self._reactor.seconds() + (GOOD_FOR if good else BAD_FOR)
+        known[check.digest] = self._reactor.seconds() + (GOOD_FOR if good else BAD_FOR)
         if len(known) > REMEMBERED:
             known.popitem(last=False)
-        for question, told in check.waiting[:]:
-            told(question.verdict(good))
+        self._tell(check, lambda question: question.verdict(good))
 
-    def _failed(self, digest: bytes, check: _Check, failure: Failure) -> None:
-        if self._under_way.get(digest) is not check:
-            self._log.failure("what follows a password", failure)
-            return
-        self._over(digest, check)
+    def _failed(self, check: _Check, failure: Failure) -> None:
         self._log.failure("a password can't be checked", failure)
-        for _, told in check.waiting[:]:
-            told(AccessUnknown())
+        if self._under_way.get(check.digest) is check:
+            self._over(check)
+            self._tell(check, lambda _: AccessUnknown())
 
-    def _over(self, digest: bytes, check: _Check) -> None:
-        del self._under_way[digest]
+    def _tell(self, check: _Check, verdict: Callable[[PasswordQuestion], AccessVerdict]) -> None:
+        """Tell all who wait. What one of them makes of it keeps none of the others waiting."""
+        while check.waiting:
+            question, told = check.waiting.pop(0)
+            try:
+                told(verdict(question))
+            except Exception:
+                self._log.failure("what follows a password")
+        self._next()
+
+    def _over(self, check: _Check) -> None:
+        if self._running is check:
+            self._running = None
+        del self._under_way[check.digest]
         self._of_client[check.client] -= 1
         if not self._of_client[check.client]:
             del self._of_client[check.client]
@@ -166,7 +198,8 @@ class PasswordChecks:
         return self._pool
 
     def stop(self) -> None:
-        """End the thread."""
+        """End the thread, and check no more."""
+        self._stopped = True
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.stop()

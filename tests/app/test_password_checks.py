@@ -113,3 +113,51 @@ class PasswordChecksTests(SynchronousTestCase):
         self.assertIsInstance(told[0], AccessUnknown)
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
         self.assertEqual((self.ask(b"x"), len(self.runs)), ([], 1))
+
+    def test_the_same_hash_by_another_name(self) -> None:
+        """Who is no user of a site is not let in by what was found out at another, or before."""
+        self.ask(b"right")
+        self.runs.pop()[2].callback(True)
+        renamed = SiteUsers(((b"alicia", b"A"),))
+        told: list[AccessVerdict] = []
+        self.checks.ask(PasswordQuestion(renamed, b"alice", b"right"), told.append)
+        self.runs.pop()[2].callback(True)
+        self.assertEqual(told, [CHALLENGE])
+        self.assertEqual(self.ask(b"right"), [ALICE])
+
+    def test_one_at_a_time(self) -> None:
+        """The others wait here; who leaves before his turn costs nothing, and gives way."""
+        told = self.ask(b"1")
+        for number in range(2, pc.MAX_OF_CLIENT + 1):
+            left = self.ask(b"%d" % number)
+            self.give_up()
+        self.assertEqual((len(self.runs), self.checks.under_way), (1, 1))
+        last = self.ask(b"5")
+        self.assertEqual(len(self.runs), 1)
+        self.runs[0][2].callback(False)
+        self.assertEqual([password for password, _, _ in self.runs], [b"1", b"5"])
+        self.runs[1][2].callback(True)
+        self.assertEqual((told, left, last), ([CHALLENGE], [], [ALICE]))
+        self.assertEqual(self.checks.under_way, 0)
+
+    def test_one_that_is_told_fails(self) -> None:
+        """All others are told, and the next is checked."""
+
+        def fails(verdict: AccessVerdict) -> None:
+            raise KeyError("no")
+
+        self.checks.ask(PasswordQuestion(USERS, b"alice", b"right"), fails)
+        second, third = self.ask(b"right"), self.ask(b"x")
+        self.runs[0][2].callback(True)
+        self.assertEqual((second, len(self.runs)), ([ALICE], 2))
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+        self.runs[1][2].callback(False)
+        self.assertEqual(third, [CHALLENGE])
+
+    def test_a_stop(self) -> None:
+        """It waits for the one that is being checked, not for those that wait."""
+        told, waits = self.ask(b"1"), self.ask(b"2")
+        self.checks.stop()
+        self.assertIsInstance(self.ask(b"3")[0], AccessUnknown)
+        self.runs[0][2].callback(True)
+        self.assertEqual((told, waits, len(self.runs)), ([ALICE], [], 1))
