@@ -44,6 +44,9 @@ _NOT_SENT: Final = frozenset(
 )
 """Fields of a request that are about its body, or that we say ourselves."""
 
+_OF_TRACES: Final = frozenset({b"traceparent", b"tracestate"})
+"""Fields of which nobody is let in; with traces, each request has others."""
+
 _NOT_TOLD: Final = HOP_BY_HOP | FRAMING | FORWARDING | {b"host", b"cookie", REQUEST_ID}
 """Fields of a request that no service can set."""
 
@@ -93,9 +96,20 @@ class ServiceQuestion:
 
     @property
     def digest(self) -> bytes:
-        """Of all that the answer may depend on: the same question has the same one."""
-        said = b"\0".join(b"%b\1%b" % (name.lower(), value) for name, value in self.fields)
-        return blake2b(b"%b\0%b" % (self.service.url, said), digest_size=32).digest()
+        """
+        Of all that the answer may depend on: the same question has the same one.
+
+        Of the service, too, as a reload may have changed it: which fields an application gets, and
+        for how long an answer counts.
+        """
+        service = self.service
+        asked = b"%b\1%b\1%r" % (service.url, b",".join(service.fields), service.cache)
+        said = b"\0".join(
+            b"%b\1%b" % (name.lower(), value)
+            for name, value in self.fields
+            if name.lower() not in _OF_TRACES
+        )
+        return blake2b(b"%b\0%b" % (asked, said), digest_size=32).digest()
 
     def verdict(self, status: int, headers: Headers, body: bytes) -> AccessVerdict:
         """What comes of an answer."""

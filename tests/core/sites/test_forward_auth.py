@@ -76,9 +76,13 @@ class QuestionTests(SynchronousTestCase):
                 (SERVICE, ask((b"Cookie", b"a=b"), (b"X", b"y"))),
                 (SERVICE, ask((b"Cookie", b"a=bX"), (b"y", b""))),
                 (replace(SERVICE, url=b"http://other/"), ask()),
+                (replace(SERVICE, fields=(b"x-user",)), ask()),
+                (replace(SERVICE, cache=1.0), ask()),
             )
         }
-        self.assertEqual(len(digests), 6)
+        self.assertEqual(len(digests), 8)
+        traced = ask((b"traceparent", b"a"), (b"tracestate", b"b"))
+        self.assertIn(service_question(SERVICE, traced).digest, digests)
         one, other = (ask((name, b"b")) for name in (b"cookie", b"Cookie"))
         self.assertEqual(*(service_question(SERVICE, each).digest for each in (one, other)))
 
