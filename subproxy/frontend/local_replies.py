@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from subproxy.core.exchange import Exchange, ExchangeState
 from subproxy.core.http.fields import METHODS
+from subproxy.core.sites.link_token import target_without_token
 from subproxy.errors import ClientError
 from subproxy.frontend.client_stream import ClientStream
 
@@ -11,7 +14,12 @@ from subproxy.frontend.client_stream import ClientStream
 def refuse(client_stream: ClientStream, error: ClientError) -> None:
     """Answer with the page of C{error}, whether or not somebody has the request already."""
     if client_stream.exchange is None:
-        client_stream.exchange = Exchange(client_stream.request, b"", client_stream)
+        request = client_stream.request
+        # For the log: no rules of a site have taken the token of a link out.
+        target = target_without_token(request.target)
+        if target != request.target:
+            request = replace(request, target=target)
+        client_stream.exchange = Exchange(request, b"", client_stream)
     client_stream.exchange.fail(error)
 
 
