@@ -170,6 +170,8 @@ class Exchange:
         if self.state is ExchangeState.REQUESTING:
             self._finish(None)
         if carrier is not None:
+            if trailers and self.site is not None:
+                trailers = self.site.trailers(trailers)
             carrier.endBody(trailers)
 
     def response_consumed(self, amount: int) -> None:

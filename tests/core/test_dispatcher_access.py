@@ -11,6 +11,7 @@ from subproxy.core.exchange import Exchange, RequestHead
 from subproxy.core.sites.access_question import AccessQuestion, AccessVerdict, LetIn
 from subproxy.core.sites.basic_auth import CHALLENGE, SiteUsers
 from subproxy.core.sites.client_limits import ConnectionLimit
+from subproxy.core.sites.forward_auth import AuthService
 from subproxy.core.sites.site import Site
 from subproxy.core.sites.site_access import SiteAccess
 from subproxy.core.sites.site_table import SiteTable
@@ -62,6 +63,23 @@ class AskingTests(SynchronousTestCase):
     def requests(self) -> list[m.Request]:
         self.guest.pump()
         return self.guest.take(m.Request)
+
+    def test_trailers(self) -> None:
+        """What a service says of who came, no client says behind its body."""
+        access = SiteAccess(service=AuthService(b"http://127.0.0.1/", fields=(b"remote-user",)))
+        self.world.router.set_sites(
+            SiteTable([Site((Claim("a.example", "/"),), {"access": access})])
+        )
+        head = RequestHead(b"POST", b"/", b"a.example", b"/", [(b"Host", b"a.example")])
+        head.length = None
+        exchange = Exchange(head, None, RecordingSink())
+        self.world.dispatcher.dispatch(exchange)
+        self.asker.asked.pop()(LetIn([(b"Remote-User", b"a")]))
+        exchange.request_data(b"x")
+        exchange.request_end([(b"Remote_User", b"evil"), (b"X-Sum", b"1")])
+        self.guest.pump()
+        [end] = self.guest.take(m.End)
+        self.assertEqual(end.trailers, [(b"X-Sum", b"1")])
 
     def test_let_in(self) -> None:
         """Later, and only then a guest hears of it; by routes as they are then."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from subproxy.core.http.request import RequestHead
+from subproxy.core.http.request import Headers, RequestHead
 from subproxy.core.sites.access_question import AccessQuestion
 from subproxy.core.sites.basic_auth import (
     CHALLENGE,
@@ -35,12 +35,14 @@ class SiteAccess:
     """
     The ways in: any one of them lets a client in, and without one nobody is.
 
-    @ivar public: everybody is; but a wider site has links, whose cookie comes here too, and is not
-        for the application.
+    @ivar public: everybody is; but a wider site has ways in, whose secrets come here too, and are
+        not for the application.
     @ivar links: who has a signed link.
     @ivar users: who knows the password of one of them.
     @ivar service: whom a service lets in; it is asked after all others.
     @ivar paths: those of the site, without a final slash: no cookie goes to what is above them.
+    @ivar wider: who is let in to wider sites of the host, by users or a service. Browsers send
+        passwords to what is below, too, and an application may be the same there.
     """
 
     public: bool = False
@@ -48,6 +50,7 @@ class SiteAccess:
     paths: tuple[bytes, ...] = ()
     users: SiteUsers | None = None
     service: AuthService | None = None
+    wider: tuple[SiteAccess, ...] = field(default=(), compare=False)
 
     def decide(
         self, request: RequestHead, wall: float
@@ -57,13 +60,16 @@ class SiteAccess:
 
         @param wall: seconds since the epoch.
         """
-        if self.public:
-            return None
         if request.passthrough:
             # It is TLS between client and guest: nothing that could let it in is seen here.
-            return Forbidden()
-        if self.links is not None:
-            tokens = tokens_of_target(request.target)
+            return None if self.public else Forbidden()
+        tokens = tokens_of_target(request.target)
+        if self.links is None:
+            asks = self.users is not None or self.service is not None
+            if tokens and request.upgrade is None and (self.public or asks):
+                # Of a wider site. A page of this address would tell it to others, by Referer.
+                return _without_token(request, [])
+        else:
             for token in tokens or tokens_of_cookies(request.headers):
                 link = self.links.read(token, wall)
                 if link is None or not link.opens(request.host, request.path):
@@ -74,6 +80,8 @@ class SiteAccess:
                 return self._remember(token, link, request, wall)
             if tokens:
                 return LinkRefused()
+        if self.public:
+            return None
         if self.users is not None:
             told = credentials(request.headers)
             if told is not None:
@@ -86,7 +94,7 @@ class SiteAccess:
 
     def logged(self, request: RequestHead) -> RequestHead:
         """C{request} without the token of its address, which nobody else is to read."""
-        target = request.target if self.links is None else target_without_token(request.target)
+        target = target_without_token(request.target)
         return request if target == request.target else replace(request, target=target)
 
     def forwarded(self, request: RequestHead) -> RequestHead:
@@ -98,12 +106,32 @@ class SiteAccess:
             if self.service is not None and credentials(request.headers) is None:
                 # It is a token for the service, and perhaps the application.
                 dropped -= {b"authorization"}
-        if self.service is not None:
-            dropped |= self.service.dropped
+        dropped |= self._said_by_services()
+        if self._is_of_wider(request.headers):
+            dropped |= {b"authorization"}
         if not dropped:
             return request
         headers = [pair for pair in request.headers if _plain(pair[0]) not in dropped]
         return replace(request, headers=headers)
+
+    def trailers(self, trailers: Headers) -> Headers:
+        """C{trailers} of a request, as an application may see them."""
+        dropped = self._said_by_services()
+        return [pair for pair in trailers if _plain(pair[0]) not in dropped]
+
+    def _said_by_services(self) -> frozenset[bytes]:
+        """Fields that a service says to an application, and no client."""
+        found: frozenset[bytes] = frozenset()
+        for access in (self, *self.wider):
+            if access.service is not None:
+                found |= access.service.dropped
+        return found
+
+    def _is_of_wider(self, headers: Headers) -> bool:
+        """Whether a client says who it is by a user of a wider site."""
+        of = [access.users for access in self.wider if access.users is not None]
+        told = credentials(headers) if of else None
+        return told is not None and any(users.hash_of(told[0])[1] for users in of)
 
     def _without_ours(self, request: RequestHead) -> RequestHead:
         request = self.logged(request)
@@ -116,22 +144,24 @@ class SiteAccess:
         for each in self.paths:
             if len(each) > len(path) and (request.path + b"/").startswith(each + b"/"):
                 path = each
-        # Two slashes in front would be another host.
-        location = b"/" + target_without_token(request.target).lstrip(b"/")
-        return LocalAnswer(
-            303 if request.method in METHODS_TO_SEE else 307,
-            [
-                (b"Location", location),
-                cookie(
-                    token,
-                    path,
-                    max(1, int(link.expires - wall)),
-                    secure=request.scheme == b"https",
-                ),
-                (b"Cache-Control", b"no-store"),
-                (b"Referrer-Policy", b"no-referrer"),
-            ],
-        )
+        seconds = max(1, int(link.expires - wall))
+        kept = cookie(token, path, seconds, secure=request.scheme == b"https")
+        return _without_token(request, [kept])
+
+
+def _without_token(request: RequestHead, fields: Headers) -> LocalAnswer:
+    """Have the browser ask again without the token in its address."""
+    # Two slashes in front would be another host.
+    location = b"/" + target_without_token(request.target).lstrip(b"/")
+    return LocalAnswer(
+        303 if request.method in METHODS_TO_SEE else 307,
+        [
+            (b"Location", location),
+            *fields,
+            (b"Cache-Control", b"no-store"),
+            (b"Referrer-Policy", b"no-referrer"),
+        ],
+    )
 
 
 _OF_USERS: Final = frozenset({b"authorization", USER_FIELD.lower()})
@@ -144,7 +174,7 @@ def _plain(name: bytes) -> bytes:
 
 
 PUBLIC: Final = SiteAccess(public=True)
-"""A public site below one that has links."""
+"""A public site below one that has links, and no more."""
 
 NOBODY: Final = SiteAccess()
 """Of a path that two sites could be meant by, which let in others."""

@@ -96,6 +96,11 @@ class SiteRequest:
         """Somebody was asked, and let it in: it goes on as C{forwarded}, with C{fields}."""
         self._rewrite(fields)
 
+    def trailers(self, trailers: Headers) -> Headers:
+        """Its C{trailers} as a guest sees them."""
+        access = self.rules.access
+        return trailers if access is None else access.trailers(trailers)
+
     def release(self) -> None:
         """It is over. To call it once more does nothing."""
         give_up, self.give_up = self.give_up, None

@@ -128,8 +128,9 @@ class SiteTable:
             said: dict[str, object] = {}
             for site in reversed(chain):
                 said.update(site.rules)
-            if said.get("access") is None and _cookies_come(chain):
-                said["access"] = PUBLIC
+            access = _with_wider(said.get("access"), chain)
+            if access is not None:
+                said["access"] = access
             rules = SiteRules(**said)  # type: ignore[arg-type]
             if len(self._chains) >= MAX_CHAINS:
                 self._chains.clear()
@@ -167,24 +168,31 @@ class SiteTable:
             yield found
 
 
-def _cookies_come(chain: Iterable[Site]) -> bool:
+def _with_wider(own: object, chain: Iterable[Site]) -> SiteAccess | None:
     """
-    Whether what a public site covers has a wider site with links, whose cookies come here too.
+    Who is let in, if not everybody; with the wider sites whose secrets come here too.
 
-    @param chain: the narrowest first. Behind one that is public as a whole, there are wider hosts.
+    @param own: what the narrowest site that says something of it says.
+    @param chain: the narrowest first. Behind one for a whole host, there are wider hosts.
     """
+    wider: list[SiteAccess] = []
     for site in chain:
         access = site.rules.get("access")
-        if isinstance(access, SiteAccess):
-            return access.links is not None
+        if isinstance(access, SiteAccess) and access is not own:
+            wider.append(access)
         if "access" in site.rules and not all(claim.path for claim in site.claims):
-            return False
-    return False
+            break
+    told = tuple(each for each in wider if each.users is not None or each.service is not None)
+    if isinstance(own, SiteAccess):
+        return replace(own, wider=told) if told else own
+    if told:
+        return SiteAccess(public=True, wider=told)
+    return PUBLIC if any(each.links is not None for each in wider) else None
 
 
 def _both(one: SiteAccess | None, other: SiteAccess) -> SiteAccess:
     """Who is let in by both."""
-    if one is None or one is PUBLIC or one == other:
+    if one is None or one.public or one == other:
         return other
     return NOBODY
 
@@ -207,7 +215,7 @@ def _let_in_by_both(rules: SiteRules | None, other: SiteRules | None) -> SiteRul
     """C{rules}, for who must be let in by C{other} as well."""
     if other is None:
         return rules
-    if other.access is not None and other.access is not PUBLIC:
+    if other.access is not None and not other.access.public:
         rules = rules or SiteRules()
         if rules.access is not other.access:
             rules = replace(rules, access=_both(rules.access, other.access))

@@ -9,6 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from subproxy.core.access.claims import Claim
 from subproxy.core.http.request import Headers, RequestHead
 from subproxy.core.http.upgrade import Upgrade
+from subproxy.core.sites.basic_auth import CHALLENGE, SiteUsers
+from subproxy.core.sites.forward_auth import AuthService
 from subproxy.core.sites.local_answer import LocalAnswer
 from subproxy.core.sites.signed_links import LinkKeys
 from subproxy.core.sites.site import Site
@@ -18,6 +20,8 @@ from subproxy.errors import Forbidden, LinkRefused
 from tests.rigs.private_site import SECRETS, WALL, token
 
 LINKS = SiteAccess(links=LinkKeys(SECRETS), paths=(b"",))
+USERS = SiteAccess(users=SiteUsers(((b"alice", b"A"),)))
+SERVICE = SiteAccess(service=AuthService(b"http://127.0.0.1/", fields=(b"remote-user",)))
 
 
 def ask(target: bytes = b"/docs/x", cookies: bytes = b"", method: bytes = b"GET") -> RequestHead:
@@ -136,6 +140,95 @@ class LinksTests(SynchronousTestCase):
         self.assertIs(LINKS.forwarded(plain), plain)
 
 
+class NarrowerTests(SynchronousTestCase):
+    """What lets a client in to a site is not told to applications of narrower ones."""
+
+    def narrow(self, wide: SiteAccess, own: SiteAccess | None) -> SiteAccess:
+        table = SiteTable([site("a.example", access=wide), site("a.example", "/in", access=own)])
+        rules = table.find(b"a.example", b"/in/x")
+        assert rules is not None
+        assert rules.access is not None
+        return rules.access
+
+    def test_a_token_in_the_address(self) -> None:
+        """It goes from there before a page of this address could tell it to others."""
+        for wide, own in (
+            (LINKS, None),
+            (LINKS, USERS),
+            (LINKS, SERVICE),
+            (LINKS, SiteAccess(users=USERS.users, service=SERVICE.service)),
+        ):
+            access = self.narrow(wide, own)
+            for method, status in ((b"GET", 303), (b"POST", 307)):
+                request = ask(with_token(token(), b"//in/x?y=1"), method=method)
+                answer = access.decide(request, WALL)
+                assert isinstance(answer, LocalAnswer)
+                self.assertEqual(answer.status, status)
+                self.assertEqual(answer.headers[0], (b"Location", b"/in/x?y=1"))
+                self.assertNotIn(b"Set-Cookie", dict(answer.headers))
+                self.assertEqual(access.logged(request).target, b"//in/x?y=1")
+            upgrade = Upgrade((b"websocket",))
+            request = replace(ask(with_token(token(), b"/in/x")), upgrade=upgrade)
+            if own is None:
+                self.assertIsNone(access.decide(request, WALL))
+            self.assertEqual(access.forwarded(request).target, b"/in/x")
+
+    def test_a_password(self) -> None:
+        """Browsers send it to what is below, too. Another one is the application's."""
+        for own in None, LINKS, SERVICE:
+            access = self.narrow(USERS, own)
+            for value, left in (
+                (b"Basic YWxpY2U6c2VjcmV0", False),
+                (b"basic YWxpY2U6b3RoZXI=", False),
+                (b"Basic Ym9iOnNlY3JldA==", True),
+                (b"Bearer YWxpY2U6c2VjcmV0", True),
+            ):
+                request = ask(b"/in/x")
+                request.headers.append((b"authorization", value))
+                names = dict(access.forwarded(request).headers)
+                self.assertEqual(b"authorization" in names, left, value)
+
+    def test_what_a_service_says(self) -> None:
+        """No client says it, whoever lets it in."""
+        for own in None, LINKS, USERS:
+            access = self.narrow(SERVICE, own)
+            request = ask(b"/in/x")
+            request.headers += [(b"Remote_User", b"evil"), (b"REMOTE-USER", b"evil")]
+            self.assertEqual(access.forwarded(request).headers, request.headers[:2])
+
+    def test_trailers(self) -> None:
+        told = [(b"remote_user", b"evil"), (b"X-Sum", b"1"), (b"Remote-User", b"evil")]
+        for access in SERVICE, self.narrow(SERVICE, None):
+            self.assertEqual(access.trailers(told), [(b"X-Sum", b"1")])
+        self.assertEqual(LINKS.trailers(told), told)
+
+    def test_who_is_let_in(self) -> None:
+        """As if there was no wider site."""
+        self.assertIsNone(self.narrow(USERS, None).decide(ask(b"/in/x"), WALL))
+        self.assertIs(self.narrow(LINKS, USERS).decide(ask(b"/in/x"), WALL), CHALLENGE)
+        for access in self.narrow(USERS, LINKS), self.narrow(SERVICE, LINKS):
+            self.assertIsInstance(access.decide(ask(b"/in/x"), WALL), LinkRefused)
+
+    def test_of_another_host(self) -> None:
+        """What is behind a site for a whole host is not asked of its clients."""
+        table = SiteTable(
+            [
+                site("*.example", access=SERVICE),
+                site("a.example", access=LINKS),
+                site("b.example", access=None),
+                site("a.example", "/in", access=USERS),
+            ]
+        )
+        for host, path, access in (
+            (b"a.example", b"/", LINKS),
+            (b"a.example", b"/in", USERS),
+            (b"b.example", b"/", None),
+        ):
+            rules = table.find(host, path)
+            assert rules is not None
+            self.assertIs(rules.access, access)
+
+
 def site(host: str, path: str = "/", **rules: object) -> Site:
     return Site((Claim(host, path),), rules)
 
@@ -175,6 +268,8 @@ class TableTests(SynchronousTestCase):
                 site("b.example", "/pub", access=None),
                 site("c.example", "/in", access=SiteAccess()),
                 site("c.example", "/in/pub", access=None),
+                site("c.test", "/in", access=SiteAccess()),
+                site("c.test", "/in/pub", access=None),
             ]
         )
         for path in b"/", b"/x", b"/inn":
@@ -182,7 +277,9 @@ class TableTests(SynchronousTestCase):
         self.assertIs(self.access(table, b"/in/x"), LINKS)
         self.assertIs(self.access(table, b"/pub", b"b.example"), PUBLIC)
         self.assertIs(self.access(table, b"/x", b"b.example"), LINKS)
-        self.assertIsNone(self.access(table, b"/in/pub", b"c.example"))
+        # A cookie of what is above comes there.
+        self.assertIs(self.access(table, b"/in/pub", b"c.example"), PUBLIC)
+        self.assertIsNone(self.access(table, b"/in/pub", b"c.test"))
 
     def test_an_escaped_slash(self) -> None:
         """Who is let in is let in by either reading."""
