@@ -10,6 +10,13 @@ from subproxy.frontend.starting_page import REFRESH, STARTING_HEADERS, starting_
 
 _ALLOW = b", ".join(sorted(METHODS))
 
+_OF_ALL = (
+    (b"Cache-Control", b"no-store"),
+    (b"X-Content-Type-Options", b"nosniff"),
+    # The address may have the token of a link, and a browser asks for an icon by itself.
+    (b"Referrer-Policy", b"no-referrer"),
+)
+
 
 def error_page(error: ProxyError, method: bytes, request_id: bytes) -> tuple[ResponseHead, bytes]:
     """
@@ -32,11 +39,7 @@ def error_page(error: ProxyError, method: bytes, request_id: bytes) -> tuple[Res
         printable(reason).encode("ascii"),
         request_id or b"-",
     )
-    headers = [
-        (b"Content-Type", b"text/plain; charset=utf-8"),
-        (b"Cache-Control", b"no-store"),
-        (b"X-Content-Type-Options", b"nosniff"),
-    ]
+    headers = [(b"Content-Type", b"text/plain; charset=utf-8"), *_OF_ALL]
     if error.retry_after is not None:
         headers.append((b"Retry-After", b"%d" % error.retry_after))
     if status == 405:
@@ -51,8 +54,7 @@ def _starting(error: MachineStarting, request_id: bytes) -> tuple[ResponseHead, 
     body = starting_page(request_id)
     headers = [
         *STARTING_HEADERS,
-        (b"Cache-Control", b"no-store"),
-        (b"X-Content-Type-Options", b"nosniff"),
+        *_OF_ALL,
         (b"Retry-After", b"%d" % (error.retry_after or REFRESH)),
     ]
     return ResponseHead(error.status, PHRASES[error.status], headers, len(body)), body

@@ -42,6 +42,12 @@ class ErrorPageTests(SynchronousTestCase):
             self.assertTrue(body.isascii())
         self.assertGreater(len(kinds), 10)
 
+    def test_its_address_is_told_to_nobody(self) -> None:
+        """It may have the token of a link, and a browser asks for an icon of its own accord."""
+        for error in errors.LinkRefused(), errors.TooManyRequests(), errors.MachineStarting():
+            head, _ = error_page(error, b"GET", b"id")
+            self.assertIn((b"Referrer-Policy", b"no-referrer"), head.headers)
+
     def test_head_gets_no_body(self) -> None:
         head, _ = error_page(errors.NoRoute(), b"HEAD", b"id")
         self.assertTrue(head.bodiless)
