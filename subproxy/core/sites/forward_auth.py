@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
 
+from subproxy.core.http.cgi_name import cgi_name
 from subproxy.core.http.fields import (
     FIELD_VALUE,
     FORWARDING,
@@ -55,7 +56,7 @@ def field_fault(name: bytes) -> str | None:
     """Why C{name} can be no field by which an application is told something; or None."""
     if not name or name.translate(None, TOKEN):
         return "is not a field name"
-    if name.lower().replace(b"_", b"-") in _NOT_TOLD:
+    if cgi_name(name) in _NOT_TOLD:
         return "is set by the proxy alone"
     return None
 
@@ -79,7 +80,7 @@ class AuthService:
     @property
     def dropped(self) -> frozenset[bytes]:
         """What a client sends by these names goes no further; a hyphen counts as an underscore."""
-        return frozenset(name.replace(b"_", b"-") for name in self.fields)
+        return frozenset(map(cgi_name, self.fields))
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,5 +163,8 @@ def service_question(service: AuthService, request: RequestHead) -> ServiceQuest
 
 
 def _is_dropped(name: bytes, service: AuthService) -> bool:
-    plain = name.lower().replace(b"_", b"-")
+    plain = cgi_name(name)
+    if plain == b"authorization":
+        # A service may answer with another one, and knows by this who came.
+        return False
     return plain in _NOT_SENT or plain in service.dropped

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from subproxy.core.http.cgi_name import cgi_name
 from subproxy.core.http.fields import (
     FIELD_VALUE,
     FORWARDING,
@@ -36,6 +37,9 @@ class HeaderRules:
     """
     What is done to the fields of one message: first removed, then set, then added.
 
+    A hyphen counts as an underscore in what is removed or set: applications behind CGI or WSGI
+    can't tell them apart.
+
     @ivar remove: names, in lower case.
     @ivar set: fields that stand for all that were of their names.
     @ivar add: fields behind those that are there.
@@ -44,14 +48,20 @@ class HeaderRules:
     remove: frozenset[bytes] = frozenset()
     set: tuple[tuple[bytes, bytes], ...] = ()
     add: tuple[tuple[bytes, bytes], ...] = ()
+    _gone: frozenset[bytes] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        gone = map(cgi_name, (*self.remove, *(name for name, _ in self.set)))
+        object.__setattr__(self, "_gone", frozenset(gone))
 
     def apply(self, headers: Headers) -> Headers:
         """The fields as they go on; C{headers} stays as it is."""
-        gone = self.remove.union([name.lower() for name, _ in self.set])
-        kept = [pair for pair in headers if pair[0].lower() not in gone] if gone else [*headers]
-        kept += self.set
-        kept += self.add
-        return kept
+        return [*self.trailers(headers), *self.set, *self.add]
+
+    def trailers(self, trailers: Headers) -> Headers:
+        """What is left of C{trailers}, to which nothing is added."""
+        gone = self._gone
+        return [pair for pair in trailers if cgi_name(pair[0]) not in gone] if gone else trailers
 
 
 def header_rules(
@@ -79,7 +89,7 @@ def _name(name: str, of_request: bool) -> bytes:
     if not encoded or encoded.translate(None, TOKEN):
         raise HeaderRuleError(f"{name!r} is not a field name")
     # What CGI or WSGI cannot tell from a field is that field.
-    plain = encoded.lower().replace(b"_", b"-")
+    plain = cgi_name(encoded)
     if plain in (_OF_REQUESTS if of_request else _OF_BOTH) or (
         of_request and plain.startswith(FORWARDING_PREFIX)
     ):

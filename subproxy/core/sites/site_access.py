@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from subproxy.core.http.cgi_name import cgi_name
 from subproxy.core.http.request import Headers, RequestHead
 from subproxy.core.sites.access_question import AccessQuestion
 from subproxy.core.sites.basic_auth import (
@@ -111,13 +112,13 @@ class SiteAccess:
             dropped |= {b"authorization"}
         if not dropped:
             return request
-        headers = [pair for pair in request.headers if _plain(pair[0]) not in dropped]
+        headers = [pair for pair in request.headers if cgi_name(pair[0]) not in dropped]
         return replace(request, headers=headers)
 
     def trailers(self, trailers: Headers) -> Headers:
         """C{trailers} of a request, as an application may see them."""
         dropped = self._said_by_services()
-        return [pair for pair in trailers if _plain(pair[0]) not in dropped]
+        return [pair for pair in trailers if cgi_name(pair[0]) not in dropped]
 
     def _said_by_services(self) -> frozenset[bytes]:
         """Fields that a service says to an application, and no client."""
@@ -166,11 +167,6 @@ def _without_token(request: RequestHead, fields: Headers) -> LocalAnswer:
 
 _OF_USERS: Final = frozenset({b"authorization", USER_FIELD.lower()})
 """Fields with what is for us, and what a client could claim to be."""
-
-
-def _plain(name: bytes) -> bytes:
-    """One spelling of all that CGI and WSGI cannot tell from C{name}."""
-    return name.lower().replace(b"_", b"-")
 
 
 PUBLIC: Final = SiteAccess(public=True)

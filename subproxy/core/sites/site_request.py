@@ -98,8 +98,12 @@ class SiteRequest:
 
     def trailers(self, trailers: Headers) -> Headers:
         """Its C{trailers} as a guest sees them."""
-        access = self.rules.access
-        return trailers if access is None else access.trailers(trailers)
+        rules = self.rules
+        if rules.access is not None:
+            trailers = rules.access.trailers(trailers)
+        if rules.request_headers is not None:
+            trailers = rules.request_headers.trailers(trailers)
+        return trailers
 
     def release(self) -> None:
         """It is over. To call it once more does nothing."""

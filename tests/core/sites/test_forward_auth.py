@@ -65,6 +65,14 @@ class QuestionTests(SynchronousTestCase):
         )
         self.assertEqual(question.client, b"192.0.2.7")
 
+    def test_a_password_that_the_service_replaces(self) -> None:
+        """It is asked by what it is to replace."""
+        told = (b"Authorization", b"Bearer x")
+        service = replace(SERVICE, fields=(b"authorization",))
+        self.assertIn(told, service_question(service, ask(told)).fields)
+        access = SiteAccess(service=service)
+        self.assertNotIn(told, access.forwarded(ask(told)).headers)
+
     def test_the_same(self) -> None:
         """Of all that is sent; two fields never look like one."""
         digests = {

@@ -28,6 +28,13 @@ class HeaderRulesTests(SynchronousTestCase):
         )
         self.assertEqual(before, kept)
 
+    def test_another_spelling(self) -> None:
+        """What CGI and WSGI cannot tell from a field that is removed or set is gone, too."""
+        rules = header_rules(["X-Gone", "X_Old"], [("X-User", "a")], [], of_request=True)
+        sent = [(b"x_user", b"b"), (b"X_gone", b"b"), (b"X-Old", b"b"), (b"X_Other", b"b")]
+        self.assertEqual(rules.apply(sent), [(b"X_Other", b"b"), (b"X-User", b"a")])
+        self.assertEqual(rules.trailers(sent), [(b"X_Other", b"b")])
+
     def test_added_alone(self) -> None:
         rules = header_rules([], [], [("X-A", "1")], of_request=False)
         self.assertEqual(rules.apply([(b"X-A", b"0")]), [(b"X-A", b"0"), (b"X-A", b"1")])

@@ -56,6 +56,16 @@ class StartingPageTests(SynchronousTestCase):
             self.assertEqual(terms.wake, rules.wake is None)
 
 
+class TrailersTests(SynchronousTestCase):
+    def test_what_is_removed_or_set(self) -> None:
+        rules = SiteRules(
+            request_headers=header_rules(["x-a"], [("X-B", "2")], [], of_request=True)
+        )
+        sent = [(b"X-A", b"1"), (b"x_b", b"1"), (b"X-Sum", b"1")]
+        self.assertEqual(SiteRequest(rules, head()).trailers(sent), sent[2:])
+        self.assertEqual(SiteRequest(SiteRules(), head()).trailers(sent), sent)
+
+
 class AdmitTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clients = ClientLimits()
