@@ -41,16 +41,15 @@ def address_number(address: bytes) -> tuple[int, int] | None:
 
 
 class NetworkIntersection:
-    """The addresses that are in both of two sets."""
+    """The addresses that are in all of some sets."""
 
-    __slots__ = ("_one", "_other")
+    __slots__ = ("_sets",)
 
-    def __init__(self, one: Container[bytes], other: Container[bytes]) -> None:
-        self._one = one
-        self._other = other
+    def __init__(self, sets: Iterable[Container[bytes]]) -> None:
+        self._sets = tuple(sets)
 
     def __contains__(self, address: object) -> bool:
-        return address in self._one and address in self._other
+        return all(address in each for each in self._sets)
 
 
 class NetworkSet:

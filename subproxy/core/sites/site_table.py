@@ -59,13 +59,22 @@ class SiteTable:
     @ivar longest_hold: the greatest C{hold} of them, seconds.
     """
 
-    __slots__ = ("_asks_clients", "_below", "_chains", "_exact", "longest_hold", "sites")
+    __slots__ = (
+        "_any_path",
+        "_asks_clients",
+        "_below",
+        "_chains",
+        "_exact",
+        "longest_hold",
+        "sites",
+    )
 
     def __init__(self, sites: Iterable[Site]) -> None:
         self.sites = tuple(sites)
         self._exact: dict[bytes, _HostSites] = {}
         self._below: dict[bytes, _HostSites] = {}
         self._chains: dict[tuple[int, ...], SiteRules] = {}
+        self._any_path: dict[tuple[int, ...], SiteRules | None] = {}
         holds = [site.rules.get("hold") for site in self.sites]
         self.longest_hold = max([each for each in holds if isinstance(each, float)], default=0.0)
         self._asks_clients = any(site.rules.get("client_ca") for site in self.sites)
@@ -90,20 +99,27 @@ class SiteTable:
         if b"%2F" not in path and b"%5C" not in path:
             return rules
         plain = normalise_path(path.replace(b"%2F", b"/").replace(b"%5C", b"/"))
-        return _let_in_by_both(rules, self._find(host, plain))
+        return _let_in_by_all(rules, [self._find(host, plain)])
 
     def find_host(self, host: bytes) -> SiteRules | None:
         """
         The rules for a host whatever the path, normalised; None where no site covers it.
 
         Those of its root. But who asks for no path in particular could have any: so a client has
-        to be in the networks of each, and has to be let in by all.
+        to be in the networks of each, and has to be let in by all. They are the same for all hosts
+        that the same sites cover.
         """
-        rules = self._find(host, b"/")
-        for hosts in self._hosts(host):
-            for path in hosts.paths:
-                if path:
-                    rules = _let_in_by_both(rules, self._find(host, path))
+        covering = tuple(self._hosts(host))
+        key = tuple(map(id, covering))
+        if key in self._any_path:
+            return self._any_path[key]
+        paths = {path for hosts in covering for path in hosts.paths if path}
+        rules = _let_in_by_all(
+            self._find(host, b"/"), (self._find(host, path) for path in sorted(paths))
+        )
+        if len(self._any_path) >= MAX_CHAINS:
+            self._any_path.clear()
+        self._any_path[key] = rules
         return rules
 
     def client_authorities(self, host: bytes) -> ClientAuthorities | None:
@@ -211,19 +227,19 @@ def _prefixes(path: bytes, depth: int) -> list[bytes]:
     return found
 
 
-def _let_in_by_both(rules: SiteRules | None, other: SiteRules | None) -> SiteRules | None:
-    """C{rules}, for who must be let in by C{other} as well."""
-    if other is None:
+def _let_in_by_all(rules: SiteRules | None, others: Iterable[SiteRules | None]) -> SiteRules | None:
+    """C{rules}, for who must be let in by C{others} as well."""
+    before = rules or SiteRules()
+    access = before.access
+    networks = {} if before.networks is None else {before.networks: None}
+    for other in others:
+        if other is None:
+            continue
+        if other.access is not None and not other.access.public and access is not other.access:
+            access = _both(access, other.access)
+        if other.networks is not None:
+            networks[other.networks] = None
+    within = NetworkIntersection(networks) if len(networks) > 1 else next(iter(networks), None)
+    if access is before.access and within is before.networks:
         return rules
-    if other.access is not None and not other.access.public:
-        rules = rules or SiteRules()
-        if rules.access is not other.access:
-            rules = replace(rules, access=_both(rules.access, other.access))
-    if other.networks is None:
-        return rules
-    rules = rules or SiteRules()
-    if rules.networks is None:
-        return replace(rules, networks=other.networks)
-    if rules.networks is other.networks:
-        return rules
-    return replace(rules, networks=NetworkIntersection(rules.networks, other.networks))
+    return replace(before, access=access, networks=within)

@@ -173,6 +173,25 @@ class SiteTableTests(SynchronousTestCase):
             self.assertIsNotNone(many.find(b"h%d" % number, b"/"))
             self.assertLessEqual(len(many._chains), MAX_CHAINS)
 
+    def test_a_host_with_many_paths(self) -> None:
+        """Whoever names such a host has what it costs looked up once for all, and in all sets."""
+        table = SiteTable(
+            Site(
+                (Claim("*.example", f"/{number}"),),
+                {"networks": NetworkSet([f"10.{number % 256}.0.0/16", "192.0.2.7"])},
+            )
+            if number
+            else Site((Claim("*.example", "/"),), {})
+            for number in range(1500)
+        )
+        rules = table.find_host(b"a.example")
+        assert rules is not None
+        assert rules.networks is not None
+        self.assertIn(b"192.0.2.7", rules.networks)
+        self.assertNotIn(b"10.1.0.1", rules.networks)
+        self.assertIs(table.find_host(b"b.example"), rules)
+        self.assertIsNone(table.find_host(b"b.other"))
+
     def test_how_often_it_looks(self) -> None:
         """As often as the host has labels and the paths of sites segments, and no more."""
         many = SiteTable([site(f"h{number}.example", "/x/y") for number in range(1000)])
