@@ -5,7 +5,7 @@ Twisted is, with connections that stay open.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from typing import Any, Final
 from typing import Protocol as Interface
@@ -22,11 +22,15 @@ from twisted.web.iweb import IResponse
 from subproxy.core.access.log_limit import LogLimit
 from subproxy.core.printable import printable
 from subproxy.core.sites.access_question import AccessVerdict, LetIn
+from subproxy.core.sites.client_limits import ClientKey, client_key
 from subproxy.core.sites.forward_auth import ServiceQuestion
 from subproxy.errors import AccessUnknown
 
 MAX_ASKED: Final = 512
 """Questions at a time; about who comes then it cannot be found out."""
+
+MAX_OF_CLIENT: Final = 128
+"""Those about one client: where the service is slow, the others still have room."""
 
 MAX_BODY: Final = 65_536
 """Bytes of an answer."""
@@ -61,6 +65,7 @@ class AuthServiceClient:
         self._reactor = reactor
         self._agent = agent or self._twisted_agent()
         self._asked = 0
+        self._of_client: Counter[ClientKey] = Counter()
         self._kept: OrderedDict[bytes, tuple[float, AccessVerdict]] = OrderedDict()
         self._limit = LogLimit(10)
 
@@ -83,15 +88,17 @@ class AuthServiceClient:
         if known is not None:
             told(known)
             return _nothing
-        if self._asked >= MAX_ASKED:
+        client = client_key(question.client)
+        if self._asked >= MAX_ASKED or self._of_client[client] >= MAX_OF_CLIENT:
             told(AccessUnknown("too many are asked about"))
             return _nothing
         self._asked += 1
+        self._of_client[client] += 1
         waits = [told]
         asked = Deferred.fromCoroutine(self._ask(question, digest))
         asked.addTimeout(question.service.timeout, self._reactor, _too_late)
         asked.addErrback(lambda failure: self._failed(failure, question, waits))
-        asked.addCallback(self._over, waits)
+        asked.addCallback(self._over, client, waits)
         asked.addErrback(lambda failure: self._log.failure("what follows an answer", failure))
 
         def give_up() -> None:
@@ -130,8 +137,11 @@ class AuthServiceClient:
             self._tell(question, failure.getErrorMessage())
         return AccessUnknown()
 
-    def _over(self, verdict: AccessVerdict, waits: list[Told]) -> None:
+    def _over(self, verdict: AccessVerdict, client: ClientKey, waits: list[Told]) -> None:
         self._asked -= 1
+        self._of_client[client] -= 1
+        if not self._of_client[client]:
+            del self._of_client[client]
         if waits:
             waits.pop()(verdict)
 

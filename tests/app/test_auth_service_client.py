@@ -57,9 +57,9 @@ class AskingTests(SynchronousTestCase):
         self.client = asc.AuthServiceClient(self.clock, self.agent)
         self.service = AuthService(b"http://127.0.0.1/auth", 5.0, (b"x-user",), 10.0)
 
-    def ask(self, cookie: bytes = b"a=b") -> list[AccessVerdict]:
+    def ask(self, cookie: bytes = b"a=b", client: bytes = b"192.0.2.7") -> list[AccessVerdict]:
         told: list[AccessVerdict] = []
-        question = ServiceQuestion(self.service, [(b"Cookie", cookie)], b"")
+        question = ServiceQuestion(self.service, [(b"Cookie", cookie)], client)
         self.give_up = self.client.ask(question, told.append)
         return told
 
@@ -138,8 +138,20 @@ class AskingTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_how_many(self) -> None:
-        for number in range(asc.MAX_ASKED):
+        """Of a client, and of all."""
+        for number in range(asc.MAX_OF_CLIENT):
             self.assertEqual(self.ask(b"%d" % number), [])
         self.assertIsInstance(self.ask(b"more")[0], AccessUnknown)
+        for number in range(asc.MAX_ASKED - asc.MAX_OF_CLIENT):
+            self.assertEqual(self.ask(b"%d" % number, b"10.0.%d.1" % (number % 8)), [])
+        self.assertIsInstance(self.ask(b"more", b"10.0.9.1")[0], AccessUnknown)
         self.answer(Answer(200))
-        self.assertEqual(self.ask(b"more"), [])
+        self.assertEqual(self.ask(b"more", b"10.0.9.1"), [])
+        self.give_up()
+        while self.agent.asked:
+            _, _, _, found = self.agent.asked.pop()
+            if not found.called:
+                found.callback(Answer(200))
+        self.assertEqual(self.client.asked, 0)
+        for number in range(asc.MAX_OF_CLIENT):
+            self.assertEqual(self.ask(b"again %d" % number), [])
