@@ -141,6 +141,12 @@ class PathTests(SynchronousTestCase):
             (b"?/", "slash"),
             (b"a/b", "slash"),
             (b"/a%00", "NUL"),
+            (b"/admin//../x", "read in two ways"),
+            (b"/admin//..", "read in two ways"),
+            (b"/a/.//../x", "read in two ways"),
+            (b"/admin//%2e%2E/x", "read in two ways"),
+            (b"/admin/%2F../x", "read in two ways"),
+            (b"/admin%2f%5c../x", "read in two ways"),
             (b"/%", "two hexadecimal"),
             (b"/%4", "two hexadecimal"),
             (b"/%4g", "two hexadecimal"),
@@ -152,6 +158,28 @@ class PathTests(SynchronousTestCase):
         ]:
             self.assertIn(fault, path_fault(path) or "", path)
 
+    @given(
+        st.lists(st.sampled_from([b"a", b"b", b"", b".", b"..", b".%2E", b"%2e%2e"]), max_size=8)
+    )
+    @relaxed
+    def test_it_means_the_same_to_who_merges_no_slashes(self, segments: list[bytes]) -> None:
+        """RFC 3986 section 5.2.4 alone, as C{URL} of browsers and of Node: or it has a fault."""
+        path = b"/" + b"/".join(segments)
+        if path_fault(path) is not None:
+            self.assertIn(b"//", path)
+            return
+        kept: list[bytes] = []
+        for segment in segments:
+            name = segment.lower().replace(b"%2e", b".")
+            if name == b"..":
+                del kept[-1:]
+            elif name != b".":
+                kept.append(segment)
+        ours = [each for each in normalise_path(path).split(b"/") if each]
+        self.assertEqual(ours, [each for each in kept if each])
+
     def test_no_faults(self) -> None:
+        for path in b"/a//b", b"//a//b/..", b"/a/..//b", b"/a//./b", b"/..//", b"/a//..b":
+            self.assertIsNone(path_fault(path), path)
         for path in (b"/", b"/a b", b"/%2F", b"/%01", b"/%ff\xff", b"/a?%00", b"/a#%", b"/%0a%a0"):
             self.assertIsNone(path_fault(path), path)
