@@ -16,6 +16,7 @@ from subproxy.config.link_key_file import (
     KeyFile,
     KeyFileError,
     KeyFileMissing,
+    key_file_lock,
     read_key_file,
     write_key_file,
 )
@@ -96,9 +97,9 @@ def _make(options: argparse.Namespace, now: datetime) -> Done:
 
 
 def _rotate(path: str, now: datetime) -> Done:
-    before = read_key_file(path)
-    after = before.rotated(now)
-    write_key_file(path, after)
+    with key_file_lock(path):
+        after = read_key_file(path).rotated(now)
+        write_key_file(path, after)
     data = {"keys": len(after.keys), "file": path}
     return Done(data, f"{path}: a new key signs, {len(after.keys) - 1} older ones count; {RELOAD}")
 
@@ -107,7 +108,8 @@ def _revoke(options: argparse.Namespace, now: datetime) -> Done:
     name = options.revoke.lower()
     if not LINK_ID.fullmatch(name):
         raise AdminError(f"--revoke={options.revoke}: an id is twelve digits, 0 to 9 and a to f")
-    write_key_file(options.keys, read_key_file(options.keys).revoking(name, now))
+    with key_file_lock(options.keys):
+        write_key_file(options.keys, read_key_file(options.keys).revoking(name, now))
     return Done({"revoked": name, "file": options.keys}, f"{name} is revoked; {RELOAD}")
 
 
@@ -117,9 +119,13 @@ def _keys(path: str, now: datetime) -> tuple[KeyFile, bool]:
         return read_key_file(path), False
     except KeyFileMissing:
         pass
-    made = KeyFile().rotated(now)
-    write_key_file(path, made)
-    return made, True
+    with key_file_lock(path):
+        try:
+            return read_key_file(path), False
+        except KeyFileMissing:
+            made = KeyFile().rotated(now)
+            write_key_file(path, made)
+            return made, True
 
 
 def lifetime(text: str) -> int:

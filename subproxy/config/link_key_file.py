@@ -17,8 +17,11 @@ import re
 import secrets
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
+from fcntl import LOCK_EX, flock
 from typing import Final
 
 from subproxy.core.sites.signed_links import MAX_LIFETIME, LinkKeys
@@ -140,6 +143,26 @@ def read_key_file(path: str) -> KeyFile:
     return KeyFile(tuple(keys), tuple(revoked))
 
 
+@contextmanager
+def key_file_lock(path: str) -> Iterator[None]:
+    """
+    Read the file and write it anew, while nobody else does that who asks for this.
+
+    It is the folder that is locked, since another file takes the place of this one.
+
+    @raise KeyFileError: there is no such folder, or it can't be read.
+    """
+    try:
+        folder = os.open(os.path.dirname(os.path.realpath(path)), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise KeyFileError(f"{path}: its folder can't be read: {error.strerror}") from None
+    try:
+        flock(folder, LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
 def write_key_file(path: str, content: KeyFile) -> None:
     """
     Put C{content} in the place of what is there; it stays its owner's.
@@ -147,12 +170,13 @@ def write_key_file(path: str, content: KeyFile) -> None:
     @raise KeyFileError: it can't be written.
     """
     made = ""
+    path = os.path.realpath(path)
     try:
         try:
             before = os.stat(path)
         except FileNotFoundError:
             before = None
-        folder = os.path.dirname(os.path.abspath(path))
+        folder = os.path.dirname(path)
         descriptor, made = tempfile.mkstemp(prefix=".links.", dir=folder)
         with open(descriptor, "w", encoding="ascii") as file:
             file.write(content.lines())

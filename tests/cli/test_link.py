@@ -7,12 +7,14 @@ import os
 import re
 import time
 from contextlib import redirect_stderr, redirect_stdout
+from fcntl import LOCK_EX, LOCK_NB, flock
 from io import StringIO
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.cli import link as link_command
 from subproxy.cli.main import main
-from subproxy.config.link_key_file import read_key_file
+from subproxy.config.link_key_file import KeyFile, read_key_file, write_key_file
 from subproxy.core.sites.link_token import tokens_of_target
 from subproxy.core.sites.signed_links import Link
 
@@ -68,6 +70,26 @@ class LinkCommandTests(SynchronousTestCase):
             self.assertTrue(before + seconds - 1 <= link.expires <= time.time() + seconds)
         for word in "0s", "1", "h", "-1h", "1w", "367d", "1.5h", "99999999999d", "1H":
             self.assertIn("--expires=", self.refused(f"https://a/ --expires={word}"))
+
+    def test_one_after_the_other(self) -> None:
+        """Of two that change the file at a time none loses what the other has written."""
+        folder = os.open(os.path.dirname(self.keys), os.O_RDONLY)
+        self.addCleanup(os.close, folder)
+        held: list[bool] = []
+
+        def write(path: str, content: KeyFile) -> None:
+            try:
+                flock(folder, LOCK_EX | LOCK_NB)
+            except BlockingIOError:
+                held.append(True)
+            write_key_file(path, content)
+
+        self.patch(link_command, "write_key_file", write)
+        self.link("https://a/")
+        for words in "--rotate", "--revoke=5f3a91c20b7d":
+            self.assertEqual(self.run_it(words)[0], 0)
+        self.assertEqual(held, [True] * 3)
+        flock(folder, LOCK_EX | LOCK_NB)
 
     def test_for_people(self) -> None:
         status, out, _ = self.run_it("https://a/docs")

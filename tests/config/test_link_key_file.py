@@ -43,6 +43,16 @@ class KeyFileTests(SynchronousTestCase):
         self.assertEqual(len(read_key_file(self.path).keys), 3)
         self.assertEqual(os.listdir(os.path.dirname(os.path.abspath(self.path))), ["temp"])
 
+    def test_a_link_to_it_stays(self) -> None:
+        """The proxy may know it by its other name."""
+        path, other = os.path.abspath(self.mktemp()), os.path.abspath(self.mktemp())
+        write_key_file(path, KeyFile().rotated(NOW))
+        os.symlink(path, other)
+        changed = read_key_file(other).rotated(NOW)
+        write_key_file(other, changed)
+        self.assertTrue(os.path.islink(other))
+        self.assertEqual(read_key_file(path), changed)
+
     def test_a_rotation_forgets(self) -> None:
         """A key that has not signed for longer than a link may live."""
         made = KeyFile().rotated(NOW).rotated(NOW + DAY)
