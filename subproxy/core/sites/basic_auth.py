@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 from subproxy.core.http.request import Headers
@@ -34,10 +35,12 @@ class SiteUsers:
 
         Of who is not known it is somebody's: to find that out takes as long.
         """
-        for user, hashed in self.hashes:
-            if user == name:
-                return hashed, True
-        return self.hashes[0][1], False
+        found = self._by_name.get(name)
+        return (self.hashes[0][1], False) if found is None else (found, True)
+
+    @cached_property
+    def _by_name(self) -> dict[bytes, bytes]:
+        return dict(self.hashes)
 
 
 @dataclass(frozen=True, slots=True)

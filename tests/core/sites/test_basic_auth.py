@@ -62,6 +62,32 @@ class CredentialsTests(SynchronousTestCase):
             credentials([(b"Authorization", value)])
 
 
+class Name(bytes):
+    """Counts how often it is compared."""
+
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        Name.compared += 1
+        return super().__eq__(other)
+
+    __hash__ = bytes.__hash__
+
+
+class ManyUsersTests(SynchronousTestCase):
+    def test_what_it_costs_to_find_one(self) -> None:
+        """The same for the first as for the last and for nobody: each request asks."""
+        users = SiteUsers(tuple((b"user%d" % number, b"%d" % number) for number in range(5000)))
+        for name, found in (
+            (b"user0", (b"0", True)),
+            (b"user4999", (b"4999", True)),
+            (b"nobody", (b"0", False)),
+        ):
+            Name.compared = 0
+            self.assertEqual(users.hash_of(Name(name)), found)
+            self.assertLess(Name.compared, 10)
+
+
 class UsersTests(SynchronousTestCase):
     ACCESS = SiteAccess(users=USERS)
 
