@@ -63,6 +63,7 @@ NAMES = [
         b"X-Forwarded-For",
         b"X-Forwarded-Foo",
         b"X-Real-IP",
+        b"X-Original-URL",
     ),
     *(b"X-Request-Id", b"Proxy-Connection", b"X-Forwarded", b"Date", b"x-forwarded_for", b"A"),
 ]

@@ -84,11 +84,20 @@ FORWARDING_DROPPED: Final = frozenset(
         b"x-cluster-client-ip",
         b"x-original-forwarded-for",
         b"x-original-host",
+        b"x-original-method",
+        b"x-original-uri",
+        b"x-original-url",
         b"x-real-ip",
+        b"x-rewrite-url",
         b"x-url-scheme",
     }
 )
-"""Fields of the same kind that the proxy does not set: kept from a trusted peer only."""
+"""
+Fields of the same kind that the proxy does not set: kept from a trusted peer only.
+
+There are applications that take a path from C{X-Original-URL} or C{X-Rewrite-URL}, instead of that
+of the request line, by which routes and sites were found.
+"""
 
 FORWARDING_PREFIX: Final = b"x-forwarded"
 """Any other field whose name begins so is of that kind too. An underscore counts as a hyphen:

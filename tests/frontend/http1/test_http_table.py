@@ -316,6 +316,19 @@ class HttpTableTests(HttpTableCase):
         self.refused(get(host=b"user@a.example"), 400)
         self.refused(get(host=b"user:pw@a.example"), 400)
 
+    def test_fields_that_stand_for_the_request_line(self) -> None:
+        """Some applications believe them: rules for a path would not hold (Symfony, Zend, IIS)."""
+        sent = (
+            b"X-Original-URL: /admin",
+            b"X_Original_Uri: /admin",
+            b"x-rewrite-url: /admin",
+            b"X-Original-Method: PUT",
+        )
+        fields = self.fields(self.passed(get(*sent)))
+        self.assertEqual({name for name in fields if b"rig" in name or b"rew" in name}, set())
+        fields = self.fields(self.passed(get(*sent), trust=["192.0.2.0/24"]))
+        self.assertEqual(fields[b"x-original-url"], [b"/admin"])
+
     def test_forwarding_fields(self) -> None:
         sent = (
             b"X-Forwarded-For: 203.0.113.9, 10.0.0.2",
