@@ -176,7 +176,7 @@ class DriverTests(DriverCase):
         ended = await self.ended(running)
         self.assertEqual((ended.status, ended.signal), (0, None))
         self.assertTrue(ended.reason.startswith("the guest has powered off"), ended.reason)
-        self.assertEqual(self.kinds()[2:], [VmmEventKind.SHUTDOWN])
+        self.assertEqual(self.kinds()[2:], [VmmEventKind.INIT, VmmEventKind.SHUTDOWN])
         self.assertIn("subproxy-init", "\n".join(ended.console))
         self.assertIn("subproxy-init", (self.folder / "console.log").read_text())
         await running.power_off()
