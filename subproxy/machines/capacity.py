@@ -35,9 +35,13 @@ class Capacity:
 
     def may_start(self, by: Supervisor, now: float) -> bool:
         """Whether C{by} may start one more instance now: whoever waits longer is first."""
-        if self.paused or sum(each.coming for each in self._supervisors()) >= self._starts:
-            return False
-        return not self._most or by in self.queue(now)[: self._most - self._running()]
+        places = self._places()
+        return places > 0 and (not self._most or by in self.queue(now)[:places])
+
+    def next(self, now: float) -> list[Supervisor]:
+        """Who may start an instance now, of those who want to."""
+        places = self._places()
+        return self.queue(now)[:places] if places > 0 else []
 
     @property
     def full(self) -> bool:
@@ -70,6 +74,16 @@ class Capacity:
             return None
         _, _, index, supervisor = min(rested, key=lambda found: found[:3])
         return supervisor, index
+
+    def _places(self) -> int:
+        """
+        For how many more there is room. It may be below zero: a program before this one may have
+        let more run.
+        """
+        if self.paused:
+            return 0
+        starts = self._starts - sum(each.coming for each in self._supervisors())
+        return min(starts, self._most - self._running()) if self._most else starts
 
     def _running(self) -> int:
         return sum(each.running for each in self._supervisors())

@@ -90,6 +90,8 @@ class MachineManager:
         self._host = host
         self._runner = InstanceRunner(clock, folder, host, driver, self._step)
         self._making_room: IDelayedCall | None = None
+        self._in_room = False
+        self._passing_on = False
         self._short = False
         self._templates: list[MachineTemplate] = []
         self._empty: list[Deferred[None]] = []
@@ -286,7 +288,11 @@ class MachineManager:
     def _step(self, managed: ManagedMachine) -> None:
         supervisor = managed.supervisor
         now = self._clock.seconds()
-        for decision in supervisor.decide(now):
+        decisions = supervisor.decide(now)
+        # A start may have failed before its decision is acted on whole.
+        managed.coming = max(managed.coming, supervisor.coming)
+        managed.instances = max(managed.instances, supervisor.running)
+        for decision in decisions:
             self._act(managed, decision, now)
         self._tell(managed, now)
         self._look_later(managed, now)
@@ -296,19 +302,37 @@ class MachineManager:
         before = managed.coming, managed.instances
         managed.coming, managed.instances = supervisor.coming, supervisor.running
         if managed.coming < before[0] or managed.instances < before[1]:
-            self._others_may_start(managed)
+            self._others_may_start()
         self._make_room(now)
         self._look_whether_empty()
 
-    def _others_may_start(self, but: ManagedMachine) -> None:
-        """One is up, or gone: who waits longest may start."""
-        for supervisor in self._capacity.queue(self._clock.seconds()):
-            managed = self.machines.get(supervisor.machine.name)
-            if managed is not None and managed is not but:
-                self._step(managed)
+    def _others_may_start(self) -> None:
+        """
+        One is up, or gone: who waits longest may start.
+
+        Only who may start now is looked at: anybody can have many machines of a template wait.
+        """
+        if self._passing_on:
+            return  # who does looks again after each
+        self._passing_on = True
+        looked_at: set[Supervisor] = set()
+        try:
+            while True:
+                ready = self._capacity.next(self._clock.seconds())
+                supervisor = next((each for each in ready if each not in looked_at), None)
+                if supervisor is None:
+                    return
+                looked_at.add(supervisor)
+                managed = self.machines.get(supervisor.machine.name)
+                if managed is not None:
+                    self._step(managed)
+        finally:
+            self._passing_on = False
 
     def _make_room(self, now: float) -> None:
-        """Where as many run as may, have one end that nobody uses, for who waits."""
+        """Where as many run as may, have those end that nobody uses, for those who wait."""
+        if self._in_room:
+            return  # who is looks again after each
         if self._making_room is not None and self._making_room.active():
             self._making_room.cancel()
         self._making_room = None
@@ -321,13 +345,15 @@ class MachineManager:
         self._short = bool(waiting)
         if not waiting:
             return
-        found = self._capacity.room(now)
-        if found is None:
-            self._making_room = self._clock.callLater(LOOK_FOR_ROOM, self._look_for_room)
-            return
-        supervisor, index = found
-        supervisor.make_room(index, now)
-        self._step(self.machines[supervisor.machine.name])
+        self._in_room = True
+        try:
+            while (found := self._capacity.room(now)) is not None:
+                supervisor, index = found
+                supervisor.make_room(index, now)
+                self._step(self.machines[supervisor.machine.name])
+        finally:
+            self._in_room = False
+        self._making_room = self._clock.callLater(LOOK_FOR_ROOM, self._look_for_room)
 
     def _look_for_room(self) -> None:
         self._make_room(self._clock.seconds())
