@@ -98,8 +98,15 @@ class InstanceRunner:
             self._log.failure("machine {name} can't be started", name=name)
             await self._over(managed, index, str(error) or type(error).__name__)
         else:
-            RunRecord(running.pid).write(launch.folder)
+            unrecorded = None
+            try:
+                RunRecord(running.pid).write(launch.folder)
+            except OSError as error:
+                unrecorded = f"{error.filename}: {error.strerror}"
             self._runs(managed, index, running)
+            if unrecorded is not None:
+                managed.supervisor.give_up(index, unrecorded, self._clock.seconds())
+                self._step(managed)
 
     def _runs(self, managed: ManagedMachine, index: int, running: RunningVmm) -> None:
         managed.running[index] = running
@@ -147,7 +154,7 @@ class InstanceRunner:
                 managed.supervisor.reach(index, "init", now)
             case VmmEventKind.REBOOTED | VmmEventKind.PANICKED:
                 reason = event.reason or event.kind.value
-                managed.supervisor.rebooted(index, reason, now)
+                managed.supervisor.give_up(index, reason, now)
                 self._step(managed)
 
     def power_off(self, managed: ManagedMachine, index: int) -> None:

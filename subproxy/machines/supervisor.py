@@ -118,8 +118,11 @@ class Supervisor:
         """All workers know that it is drained."""
         self.instances[index].told = True
 
-    def rebooted(self, index: int, reason: str, now: float) -> None:
-        """It has begun anew by itself, or its kernel has panicked: it is not what it was."""
+    def give_up(self, index: int, reason: str, now: float) -> None:
+        """
+        It can't be used any more, though it runs: it has begun anew by itself, its kernel has
+        panicked, or no record of it could be written.
+        """
         instance = self.instances[index]
         if instance.state in COMING or instance.state in _RUNNING:
             self._kill(instance, reason, now)

@@ -296,6 +296,17 @@ class FailureTests(ManagerCase):
         supervisor = self.manager.machines["blog"].supervisor
         self.assertEqual(supervisor.back_off.reason, "/run/x: Address already in use")
 
+    def test_no_record(self) -> None:
+        """What no file can tell of is ended: the next proxy could not end it, nor this one."""
+        self.use(waiting=1)
+        self.record().mkdir()
+        running = self.vmm.starts[-1].runs()
+        self.assertEqual(running.told, ["kill"])
+        running.end()
+        self.assertEqual(self.state(), InstanceState.COLD)
+        self.assertIn("running", self.manager.machines["blog"].supervisor.back_off.reason)
+        self.flushLoggedErrors()
+
     def test_bug(self) -> None:
         """Whatever a driver raises is a failed start, with its traceback in the log."""
         self.host.trouble = ZeroDivisionError("oops")

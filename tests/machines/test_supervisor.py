@@ -188,8 +188,8 @@ class FailureTests(SupervisorCase):
         """Whoever begins anew in place is killed; what it does then changes nothing."""
         self.decide(0.0, StartInstance(0))
         self.supervisor.booting(0, 1.0)
-        self.supervisor.rebooted(0, "it rebooted", 2.0)
-        self.supervisor.rebooted(0, "it rebooted", 2.0)
+        self.supervisor.give_up(0, "it rebooted", 2.0)
+        self.supervisor.give_up(0, "it rebooted", 2.0)
         self.decide(2.0, KillInstance(0, "it rebooted"), NoteFailure(0, "it rebooted", 1.0))
         self.supervisor.served(0, 1, 2.5)
         self.assertEqual(self.states(), [InstanceState.KILLED])
@@ -457,7 +457,7 @@ class AnyOrderTests(SynchronousTestCase):
                     alive.discard(index)
                     supervisor.ended(index, "over", now)
                 case "rebooted":
-                    supervisor.rebooted(index, "again", now)
+                    supervisor.give_up(index, "again", now)
                 case "start":
                     supervisor.start()
                 case "stop":
