@@ -21,8 +21,12 @@ from twisted.web.server import Request
 
 from subproxy.admin.guarded import LONGEST_FORM
 from subproxy.admin.pages import Operations, Reply, later, told
+from subproxy.core.printable import printable
 
 VERBS = ("start", "stop", "restart")
+
+SEPARATORS = frozenset(" /")
+"""What stands behind a name where operations are asked for: no machine's name has any of them."""
 
 NO_MACHINES = "no machine is declared ([[machine]] of the configuration file)"
 
@@ -41,6 +45,8 @@ class MachinesPage(Resource):
         parts = _parts(request)
         if not parts:
             return _told(request, self._admin.reply("machines"))
+        if SEPARATORS & set(parts[0]):
+            return _unknown(request, parts[0])
         if len(parts) == 2 and parts[1] == "console":
             names = (b"instance", b"from", b"part")
             about = "/".join([parts[0], *(_argument(request, each) for each in names)])
@@ -53,6 +59,8 @@ class MachinesPage(Resource):
     def render_POST(self, request: Request) -> bytes | int:
         """Start, stop, or both; or make one, or change it."""
         parts = _parts(request)
+        if parts and SEPARATORS & set(parts[0]):
+            return _unknown(request, parts[0])
         if len(parts) < 2:
             return self._change("machine-change" if parts else "machine-add", parts, request)
         if len(parts) != 2 or parts[1] not in VERBS:
@@ -64,6 +72,8 @@ class MachinesPage(Resource):
         parts = _parts(request)
         if len(parts) != 1:
             return _told(request, ({"error": "no such page"}, 404))
+        if SEPARATORS & set(parts[0]):
+            return _unknown(request, parts[0])
         return _told(request, self._admin.reply("machine-remove", f"{parts[0]} "))
 
     def _change(self, what: str, parts: list[str], request: Request) -> bytes | int:
@@ -79,6 +89,10 @@ class MachinesPage(Resource):
 
 def _told(request: Request, reply: Reply | Deferred[Reply]) -> bytes | int:
     return later(request, told(request, reply))
+
+
+def _unknown(request: Request, name: str) -> bytes | int:
+    return _told(request, ({"error": f"no machine is called '{printable(name)}'"}, 404))
 
 
 def _parts(request: Request) -> list[str]:

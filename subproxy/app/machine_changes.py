@@ -70,8 +70,9 @@ class MachineChanges:
         try:
             effective = self._effective()
             table = {} if what == REMOVE else _table(body)
-            name = _name(name or table.get("name"))
-            text = None if what == REMOVE else machine_text({"name": name, **table})
+            # A name with a space is none, and not what stands before that.
+            name = _name(about[:-1] if what == REMOVE else name or table.get("name"))
+            text = None if what == REMOVE else _text({"name": name, **table})
             path = _path(effective, name)
             before = self._before(what, name, path, effective)
             if text is not None:
@@ -150,9 +151,14 @@ def _table(body: str) -> dict[str, Any]:
         json.dumps(table, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise _Refused(422, "half of a surrogate pair is no text") from None
-    if any(value is None for value in table.values()):
-        raise _Refused(422, "a value is null, which TOML has not")
     return table
+
+
+def _text(table: dict[str, Any]) -> str:
+    try:
+        return machine_text(table)
+    except MachineFileError as error:
+        raise _Refused(422, *error.lines) from None
 
 
 def _name(found: object) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from subproxy.config.configuration import parse_configuration
 from subproxy.config.configuration_error import ConfigurationError
 from subproxy.config.machines import claims_of, conflicts, policy_conflicts, template_faults
-from subproxy.config.toml_text import toml_value
+from subproxy.config.toml_text import toml_key, toml_value
 from subproxy.core.access.policy import Policy
 from subproxy.core.printable import printable
 from subproxy.machines.declaration import Machine
@@ -46,8 +46,17 @@ def file_of(folder: str, name: str) -> str:
 
 
 def machine_text(table: Mapping[str, Any]) -> str:
-    """The file of a machine, of the keys and values of its table."""
-    lines = [f"{key} = {toml_value(value)}" for key, value in table.items()]
+    """
+    The file of a machine, of the keys and values of its table.
+
+    @raise MachineFileError: there is no such file.
+    """
+    try:
+        lines = [f"{toml_key(key)} = {toml_value(value)}" for key, value in table.items()]
+    except ValueError as error:
+        raise MachineFileError(str(error)) from None
+    except RecursionError:
+        raise MachineFileError("a value is nested too deep") from None
     return "\n".join(["[[machine]]", *lines, ""])
 
 

@@ -148,9 +148,16 @@ def _machine_keys() -> Iterator[str]:
 
 
 def toml_value(value: object) -> str:
-    """A value as it was read from TOML, in TOML again, in one line."""
+    """
+    A value as it was read from TOML, in TOML again, in one line.
+
+    @raise ValueError: it is None, which TOML has not.
+    @raise RecursionError: it is nested too deep.
+    """
+    if value is None:
+        raise ValueError("a value is null, which TOML has not")
     if isinstance(value, dict):
-        pairs = [f"{_toml_key(key)} = {toml_value(each)}" for key, each in value.items()]
+        pairs = [f"{toml_key(key)} = {toml_value(each)}" for key, each in value.items()]
         return f"{{ {', '.join(pairs)} }}" if pairs else "{}"
     if isinstance(value, list):
         return f"[{', '.join(map(toml_value, value))}]"
@@ -164,7 +171,8 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _toml_key(key: str) -> str:
+def toml_key(key: str) -> str:
+    """A key in TOML, whatever is in it."""
     return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _quoted(key)
 
 

@@ -64,13 +64,24 @@ class MachinesPageTests(SynchronousTestCase):
             path = f"/api/machines/blog/{verb}"
             self.assertEqual(self.asked(path, "POST"), (f"machine-{verb}", "blog"))
             self.assertEqual(self.ask(path)[0], 405)
-        self.assertEqual(self.asked("/api/machines/a%2Fb/stop", "POST"), ("machine-stop", "a/b"))
+        path = "/api/machines/dev-%7B1%7D/stop"
+        self.assertEqual(self.asked(path, "POST"), ("machine-stop", "dev-{1}"))
+
+    def test_another_name(self) -> None:
+        """What is not the name of a machine is not cut until it is one."""
+        for name in ("blog%20x", "blog%20", "blog%2Fx"):
+            path = f"/api/machines/{name}"
+            self.assertEqual(self.ask(path, "DELETE")[0], 404)
+            self.assertEqual(self.ask(path, "POST", body="{}")[0], 404)
+            self.assertEqual(self.ask(f"{path}/console")[0], 404)
+            for verb in ("start", "stop", "restart"):
+                self.assertEqual(self.ask(f"{path}/{verb}", "POST")[0], 404)
 
     def test_changes(self) -> None:
         """A body of JSON makes one, or changes it; what is too long is refused."""
         for target, what, about in (
             ("/api/machines", "machine-add", " {}"),
-            ("/api/machines/a%2Fb", "machine-change", "a/b {}"),
+            ("/api/machines/dev-%7B1%7D", "machine-change", "dev-{1} {}"),
         ):
             self.assertEqual(
                 self.ask(target, "POST", body="{}"), (200, {"what": what, "about": about})

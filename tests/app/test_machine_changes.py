@@ -17,6 +17,13 @@ BLOG = {"name": "blog", "vmm": "qemu", "kernel": "/k", "hosts": "blog.example"}
 GOOD: Reply = ({"applied": []}, 200)
 
 
+def _nested(depth: int) -> list[object]:
+    found: list[object] = []
+    for _ in range(depth):
+        found = [found]
+    return found
+
+
 class MachineChangesTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.folder = Path(self.mktemp()).absolute()
@@ -76,6 +83,12 @@ class MachineChangesTests(SynchronousTestCase):
             (ADD, "", {**other, "cpus": 0}, 422, "cpus"),
             (ADD, "", {**other, "user": "\ud800"}, 422, "surrogate"),
             (ADD, "", {**other, "nonsense": 1}, 422, "nonsense"),
+            (ADD, "", {**other, "kernel ": "k"}, 422, "kernel "),
+            (ADD, "", {**other, "most = 1\nidle": 1}, 422, "idle"),
+            (ADD, "", {**other, "environment": {"A": None}}, 422, "null"),
+            (ADD, "", {**other, "arguments": _nested(700)}, 422, "nested"),
+            (ADD, "", {**other, "arguments": _nested(400)}, 422, "list of strings"),
+            (REMOVE, "blog x", None, 422, "small letters"),
             (CHANGE, "blog", other, 422, "belongs in"),
         ):
             data, found = self.ask(what, name, table)
