@@ -10,7 +10,9 @@ from typing import Final
 
 from twisted.logger import Logger
 
+from subproxy.core.access.claim_index import ClaimIndex
 from subproxy.core.access.claims import Claim
+from subproxy.core.access.log_limit import LogLimit
 from subproxy.core.balancing.member import Member, MemberEvent, Pool
 from subproxy.core.balancing.pool_owner import UNTIL_UP, PoolOwner
 from subproxy.core.dispatcher import Dispatcher
@@ -39,7 +41,8 @@ class _Declared:
     """
     One machine.
 
-    @ivar pools: its declared ones.
+    @ivar routes: what is declared of it.
+    @ivar pools: those of these.
     @ivar members: those of its instances, and which of them each is of.
     @ivar answered: those of which the parent was told that they have answered.
     @ivar told: what the parent was told last.
@@ -48,15 +51,12 @@ class _Declared:
     machine: Machine
     owner: PoolOwner
     claims: list[Claim]
+    routes: list[Route]
     pools: list[Pool] = field(default_factory=list)
     members: dict[Member, int] = field(default_factory=dict)
     answered: set[Member] = field(default_factory=set)
     told: msg.MachineUsed | None = None
     rerouted: int = -1
-
-    def routes(self) -> list[Route]:
-        """Those of its pools."""
-        return _routes(self.claims, one_label=is_template(self.machine))
 
 
 class MachineRoutes(GuestObserver):
@@ -89,7 +89,8 @@ class MachineRoutes(GuestObserver):
         self._templates: list[MachineTemplate] = []
         self._made: dict[str, float] = {}
         self._declared: dict[str, _Declared] = {}
-        self._claims: list[tuple[Claim, PoolOwner]] = []
+        self._claims: ClaimIndex[PoolOwner] = ClaimIndex()
+        self._limit = LogLimit()
         self._template_routes: dict[Route, PoolOwner] = {}
         self._strangers: dict[Member, str] = {}
         self._registry.owner_of = self._owner_of
@@ -128,7 +129,7 @@ class MachineRoutes(GuestObserver):
         if fault is None and len(self._made) >= MOST_MADE:
             fault = f"there are {MOST_MADE} machines of templates already"
         if fault is not None:
-            self._log.warn("machine {name}: {fault}", name=machine.name, fault=fault)
+            self._tell(machine.name, fault)
             error = MachineDown()
             error.retry_after = 1
             return error
@@ -136,11 +137,53 @@ class MachineRoutes(GuestObserver):
         pool = self._dispatcher.router.match(host, path).pool
         return NoRoute() if pool is None or pool.owner is None or pool.owner.concrete else pool
 
+    def _tell(self, name: str, fault: str) -> None:
+        held = self._limit.admit(self._dispatcher.now())
+        if held is not None:
+            self._log.warn(
+                "machine {name}: {fault}; {held} more not logged", name=name, fault=fault, held=held
+            )
+
     def _make(self, machine: Machine) -> _Declared:
-        if machine.name not in self._made:
-            self._made[machine.name] = self._dispatcher.now()
-            self._declare([*(each.machine for each in self._declared.values()), machine])
-        return self._declared[machine.name]
+        found = self._declared.get(machine.name)
+        if found is not None:
+            return found
+        # One more of a template changes nothing for the others: anybody can have it made.
+        now = self._made[machine.name] = self._dispatcher.now()
+        declared = self._enter(machine, None)
+        for claim in declared.claims:
+            self._claims.add(claim, declared.owner)
+        covered = [
+            pool
+            for pool in self._registry.pools()
+            if any(claim.covers_route(pool.route) for claim in declared.claims)
+        ]
+        self._own(covered)
+        declared.pools = [self._registry.declare(route, now) for route in declared.routes]
+        for member in [each for each, name in self._strangers.items() if name == machine.name]:
+            self.subscribed(member)
+        return declared
+
+    def _enter(self, machine: Machine, known: _Declared | None) -> _Declared:
+        """It is declared from now on; its pools are not, yet."""
+        owner = PoolOwner(machine.name, 0.0) if known is None else known.owner
+        owner.wanted = self._wanted
+        owner.answered = self._answered
+        owner.patience = machine.start_timeout
+        template = is_template(machine)
+        owner.concrete = self._concrete if template else None
+        owner.named = self._name_of if template else None
+        if known is not None and known.machine == machine:
+            claims, routes = known.claims, known.routes
+        else:
+            claims = _claims(machine)
+            routes = _routes(claims, one_label=template)
+        declared = _Declared(machine, owner, claims, routes)
+        if known is not None:
+            declared.pools, declared.members = known.pools, known.members
+            declared.answered = known.answered
+        self._declared[machine.name] = declared
+        return declared
 
     def _known(self, name: str) -> _Declared | None:
         """What is declared of a machine, or of the template that it is of."""
@@ -164,55 +207,41 @@ class MachineRoutes(GuestObserver):
         now = self._dispatcher.now()
         before, self._declared = self._declared, {}
         for machine in machines:
-            known = before.pop(machine.name, None)
-            owner = PoolOwner(machine.name, 0.0) if known is None else known.owner
-            owner.wanted = self._wanted
-            owner.answered = self._answered
-            owner.patience = machine.start_timeout
-            template = is_template(machine)
-            owner.concrete = self._concrete if template else None
-            owner.named = self._name_of if template else None
-            declared = _Declared(machine, owner, _claims(machine))
-            if known is not None:
-                declared.pools, declared.members = known.pools, known.members
-                declared.answered = known.answered
-            self._declared[machine.name] = declared
-        self._claims = [
-            (claim, each.owner) for each in self._declared.values() for claim in each.claims
-        ]
+            self._enter(machine, before.pop(machine.name, None))
+        self._claims = ClaimIndex()
+        for each in self._declared.values():
+            for claim in each.claims:
+                self._claims.add(claim, each.owner)
         self._template_routes = {
             route: each.owner
             for each in self._declared.values()
             if each.owner.concrete is not None
-            for route in each.routes()
+            for route in each.routes
         }
-        self._claims.sort(key=lambda claim: claim[0].specificity, reverse=True)
-        wanted = {route for each in self._declared.values() for route in each.routes()}
+        wanted = {route for each in self._declared.values() for route in each.routes}
         for each in [*before.values(), *self._declared.values()]:
             for pool in each.pools:
                 if pool.route not in wanted:
                     self._dispatcher.refuse_waiting(pool, NoRoute())
                     self._registry.undeclare(pool, now)
-        # Whoever waits is counted for the owner of its pool: it waits anew where that changes.
-        moved = [
-            pool for pool in self._registry.pools() if pool.owner is not self._owner_of(pool.route)
-        ]
-        for pool in moved:
-            self._dispatcher.own(pool, self._owner_of(pool.route))
+        self._own(self._registry.pools())
         for each in self._declared.values():
-            each.pools = [self._registry.declare(route, now) for route in each.routes()]
+            each.pools = [self._registry.declare(route, now) for route in each.routes]
         for member in list(self._strangers):
             self.subscribed(member)
+
+    def _own(self, pools: Iterable[Pool]) -> None:
+        """Whoever waits is counted for the owner of its pool: it waits anew where that changes."""
+        moved = [pool for pool in pools if pool.owner is not self._owner_of(pool.route)]
+        for pool in moved:
+            self._dispatcher.own(pool, self._owner_of(pool.route))
 
     def _owner_of(self, route: Route) -> PoolOwner | None:
         # No claim covers what a template's route has: all hosts of one label.
         template = self._template_routes.get(route)
         if template is not None:
             return template
-        for claim, owner in self._claims:
-            if claim.covers_route(route):
-                return owner
-        return None
+        return self._claims.of(route)
 
     # What the parent says.
 

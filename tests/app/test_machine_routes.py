@@ -131,6 +131,33 @@ class TemplateRoutesTests(MachineRoutesCase):
         self.assertIsInstance(error, MachineDown)
         self.assertIn("longer than 107 bytes", logs[-1]["fault"])
 
+    def test_many_long_names(self) -> None:
+        """Who asks for name after name does not fill the log."""
+        self.routes._folder = f"/{'a' * 80}"
+        with capturedLogs() as logs:
+            for number in range(50):
+                self.ask(b"a-long-name-%d.dev.example" % number)
+            self.world.clock.advance(1.0)
+            self.ask(b"a-long-name.dev.example")
+        self.assertEqual(len(logs), 11)
+        self.assertEqual(logs[-1]["held"], 40)
+
+    def test_what_one_more_costs(self) -> None:
+        """A new name has no look at all others: it is anybody's to ask for."""
+        for number in range(20):
+            self.ask(b"a%d.dev.example" % number)
+        looked_at = []
+        owner_of = self.routes._owner_of
+
+        def counted(route: Route) -> object:
+            looked_at.append(route)
+            return owner_of(route)
+
+        self.patch(self.routes, "_owner_of", counted)
+        self.ask(b"b.dev.example")
+        self.assertEqual(looked_at, [])
+        self.assertEqual(self.told()[-1], ("dev-b", 1))
+
     def test_forgotten(self) -> None:
         """What nobody has used for long is declared no more, and made again when asked for."""
         sink = self.ask(b"a.dev.example")
