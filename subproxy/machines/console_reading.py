@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 from pathlib import Path
@@ -52,13 +53,25 @@ def read_console(
             data = os.pread(descriptor, CONSOLE_PIECE, begin - record.begin)
     finally:
         os.close(descriptor)
+    more = begin + len(data) < end
+    text, told = _decoded(data, whole=not more)
     return {
         "index": index,
-        "text": data.decode("utf-8", "replace"),
-        "next": begin + len(data),
-        "more": begin + len(data) < end,
+        "text": text,
+        "next": begin + told,
+        "more": more,
         "lost": begin > asked,
     }
+
+
+def _decoded(data: bytes, *, whole: bool) -> tuple[str, int]:
+    """What C{data} says, but for a character that its end cuts; and how many bytes that are."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    text = decoder.decode(data, final=whole)
+    cut, _ = decoder.getstate()
+    if len(cut) == len(data):
+        return data.decode("utf-8", "replace"), len(data)
+    return text, len(data) - len(cut)
 
 
 def _before(path: Path, begin: int) -> bytes:

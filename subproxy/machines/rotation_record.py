@@ -11,6 +11,7 @@ SUFFIX: Final = ".begin"
 """It stands beside the file. Without it the file begins with the first byte."""
 
 _LONGEST: Final = 64
+_MOST: Final = 1 << 62
 _FLAGS: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -39,7 +40,7 @@ class RotationRecord:
             return cls()
         finally:
             os.close(descriptor)
-        return cls(before, begin) if 0 <= before <= begin else cls()
+        return cls(before, begin) if 0 <= before <= begin < _MOST else cls()
 
     def write(self, path: Path) -> None:
         """

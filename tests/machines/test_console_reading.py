@@ -117,3 +117,26 @@ class ReadConsoleTests(SynchronousTestCase):
         record.symlink_to(f"{other}.begin")
         self.assertEqual(RotationRecord.read(self.path), RotationRecord())
         self.assertEqual(RotationRecord.read(other), RotationRecord(1, 2))
+
+    def test_a_character_of_two_pieces(self) -> None:
+        """It is told whole, with the second; what is none is told as it is."""
+        self.place = 0
+        said = "x" + "é" * CONSOLE_PIECE
+        self.file.write(said.encode() + b"\xc3")
+        self.assertEqual(self.all(), said + "\ufffd")
+
+    def test_a_character_of_two_files(self) -> None:
+        """Nobody waits for the rest of it."""
+        self.place = 0
+        self.file.write(b"\xc3")
+        self.rotate()
+        self.file.write(b"\xa9")
+        self.assertEqual(self.all(), "\ufffd\ufffd")
+
+    def test_a_record_of_whoever_the_folder_is(self) -> None:
+        """Its numbers are none of a file's: it counts as none."""
+        self.file.write(b"one\n")
+        Path(f"{self.path}.begin").write_text(f"0 {10**40}\n")
+        self.assertEqual(RotationRecord.read(self.path), RotationRecord())
+        self.place = 10**30
+        self.assertEqual(self.read(), "one\n")

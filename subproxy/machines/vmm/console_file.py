@@ -28,7 +28,7 @@ PIECE: Final = 1 << 16
 RATE: Final = 1 << 20
 """Bytes a second that are read of one console."""
 
-_FLAGS: Final = os.O_NOFOLLOW | os.O_CLOEXEC
+_FLAGS: Final = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 class RotatedFile:
@@ -36,7 +36,8 @@ class RotatedFile:
     A file of at most so many bytes; the one before it is kept as C{<path>.1}, and a
     L{RotationRecord} beside it.
 
-    An error of the disk loses what was to be written, and is told once.
+    An error of the disk loses what was to be written, and is told once; what comes next is tried
+    again.
 
     @param path: it is begun anew; one that is there becomes the one before.
     @param limit: bytes.
@@ -51,6 +52,8 @@ class RotatedFile:
         self._size = 0
         self._fd = -1
         self._told = False
+        self._closed = False
+        self._unrecorded = False
         self._record = RotationRecord.read(path)
         if resume:
             self._open(0)
@@ -59,8 +62,10 @@ class RotatedFile:
 
     def write(self, data: bytes) -> None:
         """Append it. It may block as files do."""
+        if self._closed:
+            return
         data = data[-self._limit :]
-        if self._size + len(data) > self._limit:
+        if self._fd < 0 or self._size + len(data) > self._limit:
             self._rotate()
         if self._fd < 0:
             return
@@ -73,12 +78,16 @@ class RotatedFile:
 
     def close(self) -> None:
         """Write no more."""
+        self._closed = True
+        self._release()
+
+    def _release(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
     def _rotate(self) -> None:
-        self.close()
+        self._release()
         self._size = 0
         try:
             found = self._found()
@@ -86,7 +95,10 @@ class RotatedFile:
                 os.replace(self._path, f"{self._path}.1")
                 begin = self._record.begin
                 self._record = RotationRecord(begin, begin + found)
+                self._unrecorded = True
+            if self._unrecorded:
                 self._record.write(self._path)
+                self._unrecorded = False
         except OSError as error:
             self._tell(error)
         else:
@@ -103,7 +115,11 @@ class RotatedFile:
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | _FLAGS
             self._fd = os.open(self._path, flags | how, 0o600)
-            self._size = os.fstat(self._fd).st_size
+            found = os.fstat(self._fd)
+            self._size = found.st_size
+            if not stat.S_ISREG(found.st_mode):
+                self._release()
+                raise FileExistsError(17, "no file", str(self._path))
         except OSError as error:
             self._tell(error)
 
@@ -128,7 +144,7 @@ class ConsolePipe:
         self._read = 0
         self._resume: Any = None
         make_pipe(path)
-        self._fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | _FLAGS)
+        self._fd = os.open(path, os.O_RDWR | _FLAGS)
         reactor.addReader(self)
 
     def fileno(self) -> int:

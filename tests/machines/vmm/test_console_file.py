@@ -8,6 +8,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.machines.rotation_record import RotationRecord
 from subproxy.machines.vmm.console_file import (
     PIECE,
     RATE,
@@ -77,11 +78,30 @@ class RotatedFileTests(FolderCase):
 
     def test_the_disk_is_full(self) -> None:
         file = self.file()
-        file.close()
+        os.close(file._fd)
         file._fd = os.open("/dev/full", os.O_WRONLY)
         file.write(b"x")
         file.write(b"x")
         self.assertEqual(self.path.read_bytes(), b"")
+
+    def test_a_disk_that_was_full(self) -> None:
+        """What comes when there is room again is written, and the record tells which bytes."""
+        file = self.file()
+        file.write(b"1234567890")
+        (blocked := self.folder / "console.log.begin.new").mkdir()
+        file.write(b"lost")
+        blocked.rmdir()
+        file.write(b"abc")
+        self.assertEqual(self.path.read_bytes(), b"abc")
+        self.assertEqual(self.before.read_bytes(), b"1234567890")
+        self.assertEqual(RotationRecord.read(self.path), RotationRecord(0, 10))
+
+    def test_no_pipe_is_waited_for(self) -> None:
+        """Who the folder belongs to can't have us wait for a reader of the file."""
+        os.mkfifo(self.path)
+        self.file(resume=True).write(b"now")
+        self.assertEqual(self.path.read_bytes(), b"now")
+        self.flushWarnings()
 
     def test_no_folder(self) -> None:
         file = RotatedFile(self.folder / "no" / "x", 10)
