@@ -22,13 +22,16 @@ from subproxy.telemetry.log_reader import parsed
 Data = dict[str, Any]
 
 MOST = 2 << 20
-"""Bytes of lines that are kept: ten thousand requests, or so."""
+"""Bytes of lines, and of what is beside them, that are kept: ten thousand requests, or so."""
 
 BUSY = 256 << 10
 """Likewise while much is written: more would push out of the processor's cache what serves."""
 
 FULL = 16 << 10
 """Bytes that are written at once, from which that is much: else a second's lines are."""
+
+NOTED = 1024
+"""Bytes that what is kept beside a line counts for: about what it takes."""
 
 MOST_FOUND = 20
 """Requests that are told of one id, the newest ones: a trace may have many."""
@@ -40,7 +43,7 @@ class RecentRequests:
     """
     See above.
 
-    @param most: bytes of lines that are kept, but for those of the last flush.
+    @param most: bytes that are kept, but for those of the last flush.
     @param busy: likewise while much is written.
     """
 
@@ -74,11 +77,11 @@ class RecentRequests:
     def keep(self, lines: bytes) -> None:
         """These have been written."""
         self._blocks.append((lines, self._notes))
+        self._size += _size(*self._blocks[-1])
         self._notes = {}
-        self._size += len(lines)
         most = self._most if len(lines) < FULL else self._busy
         while self._size > most and len(self._blocks) > 1:
-            self._size -= len(self._blocks.popleft()[0])
+            self._size -= _size(*self._blocks.popleft())
 
     def find(self, about: str) -> list[Data]:
         """
@@ -103,6 +106,10 @@ class RecentRequests:
                         found.append(way)
                 at = lines.rfind(needle, 0, begin)
         return found
+
+
+def _size(lines: bytes, notes: dict[str, Data]) -> int:
+    return len(lines) + NOTED * len(notes)
 
 
 def _way(line: Data, note: Data | None) -> Data:

@@ -14,7 +14,7 @@ from subproxy.core.exchange import Exchange, RequestHead
 from subproxy.core.routing.route import Route
 from subproxy.telemetry.access_log import AccessLog
 from subproxy.telemetry.exchange_record import ExchangeRecord
-from subproxy.telemetry.recent_requests import FULL, MOST_FOUND, RecentRequests
+from subproxy.telemetry.recent_requests import FULL, MOST_FOUND, NOTED, RecentRequests
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -113,8 +113,8 @@ class RecentRequestTests(SynchronousTestCase):
             log.exchangeEnded(record(f"n{number}", queued=1.0))
             log.flush()
         assert log.recent is not None
-        kept = sum(len(lines) for lines, _ in log.recent._blocks)
-        self.assertTrue(9_000 < kept <= 10_000, kept)
+        kept = sum(len(lines) + NOTED * len(notes) for lines, notes in log.recent._blocks)
+        self.assertTrue(8_000 < kept <= 10_000, kept)
         noted = [name for _, notes in log.recent._blocks for name in notes]
         self.assertEqual(noted[-1], "n999")
         self.assertEqual(len(noted), len(log.recent._blocks))
@@ -152,3 +152,12 @@ class RecentRequestTests(SynchronousTestCase):
         recent = RecentRequests()
         recent.keep(b"a line that is none of ours\n")
         self.assertEqual(recent.find(about), [])
+
+    def test_what_is_beside_the_lines_counts(self) -> None:
+        """Where all requests wait, that is more than their lines."""
+        recent = RecentRequests(8 * NOTED)
+        for number in range(20):
+            recent.note(record(f"r{number}", queued=0.5))
+            recent.keep(b"a short line\n")
+        kept = sum(len(notes) for _, notes in recent._blocks)
+        self.assertEqual(kept, 7)
