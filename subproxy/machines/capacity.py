@@ -19,7 +19,7 @@ class Capacity:
     """
     See above: a L{StartLimit<subproxy.machines.supervisor.StartLimit>}.
 
-    @ivar paused: nothing may be started.
+    @ivar paused: nothing may be started: the next program comes, or the end.
     @param starts: how many may be started at a time.
     @param most: how many may run; 0: any number.
     @param supervisors: of all machines.

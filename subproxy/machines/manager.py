@@ -262,6 +262,8 @@ class MachineManager:
 
     def stop_all(self) -> Deferred[None]:
         """Stop all, for good; fires when nothing runs any more."""
+        # What is made or declared from now on is not started, either.
+        self._capacity.paused = True
         now = self._clock.seconds()
         for managed in self.machines.values():
             managed.supervisor.stop(now, forever=True)

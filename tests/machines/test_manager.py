@@ -176,6 +176,19 @@ class ManagedTemplateTests(ManagerCase):
         self.assertEqual(list(self.manager.machines), ["blog"])
         self.assertFalse(folder.exists())
 
+    def test_after_the_end(self) -> None:
+        """None is started that was not there when all were stopped, nor by a reload meanwhile."""
+        running = self.up()
+        done = self.manager.stop_all()
+        self.use("dev-a", waiting=1)
+        self.manager.declare([BLOG, NEWS, self.manager.templates[0]])
+        self.use("news", waiting=1)
+        self.use(waiting=1)
+        self.host.drains.popitem()[1].callback(None)
+        running.end()
+        self.assertEqual(len(self.vmm.starts), 1)
+        self.assertTrue(done.called)
+
     def test_declared_anew(self) -> None:
         """It stays while its template does."""
         running = self.up("dev-a")
