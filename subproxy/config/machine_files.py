@@ -13,12 +13,19 @@ from typing import Any, Final
 
 from subproxy.config.configuration import parse_configuration
 from subproxy.config.configuration_error import ConfigurationError
-from subproxy.config.machines import claims_of, conflicts, policy_conflicts, template_faults
+from subproxy.config.machines import (
+    claim_faults,
+    claims_of,
+    policy_conflicts,
+    template_faults,
+)
 from subproxy.config.toml_text import toml_key, toml_value
+from subproxy.core.access.claim_conflicts import ClaimConflicts
 from subproxy.core.access.policy import Policy
 from subproxy.core.printable import printable
 from subproxy.machines.declaration import Machine
 from subproxy.machines.places import path_fault
+from subproxy.machines.template import is_template
 
 SUFFIX: Final = ".toml"
 
@@ -110,10 +117,14 @@ class MachineRules:
     def __init__(
         self, machines: Sequence[Machine], policy: Policy | None, folder: str, port: int
     ) -> None:
-        self._machines = list(machines)
+        self._names: dict[str, Machine] = {}
+        self._claims: ClaimConflicts[Machine] = ClaimConflicts()
+        self._templates: list[Machine] = []
         self._policy = policy
         self._folder = folder
         self._port = port
+        for each in machines:
+            self._take(each)
 
     def add(self, machine: Machine) -> None:
         """
@@ -123,20 +134,29 @@ class MachineRules:
         """
         name = machine.name
         faults = []
-        if any(each.name == name for each in self._machines):
+        if name in self._names:
             faults.append(f"there is a machine {name!r} already")
-        for other in self._machines:
-            for claim, there, reason in conflicts(claims_of(machine), claims_of(other)):
-                faults.append(f"{claim} {reason} ({there} of machine {other.name!r})")
+        faults += claim_faults(machine, self._claims)
         faults += [text for _, text in policy_conflicts(self._policy, [machine])]
-        templates = template_faults([*self._machines, machine])
-        faults += list(dict.fromkeys(text for _, text in templates))
+        faults += self._name_faults(machine)
         long = path_fault(self._folder, name, machine.most, self._port)
         if long is not None:
             faults.append(long)
         if faults:
             raise MachineFileError(*faults)
-        self._machines.append(machine)
+        self._take(machine)
+
+    def _take(self, machine: Machine) -> None:
+        self._names[machine.name] = machine
+        if is_template(machine):
+            self._templates.append(machine)
+        for claim in claims_of(machine):
+            self._claims.add(claim, machine)
+
+    def _name_faults(self, machine: Machine) -> list[str]:
+        """Names that both it and another machine could have."""
+        beside = self._names.values() if is_template(machine) else self._templates
+        return list(dict.fromkeys(text for _, text in template_faults([*beside, machine])))
 
 
 def read_machine_files(

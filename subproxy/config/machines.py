@@ -11,6 +11,7 @@ from subproxy.config.machine_keys import BY_NAME, MACHINE_KEYS
 from subproxy.config.shown_value import shown_value
 from subproxy.config.sites import Note
 from subproxy.config.unknown_key import unknown_key
+from subproxy.core.access.claim_conflicts import ClaimConflicts
 from subproxy.core.access.claims import Claim, ClaimError, conflict
 from subproxy.core.access.policy import Guest, Policy
 from subproxy.machines.declaration import Machine
@@ -43,10 +44,12 @@ def read_machines(tables: Sequence[Mapping[str, Any]], folder: str, note: Note) 
         named.setdefault(machine.name, index)
     for index, text in template_faults([machine for _, machine in found]):
         note(found[index][0], "name", text)
-    for at, (index, machine) in enumerate(found):
-        for _, other in found[:at]:
-            for claim, there, reason in conflicts(claims_of(machine), claims_of(other)):
-                note(index, "hosts", f"{claim} {reason} ({there} of machine {other.name!r})")
+    others: ClaimConflicts[Machine] = ClaimConflicts()
+    for index, machine in found:
+        for text in claim_faults(machine, others):
+            note(index, "hosts", text)
+        for claim in claims_of(machine):
+            others.add(claim, machine)
     return [machine for _, machine in found]
 
 
@@ -105,6 +108,13 @@ def template_faults(machines: Sequence[Machine]) -> Iterator[tuple[int, str]]:
         for before, other_template in templates:
             if before < at and template.meets(other_template):
                 yield at, f"it could make a name that {other_template.machine.name!r} makes, too"
+
+
+def claim_faults(machine: Machine, others: ClaimConflicts[Machine]) -> Iterator[str]:
+    """Why it can't claim what it does beside C{others}."""
+    for claim in claims_of(machine):
+        for there, other, reason in others.of(claim):
+            yield f"{claim} {reason} ({there} of machine {other.name!r})"
 
 
 def claims_of(machine: Machine) -> list[Claim]:

@@ -10,12 +10,15 @@ from subproxy.config.machine_files import (
     LONGEST,
     MachineFileError,
     MachineRules,
+    file_of,
     machine_text,
     parse_machine,
     read_machine_files,
 )
 from subproxy.config.sources import Sources
+from subproxy.core.access import claims
 from subproxy.core.access.policy import parse_policy
+from subproxy.core.http.normalise import normalise_host
 from subproxy.machines.declaration import Machine
 
 BLOG = {"name": "blog", "vmm": "qemu", "kernel": "/k", "hosts": ["blog.example"]}
@@ -90,6 +93,40 @@ class MachineFilesTests(SynchronousTestCase):
             read_machine_files(str(self.folder / "nowhere"), rules),
             ((), ()),
         )
+
+    def test_templates(self) -> None:
+        """A name is one machine's, whichever came first; what is refused is in nobody's way."""
+        made = table(name="dev-{1}", hosts="*.dev.example")
+        for texts, reason in (
+            ((made, table(name="dev-a", hosts="a.example")), "'dev-a'"),
+            ((table(name="dev-a", hosts="a.example"), made), "'dev-a'"),
+            ((made, table(name="{1}-x", hosts="*.x.example")), "makes, too"),
+        ):
+            rules = MachineRules((), None, "/run/m", 12345)
+            first, second = (
+                parse_machine(machine_text(each), file_of("/m", str(each["name"])))
+                for each in texts
+            )
+            rules.add(first)
+            error = self.assertRaises(MachineFileError, rules.add, second)
+            self.assertIn(reason, str(error))
+            rules.add(parse_machine(machine_text(table(name="b", hosts="b")), "/m/b.toml"))
+
+    def test_many(self) -> None:
+        """Each is looked at a few times, and not once for each other one."""
+        for number in range(60):
+            self.write(f"m{number}", machine_text(table(name=f"m{number}", hosts=f"m{number}.x")))
+        asked = []
+
+        def counted(host: bytes) -> bytes:
+            asked.append(host)
+            return normalise_host(host)
+
+        self.patch(claims, "normalise_host", counted)
+        rules = MachineRules((), None, "/run/m", 12345)
+        machines, lines = read_machine_files(str(self.folder), rules)
+        self.assertEqual((len(machines), lines), (60, ()))
+        self.assertLess(len(asked), 10 * 60)
 
     def test_effective(self) -> None:
         """They are machines as those of the configuration file are, which comes first."""
