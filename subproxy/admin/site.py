@@ -269,7 +269,9 @@ class Admin:
         """C{about}: an integer, or nothing, and the name behind a space."""
         name, weight = assigned(about)
         members = self._called(name)
-        if not members:
+        # Who has gone would have it again when it comes back: it can be taken back before.
+        kept = weight is None and name in self.weights.given
+        if not members and not kept:
             return {"error": f"no subscriber is called '{name}'"}, 404
         self.weights.assign(name, weight)
         for member in members:

@@ -207,7 +207,8 @@ def run(options: argparse.Namespace, client: AdminClient) -> None:
             else:
                 data = client.ask(path, "POST", weight=options.weight)
             verb = f"weight {options.weight or 'as it asks for'}:"
-            show(data, lambda data: tables.drained(data, verb))
+            text = f"{verb} {printable(options.subscriber)}, when it comes back"
+            show(data, lambda data: tables.drained(data, verb) or text)
         case "reload":
             show(client.ask("/api/reload", "POST"), tables.reloaded)
         case "machines":

@@ -225,6 +225,13 @@ class AdminTests(AdminCase):
         self.assertEqual({each.weight for each in self.world.registry.members()}, {0.5})
         self.data("/api/weight/vm:1", "DELETE")
         self.assertEqual({each.weight for each in self.world.registry.members()} - {2.0}, {1.0})
+        # Who has gone would have it again when it comes back: it can be taken back before.
+        self.data("/api/weight/vm:1?weight=10", "POST")
+        for member in list(self.world.registry.members()):
+            self.world.registry.remove(member, 0.0)
+        self.assertEqual(self.data("/api/weight/vm:1", "DELETE"), {"subscribers": []})
+        self.assertEqual(self.admin.weights.given, {})
+        self.assertEqual(self.ask("/api/weight/vm:1", "DELETE")[0], 404)
         for target, method, status in (
             ("/api/weight/vm:1", "GET", 405),
             ("/api/weight/vm:2?weight=10", "POST", 404),

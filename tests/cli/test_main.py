@@ -82,6 +82,7 @@ PAGES: dict[str, Any] = {
     "GET /api/explain?url=http%3A%2F%2Fa%2Fx": EXPLAINED,
     "POST /api/weight/cid:10?weight=10": {"subscribers": ["cid:10/app/0"]},
     "DELETE /api/weight/cid:10": {"subscribers": ["cid:10/app/0"]},
+    "DELETE /api/weight/cid:11": {"subscribers": []},
     "POST /api/drain/cid:10": {"subscribers": ["cid:10/app/0"]},
     "DELETE /api/drain/cid:10": {"subscribers": ["cid:10/app/0"]},
 }
@@ -181,6 +182,8 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual(out, "weight 10: cid:10/app/0\n")
         out = self.run_command("weight", "cid:10")[1]
         self.assertEqual(out, "weight as it asks for: cid:10/app/0\n")
+        out = self.run_command("weight", "cid:11")[1]
+        self.assertEqual(out, "weight as it asks for: cid:11, when it comes back\n")
 
     def test_explain_who_fails(self) -> None:
         """For how long it gets nothing, or how often it has failed."""
