@@ -16,7 +16,8 @@ from subproxy.config.configuration_error import ConfigurationError
 from subproxy.config.machines import (
     claim_faults,
     claims_of,
-    policy_conflicts,
+    guest_claims,
+    guest_faults,
     template_faults,
 )
 from subproxy.config.toml_text import toml_key, toml_value
@@ -120,7 +121,7 @@ class MachineRules:
         self._names: dict[str, Machine] = {}
         self._claims: ClaimConflicts[Machine] = ClaimConflicts()
         self._templates: list[Machine] = []
-        self._policy = policy
+        self._guests = guest_claims(policy)
         self._folder = folder
         self._port = port
         for each in machines:
@@ -137,7 +138,7 @@ class MachineRules:
         if name in self._names:
             faults.append(f"there is a machine {name!r} already")
         faults += claim_faults(machine, self._claims)
-        faults += [text for _, text in policy_conflicts(self._policy, [machine])]
+        faults += guest_faults(machine, self._guests)
         faults += self._name_faults(machine)
         long = path_fault(self._folder, name, machine.most, self._port)
         if long is not None:

@@ -12,7 +12,7 @@ from subproxy.config.shown_value import shown_value
 from subproxy.config.sites import Note
 from subproxy.config.unknown_key import unknown_key
 from subproxy.core.access.claim_conflicts import ClaimConflicts
-from subproxy.core.access.claims import Claim, ClaimError, conflict
+from subproxy.core.access.claims import Claim, ClaimError
 from subproxy.core.access.policy import Guest, Policy
 from subproxy.machines.declaration import Machine
 from subproxy.machines.places import identity_of, instance_of_identity
@@ -128,15 +128,6 @@ def claims_of(machine: Machine) -> list[Claim]:
     )
 
 
-def conflicts(ours: Sequence[Claim], theirs: Sequence[Claim]) -> Iterator[tuple[Claim, Claim, str]]:
-    """Claims that cannot stand beside each other, and why."""
-    for claim in ours:
-        for other in theirs:
-            reason = conflict(claim, other)
-            if reason is not None:
-                yield claim, other, reason
-
-
 def with_machines(policy: Policy | None, machines: Sequence[Machine], folder: str) -> Policy:
     """
     The policy with what machines may claim: its guests come first, as they stand in the file.
@@ -170,11 +161,27 @@ def _claims_within(machine: Machine, folder: str) -> Callable[[str], Sequence[Cl
     return within
 
 
+def guest_claims(policy: Policy | None) -> ClaimConflicts[None]:
+    """What guests of C{policy} may claim, as L{guest_faults} wants it."""
+    found: ClaimConflicts[None] = ClaimConflicts()
+    for guest in (policy and policy.guests) or ():
+        for claim in guest.claims:
+            found.add(claim, None)
+    return found
+
+
+def guest_faults(machine: Machine, theirs: ClaimConflicts[None]) -> Iterator[str]:
+    """What a machine claims that a guest may claim."""
+    for claim in claims_of(machine):
+        for other, _, reason in theirs.of(claim):
+            yield f"machine {machine.name!r}: {claim} {reason} ({other} of a [[guest]])"
+
+
 def policy_conflicts(
     policy: Policy | None, machines: Sequence[Machine]
 ) -> Iterator[tuple[int, str]]:
     """The number of each machine that claims what a guest of C{policy} may claim, and what."""
-    theirs = [claim for guest in (policy and policy.guests) or () for claim in guest.claims]
+    theirs = guest_claims(policy)
     for index, machine in enumerate(machines):
-        for claim, other, reason in conflicts(claims_of(machine), theirs):
-            yield index, f"machine {machine.name!r}: {claim} {reason} ({other} of a [[guest]])"
+        for text in guest_faults(machine, theirs):
+            yield index, text
