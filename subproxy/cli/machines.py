@@ -130,7 +130,9 @@ def _logs(path: str, client: AdminClient, instance: str, *, follow: bool) -> Non
         found = client.ask(path, "GET", None, **place)
         if found["lost"]:
             print("some of it was written too fast, and is lost", file=sys.stderr)
-        sys.stdout.write("\n".join(map(printable, found["text"].split("\n"))))
+        # A serial console ends its lines with a carriage return, too.
+        text = found["text"].replace("\r", "")
+        sys.stdout.write("\n".join(map(printable, text.split("\n"))))
         sys.stdout.flush()
         if not follow:
             return

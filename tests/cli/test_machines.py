@@ -131,6 +131,11 @@ class MachinesCommandTests(SynchronousTestCase):
             ],
         )
 
+    def test_a_serial_console(self) -> None:
+        """A terminal in a machine ends its lines with a carriage return, too: none is shown."""
+        found = {"index": 0, "text": "a\r\nb\r", "next": 5, "more": False, "lost": False}
+        self.assertEqual(self.run_("logs", "blog", answers=(found,)), "a\nb")
+
     def test_changes(self) -> None:
         """A file becomes a table in JSON, whose files are named in full."""
         folder = self.mktemp()
