@@ -311,6 +311,13 @@ class MachineRoutes(GuestObserver):
                 self._reroute(declared)
             self._report(declared, now)
 
+    def tell_again(self) -> None:
+        """The parent runs its next program, which knows of nothing that was told before."""
+        for declared in self._declared.values():
+            if declared.told is not None:
+                declared.told = None
+                self._report(declared, self._dispatcher.now())
+
     def _wanted(self, owner: PoolOwner) -> None:
         declared = self._declared.get(owner.name)
         if declared is not None and declared.owner is owner:

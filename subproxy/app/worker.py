@@ -350,6 +350,8 @@ class _Worker:
                     service.log.reopen()
             case msg.Away():
                 self._parent_away(said.seconds)
+                if not said.seconds and service.machines is not None:
+                    service.machines.tell_again()
             case msg.Retire():
                 self._told_to_stop = True
                 service.retire().addErrback(

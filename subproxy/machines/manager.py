@@ -29,6 +29,7 @@ from subproxy.machines.decisions import (
     UndrainInstance,
 )
 from subproxy.machines.declaration import PROCESS, Machine, machine_of
+from subproxy.machines.early_use import EarlyUse
 from subproxy.machines.host import InstanceHost
 from subproxy.machines.instance import Instance
 from subproxy.machines.instance_runner import InstanceRunner
@@ -46,7 +47,6 @@ from subproxy.machines.wake_times import PHASES
 
 SOONEST: Final = 0.02
 """Seconds until a supervisor is asked again, at least."""
-
 
 FORGET: Final = 600.0
 """Seconds that a machine of a template is known for when it runs no more."""
@@ -95,6 +95,7 @@ class MachineManager:
         self._short = False
         self._templates: list[MachineTemplate] = []
         self._empty: list[Deferred[None]] = []
+        self._early = EarlyUse()
 
     # What is declared.
 
@@ -116,6 +117,8 @@ class MachineManager:
                 known.supervisor.declare(machine)
                 known.made = self._of_name(machine.name) is not None
         self._step_all()
+        for (name, worker), use in self._early.take().items():
+            self.used(name, worker, use)
 
     def _add(self, machine: Machine) -> ManagedMachine:
         managed = ManagedMachine(Supervisor(machine, self._capacity))
@@ -163,12 +166,15 @@ class MachineManager:
     def used(self, name: str, worker: int, use: MachineUse) -> None:
         """What one of them knows of a machine."""
         managed = self.make(name) if use.waiting else self.machines.get(name)
-        if managed is not None:
+        if managed is None:
+            self._early.tell(name, worker, use)
+        else:
             managed.supervisor.use.tell(worker, use)
             self._step(managed)
 
     def worker_gone(self, worker: int) -> None:
         """Nobody waits there any more."""
+        self._early.forget(worker)
         for managed in self.machines.values():
             managed.supervisor.use.forget(worker)
         self._step_all()

@@ -302,6 +302,19 @@ class UseTests(MachineRoutesCase):
         guest.lose()
         self.assertEqual(self.use(), [])
 
+    def test_the_next_program(self) -> None:
+        """It is told all anew: it knows nothing of who waits, and of what is under way."""
+        guest = self.machine("blog", concurrency=5)
+        guest.register(b"a\\.example")
+        self.ask()
+        self.ask(b"shop.example", b"/api")
+        self.routes.look()
+        self.told()
+        self.routes.tell_again()
+        busy = [each.instances for each in self.sent if isinstance(each, msg.MachineUsed)]
+        self.assertEqual(self.told(), [("blog", 0), ("shop", 1)])
+        self.assertEqual(busy, [{"0": [1, 1, 5]}, {}])
+
     def test_drain(self) -> None:
         """It gets nothing new, and the parent knows what it has before that is answered."""
         first, second = self.machine("blog"), self.machine("blog", 1)

@@ -278,6 +278,18 @@ class LifeTests(ManagerCase):
         self.clock.advance(10.0)
         self.assertEqual(len(self.vmm.starts), 1)
 
+    def test_not_declared_yet(self) -> None:
+        """A worker has read the files first: who waits there is known once it is declared here."""
+        self.use("news", waiting=1)
+        self.use("other", waiting=1)
+        self.use("shop2", waiting=1)
+        self.use("shop2")
+        self.manager.declare([BLOG, SHOP, NEWS, replace(SHOP, name="shop2")])
+        self.assertEqual([each.launch.machine.name for each in self.vmm.starts], ["news"])
+        self.manager.worker_gone(1)
+        self.manager.declare([BLOG, SHOP, NEWS, replace(SHOP, name="other")])
+        self.assertEqual(len(self.vmm.starts), 1)
+
     def test_strangers(self) -> None:
         """Who is not declared changes nothing."""
         self.use("other", waiting=1)
