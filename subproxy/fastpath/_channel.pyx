@@ -161,13 +161,15 @@ cdef class FastChannel(Receiver):
 
     cdef int put(self, FastClient client, uint64_t number) except -1:
         cdef Slot *slot = &self.slots[number & (self.slot_count - 1)]
+        cdef FastClient before
         while slot.client != NULL and self.slot_count < MOST_SLOTS:
             self.grow()
             slot = &self.slots[number & (self.slot_count - 1)]
         if slot.client != NULL:
-            # One that has waited while thousands came and went.
+            # One that has waited while thousands came and went; it drops what else may keep it.
+            before = <FastClient>slot.client
             self.tell()
-            (<FastClient>slot.client).give_up()
+            before.give_up()
         Py_INCREF(client)
         slot.client = <PyObject *>client
         slot.number = number
