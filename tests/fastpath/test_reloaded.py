@@ -1,10 +1,12 @@
-"""What a reload changes for the compiled path: who is believed, who chooses."""
+"""What a reload changes for the compiled path: who is believed, who chooses, what is allowed."""
 
 from __future__ import annotations
 
 from subproxy.core.balancing.balancer import RoundRobin
 from subproxy.core.balancing.member import Member, Pool
 from subproxy.core.http.forwarded import Trust
+from subproxy.frontend.limits import HttpLimits
+from subproxy.wire import messages as m
 from subproxy.wire.frames import decode
 from tests.rigs.conversation_case import GET, ConversationCase, need_fastpath
 from tests.rigs.fastpath_rig import response
@@ -68,3 +70,16 @@ class ReloadedTests(ConversationCase):
         pair.guest(response(2))
         self.assertEqual([each.asked for each in balancers], [1, 1])
         self.assertEqual(pair.stats["requests"], 2)
+
+    def test_less_is_allowed(self) -> None:
+        """What was accepted before goes on, also where the compiled path gives it up."""
+        long = GET.replace(b"/x?y=1", b"/" + b"x" * 300)
+        for less in (HttpLimits(fields=1), HttpLimits(target=200), HttpLimits(head=200)):
+            pair = self.pair()
+            pair.client(long)
+            for side in pair.sides:
+                side.factory.set_limits(less)
+            pair.guest(response(1, body=None) + m.Body(1, b"more").encode() + m.End(1).encode())
+            self.assertEqual(pair.stats["declined_answers"], 1)
+            pair.client(long)
+            self.assertEqual(pair.last["guest"], b"")
