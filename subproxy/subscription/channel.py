@@ -212,9 +212,12 @@ class Channel:
         carrier = self._carriers.pop(number, None)
         if carrier is not None:
             carrier.release()
-            if self.emptied is not None and not len(self):
-                self.emptied()
+            self._look_whether_empty()
         return carrier
+
+    def _look_whether_empty(self) -> None:
+        if self.emptied is not None and not len(self):
+            self.emptied()
 
     def leave(self, carrier: NumberedExchange) -> None:
         """Both halves of a tunnel have ended."""
@@ -450,6 +453,8 @@ class Channel:
             if not more:
                 break
             numbers.extend(more)
+        # The last may have been answered between two turns, by who had it.
+        self._look_whether_empty()
 
     def _resume(self, carrier: UpstreamRequest) -> None:
         exchange = carrier.exchange

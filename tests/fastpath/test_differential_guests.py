@@ -213,6 +213,26 @@ class GuestConversationTests(ConversationCase):
             side.world.advance(60.0)
             side.gone = side.guest_gone = True
 
+    def test_a_guest_that_is_replaced_and_answers_at_once(self) -> None:
+        """It is closed, whichever path the last of its exchanges was on."""
+        pair = self.pair()
+        for _ in range(40):
+            pair.client(POST % 1 + b"x")
+            pair.connect()
+        for side in pair.sides:
+            share = side.guest.share
+            timer, share.timer = share.timer, itertools.count(1).__next__
+            most, share.most = share.most, 3.0
+            side.guest.subscription.retire(side.member)
+            share.timer, share.most = timer, most
+            side.guest.dataReceived(b"".join(response(number) for number in range(1, 41)))
+            for _ in range(5):
+                side.world.clock.advance(0)
+            self.assertEqual(side.counters.routes["a\\.example /.*"].statuses, {200: 40})
+            self.assertIsNone(side.guest.subscription)
+            side.gone = side.guest_gone = True
+        self.assertGreater(pair.stats["requests"], 0)
+
     def test_back_to_fast(self) -> None:
         """An answer in pieces takes the Python path, the next request does not."""
         pair = self.pair()
