@@ -9,3 +9,4 @@ class PendingRequest:
     received: int
     streamed: bool
     stays: bool
+    trace: bytes

@@ -61,6 +61,13 @@ cdef class PendingRequest:
         """Whether the client lets the connection stay."""
         return not self.close
 
+    @property
+    def trace(self):
+        """The trace that it is part of; nothing if none was followed."""
+        if self.traceparent is not None:
+            return self.traceparent[TRACE_AT:TRACE_AT + TRACE_SIZE]
+        return self.data[self.trace_at:self.trace_at + TRACE_SIZE] if self.trace_at else b""
+
     cdef int keep(self, bytes data, const u8 *at, const Head *head) except -1:
         """Keep a request; C{head} points into a copy of its bytes that begins at C{at}."""
         self.data = data

@@ -120,7 +120,7 @@ def uploading(front: FallsBack) -> FallbackProtocol:
     upload = front.upload
     protocol = idle(front)
     context = protocol.context
-    head = sent_request(front.frame, front.factory.context.rules)
+    head = sent_request(front.frame, front.factory.context.rules, front.asked.trace)
     head.length = upload.length
     encoder = Http1Encoder(VERSIONS[head.version])
     rules = front.asked.rules

@@ -11,7 +11,6 @@ from __future__ import annotations
 from subproxy.core.exchange import Exchange, ExchangeState, RequestHead
 from subproxy.core.http.normalise import normalise_path
 from subproxy.core.http.request_rules import RequestRules
-from subproxy.core.http.trace_context import trace_of
 from subproxy.core.sites.site_request import SiteRequest
 from subproxy.fastpath.interfaces import FallsBack
 from subproxy.frontend.client_stream import ClientStream, ResponseState
@@ -115,7 +114,7 @@ def answered(
 
 def _client_stream(protocol: FallbackProtocol, front: FallsBack) -> ClientStream:
     """The answer to the request that C{front} has sent, with its exchange."""
-    head = sent_request(front.frame, front.factory.context.rules)
+    head = sent_request(front.frame, front.factory.context.rules, front.asked.trace)
     head.length = front.asked.received
     body = None if front.asked.streamed else front.asked.body
     context = protocol.context
@@ -139,12 +138,14 @@ def _client_stream(protocol: FallbackProtocol, front: FallsBack) -> ClientStream
     return client_stream
 
 
-def sent_request(frame: bytes, rules: RequestRules) -> RequestHead:
+def sent_request(frame: bytes, rules: RequestRules, trace: bytes) -> RequestHead:
     """
     The request that was sent as C{frame}.
 
     Out of its frame, in which it is what the validator would make of it: to parse and check it
     again would take ten times as long.
+
+    @param trace: that was followed; a reload may have changed since whether any is.
     """
     _, _, method, target, fields, info, _ = decode(frame)
     (_, host), *_ = headers = [(name, value) for name, value in fields]
@@ -159,7 +160,7 @@ def sent_request(frame: bytes, rules: RequestRules) -> RequestHead:
         info[b"version"],
         info[b"id"],
         trailers=info.get(b"trailers", False),
-        trace=b"" if rules.traces is None else trace_of(headers),
+        trace=trace,
     )
 
 

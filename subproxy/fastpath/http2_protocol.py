@@ -134,7 +134,7 @@ class FastHttp2Protocol(Http2Protocol):
     def adopt(self, fast: FallsBackAlone) -> None:
         """Go on with the request of C{fast}, which a guest has."""
         context = self.context
-        head = sent_request(fast.frame, context.rules)
+        head = sent_request(fast.frame, context.rules, fast.asked.trace)
         stream = self.connection.adopt(fast.number, fast.room, head_cost(head.headers))
         rules = fast.asked.rules
         served = ServedRequest(self, stream, head, fast.started, rules)

@@ -108,6 +108,24 @@ class TraceTests(SynchronousTestCase):
         self.assertEqual(found.stats["declined_answers"], 1)
         found.close()
 
+    def test_a_reload_meanwhile(self) -> None:
+        """The log has the trace that was followed, on both paths, and none that was not."""
+        for before, after, trace in (
+            (TraceContext(), None, PARENT[3:35].decode()),
+            (None, TraceContext(), None),
+        ):
+            for answer in response(1), response(1, body=None) + m.End(1).encode():
+                found = Pair(style="json")
+                for side in found.sides:
+                    side.factory.set_traces(before)
+                found.client(request((b"traceparent", PARENT)))
+                for side in found.sides:
+                    side.factory.set_traces(after)
+                found.guest(answer)
+                line = json.loads(found.last["log"][0])  # type: ignore[index]
+                self.assertEqual(line["trace"], trace)
+                found.close()
+
     def test_http2(self) -> None:
         """The guest is told the same, and so is the log; what is left to Python is the same."""
         parent, state = (b"traceparent", PARENT), (b"tracestate", b"a=1")

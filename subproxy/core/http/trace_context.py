@@ -123,11 +123,3 @@ class TraceContext:
             headers.append((TRACEPARENT, made))
             trace = made[3:35]
         return trace
-
-
-def trace_of(headers: Headers) -> bytes:
-    """The trace that L{TraceContext.follow} has left in C{headers}; nothing if there is none."""
-    for name, value in headers:
-        if len(name) == 11 and name.lower() == TRACEPARENT:
-            return trace_id(value) or b""
-    return b""

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.http.request import Headers
-from subproxy.core.http.trace_context import TraceContext, is_state, trace_id, trace_of
+from subproxy.core.http.trace_context import TraceContext, is_state, trace_id
 
 TRACE = b"4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -102,7 +102,7 @@ class FollowTests(SynchronousTestCase):
         found = [HOST, *headers]
         trace = TraceContext(1.0, Draws()).follow(found)
         self.assertEqual(found[0], HOST)
-        self.assertEqual(trace_of(found), trace)
+        self.assertIn(trace, [v[3:35] for name, v in found if name.lower() == b"traceparent"])
         return trace, found[1:]
 
     def test_a_valid_one_goes_on_as_it_came(self) -> None:
