@@ -117,8 +117,7 @@ cdef class AnsweringConnection(ReplaceableConnection):
         path.answered += 1
         rest = self.rest
         member = self.channel.member
-        asked.way = None
-        asked.data = None
+        asked.forget()
         self.channel = None
         self.rest = None
         if stays:

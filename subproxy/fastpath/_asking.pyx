@@ -82,11 +82,12 @@ cdef class AskingClient(FastClient):
         number = channel.last + 1
         client = told.address
         asked.id_at = -1
+        asked.origin = None
         id_size = <int>PyBytes_GET_SIZE(path.prefix) + 20
         if id_size > 200:
             return None
         if told.trusted:
-            origin = told.origin(head)
+            asked.origin = origin = told.origin(head)
             client = origin.client
             sender = &origin.sender
             field = &head.sent[SENT_ID - SENT_FOR]

@@ -35,6 +35,7 @@ cdef class ClientInfoCache:
     cdef dict origins
     cdef dict others
 
+    cdef int forget(self) except -1
     cdef ClientInfo of(self, object transport)
     cdef ClientInfo at(self, object host, bint secure)
     cdef ClientInfo with_http2(self, ClientInfo told)

@@ -131,6 +131,13 @@ cdef class ClientInfoCache:
         self.origins = {}
         self.others = {}
 
+    cdef int forget(self) except -1:
+        """Who is believed has changed. What a C{ClientInfo} of before makes goes into the same tables."""
+        self.told.clear()
+        self.origins.clear()
+        self.others.clear()
+        return 0
+
     cdef ClientInfo of(self, object transport):
         """What is told of the client at the other end of C{transport}."""
         host = getattr(transport.getPeer(), "host", None)

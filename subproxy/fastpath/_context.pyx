@@ -72,8 +72,9 @@ cdef class FastContext:
         self.traces = traces
 
     def forget_clients(self):
-        """What is told of clients has changed: those that connect from now on are looked at anew."""
-        self.clients = ClientInfoCache(self.factory.context.forwarding)
+        """What is told of clients has changed: those that connect from now on are looked at anew,
+        and what those that are there say of others is read anew."""
+        self.clients.forget()
 
     cdef double now(self) except? -1.0:
         if self.real_time:

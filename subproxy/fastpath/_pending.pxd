@@ -6,7 +6,7 @@ from subproxy.fastpath._route_cache cimport RouteEntry
 from subproxy.fastpath._log_buffer cimport FastLogBuffer
 from subproxy.fastpath._request_head cimport Field, Head
 from subproxy.fastpath._context cimport FastContext
-from subproxy.fastpath._client_info cimport ClientInfo
+from subproxy.fastpath._client_info cimport ClientInfo, ClientOrigin
 
 
 cdef class PendingRequest:
@@ -15,6 +15,7 @@ cdef class PendingRequest:
     cdef readonly uint64_t number
     cdef bytes data  # head and body, as they came
     cdef bytes client
+    cdef ClientOrigin origin  # by the word of a trusted peer; None: the client is the peer
     cdef uint64_t id  # if the request brought none that is taken over
     cdef int id_at
     cdef int id_size

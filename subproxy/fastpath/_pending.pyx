@@ -16,7 +16,7 @@ from subproxy.fastpath._context cimport MOST_HEAD, FastContext
 from subproxy.fastpath._route_cache cimport RouteEntry
 from subproxy.fastpath._tables cimport IS_ID, Tables, tables
 from subproxy.fastpath._trace_field cimport ROOM, TRACE_AT, TRACE_SIZE, add_traceparent
-from subproxy.fastpath._client_info cimport ClientInfo, ClientOrigin
+from subproxy.fastpath._client_info cimport ClientInfo
 
 from subproxy.core.http.request_id import MAX_LENGTH as _id_limit
 
@@ -88,6 +88,7 @@ cdef class PendingRequest:
         """It is no longer here."""
         self.way = None
         self.data = None
+        self.origin = None
         return 0
 
     cdef u8 *put_id(self, u8 *o):
@@ -101,7 +102,6 @@ cdef class PendingRequest:
         """Its frame, as it was sent, but for its body."""
         cdef Head head
         cdef const u8 *data = <const u8 *>PyBytes_AS_STRING(self.data)
-        cdef ClientOrigin origin
         cdef const Sender *sender = &told.sender
         cdef u8 id[256]
         cdef int id_size = <int>(self.put_id(id) - id)
@@ -111,9 +111,9 @@ cdef class PendingRequest:
         # It was accepted: the operator may allow less by now.
         if scan(data, PyBytes_GET_SIZE(self.data), &WIDEST, told.trusted, &head) != GOOD:
             raise ValueError("this is not the request that was sent")
-        if told.trusted:
-            origin = told.origin(&head)
-            sender = &origin.sender
+        if self.origin is not None:
+            # By whom was believed then.
+            sender = &self.origin.sender
         size = room(&head, sender, id_size, 0)
         if self.traceparent is not None:
             size += ROOM

@@ -57,6 +57,23 @@ class ReloadedTests(ConversationCase):
         self.assertEqual(told(), b"192.0.2.7")
         self.assertEqual(pair.stats["requests"], 4)
 
+    def test_whose_word_about_others_is_believed(self) -> None:
+        """From the next request on, also of a connection that is there, on both paths."""
+        front, chain = ["192.0.2.7"], ["192.0.2.7", "10.0.0.0/8"]
+        said = b"X-Forwarded-For: 198.51.100.1, 10.0.0.1"
+        asked = GET.replace(b"Accept: */*", said)
+        for before, after in (chain, front), (front, chain):
+            pair = self.pair(trust=before)
+            for number, trusted in enumerate((after, before, after), 1):
+                pair.client(asked)
+                for side in pair.sides:
+                    side.factory.set_trust(Trust(trusted))
+                # The log has who was told of to the guest.
+                streamed = response(number, body=None) + m.End(number).encode()
+                pair.guest(streamed if number == 2 else response(number))
+            self.assertEqual(pair.stats["requests"], 2)
+            self.assertEqual(pair.stats["declined_answers"], 1)
+
     def test_who_chooses(self) -> None:
         pair = self.pair()
         pair.client(GET)
