@@ -60,6 +60,7 @@ LONG = frozenset(
         "test_go_library",
         "test_guest_process",
         "test_kill_loop",
+        "test_machines",
         "test_sidecar",
         "test_threats",
     }
@@ -75,6 +76,7 @@ LANES = 4
 MEASURED = frozenset(
     {
         "test_admin",
+        "test_basic_auth",
         "test_bodies",
         "test_bodies_killed",
         "test_bodies_whole",
@@ -83,10 +85,12 @@ MEASURED = frozenset(
         "test_endpoints_hybrid",
         "test_etcd_store",
         "test_fastpath",
+        "test_forward_auth",
         "test_guest_process",
         "test_handover",
         "test_http2",
         "test_init_namespace",
+        "test_machines",
         "test_main_job",
         "test_reactor_generic",
         "test_reactor_processes",
