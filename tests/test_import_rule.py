@@ -32,7 +32,7 @@ from tests.rigs.import_graph import (
 ROOT = Path(__file__).parent.parent
 
 FLOORS = (
-    ("errors", "wire", "core.printable"),
+    ("errors", "wire", "core.printable", "response_body"),
     ("core.http",),
     # One room of policies: a pool has a route, a registry has pools.
     ("core.routing core.balancing core.access core.sites",),
@@ -64,11 +64,11 @@ KNOWS_ONLY = {
     "admin": ("core", "telemetry"),
     "acme": ("core",),
     # What others serve is told to whom it concerns; how they are asked is the business of others.
-    "cluster": ("core",),
+    "cluster": ("core", "response_body"),
     # It hands over listeners and routes, and chooses the reactor.
     "process": ("endpoints", "core.routing", "reactor"),
     # It starts machines; what asks for them, and who passes their guests on, is not its business.
-    "machines": ("core",),
+    "machines": ("core", "response_body"),
     # It starts processes and passes guests on; what these are is the business of others.
     "workers": ("core", "endpoints", "process", "subscription.log_limiter", "wire"),
     "cli": ("admin", "config", "core", "telemetry"),

@@ -11,11 +11,9 @@ from typing import Any, Final
 from typing import Protocol as Interface
 
 from twisted.internet.defer import Deferred, TimeoutError
-from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone, _HTTP11ClientFactory
-from twisted.web.http import PotentialDataLoss
+from twisted.web.client import Agent, HTTPConnectionPool, _HTTP11ClientFactory
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
@@ -25,6 +23,7 @@ from subproxy.core.sites.access_question import AccessVerdict, LetIn
 from subproxy.core.sites.client_limits import ClientKey, client_key
 from subproxy.core.sites.forward_auth import ServiceQuestion
 from subproxy.errors import AccessUnknown
+from subproxy.response_body import read_body
 
 MAX_ASKED: Final = 512
 """Questions at a time; about who comes then it cannot be found out."""
@@ -113,7 +112,7 @@ class AuthServiceClient:
         for name, value in question.fields:
             headers.addRawHeader(name, value)
         response = await self._agent.request(b"GET", question.service.url, headers)
-        body = await _body_of(response)
+        body = await read_body(response, MAX_BODY, _cut_off, by_close=True)
         fields = [
             (name, value)
             for name, values in response.headers.getAllRawHeaders()
@@ -169,35 +168,8 @@ class _QuietFactory(_HTTP11ClientFactory):
     noisy = False
 
 
-class _ServiceBody(Protocol):
-    """The body of an answer, if it is not too long."""
-
-    def __init__(self) -> None:
-        self.whole: Deferred[bytes] = Deferred(lambda _: self._abort())
-        self._data = bytearray()
-
-    def dataReceived(self, data: bytes) -> None:
-        self._data += data
-        if len(self._data) > MAX_BODY:
-            self._abort()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self.whole.called:
-            return
-        if len(self._data) <= MAX_BODY and reason.check(ResponseDone, PotentialDataLoss):
-            self.whole.callback(bytes(self._data))
-        else:
-            self.whole.errback(AccessUnknown("its answer is cut off, or too long"))
-
-    def _abort(self) -> None:
-        if self.transport is not None:
-            self.transport.loseConnection()
-
-
-def _body_of(response: IResponse) -> Deferred[bytes]:
-    reading = _ServiceBody()
-    response.deliverBody(reading)
-    return reading.whole
+def _cut_off(reason: Failure) -> AccessUnknown:
+    return AccessUnknown("its answer is cut off, or too long")
 
 
 def _too_late(result: object, seconds: float) -> Failure:

@@ -16,13 +16,14 @@ from typing import Any, Final, cast
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
-from twisted.web.client import Agent, FileBodyProducer, HTTPConnectionPool, ResponseDone
+from twisted.web.client import Agent, FileBodyProducer, HTTPConnectionPool
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IPolicyForHTTPS
 
 from subproxy.cluster import etcd_messages as em
 from subproxy.cluster.store import LeaseLost, StoreError
 from subproxy.core.printable import printable
+from subproxy.response_body import read_body
 
 ANSWER_TIMEOUT: Final = 5.0
 """Seconds for an answer, all of it."""
@@ -97,28 +98,20 @@ class EtcdClient:
         self._token = str(said.get("token", ""))
 
     async def _once(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        whole: Deferred[tuple[int, bytes]] = Deferred()
-        asked = self._request(path, json.dumps(body).encode(), whole)
+        whole = Deferred.fromCoroutine(self._answer(path, json.dumps(body).encode()))
         whole.addTimeout(ANSWER_TIMEOUT, self._reactor)
         try:
             status, answer = await whole
         except Exception as error:
-            asked.cancel()
             raise self.gone(error) from None
         said = em.parse(answer)
         if status != 200:
             raise em.refusal(status, said)
         return said
 
-    def _request(self, path: str, body: bytes, whole: Deferred[tuple[int, bytes]]) -> Deferred[Any]:
-        def answered(response: Any) -> None:
-            response.deliverBody(_Answer(response.code, whole))
-
-        def failed(failure: Failure) -> None:
-            if not whole.called:
-                whole.errback(failure)
-
-        return self.post(path, body).addCallback(answered).addErrback(failed)
+    async def _answer(self, path: str, body: bytes) -> tuple[int, bytes]:
+        response = await self.post(path, body)
+        return response.code, await read_body(response, MAX_ANSWER, lambda reason: reason)
 
     def post(self, path: str, body: bytes) -> Deferred[Any]:
         """Ask; what comes is a response of L{Agent}, without its body."""
@@ -206,34 +199,6 @@ class EtcdStream:
         ended, self._ended = self._ended, None
         if ended is not None:
             ended(reason)
-
-
-class _Answer(Protocol):
-    """Collects an answer."""
-
-    transport: Any
-
-    def __init__(self, status: int, whole: Deferred[tuple[int, bytes]]) -> None:
-        self._status = status
-        self._whole = whole
-        self._parts: list[bytes] = []
-        self._size = 0
-
-    def dataReceived(self, data: bytes) -> None:
-        """Some of it."""
-        self._parts.append(data)
-        self._size += len(data)
-        if self._size > MAX_ANSWER or self._whole.called:
-            self.transport.stopProducing()
-
-    def connectionLost(self, reason: Failure | None = None) -> None:
-        """All of it, or it broke off."""
-        if self._whole.called:
-            return
-        if reason is not None and not reason.check(ResponseDone):
-            self._whole.errback(reason)
-        else:
-            self._whole.callback((self._status, b"".join(self._parts)))
 
 
 class _Stream(Protocol):

@@ -11,15 +11,15 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.interfaces import IConsumer, IStreamClientEndpoint
-from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.web.client import URI, Agent, ResponseDone
+from twisted.web.client import URI, Agent
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer, IResponse
+from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer
 from zope.interface import implementer
 
 from subproxy.core.printable import printable
 from subproxy.machines.vmm.driver import VmmError
+from subproxy.response_body import read_body
 
 TIME_LIMIT: Final = 10.0
 """Seconds for an answer. The slowest call measured, a boot, took 0.22."""
@@ -79,7 +79,7 @@ class HttpApi:
         response = await self._agent.request(
             call.method.encode(), b"http://localhost" + call.path.encode(), headers, body
         )
-        answer = await _body_of(response)
+        answer = await read_body(response, LONGEST, _cut_off)
         if not 200 <= response.code < 300:
             said = printable(self._explain(answer))
             raise VmmError(said or f"{call.method} {call.path}: status {response.code}")
@@ -117,32 +117,5 @@ class _Json:
         pass
 
 
-class _AnswerBody(Protocol):
-    """The body of an answer, if it is not too long."""
-
-    def __init__(self) -> None:
-        self.whole: Deferred[bytes] = Deferred(lambda _: self._abort())
-        self._data = b""
-
-    def dataReceived(self, data: bytes) -> None:
-        self._data += data
-        if len(self._data) > LONGEST:
-            self._abort()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self.whole.called:
-            return
-        if reason.check(ResponseDone):
-            self.whole.callback(self._data)
-        else:
-            self.whole.errback(VmmError("the VMM's answer is cut off, or too long"))
-
-    def _abort(self) -> None:
-        if self.transport is not None:
-            self.transport.loseConnection()
-
-
-def _body_of(response: IResponse) -> Deferred[bytes]:
-    reading = _AnswerBody()
-    response.deliverBody(reading)
-    return reading.whole
+def _cut_off(reason: Failure) -> VmmError:
+    return VmmError("the VMM's answer is cut off, or too long")
