@@ -5,7 +5,7 @@ Twisted is, with connections that stay open.
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Final
 from typing import Protocol as Interface
@@ -22,6 +22,7 @@ from subproxy.core.printable import printable
 from subproxy.core.sites.access_question import AccessVerdict, LetIn
 from subproxy.core.sites.client_limits import ClientKey, client_key
 from subproxy.core.sites.forward_auth import ServiceQuestion
+from subproxy.core.sites.open_questions import OpenQuestions
 from subproxy.errors import AccessUnknown
 from subproxy.response_body import read_body
 
@@ -63,8 +64,7 @@ class AuthServiceClient:
     def __init__(self, reactor: Any, agent: Requests | None = None) -> None:
         self._reactor = reactor
         self._agent = agent or self._twisted_agent()
-        self._asked = 0
-        self._of_client: Counter[ClientKey] = Counter()
+        self._open = OpenQuestions(MAX_ASKED, MAX_OF_CLIENT)
         self._kept: OrderedDict[bytes, tuple[float, AccessVerdict]] = OrderedDict()
         self._limit = LogLimit(10)
 
@@ -78,7 +78,7 @@ class AuthServiceClient:
     @property
     def asked(self) -> int:
         """How many questions are open."""
-        return self._asked
+        return self._open.count
 
     def ask(self, question: ServiceQuestion, told: Told) -> Callable[[], None]:
         """See L{subproxy.core.sites.access_question.AccessAsker}."""
@@ -88,11 +88,9 @@ class AuthServiceClient:
             told(known)
             return _nothing
         client = client_key(question.client)
-        if self._asked >= MAX_ASKED or self._of_client[client] >= MAX_OF_CLIENT:
+        if not self._open.begin(client):
             told(AccessUnknown("too many are asked about"))
             return _nothing
-        self._asked += 1
-        self._of_client[client] += 1
         waits = [told]
         asked = Deferred.fromCoroutine(self._ask(question, digest))
         asked.addTimeout(question.service.timeout, self._reactor, _too_late)
@@ -137,10 +135,7 @@ class AuthServiceClient:
         return AccessUnknown()
 
     def _over(self, verdict: AccessVerdict, client: ClientKey, waits: list[Told]) -> None:
-        self._asked -= 1
-        self._of_client[client] -= 1
-        if not self._of_client[client]:
-            del self._of_client[client]
+        self._open.end(client)
         if waits:
             waits.pop()(verdict)
 

@@ -10,7 +10,7 @@ more is not checked, and a stop waits for one at most.
 from __future__ import annotations
 
 import os
-from collections import Counter, OrderedDict, deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -25,6 +25,7 @@ from twisted.python.threadpool import ThreadPool
 from subproxy.core.sites.access_question import AccessVerdict
 from subproxy.core.sites.basic_auth import PasswordQuestion
 from subproxy.core.sites.client_limits import ClientKey, client_key
+from subproxy.core.sites.open_questions import OpenQuestions
 from subproxy.errors import AccessUnknown
 
 MAX_WAITING: Final = 64
@@ -81,7 +82,7 @@ class PasswordChecks:
         self._under_way: dict[bytes, _Check] = {}
         self._queue: deque[_Check] = deque()
         self._running: _Check | None = None
-        self._of_client: Counter[ClientKey] = Counter()
+        self._open = OpenQuestions(MAX_WAITING, MAX_OF_CLIENT)
         self._known: dict[bool, OrderedDict[bytes, float]] = {
             True: OrderedDict(),
             False: OrderedDict(),
@@ -90,7 +91,7 @@ class PasswordChecks:
     @property
     def under_way(self) -> int:
         """How many there are."""
-        return len(self._under_way)
+        return self._open.count
 
     def ask(self, question: PasswordQuestion, told: Told) -> Callable[[], None]:
         """See L{subproxy.core.sites.access_question.AccessAsker}."""
@@ -107,16 +108,11 @@ class PasswordChecks:
         check = self._under_way.get(digest)
         if check is None:
             client = client_key(question.client)
-            if (
-                self._stopped
-                or len(self._under_way) >= MAX_WAITING
-                or self._of_client[client] >= MAX_OF_CLIENT
-            ):
+            if self._stopped or not self._open.begin(client):
                 told(AccessUnknown("too many passwords are being checked"))
                 return _nothing
             check = _Check(digest, client, question.password, hashed, possible)
             self._under_way[digest] = check
-            self._of_client[client] += 1
             self._queue.append(check)
         waits = (question, told)
         check.waiting.append(waits)
@@ -169,9 +165,7 @@ class PasswordChecks:
         if self._running is check:
             self._running = None
         del self._under_way[check.digest]
-        self._of_client[check.client] -= 1
-        if not self._of_client[check.client]:
-            del self._of_client[check.client]
+        self._open.end(check.client)
 
     def _remembered(self, digest: bytes) -> bool | None:
         for good, known in self._known.items():
