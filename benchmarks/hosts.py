@@ -12,9 +12,7 @@ one that serves, and how often as much both take together as the one does direct
 from __future__ import annotations
 
 import argparse
-import re
 import statistics
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +20,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.build import program
-from benchmarks.rig import HOST, Rig, cpu_seconds, descendants, free_port, wait_until
+from benchmarks.rig import HOST, Rig, cpu_seconds, descendants, free_port, wait_until, wrk
 from tests.rigs.tls_rig import Authority
 
 TWISTD = str(Path(sys.executable).parent / "twistd")
-COMPLETED = re.compile(r"(\d+) requests in")
 
 
 class HostProxy:
@@ -79,13 +76,7 @@ def ask(
 ) -> HostCost:
     """What both hosts take for a request that a client asks C{asked}."""
     before = asking.cpu(), serving.cpu()
-    load = ["taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", f"-d{seconds:.0f}s"]
-    load += ["-H", f"Host: {HOST}", f"http://127.0.0.1:{asked.port}/"]
-    said = subprocess.run(load, capture_output=True, text=True, check=True).stdout
-    found = COMPLETED.search(said)
-    if found is None or "Non-2xx" in said:
-        raise SystemExit(said)
-    count = int(found[1])
+    count = wrk(asked.port, HOST, 1, seconds, connections)
     return HostCost(
         (asking.cpu() - before[0]) / count * 1e6, (serving.cpu() - before[1]) / count * 1e6
     )

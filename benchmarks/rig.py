@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import resource
 import shutil
 import signal
@@ -79,6 +80,22 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = START_
         if time.monotonic() > deadline:
             raise NotStarted(f"{what}: not within {seconds:.0f} s")
         time.sleep(0.02)
+
+
+def wrk(port: int, host: str, core: int, seconds: float, connections: int) -> int:
+    """
+    Ask for C{/} of C{host} by wrk, on so many connections and for whole seconds.
+
+    @return: how many requests were answered.
+    @raise SystemExit: wrk had something to complain about, which is what that says.
+    """
+    load = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{connections}", f"-d{seconds:.0f}s"]
+    load += ["-H", f"Host: {host}", f"http://127.0.0.1:{port}/"]
+    said = subprocess.run(load, capture_output=True, text=True, check=True).stdout
+    found = re.search(r"(\d+) requests in", said)
+    if found is None or "Non-2xx" in said:
+        raise SystemExit(said)
+    return int(found[1])
 
 
 def answers(port: int, host: str = HOST) -> bool:

@@ -14,10 +14,8 @@ reload.
 from __future__ import annotations
 
 import argparse
-import re
 import signal
 import statistics
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -25,12 +23,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.rig import Rig, cpu_seconds, free_port, wait_until
+from benchmarks.rig import Rig, cpu_seconds, free_port, wait_until, wrk
 
 ROOT = Path(__file__).resolve().parent.parent
 TWISTD = str(Path(sys.executable).parent / "twistd")
 ASKED = "h5.sites.example"
-COMPLETED = re.compile(r"(\d+) requests in")
 
 
 def configuration(count: int, most: int) -> str:
@@ -81,13 +78,8 @@ class SiteProxy:
     def ask(self, core: int, seconds: float, connections: int) -> float:
         """Microseconds of CPU a request."""
         before = cpu_seconds([self.process.pid])
-        load = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{connections}", f"-d{seconds:.0f}s"]
-        load += ["-H", f"Host: {ASKED}", f"http://127.0.0.1:{self.port}/"]
-        said = subprocess.run(load, capture_output=True, text=True, check=True).stdout
-        found = COMPLETED.search(said)
-        if found is None or "Non-2xx" in said:
-            raise SystemExit(said)
-        return (cpu_seconds([self.process.pid]) - before) / int(found[1]) * 1e6
+        count = wrk(self.port, ASKED, core, seconds, connections)
+        return (cpu_seconds([self.process.pid]) - before) / count * 1e6
 
 
 def _paths() -> str:

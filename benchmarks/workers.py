@@ -18,7 +18,6 @@ import os
 import re
 import signal
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -26,11 +25,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.build import program
-from benchmarks.rig import HOST, Rig, cpu_seconds, descendants, free_port, wait_until
+from benchmarks.rig import HOST, Rig, cpu_seconds, descendants, free_port, wait_until, wrk
 
 ROOT = Path(__file__).resolve().parent.parent
 TWISTD = str(Path(sys.executable).parent / "twistd")
-COMPLETED = re.compile(r"(\d+) requests in")
 SERVES = re.compile(r"worker (\d+) serves: process (\d+)")
 GUESTS = ("ours", "of one subscription")
 
@@ -61,13 +59,8 @@ class WorkersProxy:
         """Microseconds of CPU a request."""
         pids = descendants(self.process.pid)
         before = cpu_seconds(pids)
-        load = ["taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", f"-d{seconds:.0f}s"]
-        load += ["-H", f"Host: {HOST}", f"http://127.0.0.1:{self.port}/"]
-        said = subprocess.run(load, capture_output=True, text=True, check=True).stdout
-        found = COMPLETED.search(said)
-        if found is None or "Non-2xx" in said:
-            raise SystemExit(said)
-        return (cpu_seconds(pids) - before) / int(found[1]) * 1e6
+        count = wrk(self.port, HOST, 1, seconds, connections)
+        return (cpu_seconds(pids) - before) / count * 1e6
 
     def _pid(self, slot: str = "0") -> int:
         return int(dict(SERVES.findall(self._log.read_text()))[slot])
