@@ -12,7 +12,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
-from subproxy.config.site_files import SiteFileError
+from subproxy.config.site_files import SiteFileError, read_file
 from subproxy.core.http.client_authorities import ClientAuthorities
 from subproxy.frontend.tls.pem_blocks import CERTIFICATE, REVOKED, load_blocks
 
@@ -79,13 +79,7 @@ def _blocks(path: str, label: str, what: str) -> list[bytes]:
     """
     import ssl  # of those who ask for certificates
 
-    try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_FILE + 1)
-    except OSError as error:
-        raise ClientCaError(f"{path}: {error.strerror}") from None
-    if len(data) > MAX_FILE:
-        raise ClientCaError(f"{path} is longer than {MAX_FILE} bytes")
+    data = read_file(path, MAX_FILE, ClientCaError)
     pattern = rf"-----BEGIN {label}-----(.*?)-----END {label}-----".encode()
     texts = re.findall(pattern, data, re.S)
     if not texts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
@@ -19,6 +19,23 @@ class SiteFileError(ValueError):
     def __init__(self, key: str, text: str) -> None:
         super().__init__(text)
         self.key = key
+
+
+def read_file(path: str, most: int, error: Callable[[str], Exception]) -> bytes:
+    """
+    What is in a file.
+
+    @param most: bytes that it may have.
+    @param error: what is raised, made of a text for a person, where it has more or can't be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            data = file.read(most + 1)
+    except OSError as why:
+        raise error(f"{path}: {why.strerror}") from None
+    if len(data) > most:
+        raise error(f"{path} is longer than {most} bytes")
+    return data
 
 
 @runtime_checkable

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from subproxy.config.site_files import read_file
 from subproxy.core.sites.basic_auth import SiteUsers
 
 MAX_FILE: Final = 1 << 20
@@ -32,13 +33,7 @@ def read_users_file(path: str) -> SiteUsers:
 
     @raise UsersFileError: it can't be read, or something in it is no user.
     """
-    try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_FILE + 1)
-    except OSError as error:
-        raise UsersFileError(f"{path}: {error.strerror}") from None
-    if len(data) > MAX_FILE:
-        raise UsersFileError(f"{path} is longer than {MAX_FILE} bytes")
+    data = read_file(path, MAX_FILE, UsersFileError)
     users: dict[bytes, bytes] = {}
     for number, line in enumerate(data.split(b"\n"), 1):
         line = line.strip()
