@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone
@@ -192,16 +192,23 @@ class GuestTransport(StringTransport):
         self.producerState = "producing"
 
 
-class Pair:
-    """Both sides, and what happens to them."""
+AnySide = TypeVar("AnySide", bound=Side)
 
-    def __init__(self, **options: Any) -> None:
-        self.sides = [Side(True, **options), Side(False, **options)]
+
+class SidePair(Generic[AnySide]):
+    """
+    Both sides, with and without the compiled path, and what happens to them.
+
+    @ivar last: what was seen last, of either: it is the same.
+    """
+
+    def __init__(self, fast: AnySide, slow: AnySide) -> None:
+        self.sides = [fast, slow]
         self.history: list[tuple[str, object]] = []
-        self.last: dict[str, object] = {}
+        self.last: dict[str, Any] = {}
 
     @property
-    def fast(self) -> Side:
+    def fast(self) -> AnySide:
         return self.sides[0]
 
     @property
@@ -209,6 +216,48 @@ class Pair:
         """What the compiled path has counted."""
         stats: dict[str, Any] = self.fast.fastpath.stats()
         return stats
+
+    def lose(self) -> None:
+        """Who asks is gone."""
+        raise NotImplementedError
+
+    def lose_guest(self) -> None:
+        """The guest is gone."""
+        for side in self.sides:
+            if not side.guest_gone:
+                side.guest_gone = True
+                side.guest.connectionLost(Failure(ConnectionDone()))
+        self._same("lose guest", None)
+
+    def close(self) -> None:
+        """
+        Both ends leave, which is compared too, and the logs are closed.
+
+        What is in flight holds its client where the collector of garbage does not look: a pair
+        that is dropped in the middle of an exchange is not freed.
+        """
+        self.lose()
+        self.lose_guest()
+        for side in self.sides:
+            side.log.close()
+
+    def _same(self, what: str, value: object) -> None:
+        self.history.append((what, value))
+        fast, slow = (side.seen() for side in self.sides)
+        self.last = slow
+        if fast != slow:
+            different = {key: (fast[key], slow[key]) for key in fast if fast[key] != slow[key]}
+            history = "\n".join(
+                f"  {what} {str(value)[:300]}" for what, value in self.history[-40:]
+            )
+            raise Differ(f"fast, slow: {str(different)[:3000]}\nafter\n{history}")
+
+
+class Pair(SidePair[Side]):
+    """Both sides, with a client each."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(Side(True, **options), Side(False, **options))
 
     def connect(self) -> None:
         """Another client comes; what becomes of the former is no longer looked at."""
@@ -294,37 +343,6 @@ class Pair:
         for side in self.sides:
             side.guest.resumeProducing()
         self._same("drain guest", None)
-
-    def lose_guest(self) -> None:
-        """The guest is gone."""
-        for side in self.sides:
-            if not side.guest_gone:
-                side.guest_gone = True
-                side.guest.connectionLost(Failure(ConnectionDone()))
-        self._same("lose guest", None)
-
-    def close(self) -> None:
-        """
-        Both ends leave, which is compared too, and the logs are closed.
-
-        What is in flight holds its client where the collector of garbage does not look: a pair
-        that is dropped in the middle of an exchange is not freed.
-        """
-        self.lose()
-        self.lose_guest()
-        for side in self.sides:
-            side.log.close()
-
-    def _same(self, what: str, value: object) -> None:
-        self.history.append((what, value))
-        fast, slow = (side.seen() for side in self.sides)
-        self.last = slow
-        if fast != slow:
-            different = {key: (fast[key], slow[key]) for key in fast if fast[key] != slow[key]}
-            history = "\n".join(
-                f"  {what} {str(value)[:300]}" for what, value in self.history[-20:]
-            )
-            raise Differ(f"fast, slow: {str(different)[:3000]}\nafter\n{history}")
 
 
 def response(

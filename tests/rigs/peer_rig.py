@@ -20,7 +20,7 @@ from subproxy.wire import messages as m
 from subproxy.wire.connection import WireConnection, limits_info
 from subproxy.wire.limits import Limits
 from subproxy.wire.states import Role
-from tests.rigs.fastpath_rig import Differ, GuestTransport, Side
+from tests.rigs.fastpath_rig import GuestTransport, Side, SidePair
 
 
 class AskedSide(Side):
@@ -72,19 +72,11 @@ class AskedSide(Side):
         return result
 
 
-class AskedPair:
+class AskedPair(SidePair[AskedSide]):
     """Both, and what happens to them."""
 
     def __init__(self, **options: Any) -> None:
-        self.sides = [AskedSide(True, **options), AskedSide(False, **options)]
-        self.history: list[tuple[str, object]] = []
-        self.last: dict[str, Any] = {}
-
-    @property
-    def stats(self) -> dict[str, int]:
-        """What the compiled path has counted."""
-        stats: dict[str, int] = self.sides[0].fastpath.stats()
-        return stats
+        super().__init__(AskedSide(True, **options), AskedSide(False, **options))
 
     def ask(self, *pieces: bytes) -> None:
         """The other process writes; each piece is one read."""
@@ -131,32 +123,8 @@ class AskedPair:
                 side.peer.connectionLost(Failure(ConnectionDone()))
         self._same("lose", None)
 
-    def lose_guest(self) -> None:
-        """The guest is gone."""
-        for side in self.sides:
-            if not side.guest_gone:
-                side.guest_gone = True
-                side.guest.connectionLost(Failure(ConnectionDone()))
-        self._same("lose guest", None)
-
     def wait(self, seconds: float) -> None:
         """Time passes."""
         for side in self.sides:
             side.world.advance(seconds)
         self._same("wait", seconds)
-
-    def close(self) -> None:
-        """Both ends leave, which is compared too."""
-        self.lose()
-        self.lose_guest()
-        for side in self.sides:
-            side.log.close()
-
-    def _same(self, what: str, value: object) -> None:
-        self.history.append((what, value))
-        fast, slow = (side.seen() for side in self.sides)
-        self.last = slow
-        if fast != slow:
-            different = {key: (fast[key], slow[key]) for key in fast if fast[key] != slow[key]}
-            history = "\n".join(f"  {what} {str(value)[:300]}" for what, value in self.history)
-            raise Differ(f"fast, slow: {str(different)[:3000]}\nafter\n{history}")
