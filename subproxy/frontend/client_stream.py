@@ -319,18 +319,20 @@ class ClientStream:
         """The client sends its body without having been asked."""
         self._expects = False
 
-    def record(
-        self, exchange: Exchange, ended: float, close_reason: CloseReason | None
-    ) -> ExchangeRecord:
+    def log(self, close_reason: CloseReason | None) -> None:
         """
-        What is known of it now that it is over.
+        Write down what is known of it now that the last byte has left, or never will; once.
 
-        @param exchange: what was its C{exchange}.
-        @param ended: when the last byte had left, or never would.
         @param close_reason: why the connection closes, if it does already.
         """
-        return ExchangeRecord(
-            exchange, self.status, self.sent, self.started, self.first_byte, ended, close_reason
+        exchange, self.exchange = self.exchange, None
+        if exchange is None:
+            return
+        ended = self._context.monotonic()
+        self._context.log.exchangeEnded(
+            ExchangeRecord(
+                exchange, self.status, self.sent, self.started, self.first_byte, ended, close_reason
+            )
         )
 
     def _ask_for_body(self) -> None:

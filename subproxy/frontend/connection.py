@@ -266,6 +266,14 @@ class ClientConnection(Protocol):
         """Do something else with the bytes that come in, from now on."""
         self.state = TRANSITIONS.move(self.state, state)
 
+    def transport_lost(self) -> None:
+        """The client is gone, or was sent away: the connection is over."""
+        if self.close_reason is None:
+            self.close_reason = CloseReason.CLIENT_CLOSED
+        self.go(ConnectionState.OVER)
+        self.context.connections.closed(self)
+        self.deadline = NEVER
+
     def close(self, reason: CloseReason) -> None:
         """
         Close, in the manner that L{MANNERS} has for C{reason}.

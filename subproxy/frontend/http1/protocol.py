@@ -139,13 +139,9 @@ class Http1Protocol(ClientConnection):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The client is gone, or was sent away."""
-        if self.close_reason is None:
-            self.close_reason = CloseReason.CLIENT_CLOSED
-        self.go(ConnectionState.OVER)
+        self.transport_lost()
         if self.departure is not None:
             self.departure.stop()
-        self.context.connections.closed(self)
-        self.deadline = NEVER
         self.held = b""
         self.body_reader = None
         self.sending.void()
@@ -153,7 +149,7 @@ class Http1Protocol(ClientConnection):
         if client_stream is not None:
             client_stream.body_source = None
             client_stream.client_gone()
-            self._log(client_stream)
+            client_stream.log(self.close_reason)
 
     def drained(self) -> None:
         """See L{ClientConnection}."""
@@ -418,7 +414,7 @@ class Http1Protocol(ClientConnection):
 
     def _settle(self, client_stream: ClientStream, stays: bool) -> None:
         """The last byte of an answer has left, or waits in a transport that takes more."""
-        self._log(client_stream)
+        client_stream.log(self.close_reason)
         self.client_stream = client_stream.body_source = None
         self.body_reader = self.takes = self.tunnel = None
         if self.state is ConnectionState.OVER:
@@ -435,14 +431,6 @@ class Http1Protocol(ClientConnection):
             self._advance()
         else:
             self.rests()
-
-    def _log(self, client_stream: ClientStream) -> None:
-        exchange, client_stream.exchange = client_stream.exchange, None
-        if exchange is not None:
-            context = self.context
-            context.log.exchangeEnded(
-                client_stream.record(exchange, context.monotonic(), self.close_reason)
-            )
 
     # The connection.
 

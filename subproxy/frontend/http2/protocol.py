@@ -135,11 +135,7 @@ class Http2Protocol(Http2Requests):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The client is gone, or was sent away."""
-        if self.close_reason is None:
-            self.close_reason = CloseReason.CLIENT_CLOSED
-        self.go(ConnectionState.OVER)
-        self.context.connections.closed(self)
-        self.deadline = NEVER
+        self.transport_lost()
         self._cancel_all()
 
     def drained(self) -> None:

@@ -161,7 +161,7 @@ class Http2Requests(ClientConnection):
     def tunnel_over(self, served: ServedRequest) -> None:
         """Both halves of a tunnel have ended, ours first."""
         if self.served.pop(served.stream.number, None) is not None:
-            self._log(served)
+            served.client_stream.log(self.close_reason)
             served.over()
 
     def _reset(self, served: ServedRequest, code: ErrorCode) -> None:
@@ -186,7 +186,7 @@ class Http2Requests(ClientConnection):
         client_stream = served.client_stream
         served.over()
         client_stream.client_gone()
-        self._log(served)
+        served.client_stream.log(self.close_reason)
 
     def _cancel_all(self) -> None:
         served = [each for _, each in sorted(self.served.items())]
@@ -195,15 +195,6 @@ class Http2Requests(ClientConnection):
         self._begun.clear()
         for each in served:
             self._cancel(each)
-
-    def _log(self, served: ServedRequest) -> None:
-        client_stream = served.client_stream
-        exchange, client_stream.exchange = client_stream.exchange, None
-        if exchange is not None:
-            context = self.context
-            context.log.exchangeEnded(
-                client_stream.record(exchange, context.monotonic(), self.close_reason)
-            )
 
     # What was sent.
 
@@ -215,7 +206,7 @@ class Http2Requests(ClientConnection):
             if served is not None and served.tunnel is not None and served.tunnel.lasts:
                 continue  # our half of it has ended
             if served is not None:
-                self._log(served)
+                served.client_stream.log(self.close_reason)
                 served.over()
                 if stream.client_sends:
                     served.answered_early(self.context.monotonic())

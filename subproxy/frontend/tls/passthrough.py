@@ -195,17 +195,13 @@ class PassthroughConnection(ClientConnection):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The client is gone, or was sent away."""
-        if self.close_reason is None:
-            self.close_reason = CloseReason.CLIENT_CLOSED
-        self.go(ConnectionState.OVER)
-        self.context.connections.closed(self)
-        self.deadline = NEVER
+        self.transport_lost()
         self.held = b""
         self.sending.void()
         client_stream, self.client_stream = self.client_stream, None
         if client_stream is not None:
             client_stream.client_gone()
-            self._log(client_stream)
+            client_stream.log(self.close_reason)
 
     def drained(self) -> None:
         """See L{ClientConnection}."""
@@ -262,18 +258,10 @@ class PassthroughConnection(ClientConnection):
         client_stream, self.client_stream = self.client_stream, None
         if client_stream is None:
             return
-        self._log(client_stream)
+        client_stream.log(self.close_reason)
         self.tunnel = self.takes = None
         if self.state is not ConnectionState.OVER:
             self.close(CloseReason.LAST_ANSWER)
-
-    def _log(self, client_stream: ClientStream) -> None:
-        exchange, client_stream.exchange = client_stream.exchange, None
-        if exchange is not None:
-            context = self.context
-            context.log.exchangeEnded(
-                client_stream.record(exchange, context.monotonic(), self.close_reason)
-            )
 
     # The connection.
 
