@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import select
 import shutil
 import signal
 import ssl
@@ -29,6 +31,31 @@ identity = "*"
 hosts = ["*"]
 passthrough = true
 """
+
+
+def there_and_back(client: ssl.SSLSocket, data: bytes) -> bytes:
+    """
+    Send C{data}, and read as much, at the same time.
+
+    In one thread: what OpenSSL knows of a connection is not for two at once.
+    """
+    client.setblocking(False)
+    left, got = memoryview(data), bytearray()
+    while len(got) < len(data):
+        moved = False
+        with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            if left:
+                left = left[client.send(left[:65536]) :]
+                moved = True
+        with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            piece = client.recv(1 << 20)
+            if not piece:
+                break
+            got += piece
+            moved = True
+        if not moved and not any(select.select([client], [client] if left else [], [], 20)):
+            raise AssertionError(f"{len(left)} bytes are not taken, {len(got)} came")
+    return bytes(got)
 
 
 class PassthroughCase(TlsCase):
@@ -65,6 +92,23 @@ class PassthroughCase(TlsCase):
         )
         guest.wait_for("registered")
         return guest
+
+    def pass_to_a_program(self, *sidecar: str) -> None:
+        """A sidecar passes TLS on to a program that has the keys."""
+        if shutil.which("openssl") is None:
+            raise SkipTest("no openssl")
+        self.begin()
+        port = free_port()
+        self.world.start(
+            "keys",
+            [
+                *(*sidecar, f"--proxy=unix:{self.world.vsock}_12345"),
+                *(r"--host=keys\.example", "--passthrough", f"--to=http://127.0.0.1:{port}"),
+                *("--", "openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-www"),
+                *("-cert", str(self.own_pem), "-key", str(self.own_pem)),
+            ],
+        ).wait_for("registered")
+        self.assertIn("s_server", self.curl(OWN, self.own_ca))
 
     def curl(
         self, host: str, ca: object, *options: str, path: str = "/name", text: bool = True
@@ -166,13 +210,7 @@ class PassthroughProcessTests(PassthroughCase):
             with self.subTest(bulk=bulk):
                 keys = self.guest(BULK=bulk)
                 with self.hello() as client:
-                    sender = threading.Thread(target=client.sendall, args=(data,))
-                    sender.start()
-                    got = bytearray()
-                    while len(got) < len(data):
-                        got += client.recv(1 << 20)
-                    sender.join()
-                    self.assertEqual(data, bytes(got))
+                    self.assertEqual(data, there_and_back(client, data))
                 keys.signal(signal.SIGTERM)
                 keys.wait()
 
@@ -279,20 +317,7 @@ class PassthroughProcessTests(PassthroughCase):
 
     def test_of_a_program(self) -> None:
         """The sidecar passes TLS on to a program that has the keys."""
-        if shutil.which("openssl") is None:
-            raise SkipTest("no openssl")
-        self.begin()
-        port = free_port()
-        self.world.start(
-            "keys",
-            [
-                *(sys.executable, "-m", "guest", f"--proxy=unix:{self.world.vsock}_12345"),
-                *(r"--host=keys\.example", "--passthrough", f"--to=http://127.0.0.1:{port}"),
-                *("--", "openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-www"),
-                *("-cert", str(self.own_pem), "-key", str(self.own_pem)),
-            ],
-        ).wait_for("registered")
-        self.assertIn("s_server", self.curl(OWN, self.own_ca))
+        self.pass_to_a_program(sys.executable, "-m", "guest")
 
 
 class GoPassthroughTests(PassthroughCase):
@@ -310,17 +335,4 @@ class GoPassthroughTests(PassthroughCase):
 
     def test_sidecar(self) -> None:
         """C{subproxy-guest} has a program end TLS."""
-        if shutil.which("openssl") is None:
-            raise SkipTest("no openssl")
-        self.begin()
-        port = free_port()
-        self.world.start(
-            "keys",
-            [
-                *(str(built("./cmd/subproxy-guest")), f"--proxy=unix:{self.world.vsock}_12345"),
-                *(r"--host=keys\.example", "--passthrough", f"--to=http://127.0.0.1:{port}"),
-                *("--", "openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-www"),
-                *("-cert", str(self.own_pem), "-key", str(self.own_pem)),
-            ],
-        ).wait_for("registered")
-        self.assertIn("s_server", self.curl(OWN, self.own_ca))
+        self.pass_to_a_program(str(built("./cmd/subproxy-guest")))
