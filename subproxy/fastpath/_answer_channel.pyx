@@ -19,13 +19,11 @@ from libc.string cimport memcpy
 
 from subproxy.fastpath._answering_connection cimport AnsweringConnection
 from subproxy.fastpath._bytes cimport u8
-from subproxy.fastpath._fallback cimport SLOW
-from subproxy.fastpath._slots cimport get, number, set_number, slot
-from subproxy.fastpath._tunnel_channel cimport FastTunnelChannel
+from subproxy.fastpath._slots cimport get, number, slot
+from subproxy.fastpath._tunnel_channel cimport FastTunnelChannel, front_of
 
 from subproxy.core.exchange import Exchange
 from subproxy.core.http.response import ResponseHead
-from subproxy.fastpath.fallback import FallbackProtocol
 from subproxy.frontend.client_stream import ClientStream, ResponseState
 from subproxy.frontend.http1.response_writer import Framing, Http1Encoder
 from subproxy.subscription.upstream_request import UpstreamRequest
@@ -37,7 +35,6 @@ cdef Py_ssize_t REQUEST_EXCHANGE = slot(UpstreamRequest, "exchange")
 cdef Py_ssize_t REQUEST_NUMBER = slot(UpstreamRequest, "number")
 cdef Py_ssize_t REQUEST_DOWNLOAD = slot(UpstreamRequest, "download")
 cdef Py_ssize_t EXCHANGE_SINK = slot(Exchange, "sink")
-cdef Py_ssize_t EXCHANGE_CARRIER = slot(Exchange, "carrier")
 cdef Py_ssize_t EXCHANGE_RECEIVED = slot(Exchange, "received")
 cdef Py_ssize_t EXCHANGE_RESPONSE = slot(Exchange, "response")
 cdef Py_ssize_t HEAD_LENGTH = slot(ResponseHead, "length")
@@ -47,15 +44,11 @@ cdef Py_ssize_t STREAM_EXCHANGE = slot(ClientStream, "exchange")
 cdef Py_ssize_t STREAM_ANSWER = slot(ClientStream, "answer")
 cdef Py_ssize_t STREAM_TUNNEL = slot(ClientStream, "tunnel")
 cdef Py_ssize_t STREAM_LATE = slot(ClientStream, "_late")
-cdef Py_ssize_t STREAM_OWED = slot(ClientStream, "_owed")
-cdef Py_ssize_t STREAM_SENT = slot(ClientStream, "sent")
 cdef Py_ssize_t ENCODER_FRAMING = slot(Http1Encoder, "_framing")
 cdef Py_ssize_t WIRE_THEIRS = slot(WireExchange, "theirs")
 cdef Py_ssize_t WIRE_RECEIVING = slot(WireExchange, "receiving")
 cdef Py_ssize_t WIRE_TUNNEL = slot(WireExchange, "tunnel")
-cdef Py_ssize_t WINDOW_SIZE = slot(ReceiveWindow, "size")
 cdef Py_ssize_t WINDOW_LEFT = slot(ReceiveWindow, "left")
-cdef Py_ssize_t WINDOW_CONSUMED = slot(ReceiveWindow, "_consumed")
 cdef object STREAMING = Half.STREAMING
 cdef object ANSWER_STREAMING = ResponseState.STREAMING
 cdef object CHUNKED = Framing.CHUNKED
@@ -103,7 +96,6 @@ cdef class FastAnswerChannel(FastTunnelChannel):
     cdef bint body_came(self, object carrier, const u8 *data, Py_ssize_t size) except -1:
         cdef AnsweringConnection front
         cdef PyObject *found
-        cdef long left, owed, consumed, received
         cdef bint in_chunks
         if type(carrier) is not UpstreamRequest:
             return FastTunnelChannel.body_came(self, carrier, data, size)
@@ -119,8 +111,7 @@ cdef class FastAnswerChannel(FastTunnelChannel):
         ):
             return False
         window = get(wire, WIRE_RECEIVING)
-        left = number(window, WINDOW_LEFT)
-        if size > left:
+        if size > number(window, WINDOW_LEFT):
             return False
         exchange = get(carrier, REQUEST_EXCHANGE)
         stream = get(exchange, EXCHANGE_SINK)
@@ -136,7 +127,6 @@ cdef class FastAnswerChannel(FastTunnelChannel):
             return False
         framing = get(encoder, ENCODER_FRAMING)
         in_chunks = framing is CHUNKED
-        received = number(exchange, EXCHANGE_RECEIVED) + size
         if not in_chunks:
             if framing is not BY_LENGTH:
                 return False
@@ -145,37 +135,18 @@ cdef class FastAnswerChannel(FastTunnelChannel):
                 return False
             # An object, since it may be more than fits into a number of C.
             length = get(head, HEAD_LENGTH)
-            if length is None or received > length:
+            if length is None or number(exchange, EXCHANGE_RECEIVED) + size > length:
                 return False
         connection = get(stream, STREAM_CONNECTION)
-        if (
-            type(connection) is not FallbackProtocol or connection.writable is not True
-            or connection.departure is not None or connection.tunnel is not None
-        ):
-            return False
-        replaced = connection.front
-        if not isinstance(replaced, AnsweringConnection):
-            return False
-        front = <AnsweringConnection>replaced
-        if front.stage != SLOW or front.transport is None:
+        front = front_of(connection)
+        if front is None or connection.departure is not None or connection.tunnel is not None:
             return False
         front.path.streamed += 1
-        set_number(window, WINDOW_LEFT, left - size)
-        set_number(exchange, EXCHANGE_RECEIVED, received)
-        owed = number(stream, STREAM_OWED) + size
-        set_number(stream, STREAM_SENT, number(stream, STREAM_SENT) + size)
-        set_number(stream, STREAM_OWED, owed)
-        front.write(
+        self.pass_on(
+            carrier, window, exchange, stream, connection, front, size,
             chunk(data, size) if in_chunks
-            else PyBytes_FromStringAndSize(<const char *>data, size)
+            else PyBytes_FromStringAndSize(<const char *>data, size),
         )
-        if connection.writable:
-            set_number(stream, STREAM_OWED, 0)
-            consumed = number(window, WINDOW_CONSUMED) + owed
-            if consumed * 2 < number(window, WINDOW_SIZE) and get(exchange, EXCHANGE_CARRIER) is carrier:
-                set_number(window, WINDOW_CONSUMED, consumed)
-            else:
-                exchange.response_consumed(owed)
         return True
 
 

@@ -16,7 +16,7 @@ from libc.string cimport memcmp
 from subproxy.fastpath._bytes cimport (
     u8, back_bytes, back_length, back_number, back_pair, back_string, put_bytes, put_number,
 )
-from subproxy.fastpath._response cimport Answer, AnswerField, integer, item
+from subproxy.fastpath._response cimport Answer, AnswerField, FieldPair, integer, item, next_field
 from subproxy.fastpath._tables cimport HOST, LENGTH, Tables, lookup, tables
 
 from subproxy.wire.limits import MAX_ELEMENTS, MAX_HEADER_BYTES, MAX_HEADERS
@@ -45,10 +45,8 @@ cdef bint decode_request(
     """Take the frame payload..end apart; false if it is not for here. C{end[0]} is its tag."""
     cdef const u8 *p = payload
     cdef const u8 *last
-    cdef const u8 *inner
-    cdef const u8 *name
-    cdef const u8 *value
-    cdef Py_ssize_t size, name_size
+    cdef FieldPair field
+    cdef Py_ssize_t size
     cdef int64_t number, told = -1
     cdef int kind, count = 0, total = 0, i
     if end - p < 10 or memcmp(p, b"7:request,", 10) != 0:
@@ -85,34 +83,26 @@ cdef bint decode_request(
         # The length of a body comes last.
         if told >= 0:
             return False
-        p = item(p, last, c"]", &size)
+        p = next_field(p, last, &field)
         if p == NULL:
             return False
-        inner = p + size
-        name = item(p, inner, c",", &name_size)
-        if name == NULL or name_size == 0:
-            return False
-        value = item(name + name_size + 1, inner, c",", &size)
-        if value == NULL or value + size + 1 != inner:
-            return False
         count += 1
-        total += <int>(name_size + size)
+        total += <int>(field.name_size + field.value_size)
         if count > MOST_FIELDS or total > FIELDS_LIMIT:
             return False
-        kind = lookup(&T.request, T.lower, name, <int>name_size)
+        kind = lookup(&T.request, T.lower, field.name, <int>field.name_size)
         if kind == HOST:
-            if request.host != NULL or size == 0:
+            if request.host != NULL or field.value_size == 0:
                 return False
-            request.host = value
-            request.host_size = <int>size
+            request.host = field.value
+            request.host_size = <int>field.value_size
         elif kind == LENGTH:
             # As the channel of a guest writes it.
-            if name_size != 14 or memcmp(name, b"Content-Length", 14) != 0:
+            if field.name_size != 14 or memcmp(field.name, b"Content-Length", 14) != 0:
                 return False
-            told = integer(value, size)
+            told = integer(field.value, field.value_size)
             if told <= 0:
                 return False
-        p = inner + 1
     if request.host == NULL:
         return False
     p = last + 1

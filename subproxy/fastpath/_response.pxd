@@ -28,6 +28,13 @@ cdef struct Answer:
     Py_ssize_t payload_size
     AnswerField field[MOST_ANSWERED]
 
+cdef struct FieldPair:
+    # A field as it stands in a frame.
+    const u8 *name
+    const u8 *value
+    Py_ssize_t name_size
+    Py_ssize_t value_size
+
 cdef enum Length:
     # What stands where a frame should begin.
     NO_FRAME = -1
@@ -42,6 +49,22 @@ cdef u8 *write_head(
     u8 *o, const Answer *answer, int64_t length, const u8 *date, Py_ssize_t date_size,
     const u8 *id, int id_size, bint close,
 ) noexcept
+
+cdef inline const u8 *next_field(const u8 *p, const u8 *last, FieldPair *found) noexcept nogil:
+    # Take apart the field that begins at p; return what is behind it, NULL if it is none or has no name.
+    cdef const u8 *inner
+    cdef Py_ssize_t size
+    p = item(p, last, c"]", &size)
+    if p == NULL:
+        return NULL
+    inner = p + size
+    found.name = item(p, inner, c",", &found.name_size)
+    if found.name == NULL or found.name_size == 0:
+        return NULL
+    found.value = item(found.name + found.name_size + 1, inner, c",", &found.value_size)
+    if found.value == NULL or found.value + found.value_size + 1 != inner:
+        return NULL
+    return inner + 1
 
 cdef inline bint is_bodiless(int status) noexcept nogil:
     # subproxy.core.http.fields.BODILESS, which _answer.pyx compares with it.

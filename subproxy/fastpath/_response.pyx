@@ -117,9 +117,9 @@ cdef bint decode(
     """Take the frame payload..end apart; false if it is not for here. C{end[0]} is its tag."""
     cdef const u8 *p = payload
     cdef const u8 *last
-    cdef const u8 *inner
     cdef const u8 *name
     cdef const u8 *value
+    cdef FieldPair pair
     cdef Py_ssize_t size, name_size
     cdef int64_t number
     cdef int kind, count = 0, total = 0, i
@@ -148,16 +148,13 @@ cdef bint decode(
     answer.length = -1
     last = p + size
     while p < last:
-        p = item(p, last, c"]", &size)
+        p = next_field(p, last, &pair)
         if p == NULL:
             return False
-        inner = p + size
-        name = item(p, inner, c",", &name_size)
-        if name == NULL or name_size == 0:
-            return False
-        value = item(name + name_size + 1, inner, c",", &size)
-        if value == NULL or value + size + 1 != inner:
-            return False
+        name = pair.name
+        name_size = pair.name_size
+        value = pair.value
+        size = pair.value_size
         count += 1
         total += <int>(name_size + size)
         if count > MOST_ANSWERED or total > FIELDS_LIMIT:
@@ -167,7 +164,6 @@ cdef bint decode(
                 return False
         if value_end(value, value + size) != value + size:
             return False
-        p = inner + 1
         while size and (value[0] == 32 or value[0] == 9):
             value += 1
             size -= 1

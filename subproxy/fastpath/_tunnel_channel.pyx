@@ -56,6 +56,18 @@ cdef object STREAMING = Half.STREAMING
 cdef object ANSWER_STREAMING = ResponseState.STREAMING
 
 
+cdef AnsweringConnection front_of(connection):
+    """What writes for a connection of the Python path that takes what is written; None if that is for Python."""
+    cdef AnsweringConnection front
+    if type(connection) is not FallbackProtocol or connection.writable is not True:
+        return None
+    replaced = connection.front
+    if not isinstance(replaced, AnsweringConnection):
+        return None
+    front = <AnsweringConnection>replaced
+    return None if front.stage != SLOW or front.transport is None else front
+
+
 cdef class FastTunnelChannel(FastChannel):
     """A C{FastChannel} that also passes on what comes for the tunnels of the Python path."""
 
@@ -69,11 +81,31 @@ cdef class FastTunnelChannel(FastChannel):
             return None
         return <object>found
 
+    cdef int pass_on(
+        self, object carrier, object window, object exchange, object stream, object connection,
+        AnsweringConnection front, Py_ssize_t size, bytes written,
+    ) except -1:
+        """Write what C{size} bytes of a guest are to its client, and count them as Python does."""
+        cdef long consumed
+        cdef long owed = number(stream, STREAM_OWED) + size
+        set_number(window, WINDOW_LEFT, number(window, WINDOW_LEFT) - size)
+        set_number(exchange, EXCHANGE_RECEIVED, number(exchange, EXCHANGE_RECEIVED) + size)
+        set_number(stream, STREAM_SENT, number(stream, STREAM_SENT) + size)
+        set_number(stream, STREAM_OWED, owed)
+        front.write(written)
+        if connection.writable:
+            set_number(stream, STREAM_OWED, 0)
+            consumed = number(window, WINDOW_CONSUMED) + owed
+            if consumed * 2 < number(window, WINDOW_SIZE) and get(exchange, EXCHANGE_CARRIER) is carrier:
+                set_number(window, WINDOW_CONSUMED, consumed)
+            else:
+                exchange.response_consumed(owed)
+        return 0
+
     cdef bint body_came(self, object tunnel, const u8 *data, Py_ssize_t size) except -1:
         cdef AnsweringConnection front
         cdef FastContext path
         cdef PyObject *found = PyDict_GetItem(self.exchanges, get(tunnel, REQUEST_NUMBER))
-        cdef long left, owed, consumed
         if found == NULL:
             return False
         wire = <object>found
@@ -81,8 +113,7 @@ cdef class FastTunnelChannel(FastChannel):
         if type(wire) is not WireExchange or framed is None or get(wire, WIRE_THEIRS) is not STREAMING:
             return False
         window = get(wire, WIRE_RECEIVING)
-        left = number(window, WINDOW_LEFT)
-        if size > left:
+        if size > number(window, WINDOW_LEFT):
             return False
         exchange = get(tunnel, REQUEST_EXCHANGE)
         stream = get(exchange, EXCHANGE_SINK)
@@ -93,31 +124,17 @@ cdef class FastTunnelChannel(FastChannel):
         ):
             return False
         connection = get(stream, STREAM_CONNECTION)
-        if type(connection) is not FallbackProtocol or connection.writable is not True:
-            return False
-        replaced = connection.front
-        if not isinstance(replaced, AnsweringConnection):
-            return False
-        front = <AnsweringConnection>replaced
-        if front.stage != SLOW or front.transport is None:
+        front = front_of(connection)
+        if front is None:
             return False
         path = front.path
         path.tunnelled += 1
-        set_number(window, WINDOW_LEFT, left - size)
         set_number(framed, CAME_IN_FRAMES, number(framed, CAME_IN_FRAMES) + size)
-        set_number(exchange, EXCHANGE_RECEIVED, number(exchange, EXCHANGE_RECEIVED) + size)
-        owed = number(stream, STREAM_OWED) + size
-        set_number(stream, STREAM_SENT, number(stream, STREAM_SENT) + size)
-        set_number(stream, STREAM_OWED, owed)
         connection.due = path.now() + path.tunnel_idle
-        front.write(PyBytes_FromStringAndSize(<const char *>data, size))
-        if connection.writable:
-            set_number(stream, STREAM_OWED, 0)
-            consumed = number(window, WINDOW_CONSUMED) + owed
-            if consumed * 2 < number(window, WINDOW_SIZE) and get(exchange, EXCHANGE_CARRIER) is tunnel:
-                set_number(window, WINDOW_CONSUMED, consumed)
-            else:
-                exchange.response_consumed(owed)
+        self.pass_on(
+            tunnel, window, exchange, stream, connection, front, size,
+            PyBytes_FromStringAndSize(<const char *>data, size),
+        )
         if size >= number(tunnel, REQUEST_WEIGHTY):
             tunnel.passed(size)
         return True
