@@ -171,7 +171,7 @@ cdef class FastHttp2Connection(FastHttp2Output):
             self.turn_end = None
         self.before = None
         self.pieces = None
-        self.out_size = 0
+        self.out.size = 0
 
     # Bytes come.
 

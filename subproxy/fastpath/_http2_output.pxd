@@ -4,6 +4,7 @@ from libc.stdint cimport uint32_t
 from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._context cimport FastContext
 from subproxy.fastpath._http2_counts cimport FastHttp2Counts
+from subproxy.fastpath._out_buffer cimport OutBuffer
 from subproxy.fastpath._turn_end cimport TurnEnd
 from subproxy.reactor._stream cimport Stream
 
@@ -18,9 +19,7 @@ cdef class FastHttp2Output:
     cdef readonly object shell
     cdef dict streams
     cdef list begun_bodies  # of this read, whose lengths are not known; None for none
-    cdef u8 *out
-    cdef Py_ssize_t out_size
-    cdef Py_ssize_t out_room
+    cdef OutBuffer out
     cdef Py_ssize_t peer_list_size
     cdef bint called  # the end of the turn will be told
     cdef readonly bint over

@@ -5,13 +5,14 @@ What its streams and the C{FastHttp2Protocol} behind it write in a turn of the r
 and written at once at the end of the turn.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint32_t
-from libc.stdlib cimport free, realloc
+from libc.stdlib cimport free
 from libc.string cimport memcpy
 
 from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._http2_response cimport FRAME_HEAD, put_frame_head
+from subproxy.fastpath._out_buffer cimport reserve_out, take_out
 from subproxy.reactor._engine cimport enqueue
 
 cdef enum:
@@ -24,7 +25,7 @@ cdef class FastHttp2Output:
     asked for."""
 
     def __dealloc__(self):
-        free(self.out)
+        free(self.out.data)
 
     # What the shell calls: see C{subproxy.fastpath.interfaces.FrontOfHttp2}.
 
@@ -38,7 +39,7 @@ cdef class FastHttp2Output:
         for data in pieces:
             size = PyBytes_GET_SIZE(data)
             memcpy(self.reserve(size), PyBytes_AS_STRING(data), size)
-            self.out_size += size
+            self.out.size += size
         self.soon()
 
     def call_turn_end(self):
@@ -50,14 +51,7 @@ cdef class FastHttp2Output:
     # Bytes go.
 
     cdef u8 *reserve(self, Py_ssize_t size) except NULL:
-        cdef u8 *larger
-        if self.out_size + size > self.out_room:
-            larger = <u8 *>realloc(self.out, self.out_size + size + 4096)
-            if larger == NULL:
-                raise MemoryError
-            self.out = larger
-            self.out_room = self.out_size + size + 4096
-        return self.out + self.out_size
+        return reserve_out(&self.out, size, 4096)
 
     cdef int soon(self) except -1:
         if self.called or self.over:
@@ -71,13 +65,8 @@ cdef class FastHttp2Output:
 
     cdef int flush(self) except -1:
         cdef bytes data
-        if self.out_size and self.transport is not None:
-            data = PyBytes_FromStringAndSize(<char *>self.out, self.out_size)
-            self.out_size = 0
-            if self.out_room > KEPT:
-                free(self.out)
-                self.out = NULL
-                self.out_room = 0
+        if self.out.size and self.transport is not None:
+            data = take_out(&self.out, KEPT)
             if self.stream is not None:
                 self.stream.cwrite(data)
             else:
@@ -90,5 +79,5 @@ cdef class FastHttp2Output:
         o[1] = more >> 16 & 255
         o[2] = more >> 8 & 255
         o[3] = more & 255
-        self.out_size += FRAME_HEAD + 4
+        self.out.size += FRAME_HEAD + 4
         return self.soon()

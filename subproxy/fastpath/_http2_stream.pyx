@@ -134,13 +134,13 @@ cdef class FastHttp2Stream(AskingClient):
         counts = front.counts
         if size > counts.room or size > counts.first_room + self.room:
             return 0
-        if answer.fields_size > MOST_FIELDS_SIZE or front.out_size + size > MOST_GATHERED:
+        if answer.fields_size > MOST_FIELDS_SIZE or front.out.size + size > MOST_GATHERED:
             return 0
         if answer.fields_size + 32 * answer.kept + 256 > front.peer_list_size:
             return 0
         id_size = <int>(asked.put_id(id) - id)
         begin = front.reserve(answer_room(answer, id_size, size))
-        front.out_size += write_answer(
+        front.out.size += write_answer(
             begin, answer, length, <const u8 *>PyBytes_AS_STRING(date),
             <int>PyBytes_GET_SIZE(date), id, id_size, size, <uint32_t>self.number, counts.shrinks,
         ) - begin

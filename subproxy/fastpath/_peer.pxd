@@ -4,6 +4,7 @@ from libc.stdint cimport uint64_t
 from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._channel cimport FastChannel, FastClient
 from subproxy.fastpath._context cimport FastContext
+from subproxy.fastpath._out_buffer cimport OutBuffer
 from subproxy.fastpath._peer_frames cimport PeerRequest
 from subproxy.fastpath._turn_end cimport TurnEnd
 from subproxy.reactor._stream cimport Receiver
@@ -35,13 +36,10 @@ cdef class FastPeer(Receiver):
     cdef Py_ssize_t inline_limit
     cdef Py_ssize_t inline
     cdef Py_ssize_t most
-    cdef u8 *out
-    cdef Py_ssize_t out_size
-    cdef Py_ssize_t out_room
+    cdef OutBuffer out
 
     cdef Py_ssize_t walk(self, const u8 *data, Py_ssize_t size) except -1
     cdef bint begin(self, const PeerRequest *request, const u8 *end) except -1
     cdef int to_python(self, const u8 *data, Py_ssize_t size) except -1
     cdef int look(self) except -1
-    cdef u8 *reserve(self, Py_ssize_t size) except NULL
     cdef int soon(self) except -1

@@ -13,11 +13,12 @@ C{subproxy.fastpath.twins}).
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint64_t
-from libc.stdlib cimport free, realloc
+from libc.stdlib cimport free
 from libc.string cimport memcmp, memcpy
 
 from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._channel cimport FastChannel
+from subproxy.fastpath._out_buffer cimport reserve_out, take_out
 from subproxy.fastpath._peer_frames cimport (
     PeerRequest, answer_room, back_answer, decode_request, guest_frame,
 )
@@ -36,6 +37,7 @@ from subproxy.wire.states import Side
 
 cdef enum:
     KEPT = 65536  # bytes of room that are kept from one turn to the next
+    MORE = 16384  # bytes of room that there are more than was asked for
     MUCH = 262144  # bytes that are written before the turn ends
 
 cdef type PythonChannel = _shared_channel.SharedChannel
@@ -60,6 +62,7 @@ cdef class FastPeerRequest(FastClient):
         cdef bint bodiless = self.is_head or is_bodiless(answer.status)
         cdef Py_ssize_t size = 0 if bodiless else answer.body_size
         cdef Py_ssize_t room
+        cdef u8 *out
         cdef u8 *end
         cdef u8 *at
         if answer.bulk >= 0 or front is None or not front.open or not front.protocol.writable:
@@ -72,10 +75,11 @@ cdef class FastPeerRequest(FastClient):
         if room > front.most:
             return 0
         # It is written from its end, and moved to where it belongs.
-        end = front.reserve(2 * room) + 2 * room
+        out = reserve_out(&front.out, 2 * room, MORE)
+        end = out + 2 * room
         at = back_answer(end, answer, self.number, bodiless)
-        memcpy(front.out + front.out_size, at, end - at)
-        front.out_size += end - at
+        memcpy(out, at, end - at)
+        front.out.size += end - at
         front.soon()
         channel.drop(self.asked)
         del front.requests[self.number]
@@ -109,7 +113,7 @@ cdef class FastPeer(Receiver):
     """The exchanges of one other process that were begun on the compiled path."""
 
     def __dealloc__(self):
-        free(self.out)
+        free(self.out.data)
 
     def __init__(self, protocol, FastContext path):
         wire = protocol.wire
@@ -158,15 +162,8 @@ cdef class FastPeer(Receiver):
 
     def write(self):
         """Write what was gathered."""
-        cdef bytes data
-        if self.out_size:
-            data = PyBytes_FromStringAndSize(<char *>self.out, self.out_size)
-            self.out_size = 0
-            if self.out_room > KEPT:
-                free(self.out)
-                self.out = NULL
-                self.out_room = 0
-            self.transport.write(data)
+        if self.out.size:
+            self.transport.write(take_out(&self.out, KEPT))
 
     def turn_ended(self):
         """The turn of the reactor in which something was gathered ends."""
@@ -175,18 +172,8 @@ cdef class FastPeer(Receiver):
 
     # -- bytes --------------------------------------------------------------
 
-    cdef u8 *reserve(self, Py_ssize_t size) except NULL:
-        cdef u8 *larger
-        if self.out_size + size > self.out_room:
-            larger = <u8 *>realloc(self.out, self.out_size + size + 16384)
-            if larger == NULL:
-                raise MemoryError
-            self.out = larger
-            self.out_room = self.out_size + size + 16384
-        return self.out + self.out_size
-
     cdef int soon(self) except -1:
-        if self.out_size > MUCH:
+        if self.out.size > MUCH:
             self.write()
         if self.called:
             return 0
