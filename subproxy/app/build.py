@@ -24,6 +24,7 @@ from subproxy.app.ejection_log import ejection_log
 from subproxy.app.listener import why
 from subproxy.app.listeners import http_listeners, vsock_listeners
 from subproxy.app.service import ProxyService
+from subproxy.app.site_files_service import SiteFilesService
 from subproxy.config.bare_port import without_policy
 from subproxy.config.settings import ON, Settings
 from subproxy.config.sources import Effective, Sources
@@ -224,6 +225,7 @@ def build_proxy(
         log,
         supervisor,
         None if tls is None else tls.certificates,
+        site_files=SiteFilesService(reactor, router, effective.declared_sites),
     )
     if acme is not None:
         service.addService(acme)  # type: ignore[no-untyped-call]

@@ -153,10 +153,11 @@ class Reloader:
         """Go by the sites that are in the file now; whether they are others."""
         router = self._service.dispatcher.router
         before = () if router.sites is None else router.sites.sites
-        if effective.sites == before:
-            return False
-        router.set_sites(SiteTable(effective.sites))
-        return True
+        changed = effective.sites != before
+        if changed:
+            router.set_sites(SiteTable(effective.sites))
+        self._service.site_files.go_by(effective.declared_sites)
+        return changed
 
     def _refused(self, problems: list[str]) -> Reloaded:
         for problem in problems:

@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 
 from subproxy.app.listener import ListenerService
 from subproxy.app.periodic import PeriodicService
+from subproxy.app.site_files_service import SiteFilesService
 from subproxy.core.dispatcher import Dispatcher
 from subproxy.frontend.factory import Http1Factory
 from subproxy.process.inherited_sockets import SocketHandoff
@@ -47,6 +48,7 @@ class ProxyService(MultiService):
     Listeners for clients and guests, and what connects them.
 
     @ivar certificates: what is shown over TLS, if anything is.
+    @ivar site_files: keeps the files in force that sites name.
     @ivar peers: the other processes of the proxy, or those of other hosts, if there are any.
     @ivar machines: the routes of declared machines, where a parent starts these.
     @ivar inherits: its sockets may be another process's, which goes on with them if this one
@@ -71,6 +73,8 @@ class ProxyService(MultiService):
         log: AccessLog | None = None,
         supervisor: SupervisorNotifier | None = None,
         certificates: CertificateService | None = None,
+        *,
+        site_files: SiteFilesService,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.clock = clock
@@ -95,7 +99,10 @@ class ProxyService(MultiService):
         self._lags: deque[float] = deque([0.0], maxlen=120)
         self._expected = registrar.now()
         housekeeping = PeriodicService(HOUSEKEEPING_INTERVAL, self._housekeep, clock)
-        first = [housekeeping] if certificates is None else [housekeeping, certificates]
+        self.site_files = site_files
+        first: list[IService] = [housekeeping, self.site_files]
+        if certificates is not None:
+            first.append(certificates)
         for child in (*first, *http_listeners, *vsock_listeners):
             child.setServiceParent(self)
 

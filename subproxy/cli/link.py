@@ -25,7 +25,6 @@ from subproxy.core.sites.link_token import target_with_token
 from subproxy.core.sites.signed_links import MAX_LIFETIME, MAX_PATH, Link
 
 DEFAULT_KEYS: Final = "/etc/subproxy/links.keys"
-RELOAD: Final = "subproxy reload puts it in force"
 
 _EXPIRES: Final = re.compile(r"([1-9][0-9]{0,8})([smhd])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -101,7 +100,7 @@ def _rotate(path: str, now: datetime) -> Done:
         after = read_key_file(path).rotated(now)
         write_key_file(path, after)
     data = {"keys": len(after.keys), "file": path}
-    return Done(data, f"{path}: a new key signs, {len(after.keys) - 1} older ones count; {RELOAD}")
+    return Done(data, f"{path}: a new key signs, {len(after.keys) - 1} older ones count")
 
 
 def _revoke(options: argparse.Namespace, now: datetime) -> Done:
@@ -110,7 +109,7 @@ def _revoke(options: argparse.Namespace, now: datetime) -> Done:
         raise AdminError(f"--revoke={options.revoke}: an id is twelve digits, 0 to 9 and a to f")
     with key_file_lock(options.keys):
         write_key_file(options.keys, read_key_file(options.keys).revoking(name, now))
-    return Done({"revoked": name, "file": options.keys}, f"{name} is revoked; {RELOAD}")
+    return Done({"revoked": name, "file": options.keys}, f"{name} is revoked")
 
 
 def _keys(path: str, now: datetime) -> tuple[KeyFile, bool]:

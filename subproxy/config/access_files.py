@@ -44,6 +44,11 @@ class AccessFiles:
     users: str | None = None
     service: AuthService | None = None
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """See L{subproxy.config.site_files.SiteFiles}."""
+        return tuple(path for path in (self.links, self.users) if path is not None)
+
     def read_rule(self) -> SiteAccess:
         """See L{subproxy.config.site_files.SiteFiles}."""
         if self.service is not None:

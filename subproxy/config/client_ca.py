@@ -1,6 +1,6 @@
 """
 Reads the authorities of C{client-ca}, and what they have revoked (C{client-crl}): the files that
-sites name, when sites are put in force.
+sites name.
 """
 
 from __future__ import annotations
@@ -36,6 +36,11 @@ class ClientCaFiles:
     paths: tuple[str, ...]
     optional: bool
     lists: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """See L{subproxy.config.site_files.SiteFiles}."""
+        return (*self.paths, *self.lists)
 
     def read_rule(self) -> ClientAuthorities:
         """See L{subproxy.config.site_files.SiteFiles}."""

@@ -73,6 +73,7 @@ class Configuration:
     @ivar values: what it sets, by option, as L{Setting.read} made it.
     @ivar policy: what C{[[guest]]} and C{[default]} say; None if there is neither.
     @ivar sites: what each C{[[site]]} says, in order.
+    @ivar declared: the same, while C{sites} have what is in the files that these name.
     @ivar machines: what each C{[[machine]]} says, in order.
     """
 
@@ -81,6 +82,7 @@ class Configuration:
     values: Mapping[str, object]
     policy: Policy | None
     sites: tuple[Site, ...] = field(default=(), repr=False)
+    declared: tuple[Site, ...] = field(default=(), repr=False, kw_only=True)
     machines: tuple[Machine, ...] = field(default=(), repr=False)
 
     @cached_property

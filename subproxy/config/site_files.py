@@ -1,4 +1,4 @@
-"""Reads the files that sites name, when these are put in force: at a start, and at each reload."""
+"""Reads the files that sites name: when these are put in force, and when a file changes."""
 
 from __future__ import annotations
 
@@ -42,12 +42,27 @@ def read_file(path: str, most: int, error: Callable[[str], Exception]) -> bytes:
 class SiteFiles(Protocol):
     """What stands for a rule until its files are read."""
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Their paths."""
+
     def read_rule(self) -> object:
         """
         The rule that they hold.
 
         @raise SiteFileError: they hold none.
         """
+
+
+def named_files(sites: Iterable[Site]) -> frozenset[str]:
+    """The paths of all files that C{sites} name, as they were declared."""
+    return frozenset(
+        path
+        for site in sites
+        for value in site.rules.values()
+        if isinstance(value, SiteFiles)
+        for path in value.files
+    )
 
 
 def with_files(sites: Iterable[Site]) -> Iterator[Site | SiteFileError]:

@@ -59,6 +59,11 @@ class Effective:
         return () if self.configuration is None else self.configuration.sites
 
     @property
+    def declared_sites(self) -> tuple[Site, ...]:
+        """The same, with the files that they name not read."""
+        return () if self.configuration is None else self.configuration.declared
+
+    @property
     def machines(self) -> tuple[Machine, ...]:
         """What the configuration file says of machines, and then those of their folder."""
         found = self.configuration
@@ -184,7 +189,7 @@ class Sources:
             raise ConfigurationError(found.path, [problem]) from None
         if found is not None:
             self._check_machines(found, values)
-            found = replace(found, sites=tuple(self._sites(found)))
+            found = replace(found, sites=tuple(self._sites(found)), declared=found.sites)
         added, left_out = self._added(found, values)
         return Effective(values, Settings.of(values), found, added=added, left_out=left_out)
 

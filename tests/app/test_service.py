@@ -8,6 +8,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.app.listener import ListenerService
 from subproxy.app.service import CLOSING_LIMIT, HOUSEKEEPING_INTERVAL, ProxyService
+from subproxy.app.site_files_service import SiteFilesService
+from subproxy.core.routing.registry import Registry
+from subproxy.core.routing.router import Router
 from tests.app.test_listener import FakeEndpoint, FakePort
 
 
@@ -68,6 +71,7 @@ class ProxyServiceTests(SynchronousTestCase):
             [listener],
             [guests],
             5.0,
+            site_files=SiteFilesService(self.clock, Router(Registry()), ()),
         )
         self.service.startService()
         self.recorder.steps.clear()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 from typing import Any
@@ -57,9 +56,9 @@ class PrivateLinksTests(TlsCase):
         found: dict[str, Any] = json.loads(done.stdout) if done.stdout else {}
         return found
 
-    def reload(self, count: int) -> None:
-        self.proxy.signal(signal.SIGHUP)
-        self.proxy.wait_for("site changed", count)
+    def in_force(self, count: int) -> None:
+        """What the file of keys says."""
+        self.proxy.wait_for("have changed, and are in force", count)
 
     def page(self, url: str) -> str:
         """What the browser shows."""
@@ -100,11 +99,11 @@ class PrivateLinksTests(TlsCase):
     def check(self, scheme: str) -> None:
         name = self.visit(scheme)
         self.command("--rotate")
-        self.reload(1)
+        self.in_force(1)
         begin = f"{scheme}://blog.example"
         self.assertIn("/private/z", self.page(f"{begin}/private/z"))
         self.command(f"--revoke={name}")
-        self.reload(2)
+        self.in_force(2)
         self.assertIn("403 Forbidden", self.page(f"{begin}/private/z"))
         self.assertIn("/public", self.page(f"{begin}/public"))
         again = urlsplit(self.command(f"{begin}/private")["url"])

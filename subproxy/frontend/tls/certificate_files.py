@@ -21,13 +21,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from subproxy.endpoints.files_watch import file_stamp, folders_on_the_way
+
 DEFAULT: Final = "default"
 """The name of what is shown where no other certificate fits."""
 
 _ENDS: Final = (".pem", ".crt")
 _PAIRS: Final = (("fullchain.pem", "privkey.pem"), ("tls.crt", "tls.key"))
-_LINKS: Final = 40
-"""Links in a row, as the kernel follows."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -50,18 +50,13 @@ class CertificateFiles:
 
         @raise OSError: the certificate is not there.
         """
-        found = _stamp(self.path)
+        found = file_stamp(self.path)
         if self.key:
             try:
-                found += _stamp(self.key)
+                found += file_stamp(self.key)
             except FileNotFoundError:
                 pass
         return found
-
-
-def _stamp(path: str) -> tuple[int, ...]:
-    found = os.stat(path)
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def find_certificates(paths: Sequence[str]) -> Iterator[CertificateFiles]:
@@ -123,14 +118,13 @@ def watched_folders(paths: Sequence[str], found: Sequence[CertificateFiles]) -> 
     """
     The folders in which something happens when one of the certificates changes, comes or goes.
 
-    They are those of the files, and of each link on the way to one. In the place of a folder that
-    is not there stands the nearest one above it that is.
+    They are those of the files, and of each link on the way to one.
     """
     folders: set[str] = set()
     for path in paths:
         if os.path.isdir(path):
             folders.add(os.path.realpath(path))
-            folders.update(_on_the_way(path))
+            folders.update(folders_on_the_way(path))
             try:
                 with os.scandir(path) as entries:
                     folders.update(
@@ -141,23 +135,9 @@ def watched_folders(paths: Sequence[str], found: Sequence[CertificateFiles]) -> 
             except OSError:
                 pass
         else:
-            folders.update(_on_the_way(path))
+            folders.update(folders_on_the_way(path))
     for each in found:
         for path in filter(None, (each.path, each.key)):
             if os.path.islink(path):
-                folders.update(_on_the_way(path))
+                folders.update(folders_on_the_way(path))
     return folders
-
-
-def _on_the_way(path: str) -> Iterator[str]:
-    """The folder of C{path}, and that of each link which leads on from there."""
-    path = os.path.abspath(path)
-    for _ in range(_LINKS):
-        folder = os.path.dirname(path)
-        while not os.path.isdir(folder):
-            folder = os.path.dirname(folder)
-        yield os.path.realpath(folder)
-        try:
-            path = os.path.join(os.path.dirname(path), os.readlink(path))
-        except OSError:
-            return

@@ -1,9 +1,5 @@
 """
-Watches where certificates lie, has them read, and says what becomes of them.
-
-Inotify tells that something happened, never what: on any event all files are looked at again, and
-those read that have changed. Because a file system that is mounted over a folder causes no event,
-and a file on another machine neither, they are looked at from time to time anyway.
+Watches where certificates lie, has those read that have changed, and says what becomes of them.
 """
 
 from __future__ import annotations
@@ -13,33 +9,14 @@ from typing import Any, Final
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from subproxy.core.printable import printable
-from subproxy.core.rescan import Rescan
+from subproxy.endpoints.files_watch import RESYNC, FilesWatch
 from subproxy.frontend.tls.certificate import Certificate
 from subproxy.frontend.tls.certificate_files import CertificateFiles, watched_folders
 from subproxy.frontend.tls.certificate_reader import CertificateReader
 from subproxy.frontend.tls.certificate_store import CertificateState
-
-try:
-    from subproxy.frontend.tls.folders_watch import FoldersWatch, WatchFailed
-except ImportError as _error:
-    _WITHOUT = f"no inotify: {_error}"
-else:
-    _WITHOUT = ""
-
-RESYNC: Final = 60.0
-"""Seconds between two looks, if no event tells to look earlier."""
-
-RESYNC_WITHOUT_INOTIFY: Final = 2.0
-
-SETTLE: Final = 0.1
-"""Seconds from an event to the look: certificate and key are seldom written at once."""
-
-SLICE: Final = 0.005
-"""Seconds of one turn of the reactor that a look may take."""
 
 REMIND: Final = 86400.0
 """Seconds after which it is said again that a certificate is about to expire."""
@@ -62,15 +39,8 @@ class CertificateService(Service):
         self.store = reader.store
         self.now = reader.now
         self.renewed: Callable[[], object] = lambda: None
-        self._reactor = reactor
-        self._resync = resync
         self._told: dict[str, tuple[CertificateState, str, float]] = {}
-        self._watch: FoldersWatch | None = None
-        self._deaf = ""
-        self._missed: list[str] = []
-        self._next: IDelayedCall | None = None
-        self._look: Iterator[None] = iter(())
-        self._rescan = Rescan()
+        self._watch = FilesWatch(reactor, "certificates", self._reconcile, resync)
         self._begun = False
 
     def find(self, name: bytes | None, address: bytes = b"") -> Certificate | None:
@@ -104,24 +74,12 @@ class CertificateService(Service):
         """Read, and watch."""
         super().startService()  # type: ignore[no-untyped-call]
         self.read_now()
-        self._open_watch()
-        # What has changed since was not heard of.
-        self._look_now()
+        self._watch.start()
 
     def stopService(self) -> Deferred[None]:
         """Stop watching; what is in force stays so."""
         super().stopService()  # type: ignore[no-untyped-call]
-        if self._next is not None:
-            self._next.cancel()
-            self._next = None
-        if self._rescan.scanning:
-            self._look = iter(())
-            self._rescan.close()
-            self._rescan.done()
-        self._rescan.close()
-        if self._watch is not None:
-            self._watch.close()
-            self._watch = None
+        self._watch.stop()
         return succeed(None)
 
     def reload(self) -> None:
@@ -130,49 +88,7 @@ class CertificateService(Service):
             self._told.pop(path, None)
             self._log.info("{path} is gone, and its certificate too", path=printable(path))
         if self.running:
-            self._changed()
-
-    def _open_watch(self) -> None:
-        if _WITHOUT:
-            self._deaf = _WITHOUT
-        else:
-            try:
-                self._watch = FoldersWatch(self._reactor, self._changed)
-            except WatchFailed as error:
-                self._deaf = str(error)
-        if self._deaf:
-            self._log.warn(
-                "certificates are looked at every {seconds} s: {why}",
-                seconds=RESYNC_WITHOUT_INOTIFY,
-                why=self._deaf,
-            )
-
-    def _changed(self) -> None:
-        """Something happened: look soon, once for all that happens until then."""
-        if self._rescan.changed():
-            assert self._next is not None
-            if self._next.getTime() - self._reactor.seconds() > SETTLE:
-                self._next.reset(SETTLE)
-
-    def _look_now(self) -> None:
-        self._rescan.begin()
-        self._look = self._reconcile()
-        self._step()
-
-    def _step(self) -> None:
-        """Go on with the look for a slice of a turn."""
-        self._next = None
-        until = self._reactor.seconds() + SLICE
-        try:
-            for _ in self._look:
-                if self._reactor.seconds() >= until:
-                    self._next = self._reactor.callLater(0, self._step)
-                    return
-        except Exception:
-            self._log.failure("the certificates could not be looked at")
-        soon = self._rescan.done()
-        usual = RESYNC_WITHOUT_INOTIFY if self._deaf else self._resync
-        self._next = self._reactor.callLater(SETTLE if soon else usual, self._look_now)
+            self._watch.changed()
 
     def _reconcile(self) -> Iterator[None]:
         """Bring what is in force in line with the files; may pause at each C{yield}."""
@@ -182,12 +98,7 @@ class CertificateService(Service):
             self.renewed()
 
     def _watch_all(self, found: list[CertificateFiles]) -> None:
-        """Watch all; before they are read, so that nothing happens unheard in between."""
-        if self._watch is not None:
-            missed = self._watch.watch_only(watched_folders(self._reader.paths, found))
-            if missed and missed != self._missed:
-                self._log.warn("not watched, but looked at now and then: {paths}", paths=missed)
-            self._missed = missed
+        self._watch.watch_only(watched_folders(self._reader.paths, found))
 
     def _tell(self) -> None:
         """Say what is new of each, and again each day what an operator must not forget."""

@@ -12,11 +12,12 @@ from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.frontend.tls import certificate_service
+from subproxy.endpoints import files_watch
+from subproxy.endpoints.files_watch import RESYNC, SETTLE
+from subproxy.endpoints.folders_watch import WatchFailed
 from subproxy.frontend.tls.certificate import MAX_FILE
 from subproxy.frontend.tls.certificate_reader import CertificateReader
-from subproxy.frontend.tls.certificate_service import RESYNC, SETTLE, CertificateService
-from subproxy.frontend.tls.folders_watch import WatchFailed
+from subproxy.frontend.tls.certificate_service import CertificateService
 from tests.rigs.tls_rig import Authority
 
 
@@ -120,9 +121,7 @@ class CertificateServiceTests(SynchronousTestCase):
         self.assertEqual(self.shown(b"a.example"), ["a.example"])
 
     def test_without_inotify(self) -> None:
-        with mock.patch.object(
-            certificate_service, "FoldersWatch", side_effect=WatchFailed("none")
-        ):
+        with mock.patch.object(files_watch, "FoldersWatch", side_effect=WatchFailed("none")):
             self.start()
         self.assertIn("looked at every 2.0 s: none", self.said())
         self.put("a.pem", "a.example")
