@@ -16,10 +16,10 @@ from subproxy.config.link_key_file import (
     KeyFile,
     KeyFileError,
     KeyFileMissing,
-    key_file_lock,
     read_key_file,
     write_key_file,
 )
+from subproxy.config.replaced_file import folder_lock
 from subproxy.core.http.normalise import host_fault, normalise_host, normalise_path
 from subproxy.core.sites.link_token import target_with_token
 from subproxy.core.sites.signed_links import MAX_LIFETIME, MAX_PATH, Link
@@ -96,7 +96,7 @@ def _make(options: argparse.Namespace, now: datetime) -> Done:
 
 
 def _rotate(path: str, now: datetime) -> Done:
-    with key_file_lock(path):
+    with folder_lock(path, KeyFileError):
         after = read_key_file(path).rotated(now)
         write_key_file(path, after)
     data = {"keys": len(after.keys), "file": path}
@@ -107,7 +107,7 @@ def _revoke(options: argparse.Namespace, now: datetime) -> Done:
     name = options.revoke.lower()
     if not LINK_ID.fullmatch(name):
         raise AdminError(f"--revoke={options.revoke}: an id is twelve digits, 0 to 9 and a to f")
-    with key_file_lock(options.keys):
+    with folder_lock(options.keys, KeyFileError):
         write_key_file(options.keys, read_key_file(options.keys).revoking(name, now))
     return Done({"revoked": name, "file": options.keys}, f"{name} is revoked")
 
@@ -118,7 +118,7 @@ def _keys(path: str, now: datetime) -> tuple[KeyFile, bool]:
         return read_key_file(path), False
     except KeyFileMissing:
         pass
-    with key_file_lock(path):
+    with folder_lock(path, KeyFileError):
         try:
             return read_key_file(path), False
         except KeyFileMissing:

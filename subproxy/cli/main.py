@@ -22,6 +22,7 @@ from subproxy.cli import tables
 from subproxy.cli.client import AdminClient, AdminError
 from subproxy.cli.link import add_link
 from subproxy.cli.machines import add_machines, machines
+from subproxy.cli.password import add_password, password
 from subproxy.config.help_text import DISTRIBUTION, release
 from subproxy.core.printable import printable
 
@@ -95,6 +96,7 @@ def parser() -> argparse.ArgumentParser:
     _is_file(logs.add_argument("file", nargs="?", help="default: what the proxy writes; -: stdin"))
     add_machines(commands)
     add_link(commands, _is_file)
+    add_password(commands, _is_file)
     commands.add_parser("reload", help="read the configuration file and the policy again")
     check = commands.add_parser("check", help="check a configuration file or a policy")
     check.add_argument("--print", action="store_true", help="what is in force then, and why")
@@ -131,6 +133,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "link":
             return make_link(options)
+        if options.command == "password":
+            done = password(options)
+            print(json.dumps({"done": done}) if options.json else printable(done))
+            return 0
         files = default_files(os.geteuid(), os.environ)
         if options.admin_token is not None:
             files = [options.admin_token]

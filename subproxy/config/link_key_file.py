@@ -16,14 +16,11 @@ import os
 import re
 import secrets
 import stat
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
-from fcntl import LOCK_EX, flock
 from typing import Final
 
+from subproxy.config.replaced_file import replace_file
 from subproxy.core.sites.signed_links import MAX_LIFETIME, LinkKeys
 
 MAX_FILE: Final = 4 << 20
@@ -143,51 +140,10 @@ def read_key_file(path: str) -> KeyFile:
     return KeyFile(tuple(keys), tuple(revoked))
 
 
-@contextmanager
-def key_file_lock(path: str) -> Iterator[None]:
-    """
-    Read the file and write it anew, while nobody else does that who asks for this.
-
-    It is the folder that is locked, since another file takes the place of this one.
-
-    @raise KeyFileError: there is no such folder, or it can't be read.
-    """
-    try:
-        folder = os.open(os.path.dirname(os.path.realpath(path)), os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise KeyFileError(f"{path}: its folder can't be read: {error.strerror}") from None
-    try:
-        flock(folder, LOCK_EX)
-        yield
-    finally:
-        os.close(folder)
-
-
 def write_key_file(path: str, content: KeyFile) -> None:
     """
     Put C{content} in the place of what is there; it stays its owner's.
 
     @raise KeyFileError: it can't be written.
     """
-    made = ""
-    path = os.path.realpath(path)
-    try:
-        try:
-            before = os.stat(path)
-        except FileNotFoundError:
-            before = None
-        folder = os.path.dirname(path)
-        descriptor, made = tempfile.mkstemp(prefix=".links.", dir=folder)
-        with open(descriptor, "w", encoding="ascii") as file:
-            file.write(content.lines())
-            file.flush()
-            if before is not None and before.st_uid != os.geteuid():
-                os.fchown(descriptor, before.st_uid, before.st_gid)
-            os.fsync(descriptor)
-        os.replace(made, path)
-        made = ""
-    except OSError as error:
-        raise KeyFileError(f"{path}: it can't be written: {error.strerror}") from None
-    finally:
-        if made:
-            os.unlink(made)
+    replace_file(path, content.lines().encode("ascii"), KeyFileError)

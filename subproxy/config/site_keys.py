@@ -250,7 +250,7 @@ KEYS: Final[tuple[SiteKey, ...]] = (
         "string",
         values.file,
         STRING,
-        "A file of names and bcrypt hashes, as `htpasswd -B` writes it: only who knows the "
+        "A file of names and bcrypt hashes, as `subproxy password` writes it: only who knows the "
         "password of one of them is let in; others get 401.",
         '"/etc/subproxy/users"',
     ),

@@ -1,5 +1,6 @@
 """
-The file with the users of a site, as C{htpasswd -B} writes it: a name and a bcrypt hash a line.
+The file with the users of a site, as C{subproxy password} and C{htpasswd -B} write it: a name and
+a bcrypt hash a line.
 
 bcrypt, since it is what the tools of other servers write; kept by the Python Cryptographic
 Authority, whose implementation lets other threads run while it computes.
@@ -7,6 +8,7 @@ Authority, whose implementation lets other threads run while it computes.
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Final
 
@@ -33,7 +35,16 @@ def read_users_file(path: str) -> SiteUsers:
 
     @raise UsersFileError: it can't be read, or something in it is no user.
     """
-    data = read_file(path, MAX_FILE, UsersFileError)
+    return parse_users(read_file(path, MAX_FILE, UsersFileError), path)
+
+
+def parse_users(data: bytes, path: str) -> SiteUsers:
+    """
+    The users that C{data} are.
+
+    @param path: of the file, for messages.
+    @raise UsersFileError: there is none in it, or something in it is no user.
+    """
     users: dict[bytes, bytes] = {}
     for number, line in enumerate(data.split(b"\n"), 1):
         line = line.strip()
@@ -52,3 +63,49 @@ def read_users_file(path: str) -> SiteUsers:
     if not users:
         raise UsersFileError(f"{path}: there is no user in it")
     return SiteUsers(tuple(users.items()))
+
+
+def name_fault(name: bytes) -> str | None:
+    """Why that is no name of a user; None: it is one."""
+    if not name or name.strip() != name or name.startswith(b"#"):
+        return "a name of a user has neither spaces around it nor # before it"
+    if b":" in name or _CONTROL.search(name):
+        return "a name of a user has no colon and no control characters"
+    return None
+
+
+def changed_users(path: str, name: bytes, hashed: bytes | None) -> tuple[bytes, bool]:
+    """
+    What the file has to hold that a user has another hash, or is there no more, and whether that
+    user was there. Comments, and the order of others, stay. A file that is not there is empty.
+
+    @raise UsersFileError: it can't be read, is none, or has nobody left in it.
+    """
+    data = b""
+    if os.path.lexists(path):
+        data = read_file(path, MAX_FILE, UsersFileError)
+        parse_users(data, path)
+    lines = data.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    before = [number for number, line in enumerate(lines) if _name(line) == name]
+    if hashed is None:
+        if not before:
+            raise UsersFileError(f"{path}: there is no such user")
+        del lines[before[0]]
+        if not any(map(_name, lines)):
+            raise UsersFileError(f"{path}: nobody would be left in it")
+    elif before:
+        lines[before[0]] = name + b":" + hashed
+    else:
+        lines.append(name + b":" + hashed)
+    content = b"".join(line + b"\n" for line in lines)
+    if len(content) > MAX_FILE:
+        raise UsersFileError(f"{path} would be longer than {MAX_FILE} bytes")
+    parse_users(content, path)
+    return content, bool(before)
+
+
+def _name(line: bytes) -> bytes | None:
+    line = line.strip()
+    return None if line.startswith(b"#") else line.partition(b":")[0]

@@ -6,7 +6,7 @@
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
 _shtab_subproxy_machines_subparsers=(list start stop restart logs add change remove)
-_shtab_subproxy_subparsers=(routes subscribers certificates hosts explain drain undrain weight top logs machines link reload check init completion)
+_shtab_subproxy_subparsers=(routes subscribers certificates hosts explain drain undrain weight top logs machines link password reload check init completion)
 
 _shtab_subproxy_routes_option_strings=(-h --help)
 _shtab_subproxy_subscribers_option_strings=(-h --help)
@@ -28,6 +28,7 @@ _shtab_subproxy_machines_change_option_strings=(-h --help)
 _shtab_subproxy_machines_remove_option_strings=(-h --help)
 _shtab_subproxy_machines_option_strings=(-h --help)
 _shtab_subproxy_link_option_strings=(-h --help --expires --path --keys --revoke --rotate)
+_shtab_subproxy_password_option_strings=(-h --help --users --remove)
 _shtab_subproxy_reload_option_strings=(-h --help)
 _shtab_subproxy_check_option_strings=(-h --help --print)
 _shtab_subproxy_init_option_strings=(-h --help)
@@ -36,12 +37,13 @@ _shtab_subproxy_option_strings=(-h --help --version --admin --admin-token --json
 
 _shtab_subproxy_logs_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_subproxy_link___keys_COMPGEN=_shtab_compgen_files
+_shtab_subproxy_password___users_COMPGEN=_shtab_compgen_files
 _shtab_subproxy_check_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_subproxy_init_pos_0_COMPGEN=_shtab_compgen_files
 
 _shtab_subproxy_machines_pos_0_choices=(list start stop restart logs add change remove)
 _shtab_subproxy_completion_pos_0_choices=(bash zsh)
-_shtab_subproxy_pos_0_choices=(routes subscribers certificates hosts explain drain undrain weight top logs machines link reload check init completion)
+_shtab_subproxy_pos_0_choices=(routes subscribers certificates hosts explain drain undrain weight top logs machines link password reload check init completion)
 
 _shtab_subproxy_routes__h_nargs=0
 _shtab_subproxy_routes___help_nargs=0
@@ -90,6 +92,9 @@ _shtab_subproxy_machines___help_nargs=0
 _shtab_subproxy_link__h_nargs=0
 _shtab_subproxy_link___help_nargs=0
 _shtab_subproxy_link___rotate_nargs=0
+_shtab_subproxy_password__h_nargs=0
+_shtab_subproxy_password___help_nargs=0
+_shtab_subproxy_password___remove_nargs=0
 _shtab_subproxy_reload__h_nargs=0
 _shtab_subproxy_reload___help_nargs=0
 _shtab_subproxy_check__h_nargs=0
