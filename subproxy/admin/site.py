@@ -47,6 +47,7 @@ from subproxy.admin.markup import PAGE_POLICY, asset, overview_page
 from subproxy.admin.pages import Folder, Operations, Page, Reply, answer, later, plain, told
 from subproxy.admin.request_search import search
 from subproxy.admin.view import Data, explain_view, routes_view, subscribers_view
+from subproxy.core.balancing.assigned import Assigned, member_names
 from subproxy.core.balancing.member import (
     MAX_WEIGHT,
     MIN_WEIGHT,
@@ -55,7 +56,6 @@ from subproxy.core.balancing.member import (
     is_worker,
     member_name,
 )
-from subproxy.core.balancing.weights import AssignedWeights
 from subproxy.core.printable import printable
 from subproxy.core.routing.registry import Registry
 from subproxy.core.routing.router import Router
@@ -168,7 +168,7 @@ class Admin:
     @ivar ready: whether new requests are taken.
     @ivar certificates: all certificates as plain data; None if there is no TLS.
     @ivar overview: looks at everything at once.
-    @ivar weights: those that an operator has given.
+    @ivar assigned: what an operator has said of subscribers.
     @ivar log: where the access log is, and its format; None if there is none.
     @ivar requests: finds the ways of requests by an id; None if there is no access log.
     @ivar hosts: other hosts as plain data; None if none are named.
@@ -187,9 +187,9 @@ class Admin:
         certificates: Callable[[], list[Data]] | None = None,
         overview: Callable[[], Data] | None = None,
         log: Callable[[], Data] | None = None,
-        weights: AssignedWeights | None = None,
+        assigned: Assigned | None = None,
     ) -> None:
-        self.weights = weights or AssignedWeights()
+        self.assigned = assigned or Assigned()
         self.log = log
         self.overview = overview
         self.certificates = certificates
@@ -237,8 +237,8 @@ class Admin:
                 return self._drain(about, MemberEvent[what.upper()])
             case "weight":
                 return self._weigh(about)
-            case "weights":
-                self._restore_weights(json.loads(about))
+            case "assigned":
+                self._go_by(json.loads(about))
                 return {}, 200
             case "reload":
                 return self._reload()
@@ -262,7 +262,7 @@ class Admin:
         return [
             member
             for member in self.registry.members()
-            if not is_worker(member) and f"{member_name(member)}/".startswith(f"{name}/")
+            if not is_worker(member) and name in member_names(member)
         ]
 
     def _weigh(self, about: str) -> Reply:
@@ -270,25 +270,31 @@ class Admin:
         name, weight = assigned(about)
         members = self._called(name)
         # Who has gone would have it again when it comes back: it can be taken back before.
-        kept = weight is None and name in self.weights.given
+        kept = weight is None and name in self.assigned.weights.given
         if not members and not kept:
             return {"error": f"no subscriber is called '{name}'"}, 404
-        self.weights.assign(name, weight)
+        self.assigned.weights.set(name, weight)
         for member in members:
-            member.assign(self.weights.of(member))
+            member.assign(self.assigned.weights.of(member))
         return {"subscribers": [member_name(member) for member in members]}, 200
 
-    def _restore_weights(self, given: dict[str, float]) -> None:
+    def _go_by(self, plain: Data) -> None:
         """The parent of this worker tells what all of them go by."""
-        self.weights.restore(given)
+        self.assigned.restore(plain)
         for member in self.registry.members():
             if not is_worker(member):
-                member.assign(self.weights.of(member))
+                member.assign(self.assigned.weights.of(member))
+                if self.assigned.drains(member):
+                    member.feed(MemberEvent.DRAIN, self.now())
 
     def _drain(self, name: str, event: MemberEvent) -> Reply:
+        """Who is called so may dial again, and is drained then too."""
+        name = printable(name)
         members = self.drain(name, event)
-        if not members:
-            return {"error": f"no subscriber is called '{printable(name)}'"}, 404
+        drained = event is MemberEvent.DRAIN
+        if not members and (drained or not self.assigned.drain(name, False)):
+            return {"error": f"no subscriber is called '{name}'"}, 404
+        self.assigned.drain(name, drained)
         return {"subscribers": [member_name(member) for member in members]}, 200
 
     def _explain(self, url: str) -> Reply:

@@ -107,7 +107,7 @@ def operations(
         None if tls is None else tls.view,
         Overview(counters, registry, monotonic, _numbers(service)).look,
         None if log is None else lambda: {"path": log.path, "format": log.style},
-        service.registrar.weights,
+        service.registrar.assigned,
     )
     if log is not None:
         admin.requests = log.find

@@ -233,7 +233,7 @@ def build_proxy(
     if settings.peer_certificate is not None:
         hosts = _hosts(reactor, settings, service, inheritance)
     inheritance.routes(registry, monotonic())
-    registrar.weights.restore(inheritance.weights)
+    registrar.assigned.restore(inheritance.assigned)
     reloader = _reloader(service, effective, sources)
     reload = None if reloader is None else reloader.reload
     return Proxy(service, router, counters, tls, reload, hosts)

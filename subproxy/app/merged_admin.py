@@ -17,7 +17,8 @@ from subproxy.admin.machines_page import NO_MACHINES
 from subproxy.admin.pages import Reply
 from subproxy.admin.site import assigned
 from subproxy.admin.view import Data
-from subproxy.core.balancing.weights import AssignedWeights
+from subproxy.core.balancing.assigned import Assigned
+from subproxy.core.printable import printable
 from subproxy.workers.crew import Crew, decoded
 from subproxy.workers.slots import Worker
 from subproxy.workers.states import WorkerState
@@ -106,7 +107,7 @@ class MergedAdmin:
     @param reload: reads the files again, here and in all workers.
     @param clock: the reactor.
     @param manager: who keeps machines, if there are any.
-    @param weights: those that an operator has given: what new workers begin with.
+    @param assigned: what an operator has said of subscribers: what new workers begin with.
     @param sources: where the settings come from; C{None}: no machine can be made.
     """
 
@@ -117,10 +118,10 @@ class MergedAdmin:
         reload: Callable[[], Deferred[Reply]],
         clock: Any = None,
         manager: Callable[[], MachineManager | None] = lambda: None,
-        weights: AssignedWeights | None = None,
+        assigned: Assigned | None = None,
         sources: Sources | None = None,
     ) -> None:
-        self._weights = weights or AssignedWeights()
+        self._assigned = assigned or Assigned()
         self._sources = sources
         self._changes: MachineChanges | None = None
         self._clock = clock
@@ -168,19 +169,23 @@ class MergedAdmin:
         merged = gatherResults(asked).addCallback(lambda found: _merged(what, workers, found))
         if what == "overview":
             return merged.addCallback(self._with_the_parents)
-        return merged.addCallback(self._weighed, about) if what == "weight" else merged
+        assigns = what in ("weight", "drain", "undrain")
+        return merged.addCallback(self._assign, what, about) if assigns else merged
 
-    def _weighed(self, reply: Reply, about: str) -> Reply | Deferred[Reply]:
-        """Who is called so in one worker may dial another one next: all know its weight."""
+    def _assign(self, reply: Reply, what: str, about: str) -> Reply | Deferred[Reply]:
+        """Who is called so in one worker may dial another one next: all know what holds for it."""
         if reply[1] != 200:
             return reply
-        self._weights.assign(*assigned(about))
-        given = json.dumps(self._weights.given)
+        if what == "weight":
+            self._assigned.weights.set(*assigned(about))
+        else:
+            self._assigned.drain(printable(about), what == "drain")
+        plain = json.dumps(self._assigned.plain)
         serving = self._crew.serving
-        told = [self._crew.ask(each, "weights", given) for each in serving]
+        told = [self._crew.ask(each, "assigned", plain) for each in serving]
         for starting in self._crew.slots:
             if starting not in serving:
-                self._crew.ask(starting, "weights", given)
+                self._crew.ask(starting, "assigned", plain)
         return gatherResults(told).addCallback(lambda _: reply)
 
     def _with_the_parents(self, reply: Reply) -> Reply:

@@ -139,7 +139,7 @@ class ParentService(MultiService):
             self.reload,
             self._reactor,
             lambda: self.machines.manager,
-            *(self.guests.table.weights, self._options.sources),
+            *(self.guests.table.assigned, self._options.sources),
         )
         guard = admin_guard(self._settings, uid)
         return admin_service(self._reactor, where, operations_site(admin, guard, self._reactor))
@@ -266,7 +266,7 @@ class ParentService(MultiService):
             self.crew.slots.count,
             [where for where, _ in found],
             self.guests.table.routes(),
-            self.guests.table.weights.given,
+            self.guests.table.assigned.plain,
             # What is wrong with the files ends a start, and a hand-over, with its reason.
             self._up.called and not self._upgrading,
             descriptors=tuple(os.dup(each) for _, each in found),
@@ -438,7 +438,7 @@ class ParentService(MultiService):
             serial=self.crew.slots.serial,
             workers=self.crew.data(),
             guests=self.guests.table.data(),
-            weights=self.guests.table.weights.given,
+            assigned=self.guests.table.assigned.plain,
             clients={
                 where: [each.fileno() for each in made]
                 for where, made in self._sockets.made.items()
@@ -464,7 +464,7 @@ class ParentService(MultiService):
         for slot, serial, pid, name, descriptor in state.workers:
             self.crew.adopt(slot, serial, pid, name, descriptor)
         self.guests.table.restore(state.guests, monotonic())
-        self.guests.table.weights.restore(state.weights)
+        self.guests.table.assigned.restore(state.assigned)
         for descriptor, identity, data in state.greetings:
             self.greetings.resume(descriptor, identity, data.encode("latin-1"))
         self.crew.tell(self.crew.slots, msg.Away(0.0))

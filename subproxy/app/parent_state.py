@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 VARIABLE = "SUBPROXY_PARENT"
@@ -25,7 +25,7 @@ class ParentState:
     @ivar serial: of the worker that was made last.
     @ivar workers: see C{Crew.data}.
     @ivar guests: see C{GuestTable.data}.
-    @ivar weights: those that an operator has given, by name.
+    @ivar assigned: what an operator has said of subscribers, as C{Assigned.plain} has it.
     @ivar clients: the listening sockets for clients, by place; C{names}: those to be removed.
     @ivar listeners: those for guests, as C{InheritedSockets} reads them.
     @ivar greetings: connections of guests that have not said what they are: descriptor, identity,
@@ -38,7 +38,7 @@ class ParentState:
     serial: int = 0
     workers: list[list[Any]] = field(default_factory=list)
     guests: dict[str, Any] = field(default_factory=dict)
-    weights: dict[str, float] = field(default_factory=dict)
+    assigned: dict[str, Any] = field(default_factory=dict)
     clients: dict[str, list[int]] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
     listeners: dict[str, Any] = field(default_factory=dict)
@@ -73,7 +73,9 @@ class ParentState:
             return None
         with open(int(number), "rb") as file:
             file.seek(0)
-            found = cls(**json.load(file))
+            left = json.load(file)
+        # Another version may have left what this one does not know.
+        found = cls(**{each.name: left[each.name] for each in fields(cls) if each.name in left})
         for each in found.descriptors():
             os.set_inheritable(each, False)
         return found

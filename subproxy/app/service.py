@@ -211,7 +211,7 @@ class ProxyService(MultiService):
 
     async def _hand_over(self, reactor: Any) -> None:
         listeners = [*self._client_listeners(), *self.vsock_listeners]
-        legacy = SocketHandoff(listeners, self.registrar.weights.given)
+        legacy = SocketHandoff(listeners, self.registrar.assigned.plain)
         self._log.info("handing over to a new process")
         for listener in self.admin_listeners:
             await listener.stopListening()

@@ -190,7 +190,7 @@ class _Worker:
         settings, begin = self._options.settings, self._begin
         set_spin(reactor, settings.spin)
         left = {"ports": dict(zip(begin.listeners, begin.descriptors, strict=True))}
-        inheritance = InheritedSockets({**left, "routes": begin.routes, "weights": begin.weights})
+        inheritance = InheritedSockets({**left, "routes": begin.routes, **begin.assigned})
         proxy = self._proxy = build_proxy(
             settings,
             reactor,

@@ -42,7 +42,7 @@ class InheritedSockets:
     Each socket is taken once, by name; those that nobody took are closed at the end.
 
     @ivar pidfile: the path of the pid file that is ours now; empty if there is none.
-    @ivar weights: those that an operator has given there, by name.
+    @ivar assigned: what an operator has said there of subscribers, as C{Assigned.plain} has it.
     """
 
     _log = Logger()
@@ -53,7 +53,7 @@ class InheritedSockets:
         self._ports: dict[str, int] = left.get("ports", {})
         self._routes: list[list[str]] = [*left.get("routes", []), *left.get(PASSTHROUGH, [])]
         self._ready: int = left.get("ready", -1)
-        self.weights: dict[str, float] = left.get("weights", {})
+        self.assigned: dict[str, Any] = {key: left.get(key, {}) for key in ("weights", "drained")}
         self.pidfile: str = left.get("pidfile", "")
 
     @classmethod
@@ -197,11 +197,11 @@ class SocketHandoff:
     What a process leaves to the next one: its listening ports, by what they are called.
 
     @param listeners: those of HTTP and of guests: each a C{ListenerService} or a L{FolderService}.
-    @param weights: those that an operator has given, by name.
+    @param assigned: what an operator has said of subscribers, as C{Assigned.plain} has it.
     """
 
-    def __init__(self, listeners: list[Any], weights: Mapping[str, float] | None = None) -> None:
-        self._weights = dict(weights or {})
+    def __init__(self, listeners: list[Any], assigned: Mapping[str, Any] | None = None) -> None:
+        self._assigned = dict(assigned or {})
         self._files: dict[str, HybridVsockPort] = {}
         self._ports: dict[str, Any] = {}
         self._listeners = listeners
@@ -243,7 +243,7 @@ class SocketHandoff:
         left = {
             **self.described(),
             "routes": routes[False],
-            "weights": self._weights,
+            **self._assigned,
             PASSTHROUGH: routes[True],
             "ready": ready,
             "pidfile": pidfile,

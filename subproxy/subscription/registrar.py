@@ -17,8 +17,8 @@ from subproxy.core.access.epochs import Epochs, RefuseHello
 from subproxy.core.access.penalties import PenaltyBox
 from subproxy.core.access.policy import NO_CLAIMS, Policy, Quotas
 from subproxy.core.access.token_bucket import TokenBucket
+from subproxy.core.balancing.assigned import Assigned
 from subproxy.core.balancing.member import Member, MemberEvent, Pool
-from subproxy.core.balancing.weights import AssignedWeights
 from subproxy.core.http.upgrade import TLS
 from subproxy.core.routing.registry import Registry
 from subproxy.core.routing.route import ANY_PATH, Route, RouteRefused
@@ -66,7 +66,7 @@ class Registrar:
     @ivar tells_tls: what guests are told of the TLS of clients, if they ask for it.
     @ivar passes_tls: clients come over TLS, which may be passed through.
     @ivar observer: hears who comes and goes.
-    @ivar weights: what an operator has given, by name.
+    @ivar assigned: what an operator has said of subscribers, by name.
     @ivar shares: among how many processes the quotas of an identity are divided, where that is more
         than this one.
     """
@@ -90,7 +90,7 @@ class Registrar:
         self.tells_tls: tuple[bytes, ...] = ()
         self.passes_tls = False
         self.observer = GuestObserver()
-        self.weights = AssignedWeights()
+        self.assigned = Assigned()
         self.shares: dict[str, int] = {}
         self._routes: dict[Member, dict[int, Route]] = {}
         self._granted: dict[Member, int] = {}
@@ -141,7 +141,9 @@ class Registrar:
             weight=weight / DEFAULT_WEIGHT,
             concurrency=concurrency,
         )
-        member.assign(self.weights.of(member))
+        member.assign(self.assigned.weights.of(member))
+        if self.assigned.drains(member):
+            member.feed(MemberEvent.DRAIN, self.now())
         decision = self.epochs.hello(member)
         if isinstance(decision, RefuseHello):
             raise HelloRefused(decision.code.encode(), decision.reason)

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from subproxy.core.access.epochs import Epochs, RefuseHello
+from subproxy.core.balancing.assigned import Assigned
 from subproxy.core.balancing.member import Member
-from subproxy.core.balancing.weights import AssignedWeights
 from subproxy.wire import info as wire_info
 from subproxy.wire import messages as m
 from subproxy.wire.errors import MessageError
@@ -109,13 +109,13 @@ class GuestTable:
     All guests of all workers, by the workers' serials.
 
     @ivar epochs: which instance of an application counts.
-    @ivar weights: those that an operator has given.
+    @ivar assigned: what an operator has said of subscribers.
     @ivar lapsed: the routes of guests that have left, or whose worker has.
     """
 
     def __init__(self) -> None:
         self.epochs = Epochs()
-        self.weights = AssignedWeights()
+        self.assigned = Assigned()
         self.lapsed = LapsedRoutes()
         self._held: dict[int, _WorkerGuests] = {}
         self._members: dict[InstanceKey, Member] = {}

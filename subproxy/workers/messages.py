@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 PACKET = 61_440
 """Bytes of one packet at most: it has to fit into the smallest send buffer that Linux gives."""
@@ -181,7 +181,7 @@ class Begin(ChannelMessage):
     @ivar listeners: where it listens, as an operator wrote it; its socket is the descriptor at the
         same place.
     @ivar routes: identity, host and path of what guests served just now.
-    @ivar weights: those that an operator has given, by name.
+    @ivar assigned: what an operator has said of subscribers, as C{Assigned.plain} has it.
     @ivar replaces: one that has died; it starts with what it can have.
     """
 
@@ -190,7 +190,7 @@ class Begin(ChannelMessage):
     processes: int
     listeners: list[str]
     routes: list[list[str]]
-    weights: dict[str, float]
+    assigned: dict[str, Any]
     replaces: bool
 
 

@@ -212,7 +212,7 @@ class AdminTests(AdminCase):
     def test_weight(self) -> None:
         """By name, in place of what it asks for, until it is taken back."""
         self.world.serving("1", weight=200)
-        self.admin.weights = self.world.registrar.weights
+        self.admin.assigned = self.world.registrar.assigned
         found = self.data("/api/weight/vm:1?weight=10", "POST")
         self.assertEqual(found, {"subscribers": ["vm:1/app/0"]})
         (member,) = self.data("/api/subscribers")["subscribers"]
@@ -221,7 +221,7 @@ class AdminTests(AdminCase):
         weights = [each.weight for each in self.world.registry.members()]
         self.assertEqual(weights[-1], 0.1)
         # As the parent of workers tells each of them.
-        self.assertEqual(self.admin.reply("weights", '{"vm:1": 0.5}'), ({}, 200))
+        self.assertEqual(self.admin.reply("assigned", '{"weights": {"vm:1": 0.5}}'), ({}, 200))
         self.assertEqual({each.weight for each in self.world.registry.members()}, {0.5})
         self.data("/api/weight/vm:1", "DELETE")
         self.assertEqual({each.weight for each in self.world.registry.members()} - {2.0}, {1.0})
@@ -230,7 +230,7 @@ class AdminTests(AdminCase):
         for member in list(self.world.registry.members()):
             self.world.registry.remove(member, 0.0)
         self.assertEqual(self.data("/api/weight/vm:1", "DELETE"), {"subscribers": []})
-        self.assertEqual(self.admin.weights.given, {})
+        self.assertEqual(self.admin.assigned.weights.given, {})
         self.assertEqual(self.ask("/api/weight/vm:1", "DELETE")[0], 404)
         for target, method, status in (
             ("/api/weight/vm:1", "GET", 405),
@@ -260,6 +260,26 @@ class AdminTests(AdminCase):
         self.assertIn('subproxy_ejections_total{reason="in-a-row"} 1.0\n', self.ask("/metrics")[1])
         self.data("/api/drain/vm:1", "DELETE")
         self.assertEqual(member.state, MemberState.READY)
+
+    def test_drained_when_it_comes_back(self) -> None:
+        """Whatever instance it is, and until it is taken back, which can be before it comes."""
+        self.admin.assigned = self.world.registrar.assigned
+        self.world.serving("1")
+        self.world.serving("11")
+        self.assertEqual(self.data("/api/drain/vm:1", "POST"), {"subscribers": ["vm:1/app/0"]})
+        self.world.serving("1", instance=b"i2")
+        found = self.data("/api/subscribers")["subscribers"]
+        states = {(each["id"], each["state"]) for each in found}
+        self.assertEqual(states, {("vm:1/app/0", "draining"), ("vm:11/app/0", "ready")})
+        for member in list(self.world.registry.members()):
+            self.world.registry.remove(member, 0.0)
+        self.assertEqual(self.data("/api/drain/vm:1", "DELETE"), {"subscribers": []})
+        self.assertEqual(self.ask("/api/drain/vm:1", "DELETE")[0], 404)
+        # As the parent of workers tells each of them.
+        self.world.serving("1", instance=b"i3")
+        self.assertEqual(self.admin.reply("assigned", '{"drained": {"vm:1": true}}'), ({}, 200))
+        states = {MemberState(each.state) for each in self.world.registry.members()}
+        self.assertEqual(states, {MemberState.DRAINING})
 
     def test_drain_of_nobody(self) -> None:
         """A name that nobody has is told, and a prefix of a name is no name."""

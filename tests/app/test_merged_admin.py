@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.admin.machines_page import NO_MACHINES
 from subproxy.app.merged_admin import MergedAdmin, MergedCollector, merged_reloads
-from subproxy.core.balancing.weights import AssignedWeights
+from subproxy.core.balancing.assigned import Assigned
 from subproxy.machines.manager import MachineManager
 from subproxy.workers.crew import Crew
 from subproxy.workers.slots import Slots
@@ -126,27 +126,42 @@ class MergedAdminTests(SynchronousTestCase):
     def test_weight(self) -> None:
         """Who has it in one worker has it in all, also in those that are made later."""
         found, nobody = [{"subscribers": ["cid:1"]}, 200], [{"error": "nobody"}, 404]
-        weights = AssignedWeights()
+        assigned = Assigned()
         crew = FakeCrew(nobody, found)
-        admin = MergedAdmin(cast("Crew", crew), lambda: True, Deferred, weights=weights)
+        admin = MergedAdmin(cast("Crew", crew), lambda: True, Deferred, assigned=assigned)
         reply = admin.reply("weight", "10 cid:1")
         assert isinstance(reply, Deferred)
         self.assertEqual(self.successResultOf(reply), ({"subscribers": ["cid:1"]}, 200))
-        self.assertEqual(weights.given, {"cid:1": 0.1})
-        told = [(slot, about) for slot, what, *about in crew.asked if what == "weights"]
-        self.assertEqual(told, [(0, ['{"cid:1": 0.1}']), (1, ['{"cid:1": 0.1}'])])
+        self.assertEqual(assigned.weights.given, {"cid:1": 0.1})
+        told = [(slot, about) for slot, what, *about in crew.asked if what == "assigned"]
+        plain = ['{"weights": {"cid:1": 0.1}, "drained": {}}']
+        self.assertEqual(told, [(0, plain), (1, plain)])
         admin.reply("weight", " cid:1")
-        self.assertEqual(weights.given, {})
+        self.assertEqual(assigned.weights.given, {})
+
+    def test_drained(self) -> None:
+        """Who dials another worker next is drained there as well."""
+        found, nobody = [{"subscribers": ["cid:1"]}, 200], [{"error": "nobody"}, 404]
+        assigned = Assigned()
+        crew = FakeCrew(nobody, found)
+        admin = MergedAdmin(cast("Crew", crew), lambda: True, Deferred, assigned=assigned)
+        for what, plain in ("drain", {"cid:1": True}), ("undrain", {}):
+            reply = admin.reply(what, "cid:1")
+            assert isinstance(reply, Deferred)
+            self.assertEqual(self.successResultOf(reply), ({"subscribers": ["cid:1"]}, 200))
+            self.assertEqual(assigned.plain["drained"], plain)
+            told = [json.loads(*about) for _, what, *about in crew.asked if what == "assigned"]
+            self.assertEqual([each["drained"] for each in told[-2:]], [plain, plain])
 
     def test_the_weight_of_nobody(self) -> None:
         nobody = [{"error": "nobody"}, 404]
-        weights = AssignedWeights()
+        assigned = Assigned()
         crew = FakeCrew(nobody, nobody)
-        admin = MergedAdmin(cast("Crew", crew), lambda: True, Deferred, weights=weights)
+        admin = MergedAdmin(cast("Crew", crew), lambda: True, Deferred, assigned=assigned)
         reply = admin.reply("weight", "10 cid:1")
         assert isinstance(reply, Deferred)
         self.assertEqual(self.successResultOf(reply)[1], 404)
-        self.assertEqual(weights.given, {})
+        self.assertEqual(assigned.weights.given, {})
 
     def test_request(self) -> None:
         """Whoever remembers it says which worker that is."""

@@ -14,6 +14,8 @@ from tests.integration import admin_client
 from tests.integration.harness import ROOT, Process, World, wait_until
 from tests.integration.successors import Line
 
+KEPT = {("canary", 0.01, "draining"), ("good", 1.0, "ready")}
+
 
 class FailingGuestTests(SynchronousTestCase):
     timeout = 180
@@ -100,7 +102,7 @@ class FailingGuestTests(SynchronousTestCase):
         self.assertEqual(self.states()["canary"]["weight"], 1.0)
 
     def check_kept(self, *options: str) -> None:
-        """A weight outlives a reload, and a hand-over."""
+        """A weight outlives a reload, and a hand-over; and so does a drain."""
         file = self.world.folder / "subproxy.toml"
         file.write_text("")
         self.world.start_proxy(f"--admin={self.socket}", f"--config={file}", *options)
@@ -109,33 +111,32 @@ class FailingGuestTests(SynchronousTestCase):
         self.guest("good")
         canary = self.guest("canary")
         self.command("weight", f"path:{self.world.vsock}/canary", "1")
+        self.command("drain", f"path:{self.world.vsock}/canary")
         file.write_text("[guests]\nqueue = 7\n")
         self.command("reload")
-        self.assertEqual(self.weights(), {("canary", 0.01), ("good", 1.0)})
+        self.assertEqual(self.known(), KEPT)
         line.hand_over(60)
-        wait_until(
-            lambda: self.weights() == {("canary", 0.01), ("good", 1.0)}, "both are there again", 60
-        )
+        wait_until(lambda: self.known() == KEPT, "both are there again", 60)
         canary.end()
         self.guest("canary")
-        self.assertEqual(self.weights(), {("canary", 0.01), ("good", 1.0)})
+        self.assertEqual(self.known(), KEPT)
 
-    def weights(self) -> set[tuple[str, float]]:
-        """Of each application, in whatever worker; nothing while nobody answers."""
+    def known(self) -> set[tuple[str, float, str]]:
+        """Weight and state of each application, in whatever worker; none while nobody answers."""
         try:
             told = json.loads(self.command("--json", "subscribers"))["subscribers"]
         except (OSError, ValueError, AssertionError):
             return set()
-        return {(each["application"], each["weight"]) for each in told}
+        return {(each["application"], each["weight"], each["state"]) for each in told}
 
-    def test_weights_are_kept(self) -> None:
+    def test_what_was_assigned_is_kept(self) -> None:
         self.check_kept()
 
-    def test_weights_of_workers_are_kept(self) -> None:
+    def test_what_was_assigned_to_workers_is_kept(self) -> None:
         """By those that take the places of others, too."""
         self.check_kept("--workers=2")
         (worker, *_) = json.loads(self.command("--json", "top", "--count=1"))["workers"]
         os.kill(worker["pid"], signal.SIGKILL)
         assert self.world.proxy is not None
         self.world.proxy.wait_for(f"worker {worker['worker']} serves", 3)
-        wait_until(lambda: self.weights() == {("canary", 0.01), ("good", 1.0)}, "all are back", 60)
+        wait_until(lambda: self.known() == KEPT, "all are back", 60)

@@ -117,12 +117,15 @@ class HandoffTests(SynchronousTestCase):
         registry.register(member, Route(b"a\\.example", b"/x"), 0.0)
         keys = Route(b"k\\.example", passthrough=True)
         registry.register(member, keys, 0.0)
-        legacy = SocketHandoff([listener], {"cid:7": 0.5})
+        legacy = SocketHandoff([listener], {"weights": {"cid:7": 0.5}, "drained": {"cid:8": True}})
         self.assertEqual(legacy.descriptors(), [skt.fileno()])
         memory = legacy.write(registry, 9, "/run/subproxy.pid")
         self.addCleanup(os.close, memory)
         left = json.loads(Path(f"/proc/self/fd/{memory}").read_text())
-        self.assertEqual(InheritedSockets({"weights": left["weights"]}).weights, {"cid:7": 0.5})
+        self.assertEqual(
+            InheritedSockets(left).assigned,
+            {"weights": {"cid:7": 0.5}, "drained": {"cid:8": True}},
+        )
         self.assertEqual(
             left,
             {
@@ -130,6 +133,7 @@ class HandoffTests(SynchronousTestCase):
                 "ports": {"tcp:1": skt.fileno()},
                 "routes": [["cid:7", "a\\.example", "/x"]],
                 "weights": {"cid:7": 0.5},
+                "drained": {"cid:8": True},
                 "passthrough": [["cid:7", "k\\.example", "/.*", "passthrough"]],
                 "ready": 9,
                 "pidfile": "/run/subproxy.pid",
