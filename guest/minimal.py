@@ -29,8 +29,11 @@ session, then the loop that dials. The lock of a session is held whenever its st
 from __future__ import annotations
 
 import collections
+import contextlib
 import errno
+import fcntl
 import getopt
+import hashlib
 import os
 import queue
 import random
@@ -322,7 +325,12 @@ class Session:
     """One subscription: from hello until the connection is gone; OUTCOME says how that was."""
 
     def __init__(
-        self, sock: socket.socket, hello: dict[bytes, Any], routes: Pairs, app: Application
+        self,
+        sock: socket.socket,
+        hello: dict[bytes, Any],
+        routes: Pairs,
+        app: Application,
+        epoch: bytes | None = None,
     ) -> None:
         self.sock = sock
         self.hello = hello
@@ -339,6 +347,8 @@ class Session:
         self.registered: dict[int, tuple[bytes, bytes]] = {}
         self.outcome = "lost"
         self.silent = False
+        self.epoch = epoch  # of the welcome before, or of ours
+        self.restored = False
 
     def run(self) -> str:
         """Talk to the end; return the outcome: lost, drained, bye, again, refused or replaced."""
@@ -439,6 +449,13 @@ class Session:
         self.theirs = "open"
         self.peer.update({key: info[key] for key in LIMITS if key in info})
         self.sock.settimeout(info.get(b"timeout", 10_000) / 1000)
+        epoch = info.get(b"epoch")
+        if self.epoch is not None and epoch not in (None, self.epoch):
+            # This machine goes on from a snapshot: another instance takes our place.
+            self.restored = True
+            reseed(epoch)
+            self.drain()
+        self.epoch = epoch
 
     def on_registered(self, reference: int, info: Info | None = None) -> None:
         """Requests for a route may come."""
@@ -767,9 +784,17 @@ def free_worker(application: str) -> tuple[int, socket.socket]:
     raise ValueError(f"no worker number is free for {application}")
 
 
-def new_instance() -> bytes:
-    """A random id, which says that nobody else is this instance."""
-    return os.urandom(8).hex().encode()
+def new_instance(salt: bytes = b"") -> bytes:
+    """A random id, which says that nobody else is this instance: no copy with another salt."""
+    return hashlib.sha256(os.urandom(32) + salt).hexdigest()[:16].encode()
+
+
+def reseed(salt: bytes) -> None:
+    """Other random numbers than those of copies of this machine, which have another salt."""
+    with contextlib.suppress(OSError), open("/dev/urandom", "wb", buffering=0) as device:
+        device.write(salt)
+        fcntl.ioctl(device, 0x5207)  # RNDRESEEDCRNG: take it up now; for root alone
+    random.seed(os.urandom(32) + salt)
 
 
 class Options:
@@ -789,6 +814,7 @@ class Stay:
         self.routes = options.routes or [(b".*", b"/.*")]
         self.app = app
         self.session: Session | None = None
+        self.epoch: bytes | None = None  # of the last welcome
         self.stopping = threading.Event()
         self.told, self.next_time, self.pause = "", 0.0, 0.0
         name = options.name or (Path(options.app).stem if options.app else "hello")
@@ -811,6 +837,10 @@ class Stay:
             began = time.monotonic()
             outcome = self.once()
             before, drift = drift, time.time() - time.monotonic()
+            if self.session is not None and self.session.restored:
+                self.session = None
+                self.hello[b"instance"] = new_instance(self.epoch or b"")
+                continue
             if drift - before > JUMP or outcome == "again":
                 # This machine was restored, or is a copy: that id is not ours alone.
                 self.hello[b"instance"] = new_instance()
@@ -831,10 +861,12 @@ class Stay:
         except OSError as error:
             self.complain(error)
             return "unreachable"
-        self.session = session = Session(sock, self.hello, self.routes, self.app)
+        session = Session(sock, self.hello, self.routes, self.app, self.epoch)
+        self.session = session
         if self.stopping.is_set():
             session.drain()
         outcome = session.run()
+        self.epoch = session.epoch
         if session.theirs == "idle" and outcome == "lost":
             what = f"no welcome came in {GREETING:.0f} s"
             if not session.silent:

@@ -131,6 +131,10 @@ class SubscriptionCopied(_WithCode):
     """
 
 
+class SubscriptionRestored(SubscriptionEnded):
+    """The proxy says that this machine goes on from a snapshot: we have to be another instance."""
+
+
 class ProxyLeft(_WithCode):
     """The proxy said C{bye}."""
 

@@ -15,6 +15,7 @@ from guest.core.errors import (
     SubscriptionCopied,
     SubscriptionRefused,
     SubscriptionReplaced,
+    SubscriptionRestored,
 )
 from guest.core.outage import Outage, advice, system_says
 from guest.core.process_share import SubscriptionDivided
@@ -101,10 +102,14 @@ class SubscriptionKeeper:
         attempt = 0
         while True:
             began = self._runtime.seconds()
+            instance = self._profile.instance
             reason = await self._subscription()
             if self._stopped:
                 return
             if isinstance(reason, SubscriptionDivided):
+                continue
+            if isinstance(reason, SubscriptionRestored):
+                self._runtime.log.info("this machine goes on from a snapshot: a new instance")
                 continue
             if self._restore.restored() or (
                 isinstance(reason, SubscriptionCopied) and self._copied()
@@ -113,7 +118,10 @@ class SubscriptionKeeper:
                     "this machine seems to be restored, or a copy: a new instance"
                 )
                 self._profile.renew()
-            elif self._is_final(reason):
+            elif self._is_final(reason) and not (
+                # Another subscription of ours was first to learn that we are another one now.
+                isinstance(reason, SubscriptionReplaced) and self._profile.instance != instance
+            ):
                 assert isinstance(reason, GuestError)
                 self._runtime.log.error("not dialling again: {reason}", reason=reason)
                 self._over(reason)

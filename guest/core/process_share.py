@@ -32,6 +32,7 @@ class ProcessShare:
         self.process = process
         self.index = index
         self.among = among
+        self._epoch: bytes | None = None
 
     def __repr__(self) -> str:
         return f"<ProcessShare {self.index} of {self.among}, process {self.process}>"
@@ -52,6 +53,11 @@ class ProcessShare:
     def waits(self, concurrency: int) -> bool:
         """Whether it registers nothing before it knows how many processes there are."""
         return not self.among and concurrency > 1
+
+    def restored(self, welcome: Info) -> bytes | None:
+        """The epoch that C{welcome} tells, if it was another one before: see L{wire_info.epoch}."""
+        before, self._epoch = self._epoch, wire_info.epoch(welcome)
+        return self._epoch if before is not None and self._epoch != before else None
 
     def welcomed(self, welcome: Info, concurrency: int) -> bool:
         """

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
+from guest.core.reseed import mixed, reseed
 from guest.core.route import Route
 from guest.core.runtime import GuestLog
 from subproxy.wire import messages as m
@@ -17,6 +18,11 @@ from subproxy.wire.limits import DEFAULT_WEIGHT, Limits
 def random_instance() -> str:
     """An id for an instance, from the kernel's random numbers."""
     return os.urandom(8).hex()
+
+
+def salted_instance(salt: bytes) -> str:
+    """One that differs from those of copies of this machine, which have another salt."""
+    return mixed(salt)[:8].hex()
 
 
 class SubscriberProfile:
@@ -65,10 +71,22 @@ class SubscriberProfile:
         self.data: Any = None
         self.tunnels: tuple[bytes, ...] = ()
         self.tls: tuple[bytes, ...] = ()
+        self._epoch = b""
 
     def renew(self) -> None:
         """Be another instance from the next connection on: this id is somebody else's, too."""
         self.instance = random_instance()
+
+    def restored(self, epoch: bytes) -> None:
+        """
+        This machine goes on from a snapshot: be another instance, with other random numbers.
+
+        @param epoch: what the proxy calls this run of it; a second word of it changes nothing.
+        """
+        if self._epoch != epoch:
+            self._epoch = epoch
+            reseed(epoch)
+            self.instance = salted_instance(epoch)
 
     def hello(self) -> Info:
         """What C{hello} says of us, beside the limits."""

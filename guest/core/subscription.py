@@ -21,6 +21,7 @@ from guest.core.errors import (
     SubscriptionEnded,
     SubscriptionRefused,
     SubscriptionReplaced,
+    SubscriptionRestored,
 )
 from guest.core.exchanges import IN_EXCHANGE, Exchanges, words
 from guest.core.process_share import ProcessShare, SubscriptionDivided
@@ -330,6 +331,13 @@ class GuestSubscription:
 
     def _welcome(self, message: m.Welcome) -> None:
         welcome = Welcome.of(message.info)
+        epoch = self._share.restored(message.info)
+        if epoch is not None:
+            self._profile.restored(epoch)
+            self._reason = SubscriptionRestored("this machine goes on from a snapshot")
+            self.leave(self._reason)
+            self.drain()
+            return
         waited = self._share.waits(self._profile.concurrency)
         if self._share.welcomed(message.info, self._profile.concurrency):
             self._reason = SubscriptionDivided("the proxy has another number of processes")

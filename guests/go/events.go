@@ -59,6 +59,7 @@ func (s *session) greeted(welcome wire.WelcomeInfo) {
 		owner.logger().Info(told)
 	}
 	if before != "" && welcome.Epoch != "" && before != welcome.Epoch {
+		reseed(welcome.Epoch)
 		s.tellLocked(outcome{ending: restored})
 		s.byeLocked("done", "this machine was restored")
 		return

@@ -2,8 +2,6 @@ package guest
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -184,7 +182,7 @@ func (s *Subscriber) begin() error {
 	s.running, s.dial, s.sessions = true, dial, map[*session]struct{}{}
 	s.base, s.cancel = context.WithCancelCause(context.Background())
 	if s.instance == "" {
-		s.instance = newInstance()
+		s.instance = newInstance(s.epoch)
 	}
 	return nil
 }
@@ -235,7 +233,7 @@ func (s *Subscriber) suspend(suspended bool) {
 // clock has jumped, or when the proxy says so.
 func (s *Subscriber) Restored() {
 	s.mu.Lock()
-	s.instance = newInstance()
+	s.instance = newInstance(s.epoch)
 	sessions := s.copyOfSessions()
 	s.mu.Unlock()
 	for _, each := range sessions {
@@ -271,7 +269,7 @@ func (s *Subscriber) stay(ctx context.Context) error {
 		if what.renew {
 			s.logger().Info("this machine seems to be restored, or a copy: a new instance")
 			s.mu.Lock()
-			s.instance = newInstance()
+			s.instance = newInstance(s.epoch)
 			s.mu.Unlock()
 		}
 		if what.reset {
@@ -383,11 +381,4 @@ func (s *Subscriber) drain() {
 			<-each.over
 		}
 	}
-}
-
-// newInstance returns a random name: of the kernel's random numbers, which differ after a restore.
-func newInstance() string {
-	var data [16]byte
-	rand.Read(data[:])
-	return hex.EncodeToString(data[:])
 }

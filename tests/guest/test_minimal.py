@@ -273,6 +273,23 @@ class SessionTests(SynchronousTestCase):
         self.guest.join()
         self.assertEqual(self.guest.outcome, "replaced")
 
+    def test_restored(self) -> None:
+        """Another epoch than before: it takes nothing new, and another instance is to come."""
+        with self.guest.session.lock:
+            self.guest.session.on_welcome({b"epoch": b"two"})
+        self.assertFalse(self.guest.session.restored)
+        with mock.patch.object(minimal, "reseed") as reseed, self.guest.session.lock:
+            self.guest.session.on_welcome({b"epoch": b"one"})
+        reseed.assert_called_once_with(b"one")
+        self.assertTrue(self.guest.session.restored)
+        self.wait_for(b"drain")
+
+    def test_an_instance(self) -> None:
+        """Copies with the same random numbers are told apart by the salt."""
+        with mock.patch("os.urandom", lambda size: b"x" * size):
+            self.assertNotEqual(minimal.new_instance(b"one"), minimal.new_instance(b"two"))
+            self.assertEqual(len(minimal.new_instance()), 16)
+
     def test_come_again(self) -> None:
         self.guest.send(encode([b"bye", b"again", b""]))
         self.guest.join()

@@ -33,6 +33,15 @@ class ProcessShareTests(SynchronousTestCase):
         self.assertFalse(share.waits(5))
         self.assertEqual(share.hello({b"concurrency": 5}), {b"concurrency": 5})
 
+    def test_restored(self) -> None:
+        """What is told for the first time, or not at all, says nothing."""
+        share = ProcessShare()
+        told = [share.restored(each) for each in ({b"epoch": b"1"}, {b"epoch": b"1"})]
+        self.assertEqual(told, [None, None])
+        self.assertEqual(share.restored({b"epoch": b"2"}), b"2")
+        self.assertIsNone(share.restored({}))
+        self.assertIsNone(share.restored({b"epoch": b"3"}))
+
     def test_several(self) -> None:
         """What was said of the concurrency holds no longer: another connection takes its place."""
         share = ProcessShare()

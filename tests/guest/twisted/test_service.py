@@ -315,6 +315,37 @@ class ServiceTests(SynchronousTestCase):
         self.clock.advance(0.1)
         self.assertEqual(self.factory.instance, before)
 
+    def test_the_proxy_says_that_the_machine_was_restored(self) -> None:
+        """By another epoch: another instance dials at once, and what is asked is answered."""
+        line = self.start()
+        before = self.factory.instance
+        line.lose()
+        self.clock.advance(0.05)
+        line = self.endpoint.accept()
+        line.say([b"welcome", {b"version": 1, b"epoch": b"one"}])
+        self.assertEqual(self.factory.instance, before)
+        line.lose()
+        self.clock.advance(0.1)
+        line = self.endpoint.accept()
+        line.said()
+        line.say([b"welcome", {b"version": 1, b"epoch": b"two"}])
+        self.assertEqual(line.said(), ["drain", "unregister"])
+        self.assertEqual(len(self.endpoint.dials), 4)
+        self.assertNotEqual(self.factory.instance, before)
+        self.assertNoResult(self.service.whenOver())
+        before = self.factory.instance
+        self.endpoint.accept().say([b"welcome", {b"version": 1, b"epoch": b"two"}])
+        self.assertEqual(self.factory.instance, before)
+
+    def test_replaced_by_what_it_has_become(self) -> None:
+        """Another subscription of this instance was first to learn that the machine is restored."""
+        line = self.start()
+        self.factory.restored(b"two")
+        line.say([b"bye", b"replaced", b""])
+        self.clock.advance(0.05)
+        self.assertEqual(len(self.endpoint.dials), 2)
+        self.assertNoResult(self.service.whenOver())
+
     def test_told_that_the_machine_was_restored(self) -> None:
         """It drops the connection, and comes as another instance."""
         line = self.start()
