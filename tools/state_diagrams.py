@@ -13,6 +13,7 @@ from subproxy.frontend import client_tunnel, connection_state
 from subproxy.frontend.http2 import ending, stream, stream_tunnel
 from subproxy.frontend.peer import dialer
 from subproxy.frontend.tls import states as tls
+from subproxy.machines import snapshot_plan
 from subproxy.machines import states as machines
 from subproxy.machines.vmm import machine_run
 from subproxy.relay import receiving
@@ -50,6 +51,10 @@ def of_members() -> str:
 DIAGRAMS = {
     "A worker": ("workers/states.py", workers.TRANSITIONS.diagram),
     "An instance of a machine": ("machines/states.py", machines.TRANSITIONS.diagram),
+    "The snapshot of a machine": (
+        "machines/snapshot_plan.py",
+        snapshot_plan.TRANSITIONS.diagram,
+    ),
     "The processes of a virtual machine": (
         "machines/vmm/machine_run.py",
         machine_run.TRANSITIONS.diagram,

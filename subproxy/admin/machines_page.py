@@ -9,6 +9,7 @@ The pages of machines:
     POST /api/machines/NAME/start
     POST /api/machines/NAME/stop
     POST /api/machines/NAME/restart
+    POST /api/machines/NAME/snapshot
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from subproxy.admin.guarded import LONGEST_FORM
 from subproxy.admin.pages import Operations, Reply, later, told
 from subproxy.core.printable import printable
 
-VERBS = ("start", "stop", "restart")
+VERBS = ("start", "stop", "restart", "snapshot")
 
 SEPARATORS = frozenset(" /")
 """What stands behind a name where operations are asked for: no machine's name has any of them."""
@@ -57,7 +58,7 @@ class MachinesPage(Resource):
         return _told(request, ({"error": "no such page"}, 404))
 
     def render_POST(self, request: Request) -> bytes | int:
-        """Start, stop, or both; or make one, or change it."""
+        """Start, stop, or both; have it frozen; or make one, or change it."""
         parts = _parts(request)
         if parts and SEPARATORS & set(parts[0]):
             return _unknown(request, parts[0])

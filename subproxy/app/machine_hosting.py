@@ -19,6 +19,7 @@ from subproxy.config.sources import Effective
 from subproxy.endpoints.hybrid import HybridVsockServerEndpoint
 from subproxy.machines.declaration import PROCESS, Machine
 from subproxy.machines.places import identity_of, instance_of_identity
+from subproxy.machines.states import InstanceState
 from subproxy.machines.usage import InstanceUse, MachineUse
 from subproxy.process.inherited_sockets import InheritedSockets
 from subproxy.process.startup import fail
@@ -209,6 +210,10 @@ class MachineHosting:
             return
         now = self._reactor.seconds()
         for name, each in self.manager.machines.items():
+            for index, instance in enumerate(each.supervisor.instances):
+                if instance.run and instance.state is not InstanceState.COLD:
+                    identity = identity_of(self._folder, name, index)
+                    crew.send(worker, msg.MachineStarts(identity, instance.run))
             refused = max(0.0, each.refused_until - now)
             if each.up or refused:
                 crew.send(worker, msg.MachineStatus(name, each.up, refused))
@@ -257,11 +262,11 @@ class MachineHosting:
 
     # InstanceHost.
 
-    def listen(self, device: str, user: str) -> Deferred[None]:
+    def listen(self, device: str, user: str, run: str) -> Deferred[None]:
         """See L{InstanceHost<subproxy.machines.manager.InstanceHost>}."""
-        return Deferred.fromCoroutine(self._listen(device, user))
+        return Deferred.fromCoroutine(self._listen(device, user, run))
 
-    async def _listen(self, device: str, user: str) -> None:
+    async def _listen(self, device: str, user: str, run: str) -> None:
         if device in self.listeners:
             return
         endpoint = HybridVsockServerEndpoint(
@@ -270,14 +275,14 @@ class MachineHosting:
         self._inheritance.endow(device, endpoint)
         port = await endpoint.listen(self._greetings)
         self.listeners[device] = MachineListener(device, port)
-        self._forget_instances(f"path:{device}")
+        self._tell_run(f"path:{device}", run)
 
-    def _forget_instances(self, identity: str) -> None:
+    def _tell_run(self, identity: str, run: str) -> None:
         """Nobody is refused as replaced who was once an instance of this machine, and is again."""
-        self._guests.table.epochs.forget(identity)
+        self._guests.table.epochs.begin(identity, run.encode())
         crew = self._guests.crew
         if crew is not None:
-            crew.tell(crew.slots, msg.MachineStarts(identity))
+            crew.tell(crew.slots, msg.MachineStarts(identity, run))
 
     def stop_listening(self, device: str) -> Deferred[None]:
         """See L{InstanceHost<subproxy.machines.manager.InstanceHost>}."""
@@ -287,6 +292,7 @@ class MachineHosting:
         listener = self.listeners.pop(device, None)
         if listener is None or listener.port is None:
             return
+        self._tell_run(f"path:{device}", "")
         stopped: Any = maybeDeferred(listener.port.stopListening)
         try:
             await stopped

@@ -32,6 +32,15 @@ class MachineCollector(Collector):
         waiting = GaugeMetricFamily(
             "subproxy_machine_waiting", "Requests that wait for a machine.", labels=["machine"]
         )
+        snapshots = CounterMetricFamily(
+            "subproxy_machine_snapshots",
+            "Snapshots that were taken or could not be, and starts that went on from one or could "
+            "not.",
+            labels=["machine", "result"],
+        )
+        sizes = GaugeMetricFamily(
+            "subproxy_machine_snapshot_bytes", "Bytes of a machine's snapshot.", labels=["machine"]
+        )
         for name, managed in sorted(manager.machines.items()):
             supervisor = managed.supervisor
             for result, count in supervisor.starts.items():
@@ -41,6 +50,10 @@ class MachineCollector(Collector):
                     count = sum(each.state is state for each in supervisor.instances)
                     states.add_metric([name, state.name.lower()], count)
             waiting.add_metric([name], supervisor.use.waiting)
+            if managed.machine.snapshot:
+                for result, count in supervisor.snapshot.counts.items():
+                    snapshots.add_metric([name, result], count)
+                sizes.add_metric([name], manager.snapshots.size(name))
         times = HistogramMetricFamily(
             "subproxy_machine_start_seconds",
             "From the start of an instance until it has registered.",
@@ -53,4 +66,4 @@ class MachineCollector(Collector):
         )
         for phase, found in manager.phase_times.items():
             phases.add_metric([phase], found.cumulative(), found.total)
-        yield from (starts, states, waiting, times, phases)
+        yield from (starts, states, waiting, times, phases, snapshots, sizes)

@@ -14,7 +14,7 @@ def machine_reply(manager: MachineManager, now: float, what: str, about: str) ->
     if what == "machines":
         return {"machines": machines_view(manager, now)}, 200
     name, _, more = about.partition("/")
-    if what == "machine-start":
+    if what in ("machine-start", "machine-snapshot"):
         manager.make(name)
     if name not in manager.machines:
         return {"error": f"no machine is called '{printable(name)}'"}, 404
@@ -25,6 +25,10 @@ def machine_reply(manager: MachineManager, now: float, what: str, about: str) ->
             done = manager.stop(name)
         case "machine-restart":
             done = manager.restart(name)
+        case "machine-snapshot":
+            if (why := manager.freeze(name)) is not None:
+                return {"error": why}, 409
+            done = True
         case _:
             return _console(manager, name, more)
     if not done:

@@ -337,7 +337,7 @@ class _Worker:
                 assert isinstance(service.peers, PeerLinks)
                 service.peers.connect(descriptor, said.serial, said.asks)
             case msg.MachineStarts():
-                service.registrar.epochs.forget(said.identity)
+                service.registrar.epochs.begin(said.identity, said.run.encode())
             case msg.MachineStatus():
                 assert service.machines is not None
                 service.machines.status(said)

@@ -20,6 +20,7 @@ VERBS = {
     "start": "start it at once",
     "stop": "drain it and end it, until the next request",
     "restart": "both",
+    "snapshot": "have a snapshot of it made, now (experimental)",
     "logs": "what it has printed on its console",
 }
 """What a machine can be told; the last one asks."""
@@ -37,6 +38,7 @@ DONE = {
     "start": "starts, unless it is up",
     "stop": "is drained, then told to end; a request starts it again",
     "restart": "is drained, told to end, and starts again",
+    "snapshot": "is drained and frozen, after a start if it is not up; starts go on from that",
 }
 
 FIRST_LOG = 16_384

@@ -13,6 +13,7 @@ from subproxy.config import machine_values as values
 from subproxy.config import site_values
 from subproxy.config.site_keys import STRING, STRINGS, Schema
 from subproxy.machines.declaration import ACCELERATIONS, DISK_MODES, VMMS, Machine
+from subproxy.machines.vmm.snapshot_support import ABLE
 
 A_DAY: Final = 86400.0
 A_YEAR: Final = 365 * A_DAY
@@ -137,7 +138,7 @@ MACHINE_KEYS: Final[tuple[MachineKey, ...]] = (
         values.one_of(DISK_MODES),
         {"enum": list(DISK_MODES)},
         "Whether it may write to a copy of its own, which ends with it.",
-        '"own"',
+        '"read-only"',
         default='`"read-only"`',
         vmms=_REAL,
     ),
@@ -262,6 +263,17 @@ MACHINE_KEYS: Final[tuple[MachineKey, ...]] = (
         "Time that it has to end when it is told to, until it is killed.",
         "10",
         default="`10`",
+    ),
+    MachineKey(
+        "snapshot",
+        "`true` or `false`",
+        site_values.flag,
+        {"type": "boolean"},
+        "Experimental: when it is idle it is frozen to a file, as large as its memory, and later "
+        "starts go on from that.",
+        "true",
+        default="`false`",
+        vmms=ABLE,
     ),
     MachineKey(
         "console",

@@ -14,14 +14,9 @@ from subproxy.config.unknown_key import unknown_key
 from subproxy.core.access.claim_conflicts import ClaimConflicts
 from subproxy.core.access.claims import Claim, ClaimError
 from subproxy.core.access.policy import Guest, Policy
-from subproxy.machines.declaration import Machine
+from subproxy.machines.declaration import OWN, Machine
 from subproxy.machines.places import identity_of, instance_of_identity
 from subproxy.machines.template import PLACE, MachineTemplate, is_template
-
-LATER: Final = {
-    "snapshot": "machines are started anew each time so far",
-}
-"""Keys that later versions will know: refused, since they would do nothing."""
 
 _FILES: Final = ("kernel", "initramfs", "disk")
 
@@ -66,7 +61,7 @@ def _read(table: Mapping[str, Any], index: int, folder: str, note: Note) -> Mach
     for key, value in table.items():
         row = BY_NAME.get(key)
         if row is None:
-            wrong(key, unknown_key(key, BY_NAME, LATER, "[[machine]]"))
+            wrong(key, unknown_key(key, BY_NAME, {}, "[[machine]]"))
             continue
         if vmm in BY_NAME["vmm"].schema["enum"] and vmm not in row.vmms:
             wrong(key, f"{key} is not of a machine whose vmm is {vmm!r}")
@@ -77,6 +72,8 @@ def _read(table: Mapping[str, Any], index: int, folder: str, note: Note) -> Mach
     for row in MACHINE_KEYS:
         if row.default == "needed" and row.name not in table and vmm in (*row.vmms, None):
             wrong("", f"the machine has no {row.name}")
+    if values.get("snapshot") and values.get("disk_mode") == OWN:
+        wrong("snapshot", "what is written to a disk of its own is in no snapshot of a machine")
     if not good:
         return None
     for name in _FILES:

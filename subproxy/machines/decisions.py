@@ -27,6 +27,20 @@ class UndrainInstance:
 
 
 @dataclass(frozen=True, slots=True)
+class FreezeInstance:
+    """Write a snapshot of that instance, then end it."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class DropSnapshot:
+    """The snapshot is no good, for a reason: remove it."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class PowerOffInstance:
     """Tell that instance to end."""
 
@@ -62,6 +76,8 @@ MachineDecision = (
     StartInstance
     | DrainInstance
     | UndrainInstance
+    | FreezeInstance
+    | DropSnapshot
     | PowerOffInstance
     | KillInstance
     | RefuseRequests

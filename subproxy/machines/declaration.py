@@ -48,6 +48,7 @@ class Machine:
     @ivar stop_timeout: seconds from power-off until it is killed.
     @ivar scale_after: seconds that a request waits until another instance is started for it.
     @ivar user: whom the VMM runs as, where the proxy is root; empty: as the proxy.
+    @ivar snapshot: it is frozen when it is idle, and goes on from that.
     @ivar console: bytes of a console file, of which the one before is kept.
     """
 
@@ -73,6 +74,7 @@ class Machine:
     scale_after: float = 0.5
     user: str = ""
     console: int = 1 << 20
+    snapshot: bool = False
 
 
 def machine_of(data: dict[str, Any]) -> Machine:

@@ -10,9 +10,12 @@ from twisted.internet.defer import Deferred
 class InstanceHost(Protocol):
     """What a manager needs of the proxy."""
 
-    def listen(self, device: str, user: str) -> Deferred[None]:
+    def listen(self, device: str, user: str, run: str) -> Deferred[None]:
         """
         Listen for the guest whose device that is; C{user} runs its VMM.
+
+        @param run: what this run of it is called: guests are told, and so learn that they go on
+            from a snapshot.
 
         Fails with an exception whose text is for a person.
         """

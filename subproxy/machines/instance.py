@@ -9,7 +9,7 @@ from subproxy.machines.wake_times import WakeTimes
 
 _KEPT: Final = (
     *("since", "began", "registered", "used", "busy", "asked", "routes", "told", "ending"),
-    *("stale", "starts", "took"),
+    *("stale", "starts", "took", "run", "restores", "fingerprint"),
 )
 """What the parent's next program has to know of an instance; times are those of the machine."""
 
@@ -30,6 +30,9 @@ class Instance:
     @ivar ending: why it was told to end; empty if it was not.
     @ivar stale: what it runs by is no longer what is declared.
     @ivar starts: how often it was started.
+    @ivar run: what its last start is called, which no other start ever was: random.
+    @ivar restores: its last start goes on from a snapshot.
+    @ivar fingerprint: of what its last start is of, where a snapshot may be made of it.
     @ivar took: seconds from its last start until it registered; None before.
     @ivar wake: where the time of its last start went.
     """
@@ -49,6 +52,9 @@ class Instance:
         self.stale = False
         self.starts = 0
         self.took: float | None = None
+        self.run = ""
+        self.restores = False
+        self.fingerprint = ""
         self.wake = WakeTimes()
 
     def move(self, state: InstanceState, now: float) -> None:
@@ -64,7 +70,8 @@ class Instance:
         self.registered = None
         self.took = None
         self.routes = self.busy = self.asked = 0
-        self.told = self.stale = False
+        self.told = self.stale = self.restores = False
+        self.run = self.fingerprint = ""
         self.ending = ""
         self.starts += 1
 
@@ -86,7 +93,8 @@ class Instance:
         """What L{data} has written."""
         found = cls(index)
         for name in _KEPT:
-            setattr(found, name, data[name])
+            if name in data:  # a program before this one may have known less
+                setattr(found, name, data[name])
         found.state = InstanceState[data["state"]]
         found.wake = WakeTimes(**data.get("wake", {}))
         return found

@@ -6,7 +6,9 @@ It listens for a guest before its VMM is started, and no more when that has ende
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from subproxy.machines.instance_folder import make_folder
 from subproxy.machines.managed import ManagedMachine
 from subproxy.machines.places import device_of, folder_of
 from subproxy.machines.run_record import RunRecord
+from subproxy.machines.snapshot_keeper import SnapshotKeeper
+from subproxy.machines.snapshot_store import SnapshotError
 from subproxy.machines.states import COMING, InstanceState
 from subproxy.machines.vmm.driver import (
     Launch,
@@ -39,6 +43,7 @@ class InstanceRunner:
     @param folder: where machines have their files.
     @param driver: of a machine.
     @param step: has its manager look at a machine: something has happened.
+    @param snapshots: finds those that machines go on from, and makes them.
     """
 
     _log = Logger()
@@ -50,12 +55,14 @@ class InstanceRunner:
         host: InstanceHost,
         driver: Callable[[Machine], Vmm],
         step: Callable[[ManagedMachine], None],
+        snapshots: SnapshotKeeper,
     ) -> None:
         self._clock = clock
         self._folder = folder
         self._host = host
         self._driver = driver
         self._step = step
+        self._snapshots = snapshots
 
     def launch(self, machine: Machine, index: int) -> Launch:
         """What is started."""
@@ -76,11 +83,18 @@ class InstanceRunner:
         def event(said: VmmEvent) -> None:
             self._event(managed, index, said)
 
+        instance = managed.supervisor.instances[index]
+        instance.run = secrets.token_hex(32)
         try:
             make_folder(launch.folder, machine.user)
-            await self._host.listen(str(launch.vsock), machine.user)
+            await self._host.listen(str(launch.vsock), machine.user, instance.run)
+            if machine.snapshot:
+                fingerprint, snapshot = await self._snapshots.before_start(machine)
+                launch = replace(launch, snapshot=snapshot)
+                restores = snapshot is not None
+                managed.supervisor.begins(index, fingerprint, restores=restores)
             # It may have been given up meanwhile.
-            if managed.supervisor.instances[index].state is InstanceState.KILLED:
+            if instance.state is InstanceState.KILLED:
                 raise CancelledError()
             starting = managed.starting[index] = self._driver(machine).start(launch, event)
             try:
@@ -148,7 +162,7 @@ class InstanceRunner:
     def _event(self, managed: ManagedMachine, index: int, event: VmmEvent) -> None:
         now = self._clock.seconds()
         match event.kind:
-            case VmmEventKind.BOOTING:
+            case VmmEventKind.BOOTING | VmmEventKind.RESTORED:
                 managed.supervisor.booting(index, now)
             case VmmEventKind.INIT:
                 managed.supervisor.reach(index, "init", now)
@@ -171,6 +185,46 @@ class InstanceRunner:
 
         running.power_off().addErrback(refused)
 
+    def freeze(self, managed: ManagedMachine, index: int) -> None:
+        """Write a snapshot of it, and end it."""
+        done = Deferred.fromCoroutine(self._freeze(managed, index))
+        done.addErrback(self._failed, "machine {name} can't be frozen", managed.machine.name)
+
+    async def _freeze(self, managed: ManagedMachine, index: int) -> None:
+        supervisor, name = managed.supervisor, managed.machine.name
+        running = managed.running.get(index)
+        began = self._clock.seconds()
+        reason = "it has ended"
+        try:
+            if running is not None:
+                fingerprint = supervisor.instances[index].fingerprint
+                size = await self._snapshots.freeze(managed.machine, fingerprint, running)
+                reason = ""
+        except (SnapshotError, VmmError) as error:
+            reason = str(error)
+        except Exception as error:
+            self._log.failure("machine {name} can't be frozen", name=name)
+            reason = str(error) or type(error).__name__
+        now = self._clock.seconds()
+        if reason:
+            self._log.warn(
+                "machine {name} ({index}) could not be frozen: {reason}",
+                name=name,
+                index=index,
+                reason=reason,
+            )
+            supervisor.not_frozen(index, reason, now)
+        else:
+            self._log.info(
+                "machine {name} ({index}) is frozen: {size} bytes, in {seconds:.3f} s",
+                name=name,
+                index=index,
+                size=size,
+                seconds=now - began,
+            )
+            supervisor.frozen(index, now)
+        self._step(managed)
+
     def kill(self, managed: ManagedMachine, index: int) -> None:
         """End it at once."""
         starting, running = managed.starting.get(index), managed.running.get(index)
@@ -183,7 +237,8 @@ class InstanceRunner:
         """Go on with one that this process has started before it executed itself anew."""
         machine = managed.machine
         launch = self.launch(machine, index)
-        await self._host.listen(str(launch.vsock), machine.user)
+        run = managed.supervisor.instances[index].run
+        await self._host.listen(str(launch.vsock), machine.user, run)
 
         def event(said: VmmEvent) -> None:
             self._event(managed, index, said)

@@ -15,34 +15,23 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from subproxy.machines.capacity import Capacity
-from subproxy.machines.decisions import (
-    DrainInstance,
-    KillInstance,
-    MachineDecision,
-    NoteFailure,
-    PowerOffInstance,
-    RefuseRequests,
-    StartInstance,
-    UndrainInstance,
-)
+from subproxy.machines.decision_doer import DecisionDoer
 from subproxy.machines.declaration import PROCESS, Machine, machine_of
 from subproxy.machines.early_use import EarlyUse
 from subproxy.machines.host import InstanceHost
 from subproxy.machines.instance import Instance
 from subproxy.machines.instance_runner import InstanceRunner
 from subproxy.machines.managed import ManagedMachine
-from subproxy.machines.places import identity_of
+from subproxy.machines.snapshot_keeper import Look, SnapshotKeeper
+from subproxy.machines.snapshot_store import SnapshotStore
 from subproxy.machines.start_times import PHASE_BOUNDS, StartTimes
 from subproxy.machines.states import COMING, InstanceState
 from subproxy.machines.supervisor import Supervisor
 from subproxy.machines.template import MachineTemplate, is_template
 from subproxy.machines.usage import MachineUse
-from subproxy.machines.vmm.driver import (
-    Vmm,
-)
+from subproxy.machines.vmm.driver import Vmm
 from subproxy.machines.wake_times import PHASES
 
 SOONEST: Final = 0.02
@@ -62,10 +51,12 @@ class MachineManager:
     @ivar machines: all of them, by name; what is no longer declared until it has ended.
     @ivar start_times: how long starts took until they had registered.
     @ivar phase_times: how long each of their phases took.
+    @ivar snapshots: files of those that were made.
     @param folder: where they have their files.
     @param most_starts: how many are started at a time.
     @param most_in_all: how many instances run at a time; 0: any number.
     @param driver: of a machine.
+    @param look: sees what a machine would be started of; by default in a thread.
     """
 
     _log = Logger()
@@ -78,6 +69,7 @@ class MachineManager:
         host: InstanceHost,
         driver: Callable[[Machine], Vmm],
         most_in_all: int = 0,
+        look: Look | None = None,
     ) -> None:
         self.machines: dict[str, ManagedMachine] = {}
         self.start_times = StartTimes()
@@ -88,7 +80,11 @@ class MachineManager:
             most_starts, most_in_all, lambda: [each.supervisor for each in self.machines.values()]
         )
         self._host = host
-        self._runner = InstanceRunner(clock, folder, host, driver, self._step)
+        self.snapshots = SnapshotStore(folder)
+        self._runner = InstanceRunner(
+            *(clock, folder, host, driver, self._step), SnapshotKeeper(self.snapshots, look)
+        )
+        self._doer = DecisionDoer(folder, host, self._runner, self.snapshots, self._step)
         self._making_room: IDelayedCall | None = None
         self._in_room = False
         self._passing_on = False
@@ -114,6 +110,8 @@ class MachineManager:
             if known is None:
                 self._add(machine)
             else:
+                if known.machine.snapshot and not machine.snapshot:
+                    self.snapshots.remove(machine.name)
                 known.supervisor.declare(machine)
                 known.made = self._of_name(machine.name) is not None
         self._step_all()
@@ -251,6 +249,22 @@ class MachineManager:
         self._step(managed)
         return True
 
+    def freeze(self, name: str) -> str | None:
+        """
+        Have a snapshot of it made, now: what is up is drained for that; else it is started.
+
+        @return: why not; None: it is.
+        """
+        managed = self.machines.get(name)
+        if managed is None or managed.removed:
+            return f"machine {name} is no longer declared"
+        if not managed.machine.snapshot:
+            return f"machine {name} has no snapshot = true"
+        managed.supervisor.freeze()
+        managed.refused_until = 0.0
+        self._step(managed)
+        return None
+
     def stop(self, name: str) -> bool:
         """Stop all its instances; whether there is one of that name."""
         managed = self.machines.get(name)
@@ -301,11 +315,12 @@ class MachineManager:
         managed.coming = max(managed.coming, supervisor.coming)
         managed.instances = max(managed.instances, supervisor.running)
         for decision in decisions:
-            self._act(managed, decision, now)
+            self._doer.do(managed, decision, now)
         self._tell(managed, now)
         self._look_later(managed, now)
         if managed.removed and supervisor.cold and not managed.running:
             self.machines.pop(supervisor.machine.name, None)
+            self.snapshots.remove(supervisor.machine.name)
         self._forget_later(managed)
         before = managed.coming, managed.instances
         managed.coming, managed.instances = supervisor.coming, supervisor.running
@@ -382,57 +397,6 @@ class MachineManager:
             else self._clock.callLater(max(SOONEST, due - now), self._step, managed)
         )
 
-    def _act(self, managed: ManagedMachine, decision: MachineDecision, now: float) -> None:
-        name = managed.machine.name
-        match decision:
-            case StartInstance(index):
-                self._runner.start(managed, index)
-            case DrainInstance(index):
-                drained = self._host.drain(self._identity(name, index))
-                drained.addCallback(self._drained, managed, index)
-                drained.addErrback(self._failed, "machine {name} can't be drained", name)
-            case UndrainInstance(index):
-                self._host.undrain(self._identity(name, index))
-            case PowerOffInstance(index):
-                why = managed.supervisor.instances[index].ending
-                self._log.info(
-                    "machine {name} ({index}) is told to end: {why}",
-                    name=name,
-                    index=index,
-                    why=why,
-                )
-                self._runner.power_off(managed, index)
-            case KillInstance(index, reason):
-                self._log.warn(
-                    "machine {name} ({index}) is killed: {reason}",
-                    name=name,
-                    index=index,
-                    reason=reason,
-                )
-                self._runner.kill(managed, index)
-            case NoteFailure(index, reason, seconds):
-                self._log.error(
-                    "machine {name} ({index}) has failed: {reason}; it may be started again in "
-                    "{seconds:g} s",
-                    name=name,
-                    index=index,
-                    reason=reason,
-                    seconds=seconds,
-                )
-            case RefuseRequests(seconds, reason):
-                managed.refused_until = now + seconds
-                self._host.status(name, managed.up, seconds)
-
-    def _identity(self, name: str, index: int) -> str:
-        return identity_of(self.folder, name, index)
-
-    def _failed(self, failure: Failure, what: str, name: str) -> None:
-        self._log.failure(what, failure, name=name)
-
-    def _drained(self, _: object, managed: ManagedMachine, index: int) -> None:
-        managed.supervisor.drain_told(index)
-        self._step(managed)
-
     def _look_whether_empty(self) -> None:
         if self._empty and all(
             each.supervisor.cold and not each.running for each in self.machines.values()
@@ -489,7 +453,10 @@ class MachineManager:
             instance = Instance.restored(index, each["instance"])
             managed.supervisor.adopt(instance)
             await self._runner.resume(managed, index, each["pid"])
+            if instance.state is InstanceState.FREEZING:
+                self._runner.kill(managed, index)  # nobody waits for its snapshot any more
         self.declare(declared)
+        self.snapshots.sweep(self.machines)
 
 
 def _passing(result: Any, gone: Deferred[None]) -> Any:

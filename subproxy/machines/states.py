@@ -16,6 +16,7 @@ class InstanceState(Enum):
     - C{BOOTING}: its processors run; it has not registered yet.
     - C{UP}: it has registered what it serves.
     - C{DRAINING}: it is asked nothing new, and finishes what it has.
+    - C{FREEZING}: a snapshot of it is written; it ends with that.
     - C{POWERING_OFF}: it was told to end.
     - C{KILLED}: its processes were ended; they are not gone yet.
     """
@@ -25,6 +26,7 @@ class InstanceState(Enum):
     BOOTING = auto()
     UP = auto()
     DRAINING = auto()
+    FREEZING = auto()
     POWERING_OFF = auto()
     KILLED = auto()
 
@@ -52,6 +54,13 @@ TRANSITIONS: TransitionTable[InstanceState] = TransitionTable(
         ],
         InstanceState.DRAINING: [
             InstanceState.UP,
+            InstanceState.FREEZING,
+            InstanceState.POWERING_OFF,
+            InstanceState.KILLED,
+            InstanceState.COLD,
+        ],
+        # What can't be frozen ends as if it had not been tried.
+        InstanceState.FREEZING: [
             InstanceState.POWERING_OFF,
             InstanceState.KILLED,
             InstanceState.COLD,

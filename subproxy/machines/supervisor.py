@@ -13,6 +13,8 @@ from typing import Final, Protocol
 from subproxy.machines.back_off import STABLE, BackOff
 from subproxy.machines.decisions import (
     DrainInstance,
+    DropSnapshot,
+    FreezeInstance,
     KillInstance,
     MachineDecision,
     NoteFailure,
@@ -23,6 +25,12 @@ from subproxy.machines.decisions import (
 )
 from subproxy.machines.declaration import Machine, runs_by
 from subproxy.machines.instance import Instance
+from subproxy.machines.snapshot_plan import (
+    FREEZE_LIMIT,
+    RESTORE_LIMIT,
+    SnapshotPlan,
+    SnapshotState,
+)
 from subproxy.machines.states import COMING, InstanceState
 from subproxy.machines.usage import UseTable
 
@@ -35,9 +43,17 @@ MADE_ROOM: Final = "another machine needs its place"
 STOPPED: Final = "it was stopped"
 """Why an instance ends that an operator has told to, or that ends with the proxy."""
 
+FROZEN: Final = "it was frozen"
+"""Why an instance ends of which a snapshot was made."""
+
+_ASKED: Final = "a snapshot of it is made"
+
 _AT_REST = frozenset({InstanceState.COLD, InstanceState.UP})
 
-_ENDING = frozenset({InstanceState.POWERING_OFF, InstanceState.KILLED})
+_ENDING = frozenset({InstanceState.FREEZING, InstanceState.POWERING_OFF, InstanceState.KILLED})
+
+_FREEZABLE = frozenset({"", MADE_ROOM, _ASKED})
+"""Why an instance ends that would come again as it was."""
 
 _RUNNING = frozenset({InstanceState.UP, InstanceState.DRAINING})
 
@@ -58,6 +74,7 @@ class Supervisor:
     @ivar use: what is asked of it.
     @ivar back_off: its failures in a row.
     @ivar starts: how many starts there were, by how they ended.
+    @ivar snapshot: of it; nothing where none is declared.
     """
 
     def __init__(self, machine: Machine, limit: StartLimit) -> None:
@@ -66,6 +83,7 @@ class Supervisor:
         self.use = UseTable()
         self.back_off = BackOff()
         self.starts = {"registered": 0, "failed": 0}
+        self.snapshot = SnapshotPlan()
         self._limit = limit
         self._wanted = False
         self._stopped = False
@@ -83,8 +101,32 @@ class Supervisor:
             instance.stale = instance.stale or stale or instance.index >= machine.most
         if stale:
             self.back_off.succeeded()
+            self.snapshot.declared_anew()
 
     # What has happened.
+
+    def begins(self, index: int, fingerprint: str, *, restores: bool) -> None:
+        """A machine with snapshots is started of something: from its snapshot, or without."""
+        instance = self.instances[index]
+        instance.fingerprint, instance.restores = fingerprint, restores
+        if restores:
+            self.snapshot.found()
+        else:
+            self.snapshot.missing()
+
+    def frozen(self, index: int, now: float) -> None:
+        """Its snapshot is in place."""
+        self.snapshot.taken()
+        self._kill(self.instances[index], FROZEN, now)
+
+    def not_frozen(self, index: int, reason: str, now: float) -> None:
+        """It could not be frozen: it ends as if that had not been tried."""
+        instance = self.instances[index]
+        self.snapshot.not_taken(reason, now)
+        self._noted.append(DropSnapshot(reason))
+        if instance.state is InstanceState.FREEZING:
+            instance.move(InstanceState.POWERING_OFF, now)
+            self._noted.append(PowerOffInstance(index))
 
     def booting(self, index: int, now: float) -> None:
         """Its processors run."""
@@ -102,6 +144,8 @@ class Supervisor:
         before, instance.routes = instance.routes, routes
         if routes and instance.state in COMING:
             instance.come_up(now)
+            if instance.restores:
+                self.snapshot.restored()
             self._wanted = False
             self.starts["registered"] += 1
         elif before and not routes and instance.state is InstanceState.UP:
@@ -136,6 +180,12 @@ class Supervisor:
         self.back_off.succeeded()
         self._wanted = not self.up
 
+    def freeze(self) -> None:
+        """An operator wants a snapshot of it, now: what is up is used for that, or is started."""
+        self.snapshot.wanted = True
+        if not self.up:
+            self.start()
+
     def give_up_starts(self, now: float) -> None:
         """Kill what is being started; who waits has it started again."""
         for instance in self.instances:
@@ -154,12 +204,12 @@ class Supervisor:
 
         @param forever: none is started any more.
         """
-        self._wanted = False
+        self._wanted = self.snapshot.wanted = False
         self._stopped = self._stopped or forever
         for instance in self.instances:
             if instance.state is InstanceState.UP:
                 self._noted.append(self._drain(instance, STOPPED, now))
-            elif instance.state in COMING:
+            elif instance.state in COMING or (forever and instance.state is InstanceState.FREEZING):
                 self._kill(instance, STOPPED, now)
             elif instance.state is InstanceState.DRAINING:
                 instance.ending = STOPPED
@@ -234,8 +284,8 @@ class Supervisor:
         since = instance.since
         match instance.state:
             case InstanceState.STARTING | InstanceState.BOOTING:
-                if now >= instance.began + machine.start_timeout:
-                    self._kill(instance, self._too_late(), now)
+                if now >= instance.began + self._start_limit(instance):
+                    self._kill(instance, self._too_late(instance), now)
             case InstanceState.UP if not instance.routes:
                 if now >= since + machine.start_timeout:
                     self._kill(instance, "it serves nothing any more", now)
@@ -243,21 +293,58 @@ class Supervisor:
                 self._note_use(instance, now)
                 if self._is_idle(instance, now):
                     yield self._drain(instance, "", now)
+                elif self._is_to_be_frozen():
+                    yield self._drain(instance, _ASKED, now)
             case InstanceState.DRAINING:
                 if self.use.waiting and not instance.ending and instance.routes:
                     instance.move(InstanceState.UP, now)
                     instance.used = now
                     yield UndrainInstance(instance.index)
+                elif self._is_drained(instance) and self._freezes(instance, now):
+                    self.snapshot.take()
+                    instance.ending = FROZEN
+                    instance.move(InstanceState.FREEZING, now)
+                    yield FreezeInstance(instance.index)
                 elif self._is_drained(instance) or now >= since + DRAIN_LIMIT:
+                    if instance.ending == _ASKED:
+                        self.snapshot.wanted = False  # it can't be had
                     instance.ending = instance.ending or "it was idle"
                     instance.move(InstanceState.POWERING_OFF, now)
                     yield PowerOffInstance(instance.index)
+            case InstanceState.FREEZING:
+                if now >= since + FREEZE_LIMIT:
+                    self._kill(instance, f"it was not frozen within {FREEZE_LIMIT:g} s", now)
             case InstanceState.POWERING_OFF:
                 if now >= since + machine.stop_timeout:
                     self._kill(instance, "it did not end when it was told to", now)
 
-    def _too_late(self) -> str:
-        return f"it has not registered within {self.machine.start_timeout:g} s"
+    def _start_limit(self, instance: Instance) -> float:
+        limit = self.machine.start_timeout
+        return min(limit / 2, RESTORE_LIMIT) if instance.restores else limit
+
+    def _too_late(self, instance: Instance) -> str:
+        how = "was restored, and" if instance.restores else "has"
+        more = " has" if instance.restores else ""
+        return f"it {how}{more} not registered within {self._start_limit(instance):g} s"
+
+    def _is_to_be_frozen(self) -> bool:
+        """An operator has asked for it, and none is on its way to be."""
+        return (
+            self.snapshot.wanted
+            and self.machine.snapshot
+            and self.snapshot.state is not SnapshotState.TAKING
+            and all(each.ending != _ASKED for each in self.instances)
+        )
+
+    def _freezes(self, instance: Instance, now: float) -> bool:
+        return (
+            self.machine.snapshot
+            and bool(instance.routes and instance.fingerprint)
+            and not instance.stale
+            and instance.ending in _FREEZABLE
+            and self.snapshot.due(now)
+            and not self._stopped
+        )
 
     def _note_use(self, instance: Instance, now: float) -> None:
         use = self.use.instance(instance.index)
@@ -283,7 +370,7 @@ class Supervisor:
     def _kill(self, instance: Instance, reason: str, now: float) -> None:
         if instance.state is InstanceState.KILLED:
             return
-        asked_to_end = instance.state in (InstanceState.DRAINING, InstanceState.POWERING_OFF)
+        asked_to_end = instance.state is InstanceState.DRAINING or instance.state in _ENDING
         instance.move(InstanceState.KILLED, now)
         self._noted.append(KillInstance(instance.index, reason))
         if not asked_to_end and reason != STOPPED:
@@ -303,6 +390,11 @@ class Supervisor:
         return instance.registered is not None and now - instance.registered >= STABLE
 
     def _failed(self, instance: Instance, reason: str, now: float) -> None:
+        if instance.restores:
+            if self.snapshot.broken(reason, now):
+                self._noted.append(DropSnapshot(reason))
+            if instance.registered is None:
+                return  # it starts without, at once
         if instance.registered is None:
             self.starts["failed"] += 1
         seconds = self.back_off.failed(reason, now)
@@ -320,10 +412,15 @@ class Supervisor:
             return None
         if not self.back_off.may_start(now) or self._next() is None:
             return None
-        if self.up and (since is None or now < since + self.machine.scale_after):
+        if self.up and (since is None or now < self._scales_at(since)):
             return None
         # An operator's word comes before all requests.
         return 0.0 if since is None else since
+
+    def _scales_at(self, since: float) -> float:
+        """When another instance is wanted: who waited for one that is up now did not wait more."""
+        up = (each.registered or 0.0 for each in self.instances if each.state is InstanceState.UP)
+        return max(since, *up) + self.machine.scale_after
 
     def _next(self) -> Instance | None:
         for instance in self.instances[: self.machine.most]:
@@ -370,13 +467,15 @@ class Supervisor:
         for instance in self.instances:
             match instance.state:
                 case InstanceState.STARTING | InstanceState.BOOTING:
-                    yield instance.began + machine.start_timeout
+                    yield instance.began + self._start_limit(instance)
                 case InstanceState.UP if not instance.routes:
                     yield instance.since + machine.start_timeout
                 case InstanceState.UP if machine.idle is not None and not self.use.waiting:
                     yield instance.used + machine.idle
                 case InstanceState.DRAINING:
                     yield instance.since + DRAIN_LIMIT
+                case InstanceState.FREEZING:
+                    yield instance.since + FREEZE_LIMIT
                 case InstanceState.POWERING_OFF:
                     yield instance.since + machine.stop_timeout
         if self.up > 1 and machine.idle is not None:
@@ -385,6 +484,6 @@ class Supervisor:
         if (since is not None or self._wanted) and not self.coming:
             due = self.back_off.until
             if self.up and since is not None:
-                due = max(due, since + machine.scale_after)
+                due = max(due, self._scales_at(since))
             if due > now:
                 yield due

@@ -17,7 +17,7 @@ Data = dict[str, Any]
 
 def machines_view(manager: MachineManager, now: float) -> list[Data]:
     """All machines, by name, and the templates that some of them are of."""
-    found = [machine_view(each, now) for each in manager.machines.values()]
+    found = [machine_view(manager, each, now) for each in manager.machines.values()]
     found += map(template_view, manager.templates)
     return sorted(found, key=lambda each: each["name"])
 
@@ -34,12 +34,13 @@ def template_view(machine: Machine) -> Data:
         "starts": {"registered": 0, "failed": 0},
         "failures": 0,
         "reason": "",
+        "snapshot": None,
         "next_attempt": 0.0,
         "instances": [],
     }
 
 
-def machine_view(managed: ManagedMachine, now: float) -> Data:
+def machine_view(manager: MachineManager, managed: ManagedMachine, now: float) -> Data:
     """One machine, and its instances but those that never ran."""
     supervisor, machine = managed.supervisor, managed.machine
     back_off = supervisor.back_off
@@ -53,6 +54,7 @@ def machine_view(managed: ManagedMachine, now: float) -> Data:
         "starts": dict(supervisor.starts),
         "failures": back_off.failures,
         "reason": printable(back_off.reason),
+        "snapshot": _snapshot_view(manager, managed),
         "next_attempt": round(max(0.0, back_off.until - now), 3),
         "instances": [
             _instance_view(managed, each, now) for each in supervisor.instances if each.starts
@@ -88,6 +90,19 @@ def instances_view(manager: MachineManager, now: float) -> list[Data]:
     return rows
 
 
+def _snapshot_view(manager: MachineManager, managed: ManagedMachine) -> Data | None:
+    """Its snapshot; None: none is to be made."""
+    if not managed.machine.snapshot:
+        return None
+    plan = managed.supervisor.snapshot
+    return {
+        "state": plan.state.name.lower(),
+        "bytes": manager.snapshots.size(managed.machine.name),
+        "reason": printable(plan.reason),
+        **plan.counts,
+    }
+
+
 def _state(managed: ManagedMachine) -> str:
     """That of the instance that has come farthest."""
     supervisor = managed.supervisor
@@ -110,6 +125,7 @@ def _instance_view(managed: ManagedMachine, instance: Instance, now: float) -> D
         "state": instance.state.name.lower(),
         "since": round(now - instance.since, 3),
         "starts": instance.starts,
+        "restored": instance.restores,
         "start_seconds": None if instance.took is None else round(instance.took, 3),
         "start_split": {
             phase: None if seconds is None else round(seconds, 4)

@@ -124,6 +124,9 @@ class Subscription:
             info[b"bulk"] = settings.bulk
         if self._tunnel:
             info[b"tunnel"] = settings.tunnel
+        run = self._registrar.epochs.run(self.member.identity)
+        if run:
+            info[b"epoch"] = run
         if settings.processes > 1:
             info[b"process"] = settings.process
             info[b"processes"] = settings.processes

@@ -292,9 +292,14 @@ class MachineStatus(ChannelMessage):
 @message
 @dataclass(frozen=True, slots=True)
 class MachineStarts(ChannelMessage):
-    """A machine is started: whichever instances its guest has, they are new ones."""
+    """
+    A machine is started: whichever instances its guest has, they are new ones.
+
+    @ivar run: what this run of it is called; empty: it is over.
+    """
 
     identity: str
+    run: str
 
 
 @message

@@ -56,7 +56,7 @@ class OperationsTests(SynchronousTestCase):
         self.manager.served("blog", 0, 1)
         self.assertEqual(self.state(), "up")
         self.manager.used("blog", 1, MachineUse(3, 1.0, {0: InstanceUse(2, 9, 4)}))
-        self.clock.advance(0.4)
+        self.clock.advance(0.5)
         blog = self.good()["machines"][0]
         self.assertEqual(
             (blog["name"], blog["hosts"], blog["waiting"]), ("blog", ["blog.example"], 3)
@@ -64,7 +64,7 @@ class OperationsTests(SynchronousTestCase):
         self.assertEqual(blog["starts"], {"registered": 1, "failed": 0})
         first, second = blog["instances"]
         self.assertEqual((first["state"], first["start_seconds"], first["busy"]), ("up", 2.0, 2))
-        self.assertEqual((first["since"], first["pid"]), (0.4, os.getpid()))
+        self.assertEqual((first["since"], first["pid"]), (0.5, os.getpid()))
         self.assertEqual(first["start_split"]["spawn"], 0.0)
         self.assertGreater(first["memory"], 1 << 20)
         self.assertEqual((second["state"], second["pid"], second["memory"]), ("starting", None, 0))

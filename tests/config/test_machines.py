@@ -64,7 +64,7 @@ class MachineTests(SynchronousTestCase):
             for each in fields(Machine)
             if getattr(machine, each.name) == getattr(plain, each.name)
         ]
-        self.assertEqual(left, ["command"])
+        self.assertEqual(left, ["command", "snapshot"])
 
     def test_process(self) -> None:
         """It has a command, and nothing of a machine."""
@@ -118,9 +118,8 @@ class MachineTests(SynchronousTestCase):
         self.assertIn("a program and its arguments", problem)
 
     def test_keys(self) -> None:
-        """One that is unknown, nearly known, or not known yet."""
+        """One that is unknown, or nearly known."""
         self.assertIn("did you mean 'memory'?", self.problems("memry = 1\n")[0])
-        self.assertIn("is not known to this version yet", self.problems("snapshot = true\n")[0])
         self.assertIn(
             "machines must be tables",
             str(self.assertRaises(ConfigurationError, parse, "machine = 3")),

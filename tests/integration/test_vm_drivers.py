@@ -161,6 +161,37 @@ class DriverCase(TestCase):
         self.addCleanup(port.stopListening)
         return guest
 
+    async def check_snapshot(self) -> None:
+        """
+        One is frozen, and two go on from that at the same time, each on its own path: their guests
+        dial by themselves.
+        """
+        self.machine = replace(self.machine, snapshot=True)
+        guest = self.listen()
+        running = await self.start()
+        await self.until(lambda: guest.heard.called or not processes_in(self.folder))
+        if not guest.heard.called:
+            ended = await running.ended
+            raise SkipTest(f"KVM can't boot a guest here: {ended.reason}")
+        self.assertIn(b"5:hello", await guest.heard)
+        root = self.folder.parent
+        place = root / "snapshot"
+        place.mkdir(0o700)
+        await running.freeze(place)
+        running.kill()
+        await running.ended
+        for index in (1, 2):
+            self.folder = root / str(index)
+            self.folder.mkdir(0o700)
+            self.events.clear()
+            guest = self.listen()
+            launch = replace(self.launch(), index=index, snapshot=place)
+            copy = await self.driver.start(launch, self.events.append)
+            self.addCleanup(lambda ended=copy.ended: ended)
+            self.addCleanup(copy.kill)
+            self.assertEqual(self.kinds(), [VmmEventKind.SPAWNED, VmmEventKind.RESTORED])
+            self.assertIn(b"5:hello", await guest.heard)
+
 
 class DriverTests(DriverCase):
     """QEMU, which emulates the processor."""
@@ -181,6 +212,20 @@ class DriverTests(DriverCase):
         self.assertIn("subproxy-init", (self.folder / "console.log").read_text())
         await running.power_off()
         running.kill()
+
+    async def test_a_snapshot(self) -> None:
+        await self.check_snapshot()
+        self.assertEqual(self.kinds()[2:], [])  # its init has begun long ago
+
+    async def test_no_snapshot(self) -> None:
+        """What is none is told by QEMU, which ends."""
+        place = self.folder.parent / "snapshot"
+        place.mkdir()
+        (place / "stream").write_bytes(b"x" * 100_000)
+        self.machine = replace(self.machine, snapshot=True)
+        launch = replace(self.launch(), snapshot=place)
+        error = await self.assertFailure(self.driver.start(launch, self.events.append), VmmError)
+        self.assertIn("QEMU could not", error.reason)
 
     async def test_a_machine_is_killed(self) -> None:
         running = await self.start()
@@ -293,6 +338,9 @@ class CloudHypervisorTests(DriverCase):
         await running.power_off()
         ended = await self.ended(running)
         self.assertEqual(ended.status, 0)
+
+    async def test_a_snapshot(self) -> None:
+        await self.check_snapshot()
 
 
 class FirecrackerTests(CloudHypervisorTests):

@@ -104,6 +104,50 @@ class ReplayCase(TestCase):
         self.check_left()
         return ended
 
+    async def freeze(self, scene: str) -> tuple[RunningVmm, Path]:
+        """One that was frozen in a scene, and the folder that it is in now."""
+        running = await self.start(scene)
+        place = self.folder.parent / "snapshot"
+        place.mkdir()
+        await running.freeze(place)
+        return running, place
+
+    async def restore(self, scene: str, snapshot: Path) -> RunningVmm:
+        """Go on from that, as another instance, in a scene."""
+        self.folder = self.folder.parent / "1"
+        self.folder.mkdir()
+        (self.folder / "scene").write_text(scene)
+        launch = Launch(self.machine, 1, self.folder, self.folder / "vsock", snapshot)
+        running = await self.driver.start(launch, self.events.append)
+        self.addCleanup(lambda: running.ended)
+        self.addCleanup(running.kill)
+        return running
+
+    async def check_snapshot(self, files: list[str]) -> None:
+        """It is frozen, and another instance goes on from it, on its own path."""
+        running, place = await self.freeze("freezes")
+        self.assertEqual(sorted(each.name for each in place.iterdir()), files)
+        running.kill()
+        await self.ended(running)
+        self.events.clear()
+        running = await self.restore("restores", place)
+        self.assertEqual(self.kinds(), [VmmEventKind.SPAWNED, VmmEventKind.RESTORED])
+        await running.power_off()
+        await self.ended(running)
+        self.assertEqual(sorted(each.name for each in place.iterdir()), files)
+
+    async def check_no_restore(self) -> str:
+        """Why it does not go on from a snapshot."""
+        running, place = await self.freeze("freezes")
+        running.kill()
+        await self.ended(running)
+        try:
+            await self.restore("can not restore", place)
+        except VmmError as error:
+            self.check_left()
+            return error.reason
+        raise AssertionError("it has started")
+
     def check_left(self) -> None:
         """No socket is left."""
         left = {
@@ -220,6 +264,26 @@ class CloudHypervisorTests(ReplayCase):
             return error.reason
         raise AssertionError("it has started")
 
+    async def test_a_snapshot(self) -> None:
+        """Its configuration is that of the other instance's device."""
+        await self.check_snapshot(["config.json", "memory-ranges", "state.json"])
+        asked = [ask for ask, _ in self.asked()]
+        self.assertEqual(
+            asked, ["GET /api/v1/vmm.ping", "PUT /api/v1/vm.restore", "PUT /api/v1/vm.power-button"]
+        )
+
+    async def test_no_space(self) -> None:
+        """It is resumed, and powers off as ever."""
+        running = await self.start("no space")
+        error = await self.assertFailure(running.freeze(self.folder), VmmError)
+        self.assertIn("No space left on device", error.reason)
+        self.assertEqual(self.asked()[-1][0], "PUT /api/v1/vm.resume")
+        await running.power_off()
+        await self.ended(running)
+
+    async def test_no_restore(self) -> None:
+        self.assertIn("Address already in use", await self.check_no_restore())
+
     async def test_it_is_taken_over(self) -> None:
         """Its events come to who has taken it over; the power button is asked for anew."""
         first = await self.start("starts")
@@ -262,6 +326,25 @@ class FirecrackerTests(ReplayCase):
         self.assertEqual(ended.status, 0)
         self.assertIn("the guest has restarted", ended.reason)
         self.assertEqual(ended.console[-1], "reboot: Restarting system")
+
+    async def test_a_snapshot(self) -> None:
+        """It is told of the other instance's device."""
+        await self.check_snapshot(["memory", "state"])
+        load = self.asked()[1]
+        self.assertEqual(load[0], "PUT /snapshot/load")
+        self.assertEqual(load[1]["vsock_override"], {"uds_path": str(self.folder / "vsock")})
+
+    async def test_no_space(self) -> None:
+        """It was paused, and nothing would reach its guest any more: it is ended."""
+        running = await self.start("no space")
+        error = await self.assertFailure(running.freeze(self.folder), VmmError)
+        self.assertIn("No space left on device", error.reason)
+        ended = await self.ended(running)
+        self.assertEqual(ended.signal, signal.SIGKILL)
+        self.assertIn("could not be frozen", ended.reason)
+
+    async def test_no_restore(self) -> None:
+        self.assertIn("Address in use", await self.check_no_restore())
 
     async def test_it_starts_again_where_it_was(self) -> None:
         """It leaves its sockets however it ends, and can't start where one is."""

@@ -63,11 +63,20 @@ class Replay:
             sys.exit(f"asked for {ask}, not {expected}")
         if body:
             told = json.loads(body)
-            self._vsock = told.get("uds_path") or told.get("vsock", {}).get("socket") or self._vsock
+            self._vsock = _device(told) or self._vsock
+            self._write(told, expected.get("writes", ()))
         connection.sendall(self._response(expected["status"], expected.get("body")))
         for step in expected.get("then", ()):
             self._do(step)
         return True
+
+    def _write(self, told: dict[str, Any], names: list[str]) -> None:
+        """A snapshot, where it was told to, with a configuration as far as we had one."""
+        where = told.get("destination_url", "").removeprefix("file://")
+        for name in names:
+            path = Path(where, name) if where else Path(told[_FILES[name]])
+            config = {"vsock": {"cid": 3, "socket": self._vsock}}
+            path.write_text(json.dumps(config) if name == "config.json" else name)
 
     def _response(self, status: int, body: object) -> bytes:
         text = "" if body is None else json.dumps(body)
@@ -102,6 +111,19 @@ class Replay:
         listener.bind(path)
         listener.listen()
         return listener
+
+
+_FILES = {"state": "snapshot_path", "memory": "mem_file_path"}
+
+
+def _device(told: dict[str, Any]) -> str:
+    """The path of the device that a VMM is told of, or that is in the snapshot it is told of."""
+    if "source_url" in told:
+        told = json.loads(
+            Path(told["source_url"].removeprefix("file://"), "config.json").read_text()
+        )
+    override: str = told.get("vsock_override", {}).get("uds_path", "")
+    return override or told.get("uds_path") or told.get("vsock", {}).get("socket") or ""
 
 
 if __name__ == "__main__":

@@ -370,9 +370,21 @@ class ScaleTests(SupervisorCase):
         self.decide(10.5, StartInstance(1))
         self.decide(11.5)
         self.supervisor.served(1, 1, 12.0)
-        self.decide(12.0, StartInstance(2))
+        self.decide(12.0)
+        self.assertEqual(self.supervisor.next_look(12.0), 12.5)
+        self.decide(12.5, StartInstance(2))
         self.supervisor.served(2, 1, 13.0)
         self.decide(14.0)
+
+    def test_who_has_waited_for_the_first(self) -> None:
+        """Has not waited although one was up: a worker tells a moment later that it was sent on."""
+        self.make(most=2)
+        self.use(waiting=1, since=0.0)
+        self.decide(0.0, StartInstance(0))
+        self.supervisor.served(0, 1, 7.0)
+        self.decide(7.0)
+        self.use()
+        self.decide(7.6)
 
     def test_down(self) -> None:
         """The last one goes when the others would have been enough for as long as C{idle}."""

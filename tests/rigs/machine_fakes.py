@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from twisted.internet.defer import Deferred
 
@@ -28,6 +29,12 @@ class FakeRunning:
     def power_off(self) -> Deferred[None]:
         self.told.append("power off")
         return self.powered_off
+
+    def freeze(self, folder: Path) -> Deferred[None]:
+        self.told.append("freeze")
+        self.freezing = folder
+        self.frozen: Deferred[None] = Deferred()
+        return self.frozen
 
     def kill(self) -> None:
         self.told.append("kill")
@@ -86,9 +93,11 @@ class FakeHost:
     undrained: list[str] = field(default_factory=list)
     told: list[tuple[str, bool, float]] = field(default_factory=list)
     trouble: Exception | None = None
+    runs: list[str] = field(default_factory=list)
 
-    def listen(self, device: str, user: str) -> Deferred[None]:
+    def listen(self, device: str, user: str, run: str) -> Deferred[None]:
         done: Deferred[None] = Deferred()
+        self.runs.append(run)
         if self.trouble is not None:
             done.errback(self.trouble)
         else:

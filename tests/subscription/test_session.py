@@ -27,6 +27,16 @@ class SubscriptionTests(SynchronousTestCase):
         self.assertEqual((welcome.info[b"ping"], welcome.info[b"timeout"]), (3000, 15000))
         self.assertIs(guest.protocol.state, SubscriptionState.SUBSCRIBED)
 
+    def test_the_run_of_a_machine(self) -> None:
+        """Who knows of it tells the guest, which learns by it that it was restored."""
+        epochs = self.world.registrar.epochs
+        for run in (b"one", b"two", b""):
+            epochs.begin("vm:11", run)
+            guest = self.world.guest("11")
+            guest.hello()
+            (welcome,) = guest.take(m.Welcome)
+            self.assertEqual(welcome.info.get(b"epoch", b""), run)
+
     def test_register_and_unregister(self) -> None:
         """Routes come and go one by one, each acknowledged."""
         self.guest.register(b"b", b"/x/.*", reference=2)

@@ -5,7 +5,7 @@
 #    source ~/.local/share/bash_completion/subproxy
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_subproxy_machines_subparsers=(list start stop restart logs add change remove)
+_shtab_subproxy_machines_subparsers=(list start stop restart snapshot logs add change remove)
 _shtab_subproxy_subparsers=(routes subscribers certificates hosts explain drain undrain weight top logs machines link password reload check init completion)
 
 _shtab_subproxy_routes_option_strings=(-h --help)
@@ -22,6 +22,7 @@ _shtab_subproxy_machines_list_option_strings=(-h --help)
 _shtab_subproxy_machines_start_option_strings=(-h --help)
 _shtab_subproxy_machines_stop_option_strings=(-h --help)
 _shtab_subproxy_machines_restart_option_strings=(-h --help)
+_shtab_subproxy_machines_snapshot_option_strings=(-h --help)
 _shtab_subproxy_machines_logs_option_strings=(-h --help --instance --follow -f)
 _shtab_subproxy_machines_add_option_strings=(-h --help)
 _shtab_subproxy_machines_change_option_strings=(-h --help)
@@ -41,7 +42,7 @@ _shtab_subproxy_password___users_COMPGEN=_shtab_compgen_files
 _shtab_subproxy_check_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_subproxy_init_pos_0_COMPGEN=_shtab_compgen_files
 
-_shtab_subproxy_machines_pos_0_choices=(list start stop restart logs add change remove)
+_shtab_subproxy_machines_pos_0_choices=(list start stop restart snapshot logs add change remove)
 _shtab_subproxy_completion_pos_0_choices=(bash zsh)
 _shtab_subproxy_pos_0_choices=(routes subscribers certificates hosts explain drain undrain weight top logs machines link password reload check init completion)
 
@@ -76,6 +77,8 @@ _shtab_subproxy_machines_stop__h_nargs=0
 _shtab_subproxy_machines_stop___help_nargs=0
 _shtab_subproxy_machines_restart__h_nargs=0
 _shtab_subproxy_machines_restart___help_nargs=0
+_shtab_subproxy_machines_snapshot__h_nargs=0
+_shtab_subproxy_machines_snapshot___help_nargs=0
 _shtab_subproxy_machines_logs__h_nargs=0
 _shtab_subproxy_machines_logs___help_nargs=0
 _shtab_subproxy_machines_logs___follow_nargs=0

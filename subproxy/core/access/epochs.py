@@ -64,10 +64,11 @@ class _Identity:
 class Epochs:
     """Decides on every C{hello}."""
 
-    __slots__ = ("_identities", "_lines", "_quiet", "_retired")
+    __slots__ = ("_identities", "_lines", "_quiet", "_retired", "_runs")
 
     def __init__(self, *, lines: int = LINES, retired: int = RETIRED) -> None:
         self._identities: dict[str, _Identity] = {}
+        self._runs: dict[str, bytes] = {}
         self._quiet: dict[str, None] = {}
         """Identities without subscription, the longest quiet first."""
         self._lines = lines
@@ -109,13 +110,19 @@ class Epochs:
             known.quiet_since = now
             self._quiet[member.identity] = None
 
-    def forget(self, identity: str) -> None:
+    def begin(self, identity: str, run: bytes) -> None:
         """
         The machine of C{identity} is started anew: whichever instance comes then is a new one.
 
         One restored from a snapshot has the instance of that, which may be retired by now. Who is
         subscribed stays so.
+
+        @param run: what this run of it is called, for L{run}; empty: it is over.
         """
+        if run:
+            self._runs[identity] = run
+        else:
+            self._runs.pop(identity, None)
         known = self._identities.get(identity)
         if known is None:
             return
@@ -125,6 +132,10 @@ class Epochs:
         else:
             self._quiet.pop(identity, None)
             del self._identities[identity]
+
+    def run(self, identity: str) -> bytes:
+        """What the run of that machine is called; empty: whoever runs it has not told."""
+        return self._runs.get(identity, b"")
 
     def expire(self, now: float) -> int:
         """Forget identities that are quiet for FORGET seconds; return how many."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -56,6 +57,20 @@ class ApiDialect(Protocol):
         @raise VmmError: the machine can't be had with this VMM.
         """
 
+    def restore(self, launch: Launch) -> list[ApiCall]:
+        """
+        What has a machine go on from C{launch.snapshot}, with its device at C{launch.vsock}.
+
+        @raise VmmError: that snapshot is none.
+        """
+
+    def freeze(self, folder: Path) -> list[ApiCall]:
+        """What pauses a machine, then what writes a snapshot of it."""
+
+    @property
+    def resume(self) -> ApiCall | None:
+        """What lets one run on that was paused, and not frozen; C{None}: that can't be."""
+
     def explain(self, body: bytes) -> str:
         """What the body of a refusal says, for a person."""
 
@@ -96,8 +111,9 @@ class ApiVmm:
 
     async def _bring_up(self, run: MachineRun) -> None:
         dialect = self._dialect
-        calls = dialect.calls(run.launch)
         self._listen(run)
+        restores = run.launch.snapshot is not None
+        calls = dialect.restore(run.launch) if restores else dialect.calls(run.launch)
         api = self._connect(run)
         command = dialect.command(_socket(run.launch), EVENTS)
         events = os.open(_events(run.launch), os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -108,7 +124,7 @@ class ApiVmm:
         await self._answers(run, api)
         for call in calls:
             await run.wait(api.ask(call))
-        run.tell(VmmEventKind.BOOTING)
+        run.tell(VmmEventKind.RESTORED if restores else VmmEventKind.BOOTING)
 
     def _run(
         self, launch: Launch, on_event: Callable[[VmmEvent], None], *, resume: bool = False
@@ -132,13 +148,29 @@ class ApiVmm:
         def close() -> None:
             pipe.close()
             path.unlink(missing_ok=True)
+            shutil.rmtree(restored_from(run.launch), ignore_errors=True)
 
         run.close_with(close)
 
     def _connect(self, run: MachineRun) -> HttpApi:
         api = HttpApi(self._reactor, _socket(run.launch), self._dialect.explain)
         run.press = lambda: _pressed(api.ask(self._dialect.power_off))
+        run.write_to = lambda folder: self._write(run, api, folder)
         return api
+
+    async def _write(self, run: MachineRun, api: HttpApi, folder: Path) -> None:
+        pause, *others = self._dialect.freeze(folder)
+        await run.wait(api.ask(pause))
+        try:
+            for call in others:
+                await run.wait(api.ask(call))
+        except VmmError as error:
+            resume = self._dialect.resume
+            if resume is None:
+                run.kill(f"it was paused, and could not be frozen: {error.reason}")
+            else:
+                await run.wait(api.ask(resume))
+            raise
 
     async def _answers(self, run: MachineRun, api: HttpApi) -> None:
         """
@@ -156,6 +188,11 @@ class ApiVmm:
                 if self._reactor.seconds() > limit:
                     raise VmmError(f"{self._dialect.program} does not listen: {error}") from None
             await run.wait(deferLater(self._reactor, POLL))
+
+
+def restored_from(launch: Launch) -> Path:
+    """A folder for what a VMM needs of a snapshot besides it, while it goes on from that."""
+    return launch.folder / "restored"
 
 
 def _socket(launch: Launch) -> Path:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from subproxy.machines.declaration import OWN
+from subproxy.machines.instance_folder import make_folder
+from subproxy.machines.snapshot_plan import FREEZE_LIMIT
+from subproxy.machines.vmm.api_driver import restored_from
 from subproxy.machines.vmm.driver import GUEST_CID, Launch, VmmError
 from subproxy.machines.vmm.http_api import ApiCall
 from subproxy.machines.vmm.kernel_command_line import kernel_command_line
@@ -16,6 +21,20 @@ from subproxy.machines.vmm.monitor_events import MonitorReader
 
 KERNEL_WORDS: Final = ("console=ttyS0", "panic=-1", "quiet")
 """A panic restarts the machine in place, which cloud-hypervisor tells."""
+
+
+CONFIG: Final = "config.json"
+
+
+def moved_config(text: str, launch: Launch) -> str:
+    """
+    The C{config.json} of a snapshot, with the device of the instance that goes on from it.
+
+    @raise ValueError: it is none.
+    """
+    config = json.loads(text)
+    config["vsock"]["socket"] = str(launch.vsock)
+    return json.dumps(config)
 
 
 class CloudHypervisor:
@@ -52,6 +71,46 @@ class CloudHypervisor:
                 raise VmmError("cloud-hypervisor has no disk of one's own: disk-mode read-only")
             config["disks"] = [{"path": machine.disk, "readonly": True}]
         return [ApiCall("PUT", "/api/v1/vm.create", config), ApiCall("PUT", "/api/v1/vm.boot")]
+
+    def restore(self, launch: Launch) -> list[ApiCall]:
+        """
+        C{vm.restore} of a folder of our own, whose C{config.json} has this instance's device.
+
+        What else is in the snapshot stands there under a second name.
+        """
+        assert launch.snapshot is not None
+        place = restored_from(launch)
+        try:
+            shutil.rmtree(place, ignore_errors=True)
+            make_folder(place, launch.machine.user)
+            for each in launch.snapshot.iterdir():
+                if each.name != CONFIG:
+                    os.link(each, place / each.name, follow_symlinks=False)
+            config = moved_config((launch.snapshot / CONFIG).read_text("utf-8"), launch)
+            path = place / CONFIG
+            path.touch(0o600)
+            path.write_text(config, "utf-8")
+            if launch.machine.user:
+                shutil.chown(path, launch.machine.user)
+        except OSError as error:
+            raise VmmError(f"{error.filename}: {error.strerror}") from None
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise VmmError(f"the snapshot's {CONFIG}: {error}") from None
+        body = {"source_url": f"file://{place}", "resume": True}
+        return [ApiCall("PUT", "/api/v1/vm.restore", body, FREEZE_LIMIT)]
+
+    def freeze(self, folder: Path) -> list[ApiCall]:
+        """C{vm.pause}, C{vm.snapshot}: C{config.json}, C{state.json} and C{memory-ranges}."""
+        body = {"destination_url": f"file://{folder}"}
+        return [
+            ApiCall("PUT", "/api/v1/vm.pause"),
+            ApiCall("PUT", "/api/v1/vm.snapshot", body, FREEZE_LIMIT),
+        ]
+
+    @property
+    def resume(self) -> ApiCall:
+        """Safe here."""
+        return ApiCall("PUT", "/api/v1/vm.resume")
 
     def explain(self, body: bytes) -> str:
         """C{["Error from API", "The VM could not boot", ...]}: the outermost comes first."""

@@ -48,12 +48,15 @@ class Launch:
         leaves behind of an earlier run of this instance is removed from it.
     @ivar vsock: the path of its virtual socket device. The proxy listens on C{PATH_PORT} already,
         and that socket is never touched; a leftover at C{PATH} itself is removed.
+    @ivar snapshot: a folder that an instance of this machine was frozen to, which this one goes on
+        from; C{None}: it boots.
     """
 
     machine: Machine
     index: int
     folder: Path
     vsock: Path
+    snapshot: Path | None = None
 
 
 class VmmEventKind(Enum):
@@ -62,6 +65,7 @@ class VmmEventKind(Enum):
 
     - C{SPAWNED}: the VMM's process runs.
     - C{BOOTING}: its virtual processors run: the kernel is started.
+    - C{RESTORED}: they run, and go on from a snapshot.
     - C{INIT}: its kernel has started its init, by what that says on the console. Of images of
       others it does not come.
     - C{REBOOTED}: the machine has begun anew within the same process, which cloud-hypervisor does
@@ -72,6 +76,7 @@ class VmmEventKind(Enum):
 
     SPAWNED = "spawned"
     BOOTING = "booting"
+    RESTORED = "restored"
     INIT = "init"
     REBOOTED = "rebooted"
     PANICKED = "panicked"
@@ -126,6 +131,17 @@ class RunningVmm(Protocol):
         C{kill} when that takes too long. Fires at once if it has ended.
 
         Fails with L{VmmError}: the VMM did not take it.
+        """
+
+    def freeze(self, folder: Path) -> Deferred[None]:
+        """
+        Write all that it is to files.
+
+        Fires when they are written; it stands still then, and is to be killed. Fails with
+        L{VmmError}: it can't be. Then it runs on, or has been killed where its VMM can't have it
+        run on (L{subproxy.machines.vmm.snapshot_support}).
+
+        @param folder: an empty folder that its VMM may write to.
         """
 
     def kill(self) -> None:

@@ -34,11 +34,13 @@ class ApiCall:
     One request.
 
     @ivar body: becomes JSON; C{None}: there is none.
+    @ivar limit: seconds for an answer.
     """
 
     method: str
     path: str
     body: Mapping[str, object] | None = None
+    limit: float = TIME_LIMIT
 
 
 class HttpApi:
@@ -58,7 +60,7 @@ class HttpApi:
         """
         Fires with the body of a successful answer.
 
-        Fails with L{VmmError}: it refuses, or does not answer in L{TIME_LIMIT}. Fails with errors
+        Fails with L{VmmError}: it refuses, or does not answer in time. Fails with errors
         of connections and of C{twisted.web.client} too: nobody listens, or it ended meanwhile.
         """
 
@@ -68,7 +70,7 @@ class HttpApi:
             raise VmmError(f"{call.method} {call.path}: no answer within {seconds:g} seconds")
 
         asked = Deferred.fromCoroutine(self._ask(call))
-        return asked.addTimeout(TIME_LIMIT, self._reactor, too_late)
+        return asked.addTimeout(call.limit, self._reactor, too_late)
 
     async def _ask(self, call: ApiCall) -> bytes:
         headers = Headers({b"accept": [b"application/json"]})

@@ -140,6 +140,7 @@ class MachineRun:
     @param resume: it runs already, and has been started by us before we executed ourselves anew.
     @raise VmmError: its folder can't be written to.
     @ivar press: asks the guest to power off: the driver's, once it can be asked.
+    @ivar write_to: writes a snapshot to a folder: the driver's, as C{press} is.
     @ivar ended: as in L{RunningVmm}.
     @ivar meanings: what exit statuses of the VMM mean.
     """
@@ -158,6 +159,7 @@ class MachineRun:
         self.launch = launch
         self.ended: Deferred[VmmEnded] = Deferred()
         self.press: Callable[[], Deferred[None]] | None = None
+        self.write_to: Callable[[Path], Coroutine[Deferred[Any], Any, None]] | None = None
         self.meanings: Mapping[int, str] = {}
         self._reactor = reactor
         self._starter = starter
@@ -198,6 +200,22 @@ class MachineRun:
         if self.press is None:
             return fail(VmmError("the VMM can't be asked"))
         return self.press()
+
+    def freeze(self, folder: Path) -> Deferred[None]:
+        """As in L{RunningVmm}."""
+        if self._state is not RunState.RUNNING or self.write_to is None:
+            return fail(VmmError("the VMM can't be asked"))
+        return Deferred.fromCoroutine(self._freeze(self.write_to(folder)))
+
+    async def _freeze(self, writing: Coroutine[Deferred[Any], Any, None]) -> None:
+        try:
+            await writing
+        except VmmError:
+            raise
+        except CancelledError:
+            raise VmmError("it has ended") from None
+        except Exception as error:
+            raise VmmError(printable(str(error) or repr(error))) from None
 
     def kill(self, reason: str = "killed") -> None:
         """As in L{RunningVmm}."""

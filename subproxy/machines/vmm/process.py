@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from signal import SIGTERM, Signals
 from typing import Any
 
@@ -90,6 +91,10 @@ class RunningProcess:
         """SIGTERM, which a guest takes for the power button."""
         self._child.signal(SIGTERM)
         return succeed(None)
+
+    def freeze(self, folder: Path) -> Deferred[None]:
+        """Nobody can."""
+        return fail(VmmError("a process can't be frozen"))
 
     def kill(self) -> None:
         """SIGKILL."""

@@ -22,6 +22,7 @@ from subproxy.machines.vmm.driver import (
 )
 from subproxy.machines.vmm.machine_run import MachineRun, ProcessStarter
 from subproxy.machines.vmm.qemu_command import qemu_command, vhost_command
+from subproxy.machines.vmm.qemu_snapshot import QemuSnapshot
 from subproxy.machines.vmm.qmp import QmpError, QmpEvent, QmpProtocol
 
 MONITOR: Final = 3
@@ -102,17 +103,29 @@ class QemuVmm:
         await run.appears(vhost)
         with listening(_monitor(launch)) as monitor:
             run.spawn("qemu", command, main=True, descriptors={MONITOR: monitor.fileno()})
-        await self._talk(run)
-        run.tell(VmmEventKind.BOOTING)
+        snapshot = await self._talk(run)
+        if launch.snapshot is None:
+            run.tell(VmmEventKind.BOOTING)
+        else:
+            await snapshot.read(launch.snapshot)
+            run.tell(VmmEventKind.RESTORED)
 
-    async def _talk(self, run: MachineRun) -> None:
+    async def _talk(self, run: MachineRun) -> QemuSnapshot:
         """Have a connection to QEMU for as long as it runs."""
-        protocol = QmpProtocol(lambda event: self._heard(run, event))
+
+        def heard(event: QmpEvent) -> None:
+            snapshot.heard(event)
+            self._heard(run, event)
+
+        protocol = QmpProtocol(heard)
+        snapshot = QemuSnapshot(self._reactor, run, protocol)
         endpoint = UNIXClientEndpoint(self._reactor, str(_monitor(run.launch)))
         await run.wait(connectProtocol(endpoint, protocol))
         run.hear_out(protocol.closed)
         await run.wait(protocol.command("qmp_capabilities"))
         run.press = lambda: _pressed(protocol)
+        run.write_to = snapshot.write
+        return snapshot
 
     def _heard(self, run: MachineRun, event: QmpEvent) -> None:
         if event.name == "SHUTDOWN":

@@ -20,6 +20,13 @@ A panic restarts the machine, which ends QEMU. On a busy host that emulates the 
 kernel's test of its timer may fail: C{IO-APIC + timer doesn't work!}.
 """
 
+CHANNEL: Final = "vsock0"
+DEVICE: Final = "vsock"
+SLOT: Final = "slot0"
+"""Names of ours: of the connection to vhost-device-vsock, of the device, and of where it is."""
+
+DRIVER: Final = "vhost-user-vsock-pci"
+
 SANDBOX: Final = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 """QEMU's own filter of system calls: as libvirt has it."""
 
@@ -64,13 +71,28 @@ def qemu_command(
         *("-kernel", machine.kernel),
         *(("-initrd", machine.initramfs) if machine.initramfs else ()),
         *("-append", kernel_command_line(machine, *KERNEL_WORDS)),
-        *("-chardev", f"socket,id=vsock0,path={_quoted(str(vhost))},reconnect=0"),
-        *("-device", "vhost-user-vsock-pci,chardev=vsock0"),
+        *_vsock(launch, vhost),
         *_disk(machine),
         *("-chardev", f"socket,id=qmp0,fd={monitor},server=on,wait=off"),
         *("-mon", "chardev=qmp0,mode=control"),
         *("-serial", "stdio"),
     ]
+
+
+def _vsock(launch: Launch, vhost: Path) -> tuple[str, ...]:
+    """
+    The device. What may be frozen has it in a slot of its own, where it can be unplugged; what goes
+    on from a snapshot is told of it later.
+    """
+    slot = ("-device", f"pcie-root-port,id={SLOT},chassis=1") if launch.machine.snapshot else ()
+    if launch.snapshot is not None:
+        return (*slot, "-incoming", "defer")
+    place = f",id={DEVICE},bus={SLOT}" if slot else ""
+    return (
+        *slot,
+        *("-chardev", f"socket,id={CHANNEL},path={_quoted(str(vhost))},reconnect=0"),
+        *("-device", f"{DRIVER},chardev={CHANNEL}{place}"),
+    )
 
 
 def _disk(machine: Machine) -> tuple[str, ...]:

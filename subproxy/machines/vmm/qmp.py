@@ -116,9 +116,16 @@ class QmpProtocol(LineOnlyReceiver):
         self.closed: Deferred[None] = Deferred()
         """Fires when the connection is lost."""
 
-    def command(self, name: str, arguments: Mapping[str, object] | None = None) -> Deferred[object]:
+    def command(
+        self,
+        name: str,
+        arguments: Mapping[str, object] | None = None,
+        descriptor: int | None = None,
+    ) -> Deferred[object]:
         """
         Have QEMU do something.
+
+        @param descriptor: goes with it: C{getfd} takes one. It may be closed when this has fired.
 
         Fires with what it returns. Fails with L{QmpError}: it refuses, or the connection is gone.
         """
@@ -132,6 +139,8 @@ class QmpProtocol(LineOnlyReceiver):
             message["arguments"] = arguments
         self._waiting[self._last] = done
         assert self.transport is not None, "not connected yet"
+        if descriptor is not None:
+            self.transport.sendFileDescriptor(descriptor)  # type: ignore[attr-defined]
         self.transport.write(json.dumps(message).encode() + b"\n")
         return done
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +11,11 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.machines.declaration import Machine
+from subproxy.machines.snapshot_plan import FREEZE_LIMIT
 from subproxy.machines.vmm.cloud_hypervisor import CloudHypervisor
 from subproxy.machines.vmm.driver import Launch, VmmError
 from subproxy.machines.vmm.firecracker import Firecracker
+from subproxy.machines.vmm.http_api import ApiCall
 
 MACHINE = Machine(
     "blog",
@@ -30,6 +33,41 @@ LONG = replace(LAUNCH, machine=replace(MACHINE, kernel_arguments=("x" * 2048,)))
 
 
 class CloudHypervisorDialectTests(SynchronousTestCase):
+    def restored(self, config: str) -> tuple[ApiCall, Path]:
+        """What goes on from a snapshot of that configuration, and the folder that it is told of."""
+        folder = Path(self.mktemp()).absolute()
+        snapshot = folder / "snapshot"
+        snapshot.mkdir(parents=True)
+        for name, text in (("config.json", config), ("state.json", "s"), ("memory-ranges", "m")):
+            (snapshot / name).write_text(text)
+        launch = replace(LAUNCH, folder=folder, vsock=folder / "vsock", snapshot=snapshot)
+        (call,) = CloudHypervisor().restore(launch)
+        return call, folder
+
+    def test_a_restore(self) -> None:
+        """The configuration says the path of this instance's device; the rest is the snapshot's."""
+        call, folder = self.restored('{"vsock": {"cid": 3, "socket": "/other"}, "cpus": {}}')
+        place = folder / "restored"
+        self.assertEqual(call.path, "/api/v1/vm.restore")
+        self.assertEqual(call.body, {"source_url": f"file://{place}", "resume": True})
+        config = json.loads((place / "config.json").read_text())
+        self.assertEqual(config, {"vsock": {"cid": 3, "socket": str(folder / "vsock")}, "cpus": {}})
+        self.assertEqual((place / "memory-ranges").read_text(), "m")
+        self.assertEqual((place / "config.json").stat().st_mode & 0o777, 0o600)
+        untouched = (folder / "snapshot" / "config.json").read_text()
+        self.assertIn("/other", untouched)
+
+    def test_no_configuration(self) -> None:
+        for config in ("", "[]", "{}", '{"vsock": null}', "[" * 100_000):
+            self.assertRaises(VmmError, self.restored, config)
+
+    def test_freezing(self) -> None:
+        pause, snapshot = CloudHypervisor().freeze(Path("/m/snapshot.new"))
+        self.assertEqual(pause.path, "/api/v1/vm.pause")
+        self.assertEqual(snapshot.path, "/api/v1/vm.snapshot")
+        self.assertEqual(snapshot.body, {"destination_url": "file:///m/snapshot.new"})
+        self.assertEqual(snapshot.limit, FREEZE_LIMIT)
+
     def test_command(self) -> None:
         self.assertEqual(
             CloudHypervisor().command(Path("/m/0/api.sock"), 3),
@@ -104,6 +142,29 @@ class FirecrackerDialectTests(SynchronousTestCase):
             (b"no json", "no json"),
         ):
             self.assertEqual(Firecracker().explain(body), told)
+
+    def test_a_restore(self) -> None:
+        """The device's path is told; the clock goes on as if it had not stood."""
+        launch = replace(LAUNCH, snapshot=Path("/m/snapshot"))
+        (call,) = Firecracker().restore(launch)
+        self.assertEqual(
+            call.body,
+            {
+                "snapshot_path": "/m/snapshot/state",
+                "mem_backend": {"backend_path": "/m/snapshot/memory", "backend_type": "File"},
+                "resume_vm": True,
+                "vsock_override": {"uds_path": "/m/0/vsock"},
+                "clock_realtime": True,
+            },
+        )
+
+    def test_freezing(self) -> None:
+        pause, create = Firecracker().freeze(Path("/m/snapshot.new"))
+        self.assertEqual((pause.method, pause.body), ("PATCH", {"state": "Paused"}))
+        self.assertEqual(
+            create.body,
+            {"snapshot_path": "/m/snapshot.new/state", "mem_file_path": "/m/snapshot.new/memory"},
+        )
 
     def test_it_tells_no_events(self) -> None:
         self.assertEqual(Firecracker().events().feed(b"x"), [])

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+from dataclasses import replace
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone
@@ -12,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from subproxy.machines.vmm.driver import RunningVmm, VmmError, VmmEventKind
 from subproxy.machines.vmm.machine_run import POLL
 from subproxy.machines.vmm.qemu import QemuVmm, accelerators
+from subproxy.machines.vmm.qemu_snapshot import UNPLUG_LIMIT
 from tests.rigs.machine_rig import MachineCase
 
 
@@ -27,7 +30,7 @@ class AcceleratorTests(SynchronousTestCase):
             self.assertEqual(accelerators(acceleration, kvm=kvm), found)
 
 
-class QemuTests(MachineCase):
+class QemuCase(MachineCase):
     """QEMU and its device, played by the test."""
 
     def setUp(self) -> None:
@@ -77,6 +80,8 @@ class QemuTests(MachineCase):
         """QEMU's connection ends."""
         self.qmp.connectionLost(Failure(ConnectionDone()))
 
+
+class QemuTests(QemuCase):
     def test_a_start(self) -> None:
         running = self.running()
         device, qemu = self.children
@@ -162,3 +167,130 @@ class QemuTests(MachineCase):
         self.vmm_.adopt(self.launch, first.pid, self.events.append).kill()
         self.assertEqual([each.killed for each in self.children], [True, True])
         self.assertEqual(self.flushLoggedErrors(), [])
+
+
+class QemuSnapshotTests(QemuCase):
+    """A machine that is frozen, and one that goes on from that."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.machine = replace(self.launch.machine, snapshot=True)
+        self.launch = replace(self.launch, machine=self.machine)
+        self.place = self.folder / "snapshot"
+        self.place.mkdir()
+
+    def connect(self) -> None:
+        super().connect()
+        self.passed: list[int] = []
+        self.transport.sendFileDescriptor = (  # type: ignore[attr-defined]
+            lambda number: self.passed.append(os.fstat(number).st_ino)
+        )
+
+    def step(self, command: str, *events: dict[str, object], error: str = "") -> None:
+        """It is asked for that, and answers; then something happens."""
+        [line] = self.transport.value().splitlines()
+        self.transport.clear()
+        asked = json.loads(line)
+        self.assertEqual(asked["execute"], command)
+        self.arguments = asked.get("arguments")
+        answer = {"error": {"class": "GenericError", "desc": error}} if error else {"return": {}}
+        self.say({**answer, "id": asked["id"]}, *events)
+
+    def unplug(self) -> None:
+        self.step("query-status")
+        self.step("device_del")
+        self.say({"event": "DEVICE_DELETED", "data": {"path": "/machine/peripheral/vsock/x"}})
+        self.assertEqual(self.asked(), [])
+        self.say({"event": "DEVICE_DELETED", "data": {"device": "vsock", "path": "/machine"}})
+        self.step("chardev-remove")
+        self.step("stop")
+
+    def test_it_is_frozen(self) -> None:
+        """Its device is unplugged before; QEMU gets the file, which only its owner can read."""
+        running = self.running()
+        command = self.children[-1].command
+        self.assertIn("pcie-root-port,id=slot0,chassis=1", command)
+        self.assertIn("vhost-user-vsock-pci,chardev=vsock0,id=vsock,bus=slot0", command)
+        frozen = running.freeze(self.place)
+        self.unplug()
+        self.step("getfd")
+        found = (self.place / "stream").stat()
+        self.assertEqual((self.passed, found.st_mode & 0o777), ([found.st_ino], 0o600))
+        self.step("migrate-set-capabilities")
+        self.step("migrate", {"event": "MIGRATION", "data": {"status": "active"}})
+        self.assertNoResult(frozen)
+        self.say({"event": "MIGRATION", "data": {"status": "completed"}})
+        self.successResultOf(frozen)
+        self.assertEqual(self.asked(), [])
+
+    def test_it_can_not_be_written(self) -> None:
+        """It has its device again, and runs on."""
+        running = self.running()
+        frozen = running.freeze(self.place)
+        self.unplug()
+        self.step("getfd")
+        self.step("migrate-set-capabilities")
+        self.step("migrate", {"event": "MIGRATION", "data": {"status": "failed"}})
+        self.step("chardev-add")
+        self.step("device_add")
+        self.step("cont")
+        self.assertIn("could not write", self.failureResultOf(frozen, VmmError).value.reason)
+
+    def test_its_kernel_gives_nothing_back(self) -> None:
+        running = self.running()
+        frozen = running.freeze(self.place)
+        self.step("query-status")
+        self.step("device_del")
+        self.reactor.advance(UNPLUG_LIMIT)
+        failure = self.failureResultOf(frozen, VmmError)
+        self.assertIn("does not give the device back", failure.value.reason)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_it_is_refused(self) -> None:
+        """Nothing is waited for any more."""
+        running = self.running()
+        frozen = running.freeze(self.place)
+        self.step("query-status")
+        self.step("device_del", error="Device 'vsock' not found")
+        failure = self.failureResultOf(frozen, VmmError)
+        self.assertEqual(failure.value.reason, "device_del: Device 'vsock' not found")
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_it_ends_meanwhile(self) -> None:
+        running = self.running()
+        frozen = running.freeze(self.place)
+        self.step("query-status")
+        running.kill()
+        self.assertEqual(self.failureResultOf(frozen, VmmError).value.reason, "it has ended")
+        self.failureResultOf(running.freeze(self.place), VmmError)
+
+    def test_it_goes_on(self) -> None:
+        """It is told of its device when it has read what there was."""
+        (self.place / "stream").write_text("all of it")
+        self.launch = replace(self.launch, snapshot=self.place)
+        started = self.begin()
+        command = self.children[-1].command
+        self.assertEqual(command[command.index("-incoming") + 1], "defer")
+        self.assertNotIn("vhost-user-vsock-pci", " ".join(command))
+        self.step("qmp_capabilities")
+        self.step("getfd")
+        self.step("migrate-set-capabilities")
+        self.step("migrate-incoming")
+        self.assertEqual(self.arguments, {"uri": "fd:stream"})
+        self.say({"event": "MIGRATION", "data": {"status": "completed"}})
+        self.step("chardev-add")
+        self.step("device_add")
+        self.assertEqual(self.arguments["bus"], "slot0")
+        self.assertNoResult(started)
+        self.step("cont")
+        self.successResultOf(started)
+        self.assertEqual(self.kinds(), [VmmEventKind.SPAWNED, VmmEventKind.RESTORED])
+
+    def test_there_is_nothing_to_go_on_from(self) -> None:
+        self.launch = replace(self.launch, snapshot=self.place)
+        started = self.begin()
+        self.step("qmp_capabilities")
+        self.close()
+        for each in self.children:
+            each.end(None, 9)
+        self.assertIn("stream", self.failureResultOf(started, VmmError).value.reason)

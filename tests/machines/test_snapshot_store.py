@@ -1,0 +1,116 @@
+"""Where snapshots are, and whose."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from subproxy.machines.declaration import Machine
+from subproxy.machines.snapshot_store import SnapshotError, SnapshotStore
+
+BLOG = Machine("blog", "qemu", ("blog.example",), memory=1 << 20, snapshot=True)
+
+
+class SnapshotStoreTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp())
+        self.store = SnapshotStore(str(self.folder))
+
+    def write(self, text: bytes = b"memory") -> None:
+        """A VMM has written one."""
+        place = self.store.make_room(BLOG)
+        (place / "state").write_bytes(text)
+        (place / "state").chmod(0o644)
+
+    def keep(self, fingerprint: str = "1") -> Path:
+        self.write()
+        self.store.keep(BLOG, fingerprint)
+        return self.store.usable(BLOG, fingerprint)
+
+    def left(self) -> list[str]:
+        return sorted(each.name for each in (self.folder / "blog").iterdir())
+
+    def unusable(self, fingerprint: str = "1") -> str:
+        return str(self.assertRaises(SnapshotError, self.store.usable, BLOG, fingerprint))
+
+    def test_it_is_kept(self) -> None:
+        """For its user alone."""
+        self.assertEqual(self.unusable(), "there is none")
+        place = self.keep()
+        self.assertEqual((place / "state").read_bytes(), b"memory")
+        self.assertEqual(self.left(), ["snapshot", "snapshot.json"])
+        for path, mode in (
+            (place, 0o700),
+            (place / "state", 0o600),
+            (self.folder / "blog" / "snapshot.json", 0o600),
+        ):
+            self.assertEqual(path.stat().st_mode & 0o777, mode)
+        self.assertEqual(self.store.size("blog"), 6)
+        self.assertEqual(self.unusable("2"), "what it was made of has changed")
+
+    def test_another_one(self) -> None:
+        """Takes its place; who goes on from the older has its files still."""
+        place = self.keep()
+        with (place / "state").open("rb") as file:
+            self.write(b"other")
+            self.store.keep(BLOG, "2")
+            self.assertEqual(file.read(), b"memory")
+        self.assertEqual((self.store.usable(BLOG, "2") / "state").read_bytes(), b"other")
+
+    def test_it_is_removed(self) -> None:
+        self.keep()
+        self.write()
+        self.store.remove("blog")
+        self.assertEqual(self.left(), [])
+        self.store.remove("blog")
+        self.assertEqual(self.store.size("blog"), 0)
+
+    def test_what_was_never_finished(self) -> None:
+        """Nothing is gone on from, and it makes way."""
+        self.write()
+        self.assertEqual(self.unusable(), "there is none")
+        self.keep()
+        self.assertEqual(self.left(), ["snapshot", "snapshot.json"])
+
+    def test_it_is_damaged(self) -> None:
+        place = self.keep()
+        (place / "state").write_bytes(b"mem")
+        self.assertIn("its files", self.unusable())
+        (self.folder / "blog" / "snapshot.json").write_text("[]")
+        self.assertIn("another format", self.unusable())
+        place = self.keep()
+        (place / "state").unlink()
+        place.rmdir()
+        self.assertIn("No such file", self.unusable())
+
+    def test_what_is_no_file(self) -> None:
+        """A VMM may be what its guest has made of it: nothing is followed."""
+        secret = self.folder / "secret"
+        for name in ("link", "second"):
+            self.write()
+            secret.write_text("ours")
+            secret.chmod(0o644)
+            if name == "link":
+                (self.store.unfinished("blog") / name).symlink_to(secret)
+            else:
+                os.link(secret, self.store.unfinished("blog") / name)
+            self.assertRaises(SnapshotError, self.store.keep, BLOG, "1")
+            self.assertEqual(secret.stat().st_mode & 0o777, 0o644)
+            self.assertEqual(self.left(), [])
+
+    def test_a_full_disk(self) -> None:
+        """It is not begun."""
+        self.patch(os, "statvfs", lambda _: SimpleNamespace(f_bavail=100, f_frsize=4096))
+        error = self.assertRaises(SnapshotError, self.store.make_room, BLOG)
+        self.assertIn("no room", str(error))
+        self.assertEqual(self.left(), [])
+
+    def test_of_machines_that_are_no_more(self) -> None:
+        self.keep()
+        self.store.sweep({"blog": None})
+        self.assertEqual(self.left(), ["snapshot", "snapshot.json"])
+        self.store.sweep(())
+        self.assertEqual(self.left(), [])
