@@ -14,6 +14,7 @@ from guest.core.errors import (
     SubscriptionEnded,
     SubscriptionRefused,
     SubscriptionReplaced,
+    SubscriptionRestored,
     WebSocketClosed,
 )
 
@@ -31,5 +32,6 @@ __all__ = [
     "SubscriptionEnded",
     "SubscriptionRefused",
     "SubscriptionReplaced",
+    "SubscriptionRestored",
     "WebSocketClosed",
 ]
