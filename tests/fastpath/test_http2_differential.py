@@ -404,6 +404,27 @@ class Http2ConversationTests(SynchronousTestCase):
             self.assertEqual(side.client.bodies[3], b"b" * 60000)
         self.same(sides, "windows")
 
+    def test_windows_that_shrink(self) -> None:
+        """SETTINGS may close the window of a stream that waits for that of its connection."""
+        settings = (FrameType.SETTINGS, 0, 0)
+        for size in (0, 1000, 5535):
+            sides = self.pair()
+            for side in sides:
+                side.client.window = False
+                side.client.request(1)
+                side.client.request(3)
+                side.say(side.client.take())
+                side.answer(m.Response(1, 200, [], {}, b"a" * 60000))
+                side.answer(m.Response(2, 200, [], {}, b"b" * 60000))
+                self.assertEqual(len(side.client.bodies[3]), 5535)
+                side.say(write_frame(*settings, b"\0\4" + size.to_bytes(4, "big")))
+                side.client.h2.increment_flow_control_window(100_000)
+                side.say(side.client.take())
+                self.assertEqual(len(side.client.bodies[3]), 5535)
+                side.say(write_frame(*settings, b"\0\4" + (60_000).to_bytes(4, "big")))
+                self.assertEqual(side.client.bodies[3], b"b" * 60000)
+            self.same(sides, size)
+
     def test_reset_of_a_plain_one(self) -> None:
         """The guest hears of it, and the log."""
         sides = self.pair()

@@ -342,7 +342,7 @@ class Http2Connection:
                 stream.room += more
                 if stream.room > MOST_WINDOW:
                     raise Http2Error(ErrorCode.FLOW_CONTROL_ERROR, "a window is too large")
-                self.sender.window_opened(stream)
+                self.sender.window_moved(stream)
 
     def _push_promise(self, frame: Frame, now: float) -> Http2Event | None:
         raise protocol_error("PUSH_PROMISE of a client")
@@ -389,7 +389,7 @@ class Http2Connection:
         if stream.room + more > MOST_WINDOW:
             return self.reset(stream, ErrorCode.FLOW_CONTROL_ERROR, now)
         stream.room += more
-        self.sender.window_opened(stream)
+        self.sender.window_moved(stream)
         return None
 
     _HANDLERS: ClassVar[dict[int, Callable[[Http2Connection, Frame, float], Http2Event | None]]] = {

@@ -64,7 +64,7 @@ class Http2Sender:
         """Let C{data} wait for its turn."""
         stream.add(data)
         self.waiting += len(data)
-        self.window_opened(stream)
+        self.window_moved(stream)
 
     def hold(self, stream: Http2Stream, more: int) -> None:
         """C{more} bytes wait beside the data of C{stream}; less than nothing: so many do not."""
@@ -81,16 +81,18 @@ class Http2Sender:
         if not stream.waiting:
             self._free[stream.number] = stream
 
-    def window_opened(self, stream: Http2Stream) -> None:
-        """The client takes more of C{stream}, or there is more of it."""
+    def window_moved(self, stream: Http2Stream) -> None:
+        """The client takes more of C{stream} or less (section 6.9.2), or there is more of it."""
         if stream.waiting and stream.room > 0:
             self._ready[stream.urgency].setdefault(stream.number, stream)
+        else:
+            self._ready[stream.urgency].pop(stream.number, None)
 
     def set_urgency(self, stream: Http2Stream, urgency: int) -> None:
         """C{stream} is as urgent as that from now on."""
         self._ready[stream.urgency].pop(stream.number, None)
         stream.urgency = urgency
-        self.window_opened(stream)
+        self.window_moved(stream)
 
     def forget(self, stream: Http2Stream) -> None:
         """Send nothing of C{stream} any more."""
@@ -180,7 +182,7 @@ class Http2Sender:
             self._put_end(stream, out)
         else:
             self.moved.append(stream)
-            self.window_opened(stream)
+            self.window_moved(stream)
 
     # The connection ends.
 

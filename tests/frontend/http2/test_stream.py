@@ -113,7 +113,7 @@ class SenderTests(SynchronousTestCase):
         self.sender.set_urgency(self.stream, 0)
         self.assertFalse(self.sender.pending(True))
         self.stream.room = 9
-        self.sender.window_opened(self.stream)
+        self.sender.window_moved(self.stream)
         self.assertEqual([data for _, _, data in self.sent()], [b"a"])
         self.assertEqual((self.sender.waiting, self.counts.room), (0, 9))
 
