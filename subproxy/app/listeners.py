@@ -17,6 +17,7 @@ from subproxy.endpoints.adopted import AdoptedVsockEndpoint, check_systemd, sock
 from subproxy.endpoints.folder import FolderService
 from subproxy.endpoints.hybrid import HybridVsockServerEndpoint
 from subproxy.endpoints.server_endpoint import server_endpoint
+from subproxy.fastpath.http1_only_factory import http1_only
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.notsent_lowat import limit_unsent
 from subproxy.frontend.proxy_protocol.protocol import (
@@ -87,7 +88,11 @@ def _http_listener(
     tls: TlsSetup | None = None,
 ) -> ListenerService:
     where = listen.where
-    factory: Factory = http if tls is None else tls.factory(where)
+    factory: Factory
+    if tls is not None:
+        factory = tls.factory(where, listen.http2)
+    else:
+        factory = http if listen.http2 else http1_only(http)
     parse: Callable[[Any, str], Any] = server_endpoint
     if is_proxied(where):
         factory = ProxyProtocolFactory(http, proxy_peers(settings), where, factory)
@@ -106,7 +111,7 @@ def _http_listener(
     return ListenerService(
         endpoint,
         factory,
-        "HTTP" if tls is None else "HTTPS",
+        ("HTTP" if tls is None else "HTTPS") + ("" if listen.http2 else ", without HTTP/2,"),
         where,
         prepare=lambda port: limit_unsent(port, unsent),
     )

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 
 from subproxy.app.effects import EFFECTS, wait
 from subproxy.app.service import ProxyService
-from subproxy.config.bare_port import is_bare
+from subproxy.config.bare_port import asks_for_port
 from subproxy.config.configuration_error import ConfigurationError
 from subproxy.config.setting import HttpLimit, Setting
 from subproxy.config.settings import TABLE, Settings
@@ -110,7 +110,7 @@ class Reloader:
         if policy is not None or self._guarded:
             if effective.has_policy and not self._guarded:
                 # Only a start chooses whom a bare port is for.
-                if any(map(is_bare, self._settings.http)) and "http.listen" not in waiting:
+                if any(map(asks_for_port, self._settings.http)) and "http.listen" not in waiting:
                     waiting.append("http.listen")
                 self._guarded = True
             if not effective.has_policy and self._guarded:

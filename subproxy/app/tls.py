@@ -13,13 +13,14 @@ from twisted.logger import Logger
 from subproxy.config.settings import Settings
 from subproxy.core.routing.router import Router
 from subproxy.fastpath.http1_factory import FastHttp1Factory
+from subproxy.fastpath.http1_only_factory import http1_only
 from subproxy.fastpath.http2_factory import HTTP_2, FastHttp2Factory
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.tls.certificate_reader import CertificateReader, NamedFileUnusable
 from subproxy.frontend.tls.certificate_service import CertificateService
 from subproxy.frontend.tls.context_cache import ContextCache
 from subproxy.frontend.tls.front import HTTP_1_1, TlsFactory
-from subproxy.frontend.tls.interfaces import LibraryUnavailable
+from subproxy.frontend.tls.interfaces import ITlsEngine, LibraryUnavailable
 from subproxy.frontend.tls.library import choose_library
 from subproxy.process.startup import fail
 
@@ -51,24 +52,33 @@ class TlsSetup:
         self,
         http: Http1Factory,
         certificates: CertificateService,
-        contexts: ContextCache,
+        engine: ITlsEngine,
         router: Router,
     ) -> None:
+        monotonic = http.context.monotonic
         self.certificates = certificates
         self.handshakes: Counter[str] = Counter(dict.fromkeys(OUTCOMES, 0))
         self.orders: Counter[str] | None = None
         self.clients: Counter[str] = Counter(dict.fromkeys(CLIENT_CERTIFICATES, 0))
         self._http = http
-        self._contexts = contexts
+        self._contexts = ContextCache(engine, tuple(spoken(http)), monotonic)
+        self._http1_contexts = ContextCache(engine, (HTTP_1_1,), monotonic)
         self._router = router
 
-    def factory(self, where: str) -> TlsFactory:
-        """What stands before HTTP on the listener that an operator wrote so."""
-        protocols = spoken(self._http)
+    def factory(self, where: str, http2: bool = True) -> TlsFactory:
+        """
+        What stands before HTTP on the listener that an operator wrote so.
+
+        @param http2: HTTP/2 may be spoken there.
+        """
+        protocols, contexts = spoken(self._http), self._contexts
+        if not http2 and len(protocols) > 1:
+            protocols = {HTTP_1_1: http1_only(self._http)}
+            contexts = self._http1_contexts
         return TlsFactory(
             self._http,
             self.certificates,
-            self._contexts,
+            contexts,
             protocols,
             where,
             self.handshakes,
@@ -161,5 +171,4 @@ def build_tls(
     certificates.read_now()
     if not certificates.store.held:
         log.warn("there is no certificate yet: nobody is served over TLS")
-    contexts = ContextCache(engine, tuple(spoken(http)), http.context.monotonic)
-    return TlsSetup(http, certificates, contexts, router)
+    return TlsSetup(http, certificates, engine, router)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from subproxy.config.listener_versions import split_versions
 from subproxy.endpoints.ipv6 import IPv6Endpoint, has_ipv6
 from subproxy.endpoints.server_endpoint import server_endpoint
 
@@ -29,11 +30,13 @@ class ClientListener:
 
     @ivar where: the endpoint string.
     @ivar port: of IPv6 alone, on C{interface}; None: C{where} says all.
+    @ivar http2: HTTP/2 is spoken there, where it is spoken at all.
     """
 
     where: str
     port: int | None = None
     interface: str = ""
+    http2: bool = True
 
     def endpoint(self, reactor: Any) -> Any:
         """
@@ -57,20 +60,27 @@ def expand(
     """
     The sockets that one C{--http} asks for.
 
-    @param value: a port or an endpoint string.
+    @param value: a port or an endpoint string, with what it says of HTTP/2.
     @param policy: a policy is in force.
     @param ipv6: whether there is IPv6 with that address.
     """
+    value, http2 = split_versions(value)
     if not is_bare(value):
-        return [ClientListener(value)]
+        return [ClientListener(value, http2=http2)]
     port = int(value)
     four, six = ("", "::") if policy else ("127.0.0.1", "::1")
-    found = [ClientListener(f"tcp:{port}" + (f":interface={four}" if four else ""))]
+    where = f"tcp:{port}" + (f":interface={four}" if four else "")
+    found = [ClientListener(where, http2=http2)]
     # Two sockets that ask for any free port get two.
     if port and ipv6(six):
         escaped = six.replace(":", "\\:")
-        found.append(ClientListener(f"tcp6:{port}:interface={escaped}", port, six))
+        found.append(ClientListener(f"tcp6:{port}:interface={escaped}", port, six, http2))
     return found
+
+
+def asks_for_port(value: str) -> bool:
+    """Tell whether a C{--http} or C{--https} is a bare port, whatever it says of HTTP/2."""
+    return is_bare(split_versions(value)[0])
 
 
 def without_policy(http: Sequence[str], https: Sequence[str] = ()) -> str:
@@ -80,8 +90,8 @@ def without_policy(http: Sequence[str], https: Sequence[str] = ()) -> str:
     @param http: where clients come.
     @param https: where they come over TLS.
     """
-    ports = [("http", value) for value in http if is_bare(value)]
-    ports += [("https", value) for value in https if is_bare(value)]
+    ports = [("http", split_versions(value)[0]) for value in http if asks_for_port(value)]
+    ports += [("https", split_versions(value)[0]) for value in https if asks_for_port(value)]
     if not ports:
         return OPEN
     option, first = ports[0]

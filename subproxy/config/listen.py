@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from subproxy.config.bare_port import is_bare
+from subproxy.config.listener_versions import split_versions
 
 _MAGIC = re.compile(r"[*?[]")
 _ETCD = re.compile(r"etcd:https?://[A-Za-z0-9.:\[\]-]+\Z")
@@ -37,15 +38,16 @@ def is_path(value: str) -> bool:
 def parse_http(value: str) -> str:
     """
     What C{--http} asks for: a bare port (see L{subproxy.config.bare_port}), or an endpoint
-    string.
+    string; and whether HTTP/2 is spoken there (see L{subproxy.config.listener_versions}).
 
     @raise ValueError: it is neither.
     """
-    if is_bare(value):
-        if int(value) > 65535:
+    where, _ = split_versions(value)
+    if is_bare(where):
+        if int(where) > 65535:
             raise ValueError("a port is at most 65535")
         return value
-    if not _ENDPOINT.match(value):
+    if not _ENDPOINT.match(where):
         raise ValueError("neither a port nor an endpoint such as tcp:8888:interface=127.0.0.1")
     return value
 
@@ -102,7 +104,7 @@ def parse_peer_listen(value: str) -> str:
     @raise ValueError: it is neither, or an endpoint that does TLS itself.
     """
     parse_https(value)
-    if value.startswith("haproxy:"):
+    if value.startswith("haproxy:") or split_versions(value)[0] != value:
         raise ValueError("hosts dial each other directly: say tcp:PORT")
     return f"tcp:{value}" if is_bare(value) else value
 

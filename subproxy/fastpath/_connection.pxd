@@ -12,6 +12,7 @@ cdef class FastPath(FastContext):
 
 cdef class FastConnection(AnsweringConnection):
     cdef bint agreed  # upon HTTP/2
+    cdef bint prior  # HTTP/2 may begin without that
     cdef FastHttp2Connection http2  # what serves it, if it turned out to speak that
 
     cdef bint begin(self, const u8 *data, Py_ssize_t size, Head *head) except -1

@@ -51,8 +51,9 @@ cdef double NEVER = float("inf")
 cdef class FastPath(FastContext):
     """The compiled path of one frontend: makes what stands on either side of it."""
 
-    def front(self, bint http2=False):
-        """The protocol for a new connection of a client, which has agreed upon HTTP/2, or not."""
+    def front(self, bint http2=False, bint prior=True):
+        """The protocol for a new connection of a client, which has agreed upon HTTP/2, or not; in
+        which case it may begin with its C{prior} knowledge that we speak that, or not."""
         cdef FastConnection front = FastConnection.__new__(FastConnection)
         front.path = self
         front.asked = PendingRequest.__new__(PendingRequest)
@@ -60,6 +61,7 @@ cdef class FastPath(FastContext):
         front.writable = True
         front.deadline = front.due = NEVER
         front.agreed = http2
+        front.prior = prior and self.http2
         return front
 
     def stats(self):
@@ -245,7 +247,7 @@ cdef class FastConnection(AnsweringConnection):
                 self.stage = PARTIAL
                 self.deadline = self.due = self.path.now() + self.path.header_timeout
                 return 0
-            if self.path.http2 and not self.requests and begins_http2(data, size):
+            if self.prior and not self.requests and begins_http2(data, size):
                 return self.to_http2(data, size)
             return self.decline(data, size)
         if self.stage == WAITING or self.stage == DOWNLOADING:
@@ -279,7 +281,7 @@ cdef class FastConnection(AnsweringConnection):
             elif found == PARTIAL_HEAD and size < MOST_PARTIAL:
                 self.rest = joined
                 return 0
-            elif self.path.http2 and not self.requests and begins_http2(data, size):
+            elif self.prior and not self.requests and begins_http2(data, size):
                 self.rest = None
                 return self.to_http2(data, size)
             self.to_slow()

@@ -185,9 +185,38 @@ class Http2Tests(SynchronousTestCase):
         wait_until(lambda: re.search('HTTP/2.0" 505', self.proxy.output), "the line of the log")
         self.assertEqual(self.world.ask("/")[2], b"OK")
 
+    def test_off_at_one_listener(self) -> None:
+        """There the preface gets 505 and a line of the log; the other one speaks both."""
+        port = free_port()
+        self.serve("echo:Echo", f"--http=tcp:{port}:interface=127.0.0.1:http2=off")
+        self.proxy.wait_for(f"HTTP, without HTTP/2, on tcp:{port}:interface=127.0.0.1")
+        self.assertEqual(self.curl("-w", "%{http_version}", self.url + "/"), "OK2")
+        command = ("curl", "-sS", "--http2-prior-knowledge", "-m", "10")
+        self.run_client(*command, f"http://127.0.0.1:{port}/", check=False)
+        wait_until(lambda: re.search('HTTP/2.0" 505', self.proxy.output), "the line of the log")
+        said = self.run_client("curl", "-sS", "-w", "%{http_version}", f"http://127.0.0.1:{port}/")
+        self.assertEqual(said, "OK1.1")
+        self.assertNotIn("Traceback", self.proxy.output)
+
 
 class Http2OverTlsTests(TlsCase):
     skip = unavailable()
+
+    def test_off_at_one_listener(self) -> None:
+        """There ALPN offers HTTP/1.1 alone, and the preface within TLS gets 505, too."""
+        also = free_port()
+        self.serve(f"--https=tcp:{also}:http2=off:interface=127.0.0.1")
+        context = self.authority.client_context()
+        context.set_alpn_protocols(["h2", "http/1.1"])
+        with self.connect(context=context) as client:
+            self.assertEqual(client.selected_alpn_protocol(), "h2")
+        self.https = also
+        with self.connect(context=context) as client:
+            self.assertEqual(client.selected_alpn_protocol(), "http/1.1")
+            self.assertTrue(self.get(client).startswith(b"HTTP/1.1 200"))
+        with self.connect(context=context) as client:
+            client.sendall(PREFACE)
+            self.assertTrue(client.recv(100).startswith(b"HTTP/1.1 505"))
 
     def test_off(self) -> None:
         """ALPN offers HTTP/1.1, to a client that would rather have HTTP/2 too."""
