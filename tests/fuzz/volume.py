@@ -194,7 +194,7 @@ def main() -> None:
                 print(f"{options.kind}: part of seed {seed}, behind {done} inputs", flush=True)
                 raise
         seed += 1
-        if done >= due:
+        if done >= due or done >= options.count:
             due = done + TOLD
             rate = done / (time.monotonic() - began)
             print(f"{options.kind}: {done} inputs, {rate:.0f}/s", flush=True)
