@@ -33,6 +33,7 @@ from subproxy.machines.vmm.driver import (
 from subproxy.machines.vmm.drivers import make_driver
 from subproxy.machines.vmm.qemu import kvm_usable
 from tests.integration.qemu import Image, build_image, need_tools, scratch
+from tests.rigs.halting_kernel import write_kernel
 
 NOBODY = "nobody"
 MINIMAL_APP = "tests/integration/vm_minimal_app.py"
@@ -341,6 +342,42 @@ class CloudHypervisorTests(DriverCase):
 
     async def test_a_snapshot(self) -> None:
         await self.check_snapshot()
+
+    async def test_a_machine_that_halts(self) -> None:
+        """
+        KVM can boot this one everywhere: it is frozen, and two go on from that at a time, each with
+        its device at its own path. What is none is refused.
+        """
+        root = self.folder.parent
+        kernel = write_kernel(root / "halting")
+        self.machine = replace(self.machine, kernel=str(kernel), initramfs="", snapshot=True)
+        running = await self.start()
+        place = root / "snapshot"
+        place.mkdir(0o700)
+        try:
+            await running.freeze(place)
+        except VmmError as error:
+            if "GetNestedState" in error.reason:
+                raise SkipTest(f"KVM here tells no state of nested guests: {error}") from None
+            raise
+        running.kill()
+        await running.ended
+        for index in (1, 2):
+            self.folder = root / str(index)
+            self.folder.mkdir(0o700)
+            self.events.clear()
+            launch = replace(self.launch(), index=index, snapshot=place)
+            copy = await self.driver.start(launch, self.events.append)
+            self.addCleanup(lambda ended=copy.ended: ended)
+            self.addCleanup(copy.kill)
+            self.assertEqual(self.kinds(), [VmmEventKind.SPAWNED, VmmEventKind.RESTORED])
+            self.assertTrue(launch.vsock.is_socket())
+        for path in place.iterdir():
+            path.write_bytes(b"x")
+        self.folder = root / "3"
+        self.folder.mkdir(0o700)
+        launch = replace(self.launch(), index=3, snapshot=place)
+        await self.assertFailure(self.driver.start(launch, self.events.append), VmmError)
 
 
 class FirecrackerTests(CloudHypervisorTests):

@@ -272,17 +272,17 @@ class CloudHypervisorTests(ReplayCase):
             asked, ["GET /api/v1/vmm.ping", "PUT /api/v1/vm.restore", "PUT /api/v1/vm.power-button"]
         )
 
-    async def test_no_space(self) -> None:
+    async def test_it_can_not_be_frozen(self) -> None:
         """It is resumed, and powers off as ever."""
-        running = await self.start("no space")
+        running = await self.start("can not freeze")
         error = await self.assertFailure(running.freeze(self.folder), VmmError)
-        self.assertIn("No space left on device", error.reason)
+        self.assertIn("GetNestedState", error.reason)
         self.assertEqual(self.asked()[-1][0], "PUT /api/v1/vm.resume")
         await running.power_off()
         await self.ended(running)
 
     async def test_no_restore(self) -> None:
-        self.assertIn("Address already in use", await self.check_no_restore())
+        self.assertIn("No such file or directory", await self.check_no_restore())
 
     async def test_it_is_taken_over(self) -> None:
         """Its events come to who has taken it over; the power button is asked for anew."""
@@ -344,7 +344,7 @@ class FirecrackerTests(ReplayCase):
         self.assertIn("could not be frozen", ended.reason)
 
     async def test_no_restore(self) -> None:
-        self.assertIn("Address in use", await self.check_no_restore())
+        self.assertIn("Address already in use", await self.check_no_restore())
 
     async def test_it_starts_again_where_it_was(self) -> None:
         """It leaves its sockets however it ends, and can't start where one is."""
