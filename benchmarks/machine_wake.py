@@ -1,10 +1,11 @@
 """
 What a start of a machine costs, by its parts; and what many starts and stops leave behind.
 
-    python -m benchmarks.machine_wake [--seconds=30] [--image=FOLDER]
+    python -m benchmarks.machine_wake [--seconds=30] [--image=FOLDER [--snapshot]]
 
 A machine is asked for, answers, and is stopped, again and again, for so many seconds. It is a
-process, or, with a folder that has C{kernel} and C{initrd}, a virtual machine of QEMU without KVM.
+process, or, with a folder that has C{kernel} and C{initrd}, a virtual machine of QEMU without KVM;
+with a snapshot each start goes on from that.
 The parts are those of C{subproxy machines}. The manager's own are C{decide} and C{first_byte}, and
 of a process C{spawn}, in which nobody else does anything. Then descriptors, processes and files of
 the proxy are compared with those after the first start.
@@ -28,7 +29,7 @@ GUEST = Path(__file__).parent.parent / "tests" / "integration" / "machine_guest.
 QUICK = "idle = false\nhosts = 'blog.example'\nname = 'blog'\nstart-timeout = 120\n"
 
 
-def configuration(folder: Path, image: str) -> str:
+def configuration(folder: Path, image: str, *, snapshot: bool) -> str:
     """The file of one machine."""
     if not image:
         command = [sys.executable, str(GUEST), "{listener}", "blog\\.example", "0"]
@@ -37,6 +38,7 @@ def configuration(folder: Path, image: str) -> str:
     else:
         more = (
             f"vmm = 'qemu'\nacceleration = 'tcg'\nmemory = '192M'\nkernel = '{image}/kernel'\n"
+            f"snapshot = {str(snapshot).lower()}\n"
             f"initramfs = '{image}/initrd'\nkernel-arguments = ['subproxy.host=blog\\.example']\n"
         )
     return f"[[machine]]\n{QUICK}{more}"
@@ -69,18 +71,21 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--image", default="")
+    parser.add_argument("--snapshot", action="store_true")
     options = parser.parse_args()
     world = World()
     try:
-        measure(world, options.seconds, options.image)
+        measure(world, options.seconds, options.image, snapshot=options.snapshot)
     finally:
         world.close()
 
 
-def measure(world: World, seconds: float, image: str) -> None:
+def measure(world: World, seconds: float, image: str, *, snapshot: bool) -> None:
     """Start and stop for so long, and print what came of it."""
     path, admin, run = world.folder / "c.toml", world.folder / "admin", world.folder / "run"
-    path.write_text(configuration(world.folder, os.path.abspath(image) if image else ""))
+    path.write_text(
+        configuration(world.folder, os.path.abspath(image) if image else "", snapshot=snapshot)
+    )
     proxy = world.start_proxy(
         f"--config={path}", f"--machines-folder={run}", f"--admin={admin}", "--access-log=none"
     )
@@ -90,6 +95,9 @@ def measure(world: World, seconds: float, image: str) -> None:
         [found] = admin_client.api(admin, "/api/machines")["machines"]
         return found
 
+    if snapshot:
+        admin_client.api(admin, "/api/machines/blog/snapshot", "POST")
+        wait_until(lambda: machine()["state"] == "cold" and machine()["snapshot"]["bytes"], "it")
     parts: dict[str, list[float]] = {}
     first: Left | None = None
     end = time.monotonic() + seconds

@@ -190,7 +190,7 @@ class CloudHypervisorTests(ReplayCase):
                 "payload": {
                     "kernel": "/images/hello.vmlinux",
                     "initramfs": "/images/hello.img",
-                    "cmdline": "console=ttyS0 panic=-1 quiet",
+                    "cmdline": "console=ttyS0 panic=-1 quiet cryptomgr.notests",
                 },
                 "vsock": {"cid": 3, "socket": str(self.folder / "vsock")},
                 "serial": {"mode": "Tty"},
@@ -312,7 +312,8 @@ class FirecrackerTests(ReplayCase):
                     {
                         "kernel_image_path": "/images/hello.vmlinux",
                         "initrd_path": "/images/hello.img",
-                        "boot_args": "console=ttyS0 reboot=k panic=-1 quiet subproxy.end=reboot",
+                        "boot_args": "console=ttyS0 reboot=k panic=-1 quiet cryptomgr.notests "
+                        "subproxy.end=reboot",
                     },
                 ),
                 ("PUT /machine-config", {"vcpu_count": 1, "mem_size_mib": 128}),

@@ -15,11 +15,11 @@ from subproxy.machines.snapshot_plan import FREEZE_LIMIT
 from subproxy.machines.vmm.api_driver import restored_from
 from subproxy.machines.vmm.driver import GUEST_CID, Launch, VmmError
 from subproxy.machines.vmm.http_api import ApiCall
-from subproxy.machines.vmm.kernel_command_line import kernel_command_line
+from subproxy.machines.vmm.kernel_command_line import QUICK, kernel_command_line
 from subproxy.machines.vmm.memory_size import MEBIBYTE, mebibytes
 from subproxy.machines.vmm.monitor_events import MonitorReader
 
-KERNEL_WORDS: Final = ("console=ttyS0", "panic=-1", "quiet")
+KERNEL_WORDS: Final = ("console=ttyS0", "panic=-1", "quiet", *QUICK)
 """A panic restarts the machine in place, which cloud-hypervisor tells."""
 
 

@@ -11,10 +11,13 @@ from subproxy.machines.declaration import OWN
 from subproxy.machines.snapshot_plan import FREEZE_LIMIT
 from subproxy.machines.vmm.driver import GUEST_CID, Launch, VmmError, VmmEvent
 from subproxy.machines.vmm.http_api import ApiCall
-from subproxy.machines.vmm.kernel_command_line import kernel_command_line
+from subproxy.machines.vmm.kernel_command_line import QUICK, kernel_command_line
 from subproxy.machines.vmm.memory_size import mebibytes
 
-KERNEL_WORDS: Final = ("console=ttyS0", "reboot=k", "panic=-1", "quiet", "subproxy.end=reboot")
+KERNEL_WORDS: Final = (
+    *("console=ttyS0", "reboot=k", "panic=-1", "quiet", *QUICK),
+    "subproxy.end=reboot",
+)
 """Only a reboot ends Firecracker, so that is what a guest does when it has ended."""
 
 

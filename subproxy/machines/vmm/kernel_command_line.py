@@ -15,6 +15,12 @@ from subproxy.machines.vmm.driver import VmmError
 LONGEST: Final = 2047
 """Bytes that Linux keeps on x86-64; what is beyond is cut off silently."""
 
+QUICK: Final = ("cryptomgr.notests",)
+"""
+A kernel that does not test its ciphers when it boots, which nothing in a guest asks for: two fifths
+of the instructions until init, with Debian's cloud kernel 6.1 (0.9 of 2.3 thousand million).
+"""
+
 _ESCAPED: Final = re.compile(rb"[^\x21\x23\x24\x26-\x7e]")
 """What stands as C{%XX} in a value: blanks, quotation marks, C{%}, all that is not ASCII."""
 

@@ -8,13 +8,13 @@ from typing import Final
 
 from subproxy.machines.declaration import OWN, Machine
 from subproxy.machines.vmm.driver import GUEST_CID, Launch, VmmError
-from subproxy.machines.vmm.kernel_command_line import kernel_command_line
+from subproxy.machines.vmm.kernel_command_line import QUICK, kernel_command_line
 from subproxy.machines.vmm.memory_size import mebibytes
 
 QEMU_PROGRAM: Final = "qemu-system-x86_64"
 VHOST_PROGRAM: Final = "vhost-device-vsock"
 
-KERNEL_WORDS: Final = ("console=ttyS0", "panic=-1", "quiet", "no_timer_check")
+KERNEL_WORDS: Final = ("console=ttyS0", "panic=-1", "quiet", "no_timer_check", *QUICK)
 """
 A panic restarts the machine, which ends QEMU. On a busy host that emulates the processor the
 kernel's test of its timer may fail: C{IO-APIC + timer doesn't work!}.

@@ -82,7 +82,10 @@ class CloudHypervisorDialectTests(SynchronousTestCase):
         self.assertEqual(create.body["disks"], [{"path": "/d", "readonly": True}])
         self.assertEqual(
             create.body["payload"],
-            {"kernel": "/k", "cmdline": "console=ttyS0 panic=-1 quiet subproxy.arg=--weight=2"},
+            {
+                "kernel": "/k",
+                "cmdline": "console=ttyS0 panic=-1 quiet cryptomgr.notests subproxy.arg=--weight=2",
+            },
         )
         self.assertIsNone(boot.body)
 
