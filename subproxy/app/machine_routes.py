@@ -17,10 +17,10 @@ from subproxy.core.balancing.member import Member, MemberEvent, Pool
 from subproxy.core.balancing.pool_owner import UNTIL_UP, PoolOwner
 from subproxy.core.dispatcher import Dispatcher
 from subproxy.core.http.normalise import normalise_host
-from subproxy.core.routing.pattern import escape
-from subproxy.core.routing.route import ANY_PATH, Route
+from subproxy.core.routing.route import Route
 from subproxy.errors import MachineDown, NoRoute, ProxyError
 from subproxy.machines.declaration import Machine
+from subproxy.machines.declared_routes import claims_of, routes_of
 from subproxy.machines.places import identity_of, instance_of_identity, path_fault
 from subproxy.machines.template import MachineTemplate, is_template
 from subproxy.subscription.guest_observer import GuestObserver
@@ -176,8 +176,8 @@ class MachineRoutes(GuestObserver):
         if known is not None and known.machine == machine:
             claims, routes = known.claims, known.routes
         else:
-            claims = _claims(machine)
-            routes = _routes(claims, one_label=template)
+            claims = claims_of(machine)
+            routes = routes_of(claims, one_label=template)
         declared = _Declared(machine, owner, claims, routes)
         if known is not None:
             declared.pools, declared.members = known.pools, known.members
@@ -366,22 +366,3 @@ class MachineRoutes(GuestObserver):
         for pool in declared.pools:
             if pool.waiting and not pool.members:
                 self._dispatcher.reroute(pool)
-
-
-def _claims(machine: Machine) -> list[Claim]:
-    return [Claim(host, path) for host in machine.hosts for path in machine.paths]
-
-
-def _routes(claims: Iterable[Claim], *, one_label: bool) -> list[Route]:
-    """What is declared for a claim: routes of what it covers; of a template hosts of one label."""
-    found: dict[Route, None] = {}
-    for claim in claims:
-        suffix = escape(claim.suffix)
-        host = suffix if claim.literal else (rb"[^.]+" if one_label else rb".*") + suffix
-        if claim.path:
-            path = escape(claim.path)
-            found[Route(host, path)] = None
-            found[Route(host, path + ANY_PATH)] = None
-        else:
-            found[Route(host, ANY_PATH)] = None
-    return list(found)
