@@ -13,6 +13,7 @@ from twisted.logger import Logger
 
 from subproxy.admin.guard import Guard
 from subproxy.admin.token import TokenError, default_files, obtain_token
+from subproxy.app.cluster_gauges import cluster_gauges
 from subproxy.app.listener import ListenerService
 from subproxy.app.reload import Reloaded
 from subproxy.app.service import ProxyService
@@ -185,19 +186,8 @@ def _add_host_gauges(collector: ProxyCollector, hosts: Hosts) -> None:
     gauges, links = collector.gauges, hosts.links
     gauges["hosts_asked"] = ("Other hosts that can be asked.", lambda: links.counts()[0])
     gauges["hosts_asking"] = ("Other hosts that ask.", lambda: links.counts()[1])
-    if hosts.cluster is None:
-        return
-    view, publisher = hosts.cluster.view, hosts.cluster.publisher
-    gauges["cluster_stale"] = (
-        "1 if the cluster's store is away, and what it said last goes on.",
-        lambda: float(view.stale),
-    )
-    gauges["cluster_hosts"] = ("Other hosts in the store.", lambda: len(view.table.hosts))
-    gauges["cluster_routes"] = ("Routes of other hosts in it.", lambda: view.table.routes)
-    gauges["cluster_unpublished"] = (
-        "Records of this host that the store does not have yet as they are.",
-        lambda: publisher.publication.pending,
-    )
+    if hosts.cluster is not None:
+        gauges.update(cluster_gauges(hosts.cluster))
 
 
 def _is_unix(where: str) -> bool:

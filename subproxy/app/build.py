@@ -230,7 +230,7 @@ def build_proxy(
     if acme is not None:
         service.addService(acme)  # type: ignore[no-untyped-call]
     hosts = None
-    if settings.peer_certificate is not None:
+    if settings.peer_certificate is not None and guests is None:
         hosts = _hosts(reactor, settings, service, inheritance)
     inheritance.routes(registry, monotonic())
     registrar.assigned.restore(inheritance.assigned)
@@ -243,6 +243,18 @@ def _hosts(
     reactor: Any, settings: Settings, service: ProxyService, inheritance: InheritedSockets
 ) -> Hosts:
     """What is known of other hosts, whose modules others have no use for."""
+    provide_openssl()
+    from subproxy.app.hosts import build_hosts
+
+    return build_hosts(reactor, settings, service, inheritance)
+
+
+def provide_openssl() -> None:
+    """
+    Let TLS between hosts have what it needs.
+
+    @raise SystemExit: it is not there.
+    """
     openssl.provide()
     try:
         import OpenSSL  # noqa: F401
@@ -251,9 +263,6 @@ def _hosts(
             "--peer-certificate wants the package pyOpenSSL: "
             "pip install 'subscription-proxy-vsock[tls]'"
         )
-    from subproxy.app.hosts import build_hosts
-
-    return build_hosts(reactor, settings, service, inheritance)
 
 
 def _signal_handlers(

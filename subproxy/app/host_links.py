@@ -22,14 +22,16 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from subproxy.app.served_routes import ServedRoutes
 from subproxy.core.access.log_limit import LogLimit
-from subproxy.core.balancing.member import HOSTS, Member, MemberState, is_peer
+from subproxy.core.balancing.member import HOSTS, Member, MemberState, is_host, is_peer
 from subproxy.core.dispatcher import Dispatcher
 from subproxy.core.exchange import Exchange
 from subproxy.core.host_address import split_address
 from subproxy.core.routing.route import Route
 from subproxy.frontend.peer.dialer import DialState, HostDialer
+from subproxy.frontend.peer.host_dialers import HostDialers
 from subproxy.frontend.peer.host_protocol import HostPeerProtocol
 from subproxy.frontend.peer.host_tls import HostCertificates, HostGateFactory
+from subproxy.frontend.peer.process_place import ProcessPlace, server_name
 from subproxy.subscription.factory import SubscriptionFactory
 from subproxy.subscription.guest_observer import GuestObserver
 from subproxy.subscription.host_registrar import HostRegistrar
@@ -70,8 +72,10 @@ class HostLinks(GuestObserver):
 
     @param factory: the other hosts, as who is asked.
     @param random: from 0 to 1.
+    @param place: which process of this host this is.
     @ivar protocol: makes what serves a host that asks.
-    @ivar publisher: tells what is served here; None: each host is told over its connection.
+    @ivar publisher: tells what is served here; None: that is not for this process to do.
+    @ivar tells: each host that asks is told over its connection what is served here.
     @ivar alone: see L{PeerLinks<subproxy.app.peer_links.PeerLinks>}; a host always is.
     """
 
@@ -85,8 +89,10 @@ class HostLinks(GuestObserver):
         factory: HostSubscriptions,
         certificates: HostCertificates,
         random: Callable[[], float],
+        place: ProcessPlace = ProcessPlace(),  # noqa: B008 (it is frozen)
     ) -> None:
         self.factory = factory
+        self.tells = True
         self.protocol: Callable[..., HostPeerProtocol] = HostPeerProtocol
         self.publisher: RoutePublisher | None = None
         self.alone = True
@@ -95,10 +101,12 @@ class HostLinks(GuestObserver):
         self._registrar = registrar
         self._certificates = certificates
         self._random = random
+        self._place = place
         self._instance = secrets.token_hex(8)
-        self._served = ServedRoutes(self._route_came, self._route_left)
-        self._dialers: dict[str, HostDialer] = {}
-        self._routes: dict[str, int] = {}
+        self._served = ServedRoutes[Member](self.serve, self.withdraw)
+        self._here: dict[Route, None] = {}
+        self._dialers: dict[str, HostDialers] = {}
+        self._routes: dict[str, set[Route]] = {}
         self._asking: list[HostPeerProtocol] = []
         self._limit = LogLimit()
         self._stopped = False
@@ -110,7 +118,11 @@ class HostLinks(GuestObserver):
 
     def dispatch_here(self, exchange: Exchange) -> None:
         """See C{LocalDispatcher}."""
-        self._dispatcher.dispatch_here(exchange, is_peer, patient=True)
+        self._dispatcher.dispatch_here(exchange, self.goes_no_further, patient=True)
+
+    def goes_no_further(self, member: Member) -> bool:
+        """See C{LocalDispatcher}: another worker of this host may have the guest, no other host."""
+        return is_peer(member) if self._place.processes == 1 else is_host(member)
 
     # Who is asked.
 
@@ -136,28 +148,39 @@ class HostLinks(GuestObserver):
         if name == self.host or self._stopped:
             return
         self.host_left(name)
-        dialer = HostDialer(self._reactor, name, address, self._dial, self._random)
-        self._dialers[name] = dialer
-        dialer.begin()
+        dialers = self._dialers[name] = HostDialers(
+            self._reactor,
+            name,
+            address,
+            self._place,
+            lambda dialer: self._dial(dialers, dialer),
+            self._random,
+        )
+        dialers.begin()
 
     def host_left(self, name: str) -> None:
         """Dial it no more; a connection that there is stays."""
-        dialer = self._dialers.pop(name, None)
-        if dialer is not None:
-            dialer.stop()
+        dialers = self._dialers.pop(name, None)
+        if dialers is not None:
+            dialers.stop()
 
-    def _dial(self, dialer: HostDialer) -> Deferred[Any]:
+    def _dial(self, dialers: HostDialers, dialer: HostDialer) -> Deferred[Any]:
+        def begun(processes: int) -> None:
+            dialer.begun()
+            dialers.learned(processes)
+
         def admit(name: str) -> HostPeerProtocol | None:
             if name != dialer.name or not dialer.reached():
                 return None
             protocol = self.protocol(
                 self,
-                () if self.publisher is not None else self._served,
+                self._here if self.tells else (),
                 self.host,
                 self._instance,
                 self._reactor,
-                dialer.begun,
+                begun,
                 dialer.left,
+                self._place.process,
             )
             self._asking = [each for each in self._asking if each.connected]
             self._asking.append(protocol)
@@ -165,21 +188,25 @@ class HostLinks(GuestObserver):
 
         gate = HostGateFactory(self._reactor, admit, dialer.refused)
         endpoint = endpoint_of(self._reactor, dialer.address)
-        connecting: Deferred[Any] = endpoint.connect(self._certificates.client(gate, self._reactor))
+        called = server_name(dialer.process, dialer.name)
+        connecting: Deferred[Any] = endpoint.connect(
+            self._certificates.client(gate, self._reactor, called)
+        )
         return connecting
 
     # What others serve, where the store says it.
 
-    def route_came(self, name: str, route: Route) -> None:
-        """Guests of host C{name} serve C{route}."""
-        self._routes[name] = self._routes.get(name, 0) + 1
-        self._registrar.offer(name, route)
+    def route_came(self, name: str, route: Route, wakes: bool = False) -> None:
+        """Guests of host C{name} serve C{route}; or a machine would, which it C{wakes}."""
+        self._routes.setdefault(name, set()).add(route)
+        self._registrar.offer(name, route, wakes)
 
     def route_left(self, name: str, route: Route) -> None:
         """They do no more."""
-        self._routes[name] -= 1
-        if not self._routes[name]:
-            del self._routes[name]
+        known = self._routes.get(name, set())
+        known.discard(route)
+        if not known:
+            self._routes.pop(name, None)
         self._registrar.withdraw(name, route)
 
     # What this host's guests serve.
@@ -190,21 +217,27 @@ class HostLinks(GuestObserver):
 
     def left(self, member: Member) -> None:
         """See L{GuestObserver}."""
-        self._served.member_left(member)
+        self._served.server_left(member)
 
-    def _route_came(self, route: Route) -> None:
+    def serve(self, route: Route) -> None:
+        """This host has guests for C{route}, or a machine."""
+        self._here[route] = None
+        self._registrar.own(route, True)
         if self.publisher is not None:
             self.publisher.serve(route)
-            return
-        for each in self._asking:
-            each.serve(route)
+        if self.tells:
+            for each in self._asking:
+                each.serve(route)
 
-    def _route_left(self, route: Route) -> None:
+    def withdraw(self, route: Route) -> None:
+        """It has none any more."""
+        self._here.pop(route, None)
+        self._registrar.own(route, False)
         if self.publisher is not None:
             self.publisher.withdraw(route)
-            return
-        for each in self._asking:
-            each.withdraw(route)
+        if self.tells:
+            for each in self._asking:
+                each.withdraw(route)
 
     # The end.
 
@@ -254,20 +287,25 @@ class HostLinks(GuestObserver):
         asked = self._registrar.data()
         found = []
         for name in sorted({*self._dialers, *self._routes, *asked}):
-            dialer, member = self._dialers.get(name), asked.get(name)
-            known = self._routes.get(name, 0)
+            dialer, members = self._dialers.get(name), asked.get(name, [])
+            known = len(self._routes.get(name, ()))
             found.append(
                 {
                     "host": name,
                     "address": "" if dialer is None else dialer.address,
                     "asks": "no" if dialer is None else dialer.state.name.lower(),
-                    "asked": "no" if member is None else MemberState(member.state).name.lower(),
-                    "routes": known if member is None else max(known, len(member.pools)),
-                    "latency": None if member is None else round(member.latency, 6),
-                    "in_flight": 0 if member is None else member.in_flight,
+                    "asked": _state(members),
+                    "routes": max([known, *(len(each.pools) for each in members)]),
+                    "latency": round(min(each.latency for each in members), 6) if members else None,
+                    "in_flight": sum(each.in_flight for each in members),
                 }
             )
         return found
+
+
+def _state(members: list[Member]) -> str:
+    """That of a host: the best of those of its processes."""
+    return MemberState(min(each.state for each in members)).name.lower() if members else "no"
 
 
 def endpoint_of(reactor: Any, address: str) -> Any:

@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from subproxy.app.host_links import HostLinks, HostSubscriptions
 from subproxy.app.listener import ListenerService
 from subproxy.app.service import ProxyService
-from subproxy.cluster.service import ClusterService
+from subproxy.cluster.service import ClusterObserver, ClusterService
 from subproxy.config.combinations import address_of
 from subproxy.config.settings import Settings
 from subproxy.core.host_address import parse_peer
@@ -19,6 +19,7 @@ from subproxy.endpoints.adopted import check_systemd
 from subproxy.endpoints.server_endpoint import server_endpoint
 from subproxy.fastpath.install import host_protocol
 from subproxy.frontend.peer.host_tls import HostCertificateError, HostCertificates
+from subproxy.frontend.peer.process_place import ProcessPlace
 from subproxy.process.inherited_sockets import InheritedSockets, http_endpoint
 from subproxy.process.startup import fail
 from subproxy.subscription.host_registrar import HostRegistrar
@@ -45,13 +46,11 @@ class Hosts:
         return {"host": self.links.host, "cluster": cluster, "hosts": self.links.data()}
 
 
-def build_hosts(
-    reactor: Any, settings: Settings, service: ProxyService, inheritance: InheritedSockets
-) -> Hosts:
+def read_host_certificates(settings: Settings) -> HostCertificates:
     """
-    Let C{service} have other hosts, which C{settings} name.
+    The certificate of this host, which C{settings} name.
 
-    @raise SystemExit: something that was asked for can't be had.
+    @raise SystemExit: it can't be used.
     """
     assert settings.peer_certificate is not None
     assert settings.peer_ca is not None
@@ -59,7 +58,20 @@ def build_hosts(
         certificates = HostCertificates(settings.peer_certificate, settings.peer_ca)
     except HostCertificateError as error:
         fail(f"--peer-certificate: {error}")
-    random = Random().random
+    for name, address in map(parse_peer, settings.peer):
+        if name == certificates.name:
+            fail(f"--peer={name}={address}: that is this host")
+    return certificates
+
+
+def build_links(
+    reactor: Any,
+    settings: Settings,
+    service: ProxyService,
+    certificates: HostCertificates,
+    place: ProcessPlace,
+) -> HostLinks:
+    """The connections of C{service}, which is process C{place} of this host, with other hosts."""
     dispatcher, guests = service.dispatcher, service.subscriptions
     registrar = HostRegistrar(
         service.registrar.registry, monotonic, dispatcher.capacity, bool(settings.cluster)
@@ -77,33 +89,51 @@ def build_hosts(
             bulk=None,
             tunnel=0,
             share=PEER_SHARE,
+            process=place.process,
+            processes=place.processes,
         ),
     )
     factory.protocol = guests.protocol
-    links = HostLinks(reactor, dispatcher, registrar, factory, certificates, random)
+    links = HostLinks(reactor, dispatcher, registrar, factory, certificates, Random().random, place)
     links.protocol = host_protocol(service.http)
+    links.tells = not settings.cluster
+    return links
+
+
+def build_hosts(
+    reactor: Any, settings: Settings, service: ProxyService, inheritance: InheritedSockets
+) -> Hosts:
+    """
+    Let C{service}, which is the one process of this host, have other hosts, which C{settings} name.
+
+    @raise SystemExit: something that was asked for can't be had.
+    """
+    certificates = read_host_certificates(settings)
+    links = build_links(reactor, settings, service, certificates, ProcessPlace())
     service.peers = links
     service.registrar.observer = links
     if settings.peer_listen is not None:
-        listener = _listener(reactor, settings.peer_listen, links, inheritance)
+        listener = host_listener(reactor, settings.peer_listen, links.listener(), inheritance)
         listener.setServiceParent(service)  # type: ignore[no-untyped-call]
         service.peer_listeners.append(listener)
     cluster = None
     if settings.cluster:
-        cluster = _cluster(reactor, settings, links)
-        links.publisher = cluster
+        cluster = links.publisher = build_cluster(reactor, settings, links.host, links)
         cluster.setServiceParent(service)  # type: ignore[no-untyped-call]
     for name, address in map(parse_peer, settings.peer):
-        if name == links.host:
-            fail(f"--peer={name}={address}: that is this host")
         reactor.callWhenRunning(links.host_came, name, address)
     Logger("subproxy").info("this host is {name}", name=links.host)
     return Hosts(links, cluster)
 
 
-def _listener(
-    reactor: Any, where: str, links: HostLinks, inheritance: InheritedSockets
+def host_listener(
+    reactor: Any, where: str, factory: Any, inheritance: InheritedSockets
 ) -> ListenerService:
+    """
+    What other hosts dial, which C{factory} takes in.
+
+    @raise SystemExit: it can't be had.
+    """
     try:
         if inheritance.has(where):
             endpoint = http_endpoint(reactor, where, inheritance, server_endpoint)
@@ -112,10 +142,17 @@ def _listener(
             endpoint = server_endpoint(reactor, where)
     except Exception as error:
         fail(f"--peer-listen={where}: {error}")
-    return ListenerService(endpoint, links.listener(), "other hosts", where)
+    return ListenerService(endpoint, factory, "other hosts", where)
 
 
-def _cluster(reactor: Any, settings: Settings, links: HostLinks) -> ClusterService:
+def build_cluster(
+    reactor: Any, settings: Settings, name: str, observer: ClusterObserver
+) -> ClusterService:
+    """
+    The part in a cluster of this host, which is called C{name}.
+
+    @raise SystemExit: what its store wants can't be had.
+    """
     from subproxy.app.etcd import etcd_store  # twisted.web.client is a third of a second
 
     assert settings.peer_listen is not None
@@ -123,5 +160,5 @@ def _cluster(reactor: Any, settings: Settings, links: HostLinks) -> ClusterServi
     assert address is not None
     store = etcd_store(reactor, settings)
     return ClusterService(
-        reactor, store, settings.cluster_prefix, links.host, address, links, Random().random
+        reactor, store, settings.cluster_prefix, name, address, observer, Random().random
     )

@@ -10,6 +10,7 @@ from twisted.internet import epollreactor
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from subproxy.app.build import provide_openssl
 from subproxy.app.listener import NotListening
 from subproxy.app.parent_state import TRIAL, ParentState
 from subproxy.app.reload import in_force
@@ -26,6 +27,7 @@ from subproxy.process.startup import UMASK, detach, fail, fail_running, started
 from subproxy.workers.template import WorkerProcess, fork_template
 
 if TYPE_CHECKING:
+    from subproxy.frontend.peer.host_tls import HostCertificates
     from subproxy.frontend.tls.certificate_reader import CertificateReader
 
 
@@ -35,8 +37,6 @@ def make_parent(options: Options) -> Any:
 
     @raise SystemExit: something that was asked for can't be had; standard error says what.
     """
-    if options.settings.peer_certificate is not None:
-        fail("--peer-certificate: not with machines, nor with --workers")
     config: Any = getattr(options, "parent", None) or {}
     if os.environ.pop(TRIAL, ""):
         _try(options)
@@ -48,6 +48,7 @@ def make_parent(options: Options) -> Any:
     shortfall = compiled.shortfall()
     _pin(options)
     certificates = _certificates(options)
+    host = _host_certificates(options)
     forked = fork_template(
         lambda: _refresh(options, certificates),
         lambda: 0 if certificates is None else certificates.read(),
@@ -55,7 +56,7 @@ def make_parent(options: Options) -> Any:
     if isinstance(forked, WorkerProcess):
         from subproxy.app.worker import run_worker
 
-        run_worker(options, forked.end, certificates)
+        run_worker(options, forked.end, certificates, host)
     if shortfall is not None:
         Logger("subproxy").warn("{shortfall} (see README, Install)", shortfall=shortfall)
     raise_limit()
@@ -69,7 +70,7 @@ def make_parent(options: Options) -> Any:
     supervisor = SupervisorNotifier(config)
     if state is not None:
         supervisor.succeed(state.pidfile)
-    service = ParentService(reactor, options, forked, supervisor, config.get("uid"), state)
+    service = ParentService(reactor, options, forked, supervisor, config.get("uid"), state, host)
     stop_on_signals(reactor, service.hurry)
 
     def up(_: object) -> None:
@@ -121,6 +122,18 @@ def _certificates(options: Options) -> CertificateReader | None:
     return read_certificates(options.settings)
 
 
+def _host_certificates(options: Options) -> HostCertificates | None:
+    """The same of this host among others; None if there are none."""
+    if options.settings.peer_certificate is None:
+        return None
+    provide_openssl()
+    # Of those who have hosts; workers find them imported.
+    from subproxy.app import host_door  # noqa: F401
+    from subproxy.app.hosts import read_host_certificates
+
+    return read_host_certificates(options.settings)
+
+
 def _refresh(options: Options, certificates: CertificateReader | None) -> None:
     """The same for what a reload has put in force."""
     if certificates is not None:
@@ -142,6 +155,7 @@ def _try(options: Options) -> None:
 
     _pin(options)
     _certificates(options)
+    _host_certificates(options)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

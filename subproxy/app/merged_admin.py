@@ -17,6 +17,7 @@ from subproxy.admin.machines_page import NO_MACHINES
 from subproxy.admin.pages import Reply
 from subproxy.admin.site import assigned
 from subproxy.admin.view import Data
+from subproxy.app.cluster_gauges import cluster_gauges
 from subproxy.core.balancing.assigned import Assigned
 from subproxy.core.printable import printable
 from subproxy.workers.crew import Crew, decoded
@@ -32,12 +33,16 @@ GREATEST = frozenset(
         "subproxy_subscriber_ping_seconds",
         "subproxy_subscriber_weight",
         "subproxy_subscriber_ready",
+        "subproxy_hosts_asked",
+        "subproxy_hosts_asking",
     }
 )
 """Gauges of which the greatest is that of the whole; all other numbers are added."""
 
 if TYPE_CHECKING:
+    from subproxy.app.cluster_hosting import ClusterHosting
     from subproxy.app.machine_changes import MachineChanges
+    from subproxy.cluster.service import ClusterService
     from subproxy.config.sources import Sources
     from subproxy.machines.manager import MachineManager
 
@@ -100,6 +105,18 @@ class CrewCollector(Collector):
         )
 
 
+class ClusterCollector(Collector):
+    """What the parent knows of the store."""
+
+    def __init__(self, cluster: ClusterService) -> None:
+        self._gauges = cluster_gauges(cluster)
+
+    def collect(self) -> Iterator[Metric]:
+        """See C{Collector}."""
+        for name, (documentation, value) in self._gauges.items():
+            yield GaugeMetricFamily(f"subproxy_{name}", documentation, value())
+
+
 class MergedAdmin:
     """
     The operations of L{subproxy.admin.site.Operations}, for all workers.
@@ -109,6 +126,7 @@ class MergedAdmin:
     @param manager: who keeps machines, if there are any.
     @param assigned: what an operator has said of subscribers: what new workers begin with.
     @param sources: where the settings come from; C{None}: no machine can be made.
+    @param hosts: what the parent knows of other hosts; C{None}: there are none.
     """
 
     def __init__(
@@ -120,7 +138,9 @@ class MergedAdmin:
         manager: Callable[[], MachineManager | None] = lambda: None,
         assigned: Assigned | None = None,
         sources: Sources | None = None,
+        hosts: ClusterHosting | None = None,
     ) -> None:
+        self._hosts = hosts
         self._assigned = assigned or Assigned()
         self._sources = sources
         self._changes: MachineChanges | None = None
@@ -143,6 +163,8 @@ class MergedAdmin:
                 from subproxy.app.machine_metrics import MachineCollector
 
                 collectors.register(MachineCollector(manager))
+            if self._hosts is not None and self._hosts.cluster is not None:
+                collectors.register(ClusterCollector(self._hosts.cluster))
             return generate_latest(collectors)
 
         asked = [self._crew.ask(each, "metrics") for each in self._crew.serving]
@@ -167,8 +189,10 @@ class MergedAdmin:
         workers = self._crew.serving
         asked = [self._crew.ask(each, what, about) for each in workers]
         merged = gatherResults(asked).addCallback(lambda found: _merged(what, workers, found))
+        if what == "hosts":
+            return merged.addCallback(self._with_the_cluster)
         if what == "overview":
-            return merged.addCallback(self._with_the_parents)
+            return merged.addCallback(self._with_the_parents).addCallback(self._with_the_cluster)
         assigns = what in ("weight", "drain", "undrain")
         return merged.addCallback(self._assign, what, about) if assigns else merged
 
@@ -187,6 +211,15 @@ class MergedAdmin:
             if starting not in serving:
                 self._crew.ask(starting, "assigned", plain)
         return gatherResults(told).addCallback(lambda _: reply)
+
+    def _with_the_cluster(self, reply: Reply) -> Reply:
+        """With what the store says, which the parent alone has."""
+        data, status = reply
+        if status == 200 and self._hosts is not None:
+            data["host"] = self._hosts.host
+            cluster = self._hosts.cluster
+            data["cluster"] = None if cluster is None else cluster.data()
+        return reply
 
     def _with_the_parents(self, reply: Reply) -> Reply:
         """With what the parent alone knows."""
@@ -260,6 +293,8 @@ def _merged(what: str, workers: Sequence[Worker], payloads: Sequence[bytes]) -> 
             return {"requests": ways}, 200
         case "explain":
             return _explained(good), 200
+        case "hosts":
+            return {"hosts": _hosts([data["hosts"] for _, data in good])}, 200
         case "overview":
             return _overview(good), 200
     return good[0][1], 200
@@ -284,9 +319,27 @@ def _overview(good: Sequence[tuple[Worker, Data]]) -> Data:
         "subscribers_in_all": sum(data["subscribers_in_all"] for _, data in good),
         "workers": [],
         "machines": [],
-        "hosts": [],
+        "hosts": _hosts([data["hosts"] for _, data in good]),
         "cluster": None,
     }
+
+
+def _hosts(lists: Sequence[list[Data]]) -> list[Data]:
+    """Each other host once: how it stands with that worker that has come farthest with it."""
+    found: dict[str, Data] = {}
+    for host in (each for hosts in lists for each in hosts):
+        have = found.setdefault(host["host"], dict(host))
+        if have == host:
+            continue
+        for name, best in (("asks", "connected"), ("asked", "ready")):
+            if have[name] == "no" or host[name] == best:
+                have[name] = host[name]
+        have["address"] = have["address"] or host["address"]
+        have["routes"] = max(have["routes"], host["routes"])
+        have["in_flight"] += host["in_flight"]
+        measured = [each["latency"] for each in (have, host) if each["latency"] is not None]
+        have["latency"] = min(measured, default=None)
+    return [found[name] for name in sorted(found)]
 
 
 COUNTED = ("waiting", "requests", "errors", "answers", "first_byte")

@@ -14,44 +14,43 @@ import socket
 import sys
 from collections.abc import Callable
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, DeferredList, gatherResults, maybeDeferred
-from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from subproxy.admin.pages import Reply
-from subproxy.app.admin import admin_guard, admin_service
 from subproxy.app.guest_placing import GuestPlacing
-from subproxy.app.listener import ListenerService, why
+from subproxy.app.listener import ListenerService
 from subproxy.app.listeners import vsock_listeners
 from subproxy.app.machine_hosting import MachineHosting
+from subproxy.app.parent_sockets import make_client_sockets
 from subproxy.app.parent_state import TRIAL, VARIABLE, ParentState
 from subproxy.app.periodic import PeriodicService
 from subproxy.app.reload import in_force
 from subproxy.app.trial import try_program
-from subproxy.config.bare_port import expand
 from subproxy.config.configuration_error import ConfigurationError
 from subproxy.config.options import Options
 from subproxy.core.access.policy import Policy, PolicyError
-from subproxy.endpoints.adopted import check_systemd
-from subproxy.endpoints.server_endpoint import server_endpoint
-from subproxy.frontend.proxy_protocol.protocol import PREFIX, is_proxied
 from subproxy.process.inherited_sockets import InheritedSockets, SocketHandoff
 from subproxy.process.sd_notify import SupervisorNotifier
 from subproxy.process.signals import SignalService
 from subproxy.process.startup import fail
 from subproxy.process.upgrade import START_LIMIT, command_line
 from subproxy.workers import messages as msg
-from subproxy.workers.client_sockets import ClientSockets, tcp_sockets
+from subproxy.workers.client_sockets import ClientSockets
 from subproxy.workers.crew import Crew
 from subproxy.workers.greeting import GreetingFactory
 from subproxy.workers.messages import ChannelMessage
 from subproxy.workers.slots import Worker
 from subproxy.workers.template import TemplateProcess
+
+if TYPE_CHECKING:
+    from subproxy.app.cluster_hosting import ClusterHosting
+    from subproxy.frontend.peer.host_tls import HostCertificates
 
 HOUSEKEEPING_INTERVAL = 0.25
 """Seconds between looks at what has expired."""
@@ -86,6 +85,7 @@ class ParentService(MultiService):
         supervisor: SupervisorNotifier,
         uid: int | None,
         state: ParentState | None = None,
+        host: HostCertificates | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._reactor = reactor
@@ -112,37 +112,47 @@ class ParentService(MultiService):
         )
         self.greetings.policy = self._read_policy() or Policy()
         inheritance = InheritedSockets(self._state.listeners)
-        self._vsock: list[IService] = vsock_listeners(
+        self._inward: list[IService] = vsock_listeners(
             reactor, self._settings, self.greetings, inheritance
         )
         self.machines = MachineHosting(
             reactor, options.effective, self.guests, self.greetings, inheritance
         )
         self._uid = uid
+        self.hosts = None if host is None else self._cluster_hosting(host, inheritance)
+        self._inward += [] if self.hosts is None else self.hosts.listeners
         self._admin = self._admin_listener(uid)
         self._housekeeping = PeriodicService(HOUSEKEEPING_INTERVAL, self._housekeep, reactor)
-        for child in (*self._vsock, self._admin, self._housekeeping):
+        for child in (*self._inward, self._admin, self._housekeeping, self.hosts):
             if child is not None:
                 child.setServiceParent(self)  # type: ignore[no-untyped-call]
         self.addService(SignalService(reactor, self._handlers()))  # type: ignore[no-untyped-call]
 
-    def _admin_listener(self, uid: int | None) -> ListenerService | None:
-        where = self._settings.admin
-        if where is None:
-            return None
-        from subproxy.admin.site import operations_site
-        from subproxy.app.merged_admin import MergedAdmin
+    def _cluster_hosting(
+        self, host: HostCertificates, inheritance: InheritedSockets
+    ) -> ClusterHosting:
+        """What other hosts need, whose modules others have no use for."""
+        from subproxy.app.cluster_hosting import ClusterHosting
 
-        admin = MergedAdmin(
-            self.crew,
+        made = ClusterHosting(
+            *(self._reactor, self._settings, host, lambda: self.crew),
+            *(inheritance, self._state.cluster),
+        )
+        made.declare(self._effective.machines)
+        return made
+
+    def _admin_listener(self, uid: int | None) -> ListenerService | None:
+        if self._settings.admin is None:
+            return None
+        from subproxy.app.parent_admin import parent_admin
+
+        return parent_admin(
+            *(self._reactor, self._settings, uid, self.crew),
             lambda: bool(self.running and self.crew.serving),
             self.reload,
-            self._reactor,
             lambda: self.machines.manager,
-            *(self.guests.table.assigned, self._options.sources),
+            *(self.guests.table.assigned, self._options.sources, self.hosts),
         )
-        guard = admin_guard(self._settings, uid)
-        return admin_service(self._reactor, where, operations_site(admin, guard, self._reactor))
 
     def _handlers(self) -> dict[signal.Signals, Callable[[], object]]:
         return {
@@ -167,52 +177,15 @@ class ParentService(MultiService):
         """Make all listening sockets, before privileges are shed."""
         with self._supervisor.starting():
             try:
-                self._make_sockets()
+                make_client_sockets(
+                    *(self._reactor, self._settings, self._effective.has_policy),
+                    *(self._state, self._sockets),
+                )
                 self.machines.prepare(self._uid, self._restarted)
                 super().privilegedStartService()  # type: ignore[no-untyped-call]
             except SystemExit:
                 self._give_back()
                 raise
-
-    def _make_sockets(self) -> None:
-        settings = self._settings
-        inherited = dict(self._state.clients)
-        for option, values in (("http", settings.http), ("https", settings.https)):
-            for value in values:
-                for listen in expand(value, self._effective.has_policy):
-                    left = inherited.pop(listen.where, None)
-                    try:
-                        if left is not None:
-                            self._adopt(listen.where, left)
-                        elif listen.port is not None:
-                            made = tcp_sockets(
-                                listen.interface, listen.port, settings.workers, only_v6=True
-                            )
-                            self._sockets.made[listen.where] = made
-                        else:
-                            self._make(listen.where)
-                    except ValueError as error:
-                        fail(f"--{option}={listen.where}: {error}")
-                    except Exception as error:
-                        what = "HTTP" if option == "http" else "HTTPS"
-                        fail(f"cannot listen for {what} on {listen.where}: {why(error)}")
-        for unwanted in inherited.values():
-            for each in unwanted:
-                os.close(each)
-        self._sockets.adopted += self._state.names
-
-    def _adopt(self, where: str, descriptors: list[int]) -> None:
-        sockets = [socket.socket(fileno=each) for each in descriptors]
-        self._sockets.adopt(where, sockets, self._settings.workers)
-
-    def _make(self, where: str) -> None:
-        plain = where.removeprefix(PREFIX) if is_proxied(where) else where
-        check_systemd(plain)
-
-        def listen(maker: Any) -> Any:
-            return server_endpoint(maker, plain).listen(Factory())
-
-        self._sockets.make(where, self._settings.workers, listen, self._reactor)
 
     def _give_back(self) -> None:
         """The start failed: nothing is left behind, unless it is another program's."""
@@ -222,7 +195,7 @@ class ParentService(MultiService):
                 each.close_now()
 
     def _listeners(self) -> list[Any]:
-        return [*self._vsock, *([] if self._admin is None else [self._admin])]
+        return [*self._inward, *([] if self._admin is None else [self._admin])]
 
     def startService(self) -> None:
         """Start all, and the workers."""
@@ -256,11 +229,12 @@ class ParentService(MultiService):
 
     # CrewObserver.
 
-    def began(self, worker: Worker) -> msg.Begin:
+    def began(self, worker: Worker) -> list[ChannelMessage]:
         """What C{worker} is."""
         self.guests.began(worker)
         found = self._sockets.of(worker.slot)
-        return msg.Begin(
+        more = [] if self.hosts is None else self.hosts.introduction(worker)
+        begin = msg.Begin(
             worker.slot,
             worker.serial,
             self.crew.slots.count,
@@ -269,8 +243,10 @@ class ParentService(MultiService):
             self.guests.table.assigned.plain,
             # What is wrong with the files ends a start, and a hand-over, with its reason.
             self._up.called and not self._upgrading,
+            len(more),
             descriptors=tuple(os.dup(each) for _, each in found),
         )
+        return [begin, *more]
 
     def _introduce(self, worker: Worker) -> None:
         """Connect C{worker} with all others, both ways."""
@@ -288,7 +264,7 @@ class ParentService(MultiService):
         """C{worker} serves."""
         self._introduce(worker)
         self.machines.ready(worker)
-        self.guests.retry()
+        self._retry()
         if not self._up.called and len(self.crew.serving) == self.crew.slots.count:
             self._up.callback(None)
         if self._upgrading:
@@ -296,6 +272,8 @@ class ParentService(MultiService):
 
     def came(self, worker: Worker, said: ChannelMessage) -> None:
         """C{worker} says something of its guests, or of machines."""
+        if self.hosts is not None:
+            self.hosts.came(worker, said)
         self.machines.came(worker, said)
 
     def failed(self, worker: Worker, reason: str) -> None:
@@ -306,6 +284,8 @@ class ParentService(MultiService):
         """C{worker} is gone."""
         self.guests.ended(worker)
         self.machines.ended(worker)
+        if self.hosts is not None:
+            self.hosts.ended(worker)
         if not self._up.called and not self.crew.slots.stopping and not self._restarted:
             self.crew.slots.stopping = True
             self._up.errback(NotStarting(self._failure or f"worker {worker.slot} has died"))
@@ -318,9 +298,14 @@ class ParentService(MultiService):
         else:
             self.greetings.penalties.refund_dial(identity)
 
+    def _retry(self) -> None:
+        self.guests.retry()
+        if self.hosts is not None:
+            self.hosts.retry()
+
     def _housekeep(self) -> None:
         self._supervisor.alive(monotonic())
-        self.guests.retry()
+        self._retry()
         self.greetings.expire()
         self.guests.expire()
         for pid in self._templates[:-1]:
@@ -361,6 +346,8 @@ class ParentService(MultiService):
         self.guests.go_by(effective)
         self.greetings.policy = policy or Policy()
         self.machines.reload(effective)
+        if self.hosts is not None:
+            self.hosts.declare(effective.machines)
         self.crew.refresh()
 
     def hurry(self) -> None:
@@ -376,6 +363,7 @@ class ParentService(MultiService):
         self._log.info("stopping: {count} workers", count=len(self.crew.slots))
         self._supervisor.stopping()
         self._sockets.close()
+        left = [] if self.hosts is None else [self.hosts.leave()]
         self.crew.stop(self._hurried)
         # Until they have finished, a body may need a data connection.
         empty = self.crew.when_empty()
@@ -387,7 +375,8 @@ class ParentService(MultiService):
         limit.cancel()
         self.crew.kill()
         await self.machines.stop()
-        await DeferredList([maybeDeferred(each.stopService) for each in self._vsock])
+        await DeferredList(left)
+        await DeferredList([maybeDeferred(each.stopService) for each in self._inward])
         await maybeDeferred(super().stopService)
         self.crew.close()
 
@@ -415,6 +404,8 @@ class ParentService(MultiService):
         self.crew.tell(self.crew.slots, msg.Away(START_LIMIT))
         if self._admin is not None:
             await self._admin.stopListening()
+        if self.hosts is not None:
+            self.hosts.pause()
         for _ in range(int(SETTLE_LIMIT / 0.01)):
             if self.crew.settled:
                 break
@@ -428,6 +419,8 @@ class ParentService(MultiService):
             os.execve(sys.executable, command_line(), environment)
         except OSError:
             self.machines.go_on()
+            if self.hosts is not None:
+                self.hosts.go_on()
             if self._admin is not None:
                 self._admin.listen_again()
             raise
@@ -444,8 +437,9 @@ class ParentService(MultiService):
                 for where, made in self._sockets.made.items()
             },
             names=self._sockets.names,
-            listeners=SocketHandoff([*self._vsock, *self.machines.listeners.values()]).described(),
+            listeners=SocketHandoff([*self._inward, *self.machines.listeners.values()]).described(),
             machines=self.machines.data(),
+            cluster=[] if self.hosts is None else self.hosts.data(),
             templates=self._templates,
             pidfile=self._supervisor.pidfile,
         )
@@ -465,6 +459,8 @@ class ParentService(MultiService):
             self.crew.adopt(slot, serial, pid, name, descriptor)
         self.guests.table.restore(state.guests, monotonic())
         self.guests.table.assigned.restore(state.assigned)
+        if self.hosts is not None:
+            self.hosts.restore(self.guests.table.served_routes())
         for descriptor, identity, data in state.greetings:
             self.greetings.resume(descriptor, identity, data.encode("latin-1"))
         self.crew.tell(self.crew.slots, msg.Away(0.0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
 
 
 class PeerConnections(Protocol):
@@ -24,3 +24,38 @@ class PeerConnections(Protocol):
 
     def leave(self) -> Deferred[Any]:
         """Ask nobody any more; fires when nobody will ask here."""
+
+
+class HostsAndWorkers:
+    """
+    Both, of a worker: what other hosts ask may need other workers.
+
+    @ivar hosts: the connections with other hosts.
+    @ivar workers: those with other workers.
+    """
+
+    def __init__(self, hosts: PeerConnections, workers: PeerConnections) -> None:
+        self.hosts = hosts
+        self.workers = workers
+
+    @property
+    def alone(self) -> bool:
+        """See L{PeerConnections}."""
+        return self.workers.alone
+
+    @alone.setter
+    def alone(self, alone: bool) -> None:
+        self.workers.alone = alone
+
+    def drain(self) -> None:
+        """See L{PeerConnections}."""
+        self.hosts.drain()
+        self.workers.drain()
+
+    def when_idle(self) -> Deferred[Any]:
+        """See L{PeerConnections}."""
+        return DeferredList([self.hosts.when_idle(), self.workers.when_idle()])
+
+    def leave(self) -> Deferred[Any]:
+        """See L{PeerConnections}."""
+        return self.hosts.leave().addBoth(lambda _: self.workers.leave())

@@ -41,14 +41,18 @@ class PeerLinks:
         self._dispatcher = dispatcher
         self._registrar = registrar
         self._process = process
-        self._served = ServedRoutes(self._route_came, self._route_left)
+        self._served = ServedRoutes[Member](self._route_came, self._route_left)
         self._asking: list[PeerProtocol] = []
         self._asked: list[Any] = []
         self.alone = False
 
     def dispatch_here(self, exchange: Exchange) -> None:
         """See C{LocalDispatcher}."""
-        self._dispatcher.dispatch_here(exchange, is_peer)
+        self._dispatcher.dispatch_here(exchange, self.goes_no_further)
+
+    def goes_no_further(self, member: Member) -> bool:
+        """See C{LocalDispatcher}: guests of this process answer, and nobody else."""
+        return is_peer(member)
 
     # Connections.
 
@@ -97,7 +101,7 @@ class PeerLinks:
 
     def left(self, member: Member) -> None:
         """C{member} has nothing any more."""
-        self._served.member_left(member)
+        self._served.server_left(member)
 
     def _route_came(self, route: Route) -> None:
         self._registrar.came(route)

@@ -1,16 +1,18 @@
-"""What the guests of this process serve, each route once, however many of them serve it."""
+"""What guests serve, each route once, however many of them serve it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
 
-from subproxy.core.balancing.member import Member
 from subproxy.core.routing.route import Route
 
+Server = TypeVar("Server")
 
-class ServedRoutes:
+
+class ServedRoutes(Generic[Server]):
     """
-    See above.
+    See above. Who serves is whatever its owner calls a subscription of a guest.
 
     @param came: hears of a route that the first guest serves.
     @param left: hears of one that none does any more.
@@ -19,7 +21,7 @@ class ServedRoutes:
     def __init__(self, came: Callable[[Route], None], left: Callable[[Route], None]) -> None:
         self._came = came
         self._left = left
-        self._routes: dict[Member, set[Route]] = {}
+        self._routes: dict[Server, set[Route]] = {}
         self._counts: dict[Route, int] = {}
 
     def __iter__(self) -> Iterator[Route]:
@@ -28,9 +30,13 @@ class ServedRoutes:
     def __len__(self) -> int:
         return len(self._counts)
 
-    def served(self, member: Member, route: Route, served: bool) -> None:
-        """C{member} has registered C{route}, or no longer has it."""
-        routes = self._routes.setdefault(member, set())
+    def has(self, route: Route) -> bool:
+        """Whether a guest serves C{route}."""
+        return route in self._counts
+
+    def served(self, server: Server, route: Route, served: bool) -> None:
+        """C{server} has registered C{route}, or no longer has it."""
+        routes = self._routes.setdefault(server, set())
         if served and route not in routes:
             routes.add(route)
             self._count(route, 1)
@@ -38,9 +44,9 @@ class ServedRoutes:
             routes.discard(route)
             self._count(route, -1)
 
-    def member_left(self, member: Member) -> None:
-        """C{member} has nothing any more."""
-        for route in self._routes.pop(member, ()):
+    def server_left(self, server: Server) -> None:
+        """C{server} has nothing any more."""
+        for route in self._routes.pop(server, ()):
             self._count(route, -1)
 
     def _count(self, route: Route, change: int) -> None:

@@ -13,7 +13,7 @@ import pwd
 import socket
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn, cast
@@ -27,12 +27,14 @@ from twisted.python.util import switchUID
 
 from subproxy.app.build import Proxy, build_proxy
 from subproxy.app.machine_routes import MachineRoutes
+from subproxy.app.peer_connections import HostsAndWorkers
 from subproxy.app.peer_links import PeerLinks
 from subproxy.config.options import Options
 from subproxy.core.access.penalties import PenaltyBox
 from subproxy.core.balancing.member import Member, MemberEvent
 from subproxy.core.routing.route import Route
 from subproxy.fastpath.install import worker_protocol
+from subproxy.frontend.peer.process_place import ProcessPlace
 from subproxy.process.gc_tuning import tune
 from subproxy.process.inherited_sockets import InheritedSockets, keep_name
 from subproxy.process.reactor_choice import choose, make_monotonic, set_spin
@@ -50,6 +52,8 @@ from subproxy.workers.guest_table import token_prefix
 from subproxy.workers.messages import ChannelMessage
 
 if TYPE_CHECKING:
+    from subproxy.app.host_door import HostDoor
+    from subproxy.frontend.peer.host_tls import HostCertificates
     from subproxy.frontend.tls.certificate_reader import CertificateReader
 
 MAX_LOG_WAITING = 2000
@@ -63,18 +67,23 @@ LAST_WORDS_TIMEOUT = 2.0
 
 
 def run_worker(
-    options: Options, end: socket.socket, certificates: CertificateReader | None
+    options: Options,
+    end: socket.socket,
+    certificates: CertificateReader | None,
+    host: HostCertificates | None = None,
 ) -> NoReturn:
     """
     Be a worker; the process ends with it.
 
     @param certificates: those that were read in the template; None: none are shown.
+    @param host: those of this host among others, likewise.
     """
     status = 1
     try:
         begin = receive_now(end)
         if isinstance(begin, msg.Begin):
-            status = _Worker(options, end, begin, certificates).run()
+            more = [said for _ in range(begin.more) if (said := receive_now(end)) is not None]
+            status = _Worker(options, end, begin, certificates, host, more).run()
     except SystemExit as ending:
         status = ending.code if isinstance(ending.code, int) else 1
     except BaseException:
@@ -166,6 +175,7 @@ class _Worker:
     _channel: MessageChannel | None = None
     _reactor: Any
     _proxy: Proxy
+    _peer_links: PeerLinks
 
     def __init__(
         self,
@@ -173,9 +183,14 @@ class _Worker:
         end: socket.socket,
         begin: msg.Begin,
         certificates: CertificateReader | None,
+        host: HostCertificates | None,
+        more: Sequence[ChannelMessage],
     ) -> None:
         self._options = options
         self._certificates = certificates
+        self._host = host
+        self._hosts: HostDoor | None = None
+        self._more = more
         self._end = end
         self._begin = begin
         self._told_to_stop = False
@@ -213,12 +228,18 @@ class _Worker:
         for listener in service.http_listeners:
             listener.prepared(keep_name)
         registrar = service.registrar
-        links = service.peers = self._links()
+        links = self._peer_links = self._links()
+        service.peers = links
+        if self._host is not None:
+            self._hosts = self._host_door(self._host)
+            service.peers = HostsAndWorkers(self._hosts.links, links)
         machines = service.machines = self._machine_routes()
         registrar.observer = _ParentObserver(self._send, links, machines)
         registrar.penalties = _ReportedPenalties(self._send)
         config = getattr(self._options, "parent", None) or {}
         _set_up_process(config)
+        for said in self._more:
+            self._came(said)
         service.privilegedStartService()
         inheritance.done()
         _shed_privileges(config)
@@ -244,6 +265,15 @@ class _Worker:
         links = PeerLinks(self._reactor, dispatcher, registrar, factory, self._begin.slot)
         links.protocol = worker_protocol(service.http)
         return links
+
+    def _host_door(self, certificates: HostCertificates) -> HostDoor:
+        from subproxy.app.host_door import HostDoor
+        from subproxy.app.hosts import build_links
+
+        place = ProcessPlace(self._begin.slot, self._begin.processes)
+        service, settings = self._proxy.service, self._options.settings
+        links = build_links(self._reactor, settings, service, certificates, place)
+        return HostDoor(self._reactor, links)
 
     def _machine_routes(self) -> MachineRoutes:
         service, effective = self._proxy.service, self._options.effective
@@ -334,8 +364,7 @@ class _Worker:
                 )
             case msg.PeerLink():
                 (descriptor,) = said.descriptors
-                assert isinstance(service.peers, PeerLinks)
-                service.peers.connect(descriptor, said.serial, said.asks)
+                self._peer_links.connect(descriptor, said.serial, said.asks)
             case msg.MachineStarts():
                 service.registrar.epochs.begin(said.identity, said.run.encode())
             case msg.MachineStatus():
@@ -362,6 +391,9 @@ class _Worker:
                 if said.hurry:
                     service.hurry()
                 self._stop()
+            case _:
+                if self._hosts is not None:
+                    self._hosts.came(said)
 
     def _guest(self, said: msg.PassedGuest) -> None:
         (descriptor,) = said.descriptors
@@ -391,10 +423,16 @@ class _Worker:
         """Metrics, or one of the replies of L{subproxy.admin.site.Operations}."""
         if self._operations is None:
             from subproxy.app.admin import operations
+            from subproxy.app.hosts import Hosts
 
             proxy = self._proxy
             self._operations = operations(
-                proxy.service, proxy.router, proxy.counters, proxy.reload, proxy.tls
+                proxy.service,
+                proxy.router,
+                proxy.counters,
+                proxy.reload,
+                proxy.tls,
+                None if self._hosts is None else Hosts(self._hosts.links, None),
             )
         if what == "metrics":
             return cast("bytes", self._operations.metrics())

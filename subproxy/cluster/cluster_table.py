@@ -38,10 +38,15 @@ class HostLeft:
 
 @dataclass(frozen=True, slots=True)
 class RouteCame:
-    """Guests of a host serve a route."""
+    """
+    Guests of a host serve a route.
+
+    @ivar wakes: none does now; a machine is started for who asks.
+    """
 
     name: str
     route: Route
+    wakes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,25 @@ class ClusterTable:
             found[record.name] = found.get(record.name, 0) + 1
         return found
 
+    def changes(self) -> Iterator[Change]:
+        """What makes all that is known of nothing."""
+        for name, address in self.hosts.items():
+            yield HostCame(name, address)
+        for record in self._routes.values():
+            yield RouteCame(record.name, record.route, record.wakes)
+
+    def data(self) -> list[list[str]]:
+        """All keys and values, as text of one character a byte."""
+        return [
+            [key.decode("latin-1"), value.decode("latin-1")] for key, value in self._values.items()
+        ]
+
+    def restore(self, data: Iterable[Iterable[str]]) -> None:
+        """Know what L{data} has told, and say nothing of it."""
+        for key, value in data:
+            for _ in self.put(key.encode("latin-1"), value.encode("latin-1")):
+                pass
+
     def replace(self, items: Iterable[tuple[bytes, bytes]]) -> Iterator[Change]:
         """
         All that is in the store: go by it and by nothing else.
@@ -123,9 +147,9 @@ class ClusterTable:
         if isinstance(record, HostRecord):
             self.hosts[name] = record.address
             yield HostCame(name, record.address)
-        elif key not in self._routes:
+        elif self._routes.get(key) != record:
             self._routes[key] = record
-            yield RouteCame(name, record.route)
+            yield RouteCame(name, record.route, record.wakes)
 
     def delete(self, key: bytes) -> Iterator[Change]:
         """A record was deleted, or its lease has expired."""

@@ -24,6 +24,9 @@ DIGEST: Final = 32
 
 HOSTS, ROUTES = "hosts", "routes"
 
+WAKES: Final = "wakes"
+"""What tells a route that only a machine would serve, which is started for who asks."""
+
 
 class RecordRefused(ValueError):
     """What stands in the store is no record; the text says why, for a person."""
@@ -48,10 +51,12 @@ class RouteRecord:
     A route that guests of a host serve.
 
     @ivar name: the host.
+    @ivar wakes: none does now; a machine is started for who asks.
     """
 
     name: str
     route: Route
+    wakes: bool = False
 
 
 def host_key(prefix: str, name: str) -> bytes:
@@ -69,10 +74,12 @@ def host_value(address: str) -> bytes:
     return json.dumps({"address": address}).encode()
 
 
-def route_value(route: Route) -> bytes:
+def route_value(route: Route, *, wakes: bool = False) -> bytes:
     """What stands in the record of a route."""
     host, path, *more = route.words()
     said: dict[str, Any] = {"host": host, "path": path}
+    if wakes:
+        more.append(WAKES)
     return json.dumps(said | dict.fromkeys(more, True)).encode()
 
 
@@ -93,7 +100,7 @@ def parse_record(prefix: str, key: bytes, value: bytes) -> HostRecord | RouteRec
         route = Route(host, path, lazy=True, passthrough=said.get(PASSTHROUGH) is True)
         if rest != _digest(route):
             raise RecordRefused("it stands under the key of another route")
-        return RouteRecord(name, route)
+        return RouteRecord(name, route, said.get(WAKES) is True)
     except RouteRefused as refusal:
         raise RecordRefused(refusal.reason) from None
     except UnicodeEncodeError:

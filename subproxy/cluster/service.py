@@ -32,8 +32,8 @@ class ClusterObserver(Protocol):
     def host_left(self, name: str) -> None:
         """It does no more."""
 
-    def route_came(self, name: str, route: Route) -> None:
-        """Guests of host C{name} serve C{route}."""
+    def route_came(self, name: str, route: Route, wakes: bool = False) -> None:
+        """Guests of host C{name} serve C{route}; or it C{wakes} a machine that will."""
 
     def route_left(self, name: str, route: Route) -> None:
         """They do no more."""
@@ -68,7 +68,10 @@ class ClusterService(Service):
         self.publisher = Publisher(clock, store, random)
         self.publisher.publication.want(host_key(prefix, name), host_value(address))
         table = ClusterTable(prefix, name)
-        self.view = StoreView(clock, store, prefix, table, self._changed, random)
+        self._new_view: Callable[[], StoreView] = lambda: StoreView(
+            clock, store, prefix, table, self._changed, random
+        )
+        self.view = self._new_view()
 
     def startService(self) -> None:
         """Publish, and hear."""
@@ -82,10 +85,19 @@ class ClusterService(Service):
         self.view.close()
         return self.publisher.close()
 
-    def serve(self, route: Route) -> None:
-        """A guest serves C{route}, which none has done."""
+    def pause(self) -> None:
+        """Hear nothing of the others until L{go_on}: a process that knows the same takes over."""
+        self.view.close()
+
+    def go_on(self) -> None:
+        """Hear of the others again."""
+        self.view = self._new_view()
+        self.view.begin()
+
+    def serve(self, route: Route, wakes: bool = False) -> None:
+        """A guest serves C{route}, which none has done; or a machine that it C{wakes} would."""
         key = route_key(self._prefix, self.host, route)
-        self.publisher.publication.want(key, route_value(route))
+        self.publisher.publication.want(key, route_value(route, wakes=wakes))
         self._look()
 
     def withdraw(self, route: Route) -> None:
@@ -122,6 +134,6 @@ class ClusterService(Service):
             case HostLeft():
                 self._observer.host_left(change.name)
             case RouteCame():
-                self._observer.route_came(change.name, change.route)
+                self._observer.route_came(change.name, change.route, change.wakes)
             case RouteLeft():
                 self._observer.route_left(change.name, change.route)

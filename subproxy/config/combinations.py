@@ -53,8 +53,6 @@ def _check_hosts(values: MutableMapping[str, Any]) -> None:
             raise ValueError(f"--{wanted[0]}: say --{option}=FILE, too")
         if values[option] and not wanted:
             raise ValueError(f"--{option}: no other host is named; say --peer-listen or --peer")
-    if wanted and values["workers"] > 1:
-        raise ValueError(f"--{wanted[0]}: not with --workers")
     if cluster and dials:
         raise ValueError("--peer: not with --cluster, which names the hosts")
     if len({each.startswith("etcd:https:") for each in cluster}) > 1:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.python.failure import Failure
 
-from subproxy.core.balancing.member import Member, Pool, is_peer
+from subproxy.core.balancing.member import Member, Pool
 from subproxy.fastpath._peer import FastPeer
 from subproxy.frontend.peer.host_protocol import HostPeerProtocol
 from subproxy.frontend.peer.protocol import PeerProtocol, request_head
@@ -101,7 +101,7 @@ class FastPeerProtocol(PeerProtocol):
         exchange, pool = stream.exchange, begun.pool
         exchange.dispatcher = self._path.factory.context.dispatcher
         exchange.pool = pool
-        exchange.tried = tuple(member for member in pool.members if is_peer(member))
+        exchange.tried = tuple(filter(self._dispatcher.goes_no_further, pool.members))
         exchange.holder = begun.member
         begun.channel.channel.adopt(exchange, begun.asked)
 

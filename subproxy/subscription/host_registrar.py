@@ -38,8 +38,10 @@ class HostRegistrar(PeerRegistrar):
     ) -> None:
         super().__init__(registry, now, changed)
         self._told = told
-        self._known: dict[str, dict[Route, None]] = {}
-        self._here: dict[str, Member] = {}
+        self._known: dict[str, dict[Route, bool]] = {}
+        self._here: dict[str, list[Member]] = {}
+        self._waking: dict[Route, set[str]] = {}
+        self._own: set[Route] = set()
 
     # What hosts say.
 
@@ -48,7 +50,8 @@ class HostRegistrar(PeerRegistrar):
         said = peer(info)
         if said is None or HOSTS + said.host.decode("latin-1") != identity:
             raise HelloRefused(b"hello", "hello: its peer is not the host of its certificate")
-        return super().hello(identity, info)
+        # Each process of a host is a member of its own.
+        return super().hello(identity, {**info, b"worker": said.process})
 
     def register(
         self, member: Member, message: m.Register, tunnels: Container[bytes] = ()
@@ -60,9 +63,12 @@ class HostRegistrar(PeerRegistrar):
 
     def joined(self, member: Member) -> None:
         """It has greeted, and can be asked."""
-        self._here[member.identity] = member
-        for route in self._known.get(member.identity, ()):
-            self._join(member, route)
+        identity = member.identity
+        self._here.setdefault(identity, []).append(member)
+        for route, wakes in self._known.get(identity, {}).items():
+            if not wakes:
+                self._join(member, route)
+            self._look(route)
         self.changed(member)
 
     def measured(self, member: Member, seconds: float) -> None:
@@ -82,14 +88,24 @@ class HostRegistrar(PeerRegistrar):
 
     def leave(self, member: Member) -> None:
         """Its connection is gone, or another one has taken its place."""
-        if self._here.get(member.identity) is member:
-            del self._here[member.identity]
+        identity = member.identity
+        there = self._here.get(identity, [])
+        if member in there:
+            there.remove(member)
         super().leave(member)
+        if not there and self._here.pop(identity, None) is not None:
+            for route in self._known.get(identity, ()):
+                self._look(route)
 
     # What the store says.
 
-    def offer(self, host: str, route: Route) -> None:
-        """C{host} serves C{route}."""
+    def offer(self, host: str, route: Route, wakes: bool = False) -> None:
+        """
+        C{host} serves C{route}.
+
+        @param wakes: a machine would, which is started for who asks: so nobody asks while guests
+            of any host serve it, or this host has guests or a machine for it.
+        """
         identity = HOSTS + host
         try:
             route.compile()
@@ -101,14 +117,20 @@ class HostRegistrar(PeerRegistrar):
                 why=refusal.reason,
             )
             return
-        self._known.setdefault(identity, {})[route] = None
-        member = self._here.get(identity)
-        if member is not None:
-            self._join(member, route)
-            self.changed(member)
+        self._known.setdefault(identity, {})[route] = wakes
+        if wakes:
+            self._waking.setdefault(route, set()).add(identity)
         else:
+            self._wakes_no_more(identity, route)
+        there = self._here.get(identity, ())
+        for member in there:
+            if not wakes:
+                self._join(member, route)
+                self.changed(member)
+        if not there:
             # Until the host has dialled, requests wait as for a guest that restarts.
             self.registry.expect(identity, route, self.now(), limited=False)
+        self._look(route)
 
     def withdraw(self, host: str, route: Route) -> None:
         """It does no more."""
@@ -117,13 +139,42 @@ class HostRegistrar(PeerRegistrar):
         known.pop(route, None)
         if not known:
             self._known.pop(identity, None)
-        member = self._here.get(identity)
-        if member is not None:
+        self._wakes_no_more(identity, route)
+        for member in self._here.get(identity, ()):
             self.registry.unregister(member, route, self.now())
+        self._look(route)
 
-    def data(self) -> dict[str, Member]:
-        """The hosts that can be asked, by name."""
-        return {identity.removeprefix(HOSTS): member for identity, member in self._here.items()}
+    def own(self, route: Route, has: bool) -> None:
+        """This host has guests or a machine for C{route}, or no longer."""
+        (self._own.add if has else self._own.discard)(route)
+        self._look(route)
+
+    def _wakes_no_more(self, identity: str, route: Route) -> None:
+        waking = self._waking.get(route)
+        if waking is not None:
+            waking.discard(identity)
+            if not waking:
+                del self._waking[route]
+
+    def _look(self, route: Route) -> None:
+        """Let those be asked for C{route}, or not, that would start a machine."""
+        waking = self._waking.get(route)
+        if waking is None:
+            return
+        wanted = route not in self._own and not any(
+            self._known.get(identity, {}).get(route) is False for identity in self._here
+        )
+        for identity in waking:
+            for member in self._here.get(identity, ()):
+                if wanted:
+                    self._join(member, route)
+                    self.changed(member)
+                else:
+                    self.registry.unregister(member, route, self.now())
+
+    def data(self) -> dict[str, list[Member]]:
+        """The hosts that can be asked, by name: a member for each of their processes."""
+        return {identity.removeprefix(HOSTS): there for identity, there in self._here.items()}
 
     def _served_here(self, route: Route) -> bool:
         """A host is asked beside the guests of this one."""

@@ -31,8 +31,8 @@ ANSWER_LIMIT = 5.0
 class CrewObserver(Protocol):
     """Who is told what workers do."""
 
-    def began(self, worker: Worker) -> msg.Begin:
-        """C{worker} is made: what is it?"""
+    def began(self, worker: Worker) -> Iterable[ChannelMessage]:
+        """C{worker} is made: what is it? C{Begin} comes first."""
 
     def ready(self, worker: Worker) -> None:
         """C{worker} serves."""
@@ -100,7 +100,8 @@ class Crew:
         self._hold(worker, ours)
         assert self._template is not None
         self._template.send(msg.Fork(worker.serial, descriptors=(theirs.detach(),)))
-        self.send(worker, self._observer.began(worker))
+        for said in self._observer.began(worker):
+            self.send(worker, said)
 
     def adopt(self, slot: int, serial: int, pid: int, state: str, end: int) -> None:
         """A worker that the parent's former program has made."""

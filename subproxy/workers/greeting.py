@@ -25,7 +25,7 @@ from subproxy.subscription.log_limiter import WARN, IdentityLogLimiter
 from subproxy.wire import messages as m
 from subproxy.wire.errors import RemoteProtocolError
 from subproxy.wire.frames import FrameDecoder
-from subproxy.workers.guest_connection import begin_connection
+from subproxy.workers.guest_connection import begin_connection, take_descriptor
 
 GREETING_TIMEOUT = 5.0
 """Seconds that a connection has to say what it is, as in a proxy of one process."""
@@ -143,12 +143,7 @@ class GreetingProtocol(Protocol):
         self._over = True
         self._cancel()
         self._factory.gone(self)
-        transport = self.transport
-        descriptor = os.dup(transport.fileno())
-        # What shuts the transport down would shut the connection down, and not this end alone.
-        transport._shouldShutdown = False
-        transport.stopReading()
-        transport.loseConnection()
+        descriptor = take_descriptor(self.transport)
         return GreetedConnection(descriptor, self.identity, b"".join(self._data), first, late)
 
     def _cancel(self) -> None:

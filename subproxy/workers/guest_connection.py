@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from dataclasses import dataclass
 from typing import Any, cast
@@ -45,6 +46,16 @@ class PassedServer(Server):
 
     def setTcpNoDelay(self, enabled: bool) -> None:
         """Nothing: it may be no TCP."""
+
+
+def take_descriptor(transport: Any) -> int:
+    """A descriptor of what C{transport} has, which ends without a word to the other side."""
+    descriptor = os.dup(transport.fileno())
+    # What shuts the transport down would shut the connection down, and not this end alone.
+    transport._shouldShutdown = False
+    transport.stopReading()
+    transport.loseConnection()
+    return descriptor
 
 
 def begin_connection(

@@ -10,7 +10,7 @@ worker whose serial its token begins with.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -253,6 +253,13 @@ class GuestTable:
     def holders(self, identity: str) -> list[int]:
         """The serials of the workers that have subscriptions of C{identity}."""
         return [serial for serial, held in self._held.items() if held.has(identity)]
+
+    def served_routes(self) -> Iterator[tuple[int, int, tuple[str, ...]]]:
+        """Which subscription has which route: the worker's serial, its number, and the words."""
+        for serial, held in self._held.items():
+            for number, each in held.subscriptions.items():
+                for route in each.routes:
+                    yield serial, number, route
 
     def routes(self) -> list[list[str]]:
         """

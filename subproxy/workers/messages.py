@@ -183,6 +183,7 @@ class Begin(ChannelMessage):
     @ivar routes: identity, host and path of what guests served just now.
     @ivar assigned: what an operator has said of subscribers, as C{Assigned.plain} has it.
     @ivar replaces: one that has died; it starts with what it can have.
+    @ivar more: so many messages follow, of which it has to know before it serves.
     """
 
     slot: int
@@ -192,6 +193,7 @@ class Begin(ChannelMessage):
     routes: list[list[str]]
     assigned: dict[str, Any]
     replaces: bool
+    more: int = 0
 
 
 @message

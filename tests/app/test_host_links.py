@@ -266,6 +266,7 @@ class StoredHostsTests(HostsCase):
         super().setUp()
         self.published = Published()
         self.one.links.publisher = self.published
+        self.one.links.tells = False
         self.rig.introduce(self.one, self.two)
 
     def test_published(self) -> None:
@@ -365,7 +366,7 @@ class ServedRoutesTests(SynchronousTestCase):
         self.assertEqual((heard, list(served), len(served)), (["came"], [ROUTE], 1))
         served.served(one, ROUTE, False)
         served.served(one, ROUTE, False)
-        served.member_left(one)
+        served.server_left(one)
         self.assertEqual(heard, ["came"])
-        served.member_left(two)
+        served.server_left(two)
         self.assertEqual((heard, len(served)), (["came", "left"], 0))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import os
-from contextlib import redirect_stderr
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +14,6 @@ from subproxy.app.admin import operations
 from subproxy.app.build import Proxy, build_proxy
 from subproxy.app.etcd import etcd_store, read_credentials
 from subproxy.app.host_links import HostLinks
-from subproxy.app.make_parent import make_parent
-from subproxy.config.options import Options
 from subproxy.config.settings import Settings
 from subproxy.process.inherited_sockets import InheritedSockets
 from tests.rigs.build_case import BuildTestCase
@@ -109,20 +105,6 @@ class HostsTests(BuildTestCase):
         built = build_proxy(settings, reactor, left)  # type: ignore[no-untyped-call]
         (listener,) = built.service.peer_listeners
         self.assertEqual(listener.where, where)
-
-    def test_with_machines(self) -> None:
-        """Where a parent starts workers, the start says that this cannot be yet."""
-        options = Options()
-        options.parseOptions(
-            [
-                *("--peer-listen=7443", f"--peer-certificate={self.certificate}"),
-                f"--peer-ca={self.authority}",
-            ]
-        )
-        said = io.StringIO()
-        with redirect_stderr(said):
-            self.assertRaises(SystemExit, make_parent, options)
-        self.assertIn("--peer-certificate: not with machines", said.getvalue())
 
     # The store.
 

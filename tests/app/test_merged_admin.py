@@ -183,6 +183,7 @@ class MergedAdminTests(SynchronousTestCase):
                 "subscribers": [{"id": each} for each in subscribers],
                 "subscribers_in_all": len(subscribers),
                 "workers": [],
+                "hosts": [],
             }
             return [data, 200]
 

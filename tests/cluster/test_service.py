@@ -17,12 +17,16 @@ ONE, TWO = Route(b"one\\.example"), Route(b"two\\.example")
 class Host:
     """A host, and what it knows of the others."""
 
-    def __init__(self, clock: Clock, store: MemoryStore, name: str) -> None:
+    def __init__(
+        self, clock: Clock, store: MemoryStore, name: str, known: list[list[str]] | None = None
+    ) -> None:
         self.hosts: dict[str, str] = {}
         self.routes: set[tuple[str, Route]] = set()
+        self.waking: set[tuple[str, Route]] = set()
         self.service = ClusterService(
             clock, store, "/subproxy/", name, f"{name}:1", self, lambda: 1.0
         )
+        self.service.view.table.restore(known or ())
         self.service.startService()
 
     def host_came(self, name: str, address: str) -> None:
@@ -31,11 +35,13 @@ class Host:
     def host_left(self, name: str) -> None:
         del self.hosts[name]
 
-    def route_came(self, name: str, route: Route) -> None:
+    def route_came(self, name: str, route: Route, wakes: bool = False) -> None:
         self.routes.add((name, route))
+        (self.waking.add if wakes else self.waking.discard)((name, route))
 
     def route_left(self, name: str, route: Route) -> None:
         self.routes.remove((name, route))
+        self.waking.discard((name, route))
 
 
 class ClusterServiceTests(SynchronousTestCase):
@@ -70,6 +76,45 @@ class ClusterServiceTests(SynchronousTestCase):
         self.b.service.serve(TWO)
         self.settle()
         self.assertEqual(self.c.routes, {("b", ONE), ("b", TWO)})
+
+    def test_wakes(self) -> None:
+        """A route for which a machine would be started is told from one that is served."""
+        self.a.service.serve(ONE, wakes=True)
+        self.settle()
+        self.assertEqual((self.c.routes, self.c.waking), ({("a", ONE)}, {("a", ONE)}))
+        self.a.service.serve(ONE)
+        self.settle()
+        self.assertEqual((self.c.routes, self.c.waking), ({("a", ONE)}, set()))
+        self.a.service.serve(ONE, wakes=True)
+        self.settle()
+        self.assertEqual(self.c.waking, {("a", ONE)})
+
+    def test_paused(self) -> None:
+        """What has changed meanwhile is heard afterwards, and nothing twice."""
+        self.b.service.serve(ONE)
+        self.settle()
+        self.a.service.pause()
+        self.b.service.serve(TWO)
+        self.b.service.withdraw(ONE)
+        self.settle()
+        self.assertEqual(self.a.routes, {("b", ONE)})
+        self.a.service.go_on()
+        self.settle()
+        self.assertEqual(self.a.routes, {("b", TWO)})
+        self.assertEqual(self.a.hosts, {"b": "b:1", "c": "c:1"})
+
+    def test_what_the_former_program_knew(self) -> None:
+        """A table that was written down is known again, and only what differs is told."""
+        self.b.service.serve(ONE)
+        self.settle()
+        left = self.a.service.view.table.data()
+        self.b.service.serve(TWO)
+        self.settle()
+        self.a.service.pause()
+        again = Host(self.clock, self.store, "a", left)
+        self.assertEqual(len(list(again.service.view.table.changes())), 4)
+        self.settle()
+        self.assertEqual((again.hosts, again.routes), ({}, {("b", TWO)}))
 
     def test_stop(self) -> None:
         """One that stops is known to nobody at once."""

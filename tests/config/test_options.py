@@ -135,7 +135,6 @@ class OptionsTests(SynchronousTestCase):
             ((listen,), "--peer-listen: say --peer-certificate=FILE, too"),
             ((peer, files[0]), "--peer: say --peer-ca=FILE, too"),
             (files, "--peer-certificate: no other host is named; say --peer-listen or --peer"),
-            ((listen, *files, "--workers=2"), "--peer-listen: not with --workers"),
             ((listen, peer, etcd, *files), "--peer: not with --cluster, which names the hosts"),
             ((etcd, *files), "--cluster: say where the others dial in (--peer-listen=PORT)"),
             ((listen, *files, "--cluster-ca=c"), "--cluster-ca: there is no --cluster"),

@@ -21,6 +21,7 @@ class Etcd:
 
     @param authority: signs its certificate; None: it speaks HTTP without TLS.
     @ivar port: for clients.
+    @ivar folder: where it has its files.
     """
 
     def __init__(self, folder: Path, authority: Authority | None = None) -> None:
@@ -33,7 +34,7 @@ class Etcd:
             self._context = authority.client_context()
         self.port = free_port()
         self._peer = free_port()
-        self._folder = folder
+        self.folder = folder
         self.process: Process | None = None
 
     @property
@@ -46,10 +47,10 @@ class Etcd:
         clients, peers = self.url, f"http://127.0.0.1:{self._peer}"
         self.process = Process(
             "etcd",
-            self._folder,
+            self.folder,
             [
                 PROGRAM,
-                f"--data-dir={self._folder / 'etcd'}",
+                f"--data-dir={self.folder / 'etcd'}",
                 f"--listen-client-urls={clients}",
                 f"--advertise-client-urls={clients}",
                 f"--listen-peer-urls={peers}",

@@ -13,7 +13,7 @@ from typing import Any
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
-from subproxy.core.balancing.member import is_peer
+from subproxy.core.balancing.member import Member, is_peer
 from subproxy.core.exchange import Exchange
 from subproxy.frontend.peer.protocol import PeerProtocol
 from subproxy.wire import messages as m
@@ -47,6 +47,9 @@ class AskedSide(Side):
     def dispatch_here(self, exchange: Exchange) -> None:
         """See C{LocalDispatcher}."""
         self.world.dispatcher.dispatch_here(exchange, is_peer)
+
+    def goes_no_further(self, member: Member) -> bool:
+        return is_peer(member)
 
     def seen(self) -> dict[str, object]:
         """All that can be seen from outside since the last call."""

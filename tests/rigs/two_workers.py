@@ -40,6 +40,9 @@ class Worker(World):
         """See C{LocalDispatcher}."""
         self.dispatcher.dispatch_here(exchange, is_peer)
 
+    def goes_no_further(self, member: Member) -> bool:
+        return is_peer(member)
+
 
 class _Observer(GuestObserver):
     """Tells the other worker what the guests of one serve."""

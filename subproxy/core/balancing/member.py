@@ -264,6 +264,11 @@ def is_worker(member: Member) -> bool:
     return member.identity.startswith(PEERS)
 
 
+def is_host(member: Member) -> bool:
+    """Whether C{member} is another host."""
+    return member.identity.startswith(HOSTS)
+
+
 class Pool:
     """A route and its members; flat, because the compiled path reads it.
 

@@ -52,6 +52,7 @@ class HostDialer:
     @param dial: reaches the host: it is given what hears that the host was reached, that it has
         said C{welcome}, and that it takes no more (or was not let in, for that reason).
     @ivar name: the host.
+    @ivar process: which of its processes is wanted.
     @ivar state: see L{DialState}.
     """
 
@@ -64,8 +65,10 @@ class HostDialer:
         address: str,
         dial: Callable[[HostDialer], Deferred[Any]],
         random: Callable[[], float],
+        process: int = 0,
     ) -> None:
         self.name = name
+        self.process = process
         self.address = address
         self.state = DialState.WAITING
         self._clock = clock

@@ -18,6 +18,7 @@ from subproxy.core.routing.route import Route
 from subproxy.frontend.peer.protocol import LocalDispatcher, PeerProtocol
 from subproxy.wire import messages as m
 from subproxy.wire.fields import integer
+from subproxy.wire.info import process as processes_of
 from subproxy.wire.limits import MAX_NUMBER
 
 WELCOME_TIMEOUT: Final = 10.0
@@ -30,7 +31,8 @@ class HostPeerProtocol(PeerProtocol):
     """
     One other host, which asks.
 
-    @param begun: hears that it has said C{welcome}.
+    @param process: which of this host's processes this is.
+    @param begun: hears that it has said C{welcome}, and how many processes it has.
     @param leaves: hears once that it takes no more: its end, or that it drains.
     """
 
@@ -41,10 +43,11 @@ class HostPeerProtocol(PeerProtocol):
         host: str,
         instance: str,
         clock: Any,
-        begun: Callable[[], None],
+        begun: Callable[[int], None],
         leaves: Callable[[], None],
+        process: int = 0,
     ) -> None:
-        super().__init__(dispatcher, 0, served, host.encode(), instance)
+        super().__init__(dispatcher, process, served, host.encode(), instance)
         self._clock = clock
         self._begun = begun
         self._leaves: Callable[[], None] | None = leaves
@@ -85,7 +88,7 @@ class HostPeerProtocol(PeerProtocol):
                 self._silence = timeout / 1000
                 if self._dead is not None and self._dead.active():
                     self._dead.reset(self._silence)
-                self._begun()
+                self._begun(processes_of(event.info)[1])
             case m.Drain():
                 self._left()
             case _:

@@ -15,9 +15,13 @@ from typing import Any, Final
 from cryptography import x509
 from OpenSSL.crypto import X509
 from OpenSSL.crypto import Error as CryptoError
-from OpenSSL.SSL import Context
+from OpenSSL.SSL import Connection, Context
 from OpenSSL.SSL import Error as OpenSslError
-from twisted.internet.interfaces import IHandshakeListener, IOpenSSLContextFactory
+from twisted.internet.interfaces import (
+    IHandshakeListener,
+    IOpenSSLClientConnectionCreator,
+    IOpenSSLContextFactory,
+)
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.ssl import (
     Certificate,
@@ -147,13 +151,33 @@ class HostCertificates:
             ) from None
         return options, name
 
-    def client(self, factory: Factory, clock: Any) -> TLSMemoryBIOFactory:
-        """What stands before C{factory} on a connection to another host."""
-        return _HostTransportFactory(self, True, factory, clock)
+    def client(self, factory: Factory, clock: Any, called: bytes = b"") -> TLSMemoryBIOFactory:
+        """
+        What stands before C{factory} on a connection to another host.
+
+        @param called: what the other one is called when it is dialled (SNI); empty: nothing.
+        """
+        return _HostTransportFactory(_NamedServer(self, called), True, factory, clock)
 
     def server(self, factory: Factory, clock: Any) -> TLSMemoryBIOFactory:
         """The same on one from another host."""
         return _HostTransportFactory(self, False, factory, clock)
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class _NamedServer:
+    """Lets a client say what it has dialled."""
+
+    def __init__(self, certificates: HostCertificates, called: bytes) -> None:
+        self._certificates = certificates
+        self._called = called
+
+    def clientConnectionForTLS(self, protocol: object) -> Connection:
+        """See C{IOpenSSLClientConnectionCreator}."""
+        connection = Connection(self._certificates.getContext(), None)
+        if self._called:
+            connection.set_tlsext_host_name(self._called)
+        return connection
 
 
 def _content(path: str) -> bytes:

@@ -23,6 +23,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from subproxy.core.balancing.member import Member
 from subproxy.core.exchange import Exchange, RequestHead
 from subproxy.core.http.client_tls import ClientTls
 from subproxy.core.http.host_names import HostNames
@@ -49,6 +50,9 @@ class LocalDispatcher(Structure):
 
     def dispatch_here(self, exchange: Exchange) -> None:
         """As C{IDispatcher.dispatch}, but not by another process, and without rules of sites."""
+
+    def goes_no_further(self, member: Member) -> bool:
+        """Whether C{member} is another process, which what was passed on must not go to."""
 
 
 def request_head(message: m.Request) -> RequestHead:
