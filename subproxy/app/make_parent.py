@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet import epollreactor
@@ -31,6 +33,19 @@ if TYPE_CHECKING:
     from subproxy.frontend.tls.certificate_reader import CertificateReader
 
 
+WORKER_MODULES = (
+    *("subproxy.reactor.ring_reactor", "subproxy.reactor._probe", "subproxy.reactor._relay"),
+    *("subproxy.reactor.tcp", "subproxy.reactor.unix", "subproxy.fastpath._connection"),
+    *("subproxy.fastpath.subscription_protocol", "subproxy.fastpath.data_connection"),
+    *("subproxy.fastpath.peer_protocol", "subproxy.fastpath.http2_protocol"),
+    "subproxy.fastpath._http2_connection",
+)
+"""What a worker imports by and by, beside L{subproxy.app.worker}; none makes a reactor."""
+
+TLS_MODULES = ("subproxy.frontend.tls.system_engine", "subproxy.frontend.tls._connection")
+"""The same where there is TLS."""
+
+
 def make_parent(options: Options) -> Any:
     """
     The parent's service. In a worker this does not return.
@@ -52,6 +67,7 @@ def make_parent(options: Options) -> Any:
     forked = fork_template(
         lambda: _refresh(options, certificates),
         lambda: 0 if certificates is None else certificates.read(),
+        lambda: _import_for_workers(options),
     )
     if isinstance(forked, WorkerProcess):
         from subproxy.app.worker import run_worker
@@ -88,6 +104,19 @@ def make_parent(options: Options) -> Any:
     reactor.callWhenRunning(running)
     tune()
     return service
+
+
+def _import_for_workers(options: Options) -> None:
+    """
+    Import in the template what workers would, each for itself: that is most of their start.
+
+    What was not compiled, or can't be loaded here, they do without as ever.
+    """
+    import subproxy.app.worker  # noqa: F401
+
+    for each in WORKER_MODULES + (TLS_MODULES if options.settings.https else ()):
+        with suppress(ImportError):
+            import_module(each)
 
 
 def _stay_detached(config: Any) -> None:

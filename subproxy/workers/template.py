@@ -53,7 +53,9 @@ class WorkerProcess:
 
 
 def fork_template(
-    refresh: Callable[[], object], read_again: Callable[[], int]
+    refresh: Callable[[], object],
+    read_again: Callable[[], int],
+    prepare: Callable[[], object] = lambda: None,
 ) -> TemplateProcess | WorkerProcess:
     """
     Fork a template. This returns once in the parent, and once in each worker.
@@ -62,6 +64,7 @@ def fork_template(
 
     @param refresh: called in the template when what is in force has changed.
     @param read_again: likewise, when certificates were renewed; it returns how many.
+    @param prepare: called in the template first: what workers need, they find there.
     """
     ours, theirs = channel_pair()
     sys.stdout.flush()
@@ -73,6 +76,7 @@ def fork_template(
     ours.close()
     try:
         leave_foreground()
+        prepare()
         end = _serve(theirs, refresh, read_again)
     except BaseException:
         traceback.print_exc()

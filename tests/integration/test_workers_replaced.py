@@ -8,7 +8,7 @@ import signal
 import ssl
 
 from tests.integration.harness import TWISTD, wait_until
-from tests.integration.tls_case import HOST, TlsCase
+from tests.integration.tls_case import HOST, RING, TlsCase
 
 _SERVES = re.compile(r"worker (\d+) serves: process (\d+)")
 WORKERS = 2
@@ -83,6 +83,21 @@ class ReplacedWorkerTests(TlsCase):
         self.assertEqual(self.shown("more.example"), {first})
         third = self.put_file(named, "more.example")
         wait_until(lambda: self.shown("more.example") == {third}, "the mended one")
+
+    def test_nothing_is_imported(self) -> None:
+        """It finds all modules of ours in what it is forked from: that was most of its start."""
+        self.put("blog.pem", HOST)
+        self.proxy = self.world.start_proxy(
+            *(f"--workers={WORKERS}", f"--https=tcp:{self.https}:interface=127.0.0.1"),
+            f"--certificates={self.certificates}",
+            prefix=("env", "PYTHONPROFILEIMPORTTIME=1"),
+            twistd=(f"--reactor={RING}",),
+        )
+        wait_until(lambda: len(self.pids) == WORKERS, "all workers to serve")
+        before = len(self.proxy.output)
+        self.replace_all()
+        after = self.proxy.output[before:]
+        self.assertEqual(re.findall(r"import time:.*[| ](subproxy\S*)", after), [])
 
     def test_a_broken_certificate_at_the_start(self) -> None:
         """That is an error of the start, in one line."""
