@@ -35,6 +35,7 @@ from subproxy.app.trial import try_program
 from subproxy.config.configuration_error import ConfigurationError
 from subproxy.config.options import Options
 from subproxy.core.access.policy import Policy, PolicyError
+from subproxy.frontend.tls.ticket_key_ring import TicketKeyRing
 from subproxy.process.inherited_sockets import InheritedSockets, SocketHandoff
 from subproxy.process.sd_notify import SupervisorNotifier
 from subproxy.process.signals import SignalService
@@ -100,6 +101,7 @@ class ParentService(MultiService):
         self._upgrading = False
         self._hurried = False
         self._todo: list[int] = []
+        self._tickets = TicketKeyRing(monotonic, self._state.tickets)
         self._started: Worker | None = None
         self._failure = ""
         self._up: Deferred[None] = Deferred()
@@ -131,8 +133,7 @@ class ParentService(MultiService):
     def _cluster_hosting(
         self, host: HostCertificates, inheritance: InheritedSockets
     ) -> ClusterHosting:
-        """What other hosts need, whose modules others have no use for."""
-        from subproxy.app.cluster_hosting import ClusterHosting
+        from subproxy.app.cluster_hosting import ClusterHosting  # others have no use for it
 
         made = ClusterHosting(
             *(self._reactor, self._settings, host, lambda: self.crew),
@@ -233,7 +234,8 @@ class ParentService(MultiService):
         """What C{worker} is."""
         self.guests.began(worker)
         found = self._sockets.of(worker.slot)
-        more = [] if self.hosts is None else self.hosts.introduction(worker)
+        hosts = [] if self.hosts is None else self.hosts.introduction(worker)
+        more = [msg.TicketKeys(payload=self._tickets.keys), *hosts]
         begin = msg.Begin(
             worker.slot,
             worker.serial,
@@ -306,6 +308,8 @@ class ParentService(MultiService):
     def _housekeep(self) -> None:
         self._supervisor.alive(monotonic())
         self._retry()
+        if self._tickets.rotate():
+            self.crew.tell(self.crew.slots, msg.TicketKeys(payload=self._tickets.keys))
         self.greetings.expire()
         self.guests.expire()
         for pid in self._templates[:-1]:
@@ -439,15 +443,13 @@ class ParentService(MultiService):
             names=self._sockets.names,
             listeners=SocketHandoff([*self._inward, *self.machines.listeners.values()]).described(),
             machines=self.machines.data(),
+            tickets=self._tickets.data(),
             cluster=[] if self.hosts is None else self.hosts.data(),
             templates=self._templates,
             pidfile=self._supervisor.pidfile,
         )
-        for protocol in list(self.greetings.open):
-            waits = protocol.detach()
-            said = [waits.descriptor, waits.identity, waits.data.decode("latin-1")]
-            state.greetings.append(said)
-        for waits in self.guests.waiting():
+        unread = [each.detach() for each in list(self.greetings.open)]
+        for waits in (*unread, *self.guests.waiting()):
             said = [waits.descriptor, waits.identity, waits.data.decode("latin-1")]
             state.greetings.append(said)
         return state

@@ -32,6 +32,7 @@ class ParentState:
         and what they said, as latin-1.
     @ivar templates: processes that end when their last worker has.
     @ivar machines: those that run, see C{MachineManager.data}.
+    @ivar tickets: keys of TLS sessions, see C{TicketKeyRing.data}.
     @ivar cluster: what is known of other hosts, see C{ClusterTable.data}.
     @ivar pidfile: the path of our pid file; empty if there is none.
     """
@@ -46,6 +47,7 @@ class ParentState:
     greetings: list[list[Any]] = field(default_factory=list)
     templates: list[int] = field(default_factory=list)
     machines: list[dict[str, Any]] = field(default_factory=list)
+    tickets: list[Any] = field(default_factory=list)
     cluster: list[list[str]] = field(default_factory=list)
     pidfile: str = ""
 

@@ -92,6 +92,10 @@ class TlsSetup:
         """What does the cryptography."""
         return self._contexts.engine.name
 
+    def share_tickets(self, keys: bytes) -> None:
+        """Other processes of the proxy resume sessions by these keys, too."""
+        self._contexts.engine.share_tickets(keys)
+
     def view(self) -> list[dict[str, Any]]:
         """All certificates as plain data, in the order of their files."""
         service = self.certificates

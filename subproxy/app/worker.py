@@ -374,6 +374,9 @@ class _Worker:
                 service.registrar.divide(said.identity, said.workers)
             case msg.Ask():
                 self._answer(said)
+            case msg.TicketKeys():
+                if self._proxy.tls is not None:
+                    self._proxy.tls.share_tickets(said.payload)
             case msg.Reopen():
                 if service.log is not None:
                     service.log.reopen()

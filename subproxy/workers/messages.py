@@ -306,6 +306,12 @@ class MachineStarts(ChannelMessage):
 
 @message
 @dataclass(frozen=True, slots=True)
+class TicketKeys(ChannelMessage):
+    """Sessions of TLS are resumed by the keys in C{payload}, as at all other workers."""
+
+
+@message
+@dataclass(frozen=True, slots=True)
 class Away(ChannelMessage):
     """The parent reads nothing for so many seconds, at most: guests may be slow to come."""
 

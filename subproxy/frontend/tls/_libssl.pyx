@@ -122,6 +122,7 @@ cdef void *method = NULL  # of our BIOs
 cdef void *cipher = NULL  # of tickets
 cdef TicketKey keys[2]  # the one that is given out, and the one before
 cdef long rotation = 0  # seconds
+cdef bint shared = False  # somebody else makes the keys
 
 
 cdef void *symbol(const char *name) except NULL:
@@ -244,7 +245,8 @@ cdef int create(void *bio) noexcept:
 
 
 # Tickets (RFC 5077 section 4, RFC 8446 section 4.6.1): whoever has a key can read what was said in
-# a resumed session of TLS 1.2, so that keys are made here, leave this process never, and go.
+# a resumed session of TLS 1.2, so that keys are made here, leave this process never, and go. Where
+# several processes share them, their parent makes them, and lets them go.
 
 cdef bint make_key(TicketKey *key, long now) noexcept:
     key.made = 0
@@ -259,6 +261,8 @@ cdef bint make_key(TicketKey *key, long now) noexcept:
 
 cdef bint rotate(long now) noexcept:
     """Let both keys be such as may be used at C{now}; whether there is one to give out."""
+    if shared:
+        return True
     if keys[0].made and now - keys[0].made >= rotation:
         keys[1] = keys[0]
         keys[0].made = 0
@@ -306,6 +310,30 @@ cdef int ticket_key(
     # 2: it is good, and the client is given a new one, as a ticket of 1.3 is used once
     # (RFC 8446 appendix C.4).
     return 1 if key == &keys[0] and lib.SSL_version(ssl) < TLS1_3_VERSION else 2
+
+
+def share_ticket_keys(bytes given):
+    """
+    Use these keys from now on, and make none here.
+
+    @param given: the one that is given out, and the one before, if there is one; of each its name,
+        that of AES-256 and that of HMAC-SHA256. Empty: make them here again.
+    @raise ValueError: they are none.
+    """
+    global shared
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(given)
+    cdef const u8 *at = <const u8 *>PyBytes_AS_STRING(given)
+    cdef int i
+    if size != 0 and size != NAME + 2 * KEY and size != 2 * (NAME + 2 * KEY):
+        raise ValueError("no keys of tickets")
+    memset(keys, 0, sizeof(keys))
+    for i in range(<int>(size // (NAME + 2 * KEY))):
+        memcpy(keys[i].name, at, NAME)
+        memcpy(keys[i].cipher, at + NAME, KEY)
+        memcpy(keys[i].mac, at + NAME + KEY, KEY)
+        keys[i].made = 1
+        at += NAME + 2 * KEY
+    shared = size != 0
 
 
 def age_ticket_keys(long seconds):

@@ -108,6 +108,13 @@ class ITlsEngine(Protocol):
         @raise CertificateError: the library does not take the certificate.
         """
 
+    def share_tickets(self, keys: bytes) -> None:
+        """
+        Resume sessions by these keys, which other processes have, too, and by no others.
+
+        @param keys: see L{TicketKeyRing.keys<subproxy.frontend.tls.ticket_key_ring.TicketKeyRing>}.
+        """
+
     @property
     def connect(self) -> Callable[[Any, ITlsListener], ITlsConnection]:
         """What makes a connection of a context."""

@@ -93,7 +93,10 @@ class PythonEngine:
     @property
     def lacks(self) -> tuple[str, ...]:
         """See L{ITlsEngine<subproxy.frontend.tls.interfaces.ITlsEngine>}."""
-        found = ["ticket keys change every 12 hours, and sessions end with them"]
+        found = [
+            "ticket keys change every 12 hours, and sessions end with them",
+            "each worker has its own",
+        ]
         if ssl.OPENSSL_VERSION_INFO < (3, 5):
             found.append("no X25519MLKEM768")
         return tuple(found)
@@ -106,6 +109,9 @@ class PythonEngine:
     ) -> ssl.SSLContext:
         """See L{ITlsEngine<subproxy.frontend.tls.interfaces.ITlsEngine>}."""
         return make_context(certificate, protocols, authorities)
+
+    def share_tickets(self, keys: bytes) -> None:
+        """See L{ITlsEngine<subproxy.frontend.tls.interfaces.ITlsEngine>}: C{ssl} takes none."""
 
     @property
     def connect(self) -> Callable[[ssl.SSLContext, ITlsListener], ITlsConnection]:

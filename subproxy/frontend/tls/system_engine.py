@@ -16,7 +16,7 @@ from twisted.internet.protocol import Protocol
 
 from subproxy.core.http.client_authorities import ClientAuthorities
 from subproxy.frontend.tls._connection import CompiledTlsConnection
-from subproxy.frontend.tls._libssl import Context, load
+from subproxy.frontend.tls._libssl import Context, load, share_ticket_keys
 from subproxy.frontend.tls.certificate import Certificate, CertificateError, read_certificate
 from subproxy.frontend.tls.interfaces import ITlsConnection, ITlsListener, LibraryUnavailable
 from subproxy.frontend.tls.python_engine import CIPHERS, RENEW, TICKETS
@@ -75,6 +75,10 @@ class SystemEngine:
             )
         except ValueError as error:
             raise CertificateError(f"the TLS library does not take it: {error}") from None
+
+    def share_tickets(self, keys: bytes) -> None:
+        """See L{ITlsEngine<subproxy.frontend.tls.interfaces.ITlsEngine>}."""
+        share_ticket_keys(keys)
 
     @property
     def connect(self) -> Callable[[Context, ITlsListener], ITlsConnection]:

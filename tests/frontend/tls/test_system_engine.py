@@ -13,6 +13,7 @@ from subproxy.frontend.tls.front import TlsFactory
 from subproxy.frontend.tls.interfaces import LibraryUnavailable
 from subproxy.frontend.tls.library import choose_library
 from subproxy.frontend.tls.python_engine import RENEW, PythonEngine
+from subproxy.frontend.tls.ticket_key_ring import TicketKeyRing
 from tests.frontend.tls.engine_case import ConnectionTestsMixin, EngineCase
 from tests.rigs.tls_line import AUTHORITY, Line
 
@@ -86,6 +87,28 @@ class TicketTests(SystemCase):
                 age_ticket_keys(int(hours * 3600))
                 found = self.again(first, context, contexts=first.contexts)
                 self.assertEqual(found, resumed, (version, hours))
+
+    def test_shared(self) -> None:
+        """Who has the keys of others resumes what they began, and no more when they have gone."""
+        self.addCleanup(self.engine().share_tickets, b"")
+        now = [0.0]
+        ring = TicketKeyRing(lambda: now[0])
+        for version in VERSIONS:
+            context = AUTHORITY.client_context()
+            context.maximum_version = version
+            self.engine().share_tickets(ring.keys)
+            first = self.shaken(context=context)
+            for hours, resumed in ((0, True), (12, True), (24, False)):
+                now[0] += hours and 12 * 3600
+                self.assertEqual(ring.rotate(), bool(hours))
+                # As another process that has heard of none before.
+                self.engine().share_tickets(b"")
+                self.engine().share_tickets(ring.keys)
+                self.assertEqual(self.again(first, context), resumed, (version, hours))
+        self.engine().share_tickets(b"")
+        self.assertFalse(self.again(first, context))
+        for wrong in (b"1", bytes(79), bytes(161)):
+            self.assertRaises(ValueError, self.engine().share_tickets, wrong)
 
     def test_another_context_of_the_same_certificate(self) -> None:
         """One that was made anew resumes what the other one began."""
