@@ -8,10 +8,11 @@ C{ConflictError}; an authority may choose any profile where none is named.
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from subproxy.acme.challenge_answers import ChallengeAnswers
 from subproxy.acme.dns_hook import DnsHook, DnsHookError
 from subproxy.acme.files import AcmeFiles
 
@@ -50,7 +51,7 @@ class Authority:
         directory: str,
         email: str,
         files: AcmeFiles,
-        tokens: MutableMapping[bytes, bytes],
+        tokens: ChallengeAnswers,
         hook: DnsHook | None = None,
         profile: str = "",
     ) -> None:

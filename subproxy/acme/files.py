@@ -11,6 +11,8 @@ CERTIFICATES: Final = "certificates"
 
 ACCOUNTS: Final = "accounts"
 
+CHALLENGES: Final = "challenges"
+
 _MODE: Final = 0o700
 
 
@@ -29,13 +31,19 @@ class AcmeFiles:
         """Where the certificates are: one file a name, with chain and key."""
         return os.path.join(self._path, CERTIFICATES)
 
+    @property
+    def challenges(self) -> str:
+        """Where answers to challenges are while an authority asks, for all workers."""
+        return os.path.join(self._path, CHALLENGES)
+
     def prepare(self, uid: int | None) -> None:
         """
         Make the folders, for the user that we are going to be.
 
         @raise OSError: they cannot be made.
         """
-        for path in (self._path, self.certificates, os.path.join(self._path, ACCOUNTS)):
+        accounts = os.path.join(self._path, ACCOUNTS)
+        for path in (self._path, self.certificates, accounts, self.challenges):
             os.makedirs(path, _MODE, exist_ok=True)
             if uid is not None and os.geteuid() == 0:
                 os.chown(path, uid, -1)
@@ -62,7 +70,7 @@ class AcmeFiles:
 
         @raise OSError: it cannot be written.
         """
-        self._write(self._account_path(authority), key)
+        write_whole(self._account_path(authority), key)
 
     def keep_certificate(self, name: str, pem: bytes) -> None:
         """
@@ -71,22 +79,26 @@ class AcmeFiles:
         @param pem: certificate, chain and key.
         @raise OSError: it cannot be written.
         """
-        self._write(self.certificate_path(name), pem)
+        write_whole(self.certificate_path(name), pem)
 
     def _account_path(self, authority: str) -> str:
         name = "".join(each if each.isalnum() or each in ".-" else "_" for each in authority)
         return os.path.join(self._path, ACCOUNTS, f"{name}.pem")
 
-    @staticmethod
-    def _write(path: str, data: bytes) -> None:
-        """In one step, so that nobody reads a half; readable by nobody else (mkstemp's 0600)."""
-        handle, fresh = tempfile.mkstemp(prefix=".", dir=os.path.dirname(path))
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(fresh, path)
-        except BaseException:
-            os.unlink(fresh)
-            raise
+
+def write_whole(path: str, data: bytes) -> None:
+    """
+    In one step, so that nobody reads a half; readable by nobody else (mkstemp's 0600).
+
+    @raise OSError: it can't be written.
+    """
+    handle, fresh = tempfile.mkstemp(prefix=".", dir=os.path.dirname(path))
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(fresh, path)
+    except BaseException:
+        os.unlink(fresh)
+        raise

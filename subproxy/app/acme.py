@@ -6,10 +6,12 @@ from random import Random
 from typing import Any
 
 from subproxy.acme.authority import Authority
+from subproxy.acme.challenge_answers import ChallengeAnswers, ChallengeFiles
 from subproxy.acme.dns_hook import DnsHook
 from subproxy.acme.files import AcmeFiles
 from subproxy.acme.service import AcmeService, Covering
 from subproxy.acme.wanted import wanted_names
+from subproxy.app.challenge_folder import ChallengeFolder
 from subproxy.app.tls import TlsSetup
 from subproxy.config.settings import Settings
 from subproxy.core.dispatcher import Dispatcher
@@ -19,11 +21,18 @@ from subproxy.subscription.registrar import Registrar
 
 
 def build_acme(
-    clock: Any, settings: Settings, tls: TlsSetup, dispatcher: Dispatcher, registrar: Registrar
-) -> AcmeService:
+    clock: Any,
+    settings: Settings,
+    tls: TlsSetup,
+    dispatcher: Dispatcher,
+    registrar: Registrar,
+    worker: int | None = None,
+) -> AcmeService | None:
     """
-    What orders certificates.
+    What orders certificates; None if another worker does.
 
+    @param worker: which worker this is; None: the one process that there is. The first orders, and
+        all answer the challenges, which come to whichever the kernel likes.
     @raise SystemExit: what it is made of is not installed.
     """
     try:
@@ -32,8 +41,16 @@ def build_acme(
         fail("--acme wants the package acme: pip install 'subscription-proxy-vsock[acme]'")
     assert settings.acme is not None
     files = AcmeFiles(settings.acme_folder)
-    tokens: dict[bytes, bytes] = {}
-    dispatcher.challenges.append(tokens.get)
+    tokens: ChallengeAnswers
+    if worker is None:
+        known: dict[bytes, bytes] = {}
+        tokens = known
+        dispatcher.challenges.append(known.get)
+    else:
+        dispatcher.challenges.append(ChallengeFolder(files.challenges).find)
+        if worker:
+            return None
+        tokens = ChallengeFiles(files.challenges)
     hook = None if settings.acme_dns_hook is None else DnsHook(settings.acme_dns_hook)
     email, profile = settings.acme_email or "", settings.acme_profile or ""
     authority = Authority(settings.acme, email, files, tokens, hook, profile)

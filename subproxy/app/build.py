@@ -212,7 +212,8 @@ def build_proxy(
         registrar.tells_tls = TLS_NAMES
         registrar.passes_tls = True
         if settings.acme is not None and tls is not None:
-            acme = build_acme(reactor, settings, tls, dispatcher, registrar)
+            worker = None if guests is None else guests.process
+            acme = build_acme(reactor, settings, tls, dispatcher, registrar, worker)
     service = ProxyService(
         reactor,
         registrar,
@@ -229,6 +230,7 @@ def build_proxy(
     )
     if acme is not None:
         service.addService(acme)  # type: ignore[no-untyped-call]
+        service.duties.append(acme)
     hosts = None
     if settings.peer_certificate is not None and guests is None:
         hosts = _hosts(reactor, settings, service, inheritance)

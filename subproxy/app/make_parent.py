@@ -148,7 +148,12 @@ def _certificates(options: Options) -> CertificateReader | None:
         return None
     from subproxy.app.tls import read_certificates  # a dozen modules, of which others have no use
 
-    return read_certificates(options.settings)
+    settings, more = options.settings, []
+    if settings.acme is not None:
+        from subproxy.app.acme import acme_folder
+
+        more.append(acme_folder(settings, (getattr(options, "parent", None) or {}).get("uid")))
+    return read_certificates(settings, more)
 
 
 def _host_certificates(options: Options) -> HostCertificates | None:

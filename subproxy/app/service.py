@@ -51,6 +51,7 @@ class ProxyService(MultiService):
     @ivar site_files: keeps the files in force that sites name.
     @ivar peers: the other processes of the proxy, or those of other hosts, if there are any.
     @ivar machines: the routes of declared machines, where a parent starts these.
+    @ivar duties: what another process does as soon as that has taken over.
     @ivar inherits: its sockets may be another process's, which goes on with them if this one
         does not come up.
 
@@ -92,6 +93,7 @@ class ProxyService(MultiService):
         self.peers: PeerConnections | None = None
         self.peer_listeners: list[ListenerService] = []
         self.machines: MachineRoutes | None = None
+        self.duties: list[IService] = []
         self._limit: Deferred[None] | None = None
         self.log = log
         self.supervisor = supervisor or SupervisorNotifier()
@@ -238,6 +240,8 @@ class ProxyService(MultiService):
         return Deferred.fromCoroutine(self._retire(SocketHandoff([*self._client_listeners()])))
 
     async def _retire(self, legacy: SocketHandoff) -> None:
+        for duty in self.duties:
+            duty.stopService()
         if self.peers is not None:
             self.peers.alone = True
             self.peers.drain()

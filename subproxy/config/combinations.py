@@ -25,9 +25,6 @@ def complete(values: MutableMapping[str, Any]) -> None:
         raise ValueError("--https: say where the certificates are (--certificates=FOLDER)")
     if values["acme"] is not None and not values["https"]:
         raise ValueError("--acme: no listener shows certificates; say --https=PORT")
-    if values["acme"] is not None and values["workers"] > 1:
-        # Each would order, and a challenge may come to any of them.
-        raise ValueError("--acme: not with --workers; order by another client (--acme-challenges)")
     if values["certificates"] and not values["https"]:
         raise ValueError("--certificates: no listener shows them; say --https=PORT")
     _check_hosts(values)

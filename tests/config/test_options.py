@@ -119,10 +119,6 @@ class OptionsTests(SynchronousTestCase):
                 "--certificates: no listener shows them; say --https=PORT",
             ),
             ((acme,), "--acme: no listener shows certificates; say --https=PORT"),
-            (
-                (acme, "--https=443", "--workers=2"),
-                "--acme: not with --workers; order by another client (--acme-challenges)",
-            ),
         ):
             self.assertIn(f"subproxy: {line} (", self.complaint(*words))
 

@@ -14,6 +14,7 @@ from urllib.request import urlopen
 
 from cryptography import x509
 
+from tests.integration import admin_client
 from tests.integration.golang import fetched
 from tests.integration.harness import free_port, wait_until
 from tests.integration.tls_case import HOST, RING, TlsCase
@@ -148,6 +149,17 @@ class AcmeTests(AcmeCase):
         self.assertEqual(account.read_bytes(), before)
         self.assertEqual(self.names(), [HOST])
         self.assertNotIn("Traceback", self.proxy.output)
+
+    def test_workers(self) -> None:
+        """One of them orders, whichever the authority asks answers, and all show it."""
+        self.start("--workers=3")
+        self.guest("blog\\.example")
+        self.wait(HOST)
+        wait_until(lambda: all(self.served(HOST) for _ in range(24)), "it is shown by all", 60)
+        self.assertEqual(self.proxy.output.count("a certificate for blog.example is ordered"), 1)
+        self.assertEqual(list((self.files / "challenges").iterdir()), [])
+        metrics = admin_client.page(self.world.folder / "admin", "/metrics")
+        self.assertIn(b'subproxy_acme_orders_total{outcome="issued"} 1.0', metrics)
 
     def served(self, host: str) -> bool:
         try:
