@@ -245,8 +245,7 @@ cdef int create(void *bio) noexcept:
 
 
 # Tickets (RFC 5077 section 4, RFC 8446 section 4.6.1): whoever has a key can read what was said in
-# a resumed session of TLS 1.2, so that keys are made here, leave this process never, and go. Where
-# several processes share them, their parent makes them, and lets them go.
+# a resumed session of TLS 1.2, so they go. They are made here, or by the parent of who shares them.
 
 cdef bint make_key(TicketKey *key, long now) noexcept:
     key.made = 0
