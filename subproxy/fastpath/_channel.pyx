@@ -392,6 +392,7 @@ cdef class FastChannel(Receiver):
         cdef Py_ssize_t body_size = 0
         cdef bint timed = size > SHORT
         cdef int answers = 0
+        cdef object left = None  # whose pieces are Python's for the rest of this read
         self.wanted = 0
         if timed:
             self.began = self.share.timer()
@@ -419,12 +420,16 @@ cdef class FastChannel(Receiver):
             if decode_body(payload, payload + length, &number, &body, &body_size):
                 carrier = self.body_carrier(number)
             if carrier is not None:
-                if run < p:
-                    if not self.to_python(run, p - run):
-                        return p - data
-                    run = p
-                    carrier = self.body_carrier(number)
-                passed = carrier is not None and self.body_came(carrier, body, body_size)
+                # Python is given all that it must take of a body at once, not frame by frame.
+                if carrier is not left:
+                    if run < p:
+                        if not self.to_python(run, p - run):
+                            return p - data
+                        run = p
+                        carrier = self.body_carrier(number)
+                    passed = carrier is not None and self.body_came(carrier, body, body_size)
+                    if not passed:
+                        left = carrier
             elif self.count:
                 number = 0
                 told = -2  # no end
