@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from subproxy.frontend.http2.hpack import HpackDecoder, HpackError, IFieldDecoder
 from subproxy.frontend.http2.hpack import encode_field as reference
 from tests.frontend.http2.test_hpack import FIELDS, NAMES
+from tests.rigs.examples import examples
 from tests.rigs.hpack_blocks import some_blocks
 
 try:
@@ -49,7 +50,7 @@ class HpackTests(SynchronousTestCase):
 
     def test_any_block(self) -> None:
         """The same fields, or the same refusal, whatever comes; and the same table behind it."""
-        for seed in range(3000):
+        for seed in range(examples(3000)):
             play(seed)
 
     @given(st.lists(FIELDS, max_size=5), st.booleans())

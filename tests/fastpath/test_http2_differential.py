@@ -19,6 +19,7 @@ from subproxy.fastpath.install import unavailable
 from subproxy.frontend.http2.frames import FrameType, write_frame
 from subproxy.wire import messages as m
 from subproxy.wire.frames import FrameDecoder
+from tests.rigs.examples import examples
 from tests.rigs.fastpath_rig import PREFIX, Side
 from tests.rigs.http2_client import GET, POST, Headers, Http2Client
 
@@ -307,7 +308,7 @@ class Http2ConversationTests(SynchronousTestCase):
 
     def test_any_conversation(self) -> None:
         """Requests good and bad, resets, windows and answers, as they come."""
-        for seed in range(150):
+        for seed in range(examples(150)):
             self.play(seed)
 
     def test_uploads(self) -> None:

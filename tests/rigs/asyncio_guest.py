@@ -24,6 +24,8 @@ GUARD = 60.0
 """Seconds after which a test gives up waiting for a thread."""
 TURNS = 24
 """Turns of the loop after which all that can happen has happened."""
+IDLE = 3
+"""Turns in which nothing was asked for: what is due by then, a timer too, has had its turn."""
 
 
 class ToldLoop(asyncio.SelectorEventLoop):
@@ -32,6 +34,7 @@ class ToldLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self._told = 0.0
+        self._asked = 0
         self.failures: list[dict[str, Any]] = []
         self.set_exception_handler(lambda _, context: self.failures.append(context))
 
@@ -43,9 +46,18 @@ class ToldLoop(asyncio.SelectorEventLoop):
         self._told += seconds
         self.run_until_complete(self._turns())
 
+    def call_soon(self, *args: Any, **options: Any) -> asyncio.Handle:
+        self._asked += 1
+        return super().call_soon(*args, **options)
+
     async def _turns(self) -> None:
-        for _ in range(TURNS):
+        idle = turns = 0
+        while turns < TURNS and idle < IDLE:
+            asked = self._asked
             await asyncio.sleep(0)
+            turns += 1
+            # The one that was asked for is this coroutine's own next turn.
+            idle = idle + 1 if self._asked == asked + 1 else 0
 
     def result(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """What a coroutine returns that waits for nothing but turns."""

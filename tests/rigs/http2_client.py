@@ -10,6 +10,7 @@ A client of HTTP/2 in memory: python's h2, which checks nothing that it sends.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from h2.config import H2Configuration
@@ -23,6 +24,8 @@ from h2.events import (
     StreamReset,
     TrailersReceived,
 )
+from hpack.huffman import HuffmanEncoder
+from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -33,6 +36,19 @@ GET: Headers = [
     (b":authority", b"a.example"),
 ]
 POST: Headers = [(b":method", b"POST"), *GET[1:]]
+
+_HUFFMAN = HuffmanEncoder(REQUEST_CODES, REQUEST_CODES_LENGTH)
+
+
+class RememberingHuffmanEncoder:
+    """The same code: it is slow for long texts, and every side is told the same ones."""
+
+    @staticmethod
+    @lru_cache(1 << 15)
+    def encode(text: bytes) -> bytes:
+        """C{text}, in Huffman's code."""
+        code: bytes = _HUFFMAN.encode(text)
+        return code
 
 
 class Http2Client:
@@ -54,6 +70,7 @@ class Http2Client:
                 validate_inbound_headers=True,
             )
         )
+        self.h2.encoder.huffman_coder = RememberingHuffmanEncoder
         self.h2.initiate_connection()
         self.told: dict[int, list[Any]] = {}
         self.bodies: dict[int, bytes] = {}

@@ -23,12 +23,17 @@ PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 
 @dataclass(frozen=True)
 class Record:
-    """One test that has ended. Its text is the traceback, or why it was skipped."""
+    """
+    One test that has ended. Its text is the traceback, or why it was skipped.
+
+    C{cpu}: the seconds of a processor that it took, with those of its processes that have ended.
+    """
 
     test: str
     outcome: str
     seconds: float
     text: str = ""
+    cpu: float = 0.0
 
 
 @dataclass
@@ -51,12 +56,14 @@ class Recorder:
         path = os.environ.get(VARIABLE)
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT) if path else None
         self._began = 0.0
+        self._cpu = 0.0
         self._outcome = PASSED
         self._texts: list[str] = []
 
     def start(self, test: str) -> None:
         """A test begins."""
         self._began, self._outcome, self._texts = time.monotonic(), PASSED, []
+        self._cpu = _cpu()
         self._write({"start": test})
 
     def found(self, outcome: str, text: str) -> None:
@@ -68,11 +75,17 @@ class Recorder:
     def stop(self, test: str) -> None:
         """The test ends."""
         seconds = round(time.monotonic() - self._began, 3)
-        self._write(asdict(Record(test, self._outcome, seconds, "\n".join(self._texts))))
+        cpu = round(_cpu() - self._cpu, 3)
+        self._write(asdict(Record(test, self._outcome, seconds, "\n".join(self._texts), cpu)))
 
     def _write(self, line: dict[str, object]) -> None:
         if self._file is not None:
             os.write(self._file, (json.dumps(line) + "\n").encode())
+
+
+def _cpu() -> float:
+    """What this process has taken so far, with its children that were waited for."""
+    return sum(os.times()[:4])
 
 
 def read(path: Path) -> Run:
