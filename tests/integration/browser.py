@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from unittest import SkipTest
 
-from tests.integration.node import node_path, npm
+from tests.integration.node import install
 
 AXE = "axe-core@4.14.1"
 
@@ -55,16 +54,7 @@ def browser(folder: Path, *options: str) -> Any:
 def axe() -> str:
     """The source of axe-core, from npm; where it is not to be had the test is skipped."""
     with TemporaryDirectory(prefix="subproxy-axe-") as name:
-        done = subprocess.run(
-            [*npm(), "install", "--no-audit", "--no-fund", "--loglevel=error", AXE],
-            cwd=name,
-            env=os.environ | {"PATH": node_path()},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise SkipTest(f"{AXE} cannot be had: {done.stderr[-300:]}")
+        install(AXE, Path(name))
         return (Path(name) / "node_modules" / "axe-core" / "axe.min.js").read_text()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,6 +31,20 @@ def npm() -> list[str]:
     folder = Path(node_folder())
     script = folder.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     return [str(folder / "node"), str(script)] if script.exists() else [str(folder / "npm")]
+
+
+def install(package: str, folder: Path) -> None:
+    """Put a package of npm's into C{folder}; where it is not to be had the test is skipped."""
+    done = subprocess.run(
+        [*npm(), "install", "--no-audit", "--no-fund", "--loglevel=error", package],
+        cwd=folder,
+        env=os.environ | {"PATH": node_path()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SkipTest(f"{package} cannot be had: {done.stderr[-300:]}")
 
 
 def node_path() -> str:

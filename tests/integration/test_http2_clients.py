@@ -11,15 +11,18 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from unittest import SkipTest
 
 import httpx
 
 from subproxy.fastpath.install import unavailable
 from tests.integration import golang
 from tests.integration.harness import wait_until
-from tests.integration.tls_case import TlsCase
+from tests.integration.node import install, node_folder
+from tests.integration.tls_case import HOST, TlsCase
 
 PROGRAMS = Path(__file__).parent / "programs"
+UNDICI = "undici@8.13.1"
 SIZES = (0, 5, 70_000, 5, 300_000)
 
 
@@ -64,6 +67,17 @@ class ClientTests(TlsCase):
         subprocess.run(command, env=environment, check=True, cwd=self.world.folder)
         self.ask(str(program))
 
+    def test_node(self) -> None:
+        """Node's own client."""
+        program = str(PROGRAMS / "http2_client.mjs")
+        self.ask(str(Path(node_folder()) / "node"), program)
+
+    def test_undici(self) -> None:
+        """What C{fetch} of Node is made of; a request that it sends as GOAWAY comes is lost."""
+        install(UNDICI, self.world.folder)
+        program = shutil.copy(PROGRAMS / "undici_client.mjs", self.world.folder)
+        self.ask(str(Path(node_folder()) / "node"), str(program))
+
     def test_httpx(self) -> None:
         async def ask_all() -> list[object]:
             gate = asyncio.Semaphore(20)
@@ -83,3 +97,52 @@ class ClientTests(TlsCase):
 
         self.assertEqual(asyncio.run(ask_all()), [(True, "HTTP/2")] * 400)
         self.told()
+
+
+class ToolTests(TlsCase):
+    """What nghttp2 brings, over TLS, on a connection that stays."""
+
+    skip = unavailable()
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.serve(application=None)
+        self.world.start_guest("echo:Echo", "--host=.*")
+        self.url = f"https://{HOST}:{self.https}/echo"
+
+    def run_tool(self, *command: str) -> str:
+        """What it says."""
+        if shutil.which(command[0]) is None:
+            raise SkipTest(f"{command[0]} is not here: apt install nghttp2-client")
+        done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+        self.assertEqual(done.returncode, 0, (done.stdout, done.stderr, self.proxy.output))
+        return done.stdout
+
+    def test_nghttp(self) -> None:
+        """Forty at once, each with a body and a trailer."""
+        body = self.world.folder / "body"
+        body.write_bytes(b"x" * 70_000)
+        said = self.run_tool(
+            *("nghttp", "-v", "-m", "40", "--trailer=x-sum: 1", "-d", str(body)),
+            *("-H", f":authority: {HOST}", f"https://127.0.0.1:{self.https}/echo"),
+        )
+        self.assertEqual(said.count(":status: 200"), 40)
+        self.assertIn("The negotiated protocol: h2", said)
+        self.assertNotIn("RST_STREAM", said)
+
+    def test_h2load(self) -> None:
+        """Two thousand, on four connections of 25 streams."""
+        connect = f"--connect-to=127.0.0.1:{self.https}"
+        said = self.run_tool("h2load", "-n2000", "-c4", "-m25", connect, self.url)
+        self.assertIn("2000 succeeded, 0 failed", said)
+        self.assertIn("Application protocol: h2", said)
+
+    def test_curl(self) -> None:
+        """Ten answers on one connection."""
+        many = f"https://{HOST}:{self.https}/[1-10]"
+        said = self.run_tool(
+            *("curl", "-sS", "-m", "30", "--cacert", str(self.ca)),
+            *("--connect-to", f"{HOST}:{self.https}:127.0.0.1:{self.https}"),
+            *("-w", "%{http_version} %{num_connects}\n", "-o", "/dev/null", many),
+        )
+        self.assertEqual(said.split("\n"), ["2 1", *["2 0"] * 9, ""])
