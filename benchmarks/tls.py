@@ -199,13 +199,16 @@ def streams(connections: int, streams: int, count: int) -> Measurement:
     return Measurement(f"HTTP/2, {connections}x{streams}", "us", run)
 
 
-def bodies(size: str, connections: int, count: int, direction: str = "down") -> Measurement:
-    """Bodies over HTTP/2, one at a time on each connection: CPU seconds a gigabyte."""
+def bodies(
+    size: str, connections: int, count: int, direction: str = "down", version: str = "2"
+) -> Measurement:
+    """Bodies, one at a time on each connection: CPU seconds a gigabyte."""
     amount = int(size[:-1]) << 20
 
     def run(server: Contestant, core: int) -> float:
         command = ["h2load", "-n", str(count), "-c", str(connections), "-m", "1"]
-        command += ["-w", "24", "-W", "26", "-H", f":authority: {HOST}"]
+        command += ["--h1"] if version == "1.1" else ["-w", "24", "-W", "26"]
+        command += ["-H", f":authority: {HOST}"]
         path = "hello" if direction == "up" else f"bytes/{amount}"
         if direction == "up":
             file = Path(server.rig.directory) / size
@@ -215,7 +218,9 @@ def bodies(size: str, connections: int, count: int, direction: str = "down") -> 
         url = f"https://127.0.0.1:{server.port}/{path}"
         return load(server, core, [*command, url], count) * count / 1e6 / (count * amount / 1e9)
 
-    return Measurement(f"bodies over HTTP/2 {direction}, {size}, {connections}", "s/GB", run)
+    return Measurement(
+        f"bodies over HTTP/{version} {direction}, {size}, {connections}", "s/GB", run
+    )
 
 
 def load(server: Contestant, core: int, command: list[str], count: int) -> float:
@@ -287,6 +292,8 @@ MEASUREMENTS = (
     streams(1, 1, 3_000),
 )
 BODIES = (
+    bodies("1M", 8, 256, version="1.1"),
+    bodies("64M", 2, 8, version="1.1"),
     bodies("1M", 8, 256),
     bodies("64M", 2, 8),
     bodies("1M", 8, 256, "up"),
