@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib.metadata import packages_distributions, requires
@@ -49,12 +50,14 @@ sys.meta_path.insert(0, Hiding())
 
 
 def imported(code: str) -> set[str]:
-    """The modules of a fresh interpreter after C{code}."""
+    """The modules of a fresh interpreter after C{code}. Nothing is measured there."""
+    kept = os.environ.items()
     child = subprocess.run(
         [sys.executable, "-c", code + "\nimport sys; print(*sys.modules)"],
         capture_output=True,
         check=False,
         cwd=ROOT,
+        env={name: value for name, value in kept if not name.startswith("COVERAGE_PROCESS")},
         text=True,
         timeout=120,
     )

@@ -11,7 +11,6 @@ from tests.integration import hostile
 from tests.integration.harness import World
 from tests.integration.test_main_job import memory_of
 
-CLIENTS = 40
 POLICY = """
 [default]
 buffer = "1 MiB"
@@ -22,8 +21,8 @@ hosts = ["hostile.example"]
 
 
 class HeldTests(SynchronousTestCase):
-    def grown(self, kind: type[hostile.Attack], *options: str, reactor: str) -> int:
-        """Bytes that the proxy grows by while C{CLIENTS} that read nothing ask C{kind}."""
+    def grown(self, kind: type[hostile.Attack], clients: int, *options: str, reactor: str) -> int:
+        """Bytes that the proxy grows by while C{clients} that read nothing ask C{kind}."""
         world = World()
         self.addCleanup(world.close)
         policy = world.folder / "policy.toml"
@@ -36,7 +35,7 @@ class HeldTests(SynchronousTestCase):
         attack.start()
         proxy.wait_for(" serves ")
         before = memory_of(proxy.child.pid)
-        for _ in range(CLIENTS):
+        for _ in range(clients):
             client = socket.socket()
             self.addCleanup(client.close)
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -46,16 +45,17 @@ class HeldTests(SynchronousTestCase):
         self.assertNotIn("Traceback", proxy.output)
         return memory_of(proxy.child.pid) - before
 
-    def each_way(self, kind: type[hostile.Attack], most: int) -> None:
+    def each_way(self, kind: type[hostile.Attack], clients: int, most: int) -> None:
         for reactor in ("io_uring", "epoll"):
             for options in ((), ("--no-fastpath",)):
                 with self.subTest(reactor=reactor, options=options):
-                    self.assertLess(self.grown(kind, *options, reactor=reactor), most)
+                    grown = self.grown(kind, clients, *options, reactor=reactor)
+                    self.assertLess(grown, most)
 
     def test_interim_responses(self) -> None:
         """At most 16 KiB for each of the clients, and what an allocator keeps."""
-        self.each_way(hostile.EndlessHints, 8 << 20)
+        self.each_way(hostile.EndlessHints, 40, 8 << 20)
 
     def test_pieces_of_a_byte(self) -> None:
-        """A window for each of the clients, not an object for each piece."""
-        self.each_way(hostile.TinyPieces, 16 << 20)
+        """A window for each of the clients, not an object of 33 bytes or more for each piece."""
+        self.each_way(hostile.TinyPieces, 16, 16 << 20)

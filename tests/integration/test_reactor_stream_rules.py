@@ -91,7 +91,7 @@ class SendingTests(ReactorTestCase):
         protocol.transport.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         peer.setblocking(False)
         want = bytearray()
-        for i in range(200):
+        for i in range(50):
             part = bytes([i]) * 50000
             want += part
             protocol.transport.write(part)

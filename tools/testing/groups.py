@@ -52,23 +52,29 @@ ALONE = frozenset(
 )
 """Asserts times, or shares of a processor."""
 
-LONG = frozenset(
-    {
-        "test_applications",
-        "test_bodies_killed",
-        "test_departures",
-        "test_go_library",
-        "test_guest_process",
-        "test_kill_loop",
-        "test_machines",
-        "test_sidecar",
-        "test_threats",
-    }
+LONG = (
+    "test_threats",
+    "test_workers",
+    "test_machines",
+    "test_departures",
+    "test_guest_process",
+    "test_vm_image",
+    "test_failing_guests",
+    "test_http2",
+    "test_handover",
+    "test_go_library",
+    "test_starting",
+    "test_kill_loop",
+    "test_sidecar",
+    "test_cluster",
+    "test_applications",
+    "test_bodies_killed",
 )
-"""Takes a minute or more: begun first, so that no lane is left with one at the end."""
+"""Takes half a minute or more: begun first, the longest before all, so that no lane is left with
+one at the end."""
 
 TOGETHER = 4
-"""Modules that one process runs of those that take no minute: to begin one costs a second."""
+"""Modules that one process runs of those that take less: to begin one costs a second."""
 
 LANES = 4
 """Processes side by side on two cores: integration tests mostly wait, for others or for a time."""
@@ -76,6 +82,7 @@ LANES = 4
 MEASURED = frozenset(
     {
         "test_admin",
+        "test_bad_options",
         "test_basic_auth",
         "test_bodies",
         "test_bodies_killed",
@@ -188,7 +195,10 @@ def phases(root: Path, wanted: frozenset[str]) -> list[Phase]:
 
 def _queue(name: str, modules: tuple[str, ...]) -> tuple[Shard, ...]:
     """What lanes take one after the other: the long ones alone and first, the others by a few."""
-    groups = [(module,) for module in _choose(modules, lambda each: each in LONG)]
+    long = _choose(modules, lambda each: each in LONG)
+    groups = [
+        (module,) for module in sorted(long, key=lambda each: LONG.index(each.rpartition(".")[2]))
+    ]
     for measured in (True, False):
         rest = _choose(
             modules, lambda each, of=measured: each not in LONG and (each in MEASURED) is of
