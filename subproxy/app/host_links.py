@@ -75,6 +75,7 @@ class HostLinks(GuestObserver):
     @param place: which process of this host this is.
     @ivar protocol: makes what serves a host that asks.
     @ivar publisher: tells what is served here; None: that is not for this process to do.
+    @ivar onward: see C{LocalDispatcher}.
     @ivar tells: each host that asks is told over its connection what is served here.
     @ivar alone: see L{PeerLinks<subproxy.app.peer_links.PeerLinks>}; a host always is.
     """
@@ -102,6 +103,7 @@ class HostLinks(GuestObserver):
         self._certificates = certificates
         self._random = random
         self._place = place
+        self.onward = place.processes > 1
         self._instance = secrets.token_hex(8)
         self._served = ServedRoutes[Member](self.serve, self.withdraw)
         self._here: dict[Route, None] = {}
@@ -122,7 +124,7 @@ class HostLinks(GuestObserver):
 
     def goes_no_further(self, member: Member) -> bool:
         """See C{LocalDispatcher}: another worker of this host may have the guest, no other host."""
-        return is_peer(member) if self._place.processes == 1 else is_host(member)
+        return is_host(member) if self.onward else is_peer(member)
 
     # Who is asked.
 

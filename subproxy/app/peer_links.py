@@ -25,6 +25,7 @@ class PeerLinks:
     @ivar factory: the other workers, as who is asked.
     @ivar protocol: makes what serves one that asks.
     @ivar alone: this worker ends, and the others do not.
+    @ivar onward: see C{LocalDispatcher}.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class PeerLinks:
         self._asking: list[PeerProtocol] = []
         self._asked: list[Any] = []
         self.alone = False
+        self.onward = False
 
     def dispatch_here(self, exchange: Exchange) -> None:
         """See C{LocalDispatcher}."""

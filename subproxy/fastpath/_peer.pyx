@@ -121,6 +121,7 @@ cdef class FastPeer(Receiver):
         self.wire = wire
         self.transport = protocol.transport
         self.path = path
+        self.onward = protocol.onward
         self.turn_end = turn_end(self.transport, self)
         self.requests = {}
         self.held = b""
@@ -258,7 +259,7 @@ cdef class FastPeer(Receiver):
         way = chooser.route(request.host, request.host_size, request.target, request.path_size)
         if way is None:
             return False
-        member = chooser.choose_here(way.pool)
+        member = chooser.choose_here(way.pool, self.onward)
         if member is None:
             return False
         python_channel = get(member, MEMBER_CHANNEL)

@@ -49,7 +49,7 @@ cdef class RouteCache:
     cdef int learn_balancer(self) except -1
     cdef FastCounters tally(self, object pool)
     cdef object choose(self, object pool)
-    cdef object choose_here(self, object pool)
+    cdef object choose_here(self, object pool, bint onward)
     cdef int charge(self, object member, object pool) except -1
     cdef double weight(self, object member, double age) except? -1.0
     cdef int judge(self, object member, int status) except -1

@@ -17,7 +17,7 @@ from libc.string cimport memcpy
 from subproxy.core.balancing.admission import Admission
 from subproxy.core.balancing.balancer import SLOW_START_SHARE, PowerOfTwo
 from subproxy.core.http.fields import PATH
-from subproxy.core.balancing.member import HOSTS, PEERS, READY, Member, is_peer
+from subproxy.core.balancing.member import HOSTS, PEERS, READY, Member, is_host, is_peer
 from subproxy.core.http.normalise import normalise_path, path_fault
 from subproxy.core.balancing.member import Pool
 from subproxy.core.balancing.outcomes import Outcomes
@@ -250,13 +250,18 @@ cdef class RouteCache:
             return other
         return one
 
-    cdef object choose_here(self, object pool):
-        """What C{Dispatcher.dispatch_here} would choose now: no other process; None likewise."""
+    cdef object choose_here(self, object pool, bint onward):
+        """What C{Dispatcher.dispatch_here} would choose now; None likewise.
+
+        That is no other process; or, C{onward}, another worker, but no other host.
+        """
         cdef list others = None
         cdef str identity
         for member in <list>get(pool, POOL_MEMBERS):
             identity = get(member, MEMBER_IDENTITY)
-            if identity and identity[0] in FIRST_OF_PEERS and is_peer(member):
+            if identity and identity[0] in FIRST_OF_PEERS and (
+                is_host(member) if onward else is_peer(member)
+            ):
                 if others is None:
                     others = []
                 others.append(member)
@@ -266,9 +271,9 @@ cdef class RouteCache:
             return None
         return self.balancer.choose(pool, self.now(), self.admission.rng, others)
 
-    def pick_here(self, pool):
+    def pick_here(self, pool, bint onward=False):
         """C{choose_here}, for tests."""
-        return self.choose_here(pool)
+        return self.choose_here(pool, onward)
 
     def pick(self, pool):
         """C{choose}, for tests."""

@@ -47,12 +47,14 @@ class FastPeerProtocol(PeerProtocol):
 
     @param path: the compiled path.
     @ivar fast: what stands before this; None until both sides have greeted.
+    @ivar onward: see C{LocalDispatcher}.
     """
 
     def __init__(self, path: FastPath, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         self.fast: FastPeer | None = None
         self._path = path
+        self.onward = self._dispatcher.onward
 
     def bytes_received(self, data: bytes) -> None:
         """Some of what it says came."""

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.balancing.admission import Admission
 from subproxy.core.balancing.balancer import BALANCERS
-from subproxy.core.balancing.member import HOSTS, PEERS, Member, MemberState, is_peer
+from subproxy.core.balancing.member import HOSTS, PEERS, Member, MemberState, is_host, is_peer
 from subproxy.core.dispatcher import Dispatcher
 from subproxy.core.http.request_rules import RequestRules
 from subproxy.core.routing.registry import Registry
@@ -70,14 +70,17 @@ class ChoiceTests(SynchronousTestCase):
         # As for another process: who is one itself is left out.
         for number in range(0, len(pool.members), 2):
             pool.members[number].identity = f"{PEERS if number % 4 else HOSTS}{number}"
-        for _ in range(10):
+        for number in range(10):
             state = admission.rng.getstate()
             cursor = pool.cursor
-            others = [member for member in pool.members if is_peer(member)]
+            # What has come from another host may go on to another worker.
+            onward = bool(number % 2)
+            left_out = is_host if onward else is_peer
+            others = [member for member in pool.members if left_out(member)]
             expected = admission.balancer.choose(pool, NOW, admission.rng, others)
             admission.rng.setstate(state)
             pool.cursor = cursor
-            self.assertIs(chooser.pick_here(pool), expected)
+            self.assertIs(chooser.pick_here(pool, onward), expected)
             if expected is not None:
                 expected.in_flight += 1
         pool.waiting = 1

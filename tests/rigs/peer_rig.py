@@ -48,6 +48,8 @@ class AskedSide(Side):
         """See C{LocalDispatcher}."""
         self.world.dispatcher.dispatch_here(exchange, is_peer)
 
+    onward = False
+
     def goes_no_further(self, member: Member) -> bool:
         return is_peer(member)
 

@@ -40,6 +40,8 @@ class Worker(World):
         """See C{LocalDispatcher}."""
         self.dispatcher.dispatch_here(exchange, is_peer)
 
+    onward = False
+
     def goes_no_further(self, member: Member) -> bool:
         return is_peer(member)
 

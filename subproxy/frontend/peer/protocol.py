@@ -46,7 +46,15 @@ TUNNELS = [b"websocket", TLS]
 
 
 class LocalDispatcher(Structure):
-    """Who has an exchange answered by guests of this process."""
+    """
+    Who has an exchange answered by guests of this process.
+
+    @ivar onward: or by those of another worker: it has come from another host.
+    """
+
+    @property
+    def onward(self) -> bool:
+        """See above."""
 
     def dispatch_here(self, exchange: Exchange) -> None:
         """As C{IDispatcher.dispatch}, but not by another process, and without rules of sites."""
