@@ -20,5 +20,7 @@ cdef class AskingClient(FastClient):
     cdef readonly double given  # when the guest was given it
 
     cdef bytes promise(self, FastChannel channel, uint64_t number, int64_t length)
-    cdef bytes prepare(self, const u8 *data, Head *head, Py_ssize_t body, RouteEntry way)
-    cdef int ask(self, bytes frame) except -1
+    cdef bint prepare(
+        self, const u8 *data, Head *head, Py_ssize_t body, RouteEntry way
+    ) except -1
+    cdef int ask(self) except -1

@@ -4,7 +4,7 @@
 What is asked in HTTP/1.1 and what in HTTP/2 differs by what C{ClientInfo} says of the client.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint64_t
 
 from subproxy.fastpath._bytes cimport u8
@@ -46,10 +46,12 @@ cdef class AskingClient(FastClient):
         """The token for a body that is to go over a data connection; None if that is not for here."""
         return None
 
-    cdef bytes prepare(self, const u8 *data, Head *head, Py_ssize_t body, RouteEntry way):
-        """The frame of a request, of which C{body} bytes lie behind its head, or go over a data
-        connection, for whom is chosen now. None, and nothing has happened, if that is not for
-        here."""
+    cdef bint prepare(
+        self, const u8 *data, Head *head, Py_ssize_t body, RouteEntry way
+    ) except -1:
+        """Make the frame of a request, of which C{body} bytes lie behind its head, or go over a
+        data connection, for whom is chosen now. False, and nothing has happened, if that is not
+        for here."""
         cdef FastContext path = self.path
         cdef RouteCache chooser = path.chooser
         cdef PendingRequest asked = self.asked
@@ -70,22 +72,22 @@ cdef class AskingClient(FastClient):
         cdef bytes token = None
         member = chooser.choose(way.pool)
         if member is None:
-            return None
+            return False
         python_channel = get(member, MEMBER_CHANNEL)
         if type(python_channel) is not PythonChannel:
-            return None
+            return False
         channel = get(python_channel, CHANNEL_FAST)
         if channel is None or not channel.open:
-            return None
+            return False
         if not 0 < channel.least_bulk <= body if large else body > channel.inline:
-            return None
+            return False
         number = channel.last + 1
         client = told.address
         asked.id_at = -1
         asked.origin = None
         id_size = <int>PyBytes_GET_SIZE(path.prefix) + 20
         if id_size > 200:
-            return None
+            return False
         if told.trusted:
             asked.origin = origin = told.origin(head)
             client = origin.client
@@ -101,16 +103,16 @@ cdef class AskingClient(FastClient):
         if path.traces is not None:
             found = find_trace(data, head)
             if found < 0:
-                return None
+                return False
             asked.trace_at = found
             frame_size += ROOM
         if frame_size > channel.most:
-            return None
+            return False
         if large:
             token = self.promise(channel, number, body)
             if token is None:
-                return None
-        end = path.room(frame_size) + path.scratch_size
+                return False
+        end = path.frame_end(frame_size)
         # The last thing that could fail is behind us: no id is wasted.
         if asked.id_at < 0:
             asked.id = path.next_id()
@@ -131,14 +133,18 @@ cdef class AskingClient(FastClient):
         asked.way = way
         asked.number = number
         self.channel = channel
-        return PyBytes_FromStringAndSize(<const char *>at, end - at)
+        path.frame = at
+        path.frame_size = end - at
+        return True
 
-    cdef int ask(self, bytes frame) except -1:
+    cdef int ask(self) except -1:
         """Send what was prepared: it may be answered before this returns."""
         cdef FastChannel channel = self.channel
         cdef PendingRequest asked = self.asked
-        self.path.chooser.charge(channel.member, asked.way.pool)
+        cdef FastContext path = self.path
+        path.chooser.charge(channel.member, asked.way.pool)
         channel.begin(
-            self, asked.number, frame, get(channel.channel, CHANNEL_CONGESTED) is not False
+            self, asked.number, path.frame, path.frame_size,
+            get(channel.channel, CHANNEL_CONGESTED) is not False,
         )
         return 0

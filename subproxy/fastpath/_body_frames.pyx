@@ -12,7 +12,7 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
 from subproxy.fastpath._bytes cimport u8, back_bytes, back_length, back_number, back_string
-from subproxy.fastpath._response cimport frame_length, integer, item
+from subproxy.fastpath._frames cimport frame_length, integer, item
 
 
 cdef Py_ssize_t decode_connect(

@@ -23,7 +23,7 @@ cdef struct Slot:
 cdef class FastChannel(Receiver):
     cdef object protocol
     cdef object wire
-    cdef object out
+    cdef list out
     cdef dict exchanges  # of the wire
     cdef readonly object channel
     cdef readonly object member
@@ -60,7 +60,9 @@ cdef class FastChannel(Receiver):
     cdef object pump
     cdef object pipes
 
-    cdef int begin(self, FastClient client, uint64_t number, bytes frame, bint congested) except -1
+    cdef int begin(
+        self, FastClient client, uint64_t number, const u8 *frame, Py_ssize_t size, bint congested
+    ) except -1
     cdef int say(self, bytes frame) except -1
     cdef FastClient find(self, uint64_t number)
     cdef int put(self, FastClient client, uint64_t number) except -1

@@ -9,15 +9,15 @@ whole frames only, so that it holds nothing when a plain response comes.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.list cimport PyList_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memmove
 
-from subproxy.fastpath._response cimport (
-    INCOMPLETE, NO_FRAME, Answer, concerned, decode, frame_length,
-)
+from subproxy.fastpath._frames cimport INCOMPLETE, NO_FRAME, frame_length
+from subproxy.fastpath._response cimport Answer, concerned, decode
 from subproxy.fastpath._bytes cimport u8
 from subproxy.reactor._stream cimport Receiver, Stream
 
@@ -130,20 +130,29 @@ cdef class FastChannel(Receiver):
         """Python has taken a number."""
         self.last = self.wire.last
 
-    cdef int begin(self, FastClient client, uint64_t number, bytes frame, bint congested) except -1:
+    cdef int begin(
+        self, FastClient client, uint64_t number, const u8 *frame, Py_ssize_t size, bint congested
+    ) except -1:
         """Send the request C{frame}, to which C{client} gets the answer."""
+        cdef bytes kept = None
+        # Who makes room for it may write meanwhile, or make frames.
+        cdef bint room = self.slots[number & (self.slot_count - 1)].client == NULL
+        if congested or not room or self.stream is None or PyList_GET_SIZE(self.out):
+            kept = PyBytes_FromStringAndSize(<const char *>frame, size)
         self.put(client, number)
         self.last = number
-        if congested:
-            # The guest does not read, and it is counted what it leaves unread.
-            self.out.append(frame)
-            self.protocol.flush()
-            return 0
-        return self.say(frame)
+        if kept is None:
+            return self.stream.cgather(<const char *>frame, size)
+        if not congested:
+            return self.say(kept)
+        # The guest does not read, and it is counted what it leaves unread.
+        self.out.append(kept)
+        self.protocol.flush()
+        return 0
 
     cdef int say(self, bytes frame) except -1:
         """Send a frame behind what was said before."""
-        if self.out or get(self.channel, CHANNEL_CONGESTED):
+        if PyList_GET_SIZE(self.out) or get(self.channel, CHANNEL_CONGESTED):
             # Something of this turn waits to be written before; or the guest does not read.
             self.out.append(frame)
             self.protocol.flush()
@@ -445,9 +454,10 @@ cdef class FastChannel(Receiver):
                                 return p - data
                             run = p
                         client = self.find(number)
-                        passed = client is not None and (
-                            client.answered(&answer) if told == -2 else client.end_came(told)
-                        )
+                        if client is not None and told == -2:
+                            passed = client.answered(&answer) != 0
+                        elif client is not None:
+                            passed = client.end_came(told)
                 else:
                     number = concerned(payload, payload + length)
                 client = None if passed else self.find(number)

@@ -345,7 +345,6 @@ cdef class FastConnection(AnsweringConnection):
         cdef RouteEntry way
         cdef Py_ssize_t body = head.length if head.length > 0 else 0
         cdef Py_ssize_t whole = head.size + body
-        cdef bytes frame
         cdef double now
         cdef bint large = body > path.most_inline
         if not self.writable or (large and (whole <= size or 0 < path.most_body < body)):
@@ -362,8 +361,7 @@ cdef class FastConnection(AnsweringConnection):
         if whole > size and not large:
             self.gather(data, size, whole)
             return True
-        frame = self.prepare(data, head, body, way)
-        if frame is None:
+        if not self.prepare(data, head, body, way):
             return False
         if self.requests == 1 and not self.undelayed:
             # One answer alone is never delayed: who makes one request needs no system call for it.
@@ -388,12 +386,12 @@ cdef class FastConnection(AnsweringConnection):
         if large:
             self.stage = UPLOADING
             self.deadline = 0.0
-            self.ask(frame)
+            self.ask()
             (<FastUpload>self.upload).hold(
                 PyBytes_FromStringAndSize(<const char *>data + head.size, size - head.size)
             )
             return True
-        self.ask(frame)
+        self.ask()
         return True
 
 

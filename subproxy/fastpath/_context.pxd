@@ -27,7 +27,7 @@ cdef class FastContext:
     cdef double tunnel_idle
     cdef long most_inline  # bytes of a body that is sent on from here, in its frame
     cdef long long most_body  # bytes of a body that is allowed at all; 0: any
-    cdef object next_id
+    cdef object ids
     cdef bytes prefix
     cdef object traces  # what follows them; None: nobody does
     cdef public bytes date
@@ -41,6 +41,13 @@ cdef class FastContext:
     cdef readonly long streamed  # pieces of answers that Python streams
     cdef u8 *scratch
     cdef Py_ssize_t scratch_size
+    cdef u8 *frames  # where the frame of a request is made, which nothing else uses
+    cdef Py_ssize_t frames_size
+    # The frame of the request that was prepared, until it is asked:
+    cdef const u8 *frame
+    cdef Py_ssize_t frame_size
 
     cdef double now(self) except? -1.0
+    cdef long next_id(self) except -1
+    cdef u8 *frame_end(self, Py_ssize_t size) except NULL
     cdef u8 *room(self, Py_ssize_t size) except NULL

@@ -10,8 +10,12 @@ from subproxy.fastpath._route_cache cimport RouteCache
 from subproxy.fastpath._log_buffer cimport FastLogBuffer
 from subproxy.fastpath._request_head cimport MOST_FIELDS
 from subproxy.fastpath._client_info cimport ClientInfoCache
+from subproxy.fastpath._slots cimport number, set_number, slot
 
+from subproxy.core.http.request_id import RequestIds
 from subproxy.subscription.turn_budget import TurnBudget
+
+cdef Py_ssize_t IDS_LAST = slot(RequestIds, "last")
 
 HTTP2_BUDGET = 0.0005
 """Seconds of a turn of the reactor that connections of HTTP/2 may take, together, whose clients send
@@ -26,6 +30,7 @@ cdef class FastContext:
 
     def __dealloc__(self):
         free(self.scratch)
+        free(self.frames)
 
     def __init__(self, factory, log=None, counters=None):
         context = factory.context
@@ -44,9 +49,11 @@ cdef class FastContext:
         self.http2 = True
         self.turns = TurnBudget(context.clock, HTTP2_BUDGET)
         self.set_limits(limits)
-        self.next_id = context.rules.ids.next
+        self.ids = context.rules.ids
+        if type(self.ids) is not RequestIds:
+            raise TypeError(f"{self.ids!r} is not exactly a RequestIds")
         self.traces = context.rules.traces
-        self.prefix = context.rules.ids.prefix + b"-"
+        self.prefix = self.ids.prefix + b"-"
         self.date = context.status.date
         self.draining = context.status.draining
 
@@ -80,6 +87,23 @@ cdef class FastContext:
         if self.real_time:
             return clock_now(CLOCK_MONOTONIC)
         return self.monotonic()
+
+    cdef long next_id(self) except -1:
+        """The number of a new request."""
+        cdef long last = number(self.ids, IDS_LAST) + 1
+        set_number(self.ids, IDS_LAST, last)
+        return last
+
+    cdef u8 *frame_end(self, Py_ssize_t size) except NULL:
+        """Return the end of space for a frame of at most C{size} bytes, until the next call."""
+        cdef u8 *larger
+        if size > self.frames_size:
+            larger = <u8 *>realloc(self.frames, size + 65536)
+            if larger == NULL:
+                raise MemoryError
+            self.frames = larger
+            self.frames_size = size + 65536
+        return self.frames + self.frames_size
 
     cdef u8 *room(self, Py_ssize_t size) except NULL:
         """Return scratch space of C{size} bytes, until the next call."""

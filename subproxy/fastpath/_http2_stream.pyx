@@ -42,7 +42,6 @@ cdef class FastHttp2Stream(AskingClient):
         cdef Py_ssize_t body = size - head.size
         cdef PendingRequest asked
         cdef RouteEntry way
-        cdef bytes frame
         way = self.path.chooser.route(head.host, head.host_size, head.target, head.path_size)
         if way is None or way.asks(self.told.trusted, self.told.scheme, self.front.tls):
             return False
@@ -52,15 +51,14 @@ cdef class FastHttp2Stream(AskingClient):
         if body > way.most_body:
             return False
         head.length = body
-        frame = self.prepare(data, head, body, way)
-        if frame is None:
+        if not self.prepare(data, head, body, way):
             return False
         self.given = self.path.now()
         self.late = self.given + (
             self.path.response_timeout if way.response_timeout < 0.0 else way.response_timeout
         )
         asked.keep(PyBytes_FromStringAndSize(<const char *>data, size), data, head)
-        self.ask(frame)
+        self.ask()
         return True
 
     cdef bint gather(self, const u8 *data, Py_ssize_t size, const Head *head) except -1:

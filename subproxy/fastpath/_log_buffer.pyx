@@ -19,10 +19,10 @@ from subproxy.telemetry.log_format import FORMATS
 from subproxy.fastpath._bytes cimport u8, clock_now
 
 cdef extern from "time.h":
-    int CLOCK_REALTIME
+    int CLOCK_REALTIME_COARSE
 
 cdef enum:
-    USUAL = 65536
+    USUAL = 81920  # FLUSH_SIZE, and a line more
 
 cdef Py_ssize_t FLUSH_SIZE = _flush_size
 
@@ -94,7 +94,8 @@ cdef class FastLogBuffer:
 
     cdef bytes today(self):
         """The time of day as the log spells it."""
-        cdef double now = clock_now(CLOCK_REALTIME) if self.coarse else self.log.wall()
+        # By that of the kernel's last tick: it is some milliseconds late, and only seconds matter.
+        cdef double now = clock_now(CLOCK_REALTIME_COARSE) if self.coarse else self.log.wall()
         cdef long second = <long>now
         if second != self.second:
             self.second = second

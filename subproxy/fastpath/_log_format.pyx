@@ -8,7 +8,7 @@ The same in Python: C{subproxy.telemetry.log_format} (see C{subproxy.fastpath.tw
 """
 
 from subproxy.fastpath._bytes cimport (
-    put_bytes, put_literal, put_microseconds, put_milliseconds, put_number, u8,
+    put_bytes, put_literal, put_microseconds, put_milliseconds, put_number, put_plain_run, u8,
 )
 from subproxy.fastpath._tables cimport IS_PLAIN, Tables, tables
 
@@ -132,34 +132,30 @@ cdef inline u8 *put_text(u8 *o, const Text *text) noexcept nogil:
 
 cdef u8 *put_escaped(u8 *o, const Text *text) noexcept nogil:
     """C{subproxy.telemetry.log_format.escaped}: up to four times as long."""
-    cdef Py_ssize_t i
-    cdef u8 byte
-    for i in range(text.size):
-        byte = text.at[i]
-        if T.classes[byte] & IS_PLAIN:
-            o[0] = byte
-            o += 1
-        else:
-            o[0] = c"\\"
-            o[1] = c"x"
-            o[2] = (<const u8 *>b"0123456789ABCDEF")[byte >> 4]
-            o[3] = (<const u8 *>b"0123456789ABCDEF")[byte & 15]
-            o += 4
-    return o
+    cdef const u8 *p = text.at
+    cdef const u8 *end = p + text.size
+    while True:
+        o = put_plain_run(o, &p, end, T.classes, IS_PLAIN)
+        if p == end:
+            return o
+        o[0] = c"\\"
+        o[1] = c"x"
+        o[2] = (<const u8 *>b"0123456789ABCDEF")[p[0] >> 4]
+        o[3] = (<const u8 *>b"0123456789ABCDEF")[p[0] & 15]
+        o += 4
+        p += 1
 
 
 cdef u8 *put_json_escaped(u8 *o, const Text *text) noexcept nogil:
     """C{subproxy.telemetry.log_format.json_escaped}: up to six times as long."""
-    cdef Py_ssize_t i
-    cdef u8 byte
-    for i in range(text.size):
-        byte = text.at[i]
-        if T.classes[byte] & IS_PLAIN:
-            o[0] = byte
-            o += 1
-        else:
-            o = put_literal(o, b"\\u00")
-            o[0] = (<const u8 *>b"0123456789abcdef")[byte >> 4]
-            o[1] = (<const u8 *>b"0123456789abcdef")[byte & 15]
-            o += 2
-    return o
+    cdef const u8 *p = text.at
+    cdef const u8 *end = p + text.size
+    while True:
+        o = put_plain_run(o, &p, end, T.classes, IS_PLAIN)
+        if p == end:
+            return o
+        o = put_literal(o, b"\\u00")
+        o[0] = (<const u8 *>b"0123456789abcdef")[p[0] >> 4]
+        o[1] = (<const u8 *>b"0123456789abcdef")[p[0] & 15]
+        o += 2
+        p += 1

@@ -18,13 +18,12 @@ from libc.string cimport memcmp, memcpy
 
 from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._channel cimport FastChannel
+from subproxy.fastpath._frames cimport INCOMPLETE, NO_FRAME, frame_length
 from subproxy.fastpath._out_buffer cimport reserve_out, take_out
 from subproxy.fastpath._peer_frames cimport (
     PeerRequest, answer_room, back_answer, decode_request, guest_frame,
 )
-from subproxy.fastpath._response cimport (
-    INCOMPLETE, NO_FRAME, Answer, concerned, frame_length, is_bodiless,
-)
+from subproxy.fastpath._response cimport Answer, concerned, is_bodiless
 from subproxy.fastpath._route_cache cimport RouteCache, RouteEntry
 from subproxy.fastpath._slots cimport get, slot
 from subproxy.fastpath._turn_end cimport turn_end
@@ -283,6 +282,7 @@ cdef class FastPeer(Receiver):
         chooser.charge(member, way.pool)
         # It may be answered before this returns.
         channel.begin(
-            asked, asked.asked, frame, get(python_channel, CHANNEL_CONGESTED) is not False
+            asked, asked.asked, <const u8 *>PyBytes_AS_STRING(frame), PyBytes_GET_SIZE(frame),
+            get(python_channel, CHANNEL_CONGESTED) is not False,
         )
         return True

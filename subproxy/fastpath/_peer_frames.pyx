@@ -16,7 +16,8 @@ from libc.string cimport memcmp
 from subproxy.fastpath._bytes cimport (
     u8, back_bytes, back_length, back_number, back_pair, back_string, put_bytes, put_number,
 )
-from subproxy.fastpath._response cimport Answer, AnswerField, FieldPair, integer, item, next_field
+from subproxy.fastpath._frames cimport FieldPair, integer, item, next_field
+from subproxy.fastpath._response cimport Answer, AnswerField
 from subproxy.fastpath._tables cimport HOST, LENGTH, Tables, lookup, tables
 
 from subproxy.wire.limits import MAX_ELEMENTS, MAX_HEADER_BYTES, MAX_HEADERS
@@ -90,7 +91,7 @@ cdef bint decode_request(
         total += <int>(field.name_size + field.value_size)
         if count > MOST_FIELDS or total > FIELDS_LIMIT:
             return False
-        kind = lookup(&T.request, T.lower, field.name, <int>field.name_size)
+        kind = lookup(&T.request, field.name, <int>field.name_size)
         if kind == HOST:
             if request.host != NULL or field.value_size == 0:
                 return False

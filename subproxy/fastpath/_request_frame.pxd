@@ -1,4 +1,4 @@
-# A request as a frame. See _encode.pyx.
+# A request as a frame. See _request_frame.pyx.
 from libc.stdint cimport uint64_t
 
 from subproxy.fastpath._bytes cimport u8

@@ -1,4 +1,4 @@
-# A request head, taken apart where it lies. See _scan.pyx.
+# A request head, taken apart where it lies. See _request_head.pyx.
 from libc.stdint cimport int64_t
 
 from subproxy.fastpath._bytes cimport u8

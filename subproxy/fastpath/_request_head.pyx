@@ -13,28 +13,16 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcmp
 
 from subproxy.core.http.fields import FORWARDING_PREFIX
-from subproxy.fastpath._bytes cimport u8, value_end
+from subproxy.fastpath._bytes cimport name_run, same_name, target_run, u8, value_end
 from subproxy.fastpath._tables cimport (
     AGENT, CLAIMED, CONNECTION, DROP, HOST, IS_TARGET, IS_TOKEN, IS_UNDERSCORE, KEEP, LENGTH,
-    ODD, REFERER, SENT_FOR, SENT_ID, TE, UPGRADE, Names, Tables, lookup, tables,
+    ODD, REFERER, SENT_FOR, SENT_ID, TE, UPGRADE, Names, Tables, is_method, lookup, tables,
 )
 
 cdef const Tables *T = tables()
-cdef u8 SAME[256]
-cdef int _i
-for _i in range(256):
-    SAME[_i] = _i
 cdef bytes _prefix = FORWARDING_PREFIX
 cdef const u8 *PREFIX = <const u8 *><char *>_prefix
 cdef int PREFIX_SIZE = len(_prefix)
-
-
-cdef inline bint folded(const u8 *text, const u8 *lower, int size) noexcept nogil:
-    cdef int i
-    for i in range(size):
-        if T.lower[text[i]] != lower[i]:
-            return False
-    return True
 
 
 cdef bint connection_options(const u8 *p, const u8 *end, bint *close) noexcept nogil:
@@ -52,13 +40,13 @@ cdef bint connection_options(const u8 *p, const u8 *end, bint *close) noexcept n
         size = <int>(last - p)
         while p[size - 1] == 32 or p[size - 1] == 9:
             size -= 1
-        if size == 5 and folded(p, b"close", 5):
+        if size == 5 and same_name(p, b"close", 5):
             close[0] = True
         elif not (
-            (size == 10 and folded(p, b"keep-alive", 10))
-            or (size == 7 and folded(p, b"upgrade", 7))
-            or (size == 14 and folded(p, b"http2-settings", 14))
-            or (size == 2 and folded(p, b"te", 2))
+            (size == 10 and same_name(p, b"keep-alive", 10))
+            or (size == 7 and same_name(p, b"upgrade", 7))
+            or (size == 14 and same_name(p, b"http2-settings", 14))
+            or (size == 2 and same_name(p, b"te", 2))
         ):
             return False
         p = last
@@ -67,7 +55,7 @@ cdef bint connection_options(const u8 *p, const u8 *end, bint *close) noexcept n
 cdef bint lists_trailers(const u8 *p, const u8 *end) noexcept nogil:
     """Whether a C{TE} may say C{trailers} somewhere."""
     while end - p >= 8:
-        if folded(p, b"trailers", 8):
+        if same_name(p, b"trailers", 8):
             return True
         p += 1
     return False
@@ -106,17 +94,20 @@ cdef int scan(
     if p[0] != 32 or head.method_size == 0:
         return NOT_PLAIN
     if not (head.method_size == 3 and memcmp(data, b"GET", 3) == 0):
-        if lookup(&T.methods, SAME, data, head.method_size) == KEEP:
+        if not is_method(&T.methods, data, head.method_size):
             return NOT_PLAIN
     p += 1
     head.target = p
     if p[0] != 47:
         return PARTIAL_HEAD if p == end and brief else NOT_PLAIN
+    p = target_run(p, end, False)
     while classes[p[0]] & IS_TARGET and p[0] != 63:
         p += 1
     head.path_size = <int>(p - head.target)
-    while classes[p[0]] & IS_TARGET:
-        p += 1
+    if p[0] == 63:
+        p = target_run(p, end, True)
+        while classes[p[0]] & IS_TARGET:
+            p += 1
     head.target_size = <int>(p - head.target)
     if p - data > bounds.target:
         return NOT_PLAIN
@@ -146,6 +137,7 @@ cdef int scan(
             return PARTIAL_HEAD if end - p == 1 and size < bounds.head else NOT_PLAIN
         name = p
         seen = 0
+        p = name_run(p, end)
         while classes[p[0]] & IS_TOKEN:
             seen |= classes[p[0]]
             p += 1
@@ -176,7 +168,7 @@ cdef int scan(
             return NOT_PLAIN
         if seen & IS_UNDERSCORE:
             return NOT_PLAIN
-        kind = lookup(&T.request, T.lower, name, name_size)
+        kind = lookup(&T.request, name, name_size)
         if kind != KEEP:
             if kind == DROP:
                 continue
@@ -206,19 +198,19 @@ cdef int scan(
                 if connection:
                     return NOT_PLAIN
                 connection = True
-                if last - value == 5 and folded(value, b"close", 5):
+                if last - value == 5 and same_name(value, b"close", 5):
                     head.close = True
-                elif not (last - value == 10 and folded(value, b"keep-alive", 10)):
+                elif not (last - value == 10 and same_name(value, b"keep-alive", 10)):
                     if not connection_options(value, last, &head.close):
                         return NOT_PLAIN
                 continue
             if kind == UPGRADE:
                 # Clients in Java offer it with every request. RFC 9110 section 7.8: it is ignored.
-                if not (last - value == 3 and folded(value, b"h2c", 3)):
+                if not (last - value == 3 and same_name(value, b"h2c", 3)):
                     return NOT_PLAIN
                 continue
             if kind == TE:
-                if last - value == 8 and folded(value, b"trailers", 8):
+                if last - value == 8 and same_name(value, b"trailers", 8):
                     head.trailers = True
                 elif lists_trailers(value, last):
                     return NOT_PLAIN
@@ -242,7 +234,7 @@ cdef int scan(
             elif kind == REFERER:
                 head.referer = value
                 head.referer_size = <int>(last - value)
-        elif not trusted and name_size >= PREFIX_SIZE and folded(name, PREFIX, PREFIX_SIZE):
+        elif not trusted and name_size >= PREFIX_SIZE and same_name(name, PREFIX, PREFIX_SIZE):
             continue
         field = &head.field[head.kept]
         field.name = name

@@ -1,4 +1,4 @@
-# A response frame, taken apart and checked, and the head of HTTP that becomes of it. See _answer.pyx.
+# A response frame, taken apart and checked, and the head of HTTP that becomes of it. See _response.pyx.
 from libc.stdint cimport int64_t, uint64_t
 
 from subproxy.fastpath._bytes cimport u8
@@ -28,21 +28,6 @@ cdef struct Answer:
     Py_ssize_t payload_size
     AnswerField field[MOST_ANSWERED]
 
-cdef struct FieldPair:
-    # A field as it stands in a frame.
-    const u8 *name
-    const u8 *value
-    Py_ssize_t name_size
-    Py_ssize_t value_size
-
-cdef enum Length:
-    # What stands where a frame should begin.
-    NO_FRAME = -1
-    INCOMPLETE = -2
-
-cdef Py_ssize_t frame_length(const u8 *data, const u8 *end, Py_ssize_t limit, const u8 **payload) noexcept nogil
-cdef const u8 *item(const u8 *p, const u8 *end, u8 tag, Py_ssize_t *size) noexcept nogil
-cdef int64_t integer(const u8 *p, Py_ssize_t size) noexcept nogil
 cdef bint decode(const u8 *payload, const u8 *end, Py_ssize_t inline_limit, Answer *answer) noexcept nogil
 cdef uint64_t concerned(const u8 *payload, const u8 *end) noexcept nogil
 cdef u8 *write_head(
@@ -50,24 +35,8 @@ cdef u8 *write_head(
     const u8 *id, int id_size, bint close,
 ) noexcept
 
-cdef inline const u8 *next_field(const u8 *p, const u8 *last, FieldPair *found) noexcept nogil:
-    # Take apart the field that begins at p; return what is behind it, NULL if it is none or has no name.
-    cdef const u8 *inner
-    cdef Py_ssize_t size
-    p = item(p, last, c"]", &size)
-    if p == NULL:
-        return NULL
-    inner = p + size
-    found.name = item(p, inner, c",", &found.name_size)
-    if found.name == NULL or found.name_size == 0:
-        return NULL
-    found.value = item(found.name + found.name_size + 1, inner, c",", &found.value_size)
-    if found.value == NULL or found.value + found.value_size + 1 != inner:
-        return NULL
-    return inner + 1
-
 cdef inline bint is_bodiless(int status) noexcept nogil:
-    # subproxy.core.http.fields.BODILESS, which _answer.pyx compares with it.
+    # subproxy.core.http.fields.BODILESS, which _response.pyx compares with it.
     return status == 204 or status == 205 or status == 304
 
 cdef inline int64_t bodiless_length(const Answer *answer) noexcept nogil:

@@ -16,7 +16,10 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcmp
 
 from subproxy.core.http.fields import BODILESS, MAX_REASON, MAX_RESPONSE_HEAD
-from subproxy.fastpath._bytes cimport u8, put_bytes, put_number, value_end
+from subproxy.fastpath._bytes cimport name_run, put_bytes, put_number, u8, value_end, value_end_within
+from subproxy.fastpath._frames cimport (
+    LENGTH_DIGITS, FieldPair, frame_length, integer, item, next_field,
+)
 from subproxy.fastpath._tables cimport (
     DATE, DROP, IS_TOKEN, KEEP, LENGTH, ODD, Tables, lookup, tables,
 )
@@ -35,64 +38,13 @@ for _i in range(600):
         raise ImportError(f"whether {_i} has a body differs from subproxy.core.http.fields")
 cdef int FIELDS_LIMIT = min(MAX_HEADER_BYTES, MAX_RESPONSE_HEAD)
 cdef int REASON_LIMIT = MAX_REASON
-cdef int DIGITS_LIMIT = MAX_LENGTH_DIGITS
+if LENGTH_DIGITS != MAX_LENGTH_DIGITS:
+    raise ImportError("the digits of a length differ from subproxy.wire.limits")
 if MAX_HEADERS > MOST_ANSWERED:
     raise ImportError("more fields than there is room for")
 # `decode` does not count elements: it takes no frame that has more than these.
 if 6 + 3 * MOST_ANSWERED + 2 > MAX_ELEMENTS:
     raise ImportError("a response may have more elements than a frame")
-
-
-cdef Py_ssize_t frame_length(
-    const u8 *data, const u8 *end, Py_ssize_t limit, const u8 **payload
-) noexcept nogil:
-    """The payload's length of the frame at C{data}; or NO_FRAME, or INCOMPLETE as far as that is known."""
-    cdef const u8 *p = data
-    cdef Py_ssize_t length = 0
-    while p < end and 48 <= p[0] <= 57:
-        length = length * 10 + (p[0] - 48)
-        p += 1
-        if p - data > DIGITS_LIMIT:
-            return NO_FRAME
-    if data[0] == 48 and p - data > 1:
-        return NO_FRAME
-    if p >= end:
-        return INCOMPLETE
-    if p == data or p[0] != 58 or length > limit:
-        return NO_FRAME
-    payload[0] = p + 1
-    return length
-
-
-cdef const u8 *item(const u8 *p, const u8 *end, u8 tag, Py_ssize_t *size) noexcept nogil:
-    """The value at C{p}, if it has that tag and its length is spelled as it must be; else NULL."""
-    cdef const u8 *begin = p
-    cdef Py_ssize_t length = 0
-    while p < end and 48 <= p[0] <= 57:
-        length = length * 10 + (p[0] - 48)
-        p += 1
-        if p - begin > DIGITS_LIMIT:
-            return NULL
-    if p == begin or p >= end or p[0] != 58 or (begin[0] == 48 and p - begin > 1):
-        return NULL
-    p += 1
-    if end - p <= length or p[length] != tag:
-        return NULL
-    size[0] = length
-    return p
-
-
-cdef int64_t integer(const u8 *p, Py_ssize_t size) noexcept nogil:
-    """A number from 0 in its shortest form, of at most 15 digits; else -1."""
-    cdef int64_t n = 0
-    cdef Py_ssize_t i
-    if size == 0 or size > 15 or (p[0] == 48 and size > 1):
-        return -1
-    for i in range(size):
-        if not 48 <= p[i] <= 57:
-            return -1
-        n = n * 10 + (p[i] - 48)
-    return n
 
 
 cdef uint64_t concerned(const u8 *payload, const u8 *end) noexcept nogil:
@@ -119,6 +71,7 @@ cdef bint decode(
     cdef const u8 *last
     cdef const u8 *name
     cdef const u8 *value
+    cdef const u8 *at
     cdef FieldPair pair
     cdef Py_ssize_t size, name_size
     cdef int64_t number
@@ -159,17 +112,20 @@ cdef bint decode(
         total += <int>(name_size + size)
         if count > MOST_ANSWERED or total > FIELDS_LIMIT:
             return False
-        for i in range(<int>name_size):
-            if not T.classes[name[i]] & IS_TOKEN:
-                return False
-        if value_end(value, value + size) != value + size:
+        # Behind a name are its comma and a value, so that no name goes on where it ends.
+        at = name_run(name, end)
+        while T.classes[at[0]] & IS_TOKEN:
+            at += 1
+        if at < name + name_size:
+            return False
+        if value_end_within(value, value + size, end) != value + size:
             return False
         while size and (value[0] == 32 or value[0] == 9):
             value += 1
             size -= 1
         while size and (value[size - 1] == 32 or value[size - 1] == 9):
             size -= 1
-        kind = lookup(&T.response, T.lower, name, <int>name_size)
+        kind = lookup(&T.response, name, <int>name_size)
         if kind != KEEP:
             if kind == DROP:
                 continue

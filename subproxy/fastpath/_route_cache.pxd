@@ -7,6 +7,7 @@ from subproxy.fastpath._log_buffer cimport FastCounters
 
 cdef class RouteEntry:
     # Where the requests for one host and path go.
+    cdef bytes key  # path and host, as they were asked for
     cdef readonly object pool
     cdef readonly bytes name  # of the route, as the log has it
     cdef readonly bytes host  # likewise: one spelling of it, escaped
@@ -36,6 +37,7 @@ cdef class RouteCache:
     cdef object now
     cdef bint two
     cdef double slow_start
+    cdef list recent  # of `young`, found by `mixed` of the key, without an object for that
     cdef dict young
     cdef dict old
     cdef long generation

@@ -8,11 +8,11 @@ The same in Python: C{subproxy.core.balancing.balancer}, C{subproxy.core.routing
 C{subproxy.core.failing_members} (see C{subproxy.fastpath.twins}).
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_Size
 from cpython.object cimport PyObject
 from libc.limits cimport LONG_MAX
-from libc.string cimport memcpy
+from libc.string cimport memcmp, memcpy
 
 from subproxy.core.balancing.admission import Admission
 from subproxy.core.balancing.balancer import SLOW_START_SHARE, PowerOfTwo
@@ -25,7 +25,7 @@ from subproxy.core.routing.registry import Registry
 from subproxy.core.balancing.retry import RetryBudget
 from subproxy.core.sites.redirect import is_challenge
 from subproxy.errors import ClientError
-from subproxy.fastpath._bytes cimport u8
+from subproxy.fastpath._bytes cimport mixed, u8
 from subproxy.fastpath._log_buffer cimport FastCounters
 from subproxy.fastpath._slots cimport get, number, real, set_number, slot
 from subproxy.telemetry.log_format import escaped, route_name
@@ -36,6 +36,7 @@ cdef extern from "Python.h":
 cdef enum:
     HALF = 16384  # entries of each half of the cache
     MOST_KEY = 512  # bytes of host and path, above which an answer is not kept
+    RECENT = 256  # entries that are found without a key; a power of two
 
 
 cdef str FIRST_OF_PEERS = PEERS[0] + HOSTS[0]
@@ -100,6 +101,7 @@ cdef class RouteCache:
                 raise TypeError(f"{each!r} is not exactly a {kind.__name__}")
         self.young = {}
         self.old = {}
+        self.recent = [None] * RECENT
         self.generation = -1
         self.counters = counters
         self.tallies = {}
@@ -132,26 +134,41 @@ cdef class RouteCache:
     cdef RouteEntry route(self, const u8 *host, int host_size, const u8 *path, int path_size):
         """Where a request goes by its host and path as received; None if it is not plain."""
         cdef PyObject *found
+        cdef RouteEntry way
+        cdef Py_ssize_t at, size = path_size + 1 + host_size
         cdef long generation = number(self.registry, REGISTRY_GENERATION)
         cdef char *text
         if generation != self.generation:
             self.generation = generation
             self.young = {}
             self.old = {}
+            self.recent = [None] * RECENT
             self.tallies.clear()
             self.learn_balancer()
         if host_size + path_size > MOST_KEY:
             return self.find(None, host, host_size, path, path_size)
+        at = mixed(mixed(0, host, host_size), path, path_size) & (RECENT - 1)
+        if self.recent[at] is not None:
+            way = <RouteEntry>self.recent[at]
+            text = PyBytes_AS_STRING(way.key)
+            if (
+                PyBytes_GET_SIZE(way.key) == size
+                and memcmp(text, path, path_size) == 0
+                and text[path_size] == 32
+                and memcmp(text + path_size + 1, host, host_size) == 0
+            ):
+                return way
         # A path holds no space.
-        key = PyBytes_FromStringAndSize(NULL, host_size + path_size + 1)
+        key = PyBytes_FromStringAndSize(NULL, size)
         text = PyBytes_AS_STRING(key)
         memcpy(text, path, path_size)
         text[path_size] = 32
         memcpy(text + path_size + 1, host, host_size)
         found = PyDict_GetItemWithError(self.young, key)
-        if found != NULL:
-            return <RouteEntry>found
-        return self.find(key, host, host_size, path, path_size)
+        way = <RouteEntry>found if found != NULL else self.find(key, host, host_size, path, path_size)
+        if way is not None:
+            self.recent[at] = way
+        return way
 
     cdef RouteEntry find(self, object key, const u8 *host, int host_size, const u8 *path, int path_size):
         cdef RouteEntry way = self.old.get(key)
@@ -170,6 +187,7 @@ cdef class RouteCache:
             if pool is None:
                 return None
             way = RouteEntry.__new__(RouteEntry)
+            way.key = key
             way.pool = pool
             way.rules = rules
             way.most_body = LONG_MAX

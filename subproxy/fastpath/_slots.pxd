@@ -4,7 +4,7 @@
 #
 # The holder must be an instance of the class that the offset is of: the callers see to that.
 from cpython.float cimport PyFloat_AsDouble, PyFloat_FromDouble
-from cpython.long cimport PyLong_AsLong, PyLong_FromLong
+from cpython.long cimport PyLong_FromLong
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 
@@ -13,6 +13,7 @@ from subproxy.fastpath._bytes cimport slot_offset
 cdef extern from "fast.h":
     PyObject *slot_get(PyObject *, Py_ssize_t)
     void slot_set(PyObject *, Py_ssize_t, PyObject *)
+    long long_of(PyObject *) except? -1
 
 
 cdef inline Py_ssize_t slot(type kind, str name) except -1:
@@ -33,7 +34,7 @@ cdef inline long number(object holder, Py_ssize_t offset) except? -1:
     cdef PyObject *value = slot_get(<PyObject *>holder, offset)
     if value == NULL:
         raise AttributeError("a slot is empty")
-    return PyLong_AsLong(<object>value)
+    return long_of(value)
 
 
 cdef inline double real(object holder, Py_ssize_t offset) except? -1.0:

@@ -1,5 +1,7 @@
 # Tables of C, filled once from tables.py. See _tables.pyx.
-from subproxy.fastpath._bytes cimport u8
+from libc.string cimport memcmp
+
+from subproxy.fastpath._bytes cimport same_name, u8
 
 cdef enum:
     MOST_NAMES = 64
@@ -37,18 +39,29 @@ cdef struct Tables:
 
 cdef const Tables *tables()
 
-cdef inline int lookup(const Names *names, const u8 *fold, const u8 *text, int size) noexcept nogil:
-    """The kind of a name; KEEP if it is not in the table. C{fold} maps each byte before it is compared."""
-    cdef int at, i
+cdef inline int bucket_of(const u8 *text, int size) noexcept nogil:
+    return (size * 33 + (text[0] | 0x20) * 5 + (text[size - 1] | 0x20)) & (BUCKETS - 1)
+
+
+cdef inline int lookup(const Names *names, const u8 *text, int size) noexcept nogil:
+    """The kind of a field by its name, a token, whose case does not matter; KEEP if it is not in the table."""
+    cdef int at = names.bucket[bucket_of(text, size)]
     cdef const Name *name
-    at = names.bucket[(size * 33 + fold[text[0]] * 5 + fold[text[size - 1]]) & (BUCKETS - 1)]
     while at >= 0:
         name = &names.name[at]
-        if name.size == size:
-            i = 0
-            while i < size and fold[text[i]] == name.text[i]:
-                i += 1
-            if i == size:
-                return name.kind
+        if name.size == size and same_name(text, name.text, size):
+            return name.kind
         at = name.next
     return KEEP
+
+
+cdef inline bint is_method(const Names *names, const u8 *text, int size) noexcept nogil:
+    """Whether C{text}, whose case matters, is a method that is known."""
+    cdef int at = names.bucket[bucket_of(text, size)]
+    cdef const Name *name
+    while at >= 0:
+        name = &names.name[at]
+        if name.size == size and memcmp(text, name.text, size) == 0:
+            return True
+        at = name.next
+    return False

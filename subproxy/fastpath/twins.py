@@ -97,8 +97,6 @@ TWINS: Final = {
             "subproxy.wire.fields.headers",
         ),
         (
-            "subproxy.fastpath._response.frame_length",
-            "subproxy.fastpath._response.item",
             "subproxy.fastpath._response.decode",
         ),
         f"{_CONVERSATIONS}.test_any_response",

@@ -1,6 +1,6 @@
 # The ring. See _ring.pyx and _ring_turn.pyx.
 from cpython.object cimport PyObject
-from libc.stdint cimport uint16_t, uint32_t
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
 from subproxy.reactor._engine cimport Engine, Handle
 from subproxy.reactor._uapi cimport ur_buf, ur_cqe, ur_sqe
@@ -34,6 +34,7 @@ cdef class Ring(Engine):
     cdef int buffers
     cdef int held
     cdef int stride
+    cdef uint64_t shifts  # 1 / (stride / SHIFT), of 32 bits behind the point, rounded up
     # Our side.
     cdef unsigned sq_wanted
     cdef unsigned cq_wanted

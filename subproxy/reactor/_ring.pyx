@@ -102,7 +102,10 @@ cdef class Ring(Engine):
         # Buffers one behind the other at a multiple of 4096 would have their
         # first lines, the only ones a small message touches, share a few sets
         # of the cache. And there is room for a terminating zero.
-        self.stride = size + SHIFT
+        self.stride = (size + 2 * SHIFT - 1) // SHIFT * SHIFT
+        if <uint64_t>buffers * self.stride >= <uint64_t>SHIFT << 32:
+            raise ValueError("too many buffers")
+        self.shifts = (<uint64_t>1 << 32) // (self.stride // SHIFT) + 1
         self.capped = True
         self.parked = []
 
@@ -467,7 +470,8 @@ cdef class Ring(Engine):
         cdef ur_buf *entry = &self.bufs[self.buf_tail & (self.buffers - 1)]
         entry.addr = <uintptr_t>buffer
         entry.len = self.size
-        entry.bid = <uint16_t>((buffer - self.pool) // self.stride)
+        # A division by the stride, which is a multiple of SHIFT.
+        entry.bid = <uint16_t>((<uint64_t>(buffer - self.pool) // SHIFT * self.shifts) >> 32)
         self.buf_tail += 1
         self.held -= 1
         ur_store_release16(&self.bufs[0].tail, self.buf_tail)

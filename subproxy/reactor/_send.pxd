@@ -16,6 +16,9 @@ cdef class SendingStream(ReceivingStream):
     cdef readonly bint native_write
     cdef list out
     cdef Py_ssize_t outlen
+    # The last of `out` is filled by `gather`: so far; 0 if it is not.
+    cdef Py_ssize_t filled
+    cdef Py_ssize_t room  # bytes that one of those is to have
     cdef object current
     cdef Py_ssize_t size
     cdef Py_ssize_t sent
@@ -32,6 +35,9 @@ cdef class SendingStream(ReceivingStream):
     cdef public bint streamingProducer
 
     cdef int push(self, bytes data) except -1
+    cdef int gather(self, const char *data, Py_ssize_t size) except -1
+    cdef int trim(self) except -1
+    cdef int soon(self) except -1
     cdef bytes rest(self)
     cdef int flush(self) except -1
     cdef bint finish(self) noexcept

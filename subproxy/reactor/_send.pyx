@@ -5,7 +5,9 @@ Everything written in between is gathered into the next. A send's bytes are held
 until it is known to be over, also past the end of the connection.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.list cimport PyList_GET_SIZE
+from libc.string cimport memcpy
 
 from subproxy.reactor._iovec cimport IOVectors, msghdr
 from subproxy.reactor._receive cimport ReceivingStream
@@ -20,7 +22,16 @@ cdef extern from "sys/socket.h" nogil:
     int MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL
     Py_ssize_t send(int, const void *, size_t, int)
 
+cdef extern from "Python.h":
+    void *PyList_GET_ITEM(list, Py_ssize_t)
+
+cdef extern from "gather.h":
+    object take_only(list)
+    int trim_last(list, Py_ssize_t) except -1
+
 cdef enum:
+    MOST_COPIED = 4096  # bytes that are copied to others of the same turn
+    MOST_ROOM = 64 * 1024  # bytes of one that others are copied to
     SILENT_LIMIT = 64 * 1024  # bytes that a socket mostly takes at once
 
 cdef object FileDescriptor = abstract.FileDescriptor
@@ -61,8 +72,45 @@ cdef class SendingStream(ReceivingStream):
             return 0
         if self.out is None:
             self.out = []
+        elif self.filled:
+            self.trim()
         self.out.append(data)
         self.outlen += size
+        return self.soon()
+
+    cdef int gather(self, const char *data, Py_ssize_t size) except -1:
+        """As C{push}, with bytes that are copied: many little ones become one."""
+        cdef bytes last
+        if size > MOST_COPIED:
+            return self.push(PyBytes_FromStringAndSize(data, size))
+        if not self.connected or self._writeDisconnected or self.aborting or size == 0:
+            return 0
+        if self.fd < 0 or self.dying:
+            return 0
+        if self.out is None:
+            self.out = []
+        if self.filled:
+            last = <bytes>PyList_GET_ITEM(self.out, PyList_GET_SIZE(self.out) - 1)
+            if PyBytes_GET_SIZE(last) - self.filled < size:
+                self.room = min(2 * PyBytes_GET_SIZE(last), MOST_ROOM)
+                last = None
+                self.trim()
+        if not self.filled:
+            last = PyBytes_FromStringAndSize(NULL, max(self.room, size))
+            self.out.append(last)
+        memcpy(PyBytes_AS_STRING(last) + self.filled, data, size)
+        self.filled += size
+        self.outlen += size
+        return self.soon()
+
+    cdef int trim(self) except -1:
+        """What is written next does not go into the last of C{out}."""
+        cdef Py_ssize_t filled = self.filled
+        self.filled = 0
+        return trim_last(self.out, filled)
+
+    cdef int soon(self) except -1:
+        """Something was written: it is sent in this turn, if it can be."""
         if self.producer is not None and self.outlen > self.patience:
             self._maybePauseProducer()
         self.writing = True
@@ -100,6 +148,8 @@ cdef class SendingStream(ReceivingStream):
                 self.to_classic = True
                 return
             self.native_write = self.to_classic = False
+            if self.filled:
+                self.trim()
             self._tempDataBuffer = self.out or []
             self._tempDataLen = self.outlen
             self.out = None
@@ -148,8 +198,14 @@ cdef class SendingStream(ReceivingStream):
 
     cdef int take(self) except -1:
         """Make C{current} of what is gathered: joined if it is little."""
-        if len(self.out) == 1:
-            self.current = self.out.pop()
+        if self.filled:
+            # Next time it will be about as much.
+            self.room = self.outlen
+            if self.outlen > MOST_COPIED:
+                self.room = min(self.outlen + self.outlen // 8, MOST_ROOM)
+            self.trim()
+        if PyList_GET_SIZE(self.out) == 1:
+            self.current = take_only(self.out)
         elif self.outlen <= JOIN:
             self.current = b"".join(self.out)
             self.out.clear()
@@ -227,7 +283,7 @@ cdef class SendingStream(ReceivingStream):
         """A send has failed for good."""
         self.current = None
         self.out = None
-        self.outlen = 0
+        self.outlen = self.filled = 0
         if res == -ECANCELED:
             return 0
         if not self.reading:

@@ -11,4 +11,5 @@ cdef class Stream(SendingStream):
 
     cdef int attach(self, Engine engine, int fd) except -1
     cdef int cwrite(self, bytes data) except -1
+    cdef int cgather(self, const char *data, Py_ssize_t size) except -1
     cdef int detach(self) except -1

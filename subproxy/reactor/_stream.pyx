@@ -13,6 +13,7 @@ Its two halves are C{ReceivingStream} and C{SendingStream}; here are the life of
 the socket, the turn, and the methods that Twisted calls.
 """
 
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from posix.unistd cimport close
 
 from subproxy.reactor._engine cimport (
@@ -76,6 +77,8 @@ cdef class Stream(SendingStream):
             if self.fd >= 0:
                 if self.out is None:
                     self.out = []
+                elif self.filled:
+                    self.trim()
                 self.out.insert(0, self.rest())
                 self.writing = True
             self.current = None
@@ -93,7 +96,7 @@ cdef class Stream(SendingStream):
             if relay is not None:
                 relay.parted(self)
         self.out = self.backlog = self.quiet = None
-        self.outlen = 0
+        self.outlen = self.filled = 0
         if self.engine.live():
             if self.armed and not self.cancelling:
                 self.engine.cancel(self, self, TAG_RECEIVE)
@@ -218,6 +221,13 @@ cdef class Stream(SendingStream):
             return 0
         return self.push(data)
 
+    cdef int cgather(self, const char *data, Py_ssize_t size) except -1:
+        """C{cwrite}, of bytes that are the caller's."""
+        if self.TLS or not self.native_write:
+            self.write(PyBytes_FromStringAndSize(data, size))
+            return 0
+        return self.gather(data, size)
+
     def loseConnection(self):
         if self.TLS:
             if self.connected and not self.disconnecting:
@@ -249,7 +259,7 @@ cdef class Stream(SendingStream):
         self.stopReading()
         self.stopWriting()
         self.out = None
-        self.outlen = 0
+        self.outlen = self.filled = 0
         self.doRead = self.doWrite = lambda *args, **kw: None
         self.reactor.callLater(0, self.connectionLost,
                                failure.Failure(error.ConnectionAborted()))

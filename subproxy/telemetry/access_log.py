@@ -29,7 +29,7 @@ from subproxy.telemetry.recent_requests import Data, RecentRequests
 FLUSH_AFTER = 1.0
 """Seconds that a line may wait."""
 
-FLUSH_SIZE = 32_768
+FLUSH_SIZE = 65_536
 """Bytes that may wait."""
 
 MODE = 0o640

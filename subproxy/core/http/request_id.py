@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from itertools import count
 
 from subproxy.core.http.fields import ALPHANUMERIC
 
@@ -22,17 +21,20 @@ class RequestIds:
     id of this process; ids of one process can be told from each other, and sorted.
 
     @ivar prefix: what stands before the dash.
-    @ivar next: returns the next number.
+    @ivar last: the number of the newest one.
     """
+
+    __slots__ = ("_format", "last", "prefix")
 
     def __init__(self, prefix: bytes | None = None) -> None:
         self.prefix = secrets.token_hex(8).encode() if prefix is None else prefix
         self._format = self.prefix.replace(b"%", b"%%") + b"-%08x"
-        self.next = count(1).__next__
+        self.last = 0
 
     def make(self) -> bytes:
         """A new id."""
-        return self._format % self.next()
+        self.last += 1
+        return self._format % self.last
 
 
 def acceptable(value: bytes) -> bool:
