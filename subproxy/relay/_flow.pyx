@@ -135,9 +135,12 @@ cdef class Flow:
     cdef long long fill(self, long long at_once) noexcept nogil:
         """How many bytes are to be taken from the source."""
         cdef long long most = LITTLE
-        if self.eager:
+        if self.eager or not self.taken:
             most = self.room()
-            most = MUCH if most < 0 else LITTLE + most
+            if most >= 0:
+                most += LITTLE
+            else:
+                most = MUCH if self.eager else LITTLE
         return min(self.left, self.size, most, max(at_once, LITTLE))
 
     cdef long long room(self) noexcept nogil:
@@ -160,6 +163,11 @@ cdef class Flow:
             at_once = min(<long long>info.tcpi_snd_wnd,
                           <long long>info.tcpi_snd_cwnd * info.tcpi_snd_mss)
             at_once -= <long long>info.tcpi_unacked * info.tcpi_snd_mss + info.tcpi_notsent_bytes
+            if not self.eager:
+                # Its buffer grows with what is sent: at first it may be less than the window.
+                size = sizeof(int)
+                getsockopt(self.sink, SOL_SOCKET, SO_SNDBUF, &self.buffer, &size)
+                at_once = min(at_once, <long long>self.buffer - info.tcpi_notsent_bytes)
             return max(0, at_once)
         if self.kind == UNIX and ioctl(self.sink, SIOCOUTQ, &outq) == 0:
             return max(0, self.buffer - outq)

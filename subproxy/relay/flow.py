@@ -86,9 +86,10 @@ class PlainFlow:
         Move about C{budget} bytes, C{most} or little at once: why it stopped, an L{Outcome}.
 
         The source is asked only when the pipe is empty, so that to block means that it has nothing,
-        never that the pipe has no slot free. It is asked for little at first, and when the sink did
-        not take all of the last fill at once. Else for much: for a little more than what the sink
-        says that it can pass on or keep, if it is a TCP or unix socket, and this is compiled.
+        never that the pipe has no slot free. It is asked for little when the sink did not take all
+        of the last fill at once; and at first, if the sink can't tell how much it takes. Else for
+        much: for a little more than what the sink says that it can pass on or keep, if it is a TCP
+        or unix socket, and this is compiled.
         """
         while True:
             fresh = not self.held
