@@ -89,7 +89,7 @@ cdef class Engine:
     cdef void unlink(self, Handle handle) noexcept
 
     # Operations.
-    cdef bint receive(self, Handle handle, int fd) except -1
+    cdef bint receive(self, Handle handle, int fd, int most) except -1
     cdef int receive_into(self, Handle handle, Handle owner, int fd,
                           char *buffer, Py_ssize_t size) except -1
     cdef int await_readable(self, Handle handle, Handle owner, int fd) except -1

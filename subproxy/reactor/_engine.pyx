@@ -271,11 +271,11 @@ cdef class Engine:
     #
     # C{owner} is the handle to which the descriptor belongs, C{handle} is told of the completion.
 
-    cdef bint receive(self, Handle handle, int fd) except -1:
+    cdef bint receive(self, Handle handle, int fd, int most) except -1:
         """TAG_RECEIVE: bytes, as they come, in buffers of the engine's (C{take}).
 
-        Until it is cancelled, or a completion says that there will be no more. Returns whether
-        it is limited to a number of bytes.
+        Until it is cancelled, or a completion says that there will be no more: after C{most} bytes,
+        where there is such a limit. Returns whether there is.
         """
         raise NotImplementedError
 

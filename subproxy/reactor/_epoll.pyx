@@ -231,7 +231,7 @@ cdef class Epoll(Engine):
 
     # -- operations ---------------------------------------------------------
 
-    cdef bint receive(self, Handle handle, int fd) except -1:
+    cdef bint receive(self, Handle handle, int fd, int most) except -1:
         cdef int error
         self.hold(handle)
         if not handle.interest & EPOLLIN:

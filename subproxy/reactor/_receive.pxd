@@ -25,6 +25,12 @@ cdef class ReceivingStream(Handle):
     cdef bint capped
     cdef int full
     cdef bytes incoming
+    cdef bint placed  # it is somebody's, and filled from here on:
+    cdef Py_ssize_t placed_at
+    cdef bytes offered  # where what comes next may be put, from here on, so many bytes:
+    cdef Py_ssize_t offered_at
+    cdef Py_ssize_t offered_size
+    cdef public int most  # bytes that one multishot receive takes, if that can be told
     cdef int dying
     cdef list backlog
     cdef object quiet
@@ -38,4 +44,6 @@ cdef class ReceivingStream(Handle):
     cdef int deliver(self, object item) except -1
     cdef int quieten(self) except -1
     cdef int arm(self) except -1
+    cdef int offer(self, bytes room, Py_ssize_t place, Py_ssize_t size) except -1
+    cdef int hand_over(self, char *data, Py_ssize_t size) except -1
     cdef int lose(self, object reason) except -1

@@ -20,6 +20,7 @@ cdef extern from "Python.h":
 
 cdef enum:
     BULK = 64 * 1024  # bytes of a receive into a buffer of its own
+    MOST = 64 * 1024  # bytes that one multishot receive takes before it ends, if nobody says else
     FULL = 4  # full buffers in a row after which that is done
 
 # One for all, as Twisted's own reactors do: building a Failure costs microseconds.
@@ -42,6 +43,7 @@ cdef class ReceivingStream(Handle):
 
     def __cinit__(self, *args, **kw):
         self.fd = -1
+        self.most = MOST
 
     cdef int lose(self, object reason) except -1:
         """C{connectionLost}, as the reactor calls it: what it raises is logged."""
@@ -108,6 +110,32 @@ cdef class ReceivingStream(Handle):
             self._callback_failed()
         return 0
 
+    cdef int offer(self, bytes room, Py_ssize_t place, Py_ssize_t size) except -1:
+        """What is received next may be put into C{room}, which nobody reads there: C{size} bytes at
+        most, from C{place} on.
+
+        If it is there when it is asked for: else it comes as ever. C{received} is told of it either
+        way. For a compiled protocol, of what comes after the receive that is under way. None: it may
+        not, any more.
+        """
+        self.offered = room
+        self.offered_at = place
+        self.offered_size = size
+        return 0
+
+    cdef int hand_over(self, char *data, Py_ssize_t size) except -1:
+        """Give the compiled protocol what came."""
+        # Held here: it may let go of itself while it is called.
+        cdef Receiver receiver = self.receiver
+        calls(self)
+        try:
+            receiver.received(data, size)
+        except BaseException:
+            self._callback_failed()
+        if not self.armed and self.reading:
+            enqueue(self)
+        return 0
+
     cdef int arm(self) except -1:
         """Ask for bytes: as they come, or once for many.
 
@@ -118,11 +146,19 @@ cdef class ReceivingStream(Handle):
         """
         self.armed = True
         self.capped = False
-        if self.bulk:
+        if self.offered is not None:
+            self.incoming, self.offered = self.offered, None
+            self.placed = True
+            self.placed_at = self.offered_at
+            self.engine.receive_into(
+                self, self, self.fd, PyBytes_AS_STRING(self.incoming) + self.placed_at,
+                self.offered_size,
+            )
+        elif self.bulk:
             self.incoming = PyBytes_FromStringAndSize(NULL, BULK)
             self.engine.receive_into(self, self, self.fd, PyBytes_AS_STRING(self.incoming), BULK)
         else:
-            self.capped = self.engine.receive(self, self.fd)
+            self.capped = self.engine.receive(self, self.fd, self.most)
         return 0
 
     cdef bytes collect(self, int res):
@@ -139,14 +175,22 @@ cdef class ReceivingStream(Handle):
     cdef int receive(self, int res, uint32_t flags) except -1:
         cdef char *data
         cdef Engine engine = self.engine
-        cdef Receiver receiver
+        cdef bytes held
         cdef bint ready = self.reading and self.backlog is None and self.relay_in is None
         item = None
         if not flags & UR_CQE_F_MORE:
             self.armed = self.cancelling = False
             if self.relay_in is not None:
                 enqueue(self.relay_in)
-        if self.incoming is not None:
+        if self.placed:
+            self.placed = False
+            held, self.incoming = self.incoming, None
+            if res > 0:
+                data = PyBytes_AS_STRING(held) + self.placed_at
+                if ready and self.receiver is not None:
+                    return self.hand_over(data, res)
+                item = PyBytes_FromStringAndSize(data, res)
+        elif self.incoming is not None:
             item = self.collect(res)
         elif flags & UR_CQE_F_BUFFER:
             data = engine.take(flags)
@@ -160,18 +204,10 @@ cdef class ReceivingStream(Handle):
                         self.cancelling = True
                         engine.cancel(self, self, TAG_RECEIVE)
             if res > 0 and ready and self.receiver is not None:
-                calls(self)
-                # Held here: it may let go of itself while it is called.
-                receiver = self.receiver
                 try:
-                    receiver.received(data, res)
-                except BaseException:
-                    self._callback_failed()
+                    return self.hand_over(data, res)
                 finally:
                     engine.recycle(data)
-                if not self.armed and self.reading:
-                    enqueue(self)
-                return 0
             try:
                 if res > 0 and self.fd >= 0:
                     item = PyBytes_FromStringAndSize(data, res)

@@ -64,7 +64,6 @@ cdef extern from "sys/socket.h" nogil:
 
 cdef enum:
     LITTLE = 2047  # bytes of a message that is not large
-    CAP = 64 * 1024  # bytes that one multishot receive takes before it ends
 
 
 cdef void point(ur_sqe *entry, const char *data, Py_ssize_t size, msghdr *header) noexcept:
@@ -343,14 +342,14 @@ cdef class Ring(Engine):
             handle.complete(TAG_FINISHED, 0, 0)
         return 0
 
-    cdef bint receive(self, Handle handle, int fd) except -1:
+    cdef bint receive(self, Handle handle, int fd, int most) except -1:
         cdef ur_sqe *entry = self.prepare(handle, TAG_RECEIVE, UR_OP_RECV, fd)
         entry.flags = UR_SQE_BUFFER_SELECT
         entry.ioprio = UR_RECV_MULTISHOT
         # Without a limit it takes half a megabyte at once, before anybody can say that the
         # rest is for somebody else, who would not copy it.
         if self.capped:
-            entry.file_index = CAP  # optlen
+            entry.file_index = most  # optlen
         return self.capped
 
     cdef int receive_into(self, Handle handle, Handle owner, int fd,

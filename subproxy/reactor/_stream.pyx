@@ -68,7 +68,7 @@ cdef class Stream(SendingStream):
         self.attach(self.reactor.engine, self.socket.fileno())
 
     cdef int orphan(self) except -1:
-        self.armed = self.cancelling = False
+        self.armed = self.cancelling = self.placed = False
         self.incoming = None
         if self.sending:
             # Whether the old engine sent some of it is not known; it was
