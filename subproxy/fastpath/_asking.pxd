@@ -21,6 +21,6 @@ cdef class AskingClient(FastClient):
 
     cdef bytes promise(self, FastChannel channel, uint64_t number, int64_t length)
     cdef bint prepare(
-        self, const u8 *data, Head *head, Py_ssize_t body, RouteEntry way
+        self, const u8 *data, Head *head, Py_ssize_t body, RouteEntry way, bint apart=*
     ) except -1
-    cdef int ask(self) except -1
+    cdef int ask(self, bytes behind=*) except -1

@@ -47,11 +47,11 @@ cdef class AskingClient(FastClient):
         return None
 
     cdef bint prepare(
-        self, const u8 *data, Head *head, Py_ssize_t body, RouteEntry way
+        self, const u8 *data, Head *head, Py_ssize_t body, RouteEntry way, bint apart=False
     ) except -1:
         """Make the frame of a request, of which C{body} bytes lie behind its head, or go over a
-        data connection, for whom is chosen now. False, and nothing has happened, if that is not
-        for here."""
+        data connection, or are to be sent behind the frame (C{apart}); for whom is chosen now.
+        False, and nothing has happened, if that is not for here."""
         cdef FastContext path = self.path
         cdef RouteCache chooser = path.chooser
         cdef PendingRequest asked = self.asked
@@ -97,7 +97,7 @@ cdef class AskingClient(FastClient):
                 asked.id_at = <int>(field.value - data)
                 asked.id_size = field.value_size
                 id_size = max(id_size, field.value_size)
-        frame_size = room(head, sender, id_size, 0 if large else body)
+        frame_size = room(head, sender, id_size, 0 if large or apart else body)
         asked.traceparent = None
         asked.trace_at = 0
         if path.traces is not None:
@@ -106,7 +106,7 @@ cdef class AskingClient(FastClient):
                 return False
             asked.trace_at = found
             frame_size += ROOM
-        if frame_size > channel.most:
+        if frame_size + (body if apart else 0) > channel.most:
             return False
         if large:
             token = self.promise(channel, number, body)
@@ -125,7 +125,8 @@ cdef class AskingClient(FastClient):
             asked.traceparent = path.traces.make()
             add_traceparent(head, asked.traceparent)
         at = encode(
-            end, data, head, sender, number, given, id_size, data + head.size, body,
+            end, data, head, sender, number, given, id_size,
+            NULL if apart else data + head.size, body,
             NULL if token is None else <const u8 *>PyBytes_AS_STRING(token),
             0 if token is None else <int>PyBytes_GET_SIZE(token),
         )
@@ -137,14 +138,15 @@ cdef class AskingClient(FastClient):
         path.frame_size = end - at
         return True
 
-    cdef int ask(self) except -1:
-        """Send what was prepared: it may be answered before this returns."""
+    cdef int ask(self, bytes behind=None) except -1:
+        """Send what was prepared, and what is to go behind it: it may be answered before this
+        returns."""
         cdef FastChannel channel = self.channel
         cdef PendingRequest asked = self.asked
         cdef FastContext path = self.path
         path.chooser.charge(channel.member, asked.way.pool)
         channel.begin(
             self, asked.number, path.frame, path.frame_size,
-            get(channel.channel, CHANNEL_CONGESTED) is not False,
+            get(channel.channel, CHANNEL_CONGESTED) is not False, behind,
         )
         return 0

@@ -61,7 +61,8 @@ cdef class FastChannel(Receiver):
     cdef object pipes
 
     cdef int begin(
-        self, FastClient client, uint64_t number, const u8 *frame, Py_ssize_t size, bint congested
+        self, FastClient client, uint64_t number, const u8 *frame, Py_ssize_t size, bint congested,
+        bytes behind=*
     ) except -1
     cdef int say(self, bytes frame) except -1
     cdef FastClient find(self, uint64_t number)

@@ -131,9 +131,10 @@ cdef class FastChannel(Receiver):
         self.last = self.wire.last
 
     cdef int begin(
-        self, FastClient client, uint64_t number, const u8 *frame, Py_ssize_t size, bint congested
+        self, FastClient client, uint64_t number, const u8 *frame, Py_ssize_t size, bint congested,
+        bytes behind=None
     ) except -1:
-        """Send the request C{frame}, to which C{client} gets the answer."""
+        """Send the request C{frame}, and its rest C{behind} it, to which C{client} gets the answer."""
         cdef bytes kept = None
         # Who makes room for it may write meanwhile, or make frames.
         cdef bint room = self.slots[number & (self.slot_count - 1)].client == NULL
@@ -141,14 +142,18 @@ cdef class FastChannel(Receiver):
             kept = PyBytes_FromStringAndSize(<const char *>frame, size)
         self.put(client, number)
         self.last = number
+        if congested:
+            # The guest does not read, and it is counted what it leaves unread.
+            self.out.append(kept)
+            if behind is not None:
+                self.out.append(behind)
+            self.protocol.flush()
+            return 0
         if kept is None:
-            return self.stream.cgather(<const char *>frame, size)
-        if not congested:
-            return self.say(kept)
-        # The guest does not read, and it is counted what it leaves unread.
-        self.out.append(kept)
-        self.protocol.flush()
-        return 0
+            self.stream.cgather(<const char *>frame, size)
+        else:
+            self.say(kept)
+        return 0 if behind is None else self.say(behind)
 
     cdef int say(self, bytes frame) except -1:
         """Send a frame behind what was said before."""

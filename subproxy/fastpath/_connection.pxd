@@ -15,7 +15,8 @@ cdef class FastConnection(AnsweringConnection):
     cdef bint prior  # HTTP/2 may begin without that
     cdef FastHttp2Connection http2  # what serves it, if it turned out to speak that
 
-    cdef bint begin(self, const u8 *data, Py_ssize_t size, Head *head) except -1
+    cdef bint begin(self, const u8 *data, Py_ssize_t size, Head *head, bytes behind=*) except -1
     cdef int to_http2(self, const u8 *data, Py_ssize_t size) except -1
-    cdef int gather(self, const u8 *data, Py_ssize_t size, Py_ssize_t whole) except -1
+    cdef int gather(self, const u8 *data, Py_ssize_t size, const Head *head) except -1
+    cdef int offer(self) except -1
     cdef int gather_more(self, const u8 *data, Py_ssize_t size) except -1

@@ -44,6 +44,9 @@ from subproxy.telemetry.close_reason import CloseReason
 
 cdef enum:
     MOST_PARTIAL = 8192  # bytes of a head in more than one read, above which Python has it
+    LEAST_OFFERED = 4096  # bytes of a body still to come that are worth a receive of their own
+    WHOLE = 65536  # bytes that are received at once
+    PART = 16384  # ... behind a head whose body is still to come
 
 cdef double NEVER = float("inf")
 
@@ -296,11 +299,12 @@ cdef class FastConnection(AnsweringConnection):
         self.become(self.http2.shell)
         return self.http2.feed(data, size)
 
-    cdef int gather(self, const u8 *data, Py_ssize_t size, Py_ssize_t whole) except -1:
+    cdef int gather(self, const u8 *data, Py_ssize_t size, const Head *head) except -1:
         """Wait for the rest of a body that is to ride in its frame."""
         if self.gathering is None:
             self.gathering = BodyAssembly.__new__(BodyAssembly)
-        self.gathering.start(data, size, whole)
+        self.gathering.start(data, head.size, data + head.size, size - head.size, head.length)
+        self.offer()
         self.stage = GATHERING
         self.started = self.path.now()
         self.due = NEVER
@@ -308,19 +312,33 @@ cdef class FastConnection(AnsweringConnection):
         self.deadline = 0.0
         return 0
 
+    cdef int offer(self) except -1:
+        """What is still to come may be received where it is gathered, if it is much; and no more
+        where it was to be before this."""
+        cdef BodyAssembly gathering = self.gathering
+        cdef Py_ssize_t spare = gathering.spare()
+        if self.stream is not None:
+            if spare >= LEAST_OFFERED:
+                self.stream.offer(gathering.data, gathering.filled, spare)
+            else:
+                self.stream.offer(None, 0, 0)
+        return 0
+
     cdef int gather_more(self, const u8 *data, Py_ssize_t size) except -1:
         """More of a body that is gathered."""
         cdef Head head
         cdef BodyAssembly gathering = self.gathering
         cdef Py_ssize_t part = gathering.add(data, size)
-        cdef u8 *all = <u8 *>PyBytes_AS_STRING(gathering.data)
-        if gathering.filled < gathering.whole:
+        cdef u8 *text = <u8 *>PyBytes_AS_STRING(gathering.head)
+        cdef Py_ssize_t text_size = PyBytes_GET_SIZE(gathering.head)
+        self.offer()
+        if gathering.filled < gathering.length:
             return 0
         if (
-            scan(all, gathering.whole, &self.path.bounds, self.told.trusted, &head) == GOOD
-            and self.begin(all, gathering.whole, &head)
+            scan(text, text_size, &self.path.bounds, self.told.trusted, &head) == GOOD
+            and self.begin(text, text_size, &head, gathering.behind())
         ):
-            gathering.data = None
+            gathering.head = gathering.data = None
             if part == size:
                 return 0
             data += part
@@ -337,9 +355,9 @@ cdef class FastConnection(AnsweringConnection):
             self.slow.dataReceived(PyBytes_FromStringAndSize(<const char *>data, size))
         return 0
 
-    cdef bint begin(self, const u8 *data, Py_ssize_t size, Head *head) except -1:
-        """Send a request on, or wait for its body. False, and nothing has happened, if that is
-        not for here."""
+    cdef bint begin(self, const u8 *data, Py_ssize_t size, Head *head, bytes behind=None) except -1:
+        """Send a request on, or wait for its body, unless that was gathered, and is to go C{behind}
+        its frame. False, and nothing has happened, if that is not for here."""
         cdef FastContext path = self.path
         cdef PendingRequest asked = self.asked
         cdef RouteEntry way
@@ -347,7 +365,9 @@ cdef class FastConnection(AnsweringConnection):
         cdef Py_ssize_t whole = head.size + body
         cdef double now
         cdef bint large = body > path.most_inline
-        if not self.writable or (large and (whole <= size or 0 < path.most_body < body)):
+        if not self.writable or (
+            large and (whole <= size or behind is not None or 0 < path.most_body < body)
+        ):
             return False
         if not self.in_scope(head.host, head.host_size):
             return False
@@ -358,10 +378,13 @@ cdef class FastConnection(AnsweringConnection):
             or way.asks(self.told.trusted, self.told.scheme, self.tls)
         ):
             return False
-        if whole > size and not large:
-            self.gather(data, size, whole)
+        if self.stream is not None:
+            # Of a body that is to be lent, or that is gathered, no more than one buffer is copied.
+            self.stream.most = PART if whole > size else WHOLE
+        if whole > size and not large and behind is None:
+            self.gather(data, size, head)
             return True
-        if not self.prepare(data, head, body, way):
+        if not self.prepare(data, head, body, way, behind is not None):
             return False
         if self.requests == 1 and not self.undelayed:
             # One answer alone is never delayed: who makes one request needs no system call for it.
@@ -369,8 +392,9 @@ cdef class FastConnection(AnsweringConnection):
             if self.stream is not None or ITCPTransport.providedBy(self.transport):
                 self.transport.setTcpNoDelay(True)
         self.given = now = path.now()
-        if self.stage == GATHERING:
-            asked.keep(self.gathering.data, data, head)
+        if behind is not None:
+            asked.keep(self.gathering.head, data, head, behind)
+            whole = size
         else:
             self.started = now
             asked.keep(
@@ -391,7 +415,7 @@ cdef class FastConnection(AnsweringConnection):
                 PyBytes_FromStringAndSize(<const char *>data + head.size, size - head.size)
             )
             return True
-        self.ask()
+        self.ask(behind)
         return True
 
 

@@ -24,6 +24,21 @@ more at once than one turn deals with."""
 cdef extern from "time.h":
     int CLOCK_MONOTONIC
 
+cdef extern from *:
+    """
+    #include <malloc.h>
+
+    /* Bodies that ride in frames come and go. What they leave free at the end of the heap would go
+       back to the system each time, and its pages be asked for, and cleared, anew. */
+    static void keep_free_memory(void) {
+    #ifdef __GLIBC__
+        mallopt(M_MMAP_THRESHOLD, 1 << 20);
+        mallopt(M_TRIM_THRESHOLD, 4 << 20);
+    #endif
+    }
+    """
+    void keep_free_memory()
+
 
 cdef class FastContext:
     """What of a C{FastHttp1Factory} the compiled path asks for, as C has it."""
@@ -35,6 +50,7 @@ cdef class FastContext:
     def __init__(self, factory, log=None, counters=None):
         context = factory.context
         limits = context.limits
+        keep_free_memory()
         if log is not None:
             self.lines = FastLogBuffer(log)
             log.waiting = self.lines

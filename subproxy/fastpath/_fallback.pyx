@@ -83,8 +83,8 @@ cdef class ReplaceableConnection(AskingClient):
             self.become(handover.idle(self))
             handover.partial(self.slow, rest, deadline)
         elif self.stage == GATHERING:
-            came = self.gathering.data[:self.gathering.filled]
-            self.gathering.data = None
+            came = self.gathering.all()
+            self.gathering.head = self.gathering.data = None
             self.become(handover.idle(self))
             handover.gathering(self.slow, came, self.started)
         elif self.stage == UPLOADING or self.stage == WAITING or self.stage == DOWNLOADING:

@@ -17,11 +17,10 @@ cdef class FastHttp2Stream(AskingClient):
     # Of a request whose body is gathered:
     cdef BodyAssembly gathering
     cdef long cost  # bytes that its head takes, as long as it is here
-    cdef Py_ssize_t head_size  # of the text in it
     cdef Py_ssize_t came  # bytes of the body, of so many:
     cdef int64_t length  # -1 if that is not known
     cdef readonly bint whole
 
     cdef bint gather(self, const u8 *data, Py_ssize_t size, const Head *head) except -1
     cdef bint begin_gathered(self) except -1
-    cdef bint begin(self, const u8 *data, Py_ssize_t size, Head *head) except -1
+    cdef bint begin(self, const u8 *data, Py_ssize_t size, Head *head, BodyAssembly gathered=*) except -1

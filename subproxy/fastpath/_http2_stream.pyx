@@ -36,10 +36,13 @@ cdef class FastHttp2Stream(AskingClient):
         """What it goes over to."""
         return self.front.shell
 
-    cdef bint begin(self, const u8 *data, Py_ssize_t size, Head *head) except -1:
-        """Send a request on, with what lies behind its head. False, and nothing has happened, if that is
-        not for here."""
-        cdef Py_ssize_t body = size - head.size
+    cdef bint begin(
+        self, const u8 *data, Py_ssize_t size, Head *head, BodyAssembly gathered=None
+    ) except -1:
+        """Send a request on, with the body that was C{gathered}. False, and nothing has happened, if
+        that is not for here."""
+        cdef bytes behind = None
+        cdef Py_ssize_t body = 0
         cdef PendingRequest asked
         cdef RouteEntry way
         way = self.path.chooser.route(head.host, head.host_size, head.target, head.path_size)
@@ -48,17 +51,20 @@ cdef class FastHttp2Stream(AskingClient):
         asked = self.asked = PendingRequest.__new__(PendingRequest)
         asked.prefix = self.path.prefix
         asked.http2 = True
+        if gathered is not None and gathered.filled:
+            body = gathered.filled
+            behind = gathered.behind()
         if body > way.most_body:
             return False
         head.length = body
-        if not self.prepare(data, head, body, way):
+        if not self.prepare(data, head, body, way, behind is not None):
             return False
         self.given = self.path.now()
         self.late = self.given + (
             self.path.response_timeout if way.response_timeout < 0.0 else way.response_timeout
         )
-        asked.keep(PyBytes_FromStringAndSize(<const char *>data, size), data, head)
-        self.ask()
+        asked.keep(PyBytes_FromStringAndSize(<const char *>data, size), data, head, behind)
+        self.ask(behind)
         return True
 
     cdef bint gather(self, const u8 *data, Py_ssize_t size, const Head *head) except -1:
@@ -66,9 +72,8 @@ cdef class FastHttp2Stream(AskingClient):
         self.length = head.length
         self.gathering = BodyAssembly.__new__(BodyAssembly)
         self.gathering.start(
-            data, size, size + (STREAM_WINDOW if head.length < 0 else head.length), tight=True
+            data, size, NULL, 0, STREAM_WINDOW if head.length < 0 else head.length, tight=True
         )
-        self.head_size = size
         self.late = NEVER
         if head.length < 0:
             if self.front.begun_bodies is None:
@@ -80,19 +85,16 @@ cdef class FastHttp2Stream(AskingClient):
         """The body is whole: send the request on, if that is for here."""
         cdef Head head
         cdef BodyAssembly gathering = self.gathering
-        cdef bytes whole = gathering.data
-        cdef const u8 *data
-        if PyBytes_GET_SIZE(whole) > gathering.filled:
-            whole = whole[:gathering.filled]
-        data = <const u8 *>PyBytes_AS_STRING(whole)
+        cdef const u8 *data = <const u8 *>PyBytes_AS_STRING(gathering.head)
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(gathering.head)
         if (
-            scan(data, PyBytes_GET_SIZE(whole), &self.path.bounds, self.told.trusted, &head) != GOOD
-            or head.size != self.head_size
+            scan(data, size, &self.path.bounds, self.told.trusted, &head) != GOOD
+            or head.size != size
         ):
             return False
         # It may be answered before this returns.
         self.gathering = None
-        if self.begin(data, PyBytes_GET_SIZE(whole), &head):
+        if self.begin(data, size, &head, gathering):
             return True
         self.gathering = gathering
         return False
@@ -100,12 +102,12 @@ cdef class FastHttp2Stream(AskingClient):
     @property
     def text(self):
         """The head of a request whose body is gathered, as HTTP/1.1 has it."""
-        return self.gathering.data[:self.head_size]
+        return self.gathering.head
 
     @property
     def body(self):
         """What came of that body."""
-        return self.gathering.data[self.head_size:self.gathering.filled]
+        return self.gathering.came()
 
     cdef int answered(self, Answer *answer) except -1:
         cdef FastContext path = self.path
@@ -158,8 +160,7 @@ cdef class FastHttp2Stream(AskingClient):
         path.answered += 1
         if asked.way.tally is not None:
             asked.way.tally.count(
-                answer.status, size, PyBytes_GET_SIZE(asked.data) - asked.head_size,
-                now - self.started,
+                answer.status, size, asked.received, now - self.started,
             )
         member = channel.member
         path.chooser.judge(member, answer.status)

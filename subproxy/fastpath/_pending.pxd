@@ -14,6 +14,7 @@ cdef class PendingRequest:
     cdef RouteEntry way
     cdef readonly uint64_t number
     cdef bytes data  # head and body, as they came
+    cdef bytes behind  # the body, and what ends its frame, if that was gathered apart from the head
     cdef bytes client
     cdef ClientOrigin origin  # by the word of a trusted peer; None: the client is the peer
     cdef uint64_t id  # if the request brought none that is taken over
@@ -34,7 +35,7 @@ cdef class PendingRequest:
     cdef bint close
     cdef bint http2
 
-    cdef int keep(self, bytes data, const u8 *at, const Head *head) except -1
+    cdef int keep(self, bytes data, const u8 *at, const Head *head, bytes behind=*) except -1
     cdef int forget(self) except -1
     cdef u8 *put_id(self, u8 *o)
     cdef bytes frame(self, FastContext path, ClientInfo told)

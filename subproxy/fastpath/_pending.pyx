@@ -54,6 +54,8 @@ cdef class PendingRequest:
     @property
     def body(self):
         """Its body."""
+        if self.behind is not None:
+            return self.behind[:self.received]
         return self.data[self.head_size:]
 
     @property
@@ -68,9 +70,10 @@ cdef class PendingRequest:
             return self.traceparent[TRACE_AT:TRACE_AT + TRACE_SIZE]
         return self.data[self.trace_at:self.trace_at + TRACE_SIZE] if self.trace_at else b""
 
-    cdef int keep(self, bytes data, const u8 *at, const Head *head) except -1:
+    cdef int keep(self, bytes data, const u8 *at, const Head *head, bytes behind=None) except -1:
         """Keep a request; C{head} points into a copy of its bytes that begins at C{at}."""
         self.data = data
+        self.behind = behind
         self.head_size = head.size
         self.method_size = head.method_size
         self.line_size = head.line_size
@@ -81,13 +84,14 @@ cdef class PendingRequest:
         self.is_head = head.method_size == 4 and at[0] == c"H"
         self.close = head.close
         self.received = head.length if head.length > 0 else 0
-        self.streamed = PyBytes_GET_SIZE(data) < head.size + self.received
+        self.streamed = behind is None and PyBytes_GET_SIZE(data) < head.size + self.received
         return 0
 
     cdef int forget(self) except -1:
         """It is no longer here."""
         self.way = None
         self.data = None
+        self.behind = None
         self.origin = None
         return 0
 

@@ -19,6 +19,9 @@ cdef struct Sender:
     int fields_size
     bint http2  # what its connection speaks
 
+cdef enum:
+    FRAME_END = 2  # bytes of a frame behind the body that it ends with: ",]"
+
 cdef u8 *encode(
     u8 *end, const u8 *data, const Head *head, const Sender *sender, uint64_t number,
     const u8 *id, int id_size, const u8 *body, Py_ssize_t body_size,

@@ -79,16 +79,22 @@ cdef u8 *encode(
 ) noexcept nogil:
     """Write the frame so that it ends at C{end}; return where it begins.
 
-    With a C{token} the body comes over a data connection, and there is no C{body}.
+    With a C{token} the body comes over a data connection, and there is no C{body}. With neither, and
+    yet a size, the frame is written as far as to its body: that, and FRAME_END bytes, are elsewhere.
     """
-    cdef u8 *o = end - 1
+    cdef bint apart = body == NULL and token == NULL and body_size
+    cdef u8 *o = end if apart else end - 1
     cdef u8 *last
     cdef u8 *inner
     cdef u8 *digits
     cdef int i = head.kept
     cdef const Field *field
-    o[0] = c"]"
-    if token != NULL:
+    if apart:
+        o -= 1
+        o[0] = c":"
+        o = back_number(o, <uint64_t>body_size)
+    elif token != NULL:
+        o[0] = c"]"
         o -= 1
         o[0] = c"}"
         last = o
@@ -102,6 +108,7 @@ cdef u8 *encode(
         o = back_bytes(o, b"6:length,", 9)
         o = back_length(o, last)
     else:
+        o[0] = c"]"
         o = back_string(o, body, body_size)
     o -= 1
     o[0] = c"}"
@@ -155,6 +162,11 @@ cdef u8 *encode(
     o = back_number(o, number)
     o = back_length(o, last)
     o = back_bytes(o, b"7:request,", 10)
+    if apart:
+        last = o
+        o -= 1
+        o[0] = c":"
+        return back_number(o, <uint64_t>(end - last + body_size + FRAME_END - 1))
     return back_length(o, end - 1)
 
 
