@@ -50,6 +50,13 @@ cdef class AnsweringConnection(ReplaceableConnection):
             self.transport.write(data)
         return 0
 
+    cdef int undelay(self) except -1:
+        """Send what is written at once, whatever of it the client has not acknowledged."""
+        self.undelayed = True
+        if self.stream is not None or ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)
+        return 0
+
     # Answers come.
 
     cdef int answered(self, Answer *answer) except -1:
@@ -67,6 +74,10 @@ cdef class AnsweringConnection(ReplaceableConnection):
         cdef u8 *end
         cdef double now
         if size > MOST_ANSWER or self.stage != WAITING:
+            return 0
+        if asked.tunnel is not None:
+            return self.begin_tunnel(answer)
+        if answer.streamed:
             return 0
         if answer.bulk >= 0:
             return 0 if bodiless else self.begin_download(answer)
@@ -153,6 +164,10 @@ cdef class AnsweringConnection(ReplaceableConnection):
             path.chooser.release(member)
         return 0
 
+    cdef int begin_tunnel(self, Answer *answer) except -1:
+        """The answer to a request for a tunnel came; 0 if it is not one by which that begins here."""
+        raise NotImplementedError
+
     # Bodies over data connections.
 
     cdef double patience(self) except? -1.0:
@@ -217,9 +232,7 @@ cdef class AnsweringConnection(ReplaceableConnection):
             <const char *>answer.payload, answer.payload_size
         )
         if not self.undelayed:
-            self.undelayed = True
-            if self.stream is not None or ITCPTransport.providedBy(self.transport):
-                self.transport.setTcpNoDelay(True)
+            self.undelay()
         date = path.date
         id_size = <int>(asked.put_id(id) - id)
         begin = path.room(answer.fields_size + 4 * answer.kept + answer.reason_size + 1024)

@@ -2,7 +2,8 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from subproxy.fastpath._bytes cimport u8
-from subproxy.fastpath._channel cimport FastChannel, FastClient
+from subproxy.fastpath._channel cimport FastChannel
+from subproxy.fastpath._fast_client cimport FastClient
 from subproxy.fastpath._client_info cimport ClientInfo
 from subproxy.fastpath._context cimport FastContext
 from subproxy.fastpath._pending cimport PendingRequest

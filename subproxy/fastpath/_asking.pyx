@@ -8,7 +8,8 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint64_t
 
 from subproxy.fastpath._bytes cimport u8
-from subproxy.fastpath._channel cimport FastChannel, FastClient
+from subproxy.fastpath._channel cimport FastChannel
+from subproxy.fastpath._fast_client cimport FastClient
 from subproxy.fastpath._client_info cimport ClientInfo, ClientOrigin
 from subproxy.fastpath._context cimport FastContext
 from subproxy.fastpath._pending cimport PendingRequest, acceptable
@@ -94,8 +95,8 @@ cdef class AskingClient(FastClient):
             sender = &origin.sender
             field = &head.sent[SENT_ID - SENT_FOR]
             if field.name != NULL and acceptable(field):
-                asked.id_at = <int>(field.value - data)
-                asked.id_size = field.value_size
+                asked.id_at = <short>(field.value - data)
+                asked.id_size = <short>field.value_size
                 id_size = max(id_size, field.value_size)
         frame_size = room(head, sender, id_size, 0 if large or apart else body)
         asked.traceparent = None
@@ -104,13 +105,20 @@ cdef class AskingClient(FastClient):
             found = find_trace(data, head)
             if found < 0:
                 return False
-            asked.trace_at = found
+            asked.trace_at = <short>found
             frame_size += ROOM
         if frame_size + (body if apart else 0) > channel.most:
             return False
         if large:
             token = self.promise(channel, number, body)
             if token is None:
+                return False
+        asked.tunnel = None
+        if head.websocket:
+            if way.rules is not None:
+                return False
+            asked.tunnel = channel.tunnels.ask()
+            if asked.tunnel is None:
                 return False
         end = path.frame_end(frame_size)
         # The last thing that could fail is behind us: no id is wasted.
@@ -129,6 +137,8 @@ cdef class AskingClient(FastClient):
             NULL if apart else data + head.size, body,
             NULL if token is None else <const u8 *>PyBytes_AS_STRING(token),
             0 if token is None else <int>PyBytes_GET_SIZE(token),
+            NULL if asked.tunnel is None else <const u8 *>PyBytes_AS_STRING(asked.tunnel),
+            0 if asked.tunnel is None else <int>PyBytes_GET_SIZE(asked.tunnel),
         )
         asked.client = client
         asked.way = way

@@ -13,6 +13,10 @@ cdef bint decode_end(const u8 *payload, const u8 *end, uint64_t *number, int64_t
 cdef bint decode_body(
     const u8 *payload, const u8 *end, uint64_t *number, const u8 **data, Py_ssize_t *size,
 ) noexcept nogil
+cdef bint decode_credit(
+    const u8 *payload, const u8 *end, uint64_t *number, int64_t *amount,
+) noexcept nogil
+cdef bytes credit_frame(uint64_t number, uint64_t amount)
 cdef bytes connect_frame(uint64_t number, bytes token)
 cdef int end_frame(u8 *room, uint64_t number, const u8 **begin) noexcept nogil
 cdef bytes end_with_length(uint64_t number, uint64_t length)

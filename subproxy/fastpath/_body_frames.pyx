@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, binding=False
-"""The frames of bodies: C{body} of tunnels, and C{connect} and C{end} of data connections, both ways.
+"""The frames of bodies: C{body} and C{credit} of tunnels, C{connect} and C{end} of data connections, both ways.
 
 What is decoded is only what a guest says in its shortest form, without trailers; the rest is for the
 Python path, which sees the same bytes.
@@ -105,6 +105,29 @@ cdef bint decode_body(
     return True
 
 
+cdef bint decode_credit(
+    const u8 *payload, const u8 *end, uint64_t *number, int64_t *amount,
+) noexcept nogil:
+    """Whether payload..end is a C{credit} frame, of one byte or more."""
+    cdef const u8 *p = payload
+    cdef Py_ssize_t part
+    cdef int64_t value
+    if end - p < 9 or memcmp(p, b"6:credit,", 9) != 0:
+        return False
+    p = item(p + 9, end, c"#", &part)
+    if p == NULL:
+        return False
+    value = integer(p, part)
+    if value <= 0:
+        return False
+    p = item(p + part + 1, end, c"#", &part)
+    if p == NULL or p + part + 1 != end:
+        return False
+    number[0] = <uint64_t>value
+    amount[0] = integer(p, part)
+    return amount[0] > 0
+
+
 cdef inline u8 *back_integer(u8 *o, uint64_t value) noexcept nogil:
     cdef u8 *end
     o -= 1
@@ -153,6 +176,18 @@ cdef bytes end_with_length(uint64_t number, uint64_t length):
     o = back_bytes(o, b"0:]", 3)
     o = back_integer(o, number)
     o = back_bytes(o, b"3:end,", 6)
+    o = back_length(o, end)
+    return PyBytes_FromStringAndSize(<char *>o, end + 1 - o)
+
+
+cdef bytes credit_frame(uint64_t number, uint64_t amount):
+    """C{Credit(number, amount)}."""
+    cdef u8 room[96]
+    cdef u8 *end = room + 95
+    cdef u8 *o
+    end[0] = c"]"
+    o = back_integer(back_integer(end, amount), number)
+    o = back_bytes(o, b"6:credit,", 9)
     o = back_length(o, end)
     return PyBytes_FromStringAndSize(<char *>o, end + 1 - o)
 
@@ -215,6 +250,21 @@ def read_end(bytes payload):
     if not decode_end(begin, begin + len(payload), &number, &length):
         return None
     return number, None if length < 0 else length
+
+
+def read_credit(bytes payload):
+    """C{decode_credit}, for tests: the number and the amount; or None."""
+    cdef uint64_t number = 0
+    cdef int64_t amount = 0
+    cdef const u8 *begin = <const u8 *>PyBytes_AS_STRING(payload)
+    if not decode_credit(begin, begin + len(payload), &number, &amount):
+        return None
+    return number, amount
+
+
+def grant_frame(uint64_t number, uint64_t amount):
+    """C{credit_frame}, for tests."""
+    return credit_frame(number, amount)
 
 
 def tunnel_frame(uint64_t number, bytes data):

@@ -1,26 +1,14 @@
 # The guest's side of the compiled path. See _channel.pyx.
-from cpython.object cimport PyObject
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport uint64_t
 
-from subproxy.fastpath._claim_watch cimport ClaimTable
-from subproxy.fastpath._response cimport Answer
 from subproxy.fastpath._bytes cimport u8
-from subproxy.reactor._stream cimport Receiver, Stream
+from subproxy.fastpath._claim_watch cimport ClaimTable
+from subproxy.fastpath._fast_client cimport FastClient
+from subproxy.fastpath._fast_exchanges cimport FastExchanges
+from subproxy.reactor._stream cimport Stream
 
 
-cdef class FastClient(Receiver):
-    # Who waits for an answer.
-    cdef int answered(self, Answer *answer) except -1
-    cdef bint end_came(self, int64_t length) except -1
-    cdef int give_up(self) except -1
-
-
-cdef struct Slot:
-    uint64_t number
-    PyObject *client
-
-
-cdef class FastChannel(Receiver):
+cdef class FastChannel(FastExchanges):
     cdef object protocol
     cdef object wire
     cdef list out
@@ -37,9 +25,6 @@ cdef class FastChannel(Receiver):
     cdef double most_used  # seconds of it that may be used before the next turn
     cdef double began  # when what is being counted began; 0 if that is guessed by its size
     cdef uint64_t last
-    cdef Slot *slots
-    cdef Py_ssize_t slot_count
-    cdef readonly Py_ssize_t count
     cdef u8 *held
     cdef readonly Py_ssize_t held_size
     cdef Py_ssize_t counted  # of what is held; 0 while that is little
@@ -65,10 +50,7 @@ cdef class FastChannel(Receiver):
         bytes behind=*
     ) except -1
     cdef int say(self, bytes frame) except -1
-    cdef FastClient find(self, uint64_t number)
-    cdef int put(self, FastClient client, uint64_t number) except -1
-    cdef int drop(self, uint64_t number) except -1
-    cdef int grow(self) except -1
+    cdef bint congested(self) except -1
     cdef object body_carrier(self, uint64_t number)
     cdef bint body_came(self, object carrier, const u8 *data, Py_ssize_t size) except -1
     cdef int feed(self, const u8 *data, Py_ssize_t size) except -1

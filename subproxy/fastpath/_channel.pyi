@@ -3,13 +3,13 @@ from collections.abc import Callable
 from twisted.python.failure import Failure
 
 from subproxy.core.balancing.member import Member
+from subproxy.fastpath._fast_exchanges import FastExchanges
 from subproxy.fastpath.shared_channel import SharedChannel
 from subproxy.subscription.protocol import SubscriptionProtocol
 
-class FastChannel:
+class FastChannel(FastExchanges):
     channel: SharedChannel
     member: Member
-    count: int
     held_size: int
     open: bool
     def __init__(
@@ -21,5 +21,4 @@ class FastChannel:
     def tell(self) -> None: ...
     def learn(self) -> None: ...
     def go_on(self) -> None: ...
-    def surrender(self, most: int | None = None) -> list[int]: ...
     def close(self) -> None: ...

@@ -10,19 +10,20 @@ whole frames only, so that it holds nothing when a plain response comes.
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.list cimport PyList_GET_SIZE
-from cpython.object cimport PyObject
-from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t, uint64_t
-from libc.stdlib cimport calloc, free, realloc
+from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memmove
 
 from subproxy.fastpath._frames cimport INCOMPLETE, NO_FRAME, frame_length
 from subproxy.fastpath._response cimport Answer, concerned, decode
 from subproxy.fastpath._bytes cimport u8
-from subproxy.reactor._stream cimport Receiver, Stream
+from subproxy.reactor._stream cimport Stream
 
-from subproxy.fastpath._body_frames cimport decode_body, decode_end
+from subproxy.fastpath._body_frames cimport decode_body, decode_credit, decode_end
 from subproxy.fastpath._claim_watch cimport ClaimTable
+from subproxy.fastpath._fast_client cimport FastClient
+from subproxy.fastpath._fast_exchanges cimport FastExchanges
+from subproxy.fastpath._guest_tunnels cimport GuestTunnels
 from subproxy.fastpath._slots cimport get, number, real, set_number, set_real, slot
 
 from subproxy.subscription.buffer_account import BufferAccount, BufferPart
@@ -32,8 +33,6 @@ from subproxy.telemetry.log_format import escaped
 from subproxy.subscription.time_share import TimeShare
 
 cdef enum:
-    FEWEST_SLOTS = 32
-    MOST_SLOTS = 16384
     SHORT = 512  # bytes of a read whose time is guessed: to look at a clock twice takes longer
     A_LOOK = 16  # answers of a longer read between two looks at the clock
 
@@ -46,40 +45,13 @@ cdef Py_ssize_t CHANNEL_CONGESTED = slot(Channel, "congested")
 cdef Py_ssize_t SHARE_USED = slot(TimeShare, "used")
 
 
-cdef class FastClient(Receiver):
-    """Who waits for an answer: the client's side."""
-
-    cdef int answered(self, Answer *answer) except -1:
-        """The answer came; return 0 if it is not one for the compiled path, and nothing was done."""
-        raise NotImplementedError
-
-    cdef bint end_came(self, int64_t length) except -1:
-        """The guest has sent all of the body; false if that is not for the compiled path."""
-        return False
-
-    cdef int give_up(self) except -1:
-        """Move the exchange to the Python path."""
-        raise NotImplementedError
-
-
-cdef class FastChannel(Receiver):
+cdef class FastChannel(FastExchanges):
     """The exchanges of one subscription that were begun on the compiled path.
 
     On a native stream it is the transport's protocol, in the place of the C{SubscriptionProtocol}.
     """
 
-    def __cinit__(self):
-        self.slot_count = FEWEST_SLOTS
-        self.slots = <Slot *>calloc(self.slot_count, sizeof(Slot))
-        if self.slots == NULL:
-            raise MemoryError
-
     def __dealloc__(self):
-        cdef Py_ssize_t i
-        for i in range(self.slot_count):
-            if self.slots[i].client != NULL:
-                Py_DECREF(<object>self.slots[i].client)
-        free(self.slots)
         free(self.held)
 
     def __init__(self, protocol, escape=escaped):
@@ -102,6 +74,7 @@ cdef class FastChannel(Receiver):
         self.least_bulk = (protocol.context.settings.bulk or 0) if wire.bulk else 0
         self.identity = protocol.identity
         context = protocol.context
+        self.tunnels = GuestTunnels(wire, context, protocol.identity)
         self.claims = ClaimTable(context.tokens, context.clock)
         self.pump = context.pump
         self.pipes = context.pipes
@@ -113,12 +86,6 @@ cdef class FastChannel(Receiver):
         self.open = True
         if self.stream is not None and self.stream.protocol is protocol and not self.stream.TLS:
             self.stream.protocol = self
-
-    def __len__(self):
-        return self.count
-
-    def __bool__(self):
-        return True
 
     # -- exchanges ----------------------------------------------------------
 
@@ -157,7 +124,7 @@ cdef class FastChannel(Receiver):
 
     cdef int say(self, bytes frame) except -1:
         """Send a frame behind what was said before."""
-        if PyList_GET_SIZE(self.out) or get(self.channel, CHANNEL_CONGESTED):
+        if PyList_GET_SIZE(self.out) or self.congested():
             # Something of this turn waits to be written before; or the guest does not read.
             self.out.append(frame)
             self.protocol.flush()
@@ -167,76 +134,15 @@ cdef class FastChannel(Receiver):
             self.transport.write(frame)
         return 0
 
-    cdef FastClient find(self, uint64_t number):
-        cdef Slot *slot = &self.slots[number & (self.slot_count - 1)]
-        if slot.number == number and slot.client != NULL:
-            return <FastClient>slot.client
-        return None
-
-    cdef int put(self, FastClient client, uint64_t number) except -1:
-        cdef Slot *slot = &self.slots[number & (self.slot_count - 1)]
-        cdef FastClient before
-        while slot.client != NULL and self.slot_count < MOST_SLOTS:
-            self.grow()
-            slot = &self.slots[number & (self.slot_count - 1)]
-        if slot.client != NULL:
-            # One that has waited while thousands came and went; it drops what else may keep it.
-            before = <FastClient>slot.client
-            self.tell()
-            before.give_up()
-        Py_INCREF(client)
-        slot.client = <PyObject *>client
-        slot.number = number
-        self.count += 1
-        return 0
-
-    cdef int drop(self, uint64_t number) except -1:
-        """It is over, or has moved to the Python path."""
-        cdef Slot *slot = &self.slots[number & (self.slot_count - 1)]
-        cdef PyObject *client = slot.client
-        if slot.number == number and client != NULL:
-            slot.client = NULL
-            self.count -= 1
-            Py_DECREF(<object>client)
-        return 0
-
-    cdef int grow(self) except -1:
-        cdef Py_ssize_t i, count = 2 * self.slot_count
-        cdef Slot *larger = <Slot *>calloc(count, sizeof(Slot))
-        if larger == NULL:
-            raise MemoryError
-        for i in range(self.slot_count):
-            if self.slots[i].client != NULL:
-                larger[self.slots[i].number & (count - 1)] = self.slots[i]
-        free(self.slots)
-        self.slots = larger
-        self.slot_count = count
-        return 0
-
-    def surrender(self, most=None):
-        """Move exchanges to the Python path, in the order in which they began: all, or so many.
-
-        Returns their numbers.
-        """
-        cdef FastClient client
-        cdef Py_ssize_t i
-        self.tell()
-        numbers = sorted(
-            [self.slots[i].number for i in range(self.slot_count) if self.slots[i].client != NULL]
-        )
-        numbers = numbers[:most]
-        for number in numbers:
-            client = self.find(number)
-            if client is not None:
-                client.give_up()
-        return numbers
-
     def close(self):
         """The subscription ends: begin nothing more. What there is, is still to be surrendered."""
         self.open = False
         self.tell()
         if self.stream is not None and self.stream.connected and self.stream.protocol is self:
             self.stream.protocol = self.protocol
+
+    cdef bint congested(self) except -1:
+        return get(self.channel, CHANNEL_CONGESTED) is not False
 
     # -- bodies of the Python path ------------------------------------------
 
@@ -399,7 +305,7 @@ cdef class FastChannel(Receiver):
         cdef Py_ssize_t length
         cdef uint64_t number
         cdef Answer answer
-        cdef int64_t told
+        cdef int64_t told, amount
         cdef bint plain, passed
         cdef FastClient client
         cdef const u8 *body = NULL
@@ -431,26 +337,36 @@ cdef class FastChannel(Receiver):
                 return size
             passed = False
             carrier = None
+            client = None
             if decode_body(payload, payload + length, &number, &body, &body_size):
-                carrier = self.body_carrier(number)
-            if carrier is not None:
+                client = self.find_tunnel(number)
+                if client is None:
+                    carrier = self.body_carrier(number)
+            if client is not None or carrier is not None:
                 # Python is given all that it must take of a body at once, not frame by frame.
-                if carrier is not left:
+                if client is not None or carrier is not left:
                     if run < p:
                         if not self.to_python(run, p - run):
                             return p - data
                         run = p
-                        carrier = self.body_carrier(number)
-                    passed = carrier is not None and self.body_came(carrier, body, body_size)
-                    if not passed:
-                        left = carrier
+                        client = self.find_tunnel(number)
+                        carrier = None if client is not None else self.body_carrier(number)
+                    if client is not None:
+                        passed = client.body_came(body, body_size)
+                    else:
+                        passed = carrier is not None and self.body_came(carrier, body, body_size)
+                        if not passed:
+                            left = carrier
             elif self.count:
                 number = 0
                 told = -2  # no end
+                amount = 0  # no credit
                 plain = decode(payload, payload + length, self.inline_limit, &answer)
                 if plain:
                     number = answer.number
                 elif decode_end(payload, payload + length, &number, &told):
+                    plain = True
+                elif decode_credit(payload, payload + length, &number, &amount):
                     plain = True
                 if plain:
                     if self.find(number) is not None:
@@ -459,26 +375,30 @@ cdef class FastChannel(Receiver):
                                 return p - data
                             run = p
                         client = self.find(number)
-                        if client is not None and told == -2:
+                        if client is None:
+                            passed = False
+                        elif amount:
+                            passed = client.granted(amount)
+                        elif told == -2:
                             passed = client.answered(&answer) != 0
-                        elif client is not None:
+                        else:
                             passed = client.end_came(told)
                 else:
                     number = concerned(payload, payload + length)
                 client = None if passed else self.find(number)
-                if client is not None:
-                    if not timed:
-                        # What was guessed is not true of this.
-                        timed = True
-                        self.began = self.share.timer()
-                    self.tell()
-                    client.give_up()
-                    if self.spent(True):
-                        # With the frame that it was given up for.
-                        p = payload + length + 1
-                        if self.to_python(run, p - run) and p < end:
-                            self.wait()
-                        return p - data
+            if client is not None and not passed:
+                if not timed:
+                    # What was guessed is not true of this.
+                    timed = True
+                    self.began = self.share.timer()
+                self.tell()
+                client.give_up()
+                if self.spent(True):
+                    # With the frame that it was given up for.
+                    p = payload + length + 1
+                    if self.to_python(run, p - run) and p < end:
+                        self.wait()
+                    return p - data
             p = payload + length + 1
             if passed:
                 run = p

@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, binding=False
 """What a client sends through a tunnel that is in frames, to its guest.
 
-The tunnel stays the Python path's: here its numbers are changed where that keeps them, as that would
-change them. So nothing is handed over, and each piece may go either way. For Python is what is not plain:
+Of a tunnel that Python has begun, or has taken over. It stays Python's: here its numbers are changed where
+that keeps them, as that would change them. So nothing is handed over, and each piece may go either way. For Python is what is not plain:
 what waits for credit, a guest that does not read, a half that has moved or ended.
 
 The same in Python: C{subproxy.frontend.client_tunnel}, C{subproxy.subscription.tunnel_request},

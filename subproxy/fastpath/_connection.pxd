@@ -1,18 +1,16 @@
 # The client's side of the compiled path. See _connection.pyx.
-from subproxy.fastpath._answering_connection cimport AnsweringConnection
 from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._context cimport FastContext
 from subproxy.fastpath._http2_connection cimport FastHttp2Connection
 from subproxy.fastpath._request_head cimport Head
+from subproxy.fastpath._tunnelling_connection cimport TunnellingConnection
 
 
 cdef class FastPath(FastContext):
     pass
 
 
-cdef class FastConnection(AnsweringConnection):
-    cdef bint agreed  # upon HTTP/2
-    cdef bint prior  # HTTP/2 may begin without that
+cdef class FastConnection(TunnellingConnection):
     cdef FastHttp2Connection http2  # what serves it, if it turned out to speak that
 
     cdef bint begin(self, const u8 *data, Py_ssize_t size, Head *head, bytes behind=*) except -1

@@ -6,6 +6,7 @@ from subproxy.core.http.forwarded import Peer
 from subproxy.core.http.trace_context import TraceContext
 from subproxy.fastpath._channel import FastChannel
 from subproxy.fastpath._download import FastDownload
+from subproxy.fastpath._fast_tunnel import FastTunnel
 from subproxy.fastpath._pending import PendingRequest
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.limits import HttpLimits
@@ -21,6 +22,7 @@ class FastPath:
     answered: int
     declined_requests: int
     declined_answers: int
+    tunnels: int
     tunnelled: int
     streamed: int
     def __init__(
@@ -51,6 +53,7 @@ class FastConnection:
     peer: Peer | None
     member: Member
     download: FastDownload
+    tunnel: FastTunnel
     frame: bytes
     busy: bool
     def tell(self, host: str | None, secure: bool, tls: ClientTls | None = None) -> None: ...

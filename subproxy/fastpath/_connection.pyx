@@ -12,9 +12,7 @@ from cpython.set cimport PySet_Size
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from twisted.internet.interfaces import (
-    IHalfCloseableProtocol, IProtocol, IPushProducer, ITCPTransport,
-)
+from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol, IPushProducer
 from zope.interface import classImplements
 
 from subproxy.fastpath._bytes cimport u8
@@ -25,14 +23,14 @@ from subproxy.fastpath._http2_connection cimport (
 )
 from subproxy.fastpath._route_cache cimport RouteEntry
 from subproxy.fastpath._body_assembly cimport BodyAssembly
-from subproxy.fastpath._answering_connection cimport AnsweringConnection
 from subproxy.fastpath._request_head cimport GOOD, PARTIAL_HEAD, Head, scan
 from subproxy.fastpath._context cimport FastContext
+from subproxy.fastpath._tunnelling_connection cimport TunnellingConnection
 from subproxy.fastpath._download cimport FastDownload
 from subproxy.fastpath._pending cimport PendingRequest
 from subproxy.fastpath._upload cimport FastUpload
 from subproxy.fastpath._fallback cimport (
-    CLOSING, DOWNLOADING, GATHERING, IDLE, OVER, PARTIAL, SLOW, UPLOADING, WAITING,
+    CLOSING, DOWNLOADING, GATHERING, IDLE, OVER, PARTIAL, SLOW, TUNNEL, UPLOADING, WAITING,
 )
 from subproxy.reactor._stream cimport Stream
 
@@ -68,19 +66,21 @@ cdef class FastPath(FastContext):
         return front
 
     def stats(self):
-        """How many requests were answered here, and how many were left to Python, and when; how many
-        pieces went through tunnels, and of streamed answers; of how many clients is remembered what trusted peers said."""
+        """How many requests were answered here, and how many were left to Python, and when; how many tunnels began,
+        how many pieces went through such, and of streamed answers; of how many clients is remembered what
+        trusted peers said."""
         return {
             "requests": self.answered,
             "declined_requests": self.declined_requests,
             "declined_answers": self.declined_answers,
+            "tunnels": self.tunnels,
             "tunnelled": self.tunnelled,
             "streamed": self.streamed,
             "remembered_origins": len(self.clients.origins),
         }
 
 
-cdef class FastConnection(AnsweringConnection):
+cdef class FastConnection(TunnellingConnection):
     """One connection of a client. Made by C{FastPath.front}."""
 
     # What the rest of the frontend sees.
@@ -93,7 +93,7 @@ cdef class FastConnection(AnsweringConnection):
     @property
     def busy(self):
         """A request is under way."""
-        return GATHERING <= self.stage <= DOWNLOADING
+        return GATHERING <= self.stage <= TUNNEL
 
     def close_if_idle(self):
         """Close the connection if no request is under way; else it closes behind its answer."""
@@ -117,6 +117,12 @@ cdef class FastConnection(AnsweringConnection):
             # Its last answer was taken.
             self.deadline = self.due
             return
+        if self.stage == TUNNEL and now < self.due:
+            if not self.paused:
+                self.deadline = self.due
+                return
+            if hangup(self.transport) is Hangup.NONE:
+                return
         if (
             self.stage == WAITING and self.paused and now < self.due
             and hangup(self.transport) is Hangup.NONE
@@ -192,7 +198,7 @@ cdef class FastConnection(AnsweringConnection):
         """The client is gone, or was sent away."""
         cdef int stage
         self.undelayed = True
-        if self.stage == PARTIAL or UPLOADING <= self.stage <= DOWNLOADING:
+        if self.stage == PARTIAL or UPLOADING <= self.stage <= TUNNEL:
             self.to_slow()
         if self.sink is not None:
             self.sink.closed()
@@ -225,6 +231,8 @@ cdef class FastConnection(AnsweringConnection):
         self.writable = True
         if self.stage == SLOW:
             self.slow.resumeProducing()
+        elif self.stage == TUNNEL:
+            self.drained()
         elif self.sink is not None:
             self.sink.left()
 
@@ -261,6 +269,10 @@ cdef class FastConnection(AnsweringConnection):
                 # Who is not read from is not heard leaving: the sweeper looks.
                 self.deadline = 0.0
                 self.transport.pauseProducing()
+        elif self.stage == TUNNEL:
+            if not self.to_guest(data, size):
+                self.to_slow()
+                self.slow.dataReceived(PyBytes_FromStringAndSize(<const char *>data, size))
         elif self.stage == SLOW:
             if self.http2 is not None:
                 return self.http2.feed(data, size)
@@ -388,9 +400,7 @@ cdef class FastConnection(AnsweringConnection):
             return False
         if self.requests == 1 and not self.undelayed:
             # One answer alone is never delayed: who makes one request needs no system call for it.
-            self.undelayed = True
-            if self.stream is not None or ITCPTransport.providedBy(self.transport):
-                self.transport.setTcpNoDelay(True)
+            self.undelay()
         self.given = now = path.now()
         if behind is not None:
             asked.keep(self.gathering.head, data, head, behind)

@@ -37,6 +37,7 @@ cdef class FastContext:
     cdef readonly long answered
     cdef readonly long declined_requests
     cdef readonly long declined_answers
+    cdef readonly long tunnels  # that began here
     cdef readonly long tunnelled  # pieces that went through tunnels, in either direction
     cdef readonly long streamed  # pieces of answers that Python streams
     cdef u8 *scratch

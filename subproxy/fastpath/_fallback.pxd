@@ -5,20 +5,22 @@ from subproxy.fastpath._asking cimport AskingClient
 
 
 cdef enum Stage:
-    IDLE, PARTIAL, GATHERING, UPLOADING, WAITING, DOWNLOADING, SLOW, CLOSING, OVER
+    IDLE, PARTIAL, GATHERING, UPLOADING, WAITING, DOWNLOADING, TUNNEL, SLOW, CLOSING, OVER
 
 
 cdef class ReplaceableConnection(AskingClient):
     cdef readonly object transport
     cdef object slow
     cdef object closed_for  # a CloseReason, the first; None while none is known here
-    cdef int stage
     cdef readonly long requests
     cdef public double deadline
     cdef readonly double due
     cdef readonly bint writable
     cdef readonly bint paused
-    cdef bint undelayed
+    cdef unsigned char stage  # a Stage
+    cdef unsigned char undelayed
+    cdef unsigned char agreed  # upon HTTP/2, by a FastConnection
+    cdef unsigned char prior  # HTTP/2 may begin without that
     cdef object tls  # a ClientTls; None: it has none, or not of ours
     cdef bytes asked_before  # the last host that was found to be served on it
     cdef readonly bytes rest  # bytes behind the request that is being answered; or of a partial head

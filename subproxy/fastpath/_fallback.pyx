@@ -11,12 +11,14 @@ from twisted.internet.interfaces import ITCPTransport
 
 from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._asking cimport AskingClient
+from subproxy.fastpath._guest_tunnels cimport GuestTunnels
 
 from dataclasses import replace
 
 from subproxy.core.http.normalise import normalise_host
 from subproxy.fastpath import body_fallback as body_handover
 from subproxy.fastpath import fallback as handover
+from subproxy.fastpath import tunnel_fallback as tunnel_handover
 
 
 cdef class ReplaceableConnection(AskingClient):
@@ -87,7 +89,7 @@ cdef class ReplaceableConnection(AskingClient):
             self.gathering.head = self.gathering.data = None
             self.become(handover.idle(self))
             handover.gathering(self.slow, came, self.started)
-        elif self.stage == UPLOADING or self.stage == WAITING or self.stage == DOWNLOADING:
+        elif UPLOADING <= self.stage <= TUNNEL:
             self.give_up()
         elif self.stage == CLOSING:
             self.become(handover.closing(self))
@@ -96,12 +98,16 @@ cdef class ReplaceableConnection(AskingClient):
     cdef int give_up(self) except -1:
         """See C{FastClient}: the exchange goes on there, with its connection."""
         cdef int stage = self.stage
-        if stage != UPLOADING and stage != WAITING and stage != DOWNLOADING:
+        if not UPLOADING <= stage <= TUNNEL:
             return 0
-        self.path.declined_answers += 1
+        if stage != TUNNEL:
+            self.path.declined_answers += 1
         self.channel.drop(self.asked.number)
         self.channel.tell()
-        if stage == UPLOADING:
+        if self.asked.tunnel is not None:
+            self.channel.tunnels.count -= 1
+            slow = tunnel_handover.begun(self) if stage == TUNNEL else tunnel_handover.asked(self)
+        elif stage == UPLOADING:
             slow = body_handover.uploading(self)
             self.upload = None
         elif stage == DOWNLOADING:

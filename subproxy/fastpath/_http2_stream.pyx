@@ -123,7 +123,9 @@ cdef class FastHttp2Stream(AskingClient):
         cdef int id_size
         cdef u8 *begin
         cdef double now
-        if answer.bulk >= 0 or front is None or front.over or not front.writable or size > MOST_ANSWER:
+        if answer.bulk >= 0 or answer.streamed or size > MOST_ANSWER:
+            return 0
+        if front is None or front.over or not front.writable:
             return 0
         if bodiless:
             length = bodiless_length(answer)

@@ -2,7 +2,8 @@
 from libc.stdint cimport uint64_t
 
 from subproxy.fastpath._bytes cimport u8
-from subproxy.fastpath._channel cimport FastChannel, FastClient
+from subproxy.fastpath._channel cimport FastChannel
+from subproxy.fastpath._fast_client cimport FastClient
 from subproxy.fastpath._context cimport FastContext
 from subproxy.fastpath._out_buffer cimport OutBuffer
 from subproxy.fastpath._peer_frames cimport PeerRequest

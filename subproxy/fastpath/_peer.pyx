@@ -64,7 +64,7 @@ cdef class FastPeerRequest(FastClient):
         cdef u8 *out
         cdef u8 *end
         cdef u8 *at
-        if answer.bulk >= 0 or front is None or not front.open or not front.protocol.writable:
+        if answer.bulk >= 0 or answer.streamed or front is None or not front.open or not front.protocol.writable:
             return 0
         if not bodiless and answer.length >= 0 and answer.length != size:
             return 0

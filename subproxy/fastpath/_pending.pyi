@@ -10,3 +10,5 @@ class PendingRequest:
     streamed: bool
     stays: bool
     trace: bytes
+    tunnel: bytes
+    key: bytes

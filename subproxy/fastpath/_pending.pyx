@@ -11,7 +11,9 @@ from subproxy.fastpath._bytes cimport put_bytes, put_hex8, u8
 from subproxy.fastpath._request_frame cimport Sender, encode, room
 from subproxy.fastpath._log_buffer cimport FastLogBuffer
 from subproxy.fastpath._log_format cimport LogLine, Text, combined, json_line, room as room_for_line
-from subproxy.fastpath._request_head cimport GOOD, MOST_FIELDS, Bounds, Field, Head, scan
+from subproxy.fastpath._request_head cimport (
+    GOOD, KEY_SIZE, MOST_FIELDS, Bounds, Field, Head, scan,
+)
 from subproxy.fastpath._context cimport MOST_HEAD, FastContext
 from subproxy.fastpath._route_cache cimport RouteEntry
 from subproxy.fastpath._tables cimport IS_ID, Tables, tables
@@ -74,17 +76,60 @@ cdef class PendingRequest:
         """Keep a request; C{head} points into a copy of its bytes that begins at C{at}."""
         self.data = data
         self.behind = behind
-        self.head_size = head.size
-        self.method_size = head.method_size
-        self.line_size = head.line_size
-        self.agent_at = <int>(head.agent - at) if head.agent != NULL else -1
-        self.agent_size = head.agent_size
-        self.referer_at = <int>(head.referer - at) if head.referer != NULL else -1
-        self.referer_size = head.referer_size
+        self.head_size = <short>head.size
+        self.method_size = <short>head.method_size
+        self.line_size = <short>head.line_size
+        self.agent_at = <short>(head.agent - at) if head.agent != NULL else -1
+        self.agent_size = <short>head.agent_size
+        self.referer_at = <short>(head.referer - at) if head.referer != NULL else -1
+        self.referer_size = <short>head.referer_size
+        self.key_at = <short>(head.key - at) if head.websocket else -1
         self.is_head = head.method_size == 4 and at[0] == c"H"
         self.close = head.close
         self.received = head.length if head.length > 0 else 0
         self.streamed = behind is None and PyBytes_GET_SIZE(data) < head.size + self.received
+        return 0
+
+    cdef bytes websocket_key(self):
+        """Of the handshake of a WebSocket."""
+        return self.data[self.key_at:self.key_at + KEY_SIZE]
+
+    @property
+    def key(self):
+        """See C{websocket_key}."""
+        return self.websocket_key()
+
+    cdef int shorten(self, FastContext path, ClientInfo told) except -1:
+        """It has become a tunnel, which may last: keep of its head what the log has of it."""
+        cdef Head head
+        cdef const u8 *data = <const u8 *>PyBytes_AS_STRING(self.data)
+        cdef u8 *begin
+        cdef u8 *o
+        scan(data, PyBytes_GET_SIZE(self.data), &WIDEST, told.trusted, &head)
+        begin = path.room(self.head_size + 256)
+        o = put_bytes(begin, data, self.line_size)
+        o = put_bytes(o, b"\r\nHost: ", 8)
+        o = put_bytes(o, head.host, head.host_size)
+        if self.agent_at >= 0:
+            o = put_bytes(o, b"\r\nUser-Agent: ", 14)
+            o = put_bytes(o, data + self.agent_at, self.agent_size)
+            self.agent_at = <short>(o - begin - self.agent_size)
+        if self.referer_at >= 0:
+            o = put_bytes(o, b"\r\nReferer: ", 11)
+            o = put_bytes(o, data + self.referer_at, self.referer_size)
+            self.referer_at = <short>(o - begin - self.referer_size)
+        if self.id_at >= 0:
+            o = put_bytes(o, b"\r\nX-Request-Id: ", 16)
+            o = put_bytes(o, data + self.id_at, self.id_size)
+            self.id_at = <short>(o - begin - self.id_size)
+        if self.trace_at:
+            o = put_bytes(o, b"\r\ntraceparent: ", 15)
+            o = put_bytes(o, data + self.trace_at, TRACE_SIZE)
+            self.trace_at = <short>(o - begin - TRACE_SIZE)
+        o = put_bytes(o, b"\r\n\r\n", 4)
+        self.head_size = <short>(o - begin)
+        self.key_at = -1
+        self.data = PyBytes_FromStringAndSize(<const char *>begin, o - begin)
         return 0
 
     cdef int forget(self) except -1:
@@ -92,6 +137,7 @@ cdef class PendingRequest:
         self.way = None
         self.data = None
         self.behind = None
+        self.tunnel = None
         self.origin = None
         return 0
 
@@ -124,7 +170,7 @@ cdef class PendingRequest:
             add_traceparent(&head, self.traceparent)
         end = path.room(size) + path.scratch_size
         at = encode(
-            end, data, &head, sender, self.number, id, id_size, data, 0, NULL, 0,
+            end, data, &head, sender, self.number, id, id_size, data, 0, NULL, 0, NULL, 0,
         )
         return PyBytes_FromStringAndSize(<const char *>at, end - at)
 

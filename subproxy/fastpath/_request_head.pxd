@@ -17,6 +17,7 @@ cdef struct Field:
 
 cdef enum:
     SENT_KINDS = 7  # SENT_FOR to SENT_ID
+    KEY_SIZE = 24  # bytes: 16 in base64
 
 cdef struct Bounds:
     # What the operator allows, as far as the compiled path goes along.
@@ -41,6 +42,8 @@ cdef struct Head:
     int kept
     bint close
     bint trailers  # the client takes them
+    bint websocket  # it asks for one, as RFC 6455 section 4.2.1 has it
+    const u8 *key  # of that handshake: KEY_SIZE bytes
     int64_t length
     # What a trusted peer said of the client, by kind less SENT_FOR; no name where it said nothing.
     Field sent[SENT_KINDS]

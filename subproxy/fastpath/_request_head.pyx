@@ -5,8 +5,8 @@ It accepts only what the validator (C{subproxy.frontend.http1.framing}) surely a
 the Python path sees the same bytes. Host and path are the exception: what they may hold
 is checked when their route is looked for.
 
-The same in Python: C{subproxy.frontend.http1.framing}, C{subproxy.core.http.request_rules} and
-C{subproxy.frontend.http1.head_parser} (see C{subproxy.fastpath.twins}).
+The same in Python: C{subproxy.frontend.http1.framing}, C{subproxy.core.http.request_rules},
+C{subproxy.core.http.upgrade} and C{subproxy.frontend.http1.head_parser} (see C{subproxy.fastpath.twins}).
 """
 
 from libc.stdint cimport int64_t
@@ -16,7 +16,8 @@ from subproxy.core.http.fields import FORWARDING_PREFIX
 from subproxy.fastpath._bytes cimport name_run, same_name, target_run, u8, value_end
 from subproxy.fastpath._tables cimport (
     AGENT, CLAIMED, CONNECTION, DROP, HOST, IS_TARGET, IS_TOKEN, IS_UNDERSCORE, KEEP, LENGTH,
-    ODD, REFERER, SENT_FOR, SENT_ID, TE, UPGRADE, Names, Tables, is_method, lookup, tables,
+    ODD, REFERER, SENT_FOR, SENT_ID, TE, UPGRADE, WEBSOCKET_KEY, WEBSOCKET_VERSION, Names, Tables,
+    is_method, lookup, tables,
 )
 
 cdef const Tables *T = tables()
@@ -25,7 +26,9 @@ cdef const u8 *PREFIX = <const u8 *><char *>_prefix
 cdef int PREFIX_SIZE = len(_prefix)
 
 
-cdef bint connection_options(const u8 *p, const u8 *end, bint *close) noexcept nogil:
+cdef bint connection_options(
+    const u8 *p, const u8 *end, bint *close, bint *upgrade,
+) noexcept nogil:
     """Whether a C{Connection} has no options but those that name nothing that would be kept."""
     cdef const u8 *last
     cdef int size
@@ -42,9 +45,10 @@ cdef bint connection_options(const u8 *p, const u8 *end, bint *close) noexcept n
             size -= 1
         if size == 5 and same_name(p, b"close", 5):
             close[0] = True
+        elif size == 7 and same_name(p, b"upgrade", 7):
+            upgrade[0] = True
         elif not (
             (size == 10 and same_name(p, b"keep-alive", 10))
-            or (size == 7 and same_name(p, b"upgrade", 7))
             or (size == 14 and same_name(p, b"http2-settings", 14))
             or (size == 2 and same_name(p, b"te", 2))
         ):
@@ -59,6 +63,19 @@ cdef bint lists_trailers(const u8 *p, const u8 *end) noexcept nogil:
             return True
         p += 1
     return False
+
+
+cdef bint is_nonce(const u8 *p, Py_ssize_t size) noexcept nogil:
+    """Whether that is 16 bytes in base64: C{subproxy.core.http.upgrade._is_nonce}."""
+    cdef int i
+    cdef u8 each
+    if size != KEY_SIZE or p[22] != 61 or p[23] != 61:
+        return False
+    for i in range(22):
+        each = p[i]
+        if not (97 <= each <= 122 or 65 <= each <= 90 or 47 <= each <= 57 or each == 43):
+            return False
+    return True
 
 
 cdef int scan(
@@ -78,6 +95,8 @@ cdef int scan(
     cdef int name_size, kind
     cdef u8 seen
     cdef bint connection = False
+    cdef bint upgrade = False  # it is an option of Connection
+    cdef int offers = 0, keys = 0, versions = 0
     cdef int64_t length
     cdef Field *field
     # A request line that is not whole, and so long already, is measured by the validator.
@@ -125,7 +144,8 @@ cdef int scan(
     head.host = head.agent = head.referer = NULL
     head.host_size = head.agent_size = head.referer_size = 0
     head.fields = head.kept = 0
-    head.close = head.trailers = False
+    head.close = head.trailers = head.websocket = False
+    head.key = NULL
     head.length = -1
     for kind in range(SENT_KINDS):
         head.sent[kind].name = NULL
@@ -201,12 +221,15 @@ cdef int scan(
                 if last - value == 5 and same_name(value, b"close", 5):
                     head.close = True
                 elif not (last - value == 10 and same_name(value, b"keep-alive", 10)):
-                    if not connection_options(value, last, &head.close):
+                    if not connection_options(value, last, &head.close, &upgrade):
                         return NOT_PLAIN
                 continue
             if kind == UPGRADE:
                 # Clients in Java offer it with every request. RFC 9110 section 7.8: it is ignored.
-                if not (last - value == 3 and same_name(value, b"h2c", 3)):
+                offers += 1
+                if last - value == 9 and same_name(value, b"websocket", 9):
+                    head.websocket = True
+                elif not (last - value == 3 and same_name(value, b"h2c", 3)):
                     return NOT_PLAIN
                 continue
             if kind == TE:
@@ -234,6 +257,13 @@ cdef int scan(
             elif kind == REFERER:
                 head.referer = value
                 head.referer_size = <int>(last - value)
+            elif kind == WEBSOCKET_KEY:
+                keys += 1
+                if is_nonce(value, last - value):
+                    head.key = value
+            elif kind == WEBSOCKET_VERSION:
+                # One that is not known counts as many.
+                versions += 1 if last - value == 2 and value[0] == 49 and value[1] == 51 else 2
         elif not trusted and name_size >= PREFIX_SIZE and same_name(name, PREFIX, PREFIX_SIZE):
             continue
         field = &head.field[head.kept]
@@ -243,6 +273,13 @@ cdef int scan(
         field.value_size = <int>(last - value)
         head.kept += 1
     head.size = <int>(p - data)
+    if head.websocket and not (
+        # What is not asked for so, Python refuses, or goes on without.
+        upgrade and offers == 1 and head.length <= 0
+        and head.method_size == 3 and memcmp(data, b"GET", 3) == 0
+        and keys == 1 and head.key != NULL and versions == 1
+    ):
+        return NOT_PLAIN
     if head.host_size == 0 or head.path_size == 0:
         return NOT_PLAIN
     return GOOD

@@ -23,12 +23,17 @@ cdef struct Answer:
     int reason_size
     const u8 *body
     Py_ssize_t body_size
-    int64_t bulk  # bytes of a body that comes over a data connection; -1: it is here
+    int64_t bulk  # bytes of a body that comes over a data connection; -1: it does not
+    bint streamed  # its body follows in frames; else it is here, or bulk
     const u8 *payload  # of the frame
     Py_ssize_t payload_size
     AnswerField field[MOST_ANSWERED]
 
 cdef bint decode(const u8 *payload, const u8 *end, Py_ssize_t inline_limit, Answer *answer) noexcept nogil
+cdef u8 *write_switch(
+    u8 *o, const Answer *answer, const u8 *protocol, Py_ssize_t protocol_size,
+    const u8 *accept, Py_ssize_t accept_size, const u8 *id, int id_size,
+) noexcept
 cdef uint64_t concerned(const u8 *payload, const u8 *end) noexcept nogil
 cdef u8 *write_head(
     u8 *o, const Answer *answer, int64_t length, const u8 *date, Py_ssize_t date_size,

@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, binding=False
 """A response frame, taken apart and checked, and the head of HTTP that becomes of it.
 
-C{decode} accepts only what C{subproxy.wire} and C{subproxy.core.http.response} surely accept: a whole
-response, in its one encoding, with nothing in it that would be refused or need a
+C{decode} accepts only what C{subproxy.wire} and C{subproxy.core.http.response} surely accept: a
+response in its one encoding, with nothing in it that would be refused or need a
 thought. The rest is for the Python path, which sees the same bytes.
 
 The same in Python: C{subproxy.wire.frames}, C{subproxy.wire.messages}, C{subproxy.wire.fields},
@@ -21,7 +21,7 @@ from subproxy.fastpath._frames cimport (
     LENGTH_DIGITS, FieldPair, frame_length, integer, item, next_field,
 )
 from subproxy.fastpath._tables cimport (
-    DATE, DROP, IS_TOKEN, KEEP, LENGTH, ODD, Tables, lookup, tables,
+    DATE, DROP, IS_TOKEN, KEEP, LENGTH, ODD, WEBSOCKET_ACCEPT, Tables, lookup, tables,
 )
 from subproxy.fastpath.tables import STATUS_LINES
 from subproxy.wire.limits import MAX_ELEMENTS, MAX_HEADER_BYTES, MAX_HEADERS, MAX_LENGTH_DIGITS
@@ -143,7 +143,8 @@ cdef bint decode(
                     return False
                 answer.length = number
                 continue
-            answer.dated = True
+            if kind == DATE:
+                answer.dated = True
         field = &answer.field[answer.kept]
         field.name = name
         field.name_size = <int>name_size
@@ -173,6 +174,7 @@ cdef bint decode(
         p = last + 1
     answer.payload = payload
     answer.payload_size = end - payload
+    answer.streamed = False
     if end - p > 12 and (end - 1)[0] == c"}":
         # {"length": ...} and nothing else: so many bytes come over a data connection.
         p = item(p, end, c"}", &size)
@@ -187,6 +189,11 @@ cdef bint decode(
         answer.body_size = 0
         return answer.bulk >= 0
     answer.bulk = -1
+    if end - p == 3 and memcmp(p, b"0:~", 3) == 0:
+        answer.streamed = True
+        answer.body = NULL
+        answer.body_size = 0
+        return True
     p = item(p, end, c",", &size)
     if p == NULL or p + size + 1 != end or size > inline_limit:
         return False
@@ -234,6 +241,35 @@ cdef u8 *write_head(
     return put_bytes(o, b"\r\n\r\n", 4)
 
 
+cdef u8 *write_switch(
+    u8 *o, const Answer *answer, const u8 *protocol, Py_ssize_t protocol_size,
+    const u8 *accept, Py_ssize_t accept_size, const u8 *id, int id_size,
+) noexcept:
+    """The head by which a WebSocket begins, as C{Http1Encoder.change_protocol} has it; return its end.
+
+    It needs fields_size + 4 * kept + 1024 bytes.
+    """
+    cdef int i
+    cdef const AnswerField *field
+    o = put_bytes(o, LINE[101], LINE_SIZE[101])
+    o = put_bytes(o, b"Upgrade: ", 9)
+    o = put_bytes(o, protocol, protocol_size)
+    o = put_bytes(o, b"\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ", 45)
+    o = put_bytes(o, accept, accept_size)
+    o = put_bytes(o, b"\r\n", 2)
+    for i in range(answer.kept):
+        field = &answer.field[i]
+        if lookup(&T.response, T.lower, field.name, field.name_size) == WEBSOCKET_ACCEPT:
+            continue
+        o = put_bytes(o, field.name, field.name_size)
+        o = put_bytes(o, b": ", 2)
+        o = put_bytes(o, field.value, field.value_size)
+        o = put_bytes(o, b"\r\n", 2)
+    o = put_bytes(o, b"X-Request-Id: ", 14)
+    o = put_bytes(o, id, id_size)
+    return put_bytes(o, b"\r\n\r\n", 4)
+
+
 def response_bytes(bytes frame, bytes method, bytes date, bytes id, Py_ssize_t inline=65536):
     """The decoder and the writer alone, for tests: number and bytes; None if it is not plain."""
     cdef Answer answer
@@ -246,7 +282,9 @@ def response_bytes(bytes frame, bytes method, bytes date, bytes id, Py_ssize_t i
     cdef u8 *last
     if length < 0 or payload + length + 1 != begin + len(frame) or payload[length] != c"]":
         return None
-    if not decode(payload, payload + length, inline, &answer) or answer.bulk >= 0:
+    if not decode(payload, payload + length, inline, &answer):
+        return None
+    if answer.bulk >= 0 or answer.streamed:
         return None
     bodiless = method == b"HEAD" or is_bodiless(answer.status)
     if bodiless:

@@ -112,18 +112,28 @@ def answered(
     return protocol
 
 
-def _client_stream(protocol: FallbackProtocol, front: FallsBack) -> ClientStream:
-    """The answer to the request that C{front} has sent, with its exchange."""
+def begun_stream(protocol: FallbackProtocol, front: FallsBack) -> ClientStream:
+    """The answer to the request that C{front} has sent, without its exchange."""
     head = sent_request(front.frame, front.factory.context.rules, front.asked.trace)
     head.length = front.asked.received
-    body = None if front.asked.streamed else front.asked.body
-    context = protocol.context
     encoder = Http1Encoder(VERSIONS[head.version])
-    rules = front.asked.rules
-    client_stream = ClientStream(
-        protocol, context, encoder, head, front.asked.stays, front.started, rules
+    return ClientStream(
+        protocol,
+        protocol.context,
+        encoder,
+        head,
+        front.asked.stays,
+        front.started,
+        front.asked.rules,
     )
-    exchange = Exchange(head, body, client_stream, context.dispatcher)
+
+
+def _client_stream(protocol: FallbackProtocol, front: FallsBack) -> ClientStream:
+    """The answer to the request that C{front} has sent, with its exchange."""
+    client_stream = begun_stream(protocol, front)
+    head, rules = client_stream.request, client_stream.rules
+    body = None if front.asked.streamed else front.asked.body
+    exchange = Exchange(head, body, client_stream, protocol.context.dispatcher)
     if rules is not None:
         exchange.site = SiteRequest(rules, head)
     exchange.pool = front.asked.pool

@@ -11,6 +11,7 @@ from subproxy.core.balancing.member import Member
 from subproxy.core.http.forwarded import Peer
 from subproxy.fastpath._channel import FastChannel
 from subproxy.fastpath._pending import PendingRequest
+from subproxy.fastpath.tunnel_numbers import TunnelNumbers
 from subproxy.frontend.factory import Http1Factory
 from subproxy.frontend.http2.counts import IHttp2Counts
 from subproxy.relay.flow import Flow
@@ -77,6 +78,7 @@ class FallsBack(Protocol):
     @ivar rest: what has come behind the request under way.
     @ivar download: the body of the answer under way, if that goes over a data connection.
     @ivar upload: the body of the request under way, likewise.
+    @ivar tunnel: what the connection has become, if it is a tunnel.
     @ivar frame: the request as it was sent to the guest.
     """
 
@@ -96,6 +98,7 @@ class FallsBack(Protocol):
     member: Member
     download: StreamedDownload
     upload: StreamedUpload
+    tunnel: TunnelNumbers
     frame: bytes
 
     @property

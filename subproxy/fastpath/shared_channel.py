@@ -7,17 +7,27 @@ from typing import Protocol
 from subproxy.core.balancing.member import Member
 from subproxy.core.exchange import Exchange
 from subproxy.errors import GuestFailure
+from subproxy.fastpath.tunnel_numbers import TunnelNumbers
 from subproxy.subscription.bodies.data_connection import DataConnection
 from subproxy.subscription.bodies.tokens import PendingClaim
 from subproxy.subscription.bodies.transfer import RequestTransfer, ResponseTransfer
 from subproxy.subscription.channel import Channel
 from subproxy.subscription.context import GuestContext
 from subproxy.subscription.interfaces import ChannelConnection
+from subproxy.subscription.tunnel_request import TunnelRequest
 from subproxy.subscription.upstream_request import UpstreamRequest
 from subproxy.wire import messages as m
 
 _AT_ONCE = 16
 """Exchanges of the compiled path that are taken over between two looks at the clock."""
+
+
+class CompiledTunnels(Protocol):
+    """Those of a L{GuestTunnels}."""
+
+    @property
+    def count(self) -> int:
+        """How many, those that wait for an answer among them."""
 
 
 class CompiledExchanges(Protocol):
@@ -31,6 +41,10 @@ class CompiledExchanges(Protocol):
     def count(self) -> int:
         """How many."""
 
+    @property
+    def tunnels(self) -> CompiledTunnels:
+        """Those among them that are tunnels."""
+
     def tell(self) -> None:
         """Let the wire know how far numbers are: before Python has anything to do with them."""
 
@@ -39,6 +53,9 @@ class CompiledExchanges(Protocol):
 
     def surrender(self, most: int | None = None) -> list[int]:
         """Move exchanges to the Python path: all, or so many; returns their numbers."""
+
+    def hold_up(self, congested: bool) -> None:
+        """The guest does not read what we send, or reads again: so are the clients of tunnels."""
 
     def close(self) -> None:
         """The subscription ends: begin nothing more."""
@@ -62,11 +79,49 @@ class SharedChannel(Channel):
     def __len__(self) -> int:
         return super().__len__() + (0 if self.fast is None else self.fast.count)
 
+    @property
+    def tunnels(self) -> int:
+        """See L{IChannel}."""
+        return super().tunnels + (0 if self.fast is None else self.fast.tunnels.count)
+
+    def pause(self) -> None:
+        """See L{Channel.pause}."""
+        super().pause()
+        if self.fast is not None:
+            self.fast.hold_up(True)
+
+    def resume(self) -> None:
+        """See L{Channel.resume}."""
+        super().resume()
+        if self.fast is not None:
+            self.fast.hold_up(False)
+
     def adopt(self, exchange: Exchange, number: int) -> None:
         """C{exchange} was sent under C{number} by the compiled path, and is ours from now on."""
         self.wire.adopt(number)
         carrier = self._carriers[number] = UpstreamRequest(self, number, exchange)
         exchange.taken(self.member, carrier)
+
+    def adopt_tunnel(
+        self,
+        exchange: Exchange,
+        number: int,
+        protocol: bytes,
+        begun: TunnelNumbers | None = None,
+    ) -> None:
+        """
+        C{exchange} was sent under C{number} by the compiled path, and is counted as a tunnel.
+
+        @param protocol: for which its guest was asked.
+        @param begun: what has gone through it; None: it was not accepted yet.
+        """
+        wire = self.wire.adopt_tunnel(number)
+        carrier = TunnelRequest(self, number, exchange, protocol, self._context)
+        self._carriers[number] = carrier
+        exchange.taken(self.member, carrier)
+        if begun is not None:
+            wire.resume_tunnel(begun.sent, begun.available, begun.received, begun.left, begun.owed)
+            carrier.resume(begun.much_sent, begun.much_received)
 
     def adopt_download(
         self,

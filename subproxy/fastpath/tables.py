@@ -39,18 +39,25 @@ REFERER: Final = 7
 DATE: Final = 8
 """Kept, and then none is added."""
 UPGRADE: Final = 9
-"""Goes no further; and if it is no C{h2c}, which is never taken here, the request is not plain."""
+"""Goes no further; if it is no C{h2c}, which is never taken here, and no plain handshake of a
+WebSocket, the request is not plain."""
 TE: Final = 10
 """Goes no further; and its client takes trailers, if it says that."""
-CLAIMED: Final = 11
+WEBSOCKET_KEY: Final = 11
+"""Kept, and a part of the handshake of a WebSocket."""
+WEBSOCKET_VERSION: Final = 12
+"""Likewise."""
+CLAIMED: Final = 13
 """Kept from a trusted peer, dropped from any other; as are those that follow."""
-SENT_FOR: Final = 12
-SENT_PROTO: Final = 13
-SENT_HOST: Final = 14
-SENT_PORT: Final = 15
-SENT_FORWARDED: Final = 16
-SENT_VIA: Final = 17
-SENT_ID: Final = 18
+SENT_FOR: Final = 14
+SENT_PROTO: Final = 15
+SENT_HOST: Final = 16
+SENT_PORT: Final = 17
+SENT_FORWARDED: Final = 18
+SENT_VIA: Final = 19
+SENT_ID: Final = 20
+WEBSOCKET_ACCEPT: Final = 21
+"""Kept; but where a tunnel begins the proxy's own stands for it."""
 
 REQUEST_KINDS: Final[dict[bytes, int]] = {
     **dict.fromkeys(HOP_BY_HOP, DROP),
@@ -68,6 +75,8 @@ REQUEST_KINDS: Final[dict[bytes, int]] = {
     b"connection": CONNECTION,
     b"transfer-encoding": ODD,
     b"upgrade": UPGRADE,
+    b"sec-websocket-key": WEBSOCKET_KEY,
+    b"sec-websocket-version": WEBSOCKET_VERSION,
     b"te": TE,
     b"expect": ODD,
     b"max-forwards": ODD,
@@ -81,6 +90,7 @@ RESPONSE_KINDS: Final[dict[bytes, int]] = {
     b"content-length": LENGTH,
     b"connection": ODD,
     b"date": DATE,
+    b"sec-websocket-accept": WEBSOCKET_ACCEPT,
 }
 
 IS_TOKEN: Final = 1

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 _CONVERSATIONS: Final = "tests.fastpath.test_differential.ConversationTests"
 _GUESTS: Final = "tests.fastpath.test_differential_guests.GuestConversationTests"
 _HTTP2: Final = "tests.fastpath.test_http2_differential.Http2ConversationTests"
+_OPENINGS: Final = "tests.fastpath.test_tunnel_openings.TunnelOpeningTests.test_any_handshake"
 _TUNNELS: Final = "tests.fastpath.test_tunnels.TunnelConversationTests.test_any_tunnel"
 _PEERS: Final = "tests.fastpath.test_peer.PeerConversationTests"
 _CHOICES: Final = "tests.fastpath.test_route_cache.ChoiceTests"
@@ -172,17 +173,56 @@ TWINS: Final = {
         (
             "subproxy.wire.messages.Body",
             "subproxy.wire.messages.Connect",
+            "subproxy.wire.messages.Credit",
             "subproxy.wire.messages.End",
         ),
         (
             "subproxy.fastpath._body_frames.decode_connect",
             "subproxy.fastpath._body_frames.decode_end",
             "subproxy.fastpath._body_frames.decode_body",
+            "subproxy.fastpath._body_frames.decode_credit",
             "subproxy.fastpath._body_frames.connect_frame",
+            "subproxy.fastpath._body_frames.credit_frame",
             "subproxy.fastpath._body_frames.body_frame",
             "subproxy.fastpath._body_frames.end_with_length",
         ),
         "tests.fastpath.test_body_frames.BodyFrameTests.test_what_is_written",
+    ),
+    "handshake of a WebSocket": Twin(
+        ("subproxy.core.http.upgrade.requested_upgrade",),
+        (
+            "subproxy.fastpath._request_head.scan",
+            "subproxy.fastpath._request_head.is_nonce",
+        ),
+        _OPENINGS,
+    ),
+    "who may have a tunnel": Twin(
+        ("subproxy.subscription.tunnels.Tunnels",),
+        ("subproxy.fastpath._guest_tunnels.GuestTunnels",),
+        _OPENINGS,
+    ),
+    "head by which a WebSocket begins": Twin(
+        ("subproxy.frontend.http1.response_writer.Http1Encoder",),
+        ("subproxy.fastpath._response.write_switch",),
+        _OPENINGS,
+    ),
+    "how a WebSocket begins": Twin(
+        ("subproxy.frontend.client_stream.ClientStream",),
+        ("subproxy.fastpath._tunnelling_connection.TunnellingConnection",),
+        _OPENINGS,
+    ),
+    "what passes through a tunnel, and its credit": Twin(
+        (
+            "subproxy.frontend.client_tunnel.ClientTunnel",
+            "subproxy.subscription.tunnel_request.TunnelRequest",
+            "subproxy.wire.credit.SendWindow",
+            "subproxy.wire.credit.ReceiveWindow",
+        ),
+        (
+            "subproxy.fastpath._fast_tunnel.FastTunnel",
+            "subproxy.fastpath._tunnelling_connection.TunnellingConnection",
+        ),
+        _TUNNELS,
     ),
     "what a client sends through a tunnel": Twin(
         (

@@ -4,8 +4,9 @@ One exchange of a client: the frontend's side of it, in whatever HTTP version.
 It writes what a guest says, as the encoder of its version has it, and keeps what the access log
 wants to know of it. It decides nothing about the connection.
 
-Compiled a second time: L{subproxy.fastpath._tunnel_channel} and
-L{subproxy.fastpath._answer_channel} (see L{subproxy.fastpath.twins}).
+Compiled a second time: L{subproxy.fastpath._tunnel_channel},
+L{subproxy.fastpath._answer_channel} and L{subproxy.fastpath._tunnelling_connection} (see
+L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations
@@ -290,6 +291,19 @@ class ClientStream:
         self.first_byte = first_byte
         self.sent = sent
         self.answer = ResponseState.STREAMING
+
+    def resume_tunnel(self, tunnel: ClientTunnel, first_byte: float, sent: int, owed: int) -> None:
+        """
+        Go on with C{tunnel}, which somebody else has begun as we would have.
+
+        @param first_byte: when its head was written, in monotonic seconds.
+        @param sent: bytes of the guest's half that were written, of which so many are C{owed}.
+        """
+        self._encoder = self._encoder.changed
+        self.status, self.answer = 101, ResponseState.STREAMING
+        self.first_byte, self.sent, self._owed = first_byte, sent, owed
+        self.request.headers = logged_fields(self.request.headers)
+        self.tunnel = tunnel
 
     # What the connection calls.
 

@@ -4,7 +4,8 @@ A tunnel on a client's connection: bytes of a protocol that the proxy does not k
 It begins when its guest has accepted, and each half ends by itself: the client's with its FIN, the
 guest's with C{end} (docs/protocol.md, "Tunnels"). Which have is a table.
 
-Compiled a second time: L{subproxy.fastpath._client_tunnel} (see L{subproxy.fastpath.twins}).
+Compiled a second time: L{subproxy.fastpath._client_tunnel}, L{subproxy.fastpath._fast_tunnel} and
+L{subproxy.fastpath._tunnelling_connection} (see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations

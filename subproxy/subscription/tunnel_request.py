@@ -4,7 +4,8 @@ A tunnel on one channel, as its exchange sees it: who carries both halves to the
 What passes goes in frames, or by a L{TunnelTransfer} over a data connection (docs/protocol.md,
 "Tunnels").
 
-Compiled a second time: L{subproxy.fastpath._client_tunnel} (see L{subproxy.fastpath.twins}).
+Compiled a second time: L{subproxy.fastpath._client_tunnel}, L{subproxy.fastpath._fast_tunnel} and
+L{subproxy.fastpath._tunnelling_connection} (see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations
@@ -56,6 +57,10 @@ class TunnelRequest(UpstreamRequest):
         self._sent = self._received = 0
         most = context.settings.tunnel
         self._weighty = min(SMALL, most) if most else sys.maxsize
+
+    def resume(self, sent: int, received: int) -> None:
+        """So much of what is not small has passed in frames, by somebody else."""
+        self._sent, self._received = sent, received
 
     @property
     def wire(self) -> WireConnection:

@@ -1,4 +1,8 @@
-"""Which tunnels a virtual machine may have, and how many it has: what the policy says of them."""
+"""
+Which tunnels a virtual machine may have, and how many it has: what the policy says of them.
+
+Compiled a second time: L{subproxy.fastpath._guest_tunnels} (see L{subproxy.fastpath.twins}).
+"""
 
 from __future__ import annotations
 
@@ -18,16 +22,21 @@ class HasPolicy(Protocol):
 
 
 class Tunnels:
-    """The tunnels of all virtual machines, by their identity."""
+    """
+    The tunnels of all virtual machines, by their identity.
+
+    @ivar policies: where the policy is.
+    @ivar open: how many each has that has any, those that wait for an answer among them.
+    """
 
     def __init__(self, policies: HasPolicy) -> None:
-        self._policies = policies
-        self._open: dict[str, int] = {}
+        self.policies = policies
+        self.open: dict[str, int] = {}
 
     @property
     def total(self) -> int:
         """How many there are."""
-        return sum(self._open.values())
+        return sum(self.open.values())
 
     def agreed(self, identity: str, tokens: frozenset[bytes], upgrade: Upgrade) -> bytes | None:
         """
@@ -41,7 +50,7 @@ class Tunnels:
         """
         token = None
         if tokens:
-            policy = self._policies.policy
+            policy = self.policies.policy
             if not upgrade.passthrough:
                 allowed = policy.upgrades(identity)
             else:
@@ -60,16 +69,16 @@ class Tunnels:
         @raise TooManyTunnels: C{identity} has all that it may have.
         """
         count = self.count(identity)
-        if count >= self._policies.policy.quotas(identity).tunnels:
+        if count >= self.policies.policy.quotas(identity).tunnels:
             raise TooManyTunnels()
-        self._open[identity] = count + 1
+        self.open[identity] = count + 1
 
     def closed(self, identity: str) -> None:
         """Count one less."""
-        count = self._open.pop(identity) - 1
+        count = self.open.pop(identity) - 1
         if count:
-            self._open[identity] = count
+            self.open[identity] = count
 
     def count(self, identity: str) -> int:
         """How many C{identity} has, those that wait for an answer among them."""
-        return self._open.get(identity, 0)
+        return self.open.get(identity, 0)

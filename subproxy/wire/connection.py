@@ -115,6 +115,16 @@ class WireConnection(WholeExchanges):
         exchange.sent(Event.WHOLE if whole else Event.BULK)
         self.exchanges[number] = exchange
 
+    def adopt_tunnel(self, number: int) -> WireExchange:
+        """A tunnel was asked for under C{number}, which is C{last} or less, and is not accepted."""
+        exchange = WireExchange(
+            self.role, number, SendWindow(0, self._chunk), ReceiveWindow(self.limits.window)
+        )
+        exchange.sent(Event.STREAM)
+        exchange.tunnel = WireTunnel()
+        self.exchanges[number] = exchange
+        return exchange
+
     def adopt_request(self, number: int) -> None:
         """A whole request came under C{number}, which is C{last} or less, and is not answered."""
         exchange = WireExchange(

@@ -5,7 +5,8 @@ One L{SendWindow} and one L{ReceiveWindow} an exchange, so that nobody's slow bo
 stalls another's on the same connection. Only the data of C{body} frames counts.
 
 Compiled a second time: L{subproxy.fastpath._client_tunnel},
-L{subproxy.fastpath._tunnel_channel} and L{subproxy.fastpath._answer_channel} (see
+L{subproxy.fastpath._tunnel_channel}, L{subproxy.fastpath._answer_channel},
+L{subproxy.fastpath._fast_tunnel} and L{subproxy.fastpath._tunnelling_connection} (see
 L{subproxy.fastpath.twins}).
 """
 

@@ -123,6 +123,21 @@ class WireExchange:
             self.came(event)
         tunnel.go(event)
 
+    def resume_tunnel(self, sent: int, available: int, received: int, left: int, owed: int) -> None:
+        """
+        Our peer has accepted, and bytes have passed in frames, elsewhere (subproxy.fastpath).
+
+        @param sent: bytes of our half; we may send so many C{available} ones more.
+        @param received: bytes of theirs; they may send so many C{left} ones more.
+        @param owed: bytes of those C{received} that are not L{ReceiveWindow.consumed} yet.
+        """
+        self.response_came(200, Event.STREAM)
+        assert self.tunnel is not None
+        self.tunnel.sent, self.tunnel.received = sent, received
+        self.sending.available = available
+        self.receiving = ReceiveWindow(self.receiving.size, left + owed)
+        self.receiving.received(owed)
+
     def connect_came(self) -> None:
         """
         The proxy offers a data connection.

@@ -123,3 +123,19 @@ class BodyFrameTests(SynchronousTestCase):
             except WireError as error:
                 raise AssertionError(f"the wire refuses {changed!r}: {error}") from None
             self.assertEqual(message, m.Body(*found))
+
+    @given(NUMBERS, st.integers(0, 1 << 40), st.integers(0, 40), st.integers(0, 255))
+    def test_any_credit(self, number: int, amount: int, at: int, byte: int) -> None:
+        """Written as the wire has it; whatever is read, the wire reads the same."""
+        from subproxy.fastpath._body_frames import grant_frame, read_credit
+
+        frame = m.Credit(number, amount).encode()
+        self.assertEqual(grant_frame(number, amount), frame)
+        payload = frame[frame.index(b":") + 1 : -1]
+        self.assertEqual(read_credit(payload), (number, amount) if amount else None)
+        found = read_credit(spoilt(payload, at, byte))
+        if found is not None:
+            self.assertEqual(
+                decode(b"%d:%b]" % (len(payload), spoilt(payload, at, byte))),
+                [b"credit", *found],
+            )

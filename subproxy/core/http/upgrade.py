@@ -5,6 +5,8 @@ C{Upgrade} and C{Connection: upgrade} (RFC 9110 section 7.8), extended C{CONNECT
 8441), and the client's side of the WebSocket handshake (RFC 6455 section 4.2.1). A server is free
 to ignore an C{Upgrade}: so whether it is wanted is found out first, by whom the request goes to,
 and only then is a fault one.
+
+Compiled a second time: L{subproxy.fastpath._request_head} (see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations

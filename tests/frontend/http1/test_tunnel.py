@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.core.access.policy import Quotas
+from subproxy.core.access.policy import Policy, Quotas
 from subproxy.frontend.limits import HttpLimits
 from subproxy.telemetry.close_reason import CloseReason
 from subproxy.wire import messages as m
@@ -200,7 +200,7 @@ class OpeningTests(TunnelCase):
         """Beyond it: 503; one that has ended makes room."""
         pair = self.opened()
         for side in pair.sides:
-            side.world.registrar.policy.default = Quotas(tunnels=1)
+            side.world.registrar.policy = Policy(None, Quotas(tunnels=1))
         pair.connect()
         pair.client(HANDSHAKE)
         self.assertTrue(self.sent(pair).startswith(b"HTTP/1.1 503 "))
@@ -264,10 +264,13 @@ class EndTests(TunnelCase):
         says = b"User-Agent: a browser\r\nReferer: http://a.example/\r\n"
         pair.client(HANDSHAKE.replace(b"Origin:", says + b"Origin:"))
         pair.guest(ACCEPT)
-        for side in pair.sides:
-            carrier = side.guest.subscription.channel._carriers[1]
-            names = [name for name, _ in carrier.exchange.request.headers]
-            self.assertEqual(names, [b"User-Agent", b"Referer"])
+        fast, slow = (side.guest for side in pair.sides)
+        carrier = slow.subscription.channel._carriers[1]
+        names = [name for name, _ in carrier.exchange.request.headers]
+        self.assertEqual(names, [b"User-Agent", b"Referer"])
+        kept = fast.fast.tunnels.open[1].frame
+        self.assertIn(b"User-Agent", kept)
+        self.assertNotIn(b"Origin", kept)
         pair.lose()
         line: bytes = pair.last["log"][0]  # type: ignore[index]
         self.assertIn(b'"GET /chat HTTP/1.1" 101 0 "http://a.example/" "a browser"', line)

@@ -1,0 +1,10 @@
+class FastTunnel:
+    first_byte: float
+    available: int
+    left: int
+    owed: int
+    consumed: int
+    sent: int
+    received: int
+    much_sent: int
+    much_received: int

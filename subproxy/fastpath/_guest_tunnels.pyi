@@ -1,0 +1,3 @@
+class GuestTunnels:
+    count: int
+    open: dict[int, object]
