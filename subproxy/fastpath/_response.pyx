@@ -259,7 +259,7 @@ cdef u8 *write_switch(
     o = put_bytes(o, b"\r\n", 2)
     for i in range(answer.kept):
         field = &answer.field[i]
-        if lookup(&T.response, T.lower, field.name, field.name_size) == WEBSOCKET_ACCEPT:
+        if lookup(&T.response, field.name, field.name_size) == WEBSOCKET_ACCEPT:
             continue
         o = put_bytes(o, field.name, field.name_size)
         o = put_bytes(o, b": ", 2)
