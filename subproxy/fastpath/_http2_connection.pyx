@@ -169,8 +169,7 @@ cdef class FastHttp2Connection(FastHttp2Output):
         if self.turn_end is not None:
             self.turn_end.gatherer = None
             self.turn_end = None
-        self.before = None
-        self.pieces = None
+        self.before = self.pieces = self.begun_bodies = None
         self.out.size = 0
 
     # Bytes come.
@@ -203,6 +202,7 @@ cdef class FastHttp2Connection(FastHttp2Output):
             self.shell.rest(self.path.turns)
             return 0
         self.spent = 0
+        self.end_of_read()  # what is left of the one before
         if self.held_size:
             self.hold(data, size)
             held, size = self.held, self.held_size  # which must not move under the walk
@@ -218,15 +218,14 @@ cdef class FastHttp2Connection(FastHttp2Output):
             used = self.walk(data, size)
             if used < size:
                 self.hold(data + used, size - used)
-        if self.begun_bodies:
-            self.end_of_read()
+        self.end_of_read()
         if self.turned:
             self.pass_on()
             self.turned = False
             self.shell.turn_ends()
             self.learn()
         self.heavy = self.spent >= SHARE
-        if self.heavy and self.held_size and not self.over:
+        if self.heavy and (self.held_size or self.begun_bodies) and not self.over:
             self.resting = True
             self.shell.rest(self.path.turns)
         return 0
@@ -242,15 +241,16 @@ cdef class FastHttp2Connection(FastHttp2Output):
 
     cdef int end_of_read(self) except -1:
         """Bodies of which it is not known how long they are, and that are not here by now, are not
-        waited for: their guests may take them as they come."""
+        waited for. Each costs Python a frame; what it has none for comes before the next read."""
         cdef FastHttp2Stream stream
-        cdef list begun = self.begun_bodies
-        self.begun_bodies = None
-        for stream in begun:
+        while self.begun_bodies and self.spent < SHARE:
+            stream = self.begun_bodies.pop(0)
             if stream.gathering is not None:
                 self.path.declined_requests += 1
                 self.turn()
                 stream.give_up()
+                # If others have spent this turn, the rest waits in line.
+                self.spent += 1 if self.called_up or not self.path.turns.exhausted() else SHARE
         return 0
 
     def learn(self):
@@ -261,8 +261,7 @@ cdef class FastHttp2Connection(FastHttp2Output):
 
     cdef Py_ssize_t walk(self, const u8 *data, Py_ssize_t size) except -1:
         """Deal with the whole frames of C{data}; return how many bytes that was."""
-        cdef const u8 *p = data
-        cdef const u8 *end = data + size
+        cdef const u8 *p = data, *end = data + size
         cdef uint32_t length, number
         cdef int kind, flags
         if not self.begun:

@@ -24,7 +24,7 @@ from subproxy.frontend.http2.frames import (
 )
 from subproxy.frontend.http2.hpack import encode_fields
 from tests.rigs.fastpath_rig import Side
-from tests.rigs.http2_client import GET
+from tests.rigs.http2_client import GET, POST
 from tests.rigs.http2_floods import WHOLE
 
 PING = write_frame(FrameType.PING, 0, 0, b"12345678")
@@ -152,6 +152,32 @@ class ShareTests(SynchronousTestCase):
         self.assertEqual((counts[0], counts[-1]), (8, 150))
         self.side.world.advance(0)
         self.assertEqual([each.value().count(PONG) for each in transports], [30] * 5)
+
+    def test_uploads_without_a_length(self) -> None:
+        """Each costs a frame when its read is over, and as many bodies as frames begin a turn; what
+        has come of one meanwhile goes with it."""
+        upload = encode_fields(POST)
+        numbers = range(1, 41, 2)
+        heads = b"".join([write_frame(FrameType.HEADERS, 4, each, upload) for each in numbers])
+        self.side.protocol.dataReceived(heads)
+        begun = [self.begun, *(self.begin_more() for _ in range(12))]
+        self.assertLessEqual(max(b - a for a, b in pairwise([0, *begun])), 4)
+        self.assertEqual(begun[-1], 20)
+        self.assertTrue(self.read_from)
+        ends = b"".join([write_frame(FrameType.DATA, 1, each, b"all") for each in numbers])
+        self.side.protocol.dataReceived(ends)
+        self.side.world.advance(0)
+        self.assertEqual(self.side.guest_transport.value().count(b"3:all"), 20)
+
+    @property
+    def begun(self) -> int:
+        """How many requests Python has."""
+        return int(self.side.fastpath.stats()["declined_requests"])
+
+    def begin_more(self) -> int:
+        """A turn; how many it has then."""
+        self.turn()
+        return self.begun
 
 
 class BudgetTests(SynchronousTestCase):
