@@ -97,9 +97,7 @@ TWINS: Final = {
             "subproxy.wire.messages.Response",
             "subproxy.wire.fields.headers",
         ),
-        (
-            "subproxy.fastpath._response.decode",
-        ),
+        ("subproxy.fastpath._response.decode",),
         f"{_CONVERSATIONS}.test_any_response",
     ),
     "response check": Twin(

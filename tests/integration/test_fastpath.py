@@ -71,6 +71,35 @@ class FastPathTests(SynchronousTestCase):
                 self.assertNotIn("Traceback", output)
                 self.setUp()
 
+    def test_many_requests_of_a_turn(self) -> None:
+        """Their frames go to the guest in few pieces: each client gets its own answer."""
+        for reactor in ("io_uring", "compiled_epoll"):
+            with self.subTest(reactor=reactor):
+                proxy = self.world.start_proxy(twistd=(f"--reactor={reactor}",))
+                self.world.start_guest("tests.integration.apps:Mirror", "--host=blog\\.example")
+                clients = [
+                    socket.create_connection(("127.0.0.1", self.world.port), timeout=20)
+                    for _ in range(40)
+                ]
+                for turn in range(1, 6):
+                    sent = [b"%d " % at + b"x" * (at * 37 * turn) for at in range(len(clients))]
+                    for client, body in zip(clients, sent, strict=True):
+                        head = (
+                            b"POST / HTTP/1.1\r\nHost: blog.example\r\nContent-Length: %d\r\n\r\n"
+                        )
+                        client.sendall(head % len(body) + body)
+                    for client, body in zip(clients, sent, strict=True):
+                        got = b""
+                        while not got.endswith(b"\r\n\r\n" + body):
+                            more = client.recv(65536)
+                            self.assertTrue(more, got)
+                            got += more
+                        self.assertTrue(got.startswith(b"HTTP/1.1 200 OK\r\n"), got)
+                for client in clients:
+                    client.close()
+                self.assertNotIn("Traceback", proxy.output)
+                self.setUp()
+
     def test_json(self) -> None:
         """The format of the access log decides nothing about the path."""
         if unavailable() is not None:
