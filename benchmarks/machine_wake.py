@@ -92,8 +92,12 @@ def measure(world: World, seconds: float, image: str, *, snapshot: bool) -> None
     proxy.wait_for("worker 0 serves")
 
     def machine() -> Any:
-        [found] = admin_client.api(admin, "/api/machines")["machines"]
-        return found
+        while True:
+            try:
+                [found] = admin_client.api(admin, "/api/machines")["machines"]
+            except TimeoutError:
+                continue  # a long one is stopped for measurements beside it
+            return found
 
     if snapshot:
         admin_client.api(admin, "/api/machines/blog/snapshot", "POST")

@@ -23,23 +23,27 @@ class OnDemandTests(SynchronousTestCase):
         stack = scratch()
         self.folder = stack.__enter__()
         self.addCleanup(stack.__exit__, None, None, None)
-        image = build_image(
+        self.image = build_image(
             self.folder, "minimal", "--minimal", "tests/integration/vm_minimal_app.py"
         )
         self.world = World()
         self.addCleanup(self.world.close)
+
+    def start_proxy(self, **more: object) -> None:
+        """A proxy with one machine, which is none yet."""
         config = self.folder / "subproxy.toml"
         values = {
             "name": "blog",
             "vmm": "qemu",
-            "kernel": image.kernel.name,
-            "initramfs": image.initrd.name,
+            "kernel": self.image.kernel.name,
+            "initramfs": self.image.initrd.name,
             "hosts": "blog.example",
             "memory": "192M",
             "acceleration": "tcg",
             "kernel-arguments": ["subproxy.host=blog\\.example"],
             "start-timeout": BOOT_DEADLINE,
             "idle": 5,
+            **more,
         }
         lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
         config.write_text("\n".join(["[[machine]]", *lines, ""]))
@@ -59,6 +63,7 @@ class OnDemandTests(SynchronousTestCase):
 
     def test_cold_start(self) -> None:
         """A hundred requests wait for one start, by one boot; idle, it powers off by itself."""
+        self.start_proxy()
         answers: list[tuple[int, bytes]] = []
 
         def ask() -> None:
@@ -91,3 +96,37 @@ class OnDemandTests(SynchronousTestCase):
         names = {each.name for each in (self.folder / "m" / "blog" / "0").iterdir()}
         self.assertNotIn("vsock", names)
         self.assertNotIn("vsock_12345", names)
+
+    def boot(self) -> bytes:
+        """Which boot of which machine answers."""
+        status, _, body = self.world.ask("/boot", timeout=BOOT_DEADLINE)
+        self.assertEqual(status, 200)
+        return body
+
+    def test_snapshot(self) -> None:
+        """
+        It boots once: what it goes on from when it was idle is that boot, by another instance each
+        time. A snapshot that is broken costs who waits another boot, and no more.
+        """
+        self.start_proxy(snapshot=True, idle=2)
+        first = self.boot()
+        self.proxy.wait_for("machine blog (0) is frozen", deadline=BOOT_DEADLINE)
+        self.proxy.wait_for("machine blog (0) has ended: killed", deadline=BOOT_DEADLINE)
+        place = self.folder / "m" / "blog" / "snapshot"
+        [stream] = place.iterdir()
+        self.assertEqual(stream.stat().st_mode & 0o777, 0o600)
+        since = len(self.proxy.output)
+        self.assertEqual(self.boot(), first)
+        [instance] = self.machines()
+        self.assertEqual((instance["starts"], instance["restored"]), (2, True))
+        wait_until(
+            lambda: "has ended" in self.proxy.output[since:], "its end", deadline=BOOT_DEADLINE
+        )
+        instances = re.findall(r"instance ([0-9a-f]{16})", self.proxy.output)
+        self.assertEqual(len(set(instances)), 2, instances)
+        stream.write_bytes(bytes(stream.stat().st_size))
+        second = self.boot()
+        self.assertNotEqual(second, first)
+        self.assertIn("machine blog: its snapshot is removed", self.proxy.output)
+        self.assertFalse(place.exists())
+        self.assertNotIn("has failed", self.proxy.output)
