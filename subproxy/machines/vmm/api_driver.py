@@ -191,8 +191,11 @@ class ApiVmm:
 
 
 def restored_from(launch: Launch) -> Path:
-    """A folder for what a VMM needs of a snapshot besides it, while it goes on from that."""
-    return launch.folder / "restored"
+    """
+    A folder for what a VMM needs of a snapshot besides it, while it goes on from that. It stands
+    beside that of the instance, where its VMM can put nothing in its place.
+    """
+    return launch.folder.with_name(f"{launch.folder.name}.restored")
 
 
 def _socket(launch: Launch) -> Path:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from subproxy.machines.declaration import OWN
-from subproxy.machines.instance_folder import make_folder
+from subproxy.machines.privileges import account
 from subproxy.machines.snapshot_plan import FREEZE_LIMIT
 from subproxy.machines.vmm.api_driver import restored_from
 from subproxy.machines.vmm.driver import GUEST_CID, Launch, VmmError
@@ -24,6 +25,23 @@ KERNEL_WORDS: Final = ("console=ttyS0", "panic=-1", "quiet", *QUICK)
 
 
 CONFIG: Final = "config.json"
+LONGEST_CONFIG: Final = 1 << 20
+"""Bytes of it. One of a machine with a disk had 3,000."""
+
+
+def config_of(snapshot: Path) -> str:
+    """
+    The text of the C{config.json} of a snapshot, which a VMM wrote: no link of it is followed, and
+    no pipe waited for.
+
+    @raise OSError: it can't be read.
+    @raise ValueError: it is none.
+    """
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with open(os.open(snapshot / CONFIG, flags), encoding="utf-8") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("no file")
+        return file.read(LONGEST_CONFIG)
 
 
 def moved_config(text: str, launch: Launch) -> str:
@@ -76,24 +94,28 @@ class CloudHypervisor:
         """
         C{vm.restore} of a folder of our own, whose C{config.json} has this instance's device.
 
-        What else is in the snapshot stands there under a second name.
+        What else is in the snapshot stands there under a second name. The VMM can read what is
+        there, and change nothing: what it could make a link would be followed by us.
         """
         assert launch.snapshot is not None
-        place = restored_from(launch)
+        place, user = restored_from(launch), launch.machine.user
         try:
             shutil.rmtree(place, ignore_errors=True)
-            make_folder(place, launch.machine.user)
+            place.mkdir(0o700)
+            if user:
+                place.chmod(0o711)
             for each in launch.snapshot.iterdir():
                 if each.name != CONFIG:
                     os.link(each, place / each.name, follow_symlinks=False)
-            config = moved_config((launch.snapshot / CONFIG).read_text("utf-8"), launch)
-            path = place / CONFIG
-            path.touch(0o600)
-            path.write_text(config, "utf-8")
-            if launch.machine.user:
-                shutil.chown(path, launch.machine.user)
+            config = moved_config(config_of(launch.snapshot), launch)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            with open(os.open(place / CONFIG, flags, 0o600), "w", encoding="utf-8") as file:
+                file.write(config)
+                if user:
+                    found = account(user)
+                    os.fchown(file.fileno(), found.pw_uid, found.pw_gid)
         except OSError as error:
-            raise VmmError(f"{error.filename}: {error.strerror}") from None
+            raise VmmError(f"{error.filename or place}: {error.strerror}") from None
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise VmmError(f"the snapshot's {CONFIG}: {error}") from None
         body = {"source_url": f"file://{place}", "resume": True}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,33 +31,75 @@ MACHINE = Machine(
 )
 LAUNCH = Launch(MACHINE, 0, Path("/m/0"), Path("/m/0/vsock"))
 OWN = replace(LAUNCH, machine=replace(MACHINE, disk_mode="own"))
+CONFIG = '{"vsock": {"cid": 3, "socket": "/other"}, "cpus": {}}'
 LONG = replace(LAUNCH, machine=replace(MACHINE, kernel_arguments=("x" * 2048,)))
 
 
 class CloudHypervisorDialectTests(SynchronousTestCase):
     def restored(self, config: str) -> tuple[ApiCall, Path]:
         """What goes on from a snapshot of that configuration, and the folder that it is told of."""
-        folder = Path(self.mktemp()).absolute()
-        snapshot = folder / "snapshot"
-        snapshot.mkdir(parents=True)
+        launch = self.frozen(config)
+        (call,) = CloudHypervisor().restore(launch)
+        return call, launch.folder
+
+    def frozen(self, config: str) -> Launch:
+        """What is to go on from a snapshot of that configuration."""
+        folder = Path(self.mktemp()).absolute() / "0"
+        snapshot = folder.with_name("snapshot")
+        for each in (folder, snapshot):
+            each.mkdir(parents=True)
         for name, text in (("config.json", config), ("state.json", "s"), ("memory-ranges", "m")):
             (snapshot / name).write_text(text)
-        launch = replace(LAUNCH, folder=folder, vsock=folder / "vsock", snapshot=snapshot)
-        (call,) = CloudHypervisor().restore(launch)
-        return call, folder
+        return replace(LAUNCH, folder=folder, vsock=folder / "vsock", snapshot=snapshot)
 
     def test_a_restore(self) -> None:
         """The configuration says the path of this instance's device; the rest is the snapshot's."""
-        call, folder = self.restored('{"vsock": {"cid": 3, "socket": "/other"}, "cpus": {}}')
-        place = folder / "restored"
+        call, folder = self.restored(CONFIG)
+        place = folder.with_name("0.restored")
         self.assertEqual(call.path, "/api/v1/vm.restore")
         self.assertEqual(call.body, {"source_url": f"file://{place}", "resume": True})
         config = json.loads((place / "config.json").read_text())
         self.assertEqual(config, {"vsock": {"cid": 3, "socket": str(folder / "vsock")}, "cpus": {}})
         self.assertEqual((place / "memory-ranges").read_text(), "m")
         self.assertEqual((place / "config.json").stat().st_mode & 0o777, 0o600)
-        untouched = (folder / "snapshot" / "config.json").read_text()
+        untouched = (folder.with_name("snapshot") / "config.json").read_text()
         self.assertIn("/other", untouched)
+
+    def test_a_link_in_the_folder_of_the_machine(self) -> None:
+        """
+        The folder is its VMM's, which may be what its guest has made of it: a link there has no
+        folder of others given to its user, nor filled.
+        """
+        launch = self.frozen(CONFIG)
+        others = launch.folder.with_name("others")
+        others.mkdir(0o700)
+        for name in ("restored", "0.restored"):
+            (launch.folder / name).symlink_to(others)
+        nobody = pwd.getpwuid(os.getuid() or 65534)
+        launch = replace(launch, machine=replace(MACHINE, user=nobody.pw_name))
+        CloudHypervisor().restore(launch)
+        self.assertEqual(list(others.iterdir()), [])
+        self.assertEqual(others.stat().st_uid, os.getuid())
+        place = launch.folder.with_name("0.restored")
+        self.assertEqual(place.stat().st_uid, os.getuid())
+        self.assertEqual(place.stat().st_mode & 0o777, 0o711)
+        self.assertEqual((place / "config.json").stat().st_uid, nobody.pw_uid)
+        self.assertEqual((place / "config.json").stat().st_mode & 0o777, 0o600)
+
+    def test_a_configuration_that_is_another_file(self) -> None:
+        """Nobody reads by it what only the proxy may read, or has the proxy wait for a pipe."""
+        for kind in ("link", "pipe"):
+            launch = self.frozen("")
+            assert launch.snapshot is not None
+            config = launch.snapshot / "config.json"
+            config.unlink()
+            if kind == "pipe":
+                os.mkfifo(config)
+            else:
+                secret = launch.folder.with_name("secret")
+                secret.write_text(CONFIG)
+                config.symlink_to(secret)
+            self.assertRaises(VmmError, CloudHypervisor().restore, launch)
 
     def test_no_configuration(self) -> None:
         for config in ("", "[]", "{}", '{"vsock": null}', "[" * 100_000):
