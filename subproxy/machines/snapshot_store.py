@@ -1,6 +1,7 @@
 """
-The files of snapshots: C{snapshot} in the folder of a machine, for the user of its VMM alone, and
-beside that C{snapshot.json}, which is ours: whoever runs a VMM can't say what a snapshot is of.
+The files of snapshots: C{snapshot} in the folder of a machine, files for the user of its VMM alone,
+and beside that C{snapshot.json}, which is ours: whoever runs a VMM can't say what a snapshot is of,
+nor put another file in the place of one that was written.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import os
 import shutil
 import stat
 from collections.abc import Collection, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +22,9 @@ from subproxy.machines.snapshot_plan import room_fault
 NAME: Final = "snapshot"
 LONGEST_RECORD: Final = 1 << 16
 """Bytes of C{snapshot.json}."""
+
+MOST_FILES: Final = 16
+"""Of one snapshot. Those of cloud-hypervisor have three, others fewer."""
 
 
 class SnapshotError(Exception):
@@ -72,7 +77,7 @@ class SnapshotStore:
             make_folder(new, machine.user)
             place = os.statvfs(new)
         except OSError as error:
-            raise SnapshotError(f"{error.filename}: {error.strerror}") from None
+            raise SnapshotError(_told(error, new)) from None
         fault = room_fault(place.f_bavail * place.f_frsize, machine.memory)
         if fault:
             _remove(new)
@@ -86,13 +91,13 @@ class SnapshotStore:
         @raise SnapshotError: it can't be; nothing is left.
         """
         new, record = self.unfinished(machine.name), self._record_path(machine.name)
+        half = self._half_record(machine.name)
         try:
+            _take_over(new)
             _close_to_others(new)
             written = SnapshotRecord(fingerprint, _sizes(new))
             self.remove(machine.name, but=new)
             new.rename(self.path(machine.name))
-            half = record.with_suffix(".new")
-            half.unlink(missing_ok=True)
             descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             with open(descriptor, "w", encoding="ascii") as file:
                 file.write(written.to_json())
@@ -100,7 +105,7 @@ class SnapshotStore:
             half.rename(record)
         except OSError as error:
             self.remove(machine.name)
-            raise SnapshotError(f"{error.filename}: {error.strerror}") from None
+            raise SnapshotError(_told(error, record)) from None
         except SnapshotError:
             self.remove(machine.name)
             raise
@@ -108,6 +113,7 @@ class SnapshotStore:
     def remove(self, name: str, but: Path | None = None) -> None:
         """A machine has none from now on. Who goes on from its files has them still."""
         self._record_path(name).unlink(missing_ok=True)
+        self._half_record(name).unlink(missing_ok=True)
         for place in (self.path(name), self.unfinished(name)):
             if place != but:
                 _remove(place)
@@ -118,9 +124,12 @@ class SnapshotStore:
             yield place.parent.name
 
     def sweep(self, known: Collection[str]) -> None:
-        """Remove those of machines that there are no more."""
-        for name in {each for each in self.names() if each not in known}:
-            self.remove(name)
+        """Remove those of machines that there are no more, and what was never finished."""
+        for name in set(self.names()):
+            if name in known:
+                _remove(self.unfinished(name))
+            else:
+                self.remove(name)
 
     def _record(self, name: str) -> SnapshotRecord:
         try:
@@ -138,6 +147,9 @@ class SnapshotStore:
     def _record_path(self, name: str) -> Path:
         return self._folder / name / f"{NAME}.json"
 
+    def _half_record(self, name: str) -> Path:
+        return self._folder / name / f"{NAME}.json.new"
+
 
 def _sizes(place: Path) -> dict[str, int]:
     """
@@ -149,7 +161,17 @@ def _sizes(place: Path) -> dict[str, int]:
         with os.scandir(place) as found:
             return {each.name: each.stat(follow_symlinks=False).st_size for each in found}
     except OSError as error:
-        raise SnapshotError(f"{error.filename}: {error.strerror}") from None
+        raise SnapshotError(_told(error, place)) from None
+
+
+def _take_over(place: Path) -> None:
+    """
+    Have the folder as ours, and its files open to who can name them: whoever runs a VMM can change
+    what it may write to, but put nothing else there.
+    """
+    if place.stat().st_uid != os.geteuid():
+        os.chown(place, os.geteuid(), os.getegid())
+        place.chmod(0o711)
 
 
 def _close_to_others(place: Path) -> None:
@@ -158,13 +180,17 @@ def _close_to_others(place: Path) -> None:
 
     @raise SnapshotError: what is there is no file, or belongs to others as well.
     """
-    for name in os.listdir(place):
+    with os.scandir(place) as found:
+        names = [each.name for each in islice(found, MOST_FILES + 1)]
+    if len(names) > MOST_FILES:
+        raise SnapshotError(f"more than {MOST_FILES} files")
+    for name in names:
         # A VMM may be what its guest has made of it: nothing of it is followed.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         descriptor = os.open(place / name, flags)
         try:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
                 raise SnapshotError(f"{name} is no file of its own")
             os.fchmod(descriptor, 0o600)
         finally:
@@ -172,4 +198,15 @@ def _close_to_others(place: Path) -> None:
 
 
 def _remove(place: Path) -> None:
-    shutil.rmtree(place, ignore_errors=True)
+    try:
+        place.unlink()
+    except OSError:  # a folder, or nothing
+        try:
+            shutil.rmtree(place, ignore_errors=True)
+        except RecursionError:
+            pass  # a VMM has made folders in folders: nobody takes them for a snapshot
+
+
+def _told(error: OSError, place: Path) -> str:
+    """What it says; who writes is not told of which file."""
+    return f"{error.filename or place}: {error.strerror}"

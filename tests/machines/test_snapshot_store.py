@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import builtins
 import os
+import pwd
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.machines.declaration import Machine
-from subproxy.machines.snapshot_store import SnapshotError, SnapshotStore
+from subproxy.machines.snapshot_store import MOST_FILES, SnapshotError, SnapshotStore
 
 BLOG = Machine("blog", "qemu", ("blog.example",), memory=1 << 20, snapshot=True)
 
@@ -101,6 +106,64 @@ class SnapshotStoreTests(SynchronousTestCase):
             self.assertEqual(secret.stat().st_mode & 0o777, 0o644)
             self.assertEqual(self.left(), [])
 
+    def test_it_is_ours(self) -> None:
+        """Who runs the VMM of another instance can put no link or pipe there."""
+        nobody = pwd.getpwuid(os.getuid() or 65534)
+        machine = replace(BLOG, user=nobody.pw_name)
+        place = self.store.make_room(machine)
+        self.assertEqual(place.stat().st_uid, nobody.pw_uid)
+        (place / "state").write_bytes(b"memory")
+        os.chown(place / "state", nobody.pw_uid, -1)
+        self.store.keep(machine, "1")
+        place = self.store.usable(machine, "1")
+        self.assertEqual(place.stat().st_uid, os.getuid())
+        self.assertEqual(place.stat().st_mode & 0o777, 0o700 if os.getuid() else 0o711)
+        self.assertEqual((place / "state").stat().st_uid, nobody.pw_uid)
+
+    def test_many_files(self) -> None:
+        """Nobody has the proxy look at files without end, or write a record that is too long."""
+        place = self.store.make_room(BLOG)
+        for each in range(MOST_FILES + 1):
+            (place / str(each)).touch()
+        error = self.assertRaises(SnapshotError, self.store.keep, BLOG, "1")
+        self.assertIn("more than", str(error))
+        self.assertEqual(self.left(), [])
+
+    def test_folders_in_folders(self) -> None:
+        """A VMM that makes those keeps the proxy from nothing but snapshots of its machine."""
+        place = self.store.make_room(BLOG)
+        here = os.open(place, os.O_RDONLY)
+        for _ in range(1100):
+            os.mkdir("a", dir_fd=here)
+            below = os.open("a", os.O_RDONLY, dir_fd=here)
+            os.close(here)
+            here = below
+        os.close(here)
+        self.addCleanup(subprocess.run, ["rm", "-rf", str(place)], check=True)
+        self.assertRaises(SnapshotError, self.store.keep, BLOG, "1")
+        self.store.remove("blog")
+
+    def test_the_record_can_not_be_written(self) -> None:
+        """Nothing is left that keeps the next one from being made."""
+        opens = builtins.open
+
+        def full(place: object, *how: object, **more: object) -> object:
+            file = opens(place, *how, **more)  # type: ignore[call-overload]
+            file.close()
+            if "w" in how:
+                raise OSError(28, "No space left on device")
+            return file
+
+        self.write()
+        with patch("builtins.open", full):
+            error = self.assertRaises(SnapshotError, self.store.keep, BLOG, "1")
+        self.assertEqual(
+            str(error), f"{self.folder / 'blog' / 'snapshot.json'}: No space left on device"
+        )
+        self.assertEqual(self.left(), [])
+        (self.store.unfinished("blog")).touch()
+        self.keep()
+
     def test_a_full_disk(self) -> None:
         """It is not begun."""
         self.patch(os, "statvfs", lambda _: SimpleNamespace(f_bavail=100, f_frsize=4096))
@@ -110,6 +173,7 @@ class SnapshotStoreTests(SynchronousTestCase):
 
     def test_of_machines_that_are_no_more(self) -> None:
         self.keep()
+        self.write()
         self.store.sweep({"blog": None})
         self.assertEqual(self.left(), ["snapshot", "snapshot.json"])
         self.store.sweep(())

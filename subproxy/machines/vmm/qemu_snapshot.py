@@ -25,6 +25,9 @@ from subproxy.machines.vmm.qmp import QmpError, QmpEvent, QmpProtocol
 STREAM: Final = "stream"
 """The file of a snapshot."""
 
+_NEVER_LED_ON: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+"""A VMM may be what its guest has made of it: no link is followed, and no pipe waited for."""
+
 UNPLUG_LIMIT: Final = 10.0
 """Seconds that a guest's kernel has to let go of its device. Some 0.1 s were measured, emulated."""
 
@@ -103,7 +106,7 @@ class QemuSnapshot:
     async def _pass_on(self, path: Path, flags: int) -> None:
         """Give it a file: it may open none by itself."""
         try:
-            descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(path, flags | _NEVER_LED_ON, 0o600)
         except OSError as error:
             raise VmmError(f"{error.filename}: {error.strerror}") from None
         try:
