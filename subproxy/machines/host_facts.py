@@ -22,6 +22,7 @@ PROGRAMS: Final = {
     CLOUD_HYPERVISOR: "cloud-hypervisor",
     FIRECRACKER: "firecracker",
 }
+KVM: Final = Path("/dev/kvm")
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 PATIENCE: Final = 5.0
 """Seconds that a program has to tell its version."""
@@ -59,7 +60,12 @@ class HostLook:
         }
         if machine.disk:
             digests["disk"] = ".".join(map(str, stamp(machine.disk)))
-        return StartFacts(self.version(machine.vmm), digests, BOOT_ID.read_text().strip())
+        return StartFacts(
+            self.version(machine.vmm),
+            digests,
+            BOOT_ID.read_text().strip(),
+            os.access(KVM, os.R_OK | os.W_OK),
+        )
 
     def version(self, vmm: str) -> str:
         """

@@ -452,6 +452,8 @@ class MachineManager:
             index = each["index"]
             instance = Instance.restored(index, each["instance"])
             managed.supervisor.adopt(instance)
+            if self.snapshots.has(machine, instance.fingerprint):
+                managed.supervisor.snapshot.found()
             await self._runner.resume(managed, index, each["pid"])
             if instance.state is InstanceState.FREEZING:
                 self._runner.kill(managed, index)  # nobody waits for its snapshot any more

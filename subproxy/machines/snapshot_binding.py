@@ -26,11 +26,13 @@ class StartFacts:
     @ivar digests: of its files, by what they are to it: C{kernel}, C{initramfs}, C{disk}.
     @ivar boot: which boot of the host this is. After another one the processor may be another, or
         have other features; and what was written before may not be whole.
+    @ivar kvm: whether its processors are the host's own, not emulated: those have other features.
     """
 
     version: str
     digests: Mapping[str, str]
     boot: str
+    kvm: bool
 
     def fingerprint(self, machine: Machine) -> str:
         """What tells snapshots of this machine, as it is now, from all others."""

@@ -58,6 +58,14 @@ class SnapshotStore:
             raise SnapshotError(why)
         return place
 
+    def has(self, machine: Machine, fingerprint: str) -> bool:
+        """Whether there is one that what was started of that could go on from."""
+        try:
+            self.usable(machine, fingerprint)
+        except SnapshotError:
+            return False
+        return True
+
     def size(self, name: str) -> int:
         """Bytes of the snapshot of a machine; 0: it has none."""
         try:

@@ -333,7 +333,10 @@ class Supervisor:
             self.snapshot.wanted
             and self.machine.snapshot
             and self.snapshot.state is not SnapshotState.TAKING
-            and all(each.ending != _ASKED for each in self.instances)
+            and all(
+                each.state is not InstanceState.DRAINING or each.ending != _ASKED
+                for each in self.instances
+            )
         )
 
     def _freezes(self, instance: Instance, now: float) -> bool:
@@ -390,9 +393,9 @@ class Supervisor:
         return instance.registered is not None and now - instance.registered >= STABLE
 
     def _failed(self, instance: Instance, reason: str, now: float) -> None:
-        if instance.restores:
-            if self.snapshot.broken(reason, now):
-                self._noted.append(DropSnapshot(reason))
+        soon = instance.restores and not self._was_stable(instance, now)
+        if soon and self.snapshot.broken(reason, now):
+            self._noted.append(DropSnapshot(reason))
             if instance.registered is None:
                 return  # it starts without, at once
         if instance.registered is None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.machines import host_facts
 from subproxy.machines.declaration import Machine
 from subproxy.machines.host_facts import BOOT_ID, HostLook
 
@@ -59,6 +60,14 @@ class HostLookTests(SynchronousTestCase):
         self.program("Firecracker v1.17.0 of another day")
         seen.append(self.look.facts(machine))
         self.assertEqual(len({each.fingerprint(machine) for each in seen}), 5)
+
+    def test_kvm(self) -> None:
+        """QEMU emulates where there is none: what was frozen so is of other processors."""
+        found = []
+        for path in ("kernel", "nowhere"):
+            self.patch(host_facts, "KVM", self.folder / path)
+            found.append(self.look.facts(self.machine).fingerprint(self.machine))
+        self.assertEqual(len(set(found)), 2)
 
     def test_what_can_not_be_read(self) -> None:
         for machine in (

@@ -34,7 +34,7 @@ class ManagerSnapshotTests(SynchronousTestCase):
         self.folder = Path(self.mktemp())
         self.clock = Clock()
         self.vmm = FakeVmm()
-        self.facts = StartFacts("Firecracker v1.16.1", {"kernel": "1"}, "boot")
+        self.facts = StartFacts("Firecracker v1.16.1", {"kernel": "1"}, "boot", kvm=True)
         self.trouble: OSError | None = None
         self.manager = self.make()
 
@@ -185,6 +185,19 @@ class ManagerSnapshotTests(SynchronousTestCase):
         self.manager = self.make()
         self.successResultOf(Deferred.fromCoroutine(self.manager.restore([], [])))
         self.assertEqual(self.files(), [])
+
+    def test_the_next_program_has_it_still(self) -> None:
+        """What goes on from one is not frozen anew because another program keeps it."""
+        self.frozen()
+        self.up()
+        left = json.loads(json.dumps(self.manager.data()))
+        self.manager = self.make()
+        self.successResultOf(Deferred.fromCoroutine(self.manager.restore(left, [BLOG])))
+        self.assertEqual(self.shown()["state"], "ready")
+        self.use()
+        self.idle()
+        [(_, adopted)] = self.vmm.adopted
+        self.assertEqual(adopted.told, ["power off"])
 
     def test_the_next_program(self) -> None:
         """Nobody would hear of the end of a freeze: what is being frozen is killed."""

@@ -12,18 +12,19 @@ from subproxy.machines.declaration import Machine
 from subproxy.machines.snapshot_binding import SnapshotRecord, StartFacts, why_unusable
 
 BLOG = Machine("blog", "qemu", ("blog.example",), kernel="/k", snapshot=True)
-FACTS = StartFacts("QEMU 7.2.22", {"kernel": "1"}, "boot")
+FACTS = StartFacts("QEMU 7.2.22", {"kernel": "1"}, "boot", kvm=True)
 
 
 class SnapshotBindingTests(SynchronousTestCase):
     def test_what_it_is_bound_to(self) -> None:
-        """Kernel, image, VMM, boot, and what the machine runs by; not what its manager goes by."""
+        """Kernel, image, VMM, boot, KVM, what the machine runs by; not what its manager goes by."""
         mine = FACTS.fingerprint(BLOG)
         for facts in (
             replace(FACTS, version="QEMU 7.2.23"),
             replace(FACTS, digests={"kernel": "2"}),
             replace(FACTS, digests={"kernel": "1", "initramfs": "2"}),
             replace(FACTS, boot="another"),
+            replace(FACTS, kvm=False),
         ):
             self.assertNotEqual(facts.fingerprint(BLOG), mine)
         for machine in (

@@ -208,3 +208,40 @@ class SupervisorSnapshotTests(SupervisorCase):
         self.supervisor.drain_told(0)
         self.decide(61.0)
         self.decide(90.0, PowerOffInstance(0))
+
+    def test_one_that_crashes_late(self) -> None:
+        """The snapshot is not why."""
+        self.comes_up(restores=True)
+        self.supervisor.give_up(0, "panicked", 100.0)
+        self.decide(100.0, KillInstance(0, "panicked"), NoteFailure(0, "panicked", 1.0))
+        self.assertEqual(self.snapshot, SnapshotState.READY)
+
+    def test_a_bad_one_while_another_is_written(self) -> None:
+        """It is not removed, so it is not tried again and again at once."""
+        self.make(snapshot=True, most=2)
+        self.comes_up(restores=True)
+        self.supervisor.freeze()
+        self.drains(1.0)
+        self.decide(1.0, FreezeInstance(0))
+        self.use(waiting=1, since=1.0)
+        self.decide(1.0, StartInstance(1))
+        self.supervisor.begins(1, "f", restores=True)
+        self.supervisor.ended(1, "no such state", 1.1)
+        self.decide(1.1, NoteFailure(1, "no such state", 1.0))
+        self.assertEqual(self.snapshot, SnapshotState.TAKING)
+
+    def test_an_operator_asks_again(self) -> None:
+        """What could not be frozen, and has ended, is not waited for."""
+        self.make(snapshot=True, most=2)
+        self.comes_up(fingerprint="")
+        self.supervisor.freeze()
+        self.drains(1.0)
+        self.decide(1.0, PowerOffInstance(0))
+        self.use(waiting=1, since=1.0)
+        self.decide(1.0, StartInstance(1))
+        self.supervisor.begins(1, "f", restores=False)
+        self.supervisor.served(1, 1, 2.0)
+        self.supervisor.ended(0, "powered off", 2.0)
+        self.use()
+        self.supervisor.freeze()
+        self.decide(2.0, DrainInstance(1))
