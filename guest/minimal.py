@@ -795,6 +795,8 @@ def reseed(salt: bytes) -> None:
         device.write(salt)
         fcntl.ioctl(device, 0x5207)  # RNDRESEEDCRNG: take it up now; for root alone
     random.seed(os.urandom(32) + salt)
+    if "ssl" in sys.modules:  # an application's
+        sys.modules["ssl"].RAND_add(os.urandom(32) + salt, 0.0)
 
 
 class Options:

@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import os
 import random
+import sys
 from typing import Final
 
 RNDRESEEDCRNG: Final = 0x5207
@@ -22,7 +23,7 @@ DEVICE: Final = "/dev/urandom"
 
 def reseed(salt: bytes, device: str = DEVICE) -> bool:
     """
-    Mix C{salt} into the kernel's random numbers, and begin those of C{random} anew.
+    Mix C{salt} into the kernel's random numbers, and begin those of C{random} and OpenSSL anew.
 
     @return: whether the kernel has taken it up already: only root may have it do so. Until it has,
         only what is made with the salt differs from what other copies make.
@@ -42,6 +43,9 @@ def reseed(salt: bytes, device: str = DEVICE) -> bool:
         finally:
             os.close(descriptor)
     random.seed(mixed(salt))
+    tls = sys.modules.get("ssl")
+    if tls is not None:
+        tls.RAND_add(mixed(salt), 0.0)
     return taken
 
 

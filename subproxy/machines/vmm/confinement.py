@@ -115,8 +115,13 @@ def missing_of(
 
 
 def limits_of(machine: Machine) -> ResourceLimits:
-    """What the processes of a machine may use: the guest's, and what the VMM itself needs."""
+    """
+    What the processes of a machine may use: the guest's, and what the VMM itself needs. A snapshot
+    that is written to a file system in memory, as C{/run} is, counts as its writer's.
+    """
     own = OWN_MEMORY.get(machine.vmm, OWN_MEMORY_ELSE)
+    if machine.snapshot:
+        own += machine.memory
     return ResourceLimits(machine.memory + own, machine.cpus + 1, PROCESSES)
 
 

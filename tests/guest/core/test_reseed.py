@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import random
+import ssl
 from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from guest import minimal
 from guest.core.profile import SubscriberProfile
 from guest.core.reseed import mixed, reseed
 
@@ -44,6 +46,18 @@ class ReseedTests(SynchronousTestCase):
             self.assertEqual(file.read(), b"salt")
         if os.geteuid() == 0:
             self.assertTrue(reseed(b"salt"))
+
+    def test_openssl(self) -> None:
+        """Has random numbers of its own, which copies of a machine share: keys of TLS."""
+        for begin, device in ((reseed, os.devnull), (minimal.reseed, None)):
+            with (
+                mock.patch.object(ssl, "RAND_add") as add,
+                mock.patch.object(os, "urandom", lambda size: b"x" * size),
+            ):
+                for salt in (b"one", b"two"):
+                    begin(salt) if device is None else begin(salt, device)
+            taken = [call.args[0] for call in add.call_args_list]
+            self.assertEqual(len(set(taken)), 2)
 
     def test_once(self) -> None:
         """Several subscriptions hear of the same restore."""

@@ -98,6 +98,8 @@ class WordsTests(SynchronousTestCase):
     def test_limits(self) -> None:
         self.assertEqual(limits_of(BLOG), ResourceLimits(768 * MEBIBYTE, 3, 256))
         self.assertEqual(limits_of(replace(BLOG, vmm="firecracker")).memory, 384 * MEBIBYTE)
+        frozen = replace(BLOG, vmm="firecracker", snapshot=True)  # perhaps to a tmpfs
+        self.assertEqual(limits_of(frozen).memory, 640 * MEBIBYTE)
 
     def test_privileges(self) -> None:
         always = ["setpriv", "--pdeathsig=KILL", "--no-new-privs"]
