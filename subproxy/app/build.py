@@ -119,7 +119,7 @@ def build(
             service.addService(admin)  # type: ignore[no-untyped-call]
             service.admin_listeners.append(admin)
     handlers = _signal_handlers(reactor, service, reload)
-    service.addService(SignalService(reactor, handlers))  # type: ignore[no-untyped-call]
+    SignalService(reactor, handlers).be_first(service)
     return service
 
 

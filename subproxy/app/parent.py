@@ -128,7 +128,7 @@ class ParentService(MultiService):
         for child in (*self._inward, self._admin, self._housekeeping, self.hosts):
             if child is not None:
                 child.setServiceParent(self)  # type: ignore[no-untyped-call]
-        self.addService(SignalService(reactor, self._handlers()))  # type: ignore[no-untyped-call]
+        SignalService(reactor, self._handlers()).be_first(self)
 
     def _cluster_hosting(
         self, host: HostCertificates, inheritance: InheritedSockets

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any
 
-from twisted.application.service import Service
+from twisted.application.service import MultiService, Service
 from twisted.internet.error import ReactorNotRunning
 from twisted.logger import Logger
 
@@ -15,6 +15,10 @@ from twisted.logger import Logger
 class SignalService(Service):
     """
     Calls a function, in a reactor turn of its own, for each signal.
+
+    A signal that nobody handles ends the process. So this is the first child of its parent
+    (L{be_first}), and handles them before others listen: who is told that a proxy listens may send
+    one.
 
     A handler that was there before is called too (C{twistd} rotates its own log on SIGUSR1),
     and is put back when the service stops.
@@ -27,11 +31,26 @@ class SignalService(Service):
         self._handlers = handlers
         self._before: dict[int, Any] = {}
 
-    def startService(self) -> None:
+    def be_first(self, parent: MultiService) -> None:
+        """Be the first of its children."""
+        self.setServiceParent(parent)  # type: ignore[no-untyped-call]
+        parent.services.remove(self)
+        parent.services.insert(0, self)
+
+    def privilegedStartService(self) -> None:
         """Handle the signals from now on."""
+        super().privilegedStartService()  # type: ignore[no-untyped-call]
+        self._handle()
+
+    def startService(self) -> None:
+        """Handle the signals from now on, if that was not so before."""
         super().startService()  # type: ignore[no-untyped-call]
-        for number in self._handlers:
-            self._before[number] = signal.signal(number, self._caught)
+        self._handle()
+
+    def _handle(self) -> None:
+        if not self._before:
+            for number in self._handlers:
+                self._before[number] = signal.signal(number, self._caught)
 
     def stopService(self) -> None:
         """Handle them as before."""

@@ -69,7 +69,8 @@ class BuildTests(BuildTestCase):
             service = self.build(**changes)
             if service.log is not None:
                 self.addCleanup(service.log.close)
-            (signals,) = [each for each in service if isinstance(each, SignalService)]
+            signals = next(iter(service))
+            assert isinstance(signals, SignalService)
             before = {each: signal.getsignal(each) for each in SIGNALS}
             signals.startService()
             handled = {each for each in SIGNALS if signal.getsignal(each) != before[each]}

@@ -4,6 +4,7 @@ import os
 import signal
 from typing import Any
 
+from twisted.application.service import MultiService, Service
 from twisted.internet.error import ReactorNotRunning
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -41,6 +42,25 @@ class SignalServiceTests(SynchronousTestCase):
         self.assertEqual(called, ["former", "ours"])
         service.stopService()
         self.assertIs(signal.getsignal(signal.SIGUSR1), former)
+
+    def test_first(self) -> None:
+        """A signal that comes as soon as another child has said something is handled."""
+        self.addCleanup(signal.signal, signal.SIGUSR2, signal.getsignal(signal.SIGUSR2))
+        called: list[str] = []
+        reactor = FakeReactor()
+        parent = MultiService()  # type: ignore[no-untyped-call]
+        listener = Service()
+        listener.privilegedStartService = lambda: os.kill(  # type: ignore[method-assign]
+            os.getpid(), signal.SIGUSR2
+        )
+        listener.setServiceParent(parent)  # type: ignore[no-untyped-call]
+        service = SignalService(reactor, {signal.SIGUSR2: lambda: called.append("ours")})
+        service.be_first(parent)
+        parent.privilegedStartService()  # type: ignore[no-untyped-call]
+        parent.startService()  # type: ignore[no-untyped-call]
+        reactor.advance(0)
+        self.assertEqual(called, ["ours"])
+        parent.stopService()  # type: ignore[no-untyped-call]
 
 
 class StopOnSignalsTests(SynchronousTestCase):
