@@ -300,6 +300,8 @@ class Http1Protocol(ClientConnection):
             upload.pace.start(now)
             self.wait_for_pace()
             self._look_ahead()
+            # What came of it may have come behind a request under way, which stopped the reading.
+            self.resume_reading()
             return
         else:
             self.go(ConnectionState.STREAMING)

@@ -70,6 +70,17 @@ class ConnectionTests(SynchronousTestCase):
         self.assertEqual(len(client.dispatcher.guests), 101)
         self.assertTrue(client.reading)
 
+    def test_a_pipelined_body_is_read_on(self) -> None:
+        """Its beginning came behind a request under way, and nothing was read any more then."""
+        client = Client()
+        client.send(GET, b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello")
+        self.assertFalse(client.reading)
+        ok(client.guest)
+        self.assertTrue(client.reading)
+        client.send(b"world")
+        ok(client.guest)
+        self.assertEqual(client.received().count(b"200 OK"), 2)
+
     def test_an_idle_connection_costs_little(self) -> None:
         client = Client(ok)
         client.send(GET)
