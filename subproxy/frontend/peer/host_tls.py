@@ -18,6 +18,7 @@ from OpenSSL.crypto import Error as CryptoError
 from OpenSSL.SSL import Connection, Context
 from OpenSSL.SSL import Error as OpenSslError
 from twisted.internet.interfaces import (
+    IAddress,
     IHandshakeListener,
     IOpenSSLClientConnectionCreator,
     IOpenSSLContextFactory,
@@ -77,6 +78,13 @@ class _HostTransport(BufferingTLSTransport):
 
 class _HostTransportFactory(TLSMemoryBIOFactory):
     protocol = _HostTransport
+
+    def buildProtocol(  # type: ignore[override]
+        self, addr: IAddress | None
+    ) -> _HostTransport | None:
+        """None where there is none behind it: Twisted would wrap that, and never close it."""
+        inner = self.wrappedFactory.buildProtocol(addr)
+        return None if inner is None else self.protocol(self, inner)
 
 
 @implementer(IOpenSSLContextFactory)

@@ -188,3 +188,12 @@ class GateTests(SynchronousTestCase):
         for gate in gates:
             gate.connectionLost(Failure(ConnectionLost()))
         self.assertEqual(factory.handshakes, 0)
+
+    def test_strangers_over_tls(self) -> None:
+        """Who is one too many is closed by whoever accepts it: there is no protocol."""
+        certificates = HostCertificates(*certificate_files(self.mktemp(), "kvm-1", Authority()))
+        factory = HostGateFactory(self.clock, self.admit, self.refused.append)
+        listener = certificates.server(factory, self.clock)
+        for _ in range(MAX_HANDSHAKES):
+            self.assertIsNotNone(listener.buildProtocol(None))
+        self.assertIsNone(listener.buildProtocol(None))
