@@ -10,7 +10,6 @@ cdef class GuestTunnels:
     cdef object policies
     cdef object policy
     cdef bytes token  # how the guest spells the protocol; None: it takes or may have no tunnel
-    cdef long allowed  # in all
     cdef object announced
     cdef readonly long window  # bytes that a guest may send through one before they have left
     cdef readonly long chunk  # bytes of the longest piece that is sent to it

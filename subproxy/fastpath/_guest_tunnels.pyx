@@ -39,11 +39,10 @@ cdef class GuestTunnels:
         if policy is not self.policy:
             self.policy = policy
             self.token = self.quotas.agreed(self.identity, self.announced, ASKED)
-            self.allowed = policy.quotas(self.identity).tunnels
         if self.token is None:
             return None
         open = self.quotas.open.get(self.identity, 0)
-        if open >= self.allowed:
+        if open >= <long>self.policies.quotas(self.identity).tunnels:
             return None
         self.quotas.open[self.identity] = open + 1
         self.count += 1

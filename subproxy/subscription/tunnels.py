@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from subproxy.core.access.policy import Policy
+from subproxy.core.access.policy import Policy, Quotas
 from subproxy.core.http.upgrade import TLS, WEBSOCKET, Upgrade
 from subproxy.errors import NotImplementedHere, TooManyTunnels
 
 
 class HasPolicy(Protocol):
-    """Where the policy is, which a reload changes."""
+    """Where the policy is, which a reload changes, and what this process has of its quotas."""
 
     @property
     def policy(self) -> Policy:
         """The one in force."""
+
+    def quotas(self, identity: str) -> Quotas:
+        """How much C{identity} may use here: its share, or whatever it likes if it is a peer."""
 
 
 class Tunnels:
@@ -69,7 +72,7 @@ class Tunnels:
         @raise TooManyTunnels: C{identity} has all that it may have.
         """
         count = self.count(identity)
-        if count >= self.policies.policy.quotas(identity).tunnels:
+        if count >= self.policies.quotas(identity).tunnels:
             raise TooManyTunnels()
         self.open[identity] = count + 1
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.core.access.policy import parse_policy
+from subproxy.core.access.policy import Quotas, parse_policy
 from subproxy.core.http.upgrade import Upgrade
+from subproxy.core.routing.registry import Registry
 from subproxy.errors import BadRequest, NotImplementedHere, TooManyTunnels
+from subproxy.subscription.peer_registrar import PeerRegistrar
+from subproxy.subscription.registrar import Registrar
 from subproxy.subscription.tunnels import Tunnels
 
 POLICY = """
@@ -30,6 +33,9 @@ class TunnelsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.policy = parse_policy(POLICY)
         self.tunnels = Tunnels(self)
+
+    def quotas(self, identity: str) -> Quotas:
+        return self.policy.quotas(identity)
 
     def test_agreed(self) -> None:
         """What the policy allows, the guest takes and the client asks for."""
@@ -72,3 +78,17 @@ class TunnelsTests(SynchronousTestCase):
         for identity in ("a", "a", "b"):
             self.tunnels.closed(identity)
         self.assertEqual(self.tunnels.count("a"), 0)
+
+    def test_shares(self) -> None:
+        """Of several processes each has its part; what passes through another process has no end."""
+        registrar = Registrar(Registry(), lambda: 0.0, lambda member: None, self.policy)
+        tunnels = Tunnels(registrar)
+        registrar.divide("a", 2)
+        tunnels.opened("a")
+        self.assertRaises(TooManyTunnels, tunnels.opened, "a")
+        registrar.divide("a", 1)
+        tunnels.opened("a")
+        tunnels = Tunnels(PeerRegistrar(Registry(), lambda: 0.0, lambda member: None))
+        for _ in range(2000):
+            tunnels.opened("worker:1")
+        self.assertEqual(tunnels.total, 2000)
