@@ -454,6 +454,7 @@ class Session:
             # This machine goes on from a snapshot: another instance takes our place.
             self.restored = True
             reseed(epoch)
+            correct_clock()
             self.drain()
         self.epoch = epoch
 
@@ -797,6 +798,14 @@ def reseed(salt: bytes) -> None:
     random.seed(os.urandom(32) + salt)
     if "ssl" in sys.modules:  # an application's
         sys.modules["ssl"].RAND_add(os.urandom(32) + salt, 0.0)
+
+
+def correct_clock() -> None:
+    """Set the wall clock by the hardware's, as at boot: a restored one stands where it was."""
+    with contextlib.suppress(OSError, ValueError):
+        now = int(Path("/sys/class/rtc/rtc0/since_epoch").read_text("ascii")) + 0.5
+        if abs(now - time.time()) > 2:
+            time.clock_settime(time.CLOCK_REALTIME, now)
 
 
 class Options:

@@ -110,6 +110,7 @@ class SubscriptionKeeper:
                 continue
             if isinstance(reason, SubscriptionRestored):
                 self._runtime.log.info("this machine goes on from a snapshot: a new instance")
+                self._restore.restored()  # the wall clock has been set: that is known
                 continue
             if self._restore.restored() or (
                 isinstance(reason, SubscriptionCopied) and self._copied()

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
+from guest.core import wall_clock
 from guest.core.reseed import mixed, reseed
 from guest.core.route import Route
 from guest.core.runtime import GuestLog
@@ -79,13 +80,15 @@ class SubscriberProfile:
 
     def restored(self, epoch: bytes) -> None:
         """
-        This machine goes on from a snapshot: be another instance, with other random numbers.
+        This machine goes on from a snapshot: be another instance, with other random numbers and
+        the time of now.
 
         @param epoch: what the proxy calls this run of it; a second word of it changes nothing.
         """
         if self._epoch != epoch:
             self._epoch = epoch
             reseed(epoch)
+            wall_clock.correct()
             self.instance = salted_instance(epoch)
 
     def hello(self) -> Info:

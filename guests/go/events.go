@@ -60,6 +60,7 @@ func (s *session) greeted(welcome wire.WelcomeInfo) {
 	}
 	if before != "" && welcome.Epoch != "" && before != welcome.Epoch {
 		reseed(welcome.Epoch)
+		correctClock(hardwareClock)
 		s.tellLocked(outcome{ending: restored})
 		s.byeLocked("done", "this machine was restored")
 		return

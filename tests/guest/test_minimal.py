@@ -278,9 +278,14 @@ class SessionTests(SynchronousTestCase):
         with self.guest.session.lock:
             self.guest.session.on_welcome({b"epoch": b"two"})
         self.assertFalse(self.guest.session.restored)
-        with mock.patch.object(minimal, "reseed") as reseed, self.guest.session.lock:
+        with (
+            mock.patch.object(minimal, "reseed") as reseed,
+            mock.patch.object(minimal, "correct_clock") as correct,
+            self.guest.session.lock,
+        ):
             self.guest.session.on_welcome({b"epoch": b"one"})
         reseed.assert_called_once_with(b"one")
+        correct.assert_called_once_with()
         self.assertTrue(self.guest.session.restored)
         self.wait_for(b"drain")
 

@@ -10,6 +10,7 @@ from unittest import mock
 from twisted.trial.unittest import SynchronousTestCase
 
 from guest import minimal
+from guest.core import wall_clock
 from guest.core.profile import SubscriberProfile
 from guest.core.reseed import mixed, reseed
 
@@ -18,6 +19,9 @@ class ReseedTests(SynchronousTestCase):
     def setUp(self) -> None:
         state = random.getstate()
         self.addCleanup(random.setstate, state)
+        self.corrected: list[None] = []
+        # The clock is of whoever runs the tests.
+        self.patch(wall_clock, "correct", lambda: self.corrected.append(None))
 
     def test_copies_differ(self) -> None:
         """Also where the kernel gives each the same numbers, which only the salt tells apart."""
@@ -66,5 +70,6 @@ class ReseedTests(SynchronousTestCase):
         instance = profile.instance
         profile.restored(b"one")
         self.assertEqual(profile.instance, instance)
+        self.assertEqual(len(self.corrected), 1)
         profile.restored(b"two")
         self.assertNotEqual(profile.instance, instance)

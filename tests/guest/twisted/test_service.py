@@ -15,6 +15,7 @@ from twisted.logger import formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from guest.core import wall_clock
 from guest.core.errors import SubscriptionRefused, SubscriptionReplaced
 from guest.core.keeper import IDLE
 from guest.core.response import Response
@@ -317,6 +318,10 @@ class ServiceTests(SynchronousTestCase):
 
     def test_the_proxy_says_that_the_machine_was_restored(self) -> None:
         """By another epoch: another instance dials at once, and what is asked is answered."""
+        # The wall clock is of whoever runs the tests.
+        drift = [0.0]
+        self.patch(wall_clock, "correct", lambda: drift.append(3600.0))
+        self.service = self.make(drift=lambda: sum(drift))
         line = self.start()
         before = self.factory.instance
         line.lose()
@@ -334,11 +339,16 @@ class ServiceTests(SynchronousTestCase):
         self.assertNotEqual(self.factory.instance, before)
         self.assertNoResult(self.service.whenOver())
         before = self.factory.instance
-        self.endpoint.accept().say([b"welcome", {b"version": 1, b"epoch": b"two"}])
+        line = self.endpoint.accept()
+        line.say([b"welcome", {b"version": 1, b"epoch": b"two"}])
+        self.assertEqual(len(drift), 2)
+        line.lose()  # that the clock was set is no other restore
+        self.clock.advance(0.1)
         self.assertEqual(self.factory.instance, before)
 
     def test_replaced_by_what_it_has_become(self) -> None:
         """Another subscription of this instance was first to learn that the machine is restored."""
+        self.patch(wall_clock, "correct", lambda: False)
         line = self.start()
         self.factory.restored(b"two")
         line.say([b"bye", b"replaced", b""])

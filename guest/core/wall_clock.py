@@ -1,0 +1,31 @@
+"""
+The wall clock of a machine that goes on from a snapshot: it stands where it was, days ago perhaps.
+
+Its hardware clock (RTC) is the host's, as at boot, when the kernel sets its own by that.
+Firecracker has none, and sets the wall clock itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+RTC: Final = Path("/sys/class/rtc/rtc0/since_epoch")
+"""Whole seconds."""
+
+OFF: Final = 2.0
+"""Seconds that the clocks may differ by: who keeps one right is not disturbed."""
+
+
+def correct(rtc: Path = RTC, settime: Callable[[int, float], None] = time.clock_settime) -> bool:
+    """Set the wall clock by the hardware's, if it is off; whether it was. Only root may."""
+    try:
+        now = int(rtc.read_text("ascii")) + 0.5
+        if abs(now - time.time()) <= OFF:
+            return False
+        settime(time.CLOCK_REALTIME, now)
+    except (OSError, ValueError):
+        return False
+    return True
