@@ -312,8 +312,9 @@ class Supervisor:
                     instance.move(InstanceState.POWERING_OFF, now)
                     yield PowerOffInstance(instance.index)
             case InstanceState.FREEZING:
-                if now >= since + FREEZE_LIMIT:
-                    self._kill(instance, f"it was not frozen within {FREEZE_LIMIT:g} s", now)
+                if now >= self._freeze_end(instance):
+                    seconds = now - since
+                    self._kill(instance, f"it was not frozen within {seconds:.0f} s", now)
             case InstanceState.POWERING_OFF:
                 if now >= since + machine.stop_timeout:
                     self._kill(instance, "it did not end when it was told to", now)
@@ -321,6 +322,13 @@ class Supervisor:
     def _start_limit(self, instance: Instance) -> float:
         limit = self.machine.start_timeout
         return min(limit / 2, RESTORE_LIMIT) if instance.restores else limit
+
+    def _freeze_end(self, instance: Instance) -> float:
+        """Until when it may be frozen: who waits for it must have time for a start behind it."""
+        end, since = instance.since + FREEZE_LIMIT, self.use.waiting_since
+        if since is None or self.up or self.coming:
+            return end
+        return min(end, max(since, instance.since) + self.machine.start_timeout / 2)
 
     def _too_late(self, instance: Instance) -> str:
         how = "was restored, and" if instance.restores else "has"
@@ -478,7 +486,7 @@ class Supervisor:
                 case InstanceState.DRAINING:
                     yield instance.since + DRAIN_LIMIT
                 case InstanceState.FREEZING:
-                    yield instance.since + FREEZE_LIMIT
+                    yield self._freeze_end(instance)
                 case InstanceState.POWERING_OFF:
                     yield instance.since + machine.stop_timeout
         if self.up > 1 and machine.idle is not None:

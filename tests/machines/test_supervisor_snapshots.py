@@ -77,6 +77,19 @@ class SupervisorSnapshotTests(SupervisorCase):
         self.supervisor.ended(0, "killed", 62.0)
         self.decide(62.0, StartInstance(0))
 
+    def test_who_comes_meanwhile_and_the_disk_is_slow(self) -> None:
+        """Half of what a request waits for is left for a start without."""
+        self.freezes()
+        self.use(waiting=1, since=70.0)
+        self.decide(70.0)
+        self.assertEqual(self.supervisor.next_look(70.0), 85.0)
+        [kill] = self.supervisor.decide(85.0)
+        self.assertEqual(kill, KillInstance(0, "it was not frozen within 25 s"))
+        self.supervisor.not_frozen(0, "it has ended", 85.0)
+        self.supervisor.ended(0, "killed", 85.0)
+        self.decide(85.0, DropSnapshot("it has ended"), StartInstance(0))
+        self.assertEqual(self.supervisor.back_off.failures, 0)
+
     def test_it_can_not_be_frozen(self) -> None:
         """It ends as if that had not been tried, and that is tried again much later."""
         self.freezes()
