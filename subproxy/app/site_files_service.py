@@ -97,17 +97,20 @@ class SiteFilesService(Service):
             return
         found: dict[int, Site] = {}
         problems: list[str] = []
+        failed: set[str] = set()
         for index, site in enumerate(declared):
             if changed.isdisjoint(named_files([site])):
                 continue
             for read in with_files([site]):
                 if isinstance(read, SiteFileError):
                     problems.append(str(read))
+                    # What stood in its way need not have been the file: the next look reads again.
+                    failed.update(named_files([site]))
                 else:
                     found[index] = read
             yield
         if declared is self._declared:
-            self._stamps = stamps
+            self._stamps = {path: stamps[path] for path in stamps if path not in failed}
             self._put_in_force(found, problems)
 
     def _put_in_force(self, found: Mapping[int, Site], problems: list[str]) -> None:

@@ -15,13 +15,13 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import stat
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Final
 
 from subproxy.config.replaced_file import replace_file
 from subproxy.core.sites.signed_links import MAX_LIFETIME, LinkKeys
+from subproxy.endpoints.regular_file import open_regular
 
 MAX_FILE: Final = 4 << 20
 """Bytes of the file: more than fifty thousand revoked links."""
@@ -104,15 +104,13 @@ def read_key_file(path: str) -> KeyFile:
     @raise KeyFileError: it can't be read, others may read it, or it is none.
     """
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             found = os.fstat(file.fileno())
             data = file.read(MAX_FILE + 1)
     except FileNotFoundError:
         raise KeyFileMissing(f"{path}: there is none; subproxy link makes it") from None
     except OSError as error:
         raise KeyFileError(f"{path}: {error.strerror}") from None
-    if not stat.S_ISREG(found.st_mode):
-        raise KeyFileError(f"{path}: not a file")
     if found.st_mode & 0o077:
         raise KeyFileError(f"{path}: others than its owner may read or write it; chmod 600 it")
     if len(data) > MAX_FILE:

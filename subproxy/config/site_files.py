@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 from subproxy.core.sites.site import Site
+from subproxy.endpoints.regular_file import open_regular
 
 
 class SiteFileError(ValueError):
@@ -29,7 +30,7 @@ def read_file(path: str, most: int, error: Callable[[str], Exception]) -> bytes:
     @param error: what is raised, made of a text for a person, where it has more or can't be read.
     """
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             data = file.read(most + 1)
     except OSError as why:
         raise error(f"{path}: {why.strerror}") from None

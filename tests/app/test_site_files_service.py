@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -129,6 +131,40 @@ class SiteFilesServiceTests(SynchronousTestCase):
         self.revoke()
         self.settle()
         self.assertEqual(self.access(0).links.revoked, frozenset([LINK]))
+
+    def test_not_readable_for_a_while(self) -> None:
+        """No descriptor was left just then: the file is read by a later look, unchanged."""
+        self.service.startService()
+        self.settle()
+        self.revoke()
+        least, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, most))
+        try:
+            self.settle()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (least, most))
+        self.assertIn("Too many open files", self.said()[-1])
+        self.assertEqual(self.access(0).links.revoked, frozenset())
+        self.settle(RESYNC)
+        self.assertEqual(self.access(0).links.revoked, frozenset([LINK]))
+
+    def test_a_pipe(self) -> None:
+        """Nobody writes into it: it is not waited for."""
+        self.service.startService()
+        self.settle()
+        before = self.access(2)
+        for path in (self.keys, self.users):
+            path.unlink()
+            os.mkfifo(path)
+        self.settle()
+        self.assertIs(self.access(2), before)
+        self.assertEqual(
+            sorted(self.said()),
+            [
+                f"its sites stay as they were: {key}: {path}: not a file"
+                for key, path in (("links", self.keys), ("users", self.users))
+            ],
+        )
 
     def test_other_sites(self) -> None:
         """A reload: what was declared before counts no longer."""

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
+from subproxy.endpoints.regular_file import open_regular
 from subproxy.frontend.tls.certificate import (
     MAX_FILE,
     Certificate,
@@ -34,7 +35,7 @@ def read_files(files: CertificateFiles) -> Certificate | CertificateError:
 
 
 def _read(path: str) -> bytes:
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         text = file.read(MAX_FILE + 1)
     if len(text) > MAX_FILE:
         raise CertificateError(f"{path} is longer than {MAX_FILE} bytes")
@@ -123,6 +124,11 @@ class CertificateReader:
             if stamp and self._stamps.get(files.path) != stamp:
                 read[files.path] = read_files(files)
             yield
-        self._stamps = stamps
+        # What stood in the way of one need not have been the file: the next look reads it again.
+        self._stamps = {
+            path: stamps[path]
+            for path in stamps
+            if not isinstance(read.get(path), CertificateError)
+        }
         self.store.update(there, read, self.now())
         return sum(isinstance(each, Certificate) for each in read.values())

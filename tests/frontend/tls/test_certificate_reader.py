@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from pathlib import Path
 
@@ -41,6 +42,19 @@ class CertificateReaderTests(SynchronousTestCase):
         self.assertEqual(self.reader.read(), 0)
         self.assertIs(held.state(time.time()), CertificateState.REMOVED)
         self.reader.check([str(self.path)])
+
+    def test_not_readable_for_a_while(self) -> None:
+        """No descriptor was left just then: the file is read by a later look, unchanged."""
+        reader = CertificateReader([str(self.path)], time.time)
+        least, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, most))
+        try:
+            self.assertEqual(reader.read(), 0)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (least, most))
+        (held,) = reader.store.held.values()
+        self.assertIn("Too many open files", held.problem)
+        self.assertEqual(reader.read(), 1)
 
     def test_files_by_name(self) -> None:
         """One that never held any is an error, and so is one that is not there."""
