@@ -280,12 +280,15 @@ class Admin:
 
     def _go_by(self, plain: Data) -> None:
         """The parent of this worker tells what all of them go by."""
+        members = [member for member in self.registry.members() if not is_worker(member)]
+        drained = set(filter(self.assigned.drains, members))
         self.assigned.restore(plain)
-        for member in self.registry.members():
-            if not is_worker(member):
-                member.assign(self.assigned.weights.of(member))
-                if self.assigned.drains(member):
-                    member.feed(MemberEvent.DRAIN, self.now())
+        for member in members:
+            member.assign(self.assigned.weights.of(member))
+            if self.assigned.drains(member):
+                member.feed(MemberEvent.DRAIN, self.now())
+            elif member in drained and member.feed(MemberEvent.UNDRAIN, self.now()):
+                self._capacity(member)
 
     def _drain(self, name: str, event: MemberEvent) -> Reply:
         """Who is called so may dial again, and is drained then too."""

@@ -76,6 +76,7 @@ def build_links(
     registrar = HostRegistrar(
         service.registrar.registry, monotonic, dispatcher.capacity, bool(settings.cluster)
     )
+    registrar.assigned = service.registrar.assigned
     times = guests.context.settings
     factory = HostSubscriptions(
         reactor,

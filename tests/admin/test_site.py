@@ -280,6 +280,10 @@ class AdminTests(AdminCase):
         self.assertEqual(self.admin.reply("assigned", '{"drained": {"vm:1": true}}'), ({}, 200))
         states = {MemberState(each.state) for each in self.world.registry.members()}
         self.assertEqual(states, {MemberState.DRAINING})
+        # One that began to serve while others were asked has not heard of it.
+        self.assertEqual(self.admin.reply("assigned", '{"drained": {}}'), ({}, 200))
+        states = {MemberState(each.state) for each in self.world.registry.members()}
+        self.assertEqual(states, {MemberState.READY})
 
     def test_drain_of_nobody(self) -> None:
         """A name that nobody has is told, and a prefix of a name is no name."""

@@ -15,6 +15,7 @@ from subproxy.app.build import Proxy, build_proxy
 from subproxy.app.etcd import etcd_store, read_credentials
 from subproxy.app.host_links import HostLinks
 from subproxy.config.settings import Settings
+from subproxy.core.balancing.member import MemberState
 from subproxy.process.inherited_sockets import InheritedSockets
 from tests.rigs.build_case import BuildTestCase
 from tests.rigs.memory_hosts import certificate_files
@@ -66,6 +67,20 @@ class HostsTests(BuildTestCase):
         page = admin.metrics().decode()
         self.assertIn("\nsubproxy_hosts_asked 0.0\n", page)
         self.assertNotIn("subproxy_cluster", page)
+
+    def test_drained(self) -> None:
+        """A host that an operator has drained stays so when it dials again, as guests do."""
+        built, _, _ = self.proxy()
+        assert built.hosts is not None
+        hosts = built.hosts.links.factory.context.registrar
+        built.service.registrar.assigned.drain("host:kvm-2", True)
+        info = {
+            b"application": b"subproxy",
+            b"instance": b"i",
+            b"peer": {b"host": b"kvm-2", b"process": 0},
+        }
+        member, _ = hosts.hello("host:kvm-2", info)
+        self.assertEqual(member.state, MemberState.DRAINING)
 
     def test_cluster(self) -> None:
         """With a store, hosts are found there; what is told of it."""
