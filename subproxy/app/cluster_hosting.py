@@ -27,7 +27,7 @@ from subproxy.cluster.service import ClusterService
 from subproxy.config.settings import Settings
 from subproxy.core.host_address import parse_peer
 from subproxy.core.routing.route import PASSTHROUGH, Route
-from subproxy.frontend.peer.host_tls import HostCertificates
+from subproxy.frontend.peer.host_tls import MAX_HANDSHAKES, HostCertificates
 from subproxy.machines.declaration import Machine
 from subproxy.machines.declared_routes import claims_of, routes_of
 from subproxy.machines.template import is_template
@@ -37,6 +37,9 @@ from subproxy.workers.crew import Crew
 from subproxy.workers.host_messages import PassedHost, PeerHostCame, PeerHostLeft
 from subproxy.workers.messages import ChannelMessage
 from subproxy.workers.slots import Worker
+
+MAX_WAITING: Final = MAX_HANDSHAKES
+"""Connections that wait for a worker at most: strangers can dial, too."""
 
 HERE: Final = ""
 """The name that this host has among its own workers."""
@@ -234,7 +237,11 @@ class ClusterHosting(MultiService):
 
     def place(self, process: int, descriptor: int, data: bytes) -> None:
         """Pass a connection to the worker that it is for, now or as soon as that is there."""
-        if not self._passed(process, descriptor, data):
+        if self._passed(process, descriptor, data):
+            return
+        if len(self._waiting) >= MAX_WAITING:
+            os.close(descriptor)  # who has not said who he is does not fill this process
+        else:
             due = self._clock.seconds() + PATIENCE
             self._waiting.append((due, process, descriptor, data))
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.app.cluster_hosting import ClusterHosting
+from subproxy.app.cluster_hosting import MAX_WAITING, ClusterHosting
 from subproxy.app.guest_placing import PATIENCE
 from subproxy.app.host_news import ROUTES_A_MESSAGE, HostNews, RouteNews
 from subproxy.cluster.memory_store import MemoryStore
@@ -236,6 +236,22 @@ class ClusterHostingTests(SynchronousTestCase):
         self.reactor.advance(PATIENCE)
         self.hosting.retry()
         self.assertRaises(OSError, os.fstat, descriptors[1])
+
+    def test_too_many_dial(self) -> None:
+        """Anybody can say that he is for a worker that is not there: he is not kept for long."""
+        self.second.go(WorkerState.RETIRING)
+        ours, theirs = socket.socketpair()
+        self.addCleanup(ours.close)
+        self.addCleanup(theirs.close)
+        descriptors = [os.dup(ours.fileno()) for _ in range(MAX_WAITING + 1)]
+        for each in descriptors:
+            self.hosting.place(1, each, b"")
+        self.assertRaises(OSError, os.fstat, descriptors[-1])
+        os.fstat(descriptors[-2])
+        self.reactor.advance(PATIENCE)
+        self.hosting.retry()
+        for each in descriptors:
+            self.assertRaises(OSError, os.fstat, each)
 
 
 class HostNewsTests(SynchronousTestCase):
