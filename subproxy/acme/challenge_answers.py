@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Protocol
+import time
+from collections.abc import Callable
+from typing import Final, Protocol
 
 from subproxy.acme.files import write_whole
+
+OLD: Final = 3600.0
+"""Seconds after which no authority asks for an answer any more."""
 
 
 class ChallengeAnswers(Protocol):
@@ -23,13 +28,18 @@ class ChallengeFiles:
     """
     See above.
 
-    @param folder: it is there, and for nobody but us. What is in it is old.
+    @param folder: it is there, and for nobody but us. What is old in it is removed; the rest may be
+        of a worker that this one is going to replace, whose authority asks just now.
+    @param now: the time of day, in seconds since the epoch.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, now: Callable[[], float] = time.time) -> None:
         self._folder = folder
-        for name in os.listdir(folder):
-            self.pop(os.fsencode(name))
+        with os.scandir(folder) as entries:
+            for each in entries:
+                with contextlib.suppress(OSError):
+                    if now() - each.stat(follow_symlinks=False).st_mtime > OLD:
+                        os.unlink(each.path)
 
     def __setitem__(self, token: bytes, answer: bytes) -> None:
         """

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.acme.challenge_answers import ChallengeFiles
+from subproxy.acme.challenge_answers import OLD, ChallengeFiles
 from subproxy.acme.files import AcmeFiles
 from subproxy.app.challenge_folder import ChallengeFolder
 
@@ -39,7 +40,14 @@ class ChallengeFilesTests(SynchronousTestCase):
         self.assertEqual(os.listdir(self.folder), [])
 
     def test_what_is_left(self) -> None:
-        """Of a worker that was killed while an authority asked."""
+        """Of a worker that was killed while an authority asked, or while it wrote."""
+        self.answers[b"a"] = b"x"
+        (Path(self.folder) / ".half").touch()
+        ChallengeFiles(self.folder, lambda: time.time() + OLD + 1)
+        self.assertEqual(os.listdir(self.folder), [])
+
+    def test_the_next_worker(self) -> None:
+        """It begins before the one that it replaces has ended, of which an authority asks."""
         self.answers[b"a"] = b"x"
         ChallengeFiles(self.folder)
-        self.assertIsNone(self.find(b"a"))
+        self.assertEqual(self.find(b"a"), b"x")
