@@ -406,22 +406,21 @@ class ParentService(MultiService):
         environment = dict(os.environ, **{TRIAL: str(os.getpid())})
         await try_program(self._reactor, command_line(), environment, START_LIMIT)
         self.crew.tell(self.crew.slots, msg.Away(START_LIMIT))
-        if self._admin is not None:
-            await self._admin.stopListening()
-        if self.hosts is not None:
-            self.hosts.pause()
-        for _ in range(int(SETTLE_LIMIT / 0.01)):
-            if self.crew.settled:
-                break
-            await deferLater(self._reactor, 0.01)
-        await self.machines.pause()
-        state = self._describe()
-        environment = dict(os.environ, **{VARIABLE: str(state.write())})
-        sys.stdout.flush()
-        sys.stderr.flush()
         try:
+            if self._admin is not None:
+                await self._admin.stopListening()
+            if self.hosts is not None:
+                self.hosts.pause()
+            for _ in range(int(SETTLE_LIMIT / 0.01)):
+                if self.crew.settled:
+                    break
+                await deferLater(self._reactor, 0.01)
+            await self.machines.pause()
+            environment = dict(os.environ, **{VARIABLE: str(self._describe().write())})
+            sys.stdout.flush()
+            sys.stderr.flush()
             os.execve(sys.executable, command_line(), environment)
-        except OSError:
+        except Exception:
             self.machines.go_on()
             if self.hosts is not None:
                 self.hosts.go_on()

@@ -90,7 +90,8 @@ class ClusterService(Service):
         self.view.close()
 
     def go_on(self) -> None:
-        """Hear of the others again."""
+        """Hear of the others again; after L{pause}, if it came to that."""
+        self.view.close()
         self.view = self._new_view()
         self.view.begin()
 
