@@ -80,7 +80,7 @@ class TunnelsTests(SynchronousTestCase):
         self.assertEqual(self.tunnels.count("a"), 0)
 
     def test_shares(self) -> None:
-        """Of several processes each has its part; what passes through another process has no end."""
+        """Of several processes each has its part; what goes through another one has no end."""
         registrar = Registrar(Registry(), lambda: 0.0, lambda member: None, self.policy)
         tunnels = Tunnels(registrar)
         registrar.divide("a", 2)
