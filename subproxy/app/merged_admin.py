@@ -328,8 +328,9 @@ def _hosts(lists: Sequence[list[Data]]) -> list[Data]:
     """Each other host once: how it stands with that worker that has come farthest with it."""
     found: dict[str, Data] = {}
     for host in (each for hosts in lists for each in hosts):
-        have = found.setdefault(host["host"], dict(host))
-        if have == host:
+        have = found.get(host["host"])
+        if have is None:
+            found[host["host"]] = dict(host)
             continue
         for name, best in (("asks", "connected"), ("asked", "ready")):
             if have[name] == "no" or host[name] == best:

@@ -108,6 +108,20 @@ class MergedAdminTests(SynchronousTestCase):
         self.assertEqual(merged("drain", bad, good, good), ({"subscribers": ["a"]}, 200))
         self.assertEqual(merged("drain", bad, bad), ({"error": "nobody"}, 404))
 
+    def test_hosts_alike(self) -> None:
+        """Workers of which each waits for as many answers: for all of these together."""
+        host = {
+            "host": "kvm-2",
+            "address": "192.0.2.2:7443",
+            "asks": "connected",
+            "asked": "ready",
+            "routes": 1,
+            "latency": 0.001,
+            "in_flight": 2,
+        }
+        (data, _) = merged("hosts", [{"hosts": [host]}, 200], [{"hosts": [host]}, 200])
+        self.assertEqual(data["hosts"], [{**host, "in_flight": 4}])
+
     def test_nobody_answers(self) -> None:
         """That is said, too."""
         self.assertEqual(merged("routes", b"", b"")[1], 503)
