@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.interfaces import IDelayedCall, ITCPTransport
 from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 
@@ -44,7 +44,8 @@ class HostGreetingProtocol(Protocol):
 
     def connectionMade(self) -> None:
         """Somebody dialled."""
-        self.transport.setTcpNoDelay(True)
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)
         self._deadline = self._clock.callLater(HANDSHAKE_TIMEOUT, self.transport.abortConnection)
 
     def dataReceived(self, data: bytes) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import socket
 
+from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from subproxy.app.host_greeting import LONGEST_HELLO, HostGreetingFactory
 from subproxy.frontend.peer.host_tls import HANDSHAKE_TIMEOUT, MAX_HANDSHAKES
@@ -14,12 +16,17 @@ from tests.frontend.tls.test_client_hello import hello
 from tests.workers.test_greeting import Transport
 
 
-class TcpTransport(Transport):
+class PlainTransport(Transport):
+    """One of a socket that is no TCP."""
+
     aborted = False
 
     def abortConnection(self) -> None:
         self.aborted = True
 
+
+@implementer(ITCPTransport)
+class TcpTransport(PlainTransport):
     def setTcpNoDelay(self, enabled: bool) -> None:
         self.without_delay = enabled
 
@@ -57,6 +64,17 @@ class HostGreetingTests(SynchronousTestCase):
             self.assertEqual(self.factory.open, 0)
             self.assertFalse(transport.aborted)
             self.placed.clear()
+
+    def test_a_socket_in_a_folder(self) -> None:
+        """Where hosts reach each other by another program's tunnel: it has no Nagle."""
+        ours, theirs = socket.socketpair()
+        self.addCleanup(ours.close)
+        self.addCleanup(theirs.close)
+        protocol = self.factory.buildProtocol(None)
+        assert protocol is not None
+        protocol.makeConnection(PlainTransport(ours))
+        protocol.dataReceived(hello("process-1.kvm-1"))
+        self.assertEqual([process for process, _ in self.placed], [1])
 
     def test_who_names_no_process(self) -> None:
         """He is for the first."""
