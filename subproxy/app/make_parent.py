@@ -66,7 +66,7 @@ def make_parent(options: Options) -> Any:
     host = _host_certificates(options)
     forked = fork_template(
         lambda: _refresh(options, certificates),
-        lambda: 0 if certificates is None else certificates.read(),
+        lambda: _read_again(options, certificates),
         lambda: _import_for_workers(options),
     )
     if isinstance(forked, WorkerProcess):
@@ -181,6 +181,16 @@ def _refresh(options: Options, certificates: CertificateReader | None) -> None:
         return
     options.settings = in_force(options.settings, effective.settings)
     options.effective = effective.with_policy(policy, options.settings)
+
+
+def _read_again(options: Options, certificates: CertificateReader | None) -> int:
+    """
+    Read what changes without a reload: a worker that is made later is not to go by what was before.
+
+    @return: how many good certificates were read.
+    """
+    options.effective = options.effective.with_site_files()
+    return 0 if certificates is None else certificates.read()
 
 
 def _try(options: Options) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
@@ -30,6 +30,7 @@ class SiteFilesService(Service):
 
     @param router: what goes by the sites. What it has are those that were declared, in their order.
     @param declared: them, with their files not read.
+    @ivar changed: is called when files that have changed are in force.
     """
 
     _log = Logger()
@@ -42,6 +43,7 @@ class SiteFilesService(Service):
         self._told: list[str] = []
         self._declared = declared
         self._files = named_files(declared)
+        self.changed: Callable[[], object] = lambda: None
 
     def go_by(self, declared: tuple[Site, ...]) -> None:
         """The router has other sites now: these, with their files as they were just read."""
@@ -123,6 +125,7 @@ class SiteFilesService(Service):
             self._log.info(
                 "files of {count} sites have changed, and are in force", count=len(changed)
             )
+            self.changed()
         for problem in dict.fromkeys(problems):
             if problem not in self._told:
                 self._log.error(

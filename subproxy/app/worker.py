@@ -225,6 +225,7 @@ class _Worker:
         service = proxy.service
         if service.certificates is not None:
             service.certificates.renewed = lambda: self._send(msg.ReadAgain())
+        service.site_files.changed = lambda: self._send(msg.ReadAgain())
         for listener in service.http_listeners:
             listener.prepared(keep_name)
         registrar = service.registrar

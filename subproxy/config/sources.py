@@ -108,6 +108,17 @@ class Effective:
         """What is read again where there is no configuration file: the policy is a file, too."""
         return self
 
+    def with_site_files(self) -> Effective:
+        """The same with what is in the files of sites now; where that is no use, with what was."""
+        found = self.configuration
+        if found is None or not found.declared:
+            return self
+        from subproxy.config.site_files import SiteFileError, with_files
+
+        read = zip(found.sites, with_files(found.declared), strict=True)
+        sites = [was if isinstance(now, SiteFileError) else now for was, now in read]
+        return replace(self, configuration=replace(found, sites=tuple(sites)))
+
     def with_policy(self, policy: Policy | None, settings: Settings) -> Effective:
         """The same with a policy that was read, and by the settings that are in force."""
         return EffectivePolicy(

@@ -82,8 +82,13 @@ class SiteFilesServiceTests(SynchronousTestCase):
         self.settle()
         self.assertEqual(self.said(), [])
         before = self.router.sites
+        changed: list[None] = []
+        self.service.changed = lambda: changed.append(None)
+        self.settle(RESYNC)
+        self.assertEqual(changed, [])
         self.revoke()
         self.settle()
+        self.assertEqual(changed, [None])
         self.assertEqual(self.access(0).links.revoked, frozenset([LINK]))
         self.assertEqual(self.said(), ["files of 1 sites have changed, and are in force"])
         assert before is not None

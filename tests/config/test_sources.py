@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.config.options import Options
 from subproxy.config.settings import Settings
+from subproxy.core.sites.site_access import SiteAccess
 
 
 class SourcesTests(SynchronousTestCase):
@@ -41,6 +42,24 @@ class SourcesTests(SynchronousTestCase):
         # What is the default is said all the same.
         found = self.settings(text, "--http=90", "--hold=3", "--queue=9")
         self.assertEqual((found.http, found.hold, found.queue), (("90",), 3.0, 9))
+
+    def test_site_files(self) -> None:
+        """Of them in force is what was good last: a worker that is made later goes by it."""
+        users = Path(self.mktemp())
+        word = "$2y$05$" + "a" * 53
+        users.write_text(f"alice:{word}\nbob:{word}\n")
+        options = self.parse(f'[[site]]\nhosts = "a.example"\nusers = "{users}"\n')
+        effective = options.effective.with_policy(None, options.settings)
+        users.write_text(f"alice:{word}\n")
+        effective = effective.with_site_files()
+        users.unlink()
+        effective = effective.with_site_files()
+        (site,) = effective.sites
+        access = site.rules["access"]
+        assert isinstance(access, SiteAccess)
+        assert access.users is not None
+        self.assertEqual([name for name, _ in access.users.hashes], [b"alice"])
+        self.assertIsNone(effective.read_policy())
 
     def test_flag(self) -> None:
         for text, words, expected in (
