@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
-RTC: Final = Path("/sys/class/rtc/rtc0/since_epoch")
+RTC: Final = "/sys/class/rtc/rtc0/since_epoch"
 """Whole seconds."""
 
 OFF: Final = 2.0
 """Seconds that the clocks may differ by: who keeps one right is not disturbed."""
 
 
-def correct(rtc: Path = RTC, settime: Callable[[int, float], None] = time.clock_settime) -> bool:
+def correct(rtc: str = RTC, settime: Callable[[int, float], None] = time.clock_settime) -> bool:
     """Set the wall clock by the hardware's, if it is off; whether it was. Only root may."""
     try:
-        now = int(rtc.read_text("ascii")) + 0.5
+        with open(rtc, encoding="ascii") as file:
+            now = int(file.read()) + 0.5
         if abs(now - time.time()) <= OFF:
             return False
         settime(time.CLOCK_REALTIME, now)

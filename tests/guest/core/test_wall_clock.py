@@ -20,7 +20,7 @@ class WallClockTests(SynchronousTestCase):
 
     def correct(self, text: str) -> bool:
         self.rtc.write_text(text)
-        return correct(self.rtc, lambda clock, now: self.set.append((clock, now)))
+        return correct(str(self.rtc), lambda clock, now: self.set.append((clock, now)))
 
     def test_it_stands_where_it_was(self) -> None:
         """Ahead or behind, the hardware's is right."""
@@ -36,14 +36,14 @@ class WallClockTests(SynchronousTestCase):
 
     def test_it_can_not_be_set(self) -> None:
         """There is no such clock, or it is not for us to set."""
-        self.assertFalse(correct(self.rtc))
+        self.assertFalse(correct(str(self.rtc)))
         self.assertFalse(self.correct("soon"))
 
         def refused(clock: int, now: float) -> None:
             raise PermissionError(1, "Operation not permitted")
 
         self.rtc.write_text("90000")
-        self.assertFalse(correct(self.rtc, refused))
+        self.assertFalse(correct(str(self.rtc), refused))
 
     def test_the_minimal_guest(self) -> None:
         """Likewise."""
