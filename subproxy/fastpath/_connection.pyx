@@ -336,6 +336,12 @@ cdef class FastConnection(TunnellingConnection):
                 self.stream.offer(None, 0, 0)
         return 0
 
+    cdef int to_slow(self) except -1:
+        if self.stage == GATHERING and self.stream is not None:
+            # The room for its body is wanted no more, and a receive that goes on may never end.
+            self.stream.offer(None, 0, 0)
+        return TunnellingConnection.to_slow(self)
+
     cdef int gather_more(self, const u8 *data, Py_ssize_t size) except -1:
         """More of a body that is gathered."""
         cdef Head head
