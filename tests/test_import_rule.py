@@ -38,7 +38,7 @@ FLOORS = (
     ("core.routing core.balancing core.access core.sites",),
     ("core",),
     ("reactor",),
-    ("relay", "endpoints"),
+    ("relay", "endpoints", "files"),
     ("telemetry",),
     ("frontend", "subscription", "admin", "acme", "cluster"),
     ("fastpath", "process", "machines"),
@@ -58,20 +58,21 @@ KNOWS_ONLY = {
     # Both log at a limited rate, and nothing else here is about the proxy.
     "reactor": ("core.access.log_limit",),
     "endpoints": ("core.access.log_limit", "core.printable", "core.rescan"),
+    "files": ("core.rescan",),
     # What tables of states are made of knows nothing of HTTP either.
     "relay": ("reactor.interfaces", "core.states", "core.fast_enum"),
     "telemetry": ("core",),
     "admin": ("core", "telemetry"),
-    "acme": ("core",),
+    "acme": ("core", "files"),
     # What others serve is told to whom it concerns; how they are asked is the business of others.
     "cluster": ("core", "response_body"),
     # It hands over listeners and routes, and chooses the reactor.
     "process": ("endpoints", "core.routing", "reactor"),
     # It starts machines; what asks for them, and who passes their guests on, is not its business.
-    "machines": ("core", "response_body"),
+    "machines": ("core", "files", "response_body"),
     # It starts processes and passes guests on; what these are is the business of others.
     "workers": ("core", "endpoints", "process", "subscription.log_limiter", "wire"),
-    "cli": ("admin", "config", "core", "telemetry"),
+    "cli": ("admin", "config", "core", "files", "telemetry"),
     "__main__": ("cli",),
 }
 """Rooms that know less than all that is below them, and what that is."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from subproxy.acme.files import write_whole
+from subproxy.files.replaced_file import replace_whole
 
 OLD: Final = 3600.0
 """Seconds after which no authority asks for an answer any more."""
@@ -47,7 +47,7 @@ class ChallengeFiles:
 
         @raise OSError: it can't be written.
         """
-        write_whole(self._path(token), answer)
+        replace_whole(self._path(token), answer)
 
     def pop(self, token: bytes, default: None = None) -> None:
         """Nobody asks any more; there may be none."""

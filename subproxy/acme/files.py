@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from typing import Final
+
+from subproxy.files.replaced_file import replace_whole
 
 CERTIFICATES: Final = "certificates"
 """The folder of certificates, in ours."""
@@ -70,7 +71,7 @@ class AcmeFiles:
 
         @raise OSError: it cannot be written.
         """
-        write_whole(self._account_path(authority), key)
+        replace_whole(self._account_path(authority), key)
 
     def keep_certificate(self, name: str, pem: bytes) -> None:
         """
@@ -79,26 +80,8 @@ class AcmeFiles:
         @param pem: certificate, chain and key.
         @raise OSError: it cannot be written.
         """
-        write_whole(self.certificate_path(name), pem)
+        replace_whole(self.certificate_path(name), pem)
 
     def _account_path(self, authority: str) -> str:
         name = "".join(each if each.isalnum() or each in ".-" else "_" for each in authority)
         return os.path.join(self._path, ACCOUNTS, f"{name}.pem")
-
-
-def write_whole(path: str, data: bytes) -> None:
-    """
-    In one step, so that nobody reads a half; readable by nobody else (mkstemp's 0600).
-
-    @raise OSError: it can't be written.
-    """
-    handle, fresh = tempfile.mkstemp(prefix=".", dir=os.path.dirname(path))
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(fresh, path)
-    except BaseException:
-        os.unlink(fresh)
-        raise

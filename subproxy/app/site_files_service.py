@@ -16,7 +16,7 @@ from subproxy.core.sites.site import Site
 from subproxy.core.sites.site_table import SiteTable
 
 if TYPE_CHECKING:
-    from subproxy.endpoints.files_watch import FilesWatch
+    from subproxy.files.files_watch import FilesWatch
 
 Stamps = Mapping[str, "tuple[int, ...] | None"]
 """What differs when a file has changed, by path; None: it is not there."""
@@ -71,14 +71,15 @@ class SiteFilesService(Service):
 
     def _begin(self) -> None:
         if self._files:
-            from subproxy.endpoints.files_watch import FilesWatch  # others have no use for it
+            from subproxy.files.files_watch import FilesWatch  # others have no use for it
 
             self._watch = FilesWatch(self._reactor, "the files that sites name", self._look)
             self._watch.start()
 
     def _look(self) -> Iterator[None]:
         """Read what has changed; may pause at each C{yield}."""
-        from subproxy.endpoints.files_watch import file_stamp, folders_on_the_way
+        from subproxy.files.file_stamp import file_stamp
+        from subproxy.files.files_watch import folders_on_the_way
 
         declared, before = self._declared, self._stamps
         assert self._watch is not None

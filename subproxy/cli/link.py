@@ -19,10 +19,10 @@ from subproxy.config.link_key_file import (
     read_key_file,
     write_key_file,
 )
-from subproxy.config.replaced_file import folder_lock
 from subproxy.core.http.normalise import host_fault, normalise_host, normalise_path
 from subproxy.core.sites.link_token import target_with_token
 from subproxy.core.sites.signed_links import MAX_LIFETIME, MAX_PATH, Link
+from subproxy.files.replaced_file import folder_lock
 
 DEFAULT_KEYS: Final = "/etc/subproxy/links.keys"
 

@@ -8,8 +8,8 @@ from getpass import getpass
 from typing import Any, Final
 
 from subproxy.cli.client import AdminError
-from subproxy.config.replaced_file import folder_lock, replace_file
 from subproxy.config.users_file import UsersFileError, changed_users, name_fault
+from subproxy.files.replaced_file import folder_lock, replace_file
 
 DEFAULT_USERS: Final = "/etc/subproxy/users"
 

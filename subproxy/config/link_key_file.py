@@ -19,9 +19,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Final
 
-from subproxy.config.replaced_file import replace_file
 from subproxy.core.sites.signed_links import MAX_LIFETIME, LinkKeys
-from subproxy.endpoints.regular_file import open_regular
+from subproxy.files.regular_file import open_regular
+from subproxy.files.replaced_file import replace_file
 
 MAX_FILE: Final = 4 << 20
 """Bytes of the file: more than fifty thousand revoked links."""

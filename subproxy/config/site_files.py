@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 from subproxy.core.sites.site import Site
-from subproxy.endpoints.regular_file import open_regular
+from subproxy.files.regular_file import open_regular
 
 
 class SiteFileError(ValueError):

@@ -14,6 +14,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
+from subproxy.files.file_stamp import Stamp, file_stamp
 from subproxy.machines.declaration import CLOUD_HYPERVISOR, FIRECRACKER, QEMU, Machine
 from subproxy.machines.snapshot_binding import StartFacts
 
@@ -26,18 +27,6 @@ KVM: Final = Path("/dev/kvm")
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 PATIENCE: Final = 5.0
 """Seconds that a program has to tell its version."""
-
-Stamp = tuple[int, ...]
-
-
-def stamp(path: str) -> Stamp:
-    """
-    What changes when a file does.
-
-    @raise OSError: it can't be looked at.
-    """
-    found = os.stat(path)
-    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 class HostLook:
@@ -59,7 +48,7 @@ class HostLook:
             if path
         }
         if machine.disk:
-            digests["disk"] = ".".join(map(str, stamp(machine.disk)))
+            digests["disk"] = ".".join(map(str, file_stamp(machine.disk)))
         return StartFacts(
             self.version(machine.vmm),
             digests,
@@ -77,7 +66,7 @@ class HostLook:
         path = shutil.which(program) if program else None
         if path is None:
             raise FileNotFoundError(2, "no such program", program or vmm)
-        now = stamp(path)
+        now = file_stamp(path)
         known = self._versions.get(path)
         if known is None or known[0] != now:
             try:
@@ -95,7 +84,7 @@ class HostLook:
         return known[1]
 
     def _digest(self, path: str) -> str:
-        now = stamp(path)
+        now = file_stamp(path)
         known = self._digests.get(path)
         if known is None or known[0] != now:
             digest = hashlib.sha256()

@@ -20,7 +20,7 @@ from subproxy.core.routing.registry import Registry
 from subproxy.core.routing.router import Router
 from subproxy.core.sites.site import Site
 from subproxy.core.sites.site_table import SiteTable
-from subproxy.endpoints.files_watch import RESYNC, SETTLE
+from subproxy.files.files_watch import RESYNC, SETTLE
 
 NOW = datetime(2026, 11, 30, tzinfo=timezone.utc)
 LINK = "5f3a91c20b7d"

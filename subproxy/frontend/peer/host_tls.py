@@ -8,7 +8,6 @@ that another host has taken in, few connections, for long.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -37,6 +36,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from subproxy.core.printable import printable
+from subproxy.files.file_stamp import Stamp, file_stamp
+from subproxy.files.regular_file import open_regular
 
 HANDSHAKE_TIMEOUT: Final = 10.0
 """Seconds that a handshake may take."""
@@ -123,12 +124,11 @@ class HostCertificates:
                 self._log.error("the certificate before stays in force: {error}", error=error)
         return self._options.getContext()
 
-    def _look(self) -> list[tuple[int, int, int] | None]:
-        found: list[tuple[int, int, int] | None] = []
+    def _look(self) -> list[Stamp | None]:
+        found: list[Stamp | None] = []
         for path in self._paths:
             try:
-                status = os.stat(path)
-                found.append((status.st_ino, status.st_mtime_ns, status.st_size))
+                found.append(file_stamp(path))
             except OSError:
                 found.append(None)
         return found
@@ -190,7 +190,7 @@ class _NamedServer:
 
 def _content(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             return file.read()
     except OSError as error:
         raise HostCertificateError(f"{path}: {error.strerror}") from None

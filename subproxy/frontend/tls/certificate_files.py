@@ -21,7 +21,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from subproxy.endpoints.files_watch import file_stamp, folders_on_the_way
+from subproxy.files.file_stamp import file_stamp
+from subproxy.files.files_watch import folders_on_the_way
 
 DEFAULT: Final = "default"
 """The name of what is shown where no other certificate fits."""

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
-from subproxy.endpoints.regular_file import open_regular
+from subproxy.files.regular_file import open_regular
 from subproxy.frontend.tls.certificate import (
     MAX_FILE,
     Certificate,

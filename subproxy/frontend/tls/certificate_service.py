@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from subproxy.core.printable import printable
-from subproxy.endpoints.files_watch import RESYNC, FilesWatch
+from subproxy.files.files_watch import RESYNC, FilesWatch
 from subproxy.frontend.tls.certificate import Certificate
 from subproxy.frontend.tls.certificate_files import CertificateFiles, watched_folders
 from subproxy.frontend.tls.certificate_reader import CertificateReader

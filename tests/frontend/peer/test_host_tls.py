@@ -56,6 +56,12 @@ class CertificateTests(SynchronousTestCase):
             certificate = x509.load_pem_x509_certificate(pem)
             self.assertRaises(HostCertificateError, host_name, certificate)
 
+    def test_a_pipe(self) -> None:
+        """Nobody may ever write into it: whoever waits for that serves nobody else."""
+        os.unlink(self.own)
+        os.mkfifo(self.own)
+        self.assertIn(f"{self.own}: not a file", self.problem())
+
     def test_what_is_wrong(self) -> None:
         """Each is a line that names the file."""
         good = Path(self.own).read_bytes()

@@ -12,9 +12,9 @@ from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.endpoints import files_watch
-from subproxy.endpoints.files_watch import RESYNC, SETTLE
-from subproxy.endpoints.folders_watch import WatchFailed
+from subproxy.files import files_watch
+from subproxy.files.files_watch import RESYNC, SETTLE
+from subproxy.files.folders_watch import WatchFailed
 from subproxy.frontend.tls.certificate import MAX_FILE
 from subproxy.frontend.tls.certificate_reader import CertificateReader
 from subproxy.frontend.tls.certificate_service import CertificateService

@@ -38,26 +38,33 @@ def replace_file(path: str, content: bytes, error: Callable[[str], Exception]) -
 
     @param error: what is raised, made of a text for a person, where it can't be written.
     """
+    target = os.path.realpath(path)
     try:
-        _replace(os.path.realpath(path), content)
+        try:
+            before = os.stat(target)
+        except FileNotFoundError:
+            before = None
+        replace_whole(target, content, before)
     except OSError as why:
         raise error(f"{path}: it can't be written: {why.strerror}") from None
 
 
-def _replace(path: str, content: bytes) -> None:
-    try:
-        before = os.stat(path)
-    except FileNotFoundError:
-        before = None
+def replace_whole(path: str, content: bytes, like: os.stat_result | None = None) -> None:
+    """
+    Put C{content} there in one step, so that nobody reads a half.
+
+    @param like: whose it is to be, and who may read it; None: it is for us alone.
+    @raise OSError: it can't be written; what was there stays.
+    """
     descriptor, made = tempfile.mkstemp(prefix=".new.", dir=os.path.dirname(path))
     try:
         with open(descriptor, "wb") as file:
             file.write(content)
             file.flush()
-            if before is not None:
-                if before.st_uid != os.geteuid() or before.st_gid != os.getegid():
-                    os.fchown(descriptor, before.st_uid, before.st_gid)
-                os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
+            if like is not None:
+                if like.st_uid != os.geteuid() or like.st_gid != os.getegid():
+                    os.fchown(descriptor, like.st_uid, like.st_gid)
+                os.fchmod(descriptor, stat.S_IMODE(like.st_mode))
             os.fsync(descriptor)
         os.replace(made, path)
     except BaseException:

@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from subproxy.core.rescan import Rescan
 
 try:
-    from subproxy.endpoints.folders_watch import FoldersWatch, WatchFailed
+    from subproxy.files.folders_watch import FoldersWatch, WatchFailed
 except ImportError as _error:
     _WITHOUT = f"no inotify: {_error}"
 else:
@@ -157,13 +157,3 @@ def folders_on_the_way(path: str) -> Iterator[str]:
             path = os.path.join(os.path.dirname(path), os.readlink(path))
         except OSError:
             return
-
-
-def file_stamp(path: str) -> tuple[int, ...]:
-    """
-    What differs when a file was changed.
-
-    @raise OSError: it is not there.
-    """
-    found = os.stat(path)
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

@@ -1,0 +1,1 @@
+"""Files that others change while we run: read, watched, replaced."""
