@@ -295,9 +295,10 @@ class Admin:
         name = printable(name)
         members = self.drain(name, event)
         drained = event is MemberEvent.DRAIN
-        if not members and (drained or not self.assigned.drain(name, False)):
+        # What holds for who has gone can be taken back; nobody is drained before it was ever here.
+        known = (members or not drained) and self.assigned.drain(name, drained)
+        if not members and not known:
             return {"error": f"no subscriber is called '{name}'"}, 404
-        self.assigned.drain(name, drained)
         return {"subscribers": [member_name(member) for member in members]}, 200
 
     def _explain(self, url: str) -> Reply:

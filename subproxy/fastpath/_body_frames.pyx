@@ -15,6 +15,25 @@ from subproxy.fastpath._bytes cimport u8, back_bytes, back_length, back_number, 
 from subproxy.fastpath._frames cimport frame_length, integer, item
 
 
+cdef inline const u8 *behind_number(
+    const u8 *payload, const u8 *end, const char *verb, Py_ssize_t size, uint64_t *number,
+) noexcept nogil:
+    """Behind the number that payload..end, a frame of that C{verb}, is about; NULL if it is none."""
+    cdef const u8 *p
+    cdef Py_ssize_t part
+    cdef int64_t value
+    if end - payload < size or memcmp(payload, verb, size) != 0:
+        return NULL
+    p = item(payload + size, end, c"#", &part)
+    if p == NULL:
+        return NULL
+    value = integer(p, part)
+    if value <= 0:
+        return NULL
+    number[0] = <uint64_t>value
+    return p + part + 1
+
+
 cdef Py_ssize_t decode_connect(
     const u8 *data, Py_ssize_t size, uint64_t *number, const u8 **token, Py_ssize_t *token_size,
 ) noexcept nogil:
@@ -23,25 +42,18 @@ cdef Py_ssize_t decode_connect(
     cdef const u8 *end
     cdef const u8 *p
     cdef Py_ssize_t length, part
-    cdef int64_t value
     if size < 8:
         return 0
     length = frame_length(data, data + size, LONGEST_CONNECT, &payload)
     if length < 0 or data + size - payload <= length or payload[length] != c"]":
         return 0
     end = payload + length
-    if length < 10 or memcmp(payload, b"7:connect,", 10) != 0:
-        return 0
-    p = item(payload + 10, end, c"#", &part)
+    p = behind_number(payload, end, b"7:connect,", 10, number)
     if p == NULL:
         return 0
-    value = integer(p, part)
-    if value <= 0:
-        return 0
-    p = item(p + part + 1, end, c",", &part)
+    p = item(p, end, c",", &part)
     if p == NULL or p + part + 1 != end:
         return 0
-    number[0] = <uint64_t>value
     token[0] = p
     token_size[0] = part
     return end + 1 - data
@@ -49,21 +61,12 @@ cdef Py_ssize_t decode_connect(
 
 cdef bint decode_end(const u8 *payload, const u8 *end, uint64_t *number, int64_t *length) noexcept nogil:
     """Whether payload..end is an C{end} without trailers; C{length} is -1 where it tells none."""
-    cdef const u8 *p = payload
+    cdef const u8 *p = behind_number(payload, end, b"3:end,", 6, number)
     cdef const u8 *last
     cdef Py_ssize_t size
-    cdef int64_t value
-    if end - p < 6 or memcmp(p, b"3:end,", 6) != 0:
-        return False
-    p = item(p + 6, end, c"#", &size)
     if p == NULL:
         return False
-    value = integer(p, size)
-    if value <= 0:
-        return False
-    number[0] = <uint64_t>value
     length[0] = -1
-    p += size + 1
     if p == end:
         return True
     if end - p < 3 or memcmp(p, b"0:]", 3) != 0:
@@ -86,21 +89,12 @@ cdef bint decode_body(
     const u8 *payload, const u8 *end, uint64_t *number, const u8 **data, Py_ssize_t *size,
 ) noexcept nogil:
     """Whether payload..end is a C{body} frame."""
-    cdef const u8 *p = payload
-    cdef Py_ssize_t part
-    cdef int64_t value
-    if end - p < 7 or memcmp(p, b"4:body,", 7) != 0:
-        return False
-    p = item(p + 7, end, c"#", &part)
+    cdef const u8 *p = behind_number(payload, end, b"4:body,", 7, number)
     if p == NULL:
         return False
-    value = integer(p, part)
-    if value <= 0:
-        return False
-    p = item(p + part + 1, end, c",", size)
+    p = item(p, end, c",", size)
     if p == NULL or p + size[0] + 1 != end or size[0] == 0:
         return False
-    number[0] = <uint64_t>value
     data[0] = p
     return True
 
@@ -109,21 +103,13 @@ cdef bint decode_credit(
     const u8 *payload, const u8 *end, uint64_t *number, int64_t *amount,
 ) noexcept nogil:
     """Whether payload..end is a C{credit} frame, of one byte or more."""
-    cdef const u8 *p = payload
+    cdef const u8 *p = behind_number(payload, end, b"6:credit,", 9, number)
     cdef Py_ssize_t part
-    cdef int64_t value
-    if end - p < 9 or memcmp(p, b"6:credit,", 9) != 0:
-        return False
-    p = item(p + 9, end, c"#", &part)
     if p == NULL:
         return False
-    value = integer(p, part)
-    if value <= 0:
-        return False
-    p = item(p + part + 1, end, c"#", &part)
+    p = item(p, end, c"#", &part)
     if p == NULL or p + part + 1 != end:
         return False
-    number[0] = <uint64_t>value
     amount[0] = integer(p, part)
     return amount[0] > 0
 

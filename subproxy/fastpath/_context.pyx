@@ -40,6 +40,18 @@ cdef extern from *:
     void keep_free_memory()
 
 
+cdef inline int widen(u8 **space, Py_ssize_t *have, Py_ssize_t size) except -1:
+    """Let there be room for so many bytes; what was there before may be gone."""
+    cdef u8 *larger
+    if size > have[0]:
+        larger = <u8 *>realloc(space[0], size + 65536)
+        if larger == NULL:
+            raise MemoryError
+        space[0] = larger
+        have[0] = size + 65536
+    return 0
+
+
 cdef class FastContext:
     """What of a C{FastHttp1Factory} the compiled path asks for, as C has it."""
 
@@ -112,22 +124,10 @@ cdef class FastContext:
 
     cdef u8 *frame_end(self, Py_ssize_t size) except NULL:
         """Return the end of space for a frame of at most C{size} bytes, until the next call."""
-        cdef u8 *larger
-        if size > self.frames_size:
-            larger = <u8 *>realloc(self.frames, size + 65536)
-            if larger == NULL:
-                raise MemoryError
-            self.frames = larger
-            self.frames_size = size + 65536
+        widen(&self.frames, &self.frames_size, size)
         return self.frames + self.frames_size
 
     cdef u8 *room(self, Py_ssize_t size) except NULL:
         """Return scratch space of C{size} bytes, until the next call."""
-        cdef u8 *larger
-        if size > self.scratch_size:
-            larger = <u8 *>realloc(self.scratch, size + 65536)
-            if larger == NULL:
-                raise MemoryError
-            self.scratch = larger
-            self.scratch_size = size + 65536
+        widen(&self.scratch, &self.scratch_size, size)
         return self.scratch
