@@ -389,17 +389,21 @@ class Http2ConversationTests(SynchronousTestCase):
         self.same(sides, "trailers")
         self.assertEqual(sides[0].fastpath.stats()["declined_requests"], 2)
 
+    def fill_window(self, side: Http2Side) -> None:
+        """Two answers, of which the connection's window lets the second come in part."""
+        side.client.window = False
+        side.client.request(1)
+        side.client.request(3)
+        side.say(side.client.take())
+        side.answer(m.Response(1, 200, [], {}, b"a" * 60000))
+        side.answer(m.Response(2, 200, [], {}, b"b" * 60000))
+        self.assertEqual(len(side.client.bodies[3]), 5535)
+
     def test_small_windows(self) -> None:
         """An answer larger than the windows of its stream goes on in Python when they open."""
         sides = self.pair()
         for side in sides:
-            side.client.window = False
-            side.client.request(1)
-            side.client.request(3)
-            side.say(side.client.take())
-            side.answer(m.Response(1, 200, [], {}, b"a" * 60000))
-            side.answer(m.Response(2, 200, [], {}, b"b" * 60000))
-            self.assertEqual(len(side.client.bodies[3]), 5535)
+            self.fill_window(side)
             side.client.h2.increment_flow_control_window(100_000)
             side.say(side.client.take())
             self.assertEqual(side.client.bodies[3], b"b" * 60000)
@@ -411,13 +415,7 @@ class Http2ConversationTests(SynchronousTestCase):
         for size in (0, 1000, 5535):
             sides = self.pair()
             for side in sides:
-                side.client.window = False
-                side.client.request(1)
-                side.client.request(3)
-                side.say(side.client.take())
-                side.answer(m.Response(1, 200, [], {}, b"a" * 60000))
-                side.answer(m.Response(2, 200, [], {}, b"b" * 60000))
-                self.assertEqual(len(side.client.bodies[3]), 5535)
+                self.fill_window(side)
                 side.say(write_frame(*settings, b"\0\4" + size.to_bytes(4, "big")))
                 side.client.h2.increment_flow_control_window(100_000)
                 side.say(side.client.take())

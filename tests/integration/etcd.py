@@ -5,8 +5,11 @@ from __future__ import annotations
 import shutil
 import signal
 import ssl
+import tempfile
 from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
 
 from tests.integration.harness import Process, free_port, wait_until
 from tests.rigs.tls_rig import Authority
@@ -83,3 +86,13 @@ class Etcd:
             return False
         finally:
             connection.close()
+
+
+def started(case: SynchronousTestCase) -> Etcd:
+    """One that serves for as long as a test runs, with a folder of its own."""
+    folder = tempfile.TemporaryDirectory(prefix="subproxy-etcd-")
+    case.addCleanup(folder.cleanup)
+    etcd = Etcd(Path(folder.name))
+    case.addCleanup(etcd.kill)
+    etcd.start()
+    return etcd

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
 import time
-from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.integration.etcd import SKIP, Etcd
+from tests.integration.etcd import SKIP, started
 from tests.integration.harness import wait_until
 from tests.integration.host import Host
 from tests.rigs.tls_rig import Authority
@@ -20,11 +18,7 @@ class ClusterTests(SynchronousTestCase):
     skip = SKIP
 
     def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory(prefix="subproxy-etcd-")
-        self.addCleanup(folder.cleanup)
-        self.etcd = Etcd(Path(folder.name))
-        self.addCleanup(self.etcd.kill)
-        self.etcd.start()
+        self.etcd = started(self)
         authority = Authority()
         self.hosts: dict[str, Host] = {}
         for name in ("kvm-1", "kvm-2", "kvm-3"):

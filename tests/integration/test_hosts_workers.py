@@ -7,13 +7,12 @@ import os
 import re
 import signal
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.integration.etcd import SKIP, Etcd
+from tests.integration.etcd import SKIP, started
 from tests.integration.harness import wait_until
 from tests.integration.host import Host
 from tests.integration.load import Load
@@ -26,11 +25,7 @@ class HostsOfWorkersCase(SynchronousTestCase):
     skip = SKIP
 
     def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory(prefix="subproxy-etcd-")
-        self.addCleanup(folder.cleanup)
-        self.etcd = Etcd(Path(folder.name))
-        self.addCleanup(self.etcd.kill)
-        self.etcd.start()
+        self.etcd = started(self)
         self.authority = Authority()
 
     def host(self, name: str, workers: int, *options: str) -> Host:

@@ -182,16 +182,25 @@ class DriverCase(TestCase):
         running.kill()
         await running.ended
         for index in (1, 2):
-            self.folder = root / str(index)
-            self.folder.mkdir(0o700)
-            self.events.clear()
+            self.move(root / str(index))
             guest = self.listen()
-            launch = replace(self.launch(), index=index, snapshot=place)
-            copy = await self.driver.start(launch, self.events.append)
-            self.addCleanup(lambda ended=copy.ended: ended)
-            self.addCleanup(copy.kill)
-            self.assertEqual(self.kinds(), [VmmEventKind.SPAWNED, VmmEventKind.RESTORED])
+            await self.go_on(index, place)
             self.assertIn(b"5:hello", await guest.heard)
+
+    def move(self, folder: Path) -> None:
+        """What is started next has its files there, and nothing was heard of it."""
+        self.folder = folder
+        folder.mkdir(0o700)
+        self.events.clear()
+
+    async def go_on(self, index: int, place: Path) -> Launch:
+        """Start an instance from the snapshot that is there."""
+        launch = replace(self.launch(), index=index, snapshot=place)
+        copy = await self.driver.start(launch, self.events.append)
+        self.addCleanup(lambda: copy.ended)
+        self.addCleanup(copy.kill)
+        self.assertEqual(self.kinds(), [VmmEventKind.SPAWNED, VmmEventKind.RESTORED])
+        return launch
 
 
 class DriverTests(DriverCase):
@@ -363,14 +372,8 @@ class CloudHypervisorTests(DriverCase):
         running.kill()
         await running.ended
         for index in (1, 2):
-            self.folder = root / str(index)
-            self.folder.mkdir(0o700)
-            self.events.clear()
-            launch = replace(self.launch(), index=index, snapshot=place)
-            copy = await self.driver.start(launch, self.events.append)
-            self.addCleanup(lambda ended=copy.ended: ended)
-            self.addCleanup(copy.kill)
-            self.assertEqual(self.kinds(), [VmmEventKind.SPAWNED, VmmEventKind.RESTORED])
+            self.move(root / str(index))
+            launch = await self.go_on(index, place)
             self.assertTrue(launch.vsock.is_socket())
         for path in place.iterdir():
             path.write_bytes(b"x")
