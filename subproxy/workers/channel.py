@@ -20,12 +20,14 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from subproxy.core.printable import printable
 from subproxy.workers.messages import (
     MAX_DESCRIPTORS,
     PACKET,
     ChannelMessage,
     MessageBroken,
     MessageDecoder,
+    UnknownMessage,
     encode,
 )
 
@@ -82,7 +84,8 @@ def send_now(to: socket.socket, sent: ChannelMessage) -> None:
 
 def receive_now(of: socket.socket) -> ChannelMessage | None:
     """
-    Receive a message from a socket that blocks; None at the end.
+    Receive a message from a socket that blocks; None at the end. One of another version is left
+    out.
 
     @raise MessageBroken: what came is none.
     """
@@ -92,17 +95,20 @@ def receive_now(of: socket.socket) -> ChannelMessage | None:
         if not packet:
             return None
         found = decoder.feed(packet, descriptors)
-        if found is not None:
+        if isinstance(found, UnknownMessage):
+            _close_all(found.descriptors)
+        elif found is not None:
             return found
 
 
 @implementer(IReadDescriptor, IWriteDescriptor)
 class MessageChannel:
     """
-    One end of a channel, in a reactor.
+    One end of a channel, in a reactor. What another version says, and this one does not know, is
+    left out: a line says so, once for each name.
 
     @param came: is given each message, which owns its descriptors.
-    @param ended: is called, once, when the other end is gone or says what nobody understands.
+    @param ended: is called, once, when the other end is gone or says what is no message.
     """
 
     _log = Logger()
@@ -123,6 +129,7 @@ class MessageChannel:
         self._unsent: deque[tuple[bytes, tuple[int, ...]]] = deque()
         self._writing = False
         self._open = True
+        self._unknown: set[str] = set()
         reactor.addReader(self)
 
     @property
@@ -208,13 +215,25 @@ class MessageChannel:
                 self._log.error("the other end says what is no message: {error}", error=error)
                 self._lose()
                 return
-            if found is not None:
+            if isinstance(found, UnknownMessage):
+                self._leave_out(found)
+            elif found is not None:
                 try:
                     self._came(found)
                 except Exception:
                     self._log.failure("a message could not be dealt with: {what}", what=found)
             if not self._open:
                 return
+
+    def _leave_out(self, said: UnknownMessage) -> None:
+        _close_all(said.descriptors)
+        if said.name not in self._unknown:
+            self._unknown.add(said.name)
+            self._log.warn(
+                "the other end is of another version: {name} is left out: {why}",
+                name=printable(said.name),
+                why=printable(said.why),
+            )
 
     def doWrite(self) -> None:
         """See C{IWriteDescriptor}."""

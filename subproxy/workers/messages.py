@@ -5,6 +5,10 @@ A message is a dataclass of plain values (text, numbers, lists, dictionaries of 
 of bytes, and C{descriptors} that travel with it. It is written as packets of a socket that keeps
 their bounds (C{SOCK_SEQPACKET}): a long one takes several, of which the first has the descriptors.
 Names of guests are bytes anywhere else; here they are text, one character a byte (latin-1).
+
+While a parent replaces its workers (SIGUSR2), the two ends may be of different programs. So a
+message of a name that is not known here is an L{UnknownMessage}, and so is one that lacks what is
+needed; values of names that are not known are left out. What is added to a message has a default.
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ _LAST, _MORE = b".", b"+"
 
 
 class MessageBroken(Exception):
-    """What came is no message of this version: the two ends are of different programs."""
+    """What came is no message of any version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +57,19 @@ def message(kind: AnyMessage) -> AnyMessage:
     """Let C{kind} be sent and understood, by the name of its class."""
     ChannelMessage.kinds[kind.__name__] = kind
     return kind
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownMessage(ChannelMessage):
+    """
+    A message of another version, which nobody here can do anything with.
+
+    @ivar name: what that calls it.
+    @ivar why: what is not understood, for a person.
+    """
+
+    name: str
+    why: str
 
 
 def encode(sent: ChannelMessage) -> list[bytes]:
@@ -108,14 +125,28 @@ class MessageDecoder:
         head, _, payload = data.partition(b"\n")
         try:
             name, values, count = json.loads(head)
-            kind = ChannelMessage.kinds[name]
-            if count != len(self.held):
-                raise MessageBroken(f"{name}: {len(self.held)} descriptors came, of {count}")
-            found = kind(**values, payload=payload, descriptors=tuple(self.held))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, TypeError) as error:
             raise MessageBroken(f"{head[:80]!r}: {error}") from None
-        self.held = []
-        return found
+        if not isinstance(name, str) or not isinstance(values, dict):
+            raise MessageBroken(f"{head[:80]!r}: no name, or no values")
+        if count != len(self.held):
+            raise MessageBroken(f"{name}: {len(self.held)} descriptors came, of {count}")
+        descriptors, self.held = tuple(self.held), []
+        return _of_values(name, values, payload, descriptors)
+
+
+def _of_values(
+    name: str, values: dict[str, Any], payload: bytes, descriptors: tuple[int, ...]
+) -> ChannelMessage:
+    kind = ChannelMessage.kinds.get(name)
+    if kind is None:
+        return UnknownMessage(name, "nobody knows it here", descriptors=descriptors)
+    known = {each.name for each in fields(kind)} - {"payload", "descriptors"}
+    values = {key: value for key, value in values.items() if key in known}
+    try:
+        return kind(**values, payload=payload, descriptors=descriptors)
+    except TypeError as error:
+        return UnknownMessage(name, str(error), descriptors=descriptors)
 
 
 # Parent and template.

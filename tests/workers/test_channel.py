@@ -7,10 +7,17 @@ import socket
 from typing import Any
 
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.workers import messages as msg
-from subproxy.workers.channel import MessageChannel, channel_pair, receive_now, send_now
+from subproxy.workers.channel import (
+    MessageChannel,
+    channel_pair,
+    receive_now,
+    send_now,
+    send_packet,
+)
 from subproxy.workers.messages import ChannelMessage
 
 
@@ -97,6 +104,34 @@ class ChannelTests(SynchronousTestCase):
         self.channel.doRead()
         self.assertEqual(self.ended, [True])
         self.assertEqual(len(self.flushLoggedErrors()), 0)
+
+    def test_another_version(self) -> None:
+        """What it says more is left out, descriptors closed; what comes behind it is heard."""
+        read, write = os.pipe()
+        self.addCleanup(os.close, read)
+        for _ in range(2):
+            send_packet(self.theirs, b'.["FromTheFuture", {"x": 1}, 1]\n', [write])
+            send_now(self.theirs, msg.Ready())
+        os.close(write)
+        with capturedLogs() as logged:
+            self.channel.doRead()
+        self.assertEqual(self.came, [msg.Ready()] * 2)
+        self.assertEqual((self.ended, self.channel.is_open), ([], True))
+        self.assertEqual(os.read(read, 1), b"")
+        self.assertEqual([each["name"] for each in logged], ["FromTheFuture"])
+
+    def test_another_version_of_who_waits(self) -> None:
+        """Likewise where somebody waits for the next message."""
+        read, write = os.pipe()
+        self.addCleanup(os.close, read)
+        here, there = channel_pair()
+        for each in (here, there):
+            self.addCleanup(each.close)
+        send_packet(there, b'.["FromTheFuture", {}, 1]\n', [write])
+        os.close(write)
+        send_now(there, msg.Ready())
+        self.assertEqual(receive_now(here), msg.Ready())
+        self.assertEqual(os.read(read, 1), b"")
 
     def test_a_failure_stops_nobody(self) -> None:
         """What goes wrong with one message is logged."""

@@ -55,18 +55,33 @@ class MessageTests(SynchronousTestCase):
         self.assertFalse(decoder.partial)
 
     def test_what_is_none(self) -> None:
-        """Neither the frame, nor the name, nor the fields, nor the count of descriptors."""
+        """Neither the frame, nor its values, nor the count of descriptors."""
         for packet in (
             b"?",
             b".",
             b".nonsense\n",
-            b'.["Nobody", {}, 0]\n',
-            b'.["Answer", {"wrong": 1}, 0]\n',
-            b'.["Answer", {}, 0]\n',
+            b'.["Answer", 1, 0]\n',
+            b".[1, {}, 0]\n",
             b'.["Answer", {"number": 1}, 1]\n',
             b".[1]\n",
         ):
             self.assertRaises(MessageBroken, MessageDecoder().feed, packet)
+
+    def test_of_another_version(self) -> None:
+        """Whatever that has added: a message, a value; or it lacks one that is needed here."""
+        decoder = MessageDecoder()
+        for packet, found in (
+            (b'.["Nobody", {}, 0]\n', msg.UnknownMessage),
+            (b'.["UnknownMessage", {"name": "x", "why": "y"}, 0]\n', msg.UnknownMessage),
+            (b'.["Answer", {"wrong": 1}, 0]\n', msg.UnknownMessage),
+            (b'.["Answer", {"number": 1, "new": [], "payload": 1}, 0]\nx', msg.Answer),
+        ):
+            self.assertIsInstance(decoder.feed(packet), found)
+        self.assertEqual(decoder.feed(packet), msg.Answer(1, payload=b"x"))
+        unknown = decoder.feed(b'.["Nobody", {}, 2]\n', (7, 8))
+        assert unknown is not None
+        self.assertEqual(unknown.descriptors, (7, 8))
+        self.assertEqual((decoder.held, decoder.partial), ([], False))
 
     def test_too_many_descriptors(self) -> None:
         """The kernel would not take them."""
