@@ -22,6 +22,7 @@ from subproxy.fastpath._pending cimport PendingRequest
 from subproxy.fastpath._response cimport Answer, bodiless_length, is_bodiless, write_head
 from subproxy.fastpath._route_cache cimport RouteEntry
 from subproxy.fastpath._upload cimport FastUpload
+from subproxy.reactor._receive cimport MOST
 
 from subproxy.fastpath import fallback as handover
 from subproxy.relay.splice import LEAST
@@ -49,6 +50,12 @@ cdef class AnsweringConnection(ReplaceableConnection):
         else:
             self.transport.write(data)
         return 0
+
+    cdef int become(self, object slow) except -1:
+        if self.stream is not None:
+            # Of a body that was to be gathered a receive ended early.
+            self.stream.most = MOST
+        return ReplaceableConnection.become(self, slow)
 
     cdef int undelay(self) except -1:
         """Send what is written at once, whatever of it the client has not acknowledged."""

@@ -32,6 +32,7 @@ from subproxy.fastpath._upload cimport FastUpload
 from subproxy.fastpath._fallback cimport (
     CLOSING, DOWNLOADING, GATHERING, IDLE, OVER, PARTIAL, SLOW, TUNNEL, UPLOADING, WAITING,
 )
+from subproxy.reactor._receive cimport MOST
 from subproxy.reactor._stream cimport Stream
 
 from subproxy.fastpath import fallback as handover
@@ -43,8 +44,7 @@ from subproxy.telemetry.close_reason import CloseReason
 cdef enum:
     MOST_PARTIAL = 8192  # bytes of a head in more than one read, above which Python has it
     LEAST_OFFERED = 4096  # bytes of a body still to come that are worth a receive of their own
-    WHOLE = 65536  # bytes that are received at once
-    PART = 16384  # ... behind a head whose body is still to come
+    PART = 16384  # bytes that are received at once behind a head whose body is still to come
 
 cdef double NEVER = float("inf")
 
@@ -398,7 +398,7 @@ cdef class FastConnection(TunnellingConnection):
             return False
         if self.stream is not None:
             # Of a body that is to be lent, or that is gathered, no more than one buffer is copied.
-            self.stream.most = PART if whole > size else WHOLE
+            self.stream.most = PART if whole > size else MOST
         if whole > size and not large and behind is None:
             self.gather(data, size, head)
             return True

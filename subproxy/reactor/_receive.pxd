@@ -4,6 +4,10 @@ from libc.stdint cimport uint32_t
 from subproxy.reactor._engine cimport Handle
 
 
+cdef enum:
+    MOST = 64 * 1024  # bytes that one multishot receive takes before it ends, if nobody says else
+
+
 cdef class Receiver:
     """A compiled protocol: it is given the bytes where the kernel put them.
 

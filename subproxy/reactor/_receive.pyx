@@ -20,7 +20,6 @@ cdef extern from "Python.h":
 
 cdef enum:
     BULK = 64 * 1024  # bytes of a receive into a buffer of its own
-    MOST = 64 * 1024  # bytes that one multishot receive takes before it ends, if nobody says else
     FULL = 4  # full buffers in a row after which that is done
 
 # One for all, as Twisted's own reactors do: building a Failure costs microseconds.

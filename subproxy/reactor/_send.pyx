@@ -99,6 +99,8 @@ cdef class SendingStream(ReceivingStream):
             last = PyBytes_FromStringAndSize(NULL, max(self.room, size))
             self.out.append(last)
         memcpy(PyBytes_AS_STRING(last) + self.filled, data, size)
+        # A producer that is paused now may write, and who makes it shorter must have it alone.
+        last = None
         self.filled += size
         self.outlen += size
         return self.soon()

@@ -7,6 +7,8 @@ from subproxy.reactor._engine import Handle
 class Receiver:
     """A compiled protocol."""
 
+def gathered(stream: Stream, data: bytes) -> None: ...
+
 class Stream(Handle):
     """The stream half of a transport."""
 

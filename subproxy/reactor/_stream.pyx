@@ -13,7 +13,7 @@ Its two halves are C{ReceivingStream} and C{SendingStream}; here are the life of
 the socket, the turn, and the methods that Twisted calls.
 """
 
-from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from posix.unistd cimport close
 
 from subproxy.reactor._engine cimport (
@@ -341,6 +341,11 @@ cdef class Stream(SendingStream):
         if self.writing:
             self.flush()
         return 0
+
+
+def gathered(Stream stream, bytes data):
+    """C{cgather}, for tests."""
+    stream.cgather(PyBytes_AS_STRING(data), len(data))
 
 
 def checked(iovec):

@@ -74,3 +74,14 @@ class GatheredMemoryTests(SynchronousTestCase):
         gc.collect()
         held, _ = tracemalloc.get_traced_memory()
         self.assertLess(held, MANY * LENGTH)
+
+    def test_received_whole_by_python(self) -> None:
+        """Who serves it then has no use for receives that end after one buffer."""
+        front = self.connect()
+        most = front.transport.most
+        self.turn()
+        self.clients[0].sendall(POST % LENGTH + b"x" * CAME)
+        self.turn()
+        self.assertLess(front.transport.most, most)
+        front.deadline_passed(self.side.world.clock.seconds())
+        self.assertEqual(front.transport.most, most)

@@ -112,6 +112,35 @@ class SendingTests(ReactorTestCase):
             self.turns(1)
         self.comes_whole(peer, want)
 
+    def test_whoIsPausedMayWrite(self) -> None:
+        """While little pieces are gathered: what it writes goes behind the piece it was paused for."""
+        from subproxy.reactor._stream import gathered
+
+        protocol, peer = self.pair()
+
+        class Producer:
+            words = [b"paused", b" at once"]
+
+            def pauseProducing(self) -> None:
+                while self.words:
+                    protocol.transport.write(self.words.pop(0))
+
+            def resumeProducing(self) -> None:
+                pass
+
+            def stopProducing(self) -> None:
+                pass
+
+        protocol.transport.bufferSize = 150
+        protocol.transport.registerProducer(Producer(), True)
+        self.addCleanup(protocol.transport.unregisterProducer)
+        gathered(protocol.transport, b"a" * 100)
+        gathered(protocol.transport, b"b" * 100)
+        want = b"a" * 100 + b"b" * 100 + b"paused at once"
+        self.turns(2)
+        self.assertEqual(drained(peer, len(want)), want)
+        self.assertIsNone(protocol.lost)
+
     def test_lastWordsAreSentInFull(self) -> None:
         """Whatever their size, and whatever the socket takes at once."""
         for size in (1, 1000, 60_000, 70_000, 5_000_000):
