@@ -67,7 +67,7 @@ def make_parent(options: Options) -> Any:
     forked = fork_template(
         lambda: _refresh(options, certificates),
         lambda: _read_again(options, certificates),
-        lambda: _import_for_workers(options),
+        lambda: _prepare_template(options, state),
     )
     if isinstance(forked, WorkerProcess):
         from subproxy.app.worker import run_worker
@@ -104,6 +104,18 @@ def make_parent(options: Options) -> Any:
     reactor.callWhenRunning(running)
     tune()
     return service
+
+
+def _prepare_template(options: Options, state: ParentState | None) -> None:
+    """
+    Make the template ready, from which workers are.
+
+    What the parent's former program has left is the parent's. Whoever else had it open would keep
+    a guest's connection from ending with the parent's, and a worker from seeing the parent's end.
+    """
+    for each in () if state is None else state.descriptors():
+        os.close(each)
+    _import_for_workers(options)
 
 
 def _import_for_workers(options: Options) -> None:

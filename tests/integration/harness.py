@@ -30,13 +30,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(condition: Callable[[], Any], what: str, deadline: float = DEADLINE) -> Any:
-    """Wait until C{condition} is true; its value."""
+def wait_until(
+    condition: Callable[[], Any], what: str, deadline: float = DEADLINE, every: float = 0.02
+) -> Any:
+    """Wait until C{condition} is true, which is looked at C{every} so many seconds; its value."""
     end = time.monotonic() + deadline
     while not (value := condition()):
         if time.monotonic() > end:
             raise AssertionError(f"not within {deadline} s: {what}")
-        time.sleep(0.02)
+        time.sleep(every)
     return value
 
 
@@ -133,6 +135,7 @@ class World:
         vsock: str | None = None,
         twistd: tuple[str, ...] = (),
         prefix: tuple[str, ...] = (),
+        deadline: float = DEADLINE,
     ) -> Process:
         """Start the real proxy, and wait until it listens."""
         command = [
@@ -147,9 +150,9 @@ class World:
             *options,
         ]
         self.proxy = self.start("proxy", command)
-        self.proxy.wait_for("HTTP on")
+        self.proxy.wait_for("HTTP on", deadline=deadline)
         if any(option.startswith("--admin=") for option in options):
-            self.proxy.wait_for("admin on")
+            self.proxy.wait_for("admin on", deadline=deadline)
         return self.proxy
 
     def start(self, name: str, command: list[str], **environment: str) -> Process:
