@@ -32,6 +32,8 @@ from tests.rigs.import_graph import (
 ROOT = Path(__file__).parent.parent
 
 FLOORS = (
+    # What classes of fields are made with, in both packages.
+    ("wire.values",),
     ("errors", "wire", "core.printable", "response_body"),
     ("core.http",),
     # One room of policies: a pool has a route, a registry has pools.
@@ -50,11 +52,11 @@ FLOORS = (
 """The rooms of C{subproxy}, the lowest first; names between spaces are one room."""
 
 KNOWS_ONLY = {
-    "core.http": ("errors",),
+    "core.http": ("errors", "wire.values"),
     "core.routing core.balancing core.access core.sites": (
-        *("core.http", "core.printable", "errors"),
+        *("core.http", "core.printable", "errors", "wire.values"),
     ),
-    "core": ("core", "errors"),
+    "core": ("core", "errors", "wire.values"),
     # Both log at a limited rate, and nothing else here is about the proxy.
     "reactor": ("core.access.log_limit",),
     "endpoints": ("core.access.log_limit", "core.printable", "core.rescan"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
@@ -53,6 +52,7 @@ from subproxy.subscription.settings import SubscriptionSettings
 from subproxy.telemetry.access_log import AccessLog
 from subproxy.telemetry.counters import Counters, ExchangeLogFanOut
 from subproxy.telemetry.recent_requests import RecentRequests
+from subproxy.wire.values import value_class
 
 if TYPE_CHECKING:
     from subproxy.app.hosts import Hosts
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from subproxy.frontend.tls.certificate_reader import CertificateReader
 
 
-@dataclass(frozen=True)
+@value_class
 class Proxy:
     """
     A proxy of one process, or what one of several workers is.

@@ -9,12 +9,12 @@ one of all interfaces. An endpoint such as C{tcp:8888} means what it says, alway
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from subproxy.config.listener_versions import split_versions
 from subproxy.endpoints.ipv6 import IPv6Endpoint, has_ipv6
 from subproxy.endpoints.server_endpoint import server_endpoint
+from subproxy.wire.values import value_class
 
 LOCAL_ONLY = (
     "no policy is in force: any guest may claim any host and path, so the port {ports} is one of "
@@ -23,7 +23,7 @@ LOCAL_ONLY = (
 OPEN = "no policy is in force: any guest may claim any host and path (see --policy)"
 
 
-@dataclass(frozen=True)
+@value_class
 class ClientListener:
     """
     One listening socket for clients.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from subproxy.config.listen import parse_cluster, parse_peer_listen, parse_prefix
 from subproxy.config.setting import Text
 from subproxy.config.setting_fields import many, maybe, one
 from subproxy.core.host_address import parse_peer, split_address
+from subproxy.wire.values import mixed_value_class
 
 OTHER_HOSTS: Final = "Other hosts"
 
@@ -25,7 +25,7 @@ def _peer(text: str) -> str:
     return text
 
 
-@dataclass(frozen=True)
+@mixed_value_class
 class HostSettings:
     """See above."""
 

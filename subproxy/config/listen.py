@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 
 from subproxy.config.bare_port import is_bare
 from subproxy.config.listener_versions import split_versions
+from subproxy.wire.values import value_class
 
 _MAGIC = re.compile(r"[*?[]")
 _ETCD = re.compile(r"etcd:https?://[A-Za-z0-9.:\[\]-]+\Z")
@@ -15,7 +15,7 @@ _PREFIX = re.compile(r"/(?:[A-Za-z0-9._-]+/)*\Z")
 _ENDPOINT = re.compile(r"[A-Za-z][A-Za-z0-9_-]*:")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class VsockListen:
     """
     One C{--vsock}.

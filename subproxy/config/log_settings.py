@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from subproxy.config.setting import Choice, Number, Text
 from subproxy.config.setting_fields import maybe, one
 from subproxy.telemetry.log_format import FORMATS
+from subproxy.wire.values import mixed_value_class
 
 CLIENTS = "Clients"
 """Their heading in C{--help}."""
 
 
-@dataclass(frozen=True)
+@mixed_value_class
 class LogSettings:
     """See L{subproxy.config.settings.Settings}."""
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from subproxy.config.setting import Count, Text
 from subproxy.config.setting_fields import maybe, one
+from subproxy.wire.values import mixed_value_class
 
 MACHINES: Final = "Machines"
 
 
-@dataclass(frozen=True)
+@mixed_value_class
 class MachineSettings:
     """See above."""
 

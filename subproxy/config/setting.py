@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from subproxy.frontend import limits
+from subproxy.wire.values import value_class
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -67,7 +67,7 @@ def _string_text(value: object) -> str:
     raise ValueError("a string is needed, in quotes")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Number:
     """A number within bounds, which are among its values."""
 
@@ -94,7 +94,7 @@ class Number:
         return {"type": "number", "minimum": self.low, "maximum": self.high}
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Count:
     """A whole number within bounds, which are among its values."""
 
@@ -115,7 +115,7 @@ class Count:
         return {"type": "integer", "minimum": self.low, "maximum": self.high}
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Processes:
     """How many processes: a whole number, or C{auto} for the cores that this process may use."""
 
@@ -145,7 +145,7 @@ class Processes:
         return {"anyOf": [{"const": "auto"}, Count(1, self.most, "").schema()]}
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class HttpLimit:
     """A limit of the frontend, which says itself what it may be."""
 
@@ -173,7 +173,7 @@ class HttpLimit:
         return {"type": kind, "minimum": 0, "exclusiveMaximum": 2**63}
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Octal:
     """The mode of a file."""
 
@@ -201,7 +201,7 @@ class Octal:
         return {"type": "string", "pattern": "^(0o?)?[0-7]{1,4}$"}
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Choice:
     """One of a few words."""
 
@@ -225,7 +225,7 @@ class Choice:
         return {"enum": list(self.words)}
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Text(Generic[T]):
     """
     Any text that a function takes.
@@ -255,7 +255,7 @@ class Text(Generic[T]):
         return {"type": ["string", "integer"], "minimum": 0} if self.port else {"type": "string"}
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Flag:
     """Yes, if it is said."""
 
@@ -278,7 +278,7 @@ class Flag:
         return {"type": "boolean"}
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Setting:
     """
     One setting.

@@ -9,7 +9,7 @@ and its line in docs/reference/proxy.md, which a test compares.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any, TypeVar
 
 from subproxy.config.host_settings import OTHER_HOSTS, HostSettings
@@ -44,6 +44,7 @@ from subproxy.frontend.half_close import HalfClose
 from subproxy.frontend.tls.library import AUTO, LIBRARIES
 from subproxy.subscription.settings import BULK, SubscriptionSettings
 from subproxy.wire.limits import MAX_NUMBER, PORT
+from subproxy.wire.values import mixed_value_class
 
 T = TypeVar("T")
 
@@ -71,7 +72,7 @@ def _network(text: str) -> str:
     return text
 
 
-@dataclass(frozen=True)
+@mixed_value_class
 class Settings(HostSettings, LogSettings, MachineSettings):
     """
     What an operator has set, and defaults for the rest.

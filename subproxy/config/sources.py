@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 from subproxy.config.combinations import complete
@@ -12,6 +12,7 @@ from subproxy.config.configuration_error import ConfigurationError
 from subproxy.config.setting import Flag, Setting
 from subproxy.config.settings import TABLE, Settings
 from subproxy.core.access.policy import Policy, PolicyError
+from subproxy.wire.values import value_class
 
 if TYPE_CHECKING:
     from subproxy.config.configuration import Configuration
@@ -27,7 +28,7 @@ TWO_POLICIES = "[[guest]] and [default] are a policy, and so is --policy={path}:
 BY_OPTION = {each.option: each for each in TABLE}
 
 
-@dataclass(frozen=True)
+@value_class
 class Effective:
     """
     What the sources come to.
@@ -128,7 +129,7 @@ class Effective:
         )
 
 
-@dataclass(frozen=True)
+@value_class
 class EffectivePolicy(Effective):
     """
     What is in force, whatever is in the files by now: a worker that replaces another goes by it.
@@ -151,7 +152,7 @@ class EffectivePolicy(Effective):
         )
 
 
-@dataclass(frozen=True)
+@value_class
 class Sources:
     """
     Where the settings come from.

@@ -8,12 +8,12 @@ L{BodyTransport.INLINE}: all else it leaves to the Python path.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
 from subproxy.core.fast_enum import fast_enum
 from subproxy.errors import GuestMisbehaved
+from subproxy.wire.values import value_class
 
 
 @fast_enum
@@ -28,7 +28,7 @@ class BodyTransport(Enum):
     """As raw bytes over a connection of its own; the guest may still ask for frames."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class BodyLimits:
     """
     What decides, for one connection.

@@ -7,8 +7,10 @@ command line and the documentation are made.
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, field, fields
 from typing import NamedTuple
+
+from subproxy.wire.values import value_class
 
 WRITE_BUFFER = 81_920
 """
@@ -25,7 +27,7 @@ def _count(default: int, unit: str, option: str, help: str) -> int:
     return field(default=default, metadata={"unit": unit, "option": option, "help": help})
 
 
-@dataclass(slots=True, frozen=True)
+@value_class
 class HttpLimits:
     """
     The limits of one HTTP frontend.

@@ -17,10 +17,10 @@ def lean_imports() -> Iterator[None]:
     Nothing of what an import makes is garbage, but each of its classes is in a cycle, so that
     collecting looks at all of them again and again. They are never looked at afterwards either.
     """
-    openssl.postpone()
     collects = gc.isenabled()
     gc.disable()
     try:
+        openssl.postpone()
         yield
     finally:
         gc.freeze()

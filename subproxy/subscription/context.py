@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from twisted.internet.interfaces import IReactorTime
 
 from subproxy.core.dispatcher import Dispatcher
@@ -16,9 +14,10 @@ from subproxy.subscription.settings import SubscriptionSettings
 from subproxy.subscription.timer_wheel import TimerWheel
 from subproxy.subscription.tunnels import Tunnels
 from subproxy.subscription.turn_budget import TurnBudget
+from subproxy.wire.values import value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class GuestContext:
     """
     The constants of the guests' side.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from subproxy.subscription.time_share import SHARE
 from subproxy.wire.limits import Limits
+from subproxy.wire.values import value_class
 
 BULK = 65_537
 """
@@ -22,7 +23,7 @@ connection: that costs as much as is saved with the first few megabytes.
 """
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class SubscriptionSettings:
     """
     Times are in seconds.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from subproxy.wire.errors import RemoteProtocolError
 from subproxy.wire.messages import Message
+from subproxy.wire.values import value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Violation:
     """
     An event: the peer broke a rule that concerns one exchange only.
@@ -20,7 +19,7 @@ class Violation:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Broken:
     """
     An event, the last: the peer broke a rule, and nothing it says can be trusted now.
@@ -31,7 +30,7 @@ class Broken:
     error: RemoteProtocolError
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Ignored:
     """
     An event: so many frames in a row were of no interest.

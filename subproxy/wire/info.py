@@ -7,12 +7,11 @@ wrong; in one that L{subproxy.wire.messages.parse} has returned, only C{length} 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from subproxy.wire import fields as check
 from subproxy.wire.fields import Info
 from subproxy.wire.limits import DEFAULT_WEIGHT
 from subproxy.wire.messages import lookup
+from subproxy.wire.values import value_class
 
 # hello
 
@@ -28,7 +27,7 @@ def process_wanted(hello: Info) -> int | None:
     return found
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class PeerProcess:
     """
     Another proxy.
@@ -81,7 +80,7 @@ def full(pong: Info) -> bool:
 # register, registered
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class PeerRoute:
     """
     What a peer says of a route of its guests.
@@ -145,7 +144,7 @@ def stamped(request: Info) -> bool:
     return lookup(request, b"stamped", check.boolean, False)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Tls:
     """
     What a guest is told of a client's TLS.

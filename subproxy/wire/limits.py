@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from subproxy.wire.values import value_class
 
 VERSION = 1
 PORT = 12345
@@ -51,7 +51,7 @@ BODY_OVERHEAD = 64
 """More than what a C{body} frame has beside its data."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Limits:
     """
     What one side takes from the other; said in C{hello} and C{welcome}.

@@ -12,19 +12,20 @@ Compiled a second time: L{subproxy.fastpath._response} and L{subproxy.fastpath._
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any, ClassVar, TypeVar
 
 from subproxy.wire import fields as check
 from subproxy.wire.errors import HelloError, MessageError
 from subproxy.wire.fields import Headers, Info
 from subproxy.wire.frames import Frame, Piece, encoded_pieces
+from subproxy.wire.values import record_class
 
 _NAMES: dict[type, list[str]] = {}
 """The elements of each kind of message."""
 
 
-@dataclass(slots=True)
+@record_class
 class Message:
     """
     The root of all messages.
@@ -56,7 +57,7 @@ def _pairs(headers: Headers) -> list[list[bytes]]:
     return [[name, value] for name, value in headers]
 
 
-@dataclass(slots=True)
+@record_class
 class Hello(Message):
     """Guest: this is a subscription, of this application and instance."""
 
@@ -64,7 +65,7 @@ class Hello(Message):
     info: Info
 
 
-@dataclass(slots=True)
+@record_class
 class Connect(Message):
     """
     Guest, first on a connection: this is a data connection, claimed by a one-time token.
@@ -77,7 +78,7 @@ class Connect(Message):
     token: bytes
 
 
-@dataclass(slots=True)
+@record_class
 class Register(Message):
     """Guest: I serve what matches these patterns."""
 
@@ -88,7 +89,7 @@ class Register(Message):
     info: Info = field(default_factory=dict)
 
 
-@dataclass(slots=True)
+@record_class
 class Unregister(Message):
     """Guest: no longer what C{reference} registered."""
 
@@ -96,7 +97,7 @@ class Unregister(Message):
     reference: int
 
 
-@dataclass(slots=True)
+@record_class
 class Pong(Message):
     """Guest: the answer to a ping, with its nonce."""
 
@@ -105,7 +106,7 @@ class Pong(Message):
     info: Info = field(default_factory=dict)
 
 
-@dataclass(slots=True)
+@record_class
 class Response(Message):
     """Guest: the head of a response, interim (1xx) or final."""
 
@@ -122,7 +123,7 @@ class Response(Message):
         return [self.verb, self.exchange, self.status, headers, self.info, self.body]
 
 
-@dataclass(slots=True)
+@record_class
 class Welcome(Message):
     """Proxy: the subscription stands; these are my limits."""
 
@@ -130,7 +131,7 @@ class Welcome(Message):
     info: Info
 
 
-@dataclass(slots=True)
+@record_class
 class Registered(Message):
     """Proxy: the route of C{reference} is in the table."""
 
@@ -139,7 +140,7 @@ class Registered(Message):
     info: Info = field(default_factory=dict)
 
 
-@dataclass(slots=True)
+@record_class
 class Unregistered(Message):
     """Proxy: the route of C{reference} is out of the table."""
 
@@ -147,7 +148,7 @@ class Unregistered(Message):
     reference: int
 
 
-@dataclass(slots=True)
+@record_class
 class Refused(Message):
     """Proxy: no to the C{register} of that reference; 0: no to C{hello}."""
 
@@ -157,7 +158,7 @@ class Refused(Message):
     reason: bytes
 
 
-@dataclass(slots=True)
+@record_class
 class Ping(Message):
     """Proxy: are you there?"""
 
@@ -165,7 +166,7 @@ class Ping(Message):
     nonce: bytes
 
 
-@dataclass(slots=True)
+@record_class
 class Request(Message):
     """Proxy: a request, to be answered under that exchange number."""
 
@@ -191,7 +192,7 @@ class Request(Message):
         ]
 
 
-@dataclass(slots=True)
+@record_class
 class Body(Message):
     """Both: a piece of a streamed body, never empty."""
 
@@ -200,7 +201,7 @@ class Body(Message):
     data: bytes
 
 
-@dataclass(slots=True)
+@record_class
 class End(Message):
     """Both: a body is complete."""
 
@@ -214,7 +215,7 @@ class End(Message):
         return [self.verb, self.exchange, _pairs(self.trailers), self.info]
 
 
-@dataclass(slots=True)
+@record_class
 class Move(Message):
     """
     Both: what follows of our half of a tunnel goes over its data connection.
@@ -227,7 +228,7 @@ class Move(Message):
     length: int
 
 
-@dataclass(slots=True)
+@record_class
 class Credit(Message):
     """Both: so many more bytes of body may come."""
 
@@ -236,7 +237,7 @@ class Credit(Message):
     amount: int
 
 
-@dataclass(slots=True)
+@record_class
 class Abort(Message):
     """Both: the exchange is over before its time."""
 
@@ -246,7 +247,7 @@ class Abort(Message):
     reason: bytes = b""
 
 
-@dataclass(slots=True)
+@record_class
 class Drain(Message):
     """Guest: send me nothing new. Proxy: I shall send nothing new, and close when all is done."""
 
@@ -254,7 +255,7 @@ class Drain(Message):
     info: Info = field(default_factory=dict)
 
 
-@dataclass(slots=True)
+@record_class
 class Bye(Message):
     """Both: the last frame of this direction."""
 

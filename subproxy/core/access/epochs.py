@@ -16,10 +16,10 @@ guest that burns through ids makes only itself forgettable.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Final
 
 from subproxy.core.balancing.member import Member
+from subproxy.wire.values import value_class
 
 LINES: Final = 256
 """Applications x workers of one identity."""
@@ -34,14 +34,14 @@ Line = tuple[bytes, int]
 """(application, worker)"""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class AcceptHello:
     """The member subscribes; C{replaced} is whose place it takes: close that connection."""
 
     replaced: Member | None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class RefuseHello:
     """The member may not subscribe; C{code} is one of docs/protocol.md, C{reason} for a person."""
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -30,6 +30,7 @@ from subproxy.core.access.claims import Claim, ClaimError, conflict, wildcard
 from subproxy.core.access.toml_lines import TomlLines, error_line, load_toml
 from subproxy.core.routing.pattern import Kind, escape
 from subproxy.core.routing.route import Route
+from subproxy.wire.values import value_class
 
 UPGRADE_PATTERN: Final = "^[!#$%&'*+.^_`|~0-9A-Za-z/-]{1,32}$"
 """A protocol as C{Upgrade} names it (RFC 9110 section 7.8)."""
@@ -38,7 +39,7 @@ _PROTOCOL: Final = re.compile(UPGRADE_PATTERN)
 _UNITS: Final = {"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Quotas:
     """Quotas of one virtual machine.
 
@@ -53,6 +54,9 @@ class Quotas:
     buffer: int = 16 << 20
     registrations: int = 100
     tunnels: int = 1024
+
+
+USUAL_QUOTAS: Final = Quotas()
 
 
 _QUOTAS: Final = tuple(field.name for field in fields(Quotas))
@@ -82,7 +86,7 @@ class PolicyError(Exception):
         super().__init__("; ".join(f"line {line}: {text}" for line, text in self.problems))
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Guest:
     """
     One entry: who it is for, what they may claim, how much each of them may use.
@@ -108,7 +112,7 @@ class Policy:
     def __init__(
         self,
         guests: Iterable[Guest] | None = None,
-        default: Quotas = Quotas(),
+        default: Quotas = USUAL_QUOTAS,
         upgrades: frozenset[bytes] = UPGRADES,
         passthrough: bool = False,
     ) -> None:

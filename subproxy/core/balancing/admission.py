@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import Any, Final
 
 from subproxy.core.balancing.balancer import Balancer, Random
 from subproxy.core.balancing.member import LINGER, POPULATED, READY, Member, Pool, usable
 from subproxy.core.balancing.pool_owner import PoolOwner
+from subproxy.wire.values import value_class
 
 NO_SUBSCRIBER: Final = "no-subscriber"
 QUEUE_FULL: Final = "queue-full"
@@ -29,7 +29,7 @@ MACHINE_STARTING: Final = "machine-starting"
 NO_ROUTE: Final = "no-route"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class AdmissionLimits:
     """Limits of the queues: how many exchanges may wait, and for how long.
 
@@ -48,7 +48,10 @@ class AdmissionLimits:
     retry_after: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+USUAL_LIMITS: Final = AdmissionLimits()
+
+
+@value_class
 class RequestTerms:
     """What one exchange has of its own.
 
@@ -105,21 +108,21 @@ class Ticket:
         self.waiting = True
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Send:
     """Send it to C{member}, which has been charged with it."""
 
     member: Member
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Wait:
     """It waits until C{ticket.deadline}; keep the ticket, for C{leave}."""
 
     ticket: Ticket
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Refuse:
     """It is refused: C{code} is that of the error in L{subproxy.errors}."""
 
@@ -127,7 +130,7 @@ class Refuse:
     retry_after: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Admitted:
     """What waited goes to C{member}, which has been charged with it."""
 
@@ -135,7 +138,7 @@ class Admitted:
     member: Member
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Expired:
     """The decision about an exchange that has waited too long: refuse it."""
 
@@ -161,7 +164,7 @@ class Admission:
     __slots__ = ("_deadlines", "_limits", "_queues", "_serial", "balancer", "rng", "waiting")
 
     def __init__(
-        self, balancer: Balancer, rng: Random, limits: AdmissionLimits = AdmissionLimits()
+        self, balancer: Balancer, rng: Random, limits: AdmissionLimits = USUAL_LIMITS
     ) -> None:
         self.balancer = balancer
         self.rng = rng

@@ -19,11 +19,11 @@ failure until an interval without one. Decisions are values; who called acts on 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from subproxy.core.balancing.member import THERE, Member, MemberState, Pool, is_peer
 from subproxy.core.balancing.outcomes import Outcomes
+from subproxy.wire.values import value_class
 
 ROW: Final = 5
 """Failures in a row of which one is too many; Envoy's default."""
@@ -45,7 +45,7 @@ IN_A_ROW, TOO_MANY = REASONS = ("in-a-row", "share")
 """Why a member was taken out."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Reweigh:
     """C{member} is to have this share of its weight."""
 
@@ -53,7 +53,7 @@ class Reweigh:
     share: float
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Eject:
     """C{member} is to get nothing for so many seconds; C{reason} is one of L{REASONS}."""
 
@@ -62,7 +62,7 @@ class Eject:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Reinstate:
     """C{member} is to be used again."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from subproxy.wire.values import value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ClientAuthorities:
     """
     The rule of a host for the certificates of its clients. Two are equal if they let in the same.

@@ -15,16 +15,16 @@ Compiled a second time: L{subproxy.fastpath._request_frame} and L{subproxy.fastp
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from subproxy.core.http.client_tls import ClientTls
 from subproxy.core.http.networks import NetworkSet, plain_address
 from subproxy.core.http.origin import UNIX, Origin, read_origin
+from subproxy.wire.values import value_class
 
 Headers = list[tuple[bytes, bytes]]
 
 
-@dataclass(slots=True, frozen=True)
+@value_class
 class Peer:
     """
     The other end of a connection.

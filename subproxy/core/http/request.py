@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from subproxy.core.http.client_tls import ClientTls
 from subproxy.core.http.upgrade import Upgrade
+from subproxy.wire.values import record_class
 
 Header = tuple[bytes, bytes]
 Headers = list[Header]
 
 
-@dataclass(slots=True)
+@record_class
 class RequestHead:
     """
     A request, version-neutral, rewritten from parsed parts: what a guest may see.

@@ -12,7 +12,6 @@ Compiled a second time: L{subproxy.fastpath._response} (see L{subproxy.fastpath.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from subproxy.core.http.fields import (
     BODILESS,
@@ -29,6 +28,7 @@ from subproxy.core.http.fields import (
     TOKEN,
 )
 from subproxy.errors import GuestMisbehaved
+from subproxy.wire.values import record_class
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -36,7 +36,7 @@ _DROPPED = dict.fromkeys(HOP_BY_HOP | {REQUEST_ID})
 _TAKEN = dict.fromkeys({b"content-length", b"connection", *_DROPPED})
 
 
-@dataclass(slots=True)
+@record_class
 class ResponseHead:
     """
     A response head that may be written to a client.

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha1
 from string import ascii_letters
 from typing import Final
 
 from subproxy.core.http.fields import DIGITS, TOKEN
 from subproxy.errors import BadRequest, ClientError, UpgradeRequired
+from subproxy.wire.values import value_class
 
 WEBSOCKET: Final = b"websocket"
 
@@ -35,7 +36,7 @@ _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _BASE64: Final = b"+/" + DIGITS + ascii_letters.encode()
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Upgrade:
     """
     A change of protocol that a client asks for.

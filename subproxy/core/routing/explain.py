@@ -7,7 +7,6 @@ table is tested against.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from subproxy.core.balancing.member import Pool
@@ -19,11 +18,12 @@ from subproxy.core.http.normalise import (
     request_path_fault,
 )
 from subproxy.core.routing.route import decisive
+from subproxy.wire.values import value_class
 
 PASSED_THROUGH: Final = "a name whose TLS is passed through to a guest has no other routes"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Candidate:
     """A pool whose route matches, and why it stands where it stands.
 
@@ -34,7 +34,7 @@ class Candidate:
     rule: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Explanation:
     """The candidates for a URL in the order of precedence; the first one wins.
 

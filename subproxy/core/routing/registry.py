@@ -8,7 +8,6 @@ for C{linger} seconds: a guest that restarts must find its route, its clients mu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
@@ -16,12 +15,13 @@ from subproxy.core.balancing.member import LINGER, POPULATED, Member, Pool
 from subproxy.core.balancing.pool_owner import PoolOwner
 from subproxy.core.routing.route import Route, RouteRefused
 from subproxy.core.routing.route_table import RouteTable
+from subproxy.wire.values import value_class
 
 FORGOTTEN_AT_ONCE: Final = 256
 """Vacant pools that are forgotten in one call: 1 to 2 ms of CPU."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class RegistryLimits:
     """Limits of registration.
 
@@ -36,6 +36,9 @@ class RegistryLimits:
     identity: int = 1024
     program: int = 2000
     total: int = 65536
+
+
+USUAL_LIMITS: Final = RegistryLimits()
 
 
 def _nobody(route: Route) -> PoolOwner | None:
@@ -77,9 +80,7 @@ class Registry:
         "table",
     )
 
-    def __init__(
-        self, *, linger: float = LINGER, limits: RegistryLimits = RegistryLimits()
-    ) -> None:
+    def __init__(self, *, linger: float = LINGER, limits: RegistryLimits = USUAL_LIMITS) -> None:
         self.generation = 0
         self.linger = linger
         self.table = RouteTable()

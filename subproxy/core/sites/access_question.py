@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from subproxy.core.http.request import Headers
 from subproxy.core.sites.local_answer import LocalAnswer
 from subproxy.errors import ProxyError
+from subproxy.wire.values import value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class LetIn:
     """
     The client is.

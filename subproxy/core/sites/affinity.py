@@ -8,13 +8,13 @@ which chooses by rendezvous hashing: when a subscriber leaves, only its own clie
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, Protocol
 
 from subproxy.core.balancing.member import READY, Member, Pool
 from subproxy.core.http.request import Header, RequestHead
+from subproxy.wire.values import value_class
 
 SAME_SITE: Final = ("lax", "strict", "none")
 
@@ -32,7 +32,7 @@ class Affinity(Protocol):
         """A field by which the client is told that C{member} has answered it."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class CookieAffinity:
     """
     By a cookie, one for each route: those of other routes on the same host are not disturbed.
@@ -83,7 +83,7 @@ class CookieAffinity:
         ]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class HeaderAffinity:
     """
     By the value of a field; who sends none goes to whoever is chosen.

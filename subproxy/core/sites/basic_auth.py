@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Final
 
 from subproxy.core.http.request import Headers
 from subproxy.core.sites.access_question import AccessVerdict, LetIn
 from subproxy.core.sites.local_answer import LocalAnswer
+from subproxy.wire.values import mixed_value_class, value_class
 
 USER_FIELD: Final = b"X-Forwarded-User"
 """By which an application is told who came."""
@@ -19,7 +20,7 @@ MAX_PASSWORD: Final = 72
 """Bytes of a password that bcrypt looks at: one with more is nobody's."""
 
 
-@dataclass(frozen=True)
+@mixed_value_class
 class SiteUsers:
     """
     Users.
@@ -43,7 +44,7 @@ class SiteUsers:
         return dict(self.hashes)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class PasswordQuestion:
     """Whether somebody is who he says he is."""
 

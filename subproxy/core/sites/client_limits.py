@@ -9,10 +9,10 @@ one that comes back after all of them begins anew.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Final
 
 from subproxy.core.http.networks import address_number
+from subproxy.wire.values import value_class
 
 MAX_CLIENTS: Final = 65_536
 """Clients and limits whose rates are known; about 200 bytes each."""
@@ -20,7 +20,7 @@ MAX_CLIENTS: Final = 65_536
 ClientKey = int | bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class RateLimit:
     """
     So many requests of a client.
@@ -35,7 +35,7 @@ class RateLimit:
     burst: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ConnectionLimit:
     """
     So many requests of a client at a time.

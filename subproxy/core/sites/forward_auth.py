@@ -7,7 +7,6 @@ It is asked by GET, with the fields of the request and what was asked for, and s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
 
@@ -25,6 +24,7 @@ from subproxy.core.http.response import check_response
 from subproxy.core.sites.access_question import AccessVerdict, LetIn
 from subproxy.core.sites.local_answer import LocalAnswer
 from subproxy.errors import AccessUnknown, GuestMisbehaved
+from subproxy.wire.values import value_class
 
 MAX_FIELDS: Final = 16_384
 """Bytes of what an application is told by the service."""
@@ -61,7 +61,7 @@ def field_fault(name: bytes) -> str | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class AuthService:
     """
     The service.
@@ -83,7 +83,7 @@ class AuthService:
         return frozenset(map(cgi_name, self.fields))
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ServiceQuestion:
     """
     Whether a request is let in.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from subproxy.core.http.cgi_name import cgi_name
@@ -17,6 +17,7 @@ from subproxy.core.http.fields import (
     TOKEN,
 )
 from subproxy.core.http.request import Headers
+from subproxy.wire.values import value_class
 
 _OF_BOTH: Final = HOP_BY_HOP | FRAMING | {REQUEST_ID, b"trailer"}
 _OF_REQUESTS: Final = _OF_BOTH | FORWARDING | {b"host", b"expect", b"max-forwards"}
@@ -32,7 +33,7 @@ class HeaderRuleError(ValueError):
     """A field that no rule may touch, or what is none."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class HeaderRules:
     """
     What is done to the fields of one message: first removed, then set, then added.

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from subproxy.core.http.request import Headers
+from subproxy.wire.values import value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class LocalAnswer:
     """
     A redirect, or who is to say who he is.

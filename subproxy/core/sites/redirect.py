@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from subproxy.core.http.fields import TARGET
 from subproxy.core.http.request import RequestHead
+from subproxy.wire.values import value_class
 
 STATUSES: Final = (301, 302, 303, 307, 308)
 
@@ -40,7 +40,7 @@ class RedirectError(ValueError):
     """What is no target of a redirect."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Redirect:
     """
     A redirect of every request.

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from subproxy.core.http.normalise import normalise_path
+from subproxy.wire.values import mixed_value_class
 
 if TYPE_CHECKING:
     from itsdangerous import URLSafeSerializer
@@ -64,7 +65,7 @@ class Link(NamedTuple):
         return all(each == below or each.startswith(below + b"/") for each in readings)
 
 
-@dataclass(frozen=True)
+@mixed_value_class
 class LinkKeys:
     """
     What signs links, and what knows those that were signed.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from subproxy.core.access.claims import Claim
+from subproxy.wire.values import value_class
 
 
-@dataclass(frozen=True)
+@value_class
 class Site:
     """
     One entry.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 from subproxy.core.http.cgi_name import cgi_name
@@ -26,12 +26,13 @@ from subproxy.core.sites.link_token import (
 from subproxy.core.sites.local_answer import LocalAnswer
 from subproxy.core.sites.signed_links import Link, LinkKeys
 from subproxy.errors import Forbidden, LinkRefused, ProxyError
+from subproxy.wire.values import value_class
 
 METHODS_TO_SEE: Final = (b"GET", b"HEAD")
 """Methods of which a redirect is followed by a GET (303); others are repeated as they are (307)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class SiteAccess:
     """
     The ways in: any one of them lets a client in, and without one nobody is.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Final
 
 from subproxy.core.balancing.admission import USUAL, RequestTerms
@@ -17,9 +17,10 @@ from subproxy.core.sites.origins import Origins
 from subproxy.core.sites.redirect import Redirect, https_location, is_challenge
 from subproxy.core.sites.site_access import SiteAccess
 from subproxy.errors import BadRequest, ClientError, Forbidden, ProxyError
+from subproxy.wire.values import value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class SiteRules:
     """
     What is asked of each request for one host and path, and done to it. None: nothing.

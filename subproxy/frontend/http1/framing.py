@@ -13,8 +13,6 @@ Compiled a second time: L{subproxy.fastpath._request_head} (see L{subproxy.fastp
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from subproxy.core.http.fields import METHODS, METHODS_REFUSED, TARGET, TOKEN
 from subproxy.core.http.forwarded import Peer
 from subproxy.core.http.request import Headers, RequestHead
@@ -23,6 +21,7 @@ from subproxy.core.http.upgrade import Upgrade, requested_upgrade
 from subproxy.errors import BadRequest, ClientError
 from subproxy.frontend.http1.version import VERSIONS, Http1Version
 from subproxy.frontend.limits import HttpLimits
+from subproxy.wire.values import record_class
 
 _FORM_ORIGIN = b"/"
 
@@ -30,7 +29,7 @@ _AROUND = 32
 """Bytes that a method may have, and what is behind a target."""
 
 
-@dataclass(slots=True)
+@record_class
 class ValidatedRequest:
     """
     A request that passed the validator.

@@ -10,7 +10,6 @@ Compiled a second time: L{subproxy.fastpath._http2_head} (see L{subproxy.fastpat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from subproxy.core.http.fields import (
@@ -27,6 +26,7 @@ from subproxy.core.http.request_rules import RequestRules, content_length
 from subproxy.core.http.upgrade import WEBSOCKET, connect_upgrade, websocket_key
 from subproxy.errors import BadRequest, ClientError
 from subproxy.frontend.limits import HttpLimits
+from subproxy.wire.values import record_class
 
 VERSION: Final = b"2"
 """As C{Via}, the log and guests have it."""
@@ -46,7 +46,7 @@ class MalformedFields(Exception):
     """The fields are not those of a request of HTTP/2."""
 
 
-@dataclass(slots=True)
+@record_class
 class FieldsRequest:
     """
     A request that passed.

@@ -16,11 +16,11 @@ are skipped.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 from subproxy.core.http.origin import UNIX
 from subproxy.frontend.proxy_protocol.crc32c import crc32c
+from subproxy.wire.values import value_class
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 LONGEST_LINE = 107
@@ -41,7 +41,7 @@ class ProxyHeaderError(Exception):
     """It is no header of the PROXY protocol; the text says why, for a person."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ProxyHeader:
     """
     What a proxy tells of the client for which it speaks.
