@@ -63,4 +63,4 @@ class NightlyTests(SynchronousTestCase):
         """Each has one, and can be run by it."""
         listed = self.nightly("--list").stdout.split()
         self.assertIn("newest-python", listed)
-        self.assertEqual(len(set(listed)), 12)
+        self.assertEqual(len(set(listed)), len(listed))
