@@ -3,8 +3,12 @@ TLS beside nginx and HAProxy: C{python -m benchmarks.tls [--rounds N] [--only WO
 
 Requests on kept connections (by C{h2load}), handshakes with a request each, full and resumed, and
 the memory of idle connections (by C{native/tls_clients.c}). TLS 1.3, P-256, tickets on, logs and
-X-Forwarded-For on; C and on the load's core what is behind each. Rounds are interleaved, ratios to
-nginx made pair by pair, as L{benchmarks.bench} does it. Prints, and writes nothing.
+X-Forwarded-For on; C and on the load's core what is behind each. With C{--bodies} instead large
+bodies, both ways, over HTTP/1.1 and 2.
+
+Rounds are interleaved, ratios to nginx made pair by pair, as L{benchmarks.bench} does it. TCP by
+the kernel's own congestion control, and bodies from large pages: see L{benchmarks.bodies}. Prints,
+and writes nothing.
 
 Wants Debian's nginx-light, haproxy, nghttp2-client, gcc and libssl-dev.
 """
@@ -26,6 +30,7 @@ from typing import Any
 
 from tests.rigs.tls_rig import Authority, key_pem, make_key
 
+from . import machine
 from .browser import HEADERS
 from .build import ROOT, program
 from .contenders import haproxy, nginx
@@ -159,11 +164,13 @@ class Measurement:
     One thing that is measured.
 
     @ivar run: of a server, by the load on a core: microseconds a piece, or bytes.
+    @ivar digits: behind the point, of what is printed.
     """
 
     name: str
     unit: str
     run: Callable[[Contestant, int], float]
+    digits: int = 1
 
 
 def requests(connections: int, count: int) -> Measurement:
@@ -219,7 +226,7 @@ def bodies(
         return load(server, core, [*command, url], count) * count / 1e6 / (count * amount / 1e9)
 
     return Measurement(
-        f"bodies over HTTP/{version} {direction}, {size}, {connections}", "s/GB", run
+        f"bodies over HTTP/{version} {direction}, {size}, {connections}", "s/GB", run, digits=3
     )
 
 
@@ -294,6 +301,8 @@ MEASUREMENTS = (
 BODIES = (
     bodies("1M", 8, 256, version="1.1"),
     bodies("64M", 2, 8, version="1.1"),
+    bodies("1M", 8, 256, "up", version="1.1"),
+    bodies("64M", 2, 8, "up", version="1.1"),
     bodies("1M", 8, 256),
     bodies("64M", 2, 8),
     bodies("1M", 8, 256, "up"),
@@ -313,28 +322,32 @@ def main() -> None:
     server_core, load_core = sorted(os.sched_getaffinity(0))[:2]
     authority, key = Authority(), make_key()
     pem = authority.certify(HOST, "127.0.0.1", key=key) + authority.pem + key_pem(key)
-    servers: list[Contestant] = []
-    try:
-        for name in options.names.split(","):
-            servers.append(Contestant(name, server_core, load_core, pem, options.bodies))
-        for each in BODIES if options.bodies else MEASUREMENTS:
-            if options.only not in each.name:
-                continue
-            found: dict[str, list[float]] = {server.name: [] for server in servers}
-            rounds = 1 if each.unit == "bytes" else options.rounds
-            for number in range(rounds):
-                turn = number % len(servers)
-                for server in servers[turn:] + servers[:turn]:
-                    found[server.name].append(each.run(server, load_core))
-            first = found[servers[0].name]
-            for name, values in found.items():
-                ratio = statistics.median(a / b for a, b in zip(values, first, strict=True))
-                median = statistics.median(values)
-                print(f"{each.name:28} {name:16} {median:9.1f} {each.unit:5} {ratio:.2f}")
-            sys.stdout.flush()
-    finally:
-        for server in servers:
-            server.close()
+    with machine.common_congestion_control(), machine.large_pages():
+        servers: list[Contestant] = []
+        try:
+            for name in options.names.split(","):
+                servers.append(Contestant(name, server_core, load_core, pem, options.bodies))
+            for each in BODIES if options.bodies else MEASUREMENTS:
+                if options.only in each.name:
+                    measure(each, servers, load_core, options.rounds)
+        finally:
+            for server in servers:
+                server.close()
+
+
+def measure(each: Measurement, servers: list[Contestant], core: int, rounds: int) -> None:
+    """Measure one thing of all, in turn, and print it."""
+    found: dict[str, list[float]] = {server.name: [] for server in servers}
+    for number in range(1 if each.unit == "bytes" else rounds):
+        turn = number % len(servers)
+        for server in servers[turn:] + servers[:turn]:
+            found[server.name].append(each.run(server, core))
+    first = found[servers[0].name]
+    for name, values in found.items():
+        ratio = statistics.median(a / b for a, b in zip(values, first, strict=True))
+        median = statistics.median(values)
+        print(f"{each.name:33} {name:16} {median:9.{each.digits}f} {each.unit:5} {ratio:.2f}")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
