@@ -227,7 +227,8 @@ class Settings(HostSettings, LogSettings, MachineSettings):
     tls_library: str = one(
         Choice(LIBRARIES),
         AUTO,
-        "What does TLS: system (its libssl, by the compiled layer), python (its ssl), or auto: "
+        "What does TLS: system (its libssl, by the compiled layer), wheel (that of cryptography, "
+        "likewise), python (its ssl), or auto: "
         "the first of these that there is.",
         TLS,
         "tls",

@@ -164,7 +164,10 @@ TWINS: Final = {
     ),
     "a connection over TLS": Twin(
         ("subproxy.frontend.tls.connection.TlsConnection",),
-        ("subproxy.frontend.tls._connection.CompiledTlsConnection",),
+        (
+            "subproxy.frontend.tls._connection.CompiledTlsConnection",
+            "subproxy.frontend.tls._memory_connection.MemoryTlsConnection",
+        ),
         "tests.frontend.tls.test_differential.DifferentialTests.test_any_conversation",
     ),
     "frames of bodies": Twin(

@@ -1,9 +1,9 @@
 """
-What a client of TLS may send that is none, to both engines: C{python -m tests.fuzz.mutate
+What a client of TLS may send that is none, to all engines: C{python -m tests.fuzz.mutate
 tests.fuzz.tls_target FOLDER}, where C{python -m tests.fuzz.tls_target FOLDER} has written seeds.
 
 The first byte of an input chooses when it comes (first, behind the ClientHello, behind the
-handshake), the second in which pieces. Nothing may raise, and both engines do the same.
+handshake), the second in which pieces. Nothing may raise, and all engines do the same.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from twisted.python.failure import Failure
 from subproxy.frontend.tls.context_cache import ContextCache
 from subproxy.frontend.tls.python_engine import PythonEngine
 from subproxy.frontend.tls.system_engine import SystemEngine
+from subproxy.frontend.tls.wheel_engine import WheelEngine
 from tests.rigs.tls_line import AUTHORITY, Line
 
-ENGINES = (PythonEngine(), SystemEngine())
+ENGINES = (PythonEngine(), SystemEngine(), WheelEngine())
 CONTEXTS = [ContextCache(each, (b"http/1.1",), lambda: 0.0) for each in ENGINES]
 CLIENT = AUTHORITY.client_context()
 CLIENT_1_2 = AUTHORITY.client_context()
@@ -61,9 +62,10 @@ def one_side(number: int, data: bytes) -> Any:
 def run(data: bytes) -> None:
     """One input; raises if the engines differ."""
     if len(data) > 2:
-        reference, compiled = (one_side(number, data) for number in (0, 1))
-        if reference != compiled:
-            raise AssertionError(f"{reference}\n{compiled}")
+        reference, *compiled = (one_side(number, data) for number in range(len(ENGINES)))
+        for each in compiled:
+            if reference != each:
+                raise AssertionError(f"{reference}\n{each}")
 
 
 def seeds(folder: Path) -> None:

@@ -5,7 +5,8 @@ Millions of nearly right inputs to what is compiled of HTTP/2 and TLS, for Addre
 
 Kinds: C{blocks} of HPACK, each to a decoder that lives until one is malformed; C{frames} of HTTP/2,
 to connections that live until they are ended, with a guest that answers; C{heads} of HTTP/1.1;
-C{hellos}, first messages of TLS; C{records} of TLS, to whole connections.
+C{hellos}, first messages of TLS; C{records} of TLS, to whole connections by the system's libssl,
+and C{wheel_records} by that of cryptography.
 
 What is looked for is a bad access and an exception. What is compared is found by C{fuzz_http2} and
 C{tls_target}, which are slower. A seed and a count say which input it was: all are made anew.
@@ -28,7 +29,9 @@ from subproxy.frontend.tls._client_hello import read_client_hello
 from subproxy.frontend.tls.client_hello import NotTls
 from subproxy.frontend.tls.client_hello import read_client_hello as reference
 from subproxy.frontend.tls.context_cache import ContextCache
+from subproxy.frontend.tls.interfaces import ITlsEngine
 from subproxy.frontend.tls.system_engine import SystemEngine
+from subproxy.frontend.tls.wheel_engine import WheelEngine
 from tests.fastpath.test_http2_differential import request
 from tests.frontend.tls.test_client_hello import HELLO, OTHERS
 from tests.fuzz.client_after_client import GONE, Clients
@@ -136,7 +139,16 @@ def heads(chosen: Random) -> Callable[[], int]:
 
 def records(chosen: Random) -> Callable[[], int]:
     """TLS: a first flight, or what comes behind a handshake; most end the connection."""
-    engine = SystemEngine()
+    return feed_records(chosen, SystemEngine())
+
+
+def wheel_records(chosen: Random) -> Callable[[], int]:
+    """The same, to the other library."""
+    return feed_records(chosen, WheelEngine())
+
+
+def feed_records(chosen: Random, engine: ITlsEngine) -> Callable[[], int]:
+    """TLS, to this engine."""
     contexts = ContextCache(engine, (b"http/1.1",), lambda: 0.0)
     context = AUTHORITY.client_context()
     line = Line(engine, context=context, contexts=contexts)
@@ -172,7 +184,7 @@ def records(chosen: Random) -> Callable[[], int]:
     return step
 
 
-KINDS = {each.__name__: each for each in (blocks, frames, heads, hellos, records)}
+KINDS = {each.__name__: each for each in (blocks, frames, heads, hellos, records, wheel_records)}
 
 
 def main() -> None:

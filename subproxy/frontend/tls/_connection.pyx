@@ -1,15 +1,17 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, binding=False
-"""One connection over TLS by the system's libssl: the compiled twin of
+"""One connection over TLS by a libssl that is called by pointers: the compiled twin of
 C{subproxy.frontend.tls.connection}, which says what it does and why.
 
-It reads records where the reactor has put them, and gives a compiled protocol the plain text where
-libssl has put it. Nothing of its own is kept between two calls but what came while it was paused.
+By the system's it reads records where the reactor has put them (C{_memory_connection} has what is
+different by a wheel's), and gives a compiled protocol the plain text where libssl has put it.
+Nothing of its own is kept between two calls but what came while it was paused.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
-from subproxy.frontend.tls._libssl cimport (
-    TLS1_3_VERSION, WANT_READ, ZERO_RETURN, Context, Feed, lib, output, peer_certificate, reason,
+from subproxy.frontend.tls._libssl cimport Context, output
+from subproxy.frontend.tls._openssl cimport (
+    TLS1_3_VERSION, WANT_READ, ZERO_RETURN, Feed, OpensslContext, reason,
 )
 from subproxy.reactor._receive cimport Receiver
 from subproxy.reactor._stream cimport Stream
@@ -27,7 +29,6 @@ cdef enum Stage:
     HANDSHAKE, OPEN, HALF_CLOSED, LINGERING, OVER
 
 cdef enum:
-    ROOM = 16384  # bytes of plain text in a record
     AT_ONCE = 1 << 30  # bytes that one call takes
     READS = 2  # of the feed for one record: its head, and its content
     UNLIMITED = 1 << 30
@@ -38,30 +39,10 @@ if _reference.ROOM != ROOM:
 cdef tuple STATES = tuple(TLS_TRANSITIONS)
 cdef long MOST_ODD = _reference.ODD_RECORDS * ROOM
 cdef double NEVER = float("inf")
-# Whoever is given plain text may write a zero behind it.
-cdef char scratch[ROOM + 64]
 
 
 cdef class CompiledTlsConnection(Receiver):
     """See L{TlsConnection<subproxy.frontend.tls.connection.TlsConnection>}."""
-
-    cdef void *ssl
-    cdef Feed feed
-    cdef Context context
-    cdef object listener
-    cdef object told
-    cdef readonly object transport
-    cdef readonly object inner
-    cdef Receiver receiver  # inner, if it is compiled
-    cdef Stream stream  # transport, if it is
-    cdef public object tls  # a ClientTls
-    cdef public double deadline
-    cdef int stage
-    cdef long odd
-    cdef bytes held  # what is here and not decrypted yet
-    cdef bint paused
-    cdef bint in_read
-    cdef bint scheduled
 
     busy = False
     half_closes = True
@@ -71,13 +52,14 @@ cdef class CompiledTlsConnection(Receiver):
 
     def __dealloc__(self):
         if self.ssl != NULL:
-            lib.SSL_free(self.ssl)
+            self.lib.SSL_free(self.ssl)
 
-    def __init__(self, Context context, listener):
+    def __init__(self, OpensslContext context, listener):
         self.context = context
+        self.lib = context.lib
         self.listener = listener
         self.deadline = NEVER
-        self.ssl = context.connection(&self.feed)
+        self.open()
 
     @property
     def state(self):
@@ -138,8 +120,36 @@ cdef class CompiledTlsConnection(Receiver):
         else:
             inner.connectionLost(reason)
         if self.ssl != NULL and not self.in_read:
-            lib.SSL_free(self.ssl)
+            self.lib.SSL_free(self.ssl)
             self.ssl = NULL
+
+    # What libssl reads, and where it writes.
+
+    cdef int open(self) except -1:
+        """Make it a connection of its context."""
+        self.ssl = (<Context?>self.context).connection(&self.feed)
+        return 0
+
+    cdef int handshake(self) noexcept:
+        """Go on with a handshake by what the feed has; what libssl says."""
+        self.feed.reads = UNLIMITED
+        return self.lib.SSL_do_handshake(self.ssl)
+
+    cdef int decrypt(self) noexcept:
+        """The content of one record, into C{scratch}; what libssl says."""
+        self.feed.reads = READS
+        self.feed.stopped = False
+        return self.lib.SSL_read(self.ssl, scratch, ROOM)
+
+    cdef Py_ssize_t written(self) noexcept:
+        """Bytes that libssl has written since they were taken."""
+        return output.size
+
+    cdef bytes take_written(self):
+        """What it has written."""
+        data = PyBytes_FromStringAndSize(output.data, output.size)
+        output.size = 0
+        return data
 
     # Records.
 
@@ -165,12 +175,10 @@ cdef class CompiledTlsConnection(Receiver):
         """One record; False if it is not whole."""
         cdef int n
         cdef int error
-        lib.ERR_clear_error()
-        self.feed.reads = READS
-        self.feed.stopped = False
-        n = lib.SSL_read(self.ssl, scratch, ROOM)
+        self.lib.ERR_clear_error()
+        n = self.decrypt()
         if n > 0:
-            if output.size:
+            if self.written():
                 self.flush_odd(False)
             if self.odd:
                 self.odd = max(self.odd - n, 0)
@@ -179,7 +187,7 @@ cdef class CompiledTlsConnection(Receiver):
             else:
                 self.inner.dataReceived(PyBytes_FromStringAndSize(scratch, n))
             return True
-        error = lib.SSL_get_error(self.ssl, n)
+        error = self.lib.SSL_get_error(self.ssl, n)
         if error == WANT_READ:
             self.flush_odd(self.feed.stopped)
             return self.feed.stopped
@@ -194,10 +202,10 @@ cdef class CompiledTlsConnection(Receiver):
 
     cdef int flush_odd(self, bint odd) except -1:
         """Answer what was no data; so often, and no more."""
-        if odd or output.size:
+        if odd or self.written():
             self.odd += ROOM
             if self.odd > MOST_ODD:
-                output.size = 0
+                self.take_written()
                 self.abortConnection()
             else:
                 self.flush()
@@ -214,25 +222,24 @@ cdef class CompiledTlsConnection(Receiver):
         cdef int n
         cdef const unsigned char *alpn = NULL
         cdef unsigned size = 0
-        lib.ERR_clear_error()
-        self.feed.reads = UNLIMITED
-        n = lib.SSL_do_handshake(self.ssl)
+        self.lib.ERR_clear_error()
+        n = self.handshake()
         if n != 1:
-            if lib.SSL_get_error(self.ssl, n) == WANT_READ:
+            if self.lib.SSL_get_error(self.ssl, n) == WANT_READ:
                 return self.flush()
             return self.broke()
         self.flush()
         self.stage = OPEN
         self.deadline = NEVER
-        lib.SSL_get0_alpn_selected(self.ssl, &alpn, &size)
+        self.lib.SSL_get0_alpn_selected(self.ssl, &alpn, &size)
         chosen = None if size == 0 else PyBytes_FromStringAndSize(<const char *>alpn, size)
         if self.tls is not None:
             self.tls.agreed(
-                b"1.3" if lib.SSL_version(self.ssl) == TLS1_3_VERSION else b"1.2", chosen,
-                peer_certificate(self.ssl) if self.context.asks_clients else None,
+                b"1.3" if self.lib.SSL_version(self.ssl) == TLS1_3_VERSION else b"1.2", chosen,
+                self.context.peer_certificate(self.ssl) if self.context.asks_clients else None,
             )
         inner = self.listener.established(
-            chosen, lib.SSL_session_reused(self.ssl) == 1, self.tls)
+            chosen, self.lib.SSL_session_reused(self.ssl) == 1, self.tls)
         if self.told is not None:
             inner.tell(self.told[0], True, self.tls)
         self.inner = inner
@@ -244,7 +251,7 @@ cdef class CompiledTlsConnection(Receiver):
     cdef int broke(self) except -1:
         """The client sent what is no TLS, or what we do not take: an alert says so."""
         cdef bint shaking = self.stage == HANDSHAKE
-        why = reason()
+        why = reason(self.lib)
         self.stage = OVER
         self.flush()
         if shaking:
@@ -254,10 +261,9 @@ cdef class CompiledTlsConnection(Receiver):
 
     cdef int flush(self) except -1:
         """Let the socket have what the library has written."""
-        if output.size == 0:
+        if self.written() == 0:
             return 0
-        data = PyBytes_FromStringAndSize(output.data, output.size)
-        output.size = 0
+        data = self.take_written()
         if self.stream is not None:
             self.stream.cwrite(data)
         else:
@@ -274,8 +280,8 @@ cdef class CompiledTlsConnection(Receiver):
         if self.stage != OPEN and self.stage != HALF_CLOSED:
             return
         while left:
-            lib.ERR_clear_error()
-            n = lib.SSL_write(self.ssl, at, <int>min(left, AT_ONCE))
+            self.lib.ERR_clear_error()
+            n = self.lib.SSL_write(self.ssl, at, <int>min(left, AT_ONCE))
             if n <= 0:
                 self.broke()
                 return
@@ -289,8 +295,8 @@ cdef class CompiledTlsConnection(Receiver):
 
     cdef int close_notify(self) except -1:
         """Say that nothing more is sent."""
-        lib.ERR_clear_error()
-        lib.SSL_shutdown(self.ssl)
+        self.lib.ERR_clear_error()
+        self.lib.SSL_shutdown(self.ssl)
         return self.flush()
 
     def loseConnection(self):

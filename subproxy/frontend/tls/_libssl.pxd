@@ -1,20 +1,5 @@
-# The functions of the system's libssl and libcrypto. See _libssl.pyx.
-from libc.stdint cimport uint64_t
-
-ctypedef unsigned char u8
-
-cdef enum:
-    TLS1_3_VERSION = 0x0304
-    WANT_READ = 2
-    ZERO_RETURN = 6
-
-cdef struct Feed:
-    # What a BIO of ours reads: bytes that lie somewhere else, as long as that call lasts.
-    const char *data
-    Py_ssize_t size
-    # How often it may still be read within a call of libssl's, and whether that held one up.
-    int reads
-    bint stopped
+# The system's libssl: what it writes. See _libssl.pyx.
+from subproxy.frontend.tls._openssl cimport Feed, OpensslContext
 
 cdef struct Output:
     # What BIOs of ours have written within one call, which is for one connection.
@@ -22,37 +7,10 @@ cdef struct Output:
     Py_ssize_t size
     Py_ssize_t room
 
-cdef struct Libssl:
-    void *(*SSL_new)(void *) noexcept nogil
-    void (*SSL_free)(void *) noexcept nogil
-    void (*SSL_set_accept_state)(void *) noexcept nogil
-    void (*SSL_set_bio)(void *, void *, void *) noexcept nogil
-    int (*SSL_do_handshake)(void *) noexcept nogil
-    int (*SSL_read)(void *, void *, int) noexcept nogil
-    int (*SSL_write)(void *, const void *, int) noexcept nogil
-    int (*SSL_shutdown)(void *) noexcept nogil
-    int (*SSL_get_error)(void *, int) noexcept nogil
-    int (*SSL_session_reused)(void *) noexcept nogil
-    int (*SSL_version)(const void *) noexcept nogil
-    void *(*SSL_get1_peer_certificate)(const void *) noexcept nogil
-    void (*SSL_get0_alpn_selected)(void *, const u8 **, unsigned *) noexcept nogil
-    void (*ERR_clear_error)() noexcept nogil
-    unsigned long (*ERR_peek_error)() noexcept nogil
-    const char *(*ERR_reason_error_string)(unsigned long) noexcept nogil
-
-cdef Libssl lib
 cdef Output output
 
-cdef str reason()
-cdef bytes peer_certificate(void *ssl)
-
-cdef class Context:
-    cdef void *context
-    cdef bytes alpn
-    cdef bint asks_clients  # for certificates
-
+cdef class Context(OpensslContext):
     cdef int use(self, tuple chain, bytes key) except -1
     cdef int ask_clients(self, tuple authorities, bint optional) except -1
     cdef int revoke(self, tuple lists) except -1
-    cdef int check(self, bint good) except -1
     cdef void *connection(self, Feed *feed) except NULL

@@ -10,6 +10,10 @@ from libc.stdint cimport uint64_t
 from libc.stdlib cimport realloc
 from libc.string cimport memcmp, memcpy, memset
 
+from subproxy.frontend.tls._openssl cimport TLS1_3_VERSION, Feed, Libssl, OpensslContext, u8
+
+from subproxy.frontend.tls._openssl import NAMES
+
 cdef extern from "dlfcn.h" nogil:
     void *dlopen(const char *, int)
     void *dlsym(void *, const char *)
@@ -69,7 +73,6 @@ cdef struct Rest:
     # What is not called for each record.
     void *(*TLS_server_method)() noexcept nogil
     void *(*SSL_CTX_new)(void *) noexcept nogil
-    void (*SSL_CTX_free)(void *) noexcept nogil
     long (*SSL_CTX_ctrl)(void *, int, long, void *) noexcept nogil
     uint64_t (*SSL_CTX_set_options)(void *, uint64_t) noexcept nogil
     long (*SSL_CTX_set_timeout)(void *, long) noexcept nogil
@@ -79,7 +82,6 @@ cdef struct Rest:
     int (*SSL_CTX_use_certificate_ASN1)(void *, int, const u8 *) noexcept nogil
     int (*SSL_CTX_use_PrivateKey)(void *, void *) noexcept nogil
     int (*SSL_CTX_check_private_key)(void *) noexcept nogil
-    void (*SSL_CTX_set_alpn_select_cb)(void *, void *, void *) noexcept nogil
     int (*SSL_CTX_set_tlsext_ticket_key_evp_cb)(void *, void *) noexcept nogil
     void (*SSL_CTX_set_verify)(void *, int, void *) noexcept nogil
     void *(*SSL_CTX_get_cert_store)(void *) noexcept nogil
@@ -90,10 +92,7 @@ cdef struct Rest:
     void *(*d2i_X509_CRL)(void *, const u8 **, long) noexcept nogil
     void (*X509_CRL_free)(void *) noexcept nogil
     int (*i2d_X509)(const void *, u8 **) noexcept nogil
-    int (*SSL_select_next_proto)(
-        u8 **, u8 *, const u8 *, unsigned, const u8 *, unsigned) noexcept nogil
     void *(*d2i_X509)(void *, const u8 **, long) noexcept nogil
-    void (*X509_free)(void *) noexcept nogil
     void *(*d2i_AutoPrivateKey)(void *, const u8 **, long) noexcept nogil
     void (*EVP_PKEY_free)(void *) noexcept nogil
     void *(*EVP_CIPHER_fetch)(void *, const char *, const char *) noexcept nogil
@@ -101,7 +100,6 @@ cdef struct Rest:
     int (*EVP_DecryptInit_ex)(void *, void *, void *, const u8 *, const u8 *) noexcept nogil
     int (*EVP_MAC_CTX_set_params)(void *, OsslParam *) noexcept nogil
     int (*RAND_bytes)(u8 *, int) noexcept nogil
-    void *(*BIO_new)(void *) noexcept nogil
     void *(*BIO_meth_new)(int, const char *) noexcept nogil
     int (*BIO_meth_set_read)(void *, void *) noexcept nogil
     int (*BIO_meth_set_write)(void *, void *) noexcept nogil
@@ -115,6 +113,7 @@ cdef struct Rest:
     unsigned long (*OpenSSL_version_num)() noexcept nogil
     const char *(*OpenSSL_version)(int) noexcept nogil
 
+cdef Libssl lib
 cdef Rest rest
 cdef void *library = NULL
 cdef void *crypto = NULL
@@ -168,29 +167,22 @@ cdef int find() except -1:
     """Fill in both tables: each name stands once more, as a string."""
     cdef void **at
     at = <void **>&lib
-    for name in (
-        b"SSL_new", b"SSL_free", b"SSL_set_accept_state", b"SSL_set_bio", b"SSL_do_handshake",
-        b"SSL_read", b"SSL_write", b"SSL_shutdown", b"SSL_get_error", b"SSL_session_reused",
-        b"SSL_version", b"SSL_get1_peer_certificate", b"SSL_get0_alpn_selected", b"ERR_clear_error", b"ERR_peek_error",
-        b"ERR_reason_error_string",
-    ):
-        at[0] = symbol(name)
+    for each in NAMES:
+        at[0] = symbol(each.encode("ascii"))
         at += 1
-    if at != <void **>&lib + sizeof(lib) // sizeof(void *):
-        raise AssertionError("as many names as functions")
     at = <void **>&rest
     for name in (
-        b"TLS_server_method", b"SSL_CTX_new", b"SSL_CTX_free", b"SSL_CTX_ctrl",
+        b"TLS_server_method", b"SSL_CTX_new", b"SSL_CTX_ctrl",
         b"SSL_CTX_set_options", b"SSL_CTX_set_timeout", b"SSL_CTX_set_cipher_list",
         b"SSL_CTX_set_num_tickets", b"SSL_CTX_set_session_id_context",
         b"SSL_CTX_use_certificate_ASN1", b"SSL_CTX_use_PrivateKey", b"SSL_CTX_check_private_key",
-        b"SSL_CTX_set_alpn_select_cb", b"SSL_CTX_set_tlsext_ticket_key_evp_cb",
+        b"SSL_CTX_set_tlsext_ticket_key_evp_cb",
         b"SSL_CTX_set_verify", b"SSL_CTX_get_cert_store", b"SSL_CTX_add_client_CA",
         b"X509_STORE_add_cert", b"X509_STORE_set_flags",
         b"X509_STORE_add_crl", b"d2i_X509_CRL", b"X509_CRL_free", b"i2d_X509",
-        b"SSL_select_next_proto", b"d2i_X509", b"X509_free", b"d2i_AutoPrivateKey",
+        b"d2i_X509", b"d2i_AutoPrivateKey",
         b"EVP_PKEY_free", b"EVP_CIPHER_fetch", b"EVP_EncryptInit_ex", b"EVP_DecryptInit_ex",
-        b"EVP_MAC_CTX_set_params", b"RAND_bytes", b"BIO_new", b"BIO_meth_new",
+        b"EVP_MAC_CTX_set_params", b"RAND_bytes", b"BIO_meth_new",
         b"BIO_meth_set_read", b"BIO_meth_set_write", b"BIO_meth_set_ctrl", b"BIO_meth_set_create",
         b"BIO_set_data", b"BIO_get_data", b"BIO_set_init", b"BIO_set_flags", b"BIO_clear_flags",
         b"OpenSSL_version_num", b"OpenSSL_version",
@@ -343,61 +335,17 @@ def age_ticket_keys(long seconds):
             keys[i].made -= seconds
 
 
-cdef int choose_protocol(
-    void *ssl, const u8 **chosen, u8 *size, const u8 *offered, unsigned offered_size, void *ours
-) noexcept:
-    cdef bytes alpn = (<Context>ours).alpn
-    cdef int found = rest.SSL_select_next_proto(
-        <u8 **>chosen, size, <const u8 *>PyBytes_AS_STRING(alpn), <unsigned>PyBytes_GET_SIZE(alpn),
-        offered, offered_size,
-    )
-    return 0 if found == 1 else 3  # agreed, or as if nothing had been offered
-
-
-cdef str reason():
-    """What the library has complained about last."""
-    cdef unsigned long code = lib.ERR_peek_error()
-    cdef const char *text = lib.ERR_reason_error_string(code) if code else NULL
-    lib.ERR_clear_error()
-    return "unknown" if text == NULL else text.decode("utf-8", "replace")
-
-
-cdef bytes peer_certificate(void *ssl):
-    """The client's certificate, in DER; None if it has shown none."""
-    cdef void *found = lib.SSL_get1_peer_certificate(ssl)
-    cdef u8 *at
-    cdef int size
-    if found == NULL:
-        return None
-    try:
-        size = rest.i2d_X509(found, NULL)
-        der = PyBytes_FromStringAndSize(NULL, max(size, 0))
-        at = <u8 *>PyBytes_AS_STRING(der)
-        if size <= 0 or rest.i2d_X509(found, &at) != size:
-            raise MemoryError
-        return der
-    finally:
-        rest.X509_free(found)
-
-
-cdef class Context:
+cdef class Context(OpensslContext):
     """
-    What connections with one certificate have in common. It is alive as long as they are.
+    What connections with one certificate have in common, see C{OpensslContext}.
 
     @raise ValueError: the library does not take the certificate; what it says.
     """
 
-    def __cinit__(self):
-        self.context = NULL
-
-    def __dealloc__(self):
-        if self.context != NULL:
-            rest.SSL_CTX_free(self.context)
-
     def __init__(self, tuple chain, bytes key, bytes alpn, bytes ciphers, bytes scope, int tickets,
                  long lifetime, tuple authorities=(), bint optional=False, tuple revoked=()):
         lib.ERR_clear_error()
-        self.alpn = alpn
+        self.lib = &lib
         self.context = rest.SSL_CTX_new(rest.TLS_server_method())
         if self.context == NULL:
             raise MemoryError
@@ -413,7 +361,7 @@ cdef class Context:
         self.check(rest.SSL_CTX_set_session_id_context(
             self.context, <const u8 *>PyBytes_AS_STRING(scope), <unsigned>PyBytes_GET_SIZE(scope)))
         self.check(rest.SSL_CTX_set_tlsext_ticket_key_evp_cb(self.context, <void *>ticket_key))
-        rest.SSL_CTX_set_alpn_select_cb(self.context, <void *>choose_protocol, <void *>self)
+        self.speak(alpn)
         self.use(chain, key)
         if authorities:
             self.ask_clients(authorities, optional)
@@ -433,7 +381,7 @@ cdef class Context:
                 rest.X509_STORE_add_cert(store, found) == 1
                 and rest.SSL_CTX_add_client_CA(self.context, found) == 1
             )
-            rest.X509_free(found)
+            lib.X509_free(found)
             self.check(good)
         self.check(rest.X509_STORE_set_flags(store, PARTIAL_CHAIN))
         rest.SSL_CTX_set_verify(
@@ -468,7 +416,7 @@ cdef class Context:
             found = rest.d2i_X509(NULL, &at, PyBytes_GET_SIZE(der))
             self.check(found != NULL)
             if rest.SSL_CTX_ctrl(self.context, CTRL_CHAIN_CERT, 0, found) != 1:
-                rest.X509_free(found)
+                lib.X509_free(found)
                 self.check(False)
         at = <const u8 *>PyBytes_AS_STRING(key)
         found = rest.d2i_AutoPrivateKey(NULL, &at, PyBytes_GET_SIZE(key))
@@ -479,10 +427,21 @@ cdef class Context:
         self.check(rest.SSL_CTX_check_private_key(self.context))
         return 0
 
-    cdef int check(self, bint good) except -1:
-        if not good:
-            raise ValueError(reason())
-        return 0
+    cdef bytes peer_certificate(self, void *ssl):
+        cdef void *found = lib.SSL_get1_peer_certificate(ssl)
+        cdef u8 *at
+        cdef int size
+        if found == NULL:
+            return None
+        try:
+            size = rest.i2d_X509(found, NULL)
+            der = PyBytes_FromStringAndSize(NULL, max(size, 0))
+            at = <u8 *>PyBytes_AS_STRING(der)
+            if size <= 0 or rest.i2d_X509(found, &at) != size:
+                raise MemoryError
+            return der
+        finally:
+            lib.X509_free(found)
 
     cdef void *connection(self, Feed *feed) except NULL:
         """A new connection of a server, which reads what C{feed} has."""
@@ -490,7 +449,7 @@ cdef class Context:
         cdef void *ssl = lib.SSL_new(self.context)
         if ssl == NULL:
             raise MemoryError
-        bio = rest.BIO_new(method)
+        bio = lib.BIO_new(method)
         if bio == NULL:
             lib.SSL_free(ssl)
             raise MemoryError

@@ -10,7 +10,8 @@ FIN without it proves nothing, and could be anybody's: the client is gone, and w
 sending is incomplete. We send C{close_notify} before we close, unless an answer is cut short: a
 client that has no length for its body sees that by its absence.
 
-Compiled a second time: L{subproxy.frontend.tls._connection} (see L{subproxy.fastpath.twins}).
+Compiled a second time: L{subproxy.frontend.tls._connection}, and for the libssl of a wheel
+L{subproxy.frontend.tls._memory_connection} (see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import Final
 from subproxy.frontend.tls.interfaces import ITlsEngine, LibraryUnavailable
 
 AUTO: Final = "auto"
-LIBRARIES: Final = (AUTO, "system", "python")
+LIBRARIES: Final = (AUTO, "system", "wheel", "python")
 """What an operator may ask for."""
 
 
@@ -18,19 +18,38 @@ def choose_library(asked: str) -> tuple[ITlsEngine, str]:
     @return: it, and why it is not a better one; empty if there is none.
     @raise LibraryUnavailable: what was asked for by name can't be used.
     """
-    # Imported here: settings are read of which nobody asks for TLS.
-    from subproxy.frontend.tls.python_engine import PythonEngine
+    engines = {"system": _system, "wheel": _wheel, "python": _python}
+    if asked != AUTO:
+        return engines[asked](), ""
+    reasons: list[str] = []
+    for make in (_system, _wheel):
+        try:
+            return make(), "; ".join(reasons)
+        except LibraryUnavailable as error:
+            reasons.append(str(error))
+    return _python(), "; ".join(reasons)
 
-    if asked == "python":
-        return PythonEngine(), ""
+
+# Imported here: settings are read of which nobody asks for TLS.
+
+
+def _system() -> ITlsEngine:
     try:
         from subproxy.frontend.tls.system_engine import SystemEngine
-
-        return SystemEngine(), ""
     except ImportError as error:
-        why = f"its layer is not compiled: {error}"
-    except LibraryUnavailable as error:
-        why = str(error)
-    if asked != AUTO:
-        raise LibraryUnavailable(why)
-    return PythonEngine(), why
+        raise LibraryUnavailable(f"its layer is not compiled: {error}") from None
+    return SystemEngine()
+
+
+def _wheel() -> ITlsEngine:
+    try:
+        from subproxy.frontend.tls.wheel_engine import WheelEngine
+    except ImportError as error:
+        raise LibraryUnavailable(f"its layer is not compiled: {error}") from None
+    return WheelEngine()
+
+
+def _python() -> ITlsEngine:
+    from subproxy.frontend.tls.python_engine import PythonEngine
+
+    return PythonEngine()

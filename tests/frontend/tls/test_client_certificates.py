@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from typing import Any
 
 from subproxy.frontend.tls.interfaces import ITlsEngine
 from subproxy.frontend.tls.python_engine import PythonEngine
@@ -14,6 +15,7 @@ from tests.frontend.tls.client_certificate_case import (
 )
 from tests.frontend.tls.engine_case import EngineCase
 from tests.frontend.tls.test_system_engine import SystemCase
+from tests.frontend.tls.test_wheel_engine import WheelCase
 from tests.rigs.tls_line import AUTHORITY, Line
 from tests.rigs.tls_rig import show_certificate
 
@@ -23,8 +25,10 @@ class PythonClientCertificateTests(ClientCertificateTestsMixin, EngineCase):
         return PythonEngine()
 
 
-class SystemClientCertificateTests(ClientCertificateTestsMixin, SystemCase):
-    def test_authorities_are_named(self) -> None:
+class CompiledClientCertificateTestsMixin(ClientCertificateTestsMixin):
+    """With a library that is called by pointers."""
+
+    def test_authorities_are_named(self: Any) -> None:
         """A browser offers its user those certificates that will do."""
         # TLS 1.3 encrypts it; that of 1.2 can be read.
         context = show_certificate(AUTHORITY.client_context(), ALICE)
@@ -32,3 +36,11 @@ class SystemClientCertificateTests(ClientCertificateTestsMixin, SystemCase):
         line = Line(self.engine(), context=context, rules={b"a.example": REQUIRED})
         line.server.dataReceived(line.client.start())
         self.assertIn(CLIENTS.name.public_bytes(), line.take())
+
+
+class SystemClientCertificateTests(CompiledClientCertificateTestsMixin, SystemCase):
+    pass
+
+
+class WheelClientCertificateTests(CompiledClientCertificateTestsMixin, WheelCase):
+    pass

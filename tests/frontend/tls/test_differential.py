@@ -1,4 +1,4 @@
-"""One conversation with both engines: what HTTP is told, and what the client gets, is the same."""
+"""One conversation with all engines: what HTTP is told, and what the client gets, is the same."""
 
 from __future__ import annotations
 
@@ -135,13 +135,15 @@ class DifferentialTests(SynchronousTestCase):
     def test_any_conversation(self, steps: list[tuple[Any, ...]]) -> None:
         try:
             from subproxy.frontend.tls.system_engine import SystemEngine
+            from subproxy.frontend.tls.wheel_engine import WheelEngine
         except ImportError as error:
             raise SkipTest(str(error))
         if not hasattr(self, "engines"):
-            self.engines = [PythonEngine(), SystemEngine()]
+            self.engines = [PythonEngine(), SystemEngine(), WheelEngine()]
         sides = [Conversation(each) for each in self.engines]
         for step in steps:
             for side in sides:
                 side.step(*step)
-            reference, compiled = (side.seen() for side in sides)
-            self.assertEqual(reference, compiled)
+            reference, *compiled = (side.seen() for side in sides)
+            for each in compiled:
+                self.assertEqual(reference, each)

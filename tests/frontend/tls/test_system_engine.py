@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import gc
 import ssl
 from typing import Any, ClassVar
 from unittest import SkipTest, mock
 
-from subproxy.core.http.host_names import HostNames
-from subproxy.frontend.tls.certificate import Certificate, CertificateError
-from subproxy.frontend.tls.front import TlsFactory
-from subproxy.frontend.tls.interfaces import LibraryUnavailable
-from subproxy.frontend.tls.library import choose_library
-from subproxy.frontend.tls.python_engine import RENEW, PythonEngine
+from subproxy.frontend.tls.python_engine import RENEW
 from subproxy.frontend.tls.ticket_key_ring import TicketKeyRing
-from tests.frontend.tls.engine_case import ConnectionTestsMixin, EngineCase
+from tests.frontend.tls.compiled_engine_case import (
+    CompiledConnectionTestsMixin,
+    RefusedCertificateTestsMixin,
+)
+from tests.frontend.tls.engine_case import EngineCase
 from tests.rigs.tls_line import AUTHORITY, Line
 
 VERSIONS = (ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2)
@@ -33,32 +31,11 @@ class SystemCase(EngineCase):
         return SystemCase.made
 
 
-class SystemConnectionTests(ConnectionTestsMixin, SystemCase):
-    def test_freed(self) -> None:
-        """A connection that is over leaves nothing, wherever it ended."""
+class SystemConnectionTests(CompiledConnectionTestsMixin, SystemCase):
+    def connection_class(self) -> type:
         from subproxy.frontend.tls._connection import CompiledTlsConnection
 
-        def count() -> int:
-            gc.collect()
-            return sum(type(each) is CompiledTlsConnection for each in gc.get_objects())
-
-        # Where nobody has begun to log, Twisted keeps what was said, and who has said it.
-        self.patch(TlsFactory, "_log", mock.Mock())
-        before = count()
-        for end in ("gone", "half a handshake", "in a read"):
-            line = self.line()
-            if end == "half a handshake":
-                line.server.dataReceived(line.client.start())
-            else:
-                line.shake()
-            if end == "in a read":
-                inner = line.inner
-                inner.dataReceived = lambda data, line=line: line.server.readConnectionLost()
-                line.say(b"hello")
-            else:
-                line.server.connectionLost()
-            inner = line = None  # type: ignore[assignment]
-        self.assertEqual(count(), before)
+        return CompiledTlsConnection
 
 
 class TicketTests(SystemCase):
@@ -129,7 +106,7 @@ class TicketTests(SystemCase):
         self.assertFalse(line.client.ready)
 
 
-class SystemEngineTests(SystemCase):
+class SystemEngineTests(RefusedCertificateTestsMixin, SystemCase):
     def test_what_it_says(self) -> None:
         engine = self.engine()
         self.assertIn("the system's libssl (OpenSSL 3", engine.name)
@@ -137,44 +114,3 @@ class SystemEngineTests(SystemCase):
         for version, lacks in ((0x30000000, ("no X25519MLKEM768",)), (0x30500000, ())):
             with mock.patch.object(engine, "_version", version):
                 self.assertEqual(engine.lacks, lacks)
-
-    def test_a_certificate_that_it_does_not_take(self) -> None:
-        engine = self.engine()
-        good = Line.certificate
-        for chain, key in (
-            ((b"nonsense",), good.key),
-            (good.chain, b"nonsense"),
-            ((good.chain[0], b"nonsense"), good.key),
-            (good.chain, Line.other.key),
-        ):
-            bad = Certificate(HostNames([b"a"]), chain, key, 0, 1, "")
-            self.assertRaises(CertificateError, engine.context, bad, (b"http/1.1",))
-
-    def test_a_library_that_fails(self) -> None:
-        """It is not used if its handshake does not work."""
-        from subproxy.frontend.tls import system_engine
-
-        self.engine()
-        for error in (ssl.SSLError("why"), AssertionError("why")):
-            with mock.patch.object(system_engine, "try_out", side_effect=error):
-                failure = self.assertRaises(LibraryUnavailable, system_engine.SystemEngine)
-                self.assertIn("fails:", str(failure))
-        with mock.patch.object(system_engine, "load", side_effect=OSError("not there")):
-            engine, why = choose_library("auto")
-            self.assertIsInstance(engine, PythonEngine)
-            self.assertIn("not there", why)
-            self.assertRaises(LibraryUnavailable, choose_library, "system")
-
-    def test_not_compiled(self) -> None:
-        with mock.patch.dict("sys.modules", {"subproxy.frontend.tls.system_engine": None}):
-            engine, why = choose_library("auto")
-            self.assertIsInstance(engine, PythonEngine)
-            self.assertIn("not compiled", why)
-            self.assertRaises(LibraryUnavailable, choose_library, "system")
-        self.assertIsInstance(choose_library("python")[0], PythonEngine)
-
-    def test_chosen(self) -> None:
-        engine = self.engine()
-        for asked in ("auto", "system"):
-            found, why = choose_library(asked)
-            self.assertEqual((type(found), why), (type(engine), ""))

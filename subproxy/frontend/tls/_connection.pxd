@@ -1,0 +1,45 @@
+# One connection over TLS. See _connection.pyx.
+from subproxy.frontend.tls._openssl cimport Feed, Libssl, OpensslContext
+from subproxy.reactor._receive cimport Receiver
+from subproxy.reactor._stream cimport Stream
+
+cdef enum:
+    ROOM = 16384  # bytes of plain text in a record
+
+# Whoever is given plain text may write a zero behind it.
+cdef char scratch[ROOM + 64]
+
+
+cdef class CompiledTlsConnection(Receiver):
+    cdef const Libssl *lib
+    cdef void *ssl
+    cdef Feed feed
+    cdef OpensslContext context
+    cdef object listener
+    cdef object told
+    cdef readonly object transport
+    cdef readonly object inner
+    cdef Receiver receiver  # inner, if it is compiled
+    cdef Stream stream  # transport, if it is
+    cdef public object tls  # a ClientTls
+    cdef public double deadline
+    cdef int stage
+    cdef long odd
+    cdef bytes held  # what is here and not decrypted yet
+    cdef bint paused
+    cdef bint in_read
+    cdef bint scheduled
+
+    cdef int open(self) except -1
+    cdef int handshake(self) noexcept
+    cdef int decrypt(self) noexcept
+    cdef Py_ssize_t written(self) noexcept
+    cdef bytes take_written(self)
+    cdef int read(self) except -1
+    cdef bint read_record(self) except -1
+    cdef int flush_odd(self, bint odd) except -1
+    cdef int inner_reads_no_more(self) except -1
+    cdef int shake_hands(self) except -1
+    cdef int broke(self) except -1
+    cdef int flush(self) except -1
+    cdef int close_notify(self) except -1
