@@ -5,6 +5,9 @@ The only place where an exchange is given to a subscriber or taken back from one
 made by L{subproxy.core.balancing.admission} and L{subproxy.core.balancing.retry}; this acts on
 them. Time comes from
 a function that is given.
+
+Compiled a second time, of a request that ends and of those whose turn that makes it:
+L{subproxy.fastpath._waiting_queue} (see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from subproxy.core.balancing.admission import (
     Refuse,
     RequestTerms,
     Send,
+    Ticket,
 )
 from subproxy.core.balancing.member import GONE, READY, Member, MemberState, Pool
 from subproxy.core.balancing.pool_owner import PoolOwner
@@ -43,6 +47,7 @@ from subproxy.core.sites.client_limits import ClientLimits
 from subproxy.core.sites.local_answer import LocalAnswer
 from subproxy.core.sites.site_request import SiteRequest
 from subproxy.core.sites.site_rules import SiteRules
+from subproxy.core.waiting_request import WaitingRequest
 from subproxy.errors import (
     AccessUnknown,
     GuestRefused,
@@ -299,17 +304,17 @@ class Dispatcher:
 
     def capacity(self, member: Member) -> None:
         """C{member} has joined a pool, has returned, or takes more than before."""
-        self._deliver(self.admission.relieve(member, self.now()))
+        self.deliver(self.admission.relieve(member, self.now()))
 
     def relieved(self, member: Member) -> None:
         """C{member} has finished an exchange, and others wait."""
-        self._deliver(self.admission.relieve(member, self.now()))
+        self.deliver(self.admission.relieve(member, self.now()))
 
     def reroute(self, pool: Pool) -> None:
         """Let those that wait for C{pool} go where their routes are by now, if that is known."""
         given_up = self.admission.gives_up(pool, self.now())
         for ticket in self.admission.tickets(pool):
-            exchange: Exchange = ticket.exchange
+            exchange = waiting_exchange(ticket)
             found = self._match(exchange.request).pool
             if found is pool and not given_up:
                 continue
@@ -328,7 +333,7 @@ class Dispatcher:
             self.admission.leave(ticket)
         pool.owner = owner
         for ticket in tickets:
-            exchange: Exchange = ticket.exchange
+            exchange = waiting_exchange(ticket)
             exchange.waited(self.now())
             self._submit(exchange, pool)
 
@@ -336,7 +341,7 @@ class Dispatcher:
         """Nobody is going to serve C{pool}: who waits for it is told so."""
         for ticket in self.admission.tickets(pool):
             self.admission.leave(ticket)
-            exchange: Exchange = ticket.exchange
+            exchange = waiting_exchange(ticket)
             exchange.waited(self.now())
             exchange.fail(error)
 
@@ -345,7 +350,7 @@ class Dispatcher:
     def expire(self, now: float) -> None:
         """Fail those that have waited for too long."""
         for expired in self.admission.expired(now):
-            exchange: Exchange = expired.ticket.exchange
+            exchange = waiting_exchange(expired.ticket)
             exchange.waited(now)
             exchange.fail(refusal(expired.refusal))
         self.failing.expire()
@@ -396,7 +401,7 @@ class Dispatcher:
             if self.admission.waiting:
                 self.relieved(holder)
 
-    def _deliver(self, admitted: list[Admitted]) -> None:
+    def deliver(self, admitted: list[Admitted]) -> None:
         """Give what was admitted to its members; flat, though a delivery may admit more."""
         self._admitted.extend(admitted)
         if self._delivering.depth:
@@ -404,7 +409,9 @@ class Dispatcher:
         with self._delivering:
             while self._admitted:
                 each = self._admitted.popleft()
-                exchange: Exchange = each.ticket.exchange
+                if each.member.state != GONE and each.ticket.exchange.goes_to(each.member):
+                    continue
+                exchange = waiting_exchange(each.ticket)
                 exchange.waited(self.now())
                 if exchange.state is ExchangeState.NEW and each.member.state != GONE:
                     self._give(exchange, each.member)
@@ -419,6 +426,12 @@ class Dispatcher:
         if budget is None:
             budget = pool.retries = RetryBudget(self.now())
         return budget
+
+
+def waiting_exchange(ticket: Ticket) -> Exchange:
+    """What has C{ticket}: from now on an exchange, if it is none yet."""
+    request: WaitingRequest = ticket.exchange
+    return request.as_exchange()
 
 
 def _end_of_time() -> float:

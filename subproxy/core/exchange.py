@@ -348,6 +348,14 @@ class Exchange:
             self.queued += now - ticket.arrived
         return ticket
 
+    def goes_to(self, member: Member) -> bool:
+        """See L{subproxy.core.waiting_request.WaitingRequest}: the dispatcher gives it."""
+        return False
+
+    def as_exchange(self) -> Exchange:
+        """Likewise: it is one."""
+        return self
+
     def released(self, now: float) -> None:
         """The guest no longer has it: it may be given to another."""
         self.move(ExchangeState.NEW)

@@ -2,7 +2,7 @@
 What becomes of members that fail: what L{subproxy.core.balancing.outliers} decides, in force.
 
 Time comes from a function that is given. The compiled path tells of answers that are errors, and of
-all of a member that is watched: L{subproxy.fastpath._route_cache} (see
+all of a member that is watched: L{subproxy.fastpath._waiting_queue} (see
 L{subproxy.fastpath.twins}).
 """
 

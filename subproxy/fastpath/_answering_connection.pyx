@@ -124,11 +124,10 @@ cdef class AnsweringConnection(ReplaceableConnection):
             asked.way.tally.count(
                 answer.status, size, asked.received, now - self.started,
             )
-        path.chooser.judge(channel.member, answer.status)
-        self.ended(stays, now)
+        self.ended(stays, now, answer.status)
         return 1
 
-    cdef int ended(self, bint stays, double now) except -1:
+    cdef int ended(self, bint stays, double now, int status) except -1:
         """The answer was written whole, and is logged: the next request, or the end."""
         cdef FastContext path = self.path
         cdef PendingRequest asked = self.asked
@@ -142,7 +141,7 @@ cdef class AnsweringConnection(ReplaceableConnection):
             self.stage = IDLE
             self.due = now + path.keepalive_timeout
             self.deadline = self.due - path.look_early
-            path.chooser.release(member)
+            path.chooser.release(member, status)
             if self.paused and rest is not None and PyBytes_GET_SIZE(rest) > MOST_PARTIAL:
                 # To read on would add to it at each answer: Python serves what is here first.
                 self.paused = False
@@ -161,14 +160,14 @@ cdef class AnsweringConnection(ReplaceableConnection):
             self.deadline = 0.0
             self.transport.unregisterProducer()
             self.transport.loseConnection()
-            path.chooser.release(member)
+            path.chooser.release(member, status)
         else:
             self.stage = IDLE
             slow = handover.idle(self)
             handover.close(slow, rest, self.paused)
             self.paused = False
             self.become(slow)
-            path.chooser.release(member)
+            path.chooser.release(member, status)
         return 0
 
     cdef int begin_tunnel(self, Answer *answer) except -1:
@@ -277,5 +276,4 @@ cdef class AnsweringConnection(ReplaceableConnection):
                 download.status, download.moved, asked.received,
                 download.first_byte - self.started, now - self.started,
             )
-        path.chooser.judge(self.channel.member, download.status)
-        return self.ended(download.stays, now)
+        return self.ended(download.stays, now, download.status)

@@ -21,7 +21,15 @@ cdef class AskingClient(FastClient):
     cdef readonly double given  # when the guest was given it
 
     cdef bytes promise(self, FastChannel channel, uint64_t number, int64_t length)
+    cdef bint know(self, const u8 *data, const Head *head) except -1
+    cdef int give_id(self, Head *head) except -1
     cdef bint prepare(
-        self, const u8 *data, Head *head, Py_ssize_t body, RouteEntry way, bint apart=*
+        self, object member, const u8 *data, Head *head, Py_ssize_t body, RouteEntry way,
+        bint apart=*
+    ) except -1
+    cdef bint make_frame(
+        self, object member, const u8 *data, Head *head, Py_ssize_t body, RouteEntry way,
+        bint apart, bint new
     ) except -1
     cdef int ask(self, bytes behind=*) except -1
+    cdef int send(self, bytes behind=*) except -1

@@ -10,12 +10,12 @@ from libc.stdint cimport int64_t, uint64_t
 from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._channel cimport FastChannel
 from subproxy.fastpath._fast_client cimport FastClient
-from subproxy.fastpath._client_info cimport ClientInfo, ClientOrigin
+from subproxy.fastpath._client_info cimport ClientInfo
 from subproxy.fastpath._context cimport FastContext
 from subproxy.fastpath._pending cimport PendingRequest, acceptable
 from subproxy.fastpath._request_frame cimport Sender, encode, room
 from subproxy.fastpath._request_head cimport Field, Head
-from subproxy.fastpath._route_cache cimport RouteCache, RouteEntry
+from subproxy.fastpath._route_cache cimport RouteEntry
 from subproxy.fastpath._slots cimport get, slot
 from subproxy.fastpath._tables cimport SENT_FOR, SENT_ID
 from subproxy.fastpath._trace_field cimport ROOM, add_traceparent, find_trace
@@ -47,33 +47,73 @@ cdef class AskingClient(FastClient):
         """The token for a body that is to go over a data connection; None if that is not for here."""
         return None
 
-    cdef bint prepare(
-        self, const u8 *data, Head *head, Py_ssize_t body, RouteEntry way, bint apart=False
-    ) except -1:
-        """Make the frame of a request, of which C{body} bytes lie behind its head, or go over a
-        data connection, or are to be sent behind the frame (C{apart}); for whom is chosen now.
-        False, and nothing has happened, if that is not for here."""
+    cdef bint know(self, const u8 *data, const Head *head) except -1:
+        """Read off a request who asks, and what it is to be known by; false if that is not for here."""
         cdef FastContext path = self.path
-        cdef RouteCache chooser = path.chooser
+        cdef PendingRequest asked = self.asked
+        cdef ClientInfo told = self.told
+        cdef const Field *field
+        cdef int found
+        asked.id_at = -1
+        asked.origin = None
+        asked.client = told.address
+        asked.traceparent = None
+        asked.trace_at = 0
+        asked.tunnel = None
+        if PyBytes_GET_SIZE(path.prefix) + 20 > 200:
+            return False
+        if told.trusted:
+            asked.origin = told.origin(head)
+            asked.client = asked.origin.client
+            field = &head.sent[SENT_ID - SENT_FOR]
+            if field.name != NULL and acceptable(field):
+                asked.id_at = <short>(field.value - data)
+                asked.id_size = <short>field.value_size
+        if path.traces is not None:
+            found = find_trace(data, head)
+            if found < 0:
+                return False
+            asked.trace_at = <short>found
+        return True
+
+    cdef int give_id(self, Head *head) except -1:
+        """It is taken on: let it have an id, and a trace, if it has brought none."""
+        cdef FastContext path = self.path
+        cdef PendingRequest asked = self.asked
+        if asked.id_at < 0:
+            asked.id = path.next_id()
+        if path.traces is not None and not asked.trace_at:
+            asked.traceparent = path.traces.make()
+            add_traceparent(head, asked.traceparent)
+        return 0
+
+    cdef bint prepare(
+        self, object member, const u8 *data, Head *head, Py_ssize_t body, RouteEntry way,
+        bint apart=False
+    ) except -1:
+        """Make the frame of a request for C{member}, of which C{body} bytes lie behind its head, or go
+        over a data connection, or are to be sent behind the frame (C{apart}). False, and nothing has
+        happened, if that is not for here."""
+        return self.know(data, head) and self.make_frame(member, data, head, body, way, apart, True)
+
+    cdef bint make_frame(
+        self, object member, const u8 *data, Head *head, Py_ssize_t body, RouteEntry way,
+        bint apart, bint new
+    ) except -1:
+        """C{prepare}, of a request that is known; unless it is C{new}, it has waited, with its id."""
+        cdef FastContext path = self.path
         cdef PendingRequest asked = self.asked
         cdef FastChannel channel
-        cdef ClientInfo told = self.told
-        cdef ClientOrigin origin
-        cdef const Sender *sender = &told.sender
+        cdef const Sender *sender = &self.told.sender
         cdef Py_ssize_t frame_size
-        cdef const Field *field
         cdef const u8 *given
-        cdef bytes client
         cdef u8 id[256]
-        cdef int id_size, found
+        cdef int id_size
         cdef u8 *end
         cdef u8 *at
         cdef uint64_t number
         cdef bint large = body > path.most_inline
         cdef bytes token = None
-        member = chooser.choose(way.pool)
-        if member is None:
-            return False
         python_channel = get(member, MEMBER_CHANNEL)
         if type(python_channel) is not PythonChannel:
             return False
@@ -83,29 +123,13 @@ cdef class AskingClient(FastClient):
         if not 0 < channel.least_bulk <= body if large else body > channel.inline:
             return False
         number = channel.last + 1
-        client = told.address
-        asked.id_at = -1
-        asked.origin = None
+        if asked.origin is not None:
+            sender = &asked.origin.sender
         id_size = <int>PyBytes_GET_SIZE(path.prefix) + 20
-        if id_size > 200:
-            return False
-        if told.trusted:
-            asked.origin = origin = told.origin(head)
-            client = origin.client
-            sender = &origin.sender
-            field = &head.sent[SENT_ID - SENT_FOR]
-            if field.name != NULL and acceptable(field):
-                asked.id_at = <short>(field.value - data)
-                asked.id_size = <short>field.value_size
-                id_size = max(id_size, field.value_size)
+        if asked.id_at >= 0:
+            id_size = max(id_size, asked.id_size)
         frame_size = room(head, sender, id_size, 0 if large or apart else body)
-        asked.traceparent = None
-        asked.trace_at = 0
-        if path.traces is not None:
-            found = find_trace(data, head)
-            if found < 0:
-                return False
-            asked.trace_at = <short>found
+        if path.traces is not None or asked.traceparent is not None:
             frame_size += ROOM
         if frame_size + (body if apart else 0) > channel.most:
             return False
@@ -113,7 +137,6 @@ cdef class AskingClient(FastClient):
             token = self.promise(channel, number, body)
             if token is None:
                 return False
-        asked.tunnel = None
         if head.websocket:
             if way.rules is not None:
                 return False
@@ -122,16 +145,14 @@ cdef class AskingClient(FastClient):
                 return False
         end = path.frame_end(frame_size)
         # The last thing that could fail is behind us: no id is wasted.
+        if new:
+            self.give_id(head)
         if asked.id_at < 0:
-            asked.id = path.next_id()
             id_size = <int>(asked.put_id(id) - id)
             given = <const u8 *>id
         else:
             id_size = asked.id_size
             given = data + asked.id_at
-        if path.traces is not None and not asked.trace_at:
-            asked.traceparent = path.traces.make()
-            add_traceparent(head, asked.traceparent)
         at = encode(
             end, data, head, sender, number, given, id_size,
             NULL if apart else data + head.size, body,
@@ -140,7 +161,6 @@ cdef class AskingClient(FastClient):
             NULL if asked.tunnel is None else <const u8 *>PyBytes_AS_STRING(asked.tunnel),
             0 if asked.tunnel is None else <int>PyBytes_GET_SIZE(asked.tunnel),
         )
-        asked.client = client
         asked.way = way
         asked.number = number
         self.channel = channel
@@ -151,10 +171,14 @@ cdef class AskingClient(FastClient):
     cdef int ask(self, bytes behind=None) except -1:
         """Send what was prepared, and what is to go behind it: it may be answered before this
         returns."""
+        self.path.chooser.charge(self.channel.member, self.asked.way.pool)
+        return self.send(behind)
+
+    cdef int send(self, bytes behind=None) except -1:
+        """C{ask}, where its member was charged with it before."""
         cdef FastChannel channel = self.channel
         cdef PendingRequest asked = self.asked
         cdef FastContext path = self.path
-        path.chooser.charge(channel.member, asked.way.pool)
         channel.begin(
             self, asked.number, path.frame, path.frame_size,
             get(channel.channel, CHANNEL_CONGESTED) is not False, behind,

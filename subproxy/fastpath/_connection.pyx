@@ -30,7 +30,7 @@ from subproxy.fastpath._download cimport FastDownload
 from subproxy.fastpath._pending cimport PendingRequest
 from subproxy.fastpath._upload cimport FastUpload
 from subproxy.fastpath._fallback cimport (
-    CLOSING, DOWNLOADING, GATHERING, IDLE, OVER, PARTIAL, SLOW, TUNNEL, UPLOADING, WAITING,
+    CLOSING, DOWNLOADING, GATHERING, IDLE, OVER, PARTIAL, QUEUED, SLOW, TUNNEL, UPLOADING, WAITING,
 )
 from subproxy.reactor._receive cimport MOST
 from subproxy.reactor._stream cimport Stream
@@ -124,7 +124,7 @@ cdef class FastConnection(TunnellingConnection):
             if hangup(self.transport) is Hangup.NONE:
                 return
         if (
-            self.stage == WAITING and self.paused and now < self.due
+            (self.stage == WAITING or self.stage == QUEUED) and self.paused and now < self.due
             and hangup(self.transport) is Hangup.NONE
         ):
             return
@@ -198,7 +198,7 @@ cdef class FastConnection(TunnellingConnection):
         """The client is gone, or was sent away."""
         cdef int stage
         self.undelayed = True
-        if self.stage == PARTIAL or UPLOADING <= self.stage <= TUNNEL:
+        if self.stage == PARTIAL or QUEUED <= self.stage <= TUNNEL:
             self.to_slow()
         if self.sink is not None:
             self.sink.closed()
@@ -261,7 +261,7 @@ cdef class FastConnection(TunnellingConnection):
             if self.prior and not self.requests and begins_http2(data, size):
                 return self.to_http2(data, size)
             return self.decline(data, size)
-        if self.stage == WAITING or self.stage == DOWNLOADING:
+        if self.stage == WAITING or self.stage == DOWNLOADING or self.stage == QUEUED:
             more = PyBytes_FromStringAndSize(<const char *>data, size)
             self.rest = more if self.rest is None else self.rest + more
             if not self.paused:
@@ -361,7 +361,7 @@ cdef class FastConnection(TunnellingConnection):
                 return 0
             data += part
             size -= part
-            if self.stage == WAITING:
+            if self.stage == WAITING or self.stage == QUEUED:
                 self.rest = PyBytes_FromStringAndSize(<const char *>data, size)
                 return 0
         else:
@@ -402,7 +402,18 @@ cdef class FastConnection(TunnellingConnection):
         if whole > size and not large and behind is None:
             self.gather(data, size, head)
             return True
-        if not self.prepare(data, head, body, way, behind is not None):
+        member = path.chooser.choose(way.pool)
+        if member is None:
+            if large or head.websocket or not self.know(data, head):
+                return False
+            self.ticket = path.chooser.wait(self, way.pool, way.queue_timeout, path.now())
+            if self.ticket is None:
+                return False
+            path.chooser.count(way.pool)
+            self.give_id(head)
+            asked.way = way
+            asked.number = 0
+        elif not self.prepare(member, data, head, body, way, behind is not None):
             return False
         if self.requests == 1 and not self.undelayed:
             # One answer alone is never delayed: who makes one request needs no system call for it.
@@ -423,6 +434,9 @@ cdef class FastConnection(TunnellingConnection):
         )
         self.stage = WAITING
         self.deadline = self.due = now + self.patience()
+        if self.ticket is not None:
+            self.stage = QUEUED
+            return True
         if large:
             self.stage = UPLOADING
             self.deadline = 0.0
@@ -432,6 +446,22 @@ cdef class FastConnection(TunnellingConnection):
             )
             return True
         self.ask(behind)
+        return True
+
+    cdef bint turn_came(self, object member) except -1:
+        cdef Head head
+        cdef PendingRequest asked = self.asked
+        cdef double now
+        if not asked.reread(self.told, &head) or not self.make_frame(
+            member, <const u8 *>PyBytes_AS_STRING(asked.data), &head, asked.received, asked.way,
+            asked.behind is not None, False,
+        ):
+            return False
+        self.given = now = self.path.now()
+        asked.queued = now - <double>self.ticket.arrived
+        self.ticket = None
+        self.stage = WAITING
+        self.send(asked.behind)
         return True
 
 

@@ -5,7 +5,7 @@ from subproxy.fastpath._asking cimport AskingClient
 
 
 cdef enum Stage:
-    IDLE, PARTIAL, GATHERING, UPLOADING, WAITING, DOWNLOADING, TUNNEL, SLOW, CLOSING, OVER
+    IDLE, PARTIAL, GATHERING, QUEUED, UPLOADING, WAITING, DOWNLOADING, TUNNEL, SLOW, CLOSING, OVER
 
 
 cdef class ReplaceableConnection(AskingClient):
@@ -24,6 +24,7 @@ cdef class ReplaceableConnection(AskingClient):
     cdef object tls  # a ClientTls; None: it has none, or not of ours
     cdef bytes asked_before  # the last host that was found to be served on it
     cdef readonly bytes rest  # bytes behind the request that is being answered; or of a partial head
+    cdef object ticket  # the place in a queue of the request that waits for a guest
     cdef BodyAssembly gathering  # the request whose body is not here yet
     # Bodies over data connections, from the first one on; used again.
     cdef readonly object download

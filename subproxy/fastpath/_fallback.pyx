@@ -89,11 +89,26 @@ cdef class ReplaceableConnection(AskingClient):
             self.gathering.head = self.gathering.data = None
             self.become(handover.idle(self))
             handover.gathering(self.slow, came, self.started)
+        elif self.stage == QUEUED:
+            self.path.declined_requests += 1
+            ticket, self.ticket = self.ticket, None
+            self.become(handover.queued(self, ticket))
+            self.forget()
         elif UPLOADING <= self.stage <= TUNNEL:
             self.give_up()
         elif self.stage == CLOSING:
             self.become(handover.closing(self))
         return 0
+
+    def as_exchange(self):
+        """See C{subproxy.core.waiting_request.WaitingRequest}."""
+        ticket = self.ticket
+        self.to_slow()
+        return ticket.exchange
+
+    def goes_to(self, member):
+        """Likewise."""
+        return self.turn_came(member)
 
     cdef int give_up(self) except -1:
         """See C{FastClient}: the exchange goes on there, with its connection."""

@@ -34,3 +34,7 @@ cdef class FastClient(Receiver):
     cdef int give_up(self) except -1:
         """Move the exchange to the Python path."""
         raise NotImplementedError
+
+    cdef bint turn_came(self, object member) except -1:
+        """Of a request that waits: it goes to C{member}, which has been charged with it."""
+        return False

@@ -57,7 +57,8 @@ cdef class FastHttp2Stream(AskingClient):
         if body > way.most_body:
             return False
         head.length = body
-        if not self.prepare(data, head, body, way, behind is not None):
+        member = self.path.chooser.choose(way.pool)
+        if member is None or not self.prepare(member, data, head, body, way, behind is not None):
             return False
         self.given = self.path.now()
         self.late = self.given + (
@@ -165,10 +166,9 @@ cdef class FastHttp2Stream(AskingClient):
                 answer.status, size, asked.received, now - self.started,
             )
         member = channel.member
-        path.chooser.judge(member, answer.status)
         self.front = None
         self.channel = None
-        path.chooser.release(member)
+        path.chooser.release(member, answer.status)
         return 1
 
     cdef int give_up(self) except -1:

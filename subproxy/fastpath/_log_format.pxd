@@ -20,6 +20,7 @@ cdef struct LogLine:
     Text member
     int status
     Py_ssize_t sent
+    double queued  # it waited for a guest to have room
     double guest  # that it had the request, until the head of the answer was written
     double first  # until then
     double seconds

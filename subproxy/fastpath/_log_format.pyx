@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, binding=False
 """Access-log lines, byte by byte as C{subproxy.telemetry.log_format} makes them of the same exchange.
 
-An exchange of the compiled path is answered by the first guest that is asked, at once:
-it has waited for nobody, and has one attempt, and no error.
+An exchange of the compiled path is answered by the first guest that is asked: it has waited for no
+machine, and has one attempt, and no error.
 
 The same in Python: C{subproxy.telemetry.log_format} (see C{subproxy.fastpath.twins}).
 """
@@ -112,7 +112,12 @@ cdef u8 *json_line(u8 *o, const LogLine *line) noexcept:
     o = put_text(o, &line.route)
     o = put_literal(o, b'","subscriber":"')
     o = put_text(o, &line.member)
-    o = put_literal(o, b'","queued":0.000000,"wake":0.000000,"guest":')
+    if line.queued == 0.0:
+        o = put_literal(o, b'","queued":0.000000')
+    else:
+        o = put_literal(o, b'","queued":')
+        o = put_microseconds(o, line.queued)
+    o = put_literal(o, b',"wake":0.000000,"guest":')
     o = put_microseconds(o, line.guest)
     o = put_literal(o, b',"first_byte":')
     first = o

@@ -84,10 +84,9 @@ cdef class FastPeerRequest(FastClient):
         del front.requests[self.number]
         front.path.answered += 1
         member = channel.member
-        front.path.chooser.judge(member, answer.status)
         self.front = None
         self.channel = None
-        front.path.chooser.release(member)
+        front.path.chooser.release(member, answer.status)
         if not front.requests:
             front.protocol.emptied()
         return 1

@@ -19,6 +19,7 @@ cdef class PendingRequest:
     cdef ClientOrigin origin  # by the word of a trusted peer; None: the client is the peer
     cdef bytes prefix  # of its id
     cdef uint64_t id  # if the request brought none that is taken over
+    cdef readonly double queued  # seconds that it has waited for a guest to have room
     cdef readonly int64_t received  # bytes of body, in `data` or not
     cdef bytes traceparent  # that it was given; None: it has its own, or traces are not followed
     cdef readonly bytes tunnel  # the protocol for which it asks for one, as the guest spells it; or None
@@ -43,6 +44,7 @@ cdef class PendingRequest:
     cdef int shorten(self, FastContext path, ClientInfo told) except -1
     cdef bytes websocket_key(self)
     cdef u8 *put_id(self, u8 *o)
+    cdef bint reread(self, ClientInfo told, Head *head) except -1
     cdef bytes frame(self, FastContext path, ClientInfo told)
     cdef int log(
         self, FastLogBuffer lines, bytes member, int status, Py_ssize_t sent, double guest,

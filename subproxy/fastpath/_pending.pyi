@@ -7,6 +7,7 @@ class PendingRequest:
     rules: SiteRules | None
     body: bytes
     received: int
+    queued: float
     streamed: bool
     stays: bool
     trace: bytes

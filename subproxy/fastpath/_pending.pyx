@@ -87,6 +87,7 @@ cdef class PendingRequest:
         self.is_head = head.method_size == 4 and at[0] == c"H"
         self.close = head.close
         self.received = head.length if head.length > 0 else 0
+        self.queued = 0.0
         self.streamed = behind is None and PyBytes_GET_SIZE(data) < head.size + self.received
         return 0
 
@@ -148,6 +149,16 @@ cdef class PendingRequest:
         o = put_bytes(o, PyBytes_AS_STRING(self.prefix), PyBytes_GET_SIZE(self.prefix))
         return put_hex8(o, self.id)
 
+    cdef bint reread(self, ClientInfo told, Head *head) except -1:
+        """Take its head apart again, with what the guest is told of its trace. It was accepted: the
+        operator may allow less by now."""
+        cdef const u8 *data = <const u8 *>PyBytes_AS_STRING(self.data)
+        if scan(data, PyBytes_GET_SIZE(self.data), &WIDEST, told.trusted, head) != GOOD:
+            return False
+        if self.traceparent is not None:
+            add_traceparent(head, self.traceparent)
+        return True
+
     cdef bytes frame(self, FastContext path, ClientInfo told):
         """Its frame, as it was sent, but for its body."""
         cdef Head head
@@ -158,8 +169,7 @@ cdef class PendingRequest:
         cdef Py_ssize_t size
         cdef u8 *end
         cdef u8 *at
-        # It was accepted: the operator may allow less by now.
-        if scan(data, PyBytes_GET_SIZE(self.data), &WIDEST, told.trusted, &head) != GOOD:
+        if not self.reread(told, &head):
             raise ValueError("this is not the request that was sent")
         if self.origin is not None:
             # By whom was believed then.
@@ -167,7 +177,6 @@ cdef class PendingRequest:
         size = room(&head, sender, id_size, 0)
         if self.traceparent is not None:
             size += ROOM
-            add_traceparent(&head, self.traceparent)
         end = path.room(size) + path.scratch_size
         at = encode(
             end, data, &head, sender, self.number, id, id_size, data, 0, NULL, 0, NULL, 0,
@@ -202,6 +211,7 @@ cdef class PendingRequest:
         line.member = text(member)
         line.status = status
         line.sent = sent
+        line.queued = self.queued
         line.guest = guest
         line.first = first
         line.seconds = seconds

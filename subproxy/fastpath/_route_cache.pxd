@@ -3,6 +3,7 @@ from cpython.object cimport PyObject
 
 from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._log_buffer cimport FastCounters
+from subproxy.fastpath._waiting_queue cimport WaitingQueue
 
 
 cdef class RouteEntry:
@@ -18,15 +19,13 @@ cdef class RouteEntry:
     cdef bint tells_tls  # some of its guests want to know of the TLS of clients
     cdef long most_body  # bytes of a body that they allow
     cdef double response_timeout  # seconds; negative: those of the limits
+    cdef double queue_timeout  # likewise
     cdef FastCounters tally
 
     cdef bint asks(self, bint trusted, bytes scheme, object tls) except -1
 
 
-cdef class RouteCache:
-    cdef object dispatcher
-    cdef object failing
-    cdef object admission
+cdef class RouteCache(WaitingQueue):
     cdef object router
     cdef object registry
     cdef object rules
@@ -52,7 +51,6 @@ cdef class RouteCache:
     cdef FastCounters tally(self, object pool)
     cdef object choose(self, object pool)
     cdef object choose_here(self, object pool, bint onward)
+    cdef int count(self, object pool) except -1
     cdef int charge(self, object member, object pool) except -1
     cdef double weight(self, object member, double age) except? -1.0
-    cdef int judge(self, object member, int status) except -1
-    cdef int release(self, object member) except -1

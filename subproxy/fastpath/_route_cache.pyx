@@ -4,8 +4,8 @@
 C{Member}, C{Pool} and their like keep their attributes in C{__slots__}: here they are read
 from where Python keeps them, so that there is one set of numbers, and the classes stay Python.
 
-The same in Python: C{subproxy.core.balancing.balancer}, C{subproxy.core.routing.router} and
-C{subproxy.core.failing_members} (see C{subproxy.fastpath.twins}).
+The same in Python: C{subproxy.core.balancing.balancer} and C{subproxy.core.routing.router} (see
+C{subproxy.fastpath.twins}).
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -20,7 +20,6 @@ from subproxy.core.http.fields import PATH
 from subproxy.core.balancing.member import HOSTS, PEERS, READY, Member, is_host, is_peer
 from subproxy.core.http.normalise import normalise_path, path_fault
 from subproxy.core.balancing.member import Pool
-from subproxy.core.balancing.outcomes import Outcomes
 from subproxy.core.routing.registry import Registry
 from subproxy.core.balancing.retry import RetryBudget
 from subproxy.core.sites.redirect import is_challenge
@@ -28,6 +27,7 @@ from subproxy.errors import ClientError
 from subproxy.fastpath._bytes cimport mixed, u8
 from subproxy.fastpath._log_buffer cimport FastCounters
 from subproxy.fastpath._slots cimport get, number, real, set_number, slot
+from subproxy.fastpath._waiting_queue cimport WaitingQueue
 from subproxy.telemetry.log_format import escaped, route_name
 
 cdef extern from "Python.h":
@@ -47,18 +47,13 @@ cdef Py_ssize_t MEMBER_CONCURRENCY = slot(Member, "concurrency")
 cdef Py_ssize_t MEMBER_SINCE = slot(Member, "since")
 cdef Py_ssize_t MEMBER_LATENCY = slot(Member, "latency")
 cdef Py_ssize_t MEMBER_WEIGHT = slot(Member, "weight")
-cdef Py_ssize_t MEMBER_OUTCOMES = slot(Member, "outcomes")
-cdef Py_ssize_t OUTCOMES_ANSWERS = slot(Outcomes, "answers")
-cdef Py_ssize_t OUTCOMES_ROW = slot(Outcomes, "row")
 cdef Py_ssize_t POOL_MEMBERS = slot(Pool, "members")
 cdef Py_ssize_t POOL_WAITING = slot(Pool, "waiting")
 cdef Py_ssize_t POOL_RETRIES = slot(Pool, "retries")
 cdef Py_ssize_t BUDGET_REQUESTS = slot(RetryBudget, "requests")
 cdef Py_ssize_t REGISTRY_GENERATION = slot(Registry, "generation")
-cdef Py_ssize_t ADMISSION_WAITING = slot(Admission, "waiting")
 cdef type MEMBER = Member
 cdef type BUDGET = RetryBudget
-cdef type OUTCOMES = Outcomes
 cdef long IS_READY = READY
 cdef double SHARE = SLOW_START_SHARE
 
@@ -78,7 +73,7 @@ cdef class RouteEntry:
         return self.asked and (not self.to_https or trusted or scheme != b"https")
 
 
-cdef class RouteCache:
+cdef class RouteCache(WaitingQueue):
     """Finds pools, and subscribers in them."""
 
     def __init__(self, dispatcher, rules, counters, lines=None):
@@ -191,7 +186,7 @@ cdef class RouteCache:
             way.pool = pool
             way.rules = rules
             way.most_body = LONG_MAX
-            way.response_timeout = -1.0
+            way.response_timeout = way.queue_timeout = -1.0
             way.tells_tls = pool.tells_tls
             if rules is not None:
                 way.asked = bool(rules.asked_each_time)
@@ -200,6 +195,8 @@ cdef class RouteCache:
                 way.most_body = rules.max_body or LONG_MAX
                 if rules.response_timeout is not None:
                     way.response_timeout = rules.response_timeout
+                if rules.queue_timeout is not None:
+                    way.queue_timeout = rules.queue_timeout
             way.name = self.route_name(pool)
             way.host = self.escape(name)
             if self.counters is not None:
@@ -214,12 +211,13 @@ cdef class RouteCache:
 
     cdef object choose(self, object pool):
         """What C{Admission.submit} would choose now; None if it would choose nobody, or queue."""
+        return None if number(pool, POOL_WAITING) else self.choose_now(pool)
+
+    cdef object choose_now(self, object pool):
         cdef list members
         cdef Py_ssize_t size, first, second
         cdef double now, since, other_since, cost, other_cost
         cdef long load, other_load, most, other_most
-        if number(pool, POOL_WAITING):
-            return None
         if not self.two:
             return self.balancer.choose(pool, self.now(), self.admission.rng, ())
         members = <list>get(pool, POOL_MEMBERS)
@@ -303,34 +301,14 @@ cdef class RouteCache:
             weight *= max(SHARE, age / self.slow_start)
         return weight
 
-    cdef int charge(self, object member, object pool) except -1:
-        """A request of C{pool} goes to C{member}."""
+    cdef int count(self, object pool) except -1:
+        """There is one more request of C{pool}, which pays for its retries."""
         budget = get(pool, POOL_RETRIES)
         if type(budget) is not BUDGET:
             budget = self.dispatcher.budget(pool)
-        set_number(budget, BUDGET_REQUESTS, number(budget, BUDGET_REQUESTS) + 1)
+        return set_number(budget, BUDGET_REQUESTS, number(budget, BUDGET_REQUESTS) + 1)
+
+    cdef int charge(self, object member, object pool) except -1:
+        """A request of C{pool} goes to C{member}."""
+        self.count(pool)
         return set_number(member, MEMBER_IN_FLIGHT, number(member, MEMBER_IN_FLIGHT) + 1)
-
-    cdef int judge(self, object member, int status) except -1:
-        """What C{FailingMembers.answered} does: nothing, of a good answer while all is well."""
-        outcomes = get(member, MEMBER_OUTCOMES)
-        if status < 500:
-            if outcomes is None:
-                return 0
-            if type(outcomes) is OUTCOMES and number(outcomes, OUTCOMES_ROW) == 0:
-                return set_number(
-                    outcomes, OUTCOMES_ANSWERS, number(outcomes, OUTCOMES_ANSWERS) + 1
-                )
-        self.failing.answered(member, status)
-        return 0
-
-    def tell(self, member, int status):
-        """C{judge}, for tests."""
-        self.judge(member, status)
-
-    cdef int release(self, object member) except -1:
-        """What C{Dispatcher.finished} does."""
-        set_number(member, MEMBER_IN_FLIGHT, number(member, MEMBER_IN_FLIGHT) - 1)
-        if number(self.admission, ADMISSION_WAITING):
-            self.dispatcher.relieved(member)
-        return 0

@@ -8,6 +8,7 @@ retries, errors, deadlines and the log are the same.
 
 from __future__ import annotations
 
+from subproxy.core.balancing.admission import Ticket
 from subproxy.core.exchange import Exchange, ExchangeState, RequestHead
 from subproxy.core.http.normalise import normalise_path
 from subproxy.core.http.request_rules import RequestRules
@@ -81,6 +82,23 @@ def waiting(front: FallsBack) -> FallbackProtocol:
     return protocol
 
 
+def queued(front: FallsBack, ticket: Ticket) -> FallbackProtocol:
+    """A protocol in the place of C{front}, whose request waits for a guest, by C{ticket}."""
+    protocol = idle(front)
+    protocol.held = front.rest or b""
+    if front.paused:
+        protocol.receive(ReceivingState.PAUSED)
+    stream = protocol.client_stream = begun_stream(protocol, front)
+    exchange = Exchange(stream.request, front.asked.body, stream, protocol.context.dispatcher)
+    if stream.rules is not None:
+        exchange.site = SiteRequest(stream.rules, stream.request)
+    exchange.pool = ticket.pool
+    exchange.ticket = ticket
+    ticket.exchange = stream.exchange = exchange
+    protocol.state = ConnectionState.ANSWERING
+    return protocol
+
+
 def answered(
     front: FallsBack, status: int, sent: int, written: float, stays: bool
 ) -> FallbackProtocol:
@@ -113,7 +131,7 @@ def answered(
 
 
 def begun_stream(protocol: FallbackProtocol, front: FallsBack) -> ClientStream:
-    """The answer to the request that C{front} has sent, without its exchange."""
+    """The answer to the request that C{front} has, without its exchange."""
     head = sent_request(front.frame, front.factory.context.rules, front.asked.trace)
     head.length = front.asked.received
     encoder = Http1Encoder(VERSIONS[head.version])
@@ -139,6 +157,7 @@ def _client_stream(protocol: FallbackProtocol, front: FallsBack) -> ClientStream
     exchange.pool = front.asked.pool
     exchange.holder = front.member
     exchange.given = front.given
+    exchange.queued = front.asked.queued
     if body is None:
         # Its body has gone over a data connection.
         exchange.streamed = front.asked.received

@@ -152,9 +152,22 @@ TWINS: Final = {
         ("subproxy.fastpath._route_cache.choose", "subproxy.fastpath._route_cache.weight"),
         f"{_CHOICES}.test_the_same_choice",
     ),
+    "who waits for a guest, and whose turn it is": Twin(
+        (
+            "subproxy.core.balancing.admission.Admission",
+            "subproxy.core.dispatcher.Dispatcher",
+        ),
+        (
+            "subproxy.fastpath._waiting_queue.wait",
+            "subproxy.fastpath._waiting_queue.release",
+            "subproxy.fastpath._waiting_queue.relieve",
+            "subproxy.fastpath._waiting_queue.remove",
+        ),
+        "tests.fastpath.test_waiting_queue.WaitingQueueTests.test_any_turns",
+    ),
     "an answer of a member that may fail": Twin(
         ("subproxy.core.failing_members.FailingMembers",),
-        ("subproxy.fastpath._route_cache.judge",),
+        ("subproxy.fastpath._waiting_queue.judge",),
         f"{_CHOICES}.test_the_same_verdict",
     ),
     "ClientHello": Twin(

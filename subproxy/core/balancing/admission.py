@@ -7,6 +7,8 @@ one for each pool, so that a stalled application holds up nobody else.
 Decisions are values; who called acts on them. A decision to send has already counted the
 exchange in the member's C{in_flight}: give it back with C{release}, and then ask C{relieve} who is
 next. When a member appears in a pool, returns, or is granted more, ask C{admit}.
+
+Compiled a second time: L{subproxy.fastpath._waiting_queue} (see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations
@@ -146,13 +148,18 @@ class Expired:
     refusal: Refuse
 
 
-class _Queue:
+class PoolQueue:
+    """Who waits for one pool.
+
+    tickets: first come first. plain: how many of them exclude nobody: while there are some, a
+    newcomer may not overtake.
+    """
+
     __slots__ = ("plain", "tickets")
 
     def __init__(self) -> None:
         self.tickets: OrderedDict[Ticket, None] = OrderedDict()
         self.plain = 0
-        """Tickets that exclude nobody: while there are some, a newcomer may not overtake."""
 
 
 class Admission:
@@ -169,7 +176,7 @@ class Admission:
         self.balancer = balancer
         self.rng = rng
         self._limits = limits
-        self._queues: dict[Pool, _Queue] = {}
+        self._queues: dict[Pool, PoolQueue] = {}
         self._deadlines: list[tuple[float, int, Ticket]] = []
         """A heap; what waits no longer is dropped when it comes up, or when it is the most."""
         self._serial = 0
@@ -285,7 +292,7 @@ class Admission:
         ticket = Ticket(exchange, pool, excluded, now, now + patience, wakes)
         queue = self._queues.get(pool)
         if queue is None:
-            queue = self._queues[pool] = _Queue()
+            queue = self._queues[pool] = PoolQueue()
         queue.tickets[ticket] = None
         queue.plain += not ticket.excluded
         pool.waiting += 1
@@ -416,5 +423,9 @@ class Admission:
         self.waiting -= 1
         ticket.waiting = False
         if len(self._deadlines) > 2 * self.waiting + 64:
-            self._deadlines = [entry for entry in self._deadlines if entry[2].waiting]
-            heapify(self._deadlines)
+            self.prune()
+
+    def prune(self) -> None:
+        """Forget the deadlines of those that wait no longer."""
+        self._deadlines = [entry for entry in self._deadlines if entry[2].waiting]
+        heapify(self._deadlines)

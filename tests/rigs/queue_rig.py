@@ -1,0 +1,149 @@
+"""
+The two paths beside each other, with several clients who ask one busy guest: who waits, and for
+how long, and whose turn it is, must be the same.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.error import ConnectionDone
+from twisted.python.failure import Failure
+
+from subproxy.core.balancing.admission import AdmissionLimits
+from subproxy.core.balancing.member import MemberEvent
+
+from tests.rigs.fake_dispatcher import Transport
+from tests.rigs.fastpath_rig import Side, SidePair, response
+
+LIMITS = AdmissionLimits(pool=4, total=6, busy=3.0, vacant=2.0)
+
+
+class Client:
+    """One client's connection."""
+
+    def __init__(self, side: QueueSide) -> None:
+        self.transport = Transport(side.address)
+        self.protocol: Any = side.factory.buildProtocol(None)
+        self.protocol.makeConnection(self.transport)
+        self.gone = False
+
+
+class QueueSide(Side):
+    """A proxy, its guest, and clients."""
+
+    def __init__(self, fast: bool, clients: int = 6, **options: Any) -> None:
+        options.setdefault("concurrency", 1)
+        super().__init__(fast, **options)
+        self.world.admission.set_limits(LIMITS)
+        self.others = [Client(self) for _ in range(clients)]
+
+    def seen(self) -> dict[str, object]:
+        """See L{Side.seen}; with what each client got, and how long the queues are."""
+        result = super().seen()
+        for number, each in enumerate(self.others):
+            transport = each.transport
+            result[f"client {number}"] = (
+                transport.value(),
+                transport.disconnecting,
+                transport.aborted,
+                each.protocol.close_reason,
+            )
+            transport.clear()
+        admission = self.world.admission
+        pools = [pool for pool in self.world.registry.pools()]
+        result["queues"] = [
+            (len(admission.tickets(pool)), pool.waiting, admission.oldest(pool)) for pool in pools
+        ]
+        result["next deadline"] = admission.next_deadline()
+        result["budgets"] = [pool.retries and pool.retries.requests for pool in pools]
+        return result
+
+
+class QueuePair(SidePair[QueueSide]):
+    """Both, and what happens to them."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(QueueSide(True, **options), QueueSide(False, **options))
+
+    @property
+    def asked(self) -> int:
+        """The number of the last request that the guest was given."""
+        slow = self.sides[1]
+        subscription = slow.guest.subscription
+        return 0 if subscription is None else slow.guest.wire.last
+
+    def client(self, number: int, *pieces: bytes) -> None:
+        """Client C{number} writes; each piece is one read."""
+        for piece in pieces:
+            for side in self.sides:
+                each = side.others[number]
+                if not each.gone:
+                    each.protocol.dataReceived(piece)
+            self._same(f"client {number}", piece)
+
+    def leave(self, number: int, half: bool = False) -> None:
+        """Client C{number} leaves, or says that it has no more to say."""
+        for side in self.sides:
+            each = side.others[number]
+            if each.gone:
+                continue
+            if half:
+                each.protocol.readConnectionLost()
+            else:
+                each.protocol.connectionLost(Failure(ConnectionDone()))
+            each.gone = True
+        self._same("half close" if half else "leave", number)
+
+    def guest(self, *pieces: bytes) -> None:
+        """The guest writes; each piece is one read."""
+        for piece in pieces:
+            for side in self.sides:
+                if not side.guest_gone:
+                    side.guest.dataReceived(piece)
+            self._same("guest", piece)
+
+    def answer(self, number: int, status: int = 200) -> None:
+        """The guest answers request C{number}."""
+        self.guest(response(number, status))
+
+    def wait(self, seconds: float) -> None:
+        """Time passes, with its sweeps."""
+        for side in self.sides:
+            side.world.advance(seconds)
+        self._same("wait", seconds)
+
+    def feed(self, event: MemberEvent) -> None:
+        """What an operator, or a ping, says of the guest."""
+        for side in self.sides:
+            member = side.member
+            if member is not None:
+                member.feed(event, side.world.clock.seconds())
+                side.world.dispatcher.capacity(member)
+        self._same("member", event)
+
+    def grant(self, concurrency: int) -> None:
+        """The guest takes so many at once from now on."""
+        for side in self.sides:
+            member = side.member
+            if member is not None:
+                member.concurrency = concurrency
+                side.world.dispatcher.capacity(member)
+        self._same("grant", concurrency)
+
+    def limits(self, limits: AdmissionLimits) -> None:
+        """A reload."""
+        for side in self.sides:
+            side.world.admission.set_limits(limits)
+        self._same("limits", limits)
+
+    def lose(self) -> None:
+        """All clients leave."""
+        for number in range(len(self.fast.others)):
+            self.leave(number)
+        for side in self.sides:
+            if not side.gone:
+                side.gone = True
+                side.protocol.connectionLost(Failure(ConnectionDone()))
+
+
