@@ -6,7 +6,10 @@
  *
  * Content-Length bodies alone; it trusts what the measured proxies send it.
  *
- *   backend SOCKET
+ *   backend SOCKET [FAILED]
+ *
+ * With FAILED it closes the connection without an answer at each request of that number, one in so
+ * many.
  */
 #include "bodies.h"
 #include <sys/un.h>
@@ -25,6 +28,7 @@ struct conn {
 
 static int poll_fd;
 static struct conn *gone;
+static unsigned failed, asked;
 
 static void drop(struct conn *c) {
     close(c->fd);
@@ -86,6 +90,7 @@ static int requests(struct conn *c) {
         char *end = memmem(c->buffer, c->have, "\r\n\r\n", 4);
         if (!end) return c->have == sizeof c->buffer ? -1 : 1;
         size_t size = (size_t)(end - c->buffer) + 4;
+        if (failed && ++asked % failed == 0) return -1;
         r = answer(c, c->buffer, size);
         memmove(c->buffer, c->buffer + size, c->have -= size);
         if (r == 1 && c->upload) r = swallow(c);
@@ -123,7 +128,8 @@ static void serve_small(void) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 2) { fprintf(stderr, "backend SOCKET\n"); return 2; }
+    if (argc != 2 && argc != 3) { fprintf(stderr, "backend SOCKET [FAILED]\n"); return 2; }
+    if (argc == 3) failed = (unsigned)atoi(argv[2]);
     raise_descriptor_limit();
     prepare_bodies();
 

@@ -1,11 +1,13 @@
 /* A guest as cheap as the peers' backend: subscribes over unix sockets and answers small requests.
  *
- *   guest SOCKET HOST SUBSCRIPTIONS ROUTES
+ *   guest SOCKET HOST SUBSCRIPTIONS ROUTES [REFUSED NAME]
  *
  * With one subscription it registers HOST; with more, subscription n registers appN.HOST, and a #
  * in SOCKET is n: as many virtual machines as subscriptions. Of the
  * routes of a subscription the first has all paths, each other one a prefix of its own. It speaks
- * docs/protocol.md as far as this takes: hello, register, request, response, ping, pong.
+ * docs/protocol.md as far as this takes: hello, register, request, response, ping, pong. With
+ * REFUSED it refuses each request of that number, one in so many, unexecuted; NAME is that of the
+ * application, of which there may so be two behind one socket.
  */
 #include "common.h"
 #include "netstrings.h"
@@ -18,6 +20,8 @@ struct conn { int fd; size_t have; char *buffer; };
 
 static char out[READ_SIZE * 2];
 static size_t out_size;
+static unsigned refused, requests;
+static const char *application = "bench";
 
 static void flush_to(int fd) {
     size_t sent = 0;
@@ -36,7 +40,7 @@ static void frame(const char *payload, size_t size) {
 
 static void hello(int index) {
     char info[512], payload[600], name[64], instance[64];
-    snprintf(name, sizeof name, "bench%d", index);
+    snprintf(name, sizeof name, "%s%d", application, index);
     snprintf(instance, sizeof instance, "%d-%d", (int)getpid(), index);
     size_t n = word(info, "version");
     n += (size_t)sprintf(info + n, "1:1#");
@@ -75,11 +79,19 @@ static void answer(const char *number, size_t size) {
     frame(payload, n + sizeof rest - 1);
 }
 
+static void refuse(const char *number, size_t size) {
+    char payload[256];
+    size_t n = (size_t)sprintf(payload, "5:abort,%zu:%.*s#7:refused,", size, (int)size, number);
+    frame(payload, n);
+}
+
 /* One frame of the proxy: its elements are from `at` to `end`. */
 static void received(const char *at, const char *end) {
     if (!strncmp(at, "7:request,", 10)) {
         const char *number = strchr(at + 10, ':');
-        answer(number + 1, (size_t)atoi(at + 10));
+        size_t size = (size_t)atoi(at + 10);
+        if (refused && ++requests % refused == 0) refuse(number + 1, size);
+        else answer(number + 1, size);
     } else if (!strncmp(at, "4:ping,", 7)) {
         char payload[256];
         size_t n = word(payload, "pong");
@@ -113,7 +125,14 @@ static void on_readable(struct conn *c) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 5) { fprintf(stderr, "guest SOCKET HOST SUBSCRIPTIONS ROUTES\n"); return 2; }
+    if (argc != 5 && argc != 7) {
+        fprintf(stderr, "guest SOCKET HOST SUBSCRIPTIONS ROUTES [REFUSED NAME]\n");
+        return 2;
+    }
+    if (argc == 7) {
+        refused = (unsigned)atoi(argv[5]);
+        application = argv[6];
+    }
     int count = atoi(argv[3]), routes = atoi(argv[4]), poll_fd = epoll_create1(EPOLL_CLOEXEC);
     raise_descriptor_limit();
     struct conn *conns = calloc((size_t)count, sizeof *conns);

@@ -21,6 +21,7 @@ from subproxy.fastpath._trace_field cimport ROOM, TRACE_AT, TRACE_SIZE, add_trac
 from subproxy.fastpath._client_info cimport ClientInfo
 
 from subproxy.core.http.request_id import MAX_LENGTH as _id_limit
+from subproxy.telemetry.recent_requests import Detour
 
 cdef const Tables *T = tables()
 cdef int ID_LIMIT = min(_id_limit, 200)
@@ -220,6 +221,13 @@ cdef class PendingRequest:
         else:
             line.trace.at = data + self.trace_at if self.trace_at else NULL
         line.trace.size = TRACE_SIZE
+        if self.queued > 0.0:
+            recent = lines.log.recent
+            if recent is not None:
+                recent.remember(
+                    PyBytes_FromStringAndSize(<const char *>id, line.id.size),
+                    Detour(way.raw_host, 1, self.queued, 0.0, guest, self.trace, ()),
+                )
         o = lines.reserve(room_for_line(&line))
         lines.wrote(json_line(o, &line) if lines.json else combined(o, &line))
         return 0

@@ -11,6 +11,7 @@ cdef class RouteEntry:
     cdef bytes key  # path and host, as they were asked for
     cdef readonly object pool
     cdef readonly bytes name  # of the route, as the log has it
+    cdef bytes raw_host  # as it was understood
     cdef readonly bytes host  # likewise: one spelling of it, escaped
     cdef readonly object rules  # of its sites; None for none
     cdef bint asked  # a rule of them is asked at each request: that is for the Python path

@@ -198,6 +198,7 @@ cdef class RouteCache(WaitingQueue):
                 if rules.queue_timeout is not None:
                     way.queue_timeout = rules.queue_timeout
             way.name = self.route_name(pool)
+            way.raw_host = name
             way.host = self.escape(name)
             if self.counters is not None:
                 way.tally = self.tally(pool)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from typing import Any
+from typing import Any, NamedTuple
 
 from subproxy.core.balancing.member import is_worker
 from subproxy.core.printable import printable
@@ -39,6 +39,37 @@ MOST_FOUND = 20
 _ID = re.compile(r"[A-Za-z0-9_.:/+=@-]{1,128}")
 
 
+class Detour(NamedTuple):
+    """
+    What the line of a request does not tell that did not go to a guest at once, and to one alone.
+
+    @ivar host: for which it was.
+    @ivar queued: seconds, as C{wake} and C{guest}: see L{Exchange<subproxy.core.exchange.Exchange>}.
+    @ivar trace: that it is part of, if any.
+    @ivar tried: the identities of those that had it before.
+    """
+
+    host: bytes
+    attempts: int
+    queued: float
+    wake: float
+    guest: float | None
+    trace: bytes
+    tried: tuple[str, ...]
+
+    def told(self) -> Data:
+        """As it is told."""
+        return {
+            "host": printable(self.host, unambiguous=True),
+            "attempts": self.attempts,
+            "queued": round(self.queued, 6),
+            "wake": round(self.wake, 6),
+            "guest": self.guest,
+            "trace": self.trace.decode("latin-1") or None,
+            "tried": [printable(identity) for identity in self.tried],
+        }
+
+
 class RecentRequests:
     """
     See above.
@@ -51,8 +82,8 @@ class RecentRequests:
         self._most = most
         self._busy = min(most, busy)
         self._size = 0
-        self._blocks: deque[tuple[bytes, dict[str, Data]]] = deque()
-        self._notes: dict[str, Data] = {}
+        self._blocks: deque[tuple[bytes, dict[str, Detour]]] = deque()
+        self._notes: dict[str, Detour] = {}
 
     def note(self, record: ExchangeRecord) -> None:
         """The line of C{record} is among those that are kept next."""
@@ -60,19 +91,22 @@ class RecentRequests:
         if not (exchange.queued or exchange.wake or exchange.attempts > 1 or exchange.taken_from):
             return
         request = exchange.request
-        self._notes[request.request_id.decode("latin-1")] = {
-            "host": printable(request.host, unambiguous=True),
-            "attempts": exchange.attempts,
-            "queued": round(exchange.queued, 6),
-            "wake": round(exchange.wake, 6),
-            "guest": guest_time(record),
-            "trace": request.trace.decode("latin-1") or None,
-            "tried": [
-                printable(member.identity)
-                for member in exchange.taken_from
-                if not is_worker(member)
-            ],
-        }
+        self.remember(
+            request.request_id,
+            Detour(
+                request.host,
+                exchange.attempts,
+                exchange.queued,
+                exchange.wake,
+                guest_time(record),
+                request.trace,
+                tuple(each.identity for each in exchange.taken_from if not is_worker(each)),
+            ),
+        )
+
+    def remember(self, request_id: bytes, detour: Detour) -> None:
+        """Likewise of the request of that id, which the compiled path had, and C{detour} is its way."""
+        self._notes[request_id.decode("latin-1")] = detour
 
     def keep(self, lines: bytes) -> None:
         """These have been written."""
@@ -108,11 +142,11 @@ class RecentRequests:
         return found
 
 
-def _size(lines: bytes, notes: dict[str, Data]) -> int:
+def _size(lines: bytes, notes: dict[str, Detour]) -> int:
     return len(lines) + NOTED * len(notes)
 
 
-def _way(line: Data, note: Data | None) -> Data:
+def _way(line: Data, detour: Detour | None) -> Data:
     """All that is known of a request."""
     unnoted: Data = {
         "host": None,
@@ -123,4 +157,4 @@ def _way(line: Data, note: Data | None) -> Data:
         "trace": None,
         "tried": [],
     }
-    return {**unnoted, **(note or {}), **line}
+    return {**(unnoted if detour is None else detour.told()), **line}

@@ -5,6 +5,7 @@ how long, and whose turn it is, must be the same.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from twisted.internet.error import ConnectionDone
@@ -12,9 +13,9 @@ from twisted.python.failure import Failure
 
 from subproxy.core.balancing.admission import AdmissionLimits
 from subproxy.core.balancing.member import MemberEvent
-
+from subproxy.telemetry.recent_requests import RecentRequests
 from tests.rigs.fake_dispatcher import Transport
-from tests.rigs.fastpath_rig import Side, SidePair, response
+from tests.rigs.fastpath_rig import PREFIX, Side, SidePair, response
 
 LIMITS = AdmissionLimits(pool=4, total=6, busy=3.0, vacant=2.0)
 
@@ -36,11 +37,17 @@ class QueueSide(Side):
         options.setdefault("concurrency", 1)
         super().__init__(fast, **options)
         self.world.admission.set_limits(LIMITS)
+        self.log.recent = RecentRequests()
         self.others = [Client(self) for _ in range(clients)]
 
     def seen(self) -> dict[str, object]:
         """See L{Side.seen}; with what each client got, and how long the queues are."""
         result = super().seen()
+        lines, count = result["log"]  # type: ignore[misc]
+        if count and self.log.recent is not None:
+            self.log.recent.keep(lines)
+            ids = re.findall(rb"%b-[0-9a-f]{8}|id-7" % PREFIX, lines)
+            result["ways"] = [self.log.recent.find(each.decode()) for each in ids]
         for number, each in enumerate(self.others):
             transport = each.transport
             result[f"client {number}"] = (
@@ -51,7 +58,7 @@ class QueueSide(Side):
             )
             transport.clear()
         admission = self.world.admission
-        pools = [pool for pool in self.world.registry.pools()]
+        pools = list(self.world.registry.pools())
         result["queues"] = [
             (len(admission.tickets(pool)), pool.waiting, admission.oldest(pool)) for pool in pools
         ]
@@ -145,5 +152,3 @@ class QueuePair(SidePair[QueueSide]):
             if not side.gone:
                 side.gone = True
                 side.protocol.connectionLost(Failure(ConnectionDone()))
-
-
