@@ -44,7 +44,7 @@ class Detour(NamedTuple):
     What the line of a request does not tell that did not go to a guest at once, and to one alone.
 
     @ivar host: for which it was.
-    @ivar queued: seconds, as C{wake} and C{guest}: see L{Exchange<subproxy.core.exchange.Exchange>}.
+    @ivar queued: seconds, as C{wake} and C{guest}: see L{subproxy.core.exchange.Exchange}.
     @ivar trace: that it is part of, if any.
     @ivar tried: the identities of those that had it before.
     """
@@ -105,7 +105,7 @@ class RecentRequests:
         )
 
     def remember(self, request_id: bytes, detour: Detour) -> None:
-        """Likewise of the request of that id, which the compiled path had, and C{detour} is its way."""
+        """Likewise, of a request of the compiled path: C{detour} is the way that it took."""
         self._notes[request_id.decode("latin-1")] = detour
 
     def keep(self, lines: bytes) -> None:
