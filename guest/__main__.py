@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from guest.cli import options
+from guest.cli.collector import begin_collecting, resting
 from guest.core.statuses import (
     BAD_IMPORT,
     FAILED,
@@ -29,6 +30,11 @@ _TOLD = {
 
 def main(arguments: Sequence[str]) -> int:
     """Run a command line; return the exit status."""
+    with resting():
+        return _main(arguments)
+
+
+def _main(arguments: Sequence[str]) -> int:
     asked = options.parse(arguments)
 
     if asked.sidecar is not None:
@@ -46,6 +52,7 @@ def main(arguments: Sequence[str]) -> int:
         from guest.cli.reloading import CHILD, reload_main
 
         if CHILD not in os.environ:
+            begin_collecting()
             return reload_main(arguments)
     try:
         application = load(asked.target, asked.interface)

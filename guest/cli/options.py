@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from guest.cli.interface import INTERFACES
 from guest.cli.sidecar_options import (
@@ -17,6 +16,7 @@ from guest.cli.sidecar_options import (
 )
 from guest.core.route import Route
 from subproxy.wire.limits import MAX_NAME, MAX_PATTERN, MAX_WEIGHT, PORT
+from subproxy.wire.values import value_class
 
 DEFAULT_PROXY = f"vsock:2:{PORT}"
 LOOPS = ("auto", "asyncio", "uvloop")
@@ -50,7 +50,7 @@ number of the signal that ended it; 126 or 127 if it can't be executed, or is no
 """
 
 
-@dataclass(frozen=True)
+@value_class
 class GuestOptions:
     """
     The options of C{python -m guest}, parsed.

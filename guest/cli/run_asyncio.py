@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from importlib.util import find_spec
 from typing import Any
 
@@ -12,6 +11,7 @@ from guest.asyncio.runner import AsyncioRunner, run_in_loop
 from guest.asyncio.runtime import asyncio_runtime
 from guest.asyncio.subscriber import AsyncioSubscriber
 from guest.cli.begin_asyncio import begin_asyncio
+from guest.cli.collector import begin_collecting
 from guest.cli.interface import Interface
 from guest.cli.options import GuestOptions
 from guest.core.profile import SubscriberProfile
@@ -42,7 +42,7 @@ def run(asked: GuestOptions, application: Any, interface: Interface, worker: int
         drain_timeout=asked.drain_timeout,
     )
     profile.tls = asked.tls
-    gc.freeze()  # what was imported stays: no collection need look at it
+    begin_collecting()
     serve = _serve_wsgi if interface is Interface.WSGI else _serve_asgi
     return run_in_loop(lambda: serve(asked, application, address, profile), make)
 

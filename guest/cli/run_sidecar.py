@@ -14,6 +14,7 @@ from guest.asyncio.address import ProxyAddress
 from guest.asyncio.runner import run_in_loop
 from guest.asyncio.subscriber import AsyncioSubscriber
 from guest.cli.begin_asyncio import begin_asyncio
+from guest.cli.collector import begin_collecting
 from guest.cli.options import GuestOptions
 from guest.cli.sidecar_options import SidecarOptions
 from guest.core.errors import GuestError, RegistrationRefused, SubscriptionEnded
@@ -59,6 +60,7 @@ def run(asked: GuestOptions, sidecar: SidecarOptions, worker: int) -> int:
     async def serve() -> int:
         return await SidecarRunner(asked, sidecar, address, profile).run()
 
+    begin_collecting()
     return run_in_loop(serve, make)
 
 

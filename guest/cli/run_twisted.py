@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from guest.cli.collector import begin_collecting
 from guest.cli.options import GuestOptions
 from guest.core.statuses import USAGE, complain
 from guest.twisted.factory import SubscriberFactory
@@ -38,4 +39,5 @@ def run(asked: GuestOptions, application: Any, worker: int) -> int:
     service = SubscriberService(endpoint, factory, retryRefused=asked.keep_going, where=asked.proxy)
     runner = Runner(reactor, service, asked.keep_going)
     factory.announcer = runner
+    begin_collecting()
     return runner.run()

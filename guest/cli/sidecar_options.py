@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from guest.sidecar.address import ProgramAddress, parse_program_address
 from guest.sidecar.restart import RestartMode
 from guest.sidecar.upgrades import TLS, WEBSOCKET, parse_upgrade
 from subproxy.wire.limits import MAX_TUNNELS
+from subproxy.wire.values import value_class
 
 UPGRADE_TIMEOUT = 10.0
 """Seconds that the answer to an upgrade may take, where nothing else is asked."""
@@ -19,7 +19,7 @@ _OF_APPLICATIONS = ("interface", "root_path", "threads", "hung", "reload")
 _TARGET = b"!#$%&'()*+,-./:;=?@[]^_`{|}~"
 
 
-@dataclass(frozen=True)
+@value_class
 class SidecarOptions:
     """
     What is asked, and how it is run.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+
+from subproxy.wire.values import value_class
 
 if TYPE_CHECKING:
     from guest.core.files import FileBody
@@ -64,7 +65,7 @@ class DataLinks(Protocol):
         """One for a tunnel, for which the proxy has said that it has it; likewise."""
 
 
-@dataclass(frozen=True)
+@value_class
 class BulkPolicy:
     """
     How large bodies travel: over data connections, instead of frames.

@@ -9,8 +9,9 @@ else can await. The shells take them of txaio; the core imports neither.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+from subproxy.wire.values import value_class
 
 
 class FutureFunctions(Protocol):
@@ -35,7 +36,7 @@ class FutureFunctions(Protocol):
         """Whether a future has a result, or an error, or was cancelled."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Framework:
     """
     A way to wait.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from guest.core.errors import GuestError
 from guest.core.keeper import DialledSubscription, SubscriptionKeeper
@@ -17,11 +16,12 @@ from guest.core.restore import drift
 from guest.core.runtime import Runtime, Task
 from guest.core.welcome import Welcome
 from subproxy.wire import info as wire_info
+from subproxy.wire.values import record_class
 
 WhenIdle = Callable[[float, Callable[[bool], object]], object]
 
 
-@dataclass(slots=True)
+@record_class
 class _Further:
     """A subscription beside the first one."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
+from subproxy.wire.values import record_class, value_class
 
-@dataclass(frozen=True, slots=True)
+
+@value_class
 class Route:
     """
     A route of an application: the hosts and paths that it serves.
@@ -36,7 +37,7 @@ class RegistrationState(Enum):
     LEAVING = auto()
 
 
-@dataclass(slots=True)
+@record_class
 class Registration:
     """
     One registration on one connection.

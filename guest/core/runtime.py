@@ -8,10 +8,10 @@ shells hand over. A plain request needs none of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from guest.core.framework import Framework
+from subproxy.wire.values import value_class
 
 
 class Timer(Protocol):
@@ -46,7 +46,7 @@ class GuestLog(Protocol):
         """C{error} was raised where nobody expected it; its traceback is told."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Runtime(Framework):
     """
     All that a shell gives the core: a way to wait, the time, tasks, and a log.

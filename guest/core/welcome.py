@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from subproxy.wire.fields import Info
+from subproxy.wire.values import value_class
 
 
-@dataclass(frozen=True)
+@value_class
 class Welcome:
     """
     The proxy's C{welcome}: its times, and the identity that it has given this guest.
