@@ -103,6 +103,11 @@ class CrewCollector(Collector):
             "Workers that ended and should not have.",
             value=self._crew.slots.deaths,
         )
+        yield CounterMetricFamily(
+            "subproxy_worker_hangs",
+            "Workers that were killed since they did not answer any more.",
+            value=self._crew.hangs,
+        )
 
 
 class ClusterCollector(Collector):

@@ -307,6 +307,7 @@ class ParentService(MultiService):
 
     def _housekeep(self) -> None:
         self._supervisor.alive(monotonic())
+        self.crew.watch()
         self._retry()
         if self._tickets.rotate():
             self.crew.tell(self.crew.slots, msg.TicketKeys(payload=self._tickets.keys))

@@ -23,6 +23,7 @@ from subproxy.workers.messages import ChannelMessage
 from subproxy.workers.slots import Slots, Worker
 from subproxy.workers.states import WorkerState
 from subproxy.workers.template import TemplateProcess
+from subproxy.workers.worker_watch import UNANSWERED, WorkerWatch
 
 ANSWER_LIMIT = 5.0
 """Seconds that a worker has to answer; who does not is left out."""
@@ -66,6 +67,7 @@ class Crew:
     All workers of a parent.
 
     @ivar slots: which there are.
+    @ivar hangs: how many were killed since they did not answer.
     """
 
     _log = Logger()
@@ -79,6 +81,10 @@ class Crew:
         self._last_asked = 0
         self._statuses: dict[int, int] = {}
         self._empty: Deferred[None] | None = None
+        self.hangs = 0
+        self._watch = WorkerWatch(
+            reactor.seconds, lambda worker: self.ask(worker, msg.ALIVE), self._kill_hung
+        )
 
     def begin(self, template: TemplateProcess) -> None:
         """Fork from C{template} from now on."""
@@ -180,6 +186,22 @@ class Crew:
         if answer is not None:
             answer.callback(payload)
 
+    def watch(self) -> None:
+        """End workers that hang, so that others take their places; to be called often."""
+        self._watch.look(self.slots)
+
+    def _kill_hung(self, worker: Worker) -> None:
+        pid = self.pid(worker)
+        self._log.error(
+            "worker {slot}, process {pid}, has not answered for {seconds:.0f} seconds: it hangs, "
+            "and is killed",
+            slot=worker.slot,
+            pid=pid,
+            seconds=UNANSWERED * ANSWER_LIMIT,
+        )
+        self.hangs += 1
+        _kill(pid)
+
     # The end.
 
     def stop(self, hurry: bool) -> None:
@@ -192,11 +214,7 @@ class Crew:
     def kill(self) -> None:
         """End those that are left at once."""
         for held in list(self._held.values()):
-            if held.pid:
-                try:
-                    os.kill(held.pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
+            _kill(held.pid)
 
     def when_empty(self) -> Deferred[None]:
         """Fires when the last worker has ended. To be asked for once."""
@@ -318,6 +336,15 @@ class Crew:
             [held.worker.slot, serial, held.pid, held.worker.state.name, held.channel.fileno()]
             for serial, held in self._held.items()
         ]
+
+
+def _kill(pid: int) -> None:
+    """End a process at once; 0: it is not known which."""
+    if pid:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
 
 
 def _how(status: int) -> str:

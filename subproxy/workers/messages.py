@@ -277,6 +277,10 @@ class PeerLink(ChannelMessage):
     asks: bool
 
 
+ALIVE = "alive"
+"""What a worker is asked that only has to turn to answer."""
+
+
 @message
 @dataclass(frozen=True, slots=True)
 class Ask(ChannelMessage):
