@@ -44,7 +44,7 @@ from subproxy.process.upgrade import START_LIMIT, command_line
 from subproxy.workers import messages as msg
 from subproxy.workers.client_sockets import ClientSockets
 from subproxy.workers.crew import Crew
-from subproxy.workers.greeting import GreetingFactory
+from subproxy.workers.greeting import GreetedConnection, GreetingFactory
 from subproxy.workers.messages import ChannelMessage
 from subproxy.workers.slots import Worker
 from subproxy.workers.template import TemplateProcess
@@ -407,6 +407,7 @@ class ParentService(MultiService):
         environment = dict(os.environ, **{TRIAL: str(os.getpid())})
         await try_program(self._reactor, command_line(), environment, START_LIMIT)
         self.crew.tell(self.crew.slots, msg.Away(START_LIMIT))
+        unread: list[GreetedConnection] = []
         try:
             if self._admin is not None:
                 await self._admin.stopListening()
@@ -417,11 +418,14 @@ class ParentService(MultiService):
                     break
                 await deferLater(self._reactor, 0.01)
             await self.machines.pause()
-            environment = dict(os.environ, **{VARIABLE: str(self._describe().write())})
+            unread = self.greetings.detach_all()
+            environment = dict(os.environ, **{VARIABLE: str(self._describe(unread).write())})
             sys.stdout.flush()
             sys.stderr.flush()
             os.execve(sys.executable, command_line(), environment)
         except Exception:
+            for each in unread:
+                self.greetings.resume(each.descriptor, each.identity, each.data)
             self.machines.go_on()
             if self.hosts is not None:
                 self.hosts.go_on()
@@ -429,9 +433,9 @@ class ParentService(MultiService):
                 self._admin.listen_again()
             raise
 
-    def _describe(self) -> ParentState:
+    def _describe(self, unread: list[GreetedConnection]) -> ParentState:
         """What the next program has to know."""
-        state = ParentState(
+        return ParentState(
             serial=self.crew.slots.serial,
             workers=self.crew.data(),
             guests=self.guests.table.data(),
@@ -447,12 +451,8 @@ class ParentService(MultiService):
             cluster=[] if self.hosts is None else self.hosts.data(),
             templates=self._templates,
             pidfile=self._supervisor.pidfile,
+            greetings=[each.described() for each in (*unread, *self.guests.waiting())],
         )
-        unread = [each.detach() for each in list(self.greetings.open)]
-        for waits in (*unread, *self.guests.waiting()):
-            said = [waits.descriptor, waits.identity, waits.data.decode("latin-1")]
-            state.greetings.append(said)
-        return state
 
     def _go_on(self) -> None:
         """This is the next program: take the workers, then replace them one by one."""

@@ -69,6 +69,10 @@ class GreetedConnection:
         self.first = first
         self.late = late
 
+    def described(self) -> list[Any]:
+        """What another program has to know of it."""
+        return [self.descriptor, self.identity, self.data.decode("latin-1")]
+
     def close(self) -> None:
         """Nobody wants it."""
         os.close(self.descriptor)
@@ -185,6 +189,10 @@ class GreetingFactory(Factory):
         """A connection that this program has inherited, with what was read of it."""
         protocol = GreetingProtocol(self, identity)
         begin_connection(self.clock, descriptor, identity, protocol, data)
+
+    def detach_all(self) -> list[GreetedConnection]:
+        """Stop reading all that are open, and close none: each with what was read of it."""
+        return [each.detach() for each in list(self.open)]
 
     def admit(self, protocol: GreetingProtocol) -> bool:
         """Whether C{protocol} may stay; its identity is known then."""
