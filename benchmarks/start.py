@@ -69,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     made.add_argument("--reactors", default="io_uring,compiled_epoll")
     made.add_argument("--server-core", type=int, default=0)
     made.add_argument("--load-core", type=int, default=1)
+    made.add_argument("--run", action="store_true", help="this tree by subproxy run, not twistd")
     options = made.parse_args(arguments)
     # Else the sources would be compiled at each start.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -78,7 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found: dict[str, list[Start]] = {name: [] for name in trees}
         for turn in range(options.rounds + 1):
             for name in trees if turn % 2 else reversed(trees):
-                contender = Subproxy(reactor, checkout=trees[name])
+                run = options.run and name == OURS
+                contender = Subproxy(reactor, checkout=trees[name], run=run)
                 start = started(contender, name, cores(options))
                 if turn:
                     found[name].append(start)

@@ -46,7 +46,7 @@ FLOORS = (
     ("fastpath", "process", "machines"),
     ("config", "workers"),
     ("app", "cli"),
-    ("tap",),
+    ("tap", "serve"),
     ("__main__",),
 )
 """The rooms of C{subproxy}, the lowest first; names between spaces are one room."""
@@ -75,7 +75,9 @@ KNOWS_ONLY = {
     # It starts processes and passes guests on; what these are is the business of others.
     "workers": ("core", "endpoints", "process", "subscription.log_limiter", "wire"),
     "cli": ("admin", "config", "core", "files", "telemetry"),
-    "__main__": ("cli",),
+    "__main__": ("cli", "serve"),
+    # What it runs is named by its plugin.
+    "serve": ("process",),
 }
 """Rooms that know less than all that is below them, and what that is."""
 

@@ -37,6 +37,7 @@ class Subproxy(Contender):
         operator: bool = False,
         traces: float | None = None,
         checkout: Path | None = None,
+        run: bool = False,
     ) -> None:
         """
         One way of running it.
@@ -47,6 +48,7 @@ class Subproxy(Contender):
             with all that a public route may have beside.
         @param traces: traces are followed, and so many of them sampled.
         @param checkout: a tree with its own virtual environment, to be measured beside another.
+        @param run: it is started by C{subproxy run}, on the reactor that it chooses.
         """
         self.name = f"subproxy-{reactor.replace('_', '-')}"
         self.title = f"subproxy, {reactor}"
@@ -69,6 +71,10 @@ class Subproxy(Contender):
         self._twistd = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()"]
         if checkout is not None:
             self._twistd = [str(checkout / ".venv" / "bin" / "twistd")]
+        self._run: list[str] = []
+        if run:
+            python = sys.executable if checkout is None else str(checkout / ".venv/bin/python")
+            self._run = [python, "-m", "subproxy", "run"]
 
     def missing(self) -> str | None:
         if importlib.util.find_spec("subproxy.tap") is None:
@@ -79,14 +85,18 @@ class Subproxy(Contender):
         port = free_port()
         path = rig.path("vm.sock") if self._subscriptions == 1 else self._machines(rig)
         environment = {"PYTHONPATH": str(self._root)}
+        begin = self._run or [
+            *self._twistd,
+            *("-n", f"--pidfile={rig.path('twistd.pid')}"),
+            # As it comes it takes io_uring where it can. To be told of a reactor is to import
+            # it, and pyOpenSSL with it, before the proxy's own modules can leave that out.
+            *([] if self._reactor == "io_uring" else [f"--reactor={self._reactor}"]),
+            "subproxy",
+        ]
         process = rig.spawn(
             [
-                *self._twistd,
-                *("-n", f"--pidfile={rig.path('twistd.pid')}"),
-                # As it comes it takes io_uring where it can. To be told of a reactor is to import
-                # it, and pyOpenSSL with it, before the proxy's own modules can leave that out.
-                *([] if self._reactor == "io_uring" else [f"--reactor={self._reactor}"]),
-                *("subproxy", f"--http=tcp:{port}:interface=127.0.0.1:backlog=4096"),
+                *begin,
+                f"--http=tcp:{port}:interface=127.0.0.1:backlog=4096",
                 *(
                     f"--vsock={path.replace('#', '*')}",
                     f"--access-log={rig.path('access.log')}",

@@ -34,7 +34,7 @@ examples:
   subproxy routes
   subproxy --admin=/tmp/admin.sock explain http://blog.example/news
   subproxy check /etc/subproxy/subproxy.toml
-The proxy itself is twistd subproxy (see twistd subproxy --help).
+The proxy itself is subproxy run (see subproxy run --help), or twistd subproxy.
 """
 
 
@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     found = argparse.ArgumentParser(
         prog="subproxy",
-        description="Ask a running proxy, or write and check its configuration.",
+        description="Run a proxy, ask a running one, or write and check its configuration.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -66,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
     )
     found.add_argument("--json", action="store_true", help="print what the proxy says, as JSON")
     commands = found.add_subparsers(dest="command", required=True)
+    commands.add_parser("run", add_help=False, help="the proxy itself, in the foreground")
     commands.add_parser("routes", help="what is served, in the order of precedence")
     commands.add_parser("subscribers", help="who serves it")
     commands.add_parser("certificates", help="what is shown over TLS, and for how long")
@@ -118,7 +119,11 @@ def _is_file(action: argparse.Action) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run it; the exit status."""
-    options = parser().parse_args(arguments)
+    found = parser()
+    options = found.parse_args(arguments)
+    if options.command == "run":
+        # It stands where subproxy.__main__ sees it, or is not meant for the proxy.
+        found.error("run is the first word, and its options follow it: subproxy run --http=8080")
     if options.command == "check":
         # Half a second: it knows all that can be set.
         from subproxy.cli.check import check, check_as_json

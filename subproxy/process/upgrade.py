@@ -58,7 +58,8 @@ def command_line() -> list[str]:
     line = list(sys.orig_argv)
     if "subproxy" in line:
         at = line.index("subproxy")
-        if "--pidfile=" not in line[:at]:
+        # Of C{python -m subproxy run} there is none.
+        if line[at - 1] != "-m" and "--pidfile=" not in line[:at]:
             line.insert(at, "--pidfile=")
     return line
 

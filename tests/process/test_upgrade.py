@@ -19,6 +19,9 @@ class CommandLineTests(SynchronousTestCase):
         self.assertEqual(command_line(), wanted)
         self.patch(sys, "orig_argv", wanted)
         self.assertEqual(command_line(), wanted)
+        for run in (["python", "-m", "subproxy", "run"], ["python", "bin/subproxy", "run"]):
+            self.patch(sys, "orig_argv", run)
+            self.assertEqual(command_line(), run)
 
 
 class SuccessorTests(SynchronousTestCase):

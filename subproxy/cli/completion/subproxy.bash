@@ -6,8 +6,9 @@
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
 _shtab_subproxy_machines_subparsers=(list start stop restart snapshot logs add change remove)
-_shtab_subproxy_subparsers=(routes subscribers certificates hosts explain drain undrain weight top logs machines link password reload check init completion)
+_shtab_subproxy_subparsers=(run routes subscribers certificates hosts explain drain undrain weight top logs machines link password reload check init completion)
 
+_shtab_subproxy_run_option_strings=()
 _shtab_subproxy_routes_option_strings=(-h --help)
 _shtab_subproxy_subscribers_option_strings=(-h --help)
 _shtab_subproxy_certificates_option_strings=(-h --help)
@@ -44,7 +45,7 @@ _shtab_subproxy_init_pos_0_COMPGEN=_shtab_compgen_files
 
 _shtab_subproxy_machines_pos_0_choices=(list start stop restart snapshot logs add change remove)
 _shtab_subproxy_completion_pos_0_choices=(bash zsh)
-_shtab_subproxy_pos_0_choices=(routes subscribers certificates hosts explain drain undrain weight top logs machines link password reload check init completion)
+_shtab_subproxy_pos_0_choices=(run routes subscribers certificates hosts explain drain undrain weight top logs machines link password reload check init completion)
 
 _shtab_subproxy_routes__h_nargs=0
 _shtab_subproxy_routes___help_nargs=0
