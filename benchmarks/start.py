@@ -1,9 +1,9 @@
 """What does a start cost? C{python -m benchmarks.start [CHECKOUT] [--rounds N]}.
 
 CPU time of the proxy from its command to the first answer of a guest in C, and its resident memory
-then. With CHECKOUT, another tree as in L{benchmarks.against}, both are started in turn, and the
-ratio is the median of the pairs. The first round is not counted: it compiles the modules, and fills
-the caches of the disk.
+then; with C{--warm}, when it has served 64 connections for two seconds. With CHECKOUT, another tree
+as in L{benchmarks.against}, both are started in turn, and the ratio is the median of the pairs. The
+first round is not counted: it compiles the modules, and fills the caches of the disk.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from .build import ROOT
 from .contenders.subproxy import Subproxy
 from .options import cores
 from .rig import Rig, cpu_seconds, resident_bytes
+from .scenarios import Runner
 
 OURS, OTHER = "this", "other"
+WARM = 2.0
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,15 @@ class Start:
     resident: int
 
 
-def started(contender: Subproxy, name: str, where: tuple[int, int]) -> Start:
-    """Starts a proxy, and ends it once it has answered."""
+def started(contender: Subproxy, name: str, where: tuple[int, int], warm: bool) -> Start:
+    """Starts a proxy, and ends it once it has answered, and served if it is to be warm."""
     with Rig(name, *where) as rig:
-        pids = contender.start(rig).pids()
-        return Start(cpu_seconds(pids), resident_bytes(pids))
+        server = contender.start(rig)
+        pids = server.pids()
+        cpu = cpu_seconds(pids)
+        if warm:
+            Runner(where[1], WARM).keepalive(name, server, 64, 0)
+        return Start(cpu, resident_bytes(pids))
 
 
 def told(reactor: str, found: dict[str, list[Start]]) -> str:
@@ -69,6 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     made.add_argument("--reactors", default="io_uring,compiled_epoll")
     made.add_argument("--server-core", type=int, default=0)
     made.add_argument("--load-core", type=int, default=1)
+    made.add_argument("--warm", action="store_true", help="memory after two seconds of requests")
     made.add_argument("--run", action="store_true", help="this tree by subproxy run, not twistd")
     options = made.parse_args(arguments)
     # Else the sources would be compiled at each start.
@@ -81,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for name in trees if turn % 2 else reversed(trees):
                 run = options.run and name == OURS
                 contender = Subproxy(reactor, checkout=trees[name], run=run)
-                start = started(contender, name, cores(options))
+                start = started(contender, name, cores(options), options.warm)
                 if turn:
                     found[name].append(start)
         print(told(reactor, found), flush=True)
