@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from subproxy.fastpath.http1_factory import FastHttp1Factory
 from subproxy.frontend.factory import Http1Factory
-from subproxy.frontend.peer.host_protocol import HostPeerProtocol
-from subproxy.frontend.peer.protocol import PeerProtocol
 from subproxy.telemetry.access_log import AccessLog
 from subproxy.telemetry.counters import Counters
 
 if TYPE_CHECKING:
+    from subproxy.frontend.peer.host_protocol import HostPeerProtocol
+    from subproxy.frontend.peer.protocol import PeerProtocol
     from subproxy.subscription.factory import SubscriptionFactory
 
 
@@ -50,6 +50,8 @@ def worker_protocol(http: Http1Factory) -> Callable[..., PeerProtocol]:
     """What serves another worker: with the compiled path before it, if C{http} has that."""
     path = http.fastpath if isinstance(http, FastHttp1Factory) else None
     if path is None:
+        from subproxy.frontend.peer.protocol import PeerProtocol
+
         return PeerProtocol
     from subproxy.fastpath.peer_protocol import FastPeerProtocol
 
@@ -60,6 +62,8 @@ def host_protocol(http: Http1Factory) -> Callable[..., HostPeerProtocol]:
     """What serves another host: likewise."""
     path = http.fastpath if isinstance(http, FastHttp1Factory) else None
     if path is None:
+        from subproxy.frontend.peer.host_protocol import HostPeerProtocol
+
         return HostPeerProtocol
     from subproxy.fastpath.peer_protocol import FastHostPeerProtocol
 

@@ -12,15 +12,17 @@ Compiled a second time: L{subproxy.fastpath._route_cache} (see L{subproxy.fastpa
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from subproxy.core.balancing.member import Pool
 from subproxy.core.http.client_authorities import ClientAuthorities
 from subproxy.core.http.normalise import normalise_host, normalise_path, path_fault
-from subproxy.core.routing.explain import Explanation, explain
 from subproxy.core.routing.registry import Registry
 from subproxy.core.sites.site_rules import SiteRules
 from subproxy.core.sites.site_table import SiteTable
+
+if TYPE_CHECKING:
+    from subproxy.core.routing.explain import Explanation
 
 CACHE_SIZE: Final = 4096
 """Entries of each of the two halves of the cache."""
@@ -113,6 +115,8 @@ class Router:
 
         It looks at every route: for people, not for requests.
         """
+        from subproxy.core.routing.explain import explain  # few ask for that
+
         return explain(self.registry.pools(), host, path)
 
     def _find(self, host: bytes, path: bytes) -> RouteMatch:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from subproxy.core.http.cgi_name import cgi_name
 from subproxy.core.http.request import Headers, RequestHead
@@ -24,9 +24,11 @@ from subproxy.core.sites.link_token import (
     without_cookie,
 )
 from subproxy.core.sites.local_answer import LocalAnswer
-from subproxy.core.sites.signed_links import Link, LinkKeys
 from subproxy.errors import Forbidden, LinkRefused, ProxyError
 from subproxy.wire.values import value_class
+
+if TYPE_CHECKING:
+    from subproxy.core.sites.signed_links import Link, LinkKeys
 
 METHODS_TO_SEE: Final = (b"GET", b"HEAD")
 """Methods of which a redirect is followed by a GET (303); others are repeated as they are (307)."""

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Container
 from dataclasses import field, fields
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from subproxy.core.balancing.admission import USUAL, RequestTerms
 from subproxy.core.http.client_authorities import ClientAuthorities
 from subproxy.core.http.request import RequestHead
-from subproxy.core.sites.affinity import Affinity
 from subproxy.core.sites.client_limits import ConnectionLimit, RateLimit
-from subproxy.core.sites.header_rules import HeaderRules
 from subproxy.core.sites.local_answer import LocalAnswer
-from subproxy.core.sites.origins import Origins
 from subproxy.core.sites.redirect import Redirect, https_location, is_challenge
 from subproxy.core.sites.site_access import SiteAccess
 from subproxy.errors import BadRequest, ClientError, Forbidden, ProxyError
 from subproxy.wire.values import value_class
+
+if TYPE_CHECKING:
+    from subproxy.core.sites.affinity import Affinity
+    from subproxy.core.sites.header_rules import HeaderRules
+    from subproxy.core.sites.origins import Origins
 
 
 @value_class

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from subproxy.core.http.client_authorities import ClientAuthorities
 from subproxy.core.http.client_tls import ClientTls
 from subproxy.frontend.open_connections import OpenConnection, OpenConnections
-from subproxy.frontend.tls.certificate import Certificate
+
+if TYPE_CHECKING:
+    from subproxy.frontend.tls.certificate import Certificate
 
 
 class LibraryUnavailable(Exception):
