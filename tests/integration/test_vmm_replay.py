@@ -136,6 +136,25 @@ class ReplayCase(TestCase):
         await self.ended(running)
         self.assertEqual(sorted(each.name for each in place.iterdir()), files)
 
+    async def check_link(self) -> None:
+        """What its user has put in the place of its socket is told nothing."""
+        running = await self.start("starts")
+        with socket.socket(socket.AF_UNIX) as other:
+            path = self.folder.parent / "other.sock"
+            other.bind(str(path))
+            other.listen()
+            (self.folder / "api.sock").unlink()
+            (self.folder / "api.sock").symlink_to(path)
+            error = await self.assertFailure(running.power_off(), VmmError)
+            self.assertIn(f"is the socket of process {os.getpid()}, not of ", error.reason)
+            asked, _ = other.accept()
+            with asked:
+                # It has been left: that is seen in a turn of the reactor at the latest.
+                await deferLater(reactor, 0.1)
+                asked.setblocking(False)
+                self.assertEqual(asked.recv(1), b"")
+        (self.folder / "api.sock").unlink()
+
     async def check_no_restore(self) -> str:
         """Why it does not go on from a snapshot."""
         running, place = await self.freeze("freezes")
@@ -264,6 +283,9 @@ class CloudHypervisorTests(ReplayCase):
             return error.reason
         raise AssertionError("it has started")
 
+    async def test_a_link(self) -> None:
+        await self.check_link()
+
     async def test_a_snapshot(self) -> None:
         """Its configuration is that of the other instance's device."""
         await self.check_snapshot(["config.json", "memory-ranges", "state.json"])
@@ -327,6 +349,9 @@ class FirecrackerTests(ReplayCase):
         self.assertEqual(ended.status, 0)
         self.assertIn("the guest has restarted", ended.reason)
         self.assertEqual(ended.console[-1], "reboot: Restarting system")
+
+    async def test_a_link(self) -> None:
+        await self.check_link()
 
     async def test_a_snapshot(self) -> None:
         """It is told of the other instance's device."""

@@ -14,8 +14,9 @@ from twisted.internet.task import deferLater
 
 from subproxy.machines.vmm.console_file import ConsolePipe
 from subproxy.machines.vmm.driver import Launch, RunningVmm, VmmError, VmmEvent, VmmEventKind
-from subproxy.machines.vmm.http_api import ApiCall, HttpApi
+from subproxy.machines.vmm.http_api import TIME_LIMIT, ApiCall, HttpApi
 from subproxy.machines.vmm.machine_run import PATIENCE, POLL, MachineRun, ProcessStarter
+from subproxy.machines.vmm.process_endpoint import ProcessEndpoint
 
 EVENTS: Final = 3
 """The descriptor that the VMM has for its events."""
@@ -153,7 +154,9 @@ class ApiVmm:
         run.close_with(close)
 
     def _connect(self, run: MachineRun) -> HttpApi:
-        api = HttpApi(self._reactor, _socket(run.launch), self._dialect.explain)
+        place = _socket(run.launch)
+        endpoint = ProcessEndpoint(self._reactor, place, lambda: run.pid, TIME_LIMIT)
+        api = HttpApi(self._reactor, endpoint, self._dialect.explain)
         run.press = lambda: _pressed(api.ask(self._dialect.power_off))
         run.write_to = lambda folder: self._write(run, api, folder)
         return api

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.interfaces import IConsumer, IStreamClientEndpoint
 from twisted.python.failure import Failure
 from twisted.web.client import URI, Agent
@@ -47,14 +45,16 @@ class HttpApi:
     """
     Asks a VMM: a connection for each request, since there are few.
 
-    @param path: its socket.
+    @param endpoint: where it listens.
     @param explain: what the body of a refusal says, for a person.
     """
 
-    def __init__(self, reactor: Any, path: Path, explain: Callable[[bytes], str]) -> None:
+    def __init__(
+        self, reactor: Any, endpoint: IStreamClientEndpoint, explain: Callable[[bytes], str]
+    ) -> None:
         self._reactor = reactor
         self._explain = explain
-        self._agent = Agent.usingEndpointFactory(reactor, _UnixSocket(reactor, path))
+        self._agent = Agent.usingEndpointFactory(reactor, _Always(endpoint))
 
     def ask(self, call: ApiCall) -> Deferred[bytes]:
         """
@@ -89,9 +89,9 @@ class HttpApi:
 
 
 @implementer(IAgentEndpointFactory)
-class _UnixSocket:
-    def __init__(self, reactor: Any, path: Path) -> None:
-        self._endpoint = UNIXClientEndpoint(reactor, str(path), timeout=TIME_LIMIT)
+class _Always:
+    def __init__(self, endpoint: IStreamClientEndpoint) -> None:
+        self._endpoint = endpoint
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
         return self._endpoint

@@ -61,8 +61,8 @@ class QemuVmm:
     """
     Starts machines with QEMU: a L{Vmm<subproxy.machines.vmm.driver.Vmm>}.
 
-    In a machine's folder it has C{vhost.sock} (between QEMU and the device), C{qmp.sock},
-    C{console.log}, C{qemu.log} and C{vhost.log}.
+    In a machine's folder it has C{vhost.sock} (between QEMU and the device), C{console.log},
+    C{qemu.log} and C{vhost.log}.
 
     @param starter: starts processes.
     @param kvm: whether there is KVM.
@@ -153,7 +153,11 @@ def _vhost(launch: Launch) -> Path:
 
 
 def _monitor(launch: Launch) -> Path:
-    return launch.folder / "qmp.sock"
+    """
+    Where QMP is. It stands beside the instance's folder: in that its user could put a link to
+    another machine's in its place, and what we tell QEMU would be done there.
+    """
+    return launch.folder.with_name(f"{launch.folder.name}.qmp.sock")
 
 
 def _pressed(protocol: QmpProtocol) -> Deferred[None]:

@@ -21,10 +21,14 @@ def make_way(path: Path) -> None:
     if size > LONGEST_SOCKET:
         raise VmmError(f"a socket's path of {size} bytes, of at most {LONGEST_SOCKET}: {path}")
     try:
-        if not stat.S_ISSOCK(os.lstat(path).st_mode):
-            raise VmmError(f"{path} is there, and is no socket")
-        if _alive(path):
-            raise VmmError(f"{path} is in use by another process")
+        found = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if not stat.S_ISSOCK(os.fstat(found).st_mode):
+                raise VmmError(f"{path} is there, and is no socket")
+            if _alive(found):
+                raise VmmError(f"{path} is in use by another process")
+        finally:
+            os.close(found)
         os.unlink(path)
     except FileNotFoundError:
         pass
@@ -32,12 +36,16 @@ def make_way(path: Path) -> None:
         raise VmmError(f"{path}: {error.strerror}") from None
 
 
-def _alive(path: Path) -> bool:
-    """Whether somebody listens: a full backlog counts, too."""
+def _alive(found: int) -> bool:
+    """
+    Whether somebody listens: a full backlog counts, too.
+
+    @param found: a descriptor of the socket's place, which nobody can put another one into.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
-            probe.connect(str(path))
+            probe.connect(f"/proc/self/fd/{found}")
         except ConnectionRefusedError:
             return False
         except BlockingIOError:

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
@@ -20,7 +20,8 @@ BOOT = ApiCall("PUT", "/api/v1/vm.boot")
 class HttpApiTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor = MemoryReactorClock()
-        self.api = HttpApi(self.reactor, Path("/m/api.sock"), lambda body: body.decode())
+        endpoint = UNIXClientEndpoint(self.reactor, "/m/api.sock")
+        self.api = HttpApi(self.reactor, endpoint, lambda body: body.decode())
 
     def ask(self, call: ApiCall) -> Deferred[bytes]:
         """Ask, and be connected."""

@@ -51,7 +51,7 @@ class QemuCase(MachineCase):
     def connect(self) -> None:
         """QEMU accepts."""
         path, factory, *_ = self.reactor.unixClients[-1]
-        self.assertEqual(path, str(self.folder / "qmp.sock"))
+        self.assertEqual(path, f"{self.folder}.qmp.sock")
         self.qmp = factory.buildProtocol(None)
         self.transport = StringTransport()
         self.qmp.makeConnection(self.transport)

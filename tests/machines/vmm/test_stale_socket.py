@@ -57,6 +57,15 @@ class MakeWayTests(SynchronousTestCase):
         self.assertIn("is no socket", self.refused(link))
         self.assertEqual(self.path.read_text(), "dear")
 
+    def test_a_link_to_a_socket_stays(self) -> None:
+        """Whoever is at its end is not asked."""
+        link = self.path.with_name("link")
+        os.symlink(self.path, link)
+        listener = self.listener()
+        listener.setblocking(False)
+        self.assertIn("is no socket", self.refused(link))
+        self.assertRaises(BlockingIOError, listener.accept)
+
     def test_a_path_that_is_too_long(self) -> None:
         self.assertIn("108 bytes", self.refused(Path("/" + 107 * "x")))
 
