@@ -10,6 +10,7 @@ The pages of machines:
     POST /api/machines/NAME/stop
     POST /api/machines/NAME/restart
     POST /api/machines/NAME/snapshot
+    DELETE /api/machines/NAME/snapshot
 """
 
 from __future__ import annotations
@@ -69,12 +70,14 @@ class MachinesPage(Resource):
         return _told(request, self._admin.reply(f"machine-{parts[1]}", parts[0]))
 
     def render_DELETE(self, request: Request) -> bytes | int:
-        """It is no longer declared."""
+        """It is no longer declared, or has no snapshot any more."""
         parts = _parts(request)
-        if len(parts) != 1:
+        if len(parts) != 1 and parts[1:] != ["snapshot"]:
             return _told(request, ({"error": "no such page"}, 404))
         if SEPARATORS & set(parts[0]):
             return _unknown(request, parts[0])
+        if len(parts) == 2:
+            return _told(request, self._admin.reply("machine-drop-snapshot", parts[0]))
         return _told(request, self._admin.reply("machine-remove", f"{parts[0]} "))
 
     def _change(self, what: str, parts: list[str], request: Request) -> bytes | int:

@@ -29,6 +29,10 @@ def machine_reply(manager: MachineManager, now: float, what: str, about: str) ->
             if (why := manager.freeze(name)) is not None:
                 return {"error": why}, 409
             done = True
+        case "machine-drop-snapshot":
+            if (why := manager.drop_snapshot(name)) is not None:
+                return {"error": why}, 409
+            done = True
         case _:
             return _console(manager, name, more)
     if not done:

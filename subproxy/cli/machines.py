@@ -39,6 +39,7 @@ DONE = {
     "stop": "is drained, then told to end; a request starts it again",
     "restart": "is drained, told to end, and starts again",
     "snapshot": "is drained and frozen, after a start if it is not up; starts go on from that",
+    "drop": "has no snapshot any more; it boots next",
 }
 
 FIRST_LOG = 16_384
@@ -56,6 +57,8 @@ def add_machines(commands: Any) -> None:
     for name, what in VERBS.items():
         verb = verbs.add_parser(name, help=what)
         verb.add_argument("machine", help="its name")
+        if name == "snapshot":
+            verb.add_argument("--drop", action="store_true", help="remove the one that there is")
     logs = verb
     for name, what in CHANGES.items():
         verb = verbs.add_parser(name, help=what)
@@ -82,6 +85,9 @@ def machines(
     path = f"/api/machines/{quote(options.machine, safe='')}"
     if options.verb == "remove":
         _show_done(options.verb, client.ask(path, "DELETE"), show)
+        return
+    if options.verb == "snapshot" and options.drop:
+        _show_done("drop", client.ask(f"{path}/snapshot", "DELETE"), show)
         return
     if options.verb != "logs":
         _show_done(options.verb, client.ask(f"{path}/{options.verb}", "POST"), show)

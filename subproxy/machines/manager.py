@@ -265,6 +265,20 @@ class MachineManager:
         self._step(managed)
         return None
 
+    def drop_snapshot(self, name: str) -> str | None:
+        """
+        Remove the snapshot of a machine: it boots next, and is frozen anew when it is idle.
+
+        @return: why not; None: it has none any more.
+        """
+        managed = self.machines.get(name)
+        if managed is None:
+            return f"machine {name} is no longer declared"
+        if not managed.supervisor.snapshot.dropped():
+            return f"a snapshot of machine {name} is being made"
+        self.snapshots.remove(name)
+        return None
+
     def stop(self, name: str) -> bool:
         """Stop all its instances; whether there is one of that name."""
         managed = self.machines.get(name)

@@ -114,6 +114,15 @@ class SnapshotPlan:
         self._fail(reason, now)
         return True
 
+    def dropped(self) -> bool:
+        """An operator wants none of what there is; whether that can be: none is being made."""
+        if self.state is SnapshotState.TAKING:
+            return False
+        self.wanted, self.reason = False, ""
+        if self.state is not SnapshotState.NONE:
+            self._move(SnapshotState.NONE)
+        return True
+
     def declared_anew(self) -> None:
         """What failed before may go now."""
         if self.state is SnapshotState.FAILED:

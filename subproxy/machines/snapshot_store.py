@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from subproxy.files.file_stamp import Stamp, file_stamp
 from subproxy.machines.declaration import Machine
 from subproxy.machines.instance_folder import make_folder
 from subproxy.machines.snapshot_binding import SnapshotRecord, why_unusable
@@ -40,6 +41,7 @@ class SnapshotStore:
 
     def __init__(self, folder: str) -> None:
         self._folder = Path(folder)
+        self._known: dict[str, tuple[Stamp, int]] = {}
 
     def path(self, name: str) -> Path:
         """Where the snapshot of a machine is, if there is one."""
@@ -67,10 +69,15 @@ class SnapshotStore:
         return True
 
     def size(self, name: str) -> int:
-        """Bytes of the snapshot of a machine; 0: it has none."""
+        """Bytes of the snapshot of a machine; 0: it has none. Who scrapes metrics asks often."""
         try:
-            return self._record(name).size
-        except SnapshotError:
+            now = file_stamp(str(self._record_path(name)))
+            known = self._known.get(name)
+            if known is None or known[0] != now:
+                known = self._known[name] = (now, self._record(name).size)
+            return known[1]
+        except (OSError, SnapshotError):
+            self._known.pop(name, None)
             return 0
 
     def make_room(self, machine: Machine) -> Path:

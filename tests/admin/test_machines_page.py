@@ -90,6 +90,10 @@ class MachinesPageTests(SynchronousTestCase):
             self.assertEqual(self.ask(target, "POST", body="x" * 8193)[0], 413)
         self.assertEqual(self.asked("/api/machines/blog", "DELETE"), ("machine-remove", "blog "))
         self.assertEqual(self.ask("/api/machines", "DELETE")[0], 404)
+        path = "/api/machines/blog/snapshot"
+        self.assertEqual(self.asked(path, "DELETE"), ("machine-drop-snapshot", "blog"))
+        self.assertEqual(self.ask("/api/machines/blog/console", "DELETE")[0], 404)
+        self.assertEqual(self.ask("/api/machines/blog%20/snapshot", "DELETE")[0], 404)
 
     def test_console(self) -> None:
         """Of which instance, and from where."""

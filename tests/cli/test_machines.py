@@ -113,6 +113,17 @@ class MachinesCommandTests(SynchronousTestCase):
             self.assertTrue(said.startswith("a/b: "))
             self.assertEqual(self.client.asked, [("POST", f"/api/machines/a%2Fb/{verb}", {})])
 
+    def test_a_snapshot(self) -> None:
+        """Made, or removed."""
+        path = "/api/machines/blog/snapshot"
+        for words, method, what in (
+            (["blog"], "POST", "frozen"),
+            (["--drop", "blog"], "DELETE", "no snapshot any more"),
+        ):
+            said = self.run_("snapshot", *words, answers=({"machine": "blog"},))
+            self.assertIn(what, said)
+            self.assertEqual(self.client.asked, [(method, path, {})])
+
     def test_logs(self) -> None:
         """The end of the console, made printable; then what is new of the same instance."""
         place = {"index": 1, "more": False, "lost": False}

@@ -127,12 +127,11 @@ def _knows(pid: int, folder: Path) -> bool:
 
 
 def _program(pid: int) -> str:
-    """Its name and whether it is a zombie; empty if it is gone."""
+    """What it runs: the file, since a name changes when a proxy executes itself anew."""
     try:
-        name, _, rest = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")
+        return Path(os.readlink(f"/proc/{pid}/exe")).name
     except OSError:
-        return ""
-    return f"{name.partition('(')[2]}{' (zombie)' if rest.split()[0] == 'Z' else ''}"
+        return "zombie" if Path(f"/proc/{pid}").exists() else ""
 
 
 def _descriptors(pid: int) -> list[str]:

@@ -226,6 +226,28 @@ class ManagerSnapshotTests(SynchronousTestCase):
         self.assertEqual(status, 409)
         self.assertIn("no snapshot = true", str(error))
 
+    def test_an_operator_drops_it(self) -> None:
+        """The next start boots, and another one is made then; not while one is made."""
+        ask = lambda name: machine_reply(self.manager, 0.0, "machine-drop-snapshot", name)  # noqa: E731
+        self.assertEqual(ask("shop")[1], 404)
+        running = self.up()
+        self.idle()
+        self.assertEqual(ask("blog"), ({"error": "a snapshot of machine blog is being made"}, 409))
+        (running.freezing / "memory").write_text("all of it")
+        running.frozen.callback(None)
+        running.end("killed")
+        self.assertEqual(self.manager.snapshots.size("blog"), 9)
+        self.assertEqual(ask("blog"), ({"machine": "blog"}, 200))
+        self.assertEqual(self.manager.snapshots.size("blog"), 0)
+        self.assertEqual(list(self.manager.snapshots.names()), [])
+        self.use(waiting=1)
+        self.assertIsNone(self.vmm.starts[-1].launch.snapshot)
+        running = self.vmm.starts[-1].runs()
+        self.manager.served("blog", 0, 1)
+        self.use()
+        self.idle()
+        self.assertEqual(running.told, ["freeze"])
+
     def test_it_is_in_order(self) -> None:
         """State and folder of an instance after all that."""
         self.frozen()

@@ -48,6 +48,22 @@ class SnapshotPlanTests(SynchronousTestCase):
         self.plan.declared_anew()
         self.assertTrue(self.plan.due(10.0))
 
+    def test_an_operator_drops_it(self) -> None:
+        """What failed before is forgotten, too; what is being made is not dropped."""
+        self.assertTrue(self.plan.dropped())
+        self.plan.wanted = True
+        self.plan.take()
+        self.assertFalse(self.plan.dropped())
+        self.plan.taken()
+        self.assertTrue(self.plan.dropped())
+        self.assertEqual(self.plan.state, SnapshotState.NONE)
+        self.plan.take()
+        self.plan.not_taken("disk full", 10.0)
+        self.plan.wanted = True
+        self.assertTrue(self.plan.dropped())
+        self.assertEqual((self.plan.reason, self.plan.wanted), ("", False))
+        self.assertTrue(self.plan.due(10.0))
+
     def test_an_operator(self) -> None:
         """Whose word comes before all that, but not while one is made."""
         self.plan.found()

@@ -14,6 +14,7 @@ from unittest.mock import patch
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.machines.declaration import Machine
+from subproxy.machines.snapshot_binding import SnapshotRecord
 from subproxy.machines.snapshot_store import MOST_FILES, SnapshotError, SnapshotStore
 
 BLOG = Machine("blog", "qemu", ("blog.example",), memory=1 << 20, snapshot=True)
@@ -64,6 +65,20 @@ class SnapshotStoreTests(SynchronousTestCase):
             self.store.keep(BLOG, "2")
             self.assertEqual(file.read(), b"memory")
         self.assertEqual((self.store.usable(BLOG, "2") / "state").read_bytes(), b"other")
+
+    def test_its_size_is_remembered(self) -> None:
+        """As long as its record is the same file, unchanged: metrics ask again and again."""
+        self.keep()
+        with patch.object(SnapshotRecord, "of_json", wraps=SnapshotRecord.of_json) as read:
+            self.assertEqual([self.store.size("blog") for _ in range(3)], [6, 6, 6])
+            self.assertEqual(read.call_count, 1)
+            self.write(b"others")
+            (self.store.unfinished("blog") / "more").write_bytes(b"!")
+            self.store.keep(BLOG, "2")
+            self.assertEqual([self.store.size("blog") for _ in range(2)], [7, 7])
+            self.assertEqual(read.call_count, 2)
+        (self.folder / "blog" / "snapshot.json").write_text("{")
+        self.assertEqual(self.store.size("blog"), 0)
 
     def test_it_is_removed(self) -> None:
         self.keep()
