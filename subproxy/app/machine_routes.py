@@ -93,6 +93,7 @@ class MachineRoutes(GuestObserver):
         self._limit = LogLimit()
         self._template_routes: dict[Route, PoolOwner] = {}
         self._strangers: dict[Member, str] = {}
+        self._drained: set[str] = set()
         self._registry.owner_of = self._owner_of
 
     @property
@@ -270,11 +271,20 @@ class MachineRoutes(GuestObserver):
         declared = None if found is None else self._declared.get(found[0])
         if declared is None or found is None:
             return
+        # Also who dials again: what it was given would end with its machine.
+        if event is MemberEvent.DRAIN:
+            self._drained.add(identity)
+        else:
+            self._drained.discard(identity)
         now = self._dispatcher.now()
         for member, index in declared.members.items():
             if index == found[1] and member.feed(event, now) and event is MemberEvent.UNDRAIN:
                 self._dispatcher.capacity(member)
         self._report(declared, now)
+
+    def begins(self, identity: str) -> None:
+        """It is started, or is over: whoever dials from there is another one, and is used."""
+        self._drained.discard(identity)
 
     # What guests do.
 
@@ -283,6 +293,8 @@ class MachineRoutes(GuestObserver):
         found = instance_of_identity(self._folder, member.identity)
         if found is None:
             return
+        if member.identity in self._drained:
+            member.feed(MemberEvent.DRAIN, self._dispatcher.now())
         declared = self._known(found[0])
         if declared is None:
             self._strangers[member] = found[0]

@@ -368,6 +368,8 @@ class _Worker:
                 self._peer_links.connect(descriptor, said.serial, said.asks)
             case msg.MachineStarts():
                 service.registrar.epochs.begin(said.identity, said.run.encode())
+                if service.machines is not None:
+                    service.machines.begins(said.identity)
             case msg.MachineStatus():
                 assert service.machines is not None
                 service.machines.status(said)

@@ -335,6 +335,28 @@ class UseTests(MachineRoutesCase):
         self.assertEqual(self.answer(first), 1)
         self.assertEqual(sink.body, b"ok")
 
+    def test_who_dials_again_is_drained(self) -> None:
+        """Until that is taken back, or its machine begins anew."""
+        identity = identity_of(FOLDER, "blog", 0)
+        self.routes.drain(identity, MemberEvent.DRAIN)
+        sinks = [self.ask()]
+        for end in (
+            lambda: self.routes.drain(identity, MemberEvent.UNDRAIN),
+            lambda: self.routes.begins(identity),
+        ):
+            again = self.machine("blog")
+            again.register(b"a\\.example")
+            self.assertEqual(self.answer(again), 0)
+            again.lose()
+            end()
+            again = self.machine("blog")
+            again.register(b"a\\.example")
+            self.assertEqual(self.answer(again), 1)
+            again.lose()
+            self.assertEqual(sinks[-1].body, b"ok")
+            self.routes.drain(identity, MemberEvent.DRAIN)
+            sinks.append(self.ask())
+
 
 class DeclareTests(MachineRoutesCase):
     def test_gone(self) -> None:
