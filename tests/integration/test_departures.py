@@ -6,6 +6,7 @@ C{python -m tests.integration.test_departures} prints the times from the close t
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import signal
 import socket
@@ -40,6 +41,7 @@ class Proxy:
         self.world = world
         self.gone = world.folder / "gone"
         self.gone.touch()
+        self.before = 0
         self.admin = world.folder / "admin.sock"
         self.tls = free_port()
         self.unix = world.folder / "http.sock"
@@ -86,7 +88,13 @@ class Proxy:
     def left(self) -> list[tuple[str, str, float]]:
         """The path of each request whose client is gone, the code, and when that was."""
         lines = (line.split() for line in self.gone.read_text().splitlines())
-        return [(path, code, float(when)) for path, code, when in lines]
+        found = [(path, code, float(when)) for path, code, when in lines]
+        return found[self.before :]
+
+    def begin(self) -> None:
+        """What is left of earlier tests does not count."""
+        wait_until(lambda: not self.in_flight(), "nothing is under way", 5)
+        self.before += len(self.left())
 
     def told(self, client: socket.socket, leave: Callable[[socket.socket], None]) -> float:
         """Seconds from C{leave} to the word that the guest gets."""
@@ -147,6 +155,10 @@ def after_an_event(proxy: Proxy, kind: str = "tcp") -> socket.socket:
     return client
 
 
+SHARED: dict[tuple[str, str], Proxy] = {}
+"""Those without options, of each reactor and path: what leaves nothing behind shares one."""
+
+
 class Departures:
     """What is tried on each reactor and path."""
 
@@ -156,13 +168,26 @@ class Departures:
     def setUp(self) -> None:
         if self.path == "compiled" and unavailable() is not None:
             raise SkipTest("no compiled path")
-        self.world = World()
-        self.addCleanup(self.world.close)
 
     def start(self, *options: str, concurrency: int = 0) -> Proxy:
-        self.proxy = Proxy(self.world, self.reactor, self.path, *options, concurrency=concurrency)
-        self.addCleanup(lambda: self.assertNotIn("Traceback", self.proxy.process.output))
-        return self.proxy
+        """One of its own."""
+        world = World()
+        self.addCleanup(world.close)
+        proxy = Proxy(world, self.reactor, self.path, *options, concurrency=concurrency)
+        self.addCleanup(lambda: self.assertNotIn("Traceback", proxy.process.output))
+        return proxy
+
+    def shared(self) -> Proxy:
+        """One that other tests of this class have used, or will."""
+        key = self.reactor, self.path
+        proxy = SHARED.get(key)
+        if proxy is None:
+            world = World()
+            atexit.register(world.close)
+            proxy = SHARED[key] = Proxy(world, self.reactor, self.path)
+        proxy.begin()
+        self.addCleanup(lambda: self.assertNotIn("Traceback", proxy.process.output))
+        return proxy
 
     def test_forty_quiet_streams(self) -> None:
         """Nothing is left of them within a second, and the proxy stops at once."""
@@ -181,7 +206,7 @@ class Departures:
         self.assertIn(proxy.process.wait(5), (0, -signal.SIGTERM))
 
     def test_in_every_state(self) -> None:
-        proxy = self.start()
+        proxy = self.shared()
 
         def told(data: bytes, seen: bytes, leave: Callable[[socket.socket], None] = close) -> None:
             client = proxy.connect(data)
@@ -230,7 +255,7 @@ class Departures:
 
     def test_with_a_length(self) -> None:
         """The guest is quiet for a second first; framed, and spliced."""
-        proxy = self.start()
+        proxy = self.shared()
         for path in (b"/length", b"/bulk"):
             client = proxy.connect(GET % path)
             size = len(until(client, b"\r\n\r\n"))
@@ -246,7 +271,7 @@ class Departures:
         self.assertEqual(proxy.close_wait(), 0)
 
     def test_other_listeners(self) -> None:
-        proxy = self.start()
+        proxy = self.shared()
         for kind in ("tls", "unix"):
             self.assertLess(proxy.told(after_an_event(proxy, kind), close), SECOND, kind)
             client = after_an_event(proxy, kind)
@@ -256,7 +281,7 @@ class Departures:
             self.assertLess(proxy.told(client, close), SECOND, kind)
 
     def test_who_half_closes_before_the_head_gets_all(self) -> None:
-        proxy = self.start()
+        proxy = self.shared()
         for more in (b"", GET % b"/quick"):
             client = proxy.connect(GET % b"/late" + more)
             half(client)

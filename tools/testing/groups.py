@@ -41,16 +41,17 @@ which wants root, and waits for what expires."""
 ALONE = frozenset(
     {
         "test_bodies",
-        "test_http_attacks",
         "test_kill_alike",
         "test_main_job",
-        "test_reactor_processes",
-        "test_reactor_quiet",
         "test_reactor_rules",
         "test_reactor_stream_rules",
     }
 )
-"""Asserts times, or shares of a processor."""
+"""Asserts times, or shares of a processor, and keeps one busy."""
+
+BESIDE_ONE = frozenset({"test_http_attacks", "test_reactor_processes", "test_reactor_quiet"})
+"""Asserts times, and waits through most of them: a third of one of two processors. It may run
+beside one of those above, and not beside three others."""
 
 LONG = (
     "test_threats",
@@ -162,7 +163,7 @@ def phases(root: Path, wanted: frozenset[str]) -> list[Phase]:
     found: list[Phase] = []
     unit = unit_modules(root)
     integration = integration_modules(root)
-    beside = _choose(integration, lambda name: name not in ALONE | MACHINES | NIGHTLY)
+    beside = _choose(integration, lambda name: name not in ALONE | BESIDE_ONE | MACHINES | NIGHTLY)
     queue = _queue("integration tests", beside)
     units = (
         # The search is trial's, which runs them twice as fast.
@@ -172,16 +173,18 @@ def phases(root: Path, wanted: frozenset[str]) -> list[Phase]:
     if "unit" in wanted and "integration" in wanted:
         lanes = (units, *((),) * (LANES - 1))
         about = "unit tests beside integration tests that mostly wait"
-        found.append(Phase(about, "16 min", lanes, queue))
+        found.append(Phase(about, "11 min", lanes, queue))
     elif "unit" in wanted:
         found.append(Phase("unit tests", "2 min", tuple((shard,) for shard in units)))
     elif "integration" in wanted:
         lanes = ((),) * LANES
         found.append(Phase("integration tests that mostly wait", "5 min", lanes, queue))
     if "integration" in wanted:
-        alone = _choose(integration, lambda name: name in ALONE)
-        lanes = (_both("integration tests that measure, trial", alone),)
-        found.append(Phase("integration tests that measure, alone", "2 min", lanes))
+        lanes = tuple(
+            _both(f"integration tests that {what}, trial", _choose(integration, which.__contains__))
+            for what, which in (("measure", ALONE), ("measure and wait", BESIDE_ONE))
+        )
+        found.append(Phase("integration tests that measure, two at a time", "1 min", lanes))
     if "machines" in wanted:
         machines = _choose(integration, lambda name: name in MACHINES)
         lanes = (_both("machines and Twisted's own suites, trial", machines, 3000),)

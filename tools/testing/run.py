@@ -22,6 +22,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from coverage import Coverage
+
 from tools.testing.groups import PYTEST, Phase, Shard, phases
 from tools.testing.records import EXAMPLES, FAILED, VARIABLE, Run, read
 from tools.testing.summary import Result, failure, summary
@@ -36,16 +38,47 @@ TAIL = 80
 """Lines that are shown of what a shard printed that did not end well."""
 
 
-def command(shard: Shard) -> list[str]:
-    """How a shard is run."""
+def command(shard: Shard, folder: Path) -> list[str]:
+    """How a shard is run, that keeps in C{folder} what it needs."""
     if shard.runner == PYTEST:
         files = [f"{module.replace('.', '/')}.py" for module in shard.modules]
         run = ["pytest", "-q", "-p", "tools.testing.pytest_records", *files]
     else:
         run = ["twisted.trial", "--random=0", "--reporter=records", *shard.modules]
-    if shard.measured:
+    if shard.measured and shard.runner == PYTEST:
         return [sys.executable, "-m", "coverage", "run", "-m", *run]
+    if shard.measured:
+        settings = f"--rcfile={processes_settings(folder)}"
+        return [sys.executable, "-m", "coverage", "run", settings, "-m", *run]
     return [sys.executable, "-m", *run]
+
+
+def processes_settings(folder: Path) -> Path:
+    """
+    The settings of coverage.py for tests that start many processes, in a file in C{folder}.
+
+    Those of pyproject.toml, but each process measures what it runs, and does not look for all that
+    it has not run: that would take it as long as everything else that measuring costs. The unit
+    tests, which are one process, look for that.
+    """
+    measuring = Coverage(config_file=str(ROOT / "pyproject.toml"))
+    included = [f"{ROOT / str(name)}/*" for name in _listed(measuring, "source")]
+    lines = ["[run]", f"branch = {measuring.get_option('run:branch')}", "parallel = true"]
+    for name, values in (
+        ("patch", _listed(measuring, "patch")),
+        ("plugins", _listed(measuring, "plugins")),
+        ("include", included),
+    ):
+        lines += [f"{name} =", *(f"  {value}" for value in values)]
+    file = folder / "coverage.ini"
+    file.write_text("\n".join([*lines, ""]))
+    return file
+
+
+def _listed(measuring: Coverage, name: str) -> list[str]:
+    found = measuring.get_option(f"run:{name}")
+    assert isinstance(found, list), name
+    return [str(value) for value in found]
 
 
 def _tell(text: str) -> None:
@@ -73,7 +106,7 @@ class Running:
         )
         with self.log.open("wb") as log:
             self.child = subprocess.Popen(
-                command(shard),
+                command(shard, folder),
                 cwd=ROOT,
                 env=environment,
                 stdin=subprocess.DEVNULL,
