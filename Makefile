@@ -4,7 +4,8 @@
 # make lint      formatting, lint and types
 # make coverage  branch coverage of what `make test` has measured
 # make machines  what boots machines, and Twisted's own suites on our reactor (.ci/install-vm-tools)
-# make mutation  how many small changes of wire, core and the HTTP gate the unit tests notice
+# make mutation  how many small changes of wire, core and the HTTP gate the unit tests notice:
+#                a sample of each, SAMPLE=0 for all
 # make bench     CPU a request beside nginx, HAProxy and uWSGI (root: installs them)
 # make dist      sdist and wheels in dist/, each installed and tried: 5 minutes a Python
 # make nightly   all of it, and clean Debian systems with and without a compiler (root)
@@ -58,11 +59,13 @@ coverage: $(VENV)/.test-$(HASH)
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report
 
-# How many of the small changes that could be made to a module some test notices.
+# How many of the small changes that could be made to a module some test notices: so many of each,
+# chosen at random, or all of them with SAMPLE=0.
+SAMPLE ?= 300
 mutation: $(VENV)/.test-$(HASH)
-	$(BIN)/python tools/mutation.py subproxy/wire subproxy/core
-	$(BIN)/python tools/mutation.py $(GATE) --tests tests.frontend.http1.test_http_table tests.frontend.http1.test_http_table_more tests.frontend.http1.test_corpus
-GATE := $(patsubst %,subproxy/frontend/%.py,limits http1/head_parser http1/framing http1/body_framing)
+	$(BIN)/python -m tools.mutation subproxy/wire subproxy/core $(GATE) --sample $(SAMPLE)
+HTTP1 := subproxy/frontend/http1
+GATE := subproxy/frontend/limits.py,$(HTTP1)/head_parser.py,$(HTTP1)/framing.py,$(HTTP1)/body_framing.py
 
 lint: $(VENV)/.test-$(HASH)
 	$(BIN)/ruff format --check .
