@@ -60,7 +60,7 @@ class Reached:
         return any(-1 in found.get(row, ()) for row in range(first, last + 1))
 
 
-def test_modules(root: Path) -> list[str]:
+def unit_modules(root: Path) -> list[str]:
     """The modules of the unit tests."""
     files = sorted((root / "tests").rglob("test_*.py"))
     parts = [file.relative_to(root).with_suffix("").parts for file in files]
@@ -110,7 +110,7 @@ def passes(test: unittest.TestCase) -> bool:
 
 def record(root: Path, paths: list[Path], jobs: int, store: Path) -> Reached:
     """What tests reach of C{paths}: from C{store}, or by running them all."""
-    modules = test_modules(root)
+    modules = unit_modules(root)
     file = store / f"reached-{_digest(root, paths)}.json"
     if file.exists():
         read = json.loads(file.read_text())

@@ -7,7 +7,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.rigs.paths import ROOT
-from tools.mutation.reached import Reached, cases, joined, test_modules
+from tools.mutation.reached import Reached, cases, joined, unit_modules
 
 A = Path("a.py")
 
@@ -43,9 +43,9 @@ class ReachedTests(SynchronousTestCase):
 
 
 class CaseTests(SynchronousTestCase):
-    def test_modules(self) -> None:
+    def unit_modules(self) -> None:
         """Those of the unit tests alone."""
-        found = test_modules(ROOT)
+        found = unit_modules(ROOT)
         self.assertIn(__name__, found)
         self.assertFalse([name for name in found if ".integration." in name or ".fuzz." in name])
 
