@@ -22,6 +22,7 @@ from subproxy.frontend.http2.hpack import encode_fields
 from subproxy.wire import messages as m
 from subproxy.wire.frames import FrameDecoder
 from tests.rigs.fastpath_rig import Side
+from tests.rigs.frozen import frozen_as_before
 from tests.rigs.http2_client import GET, POST, Headers
 
 AT_MOST = 65_536 + 1_048_576
@@ -39,9 +40,9 @@ class Http2MemoryTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """What is there already is not looked at again, each time that garbage is collected."""
+        self.addCleanup(frozen_as_before())
         gc.collect()
         gc.freeze()
-        self.addCleanup(gc.unfreeze)
 
     def held(
         self, frames: Iterator[bytes], guest: Callable[[Side], None] = lambda side: None

@@ -17,6 +17,7 @@ from subproxy.process.gc_tuning import THRESHOLD, tune
 from subproxy.subscription.protocol import SubscriptionProtocol
 from subproxy.wire import messages as m
 from tests.rigs.fastpath_rig import Side
+from tests.rigs.frozen import frozen_as_before
 from tests.rigs.world import Guest, World
 
 Life = Callable[[World, Guest], None]
@@ -131,7 +132,7 @@ class GarbageTests(SynchronousTestCase):
     def test_calm(self) -> None:
         """The collector looks seldom."""
         before = gc.get_threshold()
-        self.addCleanup(gc.unfreeze)
+        self.addCleanup(frozen_as_before())
         self.addCleanup(gc.set_threshold, *before)
         tune()
         self.assertEqual(gc.get_threshold()[0], THRESHOLD)

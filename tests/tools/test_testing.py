@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.rigs.frozen import frozen_as_before
 from tests.rigs.paths import ROOT
 from tools.testing import records
+from tools.testing.garbage import keep_what_is_loaded
 from tools.testing.groups import (
     ALONE,
     BESIDE_ONE,
@@ -126,6 +129,25 @@ class RecordTests(SynchronousTestCase):
 
     def test_nothing_was_run(self) -> None:
         self.assertEqual(read(self.path / "absent"), Run())
+
+
+class GarbageTests(SynchronousTestCase):
+    def test_what_is_loaded_is_kept(self) -> None:
+        """Whoever freezes more in a test lets go of that alone."""
+        self.addCleanup(frozen_as_before())
+        gc.unfreeze()
+        keep_what_is_loaded()
+        kept = gc.get_freeze_count()
+        self.assertGreater(kept, 10_000)
+        restore = frozen_as_before()
+        more = [[each] for each in range(1000)]
+        gc.freeze()
+        self.assertGreater(gc.get_freeze_count(), kept + len(more))
+        restore()
+        self.assertGreater(gc.get_freeze_count(), 10_000)
+        gc.unfreeze()
+        frozen_as_before()()
+        self.assertEqual(gc.get_freeze_count(), 0)
 
 
 class SummaryTests(SynchronousTestCase):

@@ -55,21 +55,22 @@ beside one of those above, and not beside three others."""
 
 LONG = (
     "test_threats",
-    "test_workers",
     "test_machines",
+    "test_workers",
     "test_departures",
-    "test_guest_process",
-    "test_vm_image",
-    "test_failing_guests",
     "test_http2",
-    "test_handover",
-    "test_go_library",
+    "test_vm_image",
+    "test_hosts_workers",
+    "test_guest_process",
     "test_starting",
     "test_kill_loop",
     "test_sidecar",
+    "test_bodies_killed",
+    "test_handover",
+    "test_packaging",
+    "test_failing_guests",
     "test_cluster",
     "test_applications",
-    "test_bodies_killed",
 )
 """Takes half a minute or more: begun first, the longest before all, so that no lane is left with
 one at the end."""

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from tools.testing.garbage import keep_what_is_loaded
 from tools.testing.records import FAILED, SKIPPED, Recorder
 
 _recorder = Recorder()
+
+
+def pytest_collection_finish() -> None:
+    """All tests are loaded."""
+    keep_what_is_loaded()
 
 
 def pytest_runtest_logstart(nodeid: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from twisted.trial.reporter import Reporter
 
+from tools.testing.garbage import keep_what_is_loaded
 from tools.testing.records import FAILED, PASSED, SKIPPED, Recorder
 
 
@@ -16,10 +17,14 @@ class RecordingReporter(Reporter):
         super().__init__(*args, **named)
         self.realtime = True
         self._recorder = Recorder()
+        self._begun = False
 
     def startTest(self, test: Any) -> None:
         """A test begins."""
         super().startTest(test)
+        if not self._begun:
+            self._begun = True
+            keep_what_is_loaded()
         self._recorder.start(test.id())
 
     def stopTest(self, test: Any) -> None:
