@@ -278,14 +278,24 @@ class Stage:
         assert "Traceback" not in self.proxy.output, self.proxy.output
 
 
-def beside(kind: type[Attack], seconds: float, *options: str, rounds: int = 1) -> Seen:
-    """One attack beside one victim: so many rounds of so many seconds, each first without it."""
+def beside(
+    kind: type[Attack],
+    seconds: float,
+    *options: str,
+    rounds: int = 1,
+    quiet: float | None = None,
+) -> Seen:
+    """
+    One attack beside one victim: so many rounds of so many seconds, each first without it.
+
+    C{quiet}: how long without it, if not as long; who judges no latency compares nothing.
+    """
     seen = Seen(kind.__name__)
     with Stage(*options) as stage:
         stage.ask(0.5)
         memory = memory_of(stage.proxy.child.pid)
         for _ in range(rounds):
-            seen.quiet.append(stage.ask(seconds))
+            seen.quiet.append(stage.ask(seconds if quiet is None else quiet))
             stage.attacked(kind, seconds, seen)
             time.sleep(0.5)
         seen.grown = memory_of(stage.proxy.child.pid) - memory

@@ -38,7 +38,7 @@ class HostileGuestTests(SynchronousTestCase):
     """
 
     def check(self, kind: type[hostile.Attack]) -> Seen:
-        seen = beside(kind, SECONDS)
+        seen = beside(kind, SECONDS, quiet=0.2)
         self.assertEqual(seen.failed, 0, str(seen))
         self.assertGreater(seen.total, 20, str(seen))
         self.assertGreater(seen.dialled, 0, str(seen))
