@@ -37,22 +37,28 @@ class Choice:
     budget: float
 
     def tests(self, mutant: Mutant, imported: bool) -> tuple[tuple[str, float], ...]:
-        """Of its own module, of its room, of its module's name anywhere, and then by seconds."""
+        """
+        Of its own module of tests, of one with its name, of its room, and then by seconds.
+
+        What an import does is for all that reach the module or one that imports it, and for its own
+        tests, which may look at a table and reach no line.
+        """
+        parts = mutant.path.with_suffix("").parts
+        name = parts[-1].strip("_")
+        room = ".".join(("tests", *parts[1:-1], ""))
         found = self.reached.tests(mutant.path, mutant.first, mutant.last)
         if imported:
             found |= self.reached.of_module(mutant.path)
             for other in importers(mutant.path, self.sources):
                 found |= self.reached.of_module(other)
-        parts = mutant.path.with_suffix("").parts
-        own = ".".join(("tests", *parts[1:-1], f"test_{parts[-1].strip('_')}.")), *parts[1:-1]
+            own = f"{room}test_{name}.", f"tests.test_{'_'.join((*parts[1:-1], name))}."
+            found |= {test for test in self.reached.seconds if test.startswith(own)}
         seconds = self.reached.seconds
-        name = f"_{parts[-1].strip('_')}."
-        room = own[0].rpartition(".test_")[0] + "."
 
         def distance(test: str) -> tuple[bool, bool, bool, float]:
             return (
-                not test.startswith(own[0]),
-                name not in test,
+                not test.startswith(f"{room}test_{name}."),
+                f"_{name}." not in test,
                 not test.startswith(room),
                 seconds[test],
             )

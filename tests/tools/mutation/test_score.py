@@ -40,6 +40,11 @@ class ChoiceTests(SynchronousTestCase):
         self.assertEqual(self.chosen(20, first), [])
         self.assertEqual(self.chosen(20, first, imported=True), [OWN, NEAR, FAR, SLOW])
 
+    def test_a_table_is_for_its_own_tests(self) -> None:
+        """They may look at it, and reach no line."""
+        table = Mutant(Path("subproxy/core/other.py"), 0, "told", 1, 1)
+        self.assertEqual(self.chosen(20, table, imported=True), [NEAR])
+
 
 class ScoreTests(SynchronousTestCase):
     def test_wilson(self) -> None:
