@@ -27,7 +27,8 @@ from subproxy.cluster.service import ClusterService
 from subproxy.config.settings import Settings
 from subproxy.core.host_address import parse_peer
 from subproxy.core.routing.route import PASSTHROUGH, Route
-from subproxy.frontend.peer.host_tls import MAX_HANDSHAKES, HostCertificates
+from subproxy.frontend.peer.host_certificates import HostCertificates
+from subproxy.frontend.peer.host_gate import MAX_HANDSHAKES
 from subproxy.machines.declaration import Machine
 from subproxy.machines.declared_routes import claims_of, routes_of
 from subproxy.machines.template import is_template

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IDelayedCall, ITCPTransport
 from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 
-from subproxy.frontend.peer.host_tls import HANDSHAKE_TIMEOUT, MAX_HANDSHAKES
+from subproxy.frontend.peer.host_gate import HANDSHAKE_TIMEOUT, MAX_HANDSHAKES
 from subproxy.frontend.peer.process_place import process_wanted
 from subproxy.frontend.tls.client_hello import NotTls, read_client_hello
 from subproxy.workers.guest_connection import take_descriptor

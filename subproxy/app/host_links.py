@@ -17,8 +17,8 @@ from twisted.internet.endpoints import (
     TCP4ClientEndpoint,
     TCP6ClientEndpoint,
 )
+from twisted.internet.protocol import Factory
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from subproxy.app.served_routes import ServedRoutes
 from subproxy.core.access.log_limit import LogLimit
@@ -28,9 +28,10 @@ from subproxy.core.exchange import Exchange
 from subproxy.core.host_address import split_address
 from subproxy.core.routing.route import Route
 from subproxy.frontend.peer.dialer import DialState, HostDialer
+from subproxy.frontend.peer.host_certificates import HostCertificates
 from subproxy.frontend.peer.host_dialers import HostDialers
+from subproxy.frontend.peer.host_gate import HostGateFactory
 from subproxy.frontend.peer.host_protocol import HostPeerProtocol
-from subproxy.frontend.peer.host_tls import HostCertificates, HostGateFactory
 from subproxy.frontend.peer.process_place import ProcessPlace, server_name
 from subproxy.subscription.factory import SubscriptionFactory
 from subproxy.subscription.guest_observer import GuestObserver
@@ -128,7 +129,7 @@ class HostLinks(GuestObserver):
 
     # Who is asked.
 
-    def listener(self) -> TLSMemoryBIOFactory:
+    def listener(self) -> Factory:
         """What takes in other hosts."""
         return self._certificates.server(
             HostGateFactory(self._reactor, self._admit, self._not_admitted), self._reactor

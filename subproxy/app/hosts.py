@@ -18,8 +18,11 @@ from subproxy.core.host_address import parse_peer
 from subproxy.endpoints.adopted import check_systemd
 from subproxy.endpoints.server_endpoint import server_endpoint
 from subproxy.fastpath.install import host_protocol
-from subproxy.frontend.peer.host_tls import HostCertificateError, HostCertificates
+from subproxy.frontend.peer.host_certificates import HostCertificates
+from subproxy.frontend.peer.host_name import HostCertificateError
+from subproxy.frontend.peer.host_tls_library import choose_host_tls
 from subproxy.frontend.peer.process_place import ProcessPlace
+from subproxy.frontend.tls.interfaces import LibraryUnavailable
 from subproxy.process.inherited_sockets import InheritedSockets, http_endpoint
 from subproxy.process.startup import fail
 from subproxy.subscription.host_registrar import HostRegistrar
@@ -55,7 +58,14 @@ def read_host_certificates(settings: Settings) -> HostCertificates:
     assert settings.peer_certificate is not None
     assert settings.peer_ca is not None
     try:
-        certificates = HostCertificates(settings.peer_certificate, settings.peer_ca)
+        engine, why = choose_host_tls(settings.tls_library)
+    except LibraryUnavailable as error:
+        fail(f"--tls-library={settings.tls_library}: {error}")
+    Logger("subproxy").info(
+        "TLS between hosts by {name}{why}", name=engine.name, why=f" ({why})" if why else ""
+    )
+    try:
+        certificates = HostCertificates(settings.peer_certificate, settings.peer_ca, engine)
     except HostCertificateError as error:
         fail(f"--peer-certificate: {error}")
     for name, address in map(parse_peer, settings.peer):

@@ -29,7 +29,7 @@ from subproxy.process.startup import UMASK, detach, fail, fail_running, started
 from subproxy.workers.template import WorkerProcess, fork_template
 
 if TYPE_CHECKING:
-    from subproxy.frontend.peer.host_tls import HostCertificates
+    from subproxy.frontend.peer.host_certificates import HostCertificates
     from subproxy.frontend.tls.certificate_reader import CertificateReader
 
 

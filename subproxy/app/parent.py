@@ -51,7 +51,7 @@ from subproxy.workers.template import TemplateProcess
 
 if TYPE_CHECKING:
     from subproxy.app.cluster_hosting import ClusterHosting
-    from subproxy.frontend.peer.host_tls import HostCertificates
+    from subproxy.frontend.peer.host_certificates import HostCertificates
 
 HOUSEKEEPING_INTERVAL = 0.25
 """Seconds between looks at what has expired."""

@@ -53,7 +53,7 @@ from subproxy.workers.messages import ChannelMessage
 
 if TYPE_CHECKING:
     from subproxy.app.host_door import HostDoor
-    from subproxy.frontend.peer.host_tls import HostCertificates
+    from subproxy.frontend.peer.host_certificates import HostCertificates
     from subproxy.frontend.tls.certificate_reader import CertificateReader
 
 MAX_LOG_WAITING = 2000

@@ -228,8 +228,8 @@ class Settings(HostSettings, LogSettings, MachineSettings):
         Choice(LIBRARIES),
         AUTO,
         "What does TLS: system (its libssl, by the compiled layer), wheel (that of cryptography, "
-        "likewise), python (its ssl), or auto: "
-        "the first of these that there is.",
+        "likewise; Twisted's TLS between hosts), python (its ssl; Twisted's TLS between hosts), or "
+        "auto: the first of these that there is.",
         TLS,
         "tls",
         key="library",

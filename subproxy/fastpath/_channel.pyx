@@ -17,6 +17,7 @@ from libc.string cimport memcpy, memmove
 from subproxy.fastpath._frames cimport INCOMPLETE, NO_FRAME, frame_length
 from subproxy.fastpath._response cimport Answer, concerned, decode
 from subproxy.fastpath._bytes cimport u8
+from subproxy.frontend.peer._host_transport cimport CompiledHostTransport
 from subproxy.reactor._stream cimport Stream
 
 from subproxy.fastpath._body_frames cimport decode_body, decode_credit, decode_end
@@ -65,6 +66,7 @@ cdef class FastChannel(FastExchanges):
         self.name = escape(self.member.identity.encode("utf-8", "replace"))
         self.transport = protocol.transport
         self.stream = self.transport if isinstance(self.transport, Stream) else None
+        self.link = self.transport if isinstance(self.transport, CompiledHostTransport) else None
         self.frame_limit = wire.limits.frame
         self.inline_limit = wire.limits.inline
         self.most = wire.most
@@ -86,6 +88,8 @@ cdef class FastChannel(FastExchanges):
         self.open = True
         if self.stream is not None and self.stream.protocol is protocol and not self.stream.TLS:
             self.stream.protocol = self
+        if self.link is not None:
+            self.link.lend(self)
 
     # -- exchanges ----------------------------------------------------------
 
@@ -105,7 +109,10 @@ cdef class FastChannel(FastExchanges):
         cdef bytes kept = None
         # Who makes room for it may write meanwhile, or make frames.
         cdef bint room = self.slots[number & (self.slot_count - 1)].client == NULL
-        if congested or not room or self.stream is None or PyList_GET_SIZE(self.out):
+        if (
+            congested or not room or (self.stream is None and self.link is None)
+            or PyList_GET_SIZE(self.out)
+        ):
             kept = PyBytes_FromStringAndSize(<const char *>frame, size)
         self.put(client, number)
         self.last = number
@@ -116,10 +123,12 @@ cdef class FastChannel(FastExchanges):
                 self.out.append(behind)
             self.protocol.flush()
             return 0
-        if kept is None:
-            self.stream.cgather(<const char *>frame, size)
-        else:
+        if kept is not None:
             self.say(kept)
+        elif self.link is not None:
+            self.link.gather(<const char *>frame, size)
+        else:
+            self.stream.cgather(<const char *>frame, size)
         return 0 if behind is None else self.say(behind)
 
     cdef int say(self, bytes frame) except -1:
@@ -140,6 +149,8 @@ cdef class FastChannel(FastExchanges):
         self.tell()
         if self.stream is not None and self.stream.connected and self.stream.protocol is self:
             self.stream.protocol = self.protocol
+        if self.link is not None:
+            self.link.lent_back(self)
 
     cdef bint congested(self) except -1:
         return get(self.channel, CHANNEL_CONGESTED) is not False

@@ -31,7 +31,7 @@ from subproxy.fastpath._http2_response cimport FRAME_HEAD, FRAME_SIZE
 from subproxy.fastpath._http2_stream cimport FastHttp2Stream
 from subproxy.fastpath._request_head cimport GOOD, Head, scan
 from subproxy.fastpath._route_cache cimport RouteEntry
-from subproxy.fastpath._turn_end cimport turn_end
+from subproxy.reactor._turn_end cimport turn_end
 from subproxy.reactor._stream cimport Stream
 
 from subproxy.frontend.http2 import frames as described

@@ -4,8 +4,8 @@ from libc.stdint cimport uint32_t
 from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._context cimport FastContext
 from subproxy.fastpath._http2_counts cimport FastHttp2Counts
-from subproxy.fastpath._out_buffer cimport OutBuffer
-from subproxy.fastpath._turn_end cimport TurnEnd
+from subproxy.reactor._out_buffer cimport OutBuffer
+from subproxy.reactor._turn_end cimport TurnEnd
 from subproxy.reactor._stream cimport Stream
 
 

@@ -12,7 +12,7 @@ from libc.string cimport memcpy
 
 from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._http2_response cimport FRAME_HEAD, put_frame_head
-from subproxy.fastpath._out_buffer cimport reserve_out, take_out
+from subproxy.reactor._out_buffer cimport reserve_out, take_out
 from subproxy.reactor._engine cimport enqueue
 
 cdef enum:

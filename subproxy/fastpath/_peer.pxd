@@ -5,10 +5,11 @@ from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._channel cimport FastChannel
 from subproxy.fastpath._fast_client cimport FastClient
 from subproxy.fastpath._context cimport FastContext
-from subproxy.fastpath._out_buffer cimport OutBuffer
 from subproxy.fastpath._peer_frames cimport PeerRequest
-from subproxy.fastpath._turn_end cimport TurnEnd
-from subproxy.reactor._stream cimport Receiver
+from subproxy.frontend.peer._host_transport cimport CompiledHostTransport
+from subproxy.reactor._out_buffer cimport OutBuffer
+from subproxy.reactor._turn_end cimport TurnEnd
+from subproxy.reactor._stream cimport Receiver, Stream
 
 
 cdef class FastPeerRequest(FastClient):
@@ -25,6 +26,10 @@ cdef class FastPeer(Receiver):
     cdef object protocol
     cdef object wire
     cdef object transport
+    cdef CompiledHostTransport link  # the transport, where this is another host
+    cdef Stream stream  # the transport, where this is another worker
+    cdef object seconds  # tells the time, where somebody wants to know when something came last
+    cdef readonly double heard  # when that was
     cdef FastContext path
     cdef TurnEnd turn_end
     cdef bint called
@@ -40,6 +45,7 @@ cdef class FastPeer(Receiver):
     cdef Py_ssize_t most
     cdef OutBuffer out
 
+    cdef int keep(self, const u8 *data, Py_ssize_t size) except -1
     cdef Py_ssize_t walk(self, const u8 *data, Py_ssize_t size) except -1
     cdef bint begin(self, const PeerRequest *request, const u8 *end) except -1
     cdef int to_python(self, const u8 *data, Py_ssize_t size) except -1

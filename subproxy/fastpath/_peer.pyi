@@ -1,8 +1,16 @@
+from collections.abc import Callable
+
 from subproxy.fastpath._connection import FastPath
 from subproxy.frontend.peer.protocol import PeerProtocol
 
 class FastPeer:
-    def __init__(self, protocol: PeerProtocol, path: FastPath) -> None: ...
+    heard: float
+    def __init__(
+        self,
+        protocol: PeerProtocol,
+        path: FastPath,
+        seconds: Callable[[], float] | None = None,
+    ) -> None: ...
     def __len__(self) -> int: ...
     def dataReceived(self, data: bytes) -> None: ...
     def surrender(self) -> None: ...

@@ -19,15 +19,16 @@ from libc.string cimport memcmp, memcpy
 from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._channel cimport FastChannel
 from subproxy.fastpath._frames cimport INCOMPLETE, NO_FRAME, frame_length
-from subproxy.fastpath._out_buffer cimport reserve_out, take_out
 from subproxy.fastpath._peer_frames cimport (
     PeerRequest, answer_room, back_answer, decode_request, guest_frame,
 )
 from subproxy.fastpath._response cimport Answer, concerned, is_bodiless
 from subproxy.fastpath._route_cache cimport RouteCache, RouteEntry
 from subproxy.fastpath._slots cimport get, slot
-from subproxy.fastpath._turn_end cimport turn_end
+from subproxy.frontend.peer._host_transport cimport CompiledHostTransport
 from subproxy.reactor._engine cimport enqueue
+from subproxy.reactor._out_buffer cimport reserve_out, take_out
+from subproxy.reactor._turn_end cimport turn_end
 
 from subproxy.core.balancing.member import Member
 from subproxy.fastpath import shared_channel as _shared_channel
@@ -74,12 +75,18 @@ cdef class FastPeerRequest(FastClient):
         if room > front.most:
             return 0
         # It is written from its end, and moved to where it belongs.
-        out = reserve_out(&front.out, 2 * room, MORE)
+        out = (
+            reserve_out(&front.out, 2 * room, MORE) if front.link is None
+            else front.link.room(2 * room)
+        )
         end = out + 2 * room
         at = back_answer(end, answer, self.number, bodiless)
         memcpy(out, at, end - at)
-        front.out.size += end - at
-        front.soon()
+        if front.link is not None:
+            front.link.filled(end - at)
+        else:
+            front.out.size += end - at
+            front.soon()
         channel.drop(self.asked)
         del front.requests[self.number]
         front.path.answered += 1
@@ -113,7 +120,12 @@ cdef class FastPeer(Receiver):
     def __dealloc__(self):
         free(self.out.data)
 
-    def __init__(self, protocol, FastContext path):
+    def __init__(self, protocol, FastContext path, seconds=None):
+        """
+        Stand before C{protocol}.
+
+        @param seconds: tells the time, if somebody wants to know when something came last.
+        """
         wire = protocol.wire
         self.protocol = protocol
         self.wire = wire
@@ -128,6 +140,15 @@ cdef class FastPeer(Receiver):
         self.inline = wire.peer_limits.inline
         self.most = wire.most
         self.last = wire.last
+        self.seconds = seconds
+        if seconds is not None:
+            self.heard = seconds()
+        if isinstance(self.transport, CompiledHostTransport):
+            self.link = self.transport
+            self.link.lend(self)
+        elif isinstance(self.transport, Stream) and (<Stream>self.transport).protocol is protocol:
+            self.stream = self.transport
+            self.stream.protocol = self
         self.look()
 
     def __len__(self):
@@ -140,22 +161,44 @@ cdef class FastPeer(Receiver):
 
     def dataReceived(self, bytes data):
         """The other process said something."""
-        cdef Py_ssize_t size, done
-        if self.held:
-            data = self.held + data
-            self.held = b""
-        size = PyBytes_GET_SIZE(data)
+        self.received(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+
+    cdef int received(self, char *data, Py_ssize_t size) except -1:
+        cdef Py_ssize_t done
+        cdef bytes whole
+        if self.seconds is not None:
+            self.heard = self.seconds()
+        if not self.held:
+            done = self.walk(<const u8 *>data, size)
+            return self.keep(<const u8 *>data + done, size - done)
+        whole = self.held + PyBytes_FromStringAndSize(data, size)
+        size = PyBytes_GET_SIZE(whole)
         if size < self.wanted:
-            self.held = data
-            return
-        self.wanted = 0
-        done = self.walk(<const u8 *>PyBytes_AS_STRING(data), size)
-        if done < size:
-            self.held = data[done:]
+            self.held = whole
+            return 0
+        self.held = b""
+        done = self.walk(<const u8 *>PyBytes_AS_STRING(whole), size)
+        return self.keep(<const u8 *>PyBytes_AS_STRING(whole) + done, size - done)
+
+    cdef int keep(self, const u8 *data, Py_ssize_t size) except -1:
+        """What is no whole frame yet."""
+        if size:
+            self.held = PyBytes_FromStringAndSize(<const char *>data, size)
+        return 0
+
+    def connectionLost(self, reason):
+        """The connection is gone."""
+        self.protocol.connectionLost(reason)
+
+    def logPrefix(self):
+        """As the protocol's."""
+        return self.protocol.logPrefix()
 
     def surrender(self):
         """Move all exchanges to the Python path; the connection is over."""
         self.open = False
+        if self.link is not None:
+            self.link.lent_back(self)
         for request in [self.requests[number] for number in sorted(self.requests)]:
             (<FastPeerRequest>request).give_up()
 
@@ -208,6 +251,7 @@ cdef class FastPeer(Receiver):
         cdef Py_ssize_t length
         cdef PeerRequest request
         cdef bint passed
+        self.wanted = 0
         while p < end:
             length = frame_length(p, end, self.frame_limit, &payload)
             if length == INCOMPLETE:

@@ -69,7 +69,11 @@ class FastPeerProtocol(PeerProtocol):
             and wire.ours is Side.OPEN
             and not wire.unparsed
         ):
-            self.fast = FastPeer(self, self._path)
+            self.fast = self.make_fast()
+
+    def make_fast(self) -> FastPeer:
+        """What stands before this."""
+        return FastPeer(self, self._path)
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         """Nobody waits for any answer."""
@@ -109,4 +113,13 @@ class FastPeerProtocol(PeerProtocol):
 
 
 class FastHostPeerProtocol(FastPeerProtocol, HostPeerProtocol):
-    """Another host; see L{FastPeerProtocol}."""
+    """Another host; see L{FastPeerProtocol}. What comes may go past this."""
+
+    def make_fast(self) -> FastPeer:
+        """See L{FastPeerProtocol}: it notes when something comes."""
+        return FastPeer(self, self._path, self._clock.seconds)
+
+    def heard(self) -> float:
+        """See L{HostPeerProtocol}."""
+        before = super().heard()
+        return before if self.fast is None else max(before, self.fast.heard)

@@ -183,6 +183,14 @@ TWINS: Final = {
         ),
         "tests.frontend.tls.test_differential.DifferentialTests.test_any_conversation",
     ),
+    "a connection with another host over TLS": Twin(
+        ("subproxy.frontend.peer.host_tls.TwistedHostTls",),
+        (
+            "subproxy.frontend.peer._host_context.HostContext",
+            "subproxy.frontend.peer._host_transport.CompiledHostTransport",
+        ),
+        "tests.frontend.peer.test_host_differential.DifferentialTests.test_any_conversation",
+    ),
     "frames of bodies": Twin(
         (
             "subproxy.wire.messages.Body",

@@ -16,7 +16,7 @@ from subproxy.cluster.memory_store import MemoryStore
 from subproxy.cluster.service import ClusterService
 from subproxy.config.settings import Settings
 from subproxy.core.routing.route import Route
-from subproxy.frontend.peer.host_tls import HostCertificates
+from subproxy.frontend.peer.host_certificates import HostCertificates
 from subproxy.machines.declaration import Machine
 from subproxy.process.inherited_sockets import InheritedSockets
 from subproxy.workers import messages as msg

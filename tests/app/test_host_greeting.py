@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from subproxy.app.host_greeting import LONGEST_HELLO, HostGreetingFactory
-from subproxy.frontend.peer.host_tls import HANDSHAKE_TIMEOUT, MAX_HANDSHAKES
+from subproxy.frontend.peer.host_gate import HANDSHAKE_TIMEOUT, MAX_HANDSHAKES
 from tests.frontend.tls.test_client_hello import hello
 from tests.workers.test_greeting import Transport
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import capturedLogs
 
 from subproxy.admin.site import Admin
 from subproxy.app.admin import operations
@@ -17,6 +18,7 @@ from subproxy.app.host_links import HostLinks
 from subproxy.config.settings import Settings
 from subproxy.core.balancing.member import MemberState
 from subproxy.process.inherited_sockets import InheritedSockets
+from tests.frontend.peer.host_tls_case import ENGINES
 from tests.rigs.build_case import BuildTestCase
 from tests.rigs.memory_hosts import certificate_files
 from tests.rigs.tls_rig import Authority
@@ -53,6 +55,14 @@ class HostsTests(BuildTestCase):
         self.assertIn(listener, service._client_listeners())
         self.assertIsInstance(service.peers, HostLinks)
         self.assertIs(service.registrar.observer, service.peers)
+
+    def test_library(self) -> None:
+        """What does TLS between hosts is what was asked for; by itself, the best that there is."""
+        with capturedLogs() as logged:
+            for library in ("python", "auto"):
+                self.proxy(tls_library=library)
+        said = [each["name"] for each in logged if "name" in each and "why" in each]
+        self.assertEqual(said, ["Twisted's TLS", ENGINES[-1]().name])
 
     def test_named(self) -> None:
         """Those that are named are dialled when the reactor runs."""

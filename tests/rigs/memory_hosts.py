@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from twisted.test.iosim import FakeTransport, IOPump, connect
 
 from subproxy.app.host_links import HostLinks, HostSubscriptions
-from subproxy.frontend.peer.host_tls import HostCertificates
+from subproxy.frontend.peer.host_certificates import HostCertificates
 from subproxy.subscription.host_registrar import HostRegistrar
 from subproxy.subscription.settings import SubscriptionSettings
 from tests.rigs.tls_rig import Authority

@@ -52,6 +52,7 @@ class HostPeerProtocol(PeerProtocol):
         self._begun = begun
         self._leaves: Callable[[], None] | None = leaves
         self._silence = WELCOME_TIMEOUT
+        self._heard = clock.seconds()
         self._dead: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
@@ -61,9 +62,12 @@ class HostPeerProtocol(PeerProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         """It is there."""
-        if self._dead is not None and self._dead.active():
-            self._dead.reset(self._silence)
+        self._heard = self._clock.seconds()
         super().dataReceived(data)
+
+    def heard(self) -> float:
+        """When something came last, by the clock."""
+        return self._heard
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         """It is gone."""
@@ -73,6 +77,10 @@ class HostPeerProtocol(PeerProtocol):
         self._left()
 
     def _silent(self) -> None:
+        left = self.heard() + self._silence - self._clock.seconds()
+        if left > 0:
+            self._dead = self._clock.callLater(left, self._silent)
+            return
         self._log.warn("another host is silent: given up")
         self.transport.abortConnection()
 

@@ -1,5 +1,5 @@
 # The system's libssl: what it writes. See _libssl.pyx.
-from subproxy.frontend.tls._openssl cimport Feed, OpensslContext
+from subproxy.frontend.tls._openssl cimport Feed, Libssl, OpensslContext
 
 cdef struct Output:
     # What BIOs of ours have written within one call, which is for one connection.
@@ -7,7 +7,10 @@ cdef struct Output:
     Py_ssize_t size
     Py_ssize_t room
 
+cdef Libssl lib
 cdef Output output
+
+cdef void *symbol(const char *name) except NULL
 
 cdef class Context(OpensslContext):
     cdef int use(self, tuple chain, bytes key) except -1

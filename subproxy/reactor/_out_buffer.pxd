@@ -2,7 +2,7 @@
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdlib cimport free, realloc
 
-from subproxy.fastpath._bytes cimport u8
+ctypedef unsigned char u8
 
 cdef struct OutBuffer:
     u8 *data

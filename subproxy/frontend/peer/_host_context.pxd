@@ -1,0 +1,10 @@
+# What connections with other hosts have in common. See _host_context.pyx.
+from subproxy.frontend.tls._libssl cimport Context
+from subproxy.frontend.tls._openssl cimport Feed
+
+cdef str last_reason()
+
+
+cdef class HostContext(Context):
+    cdef int trust(self, tuple roots) except -1
+    cdef void *dialled(self, Feed *feed, bytes called) except NULL

@@ -1,0 +1,403 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, binding=False
+"""A connection with another host over TLS, by the system's libssl: either end of it.
+
+It reads records where the reactor has put them, and gives a compiled protocol the plain text of all
+that came at once. What is written in a turn of the reactor is encrypted and sent at its end, at once:
+a record costs more than the frames in it. Flow control is the socket's.
+
+Who is at the other end, the C{HostGate} finds out that it is given as its protocol, when the
+handshake is done.
+
+The same by Twisted: C{subproxy.frontend.peer.host_tls} (see C{subproxy.fastpath.twins}).
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdlib cimport free
+from libc.string cimport memcpy
+
+from subproxy.frontend.peer._host_context cimport last_reason
+from subproxy.frontend.tls._libssl cimport lib, output
+from subproxy.frontend.tls._openssl cimport WANT_READ, ZERO_RETURN
+from subproxy.reactor._engine cimport enqueue
+from subproxy.reactor._out_buffer cimport reserve_out
+from subproxy.reactor._turn_end cimport turn_end
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IProtocol, ISSLTransport, ITCPTransport
+from twisted.internet.main import CONNECTION_LOST
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from zope.interface import classImplements
+
+from subproxy.frontend.peer.host_gate import HostTlsBroken
+from subproxy.frontend.tls.states import TlsState
+
+cdef enum Stage:
+    HANDSHAKE, OPEN, OVER
+
+cdef enum:
+    ROOM = 16384  # bytes of plain text in a record
+    PLAIN = 4 * ROOM  # bytes that are given on at once
+    MUCH = 262144  # bytes that are gathered before the turn ends
+    MORE = 16384  # bytes of room that there are more than was asked for
+    KEPT = 65536  # bytes of room that are kept from one turn to the next
+    READS = 1 << 30  # of the feed within a call of libssl's: no matter how many
+
+cdef tuple STATES = (TlsState.HANDSHAKE, TlsState.OPEN, TlsState.OVER)
+# Whoever is given plain text may write a zero behind it.
+cdef char plain[PLAIN + 64]
+
+
+cdef class CompiledHostTransport(Receiver):
+    """
+    See above.
+
+    @param inner: what speaks over it.
+    @param called: it has dialled, and says so whom (SNI); empty: nothing. None: it was dialled.
+    """
+
+    def __cinit__(self):
+        self.ssl = NULL
+
+    def __dealloc__(self):
+        if self.ssl != NULL:
+            lib.SSL_free(self.ssl)
+        free(self.out.data)
+
+    def __init__(self, HostContext context, inner, clock, called):
+        self.context = context
+        self.inner = inner
+        self.clock = clock
+        if called is None:
+            self.ssl = context.connection(&self.feed)
+        else:
+            self.ssl = context.dialled(&self.feed, called)
+
+    @property
+    def state(self):
+        """What becomes of what the other end sends."""
+        return STATES[self.stage]
+
+    # IProtocol: the socket speaks.
+
+    def makeConnection(self, transport):
+        """It is connected: the handshake begins."""
+        self.transport = transport
+        if isinstance(transport, Stream) and not (<Stream>transport).TLS:
+            self.stream = <Stream>transport
+        self.inner.makeConnection(self)
+        if self.stage == HANDSHAKE:
+            self.shake_hands()
+
+    def dataReceived(self, bytes data):
+        """Bytes came from the other end."""
+        self.received(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+
+    cdef int received(self, char *data, Py_ssize_t size) except -1:
+        if self.stage == OVER:
+            return 0
+        if self.held is not None or self.in_read:
+            more = PyBytes_FromStringAndSize(data, size)
+            self.held = more if self.held is None else self.held + more
+            return 0
+        self.feed.data = data
+        self.feed.size = size
+        return self.read()
+
+    def connectionLost(self, reason=connectionDone):
+        """It is gone. An end that TLS has said nothing of proves nothing: it was cut off."""
+        cdef int stage = self.stage
+        self.stage = OVER
+        self.held = None
+        self.out.size = 0
+        inner, self.inner = self.inner, None
+        self.receiver = None
+        self.stream = None
+        if self.why is not None:
+            reason, self.why = self.why, None
+        elif stage != OVER and reason.check(ConnectionDone):
+            reason = Failure(CONNECTION_LOST)
+        if inner is not None:
+            inner.connectionLost(reason)
+        if self.ssl != NULL and not self.in_read:
+            lib.SSL_free(self.ssl)
+            self.ssl = NULL
+
+    # Records.
+
+    cdef int read(self) except -1:
+        """Take in what the feed has; what must wait is held."""
+        self.in_read = True
+        try:
+            if self.stage == HANDSHAKE:
+                self.shake_hands()
+            while self.stage == OPEN and not self.paused and self.feed.size:
+                if not self.read_records():
+                    break
+        finally:
+            self.in_read = False
+            if self.feed.size and self.stage == OPEN:
+                rest = PyBytes_FromStringAndSize(self.feed.data, self.feed.size)
+                self.held = rest if self.held is None else rest + self.held
+            self.feed.data = NULL
+            self.feed.size = 0
+        return 0
+
+    cdef bint read_records(self) except -1:
+        """As many as are given on at once; False if no other one is whole, or will be read."""
+        cdef Py_ssize_t size = 0
+        cdef int n = 1
+        cdef int error = 0
+        why = None
+        self.feed.reads = READS
+        while n > 0 and self.feed.size and size <= PLAIN - ROOM:
+            lib.ERR_clear_error()
+            n = lib.SSL_read(self.ssl, plain + size, ROOM)
+            if n > 0:
+                size += n
+            else:
+                error = lib.SSL_get_error(self.ssl, n)
+                if error != WANT_READ and error != ZERO_RETURN:
+                    why = last_reason()
+        self.send()  # (keys are changed when the other end wants that)
+        if size:
+            self.deliver(plain, size)
+        if n > 0:
+            return True
+        if self.stage == OPEN:
+            if error == ZERO_RETURN:
+                self.loseConnection()
+            elif error != WANT_READ:
+                self.broke(why)
+        return False
+
+    cdef int deliver(self, char *data, Py_ssize_t size) except -1:
+        if self.receiver is not None:
+            return self.receiver.received(data, size)
+        self.inner.dataReceived(PyBytes_FromStringAndSize(data, size))
+        return 0
+
+    cdef int shake_hands(self) except -1:
+        cdef int n
+        lib.ERR_clear_error()
+        self.feed.reads = READS
+        n = lib.SSL_do_handshake(self.ssl)
+        if n != 1:
+            if lib.SSL_get_error(self.ssl, n) == WANT_READ:
+                return self.send()
+            return self.broke(last_reason())
+        self.send()
+        self.stage = OPEN
+        self.inner.handshakeCompleted()
+        return 0
+
+    cdef int broke(self, str why) except -1:
+        """The other end sent what is no TLS, or has no good certificate: an alert says so."""
+        self.stage = OVER
+        self.why = Failure(HostTlsBroken(why))
+        self.send()
+        self.transport.loseConnection()
+        return 0
+
+    cdef int send(self) except -1:
+        """Let the socket have what the library has written."""
+        if output.size == 0:
+            return 0
+        data = PyBytes_FromStringAndSize(output.data, output.size)
+        output.size = 0
+        if self.stream is not None:
+            self.stream.cwrite(data)
+        else:
+            self.transport.write(data)
+        return 0
+
+    # What is written.
+
+    cdef u8 *room(self, Py_ssize_t size) except NULL:
+        """Where so many bytes can be put behind what was gathered; C{filled} says that they are."""
+        return reserve_out(&self.out, size, MORE)
+
+    cdef int filled(self, Py_ssize_t size) except -1:
+        """So many bytes of the room are to be sent."""
+        if self.stage != OPEN:
+            return 0
+        self.out.size += size
+        return self.soon()
+
+    cdef int gather(self, const char *data, Py_ssize_t size) except -1:
+        """Send these bytes, at the end of the turn."""
+        memcpy(self.room(size), data, size)
+        return self.filled(size)
+
+    cdef int soon(self) except -1:
+        if self.out.size > MUCH:
+            return self.encrypt()
+        if self.called:
+            return 0
+        self.called = True
+        if self.turn_end is None:
+            self.turn_end = turn_end(self.transport, self)
+        if self.turn_end is not None:
+            enqueue(self.turn_end)
+        else:
+            self.clock.callLater(0, self.turn_ended)
+        return 0
+
+    def turn_ended(self):
+        """The turn of the reactor in which something was gathered ends."""
+        self.called = False
+        self.encrypt()
+
+    cdef int encrypt(self) except -1:
+        """Send what was gathered."""
+        cdef int n
+        if self.out.size == 0 or self.stage != OPEN:
+            return 0
+        lib.ERR_clear_error()
+        n = lib.SSL_write(self.ssl, self.out.data, <int>self.out.size)
+        self.out.size = 0
+        if self.out.room > KEPT:
+            free(self.out.data)
+            self.out.data = NULL
+            self.out.room = 0
+        if n <= 0:
+            return self.broke(last_reason())
+        return self.send()
+
+    # For a compiled protocol: what came is given to it where it lies.
+
+    cdef int lend(self, Receiver receiver) except -1:
+        self.receiver = receiver
+        return 0
+
+    cdef int lent_back(self, Receiver receiver) except -1:
+        if self.receiver is receiver:
+            self.receiver = None
+        return 0
+
+    # ITransport.
+
+    def write(self, bytes data):
+        """Send, at the end of the turn."""
+        if data:
+            self.gather(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+
+    def writeSequence(self, iovec):
+        """Likewise, all at once."""
+        self.write(b"".join(iovec))
+
+    def loseConnection(self):
+        """Close, behind what was written."""
+        if self.stage == HANDSHAKE:
+            self.abortConnection()
+            return
+        if self.stage == OPEN:
+            self.encrypt()
+        if self.stage == OPEN:
+            lib.ERR_clear_error()
+            lib.SSL_shutdown(self.ssl)
+            self.send()
+            self.stage = OVER
+        # As one of TCP does, though there is a producer.
+        self.transport.unregisterProducer()
+        self.transport.loseConnection()
+
+    def abortConnection(self):
+        """Close at once, with a reset."""
+        self.stage = OVER
+        self.transport.abortConnection()
+
+    # Who makes more, and who takes it.
+
+    def registerProducer(self, producer, streaming):
+        """Tell C{producer} when the other end does not take what is written."""
+        self.transport.registerProducer(producer, streaming)
+
+    def unregisterProducer(self):
+        """Tell nobody any more."""
+        self.transport.unregisterProducer()
+
+    def pauseProducing(self):
+        """Read no more for now."""
+        self.paused = True
+        self.transport.pauseProducing()
+
+    def resumeProducing(self):
+        """Read again: first what is here, in a turn of its own, as a socket would."""
+        self.paused = False
+        if (self.held is not None or self.feed.size) and self.stage == OPEN:
+            if not self.scheduled:
+                self.scheduled = True
+                self.clock.callLater(0, self.resume)
+        else:
+            self.transport.resumeProducing()
+
+    def resume(self):
+        """The turn for that has come."""
+        self.scheduled = False
+        if self.stage == OPEN and not self.paused and self.held is not None:
+            held, self.held = self.held, None
+            self.feed.data = PyBytes_AS_STRING(held)
+            self.feed.size = PyBytes_GET_SIZE(held)
+            self.read()
+        if self.stage != OVER and not self.paused and not self.scheduled:
+            self.transport.resumeProducing()
+
+    def stopProducing(self):
+        """Close."""
+        self.loseConnection()
+
+    # What the socket's transport knows.
+
+    @property
+    def connected(self):
+        """Whether something can be sent."""
+        return self.stage == OPEN and bool(self.transport.connected)
+
+    @property
+    def disconnecting(self):
+        """Whether it was closed."""
+        return self.stage == OVER
+
+    @property
+    def waiting(self):
+        """Bytes that were written, and that the kernel has not taken; None if nobody can tell."""
+        waiting = getattr(self.transport, "waiting", None)
+        return None if waiting is None else waiting + self.out.size
+
+    def getPeerCertificate(self):
+        """The other end's, as pyOpenSSL has one."""
+        from cryptography.x509 import load_der_x509_certificate
+        from OpenSSL.crypto import X509
+
+        found = None if self.ssl == NULL else self.context.peer_certificate(self.ssl)
+        return None if found is None else X509.from_cryptography(load_der_x509_certificate(found))
+
+    def getPeer(self):
+        """The other end."""
+        return self.transport.getPeer()
+
+    def getHost(self):
+        """This one."""
+        return self.transport.getHost()
+
+    def getTcpNoDelay(self):
+        """Whether small packets are sent at once."""
+        return ITCPTransport.providedBy(self.transport) and bool(self.transport.getTcpNoDelay())
+
+    def setTcpNoDelay(self, enabled):
+        """Let small packets be sent at once."""
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(enabled)
+
+    def getTcpKeepAlive(self):
+        """Whether the system asks now and then if the other end is there."""
+        return ITCPTransport.providedBy(self.transport) and bool(self.transport.getTcpKeepAlive())
+
+    def setTcpKeepAlive(self, enabled):
+        """Let the system ask now and then if the other end is there."""
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpKeepAlive(enabled)
+
+
+classImplements(CompiledHostTransport, IProtocol, ISSLTransport)
