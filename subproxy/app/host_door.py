@@ -51,7 +51,7 @@ class HostDoor:
                 if name:
                     links.route_came(name, route, wakes)
                 else:
-                    links.serve(route)
+                    links.serve(route, wakes)
         for route in map(Route.of_words, said.withdrawn):
             if name:
                 links.route_left(name, route)

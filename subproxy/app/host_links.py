@@ -17,7 +17,6 @@ from twisted.internet.endpoints import (
     TCP4ClientEndpoint,
     TCP6ClientEndpoint,
 )
-from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
 from subproxy.app.served_routes import ServedRoutes
@@ -107,7 +106,7 @@ class HostLinks(GuestObserver):
         self.onward = place.processes > 1
         self._instance = secrets.token_hex(8)
         self._served = ServedRoutes[Member](self.serve, self.withdraw)
-        self._here: dict[Route, None] = {}
+        self._here: dict[Route, bool] = {}
         self._dialers: dict[str, HostDialers] = {}
         self._routes: dict[str, set[Route]] = {}
         self._asking: list[HostPeerProtocol] = []
@@ -129,7 +128,7 @@ class HostLinks(GuestObserver):
 
     # Who is asked.
 
-    def listener(self) -> Factory:
+    def listener(self) -> Any:
         """What takes in other hosts."""
         return self._certificates.server(
             HostGateFactory(self._reactor, self._admit, self._not_admitted), self._reactor
@@ -177,7 +176,7 @@ class HostLinks(GuestObserver):
                 return None
             protocol = self.protocol(
                 self,
-                self._here if self.tells else (),
+                self._here if self.tells else {},
                 self.host,
                 self._instance,
                 self._reactor,
@@ -222,15 +221,15 @@ class HostLinks(GuestObserver):
         """See L{GuestObserver}."""
         self._served.server_left(member)
 
-    def serve(self, route: Route) -> None:
-        """This host has guests for C{route}, or a machine."""
-        self._here[route] = None
+    def serve(self, route: Route, wakes: bool = False) -> None:
+        """This host has guests for C{route}; or a machine, which it C{wakes} for who asks."""
+        self._here[route] = wakes
         self._registrar.own(route, True)
         if self.publisher is not None:
             self.publisher.serve(route)
         if self.tells:
             for each in self._asking:
-                each.serve(route)
+                each.serve(route, wakes)
 
     def withdraw(self, route: Route) -> None:
         """It has none any more."""

@@ -17,7 +17,7 @@ from subproxy.subscription.peer_registrar import PeerRegistrar
 from subproxy.subscription.registrar import HelloRefused
 from subproxy.wire import messages as m
 from subproxy.wire.fields import Info
-from subproxy.wire.info import peer
+from subproxy.wire.info import peer, wakes_machine
 
 NOT_HERE = "the routes of hosts come from the store of the cluster"
 
@@ -41,6 +41,7 @@ class HostRegistrar(PeerRegistrar):
         self._known: dict[str, dict[Route, bool]] = {}
         self._here: dict[str, list[Member]] = {}
         self._waking: dict[Route, set[str]] = {}
+        self._wakers: dict[Route, list[Member]] = {}
         self._own: set[Route] = set()
 
     # What hosts say.
@@ -56,10 +57,24 @@ class HostRegistrar(PeerRegistrar):
     def register(
         self, member: Member, message: m.Register, tunnels: Container[bytes] = ()
     ) -> m.Registered | m.Refused:
-        """A host offers a route."""
+        """A host offers a route; or a machine would serve it, which it C{wakes}."""
         if self._told:
             return m.Refused(message.reference, b"policy", NOT_HERE.encode())
-        return super().register(member, message, tunnels)
+        answer = super().register(member, message, tunnels)
+        route = self._routes[member].get(message.reference)
+        if route is not None:
+            if wakes_machine(message.info):
+                self._wakers.setdefault(route, []).append(member)
+            self._look(route)
+        return answer
+
+    def unregister(self, member: Member, message: m.Unregister) -> m.Unregistered | None:
+        """It takes the offer back."""
+        route = self._routes[member].get(message.reference)
+        answer = super().unregister(member, message)
+        if route is not None:
+            self._leave_to_others(member, route)
+        return answer
 
     def joined(self, member: Member) -> None:
         """It has greeted, and can be asked."""
@@ -92,7 +107,10 @@ class HostRegistrar(PeerRegistrar):
         there = self._here.get(identity, [])
         if member in there:
             there.remove(member)
+        offered = list(self._routes.get(member, {}).values())
         super().leave(member)
+        for route in offered:
+            self._leave_to_others(member, route)
         if not there and self._here.pop(identity, None) is not None:
             for route in self._known.get(identity, ()):
                 self._look(route)
@@ -156,21 +174,32 @@ class HostRegistrar(PeerRegistrar):
             if not waking:
                 del self._waking[route]
 
+    def _leave_to_others(self, member: Member, route: Route) -> None:
+        """C{member} does not offer C{route} any more."""
+        wakers = self._wakers.get(route, [])
+        if member in wakers:
+            wakers.remove(member)
+            if not wakers:
+                del self._wakers[route]
+        self._look(route)
+
     def _look(self, route: Route) -> None:
         """Let those be asked for C{route}, or not, that would start a machine."""
-        waking = self._waking.get(route)
-        if waking is None:
-            return
-        wanted = route not in self._own and not any(
-            self._known.get(identity, {}).get(route) is False for identity in self._here
-        )
-        for identity in waking:
-            for member in self._here.get(identity, ()):
-                if wanted:
-                    self._join(member, route)
-                    self.changed(member)
-                else:
-                    self.registry.unregister(member, route, self.now())
+        wakers = list(self._wakers.get(route, ()))
+        serves = len(self._offers.get(route, ())) > len(wakers)
+        for identity in self._waking.get(route, ()):
+            wakers += self._here.get(identity, ())
+        wanted = not serves and route not in self._own
+        if wakers and wanted:
+            wanted = not any(
+                self._known.get(identity, {}).get(route) is False for identity in self._here
+            )
+        for member in wakers:
+            if wanted:
+                self._join(member, route)
+                self.changed(member)
+            else:
+                self.registry.unregister(member, route, self.now())
 
     def data(self) -> dict[str, list[Member]]:
         """The hosts that can be asked, by name: a member for each of their processes."""

@@ -271,6 +271,7 @@ register = keys(
         b"weight": weight,
         b"tls": tls_names,
         b"passthrough": boolean,
+        b"wakes": boolean,
     }
 )
 registered = keys({b"tls": tls_names, b"passthrough": boolean})

@@ -121,6 +121,11 @@ def passthrough(registration: Info) -> bool:
     return lookup(registration, b"passthrough", check.boolean, False)
 
 
+def wakes_machine(registration: Info) -> bool:
+    """Whether a machine is started for who asks another proxy for the route: no guest serves it."""
+    return lookup(registration, b"wakes", check.boolean, False)
+
+
 # request
 
 

@@ -73,6 +73,34 @@ class NamedHostsTests(HostsCase):
         self.assertIsInstance(sink.error, NoRoute)
         self.assertEqual((self.one.links.counts(), self.two.links.counts()), ((0, 1), (1, 0)))
 
+    def test_wakes(self) -> None:
+        """A host that would start a machine is asked while no host serves the route."""
+        three = self.rig.add("kvm-3")
+        self.one.links.serve(ROUTE, wakes=True)
+        self.rig.introduce(self.one, self.two)
+        self.rig.introduce(three, self.two)
+
+        def asked() -> set[str]:
+            pool = self.two.registry.pool(ROUTE)
+            return set() if pool is None else {each.identity for each in pool.members}
+
+        self.assertEqual(asked(), {"host:kvm-1"})
+        three.links.serve(ROUTE)
+        self.rig.pump()
+        self.assertEqual(asked(), {"host:kvm-3"})
+        # The machine is up, and then stops again; what is told twice changes nothing.
+        for wakes, found in ((False, {"host:kvm-1", "host:kvm-3"}), (True, {"host:kvm-3"})):
+            for _ in range(2):
+                self.one.links.serve(ROUTE, wakes)
+                self.rig.pump()
+                self.assertEqual(asked(), found)
+        three.links.withdraw(ROUTE)
+        self.rig.pump()
+        self.assertEqual(asked(), {"host:kvm-1"})
+        self.one.links.withdraw(ROUTE)
+        self.rig.pump()
+        self.assertEqual(asked(), set())
+
     def test_come_and_go(self) -> None:
         """A route that comes later is known, and one that has gone is not."""
         self.rig.introduce(self.one, self.two)

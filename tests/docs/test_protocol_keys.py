@@ -87,8 +87,9 @@ class ProtocolKeyTests(SynchronousTestCase):
             self.assertIsNone(read(empty))
         for read in (info.peer_route, info.tunnel_asked, info.tls, info.end_length):
             self.assertIsNone(read(empty))
-        for tells in (info.full, info.passthrough, info.takes_trailers, info.stamped):
+        for tells in (info.full, info.passthrough, info.wakes_machine, info.takes_trailers):
             self.assertIs(False, tells(empty))
+        self.assertIs(False, info.stamped(empty))
         self.assertEqual(([], 0), (info.tls_names(empty), info.hops(empty)))
         text = section("hello, welcome")
         for key, default in (("process", "0 by default"), ("processes", "1 by default")):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import sys
+from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -60,3 +63,30 @@ class HostsTests(SynchronousTestCase):
         other = false.serve(f"--peer=kvm-9=127.0.0.1:{one.peer_port}")
         other.wait_for("its certificate is that of kvm-1")
         self.assertEqual(one.api("/api/hosts")["hosts"], [])
+
+    def test_a_machine(self) -> None:
+        """
+        A request at a host starts a machine of another one that it was named to, and waits for it;
+        but not while a guest of any host serves the route.
+        """
+        one, two = self.host("kvm-1"), self.host("kvm-2")
+        starts = one.folder / "starts"
+        guest = Path(__file__).parent / "machine_guest.py"
+        command = [sys.executable, str(guest), "{listener}", "shop\\.example", "0"]
+        config = one.folder / "subproxy.toml"
+        config.write_text(
+            '[[machine]]\nname = "shop"\nvmm = "process"\nhosts = "shop.example"\n'
+            f"command = {json.dumps(command)}\nidle = 1\n"
+            f'environment = {{ MACHINE_GUEST = "{one.folder}" }}\n'
+        )
+        folder = one.folder / "run"
+        one.serve(two.peer, f"--config={config}", f"--machines-folder={folder}", "--hold=15")
+        two.serve(one.peer, "--hold=15")
+        near = two.guest("Named", "--host=shop\\.example")
+        two.until_asks("kvm-1")
+        self.assertEqual({two.said("shop.example") for _ in range(8)}, {"kvm-2"})
+        self.assertFalse(starts.exists())
+        near.end()
+        two.until_answered("hello, world", "shop.example")
+        self.assertEqual({two.said("shop.example") for _ in range(8)}, {"hello, world"})
+        self.assertEqual(len(starts.read_text().split()), 1)

@@ -9,6 +9,7 @@ from subproxy.core.balancing.member import Member
 from subproxy.core.routing.registry import Registry
 from subproxy.core.routing.route import Route
 from subproxy.subscription.host_registrar import HostRegistrar
+from subproxy.wire import messages as m
 
 ROUTE = Route(b"a\\.example")
 
@@ -89,3 +90,29 @@ class HostRegistrarTests(SynchronousTestCase):
         self.assertEqual(self.asked(), set())
         self.hosts.own(ROUTE, False)
         self.assertEqual(self.asked(), {member})
+
+    def test_what_hosts_say_themselves(self) -> None:
+        """Named by an operator, they say of a route that a machine would have to be started."""
+        self.hosts = HostRegistrar(self.registry, self.clock.seconds, lambda member: None, False)
+        waking, serving = self.join("b"), self.join("c")
+        wakes = m.Register(1, b"a\\.example", b"/.*", {b"wakes": True})
+        self.assertIsInstance(self.hosts.register(waking, wakes), m.Registered)
+        self.assertEqual(self.asked(), {waking})
+        self.hosts.register(serving, m.Register(7, b"a\\.example", b"/.*", {}))
+        self.assertEqual(self.asked(), {serving})
+        self.hosts.unregister(serving, m.Unregister(7))
+        self.assertEqual(self.asked(), {waking})
+        self.hosts.own(ROUTE, True)
+        self.assertEqual(self.asked(), set())
+        self.hosts.own(ROUTE, False)
+        self.assertEqual(self.asked(), {waking})
+        self.hosts.register(serving, m.Register(8, b"a\\.example", b"/.*", {}))
+        self.hosts.unregister(waking, m.Unregister(1))
+        self.hosts.register(waking, m.Register(2, b"a\\.example", b"/.*", {}))
+        self.assertEqual(self.asked(), {waking, serving})
+        self.hosts.unregister(waking, m.Unregister(2))
+        self.hosts.register(waking, m.Register(3, b"a\\.example", b"/.*", {b"wakes": True}))
+        self.hosts.leave(serving)
+        self.assertEqual(self.asked(), {waking})
+        self.hosts.leave(waking)
+        self.assertEqual(self.asked(), set())

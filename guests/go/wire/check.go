@@ -149,7 +149,7 @@ var (
 	})
 	registerKeys = dict(map[string]check{
 		"identity": octets(1, MaxPattern), "concurrency": orZero, "weight": weight,
-		"tls": names, "passthrough": isBoolean,
+		"tls": names, "passthrough": isBoolean, "wakes": isBoolean,
 	})
 	registeredKeys = dict(map[string]check{"tls": names, "passthrough": isBoolean})
 	pongKeys       = dict(map[string]check{"concurrency": orZero, "full": isBoolean})

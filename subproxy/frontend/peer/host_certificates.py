@@ -65,15 +65,15 @@ class HostCertificates:
                 self._log.error("the certificate before stays in force: {error}", error=error)
         return self._context
 
-    def client(self, factory: Factory, clock: Any, called: bytes = b"") -> Factory:
+    def client(self, factory: Factory, clock: Any, called: bytes = b"") -> Any:
         """
-        What stands before C{factory} on a connection to another host.
+        The factory of what stands before C{factory} on a connection to another host.
 
         @param called: what the other one is called when it is dialled (SNI); empty: nothing.
         """
         return self.engine.factory(self.context, factory, clock, called)
 
-    def server(self, factory: Factory, clock: Any) -> Factory:
+    def server(self, factory: Factory, clock: Any) -> Any:
         """The same on one from another host."""
         return self.engine.factory(self.context, factory, clock, None)
 

@@ -8,7 +8,7 @@ anew, and what came before is finished here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from twisted.internet.interfaces import IDelayedCall
@@ -31,6 +31,7 @@ class HostPeerProtocol(PeerProtocol):
     """
     One other host, which asks.
 
+    @param served: what is served here, and whether a machine would have to be started for that.
     @param process: which of this host's processes this is.
     @param begun: hears that it has said C{welcome}, and how many processes it has.
     @param leaves: hears once that it takes no more: its end, or that it drains.
@@ -39,7 +40,7 @@ class HostPeerProtocol(PeerProtocol):
     def __init__(
         self,
         dispatcher: LocalDispatcher,
-        served: Iterable[Route],
+        served: Mapping[Route, bool],
         host: str,
         instance: str,
         clock: Any,
@@ -47,12 +48,13 @@ class HostPeerProtocol(PeerProtocol):
         leaves: Callable[[], None],
         process: int = 0,
     ) -> None:
-        super().__init__(dispatcher, process, served, host.encode(), instance)
+        super().__init__(dispatcher, process, (), host.encode(), instance)
+        self._served = dict(served)
         self._clock = clock
         self._begun = begun
         self._leaves: Callable[[], None] | None = leaves
         self._silence = WELCOME_TIMEOUT
-        self._heard = clock.seconds()
+        self._heard: float = clock.seconds()
         self._dead: IDelayedCall | None = None
 
     def connectionMade(self) -> None:

@@ -67,9 +67,10 @@ class HostTlsEngine(Protocol):
 
     def factory(
         self, context: Callable[[], Any], inner: Factory, clock: Any, called: bytes | None
-    ) -> Factory:
+    ) -> Any:
         """
-        What stands before C{inner}, whose protocols hear of the handshake (C{IHandshakeListener}).
+        The factory of what stands before C{inner}, whose protocols hear of the handshake (see
+        C{IHandshakeListener}).
 
         @param context: gives that for the next connection.
         @param called: it dials, and says so whom (SNI); empty: nothing. None: it is dialled.
@@ -99,7 +100,7 @@ class TwistedHostTls:
 
     def factory(
         self, context: Callable[[], Context], inner: Factory, clock: Any, called: bytes | None
-    ) -> TLSMemoryBIOFactory:
+    ) -> Any:
         """See L{HostTlsEngine}."""
         if called is None:
             return _HostTransportFactory(_Contexts(context), False, inner, clock)

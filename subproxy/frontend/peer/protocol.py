@@ -151,8 +151,9 @@ class PeerProtocol(Protocol):
             b"tunnel": TUNNELS,
             b"peer": {b"host": host, b"process": process},
         }
-        self._served = list(served)
+        self._served = dict.fromkeys(served, False)
         self._references: dict[Route, int] = {}
+        self._waking: set[Route] = set()
         self._last = 0
         self._streams: dict[int, PeerStream] = {}
         self._in_turn = False
@@ -163,24 +164,35 @@ class PeerProtocol(Protocol):
         """Say who we are, and what we have."""
         self.transport.registerProducer(self, True)
         self.wire.send(m.Hello({**limits_info(self.wire.limits), **self._hello}))
-        for route in self._served:
-            self.serve(route)
+        for route, wakes in self._served.items():
+            self.serve(route, wakes)
         self.flush()
 
     # What this process has.
 
-    def serve(self, route: Route) -> None:
-        """A guest of ours serves C{route}."""
-        if route not in self._references and self.wire.ours is Side.OPEN:
-            self._last += 1
-            self._references[route] = self._last
-            info: Info = {b"passthrough": True} if route.passthrough else {}
-            self.wire.send(m.Register(self._last, route.host.source, route.path.source, info))
-            self.flush()
+    def serve(self, route: Route, wakes: bool = False) -> None:
+        """A guest of ours serves C{route}; or a machine would, which is started for who asks."""
+        if self.wire.ours is not Side.OPEN:
+            return
+        known = self._references.pop(route, None)
+        if known is not None:
+            if wakes is (route in self._waking):
+                self._references[route] = known
+                return
+            self.wire.send(m.Unregister(known))
+        self._last += 1
+        self._references[route] = self._last
+        (self._waking.add if wakes else self._waking.discard)(route)
+        info: Info = {b"passthrough": True} if route.passthrough else {}
+        if wakes:
+            info[b"wakes"] = True
+        self.wire.send(m.Register(self._last, route.host.source, route.path.source, info))
+        self.flush()
 
     def withdraw(self, route: Route) -> None:
         """None does any more."""
         reference = self._references.pop(route, None)
+        self._waking.discard(route)
         if reference is not None and self.wire.ours in (Side.OPEN, Side.DRAINING):
             self.wire.send(m.Unregister(reference))
             self.flush()
