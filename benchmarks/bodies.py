@@ -82,6 +82,7 @@ class Bodies:
         self.rounds: int = settings.rounds
         self.sizes = [size_of(text) for text in settings.sizes.split(",") if text]
         self.clients = options.integers(settings.clients)
+        self.directions = [each for each in DIRECTIONS if each in settings.directions.split(",")]
         self.seconds: float = settings.seconds
         self.least = size_of(settings.least)
         self.cores = options.cores(settings)
@@ -99,7 +100,7 @@ class Bodies:
                     self.problem(f"{name}: did not start: {error}")
             names = list(servers)
             for turn in range(self.rounds):
-                for direction in DIRECTIONS:
+                for direction in self.directions:
                     for size in self.sizes:
                         for clients in self.clients:
                             for name in rotated(names, turn):
@@ -203,6 +204,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the benchmark; 1 if any measurement was invalid."""
     parser = options.parser((__doc__ or "").splitlines()[0])
     parser.add_argument("--sizes", default=SIZES, help="of bodies, with commas between")
+    parser.add_argument("--directions", default=",".join(DIRECTIONS), help="likewise")
     parser.add_argument("--clients", default="1,16", help="numbers, with commas between")
     parser.add_argument("--seconds", type=float, default=3.0, help="of small requests; 0: none")
     parser.add_argument("--least", default="1G", help="bytes that a measurement moves at least")

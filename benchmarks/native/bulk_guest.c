@@ -14,6 +14,7 @@
 #include <sys/un.h>
 
 #define READ_SIZE (512 * 1024)
+#define INLINE_MOST 65536
 #define EXCHANGES 4096  /* more than are ever under way */
 #define IDLE_MOST 64
 
@@ -31,9 +32,9 @@ struct line {
 
 static const char *where;
 static int poll_fd, control;
-static char out[READ_SIZE * 2], in[READ_SIZE], body[65536];
+static char out[READ_SIZE * 2], in[READ_SIZE];
 static size_t out_size, in_size;
-static uint64_t sizes[EXCHANGES], inline_most = 65536, bulk;
+static uint64_t sizes[EXCHANGES], inline_most = INLINE_MOST, bulk;
 static struct line *idle[IDLE_MOST], *gone;
 static int idle_count;
 
@@ -94,7 +95,7 @@ static struct element entry(struct element dict, const char *name) {
 /* Answers. */
 
 static void respond(uint64_t number, const char *bytes, size_t size) {
-    static char payload[sizeof body + 256];
+    char payload[512];
     size_t n = word(payload, "response");
     n += number_to(payload + n, number);
     n += (size_t)sprintf(payload + n, "3:200#34:30:12:content-type,10:text/plain,]]0:}");
@@ -103,6 +104,26 @@ static void respond(uint64_t number, const char *bytes, size_t size) {
 }
 
 static void respond_hello(uint64_t number) { respond(number, "Hello, World!", 13); }
+
+/* A response with `size` bytes in its frame: out of memory by sendfile, as the backend sends them. */
+static void respond_body(uint64_t number, uint64_t size) {
+    char payload[256];
+    size_t n = word(payload, "response");
+    uint64_t offset = 0;
+    n += number_to(payload + n, number);
+    n += (size_t)sprintf(payload + n, "3:200#48:44:12:content-type,24:application/octet-stream,]]0:}");
+    n += (size_t)sprintf(payload + n, "%lu:", size);
+    if (out_size + n + 64 > sizeof out) flush_out();
+    out_size += (size_t)sprintf(out + out_size, "%lu:", n + size + 1);
+    memcpy(out + out_size, payload, n);
+    out_size += n;
+    flush_out();
+    for (int r = 0; r != 1;)
+        if ((r = push_bytes(control, &offset, size)) < 0) die("send to the proxy");
+    out[out_size++] = ',';
+    out[out_size++] = ']';
+    flush_out();
+}
 
 static void announce(uint64_t number, uint64_t size) {
     char payload[256], dict[64];
@@ -307,7 +328,7 @@ static void requested(const char *at, const char *end) {
         return;
     }
     size = strtoull(target.at + 7, NULL, 10);
-    if (size <= inline_most && (size < bulk || !bulk)) respond(number, body, size);
+    if (size <= inline_most && (size < bulk || !bulk)) respond_body(number, size);
     else announce(number, size);
 }
 
@@ -327,7 +348,6 @@ static void received(const char *at, const char *end) {
     } else if (is(verb, "welcome")) {
         struct element info = element(verb.next), most = entry(info, "inline");
         if (most.size) inline_most = value(most);
-        if (inline_most > sizeof body) inline_most = sizeof body;
         most = entry(info, "bulk");
         bulk = most.size ? value(most) : 0;
     } else if (is(verb, "refused") || is(verb, "bye")) {
@@ -360,7 +380,6 @@ int main(int argc, char **argv) {
     where = argv[1];
     raise_descriptor_limit();
     prepare_bodies();
-    for (unsigned i = 0; i < sizeof body; i++) body[i] = (char)('a' + i % 26);
     poll_fd = epoll_create1(EPOLL_CLOEXEC);
     control = dial_proxy();
     struct epoll_event e = {.events = EPOLLIN, .data.ptr = NULL}, events[256];

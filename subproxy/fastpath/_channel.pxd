@@ -27,14 +27,16 @@ cdef class FastChannel(FastExchanges):
     cdef double most_used  # seconds of it that may be used before the next turn
     cdef double began  # when what is being counted began; 0 if that is guessed by its size
     cdef uint64_t last
-    cdef u8 *held
+    cdef bytes held  # what has come of a frame that is not whole, so far:
     cdef readonly Py_ssize_t held_size
     cdef Py_ssize_t counted  # of what is held; 0 while that is little
     cdef object part  # of what the virtual machine makes us hold: that of what is held here
     cdef object account
     cdef long quota  # bytes that it may make us hold, as was last asked
     cdef Py_ssize_t held_room
-    cdef Py_ssize_t wanted
+    cdef Py_ssize_t wanted  # bytes that it is to have; 0 if that is not known
+    cdef bint offering  # the stream may receive the rest where that is held
+    cdef bint narrow  # ... and ends each other receive early, so that little is copied
     cdef Py_ssize_t frame_limit
     cdef Py_ssize_t inline_limit
     cdef readonly Py_ssize_t most
@@ -56,7 +58,10 @@ cdef class FastChannel(FastExchanges):
     cdef object body_carrier(self, uint64_t number)
     cdef bint body_came(self, object carrier, const u8 *data, Py_ssize_t size) except -1
     cdef int feed(self, const u8 *data, Py_ssize_t size) except -1
+    cdef int take(self, const u8 *data, Py_ssize_t size) except -1
     cdef int hold(self, const u8 *data, Py_ssize_t size) except -1
+    cdef Py_ssize_t room(self, Py_ssize_t size) noexcept
+    cdef int offer(self) except -1
     cdef int count_held(self) except -1
     cdef int use(self, double seconds) except -1
     cdef bint spent(self, bint timed) except -1

@@ -11,13 +11,13 @@ whole frames only, so that it holds nothing when a plain response comes.
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.list cimport PyList_GET_SIZE
 from libc.stdint cimport int64_t, uint64_t
-from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memmove
 
 from subproxy.fastpath._frames cimport INCOMPLETE, NO_FRAME, frame_length
 from subproxy.fastpath._response cimport Answer, concerned, decode
 from subproxy.fastpath._bytes cimport u8
 from subproxy.frontend.peer._host_transport cimport CompiledHostTransport
+from subproxy.reactor._receive cimport MOST
 from subproxy.reactor._stream cimport Stream
 
 from subproxy.fastpath._body_frames cimport decode_body, decode_credit, decode_end
@@ -34,6 +34,10 @@ from subproxy.telemetry.log_format import escaped
 from subproxy.subscription.time_share import TimeShare
 
 cdef enum:
+    LEAST_OFFERED = 4096  # bytes of a frame still to come that are worth a receive of their own
+    PART = 16384  # bytes that are received at once where the rest of a frame is to come
+    AHEAD = 5  # times what came there is room for: of a full buffer, all that rides in a frame
+    HEADS = 32768  # bytes of a frame beside the body in it
     SHORT = 512  # bytes of a read whose time is guessed: to look at a clock twice takes longer
     A_LOOK = 16  # answers of a longer read between two looks at the clock
 
@@ -51,9 +55,6 @@ cdef class FastChannel(FastExchanges):
 
     On a native stream it is the transport's protocol, in the place of the C{SubscriptionProtocol}.
     """
-
-    def __dealloc__(self):
-        free(self.held)
 
     def __init__(self, protocol, escape=escaped):
         wire = protocol.wire
@@ -147,6 +148,7 @@ cdef class FastChannel(FastExchanges):
         """The subscription ends: begin nothing more. What there is, is still to be surrendered."""
         self.open = False
         self.tell()
+        self.offer()
         if self.stream is not None and self.stream.connected and self.stream.protocol is self:
             self.stream.protocol = self.protocol
         if self.link is not None:
@@ -190,17 +192,46 @@ cdef class FastChannel(FastExchanges):
             self.feed(NULL, 0)
 
     cdef int hold(self, const u8 *data, Py_ssize_t size) except -1:
-        cdef u8 *larger
-        if self.held_size + size > self.held_room:
-            larger = <u8 *>realloc(self.held, 2 * (self.held_size + size))
-            if larger == NULL:
-                raise MemoryError
-            self.held = larger
-            self.held_room = 2 * (self.held_size + size)
-        memcpy(self.held + self.held_size, data, size)
+        cdef bytes larger
+        cdef u8 *place = NULL
+        if self.held is not None:
+            place = <u8 *>PyBytes_AS_STRING(self.held) + self.held_size
+        if data != place:
+            # Else it was received where it belongs.
+            if self.held_size + size > self.held_room:
+                self.held_room = self.room(self.held_size + size)
+                larger = PyBytes_FromStringAndSize(NULL, self.held_room)
+                place = <u8 *>PyBytes_AS_STRING(larger) + self.held_size
+                if self.held_size:
+                    memcpy(place - self.held_size, PyBytes_AS_STRING(self.held), self.held_size)
+                self.held = larger
+            memmove(place, data, size)
         self.held_size += size
         if self.held_size >= COUNTED:
             self.count_held()
+        return 0
+
+    cdef Py_ssize_t room(self, Py_ssize_t size) noexcept:
+        """How large to make C{held} for C{size} bytes: as what came, some times over, and not what
+        a guest says that it will send."""
+        if size < self.wanted <= min(AHEAD * size, self.inline_limit + HEADS):
+            return self.wanted
+        return 2 * size
+
+    cdef int offer(self) except -1:
+        """What is still to come of a frame may be received where it is held, if it is much."""
+        cdef Py_ssize_t spare = 0
+        if self.held_size and self.open:
+            spare = min(self.wanted, self.held_room) - self.held_size
+        if spare >= LEAST_OFFERED and self.stream is not None:
+            self.stream.offer(self.held, self.held_size, spare)
+            self.offering = True
+            if not self.narrow:
+                self.narrow = True
+                self.stream.most = PART
+        elif self.offering:
+            self.offering = False
+            self.stream.offer(None, 0, 0)
         return 0
 
     cdef int count_held(self) except -1:
@@ -245,8 +276,21 @@ cdef class FastChannel(FastExchanges):
         return 0
 
     cdef int feed(self, const u8 *data, Py_ssize_t size) except -1:
-        cdef Py_ssize_t done
-        cdef u8 *held
+        """C{data} came: deal with it, and hold what is no whole frame."""
+        if self.narrow and size <= SHORT and not self.held_size:
+            # No large frames any more.
+            self.narrow = False
+            self.stream.most = MOST
+        self.take(data, size)
+        if self.held_size or self.offering:
+            self.offer()
+        return 0
+
+    cdef int take(self, const u8 *data, Py_ssize_t size) except -1:
+        """C{feed}, but for where the next bytes are received."""
+        cdef Py_ssize_t done, room
+        cdef bytes held
+        cdef u8 *begin
         if not self.open:
             if size:
                 self.protocol.frames_received(PyBytes_FromStringAndSize(<const char *>data, size))
@@ -266,7 +310,7 @@ cdef class FastChannel(FastExchanges):
             if done < size:
                 # What came while we walked is behind this.
                 if self.held_size:
-                    rest = PyBytes_FromStringAndSize(<char *>self.held, self.held_size)
+                    rest = PyBytes_FromStringAndSize(PyBytes_AS_STRING(self.held), self.held_size)
                     self.held_size = 0
                     self.hold(data + done, size - done)
                     self.hold(<const u8 *>PyBytes_AS_STRING(rest), PyBytes_GET_SIZE(rest))
@@ -280,29 +324,27 @@ cdef class FastChannel(FastExchanges):
         # The buffer must not move under the walk: what comes meanwhile gets another.
         held = self.held
         size = self.held_size
-        self.held = NULL
+        room = self.held_room
+        begin = <u8 *>PyBytes_AS_STRING(held)
+        self.held = None
         self.held_size = self.held_room = 0
         self.walking = True
         try:
-            done = self.walk(held, size)
-            if done < size:
-                data = self.held
-                done = size - done
-                if self.held_size == 0:
-                    memmove(held, held + (size - done), done)
-                    free(self.held)
-                    self.held = held
-                    self.held_size = done
-                    self.held_room = size
-                    held = NULL
-                else:
-                    rest = PyBytes_FromStringAndSize(<char *>self.held, self.held_size)
-                    self.held_size = 0
-                    self.hold(held + (size - done), done)
-                    self.hold(<const u8 *>PyBytes_AS_STRING(rest), PyBytes_GET_SIZE(rest))
+            done = self.walk(begin, size)
         finally:
             self.walking = False
-            free(held)
+        if done < size:
+            done = size - done
+            if self.held_size == 0:
+                memmove(begin, begin + (size - done), done)
+                self.held = held
+                self.held_size = done
+                self.held_room = room
+            else:
+                rest = PyBytes_FromStringAndSize(PyBytes_AS_STRING(self.held), self.held_size)
+                self.held_size = 0
+                self.hold(begin + (size - done), done)
+                self.hold(<const u8 *>PyBytes_AS_STRING(rest), PyBytes_GET_SIZE(rest))
         if self.held_size < self.counted:
             self.count_held()
         return 0

@@ -1,4 +1,6 @@
 # Idle data connections, and who may claim one. See _claim_watch.pyx.
+from libc.stdint cimport uint64_t
+
 from subproxy.relay._flow cimport FlowUser, SpliceScheduler, Watcher
 
 
@@ -23,6 +25,10 @@ cdef class ClaimTable:
     cdef dict promises
     cdef object spent
     cdef object counts
+    cdef object ends  # a LateEnds
+    cdef list unsaid  # its `waiting`
+    cdef bytes randomness  # of which what is behind `spare` has become tokens
+    cdef Py_ssize_t spare
 
     cdef int issue(self, BodyClaim claim) except -1
     cdef int use(self, BodyClaim claim) except -1
@@ -38,9 +44,11 @@ cdef class ClaimWatch(Watcher):
     cdef BodyClaim body  # whose body is carried
     cdef object transfer  # of the Python path, where that has it since the connection was closed
     cdef bint watching
+    cdef uint64_t untold  # whose end is still to be told; 0: nobody's
+    cdef Py_ssize_t expected  # bytes of a `connect`, as the last one was; 0 before the first
 
     cdef int carry(self, BodyClaim body, object state, object left) except -1
     cdef int carried(self) except -1
     cdef int idle(self) except -1
-    cdef int odd(self) except -1
+    cdef int odd(self, bytes came) except -1
     cdef bint say(self, const void *data, Py_ssize_t size) noexcept

@@ -9,7 +9,8 @@ The same in Python: C{subproxy.subscription.bodies.connect_peeker},
 C{subproxy.subscription.bodies.data_connection} and C{subproxy.subscription.bodies.tokens} (see C{subproxy.fastpath.twins}).
 """
 
-from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.list cimport PyList_GET_SIZE
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport uint64_t
 
@@ -31,6 +32,9 @@ cdef extern from "sys/socket.h" nogil:
 
 cdef extern from "sys/epoll.h" nogil:
     int EPOLLIN, EPOLLRDHUP
+
+cdef enum:
+    TOKENS = 32  # that are made of what the system gives at once
 
 cdef int TOKEN_SIZE = SIZE
 cdef object random_bytes = os.urandom
@@ -75,10 +79,22 @@ cdef class ClaimTable:
         self.promises = tokens.promises
         self.spent = tokens.spent
         self.counts = tokens.counts
+        self.ends = tokens.ends
+        self.unsaid = tokens.ends.waiting
+        self.spare = 0
 
     cdef int issue(self, BodyClaim claim) except -1:
         """Give a new token to C{claim}."""
-        claim.token = random_bytes(TOKEN_SIZE)
+        if PyList_GET_SIZE(self.unsaid):
+            self.ends.tell()
+        if not self.spare:
+            # For some at once, by one system call. No fork serves guests, so nobody else has these.
+            self.randomness = random_bytes(TOKENS * TOKEN_SIZE)
+            self.spare = TOKENS
+        self.spare -= 1
+        claim.token = PyBytes_FromStringAndSize(
+            PyBytes_AS_STRING(self.randomness) + self.spare * TOKEN_SIZE, TOKEN_SIZE
+        )
         if self.prefix:
             claim.token = self.prefix + claim.token
         claim.due = <double>self.seconds() + <double>self.tokens.timeout
@@ -132,6 +148,7 @@ cdef class ClaimWatch(Watcher):
         """Look no more; what is carried goes on in Python, with descriptors of its own."""
         if self.connection is None:
             return
+        self.tell_end()
         if self.body is not None:
             # Who closes it tells its user, which this was.
             self.transfer = self.body.to_python()
@@ -149,21 +166,46 @@ cdef class ClaimWatch(Watcher):
     cdef bint say(self, const void *data, Py_ssize_t size) noexcept:
         return send(self.fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL) == size
 
+    def tell_end(self):
+        """See C{EndTeller}."""
+        cdef u8 room[64]
+        cdef const u8 *begin = NULL
+        cdef int size
+        if self.untold:
+            size = end_frame(room, self.untold, &begin)
+            self.untold = 0
+            if not self.say(begin, size):
+                self.connection.transport.write(
+                    PyBytes_FromStringAndSize(<const char *>begin, size)
+                )
+
     cdef int ready(self) except -1:
         """Something came, or the connection has ended."""
         cdef u8 data[LONGEST_CONNECT + 16]
+        cdef bint whole = self.expected > 0
         cdef uint64_t number = 0
         cdef const u8 *token = NULL
         cdef Py_ssize_t token_size = 0, size, n
         if not self.watching:
             return 0  # an event of before, or of the end alone, which nobody has asked for
         self.watching = False
-        n = recv(self.fd, data, sizeof(data), MSG_PEEK | MSG_DONTWAIT)
+        if self.untold:
+            self.tell_end()
+        # As long as the last one, it is taken by one call: what is behind it is not ours.
+        if whole:
+            n = recv(self.fd, data, self.expected, MSG_DONTWAIT)
+        else:
+            n = recv(self.fd, data, sizeof(data), MSG_PEEK | MSG_DONTWAIT)
         if n < 0 and (errno == EAGAIN or errno == EINTR):
             return self.idle()
         size = decode_connect(data, n, &number, &token, &token_size) if n > 0 else 0
-        if size == 0:
-            return self.odd()
+        came = None
+        if whole:
+            self.expected = 0
+            if n > 0:
+                came = PyBytes_FromStringAndSize(<const char *>data, n)
+        if size == 0 or (whole and size != n):
+            return self.odd(came)
         claim = self.claims.promises.get(PyBytes_FromStringAndSize(<const char *>token, token_size))
         if (
             not isinstance(claim, BodyClaim)
@@ -172,21 +214,30 @@ cdef class ClaimWatch(Watcher):
             or (<BodyClaim>claim).identity != self.identity
             or self.connection.state is not IDLE
         ):
-            return self.odd()
+            return self.odd(came)
         # It was all there a moment ago, and nobody else reads.
-        if recv(self.fd, data, size, MSG_DONTWAIT) != size:
-            return self.odd()
+        if not whole and recv(self.fd, data, size, MSG_DONTWAIT) != size:
+            return self.odd(None)
+        self.expected = size
         self.claims.use(claim)
         (<BodyClaim>claim).taken(self)
         return 0
 
-    cdef int odd(self) except -1:
-        """It is for the Python path: a frame of which we know nothing, a part of one, or the end."""
+    cdef int odd(self, bytes came) except -1:
+        """It is for the Python path: a frame of which we know nothing, a part of one, or the end.
+
+        C{came} was received already, as far as it is there.
+        """
         cdef u8 data[LONGEST_CONNECT + 16]
-        cdef Py_ssize_t n = recv(self.fd, data, sizeof(data), MSG_PEEK | MSG_DONTWAIT)
+        cdef Py_ssize_t n
+        connection = self.connection
+        if came is not None:
+            connection.take_back()
+            connection.dataReceived(came)
+            return 0
+        n = recv(self.fd, data, sizeof(data), MSG_PEEK | MSG_DONTWAIT)
         decoder = FrameDecoder(sizeof(data))
         frame = None
-        connection = self.connection
         if n > 0:
             try:
                 decoder.feed(PyBytes_FromStringAndSize(<char *>data, n))
@@ -217,14 +268,12 @@ cdef class ClaimWatch(Watcher):
 
     cdef int carried(self) except -1:
         """It is over, and the next one may come: C{DataConnection._carried}."""
-        cdef u8 room[64]
-        cdef const u8 *begin = NULL
-        cdef int size
         connection = self.connection
         if connection.state is RECEIVING:
-            size = end_frame(room, <uint64_t>self.body.exchange, &begin)
-            if not self.say(begin, size):
-                connection.transport.write(PyBytes_FromStringAndSize(<const char *>begin, size))
+            self.untold = <uint64_t>self.body.exchange
+            self.claims.unsaid.append(self)
+            if self.claims.ends.timer is None:
+                self.claims.ends.wait()
         self.body = None
         connection._user = None
         connection.state = IDLE

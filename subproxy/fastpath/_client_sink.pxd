@@ -8,6 +8,7 @@ cdef class ClientSink(ByteSink):
     cdef Stream stream  # the transport, if it is one
     cdef RoomWaiter waiter
     cdef int told_descriptor  # of a transport that is no stream; -1 until it was asked for
+    cdef long long window  # bytes that it had left when C{untouched} was asked; -1 if that is unknown
 
     cdef int bind(self, object transport, Stream stream) except -1
     cdef int plain(self) except? -2

@@ -6,12 +6,10 @@ otherwise. Its socket can be spliced into when all that was written has left.
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport uint64_t
-from libc.string cimport memcpy
 
-from subproxy.fastpath._bytes cimport u8
 from subproxy.reactor._stream cimport Stream
 from subproxy.relay._byte_sink cimport ByteSink, RoomWaiter
+from subproxy.relay._flow cimport tcp_info, window_left
 
 from subproxy.frontend.hangup import Hangup, hangup
 from subproxy.relay.socket_lease import can_lend, is_flushed, notify_when_flushed
@@ -28,9 +26,8 @@ cdef extern from "linux/tcp.h" nogil:
     int TCP_INFO
 
 cdef enum:
-    INFO_SIZE = 152
-    BYTES_ACKED = 120  # subproxy.frontend.tcp_info
-    ESTABLISHED = 1  # the first byte is the state
+    INFO_SIZE = 152  # bytes that a kernel tells at least
+    ESTABLISHED = 1
 
 cdef object UNHARMED = Hangup.NONE
 
@@ -58,18 +55,18 @@ cdef class ClientSink(ByteSink):
 
         C{subproxy.frontend.hangup} and C{subproxy.frontend.tcp_info}, in one system call for TCP.
         """
-        cdef u8 info[INFO_SIZE]
-        cdef unsigned size = INFO_SIZE
+        cdef tcp_info info
+        cdef unsigned size = sizeof(info)
         cdef int fd = self.descriptor()
-        cdef uint64_t taken
-        acknowledged[0] = -1
+        acknowledged[0] = self.window = -1
         if fd < 0:
             return False
-        if getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &size) < 0 or size < INFO_SIZE:
+        if getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0 or size < INFO_SIZE:
             return hangup(self.transport) is UNHARMED
-        memcpy(&taken, info + BYTES_ACKED, sizeof(taken))
-        acknowledged[0] = <long long>taken
-        return info[0] == ESTABLISHED
+        acknowledged[0] = <long long>info.tcpi_bytes_acked
+        if size == sizeof(info):
+            self.window = window_left(&info)
+        return info.tcpi_state == ESTABLISHED
 
     cdef Py_ssize_t room(self) except? -1:
         cdef Stream stream = self.stream

@@ -48,9 +48,11 @@ cdef class FastDownload(FastBody):
 
     cdef int sink_has_room(self) except -1:
         cdef int fd = self.sink.descriptor()
+        cdef long long window
         if fd < 0:
             return self.sink.wait_for_room(self)
-        return self.splice(self.watch.fd, fd, self.length)
+        window, self.sink.window = self.sink.window, -1
+        return self.splice(self.watch.fd, fd, self.length, window)
 
     cdef int sink_closed(self) except -1:
         """The connection tells the rest."""

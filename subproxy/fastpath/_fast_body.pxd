@@ -18,6 +18,6 @@ cdef class FastBody(BodyClaim):
     cdef readonly int64_t length
     cdef readonly int64_t moved  # of it, where it is to go
 
-    cdef int splice(self, int source, int sink, int64_t left) except -1
+    cdef int splice(self, int source, int sink, int64_t left, long long window=*) except -1
     cdef int flow_over(self) except -1
     cdef int carried(self) except -1

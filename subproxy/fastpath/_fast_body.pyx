@@ -31,8 +31,11 @@ cdef object take_pipe(pipes):
 cdef class FastBody(BodyClaim):
     """One body of one client's connection."""
 
-    cdef int splice(self, int source, int sink, int64_t left) except -1:
-        """Move C{left} bytes from one descriptor to the other, one of them that of C{watch}."""
+    cdef int splice(self, int source, int sink, int64_t left, long long window=-1) except -1:
+        """Move C{left} bytes from one descriptor to the other, one of them that of C{watch}.
+
+        @param window: what the sink takes at once, if it was asked just now.
+        """
         cdef ClaimWatch watch = self.watch
         cdef Flow flow
         try:
@@ -47,6 +50,9 @@ cdef class FastBody(BodyClaim):
         flow.size = FILL
         flow.left = left
         flow.user = self
+        if window >= 0:
+            flow.asked = True
+            flow.window = window
         if source == watch.fd:
             flow.reads = True
         else:

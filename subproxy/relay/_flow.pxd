@@ -1,5 +1,20 @@
 # The bytes of all relays, and who is told of them by compiled code. See _flow.pyx.
+from libc.stdint cimport uint64_t
+
 from subproxy.relay._byte_sink cimport RoomWaiter
+
+cdef extern from "linux/tcp.h" nogil:
+    struct tcp_info:
+        unsigned char tcpi_state
+        unsigned tcpi_snd_mss, tcpi_unacked, tcpi_snd_cwnd, tcpi_notsent_bytes, tcpi_snd_wnd
+        uint64_t tcpi_bytes_acked
+
+
+cdef inline long long window_left(const tcp_info *info) noexcept nogil:
+    """How many bytes more a TCP connection may have under way, as its peer and congestion allow."""
+    return min(
+        <long long>info.tcpi_snd_wnd, <long long>info.tcpi_snd_cwnd * info.tcpi_snd_mss
+    ) - (<long long>info.tcpi_unacked * info.tcpi_snd_mss + info.tcpi_notsent_bytes)
 
 
 cdef enum FlowOutcome:
@@ -31,6 +46,8 @@ cdef class Flow:
     cdef FlowUser user  # in the place of a relay
     cdef bint eager
     cdef int kind, buffer
+    cdef bint asked  # its sink, TCP, was asked just now, and nothing has been sent since:
+    cdef long long window
 
     cdef int _move(self, long long budget, long long at_once) noexcept nogil
     cdef long long fill(self, long long at_once) noexcept nogil

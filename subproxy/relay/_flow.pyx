@@ -25,8 +25,6 @@ cdef extern from "linux/sockios.h" nogil:
     unsigned long SIOCOUTQ
 
 cdef extern from "linux/tcp.h" nogil:
-    struct tcp_info:
-        unsigned tcpi_snd_mss, tcpi_unacked, tcpi_snd_cwnd, tcpi_notsent_bytes, tcpi_snd_wnd
     int TCP_INFO
 
 cdef extern from "sys/socket.h" nogil:
@@ -147,28 +145,34 @@ cdef class Flow:
         """How many bytes the sink can pass on or keep; below zero: nobody knows."""
         cdef tcp_info info
         cdef unsigned size = sizeof(info)
-        cdef long long at_once
+        cdef long long unsent = 0
         cdef int outq = 0, domain = 0
-        if self.kind == UNASKED:
+        if self.asked:
+            self.kind = TCP
+        elif self.kind == UNASKED:
             if getsockopt(self.sink, IPPROTO_TCP, TCP_INFO, &info, &size) == 0:
                 self.kind = TCP if size == sizeof(info) else OTHER
+                self.asked = self.kind == TCP
+                self.window = window_left(&info)
+                unsent = info.tcpi_notsent_bytes
             else:
                 size = sizeof(int)
                 getsockopt(self.sink, SOL_SOCKET, SO_DOMAIN, &domain, &size)
                 getsockopt(self.sink, SOL_SOCKET, SO_SNDBUF, &self.buffer, &size)
                 self.kind = UNIX if domain == AF_UNIX else OTHER
-            size = sizeof(info)
         if self.kind == TCP:
-            getsockopt(self.sink, IPPROTO_TCP, TCP_INFO, &info, &size)
-            at_once = min(<long long>info.tcpi_snd_wnd,
-                          <long long>info.tcpi_snd_cwnd * info.tcpi_snd_mss)
-            at_once -= <long long>info.tcpi_unacked * info.tcpi_snd_mss + info.tcpi_notsent_bytes
+            if not self.asked:
+                size = sizeof(info)
+                getsockopt(self.sink, IPPROTO_TCP, TCP_INFO, &info, &size)
+                self.window = window_left(&info)
+                unsent = info.tcpi_notsent_bytes
+            self.asked = False
             if not self.eager:
                 # Its buffer grows with what is sent: at first it may be less than the window.
                 size = sizeof(int)
                 getsockopt(self.sink, SOL_SOCKET, SO_SNDBUF, &self.buffer, &size)
-                at_once = min(at_once, <long long>self.buffer - info.tcpi_notsent_bytes)
-            return max(0, at_once)
+                return max(0, min(self.window, <long long>self.buffer - unsent))
+            return max(0, self.window)
         if self.kind == UNIX and ioctl(self.sink, SIOCOUTQ, &outq) == 0:
             return max(0, self.buffer - outq)
         return -1

@@ -113,7 +113,7 @@ class SendingTests(ReactorTestCase):
         self.comes_whole(peer, want)
 
     def test_whoIsPausedMayWrite(self) -> None:
-        """While little pieces are gathered: what it writes goes behind the piece it was paused for."""
+        """While pieces are gathered: what it writes goes behind that which it was paused for."""
         from subproxy.reactor._stream import gathered
 
         protocol, peer = self.pair()

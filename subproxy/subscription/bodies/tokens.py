@@ -18,6 +18,8 @@ from typing import Generic, TypeVar
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from subproxy.subscription.bodies.late_ends import LateEnds
+
 Carrier = TypeVar("Carrier")
 """What carries a body once its token was claimed."""
 
@@ -63,6 +65,7 @@ class Tokens(Generic[Carrier]):
     @ivar promises: what the tokens that are out stand for.
     @ivar spent: what became of those that are no longer good, the last C{REMEMBERED}.
     @ivar timer: looks for those that are due.
+    @ivar ends: what guests are told before there is a token more.
     @ivar counts: how many were C{issued} and C{claimed}, and how many claims failed, by reason:
         C{unknown}, C{used}, C{late}, C{void}, C{foreign} (another identity), C{exchange} (the
         number is wrong), C{elsewhere} (unknown, but perhaps not to the process before this one).
@@ -83,6 +86,7 @@ class Tokens(Generic[Carrier]):
         self.promises: dict[bytes, PendingClaim[Carrier]] = {}
         self.spent: OrderedDict[bytes, str] = OrderedDict()
         self.timer: IDelayedCall | None = None  # looks when the oldest is due
+        self.ends = LateEnds(clock)
 
     def __len__(self) -> int:
         return len(self.promises)
@@ -102,6 +106,7 @@ class Tokens(Generic[Carrier]):
 
     def promise(self, promise: PendingClaim[Carrier]) -> None:
         """The token of C{promise}, which is new, is out."""
+        self.ends.tell()
         promise.due = self._clock.seconds() + self.timeout
         self.promises[promise.token] = promise
         if self.timer is None:
