@@ -14,5 +14,8 @@ cdef class ClientSink(ByteSink):
     cdef int plain(self) except? -2
     cdef bint flushed(self) except -1
     cdef bint untouched(self, long long *acknowledged) except -1
+    cdef int write_both(
+        self, const char *head, Py_ssize_t head_size, const char *data, Py_ssize_t size,
+    ) except -1
     cdef int left(self) except -1
     cdef int closed(self) except -1

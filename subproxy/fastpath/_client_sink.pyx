@@ -6,7 +6,9 @@ otherwise. Its socket can be spliced into when all that was written has left.
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.string cimport memset
 
+from subproxy.reactor._iovec cimport iovec, msghdr
 from subproxy.reactor._stream cimport Stream
 from subproxy.relay._byte_sink cimport ByteSink, RoomWaiter
 from subproxy.relay._flow cimport tcp_info, window_left
@@ -17,6 +19,7 @@ from subproxy.relay.socket_lease import can_lend, is_flushed, notify_when_flushe
 cdef extern from "sys/socket.h" nogil:
     int MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL
     Py_ssize_t send(int, const void *, size_t, int)
+    Py_ssize_t sendmsg(int, const msghdr *, int)
     int getsockopt(int, int, int, void *, unsigned *)
 
 cdef extern from "netinet/in.h" nogil:
@@ -91,6 +94,30 @@ cdef class ClientSink(ByteSink):
                 self.stream.cwrite(rest)
             else:
                 self.transport.write(rest)
+        return 0
+
+    cdef int write_both(
+        self, const char *head, Py_ssize_t head_size, const char *data, Py_ssize_t size,
+    ) except -1:
+        """C{write} C{head}, and C{data} behind it, which lies elsewhere, by one system call."""
+        cdef iovec parts[2]
+        cdef msghdr header
+        cdef Py_ssize_t sent = 0
+        cdef int fd = self.descriptor()
+        if fd >= 0:
+            memset(&header, 0, sizeof(header))
+            parts[0].iov_base = <void *>head
+            parts[0].iov_len = head_size
+            parts[1].iov_base = <void *>data
+            parts[1].iov_len = size
+            header.msg_iov = parts
+            header.msg_iovlen = 2
+            sent = max(0, sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL))
+        if sent < head_size:
+            self.write(head + sent, head_size - sent, True)
+            sent = head_size
+        if sent < head_size + size:
+            self.write(data + (sent - head_size), head_size + size - sent, False)
         return 0
 
     cdef int wait_for_room(self, RoomWaiter waiter) except -1:
