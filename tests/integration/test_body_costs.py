@@ -45,14 +45,19 @@ class BodyCostTests(SynchronousTestCase):
         return play, proxy
 
     def downloads(self, play: Play) -> None:
-        """Some."""
+        """Some; that the last has come is told before the next is to be claimed."""
+        assert play.line is not None
+        last = 0
         for _ in range(BODIES):
             request = play.ask(GET % (b"down", b""))
-            line = play.claim(request.exchange, play.answer(request.exchange))
-            line.socket.sendall(BODY)
-            assert line.frame() == m.End(request.exchange)
+            token = play.answer(request.exchange)
+            if last:
+                assert play.line.frame() == m.End(last)
+            play.claim(request.exchange, token).socket.sendall(BODY)
             play.guest.end(request.exchange, SIZE)
             play.got()
+            last = request.exchange
+        assert play.line.frame() == m.End(last)
 
     def uploads(self, play: Play) -> None:
         """Some."""
