@@ -1,6 +1,8 @@
 """
-Answers that ride in their frames and come in pieces: a part of such a frame may be received where it
-is held. However it comes, the client gets it whole, and what comes behind it is the next frame.
+Answers that ride in their frames and come in pieces.
+
+A part of such a frame may be received where it is held. However it comes, the client gets it whole,
+and what comes behind it is the next frame.
 """
 
 from __future__ import annotations
@@ -175,7 +177,7 @@ class LateEndTests(SynchronousTestCase):
         self.addCleanup(client.close)
         line = DataLine(guest.path)
         self.addCleanup(line.socket.close)
-        size = 4 * MOST
+        size, last = 4 * MOST, 0
         for turn in range(12):
             client.sendall(GET % turn)
             number = guest.take(m.Request).exchange
