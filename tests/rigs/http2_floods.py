@@ -31,6 +31,8 @@ UPLOAD = encode_fields(POST)
 Pieces = Iterator[bytes]
 
 MANY_FIELDS = 3 * HttpLimits().fields
+MOST_FIELDS = 12_000
+"""As many as a frame of the usual size has room for, beside an entry that they name."""
 
 
 def numbers() -> Iterator[int]:
@@ -98,6 +100,21 @@ def field_bomb() -> Pieces:
 def crumb_bomb() -> Pieces:
     """Likewise, pieces of Cookie: each is empty, and in the static table but for that."""
     block = REQUEST + b"\x60\x00" + b"\xbe" * MANY_FIELDS
+    for number in numbers():
+        yield request(number, block)
+
+
+def largest_field_bomb() -> Pieces:
+    """As many fields as a frame can name, of an entry as large as the table."""
+    entry = b"\x40\x01a" + put_integer(7, 0, 3_900) + b"v" * 3_900
+    block = REQUEST + entry + b"\xbe" * MOST_FIELDS
+    for number in numbers():
+        yield request(number, block)
+
+
+def largest_crumb_bomb() -> Pieces:
+    """Likewise, pieces of Cookie."""
+    block = REQUEST + b"\x60\x00" + b"\xbe" * (MOST_FIELDS + 4_000)
     for number in numbers():
         yield request(number, block)
 
@@ -241,6 +258,8 @@ FLOODS: dict[str, Attack] = {
     "refused streams": Attack(refused_streams, Flood.RESET),
     "field bomb": Attack(field_bomb, Flood.FIELDS),
     "crumb bomb": Attack(crumb_bomb, Flood.FIELDS),
+    "largest field bomb": Attack(largest_field_bomb, Flood.FIELDS),
+    "largest crumb bomb": Attack(largest_crumb_bomb, Flood.FIELDS),
     "larger lists": Attack(larger_lists, Flood.FIELDS),
     "empty CONTINUATION": Attack(empty_continuations, Flood.CONTINUATION),
     "large CONTINUATION": Attack(large_continuations, Flood.CONTINUATION),
