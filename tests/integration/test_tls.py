@@ -157,8 +157,8 @@ class ClientTests(TlsCase):
         return text
 
     def test_bodies(self) -> None:
-        """Both ways, by data connections and by frames, by either library."""
-        for reactor, self.library in ((RING, "auto"), ("epoll", "python")):
+        """Both ways, by data connections and by frames, by each library."""
+        for reactor, self.library in ((RING, "auto"), (RING, "wheel"), ("epoll", "python")):
             self.setUp()
             self.serve(application="Mirror", reactor=reactor)
             body = bytes(range(256)) * 16384

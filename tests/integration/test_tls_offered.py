@@ -88,3 +88,16 @@ class OfferedTests(TlsCase):
         _, said = self.ask("-tls1_2", said="R\n")
         self.assertIn("RENEGOTIATING", said)
         self.assertIn("no renegotiation", said)
+
+
+class OfferedByTheWheelTests(OfferedTests):
+    """The same by the libssl of cryptography's wheel, which says what it lacks."""
+
+    library = "wheel"
+
+    def test_what_the_start_says(self) -> None:
+        self.assertRegex(
+            self.proxy.output,
+            r"TLS by cryptography's libssl \(OpenSSL [^)]+\); ticket keys change every 12 hours, "
+            "and sessions end with them; each worker has its own",
+        )

@@ -96,7 +96,9 @@ class Line:
         self.http = Http1Factory(
             FakeDispatcher(FakeGuest.respond), limits, self.clock, monotonic=self.clock.seconds
         )
-        self.contexts = contexts or ContextCache(engine, (HTTP_1_1,), self.clock.seconds)
+        if contexts is None:
+            contexts = ContextCache(engine, (HTTP_1_1,), self.clock.seconds)
+        self.contexts = contexts
         self.counts: Counter[str] = Counter()
         self.factory = TlsFactory(
             self.http,
