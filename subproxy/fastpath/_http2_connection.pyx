@@ -129,8 +129,7 @@ cdef class FastHttp2Connection(FastHttp2Output):
     def waiting(self):
         return PyDict_Size(self.streams)
 
-    # What the shell calls, with what C{FastHttp2Output} has: see
-    # C{subproxy.fastpath.interfaces.FrontOfHttp2}.
+    # What the shell calls, beside C{FastHttp2Output}: C{subproxy.fastpath.interfaces.FrontOfHttp2}.
 
     def turn_ended(self):
         self.called = False
@@ -146,15 +145,15 @@ cdef class FastHttp2Connection(FastHttp2Output):
         self.flush()
 
     def look(self, double now):
-        """The sweeper looks: move to Python what waits for too long; whether anything was asked
-        since it looked before."""
+        """The sweeper looks: what waits for too long is Python's, a share a turn; whether anything was
+        asked since it looked before."""
         cdef FastHttp2Stream stream
-        cdef bint asked = self.counts.requests != self.seen
-        self.seen = self.counts.requests
-        for stream in list(self.streams.values()):
-            # A body that is not here by now has its pace looked at, which Python does.
-            if now >= stream.late or stream.gathering is not None:
-                stream.give_up()
+        asked, self.seen = self.counts.requests != self.seen, self.counts.requests
+        for stream in self.streams.values():
+            if stream.waits(now):
+                stream.leave()
+        if self.leaving and not self.resting:
+            self.feed(NULL, 0)
         return asked or bool(self.streams)
 
     def give_up_all(self):
@@ -170,7 +169,7 @@ cdef class FastHttp2Connection(FastHttp2Output):
         if self.turn_end is not None:
             self.turn_end.gatherer = None
             self.turn_end = None
-        self.before = self.pieces = self.begun_bodies = None
+        self.before = self.pieces = self.leaving = None
         self.out.size = 0
 
     # Bytes come.
@@ -226,7 +225,7 @@ cdef class FastHttp2Connection(FastHttp2Output):
             self.shell.turn_ends()
             self.learn()
         self.heavy = self.spent >= SHARE
-        if self.heavy and (self.held_size or self.begun_bodies) and not self.over:
+        if self.heavy and (self.held_size or self.leaving) and not self.over:
             self.resting = True
             self.shell.rest(self.path.turns)
         return 0
@@ -244,10 +243,11 @@ cdef class FastHttp2Connection(FastHttp2Output):
         """Bodies of which it is not known how long they are, and that are not here by now, are not
         waited for. Each costs Python a frame; what it has none for comes before the next read."""
         cdef FastHttp2Stream stream
-        while self.begun_bodies and self.spent < SHARE:
-            stream = self.begun_bodies.pop(0)
-            if stream.gathering is not None:
-                self.path.declined_requests += 1
+        while self.leaving and self.spent < SHARE:
+            stream = self.leaving.pop(0)
+            stream.leaves = False
+            if stream.waits(self.path.now()):
+                self.path.declined_requests += stream.gathering is not None
                 self.turn()
                 stream.give_up()
                 # If others have spent this turn, the rest waits in line.

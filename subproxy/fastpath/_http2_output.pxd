@@ -18,7 +18,7 @@ cdef class FastHttp2Output:
     cdef object tls  # a ClientTls; None: it has none, or not of ours
     cdef readonly object shell
     cdef dict streams
-    cdef list begun_bodies  # of this read, whose lengths are not known; None for none
+    cdef list leaving  # streams that Python is to have as soon as there is time; None for none
     cdef OutBuffer out
     cdef Py_ssize_t peer_list_size
     cdef bint called  # the end of the turn will be told

@@ -12,6 +12,7 @@ cdef class FastHttp2Stream(AskingClient):
     cdef FastHttp2Output front
     cdef readonly long number
     cdef double late  # when it has waited for too long
+    cdef bint leaves  # it is among those that Python is to have
     cdef readonly int64_t room  # what the client has opened its window by
 
     # Of a request whose body is gathered:
@@ -21,6 +22,8 @@ cdef class FastHttp2Stream(AskingClient):
     cdef int64_t length  # -1 if that is not known
     cdef readonly bint whole
 
+    cdef bint waits(self, double now) except -1
+    cdef int leave(self) except -1
     cdef bint gather(self, const u8 *data, Py_ssize_t size, const Head *head) except -1
     cdef bint begin_gathered(self) except -1
     cdef bint begin(self, const u8 *data, Py_ssize_t size, Head *head, BodyAssembly gathered=*) except -1

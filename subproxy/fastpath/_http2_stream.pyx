@@ -77,10 +77,22 @@ cdef class FastHttp2Stream(AskingClient):
         )
         self.late = NEVER
         if head.length < 0:
-            if self.front.begun_bodies is None:
-                self.front.begun_bodies = []
-            self.front.begun_bodies.append(self)
+            self.leave()
         return True
+
+    cdef bint waits(self, double now) except -1:
+        """It is here, and waits for its body, at whose pace Python looks, or for an answer for too
+        long."""
+        return self.front is not None and (self.gathering is not None or now >= self.late)
+
+    cdef int leave(self) except -1:
+        """Python is to have it as soon as there is time, if it still waits then."""
+        if not self.leaves:
+            self.leaves = True
+            if self.front.leaving is None:
+                self.front.leaving = []
+            self.front.leaving.append(self)
+        return 0
 
     cdef bint begin_gathered(self) except -1:
         """The body is whole: send the request on, if that is for here."""

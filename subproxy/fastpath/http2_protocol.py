@@ -165,7 +165,7 @@ class FastHttp2Protocol(Http2Protocol):
             self.handle(RequestCame(stream, fields, False), now)
             served = self.served.get(fast.number)
             if served is not None:
-                served.client_stream.started = started
+                served.client_stream.started = served.body_since = started
             if body or fast.whole:
                 self.handle(BodyCame(stream, body, fast.whole, []), now)
         except Http2Error as error:
@@ -218,12 +218,12 @@ class FastHttp2Protocol(Http2Protocol):
         if self.front.waiting:
             self.deadline = 0.0
 
-    def deadline_passed(self, now: float) -> None:
-        """The sweeper looks: who took too long?"""
+    def deadline_passed(self, now: float) -> bool:
+        """The sweeper looks: who took too long? True if there may be more of them."""
         if self.front.look(now) and self.ending is Ending.STAYS and not self._head_waits:
             # It was asked something that we do not know of: it is not idle.
             self.due = now + self.context.limits.keepalive_timeout
-        super().deadline_passed(now)
+        return super().deadline_passed(now)
 
     def close(self, reason: CloseReason) -> None:
         """Close, behind what was written before."""

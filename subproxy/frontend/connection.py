@@ -195,7 +195,7 @@ class ClientConnection(Protocol):
             self.takes = MinDataRate(bytes_taken(self.transport) or 0)
         self.takes.start(self.context.monotonic())
 
-    def deadline_passed(self, now: float) -> None:
+    def deadline_passed(self, now: float) -> bool | None:
         """The sweeper looks: who took too long?"""
         limits = self.context.limits
         state = self.state
@@ -235,6 +235,7 @@ class ClientConnection(Protocol):
                 self.deadline = self.due
         elif state in LISTENING:
             self._look_ahead()
+        return None
 
     def hung_up(self) -> bool:
         """Who is not read from is not heard leaving either: look. Whether that was the end."""

@@ -86,8 +86,13 @@ class HasDeadline(Protocol):
 
     deadline: float
 
-    def deadline_passed(self, now: float) -> None:
-        """The deadline is over; called again at each sweep until it is moved."""
+    def deadline_passed(self, now: float) -> bool | None:
+        """
+        The deadline is over; called again at each sweep until it is moved.
+
+        @return: true if that was a share of what there is to do: it is called again in this sweep,
+            when others have had their turn.
+        """
 
 
 class Sweeper:
@@ -95,7 +100,7 @@ class Sweeper:
     Looks at the deadlines of many connections.
 
     Who is to be asked is found at once; they are asked a slice a turn of the reactor, so that
-    nobody else waits behind all of them.
+    nobody else waits behind all of them. Who has much to do does a share of it each time.
 
     @param clock: what calls it every half second.
     @param monotonic: the time that deadlines are in.
@@ -147,7 +152,8 @@ class Sweeper:
             # Those before it may have moved its deadline, or ended it.
             if each.deadline <= now and each in self.watched:
                 try:
-                    each.deadline_passed(now)
+                    if each.deadline_passed(now):
+                        passed.insert(0, each)
                 except Exception:
                     self._log.failure("a deadline could not be kept")
                     each.deadline = NEVER

@@ -11,7 +11,8 @@ from subproxy.fastpath._context import HTTP2_BUDGET
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.fastpath.install import unavailable
-from subproxy.frontend.http2.bounds import CONNECTION_WINDOW
+from subproxy.frontend.deadlines import INTERVAL
+from subproxy.frontend.http2.bounds import CONNECTION_WINDOW, MOST_STREAMS
 from subproxy.frontend.http2.connection import Http2Connection
 from subproxy.frontend.http2.events import Http2Event
 from subproxy.frontend.http2.frames import (
@@ -168,6 +169,20 @@ class ShareTests(SynchronousTestCase):
         self.side.protocol.dataReceived(ends)
         self.side.world.advance(0)
         self.assertEqual(self.side.guest_transport.value().count(b"3:all"), 20)
+
+    def test_bodies_that_do_not_come(self) -> None:
+        """Python looks at their pace from the next sweep on; of a hundred, too, it is given a few a
+        turn."""
+        upload = encode_fields([*POST, (b"content-length", b"10")])
+        for number in range(1, 2 * MOST_STREAMS, 2):
+            self.side.protocol.dataReceived(write_frame(FrameType.HEADERS, 4, number, upload))
+        self.turn()
+        self.assertEqual(self.begun, 0)
+        self.side.world.clock.rightNow += INTERVAL
+        begun = [self.begun, *(self.begin_more() for _ in range(40))]
+        self.assertLessEqual(max(b - a for a, b in pairwise(begun)), 4)
+        self.assertEqual(begun[-1], MOST_STREAMS)
+        self.assertTrue(self.read_from)
 
     @property
     def begun(self) -> int:

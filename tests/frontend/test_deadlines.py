@@ -71,9 +71,10 @@ class Watched:
         self.deadline = deadline
         self.passed: list[float] = []
 
-    def deadline_passed(self, now: float) -> None:
+    def deadline_passed(self, now: float) -> bool | None:
         self.passed.append(now)
         self.deadline = NEVER
+        return None
 
 
 class SweeperTests(SynchronousTestCase):
@@ -118,9 +119,9 @@ class SweeperTests(SynchronousTestCase):
         sweeper = Sweeper(self.clock, lambda: time[0])
 
         class Slow(Watched):
-            def deadline_passed(self, now: float) -> None:
-                super().deadline_passed(now)
+            def deadline_passed(self, now: float) -> bool | None:
                 time[0] += SLICE / 3
+                return super().deadline_passed(now)
 
         many = [Slow(0) for _ in range(100)]
         sweeper.watched.update(many)
@@ -135,15 +136,41 @@ class SweeperTests(SynchronousTestCase):
         self.assertLessEqual(max(steps), 4)
         self.assertGreaterEqual(len(steps), 20)
 
+    def test_who_has_much_to_do(self) -> None:
+        """Is asked again in the same sweep, a slice a turn, and behind the others."""
+        time = [0.0]
+        turns: list[Callable[[], None]] = []
+        self.patch(self.clock, "callLater", lambda delay, call: turns.append(call))
+        sweeper = Sweeper(self.clock, lambda: time[0])
+        order: list[str] = []
+
+        class Shares(Watched):
+            def __init__(self, name: str, shares: int) -> None:
+                super().__init__(0)
+                self.name, self.shares = name, shares
+
+            def deadline_passed(self, now: float) -> bool:
+                order.append(self.name)
+                time[0] += SLICE
+                self.shares -= 1
+                return self.shares > 0
+
+        sweeper.watched.update([Shares("much", 5), Shares("little", 1)])
+        sweeper.sweep()
+        while turns:
+            turns.pop()()
+        self.assertEqual(len(order), 6)
+        self.assertIn("little", order[:2])
+
     def sliced(self) -> tuple[Sweeper, list[Watched]]:
         """A sweeper that has asked one of three, each of whom takes a whole slice."""
         time = [0.0]
         sweeper = Sweeper(self.clock, lambda: time[0])
 
         class Takes(Watched):
-            def deadline_passed(self, now: float) -> None:
-                super().deadline_passed(now)
+            def deadline_passed(self, now: float) -> bool | None:
                 time[0] += SLICE
+                return super().deadline_passed(now)
 
         many = [Takes(0) for _ in range(3)]
         sweeper.watched.update(many)

@@ -43,6 +43,11 @@ A_WRITE: Final = WRITE_BUFFER + 16_384
 """Bytes of data that are given to the transport at once: so many that it says when it has room."""
 
 
+LATE_AT_ONCE: Final = 4
+"""Streams of one connection that are given up at once for what took too long, at a tenth of a
+millisecond each: a hundred of them would hold up all others."""
+
+
 @implementer(IHalfCloseableProtocol, IPushProducer)
 class Http2Protocol(Http2Requests):
     """
@@ -248,8 +253,8 @@ class Http2Protocol(Http2Requests):
         """Have the sweeper look when the deadline passes; at every sweep while requests are."""
         self.deadline = 0.0 if self.served or not self.writable else self.due
 
-    def deadline_passed(self, now: float) -> None:
-        """The sweeper looks: who took too long?"""
+    def deadline_passed(self, now: float) -> bool:
+        """The sweeper looks: who took too long? True if there may be more of them."""
         limits, takes = self.context.limits, self.takes
         if (
             takes is not None
@@ -262,18 +267,32 @@ class Http2Protocol(Http2Requests):
         elif now >= self.due:
             self.due = NEVER
             self.late()
-        if not self._over:
-            try:
-                for served in list(self.served.values()):
-                    self._look_at(served, now)
-            except Http2Error as error:
-                self.fail_connection(error)
-                return
-            self.turn_over()
+        if self._over:
+            return False
+        try:
+            more = self._look_at_all(now)
+        except Http2Error as error:
+            self.fail_connection(error)
+            return False
+        self.turn_over()
+        return more
 
-    def _look_at(self, served: ServedRequest, now: float) -> None:
+    def _look_at_all(self, now: float) -> bool:
         """
-        Whether one request took too long.
+        Give up what took too long, L{LATE_AT_ONCE} of it; whether that was as many as it may be.
+
+        @raise Http2Error: that was once too often.
+        """
+        late = 0
+        for served in list(self.served.values()):
+            late += self._look_at(served, now)
+            if late == LATE_AT_ONCE:
+                return True
+        return False
+
+    def _look_at(self, served: ServedRequest, now: float) -> bool:
+        """
+        Give up one request if it took too long; whether it did.
 
         @raise Http2Error: that was once too often.
         """
@@ -290,6 +309,7 @@ class Http2Protocol(Http2Requests):
         elif late is Late.WINDOW:
             self._guard.happened(Flood.STALLED, now)
             self._reset(served, ErrorCode.ENHANCE_YOUR_CALM)
+        return late is not None
 
     def slow(self) -> None:
         """Never called: the bodies of streams are looked at one by one."""

@@ -86,6 +86,7 @@ class ServedRequest:
     @ivar client_stream: the answer.
     @ivar tunnel: what its stream is, if a tunnel was asked for.
     @ivar due: when it has taken too long (monotonic seconds).
+    @ivar body_since: since when its body is waited for, if that was before Python had it.
     """
 
     __slots__ = (
@@ -96,6 +97,7 @@ class ServedRequest:
         "_shell",
         "_takes",
         "_trailers",
+        "body_since",
         "client_stream",
         "due",
         "stream",
@@ -118,7 +120,7 @@ class ServedRequest:
         )
         self.client_stream.most_fields = shell.connection.peer_list_size
         self.client_stream.hold = self._hold
-        self.due = NEVER
+        self.due = self.body_since = NEVER
         self._takes = MinDataRate()  # at which the client opens windows
         self.tunnel: StreamTunnel | None = None
         self._framing: StreamBody | None = None
@@ -156,7 +158,7 @@ class ServedRequest:
             and request.length <= inline
             and not request.expect
         ):
-            body.pace.start(now)
+            body.pace.start(min(now, self.body_since))
         else:
             self.dispatch(None)
 

@@ -17,6 +17,7 @@ from subproxy.frontend.http2.frames import (
     write_settings,
 )
 from subproxy.frontend.http2.hpack import encode_fields
+from subproxy.frontend.http2.protocol import LATE_AT_ONCE
 from subproxy.frontend.limits import HttpLimits
 from subproxy.telemetry.close_reason import CloseReason
 from tests.rigs.fake_dispatcher import FakeGuest
@@ -431,6 +432,18 @@ class EndTests(SynchronousTestCase):
         rig.guest.exchange.resume_request()
         rig.later(12)
         self.assertEqual(rig.client.status(1), b"408")
+
+    def test_many_that_take_too_long(self) -> None:
+        """Who asks is told of a few at a time, and whether there may be more, within one sweep."""
+        rig = Http2Rig()
+        for number in range(1, 21, 2):
+            rig.ask(number)
+        rig.clock.rightNow += 61
+        logged = [0]
+        while rig.protocol.deadline_passed(rig.clock.seconds()):
+            logged.append(len(rig.log.exchanges))
+        logged.append(len(rig.log.exchanges))
+        self.assertEqual(logged, [0, LATE_AT_ONCE, 2 * LATE_AT_ONCE, 10])
 
     def test_the_client_leaves(self) -> None:
         """Its requests end, and are logged."""
