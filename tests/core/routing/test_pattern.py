@@ -340,6 +340,7 @@ class PathPatternTests(SynchronousTestCase):
             (b"/%zz.*", "/%25zz"),
             (b"/a b.*", "/a%20b"),
             (b"/a\\?x=.*", "query"),
+            (b"/a#x.*", "query"),
             (b"/[a-z]+ x", "' '"),
             (b'/a[ "]b', "class"),
             (b"/a\x00", r"\x00"),
