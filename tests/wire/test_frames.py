@@ -192,6 +192,31 @@ class EncodeTests(SynchronousTestCase):
 
 
 class FrameDecoderTests(SynchronousTestCase):
+    def test_a_span_is_of_a_good_frame(self) -> None:
+        """One byte more than it may have, and it is not looked at in place: L{next} refuses it."""
+        at_most = encode([b"request", b"x" * 50])
+        more = encode([b"request", b"x" * 51])
+        payload = len(at_most) - len(b"00:]")
+        # A length that begins with 0 is none, though it says the same.
+        for frame, span in ((at_most, (0, len(at_most))), (more, None), (b"0" + at_most, None)):
+            decoder = FrameDecoder(payload)
+            decoder.feed(frame)
+            self.assertEqual(decoder.next_span(b"7:request"), span)
+            self.assertIsNone(decoder.next_span(b"8:register"))
+            if span is None:
+                self.assertRaises(FrameError, decoder.next)
+
+    def test_what_comes_behind_what_is_forgotten(self) -> None:
+        """It is read from its first byte."""
+        decoder = FrameDecoder(LIMIT)
+        for held in (b"", b"9:1:", encode([b"bye"]) * 2):
+            decoder.feed(held)
+            decoder.clear()
+            self.assertEqual(decoder.pending, 0)
+            decoder.feed(encode([b"ping"]))
+            self.assertEqual(decoder.next(), [b"ping"])
+            self.assertIsNone(decoder.next())
+
     @given(st.lists(frames, max_size=6), splits)
     def test_any_split(self, sent: list[list[Value]], sizes: list[int]) -> None:
         """However the bytes are cut, the frames are the same."""
