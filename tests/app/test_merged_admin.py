@@ -26,6 +26,7 @@ class FakeCrew:
     def __init__(self, *answers: object) -> None:
         self.slots = Slots(len(answers))
         self.asked: list[tuple[Any, ...]] = []
+        self.hangs = 0
         self._answers = answers
         self.serving = [
             self.slots.adopt(slot, slot + 1, WorkerState.SERVING, 0.0)
