@@ -128,6 +128,22 @@ class ClaimTests(SynchronousTestCase):
         ):
             self.assertIsNone(wildcard(Pattern(source, ignore_case=True)), source)
 
+    def test_what_a_host_may_meet(self) -> None:
+        """Whether it may match any host within the claim, be that more or less than the claim."""
+        every, one = Claim("*.b.example", "/"), Claim("x.b.example", "/")
+        for source, of_every, of_one in (
+            (rb"x\.b\.example", True, True),
+            (rb"y\.b\.example", True, False),
+            (rb"x\.c\.example", False, False),
+            (HEADS[0] + rb"example", True, True),
+            (HEADS[0] + rb"a\.b\.example", True, False),
+            (HEADS[0] + rb"c\.example", False, False),
+            (rb"[xy]\.c\.example", True, True),  # who can tell
+        ):
+            host = host_pattern(source)
+            self.assertIs(every.meets_host(host), of_every, source)
+            self.assertIs(one.meets_host(host), of_one, source)
+
     def test_a_wildcard_is_read_once_however_many_claims_there_are(self) -> None:
         """A hostile pattern is long; a policy has many claims."""
         route = Route(rb".*\.read-once\.example", b"/.*", lazy=True)

@@ -223,6 +223,9 @@ class OriginTests(SynchronousTestCase):
         """However long a list is, and whoever is trusted."""
         hops = b", ".join([b"10.0.0.%d" % (number % 250) for number in range(5000)])
         self.assertEqual(len(read((FOR, hops)).way), MAX_HOPS + 1)
+        for count in (MAX_HOPS - 1, MAX_HOPS):
+            few = b",".join(hops.split(b", ")[:count])
+            self.assertEqual(len(read((FOR, few)).way), count + 1)
         elements = b", ".join([b"for=10.0.0.%d" % (number % 250) for number in range(3000)])
         self.assertEqual(len(read((FORWARDED, elements)).way), MAX_HOPS + 1)
 

@@ -77,6 +77,16 @@ class RequestRulesTests(SynchronousTestCase):
         )
         self.assertEqual(found[0], [(b"Max-Forwards", b"2")])
 
+    def test_hops(self) -> None:
+        """RFC 9110 section 7.6.2: a number; one of more than ten digits is none to us."""
+        rules = RequestRules()
+        for value, left in ((b"1", b"0"), (b"007", b"6"), (b"4294967295", b"4294967294")):
+            kept = rules.sort_fields(b"OPTIONS", [(b"Max-Forwards", value)], PEER)[0]
+            self.assertEqual(kept, [(b"Max-Forwards", left)])
+        for value in (b"", b"-1", b"1.5", b"10000000000"):
+            with self.assertRaises(BadRequest):
+                rules.sort_fields(b"OPTIONS", [(b"Max-Forwards", value)], PEER)
+
     def test_who_takes_trailers(self) -> None:
         """TE says so; it goes no further itself."""
         for value, takes in (

@@ -128,12 +128,13 @@ class ScanTests(SynchronousTestCase):
             (rb"\Qab\E{3}", 4),
             (b"a(?i){10}", 10),
             (b"a{b", 3),
+            (b"XY", 2),
         ]:
             self.assertEqual(scan(source, MOST)[0] - OVERHEAD, work, source)
 
     def test_characters_by_number(self) -> None:
         """The last that a path can have is 7F, however it is spelt."""
-        for source in (rb"\x7f", rb"\x{7F}", rb"\177", rb"[\x7f]"):
+        for source in (rb"\x7f", rb"\x{7F}", rb"\177", rb"[\x7f]", b"\x7f"):
             self.assertEqual(scan(source, MOST)[0] - OVERHEAD > 0, True, source)
         for source in (rb"\x80", rb"\x{80}", rb"\x{fc}", rb"\200", rb"[\x80]", b"\x80", b"[\x80]"):
             self.assertEqual(reason(source), NO_OTHERS, source)

@@ -228,6 +228,9 @@ class LimitTests(SynchronousTestCase):
         # What it serves already is asked for in vain, whatever may be registered still.
         registry.check(one, route(0))
         self.assertRaises(RouteRefused, registry.check, make_member("vm"), route(2))
+        # So is what others serve: it is one more of its own.
+        registry.register(make_member("vm2"), route(3), 0.0)
+        self.assertRaises(RouteRefused, registry.check, one, route(3))
         registry.register(make_member("vm2"), route(2), 0.0)
         self.refused(registry, one, route(2))
         registry.unregister(one, route(1), 0.0)
