@@ -60,7 +60,8 @@ class SubmissionTests(ReactorTestCase):
             turns = 0
             while (left := end - time.monotonic()) > 0:
                 self.reactor.doIteration(left)
-                turns += 1
+                # On a busy machine a wait may end so early that the rest is a few turns' own time.
+                turns += left > 0.0002
             self.assertLess(time.monotonic() - end, 0.05)
             self.assertLessEqual(turns, 3)
 
