@@ -23,6 +23,7 @@ from subproxy.core.balancing.retry import RetryDecision
 from subproxy.core.dispatcher import REFUSALS, refusal
 from subproxy.core.exchange import Exchange, ExchangeState, Headers, IChannel, IDispatcher
 from subproxy.core.interfaces import IUpstreamRequest
+from subproxy.core.routing.route import Route
 from subproxy.errors import (
     ClientGone,
     GuestGone,
@@ -100,6 +101,16 @@ class DeliveryTests(SynchronousTestCase):
         self.come()
         self.assertEqual([sink.complete for _, sink in self.asked], [True] * 5)
         self.assertEqual((self.channel.deepest, self.member.in_flight), (1, 0))
+
+    def test_who_has_another_route_by_now(self) -> None:
+        """It goes there, whoever waits before it; the others wait where they are."""
+        pool = self.asked[0][0].pool
+        assert pool is not None
+        host = pool.route.host.source
+        self.world.registry.register(self.member, Route(host, b"/3"), 0.0)
+        self.world.dispatcher.reroute(pool)
+        self.assertEqual([sink.complete for _, sink in self.asked], [False] * 3 + [True, False])
+        self.assertEqual(self.world.admission.waiting, 4)
 
     def test_a_client_that_leaves_while_others_are_served(self) -> None:
         """It is not served, and its subscriber is free of it."""
