@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -30,6 +32,23 @@ small: st.SearchStrategy[Value] = st.recursive(
 )
 
 
+class Looked(bytes):
+    """Notes how it is looked at."""
+
+    def __init__(self, _: bytes) -> None:
+        self.ways: list[str] = []
+
+    def count(self, *arguments: Any) -> int:
+        """All of it, in C."""
+        self.ways.append("count")
+        return super().count(*arguments)
+
+    def find(self, *arguments: Any) -> int:
+        """Element by element."""
+        self.ways.append("find")
+        return super().find(*arguments)
+
+
 class ElementTests(SynchronousTestCase):
     @given(st.lists(small, min_size=1, max_size=8), st.integers(-2, 3))
     def test_the_limit_is_exact(self, values: list[Value], beyond: int) -> None:
@@ -53,3 +72,19 @@ class ElementTests(SynchronousTestCase):
         """What looks like elements is a body all the same."""
         frame = [b"body", 1, b"0:]" * 50_000]
         self.assertEqual(decode(encode(frame)), frame)
+
+    def test_what_is_looked_at(self) -> None:
+        """Of what is too short for so many nothing, of a body three elements, else the colons."""
+        short = b"0:~" * MAX_ELEMENTS
+        long = b"3072:%b," % bytes(3 * MAX_ELEMENTS)
+        body = b"4:body,1:1#5000:%b," % (b":" * 5000)
+        many = b"0:~" * 2 + b"2048:%b," % (b":" * 2 * MAX_ELEMENTS) + long
+        for payload, ways in (
+            (short, []),
+            (long, ["count"]),
+            (body, ["find"] * 3),
+            (many, ["count"] + ["find"] * 4),
+        ):
+            data = Looked(payload)
+            check_elements(data, 0, len(data))
+            self.assertEqual(data.ways, ways)

@@ -72,9 +72,14 @@ class CountingDecoder(FrameDecoder):
     Counts what it copies.
 
     @ivar copied: how many bytes it has copied to join reads.
+    @ivar looked: how often it has looked for a length.
     """
 
-    copied = 0
+    copied = looked = 0
+
+    def _colon(self, start: int) -> int:
+        self.looked += 1
+        return super()._colon(start)
 
     def _join(self) -> None:
         self.copied += self.pending
@@ -205,6 +210,14 @@ class FrameDecoderTests(SynchronousTestCase):
             self.assertIsNone(decoder.next_span(b"8:register"))
             if span is None:
                 self.assertRaises(FrameError, decoder.next)
+
+    def test_a_length_that_is_not_there_is_looked_for_when_more_has_come(self) -> None:
+        decoder = CountingDecoder(LIMIT)
+        for more, looked in ((b"1", 1), (b"", 1), (b"2", 3), (b"", 3)):
+            decoder.feed(more)
+            for _ in range(3):
+                self.assertIsNone(decoder.next())
+            self.assertEqual(decoder.looked, looked)
 
     def test_what_comes_behind_what_is_forgotten(self) -> None:
         """It is read from its first byte."""
