@@ -90,7 +90,7 @@ class WireBodies:
     def _write_pieces(self, exchange: WireExchange, pieces: list[Piece]) -> None:
         for piece in pieces:
             self._out += encoded_pieces([b"body", exchange.number, piece])
-        if pieces and exchange.tunnel is not None:
+        if exchange.tunnel is not None:
             exchange.tunnel.sent += sum(map(len, pieces))
         if exchange.ending is not None and not exchange.sending.pending:
             self._out.append(exchange.ending)

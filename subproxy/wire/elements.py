@@ -40,8 +40,8 @@ def check_elements(data: bytes, start: int, end: int) -> None:
                 return
             start, end = end + 1, ends.pop()
         colon = find(b":", start, start + MAX_LENGTH_DIGITS + 1)
-        digits = data[start : max(start, colon)]
-        if colon < 0 or not digits.isdigit():
+        digits = data[start : max(start, colon)]  # none, where there is no colon
+        if not digits.isdigit():
             raise FrameError("an element begins with its length")
         payload = colon + 1
         last = payload + int(digits)

@@ -143,9 +143,8 @@ class FrameDecoder:
         """Take C{data}; L{next} returns what it completes."""
         size = len(data)
         self._size += size
-        if self._start == len(self._data):
+        if not self._data:
             self._data = data
-            self._start = 0
         elif size >= _SMALL_READ:
             self._more.append(data)
         elif self._more and type(self._more[-1]) is bytearray:
