@@ -28,7 +28,7 @@ def serve(arguments: Sequence[str]) -> int:
     gc.disable()
     load_late()
     from twisted.python.usage import UsageError
-    from twisted.scripts.twistd import ServerOptions, runApp
+    from twisted.scripts.twistd import ServerOptions, runApp  # type: ignore[attr-defined]
 
     from twisted.plugins.subproxy_plugin import subproxy
 
@@ -48,5 +48,5 @@ def serve(arguments: Sequence[str]) -> int:
         return 1
     gc.freeze()
     gc.enable()
-    runApp(config)  # type: ignore[no-untyped-call]
+    runApp(config)
     return 0
