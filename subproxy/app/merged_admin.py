@@ -106,7 +106,7 @@ class CrewCollector(Collector):
         yield CounterMetricFamily(
             "subproxy_worker_hangs",
             "Workers that were killed since they did not answer any more.",
-            value=self._crew.hangs,
+            value=self._crew.slots.hangs,
         )
 
 

@@ -67,7 +67,6 @@ class Crew:
     All workers of a parent.
 
     @ivar slots: which there are.
-    @ivar hangs: how many were killed since they did not answer.
     """
 
     _log = Logger()
@@ -81,7 +80,6 @@ class Crew:
         self._last_asked = 0
         self._statuses: dict[int, int] = {}
         self._empty: Deferred[None] | None = None
-        self.hangs = 0
         self._watch = WorkerWatch(
             reactor.seconds, lambda worker: self.ask(worker, msg.ALIVE), self._kill_hung
         )
@@ -199,7 +197,7 @@ class Crew:
             pid=pid,
             seconds=UNANSWERED * ANSWER_LIMIT,
         )
-        self.hangs += 1
+        self.slots.hangs += 1
         _kill(pid)
 
     # The end.

@@ -56,12 +56,14 @@ class Slots:
 
     @ivar count: how many slots there are.
     @ivar deaths: of workers that should have lived.
+    @ivar hangs: how many of them were killed since they did not answer.
     @ivar stopping: nobody is replaced any more.
     """
 
     def __init__(self, count: int, serial: int = 0) -> None:
         self.count = count
         self.deaths = 0
+        self.hangs = 0
         self.stopping = False
         self._serial = serial
         self._workers: dict[int, Worker] = {}
