@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 
+from subproxy.core.access.epochs import Epochs
 from subproxy.core.balancing.latency import UNKNOWN
 from subproxy.core.balancing.member import HOSTS, Member, is_peer
 from subproxy.core.routing.registry import Registry
@@ -18,6 +19,7 @@ from subproxy.subscription.registrar import HelloRefused
 from subproxy.wire import messages as m
 from subproxy.wire.fields import Info
 from subproxy.wire.info import peer, wakes_machine
+from subproxy.wire.limits import MAX_PROCESSES
 
 NOT_HERE = "the routes of hosts come from the store of the cluster"
 
@@ -37,6 +39,8 @@ class HostRegistrar(PeerRegistrar):
         told: bool,
     ) -> None:
         super().__init__(registry, now, changed)
+        # A line of epochs is a process of a host here, not an application of a guest.
+        self.epochs = Epochs(lines=MAX_PROCESSES)
         self._told = told
         self._known: dict[str, dict[Route, bool]] = {}
         self._here: dict[str, list[Member]] = {}

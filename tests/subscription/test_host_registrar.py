@@ -10,6 +10,7 @@ from subproxy.core.routing.registry import Registry
 from subproxy.core.routing.route import Route
 from subproxy.subscription.host_registrar import HostRegistrar
 from subproxy.wire import messages as m
+from subproxy.wire.limits import MAX_PROCESSES
 
 ROUTE = Route(b"a\\.example")
 
@@ -52,6 +53,12 @@ class HostRegistrarTests(SynchronousTestCase):
         self.assertEqual(self.hosts.data(), {"b": [newer]})
         self.hosts.withdraw("b", late)
         self.assertEqual(self.asked(late), set())
+
+    def test_many_processes(self) -> None:
+        """As many as a host can have: more than a guest may have applications."""
+        self.hosts.offer("b", ROUTE)
+        members = {self.join("b", process) for process in range(MAX_PROCESSES)}
+        self.assertEqual((self.asked(), len(members)), (members, MAX_PROCESSES))
 
     def test_wakes(self) -> None:
         """Who would start a machine is asked while nobody serves, there or here."""
