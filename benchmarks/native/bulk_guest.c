@@ -27,6 +27,7 @@ struct line {
     uint64_t number, offset, size, left;
     size_t asked, have;     /* bytes of the frame that is awaited; of it here */
     char buffer[256];
+    int place;              /* among those that are sent */
     struct line *next;      /* of those that are gone */
 };
 
@@ -37,6 +38,8 @@ static size_t out_size, in_size;
 static uint64_t sizes[EXCHANGES], inline_most = INLINE_MOST, bulk;
 static struct line *idle[IDLE_MOST], *gone;
 static int idle_count;
+static struct line *sent[EXCHANGES];
+static int sent_count;
 
 /* Frames. */
 
@@ -169,7 +172,14 @@ static void want(struct line *l, int writing) {
     epoll_ctl(poll_fd, EPOLL_CTL_MOD, l->fd, &e);
 }
 
+static void forget_sent(struct line *l) {
+    if (l->state != SENT) return;
+    sent[l->place] = sent[--sent_count];
+    sent[l->place]->place = l->place;
+}
+
 static void hang_up(struct line *l) {
+    forget_sent(l);
     for (int i = 0; i < idle_count; i++)
         if (idle[i] == l) idle[i] = idle[--idle_count];
     close(l->fd);
@@ -187,6 +197,7 @@ static void bury(void) {
 }
 
 static void rest(struct line *l) {
+    forget_sent(l);
     l->state = IDLE;
     l->have = 0;
     if (idle_count == IDLE_MOST) hang_up(l);
@@ -201,6 +212,8 @@ static int push(struct line *l) {
         say_end(l->number, l->size);
         l->state = SENT;
         l->have = 0;
+        l->place = sent_count;
+        sent[sent_count++] = l;
     }
     return 0;
 }
@@ -214,6 +227,29 @@ static int swallow(struct line *l) {
     return r < 0 ? r : 0;
 }
 
+/* Reads what is there of the awaited frame and no more; 1: it is whole. */
+static int await(struct line *l, size_t size) {
+    ssize_t n = recv(l->fd, l->buffer + l->have, size - l->have, 0);
+    if (n < 0 && errno == EAGAIN) return 0;
+    if (n <= 0) return -1;
+    l->have += (size_t)n;
+    return l->have == size;
+}
+
+/* Whether all that was sent on a line has come. The answer is  P:3:end,D:NUMBER#]  and nothing comes
+ * behind it. */
+static int hear_end(struct line *l) {
+    int r = await(l, sizeof l->buffer);
+    if (r >= 0 && l->have && l->buffer[l->have - 1] == ']') rest(l);
+    return r;
+}
+
+/* The ends of bodies are told before the token for the next one: looked for before a line is dialled. */
+static void hear_ends(void) {
+    for (int i = sent_count - 1; i >= 0; i--)
+        (void)hear_end(sent[i]); /* if it is gone its event tells */
+}
+
 /* Claims a token for a body: `size` bytes to send, or `left` to take. */
 static void claim(uint64_t number, struct element token, uint64_t size, uint64_t left) {
     char payload[256], frame[300];
@@ -222,6 +258,7 @@ static void claim(uint64_t number, struct element token, uint64_t size, uint64_t
     n += text(payload + n, token.at, token.size);
     n = wrapped(frame, payload, n, ']');
     struct line *l;
+    if (!idle_count) hear_ends();
     if (idle_count) {
         l = idle[--idle_count];
         l->state = size ? SENDING : RECEIVING;
@@ -245,15 +282,6 @@ static void claim(uint64_t number, struct element token, uint64_t size, uint64_t
     if (l->state == SENDING && push(l) < 0) hang_up(l);
 }
 
-/* Reads what is there of the awaited frame and no more; 1: it is whole. */
-static int await(struct line *l, size_t size) {
-    ssize_t n = recv(l->fd, l->buffer + l->have, size - l->have, 0);
-    if (n < 0 && errno == EAGAIN) return 0;
-    if (n <= 0) return -1;
-    l->have += (size_t)n;
-    return l->have == size;
-}
-
 static int on_event(struct line *l) {
     int r;
     switch (l->state) {
@@ -265,10 +293,8 @@ static int on_event(struct line *l) {
         return l->writing ? push(l) : -1;
     case RECEIVING:
         return swallow(l);
-    case SENT: /* the answer is  P:3:end,D:NUMBER#]  and nothing comes behind it */
-        if ((r = await(l, sizeof l->buffer)) < 0) return r;
-        if (l->have && l->buffer[l->have - 1] == ']') rest(l);
-        return 0;
+    case SENT:
+        return (r = hear_end(l)) < 0 ? r : 0;
     case IDLE:
         return -1;
     case GONE:
