@@ -7,7 +7,8 @@ them. Time comes from
 a function that is given.
 
 Compiled a second time, of a request that ends and of those whose turn that makes it:
-L{subproxy.fastpath._waiting_queue} (see L{subproxy.fastpath.twins}).
+L{subproxy.fastpath._waiting_queue}; of one that is taken from its guest:
+L{subproxy.fastpath._connection} (see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from subproxy.core.balancing.admission import (
     RequestTerms,
     Send,
     Ticket,
+    Wait,
 )
 from subproxy.core.balancing.member import GONE, READY, Member, MemberState, Pool
 from subproxy.core.balancing.pool_owner import PoolOwner
@@ -244,16 +246,72 @@ class Dispatcher:
         pool = exchange.pool
         assert pool is not None
         assert exchange.member is not None
-        if exchange.member.state == READY:
-            # One that is ejected or gone is not asked anyway, and as good as any if it returns.
-            exchange.tried += (exchange.member,)
-        # Somebody is left to try, or the pool is empty only for a moment.
-        taker = self._left(exchange, pool) or not pool.has_ready()
-        if self._decide(exchange, pool, error, taker):
+        exchange.tried = _tried(exchange.tried, exchange.member)
+        if self._decide(exchange, pool, error, _would_take(pool, exchange.tried)):
             self.failing.failed(exchange.member, error)
             self.move(exchange)
         else:
             exchange.fail(error)
+
+    def take_back(
+        self,
+        pool: Pool,
+        member: Member,
+        error: ProxyError,
+        method: bytes,
+        attempts: int,
+        tried: tuple[Member, ...],
+    ) -> tuple[Member, ...] | None:
+        """
+        As L{lost}, of a request of the compiled path, of which nothing was answered.
+
+        @param attempts: how many guests have been given it, C{member} included.
+        @param tried: the subscribers that have failed it before, though they are there.
+        @return: those that have by now, and it is to be moved by L{submit_again}; None: that is
+            not for the compiled path, and nothing was done.
+        """
+        tried = _tried(tried, member)
+        verdict = retry.may_move(
+            method,
+            Progress.NOT_SENT if error.retry_safe else Progress.SENT,
+            body_held=True,
+            attempts=attempts,
+            taker=_would_take(pool, tried),
+        )
+        # Where it is not to move, that is decided again, with the same result.
+        if verdict is not RetryDecision.RETRY or not self.budget(pool).withdraw(self.now()):
+            return None
+        self.verdicts[verdict] += 1
+        self.failing.failed(member, error)
+        return tried
+
+    def submit_again(self, ticket: Ticket, terms: RequestTerms = USUAL) -> None:
+        """
+        Find somebody for the request of C{ticket}, which was taken back, and is in no queue.
+
+        Its C{excluded} have failed it.
+        """
+        pool = ticket.pool
+        if self.failing.detector.out:
+            self.failing.relieve(pool)
+        request: WaitingRequest = ticket.exchange
+        now = self.now()
+        decision: Send | Wait | Refuse | None = None
+        if pool.owner is None:
+            decision = self.admission.submit(request, pool, now, ticket.excluded, terms)
+        if isinstance(decision, Wait):
+            request.waits(decision.ticket)
+            return
+        if isinstance(decision, Send) and request.goes_to(decision.member):
+            return
+        exchange = request.as_exchange()
+        exchange.waited(now)
+        if decision is None:
+            self._submit(exchange, pool)
+        elif isinstance(decision, Send):
+            self._give(exchange, decision.member)
+        else:
+            exchange.fail(refusal(decision))
 
     def may_take(self, exchange: Exchange, error: ProxyError, *, replaced: bool) -> bool:
         """
@@ -269,7 +327,7 @@ class Dispatcher:
         pool = exchange.pool
         if pool is None or exchange.state is ExchangeState.DONE:
             return False
-        taker = replaced or self._left(exchange, pool)
+        taker = replaced or _left(pool, exchange.tried)
         taker = taker and self.admission.accepts(pool, self.now(), exchange.tried)
         return self._decide(exchange, pool, error, taker)
 
@@ -280,13 +338,6 @@ class Dispatcher:
         exchange.released(self.now())
         self._release(exchange)
         self._submit(exchange, pool)
-
-    @staticmethod
-    def _left(exchange: Exchange, pool: Pool) -> bool:
-        """Tell whether C{pool} has a ready member that has not been tried."""
-        return any(
-            member.state == READY and member not in exchange.tried for member in pool.members
-        )
 
     def _decide(self, exchange: Exchange, pool: Pool, error: ProxyError, taker: bool) -> bool:
         """Decide whether C{exchange} moves: the only call of L{retry.decide}."""
@@ -426,6 +477,22 @@ class Dispatcher:
         if budget is None:
             budget = pool.retries = RetryBudget(self.now())
         return budget
+
+
+def _tried(tried: tuple[Member, ...], member: Member) -> tuple[Member, ...]:
+    """Who has failed an exchange by now, C{member} the last: who need not be asked again."""
+    # One that is ejected or gone is not asked anyway, and as good as any if it returns.
+    return (*tried, member) if member.state == READY else tried
+
+
+def _left(pool: Pool, tried: tuple[Member, ...]) -> bool:
+    """Tell whether C{pool} has a ready member that has not been tried."""
+    return any(member.state == READY and member not in tried for member in pool.members)
+
+
+def _would_take(pool: Pool, tried: tuple[Member, ...]) -> bool:
+    """Whether somebody of C{pool} is left to try, or it is empty only for a moment."""
+    return _left(pool, tried) or not pool.has_ready()
 
 
 def waiting_exchange(ticket: Ticket) -> Exchange:

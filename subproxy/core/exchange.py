@@ -4,6 +4,9 @@ One request and its response, whatever carries them: the meeting point of fronte
 The life of an exchange is the table C{TRANSITIONS}; what is not in it does not happen.
 The rest of this module is bookkeeping: the body counted against its length,
 and who is told what.
+
+What is noted of one that is taken from its guest is compiled a second time:
+L{subproxy.fastpath._connection} (see L{subproxy.fastpath.twins}).
 """
 
 from __future__ import annotations
@@ -351,6 +354,10 @@ class Exchange:
     def goes_to(self, member: Member) -> bool:
         """See L{subproxy.core.waiting_request.WaitingRequest}: the dispatcher gives it."""
         return False
+
+    def waits(self, ticket: Ticket) -> None:
+        """Likewise."""
+        self.ticket = ticket
 
     def as_exchange(self) -> Exchange:
         """Likewise: it is one."""

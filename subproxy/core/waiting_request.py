@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from subproxy.core.balancing.admission import Ticket
     from subproxy.core.balancing.member import Member
     from subproxy.core.exchange import Exchange
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 class WaitingRequest(Protocol):
     """
     An L{Exchange}; or a request of the compiled path, which becomes one if anything happens to it
-    but that its turn comes.
+    but that its turn comes, or that the guest which gets it then gives it back.
     """
 
     def goes_to(self, member: Member) -> bool:
@@ -21,6 +22,9 @@ class WaitingRequest(Protocol):
 
         @return: whether it has gone; else nothing was done, and it is to go as an exchange.
         """
+
+    def waits(self, ticket: Ticket) -> None:
+        """It was taken from a guest, and waits for another one by C{ticket}."""
 
     def as_exchange(self) -> Exchange:
         """What it is as an exchange, from now on: its ticket holds that, too."""

@@ -2,6 +2,7 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from subproxy.fastpath._bytes cimport u8
+from subproxy.fastpath._log_format cimport Text
 
 cdef enum:
     LONGEST_CONNECT = 192  # bytes: a token of 128, and a number
@@ -15,6 +16,9 @@ cdef bint decode_body(
 ) noexcept nogil
 cdef bint decode_credit(
     const u8 *payload, const u8 *end, uint64_t *number, int64_t *amount,
+) noexcept nogil
+cdef bint decode_abort(
+    const u8 *payload, const u8 *end, uint64_t *number, Text *code, Text *reason,
 ) noexcept nogil
 cdef bytes credit_frame(uint64_t number, uint64_t amount)
 cdef bytes connect_frame(uint64_t number, bytes token)

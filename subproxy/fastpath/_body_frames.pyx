@@ -114,6 +114,29 @@ cdef bint decode_credit(
     return amount[0] > 0
 
 
+cdef bint decode_abort(
+    const u8 *payload, const u8 *end, uint64_t *number, Text *code, Text *reason,
+) noexcept nogil:
+    """Whether payload..end is an C{abort} frame, with a reason or without."""
+    cdef const u8 *p = behind_number(payload, end, b"5:abort,", 8, number)
+    if p == NULL:
+        return False
+    p = item(p, end, c",", &code.size)
+    if p == NULL:
+        return False
+    code.at = p
+    p += code.size + 1
+    reason.at = p
+    reason.size = 0
+    if p == end:
+        return True
+    p = item(p, end, c",", &reason.size)
+    if p == NULL or p + reason.size + 1 != end:
+        return False
+    reason.at = p
+    return True
+
+
 cdef inline u8 *back_integer(u8 *o, uint64_t value) noexcept nogil:
     cdef u8 *end
     o -= 1
@@ -246,6 +269,20 @@ def read_credit(bytes payload):
     if not decode_credit(begin, begin + len(payload), &number, &amount):
         return None
     return number, amount
+
+
+def read_abort(bytes payload):
+    """C{decode_abort}, for tests: the number, the code and the reason; or None."""
+    cdef uint64_t number = 0
+    cdef Text code, reason
+    cdef const u8 *begin = <const u8 *>PyBytes_AS_STRING(payload)
+    if not decode_abort(begin, begin + len(payload), &number, &code, &reason):
+        return None
+    return (
+        number,
+        PyBytes_FromStringAndSize(<const char *>code.at, code.size),
+        PyBytes_FromStringAndSize(<const char *>reason.at, reason.size),
+    )
 
 
 def grant_frame(uint64_t number, uint64_t amount):

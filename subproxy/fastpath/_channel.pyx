@@ -20,15 +20,16 @@ from subproxy.frontend.peer._host_transport cimport CompiledHostTransport
 from subproxy.reactor._receive cimport MOST
 from subproxy.reactor._stream cimport Stream
 
-from subproxy.fastpath._body_frames cimport decode_body, decode_credit, decode_end
+from subproxy.fastpath._body_frames cimport decode_abort, decode_body, decode_credit, decode_end
 from subproxy.fastpath._claim_watch cimport ClaimTable
 from subproxy.fastpath._fast_client cimport FastClient
 from subproxy.fastpath._fast_exchanges cimport FastExchanges
 from subproxy.fastpath._guest_tunnels cimport GuestTunnels
+from subproxy.fastpath._log_format cimport Text
 from subproxy.fastpath._slots cimport get, number, real, set_number, set_real, slot
 
 from subproxy.subscription.buffer_account import BufferAccount, BufferPart
-from subproxy.subscription.channel import Channel
+from subproxy.subscription.channel import Channel, abort_error
 from subproxy.subscription.protocol import SMALL_PART
 from subproxy.telemetry.log_format import escaped
 from subproxy.subscription.time_share import TimeShare
@@ -359,6 +360,7 @@ cdef class FastChannel(FastExchanges):
         cdef uint64_t number
         cdef Answer answer
         cdef int64_t told, amount
+        cdef Text code, reason
         cdef bint plain, passed
         cdef FastClient client
         cdef const u8 *body = NULL
@@ -421,6 +423,9 @@ cdef class FastChannel(FastExchanges):
                     plain = True
                 elif decode_credit(payload, payload + length, &number, &amount):
                     plain = True
+                elif decode_abort(payload, payload + length, &number, &code, &reason):
+                    plain = True
+                    told = -3  # given up
                 if plain:
                     if self.find(number) is not None:
                         if run < p:
@@ -432,6 +437,11 @@ cdef class FastChannel(FastExchanges):
                             passed = False
                         elif amount:
                             passed = client.granted(amount)
+                        elif told == -3:
+                            passed = client.failed(abort_error(
+                                PyBytes_FromStringAndSize(<const char *>code.at, code.size),
+                                PyBytes_FromStringAndSize(<const char *>reason.at, reason.size),
+                            ))
                         elif told == -2:
                             passed = client.answered(&answer) != 0
                         else:

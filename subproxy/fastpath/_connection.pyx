@@ -5,6 +5,9 @@ A C{FastConnection} is the protocol of one connection of a client. A plain reque
 the guest, and a plain answer back, without an object for either. As soon as anything is
 not plain, an C{Http1Protocol} is put in its place (see C{subproxy.fastpath.fallback}) with the same bytes,
 or with the request that a guest already has. That gives the connection back when it is at rest.
+
+Of a request that is taken from its guest the same in Python: C{subproxy.core.dispatcher} and
+C{subproxy.core.exchange} (see C{subproxy.fastpath.twins}).
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -35,7 +38,9 @@ from subproxy.fastpath._fallback cimport (
 from subproxy.reactor._receive cimport MOST
 from subproxy.reactor._stream cimport Stream
 
+from subproxy.core.balancing.admission import USUAL, Ticket
 from subproxy.fastpath import fallback as handover
+from subproxy.fastpath.earlier_attempts import FIRST
 from subproxy.frontend.hangup import Hangup, hangup
 from subproxy.frontend.limits import WRITE_BUFFER
 from subproxy.frontend.tcp_info import waits_for_peer
@@ -458,10 +463,37 @@ cdef class FastConnection(TunnellingConnection):
         ):
             return False
         self.given = now = self.path.now()
-        asked.queued = now - <double>self.ticket.arrived
+        asked.queued += now - <double>self.ticket.arrived
         self.ticket = None
         self.stage = WAITING
         self.send(asked.behind)
+        return True
+
+    cdef bint failed(self, object error) except -1:
+        cdef FastContext path = self.path
+        cdef PendingRequest asked = self.asked
+        cdef FastChannel channel = self.channel
+        cdef double now
+        if self.stage != WAITING or asked.tunnel is not None or asked.streamed:
+            return False
+        dispatcher = path.chooser.dispatcher
+        pool, rules, member = asked.way.pool, asked.way.rules, channel.member
+        earlier = FIRST if asked.earlier is None else asked.earlier
+        tried = dispatcher.take_back(
+            pool, member, error, asked.data[:asked.method_size], len(earlier.taken_from) + 1,
+            earlier.tried,
+        )
+        if tried is None:
+            return False
+        now = path.now()
+        asked.earlier = earlier.and_of(member, tried, now - self.given)
+        channel.drop(asked.number)
+        self.channel = None
+        self.stage = QUEUED
+        self.ticket = ticket = Ticket(self, pool, tried, now, now)
+        ticket.waiting = False
+        path.chooser.release(member)
+        dispatcher.submit_again(ticket, USUAL if rules is None else rules.terms)
         return True
 
 

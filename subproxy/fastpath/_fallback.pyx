@@ -106,6 +106,10 @@ cdef class ReplaceableConnection(AskingClient):
         self.to_slow()
         return ticket.exchange
 
+    def waits(self, ticket):
+        """Likewise."""
+        self.ticket = ticket
+
     def goes_to(self, member):
         """Likewise."""
         return self.turn_came(member)

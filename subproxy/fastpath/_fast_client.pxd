@@ -13,4 +13,5 @@ cdef class FastClient(Receiver):
     cdef bint granted(self, int64_t amount) except -1
     cdef int hold_up(self, bint congested) except -1
     cdef int give_up(self) except -1
+    cdef bint failed(self, object error) except -1
     cdef bint turn_came(self, object member) except -1

@@ -35,6 +35,10 @@ cdef class FastClient(Receiver):
         """Move the exchange to the Python path."""
         raise NotImplementedError
 
+    cdef bint failed(self, object error) except -1:
+        """The guest has failed with C{error}, or gives the exchange up: it goes to another one."""
+        return False
+
     cdef bint turn_came(self, object member) except -1:
         """Of a request that waits: it goes to C{member}, which has been charged with it."""
         return False

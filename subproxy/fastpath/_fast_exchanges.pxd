@@ -23,4 +23,5 @@ cdef class FastExchanges(Receiver):
     cdef int put(self, FastClient client, uint64_t number) except -1
     cdef int drop(self, uint64_t number) except -1
     cdef int keep_tunnel(self, FastClient client, uint64_t number) except -1
+    cdef list numbers(self, object most)
     cdef int grow(self) except -1

@@ -1,7 +1,9 @@
+from subproxy.errors import GuestFailure
 from subproxy.fastpath._guest_tunnels import GuestTunnels
 
 class FastExchanges:
     count: int
     tunnels: GuestTunnels
+    def move(self, error: GuestFailure, most: int) -> int: ...
     def surrender(self, most: int | None = None) -> list[int]: ...
     def hold_up(self, congested: bool) -> None: ...

@@ -114,19 +114,35 @@ cdef class FastExchanges(Receiver):
         Returns their numbers.
         """
         cdef FastClient client
-        cdef Py_ssize_t i
         self.tell()
-        numbers = [*self.tunnels.open]
-        numbers += [
-            self.slots[i].number for i in range(self.slot_count) if self.slots[i].client != NULL
-        ]
-        numbers.sort()
-        numbers = numbers[:most]
+        numbers = self.numbers(most)
         for number in numbers:
             client = self.find(number)
             if client is not None:
                 client.give_up()
         return numbers
+
+    def move(self, error, most):
+        """Give exchanges to other guests since this one has failed with C{error}: so many at most; those that
+        can't move go to the Python path. Returns how many it was about."""
+        cdef FastClient client
+        numbers = self.numbers(most)
+        for number in numbers:
+            client = self.find(number)
+            if client is not None and not client.failed(error):
+                self.tell()
+                client.give_up()
+        return len(numbers)
+
+    cdef list numbers(self, most):
+        """Of all exchanges, or so many, in the order in which they began."""
+        cdef Py_ssize_t i
+        numbers = [*self.tunnels.open]
+        numbers += [
+            self.slots[i].number for i in range(self.slot_count) if self.slots[i].client != NULL
+        ]
+        numbers.sort()
+        return numbers[:most]
 
     def hold_up(self, congested):
         """The guest does not read what we send, or reads again."""

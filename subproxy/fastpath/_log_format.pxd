@@ -19,6 +19,7 @@ cdef struct LogLine:
     Text route
     Text member
     int status
+    int attempts
     Py_ssize_t sent
     double queued  # it waited for a guest to have room
     double guest  # that it had the request, until the head of the answer was written

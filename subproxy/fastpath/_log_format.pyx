@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, binding=False
 """Access-log lines, byte by byte as C{subproxy.telemetry.log_format} makes them of the same exchange.
 
-An exchange of the compiled path is answered by the first guest that is asked: it has waited for no
-machine, and has one attempt, and no error.
+An exchange of the compiled path is answered by a guest: it has waited for no machine, and has no
+error.
 
 The same in Python: C{subproxy.telemetry.log_format} (see C{subproxy.fastpath.twins}).
 """
@@ -128,7 +128,9 @@ cdef u8 *json_line(u8 *o, const LogLine *line) noexcept:
         o = put_bytes(o, first, end - first)
     else:
         o = put_microseconds(o, line.seconds)
-    return put_literal(o, b',"attempts":1,"error":null}\n')
+    o = put_literal(o, b',"attempts":')
+    o = put_number(o, line.attempts)
+    return put_literal(o, b',"error":null}\n')
 
 
 cdef inline u8 *put_text(u8 *o, const Text *text) noexcept nogil:

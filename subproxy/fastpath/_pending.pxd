@@ -19,6 +19,7 @@ cdef class PendingRequest:
     cdef ClientOrigin origin  # by the word of a trusted peer; None: the client is the peer
     cdef bytes prefix  # of its id
     cdef uint64_t id  # if the request brought none that is taken over
+    cdef readonly object earlier  # EarlierAttempts; None: nobody had it before
     cdef readonly double queued  # seconds that it has waited for a guest to have room
     cdef readonly int64_t received  # bytes of body, in `data` or not
     cdef bytes traceparent  # that it was given; None: it has its own, or traces are not followed

@@ -1,5 +1,6 @@
 from subproxy.core.balancing.member import Pool
 from subproxy.core.sites.site_rules import SiteRules
+from subproxy.fastpath.earlier_attempts import EarlierAttempts
 
 class PendingRequest:
     number: int
@@ -8,6 +9,7 @@ class PendingRequest:
     body: bytes
     received: int
     queued: float
+    earlier: EarlierAttempts | None
     streamed: bool
     stays: bool
     trace: bytes

@@ -21,7 +21,7 @@ from subproxy.fastpath._trace_field cimport ROOM, TRACE_AT, TRACE_SIZE, add_trac
 from subproxy.fastpath._client_info cimport ClientInfo
 
 from subproxy.core.http.request_id import MAX_LENGTH as _id_limit
-from subproxy.telemetry.recent_requests import Detour
+from subproxy.telemetry.recent_requests import detour
 
 cdef const Tables *T = tables()
 cdef int ID_LIMIT = min(_id_limit, 200)
@@ -89,6 +89,7 @@ cdef class PendingRequest:
         self.close = head.close
         self.received = head.length if head.length > 0 else 0
         self.queued = 0.0
+        self.earlier = None
         self.streamed = behind is None and PyBytes_GET_SIZE(data) < head.size + self.received
         return 0
 
@@ -141,6 +142,7 @@ cdef class PendingRequest:
         self.behind = None
         self.tunnel = None
         self.origin = None
+        self.earlier = None
         return 0
 
     cdef u8 *put_id(self, u8 *o):
@@ -213,6 +215,11 @@ cdef class PendingRequest:
         line.status = status
         line.sent = sent
         line.queued = self.queued
+        if self.earlier is not None:
+            guest += <double>self.earlier.guest
+            line.attempts = 1 + len(self.earlier.taken_from)
+        else:
+            line.attempts = 1
         line.guest = guest
         line.first = first
         line.seconds = seconds
@@ -221,13 +228,16 @@ cdef class PendingRequest:
         else:
             line.trace.at = data + self.trace_at if self.trace_at else NULL
         line.trace.size = TRACE_SIZE
-        if self.queued > 0.0:
-            recent = lines.log.recent
-            if recent is not None:
-                recent.remember(
-                    PyBytes_FromStringAndSize(<const char *>id, line.id.size),
-                    Detour(way.raw_host, 1, self.queued, 0.0, guest, self.trace, ()),
-                )
+        if (
+            (self.queued > 0.0 or self.earlier is not None) and lines.log.recent is not None
+        ):
+            lines.log.recent.remember(
+                PyBytes_FromStringAndSize(<const char *>id, line.id.size),
+                detour(
+                    way.raw_host, line.attempts, self.queued, guest, self.trace,
+                    () if self.earlier is None else self.earlier.taken_from,
+                ),
+            )
         o = lines.reserve(room_for_line(&line))
         lines.wrote(json_line(o, &line) if lines.json else combined(o, &line))
         return 0

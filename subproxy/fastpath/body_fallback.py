@@ -133,7 +133,6 @@ def uploading(front: FallsBack) -> FallbackProtocol:
     exchange.pool = front.asked.pool
     exchange.holder = front.member
     exchange.given = front.given
-    exchange.queued = front.asked.queued
     protocol.client_stream = client_stream
     client_stream.exchange = exchange
     connection, flow, pipe = upload.part()

@@ -13,6 +13,7 @@ from subproxy.core.exchange import Exchange, ExchangeState, RequestHead
 from subproxy.core.http.normalise import normalise_path
 from subproxy.core.http.request_rules import RequestRules
 from subproxy.core.sites.site_request import SiteRequest
+from subproxy.fastpath._pending import PendingRequest
 from subproxy.fastpath.interfaces import FallsBack
 from subproxy.frontend.client_stream import ClientStream, ResponseState
 from subproxy.frontend.connection_state import ConnectionState
@@ -94,6 +95,9 @@ def queued(front: FallsBack, ticket: Ticket) -> FallbackProtocol:
         exchange.site = SiteRequest(stream.rules, stream.request)
     exchange.pool = ticket.pool
     exchange.ticket = ticket
+    resume_way(exchange, front.asked)
+    if exchange.taken_from:
+        exchange.member = exchange.taken_from[-1]
     ticket.exchange = stream.exchange = exchange
     protocol.state = ConnectionState.ANSWERING
     return protocol
@@ -157,7 +161,7 @@ def _client_stream(protocol: FallbackProtocol, front: FallsBack) -> ClientStream
     exchange.pool = front.asked.pool
     exchange.holder = front.member
     exchange.given = front.given
-    exchange.queued = front.asked.queued
+    resume_way(exchange, front.asked)
     if body is None:
         # Its body has gone over a data connection.
         exchange.streamed = front.asked.received
@@ -165,6 +169,14 @@ def _client_stream(protocol: FallbackProtocol, front: FallsBack) -> ClientStream
     front.channel.channel.adopt(exchange, front.asked.number)
     client_stream.exchange = exchange
     return client_stream
+
+
+def resume_way(exchange: Exchange, asked: PendingRequest) -> None:
+    """C{exchange} is that of C{asked}: for how long that has waited, and who had it before."""
+    exchange.queued = asked.queued
+    if asked.earlier is not None:
+        exchange.tried, exchange.taken_from, exchange.guest = asked.earlier
+        exchange.attempts = len(exchange.taken_from)
 
 
 def sent_request(frame: bytes, rules: RequestRules, trace: bytes) -> RequestHead:

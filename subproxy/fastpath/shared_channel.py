@@ -54,6 +54,15 @@ class CompiledExchanges(Protocol):
     def surrender(self, most: int | None = None) -> list[int]:
         """Move exchanges to the Python path: all, or so many; returns their numbers."""
 
+    def move(self, error: GuestFailure, most: int) -> int:
+        """
+        Give exchanges to other guests, in the order in which they began: so many at most.
+
+        Those that can't move, as far as they are come by, go to the Python path.
+
+        @return: how many it was about; 0: there is none left.
+        """
+
     def hold_up(self, congested: bool) -> None:
         """The guest does not read what we send, or reads again: so are the clients of tunnels."""
 
@@ -179,8 +188,15 @@ class SharedChannel(Channel):
 
     def lost(self, error: GuestFailure) -> None:
         """See L{Channel.lost}."""
-        if self.fast is not None:
-            self.fast.close()
+        fast = self.fast
+        if fast is not None:
+            fast.close()
+            share = self._connection.share
+            until = share.timer() + share.most
+            while fast.move(error, _AT_ONCE):
+                if share.timer() >= until:
+                    self._context.clock.callLater(0, self.lost, error)
+                    return
         super().lost(error)
         if self.fast is not None and not self.fast.count:
             self.fast = None

@@ -165,6 +165,11 @@ TWINS: Final = {
         ),
         "tests.fastpath.test_waiting_queue.WaitingQueueTests.test_any_turns",
     ),
+    "a request that is taken from its guest": Twin(
+        ("subproxy.core.dispatcher.Dispatcher", "subproxy.core.exchange.Exchange"),
+        ("subproxy.fastpath._connection.failed",),
+        "tests.fastpath.test_waiting_queue.WaitingQueueTests.test_any_turns",
+    ),
     "an answer of a member that may fail": Twin(
         ("subproxy.core.failing_members.FailingMembers",),
         ("subproxy.fastpath._waiting_queue.judge",),
@@ -193,6 +198,7 @@ TWINS: Final = {
     ),
     "frames of bodies": Twin(
         (
+            "subproxy.wire.messages.Abort",
             "subproxy.wire.messages.Body",
             "subproxy.wire.messages.Connect",
             "subproxy.wire.messages.Credit",
@@ -203,6 +209,7 @@ TWINS: Final = {
             "subproxy.fastpath._body_frames.decode_end",
             "subproxy.fastpath._body_frames.decode_body",
             "subproxy.fastpath._body_frames.decode_credit",
+            "subproxy.fastpath._body_frames.decode_abort",
             "subproxy.fastpath._body_frames.connect_frame",
             "subproxy.fastpath._body_frames.credit_frame",
             "subproxy.fastpath._body_frames.body_frame",

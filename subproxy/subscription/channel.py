@@ -352,13 +352,7 @@ class Channel:
         """The guest gives an exchange up."""
         carrier = self._take(message.exchange)
         if carrier is not None:
-            said = printable(message.reason)
-            error: GuestFailure
-            if message.code == b"refused":
-                error = GuestRefused(f"the application refused: {said}" if said else "")
-            else:
-                error = GuestGone(f"the application gave up: {said}" if said else "")
-            self._lost(carrier, error)
+            self._lost(carrier, abort_error(message.code, message.reason))
 
     def violation(self, event: Violation) -> None:
         """The guest broke a rule of the wire in one exchange: the wire has told it, and forgot."""
@@ -480,3 +474,11 @@ class Channel:
         carrier.exchange.carrier = None
         carrier.exchange.fail(error)
         self._connection.invalid(str(error))
+
+
+def abort_error(code: bytes, reason: bytes) -> GuestFailure:
+    """What it means that a guest has given an exchange up, with that C{abort}."""
+    said = printable(reason)
+    if code == b"refused":
+        return GuestRefused(f"the application refused: {said}" if said else "")
+    return GuestGone(f"the application gave up: {said}" if said else "")

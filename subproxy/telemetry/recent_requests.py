@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from subproxy.core.balancing.member import is_worker
+from subproxy.core.balancing.member import Member, is_worker
 from subproxy.core.printable import printable
 from subproxy.telemetry.exchange_record import ExchangeRecord
 from subproxy.telemetry.log_format import guest_time
@@ -70,6 +71,20 @@ class Detour(NamedTuple):
         }
 
 
+def detour(
+    host: bytes,
+    attempts: int,
+    queued: float,
+    guest: float | None,
+    trace: bytes,
+    taken_from: Sequence[Member],
+    wake: float = 0.0,
+) -> Detour:
+    """The L{Detour} of a request that was taken from those members."""
+    tried = tuple(member.identity for member in taken_from if not is_worker(member))
+    return Detour(host, attempts, queued, wake, guest, trace, tried)
+
+
 class RecentRequests:
     """
     See above.
@@ -93,14 +108,14 @@ class RecentRequests:
         request = exchange.request
         self.remember(
             request.request_id,
-            Detour(
+            detour(
                 request.host,
                 exchange.attempts,
                 exchange.queued,
-                exchange.wake,
                 guest_time(record),
                 request.trace,
-                tuple(each.identity for each in exchange.taken_from if not is_worker(each)),
+                exchange.taken_from,
+                exchange.wake,
             ),
         )
 

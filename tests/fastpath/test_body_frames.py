@@ -139,3 +139,31 @@ class BodyFrameTests(SynchronousTestCase):
                 decode(b"%d:%b]" % (len(payload), spoilt(payload, at, byte))),
                 [b"credit", *found],
             )
+
+    @given(
+        NUMBERS,
+        st.sampled_from([b"refused", b"error", b""]) | st.binary(max_size=12),
+        st.binary(max_size=12),
+        st.booleans(),
+        st.integers(0, 60),
+        st.integers(0, 255),
+    )
+    def test_any_abort(
+        self, number: int, code: bytes, reason: bytes, bare: bool, at: int, byte: int
+    ) -> None:
+        """With a reason or without: whatever is read, the wire reads the same."""
+        from subproxy.fastpath._body_frames import read_abort
+
+        frame = m.Abort(number, code, reason).encode()
+        payload = frame[frame.index(b":") + 1 : -1]
+        self.assertEqual(read_abort(payload), (number, code, reason))
+        if bare:
+            payload = payload[: len(payload) - len(b"%d:%b," % (len(reason), reason))]
+        for each in (payload, spoilt(payload, at, byte)):
+            found = read_abort(each)
+            if found is not None:
+                try:
+                    message = m.parse(decode(b"%d:%b]" % (len(each), each)))
+                except WireError as error:
+                    raise AssertionError(f"the wire refuses {each!r}: {error}") from None
+                self.assertEqual(message, m.Abort(*found))

@@ -11,8 +11,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from subproxy.core.balancing.admission import AdmissionLimits
 from subproxy.core.balancing.member import MemberEvent
 from subproxy.frontend.limits import HttpLimits
+from subproxy.wire import messages as m
 from tests.rigs.conversation_case import GET, POST, need_fastpath
 from tests.rigs.examples import examples
+from tests.rigs.fastpath_rig import response
 from tests.rigs.queue_rig import LIMITS, QueuePair
 
 OTHER = GET.replace(b"a.example", b"b.example")
@@ -20,7 +22,9 @@ BODY = POST % 5 + b"hello"
 LARGE = POST % 20_000 + b"x" * 20_000
 OLD = GET.replace(b"HTTP/1.1", b"HTTP/1.0")  # Python's, with all that it asks
 TRACED = GET.replace(b"Accept: */*", b"X-Request-Id: id-7\r\nX-Forwarded-For: 203.0.113.9")
+PUT = BODY.replace(b"POST", b"PUT")
 REQUESTS = [
+    [PUT],
     *([GET], [OTHER], [BODY], [LARGE], [LARGE[:300], LARGE[300:]], [OLD], [TRACED], [GET + OTHER]),
     *([GET[:30], GET[30:]], [GET.replace(b"Accept: */*", b"Connection: close")], [b"no request"]),
     [GET.replace(b"GET", b"HEAD")],
@@ -44,7 +48,10 @@ steps = st.one_of(
         st.sampled_from([LIMITS, AdmissionLimits(), AdmissionLimits(pool=1, busy=0.5)]),
         st.none(),
     ),
-    st.tuples(st.just("die"), st.none(), st.none()),
+    st.tuples(st.just("give up"), st.integers(0, 2), st.sampled_from([b"refused", b"error"])),
+    st.tuples(st.just("join"), st.none(), st.none()),
+    st.tuples(st.just("second"), st.sampled_from(["answer", "refused", "error"]), st.none()),
+    st.tuples(st.just("die"), st.booleans(), st.none()),
 )
 
 
@@ -70,8 +77,18 @@ def play(pair: QueuePair, what: str, first: object, second: object) -> None:
             pair.feed(event)
         case "limits", AdmissionLimits() as limits, _:
             pair.limits(limits)
-        case "die", _, _:
-            pair.lose_guest()
+        case "give up", int(back), bytes(code):
+            if pair.asked > back:
+                pair.give_up(pair.asked - back, code, b"why")
+        case "join", _, _:
+            pair.join()
+        case "second", str(how), _:
+            number = pair.asked_second
+            if number:
+                end = m.Abort(number, how.encode()).encode()
+                pair.second(response(number) if how == "answer" else end)
+        case "die", bool(second), _:
+            (pair.lose_second if second else pair.lose_guest)()
 
 
 class WaitingQueueTests(SynchronousTestCase):
@@ -204,3 +221,56 @@ class WaitingQueueTests(SynchronousTestCase):
         pair.wait(1.0)
         pair.wait(3.0)
         self.assertEqual(pair.last["waiting"], 0)
+
+    def test_what_a_guest_refuses_goes_to_another_on_the_compiled_path(self) -> None:
+        pair = self.pair(style="json")
+        pair.join()
+        pair.client(0, GET)
+        self.assertTrue(pair.last["guest"])
+        pair.wait(0.25)
+        pair.give_up(1)
+        self.assertIn(b"6:/x?y=1", pair.last["second"][0])
+        pair.wait(0.125)
+        pair.second(response(1))
+        self.assertTrue(pair.last["client 0"][0].startswith(b"HTTP/1.1 200"))
+        line = json.loads(pair.last["log"][0])
+        self.assertEqual((line["attempts"], line["guest"], line["queued"]), (2, 0.375, 0.0))
+        self.assertEqual(line["subscriber"], "vm:2")
+        [[way]] = pair.last["ways"]
+        self.assertEqual(way["tried"], ["vm:1"])
+        self.assertEqual(pair.stats["requests"], 1)
+        self.assertEqual(pair.stats["declined_answers"], 0)
+
+    def test_what_a_dead_guest_had_goes_to_another(self) -> None:
+        """What may be asked twice, that is; a POST may have been executed."""
+        pair = self.pair(concurrency=0)
+        for number, request in enumerate((GET, PUT, BODY, LARGE.replace(b"POST", b"PUT"))):
+            pair.client(number, request)
+        pair.join()
+        pair.lose_guest()
+        self.assertTrue(pair.last["client 2"][0].startswith(b"HTTP/1.1 502"))
+        self.assertEqual(pair.last["waiting"], 2)
+        for number in range(1, 4):
+            pair.second(response(number))
+        self.assertEqual(pair.stats["requests"], 3)
+        self.assertEqual(pair.stats["declined_answers"], 1)
+
+    def test_what_nobody_takes_waits_for_another_guest(self) -> None:
+        pair = self.pair()
+        pair.client(0, GET)
+        pair.client(1, GET)
+        pair.lose_guest()
+        self.assertEqual(pair.last["waiting"], 2)
+        pair.join()
+        self.assertEqual(pair.last["waiting"], 1)
+        pair.second(response(1))
+        pair.second(response(2))
+        self.assertEqual(pair.stats["requests"], 2)
+
+    def test_what_is_refused_again_and_again_is_answered_so(self) -> None:
+        pair = self.pair()
+        pair.join()
+        pair.client(0, GET)
+        pair.give_up(1)
+        pair.second(m.Abort(1, b"refused", b"no").encode())
+        self.assertTrue(pair.last["client 0"][0].startswith(b"HTTP/1.1 503"))

@@ -11,7 +11,7 @@ whoever looks sees the same: the bytes to the client, the frames to the guest, t
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from twisted.internet.address import IPv4Address
@@ -64,6 +64,7 @@ class Side:
         sites: str | Sequence[Site] = "",
         tls: ClientTls | None = None,
         told: Sequence[bytes] = (),
+        random: Callable[[], float] | None = None,
     ) -> None:
         self.world = World(
             # Both may take all the time of a turn: how much is used depends on the path.
@@ -77,6 +78,8 @@ class Side:
         )
         clock = self.world.clock
         clock.advance(1000)
+        if random is not None:
+            self.world.random.random = random  # type: ignore[method-assign]
         if isinstance(sites, str):
             sites = sites_of(sites)
         self.world.router.set_sites(SiteTable(sites))

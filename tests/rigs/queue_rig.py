@@ -8,14 +8,18 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
 from subproxy.core.balancing.admission import AdmissionLimits
 from subproxy.core.balancing.member import MemberEvent
 from subproxy.telemetry.recent_requests import RecentRequests
+from subproxy.wire import messages as m
+from subproxy.wire.connection import WireConnection, limits_info
+from subproxy.wire.states import Role
 from tests.rigs.fake_dispatcher import Transport
-from tests.rigs.fastpath_rig import PREFIX, Side, SidePair, response
+from tests.rigs.fastpath_rig import PREFIX, GuestTransport, Side, SidePair, response
 
 LIMITS = AdmissionLimits(pool=4, total=6, busy=3.0, vacant=2.0)
 
@@ -30,12 +34,35 @@ class Client:
         self.gone = False
 
 
+class SecondGuest:
+    """Another guest, which serves a.example too."""
+
+    def __init__(self, side: QueueSide) -> None:
+        self.wire = WireConnection(Role.GUEST)
+        self.protocol: Any = side.world.factory.buildProtocol(None)
+        self.transport = GuestTransport(peerAddress=IPv4Address("TCP", "2", 1))
+        self.protocol.makeConnection(self.transport)
+        info = {
+            **limits_info(self.wire.limits),
+            b"application": b"app",
+            b"instance": b"i",
+            b"concurrency": 1,
+        }
+        for message in (m.Hello(info), m.Register(1, b"a\\.example", b"/.*")):
+            self.wire.send(message)
+            self.protocol.dataReceived(self.wire.data_to_send())
+        self.transport.clear()
+        self.gone = False
+
+
 class QueueSide(Side):
     """A proxy, its guest, and clients."""
 
     def __init__(self, fast: bool, clients: int = 6, **options: Any) -> None:
         options.setdefault("concurrency", 1)
-        super().__init__(fast, **options)
+        # What the compiled path chooses, and then leaves to Python, is chosen twice.
+        super().__init__(fast, random=lambda: 0.3, **options)
+        self.second: SecondGuest | None = None
         self.world.admission.set_limits(LIMITS)
         self.log.recent = RecentRequests()
         self.others = [Client(self) for _ in range(clients)]
@@ -57,6 +84,14 @@ class QueueSide(Side):
                 each.protocol.close_reason,
             )
             transport.clear()
+        second = self.second
+        if second is not None:
+            result["second"] = (second.transport.value(), second.transport.disconnecting)
+            result["second's"] = second.protocol.subscription and len(
+                second.protocol.subscription.channel
+            )
+            second.transport.clear()
+        result["verdicts"] = dict(self.world.dispatcher.verdicts)
         admission = self.world.admission
         pools = list(self.world.registry.pools())
         result["queues"] = [
@@ -110,6 +145,38 @@ class QueuePair(SidePair[QueueSide]):
                     side.guest.dataReceived(piece)
             self._same("guest", piece)
 
+    def give_up(self, number: int, code: bytes = b"refused", reason: bytes = b"") -> None:
+        """The guest gives request C{number} up."""
+        self.guest(m.Abort(number, code, reason).encode())
+
+    def join(self) -> None:
+        """A second guest comes, if there is none."""
+        for side in self.sides:
+            if side.second is None:
+                side.second = SecondGuest(side)
+        self._same("join", None)
+
+    def second(self, data: bytes) -> None:
+        """The second guest writes."""
+        for side in self.sides:
+            if side.second is not None and not side.second.gone:
+                side.second.protocol.dataReceived(data)
+        self._same("second", data)
+
+    @property
+    def asked_second(self) -> int:
+        """The number of the last request that the second guest was given."""
+        second = self.sides[1].second
+        return 0 if second is None or second.gone else second.protocol.wire.last
+
+    def lose_second(self) -> None:
+        """The second guest is gone."""
+        for side in self.sides:
+            if side.second is not None and not side.second.gone:
+                side.second.gone = True
+                side.second.protocol.connectionLost(Failure(ConnectionDone()))
+        self._same("lose second", None)
+
     def answer(self, number: int, status: int = 200) -> None:
         """The guest answers request C{number}."""
         self.guest(response(number, status))
@@ -152,3 +219,8 @@ class QueuePair(SidePair[QueueSide]):
             if not side.gone:
                 side.gone = True
                 side.protocol.connectionLost(Failure(ConnectionDone()))
+
+    def close(self) -> None:
+        """See L{SidePair.close}."""
+        self.lose_second()
+        super().close()

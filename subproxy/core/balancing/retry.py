@@ -141,6 +141,32 @@ def decide(
 ) -> RetryDecision:
     """Return whether the exchange moves to another member; RETRY has been paid for.
 
+    See L{may_move} for the rest.
+    """
+    verdict = may_move(
+        method,
+        progress,
+        body_held=body_held,
+        attempts=attempts,
+        taker=taker,
+        max_attempts=max_attempts,
+    )
+    if verdict is RetryDecision.RETRY and not budget.withdraw(now):
+        return RetryDecision.BUDGET
+    return verdict
+
+
+def may_move(
+    method: bytes,
+    progress: Progress,
+    *,
+    body_held: bool,
+    attempts: int,
+    taker: bool = True,
+    max_attempts: int = MAX_ATTEMPTS,
+) -> RetryDecision:
+    """Return whether the exchange could move to another member, whatever that costs.
+
     C{attempts} counts the members that were given it so far, the failed one included. C{taker} is
     whether anybody is there, or is waited for, who could take it.
     """
@@ -153,6 +179,4 @@ def decide(
         return RetryDecision.ATTEMPTS
     if not taker:
         return RetryDecision.NOBODY
-    if not budget.withdraw(now):
-        return RetryDecision.BUDGET
     return RetryDecision.RETRY
