@@ -1,5 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, binding=False
-"""The frames of bodies: C{body} and C{credit} of tunnels, C{connect} and C{end} of data connections, both ways.
+"""The frames of bodies: C{body} and C{credit} of tunnels, C{connect} and C{end} of data connections, both ways;
+and C{abort}.
 
 What is decoded is only what a guest says in its shortest form, without trailers; the rest is for the
 Python path, which sees the same bytes.
@@ -13,6 +14,11 @@ from libc.string cimport memcmp, memcpy
 
 from subproxy.fastpath._bytes cimport u8, back_bytes, back_length, back_number, back_string
 from subproxy.fastpath._frames cimport frame_length, integer, item
+
+from subproxy.wire.limits import MAX_NAME, MAX_REASON
+
+cdef Py_ssize_t LONGEST_NAME = MAX_NAME
+cdef Py_ssize_t LONGEST_REASON = MAX_REASON
 
 
 cdef inline const u8 *behind_number(
@@ -122,7 +128,7 @@ cdef bint decode_abort(
     if p == NULL:
         return False
     p = item(p, end, c",", &code.size)
-    if p == NULL:
+    if p == NULL or not 0 < code.size <= LONGEST_NAME:
         return False
     code.at = p
     p += code.size + 1
@@ -131,7 +137,7 @@ cdef bint decode_abort(
     if p == end:
         return True
     p = item(p, end, c",", &reason.size)
-    if p == NULL or p + reason.size + 1 != end:
+    if p == NULL or p + reason.size + 1 != end or reason.size > LONGEST_REASON:
         return False
     reason.at = p
     return True
