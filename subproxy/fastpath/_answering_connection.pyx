@@ -148,18 +148,17 @@ cdef class AnsweringConnection(ReplaceableConnection):
             self.stage = IDLE
             self.due = now + path.keepalive_timeout
             self.deadline = self.due - path.look_early
-            path.chooser.release(member, status)
             if self.paused and rest is not None and PyBytes_GET_SIZE(rest) > MOST_PARTIAL:
                 # To read on would add to it at each answer: Python serves what is here first.
                 self.paused = False
                 self.become(handover.idle(self))
                 handover.held(self.slow, rest)
-                return 0
-            if self.paused:
-                self.paused = False
-                self.transport.resumeProducing()
-            if rest is not None and self.stage == IDLE:
-                self.take(<const u8 *>PyBytes_AS_STRING(rest), PyBytes_GET_SIZE(rest))
+            else:
+                if self.paused:
+                    self.paused = False
+                    self.transport.resumeProducing()
+                if rest is not None and self.stage == IDLE:
+                    self.take(<const u8 *>PyBytes_AS_STRING(rest), PyBytes_GET_SIZE(rest))
         elif rest is None and not self.paused:
             self.stage = CLOSING
             self.closed_for = CloseReason.LAST_ANSWER
@@ -167,15 +166,14 @@ cdef class AnsweringConnection(ReplaceableConnection):
             self.deadline = 0.0
             self.transport.unregisterProducer()
             self.transport.loseConnection()
-            path.chooser.release(member, status)
         else:
             self.stage = IDLE
             slow = handover.idle(self)
             handover.close(slow, rest, self.paused)
             self.paused = False
             self.become(slow)
-            path.chooser.release(member, status)
-        return 0
+        # Behind what the client asks next: that is as good for the guest as what others ask.
+        return path.chooser.release(member, status)
 
     cdef int begin_tunnel(self, Answer *answer) except -1:
         """The answer to a request for a tunnel came; 0 if it is not one by which that begins here."""
