@@ -21,12 +21,6 @@ from zope.interface import implementer
 
 from subproxy.core.balancing import retry
 from subproxy.core.balancing.admission import (
-    MACHINE_DOWN,
-    MACHINE_STARTING,
-    NO_ROUTE,
-    NO_SUBSCRIBER,
-    QUEUE_FULL,
-    QUEUE_TIMEOUT,
     USUAL,
     Admission,
     Admitted,
@@ -43,6 +37,7 @@ from subproxy.core.challenges import FIELDS, ChallengeFinder, challenge_answer
 from subproxy.core.exchange import Exchange, ExchangeState, IDispatcher, RequestHead
 from subproxy.core.failing_members import FailingMembers
 from subproxy.core.reentrancy import ReentrancyGuard
+from subproxy.core.refusals import refusal
 from subproxy.core.routing.router import RouteMatch, Router
 from subproxy.core.sites.access_question import AccessAsker, AccessVerdict, LetIn
 from subproxy.core.sites.client_limits import ClientLimits
@@ -54,23 +49,10 @@ from subproxy.errors import (
     AccessUnknown,
     GuestRefused,
     MachineDown,
-    MachineStarting,
     NoRoute,
-    NoSubscriber,
     ProxyError,
     QueueFull,
-    QueueTimeout,
 )
-
-REFUSALS: dict[str, type[ProxyError]] = {
-    MACHINE_DOWN: MachineDown,
-    MACHINE_STARTING: MachineStarting,
-    NO_ROUTE: NoRoute,
-    NO_SUBSCRIBER: NoSubscriber,
-    QUEUE_FULL: QueueFull,
-    QUEUE_TIMEOUT: QueueTimeout,
-}
-"""The error of each code that admission refuses with."""
 
 
 @implementer(IDispatcher)
@@ -510,11 +492,3 @@ def progress_of(exchange: Exchange, error: ProxyError) -> Progress:
     if exchange.state in (ExchangeState.RESPONDING, ExchangeState.REQUESTING):
         return Progress.RESPONDING
     return Progress.NOT_SENT if error.retry_safe else Progress.SENT
-
-
-def refusal(decision: Refuse) -> ProxyError:
-    """The error of a refusal by admission."""
-    error = REFUSALS[decision.code]()
-    if decision.retry_after:
-        error.retry_after = decision.retry_after
-    return error

@@ -20,9 +20,9 @@ from subproxy.core.balancing.admission import (
 )
 from subproxy.core.balancing.member import MemberEvent
 from subproxy.core.balancing.retry import RetryDecision
-from subproxy.core.dispatcher import REFUSALS, refusal
 from subproxy.core.exchange import Exchange, ExchangeState, Headers, IChannel, IDispatcher
 from subproxy.core.interfaces import IUpstreamRequest
+from subproxy.core.refusals import REFUSALS, refusal
 from subproxy.core.routing.route import Route
 from subproxy.errors import (
     ClientGone,
