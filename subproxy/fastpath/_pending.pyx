@@ -228,9 +228,7 @@ cdef class PendingRequest:
         else:
             line.trace.at = data + self.trace_at if self.trace_at else NULL
         line.trace.size = TRACE_SIZE
-        if (
-            (self.queued > 0.0 or self.earlier is not None) and lines.log.recent is not None
-        ):
+        if (self.queued > 0.0 or self.earlier is not None) and lines.log.recent is not None:
             lines.log.recent.remember(
                 PyBytes_FromStringAndSize(<const char *>id, line.id.size),
                 detour(
