@@ -122,17 +122,19 @@ cdef class FastExchanges(Receiver):
                 client.give_up()
         return numbers
 
-    def move(self, error, most):
-        """Give exchanges to other guests since this one has failed with C{error}: so many at most; those that
-        can't move go to the Python path. Returns how many it was about."""
+    def move(self, error, timer, double until):
+        """Give exchanges to other guests, in the order in which they began, since this one has failed
+        with C{error}, as long as C{timer} says less than C{until}; those that can't move go to the
+        Python path. Returns whether there are more."""
         cdef FastClient client
-        numbers = self.numbers(most)
-        for number in numbers:
+        for number in self.numbers(None):
             client = self.find(number)
             if client is not None and not client.failed(error):
                 self.tell()
                 client.give_up()
-        return len(numbers)
+            if <double>timer() >= until:
+                break
+        return self.count > 0
 
     cdef list numbers(self, most):
         """Of all exchanges, or so many, in the order in which they began."""

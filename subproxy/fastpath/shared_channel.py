@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from subproxy.core.balancing.member import Member
@@ -54,13 +55,13 @@ class CompiledExchanges(Protocol):
     def surrender(self, most: int | None = None) -> list[int]:
         """Move exchanges to the Python path: all, or so many; returns their numbers."""
 
-    def move(self, error: GuestFailure, most: int) -> int:
+    def move(self, error: GuestFailure, timer: Callable[[], float], until: float) -> bool:
         """
-        Give exchanges to other guests, in the order in which they began: so many at most.
+        Give exchanges to other guests, in the order in which they began.
 
-        Those that can't move, as far as they are come by, go to the Python path.
+        As long as C{timer} says less than C{until}; those that can't move go to the Python path.
 
-        @return: how many it was about; 0: there is none left.
+        @return: whether there are more.
         """
 
     def hold_up(self, congested: bool) -> None:
@@ -192,11 +193,9 @@ class SharedChannel(Channel):
         if fast is not None:
             fast.close()
             share = self._connection.share
-            until = share.timer() + share.most
-            while fast.move(error, _AT_ONCE):
-                if share.timer() >= until:
-                    self._context.clock.callLater(0, self.lost, error)
-                    return
+            if fast.move(error, share.timer, share.timer() + share.most):
+                self._context.clock.callLater(0, self.lost, error)
+                return
         super().lost(error)
         if self.fast is not None and not self.fast.count:
             self.fast = None
