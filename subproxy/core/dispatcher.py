@@ -280,7 +280,7 @@ class Dispatcher:
         now = self.now()
         decision: Send | Wait | Refuse | None = None
         if pool.owner is None:
-            decision = self.admission.submit(request, pool, now, ticket.excluded, terms)
+            decision = self.admission.submit(request, pool, now, tuple(ticket.excluded), terms)
         if isinstance(decision, Wait):
             request.waits(decision.ticket)
             return
