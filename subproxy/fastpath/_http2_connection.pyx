@@ -140,7 +140,8 @@ cdef class FastHttp2Connection(FastHttp2Output):
             self.turned = False
             self.shell.turn_ends()
             self.learn()
-        if not self.over:
+        if self.tells and not self.over:
+            self.tells = False
             self.shell.turn_ended()
         self.flush()
 

@@ -22,6 +22,7 @@ cdef class FastHttp2Output:
     cdef OutBuffer out
     cdef Py_ssize_t peer_list_size
     cdef bint called  # the end of the turn will be told
+    cdef bint tells  # and the shell wants to hear of it
     cdef readonly bint over
     cdef public bint writable
 

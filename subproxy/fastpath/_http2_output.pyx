@@ -43,6 +43,7 @@ cdef class FastHttp2Output:
         self.soon()
 
     def call_turn_end(self):
+        self.tells = True
         self.soon()
 
     def flush_now(self):

@@ -175,11 +175,10 @@ class Http2Protocol(Http2Requests):
 
     def flush(self) -> None:
         """Write what waits, as far as the client takes it."""
-        if self._turns.depth:
+        sender = self.connection.sender
+        if self._turns.depth or not (self._later or sender.pending(self.writable)):
             return
         with self._turns:
-            connection = self.connection
-            sender = connection.sender
             while sender.pending(self.writable) and not self._over:
                 pieces = sender.take(A_WRITE if self.writable else 0)
                 if pieces:
