@@ -18,8 +18,14 @@ from subproxy.reactor.out_of_memory import shortage
 cdef extern from "Python.h":
     object PyObject_CallMethodOneArg(object, object, object)
 
+cdef extern from "gather.h":
+    object take_only(list)
+    int trim_last(list, Py_ssize_t) except -1
+
 cdef enum:
-    BULK = 64 * 1024  # bytes of a receive into a buffer of its own
+    # Bytes of a receive into a buffer of its own: as many as go on, in one piece and over TLS, to a
+    # client of whom no more is to wait than subproxy.frontend.limits.WRITE_BUFFER.
+    BULK = 78 * 1024
     FULL = 4  # full buffers in a row after which that is done
 
 # One for all, as Twisted's own reactors do: building a Failure costs microseconds.
@@ -163,13 +169,17 @@ cdef class ReceivingStream(Handle):
     cdef bytes collect(self, int res):
         """The result of one large receive; None if there was nothing."""
         cdef bytes found = self.incoming
+        cdef list one
         self.incoming = None
         if res < self.engine.size:
             self.bulk = False
             self.full = 0
         if res <= 0:
             return None
-        return found if res == BULK else found[:res]
+        one = [found]
+        found = None
+        trim_last(one, res)
+        return take_only(one)
 
     cdef int receive(self, int res, uint32_t flags) except -1:
         cdef char *data
