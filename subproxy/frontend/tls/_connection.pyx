@@ -8,22 +8,26 @@ Nothing of its own is kept between two calls but what came while it was paused.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.string cimport memcpy
 
-from subproxy.frontend.tls._libssl cimport Context, output
+from subproxy.frontend.tls._above_socket cimport AboveSocket
+from subproxy.frontend.tls._libssl cimport Context, Output, output
 from subproxy.frontend.tls._openssl cimport (
     TLS1_3_VERSION, WANT_READ, ZERO_RETURN, Feed, OpensslContext, reason,
 )
 from subproxy.reactor._receive cimport Receiver
 from subproxy.reactor._stream cimport Stream
 
-from twisted.internet.interfaces import (
-    IHalfCloseableProtocol, IProtocol, ISSLTransport, ITCPTransport,
-)
+from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol, ISSLTransport
 from twisted.internet.protocol import connectionDone
 from zope.interface import classImplements
 
 from subproxy.frontend.tls import connection as _reference
 from subproxy.frontend.tls.states import TLS_TRANSITIONS, TlsState
+
+cdef extern from "../../reactor/gather.h":
+    object take_only(list)
+    int trim_last(list, Py_ssize_t) except -1
 
 cdef enum Stage:
     HANDSHAKE, OPEN, HALF_CLOSED, LINGERING, OVER
@@ -32,6 +36,11 @@ cdef enum:
     AT_ONCE = 1 << 30  # bytes that one call takes
     READS = 2  # of the feed for one record: its head, and its content
     UNLIMITED = 1 << 30
+    MUCH = 8192  # bytes above which what is written is encrypted where it is sent from
+    MORE = 64  # bytes of a record at most beside its plain text
+    WAITING = 1024  # bytes that the library may have to say besides
+    FULL = 16384  # bytes of a receive behind which more is expected
+    OFFERED = 114688  # bytes that are then received at once
 
 if _reference.ROOM != ROOM:
     raise ImportError("the reference has another size of records")
@@ -41,7 +50,7 @@ cdef long MOST_ODD = _reference.ODD_RECORDS * ROOM
 cdef double NEVER = float("inf")
 
 
-cdef class CompiledTlsConnection(Receiver):
+cdef class CompiledTlsConnection(AboveSocket):
     """See L{TlsConnection<subproxy.frontend.tls.connection.TlsConnection>}."""
 
     busy = False
@@ -92,6 +101,20 @@ cdef class CompiledTlsConnection(Receiver):
         self.feed.data = data
         self.feed.size = size
         self.read()
+        if size >= FULL or self.offers:
+            self.offer(size >= FULL)
+        return 0
+
+    cdef int offer(self, bint much) except -1:
+        """Of a client that says much more is received at once; only if that is asked for now, so
+        that no room waits for what may never come."""
+        cdef Stream stream = self.stream
+        if stream is not None:
+            self.offers = much and not self.paused and not stream.armed and self.stage == OPEN
+            if self.offers:
+                stream.offer(PyBytes_FromStringAndSize(NULL, OFFERED), 0, OFFERED)
+            else:
+                stream.offer(None, 0, 0)
         return 0
 
     def readConnectionLost(self):
@@ -135,11 +158,11 @@ cdef class CompiledTlsConnection(Receiver):
         self.feed.reads = UNLIMITED
         return self.lib.SSL_do_handshake(self.ssl)
 
-    cdef int decrypt(self) noexcept:
-        """The content of one record, into C{scratch}; what libssl says."""
+    cdef int decrypt(self, char *into, Py_ssize_t room) noexcept:
+        """The content of the next record, or what there is room for; what libssl says."""
         self.feed.reads = READS
         self.feed.stopped = False
-        return self.lib.SSL_read(self.ssl, scratch, ROOM)
+        return self.lib.SSL_read(self.ssl, into, <int>room)
 
     cdef Py_ssize_t written(self) noexcept:
         """Bytes that libssl has written since they were taken."""
@@ -151,6 +174,12 @@ cdef class CompiledTlsConnection(Receiver):
         output.size = 0
         return data
 
+    cdef int put_back(self, bytes data) except -1:
+        """What was taken is still to be sent, and nothing was written meanwhile."""
+        memcpy(output.data, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+        output.size = PyBytes_GET_SIZE(data)
+        return 0
+
     # Records.
 
     cdef int read(self) except -1:
@@ -160,7 +189,7 @@ cdef class CompiledTlsConnection(Receiver):
             if self.stage == HANDSHAKE:
                 self.shake_hands()
             while self.stage == OPEN and not self.paused and self.feed.size:
-                if not self.read_record():
+                if not (self.read_records() if self.feed.size > ROOM else self.read_record()):
                     break
         finally:
             self.in_read = False
@@ -173,21 +202,60 @@ cdef class CompiledTlsConnection(Receiver):
 
     cdef bint read_record(self) except -1:
         """One record; False if it is not whole."""
-        cdef int n
-        cdef int error
-        self.lib.ERR_clear_error()
-        n = self.decrypt()
+        cdef int n = self.next_data(scratch, ROOM)
         if n > 0:
-            if self.written():
-                self.flush_odd(False)
-            if self.odd:
-                self.odd = max(self.odd - n, 0)
             if self.receiver is not None:
                 self.receiver.received(scratch, n)
             else:
                 self.inner.dataReceived(PyBytes_FromStringAndSize(scratch, n))
             return True
-        error = self.lib.SSL_get_error(self.ssl, n)
+        return self.no_data(self.lib.SSL_get_error(self.ssl, n))
+
+    cdef int next_data(self, char *into, Py_ssize_t room) except? -2:
+        """The data of the next record, its size; else what the library says of it."""
+        cdef int n
+        if self.lib.ERR_peek_error():  # of somebody else's: to clear nothing costs more than to look
+            self.lib.ERR_clear_error()
+        n = self.decrypt(into, room)
+        if n > 0:
+            if self.written():
+                self.flush_odd(False)
+            if self.odd:
+                self.odd = max(self.odd - n, 0)
+        return n
+
+    cdef bint read_records(self) except -1:
+        """As many records as there are, as one piece; False if the last one is not whole."""
+        cdef Py_ssize_t room = self.feed.size + ROOM  # with what is whole of a record before
+        cdef Py_ssize_t filled = 0
+        cdef int n = 0
+        cdef int error = 0
+        cdef list gathered = [PyBytes_FromStringAndSize(NULL, room + 64)]
+        cdef char *at = PyBytes_AS_STRING(gathered[0])
+        while self.feed.size and self.stage == OPEN:
+            n = self.next_data(at + filled, min(room - filled, ROOM))
+            if n <= 0:
+                error = self.lib.SSL_get_error(self.ssl, n)
+                break
+            filled += n
+        if filled and self.inner is not None:
+            # What the library says of the record behind these waits: who is called may write, and
+            # others, too.
+            said = self.take_written() if self.written() else None
+            if self.receiver is not None:
+                self.receiver.received(at, filled)
+            else:
+                trim_last(gathered, filled)
+                self.inner.dataReceived(take_only(gathered))
+            if said is not None and self.stage == OPEN:
+                self.put_back(said)
+        if n > 0:
+            return True
+        # Whoever took it may have ended the connection.
+        return self.stage == OPEN and self.no_data(error)
+
+    cdef bint no_data(self, int error) except -1:
+        """The library has no data, and this is why; whether more may be there."""
         if error == WANT_READ:
             self.flush_odd(self.feed.stopped)
             return self.feed.stopped
@@ -274,20 +342,51 @@ cdef class CompiledTlsConnection(Receiver):
 
     def write(self, bytes data):
         """Encrypt, and send."""
-        cdef const char *at = PyBytes_AS_STRING(data)
-        cdef Py_ssize_t left = PyBytes_GET_SIZE(data)
-        cdef int n
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
         if self.stage != OPEN and self.stage != HALF_CLOSED:
             return
+        if size > MUCH:
+            self.write_much(PyBytes_AS_STRING(data), size)
+        else:
+            self.write_little(PyBytes_AS_STRING(data), size)
+
+    cdef int write_little(self, const char *at, Py_ssize_t left) except -1:
+        """Encrypt, and send what was written."""
+        cdef int n
         while left:
-            self.lib.ERR_clear_error()
             n = self.lib.SSL_write(self.ssl, at, <int>min(left, AT_ONCE))
             if n <= 0:
-                self.broke()
-                return
+                return self.broke()
             at += n
             left -= n
+        return self.flush()
+
+    cdef int write_much(self, const char *at, Py_ssize_t left) except -1:
+        """Likewise, without a copy of what was encrypted."""
+        cdef Output before
+        cdef Py_ssize_t room = left + (left // ROOM + 1) * MORE + WAITING
+        cdef Py_ssize_t filled
+        cdef int n = 1
+        cdef list made = [PyBytes_FromStringAndSize(NULL, room)]
         self.flush()
+        before = output
+        output.data = PyBytes_AS_STRING(made[0])
+        output.room = room
+        output.lent = True
+        while left and n > 0:
+            n = self.lib.SSL_write(self.ssl, at, <int>min(left, AT_ONCE))
+            at += n
+            left -= n
+        filled = output.size
+        output.data, output.room, output.size, output.lent = before.data, before.room, 0, False
+        if n <= 0:
+            return self.broke()
+        trim_last(made, filled)
+        if self.stream is not None:
+            self.stream.cwrite(take_only(made))
+        else:
+            self.transport.write(take_only(made))
+        return 0
 
     def writeSequence(self, iovec):
         """Likewise, all at once."""
@@ -322,17 +421,11 @@ cdef class CompiledTlsConnection(Receiver):
 
     # Who makes more, and who takes it.
 
-    def registerProducer(self, producer, streaming):
-        """Tell C{producer} when the client does not take what is written."""
-        self.transport.registerProducer(producer, streaming)
-
-    def unregisterProducer(self):
-        """Tell nobody any more."""
-        self.transport.unregisterProducer()
-
     def pauseProducing(self):
         """Read no more for now."""
         self.paused = True
+        if self.offers:
+            self.offer(False)
         self.transport.pauseProducing()
 
     def resumeProducing(self):
@@ -378,53 +471,6 @@ cdef class CompiledTlsConnection(Receiver):
         """Close at once, with a reset."""
         self.deadline = NEVER
         self.abortConnection()
-
-    # What the socket's transport knows.
-
-    @property
-    def bufferSize(self):
-        """Bytes that may wait before a producer is paused."""
-        return self.transport.bufferSize
-
-    @bufferSize.setter
-    def bufferSize(self, size):
-        self.transport.bufferSize = size
-
-    def getPeer(self):
-        """The client."""
-        return self.transport.getPeer()
-
-    def getHost(self):
-        """Us."""
-        return self.transport.getHost()
-
-    def getHandle(self):
-        """The socket."""
-        return self.transport.getHandle()
-
-    def fileno(self):
-        """The socket's descriptor, to look at: it is never lent."""
-        return self.transport.fileno()
-
-    def getPeerCertificate(self):
-        """The client's certificate: none is asked for."""
-        return None
-
-    def getTcpNoDelay(self):
-        """Whether small packets are sent at once: they are, from the handshake on."""
-        return True
-
-    def setTcpNoDelay(self, enabled):
-        """Nothing to do: see C{getTcpNoDelay}."""
-
-    def getTcpKeepAlive(self):
-        """Whether the system asks now and then if the client is there."""
-        return ITCPTransport.providedBy(self.transport) and bool(self.transport.getTcpKeepAlive())
-
-    def setTcpKeepAlive(self, enabled):
-        """Let the system ask now and then if the client is there."""
-        if ITCPTransport.providedBy(self.transport):
-            self.transport.setTcpKeepAlive(enabled)
 
 
 classImplements(CompiledTlsConnection, IProtocol, ISSLTransport, IHalfCloseableProtocol)

@@ -34,7 +34,7 @@ cdef enum:
     CTRL_SET_SESS_CACHE_MODE = 44
     CTRL_CHAIN_CERT = 89
     CTRL_SET_MIN_PROTO_VERSION = 123
-    MODE_RELEASE_BUFFERS = 0x10
+    MODES = 0x08 | 0x10  # a certificate without others is shown alone; no buffers while idle
     BIO_CTRL_FLUSH = 11
     BIO_FLAGS_READ_RETRY = 0x01 | 0x08
     BIO_FLAGS_RETRY = 0x0F
@@ -165,8 +165,7 @@ def load(long seconds, bytes ssl=b"libssl.so.3", bytes libcrypto=b"libcrypto.so.
 
 cdef int find() except -1:
     """Fill in both tables: each name stands once more, as a string."""
-    cdef void **at
-    at = <void **>&lib
+    cdef void **at = <void **>&lib
     for each in NAMES:
         at[0] = symbol(each.encode("ascii"))
         at += 1
@@ -213,15 +212,16 @@ cdef int read_feed(void *bio, char *into, int size) noexcept:
 
 
 cdef int write_output(void *bio, const char *data, int size) noexcept:
-    cdef Py_ssize_t wanted = output.size + size
+    cdef Py_ssize_t room, wanted = output.size + size
     cdef char *larger
     rest.BIO_clear_flags(bio, BIO_FLAGS_RETRY)
     if wanted > output.room:
-        larger = <char *>realloc(output.data, wanted + wanted // 2 + 16384)
+        room = wanted + wanted // 2 + 16384
+        larger = NULL if output.lent else <char *>realloc(output.data, room)
         if larger == NULL:
             return -1
         output.data = larger
-        output.room = wanted + wanted // 2 + 16384
+        output.room = room
     memcpy(output.data + output.size, data, size)
     output.size = wanted
     return size
@@ -350,7 +350,7 @@ cdef class Context(OpensslContext):
         if self.context == NULL:
             raise MemoryError
         rest.SSL_CTX_ctrl(self.context, CTRL_SET_MIN_PROTO_VERSION, TLS1_2_VERSION, NULL)
-        rest.SSL_CTX_ctrl(self.context, CTRL_MODE, MODE_RELEASE_BUFFERS, NULL)
+        rest.SSL_CTX_ctrl(self.context, CTRL_MODE, MODES, NULL)
         # Sessions are in their tickets, and nowhere else.
         rest.SSL_CTX_ctrl(self.context, CTRL_SET_SESS_CACHE_MODE, 0, NULL)
         rest.SSL_CTX_set_options(self.context, OPTIONS)

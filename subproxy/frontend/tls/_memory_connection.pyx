@@ -6,9 +6,9 @@ been read when libssl returns, and what it has written is taken, so that both me
 between two calls; but they stay as large as they were, so that large ones are replaced.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 
-from subproxy.frontend.tls._connection cimport ROOM, CompiledTlsConnection, scratch
+from subproxy.frontend.tls._connection cimport ROOM, CompiledTlsConnection
 from subproxy.frontend.tls._openssl cimport WANT_READ, u8
 from subproxy.frontend.tls._wheel_libssl cimport WheelContext, memory, memory_bio
 
@@ -82,10 +82,10 @@ cdef class MemoryTlsConnection(CompiledTlsConnection):
             self.shrink()
         return n
 
-    cdef int decrypt(self) noexcept:
+    cdef int decrypt(self, char *into, Py_ssize_t room) noexcept:
         cdef int n
         self.give_record()
-        n = self.lib.SSL_read(self.ssl, scratch, ROOM)
+        n = self.lib.SSL_read(self.ssl, into, <int>room)
         self.feed.stopped = self.feed.size != 0
         if n > 0:
             self.shrink()
@@ -109,6 +109,14 @@ cdef class MemoryTlsConnection(CompiledTlsConnection):
         if size > SPARE:
             self.replace(&self.sink)
         return data
+
+    cdef int put_back(self, bytes data) except -1:
+        memory.BIO_write(self.sink, PyBytes_AS_STRING(data), <int>PyBytes_GET_SIZE(data))
+        return 0
+
+    cdef int write_much(self, const char *at, Py_ssize_t left) except -1:
+        """Its own memory is written to, whatever the size."""
+        return self.write_little(at, left)
 
     cdef void replace(self, void **bio) noexcept:
         """Another in the place of one that is empty."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from twisted.internet.interfaces import IAddress, IProtocol, IProtocolFactory, ITCPTransport
@@ -18,7 +19,7 @@ from twisted.python.failure import Failure
 
 from subproxy.core.access.log_limit import LogLimit
 from subproxy.core.http.client_tls import ClientTls, HostRule
-from subproxy.core.http.normalise import host_fault, normalise_host
+from subproxy.core.http.normalise import MAX_HOST, host_fault, normalise_host
 from subproxy.core.printable import printable
 from subproxy.frontend.close_manner import MANNERS, CloseManner
 from subproxy.frontend.deadlines import NEVER
@@ -50,6 +51,8 @@ PLAIN_HTTP: Final = (
 """The answer to who speaks HTTP without TLS."""
 
 HTTP_1_1: Final = b"http/1.1"
+
+_MOST_NAME: Final = MAX_HOST + len(":65535")
 
 
 class TlsFront(Protocol):
@@ -197,6 +200,12 @@ def _host_of(address: bytes) -> bytes:
     return b"[%b]" % address if b":" in address else address
 
 
+@lru_cache(1024)
+def _spelt(name: bytes) -> bytes | None:
+    """C{name} as routing spells it; None: it is no host."""
+    return None if host_fault(name) is not None else normalise_host(name)
+
+
 class TlsFactory(Factory):
     """
     Stands before an L{Http1Factory} on listeners for TLS.
@@ -259,9 +268,10 @@ class TlsFactory(Factory):
 
     def passes(self, name: bytes) -> bool:
         """Whether the TLS of C{name}, as a client has spelt it, is a guest's."""
-        if self.passthrough is None or host_fault(name) is not None:
+        if self.passthrough is None or len(name) > _MOST_NAME:
             return False
-        return self.passthrough(normalise_host(name)) is not None
+        host = _spelt(name)
+        return host is not None and self.passthrough(host) is not None
 
     def passed(self) -> None:
         """Count a handshake that is a guest's."""

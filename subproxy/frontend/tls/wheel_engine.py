@@ -31,6 +31,7 @@ OPTIONS: Final = (
     | 1 << 30  # no renegotiation
 )
 
+NO_AUTO_CHAIN: Final = 0x08
 PARTIAL_CHAIN: Final = 0x80000
 CRL_CHECK_CHAIN: Final = 0xC
 
@@ -80,7 +81,8 @@ class WheelEngine:
         # Whatever fails from here on, it is freed.
         context = WheelContext(address, alpn_list(protocols), authorities is not None)
         lib.SSL_CTX_set_min_proto_version(made, lib.TLS1_2_VERSION)
-        lib.SSL_CTX_set_mode(made, lib.SSL_MODE_RELEASE_BUFFERS)
+        # A certificate without others is shown alone.
+        lib.SSL_CTX_set_mode(made, lib.SSL_MODE_RELEASE_BUFFERS | NO_AUTO_CHAIN)
         # Sessions are in their tickets, and nowhere else.
         lib.SSL_CTX_set_session_cache_mode(made, lib.SSL_SESS_CACHE_OFF)
         lib.SSL_CTX_set_options(made, OPTIONS)

@@ -224,6 +224,43 @@ class ConnectionTestsMixin:
         line.server.dataReceived(b"more")
         self.assertEqual(line.inner.events, [])
 
+    def test_damaged_behind_much(self: Any) -> None:
+        """What came whole before it, in the same read, is given on; then an alert says so."""
+        line = self.shaken()
+        data = bytes(range(256)) * 160
+        damaged = bytearray(line.client.send(data) + line.client.send(b"more"))
+        damaged[-1] ^= 1
+        line.server.dataReceived(bytes(damaged))
+        self.assertEqual(line.inner.data, data)
+        self.assertTrue(line.transport.disconnecting)
+        with self.assertRaises(ssl.SSLError) as caught:
+            line.hear()
+        self.assertIn("BAD_RECORD_MAC", str(caught.exception))
+
+    def test_the_end_behind_much(self: Any) -> None:
+        line = self.shaken()
+        data = bytes(range(256)) * 160
+        line.server.dataReceived(line.client.send(data) + line.client.close())
+        self.assertEqual(line.inner.data, data)
+        self.assertEqual(line.inner.events[-1], "read lost")
+
+    def test_an_answer_while_much_comes(self: Any) -> None:
+        """Whoever is given data may write, much or little, and close."""
+        for size in (5, 8192, 8193, 100_000):
+            line = self.shaken()
+            inner = line.inner
+            answer = bytes(range(251)) * (size // 251 + 1)
+
+            def received(data: bytes, inner: Any = inner, answer: bytes = answer) -> None:
+                inner.events.append(data)
+                inner.transport.write(answer)
+                inner.transport.loseConnection()
+
+            inner.dataReceived = received
+            line.server.dataReceived(line.client.send(bytes(40_000)))
+            self.assertEqual(line.hear(), answer)
+            self.assertTrue(line.client.closed)
+
     def test_paused(self: Any) -> None:
         """What is here waits, and comes in a turn of its own."""
         line = self.shaken()
