@@ -19,6 +19,7 @@ from subproxy.core.balancing.admission import (
     Refuse,
 )
 from subproxy.core.balancing.member import MemberEvent
+from subproxy.core.balancing.pool_owner import PoolOwner
 from subproxy.core.balancing.retry import RetryDecision
 from subproxy.core.exchange import Exchange, ExchangeState, Headers, IChannel, IDispatcher
 from subproxy.core.interfaces import IUpstreamRequest
@@ -111,6 +112,18 @@ class DeliveryTests(SynchronousTestCase):
         self.world.dispatcher.reroute(pool)
         self.assertEqual([sink.complete for _, sink in self.asked], [False] * 3 + [True, False])
         self.assertEqual(self.world.admission.waiting, 4)
+
+    def test_whom_nobody_will_serve(self) -> None:
+        """All that wait are told so, not the first alone."""
+        pool = self.asked[0][0].pool
+        assert pool is not None
+        self.world.dispatcher.own(pool, owner := PoolOwner("blog", 60.0))
+        self.assertEqual(self.world.admission.waiting, 5)
+        owner.up_since = pool.vacant_since = self.world.clock.seconds()
+        self.world.clock.advance(100.0)
+        self.world.dispatcher.reroute(pool)
+        self.assertEqual([type(sink.error) for _, sink in self.asked], [NoRoute] * 5)
+        self.assertEqual(self.world.admission.waiting, 0)
 
     def test_a_client_that_leaves_while_others_are_served(self) -> None:
         """It is not served, and its subscriber is free of it."""
