@@ -11,6 +11,7 @@ C{--again} takes such a report, and tries the survivors alone.
 from __future__ import annotations
 
 import argparse
+import ast
 import math
 import os
 import random
@@ -170,7 +171,7 @@ def _trials(
     root: Path, module: Path, source: str, taken: set[tuple[Path, int]], choice: Choice
 ) -> list[Trial]:
     file = str(root / module)
-    before = compile(source, file, "exec")
+    before = compile(ast.parse(source), file, "exec")  # as the mutants are: from a tree
     found = []
     for mutant, tree in mutants(module, source):
         if (module, mutant.number) not in taken:

@@ -35,6 +35,12 @@ WAIT = 60
 """Seconds by the clock in which a mutant's tests wait for ever, beside those they may take."""
 MEMORY = 4 << 30
 """Bytes of memory a process may ask for."""
+NOT_MADE = 3
+"""The exit status of a process that could not make its mutant."""
+
+
+class NotMade(Exception):
+    """The function that is to be changed is not there."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +162,7 @@ def _try(
     def change() -> None:
         assert trial.codes is not None
         if not functions.change(root / trial.mutant.path, trial.codes):
-            raise RuntimeError(f"nobody holds the function of {trial.mutant.told}")
+            raise NotMade(f"nobody holds the function of {trial.mutant.told}")
 
     while True:
         tests = [each for each in tests if sound.get(each[0], True)]
@@ -222,8 +228,10 @@ def _in_a_process(
             return None
         if status != signal.SIGALRM:
             break
-    if os.WIFSIGNALED(status) or os.waitstatus_to_exitcode(status) == 3:
-        return "(time)" if status in (signal.SIGALRM, signal.SIGPROF) else f"(status {status})"
+    if os.WIFSIGNALED(status):
+        return "(time)" if status in (signal.SIGALRM, signal.SIGPROF) else f"(signal {status})"
+    if os.waitstatus_to_exitcode(status) == NOT_MADE:
+        raise RuntimeError("the mutant could not be made: have files changed meanwhile?")
     return lines[-1] if lines else "(not imported)"
 
 
@@ -233,7 +241,7 @@ def _child(
     find: Callable[[str], Any],
     tell: int,
 ) -> None:
-    status = 3
+    status = NOT_MADE
     try:
         os.setpgid(0, 0)
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
@@ -254,8 +262,8 @@ def _child(
                 break
         else:
             status = 0
-    except RuntimeError:
-        status = 3
+    except NotMade:
+        status = NOT_MADE
     except BaseException:
         status = 1
     finally:
