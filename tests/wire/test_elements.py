@@ -79,11 +79,13 @@ class ElementTests(SynchronousTestCase):
         long = b"3072:%b," % bytes(3 * MAX_ELEMENTS)
         body = b"4:body,1:1#5000:%b," % (b":" * 5000)
         many = b"0:~" * 2 + b"2048:%b," % (b":" * 2 * MAX_ELEMENTS) + long
+        all_but_one = b"0:~" * (MAX_ELEMENTS - 1) + b"2048:%b," % (b":" * 2048)
         for payload, ways in (
             (short, []),
             (long, ["count"]),
             (body, ["find"] * 3),
             (many, ["count"] + ["find"] * 4),
+            (all_but_one, ["count"] + ["find"] * MAX_ELEMENTS),
         ):
             data = Looked(payload)
             check_elements(data, 0, len(data))
