@@ -6,9 +6,8 @@ the guest, and its plain answer back, without an object but one for the stream. 
 go to the C{FastHttp2Protocol} behind it, in order: it has the rules, and every stream that is not
 plain. A body that is small is gathered here, and goes with its request. A stream goes over to it
 whenever something happens that is not plain, with the request that a guest already has; the
-connection itself stays here, because its fields are read by one decoder.
-
-The same in Python: C{subproxy.frontend.http2.frames} (see C{subproxy.fastpath.twins}).
+connection itself stays here, because its fields are read by one decoder. The same in Python:
+C{subproxy.frontend.http2.frames} (see C{subproxy.fastpath.twins}).
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
