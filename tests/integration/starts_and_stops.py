@@ -147,9 +147,11 @@ class StartsAndStops:
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
 
-    def until(self, state: str, name: str = "blog") -> None:
-        """Wait until it is cold, or up."""
-        wait_until(lambda: self.row(name)["state"] == state, f"{name} is {state}", PATIENCE, EVERY)
+    def until(self, *states: str, name: str = "blog") -> None:
+        """Wait until it is in one of these states."""
+        wait_until(
+            lambda: self.row(name)["state"] in states, f"{name} is {states}", PATIENCE, EVERY
+        )
 
     def stop(self) -> None:
         """By an operator, while it is up."""
@@ -161,7 +163,8 @@ class StartsAndStops:
         """Its process is killed; an operator's start forgets that, and tries at once."""
         self.ask()
         self.end_it()
-        self.until("failed")
+        # It has failed, unless it was up for long.
+        self.until("failed", "cold")
         self.tell("start")
         self.stop()
 
@@ -183,7 +186,7 @@ class StartsAndStops:
     def idle(self) -> None:
         """Nobody asks any more."""
         self.ask("short")
-        self.until("cold", "short")
+        self.until("cold", name="short")
 
     def give_up(self) -> None:
         """An operator stops it while it starts."""
@@ -209,7 +212,7 @@ class StartsAndStops:
         if self.pid("steady") != pid:
             self.counts["another one after a hand-over"] += 1
         self.tell("stop", "steady")
-        self.until("cold", "steady")
+        self.until("cold", name="steady")
 
 
 def run(minutes: float, image: Path | None, pause: float) -> int:

@@ -51,7 +51,7 @@ class StartsAndStopsTests(SynchronousTestCase):
 
         wait_until(lambda: holders() == {parent}, f"only {parent} to have it: {holders()}")
         there.tell("stop", "steady")
-        there.until("cold", "steady")
+        there.until("cold", name="steady")
         wait_until(lambda: not holders(), "its end")
 
 

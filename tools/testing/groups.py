@@ -27,6 +27,7 @@ MACHINES = frozenset(
         "test_vm_container_docs",
         "test_vm_docs",
         "test_vm_drivers",
+        "test_vm_failures",
         "test_vm_guest",
         "test_vm_native",
         "test_vm_on_demand",
