@@ -245,7 +245,7 @@ class MachineManager:
         if managed is None or managed.removed:
             return False
         managed.supervisor.start()
-        managed.refused_until = 0.0
+        self._refuse_no_more(managed)
         self._step(managed)
         return True
 
@@ -261,7 +261,7 @@ class MachineManager:
         if not managed.machine.snapshot:
             return f"machine {name} has no snapshot = true"
         managed.supervisor.freeze()
-        managed.refused_until = 0.0
+        self._refuse_no_more(managed)
         self._step(managed)
         return None
 
@@ -394,6 +394,12 @@ class MachineManager:
 
     def _look_for_room(self) -> None:
         self._make_room(self._clock.seconds())
+
+    def _refuse_no_more(self, managed: ManagedMachine) -> None:
+        """It is tried at once, so who asks now waits for that."""
+        if managed.refused_until:
+            managed.refused_until = 0.0
+            self._host.status(managed.machine.name, managed.up, 0.0)
 
     def _tell(self, managed: ManagedMachine, now: float) -> None:
         up = managed.supervisor.up > 0

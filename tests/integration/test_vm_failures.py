@@ -8,8 +8,11 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import threading
 from contextlib import ExitStack
 from functools import cache
+from unittest import SkipTest
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -42,6 +45,7 @@ class MachineCase(SynchronousTestCase):
         stack = ExitStack()
         self.addCleanup(stack.close)
         self.folder = stack.enter_context(scratch())
+        self.instance = self.folder / "m" / "blog" / "0"
         self.world = World()
         self.addCleanup(self.world.close)
 
@@ -114,6 +118,15 @@ NONE = dict.fromkeys(ONE, 0)
 
 
 class UseTests(MachineCase):
+    def test_who_leaves(self) -> None:
+        """The machine comes up for nobody; who comes next has it."""
+        self.start_proxy()
+        with self.begin("/"):
+            wait_until(lambda: self.programs() == ONE, "a start", PATIENCE)
+        self.wait_for(r"blog \(0\) is up")
+        self.boot()
+        self.assertEqual(self.running()[0], 1)
+
     def test_an_event_stream(self) -> None:
         """It is not idle while somebody hears events."""
         self.start_proxy(idle=3)
@@ -128,6 +141,23 @@ class UseTests(MachineCase):
         self.wait_for(r"\(0\) is told to end: it was idle")
         self.wait_for(r"\(0\) has ended: the guest has powered off")
         self.assertEqual(self.programs(), NONE)
+
+    def test_two_of_them(self) -> None:
+        """Who waits for longer has another one started, which ends when one is enough."""
+        self.start_proxy("--machine-starts=1", most=2, idle=3, **{"scale-after": 0.5})
+        self.boot()
+        answers: list[tuple[int, bytes]] = []
+        clients = [
+            threading.Thread(target=lambda: answers.append(self.ask("/held"))) for _ in range(6)
+        ]
+        for each in clients:
+            each.start()
+        for each in clients:
+            each.join(PATIENCE)
+        self.assertEqual([status for status, _ in answers], [200] * 6)
+        self.assertEqual(len({body for _, body in answers}), 2)
+        self.wait_for(r"\(1\) has ended: the guest has powered off")
+        self.assertLessEqual(self.programs()["qemu-system-x86_64"], 1)
 
 
 class CrashTests(MachineCase):
@@ -151,6 +181,16 @@ class CrashTests(MachineCase):
         self.assertNotEqual(self.boot(), first)
         self.assertEqual(self.programs(), ONE)
 
+    def test_worker_killed(self) -> None:
+        """The machine runs on, and the next worker serves it."""
+        self.start_proxy()
+        first = self.boot()
+        found = re.findall(r"worker 0 serves: process (\d+)", self.proxy.whole_lines)
+        os.kill(int(found[-1]), signal.SIGKILL)
+        wait_until(lambda: self.proxy.whole_lines.count("worker 0 serves") == 2, "the next worker")
+        self.assertEqual(self.boot(), first)
+        self.assertEqual((self.running()[0], self.programs()), (1, ONE))
+
     def test_proxy_killed(self) -> None:
         """All ends with it; the next proxy boots it anew, once."""
         self.start_proxy()
@@ -172,3 +212,40 @@ class CrashTests(MachineCase):
         admin_client.command(self.folder / "admin", "machines", "stop", "blog")
         self.wait_for(r"\(0\) has ended: the guest has powered off")
         self.assertEqual(self.programs(), NONE)
+
+
+class PlaceTests(MachineCase):
+    def test_a_path_in_use(self) -> None:
+        """Another process listens there: that is the reason, and it is left alone."""
+        self.start_proxy()
+        self.instance.mkdir(parents=True, mode=0o700)
+        with socket.socket(socket.AF_UNIX) as other:
+            other.bind(str(self.instance / "vsock"))
+            other.listen()
+            self.assertEqual(self.ask()[0], 503)
+            self.wait_for(r"\(0\) has failed: .*vsock is in use by another process")
+            self.assertTrue((self.instance / "vsock").is_socket())
+        admin_client.command(self.folder / "admin", "machines", "start", "blog")
+        self.boot()
+
+    def test_a_full_disk(self) -> None:
+        """What can't be written is the reason; when there is room it is started."""
+        if os.geteuid() != 0:
+            raise SkipTest("only root can mount a small disk")
+        disk = self.folder / "m"
+        disk.mkdir(0o711)
+        options = "size=256k,mode=711"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "small", str(disk)], check=True)
+        self.addCleanup(subprocess.run, ["umount", "--lazy", str(disk)], check=True)
+        self.start_proxy()
+        filling = disk / "filling"
+        with filling.open("wb", buffering=0) as file, self.assertRaises(OSError):
+            while True:
+                file.write(bytes(4096))
+        status, _ = self.ask()
+        self.assertIn(status, (200, 503))
+        if status == 503:
+            self.wait_for(r"has failed: .*No space left on device")
+        filling.unlink()
+        admin_client.command(self.folder / "admin", "machines", "start", "blog")
+        self.boot()

@@ -313,6 +313,18 @@ class FailureTests(ManagerCase):
         self.assertEqual(len(self.vmm.starts), 4)
         self.assertEqual(self.host.listening, [device_of(self.folder, "blog", 0)])
 
+    def test_an_operator_tries_at_once(self) -> None:
+        """Who asks then waits for that attempt: workers are told so."""
+        self.use(waiting=1)
+        for wait in (1.0, 2.0, 0.0):
+            self.vmm.starts[-1].started.errback(VmmError("no kernel", ("line",)))
+            self.clock.advance(wait)
+        self.assertTrue(self.manager.start("blog"))
+        self.assertEqual(self.host.told, [("blog", False, 4.0), ("blog", False, 0.0)])
+        self.assertEqual(len(self.vmm.starts), 4)
+        self.manager.start("blog")
+        self.assertEqual(len(self.host.told), 2)
+
     def test_cannot_listen(self) -> None:
         """Nothing is started then."""
         self.host.trouble = OSError(98, "Address already in use", "/run/x")
