@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -28,7 +29,12 @@ class ChoiceTests(SynchronousTestCase):
 
     def test_not_compiled(self) -> None:
         """It is Twisted's, and it is told why; or nothing, if the other was asked for by name."""
-        self.patch(sys, "modules", {**sys.modules, MODULE: None})
+        before = sys.modules.pop(MODULE, None)
+        if before is not None:
+            self.addCleanup(sys.modules.__setitem__, MODULE, before)
+        self.addCleanup(sys.modules.pop, MODULE, None)
+        modules: dict[str, Any] = sys.modules  # type: ignore[assignment]
+        modules[MODULE] = None
         engine, why = choose_host_tls("auto")
         self.assertEqual(engine.name, "Twisted's TLS")
         self.assertIn("its layer is not compiled", why)
