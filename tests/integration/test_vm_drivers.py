@@ -162,6 +162,24 @@ class DriverCase(TestCase):
         self.addCleanup(port.stopListening)
         return guest
 
+    async def dialled(self, guest: FirstBytes, running: RunningVmm) -> None:
+        """
+        Wait for the guest's call. Where KVM is emulated itself an ordinary kernel ends with an
+        empty console, or gets nowhere in a minute: that is no failure of a driver.
+        """
+        slow = False
+        try:
+            await self.until(lambda: guest.heard.called or not processes_in(self.folder))
+        except AssertionError:
+            slow = True
+            running.kill()
+        if not guest.heard.called:
+            ended = await running.ended
+            if self.program == "qemu" or (ended.console and not slow):
+                self.fail(f"the guest has not dialled: {ended}")
+            raise SkipTest(f"KVM can't boot a guest here: {ended.reason}")
+        self.assertIn(b"5:hello", await guest.heard)
+
     async def check_snapshot(self) -> None:
         """
         One is frozen, and two go on from that at the same time, each on its own path: their guests
@@ -170,11 +188,7 @@ class DriverCase(TestCase):
         self.machine = replace(self.machine, snapshot=True)
         guest = self.listen()
         running = await self.start()
-        await self.until(lambda: guest.heard.called or not processes_in(self.folder))
-        if not guest.heard.called:
-            ended = await running.ended
-            raise SkipTest(f"KVM can't boot a guest here: {ended.reason}")
-        self.assertIn(b"5:hello", await guest.heard)
+        await self.dialled(guest, running)
         root = self.folder.parent
         place = root / "snapshot"
         place.mkdir(0o700)
@@ -339,12 +353,7 @@ class CloudHypervisorTests(DriverCase):
     async def test_a_guest_dials_and_powers_off(self) -> None:
         guest = self.listen()
         running = await self.start()
-        await self.until(lambda: guest.heard.called or not processes_in(self.folder))
-        if not guest.heard.called:
-            ended = await running.ended
-            if not ended.console:
-                raise SkipTest(f"KVM can't boot a guest here: {ended.reason}")
-        self.assertIn(b"5:hello", await guest.heard)
+        await self.dialled(guest, running)
         await running.power_off()
         ended = await self.ended(running)
         self.assertEqual(ended.status, 0)
