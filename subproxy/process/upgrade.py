@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import sys
+from getopt import GetoptError, getopt
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -54,12 +55,26 @@ class NewProcess(ProcessProtocol):
 
 
 def command_line() -> list[str]:
-    """Our own, with no pid file: as long as that names us, it would stop the other."""
+    """
+    Our own, with no pid file: as long as that names us, it would stop the other.
+
+    C{subproxy run} writes none. The options of C{twistd} itself end where the proxy's name stands;
+    that may be what one of them says, too (C{--uid subproxy}).
+    """
     line = list(sys.orig_argv)
-    if "subproxy" in line:
-        at = line.index("subproxy")
-        # Of C{python -m subproxy run} there is none.
-        if line[at - 1] != "-m" and "--pidfile=" not in line[:at]:
+    own = sys.argv[1:]
+    if "subproxy" not in own or own[0] == "run":
+        return line
+    from twisted.scripts.twistd import ServerOptions  # type: ignore[attr-defined]
+
+    known: Any = ServerOptions()
+    try:
+        _, rest = getopt(own, known.shortOpt, known.longOpt)
+    except GetoptError:
+        return line  # of another program than twistd
+    if rest[:1] == ["subproxy"]:
+        at = len(line) - len(rest)
+        if "--pidfile=" not in line[:at]:
             line.insert(at, "--pidfile=")
     return line
 
