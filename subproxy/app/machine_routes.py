@@ -268,14 +268,16 @@ class MachineRoutes(GuestObserver):
     def drain(self, identity: str, event: MemberEvent) -> None:
         """Give an instance nothing new, or use it again; then tell the parent what it does."""
         found = instance_of_identity(self._folder, identity)
-        declared = None if found is None else self._declared.get(found[0])
-        if declared is None or found is None:
+        if found is None:
             return
-        # Also who dials again: what it was given would end with its machine.
+        # Also who dials again, and comes here first: what it was given would end with its machine.
         if event is MemberEvent.DRAIN:
             self._drained.add(identity)
         else:
             self._drained.discard(identity)
+        declared = self._declared.get(found[0])
+        if declared is None:
+            return
         now = self._dispatcher.now()
         for member, index in declared.members.items():
             if index == found[1] and member.feed(event, now) and event is MemberEvent.UNDRAIN:

@@ -171,6 +171,17 @@ class TemplateRoutesTests(MachineRoutesCase):
         self.ask(b"a.dev.example")
         self.assertEqual(self.told(), [("dev-a", 1)])
 
+    def test_drained(self) -> None:
+        """Also where nobody has asked for it yet: its guest may dial again, and come here."""
+        identity = identity_of(FOLDER, "dev-a", 0)
+        self.routes.drain(identity, MemberEvent.DRAIN)
+        guest = self.machine("dev-a")
+        guest.register(rb"a\.dev\.example", b"/.*")
+        self.ask(b"a.dev.example")
+        self.assertEqual(self.answer(guest), 0)
+        self.routes.drain(identity, MemberEvent.UNDRAIN)
+        self.assertEqual(self.answer(guest), 1)
+
     def test_reload(self) -> None:
         """What was made stays while its template does, and who waits is answered so."""
         sink = self.ask(b"a.dev.example")
