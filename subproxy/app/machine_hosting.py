@@ -19,7 +19,7 @@ from subproxy.config.sources import Effective
 from subproxy.endpoints.hybrid import HybridVsockServerEndpoint
 from subproxy.machines.declaration import PROCESS, Machine
 from subproxy.machines.places import identity_of, instance_of_identity
-from subproxy.machines.states import InstanceState
+from subproxy.machines.states import DRAINED, InstanceState
 from subproxy.machines.usage import InstanceUse, MachineUse
 from subproxy.process.inherited_sockets import InheritedSockets
 from subproxy.process.startup import fail
@@ -214,6 +214,9 @@ class MachineHosting:
                 if instance.run and instance.state is not InstanceState.COLD:
                     identity = identity_of(self._folder, name, index)
                     crew.send(worker, msg.MachineStarts(identity, instance.run))
+                if instance.state in DRAINED:
+                    # What others were told before it came: its guest may dial again, and come here.
+                    crew.ask(worker, "machine-drain", identity)
             refused = max(0.0, each.refused_until - now)
             if each.up or refused:
                 crew.send(worker, msg.MachineStatus(name, each.up, refused))

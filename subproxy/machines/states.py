@@ -72,3 +72,6 @@ TRANSITIONS: TransitionTable[InstanceState] = TransitionTable(
 
 COMING = frozenset({InstanceState.STARTING, InstanceState.BOOTING})
 """On its way to be up."""
+
+DRAINED = frozenset({InstanceState.DRAINING, InstanceState.FREEZING, InstanceState.POWERING_OFF})
+"""What its guest is given would end with it: it is asked nothing new."""
