@@ -59,7 +59,8 @@ def _finished(made: T, slots: bool, hashed: Callable[[Any], int] | None) -> T:
         # Of one name the getter gives no tuple, which compares and is hashed as well.
         finished.__compared__ = attrgetter(*names) if names else staticmethod(_nothing)
         finished.__eq__ = _equal
-        finished.__hash__ = hashed
+        if "__hash__" not in own:
+            finished.__hash__ = hashed
     done: T = finished
     return done
 

@@ -51,6 +51,14 @@ class Folded:
         return f"<{self.name}>"
 
 
+@value_class
+class Hashed:
+    held: object
+
+    def __hash__(self) -> int:
+        return 7
+
+
 @mixed_value_class
 class Left:
     left: int = 1
@@ -104,6 +112,8 @@ class ValueTests(SynchronousTestCase):
     def test_own_methods_stay(self) -> None:
         self.assertEqual({Folded("A"), Folded("a")}, {Folded("a")})
         self.assertEqual(repr(Folded("A")), "<A>")
+        self.assertEqual(hash(Hashed([])), 7)
+        self.assertEqual(Hashed([]), Hashed([]))
 
     def test_helpers_of_dataclasses(self) -> None:
         self.assertEqual([each.name for each in fields(Point)], ["x", "y", "note"])
