@@ -35,6 +35,8 @@ def serve(arguments: Sequence[str]) -> int:
     class RunOptions(ServerOptions):
         """Those of twistd, which knows one plugin."""
 
+        typed = COMMAND
+
         @property
         def subCommands(self) -> Iterator[tuple[str, None, Any, str]]:
             self.loadedPlugins = {subproxy.tapname: subproxy}

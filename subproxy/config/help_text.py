@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 
 DISTRIBUTION = "subscription-proxy-vsock"
 
-EXAMPLE = """\
+TWISTD = "twistd -n subproxy"
+
+EXAMPLE = f"""\
 Example:
-  twistd -n subproxy --http=8888 --vsock='/run/vms/*.sock' --policy=policy.toml
+  {TWISTD} --http=8888 --vsock='/run/vms/*.sock' --policy=policy.toml
 """
 
 Group = tuple[str, Sequence[tuple[str, str]]]

@@ -13,7 +13,7 @@ from twisted.copyright import version as twisted_version
 from twisted.python import usage
 
 from subproxy.config.configuration_error import ConfigurationError
-from subproxy.config.help_text import DISTRIBUTION, EXAMPLE, Group, options_text, release
+from subproxy.config.help_text import DISTRIBUTION, EXAMPLE, TWISTD, Group, options_text, release
 from subproxy.config.setting import Flag, Setting
 from subproxy.config.settings import PROCESS, TABLE, Settings
 from subproxy.config.sources import Effective, Sources
@@ -86,14 +86,28 @@ class Options(usage.Options):
         try:
             super().parseOptions(options)  # type: ignore[no-untyped-call]
         except usage.UsageError as error:
-            fail(f"{error} (twistd subproxy --help tells the options)")
+            fail(f"{error} ({self._typed or 'twistd subproxy'} --help tells the options)")
+
+    @property
+    def _typed(self) -> str:
+        """What stood before our options, if that was not C{twistd}."""
+        typed: str = getattr(getattr(self, "parent", None), "typed", "")
+        return typed
+
+    def getSynopsis(self) -> str:
+        """The first line of the help."""
+        if self._typed:
+            return f"Usage: {self._typed} {self.synopsis}"
+        usual: str = super().getSynopsis()
+        return usual
 
     def getUsage(self, width: int | None = None) -> str:
         """The options in groups, with an example."""
         width = width or int(os.environ.get("COLUMNS", "80"))
         about = textwrap.fill(self.longdesc, width)
         options = options_text(GROUPS, self.docs, self.defaults, width)
-        return f"{about}\n\n{EXAMPLE}\n{options}"
+        example = EXAMPLE.replace(TWISTD, self._typed or TWISTD)
+        return f"{about}\n\n{example}\n{options}"
 
     def opt_version(self) -> None:
         """Tell the versions of subproxy and Twisted."""

@@ -5,6 +5,7 @@ import re
 import shlex
 import sys
 from contextlib import redirect_stderr, redirect_stdout
+from types import SimpleNamespace
 
 from twisted.copyright import version as twisted_version
 from twisted.trial.unittest import SynchronousTestCase
@@ -210,6 +211,19 @@ class OptionsTests(SynchronousTestCase):
         words = shlex.split(EXAMPLE.splitlines()[1])
         self.assertEqual(words[:3], ["twistd", "-n", "subproxy"])
         self.parse(*words[3:])
+
+    def test_subproxy_run(self) -> None:
+        """Whoever has typed that is told of that, and not of twistd."""
+        options = Options()
+        options.parent = SimpleNamespace(typed="subproxy run", get=lambda key: None)
+        lines = str(options).splitlines()
+        self.assertEqual(lines[0], f"Usage: subproxy run {Options.synopsis}")
+        self.assertIn("  subproxy run --http=8888", "\n".join(lines))
+        self.assertNotIn("twistd", "\n".join(lines))
+        errors = io.StringIO()
+        self.patch(sys, "stderr", errors)
+        self.assertRaises(SystemExit, options.parseOptions, ["--x"])
+        self.assertIn("(subproxy run --help tells the options)", errors.getvalue())
 
 
 class PidfileTests(SynchronousTestCase):

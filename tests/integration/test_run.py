@@ -60,7 +60,7 @@ class RunTests(SynchronousTestCase):
     def test_what_is_wrong(self) -> None:
         """One line, and status 1."""
         for option, why in (
-            ("--nonsense=1", "option --nonsense not recognized"),
+            ("--nonsense=1", "option --nonsense not recognized (subproxy run --help "),
             ("--workers=many", "--workers"),
             ("--http=nowhere:1", "nowhere"),
         ):
