@@ -272,10 +272,10 @@ def _signal_handlers(
 ) -> dict[signal.Signals, Callable[[], object]]:
     """What a signal makes C{service} do."""
     handlers: dict[signal.Signals, Callable[[], object]] = {
-        signal.SIGUSR2: lambda: service.hand_over(reactor)
+        signal.SIGUSR2: lambda: service.hand_over(reactor),
+        # Whoever rotates logs may send it where there is none: it would end the process else.
+        signal.SIGUSR1: (lambda: None) if service.log is None else service.log.reopen,
     }
-    if service.log is not None:
-        handlers[signal.SIGUSR1] = service.log.reopen
     if reload is not None:
         handlers[signal.SIGHUP] = reload
     return handlers

@@ -56,15 +56,12 @@ class BuildTests(BuildTestCase):
         )
 
     def test_signals(self) -> None:
-        """A log is opened anew, a policy is read again, where there is one."""
+        """A policy is read again, where there is one; who opens logs anew ends nothing."""
         (self.folder / "policy.toml").write_text("")
         for changes, expected in (
-            ({}, {signal.SIGUSR2}),
+            ({}, {signal.SIGUSR2, signal.SIGUSR1}),
             ({"access_log": str(self.folder / "log")}, {signal.SIGUSR2, signal.SIGUSR1}),
-            (
-                {"policy": str(self.folder / "policy.toml")},
-                {signal.SIGUSR2, signal.SIGHUP},
-            ),
+            ({"policy": str(self.folder / "policy.toml")}, set(SIGNALS)),
         ):
             service = self.build(**changes)
             if service.log is not None:
