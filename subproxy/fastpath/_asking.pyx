@@ -112,7 +112,8 @@ cdef class AskingClient(FastClient):
         cdef u8 *end
         cdef u8 *at
         cdef uint64_t number
-        cdef bint large = body > path.most_inline
+        # What has waited is here, whole, whatever a reload says by now.
+        cdef bint large = new and body > path.most_inline
         cdef bytes token = None
         python_channel = get(member, MEMBER_CHANNEL)
         if type(python_channel) is not PythonChannel:

@@ -149,6 +149,20 @@ class WaitingQueueTests(SynchronousTestCase):
             self.assertEqual(pair.stats["requests"], 2)
             self.assertEqual(pair.stats["declined_requests"], 0)
 
+    def test_a_body_that_waits_is_no_upload_by_a_reload(self) -> None:
+        """It is here, whole: a guest must not be promised that it comes over a data connection."""
+        for pieces in ([LARGE], [LARGE[:300], LARGE[300:]]):
+            pair = self.pair()
+            pair.client(0, GET)
+            pair.client(1, *pieces)
+            for side in pair.sides:
+                side.factory.set_limits(HttpLimits(inline=1000))
+            pair.answer(1)
+            self.assertIn(LARGE.partition(b"\r\n\r\n")[2], pair.last["guest"])
+            pair.answer(2)
+            self.assertEqual(pair.stats["requests"], 2)
+            self.assertEqual(pair.stats["declined_requests"], 0)
+
     def test_both_paths_wait_in_one_queue(self) -> None:
         """What the Python path has keeps its turn, and what is behind it stays compiled."""
         pair = self.pair()
