@@ -66,3 +66,12 @@ class KeyUpdateClient:
         """A record that holds C{data}."""
         assert self._lib.SSL_write(self._ssl, data, len(data)) == len(data)
         return self.take()
+
+    def hear(self, data: bytes) -> bytes:
+        """What the server has said in C{data}, up to where it is not understood."""
+        self.feed(data)
+        found = b""
+        room = ctypes.create_string_buffer(ROOM)
+        while (size := self._lib.SSL_read(self._ssl, room, ROOM)) > 0:
+            found += room.raw[:size]
+        return found

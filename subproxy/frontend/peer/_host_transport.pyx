@@ -201,10 +201,12 @@ cdef class CompiledHostTransport(Receiver):
 
     cdef int send(self) except -1:
         """Let the socket have what the library has written."""
+        cdef Py_ssize_t size
         if output.size == 0:
             return 0
-        data = PyBytes_FromStringAndSize(output.data, output.size)
-        output.size = 0
+        size = output.size
+        output.size = 0  # if there is no memory for it, too: it is nobody else's
+        data = PyBytes_FromStringAndSize(output.data, size)
         if self.stream is not None:
             self.stream.cwrite(data)
         else:

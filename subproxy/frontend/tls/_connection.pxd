@@ -36,13 +36,12 @@ cdef class CompiledTlsConnection(AboveSocket):
     cdef int decrypt(self, char *into, Py_ssize_t room) noexcept
     cdef Py_ssize_t written(self) noexcept
     cdef bytes take_written(self)
-    cdef int put_back(self, bytes data) except -1
     cdef int offer(self, bint much) except -1
     cdef int read(self) except -1
     cdef bint read_record(self) except -1
     cdef bint read_records(self) except -1
     cdef int next_data(self, char *into, Py_ssize_t room) except? -2
-    cdef bint no_data(self, int error) except -1
+    cdef bint no_data(self, int error, bint answered) except -1
     cdef int write_little(self, const char *at, Py_ssize_t left) except -1
     cdef int write_much(self, const char *at, Py_ssize_t left) except -1
     cdef int flush_odd(self, bint odd) except -1

@@ -8,7 +8,6 @@ Nothing of its own is kept between two calls but what came while it was paused.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.string cimport memcpy
 
 from subproxy.frontend.tls._above_socket cimport AboveSocket
 from subproxy.frontend.tls._libssl cimport Context, Output, output
@@ -170,15 +169,9 @@ cdef class CompiledTlsConnection(AboveSocket):
 
     cdef bytes take_written(self):
         """What it has written."""
-        data = PyBytes_FromStringAndSize(output.data, output.size)
-        output.size = 0
-        return data
-
-    cdef int put_back(self, bytes data) except -1:
-        """What was taken is still to be sent, and nothing was written meanwhile."""
-        memcpy(output.data, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
-        output.size = PyBytes_GET_SIZE(data)
-        return 0
+        cdef Py_ssize_t size = output.size
+        output.size = 0  # if there is no memory for it, too: it is nobody else's
+        return PyBytes_FromStringAndSize(output.data, size)
 
     # Records.
 
@@ -209,7 +202,7 @@ cdef class CompiledTlsConnection(AboveSocket):
             else:
                 self.inner.dataReceived(PyBytes_FromStringAndSize(scratch, n))
             return True
-        return self.no_data(self.lib.SSL_get_error(self.ssl, n))
+        return self.no_data(self.lib.SSL_get_error(self.ssl, n), False)
 
     cdef int next_data(self, char *into, Py_ssize_t room) except? -2:
         """The data of the next record, its size; else what the library says of it."""
@@ -230,6 +223,7 @@ cdef class CompiledTlsConnection(AboveSocket):
         cdef Py_ssize_t filled = 0
         cdef int n = 0
         cdef int error = 0
+        cdef bint answered = False
         cdef list gathered = [PyBytes_FromStringAndSize(NULL, room + 64)]
         cdef char *at = PyBytes_AS_STRING(gathered[0])
         while self.feed.size and self.stage == OPEN:
@@ -238,29 +232,28 @@ cdef class CompiledTlsConnection(AboveSocket):
                 error = self.lib.SSL_get_error(self.ssl, n)
                 break
             filled += n
+        if filled and n <= 0 and self.written():
+            # To the record behind these; before who is called writes, since it was encrypted before.
+            answered = True
+            self.flush()
         if filled and self.inner is not None:
-            # What the library says of the record behind these waits: who is called may write, and
-            # others, too.
-            said = self.take_written() if self.written() else None
             if self.receiver is not None:
                 self.receiver.received(at, filled)
             else:
                 trim_last(gathered, filled)
                 self.inner.dataReceived(take_only(gathered))
-            if said is not None and self.stage == OPEN:
-                self.put_back(said)
         if n > 0:
             return True
         # Whoever took it may have ended the connection.
-        return self.stage == OPEN and self.no_data(error)
+        return self.stage == OPEN and self.no_data(error, answered)
 
-    cdef bint no_data(self, int error) except -1:
-        """The library has no data, and this is why; whether more may be there."""
+    cdef bint no_data(self, int error, bint answered) except -1:
+        """The library has no data, and this is why, C{answered} or not; whether more may be there."""
         if error == WANT_READ:
-            self.flush_odd(self.feed.stopped)
+            self.flush_odd(self.feed.stopped or answered)
             return self.feed.stopped
         if error == ZERO_RETURN:
-            self.flush_odd(False)
+            self.flush_odd(answered)
             if self.stage == OPEN:
                 self.stage = HALF_CLOSED
                 self.inner_reads_no_more()

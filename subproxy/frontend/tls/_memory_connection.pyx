@@ -6,7 +6,7 @@ been read when libssl returns, and what it has written is taken, so that both me
 between two calls; but they stay as large as they were, so that large ones are replaced.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 
 from subproxy.frontend.tls._connection cimport ROOM, CompiledTlsConnection
 from subproxy.frontend.tls._openssl cimport WANT_READ, u8
@@ -109,10 +109,6 @@ cdef class MemoryTlsConnection(CompiledTlsConnection):
         if size > SPARE:
             self.replace(&self.sink)
         return data
-
-    cdef int put_back(self, bytes data) except -1:
-        memory.BIO_write(self.sink, PyBytes_AS_STRING(data), <int>PyBytes_GET_SIZE(data))
-        return 0
 
     cdef int write_much(self, const char *at, Py_ssize_t left) except -1:
         """Its own memory is written to, whatever the size."""

@@ -375,8 +375,8 @@ class ConnectionTestsMixin:
         transport.setTcpKeepAlive(True)
         self.assertFalse(transport.getTcpKeepAlive())
 
-    def test_key_updates(self: Any) -> None:
-        """Some are answered; what asks for more is not read on, though all came at once."""
+    def unusual(self: Any) -> tuple[Line, KeyUpdateClient]:
+        """A line behind the handshake of a client that Python's ssl can't be."""
         try:
             client = KeyUpdateClient()
         except OSError as error:
@@ -387,7 +387,12 @@ class ConnectionTestsMixin:
             line.server.dataReceived(client.take())
             client.feed(line.take())
         line.server.dataReceived(client.take())
-        line.take()
+        client.feed(line.take())
+        return line, client
+
+    def test_key_updates(self: Any) -> None:
+        """Some are answered; what asks for more is not read on, though all came at once."""
+        line, client = self.unusual()
         asked = client.key_updates(20)
         line.server.dataReceived(asked + client.send(b"a"))
         self.assertEqual(line.inner.data, b"a")
@@ -398,6 +403,17 @@ class ConnectionTestsMixin:
         self.assertEqual(line.inner.data, b"a")
         self.assertTrue(line.transport.disconnecting)
         self.assertLessEqual(answered + len(line.take()), answer * ODD_RECORDS)
+
+    def test_key_update_behind_much(self: Any) -> None:
+        """What is written to who was given the data is behind the answer to it: it has new keys."""
+        line, client = self.unusual()
+        inner = line.inner
+        inner.dataReceived = lambda data: inner.transport.write(data[-5:])
+        came = client.key_updates(1) + b"".join(client.send(bytes(16384)) for _ in range(2))
+        line.server.dataReceived(came + client.send(b"hello") + client.key_updates(3))
+        inner.transport.write(b"bye")
+        self.assertTrue(client.hear(line.take()).endswith(b"hellobye"))
+        self.assertFalse(line.transport.disconnecting)
 
     def test_half_a_handshake(self: Any) -> None:
         """It is given up by the deadline of a head, and was counted until then."""
