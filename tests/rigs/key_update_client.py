@@ -1,5 +1,6 @@
 """
-A client over TLS 1.3 that asks for new keys as often as it likes, which Python's ssl does not.
+A client over TLS that asks for new keys as often as it likes, or for short records, which Python's
+ssl does not.
 
 It is OpenSSL's libssl, by ctypes (SSL_key_update(3), BIO_s_mem(3)).
 """
@@ -11,13 +12,18 @@ import ctypes.util
 from typing import Any
 
 REQUESTED = 1  # SSL_KEY_UPDATE_REQUESTED
+SHORT = 1  # TLSEXT_max_fragment_length_512
 ROOM = 65536
 
 
 class KeyUpdateClient:
-    """Bytes for the server come from C{take}, bytes of the server go to C{feed}."""
+    """
+    Bytes for the server come from C{take}, bytes of the server go to C{feed}.
 
-    def __init__(self) -> None:
+    @param short: it wants records of 512 bytes at most (RFC 6066 section 4).
+    """
+
+    def __init__(self, short: bool = False) -> None:
         name = ctypes.util.find_library("ssl")
         if name is None:
             raise OSError("no libssl")
@@ -31,6 +37,8 @@ class KeyUpdateClient:
         lib.SSL_set_bio(self._ssl, self._in, self._out)
         lib.SSL_set_connect_state(self._ssl)
         lib.SSL_CTX_free(context)
+        if short:
+            assert lib.SSL_set_tlsext_max_fragment_length(self._ssl, SHORT) == 1
 
     @staticmethod
     def _pointer(value: Any) -> ctypes.c_void_p:

@@ -8,6 +8,7 @@ Nothing of its own is kept between two calls but what came while it was paused.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdlib cimport free
 
 from subproxy.frontend.tls._above_socket cimport AboveSocket
 from subproxy.frontend.tls._libssl cimport Context, Output, output
@@ -356,9 +357,8 @@ cdef class CompiledTlsConnection(AboveSocket):
 
     cdef int write_much(self, const char *at, Py_ssize_t left) except -1:
         """Likewise, without a copy of what was encrypted."""
-        cdef Output before
+        cdef Output before, after
         cdef Py_ssize_t room = left + (left // ROOM + 1) * MORE + WAITING
-        cdef Py_ssize_t filled
         cdef int n = 1
         cdef list made = [PyBytes_FromStringAndSize(NULL, room)]
         self.flush()
@@ -370,11 +370,17 @@ cdef class CompiledTlsConnection(AboveSocket):
             n = self.lib.SSL_write(self.ssl, at, <int>min(left, AT_ONCE))
             at += n
             left -= n
-        filled = output.size
+        after = output
         output.data, output.room, output.size, output.lent = before.data, before.room, 0, False
+        if not after.lent:
+            # Records are shorter, or longer, than others: a client may want that (RFC 6066 section 4).
+            try:
+                made[0] = PyBytes_FromStringAndSize(after.data, after.size)
+            finally:
+                free(after.data)
         if n <= 0:
             return self.broke()
-        trim_last(made, filled)
+        trim_last(made, after.size)
         if self.stream is not None:
             self.stream.cwrite(take_only(made))
         else:

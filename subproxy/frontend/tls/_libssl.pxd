@@ -6,7 +6,7 @@ cdef struct Output:
     char *data
     Py_ssize_t size
     Py_ssize_t room
-    bint lent  # it is somebody's for this call, and does not grow
+    bint lent  # data is somebody's for this call; where it is too small, it is replaced
 
 cdef Libssl lib
 cdef Output output

@@ -217,9 +217,12 @@ cdef int write_output(void *bio, const char *data, int size) noexcept:
     rest.BIO_clear_flags(bio, BIO_FLAGS_RETRY)
     if wanted > output.room:
         room = wanted + wanted // 2 + 16384
-        larger = NULL if output.lent else <char *>realloc(output.data, room)
+        larger = <char *>realloc(NULL if output.lent else output.data, room)
         if larger == NULL:
             return -1
+        if output.lent:
+            memcpy(larger, output.data, output.size)
+            output.lent = False
         output.data = larger
         output.room = room
     memcpy(output.data + output.size, data, size)

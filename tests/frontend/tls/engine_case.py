@@ -375,10 +375,10 @@ class ConnectionTestsMixin:
         transport.setTcpKeepAlive(True)
         self.assertFalse(transport.getTcpKeepAlive())
 
-    def unusual(self: Any) -> tuple[Line, KeyUpdateClient]:
+    def unusual(self: Any, **options: Any) -> tuple[Line, KeyUpdateClient]:
         """A line behind the handshake of a client that Python's ssl can't be."""
         try:
-            client = KeyUpdateClient()
+            client = KeyUpdateClient(**options)
         except OSError as error:
             raise SkipTest(str(error))
         self.addCleanup(client.close)
@@ -413,6 +413,15 @@ class ConnectionTestsMixin:
         line.server.dataReceived(came + client.send(b"hello") + client.key_updates(3))
         inner.transport.write(b"bye")
         self.assertTrue(client.hear(line.take()).endswith(b"hellobye"))
+        self.assertFalse(line.transport.disconnecting)
+
+    def test_short_records(self: Any) -> None:
+        """A client may want many, of which each has a head."""
+        line, client = self.unusual(short=True)
+        for size in (100, 8193, 40_000, 200_000):
+            data = bytes(range(250)) * (size // 250) + bytes(size % 250)
+            line.inner.transport.write(data)
+            self.assertEqual(client.hear(line.take()), data)
         self.assertFalse(line.transport.disconnecting)
 
     def test_half_a_handshake(self: Any) -> None:
