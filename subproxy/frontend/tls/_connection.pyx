@@ -231,6 +231,9 @@ cdef class CompiledTlsConnection(AboveSocket):
             n = self.next_data(at + filled, min(room - filled, ROOM))
             if n <= 0:
                 error = self.lib.SSL_get_error(self.ssl, n)
+                if error != WANT_READ:
+                    # Whoever is called now may end this, and others would take it for theirs.
+                    self.lib.ERR_clear_error()
                 break
             filled += n
         if filled and n <= 0 and self.written():

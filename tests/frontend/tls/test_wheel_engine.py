@@ -59,6 +59,19 @@ class WheelConnectionTests(CompiledConnectionTestsMixin, WheelCase):
             self.assertTrue(line.transport.disconnecting, nonsense)
             self.assertEqual(line.inner.events, [])
 
+    def test_errors_are_nobody_else_s(self) -> None:
+        """The queue of errors is pyOpenSSL's, too, which takes what is in it for its own."""
+        line = self.shaken()
+        inner = line.inner
+        inner.dataReceived = lambda data: inner.transport.abortConnection()
+        damaged = bytearray(line.client.send(bytes(40_000)) + line.client.send(b"more"))
+        damaged[-1] ^= 1
+        line.server.dataReceived(bytes(damaged))
+        self.assertTrue(line.transport.aborted)
+        from cryptography.hazmat.bindings._rust import _openssl
+
+        self.assertEqual(_openssl.lib.ERR_peek_error(), 0)
+
 
 class WheelEngineTests(RefusedCertificateTestsMixin, WheelCase):
     def test_what_it_says(self) -> None:
