@@ -33,6 +33,7 @@ from subproxy.fastpath._route_cache cimport RouteEntry
 from subproxy.reactor._turn_end cimport turn_end
 from subproxy.reactor._stream cimport Stream
 
+from subproxy.fastpath.http2_protocol import FastHttp2Protocol
 from subproxy.frontend.http2 import frames as described
 from subproxy.frontend.http2.bounds import (
     CONNECTION_WINDOW as _connection_window, MOST_CRUMBS, MOST_HEADS as _most_heads,
@@ -113,8 +114,6 @@ cdef class FastHttp2Connection(FastHttp2Output):
         if isinstance(transport, Stream) and not (<Stream>transport).TLS:
             self.stream = <Stream>transport
         self.turn_end = turn_end(transport, self)
-        # Imported here: who is not asked in HTTP/2 need not spend it.
-        from subproxy.fastpath.http2_protocol import FastHttp2Protocol
         self.shell = FastHttp2Protocol.behind(self, self.decoder)
         self.machine = self.shell.connection
         self.served = self.shell.served

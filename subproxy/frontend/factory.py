@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import (
@@ -25,15 +25,15 @@ from subproxy.frontend.deadlines import Sweeper
 from subproxy.frontend.half_close import HalfClose
 from subproxy.frontend.http1.framing import RequestValidator
 from subproxy.frontend.http1.protocol import Http1Protocol
+from subproxy.frontend.http2.connection import Http2Connection
+from subproxy.frontend.http2.counts import Http2Counts, IHttp2Counts
+from subproxy.frontend.http2.flood import FloodGuard
+from subproxy.frontend.http2.hpack import HpackDecoder, IFieldDecoder
+from subproxy.frontend.http2.protocol import Http2Protocol
 from subproxy.frontend.limits import HttpLimits
 from subproxy.frontend.open_connections import OpenConnection, OpenConnections
 from subproxy.telemetry.dates import http_date
 from subproxy.telemetry.exchange_record import IExchangeLog
-
-if TYPE_CHECKING:
-    from subproxy.frontend.http2.counts import IHttp2Counts
-    from subproxy.frontend.http2.hpack import IFieldDecoder
-    from subproxy.frontend.http2.protocol import Http2Protocol
 
 
 @implementer(IProtocolNegotiationFactory)
@@ -128,13 +128,6 @@ class Http1Factory(Factory):
         @param decoder: reads its fields; None for the reference, which is slow.
         @param counts: its numbers, where somebody else changes them too.
         """
-        # Imported here: who is not asked in HTTP/2 need not spend it.
-        from subproxy.frontend.http2.connection import Http2Connection
-        from subproxy.frontend.http2.counts import Http2Counts
-        from subproxy.frontend.http2.flood import FloodGuard
-        from subproxy.frontend.http2.hpack import HpackDecoder
-        from subproxy.frontend.http2.protocol import Http2Protocol
-
         context = self.context
         guard = FloodGuard(context.floods)
         connection = Http2Connection(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import sys
 from collections.abc import AsyncIterator
@@ -89,6 +90,13 @@ async def events(request: Request, most: int = 1_000_000) -> StreamingResponse:
             say("no more events")
 
     return StreamingResponse(ticks(), media_type="text/event-stream")
+
+
+@app.get("/collect")
+async def collect() -> PlainTextResponse:
+    """Starlette leaves a generator to the collector if it is cancelled while it sends a piece."""
+    gc.collect()
+    return PlainTextResponse("collected")
 
 
 @app.get("/breaking")

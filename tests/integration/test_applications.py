@@ -219,8 +219,13 @@ class FastApiTests(ApplicationTestCase):
         with self.api("GET", "/events", stream=True) as events:
             lines = events.iter_lines()
             self.assertEqual([next(lines) for _ in range(3)], [b"data: 0", b"", b"data: 1"])
-        guest.wait_for("no more events", ended + 1)
+        wait_until(lambda: self.events_ended(guest, ended), "the events end")
         self.assertEqual(self.api("GET", "/background").text, "begun")
+
+    def events_ended(self, guest: Process, before: int) -> bool:
+        """Whether a generator more has ended, collected or not."""
+        self.assertEqual(self.api("GET", "/collect").text, "collected")
+        return guest.output.count("no more events") > before
 
     def check_plain(self) -> None:
         """Early hints come before the answer, and trailers behind it."""

@@ -262,6 +262,13 @@ def app(method, target, headers, body):
 class MinimalTests(GuestTestCase):
     """One file is a whole guest."""
 
+    def both_ways(self, target: str, sent: bytes) -> bytes:
+        """What comes back of a POST, by a client that reads while it sends."""
+        url = f"http://127.0.0.1:{self.world.port}{target}"
+        command = ["curl", "-sf", "-H", "Host: blog.example", "--data-binary", "@-", url]
+        done = subprocess.run(command, input=sent, capture_output=True, timeout=60, check=True)
+        return done.stdout
+
     def test_it_answers_like_the_example(self) -> None:
         guest = self.minimal(BLOG)
         guest.wait_for("registered host=blog\\.example path=/.*\n")
@@ -278,9 +285,12 @@ class MinimalTests(GuestTestCase):
         self.assertEqual((status, fields["x-method"], body), (200, "PATCH", b"mine\n"))
         for size in (0, 1, 65_536, 65_537, 3_000_000):
             sent = os.urandom(size)
-            for target in ("/echo", "/stream"):
-                got = self.world.ask(target, method="POST", body=sent)[2]
-                self.assertTrue(got == sent, (target, size, len(got)))
+            got = self.world.ask("/echo", method="POST", body=sent)[2]
+            self.assertTrue(got == sent, (size, len(got)))
+            # Comes back as it goes: who only reads when all is sent waits for ever, if the kernel
+            # does not hold all of it.
+            got = self.both_ways("/stream", sent)
+            self.assertTrue(got == sent, (size, len(got)))
         self.assertEqual(len(self.world.ask("/big")[2]), 5_000_000)
         self.assertEqual(self.world.ask("/broken")[0], 500)
         guest.wait_for("RuntimeError: on purpose")

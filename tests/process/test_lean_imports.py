@@ -47,7 +47,6 @@ class StartTests(SynchronousTestCase):
             *("subproxy.admin", "subproxy.cluster", "subproxy.machines", "subproxy.workers"),
             *("subproxy.app.reload", "subproxy.config.configuration", "subproxy.config.sites"),
             *("OpenSSL", "cryptography", "subproxy.frontend.tls.front", "subproxy.acme"),
-            *("subproxy.frontend.http2.protocol", "subproxy.frontend.http2.connection"),
         }
         self.assertEqual(found & unwanted, set())
 
