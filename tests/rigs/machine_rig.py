@@ -102,7 +102,9 @@ class MachineCase(SynchronousTestCase):
     def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory(prefix="sp", dir="/tmp")
         self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
+        # That of an instance: what its VMM must not reach stands beside it.
+        self.folder = Path(folder.name, "0")
+        self.folder.mkdir()
         self.reactor = MemoryReactorClock()
         self.starter = FakeStarter()
         self.events: list[VmmEvent] = []
