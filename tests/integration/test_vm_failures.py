@@ -12,6 +12,7 @@ import subprocess
 import threading
 from contextlib import ExitStack
 from functools import cache
+from http.client import HTTPResponse
 from unittest import SkipTest
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -171,6 +172,19 @@ class CrashTests(MachineCase):
         self.wait_for(r"\(0\) has failed: .*panic")
         self.assertEqual(self.programs(), NONE)
 
+    def test_under_load(self) -> None:
+        """Its kernel panics: what it had goes to the next boot, but for who may not be repeated."""
+        self.start_proxy()
+        first = self.boot()
+        held = HTTPResponse(self.begin("/held"))
+        self.assertEqual(self.world.ask("/crash", method="POST", timeout=PATIENCE)[0], 502)
+        held.begin()
+        self.assertEqual(held.status, 200)
+        second = held.read()
+        self.assertNotEqual(second, first)
+        self.assertEqual(self.boot(), second)
+        self.assertEqual(self.programs(), ONE)
+
     def test_machine_killed(self) -> None:
         """With QEMU its device ends; the next request boots another one."""
         self.start_proxy()
@@ -215,6 +229,13 @@ class CrashTests(MachineCase):
 
 
 class PlaceTests(MachineCase):
+    def test_the_host_of_another(self) -> None:
+        """A guest may claim what its machine declares, and nothing else."""
+        self.start_proxy(**{"kernel-arguments": ["subproxy.host=shop\\.example"]})
+        self.begin("/")
+        self.wait_for(r"may not serve shop\\\.example /\.\*: ")
+        self.assertEqual(self.ask(host="shop.example")[0], 404)
+
     def test_a_path_in_use(self) -> None:
         """Another process listens there: that is the reason, and it is left alone."""
         self.start_proxy()
