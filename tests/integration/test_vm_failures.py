@@ -145,7 +145,9 @@ class UseTests(MachineCase):
 
     def test_two_of_them(self) -> None:
         """Who waits for longer has another one started, which ends when one is enough."""
-        self.start_proxy("--machine-starts=1", most=2, idle=3, **{"scale-after": 0.5})
+        # Where the second one takes long to boot, the first one serves all of them, two at a time.
+        options = ("--machine-starts=1", f"--queue-timeout={PATIENCE:.0f}")
+        self.start_proxy(*options, most=2, idle=3, **{"scale-after": 0.5})
         self.boot()
         answers: list[tuple[int, bytes]] = []
         clients = [
