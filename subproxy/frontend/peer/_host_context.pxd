@@ -6,5 +6,4 @@ cdef str last_reason()
 
 
 cdef class HostContext(Context):
-    cdef int trust(self, tuple roots) except -1
     cdef void *dialled(self, Feed *feed, bytes called) except NULL

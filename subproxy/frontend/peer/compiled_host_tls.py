@@ -13,10 +13,9 @@ from typing import Any
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from twisted.internet.protocol import Factory
 
-from subproxy.frontend.peer._host_context import HostContext, prepare
+from subproxy.frontend.peer._host_context import HostContext
 from subproxy.frontend.peer._host_transport import CompiledHostTransport
 from subproxy.frontend.peer.host_tls import HostIdentity
-from subproxy.frontend.tls.interfaces import LibraryUnavailable
 from subproxy.frontend.tls.system_engine import SystemEngine
 
 
@@ -29,10 +28,6 @@ class CompiledHostTls:
 
     def __init__(self) -> None:
         self.name = SystemEngine().name
-        try:
-            prepare()
-        except OSError as error:
-            raise LibraryUnavailable(f"the system's libssl can't be used: {error}") from None
 
     def context(self, identity: HostIdentity) -> HostContext:
         """See L{HostTlsEngine<subproxy.frontend.peer.host_tls.HostTlsEngine>}."""

@@ -12,6 +12,7 @@ from libc.string cimport memcmp, memcpy, memset
 
 from subproxy.frontend.tls._openssl cimport TLS1_3_VERSION, Feed, Libssl, OpensslContext, u8
 
+from subproxy.frontend.tls import context_values as _values
 from subproxy.frontend.tls._openssl import NAMES
 
 cdef extern from "dlfcn.h" nogil:
@@ -34,7 +35,6 @@ cdef enum:
     CTRL_SET_SESS_CACHE_MODE = 44
     CTRL_CHAIN_CERT = 89
     CTRL_SET_MIN_PROTO_VERSION = 123
-    MODES = 0x08 | 0x10  # a certificate without others is shown alone; no buffers while idle
     BIO_CTRL_FLUSH = 11
     BIO_FLAGS_READ_RETRY = 0x01 | 0x08
     BIO_FLAGS_RETRY = 0x0F
@@ -43,25 +43,14 @@ cdef enum:
     UTF8 = 4
     VERIFY_PEER = 0x01
     VERIFY_FAIL_IF_NO_PEER_CERT = 0x02
-    PARTIAL_CHAIN = 0x80000
-    CRL_CHECK_CHAIN = 0xC  # of each certificate of a chain
     KEY = 32
     NAME = 16
     IV = 16
 
-cdef uint64_t OPTIONS = (
-    (<uint64_t>1 << 17)  # no compression
-    | (<uint64_t>1 << 21)  # ChaCha20 first, for who has it first
-    | (<uint64_t>1 << 22)  # else our order of ciphers
-    | (<uint64_t>1 << 30)  # no renegotiation
-)
-
-cdef struct OsslParam:
-    const char *key
-    unsigned data_type
-    void *data
-    size_t data_size
-    size_t return_size
+cdef uint64_t OPTIONS = _values.OPTIONS
+cdef long MODES = _values.MODES
+cdef unsigned long PARTIAL_CHAIN = _values.PARTIAL_CHAIN
+cdef unsigned long CRL_CHECK_CHAIN = _values.CRL_CHECK_CHAIN
 
 cdef struct TicketKey:
     u8 name[NAME]
@@ -69,52 +58,6 @@ cdef struct TicketKey:
     u8 mac[KEY]
     long made  # monotonic seconds; 0 for none
 
-cdef struct Rest:
-    # What is not called for each record.
-    void *(*TLS_server_method)() noexcept nogil
-    void *(*SSL_CTX_new)(void *) noexcept nogil
-    long (*SSL_CTX_ctrl)(void *, int, long, void *) noexcept nogil
-    uint64_t (*SSL_CTX_set_options)(void *, uint64_t) noexcept nogil
-    long (*SSL_CTX_set_timeout)(void *, long) noexcept nogil
-    int (*SSL_CTX_set_cipher_list)(void *, const char *) noexcept nogil
-    int (*SSL_CTX_set_num_tickets)(void *, size_t) noexcept nogil
-    int (*SSL_CTX_set_session_id_context)(void *, const u8 *, unsigned) noexcept nogil
-    int (*SSL_CTX_use_certificate_ASN1)(void *, int, const u8 *) noexcept nogil
-    int (*SSL_CTX_use_PrivateKey)(void *, void *) noexcept nogil
-    int (*SSL_CTX_check_private_key)(void *) noexcept nogil
-    int (*SSL_CTX_set_tlsext_ticket_key_evp_cb)(void *, void *) noexcept nogil
-    void (*SSL_CTX_set_verify)(void *, int, void *) noexcept nogil
-    void *(*SSL_CTX_get_cert_store)(void *) noexcept nogil
-    int (*SSL_CTX_add_client_CA)(void *, void *) noexcept nogil
-    int (*X509_STORE_add_cert)(void *, void *) noexcept nogil
-    int (*X509_STORE_set_flags)(void *, unsigned long) noexcept nogil
-    int (*X509_STORE_add_crl)(void *, void *) noexcept nogil
-    void *(*d2i_X509_CRL)(void *, const u8 **, long) noexcept nogil
-    void (*X509_CRL_free)(void *) noexcept nogil
-    int (*i2d_X509)(const void *, u8 **) noexcept nogil
-    void *(*d2i_X509)(void *, const u8 **, long) noexcept nogil
-    void *(*d2i_AutoPrivateKey)(void *, const u8 **, long) noexcept nogil
-    void (*EVP_PKEY_free)(void *) noexcept nogil
-    void *(*EVP_CIPHER_fetch)(void *, const char *, const char *) noexcept nogil
-    int (*EVP_EncryptInit_ex)(void *, void *, void *, const u8 *, const u8 *) noexcept nogil
-    int (*EVP_DecryptInit_ex)(void *, void *, void *, const u8 *, const u8 *) noexcept nogil
-    int (*EVP_MAC_CTX_set_params)(void *, OsslParam *) noexcept nogil
-    int (*RAND_bytes)(u8 *, int) noexcept nogil
-    void *(*BIO_meth_new)(int, const char *) noexcept nogil
-    int (*BIO_meth_set_read)(void *, void *) noexcept nogil
-    int (*BIO_meth_set_write)(void *, void *) noexcept nogil
-    int (*BIO_meth_set_ctrl)(void *, void *) noexcept nogil
-    int (*BIO_meth_set_create)(void *, void *) noexcept nogil
-    void (*BIO_set_data)(void *, void *) noexcept nogil
-    void *(*BIO_get_data)(void *) noexcept nogil
-    void (*BIO_set_init)(void *, int) noexcept nogil
-    void (*BIO_set_flags)(void *, int) noexcept nogil
-    void (*BIO_clear_flags)(void *, int) noexcept nogil
-    unsigned long (*OpenSSL_version_num)() noexcept nogil
-    const char *(*OpenSSL_version)(int) noexcept nogil
-
-cdef Libssl lib
-cdef Rest rest
 cdef void *library = NULL
 cdef void *crypto = NULL
 cdef void *method = NULL  # of our BIOs
@@ -171,12 +114,13 @@ cdef int find() except -1:
         at += 1
     at = <void **>&rest
     for name in (
-        b"TLS_server_method", b"SSL_CTX_new", b"SSL_CTX_ctrl",
+        b"TLS_method", b"TLS_server_method", b"SSL_CTX_new", b"SSL_CTX_ctrl",
         b"SSL_CTX_set_options", b"SSL_CTX_set_timeout", b"SSL_CTX_set_cipher_list",
         b"SSL_CTX_set_num_tickets", b"SSL_CTX_set_session_id_context",
         b"SSL_CTX_use_certificate_ASN1", b"SSL_CTX_use_PrivateKey", b"SSL_CTX_check_private_key",
         b"SSL_CTX_set_tlsext_ticket_key_evp_cb",
-        b"SSL_CTX_set_verify", b"SSL_CTX_get_cert_store", b"SSL_CTX_add_client_CA",
+        b"SSL_CTX_set_verify", b"SSL_CTX_set_verify_depth", b"SSL_CTX_get_cert_store",
+        b"SSL_CTX_add_client_CA", b"SSL_set_connect_state", b"SSL_ctrl", b"ERR_peek_last_error",
         b"X509_STORE_add_cert", b"X509_STORE_set_flags",
         b"X509_STORE_add_crl", b"d2i_X509_CRL", b"X509_CRL_free", b"i2d_X509",
         b"d2i_X509", b"d2i_AutoPrivateKey",
@@ -347,18 +291,8 @@ cdef class Context(OpensslContext):
 
     def __init__(self, tuple chain, bytes key, bytes alpn, bytes ciphers, bytes scope, int tickets,
                  long lifetime, tuple authorities=(), bint optional=False, tuple revoked=()):
-        lib.ERR_clear_error()
-        self.lib = &lib
-        self.context = rest.SSL_CTX_new(rest.TLS_server_method())
-        if self.context == NULL:
-            raise MemoryError
-        rest.SSL_CTX_ctrl(self.context, CTRL_SET_MIN_PROTO_VERSION, TLS1_2_VERSION, NULL)
-        rest.SSL_CTX_ctrl(self.context, CTRL_MODE, MODES, NULL)
-        # Sessions are in their tickets, and nowhere else.
-        rest.SSL_CTX_ctrl(self.context, CTRL_SET_SESS_CACHE_MODE, 0, NULL)
-        rest.SSL_CTX_set_options(self.context, OPTIONS)
+        self.make(rest.TLS_server_method(), TLS1_2_VERSION, MODES, OPTIONS, tickets)
         rest.SSL_CTX_set_timeout(self.context, lifetime)
-        rest.SSL_CTX_set_num_tickets(self.context, tickets)
         self.check(rest.SSL_CTX_set_cipher_list(self.context, ciphers))
         # A session is resumed with the same certificate alone.
         self.check(rest.SSL_CTX_set_session_id_context(
@@ -371,22 +305,55 @@ cdef class Context(OpensslContext):
             if revoked:
                 self.revoke(revoked)
 
+    cdef int make(
+        self, void *method, long oldest, long modes, uint64_t options, size_t tickets
+    ) except -1:
+        """Make it, of nothing.
+
+        @param oldest: the version of TLS below which nothing is spoken.
+        @param tickets: how many are given out behind a handshake.
+        """
+        lib.ERR_clear_error()
+        self.lib = &lib
+        self.context = rest.SSL_CTX_new(method)
+        if self.context == NULL:
+            raise MemoryError
+        self.check(rest.SSL_CTX_ctrl(
+            self.context, CTRL_SET_MIN_PROTO_VERSION, oldest, NULL) == 1)
+        rest.SSL_CTX_ctrl(self.context, CTRL_MODE, modes, NULL)
+        # Sessions are in their tickets, and nowhere else.
+        rest.SSL_CTX_ctrl(self.context, CTRL_SET_SESS_CACHE_MODE, 0, NULL)
+        rest.SSL_CTX_set_options(self.context, options)
+        self.check(rest.SSL_CTX_set_num_tickets(self.context, tickets) == 1)
+        return 0
+
     cdef int ask_clients(self, tuple authorities, bint optional) except -1:
         """Ask clients for a certificate that one of C{authorities} vouches for, and say of whom."""
+        self.trust(authorities, True)
+        self.check(rest.X509_STORE_set_flags(
+            rest.SSL_CTX_get_cert_store(self.context), PARTIAL_CHAIN))
+        self.verify(optional)
+        return 0
+
+    cdef int trust(self, tuple authorities, bint tell) except -1:
+        """Believe these; C{tell} clients whom."""
         cdef const u8 *at
         cdef void *found
+        cdef bint good
         cdef void *store = rest.SSL_CTX_get_cert_store(self.context)
         for der in authorities:
             at = <const u8 *>PyBytes_AS_STRING(der)
             found = rest.d2i_X509(NULL, &at, PyBytes_GET_SIZE(der))
             self.check(found != NULL)
-            good = (
-                rest.X509_STORE_add_cert(store, found) == 1
-                and rest.SSL_CTX_add_client_CA(self.context, found) == 1
+            good = rest.X509_STORE_add_cert(store, found) == 1 and (
+                not tell or rest.SSL_CTX_add_client_CA(self.context, found) == 1
             )
             lib.X509_free(found)
             self.check(good)
-        self.check(rest.X509_STORE_set_flags(store, PARTIAL_CHAIN))
+        return 0
+
+    cdef int verify(self, bint optional) except -1:
+        """Let the other end show a certificate, and look at it."""
         rest.SSL_CTX_set_verify(
             self.context, VERIFY_PEER | (0 if optional else VERIFY_FAIL_IF_NO_PEER_CERT), NULL)
         self.asks_clients = True

@@ -9,6 +9,22 @@ from typing import Final
 from subproxy.core.http.client_authorities import ClientAuthorities
 from subproxy.frontend.tls.certificate import Certificate
 
+MODES: Final = 0x08 | 0x10
+"""A certificate without others is shown alone; no buffers while idle."""
+
+OPTIONS: Final = (
+    1 << 17  # no compression
+    | 1 << 21  # ChaCha20 first, for who has it first
+    | 1 << 22  # else our order of ciphers
+    | 1 << 30  # no renegotiation
+)
+
+PARTIAL_CHAIN: Final = 0x80000
+"""Whom an operator believes need not have signed itself."""
+
+CRL_CHECK_CHAIN: Final = 0xC
+"""Lists of what is revoked are asked about each certificate of a chain."""
+
 POST_QUANTUM: Final = 0x30500000
 """The version since which X25519MLKEM768 is offered by default."""
 

@@ -16,24 +16,21 @@ from subproxy.frontend.tls._memory_connection import MemoryTlsConnection
 from subproxy.frontend.tls._openssl import NAMES
 from subproxy.frontend.tls._wheel_libssl import MEMORY_NAMES, WheelContext, load
 from subproxy.frontend.tls.certificate import Certificate, CertificateError
-from subproxy.frontend.tls.context_values import POST_QUANTUM, alpn_list, session_scope
+from subproxy.frontend.tls.context_values import (
+    CRL_CHECK_CHAIN,
+    MODES,
+    OPTIONS,
+    PARTIAL_CHAIN,
+    POST_QUANTUM,
+    alpn_list,
+    session_scope,
+)
 from subproxy.frontend.tls.interfaces import ITlsConnection, ITlsListener, LibraryUnavailable
 from subproxy.frontend.tls.python_engine import CIPHERS, RENEW
 from subproxy.frontend.tls.trial_handshake import try_library
 
 OTHER_NAMES: Final = {"SSL_get1_peer_certificate": "SSL_get_peer_certificate"}
 """What is there under its older name."""
-
-OPTIONS: Final = (
-    1 << 17  # no compression
-    | 1 << 21  # ChaCha20 first, for who has it first
-    | 1 << 22  # else our order of ciphers
-    | 1 << 30  # no renegotiation
-)
-
-NO_AUTO_CHAIN: Final = 0x08
-PARTIAL_CHAIN: Final = 0x80000
-CRL_CHECK_CHAIN: Final = 0xC
 
 
 class WheelEngine:
@@ -81,8 +78,7 @@ class WheelEngine:
         # Whatever fails from here on, it is freed.
         context = WheelContext(address, alpn_list(protocols), authorities is not None)
         lib.SSL_CTX_set_min_proto_version(made, lib.TLS1_2_VERSION)
-        # A certificate without others is shown alone.
-        lib.SSL_CTX_set_mode(made, lib.SSL_MODE_RELEASE_BUFFERS | NO_AUTO_CHAIN)
+        lib.SSL_CTX_set_mode(made, MODES)
         # Sessions are in their tickets, and nowhere else.
         lib.SSL_CTX_set_session_cache_mode(made, lib.SSL_SESS_CACHE_OFF)
         lib.SSL_CTX_set_options(made, OPTIONS)

@@ -12,6 +12,7 @@ from subproxy.frontend.tls.interfaces import LibraryUnavailable
 from tests.frontend.peer.host_tls_case import compiled_engine
 
 MODULE = "subproxy.frontend.peer.compiled_host_tls"
+LOADER = "subproxy.frontend.tls.system_engine"
 
 
 class ChoiceTests(SynchronousTestCase):
@@ -43,12 +44,11 @@ class ChoiceTests(SynchronousTestCase):
     def test_something_is_missing(self) -> None:
         """In the library."""
         compiled_engine()
-        module = sys.modules[MODULE]
 
-        def lacks() -> None:
+        def lacks(_: int) -> None:
             raise OSError("it has no SSL_ctrl")
 
-        self.patch(module, "prepare", lacks)
+        self.patch(sys.modules[LOADER], "load", lacks)
         engine, why = choose_host_tls("auto")
         self.assertEqual(engine.name, "Twisted's TLS")
         self.assertIn("it has no SSL_ctrl", why)
