@@ -1,29 +1,20 @@
 # A connection with another host. See _host_transport.pyx.
 from subproxy.frontend.peer._host_context cimport HostContext
-from subproxy.frontend.tls._openssl cimport Feed
+from subproxy.frontend.tls._above_socket cimport AboveSocket
 from subproxy.reactor._out_buffer cimport OutBuffer, u8
 from subproxy.reactor._receive cimport Receiver
-from subproxy.reactor._stream cimport Stream
 from subproxy.reactor._turn_end cimport TurnEnd
 
 
-cdef class CompiledHostTransport(Receiver):
+cdef class CompiledHostTransport(AboveSocket):
     cdef void *ssl
-    cdef Feed feed
     cdef HostContext context
-    cdef readonly object transport
     cdef object inner
     cdef Receiver receiver  # who is given plain text where it lies, in the place of inner
-    cdef Stream stream  # transport, if it is one
     cdef object clock
     cdef TurnEnd turn_end
     cdef object why  # a Failure: it broke
-    cdef int stage
     cdef OutBuffer out
-    cdef bytes held  # what is here and not decrypted yet
-    cdef bint paused
-    cdef bint in_read
-    cdef bint scheduled
     cdef bint called
 
     # For compiled protocols.
@@ -36,8 +27,5 @@ cdef class CompiledHostTransport(Receiver):
     cdef int soon(self) except -1
     cdef int encrypt(self) except -1
     cdef int send(self) except -1
-    cdef int read(self) except -1
-    cdef bint read_records(self) except -1
     cdef int deliver(self, char *data, Py_ssize_t size) except -1
-    cdef int shake_hands(self) except -1
     cdef int broke(self, str why) except -1

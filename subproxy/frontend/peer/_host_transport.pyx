@@ -16,6 +16,7 @@ from libc.stdlib cimport free
 from libc.string cimport memcpy
 
 from subproxy.frontend.peer._host_context cimport last_reason
+from subproxy.frontend.tls._above_socket cimport HANDSHAKE, OPEN, OVER
 from subproxy.frontend.tls._libssl cimport lib, output
 from subproxy.frontend.tls._openssl cimport WANT_READ, ZERO_RETURN
 from subproxy.reactor._engine cimport enqueue
@@ -30,10 +31,6 @@ from twisted.python.failure import Failure
 from zope.interface import classImplements
 
 from subproxy.frontend.peer.host_gate import HostTlsBroken
-from subproxy.frontend.tls.states import TlsState
-
-cdef enum Stage:
-    HANDSHAKE, OPEN, OVER
 
 cdef enum:
     ROOM = 16384  # bytes of plain text in a record
@@ -43,12 +40,11 @@ cdef enum:
     KEPT = 65536  # bytes of room that are kept from one turn to the next
     READS = 1 << 30  # of the feed within a call of libssl's: no matter how many
 
-cdef tuple STATES = (TlsState.HANDSHAKE, TlsState.OPEN, TlsState.OVER)
 # Whoever is given plain text may write a zero behind it.
 cdef char plain[PLAIN + 64]
 
 
-cdef class CompiledHostTransport(Receiver):
+cdef class CompiledHostTransport(AboveSocket):
     """
     See above.
 
@@ -73,36 +69,17 @@ cdef class CompiledHostTransport(Receiver):
         else:
             self.ssl = context.dialled(&self.feed, called)
 
-    @property
-    def state(self):
-        """What becomes of what the other end sends."""
-        return STATES[self.stage]
-
     # IProtocol: the socket speaks.
 
     def makeConnection(self, transport):
         """It is connected: the handshake begins."""
-        self.transport = transport
-        if isinstance(transport, Stream) and not (<Stream>transport).TLS:
-            self.stream = <Stream>transport
+        self.stand_on(transport)
         self.inner.makeConnection(self)
         if self.stage == HANDSHAKE:
             self.shake_hands()
 
-    def dataReceived(self, bytes data):
-        """Bytes came from the other end."""
-        self.received(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
-
-    cdef int received(self, char *data, Py_ssize_t size) except -1:
-        if self.stage == OVER:
-            return 0
-        if self.held is not None or self.in_read:
-            more = PyBytes_FromStringAndSize(data, size)
-            self.held = more if self.held is None else self.held + more
-            return 0
-        self.feed.data = data
-        self.feed.size = size
-        return self.read()
+    cdef object clock_of_turns(self):
+        return self.clock
 
     def connectionLost(self, reason=connectionDone):
         """It is gone. An end that TLS has said nothing of proves nothing: it was cut off."""
@@ -125,25 +102,7 @@ cdef class CompiledHostTransport(Receiver):
 
     # Records.
 
-    cdef int read(self) except -1:
-        """Take in what the feed has; what must wait is held."""
-        self.in_read = True
-        try:
-            if self.stage == HANDSHAKE:
-                self.shake_hands()
-            while self.stage == OPEN and not self.paused and self.feed.size:
-                if not self.read_records():
-                    break
-        finally:
-            self.in_read = False
-            if self.feed.size and self.stage == OPEN:
-                rest = PyBytes_FromStringAndSize(self.feed.data, self.feed.size)
-                self.held = rest if self.held is None else rest + self.held
-            self.feed.data = NULL
-            self.feed.size = 0
-        return 0
-
-    cdef bint read_records(self) except -1:
+    cdef bint take_in(self) except -1:
         """As many as are given on at once; False if no other one is whole, or will be read."""
         cdef Py_ssize_t size = 0
         cdef int n = 1
@@ -284,10 +243,6 @@ cdef class CompiledHostTransport(Receiver):
         if data:
             self.gather(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
 
-    def writeSequence(self, iovec):
-        """Likewise, all at once."""
-        self.write(b"".join(iovec))
-
     def loseConnection(self):
         """Close, behind what was written."""
         if self.stage == HANDSHAKE:
@@ -308,46 +263,6 @@ cdef class CompiledHostTransport(Receiver):
         """Close at once, with a reset."""
         self.stage = OVER
         self.transport.abortConnection()
-
-    # Who makes more, and who takes it.
-
-    def registerProducer(self, producer, streaming):
-        """Tell C{producer} when the other end does not take what is written."""
-        self.transport.registerProducer(producer, streaming)
-
-    def unregisterProducer(self):
-        """Tell nobody any more."""
-        self.transport.unregisterProducer()
-
-    def pauseProducing(self):
-        """Read no more for now."""
-        self.paused = True
-        self.transport.pauseProducing()
-
-    def resumeProducing(self):
-        """Read again: first what is here, in a turn of its own, as a socket would."""
-        self.paused = False
-        if (self.held is not None or self.feed.size) and self.stage == OPEN:
-            if not self.scheduled:
-                self.scheduled = True
-                self.clock.callLater(0, self.resume)
-        else:
-            self.transport.resumeProducing()
-
-    def resume(self):
-        """The turn for that has come."""
-        self.scheduled = False
-        if self.stage == OPEN and not self.paused and self.held is not None:
-            held, self.held = self.held, None
-            self.feed.data = PyBytes_AS_STRING(held)
-            self.feed.size = PyBytes_GET_SIZE(held)
-            self.read()
-        if self.stage != OVER and not self.paused and not self.scheduled:
-            self.transport.resumeProducing()
-
-    def stopProducing(self):
-        """Close."""
-        self.loseConnection()
 
     # What the socket's transport knows.
 
@@ -375,14 +290,6 @@ cdef class CompiledHostTransport(Receiver):
         found = None if self.ssl == NULL else self.context.peer_certificate(self.ssl)
         return None if found is None else X509.from_cryptography(load_der_x509_certificate(found))
 
-    def getPeer(self):
-        """The other end."""
-        return self.transport.getPeer()
-
-    def getHost(self):
-        """This one."""
-        return self.transport.getHost()
-
     def getTcpNoDelay(self):
         """Whether small packets are sent at once."""
         return ITCPTransport.providedBy(self.transport) and bool(self.transport.getTcpNoDelay())
@@ -391,15 +298,6 @@ cdef class CompiledHostTransport(Receiver):
         """Let small packets be sent at once."""
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(enabled)
-
-    def getTcpKeepAlive(self):
-        """Whether the system asks now and then if the other end is there."""
-        return ITCPTransport.providedBy(self.transport) and bool(self.transport.getTcpKeepAlive())
-
-    def setTcpKeepAlive(self, enabled):
-        """Let the system ask now and then if the other end is there."""
-        if ITCPTransport.providedBy(self.transport):
-            self.transport.setTcpKeepAlive(enabled)
 
 
 classImplements(CompiledHostTransport, IProtocol, ISSLTransport)

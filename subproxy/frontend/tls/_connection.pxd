@@ -1,8 +1,7 @@
 # One connection over TLS. See _connection.pyx.
 from subproxy.frontend.tls._above_socket cimport AboveSocket
-from subproxy.frontend.tls._openssl cimport Feed, Libssl, OpensslContext
+from subproxy.frontend.tls._openssl cimport Libssl, OpensslContext
 from subproxy.reactor._receive cimport Receiver
-from subproxy.reactor._stream cimport Stream
 
 cdef enum:
     ROOM = 16384  # bytes of plain text in a record
@@ -14,22 +13,15 @@ cdef char scratch[ROOM + 64]
 cdef class CompiledTlsConnection(AboveSocket):
     cdef const Libssl *lib
     cdef void *ssl
-    cdef Feed feed
     cdef OpensslContext context
     cdef object listener
     cdef object told
     cdef readonly object inner
     cdef Receiver receiver  # inner, if it is compiled
-    cdef Stream stream  # transport, if it is
     cdef public object tls  # a ClientTls
     cdef public double deadline
-    cdef int stage
     cdef long odd
-    cdef bytes held  # what is here and not decrypted yet
-    cdef bint paused
     cdef bint offers  # the next receive has room for much
-    cdef bint in_read
-    cdef bint scheduled
 
     cdef int open(self) except -1
     cdef int handshake(self) noexcept
@@ -37,7 +29,6 @@ cdef class CompiledTlsConnection(AboveSocket):
     cdef Py_ssize_t written(self) noexcept
     cdef bytes take_written(self)
     cdef int offer(self, bint much) except -1
-    cdef int read(self) except -1
     cdef bint read_record(self) except -1
     cdef bint read_records(self) except -1
     cdef int next_data(self, char *into, Py_ssize_t room) except? -2
@@ -46,7 +37,6 @@ cdef class CompiledTlsConnection(AboveSocket):
     cdef int write_much(self, const char *at, Py_ssize_t left) except -1
     cdef int flush_odd(self, bint odd) except -1
     cdef int inner_reads_no_more(self) except -1
-    cdef int shake_hands(self) except -1
     cdef int broke(self) except -1
     cdef int flush(self) except -1
     cdef int close_notify(self) except -1

@@ -10,10 +10,12 @@ Nothing of its own is kept between two calls but what came while it was paused.
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdlib cimport free
 
-from subproxy.frontend.tls._above_socket cimport AboveSocket
+from subproxy.frontend.tls._above_socket cimport (
+    HALF_CLOSED, HANDSHAKE, LINGERING, OPEN, OVER, AboveSocket,
+)
 from subproxy.frontend.tls._libssl cimport Context, Output, output
 from subproxy.frontend.tls._openssl cimport (
-    TLS1_3_VERSION, WANT_READ, ZERO_RETURN, Feed, OpensslContext, reason,
+    TLS1_3_VERSION, WANT_READ, ZERO_RETURN, OpensslContext, reason,
 )
 from subproxy.reactor._receive cimport Receiver
 from subproxy.reactor._stream cimport Stream
@@ -23,14 +25,10 @@ from twisted.internet.protocol import connectionDone
 from zope.interface import classImplements
 
 from subproxy.frontend.tls import connection as _reference
-from subproxy.frontend.tls.states import TLS_TRANSITIONS, TlsState
 
 cdef extern from "../../reactor/gather.h":
     object take_only(list)
     int trim_last(list, Py_ssize_t) except -1
-
-cdef enum Stage:
-    HANDSHAKE, OPEN, HALF_CLOSED, LINGERING, OVER
 
 cdef enum:
     AT_ONCE = 1 << 30  # bytes that one call takes
@@ -45,7 +43,6 @@ cdef enum:
 if _reference.ROOM != ROOM:
     raise ImportError("the reference has another size of records")
 
-cdef tuple STATES = tuple(TLS_TRANSITIONS)
 cdef long MOST_ODD = _reference.ODD_RECORDS * ROOM
 cdef double NEVER = float("inf")
 
@@ -70,11 +67,6 @@ cdef class CompiledTlsConnection(AboveSocket):
         self.deadline = NEVER
         self.open()
 
-    @property
-    def state(self):
-        """What becomes of what the client sends."""
-        return STATES[self.stage]
-
     def tell(self, host, secure):
         """Who the client is, by the word of a proxy: see C{Http1Protocol.tell}."""
         self.told = (host, secure)
@@ -83,27 +75,15 @@ cdef class CompiledTlsConnection(AboveSocket):
 
     def makeConnection(self, transport):
         """The ClientHello is about to come."""
-        self.transport = transport
-        if isinstance(transport, Stream) and not (<Stream>transport).TLS:
-            self.stream = <Stream>transport
-
-    def dataReceived(self, bytes data):
-        """Bytes came from the client."""
-        self.received(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+        self.stand_on(transport)
 
     cdef int received(self, char *data, Py_ssize_t size) except -1:
-        if self.stage > OPEN:
-            return 0
-        if self.held is not None or self.in_read:
-            more = PyBytes_FromStringAndSize(data, size)
-            self.held = more if self.held is None else self.held + more
-            return 0
-        self.feed.data = data
-        self.feed.size = size
-        self.read()
-        if size >= FULL or self.offers:
+        if AboveSocket.received(self, data, size) and (size >= FULL or self.offers):
             self.offer(size >= FULL)
         return 0
+
+    cdef object clock_of_turns(self):
+        return self.listener.clock
 
     cdef int offer(self, bint much) except -1:
         """Of a client that says much more is received at once; only if that is asked for now, so
@@ -176,23 +156,8 @@ cdef class CompiledTlsConnection(AboveSocket):
 
     # Records.
 
-    cdef int read(self) except -1:
-        """Take in what the feed has; what must wait is held."""
-        self.in_read = True
-        try:
-            if self.stage == HANDSHAKE:
-                self.shake_hands()
-            while self.stage == OPEN and not self.paused and self.feed.size:
-                if not (self.read_records() if self.feed.size > ROOM else self.read_record()):
-                    break
-        finally:
-            self.in_read = False
-            if self.feed.size and self.stage == OPEN:
-                rest = PyBytes_FromStringAndSize(self.feed.data, self.feed.size)
-                self.held = rest if self.held is None else rest + self.held
-            self.feed.data = NULL
-            self.feed.size = 0
-        return 0
+    cdef bint take_in(self) except -1:
+        return self.read_records() if self.feed.size > ROOM else self.read_record()
 
     cdef bint read_record(self) except -1:
         """One record; False if it is not whole."""
@@ -390,10 +355,6 @@ cdef class CompiledTlsConnection(AboveSocket):
             self.transport.write(take_only(made))
         return 0
 
-    def writeSequence(self, iovec):
-        """Likewise, all at once."""
-        self.write(b"".join(iovec))
-
     cdef int close_notify(self) except -1:
         """Say that nothing more is sent."""
         self.lib.ERR_clear_error()
@@ -424,36 +385,40 @@ cdef class CompiledTlsConnection(AboveSocket):
     # Who makes more, and who takes it.
 
     def pauseProducing(self):
-        """Read no more for now."""
-        self.paused = True
+        """See C{AboveSocket}."""
         if self.offers:
             self.offer(False)
-        self.transport.pauseProducing()
+        AboveSocket.pauseProducing(self)
 
-    def resumeProducing(self):
-        """Read again: first what is here, in a turn of its own, as a socket would."""
-        self.paused = False
-        if (self.held is not None or self.feed.size) and self.stage == OPEN:
-            if not self.scheduled:
-                self.scheduled = True
-                self.listener.clock.callLater(0, self.resume)
-        else:
-            self.transport.resumeProducing()
+    # What the socket's transport knows.
 
-    def resume(self):
-        """The turn for that has come."""
-        self.scheduled = False
-        if self.stage == OPEN and not self.paused and self.held is not None:
-            held, self.held = self.held, None
-            self.feed.data = PyBytes_AS_STRING(held)
-            self.feed.size = PyBytes_GET_SIZE(held)
-            self.read()
-        if self.stage != OVER and not self.paused and not self.scheduled:
-            self.transport.resumeProducing()
+    @property
+    def bufferSize(self):
+        """Bytes that may wait before a producer is paused."""
+        return self.transport.bufferSize
 
-    def stopProducing(self):
-        """Close."""
-        self.loseConnection()
+    @bufferSize.setter
+    def bufferSize(self, size):
+        self.transport.bufferSize = size
+
+    def getHandle(self):
+        """The socket."""
+        return self.transport.getHandle()
+
+    def fileno(self):
+        """The socket's descriptor, to look at: it is never lent."""
+        return self.transport.fileno()
+
+    def getPeerCertificate(self):
+        """The client's certificate: what was verified of it, C{tls} knows."""
+        return None
+
+    def getTcpNoDelay(self):
+        """Whether small packets are sent at once: they are, from the handshake on."""
+        return True
+
+    def setTcpNoDelay(self, enabled):
+        """Nothing to do: see C{getTcpNoDelay}."""
 
     # OpenConnection, until the handshake is done.
 
