@@ -16,6 +16,7 @@ import subprocess
 from typing import NamedTuple
 
 from .build import program
+from .interleaved import spread
 from .rig import HOST, descendants, raise_descriptor_limit
 from .tunnels import Contestant
 
@@ -92,11 +93,8 @@ def main() -> None:
             base = figures[names[0]]
             shown = []
             for name, found in figures.items():
-                ratios = sorted(a / b for a, b in zip(found, base, strict=True))
-                shown.append(
-                    f"{name} {statistics.median(found):.2f} us ({statistics.median(ratios):.2f}, "
-                    f"{ratios[0]:.2f} to {ratios[-1]:.2f})"
-                )
+                ratios = spread(a / b for a, b in zip(found, base, strict=True))
+                shown.append(f"{name} {statistics.median(found):.2f} us ({ratios})")
             print(f"{scenario.title}: {'; '.join(shown)}", flush=True)
     finally:
         for server in servers:

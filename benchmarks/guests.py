@@ -17,6 +17,7 @@ import sys
 from .contenders import Contender, Server
 from .contenders.floor import GuestFloor
 from .contenders.subproxy import Subproxy
+from .interleaved import in_turn, spread
 from .measure import Sample
 from .rig import Rig, raise_descriptor_limit
 from .scenarios import Runner
@@ -48,22 +49,21 @@ def main() -> int:
             name: [each.start(stack.enter_context(Rig(each.name, *CORES))) for each in pair]
             for name, pair in pairs.items()
         }
-        for turn in range(options.rounds):
-            for name in list(servers) if turn % 2 else reversed(servers):
-                few, all_of_them = servers[name]
-                found[name].append(
-                    (
-                        runner.keepalive(name, few, 64, turn),
-                        runner.keepalive(name, all_of_them, 64, turn, hosts=many),
-                    )
+        for turn, name in in_turn(servers, options.rounds):
+            few, all_of_them = servers[name]
+            found[name].append(
+                (
+                    runner.keepalive(name, few, 64, turn),
+                    runner.keepalive(name, all_of_them, 64, turn, hosts=many),
                 )
+            )
     for name, samples in found.items():
-        ratios = sorted(b.cpu_us / a.cpu_us for a, b in samples)
+        ratios = spread(b.cpu_us / a.cpu_us for a, b in samples)
         one = statistics.median(a.cpu_us for a, _ in samples)
         every = statistics.median(b.cpu_us for _, b in samples)
         print(
             f"{name}: {one:.2f} us of CPU a request of one guest, {every:.2f} of {many:,} in turn "
-            f"({statistics.median(ratios):.2f}, {ratios[0]:.2f} to {ratios[-1]:.2f})",
+            f"({ratios})",
             flush=True,
         )
     return 0

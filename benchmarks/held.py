@@ -17,6 +17,7 @@ import sys
 from .contenders import Server
 from .contenders.haproxy import HAProxy
 from .contenders.subproxy import Subproxy
+from .interleaved import in_turn, spread
 from .measure import Sample
 from .rig import HOST, Rig, raise_descriptor_limit
 from .scenarios import Runner
@@ -58,19 +59,14 @@ def main() -> int:
         servers: dict[str, Server] = {}
         for each in contenders:
             servers[each.name] = each.start(stack.enter_context(Rig(each.name, *CORES)))
-        for turn in range(options.rounds):
-            for name in list(servers) if turn % 2 else reversed(servers):
-                sample = runner.keepalive(name, servers[name], options.connections, turn)
-                found[name].append(sample)
+        for turn, name in in_turn(servers, options.rounds):
+            sample = runner.keepalive(name, servers[name], options.connections, turn)
+            found[name].append(sample)
     base = found[contenders[0].name]
     for name, samples in found.items():
-        ratios = sorted(a.cpu_us / b.cpu_us for a, b in zip(samples, base, strict=True))
+        ratios = spread(a.cpu_us / b.cpu_us for a, b in zip(samples, base, strict=True))
         middle = statistics.median(each.cpu_us for each in samples)
-        print(
-            f"{name}: {middle:.1f} us of CPU a request ({statistics.median(ratios):.2f}, "
-            f"{ratios[0]:.2f} to {ratios[-1]:.2f})",
-            flush=True,
-        )
+        print(f"{name}: {middle:.1f} us of CPU a request ({ratios})", flush=True)
     return 0
 
 

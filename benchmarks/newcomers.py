@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from .contenders import Server
 from .contenders.nginx import Nginx
 from .contenders.subproxy import Subproxy
+from .interleaved import in_turn, spread
 from .measure import InvalidRun, Sample, command_line, pinned, run
 from .rig import Rig, raise_descriptor_limit
 
@@ -78,20 +79,16 @@ def main() -> int:
             server = each.start(stack.enter_context(Rig(each.name, *CORES)))
             stack.enter_context(idle(server, options.idle))
             servers[each.name] = server
-        for turn in range(options.rounds):
-            for name in list(servers) if turn % 2 else reversed(servers):
-                sample = newcomers(name, servers[name], turn, options.rate, options.seconds)
-                found[name].append(sample)
+        for turn, name in in_turn(servers, options.rounds):
+            sample = newcomers(name, servers[name], turn, options.rate, options.seconds)
+            found[name].append(sample)
     base = found[contenders[0].name]
     for name, samples in found.items():
         told = []
         for what in ("p50_us", "p99_us"):
-            ratios = sorted(a.raw[what] / b.raw[what] for a, b in zip(samples, base, strict=True))
+            ratios = spread(a.raw[what] / b.raw[what] for a, b in zip(samples, base, strict=True))
             middle = statistics.median(each.raw[what] for each in samples)
-            told.append(
-                f"{what[:3]} {middle:,.0f} us ({statistics.median(ratios):.2f}, "
-                f"{ratios[0]:.2f} to {ratios[-1]:.2f})"
-            )
+            told.append(f"{what[:3]} {middle:,.0f} us ({ratios})")
         cpu = statistics.median(each.cpu_us for each in samples)
         rate = statistics.median(each.rate for each in samples)
         print(f"{name}: {'; '.join(told)}; {cpu:.1f} us of CPU; {rate:,.0f} a second", flush=True)

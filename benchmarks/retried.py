@@ -19,6 +19,7 @@ from .build import program
 from .contenders import Server
 from .contenders.haproxy import HAProxy
 from .contenders.subproxy import Subproxy
+from .interleaved import in_turn, spread
 from .measure import Sample
 from .rig import Rig, raise_descriptor_limit
 from .scenarios import Runner
@@ -94,22 +95,20 @@ def main() -> int:
             name: [each.start(stack.enter_context(Rig(each.name, *CORES))) for each in pair]
             for name, pair in pairs.items()
         }
-        for turn in range(options.rounds):
-            for name in list(servers) if turn % 2 else reversed(servers):
-                well, ill = (
-                    runner.keepalive(name, server, options.connections, turn)
-                    for server in servers[name]
-                )
-                found[name].append((well, ill))
+        for turn, name in in_turn(servers, options.rounds):
+            well, ill = (
+                runner.keepalive(name, server, options.connections, turn)
+                for server in servers[name]
+            )
+            found[name].append((well, ill))
     base = next(iter(found.values()))
     for name, samples in found.items():
-        ratios = sorted(a.cpu_us / b.cpu_us for (_, a), (_, b) in zip(samples, base, strict=True))
+        ratios = spread(a.cpu_us / b.cpu_us for (_, a), (_, b) in zip(samples, base, strict=True))
         middle = statistics.median(ill.cpu_us for _, ill in samples)
         retry = statistics.median(SHARE * (ill.cpu_us - well.cpu_us) for well, ill in samples)
         print(
             f"{name}: {middle:.1f} us of CPU a request, of which one in {SHARE} is tried again "
-            f"({statistics.median(ratios):.2f}, {ratios[0]:.2f} to {ratios[-1]:.2f}); "
-            f"{retry:.0f} us more for one that is",
+            f"({ratios}); {retry:.0f} us more for one that is",
             flush=True,
         )
     return 0

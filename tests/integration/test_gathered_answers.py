@@ -9,20 +9,15 @@ from __future__ import annotations
 
 import random
 import socket
-import time
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.wire import messages as m
 from tests.integration.body_guest import DataLine, ScriptedGuest
+from tests.integration.gathered_case import BUFFER, CONTENT, MOST, GatheredCase
 from tests.integration.harness import World
 from tests.rigs.conversation_case import need_fastpath
 
-BUFFER = 16384
-"""Bytes of a buffer of the reactor's: what comes at first may be no more."""
-MOST = 65536
-"""Bytes of the largest body that rides in its frame."""
-CONTENT = bytes(range(251)) * 300
 GET = b"GET /%d HTTP/1.1\r\nHost: a.example\r\n\r\n"
 
 
@@ -30,26 +25,7 @@ def setUpModule() -> None:
     need_fastpath()
 
 
-class GatheredAnswerTests(SynchronousTestCase):
-    reactor = "io_uring"
-    options: tuple[str, ...] = ()
-
-    def setUp(self) -> None:
-        self.world = World()
-        self.addCleanup(self.world.close)
-        self.world.start_proxy(
-            "--access-log=none", *self.options, twistd=(f"--reactor={self.reactor}",)
-        ).wait_for("guests on")
-        self.guest = ScriptedGuest(f"{self.world.vsock}_12345")
-        self.addCleanup(self.guest.close)
-        self.client = self.connect()
-
-    def connect(self) -> socket.socket:
-        """A client."""
-        client = socket.create_connection(("127.0.0.1", self.world.port), 20)
-        self.addCleanup(client.close)
-        return client
-
+class GatheredAnswerTests(GatheredCase):
     def asked(self, client: socket.socket) -> int:
         """The number by which the guest knows what C{client} asks."""
         client.sendall(GET % 1)
@@ -60,11 +36,8 @@ class GatheredAnswerTests(SynchronousTestCase):
         self.guest.wire.send(m.Response(number, 200, [], {}, CONTENT[:size]))
         return self.guest.wire.data_to_send()
 
-    def send(self, *pieces: bytes, pause: float = 0.0) -> None:
-        """Send pieces, so that each is likely to be received by itself."""
-        for piece in pieces:
-            self.guest.socket.sendall(piece)
-            time.sleep(pause)
+    def talker(self) -> socket.socket:
+        return self.guest.socket
 
     def comes(self, client: socket.socket, size: int) -> None:
         """The client gets the answer, and nothing else."""

@@ -9,20 +9,11 @@ from __future__ import annotations
 
 import random
 import socket
-import time
-
-from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.wire import messages as m
-from tests.integration.body_guest import ScriptedGuest
-from tests.integration.harness import World
+from tests.integration.gathered_case import BUFFER, CONTENT, MOST, GatheredCase
 from tests.rigs.conversation_case import need_fastpath
 
-BUFFER = 16384
-"""Bytes of a buffer of the reactor's: what comes at first is no more."""
-MOST = 65536
-"""Bytes of the largest body that rides in its frame."""
-CONTENT = bytes(range(251)) * 300
 PUT = b"PUT /up HTTP/1.1\r\nHost: a.example\r\nContent-Length: %d\r\n\r\n"
 SWEEP = 1.2
 """Seconds after which a body that has not come is looked after by Python."""
@@ -32,27 +23,7 @@ def setUpModule() -> None:
     need_fastpath()
 
 
-class GatheredBodyTests(SynchronousTestCase):
-    reactor = "io_uring"
-    options: tuple[str, ...] = ()
-
-    def setUp(self) -> None:
-        self.world = World()
-        self.addCleanup(self.world.close)
-        self.world.start_proxy(
-            "--access-log=none", *self.options, twistd=(f"--reactor={self.reactor}",)
-        ).wait_for("guests on")
-        self.guest = ScriptedGuest(f"{self.world.vsock}_12345")
-        self.addCleanup(self.guest.close)
-        self.client = self.connect()
-
-    def connect(self) -> socket.socket:
-        """A client that has asked once."""
-        client = socket.create_connection(("127.0.0.1", self.world.port), 20)
-        self.addCleanup(client.close)
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return client
-
+class GatheredBodyTests(GatheredCase):
     def taken(self, client: socket.socket, body: bytes) -> None:
         """The guest gets the body, and the client an answer."""
         request = self.guest.take(m.Request)
@@ -61,12 +32,6 @@ class GatheredBodyTests(SynchronousTestCase):
         data = b""
         while not data.endswith(b"\r\n\r\nhello"):
             data += client.recv(65536)
-
-    def send(self, *pieces: bytes, pause: float = 0.0) -> None:
-        """Send pieces, so that each is likely to be received by itself."""
-        for piece in pieces:
-            self.client.sendall(piece)
-            time.sleep(pause)
 
     def test_sizes(self) -> None:
         """Around what a buffer holds, and the most; at once, and head and body apart."""
