@@ -7,12 +7,12 @@ and for looking through all plugins of Twisted.
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from subproxy.process.late_import import load_late
+from subproxy.process.lean_imports import lean_imports
 
 COMMAND = "subproxy run"
 
@@ -24,31 +24,28 @@ def serve(arguments: Sequence[str]) -> int:
     @param arguments: the options of C{twistd subproxy}.
     @return: the exit status: 0, or 1 with a line why.
     """
-    # As in subproxy.process.lean_imports: nothing of what is imported is garbage.
-    gc.disable()
     load_late()
-    from twisted.python.usage import UsageError
-    from twisted.scripts.twistd import ServerOptions, runApp  # type: ignore[attr-defined]
+    with lean_imports():
+        from twisted.python.usage import UsageError
+        from twisted.scripts.twistd import ServerOptions, runApp  # type: ignore[attr-defined]
 
-    from twisted.plugins.subproxy_plugin import subproxy
+        from twisted.plugins.subproxy_plugin import subproxy
 
-    class RunOptions(ServerOptions):
-        """Those of twistd, which knows one plugin."""
+        class RunOptions(ServerOptions):
+            """Those of twistd, which knows one plugin."""
 
-        typed = COMMAND
+            typed = COMMAND
 
-        @property
-        def subCommands(self) -> Iterator[tuple[str, None, Any, str]]:
-            self.loadedPlugins = {subproxy.tapname: subproxy}
-            yield subproxy.tapname, None, subproxy.options, subproxy.description
+            @property
+            def subCommands(self) -> Iterator[tuple[str, None, Any, str]]:
+                self.loadedPlugins = {subproxy.tapname: subproxy}
+                yield subproxy.tapname, None, subproxy.options, subproxy.description
 
-    config: Any = RunOptions()  # type: ignore[no-untyped-call]
-    try:
-        config.parseOptions(["--nodaemon", "--pidfile=", subproxy.tapname, *arguments])
-    except UsageError as error:
-        print(f"{COMMAND}: {error}", file=sys.stderr)
-        return 1
-    gc.freeze()
-    gc.enable()
+        config: Any = RunOptions()  # type: ignore[no-untyped-call]
+        try:
+            config.parseOptions(["--nodaemon", "--pidfile=", subproxy.tapname, *arguments])
+        except UsageError as error:
+            print(f"{COMMAND}: {error}", file=sys.stderr)
+            return 1
     runApp(config)
     return 0
