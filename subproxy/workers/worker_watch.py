@@ -54,7 +54,10 @@ class WorkerWatch:
         @param workers: all that there are. Who starts is not asked: reading files may take long.
         """
         now = self._seconds()
-        for worker in workers:
+        there = list(workers)
+        for gone in self._due.keys() - {worker.serial for worker in there}:
+            self._forget(gone)
+        for worker in there:
             if worker.state is WorkerState.STARTING or self._due.get(worker.serial, now) > now:
                 continue
             self._due[worker.serial] = float("inf")
@@ -63,8 +66,7 @@ class WorkerWatch:
 
     def _answered(self, payload: bytes, worker: Worker) -> None:
         if worker.state is WorkerState.ENDED:
-            self._due.pop(worker.serial, None)
-            self._unanswered.pop(worker.serial, None)
+            self._forget(worker.serial)
             return
         self._due[worker.serial] = self._seconds() + (WATCH_INTERVAL if payload else 0.0)
         if payload:
@@ -76,3 +78,7 @@ class WorkerWatch:
             return
         self._unanswered.pop(worker.serial, None)
         self._hung(worker)
+
+    def _forget(self, serial: int) -> None:
+        self._due.pop(serial, None)
+        self._unanswered.pop(serial, None)

@@ -69,6 +69,15 @@ class WorkerWatchTests(SynchronousTestCase):
         retiring = Worker(0, 3, 0.0, WorkerState.RETIRING)
         self.assertEqual(self.look(starting, retiring), [retiring])
 
+    def test_who_ends_between_two_questions(self) -> None:
+        """Nothing is kept of it."""
+        self.look()
+        self.answer(b"{}")
+        self.worker.state = WorkerState.ENDED
+        self.worker = Worker(0, 2, 0.0, WorkerState.SERVING)
+        self.look()
+        self.assertEqual(list(self.watch._due), [2])
+
     def test_who_has_ended(self) -> None:
         """Is forgotten, and the next one begins anew."""
         for _ in range(UNANSWERED - 1):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from OpenSSL.crypto import Error as CryptoError
 from OpenSSL.SSL import Error as OpenSslError
 from twisted.internet.protocol import Factory
@@ -21,6 +22,12 @@ from subproxy.files.file_stamp import Stamp, file_stamp
 from subproxy.files.regular_file import open_regular
 from subproxy.frontend.peer.host_name import HostCertificateError, host_name
 from subproxy.frontend.peer.host_tls import HostIdentity, HostTlsEngine, TwistedHostTls
+
+_UNUSABLE: Final = (
+    *(OpenSslError, CryptoError, UnsupportedAlgorithm),
+    *(ValueError, TypeError, IndexError),
+)
+"""What libraries raise of files that they do not take."""
 
 _BEGIN: Final = b"-----BEGIN CERTIFICATE-----"
 _END: Final = b"-----END CERTIFICATE-----"
@@ -99,7 +106,7 @@ class HostCertificates:
             context = self.engine.context(identity)
         except HostCertificateError as error:
             raise HostCertificateError(f"{self._paths[0]}: {error}") from None
-        except (OpenSslError, CryptoError, ValueError, TypeError, IndexError):
+        except _UNUSABLE:
             raise HostCertificateError(
                 f"{self._paths[0]}: a certificate and its key in PEM are needed"
             ) from None

@@ -174,15 +174,14 @@ class PeerProtocol(Protocol):
         """A guest of ours serves C{route}; or a machine would, which is started for who asks."""
         if self.wire.ours is not Side.OPEN:
             return
-        known = self._references.pop(route, None)
-        if known is not None:
+        if route in self._references:
             if wakes is (route in self._waking):
-                self._references[route] = known
                 return
-            self.wire.send(m.Unregister(known))
+            self.withdraw(route)
         self._last += 1
         self._references[route] = self._last
-        (self._waking.add if wakes else self._waking.discard)(route)
+        if wakes:
+            self._waking.add(route)
         info: Info = {b"passthrough": True} if route.passthrough else {}
         if wakes:
             info[b"wakes"] = True

@@ -17,6 +17,14 @@ from tests.frontend.peer.host_tls_case import compiled_engine, twisted_engine
 from tests.rigs.memory_hosts import certificate_files
 from tests.rigs.tls_rig import Authority, key_pem, make_key
 
+SHORT_KEY = b"""\
+-----BEGIN EC PRIVATE KEY-----
+MD4CAQEEDl9cLFHLnQbQ2pUPA6RIoAcGBSuBBAAGoSADHgAE0L9IVqhPdfX6cgCp
+Yiy5JyPlcdgy4yNyRil0gg==
+-----END EC PRIVATE KEY-----
+"""
+"""On a curve (secp112r1) that OpenSSL has, and cryptography has not."""
+
 
 class CertificateCase:
     """The tests, for an engine."""
@@ -69,6 +77,7 @@ class CertificateCase:
             (self.own, good.replace(b"MII", b"XXX", 1), "a certificate and its key"),
             (self.own, self.authority.issue("192.0.2.1"), "the certificate has no DNS name"),
             (self.ca, b"", "there is no certificate in it"),
+            (self.own, good.partition(b"-----BEGIN PRIVATE")[0] + SHORT_KEY, "its key in PEM"),
         ]
         for path, content, said in cases:
             before = Path(path).read_bytes()
