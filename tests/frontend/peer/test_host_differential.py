@@ -107,8 +107,8 @@ class DifferentialTests(SynchronousTestCase):
         Once all has moved, both ends know the same.
 
         Who closes listens no more, as with TCP; Twisted's hears what was under way. Behind a reset
-        there may be what was written in the same turn, which Twisted's has sent. A damaged record is
-        lost as a whole, and what is in one is an engine's own affair.
+        there may be what was written in the same turn, which Twisted's has sent. A damaged record
+        is lost as a whole, and what is in one is an engine's own affair.
         """
         folder = self.mktemp()
         lines = [Conversation(folder, make()) for make in (twisted_engine, compiled_engine)]
