@@ -62,13 +62,13 @@ class Capacity:
         """
         if self.paused or not self.full:
             return None
-        ending = sum(each.ending for each in self._supervisors())
+        ending = sum(each.instances.ending for each in self._supervisors())
         if len(self.queue(now)) <= ending:
             return None
         rested = [
             (used, each.machine.name, index, each)
             for each in self._supervisors()
-            for used, index in each.rested(now - RESTED)
+            for used, index in each.scaling.rested(now - RESTED)
         ]
         if not rested:
             return None
@@ -82,8 +82,8 @@ class Capacity:
         """
         if self.paused:
             return 0
-        starts = self._starts - sum(each.coming for each in self._supervisors())
+        starts = self._starts - sum(each.instances.coming for each in self._supervisors())
         return min(starts, self._most - self._running()) if self._most else starts
 
     def _running(self) -> int:
-        return sum(each.running for each in self._supervisors())
+        return sum(each.instances.running for each in self._supervisors())

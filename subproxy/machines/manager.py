@@ -146,7 +146,7 @@ class MachineManager:
         if managed.forget is not None and managed.forget.active():
             managed.forget.cancel()
         supervisor = managed.supervisor
-        at_rest = supervisor.cold and not managed.running and not supervisor.use.waiting
+        at_rest = supervisor.instances.cold and not managed.running and not supervisor.use.waiting
         managed.forget = (
             self._clock.callLater(FORGET, self._forget, managed)
             if managed.made and at_rest
@@ -189,7 +189,7 @@ class MachineManager:
         """
         managed = self.machines.get(name)
         if index < 0 and managed is not None:
-            index = managed.supervisor.unanswered()
+            index = managed.supervisor.instances.unanswered()
         self._reached(name, index, "answered", at)
 
     def _reached(self, name: str, index: int, moment: str, at: float) -> None:
@@ -326,18 +326,18 @@ class MachineManager:
         now = self._clock.seconds()
         decisions = supervisor.decide(now)
         # A start may have failed before its decision is acted on whole.
-        managed.coming = max(managed.coming, supervisor.coming)
-        managed.instances = max(managed.instances, supervisor.running)
+        managed.coming = max(managed.coming, supervisor.instances.coming)
+        managed.instances = max(managed.instances, supervisor.instances.running)
         for decision in decisions:
             self._doer.do(managed, decision, now)
         self._tell(managed, now)
         self._look_later(managed, now)
-        if managed.removed and supervisor.cold and not managed.running:
+        if managed.removed and supervisor.instances.cold and not managed.running:
             self.machines.pop(supervisor.machine.name, None)
             self.snapshots.remove(supervisor.machine.name)
         self._forget_later(managed)
         before = managed.coming, managed.instances
-        managed.coming, managed.instances = supervisor.coming, supervisor.running
+        managed.coming, managed.instances = supervisor.instances.coming, supervisor.instances.running
         if managed.coming < before[0] or managed.instances < before[1]:
             self._others_may_start()
         self._make_room(now)
@@ -402,7 +402,7 @@ class MachineManager:
             self._host.status(managed.machine.name, managed.up, 0.0)
 
     def _tell(self, managed: ManagedMachine, now: float) -> None:
-        up = managed.supervisor.up > 0
+        up = managed.supervisor.instances.up > 0
         if up != managed.up:
             managed.up = up
             self._host.status(managed.machine.name, up, 0.0)
@@ -419,7 +419,7 @@ class MachineManager:
 
     def _look_whether_empty(self) -> None:
         if self._empty and all(
-            each.supervisor.cold and not each.running for each in self.machines.values()
+            each.supervisor.instances.cold and not each.running for each in self.machines.values()
         ):
             waiting, self._empty = self._empty, []
             for each in waiting:
@@ -471,7 +471,7 @@ class MachineManager:
                 self.machines[machine.name] = managed
             index = each["index"]
             instance = Instance.restored(index, each["instance"])
-            managed.supervisor.adopt(instance)
+            managed.supervisor.instances.adopt(instance)
             if self.snapshots.has(machine, instance.fingerprint):
                 managed.supervisor.snapshot.found()
             await self._runner.resume(managed, index, each["pid"])

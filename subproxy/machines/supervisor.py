@@ -25,6 +25,8 @@ from subproxy.machines.decisions import (
 )
 from subproxy.machines.declaration import Machine, runs_by
 from subproxy.machines.instance import Instance
+from subproxy.machines.instances import ENDING, Instances
+from subproxy.machines.scaling import Scaling
 from subproxy.machines.snapshot_plan import (
     FREEZE_LIMIT,
     RESTORE_LIMIT,
@@ -48,10 +50,6 @@ FROZEN: Final = "it was frozen"
 
 _ASKED: Final = "a snapshot of it is made"
 
-_AT_REST = frozenset({InstanceState.COLD, InstanceState.UP})
-
-_ENDING = frozenset({InstanceState.FREEZING, InstanceState.POWERING_OFF, InstanceState.KILLED})
-
 _FREEZABLE = frozenset({"", MADE_ROOM, _ASKED})
 """Why an instance ends that would come again as it was."""
 
@@ -72,6 +70,7 @@ class Supervisor:
     @ivar machine: what is declared of it.
     @ivar instances: all that it may have, by index.
     @ivar use: what is asked of it.
+    @ivar scaling: how many of them there should be.
     @ivar back_off: its failures in a row.
     @ivar starts: how many starts there were, by how they ended.
     @ivar snapshot: of it; nothing where none is declared.
@@ -79,24 +78,23 @@ class Supervisor:
 
     def __init__(self, machine: Machine, limit: StartLimit) -> None:
         self.machine = machine
-        self.instances = [Instance(index) for index in range(machine.most)]
+        self.instances = Instances(machine.most)
         self.use = UseTable()
+        self.scaling = Scaling(machine, self.instances, self.use)
         self.back_off = BackOff()
         self.starts = {"registered": 0, "failed": 0}
         self.snapshot = SnapshotPlan()
         self._limit = limit
         self._wanted = False
         self._stopped = False
-        self._crowded = 0.0
         self._noted: list[MachineDecision] = []
 
     def declare(self, machine: Machine) -> None:
         """It is declared anew: what runs by something else is replaced, one after the other."""
         stale = runs_by(machine) != runs_by(self.machine)
-        self.machine = machine
+        self.machine = self.scaling.machine = machine
         self._stopped = False
-        for index in range(len(self.instances), machine.most):
-            self.instances.append(Instance(index))
+        self.instances.grow(machine.most)
         for instance in self.instances:
             instance.stale = instance.stale or stale or instance.index >= machine.most
         if stale:
@@ -151,13 +149,6 @@ class Supervisor:
         elif before and not routes and instance.state is InstanceState.UP:
             instance.since = now
 
-    def unanswered(self) -> int:
-        """An instance that is up and has answered nobody yet; -1: there is none."""
-        for each in self.instances:
-            if each.state is InstanceState.UP and each.wake.answered is None:
-                return each.index
-        return -1
-
     def drain_told(self, index: int) -> None:
         """All workers know that it is drained."""
         self.instances[index].told = True
@@ -178,12 +169,12 @@ class Supervisor:
     def start(self) -> None:
         """An operator wants it up, now."""
         self.back_off.succeeded()
-        self._wanted = not self.up
+        self._wanted = not self.instances.up
 
     def freeze(self) -> None:
         """An operator wants a snapshot of it, now: what is up is used for that, or is started."""
         self.snapshot.wanted = True
-        if not self.up:
+        if not self.instances.up:
             self.start()
 
     def give_up_starts(self, now: float) -> None:
@@ -191,12 +182,6 @@ class Supervisor:
         for instance in self.instances:
             if instance.state is InstanceState.STARTING:
                 self._kill(instance, STOPPED, now)
-
-    def adopt(self, instance: Instance) -> None:
-        """Go on with an instance that the parent's former program has started."""
-        while len(self.instances) <= instance.index:
-            self.instances.append(Instance(len(self.instances)))
-        self.instances[instance.index] = instance
 
     def stop(self, now: float, *, forever: bool = False) -> None:
         """
@@ -227,51 +212,16 @@ class Supervisor:
         found, self._noted = self._noted, []
         for instance in self.instances:
             found += self._look_at(instance, now)
-        found += self._replace(now)
-        found += self._scale_down(now)
+        if stale := self.scaling.stale():
+            found.append(self._drain(stale, "what is declared of it has changed", now))
+        if surplus := self.scaling.surplus(now):
+            found.append(self._drain(surplus, "", now))
         found += self._scale_up(now)
         return found + self._take_noted()
 
     def next_look(self, now: float) -> float | None:
         """When there may be something to decide, if nothing happens; None: never."""
         return min(self._times(now), default=None)
-
-    @property
-    def up(self) -> int:
-        """How many instances are up."""
-        return sum(each.state is InstanceState.UP for each in self.instances)
-
-    @property
-    def coming(self) -> int:
-        """How many instances are on their way up."""
-        return sum(each.state in COMING for each in self.instances)
-
-    @property
-    def running(self) -> int:
-        """Of how many instances there is something left."""
-        return sum(each.state is not InstanceState.COLD for each in self.instances)
-
-    @property
-    def ending(self) -> int:
-        """How many instances of these will not be used again."""
-        ends = sum(each.state in _ENDING for each in self.instances)
-        return ends + sum(
-            each.state is InstanceState.DRAINING and bool(each.ending) for each in self.instances
-        )
-
-    def rested(self, since: float) -> Iterator[tuple[float, int]]:
-        """Instances that nobody has used since then: when each was used last, and which it is."""
-        if self.use.waiting:
-            return
-        for each in self.instances:
-            busy = self.use.instance(each.index).busy
-            if each.state is InstanceState.UP and not busy and each.used <= since:
-                yield each.used, each.index
-
-    @property
-    def cold(self) -> bool:
-        """Whether nothing of it runs."""
-        return all(each.state is InstanceState.COLD for each in self.instances)
 
     def _take_noted(self) -> list[MachineDecision]:
         found, self._noted = self._noted, []
@@ -326,7 +276,7 @@ class Supervisor:
     def _freeze_end(self, instance: Instance) -> float:
         """Until when it may be frozen: who waits for it must have time for a start behind it."""
         end, since = instance.since + FREEZE_LIMIT, self.use.waiting_since
-        if since is None or self.up or self.coming:
+        if since is None or self.instances.up or self.instances.coming:
             return end
         return min(end, max(since, instance.since) + self.machine.start_timeout / 2)
 
@@ -381,7 +331,7 @@ class Supervisor:
     def _kill(self, instance: Instance, reason: str, now: float) -> None:
         if instance.state is InstanceState.KILLED:
             return
-        asked_to_end = instance.state is InstanceState.DRAINING or instance.state in _ENDING
+        asked_to_end = instance.state is InstanceState.DRAINING or instance.state in ENDING
         instance.move(InstanceState.KILLED, now)
         self._noted.append(KillInstance(instance.index, reason))
         if not asked_to_end and reason != STOPPED:
@@ -419,25 +369,17 @@ class Supervisor:
     def wants(self, now: float) -> float | None:
         """Since when it wants to start an instance; C{None}: it does not, or may not yet."""
         since = self.use.waiting_since
-        if self._stopped or (since is None and not self._wanted) or self.coming:
+        if self._stopped or (since is None and not self._wanted) or self.instances.coming:
             return None
         if not self.back_off.may_start(now) or self._next() is None:
             return None
-        if self.up and (since is None or now < self._scales_at(since)):
+        if self.instances.up and (since is None or now < self.scaling.scales_at(since)):
             return None
         # An operator's word comes before all requests.
         return 0.0 if since is None else since
 
-    def _scales_at(self, since: float) -> float:
-        """When another instance is wanted: who waited for one that is up now did not wait more."""
-        up = (each.registered or 0.0 for each in self.instances if each.state is InstanceState.UP)
-        return max(since, *up) + self.machine.scale_after
-
     def _next(self) -> Instance | None:
-        for instance in self.instances[: self.machine.most]:
-            if instance.state is InstanceState.COLD:
-                return instance
-        return None
+        return self.instances.next_cold(self.machine.most)
 
     def _scale_up(self, now: float) -> Iterator[MachineDecision]:
         instance = self._next()
@@ -445,31 +387,6 @@ class Supervisor:
             return
         instance.start(now, self.use.waiting_since)
         yield StartInstance(instance.index)
-
-    def _replace(self, now: float) -> Iterator[MachineDecision]:
-        """End one that is stale, unless another is on its way."""
-        if any(each.state not in _AT_REST for each in self.instances):
-            return
-        for instance in self.instances:
-            if instance.stale and instance.state is InstanceState.UP:
-                yield self._drain(instance, "what is declared of it has changed", now)
-                return
-
-    def _scale_down(self, now: float) -> Iterator[MachineDecision]:
-        """End the last of several instances, if the others would have been enough for a while."""
-        up = [each for each in self.instances if each.state is InstanceState.UP]
-        idle = self.machine.idle
-        if len(up) < 2 or idle is None:
-            self._crowded = now
-            return
-        uses = [self.use.instance(each.index) for each in up]
-        if self.use.waiting or sum(each.busy for each in uses) > sum(
-            each.capacity for each in uses[:-1]
-        ):
-            self._crowded = now
-        elif now >= self._crowded + idle:
-            self._crowded = now
-            yield self._drain(up[-1], "", now)
 
     # Times.
 
@@ -489,12 +406,12 @@ class Supervisor:
                     yield self._freeze_end(instance)
                 case InstanceState.POWERING_OFF:
                     yield instance.since + machine.stop_timeout
-        if self.up > 1 and machine.idle is not None:
-            yield self._crowded + machine.idle
+        if (surplus := self.scaling.next_surplus()) is not None:
+            yield surplus
         since = self.use.waiting_since
-        if (since is not None or self._wanted) and not self.coming:
+        if (since is not None or self._wanted) and not self.instances.coming:
             due = self.back_off.until
-            if self.up and since is not None:
-                due = max(due, self._scales_at(since))
+            if self.instances.up and since is not None:
+                due = max(due, self.scaling.scales_at(since))
             if due > now:
                 yield due

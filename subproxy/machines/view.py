@@ -108,11 +108,11 @@ def _state(managed: ManagedMachine) -> str:
     supervisor = managed.supervisor
     if managed.removed:
         return "removed"
-    if supervisor.up:
+    if supervisor.instances.up:
         return "up"
-    if supervisor.coming:
+    if supervisor.instances.coming:
         return "starting"
-    if supervisor.cold:
+    if supervisor.instances.cold:
         return "failed" if supervisor.back_off.failures else "cold"
     return "stopping"
 

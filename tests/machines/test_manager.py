@@ -234,7 +234,7 @@ class LifeTests(ManagerCase):
         running.end()
         self.assertEqual(self.host.listening, [])
         self.assertFalse(self.record().exists())
-        self.assertTrue(self.manager.machines["blog"].supervisor.cold)
+        self.assertTrue(self.manager.machines["blog"].supervisor.instances.cold)
 
     def test_undrained(self) -> None:
         """Somebody asks while it drains."""
@@ -489,7 +489,7 @@ class HandOverTests(ManagerCase):
         self.vmm.gone.add(77)
         self.manager = self.make()
         self.restore(left)
-        self.assertTrue(self.manager.machines["blog"].supervisor.cold)
+        self.assertTrue(self.manager.machines["blog"].supervisor.instances.cold)
 
     def test_no_next_program(self) -> None:
         """What was given up is started again."""

@@ -76,7 +76,7 @@ class StartTests(SupervisorCase):
         """Nothing is started, and nothing is to be looked at."""
         self.decide(0.0)
         self.assertIsNone(self.supervisor.next_look(0.0))
-        self.assertTrue(self.supervisor.cold)
+        self.assertTrue(self.supervisor.instances.cold)
 
     def test_many_wait(self) -> None:
         """One is started, however many wait, and however long."""
@@ -242,7 +242,7 @@ class IdleTests(SupervisorCase):
         self.decide(70.2, KillInstance(0, "it did not end when it was told to"))
         self.supervisor.ended(0, "killed", 70.3)
         self.decide(70.3)
-        self.assertTrue(self.supervisor.cold)
+        self.assertTrue(self.supervisor.instances.cold)
         self.assertEqual(self.supervisor.back_off.failures, 0)
 
     def test_used(self) -> None:

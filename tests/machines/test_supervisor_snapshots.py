@@ -53,7 +53,7 @@ class SupervisorSnapshotTests(SupervisorCase):
         self.freezes()
         self.decide(61.0)
         self.assertEqual(self.supervisor.next_look(61.0), 60.0 + FREEZE_LIMIT)
-        self.assertEqual(self.supervisor.ending, 1)
+        self.assertEqual(self.supervisor.instances.ending, 1)
         self.supervisor.frozen(0, 61.0)
         self.decide(61.0, KillInstance(0, FROZEN))
         self.supervisor.ended(0, "killed", 61.0)
