@@ -155,8 +155,8 @@ def build_proxy(
     router.set_sites(sites)
     admission = Admission(BALANCERS[settings.balance](), random, admission_limits(settings, sites))
     dispatcher = Dispatcher(router, admission, monotonic)
-    dispatcher.wall = time
-    dispatcher.asker = ReactorAccessAsker(reactor)
+    dispatcher.entrance.wall = time
+    dispatcher.entrance.asker = ReactorAccessAsker(reactor)
     detector = dispatcher.failing.detector
     detector.row, detector.time = settings.eject_failures, settings.eject_time
     dispatcher.failing.told = ejection_log()

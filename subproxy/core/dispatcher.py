@@ -2,9 +2,8 @@
 Who answers an exchange: router, admission and retry, put together.
 
 The only place where an exchange is given to a subscriber or taken back from one. Decisions are
-made by L{subproxy.core.balancing.admission} and L{subproxy.core.balancing.retry}; this acts on
-them. Time comes from
-a function that is given.
+made by L{subproxy.core.balancing.admission} and L{subproxy.core.balancing.retry}, and before them by
+L{subproxy.core.site_entrance}; this acts on them. Time comes from a function that is given.
 
 Compiled a second time, of a request that ends and of those whose turn that makes it:
 L{subproxy.fastpath._waiting_queue}; of one that is taken from its guest:
@@ -13,7 +12,6 @@ L{subproxy.fastpath._connection} (see L{subproxy.fastpath.twins}).
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable
 
@@ -39,20 +37,10 @@ from subproxy.core.failing_members import FailingMembers
 from subproxy.core.reentrancy import ReentrancyGuard
 from subproxy.core.refusals import refusal
 from subproxy.core.routing.router import RouteMatch, Router
-from subproxy.core.sites.access_question import AccessAsker, AccessVerdict, LetIn
-from subproxy.core.sites.client_limits import ClientLimits
-from subproxy.core.sites.local_answer import LocalAnswer
-from subproxy.core.sites.site_request import SiteRequest
+from subproxy.core.site_entrance import SiteEntrance
 from subproxy.core.sites.site_rules import SiteRules
 from subproxy.core.waiting_request import WaitingRequest
-from subproxy.errors import (
-    AccessUnknown,
-    GuestRefused,
-    MachineDown,
-    NoRoute,
-    ProxyError,
-    QueueFull,
-)
+from subproxy.errors import GuestRefused, MachineDown, NoRoute, ProxyError, QueueFull
 
 
 @implementer(IDispatcher)
@@ -61,10 +49,8 @@ class Dispatcher:
     Gives exchanges to subscribers.
 
     @ivar now: monotonic seconds.
-    @ivar wall: seconds since the epoch; where nobody has said them, every link has expired.
-    @ivar clients: what clients have asked for lately, where sites limit that.
+    @ivar entrance: what sites let in before anything waits.
     @ivar challenges: what knows answers to the challenges of certificate authorities.
-    @ivar asker: who finds out who is let in, where a site has to ask; None: nobody is then.
     @ivar failing: who fails at what it is asked.
     @ivar retries: exchanges that were moved to another subscriber so far.
     @ivar verdicts: how often each decision about a retry was made.
@@ -74,11 +60,9 @@ class Dispatcher:
         self.router = router
         self.admission = admission
         self.now = now
-        self.wall: Callable[[], float] = _end_of_time
-        self.clients = ClientLimits()
+        self.entrance = SiteEntrance(now)
         self.failing = FailingMembers(now, self.capacity)
         self.challenges: list[ChallengeFinder] = []
-        self.asker: AccessAsker | None = None
         self.verdicts = dict.fromkeys(RetryDecision, 0)
         self._admitted: deque[Admitted] = deque()
         self._delivering = ReentrancyGuard()
@@ -98,9 +82,15 @@ class Dispatcher:
         if self.challenges and self._challenged(exchange):
             return
         # Before anything waits, or is woken.
-        if rules is not None and not self._admit(exchange, rules):
+        if rules is not None and not self.entrance.admit(exchange, rules, self._go_on_later):
             return
         self._go_on(exchange, pool)
+
+    def _go_on_later(self, exchange: Exchange) -> None:
+        """C{exchange} was let in by who was asked: guests may have come and gone meanwhile."""
+        request = exchange.request
+        exchange.pool = self.router.match(request.host, request.path).pool
+        self._go_on(exchange, exchange.pool)
 
     def _go_on(self, exchange: Exchange, pool: Pool | None) -> None:
         """C{exchange} has passed the rules of its site."""
@@ -158,46 +148,6 @@ class Dispatcher:
         exchange.move(ExchangeState.SENT)
         exchange.response_start(200, b"", [*FIELDS], answer)
         return True
-
-    def _admit(self, exchange: Exchange, rules: SiteRules) -> bool:
-        """Whether C{exchange} passes the rules of its site; else it is answered."""
-        site = exchange.site = SiteRequest(rules, exchange.request)
-        answer = site.admit(self.clients, self.now(), self.wall())
-        # The log has what was asked for, without the token of a link.
-        exchange.request = site.request
-        if answer is None:
-            return True
-        if isinstance(answer, (ProxyError, LocalAnswer)):
-            self._answer(exchange, answer)
-        elif self.asker is None:
-            exchange.fail(AccessUnknown("there is nobody to ask"))
-        else:
-            give_up = self.asker.ask(answer, lambda verdict: self._told(exchange, site, verdict))
-            if exchange.state is ExchangeState.NEW:
-                site.give_up = give_up
-        return False
-
-    def _told(self, exchange: Exchange, site: SiteRequest, verdict: AccessVerdict) -> None:
-        """What was asked about C{exchange} is known."""
-        site.give_up = None
-        if exchange.state is not ExchangeState.NEW:
-            return
-        if not isinstance(verdict, LetIn):
-            self._answer(exchange, verdict)
-            return
-        site.let_in(verdict.fields)
-        request = exchange.request
-        # Guests may have come and gone meanwhile.
-        exchange.pool = self.router.match(request.host, request.path).pool
-        self._go_on(exchange, exchange.pool)
-
-    @staticmethod
-    def _answer(exchange: Exchange, answer: ProxyError | LocalAnswer) -> None:
-        if isinstance(answer, ProxyError):
-            exchange.fail(answer)
-        else:
-            exchange.move(ExchangeState.SENT)
-            exchange.response_start(answer.status, b"", answer.headers, answer.body)
 
     def finished(self, exchange: Exchange) -> None:
         """See L{IDispatcher}."""
@@ -481,10 +431,6 @@ def waiting_exchange(ticket: Ticket) -> Exchange:
     """What has C{ticket}: from now on an exchange, if it is none yet."""
     request: WaitingRequest = ticket.exchange
     return request.as_exchange()
-
-
-def _end_of_time() -> float:
-    return math.inf
 
 
 def progress_of(exchange: Exchange, error: ProxyError) -> Progress:

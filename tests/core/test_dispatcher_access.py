@@ -46,7 +46,7 @@ class Asker:
 class AskingTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.world = World()
-        self.asker = self.world.dispatcher.asker = Asker()
+        self.asker = self.world.dispatcher.entrance.asker = Asker()
         access = SiteAccess(users=SiteUsers(((b"a", b"A"),)))
         rules = {"access": access, "connections": ConnectionLimit("s", 1)}
         self.world.router.set_sites(SiteTable([Site((Claim("a.example", "/"),), rules)]))
@@ -91,9 +91,9 @@ class AskingTests(SynchronousTestCase):
             [pair for pair in request.headers if pair[0] != b"Host"],
             [(b"X-Forwarded-User", b"a")],
         )
-        self.assertEqual(self.world.dispatcher.clients.under_way, 1)
+        self.assertEqual(self.world.dispatcher.entrance.clients.under_way, 1)
         self.guest.say(m.Response(request.exchange, 200, [], {}, b"ok"))
-        self.assertEqual(self.world.dispatcher.clients.under_way, 0)
+        self.assertEqual(self.world.dispatcher.entrance.clients.under_way, 0)
         self.assertEqual(self.asker.given_up, 0)
         self.assertIsNone(exchange.error)
 
@@ -112,7 +112,7 @@ class AskingTests(SynchronousTestCase):
         _, sink = self.asked()
         self.asker.asked.pop()(AccessUnknown())
         self.assertIsInstance(sink.error, AccessUnknown)
-        self.assertEqual(self.world.dispatcher.clients.under_way, 0)
+        self.assertEqual(self.world.dispatcher.entrance.clients.under_way, 0)
 
     def test_a_client_that_leaves(self) -> None:
         """The question is given up, and what comes of it means nothing."""
@@ -122,7 +122,7 @@ class AskingTests(SynchronousTestCase):
         self.assertEqual(self.asker.given_up, 1)
         told(LET_IN)
         self.assertEqual(self.requests(), [])
-        self.assertEqual(self.world.dispatcher.clients.under_way, 0)
+        self.assertEqual(self.world.dispatcher.entrance.clients.under_way, 0)
 
     def test_a_guest_that_leaves(self) -> None:
         _, sink = self.asked()
@@ -133,6 +133,6 @@ class AskingTests(SynchronousTestCase):
         self.assertIsInstance(sink.error, NoRoute)
 
     def test_nobody_to_ask(self) -> None:
-        self.world.dispatcher.asker = None
+        self.world.dispatcher.entrance.asker = None
         _, sink = self.asked()
         self.assertIsInstance(sink.error, AccessUnknown)

@@ -95,7 +95,7 @@ class AccessTests(SiteCase):
             self.answer(guest, request.exchange)
         guest.lose()
         self.world.advance(20)
-        self.assertEqual(self.world.dispatcher.clients.under_way, 0)
+        self.assertEqual(self.world.dispatcher.entrance.clients.under_way, 0)
 
     def test_a_retry_is_no_second_request(self) -> None:
         """What moves to another guest has been counted, and is the same for it."""

@@ -133,7 +133,7 @@ class AskedTests(SiteCase):
         pair = self.serve(self.SITE)
         askers = [Later(), Later()]
         for side, asker in zip(pair.sides, askers, strict=True):
-            side.world.dispatcher.asker = asker
+            side.world.dispatcher.entrance.asker = asker
         for number, size in ((1, 0), (2, 5), (3, 70_000)):
             self.assertEqual(self.ask(pair, post(size), b"x" * size), b"")
             self.assertEqual(self.asked, b"")
@@ -146,7 +146,7 @@ class AskedTests(SiteCase):
     def test_http2_and_a_web_socket(self) -> None:
         for fast in PATHS:
             line = StreamLine(fast, sites=self.SITE)
-            asker = line.side.world.dispatcher.asker = Later()
+            asker = line.side.world.dispatcher.entrance.asker = Later()
             for number, fields, ended in ((1, GET, True), (3, CONNECT, False)):
                 line.ask(fields, ended, number)
                 self.assertEqual(line.told(), [])

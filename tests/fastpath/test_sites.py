@@ -262,7 +262,7 @@ class RateTests(SiteCase):
             end()
         pair.wait(12.0)
         for side in pair.sides:
-            self.assertEqual(side.world.dispatcher.clients.under_way, 0)
+            self.assertEqual(side.world.dispatcher.entrance.clients.under_way, 0)
 
 
 class RewriteTests(SiteCase):
@@ -457,4 +457,4 @@ class AnyRequestTests(SiteCase):
         pair.wait(4.0)
         pair.close()
         for side in pair.sides:
-            self.assertEqual(side.world.dispatcher.clients.under_way, 0)
+            self.assertEqual(side.world.dispatcher.entrance.clients.under_way, 0)

@@ -83,7 +83,7 @@ class Side:
         if isinstance(sites, str):
             sites = sites_of(sites)
         self.world.router.set_sites(SiteTable(sites))
-        self.world.dispatcher.wall = lambda: WALL + clock.seconds() - 1000
+        self.world.dispatcher.entrance.wall = lambda: WALL + clock.seconds() - 1000
         self.world.registrar.tells_tls = TLS_NAMES
         self.log = AccessLog("/dev/null", style, clock, clock.seconds)
         self.counters = Counters()
