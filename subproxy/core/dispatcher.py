@@ -2,8 +2,8 @@
 Who answers an exchange: router, admission and retry, put together.
 
 The only place where an exchange is given to a subscriber or taken back from one. Decisions are
-made by L{subproxy.core.balancing.admission} and L{subproxy.core.balancing.retry}, and before them by
-L{subproxy.core.site_entrance}; this acts on them. Time comes from a function that is given.
+made by L{subproxy.core.balancing.admission} and L{subproxy.core.balancing.retry}, and before them
+by L{subproxy.core.site_entrance}; this acts on them. Time comes from a function that is given.
 
 Compiled a second time, of a request that ends and of those whose turn that makes it:
 L{subproxy.fastpath._waiting_queue}; of one that is taken from its guest:

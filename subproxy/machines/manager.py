@@ -1,7 +1,7 @@
 """
-Keeps machines as their supervisors decide: the shell round L{Supervisor}.
+Keeps all machines: hears what is declared, what workers say of them, and what operators want.
 
-It has them run by L{InstanceRunner}, and tells the workers how each machine is.
+What their supervisors decide then is done by L{subproxy.machines.reconciler}.
 """
 
 from __future__ import annotations
@@ -13,18 +13,15 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from subproxy.machines.capacity import Capacity
-from subproxy.machines.decision_doer import DecisionDoer
 from subproxy.machines.declaration import PROCESS, Machine, machine_of
 from subproxy.machines.early_use import EarlyUse
 from subproxy.machines.host import InstanceHost
 from subproxy.machines.instance import Instance
-from subproxy.machines.instance_runner import InstanceRunner
 from subproxy.machines.managed import ManagedMachine
-from subproxy.machines.snapshot_keeper import Look, SnapshotKeeper
+from subproxy.machines.reconciler import Reconciler
+from subproxy.machines.snapshot_keeper import Look
 from subproxy.machines.snapshot_store import SnapshotStore
 from subproxy.machines.start_times import PHASE_BOUNDS, StartTimes
 from subproxy.machines.states import COMING, InstanceState
@@ -34,14 +31,8 @@ from subproxy.machines.usage import MachineUse
 from subproxy.machines.vmm.driver import Vmm
 from subproxy.machines.wake_times import PHASES
 
-SOONEST: Final = 0.02
-"""Seconds until a supervisor is asked again, at least."""
-
 FORGET: Final = 600.0
 """Seconds that a machine of a template is known for when it runs no more."""
-
-LOOK_FOR_ROOM: Final = 0.25
-"""Seconds between looks for an instance that nobody uses, while somebody needs its place."""
 
 
 class MachineManager:
@@ -71,26 +62,18 @@ class MachineManager:
         most_in_all: int = 0,
         look: Look | None = None,
     ) -> None:
-        self.machines: dict[str, ManagedMachine] = {}
         self.start_times = StartTimes()
         self.phase_times = {each: StartTimes(PHASE_BOUNDS) for each in PHASES}
         self.folder = folder
         self._clock = clock
-        self._capacity = Capacity(
-            most_starts, most_in_all, lambda: [each.supervisor for each in self.machines.values()]
-        )
         self._host = host
         self.snapshots = SnapshotStore(folder)
-        self._runner = InstanceRunner(
-            *(clock, folder, host, driver, self._step), SnapshotKeeper(self.snapshots, look)
+        limits = most_starts, most_in_all
+        self._reconciler = Reconciler(
+            *(clock, folder, host, driver, limits, self.snapshots, look), self._forget_later
         )
-        self._doer = DecisionDoer(folder, host, self._runner, self.snapshots, self._step)
-        self._making_room: IDelayedCall | None = None
-        self._in_room = False
-        self._passing_on = False
-        self._short = False
+        self.machines = self._reconciler.machines
         self._templates: list[MachineTemplate] = []
-        self._empty: list[Deferred[None]] = []
         self._early = EarlyUse()
 
     # What is declared.
@@ -114,12 +97,12 @@ class MachineManager:
                     self.snapshots.remove(machine.name)
                 known.supervisor.declare(machine)
                 known.made = self._of_name(machine.name) is not None
-        self._step_all()
+        self._reconciler.step_all()
         for (name, worker), use in self._early.take().items():
             self.used(name, worker, use)
 
     def _add(self, machine: Machine) -> ManagedMachine:
-        managed = ManagedMachine(Supervisor(machine, self._capacity))
+        managed = ManagedMachine(Supervisor(machine, self._reconciler.capacity))
         self.machines[machine.name] = managed
         managed.made = self._of_name(machine.name) is not None
         if machine.vmm == PROCESS:
@@ -168,14 +151,14 @@ class MachineManager:
             self._early.tell(name, worker, use)
         else:
             managed.supervisor.use.tell(worker, use)
-            self._step(managed)
+            self._reconciler.step(managed)
 
     def worker_gone(self, worker: int) -> None:
         """Nobody waits there any more."""
         self._early.forget(worker)
         for managed in self.machines.values():
             managed.supervisor.use.forget(worker)
-        self._step_all()
+        self._reconciler.step_all()
 
     def greeted(self, name: str, index: int) -> None:
         """An application in an instance has greeted."""
@@ -235,7 +218,7 @@ class MachineManager:
                 waiting=managed.supervisor.use.waiting,
             )
         if before in COMING or not routes:
-            self._step(managed)
+            self._reconciler.step(managed)
 
     # What operators say.
 
@@ -246,7 +229,7 @@ class MachineManager:
             return False
         managed.supervisor.start()
         self._refuse_no_more(managed)
-        self._step(managed)
+        self._reconciler.step(managed)
         return True
 
     def freeze(self, name: str) -> str | None:
@@ -262,7 +245,7 @@ class MachineManager:
             return f"machine {name} has no snapshot = true"
         managed.supervisor.freeze()
         self._refuse_no_more(managed)
-        self._step(managed)
+        self._reconciler.step(managed)
         return None
 
     def drop_snapshot(self, name: str) -> str | None:
@@ -285,7 +268,7 @@ class MachineManager:
         if managed is None:
             return False
         managed.supervisor.stop(self._clock.seconds())
-        self._step(managed)
+        self._reconciler.step(managed)
         return True
 
     def restart(self, name: str) -> bool:
@@ -297,15 +280,12 @@ class MachineManager:
     def stop_all(self) -> Deferred[None]:
         """Stop all, for good; fires when nothing runs any more."""
         # What is made or declared from now on is not started, either.
-        self._capacity.paused = True
+        self._reconciler.capacity.paused = True
         now = self._clock.seconds()
         for managed in self.machines.values():
             managed.supervisor.stop(now, forever=True)
-        self._step_all()
-        done: Deferred[None] = Deferred()
-        self._empty.append(done)
-        self._look_whether_empty()
-        return done
+        self._reconciler.step_all()
+        return self._reconciler.when_empty()
 
     def kill_all(self) -> None:
         """End whatever runs at once."""
@@ -315,121 +295,17 @@ class MachineManager:
             for running in list(managed.running.values()):
                 running.kill()
 
-    # What supervisors decide.
-
-    def _step_all(self) -> None:
-        for managed in list(self.machines.values()):
-            self._step(managed)
-
-    def _step(self, managed: ManagedMachine) -> None:
-        supervisor = managed.supervisor
-        now = self._clock.seconds()
-        decisions = supervisor.decide(now)
-        # A start may have failed before its decision is acted on whole.
-        managed.coming = max(managed.coming, supervisor.instances.coming)
-        managed.instances = max(managed.instances, supervisor.instances.running)
-        for decision in decisions:
-            self._doer.do(managed, decision, now)
-        self._tell(managed, now)
-        self._look_later(managed, now)
-        if managed.removed and supervisor.instances.cold and not managed.running:
-            self.machines.pop(supervisor.machine.name, None)
-            self.snapshots.remove(supervisor.machine.name)
-        self._forget_later(managed)
-        before = managed.coming, managed.instances
-        managed.coming, managed.instances = supervisor.instances.coming, supervisor.instances.running
-        if managed.coming < before[0] or managed.instances < before[1]:
-            self._others_may_start()
-        self._make_room(now)
-        self._look_whether_empty()
-
-    def _others_may_start(self) -> None:
-        """
-        One is up, or gone: who waits longest may start.
-
-        Only who may start now is looked at: anybody can have many machines of a template wait.
-        """
-        if self._passing_on:
-            return  # who does looks again after each
-        self._passing_on = True
-        looked_at: set[Supervisor] = set()
-        try:
-            while True:
-                ready = self._capacity.next(self._clock.seconds())
-                supervisor = next((each for each in ready if each not in looked_at), None)
-                if supervisor is None:
-                    return
-                looked_at.add(supervisor)
-                managed = self.machines.get(supervisor.machine.name)
-                if managed is not None:
-                    self._step(managed)
-        finally:
-            self._passing_on = False
-
-    def _make_room(self, now: float) -> None:
-        """Where as many run as may, have those end that nobody uses, for those who wait."""
-        if self._in_room:
-            return  # who is looks again after each
-        if self._making_room is not None and self._making_room.active():
-            self._making_room.cancel()
-        self._making_room = None
-        waiting = self._capacity.queue(now) if self._capacity.full else []
-        if waiting and not self._short:
-            self._log.warn(
-                "machine {name} has to wait: as many run as may (--most-in-all)",
-                name=waiting[0].machine.name,
-            )
-        self._short = bool(waiting)
-        if not waiting:
-            return
-        self._in_room = True
-        try:
-            while (found := self._capacity.room(now)) is not None:
-                supervisor, index = found
-                supervisor.make_room(index, now)
-                self._step(self.machines[supervisor.machine.name])
-        finally:
-            self._in_room = False
-        self._making_room = self._clock.callLater(LOOK_FOR_ROOM, self._look_for_room)
-
-    def _look_for_room(self) -> None:
-        self._make_room(self._clock.seconds())
-
     def _refuse_no_more(self, managed: ManagedMachine) -> None:
         """It is tried at once, so who asks now waits for that."""
         if managed.refused_until:
             managed.refused_until = 0.0
             self._host.status(managed.machine.name, managed.up, 0.0)
 
-    def _tell(self, managed: ManagedMachine, now: float) -> None:
-        up = managed.supervisor.instances.up > 0
-        if up != managed.up:
-            managed.up = up
-            self._host.status(managed.machine.name, up, 0.0)
-
-    def _look_later(self, managed: ManagedMachine, now: float) -> None:
-        if managed.look is not None and managed.look.active():
-            managed.look.cancel()
-        due = managed.supervisor.next_look(now)
-        managed.look = (
-            None
-            if due is None
-            else self._clock.callLater(max(SOONEST, due - now), self._step, managed)
-        )
-
-    def _look_whether_empty(self) -> None:
-        if self._empty and all(
-            each.supervisor.instances.cold and not each.running for each in self.machines.values()
-        ):
-            waiting, self._empty = self._empty, []
-            for each in waiting:
-                each.callback(None)
-
     # The next program of the parent.
 
     def pause(self) -> Deferred[Any]:
         """Start nothing more, give up what is being started; fires when nothing is."""
-        self._capacity.paused = True
+        self._reconciler.capacity.paused = True
         now = self._clock.seconds()
         ending = []
         for managed in list(self.machines.values()):
@@ -439,13 +315,13 @@ class MachineManager:
                 ending.append(gone)
                 starting.addBoth(_passing, gone)
             managed.supervisor.give_up_starts(now)
-            self._step(managed)
+            self._reconciler.step(managed)
         return DeferredList(ending)
 
     def go_on(self) -> None:
         """There is no next program: start what is wanted again."""
-        self._capacity.paused = False
-        self._step_all()
+        self._reconciler.capacity.paused = False
+        self._reconciler.step_all()
 
     def data(self) -> list[dict[str, Any]]:
         """All that runs, for L{restore}, to be written as JSON."""
@@ -467,16 +343,17 @@ class MachineManager:
             machine = machine_of(each["machine"])
             managed = self.machines.get(machine.name)
             if managed is None:
-                managed = ManagedMachine(Supervisor(machine, self._capacity))
+                managed = ManagedMachine(Supervisor(machine, self._reconciler.capacity))
                 self.machines[machine.name] = managed
             index = each["index"]
             instance = Instance.restored(index, each["instance"])
             managed.supervisor.instances.adopt(instance)
             if self.snapshots.has(machine, instance.fingerprint):
                 managed.supervisor.snapshot.found()
-            await self._runner.resume(managed, index, each["pid"])
+            await self._reconciler.runner.resume(managed, index, each["pid"])
             if instance.state is InstanceState.FREEZING:
-                self._runner.kill(managed, index)  # nobody waits for its snapshot any more
+                # Nobody waits for its snapshot any more.
+                self._reconciler.runner.kill(managed, index)
         self.declare(declared)
         self.snapshots.sweep(self.machines)
 
