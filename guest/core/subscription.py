@@ -15,7 +15,6 @@ from guest.core.errors import (
     ProtocolBroken,
     ProxyLeft,
     ProxySilent,
-    RegistrationRefused,
     RequestAborted,
     SubscriptionCopied,
     SubscriptionEnded,
@@ -27,13 +26,13 @@ from guest.core.exchanges import IN_EXCHANGE, Exchanges, words
 from guest.core.process_share import ProcessShare, SubscriptionDivided
 from guest.core.profile import SubscriberProfile
 from guest.core.request import Request
-from guest.core.route import Registration, Registrations, RegistrationState, Route
+from guest.core.route import Route
+from guest.core.route_registrar import RouteRegistrar
 from guest.core.runtime import Runtime, TimerGroup
 from guest.core.shell import ByteStream, SubscriptionListener
 from guest.core.welcome import Welcome
 from subproxy.wire import messages as m
 from subproxy.wire.connection import Broken, Ignored, WireConnection, limits_info
-from subproxy.wire.info import passthrough
 from subproxy.wire.states import Role, Side
 
 EVENTS_A_TURN = 64
@@ -48,11 +47,6 @@ After a time-out, how long to read on before the proxy is given up, in seconds: 
 process was stopped for long, what the proxy has sent meanwhile has not been read yet.
 """
 
-TOO_FAST = 1.0
-"""How long to wait before a route is asked for again that was C{too-fast}, in seconds."""
-
-_NO_PASSTHROUGH = "the proxy knows nothing of TLS that is passed through"
-
 LINGER = 2.0
 """How long to wait for the proxy's C{bye} after ours, and for C{unregistered}, in seconds."""
 
@@ -63,6 +57,7 @@ class GuestSubscription:
 
     @ivar connection: the state of the wire.
     @ivar exchanges: the requests that are under way.
+    @ivar routes: those that it asks for.
     @ivar data: dials its data connections; None until the proxy has offered them.
     """
 
@@ -85,8 +80,6 @@ class GuestSubscription:
         self._stream = stream
         self._write = stream.write
         self._listener = listener
-        self._registrations = Registrations()
-        self._postponed: list[tuple[Route, Any]] = []
         self._timers = TimerGroup(runtime)
         self._reason: Exception | None = None
         self._left = False
@@ -103,6 +96,9 @@ class GuestSubscription:
             self._bye_if_idle,
             listener.tunnel,
         )
+        self.routes = RouteRegistrar(
+            *(self.connection, runtime, self._timers, profile, listener, self._say, self.ended)
+        )
 
     def begin(self) -> None:
         """Say hello, and register what the profile has without waiting for an answer."""
@@ -110,13 +106,8 @@ class GuestSubscription:
         said = self._share.hello(profile.hello())
         self._say(m.Hello({**limits_info(profile.limits), **said}))
         if not self._share.waits(profile.concurrency):
-            self._ask_all()
+            self.routes.register_all()
         self._watchdog = self._timers.after(self._timeout, self._watch)
-
-    def _ask_all(self) -> None:
-        for route in self._profile.routes:
-            # What can go wrong here, the listener is told.
-            self._ask(route, None)
 
     # What an application asks for.
 
@@ -127,16 +118,7 @@ class GuestSubscription:
         @return: a future: the L{Route} when requests may come. It fails with
             L{RegistrationRefused}, or with L{SubscriptionEnded} if the connection is over.
         """
-        waiter = self._runtime.future()
-        if self.connection.ours is Side.OPEN:
-            self._ask(route, waiter)
-        else:
-            self._runtime.reject(waiter, self.ended())
-        return waiter
-
-    def _ask(self, route: Route, waiter: Any) -> None:
-        registration = self._registrations.add(route, waiter)
-        self._say(self._profile.register(registration.reference, route))
+        return self.routes.register(route)
 
     def unregister(self, host: bytes, path: bytes) -> Any:
         """
@@ -145,18 +127,7 @@ class GuestSubscription:
         @return: a future: None when no more requests come for it. It fails with C{KeyError} if
             there is no such registration, or with L{SubscriptionEnded}.
         """
-        waiter = self._runtime.future()
-        if self.connection.ours not in (Side.OPEN, Side.DRAINING):
-            self._runtime.reject(waiter, self.ended())
-            return waiter
-        registration = self._registrations.find(host, path)
-        if registration is None or registration.standing is not RegistrationState.STANDS:
-            missing = KeyError(f"no registration of host={host!r} path={path!r}")
-            self._runtime.reject(waiter, missing)
-            return waiter
-        registration.waiter = waiter
-        self._take_back(registration)
-        return waiter
+        return self.routes.unregister(host, path)
 
     def withdraw(self, route: Route) -> Any:
         """
@@ -165,19 +136,7 @@ class GuestSubscription:
         @return: a future: None when no more requests come for it; at once if it is not
             registered here.
         """
-        done = self._runtime.future()
-        for each, waiter in self._postponed:
-            if each == route:
-                self._reject(waiter, SubscriptionEnded("the route was given back"))
-        self._postponed = [each for each in self._postponed if each[0] != route]
-        registration = self._registrations.find(route.host, route.path)
-        if registration is None or self.connection.ours not in (Side.OPEN, Side.DRAINING):
-            self._runtime.resolve(done, None)
-            return done
-        waiter, registration.waiter = registration.waiter, done
-        self._reject(waiter, SubscriptionEnded("the route was given back"))
-        self._take_back(registration)
-        return done
+        return self.routes.withdraw(route)
 
     def drain(self) -> None:
         """Leave in good order: take nothing new, finish what is under way, say bye."""
@@ -186,9 +145,7 @@ class GuestSubscription:
             self._say(m.Drain({b"deadline": int(deadline * 1000)}))
             # The proxy answers in order: once it has answered these, all that it sent
             # before it knew of the drain is here.
-            for registration in self._registrations:
-                if registration.standing is not RegistrationState.LEAVING:
-                    self._take_back(registration)
+            self.routes.give_all_back()
             self._timers.after(deadline, self.bye, b"timeout")
             self._timers.after(LINGER, self._unregistered_all)
             self._bye_if_idle()
@@ -201,10 +158,10 @@ class GuestSubscription:
 
         At once if it has asked for one; never if it is gone before.
         """
-        if self._registrations.asked:
+        if self.routes.registrations.asked:
             told(False)
         else:
-            self._timers.after(delay, lambda: told(not self._registrations.asked))
+            self._timers.after(delay, lambda: told(not self.routes.registrations.asked))
 
     def ended(self) -> Exception:
         """Why there is no subscription."""
@@ -255,12 +212,7 @@ class GuestSubscription:
         """
         why = self._reason or reason
         self._timers.cancel_all()
-        for registration in self._registrations:
-            waiter, registration.waiter = registration.waiter, None
-            self._reject(waiter, self.ended())
-        postponed, self._postponed = self._postponed, []
-        for _, waiter in postponed:
-            self._reject(waiter, self.ended())
+        self.routes.lost()
         self.connection.ours = Side.DONE
         self.exchanges.abandon_all()
         if self.data is not None:
@@ -282,14 +234,6 @@ class GuestSubscription:
     def _say(self, message: m.Message) -> None:
         self.connection.send(message)
         self.flush()
-
-    def _resolve(self, waiter: Any, value: object) -> None:
-        if waiter is not None:
-            self._runtime.resolve(waiter, value)
-
-    def _reject(self, waiter: Any, error: Exception) -> None:
-        if waiter is not None:
-            self._runtime.reject(waiter, error)
 
     def hook(self, hook: Callable[..., object], *args: object) -> None:
         """Call what is an application's: what it raises is logged."""
@@ -345,7 +289,7 @@ class GuestSubscription:
             self.drain()
             return
         if waited:
-            self._ask_all()
+            self.routes.register_all()
         self._timeout = welcome.timeout
         self._watchdog.cancel()
         self._watch()
@@ -362,70 +306,25 @@ class GuestSubscription:
             self._runtime.log.failure("a bug", error)
 
     def _registered(self, message: m.Registered) -> None:
-        registration = self._registrations.get(message.reference)
-        if registration is None or registration.standing is not RegistrationState.ASKED:
-            return
-        waiter, registration.waiter = registration.waiter, None
-        if registration.route.passthrough and not passthrough(message.info):
-            # To this proxy it is a route for HTTP, which we do not speak there.
-            self._take_back(registration)
-            self._not_given(registration.route, "passthrough", _NO_PASSTHROUGH, waiter)
-            return
-        registration.standing = RegistrationState.STANDS
-        self._profile.registered(message, self._runtime.log)
-        self._listener.registered(registration.route)
-        self._resolve(waiter, registration.route)
+        self.routes.registered(message)
 
     def _refused(self, message: m.Refused) -> None:
+        if message.reference:
+            self.routes.refused(message)
+            self._bye_if_idle()
+            return
         code, reason = words(message.code), words(message.reason)
-        if not message.reference:
-            kind = SubscriptionReplaced if code == "replaced" else SubscriptionRefused
-            self._reason = kind(code, reason)
-            self.leave(self._reason)
-            return
-        registration = self._registrations.remove(message.reference)
-        if registration is None:
-            return
-        route = registration.route
-        waiter, registration.waiter = registration.waiter, None
-        if code == "too-fast" and registration.standing is RegistrationState.ASKED:
-            self._postpone(route, waiter)
-            return
-        self._not_given(route, code, reason, waiter)
-        self._bye_if_idle()
-
-    def _not_given(self, route: Route, code: str, reason: str, waiter: Any) -> None:
-        refusal = RegistrationRefused(route.host, route.path, code, reason)
-        self._listener.refused(refusal)
-        self._reject(waiter, refusal)
-
-    def _postpone(self, route: Route, waiter: Any) -> None:
-        """The proxy takes no more routes at the moment: ask again later, for all of those."""
-        if not self._postponed:
-            self._timers.after(TOO_FAST, self._ask_again)
-        self._postponed.append((route, waiter))
-
-    def _ask_again(self) -> None:
-        if self.connection.ours is Side.OPEN:
-            postponed, self._postponed = self._postponed, []
-            for route, waiter in postponed:
-                self._ask(route, waiter)
-
-    def _take_back(self, registration: Registration) -> None:
-        registration.standing = RegistrationState.LEAVING
-        self._say(m.Unregister(registration.reference))
+        kind = SubscriptionReplaced if code == "replaced" else SubscriptionRefused
+        self._reason = kind(code, reason)
+        self.leave(self._reason)
 
     def _unregistered(self, message: m.Unregistered) -> None:
-        registration = self._registrations.remove(message.reference)
-        if registration is not None:
-            waiter, registration.waiter = registration.waiter, None
-            self._resolve(waiter, None)
+        self.routes.unregistered(message.reference)
         self._bye_if_idle()
 
     def _unregistered_all(self) -> None:
-        """The proxy has had its time to answer."""
-        for registration in self._registrations:
-            self._unregistered(m.Unregistered(registration.reference))
+        self.routes.unregistered_all()
+        self._bye_if_idle()
 
     # The end.
 
@@ -438,7 +337,7 @@ class GuestSubscription:
         if connection.exchanges or self.exchanges:
             return
         if connection.theirs is Side.DRAINING or (
-            connection.ours is Side.DRAINING and not self._registrations
+            connection.ours is Side.DRAINING and not self.routes.registrations
         ):
             self.bye(b"done")
 

@@ -10,7 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import guest
 from guest.core import backoff, outage, restore
-from guest.core.subscription import GRACE, TOO_FAST
+from guest.core.route_registrar import TOO_FAST
+from guest.core.subscription import GRACE
 from guest.twisted.factory import SubscriberFactory
 from guest.twisted.service import SubscriberService
 from subproxy.config.options import Options

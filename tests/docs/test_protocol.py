@@ -13,7 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from guest.core import backoff
 from guest.core.keeper import FINAL, SETTLED
 from guest.core.restore import JUMP
-from guest.core.subscription import GREETING, LINGER, TOO_FAST
+from guest.core.route_registrar import TOO_FAST
+from guest.core.subscription import GREETING, LINGER
 from guest.core.welcome import Welcome
 from subproxy.core.access import epochs
 from subproxy.core.access.penalties import AGAIN, DIALS, MOST

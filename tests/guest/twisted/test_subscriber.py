@@ -20,7 +20,8 @@ from guest.core.errors import (
 )
 from guest.core.response import Response
 from guest.core.route import Route
-from guest.core.subscription import GRACE, GREETING, LINGER, TOO_FAST
+from guest.core.route_registrar import TOO_FAST
+from guest.core.subscription import GRACE, GREETING, LINGER
 from guest.testing import ExchangeFailed, MemoryProxy, MemoryTransport, ProxyProtocol
 from guest.twisted.data_connection import DataPool
 from guest.twisted.factory import SubscriberFactory
