@@ -9,39 +9,35 @@ from __future__ import annotations
 
 import json
 import os
-import pwd
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ReactorNotRunning
-from twisted.internet.main import installReactor
 from twisted.logger import ILogObserver, LogEvent, Logger, eventAsText, globalLogBeginner
 from twisted.python.failure import Failure
-from twisted.python.util import switchUID
 
 from subproxy.app.build import Proxy, build_proxy
 from subproxy.app.machine_routes import MachineRoutes
 from subproxy.app.peer_connections import HostsAndWorkers
 from subproxy.app.peer_links import PeerLinks
+from subproxy.app.worker_process import fresh_reactor, set_up_process, shed_privileges
+from subproxy.app.worker_reports import ReportedPenalties, WorkerReports
 from subproxy.config.options import Options
-from subproxy.core.access.penalties import PenaltyBox
 from subproxy.core.balancing.member import Member, MemberEvent
-from subproxy.core.routing.route import Route
 from subproxy.fastpath.install import worker_protocol
 from subproxy.frontend.peer.process_place import ProcessPlace
 from subproxy.process.gc_tuning import tune
 from subproxy.process.inherited_sockets import InheritedSockets, keep_name
-from subproxy.process.reactor_choice import choose, make_monotonic, set_spin
+from subproxy.process.reactor_choice import set_spin
 from subproxy.process.signals import stop_on_signals
 from subproxy.process.startup import foreground
 from subproxy.subscription.factory import SubscriptionFactory
-from subproxy.subscription.guest_observer import GuestObserver
 from subproxy.subscription.peer_registrar import PeerRegistrar
 from subproxy.subscription.registrar import HelloRefused
 from subproxy.subscription.settings import SubscriptionSettings
@@ -101,73 +97,6 @@ def _last_words(end: socket.socket, said: ChannelMessage) -> None:
         pass
 
 
-class _ParentObserver(GuestObserver):
-    """Tells the parent, and the other workers, what becomes of guests."""
-
-    def __init__(
-        self,
-        send: Callable[[ChannelMessage], None],
-        links: PeerLinks,
-        machines: MachineRoutes,
-    ) -> None:
-        self._send = send
-        self._links = links
-        self._machines = machines
-        self._numbers: dict[Member, int] = {}
-        self._last = 0
-
-    def subscribed(self, member: Member) -> None:
-        self._last += 1
-        self._numbers[member] = self._last
-        self._machines.subscribed(member)
-        self._send(
-            msg.Subscribed(
-                self._last,
-                member.identity,
-                member.application.decode("latin-1"),
-                member.worker,
-                member.instance.decode("latin-1"),
-            )
-        )
-
-    def left(self, member: Member) -> None:
-        number = self._numbers.pop(member, None)
-        if number is not None:
-            self._links.left(member)
-            self._machines.left(member)
-            self._send(msg.Left(number))
-
-    def served(self, member: Member, route: Route, served: bool) -> None:
-        number = self._numbers.get(member)
-        if number is not None:
-            host, path = route.words()[:2]
-            self._links.served(member, route, served)
-            self._send(msg.RouteServed(number, host, path, served, route.passthrough))
-
-    def closed(self, identity: str) -> None:
-        self._send(msg.Closed(identity))
-
-
-class _ReportedPenalties(PenaltyBox):
-    """Counts as ever, and tells the parent what counts for all workers."""
-
-    __slots__ = ("_send",)
-
-    def __init__(self, send: Callable[[ChannelMessage], None]) -> None:
-        super().__init__()
-        self._send = send
-
-    def record_offence(self, identity: str, now: float) -> float:
-        self._send(msg.Conduct(identity, "offence"))
-        return super().record_offence(identity, now)
-
-    def penalty(self, identity: str, now: float) -> float:
-        return 0.0  # the parent has let it wait before it passed it on
-
-    def refund_dial(self, identity: str) -> None:
-        self._send(msg.Conduct(identity, "refund"))
-
-
 class _Worker:
     """A worker, from its first message to its end."""
 
@@ -201,7 +130,7 @@ class _Worker:
         """Serve until it is over; the exit status."""
         foreground.reporter = lambda reason: self._send(msg.Failed(reason))
         globalLogBeginner.beginLoggingTo([cast("ILogObserver", self._observe)], discardBuffer=True)
-        reactor = self._reactor = _fresh_reactor()
+        reactor = self._reactor = fresh_reactor()
         settings, begin = self._options.settings, self._begin
         set_spin(reactor, settings.spin)
         left = {"ports": dict(zip(begin.listeners, begin.descriptors, strict=True))}
@@ -235,15 +164,15 @@ class _Worker:
             self._hosts = self._host_door(self._host)
             service.peers = HostsAndWorkers(self._hosts.links, links)
         machines = service.machines = self._machine_routes()
-        registrar.observer = _ParentObserver(self._send, links, machines)
-        registrar.penalties = _ReportedPenalties(self._send)
+        registrar.observer = WorkerReports(self._send, links, machines)
+        registrar.penalties = ReportedPenalties(self._send)
         config = getattr(self._options, "parent", None) or {}
-        _set_up_process(config)
+        set_up_process(config)
         for said in self._more:
             self._came(said)
         service.privilegedStartService()
         inheritance.done()
-        _shed_privileges(config)
+        shed_privileges(config)
         service.startService()
         reactor.addSystemEventTrigger("before", "shutdown", self._shut_down)
         stop_on_signals(reactor, service.hurry)
@@ -451,38 +380,3 @@ class _Worker:
             machines.drain(about, MemberEvent.DRAIN if drains else MemberEvent.UNDRAIN)
             return b"{}"
         return json.dumps(self._operations.reply(what, about)).encode()
-
-
-def _fresh_reactor() -> Any:
-    """A reactor of this process: of the kind that was asked for, or the best that can be had."""
-    before = sys.modules.pop("twisted.internet.reactor", None)
-    if before is None:
-        chosen = choose()
-    else:
-        installReactor(cast("Any", type(before))())
-        chosen = f"{type(before).__name__}, as it was asked for"
-    from twisted.internet import reactor
-
-    make_monotonic(reactor)
-    Logger("subproxy").info("reactor: {chosen}", chosen=chosen)
-    return reactor
-
-
-def _set_up_process(config: Any) -> None:
-    """Folder, root and umask, as twistd sets them (C{UnixApplicationRunner.setupEnvironment})."""
-    root, folder = config.get("chroot"), config.get("rundir", ".")
-    if root is not None:
-        os.chroot(root)
-        folder = "/" if folder == "." else folder
-    os.chdir(folder)
-    if config.get("umask") is not None:
-        os.umask(config["umask"])
-
-
-def _shed_privileges(config: Any) -> None:
-    """Be the user that twistd was told to be (C{UnixApplicationRunner.shedPrivileges})."""
-    uid, gid = config.get("uid"), config.get("gid")
-    if uid is not None and gid is None:
-        gid = pwd.getpwuid(uid).pw_gid
-    if uid is not None or gid is not None:
-        switchUID(uid, gid, config.get("euid", False))
