@@ -17,14 +17,16 @@ before = set(sys.modules)
 import subproxy.tap
 options = subproxy.tap.Options()
 options.parseOptions([{arguments}])
+subproxy.tap.makeService(options)
 print("\\n".join(sys.modules.keys() - before))
 """
 
 
 def loaded(*arguments: str) -> set[str]:
     """
-    What a start has loaded when C{arguments} are read, beside what the interpreter comes with:
-    where branches are counted, that has read a configuration of its own.
+    What a start has loaded when C{arguments} are read and all is made that they ask for, the
+    compiled path included, beside what the interpreter comes with: where branches are counted,
+    that has read a configuration of its own.
     """
     done = subprocess.run(
         [sys.executable, "-c", START.format(arguments=", ".join(map(repr, arguments)))],

@@ -30,7 +30,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import classImplements
 
-from subproxy.frontend.peer.host_gate import HostTlsBroken
+from subproxy.frontend.peer.host_tls_broken import HostTlsBroken
 
 cdef enum:
     ROOM = 16384  # bytes of plain text in a record

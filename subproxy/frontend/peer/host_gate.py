@@ -17,16 +17,13 @@ from zope.interface import implementer
 
 from subproxy.core.printable import printable
 from subproxy.frontend.peer.host_name import HostCertificateError, host_name
+from subproxy.frontend.peer.host_tls_broken import HostTlsBroken
 
 HANDSHAKE_TIMEOUT: Final = 10.0
 """Seconds that a handshake may take."""
 
 MAX_HANDSHAKES: Final = 128
 """Handshakes with strangers that may be under way at once; each takes some 100 kB."""
-
-
-class HostTlsBroken(Exception):
-    """What the other end sent is no TLS, or its certificate is no good; the text says why."""
 
 
 @implementer(IHandshakeListener)

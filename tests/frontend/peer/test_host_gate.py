@@ -19,8 +19,8 @@ from subproxy.frontend.peer.host_gate import (
     MAX_HANDSHAKES,
     HostGate,
     HostGateFactory,
-    HostTlsBroken,
 )
+from subproxy.frontend.peer.host_tls_broken import HostTlsBroken
 from tests.frontend.peer.host_tls_case import ENGINES
 from tests.rigs.memory_hosts import certificate_files
 from tests.rigs.tls_rig import Authority, make_key
