@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 try:
-    from wsproto.extensions import PerMessageDeflate
+    from guest.core.message_deflate import MessageDeflate
 except ImportError as error:
     raise ImportError(
         "WebSockets need wsproto: pip install 'subscription-proxy-vsock[websocket]'"
@@ -23,7 +23,7 @@ def offered_subprotocols(headers: Headers) -> list[str]:
     ]
 
 
-def agreed_deflate(headers: Headers) -> tuple[PerMessageDeflate, bytes] | None:
+def agreed_deflate(headers: Headers) -> tuple[MessageDeflate, bytes] | None:
     """The extension for compressed messages, if it is offered (RFC 7692), and what to say."""
     for name, value in headers:
         if name.lower() != b"sec-websocket-extensions":
@@ -32,11 +32,11 @@ def agreed_deflate(headers: Headers) -> tuple[PerMessageDeflate, bytes] | None:
             kind, *parameters = (part.strip() for part in offer.split(";"))
             names = [parameter.split("=")[0].rstrip() for parameter in parameters]
             # Another parameter, or one that comes twice, is a reason to decline (section 7.1).
-            if kind != PerMessageDeflate.name or not _PARAMETERS.issuperset(names):
+            if kind != MessageDeflate.name or not _PARAMETERS.issuperset(names):
                 continue
             if len(set(names)) != len(names):
                 continue
-            extension = PerMessageDeflate()
+            extension = MessageDeflate()
             try:
                 said = extension.accept(offer.strip())
             except ValueError:

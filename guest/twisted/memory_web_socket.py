@@ -7,8 +7,9 @@ from typing import Any, Protocol
 
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Event, Message, Ping, Pong, TextMessage
-from wsproto.extensions import Extension, PerMessageDeflate
+from wsproto.extensions import Extension
 
+from guest.core.message_deflate import MessageDeflate
 from guest.core.web_socket import NO_STATUS, NORMAL
 
 
@@ -46,7 +47,7 @@ class MemoryWebSocket:
     ) -> None:
         """Ask for it."""
         self._proxy = proxy
-        self._extension = PerMessageDeflate() if compress else None
+        self._extension = MessageDeflate() if compress else None
         fields = [*headers, (b"Sec-WebSocket-Version", b"13")]
         fields += [(b"Sec-WebSocket-Protocol", each.encode()) for each in subprotocols]
         if compress:

@@ -199,6 +199,8 @@ class MessageTests(WebSocketTestCase):
         client.ws = Connection(ConnectionType.CLIENT, [extension])
         text = "hello " * 1000
         self.assertEqual(client.send(TextMessage(data=text)), [TextMessage(data=text)])
+        parts = [TextMessage(data=text, message_finished=False), Ping(), TextMessage(data=text)]
+        self.assertEqual(client.send(*parts), [Pong(), TextMessage(data=text * 2)])
 
     def test_too_long(self) -> None:
         """1009, and the application hears of it; also if it was compressed."""
