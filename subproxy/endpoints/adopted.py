@@ -7,15 +7,14 @@ import socket
 from typing import Any
 
 from twisted.internet.defer import Deferred, execute
-from twisted.internet.endpoints import _SystemdParser
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
-from twisted.python.systemd import ListenFDs
 from zope.interface import implementer
 
 from .addresses import HybridVsockAddress
 from .errors import CannotListenAt
 from .hybrid import HybridVsockPort
 from .native import VsockPort
+from .passed_sockets import passed_sockets
 from .socketfile import SocketFile
 from .vsocket import AF_VSOCK, reclaim
 
@@ -42,8 +41,7 @@ def check_systemd(where: str) -> None:
 
 def _descriptor(where: str) -> int:
     words = dict(word.partition("=")[::2] for word in where.split(":")[1:])
-    # Twisted's own parser took them out of the environment when it was imported.
-    fds: ListenFDs = _SystemdParser._sddaemon
+    fds = passed_sockets()
     numbers, names = fds.inheritedDescriptors(), fds.inheritedNamedDescriptors()
     try:
         if "name" in words:

@@ -170,19 +170,24 @@ class FailedStartTests(StartingCase):
             self.check_fails("systemd has passed no sockets", *options)
 
     def test_systemd_names(self) -> None:
-        """Those that were passed are told by their names."""
+        """Those that were passed are told by their names, if they have any."""
         script = (
             "import os, socket, sys; s = socket.create_server(('127.0.0.1', 0)); "
             "os.dup2(s.fileno(), 3); "
-            "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1', LISTEN_FDNAMES='http');"
+            "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1', {names});"
             "os.execv(sys.argv[1], sys.argv[1:])"
         )
         options = ("--http=systemd:domain=INET:name=web", f"--vsock={self.vsock}")
-        for daemon in (False, True):
-            command = [sys.executable, "-c", script, *self.twistd(*options, daemon=daemon)]
+        for daemon, names, told in (
+            (False, "LISTEN_FDNAMES='http'", "name=http"),
+            (True, "LISTEN_FDNAMES='http'", "name=http"),
+            (True, "", "none has a name"),
+        ):
+            begin = script.format(names=names)
+            command = [sys.executable, "-c", begin, *self.twistd(*options, daemon=daemon)]
             started = Started(self.folder, command)
             self.assertEqual(started.status, 1)
-            self.assertIn("it has passed index=0 (name=http)", started.stderr)
+            self.assertIn(f"it has passed index=0 ({told})", started.stderr)
             self.assertEqual(started.stderr.count("\n"), 1, started.stderr)
 
     def test_a_lock_that_is_held(self) -> None:
