@@ -259,12 +259,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ):
             raise SystemExit(f"{settings.onto} is of another revision, or of other rounds")
         bench.begin_with(before)
-    if bench.parts & {"keepalive", "connect", "latency"}:
-        bench.measure()
-    if settings.idle and "memory" in bench.parts:
-        bench.measure_memory()
-    if settings.subscriptions and "scale" in bench.parts:
-        bench.measure_scale(settings.subscriptions, 10)
+    with machine.common_congestion_control() as facts["congestion"]:
+        if bench.parts & {"keepalive", "connect", "latency"}:
+            bench.measure()
+        if settings.idle and "memory" in bench.parts:
+            bench.measure_memory()
+        if settings.subscriptions and "scale" in bench.parts:
+            bench.measure_scale(settings.subscriptions, 10)
     results: dict[str, Any] = {
         "machine": before.get("machine", facts),
         "settings": {

@@ -15,6 +15,8 @@ from .tables import number, paragraph, table, update_page, with_ratio
 FULL = 0.9
 LIMITED = "\\*"
 PLOT = "performance-requests.svg"
+ASIDE = ("subproxy-io-uring-python", "uwsgi-keepalive")
+"""Proxies that are in all tables, but not in the summary."""
 
 
 def _cpu(sample: Sample) -> float:
@@ -56,11 +58,16 @@ class Report:
         rows = self._rows("keepalive", self._counts, _cpu)
         for row, name in zip(rows, self._titles, strict=True):
             row.append(self.cell(name, "connect", 64, _cpu))
-        shown = [row for row, name in zip(rows, self._titles, strict=True) if self._is_proxy(name)]
+        shown = [
+            row for row, name in zip(rows, self._titles, strict=True) if self._in_summary(name)
+        ]
         return table(head, shown if proxies else rows)
 
     def _is_proxy(self, name: str) -> bool:
         return bool(self._results["contenders"][name]["proxies"])
+
+    def _in_summary(self, name: str) -> bool:
+        return self._is_proxy(name) and name not in ASIDE
 
     def user_and_system(self) -> str:
         """User and system CPU time apart."""
@@ -192,7 +199,7 @@ class Report:
         rows = []
         for name, title in self._titles.items():
             memory = self._results["memory"].get(name)
-            if not self._is_proxy(name) or memory is None:
+            if not self._in_summary(name) or memory is None:
                 continue
             p50, p99, _ = self._quantiles(name, "common")
             idle = idle_bytes(memory["rss_before"], memory["rss_after"], memory["connections"])
@@ -227,7 +234,8 @@ class Report:
             paragraph(
                 f"Measured {facts['date']}, revision {facts['revision'] or 'unknown'}: "
                 f"{facts['processor']}, {facts['cores']:.0f} cores, Linux {facts['kernel']}, "
-                f"CPython {facts['python']}, load before {facts['load_before']:.1f}; {versions}. "
+                f"CPython {facts['python']}, TCP by {facts.get('congestion', 'unknown')}, "
+                f"load before {facts['load_before']:.1f}; {versions}. "
                 f"{settings['rounds']} interleaved rounds of "
                 f"{settings['seconds']:g} s, medians; in parentheses the ratio to {REFERENCE}, "
                 "pair by pair."
