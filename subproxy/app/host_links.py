@@ -56,14 +56,23 @@ class RoutePublisher(Protocol):
 
 
 class HostSubscriptions(SubscriptionFactory):
-    """The hosts that are asked."""
+    """
+    The hosts that are asked.
+
+    @ivar renewed: hears of which host another process has come, in the place of which.
+    """
+
+    renewed: Callable[[str, int], None]
 
     def greeted(self, subscription: ActiveSubscription, replaced: Member | None) -> None:
         """C{subscription} begins; its routes are there before those of who is replaced go."""
         registrar = self.context.registrar
         assert isinstance(registrar, HostRegistrar)
-        registrar.joined(subscription.member)
+        member = subscription.member
+        registrar.joined(member)
         super().greeted(subscription, replaced)
+        if replaced is not None and replaced.instance != member.instance:
+            self.renewed(member.identity.removeprefix(HOSTS), member.worker)
 
 
 class HostLinks(GuestObserver):
@@ -93,6 +102,7 @@ class HostLinks(GuestObserver):
         place: ProcessPlace = ProcessPlace(),  # noqa: B008 (it is frozen)
     ) -> None:
         self.factory = factory
+        factory.renewed = self._renewed
         self.tells = True
         self.protocol: Callable[..., HostPeerProtocol] = HostPeerProtocol
         self.publisher: RoutePublisher | None = None
@@ -166,7 +176,15 @@ class HostLinks(GuestObserver):
         if dialers is not None:
             dialers.stop()
 
+    def _renewed(self, name: str, process: int) -> None:
+        """It has dialled, and is to be dialled before the one in whose place it is has ended."""
+        dialers = self._dialers.get(name)
+        if dialers is not None:
+            dialers.replaced(process)
+
     def _dial(self, dialers: HostDialers, dialer: HostDialer) -> Deferred[Any]:
+        attempt = dialer.attempt
+
         def begun(processes: int) -> None:
             dialer.begun()
             dialers.learned(processes)
@@ -181,7 +199,7 @@ class HostLinks(GuestObserver):
                 self._instance,
                 self._reactor,
                 begun,
-                dialer.left,
+                lambda: dialer.left(attempt),
                 self._place.process,
             )
             self._asking = [each for each in self._asking if each.connected]
@@ -244,12 +262,15 @@ class HostLinks(GuestObserver):
     # The end.
 
     def drain(self) -> None:
-        """Another process of this host is there: let all hosts turn to it."""
+        """Another process of this host is there: let all hosts ask that one."""
         self._stop_dialling()
         if self.publisher is not None:
             self.publisher.freeze()
         for each in self._asking:
             each.drain()
+
+    def ask_no_more(self) -> None:
+        """Clients here want nothing more, as far as can be told: let all hosts leave this one."""
         self.factory.drain()
 
     def when_idle(self) -> Deferred[Any]:

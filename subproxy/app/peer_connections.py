@@ -19,6 +19,9 @@ class PeerConnections(Protocol):
     def drain(self) -> None:
         """Let nobody ask anything new: another process is there for that."""
 
+    def ask_no_more(self) -> None:
+        """Clients of this one want nothing more, as far as can be told."""
+
     def when_idle(self) -> Deferred[Any]:
         """Fires when nobody waits for an answer."""
 
@@ -51,6 +54,11 @@ class HostsAndWorkers:
         """See L{PeerConnections}."""
         self.hosts.drain()
         self.workers.drain()
+
+    def ask_no_more(self) -> None:
+        """See L{PeerConnections}."""
+        self.hosts.ask_no_more()
+        self.workers.ask_no_more()
 
     def when_idle(self) -> Deferred[Any]:
         """See L{PeerConnections}."""

@@ -77,6 +77,9 @@ class PeerLinks:
         for each in self._asking:
             each.drain()
 
+    def ask_no_more(self) -> None:
+        """The others stay connected, until this one ends."""
+
     def when_idle(self) -> Deferred[Any]:
         """Fires when nobody waits for an answer."""
         return DeferredList([each.when_idle() for each in self._asking])

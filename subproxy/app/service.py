@@ -248,10 +248,13 @@ class ProxyService(MultiService):
         await legacy.abandon(self.clock)
         # Who is connected is answered here, for the last time. Guests that nobody here depends
         # on move at once, the others as soon as it is quiet: until they have, requests wait there.
+        # Other hosts know the new process by then; this one may ask them until it is quiet.
         self.http.last_answers()
         self.subscriptions.drain(spare=True)
         await self._quiet()
         self.subscriptions.drain()
+        if self.peers is not None:
+            self.peers.ask_no_more()
         await self._within(self.shutdown_timeout, self.http.drain())
         if self.peers is not None:
             await self._within(self.shutdown_timeout, self.peers.when_idle())

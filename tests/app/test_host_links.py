@@ -242,16 +242,40 @@ class NamedHostsTests(HostsCase):
         self.one.links.host_came("kvm-2", self.two.address)
         self.assertEqual(self.states(self.one), {})
 
-    def test_hand_over(self) -> None:
-        """Another process takes the place of one, on both sides, and loses nothing."""
-        self.rig.introduce(self.one, self.two)
-        guest = self.rig.serving(self.one)
-        _, sink = self.ask(self.two, method=b"POST")
+    def next_process(self) -> MemoryHost:
+        """Another process of the first host: it has its port, and has dialled the second."""
         files = self.one.links._certificates._paths
         new = MemoryHost(self.rig.reactor, "kvm-1", self.one.port, files, self.told)
         self.rig.hosts["kvm-1"] = new
         new.links.host_came("kvm-2", self.two.address)
         self.rig.pump()
+        return new
+
+    def test_hand_over_of_who_asks(self) -> None:
+        """Who hands over asks for its last clients; beside it the next process does, and goes on."""
+        self.rig.introduce(self.one, self.two)
+        guest = self.rig.serving(self.two)
+        new = self.next_process()
+        self.one.links.drain()
+        self.rig.let_pass(1)
+        for host in (self.one, new, self.one):
+            _, sink = self.ask(host)
+            self.answer(guest)
+            self.assertTrue(sink.complete)
+        dialled = self.rig.dialled
+        self.one.links.ask_no_more()
+        self.rig.let_pass(1)
+        self.assertEqual(self.states(self.one), {"kvm-2": ("no", "draining")})
+        self.assertEqual(self.states(new), {"kvm-2": ("connected", "ready")})
+        self.assertEqual(self.states(self.two), {"kvm-1": ("connected", "ready")})
+        self.assertEqual(self.rig.dialled, dialled)
+
+    def test_hand_over(self) -> None:
+        """Another process takes the place of one, on both sides, and loses nothing."""
+        self.rig.introduce(self.one, self.two)
+        guest = self.rig.serving(self.one)
+        _, sink = self.ask(self.two, method=b"POST")
+        new = self.next_process()
         self.one.links.drain()
         fresh = self.rig.serving(new, "2")
         self.ask(self.two)

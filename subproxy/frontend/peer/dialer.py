@@ -54,6 +54,7 @@ class HostDialer:
     @ivar name: the host.
     @ivar process: which of its processes is wanted.
     @ivar state: see L{DialState}.
+    @ivar attempt: how often it was dialled: tells a connection from those before it.
     """
 
     _log = Logger()
@@ -71,6 +72,7 @@ class HostDialer:
         self.process = process
         self.address = address
         self.state = DialState.WAITING
+        self.attempt = 0
         self._clock = clock
         self._dial = dial
         self._delay = RetryDelay(random)
@@ -80,6 +82,7 @@ class HostDialer:
     def begin(self) -> None:
         """Dial, and go on until it is stopped."""
         self._next = None
+        self.attempt += 1
         self._go(DialState.DIALLING)
         dialled = self._dialled = self._dial(self)
         dialled.addErrback(lambda failure: self._failed(dialled, failure))
@@ -108,13 +111,24 @@ class HostDialer:
             self._delay.succeeded()
             self._log.info("{name} is served from here ({where})", **self._names)
 
-    def left(self) -> None:
-        """It takes no more over this connection."""
+    def left(self, attempt: int) -> None:
+        """It takes no more over the connection of that C{attempt}."""
+        if attempt != self.attempt:
+            return
         if self.state is DialState.CONNECTED:
             self._log.info("{name} ({where}) has gone", **self._names)
         elif self.state is DialState.GREETING:
             self._complain("it does not let this host in")
         self._again()
+
+    def replaced(self) -> None:
+        """
+        Another process of the host has come: let that one ask, too.
+
+        The one that is connected may still ask what its last clients want, until it has C{left}.
+        """
+        if self.state is DialState.CONNECTED:
+            self._again()
 
     def refused(self, reason: str) -> None:
         """Whoever is there is not that host, or wants nothing of this one."""

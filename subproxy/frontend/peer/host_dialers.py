@@ -53,6 +53,12 @@ class HostDialers:
         for each in self._dialers.values():
             each.stop()
 
+    def replaced(self, process: int) -> None:
+        """Another process of the host has come in the place of that one."""
+        dialer = self._dialers.get(process)
+        if dialer is not None:
+            dialer.replaced()
+
     def learned(self, processes: int) -> None:
         """The host has so many processes."""
         if self._stopped:

@@ -42,7 +42,7 @@ class DialerTests(SynchronousTestCase):
         self.connect()
         self.clock.advance(1000)
         self.assertEqual(len(self.dials), 1)
-        self.dialer.left()
+        self.dialer.left(self.dialer.attempt)
         self.assertIs(self.dialer.state, DialState.WAITING)
         self.clock.advance(0.1)
         self.assertEqual(len(self.dials), 2)
@@ -54,6 +54,25 @@ class DialerTests(SynchronousTestCase):
             ],
         )
 
+    def test_replaced(self) -> None:
+        """Another process of it is dialled, once; that the one before it has left is no news."""
+        self.connect()
+        first = self.dialer.attempt
+        for _ in range(2):
+            self.dialer.replaced()
+        self.assertIs(self.dialer.state, DialState.WAITING)
+        self.clock.advance(0.1)
+        self.dialer.replaced()
+        self.assertEqual(len(self.dials), 2)
+        self.connect()
+        self.dialer.left(first)
+        self.assertIs(self.dialer.state, DialState.CONNECTED)
+        self.dialer.left(self.dialer.attempt)
+        self.assertIs(self.dialer.state, DialState.WAITING)
+        self.dialer.stop()
+        self.dialer.replaced()
+        self.assertIs(self.dialer.state, DialState.STOPPED)
+
     def test_not_reached(self) -> None:
         """It waits longer each time, and says so once."""
         for _ in range(20):
@@ -63,7 +82,7 @@ class DialerTests(SynchronousTestCase):
         self.assertEqual(len(self.said()), 1)
         self.assertIn("kvm-2 (192.0.2.2:7443) is not reached: ", self.said()[0])
         self.connect()
-        self.dialer.left()
+        self.dialer.left(self.dialer.attempt)
         self.clock.advance(0.1)
         self.assertEqual(len(self.dials), 22)
 
@@ -75,7 +94,7 @@ class DialerTests(SynchronousTestCase):
         self.clock.advance(1)
         self.dials[-1].callback(None)
         self.dialer.reached()
-        self.dialer.left()
+        self.dialer.left(self.dialer.attempt)
         self.assertIs(self.dialer.state, DialState.WAITING)
         self.assertEqual(self.said(), ["kvm-2 (192.0.2.2:7443) is not reached: it is kvm-3"])
 
@@ -83,7 +102,7 @@ class DialerTests(SynchronousTestCase):
         """It closes before it has said welcome."""
         self.dials[-1].callback(None)
         self.dialer.reached()
-        self.dialer.left()
+        self.dialer.left(self.dialer.attempt)
         self.assertIn("it does not let this host in", self.said()[0])
 
     def test_stopped(self) -> None:
@@ -96,12 +115,12 @@ class DialerTests(SynchronousTestCase):
             if prepare in ("connected", "waiting"):
                 self.dialer.begun()
             if prepare == "waiting":
-                self.dialer.left()
+                self.dialer.left(self.dialer.attempt)
             self.dialer.stop()
             self.dialer.stop()
             self.assertFalse(self.dialer.reached())
             self.dialer.begun()
-            self.dialer.left()
+            self.dialer.left(self.dialer.attempt)
             self.dialer.refused("late")
             self.clock.advance(1000)
             self.assertIs(self.dialer.state, DialState.STOPPED)

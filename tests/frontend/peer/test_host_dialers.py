@@ -48,6 +48,17 @@ class HostDialersTests(SynchronousTestCase):
         self.dialled[1].begun()
         self.assertIs(self.dialers.state, DialState.CONNECTED)
 
+    def test_replaced(self) -> None:
+        """It is that one of its processes which is dialled anew; of others nothing is known."""
+        self.dialers.learned(4)
+        for each in self.dialled:
+            each.reached()
+            each.begun()
+        self.dialers.replaced(3)
+        self.dialers.replaced(0)
+        states = [(each.process, each.state) for each in self.dialled]
+        self.assertEqual(states, [(1, DialState.CONNECTED), (3, DialState.WAITING)])
+
     def test_stopped(self) -> None:
         """Nothing is dialled any more, whatever is heard then."""
         self.dialers.stop()
