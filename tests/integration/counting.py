@@ -19,9 +19,17 @@ def executed(target: bytes) -> None:
 
 
 class Counting(SubscriberProtocol):
-    """Counts POST, and answers everything."""
+    """Counts POST, and answers everything; the answer tells to what."""
+
+    body = b"hello, world\n"
 
     def requestReceived(self, request: Request) -> Response:
         if request.method == b"POST":
             executed(request.target)
-        return Response(200, [(b"content-type", b"text/plain")], b"hello, world\n")
+        return Response(200, [(b"x-target", request.target)], self.body)
+
+
+class CountingMuch(Counting):
+    """The same, with answers of more than a frame."""
+
+    body = b"0123456789abcdef" * 12_500

@@ -308,11 +308,11 @@ def _serves(port: int) -> bool:
         client.close()
 
 
-def answers(port: int) -> bool:
-    """Whether a guest, or a back end, answers behind the proxy on that port."""
+def answers(port: int, host: str = "blog.example") -> bool:
+    """Whether a guest, or a back end, answers for C{host} behind the proxy on that port."""
     client = HTTPConnection("127.0.0.1", port, timeout=10)
     try:
-        client.request("GET", "/0", headers={"Host": "blog.example"})
+        client.request("GET", "/0", headers={"Host": host})
         return client.getresponse().status == 200
     except (OSError, HTTPException):
         return False

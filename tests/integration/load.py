@@ -7,18 +7,22 @@ wrk it tells an explicit refusal from a broken connection, and which numbers fai
 
 from __future__ import annotations
 
+import re
 import selectors
 import socket
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 SILENCE = 20.0
 """Seconds after which a request that nobody answers is broken."""
 
 KEPT = 1000
 """Failures of which is kept when and how they happened."""
+_TARGET = re.compile(rb"\r\nx-target: /(\d+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class Outcome:
     @ivar refused: numbers of requests that got an answer other than 200.
     @ivar broken: numbers of requests that got none, or half of one.
     @ivar unconnected: attempts to connect that failed.
+    @ivar unasked: answers, or bytes behind one, that nobody had asked for.
+    @ivar mixed: numbers of requests whose answer names another one, as C{x-target}.
     @ivar answered: numbers of requests that got 200; only where numbers are kept.
     @ivar seconds: how long each request took.
     @ivar troubles: when and how the first L{KEPT} failed.
@@ -54,6 +60,8 @@ class Outcome:
     refused: list[int] = field(default_factory=list)
     broken: list[int] = field(default_factory=list)
     unconnected: int = 0
+    unasked: int = 0
+    mixed: list[int] = field(default_factory=list)
     answered: set[int] = field(default_factory=set)
     seconds: list[float] = field(default_factory=list)
     troubles: list[Trouble] = field(default_factory=list)
@@ -98,6 +106,7 @@ class Load(threading.Thread):
 
     @param rate: requests a second in all; 0 for as many as can be had.
     @param keep: remember the numbers that were answered.
+    @param connect: makes a connection, in the place of one to C{port} of loopback.
     """
 
     def __init__(
@@ -111,10 +120,11 @@ class Load(threading.Thread):
         rate: float = 0.0,
         first: int = 0,
         keep: bool = False,
+        connect: Callable[[], socket.socket] | None = None,
     ) -> None:
         super().__init__(daemon=True)
         self.outcome = Outcome()
-        self._port = port
+        self._connect = connect or partial(socket.create_connection, ("127.0.0.1", port), 5)
         self._keep = keep
         self._pause = connections / rate if rate else 0.0
         self._due: list[tuple[float, _Connection]] = []
@@ -178,7 +188,7 @@ class Load(threading.Thread):
             return
         if connection.socket is None:
             try:
-                made = socket.create_connection(("127.0.0.1", self._port), 5)
+                made = self._connect()
             except OSError:
                 self.outcome.unconnected += 1
                 self._later(connection, 0.05)
@@ -207,6 +217,10 @@ class Load(threading.Thread):
             else:
                 self._close(connection)
             return
+        if connection.number < 0:
+            self.outcome.unasked += 1
+            self._close(connection)
+            return
         data = connection.data = connection.data + came
         head, separator, body = data.partition(b"\r\n\r\n")
         if not separator:
@@ -217,6 +231,10 @@ class Load(threading.Thread):
         if len(body) < length:
             return
         outcome = self.outcome
+        outcome.unasked += len(body) > length
+        named = _TARGET.search(head)
+        if named is not None and int(named[1]) != connection.number:
+            outcome.mixed.append(connection.number)
         status = int(head[9:12])
         outcome.statuses[status] += 1
         outcome.seconds.append(time.monotonic() - connection.began)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import ctypes
 import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from glob import glob
 from http.client import HTTPConnection
 from pathlib import Path
@@ -38,6 +41,20 @@ def with_clock(shift: str) -> tuple[str, ...]:
     """What begins a command whose clock is wrong by so much: C{+3d}. Time passes as ever."""
     (library,) = glob(FAKETIME)
     return ("env", f"LD_PRELOAD={library}", f"FAKETIME={shift}", "DONT_FAKE_MONOTONIC=1")
+
+
+_CLONE_NEWNET = 0x40000000
+_SHARED = 24
+"""Connections of which none comes to one of two workers once in eight million times."""
+
+
+def _open(path: str) -> int:
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _enter(descriptor: int) -> None:
+    if ctypes.CDLL(None, use_errno=True).setns(descriptor, _CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "setns")
 
 
 def _ip(*words: str) -> None:
@@ -70,6 +87,18 @@ class Network:
     def inside(self, number: int) -> tuple[str, ...]:
         """What begins a command that runs there."""
         return ("ip", "netns", "exec", self._names[number])
+
+    @contextmanager
+    def entered(self, number: int) -> Iterator[None]:
+        """Sockets that this thread makes meanwhile are there, for as long as they live."""
+        own, there = _open("/proc/thread-self/ns/net"), _open(f"/run/netns/{self._names[number]}")
+        try:
+            _enter(there)
+            yield
+        finally:
+            _enter(own)
+            os.close(own)
+            os.close(there)
 
     def cut(self, number: int) -> None:
         """Nothing comes from there, or goes there, any more; nobody is told."""
@@ -152,42 +181,53 @@ class EtcdMember:
         return subprocess.run(command, check=False, capture_output=True).stdout
 
 
-class _UnixConnection(HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=20)
-        self._path = path
+class _InsideConnection(HTTPConnection):
+    def __init__(self, host: NetworkHost) -> None:
+        super().__init__("127.0.0.1", timeout=20)
+        self._inside = host
 
     def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(20)
-        self.sock.connect(str(self._path))
+        self.sock = self._inside.connect()
 
 
 class NetworkHost(Host):
-    """A host in a namespace; its clients come by a UNIX socket, whatever becomes of the network."""
+    """
+    A host in a namespace. Its clients are there, too, whatever becomes of the network.
 
-    def __init__(self, network: Network, number: int, authority: Authority) -> None:
+    @param workers: of its proxy.
+    """
+
+    def __init__(
+        self, network: Network, number: int, authority: Authority, workers: int = 1
+    ) -> None:
         super().__init__(f"kvm-{number}", authority)
         self._network = network
         self._number = number
-        self.clients = self.folder / "clients"
+        self._workers = workers
 
     def join(self, members: list[EtcdMember], *options: str, under: tuple[str, ...] = ()) -> None:
         """Start the proxy; it speaks with etcd."""
-        self.start_proxy(
-            f"--http=unix:{self.clients}",
+        proxy = self.start_proxy(
             f"--peer-listen=tcp:7443:interface={address(self._number)}",
             f"--peer-certificate={self.certificate}",
             f"--peer-ca={self.authority}",
             f"--admin={self.admin}",
+            f"--workers={self._workers}",
             "--access-log=none",
             *(f"--cluster=etcd:{each.url}" for each in members),
             *options,
             prefix=(*self._network.inside(self._number), *under),
         )
+        if self._workers > 1:
+            proxy.wait_for(" serves: process ", self._workers)
+
+    def connect(self) -> socket.socket:
+        """A connection of a client of this host."""
+        with self._network.entered(self._number):
+            return socket.create_connection(("127.0.0.1", self.port), 20)
 
     def connection(self) -> HTTPConnection:
-        return _UnixConnection(self.clients)
+        return _InsideConnection(self)
 
     def said(self, host: str = "blog.example") -> str:
         client = self.connection()
@@ -198,3 +238,16 @@ class NetworkHost(Host):
             return body.decode().strip() if response.status == 200 else str(response.status)
         finally:
             client.close()
+
+    def all_said(self, host: str = "blog.example") -> set[str]:
+        """What all workers say."""
+        return {self.said(host) for _ in range(1 if self._workers == 1 else _SHARED)}
+
+    def until_answered(self, said: str, host: str = "blog.example", deadline: float = 30.0) -> None:
+        """Wait until that guest answers, whichever worker is asked."""
+        super().until_answered(said, host, deadline)
+        wait_until(
+            lambda: self.all_said(host) == {said},
+            f"{said} answers at all workers of {self.name}",
+            deadline,
+        )

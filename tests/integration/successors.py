@@ -22,7 +22,8 @@ def catches(pid: int, number: signal.Signals) -> bool:
 
 class Line:
     """
-    The proxies of a world, each the successor of the one before.
+    The proxies of a world, each the successor of the one before; or the programs of a parent of
+    workers, one after the other in the same process.
 
     They write to the same log. None but the first is our child.
     """
@@ -53,10 +54,12 @@ class Line:
             return int(found[-1])
 
         try:
-            self.pids.append(wait_until(taken, "a new process to take over", deadline))
+            pid: int = wait_until(taken, "a new process to take over", deadline)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.log}") from None
-        return self.pids[-1]
+        if pid != self.pids[-1]:
+            self.pids.append(pid)
+        return pid
 
     def wait_for_the_old(self, deadline: float = 30.0) -> None:
         """Wait until all but the newest have ended."""

@@ -35,7 +35,14 @@ MACHINES = frozenset(
 )
 """Boots virtual machines, or runs suites that are not ours, or much at once: for minutes."""
 
-NIGHTLY = frozenset({"test_autobahn", "test_autobahn_applications", "test_cluster_cuts"})
+NIGHTLY = frozenset(
+    {
+        "test_autobahn",
+        "test_autobahn_applications",
+        "test_cluster_cuts",
+        "test_cluster_cuts_workers",
+    }
+)
 """Runs suites that are not ours, for many minutes, on interpreters that few have; or cuts networks,
 which wants root, and waits for what expires."""
 
@@ -68,6 +75,7 @@ LONG = (
     "test_sidecar",
     "test_bodies_killed",
     "test_handover",
+    "test_handover_loop",
     "test_packaging",
     "test_failing_guests",
     "test_cluster",
