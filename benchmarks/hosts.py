@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Ask a guest at its own host, and at another host; print the CPU of both proxies a request.
 
-    python benchmarks/hosts.py [--rounds 5] [--seconds 2] [--connections 64] [--bodies 1M,64M]
+    python benchmarks/hosts.py [--rounds 5] [--seconds 2] [--connections 8,64] [--bodies 1M,64M]
 
 Two proxies on this machine know each other by mutual TLS (C{--peer}). The guest, which is
 C{native/guest.c}, is at the second one. wrk asks it there, and at the first, in turns; what is
 printed is the median of the rounds: microseconds of CPU a request, of the host that asks, of the
-one that serves, and how often as much both take together as the one does directly.
+one that serves, and how often as much both take together as the one does directly. TCP is by the kernel's
+common congestion control: see L{machine}.
 
 With C{--bodies} the guest is C{native/bulk_guest.c}, and bodies of these sizes are moved by one
 client and by sixteen: milliseconds of CPU a body, and bytes a second.
@@ -22,6 +23,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks import machine
 from benchmarks.build import program
 from benchmarks.measure import command_line, run
 from benchmarks.rig import HOST, Rig, cpu_seconds, descendants, free_port, wait_until, wrk
@@ -132,17 +134,34 @@ def print_bodies(one: HostProxy, two: HostProxy, sizes: str, rounds: int) -> Non
                 )
 
 
+def print_requests(one: HostProxy, two: HostProxy, seconds: float, count: int, rounds: int) -> None:
+    """Ask by so many connections at the guest's host, and at the other one, in turns."""
+    middle = statistics.median
+    pairs = [
+        (ask(two, one, two, seconds, count), ask(one, one, two, seconds, count))
+        for _ in range(rounds)
+    ]
+    ratios = sorted(there.both / here.serving for here, there in pairs)
+    print(
+        f"{count} connections: directly {middle(here.serving for here, _ in pairs):.1f} us a "
+        f"request; by another host {middle(there.asking for _, there in pairs):.1f} us there, "
+        f"{middle(there.serving for _, there in pairs):.1f} us here; together "
+        f"{middle(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}) times as much",
+        flush=True,
+    )
+
+
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2)
-    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--connections", default="8,64")
     parser.add_argument("--bodies", default="", help="sizes")
     parser.add_argument("--option", action="append", default=[], help="of both proxies")
     asked = parser.parse_args()
     authority = Authority()
-    with Rig("hosts", 0, 1) as rig:
+    with machine.common_congestion_control(), Rig("hosts", 0, 1) as rig:
         Path(rig.path("ca.pem")).write_bytes(authority.pem)
         one, two = (HostProxy(rig, name, authority, asked.option) for name in ("kvm-1", "kvm-2"))
         one.start(two)
@@ -157,19 +176,8 @@ def main() -> None:
         if asked.bodies:
             print_bodies(one, two, asked.bodies, asked.rounds)
             return
-        pairs = [
-            (
-                ask(two, one, two, asked.seconds, asked.connections),
-                ask(one, one, two, asked.seconds, asked.connections),
-            )
-            for _ in range(asked.rounds)
-        ]
-    middle = statistics.median
-    print(f"directly: {middle(pair[0].serving for pair in pairs):.1f} us a request")
-    print(f"by another host: {middle(pair[1].asking for pair in pairs):.1f} us there, ", end="")
-    print(f"{middle(pair[1].serving for pair in pairs):.1f} us here")
-    ratios = sorted(pair[1].both / pair[0].serving for pair in pairs)
-    print(f"together {middle(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}) times as much")
+        for count in map(int, asked.connections.split(",")):
+            print_requests(one, two, asked.seconds, count, asked.rounds)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ C{native/guest.c}, has one subscription: half of the clients are at the other wo
 through the first. wrk asks a proxy with one worker and one with two, in turns, all on one core;
 what is printed is the median of CPU microseconds a request, of all processes of a proxy, and of
 the ratios within a round. A worker is killed; from then until the next one of its slot serves is
-its time, and what that has taken by then its CPU.
+its time, and what that has taken by then its CPU. TCP is by the kernel's common congestion control:
+see L{machine}.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks import machine
 from benchmarks.build import program
 from benchmarks.rig import HOST, Rig, cpu_seconds, descendants, free_port, wait_until, wrk
 
@@ -84,7 +86,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=10)
     asked = parser.parse_args()
     middle = statistics.median
-    with Rig("workers", 0, 1) as rig:
+    with machine.common_congestion_control(), Rig("workers", 0, 1) as rig:
         for guest in GUESTS:
             one, two = WorkersProxy(rig, 1, guest), WorkersProxy(rig, 2, guest)
             for connections in map(int, asked.connections.split(",")):
