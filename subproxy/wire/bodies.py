@@ -57,10 +57,11 @@ class WireBodies:
         @raise LocalProtocolError: the exchange has no such body of ours under way.
         """
         exchange = self._exchange(number)
+        trailers, info = trailers or [], info or {}
         if exchange.ours not in _UNDER_WAY or exchange.ending is not None:
             raise LocalProtocolError(f"exchange {number}: no end when {exchange.ours.name}")
-        exchange.check_end(trailers or [], info or {})
-        pieces = m.End(number, trailers or [], info or {}).pieces()
+        exchange.check_end(trailers, info)
+        pieces = m.End(number, trailers, info).pieces()
         self._check_size(pieces)
         exchange.ending = b"".join(pieces)
         self._write_pieces(exchange, [])
@@ -113,7 +114,7 @@ class WireBodies:
         return 0 if exchange is None else exchange.sending.pending
 
     def _check_size(self, pieces: list[Piece]) -> None:
-        size = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
+        size = sum(map(len, pieces))
         if size > self._most:
             raise TooLarge(f"{size} bytes, where frames of {self.peer_limits.frame} are taken")
 

@@ -125,17 +125,6 @@ class WireConnection(WholeExchanges):
         self.exchanges[number] = exchange
         return exchange
 
-    def adopt_request(self, number: int) -> None:
-        """A whole request came under C{number}, which is C{last} or less, and is not answered."""
-        exchange = WireExchange(
-            self.role,
-            number,
-            SendWindow(self.peer_limits.window, self._chunk),
-            ReceiveWindow(self.limits.window),
-        )
-        exchange.came(Event.WHOLE)
-        self.exchanges[number] = exchange
-
     def adopt_download(self, number: int, ended: bool) -> None:
         """
         The peer has begun to answer C{number}, which was adopted, over a data connection.
@@ -307,14 +296,9 @@ class WireConnection(WholeExchanges):
         self.discard()
         # Frames that it came through hold what we say, and that holds it: a cycle each time.
         error.__traceback__ = error.__context__ = error.__cause__ = None
-        if self.ours is not Side.DONE:
+        if self.ours not in (Side.DATA, Side.DONE):
             reason = str(error).encode()[:MAX_REASON]
-            if (
-                type(error) is HelloError
-                and self.role is Role.PROXY
-                and self.theirs is Side.IDLE
-                and self.ours is Side.IDLE
-            ):
+            if type(error) is HelloError and self.role is Role.PROXY and self.theirs is Side.IDLE:
                 self.send(m.Refused(0, error.refusal, reason))
             self.send(m.Bye(error.code, reason))
         return Broken(error)
@@ -361,7 +345,7 @@ class WireConnection(WholeExchanges):
                     raise LocalProtocolError(f"exchange {message.exchange} was never begun")
                 return self.exchanges.pop(message.exchange, None) is not None
             case m.Connect():
-                if self.role is Role.PROXY and self.ours is not Side.IDLE:
+                if self.ours is not Side.IDLE:
                     exchange = self._exchange(message.exchange)
                     if not self.bulk:
                         raise LocalProtocolError("data connections were not offered")

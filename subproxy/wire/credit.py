@@ -44,14 +44,14 @@ class SendWindow:
     def write(self, data: bytes) -> list[Piece]:
         """Take C{data} to be sent; return the pieces that may go now, in order."""
         size = len(data)
-        if not self.pending and size <= self.available and size <= self.chunk:
+        # While something waits, nothing is available.
+        if size <= self.available and size <= self.chunk:
             self.available -= size
             return [data] if size else []
-        if size:
-            if not self.pending:
-                self._waiting = deque()
-            self._waiting.append(data)
-            self.pending += size
+        if not self.pending:
+            self._waiting = deque()
+        self._waiting.append(data)
+        self.pending += size
         return self._pieces()
 
     def granted(self, amount: int) -> list[Piece] | None:

@@ -88,9 +88,7 @@ def encoded_pieces(frame: list[Any]) -> list[Piece]:
 
 def encoded_size(frame: Frame) -> int:
     """Length of the encoded C{frame}, in bytes."""
-    if not frame or type(frame[-1]) is not bytes or len(frame[-1]) < _LONG:
-        return len(encode(frame))
-    return sum(map(len, encoded_pieces(frame)))
+    return sum(map(len, encoded_pieces(frame))) if frame else len(encode(frame))
 
 
 def decode(data: bytes) -> Frame:
@@ -162,11 +160,11 @@ class FrameDecoder:
             return None
         start = self._start
         colon = self._colon(start)
-        if colon < 0 and self._more:
+        if colon is None and self._more:
             self._join()
             start = 0
             colon = self._colon(0)
-        if colon < 0:
+        if colon is None:
             self._wanted = self._size + 1
             return None
         length = int(self._data[start:colon])
@@ -201,13 +199,11 @@ class FrameDecoder:
         @param verb: the element with which it must begin.
         """
         data, start = self._data, self._start
-        colon = data.find(b":", start, start + MAX_LENGTH_DIGITS + 1)
-        if colon <= start or not data.startswith(verb, colon + 1) or data[start] == _ZERO:
+        digits, _, _ = data[start : start + MAX_LENGTH_DIGITS + 1].partition(b":")
+        first = start + len(digits) + 1
+        if not data.startswith(verb, first) or not digits.isdigit() or data[start] == _ZERO:
             return None
-        digits = data[start:colon]
-        if not digits.isdigit():
-            return None
-        end = colon + int(digits) + 2
+        end = first + int(digits) + 1
         return None if end > len(data) or int(digits) > self.limit else (start, end)
 
     def skip(self, end: int) -> None:
@@ -238,16 +234,14 @@ class FrameDecoder:
         self._start = 0
         self._more.clear()
 
-    def _colon(self, start: int) -> int:
-        """Where the length that begins at C{start} ends, or -1 if it is not all there."""
-        data = self._data
-        colon = data.find(b":", start, start + MAX_LENGTH_DIGITS + 1)
-        prefix = data[start : colon if colon >= 0 else start + MAX_LENGTH_DIGITS + 1]
-        digits = len(prefix)
-        wrong = digits > MAX_LENGTH_DIGITS or (digits > 1 and prefix[0] == _ZERO)
-        if wrong or not prefix.isdigit():
+    def _colon(self, start: int) -> int | None:
+        """Where the length that begins at C{start} ends; None if it is not all there."""
+        digits, colon, _ = self._data[start : start + MAX_LENGTH_DIGITS + 1].partition(b":")
+        size = len(digits)
+        wrong = size > MAX_LENGTH_DIGITS or (size > 1 and digits[0] == _ZERO)
+        if wrong or not digits.isdigit():
             raise FrameError("a frame begins with its length: digits, 7 at most, no leading zero")
-        return colon
+        return start + size if colon else None
 
 
 def framed_size(payload: int) -> int:

@@ -60,6 +60,14 @@ class ControlTests(WireTestCase):
             events = pair.to_proxy(unknown, unknown, unknown, [b"pong", b"1"])
             self.assertEqual([*ignored * (3 if size == 8192 else 1), m.Pong(b"1")], events)
 
+    def test_just_so_many_ignored_bytes(self) -> None:
+        """A turn ends with the byte that makes them 8 KiB."""
+        overhead = len(encode([b"frobnicate", bytes(8000)])) - 8000
+        for size, ignored in ((8192, [Ignored(1)]), (8191, [])):
+            pair = ConnectionPair()
+            events = pair.to_proxy([b"frobnicate", bytes(size - overhead)], [b"pong", b"1"])
+            self.assertEqual([*ignored, m.Pong(b"1")], events)
+
     def test_what_the_compiled_path_asks(self) -> None:
         """The longest frame with its length, and what is held of one that is not whole."""
         pair = ConnectionPair(Limits(frame=99_999))
@@ -67,6 +75,12 @@ class ControlTests(WireTestCase):
         pair.proxy.feed(b"12:4:po")
         self.assertIsNone(pair.proxy.next_event())
         self.assertEqual(7, pair.proxy.unparsed)
+        out = pair.proxy.out
+        pair.proxy.send(m.Ping(b"1"))
+        self.assertEqual([m.Ping(b"1").encode()], out)
+        pair.proxy.data_to_send()
+        self.assertEqual([], out)
+        self.assertIs(out, pair.proxy.out)
 
     def test_wrong_sender(self) -> None:
         """What only the other role may say is an error of the connection."""
@@ -97,6 +111,27 @@ class ControlTests(WireTestCase):
         for message in (m.Body(1, b"x"), m.End(1), m.Credit(1, 1)):
             self.local_error("use write_body, end_body and consumed", pair.proxy.send, message)
         self.assertEqual(1, len(pair.said(PROXY)))
+
+    def test_what_is_said_comes_behind_what_was_said(self) -> None:
+        """Nothing takes the place of what waits to be sent."""
+        pair = ConnectionPair()
+        for number in (1, 2, 3):
+            pair.proxy.send(request(number, None))
+        pair.settle()
+        pair.guest.data_to_send()
+        saying = (
+            lambda: pair.guest.send(response(1, None)),
+            lambda: pair.guest.write_body(1, b"x"),
+            lambda: pair.guest.end_body(1),
+            lambda: pair.guest.consumed(2, 65_536),
+            lambda: pair.guest.reject(2, b"wrong"),
+            lambda: pair.to_guest([b"end", 3], [b"end", 3]),
+            lambda: pair.feed(GUEST, b"no frame"),
+        )
+        for say in saying:
+            say()
+        verbs = [b"response", b"body", b"end", b"credit", b"abort", b"abort", b"bye"]
+        self.assertEqual(verbs, [frame[0] for frame in pair.said(GUEST)])
 
 
 class ByeTests(WireTestCase):
@@ -183,6 +218,29 @@ class BrokenTests(WireTestCase):
         pair = ConnectionPair(greet=False)
         events = pair.to_proxy([b"pong", b"1"])
         self.assert_broken(pair.proxy, events, StateError, "no pong is allowed when idle")
+
+    def test_nothing_more_is_held(self) -> None:
+        """What had come, and what comes, is of no interest to who has given up."""
+        for give_up in (b"no frame at all", None):
+            pair = ConnectionPair()
+            pair.proxy.feed(encode([b"pong", b"1"])[:5])
+            if give_up is None:
+                pair.proxy.discard()
+            else:
+                pair.feed(PROXY, give_up)
+            self.assertEqual(0, pair.proxy.unparsed)
+            pair.proxy.feed(encode([b"pong", b"1"]))
+            self.assertEqual(0, pair.proxy.unparsed)
+            self.assertIsNone(pair.proxy.next_event())
+
+    def test_no_answer_to_a_connect(self) -> None:
+        """A guest that has dialled a data connection can't say C{bye} there; it gives up."""
+        pair = ConnectionPair(greet=False)
+        pair.guest.send(m.Connect(5, b"token"))
+        pair.guest.data_to_send()
+        (event,) = pair.feed(GUEST, b"HTTP/1.1 200 OK")
+        self.assertIsInstance(event, Broken)
+        self.assertEqual(b"", pair.guest.data_to_send())
 
     def test_what_came_before_stands(self) -> None:
         """Messages before the one that is wrong are delivered; those after it are not."""

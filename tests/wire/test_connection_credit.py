@@ -168,6 +168,18 @@ class CreditTests(WireTestCase):
         self.guest.send(response(1, None))
         self.assertEqual(1, self.guest.write_body(1, b"012345"))
 
+    def test_only_streams_are_consumed(self) -> None:
+        """Nothing is granted for a body that came whole, has ended, or never came."""
+        self.start(Limits(window=4))
+        self.proxy.send(request(1, b"whole"))
+        self.proxy.send(request(2, None))
+        self.proxy.write_body(2, b"abcd")
+        self.proxy.end_body(2)
+        self.pair.settle()
+        for number in (1, 2, 3):
+            self.guest.consumed(number, 4)
+        self.assertEqual([], self.pair.said(GUEST))
+
 
 class PeerLimitTests(WireTestCase):
     def test_inline(self) -> None:

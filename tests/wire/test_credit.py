@@ -79,6 +79,18 @@ class SendWindowTests(SynchronousTestCase):
         self.assertIsNone(window.granted(1))
         self.assertEqual(MAX_CREDIT, window.available)
 
+    def test_take(self) -> None:
+        """What waits goes another way, from the byte on that is next; then nothing waits."""
+        window = SendWindow(0)
+        window.write(b"abcde")
+        window.write(b"fg")
+        window.granted(2)
+        self.assertEqual([b"cde", b"fg"], window.take())
+        self.assertEqual((0, 0, []), (window.available, window.pending, window.take()))
+        window.write(b"hi")
+        self.assertEqual(b"hi", joined(window.granted(3)))
+        self.assertEqual([], window.take())
+
     def test_what_waits_is_not_copied(self) -> None:
         """The pieces of a long write are views of it, however little credit comes at a time."""
         window = SendWindow(0)

@@ -73,6 +73,21 @@ class ElementTests(SynchronousTestCase):
         frame = [b"body", 1, b"0:]" * 50_000]
         self.assertEqual(decode(encode(frame)), frame)
 
+    def test_what_is_cut_off(self) -> None:
+        """An element ends within the one that holds it, its tag included."""
+        before = b"0:~" * 1000 + b"2000:%b," % (b":" * 2000)
+        for last in (b"1:x", b"1:", b"2:x~", b"12345678:x,", b":~", b"x"):
+            for payload in (before + last, before + b"%d:%b]" % (len(last), last)):
+                self.assertRaises(FrameError, check_elements, payload, 0, len(payload))
+
+    def test_elements_of_lists_and_dictionaries_count(self) -> None:
+        """At any depth, and what follows behind them."""
+        for inner in ([None] * 300, {b"%d" % key: None for key in range(150)}):
+            for frame in ([inner] * 2, [[[inner]], inner], [inner, [inner]]):
+                padded = [*frame, b":" * 5000, *[None] * (MAX_ELEMENTS - 1 - count(frame))]
+                self.assertEqual(decode(encode(padded)), padded)
+                self.assertRaises(FrameError, decode, encode([*padded, None]))
+
     def test_what_is_looked_at(self) -> None:
         """Of what is too short for so many nothing, of a body three elements, else the colons."""
         short = b"0:~" * MAX_ELEMENTS
@@ -80,13 +95,16 @@ class ElementTests(SynchronousTestCase):
         body = b"4:body,1:1#5000:%b," % (b":" * 5000)
         many = b"0:~" * 2 + b"2048:%b," % (b":" * 2 * MAX_ELEMENTS) + long
         all_but_one = b"0:~" * (MAX_ELEMENTS - 1) + b"2048:%b," % (b":" * 2048)
+        exact = b"0:~" * (MAX_ELEMENTS - 1) + b"9:123456789,"
         for payload, ways in (
             (short, []),
+            (exact, ["count"]),
             (long, ["count"]),
             (body, ["find"] * 3),
             (many, ["count"] + ["find"] * 4),
             (all_but_one, ["count"] + ["find"] * MAX_ELEMENTS),
         ):
-            data = Looked(payload)
-            check_elements(data, 0, len(data))
-            self.assertEqual(data.ways, ways)
+            for before in (b"", b"1234:"):
+                data = Looked(before + payload)
+                check_elements(data, len(before), len(data))
+                self.assertEqual(data.ways, ways)

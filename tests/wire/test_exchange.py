@@ -8,6 +8,7 @@ from subproxy.wire.credit import ReceiveWindow, SendWindow
 from subproxy.wire.errors import ExchangeError, LocalProtocolError
 from subproxy.wire.exchange import WireExchange
 from subproxy.wire.states import Event, Half, Role
+from subproxy.wire.tunnel import WireTunnel
 
 
 def exchange(role: Role) -> WireExchange:
@@ -39,6 +40,22 @@ class WireExchangeTests(SynchronousTestCase):
         exchange(Role.PROXY).came(Event.INTERIM)
         self.assertRaises(LocalProtocolError, exchange(Role.PROXY).sent, Event.INTERIM)
         self.assertRaises(ExchangeError, exchange(Role.GUEST).came, Event.INTERIM)
+
+    def test_direct_after_credit(self) -> None:
+        """Who has granted credit has chosen frames: also when all of it has been used."""
+        for available, sent in ((1, 0), (0, 1)):
+            one = WireExchange(Role.PROXY, 7, SendWindow(available), ReceiveWindow(2))
+            one.sent(Event.STREAM)
+            one.tunnel = WireTunnel()
+            one.tunnel.sent = sent
+            self.assertRaises(ExchangeError, one.response_came, 200, Event.BULK)
+        for left, received in ((1, 0), (0, 1)):
+            one = WireExchange(Role.GUEST, 7, SendWindow(1), ReceiveWindow(2, left))
+            one.came(Event.STREAM)
+            one.tunnel = WireTunnel()
+            one.tunnel.received = received
+            self.assertRaises(LocalProtocolError, one.response_sent, 200, Event.BULK)
+            self.assertEqual((Half.WAITING, Half.STREAMING), (one.ours, one.theirs))
 
     def test_our_mistake(self) -> None:
         """What we must not send is our error, and changes nothing."""

@@ -77,7 +77,7 @@ class CountingDecoder(FrameDecoder):
 
     copied = looked = 0
 
-    def _colon(self, start: int) -> int:
+    def _colon(self, start: int) -> int | None:
         self.looked += 1
         return super()._colon(start)
 
@@ -165,6 +165,12 @@ class DecodeTests(SynchronousTestCase):
             self.assertRaises(FrameError, check_values, [pair])
         check_values([[b"a", b"b"], [1, 2], [True, None]])
 
+    def test_long_frames_of_many_colons(self) -> None:
+        """Their elements are counted from the first one on, however long their own length is."""
+        for size in (2000, 150_000, 1_050_000):
+            frame = [b"x", b":" * size, 1]
+            self.assertEqual(decode(encode(frame)), frame)
+
     def test_huge_integers_are_cheap(self) -> None:
         """A frame full of digits is refused by its shape, not computed."""
         data = b"%d#" % 0
@@ -211,23 +217,82 @@ class FrameDecoderTests(SynchronousTestCase):
             if span is None:
                 self.assertRaises(FrameError, decoder.next)
 
+    def test_a_span_of_any_length(self) -> None:
+        """Behind another frame, too, and up to the last byte that is there."""
+        before = encode([b"ping"])
+        for size in (0, 10, 100, 1000, 10_000, 100_000, 1_000_000):
+            frame = encode([b"request", bytes(size)])
+            decoder = FrameDecoder(9_999_999)
+            decoder.feed(before + frame)
+            decoder.next()
+            self.assertEqual(decoder.next_span(b"7:request,"), (len(before), len(before + frame)))
+            decoder.clear()
+            decoder.feed(frame[:-1])
+            self.assertIsNone(decoder.next_span(b"7:request,"))
+
+    def test_what_has_no_span(self) -> None:
+        """It does not begin with a length, or not with all of it."""
+        for data in (b"", b"1", b"15", b":7:request,]", b"+15:7:request,1:1#]", b"-1:7:request,"):
+            decoder = FrameDecoder(LIMIT)
+            decoder.feed(data)
+            self.assertIsNone(decoder.next_span(b"7:request,"), data)
+
     def test_a_length_that_is_not_there_is_looked_for_when_more_has_come(self) -> None:
+        """One that is there is looked at again when all of its frame is."""
         decoder = CountingDecoder(LIMIT)
-        for more, looked in ((b"1", 1), (b"", 1), (b"2", 3), (b"", 3)):
+        for more, looked in ((b"1", 1), (b"", 1), (b"2", 3), (b"", 3), (b":", 5), (b"9:", 5)):
             decoder.feed(more)
             for _ in range(3):
                 self.assertIsNone(decoder.next())
             self.assertEqual(decoder.looked, looked)
+
+    def test_what_waits_is_not_moved(self) -> None:
+        """Frames that are whole in a read stay where they are when more is read."""
+        decoder = CountingDecoder(LIMIT)
+        for _ in range(3):
+            decoder.feed(encode([b"ping"]) * 3)
+            self.assertEqual(decoder.next(), [b"ping"])
+            decoder.feed(encode([b"pong"]))
+            self.assertEqual((decoder.next(), decoder.copied), ([b"ping"], 0))
+            self.assertEqual([decoder.next(), decoder.next()], [[b"ping"], [b"pong"]])
+            decoder.copied = 0
+
+    def test_a_long_read_is_not_copied_for_a_short_one(self) -> None:
+        decoder = FrameDecoder(LIMIT)
+        decoder.feed(b"250000:")
+        decoder.feed(bytes(200_000))
+        tracemalloc.start()
+        try:
+            decoder.feed(bytes(100))
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        self.assertLess(peak, 5000)
+
+    def test_an_empty_decoder_is_as_a_new_one(self) -> None:
+        """However it was emptied: one wrong byte is refused at once."""
+        for empty in ("next", "take_rest", "clear"):
+            decoder = FrameDecoder(LIMIT)
+            decoder.feed(encode([b"ping"])[:5])
+            self.assertIsNone(decoder.next())
+            decoder.feed(encode([b"ping"])[5:])
+            getattr(decoder, empty)()
+            self.assertEqual(decoder.pending, 0)
+            decoder.feed(b"x")
+            self.assertRaises(FrameError, decoder.next)
 
     def test_what_comes_behind_what_is_forgotten(self) -> None:
         """It is read from its first byte."""
         decoder = FrameDecoder(LIMIT)
         for held in (b"", b"9:1:", encode([b"bye"]) * 2):
             decoder.feed(held)
+            decoder.feed(b"more")
             decoder.clear()
             self.assertEqual(decoder.pending, 0)
-            decoder.feed(encode([b"ping"]))
-            self.assertEqual(decoder.next(), [b"ping"])
+            for piece in (b"11:4:", b"ping,1:1,]"):
+                self.assertIsNone(decoder.next())
+                decoder.feed(piece)
+            self.assertEqual(decoder.next(), [b"ping", b"1"])
             self.assertIsNone(decoder.next())
 
     @given(st.lists(frames, max_size=6), splits)

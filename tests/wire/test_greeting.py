@@ -92,6 +92,20 @@ class GreetingTests(WireTestCase):
         pair.proxy.reject(1, b"")
         self.assertEqual([b"bye", b"done", b""], decode(pair.proxy.data_to_send()))
 
+    def test_reject_forgets_the_exchange(self) -> None:
+        """One whose response is under way is over; the others go on."""
+        pair = ConnectionPair()
+        for number in (1, 2):
+            pair.proxy.send(request(number))
+            pair.settle()
+            pair.guest.send(m.Response(number, 200, [], {}, None))
+        pair.settle()
+        pair.take(PROXY)
+        pair.proxy.reject(1, b"wrong")
+        self.assertEqual([2], list(pair.proxy.exchanges))
+        self.assertEqual([b"abort", 1, b"protocol", b"wrong"], decode(pair.proxy.data_to_send()))
+        self.assertEqual([], pair.to_proxy([b"body", 1, b"late"]))
+
     def test_wrong_hello(self) -> None:
         """A hello that can't be taken is refused with its code, then comes bye."""
         for info, refusal in (({**HELLO, b"version": 2}, b"version"), ({b"version": 1}, b"hello")):
@@ -117,6 +131,10 @@ class GreetingTests(WireTestCase):
         pair = ConnectionPair(greet=False)
         (event,) = pair.to_guest([b"hello", wrong])
         self.assertEqual([b"bye"], [frame[0] for frame in pair.said(GUEST)])
+        pair = ConnectionPair(greet=False)
+        events = pair.to_proxy([b"hello", HELLO], [b"hello", wrong])
+        self.assertIsInstance(events[1], Broken)
+        self.assertEqual([b"bye"], [frame[0] for frame in pair.said(PROXY)])
         pair = ConnectionPair(greet=False)
         pair.proxy.send(m.Bye(b"shutdown"))
         (event,) = pair.to_proxy([b"hello", wrong])

@@ -31,6 +31,7 @@ class InfoTests(SynchronousTestCase):
         self._reads(info.full, b"full", False, 1, True, False)
         self._reads(info.tls_names, b"tls", [], [1], [], [b"sni", b"later"])
         self._reads(info.passthrough, b"passthrough", False, b"true", True)
+        self._reads(info.wakes_machine, b"wakes", False, 0, True)
         self._reads(info.tunnel_asked, b"tunnel", None, b"a b", b"websocket")
         self._reads(info.takes_trailers, b"trailers", False, None, True)
         self._reads(info.hops, b"hops", 0, 3, 0, 2)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from subproxy.wire import messages as m
-from subproxy.wire.states import Half, Tunnel
+from subproxy.wire.states import Event, Half, Tunnel
+from subproxy.wire.tunnel import accepted
 from tests.rigs.wire_case import GUEST, PROXY, WireTestCase, bodies
 from tests.rigs.wire_pair import ConnectionPair, request, response
 
@@ -82,6 +83,14 @@ class AskTests(TunnelTestCase):
 
 
 class AnswerTests(TunnelTestCase):
+    def test_what_accepts(self) -> None:
+        """Any 2xx that has no body here: with null in frames, with a dictionary elsewhere."""
+        for status in (199, 200, 299, 300):
+            good = 200 <= status < 300
+            self.assertIs(accepted(status, Event.STREAM), Event.STREAM if good else None)
+            self.assertIs(accepted(status, Event.BULK), Event.DIRECT if good else None)
+            self.assertIsNone(accepted(status, Event.WHOLE))
+
     def test_refused(self) -> None:
         """Any other response makes it an exchange like any other."""
         for status, body in ((404, b""), (200, b""), (200, b"no"), (403, None), (300, None)):
@@ -215,8 +224,10 @@ class MoveTests(TunnelTestCase):
     def test_move(self) -> None:
         """Each half says how much of it went in frames, then ends with the length of all."""
         pair = self.framed()
-        pair.guest.write_body(1, b"12345")
-        pair.proxy.write_body(1, b"123")
+        pair.guest.write_body(1, b"123")
+        pair.guest.write_body(1, b"45")
+        pair.proxy.write_body(1, b"12")
+        pair.proxy.write_body(1, b"3")
         pair.settle()
         pair.proxy.send(m.Connect(1, TOKEN))
         pair.settle()
@@ -260,6 +271,12 @@ class MoveTests(TunnelTestCase):
         self.assertEqual([], pair.to_guest([b"credit", 1, 2**31 - 1], [b"credit", 1, 2**31 - 1]))
         self.assertIn(1, pair.guest.exchanges)
         self.assertEqual([], pair.said(GUEST))
+
+    def test_it_is_said_behind_what_was_said(self) -> None:
+        pair = self.offered()
+        pair.guest.send(m.Pong(b"1"))
+        pair.guest.move_body(1)
+        self.assertEqual([b"pong", b"move"], [frame[0] for frame in pair.said(GUEST)])
 
     def test_no_credit_after_move(self) -> None:
         """Nobody grants any for a half that has moved."""

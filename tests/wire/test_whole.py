@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import tnetstring
@@ -20,14 +21,15 @@ HEADERS = [(b"Host", b"blog.example"), (b"X", b"")]
 INFO = {b"client": b"127.0.0.1", b"scheme": b"http", b"version": b"1.1", b"id": b"0-1"}
 
 
-def guest(limits: Limits | None = None) -> WireConnection:
-    """A guest's end that has been welcomed."""
+def guest(limits: Limits | None = None, **welcome: int) -> WireConnection:
+    """A guest's end that has been welcomed, by who takes so much."""
     connection = WireConnection(Role.GUEST, limits)
     connection.send(
         m.Hello({**limits_info(connection.limits), b"application": b"a", b"instance": b"i"})
     )
     connection.data_to_send()
-    connection.feed(m.Welcome({b"version": 1}).encode())
+    takes = {key.encode(): value for key, value in welcome.items()}
+    connection.feed(m.Welcome({b"version": 1, **takes}).encode())
     assert isinstance(connection.next_event(), m.Welcome)
     return connection
 
@@ -116,6 +118,27 @@ class WholeRequestTests(SynchronousTestCase):
         self.assertEqual(type(connection.next_event()).__name__, "Violation")
         self.assertIsNotNone(connection.next_whole())
 
+    def test_only_while_both_may(self) -> None:
+        """A guest that drains still answers; nobody is asked before or behind that."""
+        for change, taken in (
+            (None, True),
+            (m.Drain(), True),
+            (m.Bye(), False),
+        ):
+            connection = guest()
+            if change is not None:
+                connection.send(change)
+            connection.feed(request())
+            self.assertEqual(connection.next_whole() is not None, taken)
+        unwelcome = WireConnection(Role.GUEST)
+        unwelcome.feed(request())
+        self.assertIsNone(unwelcome.next_whole())
+        drained = guest()
+        drained.feed(m.Drain().encode() + request())
+        self.assertEqual(drained.next_event(), m.Drain())
+        self.assertIsNone(drained.next_whole())
+        self.assertEqual(type(drained.next_event()).__name__, "Broken")
+
     def test_numbers_grow(self) -> None:
         connection = guest()
         connection.feed(request(5) + request(5))
@@ -151,13 +174,13 @@ class WholeFrameTests(SynchronousTestCase):
 
     def same(self, data: bytes, inline: int = 65_536) -> Any:
         results = [
-            recognise(b"#" * start + data, start, start + len(data), inline, lower)
+            recognise(b"#" * before + data + behind, before, before + len(data), inline, lower)
             for recognise in (whole_request, _recognise)
-            for start in (0, 3)
+            for before, behind in ((0, b""), (3, b""), (3, b"###"), (0, b"]"))
             for lower in (False, True)
         ]
         plain, lower = results[:2]
-        self.assertEqual(results, [plain, lower] * 4)
+        self.assertEqual(results, [plain, lower] * 8)
         return plain
 
     @given(frames, st.integers(0, 200), st.binary(max_size=2), st.integers(0, 2))
@@ -183,9 +206,12 @@ class WholeFrameTests(SynchronousTestCase):
             (request(headers=[(b"", b"")] * 129), False),
             (request(method=b"x" * 64), True),
             (request(method=b"x" * 65), False),
+            (request(method=b"x"), True),
             (request(method=b""), False),
             (request(target=b"x" * 65_536), True),
             (request(target=b"x" * 65_537), False),
+            (request(target=b"x"), True),
+            (request(target=b""), False),
             (request(2**53 - 1), True),
             (request(2**53), False),
             (request(0), False),
@@ -197,6 +223,59 @@ class WholeFrameTests(SynchronousTestCase):
             (request(body=b"x" * 65_537), False),
         ):
             self.assertEqual(self.same(data) is not None, taken, data[:60])
+
+    def test_every_element_is_what_it_should_be(self) -> None:
+        """Anything else in its place, and the reference is to say what is wrong with it."""
+        good = [b"request", 1, b"GET", b"/", [[b"a", b"b"]], {}, b""]
+        self.assertIsNotNone(self.same(tnetstring.dumps(good)))
+        others = (b"", b"ab", 1, -1, True, None, 1.5, [], [[]], {}, {b"ab": b"cd"}, {b"id": 1})
+        taken = {1: (1,), 2: (b"ab",), 3: (b"ab",), 4: ([],), 5: ({},), 6: (b"", b"ab")}
+        for at in range(len(good)):
+            for other in others:
+                frame = [*good[:at], other, *good[at + 1 :]]
+                expected = any(repr(other) == repr(each) for each in taken.get(at, ()))
+                found = self.same(tnetstring.dumps(frame))
+                self.assertEqual(found is not None, expected, frame)
+        for size in (0, 1, 6):
+            self.assertIsNone(self.same(tnetstring.dumps(good[:size])))
+        self.assertIsNone(self.same(tnetstring.dumps([*good, b""])))
+
+    def test_every_field_is_two_byte_strings(self) -> None:
+        for field in (b"ab", 1, None, [], [b"a"], [b"a", b"b", b"c"], {b"a": b"b"}):
+            self.assertIsNone(self.same(tnetstring.dumps(self.frame(headers=[field]))), field)
+        for other in (1, None, True, [], {}):
+            for field in ([other, b"b"], [b"a", other]):
+                self.assertIsNone(self.same(tnetstring.dumps(self.frame(headers=[field]))), field)
+        self.assertIsNone(self.same(tnetstring.dumps(self.frame(headers=[{b"a": 1, b"b": 2}]))))
+
+    def test_every_key_is_known_and_its_value_right(self) -> None:
+        texts, booleans = (b"client", b"scheme", b"version", b"id"), (b"trailers", b"stamped")
+        for key in (*texts, *booleans, b"expect", b"tunnel", b"hops", b"tls", b""):
+            for value in (b"", b"x", True, False, 1, None, [], {}):
+                taken = type(value) is bytes if key in texts else type(value) is bool
+                taken &= key in texts or key in booleans
+                found = self.same(tnetstring.dumps(self.frame(info={key: value})))
+                self.assertEqual(found is not None, taken, (key, value))
+
+    def frame(self, headers: Any = (), info: Any = ()) -> list[Any]:
+        return [b"request", 1, b"GET", b"/", list(headers), dict(info), b""]
+
+    def test_colons_are_no_elements(self) -> None:
+        """However many a body, a target and a field have."""
+        colons = b":" * 4000
+        for changes in ({"body": colons}, {"target": colons}, {"headers": [(b"a", colons)]}):
+            self.assertIsNotNone(self.same(request(**changes)))
+
+    def test_too_many_elements_are_not_made(self) -> None:
+        """They are counted first: a frame of 256 KiB could hold 87,000 of them."""
+        data = tnetstring.dumps(self.frame(info={b"id": [None] * 80_000}))
+        tracemalloc.start()
+        try:
+            self.assertIsNone(whole_request(data, 0, len(data), 65_536, False))
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        self.assertLess(peak, len(data) + 10_000)
 
     def test_a_key_twice(self) -> None:
         one = tnetstring.dumps({b"id": b"a"})
@@ -227,9 +306,32 @@ class WholeAnswerTests(SynchronousTestCase):
         self.assertFalse(self.connection.answer_whole(1, 200, bytes(262_144), b""))
         self.assertEqual(self.connection.data_to_send(), b"")
 
+    def test_the_longest_that_fit(self) -> None:
+        """A body as long as may be inline, and a frame as long as is taken: not a byte more."""
+        for size, fits in ((100, True), (101, False)):
+            connection = guest(inline=100)
+            self.assertIs(connection.answer_whole(1, 200, b"", bytes(size)), fits)
+        most = 1024 - len(b"8:response,1:1#3:200#992:]0:}0:,")
+        for size, fits in ((most, True), (most + 1, False)):
+            connection = guest(frame=1024)
+            self.assertIs(connection.answer_whole(1, 200, bytes(size), b""), fits)
+
     def test_when_it_is_over(self) -> None:
-        self.connection.ours = Side.DONE
-        self.assertFalse(self.connection.answer_whole(1, 200, b"", b""))
+        for ours, answers in (
+            (Side.IDLE, False),
+            (Side.OPEN, True),
+            (Side.DRAINING, True),
+            (Side.DONE, False),
+        ):
+            self.connection.ours = ours
+            self.assertIs(self.connection.answer_whole(1, 200, b"", b""), answers)
+
+    def test_it_is_said_behind_what_was_said(self) -> None:
+        self.connection.send(m.Pong(b"1"))
+        self.connection.answer_whole(1, 200, b"", b"")
+        self.assertEqual(
+            self.connection.data_to_send(), m.Pong(b"1").encode() + m.Response(1, 200, []).encode()
+        )
 
     def test_adopted(self) -> None:
         """It is as if its request had come the other way."""
