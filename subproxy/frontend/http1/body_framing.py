@@ -61,12 +61,8 @@ class LengthBody:
 
         @return: body bytes, and what lies beyond the body.
         """
-        size = len(data)
-        if size <= self._left:
-            self._left -= size
-            return data, b""
-        body, rest = data[: self._left], data[self._left :]
-        self._left = 0
+        body, rest = data[: self._left], data[self._left :]  # no copy of what is all body
+        self._left -= len(body)
         return body, rest
 
 
@@ -167,7 +163,7 @@ class ChunkedBody:
         taken: list[bytes] = []
         size = len(data)
         at = 0
-        while at < size and not self.complete and len(taken) < _MOST_CHUNKS:
+        while at < size and not self.complete:
             part = self._part
             if part is _Part.DATA:
                 piece = data[at : at + self._left]
@@ -181,7 +177,7 @@ class ChunkedBody:
             if part is _Part.SIZE:
                 if not self._held:
                     at = begin = self._read_small(data, at, taken)
-                    if at == size or len(taken) >= _MOST_CHUNKS:
+                    if len(taken) >= _MOST_CHUNKS:
                         break
                 at = self._read_size(data, at)
             elif part is _Part.END:
@@ -201,11 +197,13 @@ class ChunkedBody:
         there may be ten thousand of them in a read.
         """
         begin = at
-        chunks = -len(taken)
+        before = len(taken)
         room = self._limit - self._size if self._limit else len(data)
         while len(taken) < _MOST_CHUNKS:
             line = data.find(b"\r\n", at)
-            length = _SIZES.get(data[at:line]) if line >= 0 else None
+            if line < 0:
+                break
+            length = _SIZES.get(data[at:line])
             if length is None:
                 match = _SIZE_LINE.match(data, at)
                 if match is None:
@@ -217,10 +215,9 @@ class ChunkedBody:
                 length = int(digits or b"0", 16) if len(digits) <= _FEW_DIGITS else 0
                 if length == 0:
                     break
-                if match.end(1) == line and digits == match[1]:
-                    if len(_SIZES) >= _MAX_REMEMBERED:
-                        _SIZES.clear()
-                    _SIZES[digits] = length
+                if len(_SIZES) >= _MAX_REMEMBERED:
+                    _SIZES.clear()
+                _SIZES[digits] = length
             first = line + 2
             last = first + length
             if data[last : last + 2] != b"\r\n" or length > room:
@@ -228,13 +225,9 @@ class ChunkedBody:
             room -= length
             taken.append(data[first:last])
             at = last + 2
-        chunks += len(taken)
-        if chunks:
-            sizes = sum(map(len, taken[-chunks:]))
-            self._size += sizes
-            self._framing += at - begin - sizes - _CHUNK_FRAMING * chunks
-            if self._framing > self._overhead:
-                raise _too_much()
+        sizes = sum(map(len, taken[before:]))
+        self._size += sizes
+        self._framing += at - begin - sizes - _CHUNK_FRAMING * (len(taken) - before)
         return at
 
     def _read_size(self, data: bytes, at: int) -> int:

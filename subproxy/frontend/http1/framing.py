@@ -13,6 +13,8 @@ Compiled a second time: L{subproxy.fastpath._request_head} (see L{subproxy.fastp
 
 from __future__ import annotations
 
+import re
+
 from subproxy.core.http.fields import METHODS, METHODS_REFUSED, TARGET, TOKEN
 from subproxy.core.http.forwarded import Peer
 from subproxy.core.http.request import Headers, RequestHead
@@ -24,6 +26,8 @@ from subproxy.frontend.limits import HttpLimits
 from subproxy.wire.values import record_class
 
 _FORM_ORIGIN = b"/"
+
+_HTTP_VERSION = re.compile(rb"HTTP/([0-9]\.[0-9])")
 
 _AROUND = 32
 """Bytes that a method may have, and what is behind a target."""
@@ -45,8 +49,8 @@ class ValidatedRequest:
     head: RequestHead
     version: Http1Version
     keep_alive: bool
-    for_us: bool = False
-    nominated: frozenset[bytes] = frozenset()
+    for_us: bool
+    nominated: frozenset[bytes]
 
 
 class RequestValidator:
@@ -71,13 +75,12 @@ class RequestValidator:
         """
         if data == b"\r":
             return
-        line_end = data.find(b"\r\n")
-        line = data if line_end < 0 else data[:line_end]
+        line, whole, _ = data.partition(b"\r\n")
         self._check_size(line)
         if len(data) > self.limits.head:
             raise ClientError("the request head is too large", 431)
-        if line_end >= 0:
-            if scanned < line_end + 2:
+        if whole:
+            if scanned < len(line) + 2:
                 self.check_line(line)
         elif data[:1].translate(None, TOKEN) or b"\n" in data or b"\0" in data:
             raise BadRequest("this is not an HTTP request")
@@ -98,9 +101,10 @@ class RequestValidator:
         method, target, protocol = parts
         if not method or method.translate(None, TOKEN):
             raise BadRequest("the method is not a token")
-        if protocol[:5] != b"HTTP/" or not _is_version(protocol[5:]):
+        named = _HTTP_VERSION.fullmatch(protocol)
+        if named is None:
             raise BadRequest("the request line does not end in an HTTP version")
-        version = protocol[5:]
+        version = named[1]
         if version not in VERSIONS:
             raise ClientError("only HTTP/1.0 and HTTP/1.1 are spoken here", 505)
         if method not in METHODS:
@@ -155,7 +159,7 @@ class RequestValidator:
         if options is not None:
             if b"close" in options:
                 keep_alive = False
-            elif not keep_alive and b"keep-alive" in options:
+            elif b"keep-alive" in options:
                 keep_alive = True
             nominated = frozenset(options) - _OWN_OPTIONS
             if nominated:
@@ -208,10 +212,6 @@ class RequestValidator:
 
 
 _OWN_OPTIONS = frozenset({b"close", b"keep-alive", b"upgrade", b"te", b"", b"host"})
-
-
-def _is_version(text: bytes) -> bool:
-    return len(text) == 3 and text[1:2] == b"." and text[:1].isdigit() and text[2:].isdigit()
 
 
 def _other_form(method: bytes, target: bytes) -> tuple[bytes, bytes | None]:

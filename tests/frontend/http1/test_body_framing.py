@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.errors import BadRequest, ClientError
-from subproxy.frontend.http1.body_framing import _MOST_CHUNKS, ChunkedBody, LengthBody
+from subproxy.frontend.http1 import body_framing
+from subproxy.frontend.http1.body_framing import (
+    _MAX_REMEMBERED,
+    _MOST_CHUNKS,
+    ChunkedBody,
+    LengthBody,
+    framing_of,
+)
 from tests.rigs.examples import examples
 
 HEAD = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -63,7 +70,113 @@ class LengthBodyTests(SynchronousTestCase):
         self.assertEqual((body.left, body.complete), (0, True))
 
 
+class FramingTests(SynchronousTestCase):
+    def test_what_the_head_says(self) -> None:
+        """A length, or that the last chunk ends it, within limits of its own."""
+        sized = framing_of(5, 3, 7)
+        assert isinstance(sized, LengthBody)
+        self.assertEqual((sized.left, sized.trailers), (5, []))
+        self.assertEqual(feed(framing_of(None, 5, 0), [b"5\r\nhello\r\n0\r\n\r\n"])[0], b"hello")
+        self.assertRaises(ClientError, framing_of(None, 4, 0).feed, b"5\r\nhello\r\n")
+        long = b"5;" + b"x" * 100 + b"\r\nhello\r\n"
+        framing_of(None, 0, 100).feed(long)
+        self.assertRaises(BadRequest, framing_of(None, 0, 50).feed, long)
+
+
 class ChunkedBodyTests(SynchronousTestCase):
+    def test_nobody_else_reads_it(self) -> None:
+        body = chunked()
+        self.assertEqual((body.left, body.complete, body.trailers), (0, False, []))
+        self.assertRaises(AssertionError, body.skip, 1)
+
+    def test_cut_anywhere_in_two(self) -> None:
+        """The same bytes, trailers and rest."""
+        for trailers in (b"", b"X: y\r\nZ: w\r\n"):
+            data = b"05 ;a=b\r\nhello\r\n3\r\nabc\r\n0;c\r\n" + trailers + b"\r\n"
+            for beyond in (b"", b"GET / HTTP/1.1\r\n\r\n", b"\r\n\r\n"):
+                whole = data + beyond
+                for at in range(len(whole) + 1):
+                    body = chunked()
+                    found = feed(body, [piece for piece in (whole[:at], whole[at:]) if piece])
+                    self.assertEqual(found, (b"helloabc", beyond), at)
+                    self.assertEqual(len(body.trailers), 2 if trailers else 0)
+
+    def test_the_limits_to_the_byte_whatever_the_cut(self) -> None:
+        """Of all chunks and all framing together, also where no read has a whole chunk."""
+        data = b"3\r\nabc\r\n2;x\r\nde\r\n"
+        extended = b"3;aaaaaaaaaaaaaaaaaaaaaaaa\r\nabc\r\n2;bbbbbbbbbbbbbbbbbbbbb\r\nde\r\n"
+        overhead = len(extended) - 5 - 3 * 24
+        for size in (1, 2, 10, 100):
+            for text, limit, more, fits in (
+                (data, 5, 100, True),
+                (data, 4, 100, False),
+                (extended + b"0" * 24, 0, overhead + 24, True),
+                (extended + b"0" * 24, 0, overhead + 23, False),
+            ):
+                body = chunked(limit, more)
+                pieces = [text[at : at + size] for at in range(0, len(text), size)]
+                if fits:
+                    self.assertEqual(feed(body, pieces)[0], b"abcde")
+                else:
+                    self.assertRaises(ClientError, feed, body, pieces)
+
+    def test_the_limits_of_chunks_that_are_here_whole(self) -> None:
+        """To the byte, over all reads."""
+        chunk = b"1;" + b"x" * 52 + b"\r\na\r\n"
+        more = len(chunk) - 1 - 24
+        for reads in (1, 2, 3):
+            for overhead, fits in ((reads * more - 24, True), (reads * more - 25, False)):
+                body = chunked(overhead=overhead)
+                for _ in range(reads - 1):
+                    self.assertEqual(body.feed(chunk), (b"a", b""))
+                if fits:
+                    self.assertEqual(body.feed(chunk), (b"a", b""))
+                else:
+                    self.assertRaises(BadRequest, body.feed, chunk)
+        body = chunked(limit=15)
+        for _ in range(3):
+            self.assertEqual(body.feed(b"5\r\nhello\r\n"), (b"hello", b""))
+        error = self.assertRaises(ClientError, body.feed, b"1\r\nx\r\n")
+        self.assertEqual(error.status, 413)
+
+    def test_what_can_be_no_size_is_refused_at_once(self) -> None:
+        """Not only when its line ends."""
+        for pieces in (
+            [b"x"],
+            [b"X"],
+            [b"5", b"5\0"],
+            [b"5\r", b"x"],
+            [b"55\r", b"x"],
+            [b"555;a\r", b"\r"],
+            [b"5\r\r"],
+            [b"5;\x7f"],
+            [b"5;a\0\r"],
+        ):
+            body = chunked()
+            for piece in pieces[:-1]:
+                self.assertEqual(body.feed(piece), (b"", b""))
+            self.assertRaises(BadRequest, body.feed, pieces[-1])
+
+    def test_a_long_size_is_no_short_one(self) -> None:
+        """What looks like the end of a small chunk is data of the large one."""
+        data = b"x\r\n0\r\n\r\n"
+        for digits in (b"1000001", b"100001", b"0100001", b"00000000100001"):
+            body = chunked()
+            self.assertEqual(body.feed(digits + b"\r\n" + data), (data, b""))
+            self.assertFalse(body.complete)
+        body = chunked()
+        self.assertEqual(body.feed(b"00000000\r\n\r\nGET"), (b"", b"GET"))
+
+    def test_sizes_that_are_remembered_are_bounded(self) -> None:
+        """However a client spells them."""
+        sizes = body_framing._SIZES
+        sizes.clear()
+        self.addCleanup(sizes.clear)
+        for count in range(1, 2 * _MAX_REMEMBERED + 1):
+            chunked().feed(b"%06X\r\n%b\r\n" % (count, bytes(count)))
+            self.assertEqual(len(sizes), (count - 1) % _MAX_REMEMBERED + 1)
+        self.assertEqual(_MAX_REMEMBERED, 1024)
+
     def test_the_limits_to_the_byte(self) -> None:
         body = chunked(limit=5)
         self.assertEqual(body.feed(b"5\r\nhello\r\n0\r\n\r\n"), (b"hello", b""))
@@ -129,6 +242,15 @@ class ChunkedBodyTests(SynchronousTestCase):
     def test_what_is_malformed_is_refused(self) -> None:
         for data in (b"x\r\n", b"5\r\nhelloX", b"-1\r\n", b"5\nhello\r\n", b"\r\n"):
             self.assertRaises(BadRequest, chunked().feed, data)
+        for size in (15, 17):  # sixteen are told
+            self.assertRaises(BadRequest, chunked().feed, b"10\r\n%b\r\n0\r\n" % (b"x" * size))
+
+    def test_malformed_trailers_are_refused(self) -> None:
+        for trailers in (b"X y", b": y", b"X : y", b"X: y\nZ: w", b"X: \0"):
+            data = b"0\r\n" + trailers + b"\r\n\r\n"
+            for size in (len(data), 1):
+                pieces = [data[at : at + size] for at in range(0, len(data), size)]
+                self.assertRaises(BadRequest, feed, chunked(), pieces)
 
     def test_extensions_with_white_space(self) -> None:
         """Which section 7.1.1 calls bad, and allows."""
@@ -217,6 +339,12 @@ class ChunkedBodyTests(SynchronousTestCase):
         data = b"0000005;a\r\nhello\r\n000005\r\nworld\r\n0\r\n"
         self.assertEqual(chunked()._read_small(data, 0, taken), len(data) - 3)
         self.assertEqual(taken, [b"hello", b"world"])
+
+    def test_what_just_fits_is_as_quick(self) -> None:
+        taken: list[bytes] = []
+        data = b"5\r\nhello\r\n"
+        self.assertEqual(chunked(limit=5)._read_small(data, 0, taken), len(data))
+        self.assertEqual(taken, [b"hello"])
 
     def test_a_line_without_an_end_is_bounded(self) -> None:
         for piece in (b"5", b"5;a=" + b"b" * 10, b'5;a="' + b" " * 10):

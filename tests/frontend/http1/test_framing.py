@@ -57,6 +57,16 @@ class PartialHeadTests(SynchronousTestCase):
         self.assertEqual(self.status(line + b"X", len(line) - 1), 501)
         self.assertEqual(self.status(line + b"X", len(line)), 0)
 
+    def test_a_beginning_may_be_as_long_as_a_target(self) -> None:
+        """To the byte: of what has no blank yet, nobody knows what it is."""
+        limits = HttpLimits(target=40)
+        self.assertEqual(self.status(b"G" * 40, limits=limits), 0)
+        self.assertEqual(self.status(b"G" * 41, limits=limits), 400)
+
+    def test_a_lone_cr_may_be_an_empty_line(self) -> None:
+        self.assertEqual(self.status(b"\r"), 0)
+        self.assertEqual(self.status(b"\rG"), 400)
+
     def test_a_method_of_one_letter(self) -> None:
         self.assertEqual(self.status(b"A /"), 0)
 
@@ -100,6 +110,11 @@ class LineTests(SynchronousTestCase):
             (b"GET /?\xe4 HTTP/1.1", 400, "target"),
             (b"GET /", 400, "request line"),
             (b"GET / HTTP/1.10", 400, "version"),
+            (b"GET / HTTP/11.1", 400, "version"),
+            (b"GET / HTTP/1", 400, "version"),
+            (b"GET / http/1.1", 400, "version"),
+            (b"GET / HTTPS/1.1", 400, "version"),
+            (b"GET / 1.1", 400, "version"),
             (b"GET / HTTP/1x1", 400, "version"),
             (b"GET / HTTP/x.1", 400, "version"),
             (b"GET / HTTP/1.x", 400, "version"),
@@ -113,6 +128,15 @@ class LineTests(SynchronousTestCase):
 
     def test_taken_apart(self) -> None:
         self.assertEqual(RequestValidator().check_line(b"GET /a HTTP/1.0"), (b"GET", b"/a", b"1.0"))
+
+    def test_how_long_a_target_may_be(self) -> None:
+        """To the byte, also where the line is read at once."""
+        validator = RequestValidator(HttpLimits(target=10))
+        validator.check_line(b"GET /" + b"a" * 9 + b" HTTP/1.1")
+        error = self.assertRaises(
+            ClientError, validator.check_line, b"GET /" + b"a" * 10 + b" HTTP/1.1"
+        )
+        self.assertEqual(error.status, 414)
 
     def test_the_sizes_of_a_head(self) -> None:
         validator = RequestValidator(HttpLimits(head=100, fields=3))
@@ -157,6 +181,50 @@ class RequestTests(SynchronousTestCase):
                 names = {name.lower() for name, _ in passed.head.headers}
                 self.assertFalse(names & {b"upgrade", b"connection", b"http2-settings"})
 
+    def test_nominated(self) -> None:
+        """What C{Connection} names beside its own options, and fields that it can't take away."""
+        own = b"close, Keep-Alive, upgrade, TE, host,, "
+        passed = self.check((b"Connection", own + b"X-One"), (b"Connection", b"x-two"))
+        self.assertEqual(passed.nominated, {b"x-one", b"x-two"})
+        self.assertEqual(self.check((b"Connection", own)).nominated, frozenset())
+        self.assertEqual(self.check().nominated, frozenset())
+
+    def test_upgrades(self) -> None:
+        """Where it is an option, of HTTP/1.1; elsewhere it means nothing."""
+        asks = [(b"Host", b"a"), (b"Upgrade", b"websocket")]
+        for options, version, asked in (
+            (b"upgrade", b"1.1", True),
+            (b"upgrade", b"1.0", False),
+            (b"close", b"1.1", False),
+            (None, b"1.1", False),
+        ):
+            fields = asks if options is None else [*asks, (b"Connection", options)]
+            passed = RequestValidator().check_request(b"GET", b"/", version, fields, PEER)
+            self.assertEqual(passed.head.upgrade is not None, asked, (options, version))
+
+    def test_trailers_are_taken_in_chunks_alone(self) -> None:
+        for fields, version, taken in (
+            ([(b"TE", b"trailers")], b"1.1", True),
+            ([(b"TE", b"trailers")], b"1.0", False),
+            ([], b"1.1", False),
+        ):
+            self.assertIs(self.check(*fields, version=version).head.trailers, taken)
+
+    def test_the_proxy_itself_is_asked(self) -> None:
+        """By C{*} and by no more hops; by nothing else."""
+        for method, target, for_us in (
+            (b"OPTIONS", b"*", True),
+            (b"OPTIONS", b"/", False),
+            (b"GET", b"/*", False),
+        ):
+            fields = [(b"Host", b"a")]
+            passed = RequestValidator().check_request(method, target, b"1.1", fields, PEER)
+            self.assertIs(passed.for_us, for_us)
+        error = self.assertRaises(
+            BadRequest, RequestValidator().check_request, b"GET", b"*", b"1.1", fields, PEER
+        )
+        self.assertEqual(str(error), "the target * is for OPTIONS alone")
+
     def test_connection_options_are_of_every_such_field(self) -> None:
         passed = self.check((b"Connection", b"close"), (b"Connection", b"a"), (b"A", b"b"))
         self.assertFalse(passed.keep_alive)
@@ -198,6 +266,7 @@ class RequestTests(SynchronousTestCase):
         for method, target, host, routed, path in (
             (b"GET", b"http://X.example/", b"x.example", b"x.example", b"/"),
             (b"GET", b"HTTPS://a:1/b", b"a:1", b"a", b"/b"),
+            (b"GET", b"http://a", b"a", b"a", b"/"),
             (b"GET", b"http://a?x", b"a", b"a", b"/?x"),
             (b"OPTIONS", b"http://a", b"a", b"a", b"*"),
             (b"OPTIONS", b"http://a?x", b"a", b"a", b"/?x"),
@@ -214,6 +283,15 @@ class RequestTests(SynchronousTestCase):
                 BadRequest, RequestValidator().check_request, b"GET", target, b"1.0", [], PEER
             )
             self.assertEqual(str(error), "Host is not a host and perhaps a port")
+
+    def test_the_authority_of_a_url_is_the_host(self) -> None:
+        for host in b"b", b"a:80", b"a.":
+            error = self.assertRaises(
+                BadRequest,
+                RequestValidator().check_request,
+                *(b"GET", b"http://a/", b"1.1", [(b"Host", host)], PEER),
+            )
+            self.assertEqual(str(error), "the authority of the target is not the Host")
 
     def test_a_host_is_needed_beside_a_url(self) -> None:
         for target in b"http://a.example", b"http://a.example/", b"https://a.example/x":
@@ -291,9 +369,13 @@ class RequestTests(SynchronousTestCase):
             [(b"Transfer-Encoding", b"chunked,")],
             [(b"Transfer-Encoding", b"gzip, chunked, chunked")],
             [(b"Transfer-Encoding", b"g zip, chunked")],
+            [(b"Transfer-Encoding", b", chunked")],
+            [(b"Transfer-Encoding", b"chunked, gzip, chunked")],
+            [(b"Transfer-Encoding", b"gzip, br, deflate")],
         ):
             self.assertEqual(self.refused(*fields), 400, fields)
-        self.assertEqual(self.refused((b"Transfer-Encoding", b"gzip, chunked")), 501)
+        for codings in (b"gzip, chunked", b"gzip, br, chunked", b"a,\tb , c,chunked"):
+            self.assertEqual(self.refused((b"Transfer-Encoding", codings)), 501)
         self.assertEqual(self.refused(chunked, version=b"1.0"), 400)
 
     def test_keep_alive(self) -> None:

@@ -11,9 +11,10 @@ from subproxy.frontend.http1.head_parser import MessageParser, ParserError, with
 class MessageParserTests(SynchronousTestCase):
     def test_white_space_behind_values_is_removed(self) -> None:
         parser = MessageParser()
-        parser.feed(b"GET / HTTP/1.1\r\nA: X b X \t \r\nC:\t d\r\nE:\r\nF: \t\r\n\r\n")
+        parser.feed(b"GET / HTTP/1.1\r\nA: X b X \t \r\nC:\t d\r\nE:\r\nF: \t\r\nG: g\t\r\n\r\n")
         self.assertEqual(
-            parser.take_fields(), [(b"A", b"X b X"), (b"C", b"d"), (b"E", b""), (b"F", b"")]
+            parser.take_fields(),
+            [(b"A", b"X b X"), (b"C", b"d"), (b"E", b""), (b"F", b""), (b"G", b"g")],
         )
         self.assertTrue(parser.complete)
 
@@ -66,9 +67,11 @@ class EmptyLineTests(SynchronousTestCase):
             (b"\r\n", b""),
             (b"\r\n\r", b"\r"),  # the LF may still come
             (b"\r", b"\r"),
+            (b"XGET", b"XGET"),
+            (b"", b""),
         ]:
             self.assertEqual(without_empty_lines(data), rest)
 
     def test_what_is_no_empty_line(self) -> None:
-        for data in (b"\rGET", b"\r\n\rGET", b"\r\r\n", b"\r\n\n", b"\n"):
+        for data in (b"\rGET", b"\r\n\rGET", b"\r\r\n", b"\r\n\n", b"\n", b"\n\r", b"\r\rGET"):
             self.assertRaises(BadRequest, without_empty_lines, data)
