@@ -68,18 +68,26 @@ def unit_modules(root: Path) -> list[str]:
 
 
 def cases(modules: Iterable[str]) -> dict[str, unittest.TestCase]:
-    """The tests of these modules, by their names."""
+    """
+    The tests of these modules, by their names: a module that holds it, its class, its method.
+
+    Hypothesis makes the class of a state machine's test, and names it after no module of ours.
+    """
     found: dict[str, unittest.TestCase] = {}
 
-    def take(suite: Any) -> None:
+    def take(suite: Any, module: str) -> None:
         if isinstance(suite, unittest.TestCase):
-            found.setdefault(suite.id(), suite)
+            name = suite.id()
+            if not name.startswith("tests."):
+                *_, machine, _, method = name.split(".")
+                name = f"{module}.{machine}.{method}"
+            found.setdefault(name, suite)
         else:
             for each in suite:
-                take(each)
+                take(each, module)
 
     for module in modules:
-        take(unittest.defaultTestLoader.loadTestsFromName(module))
+        take(unittest.defaultTestLoader.loadTestsFromName(module), module)
     return found
 
 

@@ -91,9 +91,10 @@ def _work(root: Path, trials: list[Trial], numbers: range, verdicts: Any) -> Non
     try:
         os.chdir(tempfile.mkdtemp(prefix="mutation-"))
         _import_others({name.rsplit(".", 2)[0] for at in numbers for name, _ in trials[at].tests})
+        sound: dict[str, bool] = {}
         for number in numbers:
             if trials[number].codes is None:
-                verdicts.put(Verdict(number, _try_anew(root, trials[number])))
+                verdicts.put(Verdict(number, _try_anew(root, trials[number], sound)))
         quick = [number for number in numbers if trials[number].codes is not None]
         if not quick:
             return
@@ -103,7 +104,7 @@ def _work(root: Path, trials: list[Trial], numbers: range, verdicts: Any) -> Non
         functions = Functions()
         gc.collect()
         gc.freeze()
-        sound: dict[str, bool] = {}
+        sound = {}
         likely: dict[Path, list[str]] = {}
         for number in quick:
             trial = trials[number]
@@ -164,19 +165,10 @@ def _try(
         if not functions.change(root / trial.mutant.path, trial.codes):
             raise NotMade(f"nobody holds the function of {trial.mutant.told}")
 
-    while True:
-        tests = [each for each in tests if sound.get(each[0], True)]
-        killer = _in_a_process(change, tests, held.__getitem__)
-        if killer is None or killer not in held or killer in sound:
-            return killer
-        # A test that fails by itself in such a process kills nobody.
-        alone = [each for each in tests if each[0] == killer]
-        sound[killer] = _in_a_process(lambda: None, alone, held.__getitem__) is None
-        if sound[killer]:
-            return killer
+    return _killer(change, lambda: None, tests, held.__getitem__, sound)
 
 
-def _try_anew(root: Path, trial: Trial) -> str | None:
+def _try_anew(root: Path, trial: Trial, sound: dict[str, bool]) -> str | None:
     mutant = trial.mutant
 
     def change() -> None:
@@ -187,7 +179,26 @@ def _try_anew(root: Path, trial: Trial) -> str | None:
     def find(name: str) -> Any:
         return cases([name.rsplit(".", 2)[0]])[name]
 
-    return _in_a_process(change, list(trial.tests), find)
+    return _killer(change, settle, list(trial.tests), find, sound)
+
+
+def _killer(
+    change: Callable[[], None],
+    no_change: Callable[[], None],
+    tests: list[tuple[str, float]],
+    find: Callable[[str], Any],
+    sound: dict[str, bool],
+) -> str | None:
+    """The first that fails; but one that fails by itself in such a process kills nobody."""
+    while True:
+        tests = [each for each in tests if sound.get(each[0], True)]
+        killer = _in_a_process(change, tests, find)
+        alone = [each for each in tests if each[0] == killer]
+        if killer is None or not alone or killer in sound:
+            return killer
+        sound[killer] = _in_a_process(no_change, alone, find) is None
+        if sound[killer]:
+            return killer
 
 
 def mutated(mutant: Mutant, source: str) -> ast.Module:

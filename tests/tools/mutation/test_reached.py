@@ -43,7 +43,7 @@ class ReachedTests(SynchronousTestCase):
 
 
 class CaseTests(SynchronousTestCase):
-    def unit_modules(self) -> None:
+    def test_unit_modules(self) -> None:
         """Those of the unit tests alone."""
         found = unit_modules(ROOT)
         self.assertIn(__name__, found)
@@ -52,3 +52,8 @@ class CaseTests(SynchronousTestCase):
     def test_cases(self) -> None:
         name = f"{__name__}.CaseTests.test_cases"
         self.assertEqual(cases([__name__])[name].id(), name)
+
+    def test_the_case_of_a_state_machine(self) -> None:
+        """Hypothesis made its class; its name tells in which module it is found."""
+        name = "tests.wire.test_machine.WireMachine.runTest"
+        self.assertEqual(list(cases([name.rsplit(".", 2)[0]])), [name])
