@@ -212,6 +212,7 @@ class Http2Requests(ClientConnection):
                     served.answered_early(self.context.monotonic())
                 else:
                     del self.served[stream.number]
+                    served.forget()
         moved, connection.sender.moved = connection.sender.moved, []
         for stream in moved:
             served = self.served.get(stream.number)

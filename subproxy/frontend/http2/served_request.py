@@ -247,6 +247,15 @@ class ServedRequest:
         if self.tunnel is not None:
             self.tunnel.over()
 
+    def forget(self) -> None:
+        """
+        It is over, and nobody asks for its answer any more.
+
+        That knows this one as its connection: left to the collector, some ten objects of each
+        request would be looked for, for milliseconds, as soon as there are ten thousand of them.
+        """
+        del self.client_stream
+
     def late(self, now: float) -> Late | None:
         """What took too long, if anything did; told once."""
         stream, shell = self.stream, self._shell
