@@ -88,7 +88,9 @@ def encoded_pieces(frame: list[Any]) -> list[Piece]:
 
 def encoded_size(frame: Frame) -> int:
     """Length of the encoded C{frame}, in bytes."""
-    return sum(map(len, encoded_pieces(frame))) if frame else len(encode(frame))
+    if not frame or type(frame[-1]) is not bytes or len(frame[-1]) < _LONG:
+        return len(encode(frame))
+    return sum(map(len, encoded_pieces(frame)))
 
 
 def decode(data: bytes) -> Frame:

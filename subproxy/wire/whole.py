@@ -20,7 +20,7 @@ from subproxy.wire.elements import check_elements
 from subproxy.wire.errors import FrameError
 from subproxy.wire.exchange import WireExchange
 from subproxy.wire.fields import Headers, Info
-from subproxy.wire.frames import FrameDecoder, encoded_size
+from subproxy.wire.frames import FrameDecoder, encode, encoded_size
 from subproxy.wire.limits import (
     MAX_HEADER_BYTES,
     MAX_HEADERS,
@@ -35,6 +35,7 @@ WholeRequest = tuple[int, bytes, bytes, Headers, Info, bytes]
 
 _VERB = b"7:request,"
 _LIST_END = 0x5D
+_SHORT = 512
 _TALKING = (Side.OPEN, Side.DRAINING)
 _BOOLEANS = frozenset({b"trailers", b"stamped"})
 _TEXTS = frozenset({b"client", b"scheme", b"version", b"id"})
@@ -52,8 +53,9 @@ def whole_request(
     if data[end - 1] != _LIST_END:
         return None
     try:
-        check_elements(data, data.find(b":", start) + 1, end - 1)
-        frame = tnetstring.loads(data[start:end])
+        if end - start > _SHORT:
+            check_elements(data, data.find(b":", start) + 1, end - 1)
+        frame = tnetstring.loads(data if end - start == len(data) else data[start:end])
         verb, number, method, target, headers, info, body = frame
         size = 0
         fields = []
@@ -85,7 +87,7 @@ def whole_request(
                     return None
             elif key not in _BOOLEANS or type(value) is not bool:
                 return None
-        if encoded_size(frame) != end - start:
+        if (len(encode(frame)) if len(body) < _SHORT else encoded_size(frame)) != end - start:
             return None
     except (ValueError, TypeError, OverflowError, RecursionError, FrameError):
         return None
