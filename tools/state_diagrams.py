@@ -11,7 +11,13 @@ from subproxy.core.balancing import member
 from subproxy.core.states import TransitionTable
 from subproxy.frontend import client_tunnel, connection_state
 from subproxy.frontend.http2 import ending, stream, stream_tunnel
-from subproxy.frontend.peer import dialer
+from subproxy.frontend.peer import (
+    dialer,
+    peer_data_connection,
+    peer_download,
+    peer_tunnel,
+    peer_upload,
+)
 from subproxy.frontend.tls import states as tls
 from subproxy.machines import snapshot_plan
 from subproxy.machines import states as machines
@@ -62,6 +68,22 @@ DIAGRAMS = {
     "The connection to another host": (
         "frontend/peer/dialer.py",
         dialer.DIAL_TRANSITIONS.diagram,
+    ),
+    "A data connection to another process": (
+        "frontend/peer/peer_data_connection.py",
+        peer_data_connection.DATA_TRANSITIONS.diagram,
+    ),
+    "An answer's body that goes to another process": (
+        "frontend/peer/peer_download.py",
+        peer_download.DOWNLOAD_TRANSITIONS.diagram,
+    ),
+    "A request's body that comes from another process": (
+        "frontend/peer/peer_upload.py",
+        peer_upload.UPLOAD_TRANSITIONS.diagram,
+    ),
+    "A half of a tunnel to another process": (
+        "frontend/peer/peer_tunnel.py",
+        peer_tunnel.PEER_HALF_TRANSITIONS.diagram,
     ),
     "The view of a cluster's store": ("cluster/states.py", cluster.VIEW_TRANSITIONS.diagram),
     "The lease of a host": ("cluster/states.py", cluster.LEASE_TRANSITIONS.diagram),

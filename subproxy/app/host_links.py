@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.endpoints import (
@@ -25,18 +25,24 @@ from subproxy.core.balancing.member import HOSTS, Member, MemberState, is_host, 
 from subproxy.core.dispatcher import Dispatcher
 from subproxy.core.exchange import Exchange
 from subproxy.core.host_address import split_address
+from subproxy.core.printable import printable
 from subproxy.core.routing.route import Route
 from subproxy.frontend.peer.dialer import DialState, HostDialer
 from subproxy.frontend.peer.host_certificates import HostCertificates
 from subproxy.frontend.peer.host_dialers import HostDialers
 from subproxy.frontend.peer.host_gate import HostGateFactory
 from subproxy.frontend.peer.host_protocol import HostPeerProtocol
+from subproxy.frontend.peer.peer_data_connection import PeerDataConnection
+from subproxy.frontend.peer.peer_data_pool import PeerDataPool
 from subproxy.frontend.peer.process_place import ProcessPlace, server_name
 from subproxy.subscription.factory import SubscriptionFactory
 from subproxy.subscription.guest_observer import GuestObserver
 from subproxy.subscription.host_registrar import HostRegistrar
 from subproxy.subscription.interfaces import ActiveSubscription
 from subproxy.subscription.protocol import SubscriptionProtocol
+
+MAX_FROM_A_HOST: Final = 1024
+"""Connections that another host may have here: those by which it is asked, and for bodies."""
 
 
 class RoutePublisher(Protocol):
@@ -145,9 +151,13 @@ class HostLinks(GuestObserver):
         )
 
     def _admit(self, name: str) -> SubscriptionProtocol | None:
+        identity = HOSTS + name
         if name == self.host:
             return None
-        return self.factory.passed(HOSTS + name)
+        if self.factory.connections_of(identity) >= MAX_FROM_A_HOST:
+            self._not_admitted(f"{printable(name)} has {MAX_FROM_A_HOST} connections already")
+            return None
+        return self.factory.passed(identity)
 
     def _not_admitted(self, reason: str) -> None:
         if self._limit.admit(self._reactor.seconds()) is not None:
@@ -192,6 +202,7 @@ class HostLinks(GuestObserver):
         def admit(name: str) -> HostPeerProtocol | None:
             if name != dialer.name or not dialer.reached():
                 return None
+            data = PeerDataPool(self._reactor, lambda each: self._dial_data(dialer, each))
             protocol = self.protocol(
                 self,
                 self._here if self.tells else {},
@@ -201,12 +212,23 @@ class HostLinks(GuestObserver):
                 begun,
                 lambda: dialer.left(attempt),
                 self._place.process,
+                data,
             )
             self._asking = [each for each in self._asking if each.connected]
             self._asking.append(protocol)
             return protocol
 
-        gate = HostGateFactory(self._reactor, admit, dialer.refused)
+        return self._connect(dialer, HostGateFactory(self._reactor, admit, dialer.refused))
+
+    def _dial_data(self, dialer: HostDialer, connection: PeerDataConnection) -> Deferred[Any]:
+        """Let C{connection} carry bodies of what is asked over the connection of C{dialer}."""
+
+        def admit(name: str) -> PeerDataConnection | None:
+            return connection if name == dialer.name and connection.wanted else None
+
+        return self._connect(dialer, HostGateFactory(self._reactor, admit, connection.refused))
+
+    def _connect(self, dialer: HostDialer, gate: HostGateFactory) -> Deferred[Any]:
         endpoint = endpoint_of(self._reactor, dialer.address)
         called = server_name(dialer.process, dialer.name)
         connecting: Deferred[Any] = endpoint.connect(

@@ -228,12 +228,15 @@ class Exchange:
         headers: Headers,
         body: bytes | None,
         length: int | None = None,
+        *,
+        large: bool = False,
     ) -> None:
         """
         The final response began.
 
         @param body: the whole body, or None if it is streamed.
         @param length: the length of a streamed body, where the guest told it beside the head.
+        @param large: the guest has said that the body is, of whatever length.
         @raise GuestMisbehaved: the response is not valid HTTP, or the body not of its length.
         """
         head = check_response(self.request.method, status, reason, headers)
@@ -252,6 +255,7 @@ class Exchange:
                     f"a body of {length} bytes, where content-length says {head.length}"
                 )
             head.length = length
+        head.large = large
         if self.site is not None:
             head.headers = self.site.answered(head.headers, self.pool, self.member)
             if self.site.rules.server_timing and self.given and self.dispatcher is not None:

@@ -264,7 +264,10 @@ class Channel:
             if transport is BodyTransport.INLINE:
                 # Gone before the frontend hears of it: it may begin its next exchange at once.
                 self._take(number)
-            exchange.response_start(message.status, reason, message.headers, body, length)
+            large = transport is BodyTransport.DATA_CONNECTION
+            exchange.response_start(
+                message.status, reason, message.headers, body, length, large=large
+            )
         except GuestMisbehaved as error:
             self.misbehaved(carrier, error)
             return

@@ -132,6 +132,10 @@ class SubscriptionFactory(Factory):
         self.subscriptions.add(protocol)
         return True
 
+    def connections_of(self, identity: str) -> int:
+        """How many connections C{identity} has."""
+        return self._counts[identity]
+
     def passed(self, identity: str) -> SubscriptionProtocol:
         """Another process has accepted a connection of C{identity}, and lets us have it."""
         return self.protocol(self.context, self, identity)

@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from subproxy.app import host_links
 from subproxy.app.host_links import endpoint_of
 from subproxy.app.served_routes import ServedRoutes
 from subproxy.core.balancing.latency import UNKNOWN
@@ -18,7 +19,7 @@ from subproxy.core.balancing.member import Member
 from subproxy.core.routing.route import Route
 from subproxy.errors import NoRoute, NoSubscriber
 from subproxy.wire import messages as m
-from tests.rigs.memory_hosts import MemoryHost, MemoryHosts
+from tests.rigs.memory_hosts import MemoryHost, MemoryHosts, RecordedUser
 from tests.rigs.tls_rig import Authority
 
 ROUTE = Route(b"a\\.example", b"/.*")
@@ -60,6 +61,22 @@ class NamedHostsTests(HostsCase):
         self.assertEqual(request.info[b"client"], b"192.0.2.7")
         self.answer(guest)
         self.assertEqual((sink.body, sink.complete), (b"hello", True))
+
+    def test_too_many_connections(self) -> None:
+        """Of one host there are no more than it may have."""
+        self.patch(host_links, "MAX_FROM_A_HOST", 1)
+        self.rig.serving(self.one)
+        self.rig.introduce(self.one, self.two)
+        self.assertEqual(self.states(self.two), {"kvm-1": ("connected", "ready")})
+        data = self.one.links._asking[0].data
+        assert data is not None
+        connection = data.connection()
+        assert connection is not None
+        user: Any = RecordedUser()
+        connection.claim(1, b"x" * 16, user)
+        self.rig.pump()
+        self.assertEqual(["unclaimed"], user.heard)
+        self.assertEqual({}, dict(self.two.host_factory.context.tokens.counts))
 
     def test_one_way(self) -> None:
         """Who is named may ask, and is not asked for that."""

@@ -54,6 +54,13 @@ class Host(World):
         guest.wait_for("registered")
         return guest
 
+    def guest_of(self, application: str, host: str = "blog\\.example") -> Process:
+        """A guest of that application, which serves C{host}."""
+        command = [*self.guest_command(), f"--host={host}", application]
+        guest = self.start("guest", command)
+        guest.wait_for("registered")
+        return guest
+
     def guest_command(self) -> list[str]:
         """What begins a guest."""
         import sys

@@ -57,7 +57,7 @@ class MemoryHost(World):
             self.dispatcher,
             self.hosts,
             lambda transport: "",
-            SubscriptionSettings(bulk=None, tunnel=0, share=1.0),
+            SubscriptionSettings(share=1.0),
         )
         self.links = HostLinks(
             reactor,
@@ -154,3 +154,30 @@ class MemoryHosts:
             server = found[0].listener.buildProtocol(IPv4Address("TCP", ADDRESS, 1))
             ends = FakeTransport(server, isServer=True), FakeTransport(client, isServer=False)
             self.pumps.append(connect(server, ends[0], client, ends[1]))
+
+
+class RecordedUser:
+    """
+    Who would like a data connection: what it hears.
+
+    @ivar heard: by name.
+    """
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.data = b""
+
+    def claimed(self) -> None:
+        self.heard.append("claimed")
+
+    def unclaimed(self) -> None:
+        self.heard.append("unclaimed")
+
+    def came(self, data: bytes) -> None:
+        self.data += data
+
+    def writable(self) -> None:
+        self.heard.append("writable")
+
+    def lost(self) -> None:
+        self.heard.append("lost")

@@ -49,6 +49,7 @@ class ResponseHead:
     @ivar nominated: what C{Connection} said to be of that connection alone, in lower case: dropped
         also where it is a trailer.
     @ivar bodiless: no body follows, whatever C{length} says (HEAD, 1xx, 204, 205, 304).
+    @ivar large: the guest has said that the body is, of whatever length.
     """
 
     status: int
@@ -57,6 +58,7 @@ class ResponseHead:
     length: int | None = None
     bodiless: bool = False
     nominated: frozenset[bytes] = frozenset()
+    large: bool = False
 
 
 def check_response(

@@ -16,6 +16,7 @@ cdef class CompiledHostTransport(AboveSocket):
     cdef object why  # a Failure: it broke
     cdef OutBuffer out
     cdef bint called
+    cdef bint offers  # the next receive may be a large one
 
     # For compiled protocols.
     cdef int gather(self, const char *data, Py_ssize_t size) except -1
@@ -24,6 +25,8 @@ cdef class CompiledHostTransport(AboveSocket):
     cdef int lend(self, Receiver receiver) except -1
     cdef int lent_back(self, Receiver receiver) except -1
 
+    cdef int offer(self, bint much) except -1
+    cdef int write_body(self, const char *at, Py_ssize_t size) except -1
     cdef int soon(self) except -1
     cdef int encrypt(self) except -1
     cdef int send(self) except -1

@@ -17,10 +17,11 @@ from libc.string cimport memcpy
 
 from subproxy.frontend.peer._host_context cimport last_reason
 from subproxy.frontend.tls._above_socket cimport HANDSHAKE, OPEN, OVER
-from subproxy.frontend.tls._libssl cimport lib, output
+from subproxy.frontend.tls._libssl cimport Output, lib, output
 from subproxy.frontend.tls._openssl cimport WANT_READ, ZERO_RETURN
 from subproxy.reactor._engine cimport enqueue
 from subproxy.reactor._out_buffer cimport reserve_out
+from subproxy.reactor._stream cimport Stream
 from subproxy.reactor._turn_end cimport turn_end
 
 from twisted.internet.error import ConnectionDone
@@ -32,6 +33,10 @@ from zope.interface import classImplements
 
 from subproxy.frontend.peer.host_tls_broken import HostTlsBroken
 
+cdef extern from "../../reactor/gather.h":
+    object take_only(list)
+    int trim_last(list, Py_ssize_t) except -1
+
 cdef enum:
     ROOM = 16384  # bytes of plain text in a record
     PLAIN = 4 * ROOM  # bytes that are given on at once
@@ -39,6 +44,11 @@ cdef enum:
     MORE = 16384  # bytes of room that there are more than was asked for
     KEPT = 65536  # bytes of room that are kept from one turn to the next
     READS = 1 << 30  # of the feed within a call of libssl's: no matter how many
+    FULL = 16384  # bytes of a receive behind which more is expected
+    OFFERED = 114688  # bytes that are then received at once
+    BODY = 8192  # bytes above which what is written is encrypted where it is sent from
+    OVERHEAD = 64  # bytes of a record at most beside its plain text
+    WAITING = 1024  # bytes that the library may have to say besides
 
 # Whoever is given plain text may write a zero behind it.
 cdef char plain[PLAIN + 64]
@@ -102,16 +112,52 @@ cdef class CompiledHostTransport(AboveSocket):
 
     # Records.
 
+    cdef int received(self, char *data, Py_ssize_t size) except -1:
+        if AboveSocket.received(self, data, size) and (size >= FULL or self.offers):
+            self.offer(size >= FULL)
+        return 0
+
+    cdef int offer(self, bint much) except -1:
+        """Of a host that sends a body more is received at once; only if that is asked for now, so
+        that no room waits for what may never come."""
+        cdef Stream stream = self.stream
+        if stream is not None:
+            self.offers = (
+                much and self.receiver is None and not self.paused and not stream.armed
+                and self.stage == OPEN
+            )
+            if self.offers:
+                stream.offer(PyBytes_FromStringAndSize(NULL, OFFERED), 0, OFFERED)
+            else:
+                stream.offer(None, 0, 0)
+        return 0
+
+    def pauseProducing(self):
+        """See C{AboveSocket}."""
+        if self.offers:
+            self.offer(False)
+        AboveSocket.pauseProducing(self)
+
     cdef bint take_in(self) except -1:
         """As many as are given on at once; False if no other one is whole, or will be read."""
         cdef Py_ssize_t size = 0
+        cdef Py_ssize_t room = PLAIN
+        cdef Py_ssize_t enough = PLAIN - ROOM  # to leave room for a record
+        cdef char *into = plain
         cdef int n = 1
         cdef int error = 0
+        cdef list made = None
         why = None
+        if self.receiver is None and self.feed.size > ROOM:
+            # Raw bytes of a body: where they are given on; with what is here of a record before.
+            room = self.feed.size + ROOM
+            enough = room - 1
+            made = [PyBytes_FromStringAndSize(NULL, room)]
+            into = PyBytes_AS_STRING(made[0])
         self.feed.reads = READS
-        while n > 0 and self.feed.size and size <= PLAIN - ROOM:
+        while n > 0 and self.feed.size and size <= enough:
             lib.ERR_clear_error()
-            n = lib.SSL_read(self.ssl, plain + size, ROOM)
+            n = lib.SSL_read(self.ssl, into + size, <int>min(room - size, ROOM))
             if n > 0:
                 size += n
             else:
@@ -119,7 +165,10 @@ cdef class CompiledHostTransport(AboveSocket):
                 if error != WANT_READ and error != ZERO_RETURN:
                     why = last_reason()
         self.send()  # (keys are changed when the other end wants that)
-        if size:
+        if size and made is not None:
+            trim_last(made, size)
+            self.inner.dataReceived(take_only(made))
+        elif size:
             self.deliver(plain, size)
         if n > 0:
             return True
@@ -239,9 +288,44 @@ cdef class CompiledHostTransport(AboveSocket):
     # ITransport.
 
     def write(self, bytes data):
-        """Send, at the end of the turn."""
-        if data:
-            self.gather(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+        """Send, at the end of the turn; some of a body at once."""
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
+        if size > BODY and self.stage == OPEN:
+            self.encrypt()
+            self.write_body(PyBytes_AS_STRING(data), size)
+        elif size:
+            self.gather(PyBytes_AS_STRING(data), size)
+
+    cdef int write_body(self, const char *at, Py_ssize_t size) except -1:
+        """Encrypt, and send what was encrypted without a copy of it."""
+        cdef Output before, after
+        cdef Py_ssize_t room = size + (size // ROOM + 1) * OVERHEAD + WAITING
+        cdef int n
+        cdef list made = [PyBytes_FromStringAndSize(NULL, room)]
+        if self.stage != OPEN:
+            return 0
+        lib.ERR_clear_error()
+        before = output
+        output.data = PyBytes_AS_STRING(made[0])
+        output.room = room
+        output.lent = True
+        n = lib.SSL_write(self.ssl, at, <int>size)
+        after = output
+        output.data, output.room, output.size, output.lent = before.data, before.room, 0, False
+        if not after.lent:
+            # Records have more beside their content than was thought of.
+            try:
+                made[0] = PyBytes_FromStringAndSize(after.data, after.size)
+            finally:
+                free(after.data)
+        if n <= 0:
+            return self.broke(last_reason())
+        trim_last(made, after.size)
+        if self.stream is not None:
+            self.stream.cwrite(take_only(made))
+        else:
+            self.transport.write(take_only(made))
+        return 0
 
     def loseConnection(self):
         """Close, behind what was written."""
@@ -275,6 +359,15 @@ cdef class CompiledHostTransport(AboveSocket):
     def disconnecting(self):
         """Whether it was closed."""
         return self.stage == OVER
+
+    @property
+    def bufferSize(self):
+        """Bytes that may wait before a producer is paused."""
+        return self.transport.bufferSize
+
+    @bufferSize.setter
+    def bufferSize(self, size):
+        self.transport.bufferSize = size
 
     @property
     def waiting(self):

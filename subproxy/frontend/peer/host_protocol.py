@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from subproxy.core.routing.route import Route
+from subproxy.frontend.peer.peer_data_pool import PeerDataPool
 from subproxy.frontend.peer.protocol import LocalDispatcher, PeerProtocol
 from subproxy.wire import messages as m
 from subproxy.wire.fields import integer
@@ -35,6 +36,7 @@ class HostPeerProtocol(PeerProtocol):
     @param process: which of this host's processes this is.
     @param begun: hears that it has said C{welcome}, and how many processes it has.
     @param leaves: hears once that it takes no more: its end, or that it drains.
+    @param data: what data connections to it are had from.
     """
 
     def __init__(
@@ -47,8 +49,9 @@ class HostPeerProtocol(PeerProtocol):
         begun: Callable[[int], None],
         leaves: Callable[[], None],
         process: int = 0,
+        data: PeerDataPool | None = None,
     ) -> None:
-        super().__init__(dispatcher, process, (), host.encode(), instance)
+        super().__init__(dispatcher, process, (), host.encode(), instance, data)
         self._served = dict(served)
         self._clock = clock
         self._begun = begun
@@ -98,6 +101,7 @@ class HostPeerProtocol(PeerProtocol):
                 self._silence = timeout / 1000
                 if self._dead is not None and self._dead.active():
                     self._dead.reset(self._silence)
+                super()._take(event)
                 self._begun(processes_of(event.info)[1])
             case m.Drain():
                 self._left()

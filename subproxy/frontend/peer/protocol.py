@@ -31,6 +31,7 @@ from subproxy.core.http.normalise import normalise_host, normalise_path
 from subproxy.core.http.upgrade import PASSTHROUGH, TLS, Upgrade
 from subproxy.core.routing.route import Route
 from subproxy.errors import ClientGone
+from subproxy.frontend.peer.peer_data_pool import PeerDataPool
 from subproxy.frontend.peer.stream import PeerStream
 from subproxy.wire import messages as m
 from subproxy.wire.connection import Broken, Violation, WireConnection, limits_info
@@ -100,6 +101,21 @@ def request_head(message: m.Request) -> RequestHead:
     )
 
 
+def _promised(body: Info, told: int | None) -> tuple[bytes, int]:
+    """
+    The token and the length of a request's body that comes over a data connection.
+
+    @param told: its length, as the head has it.
+    @raise ValueError: it does not say them.
+    """
+    token, length = body.get(b"token"), body.get(b"length")
+    if type(token) is not bytes or type(length) is not int or length < 1:
+        raise ValueError("a body without token or length")
+    if told is not None and told != length:
+        raise ValueError("a body of another length than its head tells")
+    return token, length
+
+
 def _upgrade(tunnel: bytes | None) -> Upgrade | None:
     if tunnel == TLS:
         return PASSTHROUGH
@@ -121,6 +137,8 @@ class PeerProtocol(Protocol):
 
     @ivar wire: the protocol state.
     @ivar writable: the other process reads what is written.
+    @ivar data: what data connections to it are had from; None: there are none.
+    @ivar bulk: bytes from which it wants a body over one; None: it wants none so.
     """
 
     _log = Logger()
@@ -133,6 +151,7 @@ class PeerProtocol(Protocol):
         served: Iterable[Route],
         host: bytes = b"-",
         instance: str = "",
+        data: PeerDataPool | None = None,
     ) -> None:
         """
         Prepare.
@@ -141,16 +160,22 @@ class PeerProtocol(Protocol):
         @param served: what its guests serve now.
         @param host: what this host is called, where the other one is another host.
         @param instance: what this process is called there, on all its connections.
+        @param data: what data connections to the other one are had from, where there are any.
         """
         self.wire = WireConnection(Role.GUEST)
         self.writable = True
+        self.data = data
+        self.bulk: int | None = None
         self._dispatcher = dispatcher
-        self._hello = {
+        self._hello: Info = {
             b"application": APPLICATION,
             b"instance": (instance or secrets.token_hex(8)).encode(),
             b"tunnel": TUNNELS,
             b"peer": {b"host": host, b"process": process},
         }
+        if data is not None:
+            self._hello[b"bulk"] = True
+            data.emptied = self._look_whether_idle
         self._served = dict.fromkeys(served, False)
         self._references: dict[Route, int] = {}
         self._waking: set[Route] = set()
@@ -217,8 +242,8 @@ class PeerProtocol(Protocol):
 
     @property
     def under_way(self) -> int:
-        """How many requests are."""
-        return len(self._streams)
+        """How many requests are, and bodies that were sent and have not come."""
+        return len(self._streams) + (0 if self.data is None else self.data.unfinished)
 
     def _look_whether_idle(self) -> None:
         if self._idle is not None and not self.under_way:
@@ -256,6 +281,8 @@ class PeerProtocol(Protocol):
             if stream is not None:
                 stream.cancel(ClientGone())
         self._streams.clear()
+        if self.data is not None:
+            self.data.retire()
         self._look_whether_idle()
         if self._gone is not None and not self._gone.called:
             self._gone.callback(None)
@@ -298,7 +325,17 @@ class PeerProtocol(Protocol):
             case m.End():
                 stream = self._streams.get(event.exchange)
                 if stream is not None:
-                    stream.end(event.trailers)
+                    stream.end(event)
+            case m.Connect():
+                stream = self._streams.get(event.exchange)
+                if stream is not None:
+                    stream.connect(event.token)
+            case m.Move():
+                stream = self._streams.get(event.exchange)
+                if stream is not None:
+                    stream.moved(event.length)
+            case m.Welcome():
+                self.bulk = event.info.get(b"bulk")
             case m.Credit():
                 stream = self._streams.get(event.exchange)
                 if stream is not None:
@@ -329,16 +366,21 @@ class PeerProtocol(Protocol):
 
     def _request(self, message: m.Request) -> None:
         number = message.exchange
-        body = message.body
+        body: Any = message.body
+        token: bytes | None = None
         try:
-            if body is not None and not isinstance(body, bytes):
-                raise ValueError("a body over a data connection")
             request = request_head(message)
+            if isinstance(body, dict):
+                if self.data is None:
+                    raise ValueError("a body over a data connection, of which there are none")
+                token, request.length = _promised(body, request.length)
+                body = None
         except ValueError as error:
             self.wire.send(m.Abort(number, b"protocol", str(error).encode()[:1024]))
             return
-        stream = self._streams[number] = PeerStream(self, number, request, body)
+        stream = self._streams[number] = PeerStream(self, number, request, body, token)
         self._dispatcher.dispatch_here(stream.exchange)
+        stream.dispatched()
 
     def _cancelled(self, number: int) -> None:
         stream = self._streams.pop(number, None)

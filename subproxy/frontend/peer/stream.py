@@ -1,5 +1,6 @@
 """
-One request that another process has passed on: what its guest answers goes back as frames.
+One request that another process has passed on: what its guest answers goes back as frames, and a
+large body over a data connection.
 
 It is to an exchange what a client's stream is. What the request may be, the process that has the
 client has checked; it also writes the access log.
@@ -18,11 +19,17 @@ from zope.interface import implementer
 from subproxy.core.exchange import Exchange, Headers, RequestHead, ResponseHead
 from subproxy.core.interfaces import IResponseSink
 from subproxy.core.states import TransitionTable
-from subproxy.errors import GuestRefused, ProxyError
+from subproxy.errors import ClientGone, GuestRefused, ProxyError
 from subproxy.frontend.error_pages import error_page
+from subproxy.frontend.peer.peer_data_pool import PeerDataPool
+from subproxy.frontend.peer.peer_download import PeerDownload
+from subproxy.frontend.peer.peer_socket import PeerSocket
+from subproxy.frontend.peer.peer_tunnel import PeerTunnel
+from subproxy.frontend.peer.peer_upload import PeerUpload
 from subproxy.wire import messages as m
 from subproxy.wire.connection import WireConnection
 from subproxy.wire.errors import TooLarge
+from subproxy.wire.fields import Info
 from subproxy.wire.states import Side
 
 
@@ -32,7 +39,9 @@ class PeerAnswer(Enum):
     WAITING = auto()
     """Nothing of the final response has been said."""
     STREAMING = auto()
-    """Its head has; its body follows in frames."""
+    """Its head has; its body follows."""
+    ENDED = auto()
+    """Of a tunnel: all of the guest's half has, and the client's goes on."""
     DONE = auto()
     """All of it has, or never will be."""
 
@@ -40,7 +49,8 @@ class PeerAnswer(Enum):
 TRANSITIONS: TransitionTable[PeerAnswer] = TransitionTable(
     {
         PeerAnswer.WAITING: [PeerAnswer.STREAMING, PeerAnswer.DONE],
-        PeerAnswer.STREAMING: [PeerAnswer.DONE],
+        PeerAnswer.STREAMING: [PeerAnswer.ENDED, PeerAnswer.DONE],
+        PeerAnswer.ENDED: [PeerAnswer.DONE],
         PeerAnswer.DONE: [],
     }
 )
@@ -52,10 +62,14 @@ class PeerShell(Protocol):
 
     @ivar wire: its state.
     @ivar writable: the other process reads what is written.
+    @ivar data: what data connections are had from; None: there are none.
+    @ivar bulk: bytes from which the other process wants a body over one; None: it wants none so.
     """
 
     wire: WireConnection
     writable: bool
+    data: PeerDataPool | None
+    bulk: int | None
 
     def flush(self) -> None:
         """Write what was said, unless a turn is under way."""
@@ -69,13 +83,21 @@ class PeerStream:
     """
     See above.
 
+    @param token: of the request's body, if that comes over a data connection.
     @ivar exchange: its exchange.
     @ivar answer: how far its answer is.
     """
 
     supports_interim = True
 
-    def __init__(self, shell: PeerShell, number: int, request: RequestHead, body: bytes | None):
+    def __init__(
+        self,
+        shell: PeerShell,
+        number: int,
+        request: RequestHead,
+        body: bytes | None,
+        token: bytes | None = None,
+    ):
         self._shell = shell
         self._wire = shell.wire
         self._number = number
@@ -83,8 +105,15 @@ class PeerStream:
         self._takes = False
         self._held = bytearray()
         self._trailers: Headers | None = None
+        self._download: PeerDownload | None = None
+        self._upload: PeerUpload | None = None
+        self._tunnel: PeerTunnel | None = None
         self.answer = PeerAnswer.WAITING
         self.exchange = Exchange(request, body, self)
+        if token is not None:
+            assert shell.data is not None
+            assert request.length is not None
+            self._upload = PeerUpload(self, shell.data, number, token, request.length)
 
     def _go(self, answer: PeerAnswer) -> None:
         self.answer = TRANSITIONS.move(self.answer, answer)
@@ -98,17 +127,51 @@ class PeerStream:
         else:
             self._held += data
 
-    def end(self, trailers: Headers) -> None:
+    def end(self, message: m.End) -> None:
         """The request's body is complete."""
-        if self._held:
-            self._trailers = trailers
+        if self._upload is not None:
+            self._upload.ended(message)
+        elif self._tunnel is not None and self._tunnel.receives:
+            self._tunnel.ended(message)
         else:
-            self.exchange.request_end(trailers)
+            self.upload_complete(message.trailers)
+
+    def connect(self, token: bytes) -> None:
+        """The other process has made a token for the response's body, or for the tunnel."""
+        data = self._shell.data
+        if self._download is not None:
+            self._download.connect(token)
+        elif data is not None and self.exchange.tunnel is not None and self._tunnel is None:
+            connection = data.another()
+            if connection is not None:
+                self._tunnel = PeerTunnel(self, connection, self._number, self._wire)
+                self._tunnel.claim(token)
+
+    def moved(self, length: int) -> None:
+        """The client's half of a tunnel goes on over its data connection."""
+        if self._tunnel is None:
+            self.data_lost("the tunnel has no data connection any more")
+        else:
+            self._tunnel.moved(length)
 
     def credit(self) -> None:
-        """More of the response may be said."""
-        if self.answer is PeerAnswer.STREAMING and not self._wire.pending(self._number):
+        """More of the response may be said in frames."""
+        if (
+            self.answer is PeerAnswer.STREAMING
+            and not self._leaves_frames
+            and not self._wire.pending(self._number)
+        ):
             self.drained()
+
+    @property
+    def _leaves_frames(self) -> bool:
+        """Whether what the guest still sends goes over a data connection."""
+        return self._download is not None or (self._tunnel is not None and self._tunnel.sends)
+
+    def dispatched(self) -> None:
+        """Somebody is to answer it: have the request's body come, if nobody is to be asked."""
+        if self._upload is not None and not self.exchange.request.expect:
+            self._upload.want()
 
     def drained(self) -> None:
         """The other process reads on: the guest may send as much again."""
@@ -118,13 +181,90 @@ class PeerStream:
 
     def cancel(self, error: ProxyError) -> None:
         """Nobody waits for the answer any more."""
+        self._release()
         if self.answer is not PeerAnswer.DONE:
             self._go(PeerAnswer.DONE)
             self.exchange.cancel(error)
 
     def _pass(self, data: bytes) -> None:
         self.exchange.request_data(data)
-        self._wire.consumed(self._number, len(data))
+        if self._upload is None:
+            self._wire.consumed(self._number, len(data))
+
+    def _release(self) -> None:
+        """No data connection is of use any more."""
+        for each in (self._upload, self._download, self._tunnel):
+            if each is not None:
+                each.release()
+
+    # PeerUpload's user.
+
+    def upload_came(self, data: bytes) -> bool:
+        """See L{UploadStream<subproxy.frontend.peer.peer_upload.UploadStream>}."""
+        self.body(data)
+        return self._takes and not self._held
+
+    def upload_waits(self) -> bool:
+        """See L{UploadStream<subproxy.frontend.peer.peer_upload.UploadStream>}."""
+        return bool(self._held)
+
+    def upload_complete(self, trailers: Headers) -> None:
+        """See L{UploadStream<subproxy.frontend.peer.peer_upload.UploadStream>}."""
+        if self._held:
+            self._trailers = trailers
+        else:
+            self._end_request(trailers)
+
+    def _end_request(self, trailers: Headers) -> None:
+        self.exchange.request_end(trailers)
+        if self.answer is PeerAnswer.ENDED:
+            self._done()
+
+    def upload_in_frames(self) -> None:
+        """See L{UploadStream<subproxy.frontend.peer.peer_upload.UploadStream>}."""
+        self._upload = None
+        if self._takes:
+            self._ask_for_body()
+
+    # PeerDownload's user.
+
+    def download_sent(self, trailers: Headers, length: int) -> None:
+        """See L{DownloadStream<subproxy.frontend.peer.peer_download.DownloadStream>}."""
+        if self._speaks:
+            self._wire.end_body(self._number, trailers, {b"length": length})
+        self._done()
+        self._shell.flush()
+
+    def download_in_frames(self, held: bytes, trailers: Headers | None) -> None:
+        """See L{DownloadStream<subproxy.frontend.peer.peer_download.DownloadStream>}."""
+        self._download = None
+        if self._speaks:
+            if held and not self._wire.write_body(self._number, held) and self._shell.writable:
+                self.drained()
+            if trailers is not None:
+                self.responseEnded(trailers)
+            self._shell.flush()
+
+    # PeerTunnel's user.
+
+    def tunnel_moves(self) -> None:
+        """See L{MovedTunnelStream<subproxy.frontend.peer.peer_tunnel.MovedTunnelStream>}."""
+        self._shell.flush()
+
+    def tunnel_request_ended(self) -> None:
+        """See L{MovedTunnelStream<subproxy.frontend.peer.peer_tunnel.MovedTunnelStream>}."""
+        self.upload_complete([])
+
+    def tunnel_in_frames(self) -> None:
+        """See L{MovedTunnelStream<subproxy.frontend.peer.peer_tunnel.MovedTunnelStream>}."""
+        self._tunnel = None
+
+    # Of all three.
+
+    def data_lost(self, reason: str) -> None:
+        """The other process gets no whole answer, and the guest nobody who waits for it."""
+        self._abort(b"error", reason.encode())
+        self.exchange.cancel(ClientGone())
 
     # IResponseSink.
 
@@ -150,10 +290,12 @@ class PeerStream:
             return
         inline = body is not None and len(body) <= self._wire.peer_limits.inline
         response = m.Response(self._number, head.status, headers, info, body if inline else None)
+        if body is None:
+            response.body = self._announced(head)
         try:
             self._wire.send(response)
         except TooLarge:
-            inline, response.body = False, None
+            inline, response.body, self._download = False, None, None
             try:
                 self._wire.send(response)
             except TooLarge:
@@ -165,6 +307,16 @@ class PeerStream:
                 self._wire.end_body(self._number)
             self._done()
         self._shell.flush()
+
+    def _announced(self, head: ResponseHead) -> Info | None:
+        """What the head says of a body that is not in it."""
+        data, least, length = self._shell.data, self._shell.bulk, head.length
+        if data is None or least is None:
+            return None
+        if not head.large if length is None else not 0 < least <= length:
+            return None
+        self._download = PeerDownload(self, data, self._number, length)
+        return {} if length is None else {b"length": length}
 
     def tunnelStarted(self, head: ResponseHead, protocol: bytes) -> None:
         """The guest changes to a protocol of which nobody here knows anything."""
@@ -180,18 +332,31 @@ class PeerStream:
         if self.answer is not PeerAnswer.STREAMING or not self._speaks:
             return
         self._owed += len(data)
-        if not self._wire.write_body(self._number, data) and self._shell.writable:
+        if self._download is not None:
+            more = self._download.write(data)
+        elif self._tunnel is not None and self._tunnel.sends:
+            more = self._tunnel.write(data)
+        else:
+            more = not self._wire.write_body(self._number, data) and self._shell.writable
+            self._shell.flush()
+        if more:
             self.drained()
-        self._shell.flush()
 
     def responseEnded(self, trailers: Headers) -> None:
         """Say the end of the body."""
         if self.answer is not PeerAnswer.STREAMING:
             return
-        if self._speaks:
+        if self._download is not None:
+            self._download.end(trailers)
+            return
+        if self._tunnel is not None and self._tunnel.sends:
+            self._tunnel.end()
+        elif self._speaks:
             self._wire.end_body(self._number, trailers)
         if self.exchange.tunnel is None or self.exchange.ended:
             self._done()
+        else:
+            self._go(PeerAnswer.ENDED)
         self._shell.flush()
 
     def responseFailed(self, error: ProxyError) -> None:
@@ -216,14 +381,26 @@ class PeerStream:
         trailers = self._trailers
         if trailers is not None and not self._held:
             self._trailers = None
-            self.exchange.request_end(trailers)
+            self._end_request(trailers)
+        if self._tunnel is not None:
+            self._tunnel.want()
+        if self._upload is None:
+            self._ask_for_body()
+        elif self._takes and not self._held:
+            self._upload.want()
+
+    def _ask_for_body(self) -> None:
         if self._speaks:
             # Where the other process waits to be asked, that is the credit for all.
             self._wire.consumed(self._number, 0)
             self._shell.flush()
 
-    def clientSocket(self) -> None:
-        """There is none: all goes in frames."""
+    def clientSocket(self) -> PeerSocket | None:
+        """That of a data connection, if it is a plain one."""
+        data = self._shell.data
+        if data is None or not data.plain or (self._download is None and self._upload is None):
+            return None
+        return PeerSocket(self._download, self._upload)
 
     @property
     def _speaks(self) -> bool:
@@ -241,6 +418,7 @@ class PeerStream:
         self._done()
 
     def _done(self) -> None:
+        self._release()
         if self.answer is not PeerAnswer.DONE:
             self._go(PeerAnswer.DONE)
         self._shell.over(self._number)
