@@ -23,6 +23,10 @@ def _cpu(sample: Sample) -> float:
     return sample.cpu_us
 
 
+def _congestion(facts: dict[str, Any]) -> str:
+    return f"TCP by {facts['congestion']}, " if "congestion" in facts else ""
+
+
 def _rate(sample: Sample) -> float:
     return sample.rate
 
@@ -234,7 +238,7 @@ class Report:
             paragraph(
                 f"Measured {facts['date']}, revision {facts['revision'] or 'unknown'}: "
                 f"{facts['processor']}, {facts['cores']:.0f} cores, Linux {facts['kernel']}, "
-                f"CPython {facts['python']}, TCP by {facts.get('congestion', 'unknown')}, "
+                f"CPython {facts['python']}, {_congestion(facts)}"
                 f"load before {facts['load_before']:.1f}; {versions}. "
                 f"{settings['rounds']} interleaved rounds of "
                 f"{settings['seconds']:g} s, medians; in parentheses the ratio to {REFERENCE}, "
