@@ -2,6 +2,7 @@
 """What two workers cost beside one, and how soon a worker is replaced; print both.
 
     python benchmarks/workers.py [--rounds 5] [--seconds 2] [--connections 64,256] [--kills 10]
+        [--bodies 1M,64M]
 
 A guest of ours subscribes with each worker. One that knows nothing of workers, which is
 C{native/guest.c}, has one subscription: half of the clients are at the other worker, and reach it
@@ -10,6 +11,10 @@ what is printed is the median of CPU microseconds a request, of all processes of
 the ratios within a round. A worker is killed; from then until the next one of its slot serves is
 its time, and what that has taken by then its CPU. TCP is by the kernel's common congestion control:
 see L{machine}.
+
+With C{--bodies} the guest is C{native/bulk_guest.c}, of one subscription, and bodies of these sizes
+are moved by 32 clients, about half of which are at the worker with the guest: milliseconds of CPU a
+body.
 """
 
 from __future__ import annotations
@@ -27,12 +32,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import machine
 from benchmarks.build import program
+from benchmarks.measure import command_line, run
 from benchmarks.rig import HOST, Rig, cpu_seconds, descendants, free_port, wait_until, wrk
+from benchmarks.tables import size_of
 
 ROOT = Path(__file__).resolve().parent.parent
 TWISTD = str(Path(sys.executable).parent / "twistd")
 SERVES = re.compile(r"worker (\d+) serves: process (\d+)")
 GUESTS = ("ours", "of one subscription")
+BULK = "for bodies"
+CLIENTS = 32
 
 
 class WorkersProxy:
@@ -51,6 +60,8 @@ class WorkersProxy:
         if guest == GUESTS[0]:
             words = [sys.executable, "-m", "guest", f"--proxy=unix:{vsock}_12345"]
             words += [f"--host={re.escape(HOST)}", "hello:Hello"]
+        elif guest == BULK:
+            words = [program("bulk_guest"), f"{vsock}_12345", HOST]
         else:
             words = [program("guest"), f"{vsock}_12345", HOST, "1", "1"]
         rig.spawn(words, env={"PYTHONPATH": f"{ROOT}:{ROOT / 'examples'}"})
@@ -63,6 +74,15 @@ class WorkersProxy:
         before = cpu_seconds(pids)
         count = wrk(self.port, HOST, 1, seconds, connections)
         return (cpu_seconds(pids) - before) / count * 1e6
+
+    def move(self, size: int, upload: bool) -> float:
+        """Milliseconds of CPU a body of C{size}."""
+        count = max(CLIENTS, (256 << 20) // size // CLIENTS * CLIENTS)
+        pids = descendants(self.process.pid)
+        command = command_line(
+            "transfer", self.port, pids, clients=CLIENTS, transfers=count, size=size, upload=upload
+        )
+        return float(run(command, 1, seconds=100)["cpu_ns"]) / count / 1e6
 
     def _pid(self, slot: str = "0") -> int:
         return int(dict(SERVES.findall(self._log.read_text()))[slot])
@@ -77,6 +97,23 @@ class WorkersProxy:
         return time.monotonic() - began, cpu_seconds([pid])
 
 
+def print_bodies(rig: Rig, sizes: str, rounds: int) -> None:
+    """Move bodies with one worker, and with two, in turns."""
+    one, two = WorkersProxy(rig, 1, BULK), WorkersProxy(rig, 2, BULK)
+    middle = statistics.median
+    for text in sizes.split(","):
+        for upload in (False, True):
+            rows = [
+                [each.move(size_of(text), upload) for each in (one, two)] for _ in range(rounds)
+            ]
+            single, both = (middle(row[at] for row in rows) for at in (0, 1))
+            print(
+                f"{'upload' if upload else 'download'} of {text}: one worker {single:.2f} ms of "
+                f"CPU, two {both:.2f} ({both / single:.1f} times)",
+                flush=True,
+            )
+
+
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -84,9 +121,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--connections", default="64,256")
     parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--bodies", default="", help="sizes")
     asked = parser.parse_args()
     middle = statistics.median
     with machine.common_congestion_control(), Rig("workers", 0, 1) as rig:
+        if asked.bodies:
+            print_bodies(rig, asked.bodies, asked.rounds)
+            return
         for guest in GUESTS:
             one, two = WorkersProxy(rig, 1, guest), WorkersProxy(rig, 2, guest)
             for connections in map(int, asked.connections.split(",")):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
 from collections.abc import Callable
 from time import monotonic
@@ -24,6 +23,7 @@ from twisted.python.failure import Failure
 
 from subproxy.admin.pages import Reply
 from subproxy.app.guest_placing import GuestPlacing
+from subproxy.app.introductions import Introductions
 from subproxy.app.listener import ListenerService
 from subproxy.app.listeners import vsock_listeners
 from subproxy.app.machine_hosting import MachineHosting
@@ -112,6 +112,7 @@ class ParentService(MultiService):
         self.crew = self.guests.crew = Crew(
             reactor, self._settings.workers, self, self._state.serial
         )
+        self._introductions = Introductions(self.crew)
         self.greetings.policy = self._read_policy() or Policy()
         inheritance = InheritedSockets(self._state.listeners)
         self._inward: list[IService] = vsock_listeners(
@@ -250,21 +251,9 @@ class ParentService(MultiService):
         )
         return [begin, *more]
 
-    def _introduce(self, worker: Worker) -> None:
-        """Connect C{worker} with all others, both ways."""
-        for other in self.crew.serving:
-            if other is worker:
-                continue
-            for asking, serving in ((worker, other), (other, worker)):
-                one, two = socket.socketpair()
-                asks = msg.PeerLink(serving.serial, True, descriptors=(one.detach(),))
-                serves = msg.PeerLink(asking.serial, False, descriptors=(two.detach(),))
-                self.crew.send(asking, asks)
-                self.crew.send(serving, serves)
-
     def ready(self, worker: Worker) -> None:
         """C{worker} serves."""
-        self._introduce(worker)
+        self._introductions.ready(worker)
         self.machines.ready(worker)
         self._retry()
         if not self._up.called and len(self.crew.serving) == self.crew.slots.count:
@@ -277,6 +266,7 @@ class ParentService(MultiService):
         if self.hosts is not None:
             self.hosts.came(worker, said)
         self.machines.came(worker, said)
+        self._introductions.came(worker, said)
 
     def failed(self, worker: Worker, reason: str) -> None:
         """C{worker} cannot serve: at the start that ends the program."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -12,16 +14,21 @@ from subproxy.core.balancing.member import PEERS, Member, is_peer
 from subproxy.core.dispatcher import Dispatcher
 from subproxy.core.exchange import Exchange
 from subproxy.core.routing.route import Route
+from subproxy.frontend.peer.peer_data_connection import PeerDataConnection
+from subproxy.frontend.peer.peer_data_pool import PeerDataPool
 from subproxy.frontend.peer.protocol import PeerProtocol
 from subproxy.subscription.factory import SubscriptionFactory
 from subproxy.subscription.peer_registrar import PeerRegistrar
 from subproxy.workers.guest_connection import begin_connection
+from subproxy.workers.messages import ChannelMessage
+from subproxy.workers.peer_messages import PeerDataWanted
 
 
 class PeerLinks:
     """
     See above. It hears what the worker's own guests serve, and tells the others.
 
+    @param send: tells the parent, which makes data connections.
     @ivar factory: the other workers, as who is asked.
     @ivar protocol: makes what serves one that asks.
     @ivar alone: this worker ends, and the others do not.
@@ -35,6 +42,7 @@ class PeerLinks:
         registrar: PeerRegistrar,
         factory: SubscriptionFactory,
         process: int,
+        send: Callable[[ChannelMessage], None],
     ) -> None:
         self.factory = factory
         self.protocol: Callable[..., PeerProtocol] = PeerProtocol
@@ -42,6 +50,8 @@ class PeerLinks:
         self._dispatcher = dispatcher
         self._registrar = registrar
         self._process = process
+        self._send = send
+        self._wanted: dict[int, deque[PeerDataConnection]] = {}
         self._served = ServedRoutes[Member](self._route_came, self._route_left)
         self._asking: list[PeerProtocol] = []
         self._asked: list[Any] = []
@@ -67,10 +77,30 @@ class PeerLinks:
             self._asked = [each for each in self._asked if each.transport.connected]
             self._asked.append(protocol)
         else:
-            protocol = self.protocol(self, self._process, self._served)
+            data = PeerDataPool(self._reactor, lambda each: self._dial_data(serial, each), True)
+            protocol = self.protocol(self, self._process, self._served, data=data)
             self._asking = [each for each in self._asking if each.connected]
             self._asking.append(protocol)
         begin_connection(self._reactor, descriptor, identity, protocol, b"")
+
+    def _dial_data(self, serial: int, connection: PeerDataConnection) -> Deferred[Any]:
+        self._wanted.setdefault(serial, deque()).append(connection)
+        self._send(PeerDataWanted(serial))
+        return Deferred()
+
+    def data_came(self, serial: int, descriptors: tuple[int, ...]) -> None:
+        """A data connection to that worker, which was wanted; without one, it is gone."""
+        wanted = self._wanted.get(serial)
+        connection = wanted.popleft() if wanted else None
+        if not wanted:
+            self._wanted.pop(serial, None)
+        for descriptor in descriptors:
+            if connection is None or not connection.wanted:
+                os.close(descriptor)
+            else:
+                begin_connection(self._reactor, descriptor, "a worker", connection, b"")
+        if connection is not None and not descriptors:
+            connection.refused("it is gone")
 
     def drain(self) -> None:
         """Let nobody ask anything new."""

@@ -46,6 +46,7 @@ from subproxy.workers.channel import MessageChannel, receive_now, send_now
 from subproxy.workers.guest_connection import begin_connection
 from subproxy.workers.guest_table import token_prefix
 from subproxy.workers.messages import ChannelMessage
+from subproxy.workers.peer_messages import PeerData
 
 if TYPE_CHECKING:
     from subproxy.app.host_door import HostDoor
@@ -185,14 +186,14 @@ class _Worker:
         service = self._proxy.service
         dispatcher = service.dispatcher
         registrar = PeerRegistrar(service.registrar.registry, monotonic, dispatcher.capacity)
-        settings = replace(
-            service.subscriptions.context.settings, bulk=None, processes=1, share=PEER_SHARE
-        )
+        settings = replace(service.subscriptions.context.settings, processes=1, share=PEER_SHARE)
         factory = SubscriptionFactory(
             self._reactor, dispatcher, registrar, lambda transport: "", settings
         )
         factory.protocol = service.subscriptions.protocol
-        links = PeerLinks(self._reactor, dispatcher, registrar, factory, self._begin.slot)
+        links = PeerLinks(
+            self._reactor, dispatcher, registrar, factory, self._begin.slot, self._send
+        )
         links.protocol = worker_protocol(service.http)
         return links
 
@@ -295,6 +296,8 @@ class _Worker:
             case msg.PeerLink():
                 (descriptor,) = said.descriptors
                 self._peer_links.connect(descriptor, said.serial, said.asks)
+            case PeerData():
+                self._peer_links.data_came(said.serial, said.descriptors)
             case msg.MachineStarts():
                 service.registrar.epochs.begin(said.identity, said.run.encode())
                 if service.machines is not None:
