@@ -21,6 +21,13 @@ BUFFER = 512 * 1024
 """Bytes that a data connection's socket should hold of what is sent; Linux takes twice that."""
 
 
+UNSENT = 131_072
+"""
+Bytes that may wait in the transport of a data connection before its producer is paused: more than
+are received at once, so that not each piece is followed by a pause.
+"""
+
+
 def can_lend(transport: Any) -> bool:
     """Whether C{transport} is a plain stream socket: no TLS, nothing made up."""
     return (
@@ -33,11 +40,12 @@ def can_lend(transport: Any) -> bool:
 
 def grow_send_buffer(transport: Any) -> None:
     """
-    Let the kernel hold more of what is sent on C{transport}: fewer turns for a large body.
+    Let more of what is sent on C{transport} be held: fewer turns for a large body.
 
-    For unix sockets; the buffers of TCP grow by themselves, and those of vsock have a size of
-    their own.
+    By the kernel: for unix sockets; the buffers of TCP grow by themselves, and those of vsock have a
+    size of their own. And by the transport, where the kernel does not take it.
     """
+    transport.bufferSize = UNSENT
     if can_lend(transport):
         try:
             transport.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)

@@ -45,7 +45,7 @@ cdef enum:
     KEPT = 65536  # bytes of room that are kept from one turn to the next
     READS = 1 << 30  # of the feed within a call of libssl's: no matter how many
     FULL = 16384  # bytes of a receive behind which more is expected
-    OFFERED = 114688  # bytes that are then received at once
+    OFFERED = 79872  # bytes that are then received at once: as many as go on to a client without a pause
     BODY = 8192  # bytes above which what is written is encrypted where it is sent from
     OVERHEAD = 64  # bytes of a record at most beside its plain text
     WAITING = 1024  # bytes that the library may have to say besides

@@ -23,7 +23,7 @@ from subproxy.core.fast_enum import fast_enum
 from subproxy.core.states import TransitionTable
 from subproxy.relay.receiving import TRANSITIONS as RECEIVING_TRANSITIONS
 from subproxy.relay.receiving import ReceivingState
-from subproxy.relay.socket_lease import SendingLease, lend_reading
+from subproxy.relay.socket_lease import SendingLease, grow_send_buffer, lend_reading
 from subproxy.wire import messages as m
 from subproxy.wire.errors import RemoteProtocolError
 from subproxy.wire.frames import FrameDecoder
@@ -288,6 +288,7 @@ class PeerDataConnection(Protocol):
         """The other process is there, and known: claim."""
         self._go(PeerDataState.ASKING)
         self.transport.registerProducer(self, True)
+        grow_send_buffer(self.transport)
         self.transport.write(self._claim)
 
     def dataReceived(self, data: bytes) -> None:
