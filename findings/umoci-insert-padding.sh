@@ -2,10 +2,11 @@
 # umoci: the layer that `umoci insert` writes ends within its last file's last block.
 #
 # Neither that block is filled up, nor do the two empty blocks follow that end an archive. GNU tar
-# lists all of it, and then fails; Python's tarfile raises before it gives the last file. umoci's own
-# unpack takes it, as does whatever reads tars with Go's archive/tar. So who applies the layers of
-# other people's images must fill the last block up, once the digest has told that all is there.
-# Seen with umoci 0.4.7 (Debian 12's package).
+# lists all of it, and then fails; Python's tarfile raises before it gives the last file. umoci's
+# own unpack takes it, as does whatever reads tars with Go's archive/tar. So who applies the layers
+# of other people's images must fill the last block up, once the digest has told that all is there.
+# Seen with umoci 0.4.7 (Debian 12's package). 0.6.0, built from its source, ends the archive right:
+# GNU tar takes it. Layers that older ones have made stay as they are.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
