@@ -22,10 +22,7 @@ def a_label(label: str) -> str | None:
     plain = unicodedata.normalize("NFC", label.lower())
     if len(plain) > MAX_LABEL:
         return None
-    try:
-        made = "xn--" + plain.encode("punycode").decode("ascii")
-    except UnicodeError:
-        return None
+    made = "xn--" + plain.encode("punycode").decode("ascii")
     return made if len(made) <= MAX_LABEL else None
 
 

@@ -10,9 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-MAX_NAME: Final = 255
-"""Bytes of a name; longer ones are asked for by nobody who means it."""
-
 WILDCARD: Final = b"*."
 
 
