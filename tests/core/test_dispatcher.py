@@ -280,6 +280,18 @@ class DispatcherTests(SynchronousTestCase):
         self.assertEqual((sink.body, exchange.attempts), (b"moved", 2))
         self.assertEqual(self.dispatcher.verdicts[RetryDecision.NOBODY], 1)
 
+    def test_what_is_over_does_not_move(self) -> None:
+        """Whose client has left is neither taken nor paid for; its guest may die in peace."""
+        first = self.world.serving("1")
+        exchange, sink = self.world.ask()
+        self.world.serving("2")
+        exchange.cancel(ClientGone())
+        self.assertIs(self.dispatcher.may_take(exchange, GuestGone(), replaced=True), False)
+        self.dispatcher.lost(exchange, GuestGone())
+        first.lose()
+        self.assertEqual((sink.error, exchange.state), (None, ExchangeState.DONE))
+        self.assertEqual(set(self.dispatcher.verdicts.values()), {0})
+
     def test_a_retry_is_paid_for_once(self) -> None:
         guest, exchange, _ = self.frozen()
         assert exchange.pool is not None

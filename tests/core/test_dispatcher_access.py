@@ -12,11 +12,13 @@ from subproxy.core.sites.access_question import AccessQuestion, AccessVerdict, L
 from subproxy.core.sites.basic_auth import CHALLENGE, SiteUsers
 from subproxy.core.sites.client_limits import ConnectionLimit
 from subproxy.core.sites.forward_auth import AuthService
+from subproxy.core.sites.signed_links import LinkKeys
 from subproxy.core.sites.site import Site
 from subproxy.core.sites.site_access import SiteAccess
 from subproxy.core.sites.site_table import SiteTable
-from subproxy.errors import AccessUnknown, ClientGone, NoRoute
+from subproxy.errors import AccessUnknown, ClientGone, LinkRefused, NoRoute
 from subproxy.wire import messages as m
+from tests.rigs.private_site import SECRETS, WALL, token
 from tests.rigs.world import RecordingSink, World
 
 LET_IN = LetIn([(b"X-Forwarded-User", b"a")])
@@ -136,3 +138,18 @@ class AskingTests(SynchronousTestCase):
         self.world.dispatcher.entrance.asker = None
         _, sink = self.asked()
         self.assertIsInstance(sink.error, AccessUnknown)
+
+
+class TimeOfDayTests(SynchronousTestCase):
+    def test_where_nobody_has_said_it(self) -> None:
+        """Every link has expired."""
+        world = World()
+        rules = {"access": SiteAccess(links=LinkKeys(SECRETS))}
+        world.router.set_sites(SiteTable([Site((Claim("a.example", "/"),), rules)]))
+        target = b"/?subproxy_link=" + token(expires=1e9)
+        _, sink = world.ask(target=target)
+        self.assertIsInstance(sink.error, LinkRefused)
+        world.dispatcher.entrance.wall = lambda: WALL
+        _, sink = world.ask(target=target)
+        assert sink.head is not None
+        self.assertEqual(sink.head.status, 303)

@@ -272,7 +272,7 @@ class InterimTests(ExchangeCase):
     def test_http_1_0_knows_none(self) -> None:
         exchange = self.taken(version=b"1.0")
         self.sink.supports_interim = False
-        exchange.response_interim(103, [])
+        self.assertEqual(exchange.response_interim(103, []), 0)
         self.assertEqual(self.sink.interim, [])
 
     def test_switching_protocols_is_not_one(self) -> None:

@@ -71,10 +71,51 @@ class ExchangeTimeTests(TimeCase):
         behind.cancel(ClientGone())
         self.assertEqual(self.times(behind), (0.25, 0.0, 0.0, 0.0))
 
-    def declare(self) -> None:
+    def test_who_is_told_that_it_was_worth_it(self) -> None:
+        """The owner of a machine, once somebody who has waited for it gets an answer."""
+        owner = self.declare()
+        told: list[object] = []
+        owner.answered = lambda owner, by: told.append((owner, by))
+        self.world.ask()
+        self.world.advance(1.0)
+        guest = self.world.guest()
+        guest.hello()
+        guest.register(rb"a\.example")
+        (member,) = self.world.registry.members()
+        self.answer(guest)
+        self.assertEqual(told, [(owner, member)])
+        self.world.ask()
+        self.answer(guest)
+        self.assertEqual(told, [(owner, member)])
+
+    def test_who_waits_anew(self) -> None:
+        """It has waited for the one machine and for the other."""
+        self.declare()
+        exchange, _ = self.world.ask()
+        self.world.advance(1.0)
+        assert exchange.pool is not None
+        self.world.dispatcher.own(exchange.pool, PoolOwner("other", 30.0))
+        self.world.advance(0.5)
+        self.world.serving()
+        self.assertEqual(self.times(exchange), (0.0, 1.5, 0.0, 101.5))
+
+    def test_a_tunnel_that_has_waited(self) -> None:
+        """It is an answer, too."""
+        owner = self.declare()
+        told: list[object] = []
+        owner.answered = lambda owner, by: told.append((owner, by))
+        exchange, _ = self.world.ask()
+        self.world.advance(1.0)
+        guest = self.world.serving()
+        guest.pump()
+        exchange.tunnel_start(200, [], b"websocket")
+        self.assertEqual(told, [(owner, exchange.member)])
+
+    def declare(self) -> PoolOwner:
         owner = PoolOwner("vm", 30.0)
         self.world.registry.owner_of = lambda route: owner
         self.world.registry.declare(Route(rb"a\.example"), 100.0)
+        return owner
 
     def test_too_long(self) -> None:
         guest = self.world.serving(concurrency=1)

@@ -56,10 +56,17 @@ class FailingMemberTests(SynchronousTestCase):
         self.assertEqual(self.fail_until_out(), ROW)
         self.assertEqual(self.told[-1], Eject(self.members["1"], TIME, "in-a-row"))
         self.assertEqual(self.world.dispatcher.failing.ejections, {"in-a-row": 1, "share": 0})
+        self.assertEqual(self.members["1"].weight, 1.0)
         self.assertEqual({self.ask(200) for _ in range(50)}, {"2"})
         found = [self.ask(200) for _ in range(int(4 * TIME))]
         self.assertIn(Reinstate(self.members["1"]), self.told)
         self.assertEqual(set(found[-50:]), {"1", "2"})
+
+    def test_each_time_is_counted(self) -> None:
+        for times in 1, 2:
+            self.fail_until_out()
+            self.assertEqual(self.world.dispatcher.failing.ejections["in-a-row"], times)
+            self.world.advance(2 * TIME)
 
     def test_the_last_one_is_asked(self) -> None:
         """At once, when the other has left, though it fails."""
