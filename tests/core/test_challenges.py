@@ -44,6 +44,10 @@ class ChallengesTests(SynchronousTestCase):
         self.assertEqual((sink.body, sink.complete), (b"1", True))
         assert sink.head is not None
         self.assertEqual(sink.head.status, 200)
+        self.assertEqual(
+            sink.head.headers,
+            [(b"Content-Type", b"application/octet-stream"), (b"Cache-Control", b"no-store")],
+        )
         world.ask(target=PATH + b"other")
         guest.pump()
         self.assertEqual(len(guest.events), 1)

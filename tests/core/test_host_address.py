@@ -11,7 +11,8 @@ class HostAddressTests(SynchronousTestCase):
     def test_addresses(self) -> None:
         """A host and a port, or none."""
         self.assertEqual(split_address("[2001:db8::1]:7443"), ("2001:db8::1", 7443))
-        self.assertEqual(split_address("kvm-2:80"), ("kvm-2", 80))
+        for port in 1, 80, 65535:
+            self.assertEqual(split_address(f"kvm-2:{port}"), ("kvm-2", port))
         for address in (
             "kvm-2",
             ":80",

@@ -25,6 +25,8 @@ class PrintableTests(SynchronousTestCase):
             ("\xfc", r"\xfc"),
             ("\x9b0m", r"\x9b0m"),
             ("\u202egnp", r"\u202egnp"),
+            ("\xff\u0100", r"\xff\u0100"),
+            ("\uffff\U00010000", r"\uffff\U00010000"),
             ("\U0001f600", r"\U0001f600"),
             ("\udc80", r"\udc80"),
             ("a\u2028b", r"a\u2028b"),

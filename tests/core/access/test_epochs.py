@@ -114,6 +114,13 @@ class EpochTests(SynchronousTestCase):
         self.refused(instance(b"2"))
         self.hello(instance(b"1"))
 
+    def test_a_new_line_retires_nobody(self) -> None:
+        """So it pushes nobody out of what is remembered."""
+        for name in (b"1", b"2", b"3"):
+            self.hello(instance(name))
+        self.hello(instance(b"1", worker=1))
+        self.assertEqual(self.refused(instance(b"1")), "replaced")
+
     def test_lines_of_an_identity_are_bounded(self) -> None:
         members = [instance(b"1", worker=worker) for worker in range(3)]
         for member in members:

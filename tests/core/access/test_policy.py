@@ -10,7 +10,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.access.claims import Claim, conflict
 from subproxy.core.access.policy import (
-    MAX_IDENTITY,
     Glob,
     GlobError,
     Guest,
@@ -88,6 +87,12 @@ class ParseTests(SynchronousTestCase):
         [(line, _)] = self.problems('[[guest]]\nidentity = "a"\nhosts = "a"\nupgrades = 1')
         self.assertEqual(line, 4)
 
+    def test_how_many_upgrades(self) -> None:
+        """Eight of 32 bytes each are not too many."""
+        names = [f"{number}{'x' * 31}" for number in range(8)]
+        policy = parse_policy(f"[default]\nupgrades = {names}")
+        self.assertEqual(policy.upgrades("a"), {name.encode() for name in names})
+
     def test_the_example(self) -> None:
         policy = parse_policy(EXAMPLE.read_text())
         self.assertEqual(policy.default, Quotas(64, 16, 256, 16 << 20, 20))
@@ -124,6 +129,9 @@ class ParseTests(SynchronousTestCase):
         policy = parse_policy("")
         self.assertEqual((policy.guests, policy.default), ((), Quotas()))
         self.assertIsNotNone(policy.allows("cid:1", Route(b"a")))
+
+    def test_usual_quotas(self) -> None:
+        self.assertEqual(Quotas(), Quotas(1024, 256, 1024, 16 * 1024 * 1024, 100, 1024))
 
     def test_sizes(self) -> None:
         for text, size in [
@@ -375,5 +383,6 @@ class GlobTests(SynchronousTestCase):
             self.assertIs(Glob(glob).matches(name.encode()), expected)
 
     def test_its_length_is_bounded(self) -> None:
-        Glob("*" + "a" * (MAX_IDENTITY - 1))
-        self.assertRaises(GlobError, Glob, "*" + "a" * MAX_IDENTITY)
+        Glob("*" + "a" * 1023)
+        error = self.assertRaises(GlobError, Glob, "*" + "a" * 1024)
+        self.assertEqual(str(error), "it has 1025 bytes; at most 1024 are allowed")

@@ -110,6 +110,9 @@ class PowerOfTwoTests(SynchronousTestCase):
             (SLOW_START * 9, 1.0),
         ]:
             self.assertAlmostEqual(1.0 / balancer.score(member, 100.0 + age), share)
+            member.weight = 4.0
+            self.assertAlmostEqual(1.0 / balancer.score(member, 100.0 + age), 4.0 * share)
+            member.weight = 1.0
         self.assertEqual(PowerOfTwo(slow_start=0.0).score(member, 100.0), 1.0)
         self.assertRaises(ValueError, PowerOfTwo, -0.1)
 

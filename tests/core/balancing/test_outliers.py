@@ -129,6 +129,59 @@ class OutlierTests(SynchronousTestCase):
             for member in self.pool.members:
                 self.assertNotIsInstance(self.err(member, 1), Eject)
 
+    def test_half_of_an_even_row(self) -> None:
+        """It gets less from the first failure beyond that."""
+        self.detector.row = 4
+        self.assertIsNone(self.err(self.one, 2))
+        self.assertEqual(self.err(self.one, 1), Reweigh(self.one, SUSPECT_SHARE))
+        self.assertEqual(self.err(self.one, 1), Eject(self.one, TIME, "in-a-row"))
+
+    def test_a_row_that_others_have_in_part(self) -> None:
+        """Half of it on the average speaks for it, less does not."""
+        self.err(self.two, 3)
+        self.err(self.three, 2)
+        self.assertNotIsInstance(self.err(self.one), Eject)
+        self.succeed(self.three)
+        self.assertEqual(self.err(self.one, 1), Eject(self.one, TIME, "in-a-row"))
+
+    def test_who_has_left_speaks_for_nobody(self) -> None:
+        """Only those that are there are asked how they fare."""
+        self.join("vm3")
+        for other in self.two, self.three:
+            self.err(other, ROW - 1)
+            other.feed(MemberEvent.DRAIN, self.now)
+        self.assertEqual(self.err(self.one), Eject(self.one, TIME, "in-a-row"))
+
+    def test_too_few_answers(self) -> None:
+        """Of 19 a share says nothing, of 20 it does."""
+        for good, out in ((9, False), (10, True)):
+            self.setUp()
+            for _ in range(3):
+                self.err(self.one, 3)
+                self.succeed(self.one)
+            self.succeed(self.one, good - 3)
+            found = self.err(self.one, 1)
+            self.assertEqual(found, Eject(self.one, TIME, "share") if out else None)
+
+    def test_a_share_that_is_just_beyond_the_others(self) -> None:
+        """A quarter more than their mean is not too many; more than that is."""
+        for _ in range(10):
+            self.err(self.two, 1)
+            self.succeed(self.two)
+        for _ in range(9):
+            self.err(self.one, 1)
+            self.succeed(self.one)
+        self.succeed(self.one)
+        self.assertIsNone(self.err(self.one, 1))
+        self.assertEqual(self.err(self.one, 1), Eject(self.one, TIME, "share"))
+
+    def test_a_time_beyond_the_longest(self) -> None:
+        """What an operator asks for is not cut off, and not doubled."""
+        self.detector.time = 1000.0
+        for _ in range(2):
+            self.assertEqual(self.err(self.one), Eject(self.one, 1000.0, "in-a-row"))
+            self.wait(1000.0)
+
     def test_half_of_a_pool(self) -> None:
         """No more is out at once, and one alone never."""
         self.assertIsInstance(self.err(self.one), Eject)

@@ -39,6 +39,11 @@ class DecideTests(SynchronousTestCase):
         for row in SAFE.values():
             self.assertEqual(set(row), {True, False})
 
+    def test_each_decision_has_one_name(self) -> None:
+        """They are counted by it."""
+        for kind in RetryDecision, Progress:
+            self.assertEqual([each.name for each in kind], list(kind.__members__))
+
     def test_defaults(self) -> None:
         self.assertEqual((MAX_ATTEMPTS, RATIO, MIN_RATE, WINDOW), (3, 0.2, 10.0, 10.0))
 

@@ -27,6 +27,9 @@ class NavigationTests(SynchronousTestCase):
             (MODE, (b"Accept", b"image/avif,*/*")),
             (ACCEPT,),
             (MODE,),
+            # Others whose names are as long.
+            (ACCEPT, (b"X-Something-14", b"navigate")),
+            (MODE, (b"Origin", b"text/html")),
             (),
         ):
             self.assertFalse(self.ask(*fields))

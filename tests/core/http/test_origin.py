@@ -222,12 +222,18 @@ class OriginTests(SynchronousTestCase):
     def test_the_way_is_bounded(self) -> None:
         """However long a list is, and whoever is trusted."""
         hops = b", ".join([b"10.0.0.%d" % (number % 250) for number in range(5000)])
-        self.assertEqual(len(read((FOR, hops)).way), MAX_HOPS + 1)
-        for count in (MAX_HOPS - 1, MAX_HOPS):
+        self.assertEqual(len(read((FOR, hops)).way), 33)
+        for count in (31, 32):
             few = b",".join(hops.split(b", ")[:count])
             self.assertEqual(len(read((FOR, few)).way), count + 1)
         elements = b", ".join([b"for=10.0.0.%d" % (number % 250) for number in range(3000)])
-        self.assertEqual(len(read((FORWARDED, elements)).way), MAX_HOPS + 1)
+        self.assertEqual(len(read((FORWARDED, elements)).way), 33)
+
+    def test_the_longest_element(self) -> None:
+        """1,024 bytes of one proxy's word are read, and not one more."""
+        element = b"for=1.1.1.1;a=" + b"b" * 1010
+        self.assertEqual(read((FORWARDED, element)).client, b"1.1.1.1")
+        self.assertEqual(read((FORWARDED, element + b"b")).client, PEER)
 
     def test_what_it_costs_grows_with_the_length_alone(self) -> None:
         """Counted in steps, not in time, by how many pieces of it are looked at."""

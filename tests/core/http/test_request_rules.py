@@ -57,6 +57,12 @@ class RequestRulesTests(SynchronousTestCase):
         error = self.assertRaises(ClientError, ask, b"b.example")
         self.assertEqual(error.status, 421)
 
+    def test_a_trusted_peer_that_says_nothing(self) -> None:
+        """It is the client itself, as far as anybody knows."""
+        peer = Peer(b"192.0.2.1", True, b"https")
+        head = RequestRules().request_head(b"GET", b"/", b"a", [], 0, peer, b"1.1")
+        self.assertEqual((head.client, head.scheme), (b"192.0.2.1", b"https"))
+
     def test_fields_are_sorted(self) -> None:
         found = RequestRules().sort_fields(
             b"OPTIONS",

@@ -63,6 +63,13 @@ class TraceparentTests(SynchronousTestCase):
         ):
             self.assertIsNone(trace_id(value), value)
 
+    def test_the_longest(self) -> None:
+        """Of a later version: 256 bytes, and not one more."""
+        value = b"01" + PARENT[2:] + b"-" + b"a" * 200
+        self.assertEqual(len(value), 256)
+        self.assertEqual(trace_id(value), TRACE)
+        self.assertIsNone(trace_id(value + b"a"))
+
     def test_state(self) -> None:
         good = (
             b"",

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.http.upgrade import (
+    PASSTHROUGH,
     connect_upgrade,
     requested_upgrade,
     websocket_accept,
@@ -39,6 +40,7 @@ class RequestedTests(SynchronousTestCase):
         for values, protocols in (
             ([b"A/1, b", b"C"], (b"a/1", b"b", b"c")),
             ([b" , x ,,"], (b"x",)),
+            ([b"X-One\t,\tTwo-X/X "], (b"x-one", b"two-x/x")),
             ([b",".join([b"x"] * 8)], (b"x",) * 8),
         ):
             upgrade = requested_upgrade(b"GET", [(b"upgrade", value) for value in values], 0)
@@ -131,6 +133,24 @@ class AgreedTests(SynchronousTestCase):
             (set(), None),
         ):
             self.assertEqual(upgrade.agreed(frozenset(tokens)), agreed)
+
+
+class AllowedTests(SynchronousTestCase):
+    """What a site lets through of an upgrade."""
+
+    def test_some_of_them(self) -> None:
+        """What is not allowed is not asked for; with nothing left it is a request without."""
+        upgrade = requested_upgrade(b"GET", [(b"upgrade", b"x, websocket, y")], 0)
+        assert upgrade is not None
+        left = upgrade.of(frozenset({b"y", b"x", b"z"}))
+        assert left is not None
+        self.assertEqual((left.protocols, left.key), ((b"x", b"y"), upgrade.key))
+        self.assertIs(upgrade.of(frozenset({b"x", b"y", b"websocket"})), upgrade)
+        self.assertIsNone(upgrade.of(frozenset({b"z"})))
+
+    def test_what_is_passed_through(self) -> None:
+        """No client has asked for it, so none is told what it may."""
+        self.assertIs(PASSTHROUGH.of(frozenset()), PASSTHROUGH)
 
 
 class AcceptTests(SynchronousTestCase):

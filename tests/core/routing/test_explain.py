@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.core.routing.explain import Explanation
+from subproxy.core.routing.explain import PASSED_THROUGH, Explanation
 from subproxy.core.routing.registry import Registry
 from subproxy.core.routing.route import Route, Rule
 from subproxy.core.routing.router import Router
@@ -52,6 +52,16 @@ class ExplanationTests(SynchronousTestCase):
         self.assertEqual(len(explanation.candidates), 1)
         self.assertEqual(explanation.reason, "the only route that matches")
         self.assertEqual(explanation.candidates[0].rule, explanation.reason)
+
+    def test_passed_through(self) -> None:
+        """Its TLS is the guest's, so no other route of that name is ever asked."""
+        self.registry.register(make_member(), Route(b"c", passthrough=True), 0.0)
+        explanation = self.explain(b"c", b"/x")
+        self.assertEqual(
+            [(str(each.pool.route), each.rule) for each in explanation.candidates],
+            [("c /.* (passthrough)", PASSED_THROUGH), (".* /x.*", PASSED_THROUGH)],
+        )
+        self.assertEqual(explanation.reason, PASSED_THROUGH)
 
     def test_no_path(self) -> None:
         explanation = self.explain(b"c", b"/y")

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.routing import pattern as pattern_module
 from subproxy.core.routing.pattern import MAX_PROGRAM, Pattern, RouteRefused, options
-from subproxy.core.routing.pattern_scan import MAX_NESTED, NO_OTHERS, OVERHEAD, PatternFault, scan
+from subproxy.core.routing.pattern_scan import NO_OTHERS, OVERHEAD, PatternFault, scan
 from tests.rigs.core_strategies import relaxed
 from tests.rigs.examples import examples
 
@@ -180,10 +180,14 @@ class ScanTests(SynchronousTestCase):
             (b"(\\Q\xc3\\E)", "ASCII"),
             (b"(a{3}){400}", "1000"),
             (b"(a){1001}", "1000"),
-            (b"(" * MAX_NESTED + b"a" + b")" * MAX_NESTED, "nested"),
+            (b"(" * 50 + b"a" + b")" * 50, "nested"),
         ]:
             self.assertIn(words, reason(source), source)
-        self.assertEqual(reason(b"(" * (MAX_NESTED - 1) + b"a" + b")" * (MAX_NESTED - 1)), "")
+        self.assertEqual(reason(b"(" * 49 + b"a" + b")" * 49), "")
+        for source in (b"a{1000}", b"(a{10}){100}", b"((a{2}){5}){100}", b"a{0,1000}"):
+            self.assertEqual(reason(source), "", source)
+        for source in (b"(a{10}){101}", b"((a{2}){5}){101}", b"a{0,1001}", b"(b?a{3}){334}"):
+            self.assertIn("1000", reason(source), source)
 
     def test_the_bound(self) -> None:
         work = scan(b"(ab){10}", MOST)[0]

@@ -37,6 +37,13 @@ class PrefixTreeTests(SynchronousTestCase):
         tree.change(b"b", 1000)
         self.assertEqual(tree.worst, 1055 + 2 * NODE)
 
+    def test_a_part_in_common_is_one_more_step(self) -> None:
+        """Also of the costly one, where what is added costs nothing."""
+        tree = filled({b"abc": 1000})
+        self.assertEqual(tree.worst, 1000 + 2 * NODE)
+        tree.add(b"abd", 0).append(b"abd")
+        self.assertEqual(tree.worst, 1000 + 3 * NODE)
+
     @given(st.lists(keys, max_size=12, unique=True), keys)
     @settings(relaxed, max_examples=examples(200))
     def test_a_text_meets_the_keys_that_it_begins_with(

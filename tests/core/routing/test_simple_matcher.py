@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import re2
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -48,6 +50,22 @@ class SimpleMatcherTests(SynchronousTestCase):
         if expected:
             self.assertTrue(text.endswith(matches.tail))
 
+    def test_every_short_text(self) -> None:
+        """Also one that ends, or goes wrong, where a run has to begin."""
+        letters = (b"a", b"b", b"x")
+        every = [b"".join(each) for size in range(5) for each in product(letters, repeat=size)]
+        for source in (
+            *(b"[^x]+", b"[^x]*", b"[^x]?", b"[^x]", b"[ab]+", b"[ab]*", b"[ab]?", b"a[^x]+"),
+            *(b"[^bx]+x", b"x?[ab]", b"x?[ab]+x", b"a?b?x?", b"[ab]*x[ab]*", b".+", b".*x", b".+x"),
+            *(b"[ab]+ab", b"[ab]*ab", b"a[^x]*ab", b"x.+", b"x.*b", b"x.+b"),
+        ):
+            matches = matcher(source)
+            assert matches is not None
+            compiled = re2.compile(source, options(ignore_case=False))
+            found = [text for text in every if matches(text)]
+            expected = [text for text in every if compiled.fullmatch(text) is not None]
+            self.assertEqual(found, expected, source)
+
     def test_runs_of_every_length(self) -> None:
         """A run is looked at in pieces."""
         for source in (b"[a-c]*", b"[a-c]+x", b"[^x]*x", b"x[a-c]+[d-f]*", b".*ab", b".+ab"):
@@ -78,6 +96,13 @@ class SimpleMatcherTests(SynchronousTestCase):
             self.assertEqual(matches.steps, steps, source)
             expected = 250 * (2 + steps) + 500 * runs + 4 * 1024 * looks
             self.assertEqual(matches.cost, expected, source)
+
+    def test_letters_of_both_cases_are_literal(self) -> None:
+        """Where case is ignored texts are in lower case: they take one step together."""
+        matches = matcher(b"AaMmZz[0-9]", ignore_case=True)
+        assert matches is not None
+        self.assertEqual(matches.steps, 2)
+        self.assertTrue(matches(b"aammzz7"))
 
     def test_how_a_pattern_ends(self) -> None:
         for source, tail in [

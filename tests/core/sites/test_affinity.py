@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from subproxy.core.balancing.member import Member, MemberEvent, Pool
 from subproxy.core.http.request import RequestHead
 from subproxy.core.routing.route import Route
-from subproxy.core.sites.affinity import CookieAffinity, HeaderAffinity, member_mark
+from subproxy.core.sites.affinity import CookieAffinity, HeaderAffinity, _mixed, member_mark
 
 
 def pool(count: int, path: bytes = b"/.*") -> Pool:
@@ -89,6 +89,16 @@ class CookieTests(SynchronousTestCase):
         asked = head((b"Cookie", both))
         self.assertIs(self.affinity.member(asked, self.pool), member)
         self.assertIs(self.affinity.member(asked, other_pool), other)
+
+
+class MixedTests(SynchronousTestCase):
+    def test_the_reference(self) -> None:
+        """What splitmix64 gives first for the seed 0: other hosts choose by the same numbers."""
+        step = 0x9E3779B97F4A7C15
+        self.assertEqual(
+            [_mixed(step * number & (1 << 64) - 1) for number in (1, 2, 3)],
+            [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F],
+        )
 
 
 class HeaderTests(SynchronousTestCase):

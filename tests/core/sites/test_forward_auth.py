@@ -116,6 +116,20 @@ class VerdictTests(SynchronousTestCase):
             answer = self.QUESTION.verdict(status, [*fields, (b"Content-Length", b"7")], b"x")
             self.assertEqual(answer, LocalAnswer(status, fields, b"x"))
 
+    def test_all_that_leads_elsewhere(self) -> None:
+        """From 300 to 399 the answer is the client's."""
+        for status in 300, 399:
+            self.assertEqual(self.QUESTION.verdict(status, [], b""), LocalAnswer(status, [], b""))
+
+    def test_how_much_an_application_is_told(self) -> None:
+        """16,384 bytes of names and values, and not one more."""
+        fields: Headers = [(b"X-User", b"a" * 8186), (b"X-User", b"b" * 8186)]
+        self.assertEqual(self.QUESTION.verdict(200, fields, b""), LetIn(fields))
+        fields.append((b"X-Other", b"not told, so not counted"))
+        self.assertEqual(self.QUESTION.verdict(200, fields, b""), LetIn(fields[:2]))
+        fields[1] = (b"X-User", b"b" * 8187)
+        self.assertIsInstance(self.QUESTION.verdict(200, fields, b""), AccessUnknown)
+
     def test_not_known(self) -> None:
         for status, fields in (
             *((status, []) for status in (100, 400, 404, 407, 429, 500, 503, 600)),

@@ -26,5 +26,5 @@ class OpenQuestionsTests(SynchronousTestCase):
         for client, count in opened.items():
             for _ in range(count):
                 questions.end(client)
-        self.assertEqual(questions._of_client.total(), 0)
+        self.assertEqual(dict(questions._of_client), {})
         self.assertTrue(all(questions.begin(client) for client in opened))

@@ -39,6 +39,12 @@ class OriginsTests(SynchronousTestCase):
         for origin in b"https://a.example", b"https://b.example:81", b"ftp://a.example:81", b"null":
             self.assertFalse(found.allow(head(origin)))
 
+    def test_no_host_is_the_same_as_none(self) -> None:
+        """Of a request without C{Host}, no page is on the host that is asked."""
+        request = head(b"https://")
+        del request.headers[0]
+        self.assertFalse(Origins(["same"]).allow(request))
+
     def test_whom_it_does_not_concern(self) -> None:
         """No browser, no WebSocket; of several origins each counts."""
         found = Origins(["https://b.example"])

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.core.http.fields import TARGET
 from subproxy.core.http.request import RequestHead
-from subproxy.core.sites.redirect import RedirectError, redirect
+from subproxy.core.sites.redirect import STATUSES, RedirectError, redirect
 
 
 def head(
@@ -35,6 +35,10 @@ class RedirectTests(SynchronousTestCase):
             self.assertEqual(redirect(to, 308).location(head()), location)
         self.assertTrue(redirect("https://{host}/", 308).needs_host)
         self.assertFalse(redirect("https://a/", 308).needs_host)
+
+    def test_statuses(self) -> None:
+        """RFC 9110 section 15.4: those that name another place."""
+        self.assertEqual(STATUSES, (301, 302, 303, 307, 308))
 
     def test_to_itself_is_no_redirect(self) -> None:
         """So that one to https ends when https is what was asked for."""

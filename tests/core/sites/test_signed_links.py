@@ -175,5 +175,17 @@ class RefusedTests(SynchronousTestCase):
         assume(changed != GOOD)
         self.assertIsNone(KEYS.read(changed, WALL))
 
+    def test_the_longest(self) -> None:
+        """A token of 2,048 bytes is read, and no longer one."""
+        letters = "".join(Random(7).choices(LETTERS.decode(), k=2100))
+        read = {}
+        for size in range(1884, 1896):
+            link = LINK._replace(path="/" + letters[:size])
+            told = KEYS.sign(link).encode()
+            read[len(told)] = KEYS.read(told, WALL) == link
+        self.assertLessEqual({2047, 2048, 2049}, set(read))
+        for size, good in read.items():
+            self.assertIs(good, size <= 2048, size)
+
     def test_long(self) -> None:
         self.assertIsNone(KEYS.read(GOOD[:-44] + b"A" * MAX_TOKEN + GOOD[-44:], WALL))

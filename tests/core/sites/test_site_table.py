@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -10,12 +12,16 @@ from subproxy.core.access.claims import Claim
 from subproxy.core.http.client_authorities import ClientAuthorities
 from subproxy.core.http.networks import NetworkSet
 from subproxy.core.http.normalise import normalise_path
+from subproxy.core.sites import site_table
 from subproxy.core.sites.site import Site
 from subproxy.core.sites.site_table import MAX_CHAINS, SiteTable
 
 HOSTS = ("a.example", "b.a.example", "*.example", "*.a.example", "*", "example", "[::1]")
 PATHS = ("/", "/x", "/x/y", "/x/y/z", "/xy")
-ASKED = (b"a.example", b"b.a.example", b"c.b.a.example", b"example", b"other", b"", b"[::1]", b"a")
+ASKED = (
+    *(b"a.example", b"b.a.example", b"c.b.a.example", b"example", b"other", b"", b"[::1]", b"a"),
+    *(b".example", b".a.example"),
+)
 AT = (b"/", b"/x", b"/x/", b"/xy", b"/x/y", b"/x/y/z/w", b"/x/yz", b"//x", b"/x//y", b"/w/x")
 
 
@@ -172,6 +178,15 @@ class SiteTableTests(SynchronousTestCase):
         for number in range(MAX_CHAINS + 5):
             self.assertIsNotNone(many.find(b"h%d" % number, b"/"))
             self.assertLessEqual(len(many._chains), MAX_CHAINS)
+
+    def test_what_is_remembered_of_hosts_is_bounded(self) -> None:
+        many = SiteTable([site(f"h{number}") for number in range(9)])
+        kept = []
+        with patch.object(site_table, "MAX_CHAINS", 4):
+            for number in range(9):
+                self.assertIsNotNone(many.find_host(b"h%d" % number))
+                kept.append(len(many._any_path))
+        self.assertEqual(kept, [1, 2, 3, 4, 1, 2, 3, 4, 1])
 
     def test_a_host_with_many_paths(self) -> None:
         """Whoever names such a host has what it costs looked up once for all, and in all sets."""

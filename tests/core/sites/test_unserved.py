@@ -28,8 +28,12 @@ class UnservedTests(SynchronousTestCase):
                 site("x.b.example", "*.b.example", "*.x.b.example", "*.example", "*"),
                 site("*.c.example", "*.a.example"),
                 site("d.example", redirect=redirect("https://a.example/", 308)),
+                site("e.example"),
             ),
-            [(0, "c.example"), (0, "b.example"), (2, "*.c.example"), (2, "*.a.example")],
+            [
+                *((0, "c.example"), (0, "b.example"), (2, "*.c.example"), (2, "*.a.example")),
+                (4, "e.example"),
+            ],
         )
 
     def test_where_anybody_may(self) -> None:
