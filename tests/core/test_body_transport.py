@@ -53,7 +53,8 @@ class ResponseTests(SynchronousTestCase):
 
     def test_length(self) -> None:
         """It is a number of bytes, or not told."""
-        self.assertEqual(announced({b"length": 5}), (DATA_CONNECTION, None, 5))
+        for length in 0, 1, 5:
+            self.assertEqual(announced({b"length": length}), (DATA_CONNECTION, None, length))
         self.assertEqual(announced({b"length": None}), (DATA_CONNECTION, None, None))
 
     def test_wrong_lengths(self) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from itsdangerous import URLSafeSerializer
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.core.sites.signed_links import MAX_TOKEN, Link, LinkKeys
+from subproxy.core.sites.signed_links import MAX_LIFETIME, MAX_TOKEN, Link, LinkKeys
 from tests.rigs.examples import examples
 from tests.rigs.private_site import SECRETS, WALL, token
 
@@ -186,6 +186,10 @@ class RefusedTests(SynchronousTestCase):
         self.assertLessEqual({2047, 2048, 2049}, set(read))
         for size, good in read.items():
             self.assertIs(good, size <= 2048, size)
+
+    def test_the_longest_life(self) -> None:
+        """A leap year: an operator may make a link that lives for so many seconds."""
+        self.assertEqual(MAX_LIFETIME, 31_622_400)
 
     def test_long(self) -> None:
         self.assertIsNone(KEYS.read(GOOD[:-44] + b"A" * MAX_TOKEN + GOOD[-44:], WALL))
