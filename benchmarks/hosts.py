@@ -6,8 +6,8 @@
 Two proxies on this machine know each other by mutual TLS (C{--peer}). The guest, which is
 C{native/guest.c}, is at the second one. wrk asks it there, and at the first, in turns; what is
 printed is the median of the rounds: microseconds of CPU a request, of the host that asks, of the
-one that serves, and how often as much both take together as the one does directly. TCP is by the kernel's
-common congestion control: see L{machine}.
+one that serves, and how often as much both take together as the one does directly. TCP is by the
+kernel's common congestion control: see L{machine}.
 
 With C{--bodies} the guest is C{native/bulk_guest.c}, and bodies of these sizes are moved by one
 client and by sixteen: milliseconds of CPU a body, and bytes a second.

@@ -42,8 +42,8 @@ def grow_send_buffer(transport: Any) -> None:
     """
     Let more of what is sent on C{transport} be held: fewer turns for a large body.
 
-    By the kernel: for unix sockets; the buffers of TCP grow by themselves, and those of vsock have a
-    size of their own. And by the transport, where the kernel does not take it.
+    By the kernel: for unix sockets; the buffers of TCP grow by themselves, and those of vsock have
+    a size of their own. And by the transport, where the kernel does not take it.
     """
     transport.bufferSize = UNSENT
     if can_lend(transport):

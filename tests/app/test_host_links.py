@@ -269,7 +269,7 @@ class NamedHostsTests(HostsCase):
         return new
 
     def test_hand_over_of_who_asks(self) -> None:
-        """Who hands over asks for its last clients; beside it the next process does, and goes on."""
+        """Who hands over asks for its last clients; the next process does beside it, and on."""
         self.rig.introduce(self.one, self.two)
         guest = self.rig.serving(self.two)
         new = self.next_process()
