@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from guest.sidecar import states as sidecar
+from subproxy.app import parent_hand_over
 from subproxy.cluster import states as cluster
 from subproxy.core import exchange, rescan
 from subproxy.core.balancing import member
@@ -56,6 +57,10 @@ def of_members() -> str:
 
 DIAGRAMS = {
     "A worker": ("workers/states.py", workers.TRANSITIONS.diagram),
+    "The hand-over of a parent": (
+        "app/parent_hand_over.py",
+        parent_hand_over.HAND_OVER_TRANSITIONS.diagram,
+    ),
     "An instance of a machine": ("machines/states.py", machines.TRANSITIONS.diagram),
     "The snapshot of a machine": (
         "machines/snapshot_plan.py",

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,6 @@ from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, DeferredList, gatherResults, maybeDeferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from subproxy.admin.pages import Reply
 from subproxy.app.guest_placing import GuestPlacing
@@ -27,11 +25,11 @@ from subproxy.app.introductions import Introductions
 from subproxy.app.listener import ListenerService
 from subproxy.app.listeners import vsock_listeners
 from subproxy.app.machine_hosting import MachineHosting
+from subproxy.app.parent_hand_over import ParentHandOver
 from subproxy.app.parent_sockets import make_client_sockets
-from subproxy.app.parent_state import TRIAL, VARIABLE, ParentState
+from subproxy.app.parent_state import ParentState
 from subproxy.app.periodic import PeriodicService
 from subproxy.app.reload import in_force
-from subproxy.app.trial import try_program
 from subproxy.config.configuration_error import ConfigurationError
 from subproxy.config.options import Options
 from subproxy.core.access.policy import Policy, PolicyError
@@ -40,7 +38,6 @@ from subproxy.process.inherited_sockets import InheritedSockets, SocketHandoff
 from subproxy.process.sd_notify import SupervisorNotifier
 from subproxy.process.signals import SignalService
 from subproxy.process.startup import fail
-from subproxy.process.upgrade import START_LIMIT, command_line
 from subproxy.workers import messages as msg
 from subproxy.workers.client_sockets import ClientSockets
 from subproxy.workers.crew import Crew
@@ -98,11 +95,9 @@ class ParentService(MultiService):
         self._restarted = state is not None
         self._template = template
         self._templates = [*self._state.templates, template.pid]
-        self._upgrading = False
         self._hurried = False
-        self._todo: list[int] = []
+        self._unread: list[GreetedConnection] = []
         self._tickets = TicketKeyRing(monotonic, self._state.tickets)
-        self._started: Worker | None = None
         self._failure = ""
         self._up: Deferred[None] = Deferred()
         self._sockets = ClientSockets()
@@ -113,6 +108,7 @@ class ParentService(MultiService):
             reactor, self._settings.workers, self, self._state.serial
         )
         self._introductions = Introductions(self.crew)
+        self._handing_over = ParentHandOver(reactor, self.crew, self)
         self.greetings.policy = self._read_policy() or Policy()
         inheritance = InheritedSockets(self._state.listeners)
         self._inward: list[IService] = vsock_listeners(
@@ -245,7 +241,7 @@ class ParentService(MultiService):
             self.guests.table.routes(),
             self.guests.table.assigned.plain,
             # What is wrong with the files ends a start, and a hand-over, with its reason.
-            self._up.called and not self._upgrading,
+            self._up.called and not self._handing_over.under_way,
             len(more),
             descriptors=tuple(os.dup(each) for _, each in found),
         )
@@ -258,8 +254,7 @@ class ParentService(MultiService):
         self._retry()
         if not self._up.called and len(self.crew.serving) == self.crew.slots.count:
             self._up.callback(None)
-        if self._upgrading:
-            self._replace_next()
+        self._handing_over.ready()
 
     def came(self, worker: Worker, said: ChannelMessage) -> None:
         """C{worker} says something of its guests, or of machines."""
@@ -281,8 +276,7 @@ class ParentService(MultiService):
         if not self._up.called and not self.crew.slots.stopping and not self._restarted:
             self.crew.slots.stopping = True
             self._up.errback(NotStarting(self._failure or f"worker {worker.slot} has died"))
-        if self._upgrading and self._started is worker:
-            self._upgrade_failed(self._failure or f"worker {worker.slot} has died")
+        self._handing_over.ended(worker, self._failure or f"worker {worker.slot} has died")
 
     def _conduct(self, identity: str, what: str) -> None:
         if what == "offence":
@@ -379,49 +373,35 @@ class ParentService(MultiService):
 
     def hand_over(self) -> None:
         """Run the program anew in this process, if it would come up; then replace all workers."""
-        if self._upgrading or not self.running:
+        if self._handing_over.under_way or not self.running:
             self._log.info("a hand-over is under way already")
             return
-        self._upgrading = True
-        done = Deferred.fromCoroutine(self._hand_over())
-        done.addErrback(self._not_handed_over)
+        self._handing_over.begin()
 
-    def _not_handed_over(self, failure: Failure) -> None:
-        self._log.error(
-            "no new process came up, so this one goes on: {error}", error=failure.getErrorMessage()
-        )
-        self._upgrading = False
+    async def let_go(self) -> ParentState:
+        """See L{subproxy.app.parent_hand_over.HandedOver}."""
+        if self._admin is not None:
+            await self._admin.stopListening()
+        if self.hosts is not None:
+            self.hosts.pause()
+        for _ in range(int(SETTLE_LIMIT / 0.01)):
+            if self.crew.settled:
+                break
+            await deferLater(self._reactor, 0.01)
+        await self.machines.pause()
+        self._unread = self.greetings.detach_all()
+        return self._describe(self._unread)
 
-    async def _hand_over(self) -> None:
-        self._log.info("handing over to a new program")
-        environment = dict(os.environ, **{TRIAL: str(os.getpid())})
-        await try_program(self._reactor, command_line(), environment, START_LIMIT)
-        self.crew.tell(self.crew.slots, msg.Away(START_LIMIT))
-        unread: list[GreetedConnection] = []
-        try:
-            if self._admin is not None:
-                await self._admin.stopListening()
-            if self.hosts is not None:
-                self.hosts.pause()
-            for _ in range(int(SETTLE_LIMIT / 0.01)):
-                if self.crew.settled:
-                    break
-                await deferLater(self._reactor, 0.01)
-            await self.machines.pause()
-            unread = self.greetings.detach_all()
-            environment = dict(os.environ, **{VARIABLE: str(self._describe(unread).write())})
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os.execve(sys.executable, command_line(), environment)
-        except Exception:
-            for each in unread:
-                self.greetings.resume(each.descriptor, each.identity, each.data)
-            self.machines.go_on()
-            if self.hosts is not None:
-                self.hosts.go_on()
-            if self._admin is not None:
-                self._admin.listen_again()
-            raise
+    def take_back(self) -> None:
+        """See L{subproxy.app.parent_hand_over.HandedOver}."""
+        unread, self._unread = self._unread, []
+        for each in unread:
+            self.greetings.resume(each.descriptor, each.identity, each.data)
+        self.machines.go_on()
+        if self.hosts is not None:
+            self.hosts.go_on()
+        if self._admin is not None:
+            self._admin.listen_again()
 
     def _describe(self, unread: list[GreetedConnection]) -> ParentState:
         """What the next program has to know."""
@@ -456,33 +436,5 @@ class ParentService(MultiService):
         for descriptor, identity, data in state.greetings:
             self.greetings.resume(descriptor, identity, data.encode("latin-1"))
         self.crew.tell(self.crew.slots, msg.Away(0.0))
-        self._upgrading = True
-        serving = self.crew.serving
-        count = self.crew.slots.count
-        self._todo = sorted({*range(count), *(each.slot for each in serving)})
         self._up.callback(None)
-        self._replace_next()
-
-    def _replace_next(self) -> None:
-        """Let the next slot have a worker of this program; one that there is no more, none."""
-        while self._todo:
-            slot = self._todo.pop(0)
-            if slot < self.crew.slots.count:
-                self.crew.start(slot)
-                self._started = self.crew.slots.starting(slot)
-                return
-            surplus = self.crew.slots.serving(slot)
-            if surplus is not None:
-                self.crew.slots.retire(surplus)
-                self.crew.send(surplus, msg.Retire())
-        self._upgrading = False
-        self._started = None
-        self._log.info("process {pid} has taken over", pid=os.getpid())
-
-    def _upgrade_failed(self, reason: str) -> None:
-        self._todo = []
-        self._upgrading = False
-        self._started = None
-        self._log.error(
-            "a new worker did not come up, so the old ones go on: {reason}", reason=reason
-        )
+        self._handing_over.arrived()

@@ -1,17 +1,20 @@
-"""A hand-over of a parent that fails when the next program was tried already."""
+"""The hand-over of a parent to its next program: it fails, or replaces the workers."""
 
 from __future__ import annotations
 
 import resource
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
-from twisted.internet.defer import succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from subproxy.app import parent as module
+from subproxy.app import parent_hand_over as module
 from subproxy.app.parent import ParentService
+from subproxy.app.parent_hand_over import HandOverState, ParentHandOver
 from subproxy.app.parent_state import ParentState
+from subproxy.workers import messages as msg
 
 
 class Paused:
@@ -33,9 +36,54 @@ class Paused:
     listen_again = go_on
 
 
-class NoWorkers:
-    slots = ()
+class NoGreetings:
+    def detach_all(self) -> list[Any]:
+        """Nobody is greeting."""
+        return []
+
+
+class Slots:
+    """So many slots, and who is in them."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.serving_: dict[int, Any] = {}
+        self.starting_: dict[int, Any] = {}
+        self.retired: list[Any] = []
+
+    def serving(self, slot: int) -> Any:
+        return self.serving_.get(slot)
+
+    def starting(self, slot: int) -> Any:
+        return self.starting_.get(slot)
+
+    def retire(self, worker: Any) -> None:
+        self.retired.append(worker)
+
+
+@dataclass(eq=False)
+class FakeWorker:
+    slot: int
+
+
+class FakeCrew:
+    """Workers that are started, and that do nothing by themselves."""
+
     settled = True
+
+    def __init__(self, count: int = 0, *serving: int) -> None:
+        self.slots = Slots(count)
+        self.serving = [FakeWorker(slot) for slot in serving]
+        self.slots.serving_ = {each.slot: each for each in self.serving}
+        self.started: list[FakeWorker] = []
+        self.sent: list[tuple[Any, Any]] = []
+
+    def start(self, slot: int) -> None:
+        self.started.append(FakeWorker(slot))
+        self.slots.starting_[slot] = self.started[-1]
+
+    def send(self, worker: Any, said: Any) -> None:
+        self.sent.append((worker, said))
 
     def tell(self, workers: object, said: object) -> None:
         """Nobody is there."""
@@ -46,11 +94,18 @@ class FailedHandOverTests(SynchronousTestCase):
         """What the next program has to know can't be written: all goes on as before."""
         parent: Any = ParentService.__new__(ParentService)
         parent.running = 1
-        parent._upgrading = False
         parent._reactor = Clock()
-        parent.crew = NoWorkers()
+        parent.crew = FakeCrew()
+        parent.greetings = NoGreetings()
         paused = parent._admin, parent.hosts, parent.machines = Paused(), Paused(), Paused()
-        parent._describe = ParentState
+        written: list[ParentState] = []
+
+        def describe(unread: list[Any]) -> ParentState:
+            written.append(ParentState())
+            return written[-1]
+
+        parent._describe = describe
+        parent._handing_over = ParentHandOver(parent._reactor, parent.crew, parent)
         self.patch(module, "try_program", lambda *_: succeed(None))
         least, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (3, most))
@@ -58,5 +113,62 @@ class FailedHandOverTests(SynchronousTestCase):
             parent.hand_over()
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (least, most))
-        self.assertFalse(parent._upgrading)
+        self.assertEqual(len(written), 1)
+        self.assertFalse(parent._handing_over.under_way)
         self.assertEqual([each.waits for each in paused], [False] * 3)
+
+
+class ReplacingTests(SynchronousTestCase):
+    """The next program has taken the workers of the one before."""
+
+    def arrive(self, count: int, *serving: int) -> None:
+        self.crew: Any = FakeCrew(count, *serving)
+        self.hand_over = ParentHandOver(Clock(), self.crew, cast("Any", None))
+        self.hand_over.arrived()
+
+    def slots(self) -> list[int]:
+        return [each.slot for each in self.crew.started]
+
+    def test_one_by_one(self) -> None:
+        self.arrive(2, 0, 1)
+        self.assertEqual(self.slots(), [0])
+        self.hand_over.ready()
+        self.assertEqual(self.slots(), [0, 1])
+        self.assertTrue(self.hand_over.under_way)
+        self.hand_over.ready()
+        self.assertFalse(self.hand_over.under_way)
+
+    def test_fewer_than_before(self) -> None:
+        """One in a slot that there is no more retires, and nobody comes in its place."""
+        self.arrive(1, 0, 1)
+        self.hand_over.ready()
+        self.assertEqual(self.slots(), [0])
+        old = self.crew.serving[1]
+        self.assertEqual(self.crew.slots.retired, [old])
+        self.assertEqual(self.crew.sent, [(old, msg.Retire())])
+        self.assertFalse(self.hand_over.under_way)
+
+    def test_a_new_one_does_not_come_up(self) -> None:
+        """The others stay as they are."""
+        self.arrive(2, 0, 1)
+        self.hand_over.ended(self.crew.serving[1], "it has died")
+        self.assertTrue(self.hand_over.under_way)
+        self.hand_over.ended(self.crew.started[0], "it has died")
+        self.assertFalse(self.hand_over.under_way)
+        self.hand_over.ready()
+        self.assertEqual(self.slots(), [0])
+
+
+class LeavingTests(SynchronousTestCase):
+    def test_a_worker_comes_meanwhile(self) -> None:
+        """One that was replaced serves while the next program is tried: that goes on."""
+        trial: Deferred[None] = Deferred()
+        self.patch(module, "try_program", lambda *_: trial)
+        crew: Any = FakeCrew(1)
+        hand_over = ParentHandOver(Clock(), crew, cast("Any", None))
+        hand_over.begin()
+        hand_over.ready()
+        self.assertEqual(hand_over.state, HandOverState.LEAVING)
+        self.assertEqual(crew.started, [])
+        trial.errback(OSError("it does not start"))
+        self.assertFalse(hand_over.under_way)

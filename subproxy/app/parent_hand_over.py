@@ -1,0 +1,153 @@
+"""
+The hand-over of a parent to its next program, in the same process (SIGUSR2).
+
+The program that is there tries the next one, lets go of all that must not go on meanwhile, and
+becomes it; that takes the workers as they are, and replaces them one by one. See
+docs/explanation/workers.md.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import Enum, auto
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from subproxy.app.parent_state import TRIAL, VARIABLE, ParentState
+from subproxy.app.trial import try_program
+from subproxy.core.states import TransitionTable
+from subproxy.process.upgrade import START_LIMIT, command_line
+from subproxy.workers import messages as msg
+from subproxy.workers.crew import Crew
+from subproxy.workers.slots import Worker
+
+
+class HandOverState(Enum):
+    """
+    Where a parent is.
+
+    - C{NONE}: no hand-over is under way.
+    - C{LEAVING}: the next program is tried, then all is let go of.
+    - C{REPLACING}: this is the next program, and some workers are still of the one before.
+    """
+
+    NONE = auto()
+    LEAVING = auto()
+    REPLACING = auto()
+
+
+HAND_OVER_TRANSITIONS: TransitionTable[HandOverState] = TransitionTable(
+    {
+        HandOverState.NONE: [HandOverState.LEAVING, HandOverState.REPLACING],
+        HandOverState.LEAVING: [HandOverState.NONE],
+        HandOverState.REPLACING: [HandOverState.NONE],
+    }
+)
+
+
+class HandedOver(Protocol):
+    """What is handed over."""
+
+    async def let_go(self) -> ParentState:
+        """Stop what must not go on meanwhile; what the next program has to know."""
+
+    def take_back(self) -> None:
+        """There is no next program: go on with what was let go of, or was about to be."""
+
+
+class ParentHandOver:
+    """
+    See above.
+
+    @ivar state: see L{HandOverState}.
+    """
+
+    _log = Logger()
+
+    def __init__(self, reactor: Any, crew: Crew, handed: HandedOver) -> None:
+        self.state = HandOverState.NONE
+        self._reactor = reactor
+        self._crew = crew
+        self._handed = handed
+        self._todo: list[int] = []
+        self._started: Worker | None = None
+
+    @property
+    def under_way(self) -> bool:
+        """Whether there is one."""
+        return self.state is not HandOverState.NONE
+
+    def begin(self) -> None:
+        """Run the program anew in this process, if it would come up."""
+        self._go(HandOverState.LEAVING)
+        self._log.info("handing over to a new program")
+        Deferred.fromCoroutine(self._leave()).addErrback(self._not_left)
+
+    async def _leave(self) -> None:
+        environment = dict(os.environ, **{TRIAL: str(os.getpid())})
+        await try_program(self._reactor, command_line(), environment, START_LIMIT)
+        self._crew.tell(self._crew.slots, msg.Away(START_LIMIT))
+        try:
+            state = await self._handed.let_go()
+            environment = dict(os.environ, **{VARIABLE: str(state.write())})
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os.execve(sys.executable, command_line(), environment)
+        except Exception:
+            self._handed.take_back()
+            raise
+
+    def _not_left(self, failure: Failure) -> None:
+        self._log.error(
+            "no new process came up, so this one goes on: {error}", error=failure.getErrorMessage()
+        )
+        self._go(HandOverState.NONE)
+
+    def arrived(self) -> None:
+        """This is the next program, which has taken the workers: replace them, one by one."""
+        self._go(HandOverState.REPLACING)
+        slots = self._crew.slots
+        self._todo = sorted({*range(slots.count), *(each.slot for each in self._crew.serving)})
+        self._replace_next()
+
+    def ready(self) -> None:
+        """A worker serves."""
+        if self.state is HandOverState.REPLACING:
+            self._replace_next()
+
+    def _replace_next(self) -> None:
+        """Let the next slot have a worker of this program; one that there is no more, none."""
+        slots = self._crew.slots
+        while self._todo:
+            slot = self._todo.pop(0)
+            if slot < slots.count:
+                self._crew.start(slot)
+                self._started = slots.starting(slot)
+                return
+            surplus = slots.serving(slot)
+            if surplus is not None:
+                slots.retire(surplus)
+                self._crew.send(surplus, msg.Retire())
+        self._over()
+        self._log.info("process {pid} has taken over", pid=os.getpid())
+
+    def ended(self, worker: Worker, reason: str) -> None:
+        """C{worker} is gone: if it was to be the next one, the old ones go on."""
+        if self.state is not HandOverState.REPLACING or self._started is not worker:
+            return
+        self._over()
+        self._log.error(
+            "a new worker did not come up, so the old ones go on: {reason}", reason=reason
+        )
+
+    def _over(self) -> None:
+        self._todo = []
+        self._started = None
+        self._go(HandOverState.NONE)
+
+    def _go(self, state: HandOverState) -> None:
+        self.state = HAND_OVER_TRANSITIONS.move(self.state, state)
