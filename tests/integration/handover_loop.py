@@ -33,6 +33,9 @@ MUCH = "much.example"
 INTERVAL = 1.0
 """Seconds from one hand-over to the next, or longer, if the one before is not over."""
 
+LEAST = 2
+"""Hand-overs that there are, however long they take."""
+
 
 @dataclass
 class HandOvers:
@@ -104,7 +107,7 @@ def loop(name: str, seconds: float, asked: World, lines: list[Line], guests: Gue
         load.start()
     took = []
     end = time.monotonic() + seconds
-    while (began := time.monotonic()) < end:
+    while (began := time.monotonic()) < end or len(took) < LEAST:
         lines[len(took) % len(lines)].hand_over(60.0)
         took.append(time.monotonic() - began)
         time.sleep(max(0.0, began + INTERVAL - time.monotonic()))
