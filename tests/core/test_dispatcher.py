@@ -113,6 +113,16 @@ class DeliveryTests(SynchronousTestCase):
         self.assertEqual([sink.complete for _, sink in self.asked], [False] * 3 + [True, False])
         self.assertEqual(self.world.admission.waiting, 4)
 
+    def test_whose_host_is_passed_through_by_now(self) -> None:
+        """There are no other routes of that name: all that wait are told so."""
+        pool = self.asked[0][0].pool
+        assert pool is not None
+        route = Route(pool.route.host.source, passthrough=True)
+        self.world.registry.register(self.member, route, 0.0)
+        self.world.dispatcher.reroute(pool)
+        self.assertEqual([type(sink.error) for _, sink in self.asked], [NoRoute] * 5)
+        self.assertEqual(self.world.admission.waiting, 0)
+
     def test_whom_nobody_will_serve(self) -> None:
         """All that wait are told so, not the first alone."""
         pool = self.asked[0][0].pool

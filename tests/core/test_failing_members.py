@@ -68,6 +68,16 @@ class FailingMemberTests(SynchronousTestCase):
             self.assertEqual(self.world.dispatcher.failing.ejections["in-a-row"], times)
             self.world.advance(2 * TIME)
 
+    def test_who_comes_back_gets_what_waits(self) -> None:
+        self.world.dispatcher.failing.detector.time = 5.0
+        self.fail_until_out()
+        self.members["2"].concurrency = 1
+        asked = [self.world.ask()[0] for _ in range(2)]
+        self.assertEqual(self.world.admission.waiting, 1)
+        self.world.advance(5.0)
+        self.assertEqual(self.world.admission.waiting, 0)
+        self.assertEqual([each.member for each in asked], [self.members["2"], self.members["1"]])
+
     def test_the_last_one_is_asked(self) -> None:
         """At once, when the other has left, though it fails."""
         self.fail_until_out()

@@ -232,6 +232,11 @@ class OutlierTests(SynchronousTestCase):
         self.detector.row = 0
         self.assertIsNone(self.err(self.one, 3 * ROW))
 
+    def test_who_is_gone_is_not_watched(self) -> None:
+        self.one.feed(MemberEvent.LEAVE, self.now)
+        self.assertIsNone(self.err(self.one, 3 * ROW))
+        self.assertIsNone(self.one.outcomes)
+
     def test_another_process_is_no_other_guest(self) -> None:
         """It may have the same one, and as badly."""
         pool = Pool(Route(b"b", b"/.*"), now=0.0)

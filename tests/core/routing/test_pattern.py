@@ -334,6 +334,7 @@ class PathPatternTests(SynchronousTestCase):
             (b"/caf\xc3\xa9", "/caf%C3%A9"),
             (b"/caf\xc3\xa9/.*", "%XX"),
             (b"/a//b/.*", "/a/b/"),
+            (b"//.*", "begins here with /"),
             (b"/a/\\.\\./b.*", "begins here with /b"),
             (b"/%7Ea/.*", "/~a/"),
             (b"/%2fx[ab]", "/%2Fx"),

@@ -28,6 +28,7 @@ class OriginsTests(SynchronousTestCase):
             *(b"https://d.example", b"https://.d.example", b"https://xd.example"),
             *(b"https://evil.example/.d.example", b"https://u@x.d.example", b"https://b.example/"),
             *(b"https://a.example:81", b"https://x.d.example:444", b"https://b.example.evil"),
+            *(b"http://x.d.example", b"http://xx.d.example", b"ws://xyz.d.example"),
         ):
             self.assertFalse(found.allow(head(origin)), origin)
 

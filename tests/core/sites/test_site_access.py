@@ -74,9 +74,15 @@ class LinksTests(SynchronousTestCase):
             self.assertEqual(answer.status, status)
 
     def test_it_leads_to_no_other_host(self) -> None:
-        answer = LINKS.decide(ask(with_token(token(), b"//evil.example/x")), WALL)
-        assert isinstance(answer, LocalAnswer)
-        self.assertEqual(answer.headers[0], (b"Location", b"/evil.example/x"))
+        """And to the same path, whatever that begins with."""
+        for target, location in (
+            (b"//evil.example/x", b"/evil.example/x"),
+            (b"///evil.example", b"/evil.example"),
+            (b"/X/evil.example", b"/X/evil.example"),
+        ):
+            answer = LINKS.decide(ask(with_token(token(), target)), WALL)
+            assert isinstance(answer, LocalAnswer)
+            self.assertEqual(answer.headers[0], (b"Location", location))
 
     def test_the_next_visits(self) -> None:
         good = b"subproxy_link=" + token("/docs")
