@@ -30,6 +30,7 @@ class ClaimTests(SynchronousTestCase):
             (claim.host, claim.literal, claim.suffix), ("blog.example", True, b"blog.example")
         )
         self.assertEqual((claim.path, str(claim)), (b"/api", "blog.example/api"))
+        self.assertEqual(Claim("blog.example", "/X/X/").path, b"/X/X")
         claim = Claim("*.example", "/")
         self.assertEqual((claim.literal, claim.suffix, claim.path), (False, b".example", b""))
         self.assertEqual((str(claim), repr(claim)), ("*.example/", "<Claim *.example/>"))

@@ -30,7 +30,7 @@ class AddressTests(SynchronousTestCase):
 
 class NetworkSetTests(SynchronousTestCase):
     def test_what_is_in_it(self) -> None:
-        found = NetworkSet(["10.0.0.0/8", "10.1.2.3/16", "192.0.2.1", "2001:db8::/32", "unix"])
+        found = NetworkSet(["unix", "10.0.0.0/8", "10.1.2.3/16", "192.0.2.1", "2001:db8::/32"])
         for address in b"10.9.9.9", b"192.0.2.1", b"2001:db8:1::", b"::ffff:10.0.0.1", UNIX:
             self.assertIn(address, found)
             self.assertIn(address, found)

@@ -167,6 +167,8 @@ class OriginTests(SynchronousTestCase):
             self.assertEqual(read(way, (PROTO, schemes)).scheme, scheme, schemes)
         hosts = read(way, (HOST, b"evil, front, inner"))
         self.assertEqual(hosts.host, b"front")
+        self.assertEqual(read(way, (HOST, b"evil,X.fronT.X\t, inner")).host, b"X.fronT.X")
+        self.assertEqual(read((HOST, b" X.front.X\t")).host, b"X.front.X")
         self.assertEqual(read((PROTO, b"https, http")).scheme, b"http")
 
     def test_the_elements_of_forwarded_that_are_believed(self) -> None:

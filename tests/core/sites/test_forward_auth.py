@@ -144,7 +144,7 @@ class VerdictTests(SynchronousTestCase):
     def test_for_how_long(self) -> None:
         for said, seconds in (
             ([], 10.0),
-            ([(b"Cache-Control", b"max-age=3")], 3.0),
+            ([(b"Vary", b"no-store"), (b"Cache-Control", b"max-age=3")], 3.0),
             ([(b"cache-control", b"private, MAX-AGE=60")], 10.0),
             ([(b"Cache-Control", b"max-age=0")], 0.0),
             ([(b"Cache-Control", b"no-store")], 0.0),

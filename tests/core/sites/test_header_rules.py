@@ -66,6 +66,7 @@ class HeaderRulesTests(SynchronousTestCase):
             )
         header_rules([], [("X", "")], [("Y", "ä")], of_request=True)
         header_rules([], [("X", "x" * 4096)], [], of_request=False)
+        self.assertEqual(header_rules([], [("X", "XaX")], [], of_request=True).set[0][1], b"XaX")
 
     def test_how_many(self) -> None:
         """64 in all, whatever is done to them."""

@@ -39,6 +39,7 @@ class OriginsTests(SynchronousTestCase):
             self.assertTrue(found.allow(head(origin)))
         for origin in b"https://a.example", b"https://b.example:81", b"ftp://a.example:81", b"null":
             self.assertFalse(found.allow(head(origin)))
+        self.assertTrue(Origins(["same", "https://c.example"]).allow(head(b"https://c.example")))
 
     def test_no_host_is_the_same_as_none(self) -> None:
         """Of a request without C{Host}, no page is on the host that is asked."""

@@ -42,6 +42,7 @@ class StripPrefixTests(SynchronousTestCase):
             (b"/api/%2e%2e/admin", None),
             (b"/api/../api/x", b"/x"),
             (b"/api//evil.example/x", b"/evil.example/x"),
+            (b"/api///X/x", b"/X/x"),
             (b"/api/a//b", b"/a//b"),
         ):
             self.assertEqual(stripped(target), rest, target)

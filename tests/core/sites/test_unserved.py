@@ -42,5 +42,5 @@ class UnservedTests(SynchronousTestCase):
         self.assertEqual(self.found("guest = []", site("x")), [(0, "x")])
 
     def test_once_a_host(self) -> None:
-        both = Site((Claim("x", "/"), Claim("x", "/y")), {})
-        self.assertEqual(self.found("guest = []", both), [(0, "x")])
+        both = Site((Claim("x", "/"), Claim("x", "/y"), Claim("z", "/")), {})
+        self.assertEqual(self.found("guest = []", both), [(0, "x"), (0, "z")])
