@@ -61,9 +61,9 @@ class WireBodies:
         if exchange.ours not in _UNDER_WAY or exchange.ending is not None:
             raise LocalProtocolError(f"exchange {number}: no end when {exchange.ours.name}")
         exchange.check_end(trailers, info)
-        pieces = m.End(number, trailers, info).pieces()
-        self._check_size(pieces)
-        exchange.ending = b"".join(pieces)
+        ending = m.End(number, trailers, info).encode()
+        self._check_size([ending])
+        exchange.ending = ending
         self._write_pieces(exchange, [])
 
     def move_body(self, number: int) -> list[Piece]:

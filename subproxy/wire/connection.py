@@ -153,7 +153,7 @@ class WireConnection(WholeExchanges):
         """The next thing that happened, or None if more bytes are needed. Never raises."""
         ignored = 0
         before = self._decoder.pending
-        while not self._broken and self.theirs is not Side.DATA:
+        while self.theirs is not Side.DATA:
             try:
                 frame = self._decoder.next()
                 if frame is None:

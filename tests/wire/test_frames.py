@@ -163,6 +163,9 @@ class DecodeTests(SynchronousTestCase):
         """A list of two that is no header field is looked into like any other."""
         for pair in ([b"a", 1.5], [1.5, b"a"], [[1.5], b"a"], [b"a", {b"k": 1.5}], [b"a", 2**53]):
             self.assertRaises(FrameError, check_values, [pair])
+        # Nor is one of more, though it begins like one.
+        self.assertRaises(FrameError, check_values, [[b"a", b"b", 1.5]])
+        self.assertRaises(FrameError, check_values, [[b"a", b"b", nested(8, b"c")]])
         check_values([[b"a", b"b"], [1, 2], [True, None]])
 
     def test_long_frames_of_many_colons(self) -> None:
@@ -256,6 +259,15 @@ class FrameDecoderTests(SynchronousTestCase):
             self.assertEqual((decoder.next(), decoder.copied), ([b"ping"], 0))
             self.assertEqual([decoder.next(), decoder.next()], [[b"ping"], [b"pong"]])
             decoder.copied = 0
+
+    def test_a_frame_that_ends_with_its_read_is_not_moved(self) -> None:
+        """What was read behind it is, once."""
+        decoder = CountingDecoder(LIMIT)
+        ping, pong = encode([b"ping"]), encode([b"pong"])
+        decoder.feed(ping)
+        decoder.feed(pong)
+        self.assertEqual([decoder.next(), decoder.next()], [[b"ping"], [b"pong"]])
+        self.assertEqual(decoder.copied, len(pong))
 
     def test_a_long_read_is_not_copied_for_a_short_one(self) -> None:
         decoder = FrameDecoder(LIMIT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from subproxy.wire import messages as m
 from subproxy.wire.connection import (
     Broken,
+    WireConnection,
     limits_info,
     parse_limits,
 )
@@ -14,7 +15,7 @@ from subproxy.wire.errors import (
 )
 from subproxy.wire.frames import decode
 from subproxy.wire.limits import Limits
-from subproxy.wire.states import Side
+from subproxy.wire.states import Role, Side
 from tests.rigs.wire_case import GUEST, PROXY, WireTestCase
 from tests.rigs.wire_pair import HELLO, WELCOME, ConnectionPair, request
 
@@ -30,6 +31,15 @@ class GreetingTests(WireTestCase):
         self.assertIs(Side.OPEN, pair.guest.theirs)
         self.assertIs(Side.OPEN, pair.proxy.ours)
         self.assertIs(Side.OPEN, pair.proxy.theirs)
+
+    def test_before(self) -> None:
+        """Nothing was offered, and nothing begun."""
+        for role in Role:
+            new = WireConnection(role)
+            self.assertEqual((new.role, new.ours, new.theirs), (role, Side.IDLE, Side.IDLE))
+            self.assertEqual((new.last, new.exchanges, new.out), (0, {}, []))
+            self.assertEqual((new.bulk, new.tunnels), (False, frozenset()))
+            self.assertEqual((new.limits, new.peer_limits), (Limits(), Limits()))
 
     def test_defaults(self) -> None:
         """Who says nothing of limits takes the defaults."""

@@ -26,7 +26,7 @@ def octets(low: int, high: int) -> Range:
 
 def names(most: int) -> Range:
     """Lists of byte strings of 1 to 32 bytes."""
-    return [[], [b"x" * 32] * most], [[b"x"] * (most + 1), [b""], [b"x" * 33], [1], b"x"]
+    return [[], [b"x"], [b"x" * 32] * most], [[b"x"] * (most + 1), [b""], [b"x" * 33], [1], b"x"]
 
 
 BOOLEAN: Range = [True, False], [0, 1, b"true", None]
