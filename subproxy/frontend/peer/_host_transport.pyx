@@ -3,7 +3,8 @@
 
 It reads records where the reactor has put them, and gives a compiled protocol the plain text of all
 that came at once. What is written in a turn of the reactor is encrypted and sent at its end, at once:
-a record costs more than the frames in it. Flow control is the socket's.
+a record costs more than the frames in it. Of a body, which is no frames, each piece is encrypted where
+it is sent from, and decrypted where it is given on. Flow control is the socket's.
 
 Who is at the other end, the C{HostGate} finds out that it is given as its protocol, when the
 handshake is done.
@@ -45,7 +46,7 @@ cdef enum:
     KEPT = 65536  # bytes of room that are kept from one turn to the next
     READS = 1 << 30  # of the feed within a call of libssl's: no matter how many
     FULL = 16384  # bytes of a receive behind which more is expected
-    OFFERED = 79872  # bytes that are then received at once: as many as go on to a client without a pause
+    OFFERED = 79872  # bytes that are then received at once: as many as go on without a pause
     BODY = 8192  # bytes above which what is written is encrypted where it is sent from
     OVERHEAD = 64  # bytes of a record at most beside its plain text
     WAITING = 1024  # bytes that the library may have to say besides
