@@ -128,9 +128,10 @@ static void respond_body(uint64_t number, uint64_t size) {
     flush_out();
 }
 
-static void announce(uint64_t number, uint64_t size) {
+static void announce(uint64_t number, uint64_t size, int ahead) {
     char payload[256], dict[64];
-    size_t d = word(dict, "length");
+    size_t d = ahead ? (size_t)sprintf(dict, "5:ahead,4:true!") : 0;
+    d += word(dict + d, "length");
     d += number_to(dict + d, size);
     size_t n = word(payload, "response");
     n += number_to(payload + n, number);
@@ -317,6 +318,7 @@ static void greet(const char *host) {
     n += word(info + n, instance);
     n += word(info + n, "bulk");
     n += (size_t)sprintf(info + n, "4:true!");
+    n += (size_t)sprintf(info + n, "5:ahead,4:true!");
     size_t size = word(payload, "hello");
     size += wrapped(payload + size, info, n, '}');
     say(payload, size);
@@ -340,6 +342,7 @@ static void requested(const char *at, const char *end) {
     target = element(e.next);
     e = element(target.next); /* the headers */
     e = element(e.next); /* info */
+    struct element token = entry(e, "ahead");
     if (e.next < end) {
         e = element(e.next);
         if (e.tag == '}') {
@@ -355,7 +358,15 @@ static void requested(const char *at, const char *end) {
     }
     size = strtoull(target.at + 7, NULL, 10);
     if (size <= inline_most && (size < bulk || !bulk)) respond_body(number, size);
-    else announce(number, size);
+    else {
+        if (token.size && !idle_count) hear_ends();
+        int ahead = token.size && idle_count;
+        announce(number, size, ahead);
+        if (ahead) {
+            flush_out(); /* the head goes first: the proxy is awake for the body then */
+            claim(number, token, size, 0);
+        }
+    }
 }
 
 static void received(const char *at, const char *end) {

@@ -12,6 +12,7 @@ from libc.string cimport memcpy
 
 from twisted.internet.interfaces import ITCPTransport
 
+from subproxy.fastpath._asking cimport answered_over
 from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._channel cimport FastChannel
 from subproxy.fastpath._client_sink cimport ClientSink
@@ -106,6 +107,8 @@ cdef class AnsweringConnection(ReplaceableConnection):
         head_size = end - begin
         now = path.now()
         channel.drop(asked.number)
+        answered_over(channel, False)
+        self.unexpected()
         if size >= LEAST_APART and self.sinks().descriptor() >= 0:
             # Nothing waits before it: it goes at once, and is not copied.
             self.sink.write_both(
@@ -197,6 +200,22 @@ cdef class AnsweringConnection(ReplaceableConnection):
         upload.begin(channel, number, length)
         return upload.token
 
+    cdef bytes expect(self, FastChannel channel, uint64_t number):
+        cdef FastDownload download = self.download
+        if self.sinks().plain() < 0:
+            return None
+        if download is None:
+            self.download = download = FastDownload.__new__(FastDownload)
+            download.front = self
+            download.sink = self.sinks()
+        download.expect(channel, number)
+        return download.token
+
+    cdef int unexpected(self) except -1:
+        if self.download is not None:
+            (<FastDownload>self.download).unexpected()
+        return 0
+
     cdef ClientSink sinks(self):
         if self.sink is None:
             self.sink = ClientSink.__new__(ClientSink)
@@ -222,6 +241,10 @@ cdef class AnsweringConnection(ReplaceableConnection):
         cdef long long acknowledged
         cdef u8 *begin
         cdef u8 *end
+        if answer.ahead and not (
+            self.download is not None and (<FastDownload>self.download).expected
+        ):
+            return 0
         if (
             answer.bulk < LEAST_SPLICED or not channel.bulk or not self.writable
             or (answer.length >= 0 and answer.length != answer.bulk)
@@ -234,6 +257,7 @@ cdef class AnsweringConnection(ReplaceableConnection):
             self.download = download = FastDownload.__new__(FastDownload)
             download.front = self
             download.sink = self.sink
+        answered_over(channel, True)
         download.channel = channel
         download.acknowledged = None if acknowledged < 0 else acknowledged
         download.stays = (

@@ -11,6 +11,9 @@ from subproxy.fastpath._request_head cimport Head
 from subproxy.fastpath._route_cache cimport RouteEntry
 
 
+cdef int answered_over(FastChannel channel, bint data_connection) except -1
+
+
 cdef class AskingClient(FastClient):
     cdef FastContext path
     cdef ClientInfo told
@@ -20,6 +23,7 @@ cdef class AskingClient(FastClient):
     cdef readonly double started  # it, or what the stage is
     cdef readonly double given  # when the guest was given it
 
+    cdef bytes expect(self, FastChannel channel, uint64_t number)
     cdef bytes promise(self, FastChannel channel, uint64_t number, int64_t length)
     cdef bint know(self, const u8 *data, const Head *head) except -1
     cdef int give_id(self, Head *head) except -1

@@ -16,18 +16,32 @@ from subproxy.fastpath._pending cimport PendingRequest, acceptable
 from subproxy.fastpath._request_frame cimport Sender, encode, room
 from subproxy.fastpath._request_head cimport Field, Head
 from subproxy.fastpath._route_cache cimport RouteEntry
-from subproxy.fastpath._slots cimport get, slot
+from subproxy.fastpath._slots cimport get, number as number_of, set_number, slot
 from subproxy.fastpath._tables cimport SENT_FOR, SENT_ID
 from subproxy.fastpath._trace_field cimport ROOM, add_traceparent, find_trace
 
 from subproxy.core.balancing.member import Member
 from subproxy.fastpath import shared_channel as _shared_channel
 from subproxy.subscription import channel as _channel
+from subproxy.subscription.upstream_request import AHEAD
 
 cdef type PythonChannel = _shared_channel.SharedChannel
 cdef Py_ssize_t MEMBER_CHANNEL = slot(Member, "channel")
 cdef Py_ssize_t CHANNEL_FAST = slot(PythonChannel, "fast")
 cdef Py_ssize_t CHANNEL_CONGESTED = slot(_channel.Channel, "congested")
+cdef Py_ssize_t CHANNEL_AHEAD = slot(_channel.Channel, "ahead")
+cdef long MOST_AHEAD = AHEAD
+
+
+cdef int answered_over(FastChannel channel, bint data_connection) except -1:
+    """An answer goes over a data connection, or not: what is to be expected of the next ones."""
+    cdef long before = number_of(channel.channel, CHANNEL_AHEAD)
+    if data_connection:
+        if before != MOST_AHEAD and channel.ahead:
+            set_number(channel.channel, CHANNEL_AHEAD, MOST_AHEAD)
+    elif before:
+        set_number(channel.channel, CHANNEL_AHEAD, before - 1)
+    return 0
 
 
 cdef class AskingClient(FastClient):
@@ -45,6 +59,10 @@ cdef class AskingClient(FastClient):
 
     cdef bytes promise(self, FastChannel channel, uint64_t number, int64_t length):
         """The token for a body that is to go over a data connection; None if that is not for here."""
+        return None
+
+    cdef bytes expect(self, FastChannel channel, uint64_t number):
+        """The token for the body of an answer that probably goes over one; None if that is not for here."""
         return None
 
     cdef bint know(self, const u8 *data, const Head *head) except -1:
@@ -115,6 +133,7 @@ cdef class AskingClient(FastClient):
         # What has waited is here, whole, whatever a reload says by now.
         cdef bint large = new and body > path.most_inline
         cdef bytes token = None
+        cdef bytes ahead = None
         python_channel = get(member, MEMBER_CHANNEL)
         if type(python_channel) is not PythonChannel:
             return False
@@ -144,6 +163,8 @@ cdef class AskingClient(FastClient):
             asked.tunnel = channel.tunnels.ask()
             if asked.tunnel is None:
                 return False
+        elif not body and number_of(channel.channel, CHANNEL_AHEAD) and head.method_size == 3 and data[0] == c"G":
+            ahead = self.expect(channel, number)
         end = path.frame_end(frame_size)
         # The last thing that could fail is behind us: no id is wasted.
         if new:
@@ -161,6 +182,8 @@ cdef class AskingClient(FastClient):
             0 if token is None else <int>PyBytes_GET_SIZE(token),
             NULL if asked.tunnel is None else <const u8 *>PyBytes_AS_STRING(asked.tunnel),
             0 if asked.tunnel is None else <int>PyBytes_GET_SIZE(asked.tunnel),
+            NULL if ahead is None else <const u8 *>PyBytes_AS_STRING(ahead),
+            0 if ahead is None else <int>PyBytes_GET_SIZE(ahead),
         )
         asked.way = way
         asked.number = number

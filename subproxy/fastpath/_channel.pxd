@@ -43,6 +43,7 @@ cdef class FastChannel(FastExchanges):
     cdef readonly Py_ssize_t inline
     # Of bodies over data connections:
     cdef bint bulk  # there are such here
+    cdef bint ahead  # and the guest takes tokens for them with requests
     cdef readonly long long least_bulk  # bytes from which a request's body goes there; 0: none does
     cdef object identity
     cdef ClaimTable claims

@@ -29,10 +29,11 @@ from subproxy.fastpath._log_format cimport Text
 from subproxy.fastpath._slots cimport get, number, real, set_number, set_real, slot
 
 from subproxy.subscription.buffer_account import BufferAccount, BufferPart
-from subproxy.subscription.channel import Channel, abort_error
+from subproxy.subscription.channel import Channel
 from subproxy.subscription.protocol import SMALL_PART
 from subproxy.telemetry.log_format import escaped
 from subproxy.subscription.time_share import TimeShare
+from subproxy.subscription.upstream_request import abort_error
 
 cdef enum:
     LEAST_OFFERED = 4096  # bytes of a frame still to come that are worth a receive of their own
@@ -75,6 +76,7 @@ cdef class FastChannel(FastExchanges):
         self.inline = wire.peer_limits.inline
         self.part, self.account = protocol.buffer_part()
         self.bulk = wire.bulk
+        self.ahead = wire.bulk and wire.ahead
         self.least_bulk = (protocol.context.settings.bulk or 0) if wire.bulk else 0
         self.identity = protocol.identity
         context = protocol.context

@@ -30,8 +30,11 @@ cdef class ClaimTable:
     cdef bytes randomness  # of which what is behind `spare` has become tokens
     cdef Py_ssize_t spare
 
-    cdef int issue(self, BodyClaim claim) except -1
+    cdef int issue(self, BodyClaim claim, bint lapses=*) except -1
+    cdef int lapse(self, BodyClaim claim) except -1
+    cdef int void(self, BodyClaim claim) except -1
     cdef int use(self, BodyClaim claim) except -1
+    cdef int spend(self, BodyClaim claim, str how) except -1
 
 
 cdef class ClaimWatch(Watcher):
@@ -48,6 +51,7 @@ cdef class ClaimWatch(Watcher):
     cdef Py_ssize_t expected  # bytes of a `connect`, as the last one was; 0 before the first
 
     cdef int carry(self, BodyClaim body, object state, object left) except -1
+    cdef int headed(self, object left) except -1
     cdef int carried(self) except -1
     cdef int idle(self) except -1
     cdef int odd(self, bytes came) except -1

@@ -21,7 +21,7 @@ from subproxy.relay._flow cimport FlowUser, SpliceScheduler, Watcher
 import os
 
 from subproxy.subscription.bodies.data_connection_state import DataConnectionState
-from subproxy.subscription.bodies.tokens import REMEMBERED, SIZE
+from subproxy.subscription.bodies.tokens import NEVER as _NEVER, REMEMBERED, SIZE
 from subproxy.wire.errors import FrameError
 from subproxy.wire.frames import FrameDecoder
 
@@ -37,6 +37,7 @@ cdef enum:
     TOKENS = 32  # that are made of what the system gives at once
 
 cdef int TOKEN_SIZE = SIZE
+cdef double NEVER = _NEVER
 cdef object random_bytes = os.urandom
 cdef object IDLE = DataConnectionState.IDLE
 cdef object SENDING = DataConnectionState.SENDING
@@ -83,8 +84,8 @@ cdef class ClaimTable:
         self.unsaid = tokens.ends.waiting
         self.spare = 0
 
-    cdef int issue(self, BodyClaim claim) except -1:
-        """Give a new token to C{claim}."""
+    cdef int issue(self, BodyClaim claim, bint lapses=True) except -1:
+        """Give a new token to C{claim}, which lapses from now on, or from when C{lapse} is called."""
         if PyList_GET_SIZE(self.unsaid):
             self.ends.tell()
         if not self.spare:
@@ -97,11 +98,16 @@ cdef class ClaimTable:
         )
         if self.prefix:
             claim.token = self.prefix + claim.token
-        claim.due = <double>self.seconds() + <double>self.tokens.timeout
+        claim.due = NEVER
         self.promises[claim.token] = claim
+        self.counts["issued"] += 1
+        return self.lapse(claim) if lapses else 0
+
+    cdef int lapse(self, BodyClaim claim) except -1:
+        """It must be claimed in time, from now on."""
+        claim.due = <double>self.seconds() + <double>self.tokens.timeout
         if self.tokens.timer is None:
             self.tokens.wait()
-        self.counts["issued"] += 1
         return 0
 
     cdef int use(self, BodyClaim claim) except -1:
@@ -109,11 +115,19 @@ cdef class ClaimTable:
         if claim.timer is not None:
             self.tokens.use(claim)
             return 0
+        self.spend(claim, "used")
+        self.counts["claimed"] += 1
+        return 0
+
+    cdef int void(self, BodyClaim claim) except -1:
+        """Its body goes another way, or nowhere; it does not lapse yet, and was not claimed."""
+        return self.spend(claim, "void")
+
+    cdef int spend(self, BodyClaim claim, str how) except -1:
         del self.promises[claim.token]
-        self.spent[claim.token] = "used"
+        self.spent[claim.token] = how
         if len(self.spent) > REMEMBERED:
             self.spent.popitem(last=False)
-        self.counts["claimed"] += 1
         return 0
 
 
@@ -264,6 +278,13 @@ cdef class ClaimWatch(Watcher):
         connection._left = left
         if state is SENDING and not connection._wide:
             connection.widen()
+        return 0
+
+    cdef int headed(self, object left) except -1:
+        """The head of what was held for it has come; C{left} is the length."""
+        connection = self.connection
+        connection.state = RECEIVING
+        connection._left = left
         return 0
 
     cdef int carried(self) except -1:

@@ -71,9 +71,8 @@ cdef class FastPath(FastContext):
         return front
 
     def stats(self):
-        """How many requests were answered here, and how many were left to Python, and when; how many tunnels began,
-        how many pieces went through such, and of streamed answers; of how many clients is remembered what
-        trusted peers said."""
+        """How many requests were answered here, or left to Python, and when; how many tunnels began, and pieces
+        of such and of streamed answers passed; of how many clients is remembered what trusted peers said."""
         return {
             "requests": self.answered,
             "declined_requests": self.declined_requests,
@@ -487,6 +486,7 @@ cdef class FastConnection(TunnellingConnection):
             return False
         now = path.now()
         asked.earlier = earlier.and_of(member, tried, now - self.given)
+        self.unexpected()
         channel.drop(asked.number)
         self.channel = None
         self.stage = QUEUED

@@ -1,10 +1,11 @@
 from subproxy.relay.flow import Flow
 from subproxy.relay.pipes import Pipe
 from subproxy.subscription.bodies.data_connection import DataConnection
-from subproxy.subscription.bodies.transfer import ResponseTransfer
+from subproxy.subscription.bodies.response_transfer import ResponseTransfer
 
 class FastDownload:
     head: bytes
+    expected: bool
     length: int
     moved: int
     status: int

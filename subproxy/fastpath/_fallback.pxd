@@ -37,3 +37,4 @@ cdef class ReplaceableConnection(AskingClient):
     cdef int forget(self) except -1
     cdef int download_over(self, object download) except -1
     cdef int upload_over(self) except -1
+    cdef int unexpected(self) except -1

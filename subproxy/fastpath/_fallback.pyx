@@ -134,6 +134,7 @@ cdef class ReplaceableConnection(AskingClient):
             self.download = None
         else:
             slow = handover.waiting(self)
+            self.download = None
         self.become(slow)
         return self.forget()
 
@@ -143,6 +144,10 @@ cdef class ReplaceableConnection(AskingClient):
 
     cdef int download_over(self, object download) except -1:
         """All of the answer's body has gone to the client, and its C{end} has come."""
+        raise NotImplementedError
+
+    cdef int unexpected(self) except -1:
+        """If a token for the answer's body went with the request, that is not of use."""
         raise NotImplementedError
 
     cdef int forget(self) except -1:

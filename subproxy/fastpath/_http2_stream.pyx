@@ -4,7 +4,7 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint32_t
 
-from subproxy.fastpath._asking cimport AskingClient
+from subproxy.fastpath._asking cimport AskingClient, answered_over
 from subproxy.fastpath._body_assembly cimport BodyAssembly
 from subproxy.fastpath._bytes cimport u8
 from subproxy.fastpath._channel cimport FastChannel
@@ -165,6 +165,7 @@ cdef class FastHttp2Stream(AskingClient):
         counts.heads -= self.cost
         now = path.now()
         channel.drop(asked.number)
+        answered_over(channel, False)
         del front.streams[self.number]
         front.soon()
         if path.lines is not None:

@@ -182,7 +182,7 @@ cdef class PendingRequest:
             size += ROOM
         end = path.room(size) + path.scratch_size
         at = encode(
-            end, data, &head, sender, self.number, id, id_size, data, 0, NULL, 0, NULL, 0,
+            end, data, &head, sender, self.number, id, id_size, data, 0, NULL, 0, NULL, 0, NULL, 0,
         )
         return PyBytes_FromStringAndSize(<const char *>at, end - at)
 

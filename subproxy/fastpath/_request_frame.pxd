@@ -26,6 +26,7 @@ cdef u8 *encode(
     u8 *end, const u8 *data, const Head *head, const Sender *sender, uint64_t number,
     const u8 *id, int id_size, const u8 *body, Py_ssize_t body_size,
     const u8 *token, int token_size, const u8 *tunnel, int tunnel_size,
+    const u8 *ahead, int ahead_size,
 ) noexcept nogil
 
 cdef Py_ssize_t room(const Head *head, const Sender *sender, int id_size, Py_ssize_t body_size) noexcept nogil

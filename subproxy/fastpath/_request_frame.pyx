@@ -76,11 +76,13 @@ cdef u8 *encode(
     u8 *end, const u8 *data, const Head *head, const Sender *sender, uint64_t number,
     const u8 *id, int id_size, const u8 *body, Py_ssize_t body_size,
     const u8 *token, int token_size, const u8 *tunnel, int tunnel_size,
+    const u8 *ahead, int ahead_size,
 ) noexcept nogil:
     """Write the frame so that it ends at C{end}; return where it begins.
 
     With a C{token} the body comes over a data connection, and there is no C{body}. Nor is there one
-    where a C{tunnel} is asked for: a protocol, as the guest spells it. With neither, and yet a size,
+    where a C{tunnel} is asked for: a protocol, as the guest spells it. C{ahead} is a token for the body
+    of the response. With neither, and yet a size,
     the frame is written as far as to its body: that, and FRAME_END bytes, are elsewhere.
     """
     cdef bint apart = body == NULL and token == NULL and body_size
@@ -133,6 +135,9 @@ cdef u8 *encode(
     if tunnel != NULL:
         o = back_string(o, tunnel, tunnel_size)
         o = back_bytes(o, b"6:tunnel,", 9)
+    if ahead != NULL:
+        o = back_string(o, ahead, ahead_size)
+        o = back_bytes(o, b"5:ahead,", 8)
     o = back_length(o, last)
     o -= 1
     o[0] = c"]"
@@ -217,7 +222,7 @@ def request_frame(
     end = <u8 *>PyByteArray_AS_STRING(scratch) + len(scratch)
     frame = encode(
         end, begin, &head, &sender, number, <const u8 *>PyBytes_AS_STRING(id), <int>len(id),
-        begin + head.size, body, NULL, 0, NULL, 0,
+        begin + head.size, body, NULL, 0, NULL, 0, NULL, 0,
     )
     return (
         PyBytes_FromStringAndSize(<char *>frame, end - frame),

@@ -24,6 +24,7 @@ cdef struct Answer:
     const u8 *body
     Py_ssize_t body_size
     int64_t bulk  # bytes of a body that comes over a data connection; -1: it does not
+    bint ahead  # ... with the token that went with the request
     bint streamed  # its body follows in frames; else it is here, or bulk
     const u8 *payload  # of the frame
     Py_ssize_t payload_size

@@ -174,13 +174,19 @@ cdef bint decode(
         p = last + 1
     answer.payload = payload
     answer.payload_size = end - payload
-    answer.streamed = False
+    answer.streamed = answer.ahead = False
     if end - p > 12 and (end - 1)[0] == c"}":
-        # {"length": ...} and nothing else: so many bytes come over a data connection.
+        # {"length": ...}, perhaps with "ahead", and nothing else: so many bytes come over a data
+        # connection.
         p = item(p, end, c"}", &size)
-        if p == NULL or p + size + 1 != end or size < 9 or memcmp(p, b"6:length,", 9) != 0:
+        if p == NULL or p + size + 1 != end:
             return False
         last = p + size
+        if size > 24 and memcmp(p, b"5:ahead,4:true!", 15) == 0:
+            answer.ahead = True
+            p += 15
+        if last - p < 9 or memcmp(p, b"6:length,", 9) != 0:
+            return False
         p = item(p + 9, last, c"#", &size)
         if p == NULL or p + size + 1 != last:
             return False

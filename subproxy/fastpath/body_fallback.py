@@ -29,8 +29,8 @@ from subproxy.relay.pipes import Pipe
 from subproxy.relay.receiving import ReceivingState
 from subproxy.relay.splice import RelayUser, SpliceRelay
 from subproxy.subscription.bodies.data_connection import DataConnection
+from subproxy.subscription.bodies.response_transfer import ResponseTransfer
 from subproxy.subscription.bodies.tokens import PendingClaim
-from subproxy.subscription.bodies.transfer import ResponseTransfer
 from subproxy.wire import messages as m
 from subproxy.wire.frames import decode
 

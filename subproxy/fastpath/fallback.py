@@ -8,6 +8,8 @@ retries, errors, deadlines and the log are the same.
 
 from __future__ import annotations
 
+from typing import cast
+
 from subproxy.core.balancing.admission import Ticket
 from subproxy.core.exchange import Exchange, ExchangeState, RequestHead
 from subproxy.core.http.normalise import normalise_path
@@ -24,6 +26,8 @@ from subproxy.frontend.http1.response_writer import Http1Encoder
 from subproxy.frontend.http1.version import VERSIONS
 from subproxy.frontend.tcp_info import bytes_taken
 from subproxy.relay.receiving import ReceivingState
+from subproxy.subscription.bodies.data_connection import DataConnection
+from subproxy.subscription.bodies.tokens import PendingClaim
 from subproxy.telemetry.close_reason import CloseReason
 from subproxy.wire.frames import decode
 
@@ -166,7 +170,16 @@ def _client_stream(protocol: FallbackProtocol, front: FallsBack) -> ClientStream
         # Its body has gone over a data connection.
         exchange.streamed = front.asked.received
         exchange.ended = True
-    front.channel.channel.adopt(exchange, front.asked.number)
+    channel, number = front.channel.channel, front.asked.number
+    channel.adopt(exchange, number)
+    download = front.download
+    if download is not None and download.expected:
+        transfer = channel.adopt_ahead(number, cast("PendingClaim[DataConnection]", download))
+        connection, _, _ = download.part()
+        download.given_to(transfer)
+        if connection is not None:
+            connection.used_by(transfer)
+            transfer.adopt_held(connection)
     client_stream.exchange = exchange
     return client_stream
 

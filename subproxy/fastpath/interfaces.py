@@ -17,7 +17,8 @@ from subproxy.frontend.http2.counts import IHttp2Counts
 from subproxy.relay.flow import Flow
 from subproxy.relay.pipes import Pipe
 from subproxy.subscription.bodies.data_connection import DataConnection
-from subproxy.subscription.bodies.transfer import RequestTransfer, ResponseTransfer
+from subproxy.subscription.bodies.response_transfer import ResponseTransfer
+from subproxy.subscription.bodies.transfer import RequestTransfer
 
 
 class StreamedDownload(Protocol):
@@ -25,6 +26,8 @@ class StreamedDownload(Protocol):
     A L{FastDownload}, in the middle of whatever it is.
 
     @ivar head: the frame of the answer, without its length.
+    @ivar expected: its token went with the request, and its head has not come: nothing of what
+        follows means anything then.
     @ivar length: bytes of the body; so many were C{moved} to the client.
     @ivar first_byte: when the head was written, in monotonic seconds.
     @ivar stays: the client was told that the connection stays.
@@ -33,6 +36,7 @@ class StreamedDownload(Protocol):
     """
 
     head: bytes
+    expected: bool
     length: int
     moved: int
     first_byte: float
@@ -96,7 +100,7 @@ class FallsBack(Protocol):
     given: float
     peer: Peer | None
     member: Member
-    download: StreamedDownload
+    download: StreamedDownload | None
     upload: StreamedUpload
     tunnel: TunnelNumbers
     frame: bytes

@@ -10,8 +10,9 @@ from subproxy.core.exchange import Exchange
 from subproxy.errors import GuestFailure
 from subproxy.fastpath.tunnel_numbers import TunnelNumbers
 from subproxy.subscription.bodies.data_connection import DataConnection
+from subproxy.subscription.bodies.response_transfer import ResponseTransfer
 from subproxy.subscription.bodies.tokens import PendingClaim
-from subproxy.subscription.bodies.transfer import RequestTransfer, ResponseTransfer
+from subproxy.subscription.bodies.transfer import RequestTransfer
 from subproxy.subscription.channel import Channel
 from subproxy.subscription.context import GuestContext
 from subproxy.subscription.interfaces import ChannelConnection
@@ -151,6 +152,18 @@ class SharedChannel(Channel):
         carrier = self._carriers[number]
         transfer = ResponseTransfer(carrier, self._context, length, promise, moved)
         carrier.download = transfer
+        return transfer
+
+    def adopt_ahead(self, number: int, promise: PendingClaim[DataConnection]) -> ResponseTransfer:
+        """
+        C{number}, which was adopted, had a token for the body of its response, which has not come.
+
+        @param promise: that token; it may be claimed already.
+        """
+        carrier = self._carriers[number]
+        transfer = carrier.ahead = ResponseTransfer(
+            carrier, self._context, None, promise, headed=False
+        )
         return transfer
 
     def adopt_upload(

@@ -297,7 +297,7 @@ TWINS: Final = {
     ),
     "bodies over data connections": Twin(
         (
-            "subproxy.subscription.bodies.transfer.ResponseTransfer",
+            "subproxy.subscription.bodies.response_transfer.ResponseTransfer",
             "subproxy.subscription.bodies.transfer.RequestTransfer",
         ),
         (

@@ -19,21 +19,19 @@ from subproxy.core.balancing.member import Member
 from subproxy.core.body_transport import BodyLimits, BodyTransport, announced, choose
 from subproxy.core.exchange import Exchange, ExchangeState, IChannel
 from subproxy.core.http.upgrade import Upgrade
-from subproxy.core.printable import printable
 from subproxy.errors import (
     ClientError,
     GuestFailure,
-    GuestGone,
     GuestMisbehaved,
-    GuestRefused,
     ProxyError,
 )
-from subproxy.subscription.bodies.transfer import RequestTransfer, ResponseTransfer
+from subproxy.subscription.bodies.response_transfer import ResponseTransfer
+from subproxy.subscription.bodies.transfer import RequestTransfer
 from subproxy.subscription.context import GuestContext
 from subproxy.subscription.interfaces import ChannelConnection, Handlers, NumberedExchange
 from subproxy.subscription.request_frame import request_headers, request_info
 from subproxy.subscription.tunnel_request import TunnelRequest
-from subproxy.subscription.upstream_request import UpstreamRequest
+from subproxy.subscription.upstream_request import AHEAD, UpstreamRequest, abort_error
 from subproxy.wire import messages as m
 from subproxy.wire.connection import Violation
 from subproxy.wire.errors import TooLarge
@@ -47,6 +45,8 @@ class Channel:
     The exchanges of one subscription.
 
     @ivar wire: the protocol state of its connection.
+    @ivar ahead: so many responses more, or the next that goes over a data connection, until no
+        request has a token for that: see L{AHEAD}.
     @ivar congested: the guest does not read what we send: no streamed request bodies now.
     @ivar flush: write what was said, unless a turn is under way.
     @ivar emptied: told when the last exchange is over, if somebody wants to know.
@@ -59,6 +59,7 @@ class Channel:
         "_connection",
         "_context",
         "_dispatcher",
+        "ahead",
         "congested",
         "emptied",
         "flush",
@@ -75,6 +76,7 @@ class Channel:
     ) -> None:
         self.wire, self.member, self.identity = connection.wire, member, member.identity
         self.congested = False
+        self.ahead = 0
         self.emptied: Callable[[], None] | None = None
         self.flush = connection.flush
         self._connection = connection
@@ -107,12 +109,16 @@ class Channel:
         carrier = UpstreamRequest(self, number, exchange)
         if transport is BodyTransport.DATA_CONNECTION:
             carrier.upload = RequestTransfer(carrier, self._context)
+        info = request_info(exchange, self.member)
+        if self.ahead and request.method == b"GET" and body == b"":
+            carrier.ahead = ResponseTransfer(carrier, self._context, None, headed=False)
+            info[b"ahead"] = carrier.ahead.token
         frame = m.Request(
             number,
             request.method,
             request.target,
             request_headers(exchange),
-            request_info(exchange, self.member),
+            info,
             body if transport is BodyTransport.INLINE else self._promised(carrier),
         )
         try:
@@ -261,6 +267,8 @@ class Channel:
             transport, body, length = announced(message.body)
             if isinstance(carrier, TunnelRequest) and carrier.accepted(message):
                 return
+            self._answered_over(transport)
+            begun = carrier.begins_ahead(message.body)
             if transport is BodyTransport.INLINE:
                 # Gone before the frontend hears of it: it may begin its next exchange at once.
                 self._take(number)
@@ -274,9 +282,20 @@ class Channel:
         if exchange.state is ExchangeState.DONE:
             if self._take(number) is not None:
                 self._abort(number, b"complete", b"a body is not wanted here")
-        elif transport is BodyTransport.DATA_CONNECTION and self._carriers.get(number) is carrier:
+        elif self._carriers.get(number) is not carrier:
+            return
+        elif begun and carrier.download is not None and length is not None:
+            carrier.download.begin(length)
+        elif transport is BodyTransport.DATA_CONNECTION:
             carrier.download = ResponseTransfer(carrier, self._context, length)
             self.wire.send(m.Connect(number, carrier.download.token))
+
+    def _answered_over(self, transport: BodyTransport) -> None:
+        """A response goes so: what is to be expected of the next ones."""
+        if transport is BodyTransport.DATA_CONNECTION:
+            self.ahead = AHEAD if self.wire.ahead else 0
+        elif self.ahead:
+            self.ahead -= 1
 
     def _wait_for_client(self, carrier: UpstreamRequest, size: int) -> None:
         """
@@ -477,11 +496,3 @@ class Channel:
         carrier.exchange.carrier = None
         carrier.exchange.fail(error)
         self._connection.invalid(str(error))
-
-
-def abort_error(code: bytes, reason: bytes) -> GuestFailure:
-    """What it means that a guest has given an exchange up, with that C{abort}."""
-    said = printable(reason)
-    if code == b"refused":
-        return GuestRefused(f"the application refused: {said}" if said else "")
-    return GuestGone(f"the application gave up: {said}" if said else "")

@@ -24,7 +24,7 @@ from subproxy.wire.fields import Info
 from subproxy.wire.frames import FrameDecoder, Piece, framed_size
 from subproxy.wire.greeting import limits_info, parse_limits
 from subproxy.wire.heads import asking_fault, asks, head_event, waits
-from subproxy.wire.info import tunnel_tokens
+from subproxy.wire.info import takes_ahead, tunnel_tokens
 from subproxy.wire.limits import BODY_CHUNK, BODY_OVERHEAD, MAX_REASON, Limits
 from subproxy.wire.messages import Message, parse
 from subproxy.wire.states import SIDES, Event, Half, Role, Side
@@ -58,6 +58,7 @@ class WireConnection(WholeExchanges):
     @ivar exchanges: those that are under way, by number.
     @ivar last: the highest exchange number so far.
     @ivar bulk: C{welcome} has offered data connections.
+    @ivar ahead: of a proxy: that, to a guest that takes tokens with requests.
     @ivar tunnels: for what C{request} may ask for a tunnel: C{hello} and C{welcome} have said so.
     """
 
@@ -68,6 +69,7 @@ class WireConnection(WholeExchanges):
         self.theirs = Side.IDLE
         self.last = 0
         self.bulk = False
+        self.ahead = False
         self.tunnels: frozenset[bytes] = frozenset()
         self._announced: frozenset[bytes] = frozenset()
         self._decoder = FrameDecoder(self.limits.frame)
@@ -217,6 +219,7 @@ class WireConnection(WholeExchanges):
             self._offered(info)
         else:
             self._announced = frozenset(tunnel_tokens(info))
+            self.ahead = takes_ahead(info)
 
     def _offered(self, welcome: Info) -> None:
         self.bulk = b"bulk" in welcome

@@ -21,6 +21,11 @@ def tunnel_tokens(hello: Info) -> list[bytes]:
     return lookup(hello, b"tunnel", check.tunnel_tokens, [])
 
 
+def takes_ahead(hello: Info) -> bool:
+    """Whether a guest takes tokens for bodies of responses with their requests."""
+    return lookup(hello, b"ahead", check.boolean, False)
+
+
 def process_wanted(hello: Info) -> int | None:
     """To which process a guest would like to come; None for any."""
     found: int | None = lookup(hello, b"process", check.process, None)
@@ -132,6 +137,12 @@ def wakes_machine(registration: Info) -> bool:
 def tunnel_asked(request: Info) -> bytes | None:
     """For what a tunnel is asked, where one is."""
     return lookup(request, b"tunnel", check.tunnel_token, None)
+
+
+def token_ahead(request: Info) -> bytes | None:
+    """The token for the body of the response, where there is one."""
+    found: bytes | None = lookup(request, b"ahead", check.token, None)
+    return found
 
 
 def takes_trailers(request: Info) -> bool:

@@ -62,9 +62,10 @@ class ScriptedGuest:
 
     @param path: where the proxy listens for guests.
     @param tunnels: the protocols for which it takes tunnels.
+    @param ahead: it takes tokens with requests.
     """
 
-    def __init__(self, path: str, tunnels: tuple[bytes, ...] = ()) -> None:
+    def __init__(self, path: str, tunnels: tuple[bytes, ...] = (), ahead: bool = False) -> None:
         self.path = path
         self.wire = WireConnection(Role.GUEST)
         self.socket = socket.socket(socket.AF_UNIX)
@@ -75,6 +76,7 @@ class ScriptedGuest:
             b"application": b"script",
             b"instance": b"i",
             b"bulk": True,
+            b"ahead": ahead,
             **({b"tunnel": list(tunnels)} if tunnels else {}),
         }
         self.say(m.Hello(info))

@@ -41,12 +41,14 @@ def setUpModule() -> None:
 class Play:
     """One proxy with one guest, and what came of what was played."""
 
+    ahead = False
+
     def __init__(self, world: World) -> None:
         self.port = world.port
         self.path = f"{world.vsock}_12345"
         self.seen: list[object] = []
         self.requests = 0  # that the guest was asked
-        self.guest = ScriptedGuest(self.path)
+        self.guest = ScriptedGuest(self.path, ahead=self.ahead)
         self.line: DataLine | None = None
         self.client = self.connect()
 
@@ -412,6 +414,8 @@ class BodyPathTests(SynchronousTestCase):
     """On the reactor of io_uring."""
 
     reactor = "io_uring"
+    play: type[Play] = Play
+    scenes = SCENES
 
     def played(self, scene: Callable[[Play], None], *options: str) -> list[object]:
         """What is seen of C{scene}, the log included."""
@@ -420,7 +424,7 @@ class BodyPathTests(SynchronousTestCase):
         before = log.read_bytes().count(b"\n") if log.exists() else 0
         proxy = world.proxy
         assert proxy is not None
-        play = Play(world)
+        play = self.play(world)
         try:
             play.warm()
             scene(play)
@@ -461,7 +465,7 @@ class BodyPathTests(SynchronousTestCase):
 
     def test_the_same_is_seen(self) -> None:
         """Scene by scene."""
-        for scene in SCENES:
+        for scene in self.scenes:
             fast, slow = (self.played(scene, *options) for options in ((), ("--no-fastpath",)))
             for here, there in zip(fast, slow, strict=False):
                 if isinstance(here, bytes) and isinstance(there, bytes) and here != there:

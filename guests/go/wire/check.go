@@ -132,7 +132,7 @@ var (
 		"frame": integer(minFrame, maxFrame), "window": integer(1, MaxWindow),
 		"inline": integer(0, MaxWindow), "version": integer(Version, Version),
 		"application": name, "instance": name, "worker": orZero, "concurrency": orZero,
-		"weight": weight, "agent": reason, "bulk": isBoolean,
+		"weight": weight, "agent": reason, "bulk": isBoolean, "ahead": isBoolean,
 		"tunnel": list(isProtocol, MaxProtocols), "process": process, "peer": peer,
 	}, "version", "application", "instance")
 	welcomeKeys = dict(map[string]check{
@@ -144,7 +144,7 @@ var (
 	}, "version")
 	requestKeys = dict(map[string]check{
 		"client": reason, "scheme": reason, "version": reason, "id": reason, "expect": isBoolean,
-		"tunnel": isProtocol, "trailers": isBoolean, "tls": tlsKeys,
+		"tunnel": isProtocol, "ahead": name, "trailers": isBoolean, "tls": tlsKeys,
 		"hops": integer(0, maxHops), "stamped": isBoolean,
 	})
 	registerKeys = dict(map[string]check{

@@ -213,7 +213,13 @@ class DataConnection:
         @param length: how many; None if the guest will tell: then nothing follows on
             this connection, and C{bodyComplete} is not called.
         """
-        self._carry(DataConnectionState.RECEIVING, user, length)
+        if self.state is DataConnectionState.HELD:
+            self._go(DataConnectionState.RECEIVING)
+            self._left = length
+            if self.receiving is ReceivingState.PAUSED:
+                self._read_again()
+        else:
+            self._carry(DataConnectionState.RECEIVING, user, length)
         rest = self._decoder.take_rest()
         if length == 0:
             self._decoder.feed(rest)
@@ -221,6 +227,12 @@ class DataConnection:
             user.bodyComplete()
         elif rest:
             self._body_came(rest)
+
+    def hold(self, user: Any) -> None:
+        """C{user} does not know yet how much comes: that waits for L{receive}."""
+        self._carry(DataConnectionState.HELD, user, None)
+        if self.receiving is ReceivingState.READING:
+            self._pause()
 
     # A tunnel.
 

@@ -19,7 +19,10 @@ class DataConnectionState(Enum):
     SENDING = auto()
     """A body is sent to the guest."""
     HELD = auto()
-    """It carries a tunnel of which the guest's half has not moved: what comes of that waits."""
+    """
+    What comes waits: of a tunnel, until the guest's half has moved; of a response's body, for its
+    head.
+    """
     DUPLEX = auto()
     """It carries a tunnel, both ways."""
     SPENT = auto()
@@ -38,6 +41,7 @@ TRANSITIONS: TransitionTable[DataConnectionState] = TransitionTable(
         DataConnectionState.RECEIVING: {DataConnectionState.IDLE, DataConnectionState.CLOSED},
         DataConnectionState.SENDING: {DataConnectionState.IDLE, DataConnectionState.CLOSED},
         DataConnectionState.HELD: {
+            DataConnectionState.RECEIVING,
             DataConnectionState.DUPLEX,
             DataConnectionState.SPENT,
             DataConnectionState.CLOSED,

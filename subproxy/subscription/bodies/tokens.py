@@ -26,6 +26,8 @@ Carrier = TypeVar("Carrier")
 SIZE = 16
 """Random bytes of a token."""
 
+NEVER = float("inf")
+
 REMEMBERED = 1000
 """So many tokens that are no longer good are known."""
 
@@ -97,21 +99,27 @@ class Tokens(Generic[Carrier]):
         exchange: int,
         claimed: Callable[[Carrier], None],
         expired: Callable[[], None],
+        lapses: bool = True,
     ) -> PendingClaim[Carrier]:
-        """A new token."""
+        """
+        A new token.
+
+        @param lapses: from now on; else from when L{lapse} says so.
+        """
         token = self.prefix + secrets.token_bytes(SIZE)
-        promise = PendingClaim(token, identity, exchange, claimed, expired, 0.0)
-        self.promise(promise)
+        promise = PendingClaim(token, identity, exchange, claimed, expired, NEVER)
+        self.ends.tell()
+        self.promises[token] = promise
+        self.counts["issued"] += 1
+        if lapses:
+            self.lapse(promise)
         return promise
 
-    def promise(self, promise: PendingClaim[Carrier]) -> None:
-        """The token of C{promise}, which is new, is out."""
-        self.ends.tell()
+    def lapse(self, promise: PendingClaim[Carrier]) -> None:
+        """The token of C{promise} must be claimed in time, from now on, unless it was."""
         promise.due = self._clock.seconds() + self.timeout
-        self.promises[promise.token] = promise
         if self.timer is None:
             self.wait()
-        self.counts["issued"] += 1
 
     def wait(self) -> None:
         """Look when the token that was issued just now, the only one, is due."""
@@ -143,15 +151,17 @@ class Tokens(Generic[Carrier]):
         self._spend(promise, "void")
 
     def _look(self) -> None:
-        """Find those that are due, oldest first: all have the same time."""
+        """Find those that are due."""
         self.timer = None
         now = self._clock.seconds()
+        soonest = NEVER
         for promise in list(self.promises.values()):
             if promise.due > now:
-                self.timer = self._clock.callLater(promise.due - now, self._look)
-                break
-            if promise.timer is None:
+                soonest = min(soonest, promise.due)
+            elif promise.timer is None:
                 self._overdue(promise)
+        if soonest != NEVER:
+            self.timer = self._clock.callLater(soonest - now, self._look)
 
     def _overdue(self, promise: PendingClaim[Carrier]) -> None:
         """If it was this process that stood still, a claim may be here: look once more."""

@@ -1,5 +1,6 @@
 """
 The bodies of one exchange that go over data connections: who waits for which, and for how long.
+That of a response is in L{subproxy.subscription.bodies.response_transfer}.
 
 Each has a state, by a table. A guest that can't dial takes the other way, C{body} frames, and
 then the body has L{TransferState.FRAMES} and this module nothing more to do with it.
@@ -19,7 +20,7 @@ from zope.interface import implementer
 
 from subproxy.core.fast_enum import fast_enum
 from subproxy.core.states import TransitionTable
-from subproxy.errors import GuestFailure, GuestGone, GuestMisbehaved, GuestSlow
+from subproxy.errors import GuestFailure, GuestGone
 from subproxy.relay.splice import LEAST, SpliceRelay
 from subproxy.subscription.bodies.data_connection import DataConnection
 from subproxy.subscription.bodies.interfaces import IBodyUser
@@ -27,9 +28,7 @@ from subproxy.subscription.bodies.tokens import PendingClaim
 from subproxy.subscription.close_reason import GuestCloseReason
 from subproxy.subscription.context import GuestContext
 from subproxy.subscription.interfaces import TransferRequest
-from subproxy.wire import messages as m
 from subproxy.wire.fields import Headers
-from subproxy.wire.limits import MAX_NUMBER
 
 
 @fast_enum
@@ -59,7 +58,7 @@ TRANSITIONS: TransitionTable[TransferState] = TransitionTable(
 )
 
 
-class _BodyTransfer:
+class BodyTransfer:
     """What both directions have in common."""
 
     def __init__(
@@ -67,11 +66,13 @@ class _BodyTransfer:
         request: TransferRequest,
         context: GuestContext,
         promise: PendingClaim[DataConnection] | None = None,
+        lapses: bool = True,
     ) -> None:
         """
         Promise a body.
 
         @param promise: its token, if that is out already.
+        @param lapses: a new one does from now on.
         """
         self.way = TransferState.PROMISED
         self._request = request
@@ -82,7 +83,7 @@ class _BodyTransfer:
         self._relay: SpliceRelay | None = None
         self._tokens = context.tokens
         self._promise = promise or self._tokens.issue(
-            request.identity, request.number, self._claimed, self._expired
+            request.identity, request.number, self._claimed, self._expired, lapses
         )
         self.token = self._promise.token
 
@@ -179,186 +180,7 @@ class _BodyTransfer:
 
 
 @implementer(IBodyUser)
-class ResponseTransfer(_BodyTransfer):
-    """
-    A response body.
-
-    @param length: of it, if the guest has told; else C{end} tells.
-    """
-
-    def __init__(
-        self,
-        request: TransferRequest,
-        context: GuestContext,
-        length: int | None,
-        promise: PendingClaim[DataConnection] | None = None,
-        moved: int = 0,
-    ) -> None:
-        super().__init__(request, context, promise)
-        self._length = length
-        self._told = length is not None
-        self._moved = moved
-        self._end: m.End | None = None
-
-    def all_came(self) -> None:
-        """All has been moved by somebody else, and its connection is free again."""
-        self._go(TransferState.CARRIED)
-
-    def _claimed(self, connection: DataConnection) -> None:
-        super()._claimed(connection)
-        connection.receive(self, self._length)
-        if self._connection is not connection:
-            return
-        if connection.lendable and (self._length or 0) - self._moved >= LEAST:
-            self._socket = self._request.exchange.sink.clientSocket()
-        if self._socket is not None:
-            self.lend()
-        else:
-            connection.take_back()
-
-    def lend(self) -> None:
-        """Have the rest moved past us as soon as both sockets can be lent."""
-        assert self._connection is not None
-        self._connection.lendReceiving(self._source_lent)
-
-    def _source_lent(self, source: int, left: int) -> None:
-        def lent(sink: int) -> None:
-            connection = self._connection
-            if connection is not None and not self._splice(source, sink, left):
-                connection.returned(0)
-
-        assert self._connection is not None
-        if left < LEAST or not self._socket.lendSending(lent):
-            self._connection.returned(0)
-
-    def relay_moved(self, taken: int, given: int) -> None:
-        """See L{RelayUser<subproxy.relay.splice.RelayUser>}."""
-        self._moved += given
-        self._request.exchange.response_moved(given)
-        self._socket.sent(given)
-
-    def relay_blocked(self, blocked: bool) -> None:
-        """See L{RelayUser<subproxy.relay.splice.RelayUser>}."""
-        self._socket.blocked(blocked)
-
-    def relay_done(self) -> None:
-        """See L{RelayUser<subproxy.relay.splice.RelayUser>}."""
-        self.source_ended()
-
-    def source_ended(self) -> None:
-        """See L{RelayUser<subproxy.relay.splice.RelayUser>}: the transport finds out more."""
-        relay, self._relay = self._relay, None
-        if relay is not None and self._connection is not None:
-            self._connection.returned(relay.taken)
-
-    def sink_broke(self) -> None:
-        """See L{RelayUser<subproxy.relay.splice.RelayUser>}."""
-        self._relay = None
-        self._socket.broke()
-
-    def _expired(self) -> None:
-        # It may still send frames; but not never.
-        self._wait(GuestSlow("the application dialled no data connection for its answer"))
-
-    def bodyReceived(self, data: bytes) -> None:
-        """See L{IBodyUser}."""
-        self._moved += len(data)
-        try:
-            self._request.exchange.response_data(data)
-        except GuestMisbehaved as error:
-            self._request.transfer_misbehaved(error)
-            return
-        if not self._told:
-            self._settle()
-
-    def bodyComplete(self) -> None:
-        """See L{IBodyUser}."""
-        self._connection = None
-        self._settle()
-
-    def writable(self) -> None:
-        """See L{IBodyUser}: nothing is written here."""
-
-    def connectionGone(self) -> None:
-        """See L{IBodyUser}: what the end of a connection means, only C{end} can tell."""
-        self._connection = None
-        self._stop()
-        self._go(TransferState.BROKEN)
-        if self._length is None:
-            self._wait(self._short())
-        else:
-            self._request.transfer_broke(self._short())
-
-    def consumed(self, amount: int) -> None:
-        """So many bytes have left for the client."""
-        if self._connection is not None:
-            self._connection.consumed(amount)
-
-    def ended(self, message: m.End) -> None:
-        """The guest says that all has been sent."""
-        length = message.info.get(b"length", self._length)
-        if type(length) is not int or not 0 <= length <= MAX_NUMBER:
-            self._misbehaved("the end of a body does not say its length")
-        elif self._length is not None and length != self._length:
-            self._misbehaved(f"a body of {length} bytes, where {self._length} were announced")
-        else:
-            self._end = message
-            self._length = length
-            self._settle()
-
-    def outlive(self) -> bool:
-        """
-        The subscription is gone: whether the body may still come, because its end was told.
-
-        It is waited for as long as something comes; nobody asks its guest any more whether it
-        is there.
-        """
-        if self._end is None or self.way is TransferState.OVER:
-            return False
-        self._expect_more(-1)
-        return True
-
-    def _expect_more(self, moved: int) -> None:
-        """C{moved} bytes had come when somebody looked last: give up if there are no more."""
-        if self._moved == moved and not self._held_back():
-            self._request.transfer_broke(self._short())
-            return
-        # A token that nobody claims has a deadline of its own.
-        moved = self._moved if self.way is TransferState.CARRIED else -1
-        self._wait(None)
-        self._timer = self._later(self._expect_more, moved)
-
-    def _held_back(self) -> bool:
-        """It is the client that stops the body."""
-        connection, relay = self._connection, self._relay
-        if relay is not None:
-            return relay.blocked
-        return connection is not None and not connection.reads
-
-    def _settle(self) -> None:
-        """Look whether all is here."""
-        end, length = self._end, self._length
-        if end is None or self.way is TransferState.OVER:
-            return
-        assert length is not None
-        if self._moved > length:
-            self._misbehaved(f"more body than its end says ({length})")
-        elif self._moved == length:
-            self.release()
-            self._request.transfer_complete(end.trailers)
-        elif self.way is TransferState.BROKEN:
-            self._request.transfer_broke(self._short())
-
-    def _short(self) -> GuestGone:
-        length = "an unknown number" if self._length is None else self._length
-        return GuestGone(f"the body broke off: {self._moved} of {length} bytes came")
-
-    def _misbehaved(self, reason: str) -> None:
-        self._request.transfer_misbehaved(GuestMisbehaved(reason))
-
-
-@implementer(IBodyUser)
-class RequestTransfer(_BodyTransfer):
+class RequestTransfer(BodyTransfer):
     """A request body."""
 
     def __init__(
