@@ -306,11 +306,15 @@ class DataConnectionPool(ABC):
 
         With one that was idle, whether the proxy takes the token is known only later.
         """
-        if self._idle:
-            idle = self._idle.pop()
-            idle.claim(exchange, token)
-            return idle
-        return await self.tunnel(exchange, token)
+        return self.claim_idle(exchange, token) or await self.tunnel(exchange, token)
+
+    def claim_idle(self, exchange: int, token: bytes) -> BodyConnection | None:
+        """The same with one that is idle, at once; None if there is none."""
+        if not self._idle:
+            return None
+        idle = self._idle.pop()
+        idle.claim(exchange, token)
+        return idle
 
     async def tunnel(self, exchange: int, token: bytes) -> BodyConnection | None:
         """

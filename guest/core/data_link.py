@@ -61,6 +61,9 @@ class DataLinks(Protocol):
     async def connect(self, exchange: int, token: bytes) -> DataLink | None:
         """One for the body that C{token} stands for; None if none can be had."""
 
+    def claim_idle(self, exchange: int, token: bytes) -> DataLink | None:
+        """One for the body that C{token} stands for, at once; None if none is idle."""
+
     async def tunnel(self, exchange: int, token: bytes) -> DataLink | None:
         """One for a tunnel, for which the proxy has said that it has it; likewise."""
 

@@ -22,6 +22,7 @@ from guest.core.response_body import OutgoingBody, UnreadBody
 from subproxy.wire import messages as m
 from subproxy.wire.connection import WireConnection
 from subproxy.wire.fields import Headers, Info
+from subproxy.wire.info import token_ahead
 from subproxy.wire.limits import INTERIM_COST, MAX_INTERIM, MAX_REASON
 from subproxy.wire.states import Half
 
@@ -45,7 +46,7 @@ class GuestExchange:
     @ivar closed: is told, once, when it is over, and why.
     """
 
-    __slots__ = ("_announced", "_arrived", "_bulk", "_connection", "_ending", "_fetching",
+    __slots__ = ("_ahead", "_announced", "_arrived", "_bulk", "_connection", "_ending", "_fetching",
                  "_flush", "_framework", "_held", "_incoming", "_interim", "_line",
                  "_message", "_ready", "_request", "_token", "_waiter", "closed", "number",
                  "task")  # fmt: skip
@@ -77,6 +78,7 @@ class GuestExchange:
         self._interim = 0
         self._bulk = bulk
         self._token: bytes | None = None  # for the response's body
+        self._ahead: DataLink | None = None  # which has claimed that which came with the request
         self._announced: Info | None = None  # the request's body, while a line is to bring it
         self._fetching = False
         self._line: DataLink | None = None  # which does
@@ -179,6 +181,9 @@ class GuestExchange:
         line, self._line = self._line, None
         if line is not None:
             line.abort()
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            ahead.abort()
         self.wake()
 
     # The request's body over a data connection.
@@ -301,7 +306,14 @@ class GuestExchange:
         bulk = self._bulk
         if bulk is None or not (response.bulk or (length or 0) >= bulk.threshold > 0):
             return None
-        return {} if length is None else {b"length": length}
+        if length is None:
+            return {}
+        token = token_ahead(self._message.info)
+        if token is not None:
+            self._ahead = bulk.lines.claim_idle(self.number, token)
+            if self._ahead is not None:
+                return {b"length": length, b"ahead": True}
+        return {b"length": length}
 
     def _begin_bytes(
         self, response: Response, body: bytes, length: int | None
@@ -372,11 +384,13 @@ class GuestExchange:
             return False
         if self._connection.exchanges[self.number].ours is not Half.BULK:
             return False
-        while self._token is None:
-            await self._wait()
-            if self.over:
-                return True
-        line = await self._bulk.lines.connect(self.number, self._token)
+        line, self._ahead = self._ahead, None
+        if line is None:
+            while self._token is None:
+                await self._wait()
+                if self.over:
+                    return True
+            line = await self._bulk.lines.connect(self.number, self._token)
         if line is None:
             return False
         sent = 0

@@ -102,7 +102,7 @@ class SubscriberProfile:
             b"agent": self.agent.encode(),
         }
         if self.data is not None:
-            info[b"bulk"] = True
+            info[b"bulk"] = info[b"ahead"] = True
         if self.tunnels:
             info[b"tunnel"] = list(self.tunnels)
         return info

@@ -60,6 +60,30 @@ func (w *response) respond(form wire.BodyForm) error {
 	return err
 }
 
+// respondLine sends the head of a body that goes over a data connection: over one that is idle, if
+// a token for it came with the request.
+func (w *response) respondLine() error {
+	e := w.exchange
+	var line *line
+	if token := e.job.message.Parts[4].Get("ahead").Text(); w.length >= 0 && token != "" {
+		line = e.session.lines.claimIdle(e.wire.Number, token)
+	}
+	if line == nil {
+		return w.respond(wire.Line(w.length))
+	}
+	err := w.respond(wire.LineAhead(w.length))
+	e.session.mu.Lock()
+	defer e.session.mu.Unlock()
+	if err != nil || e.err != nil || e.wire.Over() {
+		line.close()
+		return err
+	}
+	e.claim, e.sending = claimed, line
+	e.wire.Carried()
+	w.deadline.pass(line.conn.SetWriteDeadline)
+	return nil
+}
+
 // claimLine gets the data connection of the response's body: at once, for tokens lapse.
 func (e *exchange) claimLine(token string) {
 	s := e.session

@@ -49,14 +49,10 @@ func newLinePool(dial dialler) *linePool { return &linePool{dial: dial} }
 
 // claim returns a connection on which the body of a token follows; nil if none can be had.
 func (p *linePool) claim(ctx context.Context, number int64, token string) *line {
-	frame := wire.Append(nil, []any{wire.Connect.String(), number, token})
-	if line := p.take(); line != nil {
-		if _, err := line.conn.Write(frame); err == nil {
-			line.reused = true
-			return line
-		}
-		line.close()
+	if line := p.claimIdle(number, token); line != nil {
+		return line
 	}
+	frame := claimFrame(number, token)
 	ctx, stop := context.WithTimeout(ctx, answerTime)
 	defer stop()
 	conn, err := p.dial(ctx)
@@ -73,6 +69,24 @@ func (p *linePool) claim(ctx context.Context, number int64, token string) *line 
 	}
 	conn.SetDeadline(time.Time{})
 	return line
+}
+
+// claimIdle is claim with a connection that is idle; nil if there is none.
+func (p *linePool) claimIdle(number int64, token string) *line {
+	line := p.take()
+	if line == nil {
+		return nil
+	}
+	if _, err := line.conn.Write(claimFrame(number, token)); err != nil {
+		line.close()
+		return nil
+	}
+	line.reused = true
+	return line
+}
+
+func claimFrame(number int64, token string) []byte {
+	return wire.Append(nil, []any{wire.Connect.String(), number, token})
 }
 
 // expect reads one frame, and says whether it is that message.

@@ -320,7 +320,7 @@ func (w *response) begin() {
 	}
 	if w.large() && w.mode == held && !bodiless(w.status) {
 		w.mode = carried
-		w.err = w.respond(wire.Line(w.length))
+		w.err = w.respondLine()
 	} else if w.mode == discarded || bodiless(w.status) {
 		w.mode = discarded
 		w.err = w.respond(wire.Whole(nil))

@@ -12,7 +12,7 @@ type HelloInfo struct {
 	Weight int64
 	// Agent is the software, for people; it may be empty.
 	Agent string
-	// Bulk says that it can dial data connections.
+	// Bulk says that it can dial data connections, and takes tokens for them with requests.
 	Bulk bool
 	// Tunnels are the protocols for which it takes tunnels, as Upgrade names them.
 	Tunnels []string
@@ -24,6 +24,7 @@ func (h HelloInfo) dict(limits Limits) map[string]any {
 	info := map[string]any{
 		"version": Version, "application": h.Application, "instance": h.Instance,
 		"worker": h.Worker, "concurrency": h.Concurrency, "bulk": h.Bulk,
+		"ahead": h.Bulk,
 	}
 	for key, each := range map[string]struct{ ours, ordinary int }{
 		"frame":  {limits.Frame, DefaultLimits.Frame},

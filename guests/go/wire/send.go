@@ -105,6 +105,7 @@ type BodyForm struct {
 	step   step
 	data   []byte
 	length int64
+	ahead  bool
 }
 
 // Whole is a body within the response.
@@ -115,6 +116,10 @@ func Stream() BodyForm { return BodyForm{step: stream} }
 
 // Line is a body that goes over a data connection; length is -1 if it is not known.
 func Line(length int64) BodyForm { return BodyForm{step: line, length: length} }
+
+// LineAhead is a body of known length that goes over the data connection which claims the token that
+// came with the request.
+func LineAhead(length int64) BodyForm { return BodyForm{step: line, length: length, ahead: true} }
 
 // Respond sends the head of the final response. A tunnel that was asked for is accepted by a
 // status from 200 to 299 with Stream or Line, and refused by any other.
@@ -160,6 +165,9 @@ func (c *Conn) head(x *Exchange, status int, fields []Field, reason string, form
 	}
 	if (form.step == line) && form.length >= 0 {
 		last = appendInteger(appendText(nil, "length"), form.length)
+		if form.ahead {
+			last = append(appendText(last, "ahead"), "4:true!"...)
+		}
 	}
 	payload := payloadOfFields(fields)
 	rest := sizeOfInteger(int64(status)) + sizeOf(payload) + sizeOf(len(info))
