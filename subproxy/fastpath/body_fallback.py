@@ -38,6 +38,7 @@ from subproxy.wire.frames import decode
 def downloading(front: FallsBack) -> FallbackProtocol:
     """A protocol in the place of C{front}, which has written a head, and perhaps some body."""
     download = front.download
+    assert download is not None
     protocol = waiting(front)
     client_stream = protocol.client_stream
     assert client_stream is not None
