@@ -251,6 +251,23 @@ class RefusalTests(SynchronousTestCase):
         self.assertTrue(Pattern(b"[a-z]*X[0-9]").simple)
         self.assertFalse(Pattern(b"[a-z]*X[0-9]", ignore_case=True).simple)
 
+    def test_what_a_match_may_cost(self) -> None:
+        """Nanoseconds: of a call, of the steps of a simple one, of each instruction for a byte."""
+        for source, cost in (
+            (b"/a", 800),
+            (b"/a.*", 800),
+            (b"/[ab]", 800 + 4 * 250),
+            (b"/[a-z]*", 800 + 4 * 250 + 500 + 4 * 1024),
+        ):
+            self.assertEqual(Pattern(source).cost, cost, source)
+        lazy, pattern = Pattern(b"/(a|b)", lazy=True), Pattern(b"/(a|b)")
+        self.assertGreaterEqual(lazy.cost, pattern.cost)
+        self.assertEqual(pattern.cost, 800 + 8 * 1024 * pattern.program)
+        lazy.compile()
+        self.assertEqual(lazy.cost, pattern.cost)
+        host = host_pattern(b"(a|b)")
+        self.assertEqual(host.cost, 800 + 8 * 255 * host.program)
+
     def test_a_long_text_is_matched_by_literals_only(self) -> None:
         text = b"/" + b"a" * (MAX_MATCHED - 1)
         self.assertTrue(Pattern(b"/a+").matches(text))
