@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -20,9 +21,14 @@ LENGTH = [(b"Content-Length", b"%d" % len(BODY))]
 class HostBodiesCase(SynchronousTestCase):
     """C{two} asks C{one}, which has the guest."""
 
+    offered = True
+
     def setUp(self) -> None:
         self.rig = MemoryHosts(self.mktemp(), "kvm-1", "kvm-2")
         self.one, self.two = self.rig.hosts.values()
+        if not self.offered:
+            factory = self.two.host_factory
+            factory.set_settings(replace(factory.context.settings, bulk=None))
         self.rig.introduce(self.one, self.two)
         self.guest = self.rig.serving(self.one)
 
@@ -398,3 +404,21 @@ class HostUploadTests(HostBodiesCase):
         self.assertIsInstance(sink.error, GuestFailure)
         self.assertEqual([], self.guest.take(m.End))
         self.assertEqual(1, len(self.guest.take(m.Abort)))
+
+
+class NotOfferedTests(HostBodiesCase):
+    """Who asks knows nothing of data connections, or is to have none."""
+
+    offered = False
+
+    def test_bodies(self) -> None:
+        """They go in frames, both ways."""
+        exchange, sink, number = self.ask(method=b"PUT", body=None, length=len(BODY))
+        exchange.request_data(BODY)
+        exchange.request_end([])
+        self.rig.pump()
+        self.assertEqual(BODY, self.came(number))
+        self.begin(number)
+        self.say(number)
+        self.take(exchange, sink)
+        self.assertEqual((BODY, True, {}), (sink.body, sink.complete, self.counts))

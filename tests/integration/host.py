@@ -54,9 +54,9 @@ class Host(World):
         guest.wait_for("registered")
         return guest
 
-    def guest_of(self, application: str, host: str = "blog\\.example") -> Process:
+    def guest_of(self, application: str, host: str = "blog\\.example", *options: str) -> Process:
         """A guest of that application, which serves C{host}."""
-        command = [*self.guest_command(), f"--host={host}", application]
+        command = [*self.guest_command(), f"--host={host}", *options, application]
         guest = self.start("guest", command)
         guest.wait_for("registered")
         return guest

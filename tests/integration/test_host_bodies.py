@@ -38,8 +38,11 @@ class HostBodiesTests(BodiesStorm):
         self.world = self.two
 
     def begin(self, *options: str) -> None:
-        self.one.serve(self.two.peer, *options)
-        self.two.serve(self.one.peer, *options)
+        for host, other in ((self.one, self.two), (self.two, self.one)):
+            proxy = host.serve(other.peer, *options)
+            if "--workers=2" in options:
+                for slot in range(2):
+                    proxy.wait_for(f"worker {slot} serves")
         self.two.until_asks("kvm-1")
         self.serving = self.bodies()
         self.two.until_answered("small")
@@ -66,6 +69,21 @@ class HostBodiesTests(BodiesStorm):
             for host in (self.one, self.two):
                 assert host.proxy is not None
                 self.assertNotIn("Traceback", host.proxy.output)
+
+    def test_two_hops(self) -> None:
+        """By way of another worker of the other host, or not: each comes whole."""
+        self.begin("--workers=2", "--hold=15")
+        self.serving.end()
+        self.serving = self.one.guest_of(APP, "blog\\.example", "--concurrency=1")
+        self.two.until_answered("small")
+        for _ in range(8):
+            client = self.client()
+            self.assertEqual(content(4 * MB), self.get(client, f"/bytes/{4 * MB}"))
+            self.assertEqual(digest(content(4 * MB)), self.put(client, content(4 * MB)))
+            client.close()
+        for host in (self.one, self.two):
+            assert host.proxy is not None
+            self.assertNotIn("Traceback", host.proxy.output)
 
     def test_a_slow_client(self) -> None:
         """One that does not read what it has asked for delays nobody."""
