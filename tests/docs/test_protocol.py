@@ -411,11 +411,12 @@ class NumberTests(SynchronousTestCase):
     def test_revisions(self) -> None:
         """They are in order, and the last has its section."""
         revisions = rows(DOCUMENT, "revision", "date", "what")
-        self.assertEqual([each[0] for each in revisions], ["1", "2", "3"])
+        self.assertEqual([each[0] for each in revisions], ["1", "2", "3", "4"])
         dates = [each[1] for each in revisions]
         self.assertEqual(dates, sorted(dates))
         self.assertTrue(section("What revision 2 changes"))
         self.assertTrue(section("What revision 3 adds"))
+        self.assertTrue(section("What revision 4 adds"))
 
 
 def words(text: str) -> str:
