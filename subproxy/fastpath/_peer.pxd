@@ -33,6 +33,7 @@ cdef class FastPeer(Receiver):
     cdef FastContext path
     cdef TurnEnd turn_end
     cdef bint called
+    cdef public bint awaited  # somebody waits to hear that nothing is under way
     cdef bint onward  # another worker may be asked
     cdef dict requests  # that guests have, by the number of the other process
     cdef readonly uint64_t last

@@ -5,6 +5,7 @@ from subproxy.frontend.peer.protocol import PeerProtocol
 
 class FastPeer:
     heard: float
+    awaited: bool
     def __init__(
         self,
         protocol: PeerProtocol,

@@ -94,7 +94,7 @@ cdef class FastPeerRequest(FastClient):
         self.front = None
         self.channel = None
         front.path.chooser.release(member, answer.status)
-        if not front.requests:
+        if front.awaited and not front.requests:
             front.protocol.emptied()
         return 1
 

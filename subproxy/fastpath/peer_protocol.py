@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from subproxy.core.balancing.member import Member, Pool
@@ -70,6 +71,7 @@ class FastPeerProtocol(PeerProtocol):
             and not wire.unparsed
         ):
             self.fast = self.make_fast()
+            self.fast.awaited = self._idle is not None
 
     def make_fast(self) -> FastPeer:
         """What stands before this."""
@@ -80,6 +82,12 @@ class FastPeerProtocol(PeerProtocol):
         if self.fast is not None:
             self.fast.surrender()
         super().connectionLost(reason)
+
+    def when_idle(self) -> Deferred[None]:
+        """See L{PeerProtocol}: the compiled path tells it, if it was asked for."""
+        if self.fast is not None:
+            self.fast.awaited = True
+        return super().when_idle()
 
     @property
     def under_way(self) -> int:

@@ -3,6 +3,7 @@ from subproxy.frontend.tls._libssl cimport Context
 from subproxy.frontend.tls._openssl cimport Feed
 
 cdef str last_reason()
+cdef void keep_buffers(void *ssl) noexcept
 
 
 cdef class HostContext(Context):

@@ -16,6 +16,7 @@ from subproxy.frontend.tls._openssl cimport TLS1_3_VERSION
 
 cdef enum:
     CTRL_SET_TLSEXT_HOSTNAME = 55
+    CTRL_CLEAR_MODE = 78
     MODE_RELEASE_BUFFERS = 0x10
     DEPTH = 9  # of a chain; Twisted's
 
@@ -31,6 +32,11 @@ cdef str last_reason():
     cdef const char *text = lib.ERR_reason_error_string(code) if code else NULL
     lib.ERR_clear_error()
     return "" if text == NULL else text.decode("utf-8", "replace")
+
+
+cdef void keep_buffers(void *ssl) noexcept:
+    """The buffers of C{ssl}, of a record each way, are not given back whenever they are empty."""
+    rest.SSL_ctrl(ssl, CTRL_CLEAR_MODE, MODE_RELEASE_BUFFERS, NULL)
 
 
 cdef class HostContext(Context):

@@ -16,7 +16,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdlib cimport free
 from libc.string cimport memcpy
 
-from subproxy.frontend.peer._host_context cimport last_reason
+from subproxy.frontend.peer._host_context cimport keep_buffers, last_reason
 from subproxy.frontend.tls._above_socket cimport HANDSHAKE, OPEN, OVER
 from subproxy.frontend.tls._libssl cimport Output, lib, output
 from subproxy.frontend.tls._openssl cimport WANT_READ, ZERO_RETURN
@@ -197,6 +197,9 @@ cdef class CompiledHostTransport(AboveSocket):
             return self.broke(last_reason())
         self.send()
         self.stage = OPEN
+        if self.stream is not None and self.stream.protocol is not self:
+            # An endpoint of Twisted's has dialled, and would stand in between, in Python.
+            self.stream.protocol = self
         self.inner.handshakeCompleted()
         return 0
 
@@ -279,6 +282,9 @@ cdef class CompiledHostTransport(AboveSocket):
 
     cdef int lend(self, Receiver receiver) except -1:
         self.receiver = receiver
+        # Frames come and go all the time: what the library has for a record stays where it is.
+        if self.ssl != NULL:
+            keep_buffers(self.ssl)
         return 0
 
     cdef int lent_back(self, Receiver receiver) except -1:
