@@ -38,8 +38,14 @@ class GreetingTests(WireTestCase):
             new = WireConnection(role)
             self.assertEqual((new.role, new.ours, new.theirs), (role, Side.IDLE, Side.IDLE))
             self.assertEqual((new.last, new.exchanges, new.out), (0, {}, []))
-            self.assertEqual((new.bulk, new.tunnels), (False, frozenset()))
+            self.assertEqual((new.bulk, new.ahead, new.tunnels), (False, False, frozenset()))
             self.assertEqual((new.limits, new.peer_limits), (Limits(), Limits()))
+
+    def test_a_proxy_knows_who_takes_tokens_with_requests(self) -> None:
+        for said, taken in (({b"ahead": True}, True), ({b"ahead": False}, False), ({}, False)):
+            pair = ConnectionPair(greet=False)
+            pair.to_proxy([b"hello", {**HELLO, **said}])
+            self.assertIs(pair.proxy.ahead, taken)
 
     def test_defaults(self) -> None:
         """Who says nothing of limits takes the defaults."""

@@ -31,6 +31,8 @@ class InfoTests(SynchronousTestCase):
         self._reads(info.full, b"full", False, 1, True, False)
         self._reads(info.tls_names, b"tls", [], [1], [], [b"sni", b"later"])
         self._reads(info.passthrough, b"passthrough", False, b"true", True)
+        self._reads(info.takes_ahead, b"ahead", False, 1, True)
+        self._reads(info.token_ahead, b"ahead", None, b"", b"x", b"x" * 128)
         self._reads(info.wakes_machine, b"wakes", False, 0, True)
         self._reads(info.tunnel_asked, b"tunnel", None, b"a b", b"websocket")
         self._reads(info.takes_trailers, b"trailers", False, None, True)
