@@ -4,7 +4,8 @@
 Plain are: a length that was told in the head, an idle data connection that claims the token, a client's
 socket that can be lent, and an C{end} without trailers.
 
-The same in Python: C{subproxy.subscription.bodies.response_transfer} (see C{subproxy.fastpath.twins}).
+The same in Python: C{subproxy.subscription.bodies.transfer} and
+C{subproxy.subscription.bodies.response_transfer} (see C{subproxy.fastpath.twins}).
 """
 
 from libc.stdint cimport int64_t, uint64_t

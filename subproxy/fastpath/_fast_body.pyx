@@ -5,7 +5,8 @@ What both directions have in common: the token, the data connection that has cla
 pipe; and that all of these are given to the Python path as soon as anything is not plain, in the middle
 of whatever it is (C{subproxy.fastpath.body_fallback}).
 
-The same in Python: C{subproxy.subscription.bodies.transfer} (see C{subproxy.fastpath.twins}).
+The same in Python: C{subproxy.subscription.bodies.transfer} and
+C{subproxy.subscription.bodies.response_transfer} (see C{subproxy.fastpath.twins}).
 """
 
 from libc.stdint cimport int64_t

@@ -4,7 +4,8 @@
 Plain are: a length, no C{Expect}, a guest that claims the token on a connection that is idle and answers when
 it has the body.
 
-The same in Python: C{subproxy.subscription.bodies.transfer} and
+The same in Python: C{subproxy.subscription.bodies.transfer},
+C{subproxy.subscription.bodies.response_transfer} and
 C{subproxy.frontend.request_body_reader} (see C{subproxy.fastpath.twins}).
 """
 
