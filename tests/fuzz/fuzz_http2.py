@@ -40,7 +40,7 @@ class RawSide(Http2Side):
     def turn(self) -> None:
         for _ in range(3):
             self.world.advance(0)
-        self.sent += self.guest_transport.value()
+        self.heard = self.__dict__.get("heard", b"") + self.guest_transport.value()
         self.guest_transport.clear()
         data = self.transport.value()
         self.transport.clear()
@@ -89,7 +89,7 @@ def frames(seed: int) -> None:
         for side in sides:
             side.say(data[at:end])
         at = end
-    fast, slow = ({**side.seen(), "came": side.came, "sent": side.sent} for side in sides)
+    fast, slow = ({**side.seen(), "came": side.came, "heard": side.heard} for side in sides)
     for key, value in fast.items():
         assert value == slow[key], (seed, key, value, slow[key])
 
