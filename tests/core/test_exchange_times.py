@@ -99,6 +99,20 @@ class ExchangeTimeTests(TimeCase):
         self.world.serving()
         self.assertEqual(self.times(exchange), (0.0, 1.5, 0.0, 101.5))
 
+    def test_who_has_another_route_by_now(self) -> None:
+        """It has waited until it went there."""
+        self.world.serving().lose()
+        exchange, _ = self.world.ask(target=b"/x")
+        self.world.advance(0.5)
+        assert exchange.pool is not None
+        pool = exchange.pool
+        guest = self.world.guest("2")
+        guest.hello()
+        guest.register(rb"a\.example", b"/x")
+        self.world.dispatcher.reroute(pool)
+        self.assertEqual(self.times(exchange), (0.5, 0.0, 0.0, 100.5))
+        self.assertIsNone(exchange.ticket)
+
     def test_a_tunnel_that_has_waited(self) -> None:
         """It is an answer, too."""
         owner = self.declare()

@@ -10,7 +10,7 @@ from subproxy.core.http.client_tls import ClientTls
 from subproxy.core.http.forwarded import Peer
 from subproxy.core.http.host_names import HostNames
 from subproxy.core.http.request import Headers, RequestHead
-from subproxy.core.http.request_rules import RequestRules, check_host
+from subproxy.core.http.request_rules import RequestRules, check_host, content_length
 from subproxy.errors import BadRequest, ClientError
 
 PEER = Peer(b"192.0.2.1")
@@ -82,6 +82,12 @@ class RequestRulesTests(SynchronousTestCase):
             found[1:], (None, b"5", b"chunked", [b"close", b"x", b"y"], b"a,b", None, 3, [], False)
         )
         self.assertEqual(found[0], [(b"Max-Forwards", b"2")])
+
+    def test_lengths(self) -> None:
+        """RFC 9110 section 8.6; more digits than any length has are not even read."""
+        self.assertEqual(content_length(b"9223372036854775807"), 2**63 - 1)
+        for value in (b"9223372036854775808", b"1" * 20, b"0" * 20, b"1" * 5000, b"", b"+1", b"01"):
+            self.assertRaises(BadRequest, content_length, value)
 
     def test_hops(self) -> None:
         """RFC 9110 section 7.6.2: a number; one of more than ten digits is none to us."""

@@ -322,6 +322,7 @@ class HostPatternTests(SynchronousTestCase):
             (rb"a[ .]?b", b"ab"),
             (rb"\[.*\]", b"[::1]"),
             (rb"\[fd00:.*", b"[fd00::1]"),
+            (rb".*::1\]", b"[fd00::1]"),
             (rb"(.*\.)?a_b\.example", b"a_b.example"),
             (rb"xn--bcher-kva\.example", b"xn--bcher-kva.example"),
         ]:
