@@ -212,7 +212,7 @@ class OriginTests(SynchronousTestCase):
     def test_white_space_and_empty_pairs(self) -> None:
         for text in (
             b"for=1.1.1.1;proto=https", b" ;for=1.1.1.1;; proto=https; ",
-            b"for=1.1.1.1;proto=https;by=_X",
+            b"for=1.1.1.1;proto=https;by=X",
             b'FOR="1.1.1.1" ; Proto=HTTPS', b", for=1.1.1.1;secret=x;by=_y;proto=https ,, ",
         ):  # fmt: skip
             origin = read((FORWARDED, text))
