@@ -17,7 +17,7 @@ from tests.integration.host import Host
 from tests.integration.test_tunnel_splice import ASK
 from tests.rigs.tls_rig import Authority
 
-KILLS = int(os.environ.get("SUBPROXY_KILLS", "200"))
+KILLS = int(os.environ.get("SUBPROXY_KILLS", "80"))
 
 
 def connections(port: int) -> int:

@@ -13,7 +13,7 @@ from tests.integration.bodies_case import APP, MB
 from tests.integration.bodies_storm import BodiesStorm
 from tests.integration.harness import Process, wait_until
 
-KILLS = int(os.environ.get("SUBPROXY_KILLS", "200"))
+KILLS = int(os.environ.get("SUBPROXY_KILLS", "80"))
 SERVES = re.compile(r"worker (\d+) serves: process (\d+)")
 
 
