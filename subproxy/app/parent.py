@@ -373,6 +373,9 @@ class ParentService(MultiService):
 
     def hand_over(self) -> None:
         """Run the program anew in this process, if it would come up; then replace all workers."""
+        if self.crew.slots.stopping:
+            self._log.info("no hand-over: the proxy stops")
+            return
         if self._handing_over.under_way or not self.running:
             self._log.info("a hand-over is under way already")
             return

@@ -49,6 +49,10 @@ HAND_OVER_TRANSITIONS: TransitionTable[HandOverState] = TransitionTable(
 )
 
 
+class Stopping(Exception):
+    """This program was told to stop meanwhile; so no other one comes."""
+
+
 class HandedOver(Protocol):
     """What is handed over."""
 
@@ -90,9 +94,11 @@ class ParentHandOver:
     async def _leave(self) -> None:
         environment = dict(os.environ, **{TRIAL: str(os.getpid())})
         await try_program(self._reactor, command_line(), environment, START_LIMIT)
+        self._look_whether_stopping()
         self._crew.tell(self._crew.slots, msg.Away(START_LIMIT))
         try:
             state = await self._handed.let_go()
+            self._look_whether_stopping()
             environment = dict(os.environ, **{VARIABLE: str(state.write())})
             sys.stdout.flush()
             sys.stderr.flush()
@@ -101,10 +107,18 @@ class ParentHandOver:
             self._handed.take_back()
             raise
 
+    def _look_whether_stopping(self) -> None:
+        if self._crew.slots.stopping:
+            raise Stopping
+
     def _not_left(self, failure: Failure) -> None:
-        self._log.error(
-            "no new process came up, so this one goes on: {error}", error=failure.getErrorMessage()
-        )
+        if failure.check(Stopping):
+            self._log.info("no new process comes up: this one stops")
+        else:
+            self._log.error(
+                "no new process came up, so this one goes on: {error}",
+                error=failure.getErrorMessage(),
+            )
         self._go(HandOverState.NONE)
 
     def arrived(self) -> None:

@@ -47,6 +47,7 @@ class Slots:
 
     def __init__(self, count: int) -> None:
         self.count = count
+        self.stopping = False
         self.serving_: dict[int, Any] = {}
         self.starting_: dict[int, Any] = {}
         self.retired: list[Any] = []
@@ -157,6 +158,67 @@ class ReplacingTests(SynchronousTestCase):
         self.assertFalse(self.hand_over.under_way)
         self.hand_over.ready()
         self.assertEqual(self.slots(), [0])
+
+
+class Parent:
+    """
+    What lets go, when it is told that it may.
+
+    @ivar let_goes: how often it was asked to; C{back}: how often it took all back.
+    """
+
+    def __init__(self) -> None:
+        self.let_goes = self.back = 0
+        self.gone: Deferred[ParentState] = Deferred()
+
+    async def let_go(self) -> ParentState:
+        self.let_goes += 1
+        return await self.gone
+
+    def take_back(self) -> None:
+        self.back += 1
+
+
+class StoppingTests(SynchronousTestCase):
+    """Who is told to stop while a next program is tried stops, and that one never comes."""
+
+    def setUp(self) -> None:
+        self.trial: Deferred[None] = Deferred()
+        self.patch(module, "try_program", lambda *_: self.trial)
+        self.ran: list[object] = []
+        self.patch(module.os, "execve", lambda *about: self.ran.append(about))
+        self.crew: Any = FakeCrew(1)
+        self.parent = Parent()
+        self.hand_over = ParentHandOver(Clock(), self.crew, self.parent)
+        self.hand_over.begin()
+
+    def test_while_it_is_tried(self) -> None:
+        self.crew.slots.stopping = True
+        self.trial.callback(None)
+        self.assertEqual((self.ran, self.parent.let_goes), ([], 0))
+        self.assertFalse(self.hand_over.under_way)
+
+    def test_while_all_is_let_go_of(self) -> None:
+        self.trial.callback(None)
+        self.crew.slots.stopping = True
+        self.parent.gone.callback(ParentState())
+        self.assertEqual((self.ran, self.parent.back), ([], 1))
+        self.assertFalse(self.hand_over.under_way)
+
+    def test_not_at_all(self) -> None:
+        """Who is not told to stop becomes the next program."""
+        self.trial.callback(None)
+        self.parent.gone.callback(ParentState())
+        self.assertEqual(len(self.ran), 1)
+
+    def test_one_that_stops_begins_none(self) -> None:
+        parent: Any = ParentService.__new__(ParentService)
+        parent.running = 1
+        parent.crew = FakeCrew()
+        parent.crew.slots.stopping = True
+        parent._handing_over = ParentHandOver(Clock(), parent.crew, parent)
+        parent.hand_over()
+        self.assertFalse(parent._handing_over.under_way)
 
 
 class LeavingTests(SynchronousTestCase):
