@@ -254,7 +254,7 @@ class ParentService(MultiService):
         self._retry()
         if not self._up.called and len(self.crew.serving) == self.crew.slots.count:
             self._up.callback(None)
-        self._handing_over.ready()
+        self._handing_over.ready(worker)
 
     def came(self, worker: Worker, said: ChannelMessage) -> None:
         """C{worker} says something of its guests, or of machines."""

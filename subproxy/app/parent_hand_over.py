@@ -128,9 +128,9 @@ class ParentHandOver:
         self._todo = sorted({*range(slots.count), *(each.slot for each in self._crew.serving)})
         self._replace_next()
 
-    def ready(self) -> None:
-        """A worker serves."""
-        if self.state is HandOverState.REPLACING:
+    def ready(self, worker: Worker) -> None:
+        """C{worker} serves: the next slot has its turn, if it was this one that was waited for."""
+        if self.state is HandOverState.REPLACING and self._started is worker:
             self._replace_next()
 
     def _replace_next(self) -> None:
@@ -139,8 +139,7 @@ class ParentHandOver:
         while self._todo:
             slot = self._todo.pop(0)
             if slot < slots.count:
-                self._crew.start(slot)
-                self._started = slots.starting(slot)
+                self._started = self._crew.start(slot)
                 return
             surplus = slots.serving(slot)
             if surplus is not None:

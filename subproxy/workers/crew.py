@@ -97,7 +97,7 @@ class Crew:
 
     # Who there is.
 
-    def start(self, slot: int) -> None:
+    def start(self, slot: int) -> Worker:
         """Let a worker of that slot be made."""
         worker = self.slots.begin(slot, self._reactor.seconds())
         ours, theirs = channel_pair()
@@ -106,6 +106,7 @@ class Crew:
         self._template.send(msg.Fork(worker.serial, descriptors=(theirs.detach(),)))
         for said in self._observer.began(worker):
             self.send(worker, said)
+        return worker
 
     def adopt(self, slot: int, serial: int, pid: int, state: str, end: int) -> None:
         """A worker that the parent's former program has made."""

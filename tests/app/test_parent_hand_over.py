@@ -49,14 +49,10 @@ class Slots:
         self.count = count
         self.stopping = False
         self.serving_: dict[int, Any] = {}
-        self.starting_: dict[int, Any] = {}
         self.retired: list[Any] = []
 
     def serving(self, slot: int) -> Any:
         return self.serving_.get(slot)
-
-    def starting(self, slot: int) -> Any:
-        return self.starting_.get(slot)
 
     def retire(self, worker: Any) -> None:
         self.retired.append(worker)
@@ -79,9 +75,9 @@ class FakeCrew:
         self.started: list[FakeWorker] = []
         self.sent: list[tuple[Any, Any]] = []
 
-    def start(self, slot: int) -> None:
+    def start(self, slot: int) -> FakeWorker:
         self.started.append(FakeWorker(slot))
-        self.slots.starting_[slot] = self.started[-1]
+        return self.started[-1]
 
     def send(self, worker: Any, said: Any) -> None:
         self.sent.append((worker, said))
@@ -133,16 +129,16 @@ class ReplacingTests(SynchronousTestCase):
     def test_one_by_one(self) -> None:
         self.arrive(2, 0, 1)
         self.assertEqual(self.slots(), [0])
-        self.hand_over.ready()
+        self.hand_over.ready(self.crew.started[0])
         self.assertEqual(self.slots(), [0, 1])
         self.assertTrue(self.hand_over.under_way)
-        self.hand_over.ready()
+        self.hand_over.ready(self.crew.started[1])
         self.assertFalse(self.hand_over.under_way)
 
     def test_fewer_than_before(self) -> None:
         """One in a slot that there is no more retires, and nobody comes in its place."""
         self.arrive(1, 0, 1)
-        self.hand_over.ready()
+        self.hand_over.ready(self.crew.started[0])
         self.assertEqual(self.slots(), [0])
         old = self.crew.serving[1]
         self.assertEqual(self.crew.slots.retired, [old])
@@ -156,7 +152,16 @@ class ReplacingTests(SynchronousTestCase):
         self.assertTrue(self.hand_over.under_way)
         self.hand_over.ended(self.crew.started[0], "it has died")
         self.assertFalse(self.hand_over.under_way)
-        self.hand_over.ready()
+        self.hand_over.ready(self.crew.started[0])
+        self.assertEqual(self.slots(), [0])
+
+    def test_another_one_comes_up(self) -> None:
+        """One in the place of one that has died is not who is waited for: that may fail yet."""
+        self.arrive(2, 0, 1)
+        self.hand_over.ready(FakeWorker(1))
+        self.assertEqual(self.slots(), [0])
+        self.hand_over.ended(self.crew.started[0], "it has died")
+        self.assertFalse(self.hand_over.under_way)
         self.assertEqual(self.slots(), [0])
 
 
@@ -229,7 +234,7 @@ class LeavingTests(SynchronousTestCase):
         crew: Any = FakeCrew(1)
         hand_over = ParentHandOver(Clock(), crew, cast("Any", None))
         hand_over.begin()
-        hand_over.ready()
+        hand_over.ready(cast("Any", FakeWorker(0)))
         self.assertEqual(hand_over.state, HandOverState.LEAVING)
         self.assertEqual(crew.started, [])
         trial.errback(OSError("it does not start"))
