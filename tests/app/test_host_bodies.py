@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from twisted.internet.error import ConnectionLost
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from subproxy.errors import ClientGone, GuestFailure
@@ -394,6 +396,23 @@ class HostUploadTests(HostBodiesCase):
         self.assertEqual([], self.guest.take(m.End))
         self.assertEqual(1, len(self.guest.take(m.Abort)))
         self.assertIsInstance(sink.error, GuestFailure)
+
+    def test_its_connection_breaks_at_once(self) -> None:
+        """Likewise, where nothing has come, and the end of all was told: that is no empty body."""
+        for ends in (True, False):
+            exchange, sink, _ = self.put()
+            exchange.request_data(BODY)
+            if ends:
+                exchange.request_end([])
+            line = self.rig.pumps.pop()
+            for each in (line.serverIO, line.clientIO):
+                each.disconnected = True
+                each.protocol.connectionLost(Failure(ConnectionLost()))
+            self.rig.pump()
+            self.assertEqual([], self.guest.take(m.End))
+            self.assertEqual(1, len(self.guest.take(m.Abort)))
+            self.assertIsInstance(sink.error, GuestFailure)
+            self.assertEqual(0, self.one.links._asking[0].under_way)
 
     def test_the_host_dies(self) -> None:
         """Likewise."""

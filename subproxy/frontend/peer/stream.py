@@ -103,6 +103,7 @@ class PeerStream:
         self._number = number
         self._owed = 0
         self._takes = False
+        self._due = 0  # bytes of a promised body that are still to come in frames
         self._held = bytearray()
         self._trailers: Headers | None = None
         self._download: PeerDownload | None = None
@@ -122,6 +123,8 @@ class PeerStream:
 
     def body(self, data: bytes) -> None:
         """Some of the request's body came."""
+        if self._upload is None and self._due:
+            self._due -= len(data)
         if self._takes and not self._held:
             self._pass(data)
         else:
@@ -133,6 +136,9 @@ class PeerStream:
             self._upload.ended(message)
         elif self._tunnel is not None and self._tunnel.receives:
             self._tunnel.ended(message)
+        elif self._due:
+            # It went over a data connection that has broken before anything came.
+            self.data_lost("the end of a body that has not come")
         else:
             self.upload_complete(message.trailers)
 
@@ -223,6 +229,7 @@ class PeerStream:
     def upload_in_frames(self) -> None:
         """See L{UploadStream<subproxy.frontend.peer.peer_upload.UploadStream>}."""
         self._upload = None
+        self._due = self.exchange.request.length or 0
         if self._takes:
             self._ask_for_body()
 
