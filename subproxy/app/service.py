@@ -89,6 +89,7 @@ class ProxyService(MultiService):
         self.admin_listeners: list[ListenerService] = []
         self.inherits = False
         self._handing = False
+        self._next: Deferred[int] | None = None  # a new process that is to take over
         self._hurried = False
         self.peers: PeerConnections | None = None
         self.peer_listeners: list[ListenerService] = []
@@ -134,6 +135,11 @@ class ProxyService(MultiService):
     async def _stop(self) -> None:
         self._log.info("stopping: {count} requests in flight", count=self.http.active)
         self.supervisor.stopping()
+        # Who is told to stop is not to have another one in its place.
+        self._handing = True
+        successor, self._next = self._next, None
+        if successor is not None:
+            successor.cancel()
         await DeferredList(
             [Deferred.fromCoroutine(each.stopListening()) for each in self._client_listeners()]
         )
@@ -219,13 +225,21 @@ class ProxyService(MultiService):
             await listener.stopListening()
         try:
             pidfile = self.supervisor.pidfile
-            pid = await start_new_process(reactor, legacy, self.registrar.registry, pidfile)
+            self._next = Deferred.fromCoroutine(
+                start_new_process(reactor, legacy, self.registrar.registry, pidfile)
+            )
+            pid = await self._next
         except Exception as error:
+            if self._next is None:
+                self._log.info("no new process comes up: this one stops")
+                return
             self._log.error("no new process came up, so this one goes on: {error}", error=error)
             for listener in self.admin_listeners:
                 listener.listen_again()
             self._handing = False
+            self._next = None
             return
+        self._next = None
         self.supervisor.succeeded(pid)
         self._log.info("process {pid} has taken over", pid=pid)
         await self._retire(legacy)

@@ -1,11 +1,14 @@
 """The proxy as a service: housekeeping, and the order of a stop."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from subproxy.app import service as module
 from subproxy.app.listener import ListenerService
 from subproxy.app.service import CLOSING_LIMIT, HOUSEKEEPING_INTERVAL, ProxyService
 from subproxy.app.site_files_service import SiteFilesService
@@ -75,6 +78,43 @@ class ProxyServiceTests(SynchronousTestCase):
         )
         self.service.startService()
         self.recorder.steps.clear()
+
+    def hand_over(self) -> None:
+        """Let a new process be started, which C{self.next} stands for."""
+        recorder: Any = self.recorder
+        recorder.assigned = SimpleNamespace(plain={})
+        recorder.registry = Registry()
+        self.killed = 0
+
+        def kill(_: object) -> None:
+            self.killed += 1
+
+        async def start(*about: object) -> int:
+            self.started += 1
+            return await self.next
+
+        self.started = 0
+        self.next: Deferred[int] = Deferred(kill)
+        self.patch(module, "start_new_process", start)
+        self.patch(module, "SocketHandoff", lambda *about: SimpleNamespace())
+        self.service.hand_over(None)
+
+    def test_stopped_amid_a_hand_over(self) -> None:
+        """The new process is not to take over any more: it would listen at closed sockets."""
+        self.hand_over()
+        self.assertEqual((self.started, self.killed), (1, 0))
+        self.stop()
+        self.assertEqual(self.killed, 1)
+        self.service.hand_over(None)
+        self.assertEqual(self.started, 1)
+
+    def test_a_hand_over_that_fails(self) -> None:
+        """All goes on, and another one may begin."""
+        self.hand_over()
+        self.next.errback(OSError("it does not start"))
+        self.next = Deferred()
+        self.service.hand_over(None)
+        self.assertEqual(self.started, 2)
 
     def stop(self) -> Deferred[None]:
         stopped = self.service.stopService()
