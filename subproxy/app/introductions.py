@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 
+from twisted.logger import Logger
+
 from subproxy.workers.crew import Crew
 from subproxy.workers.messages import ChannelMessage, PeerLink
 from subproxy.workers.peer_messages import PeerData, PeerDataWanted
@@ -12,6 +14,8 @@ from subproxy.workers.slots import Worker
 
 class Introductions:
     """See above."""
+
+    _log = Logger()
 
     def __init__(self, crew: Crew) -> None:
         self._crew = crew
@@ -33,10 +37,16 @@ class Introductions:
         if not isinstance(said, PeerDataWanted):
             return
         asking = next((each for each in self._crew.serving if each.serial == said.serial), None)
-        if asking is None:
+        try:
+            ends = None if asking is None else socket.socketpair()
+        except OSError as error:
+            self._log.warn("a data connection between workers can't be made: {why}", why=error)
+            ends = None
+        if asking is None or ends is None:
+            # Answers come in the order of what was asked: each is to have one.
             self._crew.send(worker, PeerData(said.serial))
             return
-        one, two = socket.socketpair()
+        one, two = ends
         # What it is, its first frame says: it is accepted like any connection of that worker.
         self._crew.send(asking, PeerLink(worker.serial, True, descriptors=(one.detach(),)))
         self._crew.send(worker, PeerData(said.serial, descriptors=(two.detach(),)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from typing import Any
@@ -60,6 +61,16 @@ class IntroductionsTests(SynchronousTestCase):
         os.write(serves.descriptors[0], b"hello")
         self.assertEqual(b"hello", os.read(asks.descriptors[0], 9))
         self.crew.take()
+
+    def test_no_descriptors(self) -> None:
+        """Each is answered: who gets none would take the next answer for his."""
+
+        def none_left() -> Any:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        self.patch(socket, "socketpair", none_left)
+        self.introductions.came(self.crew.serving[0], PeerDataWanted(8))
+        self.assertEqual([(7, PeerData(8))], self.crew.take())
 
     def test_data_of_one_that_is_gone(self) -> None:
         """There is no descriptor; and what is said of something else is not for here."""
