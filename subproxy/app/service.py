@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, DeferredList, FirstError, gatherResults, maybeDeferred
+from twisted.internet.error import ReactorNotRunning
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -243,7 +244,10 @@ class ProxyService(MultiService):
         self.supervisor.succeeded(pid)
         self._log.info("process {pid} has taken over", pid=pid)
         await self._retire(legacy)
-        reactor.stop()
+        try:
+            reactor.stop()
+        except ReactorNotRunning:
+            pass  # a signal has told it to stop, too
 
     def retire(self) -> Deferred[None]:
         """

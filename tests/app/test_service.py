@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ReactorNotRunning
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -79,7 +80,7 @@ class ProxyServiceTests(SynchronousTestCase):
         self.service.startService()
         self.recorder.steps.clear()
 
-    def hand_over(self) -> None:
+    def hand_over(self, reactor: object = None) -> None:
         """Let a new process be started, which C{self.next} stands for."""
         recorder: Any = self.recorder
         recorder.assigned = SimpleNamespace(plain={})
@@ -97,7 +98,22 @@ class ProxyServiceTests(SynchronousTestCase):
         self.next: Deferred[int] = Deferred(kill)
         self.patch(module, "start_new_process", start)
         self.patch(module, "SocketHandoff", lambda *about: SimpleNamespace())
-        self.service.hand_over(None)
+        self.service.hand_over(reactor)
+
+    def test_stopped_when_another_has_taken_over(self) -> None:
+        """That is no failure of the hand-over: it ends all the same."""
+
+        class Stopped:
+            def stop(self) -> None:
+                raise ReactorNotRunning
+
+        async def retired(_: object) -> None:
+            """All is answered."""
+
+        self.service._retire = retired  # type: ignore[assignment, method-assign]
+        self.hand_over(Stopped())
+        self.next.callback(1)
+        self.assertEqual([], self.flushLoggedErrors())
 
     def test_stopped_amid_a_hand_over(self) -> None:
         """The new process is not to take over any more: it would listen at closed sockets."""
