@@ -29,7 +29,7 @@ from subproxy.subscription.bodies.response_transfer import ResponseTransfer
 from subproxy.subscription.bodies.transfer import RequestTransfer
 from subproxy.subscription.context import GuestContext
 from subproxy.subscription.interfaces import ChannelConnection, Handlers, NumberedExchange
-from subproxy.subscription.request_frame import request_headers, request_info
+from subproxy.subscription.request_frame import request_headers, request_info, shorten
 from subproxy.subscription.tunnel_request import TunnelRequest
 from subproxy.subscription.upstream_request import AHEAD, UpstreamRequest, abort_error
 from subproxy.wire import messages as m
@@ -130,6 +130,7 @@ class Channel:
             # Head and body are together more than the peer takes: apart they may go.
             transport, frame.body = BodyTransport.FRAMES, None
             self._say(frame)
+        carrier.sent(info)
         self._carriers[number] = carrier
         exchange.taken(self.member, carrier)
         if body is None:
@@ -199,10 +200,9 @@ class Channel:
         try:
             self.wire.send(request)
         except TooLarge:
-            # Who the client is the digest tells, too.
-            if request.info.get(b"tls", {}).pop(b"cert", None) is None:
+            if not shorten(request.info):
                 raise
-            self.wire.send(request)
+            Channel._say(self, request)
 
     def _take_over(self) -> list[int]:
         """Take over a few exchanges that somebody else has; returns their numbers."""

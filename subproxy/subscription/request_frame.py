@@ -39,3 +39,15 @@ def request_info(exchange: Exchange, member: Member | None = None) -> Info:
     if member is not None and is_peer(member):
         info |= {b"host": request.host, b"path": request.path, b"hops": 1, b"stamped": True}
     return info
+
+
+def shorten(info: Info) -> bool:
+    """
+    Take something out of what a guest is told that is not worth a refusal of the request.
+
+    @return: whether there was anything.
+    """
+    if info.pop(b"ahead", None) is not None:
+        return True
+    # Who the client is the digest tells, too.
+    return info.get(b"tls", {}).pop(b"cert", None) is not None

@@ -86,6 +86,12 @@ class UpstreamRequest:
         """The request's body goes in frames as the guest grants credit."""
         return self.exchange.body is None and self.upload is None
 
+    def sent(self, info: Info) -> None:
+        """Its request has been sent with C{info}: without a token, if that would be too long."""
+        if self.ahead is not None and b"ahead" not in info:
+            self.ahead.release()
+            self.ahead = None
+
     def begins_ahead(self, body: bytes | Info | None) -> bool:
         """
         A response came: whether its body goes with the token of its request, which else is void.

@@ -10,6 +10,7 @@ from subproxy.errors import ClientGone, GuestGone, GuestMisbehaved, GuestSlow
 from subproxy.subscription.upstream_request import AHEAD
 from subproxy.wire import messages as m
 from subproxy.wire.info import token_ahead
+from subproxy.wire.limits import Limits
 from tests.rigs.bulk_case import BODY, SIZE, BulkTestCase
 from tests.rigs.data_line import Line
 from tests.rigs.world import RecordingSink
@@ -114,6 +115,25 @@ class AheadTests(BulkTestCase):
         self.large()
         for method, body in ((b"HEAD", b""), (b"POST", b"x"), (b"GET", b"x")):
             self.assertIsNone(token_ahead(self.asked(method, body)[2].info))
+
+    def test_no_room_for_it(self) -> None:
+        """A head that the guest takes without a token is not refused for the sake of one."""
+        self.guest = self.world.serving(
+            "5", b"c\\.example", Limits(frame=1024), bulk=True, ahead=True
+        )
+        most = 0
+        for size in range(1, 1000):
+            exchange, _ = self.world.ask(host=b"c.example", target=b"/" * size)
+            self.guest.pump()
+            for request in self.guest.take(m.Request):
+                most = len(request.encode())
+                if size == 1:
+                    body = {b"length": SIZE}
+                    self.guest.say(m.Response(request.exchange, 200, [], {}, body))
+            exchange.cancel(ClientGone("it left"))
+        self.assertEqual(most, len(b"1024:") + 1024 + len(b"]"))
+        self.assertIsNone(token_ahead(request.info))
+        self.assertEqual(len(self.world.factory.context.tokens), 0)
 
     def test_not_used(self) -> None:
         """A guest with no idle connection: the token is void, and another comes."""
